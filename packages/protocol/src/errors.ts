@@ -1,0 +1,89 @@
+/**
+ * Every error that may leave the server: one closed table. Clients decide by `code`; the message
+ * is for people and may change. A test holds docs/errors.md and this table to each other.
+ */
+export interface ErrorEntry {
+  /** HTTP status where the error answers a request. */
+  readonly status: number
+  /** Whether the same request may succeed later without a change. */
+  readonly retryable: boolean
+  /** What happened and what to do, for people. */
+  readonly message: string
+}
+
+export const errors = {
+  invalid_request: entry(400, false, 'The request does not have the expected shape; see /api/openapi.json.'),
+  invalid_json: entry(400, false, 'The body is not valid JSON; send one JSON object in UTF-8.'),
+  invalid_id: entry(400, false, 'An id has 1 to 64 characters of A-Z a-z 0-9 _ and -; choose another one.'),
+  query_missing: entry(400, false, 'There is no query; send ?query=… or {"query": "…"}.'),
+  query_too_long: entry(413, false, 'The query is longer than 32,768 characters; shorten it.'),
+  body_too_large: entry(413, false, 'The body is larger than 1 MiB; send less.'),
+  headers_too_large: entry(431, false, 'The request line and headers are larger than 16 KiB; send fewer or shorter ones.'),
+  malformed_http: entry(400, false, 'The request is not valid HTTP/1.1.'),
+  request_timeout: entry(408, true, 'The request did not arrive completely in time; send it again.'),
+  unsupported_media_type: entry(415, false, 'The body must be JSON; send content-type: application/json.'),
+  not_found: entry(404, false, 'There is nothing at this address; see /api/openapi.json.'),
+  method_not_allowed: entry(405, false, 'This address does not take this method; see the Allow header.'),
+  model_not_found: entry(404, false, 'There is no model of this name; GET /api/models lists what there is.'),
+  model_unavailable: entry(503, false, 'The model is known but cannot be used here: its package or key is missing.'),
+  session_not_found: entry(404, false, 'There is no such session; it was never created, or it has expired.'),
+  run_not_found: entry(404, false, 'There is no such run; it was never started, or it has expired.'),
+  run_conflict: entry(409, false, 'A run with this id was started with another session, query or models; choose a new id.'),
+  position_invalid: entry(400, false, 'This is not a position; send one that an event carried as its id.'),
+  position_foreign: entry(409, false, 'The position belongs to another log, or to an earlier one that was lost; read the session and go on from its position.'),
+  position_ahead: entry(409, false, 'The position is ahead of the log; read the session and go on from its position.'),
+  position_expired: entry(410, false, 'The log no longer reaches back to this position; read the session and go on from its position.'),
+  too_many_runs: entry(429, true, 'Too many runs are in progress; try again when one has ended.'),
+  model_failed: entry(502, true, 'The model ended with an error; what it had said so far is kept.'),
+  model_rejected: entry(502, false, 'The model refused the request; another attempt would be refused too.'),
+  model_rate_limited: entry(429, true, 'The model provider is limiting requests; try again later.'),
+  model_timeout: entry(504, true, 'The model did not answer in time; what it had said so far is kept.'),
+  server_stopping: entry(503, true, 'The server is stopping; connect again.'),
+  log_full: entry(507, true, 'The engine could not keep the event; nothing was lost, try again.'),
+  internal: entry(500, true, 'The server made a mistake; its log has the details.'),
+} as const
+
+export type ErrorCode = keyof typeof errors
+
+/** The body of every answer that is not a success. */
+export interface ErrorBody {
+  readonly error: { readonly code: ErrorCode; readonly message: string; readonly docs: string }
+}
+
+/** Where a code is explained; the server serves this address itself. */
+export function errorDocs(code: ErrorCode): string {
+  return `/docs/errors#${code}`
+}
+
+export interface MillraceErrorOptions {
+  /** A sentence more exact than the table's; it leaves the server, so it MUST NOT hold details of the inside. */
+  readonly message?: string
+  readonly cause?: unknown
+}
+
+/** The only error class of Millrace. Compare `code`, never `message`. */
+export class MillraceError extends Error {
+  override readonly name = 'MillraceError'
+  readonly code: ErrorCode
+
+  constructor(code: ErrorCode, options: MillraceErrorOptions = {}) {
+    super(options.message ?? errors[code].message, { cause: options.cause })
+    this.code = code
+  }
+
+  get status(): number {
+    return errors[this.code].status
+  }
+
+  get retryable(): boolean {
+    return errors[this.code].retryable
+  }
+
+  toBody(): ErrorBody {
+    return { error: { code: this.code, message: this.message, docs: errorDocs(this.code) } }
+  }
+}
+
+function entry(status: number, retryable: boolean, message: string): ErrorEntry {
+  return { status, retryable, message }
+}

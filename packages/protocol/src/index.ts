@@ -1,0 +1,6 @@
+export * from './errors.ts'
+export * from './events.ts'
+export * from './limits.ts'
+export * from './position.ts'
+export * from './sse.ts'
+export * from './sse-parser.ts'

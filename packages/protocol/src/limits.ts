@@ -1,0 +1,20 @@
+/**
+ * What Millrace accepts from outside, at most. Every limit is enforced before the value is used,
+ * and each has an error code of its own in errors.ts. Listed in PROTOCOL.md#limits.
+ */
+export const limits = {
+  /** Length of one query in UTF-16 code units. */
+  queryLengthMax: 32_768,
+  /** Body of one request. */
+  bodyBytesMax: 1_048_576,
+  /** Request line and headers together. */
+  headerBytesMax: 16_384,
+  /** Length of a session or run id (see idPattern). */
+  idLengthMax: 64,
+  /** Length of a model's name. */
+  modelLengthMax: 256,
+  /** Models side by side in one run. */
+  lanesMax: 8,
+  /** One event as it stands on the wire. */
+  eventBytesMax: 1_048_576,
+} as const

@@ -1,0 +1,42 @@
+/**
+ * A position says how far a reader has come in one log: `epoch` names the incarnation of the log,
+ * `offset` the last event seen. The epoch changes when a log is lost or made anew; without it a
+ * reader at offset 42 of the lost log would silently be given event 43 of another one.
+ *
+ * On the wire a position is one ASCII token, `epoch-offset`, for example `k3f9a2xq-42`; where the
+ * address of a stream does not name the session, the token does: `session:epoch-offset`.
+ * See PROTOCOL.md#positions.
+ */
+export interface Position {
+  /** 8 to 32 characters of `[0-9a-z]`, drawn at random when the log is created. */
+  readonly epoch: string
+  /** Count of events up to and including the last one seen; 0 is before the first. */
+  readonly offset: number
+}
+
+/** A position with the session it belongs to, where the token names one. */
+export interface QualifiedPosition extends Position {
+  readonly session?: string
+}
+
+/** What a client-chosen session or run id may look like. */
+export const idPattern = /^[A-Za-z0-9_-]{1,64}$/
+
+const token = /^(?:([A-Za-z0-9_-]{1,64}):)?([0-9a-z]{8,32})-(0|[1-9][0-9]{0,15})$/
+
+export function formatPosition(position: Position, session?: string): string {
+  const plain = `${position.epoch}-${position.offset}`
+  return session === undefined ? plain : `${session}:${plain}`
+}
+
+/** Answers `undefined` for everything that is not exactly a position; never throws. */
+export function parsePosition(text: string): QualifiedPosition | undefined {
+  // The longest legal token is 64 + 1 + 32 + 1 + 16; a longer one is refused unread.
+  if (text.length > 114) return undefined
+  const match = token.exec(text)
+  if (match === null) return undefined
+  const [, session, epoch, digits] = match
+  const offset = Number(digits)
+  if (epoch === undefined || !Number.isSafeInteger(offset)) return undefined
+  return session === undefined ? { epoch, offset } : { session, epoch, offset }
+}

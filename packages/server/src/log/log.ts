@@ -1,0 +1,96 @@
+/**
+ * The log: the one idea of Millrace, and the contract of every engine. Read this first.
+ *
+ * A log is an append-only sequence of events under a name. The first event has offset 1, and the
+ * offsets are dense. A position is the log's epoch and the offset of the last event seen, so
+ * `{ epoch, offset: 0 }` is before the first. What a reader is shown comes from `read` and from
+ * nowhere else; every transport, dialect and tab is a cursor over a log.
+ *
+ * Why the epoch: a log had events 1…50 and is lost; its successor has 1…60. A reader at 50 asks
+ * for more. By offset alone it would be given 51…60 and never learn that its first fifty are not
+ * the log's first fifty. With the epoch it is told `position_foreign`.
+ *
+ * An engine MUST
+ *  - append a batch completely or not at all, and resolve only when it would survive what the engine promises to survive;
+ *  - never return from `read` what has not been acknowledged so, nor change or reorder what was once returned;
+ *  - draw a new epoch whenever it creates a log, also one of a name that existed before;
+ *  - ring every bell of a log after an append to it has become readable; one ring may stand for many appends;
+ *  - bound what it keeps (count, bytes, age) and say so by `gap`: a hole is never silent;
+ *  - reject with a MillraceError, never with a bare one; and answer or reject every call in bounded time.
+ * An engine MUST NOT
+ *  - hand data to a bell, call a bell inside `append` before it has resolved its storage, or after `unwatch`;
+ *  - look into an event's data, or keep a reference that it lets others change.
+ *
+ * Checked by `conformance/src/engine`, which runs unchanged over every engine.
+ */
+import type { Json, Position } from '@millrace/protocol'
+
+/** What an event carries: JSON, or bytes. */
+export type EventData = Json | Uint8Array
+
+export interface NewEvent {
+  readonly type: string
+  /** MUST NOT be changed after it was appended: engines and encoders share it. */
+  readonly data: EventData
+}
+
+export interface LogEvent extends NewEvent {
+  readonly offset: number
+  /** Milliseconds since 1970 when the engine took it; never goes back within a log. */
+  readonly time: number
+}
+
+export interface AppendOptions {
+  /** Append only to this incarnation of the log; otherwise reject with `position_foreign` (also when the log is gone). */
+  readonly epoch?: string
+  /** At most one batch with this key enters the log; a later one answers `duplicate` with the first one's position. */
+  readonly key?: string
+}
+
+export interface Appended {
+  /** Of the last event of the batch; of the log's head for an empty batch. */
+  readonly position: Position
+  /** True when the key had been used: nothing was appended. */
+  readonly duplicate: boolean
+}
+
+export interface ReadOptions {
+  /** At most so many events; default 512. */
+  readonly eventsMax?: number
+  /** Stop after so many bytes of data, yet give at least one event; default 262,144. */
+  readonly bytesMax?: number
+}
+
+export interface Page {
+  readonly events: readonly LogEvent[]
+  /** Where to read on from: the last event's position, or where the reader already was. */
+  readonly position: Position
+  /** The log's last position when the page was read. */
+  readonly head: Position
+  /** Events after `from` up to and including `to` are gone by retention; `events` begins after `to`. */
+  readonly gap?: { readonly from: Position; readonly to: Position }
+}
+
+export interface LogState {
+  /** Position before the oldest event kept. */
+  readonly start: Position
+  readonly head: Position
+}
+
+export interface Engine {
+  /** Appends to a log, which is created where it does not exist; an empty batch only creates. */
+  append(log: string, events: readonly NewEvent[], options?: AppendOptions): Promise<Appended>
+  /**
+   * Events after a position. Rejects with `session_not_found` (no such log), `position_foreign`
+   * (another epoch) or `position_ahead` (an offset the log has not reached).
+   */
+  read(log: string, after: Position, options?: ReadOptions): Promise<Page>
+  /** Undefined where there is no such log. */
+  inspect(log: string): Promise<LogState | undefined>
+  /** Calls `bell` after appends and after the log's end (deleted, expired) until the returned function is called. */
+  watch(log: string, bell: () => void): () => void
+  /** False where there was no such log. */
+  delete(log: string): Promise<boolean>
+  /** Releases what the engine holds; later calls reject with `server_stopping`. */
+  close(): Promise<void>
+}
