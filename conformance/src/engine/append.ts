@@ -1,0 +1,79 @@
+import { describe, expect, it } from 'vitest'
+import type { EngineFactory } from './suite.ts'
+import { numbered, numbers, open, range, readAll, refusal } from './support.ts'
+
+export function appendCases(make: EngineFactory): void {
+  describe('append', () => {
+    it('creates the log, counts from 1 and answers with the last position', async () => {
+      const engine = await open(make)
+      const first = await engine.append('a', numbered(1, 3))
+      expect(first).toEqual({ position: { epoch: expect.stringMatching(/^[0-9a-z]{8,32}$/), offset: 3 }, duplicate: false })
+      const second = await engine.append('a', numbered(4, 4))
+      expect(second.position).toEqual({ epoch: first.position.epoch, offset: 4 })
+      expect((await readAll(engine, 'a')).map((event) => event.offset)).toEqual([1, 2, 3, 4])
+    })
+
+    it('creates an empty log from an empty batch, once', async () => {
+      const engine = await open(make)
+      const { position } = await engine.append('a', [])
+      expect(position.offset).toBe(0)
+      expect((await engine.append('a', [])).position).toEqual(position)
+      expect(await engine.inspect('a')).toEqual({ start: position, head: position })
+    })
+
+    it('gives type, data and time back unchanged, bytes as bytes', async () => {
+      const engine = await open(make)
+      const before = Date.now() - 1000
+      const data = { text: '你好\u2028\0\uD83D\uDE00 "quoted" \\ \r\n', list: [1, 2.5, -0.1, true, null, {}], nested: { a: { b: [] } } }
+      const bytes = Uint8Array.from({ length: 256 }, (_, byte) => byte)
+      await engine.append('a', [{ type: 'message', data }, { type: 'file', data: bytes }, { type: 'nothing', data: null }])
+      const events = await readAll(engine, 'a')
+      expect(events.map(({ type, data }) => ({ type, data: data instanceof Uint8Array ? Array.from(data) : data }))).toEqual([
+        { type: 'message', data },
+        { type: 'file', data: Array.from(bytes) },
+        { type: 'nothing', data: null },
+      ])
+      for (const { time } of events) expect(time).toBeGreaterThan(before)
+      expect(events.map(({ time }) => time)).toEqual(events.map(({ time }) => time).sort((a, b) => a - b))
+    })
+
+    it('keeps concurrent batches whole and gives each its own positions', async () => {
+      const engine = await open(make)
+      const batches = range(0, 49).map((batch) => Array.from({ length: 5 }, () => ({ type: 'message', data: { n: batch } })))
+      const answers = await Promise.all(batches.map((batch) => engine.append('a', batch)))
+      expect(answers.map(({ position }) => position.offset).sort((a, b) => a - b)).toEqual(range(1, 50).map((n) => n * 5))
+      const events = await readAll(engine, 'a')
+      answers.forEach(({ position }, batch) => {
+        expect(numbers(events.slice(position.offset - 5, position.offset))).toEqual(Array(5).fill(batch))
+      })
+    })
+
+    it('keeps logs apart, whatever their names', async () => {
+      const engine = await open(make)
+      const names = ['a', 'A', 'a:b', 'a-b', '__proto__', 'constructor', 'toString', '0']
+      await Promise.all(names.map((name, index) => engine.append(name, numbered(index, index))))
+      for (const [index, name] of names.entries()) expect(numbers(await readAll(engine, name))).toEqual([index])
+    })
+
+    it('takes a batch with a key once, also when asked twice at the same time', async () => {
+      const engine = await open(make)
+      const answers = await Promise.all(range(1, 10).map((n) => engine.append('a', numbered(n, n), { key: 'run-1' })))
+      expect(answers.filter(({ duplicate }) => !duplicate)).toHaveLength(1)
+      expect(new Set(answers.map(({ position }) => position.offset))).toEqual(new Set([1]))
+      await engine.append('a', numbered(2, 2), { key: 'run-2' })
+      const again = await engine.append('a', numbered(3, 3), { key: 'run-1' })
+      expect(again).toMatchObject({ duplicate: true, position: { offset: 1 } })
+      expect(await readAll(engine, 'a')).toHaveLength(2)
+    })
+
+    it('refuses to append to another incarnation of the log, and to one that is gone', async () => {
+      const engine = await open(make)
+      const { position } = await engine.append('a', numbered(1, 1))
+      await engine.append('a', numbered(2, 2), { epoch: position.epoch })
+      expect(await refusal(engine.append('a', numbered(3, 3), { epoch: '00000000' }))).toBe('position_foreign')
+      await engine.delete('a')
+      expect(await refusal(engine.append('a', numbered(3, 3), { epoch: position.epoch }))).toBe('position_foreign')
+      expect(await engine.inspect('a')).toBeUndefined()
+    })
+  })
+}

@@ -1,0 +1,55 @@
+import { describe, expect, it } from 'vitest'
+import type { EngineFactory } from './suite.ts'
+import { numbered, numbers, open, range, refusal } from './support.ts'
+
+export function readCases(make: EngineFactory): void {
+  describe('read', () => {
+    it('goes on from exactly where the reader was, from every position', async () => {
+      const engine = await open(make)
+      const { position } = await engine.append('a', numbered(1, 20))
+      for (const offset of range(0, 20)) {
+        const page = await engine.read('a', { epoch: position.epoch, offset })
+        expect(numbers(page.events)).toEqual(range(offset + 1, 20))
+        expect(page).toMatchObject({ position, head: position })
+        expect(page.gap).toBeUndefined()
+      }
+    })
+
+    it('stops at the count and at the bytes asked for, yet always goes on', async () => {
+      const engine = await open(make)
+      const { position } = await engine.append('a', numbered(1, 10))
+      const start = { epoch: position.epoch, offset: 0 }
+      const three = await engine.read('a', start, { eventsMax: 3 })
+      expect(numbers(three.events)).toEqual([1, 2, 3])
+      expect(three).toMatchObject({ position: { offset: 3 }, head: { offset: 10 } })
+      const one = await engine.read('a', three.position, { bytesMax: 1 })
+      expect(numbers(one.events)).toEqual([4])
+    })
+
+    it.each([
+      ['a log that does not exist', 'b', 0, 0, 'session_not_found'],
+      ['a position of another epoch', 'a', '00000000', 1, 'position_foreign'],
+      ['a position ahead of the log', 'a', 0, 4, 'position_ahead'],
+    ])('refuses %s', async (_what, log, epoch, offset, code) => {
+      const engine = await open(make)
+      const { position } = await engine.append('a', numbered(1, 3))
+      expect(await refusal(engine.read(log, { epoch: epoch === 0 ? position.epoch : String(epoch), offset }))).toBe(code)
+    })
+
+    it('never shows a part of a batch to a reader that reads all the time', async () => {
+      const engine = await open(make)
+      const { position } = await engine.append('a', [])
+      let writing = true
+      const writer = (async () => {
+        for (const batch of range(1, 50)) await engine.append('a', Array.from({ length: 7 }, () => ({ type: 'm', data: { n: batch } })))
+        writing = false
+      })()
+      while (writing) {
+        const page = await engine.read('a', position, { eventsMax: 1_000_000, bytesMax: 1e9 })
+        expect(page.head.offset % 7).toBe(0)
+        await new Promise(setImmediate)
+      }
+      await writer
+    })
+  })
+}

@@ -1,0 +1,63 @@
+import { describe, expect, it, vi } from 'vitest'
+import type { EngineFactory } from './suite.ts'
+import { numbered, numbers, open, range, refusal } from './support.ts'
+
+export function retentionCases(make: EngineFactory): void {
+  describe('retention', () => {
+    it('keeps the newest by count and says exactly what is gone', async () => {
+      const engine = await open(make, { eventsMax: 10 })
+      for (const n of range(1, 25)) await engine.append('a', numbered(n, n))
+      const state = await engine.inspect('a')
+      // An engine may keep more than asked, never less.
+      const start = state?.start.offset ?? Number.NaN
+      expect(start).toBeGreaterThan(0)
+      expect(start).toBeLessThanOrEqual(15)
+      const epoch = state?.head.epoch ?? ''
+      const page = await engine.read('a', { epoch, offset: 0 })
+      expect(page.gap).toEqual({ from: { epoch, offset: 0 }, to: { epoch, offset: start } })
+      expect(numbers(page.events)).toEqual(range(start + 1, 25))
+      expect((await engine.read('a', { epoch, offset: start })).gap).toBeUndefined()
+    })
+
+    it('keeps the newest by bytes', async () => {
+      const engine = await open(make, { bytesMax: 10_000 })
+      for (const n of range(1, 50)) await engine.append('a', [{ type: 'm', data: { n, text: 'x'.repeat(1000) } }])
+      const state = await engine.inspect('a')
+      expect(state?.start.offset).toBeGreaterThan(0)
+      expect(state?.head.offset).toBe(50)
+      expect(state?.start.offset).toBeLessThan(45)
+    })
+
+    it('lets events go by age', async () => {
+      const engine = await open(make, { ageMsMax: 60 })
+      const { position } = await engine.append('a', numbered(1, 5))
+      await vi.waitFor(
+        async () => {
+          await engine.append('a', numbered(6, 6))
+          const page = await engine.read('a', { epoch: position.epoch, offset: 0 })
+          expect(page.gap?.to.offset).toBeGreaterThanOrEqual(5)
+        },
+        { timeout: 5000, interval: 20 },
+      )
+    })
+
+    it('lets a log nobody writes to go by age, and its bell rings', async () => {
+      const engine = await open(make, { ageMsMax: 60 })
+      const { position } = await engine.append('a', numbered(1, 5))
+      const gone = Promise.withResolvers<void>()
+      engine.watch('a', () => gone.resolve())
+      await gone.promise
+      expect(await engine.inspect('a')).toBeUndefined()
+      expect(await refusal(engine.read('a', position))).toBe('session_not_found')
+    })
+
+    it('takes a key again when its batch is gone, and not before', async () => {
+      const engine = await open(make, { eventsMax: 5 })
+      await engine.append('a', numbered(1, 1), { key: 'k' })
+      await engine.append('a', numbered(2, 3))
+      expect((await engine.append('a', numbered(9, 9), { key: 'k' })).duplicate).toBe(true)
+      for (const n of range(4, 1000)) await engine.append('a', numbered(n, n))
+      expect((await engine.append('a', numbered(1001, 1001), { key: 'k' })).duplicate).toBe(false)
+    })
+  })
+}

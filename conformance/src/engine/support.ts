@@ -1,0 +1,42 @@
+import type { Engine, LogEvent, NewEvent } from 'millrace'
+import { onTestFinished } from 'vitest'
+import type { EngineFactory, EngineLimits } from './suite.ts'
+
+/** An engine that ends with the test. */
+export async function open(make: EngineFactory, limits?: EngineLimits): Promise<Engine> {
+  const engine = await make(limits)
+  onTestFinished(() => engine.close())
+  return engine
+}
+
+export function numbered(from: number, to: number): NewEvent[] {
+  return Array.from({ length: to - from + 1 }, (_, index) => ({ type: 'message', data: { n: from + index } }))
+}
+
+export const numbers = (events: readonly LogEvent[]): unknown[] => events.map((event) => (event.data as { n: number }).n)
+
+export const range = (from: number, to: number): number[] => Array.from({ length: to - from + 1 }, (_, index) => from + index)
+
+/** Everything after a position, page by page, as a cursor reads it. */
+export async function readAll(engine: Engine, log: string, offset = 0): Promise<LogEvent[]> {
+  const state = await engine.inspect(log)
+  if (state === undefined) return []
+  const events: LogEvent[] = []
+  let position = { epoch: state.head.epoch, offset }
+  for (;;) {
+    const page = await engine.read(log, position)
+    events.push(...page.events)
+    position = page.position
+    if (page.position.offset === page.head.offset) return events
+  }
+}
+
+/** The code an action is refused with. */
+export async function refusal(action: Promise<unknown>): Promise<string> {
+  try {
+    await action
+  } catch (error) {
+    return (error as { code?: string }).code ?? `not a MillraceError: ${error}`
+  }
+  return 'not refused'
+}

@@ -1,0 +1,1 @@
+export { engineConformance, type EngineFactory, type EngineLimits, type EngineSuite } from './engine/suite.ts'

@@ -1,0 +1,221 @@
+/**
+ * The memory engine: logs in this process, gone with it. It promises what log/log.ts demands, and
+ * "acknowledged" means "stored in memory": a `kill -9` loses everything, and says so by new epochs.
+ */
+import { MillraceError, type Position } from '@millrace/protocol'
+import type { Appended, AppendOptions, Engine, EventData, LogEvent, LogState, NewEvent, Page, ReadOptions } from '../log/log.ts'
+
+export interface MemoryEngineOptions {
+  /** Events kept per log; default 100,000. */
+  readonly eventsMax?: number
+  /** Bytes of data kept per log, as JSON would take them; default 64 MiB. */
+  readonly bytesMax?: number
+  /** Age up to which an event is kept; a log without events or appends for so long is deleted. Default 24 h. */
+  readonly ageMsMax?: number
+  /** Logs kept; beyond it the one that was written to longest ago, and has no reader, is deleted. Default 10,000. */
+  readonly logsMax?: number
+  /** Milliseconds since 1970; default `Date.now`. */
+  readonly now?: () => number
+  /** A new epoch, see position.ts; default random. */
+  readonly epoch?: () => string
+}
+
+/** Kept trimmed-off slots in front of a log's array until there are so many: one splice then stands for many trims. */
+const trimSlackMax = 1024
+
+interface MemoryLog {
+  readonly epoch: string
+  /** Events kept are `events[skip…]`; the first of them has the offset `start + 1`. */
+  events: LogEvent[]
+  skip: number
+  start: number
+  bytes: number
+  touched: number
+  readonly keys: Map<string, number>
+  readonly keyOfOffset: Map<number, string>
+}
+
+export function memoryEngine(options: MemoryEngineOptions = {}): Engine {
+  const eventsMax = options.eventsMax ?? 100_000
+  const bytesMax = options.bytesMax ?? 64 * 1024 * 1024
+  const ageMsMax = options.ageMsMax ?? 24 * 60 * 60 * 1000
+  const logsMax = options.logsMax ?? 10_000
+  const now = options.now ?? Date.now
+  const newEpoch = options.epoch ?? randomEpoch
+  /** In the order of their last append, so that the first one is the one to give up. */
+  const logs = new Map<string, MemoryLog>()
+  const bells = new Map<string, Set<() => void>>()
+  let closed = false
+  const sweeper = setInterval(sweep, Math.min(60_000, Math.max(10, ageMsMax / 4)))
+  sweeper.unref()
+
+  return {
+    async append(name, batch, { epoch, key }: AppendOptions = {}): Promise<Appended> {
+      assertOpen()
+      const existing = logs.get(name)
+      if (epoch !== undefined && existing?.epoch !== epoch) throw new MillraceError('position_foreign')
+      const log = existing ?? create(name)
+      const used = key === undefined ? undefined : log.keys.get(key)
+      if (used !== undefined) return { position: { epoch: log.epoch, offset: used }, duplicate: true }
+      const time = Math.max(now(), log.events.at(-1)?.time ?? 0)
+      for (const { type, data } of batch) {
+        log.events.push({ type, data, time, offset: headOf(log) + 1 })
+        log.bytes += dataBytes(data)
+      }
+      if (key !== undefined) remember(log, key)
+      log.touched = time
+      if (logs.size > 1) {
+        logs.delete(name)
+        logs.set(name, log)
+      }
+      trim(log, time)
+      if (batch.length > 0) ring(name)
+      return { position: { epoch: log.epoch, offset: headOf(log) }, duplicate: false }
+    },
+
+    async read(name, after, { eventsMax: countMax = 512, bytesMax: sizeMax = 262_144 }: ReadOptions = {}): Promise<Page> {
+      assertOpen()
+      const log = logs.get(name)
+      if (log === undefined) throw new MillraceError('session_not_found')
+      if (after.epoch !== log.epoch) throw new MillraceError('position_foreign')
+      if (after.offset > headOf(log)) throw new MillraceError('position_ahead')
+      trim(log, now())
+      const from = Math.max(after.offset, log.start)
+      const first = from - log.start + log.skip
+      let last = first
+      for (let bytes = 0; last < log.events.length && last - first < countMax && (bytes < sizeMax || last === first); last++) {
+        bytes += dataBytes(log.events[last]?.data ?? null)
+      }
+      const at = (offset: number): Position => ({ epoch: log.epoch, offset })
+      const page = { events: log.events.slice(first, last), position: at(from + last - first), head: at(headOf(log)) }
+      return from === after.offset ? page : { ...page, gap: { from: after, to: at(from) } }
+    },
+
+    watch(name, bell) {
+      const ringers = bells.get(name) ?? new Set()
+      // A wrapper of its own, so that the same function can watch twice and each watch ends alone.
+      const ringer = () => bell()
+      bells.set(name, ringers.add(ringer))
+      return () => {
+        ringers.delete(ringer)
+        if (ringers.size === 0 && bells.get(name) === ringers) bells.delete(name)
+      }
+    },
+
+    async inspect(name): Promise<LogState | undefined> {
+      assertOpen()
+      const log = logs.get(name)
+      if (log === undefined) return undefined
+      trim(log, now())
+      return { start: { epoch: log.epoch, offset: log.start }, head: { epoch: log.epoch, offset: headOf(log) } }
+    },
+
+    async delete(name) {
+      assertOpen()
+      return remove(name)
+    },
+
+    async close() {
+      closed = true
+      clearInterval(sweeper)
+      logs.clear()
+      bells.clear()
+    },
+  }
+
+  function assertOpen(): void {
+    if (closed) throw new MillraceError('server_stopping')
+  }
+
+  function create(name: string): MemoryLog {
+    if (logs.size >= logsMax) makeRoom()
+    const log: MemoryLog = {
+      epoch: newEpoch(),
+      events: [],
+      skip: 0,
+      start: 0,
+      bytes: 0,
+      touched: now(),
+      keys: new Map(),
+      keyOfOffset: new Map(),
+    }
+    logs.set(name, log)
+    return log
+  }
+
+  function makeRoom(): void {
+    for (const name of logs.keys()) {
+      if (!bells.has(name)) return void remove(name)
+    }
+    throw new MillraceError('log_full', { message: `All of the ${logsMax} logs that are kept are in use; try again later.` })
+  }
+
+  function remove(name: string): boolean {
+    const existed = logs.delete(name)
+    if (existed) ring(name)
+    return existed
+  }
+
+  function ring(name: string): void {
+    const ringers = bells.get(name)
+    if (ringers !== undefined) for (const ringer of ringers) ringer()
+  }
+
+  function trim(log: MemoryLog, time: number): void {
+    const oldest = time - ageMsMax
+    for (let first = log.events[log.skip]; first !== undefined; first = log.events[log.skip]) {
+      const kept = log.events.length - log.skip
+      if (kept <= eventsMax && log.bytes <= bytesMax && first.time >= oldest) break
+      log.bytes -= dataBytes(first.data)
+      log.skip += 1
+      log.start += 1
+      forget(log, log.start)
+    }
+    if (log.skip > trimSlackMax || log.skip === log.events.length) {
+      log.events.splice(0, log.skip)
+      log.skip = 0
+    }
+  }
+
+  function sweep(): void {
+    const time = now()
+    for (const [name, log] of logs) {
+      trim(log, time)
+      if (log.events.length === 0 && log.touched < time - ageMsMax) remove(name)
+    }
+  }
+}
+
+function headOf(log: MemoryLog): number {
+  return log.start + log.events.length - log.skip
+}
+
+function remember(log: MemoryLog, key: string): void {
+  const offset = headOf(log)
+  log.keys.set(key, offset)
+  log.keyOfOffset.set(offset, key)
+}
+
+function forget(log: MemoryLog, offset: number): void {
+  const key = log.keyOfOffset.get(offset)
+  if (key === undefined) return
+  log.keyOfOffset.delete(offset)
+  log.keys.delete(key)
+}
+
+/** What the data would take as JSON, near enough to bound memory by and far cheaper than writing it. */
+function dataBytes(data: EventData): number {
+  if (typeof data === 'string') return data.length + 2
+  if (typeof data !== 'object' || data === null) return 8
+  if (data instanceof Uint8Array) return data.byteLength
+  let bytes = 2
+  if (Array.isArray(data)) for (const item of data) bytes += 1 + dataBytes(item)
+  else for (const key in data) bytes += key.length + 4 + dataBytes((data as Record<string, EventData>)[key] ?? null)
+  return bytes
+}
+
+/** 60 bits: two epochs of one name never meet by chance. */
+function randomEpoch(): string {
+  const digits = '0123456789abcdefghijklmnopqrstuv'
+  return Array.from(crypto.getRandomValues(new Uint8Array(12)), (byte) => digits[byte % 32]).join('')
+}
