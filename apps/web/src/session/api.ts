@@ -1,0 +1,109 @@
+/**
+ * The page's calls of the HTTP API. Addresses are relative to the page, so that a host may serve
+ * both under a path of its own. An answer is a value, never an exception: callers decide by `kind`.
+ */
+import { type ErrorCode, errors, type PublicError } from '@millrace/protocol'
+import type { SnapshotAnswer } from './stream.ts'
+import { isFields, readSnapshot } from './wire.ts'
+
+export interface ModelInfo {
+  readonly name: string
+  readonly description: string
+  readonly languageModel: boolean
+}
+
+export interface ModelList {
+  readonly default: string
+  readonly models: readonly ModelInfo[]
+}
+
+/** `unreachable`: nobody knows whether the request was carried out; with the same id it may be sent again. */
+export type Answer =
+  | { readonly kind: 'done'; readonly body: unknown }
+  | { readonly kind: 'refused'; readonly status: number; readonly error: PublicError }
+  | { readonly kind: 'unreachable' }
+
+export interface Question {
+  readonly session: string
+  /** The run's id, chosen here: sent twice it still starts one run. */
+  readonly id: string
+  readonly query: string
+  readonly models: readonly string[]
+}
+
+/** A link that died without a word must not keep a request waiting for ever. */
+const answerMaxMs = 20_000
+
+export function createSession(id: string): Promise<Answer> {
+  return call('api/sessions', { id })
+}
+
+export function startRun({ models, ...question }: Question): Promise<Answer> {
+  // None chosen, because the list could not be read: the server knows its default.
+  return call('api/chat', models.length === 0 ? question : { ...question, models })
+}
+
+export function stopRun(run: string): Promise<Answer> {
+  return call(`api/runs/${encodeURIComponent(run)}/stop`, {})
+}
+
+export async function readModels(): Promise<ModelList | undefined> {
+  const answer = await call('api/models')
+  if (answer.kind !== 'done' || !isFields(answer.body)) return undefined
+  const { default: preferred, models } = answer.body
+  if (typeof preferred !== 'string' || !Array.isArray(models)) return undefined
+  return { default: preferred, models: models.filter(isModelInfo) }
+}
+
+export async function readSession(session: string, signal?: AbortSignal): Promise<SnapshotAnswer> {
+  const answer = await call(`api/sessions/${encodeURIComponent(session)}`, undefined, signal)
+  if (answer.kind === 'refused') return { kind: answer.status < 500 && answer.status !== 429 ? 'missing' : 'unreachable' }
+  const state = answer.kind === 'done' ? readSnapshot(answer.body) : undefined
+  return state === undefined ? { kind: 'unreachable' } : { kind: 'snapshot', state }
+}
+
+export function streamAddress(session: string, position: string): string {
+  return address(`api/stream?session=${encodeURIComponent(session)}&from=${encodeURIComponent(position)}`)
+}
+
+async function call(path: string, body?: unknown, signal?: AbortSignal): Promise<Answer> {
+  const headers = { accept: 'application/json', ...(body === undefined ? {} : { 'content-type': 'application/json' }) }
+  const post = body === undefined ? {} : { method: 'POST', body: JSON.stringify(body) }
+  const bound = AbortSignal.timeout(answerMaxMs)
+  try {
+    const response = await fetch(address(path), {
+      ...post,
+      headers,
+      signal: signal === undefined ? bound : AbortSignal.any([signal, bound]),
+    })
+    const answer: unknown = await response.json().catch(() => undefined)
+    if (response.ok) return { kind: 'done', body: answer }
+    return refused(response.status, answer)
+  } catch {
+    // No connection, or it broke off: the caller tries again or says so.
+    return { kind: 'unreachable' }
+  }
+}
+
+/** A gateway answers for a server that is away (502, 503, 504) without our error body. */
+function refused(status: number, body: unknown): Answer {
+  const error = isFields(body) && isFields(body['error']) ? body['error'] : {}
+  const { code, message } = error
+  if (typeof code !== 'string' || !(code in errors)) {
+    if (status >= 502 && status <= 504) return { kind: 'unreachable' }
+    return { kind: 'refused', status, error: { code: 'internal', message: `HTTP ${status}`, retryable: true } }
+  }
+  const known = code as ErrorCode
+  // The server is about to go away; another one, or itself, will answer in a moment.
+  if (known === 'server_stopping') return { kind: 'unreachable' }
+  const text = typeof message === 'string' ? message : errors[known].message
+  return { kind: 'refused', status, error: { code: known, message: text, retryable: errors[known].retryable } }
+}
+
+function isModelInfo(model: unknown): model is ModelInfo {
+  return isFields(model) && typeof model['name'] === 'string' && typeof model['description'] === 'string'
+}
+
+function address(path: string): string {
+  return new URL(path, document.baseURI).href
+}

@@ -1,0 +1,90 @@
+/**
+ * The conversation's ports in a real browser, and the moments at which a browser should connect
+ * anew: the network is back, the page was woken from the back-forward cache or from a long sleep.
+ */
+import { createSession, readSession, startRun, stopRun, streamAddress } from './api.ts'
+import { type Conversation, type ConversationPorts, createConversation } from './conversation.ts'
+import type { PendingRun } from './outbox.ts'
+import { isFields } from './wire.ts'
+
+/** Hidden for longer than this, a connection may have died unnoticed (a closed laptop, a phone in a pocket). */
+const hiddenMaxMs = 60_000
+
+export function openConversation(): Conversation {
+  const conversation = createConversation(browserPorts)
+  conversation.open(sessionOfPage())
+  window.addEventListener('popstate', () => conversation.open(sessionOfPage()))
+  window.addEventListener('online', () => conversation.reconnect())
+  window.addEventListener('pageshow', (event) => event.persisted && conversation.reconnect())
+  let hiddenAt = 0
+  document.addEventListener('visibilitychange', () => {
+    if (document.hidden) hiddenAt = Date.now()
+    else if (Date.now() - hiddenAt > hiddenMaxMs) conversation.reconnect()
+  })
+  return conversation
+}
+
+const browserPorts: ConversationPorts = {
+  openEventSource: (session, position) => new EventSource(streamAddress(session, position)),
+  readSnapshot: readSession,
+  createSession,
+  startRun,
+  stopRun,
+  newId,
+  now: () => Date.now(),
+  random: () => Math.random(),
+  setTimer(run, delayMs) {
+    const timer = window.setTimeout(run, delayMs)
+    return () => window.clearTimeout(timer)
+  },
+  frames: {
+    isHidden: () => document.hidden,
+    requestFrame: (run) => window.requestAnimationFrame(run),
+    cancelFrame: (handle) => window.cancelAnimationFrame(handle),
+  },
+  sessionBegan(session) {
+    window.history.pushState(null, '', addressOf(session))
+  },
+  savePending(session, pending) {
+    try {
+      if (pending.length === 0) window.sessionStorage.removeItem(pendingKey(session))
+      else window.sessionStorage.setItem(pendingKey(session), JSON.stringify(pending))
+    } catch {
+      // Storage is full or forbidden: the question still stands in the page, it only would not survive a reload.
+    }
+  },
+  readPending(session) {
+    try {
+      const saved: unknown = JSON.parse(window.sessionStorage.getItem(pendingKey(session)) ?? '[]')
+      return Array.isArray(saved) ? saved.filter(isPendingRun) : []
+    } catch {
+      return []
+    }
+  },
+}
+
+export function addressOf(session: string | undefined): string {
+  const url = new URL(window.location.href)
+  url.hash = ''
+  url.search = session === undefined ? '' : `?session=${encodeURIComponent(session)}`
+  return url.href
+}
+
+function sessionOfPage(): string | undefined {
+  return new URLSearchParams(window.location.search).get('session') ?? undefined
+}
+
+/** 128 random bits. `crypto.randomUUID` would be shorter but is missing on plain http outside localhost. */
+function newId(): string {
+  const bytes = window.crypto.getRandomValues(new Uint8Array(16))
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('')
+}
+
+function pendingKey(session: string): string {
+  return `millrace.pending.${session}`
+}
+
+function isPendingRun(entry: unknown): entry is PendingRun {
+  if (!isFields(entry) || !Array.isArray(entry['models'])) return false
+  return typeof entry['id'] === 'string' && typeof entry['query'] === 'string'
+}

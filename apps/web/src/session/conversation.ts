@@ -1,0 +1,214 @@
+/**
+ * The page's one conversation: introduces stream, reducer, outbox and frame scheduler to each
+ * other and shows React a view that changes at most once per frame. It decides nothing about
+ * looks, and everything it does to the world goes through its ports.
+ */
+import type { Answer, Question } from './api.ts'
+import { backoffMs } from './backoff.ts'
+import { createFrameScheduler, type FramePorts } from './frame.ts'
+import { createOutbox, type Outbox, type PendingRun } from './outbox.ts'
+import { reduceSession } from './reduce.ts'
+import type { SessionState } from './state.ts'
+import { type Connection, openSessionStream, type SessionStream, type StreamPorts } from './stream.ts'
+
+export interface View {
+  readonly session: string | undefined
+  /** Undefined until the session's snapshot has been read. */
+  readonly state: SessionState | undefined
+  readonly pending: readonly PendingRun[]
+  /** Runs whose stop was asked for here and is not in the log yet. */
+  readonly stopping: ReadonlySet<string>
+  /** Runs that were asked for in this tab since it was loaded. */
+  readonly asked: ReadonlySet<string>
+  readonly connection: Connection
+}
+
+export interface ConversationPorts extends StreamPorts {
+  readonly frames: FramePorts
+  createSession(id: string): Promise<Answer>
+  startRun(question: Question): Promise<Answer>
+  stopRun(run: string): Promise<Answer>
+  newId(): string
+  /** The address of the page follows the session. */
+  sessionBegan(session: string): void
+  /** Questions that were not sent yet survive a reload. */
+  savePending(session: string, pending: readonly PendingRun[]): void
+  readPending(session: string): readonly PendingRun[]
+}
+
+export interface Conversation {
+  subscribe(listener: () => void): () => void
+  getView(): View
+  /** Shows this session, or none: an empty page whose first question makes one. */
+  open(session: string | undefined): void
+  ask(query: string, models: readonly string[]): void
+  stop(run: string): void
+  retryPending(id: string): void
+  cancelPending(id: string): void
+  reconnect(): void
+}
+
+const nothing: View = {
+  session: undefined,
+  state: undefined,
+  pending: [],
+  stopping: new Set(),
+  asked: new Set(),
+  connection: { state: 'idle' },
+}
+
+const stopAttemptsMax = 5
+
+export function createConversation(ports: ConversationPorts): Conversation {
+  const listeners = new Set<() => void>()
+  let next = nothing
+  let shown = nothing
+  let stream: SessionStream | undefined
+  let outbox: Outbox | undefined
+  let isKnownToServer = false
+
+  const frames = createFrameScheduler(() => {
+    if (shown === next) return
+    shown = next
+    for (const listener of listeners) listener()
+  }, ports.frames)
+
+  function change(part: Partial<View>): void {
+    next = { ...next, ...part }
+    frames.mark()
+  }
+
+  function leave(): void {
+    stream?.close()
+    outbox?.close()
+    stream = undefined
+    outbox = undefined
+    isKnownToServer = false
+    next = nothing
+  }
+
+  function begin(session: string): Outbox {
+    leave()
+    change({ session })
+    outbox = createOutbox(session, {
+      ensureSession: () => ensureSession(session),
+      startRun: ports.startRun,
+      setTimer: ports.setTimer,
+      random: ports.random,
+      changed(pending) {
+        if (next.session !== session) return
+        ports.savePending(session, pending)
+        change({ pending })
+      },
+    })
+    return outbox
+  }
+
+  async function ensureSession(session: string): Promise<Answer> {
+    if (isKnownToServer) return { kind: 'done', body: undefined }
+    const answer = await ports.createSession(session)
+    if (answer.kind === 'done' && next.session === session) {
+      isKnownToServer = true
+      listen(session)
+    }
+    return answer
+  }
+
+  function listen(session: string): void {
+    stream?.close()
+    stream = openSessionStream(
+      session,
+      {
+        position: () => next.state?.position,
+        isBusy: () => next.pending.length > 0 || isStreaming(next.state),
+        takeConnection(connection) {
+          change({ connection })
+          if (connection.state !== 'lost') return
+          isKnownToServer = false
+          outbox?.settle(new Set(), false)
+        },
+        takeSnapshot(state) {
+          isKnownToServer = true
+          takeState(state)
+        },
+        takeEvent(event) {
+          if (next.state === undefined) return false
+          const state = reduceSession(next.state, event)
+          if (event.type === 'stream_start' || event.type === 'stream_end') takeState(state)
+          else change({ state })
+          return !state.stale
+        },
+      },
+      ports,
+    )
+  }
+
+  function takeState(state: SessionState): void {
+    const streaming = new Set(state.runs.filter((run) => run.status === 'streaming').map((run) => run.run))
+    const stopping = new Set([...next.stopping].filter((run) => streaming.has(run)))
+    change({ state, stopping })
+    outbox?.settle(new Set(state.runs.map((run) => run.run)), streaming.size > 0)
+  }
+
+  async function stop(run: string): Promise<void> {
+    change({ stopping: new Set([...next.stopping, run]) })
+    for (let attempt = 0; attempt < stopAttemptsMax && next.stopping.has(run); attempt++) {
+      const answer = await ports.stopRun(run)
+      // Its end comes through the log like every other event, and takes `run` out of `stopping`.
+      if (answer.kind === 'done') return
+      if (answer.kind === 'refused' && !answer.error.retryable) break
+      await new Promise<void>((resume) => ports.setTimer(resume, backoffMs(attempt, ports.random)))
+    }
+    change({ stopping: new Set([...next.stopping].filter((one) => one !== run)) })
+  }
+
+  return {
+    subscribe(listener) {
+      listeners.add(listener)
+      return () => listeners.delete(listener)
+    },
+    getView: () => shown,
+    open(session) {
+      if (session === next.session && session !== undefined) return
+      leave()
+      if (session !== undefined) {
+        const box = begin(session)
+        // Until the snapshot says what is in progress, nothing that was left over is sent.
+        box.settle(new Set(), true)
+        for (const entry of ports.readPending(session)) box.add(entry)
+        listen(session)
+      }
+      frames.flushNow()
+    },
+    ask(query, models) {
+      const id = ports.newId()
+      let box = outbox
+      if (box === undefined || next.connection.state === 'lost') {
+        const session = ports.newId()
+        box = begin(session)
+        ports.sessionBegan(session)
+      }
+      change({ asked: new Set([...next.asked, id]) })
+      box.add({ id, query, models })
+      frames.flushNow()
+    },
+    stop(run) {
+      void stop(run)
+      frames.flushNow()
+    },
+    retryPending: (id) => outbox?.retry(id),
+    cancelPending(id) {
+      // It may have reached the server although no answer came back.
+      if (next.pending.some((entry) => entry.id === id && entry.status !== 'queued')) void ports.stopRun(id)
+      outbox?.cancel(id)
+    },
+    reconnect() {
+      stream?.reconnect()
+      outbox?.hurry()
+    },
+  }
+}
+
+function isStreaming(state: SessionState | undefined): boolean {
+  return state?.runs.some((run) => run.status === 'streaming') ?? false
+}

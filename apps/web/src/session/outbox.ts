@@ -1,0 +1,119 @@
+/**
+ * Questions on their way to the server. Each has the id its run will have, so sending it again
+ * after a lost answer never starts a second run, and it leaves the outbox only when the log shows
+ * its run. A question asked while an answer is being written waits for its end: a follow-up that
+ * overtakes the answer would be answered without knowing it.
+ */
+import type { PublicError } from '@millrace/protocol'
+import type { Answer, Question } from './api.ts'
+import { backoffMs } from './backoff.ts'
+
+export interface PendingRun {
+  readonly id: string
+  readonly query: string
+  readonly models: readonly string[]
+  /** `waiting`: the server cannot be reached, another attempt will come by itself. */
+  readonly status: 'queued' | 'sending' | 'waiting' | 'refused'
+  readonly error?: PublicError
+}
+
+export interface OutboxPorts {
+  /** Makes sure that the session exists; called before every attempt. */
+  ensureSession(): Promise<Answer>
+  startRun(question: Question): Promise<Answer>
+  setTimer(run: () => void, delayMs: number): () => void
+  random(): number
+  changed(pending: readonly PendingRun[]): void
+}
+
+export interface Outbox {
+  readonly pending: readonly PendingRun[]
+  add(entry: Pick<PendingRun, 'id' | 'query' | 'models'>): void
+  /** Runs that stand in the log are no longer pending; `isBusy` holds the others back. */
+  settle(logged: ReadonlySet<string>, isBusy: boolean): void
+  retry(id: string): void
+  cancel(id: string): void
+  /** Tries at once what is waiting for the server to come back. */
+  hurry(): void
+  close(): void
+}
+
+export function createOutbox(session: string, ports: OutboxPorts): Outbox {
+  let pending: readonly PendingRun[] = []
+  let busy = false
+  let attempt = 0
+  let cancelTimer = () => {}
+  let isClosed = false
+
+  function update(next: readonly PendingRun[]): void {
+    pending = next
+    ports.changed(pending)
+  }
+
+  function mark(id: string, status: PendingRun['status'], error?: PublicError): void {
+    const change = (entry: PendingRun): PendingRun => {
+      const { id, query, models } = entry
+      return { id, query, models, status, ...(error === undefined ? {} : { error }) }
+    }
+    update(pending.map((entry) => (entry.id === id ? change(entry) : entry)))
+  }
+
+  function sendNext(): void {
+    if (busy || isClosed || pending.some((entry) => entry.status === 'sending' || entry.status === 'waiting')) return
+    const next = pending.find((entry) => entry.status === 'queued')
+    if (next !== undefined) void send(next)
+  }
+
+  async function send(entry: PendingRun): Promise<void> {
+    mark(entry.id, 'sending')
+    const { id, query, models } = entry
+    const created = await ports.ensureSession()
+    const answer = created.kind === 'done' ? await ports.startRun({ session, id, query, models }) : created
+    // Meanwhile its run may have appeared in the log, or the user may have taken it back.
+    if (isClosed || !pending.some((one) => one.id === id)) return
+    if (answer.kind === 'refused') {
+      mark(id, 'refused', answer.error)
+      return sendNext()
+    }
+    if (answer.kind === 'done') {
+      attempt = 0
+      return
+    }
+    mark(id, 'waiting')
+    cancelTimer = ports.setTimer(() => resume(), backoffMs(attempt++, ports.random))
+  }
+
+  function resume(): void {
+    cancelTimer()
+    const waiting = pending.find((entry) => entry.status === 'waiting')
+    if (waiting !== undefined) void send(waiting)
+  }
+
+  return {
+    get pending() {
+      return pending
+    },
+    add(entry) {
+      update([...pending, { ...entry, status: 'queued' }])
+      sendNext()
+    },
+    settle(logged, isBusy) {
+      busy = isBusy
+      if (pending.some((entry) => logged.has(entry.id))) update(pending.filter((entry) => !logged.has(entry.id)))
+      sendNext()
+    },
+    retry(id) {
+      mark(id, 'queued')
+      sendNext()
+    },
+    cancel(id) {
+      update(pending.filter((entry) => entry.id !== id))
+      sendNext()
+    },
+    hurry: resume,
+    close() {
+      isClosed = true
+      cancelTimer()
+    },
+  }
+}

@@ -1,0 +1,79 @@
+/**
+ * The session's state machine: `(state, event) -> state`, pure. An event at or before the state's
+ * position has been applied already and changes nothing, so an overlap after a reconnect can never
+ * double a word. A gap and a position of another epoch mark the state stale: its reader then takes
+ * a new snapshot instead of guessing.
+ *
+ * Deltas may arrive merged on replay. Only the text is kept, never the number of deltas, so the
+ * state comes out the same.
+ */
+import { type LaneEnd, parsePosition, type SessionEvents } from '@millrace/protocol'
+import { type LaneState, newLane, type RunState, type SessionState } from './state.ts'
+import { readEnd, type WireEvent } from './wire.ts'
+
+export function reduceSession(state: SessionState, event: WireEvent): SessionState {
+  if (event.type === 'gap') return { ...state, complete: false, stale: true }
+  const order = comparePositions(state.position, event.position)
+  if (order === 'foreign') return { ...state, stale: true }
+  if (order === 'seen') return state
+  return { ...state, position: event.position, runs: applyToRuns(state.runs, event) }
+}
+
+/** Positions are opaque but for this: within one epoch the greater offset is later. */
+export function comparePositions(reached: string, next: string): 'new' | 'seen' | 'foreign' {
+  const a = parsePosition(reached)
+  const b = parsePosition(next)
+  if (a === undefined || b === undefined || a.epoch !== b.epoch) return 'foreign'
+  return b.offset > a.offset ? 'new' : 'seen'
+}
+
+type LogEvent = Exclude<WireEvent, { type: 'gap' }>
+
+function applyToRuns(runs: readonly RunState[], event: LogEvent): readonly RunState[] {
+  if (event.type === 'stream_start') return [...runs, startRun(event.data)]
+  // From the end: what arrives is nearly always of the newest run.
+  const index = runs.findLastIndex((run) => run.run === event.data.run)
+  const run = runs[index]
+  // Where retention has cut the start of a run away, there is nowhere to put its rest.
+  if (run === undefined || run.status !== 'streaming') return runs
+  return runs.with(index, applyToRun(run, event))
+}
+
+function startRun({ run, query, lanes }: SessionEvents['stream_start']): RunState {
+  return { run, query, status: 'streaming', lanes: lanes.map(({ lane, model }) => newLane(lane, model)) }
+}
+
+function applyToRun(run: RunState, event: Exclude<LogEvent, { type: 'stream_start' }>): RunState {
+  switch (event.type) {
+    case 'message':
+      return updateLane(run, event.data.lane, (lane) => ({ ...lane, text: lane.text + event.data.text }))
+    case 'reasoning':
+      return updateLane(run, event.data.lane, (lane) => ({ ...lane, reasoning: lane.reasoning + event.data.reasoning }))
+    case 'data': {
+      const { name, value } = event.data
+      return updateLane(run, event.data.lane, (lane) => ({ ...lane, data: [...lane.data, { name, value }] }))
+    }
+    case 'lane_end':
+      return updateLane(run, event.data.lane, (lane) => endLane(lane, event.data))
+    case 'stream_end':
+      return endRun(run, event.data)
+  }
+}
+
+function updateLane(run: RunState, name: string, update: (lane: LaneState) => LaneState): RunState {
+  const index = run.lanes.findIndex((lane) => lane.lane === name)
+  const lane = run.lanes[index]
+  if (lane === undefined || lane.status !== 'streaming') return run
+  return { ...run, lanes: run.lanes.with(index, update(lane)) }
+}
+
+function endRun(run: RunState, end: SessionEvents['stream_end']): RunState {
+  // With one lane the run's end is the lane's; with several each had its own, and those that
+  // somehow had none are not left streaming for ever.
+  const lanes = run.lanes.map((lane) => (lane.status === 'streaming' ? endLane(lane, end.lanes?.[lane.lane] ?? end) : lane))
+  return { ...run, status: end.status, lanes, end: readEnd(end) }
+}
+
+function endLane(lane: LaneState, end: Omit<LaneEnd, 'model'>): LaneState {
+  return { ...lane, status: end.status, end: readEnd(end) }
+}

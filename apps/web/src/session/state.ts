@@ -1,0 +1,49 @@
+/**
+ * What the page knows of one session: every run with what its lanes have said, and the position up
+ * to which that is the whole truth. Nothing here knows the network, the clock or React.
+ *
+ * `position` and the runs belong together: the state is the fold of all events up to that position.
+ */
+import type { EndStatus, FinishReason, Json, PublicError, Timings, Usage } from '@millrace/protocol'
+
+export type Status = 'streaming' | EndStatus
+
+export interface End {
+  readonly usage: Usage
+  readonly timings: Timings
+  readonly finishReason?: FinishReason
+  readonly error?: PublicError
+}
+
+export interface LaneState {
+  readonly lane: string
+  readonly model: string
+  readonly text: string
+  readonly reasoning: string
+  readonly data: readonly { readonly name: string; readonly value: Json }[]
+  readonly status: Status
+  readonly end?: End
+}
+
+export interface RunState {
+  readonly run: string
+  readonly query: string
+  readonly status: Status
+  readonly lanes: readonly LaneState[]
+  readonly end?: End
+}
+
+export interface SessionState {
+  readonly session: string
+  /** The token of the last event that is in `runs`. */
+  readonly position: string
+  /** False where retention has cut the beginning of the session. */
+  readonly complete: boolean
+  /** Set when what follows cannot be made whole from events alone: read the snapshot anew. */
+  readonly stale: boolean
+  readonly runs: readonly RunState[]
+}
+
+export function newLane(lane: string, model: string): LaneState {
+  return { lane, model, text: '', reasoning: '', data: [], status: 'streaming' }
+}

@@ -1,0 +1,100 @@
+/** The whole page: header, conversation, composer. */
+import { useCallback, useEffect, useRef, useSyncExternalStore } from 'react'
+import { useLanguage } from '../i18n/language.tsx'
+import { addressOf } from '../session/browser.ts'
+import type { Conversation } from '../session/conversation.ts'
+import { Announcer } from './announcer.tsx'
+import { Composer } from './composer.tsx'
+import { ConnectionCapsule } from './connection.tsx'
+import { Empty } from './empty.tsx'
+import { Header } from './header.tsx'
+import { Transcript } from './transcript.tsx'
+import { useModels } from './use-models.ts'
+
+export function App({ conversation }: { conversation: Conversation }) {
+  const { t } = useLanguage()
+  const view = useSyncExternalStore(conversation.subscribe, conversation.getView)
+  const models = useModels()
+  const field = useRef<HTMLTextAreaElement>(null)
+  const { chosen } = models
+
+  const ask = useCallback(
+    (query: string, asked?: readonly string[]) => {
+      conversation.ask(query, asked ?? chosen)
+      field.current?.focus({ preventScroll: true })
+    },
+    [conversation, chosen],
+  )
+  const begin = useCallback(() => {
+    window.history.pushState(null, '', addressOf(undefined))
+    conversation.open(undefined)
+    field.current?.focus()
+  }, [conversation])
+
+  const last = view.state?.runs.at(-1)
+  const streaming = view.state?.runs.findLast((run) => run.status === 'streaming')
+  const sending = view.pending.find((entry) => entry.status === 'sending' || entry.status === 'waiting')
+  const isStopping = streaming !== undefined && view.stopping.has(streaming.run)
+  const activity = isStopping ? 'stopping' : streaming === undefined && sending === undefined ? 'idle' : 'stoppable'
+  const stop = () => {
+    if (streaming !== undefined) conversation.stop(streaming.run)
+    else if (sending !== undefined) conversation.cancelPending(sending.id)
+  }
+
+  const firstQuery = view.state?.runs[0]?.query ?? view.pending[0]?.query
+  useEffect(() => {
+    document.title = firstQuery === undefined ? 'Millrace' : `${firstQuery.slice(0, 60)} · Millrace`
+  }, [firstQuery])
+  useSlashFocus(field)
+
+  return (
+    <div className="shell">
+      <Header
+        onNew={begin}
+        capsule={<ConnectionCapsule connection={view.connection} isServerThere={!models.hasFailed} onRetry={conversation.reconnect} />}
+      />
+      <main className="flex min-h-0 flex-1 flex-col">
+        <Transcript view={view} models={models.list} conversation={conversation} ask={ask}>
+          {view.session === undefined || view.state !== undefined ? (
+            <Empty ask={ask} />
+          ) : view.connection.state === 'lost' ? (
+            <Missing onNew={begin} />
+          ) : (
+            <p className="notice pending-note">{t.loading}</p>
+          )}
+        </Transcript>
+        <div className="composer-row">
+          <Composer session={view.session} models={models} activity={activity} field={field} onSend={ask} onStop={stop} />
+        </div>
+      </main>
+      <Announcer key={view.state === undefined ? 'before' : 'after'} run={last} isOwn={last !== undefined && view.asked.has(last.run)} />
+    </div>
+  )
+}
+
+function Missing({ onNew }: { onNew(): void }) {
+  const { t } = useLanguage()
+  return (
+    <section className="mx-auto flex w-full max-w-md flex-1 flex-col items-center justify-center px-5 text-center" data-testid="missing">
+      <h2 className="text-xl font-semibold">{t.missing.title}</h2>
+      <p className="mt-2 text-muted">{t.missing.text}</p>
+      <button type="button" className="primary-button mt-6" onClick={onNew}>
+        {t.newSession}
+      </button>
+    </section>
+  )
+}
+
+/** `/` leads to the composer from anywhere that is not a field of its own. */
+function useSlashFocus(field: React.RefObject<HTMLTextAreaElement | null>): void {
+  useEffect(() => {
+    const onKey = (event: KeyboardEvent) => {
+      const isTyping = event.target instanceof Element && event.target.matches('input, textarea, [contenteditable]')
+      if (event.key !== '/' || isTyping || event.ctrlKey || event.metaKey || event.altKey) return
+      event.preventDefault()
+      field.current?.focus()
+    }
+    document.addEventListener('keydown', onKey)
+    return () => document.removeEventListener('keydown', onKey)
+  }, [field])
+}

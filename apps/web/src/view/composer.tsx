@@ -1,0 +1,111 @@
+/**
+ * Where the question is written. It is never locked: one may type, and send, while an answer is
+ * being written. Stop is a button of its own, so that no key or press means two things.
+ */
+import { limits } from '@millrace/protocol'
+import { type RefObject, useEffect, useLayoutEffect, useRef, useState } from 'react'
+import { useLanguage } from '../i18n/language.tsx'
+import { keepSetting, readSetting } from '../settings/storage.ts'
+import { isSendKey } from './enter.ts'
+import { SendIcon, StopIcon } from './icons.tsx'
+import { ModelChoice } from './model-choice.tsx'
+import type { Models } from './use-models.ts'
+
+export interface ComposerProps {
+  /** Names the draft; a session not begun yet has one of its own. */
+  readonly session: string | undefined
+  readonly models: Models
+  /** `stoppable`: something is being answered; `stopping`: it was told to stop. */
+  readonly activity: 'idle' | 'stoppable' | 'stopping'
+  readonly field: RefObject<HTMLTextAreaElement | null>
+  onSend(query: string): void
+  onStop(): void
+}
+
+export function Composer({ session, models, activity, field, onSend, onStop }: ComposerProps) {
+  const { t, number } = useLanguage()
+  const [draft, setDraft] = useDraft(session ?? 'new')
+  const compositionEndAt = useRef(0)
+  const isTooLong = draft.length > limits.queryLengthMax
+  const canSend = draft.trim() !== '' && !isTooLong
+
+  useLayoutEffect(() => {
+    const element = field.current
+    if (element === null) return
+    element.style.height = 'auto'
+    // The stylesheet bounds it; from there on the text scrolls.
+    element.style.height = `${element.scrollHeight}px`
+  }, [draft, field])
+
+  const send = () => {
+    if (!canSend) return
+    onSend(draft)
+    setDraft('')
+    field.current?.focus()
+  }
+
+  const onKeyDown = (event: React.KeyboardEvent<HTMLTextAreaElement>) => {
+    const context = {
+      msSinceComposition: Date.now() - compositionEndAt.current,
+      isCoarsePointer: window.matchMedia('(pointer: coarse)').matches,
+    }
+    if (isSendKey(event.nativeEvent, context)) {
+      event.preventDefault()
+      send()
+    } else if (event.key === 'Escape' && draft === '' && activity === 'stoppable' && !event.nativeEvent.isComposing) onStop()
+  }
+
+  return (
+    <div className="composer">
+      <textarea
+        ref={field}
+        id="composer"
+        data-testid="composer"
+        aria-label={t.composerLabel}
+        aria-invalid={isTooLong}
+        placeholder={t.composerPlaceholder}
+        title={t.composerHint}
+        rows={1}
+        dir="auto"
+        enterKeyHint="enter"
+        value={draft}
+        onChange={(event) => setDraft(event.target.value)}
+        onKeyDown={onKeyDown}
+        onCompositionEnd={() => {
+          compositionEndAt.current = Date.now()
+        }}
+      />
+      {isTooLong && <p className="px-1 text-sm text-danger">{t.queryTooLong(number(draft.length), number(limits.queryLengthMax))}</p>}
+      <div className="flex items-end gap-2">
+        <ModelChoice models={models} onDone={() => field.current?.focus()} />
+        {activity !== 'idle' && (
+          <button type="button" className="stop-button" data-testid="stop" disabled={activity === 'stopping'} onClick={onStop}>
+            <StopIcon />
+            {activity === 'stopping' ? t.stopping : t.stop}
+          </button>
+        )}
+        <button type="button" className="send-button" data-testid="send" aria-label={t.send} title={t.send} disabled={!canSend} onClick={send}>
+          <SendIcon size={18} />
+        </button>
+      </div>
+    </div>
+  )
+}
+
+/** What was typed and not sent outlives a reload, for each conversation by itself. */
+function useDraft(session: string): [string, (draft: string) => void] {
+  const [draft, setDraft] = useState(() => readSetting(`draft.${session}`) ?? '')
+  const shown = useRef(session)
+  useEffect(() => {
+    if (shown.current === session) return
+    shown.current = session
+    setDraft(readSetting(`draft.${session}`) ?? '')
+  }, [session])
+  return [
+    draft,
+    (next) => {
+      setDraft(next)
+      keepSetting(`draft.${session}`, next === '' ? undefined : next)
+    },
+  ]
+}

@@ -1,0 +1,92 @@
+/**
+ * The state of the wire, always visible, in words and colour. Trouble shows after one second only:
+ * a connection that is back by then is nothing a reader needs to know.
+ */
+import { useEffect, useState } from 'react'
+import { type Language, useLanguage } from '../i18n/language.tsx'
+import type { Connection } from '../session/stream.ts'
+import { RetryIcon } from './icons.tsx'
+
+export type WireState = 'ready' | 'live' | 'catching-up' | 'reconnecting' | 'offline' | 'lost'
+
+export interface ConnectionCapsuleProps {
+  readonly connection: Connection
+  /** Without a session there is no stream; then this says whether the server answers at all. */
+  readonly isServerThere: boolean
+  onRetry(): void
+}
+
+const patienceMs = 1_000
+
+export function ConnectionCapsule({ connection, isServerThere, onRetry }: ConnectionCapsuleProps) {
+  const language = useLanguage()
+  const isOnline = useOnline()
+  const state = useUnhurried(readState(connection, isOnline, isServerThere))
+  const retryAt = connection.state === 'reconnecting' ? connection.retryAt : undefined
+  const seconds = useCountdown(state === 'reconnecting' ? retryAt : undefined)
+  const isTrouble = state === 'reconnecting' || state === 'offline' || state === 'lost'
+  return (
+    <div className="flex items-center gap-1">
+      <span data-testid="connection" data-state={state} className="capsule" title={language.t.connection.label}>
+        <span className="capsule-dot" aria-hidden="true" />
+        <span className="sr-only">{language.t.connection.label}: </span>
+        {describe(state, seconds, language)}
+      </span>
+      {isTrouble && state !== 'lost' && (
+        <button type="button" className="icon-button" onClick={onRetry} aria-label={language.t.connection.retryNow} title={language.t.connection.retryNow}>
+          <RetryIcon />
+        </button>
+      )}
+    </div>
+  )
+}
+
+function readState(connection: Connection, isOnline: boolean, isServerThere: boolean): WireState {
+  if (connection.state === 'idle') return !isOnline ? 'offline' : isServerThere ? 'ready' : 'reconnecting'
+  // A browser that believes to be offline may still hold a stream to its own machine.
+  if (connection.state === 'reconnecting' && !isOnline) return 'offline'
+  return connection.state
+}
+
+function describe(state: WireState, seconds: number | undefined, { t, number }: Language): string {
+  if (state !== 'reconnecting') return t.connection[state]
+  return seconds === undefined ? t.connection.reconnecting : t.connection.reconnectingIn(number(seconds))
+}
+
+/** Good news at once, trouble after a second. */
+function useUnhurried(state: WireState): WireState {
+  const [shown, setShown] = useState(state)
+  const isGood = state === 'live' || state === 'ready'
+  if (isGood && shown !== state) setShown(state)
+  useEffect(() => {
+    if (isGood) return
+    const timer = window.setTimeout(() => setShown(state), patienceMs)
+    return () => window.clearTimeout(timer)
+  }, [state, isGood])
+  return isGood ? state : shown
+}
+
+function useCountdown(until: number | undefined): number | undefined {
+  const [now, setNow] = useState(Date.now)
+  useEffect(() => {
+    if (until === undefined) return
+    setNow(Date.now())
+    const timer = window.setInterval(() => setNow(Date.now()), 250)
+    return () => window.clearInterval(timer)
+  }, [until])
+  return until === undefined ? undefined : Math.max(0, Math.ceil((until - now) / 1000))
+}
+
+function useOnline(): boolean {
+  const [isOnline, setOnline] = useState(() => navigator.onLine)
+  useEffect(() => {
+    const read = () => setOnline(navigator.onLine)
+    window.addEventListener('online', read)
+    window.addEventListener('offline', read)
+    return () => {
+      window.removeEventListener('online', read)
+      window.removeEventListener('offline', read)
+    }
+  }, [])
+  return isOnline
+}

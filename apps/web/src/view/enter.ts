@@ -1,0 +1,28 @@
+/**
+ * Whether a key in the composer sends. Somebody who writes Chinese, Japanese or Korean presses
+ * Enter to accept a word, and must not send half a sentence by it. Browsers tell of that in
+ * different orders: Chromium says `isComposing`; Safari ends the composition first and then sends
+ * the Enter with `keyCode` 229; some input methods do neither, but within the same few milliseconds.
+ */
+export interface EnterKey {
+  readonly key: string
+  readonly keyCode: number
+  readonly shiftKey: boolean
+  readonly ctrlKey: boolean
+  readonly metaKey: boolean
+  readonly isComposing: boolean
+}
+
+export interface EnterContext {
+  readonly msSinceComposition: number
+  /** A touch keyboard has no Shift+Enter: there Enter makes a line and the button sends. */
+  readonly isCoarsePointer: boolean
+}
+
+const afterCompositionMs = 50
+
+export function isSendKey(event: EnterKey, context: EnterContext): boolean {
+  if (event.key !== 'Enter' || event.isComposing || event.keyCode === 229) return false
+  if (event.ctrlKey || event.metaKey) return true
+  return !event.shiftKey && !context.isCoarsePointer && context.msSinceComposition >= afterCompositionMs
+}

@@ -1,0 +1,47 @@
+/** Stands below what was said, never in its place: what happened, what was kept, and a way on. */
+import { errorDocs, type PublicError } from '@millrace/protocol'
+import { useLanguage } from '../i18n/language.tsx'
+import { AlertIcon, RetryIcon } from './icons.tsx'
+
+export interface ErrorCardProps {
+  /** Undefined for an interruption: then there is no error, the server was gone. */
+  readonly error: PublicError | undefined
+  readonly hasPartial: boolean
+  onRetry?: (() => void) | undefined
+  onDismiss?: (() => void) | undefined
+}
+
+export function ErrorCard({ error, hasPartial, onRetry, onDismiss }: ErrorCardProps) {
+  const { t } = useLanguage()
+  const title = error === undefined ? t.error.interruptedTitle : (t.error.titles[error.code] ?? t.error.generic)
+  return (
+    <div className="error-card" data-testid="error" data-code={error?.code ?? 'interrupted'}>
+      <AlertIcon size={18} />
+      <div className="min-w-0 flex-1">
+        <p className="font-medium">{title}</p>
+        {error !== undefined && (
+          <p className="mt-0.5 text-sm break-words" lang="en">
+            {error.message}{' '}
+            <a href={`.${errorDocs(error.code)}`} target="_blank" rel="noopener noreferrer" lang={t.tag}>
+              {t.error.explain}
+            </a>
+          </p>
+        )}
+        {hasPartial && <p className="mt-0.5 text-sm">{t.error.kept}</p>}
+        <div className="mt-2.5 flex gap-2">
+          {onRetry !== undefined && (
+            <button type="button" className="small-button" onClick={onRetry} data-testid="retry">
+              <RetryIcon size={14} />
+              {t.retry}
+            </button>
+          )}
+          {onDismiss !== undefined && (
+            <button type="button" className="small-button" onClick={onDismiss}>
+              {t.dismiss}
+            </button>
+          )}
+        </div>
+      </div>
+    </div>
+  )
+}

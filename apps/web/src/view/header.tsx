@@ -1,0 +1,39 @@
+/** Name, state of the connection, and the few switches of the page. */
+import type { ReactNode } from 'react'
+import { useLanguage } from '../i18n/language.tsx'
+import { themes, useTheme } from '../settings/theme.ts'
+import { MoonIcon, NewIcon, SunIcon, SystemIcon } from './icons.tsx'
+import { Logo } from './logo.tsx'
+
+const themeIcons = { system: SystemIcon, light: SunIcon, dark: MoonIcon }
+
+export function Header({ capsule, onNew }: { capsule: ReactNode; onNew(): void }) {
+  const { t, toggle } = useLanguage()
+  const [theme, setTheme] = useTheme()
+  const ThemeIcon = themeIcons[theme]
+  const nextTheme = themes[(themes.indexOf(theme) + 1) % themes.length] ?? 'system'
+  return (
+    <header className="header">
+      <a href="#composer" className="skip-link">
+        {t.skipToComposer}
+      </a>
+      <div className="flex items-center gap-2.5">
+        <Logo />
+        <h1 className="text-[15px] font-semibold tracking-tight max-[359px]:sr-only">Millrace</h1>
+      </div>
+      <div className="ml-auto flex items-center gap-1 sm:gap-2">
+        {capsule}
+        <button type="button" className="icon-button" onClick={() => setTheme(nextTheme)} aria-label={t.theme[theme]} title={t.theme[theme]} data-testid="theme">
+          <ThemeIcon size={18} />
+        </button>
+        <button type="button" className="text-button" onClick={toggle} aria-label={t.switchLanguage} data-testid="language">
+          {t.otherLanguage}
+        </button>
+        <button type="button" className="text-button" onClick={onNew} data-testid="new-session" aria-label={t.newSession} title={t.newSession}>
+          <NewIcon size={18} />
+          <span className="max-sm:hidden">{t.newSession}</span>
+        </button>
+      </div>
+    </header>
+  )
+}

@@ -1,0 +1,51 @@
+/** One line under an answer: its state, and what the server measured of it. */
+import type { ReactNode } from 'react'
+import { type Language, useLanguage } from '../i18n/language.tsx'
+import type { LaneState } from '../session/state.ts'
+
+/** Over fewer tokens or a shorter time a rate is a rounding error with a unit. */
+const rateTokensMin = 2
+const rateWindowMinMs = 250
+
+export function StatusStrip({ lane, isStopping, children }: { lane: LaneState; isStopping: boolean; children?: ReactNode }) {
+  const language = useLanguage()
+  const phase = readPhase(lane)
+  const { t } = language
+  return (
+    <div className="strip">
+      <span className="strip-state" data-phase={phase}>
+        <span className="strip-dot" aria-hidden="true" />
+        {isStopping && lane.status === 'streaming' ? t.stopping : t.status[phase]}
+      </span>
+      <span className="strip-metrics" title={lane.end === undefined ? undefined : t.metrics.label}>
+        {readMetrics(lane, language).map((metric) => (
+          <span key={metric}>{metric}</span>
+        ))}
+      </span>
+      {children}
+    </div>
+  )
+}
+
+export function readPhase(lane: LaneState) {
+  if (lane.status !== 'streaming') return lane.status
+  if (lane.text !== '') return 'streaming'
+  return lane.reasoning === '' ? 'waiting' : 'thinking'
+}
+
+function readMetrics(lane: LaneState, { t, number, duration }: Language): string[] {
+  if (lane.end === undefined) return lane.text === '' ? [] : [t.metrics.characters(number(lane.text.length))]
+  const { usage, timings, finishReason } = lane.end
+  const metrics: string[] = []
+  if (timings.firstTokenMs !== null) metrics.push(t.metrics.firstToken(duration(timings.firstTokenMs)))
+  const windowMs = timings.firstTokenMs === null ? 0 : timings.durationMs - timings.firstTokenMs
+  if (usage.outputTokens >= rateTokensMin && windowMs >= rateWindowMinMs) {
+    const rate = (usage.outputTokens * 1000) / windowMs
+    metrics.push(t.metrics.rate(number(rate, rate < 10 ? 1 : 0)))
+  }
+  const about = usage.estimated === true ? '≈ ' : ''
+  if (usage.outputTokens > 0) metrics.push(about + t.metrics.tokens(number(usage.outputTokens)))
+  metrics.push(t.metrics.total(duration(timings.durationMs)))
+  if (finishReason === 'length') metrics.push(t.metrics.lengthLimit)
+  return metrics
+}

@@ -1,0 +1,63 @@
+/** The conversation: every turn in the order it was asked, and the way to its end. */
+import type { ReactNode } from 'react'
+import { useLanguage } from '../i18n/language.tsx'
+import type { ModelList } from '../session/api.ts'
+import type { Conversation, View } from '../session/conversation.ts'
+import { useFollow } from './follow.ts'
+import { ArrowDownIcon } from './icons.tsx'
+import { PendingTurn } from './pending-turn.tsx'
+import { Turn } from './turn.tsx'
+
+export interface TranscriptProps {
+  readonly view: View
+  readonly models: ModelList | undefined
+  readonly conversation: Conversation
+  ask(query: string, models: readonly string[]): void
+  /** Shown instead of turns while there are none. */
+  readonly children: ReactNode
+}
+
+export function Transcript({ view, models, conversation, ask, children }: TranscriptProps) {
+  const { t } = useLanguage()
+  const { state, pending, stopping, asked } = view
+  const runs = state?.runs ?? []
+  const follow = useFollow(`${state?.position} ${pending.length} ${asked.size}`)
+  const isEmpty = runs.length === 0 && pending.length === 0
+  const isLast = (index: number) => index === runs.length + pending.length - 1
+  return (
+    <div className="relative min-h-0 flex-1">
+      <div ref={follow.scroller} className="scroller" data-pinned={follow.isPinned} data-testid="scroller">
+        <div ref={follow.content} role="log" aria-live="off" aria-label={t.transcript} className="transcript">
+          {state?.complete === false && <p className="notice">{t.cutBeginning}</p>}
+          {runs.map((run, index) => (
+            <Turn
+              key={run.run}
+              run={run}
+              models={models}
+              isStopping={stopping.has(run.run)}
+              isAnchored={isLast(index) && asked.has(run.run)}
+              ask={ask}
+            />
+          ))}
+          {pending.map((entry, index) => (
+            <PendingTurn
+              key={entry.id}
+              pending={entry}
+              isAnchored={isLast(runs.length + index) && asked.has(entry.id)}
+              onRetry={conversation.retryPending}
+              onCancel={conversation.cancelPending}
+            />
+          ))}
+          {view.connection.state === 'lost' && state !== undefined && <p className="notice">{t.lost}</p>}
+          {isEmpty && children}
+        </div>
+      </div>
+      {!follow.isPinned && !isEmpty && (
+        <button type="button" className="jump-button" data-testid="jump" onClick={follow.pin}>
+          <ArrowDownIcon size={14} />
+          {follow.hasNew ? t.jumpToNew : t.jumpToLatest}
+        </button>
+      )}
+    </div>
+  )
+}

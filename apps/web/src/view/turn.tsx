@@ -1,0 +1,78 @@
+/** One question with its answers: one below it, or up to four beside each other. */
+import { memo, useId, useRef, useState } from 'react'
+import { useLanguage } from '../i18n/language.tsx'
+import type { ModelList } from '../session/api.ts'
+import type { RunState } from '../session/state.ts'
+import { Answer } from './answer.tsx'
+
+export interface TurnProps {
+  readonly run: RunState
+  readonly models: ModelList | undefined
+  readonly isStopping: boolean
+  /** Keeps room for the answer below the question, so that nothing moves while it fills. */
+  readonly isAnchored: boolean
+  ask(query: string, models: readonly string[]): void
+}
+
+export const Turn = memo(function Turn({ run, models, isStopping, isAnchored, ask }: TurnProps) {
+  const { t } = useLanguage()
+  const id = useId()
+  const retry = (model: string) => ask(run.query, [model])
+  const answers = run.lanes.map((lane) => <Answer key={lane.lane} lane={lane} models={models} isStopping={isStopping} onRetry={retry} />)
+  return (
+    <article className="turn" data-run={run.run} data-status={run.status} data-anchored={isAnchored} aria-labelledby={id}>
+      <Question id={id} text={run.query} />
+      {run.lanes.length < 2 ? (
+        <div className="column">{answers}</div>
+      ) : (
+        <Lanes run={run} label={t.lanes}>
+          {answers}
+        </Lanes>
+      )}
+    </article>
+  )
+})
+
+export function Question({ id, text }: { id: string; text: string }) {
+  const { t } = useLanguage()
+  return (
+    <div className="column flex justify-end">
+      <h2 id={id} className="question" dir="auto">
+        <span className="sr-only">{t.you}: </span>
+        {text}
+      </h2>
+    </div>
+  )
+}
+
+/** Columns where there is room; on a phone one lane at a time, to swipe or to choose above. */
+function Lanes({ run, label, children }: { run: RunState; label: string; children: React.ReactNode }) {
+  const strip = useRef<HTMLDivElement>(null)
+  const [current, setCurrent] = useState(0)
+  const show = (index: number) => {
+    const element = strip.current
+    element?.scrollTo({ left: index * element.clientWidth, behavior: 'auto' })
+  }
+  return (
+    <>
+      <div className="lane-tabs">
+        {run.lanes.map((lane, index) => (
+          <button key={lane.lane} type="button" aria-pressed={index === current} onClick={() => show(index)} className="lane-tab">
+            <span className="strip-dot" data-phase={lane.status} aria-hidden="true" />
+            <span className="truncate">{lane.lane}</span>
+          </button>
+        ))}
+      </div>
+      <div
+        ref={strip}
+        role="group"
+        aria-label={label}
+        className="lanes"
+        data-count={run.lanes.length}
+        onScroll={({ currentTarget }) => setCurrent(Math.round(currentTarget.scrollLeft / Math.max(1, currentTarget.clientWidth)))}
+      >
+        {children}
+      </div>
+    </>
+  )
+}
