@@ -5,8 +5,13 @@ import { describe, expect, it } from 'vitest'
 import type { EngineFactory } from './suite.ts'
 import { numbers, readAll, refusal } from './support.ts'
 
+interface KeptLog {
+  readonly numbers: number[]
+  readonly keys: Map<string, number>
+}
+
 interface Model {
-  logs: Map<string, { numbers: number[]; keys: Map<string, number> }>
+  logs: Map<string, KeptLog>
   next: number
 }
 
@@ -24,7 +29,7 @@ function append(log: string, size: number, key: string | undefined): EngineComma
   return {
     check: () => true,
     async run(model, { engine, epochs }) {
-      const kept = model.logs.get(log) ?? { numbers: [], keys: new Map() }
+      const kept: KeptLog = model.logs.get(log) ?? { numbers: [], keys: new Map() }
       const events = batch(model, size)
       const answer = await engine.append(log, events, key === undefined ? {} : { key })
       const used = key === undefined ? undefined : kept.keys.get(key)

@@ -22,6 +22,7 @@ export const errors = {
   malformed_http: entry(400, false, 'The request is not valid HTTP/1.1.'),
   request_timeout: entry(408, true, 'The request did not arrive completely in time; send it again.'),
   unsupported_media_type: entry(415, false, 'The body must be JSON; send content-type: application/json.'),
+  origin_not_allowed: entry(403, false, 'Another web site may not use this server from a browser.'),
   not_found: entry(404, false, 'There is nothing at this address; see /api/openapi.json.'),
   method_not_allowed: entry(405, false, 'This address does not take this method; see the Allow header.'),
   model_not_found: entry(404, false, 'There is no model of this name; GET /api/models lists what there is.'),

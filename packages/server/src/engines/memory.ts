@@ -3,7 +3,7 @@
  * "acknowledged" means "stored in memory": a `kill -9` loses everything, and says so by new epochs.
  */
 import { MillraceError, type Position } from '@millrace/protocol'
-import type { Appended, AppendOptions, Engine, EventData, LogEvent, LogState, NewEvent, Page, ReadOptions } from '../log/log.ts'
+import type { Appended, AppendOptions, Engine, EventData, LogEvent, LogState, Page, ReadOptions } from '../log/log.ts'
 
 export interface MemoryEngineOptions {
   /** Events kept per log; default 100,000. */

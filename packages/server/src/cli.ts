@@ -1,0 +1,84 @@
+#!/usr/bin/env node
+/** `millrace start`: the server by itself, on the command line. */
+import { existsSync, mkdirSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import { parseArgs } from 'node:util'
+import { createMillrace } from './server.ts'
+
+const usage = `Usage: millrace start [options]
+
+  --port <number>    port to listen on            PORT             4600
+  --host <address>   address to listen on         HOST             127.0.0.1
+  --model <name>     model of a question that     MILLRACE_MODEL   auto
+                     names none: auto, builtin:guide, sim:count,
+                     openai:gpt-5.2, any provider:model of LangChain
+  --data <folder>    folder for what is kept      MILLRACE_DATA    ./.millrace
+                     (the memory engine keeps nothing there)
+  --help             this text
+`
+
+await main(process.argv.slice(2))
+
+async function main(args: string[]): Promise<void> {
+  const { values, positionals } = parse(args)
+  if (values.help) return void process.stdout.write(usage)
+  const [command = 'start', ...rest] = positionals
+  if (command !== 'start' || rest.length > 0) return fail(`There is no command "${positionals.join(' ')}".`)
+  const { env } = process
+  const port = Number(values.port ?? env.PORT ?? 4600)
+  if (!Number.isInteger(port) || port < 0 || port > 65_535) return fail(`--port takes a number from 0 to 65535, not "${values.port ?? env.PORT}".`)
+  const data = values.data ?? env.MILLRACE_DATA
+  if (data !== undefined) mkdirSync(data, { recursive: true })
+  const page = findPage()
+  const millrace = createMillrace({ model: values.model ?? env.MILLRACE_MODEL ?? 'auto', ...(page && { page }) })
+  process.once('SIGINT', stop)
+  process.once('SIGTERM', stop)
+  const model = await millrace.defaultModel().catch((error: Error) => fail(error.message))
+  const { url } = await millrace.listen({ port, host: values.host ?? env.HOST }).catch((error: NodeJS.ErrnoException) =>
+    fail(error.code === 'EADDRINUSE' ? `Port ${port} is taken; choose another with --port.` : error.message),
+  )
+  process.stdout.write(`
+  Millrace is ready in ${Math.round(performance.now())} ms
+
+  Page   ${page ? `${url}/` : 'not built; run npm run build'}
+  API    ${url}/api/openapi.json
+  Try    curl -N "${url}/api/chat?query=hello"
+  Model  ${model.name}  (${model.reason})
+  Logs   kept in memory, gone when the server ends
+
+`)
+
+  function stop(): void {
+    // A second signal ends the process at once, as it would have without us.
+    void millrace.close().then(() => process.exit(0))
+  }
+}
+
+function parse(args: string[]) {
+  try {
+    return parseArgs({
+      args,
+      allowPositionals: true,
+      options: {
+        port: { type: 'string' },
+        host: { type: 'string' },
+        model: { type: 'string' },
+        data: { type: 'string' },
+        help: { type: 'boolean', short: 'h' },
+      },
+    })
+  } catch (error) {
+    return fail((error as Error).message)
+  }
+}
+
+function fail(message: string): never {
+  process.stderr.write(`${message}\n\n${usage}`)
+  process.exit(2)
+}
+
+/** Beside the built server in the published package, in its own workspace in a checkout. */
+function findPage(): string | undefined {
+  const places = ['./web/', '../../../apps/web/dist/'].map((place) => fileURLToPath(new URL(place, import.meta.url)))
+  return places.find((place) => existsSync(`${place}index.html`))
+}

@@ -1,0 +1,43 @@
+/**
+ * Joins consecutive deltas of the same run and lane, so that an answer of thousands of tokens is
+ * replayed in a few frames. Only neighbours: deltas of two lanes that alternate keep their order,
+ * because the merged event carries the position of its last part and everything before that
+ * position must have been said.
+ */
+import type { SessionEvents } from '@millrace/protocol'
+import type { LogEvent } from '../log/log.ts'
+
+/** Keeps a merged event well under `limits.eventBytesMax`. */
+const mergedLengthMax = 128 * 1024
+
+type Delta = SessionEvents['message'] & SessionEvents['reasoning']
+
+export function mergeDeltas(events: readonly LogEvent[]): readonly LogEvent[] {
+  const merged: LogEvent[] = []
+  let index = 0
+  while (index < events.length) {
+    const first = events[index++] as LogEvent
+    const field = deltaField(first)
+    if (field === undefined) {
+      merged.push(first)
+      continue
+    }
+    const { run, lane, [field]: start } = first.data as Delta
+    let text = start
+    let last = first
+    for (let next = events[index]; next !== undefined; next = events[++index]) {
+      const data = next.data as Delta
+      if (next.type !== first.type || data.run !== run || data.lane !== lane) break
+      if (text.length + data[field].length > mergedLengthMax) break
+      text += data[field]
+      last = next
+    }
+    merged.push(last === first ? first : { ...last, data: { run, lane, [field]: text } })
+  }
+  return merged
+}
+
+function deltaField({ type }: LogEvent): 'text' | 'reasoning' | undefined {
+  if (type === 'message') return 'text'
+  return type === 'reasoning' ? 'reasoning' : undefined
+}

@@ -1,0 +1,144 @@
+/**
+ * The HTTP face as one web-standard application. Requests come in checked, errors go out with a code,
+ * and a stream is handed to its transport: on Node with the socket, elsewhere as a web stream.
+ */
+import { readFile } from 'node:fs/promises'
+import type { HttpBindings } from '@hono/node-server'
+import { serveStatic } from '@hono/node-server/serve-static'
+import { limits, MillraceError } from '@millrace/protocol'
+import { type Context, Hono } from 'hono'
+import { bodyLimit } from 'hono/body-limit'
+import { type SseTransport, sseHeaders } from '../transports/sse.ts'
+import { errorsPage } from './errors-page.ts'
+import { openApiDocument } from './openapi.ts'
+import { createRoutes, type GatewayOptions, type Route, type RouteAnswer } from './routes.ts'
+import { check } from './schemas.ts'
+
+export interface AppOptions extends GatewayOptions {
+  readonly sse: SseTransport
+  readonly version: string
+  /** Folder of the web page; undefined serves none. */
+  readonly page: string | undefined
+  readonly onError: (error: unknown) => void
+}
+
+/** On Node the request and the response are handed along; a web-standard host has neither. */
+type Env = { Bindings: Partial<HttpBindings> }
+export type App = Hono<Env>
+
+const pagePolicy = "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; frame-ancestors 'none'; base-uri 'none'"
+
+export function createApp(options: AppOptions): App {
+  const { sse, version, page, onError } = options
+  const routes = createRoutes(options)
+  const app: App = new Hono()
+
+  app.use('/api/*', refuseOtherSites)
+  app.use('/api/*', bodyLimit({ maxSize: limits.bodyBytesMax, onError: () => throwError(new MillraceError('body_too_large')) }))
+  for (const route of routes) {
+    app.on(route.method.toUpperCase(), route.path, async (context) => {
+      const isStream = Object.values(route.answers).includes('stream')
+      // HEAD asks what a GET would answer; it must not start anything to find out.
+      if (context.req.method === 'HEAD' && isStream) return new Response(null, { headers: sseHeaders })
+      return answer(context, await route.handle(await readRequest(context, route)))
+    })
+  }
+  let openApi: unknown
+  app.get('/api/openapi.json', (context) => {
+    openApi ??= openApiDocument(routes, version)
+    return context.json(openApi as object)
+  })
+  app.get('/docs/errors', (context) => context.html(errorsPage()))
+  for (const [path, methods] of methodsByPath(routes)) {
+    app.all(path, (context) => {
+      context.header('allow', methods)
+      throw new MillraceError('method_not_allowed')
+    })
+  }
+  if (page !== undefined) servePage(app, page)
+  app.notFound(() => throwError(new MillraceError('not_found')))
+  app.onError((error, context) => {
+    if (!(error instanceof MillraceError)) onError(error)
+    const known = error instanceof MillraceError ? error : new MillraceError('internal')
+    context.header('cache-control', 'no-store')
+    if (known.status === 429 || known.status === 503) context.header('retry-after', '1')
+    return context.json(known.toBody(), known.status as 500)
+  })
+  return app
+
+  function answer(context: Context<Env>, result: RouteAnswer): Response {
+    if (!('stream' in result)) {
+      context.header('cache-control', 'no-store')
+      if (result.json === undefined) return context.body(null, result.status as 204)
+      return context.json(result.json as object, result.status as 200)
+    }
+    const { incoming, outgoing } = context.env ?? {}
+    if (incoming === undefined || outgoing === undefined) return sse.respond(result.stream)
+    sse.serve(result.stream, incoming, outgoing as never)
+    return new Response(null, { headers: { 'x-hono-already-sent': 'true' } })
+  }
+}
+
+async function readRequest(context: Context<Env>, route: Route): Promise<Parameters<Route['handle']>[0]> {
+  const { req } = context
+  const input = {
+    ...(route.params && check(route.params, req.param())),
+    ...(route.query && check(route.query, req.query())),
+    ...(route.body && check(route.body, await readJson(context))),
+  }
+  const accept = req.header('accept') ?? ''
+  return {
+    input,
+    // An EventSource whose last id was reset sends none; an empty one means the same.
+    lastEventId: req.header('last-event-id') || undefined,
+    wantsJson: accept.includes('application/json') && !accept.includes('text/event-stream'),
+  }
+}
+
+async function readJson({ req, env }: Context<Env>): Promise<unknown> {
+  // A host such as Express may have read the body before us.
+  const parsed = (env?.incoming as { body?: unknown } | undefined)?.body
+  if (typeof parsed === 'object' && parsed !== null) return parsed
+  const text = await req.text()
+  if (text === '' && !req.header('content-type')) return {}
+  const type = req.header('content-type')?.toLowerCase() ?? ''
+  // Exactly JSON: anything a browser form can send must not reach a route from a foreign page.
+  if (!/^application\/json\s*(;\s*charset="?utf-8"?\s*)?$/.test(type)) throw new MillraceError('unsupported_media_type')
+  try {
+    return JSON.parse(text)
+  } catch (cause) {
+    throw new MillraceError('invalid_json', { cause })
+  }
+}
+
+/** A page of another site could otherwise spend the keys of whoever visits it: GET /api/chat is one <img> away. */
+async function refuseOtherSites(context: Context<Env>, next: () => Promise<void>): Promise<void> {
+  if (context.req.header('sec-fetch-site') === 'cross-site') throw new MillraceError('origin_not_allowed')
+  await next()
+}
+
+function servePage(app: App, root: string): void {
+  app.use('/assets/*', async (context, next) => {
+    await next()
+    if (context.res.ok) context.header('cache-control', 'public, max-age=31536000, immutable')
+  })
+  app.get('/', async (context) => {
+    context.header('content-security-policy', pagePolicy)
+    context.header('cache-control', 'no-cache')
+    context.header('x-content-type-options', 'nosniff')
+    return context.html(await readFile(`${root}/index.html`, 'utf8'))
+  })
+  app.use('/*', serveStatic({ root }))
+}
+
+function methodsByPath(routes: readonly Route[]): Map<string, string> {
+  const methods = new Map<string, string>()
+  for (const { method, path } of routes) {
+    methods.set(path, [methods.get(path), method.toUpperCase()].filter(Boolean).join(', '))
+  }
+  return methods
+}
+
+function throwError(error: MillraceError): never {
+  throw error
+}

@@ -1,0 +1,170 @@
+/** The HTTP face, route by route: each says what it takes and answers, and does it. PROTOCOL.md#http. */
+import { formatPosition, type Lane, MillraceError } from '@millrace/protocol'
+import type { z } from 'zod'
+import { chatDialect, sessionDialect } from '../dialects/native.ts'
+import type { Engine } from '../log/log.ts'
+import type { ModelInfo } from '../models/model.ts'
+import type { Run, Runs } from '../runs/runs.ts'
+import { begin, requirePosition } from '../sessions/begin.ts'
+import type { Chats } from '../sessions/chats.ts'
+import { readTranscript } from '../sessions/transcript.ts'
+import type { SseStream } from '../transports/sse.ts'
+import { answers, chatBody, chatQuery, idParam, sessionBody, streamQuery } from './schemas.ts'
+
+export interface GatewayOptions {
+  readonly engine: Engine
+  readonly runs: Runs
+  readonly chats: Chats
+  readonly models: { readonly list: () => readonly ModelInfo[]; readonly defaultName: () => string }
+  readonly newId: () => string
+  readonly health: () => z.infer<typeof answers.health>
+}
+
+/** What a route is given: its inputs, checked by its own schemas. */
+export interface RouteRequest<Input> {
+  readonly input: Input
+  readonly lastEventId: string | undefined
+  /** The client asked for JSON and not for a stream. */
+  readonly wantsJson: boolean
+}
+
+export type RouteAnswer = { readonly status: number; readonly json?: unknown } | { readonly stream: SseStream }
+
+export interface Route {
+  readonly method: 'get' | 'post'
+  /** With `:id` where `params` has it. */
+  readonly path: string
+  readonly summary: string
+  readonly params?: z.ZodObject
+  readonly query?: z.ZodObject
+  readonly body?: z.ZodObject
+  readonly answers: Readonly<Record<number, z.ZodType | 'stream' | 'nothing'>>
+  // biome-ignore lint/suspicious/noExplicitAny: the gateway calls it with what the route's own schemas have checked.
+  readonly handle: (request: RouteRequest<any>) => Promise<RouteAnswer>
+}
+
+type ChatInput = z.output<typeof chatBody> & { readonly lastEventId?: string | undefined }
+
+export function createRoutes({ engine, runs, chats, models, newId, health }: GatewayOptions): Route[] {
+  return [
+    {
+      method: 'get',
+      path: '/api/chat',
+      summary: 'Ask, and stream the answer; with Last-Event-ID go on reading one',
+      query: chatQuery,
+      answers: { 200: 'stream', 202: answers.started, 204: 'nothing' },
+      handle: chat,
+    },
+    {
+      method: 'post',
+      path: '/api/chat',
+      summary: 'Ask, and stream the answer; with Accept: application/json only start it',
+      body: chatBody,
+      answers: { 200: 'stream', 202: answers.started, 204: 'nothing' },
+      handle: chat,
+    },
+    {
+      method: 'get',
+      path: '/api/stream',
+      summary: 'Everything that happens in a session, from a position on',
+      query: streamQuery,
+      answers: { 200: 'stream' },
+      async handle({ input, lastEventId }: RouteRequest<z.output<typeof streamQuery>>) {
+        const after = await begin(engine, input.session, lastEventId ?? input.lastEventId ?? input.from)
+        return { stream: { log: input.session, after, dialect: sessionDialect } }
+      },
+    },
+    {
+      method: 'post',
+      path: '/api/sessions',
+      summary: 'Make a session, or make sure that it exists',
+      body: sessionBody,
+      answers: { 200: answers.session, 201: answers.session },
+      async handle({ input }: RouteRequest<z.output<typeof sessionBody>>) {
+        const id = input.id ?? newId()
+        const existed = (await engine.inspect(id)) !== undefined
+        await engine.append(id, [])
+        return { status: existed ? 200 : 201, json: { id } }
+      },
+    },
+    {
+      method: 'get',
+      path: '/api/sessions/:id',
+      summary: 'The conversation so far, and the position to go on from',
+      params: idParam,
+      answers: { 200: answers.transcript },
+      async handle({ input }: RouteRequest<{ id: string }>) {
+        const transcript = await readTranscript(engine, input.id)
+        if (transcript === undefined) throw new MillraceError('session_not_found')
+        return { status: 200, json: transcript }
+      },
+    },
+    {
+      method: 'post',
+      path: '/api/runs/:id/stop',
+      summary: 'Stop a run for everybody; what was said is kept',
+      params: idParam,
+      answers: { 200: answers.end },
+      async handle({ input }: RouteRequest<{ id: string }>) {
+        const run = runs.get(input.id)
+        if (run === undefined) throw new MillraceError('run_not_found')
+        run.stop()
+        return { status: 200, json: await run.ended }
+      },
+    },
+    {
+      method: 'get',
+      path: '/api/models',
+      summary: 'Models that can be asked by name',
+      answers: { 200: answers.models },
+      handle: async () => ({ status: 200, json: { default: models.defaultName(), models: models.list() } }),
+    },
+    {
+      method: 'get',
+      path: '/healthz',
+      summary: 'Whether the server takes requests',
+      answers: { 200: answers.health, 503: answers.health },
+      async handle() {
+        const state = health()
+        return { status: state.status === 'ok' ? 200 : 503, json: state }
+      },
+    },
+  ]
+
+  async function chat({ input, lastEventId = input.lastEventId, wantsJson }: RouteRequest<ChatInput>): Promise<RouteAnswer> {
+    if (lastEventId !== undefined) return resume(input, lastEventId)
+    const { query, model, models: names = model === undefined ? undefined : [model], session, id } = input
+    const run = await chats.ask({ query, models: names, session, id })
+    if (wantsJson) return { status: 202, json: { session: run.session, run: run.id, position: formatPosition(run.start) } }
+    return { stream: chatStream(run, input.events) }
+  }
+
+  /** A reader of a run comes back. Nothing is started, whatever the query says: an EventSource repeats its address. */
+  async function resume(input: ChatInput, token: string): Promise<RouteAnswer> {
+    const { session: named, offset } = requirePosition(token)
+    const session = named ?? input.session
+    if (session === undefined) throw new MillraceError('position_invalid')
+    if (input.session !== undefined && input.session !== session) throw new MillraceError('position_foreign')
+    const after = await begin(engine, session, token)
+    // The event that the position stands behind says which run was being read.
+    const { events } = await engine.read(session, { ...after, offset: Math.max(0, offset - 1) }, { eventsMax: 1 })
+    const event = events[0]
+    const id = event === undefined ? undefined : (event.data as { run?: string }).run
+    if (event === undefined || id === undefined || (offset > 0 && event.offset !== offset)) throw new MillraceError('position_expired')
+    if (event.type === 'stream_end') return { status: 204 }
+    const lanes = await lanesOf(session, id)
+    return { stream: chatStream({ id, session, lanes, start: after }, input.events) }
+  }
+
+  async function lanesOf(session: string, id: string): Promise<readonly Lane[]> {
+    const known = runs.get(id)
+    if (known !== undefined) return known.lanes
+    const record = (await readTranscript(engine, session))?.runs.find(({ run }) => run === id)
+    if (record === undefined) throw new MillraceError('position_expired')
+    return record.lanes
+  }
+
+  function chatStream({ id, session, lanes, start }: Pick<Run, 'id' | 'session' | 'lanes' | 'start'>, events: 'type' | 'lane'): SseStream {
+    return { log: session, after: start, dialect: chatDialect({ session, run: id, lanes: lanes.length, events }) }
+  }
+}

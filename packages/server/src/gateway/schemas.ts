@@ -1,0 +1,83 @@
+/**
+ * What the HTTP face accepts and answers. The same schemas validate requests and make the OpenAPI
+ * document, so that neither can say what the other does not. An issue whose message is an error code
+ * becomes that error.
+ */
+import { idPattern, limits, MillraceError, type ErrorCode, errors } from '@millrace/protocol'
+import { z } from 'zod'
+
+const id = z.string({ error: 'invalid_id' }).regex(idPattern, 'invalid_id')
+const query = z.string({ error: 'query_missing' }).trim().min(1, 'query_missing').max(limits.queryLengthMax, 'query_too_long')
+const model = z.string().min(1).max(limits.modelLengthMax)
+const models = z.array(model).min(1).max(limits.lanesMax)
+const position = z.string().max(200, 'position_invalid').describe('An id that an event carried')
+
+export const chatQuery = z.object({
+  query: query.describe('What to ask'),
+  model: model.optional().describe('Name of the model; see GET /api/models'),
+  models: z.string().max(limits.modelLengthMax * limits.lanesMax).transform((names) => names.split(',')).pipe(models).optional()
+    .describe('Several models side by side, separated by commas'),
+  session: id.optional().describe('The conversation to go on with; absent starts a new one'),
+  id: id.optional().describe('Id of the run; the same id again attaches to the run instead of starting a second one'),
+  events: z.enum(['type', 'lane']).default('type').describe('`lane` names events after their lane'),
+  lastEventId: position.optional().describe('Like the header Last-Event-ID'),
+})
+
+export const chatBody = chatQuery.omit({ models: true, lastEventId: true }).extend({ models: models.optional() })
+
+export const streamQuery = z.object({
+  session: id,
+  from: position.default('start').describe('`start`, `now` or a position'),
+  lastEventId: position.optional().describe('Like the header Last-Event-ID; goes before `from`'),
+})
+
+export const sessionBody = z.object({ id: id.optional() })
+export const idParam = z.object({ id })
+
+const status = z.enum(['streaming', 'completed', 'stopped', 'failed', 'interrupted'])
+const usage = z.object({
+  inputTokens: z.number(),
+  outputTokens: z.number(),
+  totalTokens: z.number(),
+  reasoningTokens: z.number().optional(),
+  estimated: z.literal(true).optional(),
+})
+const end = {
+  finishReason: z.enum(['stop', 'length', 'content_filter', 'tool_calls', 'other']).optional(),
+  usage: usage.optional(),
+  timings: z.object({ firstTokenMs: z.number().nullable(), durationMs: z.number() }).optional(),
+  error: z.object({ code: z.string(), message: z.string(), retryable: z.boolean() }).optional(),
+}
+const lane = z.object({
+  lane: z.string(), model: z.string(), status, text: z.string(), reasoning: z.string(),
+  data: z.array(z.object({ name: z.string(), value: z.json() })),
+  ...end,
+})
+
+export const answers = {
+  started: z.object({ session: z.string(), run: z.string(), position: z.string() }),
+  session: z.object({ id: z.string() }),
+  transcript: z.object({
+    id: z.string(),
+    position: z.string(),
+    complete: z.boolean(),
+    runs: z.array(z.object({ run: z.string(), query: z.string(), startedAt: z.number(), status, lanes: z.array(lane), ...end })),
+  }),
+  end: z.object({ status, ...end, lanes: z.record(z.string(), z.object({ model: z.string(), status, ...end })).optional() }),
+  models: z.object({
+    default: z.string(),
+    models: z.array(z.object({ name: z.string(), description: z.string(), languageModel: z.boolean() })),
+  }),
+  health: z.object({ status: z.enum(['ok', 'stopping']), version: z.string(), uptimeSeconds: z.number() }),
+  error: z.object({ error: z.object({ code: z.enum(Object.keys(errors) as [ErrorCode]), message: z.string(), docs: z.string() }) }),
+}
+
+/** The value, checked; throws a MillraceError that names the field and what is wrong with it. */
+export function check<S extends z.ZodType>(schema: S, value: unknown): z.output<S> {
+  const result = schema.safeParse(value)
+  if (result.success) return result.data
+  const [issue] = result.error.issues
+  if (issue !== undefined && issue.message in errors) throw new MillraceError(issue.message as ErrorCode)
+  const where = issue === undefined || issue.path.length === 0 ? 'The request' : `\`${issue.path.join('.')}\``
+  throw new MillraceError('invalid_request', { message: `${where} is not as it should be: ${issue?.message}. See /api/openapi.json.` })
+}

@@ -1,0 +1,124 @@
+/**
+ * One reader's place in one log. A cursor is behind or live. Behind, it reads the log by itself, in
+ * pages whose deltas are merged, until it has reached the head; live, it is given slices of the bytes
+ * that its tail has encoded for everyone. A live cursor that is too slow for its tail's window is
+ * behind again. It never holds events: what it has not written yet is in the log.
+ */
+import type { Position } from '@millrace/protocol'
+import type { Engine, Page } from './log.ts'
+import type { Tail } from './tail.ts'
+import type { Sink, Wire } from './wire.ts'
+
+/** One page of catching up. Large, so that an answer of thousands of tokens becomes a few frames. */
+const catchUpPage = { eventsMax: 8192, bytesMax: 1024 * 1024 }
+
+export interface CursorOptions {
+  readonly engine: Engine
+  readonly log: string
+  readonly wire: Wire
+  readonly sink: Sink
+  readonly after: Position
+  /** The tail to join at the head; makes one where there is none. */
+  readonly findTail: (cursor: Cursor) => Tail
+}
+
+export class Cursor {
+  readonly log: string
+  readonly epoch: string
+  readonly wire: Wire
+  readonly sink: Sink
+  /** Of the last event that was handed to the sink. */
+  offset: number
+  /** Place in the tail while live: which slab, and how many of its bytes have been written. */
+  slab = 0
+  at = 0
+  /** True from a write the sink answered with false until `drained()`. */
+  blocked = false
+  closed = false
+  /** Called once when the cursor is closed, by its reader's leaving or by the end of the stream. */
+  onClose: (() => void) | undefined
+  readonly #engine: Engine
+  readonly #findTail: (cursor: Cursor) => Tail
+  #tail: Tail | undefined
+  #onDrained: (() => void) | undefined
+
+  constructor({ engine, log, wire, sink, after, findTail }: CursorOptions) {
+    this.log = log
+    this.epoch = after.epoch
+    this.offset = after.offset
+    this.wire = wire
+    this.sink = sink
+    this.#engine = engine
+    this.#findTail = findTail
+  }
+
+  /** The sink takes bytes again. */
+  drained(): void {
+    if (!this.blocked || this.closed) return
+    this.blocked = false
+    this.#onDrained?.()
+    this.#tail?.wake(this)
+  }
+
+  /** The reader has gone; nothing is written after this. */
+  close(): void {
+    if (this.closed) return
+    this.closed = true
+    this.#onDrained?.()
+    this.#tail?.leave(this)
+    this.#tail = undefined
+    this.onClose?.()
+  }
+
+  /** Nothing more will come: the wire has said its last event, or the log is gone. */
+  end(): void {
+    if (this.closed) return
+    this.close()
+    this.sink.end()
+  }
+
+  /** Reads the log until its head, then joins the tail. Never rejects: a log that cannot be read ends the stream. */
+  async catchUp(): Promise<void> {
+    this.#tail = undefined
+    try {
+      for (;;) {
+        if (this.blocked) await this.#untilDrained()
+        if (this.closed) return
+        const page = await this.#engine.read(this.log, { epoch: this.epoch, offset: this.offset }, catchUpPage)
+        if (this.closed) return
+        if (this.#writePage(page)) return this.end()
+        if (page.position.offset === page.head.offset) return this.join(this.#findTail(this))
+      }
+    } catch {
+      // The log is gone, or the engine cannot be reached. The reader is let go; when it comes back
+      // it is told which, or it goes on from its position.
+      this.end()
+    }
+  }
+
+  join(tail: Tail): void {
+    this.#tail = tail
+    tail.join(this)
+  }
+
+  /** True when the page held the wire's last event. */
+  #writePage({ events, gap, position }: Page): boolean {
+    let text = gap === undefined ? '' : this.wire.encodeGap(gap.from, gap.to)
+    let last = false
+    for (const event of this.wire.merge(events)) {
+      text += this.wire.encode(event, this.epoch)
+      last = this.wire.isLast(event)
+      if (last) break
+    }
+    this.offset = position.offset
+    if (text !== '') this.blocked = !this.sink.write(Buffer.from(text))
+    return last
+  }
+
+  async #untilDrained(): Promise<void> {
+    await new Promise<void>((resolve) => {
+      this.#onDrained = resolve
+    })
+    this.#onDrained = undefined
+  }
+}

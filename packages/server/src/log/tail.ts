@@ -1,0 +1,254 @@
+/**
+ * The recent end of one log in one wire form, encoded once and shared by all cursors that are live.
+ * A bell makes it read what is new and encode it at the end of its last slab; a turn then gives each
+ * cursor the slice between its own place and the end. Bytes that were once in a slab never change,
+ * so the slices that sockets still hold stay valid.
+ *
+ * Memory: `windowBytesMax` a tail, whatever the number of readers. A cursor that has fallen out of
+ * the window catches up by itself.
+ */
+import type { Cursor } from './cursor.ts'
+import type { Engine, LogEvent, Page } from './log.ts'
+import type { Task, Turns } from './turns.ts'
+import type { Wire } from './wire.ts'
+
+const slabBytesMin = 2 * 1024
+const slabBytesMax = 64 * 1024
+const windowBytesMax = 256 * 1024
+/** A cursor that is no further behind joins at once instead of reading for itself. */
+const joinBehindMax = 64
+/** Writes in one step of a turn; about half a millisecond. */
+const writesPerStep = 64
+
+interface Slab {
+  readonly buffer: Buffer
+  used: number
+  /** The slab holds the events after `from` up to and including `to`. */
+  readonly from: number
+  to: number
+  /** Where each event ends, beginning with `from + 1`; one that the wire leaves out ends where it begins. */
+  readonly ends: number[]
+}
+
+export interface TailOptions {
+  readonly engine: Engine
+  readonly turns: Turns
+  readonly log: string
+  readonly epoch: string
+  readonly wire: Wire
+  /** Where the tail begins. */
+  readonly offset: number
+  /** Called when the last cursor has left. */
+  readonly onEmpty: () => void
+}
+
+export class Tail implements Task {
+  readonly #options: TailOptions
+  readonly #unwatch: () => void
+  #slabs: Slab[]
+  /** Number of the first slab still held; slabs are numbered from 0 through the tail's life. */
+  #firstSlab = 0
+  /** Cursors that can be written to, those that wait for their sink, and those ahead of what was read here. */
+  readonly #ready = new Set<Cursor>()
+  readonly #blocked = new Set<Cursor>()
+  readonly #early = new Set<Cursor>()
+  #pass: SetIterator<Cursor> | undefined
+  #unfinished = false
+  #reading = false
+  #rung = false
+  /** The wire has said its last event. */
+  #ended = false
+  #slice: { buffer: Buffer; from: number; to: number; bytes: Buffer } | undefined
+
+  constructor(options: TailOptions) {
+    this.#options = options
+    this.#slabs = [newSlab(options.offset, slabBytesMin)]
+    this.#unwatch = options.engine.watch(options.log, () => void this.#pull())
+    // What was appended between the reader's last page and the watch has rung no bell here.
+    void this.#pull()
+  }
+
+  /** Up to where the log has been read and encoded. */
+  get #offset(): number {
+    return this.#lastSlab.to
+  }
+
+  get #lastSlab(): Slab {
+    return this.#slabs[this.#slabs.length - 1] as Slab
+  }
+
+  /** Whether a cursor at this offset can join without reading for itself. */
+  reaches(offset: number): boolean {
+    return offset >= (this.#slabs[0] as Slab).from && this.#offset - offset <= joinBehindMax
+  }
+
+  join(cursor: Cursor): void {
+    if (cursor.offset > this.#offset) this.#early.add(cursor)
+    else if (!this.#place(cursor)) return this.#fallBehind(cursor)
+    else (cursor.blocked ? this.#blocked : this.#ready).add(cursor)
+    if (!cursor.blocked) this.wake(cursor)
+  }
+
+  /** The cursor's sink takes bytes again. */
+  wake(cursor: Cursor): void {
+    if (this.#blocked.delete(cursor)) this.#ready.add(cursor)
+    this.#options.turns.add(this)
+    if (this.#rung) void this.#pull()
+  }
+
+  leave(cursor: Cursor): void {
+    this.#ready.delete(cursor)
+    this.#blocked.delete(cursor)
+    this.#early.delete(cursor)
+    if (this.#ready.size + this.#blocked.size + this.#early.size > 0) return
+    this.#unwatch()
+    this.#options.onEmpty()
+  }
+
+  /** Writes to some of the cursors; each gets at most one write in a turn. */
+  step(): 'more' | 'later' | 'done' {
+    if (this.#pass === undefined) {
+      this.#pass = this.#ready.values()
+      this.#unfinished = false
+    }
+    for (let writes = 0; writes < writesPerStep; writes++) {
+      const { value: cursor, done } = this.#pass.next()
+      if (done) {
+        this.#pass = undefined
+        return this.#unfinished ? 'later' : 'done'
+      }
+      this.#deliver(cursor)
+    }
+    return 'more'
+  }
+
+  #deliver(cursor: Cursor): void {
+    if (cursor.slab < this.#firstSlab) return this.#fallBehind(cursor)
+    let slab = this.#slabs[cursor.slab - this.#firstSlab] as Slab
+    if (cursor.at === slab.used && slab !== this.#lastSlab) {
+      cursor.slab += 1
+      cursor.at = 0
+      slab = this.#slabs[cursor.slab - this.#firstSlab] as Slab
+    }
+    if (cursor.at < slab.used) {
+      const bytes = this.#bytes(slab.buffer, cursor.at, slab.used)
+      cursor.at = slab.used
+      cursor.offset = slab.to
+      if (!cursor.sink.write(bytes)) {
+        cursor.blocked = true
+        this.#ready.delete(cursor)
+        this.#blocked.add(cursor)
+      }
+    }
+    if (slab !== this.#lastSlab) this.#unfinished = true
+    else if (this.#ended) cursor.end()
+  }
+
+  /** Nearly all cursors of a turn are at the same place, so nearly all take the same slice. */
+  #bytes(buffer: Buffer, from: number, to: number): Buffer {
+    const last = this.#slice
+    if (last !== undefined && last.buffer === buffer && last.from === from && last.to === to) return last.bytes
+    const bytes = buffer.subarray(from, to)
+    this.#slice = { buffer, from, to, bytes }
+    return bytes
+  }
+
+  #fallBehind(cursor: Cursor): void {
+    this.leave(cursor)
+    void cursor.catchUp()
+  }
+
+  /** Finds the cursor's offset among the slabs; false where it is no longer there. */
+  #place(cursor: Cursor): boolean {
+    for (let index = this.#slabs.length - 1; index >= 0; index--) {
+      const slab = this.#slabs[index] as Slab
+      if (cursor.offset < slab.from) continue
+      cursor.slab = this.#firstSlab + index
+      // A cursor inside a gap stands before the gap's own bytes, behind the last event in front of it.
+      const events = Math.min(cursor.offset - slab.from, slab.ends.length)
+      cursor.at = cursor.offset >= slab.to ? slab.used : (slab.ends[events - 1] ?? 0)
+      return true
+    }
+    return false
+  }
+
+  async #pull(): Promise<void> {
+    this.#rung = true
+    if (this.#reading) return
+    this.#reading = true
+    const { engine, log, epoch } = this.#options
+    try {
+      // With nobody to write to, reading waits for the first that wakes.
+      while (this.#rung && !this.#ended && this.#ready.size + this.#early.size > 0) {
+        this.#rung = false
+        const page = await engine.read(log, { epoch, offset: this.#offset })
+        this.#take(page)
+        if (page.position.offset < page.head.offset) this.#rung = true
+      }
+    } catch {
+      // The log is gone or cannot be read: readers are let go, and told why when they come back.
+      for (const cursor of [...this.#ready, ...this.#blocked, ...this.#early]) cursor.end()
+    } finally {
+      this.#reading = false
+    }
+  }
+
+  #take({ events, gap }: Page): void {
+    const { wire, turns } = this.#options
+    if (gap !== undefined) {
+      this.#append(wire.encodeGap(gap.from, gap.to))
+      this.#lastSlab.to = gap.to.offset
+      // Offsets are dense within a slab; behind the gap a new one begins.
+      this.#addSlab(slabBytesMin)
+    }
+    for (const event of events) {
+      this.#appendEvent(event)
+      if (wire.isLast(event)) {
+        this.#ended = true
+        break
+      }
+    }
+    for (const cursor of this.#early) {
+      if (cursor.offset > this.#offset) continue
+      this.#early.delete(cursor)
+      this.join(cursor)
+    }
+    this.#unfinished = true
+    turns.add(this)
+  }
+
+  #appendEvent(event: LogEvent): void {
+    this.#append(this.#options.wire.encode(event, this.#options.epoch))
+    const slab = this.#lastSlab
+    slab.ends.push(slab.used)
+    slab.to = event.offset
+  }
+
+  #append(text: string): void {
+    let slab = this.#lastSlab
+    // Three bytes are the most that one UTF-16 code unit takes; counting exactly is for the rare tight case.
+    if (slab.buffer.length - slab.used < text.length * 3) {
+      const bytes = Buffer.byteLength(text)
+      if (slab.buffer.length - slab.used < bytes) slab = this.#addSlab(bytes)
+    }
+    slab.used += slab.buffer.write(text, slab.used)
+  }
+
+  #addSlab(bytesMin: number): Slab {
+    const size = Math.max(bytesMin, Math.min(slabBytesMax, this.#lastSlab.buffer.length * 2))
+    const slab = newSlab(this.#offset, size)
+    this.#slabs.push(slab)
+    let held = 0
+    for (const { buffer } of this.#slabs) held += buffer.length
+    while (held > windowBytesMax && this.#slabs.length > 1) {
+      held -= this.#slabs.shift()?.buffer.length ?? 0
+      this.#firstSlab += 1
+    }
+    return slab
+  }
+}
+
+function newSlab(from: number, size: number): Slab {
+  // Not from Buffer's pool: a slice of that would keep 8 KiB of strangers alive.
+  return { buffer: Buffer.allocUnsafeSlow(size), used: 0, from, to: from, ends: [] }
+}

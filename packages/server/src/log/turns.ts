@@ -1,0 +1,63 @@
+/**
+ * Shares the event loop among all that have something to write. Work is done in slices: between two
+ * of them the loop accepts connections, reads requests and runs timers, so that one log with many
+ * readers cannot starve the rest. Without slices a 200 ev/s broadcast left room for 178 accepts a
+ * second where 3,000 were asked for.
+ */
+export interface Task {
+  /**
+   * Does a little (well under a millisecond) and says how it stands:
+   * `more` to go on in this turn after the others, `later` to be called in the next turn, `done` to rest.
+   */
+  step(): 'more' | 'later' | 'done'
+}
+
+export interface Turns {
+  /** The task is called in the next turn; adding it again before then changes nothing. */
+  add(task: Task): void
+}
+
+export interface TurnsOptions {
+  /** Length of a slice in milliseconds; default 4. */
+  readonly sliceMs?: number
+  /** Milliseconds that never go back; default `performance.now`. */
+  readonly now?: () => number
+  /** Runs a function in the next turn of the event loop; default `setImmediate`. */
+  readonly defer?: (turn: () => void) => void
+}
+
+export function createTurns(options: TurnsOptions = {}): Turns {
+  const sliceMs = options.sliceMs ?? 4
+  const now = options.now ?? (() => performance.now())
+  const defer = options.defer ?? setImmediate
+  let waiting = new Set<Task>()
+  let scheduled = false
+
+  return { add }
+
+  function add(task: Task): void {
+    waiting.add(task)
+    if (scheduled) return
+    scheduled = true
+    defer(turn)
+  }
+
+  function turn(): void {
+    const tasks = waiting
+    waiting = new Set()
+    const end = now() + sliceMs
+    // A Set goes through its members in the order they came in, also those added on the way:
+    // taking a task out and adding it again puts it behind the others.
+    for (const task of tasks) {
+      tasks.delete(task)
+      const state = task.step()
+      if (state === 'more') tasks.add(task)
+      else if (state === 'later') waiting.add(task)
+      if (now() >= end) break
+    }
+    // What the slice had no time for comes before what was added meanwhile.
+    if (tasks.size > 0) waiting = tasks.union(waiting)
+    scheduled = waiting.size > 0
+    if (scheduled) defer(turn)
+  }
+}

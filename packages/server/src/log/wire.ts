@@ -1,0 +1,29 @@
+/**
+ * Where a log meets the outside: a wire turns its events into bytes, a sink takes the bytes. Both
+ * are given to the fan-out by a transport, which the log knows nothing else about.
+ */
+import type { Position } from '@millrace/protocol'
+import type { LogEvent } from './log.ts'
+
+export interface Wire {
+  /** Two readers of a log whose wires have the same key share every byte, so it MUST name all that the bytes depend on. */
+  readonly key: string
+  /** The event as it is written, whole; '' where this wire leaves it out. MUST be pure. */
+  encode(event: LogEvent, epoch: string): string
+  /** Tells a reader that events after `from` up to and including `to` are gone. */
+  encodeGap(from: Position, to: Position): string
+  /** For readers that are behind: fewer events that say the same. MUST keep the last event's offset last. */
+  merge(events: readonly LogEvent[]): readonly LogEvent[]
+  /** True for the event after which this wire has nothing more to say. */
+  isLast(event: LogEvent): boolean
+}
+
+export interface Sink {
+  /**
+   * Takes whole events. False asks the cursor to wait for its `drained()`; the bytes were taken all
+   * the same. MUST NOT change the bytes: other sinks are given the same memory. MUST NOT throw.
+   */
+  write(bytes: Uint8Array): boolean
+  /** Called once, when the wire has said its last event or the log is gone. MUST NOT throw. */
+  end(): void
+}

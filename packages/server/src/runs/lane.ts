@@ -1,0 +1,127 @@
+/**
+ * One lane: a model's stream, read into the log until it ends, fails, is stopped or takes too long.
+ * However it ends there is exactly one end, with its usage and timings; a model that ignores its
+ * signal, hangs or throws what it likes cannot hold it up.
+ */
+import {
+  type EndStatus,
+  type FinishReason,
+  type LaneEnd,
+  MillraceError,
+  type PublicError,
+  type Timings,
+  type Usage,
+} from '@millrace/protocol'
+import type { ModelPart } from '../models/model.ts'
+import { checkPart } from './part.ts'
+import type { RunWriter } from './writer.ts'
+
+/** Parts taken without a pause before the event loop gets a turn: a source need not ever wait by itself. */
+const partsPerTurn = 128
+
+export interface LaneOptions {
+  readonly run: string
+  readonly lane: string
+  readonly model: string
+  /** Opens the stream; may throw. */
+  readonly open: (signal: AbortSignal) => Source | Promise<Source>
+  readonly writer: RunWriter
+  /** Aborts with a MillraceError as its reason for a failure, with anything else for a stop. */
+  readonly signal: AbortSignal
+  /** Milliseconds without any part after which the lane fails with `model_timeout`. */
+  readonly idleMsMax: number
+  /** Tokens of the question and what came before it, for when the provider does not say. */
+  readonly inputTokens: number
+  /** When the request was accepted, by `now`. */
+  readonly acceptedAt: number
+  readonly now: () => number
+  /** Told of an error in full, before it is reduced to what may leave the server. */
+  readonly onError: (error: unknown) => void
+}
+
+export type Source = AsyncIterable<ModelPart> | Iterable<ModelPart>
+
+export async function runLane(options: LaneOptions): Promise<LaneEnd> {
+  const { run, lane, model, writer, signal, acceptedAt, now } = options
+  const abort = new AbortController()
+  const { promise: ended, resolve: end } = Promise.withResolvers<{ status: EndStatus; error?: PublicError }>()
+  let firstTokenAt: number | undefined
+  let lastPartAt = now()
+  let deltas = 0
+  let usage: Usage | undefined
+  let finishReason: FinishReason | undefined
+  let over = false
+
+  const onAbort = () => finish(signal.reason instanceof MillraceError ? failed(signal.reason) : { status: 'stopped' })
+  signal.addEventListener('abort', onAbort, { once: true })
+  let idleTimer = setTimeout(checkIdle, options.idleMsMax)
+  let iterator: AsyncIterator<ModelPart> | Iterator<ModelPart> | undefined
+
+  if (signal.aborted) onAbort()
+  else read().then(() => finish({ status: 'completed' }), (error) => finish(failed(error)))
+  const outcome = await ended
+  return { model, ...outcome, ...(finishReason && { finishReason }), usage: usage ?? estimate(), timings: timings() }
+
+  async function read(): Promise<void> {
+    const source = await options.open(abort.signal)
+    if (over) return
+    iterator = Symbol.asyncIterator in source ? source[Symbol.asyncIterator]() : source[Symbol.iterator]()
+    for (let parts = 1; ; parts++) {
+      const { done, value } = await iterator.next()
+      if (over || done) return
+      take(value)
+      if (writer.full) await writer.settled()
+      else if (parts % partsPerTurn === 0) await new Promise(setImmediate)
+    }
+  }
+
+  function take(value: unknown): void {
+    const part = checkPart(value)
+    lastPartAt = now()
+    if (part === undefined) return
+    if ('usage' in part) usage = part.usage
+    else if ('finishReason' in part) finishReason = part.finishReason
+    else {
+      deltas += 1
+      firstTokenAt ??= lastPartAt
+      if ('text' in part) writer.write('message', { run, lane, text: part.text })
+      else if ('reasoning' in part) writer.write('reasoning', { run, lane, reasoning: part.reasoning })
+      else writer.write('data', { run, lane, ...part.data })
+    }
+  }
+
+  /** The first caller decides; whatever the model does after that is not heard. */
+  function finish(outcome: { status: EndStatus; error?: PublicError }): void {
+    if (over) return
+    over = true
+    clearTimeout(idleTimer)
+    signal.removeEventListener('abort', onAbort)
+    abort.abort(signal.reason)
+    // A generator waiting in `next()` returns when that settles; one that never does is left behind.
+    if (outcome.status !== 'completed') void Promise.resolve(iterator?.return?.()).catch(options.onError)
+    end(outcome)
+  }
+
+  function failed(error: unknown): { status: EndStatus; error: PublicError } {
+    options.onError(error)
+    const known = error instanceof MillraceError ? error : new MillraceError('model_failed', { cause: error })
+    return { status: 'failed', error: { code: known.code, message: known.message, retryable: known.retryable } }
+  }
+
+  /** One timer for all parts: it looks when the last one came, and waits for what is left. */
+  function checkIdle(): void {
+    const left = options.idleMsMax - (now() - lastPartAt)
+    if (left <= 0) finish(failed(new MillraceError('model_timeout')))
+    else idleTimer = setTimeout(checkIdle, left)
+  }
+
+  function estimate(): Usage {
+    const { inputTokens } = options
+    return { inputTokens, outputTokens: deltas, totalTokens: inputTokens + deltas, estimated: true }
+  }
+
+  function timings(): Timings {
+    const since = (time: number) => Math.max(0, Math.round(time - acceptedAt))
+    return { firstTokenMs: firstTokenAt === undefined ? null : since(firstTokenAt), durationMs: since(now()) }
+  }
+}

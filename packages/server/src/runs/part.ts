@@ -1,0 +1,67 @@
+/** What a model or an application may yield, checked: a stranger's stream must not be able to harm the log. */
+import { type FinishReason, limits, MillraceError, type Usage } from '@millrace/protocol'
+import type { ModelPart } from '../models/model.ts'
+
+export type CheckedPart = Exclude<ModelPart, string>
+
+/** Leaves room for the event's other fields and for JSON's escapes. */
+const textLengthMax = limits.eventBytesMax / 8
+const finishReasons: ReadonlySet<string> = new Set<FinishReason>(['stop', 'length', 'content_filter', 'tool_calls', 'other'])
+
+/** The part in its one shape; undefined for a part that says nothing. Throws `model_failed` for what is not a part. */
+export function checkPart(part: unknown): CheckedPart | undefined {
+  if (typeof part === 'string') return part === '' ? undefined : { text: bounded(part) }
+  if (typeof part !== 'object' || part === null) throw garbage()
+  if ('text' in part) return typed(part, 'text')
+  if ('reasoning' in part) return typed(part, 'reasoning')
+  if ('usage' in part) return usage(part.usage)
+  if ('finishReason' in part) return finish(part.finishReason)
+  if ('data' in part) return data(part.data)
+  throw garbage()
+}
+
+function typed(part: object, field: 'text' | 'reasoning'): CheckedPart | undefined {
+  const value = (part as Record<string, unknown>)[field]
+  if (typeof value !== 'string') throw garbage()
+  if (value === '') return undefined
+  return field === 'text' ? { text: bounded(value) } : { reasoning: bounded(value) }
+}
+
+function bounded(text: string): string {
+  if (text.length > textLengthMax) throw garbage('a piece of text larger than an event may be')
+  return text
+}
+
+function usage(value: unknown): CheckedPart {
+  if (typeof value !== 'object' || value === null) throw garbage()
+  const { inputTokens, outputTokens, totalTokens, reasoningTokens } = value as Usage
+  if (![inputTokens, outputTokens, totalTokens].every(isCount)) throw garbage('a usage without its counts')
+  return { usage: { inputTokens, outputTokens, totalTokens, ...(isCount(reasoningTokens) && { reasoningTokens }) } }
+}
+
+function isCount(value: unknown): value is number {
+  return typeof value === 'number' && Number.isFinite(value) && value >= 0
+}
+
+function finish(value: unknown): CheckedPart {
+  if (typeof value !== 'string') throw garbage()
+  return { finishReason: finishReasons.has(value) ? (value as FinishReason) : 'other' }
+}
+
+function data(value: unknown): CheckedPart {
+  if (typeof value !== 'object' || value === null || !('name' in value) || typeof value.name !== 'string') throw garbage()
+  let text: string | undefined
+  try {
+    text = JSON.stringify((value as { value?: unknown }).value)
+  } catch {
+    // A cycle or a BigInt: not JSON, which is what the next line says.
+  }
+  if (text === undefined) throw garbage('data that is not JSON')
+  bounded(text)
+  // A copy: what the log holds must not change when the application's object does.
+  return { data: { name: value.name, value: JSON.parse(text) } }
+}
+
+function garbage(what = 'something that is not part of an answer'): MillraceError {
+  return new MillraceError('model_failed', { message: `The model sent ${what}; what it had said before is kept.` })
+}

@@ -1,0 +1,35 @@
+/** What a run with several lanes came to: PROTOCOL.md#events. */
+import type { LaneEnd, RunEnd, Usage } from '@millrace/protocol'
+
+export function runEnd(ends: ReadonlyMap<string, LaneEnd>): RunEnd {
+  const all = [...ends.values()]
+  const [only] = all
+  if (all.length === 1 && only !== undefined) {
+    const { model: _model, ...end } = only
+    return end
+  }
+  const firstTokens = all.map(({ timings }) => timings.firstTokenMs).filter((time) => time !== null)
+  const status = (['stopped', 'completed'] as const).find((each) => all.some((end) => end.status === each)) ?? 'failed'
+  const error = status === 'failed' ? all.find((end) => end.error)?.error : undefined
+  return {
+    status,
+    usage: all.map(({ usage }) => usage).reduce(sum),
+    timings: {
+      firstTokenMs: firstTokens.length === 0 ? null : Math.min(...firstTokens),
+      durationMs: Math.max(...all.map(({ timings }) => timings.durationMs)),
+    },
+    ...(error && { error }),
+    lanes: Object.fromEntries(ends),
+  }
+}
+
+function sum(a: Usage, b: Usage): Usage {
+  const reasoning = (a.reasoningTokens ?? 0) + (b.reasoningTokens ?? 0)
+  return {
+    inputTokens: a.inputTokens + b.inputTokens,
+    outputTokens: a.outputTokens + b.outputTokens,
+    totalTokens: a.totalTokens + b.totalTokens,
+    ...(reasoning > 0 && { reasoningTokens: reasoning }),
+    ...((a.estimated || b.estimated) && { estimated: true }),
+  }
+}

@@ -1,0 +1,180 @@
+/**
+ * Runs: each belongs to the server, not to the connection that asked for it. A run is written into its
+ * session's log from `stream_start` to `stream_end`; readers come and go without it noticing.
+ *
+ * Starting is idempotent by the run's id: the first start with an id counts, every later one is handed
+ * the same run.
+ */
+import { type LaneEnd, MillraceError, type Position, type RunEnd, type SessionEvents } from '@millrace/protocol'
+import type { Engine } from '../log/log.ts'
+import type { ModelMessage } from '../models/model.ts'
+import { runLane, type Source } from './lane.ts'
+import { runEnd } from './run-end.ts'
+import { createRunWriter, type RunWriter, sessionEvent } from './writer.ts'
+
+/** A lane before its model is asked. */
+export interface LanePlan {
+  readonly lane: string
+  readonly model: string
+  /** Opens the stream for the conversation; called once, after the run's start stands in the log. */
+  readonly open: (messages: readonly ModelMessage[], signal: AbortSignal) => Source | Promise<Source>
+}
+
+export interface RunPlan {
+  readonly id: string
+  readonly session: string
+  readonly query: string
+  /** The models as they were asked for; undefined for the default. */
+  readonly asked: readonly string[] | undefined
+  readonly lanes: readonly LanePlan[]
+  /** The conversation before this question, as one lane's model is to see it. */
+  readonly history: (lane: string) => readonly ModelMessage[]
+}
+
+export interface Run {
+  readonly id: string
+  readonly session: string
+  readonly query: string
+  readonly asked: readonly string[] | undefined
+  readonly lanes: SessionEvents['stream_start']['lanes']
+  /** Before the run's first event: where a reader of the whole run begins. */
+  readonly start: Position
+  /** The end once it stands in the log. Never rejects. */
+  readonly ended: Promise<RunEnd>
+  /** Undefined while the run goes on. */
+  readonly end: RunEnd | undefined
+  /** Ends the run for everybody; what was said is kept. Does nothing after the end. */
+  stop(): void
+}
+
+export interface RunLimits {
+  /** One run, in milliseconds; default 10 minutes. */
+  readonly runMsMax?: number
+  /** A lane without a token, in milliseconds; default 2 minutes. */
+  readonly idleMsMax?: number
+  /** Runs in progress; default 4,096. */
+  readonly runsMax?: number
+  /** Ended runs that are still known by their id; default 10,000. */
+  readonly endedRunsMax?: number
+}
+
+export interface RunsOptions {
+  readonly engine: Engine
+  readonly limits?: RunLimits | undefined
+  readonly onError: (error: unknown, context: { run: string; lane?: string }) => void
+  /** Milliseconds that never go back; default `performance.now`. */
+  readonly now?: () => number
+}
+
+export interface Runs {
+  /** Begins a run; resolves when its start stands in the log. Rejects with `too_many_runs` or the engine's refusal. */
+  start(plan: RunPlan): Promise<Run>
+  get(id: string): Run | undefined
+  readonly active: number
+  /** Stops all runs and waits for their ends to stand in the log. */
+  close(): Promise<void>
+}
+
+export function createRuns({ engine, limits = {}, onError, now = () => performance.now() }: RunsOptions): Runs {
+  const { runMsMax = 600_000, idleMsMax = 120_000, runsMax = 4096, endedRunsMax = 10_000 } = limits
+  const active = new Map<string, Run>()
+  /** In the order of their ends. */
+  const ended = new Map<string, Run>()
+
+  return {
+    async start(plan) {
+      if (active.size >= runsMax) throw new MillraceError('too_many_runs')
+      const acceptedAt = now()
+      const { id, session, query, asked } = plan
+      const lanes = plan.lanes.map(({ lane, model }) => ({ lane, model }))
+      const started = sessionEvent('stream_start', { run: id, session, query, lanes })
+      const { position, duplicate } = await engine.append(session, [started], { key: `run ${id}` })
+      if (duplicate) throw new MillraceError('run_conflict', { message: 'A run with this id ended long ago; choose a new id.' })
+      const start = { epoch: position.epoch, offset: position.offset - 1 }
+      const abort = new AbortController()
+      const { promise, resolve } = Promise.withResolvers<RunEnd>()
+      let end: RunEnd | undefined
+      const run: Run = {
+        id, session, query, asked, lanes, start,
+        ended: promise,
+        get end() {
+          return end
+        },
+        stop: () => abort.abort(),
+      }
+      active.set(id, run)
+      void perform(plan, run, abort, acceptedAt).then((outcome) => {
+        end = outcome
+        active.delete(id)
+        ended.set(id, run)
+        if (ended.size > endedRunsMax) ended.delete(ended.keys().next().value as string)
+        resolve(outcome)
+      })
+      return run
+    },
+    get: (id) => active.get(id) ?? ended.get(id),
+    get active() {
+      return active.size
+    },
+    async close() {
+      const runs = [...active.values()]
+      for (const run of runs) run.stop()
+      await Promise.all(runs.map((run) => run.ended))
+    },
+  }
+
+  /** Never rejects. */
+  async function perform(plan: RunPlan, run: Run, abort: AbortController, acceptedAt: number): Promise<RunEnd> {
+    const deadline = setTimeout(() => abort.abort(new MillraceError('model_timeout')), runMsMax)
+    const writer = createRunWriter({
+      engine,
+      log: run.session,
+      epoch: run.start.epoch,
+      onFailure(error) {
+        onError(error, { run: run.id })
+        abort.abort(error)
+      },
+    })
+    const ends = new Map<string, LaneEnd>()
+    await Promise.all(
+      plan.lanes.map(async (lane) => {
+        const laneEnd = await performLane(plan, lane, { writer, signal: abort.signal, acceptedAt })
+        ends.set(lane.lane, laneEnd)
+        if (plan.lanes.length > 1) writer.write('lane_end', { run: run.id, lane: lane.lane, ...laneEnd })
+      }),
+    )
+    clearTimeout(deadline)
+    const outcome = runEnd(new Map(plan.lanes.map(({ lane }) => [lane, ends.get(lane) as LaneEnd])))
+    writer.write('stream_end', { run: run.id, ...outcome })
+    // Where the engine refused, the log is gone or full, `onFailure` has said so, and there is nobody to tell.
+    await writer.settled().catch(() => {})
+    return outcome
+  }
+
+  function performLane(plan: RunPlan, { lane, model, open }: LanePlan, shared: LaneShared): Promise<LaneEnd> {
+    const messages: readonly ModelMessage[] = [...plan.history(lane), { role: 'user', text: plan.query }]
+    return runLane({
+      ...shared,
+      run: plan.id,
+      lane,
+      model,
+      idleMsMax,
+      inputTokens: estimateTokens(messages),
+      now,
+      open: (signal) => open(messages, signal),
+      onError: (error) => onError(error, { run: plan.id, lane }),
+    })
+  }
+}
+
+interface LaneShared {
+  readonly writer: RunWriter
+  readonly signal: AbortSignal
+  readonly acceptedAt: number
+}
+
+/** About four characters a token in Latin script, about one in Chinese: bytes of UTF-8 by four is near for both. */
+function estimateTokens(messages: readonly ModelMessage[]): number {
+  const bytes = messages.reduce((sum, { text }) => sum + Buffer.byteLength(text), 0)
+  return Math.ceil(bytes / 4)
+}

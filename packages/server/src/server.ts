@@ -1,0 +1,140 @@
+/**
+ * The introductions: the only file that knows engines, transports and models by name. Everything the
+ * server does is one call here, in anybody's Node application.
+ */
+import { randomBytes } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { getRequestListener } from '@hono/node-server'
+import { MillraceError } from '@millrace/protocol'
+import { memoryEngine } from './engines/memory.ts'
+import { createApp } from './gateway/app.ts'
+import { type ListenOptions, listen } from './gateway/listen.ts'
+import { createFanOut } from './log/fan-out.ts'
+import type { Engine } from './log/log.ts'
+import { createTurns } from './log/turns.ts'
+import { createModels, type ModelsOptions } from './models/index.ts'
+import { createRuns, type Run, type RunLimits } from './runs/runs.ts'
+import { type ChatRequest, createChats, type SourceRequest } from './sessions/chats.ts'
+import { readTranscript, type Transcript } from './sessions/transcript.ts'
+import { createPulse } from './transports/pulse.ts'
+import { createSseTransport } from './transports/sse.ts'
+
+export interface MillraceOptions {
+  /** Where logs are kept; default `memoryEngine()`. Closed with the Millrace. */
+  readonly engine?: Engine
+  /** Models of your own, by name: LangChain chat models or `{ name, stream }`. `sim:`, `builtin:guide` and `provider:model` are always there. */
+  readonly models?: ModelsOptions['models']
+  /** The model of a request that names none; default `auto`: a key in the environment, a local server, or the guide. */
+  readonly model?: string
+  readonly limits?: RunLimits
+  /** Folder with a web page to serve at `/`; default none. */
+  readonly page?: string
+  /** Milliseconds between heartbeats; default 15,000. Keep it under the idle timeout of your proxies. */
+  readonly heartbeatMs?: number
+  /** Told of every error that was not the client's, in full; default writes to standard error. */
+  readonly onError?: (error: unknown, context?: { run?: string; lane?: string }) => void
+}
+
+/** A request handler for `node:http`, Express and Fastify's raw requests; calls `next` for addresses that are not Millrace's. */
+export type Handler = (request: IncomingMessage, response: ServerResponse, next?: () => void) => void
+
+export interface Millrace {
+  readonly handler: Handler
+  /** The same for web-standard hosts: Hono, Next.js, Deno-style servers. */
+  readonly fetch: (request: Request) => Promise<Response>
+  /** Starts an HTTP server of its own. Rejects when the port is taken. */
+  listen(options?: ListenOptions): Promise<{ readonly url: string; readonly port: number }>
+  /** Asks models. Resolves when the run's start stands in the log; its readers see the rest. */
+  ask(request: ChatRequest): Promise<Run>
+  /** A run whose tokens come from your own code: any iterable of text or events. */
+  run(request: SourceRequest): Promise<Run>
+  /** Undefined for a run that is not known, or no longer. */
+  findRun(id: string): Run | undefined
+  /** The conversation so far; undefined where there is no such session. */
+  readSession(id: string): Promise<Transcript | undefined>
+  /** Which model a request that names none is answered by, and why. */
+  defaultModel(): Promise<{ readonly name: string; readonly reason: string }>
+  readonly engine: Engine
+  /** Streams open now. */
+  readonly connections: number
+  /** Stops runs, keeps what they said, ends streams and closes the engine. */
+  close(): Promise<void>
+}
+
+/** Addresses that are Millrace's own; everything else is the host's, or the page's. */
+const ownPath = /^\/(api\/|healthz(\?|$)|docs\/errors)/
+
+export function createMillrace(options: MillraceOptions = {}): Millrace {
+  const { engine = memoryEngine(), page, onError = reportError, heartbeatMs = 15_000 } = options
+  const turns = createTurns()
+  const pulse = createPulse({ turns, periodMs: heartbeatMs })
+  const sse = createSseTransport({ fanOut: createFanOut({ engine, turns }), pulse })
+  const models = createModels({ models: options.models, default: options.model })
+  const runs = createRuns({ engine, limits: options.limits, onError })
+  const chats = createChats({ engine, runs, resolveModel: models.resolve, newId })
+  const version = readVersion()
+  const startedAt = performance.now()
+  let closing: Promise<void> | undefined
+  let server: Awaited<ReturnType<typeof listen>>['server'] | undefined
+
+  const app = createApp({
+    engine, runs, chats, models, sse, version, page, newId, onError,
+    health: () => ({
+      status: closing === undefined ? 'ok' : 'stopping',
+      version,
+      uptimeSeconds: Math.round((performance.now() - startedAt) / 1000),
+    }),
+  })
+  const listener = getRequestListener(app.fetch as never, { overrideGlobalObjects: false })
+  const handler: Handler = (request, response, next) => {
+    if (next !== undefined && page === undefined && !ownPath.test(request.url ?? '')) return next()
+    void listener(request, response)
+  }
+
+  return {
+    handler,
+    fetch: async (request) => app.fetch(request, {}),
+    async listen(listenOptions) {
+      const listening = await listen(handler, listenOptions)
+      server = listening.server
+      return { url: listening.url, port: listening.port }
+    },
+    ask: chats.ask,
+    run: chats.play,
+    findRun: runs.get,
+    readSession: (id) => readTranscript(engine, id),
+    defaultModel: models.describeDefault,
+    engine,
+    get connections() {
+      return sse.connections
+    },
+    close() {
+      closing ??= close()
+      return closing
+    },
+  }
+
+  async function close(): Promise<void> {
+    server?.close()
+    await runs.close()
+    sse.close()
+    pulse.close()
+    server?.closeAllConnections()
+    await engine.close()
+  }
+}
+
+/** 128 bits: an id is all that it takes to read a session. */
+function newId(): string {
+  return randomBytes(16).toString('base64url')
+}
+
+function readVersion(): string {
+  return JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')).version
+}
+
+function reportError(error: unknown, context: object = {}): void {
+  // A model's or client's mistake is already told in its code; what needs the operator is the cause.
+  console.error('millrace:', context, error instanceof MillraceError ? `${error.code}: ${error.message}` : error)
+}

@@ -1,0 +1,85 @@
+/** A session's log, folded into what a person would call the conversation: PROTOCOL.md, `GET /api/sessions/:id`. */
+import { formatPosition, type LaneEnd, type Position, type RunEnd, type SessionEvents } from '@millrace/protocol'
+import type { Engine, LogEvent } from '../log/log.ts'
+import type { ModelMessage } from '../models/model.ts'
+
+export interface LaneRecord extends Partial<Omit<LaneEnd, 'status' | 'model'>> {
+  readonly lane: string
+  readonly model: string
+  status: 'streaming' | LaneEnd['status']
+  text: string
+  reasoning: string
+  readonly data: { readonly name: string; readonly value: unknown }[]
+}
+
+export interface RunRecord extends Partial<Omit<RunEnd, 'status' | 'lanes'>> {
+  readonly run: string
+  readonly query: string
+  /** Milliseconds since 1970. */
+  readonly startedAt: number
+  status: 'streaming' | RunEnd['status']
+  readonly lanes: LaneRecord[]
+}
+
+export interface Transcript {
+  readonly id: string
+  /** Everything up to here is in `runs`. */
+  readonly position: string
+  /** False where retention has cut the beginning. */
+  readonly complete: boolean
+  readonly runs: readonly RunRecord[]
+}
+
+/** Undefined where there is no such session. */
+export async function readTranscript(engine: Engine, session: string): Promise<Transcript | undefined> {
+  const state = await engine.inspect(session)
+  if (state === undefined) return undefined
+  const runs = new Map<string, RunRecord>()
+  let complete = true
+  let position: Position = { epoch: state.head.epoch, offset: 0 }
+  for (;;) {
+    const page = await engine.read(session, position, { eventsMax: 8192, bytesMax: 1024 * 1024 })
+    if (page.gap !== undefined) complete = false
+    for (const event of page.events) apply(runs, event)
+    position = page.position
+    if (position.offset === page.head.offset) break
+  }
+  return { id: session, position: formatPosition(position), complete, runs: [...runs.values()] }
+}
+
+/** The conversation as one lane's model saw it: its own answers, and where it gave none those of the first lane. */
+export function conversation(runs: readonly RunRecord[], model: string): ModelMessage[] {
+  return runs.flatMap(({ query, status, lanes }): ModelMessage[] => {
+    if (status === 'streaming') return []
+    const answer = lanes.find((lane) => lane.model === model && lane.text !== '') ?? lanes.find((lane) => lane.text !== '')
+    if (answer === undefined) return []
+    return [{ role: 'user', text: query }, { role: 'assistant', text: answer.text }]
+  })
+}
+
+function apply(runs: Map<string, RunRecord>, { type, data, time }: LogEvent): void {
+  if (type === 'stream_start') {
+    const { run, query, lanes } = data as unknown as SessionEvents['stream_start']
+    const records = lanes.map((lane): LaneRecord => ({ ...lane, status: 'streaming', text: '', reasoning: '', data: [] }))
+    runs.set(run, { run, query, startedAt: time, status: 'streaming', lanes: records })
+    return
+  }
+  const run = runs.get((data as { run: string }).run)
+  // Its beginning was cut off by retention; half an answer without its question would mislead.
+  if (run === undefined) return
+  if (type === 'stream_end') {
+    const { run: _run, lanes, ...end } = data as unknown as SessionEvents['stream_end']
+    Object.assign(run, end)
+    for (const lane of run.lanes) Object.assign(lane, lanes?.[lane.lane] ?? end)
+    return
+  }
+  const lane = run.lanes.find((each) => each.lane === (data as { lane: string }).lane)
+  if (lane === undefined) return
+  if (type === 'message') lane.text += (data as SessionEvents['message']).text
+  else if (type === 'reasoning') lane.reasoning += (data as SessionEvents['reasoning']).reasoning
+  else if (type === 'data') lane.data.push({ name: (data as SessionEvents['data']).name, value: (data as SessionEvents['data']).value })
+  else if (type === 'lane_end') {
+    const { run: _run, lane: _lane, ...end } = data as unknown as SessionEvents['lane_end']
+    Object.assign(lane, end)
+  }
+}

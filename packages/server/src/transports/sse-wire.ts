@@ -1,0 +1,22 @@
+/** A dialect in server-sent events: the bytes that all readers of a log share. */
+import { encodeSseEvent } from '@millrace/protocol'
+import type { Dialect } from '../dialects/dialect.ts'
+import type { Wire } from '../log/wire.ts'
+
+export function sseWire(dialect: Dialect): Wire {
+  return {
+    key: `sse ${dialect.key}`,
+    encode(event, epoch) {
+      const rendered = dialect.render(event)
+      if (rendered === undefined) return ''
+      return encodeSseEvent({ ...rendered, id: dialect.position({ epoch, offset: event.offset }) })
+    },
+    encodeGap(from, to) {
+      // The gap itself carries no id of its own, but the reader's place moves behind it.
+      const data = JSON.stringify({ from: dialect.position(from), to: dialect.position(to) })
+      return encodeSseEvent({ event: 'gap', id: dialect.position(to), data })
+    },
+    merge: dialect.merge,
+    isLast: dialect.isLast,
+  }
+}

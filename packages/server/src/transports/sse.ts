@@ -1,0 +1,147 @@
+/**
+ * The SSE transport: a cursor over a log, written to a socket or to a web stream. It sends the first
+ * bytes before there is anything to say, beats every 15 s, and lets a client go that has not taken a
+ * byte between two beats. See PROTOCOL.md#server-sent-events.
+ */
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Writable } from 'node:stream'
+import { encodeSseComment, encodeSseRetry, type Position } from '@millrace/protocol'
+import type { Dialect } from '../dialects/dialect.ts'
+import type { Cursor } from '../log/cursor.ts'
+import type { FanOut } from '../log/fan-out.ts'
+import type { Sink } from '../log/wire.ts'
+import type { Pulse } from './pulse.ts'
+import { sseWire } from './sse-wire.ts'
+import { takeOver } from './takeover.ts'
+
+export const sseHeaders = {
+  'content-type': 'text/event-stream; charset=utf-8',
+  // no-transform keeps proxies from compressing, which would hold events back; nginx obeys the third.
+  'cache-control': 'no-store, no-transform',
+  'x-accel-buffering': 'no',
+} as const
+
+/** After the last event the client closes; one that does not is cut after so long. */
+const lingerMs = 10_000
+/** What a web stream holds before its cursor waits. */
+const webBufferBytes = 64 * 1024
+const heartbeat = Buffer.from(encodeSseComment())
+
+export interface SseStream {
+  readonly log: string
+  readonly after: Position
+  readonly dialect: Dialect
+}
+
+export interface SseTransport {
+  /** Writes the stream to a Node response, whose socket it takes over. */
+  serve(stream: SseStream, request: IncomingMessage, response: ServerResponse): void
+  /** The stream as a web-standard response. */
+  respond(stream: SseStream): Response
+  /** Connections that are open now. */
+  readonly connections: number
+  /** Ends every connection; their readers come back elsewhere, or here later. */
+  close(): void
+}
+
+export interface SseTransportOptions {
+  readonly fanOut: FanOut
+  readonly pulse: Pulse
+  /** From 0 to 1; default `Math.random`. */
+  readonly random?: () => number
+}
+
+interface Peer extends Sink {
+  /** Cuts the connection without a goodbye. */
+  destroy(): void
+}
+
+export function createSseTransport({ fanOut, pulse, random = Math.random }: SseTransportOptions): SseTransport {
+  const open = new Map<Cursor, Peer>()
+
+  return {
+    serve(stream, request, response) {
+      const body = takeOver(request, response, sseHeaders)
+      const cursor = start(stream, writablePeer(body))
+      body.on('drain', () => cursor.drained())
+      body.once('close', () => cursor.close())
+      // An error is followed by close, which is where the cursor is let go.
+      body.on('error', () => {})
+      if (body.destroyed) cursor.close()
+    },
+
+    respond(stream) {
+      let cursor: Cursor | undefined
+      const body = new ReadableStream<Uint8Array>(
+        {
+          start: (controller) => {
+            cursor = start(stream, webPeer(controller))
+          },
+          pull: () => cursor?.drained(),
+          cancel: () => cursor?.close(),
+        },
+        new ByteLengthQueuingStrategy({ highWaterMark: webBufferBytes }),
+      )
+      return new Response(body, { headers: sseHeaders })
+    },
+
+    get connections() {
+      return open.size
+    },
+
+    close() {
+      for (const cursor of [...open.keys()]) cursor.end()
+    },
+  }
+
+  function start({ log, after, dialect }: SseStream, peer: Peer): Cursor {
+    // Clients that were cut together must not come back together.
+    peer.write(Buffer.from(encodeSseRetry(1000 + Math.floor(random() * 2000)) + encodeSseComment('millrace')))
+    let stalledAt: number | undefined
+    const leavePulse = pulse.join(() => {
+      if (!cursor.blocked) {
+        peer.write(heartbeat)
+        stalledAt = undefined
+      } else if (stalledAt === cursor.offset) {
+        cursor.close()
+        peer.destroy()
+      } else {
+        stalledAt = cursor.offset
+      }
+    })
+    const sink: Sink = { write: peer.write, end: peer.end }
+    const cursor = fanOut.attach({ log, after, wire: sseWire(dialect), sink })
+    open.set(cursor, peer)
+    cursor.onClose = () => {
+      leavePulse()
+      open.delete(cursor)
+    }
+    return cursor
+  }
+}
+
+function writablePeer(body: Writable): Peer {
+  return {
+    write: (bytes) => body.write(bytes),
+    end() {
+      body.end()
+      // The client may never read what is left, nor close.
+      const timer = setTimeout(() => body.destroy(), lingerMs)
+      timer.unref()
+      body.once('close', () => clearTimeout(timer))
+    },
+    destroy: () => body.destroy(),
+  }
+}
+
+function webPeer(controller: ReadableStreamDefaultController<Uint8Array>): Peer {
+  return {
+    write(bytes) {
+      // A copy: whoever reads the stream may transfer its chunks, and these bytes are everybody's.
+      controller.enqueue(bytes.slice())
+      return (controller.desiredSize ?? 0) > 0
+    },
+    end: () => controller.close(),
+    destroy: () => controller.error(new Error('The reader has not read for too long.')),
+  }
+}
