@@ -17,8 +17,8 @@ const slabBytesMax = 64 * 1024
 const windowBytesMax = 256 * 1024
 /** A cursor that is no further behind joins at once instead of reading for itself. */
 const joinBehindMax = 64
-/** Writes in one step of a turn; about half a millisecond. */
-const writesPerStep = 64
+/** Writes in one step of a turn; about a tenth of a millisecond. */
+const writesPerStep = 16
 
 interface Slab {
   readonly buffer: Buffer
