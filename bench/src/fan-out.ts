@@ -1,0 +1,62 @@
+/** One log, many readers: Millrace beside the control row. */
+import { type Usage, startWorker } from './processes.ts'
+import type { Knocks, Window } from './load.ts'
+
+export interface FanOutRow {
+  readonly server: 'control' | 'millrace'
+  readonly readers: number
+  readonly eventsPerSecond: number
+  readonly deliveriesPerSecond: number
+  readonly cpuMicrosPerDelivery: number
+  readonly p50Ms: number
+  readonly p99Ms: number
+  readonly eventsPerRead: number
+  /** Share of one core that the load generator took; near 1 it is the bottleneck itself. */
+  readonly loadCores: number
+  readonly knocks?: Knocks
+}
+
+export interface FanOutOptions {
+  readonly server: 'control' | 'millrace'
+  readonly readers: number
+  readonly eventsPerSecond: number
+  readonly seconds: number
+  /** New connections a second beside the broadcast; absent measures without. */
+  readonly knocksPerSecond?: number
+}
+
+export async function measureFanOut(options: FanOutOptions): Promise<FanOutRow> {
+  const { server: name, readers, eventsPerSecond, seconds, knocksPerSecond } = options
+  const server = startWorker(`./servers/${name}.ts`)
+  const load = startWorker('./load.ts')
+  try {
+    const port = await server.ask<number>('listen')
+    if (name === 'millrace') await server.ask('createSession', 'bench')
+    const path = '/api/stream?session=bench&from=now'
+    await load.ask('open', { port, path, count: readers })
+    await server.ask('publish', name === 'millrace' ? { perSecond: eventsPerSecond, session: 'bench' } : eventsPerSecond)
+    // A second to warm up: JIT, socket buffers, the pace itself.
+    await new Promise((resolve) => setTimeout(resolve, 1000))
+    await Promise.all([server.ask('begin'), load.ask('begin')])
+    const knocks =
+      knocksPerSecond === undefined
+        ? await new Promise<undefined>((resolve) => setTimeout(resolve, seconds * 1000))
+        : await load.ask<Knocks>('knock', { port, path, perSecond: knocksPerSecond, seconds })
+    const [cpu, window] = await Promise.all([server.ask<Usage>('end'), load.ask<Window>('end')])
+    await server.ask('unpublish')
+    return {
+      server: name,
+      readers,
+      eventsPerSecond,
+      deliveriesPerSecond: window.perSecond,
+      cpuMicrosPerDelivery: (cpu.cpuMs * 1000) / window.deliveries,
+      p50Ms: window.p50Ms,
+      p99Ms: window.p99Ms,
+      eventsPerRead: window.eventsPerRead,
+      loadCores: window.cpuMs / window.wallMs,
+      ...(knocks && { knocks }),
+    }
+  } finally {
+    await Promise.all([load.stop(), server.stop()])
+  }
+}

@@ -1,0 +1,138 @@
+/** The load: readers in numbers, clients that knock, and runs with one reader each. */
+import { pace } from './pace.ts'
+import { createMeter, serveCommands, type Usage } from './processes.ts'
+import { newTally, openReader, quantile, type Reader } from './reader.ts'
+
+export interface Window extends Usage {
+  readonly deliveries: number
+  readonly perSecond: number
+  readonly p50Ms: number
+  readonly p99Ms: number
+  readonly eventsPerRead: number
+}
+
+export interface Knocks {
+  readonly asked: number
+  readonly answered: number
+  readonly perSecond: number
+  readonly p99Ms: number
+}
+
+const readers: Reader[] = []
+const meter = createMeter()
+let tally = newTally()
+
+serveCommands({
+  open: ({ port, path, count }: { port: number; path: string; count: number }) => openMany(port, path, count),
+  begin() {
+    tally = newTally()
+    meter.begin()
+  },
+  end(): Window {
+    const usage = meter.end()
+    const { events, reads, latencies } = tally
+    return {
+      ...usage,
+      deliveries: events,
+      perSecond: events / (usage.wallMs / 1000),
+      p50Ms: quantile(latencies, 0.5),
+      p99Ms: quantile(latencies, 0.99),
+      eventsPerRead: events / Math.max(1, reads),
+    }
+  },
+  knock: ({ port, path, perSecond, seconds }: { port: number; path: string; perSecond: number; seconds: number }) =>
+    knock(port, path, perSecond, seconds),
+  runs: ({ port, runs, tokens }: { port: number; runs: number; tokens: number }) => runMany(port, runs, tokens),
+  attach: attachOnce,
+  close() {
+    for (const { socket } of readers.splice(0)) socket.destroy()
+  },
+})
+
+const request = (path: string): string => `GET ${path} HTTP/1.1\r\nhost: 127.0.0.1\r\naccept: text/event-stream\r\n\r\n`
+
+async function openMany(port: number, path: string, count: number): Promise<void> {
+  // In batches, so that the listen backlog is not what is measured.
+  for (let opened = 0; opened < count; opened += 100) {
+    await Promise.all(
+      Array.from({ length: Math.min(100, count - opened) }, () => {
+        const { promise, resolve } = Promise.withResolvers<void>()
+        readers.push(openReader({ port, request: request(path), tally: () => tally, onFirstBytes: resolve }))
+        return promise
+      }),
+    )
+  }
+}
+
+/** Opens connections at a fixed rate, whether or not the earlier ones were answered, and leaves at the first bytes. */
+async function knock(port: number, path: string, perSecond: number, seconds: number): Promise<Knocks> {
+  const times: number[] = []
+  let asked = 0
+  const own = newTally()
+  const stop = pace(perSecond, (count) => {
+    for (let n = 0; n < count; n++) {
+      asked += 1
+      const started = performance.now()
+      const knocker = openReader({
+        port,
+        request: request(path),
+        tally: () => own,
+        onFirstBytes() {
+          times.push(performance.now() - started)
+          knocker.socket.destroy()
+        },
+      })
+    }
+  })
+  await new Promise((resolve) => setTimeout(resolve, seconds * 1000))
+  const answered = times.length
+  stop()
+  return { asked, answered, perSecond: answered / seconds, p99Ms: quantile(times, 0.99) }
+}
+
+/** Runs of `sim:count` at 50 tokens/s with one reader each, to their end. */
+async function runMany(port: number, runs: number, tokens: number) {
+  tally = newTally()
+  const durations: number[] = []
+  let complete = 0
+  await Promise.all(
+    Array.from({ length: runs }, (_, index) => {
+      const { promise, resolve } = Promise.withResolvers<void>()
+      // Spread over a second, as people are; otherwise every token of every run falls due at the same instant.
+      setTimeout(() => {
+        const started = performance.now()
+        const reader: Reader = openReader({
+          port,
+          request: request(`/api/chat?query=go&model=${encodeURIComponent(`sim:count?n=${tokens}&tps=50`)}`),
+          tally: () => tally,
+          onClose() {
+            durations.push(performance.now() - started)
+            // stream_start and stream_end are events too.
+            if (reader.events === tokens + 2) complete += 1
+            resolve()
+          },
+        })
+      }, (index / runs) * 1000)
+      return promise
+    }),
+  )
+  return { complete, p50Ms: quantile(durations, 0.5), p99Ms: quantile(durations, 0.99) }
+}
+
+/** From the request to the last event of a log that is at rest. */
+async function attachOnce({ port, path, head }: { port: number; path: string; head: number }) {
+  const own = newTally()
+  const started = performance.now()
+  const { promise, resolve } = Promise.withResolvers<void>()
+  const reader = openReader({
+    port,
+    request: request(path),
+    tally: () => own,
+    onRead: ({ last }) => last === head && resolve(),
+    onClose: resolve,
+  })
+  await promise
+  const withinMs = performance.now() - started
+  reader.socket.destroy()
+  return { frames: own.events, bytes: own.bytes, withinMs, complete: reader.last === head }
+}

@@ -1,0 +1,88 @@
+/** Servers and load run in processes of their own, so that neither's work is counted as the other's. */
+import { type ChildProcess, fork } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
+
+export interface Worker {
+  /** Sends a command and resolves with the worker's answer. */
+  ask<T>(command: string, argument?: unknown): Promise<T>
+  stop(): Promise<void>
+}
+
+interface Reply {
+  readonly id: number
+  readonly result?: unknown
+  readonly error?: string
+}
+
+/** Long enough for any one measurement; a worker that says nothing for so long has failed. */
+const replyMsMax = 120_000
+
+export function startWorker(file: string): Worker {
+  const child: ChildProcess = fork(fileURLToPath(new URL(file, import.meta.url)), [], { execArgv: ['--conditions=source'] })
+  const waiting = new Map<number, { resolve: (value: never) => void; reject: (error: Error) => void }>()
+  const exited = new Promise<void>((resolve) => {
+    child.once('exit', (code) => {
+      for (const { reject } of waiting.values()) reject(new Error(`${file} ended with ${code}`))
+      resolve()
+    })
+  })
+  child.on('message', ({ id, result, error }: Reply) => {
+    const asked = waiting.get(id)
+    waiting.delete(id)
+    if (error === undefined) asked?.resolve(result as never)
+    else asked?.reject(new Error(`${file}: ${error}`))
+  })
+  let nextId = 0
+  return {
+    ask<T>(command: string, argument?: unknown): Promise<T> {
+      const id = nextId++
+      return new Promise<T>((resolve, reject) => {
+        const timer = setTimeout(() => reject(new Error(`${file} did not answer "${command}"`)), replyMsMax)
+        const settle = <V>(then: (value: V) => void) => (value: V) => {
+          clearTimeout(timer)
+          then(value)
+        }
+        waiting.set(id, { resolve: settle(resolve) as never, reject: settle(reject) })
+        child.send({ id, command, argument })
+      })
+    },
+    async stop() {
+      child.kill('SIGTERM')
+      await exited
+    },
+  }
+}
+
+/** The worker's side: answers each command with what its function returns. */
+export function serveCommands(commands: Record<string, (argument: never) => unknown>): void {
+  process.on('message', async ({ id, command, argument }: { id: number; command: string; argument: never }) => {
+    try {
+      process.send?.({ id, result: await commands[command]?.(argument) })
+    } catch (error) {
+      process.send?.({ id, error: String(error) })
+    }
+  })
+  process.once('disconnect', () => process.exit())
+}
+
+export interface Usage {
+  readonly cpuMs: number
+  readonly wallMs: number
+  readonly rssMb: number
+}
+
+/** CPU time of this process from `begin` to `end`. */
+export function createMeter() {
+  let cpu = process.cpuUsage()
+  let wall = performance.now()
+  return {
+    begin() {
+      cpu = process.cpuUsage()
+      wall = performance.now()
+    },
+    end(): Usage {
+      const { user, system } = process.cpuUsage(cpu)
+      return { cpuMs: (user + system) / 1000, wallMs: performance.now() - wall, rssMb: process.memoryUsage.rss() / 2 ** 20 }
+    },
+  }
+}

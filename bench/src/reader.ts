@@ -1,0 +1,99 @@
+/**
+ * A reader that is cheap enough not to be the bottleneck: it counts events in the bytes as they come,
+ * without building strings of them, and takes one latency sample a read, of its oldest event.
+ */
+import { connect, type Socket } from 'node:net'
+
+const newline = 0x0a
+const brace = 0x7d
+const textField = Buffer.from('"text":"')
+const idField = Buffer.from('\nid: ')
+
+export interface Tally {
+  events: number
+  bytes: number
+  reads: number
+  readonly latencies: number[]
+}
+
+export const newTally = (): Tally => ({ events: 0, bytes: 0, reads: 0, latencies: [] })
+
+export interface Reader {
+  readonly socket: Socket
+  /** Offset of the first and of the last event seen: their distance and `events` tell what was lost or doubled. */
+  first: number
+  last: number
+  events: number
+}
+
+export interface ReaderOptions {
+  readonly port: number
+  readonly request: string
+  readonly tally: () => Tally
+  readonly onFirstBytes?: () => void
+  readonly onRead?: (reader: Reader) => void
+  readonly onClose?: () => void
+}
+
+export function openReader({ port, request, tally, onFirstBytes, onRead, onClose }: ReaderOptions): Reader {
+  let previous = 0
+  let beforePrevious = 0
+  let begun = false
+  const socket = connect({
+    port,
+    host: '127.0.0.1',
+    noDelay: true,
+    onread: {
+      // Each read reuses the reader's own buffer; nothing is kept of it.
+      buffer: Buffer.allocUnsafeSlow(16 * 1024),
+      callback(length, buffer) {
+        if (!begun) {
+          begun = true
+          onFirstBytes?.()
+        }
+        count((buffer as Buffer).subarray(0, length))
+        onRead?.(reader)
+        return true
+      },
+    },
+  })
+  const reader: Reader = { socket, first: 0, last: 0, events: 0 }
+  socket.on('error', () => {})
+  if (onClose) socket.once('close', onClose)
+  socket.write(request)
+  return reader
+
+  function count(chunk: Buffer): void {
+    const counts = tally()
+    counts.reads += 1
+    counts.bytes += chunk.length
+    let events = 0
+    // An event ends with `}`, LF, LF; a heartbeat and the greeting do not.
+    if (chunk[0] === newline && previous === newline && beforePrevious === brace) events += 1
+    if (chunk[0] === newline && chunk[1] === newline && previous === brace) events += 1
+    for (let at = chunk.indexOf('}\n\n'); at !== -1; at = chunk.indexOf('}\n\n', at + 40)) events += 1
+    beforePrevious = chunk.length > 1 ? (chunk[chunk.length - 2] ?? 0) : previous
+    previous = chunk[chunk.length - 1] ?? 0
+    if (events === 0) return
+    counts.events += events
+    reader.events += events
+    const text = chunk.indexOf(textField)
+    if (text !== -1 && text + 21 <= chunk.length) counts.latencies.push(Date.now() - Number(chunk.latin1Slice(text + 8, text + 21)))
+    if (reader.first === 0) reader.first = offsetAt(chunk, chunk.indexOf(idField)) ?? 0
+    reader.last = offsetAt(chunk, chunk.lastIndexOf(idField)) ?? reader.last
+  }
+}
+
+function offsetAt(chunk: Buffer, at: number): number | undefined {
+  if (at === -1) return undefined
+  const end = chunk.indexOf(newline, at + 5)
+  if (end === -1) return undefined
+  const token = chunk.latin1Slice(at + 5, end)
+  return Number(token.slice(token.lastIndexOf('-') + 1))
+}
+
+export function quantile(values: readonly number[], q: number): number {
+  if (values.length === 0) return Number.NaN
+  const sorted = [...values].sort((a, b) => a - b)
+  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * q))] as number
+}

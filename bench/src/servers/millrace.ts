@@ -1,0 +1,43 @@
+/** Millrace as anybody would run it, with a publisher beside it in the same process. */
+import { createMillrace, type ModelPart } from 'millrace'
+import { pace } from '../pace.ts'
+import { createMeter, serveCommands } from '../processes.ts'
+
+const millrace = createMillrace({ model: 'sim:count', onError: (error) => console.error(error) })
+const meter = createMeter()
+let stop = () => {}
+
+serveCommands({
+  listen: async () => (await millrace.listen({ port: 0 })).port,
+  createSession: async (id: string) => void (await millrace.engine.append(id, [])),
+  async publish({ perSecond, session }: { perSecond: number; session: string }) {
+    const run = await millrace.run({ session, source: timestamps(perSecond) })
+    const paceStop = stop
+    stop = () => {
+      run.stop()
+      paceStop()
+    }
+  },
+  unpublish: () => stop(),
+  begin: () => meter.begin(),
+  end: () => meter.end(),
+})
+
+/** Text that is the time it was said at, at an exact average rate. */
+async function* timestamps(perSecond: number): AsyncGenerator<ModelPart> {
+  let due = 0
+  let wake = () => {}
+  stop = pace(perSecond, (count) => {
+    due += count
+    wake()
+  })
+  for (;;) {
+    if (due === 0) {
+      await new Promise<void>((resolve) => {
+        wake = resolve
+      })
+    }
+    due -= 1
+    yield String(Date.now())
+  }
+}
