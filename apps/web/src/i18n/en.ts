@@ -42,7 +42,6 @@ export const en = {
   sending: 'Sending…',
   waitingToSend: 'The server cannot be reached; this will be sent when it is back',
   takeBack: 'Take back',
-  dismiss: 'Dismiss',
   retry: 'Retry',
   copy: 'Copy',
   copied: 'Copied',

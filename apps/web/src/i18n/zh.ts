@@ -30,7 +30,6 @@ export const zh: Dictionary = {
   sending: '正在发送…',
   waitingToSend: '暂时连不上服务器，恢复后会自动发送',
   takeBack: '撤回',
-  dismiss: '关闭',
   retry: '重试',
   copy: '复制',
   copied: '已复制',

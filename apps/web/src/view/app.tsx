@@ -1,8 +1,9 @@
 /** The whole page: header, conversation, composer. */
-import { useCallback, useEffect, useRef, useSyncExternalStore } from 'react'
+import { useCallback, useEffect, useRef, useState, useSyncExternalStore } from 'react'
 import { useLanguage } from '../i18n/language.tsx'
 import { addressOf } from '../session/browser.ts'
 import type { Conversation } from '../session/conversation.ts'
+import type { PendingRun } from '../session/outbox.ts'
 import { Announcer } from './announcer.tsx'
 import { Composer } from './composer.tsx'
 import { ConnectionCapsule } from './connection.tsx'
@@ -16,12 +17,14 @@ export function App({ conversation }: { conversation: Conversation }) {
   const view = useSyncExternalStore(conversation.subscribe, conversation.getView)
   const models = useModels()
   const field = useRef<HTMLTextAreaElement>(null)
+  const [returned, setReturned] = useState<PendingRun>()
   const { chosen } = models
 
   const ask = useCallback(
     (query: string, asked?: readonly string[]) => {
       conversation.ask(query, asked ?? chosen)
-      field.current?.focus({ preventScroll: true })
+      // On a phone the focus would bring up the keyboard over the answer.
+      if (!window.matchMedia('(pointer: coarse)').matches) field.current?.focus({ preventScroll: true })
     },
     [conversation, chosen],
   )
@@ -36,9 +39,14 @@ export function App({ conversation }: { conversation: Conversation }) {
   const sending = view.pending.find((entry) => entry.status === 'sending' || entry.status === 'waiting')
   const isStopping = streaming !== undefined && view.stopping.has(streaming.run)
   const activity = isStopping ? 'stopping' : streaming === undefined && sending === undefined ? 'idle' : 'stoppable'
+  const takeBack = (entry: PendingRun) => {
+    conversation.cancelPending(entry.id)
+    setReturned(entry)
+    field.current?.focus()
+  }
   const stop = () => {
     if (streaming !== undefined) conversation.stop(streaming.run)
-    else if (sending !== undefined) conversation.cancelPending(sending.id)
+    else if (sending !== undefined) takeBack(sending)
   }
 
   const firstQuery = view.state?.runs[0]?.query ?? view.pending[0]?.query
@@ -54,7 +62,7 @@ export function App({ conversation }: { conversation: Conversation }) {
         capsule={<ConnectionCapsule connection={view.connection} isServerThere={!models.hasFailed} onRetry={conversation.reconnect} />}
       />
       <main className="flex min-h-0 flex-1 flex-col">
-        <Transcript view={view} models={models.list} conversation={conversation} ask={ask}>
+        <Transcript view={view} models={models.list} ask={ask} onRetry={conversation.retryPending} onTakeBack={takeBack}>
           {view.session === undefined || view.state !== undefined ? (
             <Empty ask={ask} />
           ) : view.connection.state === 'lost' ? (
@@ -64,7 +72,7 @@ export function App({ conversation }: { conversation: Conversation }) {
           )}
         </Transcript>
         <div className="composer-row">
-          <Composer session={view.session} models={models} activity={activity} field={field} onSend={ask} onStop={stop} />
+          <Composer session={view.session} models={models} activity={activity} field={field} returned={returned} onSend={ask} onStop={stop} />
         </div>
       </main>
       <Announcer key={view.state === undefined ? 'before' : 'after'} run={last} isOwn={last !== undefined && view.asked.has(last.run)} />

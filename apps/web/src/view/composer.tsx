@@ -6,7 +6,7 @@ import { limits } from '@millrace/protocol'
 import { type RefObject, useEffect, useLayoutEffect, useRef, useState } from 'react'
 import { useLanguage } from '../i18n/language.tsx'
 import { keepSetting, readSetting } from '../settings/storage.ts'
-import { isSendKey } from './enter.ts'
+import { readKey } from './enter.ts'
 import { SendIcon, StopIcon } from './icons.tsx'
 import { ModelChoice } from './model-choice.tsx'
 import type { Models } from './use-models.ts'
@@ -18,11 +18,13 @@ export interface ComposerProps {
   /** `stoppable`: something is being answered; `stopping`: it was told to stop. */
   readonly activity: 'idle' | 'stoppable' | 'stopping'
   readonly field: RefObject<HTMLTextAreaElement | null>
+  /** A question that was taken back; it returns to the field unless something else stands there. */
+  readonly returned: { readonly query: string } | undefined
   onSend(query: string): void
   onStop(): void
 }
 
-export function Composer({ session, models, activity, field, onSend, onStop }: ComposerProps) {
+export function Composer({ session, models, activity, field, returned, onSend, onStop }: ComposerProps) {
   const { t, number } = useLanguage()
   const [draft, setDraft] = useDraft(session ?? 'new')
   const compositionEndAt = useRef(0)
@@ -37,11 +39,15 @@ export function Composer({ session, models, activity, field, onSend, onStop }: C
     element.style.height = `${element.scrollHeight}px`
   }, [draft, field])
 
+  // biome-ignore lint/correctness/useExhaustiveDependencies: once for each question that returns
+  useEffect(() => {
+    if (returned !== undefined && draft === '') setDraft(returned.query)
+  }, [returned])
+
   const send = () => {
     if (!canSend) return
     onSend(draft)
     setDraft('')
-    field.current?.focus()
   }
 
   const onKeyDown = (event: React.KeyboardEvent<HTMLTextAreaElement>) => {
@@ -49,10 +55,10 @@ export function Composer({ session, models, activity, field, onSend, onStop }: C
       msSinceComposition: Date.now() - compositionEndAt.current,
       isCoarsePointer: window.matchMedia('(pointer: coarse)').matches,
     }
-    if (isSendKey(event.nativeEvent, context)) {
-      event.preventDefault()
-      send()
-    } else if (event.key === 'Escape' && draft === '' && activity === 'stoppable' && !event.nativeEvent.isComposing) onStop()
+    const meaning = readKey(event.nativeEvent, context)
+    if (meaning !== 'type') event.preventDefault()
+    if (meaning === 'send') send()
+    else if (event.key === 'Escape' && draft === '' && activity === 'stoppable' && !event.nativeEvent.isComposing) onStop()
   }
 
   return (

@@ -19,7 +19,7 @@ const order = ['guide', 'long', 'compare', 'greet'] as const
 export function Empty({ ask }: EmptyProps) {
   const { t } = useLanguage()
   return (
-    <section className="mx-auto flex w-full max-w-2xl flex-1 flex-col justify-center px-5 py-10">
+    <section className="mx-auto flex w-full max-w-3xl flex-1 flex-col justify-center px-4 py-10 sm:px-6">
       <Logo size={44} />
       <h2 className="mt-6 text-[26px] font-semibold leading-tight tracking-tight text-balance sm:text-3xl">{t.emptyTitle}</h2>
       <p className="mt-3 max-w-[34em] text-muted text-pretty">{t.emptyText}</p>

@@ -1,5 +1,5 @@
 /**
- * Whether a key in the composer sends. Somebody who writes Chinese, Japanese or Korean presses
+ * What a key in the composer does. Somebody who writes Chinese, Japanese or Korean presses
  * Enter to accept a word, and must not send half a sentence by it. Browsers tell of that in
  * different orders: Chromium says `isComposing`; Safari ends the composition first and then sends
  * the Enter with `keyCode` 229; some input methods do neither, but within the same few milliseconds.
@@ -21,8 +21,12 @@ export interface EnterContext {
 
 const afterCompositionMs = 50
 
-export function isSendKey(event: EnterKey, context: EnterContext): boolean {
-  if (event.key !== 'Enter' || event.isComposing || event.keyCode === 229) return false
-  if (event.ctrlKey || event.metaKey) return true
-  return !event.shiftKey && !context.isCoarsePointer && context.msSinceComposition >= afterCompositionMs
+/** `ignore`: neither send nor make a new line, since the key was meant for the input method. */
+export type KeyMeaning = 'send' | 'ignore' | 'type'
+
+export function readKey(event: EnterKey, context: EnterContext): KeyMeaning {
+  if (event.key !== 'Enter' || event.isComposing || event.keyCode === 229) return 'type'
+  if (event.ctrlKey || event.metaKey) return 'send'
+  if (event.shiftKey || context.isCoarsePointer) return 'type'
+  return context.msSinceComposition < afterCompositionMs ? 'ignore' : 'send'
 }

@@ -1,5 +1,5 @@
 /** Stands below what was said, never in its place: what happened, what was kept, and a way on. */
-import { errorDocs, type PublicError } from '@millrace/protocol'
+import { errorDocs, errors, type PublicError } from '@millrace/protocol'
 import { useLanguage } from '../i18n/language.tsx'
 import { AlertIcon, RetryIcon } from './icons.tsx'
 
@@ -8,10 +8,10 @@ export interface ErrorCardProps {
   readonly error: PublicError | undefined
   readonly hasPartial: boolean
   onRetry?: (() => void) | undefined
-  onDismiss?: (() => void) | undefined
+  onTakeBack?: (() => void) | undefined
 }
 
-export function ErrorCard({ error, hasPartial, onRetry, onDismiss }: ErrorCardProps) {
+export function ErrorCard({ error, hasPartial, onRetry, onTakeBack }: ErrorCardProps) {
   const { t } = useLanguage()
   const title = error === undefined ? t.error.interruptedTitle : (t.error.titles[error.code] ?? t.error.generic)
   return (
@@ -19,29 +19,36 @@ export function ErrorCard({ error, hasPartial, onRetry, onDismiss }: ErrorCardPr
       <AlertIcon size={18} />
       <div className="min-w-0 flex-1">
         <p className="font-medium">{title}</p>
-        {error !== undefined && (
+        {error !== undefined && !isSaidByTitle(error) && (
           <p className="mt-0.5 text-sm break-words" lang="en">
-            {error.message}{' '}
-            <a href={`.${errorDocs(error.code)}`} target="_blank" rel="noopener noreferrer" lang={t.tag}>
-              {t.error.explain}
-            </a>
+            {error.message}
           </p>
         )}
         {hasPartial && <p className="mt-0.5 text-sm">{t.error.kept}</p>}
-        <div className="mt-2.5 flex gap-2">
+        <div className="mt-2.5 flex flex-wrap items-center gap-2">
           {onRetry !== undefined && (
             <button type="button" className="small-button" onClick={onRetry} data-testid="retry">
               <RetryIcon size={14} />
               {t.retry}
             </button>
           )}
-          {onDismiss !== undefined && (
-            <button type="button" className="small-button" onClick={onDismiss}>
-              {t.dismiss}
+          {onTakeBack !== undefined && (
+            <button type="button" className="small-button" onClick={onTakeBack}>
+              {t.takeBack}
             </button>
+          )}
+          {error !== undefined && (
+            <a className="px-1.5 text-[13px]" href={`.${errorDocs(error.code)}`} target="_blank" rel="noopener noreferrer">
+              {t.error.explain}
+            </a>
           )}
         </div>
       </div>
     </div>
   )
+
+  /** The table's own sentence is what the title says in the reader's language; only a more exact one adds to it. */
+  function isSaidByTitle({ code, message }: PublicError): boolean {
+    return t.error.titles[code] !== undefined && message === errors[code].message
+  }
 }

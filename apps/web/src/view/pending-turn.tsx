@@ -1,18 +1,22 @@
 /** A question that is not in the log yet: on its way, waiting for its turn or the server, or refused. */
 import { useId } from 'react'
 import { useLanguage } from '../i18n/language.tsx'
+import type { ModelList } from '../session/api.ts'
 import type { PendingRun } from '../session/outbox.ts'
 import { ErrorCard } from './error-card.tsx'
+import { ModelName } from './model-name.tsx'
 import { Question } from './turn.tsx'
 
 export interface PendingTurnProps {
   readonly pending: PendingRun
   readonly isAnchored: boolean
+  readonly models: ModelList | undefined
   onRetry(id: string): void
-  onCancel(id: string): void
+  /** The question returns to the composer: it is never lost. */
+  onTakeBack(pending: PendingRun): void
 }
 
-export function PendingTurn({ pending, isAnchored, onRetry, onCancel }: PendingTurnProps) {
+export function PendingTurn({ pending, isAnchored, models, onRetry, onTakeBack }: PendingTurnProps) {
   const { t } = useLanguage()
   const id = useId()
   const notes = { queued: t.queued, sending: t.sending, waiting: t.waitingToSend, refused: '' }
@@ -21,12 +25,23 @@ export function PendingTurn({ pending, isAnchored, onRetry, onCancel }: PendingT
       <Question id={id} text={pending.query} />
       <div className="column">
         {pending.status === 'refused' ? (
-          <ErrorCard error={pending.error} hasPartial={false} onRetry={() => onRetry(pending.id)} onDismiss={() => onCancel(pending.id)} />
+          <div className="flex flex-col gap-2">
+            {pending.models.map((name, index) => (
+              <ModelName key={`${index} ${name}`} name={name} models={models} />
+            ))}
+            <ErrorCard
+              error={pending.error}
+              hasPartial={false}
+              // What was refused for good would be refused again.
+              onRetry={pending.error?.retryable === true ? () => onRetry(pending.id) : undefined}
+              onTakeBack={() => onTakeBack(pending)}
+            />
+          </div>
         ) : (
           <p className="pending-note">
             {notes[pending.status]}
             {pending.status !== 'sending' && (
-              <button type="button" className="small-button" onClick={() => onCancel(pending.id)}>
+              <button type="button" className="small-button" onClick={() => onTakeBack(pending)}>
                 {t.takeBack}
               </button>
             )}

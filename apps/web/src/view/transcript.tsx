@@ -2,7 +2,8 @@
 import type { ReactNode } from 'react'
 import { useLanguage } from '../i18n/language.tsx'
 import type { ModelList } from '../session/api.ts'
-import type { Conversation, View } from '../session/conversation.ts'
+import type { View } from '../session/conversation.ts'
+import type { PendingRun } from '../session/outbox.ts'
 import { useFollow } from './follow.ts'
 import { ArrowDownIcon } from './icons.tsx'
 import { PendingTurn } from './pending-turn.tsx'
@@ -11,13 +12,14 @@ import { Turn } from './turn.tsx'
 export interface TranscriptProps {
   readonly view: View
   readonly models: ModelList | undefined
-  readonly conversation: Conversation
   ask(query: string, models: readonly string[]): void
+  onRetry(id: string): void
+  onTakeBack(pending: PendingRun): void
   /** Shown instead of turns while there are none. */
   readonly children: ReactNode
 }
 
-export function Transcript({ view, models, conversation, ask, children }: TranscriptProps) {
+export function Transcript({ view, models, ask, onRetry, onTakeBack, children }: TranscriptProps) {
   const { t } = useLanguage()
   const { state, pending, stopping, asked } = view
   const runs = state?.runs ?? []
@@ -44,8 +46,9 @@ export function Transcript({ view, models, conversation, ask, children }: Transc
               key={entry.id}
               pending={entry}
               isAnchored={isLast(runs.length + index) && asked.has(entry.id)}
-              onRetry={conversation.retryPending}
-              onCancel={conversation.cancelPending}
+              models={models}
+              onRetry={onRetry}
+              onTakeBack={onTakeBack}
             />
           ))}
           {view.connection.state === 'lost' && state !== undefined && <p className="notice">{t.lost}</p>}

@@ -1,0 +1,88 @@
+/** Stopping, asking during an answer, and what happens when a model or a question fails. */
+import { expect, test } from 'vitest'
+import { heldModel } from './support/held-model.ts'
+import { useStage } from './support/stage.ts'
+
+const startStage = useStage()
+
+test('stop keeps what was said, here and after a reload', async () => {
+  const model = heldModel('test:held')
+  await using stage = await startStage({ models: { 'test:held': model }, model: 'test:held' })
+  const page = await stage.open()
+  model.say('Half an answer')
+  await page.ask('tell me')
+  await page.textWith('Half an answer')
+  await page.stop.click()
+  await page.reaches('stopped')
+  await page.stop.waitFor({ state: 'detached' })
+  expect(await page.textWith('Half')).toBe('Half an answer')
+  expect(await page.answer().innerText()).toContain('Stopped')
+  await page.page.reload()
+  await page.reaches('stopped')
+  expect(await page.textWith('Half')).toBe('Half an answer')
+})
+
+test('a question asked during an answer waits for its end, and Escape in an empty composer stops', async () => {
+  const model = heldModel('test:held')
+  await using stage = await startStage({ models: { 'test:held': model }, model: 'test:held' })
+  const page = await stage.open()
+  model.say('first')
+  await page.ask('one')
+  await page.textWith('first')
+  await page.ask('two')
+  await page.page.locator('[data-pending="queued"]').waitFor()
+  await page.composer.fill('not empty')
+  await page.composer.press('Escape')
+  await page.composer.fill('')
+  await page.composer.press('Escape')
+  // The stop let the second question through; only now has it an answer to give.
+  await page.page.locator('article[data-status="stopped"] + article[data-status="streaming"]').waitFor()
+  model.say('second')
+  model.end()
+  await page.reaches('completed')
+  expect(await page.textWith('second')).toBe('second')
+})
+
+test('an error stands below what was said, and Retry asks the same again', async () => {
+  const model = heldModel('test:held')
+  await using stage = await startStage({ models: { 'test:held': model }, model: 'test:held', onError: () => {} })
+  const page = await stage.open()
+  model.say('as far as it got')
+  model.fail(new Error('the inside of the server'))
+  await page.ask('try')
+  await page.reaches('failed')
+  expect(await page.textWith('as far')).toBe('as far as it got')
+  const card = page.answer().getByTestId('error')
+  expect(await card.getAttribute('data-code')).toBe('model_failed')
+  expect(await page.page.content()).not.toContain('the inside of the server')
+  model.say('the whole answer')
+  model.end()
+  await card.getByTestId('retry').click()
+  await page.reaches('completed')
+  expect(await page.page.locator('article h2').allInnerTexts()).toEqual([expect.stringContaining('try'), expect.stringContaining('try')])
+  expect(await page.textWith('the whole answer')).toBe('the whole answer')
+})
+
+test('a question that is refused can be taken back into the composer', async () => {
+  await using stage = await startStage()
+  const page = await stage.open()
+  await page.chooseModels('nobody:nothing')
+  await page.ask('a question worth keeping')
+  const card = page.page.getByTestId('error')
+  await card.waitFor()
+  await card.getByRole('button', { name: 'Take back' }).click()
+  await expect.poll(() => page.composer.inputValue()).toBe('a question worth keeping')
+  await card.waitFor({ state: 'detached' })
+})
+
+test('the new-conversation button leads to an empty page, and Back to the one before', async () => {
+  await using stage = await startStage({ model: 'sim:count?n=3' })
+  const page = await stage.open()
+  await page.ask('count')
+  await page.reaches('completed')
+  await page.page.getByTestId('new-session').click()
+  await page.page.locator('[data-suggestion="guide"]').waitFor()
+  expect(new URL(page.page.url()).search).toBe('')
+  await page.page.goBack()
+  await page.reaches('completed')
+})

@@ -1,0 +1,100 @@
+/** Writing the question: input methods, drafts, keys, and the two languages of the page itself. */
+import { expect, test } from 'vitest'
+import { useStage } from './support/stage.ts'
+
+const startStage = useStage()
+
+test('Enter that accepts a word of an input method does not send (Chromium’s order of events)', async () => {
+  await using stage = await startStage({ model: 'sim:count?n=3' })
+  const page = await stage.open()
+  await page.composer.focus()
+  const devtools = await page.page.context().newCDPSession(page.page)
+  await devtools.send('Input.imeSetComposition', { text: 'nihao', selectionStart: 5, selectionEnd: 5 })
+  // As from a real input method, the key brings no text of its own.
+  const enter = { key: 'Enter', code: 'Enter', windowsVirtualKeyCode: 13 }
+  await page.composer.evaluate((field) => {
+    field.addEventListener('keydown', (event) => field.setAttribute('data-key', JSON.stringify((event as KeyboardEvent).isComposing)), { once: true })
+  })
+  await devtools.send('Input.dispatchKeyEvent', { type: 'rawKeyDown', ...enter })
+  await devtools.send('Input.dispatchKeyEvent', { type: 'keyUp', ...enter })
+  // Otherwise the test would prove nothing: this Enter was one of a composition.
+  expect(await page.composer.getAttribute('data-key')).toBe('true')
+  await devtools.send('Input.insertText', { text: '你好' })
+  expect(await page.composer.inputValue()).toBe('你好')
+  // Right after a composition Enter still belongs to it, so it may take more than one press.
+  await expect.poll(async () => (await page.composer.press('Enter'), page.composer.inputValue())).toBe('')
+  await page.reaches('completed')
+  expect(await page.page.locator('article h2').allInnerTexts()).toEqual([expect.stringMatching(/你好$/)])
+})
+
+test('nor does Safari’s, which ends the composition before the key', async () => {
+  await using stage = await startStage({ model: 'sim:count?n=3' })
+  const page = await stage.open()
+  await page.composer.fill('你好')
+  await page.composer.evaluate((field) => {
+    field.dispatchEvent(new CompositionEvent('compositionend', { bubbles: true, data: '你好' }))
+    field.dispatchEvent(new KeyboardEvent('keydown', { key: 'Enter', keyCode: 229, bubbles: true, cancelable: true }))
+  })
+  expect(await page.composer.inputValue()).toBe('你好')
+  await expect.poll(async () => (await page.composer.press('Enter'), page.composer.inputValue())).toBe('')
+  await page.reaches('completed')
+  expect(await page.page.locator('article').count()).toBe(1)
+})
+
+test('Shift+Enter makes a line; on a phone Enter does, and the button sends', async () => {
+  await using stage = await startStage({ model: 'sim:count?n=3' })
+  const desk = await stage.open()
+  await desk.composer.fill('one')
+  await desk.composer.press('Shift+Enter')
+  await desk.composer.pressSequentially('two')
+  expect(await desk.composer.inputValue()).toBe('one\ntwo')
+
+  const phone = await stage.open('/', { viewport: { width: 390, height: 844 }, hasTouch: true, isMobile: true })
+  await phone.composer.fill('one')
+  await phone.composer.press('Enter')
+  expect(await phone.composer.inputValue()).toBe('one\n')
+  await phone.send.tap()
+  await phone.reaches('completed')
+})
+
+test('a draft outlives a reload and leaves with the question', async () => {
+  await using stage = await startStage({ model: 'sim:count?n=3' })
+  const page = await stage.open()
+  await page.composer.fill('half a thought')
+  await page.page.reload()
+  await expect.poll(() => page.composer.inputValue()).toBe('half a thought')
+  await page.composer.press('Enter')
+  await page.reaches('completed')
+  await page.page.getByTestId('new-session').click()
+  expect(await page.composer.inputValue()).toBe('')
+})
+
+test('the page speaks the browser’s language, and the other one when told to', async () => {
+  await using stage = await startStage()
+  const page = await stage.open('/', { locale: 'zh-CN' })
+  await page.page.getByText('提个问题，看回答逐字到来').waitFor()
+  expect(await page.page.locator('html').getAttribute('lang')).toBe('zh-CN')
+  await page.page.locator('[data-suggestion="compare"]').click()
+  await page.page.getByText('token/秒').first().waitFor()
+  await page.isConnected('live')
+  expect(await page.connection.innerText()).toContain('实时')
+
+  await page.page.getByTestId('language').click()
+  expect(await page.page.locator('html').getAttribute('lang')).toBe('en')
+  await page.page.getByText('tok/s').first().waitFor()
+  await page.page.reload()
+  await page.page.getByText('tok/s').first().waitFor()
+  expect(await page.composer.getAttribute('placeholder')).toBe('Ask something…')
+})
+
+test('the theme follows the system until it is chosen', async () => {
+  await using stage = await startStage()
+  const page = await stage.open('/', { colorScheme: 'dark' })
+  const ground = () => page.page.evaluate(() => getComputedStyle(document.documentElement).backgroundColor)
+  const dark = await ground()
+  await page.page.getByTestId('theme').click()
+  const light = await ground()
+  expect(light).not.toBe(dark)
+  await page.page.reload()
+  expect(await ground()).toBe(light)
+})

@@ -1,0 +1,136 @@
+/** Reading while it is written: the scroll position, the selection, a hidden tab, a screen reader, and unsafe text. */
+import { expect, test } from 'vitest'
+import { heldModel } from './support/held-model.ts'
+import { useStage } from './support/stage.ts'
+
+const startStage = useStage()
+const paragraphs = (from: number, to: number) =>
+  Array.from({ length: to - from + 1 }, (_, index) => `Paragraph ${from + index} of an answer.\n\n`).join('')
+
+async function startHeld() {
+  const model = heldModel('test:held')
+  const stage = await startStage({ models: { 'test:held': model }, model: 'test:held' })
+  const page = await stage.open()
+  const scroller = page.page.getByTestId('scroller')
+  const top = () => scroller.evaluate((element) => Math.round(element.scrollTop))
+  const belowEnd = () => scroller.evaluate((element) => element.scrollHeight - element.clientHeight - element.scrollTop)
+  return { model, stage, page, scroller, top, belowEnd, [Symbol.asyncDispose]: () => stage[Symbol.asyncDispose]() }
+}
+
+test('it follows the end, lets go when the reader scrolls up, and returns by the button', async () => {
+  await using held = await startHeld()
+  const { model, page, top, belowEnd } = held
+  model.say(paragraphs(1, 40))
+  await page.ask('long')
+  await page.textWith('Paragraph 40 ')
+  await expect.poll(belowEnd).toBeLessThan(2)
+  // A burst of many lines at once must not count as the reader's scrolling.
+  model.say(paragraphs(41, 90))
+  await page.textWith('Paragraph 90 ')
+  await expect.poll(belowEnd).toBeLessThan(2)
+
+  await held.scroller.hover()
+  await page.page.mouse.wheel(0, -400)
+  await page.page.locator('[data-testid="scroller"][data-pinned="false"]').waitFor()
+  await expect.poll(belowEnd).toBeGreaterThan(300)
+  const before = await top()
+  model.say(paragraphs(91, 120))
+  await page.textWith('Paragraph 120 ')
+  expect(await top()).toBe(before)
+  await page.page.getByTestId('jump').click()
+  await expect.poll(belowEnd).toBeLessThan(2)
+  model.say(paragraphs(121, 140))
+  await page.textWith('Paragraph 140 ')
+  await expect.poll(belowEnd).toBeLessThan(2)
+})
+
+test('a question goes to the top and its answer fills the room below it', async () => {
+  await using held = await startHeld()
+  const { model, page, top } = held
+  model.say(paragraphs(1, 40))
+  model.end()
+  await page.ask('first')
+  await page.reaches('completed')
+  model.say('short')
+  await page.ask('second')
+  await page.textWith('short')
+  const question = page.page.locator('article h2').last()
+  const box = await question.boundingBox()
+  expect(box?.y).toBeLessThan(140)
+  const before = await top()
+  model.say(' and a little longer')
+  await page.textWith('longer')
+  expect(await top()).toBe(before)
+})
+
+test('a selection in the answer stays while more arrives, also at its end', async () => {
+  await using held = await startHeld()
+  const { model, page } = held
+  model.say('select these words')
+  await page.ask('go')
+  await page.textWith('words')
+  await page.page.getByText('select these words').click({ clickCount: 3 })
+  const selected = () => page.page.evaluate(() => document.getSelection()?.toString().trim())
+  expect(await selected()).toBe('select these words')
+  model.say(' and those')
+  model.end()
+  await page.reaches('completed')
+  expect(await selected()).toBe('select these words')
+  await page.page.evaluate(() => document.getSelection()?.removeAllRanges())
+  expect(await page.textWith('those')).toBe('select these words and those')
+})
+
+test('a hidden tab, which paints no frames, goes on reading', async () => {
+  await using held = await startHeld()
+  const { model, page } = held
+  model.say('seen ')
+  await page.ask('go')
+  await page.textWith('seen')
+  await page.page.evaluate(() => {
+    Object.defineProperty(document, 'hidden', { get: () => true })
+    window.requestAnimationFrame = () => 0
+    document.dispatchEvent(new Event('visibilitychange'))
+  })
+  model.say('and unseen')
+  model.end()
+  await expect.poll(() => page.answer().innerText()).toContain('seen and unseen')
+})
+
+test('a screen reader hears where the answer stands, never every word', async () => {
+  await using held = await startHeld()
+  const { model, page } = held
+  await page.page.evaluate(() => {
+    const heard: string[] = []
+    Object.assign(window, { heard })
+    const listen = () => {
+      for (const element of document.querySelectorAll('[role=status], [role=alert], [aria-live]:not([aria-live=off])'))
+        if (element.textContent !== '' && heard.at(-1) !== element.textContent) heard.push(element.textContent)
+    }
+    new MutationObserver(listen).observe(document.body, { subtree: true, childList: true, characterData: true })
+  })
+  await page.ask('go')
+  for (let word = 1; word <= 20; word++) model.say(`${word} `)
+  await page.textWith('20')
+  model.end()
+  await page.reaches('completed')
+  await page.page.getByTestId('announcer').filter({ hasText: 'ready' }).waitFor()
+  expect(await page.page.evaluate(() => (window as unknown as { heard: string[] }).heard)).toEqual(['Generating an answer', 'The answer is ready'])
+})
+
+test('text of a model is never markup, and its links lead nowhere dangerous', async () => {
+  await using held = await startHeld()
+  const { model, page } = held
+  model.say('<img src=x onerror="document.title=\'owned\'"> <script>1</script>\n\n[a](javascript:alert(1)) ![b](https://stranger.invalid/pixel.png)\n\n**注意：**done')
+  model.end()
+  const requests: string[] = []
+  page.page.on('request', (request) => requests.push(request.url()))
+  await page.ask('go')
+  await page.reaches('completed')
+  const text = page.answer().getByTestId('answer-text')
+  expect(await text.innerText()).toContain('<img src=x')
+  expect(await text.locator('img, script').count()).toBe(0)
+  expect(await text.locator('a').evaluateAll((links) => links.map((link) => link.getAttribute('href')))).toEqual(['https://stranger.invalid/pixel.png'])
+  expect(await text.locator('a').first().getAttribute('rel')).toContain('noopener')
+  expect(await text.locator('strong').innerText()).toBe('注意：')
+  expect(requests.filter((url) => !url.startsWith(held.stage.url))).toEqual([])
+})

@@ -1,0 +1,40 @@
+/** A model that says exactly what a test tells it to, and nothing before: tests drive it instead of waiting. */
+import type { Model, ModelPart } from 'millrace'
+
+export interface HeldModel extends Model {
+  /** Says the next part. It may be called before the model is asked. */
+  say(part: ModelPart): void
+  /** Ends the answer. */
+  end(): void
+  /** Ends the answer with an error. */
+  fail(error: Error): void
+}
+
+type Step = { readonly part: ModelPart } | { readonly error?: Error }
+
+export function heldModel(name: string): HeldModel {
+  let steps: Step[] = []
+  let wake = () => {}
+  const push = (step: Step) => {
+    steps.push(step)
+    wake()
+  }
+  return {
+    name,
+    say: (part) => push({ part }),
+    end: () => push({}),
+    fail: (error) => push({ error }),
+    async *stream({ signal }) {
+      signal.addEventListener('abort', () => wake())
+      while (!signal.aborted) {
+        const step = steps.shift()
+        if (step === undefined) await new Promise<void>((resume) => (wake = resume))
+        else if ('part' in step) yield step.part
+        else if (step.error !== undefined) throw step.error
+        else return
+      }
+      // Stopped: what was left to say belongs to no later question.
+      steps = []
+    },
+  }
+}

@@ -1,0 +1,66 @@
+/**
+ * A stage per test: a real server on a free port, a proxy that can be cut, and a context of the
+ * real Chromium that comes through the proxy. The browser and the built page are shared by a file.
+ */
+import { createMillrace, type MillraceOptions } from 'millrace'
+import { type Browser, type BrowserContextOptions, chromium } from 'playwright-core'
+import { afterAll, beforeAll } from 'vitest'
+import { type Driver, drive } from './driver.ts'
+import { type FaultProxy, startFaultProxy } from './fault-proxy.ts'
+import { type BuiltPage, buildPage } from './page.ts'
+
+export interface Stage extends AsyncDisposable {
+  readonly proxy: FaultProxy
+  readonly url: string
+  /** Another device: a browser context of its own with one page. */
+  open(path?: string, options?: BrowserContextOptions): Promise<Driver>
+}
+
+/** How long a person would wait for one state; far more than it takes. */
+const patienceMs = 15_000
+
+export function useStage(): (options?: MillraceOptions) => Promise<Stage> {
+  let browser: Browser
+  let built: BuiltPage
+  beforeAll(async () => {
+    built = await buildPage()
+    browser = await chromium.launch({
+      executablePath: process.env['CHROMIUM_PATH'] ?? '/usr/bin/chromium',
+      args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'],
+    })
+  }, 60_000)
+  afterAll(async () => {
+    await browser?.close()
+    await built?.[Symbol.asyncDispose]()
+  })
+  return (options = {}) => startStage(browser, built.folder, options)
+}
+
+async function startStage(browser: Browser, page: string, options: MillraceOptions): Promise<Stage> {
+  const millrace = createMillrace({ model: 'sim:count', ...options, page })
+  const { port } = await millrace.listen({ port: 0 })
+  const proxy = await startFaultProxy(port)
+  const problems: string[] = []
+  const contexts: { close(): Promise<void> }[] = []
+  return {
+    proxy,
+    url: proxy.url,
+    async open(path = '/', contextOptions = {}) {
+      const context = await browser.newContext({ locale: 'en-US', viewport: { width: 1280, height: 800 }, ...contextOptions })
+      contexts.push(context)
+      context.setDefaultTimeout(patienceMs)
+      const tab = await context.newPage()
+      tab.on('pageerror', (error) => problems.push(String(error)))
+      // A resource that the content security policy refuses shows up here and nowhere else.
+      tab.on('console', (message) => message.text().includes('Content Security Policy') && problems.push(message.text()))
+      await tab.goto(new URL(path, proxy.url).href)
+      return drive(tab)
+    },
+    async [Symbol.asyncDispose]() {
+      await Promise.all(contexts.map((context) => context.close()))
+      await proxy[Symbol.asyncDispose]()
+      await millrace.close()
+      if (problems.length > 0) throw new Error(`The page had problems:\n${problems.join('\n')}`)
+    },
+  }
+}
