@@ -5,6 +5,7 @@
 import { randomBytes } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import { setTimeout } from 'node:timers/promises'
 import { getRequestListener } from '@hono/node-server'
 import { MillraceError } from '@millrace/protocol'
 import { memoryEngine } from './engines/memory.ts'
@@ -65,6 +66,9 @@ export interface Millrace {
 /** Addresses that are Millrace's own; everything else is the host's, or the page's. */
 const ownPath = /^\/(api\/|healthz(\?|$)|docs\/errors)/
 
+const closeMsMax = 1000
+const closePollMs = 10
+
 export function createMillrace(options: MillraceOptions = {}): Millrace {
   const { engine = memoryEngine(), page, onError = reportError, heartbeatMs = 15_000 } = options
   const turns = createTurns()
@@ -116,8 +120,11 @@ export function createMillrace(options: MillraceOptions = {}): Millrace {
   }
 
   async function close(): Promise<void> {
-    server?.close()
     await runs.close()
+    // Readers are given the ends of their runs before they are let go, unless they are slow to take them.
+    for (let waited = 0; waited < closeMsMax && !(await sse.settled()); waited += closePollMs) await setTimeout(closePollMs)
+    // Only now: Node destroys what it takes for idle connections at once, streams among them.
+    server?.close()
     sse.close()
     pulse.close()
     server?.closeAllConnections()

@@ -7,7 +7,6 @@ import type { HttpBindings } from '@hono/node-server'
 import { serveStatic } from '@hono/node-server/serve-static'
 import { limits, MillraceError } from '@millrace/protocol'
 import { type Context, Hono } from 'hono'
-import { bodyLimit } from 'hono/body-limit'
 import { type SseTransport, sseHeaders } from '../transports/sse.ts'
 import { errorsPage } from './errors-page.ts'
 import { openApiDocument } from './openapi.ts'
@@ -34,7 +33,10 @@ export function createApp(options: AppOptions): App {
   const app: App = new Hono()
 
   app.use('/api/*', refuseOtherSites)
-  app.use('/api/*', bodyLimit({ maxSize: limits.bodyBytesMax, onError: () => throwError(new MillraceError('body_too_large')) }))
+  app.use('/api/*', async (_context, next) => {
+    if (options.health().status === 'stopping') throw new MillraceError('server_stopping')
+    await next()
+  })
   for (const route of routes) {
     app.on(route.method.toUpperCase(), route.path, async (context) => {
       const isStream = Object.values(route.answers).includes('stream')
@@ -50,19 +52,14 @@ export function createApp(options: AppOptions): App {
   })
   app.get('/docs/errors', (context) => context.html(errorsPage()))
   for (const [path, methods] of methodsByPath(routes)) {
-    app.all(path, (context) => {
-      context.header('allow', methods)
-      throw new MillraceError('method_not_allowed')
-    })
+    app.all(path, (context) => refuse(context, new MillraceError('method_not_allowed'), { allow: methods }))
   }
   if (page !== undefined) servePage(app, page)
   app.notFound(() => throwError(new MillraceError('not_found')))
   app.onError((error, context) => {
-    if (!(error instanceof MillraceError)) onError(error)
-    const known = error instanceof MillraceError ? error : new MillraceError('internal')
-    context.header('cache-control', 'no-store')
-    if (known.status === 429 || known.status === 503) context.header('retry-after', '1')
-    return context.json(known.toBody(), known.status as 500)
+    if (error instanceof MillraceError) return refuse(context, error)
+    onError(error)
+    return refuse(context, new MillraceError('internal'))
   })
   return app
 
@@ -77,6 +74,11 @@ export function createApp(options: AppOptions): App {
     sse.serve(result.stream, incoming, outgoing as never)
     return new Response(null, { headers: { 'x-hono-already-sent': 'true' } })
   }
+}
+
+function refuse(context: Context<Env>, error: MillraceError, headers: Record<string, string> = {}): Response {
+  const retry = error.status === 429 || error.status === 503 ? { 'retry-after': '1' } : {}
+  return context.json(error.toBody(), error.status as 500, { 'cache-control': 'no-store', ...retry, ...headers })
 }
 
 async function readRequest(context: Context<Env>, route: Route): Promise<Parameters<Route['handle']>[0]> {
@@ -99,7 +101,7 @@ async function readJson({ req, env }: Context<Env>): Promise<unknown> {
   // A host such as Express may have read the body before us.
   const parsed = (env?.incoming as { body?: unknown } | undefined)?.body
   if (typeof parsed === 'object' && parsed !== null) return parsed
-  const text = await req.text()
+  const text = await readBody(req.raw)
   if (text === '' && !req.header('content-type')) return {}
   const type = req.header('content-type')?.toLowerCase() ?? ''
   // Exactly JSON: anything a browser form can send must not reach a route from a foreign page.
@@ -109,6 +111,19 @@ async function readJson({ req, env }: Context<Env>): Promise<unknown> {
   } catch (cause) {
     throw new MillraceError('invalid_json', { cause })
   }
+}
+
+/** The body as text, never holding more than one chunk over the limit. */
+async function readBody({ headers, body }: Request): Promise<string> {
+  if (Number(headers.get('content-length') ?? 0) > limits.bodyBytesMax) throw new MillraceError('body_too_large')
+  const chunks: Uint8Array[] = []
+  let bytes = 0
+  for await (const chunk of body ?? []) {
+    bytes += chunk.length
+    if (bytes > limits.bodyBytesMax) throw new MillraceError('body_too_large')
+    chunks.push(chunk)
+  }
+  return Buffer.concat(chunks).toString('utf8')
 }
 
 /** A page of another site could otherwise spend the keys of whoever visits it: GET /api/chat is one <img> away. */

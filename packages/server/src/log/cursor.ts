@@ -77,6 +77,12 @@ export class Cursor {
     this.sink.end()
   }
 
+  /** Whether everything that stands in the log now has been handed to the sink, or nothing ever will be. */
+  async isAtHead(): Promise<boolean> {
+    const state = await this.#engine.inspect(this.log)
+    return this.closed || state === undefined || this.offset >= state.head.offset
+  }
+
   /** Reads the log until its head, then joins the tail. Never rejects: a log that cannot be read ends the stream. */
   async catchUp(): Promise<void> {
     this.#tail = undefined

@@ -133,13 +133,13 @@ export class Tail implements Task {
     if (cursor.at < slab.used) {
       const bytes = this.#bytes(slab.buffer, cursor.at, slab.used)
       cursor.at = slab.used
-      cursor.offset = slab.to
       if (!cursor.sink.write(bytes)) {
         cursor.blocked = true
         this.#ready.delete(cursor)
         this.#blocked.add(cursor)
       }
     }
+    cursor.offset = slab.to
     if (slab !== this.#lastSlab) this.#unfinished = true
     else if (this.#ended) cursor.end()
   }

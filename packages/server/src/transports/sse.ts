@@ -40,6 +40,8 @@ export interface SseTransport {
   respond(stream: SseStream): Response
   /** Connections that are open now. */
   readonly connections: number
+  /** Whether every reader that takes bytes has been given all that stands in its log. */
+  settled(): Promise<boolean>
   /** Ends every connection; their readers come back elsewhere, or here later. */
   close(): void
 }
@@ -87,6 +89,13 @@ export function createSseTransport({ fanOut, pulse, random = Math.random }: SseT
 
     get connections() {
       return open.size
+    },
+
+    async settled() {
+      for (const cursor of [...open.keys()]) {
+        if (!cursor.blocked && !(await cursor.isAtHead())) return false
+      }
+      return true
     },
 
     close() {

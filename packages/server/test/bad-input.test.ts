@@ -1,0 +1,185 @@
+import { connect } from 'node:net'
+import { errors, limits } from '@millrace/protocol'
+import { memoryEngine } from 'millrace'
+import { describe, expect, it } from 'vitest'
+import { postJson, startRun, startServer } from './support/server.ts'
+import { openStream, textOf } from './support/stream.ts'
+
+/** The code and the status; fails when the answer is not an error in its one shape. */
+async function refusal(response: Response): Promise<string> {
+  const body = (await response.json()) as { error: { code: keyof typeof errors; message: string; docs: string } }
+  expect(Object.keys(body)).toEqual(['error'])
+  expect(Object.keys(body.error)).toEqual(['code', 'message', 'docs'])
+  expect(body.error.docs).toBe(`/docs/errors#${body.error.code}`)
+  expect(errors[body.error.code].status).toBe(response.status)
+  expect(JSON.stringify(body)).not.toMatch(/\\n\s+at |node_modules|Error:/)
+  return `${response.status} ${body.error.code}`
+}
+
+/** Sends bytes as they are and reads what comes until the other side closes. */
+async function raw(port: number, ...pieces: string[]): Promise<string> {
+  const socket = connect(port, '127.0.0.1')
+  let text = ''
+  socket.setEncoding('utf8').on('data', (chunk) => {
+    text += chunk
+  })
+  // The server may answer and close while we are still sending.
+  socket.on('error', () => {})
+  for (const piece of pieces) socket.write(piece)
+  await new Promise((resolve) => socket.once('close', resolve))
+  return text
+}
+
+describe('bad input is refused with a code', () => {
+  const long = 'x'.repeat(limits.queryLengthMax + 1)
+
+  it.each([
+    ['no query', '/api/chat', '400 query_missing'],
+    ['an empty query', '/api/chat?query=%20', '400 query_missing'],
+    ['an unknown model', '/api/chat?query=x&model=nobody', '404 model_not_found'],
+    ['an unknown model beside a known one', '/api/chat?query=x&models=sim:count,nobody', '404 model_not_found'],
+    ['too many models', `/api/chat?query=x&models=${'sim:count,'.repeat(limits.lanesMax)}sim:count`, '400 invalid_request'],
+    ['an empty model', '/api/chat?query=x&models=sim:count,', '400 invalid_request'],
+    ['an unknown session', '/api/chat?query=x&session=unknown', '404 session_not_found'],
+    ['a session id that is none', '/api/chat?query=x&session=a%20b', '400 invalid_id'],
+    ['an id with control characters', '/api/chat?query=x&id=a%0D%0Adata:x', '400 invalid_id'],
+    ['an id with NUL', '/api/chat?query=x&id=%00', '400 invalid_id'],
+    ['an id that is too long', `/api/chat?query=x&id=${'a'.repeat(65)}`, '400 invalid_id'],
+    ['an unknown rendering', '/api/chat?query=x&events=all', '400 invalid_request'],
+    ['a stream of no session', '/api/stream', '400 invalid_id'],
+    ['a stream of an unknown session', '/api/stream?session=unknown', '404 session_not_found'],
+    ['a read of an unknown session', '/api/sessions/unknown', '404 session_not_found'],
+    ['an address that is none', '/api/nothing', '404 not_found'],
+    ['an address with encoded dots', '/api/%2e%2e/%2e%2e/etc/passwd', '404 not_found'],
+    ['an address that is not UTF-8', '/api/%ff%fe', '404 not_found'],
+  ])('%s', async (_what, path, expected) => {
+    const { url, errors: reported } = await startServer()
+    expect(await refusal(await fetch(url + path))).toBe(expected)
+    expect(reported).toEqual([])
+  })
+
+  it.each([
+    ['no query', '{}', '400 query_missing'],
+    ['a query that is not text', '{"query":{"$gt":""}}', '400 query_missing'],
+    ['an over-long query', JSON.stringify({ query: long }), '413 query_too_long'],
+    ['malformed JSON', '{"query":', '400 invalid_json'],
+    ['JSON of another shape', '[1,2]', '400 invalid_request'],
+    ['nothing', '', '400 invalid_json'],
+    ['a body over the limit', JSON.stringify({ query: 'x', more: 'x'.repeat(limits.bodyBytesMax) }), '413 body_too_large'],
+    ['a prototype', '{"__proto__":{"query":"x"}}', '400 query_missing'],
+    ['deep nesting', `{"query":"x","models":${'['.repeat(50_000)}${']'.repeat(50_000)}}`, '400 invalid_request'],
+  ])('POST with %s', async (_what, body, expected) => {
+    const { url, errors: reported } = await startServer()
+    const response = await fetch(`${url}/api/chat`, { method: 'POST', headers: { 'content-type': 'application/json' }, body })
+    expect(await refusal(response)).toBe(expected)
+    expect(reported).toEqual([])
+  })
+
+  it.each(['text/plain', 'application/x-www-form-urlencoded', 'application/jsonx', 'application/json; charset=utf-8 x', ''])(
+    'a body that calls itself %j',
+    async (type) => {
+      const { url } = await startServer()
+      const response = await fetch(`${url}/api/chat`, { method: 'POST', headers: { 'content-type': type }, body: '{"query":"x"}' })
+      expect(await refusal(response)).toBe('415 unsupported_media_type')
+    },
+  )
+
+  it('a body without an announced length over the limit', async () => {
+    const { url } = await startServer()
+    const endless = new ReadableStream({ pull: (controller) => controller.enqueue(new Uint8Array(64 * 1024).fill(0x20)) })
+    const request: RequestInit = { method: 'POST', headers: { 'content-type': 'application/json' }, body: endless }
+    const response = await fetch(`${url}/api/chat`, Object.assign(request, { duplex: 'half' }))
+    expect(await refusal(response)).toBe('413 body_too_large')
+  })
+
+  it('a method that an address does not take', async () => {
+    const { url } = await startServer()
+    const response = await fetch(`${url}/api/chat`, { method: 'DELETE' })
+    expect(response.headers.get('allow')).toBe('GET, POST')
+    expect(await refusal(response)).toBe('405 method_not_allowed')
+  })
+
+  it('a page of another site, which could spend the keys of whoever visits it', async () => {
+    const { url } = await startServer()
+    const response = await fetch(`${url}/api/chat?query=x`, { headers: { 'sec-fetch-site': 'cross-site' } })
+    expect(await refusal(response)).toBe('403 origin_not_allowed')
+  })
+
+  it('1 MB of headers', async () => {
+    const { url, port } = await startServer()
+    const answer = await raw(port, `GET /api/chat?query=x HTTP/1.1\r\nhost: x\r\nx-big: ${'x'.repeat(1_000_000)}\r\n\r\n`)
+    expect(answer).toMatch(/^HTTP\/1\.1 431 /)
+    expect(answer).toMatch('"code":"headers_too_large"')
+    expect((await fetch(`${url}/healthz`)).status).toBe(200)
+  })
+
+  it('bytes that are not HTTP', async () => {
+    const { port } = await startServer()
+    const answer = await raw(port, 'HELLO\r\n\r\n')
+    expect(answer).toMatch(/^HTTP\/1\.1 400 .*"code":"malformed_http"/s)
+  })
+})
+
+describe('a position that cannot be served exactly is refused', () => {
+  async function session() {
+    const server = await startServer({ engine: memoryEngine({ eventsMax: 4 }) })
+    const { session } = await startRun(server.url, { query: 'x', id: 'r' })
+    await server.millrace.findRun('r')?.ended
+    const other = await startRun(server.url, { query: 'x' })
+    const epochOf = async (id: string) => (await server.millrace.engine.inspect(id))?.head.epoch
+    return { ...server, session, other: other.session, epoch: await epochOf(session), otherEpoch: await epochOf(other.session) }
+  }
+
+  it.each(['x', 'k3f9a2xq', 'k3f9a2xq--1', 'k3f9a2xq-1%0Adata: x', '%00', 'k3f9a2xq-1e9', encodeURIComponent('你好'), 'x'.repeat(300), '-1', 'NaN'])(
+    'because %j is none',
+    async (token) => {
+      const { url, session: id } = await session()
+      expect(await refusal(await fetch(`${url}/api/stream?session=${id}&from=${token}`))).toBe('400 position_invalid')
+      expect(await refusal(await fetch(`${url}/api/chat?query=x&lastEventId=${token}`))).toBe('400 position_invalid')
+    },
+  )
+
+  it('because it is of another log, of another session, from the future, or past retention', async () => {
+    const { url, session: id, other, epoch, otherEpoch } = await session()
+    const stream = (token: string) => fetch(`${url}/api/stream?session=${id}`, { headers: { 'last-event-id': token } })
+    expect(await refusal(await stream(`${otherEpoch}-1`))).toBe('409 position_foreign')
+    expect(await refusal(await stream(`${other}:${epoch}-5`))).toBe('409 position_foreign')
+    expect(await refusal(await stream(`${epoch}-8`))).toBe('409 position_ahead')
+    expect(await refusal(await stream(`${epoch}-1`))).toBe('410 position_expired')
+    const chat = (token: string) => fetch(`${url}/api/chat?query=x&session=${id}`, { headers: { 'last-event-id': token } })
+    expect(await refusal(await chat(`${otherEpoch}-1`))).toBe('409 position_foreign')
+    expect(await refusal(await chat(`${other}:${otherEpoch}-1`))).toBe('409 position_foreign')
+    expect(await refusal(await chat(`${id}:${epoch}-8`))).toBe('409 position_ahead')
+    expect(await refusal(await chat(`${id}:${epoch}-1`))).toBe('410 position_expired')
+    expect(await refusal(await fetch(`${url}/api/chat?query=x`, { headers: { 'last-event-id': `${epoch}-5` } }))).toBe('400 position_invalid')
+    expect(await refusal(await fetch(`${url}/api/chat?query=x`, { headers: { 'last-event-id': `gone:${epoch}-5` } }))).toBe('404 session_not_found')
+  })
+
+  it('and nothing is lost by asking wrongly: the session tells where to go on', async () => {
+    const { url, millrace } = await startServer()
+    const { session: id } = await startRun(url, { query: 'x', id: 'r' })
+    await millrace.findRun('r')?.ended
+    expect((await fetch(`${url}/api/stream?session=${id}&from=k3f9a2xq-1`)).status).toBe(409)
+    const { position } = (await (await fetch(`${url}/api/sessions/${id}`)).json()) as { position: string }
+    await startRun(url, { query: 'y', session: id })
+    const events = await (await openStream(`${url}/api/stream?session=${id}&from=${position}`)).until('stream_end')
+    expect(textOf(events)).toBe('1 2 3 4 5 ')
+  })
+})
+
+describe('the same id', () => {
+  it('with another query, session or models is a conflict', async () => {
+    const { url } = await startServer()
+    const { session } = await startRun(url, { query: 'x', id: 'r', models: ['sim:count', 'sim:echo'] })
+    await postJson(`${url}/api/sessions`, { id: 'other' })
+    for (const body of [
+      { query: 'y', id: 'r' },
+      { query: 'x', id: 'r', session: 'other' },
+      { query: 'x', id: 'r', models: ['sim:echo', 'sim:count'] },
+      { query: 'x', id: 'r', model: 'sim:count' },
+    ]) {
+      expect(await refusal(await postJson(`${url}/api/chat`, body))).toBe('409 run_conflict')
+    }
+    expect(await startRun(url, { query: 'x', id: 'r', session })).toMatchObject({ run: 'r', session })
+  })
+})

@@ -1,0 +1,172 @@
+import { describe, expect, it } from 'vitest'
+import { gatedModel } from './support/gated-model.ts'
+import { postJson, startRun, startServer } from './support/server.ts'
+import { counted, data, openStream, textOf } from './support/stream.ts'
+
+const end = (status: string) => ({
+  status,
+  usage: { inputTokens: expect.any(Number), outputTokens: expect.any(Number), totalTokens: expect.any(Number) },
+  timings: { firstTokenMs: expect.any(Number), durationMs: expect.any(Number) },
+})
+
+describe('GET /api/chat', () => {
+  it('answers in the shapes of the reference document, word for word', async () => {
+    const model = gatedModel()
+    const { url } = await startServer({ models: [model], model: 'gated' })
+    model.say('你', '好', '！')
+    model.finish()
+    const response = await fetch(`${url}/api/chat?query=${encodeURIComponent('你好')}`)
+    const text = await response.text()
+    const position = '[A-Za-z0-9_-]{22}:[0-9a-z]{12}'
+    expect(text).toMatch(
+      new RegExp(
+        `^retry: [12]\\d{3}\n\n: millrace\n\n` +
+          `event: stream_start\nid: ${position}-1\ndata: {"session":"[^"]{22}","run":"[^"]{22}","model":"gated"}\n\n` +
+          `event: message\nid: ${position}-2\ndata: {"text":"你"}\n\n` +
+          `event: message\nid: ${position}-3\ndata: {"text":"好"}\n\n` +
+          `event: message\nid: ${position}-4\ndata: {"text":"！"}\n\n` +
+          `event: stream_end\nid: ${position}-5\ndata: {"status":"completed","usage":{[^}]*},"timings":{[^}]*}}\n\n$`,
+      ),
+    )
+    expect(model.requests[0]?.messages).toEqual([{ role: 'user', text: '你好' }])
+  })
+
+  it('sends headers that survive proxies, and the first bytes before any token', async () => {
+    const model = gatedModel()
+    const { url } = await startServer({ models: [model], model: 'gated' })
+    const stream = await openStream(`${url}/api/chat?query=hello`)
+    expect(stream.response.headers.get('content-type')).toBe('text/event-stream; charset=utf-8')
+    expect(stream.response.headers.get('cache-control')).toBe('no-store, no-transform')
+    expect(stream.response.headers.get('x-accel-buffering')).toBe('no')
+    expect((await stream.next()).event).toBe('stream_start')
+    expect(stream.comments).toEqual(['millrace'])
+  })
+
+  it('gives each token as it is said, and not when the next one comes', async () => {
+    const model = gatedModel()
+    const { url } = await startServer({ models: [model], model: 'gated' })
+    const stream = await openStream(`${url}/api/chat?query=hello`)
+    await stream.next()
+    for (const word of ['one ', 'two ', 'three']) {
+      model.say(word)
+      expect(data(await stream.next())).toEqual({ text: word })
+    }
+  })
+
+  it('lets its retry differ from client to client', async () => {
+    const { url } = await startServer()
+    const texts = await Promise.all(Array.from({ length: 8 }, async () => (await fetch(`${url}/api/chat?query=x`)).text()))
+    expect(new Set(texts.map((text) => /^retry: (\d+)/.exec(text)?.[1])).size).toBeGreaterThan(1)
+  })
+
+  it('carries reasoning, data, usage and the finish reason', async () => {
+    const model = gatedModel()
+    const { url } = await startServer({ models: [model], model: 'gated' })
+    model.say({ reasoning: 'hm' }, { text: 'yes' }, { data: { name: 'weather', value: { celsius: [1, 2] } } })
+    model.say({ usage: { inputTokens: 3, outputTokens: 2, totalTokens: 5, reasoningTokens: 1 } }, { finishReason: 'length' })
+    model.finish()
+    const events = await (await openStream(`${url}/api/chat?query=hello`)).rest()
+    expect(events.slice(1).map((event) => [event.event, data(event)])).toEqual([
+      ['reasoning', { reasoning: 'hm' }],
+      ['message', { text: 'yes' }],
+      ['data', { name: 'weather', value: { celsius: [1, 2] } }],
+      ['stream_end', {
+        ...end('completed'),
+        finishReason: 'length',
+        usage: { inputTokens: 3, outputTokens: 2, totalTokens: 5, reasoningTokens: 1 },
+      }],
+    ])
+  })
+
+  it('answers HEAD with the headers, and starts nothing', async () => {
+    const model = gatedModel()
+    const { url } = await startServer({ models: [model], model: 'gated' })
+    const response = await fetch(`${url}/api/chat?query=hello`, { method: 'HEAD' })
+    expect([response.status, response.headers.get('content-type')]).toEqual([200, 'text/event-stream; charset=utf-8'])
+    expect(model.requests).toHaveLength(0)
+  })
+})
+
+describe('several models at once', () => {
+  it('runs them side by side, every event of a lane carrying it', async () => {
+    const [a, b] = [gatedModel('a'), gatedModel('b')]
+    const { url } = await startServer({ models: [a, b] })
+    const stream = await openStream(`${url}/api/chat?query=hello&models=a,b,a`)
+    expect(data(await stream.next())).toMatchObject({
+      lanes: [{ lane: 'a', model: 'a' }, { lane: 'b', model: 'b' }, { lane: 'a#2', model: 'a' }],
+    })
+    b.say('b1 ')
+    expect(data(await stream.next())).toEqual({ text: 'b1 ', lane: 'b' })
+    b.finish()
+    const laneEnd = await stream.next()
+    expect([laneEnd.event, data(laneEnd)]).toMatchObject(['lane_end', { lane: 'b', model: 'b', status: 'completed' }])
+    a.say('a1 ')
+    expect(data(await stream.next())).toMatchObject({ text: 'a1 ' })
+  })
+
+  it('lets the others go on when one fails', async () => {
+    const { url } = await startServer()
+    const models = encodeURIComponent('sim:count?n=30&tps=0,sim:fail?after=3&tps=0')
+    const events = await (await openStream(`${url}/api/chat?query=hello&models=${models}`)).rest()
+    const ofLane = (lane: string) => textOf(events.filter((event) => data(event).lane === lane))
+    expect(ofLane('sim:count?n=30&tps=0')).toBe(counted(1, 30))
+    expect(ofLane('sim:fail?after=3&tps=0')).toBe(counted(1, 3))
+    const last = data(events.at(-1) as never)
+    expect(last).toMatchObject({
+      status: 'completed',
+      lanes: {
+        'sim:count?n=30&tps=0': { status: 'completed' },
+        'sim:fail?after=3&tps=0': { status: 'failed', error: { code: 'model_failed', retryable: true } },
+      },
+    })
+    expect((last.usage as { outputTokens: number }).outputTokens).toBe(33)
+  })
+
+  it('names events after their lane when asked to', async () => {
+    const { url } = await startServer()
+    const models = encodeURIComponent('sim:count?n=2&tps=0,sim:echo?tps=0')
+    const events = await (await openStream(`${url}/api/chat?query=hello&events=lane&models=${models}`)).rest()
+    const count = events.filter(({ event }) => event === 'sim:count?n=2&tps=0').map(data)
+    expect(count).toEqual([
+      { text: '1 ', lane: 'sim:count?n=2&tps=0' },
+      { text: '2 ', lane: 'sim:count?n=2&tps=0' },
+      expect.objectContaining({ status: 'completed' }),
+    ])
+    expect(events.filter(({ event }) => event === 'message')).toEqual([])
+    expect(events.at(-1)?.event).toBe('stream_end')
+  })
+})
+
+describe('POST /api/chat', () => {
+  it('streams like GET', async () => {
+    const { url } = await startServer()
+    const response = await postJson(`${url}/api/chat`, { query: '你好', model: 'sim:echo?tps=0' })
+    expect(response.headers.get('content-type')).toMatch('text/event-stream')
+    expect(await response.text()).toMatch(/"text":"你/)
+  })
+
+  it('only starts the run when asked for JSON, and says where to read it', async () => {
+    const { url } = await startServer()
+    const { session, run, position } = await startRun(url, { query: 'x' })
+    const events = await (await openStream(`${url}/api/stream?session=${session}&from=${position}`)).until('stream_end')
+    expect(events.map(({ event }) => event)).toContain('stream_start')
+    expect(events.every((event) => data(event).run === run)).toBe(true)
+    expect(textOf(events)).toBe(counted(1, 5))
+  })
+
+  it('goes on with the conversation of its session', async () => {
+    const model = gatedModel()
+    const { url } = await startServer({ models: [model], model: 'gated' })
+    const { id: session } = (await (await postJson(`${url}/api/sessions`, {})).json()) as { id: string }
+    model.say('first answer')
+    model.finish()
+    await (await openStream(`${url}/api/chat?query=one&session=${session}`)).rest()
+    model.finish()
+    await (await openStream(`${url}/api/chat?query=two&session=${session}`)).rest()
+    expect(model.requests[1]?.messages).toEqual([
+      { role: 'user', text: 'one' },
+      { role: 'assistant', text: 'first answer' },
+      { role: 'user', text: 'two' },
+    ])
+  })
+})

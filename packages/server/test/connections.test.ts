@@ -1,0 +1,147 @@
+import { once } from 'node:events'
+import { connect, type Socket } from 'node:net'
+import { describe, expect, it, onTestFinished, vi } from 'vitest'
+import { gatedModel } from './support/gated-model.ts'
+import { startRun, startServer, type TestServer } from './support/server.ts'
+import { openStream } from './support/stream.ts'
+
+/** A stream over a socket of the test's own, so that it can be cut, stalled and abused. */
+async function rawStream(port: number, path: string): Promise<{ socket: Socket; text: () => string; until: (part: string) => Promise<void> }> {
+  const socket = connect(port, '127.0.0.1')
+  onTestFinished(() => void socket.destroy())
+  let text = ''
+  let seen = () => {}
+  socket.setEncoding('utf8').on('data', (chunk) => {
+    text += chunk
+    seen()
+  })
+  socket.on('error', () => {})
+  socket.write(`GET ${path} HTTP/1.1\r\nhost: x\r\n\r\n`)
+  const until = async (part: string) => {
+    while (!text.includes(part)) {
+      await new Promise<void>((resolve) => {
+        seen = resolve
+      })
+    }
+  }
+  await until(': millrace\n\n')
+  return { socket, text: () => text, until }
+}
+
+async function sessionServer(): Promise<TestServer & { model: ReturnType<typeof gatedModel>; path: string }> {
+  const model = gatedModel()
+  const server = await startServer({ models: [model], model: 'gated' })
+  const { session } = await startRun(server.url, { query: 'x' })
+  return { ...server, model, path: `/api/stream?session=${session}` }
+}
+
+describe('a stream on a socket that was taken over', () => {
+  it('is one HTTP/1.1 answer whose body ends with the connection', async () => {
+    const { port, path, model } = await sessionServer()
+    const { text, until } = await rawStream(port, path)
+    model.say('hello')
+    await until('"text":"hello"')
+    const [head = '', body = ''] = text().split(/\r\n\r\n(.*)/s)
+    expect(head).toMatch(/^HTTP\/1\.1 200 OK\r\n/)
+    expect(head.toLowerCase()).toMatch('connection: close')
+    expect(head.toLowerCase()).not.toMatch(/transfer-encoding|content-length|keep-alive/)
+    expect(body).toMatch(/^retry: \d+\n\n: millrace\n\nevent: stream_start\n/)
+  })
+
+  it('never answers a second request into the middle of the first', async () => {
+    const { port, path, model } = await sessionServer()
+    const { socket, text, until } = await rawStream(port, path)
+    socket.write('GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n')
+    model.say('still a stream')
+    await until('still a stream')
+    expect(text().match(/HTTP\/1\.1/g)).toHaveLength(1)
+  })
+
+  it('nor one that came in the same packet', async () => {
+    const { port, path, model } = await sessionServer()
+    const socket = connect(port, '127.0.0.1')
+    onTestFinished(() => void socket.destroy())
+    let text = ''
+    socket.setEncoding('utf8').on('data', (chunk) => {
+      text += chunk
+    })
+    const get = (address: string) => `GET ${address} HTTP/1.1\r\nhost: x\r\n\r\n`
+    socket.write(get(path) + get('/healthz') + get(path))
+    await vi.waitFor(() => expect(text).toMatch('stream_start'))
+    model.say('still a stream')
+    await vi.waitFor(() => expect(text).toMatch('still a stream'))
+    expect(text.match(/HTTP\/1\.1/g)).toHaveLength(1)
+  })
+
+  it('is closed when the client sends without end', async () => {
+    const { port, path } = await sessionServer()
+    const { socket } = await rawStream(port, path)
+    const closed = once(socket, 'close')
+    const flood = setInterval(() => socket.write('x'.repeat(64 * 1024)), 1)
+    onTestFinished(() => clearInterval(flood))
+    await closed
+  })
+
+  it.each(['end', 'destroy', 'resetAndDestroy'] as const)('notices at once that its client has gone by %s', async (how) => {
+    const { port, path, millrace } = await sessionServer()
+    const { socket } = await rawStream(port, path)
+    expect(millrace.connections).toBe(1)
+    socket[how]()
+    await vi.waitFor(() => expect(millrace.connections).toBe(0))
+  })
+
+  it('beats from the beginning, also while there is nothing to say, and no beat moves the position', async () => {
+    const model = gatedModel()
+    const { url, port } = await startServer({ models: [model], model: 'gated', heartbeatMs: 60 })
+    const { session } = await startRun(url, { query: 'x' })
+    const { text, until } = await rawStream(port, `/api/stream?session=${session}`)
+    await until('\n\n:\n\n:\n\n:\n\n')
+    expect(text().match(/^id: /gm)).toHaveLength(1)
+  })
+})
+
+describe('a reader that stops reading', () => {
+  it('holds up nobody, costs a cursor and not a queue, and is cut when it has not moved between two beats', async () => {
+    const { millrace, port, url } = await startServer({ heartbeatMs: 300 })
+    await millrace.engine.append('s', [])
+    const stalled = await Promise.all(Array.from({ length: 20 }, () => rawStream(port, '/api/stream?session=s')))
+    for (const { socket } of stalled) socket.pause()
+    const reader = await openStream(`${url}/api/stream?session=s`)
+    const word = 'x'.repeat(32 * 1024)
+    const run = await millrace.run({
+      session: 's',
+      async *source() {
+        for (let n = 0; n < 1000; n++) {
+          yield word
+          if (n % 10 === 0) await new Promise(setImmediate)
+        }
+      },
+    })
+    const before = process.memoryUsage().external
+    await reader.until('stream_end')
+    expect((await run.ended).status).toBe('completed')
+    // 20 queues would hold 640 MB.
+    expect(process.memoryUsage().external - before).toBeLessThan(150 * 2 ** 20)
+    await vi.waitFor(() => expect(millrace.connections).toBe(1), 5000)
+  })
+
+  it('goes on where it was when it reads again', async () => {
+    const { millrace, port } = await startServer()
+    await millrace.engine.append('s', [])
+    const { socket, text, until } = await rawStream(port, '/api/stream?session=s')
+    socket.pause()
+    await millrace.run({
+      session: 's',
+      async *source() {
+        for (let n = 1; n <= 3000; n++) {
+          yield `${n}${'.'.repeat(2000)} `
+          if (n % 50 === 0) await new Promise(setImmediate)
+        }
+      },
+    })
+    socket.resume()
+    await until('stream_end')
+    const said = [...text().matchAll(/"text":"([^"]*)"/g)].map(([, words]) => words).join('')
+    expect(said.replaceAll('.', '')).toBe(Array.from({ length: 3000 }, (_, n) => `${n + 1} `).join(''))
+  })
+})

@@ -1,0 +1,107 @@
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { createMillrace, type MillraceOptions } from 'millrace'
+import { describe, expect, it, onTestFinished } from 'vitest'
+import { gatedModel } from './support/gated-model.ts'
+import { counted, data, openStream, readStream, textOf } from './support/stream.ts'
+
+function make(options: MillraceOptions = {}) {
+  const millrace = createMillrace({ model: 'sim:count?n=5&tps=0', ...options })
+  onTestFinished(() => millrace.close())
+  return millrace
+}
+
+describe('fetch(request), for web-standard hosts', () => {
+  it('streams, resumes and answers errors like the server', async () => {
+    const millrace = make()
+    const ask = (headers = {}) => millrace.fetch(new Request('http://host/api/chat?query=x', { headers }))
+    const response = await ask()
+    expect(response.headers.get('cache-control')).toBe('no-store, no-transform')
+    const events = await readStream(response, () => {}).rest()
+    expect(textOf(events)).toBe(counted(1, 5))
+    const resumed = await readStream(await ask({ 'last-event-id': events[2]?.id }), () => {}).rest()
+    expect(textOf(resumed)).toBe(counted(3, 5))
+    expect((await ask({ 'last-event-id': events.at(-1)?.id })).status).toBe(204)
+    expect((await millrace.fetch(new Request('http://host/api/chat'))).status).toBe(400)
+  })
+
+  it('lets the cursor go when the host cancels the stream, and the run goes on', async () => {
+    const model = gatedModel()
+    const millrace = make({ models: [model], model: 'gated' })
+    const response = await millrace.fetch(new Request('http://host/api/chat?query=x&id=r'))
+    expect(millrace.connections).toBe(1)
+    await response.body?.cancel()
+    expect(millrace.connections).toBe(0)
+    model.finish()
+    expect((await millrace.findRun('r')?.ended)?.status).toBe('completed')
+  })
+
+  it('waits for a slow reader instead of filling memory', async () => {
+    const millrace = make()
+    const run = await millrace.run({ id: 'r', source: Array.from({ length: 500 }, () => 'x'.repeat(10_000)) })
+    const response = await millrace.fetch(new Request(`http://host/api/stream?session=${run.session}`))
+    await run.ended
+    const stream = readStream(response, () => void response.body?.cancel())
+    expect(textOf(await stream.until('stream_end'))).toHaveLength(5_000_000)
+  })
+})
+
+describe('handler(request, response, next)', () => {
+  it('serves Millrace inside any node:http server and leaves other addresses to it', async () => {
+    const millrace = make()
+    const server = createServer((request, response) => millrace.handler(request, response, () => response.end('mine')))
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+    onTestFinished(() => void server.close())
+    const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+    expect(await (await fetch(`${url}/about`)).text()).toBe('mine')
+    expect(textOf(await (await openStream(`${url}/api/chat?query=x`)).rest())).toBe(counted(1, 5))
+  })
+})
+
+describe('run({ session, source })', () => {
+  it('takes text and events from the caller, and any reader sees them', async () => {
+    const millrace = make()
+    async function* source() {
+      yield 'Hello, '
+      yield { text: 'world' }
+      yield { data: { name: 'done', value: true } }
+      yield { finishReason: 'stop' } as const
+    }
+    const run = await millrace.run({ session: 'room', query: 'greet', source: source() })
+    const { url } = await millrace.listen({ port: 0 })
+    const events = await (await openStream(`${url}/api/stream?session=room`)).until('stream_end')
+    expect(textOf(events)).toBe('Hello, world')
+    expect(data(events[0] as never)).toMatchObject({ query: 'greet', run: run.id, lanes: [{ lane: 'app', model: 'app' }] })
+    expect(await run.ended).toMatchObject({ status: 'completed', finishReason: 'stop' })
+    expect((await millrace.readSession('room'))?.runs).toMatchObject([{ status: 'completed', lanes: [{ text: 'Hello, world' }] }])
+  })
+
+  it('tells the source when the run is stopped', async () => {
+    const millrace = make()
+    const begun = Promise.withResolvers<void>()
+    const told = Promise.withResolvers<void>()
+    const run = await millrace.run({
+      // biome-ignore lint/correctness/useYield: it is stopped before it says anything.
+      async *source(signal) {
+        begun.resolve()
+        await new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve()))
+        told.resolve()
+      },
+    })
+    await begun.promise
+    run.stop()
+    await told.promise
+    expect((await run.ended).status).toBe('stopped')
+  })
+})
+
+describe('health', () => {
+  it('says so when the server is stopping', async () => {
+    const millrace = make()
+    expect(await (await millrace.fetch(new Request('http://host/healthz'))).json()).toMatchObject({ status: 'ok' })
+    const closing = millrace.close()
+    const response = await millrace.fetch(new Request('http://host/healthz'))
+    expect([response.status, await response.json()]).toMatchObject([503, { status: 'stopping' }])
+    await closing
+  })
+})

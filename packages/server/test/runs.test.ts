@@ -1,0 +1,188 @@
+import { MillraceError } from 'millrace'
+import { describe, expect, it, vi } from 'vitest'
+import { gatedModel } from './support/gated-model.ts'
+import { postJson, startRun, startServer } from './support/server.ts'
+import { counted, data, openStream, textOf } from './support/stream.ts'
+
+describe('a run', () => {
+  it('outlives its readers', async () => {
+    const model = gatedModel()
+    const { url, millrace } = await startServer({ models: [model], model: 'gated' })
+    const stream = await openStream(`${url}/api/chat?query=x&id=r`)
+    await stream.next()
+    stream.close()
+    await vi.waitFor(() => expect(millrace.connections).toBe(0))
+    model.say('nobody listens')
+    model.finish()
+    expect(await millrace.findRun('r')?.ended).toMatchObject({ status: 'completed' })
+    const again = await (await openStream(`${url}/api/chat?query=x&id=r`)).rest()
+    expect(textOf(again)).toBe('nobody listens')
+  })
+
+  it('is stopped from any connection, and keeps the partial', async () => {
+    const model = gatedModel()
+    const { url, millrace } = await startServer({ models: [model], model: 'gated' })
+    const stream = await openStream(`${url}/api/chat?query=x&id=r`)
+    await stream.next()
+    model.say('half an ')
+    await stream.next()
+    const answer = await postJson(`${url}/api/runs/r/stop`, {})
+    const end = (await answer.json()) as object
+    expect([answer.status, end]).toMatchObject([200, { status: 'stopped', usage: { outputTokens: 1, estimated: true } }])
+    await model.aborted
+    expect(data(await stream.next())).toEqual(end)
+    const session = millrace.findRun('r')?.session ?? ''
+    expect((await millrace.readSession(session))?.runs[0]).toMatchObject({ status: 'stopped', lanes: [{ text: 'half an ' }] })
+  })
+
+  it('keeps its end when it is stopped afterwards', async () => {
+    const { url, millrace } = await startServer()
+    await startRun(url, { query: 'x', id: 'r' })
+    const end = await millrace.findRun('r')?.ended
+    expect(await (await postJson(`${url}/api/runs/r/stop`, {})).json()).toEqual(JSON.parse(JSON.stringify(end)))
+    expect((await postJson(`${url}/api/runs/unknown/stop`, {})).status).toBe(404)
+  })
+
+  it('starts once for the same id, also for two requests at the same moment', async () => {
+    const model = gatedModel()
+    const { url } = await startServer({ models: [model], model: 'gated' })
+    const streams = await Promise.all(Array.from({ length: 8 }, () => openStream(`${url}/api/chat?query=x&id=r`)))
+    model.say('once')
+    model.finish()
+    const texts = await Promise.all(streams.map(async (stream) => textOf(await stream.rest())))
+    expect(texts).toEqual(Array(8).fill('once'))
+    expect(model.requests).toHaveLength(1)
+    expect(textOf(await (await openStream(`${url}/api/chat?query=x&id=r`)).rest())).toBe('once')
+    expect(model.requests).toHaveLength(1)
+  })
+
+  it('ends when a stop and its own end race, exactly once', async () => {
+    const { url, millrace } = await startServer()
+    for (let n = 0; n < 50; n++) {
+      const { session } = await startRun(url, { query: 'x', id: `r${n}`, model: 'sim:count?n=20&tps=0' })
+      const run = millrace.findRun(`r${n}`)
+      setImmediate(() => run?.stop())
+      await run?.ended
+      const page = await millrace.engine.read(session, run?.start as never)
+      expect(page.events.filter(({ type }) => type === 'stream_end')).toHaveLength(1)
+      expect(page.events.at(-1)?.type).toBe('stream_end')
+    }
+  })
+})
+
+describe('a model that goes wrong in mid-stream ends its lane as failed, with the partial kept', () => {
+  const failure = (code: string, retryable: boolean) => ({ status: 'failed', error: { code, message: expect.any(String), retryable } })
+
+  it('by throwing, without a word of the inside in what leaves the server', async () => {
+    const model = gatedModel()
+    const { url, errors } = await startServer({ models: [model], model: 'gated' })
+    const secret = new Error('connect ECONNREFUSED 10.0.0.7:443 key=sk-secret')
+    model.say('so far')
+    model.fail(secret)
+    const response = await fetch(`${url}/api/chat?query=x`)
+    const text = await response.text()
+    expect(text).toMatch('"text":"so far"')
+    expect(text).not.toMatch(/ECONN|secret|10\.0\.0\.7/)
+    expect(JSON.parse(/event: stream_end\nid: .*\ndata: (.*)/.exec(text)?.[1] ?? '')).toMatchObject(failure('model_failed', true))
+    expect(errors).toContain(secret)
+  })
+
+  it('by throwing with a code of ours', async () => {
+    const model = gatedModel()
+    const { url } = await startServer({ models: [model], model: 'gated' })
+    model.fail(new MillraceError('model_rate_limited'))
+    const events = await (await openStream(`${url}/api/chat?query=x`)).rest()
+    expect(data(events.at(-1) as never)).toMatchObject({ ...failure('model_rate_limited', true), timings: { firstTokenMs: null } })
+  })
+
+  it.each([[42], [null], [undefined], [{}], [{ text: 7 }], [[]], [{ usage: { inputTokens: 'NaN' } }], [{ data: { name: 'x', value: 1n } }]])(
+    'by sending garbage: %o',
+    async (garbage) => {
+      const model = gatedModel()
+      const { url } = await startServer({ models: [model], model: 'gated' })
+      model.say('so far', garbage as never, 'never said')
+      const events = await (await openStream(`${url}/api/chat?query=x`)).rest()
+      expect(textOf(events)).toBe('so far')
+      expect(data(events.at(-1) as never)).toMatchObject(failure('model_failed', true))
+    },
+  )
+
+  it('by hanging', async () => {
+    const { url } = await startServer({ limits: { idleMsMax: 50 } })
+    const events = await (await openStream(`${url}/api/chat?query=x&model=${encodeURIComponent('sim:hang?after=3&tps=0')}`)).rest()
+    expect(textOf(events)).toBe(counted(1, 3))
+    expect(data(events.at(-1) as never)).toMatchObject({ ...failure('model_timeout', true), usage: { outputTokens: 3 } })
+  })
+
+  it('by talking without end, past the deadline, and ignoring its signal', async () => {
+    const endless = {
+      name: 'endless',
+      async *stream() {
+        for (;;) {
+          await new Promise(setImmediate)
+          yield 'on '
+        }
+      },
+    }
+    const { url } = await startServer({ models: [endless], model: 'endless', limits: { runMsMax: 50 } })
+    const events = await (await openStream(`${url}/api/chat?query=x`)).rest()
+    expect(textOf(events)).toMatch(/^(on )+$/)
+    expect(data(events.at(-1) as never)).toMatchObject(failure('model_timeout', true))
+  })
+
+  it('by never letting the event loop go: others are still served', async () => {
+    const greedy = {
+      name: 'greedy',
+      async *stream() {
+        for (let n = 0; n < 20_000; n++) yield 'x'
+      },
+    }
+    const { url } = await startServer({ models: [greedy], model: 'greedy' })
+    const reading = fetch(`${url}/api/chat?query=x`).then((response) => response.text())
+    const order: string[] = []
+    await Promise.all([
+      reading.then(() => order.push('greedy')),
+      fetch(`${url}/healthz`).then(() => order.push('health')),
+    ])
+    expect(order).toEqual(['health', 'greedy'])
+    expect((await reading).match(/"text":"x+"/g)?.join('').replace(/[^x]/g, '').replaceAll('xx', 'xx').length).toBeGreaterThanOrEqual(20_000)
+  })
+})
+
+describe('limits of runs', () => {
+  it('refuses one run too many, and takes it when another has ended', async () => {
+    const model = gatedModel()
+    const { url, millrace } = await startServer({ models: [model], model: 'gated', limits: { runsMax: 1 } })
+    await startRun(url, { query: 'x', id: 'r' })
+    const refused = await postJson(`${url}/api/chat`, { query: 'y' })
+    expect([refused.status, await refused.json()]).toMatchObject([429, { error: { code: 'too_many_runs' } }])
+    millrace.findRun('r')?.stop()
+    await millrace.findRun('r')?.ended
+    expect((await startRun(url, { query: 'y' })).run).toBeTruthy()
+  })
+
+  it('ends a run whose session is deleted, instead of making the session anew', async () => {
+    const model = gatedModel()
+    const { url, millrace } = await startServer({ models: [model], model: 'gated' })
+    const { session } = await startRun(url, { query: 'x', id: 'r' })
+    const stream = await openStream(`${url}/api/stream?session=${session}`)
+    await stream.next()
+    await millrace.engine.delete(session)
+    expect(await stream.rest()).toEqual([])
+    model.say('too late')
+    await model.aborted
+    await millrace.findRun('r')?.ended
+    expect(await millrace.engine.inspect(session)).toBeUndefined()
+  })
+
+  it('stops and keeps everything when the server closes', async () => {
+    const model = gatedModel()
+    const { url, millrace } = await startServer({ models: [model], model: 'gated' })
+    const stream = await openStream(`${url}/api/chat?query=x`)
+    await stream.next()
+    model.say('last words')
+    await stream.next()
+    await Promise.all([millrace.close(), millrace.close()])
+    expect((await stream.rest()).map(data)).toMatchObject([{ status: 'stopped' }])
+  })
+})

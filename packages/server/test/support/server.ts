@@ -1,0 +1,30 @@
+/** A server of the test's own, on a free port, that ends with the test. */
+import { createMillrace, type Millrace, type MillraceOptions } from 'millrace'
+import { onTestFinished } from 'vitest'
+
+export interface TestServer {
+  readonly millrace: Millrace
+  readonly url: string
+  readonly port: number
+  /** Everything reported to `onError` so far. */
+  readonly errors: unknown[]
+}
+
+export async function startServer(options: MillraceOptions = {}): Promise<TestServer> {
+  const errors: unknown[] = []
+  const millrace = createMillrace({ model: 'sim:count?n=5&tps=0', onError: (error) => errors.push(error), ...options })
+  onTestFinished(() => millrace.close())
+  const { url, port } = await millrace.listen({ port: 0 })
+  return { millrace, url, port, errors }
+}
+
+export async function postJson(url: string, body: unknown, headers: Record<string, string> = {}): Promise<Response> {
+  return fetch(url, { method: 'POST', headers: { 'content-type': 'application/json', ...headers }, body: JSON.stringify(body) })
+}
+
+/** Starts a run without reading it. */
+export async function startRun(url: string, body: object): Promise<{ session: string; run: string; position: string }> {
+  const answer = await postJson(`${url}/api/chat`, body, { accept: 'application/json' })
+  if (answer.status !== 202) throw new Error(`${answer.status} ${await answer.text()}`)
+  return (await answer.json()) as { session: string; run: string; position: string }
+}
