@@ -15,7 +15,10 @@ export interface GatewayOptions {
   readonly engine: Engine
   readonly runs: Runs
   readonly chats: Chats
-  readonly models: { readonly list: () => readonly ModelInfo[]; readonly defaultName: () => string }
+  readonly models: {
+    readonly list: () => Promise<readonly ModelInfo[]>
+    readonly describeDefault: () => Promise<{ readonly name: string }>
+  }
   readonly newId: () => string
   readonly health: () => z.infer<typeof answers.health>
 }
@@ -117,7 +120,10 @@ export function createRoutes({ engine, runs, chats, models, newId, health }: Gat
       path: '/api/models',
       summary: 'Models that can be asked by name',
       answers: { 200: answers.models },
-      handle: async () => ({ status: 200, json: { default: models.defaultName(), models: models.list() } }),
+      async handle() {
+        const [{ name }, list] = await Promise.all([models.describeDefault(), models.list()])
+        return { status: 200, json: { default: name, models: list } }
+      },
     },
     {
       method: 'get',

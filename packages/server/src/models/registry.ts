@@ -1,0 +1,102 @@
+/** Finds a model by its name: those handed in by code first, then by the part before the colon. */
+import { MillraceError } from '@millrace/protocol'
+import { resolveAuto } from './auto.ts'
+import { guideProvider } from './guide.ts'
+import { fromLangChain, isLangChainModel, type LangChainModel, langchainProvider } from './langchain.ts'
+import type { Model, ModelInfo, ModelProvider } from './model.ts'
+import { simulationProvider } from './simulation.ts'
+
+/** A model of the host's own: one that streams, or a LangChain chat model. */
+export type OwnModel = Model | LangChainModel
+
+export interface ModelsOptions {
+  /** By name, or as a list of models that have one. */
+  readonly models?: readonly OwnModel[] | Readonly<Record<string, OwnModel>> | undefined
+  /** The model of a request that names none; default `auto`. */
+  readonly default?: string | undefined
+  /** Where `auto` looks for keys; default `process.env`. */
+  readonly env?: NodeJS.ProcessEnv
+}
+
+export interface DefaultModel {
+  readonly name: string
+  /** Why it was chosen, for people. */
+  readonly reason: string
+}
+
+export interface Models {
+  /** Rejects with `model_not_found` or `model_unavailable`. */
+  resolve(name?: string): Promise<Model>
+  list(): Promise<readonly ModelInfo[]>
+  /** Rejects where the default itself cannot be opened. */
+  describeDefault(): Promise<DefaultModel>
+}
+
+/** Models opened by name; names come from outside, so there must be a bound. */
+const openModelsMax = 64
+
+export function createModels({ models = [], default: defaultName = 'auto', env = process.env }: ModelsOptions): Models {
+  const own = new Map(Object.entries(models).map(([key, model]) => named(Array.isArray(models) ? undefined : key, model)))
+  const providers = new Map([simulationProvider(), guideProvider()].map((provider): [string, ModelProvider] => [provider.prefix, provider]))
+  const langchain = langchainProvider({ env })
+  const opened = new Map<string, Promise<Model>>()
+  let automatic: ReturnType<typeof resolveAuto> | undefined
+
+  return {
+    resolve: (name = defaultName) => resolve(name),
+    async list() {
+      const infos = [...own.keys()].map((name) => ({ name, description: 'A model of this application', languageModel: true }))
+      const chosen = await describeDefault().catch(() => undefined)
+      const known = [...infos, ...[...providers.values()].flatMap((provider) => provider.list())]
+      if (chosen === undefined || known.some(({ name }) => name === chosen.name)) return known
+      return [{ name: chosen.name, description: chosen.reason, languageModel: !providers.has(prefixOf(chosen.name)) }, ...known]
+    },
+    describeDefault,
+  }
+
+  async function describeDefault(): Promise<DefaultModel> {
+    if (defaultName !== 'auto') return { name: (await resolve(defaultName)).name, reason: 'chosen by name' }
+    const { model, reason } = await auto()
+    return { name: model.name, reason }
+  }
+
+  async function resolve(name: string): Promise<Model> {
+    const mine = own.get(name)
+    if (mine !== undefined) return mine
+    if (name === 'auto') return (await auto()).model
+    const provider = providers.get(prefixOf(name))
+    if (provider !== undefined) return provider.open(name)
+    // The model that `auto` has found may need more than its name, a local server's address for one.
+    const found = await automatic?.catch(() => undefined)
+    if (found?.model.name === name) return found.model
+    return open(name)
+  }
+
+  function open(name: string): Promise<Model> {
+    const known = opened.get(name)
+    if (known !== undefined) return known
+    if (!name.includes(':')) return Promise.reject(new MillraceError('model_not_found'))
+    const opening = Promise.resolve(langchain.open(name))
+    opened.set(name, opening)
+    // A key or a package may be there the next time.
+    opening.catch(() => opened.delete(name))
+    if (opened.size > openModelsMax) opened.delete(opened.keys().next().value as string)
+    return opening
+  }
+
+  function auto(): ReturnType<typeof resolveAuto> {
+    automatic ??= resolveAuto({ env, open: resolve })
+    return automatic
+  }
+}
+
+function named(key: string | undefined, model: OwnModel): [string, Model] {
+  const converted = isLangChainModel(model) ? fromLangChain(model, key) : model
+  const name = key ?? converted.name
+  return [name, converted.name === name ? converted : { name, stream: (request) => converted.stream(request) }]
+}
+
+function prefixOf(name: string): string {
+  const colon = name.indexOf(':')
+  return colon === -1 ? name : name.slice(0, colon)
+}
