@@ -19,6 +19,7 @@ test('reloaded in mid-answer, it reads 1 to 300, none missing, none twice', asyn
   expect(readNumbers(await page.textWith('100 ')).length).toBeLessThan(300)
   await page.reaches('completed')
   expect(readNumbers(await page.textWith('300'))).toEqual(range(1, 300))
+  expect(await page.page.locator('article').count()).toBe(1)
 })
 
 test('with its connection cut in mid-answer, it goes on where it was', async () => {
@@ -108,6 +109,28 @@ test('a second tab and another device read the same answer live, and each can st
   model.end()
   await tab.ask('and on')
   for (const one of [first, tab, device]) expect(readNumbers(await one.textWith('5 6'))).toEqual([5, 6])
+})
+
+test('after a restart that lost the log, what was read stays, and the next question begins anew', async () => {
+  const model = heldModel('test:held')
+  await using stage = await startStage({ models: { 'test:held': model }, model: 'test:held' })
+  const page = await stage.open()
+  model.say('half of the first')
+  await page.ask('one')
+  await page.textWith('half')
+  // Cut off first, so that no goodbye of the old server arrives: as when a process is killed.
+  stage.proxy.refuse(true)
+  stage.proxy.cut()
+  await stage.restart()
+  stage.proxy.refuse(false)
+  await page.isConnected('lost')
+  await page.reaches('interrupted')
+  expect(await page.textWith('half')).toBe('half of the first')
+  model.say('the second')
+  model.end()
+  await page.ask('two')
+  await page.reaches('completed')
+  expect(await page.page.getByTestId('answer-text').allInnerTexts()).toEqual(['half of the first', 'the second'])
 })
 
 test('a conversation that is not there is told apart from one that cannot be reached', async () => {

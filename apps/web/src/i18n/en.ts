@@ -104,7 +104,7 @@ export const en = {
     title: 'This conversation is not here',
     text: 'It was never begun, or the server no longer keeps it.',
   },
-  lost: 'The server no longer has this conversation. What you see stays until you leave; the next question begins a new one.',
+  lost: 'The server no longer has what stands above. It stays here until you leave; the next question begins anew.',
   cutBeginning: 'The beginning of this conversation is no longer kept.',
   loading: 'Opening the conversation…',
 
@@ -114,7 +114,7 @@ export const en = {
     'catching-up': 'Catching up',
     live: 'Live',
     reconnecting: 'Reconnecting',
-    reconnectingIn: (seconds: string) => `Reconnecting in ${seconds} s`,
+    reconnectingIn: (seconds: string) => `Retrying in ${seconds} s`,
     offline: 'Offline',
     lost: 'Gone',
     retryNow: 'Try again now',

@@ -102,7 +102,7 @@ export const zh: Dictionary = {
     title: '找不到这个对话',
     text: '它从未开始，或者服务器已不再保存。',
   },
-  lost: '服务器已没有这个对话。眼前的内容会保留到你离开为止；下一个问题将开始新的对话。',
+  lost: '服务器已不再保存以上内容。它会留在这里，直到你离开；下一个问题将重新开始。',
   cutBeginning: '这个对话的开头已不再保存。',
   loading: '正在打开对话…',
 
@@ -112,7 +112,7 @@ export const zh: Dictionary = {
     'catching-up': '同步中',
     live: '实时',
     reconnecting: '重新连接中',
-    reconnectingIn: (seconds) => `${seconds} 秒后重新连接`,
+    reconnectingIn: (seconds) => `${seconds} 秒后重连`,
     offline: '离线',
     lost: '已失效',
     retryNow: '立即重试',

@@ -7,14 +7,16 @@ import type { Answer, Question } from './api.ts'
 import { backoffMs } from './backoff.ts'
 import { createFrameScheduler, type FramePorts } from './frame.ts'
 import { createOutbox, type Outbox, type PendingRun } from './outbox.ts'
-import { reduceSession } from './reduce.ts'
-import type { SessionState } from './state.ts'
+import { comparePositions, interruptSession, reduceSession } from './reduce.ts'
+import type { RunState, SessionState } from './state.ts'
 import { type Connection, openSessionStream, type SessionStream, type StreamPorts } from './stream.ts'
 
 export interface View {
   readonly session: string | undefined
   /** Undefined until the session's snapshot has been read. */
   readonly state: SessionState | undefined
+  /** Runs of a log that the server has lost meanwhile; they are shown above what came after. */
+  readonly lost: readonly RunState[]
   readonly pending: readonly PendingRun[]
   /** Runs whose stop was asked for here and is not in the log yet. */
   readonly stopping: ReadonlySet<string>
@@ -51,6 +53,7 @@ export interface Conversation {
 const nothing: View = {
   session: undefined,
   state: undefined,
+  lost: [],
   pending: [],
   stopping: new Set(),
   asked: new Set(),
@@ -125,10 +128,12 @@ export function createConversation(ports: ConversationPorts): Conversation {
           change({ connection })
           if (connection.state !== 'lost') return
           isKnownToServer = false
+          setAside()
           outbox?.settle(new Set(), false)
         },
         takeSnapshot(state) {
           isKnownToServer = true
+          if (next.state !== undefined && comparePositions(next.state.position, state.position) === 'foreign') setAside()
           takeState(state)
         },
         takeEvent(event) {
@@ -141,6 +146,12 @@ export function createConversation(ports: ConversationPorts): Conversation {
       },
       ports,
     )
+  }
+
+  /** What was read of a log that is no more is the reader's to keep. */
+  function setAside(): void {
+    if (next.state === undefined) return
+    change({ lost: [...next.lost, ...interruptSession(next.state).runs], state: undefined, stopping: new Set() })
   }
 
   function takeState(state: SessionState): void {
@@ -183,7 +194,8 @@ export function createConversation(ports: ConversationPorts): Conversation {
     ask(query, models) {
       const id = ports.newId()
       let box = outbox
-      if (box === undefined || next.connection.state === 'lost') {
+      // An address that led nowhere is not made into a session: its name may be anybody's.
+      if (box === undefined || (next.connection.state === 'lost' && next.lost.length === 0)) {
         const session = ports.newId()
         box = begin(session)
         ports.sessionBegan(session)

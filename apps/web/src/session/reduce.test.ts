@@ -1,6 +1,6 @@
 import type { SessionEvent } from '@millrace/protocol'
 import { expect, test } from 'vitest'
-import { comparePositions, reduceSession } from './reduce.ts'
+import { comparePositions, interruptSession, reduceSession } from './reduce.ts'
 import { end, number, position, snapshot } from './testing/log.ts'
 
 const start: SessionEvent = { type: 'stream_start', data: { run: 'r', session: 's', query: 'hi', lanes: [{ lane: 'a', model: 'a' }] } }
@@ -12,7 +12,7 @@ const replay = (events: SessionEvent[], from = snapshot([])) => number(events).r
 test('an answer grows by its deltas and ends with its measures', () => {
   const state = replay([start, say('1 '), say('2 '), finish])
   expect(state.position).toBe(position(4))
-  expect(state.runs[0]).toMatchObject({ query: 'hi', status: 'completed', end: end(undefined) && { timings: end().timings } })
+  expect(state.runs[0]).toMatchObject({ query: 'hi', status: 'completed', end: { timings: end().timings } })
   expect(state.runs[0]?.lanes[0]).toMatchObject({ text: '1 2 ', status: 'completed', end: { usage: end().usage } })
 })
 
@@ -67,6 +67,13 @@ test('an event of another epoch is not applied and asks for a snapshot', () => {
   const before = replay([start, say('1 ')])
   const state = reduceSession(before, { ...say('from another log'), position: 'zzzzzzzz-3' })
   expect(state).toEqual({ ...before, stale: true })
+})
+
+test('a session that was lost waits for nothing any more, and keeps what ended before', () => {
+  const ended = replay([start, say('1 '), finish])
+  expect(interruptSession(ended)).toEqual(ended)
+  const state = interruptSession(replay([start, say('1 ')]))
+  expect(state.runs[0]).toMatchObject({ status: 'interrupted', lanes: [{ text: '1 ', status: 'interrupted' }] })
 })
 
 test('positions compare within their epoch and by number, not by text', () => {

@@ -8,7 +8,7 @@
  * state comes out the same.
  */
 import { type LaneEnd, parsePosition, type SessionEvents } from '@millrace/protocol'
-import { type LaneState, newLane, type RunState, type SessionState } from './state.ts'
+import { type LaneState, newLane, type RunState, type SessionState, type Status } from './state.ts'
 import { readEnd, type WireEvent } from './wire.ts'
 
 export function reduceSession(state: SessionState, event: WireEvent): SessionState {
@@ -17,6 +17,12 @@ export function reduceSession(state: SessionState, event: WireEvent): SessionSta
   if (order === 'foreign') return { ...state, stale: true }
   if (order === 'seen') return state
   return { ...state, position: event.position, runs: applyToRuns(state.runs, event) }
+}
+
+/** The server no longer has the session: what was being written will never end by itself. */
+export function interruptSession(state: SessionState): SessionState {
+  const interrupt = <T extends { readonly status: Status }>(part: T): T => (part.status === 'streaming' ? { ...part, status: 'interrupted' } : part)
+  return { ...state, runs: state.runs.map((run) => interrupt({ ...run, lanes: run.lanes.map(interrupt) })) }
 }
 
 /** Positions are opaque but for this: within one epoch the greater offset is later. */

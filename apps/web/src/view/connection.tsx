@@ -24,20 +24,27 @@ export function ConnectionCapsule({ connection, isServerThere, onRetry }: Connec
   const state = useUnhurried(readState(connection, isOnline, isServerThere))
   const retryAt = connection.state === 'reconnecting' ? connection.retryAt : undefined
   const seconds = useCountdown(state === 'reconnecting' ? retryAt : undefined)
-  const isTrouble = state === 'reconnecting' || state === 'offline' || state === 'lost'
-  return (
-    <div className="flex items-center gap-1">
+  const content = (
+    <>
+      <span className="capsule-dot" aria-hidden="true" />
+      <span className="sr-only">{language.t.connection.label}: </span>
+      <span className="truncate">{describe(state, seconds, language)}</span>
+    </>
+  )
+  if (state !== 'reconnecting' && state !== 'offline') {
+    return (
       <span data-testid="connection" data-state={state} className="capsule" title={language.t.connection.label}>
-        <span className="capsule-dot" aria-hidden="true" />
-        <span className="sr-only">{language.t.connection.label}: </span>
-        {describe(state, seconds, language)}
+        {content}
       </span>
-      {isTrouble && state !== 'lost' && (
-        <button type="button" className="icon-button" onClick={onRetry} aria-label={language.t.connection.retryNow} title={language.t.connection.retryNow}>
-          <RetryIcon />
-        </button>
-      )}
-    </div>
+    )
+  }
+  const { retryNow } = language.t.connection
+  return (
+    <button type="button" data-testid="connection" data-state={state} className="capsule" title={retryNow} onClick={onRetry}>
+      {content}
+      <RetryIcon size={14} />
+      <span className="sr-only">{retryNow}</span>
+    </button>
   )
 }
 

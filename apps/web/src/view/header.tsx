@@ -17,11 +17,11 @@ export function Header({ capsule, onNew }: { capsule: ReactNode; onNew(): void }
       <a href="#composer" className="skip-link">
         {t.skipToComposer}
       </a>
-      <div className="flex items-center gap-2.5">
+      <div className="brand flex items-center gap-2.5">
         <Logo />
         <h1 className="text-[15px] font-semibold tracking-tight max-[359px]:sr-only">Millrace</h1>
       </div>
-      <div className="ml-auto flex items-center gap-1 sm:gap-2">
+      <div className="ml-auto flex min-w-0 items-center gap-0.5 sm:gap-2">
         {capsule}
         <button type="button" className="icon-button" onClick={() => setTheme(nextTheme)} aria-label={t.theme[theme]} title={t.theme[theme]} data-testid="theme">
           <ThemeIcon size={18} />

@@ -1,5 +1,5 @@
 /** The conversation: every turn in the order it was asked, and the way to its end. */
-import type { ReactNode } from 'react'
+import { Fragment, type ReactNode } from 'react'
 import { useLanguage } from '../i18n/language.tsx'
 import type { ModelList } from '../session/api.ts'
 import type { View } from '../session/conversation.ts'
@@ -21,8 +21,8 @@ export interface TranscriptProps {
 
 export function Transcript({ view, models, ask, onRetry, onTakeBack, children }: TranscriptProps) {
   const { t } = useLanguage()
-  const { state, pending, stopping, asked } = view
-  const runs = state?.runs ?? []
+  const { state, lost, pending, stopping, asked } = view
+  const runs = [...lost, ...(state?.runs ?? [])]
   const follow = useFollow(`${state?.position} ${pending.length} ${asked.size}`)
   const isEmpty = runs.length === 0 && pending.length === 0
   const isLast = (index: number) => index === runs.length + pending.length - 1
@@ -32,26 +32,27 @@ export function Transcript({ view, models, ask, onRetry, onTakeBack, children }:
         <div ref={follow.content} role="log" aria-live="off" aria-label={t.transcript} className="transcript">
           {state?.complete === false && <p className="notice">{t.cutBeginning}</p>}
           {runs.map((run, index) => (
-            <Turn
-              key={run.run}
-              run={run}
-              models={models}
-              isStopping={stopping.has(run.run)}
-              isAnchored={isLast(index) && asked.has(run.run)}
-              ask={ask}
-            />
+            <Fragment key={run.run}>
+              <Turn
+                run={run}
+                models={models}
+                isStopping={stopping.has(run.run)}
+                isAnchored={isLast(index) && asked.has(run.run)}
+                ask={ask}
+              />
+              {index === lost.length - 1 && <p className="notice">{t.lost}</p>}
+            </Fragment>
           ))}
           {pending.map((entry, index) => (
             <PendingTurn
               key={entry.id}
               pending={entry}
-              isAnchored={isLast(runs.length + index) && asked.has(entry.id)}
+              isAnchored={entry.status !== 'queued' && isLast(runs.length + index) && asked.has(entry.id)}
               models={models}
               onRetry={onRetry}
               onTakeBack={onTakeBack}
             />
           ))}
-          {view.connection.state === 'lost' && state !== undefined && <p className="notice">{t.lost}</p>}
           {isEmpty && children}
         </div>
       </div>

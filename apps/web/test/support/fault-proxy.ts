@@ -11,12 +11,15 @@ export interface FaultProxy extends AsyncDisposable {
   readonly accepted: number
   /** Cuts every connection there is; new ones are let through. */
   cut(): void
+  /** New connections go there: the server was started anew. */
+  redirect(targetPort: number): void
   /** While true, every new connection is cut at once. */
   refuse(isRefusing: boolean): void
 }
 
-export async function startFaultProxy(targetPort: number): Promise<FaultProxy> {
+export async function startFaultProxy(firstPort: number): Promise<FaultProxy> {
   const sockets = new Set<Socket>()
+  let targetPort = firstPort
   let isRefusing = false
   let accepted = 0
 
@@ -49,6 +52,9 @@ export async function startFaultProxy(targetPort: number): Promise<FaultProxy> {
       return accepted
     },
     cut,
+    redirect(next) {
+      targetPort = next
+    },
     refuse(next) {
       isRefusing = next
     },

@@ -12,6 +12,8 @@ import { type BuiltPage, buildPage } from './page.ts'
 export interface Stage extends AsyncDisposable {
   readonly proxy: FaultProxy
   readonly url: string
+  /** Ends the server and starts one that knows nothing of what was before. */
+  restart(): Promise<void>
   /** Another device: a browser context of its own with one page. */
   open(path?: string, options?: BrowserContextOptions): Promise<Driver>
 }
@@ -37,7 +39,8 @@ export function useStage(): (options?: MillraceOptions) => Promise<Stage> {
 }
 
 async function startStage(browser: Browser, page: string, options: MillraceOptions): Promise<Stage> {
-  const millrace = createMillrace({ model: 'sim:count', ...options, page })
+  const start = () => createMillrace({ model: 'sim:count', ...options, page })
+  let millrace = start()
   const { port } = await millrace.listen({ port: 0 })
   const proxy = await startFaultProxy(port)
   const problems: string[] = []
@@ -45,6 +48,11 @@ async function startStage(browser: Browser, page: string, options: MillraceOptio
   return {
     proxy,
     url: proxy.url,
+    async restart() {
+      await millrace.close()
+      millrace = start()
+      proxy.redirect((await millrace.listen({ port: 0 })).port)
+    },
     async open(path = '/', contextOptions = {}) {
       const context = await browser.newContext({ locale: 'en-US', viewport: { width: 1280, height: 800 }, ...contextOptions })
       contexts.push(context)
