@@ -42,7 +42,6 @@ export function memoryEngine(options: MemoryEngineOptions = {}): Engine {
   const logsMax = options.logsMax ?? 10_000
   const now = options.now ?? Date.now
   const newEpoch = options.epoch ?? randomEpoch
-  /** In the order of their last append, so that the first one is the one to give up. */
   const logs = new Map<string, MemoryLog>()
   const bells = new Map<string, Set<() => void>>()
   let closed = false
@@ -64,10 +63,6 @@ export function memoryEngine(options: MemoryEngineOptions = {}): Engine {
       }
       if (key !== undefined) remember(log, key)
       log.touched = time
-      if (logs.size > 1) {
-        logs.delete(name)
-        logs.set(name, log)
-      }
       trim(log, time)
       if (batch.length > 0) ring(name)
       return { position: { epoch: log.epoch, offset: headOf(log) }, duplicate: false }
@@ -144,9 +139,14 @@ export function memoryEngine(options: MemoryEngineOptions = {}): Engine {
   }
 
   function makeRoom(): void {
-    for (const name of logs.keys()) {
-      if (!bells.has(name)) return void remove(name)
+    let oldest: string | undefined
+    let touched = Number.POSITIVE_INFINITY
+    for (const [name, log] of logs) {
+      if (log.touched >= touched || bells.has(name)) continue
+      oldest = name
+      touched = log.touched
     }
+    if (oldest !== undefined) return void remove(oldest)
     throw new MillraceError('log_full', { message: `All of the ${logsMax} logs that are kept are in use; try again later.` })
   }
 

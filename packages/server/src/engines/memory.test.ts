@@ -1,0 +1,31 @@
+import { describe, expect, it } from 'vitest'
+import { memoryEngine } from './memory.ts'
+
+const one = [{ type: 'm', data: 1 }]
+
+describe('the memory engine, beyond what every engine promises', () => {
+  it('gives up the log that was written to longest ago, and none that has a reader', async () => {
+    let time = 0
+    const engine = memoryEngine({ logsMax: 3, now: () => ++time })
+    for (const name of ['a', 'b', 'c', 'a']) await engine.append(name, one)
+    engine.watch('b', () => {})
+    await engine.append('d', one)
+    const kept = await Promise.all(['a', 'b', 'c', 'd'].map(async (name) => (await engine.inspect(name)) !== undefined))
+    expect(kept).toEqual([true, true, false, true])
+    for (const name of ['a', 'd']) engine.watch(name, () => {})
+    await expect(engine.append('e', one)).rejects.toMatchObject({ code: 'log_full' })
+    await engine.close()
+  })
+
+  it('never lets time go back within a log, whatever the clock does', async () => {
+    const clock = [1000, 1000, 5000, 200, 6000]
+    const engine = memoryEngine({ now: () => clock.shift() ?? 6000 })
+    const { position } = await engine.append('a', one)
+    await engine.append('a', one)
+    await engine.append('a', one)
+    const { events } = await engine.read('a', { epoch: position.epoch, offset: 0 })
+    const times = events.map(({ time }) => time)
+    expect(times).toEqual([...times].sort((a, b) => a - b))
+    await engine.close()
+  })
+})
