@@ -1,1 +1,2 @@
-export { engineConformance, type EngineFactory, type EngineLimits, type EngineSuite } from './engine/suite.ts'
+export { type EngineFactory, type EngineLimits, type EngineSuite, engineConformance } from './engine/suite.ts'
+export { type FaultProxy, startFaultProxy } from './fault-proxy.ts'

@@ -1,0 +1,18 @@
+// In Fastify: a plugin of its own, in which bodies are left for Millrace to read.
+import fastify from 'fastify'
+import { createMillrace } from 'millrace'
+
+const millrace = createMillrace({ model: 'sim:count?n=5' })
+
+const app = fastify()
+await app.register(async (scope) => {
+  scope.removeAllContentTypeParsers()
+  scope.addContentTypeParser('*', (_request, _payload, done) => done(null))
+  scope.all('/api/*', (request, reply) => {
+    reply.hijack()
+    millrace.handler(request.raw, reply.raw)
+  })
+})
+app.get('/', () => 'my own page')
+const url = await app.listen({ port: Number(process.env.PORT ?? 3000), host: '127.0.0.1' })
+console.log(`${url}/api/chat?query=hello`)

@@ -1,0 +1,66 @@
+/** Runs every example as a user would, and reads what it streams. */
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { readdirSync } from 'node:fs'
+import { createInterface } from 'node:readline'
+import { fileURLToPath } from 'node:url'
+import { describe, expect, it, onTestFinished } from 'vitest'
+
+const folder = new URL('../src/', import.meta.url)
+const examples = readdirSync(folder).filter((file) => file.endsWith('.ts'))
+
+/** What each example says, where it is not the count of five. */
+const answers: Record<string, string> = {
+  'own-tokens.ts': 'Tomorrow: sun, then rain.',
+  'langchain.ts': 'A mill turns where the river runs.',
+}
+
+/** Starts an example on a free port; the first line it prints is its address. */
+async function start(file: string): Promise<URL> {
+  const child: ChildProcess = spawn(process.execPath, ['--conditions=source', fileURLToPath(new URL(file, folder))], {
+    env: { ...process.env, PORT: '0' },
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  onTestFinished(async () => {
+    child.kill()
+    if (child.exitCode === null && child.signalCode === null) await once(child, 'exit')
+  })
+  const lines = createInterface({ input: child.stdout as NodeJS.ReadableStream })
+  const [line] = await Promise.race([once(lines, 'line'), once(child, 'exit')])
+  if (typeof line !== 'string') throw new Error(`${file} ended with ${line}`)
+  return new URL(line)
+}
+
+async function readText(response: Response): Promise<string> {
+  let text = ''
+  for await (const chunk of response.body?.pipeThrough(new TextDecoderStream()) ?? []) {
+    text += chunk
+    if (text.includes('event: stream_end')) break
+  }
+  return [...text.matchAll(/"text":"([^"]*)"/g)].map(([, said]) => said).join('')
+}
+
+describe('the example', () => {
+  it.each(examples)('%s streams its answer', async (file) => {
+    const address = await start(file)
+    expect(await readText(await fetch(address))).toBe(answers[file] ?? '1 2 3 4 5 ')
+  })
+
+  it.each(['node-http.ts', 'express.ts', 'fastify.ts', 'hono.ts'])('%s takes a POST and keeps its own pages', async (file) => {
+    const address = await start(file)
+    const headers = { 'content-type': 'application/json' }
+    const answer = await fetch(new URL('/api/chat', address), { method: 'POST', headers, body: '{"query":"hello"}' })
+    expect(await readText(answer)).toBe('1 2 3 4 5 ')
+    const refused = await fetch(new URL('/api/chat', address), { method: 'POST', headers, body: '{"query":""}' })
+    expect([refused.status, await refused.json()]).toMatchObject([400, { error: { code: 'query_missing' } }])
+    expect(await (await fetch(new URL('/', address))).text()).toBe('my own page')
+  })
+
+  it('next/app/api/[...path]/route.ts answers as a route of Next.js', async () => {
+    const { GET, POST } = await import('../src/next/app/api/[...path]/route.ts')
+    expect(await readText(await GET(new Request('http://host/api/chat?query=hello')))).toBe('1 2 3 4 5 ')
+    const body = JSON.stringify({ query: 'hello' })
+    const post = new Request('http://host/api/chat', { method: 'POST', headers: { 'content-type': 'application/json' }, body })
+    expect(await readText(await POST(post))).toBe('1 2 3 4 5 ')
+  })
+})
