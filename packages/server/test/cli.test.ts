@@ -1,0 +1,92 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync, mkdtempSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { describe, expect, it, onTestFinished } from 'vitest'
+import { counted, openStream, textOf } from './support/stream.ts'
+
+const cli = fileURLToPath(new URL('../src/cli.ts', import.meta.url))
+
+/** The command, its output so far, and its end. */
+function run(args: string[], env: Record<string, string> = {}) {
+  const { PORT: _port, MILLRACE_MODEL: _model, ...inherited } = process.env
+  const child = spawn(process.execPath, ['--conditions=source', cli, ...args], { env: { ...inherited, ...env } })
+  let output = ''
+  const changed: (() => void)[] = []
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.setEncoding('utf8').on('data', (text) => {
+      output += text
+      for (const wake of changed.splice(0)) wake()
+    })
+  }
+  const exited = once(child, 'close').then(([code]) => code as number)
+  onTestFinished(async () => {
+    child.kill('SIGKILL')
+    await exited
+  })
+  const until = async (pattern: RegExp): Promise<RegExpExecArray> => {
+    for (;;) {
+      const match = pattern.exec(output)
+      if (match !== null) return match
+      const ended = await Promise.race([new Promise<undefined>((resolve) => changed.push(() => resolve(undefined))), exited])
+      if (ended !== undefined) throw new Error(`ended with ${ended}: ${output}`)
+    }
+  }
+  return { child, until, exited, output: () => output }
+}
+
+describe('millrace start', () => {
+  it('prints a page, an address, a line to try and the model, and serves them', async () => {
+    const { until } = run(['start', '--port', '0', '--model', 'sim:count?n=5&tps=0'])
+    const [, url] = await until(/API {4}(http:\S+)\/api\/openapi\.json/)
+    const [banner] = await until(/curl -N "[^"]+"[\s\S]*Model {2}.*/)
+    expect(banner).toMatch('sim:count?n=5&tps=0')
+    expect(textOf(await (await openStream(`${url}/api/chat?query=x`)).rest())).toBe(counted(1, 5))
+  })
+
+  it('takes port and model from the environment, and the options go before them', async () => {
+    const env = { PORT: '1', MILLRACE_MODEL: 'sim:echo' }
+    await run(['--port', '0'], env).until(/Model {2}sim:echo/)
+    await run(['--port', '0', '--model', 'sim:count'], env).until(/Model {2}sim:count/)
+  })
+
+  it('makes the folder for its data', async () => {
+    const folder = join(mkdtempSync(join(tmpdir(), 'millrace-')), 'deep', 'data')
+    await run(['--port', '0', '--model', 'sim:count', '--data', folder]).until(/Logs/)
+    expect(existsSync(folder)).toBe(true)
+  })
+
+  it.each([
+    [['--port', 'x'], '--port takes a number from 0 to 65535, not "x"'],
+    [['--port', '70000'], '--port takes a number'],
+    [['--nothing'], "Unknown option '--nothing'"],
+    [['serve'], 'There is no command "serve"'],
+    [['--model', 'nobody'], 'There is no model of this name'],
+    [['--model', 'sim:count?n=x'], 'n takes a number from 0'],
+  ])('refuses %j with a sentence and the usage, without a stack', async (args, message) => {
+    const { exited, output } = run(['--port', '0', ...args])
+    expect(await exited).toBe(2)
+    expect(output()).toMatch(message)
+    expect(output()).toMatch('Usage: millrace start')
+    expect(output()).not.toMatch(/\n\s+at /)
+  })
+
+  it('says which port is taken', async () => {
+    const [, port = ''] = await run(['--port', '0', '--model', 'sim:count']).until(/127\.0\.0\.1:(\d+)/)
+    const { exited, output } = run(['--port', port, '--model', 'sim:count'])
+    expect(await exited).toBe(2)
+    expect(output()).toMatch(`Port ${port} is taken`)
+  })
+
+  it('ends on SIGTERM, its readers told how their runs ended', async () => {
+    const { child, until, exited } = run(['--port', '0', '--model', 'sim:hang?after=1&tps=0'])
+    const [, url] = await until(/API {4}(http:\S+)\/api/)
+    const stream = await openStream(`${url}/api/chat?query=x`)
+    await stream.until('message')
+    child.kill('SIGTERM')
+    expect((await stream.rest()).map(({ event }) => event)).toEqual(['stream_end'])
+    expect(await exited).toBe(0)
+  })
+})
