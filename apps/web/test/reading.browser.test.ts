@@ -96,6 +96,38 @@ test('a hidden tab, which paints no frames, goes on reading', async () => {
   await expect.poll(() => page.answer().innerText()).toContain('seen and unseen')
 })
 
+test('a tab hidden for long lets go of its connection, not before the answer has ended, and misses nothing', async () => {
+  await using held = await startHeld()
+  const { model, page, stage } = held
+  await page.page.clock.install()
+  await page.page.reload()
+  const show = (isHidden: boolean) =>
+    page.page.evaluate((hidden) => {
+      Object.defineProperty(document, 'hidden', { configurable: true, get: () => hidden })
+      document.dispatchEvent(new Event('visibilitychange'))
+    }, isHidden)
+  model.say('one ')
+  await page.ask('go')
+  await page.textWith('one')
+  await show(true)
+  await page.page.clock.runFor(31_000)
+  await expect.poll(() => stage.streams).toBe(1)
+  model.end()
+  await page.reaches('completed')
+  await page.page.clock.runFor(31_000)
+  await expect.poll(() => stage.streams).toBe(0)
+
+  // Meanwhile somebody else asks in the same conversation.
+  const other = await stage.open(page.page.url())
+  model.say('two')
+  model.end()
+  await other.ask('and you?')
+  await other.reaches('completed')
+  await show(false)
+  expect(await page.textWith('two')).toBe('two')
+  await page.isConnected('live')
+})
+
 test('a screen reader hears where the answer stands, never every word', async () => {
   await using held = await startHeld()
   const { model, page } = held

@@ -13,6 +13,9 @@ const errorTitles: Partial<Record<ErrorCode, string>> = {
   session_not_found: 'This conversation no longer exists',
 }
 
+/** The server describes its models in English; other languages have their own words for those it always has. */
+const modelDescriptions: Partial<Record<string, string>> = {}
+
 export const en = {
   tag: 'en',
   otherLanguage: '中文',
@@ -56,6 +59,7 @@ export const en = {
 
   models: {
     label: 'Model',
+    serverDefault: 'Server’s default',
     choose: (name: string) => `Model: ${name}. Choose another`,
     title: 'Choose a model',
     search: 'Search, or type provider:model',
@@ -65,8 +69,9 @@ export const en = {
     remove: (name: string) => `Remove ${name}`,
     none: 'Nothing matches. A full name such as openai:gpt-5 works too.',
     loadFailed: 'The list of models could not be read.',
-    hint: 'Options go into the name: sim:count?n=500&tps=100',
+    hint: 'Options: sim:count?n=500&tps=100',
     preferred: 'default',
+    descriptions: modelDescriptions,
   },
   notLanguageModel: 'not a language model',
   kinds: { guide: 'Built-in guide', simulation: 'Simulation' },

@@ -44,6 +44,7 @@ export const zh: Dictionary = {
 
   models: {
     label: '模型',
+    serverDefault: '服务器默认模型',
     choose: (name) => `当前模型：${name}，点击更换`,
     title: '选择模型',
     search: '搜索，或输入 provider:model',
@@ -53,8 +54,17 @@ export const zh: Dictionary = {
     remove: (name) => `移除 ${name}`,
     none: '没有匹配项。也可以输入完整名称，例如 openai:gpt-5。',
     loadFailed: '无法读取模型列表。',
-    hint: '选项写在名称里：sim:count?n=500&tps=100',
+    hint: '选项：sim:count?n=500&tps=100',
     preferred: '默认',
+    descriptions: {
+      'builtin:guide': '从 Millrace 自己的文档中作答',
+      'sim:count': '从 1 开始数数，可写 sim:count?n=500&tps=100',
+      'sim:echo': '重复你说的话',
+      'sim:lorem': '说没有意义的话，?lang=zh 用中文',
+      'sim:think': '先思考，再数数',
+      'sim:fail': '说出 20 个 token 后失败，?after= 可改',
+      'sim:hang': '说出 20 个 token 后不再说话，也不结束',
+    },
   },
   notLanguageModel: '非语言模型',
   kinds: { guide: '内置向导', simulation: '模拟' },

@@ -7,8 +7,13 @@ import { type Conversation, type ConversationPorts, createConversation } from '.
 import type { PendingRun } from './outbox.ts'
 import { isFields } from './wire.ts'
 
-/** Hidden for longer than this, a connection may have died unnoticed (a closed laptop, a phone in a pocket). */
-const hiddenMaxMs = 60_000
+/**
+ * A browser opens at most six connections to one HTTP/1.1 server, and each tab holds one: the
+ * seventh tab would hang. So a tab that was hidden for this long and expects nothing lets go of
+ * its own. One that was hidden this long may also have lost it unnoticed (a closed laptop, a
+ * phone in a pocket), so it connects anew when it is seen again. Nothing is missed either way.
+ */
+const hiddenMaxMs = 30_000
 
 export function openConversation(): Conversation {
   const conversation = createConversation(browserPorts)
@@ -16,12 +21,23 @@ export function openConversation(): Conversation {
   window.addEventListener('popstate', () => conversation.open(sessionOfPage()))
   window.addEventListener('online', () => conversation.reconnect())
   window.addEventListener('pageshow', (event) => event.persisted && conversation.reconnect())
-  let hiddenAt = 0
-  document.addEventListener('visibilitychange', () => {
-    if (document.hidden) hiddenAt = Date.now()
-    else if (Date.now() - hiddenAt > hiddenMaxMs) conversation.reconnect()
-  })
+  letGoWhileHidden(conversation)
   return conversation
+}
+
+function letGoWhileHidden(conversation: Conversation): void {
+  let timer = 0
+  let wasLong = false
+  const check = () => {
+    wasLong = true
+    if (!conversation.rest()) timer = window.setTimeout(check, hiddenMaxMs)
+  }
+  document.addEventListener('visibilitychange', () => {
+    window.clearTimeout(timer)
+    if (document.hidden) timer = window.setTimeout(check, hiddenMaxMs)
+    else if (wasLong) conversation.reconnect()
+    wasLong = false
+  })
 }
 
 const browserPorts: ConversationPorts = {

@@ -48,6 +48,8 @@ export interface Conversation {
   retryPending(id: string): void
   cancelPending(id: string): void
   reconnect(): void
+  /** Gives up the connection if nothing is expected over it; answers whether it did. */
+  rest(): boolean
 }
 
 const nothing: View = {
@@ -123,7 +125,7 @@ export function createConversation(ports: ConversationPorts): Conversation {
       session,
       {
         position: () => next.state?.position,
-        isBusy: () => next.pending.length > 0 || isStreaming(next.state),
+        isBusy,
         takeConnection(connection) {
           change({ connection })
           if (connection.state !== 'lost') return
@@ -152,6 +154,10 @@ export function createConversation(ports: ConversationPorts): Conversation {
   function setAside(): void {
     if (next.state === undefined) return
     change({ lost: [...next.lost, ...interruptSession(next.state).runs], state: undefined, stopping: new Set() })
+  }
+
+  function isBusy(): boolean {
+    return next.pending.length > 0 || (next.state?.runs.some((run) => run.status === 'streaming') ?? false)
   }
 
   function takeState(state: SessionState): void {
@@ -218,9 +224,10 @@ export function createConversation(ports: ConversationPorts): Conversation {
       stream?.reconnect()
       outbox?.hurry()
     },
+    rest() {
+      if (next.connection.state !== 'live' || isBusy()) return false
+      stream?.rest()
+      return true
+    },
   }
-}
-
-function isStreaming(state: SessionState | undefined): boolean {
-  return state?.runs.some((run) => run.status === 'streaming') ?? false
 }

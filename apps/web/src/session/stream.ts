@@ -43,6 +43,8 @@ export interface StreamOwner {
 export interface SessionStream {
   /** Connects anew at once from the position reached, for example when the network is back. */
   reconnect(): void
+  /** Gives the connection up until `reconnect`. */
+  rest(): void
   close(): void
 }
 
@@ -128,6 +130,10 @@ export function openSessionStream(session: string, owner: StreamOwner, ports: St
   void load()
   return {
     reconnect,
+    rest() {
+      drop()
+      if (!abort.signal.aborted) owner.takeConnection({ state: 'idle' })
+    },
     close() {
       abort.abort()
       drop()

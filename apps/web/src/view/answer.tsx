@@ -42,11 +42,7 @@ export const Answer = memo(function Answer({ lane, models, isStopping, onRetry }
       {lane.data.length > 0 && <pre className="data">{lane.data.map(({ name, value }) => `${name}: ${JSON.stringify(value)}`).join('\n')}</pre>}
       {hasFailed && <ErrorCard error={lane.end?.error} hasPartial={lane.text !== ''} onRetry={() => onRetry(lane.model)} />}
       <StatusStrip lane={lane} isStopping={isStopping}>
-        {!isStreaming && lane.text !== '' && (
-          <span className="ml-auto">
-            <CopyButton text={lane.text} label={t.copyAnswer} />
-          </span>
-        )}
+        {!isStreaming && lane.text !== '' && <CopyButton text={lane.text} label={t.copyAnswer} />}
       </StatusStrip>
     </section>
   )

@@ -85,7 +85,7 @@ function Missing({ onNew }: { onNew(): void }) {
   return (
     <section className="mx-auto flex w-full max-w-md flex-1 flex-col items-center justify-center px-5 text-center" data-testid="missing">
       <h2 className="text-xl font-semibold">{t.missing.title}</h2>
-      <p className="mt-2 text-muted">{t.missing.text}</p>
+      <p className="mt-2 text-balance text-muted">{t.missing.text}</p>
       <button type="button" className="primary-button mt-6" onClick={onNew}>
         {t.newSession}
       </button>

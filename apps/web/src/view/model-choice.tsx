@@ -20,7 +20,8 @@ export function ModelChoice({ models, onDone }: { models: Models; onDone(): void
 
   return (
     <div className="flex min-w-0 flex-1 flex-wrap items-center gap-1.5">
-      {chosen.map((name, index) => (
+      {/* Before the list has arrived there is no name yet, only the server's default. */}
+      {(chosen.length === 0 ? [t.models.serverDefault] : chosen).map((name, index) => (
         <span key={`${index} ${name}`} className="model-chip">
           <button
             type="button"

@@ -23,7 +23,7 @@ export function ModelPicker({ list, hasFailed, current, onChoose, onClose }: Mod
   const { t } = useLanguage()
   const id = useId()
   const [search, setSearch] = useState('')
-  const [active, setActive] = useState(0)
+  const [active, setActive] = useState(() => Math.max(0, list?.models.findIndex(({ name }) => name === current) ?? 0))
   const panel = useRef<HTMLDivElement>(null)
   const options = findOptions(list?.models ?? [], search)
   const chosen = options[Math.min(active, options.length - 1)]
@@ -101,6 +101,7 @@ export function ModelPicker({ list, hasFailed, current, onChoose, onClose }: Mod
 function OptionText({ option, list }: { option: Option; list: ModelList | undefined }) {
   const { t } = useLanguage()
   const kind = kindOf(option.name, list)
+  const description = t.models.descriptions[option.name] ?? option.description
   return (
     <span className="min-w-0 flex-1">
       <span className="flex items-center gap-2">
@@ -108,7 +109,7 @@ function OptionText({ option, list }: { option: Option; list: ModelList | undefi
         {option.name === list?.default && <span className="badge">{t.models.preferred}</span>}
         {kind !== 'language' && <span className="badge">{t.notLanguageModel}</span>}
       </span>
-      {option.description !== '' && <span className="block text-[13px] text-muted">{option.description}</span>}
+      {description !== '' && <span className="block text-[13px] text-muted">{description}</span>}
     </span>
   )
 }

@@ -13,15 +13,17 @@ export function StatusStrip({ lane, isStopping, children }: { lane: LaneState; i
   const { t } = language
   return (
     <div className="strip">
-      <span className="strip-state" data-phase={phase}>
-        <span className="strip-dot" aria-hidden="true" />
-        {isStopping && lane.status === 'streaming' ? t.stopping : t.status[phase]}
-      </span>
-      <span className="strip-metrics" title={lane.end === undefined ? undefined : t.metrics.label}>
+      <div className="strip-facts">
+        <span className="strip-state" data-phase={phase}>
+          <span className="strip-dot" aria-hidden="true" />
+          {isStopping && lane.status === 'streaming' ? t.stopping : t.status[phase]}
+        </span>
         {readMetrics(lane, language).map((metric) => (
-          <span key={metric}>{metric}</span>
+          <span key={metric} title={lane.end === undefined ? undefined : t.metrics.label}>
+            {metric}
+          </span>
         ))}
-      </span>
+      </div>
       {children}
     </div>
   )

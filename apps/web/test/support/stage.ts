@@ -12,6 +12,8 @@ import { type BuiltPage, buildPage } from './page.ts'
 export interface Stage extends AsyncDisposable {
   readonly proxy: FaultProxy
   readonly url: string
+  /** Streams that the server has open now. */
+  readonly streams: number
   /** Ends the server and starts one that knows nothing of what was before. */
   restart(): Promise<void>
   /** Another device: a browser context of its own with one page. */
@@ -48,6 +50,9 @@ async function startStage(browser: Browser, page: string, options: MillraceOptio
   return {
     proxy,
     url: proxy.url,
+    get streams() {
+      return millrace.connections
+    },
     async restart() {
       await millrace.close()
       millrace = start()
