@@ -1,0 +1,47 @@
+/**
+ * Counts tests for the last line of `npm test`. The task prints it, not the reporter: vitest may
+ * still have something to say after its reporters, and a run that broke down has no report at all.
+ */
+import { writeFileSync } from 'node:fs'
+import process from 'node:process'
+import type { Reporter, TestModule } from 'vitest/node'
+import { type Counts, format } from './counts.ts'
+
+/** Names the file that the counts are written to; without it they are printed. */
+export const countsFileVariable = 'MILLRACE_COUNTS_FILE'
+
+export default class CountReporter implements Reporter {
+  onTestRunEnd(modules: readonly CountedModule[], unhandled: readonly unknown[]): void {
+    const counts = countModules(modules, unhandled.length)
+    const file = process.env[countsFileVariable]
+    if (file) writeFileSync(file, JSON.stringify(counts))
+    else process.stdout.write(`${format(counts)}\n`)
+  }
+}
+
+type Result = 'passed' | 'failed' | 'skipped' | 'pending'
+
+/** What is needed of a TestModule, so that the counting can be tried without running vitest in vitest. */
+export interface CountedModule {
+  readonly children: { allTests(): Iterable<{ result(): { readonly state: Result } }> }
+  ok(): boolean
+}
+
+export function countModules(modules: readonly CountedModule[], unhandledErrors: number): Counts {
+  // An error that belongs to no test is a failure all the same.
+  const counts = { passed: 0, failed: unhandledErrors, skipped: 0 }
+  for (const module of modules) {
+    const before = counts.failed
+    for (const test of module.children.allTests()) {
+      const { state } = test.result()
+      // A test that never came to an end did not pass.
+      counts[state === 'pending' ? 'failed' : state]++
+    }
+    // A file that could not be loaded, or whose hook threw, has no failed test to show for it.
+    if (!module.ok() && counts.failed === before) counts.failed++
+  }
+  return counts
+}
+
+// Breaks here, at type-checking, when vitest's own type is no longer what is counted.
+export type Accepted = TestModule extends CountedModule ? true : never

@@ -1,0 +1,83 @@
+/**
+ * Installs the packages when node_modules does not hold what package-lock.json names. Compares
+ * contents, not times: a checkout touches times without a change, and npm writes the lock last.
+ */
+import { spawnSync } from 'node:child_process'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import process from 'node:process'
+import { fileURLToPath } from 'node:url'
+
+export const root = fileURLToPath(new URL('..', import.meta.url))
+
+/** An expected end: its message alone says what to do. */
+export class Refusal extends Error {
+  name = 'Refusal'
+}
+
+/**
+ * One package as a lock describes it.
+ * @typedef {{ version?: string, link?: boolean, optional?: boolean, os?: string[], cpu?: string[], libc?: string[] }} LockEntry
+ * @typedef {{ packages?: Record<string, LockEntry> }} Lock
+ * @typedef {{ platform: string, arch: string }} Machine
+ */
+
+/**
+ * The first package that is wanted and not there, or undefined when all are.
+ * @param {Lock} wanted package-lock.json
+ * @param {Lock | undefined} installed node_modules/.package-lock.json, which npm writes when it has finished
+ * @param {Machine} machine
+ * @returns {string | undefined}
+ */
+export function findMissing(wanted, installed, machine) {
+  if (installed === undefined) return 'node_modules'
+  for (const [path, entry] of Object.entries(wanted.packages ?? {})) {
+    // The other keys are the folders of the workspaces themselves.
+    if (!path.includes('node_modules/')) continue
+    const present = installed.packages?.[path]
+    if (present ? present.version !== entry.version : !isOptionalHere(entry, machine)) return path
+  }
+  return undefined
+}
+
+export function ensureInstalled() {
+  const wanted = readLock(join(root, 'package-lock.json'))
+  if (wanted === undefined) throw new Refusal('package-lock.json is missing; take it from the repository again.')
+  const missing = findMissing(wanted, readLock(join(root, 'node_modules/.package-lock.json')), process)
+  if (missing === undefined) return
+  console.error(`Installing packages (${missing} is missing or another version) …`)
+  // npm's own file when npm called us, so that an npm which is not on PATH installs as well.
+  const npm = process.env['npm_execpath']
+  const args = ['ci', '--no-audit', '--no-fund', '--loglevel=error']
+  const { status, error } = npm?.endsWith('.js')
+    ? spawnSync(process.execPath, [npm, ...args], { cwd: root, stdio: ['inherit', 2, 2] })
+    : spawnSync('npm', args, { cwd: root, stdio: ['inherit', 2, 2], shell: process.platform === 'win32' })
+  if (status === 0) return
+  throw new Refusal(`npm ci did not succeed${error ? `: ${error.message}` : ''}. Packages are needed once; is the registry reachable?`)
+}
+
+/**
+ * An optional package for another machine is rightly absent; one without a word about machines
+ * came with its parent, and is there or not as npm decided.
+ * @param {LockEntry} entry
+ * @param {Machine} machine
+ */
+function isOptionalHere({ optional, os, cpu, libc }, { platform, arch }) {
+  if (!optional) return false
+  if (os === undefined && cpu === undefined) return true
+  // Which C library a Linux has cannot be read cheaply; npm has chosen.
+  return libc !== undefined || (os !== undefined && !os.includes(platform)) || (cpu !== undefined && !cpu.includes(arch))
+}
+
+/**
+ * @param {string} file
+ * @returns {Lock | undefined}
+ */
+function readLock(file) {
+  try {
+    return JSON.parse(readFileSync(file, 'utf8'))
+  } catch {
+    // Absent or half-written: npm ci makes both good.
+    return undefined
+  }
+}

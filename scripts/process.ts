@@ -1,0 +1,47 @@
+/** Processes that tasks start: one to its end with its output, or one shown as it goes. */
+import { spawn } from 'node:child_process'
+import process from 'node:process'
+import { root } from './install.mjs'
+
+export interface RunOptions {
+  readonly cwd?: string
+  readonly env?: NodeJS.ProcessEnv
+  /** Shows the output as it comes instead of collecting it. */
+  readonly isShown?: boolean
+}
+
+export interface Ended {
+  readonly code: number
+  /** Both outputs in the order they came; empty when they were shown. */
+  readonly output: string
+  readonly durationMs: number
+}
+
+/** Never throws: a command that is missing or killed is a command that failed. */
+export function run(command: string, args: readonly string[], { cwd = root, env, isShown = false }: RunOptions = {}): Promise<Ended> {
+  return new Promise((resolve) => {
+    const startedAt = performance.now()
+    const child = spawn(command, args, {
+      cwd,
+      env: { ...process.env, ...env },
+      stdio: ['ignore', isShown ? 'inherit' : 'pipe', isShown ? 'inherit' : 'pipe'],
+      // On Windows the tools of node_modules/.bin are .cmd files, which only a shell can start.
+      shell: process.platform === 'win32',
+    })
+    let output = ''
+    const collect = (chunk: string) => {
+      output += chunk
+    }
+    child.stdout?.setEncoding('utf8').on('data', collect)
+    child.stderr?.setEncoding('utf8').on('data', collect)
+    const end = (code: number) => resolve({ code, output, durationMs: performance.now() - startedAt })
+    child.once('error', (error) => {
+      output += `${command}: ${error.message}\n`
+      end(127)
+    })
+    child.once('close', (code, signal) => {
+      if (signal) output += `${command} was ended by ${signal}\n`
+      end(code ?? 1)
+    })
+  })
+}

@@ -1,0 +1,43 @@
+/**
+ * Runs one process as if it were this one: its output, its signals, its exit code, and no orphan
+ * behind, not even when this process is killed without a chance to say so.
+ */
+import { spawn } from 'node:child_process'
+import process from 'node:process'
+import { fileURLToPath } from 'node:url'
+
+const signals = /** @type {const} */ (['SIGINT', 'SIGTERM', 'SIGHUP'])
+/** Ctrl-C comes twice, from the terminal and from npm; a second one by hand does not come so soon. */
+const sameSignalMs = 300
+const lifeline = fileURLToPath(new URL('./lifeline.mjs', import.meta.url))
+
+/**
+ * @param {string} node
+ * @param {readonly string[]} args
+ * @param {{ env?: NodeJS.ProcessEnv, cwd?: string }} [options]
+ * @returns {Promise<void>} when it has ended; this process's exit code is then its exit code
+ */
+export function runToEnd(node, args, options = {}) {
+  return new Promise((resolve, reject) => {
+    // Detached from the terminal's group, or a Ctrl-C would reach it once from there and once from
+    // us, and the second one ends a server at once instead of in good order.
+    const child = spawn(node, ['--import', lifeline, ...args], { ...options, stdio: ['inherit', 'inherit', 'inherit', 'ipc'], detached: process.platform !== 'win32' })
+    let last = { signal: '', at: 0 }
+    /** @param {NodeJS.Signals} signal */
+    const forward = (signal) => {
+      const now = performance.now()
+      if (signal === last.signal && now - last.at < sameSignalMs) return
+      last = { signal, at: now }
+      child.kill(signal)
+    }
+    for (const signal of signals) process.on(signal, forward)
+    child.once('error', reject)
+    child.once('exit', (code, signal) => {
+      for (const name of signals) process.off(name, forward)
+      if (signal === null) process.exitCode = code ?? 1
+      // Ends this process by the same signal, so that whoever waits for it sees what happened.
+      else process.kill(process.pid, signal)
+      resolve()
+    })
+  })
+}
