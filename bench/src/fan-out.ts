@@ -1,4 +1,5 @@
 /** One log, many readers: Millrace beside the control row. */
+import { setTimeout } from 'node:timers/promises'
 import { type Usage, startWorker } from './processes.ts'
 import type { Knocks, Window } from './load.ts'
 
@@ -36,11 +37,11 @@ export async function measureFanOut(options: FanOutOptions): Promise<FanOutRow> 
     await load.ask('open', { port, path, count: readers })
     await server.ask('publish', name === 'millrace' ? { perSecond: eventsPerSecond, session: 'bench' } : eventsPerSecond)
     // A second to warm up: JIT, socket buffers, the pace itself.
-    await new Promise((resolve) => setTimeout(resolve, 1000))
+    await setTimeout(1000)
     await Promise.all([server.ask('begin'), load.ask('begin')])
     const knocks =
       knocksPerSecond === undefined
-        ? await new Promise<undefined>((resolve) => setTimeout(resolve, seconds * 1000))
+        ? await setTimeout(seconds * 1000)
         : await load.ask<Knocks>('knock', { port, path, perSecond: knocksPerSecond, seconds })
     const [cpu, window] = await Promise.all([server.ask<Usage>('end'), load.ask<Window>('end')])
     await server.ask('unpublish')

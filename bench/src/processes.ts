@@ -55,14 +55,16 @@ export function startWorker(file: string): Worker {
 
 /** The worker's side: answers each command with what its function returns. */
 export function serveCommands(commands: Record<string, (argument: never) => unknown>): void {
-  process.on('message', async ({ id, command, argument }: { id: number; command: string; argument: never }) => {
+  process.on('message', ({ id, command, argument }: { id: number; command: string; argument: never }) => void answer(id, command, argument))
+  process.once('disconnect', () => process.exit())
+
+  async function answer(id: number, command: string, argument: never): Promise<void> {
     try {
       process.send?.({ id, result: await commands[command]?.(argument) })
     } catch (error) {
       process.send?.({ id, error: String(error) })
     }
-  })
-  process.once('disconnect', () => process.exit())
+  }
 }
 
 export interface Usage {

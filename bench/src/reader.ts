@@ -78,7 +78,7 @@ export function openReader({ port, request, tally, onFirstBytes, onRead, onClose
     counts.events += events
     reader.events += events
     const text = chunk.indexOf(textField)
-    if (text !== -1 && text + 21 <= chunk.length) counts.latencies.push(Date.now() - Number(chunk.latin1Slice(text + 8, text + 21)))
+    if (text !== -1 && text + 21 <= chunk.length) counts.latencies.push(Date.now() - Number(chunk.toString('latin1', text + 8, text + 21)))
     if (reader.first === 0) reader.first = offsetAt(chunk, chunk.indexOf(idField)) ?? 0
     reader.last = offsetAt(chunk, chunk.lastIndexOf(idField)) ?? reader.last
   }
@@ -88,7 +88,7 @@ function offsetAt(chunk: Buffer, at: number): number | undefined {
   if (at === -1) return undefined
   const end = chunk.indexOf(newline, at + 5)
   if (end === -1) return undefined
-  const token = chunk.latin1Slice(at + 5, end)
+  const token = chunk.toString('latin1', at + 5, end)
   return Number(token.slice(token.lastIndexOf('-') + 1))
 }
 

@@ -1,6 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import type { EngineFactory } from './suite.ts'
-import { numbered, numbers, open, range, readAll, refusal } from './support.ts'
+import { type EngineFactory, numbered, numbers, open, range, readAll, refusal } from './support.ts'
 
 export function appendCases(make: EngineFactory): void {
   describe('append', () => {

@@ -2,8 +2,7 @@
 import fc from 'fast-check'
 import type { Engine, NewEvent } from 'millrace'
 import { describe, expect, it } from 'vitest'
-import type { EngineFactory } from './suite.ts'
-import { numbers, readAll, refusal } from './support.ts'
+import { type EngineFactory, numbers, readAll, refusal } from './support.ts'
 
 interface KeptLog {
   readonly numbers: number[]

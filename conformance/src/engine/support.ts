@@ -1,6 +1,15 @@
 import type { Engine, LogEvent, NewEvent } from 'millrace'
 import { onTestFinished } from 'vitest'
-import type { EngineFactory, EngineLimits } from './suite.ts'
+
+/** What a case asks the engine to keep; absent means more than the case needs. */
+export interface EngineLimits {
+  readonly eventsMax?: number
+  readonly bytesMax?: number
+  readonly ageMsMax?: number
+}
+
+/** A new, empty engine; the suite closes it. */
+export type EngineFactory = (limits?: EngineLimits) => Engine | Promise<Engine>
 
 /** An engine that ends with the test. */
 export async function open(make: EngineFactory, limits?: EngineLimits): Promise<Engine> {
@@ -36,7 +45,7 @@ export async function refusal(action: Promise<unknown>): Promise<string> {
   try {
     await action
   } catch (error) {
-    return (error as { code?: string }).code ?? `not a MillraceError: ${error}`
+    return (error as { code?: string }).code ?? `not a MillraceError: ${String(error)}`
   }
   return 'not refused'
 }

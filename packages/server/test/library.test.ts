@@ -81,8 +81,8 @@ describe('run({ session, source })', () => {
     const begun = Promise.withResolvers<void>()
     const told = Promise.withResolvers<void>()
     const run = await millrace.run({
-      // biome-ignore lint/correctness/useYield: it is stopped before it says anything.
       async *source(signal) {
+        yield 'begun'
         begun.resolve()
         await new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve()))
         told.resolve()

@@ -210,7 +210,7 @@ function dataBytes(data: EventData): number {
   if (data instanceof Uint8Array) return data.byteLength
   let bytes = 2
   if (Array.isArray(data)) for (const item of data) bytes += 1 + dataBytes(item)
-  else for (const key in data) bytes += key.length + 4 + dataBytes((data as Record<string, EventData>)[key] ?? null)
+  else for (const [key, value] of Object.entries(data)) bytes += key.length + 4 + dataBytes(value)
   return bytes
 }
 

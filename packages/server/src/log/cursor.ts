@@ -6,11 +6,19 @@
  */
 import type { Position } from '@millrace/protocol'
 import type { Engine, Page } from './log.ts'
-import type { Tail } from './tail.ts'
 import type { Sink, Wire } from './wire.ts'
 
 /** One page of catching up. Large, so that an answer of thousands of tokens becomes a few frames. */
 const catchUpPage = { eventsMax: 8192, bytesMax: 1024 * 1024 }
+
+/** What a cursor asks of the tail that it is live on. */
+export interface CursorTail {
+  /** The cursor has read up to the head and wants to be written to from there on. */
+  join(cursor: Cursor): void
+  /** The cursor's sink takes bytes again. */
+  wake(cursor: Cursor): void
+  leave(cursor: Cursor): void
+}
 
 export interface CursorOptions {
   readonly engine: Engine
@@ -19,7 +27,7 @@ export interface CursorOptions {
   readonly sink: Sink
   readonly after: Position
   /** The tail to join at the head; makes one where there is none. */
-  readonly findTail: (cursor: Cursor) => Tail
+  readonly findTail: (cursor: Cursor) => CursorTail
 }
 
 export class Cursor {
@@ -38,8 +46,8 @@ export class Cursor {
   /** Called once when the cursor is closed, by its reader's leaving or by the end of the stream. */
   onClose: (() => void) | undefined
   readonly #engine: Engine
-  readonly #findTail: (cursor: Cursor) => Tail
-  #tail: Tail | undefined
+  readonly #findTail: (cursor: Cursor) => CursorTail
+  #tail: CursorTail | undefined
   #onDrained: (() => void) | undefined
 
   constructor({ engine, log, wire, sink, after, findTail }: CursorOptions) {
@@ -102,7 +110,7 @@ export class Cursor {
     }
   }
 
-  join(tail: Tail): void {
+  join(tail: CursorTail): void {
     this.#tail = tail
     tail.join(this)
   }

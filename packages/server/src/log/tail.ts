@@ -7,7 +7,7 @@
  * Memory: `windowBytesMax` a tail, whatever the number of readers. A cursor that has fallen out of
  * the window catches up by itself.
  */
-import type { Cursor } from './cursor.ts'
+import type { Cursor, CursorTail } from './cursor.ts'
 import type { Engine, LogEvent, Page } from './log.ts'
 import type { Task, Turns } from './turns.ts'
 import type { Wire } from './wire.ts'
@@ -42,7 +42,7 @@ export interface TailOptions {
   readonly onEmpty: () => void
 }
 
-export class Tail implements Task {
+export class Tail implements Task, CursorTail {
   readonly #options: TailOptions
   readonly #unwatch: () => void
   #slabs: Slab[]
@@ -89,7 +89,6 @@ export class Tail implements Task {
     if (!cursor.blocked) this.wake(cursor)
   }
 
-  /** The cursor's sink takes bytes again. */
   wake(cursor: Cursor): void {
     if (this.#blocked.delete(cursor)) this.#ready.add(cursor)
     this.#options.turns.add(this)

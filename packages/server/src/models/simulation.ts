@@ -73,7 +73,7 @@ function* count(n: number): Generator<string> {
 
 const syllables = {
   en: 'river stone light water mill wheel slow morning field grain stream turn over under bright quiet hand road'.split(' '),
-  zh: [...'水流石光磨轮晨田谷溪转静手路风月山云'],
+  zh: '水 流 石 光 磨 轮 晨 田 谷 溪 转 静 手 路 风 月 山 云'.split(' '),
 }
 
 function* lorem({ n, lang, seed }: SimulationOptions): Generator<string> {

@@ -92,14 +92,14 @@ export function createSseTransport({ fanOut, pulse, random = Math.random }: SseT
     },
 
     async settled() {
-      for (const cursor of [...open.keys()]) {
+      for (const cursor of open.keys()) {
         if (!cursor.blocked && !(await cursor.isAtHead())) return false
       }
       return true
     },
 
     close() {
-      for (const cursor of [...open.keys()]) cursor.end()
+      for (const cursor of open.keys()) cursor.end()
     },
   }
 

@@ -24,7 +24,9 @@ export function gatedModel(name = 'gated'): GatedModel {
     name,
     requests,
     aborted: aborted.promise,
-    say: (...parts) => parts.forEach((part) => push({ part })),
+    say(...parts) {
+      for (const part of parts) push({ part })
+    },
     finish: () => push({ end: true }),
     fail: (error) => push({ error }),
     async *stream(request) {

@@ -46,7 +46,9 @@ export function readStream(response: Response, close: () => void): OpenStream {
     response, events, comments, next, close,
     async rest() {
       while (await read());
-      return events.slice(taken, (taken = events.length))
+      const rest = events.slice(taken)
+      taken = events.length
+      return rest
     },
     async until(type) {
       const seen: ParsedSseEvent[] = []
