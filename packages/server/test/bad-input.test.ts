@@ -40,6 +40,7 @@ describe('bad input is refused with a code', () => {
     ['an unknown model beside a known one', '/api/chat?query=x&models=sim:count,nobody', '404 model_not_found'],
     ['too many models', `/api/chat?query=x&models=${'sim:count,'.repeat(limits.lanesMax)}sim:count`, '400 invalid_request'],
     ['an empty model', '/api/chat?query=x&models=sim:count,', '400 invalid_request'],
+    ['a model with a line end in its name', '/api/chat?query=x&model=openai:a%0Ab', '400 invalid_request'],
     ['an unknown session', '/api/chat?query=x&session=unknown', '404 session_not_found'],
     ['a session id that is none', '/api/chat?query=x&session=a%20b', '400 invalid_id'],
     ['an id with control characters', '/api/chat?query=x&id=a%0D%0Adata:x', '400 invalid_id'],

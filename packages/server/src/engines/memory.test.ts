@@ -17,6 +17,18 @@ describe('the memory engine, beyond what every engine promises', () => {
     await engine.close()
   })
 
+  it('bounds all logs together, whichever has grown', async () => {
+    let time = 0
+    const engine = memoryEngine({ totalBytesMax: 10_000, now: () => ++time })
+    const some = [{ type: 'm', data: 'x'.repeat(1000) }]
+    for (const name of ['a', 'b', 'c']) for (let n = 0; n < 3; n++) await engine.append(name, some)
+    engine.watch('b', () => {})
+    for (let n = 0; n < 5; n++) await engine.append('d', some)
+    const kept = await Promise.all(['a', 'b', 'c', 'd'].map(async (name) => (await engine.inspect(name)) !== undefined))
+    expect(kept).toEqual([false, true, false, true])
+    await engine.close()
+  })
+
   it('never lets time go back within a log, whatever the clock does', async () => {
     const clock = [1000, 1000, 5000, 200, 6000]
     const engine = memoryEngine({ now: () => clock.shift() ?? 6000 })

@@ -14,6 +14,11 @@ export interface MemoryEngineOptions {
   readonly ageMsMax?: number
   /** Logs kept; beyond it the one that was written to longest ago, and has no reader, is deleted. Default 10,000. */
   readonly logsMax?: number
+  /**
+   * Bytes of data kept in all logs together; beyond it logs are deleted, the one written to longest ago
+   * first and none that has a reader. Default 1 GiB.
+   */
+  readonly totalBytesMax?: number
   /** Milliseconds since 1970; default `Date.now`. */
   readonly now?: () => number
   /** A new epoch, see position.ts; default random. */
@@ -40,9 +45,11 @@ export function memoryEngine(options: MemoryEngineOptions = {}): Engine {
   const bytesMax = options.bytesMax ?? 64 * 1024 * 1024
   const ageMsMax = options.ageMsMax ?? 24 * 60 * 60 * 1000
   const logsMax = options.logsMax ?? 10_000
+  const totalBytesMax = options.totalBytesMax ?? 1024 * 1024 * 1024
   const now = options.now ?? Date.now
   const newEpoch = options.epoch ?? randomEpoch
   const logs = new Map<string, MemoryLog>()
+  let totalBytes = 0
   const bells = new Map<string, Set<() => void>>()
   let closed = false
   const sweeper = setInterval(sweep, Math.min(60_000, Math.max(10, ageMsMax / 4)))
@@ -59,11 +66,12 @@ export function memoryEngine(options: MemoryEngineOptions = {}): Engine {
       const time = Math.max(now(), log.events.at(-1)?.time ?? 0)
       for (const { type, data } of batch) {
         log.events.push({ type, data, time, offset: headOf(log) + 1 })
-        log.bytes += dataBytes(data)
+        grow(log, dataBytes(data))
       }
       if (key !== undefined) remember(log, key)
       log.touched = time
       trim(log, time)
+      while (totalBytes > totalBytesMax && giveUpOldest(name)) {}
       if (batch.length > 0) ring(name)
       return { position: { epoch: log.epoch, offset: headOf(log) }, duplicate: false }
     },
@@ -123,7 +131,9 @@ export function memoryEngine(options: MemoryEngineOptions = {}): Engine {
   }
 
   function create(name: string): MemoryLog {
-    if (logs.size >= logsMax) makeRoom()
+    if (logs.size >= logsMax && !giveUpOldest(name)) {
+      throw new MillraceError('log_full', { message: `All of the ${logsMax} logs that are kept are in use; try again later.` })
+    }
     const log: MemoryLog = {
       epoch: newEpoch(),
       events: [],
@@ -138,22 +148,25 @@ export function memoryEngine(options: MemoryEngineOptions = {}): Engine {
     return log
   }
 
-  function makeRoom(): void {
+  /** Deletes the log that was written to longest ago and has no reader; false where there is none but the one excepted. */
+  function giveUpOldest(except: string): boolean {
     let oldest: string | undefined
     let touched = Number.POSITIVE_INFINITY
     for (const [name, log] of logs) {
-      if (log.touched >= touched || bells.has(name)) continue
+      if (log.touched >= touched || bells.has(name) || name === except) continue
       oldest = name
       touched = log.touched
     }
-    if (oldest !== undefined) return void remove(oldest)
-    throw new MillraceError('log_full', { message: `All of the ${logsMax} logs that are kept are in use; try again later.` })
+    return oldest !== undefined && remove(oldest)
   }
 
   function remove(name: string): boolean {
-    const existed = logs.delete(name)
-    if (existed) ring(name)
-    return existed
+    const log = logs.get(name)
+    if (log === undefined) return false
+    logs.delete(name)
+    grow(log, -log.bytes)
+    ring(name)
+    return true
   }
 
   function ring(name: string): void {
@@ -161,12 +174,17 @@ export function memoryEngine(options: MemoryEngineOptions = {}): Engine {
     if (ringers !== undefined) for (const ringer of ringers) ringer()
   }
 
+  function grow(log: MemoryLog, bytes: number): void {
+    log.bytes += bytes
+    totalBytes += bytes
+  }
+
   function trim(log: MemoryLog, time: number): void {
     const oldest = time - ageMsMax
     for (let first = log.events[log.skip]; first !== undefined; first = log.events[log.skip]) {
       const kept = log.events.length - log.skip
       if (kept <= eventsMax && log.bytes <= bytesMax && first.time >= oldest) break
-      log.bytes -= dataBytes(first.data)
+      grow(log, -dataBytes(first.data))
       log.skip += 1
       log.start += 1
       forget(log, log.start)

@@ -8,7 +8,8 @@ import { z } from 'zod'
 
 const id = z.string({ error: 'invalid_id' }).regex(idPattern, 'invalid_id')
 const query = z.string({ error: 'query_missing' }).trim().min(1, 'query_missing').max(limits.queryLengthMax, 'query_too_long')
-const model = z.string().min(1).max(limits.modelLengthMax)
+// Without control characters: with `events=lane` the name becomes the name of an event.
+const model = z.string().max(limits.modelLengthMax).regex(/^\P{Cc}+$/u, 'a name has no control characters')
 const models = z.array(model).min(1).max(limits.lanesMax)
 const position = z.string().max(200, 'position_invalid').describe('An id that an event carried')
 

@@ -93,6 +93,7 @@ export function createModels({ models = [], default: defaultName = 'auto', env =
 function named(key: string | undefined, model: OwnModel): [string, Model] {
   const converted = isLangChainModel(model) ? fromLangChain(model, key) : model
   const name = key ?? converted.name
+  if (!/^\P{Cc}+$/u.test(name)) throw new TypeError(`A model needs a name without control characters, not ${JSON.stringify(name)}.`)
   return [name, converted.name === name ? converted : { name, stream: (request) => converted.stream(request) }]
 }
 
