@@ -1,0 +1,71 @@
+/** The medians of a run of the benchmark, in words, and their place in the READMEs: no figure there is typed by hand. */
+import { readFileSync, writeFileSync } from 'node:fs'
+import type { FanOutRow } from './fan-out.ts'
+import type { AttachRow, RunsRow } from './runs.ts'
+
+export interface Results {
+  readonly machine: string
+  readonly date: string
+  readonly control: FanOutRow[]
+  readonly steady: FanOutRow[]
+  readonly fast: FanOutRow[]
+  readonly runs: RunsRow[]
+  readonly attach: AttachRow[]
+}
+
+type Words = (figures: Record<string, string>) => readonly [string, string][]
+
+const english: Words = (f) => [
+  ['one log to 1,000 readers, 50 events/s', `${f.steadyCpu} µs CPU per delivery, ${f.ratio} x a bare socket server`],
+  ['one log to 1,000 readers, 1,000 events/s', `${f.deliveries} deliveries/s, p99 ${f.p99} ms, while ${f.accepts} new connections/s are let in`],
+  ['500 runs at 50 tokens/s, one reader each', `${f.complete} complete, p99 ${f.lag} ms behind, ${f.tokenCpu} µs CPU per token`],
+  ['attaching to a finished answer of 3,000 tokens', `${f.frames} frames in ${f.attachMs} ms`],
+]
+
+const chinese: Words = (f) => [
+  ['一个日志、1,000 个读者、每秒 50 个事件', `每次投递 ${f.steadyCpu} µs CPU，是裸套接字服务器的 ${f.ratio} 倍`],
+  ['一个日志、1,000 个读者、每秒 1,000 个事件', `每秒 ${f.deliveries} 次投递，p99 ${f.p99} ms，同时每秒接入 ${f.accepts} 个新连接`],
+  ['500 个回答、每秒 50 个 token、各一个读者', `${f.complete} 个完整，p99 落后 ${f.lag} ms，每个 token ${f.tokenCpu} µs CPU`],
+  ['接入一个 3,000 token 的已完成回答', `${f.frames} 帧，${f.attachMs} ms`],
+]
+
+/** The table in English; with `write` it also replaces the tables in both READMEs. */
+export function writeFigures(results: Results, write: boolean): string {
+  const figures = describe(results)
+  const table = render(english(figures), results)
+  if (write) {
+    replace('README.md', table)
+    replace('README.zh-CN.md', render(chinese(figures), results))
+  }
+  return table
+}
+
+function describe({ control, steady, fast, runs, attach }: Results): Record<string, string> {
+  const cpu = (rows: readonly FanOutRow[]) => median(rows.map((row) => row.cpuMicrosPerDelivery))
+  return {
+    steadyCpu: cpu(steady).toFixed(1),
+    ratio: (cpu(steady) / cpu(control)).toFixed(2),
+    deliveries: Math.round(median(fast.map((row) => row.deliveriesPerSecond))).toLocaleString('en'),
+    p99: String(Math.round(median(fast.map((row) => row.p99Ms)))),
+    accepts: String(Math.round(median(fast.map((row) => row.knocks?.perSecond ?? 0)))),
+    complete: String(Math.min(...runs.map((row) => row.complete))),
+    lag: String(Math.max(0, Math.round(median(runs.map((row) => row.p99LagMs))))),
+    tokenCpu: median(runs.map((row) => row.cpuMicrosPerToken)).toFixed(0),
+    frames: String(median(attach.map((row) => row.frames))),
+    attachMs: median(attach.map((row) => row.withinMs)).toFixed(1),
+  }
+}
+
+function render(rows: readonly [string, string][], { machine, date }: Results): string {
+  return ['| | |', '|---|---|', ...rows.map(([what, figure]) => `| ${what} | ${figure} |`), '', `<sub>${machine}, ${date.slice(0, 10)}</sub>`].join('\n')
+}
+
+function replace(file: string, table: string): void {
+  const path = new URL(`../../${file}`, import.meta.url)
+  const text = readFileSync(path, 'utf8')
+  writeFileSync(path, text.replace(/<!-- figures -->[\s\S]*<!-- \/figures -->/, `<!-- figures -->\n${table}\n<!-- /figures -->`))
+}
+
+function median(values: number[]): number {
+  return values.sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN
+}
