@@ -4,12 +4,8 @@
  */
 import { EventSource as PackageEventSource } from 'eventsource'
 import { createMillrace } from 'millrace'
-import { chromium } from 'playwright-core'
 import { describe, expect, it, onTestFinished } from 'vitest'
-import { startFaultProxy } from '../src/index.ts'
-
-/** As root there is no sandbox; the rest keeps Chromium from calling home. */
-const chromiumArguments = ['--no-sandbox', '--disable-gpu', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync']
+import { launchChromium, startFaultProxy } from '../src/index.ts'
 
 const tokens = 60
 const cuts = 2
@@ -73,9 +69,7 @@ describe('an EventSource whose connection is cut in mid-answer resumes by itself
 
   it('as the native one of Chromium', async () => {
     const address = await startCutAnswer()
-    const browser = await chromium.launch({ executablePath: '/usr/bin/chromium', args: chromiumArguments })
-    onTestFinished(() => browser.close())
-    const page = await browser.newPage()
+    const page = await (await launchChromium()).newPage()
     await page.goto(new URL('/healthz', address).href)
     const { text, opened } = await page.evaluate(readAll, { address })
     expect(text).toBe(counted)
