@@ -8,8 +8,8 @@ const rowsMax = 4
 const phrases = {
   en: {
     found: 'From Millrace’s own documents:',
-    more: 'There is more in the document.',
-    source: 'Source',
+    more: 'There is more in the document. ',
+    source: 'Source: ',
     hello: 'Hello! I am Millrace’s built-in guide. I look up questions about Millrace in its documents. Three things to try:',
     nothing: 'I have found nothing about that: I know Millrace’s documents and nothing else. Three things to try:',
     tries: ['How do I resume a stream?', 'How do I use a real model?', 'How do I stop an answer?'],
@@ -19,7 +19,7 @@ const phrases = {
   zh: {
     found: '以下内容来自 Millrace 自己的文档：',
     more: '文档中还有更多内容。',
-    source: '出处',
+    source: '出处：',
     hello: '你好！我是 Millrace 的内置指南，可以在它的文档里查找与 Millrace 有关的问题。不妨试试：',
     nothing: '没有找到相关内容：我只了解 Millrace 的文档。不妨试试：',
     tries: ['断线后怎么续传？', '怎么使用真正的模型？', '怎么停止一个回答？'],
@@ -48,7 +48,7 @@ export function answerFrom(sections: readonly Section[], language: Language, rel
   const { found, source, more, disclaimer } = phrases[language]
   const told = sections.map(({ titles, body, path }) => {
     const { text, isWhole } = trim(body, relevance)
-    return [`### ${titles.at(-1)}`, text, `${isWhole ? '' : `${more} `}${source}: \`${path}\``].join('\n\n')
+    return [`### ${titles.at(-1)}`, text, `${isWhole ? '' : more}${source}\`${path}\``].join('\n\n')
   })
   return [found, ...told, disclaimer].join('\n\n')
 }

@@ -44,6 +44,7 @@ describe('what the guide finds', () => {
     ['Does reloading the page lose anything?', 'how-it-works.md', 'A reload closes a connection'],
     ['How do I change the port?', 'operating.md', '--port 8080'],
     ['nginx', 'operating.md', 'proxy_pass'],
+    ['What does too_many_runs mean?', 'operating.md', '4,096'],
   ])('answers %j from %s', async (question, page, words) => {
     const text = await ask(question)
     expect(text.match(/Source: `(.*)`/)?.[1]).toBe(`docs/guides/${page}`)
@@ -62,7 +63,7 @@ describe('what the guide finds', () => {
     ['nginx 怎么配置？', 'operating.zh-CN.md', 'proxy_pass'],
   ])('answers %j from %s', async (question, page, words) => {
     const text = await ask(question)
-    expect(text.match(/出处: `(.*)`/)?.[1]).toBe(`docs/guides/${page}`)
+    expect(text.match(/出处：`(.*)`/)?.[1]).toBe(`docs/guides/${page}`)
     expect(text).toContain(words)
     expect(lastLine(text)).toMatch(disclaimers.zh)
   })
@@ -82,7 +83,7 @@ describe('what the guide finds', () => {
     const text = await ask(question)
     const tries = [...text.matchAll(/^- (.*)$/gm)].map(([, each]) => each as string)
     expect(tries).toHaveLength(3)
-    for (const each of tries) expect(await ask(each)).toMatch(/(Source|出处): `docs\/guides/)
+    for (const each of tries) expect(await ask(each)).toMatch(/(Source: |出处：)`docs\/guides/)
     expect(lastLine(text)).toMatch(/\p{Script=Han}/u.test(question) ? disclaimers.zh : disclaimers.en)
   })
 
