@@ -6,7 +6,7 @@ import tailwind from '@tailwindcss/vite'
 import react from '@vitejs/plugin-react'
 import { defaultClientConditions, defaultServerConditions, defineConfig, type Plugin } from 'vite'
 
-const server = process.env['MILLRACE_URL'] ?? 'http://127.0.0.1:4600'
+const server = process.env.MILLRACE_URL ?? 'http://127.0.0.1:4600'
 
 export default defineConfig({
   // Relative, so that a host may serve the page under any path of its own.

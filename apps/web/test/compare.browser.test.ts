@@ -1,9 +1,9 @@
 /** Several models side by side: each in its own lane, each with its own fate. */
 import { expect, test } from 'vitest'
 import { heldModel } from './support/held-model.ts'
-import { useStage } from './support/stage.ts'
+import { prepareStage } from './support/stage.ts'
 
-const startStage = useStage()
+const startStage = prepareStage()
 
 test('two lanes are not swapped, and one that fails does not hurt the other', async () => {
   const a = heldModel('test:a')
@@ -44,7 +44,11 @@ test('lanes stand beside each other on a desk and are swiped on a phone', async 
   expect(boxes[0]?.y).toBe(boxes[1]?.y)
   expect(boxes[0]?.x).toBeLessThan(boxes[1]?.x ?? 0)
 
-  const phone = await stage.open(desk.page.url(), { viewport: { width: 390, height: 844 }, hasTouch: true, isMobile: true })
+  const phone = await stage.open(desk.page.url(), {
+    viewport: { width: 390, height: 844 },
+    hasTouch: true,
+    isMobile: true,
+  })
   await phone.reaches('completed', 'sim:count?n=7')
   await phone.page.locator('.lane-tab', { hasText: 'sim:count?n=7' }).tap()
   await phone.page.locator('.lane-tab[aria-pressed="true"]', { hasText: 'sim:count?n=7' }).waitFor()
@@ -69,5 +73,5 @@ test('what is not a language model is labelled as such', async () => {
   await page.chooseModels('sim:count?n=5')
   await page.ask('count')
   await page.reaches('completed')
-  expect(await page.answer().innerText()).toContain('not a language model')
+  expect(await page.answer().textContent()).toContain('not a language model')
 })

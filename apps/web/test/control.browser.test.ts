@@ -1,9 +1,9 @@
 /** Stopping, asking during an answer, and what happens when a model or a question fails. */
 import { expect, test } from 'vitest'
 import { heldModel } from './support/held-model.ts'
-import { useStage } from './support/stage.ts'
+import { prepareStage } from './support/stage.ts'
 
-const startStage = useStage()
+const startStage = prepareStage()
 
 test('stop keeps what was said, here and after a reload', async () => {
   const model = heldModel('test:held')
@@ -16,7 +16,7 @@ test('stop keeps what was said, here and after a reload', async () => {
   await page.reaches('stopped')
   await page.stop.waitFor({ state: 'detached' })
   expect(await page.textWith('Half')).toBe('Half an answer')
-  expect(await page.answer().innerText()).toContain('Stopped')
+  expect(await page.answer().textContent()).toContain('Stopped')
   await page.page.reload()
   await page.reaches('stopped')
   expect(await page.textWith('Half')).toBe('Half an answer')
@@ -59,7 +59,10 @@ test('an error stands below what was said, and Retry asks the same again', async
   model.end()
   await card.getByTestId('retry').click()
   await page.reaches('completed')
-  expect(await page.page.locator('article h2').allInnerTexts()).toEqual([expect.stringContaining('try'), expect.stringContaining('try')])
+  expect(await page.page.locator('article h2').allTextContents()).toEqual([
+    expect.stringContaining('try'),
+    expect.stringContaining('try'),
+  ])
   expect(await page.textWith('the whole answer')).toBe('the whole answer')
 })
 

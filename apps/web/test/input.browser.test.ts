@@ -1,8 +1,9 @@
 /** Writing the question: input methods, drafts, keys, and the two languages of the page itself. */
 import { expect, test } from 'vitest'
-import { useStage } from './support/stage.ts'
+import type { Driver } from './support/driver.ts'
+import { prepareStage } from './support/stage.ts'
 
-const startStage = useStage()
+const startStage = prepareStage()
 
 test('Enter that accepts a word of an input method does not send (Chromium’s order of events)', async () => {
   await using stage = await startStage({ model: 'sim:count?n=3' })
@@ -13,7 +14,11 @@ test('Enter that accepts a word of an input method does not send (Chromium’s o
   // As from a real input method, the key brings no text of its own.
   const enter = { key: 'Enter', code: 'Enter', windowsVirtualKeyCode: 13 }
   await page.composer.evaluate((field) => {
-    field.addEventListener('keydown', (event) => field.setAttribute('data-key', JSON.stringify((event as KeyboardEvent).isComposing)), { once: true })
+    field.addEventListener(
+      'keydown',
+      (event) => field.setAttribute('data-key', JSON.stringify((event as KeyboardEvent).isComposing)),
+      { once: true },
+    )
   })
   await devtools.send('Input.dispatchKeyEvent', { type: 'rawKeyDown', ...enter })
   await devtools.send('Input.dispatchKeyEvent', { type: 'keyUp', ...enter })
@@ -21,10 +26,9 @@ test('Enter that accepts a word of an input method does not send (Chromium’s o
   expect(await page.composer.getAttribute('data-key')).toBe('true')
   await devtools.send('Input.insertText', { text: '你好' })
   expect(await page.composer.inputValue()).toBe('你好')
-  // Right after a composition Enter still belongs to it, so it may take more than one press.
-  await expect.poll(async () => (await page.composer.press('Enter'), page.composer.inputValue())).toBe('')
+  await pressUntilSent(page)
   await page.reaches('completed')
-  expect(await page.page.locator('article h2').allInnerTexts()).toEqual([expect.stringMatching(/你好$/)])
+  expect(await page.page.locator('article h2').allTextContents()).toEqual([expect.stringMatching(/你好$/)])
 })
 
 test('nor does Safari’s, which ends the composition before the key', async () => {
@@ -36,7 +40,7 @@ test('nor does Safari’s, which ends the composition before the key', async () 
     field.dispatchEvent(new KeyboardEvent('keydown', { key: 'Enter', keyCode: 229, bubbles: true, cancelable: true }))
   })
   expect(await page.composer.inputValue()).toBe('你好')
-  await expect.poll(async () => (await page.composer.press('Enter'), page.composer.inputValue())).toBe('')
+  await pressUntilSent(page)
   await page.reaches('completed')
   expect(await page.page.locator('article').count()).toBe(1)
 })
@@ -77,7 +81,7 @@ test('the page speaks the browser’s language, and the other one when told to',
   await page.page.locator('[data-suggestion="compare"]').click()
   await page.page.getByText('token/秒').first().waitFor()
   await page.isConnected('live')
-  expect(await page.connection.innerText()).toContain('实时')
+  expect(await page.connection.textContent()).toContain('实时')
 
   await page.page.getByTestId('language').click()
   expect(await page.page.locator('html').getAttribute('lang')).toBe('en')
@@ -98,3 +102,12 @@ test('the theme follows the system until it is chosen', async () => {
   await page.page.reload()
   expect(await ground()).toBe(light)
 })
+
+/** Right after a composition Enter still belongs to it, so it may take more than one press. */
+async function pressUntilSent({ composer }: Driver): Promise<void> {
+  const press = async () => {
+    await composer.press('Enter')
+    return composer.inputValue()
+  }
+  await expect.poll(press).toBe('')
+}

@@ -1,9 +1,9 @@
 /** Reading while it is written: the scroll position, the selection, a hidden tab, a screen reader, and unsafe text. */
 import { expect, test } from 'vitest'
 import { heldModel } from './support/held-model.ts'
-import { useStage } from './support/stage.ts'
+import { prepareStage } from './support/stage.ts'
 
-const startStage = useStage()
+const startStage = prepareStage()
 const paragraphs = (from: number, to: number) =>
   Array.from({ length: to - from + 1 }, (_, index) => `Paragraph ${from + index} of an answer.\n\n`).join('')
 
@@ -93,7 +93,7 @@ test('a hidden tab, which paints no frames, goes on reading', async () => {
   })
   model.say('and unseen')
   model.end()
-  await expect.poll(() => page.answer().innerText()).toContain('seen and unseen')
+  await expect.poll(() => page.answer().textContent()).toContain('seen and unseen')
 })
 
 test('a tab hidden for long lets go of its connection, not before the answer has ended, and misses nothing', async () => {
@@ -146,23 +146,30 @@ test('a screen reader hears where the answer stands, never every word', async ()
   model.end()
   await page.reaches('completed')
   await page.page.getByTestId('announcer').filter({ hasText: 'ready' }).waitFor()
-  expect(await page.page.evaluate(() => (window as unknown as { heard: string[] }).heard)).toEqual(['Generating an answer', 'The answer is ready'])
+  expect(await page.page.evaluate(() => (window as unknown as { heard: string[] }).heard)).toEqual([
+    'Generating an answer',
+    'The answer is ready',
+  ])
 })
 
 test('text of a model is never markup, and its links lead nowhere dangerous', async () => {
   await using held = await startHeld()
   const { model, page } = held
-  model.say('<img src=x onerror="document.title=\'owned\'"> <script>1</script>\n\n[a](javascript:alert(1)) ![b](https://stranger.invalid/pixel.png)\n\n**注意：**done')
+  model.say(
+    '<img src=x onerror="document.title=\'owned\'"> <script>1</script>\n\n[a](javascript:alert(1)) ![b](https://stranger.invalid/pixel.png)\n\n**注意：**done',
+  )
   model.end()
   const requests: string[] = []
   page.page.on('request', (request) => requests.push(request.url()))
   await page.ask('go')
   await page.reaches('completed')
   const text = page.answer().getByTestId('answer-text')
-  expect(await text.innerText()).toContain('<img src=x')
+  expect(await text.textContent()).toContain('<img src=x')
   expect(await text.locator('img, script').count()).toBe(0)
-  expect(await text.locator('a').evaluateAll((links) => links.map((link) => link.getAttribute('href')))).toEqual(['https://stranger.invalid/pixel.png'])
+  expect(await text.locator('a').evaluateAll((links) => links.map((link) => link.getAttribute('href')))).toEqual([
+    'https://stranger.invalid/pixel.png',
+  ])
   expect(await text.locator('a').first().getAttribute('rel')).toContain('noopener')
-  expect(await text.locator('strong').innerText()).toBe('注意：')
+  expect(await text.locator('strong').textContent()).toBe('注意：')
   expect(requests.filter((url) => !url.startsWith(held.stage.url))).toEqual([])
 })

@@ -2,9 +2,9 @@
 import { expect, test } from 'vitest'
 import { drive, range, readNumbers } from './support/driver.ts'
 import { heldModel } from './support/held-model.ts'
-import { useStage } from './support/stage.ts'
+import { prepareStage } from './support/stage.ts'
 
-const startStage = useStage()
+const startStage = prepareStage()
 const counting = 'sim:count?n=300&tps=100'
 
 test('reloaded in mid-answer, it reads 1 to 300, none missing, none twice', async () => {
@@ -46,7 +46,7 @@ test('while the server cannot be reached it says so, keeps the text, and sends a
   stage.proxy.refuse(true)
   stage.proxy.cut()
   await page.isConnected('reconnecting')
-  expect(await page.answer().innerText()).toContain('first half')
+  expect(await page.answer().textContent()).toContain('first half')
   model.say('second half')
   model.end()
   stage.proxy.refuse(false)
@@ -67,7 +67,10 @@ test('a question asked without a connection waits, survives a reload, and is ans
   stage.proxy.refuse(false)
   await page.page.reload()
   await page.page.locator('article[data-status="completed"]').nth(1).waitFor()
-  expect(await page.page.locator('article h2').allInnerTexts()).toEqual([expect.stringContaining('one'), expect.stringContaining('two')])
+  expect(await page.page.locator('article h2').allTextContents()).toEqual([
+    expect.stringContaining('one'),
+    expect.stringContaining('two'),
+  ])
   expect(await page.page.locator('[data-pending]').count()).toBe(0)
 })
 
@@ -78,7 +81,10 @@ test('an answer of 502, on which a browser gives up for good, does not end it', 
   await page.ask('count')
   await page.textWith('50 ')
   let refusals = 0
-  await page.page.route('**/api/stream*', (route) => (refusals++, route.fulfill({ status: 502, body: 'bad gateway' })))
+  await page.page.route('**/api/stream*', (route) => {
+    refusals++
+    return route.fulfill({ status: 502, body: 'bad gateway' })
+  })
   stage.proxy.cut()
   await expect.poll(() => refusals, { timeout: 15_000 }).toBeGreaterThan(0)
   await page.page.unroute('**/api/stream*')
@@ -130,7 +136,7 @@ test('after a restart that lost the log, what was read stays, and the next quest
   model.end()
   await page.ask('two')
   await page.reaches('completed')
-  expect(await page.page.getByTestId('answer-text').allInnerTexts()).toEqual(['half of the first', 'the second'])
+  expect(await page.page.getByTestId('answer-text').allTextContents()).toEqual(['half of the first', 'the second'])
 })
 
 test('a conversation that is not there is told apart from one that cannot be reached', async () => {

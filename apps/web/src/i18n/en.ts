@@ -25,7 +25,8 @@ export const en = {
   theme: { system: 'Theme: as the system', light: 'Theme: light', dark: 'Theme: dark' },
 
   emptyTitle: 'Ask, and watch it arrive',
-  emptyText: 'Every word is in a log before it reaches you. Reload, open a second tab or lose the network in mid-answer: nothing is lost.',
+  emptyText:
+    'Every word is in a log before it reaches you. Reload, open a second tab or lose the network in mid-answer: nothing is lost.',
   suggestionsLabel: 'Suggestions',
   suggestions: {
     guide: { title: 'What is Millrace?', detail: 'Ask the built-in guide', query: 'What is Millrace?' },

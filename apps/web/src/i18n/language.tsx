@@ -7,10 +7,10 @@ import { zh } from './zh.ts'
 export interface Language {
   readonly t: Dictionary
   /** Formats a number; by default without decimals. */
-  number(value: number, decimals?: number): string
+  readonly number: (value: number, decimals?: number) => string
   /** Under a second in milliseconds, then in seconds. */
-  duration(ms: number): string
-  toggle(): void
+  readonly duration: (ms: number) => string
+  readonly toggle: () => void
 }
 
 const LanguageContext = createContext<Language | undefined>(undefined)

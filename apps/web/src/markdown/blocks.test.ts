@@ -19,14 +19,35 @@ test('plain text and markdown come out as the same kinds of block', () => {
 })
 
 /** Pieces from which a model's answer could be made. */
-const piece = fc.constantFrom('# A', 'b ', '**c** ', '\n', '\n\n', '- d\n', '1. e\n', '```\n', 'f = g\n', '> h\n', '你好，', '| i | j |\n|-|-|\n', '`k`', '\r\n', '***\n', '    l\n', '<b>')
+const piece = fc.constantFrom(
+  '# A',
+  'b ',
+  '**c** ',
+  '\n',
+  '\n\n',
+  '- d\n',
+  '1. e\n',
+  '```\n',
+  'f = g\n',
+  '> h\n',
+  '你好，',
+  '| i | j |\n|-|-|\n',
+  '`k`',
+  '\r\n',
+  '***\n',
+  '    l\n',
+  '<b>',
+)
 
 test('text that arrives in pieces ends as text that was there at once', () => {
   fc.assert(
     fc.property(fc.array(piece, { maxLength: 40 }), (pieces) => {
       let text = ''
       let blocks = noBlocks
-      for (const next of pieces) blocks = growBlocks(blocks, (text += next), true)
+      for (const next of pieces) {
+        text += next
+        blocks = growBlocks(blocks, text, true)
+      }
       blocks = growBlocks(blocks, text, false)
       const read = (tokens: readonly { type: string; raw: string }[]) => tokens.map(({ type, raw }) => `${type} ${raw.trim()}`)
       const whole = growBlocks(noBlocks, text, false)
@@ -41,7 +62,10 @@ test('blocks that are final stay the same objects, however long the answer gets'
   const paragraph = 'Some words that make a paragraph.\n\n'
   let blocks = noBlocks
   let text = ''
-  for (let count = 0; count < 50; count++) blocks = growBlocks(blocks, (text += paragraph), true)
+  for (let count = 0; count < 50; count++) {
+    text += paragraph
+    blocks = growBlocks(blocks, text, true)
+  }
   const before = blocks.frozen
   expect(before.length).toBeGreaterThan(80)
   blocks = growBlocks(blocks, `${text}and more`, true)

@@ -15,7 +15,7 @@ export function CodeBlock({ code, language, isOpen }: CodeBlockProps) {
         <span>{language?.split(/\s/, 1)[0] || 'text'}</span>
         <CopyButton text={code} isDisabled={isOpen} />
       </div>
-      {/* A wide line scrolls; without tabIndex a keyboard could not reach its end. */}
+      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: a wide line scrolls, and without it a keyboard could not reach its end */}
       <pre tabIndex={0}>
         <code>{code}</code>
       </pre>

@@ -1,3 +1,4 @@
+// biome-ignore-all lint/suspicious/noArrayIndexKey: a token has no identity but its place, and text only grows at the end
 /** Inline tokens as React elements. Unknown kinds are shown as the text they were. */
 import type { Token, Tokens } from 'marked'
 import type { ReactNode } from 'react'

@@ -1,15 +1,17 @@
+// biome-ignore-all lint/suspicious/noArrayIndexKey: a token has no identity but its place, and text only grows at the end
 /** A markdown text that may still grow. Blocks that are final are rendered once and never again. */
 import type { Token, Tokens } from 'marked'
-import { memo, type ReactNode, useRef } from 'react'
+import { memo, type ReactNode, useState } from 'react'
 import { growBlocks, noBlocks } from './blocks.ts'
 import { CodeBlock } from './code-block.tsx'
 import { Inline } from './inline.tsx'
 
 export function Markdown({ text, isGrowing }: { text: string; isGrowing: boolean }) {
-  // Only a cache of what follows from `text`: rendering twice with the same text changes nothing.
-  const blocks = useRef(noBlocks)
-  blocks.current = growBlocks(blocks.current, text, isGrowing)
-  const { frozen, live } = blocks.current
+  const [before, setBlocks] = useState(noBlocks)
+  const blocks = growBlocks(before, text, isGrowing)
+  // Kept for the next text; the same text gives the same object, so this settles at once.
+  if (blocks !== before) setBlocks(blocks)
+  const { frozen, live } = blocks
   return (
     <div className="prose" dir="auto">
       {[...frozen, ...live].map((token, index) => (

@@ -87,7 +87,7 @@ async function call(path: string, body?: unknown, signal?: AbortSignal): Promise
 
 /** A gateway answers for a server that is away (502, 503, 504) without our error body. */
 function refused(status: number, body: unknown): Answer {
-  const error = isFields(body) && isFields(body['error']) ? body['error'] : {}
+  const error = isFields(body) && isFields(body.error) ? body.error : {}
   const { code, message } = error
   if (typeof code !== 'string' || !(code in errors)) {
     if (status >= 502 && status <= 504) return { kind: 'unreachable' }
@@ -101,7 +101,7 @@ function refused(status: number, body: unknown): Answer {
 }
 
 function isModelInfo(model: unknown): model is ModelInfo {
-  return isFields(model) && typeof model['name'] === 'string' && typeof model['description'] === 'string'
+  return isFields(model) && typeof model.name === 'string' && typeof model.description === 'string'
 }
 
 function address(path: string): string {

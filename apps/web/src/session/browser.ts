@@ -101,6 +101,6 @@ function pendingKey(session: string): string {
 }
 
 function isPendingRun(entry: unknown): entry is PendingRun {
-  if (!isFields(entry) || !Array.isArray(entry['models'])) return false
-  return typeof entry['id'] === 'string' && typeof entry['query'] === 'string'
+  if (!isFields(entry) || !Array.isArray(entry.models)) return false
+  return typeof entry.id === 'string' && typeof entry.query === 'string'
 }

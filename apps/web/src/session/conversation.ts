@@ -7,67 +7,44 @@ import type { Answer, Question } from './api.ts'
 import { backoffMs } from './backoff.ts'
 import { createFrameScheduler, type FramePorts } from './frame.ts'
 import { createOutbox, type Outbox, type PendingRun } from './outbox.ts'
-import { comparePositions, interruptSession, reduceSession } from './reduce.ts'
-import type { RunState, SessionState } from './state.ts'
-import { type Connection, openSessionStream, type SessionStream, type StreamPorts } from './stream.ts'
-
-export interface View {
-  readonly session: string | undefined
-  /** Undefined until the session's snapshot has been read. */
-  readonly state: SessionState | undefined
-  /** Runs of a log that the server has lost meanwhile; they are shown above what came after. */
-  readonly lost: readonly RunState[]
-  readonly pending: readonly PendingRun[]
-  /** Runs whose stop was asked for here and is not in the log yet. */
-  readonly stopping: ReadonlySet<string>
-  /** Runs that were asked for in this tab since it was loaded. */
-  readonly asked: ReadonlySet<string>
-  readonly connection: Connection
-}
+import { comparePositions, reduceSession } from './reduce.ts'
+import type { SessionState } from './state.ts'
+import { openSessionStream, type SessionStream, type StreamPorts } from './stream.ts'
+import { emptyView, isAnswering, isBusy, type View, withLostLog, withState } from './view.ts'
 
 export interface ConversationPorts extends StreamPorts {
   readonly frames: FramePorts
-  createSession(id: string): Promise<Answer>
-  startRun(question: Question): Promise<Answer>
-  stopRun(run: string): Promise<Answer>
-  newId(): string
+  readonly createSession: (id: string) => Promise<Answer>
+  readonly startRun: (question: Question) => Promise<Answer>
+  readonly stopRun: (run: string) => Promise<Answer>
+  readonly newId: () => string
   /** The address of the page follows the session. */
-  sessionBegan(session: string): void
+  readonly sessionBegan: (session: string) => void
   /** Questions that were not sent yet survive a reload. */
-  savePending(session: string, pending: readonly PendingRun[]): void
-  readPending(session: string): readonly PendingRun[]
+  readonly savePending: (session: string, pending: readonly PendingRun[]) => void
+  readonly readPending: (session: string) => readonly PendingRun[]
 }
 
 export interface Conversation {
-  subscribe(listener: () => void): () => void
-  getView(): View
+  readonly subscribe: (listener: () => void) => () => void
+  readonly getView: () => View
   /** Shows this session, or none: an empty page whose first question makes one. */
-  open(session: string | undefined): void
-  ask(query: string, models: readonly string[]): void
-  stop(run: string): void
-  retryPending(id: string): void
-  cancelPending(id: string): void
-  reconnect(): void
+  readonly open: (session: string | undefined) => void
+  readonly ask: (query: string, models: readonly string[]) => void
+  readonly stop: (run: string) => void
+  readonly retryPending: (id: string) => void
+  readonly cancelPending: (id: string) => void
+  readonly reconnect: () => void
   /** Gives up the connection if nothing is expected over it; answers whether it did. */
-  rest(): boolean
-}
-
-const nothing: View = {
-  session: undefined,
-  state: undefined,
-  lost: [],
-  pending: [],
-  stopping: new Set(),
-  asked: new Set(),
-  connection: { state: 'idle' },
+  readonly rest: () => boolean
 }
 
 const stopAttemptsMax = 5
 
 export function createConversation(ports: ConversationPorts): Conversation {
   const listeners = new Set<() => void>()
-  let next = nothing
-  let shown = nothing
+  let next = emptyView
+  let shown = emptyView
   let stream: SessionStream | undefined
   let outbox: Outbox | undefined
   let isKnownToServer = false
@@ -89,7 +66,7 @@ export function createConversation(ports: ConversationPorts): Conversation {
     stream = undefined
     outbox = undefined
     isKnownToServer = false
-    next = nothing
+    next = emptyView
   }
 
   function begin(session: string): Outbox {
@@ -125,17 +102,18 @@ export function createConversation(ports: ConversationPorts): Conversation {
       session,
       {
         position: () => next.state?.position,
-        isBusy,
+        isBusy: () => isBusy(next),
         takeConnection(connection) {
           change({ connection })
           if (connection.state !== 'lost') return
           isKnownToServer = false
-          setAside()
+          change(withLostLog(next))
           outbox?.settle(new Set(), false)
         },
         takeSnapshot(state) {
           isKnownToServer = true
-          if (next.state !== undefined && comparePositions(next.state.position, state.position) === 'foreign') setAside()
+          if (next.state !== undefined && comparePositions(next.state.position, state.position) === 'foreign')
+            change(withLostLog(next))
           takeState(state)
         },
         takeEvent(event) {
@@ -150,21 +128,9 @@ export function createConversation(ports: ConversationPorts): Conversation {
     )
   }
 
-  /** What was read of a log that is no more is the reader's to keep. */
-  function setAside(): void {
-    if (next.state === undefined) return
-    change({ lost: [...next.lost, ...interruptSession(next.state).runs], state: undefined, stopping: new Set() })
-  }
-
-  function isBusy(): boolean {
-    return next.pending.length > 0 || (next.state?.runs.some((run) => run.status === 'streaming') ?? false)
-  }
-
   function takeState(state: SessionState): void {
-    const streaming = new Set(state.runs.filter((run) => run.status === 'streaming').map((run) => run.run))
-    const stopping = new Set([...next.stopping].filter((run) => streaming.has(run)))
-    change({ state, stopping })
-    outbox?.settle(new Set(state.runs.map((run) => run.run)), streaming.size > 0)
+    change(withState(next, state))
+    outbox?.settle(new Set(state.runs.map((run) => run.run)), isAnswering(state))
   }
 
   async function stop(run: string): Promise<void> {
@@ -225,7 +191,7 @@ export function createConversation(ports: ConversationPorts): Conversation {
       outbox?.hurry()
     },
     rest() {
-      if (next.connection.state !== 'live' || isBusy()) return false
+      if (next.connection.state !== 'live' || isBusy(next)) return false
       stream?.rest()
       return true
     },

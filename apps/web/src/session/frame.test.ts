@@ -7,8 +7,13 @@ function schedule() {
   let flushes = 0
   const frames = createFrameScheduler(() => flushes++, {
     isHidden: () => isHidden,
-    requestFrame: (run) => ((paint = run), 1),
-    cancelFrame: () => (paint = () => {}),
+    requestFrame(run) {
+      paint = run
+      return 1
+    },
+    cancelFrame() {
+      paint = () => {}
+    },
   })
   return { frames, paint: () => paint(), hide: () => (isHidden = true), flushes: () => flushes }
 }

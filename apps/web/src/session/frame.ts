@@ -3,16 +3,16 @@
  * all, so there the call comes at once: otherwise an answer would stand still in a background tab.
  */
 export interface FramePorts {
-  isHidden(): boolean
-  requestFrame(run: () => void): number
-  cancelFrame(handle: number): void
+  readonly isHidden: () => boolean
+  readonly requestFrame: (run: () => void) => number
+  readonly cancelFrame: (handle: number) => void
 }
 
 export interface FrameScheduler {
   /** Something changed; `flush` will be called soon, and once for all that changes until then. */
-  mark(): void
+  readonly mark: () => void
   /** Calls `flush` now, whether or not something was marked. */
-  flushNow(): void
+  readonly flushNow: () => void
 }
 
 export function createFrameScheduler(flush: () => void, ports: FramePorts): FrameScheduler {

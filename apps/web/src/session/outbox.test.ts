@@ -6,13 +6,20 @@ beforeEach(() => vi.useFakeTimers())
 afterEach(() => vi.useRealTimers())
 
 const done: Answer = { kind: 'done', body: {} }
-const refused: Answer = { kind: 'refused', status: 404, error: { code: 'model_not_found', message: 'no', retryable: false } }
+const refused: Answer = {
+  kind: 'refused',
+  status: 404,
+  error: { code: 'model_not_found', message: 'no', retryable: false },
+}
 
 function openOutbox(...answers: Answer[]) {
   const sent: Question[] = []
   const outbox = createOutbox('s', {
     ensureSession: async () => done,
-    startRun: async (question) => (sent.push(question), answers.shift() ?? done),
+    async startRun(question) {
+      sent.push(question)
+      return answers.shift() ?? done
+    },
     setTimer(run, delayMs) {
       const timer = setTimeout(run, delayMs)
       return () => clearTimeout(timer)
@@ -21,7 +28,13 @@ function openOutbox(...answers: Answer[]) {
     changed: () => {},
   })
   const ask = (id: string) => outbox.add({ id, query: `q ${id}`, models: ['m'] })
-  return { outbox, sent, ask, statuses: () => outbox.pending.map((entry) => entry.status), settle: () => vi.advanceTimersByTimeAsync(0) }
+  return {
+    outbox,
+    sent,
+    ask,
+    statuses: () => outbox.pending.map((entry) => entry.status),
+    settle: () => vi.advanceTimersByTimeAsync(0),
+  }
 }
 
 test('a question is sent at once and stays until its run stands in the log', async () => {

@@ -19,23 +19,23 @@ export interface PendingRun {
 
 export interface OutboxPorts {
   /** Makes sure that the session exists; called before every attempt. */
-  ensureSession(): Promise<Answer>
-  startRun(question: Question): Promise<Answer>
-  setTimer(run: () => void, delayMs: number): () => void
-  random(): number
-  changed(pending: readonly PendingRun[]): void
+  readonly ensureSession: () => Promise<Answer>
+  readonly startRun: (question: Question) => Promise<Answer>
+  readonly setTimer: (run: () => void, delayMs: number) => () => void
+  readonly random: () => number
+  readonly changed: (pending: readonly PendingRun[]) => void
 }
 
 export interface Outbox {
   readonly pending: readonly PendingRun[]
-  add(entry: Pick<PendingRun, 'id' | 'query' | 'models'>): void
+  readonly add: (entry: Pick<PendingRun, 'id' | 'query' | 'models'>) => void
   /** Runs that stand in the log are no longer pending; `isBusy` holds the others back. */
-  settle(logged: ReadonlySet<string>, isBusy: boolean): void
-  retry(id: string): void
-  cancel(id: string): void
+  readonly settle: (logged: ReadonlySet<string>, isBusy: boolean) => void
+  readonly retry: (id: string) => void
+  readonly cancel: (id: string) => void
   /** Tries at once what is waiting for the server to come back. */
-  hurry(): void
-  close(): void
+  readonly hurry: () => void
+  readonly close: () => void
 }
 
 export function createOutbox(session: string, ports: OutboxPorts): Outbox {

@@ -27,11 +27,17 @@ function writeLog(steps: readonly Step[]): SessionEvent[] {
       const names = number === 0 ? ['model:0'] : ['model:0', 'model:1']
       const name = `run-${index}`
       runs.set(number, { name, open: new Set(names) })
-      events.push({ type: 'stream_start', data: { run: name, session: 's', query: text, lanes: names.map((one) => ({ lane: one, model: one })) } })
+      events.push({
+        type: 'stream_start',
+        data: { run: name, session: 's', query: text, lanes: names.map((one) => ({ lane: one, model: one })) },
+      })
     } else if (kind === 'stream_end' || run.open.size === 0) {
       runs.delete(number)
       const lanes = Object.fromEntries([...run.open].map((one) => [one, { ...end('stopped'), model: one }]))
-      events.push({ type: 'stream_end', data: { run: run.name, ...end('stopped', 7), ...(number === 0 ? {} : { lanes }) } })
+      events.push({
+        type: 'stream_end',
+        data: { run: run.name, ...end('stopped', 7), ...(number === 0 ? {} : { lanes }) },
+      })
     } else if (!run.open.has(lane)) continue
     else if (kind === 'lane_end' && number !== 0) {
       run.open.delete(lane)
@@ -63,7 +69,10 @@ test('any cut, repetition, merge and new snapshot gives the state of one unbroke
         // What was handled already comes again, as after a reconnect whose position was a little old.
         state = log.slice(Math.max(0, offset - repeated), offset).reduce(reduceSession, state)
         const until = Math.min(log.length, offset + length)
-        state = mergeDeltas(log.slice(offset, until), (index) => merges[index % merges.length] === true).reduce(reduceSession, state)
+        state = mergeDeltas(log.slice(offset, until), (index) => merges[index % merges.length] === true).reduce(
+          reduceSession,
+          state,
+        )
         offset = until
       }
       state = mergeDeltas(log.slice(offset), () => true).reduce(reduceSession, state)

@@ -3,7 +3,10 @@ import { expect, test } from 'vitest'
 import { comparePositions, interruptSession, reduceSession } from './reduce.ts'
 import { end, number, position, snapshot } from './testing/log.ts'
 
-const start: SessionEvent = { type: 'stream_start', data: { run: 'r', session: 's', query: 'hi', lanes: [{ lane: 'a', model: 'a' }] } }
+const start: SessionEvent = {
+  type: 'stream_start',
+  data: { run: 'r', session: 's', query: 'hi', lanes: [{ lane: 'a', model: 'a' }] },
+}
 const say = (text: string, lane = 'a'): SessionEvent => ({ type: 'message', data: { run: 'r', lane, text } })
 const finish: SessionEvent = { type: 'stream_end', data: { run: 'r', ...end() } }
 
@@ -29,7 +32,11 @@ test('reasoning and data stand apart from the text', () => {
     { type: 'data', data: { run: 'r', lane: 'a', name: 'source', value: { page: 3 } } },
     say('yes'),
   ])
-  expect(state.runs[0]?.lanes[0]).toMatchObject({ text: 'yes', reasoning: 'hm', data: [{ name: 'source', value: { page: 3 } }] })
+  expect(state.runs[0]?.lanes[0]).toMatchObject({
+    text: 'yes',
+    reasoning: 'hm',
+    data: [{ name: 'source', value: { page: 3 } }],
+  })
 })
 
 test('a lane that fails leaves the other one as it is', () => {
@@ -51,7 +58,13 @@ test('a lane that fails leaves the other one as it is', () => {
 
 test('nothing is added to a run after its end, nor to a run whose start is not known', () => {
   const ended = replay([start, say('1 '), finish])
-  const after = number([start, say('1 '), finish, say('late'), { type: 'message', data: { run: 'unknown', lane: 'a', text: 'x' } }])
+  const after = number([
+    start,
+    say('1 '),
+    finish,
+    say('late'),
+    { type: 'message', data: { run: 'unknown', lane: 'a', text: 'x' } },
+  ])
   const state = after.reduce(reduceSession, ended)
   expect(state.runs).toEqual(ended.runs)
   expect(state.position).toBe(position(5))

@@ -21,7 +21,8 @@ export function reduceSession(state: SessionState, event: WireEvent): SessionSta
 
 /** The server no longer has the session: what was being written will never end by itself. */
 export function interruptSession(state: SessionState): SessionState {
-  const interrupt = <T extends { readonly status: Status }>(part: T): T => (part.status === 'streaming' ? { ...part, status: 'interrupted' } : part)
+  const interrupt = <T extends { readonly status: Status }>(part: T): T =>
+    part.status === 'streaming' ? { ...part, status: 'interrupted' } : part
   return { ...state, runs: state.runs.map((run) => interrupt({ ...run, lanes: run.lanes.map(interrupt) })) }
 }
 

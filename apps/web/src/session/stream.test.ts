@@ -57,7 +57,10 @@ function openStream({ isBusy = false } = {}) {
         sources.push(source)
         return source as unknown as EventSource
       },
-      readSnapshot: async () => (snapshots++, answer),
+      async readSnapshot() {
+        snapshots++
+        return answer
+      },
       setTimer(run, delayMs) {
         const timer = setTimeout(run, delayMs)
         return () => clearTimeout(timer)

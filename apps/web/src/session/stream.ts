@@ -22,30 +22,30 @@ export type SnapshotAnswer =
   | { readonly kind: 'unreachable' }
 
 export interface StreamPorts {
-  openEventSource(session: string, position: string): EventSource
-  readSnapshot(session: string, signal: AbortSignal): Promise<SnapshotAnswer>
-  setTimer(run: () => void, delayMs: number): () => void
-  now(): number
-  random(): number
+  readonly openEventSource: (session: string, position: string) => EventSource
+  readonly readSnapshot: (session: string, signal: AbortSignal) => Promise<SnapshotAnswer>
+  readonly setTimer: (run: () => void, delayMs: number) => () => void
+  readonly now: () => number
+  readonly random: () => number
 }
 
 export interface StreamOwner {
   /** The position up to which everything has been handled; undefined before the first snapshot. */
-  position(): string | undefined
-  takeSnapshot(state: SessionState): void
+  readonly position: () => string | undefined
+  readonly takeSnapshot: (state: SessionState) => void
   /** Answers false when the events no longer add up and a snapshot is needed. */
-  takeEvent(event: WireEvent): boolean
-  takeConnection(connection: Connection): void
+  readonly takeEvent: (event: WireEvent) => boolean
+  readonly takeConnection: (connection: Connection) => void
   /** True while events are expected, because a run is in progress. */
-  isBusy(): boolean
+  readonly isBusy: () => boolean
 }
 
 export interface SessionStream {
   /** Connects anew at once from the position reached, for example when the network is back. */
-  reconnect(): void
+  readonly reconnect: () => void
   /** Gives the connection up until `reconnect`. */
-  rest(): void
-  close(): void
+  readonly rest: () => void
+  readonly close: () => void
 }
 
 /**

@@ -11,7 +11,12 @@ test('an event that has its shape is read, with its position', () => {
 })
 
 test('whatever else arrives is refused, never thrown at the reader', () => {
-  const garbage = fc.oneof(fc.string(), fc.json(), fc.constant('{"run":"r","lane":"a","text":3}'), fc.constant('{"run":"r","lanes":[{}]}'))
+  const garbage = fc.oneof(
+    fc.string(),
+    fc.json(),
+    fc.constant('{"run":"r","lane":"a","text":3}'),
+    fc.constant('{"run":"r","lanes":[{}]}'),
+  )
   fc.assert(
     fc.property(fc.constantFrom(...eventTypes), garbage, (type, text) => {
       expect(readEvent(type, text, 'k3f9a2xq-1')).toBeUndefined()
@@ -26,7 +31,12 @@ test('whatever else arrives is refused, never thrown at the reader', () => {
 
 test('a status of a later version counts as ended, so that nobody waits for ever', () => {
   const lane = { lane: 'a', model: 'a', text: 'x', reasoning: '', data: [], status: 'paused' }
-  const state = readSnapshot({ id: 's', position: 'k3f9a2xq-1', complete: true, runs: [{ run: 'r', query: 'q', status: 'paused', lanes: [lane] }] })
+  const state = readSnapshot({
+    id: 's',
+    position: 'k3f9a2xq-1',
+    complete: true,
+    runs: [{ run: 'r', query: 'q', status: 'paused', lanes: [lane] }],
+  })
   expect(state?.runs[0]?.status).toBe('interrupted')
   expect(state?.runs[0]?.lanes[0]?.status).toBe('interrupted')
 })

@@ -14,13 +14,13 @@ export type EventType = (typeof eventTypes)[number]
 type Fields = Readonly<Record<string, unknown>>
 
 const shapes: { readonly [T in EventType]: (data: Fields) => boolean } = {
-  stream_start: (data) => isText(data['run']) && isText(data['query']) && isListOf(data['lanes'], isLane),
-  message: (data) => isText(data['run']) && isText(data['lane']) && isText(data['text']),
-  reasoning: (data) => isText(data['run']) && isText(data['lane']) && isText(data['reasoning']),
-  data: (data) => isText(data['run']) && isText(data['lane']) && isText(data['name']) && 'value' in data,
-  lane_end: (data) => isText(data['run']) && isText(data['lane']) && isEnd(data),
-  stream_end: (data) => isText(data['run']) && isEnd(data),
-  gap: (data) => isText(data['from']) && isText(data['to']),
+  stream_start: (data) => isText(data.run) && isText(data.query) && isListOf(data.lanes, isLane),
+  message: (data) => isText(data.run) && isText(data.lane) && isText(data.text),
+  reasoning: (data) => isText(data.run) && isText(data.lane) && isText(data.reasoning),
+  data: (data) => isText(data.run) && isText(data.lane) && isText(data.name) && 'value' in data,
+  lane_end: (data) => isText(data.run) && isText(data.lane) && isEnd(data),
+  stream_end: (data) => isText(data.run) && isEnd(data),
+  gap: (data) => isText(data.from) && isText(data.to),
 }
 
 export function readEvent(type: EventType, text: string, position: string): WireEvent | undefined {
@@ -32,10 +32,10 @@ export function readEvent(type: EventType, text: string, position: string): Wire
 
 /** Reads the body of `GET /api/sessions/:id`. */
 export function readSnapshot(body: unknown): SessionState | undefined {
-  if (!isFields(body) || !isText(body['id']) || !isText(body['position'])) return undefined
-  if (!isListOf(body['runs'], isSnapshotRun)) return undefined
-  const runs = body['runs'].map(toRun)
-  return { session: body['id'], position: body['position'], complete: body['complete'] !== false, stale: false, runs }
+  if (!isFields(body) || !isText(body.id) || !isText(body.position)) return undefined
+  if (!isListOf(body.runs, isSnapshotRun)) return undefined
+  const runs = body.runs.map(toRun)
+  return { session: body.id, position: body.position, complete: body.complete !== false, stale: false, runs }
 }
 
 interface SnapshotLane extends Lane, Partial<LaneEnd> {
@@ -81,16 +81,16 @@ function readStatus(status: unknown): Status {
 }
 
 function isSnapshotRun(run: unknown): run is SnapshotRun {
-  if (!isFields(run) || !isText(run['run']) || !isText(run['query'])) return false
-  return isListOf(run['lanes'], (lane): lane is SnapshotLane => isLane(lane) && 'text' in lane && isText(lane.text))
+  if (!isFields(run) || !isText(run.run) || !isText(run.query)) return false
+  return isListOf(run.lanes, (lane): lane is SnapshotLane => isLane(lane) && 'text' in lane && isText(lane.text))
 }
 
 function isLane(lane: unknown): lane is Lane {
-  return isFields(lane) && isText(lane['lane']) && isText(lane['model'])
+  return isFields(lane) && isText(lane.lane) && isText(lane.model)
 }
 
 function isEnd(end: Fields): boolean {
-  return isText(end['status']) && isFields(end['usage']) && isFields(end['timings'])
+  return isText(end.status) && isFields(end.usage) && isFields(end.timings)
 }
 
 function isListOf<T>(value: unknown, isItem: (item: unknown) => item is T): value is T[] {

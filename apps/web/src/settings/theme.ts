@@ -11,8 +11,8 @@ export function readTheme(): Theme {
 }
 
 export function showTheme(theme: Theme): void {
-  if (theme === 'system') delete document.documentElement.dataset['theme']
-  else document.documentElement.dataset['theme'] = theme
+  if (theme === 'system') delete document.documentElement.dataset.theme
+  else document.documentElement.dataset.theme = theme
 }
 
 export function useTheme(): [Theme, (theme: Theme) => void] {

@@ -15,7 +15,7 @@ export interface AnswerProps {
   readonly lane: LaneState
   readonly models: ModelList | undefined
   readonly isStopping: boolean
-  onRetry(model: string): void
+  readonly onRetry: (model: string) => void
 }
 
 export const Answer = memo(function Answer({ lane, models, isStopping, onRetry }: AnswerProps) {
@@ -39,7 +39,9 @@ export const Answer = memo(function Answer({ lane, models, isStopping, onRetry }
           <Markdown text={text} isGrowing={isStreaming} />
         )}
       </div>
-      {lane.data.length > 0 && <pre className="data">{lane.data.map(({ name, value }) => `${name}: ${JSON.stringify(value)}`).join('\n')}</pre>}
+      {lane.data.length > 0 && (
+        <pre className="data">{lane.data.map(({ name, value }) => `${name}: ${JSON.stringify(value)}`).join('\n')}</pre>
+      )}
       {hasFailed && <ErrorCard error={lane.end?.error} hasPartial={lane.text !== ''} onRetry={() => onRetry(lane.model)} />}
       <StatusStrip lane={lane} isStopping={isStopping}>
         {!isStreaming && lane.text !== '' && <CopyButton text={lane.text} label={t.copyAnswer} />}

@@ -59,7 +59,9 @@ export function App({ conversation }: { conversation: Conversation }) {
     <div className="shell">
       <Header
         onNew={begin}
-        capsule={<ConnectionCapsule connection={view.connection} isServerThere={!models.hasFailed} onRetry={conversation.reconnect} />}
+        capsule={
+          <ConnectionCapsule connection={view.connection} isServerThere={!models.hasFailed} onRetry={conversation.reconnect} />
+        }
       />
       <main className="flex min-h-0 flex-1 flex-col">
         <Transcript view={view} models={models.list} ask={ask} onRetry={conversation.retryPending} onTakeBack={takeBack}>
@@ -72,18 +74,33 @@ export function App({ conversation }: { conversation: Conversation }) {
           )}
         </Transcript>
         <div className="composer-row">
-          <Composer session={view.session} models={models} activity={activity} field={field} returned={returned} onSend={ask} onStop={stop} />
+          <Composer
+            session={view.session}
+            models={models}
+            activity={activity}
+            field={field}
+            returned={returned}
+            onSend={ask}
+            onStop={stop}
+          />
         </div>
       </main>
-      <Announcer key={view.state === undefined ? 'before' : 'after'} run={last} isOwn={last !== undefined && view.asked.has(last.run)} />
+      <Announcer
+        key={view.state === undefined ? 'before' : 'after'}
+        run={last}
+        isOwn={last !== undefined && view.asked.has(last.run)}
+      />
     </div>
   )
 }
 
-function Missing({ onNew }: { onNew(): void }) {
+function Missing({ onNew }: { onNew: () => void }) {
   const { t } = useLanguage()
   return (
-    <section className="mx-auto flex w-full max-w-md flex-1 flex-col items-center justify-center px-5 text-center" data-testid="missing">
+    <section
+      className="mx-auto flex w-full max-w-md flex-1 flex-col items-center justify-center px-5 text-center"
+      data-testid="missing"
+    >
       <h2 className="text-xl font-semibold">{t.missing.title}</h2>
       <p className="mt-2 text-balance text-muted">{t.missing.text}</p>
       <button type="button" className="primary-button mt-6" onClick={onNew}>

@@ -3,7 +3,7 @@
  * being written. Stop is a button of its own, so that no key or press means two things.
  */
 import { limits } from '@millrace/protocol'
-import { type RefObject, useEffect, useLayoutEffect, useRef, useState } from 'react'
+import { type RefObject, useCallback, useEffect, useLayoutEffect, useRef, useState } from 'react'
 import { useLanguage } from '../i18n/language.tsx'
 import { keepSetting, readSetting } from '../settings/storage.ts'
 import { readKey } from './enter.ts'
@@ -20,8 +20,8 @@ export interface ComposerProps {
   readonly field: RefObject<HTMLTextAreaElement | null>
   /** A question that was taken back; it returns to the field unless something else stands there. */
   readonly returned: { readonly query: string } | undefined
-  onSend(query: string): void
-  onStop(): void
+  readonly onSend: (query: string) => void
+  readonly onStop: () => void
 }
 
 export function Composer({ session, models, activity, field, returned, onSend, onStop }: ComposerProps) {
@@ -31,18 +31,17 @@ export function Composer({ session, models, activity, field, returned, onSend, o
   const isTooLong = draft.length > limits.queryLengthMax
   const canSend = draft.trim() !== '' && !isTooLong
 
+  // biome-ignore lint/correctness/useExhaustiveDependencies: the height follows the text, which it reads from the element
   useLayoutEffect(() => {
-    const element = field.current
-    if (element === null) return
-    element.style.height = 'auto'
-    // The stylesheet bounds it; from there on the text scrolls.
-    element.style.height = `${element.scrollHeight}px`
+    if (field.current !== null) fitHeight(field.current)
   }, [draft, field])
 
-  // biome-ignore lint/correctness/useExhaustiveDependencies: once for each question that returns
+  const taken = useRef(returned)
   useEffect(() => {
-    if (returned !== undefined && draft === '') setDraft(returned.query)
-  }, [returned])
+    if (returned === undefined || taken.current === returned) return
+    taken.current = returned
+    if (field.current?.value === '') setDraft(returned.query)
+  }, [returned, field, setDraft])
 
   const send = () => {
     if (!canSend) return
@@ -81,7 +80,9 @@ export function Composer({ session, models, activity, field, returned, onSend, o
           compositionEndAt.current = Date.now()
         }}
       />
-      {isTooLong && <p className="px-1 text-sm text-danger">{t.queryTooLong(number(draft.length), number(limits.queryLengthMax))}</p>}
+      {isTooLong && (
+        <p className="px-1 text-sm text-danger">{t.queryTooLong(number(draft.length), number(limits.queryLengthMax))}</p>
+      )}
       <div className="flex items-end gap-2">
         <ModelChoice models={models} onDone={() => field.current?.focus()} />
         {activity !== 'idle' && (
@@ -90,12 +91,26 @@ export function Composer({ session, models, activity, field, returned, onSend, o
             {activity === 'stopping' ? t.stopping : t.stop}
           </button>
         )}
-        <button type="button" className="send-button" data-testid="send" aria-label={t.send} title={t.send} disabled={!canSend} onClick={send}>
+        <button
+          type="button"
+          className="send-button"
+          data-testid="send"
+          aria-label={t.send}
+          title={t.send}
+          disabled={!canSend}
+          onClick={send}
+        >
           <SendIcon size={18} />
         </button>
       </div>
     </div>
   )
+}
+
+/** The stylesheet bounds the height; from there on the text scrolls. */
+function fitHeight(element: HTMLTextAreaElement): void {
+  element.style.height = 'auto'
+  element.style.height = `${element.scrollHeight}px`
 }
 
 /** What was typed and not sent outlives a reload, for each conversation by itself. */
@@ -107,11 +122,12 @@ function useDraft(session: string): [string, (draft: string) => void] {
     shown.current = session
     setDraft(readSetting(`draft.${session}`) ?? '')
   }, [session])
-  return [
-    draft,
-    (next) => {
+  const keepDraft = useCallback(
+    (next: string) => {
       setDraft(next)
       keepSetting(`draft.${session}`, next === '' ? undefined : next)
     },
-  ]
+    [session],
+  )
+  return [draft, keepDraft]
 }

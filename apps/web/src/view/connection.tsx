@@ -3,7 +3,7 @@
  * a connection that is back by then is nothing a reader needs to know.
  */
 import { useEffect, useState } from 'react'
-import { type Language, useLanguage } from '../i18n/language.tsx'
+import { useLanguage } from '../i18n/language.tsx'
 import type { Connection } from '../session/stream.ts'
 import { RetryIcon } from './icons.tsx'
 
@@ -13,7 +13,7 @@ export interface ConnectionCapsuleProps {
   readonly connection: Connection
   /** Without a session there is no stream; then this says whether the server answers at all. */
   readonly isServerThere: boolean
-  onRetry(): void
+  readonly onRetry: () => void
 }
 
 const patienceMs = 1_000
@@ -22,13 +22,14 @@ export function ConnectionCapsule({ connection, isServerThere, onRetry }: Connec
   const language = useLanguage()
   const isOnline = useOnline()
   const state = useUnhurried(readState(connection, isOnline, isServerThere))
-  const retryAt = connection.state === 'reconnecting' ? connection.retryAt : undefined
-  const seconds = useCountdown(state === 'reconnecting' ? retryAt : undefined)
+  const retryAt = state === 'reconnecting' && connection.state === 'reconnecting' ? connection.retryAt : undefined
   const content = (
     <>
       <span className="capsule-dot" aria-hidden="true" />
       <span className="sr-only">{language.t.connection.label}: </span>
-      <span className="truncate">{describe(state, seconds, language)}</span>
+      <span className="truncate">
+        {retryAt === undefined ? language.t.connection[state] : <Countdown key={retryAt} until={retryAt} />}
+      </span>
     </>
   )
   if (state !== 'reconnecting' && state !== 'offline') {
@@ -55,33 +56,29 @@ function readState(connection: Connection, isOnline: boolean, isServerThere: boo
   return connection.state
 }
 
-function describe(state: WireState, seconds: number | undefined, { t, number }: Language): string {
-  if (state !== 'reconnecting') return t.connection[state]
-  return seconds === undefined ? t.connection.reconnecting : t.connection.reconnectingIn(number(seconds))
-}
-
-/** Good news at once, trouble after a second. */
+/** Good news at once, trouble after a second of it. */
 function useUnhurried(state: WireState): WireState {
-  const [shown, setShown] = useState(state)
   const isGood = state === 'live' || state === 'ready'
-  if (isGood && shown !== state) setShown(state)
+  const [lastGood, setLastGood] = useState<WireState>(isGood ? state : 'ready')
+  const [isPatient, setPatient] = useState(true)
+  if (isGood && lastGood !== state) setLastGood(state)
+  if (isGood && !isPatient) setPatient(true)
   useEffect(() => {
     if (isGood) return
-    const timer = window.setTimeout(() => setShown(state), patienceMs)
+    const timer = window.setTimeout(() => setPatient(false), patienceMs)
     return () => window.clearTimeout(timer)
-  }, [state, isGood])
-  return isGood ? state : shown
+  }, [isGood])
+  return !isGood && isPatient ? lastGood : state
 }
 
-function useCountdown(until: number | undefined): number | undefined {
+function Countdown({ until }: { until: number }) {
+  const { t, number } = useLanguage()
   const [now, setNow] = useState(Date.now)
   useEffect(() => {
-    if (until === undefined) return
-    setNow(Date.now())
     const timer = window.setInterval(() => setNow(Date.now()), 250)
     return () => window.clearInterval(timer)
-  }, [until])
-  return until === undefined ? undefined : Math.max(0, Math.ceil((until - now) / 1000))
+  }, [])
+  return t.connection.reconnectingIn(number(Math.max(0, Math.ceil((until - now) / 1000))))
 }
 
 function useOnline(): boolean {

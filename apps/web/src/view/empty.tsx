@@ -4,7 +4,7 @@ import { Logo } from './logo.tsx'
 
 export interface EmptyProps {
   /** `models` undefined: whichever are chosen. */
-  ask(query: string, models?: readonly string[]): void
+  readonly ask: (query: string, models?: readonly string[]) => void
 }
 
 const suggestionModels = {
@@ -26,7 +26,12 @@ export function Empty({ ask }: EmptyProps) {
       <ul aria-label={t.suggestionsLabel} className="mt-8 grid gap-2.5 sm:grid-cols-2">
         {order.map((name) => (
           <li key={name}>
-            <button type="button" className="suggestion" data-suggestion={name} onClick={() => ask(t.suggestions[name].query, suggestionModels[name])}>
+            <button
+              type="button"
+              className="suggestion"
+              data-suggestion={name}
+              onClick={() => ask(t.suggestions[name].query, suggestionModels[name])}
+            >
               <span className="font-medium">{t.suggestions[name].title}</span>
               <span className="text-sm text-muted">{t.suggestions[name].detail}</span>
             </button>

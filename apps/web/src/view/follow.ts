@@ -17,13 +17,14 @@ export interface Follow {
   readonly isPinned: boolean
   /** Something arrived below while the reader was elsewhere. */
   readonly hasNew: boolean
-  pin(): void
+  readonly pin: () => void
 }
 
 export function useFollow(revision: unknown): Follow {
   const scroller = useRef<HTMLDivElement>(null)
   const content = useRef<HTMLDivElement>(null)
   const pinned = useRef(true)
+  const painted = useRef(revision)
   const last = useRef({ top: 0, height: 0, room: 0 })
   const [isPinned, setPinned] = useState(true)
   const [hasNew, setNew] = useState(false)
@@ -79,9 +80,13 @@ export function useFollow(revision: unknown): Follow {
     element.addEventListener('wheel', onWheel, options)
     element.addEventListener('focusin', onFocus, options)
     element.addEventListener('touchstart', (event) => (touchY = event.touches[0]?.clientY ?? 0), options)
-    element.addEventListener('touchmove', (event) => {
-      if ((event.touches[0]?.clientY ?? 0) - touchY >= intentPx && element.scrollTop > 0) setPin(false)
-    }, options)
+    element.addEventListener(
+      'touchmove',
+      (event) => {
+        if ((event.touches[0]?.clientY ?? 0) - touchY >= intentPx && element.scrollTop > 0) setPin(false)
+      },
+      options,
+    )
     document.addEventListener('selectionchange', onSelection, options)
     const sizes = new ResizeObserver(toEnd)
     sizes.observe(element)
@@ -92,8 +97,9 @@ export function useFollow(revision: unknown): Follow {
     }
   }, [setPin, toEnd])
 
-  // biome-ignore lint/correctness/useExhaustiveDependencies: runs because something new was painted
   useLayoutEffect(() => {
+    if (painted.current === revision) return
+    painted.current = revision
     if (pinned.current) toEnd()
     else setNew(true)
   }, [revision, toEnd])

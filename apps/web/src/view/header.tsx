@@ -7,7 +7,7 @@ import { Logo } from './logo.tsx'
 
 const themeIcons = { system: SystemIcon, light: SunIcon, dark: MoonIcon }
 
-export function Header({ capsule, onNew }: { capsule: ReactNode; onNew(): void }) {
+export function Header({ capsule, onNew }: { capsule: ReactNode; onNew: () => void }) {
   const { t, toggle } = useLanguage()
   const [theme, setTheme] = useTheme()
   const ThemeIcon = themeIcons[theme]
@@ -23,13 +23,27 @@ export function Header({ capsule, onNew }: { capsule: ReactNode; onNew(): void }
       </div>
       <div className="ml-auto flex min-w-0 items-center gap-0.5 sm:gap-2">
         {capsule}
-        <button type="button" className="icon-button" onClick={() => setTheme(nextTheme)} aria-label={t.theme[theme]} title={t.theme[theme]} data-testid="theme">
+        <button
+          type="button"
+          className="icon-button"
+          onClick={() => setTheme(nextTheme)}
+          aria-label={t.theme[theme]}
+          title={t.theme[theme]}
+          data-testid="theme"
+        >
           <ThemeIcon size={18} />
         </button>
         <button type="button" className="text-button" onClick={toggle} aria-label={t.switchLanguage} data-testid="language">
           {t.otherLanguage}
         </button>
-        <button type="button" className="text-button" onClick={onNew} data-testid="new-session" aria-label={t.newSession} title={t.newSession}>
+        <button
+          type="button"
+          className="text-button"
+          onClick={onNew}
+          data-testid="new-session"
+          aria-label={t.newSession}
+          title={t.newSession}
+        >
           <NewIcon size={18} />
           <span className="max-sm:hidden">{t.newSession}</span>
         </button>

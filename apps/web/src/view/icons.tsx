@@ -1,8 +1,12 @@
 /** The page's icons: 24-unit strokes in the colour of the text beside them, never with a meaning of their own. */
 import type { ReactNode } from 'react'
 
-function icon(paths: ReactNode, name: string) {
-  const Icon = ({ size = 16 }: { size?: number }) => (
+export interface IconProps {
+  readonly size?: number
+}
+
+function Icon({ size = 16, children }: IconProps & { children: ReactNode }) {
+  return (
     <svg
       viewBox="0 0 24 24"
       width={size}
@@ -15,42 +19,81 @@ function icon(paths: ReactNode, name: string) {
       aria-hidden="true"
       className="shrink-0"
     >
-      {paths}
+      {children}
     </svg>
   )
-  Icon.displayName = name
-  return Icon
 }
 
-export const SendIcon = icon(<path d="M12 19V5m0 0-6 6m6-6 6 6" />, 'SendIcon')
-export const StopIcon = icon(<rect x="6.500" y="6.500" width="11" height="11" rx="2" fill="currentColor" stroke="none" />, 'StopIcon')
-export const PlusIcon = icon(<path d="M12 5v14M5 12h14" />, 'PlusIcon')
-export const CloseIcon = icon(<path d="m6 6 12 12M18 6 6 18" />, 'CloseIcon')
-export const ChevronIcon = icon(<path d="m6 9 6 6 6-6" />, 'ChevronIcon')
-export const ArrowDownIcon = icon(<path d="M12 5v14m0 0 6-6m-6 6-6-6" />, 'ArrowDownIcon')
-export const RetryIcon = icon(<path d="M4 4v5h5M4.600 9A8 8 0 1 1 4 13" />, 'RetryIcon')
-export const CheckIcon = icon(<path d="m5 12.500 4.500 4.500L19 7.500" />, 'CheckIcon')
-export const AlertIcon = icon(<path d="M12 8v5m0 3.500v.1M12 3 2.500 20h19z" />, 'AlertIcon')
-export const SunIcon = icon(
-  <>
+export const SendIcon = (props: IconProps) => (
+  <Icon {...props}>
+    <path d="M12 19V5m0 0-6 6m6-6 6 6" />
+  </Icon>
+)
+export const StopIcon = (props: IconProps) => (
+  <Icon {...props}>
+    <rect x="6.500" y="6.500" width="11" height="11" rx="2" fill="currentColor" stroke="none" />
+  </Icon>
+)
+export const PlusIcon = (props: IconProps) => (
+  <Icon {...props}>
+    <path d="M12 5v14M5 12h14" />
+  </Icon>
+)
+export const CloseIcon = (props: IconProps) => (
+  <Icon {...props}>
+    <path d="m6 6 12 12M18 6 6 18" />
+  </Icon>
+)
+export const ChevronIcon = (props: IconProps) => (
+  <Icon {...props}>
+    <path d="m6 9 6 6 6-6" />
+  </Icon>
+)
+export const ArrowDownIcon = (props: IconProps) => (
+  <Icon {...props}>
+    <path d="M12 5v14m0 0 6-6m-6 6-6-6" />
+  </Icon>
+)
+export const RetryIcon = (props: IconProps) => (
+  <Icon {...props}>
+    <path d="M4 4v5h5M4.600 9A8 8 0 1 1 4 13" />
+  </Icon>
+)
+export const CheckIcon = (props: IconProps) => (
+  <Icon {...props}>
+    <path d="m5 12.500 4.500 4.500L19 7.500" />
+  </Icon>
+)
+export const AlertIcon = (props: IconProps) => (
+  <Icon {...props}>
+    <path d="M12 8v5m0 3.500v.1M12 3 2.500 20h19z" />
+  </Icon>
+)
+export const SunIcon = (props: IconProps) => (
+  <Icon {...props}>
     <circle cx="12" cy="12" r="4" />
     <path d="M12 2v2m0 16v2M2 12h2m16 0h2M4.900 4.900l1.400 1.400m11.400 11.400 1.400 1.400m0-14.200-1.400 1.400M6.300 17.700l-1.400 1.400" />
-  </>,
-  'SunIcon',
+  </Icon>
 )
-export const MoonIcon = icon(<path d="M20 14.500A8 8 0 0 1 9.500 4a8 8 0 1 0 10.500 10.500Z" />, 'MoonIcon')
-export const SystemIcon = icon(
-  <>
+export const MoonIcon = (props: IconProps) => (
+  <Icon {...props}>
+    <path d="M20 14.500A8 8 0 0 1 9.500 4a8 8 0 1 0 10.500 10.500Z" />
+  </Icon>
+)
+export const SystemIcon = (props: IconProps) => (
+  <Icon {...props}>
     <circle cx="12" cy="12" r="8.500" />
     <path d="M12 3.500v17a8.500 8.500 0 0 0 0-17Z" fill="currentColor" stroke="none" />
-  </>,
-  'SystemIcon',
+  </Icon>
 )
-export const NewIcon = icon(<path d="M12 5H6.500A2.500 2.500 0 0 0 4 7.500v10A2.500 2.500 0 0 0 6.500 20h10a2.500 2.500 0 0 0 2.500-2.500V12M18 3.500l2.500 2.500L12 14.500 9 15l.5-3z" />, 'NewIcon')
-export const CopyIcon = icon(
-  <>
+export const NewIcon = (props: IconProps) => (
+  <Icon {...props}>
+    <path d="M12 5H6.500A2.500 2.500 0 0 0 4 7.500v10A2.500 2.500 0 0 0 6.500 20h10a2.500 2.500 0 0 0 2.500-2.500V12M18 3.500l2.500 2.500L12 14.500 9 15l.5-3z" />
+  </Icon>
+)
+export const CopyIcon = (props: IconProps) => (
+  <Icon {...props}>
     <rect x="9" y="9" width="11" height="11" rx="2" />
     <path d="M5 15H4.500A1.500 1.500 0 0 1 3 13.500v-9A1.500 1.500 0 0 1 4.500 3h9A1.500 1.500 0 0 1 15 4.500V5" />
-  </>,
-  'CopyIcon',
+  </Icon>
 )

@@ -5,7 +5,7 @@ import { ChevronIcon, CloseIcon, PlusIcon } from './icons.tsx'
 import { ModelPicker } from './model-picker.tsx'
 import { lanesShownMax, type Models } from './use-models.ts'
 
-export function ModelChoice({ models, onDone }: { models: Models; onDone(): void }) {
+export function ModelChoice({ models, onDone }: { models: Models; onDone: () => void }) {
   const { t } = useLanguage()
   const { chosen, choose, list, hasFailed } = models
   /** Which of the chosen is being replaced; one past the last adds another. */
@@ -22,6 +22,7 @@ export function ModelChoice({ models, onDone }: { models: Models; onDone(): void
     <div className="flex min-w-0 flex-1 flex-wrap items-center gap-1.5">
       {/* Before the list has arrived there is no name yet, only the server's default. */}
       {(chosen.length === 0 ? [t.models.serverDefault] : chosen).map((name, index) => (
+        // biome-ignore lint/suspicious/noArrayIndexKey: the same model may stand there twice
         <span key={`${index} ${name}`} className="model-chip">
           <button
             type="button"
@@ -65,7 +66,14 @@ export function ModelChoice({ models, onDone }: { models: Models; onDone(): void
         </button>
       )}
       {editing !== undefined && (
-        <ModelPicker key={editing} list={list} hasFailed={hasFailed} current={chosen[editing]} onChoose={finish} onClose={() => finish()} />
+        <ModelPicker
+          key={editing}
+          list={list}
+          hasFailed={hasFailed}
+          current={chosen[editing]}
+          onChoose={finish}
+          onClose={() => finish()}
+        />
       )}
     </div>
   )

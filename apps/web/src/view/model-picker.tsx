@@ -9,8 +9,8 @@ export interface ModelPickerProps {
   readonly list: ModelList | undefined
   readonly hasFailed: boolean
   readonly current: string | undefined
-  onChoose(model: string): void
-  onClose(): void
+  readonly onChoose: (model: string) => void
+  readonly onClose: () => void
 }
 
 interface Option {
@@ -52,8 +52,16 @@ export function ModelPicker({ list, hasFailed, current, onChoose, onClose }: Mod
   }
 
   return (
-    <div ref={panel} role="dialog" aria-label={t.models.title} className="picker" data-testid="model-picker" onKeyDown={onKeyDown}>
+    <div
+      ref={panel}
+      role="dialog"
+      aria-label={t.models.title}
+      className="picker"
+      data-testid="model-picker"
+      onKeyDown={onKeyDown}
+    >
       <input
+        // biome-ignore lint/a11y/noAutofocus: it appears because a button was pressed to search in it
         autoFocus
         type="text"
         role="combobox"
@@ -91,7 +99,9 @@ export function ModelPicker({ list, hasFailed, current, onChoose, onClose }: Mod
             {option.name === current && <CheckIcon />}
           </div>
         ))}
-        {options.length === 0 && <p className="px-3 py-2 text-sm text-muted">{hasFailed ? t.models.loadFailed : t.models.none}</p>}
+        {options.length === 0 && (
+          <p className="px-3 py-2 text-sm text-muted">{hasFailed ? t.models.loadFailed : t.models.none}</p>
+        )}
       </div>
       <p className="picker-hint">{t.models.hint}</p>
     </div>

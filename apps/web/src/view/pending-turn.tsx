@@ -11,9 +11,9 @@ export interface PendingTurnProps {
   readonly pending: PendingRun
   readonly isAnchored: boolean
   readonly models: ModelList | undefined
-  onRetry(id: string): void
+  readonly onRetry: (id: string) => void
   /** The question returns to the composer: it is never lost. */
-  onTakeBack(pending: PendingRun): void
+  readonly onTakeBack: (pending: PendingRun) => void
 }
 
 export function PendingTurn({ pending, isAnchored, models, onRetry, onTakeBack }: PendingTurnProps) {
@@ -27,6 +27,7 @@ export function PendingTurn({ pending, isAnchored, models, onRetry, onTakeBack }
         {pending.status === 'refused' ? (
           <div className="flex flex-col gap-2">
             {pending.models.map((name, index) => (
+              // biome-ignore lint/suspicious/noArrayIndexKey: the same model may stand there twice
               <ModelName key={`${index} ${name}`} name={name} models={models} />
             ))}
             <ErrorCard

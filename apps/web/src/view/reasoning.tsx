@@ -13,16 +13,16 @@ export function Reasoning({ text, isThinking }: { text: string; isThinking: bool
   const body = useRef<HTMLDivElement>(null)
   const isOpen = chosen ?? isThinking
 
-  // biome-ignore lint/correctness/useExhaustiveDependencies: runs because text was added
   useLayoutEffect(() => {
     const element = body.current
-    if (element === null || !isThinking) return
+    if (element === null || text === '' || !isThinking) return
     // Its own scroller yields as well: only while its end is in view does it follow.
     if (element.scrollHeight - element.scrollTop - element.clientHeight < 60) element.scrollTop = element.scrollHeight
   }, [text, isThinking])
 
   return (
     <details className="reasoning" open={isOpen}>
+      {/* biome-ignore lint/a11y/noStaticElementInteractions: a summary is a button to every browser and reader */}
       <summary
         onClick={(event) => {
           // React owns `open`; the element toggling it as well would make two owners.

@@ -29,7 +29,7 @@ export function StatusStrip({ lane, isStopping, children }: { lane: LaneState; i
   )
 }
 
-export function readPhase(lane: LaneState) {
+function readPhase(lane: LaneState) {
   if (lane.status !== 'streaming') return lane.status
   if (lane.text !== '') return 'streaming'
   return lane.reasoning === '' ? 'waiting' : 'thinking'

@@ -2,8 +2,8 @@
 import { Fragment, type ReactNode } from 'react'
 import { useLanguage } from '../i18n/language.tsx'
 import type { ModelList } from '../session/api.ts'
-import type { View } from '../session/conversation.ts'
 import type { PendingRun } from '../session/outbox.ts'
+import type { View } from '../session/view.ts'
 import { useFollow } from './follow.ts'
 import { ArrowDownIcon } from './icons.tsx'
 import { PendingTurn } from './pending-turn.tsx'
@@ -12,9 +12,9 @@ import { Turn } from './turn.tsx'
 export interface TranscriptProps {
   readonly view: View
   readonly models: ModelList | undefined
-  ask(query: string, models: readonly string[]): void
-  onRetry(id: string): void
-  onTakeBack(pending: PendingRun): void
+  readonly ask: (query: string, models: readonly string[]) => void
+  readonly onRetry: (id: string) => void
+  readonly onTakeBack: (pending: PendingRun) => void
   /** Shown instead of turns while there are none. */
   readonly children: ReactNode
 }
@@ -23,13 +23,13 @@ export function Transcript({ view, models, ask, onRetry, onTakeBack, children }:
   const { t } = useLanguage()
   const { state, lost, pending, stopping, asked } = view
   const runs = [...lost, ...(state?.runs ?? [])]
-  const follow = useFollow(`${state?.position} ${pending.length} ${asked.size}`)
+  const { scroller, content, isPinned, hasNew, pin } = useFollow(`${state?.position} ${pending.length} ${asked.size}`)
   const isEmpty = runs.length === 0 && pending.length === 0
   const isLast = (index: number) => index === runs.length + pending.length - 1
   return (
     <div className="relative min-h-0 flex-1">
-      <div ref={follow.scroller} className="scroller" data-pinned={follow.isPinned} data-testid="scroller">
-        <div ref={follow.content} role="log" aria-live="off" aria-label={t.transcript} className="transcript">
+      <div ref={scroller} className="scroller" data-pinned={isPinned} data-testid="scroller">
+        <div ref={content} role="log" aria-live="off" aria-label={t.transcript} className="transcript">
           {state?.complete === false && <p className="notice">{t.cutBeginning}</p>}
           {runs.map((run, index) => (
             <Fragment key={run.run}>
@@ -56,10 +56,10 @@ export function Transcript({ view, models, ask, onRetry, onTakeBack, children }:
           {isEmpty && children}
         </div>
       </div>
-      {!follow.isPinned && !isEmpty && (
-        <button type="button" className="jump-button" data-testid="jump" onClick={follow.pin}>
+      {!isPinned && !isEmpty && (
+        <button type="button" className="jump-button" data-testid="jump" onClick={pin}>
           <ArrowDownIcon size={14} />
-          {follow.hasNew ? t.jumpToNew : t.jumpToLatest}
+          {hasNew ? t.jumpToNew : t.jumpToLatest}
         </button>
       )}
     </div>

@@ -11,14 +11,16 @@ export interface TurnProps {
   readonly isStopping: boolean
   /** Keeps room for the answer below the question, so that nothing moves while it fills. */
   readonly isAnchored: boolean
-  ask(query: string, models: readonly string[]): void
+  readonly ask: (query: string, models: readonly string[]) => void
 }
 
 export const Turn = memo(function Turn({ run, models, isStopping, isAnchored, ask }: TurnProps) {
   const { t } = useLanguage()
   const id = useId()
   const retry = (model: string) => ask(run.query, [model])
-  const answers = run.lanes.map((lane) => <Answer key={lane.lane} lane={lane} models={models} isStopping={isStopping} onRetry={retry} />)
+  const answers = run.lanes.map((lane) => (
+    <Answer key={lane.lane} lane={lane} models={models} isStopping={isStopping} onRetry={retry} />
+  ))
   return (
     <article className="turn" data-run={run.run} data-status={run.status} data-anchored={isAnchored} aria-labelledby={id}>
       <Question id={id} text={run.query} />
@@ -47,7 +49,7 @@ export function Question({ id, text }: { id: string; text: string }) {
 
 /** Columns where there is room; on a phone one lane at a time, to swipe or to choose above. */
 function Lanes({ run, label, children }: { run: RunState; label: string; children: React.ReactNode }) {
-  const strip = useRef<HTMLDivElement>(null)
+  const strip = useRef<HTMLElement>(null)
   const [current, setCurrent] = useState(0)
   const show = (index: number) => {
     const element = strip.current
@@ -63,16 +65,17 @@ function Lanes({ run, label, children }: { run: RunState; label: string; childre
           </button>
         ))}
       </div>
-      <div
+      <section
         ref={strip}
-        role="group"
         aria-label={label}
         className="lanes"
         data-count={run.lanes.length}
-        onScroll={({ currentTarget }) => setCurrent(Math.round(currentTarget.scrollLeft / Math.max(1, currentTarget.clientWidth)))}
+        onScroll={({ currentTarget }) =>
+          setCurrent(Math.round(currentTarget.scrollLeft / Math.max(1, currentTarget.clientWidth)))
+        }
       >
         {children}
-      </div>
+      </section>
     </>
   )
 }

@@ -10,7 +10,7 @@ export interface Models {
   readonly list: ModelList | undefined
   readonly hasFailed: boolean
   readonly chosen: readonly string[]
-  choose(models: readonly string[]): void
+  readonly choose: (models: readonly string[]) => void
 }
 
 /** More columns than this cannot be read beside each other. */

@@ -20,7 +20,8 @@ export interface Driver {
 
 export function drive(page: Page): Driver {
   const byId = (id: string) => page.getByTestId(id)
-  const answer = (lane?: string) => (lane === undefined ? byId('answer').last() : page.locator(`[data-testid="answer"][data-lane="${lane}"]`).last())
+  const answer = (lane?: string) =>
+    lane === undefined ? byId('answer').last() : page.locator(`[data-testid="answer"][data-lane="${lane}"]`).last()
 
   async function pick(button: string, model: string): Promise<void> {
     await byId(button).click()
@@ -46,10 +47,12 @@ export function drive(page: Page): Driver {
     async textWith(part, lane) {
       const text = answer(lane).getByTestId('answer-text')
       await text.filter({ hasText: part }).waitFor()
-      return text.innerText()
+      return (await text.textContent())?.trim() ?? ''
     },
     async reaches(status, lane) {
-      await answer(lane).and(page.locator(`[data-status="${status}"]`)).waitFor()
+      await answer(lane)
+        .and(page.locator(`[data-status="${status}"]`))
+        .waitFor()
     },
     async isConnected(state) {
       await page.locator(`[data-testid="connection"][data-state="${state}"]`).waitFor()

@@ -14,8 +14,14 @@ export interface BuiltPage extends AsyncDisposable {
 export async function buildPage(): Promise<BuiltPage> {
   const folder = await mkdtemp(join(tmpdir(), 'millrace-page-'))
   // Under a test runner NODE_ENV says `test`, and React would be built with its checks for development.
-  process.env['NODE_ENV'] = 'production'
-  await build({ root, configFile: join(root, 'vite.config.ts'), mode: 'production', logLevel: 'warn', build: { outDir: folder, emptyOutDir: true } })
+  process.env.NODE_ENV = 'production'
+  await build({
+    root,
+    configFile: join(root, 'vite.config.ts'),
+    mode: 'production',
+    logLevel: 'warn',
+    build: { outDir: folder, emptyOutDir: true },
+  })
   return {
     folder,
     async [Symbol.asyncDispose]() {

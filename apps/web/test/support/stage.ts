@@ -23,14 +23,22 @@ export interface Stage extends AsyncDisposable {
 /** How long a person would wait for one state; far more than it takes. */
 const patienceMs = 15_000
 
-export function useStage(): (options?: MillraceOptions) => Promise<Stage> {
+export function prepareStage(): (options?: MillraceOptions) => Promise<Stage> {
   let browser: Browser
   let built: BuiltPage
   beforeAll(async () => {
     built = await buildPage()
     browser = await chromium.launch({
-      executablePath: process.env['CHROMIUM_PATH'] ?? '/usr/bin/chromium',
-      args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'],
+      executablePath: process.env.CHROMIUM_PATH ?? '/usr/bin/chromium',
+      args: [
+        '--no-sandbox',
+        '--disable-gpu',
+        '--disable-quic',
+        '--no-first-run',
+        '--disable-background-networking',
+        '--disable-component-update',
+        '--disable-sync',
+      ],
     })
   }, 60_000)
   afterAll(async () => {
@@ -59,7 +67,11 @@ async function startStage(browser: Browser, page: string, options: MillraceOptio
       proxy.redirect((await millrace.listen({ port: 0 })).port)
     },
     async open(path = '/', contextOptions = {}) {
-      const context = await browser.newContext({ locale: 'en-US', viewport: { width: 1280, height: 800 }, ...contextOptions })
+      const context = await browser.newContext({
+        locale: 'en-US',
+        viewport: { width: 1280, height: 800 },
+        ...contextOptions,
+      })
       contexts.push(context)
       context.setDefaultTimeout(patienceMs)
       const tab = await context.newPage()

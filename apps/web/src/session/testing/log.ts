@@ -13,7 +13,7 @@ export const position = (offset: number) => `${epoch}-${offset}`
 export type LoggedEvent = Extract<WireEvent, { position: string }>
 
 export function number(events: readonly SessionEvent[]): LoggedEvent[] {
-  return events.map((event, index) => ({ ...event, position: position(index + 1) }) as LoggedEvent)
+  return events.map((event, index) => ({ ...event, position: position(index + 1) }))
 }
 
 export function end(status: LaneEnd['status'] = 'completed', outputTokens = 3) {
@@ -26,26 +26,36 @@ export function end(status: LaneEnd['status'] = 'completed', outputTokens = 3) {
 }
 
 /** The body of `GET /api/sessions/:id` when the log held exactly `events`. */
-export function snapshotBody(events: readonly SessionEvent[]): unknown {
-  const runs = events.filter((event) => event.type === 'stream_start').map((start) => {
-    const ofRun = events.filter((event) => event.data.run === start.data.run)
-    const runEnd = ofRun.find((event) => event.type === 'stream_end')?.data
-    const lanes = start.data.lanes.map(({ lane, model }) => {
-      const laneEnd = ofRun.find((event) => event.type === 'lane_end' && event.data.lane === lane)?.data
-      const own = laneEnd ?? runEnd?.lanes?.[lane] ?? runEnd ?? { status: 'streaming' }
+function snapshotBody(events: readonly SessionEvent[]): unknown {
+  const runs = events
+    .filter((event) => event.type === 'stream_start')
+    .map((start) => {
+      const ofRun = events.filter((event) => event.data.run === start.data.run)
+      const runEnd = ofRun.find((event) => event.type === 'stream_end')?.data
+      const lanes = start.data.lanes.map(({ lane, model }) => {
+        const laneEnd = ofRun.find((event) => event.type === 'lane_end' && event.data.lane === lane)?.data
+        const own = laneEnd ?? runEnd?.lanes?.[lane] ?? runEnd ?? { status: 'streaming' }
+        return {
+          ...own,
+          lane,
+          model,
+          text: ofRun.map((event) => (event.type === 'message' && event.data.lane === lane ? event.data.text : '')).join(''),
+          reasoning: ofRun
+            .map((event) => (event.type === 'reasoning' && event.data.lane === lane ? event.data.reasoning : ''))
+            .join(''),
+          data: ofRun.flatMap((event) =>
+            event.type === 'data' && event.data.lane === lane ? [{ name: event.data.name, value: event.data.value }] : [],
+          ),
+        }
+      })
       return {
-        ...own,
-        lane,
-        model,
-        text: ofRun.map((event) => (event.type === 'message' && event.data.lane === lane ? event.data.text : '')).join(''),
-        reasoning: ofRun.map((event) => (event.type === 'reasoning' && event.data.lane === lane ? event.data.reasoning : '')).join(''),
-        data: ofRun.flatMap((event) =>
-          event.type === 'data' && event.data.lane === lane ? [{ name: event.data.name, value: event.data.value }] : [],
-        ),
+        ...(runEnd ?? { status: 'streaming' }),
+        run: start.data.run,
+        query: start.data.query,
+        startedAt: 0,
+        lanes,
       }
     })
-    return { ...(runEnd ?? { status: 'streaming' }), run: start.data.run, query: start.data.query, startedAt: 0, lanes }
-  })
   return { id: 's', position: position(events.length), complete: true, runs }
 }
 
