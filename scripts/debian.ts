@@ -21,7 +21,11 @@ const packages: readonly SystemPackage[] = [
     usedFor: 'Chinese text in the browser tests',
     files: ['/usr/share/fonts/opentype/noto/NotoSansCJK-Regular.ttc'],
   },
-  { name: 'redis-server', usedFor: 'the tests of the Redis engine', files: ['/usr/bin/redis-server', '/usr/local/bin/redis-server'] },
+  {
+    name: 'redis-server',
+    usedFor: 'the tests of the Redis engine',
+    files: ['/usr/bin/redis-server', '/usr/local/bin/redis-server'],
+  },
 ]
 
 /** Installs what is missing; says what stays missing, and returns its names. */

@@ -12,6 +12,7 @@ export const root = fileURLToPath(new URL('..', import.meta.url))
 
 /** An expected end: its message alone says what to do. */
 export class Refusal extends Error {
+  /** @override */
   name = 'Refusal'
 }
 
@@ -53,7 +54,9 @@ export function ensureInstalled() {
     ? spawnSync(process.execPath, [npm, ...args], { cwd: root, stdio: ['inherit', 2, 2] })
     : spawnSync('npm', args, { cwd: root, stdio: ['inherit', 2, 2], shell: process.platform === 'win32' })
   if (status === 0) return
-  throw new Refusal(`npm ci did not succeed${error ? `: ${error.message}` : ''}. Packages are needed once; is the registry reachable?`)
+  throw new Refusal(
+    `npm ci did not succeed${error ? `: ${error.message}` : ''}. Packages are needed once; is the registry reachable?`,
+  )
 }
 
 /**

@@ -3,7 +3,9 @@ import { findMissing } from './install.mjs'
 import { isNewEnough } from './node-version.mjs'
 
 const linux = { platform: 'linux', arch: 'x64' }
-const lock = (packages: Record<string, object>) => ({ packages: { '': {}, 'packages/server': { version: '0.0.0' }, ...packages } })
+const lock = (packages: Record<string, object>) => ({
+  packages: { '': {}, 'packages/server': { version: '0.0.0' }, ...packages },
+})
 
 describe('findMissing', () => {
   it('asks for everything when npm has not finished once', () => {

@@ -20,7 +20,8 @@ export function findNode(root) {
   const path = (process.env['PATH'] ?? '').split(delimiter).filter((folder) => folder !== bin)
   // First on PATH, so that whatever a task starts finds the same Node and the tools of the lock.
   const env = { ...process.env, PATH: [bin, ...path].join(delimiter) }
-  if (existsSync(installed)) return { node: installed, env, isThisProcess: realpathSync(installed) === realpathSync(process.execPath) }
+  if (existsSync(installed))
+    return { node: installed, env, isThisProcess: realpathSync(installed) === realpathSync(process.execPath) }
   if (isNewEnough(process.versions.node)) return { node: process.execPath, env, isThisProcess: true }
   throw new Refusal(
     `Millrace runs on Node ${oldest.join('.')} or newer and this is ${process.versions.node}. On Linux with x64 or arm64 it brings its own; here, install one from https://nodejs.org and try again.`,

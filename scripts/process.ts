@@ -18,7 +18,11 @@ export interface Ended {
 }
 
 /** Never throws: a command that is missing or killed is a command that failed. */
-export function run(command: string, args: readonly string[], { cwd = root, env, isShown = false }: RunOptions = {}): Promise<Ended> {
+export function run(
+  command: string,
+  args: readonly string[],
+  { cwd = root, env, isShown = false }: RunOptions = {},
+): Promise<Ended> {
   return new Promise((resolve) => {
     const startedAt = performance.now()
     const child = spawn(command, args, {

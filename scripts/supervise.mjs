@@ -21,7 +21,11 @@ export function runToEnd(node, args, options = {}) {
   return new Promise((resolve, reject) => {
     // Detached from the terminal's group, or a Ctrl-C would reach it once from there and once from
     // us, and the second one ends a server at once instead of in good order.
-    const child = spawn(node, ['--import', lifeline, ...args], { ...options, stdio: ['inherit', 'inherit', 'inherit', 'ipc'], detached: process.platform !== 'win32' })
+    const child = spawn(node, ['--import', lifeline, ...args], {
+      ...options,
+      stdio: ['inherit', 'inherit', 'inherit', 'ipc'],
+      detached: process.platform !== 'win32',
+    })
     let last = { signal: '', at: 0 }
     /** @param {NodeJS.Signals} signal */
     const forward = (signal) => {

@@ -7,4 +7,8 @@ import { runToEnd } from '../supervise.mjs'
 await ensurePage()
 // From where the person stands, so that --data and ./.millrace mean what they read like.
 const cwd = process.env['INIT_CWD'] ?? process.cwd()
-await runToEnd(process.execPath, ['--conditions=source', `${root}packages/server/src/cli.ts`, 'start', ...process.argv.slice(2)], { cwd })
+await runToEnd(
+  process.execPath,
+  ['--conditions=source', `${root}packages/server/src/cli.ts`, 'start', ...process.argv.slice(2)],
+  { cwd },
+)

@@ -1,0 +1,102 @@
+/** The architecture, as rules. Read ARCHITECTURE.md for the reasons. */
+const server = '^packages/server/src'
+const test = '\\.test\\.ts$'
+
+/** What a layer of the server may know of the others, besides itself and the log. */
+const knows = {
+  engines: [],
+  models: [],
+  transports: ['dialects/dialect\\.ts$'],
+  dialects: [],
+  runs: ['models/model\\.ts$'],
+  sessions: ['models/model\\.ts$', 'dialects/', 'runs/'],
+  gateway: ['models/model\\.ts$', 'dialects/', 'runs/', 'sessions/', 'transports/sse\\.ts$'],
+}
+
+module.exports = {
+  forbidden: [
+    { name: 'no-cycles', severity: 'error', from: {}, to: { circular: true } },
+    {
+      name: 'protocol-is-pure',
+      comment: 'The wire words are shared by browser and server: no packages, no node:, no siblings.',
+      severity: 'error',
+      from: { path: '^packages/protocol/src', pathNot: test },
+      to: { pathNot: '^packages/protocol/src' },
+    },
+    {
+      name: 'log-knows-only-protocol',
+      comment: 'The core never learns who stores it, who reads it, or who writes into it.',
+      severity: 'error',
+      from: { path: `${server}/log/`, pathNot: test },
+      to: { pathNot: [`${server}/log/`, '^packages/protocol/src'] },
+    },
+    ...Object.entries(knows).map(([layer, others]) => ({
+      name: `${layer}-know-their-neighbours-only`,
+      comment: 'Layers meet at the log and at contracts; server.ts introduces them to each other.',
+      severity: 'error',
+      from: { path: `${server}/${layer}/`, pathNot: test },
+      to: {
+        path: `${server}/`,
+        pathNot: [`${server}/${layer}/`, `${server}/log/`, ...others.map((other) => `${server}/${other}`)],
+      },
+    })),
+    {
+      name: 'engines-are-strangers-to-each-other',
+      comment: 'An engine is a file or a folder of its own name.',
+      severity: 'error',
+      from: { path: `${server}/engines/([^/.]+)`, pathNot: test },
+      to: { path: `${server}/engines/`, pathNot: `${server}/engines/$1[/.]` },
+    },
+    {
+      name: 'client-and-server-meet-only-in-protocol',
+      severity: 'error',
+      from: { path: '^packages/(client|server)/src' },
+      to: { path: '^packages/(client|server)/src', pathNot: '^packages/$1/src' },
+    },
+    {
+      name: 'outsiders-use-the-front-door',
+      comment: 'Apps, suites, benches and examples import what users import: only an index.ts is public.',
+      severity: 'error',
+      from: { path: '^(apps|conformance|bench|examples)/' },
+      to: { path: '^packages/[^/]+/src/', pathNot: '^packages/[^/]+/src/index\\.ts$' },
+    },
+    {
+      name: 'nothing-shipped-imports-the-workshop',
+      comment: 'Tests may use the conformance suites; what is published may not.',
+      severity: 'error',
+      from: { path: '^packages/[^/]+/src/', pathNot: test },
+      to: { path: '^(apps|conformance|bench|examples|scripts)/' },
+    },
+    {
+      name: 'the-page-tests-its-server-only-in-tests',
+      comment: 'The page speaks to the server over HTTP; importing it would put Node code into the browser.',
+      severity: 'error',
+      from: { path: '^apps/web/src/' },
+      to: { path: '^packages/server/' },
+    },
+    {
+      name: 'declared-dependencies-only',
+      comment: 'What resolves only because another package brought it will be gone one day. Siblings: see knip.',
+      severity: 'error',
+      from: {},
+      to: { dependencyTypes: ['npm-no-pkg', 'npm-unknown', 'unknown', 'undetermined'], pathNot: '^packages/' },
+    },
+    {
+      name: 'shipped-code-has-no-development-dependencies',
+      comment: 'They are not installed with the package; an import of a type alone is gone by then.',
+      severity: 'error',
+      from: { path: '^packages/[^/]+/src/', pathNot: test },
+      to: { dependencyTypes: ['npm-dev'], dependencyTypesNot: ['type-only', 'npm-peer', 'npm-optional'] },
+    },
+    { name: 'everything-resolves', severity: 'error', from: {}, to: { couldNotResolve: true } },
+  ],
+  options: {
+    doNotFollow: { path: 'node_modules' },
+    exclude: { path: '/dist/' },
+    // The tools of the tests are declared once, at the root.
+    combinedDependencies: true,
+    tsPreCompilationDeps: true,
+    tsConfig: { fileName: 'tsconfig.base.json' },
+    enhancedResolveOptions: { exportsFields: ['exports'], conditionNames: ['source', 'import', 'types', 'default'] },
+  },
+}

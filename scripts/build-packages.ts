@@ -1,0 +1,27 @@
+/** The published packages: dist of protocol and server by tsc, with the page and the guide's documents in it. */
+import { cpSync, globSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
+import { root } from './install.mjs'
+import { ensurePage, pageFolder } from './page.ts'
+import { type Ended, run } from './process.ts'
+
+/** In the order they need each other. */
+export const packageFolders = ['packages/protocol', 'packages/server'].map((path) => join(root, path))
+
+const guideDocuments = ['README*.md', 'PROTOCOL.md', 'docs/**/*.md']
+
+/** Ends at the first package that does not compile. */
+export async function buildPackages(): Promise<Ended> {
+  await ensurePage()
+  let ended: Ended = { code: 0, output: '', durationMs: 0 }
+  for (const folder of packageFolders) {
+    // A file that lost its source must not be published once more.
+    rmSync(join(folder, 'dist'), { recursive: true, force: true })
+    ended = await run('tsc', ['-p', 'tsconfig.build.json'], { cwd: folder })
+    if (ended.code !== 0) return ended
+  }
+  const dist = join(root, 'packages/server/dist')
+  cpSync(pageFolder, join(dist, 'web'), { recursive: true, filter: (path) => !path.endsWith('.stamp') })
+  for (const path of globSync(guideDocuments, { cwd: root })) cpSync(join(root, path), join(dist, 'guide', path))
+  return ended
+}

@@ -1,0 +1,79 @@
+/** The checks of `npm run check`, in the order they are begun: the longest first. */
+import { buildPackages, packageFolders } from './build-packages.ts'
+import { ensurePage, pageFolder } from './page.ts'
+import { firstRouteBytesMax, measureFirstRoute } from './page-size.ts'
+import { run } from './process.ts'
+import { findProblems } from './repository.ts'
+
+export interface Verdict {
+  readonly isPassed: boolean
+  /** Why, when it failed; a few words worth knowing when it did not. */
+  readonly output: string
+}
+
+export interface Check {
+  readonly name: string
+  readonly run: () => Promise<Verdict>
+}
+
+type Command = readonly [command: string, ...args: string[]]
+
+/** Where code is; generated and installed folders are no code of ours. */
+const codeFolders = [
+  'packages',
+  'apps/web/src',
+  'apps/web/test',
+  'apps/web/vite.config.ts',
+  'conformance',
+  'bench',
+  'examples',
+  'scripts',
+]
+
+/** Begun once, used by two checks. */
+let page: Promise<void> | undefined
+const builtPage = () => (page ??= ensurePage())
+
+export const checks: readonly Check[] = [
+  { name: 'exports', run: checkExports },
+  { name: 'lint', run: () => all(['biome', 'lint', '--error-on-warnings'], ['oxlint', '--type-aware', '--deny-warnings']) },
+  { name: 'types', run: () => all(['tsc', '--noEmit'], ['tsc', '--noEmit', '-p', 'apps/web']) },
+  { name: 'page size', run: checkPageSize },
+  { name: 'dependencies', run: () => all(['depcruise', '--output-type', 'err', ...codeFolders]) },
+  { name: 'unused', run: () => all(['knip']) },
+  { name: 'format', run: () => all(['biome', 'check', '--linter-enabled=false', '--error-on-warnings']) },
+  { name: 'repository', run: checkRepository },
+]
+
+/** Every command is run, so that one failure does not hide another. */
+async function all(...commands: readonly Command[]): Promise<Verdict> {
+  const failures: string[] = []
+  for (const [command, ...args] of commands) {
+    const { code, output } = await run(command, args)
+    if (code !== 0) failures.push(`$ ${command} ${args.join(' ')}\n${output.trim()}`)
+  }
+  return { isPassed: failures.length === 0, output: failures.join('\n\n') }
+}
+
+/** The packages as their users will have them: built, packed and resolved. */
+async function checkExports(): Promise<Verdict> {
+  await builtPage()
+  const built = await buildPackages()
+  if (built.code !== 0) return { isPassed: false, output: built.output }
+  return all(
+    ...packageFolders.map((folder): Command => ['publint', 'run', folder, '--strict']),
+    ...packageFolders.map((folder): Command => ['attw', '--pack', folder, '--profile', 'esm-only']),
+  )
+}
+
+async function checkPageSize(): Promise<Verdict> {
+  await builtPage()
+  const { bytes, files } = measureFirstRoute(pageFolder)
+  const output = `${(bytes / 1024).toFixed(1)} KiB of ${firstRouteBytesMax / 1024} in ${files.length} file${files.length === 1 ? '' : 's'}`
+  return { isPassed: bytes <= firstRouteBytesMax, output }
+}
+
+async function checkRepository(): Promise<Verdict> {
+  const problems = findProblems()
+  return { isPassed: problems.length === 0, output: problems.join('\n') }
+}

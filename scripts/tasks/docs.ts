@@ -1,0 +1,5 @@
+/** `npm run docs`: writes the documents that are made from code. */
+import { writeFileSync } from 'node:fs'
+import { errorDocsFile, renderErrorDocs } from '../error-docs.ts'
+
+writeFileSync(errorDocsFile, renderErrorDocs())
