@@ -2,7 +2,8 @@
 import { MillraceError } from '@millrace/protocol'
 import { resolveAuto } from './auto.ts'
 import { guideProvider } from './guide.ts'
-import { fromLangChain, isLangChainModel, type LangChainModel, langchainProvider } from './langchain.ts'
+import { fromLangChain, isLangChainModel, type LangChainModel } from './langchain.ts'
+import { openLangChain } from './langchain-provider.ts'
 import type { Model, ModelInfo, ModelProvider } from './model.ts'
 import { simulationProvider } from './simulation.ts'
 
@@ -38,7 +39,6 @@ const openModelsMax = 64
 export function createModels({ models = [], default: defaultName = 'auto', env = process.env }: ModelsOptions): Models {
   const own = new Map(Object.entries(models).map(([key, model]) => named(Array.isArray(models) ? undefined : key, model)))
   const providers = new Map([simulationProvider(), guideProvider()].map((provider): [string, ModelProvider] => [provider.prefix, provider]))
-  const langchain = langchainProvider({ env })
   const opened = new Map<string, Promise<Model>>()
   let automatic: ReturnType<typeof resolveAuto> | undefined
 
@@ -76,7 +76,7 @@ export function createModels({ models = [], default: defaultName = 'auto', env =
     const known = opened.get(name)
     if (known !== undefined) return known
     if (!name.includes(':')) return Promise.reject(new MillraceError('model_not_found'))
-    const opening = Promise.resolve(langchain.open(name))
+    const opening = openLangChain(name, { env })
     opened.set(name, opening)
     // A key or a package may be there the next time.
     opening.catch(() => opened.delete(name))

@@ -1,0 +1,96 @@
+/** `auto`: the best model that can be had without asking. A key in the environment, then a local server, then the guide. */
+import { fromLangChain, type LangChainModel } from './langchain.ts'
+import { canImport, providers } from './langchain-provider.ts'
+import type { Model } from './model.ts'
+
+export interface AutoOptions {
+  readonly env: NodeJS.ProcessEnv
+  /** Opens a model by its full name. */
+  readonly open: (name: string) => Promise<Model>
+  /** Where local servers are looked for; default the ports they listen on when nobody has changed them. */
+  readonly servers?: readonly LocalServer[]
+  readonly isInstalled?: (name: string) => boolean
+}
+
+export interface LocalServer {
+  /** For people, and in small letters the first part of the model's name. */
+  readonly name: string
+  /** Speaks OpenAI's protocol below `/v1`. */
+  readonly url: string
+}
+
+export interface Auto {
+  readonly model: Model
+  /** Why this one, for people. */
+  readonly reason: string
+}
+
+/** A provider's key, and a model of it that is a sensible start: quick, current, not the dearest. */
+const keyed: readonly [provider: string, model: string][] = [
+  ['openai', 'gpt-5-mini'],
+  ['anthropic', 'claude-sonnet-4-5'],
+  ['google-genai', 'gemini-2.5-flash'],
+  ['groq', 'llama-3.3-70b-versatile'],
+  ['mistralai', 'mistral-small-latest'],
+  ['deepseek', 'deepseek-chat'],
+]
+
+const localServers: readonly LocalServer[] = [
+  { name: 'Ollama', url: 'http://127.0.0.1:11434' },
+  { name: 'LM Studio', url: 'http://127.0.0.1:1234' },
+  { name: 'vLLM', url: 'http://127.0.0.1:8000' },
+  { name: 'llama.cpp', url: 'http://127.0.0.1:8080' },
+]
+
+/** A server on this machine that has not answered after so long is not there. */
+const answerMsMax = 300
+
+export async function resolveAuto({ env, open, servers = localServers, isInstalled = canImport }: AutoOptions): Promise<Auto> {
+  const hints: string[] = []
+  for (const [provider, model] of keyed) {
+    const { key, package: needed } = providers[provider] as { key: string; package: string }
+    if (!env[key]) continue
+    if (isInstalled(needed) && isInstalled('langchain')) return { model: await open(`${provider}:${model}`), reason: `${key} is set` }
+    hints.push(`${key} is set, but ${needed} is not installed`)
+  }
+  const found = isInstalled('@langchain/openai') ? await findLocal(servers) : undefined
+  if (found !== undefined) return { model: await openLocal(found), reason: `${found.server.name} answers at ${found.server.url}` }
+  hints.push('no key in the environment and no local model server')
+  return { model: await open('builtin:guide'), reason: hints[0] as string }
+}
+
+interface Found {
+  readonly server: LocalServer
+  readonly model: string
+}
+
+/** All are asked at once; the first in the list that answers counts, however fast the others were. */
+async function findLocal(servers: readonly LocalServer[]): Promise<Found | undefined> {
+  const answers = await Promise.all(
+    servers.map(async (server): Promise<Found | undefined> => {
+      const model = await firstModel(server.url)
+      return model === undefined ? undefined : { server, model }
+    }),
+  )
+  return answers.find((answer) => answer !== undefined)
+}
+
+/** Undefined for a server that is not there, and for one that is something else: it must answer with OpenAI's list. */
+async function firstModel(url: string): Promise<string | undefined> {
+  try {
+    const response = await fetch(`${url}/v1/models`, { signal: AbortSignal.timeout(answerMsMax), redirect: 'error' })
+    const list = (await response.json()) as { object?: unknown; data?: unknown }
+    if (!response.ok || list.object !== 'list' || !Array.isArray(list.data)) return undefined
+    const names = list.data.map((entry: { id?: unknown }) => entry?.id)
+    return names.find((name): name is string => typeof name === 'string' && name !== '' && !/embed/i.test(name))
+  } catch {
+    // Nobody there, too slow, or not JSON: no model server.
+    return undefined
+  }
+}
+
+async function openLocal({ server, model }: Found): Promise<Model> {
+  const { ChatOpenAI } = await import('@langchain/openai')
+  const chatModel = new ChatOpenAI({ model, apiKey: 'none', maxRetries: 1, configuration: { baseURL: `${server.url}/v1` } })
+  return fromLangChain(chatModel as unknown as LangChainModel, `${server.name.toLowerCase().replaceAll(' ', '-')}:${model}`)
+}
