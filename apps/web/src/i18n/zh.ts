@@ -13,7 +13,7 @@ export const zh: Dictionary = {
   emptyText: '每个字都先写入日志，再送到你面前。回答途中刷新页面、打开第二个标签页，或者断网，都不会丢失任何内容。',
   suggestionsLabel: '试试这些',
   suggestions: {
-    guide: { title: 'Millrace 是什么？', detail: '问问内置向导', query: 'Millrace 是什么？' },
+    guide: { title: 'Millrace 是什么？', detail: '问问内置指南', query: 'Millrace 是什么？' },
     long: { title: '来一段长的', detail: '然后中途刷新页面', query: '从 1 数到 500' },
     compare: { title: '比较两种速度', detail: '同一条流，并排显示', query: '谁更快？' },
     greet: { title: 'Hello', detail: '英文同样可以', query: 'Hello! What is Millrace?' },
@@ -67,7 +67,7 @@ export const zh: Dictionary = {
     },
   },
   notLanguageModel: '非语言模型',
-  kinds: { guide: '内置向导', simulation: '模拟' },
+  kinds: { guide: '内置指南', simulation: '模拟' },
 
   status: {
     waiting: '等待首字',

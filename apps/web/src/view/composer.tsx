@@ -83,7 +83,7 @@ export function Composer({ session, models, activity, field, returned, onSend, o
       {isTooLong && (
         <p className="px-1 text-sm text-danger">{t.queryTooLong(number(draft.length), number(limits.queryLengthMax))}</p>
       )}
-      <div className="flex items-end gap-2">
+      <div className="flex flex-wrap items-end justify-end gap-2">
         <ModelChoice models={models} onDone={() => field.current?.focus()} />
         {activity !== 'idle' && (
           <button type="button" className="stop-button" data-testid="stop" disabled={activity === 'stopping'} onClick={onStop}>

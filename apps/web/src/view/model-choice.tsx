@@ -3,6 +3,7 @@ import { useCallback, useState } from 'react'
 import { useLanguage } from '../i18n/language.tsx'
 import { ChevronIcon, CloseIcon, PlusIcon } from './icons.tsx'
 import { ModelPicker } from './model-picker.tsx'
+import { shortenName } from './short-name.ts'
 import { lanesShownMax, type Models } from './use-models.ts'
 
 export function ModelChoice({ models, onDone }: { models: Models; onDone: () => void }) {
@@ -19,7 +20,7 @@ export function ModelChoice({ models, onDone }: { models: Models; onDone: () => 
   }
 
   return (
-    <div className="flex min-w-0 flex-1 flex-wrap items-center gap-1.5">
+    <div className={`flex min-w-0 flex-1 flex-wrap items-center gap-1.5 ${chosen.length > 1 ? 'max-sm:basis-full' : ''}`}>
       {/* Before the list has arrived there is no name yet, only the server's default. */}
       {(chosen.length === 0 ? [t.models.serverDefault] : chosen).map((name, index) => (
         // biome-ignore lint/suspicious/noArrayIndexKey: the same model may stand there twice
@@ -36,7 +37,7 @@ export function ModelChoice({ models, onDone }: { models: Models; onDone: () => 
             onPointerDown={(event) => editing === index && event.stopPropagation()}
             onClick={() => setEditing(editing === index ? undefined : index)}
           >
-            <span className="truncate">{name}</span>
+            <span className="truncate">{shortenName(name, 20)}</span>
             <ChevronIcon size={14} />
           </button>
           {chosen.length > 1 && (

@@ -8,7 +8,7 @@ export function ModelName({ name, models }: { name: string; models: ModelList | 
   const kind = kindOf(name, models)
   return (
     <div className="model-name">
-      <span className="truncate" title={name}>
+      <span className="max-w-full truncate" title={name}>
         {name}
       </span>
       {kind !== 'language' && (

@@ -4,6 +4,7 @@ import { useLanguage } from '../i18n/language.tsx'
 import type { ModelList } from '../session/api.ts'
 import type { RunState } from '../session/state.ts'
 import { Answer } from './answer.tsx'
+import { shortenName } from './short-name.ts'
 
 export interface TurnProps {
   readonly run: RunState
@@ -59,9 +60,16 @@ function Lanes({ run, label, children }: { run: RunState; label: string; childre
     <>
       <div className="lane-tabs">
         {run.lanes.map((lane, index) => (
-          <button key={lane.lane} type="button" aria-pressed={index === current} onClick={() => show(index)} className="lane-tab">
+          <button
+            key={lane.lane}
+            type="button"
+            aria-pressed={index === current}
+            aria-label={lane.lane}
+            onClick={() => show(index)}
+            className="lane-tab"
+          >
             <span className="strip-dot" data-phase={lane.status} aria-hidden="true" />
-            <span className="truncate">{lane.lane}</span>
+            <span className="truncate">{shortenName(lane.lane, 15)}</span>
           </button>
         ))}
       </div>

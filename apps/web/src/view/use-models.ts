@@ -1,7 +1,7 @@
 /** The server's models, and which of them the next question goes to; the last choice is remembered. */
 import { limits } from '@millrace/protocol'
 import { useCallback, useEffect, useState } from 'react'
-import { type ModelList, readModels } from '../session/api.ts'
+import { type ModelInfo, type ModelList, readModels } from '../session/api.ts'
 import { backoffMs } from '../session/backoff.ts'
 import { keepSetting, readSetting } from '../settings/storage.ts'
 
@@ -27,7 +27,7 @@ export function useModels(): Models {
     async function load(attempt: number): Promise<void> {
       const answer = await readModels()
       if (isGone) return
-      setList(answer)
+      setList(answer && { ...answer, models: answer.models.toSorted((a, b) => rank(a, answer) - rank(b, answer)) })
       setFailed(answer === undefined)
       if (answer === undefined) timer = window.setTimeout(() => void load(attempt + 1), backoffMs(attempt, Math.random))
     }
@@ -45,6 +45,12 @@ export function useModels(): Models {
 
   const chosen = kept.length > 0 ? kept : list === undefined ? [] : [list.default]
   return { list, hasFailed, chosen, choose }
+}
+
+/** The default first, then what speaks a language, then the rest, each in the server's order. */
+function rank(model: ModelInfo, list: ModelList): number {
+  if (model.name === list.default) return 0
+  return model.languageModel ? 1 : 2
 }
 
 /** A model that speaks no language must not look like one, whether or not the server lists it. */

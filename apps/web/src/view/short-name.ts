@@ -1,0 +1,9 @@
+/**
+ * A model's name where there is little room. What tells two simulations apart stands at the end,
+ * `sim:count?n=200&tps=20` and `…tps=60`, so the middle is left out and not the end.
+ */
+export function shortenName(name: string, lengthMax: number): string {
+  if (name.length <= lengthMax) return name
+  const tail = Math.floor((lengthMax - 1) / 2)
+  return `${name.slice(0, lengthMax - 1 - tail)}…${name.slice(-tail)}`
+}
