@@ -17,14 +17,20 @@ type Words = (figures: Record<string, string>) => readonly [string, string][]
 
 const english: Words = (f) => [
   ['one log to 1,000 readers, 50 events/s', `${f.steadyCpu} µs CPU per delivery, ${f.ratio} x a bare socket server`],
-  ['one log to 1,000 readers, 1,000 events/s', `${f.deliveries} deliveries/s, p99 ${f.p99} ms, while ${f.accepts} new connections/s are let in`],
+  [
+    'one log to 1,000 readers, 1,000 events/s',
+    `${f.deliveries} deliveries/s, p99 ${f.p99} ms, while ${f.accepts} new connections/s are let in`,
+  ],
   ['500 runs at 50 tokens/s, one reader each', `${f.complete} complete, p99 ${f.lag} ms behind, ${f.tokenCpu} µs CPU per token`],
   ['attaching to a finished answer of 3,000 tokens', `${f.frames} frames in ${f.attachMs} ms`],
 ]
 
 const chinese: Words = (f) => [
   ['一个日志、1,000 个读者、每秒 50 个事件', `每次投递 ${f.steadyCpu} µs CPU，是裸套接字服务器的 ${f.ratio} 倍`],
-  ['一个日志、1,000 个读者、每秒 1,000 个事件', `每秒 ${f.deliveries} 次投递，p99 ${f.p99} ms，同时每秒接入 ${f.accepts} 个新连接`],
+  [
+    '一个日志、1,000 个读者、每秒 1,000 个事件',
+    `每秒 ${f.deliveries} 次投递，p99 ${f.p99} ms，同时每秒接入 ${f.accepts} 个新连接`,
+  ],
   ['500 个回答、每秒 50 个 token、各一个读者', `${f.complete} 个完整，p99 落后 ${f.lag} ms，每个 token ${f.tokenCpu} µs CPU`],
   ['接入一个 3,000 token 的已完成回答', `${f.frames} 帧，${f.attachMs} ms`],
 ]
@@ -57,7 +63,13 @@ function describe({ control, steady, fast, runs, attach }: Results): Record<stri
 }
 
 function render(rows: readonly [string, string][], { machine, date }: Results): string {
-  return ['| | |', '|---|---|', ...rows.map(([what, figure]) => `| ${what} | ${figure} |`), '', `<sub>${machine}, ${date.slice(0, 10)}</sub>`].join('\n')
+  return [
+    '| | |',
+    '|---|---|',
+    ...rows.map(([what, figure]) => `| ${what} | ${figure} |`),
+    '',
+    `<sub>${machine}, ${date.slice(0, 10)}</sub>`,
+  ].join('\n')
 }
 
 function replace(file: string, table: string): void {

@@ -99,20 +99,23 @@ async function runMany(port: number, runs: number, tokens: number) {
     Array.from({ length: runs }, (_, index) => {
       const { promise, resolve } = Promise.withResolvers<void>()
       // Spread over a second, as people are; otherwise every token of every run falls due at the same instant.
-      setTimeout(() => {
-        const started = performance.now()
-        const reader: Reader = openReader({
-          port,
-          request: request(`/api/chat?query=go&model=${encodeURIComponent(`sim:count?n=${tokens}&tps=50`)}`),
-          tally: () => tally,
-          onClose() {
-            durations.push(performance.now() - started)
-            // stream_start and stream_end are events too.
-            if (reader.events === tokens + 2) complete += 1
-            resolve()
-          },
-        })
-      }, (index / runs) * 1000)
+      setTimeout(
+        () => {
+          const started = performance.now()
+          const reader: Reader = openReader({
+            port,
+            request: request(`/api/chat?query=go&model=${encodeURIComponent(`sim:count?n=${tokens}&tps=50`)}`),
+            tally: () => tally,
+            onClose() {
+              durations.push(performance.now() - started)
+              // stream_start and stream_end are events too.
+              if (reader.events === tokens + 2) complete += 1
+              resolve()
+            },
+          })
+        },
+        (index / runs) * 1000,
+      )
       return promise
     }),
   )

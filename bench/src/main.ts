@@ -55,6 +55,7 @@ function print(title: string, rows: readonly object[]): void {
 
 function cell(key: string, value: unknown): [string, unknown][] {
   if (typeof value === 'number') return [[key, Number(value.toPrecision(4))]]
-  if (typeof value === 'object' && value !== null) return Object.entries(value).flatMap(([inner, each]) => cell(`${key}.${inner}`, each))
+  if (typeof value === 'object' && value !== null)
+    return Object.entries(value).flatMap(([inner, each]) => cell(`${key}.${inner}`, each))
   return [[key, value]]
 }

@@ -38,10 +38,12 @@ export function startWorker(file: string): Worker {
       const id = nextId++
       return new Promise<T>((resolve, reject) => {
         const timer = setTimeout(() => reject(new Error(`${file} did not answer "${command}"`)), replyMsMax)
-        const settle = <V>(then: (value: V) => void) => (value: V) => {
-          clearTimeout(timer)
-          then(value)
-        }
+        const settle =
+          <V>(then: (value: V) => void) =>
+          (value: V) => {
+            clearTimeout(timer)
+            then(value)
+          }
         waiting.set(id, { resolve: settle(resolve) as never, reject: settle(reject) })
         child.send({ id, command, argument })
       })
@@ -55,7 +57,10 @@ export function startWorker(file: string): Worker {
 
 /** The worker's side: answers each command with what its function returns. */
 export function serveCommands(commands: Record<string, (argument: never) => unknown>): void {
-  process.on('message', ({ id, command, argument }: { id: number; command: string; argument: never }) => void answer(id, command, argument))
+  process.on(
+    'message',
+    ({ id, command, argument }: { id: number; command: string; argument: never }) => void answer(id, command, argument),
+  )
   process.once('disconnect', () => process.exit())
 
   async function answer(id: number, command: string, argument: never): Promise<void> {

@@ -78,7 +78,8 @@ export function openReader({ port, request, tally, onFirstBytes, onRead, onClose
     counts.events += events
     reader.events += events
     const text = chunk.indexOf(textField)
-    if (text !== -1 && text + 21 <= chunk.length) counts.latencies.push(Date.now() - Number(chunk.toString('latin1', text + 8, text + 21)))
+    if (text !== -1 && text + 21 <= chunk.length)
+      counts.latencies.push(Date.now() - Number(chunk.toString('latin1', text + 8, text + 21)))
     if (reader.first === 0) reader.first = offsetAt(chunk, chunk.indexOf(idField)) ?? 0
     reader.last = offsetAt(chunk, chunk.lastIndexOf(idField)) ?? reader.last
   }

@@ -19,7 +19,11 @@ export async function measureRuns({ runs, tokens }: { runs: number; tokens: numb
     const port = await server.ask<number>('listen')
     await load.ask('runs', { port, runs: 50, tokens: 50 })
     await server.ask('begin')
-    const { complete, p50Ms, p99Ms } = await load.ask<{ complete: number; p50Ms: number; p99Ms: number }>('runs', { port, runs, tokens })
+    const { complete, p50Ms, p99Ms } = await load.ask<{ complete: number; p50Ms: number; p99Ms: number }>('runs', {
+      port,
+      runs,
+      tokens,
+    })
     const usage = await server.ask<Usage>('end')
     const nominalMs = (tokens / 50) * 1000
     return {
@@ -55,7 +59,11 @@ export async function measureAttach(tokens: number): Promise<AttachRow> {
     const head = Number(position.slice(position.indexOf('-') + 1))
     const path = `/api/stream?session=${session}`
     await load.ask('attach', { port, path, head })
-    const { frames, bytes, withinMs, complete } = await load.ask<AttachRow & { complete: boolean }>('attach', { port, path, head })
+    const { frames, bytes, withinMs, complete } = await load.ask<AttachRow & { complete: boolean }>('attach', {
+      port,
+      path,
+      head,
+    })
     if (!complete) throw new Error('The answer did not arrive whole.')
     return { tokens, frames, bytes, withinMs }
   } finally {

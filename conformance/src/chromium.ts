@@ -2,7 +2,14 @@ import { type Browser, chromium } from 'playwright-core'
 import { onTestFinished } from 'vitest'
 
 /** As root Chromium has no sandbox; the rest keeps it from calling home. */
-const args = ['--no-sandbox', '--disable-gpu', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync']
+const args = [
+  '--no-sandbox',
+  '--disable-gpu',
+  '--no-first-run',
+  '--disable-background-networking',
+  '--disable-component-update',
+  '--disable-sync',
+]
 
 /** Debian's Chromium, which ends with the test. */
 export async function launchChromium(): Promise<Browser> {

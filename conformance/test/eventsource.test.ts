@@ -11,7 +11,13 @@ const tokens = 60
 const cuts = 2
 
 /** Reads until `stream_end`; runs here and, as text, in a browser. */
-function readAll({ address, source = EventSource }: { address: string; source?: typeof EventSource }): Promise<{ text: string; opened: number }> {
+function readAll({
+  address,
+  source = EventSource,
+}: {
+  address: string
+  source?: typeof EventSource
+}): Promise<{ text: string; opened: number }> {
   return new Promise((resolve, reject) => {
     const stream = new source(address)
     let text = ''

@@ -23,9 +23,17 @@ export function appendCases(make: EngineFactory): void {
     it('gives type, data and time back unchanged, bytes as bytes', async () => {
       const engine = await open(make)
       const before = Date.now() - 1000
-      const data = { text: '你好\u2028\0\uD83D\uDE00 "quoted" \\ \r\n', list: [1, 2.5, -0.1, true, null, {}], nested: { a: { b: [] } } }
+      const data = {
+        text: '你好\u2028\0\uD83D\uDE00 "quoted" \\ \r\n',
+        list: [1, 2.5, -0.1, true, null, {}],
+        nested: { a: { b: [] } },
+      }
       const bytes = Uint8Array.from({ length: 256 }, (_, byte) => byte)
-      await engine.append('a', [{ type: 'message', data }, { type: 'file', data: bytes }, { type: 'nothing', data: null }])
+      await engine.append('a', [
+        { type: 'message', data },
+        { type: 'file', data: bytes },
+        { type: 'nothing', data: null },
+      ])
       const events = await readAll(engine, 'a')
       expect(events.map(({ type, data }) => ({ type, data: data instanceof Uint8Array ? Array.from(data) : data }))).toEqual([
         { type: 'message', data },

@@ -40,7 +40,11 @@ export function readCases(make: EngineFactory): void {
       const { position } = await engine.append('a', [])
       let writing = true
       const writer = (async () => {
-        for (const batch of range(1, 50)) await engine.append('a', Array.from({ length: 7 }, () => ({ type: 'm', data: { n: batch } })))
+        for (const batch of range(1, 50))
+          await engine.append(
+            'a',
+            Array.from({ length: 7 }, () => ({ type: 'm', data: { n: batch } })),
+          )
         writing = false
       })()
       while (writing) {

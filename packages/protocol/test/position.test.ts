@@ -17,9 +17,27 @@ describe('a position on the wire', () => {
   })
 
   it.each([
-    '', '-', 'k3f9a2xq', 'k3f9a2xq-', '-1', 'k3f9a2xq-01', 'k3f9a2xq--1', 'k3f9a2xq-1.5', 'k3f9a2xq-1e3', ' k3f9a2xq-1', 'k3f9a2xq-1\n',
-    'K3F9A2XQ-1', 'short-1', 'k3f9a2xq-99999999999999999', ':k3f9a2xq-1', 'a:b:k3f9a2xq-1', 'a b:k3f9a2xq-1', 'k3f9a2xq-1\0', '你好好好好好好好-1',
-    `k3f9a2xq-${'9'.repeat(16)}`, 'x'.repeat(1_000_000),
+    '',
+    '-',
+    'k3f9a2xq',
+    'k3f9a2xq-',
+    '-1',
+    'k3f9a2xq-01',
+    'k3f9a2xq--1',
+    'k3f9a2xq-1.5',
+    'k3f9a2xq-1e3',
+    ' k3f9a2xq-1',
+    'k3f9a2xq-1\n',
+    'K3F9A2XQ-1',
+    'short-1',
+    'k3f9a2xq-99999999999999999',
+    ':k3f9a2xq-1',
+    'a:b:k3f9a2xq-1',
+    'a b:k3f9a2xq-1',
+    'k3f9a2xq-1\0',
+    '你好好好好好好好-1',
+    `k3f9a2xq-${'9'.repeat(16)}`,
+    'x'.repeat(1_000_000),
   ])('is refused when it is not exactly one (case %#)', (text) => {
     expect(parsePosition(text)).toBeUndefined()
   })

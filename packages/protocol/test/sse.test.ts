@@ -35,7 +35,9 @@ describe('the SSE encoder', () => {
   })
 
   it('never lets a field become another field or another event', () => {
-    const nasty = fc.string({ unit: fc.constantFrom('\r', '\n', '\0', ':', ' ', 'data', 'id', 'event', 'x', '\uFEFF', '你', '\u2028') })
+    const nasty = fc.string({
+      unit: fc.constantFrom('\r', '\n', '\0', ':', ' ', 'data', 'id', 'event', 'x', '\uFEFF', '你', '\u2028'),
+    })
     const name = nasty.map((text) => text.replace(/[\r\n\0]/g, '_')).filter((text) => text !== '')
     fc.assert(
       fc.property(nasty, name, name, nasty, (data, event, id, comment) => {
@@ -49,31 +51,38 @@ describe('the SSE encoder', () => {
 
 describe('the SSE parser', () => {
   const cases: [string, ParsedSseEvent[]][] = [
-    ['standard', [
-      { event: 'message', data: 'YHOO\n+2\n10', id: '' },
-      { event: 'add', data: '73857293', id: '' },
-      { event: 'message', data: 'first event', id: '1' },
-      { event: 'message', data: 'second event', id: '' },
-      { event: 'message', data: ' third event', id: '' },
-      { event: 'message', data: '', id: '' },
-      { event: 'message', data: '\n', id: '' },
-    ]],
-    ['line-ends', [
-      { event: 'message', data: 'lf', id: '' },
-      { event: 'message', data: 'crlf', id: '' },
-      { event: 'message', data: 'cr', id: '' },
-      { event: 'message', data: 'mixed\nlines', id: '' },
-    ]],
-    ['ids', [
-      { event: 'message', data: 'a', id: 'one' },
-      { event: 'message', data: 'kept', id: 'one' },
-      { event: 'message', data: 'without data it still counts', id: 'two' },
-      { event: 'message', data: 'NUL is ignored', id: 'two' },
-      { event: 'message', data: 'reset', id: '' },
-    ]],
-    ['bom', [
-      { event: 'message', data: 'a leading BOM goes', id: '' },
-    ]],
+    [
+      'standard',
+      [
+        { event: 'message', data: 'YHOO\n+2\n10', id: '' },
+        { event: 'add', data: '73857293', id: '' },
+        { event: 'message', data: 'first event', id: '1' },
+        { event: 'message', data: 'second event', id: '' },
+        { event: 'message', data: ' third event', id: '' },
+        { event: 'message', data: '', id: '' },
+        { event: 'message', data: '\n', id: '' },
+      ],
+    ],
+    [
+      'line-ends',
+      [
+        { event: 'message', data: 'lf', id: '' },
+        { event: 'message', data: 'crlf', id: '' },
+        { event: 'message', data: 'cr', id: '' },
+        { event: 'message', data: 'mixed\nlines', id: '' },
+      ],
+    ],
+    [
+      'ids',
+      [
+        { event: 'message', data: 'a', id: 'one' },
+        { event: 'message', data: 'kept', id: 'one' },
+        { event: 'message', data: 'without data it still counts', id: 'two' },
+        { event: 'message', data: 'NUL is ignored', id: 'two' },
+        { event: 'message', data: 'reset', id: '' },
+      ],
+    ],
+    ['bom', [{ event: 'message', data: 'a leading BOM goes', id: '' }]],
   ]
 
   it.each(cases)('reads the golden bytes of %s', (name, events) => {
@@ -87,7 +96,24 @@ describe('the SSE parser', () => {
   })
 
   it('reads any stream the same from any split', () => {
-    const piece = fc.constantFrom('data', 'id', 'event', 'retry', ':', ' ', '\n', '\r', '\r\n', '\n\n', 'x', '你', '\0', '\uFEFF', '😀', '7')
+    const piece = fc.constantFrom(
+      'data',
+      'id',
+      'event',
+      'retry',
+      ':',
+      ' ',
+      '\n',
+      '\r',
+      '\r\n',
+      '\n\n',
+      'x',
+      '你',
+      '\0',
+      '\uFEFF',
+      '😀',
+      '7',
+    )
     const anyStream = fc.array(piece, { maxLength: 60 }).map((pieces) => bytes(pieces.join('')))
     fc.assert(
       fc.property(anyStream, fc.array(fc.nat(200)), (stream, cuts) => {
@@ -137,7 +163,11 @@ describe('the SSE parser', () => {
 
   it('reads any number of events and comments after one another within the bound', () => {
     let count = 0
-    const parser = createSseParser({ onEvent: () => count++, onError: (error) => expect.unreachable(error.message), eventBytesMax: 100 })
+    const parser = createSseParser({
+      onEvent: () => count++,
+      onError: (error) => expect.unreachable(error.message),
+      eventBytesMax: 100,
+    })
     for (let i = 0; i < 1000; i++) parser.push(bytes('data: 0123456789\n\n: comment\n\n'))
     expect(count).toBe(1000)
   })

@@ -26,7 +26,8 @@ async function main(args: string[]): Promise<void> {
   if (command !== 'start' || rest.length > 0) return fail(`There is no command "${positionals.join(' ')}".`)
   const { env } = process
   const port = Number(values.port ?? env.PORT ?? 4600)
-  if (!Number.isInteger(port) || port < 0 || port > 65_535) return fail(`--port takes a number from 0 to 65535, not "${values.port ?? env.PORT}".`)
+  if (!Number.isInteger(port) || port < 0 || port > 65_535)
+    return fail(`--port takes a number from 0 to 65535, not "${values.port ?? env.PORT}".`)
   const data = values.data ?? env.MILLRACE_DATA
   if (data !== undefined) mkdirSync(data, { recursive: true })
   const page = findPage()
@@ -34,9 +35,11 @@ async function main(args: string[]): Promise<void> {
   process.once('SIGINT', stop)
   process.once('SIGTERM', stop)
   const model = await millrace.defaultModel().catch((error: Error) => fail(error.message))
-  const { url } = await millrace.listen({ port, host: values.host ?? env.HOST }).catch((error: NodeJS.ErrnoException) =>
-    fail(error.code === 'EADDRINUSE' ? `Port ${port} is taken; choose another with --port.` : error.message),
-  )
+  const { url } = await millrace
+    .listen({ port, host: values.host ?? env.HOST })
+    .catch((error: NodeJS.ErrnoException) =>
+      fail(error.code === 'EADDRINUSE' ? `Port ${port} is taken; choose another with --port.` : error.message),
+    )
   process.stdout.write(`
   Millrace is ready in ${Math.round(performance.now())} ms
 

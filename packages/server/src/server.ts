@@ -83,7 +83,15 @@ export function createMillrace(options: MillraceOptions = {}): Millrace {
   let server: Awaited<ReturnType<typeof listen>>['server'] | undefined
 
   const app = createApp({
-    engine, runs, chats, models, sse, version, page, newId, onError,
+    engine,
+    runs,
+    chats,
+    models,
+    sse,
+    version,
+    page,
+    newId,
+    onError,
     health: () => ({
       status: closing === undefined ? 'ok' : 'stopping',
       version,

@@ -80,7 +80,11 @@ describe('bad input is refused with a code', () => {
     'a body that calls itself %j',
     async (type) => {
       const { url } = await startServer()
-      const response = await fetch(`${url}/api/chat`, { method: 'POST', headers: { 'content-type': type }, body: '{"query":"x"}' })
+      const response = await fetch(`${url}/api/chat`, {
+        method: 'POST',
+        headers: { 'content-type': type },
+        body: '{"query":"x"}',
+      })
       expect(await refusal(response)).toBe('415 unsupported_media_type')
     },
   )
@@ -131,14 +135,22 @@ describe('a position that cannot be served exactly is refused', () => {
     return { ...server, session, other: other.session, epoch: await epochOf(session), otherEpoch: await epochOf(other.session) }
   }
 
-  it.each(['x', 'k3f9a2xq', 'k3f9a2xq--1', 'k3f9a2xq-1%0Adata: x', '%00', 'k3f9a2xq-1e9', encodeURIComponent('你好'), 'x'.repeat(300), '-1', 'NaN'])(
-    'because %j is none',
-    async (token) => {
-      const { url, session: id } = await session()
-      expect(await refusal(await fetch(`${url}/api/stream?session=${id}&from=${token}`))).toBe('400 position_invalid')
-      expect(await refusal(await fetch(`${url}/api/chat?query=x&lastEventId=${token}`))).toBe('400 position_invalid')
-    },
-  )
+  it.each([
+    'x',
+    'k3f9a2xq',
+    'k3f9a2xq--1',
+    'k3f9a2xq-1%0Adata: x',
+    '%00',
+    'k3f9a2xq-1e9',
+    encodeURIComponent('你好'),
+    'x'.repeat(300),
+    '-1',
+    'NaN',
+  ])('because %j is none', async (token) => {
+    const { url, session: id } = await session()
+    expect(await refusal(await fetch(`${url}/api/stream?session=${id}&from=${token}`))).toBe('400 position_invalid')
+    expect(await refusal(await fetch(`${url}/api/chat?query=x&lastEventId=${token}`))).toBe('400 position_invalid')
+  })
 
   it('because it is of another log, of another session, from the future, or past retention', async () => {
     const { url, session: id, other, epoch, otherEpoch } = await session()
@@ -152,8 +164,12 @@ describe('a position that cannot be served exactly is refused', () => {
     expect(await refusal(await chat(`${other}:${otherEpoch}-1`))).toBe('409 position_foreign')
     expect(await refusal(await chat(`${id}:${epoch}-8`))).toBe('409 position_ahead')
     expect(await refusal(await chat(`${id}:${epoch}-1`))).toBe('410 position_expired')
-    expect(await refusal(await fetch(`${url}/api/chat?query=x`, { headers: { 'last-event-id': `${epoch}-5` } }))).toBe('400 position_invalid')
-    expect(await refusal(await fetch(`${url}/api/chat?query=x`, { headers: { 'last-event-id': `gone:${epoch}-5` } }))).toBe('404 session_not_found')
+    expect(await refusal(await fetch(`${url}/api/chat?query=x`, { headers: { 'last-event-id': `${epoch}-5` } }))).toBe(
+      '400 position_invalid',
+    )
+    expect(await refusal(await fetch(`${url}/api/chat?query=x`, { headers: { 'last-event-id': `gone:${epoch}-5` } }))).toBe(
+      '404 session_not_found',
+    )
   })
 
   it('and nothing is lost by asking wrongly: the session tells where to go on', async () => {

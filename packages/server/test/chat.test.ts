@@ -70,11 +70,14 @@ describe('GET /api/chat', () => {
       ['reasoning', { reasoning: 'hm' }],
       ['message', { text: 'yes' }],
       ['data', { name: 'weather', value: { celsius: [1, 2] } }],
-      ['stream_end', {
-        ...end('completed'),
-        finishReason: 'length',
-        usage: { inputTokens: 3, outputTokens: 2, totalTokens: 5, reasoningTokens: 1 },
-      }],
+      [
+        'stream_end',
+        {
+          ...end('completed'),
+          finishReason: 'length',
+          usage: { inputTokens: 3, outputTokens: 2, totalTokens: 5, reasoningTokens: 1 },
+        },
+      ],
     ])
   })
 
@@ -93,7 +96,11 @@ describe('several models at once', () => {
     const { url } = await startServer({ models: [a, b] })
     const stream = await openStream(`${url}/api/chat?query=hello&models=a,b,a`)
     expect(data(await stream.next())).toMatchObject({
-      lanes: [{ lane: 'a', model: 'a' }, { lane: 'b', model: 'b' }, { lane: 'a#2', model: 'a' }],
+      lanes: [
+        { lane: 'a', model: 'a' },
+        { lane: 'b', model: 'b' },
+        { lane: 'a#2', model: 'a' },
+      ],
     })
     b.say('b1 ')
     expect(data(await stream.next())).toEqual({ text: 'b1 ', lane: 'b' })

@@ -6,7 +6,10 @@ import { startRun, startServer, type TestServer } from './support/server.ts'
 import { openStream } from './support/stream.ts'
 
 /** A stream over a socket of the test's own, so that it can be cut, stalled and abused. */
-async function rawStream(port: number, path: string): Promise<{ socket: Socket; text: () => string; until: (part: string) => Promise<void> }> {
+async function rawStream(
+  port: number,
+  path: string,
+): Promise<{ socket: Socket; text: () => string; until: (part: string) => Promise<void> }> {
   const socket = connect(port, '127.0.0.1')
   onTestFinished(() => void socket.destroy())
   let text = ''

@@ -4,16 +4,23 @@ import { startServer } from './support/server.ts'
 
 interface Operation {
   readonly parameters: { readonly name: string; readonly in: string; readonly required: boolean; readonly schema: object }[]
-  readonly requestBody?: { readonly content: { readonly 'application/json': { readonly schema: { readonly properties: object } } } }
+  readonly requestBody?: {
+    readonly content: { readonly 'application/json': { readonly schema: { readonly properties: object } } }
+  }
   readonly responses: Record<string, object>
 }
 
 describe('what the server says of itself', () => {
   it('describes every route in OpenAPI 3.1, from the schemas that validate', async () => {
     const { url } = await startServer()
-    const document = (await (await fetch(`${url}/api/openapi.json`)).json()) as { openapi: string; paths: Record<string, Record<string, Operation>> }
+    const document = (await (await fetch(`${url}/api/openapi.json`)).json()) as {
+      openapi: string
+      paths: Record<string, Record<string, Operation>>
+    }
     expect(document.openapi).toBe('3.1.0')
-    const operations = Object.entries(document.paths).flatMap(([path, methods]) => Object.keys(methods).map((method) => `${method} ${path}`))
+    const operations = Object.entries(document.paths).flatMap(([path, methods]) =>
+      Object.keys(methods).map((method) => `${method} ${path}`),
+    )
     expect(operations.sort()).toEqual([
       'get /api/chat',
       'get /api/models',
@@ -25,10 +32,21 @@ describe('what the server says of itself', () => {
       'post /api/sessions',
     ])
     const chat = document.paths['/api/chat']?.get as Operation
-    expect(chat.parameters.find(({ name }) => name === 'query')).toMatchObject({ in: 'query', required: true, schema: { type: 'string', maxLength: 32_768 } })
+    expect(chat.parameters.find(({ name }) => name === 'query')).toMatchObject({
+      in: 'query',
+      required: true,
+      schema: { type: 'string', maxLength: 32_768 },
+    })
     expect(chat.parameters.filter(({ required }) => required)).toHaveLength(1)
     const post = document.paths['/api/chat']?.post as Operation
-    expect(Object.keys(post.requestBody?.content['application/json'].schema.properties ?? {}).sort()).toEqual(['events', 'id', 'model', 'models', 'query', 'session'])
+    expect(Object.keys(post.requestBody?.content['application/json'].schema.properties ?? {}).sort()).toEqual([
+      'events',
+      'id',
+      'model',
+      'models',
+      'query',
+      'session',
+    ])
     for (const methods of Object.values(document.paths)) {
       for (const { responses } of Object.values(methods)) expect(Object.keys(responses)).toContain('4XX')
     }
@@ -36,15 +54,31 @@ describe('what the server says of itself', () => {
 
   it('answers with what OpenAPI promises', async () => {
     const { url } = await startServer()
-    const { default: name, models } = (await (await fetch(`${url}/api/models`)).json()) as { default: string; models: { name: string; languageModel: boolean }[] }
+    const { default: name, models } = (await (await fetch(`${url}/api/models`)).json()) as {
+      default: string
+      models: { name: string; languageModel: boolean }[]
+    }
     expect(name).toBe('sim:count?n=5&tps=0')
-    expect(models.filter(({ name }) => name.startsWith('sim:') || name.startsWith('builtin:')).every(({ languageModel }) => !languageModel)).toBe(true)
+    expect(
+      models
+        .filter(({ name }) => name.startsWith('sim:') || name.startsWith('builtin:'))
+        .every(({ languageModel }) => !languageModel),
+    ).toBe(true)
     const created = await fetch(`${url}/api/sessions`, { method: 'POST' })
     const { id } = (await created.json()) as { id: string }
     expect([created.status, id]).toEqual([201, expect.stringMatching(/^[A-Za-z0-9_-]{22}$/)])
-    const again = await fetch(`${url}/api/sessions`, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ id }) })
+    const again = await fetch(`${url}/api/sessions`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ id }),
+    })
     expect([again.status, await again.json()]).toEqual([200, { id }])
-    expect(await (await fetch(`${url}/api/sessions/${id}`)).json()).toEqual({ id, position: expect.stringMatching(/-0$/), complete: true, runs: [] })
+    expect(await (await fetch(`${url}/api/sessions/${id}`)).json()).toEqual({
+      id,
+      position: expect.stringMatching(/-0$/),
+      complete: true,
+      runs: [],
+    })
   })
 
   it('explains every error at the address its docs name', async () => {

@@ -105,7 +105,10 @@ describe('a real @langchain/openai against an OpenAI-compatible server', () => {
   ])('answers %d with %s', async (status, code, retryable, message) => {
     const { url } = await startWithOpenAi({ status })
     const events = await (await openStream(`${url}/api/chat?query=x`)).rest()
-    expect(data(events.at(-1) as never)).toMatchObject({ status: 'failed', error: { code, retryable, message: expect.stringContaining(message) } })
+    expect(data(events.at(-1) as never)).toMatchObject({
+      status: 'failed',
+      error: { code, retryable, message: expect.stringContaining(message) },
+    })
     expect(JSON.stringify(events)).not.toMatch(/sk-123|secret/)
   })
 })
@@ -121,7 +124,10 @@ describe("LangChain's own fake models", () => {
 
   it('are found under the name they are given, and run side by side', async () => {
     const { url } = await startServer({
-      models: [fromLangChain(new FakeListChatModel({ responses: ['from a'] }), 'a'), fromLangChain(new FakeListChatModel({ responses: ['from b'] }), 'b')],
+      models: [
+        fromLangChain(new FakeListChatModel({ responses: ['from a'] }), 'a'),
+        fromLangChain(new FakeListChatModel({ responses: ['from b'] }), 'b'),
+      ],
     })
     const events = await (await openStream(`${url}/api/chat?query=x&models=a,b`)).rest()
     for (const lane of ['a', 'b']) expect(textOf(events.filter((event) => data(event).lane === lane))).toBe(`from ${lane}`)

@@ -7,7 +7,10 @@ import { counted, data, openStream, textOf } from './support/stream.ts'
 describe('a stream that was cut', () => {
   it.each([
     ['/api/chat', (url: string) => `${url}/api/chat?query=x&model=${encodeURIComponent('sim:count?n=40&tps=0')}`],
-    ['/api/chat with two lanes', (url: string) => `${url}/api/chat?query=x&models=${encodeURIComponent('sim:count?n=40&tps=0,sim:hang?after=0')}`],
+    [
+      '/api/chat with two lanes',
+      (url: string) => `${url}/api/chat?query=x&models=${encodeURIComponent('sim:count?n=40&tps=0,sim:hang?after=0')}`,
+    ],
   ])('%s goes on after any event, none lost and none twice', async (_name, address) => {
     const { url, millrace } = await startServer({ limits: { idleMsMax: 200 } })
     const whole = await (await openStream(address(url))).rest()

@@ -71,7 +71,10 @@ describe('a run', () => {
 })
 
 describe('a model that goes wrong in mid-stream ends its lane as failed, with the partial kept', () => {
-  const failure = (code: string, retryable: boolean) => ({ status: 'failed', error: { code, message: expect.any(String), retryable } })
+  const failure = (code: string, retryable: boolean) => ({
+    status: 'failed',
+    error: { code, message: expect.any(String), retryable },
+  })
 
   it('by throwing, without a word of the inside in what leaves the server', async () => {
     const model = gatedModel()
@@ -92,24 +95,35 @@ describe('a model that goes wrong in mid-stream ends its lane as failed, with th
     const { url } = await startServer({ models: [model], model: 'gated' })
     model.fail(new MillraceError('model_rate_limited'))
     const events = await (await openStream(`${url}/api/chat?query=x`)).rest()
-    expect(data(events.at(-1) as never)).toMatchObject({ ...failure('model_rate_limited', true), timings: { firstTokenMs: null } })
+    expect(data(events.at(-1) as never)).toMatchObject({
+      ...failure('model_rate_limited', true),
+      timings: { firstTokenMs: null },
+    })
   })
 
-  it.each([[42], [null], [undefined], [{}], [{ text: 7 }], [[]], [{ usage: { inputTokens: 'NaN' } }], [{ data: { name: 'x', value: 1n } }]])(
-    'by sending garbage: %o',
-    async (garbage) => {
-      const model = gatedModel()
-      const { url } = await startServer({ models: [model], model: 'gated' })
-      model.say('so far', garbage as never, 'never said')
-      const events = await (await openStream(`${url}/api/chat?query=x`)).rest()
-      expect(textOf(events)).toBe('so far')
-      expect(data(events.at(-1) as never)).toMatchObject(failure('model_failed', true))
-    },
-  )
+  it.each([
+    [42],
+    [null],
+    [undefined],
+    [{}],
+    [{ text: 7 }],
+    [[]],
+    [{ usage: { inputTokens: 'NaN' } }],
+    [{ data: { name: 'x', value: 1n } }],
+  ])('by sending garbage: %o', async (garbage) => {
+    const model = gatedModel()
+    const { url } = await startServer({ models: [model], model: 'gated' })
+    model.say('so far', garbage as never, 'never said')
+    const events = await (await openStream(`${url}/api/chat?query=x`)).rest()
+    expect(textOf(events)).toBe('so far')
+    expect(data(events.at(-1) as never)).toMatchObject(failure('model_failed', true))
+  })
 
   it('by hanging', async () => {
     const { url } = await startServer({ limits: { idleMsMax: 50 } })
-    const events = await (await openStream(`${url}/api/chat?query=x&model=${encodeURIComponent('sim:hang?after=3&tps=0')}`)).rest()
+    const events = await (
+      await openStream(`${url}/api/chat?query=x&model=${encodeURIComponent('sim:hang?after=3&tps=0')}`)
+    ).rest()
     expect(textOf(events)).toBe(counted(1, 3))
     expect(data(events.at(-1) as never)).toMatchObject({ ...failure('model_timeout', true), usage: { outputTokens: 3 } })
   })
@@ -140,12 +154,15 @@ describe('a model that goes wrong in mid-stream ends its lane as failed, with th
     const { url } = await startServer({ models: [greedy], model: 'greedy' })
     const reading = fetch(`${url}/api/chat?query=x`).then((response) => response.text())
     const order: string[] = []
-    await Promise.all([
-      reading.then(() => order.push('greedy')),
-      fetch(`${url}/healthz`).then(() => order.push('health')),
-    ])
+    await Promise.all([reading.then(() => order.push('greedy')), fetch(`${url}/healthz`).then(() => order.push('health'))])
     expect(order).toEqual(['health', 'greedy'])
-    expect((await reading).match(/"text":"x+"/g)?.join('').replace(/[^x]/g, '').replaceAll('xx', 'xx').length).toBeGreaterThanOrEqual(20_000)
+    expect(
+      (await reading)
+        .match(/"text":"x+"/g)
+        ?.join('')
+        .replace(/[^x]/g, '')
+        .replaceAll('xx', 'xx').length,
+    ).toBeGreaterThanOrEqual(20_000)
   })
 })
 

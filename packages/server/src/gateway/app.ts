@@ -25,7 +25,8 @@ export interface AppOptions extends GatewayOptions {
 type Env = { Bindings: Partial<HttpBindings> }
 export type App = Hono<Env>
 
-const pagePolicy = "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; frame-ancestors 'none'; base-uri 'none'"
+const pagePolicy =
+  "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; frame-ancestors 'none'; base-uri 'none'"
 
 export function createApp(options: AppOptions): App {
   const { sse, version, page, onError } = options

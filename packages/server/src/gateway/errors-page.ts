@@ -2,7 +2,9 @@
 import { type ErrorCode, errors } from '@millrace/protocol'
 
 export function errorsPage(): string {
-  const rows = Object.entries(errors).map(([code, { status, retryable, message }]) => row(code as ErrorCode, status, retryable, message))
+  const rows = Object.entries(errors).map(([code, { status, retryable, message }]) =>
+    row(code as ErrorCode, status, retryable, message),
+  )
   return `<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>Millrace: errors</title>
 <style>

@@ -16,7 +16,10 @@ export interface Listening {
   readonly server: Server
 }
 
-export async function listen(handler: RequestListener, { port = 4600, host = '127.0.0.1' }: ListenOptions = {}): Promise<Listening> {
+export async function listen(
+  handler: RequestListener,
+  { port = 4600, host = '127.0.0.1' }: ListenOptions = {},
+): Promise<Listening> {
   const server = createServer(
     {
       maxHeaderSize: limits.headerBytesMax,

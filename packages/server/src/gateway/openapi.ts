@@ -39,7 +39,10 @@ function operation({ summary, params, query, body, answers: expected }: Route): 
 
 function parameters(place: 'path' | 'query', schema: z.ZodObject | undefined): Schema[] {
   if (schema === undefined) return []
-  const { properties = {}, required = [] } = toSchema(schema, 'input') as { properties?: Record<string, Schema>; required?: string[] }
+  const { properties = {}, required = [] } = toSchema(schema, 'input') as {
+    properties?: Record<string, Schema>
+    required?: string[]
+  }
   return Object.entries(properties).map(([name, { description, ...rest }]) => ({
     name,
     in: place,
@@ -52,7 +55,10 @@ function parameters(place: 'path' | 'query', schema: z.ZodObject | undefined): S
 function response(answer: Route['answers'][number]): Schema {
   if (answer === 'nothing') return { description: 'There is nothing more to read' }
   if (answer === 'stream') {
-    return { description: 'Server-sent events, as in PROTOCOL.md', content: { 'text/event-stream': { schema: { type: 'string' } } } }
+    return {
+      description: 'Server-sent events, as in PROTOCOL.md',
+      content: { 'text/event-stream': { schema: { type: 'string' } } },
+    }
   }
   return { description: 'Success', content: json(toSchema(answer, 'output')) }
 }

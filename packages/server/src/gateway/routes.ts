@@ -156,7 +156,8 @@ export function createRoutes({ engine, runs, chats, models, newId, health }: Gat
     const { events } = await engine.read(session, { ...after, offset: Math.max(0, offset - 1) }, { eventsMax: 1 })
     const event = events[0]
     const id = event === undefined ? undefined : (event.data as { run?: string }).run
-    if (event === undefined || id === undefined || (offset > 0 && event.offset !== offset)) throw new MillraceError('position_expired')
+    if (event === undefined || id === undefined || (offset > 0 && event.offset !== offset))
+      throw new MillraceError('position_expired')
     if (event.type === 'stream_end') return { status: 204 }
     const lanes = await lanesOf(session, id)
     return { stream: chatStream({ id, session, lanes, start: after }, input.events) }
@@ -170,7 +171,10 @@ export function createRoutes({ engine, runs, chats, models, newId, health }: Gat
     return record.lanes
   }
 
-  function chatStream({ id, session, lanes, start }: Pick<Run, 'id' | 'session' | 'lanes' | 'start'>, events: 'type' | 'lane'): SseStream {
+  function chatStream(
+    { id, session, lanes, start }: Pick<Run, 'id' | 'session' | 'lanes' | 'start'>,
+    events: 'type' | 'lane',
+  ): SseStream {
     return { log: session, after: start, dialect: chatDialect({ session, run: id, lanes: lanes.length, events }) }
   }
 }

@@ -9,14 +9,22 @@ import { z } from 'zod'
 const id = z.string({ error: 'invalid_id' }).regex(idPattern, 'invalid_id')
 const query = z.string({ error: 'query_missing' }).trim().min(1, 'query_missing').max(limits.queryLengthMax, 'query_too_long')
 // Without control characters: with `events=lane` the name becomes the name of an event.
-const model = z.string().max(limits.modelLengthMax).regex(/^\P{Cc}+$/u, 'a name has no control characters')
+const model = z
+  .string()
+  .max(limits.modelLengthMax)
+  .regex(/^\P{Cc}+$/u, 'a name has no control characters')
 const models = z.array(model).min(1).max(limits.lanesMax)
 const position = z.string().max(200, 'position_invalid').describe('An id that an event carried')
 
 export const chatQuery = z.object({
   query: query.describe('What to ask'),
   model: model.optional().describe('Name of the model; see GET /api/models'),
-  models: z.string().max(limits.modelLengthMax * limits.lanesMax).transform((names) => names.split(',')).pipe(models).optional()
+  models: z
+    .string()
+    .max(limits.modelLengthMax * limits.lanesMax)
+    .transform((names) => names.split(','))
+    .pipe(models)
+    .optional()
     .describe('Several models side by side, separated by commas'),
   session: id.optional().describe('The conversation to go on with; absent starts a new one'),
   id: id.optional().describe('Id of the run; the same id again attaches to the run instead of starting a second one'),
@@ -50,7 +58,11 @@ const end = {
   error: z.object({ code: z.string(), message: z.string(), retryable: z.boolean() }).optional(),
 }
 const lane = z.object({
-  lane: z.string(), model: z.string(), status, text: z.string(), reasoning: z.string(),
+  lane: z.string(),
+  model: z.string(),
+  status,
+  text: z.string(),
+  reasoning: z.string(),
   data: z.array(z.object({ name: z.string(), value: z.json() })),
   ...end,
 })
@@ -70,7 +82,9 @@ export const answers = {
     models: z.array(z.object({ name: z.string(), description: z.string(), languageModel: z.boolean() })),
   }),
   health: z.object({ status: z.enum(['ok', 'stopping']), version: z.string(), uptimeSeconds: z.number() }),
-  error: z.object({ error: z.object({ code: z.enum(Object.keys(errors) as [ErrorCode]), message: z.string(), docs: z.string() }) }),
+  error: z.object({
+    error: z.object({ code: z.enum(Object.keys(errors) as [ErrorCode]), message: z.string(), docs: z.string() }),
+  }),
 }
 
 /** The value, checked; throws a MillraceError that names the field and what is wrong with it. */
@@ -80,5 +94,7 @@ export function check<S extends z.ZodType>(schema: S, value: unknown): z.output<
   const [issue] = result.error.issues
   if (issue !== undefined && issue.message in errors) throw new MillraceError(issue.message as ErrorCode)
   const where = issue === undefined || issue.path.length === 0 ? 'The request' : `\`${issue.path.join('.')}\``
-  throw new MillraceError('invalid_request', { message: `${where} is not as it should be: ${issue?.message}. See /api/openapi.json.` })
+  throw new MillraceError('invalid_request', {
+    message: `${where} is not as it should be: ${issue?.message}. See /api/openapi.json.`,
+  })
 }

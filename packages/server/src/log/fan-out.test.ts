@@ -48,7 +48,8 @@ function testSink(accept: () => boolean = () => true) {
   })
 }
 
-const words = (count: number, size = 1): NewEvent[] => Array.from({ length: count }, () => ({ type: 'm', data: 'x'.repeat(size) }))
+const words = (count: number, size = 1): NewEvent[] =>
+  Array.from({ length: count }, () => ({ type: 'm', data: 'x'.repeat(size) }))
 const offsets = (from: number, to: number) => Array.from({ length: to - from + 1 }, (_, index) => `${from + index};`).join('')
 
 async function setup(engine: Engine = memoryEngine()) {
@@ -86,7 +87,15 @@ describe('fan-out', () => {
   it('joins readers from any position while events keep coming: no hole and no repeat', async () => {
     await fc.assert(
       fc.asyncProperty(
-        fc.array(fc.record({ batch: fc.integer({ min: 1, max: 200 }), size: fc.constantFrom(1, 100, 5000), join: fc.option(fc.nat(400)), blocked: fc.boolean() }), { minLength: 1, maxLength: 25 }),
+        fc.array(
+          fc.record({
+            batch: fc.integer({ min: 1, max: 200 }),
+            size: fc.constantFrom(1, 100, 5000),
+            join: fc.option(fc.nat(400)),
+            blocked: fc.boolean(),
+          }),
+          { minLength: 1, maxLength: 25 },
+        ),
         async (steps) => {
           const { engine, fanOut, at } = await setup()
           const wire = testWire({ encode: ({ offset, data }) => `${offset};${'.'.repeat((data as string).length - 1)}` })
@@ -97,7 +106,11 @@ describe('fan-out', () => {
               const from = Math.min(join, total)
               const sink = testSink(() => !blocked)
               const cursor = fanOut.attach({ log: 'a', after: at(from), wire, sink })
-              if (blocked) setImmediate(function drain() { cursor.drained(); if (!cursor.closed) setImmediate(drain) })
+              if (blocked)
+                setImmediate(function drain() {
+                  cursor.drained()
+                  if (!cursor.closed) setImmediate(drain)
+                })
               readers.push({ sink, from })
             }
             await engine.append('a', words(batch, size))

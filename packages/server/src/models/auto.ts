@@ -50,7 +50,8 @@ export async function resolveAuto({ env, open, servers = localServers, isInstall
   for (const [provider, model] of keyed) {
     const { key, package: needed } = providers[provider] as { key: string; package: string }
     if (!env[key]) continue
-    if (isInstalled(needed) && isInstalled('langchain')) return { model: await open(`${provider}:${model}`), reason: `${key} is set` }
+    if (isInstalled(needed) && isInstalled('langchain'))
+      return { model: await open(`${provider}:${model}`), reason: `${key} is set` }
     hints.push(`${key} is set, but ${needed} is not installed`)
   }
   const found = isInstalled('@langchain/openai') ? await findLocal(servers) : undefined

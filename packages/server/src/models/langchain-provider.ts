@@ -44,7 +44,8 @@ export async function openLangChain(name: string, { env, isInstalled = canImport
   if (provider === undefined || model === '') throw new MillraceError('model_not_found')
   const missing = ['langchain', '@langchain/core', provider.package].filter((each) => !isInstalled(each))
   if (missing.length > 0) throw unavailable(`${name} needs a package that is not installed: npm install ${missing.join(' ')}`)
-  if (provider.key !== undefined && !env[provider.key]) throw unavailable(`${name} needs a key: set ${provider.key} on the server.`)
+  if (provider.key !== undefined && !env[provider.key])
+    throw unavailable(`${name} needs a key: set ${provider.key} on the server.`)
   const { initChatModel } = await import('langchain')
   // Retries concern the request only, never a stream that has begun; six of them, the default, take minutes.
   const chatModel = await initChatModel(model, { modelProvider: prefix, maxRetries: 2 })

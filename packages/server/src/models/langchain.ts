@@ -25,11 +25,13 @@ export interface LangChainChunk {
   readonly contentBlocks?: readonly { readonly type: string }[] | undefined
   readonly additional_kwargs?: Readonly<Record<string, unknown>> | undefined
   readonly response_metadata?: Readonly<Record<string, unknown>> | undefined
-  readonly usage_metadata?: {
-    readonly input_tokens: number
-    readonly output_tokens: number
-    readonly output_token_details?: { readonly reasoning?: number | undefined } | undefined
-  } | undefined
+  readonly usage_metadata?:
+    | {
+        readonly input_tokens: number
+        readonly output_tokens: number
+        readonly output_token_details?: { readonly reasoning?: number | undefined } | undefined
+      }
+    | undefined
 }
 
 export function isLangChainModel(value: object): value is LangChainModel {
@@ -77,12 +79,16 @@ function* partsOf(chunk: LangChainChunk): Generator<ModelPart> {
   }
   for (const block of chunk.contentBlocks ?? []) {
     if (block.type === 'text' && 'text' in block) yield { text: String(block.text) }
-    else if (block.type === 'reasoning' && 'reasoning' in block && block.reasoning !== reasoning) yield { reasoning: String(block.reasoning) }
+    else if (block.type === 'reasoning' && 'reasoning' in block && block.reasoning !== reasoning)
+      yield { reasoning: String(block.reasoning) }
   }
 }
 
 /** Providers tell their usage in one chunk or spread over several; LangChain's convention is that the sum is right. */
-function addUsage(sum: Omit<Usage, 'estimated'> | undefined, { usage_metadata: added }: LangChainChunk): Omit<Usage, 'estimated'> | undefined {
+function addUsage(
+  sum: Omit<Usage, 'estimated'> | undefined,
+  { usage_metadata: added }: LangChainChunk,
+): Omit<Usage, 'estimated'> | undefined {
   if (added === undefined) return sum
   const inputTokens = (sum?.inputTokens ?? 0) + added.input_tokens
   const outputTokens = (sum?.outputTokens ?? 0) + added.output_tokens
@@ -107,7 +113,8 @@ const finishReasons: Record<string, 'stop' | 'length' | 'content_filter' | 'tool
 }
 
 function finishOf({ response_metadata: metadata = {}, additional_kwargs: extra = {} }: LangChainChunk): ModelPart | undefined {
-  const reason = metadata.finish_reason ?? metadata.stop_reason ?? metadata.finishReason ?? extra.stop_reason ?? metadata.done_reason
+  const reason =
+    metadata.finish_reason ?? metadata.stop_reason ?? metadata.finishReason ?? extra.stop_reason ?? metadata.done_reason
   if (typeof reason !== 'string' || reason === '') return undefined
   return { finishReason: finishReasons[reason.toLowerCase()] ?? 'other' }
 }

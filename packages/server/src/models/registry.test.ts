@@ -21,17 +21,27 @@ describe('auto', () => {
 
   it('says what is missing when a key is there and its package is not', async () => {
     const found = await resolveAuto({ env: { OPENAI_API_KEY: 'k' }, open, servers: [], isInstalled: nothing })
-    expect([found.model.name, found.reason]).toEqual(['builtin:guide', 'OPENAI_API_KEY is set, but @langchain/openai is not installed'])
+    expect([found.model.name, found.reason]).toEqual([
+      'builtin:guide',
+      'OPENAI_API_KEY is set, but @langchain/openai is not installed',
+    ])
   })
 
   it('takes a local server that answers, its first model that can chat, and streams from it', async () => {
     const models = { object: 'list', data: [{ id: 'nomic-embed-text' }, { id: 'llama' }] }
     const { url, requests } = await startFakeOpenAi({ models, script: [{ delta: { content: 'local' } }, { finish: 'stop' }] })
-    const servers = [{ name: 'Nobody', url: 'http://127.0.0.1:1' }, { name: 'LM Studio', url: url.slice(0, -3) }]
+    const servers = [
+      { name: 'Nobody', url: 'http://127.0.0.1:1' },
+      { name: 'LM Studio', url: url.slice(0, -3) },
+    ]
     const found = await resolveAuto({ env: {}, open, servers })
     expect([found.model.name, found.reason]).toEqual(['lm-studio:llama', `LM Studio answers at ${url.slice(0, -3)}`])
     const parts = []
-    for await (const part of found.model.stream({ messages: [{ role: 'user', text: 'x' }], signal: new AbortController().signal })) parts.push(part)
+    for await (const part of found.model.stream({
+      messages: [{ role: 'user', text: 'x' }],
+      signal: new AbortController().signal,
+    }))
+      parts.push(part)
     expect(parts[0]).toBe('local')
     expect(requests[0]?.body.model).toBe('llama')
   })
@@ -51,12 +61,21 @@ describe('auto', () => {
 describe('a model by the name of its provider', () => {
   it.each([
     ['openai:gpt-5', {}, everything, 'model_unavailable', 'set OPENAI_API_KEY'],
-    ['google-genai:gemini', { GOOGLE_API_KEY: 'k' }, nothing, 'model_unavailable', 'npm install langchain @langchain/core @langchain/google-genai'],
+    [
+      'google-genai:gemini',
+      { GOOGLE_API_KEY: 'k' },
+      nothing,
+      'model_unavailable',
+      'npm install langchain @langchain/core @langchain/google-genai',
+    ],
     ['openai:', { OPENAI_API_KEY: 'k' }, everything, 'model_not_found', ''],
     ['nobody:x', {}, everything, 'model_not_found', ''],
     ['__proto__:x', {}, everything, 'model_not_found', ''],
   ])('%s says what is missing', async (name, env, isInstalled, code, message) => {
-    await expect(openLangChain(name, { env, isInstalled })).rejects.toMatchObject({ code, message: expect.stringContaining(message) })
+    await expect(openLangChain(name, { env, isInstalled })).rejects.toMatchObject({
+      code,
+      message: expect.stringContaining(message),
+    })
   })
 
   it('opens through LangChain when all is there', async () => {

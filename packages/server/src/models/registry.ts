@@ -38,7 +38,9 @@ const openModelsMax = 64
 
 export function createModels({ models = [], default: defaultName = 'auto', env = process.env }: ModelsOptions): Models {
   const own = new Map(Object.entries(models).map(([key, model]) => named(Array.isArray(models) ? undefined : key, model)))
-  const providers = new Map([simulationProvider(), guideProvider()].map((provider): [string, ModelProvider] => [provider.prefix, provider]))
+  const providers = new Map(
+    [simulationProvider(), guideProvider()].map((provider): [string, ModelProvider] => [provider.prefix, provider]),
+  )
   const opened = new Map<string, Promise<Model>>()
   let automatic: ReturnType<typeof resolveAuto> | undefined
 
@@ -93,7 +95,8 @@ export function createModels({ models = [], default: defaultName = 'auto', env =
 function named(key: string | undefined, model: OwnModel): [string, Model] {
   const converted = isLangChainModel(model) ? fromLangChain(model, key) : model
   const name = key ?? converted.name
-  if (!/^\P{Cc}+$/u.test(name)) throw new TypeError(`A model needs a name without control characters, not ${JSON.stringify(name)}.`)
+  if (!/^\P{Cc}+$/u.test(name))
+    throw new TypeError(`A model needs a name without control characters, not ${JSON.stringify(name)}.`)
   return [name, converted.name === name ? converted : { name, stream: (request) => converted.stream(request) }]
 }
 

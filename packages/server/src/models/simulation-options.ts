@@ -47,7 +47,12 @@ export type SimulationOptions = { readonly kind: SimulationKind } & Readonly<Rec
 /** Throws `model_not_found` for an unknown kind, and for an option that is unknown or out of range, saying what is allowed. */
 export function parseSimulation(name: string): SimulationOptions {
   const [, kind = '', query = ''] = /^sim:([^?]*)\??(.*)$/s.exec(name) ?? []
-  if (!Object.hasOwn(kinds, kind)) throw refused(`sim:${kind} is no simulated model; there are ${Object.keys(kinds).map((each) => `sim:${each}`).join(', ')}.`)
+  if (!Object.hasOwn(kinds, kind))
+    throw refused(
+      `sim:${kind} is no simulated model; there are ${Object.keys(kinds)
+        .map((each) => `sim:${each}`)
+        .join(', ')}.`,
+    )
   const allowed: readonly string[] = [...common, ...kinds[kind as SimulationKind]]
   const options: Record<string, number | string> = { kind, lang: words.lang[0], code: words.code[0] }
   for (const [option, range] of Object.entries(numbers)) options[option] = range.default

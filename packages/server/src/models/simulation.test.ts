@@ -28,7 +28,10 @@ function instantTicker(): Ticker & { waits: number[]; pending: number } {
   return ticker
 }
 
-async function say(name: string, { question = 'hello', ticker = instantTicker() as Ticker, signal = new AbortController().signal } = {}) {
+async function say(
+  name: string,
+  { question = 'hello', ticker = instantTicker() as Ticker, signal = new AbortController().signal } = {},
+) {
   const model = await simulationProvider(ticker).open(name)
   const parts: ModelPart[] = []
   for await (const part of model.stream({ messages: [{ role: 'user', text: question }], signal })) parts.push(part)
@@ -39,7 +42,13 @@ const words = (parts: ModelPart[]) => parts.filter((part) => typeof part === 'st
 
 describe('simulated models', () => {
   it('sim:count says exactly its numbers, one token each, and its usage', async () => {
-    expect(await say('sim:count?n=3')).toEqual(['1 ', '2 ', '3 ', { usage: { inputTokens: 1, outputTokens: 3, totalTokens: 4 } }, { finishReason: 'stop' }])
+    expect(await say('sim:count?n=3')).toEqual([
+      '1 ',
+      '2 ',
+      '3 ',
+      { usage: { inputTokens: 1, outputTokens: 3, totalTokens: 4 } },
+      { finishReason: 'stop' },
+    ])
     expect(await say('sim:count?n=0')).toHaveLength(2)
     expect((await say('sim:count')).length).toBe(202)
   })

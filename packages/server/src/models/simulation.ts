@@ -43,7 +43,8 @@ function simulation(name: string, ticker: Ticker): Model {
         said += 1
         yield part
       }
-      if (options.kind === 'fail') throw new MillraceError(options.code, { message: `The simulation failed after ${said} tokens, as asked.` })
+      if (options.kind === 'fail')
+        throw new MillraceError(options.code, { message: `The simulation failed after ${said} tokens, as asked.` })
       if (options.kind === 'hang') return untilAborted(signal)
       yield { usage: usage(messages, said, thought) }
       yield { finishReason: 'stop' }
@@ -55,7 +56,8 @@ function* script(options: SimulationOptions, messages: readonly ModelMessage[]):
   const { kind, n, after, think } = options
   const question = messages.at(-1)?.text ?? ''
   if (kind === 'count') yield* count(n)
-  else if (kind === 'echo') for (const { segment } of new Intl.Segmenter(undefined, { granularity: 'word' }).segment(question)) yield segment
+  else if (kind === 'echo')
+    for (const { segment } of new Intl.Segmenter(undefined, { granularity: 'word' }).segment(question)) yield segment
   else if (kind === 'lorem') yield* lorem(options)
   else if (kind === 'think') {
     for (const token of count(think)) yield { reasoning: token }
@@ -89,7 +91,11 @@ function* lorem({ n, lang, seed }: SimulationOptions): Generator<string> {
  * Undefined when the next token is due, else a promise that waits for it. Times are counted from the
  * beginning, so a late token does not delay those after it: the rate is exact in the long run.
  */
-function createPace({ tps, ttft, jitter, seed }: SimulationOptions, ticker: Ticker, signal: AbortSignal): () => Promise<void> | undefined {
+function createPace(
+  { tps, ttft, jitter, seed }: SimulationOptions,
+  ticker: Ticker,
+  signal: AbortSignal,
+): () => Promise<void> | undefined {
   const random = seeded(seed)
   const start = ticker.now() + ttft
   let tokens = 0
@@ -126,7 +132,10 @@ function untilAborted(signal: AbortSignal): Promise<void> {
 }
 
 function usage(messages: readonly ModelMessage[], outputTokens: number, reasoningTokens: number): Omit<Usage, 'estimated'> {
-  const inputTokens = messages.reduce((sum, { text }) => sum + (text.match(/\p{Script=Han}|[^\s\p{Script=Han}]+/gu)?.length ?? 0), 0)
+  const inputTokens = messages.reduce(
+    (sum, { text }) => sum + (text.match(/\p{Script=Han}|[^\s\p{Script=Han}]+/gu)?.length ?? 0),
+    0,
+  )
   return { inputTokens, outputTokens, totalTokens: inputTokens + outputTokens, ...(reasoningTokens > 0 && { reasoningTokens }) }
 }
 

@@ -58,7 +58,11 @@ export async function runLane(options: LaneOptions): Promise<LaneEnd> {
   let iterator: AsyncIterator<ModelPart> | Iterator<ModelPart> | undefined
 
   if (signal.aborted) onAbort()
-  else read().then(() => finish({ status: 'completed' }), (error) => finish(failed(error)))
+  else
+    read().then(
+      () => finish({ status: 'completed' }),
+      (error) => finish(failed(error)),
+    )
   const outcome = await ended
   return { model, ...outcome, ...(finishReason && { finishReason }), usage: usage ?? estimate(), timings: timings() }
 

@@ -95,7 +95,12 @@ export function createRuns({ engine, limits = {}, onError, now = () => performan
       const { promise, resolve } = Promise.withResolvers<RunEnd>()
       let end: RunEnd | undefined
       const run: Run = {
-        id, session, query, asked, lanes, start,
+        id,
+        session,
+        query,
+        asked,
+        lanes,
+        start,
         ended: promise,
         get end() {
           return end

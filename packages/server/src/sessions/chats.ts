@@ -51,28 +51,39 @@ export function createChats({ engine, runs, resolveModel, newId }: ChatsOptions)
   const starting = new Map<string, Promise<Run>>()
 
   return {
-    ask: (request) => once(request, async (id) => {
-      const models = await Promise.all((request.models ?? [undefined]).map((name) => resolveModel(name)))
-      if (request.session !== undefined) await requireLog(engine, request.session)
-      const session = request.session ?? newId()
-      const past = request.session === undefined ? [] : await pastRuns(session)
-      const lanes = nameLanes(models.map(({ name }) => name)).map(({ lane, model }, index): LanePlan => ({
-        lane,
-        model,
-        open: (messages, signal) => (models[index] as Model).stream({ messages, signal }),
-      }))
-      const asked = request.models
-      return runs.start({ id, session, query: request.query, asked, lanes, history: (lane) => conversation(past, modelOf(lanes, lane)) })
-    }),
+    ask: (request) =>
+      once(request, async (id) => {
+        const models = await Promise.all((request.models ?? [undefined]).map((name) => resolveModel(name)))
+        if (request.session !== undefined) await requireLog(engine, request.session)
+        const session = request.session ?? newId()
+        const past = request.session === undefined ? [] : await pastRuns(session)
+        const lanes = nameLanes(models.map(({ name }) => name)).map(
+          ({ lane, model }, index): LanePlan => ({
+            lane,
+            model,
+            open: (messages, signal) => (models[index] as Model).stream({ messages, signal }),
+          }),
+        )
+        const asked = request.models
+        return runs.start({
+          id,
+          session,
+          query: request.query,
+          asked,
+          lanes,
+          history: (lane) => conversation(past, modelOf(lanes, lane)),
+        })
+      }),
 
-    play: ({ source, query = '', model = 'app', ...request }) => once({ ...request, query, models: [model] }, (id) => {
-      const lane: LanePlan = {
-        lane: model,
-        model,
-        open: (_messages, signal) => (typeof source === 'function' ? source(signal) : source),
-      }
-      return runs.start({ id, session: request.session ?? newId(), query, asked: [model], lanes: [lane], history: () => [] })
-    }),
+    play: ({ source, query = '', model = 'app', ...request }) =>
+      once({ ...request, query, models: [model] }, (id) => {
+        const lane: LanePlan = {
+          lane: model,
+          model,
+          open: (_messages, signal) => (typeof source === 'function' ? source(signal) : source),
+        }
+        return runs.start({ id, session: request.session ?? newId(), query, asked: [model], lanes: [lane], history: () => [] })
+      }),
   }
 
   async function once(request: ChatRequest, start: (id: string) => Promise<Run>): Promise<Run> {

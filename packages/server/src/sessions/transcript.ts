@@ -53,7 +53,10 @@ export function conversation(runs: readonly RunRecord[], model: string): ModelMe
     if (status === 'streaming') return []
     const answer = lanes.find((lane) => lane.model === model && lane.text !== '') ?? lanes.find((lane) => lane.text !== '')
     if (answer === undefined) return []
-    return [{ role: 'user', text: query }, { role: 'assistant', text: answer.text }]
+    return [
+      { role: 'user', text: query },
+      { role: 'assistant', text: answer.text },
+    ]
   })
 }
 
@@ -77,7 +80,8 @@ function apply(runs: Map<string, RunRecord>, { type, data, time }: LogEvent): vo
   if (lane === undefined) return
   if (type === 'message') lane.text += (data as SessionEvents['message']).text
   else if (type === 'reasoning') lane.reasoning += (data as SessionEvents['reasoning']).reasoning
-  else if (type === 'data') lane.data.push({ name: (data as SessionEvents['data']).name, value: (data as SessionEvents['data']).value })
+  else if (type === 'data')
+    lane.data.push({ name: (data as SessionEvents['data']).name, value: (data as SessionEvents['data']).value })
   else if (type === 'lane_end') {
     const { run: _run, lane: _lane, ...end } = data as unknown as SessionEvents['lane_end']
     Object.assign(lane, end)

@@ -17,7 +17,10 @@ export type Step =
 export interface FakeOpenAi {
   /** Base of the API, with `/v1`. */
   readonly url: string
-  readonly requests: { readonly body: { messages: { role: string; content: string }[]; model: string }; readonly closed: Promise<void> }[]
+  readonly requests: {
+    readonly body: { messages: { role: string; content: string }[]; model: string }
+    readonly closed: Promise<void>
+  }[]
 }
 
 export interface FakeOpenAiOptions {
@@ -36,7 +39,11 @@ export async function startFakeOpenAi({ script = [], status = 200, models }: Fak
     async function answer(): Promise<void> {
       if (request.url === '/v1/models') {
         response.setHeader('content-type', 'application/json')
-        response.end(typeof models === 'string' ? models : JSON.stringify(models ?? { object: 'list', data: [{ id: 'fake', object: 'model' }] }))
+        response.end(
+          typeof models === 'string'
+            ? models
+            : JSON.stringify(models ?? { object: 'list', data: [{ id: 'fake', object: 'model' }] }),
+        )
         return
       }
       let body = ''

@@ -43,7 +43,11 @@ export function readStream(response: Response, close: () => void): OpenStream {
     return events[taken++] as ParsedSseEvent
   }
   return {
-    response, events, comments, next, close,
+    response,
+    events,
+    comments,
+    next,
+    close,
     async rest() {
       while (await read());
       const rest = events.slice(taken)
@@ -66,7 +70,10 @@ export const data = (event: ParsedSseEvent): Record<string, unknown> => JSON.par
 
 /** What the deltas of a stream say. */
 export function textOf(events: readonly ParsedSseEvent[]): string {
-  return events.filter(({ event }) => event === 'message').map((event) => data(event).text).join('')
+  return events
+    .filter(({ event }) => event === 'message')
+    .map((event) => data(event).text)
+    .join('')
 }
 
 export const counted = (from: number, to: number): string =>
