@@ -49,13 +49,16 @@ export function ensureInstalled() {
   console.error(`Installing packages (${missing} is missing or another version) …`)
   // npm's own file when npm called us, so that an npm which is not on PATH installs as well.
   const npm = process.env['npm_execpath']
-  const args = ['ci', '--no-audit', '--no-fund', '--loglevel=error']
+  // Not `npm ci`: where a lock was written by way of a registry that lacks the optional packages of
+  // other machines, it has no entry for them, and npm ci refuses it. This installs what the lock
+  // names just as exactly, adds what an optional package of this machine is missing, and writes neither file.
+  const args = ['install', '--no-save', '--no-audit', '--no-fund', '--loglevel=error']
   const { status, error } = npm?.endsWith('.js')
     ? spawnSync(process.execPath, [npm, ...args], { cwd: root, stdio: ['inherit', 2, 2] })
     : spawnSync('npm', args, { cwd: root, stdio: ['inherit', 2, 2], shell: process.platform === 'win32' })
   if (status === 0) return
   throw new Refusal(
-    `npm ci did not succeed${error ? `: ${error.message}` : ''}. Packages are needed once; is the registry reachable?`,
+    `npm install did not succeed${error ? `: ${error.message}` : ''}. Packages are needed once; is the registry reachable?`,
   )
 }
 
@@ -80,7 +83,7 @@ function readLock(file) {
   try {
     return JSON.parse(readFileSync(file, 'utf8'))
   } catch {
-    // Absent or half-written: npm ci makes both good.
+    // Absent or half-written: npm makes both good.
     return undefined
   }
 }
