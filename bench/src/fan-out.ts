@@ -1,7 +1,7 @@
 /** One log, many readers: Millrace beside the control row. */
 import { setTimeout } from 'node:timers/promises'
-import { type Usage, startWorker } from './processes.ts'
 import type { Knocks, Window } from './load.ts'
+import { startWorker, type Usage } from './processes.ts'
 
 export interface FanOutRow {
   readonly server: 'control' | 'millrace'

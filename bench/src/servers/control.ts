@@ -1,5 +1,5 @@
 /** The control row: a bare `net` server that writes one shared buffer an event to every socket, and does nothing else. */
-import { createServer, type Socket, type AddressInfo } from 'node:net'
+import { type AddressInfo, createServer, type Socket } from 'node:net'
 import { pace } from '../pace.ts'
 import { createMeter, serveCommands } from '../processes.ts'
 

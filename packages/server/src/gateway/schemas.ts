@@ -3,7 +3,7 @@
  * document, so that neither can say what the other does not. An issue whose message is an error code
  * becomes that error.
  */
-import { idPattern, limits, MillraceError, type ErrorCode, errors } from '@millrace/protocol'
+import { type ErrorCode, errors, idPattern, limits, MillraceError } from '@millrace/protocol'
 import { z } from 'zod'
 
 const id = z.string({ error: 'invalid_id' }).regex(idPattern, 'invalid_id')

@@ -1,2 +1,2 @@
 export { fromLangChain } from './langchain.ts'
-export { createModels, type Models, type ModelsOptions, type OwnModel } from './registry.ts'
+export { createModels, type ModelsOptions, type OwnModel } from './registry.ts'

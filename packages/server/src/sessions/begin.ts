@@ -1,5 +1,5 @@
 /** Where a reader begins: checks a position against its session's log before a single byte is sent. */
-import { MillraceError, parsePosition, type Position, type QualifiedPosition } from '@millrace/protocol'
+import { MillraceError, type Position, parsePosition, type QualifiedPosition } from '@millrace/protocol'
 import type { Engine, LogState } from '../log/log.ts'
 
 /** Throws `position_invalid` for what is not a position. */

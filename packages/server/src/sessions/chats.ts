@@ -8,7 +8,7 @@ import type { Model } from '../models/model.ts'
 import type { Source } from '../runs/lane.ts'
 import type { LanePlan, Run, Runs } from '../runs/runs.ts'
 import { requireLog } from './begin.ts'
-import { conversation, readTranscript, type RunRecord } from './transcript.ts'
+import { conversation, type RunRecord, readTranscript } from './transcript.ts'
 
 export interface ChatRequest {
   readonly query: string
