@@ -9,6 +9,7 @@ import { fileURLToPath } from 'node:url'
 const signals = /** @type {const} */ (['SIGINT', 'SIGTERM', 'SIGHUP'])
 /** Ctrl-C comes twice, from the terminal and from npm; a second one by hand does not come so soon. */
 const sameSignalMs = 300
+const parentCheckMs = 500
 const lifeline = fileURLToPath(new URL('./lifeline.mjs', import.meta.url))
 
 /**
@@ -26,17 +27,15 @@ export function runToEnd(node, args, options = {}) {
       stdio: ['inherit', 'inherit', 'inherit', 'ipc'],
       detached: process.platform !== 'win32',
     })
-    let last = { signal: '', at: 0 }
-    /** @param {NodeJS.Signals} signal */
-    const forward = (signal) => {
-      const now = performance.now()
-      if (signal === last.signal && now - last.at < sameSignalMs) return
-      last = { signal, at: now }
-      child.kill(signal)
-    }
+    const forward = dropRepeats((signal) => child.kill(signal))
     for (const signal of signals) process.on(signal, forward)
+    // npm ends its shell and not what the shell has started, so the only sign of it is another parent.
+    const parent = process.ppid
+    const watch = setInterval(() => process.ppid !== parent && forward('SIGTERM'), parentCheckMs)
+    if (process.env['npm_execpath'] === undefined) clearInterval(watch)
     child.once('error', reject)
     child.once('exit', (code, signal) => {
+      clearInterval(watch)
       for (const name of signals) process.off(name, forward)
       if (signal === null) process.exitCode = code ?? 1
       // Ends this process by the same signal, so that whoever waits for it sees what happened.
@@ -44,4 +43,18 @@ export function runToEnd(node, args, options = {}) {
       resolve()
     })
   })
+}
+
+/**
+ * @param {(signal: NodeJS.Signals) => void} forward
+ * @param {() => number} [now] in milliseconds
+ * @returns {(signal: NodeJS.Signals) => void}
+ */
+export function dropRepeats(forward, now = () => performance.now()) {
+  let last = { signal: '', at: 0 }
+  return (signal) => {
+    const isRepeat = signal === last.signal && now() - last.at < sameSignalMs
+    last = { signal, at: now() }
+    if (!isRepeat) forward(signal)
+  }
 }

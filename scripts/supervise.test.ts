@@ -1,0 +1,78 @@
+/** A process under supervision, its supervisor, and what each learns of the other's end. */
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import process from 'node:process'
+import { createInterface } from 'node:readline'
+import { expect, it, onTestFinished } from 'vitest'
+import { dropRepeats } from './supervise.mjs'
+
+const supervisor = (code: string) => `
+  import { runToEnd } from ${JSON.stringify(new URL('./supervise.mjs', import.meta.url).href)}
+  await runToEnd(process.execPath, ['--input-type=module', '--eval', ${JSON.stringify(code)}])`
+
+/** Says its id, then each signal; ends with 3 at a `last` one. */
+const listening = `
+  const timer = setInterval(() => {}, 1000)
+  process.on('SIGINT', () => console.log('SIGINT'))
+  process.on('SIGTERM', () => { console.log('SIGTERM'); clearInterval(timer); process.exitCode = 3 })
+  console.log(process.pid)`
+
+async function start(code: string, shell?: string) {
+  const command = [process.execPath, '--input-type=module', '--eval', supervisor(code)]
+  const child: ChildProcess = shell
+    ? spawn(shell, ['-c', '"$@"; exit $?', shell, ...command], { env: { ...process.env, npm_execpath: 'npm' } })
+    : spawn(command[0] as string, command.slice(1))
+  onTestFinished(() => void child.kill('SIGKILL'))
+  const lines = createInterface({ input: child.stdout as NodeJS.ReadableStream })[Symbol.asyncIterator]()
+  const next = async () => (await lines.next()).value as string | undefined
+  return { child, next }
+}
+
+it('passes the exit code on', async () => {
+  const { child } = await start('process.exitCode = 7')
+  expect(await once(child, 'exit')).toEqual([7, null])
+})
+
+it('ends by the signal that ended the process', async () => {
+  const { child, next } = await start(`console.log('up'); setInterval(() => {}, 1000)`)
+  await next()
+  child.kill('SIGTERM')
+  expect(await once(child, 'exit')).toEqual([null, 'SIGTERM'])
+})
+
+it('passes signals on, and leaves the end to the process', async () => {
+  const { child, next } = await start(listening)
+  await next()
+  child.kill('SIGINT')
+  expect(await next()).toBe('SIGINT')
+  child.kill('SIGTERM')
+  expect(await next()).toBe('SIGTERM')
+  expect(await once(child, 'exit')).toEqual([3, null])
+})
+
+it('takes a signal that comes twice at a time for one', () => {
+  let now = 1000
+  const passed: string[] = []
+  const forward = dropRepeats(
+    (signal) => passed.push(signal),
+    () => now,
+  )
+  forward('SIGINT')
+  now += 20
+  forward('SIGINT')
+  forward('SIGTERM')
+  now += 1000
+  forward('SIGTERM')
+  expect(passed).toEqual(['SIGINT', 'SIGTERM', 'SIGTERM'])
+})
+
+it.each([
+  ['the supervisor is killed', undefined],
+  ['the shell that npm started it with is killed', 'sh'],
+])('leaves no process behind when %s', async (_, shell) => {
+  const { child, next } = await start(listening, shell)
+  expect(Number(await next())).toBeGreaterThan(0)
+  child.kill('SIGKILL')
+  expect(await next()).toBe('SIGTERM')
+  expect(await next()).toBeUndefined()
+})
