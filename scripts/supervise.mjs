@@ -31,8 +31,13 @@ export function runToEnd(node, args, options = {}) {
     for (const signal of signals) process.on(signal, forward)
     // npm ends its shell and not what the shell has started, so the only sign of it is another parent.
     const parent = process.ppid
-    const watch = setInterval(() => process.ppid !== parent && forward('SIGTERM'), parentCheckMs)
-    if (process.env['npm_execpath'] === undefined) clearInterval(watch)
+    const watch = setInterval(() => {
+      if (process.ppid === parent) return
+      clearInterval(watch)
+      forward('SIGTERM')
+    }, parentCheckMs)
+    // By hand in a shell, it may well outlive that shell; and one that is supervised is told.
+    if (process.env['npm_execpath'] === undefined || process.connected) clearInterval(watch)
     child.once('error', reject)
     child.once('exit', (code, signal) => {
       clearInterval(watch)
