@@ -1,6 +1,7 @@
 /** Writing the question: input methods, drafts, keys, and the two languages of the page itself. */
 import { expect, test } from 'vitest'
 import type { Driver } from './support/driver.ts'
+import { heldModel } from './support/held-model.ts'
 import { prepareStage } from './support/stage.ts'
 
 const startStage = prepareStage()
@@ -59,6 +60,28 @@ test('Shift+Enter makes a line; on a phone Enter does, and the button sends', as
   expect(await phone.composer.inputValue()).toBe('one\n')
   await phone.send.tap()
   await phone.reaches('completed')
+})
+
+test('everything is reached without a mouse: a model, a question, and Stop one Tab from the text', async () => {
+  const model = heldModel('test:held')
+  await using stage = await startStage({ models: { 'test:held': model } })
+  const { page, composer, ...driver } = await stage.open()
+  await page.getByTestId('model-menu').focus()
+  await page.keyboard.press('Enter')
+  await page.keyboard.type('held')
+  await page.locator('[data-model="test:held"][aria-selected="true"]').waitFor()
+  await page.keyboard.press('Enter')
+  expect(await composer.evaluate((field) => field === document.activeElement)).toBe(true)
+  await page.keyboard.type('go')
+  await page.keyboard.press('Enter')
+  model.say('on its way')
+  await driver.textWith('on its way')
+  expect(await composer.evaluate((field) => field === document.activeElement)).toBe(true)
+  await page.keyboard.press('Tab')
+  expect(await driver.stop.evaluate((button) => button === document.activeElement)).toBe(true)
+  await page.keyboard.press('Enter')
+  await driver.reaches('stopped')
+  expect(await composer.evaluate((field) => field === document.activeElement)).toBe(true)
 })
 
 test('a draft outlives a reload and leaves with the question', async () => {

@@ -23,8 +23,7 @@ export function App({ conversation }: { conversation: Conversation }) {
   const ask = useCallback(
     (query: string, asked?: readonly string[]) => {
       conversation.ask(query, asked ?? chosen)
-      // On a phone the focus would bring up the keyboard over the answer.
-      if (!window.matchMedia('(pointer: coarse)').matches) field.current?.focus({ preventScroll: true })
+      focusPolitely(field.current)
     },
     [conversation, chosen],
   )
@@ -47,6 +46,8 @@ export function App({ conversation }: { conversation: Conversation }) {
   const stop = () => {
     if (streaming !== undefined) conversation.stop(streaming.run)
     else if (sending !== undefined) takeBack(sending)
+    // The button goes away with the answer; without this a keyboard would be left nowhere.
+    focusPolitely(field.current)
   }
 
   const firstQuery = view.state?.runs[0]?.query ?? view.pending[0]?.query
@@ -108,6 +109,11 @@ function Missing({ onNew }: { onNew: () => void }) {
       </button>
     </section>
   )
+}
+
+/** On a phone the focus would bring up the keyboard over the answer. */
+function focusPolitely(field: HTMLElement | null): void {
+  if (!window.matchMedia('(pointer: coarse)').matches) field?.focus({ preventScroll: true })
 }
 
 /** `/` leads to the composer from anywhere that is not a field of its own. */

@@ -84,7 +84,6 @@ export function Composer({ session, models, activity, field, returned, onSend, o
         <p className="px-1 text-sm text-danger">{t.queryTooLong(number(draft.length), number(limits.queryLengthMax))}</p>
       )}
       <div className="flex flex-wrap items-end justify-end gap-2">
-        <ModelChoice models={models} onDone={() => field.current?.focus()} />
         {activity !== 'idle' && (
           <button type="button" className="stop-button" data-testid="stop" disabled={activity === 'stopping'} onClick={onStop}>
             <StopIcon />
@@ -102,6 +101,8 @@ export function Composer({ session, models, activity, field, returned, onSend, o
         >
           <SendIcon size={18} />
         </button>
+        {/* Seen before the buttons, but one Tab from the text is what ends an answer. */}
+        <ModelChoice models={models} onDone={() => field.current?.focus()} />
       </div>
     </div>
   )

@@ -20,7 +20,9 @@ export function ModelChoice({ models, onDone }: { models: Models; onDone: () => 
   }
 
   return (
-    <div className={`flex min-w-0 flex-1 flex-wrap items-center gap-1.5 ${chosen.length > 1 ? 'max-sm:basis-full' : ''}`}>
+    <div
+      className={`order-first flex min-w-0 flex-1 flex-wrap items-center gap-1.5 ${chosen.length > 1 ? 'max-sm:basis-full' : ''}`}
+    >
       {/* Before the list has arrived there is no name yet, only the server's default. */}
       {(chosen.length === 0 ? [t.models.serverDefault] : chosen).map((name, index) => (
         // biome-ignore lint/suspicious/noArrayIndexKey: the same model may stand there twice
