@@ -2,11 +2,11 @@
  * A stage per test: a real server on a free port, a proxy that can be cut, and a context of the
  * real Chromium that comes through the proxy. The browser and the built page are shared by a file.
  */
+import { chromiumOptions, type FaultProxy, startFaultProxy } from '@millrace/conformance'
 import { createMillrace, type MillraceOptions } from 'millrace'
 import { type Browser, type BrowserContextOptions, chromium } from 'playwright-core'
 import { afterAll, beforeAll } from 'vitest'
 import { type Driver, drive } from './driver.ts'
-import { type FaultProxy, startFaultProxy } from './fault-proxy.ts'
 import { type BuiltPage, buildPage } from './page.ts'
 
 export interface Stage extends AsyncDisposable {
@@ -28,18 +28,7 @@ export function prepareStage(): (options?: MillraceOptions) => Promise<Stage> {
   let built: BuiltPage
   beforeAll(async () => {
     built = await buildPage()
-    browser = await chromium.launch({
-      executablePath: process.env.CHROMIUM_PATH ?? '/usr/bin/chromium',
-      args: [
-        '--no-sandbox',
-        '--disable-gpu',
-        '--disable-quic',
-        '--no-first-run',
-        '--disable-background-networking',
-        '--disable-component-update',
-        '--disable-sync',
-      ],
-    })
+    browser = await chromium.launch(chromiumOptions)
   }, 60_000)
   afterAll(async () => {
     await browser?.close()

@@ -29,6 +29,9 @@ export function createGuideIndex(documents: readonly GuideDocument[]): GuideInde
   return {
     find(question, language) {
       const asked = new Set(termsOf(question.slice(0, questionLengthMax)))
+      // "What is Millrace?" holds no word that tells one section from another: the beginning answers it.
+      if (asked.size === 0 && words(question).includes('millrace'))
+        return sections.filter((section) => section.language === language && section.path.startsWith('README')).slice(0, 1)
       const results = index.search([...asked].slice(0, termsMax).join(' '), {
         tokenize: (terms) => terms.split(' '),
         // A name is worth more than the words that it is made of.

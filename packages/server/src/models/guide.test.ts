@@ -121,6 +121,12 @@ describe('what the guide finds', () => {
   })
 })
 
+describe('asked what Millrace is', () => {
+  it.each(['What is Millrace?', 'Millrace 是什么？'])('%s begins at the beginning', async (question) => {
+    expect(await ask(question)).toMatch(/README(\.zh-CN)?\.md/)
+  })
+})
+
 describe('how the guide speaks', () => {
   it('streams words that joined are the answer, then usage and its end', async () => {
     const load = async () => [{ path: 'docs/guides/wheel.md', text: '# Wheel\n\nThe wheel  turns;\n水轮转动。' }]
