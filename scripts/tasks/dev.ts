@@ -31,8 +31,11 @@ function end(child: ChildProcess): Promise<void> {
   return new Promise((resolve) => {
     child.once('error', (error) => console.error(error.message))
     child.once('close', (code) => {
-      if (!isEnding) process.exitCode = code ?? 1
-      endAll()
+      // Asked once: a server that is asked twice does not finish what it is doing.
+      if (!isEnding) {
+        process.exitCode = code ?? 1
+        endAll()
+      }
       resolve()
     })
   })
