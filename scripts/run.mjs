@@ -13,11 +13,6 @@ import { runToEnd } from './supervise.mjs'
 
 const [task = '', ...args] = process.argv.slice(2)
 
-// npm runs a script in a shell, and a shell that is told to end does not tell us: without this look
-// at who our parent is, `kill` on `npm start` would leave a server behind on its port.
-const parent = process.ppid
-setInterval(() => process.ppid === parent || process.kill(process.pid, 'SIGTERM'), 500).unref()
-
 try {
   ensureInstalled()
   const { node, env, isThisProcess } = findNode(root)
