@@ -1,66 +1,70 @@
 /**
  * LangChain's chat models as Millrace's: text, reasoning, usage, finish reason, and errors as codes.
- * Nothing of LangChain is imported here but at run time, and only when a model is asked for by name:
- * it is an optional peer, and a model handed in by code brings its own.
+ * Nothing of LangChain is imported here: it is an optional peer, and a model handed in by code brings
+ * its own.
  *
- * Read by `.stream()`, chunk by chunk, and not by `streamEvents`, which wraps every chunk in several
- * events that would be thrown away.
+ * Read by typed events where the model makes them itself: they alone tell reasoning apart for every
+ * provider. OpenAI's Responses repeat it at the end of a chunked stream, and what Ollama, vLLM and
+ * OpenRouter call `reasoning` is in no chunk at all. Everything else is read by chunks. Either way a
+ * token costs about 17 µs, nearly all of it in the provider's own package.
  */
-import type { Usage } from '@millrace/protocol'
+import { type LangChainChunk, readChunks } from './langchain-chunks.ts'
 import { toMillraceError } from './langchain-errors.ts'
-import type { Model, ModelPart } from './model.ts'
+import { type LangChainEvent, readEvents } from './langchain-events.ts'
+import type { Model, ModelMessage, ModelPart } from './model.ts'
 
 /** What is needed of a LangChain chat model, whichever version it is of. */
 export interface LangChainModel {
   _llmType(): string
-  stream(
-    messages: { role: 'user' | 'assistant'; content: string }[],
-    options: { signal: AbortSignal },
-  ): Promise<AsyncIterable<LangChainChunk>>
+  stream(messages: LangChainMessage[], options: { signal: AbortSignal }): Promise<AsyncIterable<LangChainChunk>>
 }
 
-export interface LangChainChunk {
-  readonly content: unknown
-  /** LangChain's own reading of content that is not plain text; computed when it is asked for. */
-  readonly contentBlocks?: readonly { readonly type: string }[] | undefined
-  readonly additional_kwargs?: Readonly<Record<string, unknown>> | undefined
-  readonly response_metadata?: Readonly<Record<string, unknown>> | undefined
-  readonly usage_metadata?:
-    | {
-        readonly input_tokens: number
-        readonly output_tokens: number
-        readonly output_token_details?: { readonly reasoning?: number | undefined } | undefined
-      }
-    | undefined
+/** A type, not an interface: LangChain's own wants an index, which only a type gives by itself. */
+type LangChainMessage = { role: 'user' | 'assistant'; content: string }
+
+interface EventModel extends LangChainModel {
+  streamEvents(messages: LangChainMessage[], options: { signal: AbortSignal }): AsyncIterable<LangChainEvent>
 }
 
 export function isLangChainModel(value: object): value is LangChainModel {
   return '_llmType' in value && typeof value._llmType === 'function'
 }
 
-/** @param name How the model is asked for; default its own, such as `gpt-5-mini`. */
+/** @param name How the model is asked for; default its own, such as `gpt-6-luna`. */
 export function fromLangChain(chatModel: LangChainModel, name = nameOf(chatModel)): Model {
   return {
     name,
-    async *stream({ messages, signal }) {
-      let usage: Omit<Usage, 'estimated'> | undefined
-      let finish: ModelPart | undefined
-      try {
-        const chunks = await chatModel.stream(
-          messages.map(({ role, text }) => ({ role, content: text })),
-          { signal },
-        )
-        for await (const chunk of chunks) {
-          yield* partsOf(chunk)
-          usage = addUsage(usage, chunk)
-          finish = finishOf(chunk) ?? finish
-        }
-      } catch (error) {
-        throw toMillraceError(error, name)
+    stream({ messages, signal }) {
+      const left = new AbortController()
+      const either = AbortSignal.any([signal, left.signal])
+      const parts = read(chatModel, messages, either, name)
+      return {
+        [Symbol.asyncIterator]: () => ({
+          next: () => parts.next(),
+          // A generator cannot be left while it waits for its next token, so the request has to end first.
+          return() {
+            left.abort()
+            return parts.return(undefined)
+          },
+        }),
       }
-      if (usage !== undefined) yield { usage }
-      if (finish !== undefined) yield finish
     },
+  }
+}
+
+async function* read(
+  chatModel: LangChainModel,
+  messages: readonly ModelMessage[],
+  signal: AbortSignal,
+  name: string,
+): AsyncGenerator<ModelPart> {
+  const conversation = messages.map(({ role, text }): LangChainMessage => ({ role, content: text }))
+  try {
+    if (makesEvents(chatModel)) yield* readEvents(chatModel.streamEvents(conversation, { signal }))
+    else yield* readChunks(await chatModel.stream(conversation, { signal }))
+  } catch (error) {
+    // What the abort of a request throws is no failure of the provider, and nothing to report.
+    if (!signal.aborted) throw toMillraceError(error, name)
   }
 }
 
@@ -69,52 +73,24 @@ function nameOf(chatModel: LangChainModel): string {
   return typeof model === 'string' && model !== '' ? model : chatModel._llmType()
 }
 
-function* partsOf(chunk: LangChainChunk): Generator<ModelPart> {
-  // A de-facto field of providers that speak OpenAI's protocol: DeepSeek, vLLM, llama.cpp.
-  const reasoning = chunk.additional_kwargs?.reasoning_content
-  if (typeof reasoning === 'string' && reasoning !== '') yield { reasoning }
-  if (typeof chunk.content === 'string') {
-    if (chunk.content !== '') yield chunk.content
-    return
-  }
-  for (const block of chunk.contentBlocks ?? []) {
-    if (block.type === 'text' && 'text' in block) yield { text: String(block.text) }
-    else if (block.type === 'reasoning' && 'reasoning' in block && block.reasoning !== reasoning)
-      yield { reasoning: String(block.reasoning) }
-  }
+/**
+ * LangChain makes events of chunks for a model that makes none, but then they are poorer: every answer ends
+ * with `stop`. A model that does not stream at all has none, and callbacks and tracers are told of chunks only.
+ */
+function makesEvents(chatModel: LangChainModel): chatModel is EventModel {
+  const { callbacks, disableStreaming } = chatModel as { callbacks?: unknown; disableStreaming?: unknown }
+  const isWatched = (Array.isArray(callbacks) ? callbacks.length > 0 : callbacks !== undefined) || isTraced()
+  return !isWatched && disableStreaming !== true && countOwners(chatModel, '_streamChatModelEvents') > 1
 }
 
-/** Providers tell their usage in one chunk or spread over several; LangChain's convention is that the sum is right. */
-function addUsage(
-  sum: Omit<Usage, 'estimated'> | undefined,
-  { usage_metadata: added }: LangChainChunk,
-): Omit<Usage, 'estimated'> | undefined {
-  if (added === undefined) return sum
-  const inputTokens = (sum?.inputTokens ?? 0) + added.input_tokens
-  const outputTokens = (sum?.outputTokens ?? 0) + added.output_tokens
-  const reasoningTokens = (sum?.reasoningTokens ?? 0) + (added.output_token_details?.reasoning ?? 0)
-  return { inputTokens, outputTokens, totalTokens: inputTokens + outputTokens, ...(reasoningTokens > 0 && { reasoningTokens }) }
+/** How often a method is defined on the way up; the last one is the base class's. */
+function countOwners(value: object | null, method: string): number {
+  return value === null ? 0 : Number(Object.hasOwn(value, method)) + countOwners(Object.getPrototypeOf(value), method)
 }
 
-/** The words of OpenAI, Anthropic, Google and Mistral for the same four reasons. */
-const finishReasons: Record<string, 'stop' | 'length' | 'content_filter' | 'tool_calls'> = {
-  stop: 'stop',
-  end_turn: 'stop',
-  stop_sequence: 'stop',
-  length: 'length',
-  max_tokens: 'length',
-  model_length: 'length',
-  content_filter: 'content_filter',
-  safety: 'content_filter',
-  refusal: 'content_filter',
-  tool_calls: 'tool_calls',
-  tool_use: 'tool_calls',
-  function_call: 'tool_calls',
-}
-
-function finishOf({ response_metadata: metadata = {}, additional_kwargs: extra = {} }: LangChainChunk): ModelPart | undefined {
-  const reason =
-    metadata.finish_reason ?? metadata.stop_reason ?? metadata.finishReason ?? extra.stop_reason ?? metadata.done_reason
-  if (typeof reason !== 'string' || reason === '') return undefined
-  return { finishReason: finishReasons[reason.toLowerCase()] ?? 'other' }
+/** The variables by which LangChain itself decides whether to trace. */
+function isTraced(env: NodeJS.ProcessEnv = process.env): boolean {
+  return ['LANGSMITH_TRACING', 'LANGSMITH_TRACING_V2', 'LANGCHAIN_TRACING', 'LANGCHAIN_TRACING_V2'].some(
+    (key) => env[key] === 'true',
+  )
 }

@@ -27,11 +27,13 @@ export interface FakeOpenAiOptions {
   readonly script?: readonly Step[]
   /** Refuses every question with this status. */
   readonly status?: number
+  /** The code in the body of a refusal; default `x`. */
+  readonly code?: string
   /** Answer to GET /v1/models; default one model, `fake`. */
   readonly models?: unknown
 }
 
-export async function startFakeOpenAi({ script = [], status = 200, models }: FakeOpenAiOptions): Promise<FakeOpenAi> {
+export async function startFakeOpenAi({ script = [], status = 200, code = 'x', models }: FakeOpenAiOptions): Promise<FakeOpenAi> {
   const requests: FakeOpenAi['requests'] = []
   const server = createServer((request, response) => {
     void answer().catch(() => response.destroy())
@@ -51,7 +53,7 @@ export async function startFakeOpenAi({ script = [], status = 200, models }: Fak
       requests.push({ body: JSON.parse(body), closed: once(response, 'close').then(() => {}) })
       if (status !== 200) {
         response.writeHead(status, { 'content-type': 'application/json' })
-        response.end(JSON.stringify({ error: { message: 'secret detail sk-123', type: 'error', code: 'x' } }))
+        response.end(JSON.stringify({ error: { message: 'secret detail sk-123', type: 'error', code } }))
         return
       }
       response.writeHead(200, { 'content-type': 'text/event-stream' })
