@@ -1,6 +1,6 @@
 /** `auto`: the best model that can be had without asking. A key in the environment, then a local server, then the guide. */
 import { fromLangChain, type LangChainModel } from './langchain.ts'
-import { canImport, providers } from './langchain-provider.ts'
+import { canImport, packagesOf, providers } from './langchain-provider.ts'
 import type { Model } from './model.ts'
 
 export interface AutoOptions {
@@ -25,14 +25,17 @@ export interface Auto {
   readonly reason: string
 }
 
-/** A provider's key, and a model of it that is a sensible start: quick, current, not the dearest. */
+/**
+ * A provider with a key, and a model of it that is a sensible start: quick, current, not the dearest. Names that
+ * providers move on by themselves go first: a year is the life of most others. Looked up in November 2026.
+ */
 const keyed: readonly [provider: string, model: string][] = [
-  ['openai', 'gpt-5-mini'],
-  ['anthropic', 'claude-sonnet-4-5'],
-  ['google-genai', 'gemini-2.5-flash'],
-  ['groq', 'llama-3.3-70b-versatile'],
+  ['openai', 'gpt-6-luna'],
+  ['anthropic', 'claude-sonnet-5'],
+  ['google-genai', 'gemini-flash-latest'],
+  ['groq', 'openai/gpt-oss-120b'],
   ['mistralai', 'mistral-small-latest'],
-  ['deepseek', 'deepseek-chat'],
+  ['deepseek', 'deepseek-v4-flash'],
 ]
 
 const localServers: readonly LocalServer[] = [
@@ -46,16 +49,28 @@ const localServers: readonly LocalServer[] = [
 const answerMsMax = 300
 
 export async function resolveAuto({ env, open, servers = localServers, isInstalled = canImport }: AutoOptions): Promise<Auto> {
+  const missing = (provider: string) => packagesOf(provider).filter((each) => !isInstalled(each))
   const hints: string[] = []
   for (const [provider, model] of keyed) {
-    const { key, package: needed } = providers[provider] as { key: string; package: string }
+    const { key } = providers[provider] as { key: string }
     if (!env[key]) continue
-    if (isInstalled(needed) && isInstalled('langchain'))
-      return { model: await open(`${provider}:${model}`), reason: `${key} is set` }
-    hints.push(`${key} is set, but ${needed} is not installed`)
+    const absent = missing(provider)
+    if (absent.length > 0) hints.push(`${key} is set, but something is missing: npm install ${absent.join(' ')}`)
+    else {
+      try {
+        return { model: await open(`${provider}:${model}`), reason: `${key} is set` }
+      } catch (error) {
+        hints.push(`${key} is set, but ${(error as Error).message}`)
+      }
+    }
   }
-  const found = isInstalled('@langchain/openai') ? await findLocal(servers) : undefined
-  if (found !== undefined) return { model: await openLocal(found), reason: `${found.server.name} answers at ${found.server.url}` }
+  const found = await findLocal(servers)
+  if (found !== undefined) {
+    const reason = `${found.server.name} answers at ${found.server.url}`
+    const absent = missing('openai').filter((each) => each !== 'langchain')
+    if (absent.length === 0) return { model: await openLocal(found), reason }
+    hints.push(`${reason}, but something is missing: npm install ${absent.join(' ')}`)
+  }
   hints.push('no key in the environment and no local model server')
   return { model: await open('builtin:guide'), reason: hints[0] as string }
 }
@@ -64,6 +79,12 @@ interface Found {
   readonly server: LocalServer
   readonly model: string
 }
+
+/** Becomes part of a model's name, and with it of an event's. */
+const isName = /^\P{Cc}{1,200}$/u
+
+/** Models that local servers list beside those that can chat. */
+const noChat = /embed|rerank|minilm|whisper|\b(bge|gte|e5|tts|clip)\b/i
 
 /** All are asked at once; the first in the list that answers counts, however fast the others were. */
 async function findLocal(servers: readonly LocalServer[]): Promise<Found | undefined> {
@@ -83,7 +104,7 @@ async function firstModel(url: string): Promise<string | undefined> {
     const list = (await response.json()) as { object?: unknown; data?: unknown }
     if (!response.ok || list.object !== 'list' || !Array.isArray(list.data)) return undefined
     const names = list.data.map((entry: { id?: unknown }) => entry?.id)
-    return names.find((name): name is string => typeof name === 'string' && name !== '' && !/embed/i.test(name))
+    return names.find((name): name is string => typeof name === 'string' && isName.test(name) && !noChat.test(name))
   } catch {
     // Nobody there, too slow, or not JSON: no model server.
     return undefined

@@ -9,7 +9,7 @@ interface Provider {
   readonly key?: string
 }
 
-/** LangChain's names for providers, and what each needs. */
+/** LangChain's names for providers, and what each needs. A test holds this to LangChain's own table. */
 export const providers: Readonly<Record<string, Provider>> = {
   anthropic: { package: '@langchain/anthropic', key: 'ANTHROPIC_API_KEY' },
   aws: { package: '@langchain/aws' },
@@ -19,9 +19,13 @@ export const providers: Readonly<Record<string, Provider>> = {
   cohere: { package: '@langchain/cohere', key: 'COHERE_API_KEY' },
   deepseek: { package: '@langchain/deepseek', key: 'DEEPSEEK_API_KEY' },
   fireworks: { package: '@langchain/fireworks', key: 'FIREWORKS_API_KEY' },
+  google: { package: '@langchain/google' },
   'google-genai': { package: '@langchain/google-genai', key: 'GOOGLE_API_KEY' },
   'google-vertexai': { package: '@langchain/google-vertexai' },
+  'google-vertexai-web': { package: '@langchain/google-vertexai-web' },
   groq: { package: '@langchain/groq', key: 'GROQ_API_KEY' },
+  langsmith: { package: '@langchain/openai' },
+  mistral: { package: '@langchain/mistralai', key: 'MISTRAL_API_KEY' },
   mistralai: { package: '@langchain/mistralai', key: 'MISTRAL_API_KEY' },
   ollama: { package: '@langchain/ollama' },
   openai: { package: '@langchain/openai', key: 'OPENAI_API_KEY' },
@@ -41,15 +45,27 @@ export async function openLangChain(name: string, { env, isInstalled = canImport
   const colon = name.indexOf(':')
   const [prefix, model] = [name.slice(0, colon), name.slice(colon + 1)]
   const provider = Object.hasOwn(providers, prefix) ? providers[prefix] : undefined
-  if (provider === undefined || model === '') throw new MillraceError('model_not_found')
-  const missing = ['langchain', '@langchain/core', provider.package].filter((each) => !isInstalled(each))
+  if (provider === undefined || model === '') throw notFound(prefix)
+  const missing = packagesOf(prefix).filter((each) => !isInstalled(each))
   if (missing.length > 0) throw unavailable(`${name} needs a package that is not installed: npm install ${missing.join(' ')}`)
   if (provider.key !== undefined && !env[provider.key])
     throw unavailable(`${name} needs a key: set ${provider.key} on the server.`)
-  const { initChatModel } = await import('langchain')
-  // Retries concern the request only, never a stream that has begun; six of them, the default, take minutes.
-  const chatModel = await initChatModel(model, { modelProvider: prefix, maxRetries: 2 })
-  return fromLangChain(chatModel as unknown as LangChainModel, name)
+  try {
+    // The front door, `langchain`, loads its agents too: 0.6 s of imports where this takes 0.3.
+    const { initChatModel } = await import('langchain/chat_models/universal')
+    // Retries concern the request only, never a stream that has begun; six of them, the default, take minutes.
+    const configurable = await initChatModel(model, { modelProvider: prefix, maxRetries: 2 })
+    // Without its wrapper, which hides what the model itself can do, and adds a stream around its stream.
+    return fromLangChain((await configurable._getModelInstance()) as unknown as LangChainModel, name)
+  } catch (cause) {
+    const message = `${name} could not be set up: ${provider.package} needs settings beside the key; see its documentation.`
+    throw new MillraceError('model_unavailable', { message, cause })
+  }
+}
+
+/** Everything that has to be installed for a provider. */
+export function packagesOf(prefix: string): string[] {
+  return ['langchain', '@langchain/core', (providers[prefix] as Provider).package]
 }
 
 export function canImport(name: string): boolean {
@@ -60,6 +76,12 @@ export function canImport(name: string): boolean {
     // Not installed, which is the answer.
     return false
   }
+}
+
+function notFound(prefix: string): MillraceError {
+  const plain = (text: string) => text.toLowerCase().replaceAll(/[-_]/g, '')
+  const meant = Object.keys(providers).find((each) => each !== prefix && plain(each) === plain(prefix))
+  return new MillraceError('model_not_found', meant === undefined ? {} : { message: `The provider is written ${meant}:…` })
 }
 
 function unavailable(message: string): MillraceError {
