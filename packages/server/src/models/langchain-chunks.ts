@@ -61,6 +61,7 @@ function add(sum: UsageMetadata | undefined, added: UsageMetadata | undefined): 
   return {
     input_tokens: (sum.input_tokens ?? 0) + (added.input_tokens ?? 0),
     output_tokens: (sum.output_tokens ?? 0) + (added.output_tokens ?? 0),
+    total_tokens: (sum.total_tokens ?? 0) + (added.total_tokens ?? 0),
     output_token_details: { reasoning },
   }
 }
@@ -69,5 +70,10 @@ function reasonOf({ response_metadata: metadata = {}, additional_kwargs: extra =
   const reason =
     metadata.finish_reason ?? metadata.stop_reason ?? metadata.finishReason ?? extra.stop_reason ?? metadata.done_reason
   if (isSaid(reason)) return reason
+  // Bedrock's, and that of OpenAI's Responses where the answer is not whole.
+  const { stopReason } = (metadata.messageStop ?? {}) as { stopReason?: unknown }
+  const { reason: incomplete } = (metadata.incomplete_details ?? {}) as { reason?: unknown }
+  if (isSaid(stopReason)) return stopReason
+  if (isSaid(incomplete)) return incomplete
   return metadata.status === 'completed' ? 'stop' : undefined
 }

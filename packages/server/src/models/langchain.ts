@@ -8,6 +8,7 @@
  * OpenRouter call `reasoning` is in no chunk at all. Everything else is read by chunks. Either way a
  * token costs about 17 µs, nearly all of it in the provider's own package.
  */
+import { MillraceError } from '@millrace/protocol'
 import { type LangChainChunk, readChunks } from './langchain-chunks.ts'
 import { toMillraceError } from './langchain-errors.ts'
 import { type LangChainEvent, readEvents } from './langchain-events.ts'
@@ -59,12 +60,22 @@ async function* read(
   name: string,
 ): AsyncGenerator<ModelPart> {
   const conversation = messages.map(({ role, text }): LangChainMessage => ({ role, content: text }))
+  let finished = false
   try {
-    if (makesEvents(chatModel)) yield* readEvents(chatModel.streamEvents(conversation, { signal }))
-    else yield* readChunks(await chatModel.stream(conversation, { signal }))
+    for await (const part of parts()) {
+      finished ||= typeof part === 'object' && 'finishReason' in part
+      yield part
+    }
   } catch (error) {
     // What the abort of a request throws is no failure of the provider, and nothing to report.
     if (!signal.aborted) throw toMillraceError(error, name)
+  }
+  // OpenAI's protocol always says why it ended; a stream that just stops, or turns into something else, was cut.
+  if (!finished && !signal.aborted && chatModel._llmType() === 'openai') throw new MillraceError('model_failed')
+
+  async function* parts(): AsyncGenerator<ModelPart> {
+    if (makesEvents(chatModel)) yield* readEvents(chatModel.streamEvents(conversation, { signal }))
+    else yield* readChunks(await chatModel.stream(conversation, { signal }))
   }
 }
 
