@@ -96,6 +96,7 @@ describe('auto', () => {
   it.each([
     ['a page', '<!doctype html>'],
     ['other JSON', { models: ['x'] }],
+    ['another API’s list', { data: [{ id: 'x', type: 'articles' }] }],
     ['an empty list', { object: 'list', data: [] }],
     ['models that cannot chat', { object: 'list', data: [{ id: 'mxbai-embed-large' }, { id: 'whisper-1' }] }],
     ['a name that could not be an event’s', { object: 'list', data: [{ id: 'a\nb' }] }],
