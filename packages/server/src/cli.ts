@@ -11,7 +11,7 @@ const usage = `Usage: millrace start [options]
   --host <address>   address to listen on         HOST             127.0.0.1
   --model <name>     model of a question that     MILLRACE_MODEL   auto
                      names none: auto, builtin:guide, sim:count,
-                     openai:gpt-5.2, any provider:model of LangChain
+                     openai:gpt-6-luna, any provider:model of LangChain
   --data <folder>    folder for what is kept      MILLRACE_DATA    ./.millrace
                      (the memory engine keeps nothing there)
   --help             this text

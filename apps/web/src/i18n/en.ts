@@ -68,7 +68,7 @@ export const en = {
     compare: 'Compare',
     compareLabel: 'Add a model to compare',
     remove: (name: string) => `Remove ${name}`,
-    none: 'Nothing matches. A full name such as openai:gpt-5 works too.',
+    none: 'Nothing matches. A full name such as openai:gpt-6-luna works too.',
     loadFailed: 'The list of models could not be read.',
     hint: 'Options: sim:count?n=500&tps=100',
     preferred: 'default',

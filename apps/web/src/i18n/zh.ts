@@ -52,7 +52,7 @@ export const zh: Dictionary = {
     compare: '对比',
     compareLabel: '添加一个模型来对比',
     remove: (name) => `移除 ${name}`,
-    none: '没有匹配项。也可以输入完整名称，例如 openai:gpt-5。',
+    none: '没有匹配项。也可以输入完整名称，例如 openai:gpt-6-luna。',
     loadFailed: '无法读取模型列表。',
     hint: '选项：sim:count?n=500&tps=100',
     preferred: '默认',

@@ -33,7 +33,7 @@ export type ModelPart =
   | { readonly finishReason: FinishReason }
 
 export interface Model {
-  /** As it is asked for: `openai:gpt-5.2`, `sim:count`, `builtin:guide`. */
+  /** As it is asked for: `openai:gpt-6-luna`, `sim:count`, `builtin:guide`. */
   readonly name: string
   stream(request: ModelRequest): AsyncIterable<ModelPart>
 }
