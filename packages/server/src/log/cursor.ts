@@ -11,6 +11,9 @@ import type { Sink, Wire } from './wire.ts'
 /** One page of catching up. Large, so that an answer of thousands of tokens becomes a few frames. */
 const catchUpPage = { eventsMax: 8192, bytesMax: 1024 * 1024 }
 
+/** A reader that is no further behind is given events as they were said: merging is for those who have missed much. */
+export const nearlyLive = 64
+
 /** What a cursor asks of the tail that it is live on. */
 export interface CursorTail {
   /** The cursor has read up to the head and wants to be written to from there on. */
@@ -119,7 +122,7 @@ export class Cursor {
   #writePage({ events, gap, position }: Page): boolean {
     let text = gap === undefined ? '' : this.wire.encodeGap(gap.from, gap.to)
     let last = false
-    for (const event of this.wire.merge(events)) {
+    for (const event of events.length > nearlyLive ? this.wire.merge(events) : events) {
       text += this.wire.encode(event, this.epoch)
       last = this.wire.isLast(event)
       if (last) break

@@ -7,7 +7,7 @@
  * Memory: `windowBytesMax` a tail, whatever the number of readers. A cursor that has fallen out of
  * the window catches up by itself.
  */
-import type { Cursor, CursorTail } from './cursor.ts'
+import { type Cursor, type CursorTail, nearlyLive } from './cursor.ts'
 import type { Engine, LogEvent, Page } from './log.ts'
 import type { Task, Turns } from './turns.ts'
 import type { Wire } from './wire.ts'
@@ -15,8 +15,6 @@ import type { Wire } from './wire.ts'
 const slabBytesMin = 2 * 1024
 const slabBytesMax = 64 * 1024
 const windowBytesMax = 256 * 1024
-/** A cursor that is no further behind joins at once instead of reading for itself. */
-const joinBehindMax = 64
 /** Writes in one step of a turn; about a tenth of a millisecond. */
 const writesPerStep = 16
 
@@ -79,7 +77,7 @@ export class Tail implements Task, CursorTail {
 
   /** Whether a cursor at this offset can join without reading for itself. */
   reaches(offset: number): boolean {
-    return offset >= (this.#slabs[0] as Slab).from && this.#offset - offset <= joinBehindMax
+    return offset >= (this.#slabs[0] as Slab).from && this.#offset - offset <= nearlyLive
   }
 
   join(cursor: Cursor): void {
