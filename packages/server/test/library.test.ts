@@ -76,6 +76,19 @@ describe('run({ session, source })', () => {
     expect((await millrace.readSession('room'))?.runs).toMatchObject([{ status: 'completed', lanes: [{ text: 'Hello, world' }] }])
   })
 
+  it('refuses what no run could be made of, at once and with a code', async () => {
+    const millrace = make()
+    const refusal = (asked: Promise<unknown>) =>
+      asked.then(
+        () => 'taken',
+        (error: { code?: string }) => error.code,
+      )
+    expect(await refusal(millrace.run({ session: 'a\nb', source: [] }))).toBe('invalid_id')
+    expect(await refusal(millrace.run({ id: '', source: [] }))).toBe('invalid_id')
+    expect(await refusal(millrace.ask({ query: 'x', session: 'a b' }))).toBe('invalid_id')
+    expect(await refusal(millrace.ask({ query: 'x', models: [] }))).toBe('invalid_request')
+  })
+
   it('tells the source when the run is stopped', async () => {
     const millrace = make()
     const begun = Promise.withResolvers<void>()

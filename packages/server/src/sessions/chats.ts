@@ -2,7 +2,7 @@
  * Turns a question into a run: finds the session and its conversation, the models, and makes the start
  * idempotent, also for two requests with the same id at the same moment.
  */
-import { type Lane, MillraceError } from '@millrace/protocol'
+import { idPattern, type Lane, MillraceError } from '@millrace/protocol'
 import type { Engine } from '../log/log.ts'
 import type { Model } from '../models/model.ts'
 import type { Source } from '../runs/lane.ts'
@@ -34,7 +34,7 @@ export interface SourceRequest {
 }
 
 export interface Chats {
-  /** Rejects with `session_not_found`, `model_not_found`, `model_unavailable`, `run_conflict` or `too_many_runs`. */
+  /** Rejects with `invalid_id`, `invalid_request`, `session_not_found`, `model_not_found`, `model_unavailable`, `run_conflict` or `too_many_runs`. */
   ask(request: ChatRequest): Promise<Run>
   play(request: SourceRequest): Promise<Run>
 }
@@ -87,7 +87,10 @@ export function createChats({ engine, runs, resolveModel, newId }: ChatsOptions)
   }
 
   async function once(request: ChatRequest, start: (id: string) => Promise<Run>): Promise<Run> {
-    const { id = newId() } = request
+    const { id = newId(), session = id, models } = request
+    // A name with a line end in it could never be written as a position: refused here, for callers that no schema has checked.
+    if (!idPattern.test(id) || !idPattern.test(session)) throw new MillraceError('invalid_id')
+    if (models?.length === 0) throw new MillraceError('invalid_request', { message: 'A run needs at least one model.' })
     const known = runs.get(id)
     if (known !== undefined) return requireSame(request, known)
     const other = starting.get(id)
