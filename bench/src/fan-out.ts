@@ -3,8 +3,12 @@ import { setTimeout } from 'node:timers/promises'
 import type { Knocks, Window } from './load.ts'
 import { startWorker, type Usage } from './processes.ts'
 
+/** `control` and `ws-send` are control rows: a bare socket server, and `ws` as most servers use it. */
+export type ServerName = 'control' | 'ws-send' | 'millrace'
+
 export interface FanOutRow {
-  readonly server: 'control' | 'millrace'
+  readonly server: ServerName
+  readonly transport: 'sse' | 'ws'
   readonly readers: number
   readonly eventsPerSecond: number
   readonly deliveriesPerSecond: number
@@ -18,7 +22,9 @@ export interface FanOutRow {
 }
 
 export interface FanOutOptions {
-  readonly server: 'control' | 'millrace'
+  readonly server: ServerName
+  /** Default `sse`. */
+  readonly transport?: 'sse' | 'ws'
   readonly readers: number
   readonly eventsPerSecond: number
   readonly seconds: number
@@ -27,14 +33,14 @@ export interface FanOutOptions {
 }
 
 export async function measureFanOut(options: FanOutOptions): Promise<FanOutRow> {
-  const { server: name, readers, eventsPerSecond, seconds, knocksPerSecond } = options
+  const { server: name, transport = 'sse', readers, eventsPerSecond, seconds, knocksPerSecond } = options
   const server = startWorker(`./servers/${name}.ts`)
   const load = startWorker('./load.ts')
   try {
     const port = await server.ask<number>('listen')
     if (name === 'millrace') await server.ask('createSession', 'bench')
     const path = '/api/stream?session=bench&from=now'
-    await load.ask('open', { port, path, count: readers })
+    await load.ask('open', { port, path, count: readers, ...(transport === 'ws' && { attach: 'bench' }) })
     await server.ask('publish', name === 'millrace' ? { perSecond: eventsPerSecond, session: 'bench' } : eventsPerSecond)
     // A second to warm up: JIT, socket buffers, the pace itself.
     await setTimeout(1000)
@@ -47,6 +53,7 @@ export async function measureFanOut(options: FanOutOptions): Promise<FanOutRow> 
     await server.ask('unpublish')
     return {
       server: name,
+      transport,
       readers,
       eventsPerSecond,
       deliveriesPerSecond: window.perSecond,

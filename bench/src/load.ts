@@ -23,7 +23,7 @@ const meter = createMeter()
 let tally = newTally()
 
 serveCommands({
-  open: ({ port, path, count }: { port: number; path: string; count: number }) => openMany(port, path, count),
+  open: openMany,
   begin() {
     tally = newTally()
     meter.begin()
@@ -49,15 +49,28 @@ serveCommands({
   },
 })
 
+const upgradeRequest =
+  'GET /ws/chat HTTP/1.1\r\nhost: 127.0.0.1\r\nconnection: Upgrade\r\nupgrade: websocket\r\n' +
+  'sec-websocket-version: 13\r\nsec-websocket-key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n'
+
 const request = (path: string): string => `GET ${path} HTTP/1.1\r\nhost: 127.0.0.1\r\naccept: text/event-stream\r\n\r\n`
 
-async function openMany(port: number, path: string, count: number): Promise<void> {
+export interface Crowd {
+  readonly port: number
+  readonly path: string
+  readonly count: number
+  /** The session to attach to over WebSockets; absent reads SSE from `path`. */
+  readonly attach?: string | undefined
+}
+
+async function openMany({ port, path, count, attach }: Crowd): Promise<void> {
   // In batches, so that the listen backlog is not what is measured.
   for (let opened = 0; opened < count; opened += 100) {
     await Promise.all(
       Array.from({ length: Math.min(100, count - opened) }, () => {
         const { promise, resolve } = Promise.withResolvers<void>()
-        readers.push(openReader({ port, request: request(path), tally: () => tally, onFirstBytes: resolve }))
+        const asked = attach === undefined ? request(path) : upgradeRequest
+        readers.push(openReader({ port, request: asked, attach, tally: () => tally, onFirstBytes: resolve }))
         return promise
       }),
     )

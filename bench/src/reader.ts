@@ -3,9 +3,9 @@
  * without building strings of them, and takes one latency sample a read, of its oldest event.
  */
 import { connect, type Socket } from 'node:net'
+import { frameCounter, sseCounter } from './counters.ts'
 
 const newline = 0x0a
-const brace = 0x7d
 const textField = Buffer.from('"text":"')
 const idField = Buffer.from('\nid: ')
 
@@ -29,15 +29,16 @@ export interface Reader {
 export interface ReaderOptions {
   readonly port: number
   readonly request: string
+  /** The session to attach to, where the request asks for a WebSocket. */
+  readonly attach?: string | undefined
   readonly tally: () => Tally
   readonly onFirstBytes?: () => void
   readonly onRead?: (reader: Reader) => void
   readonly onClose?: () => void
 }
 
-export function openReader({ port, request, tally, onFirstBytes, onRead, onClose }: ReaderOptions): Reader {
-  let previous = 0
-  let beforePrevious = 0
+export function openReader({ port, request, attach, tally, onFirstBytes, onRead, onClose }: ReaderOptions): Reader {
+  const countEvents = attach === undefined ? sseCounter() : frameCounter()
   let begun = false
   const socket = connect({
     port,
@@ -49,6 +50,7 @@ export function openReader({ port, request, tally, onFirstBytes, onRead, onClose
       callback(length, buffer) {
         if (!begun) {
           begun = true
+          if (attach !== undefined) socket.write(maskedFrame(JSON.stringify({ type: 'attach', session: attach, from: 'now' })))
           onFirstBytes?.()
         }
         count((buffer as Buffer).subarray(0, length))
@@ -67,19 +69,14 @@ export function openReader({ port, request, tally, onFirstBytes, onRead, onClose
     const counts = tally()
     counts.reads += 1
     counts.bytes += chunk.length
-    let events = 0
-    // An event ends with `}`, LF, LF; a heartbeat and the greeting do not.
-    if (chunk[0] === newline && previous === newline && beforePrevious === brace) events += 1
-    if (chunk[0] === newline && chunk[1] === newline && previous === brace) events += 1
-    for (let at = chunk.indexOf('}\n\n'); at !== -1; at = chunk.indexOf('}\n\n', at + 40)) events += 1
-    beforePrevious = chunk.length > 1 ? (chunk[chunk.length - 2] ?? 0) : previous
-    previous = chunk[chunk.length - 1] ?? 0
+    const events = countEvents(chunk)
     if (events === 0) return
     counts.events += events
     reader.events += events
     const text = chunk.indexOf(textField)
     if (text !== -1 && text + 21 <= chunk.length)
       counts.latencies.push(Date.now() - Number(chunk.toString('latin1', text + 8, text + 21)))
+    if (attach !== undefined) return
     if (reader.first === 0) reader.first = offsetAt(chunk, chunk.indexOf(idField)) ?? 0
     reader.last = offsetAt(chunk, chunk.lastIndexOf(idField)) ?? reader.last
   }
@@ -97,4 +94,10 @@ export function quantile(values: readonly number[], q: number): number {
   if (values.length === 0) return Number.NaN
   const sorted = [...values].sort((a, b) => a - b)
   return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * q))] as number
+}
+
+/** A client's frame is masked; with a mask of zeros the payload stays as it is. */
+function maskedFrame(text: string): Buffer {
+  const payload = Buffer.from(text)
+  return Buffer.concat([Buffer.of(0x81, 0x80 | payload.length, 0, 0, 0, 0), payload])
 }
