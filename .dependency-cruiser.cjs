@@ -10,7 +10,7 @@ const knows = {
   dialects: [],
   runs: ['models/model\\.ts$'],
   sessions: ['models/model\\.ts$', 'dialects/', 'runs/'],
-  gateway: ['models/model\\.ts$', 'dialects/', 'runs/', 'sessions/', 'transports/sse\\.ts$'],
+  gateway: ['models/model\\.ts$', 'dialects/', 'runs/', 'sessions/', 'transports/(sse|websocket|poll)\\.ts$'],
 }
 
 module.exports = {

@@ -14,3 +14,5 @@ app.get('/', (_request, response) => {
 const server = app.listen(Number(process.env.PORT ?? 3000), '127.0.0.1', () => {
   console.log(`http://127.0.0.1:${(server.address() as AddressInfo).port}/api/chat?query=hello`)
 })
+// WebSockets are upgraded by the server and not by a request handler.
+server.on('upgrade', millrace.upgrade)

@@ -56,6 +56,23 @@ describe('the example', () => {
     expect(await (await fetch(new URL('/', address))).text()).toBe('my own page')
   })
 
+  it.each(['node-http.ts', 'express.ts'])('%s takes WebSockets', async (file) => {
+    const socket = new WebSocket(new URL('/ws/chat', await start(file)))
+    await once(socket, 'open')
+    let text = ''
+    const ended = new Promise<void>((resolve) => {
+      socket.addEventListener('message', ({ data }) => {
+        const message = JSON.parse(String(data)) as { text?: string; status?: string }
+        text += message.text ?? ''
+        if (message.status !== undefined) resolve()
+      })
+    })
+    socket.send('{"query":"hello"}')
+    await ended
+    socket.close()
+    expect(text).toBe('1 2 3 4 5 ')
+  })
+
   it('next/app/api/[...path]/route.ts answers as a route of Next.js', async () => {
     const { GET, POST } = await import('../src/next/app/api/[...path]/route.ts')
     expect(await readText(await GET(new Request('http://host/api/chat?query=hello')))).toBe('1 2 3 4 5 ')

@@ -1,5 +1,6 @@
 export { type ErrorCode, MillraceError } from '@millrace/protocol'
 export { type MemoryEngineOptions, memoryEngine } from './engines/memory.ts'
+export type { Action, Authorize, Principal, Resource } from './gateway/authorize.ts'
 export type { ListenOptions } from './gateway/listen.ts'
 export type * from './log/log.ts'
 export { fromLangChain, type OwnModel } from './models/index.ts'

@@ -10,16 +10,21 @@ import { getRequestListener } from '@hono/node-server'
 import { MillraceError } from '@millrace/protocol'
 import { memoryEngine } from './engines/memory.ts'
 import { createApp } from './gateway/app.ts'
+import { type Authorize, allowAll } from './gateway/authorize.ts'
 import { type ListenOptions, listen } from './gateway/listen.ts'
+import { createUpgrade, type Upgrade } from './gateway/websocket.ts'
 import { createFanOut } from './log/fan-out.ts'
 import type { Engine } from './log/log.ts'
 import { createTurns } from './log/turns.ts'
 import { createModels, type ModelsOptions } from './models/index.ts'
 import { createRuns, type Run, type RunLimits } from './runs/runs.ts'
 import { type ChatRequest, createChats, type SourceRequest } from './sessions/chats.ts'
+import { type ConnectionLimits, createConnections, type ListedConnection } from './sessions/connections.ts'
 import { readTranscript, type Transcript } from './sessions/transcript.ts'
+import { createPollTransport } from './transports/poll.ts'
 import { createPulse } from './transports/pulse.ts'
 import { createSseTransport } from './transports/sse.ts'
+import { createWebSocketTransport } from './transports/websocket.ts'
 
 export interface MillraceOptions {
   /** Where logs are kept; default `memoryEngine()`. Closed with the Millrace. */
@@ -28,11 +33,13 @@ export interface MillraceOptions {
   readonly models?: ModelsOptions['models']
   /** The model of a request that names none; default `auto`: a key in the environment, a local server, or the guide. */
   readonly model?: string
-  readonly limits?: RunLimits
+  readonly limits?: RunLimits & ConnectionLimits
   /** Folder with a web page to serve at `/`; default none. */
   readonly page?: string
   /** Milliseconds between heartbeats; default 15,000. Keep it under the idle timeout of your proxies. */
   readonly heartbeatMs?: number
+  /** Asked before every attach, replay and command of every transport; default allows all. See gateway/authorize.ts. */
+  readonly authorize?: Authorize
   /** Told of every error that was not the client's, in full; default writes to standard error. */
   readonly onError?: (error: unknown, context?: { run?: string; lane?: string }) => void
 }
@@ -44,6 +51,8 @@ export interface Millrace {
   readonly handler: Handler
   /** The same for web-standard hosts: Hono, Next.js, Deno-style servers. */
   readonly fetch: (request: Request) => Promise<Response>
+  /** For WebSockets on a server of yours: `server.on('upgrade', millrace.upgrade)`. */
+  readonly upgrade: Upgrade
   /** Starts an HTTP server of its own. Rejects when the port is taken. */
   listen(options?: ListenOptions): Promise<{ readonly url: string; readonly port: number }>
   /** Asks models. Resolves when the run's start stands in the log; its readers see the rest. */
@@ -57,8 +66,10 @@ export interface Millrace {
   /** Which model a request that names none is answered by, and why. */
   defaultModel(): Promise<{ readonly name: string; readonly reason: string }>
   readonly engine: Engine
-  /** Streams open now. */
+  /** Connections open now, of all transports. */
   readonly connections: number
+  /** All of them, or those that read one session. */
+  listConnections(session?: string): ListedConnection[]
   /** Stops runs, keeps what they said, ends streams and closes the engine. */
   close(): Promise<void>
 }
@@ -70,10 +81,14 @@ const closeMsMax = 1000
 const closePollMs = 10
 
 export function createMillrace(options: MillraceOptions = {}): Millrace {
-  const { engine = memoryEngine(), page, onError = reportError, heartbeatMs = 15_000 } = options
+  const { engine = memoryEngine(), page, onError = reportError, heartbeatMs = 15_000, authorize = allowAll } = options
   const turns = createTurns()
   const pulse = createPulse({ turns, periodMs: heartbeatMs })
-  const sse = createSseTransport({ fanOut: createFanOut({ engine, turns }), pulse })
+  const fanOut = createFanOut({ engine, turns })
+  const sse = createSseTransport({ fanOut, pulse })
+  const connections = createConnections(options.limits)
+  const poll = createPollTransport(engine)
+  const webSocket = createWebSocketTransport({ fanOut, pulse })
   const models = createModels({ models: options.models, default: options.model })
   const runs = createRuns({ engine, limits: options.limits, onError })
   const chats = createChats({ engine, runs, resolveModel: models.resolve, newId })
@@ -88,6 +103,9 @@ export function createMillrace(options: MillraceOptions = {}): Millrace {
     chats,
     models,
     sse,
+    poll,
+    authorize,
+    connections,
     version,
     page,
     newId,
@@ -98,6 +116,7 @@ export function createMillrace(options: MillraceOptions = {}): Millrace {
       uptimeSeconds: Math.round((performance.now() - startedAt) / 1000),
     }),
   })
+  const upgrade = createUpgrade(webSocket, { engine, runs, chats, authorize, connections, onError })
   const listener = getRequestListener(app.fetch as never, { overrideGlobalObjects: false })
   const handler: Handler = (request, response, next) => {
     if (next !== undefined && page === undefined && !ownPath.test(request.url ?? '')) return next()
@@ -106,9 +125,11 @@ export function createMillrace(options: MillraceOptions = {}): Millrace {
 
   return {
     handler,
+    upgrade,
     fetch: async (request) => app.fetch(request, {}),
     async listen(listenOptions) {
       const listening = await listen(handler, listenOptions)
+      listening.server.on('upgrade', upgrade)
       server = listening.server
       return { url: listening.url, port: listening.port }
     },
@@ -119,8 +140,9 @@ export function createMillrace(options: MillraceOptions = {}): Millrace {
     defaultModel: models.describeDefault,
     engine,
     get connections() {
-      return sse.connections
+      return connections.count
     },
+    listConnections: connections.list,
     close() {
       closing ??= close()
       return closing
@@ -130,10 +152,13 @@ export function createMillrace(options: MillraceOptions = {}): Millrace {
   async function close(): Promise<void> {
     await runs.close()
     // Readers are given the ends of their runs before they are let go, unless they are slow to take them.
-    for (let waited = 0; waited < closeMsMax && !(await sse.settled()); waited += closePollMs) await setTimeout(closePollMs)
+    for (let waited = 0; waited < closeMsMax && !((await sse.settled()) && (await webSocket.settled())); waited += closePollMs)
+      await setTimeout(closePollMs)
     // Only now: Node destroys what it takes for idle connections at once, streams among them.
     server?.close()
     sse.close()
+    webSocket.close()
+    poll.close()
     pulse.close()
     server?.closeAllConnections()
     await engine.close()

@@ -13,6 +13,15 @@ export const sessionDialect: Dialect = {
   isLast: () => false,
 }
 
+/** Everything that happens in the session, in the shapes of the reference document: neither run nor lane is named. */
+export const plainDialect: Dialect = {
+  key: 'plain',
+  render: oneLane,
+  position: (position) => formatPosition(position),
+  merge: mergeDeltas,
+  isLast: () => false,
+}
+
 export interface ChatDialectOptions {
   readonly session: string
   readonly run: string

@@ -8,6 +8,7 @@ import { serveStatic } from '@hono/node-server/serve-static'
 import { limits, MillraceError } from '@millrace/protocol'
 import { type Context, Hono } from 'hono'
 import { type SseTransport, sseHeaders } from '../transports/sse.ts'
+import { anonymous } from './authorize.ts'
 import { errorsPage } from './errors-page.ts'
 import { openApiDocument } from './openapi.ts'
 import { createRoutes, type GatewayOptions, type Route, type RouteAnswer } from './routes.ts'
@@ -29,7 +30,7 @@ const pagePolicy =
   "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; frame-ancestors 'none'; base-uri 'none'"
 
 export function createApp(options: AppOptions): App {
-  const { sse, version, page, onError } = options
+  const { sse, connections, version, page, onError } = options
   const routes = createRoutes(options)
   const app: App = new Hono()
 
@@ -67,12 +68,16 @@ export function createApp(options: AppOptions): App {
   function answer(context: Context<Env>, result: RouteAnswer): Response {
     if (!('stream' in result)) {
       context.header('cache-control', 'no-store')
+      if ('text' in result) return context.body(result.text, result.status as 200, { 'content-type': 'application/json' })
       if (result.json === undefined) return context.body(null, result.status as 204)
       return context.json(result.json as object, result.status as 200)
     }
     const { incoming, outgoing } = context.env ?? {}
-    if (incoming === undefined || outgoing === undefined) return sse.respond(result.stream)
-    sse.serve(result.stream, incoming, outgoing as never)
+    const info = { transport: 'sse', principal: anonymous.id, address: incoming?.socket.remoteAddress } as const
+    const connection = connections.open(info, result.stream.log)
+    const stream = { ...result.stream, onClose: () => connection.close() }
+    if (incoming === undefined || outgoing === undefined) return sse.respond(stream)
+    sse.serve(stream, incoming, outgoing as never)
     return new Response(null, { headers: { 'x-hono-already-sent': 'true' } })
   }
 }
@@ -92,6 +97,9 @@ async function readRequest(context: Context<Env>, route: Route): Promise<Paramet
   const accept = req.header('accept') ?? ''
   return {
     input,
+    principal: anonymous,
+    address: context.env?.incoming?.socket.remoteAddress,
+    signal: req.raw.signal,
     // An EventSource whose last id was reset sends none; an empty one means the same.
     lastEventId: req.header('last-event-id') || undefined,
     wantsJson: accept.includes('application/json') && !accept.includes('text/event-stream'),

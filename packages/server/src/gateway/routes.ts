@@ -1,14 +1,17 @@
 /** The HTTP face, route by route: each says what it takes and answers, and does it. PROTOCOL.md#http. */
 import { formatPosition, type Lane, MillraceError } from '@millrace/protocol'
 import type { z } from 'zod'
-import { chatDialect, sessionDialect } from '../dialects/native.ts'
+import { chatDialect, plainDialect, sessionDialect } from '../dialects/native.ts'
 import type { Engine } from '../log/log.ts'
 import type { ModelInfo } from '../models/model.ts'
 import type { Run, Runs } from '../runs/runs.ts'
 import { begin, requirePosition } from '../sessions/begin.ts'
 import type { Chats } from '../sessions/chats.ts'
+import type { Connections } from '../sessions/connections.ts'
 import { readTranscript } from '../sessions/transcript.ts'
+import type { PollTransport } from '../transports/poll.ts'
 import type { SseStream } from '../transports/sse.ts'
+import type { Authorize, Principal } from './authorize.ts'
 import { answers, chatBody, chatQuery, idParam, sessionBody, streamQuery } from './schemas.ts'
 
 export interface GatewayOptions {
@@ -20,6 +23,9 @@ export interface GatewayOptions {
     readonly describeDefault: () => Promise<{ readonly name: string }>
   }
   readonly newId: () => string
+  readonly poll: PollTransport
+  readonly authorize: Authorize
+  readonly connections: Connections
   readonly health: () => z.infer<typeof answers.health>
 }
 
@@ -27,11 +33,19 @@ export interface GatewayOptions {
 export interface RouteRequest<Input> {
   readonly input: Input
   readonly lastEventId: string | undefined
+  readonly principal: Principal
+  readonly address: string | undefined
+  /** Aborts when the client has gone. */
+  readonly signal: AbortSignal
   /** The client asked for JSON and not for a stream. */
   readonly wantsJson: boolean
 }
 
-export type RouteAnswer = { readonly status: number; readonly json?: unknown } | { readonly stream: SseStream }
+export type RouteAnswer =
+  | { readonly status: number; readonly json?: unknown }
+  /** JSON that is written already. */
+  | { readonly status: number; readonly text: string }
+  | { readonly stream: SseStream }
 
 export interface Route {
   readonly method: 'get' | 'post'
@@ -48,7 +62,17 @@ export interface Route {
 
 type ChatInput = z.output<typeof chatBody> & { readonly lastEventId?: string | undefined }
 
-export function createRoutes({ engine, runs, chats, models, newId, health }: GatewayOptions): Route[] {
+export function createRoutes({
+  engine,
+  runs,
+  chats,
+  models,
+  newId,
+  health,
+  poll,
+  authorize,
+  connections,
+}: GatewayOptions): Route[] {
   return [
     {
       method: 'get',
@@ -72,9 +96,17 @@ export function createRoutes({ engine, runs, chats, models, newId, health }: Gat
       summary: 'Everything that happens in a session, from a position on',
       query: streamQuery,
       answers: { 200: 'stream' },
-      async handle({ input, lastEventId }: RouteRequest<z.output<typeof streamQuery>>) {
+      async handle({ input, lastEventId, principal, address, signal }: RouteRequest<z.output<typeof streamQuery>>) {
+        await authorize(principal, 'session.read', { session: input.session })
         const after = await begin(engine, input.session, lastEventId ?? input.lastEventId ?? input.from)
-        return { stream: { log: input.session, after, dialect: sessionDialect } }
+        const stream = { log: input.session, after, dialect: input.shape === 'plain' ? plainDialect : sessionDialect }
+        if (input.live === 'sse') return { stream }
+        const connection = connections.open({ transport: 'poll', principal: principal.id, address }, input.session)
+        try {
+          return { status: 200, text: await poll.answer(stream, { waitMs: input.wait * 1000, signal }) }
+        } finally {
+          connection.close()
+        }
       },
     },
     {
@@ -83,7 +115,8 @@ export function createRoutes({ engine, runs, chats, models, newId, health }: Gat
       summary: 'Make a session, or make sure that it exists',
       body: sessionBody,
       answers: { 200: answers.session, 201: answers.session },
-      async handle({ input }: RouteRequest<z.output<typeof sessionBody>>) {
+      async handle({ input, principal }: RouteRequest<z.output<typeof sessionBody>>) {
+        await authorize(principal, 'session.create', { session: input.id })
         const id = input.id ?? newId()
         const existed = (await engine.inspect(id)) !== undefined
         await engine.append(id, [])
@@ -96,7 +129,8 @@ export function createRoutes({ engine, runs, chats, models, newId, health }: Gat
       summary: 'The conversation so far, and the position to go on from',
       params: idParam,
       answers: { 200: answers.transcript },
-      async handle({ input }: RouteRequest<{ id: string }>) {
+      async handle({ input, principal }: RouteRequest<{ id: string }>) {
+        await authorize(principal, 'session.read', { session: input.id })
         const transcript = await readTranscript(engine, input.id)
         if (transcript === undefined) throw new MillraceError('session_not_found')
         return { status: 200, json: transcript }
@@ -108,9 +142,10 @@ export function createRoutes({ engine, runs, chats, models, newId, health }: Gat
       summary: 'Stop a run for everybody; what was said is kept',
       params: idParam,
       answers: { 200: answers.end },
-      async handle({ input }: RouteRequest<{ id: string }>) {
+      async handle({ input, principal }: RouteRequest<{ id: string }>) {
         const run = runs.get(input.id)
         if (run === undefined) throw new MillraceError('run_not_found')
+        await authorize(principal, 'run.stop', { session: run.session })
         run.stop()
         return { status: 200, json: await run.ended }
       },
@@ -137,20 +172,29 @@ export function createRoutes({ engine, runs, chats, models, newId, health }: Gat
     },
   ]
 
-  async function chat({ input, lastEventId = input.lastEventId, wantsJson }: RouteRequest<ChatInput>): Promise<RouteAnswer> {
-    if (lastEventId !== undefined) return resume(input, lastEventId)
+  async function chat({
+    input,
+    lastEventId = input.lastEventId,
+    wantsJson,
+    principal,
+  }: RouteRequest<ChatInput>): Promise<RouteAnswer> {
+    if (lastEventId !== undefined) return resume(input, lastEventId, principal)
+    await authorize(principal, 'run.start', { session: input.session })
     const { query, model, models: names = model === undefined ? undefined : [model], session, id } = input
     const run = await chats.ask({ query, models: names, session, id })
+    // The id may have led to a run of a session that was not named.
+    await authorize(principal, 'session.read', { session: run.session })
     if (wantsJson) return { status: 202, json: { session: run.session, run: run.id, position: formatPosition(run.start) } }
     return { stream: chatStream(run, input.events) }
   }
 
   /** A reader of a run comes back. Nothing is started, whatever the query says: an EventSource repeats its address. */
-  async function resume(input: ChatInput, token: string): Promise<RouteAnswer> {
+  async function resume(input: ChatInput, token: string, principal: Principal): Promise<RouteAnswer> {
     const { session: named, offset } = requirePosition(token)
     const session = named ?? input.session
     if (session === undefined) throw new MillraceError('position_invalid')
     if (input.session !== undefined && input.session !== session) throw new MillraceError('position_foreign')
+    await authorize(principal, 'session.read', { session })
     const after = await begin(engine, session, token)
     // The event that the position stands behind says which run was being read.
     const { events } = await engine.read(session, { ...after, offset: Math.max(0, offset - 1) }, { eventsMax: 1 })

@@ -38,6 +38,9 @@ export const streamQuery = z.object({
   session: id,
   from: position.default('start').describe('`start`, `now` or a position'),
   lastEventId: position.optional().describe('Like the header Last-Event-ID; goes before `from`'),
+  shape: z.enum(['session', 'plain']).default('session').describe('`plain` leaves out run and lane: `{"text":"你"}`'),
+  live: z.enum(['sse', 'poll']).default('sse').describe('`poll` answers once, with JSON'),
+  wait: z.coerce.number().min(1).max(60).default(25).describe('With `live=poll`: seconds to wait for the first event'),
 })
 
 export const sessionBody = z.object({ id: id.optional() })
@@ -67,7 +70,13 @@ const lane = z.object({
   ...end,
 })
 
+const polled = z.object({
+  events: z.array(z.object({ id: z.string(), event: z.string(), data: z.json() })),
+  position: z.string(),
+})
+
 export const answers = {
+  polled,
   started: z.object({ session: z.string(), run: z.string(), position: z.string() }),
   session: z.object({ id: z.string() }),
   transcript: z.object({

@@ -6,7 +6,7 @@
  */
 import type { Position } from '@millrace/protocol'
 import type { Engine, Page } from './log.ts'
-import type { Sink, Wire } from './wire.ts'
+import type { Encoded, Sink, Wire } from './wire.ts'
 
 /** One page of catching up. Large, so that an answer of thousands of tokens becomes a few frames. */
 const catchUpPage = { eventsMax: 8192, bytesMax: 1024 * 1024 }
@@ -120,15 +120,16 @@ export class Cursor {
 
   /** True when the page held the wire's last event. */
   #writePage({ events, gap, position }: Page): boolean {
-    let text = gap === undefined ? '' : this.wire.encodeGap(gap.from, gap.to)
+    const pieces: Encoded[] = gap === undefined ? [] : [this.wire.encodeGap(gap.from, gap.to)]
     let last = false
     for (const event of events.length > nearlyLive ? this.wire.merge(events) : events) {
-      text += this.wire.encode(event, this.epoch)
+      pieces.push(this.wire.encode(event, this.epoch))
       last = this.wire.isLast(event)
       if (last) break
     }
     this.offset = position.offset
-    if (text !== '') this.blocked = !this.sink.write(Buffer.from(text))
+    const bytes = join(pieces)
+    if (bytes.length > 0) this.blocked = !this.sink.write(bytes)
     return last
   }
 
@@ -138,4 +139,10 @@ export class Cursor {
     })
     this.#onDrained = undefined
   }
+}
+
+/** A wire gives text or bytes, not both; text is joined before it is encoded, because that is cheaper. */
+function join(pieces: readonly Encoded[]): Buffer {
+  if (pieces.every((piece) => typeof piece === 'string')) return Buffer.from(pieces.join(''))
+  return Buffer.concat(pieces.map((piece) => (typeof piece === 'string' ? Buffer.from(piece) : piece)))
 }

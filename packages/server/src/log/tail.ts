@@ -10,7 +10,7 @@
 import { type Cursor, type CursorTail, nearlyLive } from './cursor.ts'
 import type { Engine, LogEvent, Page } from './log.ts'
 import type { Task, Turns } from './turns.ts'
-import type { Wire } from './wire.ts'
+import type { Encoded, Wire } from './wire.ts'
 
 const slabBytesMin = 2 * 1024
 const slabBytesMax = 64 * 1024
@@ -221,7 +221,9 @@ export class Tail implements Task, CursorTail {
     slab.to = event.offset
   }
 
-  #append(text: string): void {
+  #append(encoded: Encoded): void {
+    if (typeof encoded !== 'string') return this.#appendBytes(encoded)
+    const text = encoded
     let slab = this.#lastSlab
     // Three bytes are the most that one UTF-16 code unit takes; counting exactly is for the rare tight case.
     if (slab.buffer.length - slab.used < text.length * 3) {
@@ -229,6 +231,13 @@ export class Tail implements Task, CursorTail {
       if (slab.buffer.length - slab.used < bytes) slab = this.#addSlab(bytes)
     }
     slab.used += slab.buffer.write(text, slab.used)
+  }
+
+  #appendBytes(bytes: Uint8Array): void {
+    let slab = this.#lastSlab
+    if (slab.buffer.length - slab.used < bytes.length) slab = this.#addSlab(bytes.length)
+    slab.buffer.set(bytes, slab.used)
+    slab.used += bytes.length
   }
 
   #addSlab(bytesMin: number): Slab {

@@ -8,15 +8,17 @@ import type { LogEvent } from './log.ts'
 export interface Wire {
   /** Two readers of a log whose wires have the same key share every byte, so it MUST name all that the bytes depend on. */
   readonly key: string
-  /** The event as it is written, whole; '' where this wire leaves it out. MUST be pure. */
-  encode(event: LogEvent, epoch: string): string
+  /** The event as it is written, whole; '' where this wire leaves it out. Text is written as UTF-8. MUST be pure. */
+  encode(event: LogEvent, epoch: string): Encoded
   /** Tells a reader that events after `from` up to and including `to` are gone. */
-  encodeGap(from: Position, to: Position): string
+  encodeGap(from: Position, to: Position): Encoded
   /** For readers that are behind: fewer events that say the same. MUST keep the last event's offset last. */
   merge(events: readonly LogEvent[]): readonly LogEvent[]
   /** True for the event after which this wire has nothing more to say. */
   isLast(event: LogEvent): boolean
 }
+
+export type Encoded = string | Uint8Array
 
 export interface Sink {
   /**

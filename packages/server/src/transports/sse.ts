@@ -31,6 +31,8 @@ export interface SseStream {
   readonly log: string
   readonly after: Position
   readonly dialect: Dialect
+  /** Called once when the reader has gone or the stream has ended. */
+  readonly onClose?: () => void
 }
 
 export interface SseTransport {
@@ -103,7 +105,7 @@ export function createSseTransport({ fanOut, pulse, random = Math.random }: SseT
     },
   }
 
-  function start({ log, after, dialect }: SseStream, peer: Peer): Cursor {
+  function start({ log, after, dialect, onClose }: SseStream, peer: Peer): Cursor {
     // Clients that were cut together must not come back together.
     peer.write(Buffer.from(encodeSseRetry(1000 + Math.floor(random() * 2000)) + encodeSseComment('millrace')))
     let stalledAt: number | undefined
@@ -124,6 +126,7 @@ export function createSseTransport({ fanOut, pulse, random = Math.random }: SseT
     cursor.onClose = () => {
       leavePulse()
       open.delete(cursor)
+      onClose?.()
     }
     return cursor
   }

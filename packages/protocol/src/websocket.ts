@@ -1,0 +1,66 @@
+/**
+ * The words of the WebSocket at `/ws/chat`: PROTOCOL.md#websocket. A message without a `type` is the
+ * reference exchange: `{"query":"你好"}` up, `{"text":"你"}` … `{"status":"completed"}` down.
+ */
+import type { ErrorBody } from './errors.ts'
+import type { Json, RunEnd } from './events.ts'
+
+/** Offered by clients that understand heartbeats; nothing but them depends on it. */
+export const webSocketProtocol = 'millrace.v1'
+
+/** What a client sends. `ref`, where given, comes back with the answer. */
+export type UpMessage =
+  | {
+      readonly query: string
+      readonly model?: string
+      readonly models?: readonly string[]
+      readonly session?: string
+      readonly id?: string
+    }
+  | {
+      readonly type: 'run'
+      readonly ref?: string
+      readonly query: string
+      readonly model?: string
+      readonly models?: readonly string[]
+      readonly session?: string
+      readonly id?: string
+    }
+  | { readonly type: 'attach'; readonly ref?: string; readonly session: string; readonly from?: string }
+  | { readonly type: 'detach'; readonly ref?: string; readonly session: string }
+  | { readonly type: 'stop'; readonly ref?: string; readonly run: string }
+  | { readonly type: 'ping'; readonly ref?: string }
+
+/** What a server sends, beside the chat shapes. */
+export type DownMessage =
+  | { readonly type: 'event'; readonly session: string; readonly id: string; readonly event: string; readonly data: Json }
+  | { readonly type: 'started'; readonly ref?: string; readonly session: string; readonly run: string; readonly position: string }
+  | { readonly type: 'attached'; readonly ref?: string; readonly session: string; readonly position: string }
+  | { readonly type: 'detached'; readonly ref?: string; readonly session: string }
+  | { readonly type: 'ended'; readonly ref?: string; readonly run: string; readonly end: RunEnd }
+  | { readonly type: 'pong'; readonly ref?: string }
+  | { readonly type: 'heartbeat' }
+  | ({ readonly type: 'error'; readonly ref?: string } & ErrorBody)
+
+/**
+ * Why a WebSocket was closed. Ranges decide, so that a client which does not know a code does the right
+ * thing: up to 4499 the same connection would be closed again, from 4500 on it is worth connecting again.
+ * Of the standard codes 1001, 1006, 1011, 1012 and 1013 are worth it, the others are not.
+ */
+export const closeCodes = {
+  /** Too many messages that were refused. */
+  misuse: 4400,
+  /** More messages than anybody needs. */
+  flood: 4429,
+  /** The log of an attached session is gone. */
+  sessionGone: 4404,
+  /** Nothing was read for too long; connect and go on from the last position. */
+  stalled: 4508,
+  /** The server stops; connect again, to whichever answers. RFC 6455 and IANA call it 1012. */
+  restart: 1012,
+} as const
+
+export function isWorthReconnecting(code: number): boolean {
+  if (code >= 4000) return code >= 4500
+  return code === 1001 || code === 1006 || (code >= 1011 && code <= 1013)
+}

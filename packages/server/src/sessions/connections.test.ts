@@ -1,0 +1,49 @@
+import { describe, expect, it } from 'vitest'
+import { type ConnectionInfo, createConnections } from './connections.ts'
+
+const info = (more: Partial<ConnectionInfo> = {}): ConnectionInfo => ({
+  transport: 'sse',
+  principal: 'anonymous',
+  address: '127.0.0.1',
+  ...more,
+})
+
+describe('connections', () => {
+  it('are listed with the sessions they read, of all transports', () => {
+    const connections = createConnections({}, () => 7)
+    const socket = connections.open(info({ transport: 'ws', principal: 'ada' }))
+    for (const session of ['a', 'b']) socket.attach(session)
+    connections.open(info()).attach('a')
+    expect(connections.list('a').map(({ transport }) => transport)).toEqual(['ws', 'sse'])
+    expect(connections.list('b')).toEqual([
+      { transport: 'ws', principal: 'ada', address: '127.0.0.1', since: 7, sessions: ['a', 'b'] },
+    ])
+    socket.detach('b')
+    expect(connections.list('b')).toEqual([])
+    socket.close()
+    socket.close()
+    expect([connections.count, connections.list('a').length]).toEqual([1, 1])
+  })
+
+  it.each([
+    ['session', { perSessionMax: 2 }, {}],
+    ['principal', { perPrincipalMax: 2 }, { principal: 'ada' }],
+    ['address', { perAddressMax: 2 }, {}],
+  ])('are bounded exactly per %s, and a place that was left is free again', (_what, limits, more) => {
+    const connections = createConnections(limits)
+    const open = () => connections.open(info(more), 'a')
+    const first = open()
+    open()
+    for (let n = 0; n < 3; n++) expect(open).toThrow(expect.objectContaining({ code: 'too_many_connections' }))
+    first.close()
+    open()
+    expect(open).toThrow()
+  })
+
+  it('of others are not touched by one that is refused', () => {
+    const connections = createConnections({ perPrincipalMax: 1, perAddressMax: 1 })
+    connections.open(info({ principal: 'ada' }))
+    expect(() => connections.open(info({ principal: 'bob' }))).toThrow()
+    connections.open(info({ principal: 'bob', address: '127.0.0.2' }))
+  })
+})

@@ -1,0 +1,174 @@
+/**
+ * The WebSocket transport. `ws` does the handshake and reads; what is sent are frames that were made
+ * once per log, written to the socket as they are, one cursor for each attached session. What the
+ * messages mean is not decided here: PROTOCOL.md#websocket.
+ */
+import type { IncomingMessage } from 'node:http'
+import type { Duplex } from 'node:stream'
+import { closeCodes, type DownMessage, MillraceError, type Position, webSocketProtocol } from '@millrace/protocol'
+import { type WebSocket, WebSocketServer } from 'ws'
+import type { Dialect } from '../dialects/dialect.ts'
+import type { Cursor } from '../log/cursor.ts'
+import type { FanOut } from '../log/fan-out.ts'
+import type { Pulse } from './pulse.ts'
+import { plainFrames, sessionFrames, textFrame } from './websocket-wire.ts'
+
+/** One message; a query of the greatest length in UTF-8, and room. */
+const messageBytesMax = 256 * 1024
+const fragmentsMax = 1024
+/** Messages and pings in one period of the pulse before it is a flood. */
+const messagesPerBeatMax = 2000
+const attachmentsMax = 64
+
+export interface WebSocketStream {
+  readonly log: string
+  readonly after: Position
+  readonly dialect: Dialect
+  /** Only the dialect's data, and nothing that says of which event or session. */
+  readonly isPlain?: boolean
+}
+
+export interface WebSocketConnection {
+  send(message: DownMessage): void
+  /** Sends what comes after a position; under a key that is attached, from there instead. Throws `too_many_attachments`. */
+  attach(key: string, stream: WebSocketStream): void
+  /** False where nothing was attached under this key. */
+  detach(key: string): boolean
+  close(code: number, reason: string): void
+}
+
+export interface WebSocketHandlers {
+  /** Each text message. MUST NOT throw. */
+  onText(connection: WebSocketConnection, text: string): void
+  /** A stream that was attached has ended or was detached. */
+  onDetach(key: string): void
+  onClose(): void
+}
+
+export interface WebSocketTransport {
+  /** Takes a connection over that asks to be upgraded. */
+  upgrade(request: IncomingMessage, socket: Duplex, head: Buffer, handlers: WebSocketHandlers): void
+  readonly connections: number
+  settled(): Promise<boolean>
+  close(): void
+}
+
+export function createWebSocketTransport({ fanOut, pulse }: { fanOut: FanOut; pulse: Pulse }): WebSocketTransport {
+  const server = new WebSocketServer({
+    noServer: true,
+    clientTracking: false,
+    // Compression would cost 237 KB a connection and ten times the CPU, for messages of a few bytes.
+    perMessageDeflate: false,
+    maxPayload: messageBytesMax,
+    maxFragments: fragmentsMax,
+    // A pong to everyone who does not read would fill memory; ours wait until the socket takes bytes.
+    autoPong: false,
+    handleProtocols: (offered) => (offered.has(webSocketProtocol) ? webSocketProtocol : false),
+  })
+  const open = new Map<WebSocketConnection, ReadonlyMap<string, Cursor>>()
+
+  return {
+    upgrade(request, socket, head, handlers) {
+      server.handleUpgrade(request, socket, head, (client) => serve(client, socket, handlers))
+    },
+    get connections() {
+      return open.size
+    },
+    async settled() {
+      for (const cursors of open.values()) {
+        for (const cursor of cursors.values()) if (!cursor.blocked && !(await cursor.isAtHead())) return false
+      }
+      return true
+    },
+    close() {
+      for (const connection of open.keys()) connection.close(closeCodes.restart, 'The server stops; connect again.')
+    },
+  }
+
+  function serve(client: WebSocket, socket: Duplex, handlers: WebSocketHandlers): void {
+    const cursors = new Map<string, Cursor>()
+    const wantsHeartbeat = client.protocol === webSocketProtocol
+    let isAlive = true
+    let messages = 0
+    let stalled = false
+
+    const connection: WebSocketConnection = {
+      send: (message) => void socket.write(textFrame(JSON.stringify(message))),
+      attach(key, { log, after, dialect, isPlain = false }) {
+        if (!cursors.has(key) && cursors.size >= attachmentsMax) throw new MillraceError('too_many_attachments')
+        const earlier = cursors.get(key)
+        const wire = isPlain ? plainFrames(dialect) : sessionFrames(dialect, log)
+        const cursor = fanOut.attach({ log, after, wire, sink: { write, end: () => onEnd(key, isPlain) } })
+        cursors.set(key, cursor)
+        cursor.onClose = () => {
+          if (cursors.get(key) !== cursor) return
+          cursors.delete(key)
+          handlers.onDetach(key)
+        }
+        // After the new one has its place: the key stays attached.
+        earlier?.close()
+      },
+      detach(key) {
+        const cursor = cursors.get(key)
+        cursor?.close()
+        return cursor !== undefined
+      },
+      close: (code, reason) => client.close(code, reason),
+    }
+    open.set(connection, cursors)
+    const leavePulse = pulse.join(beat)
+
+    client.on('message', (data, isBinary) => {
+      if (!isAllowed()) return
+      if (isBinary) client.close(1003, 'Messages are text.')
+      else handlers.onText(connection, (data as Buffer).toString('utf8'))
+    })
+    client.on('ping', (data) => {
+      if (isAllowed() && !socket.writableNeedDrain) client.pong(data)
+    })
+    client.on('pong', () => {
+      isAlive = true
+    })
+    socket.on('drain', () => {
+      stalled = false
+      for (const cursor of cursors.values()) cursor.drained()
+    })
+    // ws closes with the right code; nothing more is to be said about a client that breaks the protocol.
+    client.on('error', () => {})
+    client.once('close', () => {
+      leavePulse()
+      open.delete(connection)
+      for (const cursor of cursors.values()) cursor.close()
+      handlers.onClose()
+    })
+
+    function write(bytes: Uint8Array): boolean {
+      return socket.write(bytes)
+    }
+
+    /** A run that has said its last word is over; a session that ends has lost its log. */
+    function onEnd(key: string, isPlain: boolean): void {
+      if (!isPlain) client.close(closeCodes.sessionGone, `The log of ${key} is gone.`)
+    }
+
+    function isAllowed(): boolean {
+      isAlive = true
+      messages += 1
+      if (messages === messagesPerBeatMax) client.close(closeCodes.flood, 'Too many messages.')
+      return messages < messagesPerBeatMax
+    }
+
+    function beat(): void {
+      messages = 0
+      if (!isAlive) return client.terminate()
+      if (socket.writableNeedDrain) {
+        if (stalled) client.terminate()
+        stalled = true
+        return
+      }
+      isAlive = false
+      client.ping()
+      if (wantsHeartbeat) connection.send({ type: 'heartbeat' })
+    }
+  }
+}

@@ -1,0 +1,55 @@
+import { describe, expect, it, vi } from 'vitest'
+import { startServer } from './support/server.ts'
+import { openSocket } from './support/socket.ts'
+import { openStream } from './support/stream.ts'
+
+describe('which connections read which session', () => {
+  it('is known for every transport, and forgotten when they go', async () => {
+    const { url, millrace } = await startServer()
+    for (const session of ['a', 'b']) await millrace.engine.append(session, [])
+    const stream = await openStream(`${url}/api/stream?session=a`)
+    const socket = await openSocket(url)
+    for (const session of ['a', 'b']) {
+      socket.send({ type: 'attach', session })
+      await socket.next()
+    }
+    const abort = new AbortController()
+    void fetch(`${url}/api/stream?session=a&live=poll`, { signal: abort.signal }).catch(() => {})
+    await vi.waitFor(() => expect(millrace.listConnections('a').map(({ transport }) => transport)).toEqual(['sse', 'ws', 'poll']))
+    expect(millrace.listConnections('b')).toEqual([
+      { transport: 'ws', principal: 'anonymous', address: '127.0.0.1', since: expect.any(Number), sessions: ['a', 'b'] },
+    ])
+    socket.send({ type: 'attach', session: 'b', from: 'now' })
+    await socket.next()
+    expect(millrace.listConnections('b')).toHaveLength(1)
+    socket.send({ type: 'detach', session: 'b' })
+    await socket.next()
+    expect(millrace.listConnections('b')).toEqual([])
+    stream.close()
+    abort.abort()
+    socket.client.terminate()
+    await vi.waitFor(() => expect(millrace.connections).toBe(0))
+  })
+
+  it('is bounded, over all transports together, and one that is refused disturbs nobody', async () => {
+    const { url, millrace } = await startServer({ limits: { perSessionMax: 2 } })
+    await millrace.engine.append('a', [])
+    const [stream, socket] = [await openStream(`${url}/api/stream?session=a`), await openSocket(url)]
+    socket.send({ type: 'attach', session: 'a' })
+    await socket.next()
+    const refused = await fetch(`${url}/api/stream?session=a`)
+    expect([refused.status, await refused.json()]).toMatchObject([429, { error: { code: 'too_many_connections' } }])
+    expect((await fetch(`${url}/api/stream?session=a&live=poll`)).status).toBe(429)
+    const other = await openSocket(url)
+    other.send({ type: 'attach', session: 'a' })
+    expect(await other.next()).toMatchObject({ type: 'error', error: { code: 'too_many_connections' } })
+    await millrace.run({ session: 'a', source: ['still heard'] })
+    await Promise.all([stream.until('stream_end'), socket.until(({ event }) => event === 'stream_end')])
+  })
+
+  it('refuses the handshake of one connection too many from an address', async () => {
+    const { url } = await startServer({ limits: { perAddressMax: 1 } })
+    await openSocket(url)
+    await expect(openSocket(url)).rejects.toThrow('429')
+  })
+})

@@ -1,0 +1,387 @@
+import { once } from 'node:events'
+import { connect } from 'node:net'
+import { describe, expect, it, onTestFinished, vi } from 'vitest'
+import { WebSocket } from 'ws'
+import { gatedModel } from './support/gated-model.ts'
+import { startRun, startServer } from './support/server.ts'
+import { openSocket } from './support/socket.ts'
+import { counted, openStream, textOf } from './support/stream.ts'
+
+const gated = async () => {
+  const model = gatedModel()
+  return { model, ...(await startServer({ models: [model], model: 'gated' })) }
+}
+
+const saidIn = (messages: readonly Record<string, unknown>[]) =>
+  messages
+    .filter((message) => message.event === 'message')
+    .map((message) => (message.data as { text: string }).text)
+    .join('')
+
+describe('the exchange of the reference document, section 3.2', () => {
+  it('is answered word for word', async () => {
+    const { url, model } = await gated()
+    const socket = await openSocket(url)
+    socket.client.send('{"query":"你好"}')
+    for (const word of ['你', '好', '！']) model.say(word)
+    model.finish()
+    const messages = await socket.until((message) => 'status' in message)
+    expect(messages.slice(0, 3)).toEqual([{ text: '你' }, { text: '好' }, { text: '！' }])
+    expect(messages.slice(3)).toEqual([expect.objectContaining({ status: 'completed' })])
+    expect(model.requests[0]?.messages).toEqual([{ role: 'user', text: '你好' }])
+  })
+
+  it('takes the questions of one socket for one conversation', async () => {
+    const { url, model } = await gated()
+    const socket = await openSocket(url)
+    for (const [query, answer] of [
+      ['one', 'first'],
+      ['two', 'second'],
+    ] as const) {
+      socket.send({ query })
+      model.say(answer)
+      model.finish()
+      await socket.until((message) => 'status' in message)
+    }
+    expect(model.requests[1]?.messages.map(({ text }) => text)).toEqual(['one', 'first', 'two'])
+  })
+
+  it('takes several questions at once, in the order they were sent', async () => {
+    const { url } = await startServer()
+    const socket = await openSocket(url)
+    for (const query of ['one', 'two']) socket.send({ query, model: 'sim:echo?tps=0' })
+    const seen = [
+      ...(await socket.until((message) => 'status' in message)),
+      ...(await socket.until((message) => 'status' in message)),
+    ]
+    expect(seen.flatMap(({ text }) => text ?? [])).toEqual(['one', 'two'])
+  })
+})
+
+describe('the mixed scheme of the reference document, section 5.3.2', () => {
+  it.each(['the socket first', 'the stream first'])(
+    'goes up over a WebSocket and down over SSE, word for word: %s',
+    async (order) => {
+      const { url, model, millrace } = await gated()
+      await millrace.engine.append('s', [])
+      const openUp = () => openSocket(url, [], {}, '?session=s&down=sse')
+      const openDown = () => openStream(`${url}/api/stream?session=s&shape=plain`)
+      const [up, down] =
+        order === 'the socket first'
+          ? [await openUp(), await openDown()]
+          : await (async () => {
+              const stream = await openDown()
+              return [await openUp(), stream] as const
+            })()
+      up.client.send('{"query":"你好"}')
+      expect(await up.next()).toMatchObject({ type: 'started', session: 's' })
+      expect((await down.next()).event).toBe('stream_start')
+      for (const word of ['你', '好', '！']) {
+        model.say(word)
+        expect((await down.next()).data).toBe(JSON.stringify({ text: word }))
+      }
+      model.finish()
+      expect(JSON.parse((await down.next()).data)).toMatchObject({ status: 'completed' })
+      expect(up.received).toHaveLength(1)
+    },
+  )
+
+  it('loses either side without disturbing the other', async () => {
+    const { url, model, millrace } = await gated()
+    await millrace.engine.append('s', [])
+    const down = await openStream(`${url}/api/stream?session=s&shape=plain`)
+    const first = await openSocket(url, [], {}, '?session=s&down=sse')
+    first.send({ query: 'one' })
+    await down.next()
+    first.client.terminate()
+    model.say('still ')
+    const { id, data } = await down.next()
+    expect(data).toBe('{"text":"still "}')
+    down.close()
+    const second = await openSocket(url, [], {}, '?session=s&down=sse')
+    model.say('here')
+    const again = await openStream(`${url}/api/stream?session=s&shape=plain&from=${id}`)
+    expect((await again.next()).data).toBe('{"text":"here"}')
+    second.send({ type: 'ping' })
+    expect(await second.next()).toEqual({ type: 'pong' })
+  })
+})
+
+describe('a session over a WebSocket', () => {
+  it('is attached from a position, and each event carries session, position, name and data', async () => {
+    const { url, millrace } = await startServer()
+    const { session } = await startRun(url, { query: 'x', id: 'r' })
+    await millrace.findRun('r')?.ended
+    const socket = await openSocket(url)
+    socket.send({ type: 'attach', ref: 'a', session })
+    expect(await socket.next()).toMatchObject({ type: 'attached', ref: 'a', session, position: expect.stringMatching(/-0$/) })
+    const whole = await socket.until(({ event }) => event === 'stream_end')
+    expect(whole[0]).toMatchObject({
+      type: 'event',
+      session,
+      id: expect.stringMatching(/-1$/),
+      event: 'stream_start',
+      data: { query: 'x' },
+    })
+    expect(saidIn(whole)).toBe(counted(1, 5))
+  })
+
+  it('goes on after any event over another connection of either kind, none lost and none twice', async () => {
+    const { url, model } = await gated()
+    const { session } = await startRun(url, { query: 'x' })
+    const stream = await openStream(`${url}/api/stream?session=${session}`)
+    for (const word of ['1 ', '2 ', '3 ', '4 ', '5 ', '6 ']) {
+      model.say(word)
+      await stream.until('message')
+    }
+    const [start, ...deltas] = stream.events
+    expect(start?.event).toBe('stream_start')
+    for (const [index, { id }] of deltas.entries()) {
+      const socket = await openSocket(url)
+      socket.send({ type: 'attach', session, from: id })
+      await socket.next()
+      const rest = counted(index + 2, 6)
+      if (rest !== '') await vi.waitFor(() => expect(saidIn(socket.received)).toBe(rest))
+      socket.client.close()
+    }
+    model.finish()
+    const socket = await openSocket(url)
+    socket.send({ type: 'attach', session })
+    const viaSocket = await socket.until(({ event }) => event === 'stream_end')
+    const back = await openStream(`${url}/api/stream?session=${session}&from=${String(viaSocket.at(-2)?.id)}`)
+    expect((await back.next()).event).toBe('stream_end')
+  })
+
+  it('carries several sessions on one socket, until they are detached', async () => {
+    const [a, b] = [gatedModel('a'), gatedModel('b')]
+    const { url } = await startServer({ models: [a, b] })
+    const one = await startRun(url, { query: 'x', model: 'a' })
+    const two = await startRun(url, { query: 'y', model: 'b' })
+    const socket = await openSocket(url)
+    for (const { session } of [one, two]) socket.send({ type: 'attach', session })
+    a.say('from a')
+    b.say('from b')
+    await vi.waitFor(() => expect(socket.received.filter(({ event }) => event === 'message')).toHaveLength(2))
+    socket.send({ type: 'detach', ref: 'd', session: one.session })
+    await socket.until(({ type }) => type === 'detached')
+    a.say('not heard')
+    b.say('heard')
+    const [heard] = (await socket.until(({ event }) => event === 'message')).slice(-1)
+    expect(heard).toMatchObject({ session: two.session, data: { text: 'heard' } })
+  })
+
+  it('starts, reads and stops a run, told over the up-channel and the down-channel of another kind', async () => {
+    const { url, model } = await gated()
+    const up = await openSocket(url)
+    up.send({ type: 'run', ref: 'go', query: '你好', id: 'r' })
+    const started = await up.next()
+    expect(started).toMatchObject({ type: 'started', ref: 'go', run: 'r' })
+    const down = await openStream(`${url}/api/stream?session=${String(started.session)}`)
+    await down.until('stream_start')
+    model.say('你')
+    expect(textOf(await down.until('message'))).toBe('你')
+    up.send({ type: 'stop', ref: 's', run: 'r' })
+    expect(await up.next()).toMatchObject({ type: 'ended', ref: 's', run: 'r', end: { status: 'stopped' } })
+    expect((await down.next()).event).toBe('stream_end')
+    up.send({ type: 'ping', ref: 'p' })
+    expect(await up.next()).toEqual({ type: 'pong', ref: 'p' })
+  })
+})
+
+describe('a message that is refused is answered with a code, and the others go on', () => {
+  it.each([
+    ['not JSON', '{"query":', 'invalid_json'],
+    ['not an object', '[]', 'invalid_request'],
+    ['no query', '{}', 'query_missing'],
+    ['an unknown type', '{"type":"subscribe"}', 'invalid_request'],
+    ['a type that is an object', '{"type":{}}', 'invalid_request'],
+    ['an unknown session', '{"type":"attach","session":"nobody"}', 'session_not_found'],
+    ['a position that is none', '{"type":"attach","session":"s","from":"x"}', 'position_invalid'],
+    ['a position of another log', '{"type":"attach","session":"s","from":"k3f9a2xq-1"}', 'position_foreign'],
+    ['an unknown run', '{"type":"stop","run":"nobody"}', 'run_not_found'],
+    ['an id that is none', '{"type":"stop","run":"a b"}', 'invalid_id'],
+    ['a detach of what is not attached', '{"type":"detach","session":"s"}', 'session_not_found'],
+    ['an unknown model', '{"query":"x","model":"nobody"}', 'model_not_found'],
+  ])('%s', async (_what, text, code) => {
+    const { url, millrace, errors } = await startServer()
+    await millrace.engine.append('s', [])
+    const socket = await openSocket(url)
+    socket.send(text)
+    expect(await socket.next()).toMatchObject({ type: 'error', error: { code } })
+    socket.send({ type: 'ping' })
+    expect(await socket.next()).toEqual({ type: 'pong' })
+    expect(errors).toEqual([])
+  })
+
+  it('answers with the ref of the message', async () => {
+    const { url } = await startServer()
+    const socket = await openSocket(url)
+    socket.send({ type: 'attach', ref: 'mine', session: 'nobody' })
+    expect(await socket.next()).toMatchObject({ ref: 'mine', error: { code: 'session_not_found' } })
+  })
+})
+
+describe('a client that does harm is closed with a code, and nobody else notices', () => {
+  it('after too many refused messages', async () => {
+    const { url } = await startServer()
+    const socket = await openSocket(url)
+    for (let n = 0; n < 16; n++) socket.send('{}')
+    expect(await socket.closed).toEqual([4400, 'Too many messages were refused.'])
+  })
+
+  it('for a flood of messages, and of pings', async () => {
+    const { url } = await startServer()
+    const [talker, pinger] = [await openSocket(url), await openSocket(url)]
+    for (let n = 0; n < 2500; n++) {
+      talker.send({ type: 'ping' })
+      pinger.client.ping()
+    }
+    expect((await talker.closed)[0]).toBe(4429)
+    expect((await pinger.closed)[0]).toBe(4429)
+  })
+
+  it('for a message that is too large, in one piece or in endless ones', async () => {
+    const { url } = await startServer()
+    const [large, endless] = [await openSocket(url), await openSocket(url)]
+    large.send('x'.repeat(300_000))
+    expect((await large.closed)[0]).toBe(1009)
+    for (let n = 0; n < 1100; n++) endless.client.send('x', { fin: false })
+    expect((await endless.closed)[0]).toBe(1008)
+  })
+
+  it('for bytes where text is due, and for text that is not UTF-8', async () => {
+    const { url } = await startServer()
+    const [binary, broken] = [await openSocket(url), await openSocket(url)]
+    binary.client.send(Buffer.from('{}'), { binary: true })
+    expect((await binary.closed)[0]).toBe(1003)
+    broken.client.send(Buffer.of(0x7b, 0xff, 0x7d), { binary: false })
+    expect((await broken.closed)[0]).toBe(1007)
+  })
+
+  it('reads a message in fragments, with a ping between them and a character cut in two', async () => {
+    const { url } = await startServer()
+    const socket = await openSocket(url)
+    const bytes = Buffer.from('{"query":"你好","model":"sim:echo?tps=0"}')
+    const pong = once(socket.client, 'pong')
+    socket.client.send(bytes.subarray(0, 11), { fin: false, binary: false })
+    socket.client.ping('between')
+    socket.client.send(bytes.subarray(11), { fin: true, binary: false })
+    expect(String((await pong)[0])).toBe('between')
+    expect(await socket.next()).toEqual({ text: '你好' })
+  })
+})
+
+describe('the handshake', () => {
+  const refused = async (url: string, path: string, headers: Record<string, string>) => {
+    const client = new WebSocket(url.replace('http', 'ws') + path, { headers })
+    const [, response] = await once(client, 'unexpected-response')
+    return (response as { statusCode: number }).statusCode
+  }
+
+  it.each([
+    ['https://evil.example'],
+    ['null'],
+    ['http://127.0.0.1.evil.example'],
+    ['http://127.0.0.1@evil.example'],
+    ['http://evil.example/127.0.0.1'],
+  ])('refuses a page from %s', async (origin) => {
+    const { url } = await startServer()
+    expect(await refused(url, '/ws/chat', { origin })).toBe(403)
+  })
+
+  it('takes a page of its own, also from another port, and clients that are no browsers', async () => {
+    const { url } = await startServer()
+    for (const headers of [{ origin: url }, { origin: 'http://127.0.0.1:3000' }, {}]) await openSocket(url, [], { headers })
+  })
+
+  it('refuses another address', async () => {
+    const { url } = await startServer()
+    expect(await refused(url, '/ws/other', {})).toBe(404)
+  })
+
+  it('picks the protocol that is offered, or none', async () => {
+    const { url } = await startServer()
+    expect((await openSocket(url, ['other', 'millrace.v1'])).client.protocol).toBe('millrace.v1')
+    expect((await openSocket(url)).client.protocol).toBe('')
+  })
+})
+
+describe('heartbeats', () => {
+  it('reach those who asked for them as messages, and never the others', async () => {
+    const model = gatedModel()
+    const { url } = await startServer({ models: [model], model: 'gated', heartbeatMs: 60 })
+    const [plain, asked] = [await openSocket(url), await openSocket(url, ['millrace.v1'])]
+    expect(await asked.next()).toEqual({ type: 'heartbeat' })
+    expect(await asked.next()).toEqual({ type: 'heartbeat' })
+    plain.send({ query: 'x' })
+    model.say('hello')
+    expect(await plain.next()).toEqual({ text: 'hello' })
+  })
+
+  it('notice a client that is there no more within two beats', async () => {
+    const { url, millrace } = await startServer({ heartbeatMs: 100 })
+    const socket = await openSocket(url)
+    // Half open: the connection stands, and nobody answers.
+    ;(socket.client as unknown as { _socket: { pause(): void } })._socket.pause()
+    await vi.waitFor(() => expect(millrace.connections).toBe(0), 5000)
+  })
+})
+
+describe('a reader that stops reading', () => {
+  it('goes on exactly where it was when it reads again', async () => {
+    const { url, millrace } = await startServer()
+    await millrace.engine.append('s', [])
+    const socket = await openSocket(url)
+    socket.send({ type: 'attach', session: 's' })
+    await socket.next()
+    socket.client.pause()
+    await millrace.run({
+      session: 's',
+      async *source() {
+        for (let n = 1; n <= 3000; n++) {
+          yield `${n}${'.'.repeat(2000)} `
+          if (n % 50 === 0) await new Promise(setImmediate)
+        }
+      },
+    })
+    socket.client.resume()
+    const messages = await socket.until(({ event }) => event === 'stream_end')
+    expect(saidIn(messages).replaceAll('.', '')).toBe(counted(1, 3000))
+  })
+})
+
+describe('the end of the server', () => {
+  it('is told to its sockets as worth connecting again, after the ends of their runs', async () => {
+    const { url, millrace, model } = await gated()
+    const socket = await openSocket(url)
+    socket.send({ query: 'x' })
+    model.say('last words')
+    await socket.next()
+    await millrace.close()
+    expect(await socket.next()).toMatchObject({ status: 'stopped' })
+    expect(await socket.closed).toEqual([1012, 'The server stops; connect again.'])
+  })
+
+  it('of a session is told with a code of its own', async () => {
+    const { url, millrace } = await startServer()
+    await millrace.engine.append('s', [])
+    const socket = await openSocket(url)
+    socket.send({ type: 'attach', session: 's' })
+    await socket.next()
+    await millrace.engine.append('s', [])
+    await millrace.engine.delete('s')
+    expect((await socket.closed)[0]).toBe(4404)
+  })
+})
+
+it('never lets a broken handshake end the process', async () => {
+  const { url, port } = await startServer()
+  const socket = connect(port, '127.0.0.1')
+  onTestFinished(() => void socket.destroy())
+  socket.write(
+    'GET /ws/chat HTTP/1.1\r\nhost: x\r\nupgrade: websocket\r\nconnection: upgrade\r\nsec-websocket-key: x\r\nsec-websocket-version: 99\r\n\r\n',
+  )
+  await once(socket, 'data')
+  socket.resetAndDestroy()
+  expect((await fetch(`${url}/healthz`)).status).toBe(200)
+})
