@@ -1,9 +1,10 @@
 /**
- * A TCP proxy between browser and server that can be cut. Playwright's `setOffline` cannot prove a
- * resume: streams that are open go on under it. Cutting the sockets is what a real network does.
+ * A TCP proxy between client and server that breaks as networks do. Playwright's `setOffline` cannot
+ * prove a resume: streams that are open go on under it. Cutting the sockets is what a real network does.
  */
 import { once } from 'node:events'
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
+import { Transform } from 'node:stream'
 
 export interface FaultProxy extends AsyncDisposable {
   readonly url: string
@@ -15,18 +16,30 @@ export interface FaultProxy extends AsyncDisposable {
   redirect(targetPort: number): void
   /** While true, every new connection is cut at once. */
   refuse(isRefusing: boolean): void
+  /** Connections there are swallow everything from now on, without a word; while true, new ones too. */
+  blackHole(isSwallowing: boolean): void
+  /** Of the next `times` connections each is cut when the server has answered so many bytes, which are still delivered. */
+  cutAfter(bytes: number, times?: number): void
+  /** While above 0, what the server sends is held back until there are so many bytes of it. */
+  buffer(bytes: number): void
 }
 
 export async function startFaultProxy(firstPort: number): Promise<FaultProxy> {
   const sockets = new Set<Socket>()
+  const dead = new WeakSet<Socket>()
   let targetPort = firstPort
   let isRefusing = false
+  let isSwallowing = false
+  let bufferBytes = 0
+  let doomed: { readonly bytes: number; times: number } | undefined
   let accepted = 0
 
   const server = createServer((near) => {
     if (isRefusing) return void near.destroy()
     accepted++
     const far = connect(targetPort, '127.0.0.1')
+    const end = doomed !== undefined && doomed.times-- > 0 ? doomed.bytes : Number.POSITIVE_INFINITY
+    if (isSwallowing) dead.add(near)
     for (const [socket, other] of [
       [near, far],
       [far, near],
@@ -38,8 +51,9 @@ export async function startFaultProxy(firstPort: number): Promise<FaultProxy> {
       })
       // The cut itself; `close` follows and ends the other side.
       socket.on('error', () => {})
-      socket.pipe(other)
     }
+    near.pipe(swallow(near)).pipe(far)
+    far.pipe(swallow(near)).pipe(hold()).pipe(cutAt(end, near)).pipe(near)
   })
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
@@ -58,10 +72,51 @@ export async function startFaultProxy(firstPort: number): Promise<FaultProxy> {
     refuse(next) {
       isRefusing = next
     },
+    blackHole(next) {
+      isSwallowing = next
+      if (next) for (const socket of sockets) dead.add(socket)
+    },
+    cutAfter(bytes, times = 1) {
+      doomed = { bytes, times }
+    },
+    buffer(bytes) {
+      bufferBytes = bytes
+    },
     async [Symbol.asyncDispose]() {
       cut()
       server.close()
       await once(server, 'close')
     },
+  }
+
+  function swallow(near: Socket): Transform {
+    return new Transform({
+      transform: (chunk, _encoding, done) => (dead.has(near) ? done() : done(null, chunk)),
+    })
+  }
+
+  function hold(): Transform {
+    let held: Buffer[] = []
+    return new Transform({
+      transform(chunk: Buffer, _encoding, done) {
+        held.push(chunk)
+        const bytes = held.reduce((sum, { length }) => sum + length, 0)
+        if (bytes < bufferBytes) return done()
+        done(null, Buffer.concat(held))
+        held = []
+      },
+    })
+  }
+
+  function cutAt(end: number, near: Socket): Transform {
+    let passed = 0
+    return new Transform({
+      transform(chunk: Buffer, _encoding, done) {
+        const rest = end - passed
+        passed += chunk.length
+        if (chunk.length < rest) return done(null, chunk)
+        near.end(chunk.subarray(0, rest), () => near.resetAndDestroy())
+      },
+    })
   }
 }

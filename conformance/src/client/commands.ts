@@ -1,0 +1,91 @@
+/** What goes up: once, in order, whatever happens to the connection on its way. */
+import { expect, it } from 'vitest'
+import type { ClientSuite } from './suite.ts'
+import { oneTo, readNumbers, readUntil, startWorld } from './world.ts'
+
+export function commandCases({ transport }: ClientSuite): void {
+  it('sends what was asked without a connection when there is one, in order and once', async () => {
+    const { connect, counter, proxy, millrace } = await startWorld()
+    counter.letTo(3)
+    proxy.refuse(true)
+    const session = connect(transport).session()
+    const runs = [session.run({ query: '1' }), session.run({ query: '2' }), session.run({ query: '3' })]
+    const reading = readUntil(session, ({ type, data }) => type === 'stream_end' && (data as { run: string }).run === runs[2]?.id)
+    await new Promise(setImmediate)
+    expect(await millrace.readSession(session.id)).toBeUndefined()
+    proxy.refuse(false)
+    await Promise.all(runs)
+    await reading
+    const transcript = await millrace.readSession(session.id)
+    expect(transcript?.runs.map(({ run }) => run)).toEqual(runs.map(({ id }) => id))
+  })
+
+  it('starts one run though the answer to its start is lost', async () => {
+    const { connect, counter, proxy, millrace } = await startWorld()
+    counter.letTo(5)
+    const session = connect(transport).session()
+    await session.read().catch(() => {})
+    const made = session.run({ query: '5' })
+    await made
+    proxy.cut()
+    proxy.cutAfter(40, 3)
+    const run = session.run({ query: '5' })
+    await expect(run).resolves.toMatchObject({ run: run.id })
+    const transcript = await millrace.readSession(session.id)
+    expect(transcript?.runs.map(({ run: id }) => id)).toEqual([made.id, run.id])
+  })
+
+  it('stops a run for everybody and keeps what was said', async () => {
+    const { connect, counter } = await startWorld()
+    const session = connect(transport).session()
+    const run = session.run({ query: '100' })
+    counter.letTo(3)
+    const numbers = await readNumbers(session, async (number) => {
+      if (number === 3) expect(await run.stop()).toMatchObject({ status: 'stopped' })
+    })
+    expect(numbers).toEqual([1, 2, 3])
+  })
+
+  it('rejects a run that is refused, with the server\u2019s code, and goes on with the next', async () => {
+    const { connect, counter } = await startWorld()
+    counter.letTo(2)
+    const session = connect(transport).session()
+    const refused = session.run({ query: '2', models: ['no:such-model'] })
+    const next = session.run({ query: '2' })
+    await expect(refused).rejects.toMatchObject({
+      name: 'MillraceError',
+      retryable: false,
+      docs: expect.stringContaining('/docs/errors#'),
+    })
+    await expect(next).resolves.toMatchObject({ run: next.id })
+  })
+
+  it('gives two clients of one session the same events', async () => {
+    const { connect, counter, proxy } = await startWorld()
+    const one = connect(transport).session()
+    await one.run({ query: '30' })
+    const two = connect(transport).session(one.id)
+    counter.letTo(10)
+    const reading = [one, two].map((session) =>
+      readNumbers(session, (number) => {
+        if (number === 10) proxy.cut()
+        counter.letTo(30)
+      }),
+    )
+    expect(await Promise.all(reading)).toEqual([oneTo(30), oneTo(30)])
+  })
+
+  it('leaves a session without stopping its runs, and reads on where it left', async () => {
+    const { connect, counter } = await startWorld()
+    const session = connect(transport).session()
+    await session.run({ query: '6' })
+    counter.letTo(3)
+    const seen: number[] = []
+    for await (const event of session.events()) {
+      if (event.type === 'message') seen.push(...event.data.text.trim().split(' ').map(Number))
+      if (seen.at(-1) === 3) session.leave()
+    }
+    counter.letTo(6)
+    expect([...seen, ...(await readNumbers(session))]).toEqual(oneTo(6))
+  })
+}

@@ -1,0 +1,145 @@
+/** A server, a network that can break, and clients: what every case of the client suite begins with. */
+import {
+  type Client,
+  type ConnectionStatus,
+  type ConnectOptions,
+  connect,
+  type ReaderEvent,
+  type Session,
+  type TransportName,
+} from '@millrace/client'
+import { createMillrace, type Millrace } from 'millrace'
+import { onTestFinished } from 'vitest'
+import { type FaultProxy, startFaultProxy } from '../fault-proxy.ts'
+
+export interface World {
+  readonly proxy: FaultProxy
+  readonly millrace: Millrace
+  /** Says the numbers from 1 to the end that a question asks for, as far as it is let. */
+  readonly counter: Counter
+  connect(transport: TransportName | 'auto', options?: ConnectOptions): Client
+  /** Another server, which knows nothing of the first one's logs, takes its place. */
+  restart(): Promise<Millrace>
+}
+
+export interface Counter {
+  /** Lets every run say its numbers up to this one. */
+  letTo(number: number): void
+}
+
+/** Short, but a heartbeat is shorter still; a poll is silent for up to a second, which is its shortest wait. */
+export function quickTimings(transport: TransportName | 'auto'): NonNullable<ConnectOptions['timings']> {
+  const patience = transport === 'poll' || transport === 'auto' ? 1500 : 300
+  return {
+    firstBytesMs: patience,
+    silenceMs: patience,
+    backoffFirstMs: 5,
+    backoffLongestMs: 30,
+    answerMs: 1000,
+    pollWaitSeconds: 1,
+  }
+}
+
+export async function startWorld(): Promise<World> {
+  const counter = createCounter()
+  const open = async () => {
+    const millrace = createMillrace({ models: [counter.model], model: 'counting', heartbeatMs: 60 })
+    onTestFinished(() => millrace.close())
+    return { millrace, ...(await millrace.listen({ port: 0 })) }
+  }
+  const { millrace, port } = await open()
+  const proxy = await startFaultProxy(port)
+  onTestFinished(() => proxy[Symbol.asyncDispose]())
+  return {
+    proxy,
+    millrace,
+    counter,
+    connect(transport, options = {}) {
+      const client = connect(proxy.url, { transport, timings: quickTimings(transport), ...options })
+      onTestFinished(() => client.close())
+      return client
+    },
+    async restart() {
+      const next = await open()
+      proxy.redirect(next.port)
+      proxy.cut()
+      return next.millrace
+    },
+  }
+}
+
+function createCounter() {
+  let last = 0
+  let wake: (() => void)[] = []
+  return {
+    letTo(number: number) {
+      last = number
+      for (const call of wake.splice(0)) call()
+    },
+    model: {
+      name: 'counting',
+      async *stream({ messages, signal }: { messages: readonly { text: string }[]; signal: AbortSignal }) {
+        signal.addEventListener('abort', () => {
+          for (const call of wake.splice(0)) call()
+        })
+        const end = Number(messages.at(-1)?.text)
+        for (let number = 1; number <= end && !signal.aborted; number++) {
+          while (number > last && !signal.aborted) {
+            await new Promise<void>((resolve) => {
+              wake = [...wake, resolve]
+            })
+          }
+          if (signal.aborted) return
+          yield `${number} `
+          // The others have their turn, so that a stream carries the numbers one by one and not at once.
+          await new Promise(setImmediate)
+        }
+      },
+    },
+  }
+}
+
+/** Reads to the end of one run and returns all numbers; `onNumber` may break things in between. */
+export async function readNumbers(
+  session: Session,
+  onNumber: (last: number) => void | Promise<void> = () => {},
+): Promise<number[]> {
+  let text = ''
+  for await (const event of session.events()) {
+    if (event.type === 'message') {
+      text += event.data.text
+      await onNumber(numbersIn(text).at(-1) as number)
+    } else if (event.type === 'stream_end') break
+  }
+  return numbersIn(text)
+}
+
+/** Everything up to and including the first event that is wanted. */
+export async function readUntil(session: Session, isLast: (event: ReaderEvent) => boolean): Promise<ReaderEvent[]> {
+  const events: ReaderEvent[] = []
+  for await (const event of session.events()) {
+    events.push(event)
+    if (isLast(event)) break
+  }
+  return events
+}
+
+export function oneTo(end: number): number[] {
+  return Array.from({ length: end }, (_, index) => index + 1)
+}
+
+/** Resolves at the first status that is wanted, now or later. */
+export function status(client: Client, isWanted: (status: ConnectionStatus) => boolean): Promise<ConnectionStatus> {
+  return new Promise((resolve) => {
+    if (isWanted(client.connection.current)) return resolve(client.connection.current)
+    const leave = client.connection.subscribe((next) => {
+      if (!isWanted(next)) return
+      leave()
+      resolve(next)
+    })
+  })
+}
+
+function numbersIn(text: string): number[] {
+  return text.trim() === '' ? [] : text.trim().split(' ').map(Number)
+}

@@ -1,0 +1,207 @@
+/** The introductions: what an application gets from `connect`, put together from its parts. */
+import { type Avoided, type Choice, chooseTransport } from './choice.ts'
+import { MillraceError } from './errors.ts'
+import { listenToHost } from './host.ts'
+import { createHttp } from './http.ts'
+import { createLink, type Link } from './link.ts'
+import type { LinkState } from './link-state.ts'
+import { createOutbox } from './outbox.ts'
+import { checkFrom, createSession, type Session } from './session.ts'
+import { createSocket, type WebSocketConstructor } from './socket.ts'
+import { type ConnectionStatus, type ConnectionStore, summarize } from './status.ts'
+import { defaultTimings, type Timings } from './timings.ts'
+import { createPollTransport } from './transports/poll.ts'
+import { createSseTransport } from './transports/sse.ts'
+import type { Transport, TransportName } from './transports/transport.ts'
+import { createUp } from './up.ts'
+
+export interface ConnectOptions {
+  /**
+   * What carries events down and commands up. `sse`: server-sent events and POST. `ws`: one WebSocket for both.
+   * `hybrid`: events over SSE, commands over a WebSocket, or POST where that is blocked. `poll`: one answer at a
+   * time, and POST. `auto`, the default: see `explainTransport`.
+   */
+  readonly transport?: TransportName | 'auto'
+  /** With `auto`: the application sends often, so a WebSocket is worth having. Default false; others ignore it. */
+  readonly isTwoWay?: boolean
+  /**
+   * Gives the bearer token; called for every request and so for every reconnection. Sent as `Authorization` and
+   * nowhere else, so a WebSocket, which cannot carry a header from a browser, ignores it. Default none.
+   */
+  readonly token?: () => string | Promise<string>
+  /** Default the host's. */
+  readonly fetch?: typeof globalThis.fetch
+  /** Default the host's; `sse` and `poll` ignore it. Where there is none, `ws` cannot be asked for and `hybrid` uses POST. */
+  readonly WebSocket?: WebSocketConstructor
+  /** Milliseconds of every wait; each has a default of its own. */
+  readonly timings?: Partial<Timings>
+}
+
+export interface SessionStart {
+  /** `start` (the default), or a position that an event or `read` gave. Ignored where the session is being held already. */
+  readonly from?: string
+}
+
+export interface Client {
+  readonly connection: ConnectionStore
+  /** Without an id a new session is made. The same id gives the same session. */
+  session(id?: string, options?: SessionStart): Session
+  /** Changes the transport, also in mid-answer: the new stream begins where the old one is, which is closed when the new one is open. */
+  setTransport(transport: TransportName | 'auto'): void
+  /** What is used for the next connection, and why. */
+  explainTransport(): Choice
+  /** Ends every loop and connection. What still waits to be sent is rejected with `closed`. */
+  close(): void
+}
+
+/**
+ * `url` is where the server is, with the path it is mounted at, without `/api`; relative to the page in a browser.
+ * Nothing is connected until there is something to read or to send.
+ */
+export function connect(url: string | URL = '.', options: ConnectOptions = {}): Client {
+  const timings = { ...defaultTimings, ...options.timings }
+  const base = baseOf(url)
+  const WebSocket = options.WebSocket ?? ((globalThis as { WebSocket?: unknown }).WebSocket as WebSocketConstructor | undefined)
+  // Called as a plain function: browsers refuse a fetch that has become somebody's method.
+  const fetch = options.fetch ?? ((...request: Parameters<typeof globalThis.fetch>) => globalThis.fetch(...request))
+  const http = createHttp({ base, fetch, token: options.token })
+  const socket = WebSocket === undefined ? undefined : createSocket(base, WebSocket, timings)
+  const transports = createTransports()
+  const avoided = new Map<TransportName, Avoided>()
+  let asked = checkTransport(options.transport ?? 'auto', WebSocket)
+  const outbox = createOutbox(createUp({ http, socket, timings, transport: () => explain().transport }), timings)
+  const links = new Set<Link>()
+  const sessions = new Map<string, Session>()
+  const listeners = new Set<(status: ConnectionStatus) => void>()
+  let fallen: LinkState | undefined
+  let isClosed = false
+  let current = status()
+  const stopListening = listenToHost((news) => {
+    for (const link of links) link.dispatch({ type: news })
+    if (news !== 'offline') outbox.kick()
+  })
+  keepSocket()
+
+  return {
+    connection: {
+      get current() {
+        return current
+      },
+      subscribe(listener) {
+        listeners.add(listener)
+        return () => listeners.delete(listener)
+      },
+    },
+    session(id, { from = 'start' } = {}) {
+      if (isClosed) throw new MillraceError('closed')
+      const known = id === undefined ? undefined : sessions.get(id)
+      if (known !== undefined) return known
+      const session = createSession({ id, from: checkFrom(from), http, outbox, openLink, closeLink })
+      sessions.set(session.id, session)
+      return session
+    },
+    setTransport(transport) {
+      asked = checkTransport(transport, WebSocket)
+      // Whoever asks for it wants it tried, also where it has failed.
+      avoided.clear()
+      keepSocket()
+      for (const link of links) link.dispatch({ type: 'switch', to: explain().transport })
+      tell()
+    },
+    explainTransport: explain,
+    close() {
+      if (isClosed) return
+      isClosed = true
+      stopListening()
+      for (const session of sessions.values()) session.leave()
+      outbox.close()
+      socket?.close()
+      tell()
+      listeners.clear()
+    },
+  }
+
+  function explain(): Choice {
+    return chooseTransport({
+      asked,
+      isTwoWay: options.isTwoWay ?? false,
+      hasWebSocket: socket !== undefined,
+      avoided,
+      now: performance.now(),
+    })
+  }
+
+  function openLink(session: string, reader: Parameters<typeof createLink>[0]['reader']): Link {
+    const link = createLink({
+      session,
+      reader,
+      transports,
+      timings,
+      choose: () => explain().transport,
+      onUnfit(transport, { message }) {
+        if (asked === 'auto') avoided.set(transport, { until: performance.now() + timings.avoidMs, reason: message })
+      },
+      onState({ phase }) {
+        // What waits goes up as soon as there is a sign of life, not when its own wait is over.
+        if (phase === 'live') outbox.kick()
+        tell()
+      },
+    })
+    fallen = undefined
+    links.add(link)
+    link.dispatch({ type: 'start' })
+    return link
+  }
+
+  function closeLink(link: Link): void {
+    if (link.state.error !== undefined && link.state.phase === 'closed') fallen = link.state
+    links.delete(link)
+    link.dispatch({ type: 'close' })
+    tell()
+  }
+
+  function status(): ConnectionStatus {
+    const { transport } = explain()
+    if (isClosed) return { state: 'closed', transport, attempt: 0 }
+    const states = [...links].map(({ state }) => state)
+    return summarize(states.length === 0 && fallen !== undefined ? [fallen] : states, transport, performance.now())
+  }
+
+  function tell(): void {
+    current = status()
+    for (const listener of listeners) listener(current)
+  }
+
+  /** A way up over the WebSocket stays open while it is the way up. */
+  function keepSocket(): void {
+    socket?.keep(asked === 'ws' || asked === 'hybrid')
+  }
+
+  function createTransports(): Record<TransportName, Transport> {
+    const sse = createSseTransport(http)
+    return {
+      sse,
+      hybrid: sse,
+      poll: createPollTransport(http, timings),
+      ws: socket === undefined ? sse : { open: socket.attach },
+    }
+  }
+}
+
+function checkTransport(transport: TransportName | 'auto', WebSocket: unknown): TransportName | 'auto' {
+  if (!['auto', 'ws', 'sse', 'hybrid', 'poll'].includes(transport)) {
+    throw new TypeError(`There is no transport "${transport}"; there are auto, ws, sse, hybrid and poll.`)
+  }
+  if (transport === 'ws' && WebSocket === undefined) {
+    throw new TypeError('This host has no WebSocket; give one to connect(url, { WebSocket }), or take another transport.')
+  }
+  return transport
+}
+
+function baseOf(url: string | URL): string {
+  const page = (globalThis as { location?: { href: string } }).location?.href
+  const base = new URL(url, page)
+  base.search = base.hash = ''
+  if (!base.pathname.endsWith('/')) base.pathname += '/'
+  return base.href
+}

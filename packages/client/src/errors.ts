@@ -1,0 +1,93 @@
+/**
+ * What can go wrong, as a caller sees it: the codes of the server and a few that only a client can
+ * know. Compare `code`, never `message`.
+ */
+import { type ErrorCode, errors } from '@millrace/protocol'
+
+const own = {
+  unreachable: { retryable: true, message: 'The server could not be reached, or the connection broke.' },
+  silent: { retryable: true, message: 'Nothing came over the connection for too long; it was given up.' },
+  refused: { retryable: false, message: 'The server refused the request.' },
+  bad_answer: { retryable: true, message: 'The answer is not what a Millrace server sends; is there a proxy in between?' },
+  outbox_full: { retryable: true, message: 'Too many commands are waiting for the connection; wait for some of them.' },
+  closed: { retryable: false, message: 'The client was closed; make a new one with connect().' },
+} as const
+
+/** Known only on this side of the wire. */
+export type ClientErrorCode = keyof typeof own
+
+export interface MillraceErrorDetails {
+  readonly message?: string | undefined
+  readonly cause?: unknown
+  /** HTTP status of the answer, where there was one. */
+  readonly status?: number
+  /** How long the server asks to wait. */
+  readonly retryAfterMs?: number | undefined
+  readonly docs?: string | undefined
+}
+
+export class MillraceError extends Error {
+  override readonly name = 'MillraceError'
+  /** One of the server's table, one of this client's, or one that a newer server has. */
+  readonly code: ErrorCode | ClientErrorCode | (string & {})
+  /** Whether the same may succeed later without a change. */
+  readonly retryable: boolean
+  /** Where the code is explained: on the server itself, or in this package's README. */
+  readonly docs: string
+  readonly status: number | undefined
+  readonly retryAfterMs: number | undefined
+
+  constructor(code: MillraceError['code'], details: MillraceErrorDetails = {}) {
+    const known = entryOf(code)
+    super(details.message ?? known?.message ?? code, { cause: details.cause })
+    this.code = code
+    this.status = details.status
+    this.retryable = known?.retryable ?? isPassing(details.status)
+    this.retryAfterMs = details.retryAfterMs
+    this.docs = details.docs ?? (Object.hasOwn(own, code) ? '@millrace/client/README.md#errors' : `/docs/errors#${code}`)
+  }
+}
+
+/** A connection that broke; carries what the host said about it. */
+export function unreachable(cause?: unknown): MillraceError {
+  return new MillraceError('unreachable', { cause })
+}
+
+/** The error in a refusal's body; one by its status where a gateway answered for the server. */
+export async function readRefusal(response: Response, base: string): Promise<MillraceError> {
+  const { status, headers } = response
+  const body = (await response.json().catch(() => undefined)) as { error?: unknown } | undefined
+  const details = { status, retryAfterMs: readRetryAfter(headers.get('retry-after')) }
+  return (
+    readError(body, base, details) ??
+    new MillraceError(isPassing(status) ? 'unreachable' : 'refused', { ...details, message: `HTTP ${status}` })
+  )
+}
+
+/** The error of `{"error":{"code","message","docs"}}`; undefined where the body is not that. */
+export function readError(body: unknown, base: string, details: MillraceErrorDetails = {}): MillraceError | undefined {
+  const { code, message, docs } = ((body as { error?: unknown } | undefined)?.error ?? {}) as Record<string, unknown>
+  if (typeof code !== 'string') return undefined
+  return new MillraceError(code, {
+    ...details,
+    message: typeof message === 'string' ? message : undefined,
+    docs: typeof docs === 'string' && URL.canParse(docs, base) ? new URL(docs, base).href : undefined,
+  })
+}
+
+function entryOf(code: string): { readonly retryable: boolean; readonly message: string } | undefined {
+  if (Object.hasOwn(errors, code)) return errors[code as ErrorCode]
+  return Object.hasOwn(own, code) ? own[code as ClientErrorCode] : undefined
+}
+
+/** The range decides where the code says nothing. */
+function isPassing(status = 0): boolean {
+  return status >= 500 || status === 408 || status === 425 || status === 429
+}
+
+/** Seconds or a date; undefined for anything else. */
+function readRetryAfter(value: string | null): number | undefined {
+  if (value === null) return undefined
+  const ms = /^\d+$/.test(value) ? Number(value) * 1000 : Date.parse(value) - Date.now()
+  return Number.isFinite(ms) ? Math.max(0, ms) : undefined
+}

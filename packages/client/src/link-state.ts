@@ -1,0 +1,227 @@
+/**
+ * The connection of one session as a pure state machine: `(state, input, context) → state and effects`.
+ * Time and chance come in with the context, so its tests need no network, timers or mocks.
+ *
+ * There is at most one stream that is read and one that shall replace it. A stream is named by a
+ * number; what comes from any other number is of the past and is ignored.
+ */
+import { MillraceError } from './errors.ts'
+import { backoffMs, type Timings } from './timings.ts'
+import type { TransportName } from './transports/transport.ts'
+
+export interface Stream {
+  readonly id: number
+  readonly transport: TransportName
+  readonly openedAt: number
+  readonly heardAt: number
+  /** Its first bytes are in. */
+  readonly isOpen: boolean
+  readonly hasDelivered: boolean
+}
+
+export interface LinkState {
+  readonly phase: 'connecting' | 'live' | 'catching-up' | 'reconnecting' | 'offline' | 'closed'
+  /** What is asked for; the stream may still be of another one. */
+  readonly target: TransportName
+  readonly stream?: Stream | undefined
+  /** On its way to replace `stream`. */
+  readonly next?: Stream | undefined
+  /** Attempts that failed since anything was delivered. */
+  readonly attempt: number
+  /** When to try again. */
+  readonly retryAt?: number | undefined
+  /** What the server last asked for by `retry:`. */
+  readonly retryMs?: number | undefined
+  readonly isOffline: boolean
+  /** The reader has as much as it may hold; nothing is opened until it has taken some. */
+  readonly isPaused: boolean
+  /** Streams opened so far. */
+  readonly count: number
+  readonly error?: MillraceError | undefined
+}
+
+export type LinkInput =
+  | { readonly type: 'start' | 'tick' | 'online' | 'offline' | 'visible' | 'pause' | 'resume' | 'close' }
+  | { readonly type: 'switch'; readonly to: TransportName }
+  | { readonly type: 'opened' | 'heard' | 'delivered' | 'stale'; readonly stream: number }
+  | { readonly type: 'retry'; readonly stream: number; readonly retryMs: number }
+  | { readonly type: 'failed'; readonly stream: number; readonly error: MillraceError }
+
+export type LinkEffect =
+  | { readonly type: 'open'; readonly stream: number; readonly transport: TransportName }
+  /** `isDead`: what carries it is not to be trusted either, where it is shared. */
+  | { readonly type: 'close'; readonly stream: number; readonly isDead: boolean }
+  /** This transport did not come up: in time, or at all. */
+  | { readonly type: 'unfit'; readonly transport: TransportName; readonly error: MillraceError }
+  /** It cannot go on; the reader is told. */
+  | { readonly type: 'end'; readonly error: MillraceError }
+
+export interface LinkContext {
+  readonly now: number
+  /** From 0 to 1. */
+  readonly random: number
+  readonly timings: Timings
+}
+
+export interface LinkStep {
+  readonly state: LinkState
+  readonly effects: readonly LinkEffect[]
+}
+
+export function createLinkState(target: TransportName): LinkState {
+  return { phase: 'connecting', target, attempt: 0, isOffline: false, isPaused: false, count: 0 }
+}
+
+/** When the next `tick` is due; undefined while nothing is being waited for. */
+export function nextTickAt({ stream, next, retryAt }: LinkState, timings: Timings): number | undefined {
+  const times = [retryAt, ...[stream, next].map((one) => one && deadlineOf(one, timings))]
+  const due = Math.min(...times.filter((time) => time !== undefined))
+  return due === Number.POSITIVE_INFINITY ? undefined : due
+}
+
+export function stepLink(state: LinkState, input: LinkInput, context: LinkContext): LinkStep {
+  if (state.phase === 'closed') return stay(state)
+  if ('stream' in input) return stepStream(state, input, context)
+  switch (input.type) {
+    case 'start':
+      return state.stream === undefined ? open(state, context) : stay(state)
+    case 'tick':
+      return tick(state, context)
+    case 'switch':
+      if (input.to === state.target && state.next === undefined && state.stream?.transport === input.to) return stay(state)
+      return open({ ...state, target: input.to, attempt: 0 }, context)
+    case 'online':
+      // Another network: what was open may be dead without a word, and to ask again costs little.
+      return reopen({ ...state, isOffline: false, attempt: 0 }, context, true)
+    case 'offline':
+      return stay({ ...state, isOffline: true, phase: state.phase === 'reconnecting' ? 'offline' : state.phase })
+    case 'visible':
+      return isFresh(state, context) ? stay(state) : reopen(state, context, true)
+    case 'pause':
+      return { state: { ...without(state), isPaused: true, phase: 'catching-up' }, effects: closeAll(state, false) }
+    case 'resume':
+      return open({ ...state, isPaused: false }, context)
+    case 'close':
+      return { state: { ...without(state), phase: 'closed' }, effects: closeAll(state, false) }
+  }
+}
+
+function stepStream(state: LinkState, input: Extract<LinkInput, { stream: number }>, context: LinkContext): LinkStep {
+  const isNext = input.stream === state.next?.id
+  const stream = isNext ? state.next : state.stream
+  if (stream === undefined || stream.id !== input.stream) return stay(state)
+  const put = (changes: Partial<Stream>): LinkState => ({ ...state, [isNext ? 'next' : 'stream']: { ...stream, ...changes } })
+  switch (input.type) {
+    case 'heard':
+      return stay(put({ heardAt: context.now }))
+    case 'retry':
+      return stay({ ...state, retryMs: input.retryMs })
+    case 'delivered':
+      return stay({ ...put({ heardAt: context.now, hasDelivered: true }), attempt: 0 })
+    case 'opened': {
+      if (stream.isOpen) return stay(put({ heardAt: context.now }))
+      const opened = { ...stream, isOpen: true, heardAt: context.now }
+      const effects: LinkEffect[] = isNext && state.stream !== undefined ? [closing(state.stream)] : []
+      return {
+        state: {
+          ...state,
+          phase: 'live',
+          stream: opened,
+          next: isNext ? undefined : state.next,
+          retryAt: undefined,
+          error: undefined,
+        },
+        effects,
+      }
+    }
+    case 'stale':
+      return reopen(state, context, false)
+    case 'failed':
+      return fail(state, stream, input.error, context)
+  }
+}
+
+function tick(state: LinkState, context: LinkContext): LinkStep {
+  for (const stream of [state.next, state.stream]) {
+    if (stream === undefined || deadlineOf(stream, context.timings) > context.now) continue
+    const { state: failed, effects } = fail(state, stream, new MillraceError('silent'), context)
+    return { state: failed, effects: [closing(stream, true), ...effects] }
+  }
+  return state.retryAt !== undefined && state.retryAt <= context.now ? open(state, context) : stay(state)
+}
+
+/** Opens the stream that is missing: the first one, or one of the transport that is asked for now. */
+function open(state: LinkState, { now }: LinkContext): LinkStep {
+  if (state.isPaused) return stay(state)
+  const effects: LinkEffect[] = state.next === undefined ? [] : [closing(state.next)]
+  const base = { ...state, next: undefined, retryAt: undefined }
+  if (state.stream?.transport === state.target)
+    return { state: { ...base, phase: state.stream.isOpen ? 'live' : state.phase }, effects }
+  const id = state.count + 1
+  const stream: Stream = { id, transport: state.target, openedAt: now, heardAt: now, isOpen: false, hasDelivered: false }
+  const opening: LinkEffect = { type: 'open', stream: id, transport: state.target }
+  // A stream that never opened has nothing worth keeping.
+  if (state.stream?.isOpen)
+    return { state: { ...base, count: id, next: stream, phase: 'catching-up' }, effects: [...effects, opening] }
+  if (state.stream !== undefined) effects.push(closing(state.stream))
+  const phase = state.count === 0 ? 'connecting' : ['live', 'catching-up'].includes(state.phase) ? 'catching-up' : 'reconnecting'
+  return { state: { ...base, count: id, stream, phase }, effects: [...effects, opening] }
+}
+
+/** Gives up what there is and asks anew, at once, from the position reached. */
+function reopen(state: LinkState, context: LinkContext, isDead: boolean): LinkStep {
+  const { state: opened, effects } = open(without(state), context)
+  return { state: opened, effects: [...closeAll(state, isDead), ...effects] }
+}
+
+function fail(state: LinkState, stream: Stream, error: MillraceError, context: LinkContext): LinkStep {
+  const { now, random, timings } = context
+  const other = stream === state.next ? state.stream : state.next
+  const effects: LinkEffect[] = []
+  // A token that had run out is made anew for the next attempt; refused again it is final.
+  const isFinal = !error.retryable && !(error.status === 401 && state.attempt === 0)
+  if (isFinal && other === undefined) {
+    return { state: { ...without(state), phase: 'closed', error }, effects: [{ type: 'end', error }] }
+  }
+  if (!stream.isOpen && (error.code === 'silent' || (stream.transport === 'ws' && state.attempt > 0))) {
+    effects.push({ type: 'unfit', transport: stream.transport, error })
+  }
+  const isSettled = stream.hasDelivered || (stream.isOpen && now - stream.openedAt >= timings.backoffLongestMs)
+  const attempt = isSettled ? 0 : state.attempt
+  const hints = { retryMs: state.retryMs, retryAfterMs: error.retryAfterMs }
+  const retryAt = now + backoffMs(attempt, random, timings, hints)
+  const failed = { ...state, stream: other, next: undefined, attempt: attempt + 1, retryAt, error }
+  if (other === undefined) return { state: { ...failed, phase: state.isOffline ? 'offline' : 'reconnecting' }, effects }
+  // The one that is left carries on; one that cannot be had is not asked for again.
+  const target = isFinal ? other.transport : state.target
+  const isWaiting = other.transport !== target
+  return {
+    state: { ...failed, target, retryAt: isWaiting ? retryAt : undefined, phase: other.isOpen ? 'live' : 'reconnecting' },
+    effects,
+  }
+}
+
+function deadlineOf({ isOpen, openedAt, heardAt }: Stream, { firstBytesMs, silenceMs }: Timings): number {
+  return isOpen ? heardAt + silenceMs : openedAt + firstBytesMs
+}
+
+/** Heard from within one heartbeat: a machine that slept has not been. */
+function isFresh({ stream }: LinkState, { now, timings }: LinkContext): boolean {
+  return stream !== undefined && now - stream.heardAt < timings.silenceMs / 2.5
+}
+
+function without(state: LinkState): LinkState {
+  return { ...state, stream: undefined, next: undefined, retryAt: undefined }
+}
+
+function closeAll({ stream, next }: LinkState, isDead: boolean): LinkEffect[] {
+  return [stream, next].filter((one) => one !== undefined).map((one) => closing(one, isDead))
+}
+
+function closing({ id }: Stream, isDead = false): LinkEffect {
+  return { type: 'close', stream: id, isDead }
+}
+
+function stay(state: LinkState): LinkStep {
+  return { state, effects: [] }
+}

@@ -1,0 +1,190 @@
+/**
+ * One WebSocket for everybody in this client: sessions are attached to it, commands are sent over it.
+ * It is opened when somebody needs it. When it breaks, everybody is told, and whoever still needs it
+ * opens it anew. PROTOCOL.md#websocket.
+ */
+import { type DownMessage, isWorthReconnecting, webSocketProtocol } from '@millrace/protocol'
+import { MillraceError, readError } from './errors.ts'
+import type { Timings } from './timings.ts'
+import type { StreamRequest } from './transports/transport.ts'
+
+/** What is used of a WebSocket; the one of the standard has it. */
+export interface WebSocketLike {
+  onopen: (() => void) | null
+  onmessage: ((event: { data: unknown }) => void) | null
+  onclose: ((event: { code: number; reason: string }) => void) | null
+  onerror: (() => void) | null
+  send(text: string): void
+  close(code?: number): void
+}
+
+export type WebSocketConstructor = new (url: string, protocols: string[]) => WebSocketLike
+
+export interface Socket {
+  attach(request: StreamRequest): void
+  /** Rejects with `unreachable` when the answer did not come: nobody knows whether it was carried out. */
+  command(message: object): Promise<DownMessage>
+  /** While true it is kept open also when nothing is attached. */
+  keep(isKept: boolean): void
+  close(): void
+}
+
+/** An abort for this reason says that the connection itself is dead. */
+export const deadConnection = new MillraceError('silent')
+
+interface Connection {
+  readonly socket: WebSocketLike
+  readonly whenOpen: Promise<void>
+  readonly attached: Map<string, StreamRequest & { isAnswered: boolean; readonly ref: string }>
+  readonly waiting: Map<string, { resolve(message: DownMessage): void; reject(error: MillraceError): void }>
+  fail(error: MillraceError): void
+}
+
+export function createSocket(base: string, WebSocket: WebSocketConstructor, timings: Timings): Socket {
+  const address = new URL('ws/chat', base)
+  address.protocol = address.protocol.replace('http', 'ws')
+  let current: Connection | undefined
+  let isKept = false
+  let refs = 0
+
+  return {
+    attach(request) {
+      const { session, from, signal } = request
+      const connection = connected()
+      const own = { ...request, isAnswered: false, ref: `${++refs}` }
+      // The one that this replaces, on the same socket, has been given up; the server moves the attachment.
+      connection.attached.set(session, own)
+      connection.whenOpen.then(
+        () => signal.aborted || send(connection, { type: 'attach', ref: own.ref, session, from }),
+        () => {},
+      )
+      signal.addEventListener('abort', () => {
+        if (connection.attached.get(session) === own) {
+          connection.attached.delete(session)
+          if (connection === current && own.isAnswered && signal.reason !== deadConnection)
+            send(connection, { type: 'detach', session })
+        }
+        if (signal.reason === deadConnection) connection.fail(deadConnection)
+        // Whoever replaces it on this socket does so in the same turn.
+        else queueMicrotask(() => letGo(connection))
+      })
+    },
+
+    async command(message) {
+      const connection = connected()
+      const ref = `${++refs}`
+      const { promise, resolve, reject } = Promise.withResolvers<DownMessage>()
+      connection.waiting.set(ref, { resolve, reject })
+      const timer = setTimeout(() => connection.fail(new MillraceError('silent')), timings.answerMs)
+      connection.whenOpen.then(
+        () => send(connection, { ...message, ref }),
+        () => {},
+      )
+      try {
+        return await promise
+      } finally {
+        clearTimeout(timer)
+        connection.waiting.delete(ref)
+        letGo(connection)
+      }
+    },
+
+    keep(next) {
+      isKept = next
+      if (current !== undefined) letGo(current)
+    },
+
+    close() {
+      isKept = false
+      current?.fail(new MillraceError('closed'))
+    },
+  }
+
+  function connected(): Connection {
+    current ??= connect()
+    return current
+  }
+
+  function connect(): Connection {
+    const socket = new WebSocket(address.href, [webSocketProtocol])
+    const opening = Promise.withResolvers<void>()
+    // Whoever waits for it also hears of its failure otherwise.
+    opening.promise.catch(() => {})
+    const timer = setTimeout(() => connection.fail(new MillraceError('silent')), timings.firstBytesMs)
+    const connection: Connection = {
+      socket,
+      whenOpen: opening.promise,
+      attached: new Map(),
+      waiting: new Map(),
+      fail(error) {
+        clearTimeout(timer)
+        socket.onopen = socket.onmessage = socket.onclose = null
+        if (current === connection) current = undefined
+        opening.reject(error)
+        socket.close()
+        for (const { reject } of connection.waiting.values()) reject(error)
+        for (const { signal, on } of connection.attached.values()) if (!signal.aborted) on.failed(error)
+        connection.attached.clear()
+      },
+    }
+    socket.onopen = () => {
+      clearTimeout(timer)
+      opening.resolve()
+    }
+    socket.onmessage = ({ data }) => receive(connection, data)
+    socket.onclose = ({ code, reason }) => connection.fail(closeError(code, reason))
+    // `close` follows and says more.
+    socket.onerror = () => {}
+    return connection
+  }
+
+  function receive(connection: Connection, data: unknown): void {
+    let message: DownMessage
+    try {
+      message = JSON.parse(String(data)) as DownMessage
+    } catch {
+      return connection.fail(new MillraceError('bad_answer'))
+    }
+    for (const { isAnswered, on } of connection.attached.values()) if (isAnswered) on.heard()
+    if (message.type === 'event') {
+      const stream = connection.attached.get(message.session)
+      // Before its answer an attachment is still sent what belongs to the one before it.
+      if (stream?.isAnswered) stream.on.event(message.event, message.id, message.data)
+    } else if ('ref' in message && message.ref !== undefined) answer(connection, message.ref, message)
+  }
+
+  function answer(connection: Connection, ref: string, message: DownMessage): void {
+    const error = message.type === 'error' ? (readError(message, base) ?? new MillraceError('bad_answer')) : undefined
+    const waiting = connection.waiting.get(ref)
+    if (error === undefined) waiting?.resolve(message)
+    else waiting?.reject(error)
+    for (const [session, stream] of connection.attached) {
+      if (stream.ref !== ref) continue
+      if (error !== undefined) {
+        connection.attached.delete(session)
+        stream.on.failed(error)
+        letGo(connection)
+      } else if (message.type === 'attached') {
+        stream.isAnswered = true
+        stream.on.opened()
+        stream.on.reached(message.position)
+      }
+    }
+  }
+
+  /** Closes what nobody needs any more. */
+  function letGo(connection: Connection): void {
+    if (connection !== current || isKept || connection.attached.size > 0 || connection.waiting.size > 0) return
+    connection.fail(new MillraceError('closed'))
+  }
+
+  function send({ socket }: Connection, message: object): void {
+    socket.send(JSON.stringify(message))
+  }
+}
+
+/** The range decides. A log that is gone (4404) is worth one more attempt: its refusal says which session it was, and why. */
+function closeError(code: number, reason: string): MillraceError {
+  const message = `The WebSocket was closed with ${code} ${reason}`.trim()
+  return new MillraceError(isWorthReconnecting(code) || code === 4404 ? 'unreachable' : 'refused', { message })
+}
