@@ -1,0 +1,206 @@
+import { describe, expect, it } from 'vitest'
+import { MillraceError, unreachable } from './errors.ts'
+import { createLinkState, type LinkEffect, type LinkInput, type LinkState, nextTickAt, stepLink } from './link-state.ts'
+import { defaultTimings as timings } from './timings.ts'
+import type { TransportName } from './transports/transport.ts'
+
+/** A machine with its clock; what it wants done is collected. */
+function machine(transport: TransportName = 'sse', random = 1) {
+  let state: LinkState = createLinkState(transport)
+  let now = 0
+  let effects: LinkEffect[] = []
+  return {
+    get state() {
+      return state
+    },
+    get tickAt() {
+      return nextTickAt(state, timings)
+    },
+    /** Answers with the effects of these inputs, in short. */
+    feed(...inputs: LinkInput[]): string[] {
+      effects = []
+      for (const input of inputs) {
+        const step = stepLink(state, input, { now, random, timings })
+        state = step.state
+        effects.push(...step.effects)
+      }
+      return effects.map((effect) => Object.values(effect).map(show).join(' '))
+    },
+    wait(ms: number) {
+      now += ms
+      return this.feed({ type: 'tick' })
+    },
+  }
+}
+
+const show = (value: unknown) => (value instanceof MillraceError ? value.code : String(value))
+const opened = (stream: number): LinkInput => ({ type: 'opened', stream })
+const delivered = (stream: number): LinkInput => ({ type: 'delivered', stream })
+const failed = (stream: number, error = unreachable()): LinkInput => ({ type: 'failed', stream, error })
+
+describe('a connection that is cut', () => {
+  it('waits longer each time, up to the longest, and begins anew once something was delivered', () => {
+    const link = machine()
+    expect(link.feed({ type: 'start' })).toEqual(['open 1 sse'])
+    const waits: number[] = []
+    for (let stream = 1; stream <= 8; stream++) {
+      link.feed(failed(stream))
+      const wait = (link.state.retryAt ?? 0) - (waits.at(-1) === undefined ? 0 : waits.reduce((sum, ms) => sum + ms, 0))
+      waits.push(wait)
+      expect(link.wait(wait - 1)).toEqual([])
+      expect(link.wait(1)).toEqual([`open ${stream + 1} sse`])
+    }
+    expect(waits).toEqual([500, 1000, 2000, 4000, 8000, 16_000, 30_000, 30_000])
+    link.feed(opened(9), delivered(9))
+    expect(link.state).toMatchObject({ phase: 'live', attempt: 0 })
+  })
+
+  it('draws the wait from all of it, so that nobody comes back together', () => {
+    const link = machine('sse', 0.25)
+    link.feed({ type: 'start' }, failed(1))
+    expect(link.tickAt).toBe(125)
+  })
+
+  it('waits as long as the server asks: by retry of its stream, by Retry-After of its refusal', () => {
+    const link = machine('sse', 0)
+    link.feed({ type: 'start' }, opened(1), { type: 'retry', stream: 1, retryMs: 1700 }, failed(1))
+    expect(link.tickAt).toBe(1700)
+    link.wait(1700)
+    link.feed(failed(2, new MillraceError('server_stopping', { status: 503, retryAfterMs: 60_000 })))
+    expect(link.tickAt).toBe(61_700)
+  })
+
+  it('stops for good at a refusal that cannot heal, and says so once', () => {
+    const link = machine()
+    link.feed({ type: 'start' })
+    expect(link.feed(failed(1, new MillraceError('position_expired', { status: 410 })))).toEqual(['end position_expired'])
+    expect(link.state).toMatchObject({ phase: 'closed', error: { code: 'position_expired' } })
+    expect(link.tickAt).toBeUndefined()
+    expect(link.feed({ type: 'online' }, { type: 'switch', to: 'ws' }, { type: 'start' })).toEqual([])
+  })
+
+  it('asks for a new token once when the old one is refused', () => {
+    const unauthorized = () => new MillraceError('refused', { status: 401 })
+    const link = machine()
+    link.feed({ type: 'start' }, failed(1, unauthorized()))
+    expect(link.wait(500)).toEqual(['open 2 sse'])
+    expect(link.feed(failed(2, unauthorized()))).toEqual(['end refused'])
+  })
+
+  it('ignores what a stream of the past still says', () => {
+    const link = machine()
+    link.feed({ type: 'start' }, failed(1))
+    const before = link.state
+    expect(link.feed(opened(1), delivered(1), failed(1))).toEqual([])
+    expect(link.state).toBe(before)
+  })
+})
+
+describe('the host\u2019s news of its network', () => {
+  it('brings a waiting connection back at once when there is a network, or the page is seen again', () => {
+    for (const type of ['online', 'visible'] as const) {
+      const link = machine()
+      link.feed({ type: 'start' }, failed(1), { type: 'offline' })
+      expect(link.state.phase).toBe('offline')
+      expect(link.feed({ type })).toEqual(['open 2 sse'])
+    }
+  })
+
+  it('makes a live connection anew on another network, and when the page had slept through a heartbeat', () => {
+    const link = machine()
+    link.feed({ type: 'start' }, opened(1))
+    expect(link.feed({ type: 'visible' })).toEqual([])
+    expect(link.feed({ type: 'online' })).toEqual(['close 1 true', 'open 2 sse'])
+    link.feed(opened(2))
+    link.wait(15_000)
+    expect(link.feed({ type: 'visible' })).toEqual(['close 2 true', 'open 3 sse'])
+    expect(link.state.phase).toBe('catching-up')
+  })
+})
+
+describe('a connection on which nothing comes', () => {
+  it('is cut after two and a half heartbeats, counted from the last byte', () => {
+    const link = machine()
+    link.feed({ type: 'start' }, opened(1))
+    link.wait(30_000)
+    link.feed({ type: 'heard', stream: 1 })
+    expect(link.wait(37_499)).toEqual([])
+    expect(link.wait(1)).toEqual(['close 1 true'])
+    expect(link.state).toMatchObject({ phase: 'reconnecting', error: { code: 'silent' } })
+  })
+
+  it('is unfit when its first bytes do not come in time', () => {
+    const link = machine()
+    link.feed({ type: 'start' })
+    expect(link.wait(5000)).toEqual(['close 1 true', 'unfit sse silent'])
+    expect(link.feed({ type: 'switch', to: 'poll' })).toEqual(['open 2 poll'])
+  })
+
+  it('is unfit when a WebSocket fails twice before it opens, but not when a server is away', () => {
+    const socket = machine('ws')
+    socket.feed({ type: 'start' })
+    expect(socket.feed(failed(1))).toEqual([])
+    socket.wait(500)
+    expect(socket.feed(failed(2))).toEqual(['unfit ws unreachable'])
+    const events = machine('sse')
+    events.feed({ type: 'start' }, failed(1))
+    events.wait(500)
+    expect(events.feed(failed(2))).toEqual([])
+  })
+})
+
+describe('a change of the transport', () => {
+  it('closes the old stream when the new one is open, and not before', () => {
+    const link = machine()
+    link.feed({ type: 'start' }, opened(1))
+    expect(link.feed({ type: 'switch', to: 'ws' })).toEqual(['open 2 ws'])
+    expect(link.state).toMatchObject({ phase: 'catching-up', stream: { id: 1 }, next: { id: 2 } })
+    expect(link.feed(delivered(1))).toEqual([])
+    expect(link.feed(opened(2))).toEqual(['close 1 false'])
+    expect(link.state).toMatchObject({ phase: 'live', stream: { id: 2, transport: 'ws' }, next: undefined })
+  })
+
+  it('keeps the old stream while the new one fails, and tries again', () => {
+    const link = machine()
+    link.feed({ type: 'start' }, opened(1), { type: 'switch', to: 'ws' }, failed(2))
+    expect(link.state).toMatchObject({ phase: 'live', stream: { id: 1 }, attempt: 1 })
+    link.feed({ type: 'heard', stream: 1 })
+    expect(link.wait(500)).toEqual(['open 3 ws'])
+  })
+
+  it('goes on with the new one when the old one breaks meanwhile', () => {
+    const link = machine()
+    link.feed({ type: 'start' }, opened(1), { type: 'switch', to: 'ws' })
+    expect(link.feed(failed(1), opened(2))).toEqual([])
+    expect(link.state).toMatchObject({ phase: 'live', stream: { id: 2 } })
+  })
+
+  it('takes the last of several wishes', () => {
+    const link = machine()
+    link.feed({ type: 'start' }, opened(1))
+    expect(link.feed({ type: 'switch', to: 'ws' }, { type: 'switch', to: 'poll' })).toEqual([
+      'open 2 ws',
+      'close 2 false',
+      'open 3 poll',
+    ])
+    expect(link.feed({ type: 'switch', to: 'sse' })).toEqual(['close 3 false'])
+    expect(link.state).toMatchObject({ phase: 'live', stream: { id: 1 }, next: undefined })
+  })
+
+  it('stays where it is when the new one is refused for good', () => {
+    const link = machine()
+    link.feed({ type: 'start' }, opened(1), { type: 'switch', to: 'ws' })
+    expect(link.feed(failed(2, new MillraceError('refused')))).toEqual([])
+    expect(link.state).toMatchObject({ phase: 'live', target: 'sse', retryAt: undefined })
+  })
+})
+
+describe('a reader that does not keep up', () => {
+  it('has its stream closed, and opened again when it has taken some', () => {
+    const link = machine()
+    link.feed({ type: 'start' }, opened(1))
+    expect(link.feed({ type: 'pause' })).toEqual(['close 1 false'])
+    expect(link.feed({ type: 'online' }, { type: 'tick' }, { type: 'switch', to: 'ws' })).toEqual([])
+    expect(link.feed({ type: 'resume' })).toEqual(['open 2 ws'])
+  })
+})
