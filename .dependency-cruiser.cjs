@@ -24,6 +24,13 @@ module.exports = {
       to: { pathNot: '^packages/protocol/src' },
     },
     {
+      name: 'client-needs-only-protocol',
+      comment: 'It runs in browsers, workers and Node: no packages, no node:.',
+      severity: 'error',
+      from: { path: '^packages/client/src', pathNot: test },
+      to: { pathNot: ['^packages/client/src', '^packages/protocol/src'] },
+    },
+    {
       name: 'log-knows-only-protocol',
       comment: 'The core never learns who stores it, who reads it, or who writes into it.',
       severity: 'error',

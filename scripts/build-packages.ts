@@ -1,4 +1,4 @@
-/** The published packages: dist of protocol and server by tsc, with the page and the guide's documents in it. */
+/** The published packages: dist of protocol, client and server by tsc, with the page and the guide's documents in it. */
 import { cpSync, globSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { root } from './install.mjs'
@@ -6,7 +6,7 @@ import { ensurePage, pageFolder } from './page.ts'
 import { type Ended, run } from './process.ts'
 
 /** In the order they need each other. */
-export const packageFolders = ['packages/protocol', 'packages/server'].map((path) => join(root, path))
+export const packageFolders = ['packages/protocol', 'packages/client', 'packages/server'].map((path) => join(root, path))
 
 const guideDocuments = ['README*.md', 'PROTOCOL.md', 'docs/**/*.md']
 

@@ -1,5 +1,6 @@
 /** The checks of `npm run check`, in the order they are begun: the longest first. */
 import { buildPackages, packageFolders } from './build-packages.ts'
+import { clientBytesMax, measureClient } from './client-size.ts'
 import { ensurePage, pageFolder } from './page.ts'
 import { firstRouteBytesMax, measureFirstRoute } from './page-size.ts'
 import { run } from './process.ts'
@@ -39,6 +40,7 @@ export const checks: readonly Check[] = [
   { name: 'lint', run: () => all(['biome', 'lint', '--error-on-warnings'], ['oxlint', '--type-aware', '--deny-warnings']) },
   { name: 'types', run: () => all(['tsc', '--noEmit'], ['tsc', '--noEmit', '-p', 'apps/web']) },
   { name: 'page size', run: checkPageSize },
+  { name: 'client size', run: checkClientSize },
   { name: 'dependencies', run: () => all(['depcruise', '--output-type', 'err', ...codeFolders]) },
   { name: 'unused', run: () => all(['knip']) },
   { name: 'format', run: () => all(['biome', 'check', '--linter-enabled=false', '--error-on-warnings']) },
@@ -71,6 +73,11 @@ async function checkPageSize(): Promise<Verdict> {
   const { bytes, files } = measureFirstRoute(pageFolder)
   const output = `${(bytes / 1024).toFixed(1)} KiB of ${firstRouteBytesMax / 1024} in ${files.length} file${files.length === 1 ? '' : 's'}`
   return { isPassed: bytes <= firstRouteBytesMax, output }
+}
+
+async function checkClientSize(): Promise<Verdict> {
+  const bytes = await measureClient()
+  return { isPassed: bytes <= clientBytesMax, output: `${(bytes / 1024).toFixed(1)} KiB of ${clientBytesMax / 1024}` }
 }
 
 async function checkRepository(): Promise<Verdict> {

@@ -20,8 +20,8 @@ export interface FaultProxy extends AsyncDisposable {
   blackHole(isSwallowing: boolean): void
   /** Of the next `times` connections each is cut when the server has answered so many bytes, which are still delivered. */
   cutAfter(bytes: number, times?: number): void
-  /** While above 0, what the server sends is held back until there are so many bytes of it. */
-  buffer(bytes: number): void
+  /** While true, the bytes of an event stream are held back until it ends, as some proxies do; other answers pass. */
+  bufferStreams(isBuffering: boolean): void
 }
 
 export async function startFaultProxy(firstPort: number): Promise<FaultProxy> {
@@ -30,7 +30,7 @@ export async function startFaultProxy(firstPort: number): Promise<FaultProxy> {
   let targetPort = firstPort
   let isRefusing = false
   let isSwallowing = false
-  let bufferBytes = 0
+  let isBuffering = false
   let doomed: { readonly bytes: number; times: number } | undefined
   let accepted = 0
 
@@ -79,8 +79,8 @@ export async function startFaultProxy(firstPort: number): Promise<FaultProxy> {
     cutAfter(bytes, times = 1) {
       doomed = { bytes, times }
     },
-    buffer(bytes) {
-      bufferBytes = bytes
+    bufferStreams(next) {
+      isBuffering = next
     },
     async [Symbol.asyncDispose]() {
       cut()
@@ -96,15 +96,14 @@ export async function startFaultProxy(firstPort: number): Promise<FaultProxy> {
   }
 
   function hold(): Transform {
-    let held: Buffer[] = []
+    const held: Buffer[] = []
     return new Transform({
       transform(chunk: Buffer, _encoding, done) {
+        if (!isBuffering || (held.length === 0 && !chunk.includes('text/event-stream'))) return done(null, chunk)
         held.push(chunk)
-        const bytes = held.reduce((sum, { length }) => sum + length, 0)
-        if (bytes < bufferBytes) return done()
-        done(null, Buffer.concat(held))
-        held = []
+        done()
       },
+      flush: (done) => done(null, Buffer.concat(held)),
     })
   }
 

@@ -1,5 +1,6 @@
 export { chromiumOptions, launchChromium } from './chromium.ts'
-export { type ClientSuite, clientConformance } from './client/suite.ts'
+export { clientConformance } from './client/suite.ts'
+export type { ClientSuite } from './client/world.ts'
 export { type EngineSuite, engineConformance } from './engine/suite.ts'
 export type { EngineFactory, EngineLimits } from './engine/support.ts'
 export { type FaultProxy, startFaultProxy } from './fault-proxy.ts'

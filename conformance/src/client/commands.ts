@@ -1,7 +1,6 @@
 /** What goes up: once, in order, whatever happens to the connection on its way. */
 import { expect, it } from 'vitest'
-import type { ClientSuite } from './suite.ts'
-import { oneTo, readNumbers, readUntil, startWorld } from './world.ts'
+import { type ClientSuite, oneTo, readNumbers, readUntil, startWorld } from './world.ts'
 
 export function commandCases({ transport }: ClientSuite): void {
   it('sends what was asked without a connection when there is one, in order and once', async () => {

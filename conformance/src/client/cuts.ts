@@ -1,7 +1,6 @@
 /** What a network does to a reader: it counts from 1 to N all the same. */
 import { expect, it } from 'vitest'
-import type { ClientSuite } from './suite.ts'
-import { oneTo, readNumbers, startWorld, status } from './world.ts'
+import { type ClientSuite, oneTo, readNumbers, startWorld, status } from './world.ts'
 
 export function cutCases({ transport }: ClientSuite): void {
   const last = 12

@@ -12,6 +12,12 @@ import { createMillrace, type Millrace } from 'millrace'
 import { onTestFinished } from 'vitest'
 import { type FaultProxy, startFaultProxy } from '../fault-proxy.ts'
 
+export interface ClientSuite {
+  readonly transport: TransportName
+  /** What it is exchanged for. */
+  readonly others: readonly TransportName[]
+}
+
 export interface World {
   readonly proxy: FaultProxy
   readonly millrace: Millrace

@@ -53,7 +53,9 @@ export function createUp({ http, socket, timings, transport }: UpOptions): Up {
       try {
         return await sendOver(socket, command)
       } catch (error) {
-        if (!isUnanswered(toError(error))) throw error
+        // Of the command, not of the socket: that has no code of the server's.
+        const isRefused = !isUnanswered(toError(error)) && toError(error).code !== 'refused'
+        if (isRefused) throw error
         blockedUntil = performance.now() + timings.avoidMs
         return post(command)
       }

@@ -20,7 +20,7 @@ export function createSseTransport(http: Http): Transport {
 /** Never resolves well: a session's stream has no end of its own. */
 async function read(http: Http, { session, from, signal, on }: StreamRequest): Promise<never> {
   const query = new URLSearchParams({ session, from })
-  const response = await http.request(`api/stream?${query}`, { accept: 'text/event-stream', signal })
+  const response = await http.request(`api/stream?${query.toString()}`, { accept: 'text/event-stream', signal })
   if (!response.body || !response.headers.get('content-type')?.startsWith('text/event-stream'))
     throw new MillraceError('bad_answer')
   const parser = createSseParser({

@@ -1,0 +1,146 @@
+/** The client in networks that treat transports differently, and at its own limits. */
+import { describe, expect, it } from 'vitest'
+import { oneTo, quickTimings, readNumbers, startWorld, status } from '../src/client/world.ts'
+
+/** A network in which a WebSocket is neither opened nor refused. */
+class SilentWebSocket {
+  onopen = null
+  onmessage = null
+  onclose = null
+  onerror = null
+  send(): void {}
+  close(): void {}
+}
+
+describe('a client that chooses its transport', () => {
+  it('goes from a WebSocket that says nothing to SSE, remembers it, and says why', async () => {
+    const { connect, counter } = await startWorld()
+    const timings = { ...quickTimings('ws'), firstBytesMs: 150 }
+    const client = connect('auto', { isTwoWay: true, WebSocket: SilentWebSocket, timings })
+    expect(client.explainTransport()).toEqual({ transport: 'ws', reason: 'traffic goes both ways' })
+    counter.letTo(5)
+    const session = client.session()
+    const reading = readNumbers(session)
+    await status(client, ({ state, transport }) => state === 'live' && transport === 'sse')
+    await session.run({ query: '5' })
+    expect(await reading).toEqual(oneTo(5))
+    expect(client.explainTransport()).toMatchObject({ transport: 'sse', reason: expect.stringContaining('ws is avoided') })
+  })
+
+  it('polls through a proxy that holds streams back', async () => {
+    const { connect, counter, proxy } = await startWorld()
+    const client = connect('auto', { timings: { ...quickTimings('auto'), firstBytesMs: 1300 } })
+    const session = client.session()
+    await session.run({ query: '9' })
+    counter.letTo(9)
+    // The bytes of a stream come when there are many; those of an answer that has ended come when it ends.
+    proxy.bufferStreams(true)
+    expect(await readNumbers(session)).toEqual(oneTo(9))
+    expect(client.explainTransport().transport).toBe('poll')
+  })
+})
+
+describe('a hybrid client', () => {
+  it('goes on reading when it loses the way up, and asks by POST where WebSocket is blocked', async () => {
+    const { connect, counter, millrace } = await startWorld()
+    const sockets: WebSocket[] = []
+    let isBlocked = false
+    const client = connect('hybrid', {
+      WebSocket: class extends WebSocket {
+        constructor(url: string, protocols: string[]) {
+          super(isBlocked ? 'ws://127.0.0.1:1' : url, protocols)
+          sockets.push(this)
+        }
+      } as never,
+    })
+    const statuses: string[] = []
+    client.connection.subscribe(({ state }) => statuses.push(state))
+    const session = client.session()
+    await session.run({ query: '6' })
+    counter.letTo(3)
+    const numbers = await readNumbers(session, async (number) => {
+      if (number !== 3) return
+      isBlocked = true
+      for (const socket of sockets) socket.close(4508)
+      await session.run({ query: '0' })
+      expect(statuses.at(-1)).toBe('live')
+      counter.letTo(6)
+    })
+    expect(numbers.slice(0, 3)).toEqual(oneTo(3))
+    expect(statuses).not.toContain('reconnecting')
+    expect((await millrace.readSession(session.id))?.runs).toHaveLength(2)
+  })
+})
+
+describe('a client at its limits', () => {
+  it('asks for a token for every connection, also the second', async () => {
+    const { connect, counter, proxy } = await startWorld()
+    let tokens = 0
+    const sent: (string | null)[] = []
+    const client = connect('sse', {
+      token: () => `token-${++tokens}`,
+      fetch(address, request) {
+        if ((address as URL).pathname === '/api/stream') sent.push(new Headers(request?.headers).get('authorization'))
+        return fetch(address, request)
+      },
+    })
+    const session = client.session()
+    await session.run({ query: '2' })
+    counter.letTo(1)
+    await readNumbers(session, (number) => {
+      if (number === 1) proxy.cut()
+      counter.letTo(2)
+    })
+    expect(sent).toHaveLength(2)
+    expect(new Set(sent).size).toBe(2)
+  })
+
+  it('holds a hundred commands and refuses the next; those that wait are told of the end', async () => {
+    const { connect, proxy } = await startWorld()
+    proxy.refuse(true)
+    const client = connect('sse')
+    const session = client.session('held')
+    const waiting = Array.from({ length: 100 }, () => session.run({ query: '1' }))
+    const ends = Promise.allSettled(waiting)
+    await expect(session.run({ query: '1' })).rejects.toMatchObject({ code: 'outbox_full', retryable: true })
+    client.close()
+    expect(await ends).toEqual(
+      waiting.map(() => expect.objectContaining({ reason: expect.objectContaining({ code: 'closed' }) })),
+    )
+    expect(client.connection.current.state).toBe('closed')
+    expect(() => client.session()).toThrow(expect.objectContaining({ code: 'closed' }))
+  })
+
+  it('reads all of what is more than it holds, though its reader is slow', async () => {
+    const { connect, counter } = await startWorld()
+    const session = connect('ws').session()
+    await session.run({ query: '2500' })
+    counter.letTo(2500)
+    let isFirst = true
+    const numbers = await readNumbers(session, async () => {
+      if (isFirst) await expect.poll(() => session.position).toBeDefined()
+      isFirst = false
+    })
+    expect(numbers).toEqual(oneTo(2500))
+  })
+
+  it('names the right call to whoever reads twice, or mistypes', async () => {
+    const { connect } = await startWorld()
+    const client = connect('sse')
+    const session = client.session('one')
+    session.events()
+    expect(() => session.events()).toThrow(/leave\(\)/)
+    expect(() => client.session('two', { from: 'begin' })).toThrow(expect.objectContaining({ code: 'position_invalid' }))
+    expect(() => client.setTransport('carrier-pigeon' as never)).toThrow(/auto, ws, sse, hybrid and poll/)
+  })
+
+  it('stops reading when its signal is aborted, also before it began', async () => {
+    const { connect, millrace } = await startWorld()
+    const session = connect('sse').session()
+    await session.run({ query: '0' })
+    const abort = new AbortController()
+    for await (const { type } of session.events({ signal: abort.signal })) if (type === 'stream_end') abort.abort()
+    await expect.poll(() => millrace.connections).toBe(0)
+    expect(await session.events({ signal: abort.signal }).next()).toMatchObject({ done: true })
+  })
+})
