@@ -27,6 +27,22 @@ describe('a client that chooses its transport', () => {
     expect(client.explainTransport()).toMatchObject({ transport: 'sse', reason: expect.stringContaining('ws is avoided') })
   })
 
+  it('goes to SSE where the host itself forbids a WebSocket', async () => {
+    const { connect } = await startWorld()
+    class ForbiddenWebSocket extends SilentWebSocket {
+      constructor() {
+        super()
+        throw new DOMException('not from here', 'SecurityError')
+      }
+    }
+    const client = connect('auto', { isTwoWay: true, WebSocket: ForbiddenWebSocket })
+    const reading = readNumbers(client.session())
+    expect(client.connection.current.state).toBe('connecting')
+    await status(client, ({ state, transport }) => state === 'live' && transport === 'sse')
+    client.close()
+    expect(await reading).toEqual([])
+  })
+
   it('polls through a proxy that holds streams back', async () => {
     const { connect, counter, proxy } = await startWorld()
     const client = connect('auto', { timings: { ...quickTimings('auto'), firstBytesMs: 1300 } })
@@ -112,13 +128,14 @@ describe('a client at its limits', () => {
   })
 
   it('reads all of what is more than it holds, though its reader is slow', async () => {
-    const { connect, counter } = await startWorld()
+    const { connect, counter, millrace } = await startWorld()
     const session = connect('ws').session()
-    await session.run({ query: '2500' })
+    const run = session.run({ query: '2500' })
+    await run
     counter.letTo(2500)
     let isFirst = true
     const numbers = await readNumbers(session, async () => {
-      if (isFirst) await expect.poll(() => session.position).toBeDefined()
+      if (isFirst) await expect.poll(() => millrace.findRun(run.id)?.end).toBeDefined()
       isFirst = false
     })
     expect(numbers).toEqual(oneTo(2500))
@@ -130,6 +147,7 @@ describe('a client at its limits', () => {
     const session = client.session('one')
     session.events()
     expect(() => session.events()).toThrow(/leave\(\)/)
+    expect(() => client.session('one', { from: 'start' })).toThrow(/leave\(\)/)
     expect(() => client.session('two', { from: 'begin' })).toThrow(expect.objectContaining({ code: 'position_invalid' }))
     expect(() => client.setTransport('carrier-pigeon' as never)).toThrow(/auto, ws, sse, hybrid and poll/)
   })

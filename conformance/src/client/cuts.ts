@@ -86,7 +86,8 @@ export function cutCases({ transport }: ClientSuite): void {
 
   it('ends with the code, and says where to read on, when the log was made anew', async () => {
     const { connect, counter, proxy, restart } = await startWorld()
-    const session = connect(transport).session()
+    const client = connect(transport)
+    const session = client.session()
     await session.run({ query: `${last}` })
     counter.letTo(4)
     const reading = readNumbers(session, async (number) => {
@@ -97,6 +98,11 @@ export function cutCases({ transport }: ClientSuite): void {
       proxy.refuse(false)
     })
     await expect(reading).rejects.toMatchObject({ code: 'position_foreign', docs: expect.stringContaining('#position_foreign') })
-    expect((await session.read()).runs).toHaveLength(1)
+    const { position, runs } = await session.read()
+    expect(runs).toHaveLength(1)
+    const again = client.session(session.id, { from: position })
+    const run = again.run({ query: '4' })
+    expect(await readNumbers(again)).toEqual(oneTo(4))
+    expect(await run).toMatchObject({ position })
   })
 }

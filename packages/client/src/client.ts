@@ -38,13 +38,13 @@ export interface ConnectOptions {
 }
 
 export interface SessionStart {
-  /** `start` (the default), or a position that an event or `read` gave. Ignored where the session is being held already. */
+  /** `start` (the default), or a position that an event or `read` gave. Where it is given, nobody may be reading the session. */
   readonly from?: string
 }
 
 export interface Client {
   readonly connection: ConnectionStore
-  /** Without an id a new session is made. The same id gives the same session. */
+  /** Without an id a new session is made. The same id gives the same session, unless `from` asks to begin elsewhere. */
   session(id?: string, options?: SessionStart): Session
   /** Changes the transport, also in mid-answer: the new stream begins where the old one is, which is closed when the new one is open. */
   setTransport(transport: TransportName | 'auto'): void
@@ -92,11 +92,12 @@ export function connect(url: string | URL = '.', options: ConnectOptions = {}): 
         return () => listeners.delete(listener)
       },
     },
-    session(id, { from = 'start' } = {}) {
+    session(id, { from } = {}) {
       if (isClosed) throw new MillraceError('closed')
       const known = id === undefined ? undefined : sessions.get(id)
-      if (known !== undefined) return known
-      const session = createSession({ id, from: checkFrom(from), http, outbox, openLink, closeLink })
+      if (known !== undefined && from === undefined) return known
+      if (known?.isRead) throw new TypeError('This session is being read; call leave() before it is read from elsewhere.')
+      const session = createSession({ id, from: checkFrom(from ?? 'start'), http, outbox, openLink, closeLink, onReading: tell })
       sessions.set(session.id, session)
       return session
     },
@@ -163,13 +164,25 @@ export function connect(url: string | URL = '.', options: ConnectOptions = {}): 
   function status(): ConnectionStatus {
     const { transport } = explain()
     if (isClosed) return { state: 'closed', transport, attempt: 0 }
+    // A session that is being made has no link yet.
+    if (links.size === 0 && [...sessions.values()].some(({ isRead }) => isRead))
+      return { state: 'connecting', transport, attempt: 0 }
     const states = [...links].map(({ state }) => state)
     return summarize(states.length === 0 && fallen !== undefined ? [fallen] : states, transport, performance.now())
   }
 
   function tell(): void {
     current = status()
-    for (const listener of listeners) listener(current)
+    for (const listener of listeners) {
+      try {
+        listener(current)
+      } catch (error) {
+        // A listener's mistake is reported as one, and breaks no stream.
+        queueMicrotask(() => {
+          throw error
+        })
+      }
+    }
   }
 
   /** A way up over the WebSocket stays open while it is the way up. */

@@ -1,4 +1,5 @@
 /** The shell around link-state.ts: one session's streams, timer and reader. It decides nothing. */
+import type { Gap } from '@millrace/protocol'
 import { MillraceError } from './errors.ts'
 import { createLinkState, type LinkEffect, type LinkInput, type LinkState, nextTickAt, stepLink } from './link-state.ts'
 import type { Reader } from './reader.ts'
@@ -83,7 +84,7 @@ export function createLink({ session, reader, transports, timings, choose, onUnf
           // The old stream is still read while a new one opens; a new one is read from when it is open.
           if (!streams.has(stream)) return
           const verdict = reader.take(before, name, id, data)
-          before = name === 'gap' ? reader.reached : id
+          before = name === 'gap' ? (data as Gap).to : id
           if (verdict === 'take') dispatch({ type: 'delivered', stream })
           else if (verdict === 'stale') dispatch({ type: 'stale', stream })
           else if (verdict === 'foreign') fail(stream, new MillraceError('position_foreign'))

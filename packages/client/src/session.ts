@@ -28,6 +28,8 @@ export interface Session {
   readonly id: string
   /** After the last event that was handed out; `start` or `from` before the first. Store it to go on later. */
   readonly position: string
+  /** A loop over `events` is under way. */
+  readonly isRead: boolean
   /**
    * Every event once and in order, from `position` on, whatever happens to the connection. Does not end by
    * itself: leave the loop, abort the signal, or call `leave`. Throws a MillraceError where it cannot go on
@@ -70,9 +72,11 @@ export interface SessionOptions {
   readonly outbox: Outbox
   readonly openLink: (session: string, reader: Reader) => Link
   readonly closeLink: (link: Link) => void
+  /** A loop has begun or ended, perhaps without a link. */
+  readonly onReading: () => void
 }
 
-export function createSession({ id: given, from, http, outbox, openLink, closeLink }: SessionOptions): Session {
+export function createSession({ id: given, from, http, outbox, openLink, closeLink, onReading }: SessionOptions): Session {
   const id = given ?? newId()
   // First in the outbox, so that everything asked in the session comes after it.
   const created = given === undefined ? outbox.send({ type: 'create', session: id }) : Promise.resolve()
@@ -86,6 +90,9 @@ export function createSession({ id: given, from, http, outbox, openLink, closeLi
     id,
     get position() {
       return position
+    },
+    get isRead() {
+      return reader !== undefined
     },
     events({ signal } = {}) {
       if (reader !== undefined) throw new TypeError('This session is being read; leave the other loop first, or call leave().')
@@ -113,10 +120,12 @@ export function createSession({ id: given, from, http, outbox, openLink, closeLi
         if (reader === own) reader = undefined
         signal?.removeEventListener('abort', leave)
         if (link !== undefined) closeLink(link)
+        onReading()
       },
     })
     const leave = () => own.end()
     reader = own
+    onReading()
     if (signal?.aborted) own.end()
     else {
       signal?.addEventListener('abort', leave)

@@ -4,7 +4,7 @@
  * opens it anew. PROTOCOL.md#websocket.
  */
 import { type DownMessage, isWorthReconnecting, webSocketProtocol } from '@millrace/protocol'
-import { MillraceError, readError } from './errors.ts'
+import { MillraceError, readError, unreachable } from './errors.ts'
 import type { Timings } from './timings.ts'
 import type { StreamRequest } from './transports/transport.ts'
 
@@ -50,7 +50,14 @@ export function createSocket(base: string, WebSocket: WebSocketConstructor, timi
   return {
     attach(request) {
       const { session, from, signal } = request
-      const connection = connected()
+      let connection: Connection
+      try {
+        connection = connected()
+      } catch (cause) {
+        // Refused by the host itself, for example without encryption from a page that has it.
+        queueMicrotask(() => signal.aborted || request.on.failed(unreachable(cause)))
+        return
+      }
       const own = { ...request, isAnswered: false, ref: `${++refs}` }
       // The one that this replaces, on the same socket, has been given up; the server moves the attachment.
       connection.attached.set(session, own)
