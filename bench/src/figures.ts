@@ -9,6 +9,10 @@ export interface Results {
   readonly control: FanOutRow[]
   readonly steady: FanOutRow[]
   readonly fast: FanOutRow[]
+  /** WebSocket: `ws.send` as the control row, and Millrace. */
+  readonly wsSend: FanOutRow[]
+  readonly wsSteady: FanOutRow[]
+  readonly wsFast: FanOutRow[]
   readonly runs: RunsRow[]
   readonly attach: AttachRow[]
 }
@@ -21,6 +25,11 @@ const english: Words = (f) => [
     'one log to 1,000 readers, 1,000 events/s',
     `${f.deliveries} deliveries/s, p99 ${f.p99} ms, while ${f.accepts} new connections/s are let in`,
   ],
+  ['the same over WebSockets, 50 events/s', `${f.wsCpu} µs CPU per delivery, ${f.wsRatio} x \`ws.send\``],
+  [
+    'the same over WebSockets, 1,000 events/s',
+    `${f.wsDeliveries} deliveries/s, p99 ${f.wsP99} ms, while ${f.wsAccepts} new connections/s are let in`,
+  ],
   ['500 runs at 50 tokens/s, one reader each', `${f.complete} complete, p99 ${f.lag} ms behind, ${f.tokenCpu} µs CPU per token`],
   ['attaching to a finished answer of 3,000 tokens', `${f.frames} frames in ${f.attachMs} ms`],
 ]
@@ -31,6 +40,8 @@ const chinese: Words = (f) => [
     '一个日志、1,000 个读者、每秒 1,000 个事件',
     `每秒 ${f.deliveries} 次投递，p99 ${f.p99} ms，同时每秒接入 ${f.accepts} 个新连接`,
   ],
+  ['换成 WebSocket，每秒 50 个事件', `每次投递 ${f.wsCpu} µs CPU，是 \`ws.send\` 的 ${f.wsRatio} 倍`],
+  ['换成 WebSocket，每秒 1,000 个事件', `每秒 ${f.wsDeliveries} 次投递，p99 ${f.wsP99} ms，同时每秒接入 ${f.wsAccepts} 个新连接`],
   ['500 个回答、每秒 50 个 token、各一个读者', `${f.complete} 个完整，p99 落后 ${f.lag} ms，每个 token ${f.tokenCpu} µs CPU`],
   ['接入一个 3,000 token 的已完成回答', `${f.frames} 帧，${f.attachMs} ms`],
 ]
@@ -46,14 +57,22 @@ export function writeFigures(results: Results, write: boolean): string {
   return table
 }
 
-function describe({ control, steady, fast, runs, attach }: Results): Record<string, string> {
+function describe({ control, steady, fast, wsSend, wsSteady, wsFast, runs, attach }: Results): Record<string, string> {
+  const whole = (rows: readonly FanOutRow[], of: (row: FanOutRow) => number) => String(Math.round(median(rows.map(of))))
+  const deliveries = (rows: readonly FanOutRow[]) =>
+    Math.round(median(rows.map((row) => row.deliveriesPerSecond))).toLocaleString('en')
   const cpu = (rows: readonly FanOutRow[]) => median(rows.map((row) => row.cpuMicrosPerDelivery))
   return {
     steadyCpu: cpu(steady).toFixed(1),
     ratio: (cpu(steady) / cpu(control)).toFixed(2),
-    deliveries: Math.round(median(fast.map((row) => row.deliveriesPerSecond))).toLocaleString('en'),
-    p99: String(Math.round(median(fast.map((row) => row.p99Ms)))),
-    accepts: String(Math.round(median(fast.map((row) => row.knocks?.perSecond ?? 0)))),
+    deliveries: deliveries(fast),
+    p99: whole(fast, (row) => row.p99Ms),
+    accepts: whole(fast, (row) => row.knocks?.perSecond ?? 0),
+    wsCpu: cpu(wsSteady).toFixed(1),
+    wsRatio: (cpu(wsSteady) / cpu(wsSend)).toFixed(2),
+    wsDeliveries: deliveries(wsFast),
+    wsP99: whole(wsFast, (row) => row.p99Ms),
+    wsAccepts: whole(wsFast, (row) => row.knocks?.perSecond ?? 0),
     complete: String(Math.min(...runs.map((row) => row.complete))),
     lag: String(Math.max(0, Math.round(median(runs.map((row) => row.p99LagMs))))),
     tokenCpu: median(runs.map((row) => row.cpuMicrosPerToken)).toFixed(0),

@@ -19,6 +19,9 @@ const results: Results = {
   control: [],
   steady: [],
   fast: [],
+  wsSend: [],
+  wsSteady: [],
+  wsFast: [],
   runs: [],
   attach: [],
 }
@@ -33,6 +36,16 @@ print('Fan-out to 1,000 SSE readers at 50 ev/s: Millrace', results.steady)
 
 await repeat('Fan-out to 1,000 SSE readers at 1,000 ev/s, while 600 connections a second are opened', results.fast, () =>
   measureFanOut({ server: 'millrace', readers, eventsPerSecond: 1000, seconds, knocksPerSecond: 600 }),
+)
+for (let count = 0; count < repeats; count++) {
+  results.wsSend.push(await measureFanOut({ server: 'ws-send', transport: 'ws', readers, eventsPerSecond: 50, seconds }))
+  results.wsSteady.push(await measureFanOut({ server: 'millrace', transport: 'ws', readers, eventsPerSecond: 50, seconds }))
+}
+print('Fan-out to 1,000 WebSocket readers at 50 ev/s: ws.send', results.wsSend)
+print('Fan-out to 1,000 WebSocket readers at 50 ev/s: Millrace', results.wsSteady)
+
+await repeat('Fan-out to 1,000 WebSocket readers at 1,000 ev/s, while 600 connections a second are opened', results.wsFast, () =>
+  measureFanOut({ server: 'millrace', transport: 'ws', readers, eventsPerSecond: 1000, seconds, knocksPerSecond: 600 }),
 )
 await repeat('500 runs of sim: at 50 tokens/s, one reader each', results.runs, () => measureRuns({ runs: 500, tokens: 500 }))
 await repeat('Attaching to a finished answer of 3,000 tokens', results.attach, () => measureAttach(3000))
