@@ -52,6 +52,8 @@ export function createSseParser(options: SseParserOptions): SseParser {
   let skipLf = false
   let data: string[] = []
   let eventName = ''
+  // An id counts from the end of its event: resuming from one that was cut off would skip that event.
+  let idBuffer = ''
   let lastEventId = ''
 
   return {
@@ -118,11 +120,12 @@ export function createSseParser(options: SseParserOptions): SseParser {
     const value = colon === -1 ? '' : text.slice(text[colon + 1] === ' ' ? colon + 2 : colon + 1)
     if (name === 'data') data.push(value)
     else if (name === 'event') eventName = value
-    else if (name === 'id' && !value.includes('\0')) lastEventId = value
+    else if (name === 'id' && !value.includes('\0')) idBuffer = value
     else if (name === 'retry' && /^[0-9]+$/.test(value)) options.onRetry?.(Number(value))
   }
 
   function dispatch(): void {
+    lastEventId = idBuffer
     const parsed = data.length === 0 ? undefined : { event: eventName || 'message', data: data.join('\n'), id: lastEventId }
     data = []
     eventName = ''

@@ -138,6 +138,14 @@ describe('the SSE parser', () => {
     expect(parse([Uint8Array.of(...bytes('data: a'), 0xff, ...bytes('b\n\n'))])[0]?.data).toBe('a\uFFFDb')
   })
 
+  it('moves the id to resume from only with a whole event', () => {
+    const parser = createSseParser({ onEvent: () => {} })
+    parser.push(bytes('id: one\ndata: a\n\nid: two\nda'))
+    expect(parser.lastEventId).toBe('one')
+    parser.push(bytes('ta: b\n\nid: three\n\n'))
+    expect(parser.lastEventId).toBe('three')
+  })
+
   it('reports comments and retry, and only a retry of digits', () => {
     const seen: unknown[] = []
     const parser = createSseParser({

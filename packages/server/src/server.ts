@@ -81,7 +81,8 @@ const closeMsMax = 1000
 const closePollMs = 10
 
 export function createMillrace(options: MillraceOptions = {}): Millrace {
-  const { engine = memoryEngine(), page, onError = reportError, heartbeatMs = 15_000, authorize = allowAll } = options
+  const { engine = memoryEngine(), page, heartbeatMs = 15_000, authorize = allowAll } = options
+  const onError = guard(options.onError ?? reportError)
   const turns = createTurns()
   const pulse = createPulse({ turns, periodMs: heartbeatMs })
   const fanOut = createFanOut({ engine, turns })
@@ -152,8 +153,7 @@ export function createMillrace(options: MillraceOptions = {}): Millrace {
   async function close(): Promise<void> {
     await runs.close()
     // Readers are given the ends of their runs before they are let go, unless they are slow to take them.
-    for (let waited = 0; waited < closeMsMax && !((await sse.settled()) && (await webSocket.settled())); waited += closePollMs)
-      await setTimeout(closePollMs)
+    for (let waited = 0; waited < closeMsMax && !(await isSettled()); waited += closePollMs) await setTimeout(closePollMs)
     // Only now: Node destroys what it takes for idle connections at once, streams among them.
     server?.close()
     sse.close()
@@ -162,6 +162,27 @@ export function createMillrace(options: MillraceOptions = {}): Millrace {
     pulse.close()
     server?.closeAllConnections()
     await engine.close()
+  }
+
+  /** An engine that cannot be asked any more has nothing left to give to a reader. */
+  async function isSettled(): Promise<boolean> {
+    try {
+      return (await sse.settled()) && (await webSocket.settled())
+    } catch (error) {
+      onError(error)
+      return true
+    }
+  }
+}
+
+/** The host's own mistake while it is told of one must not end a run half way, nor the process. */
+function guard(onError: NonNullable<MillraceOptions['onError']>): NonNullable<MillraceOptions['onError']> {
+  return (error, context) => {
+    try {
+      onError(error, context)
+    } catch (mistake) {
+      reportError(mistake, context)
+    }
   }
 }
 

@@ -25,6 +25,21 @@ describe('fetch(request), for web-standard hosts', () => {
     expect((await millrace.fetch(new Request('http://host/api/chat'))).status).toBe(400)
   })
 
+  it('gives each reader memory of its own, which it may hand away', async () => {
+    const model = gatedModel()
+    const millrace = make({ models: [model], model: 'gated' })
+    await millrace.ask({ query: 'x', id: 'r' })
+    const readers = await Promise.all(
+      [1, 2].map(async () => (await millrace.fetch(new Request('http://host/api/chat?query=x&id=r'))).body?.getReader()),
+    )
+    await Promise.all(readers.map((reader) => reader?.read()))
+    await Promise.all(readers.map((reader) => reader?.read()))
+    model.say('shared')
+    const chunks = await Promise.all(readers.map(async (reader) => (await reader?.read())?.value as Uint8Array<ArrayBuffer>))
+    structuredClone(chunks[0]?.buffer, { transfer: [chunks[0]?.buffer as ArrayBuffer] })
+    expect(Buffer.from(chunks[1] as Uint8Array).toString()).toMatch('shared')
+  })
+
   it('lets the cursor go when the host cancels the stream, and the run goes on', async () => {
     const model = gatedModel()
     const millrace = make({ models: [model], model: 'gated' })

@@ -166,7 +166,50 @@ describe('a model that goes wrong in mid-stream ends its lane as failed, with th
   })
 })
 
+describe('a source that goes wrong when it is left', () => {
+  const refuse = () => {
+    throw new Error('not now')
+  }
+  const broken = (next: () => Promise<IteratorResult<string>>) => ({ [Symbol.asyncIterator]: () => ({ next, return: refuse }) })
+
+  it('by throwing from its return, after a stop and after a failure, still ends once', async () => {
+    const { millrace, errors } = await startServer()
+    const stopped = await millrace.run({ source: broken(() => new Promise(() => {})) })
+    setImmediate(() => stopped.stop())
+    expect((await stopped.ended).status).toBe('stopped')
+    const failed = await millrace.run({ source: broken(() => Promise.reject(new Error('first'))) })
+    expect((await failed.ended).status).toBe('failed')
+    expect(errors.map(String)).toEqual(expect.arrayContaining(['Error: not now', 'Error: first']))
+  })
+
+  it('by stopping its own run, in the middle of a word', async () => {
+    const { millrace } = await startServer()
+    await millrace.engine.append('s', [])
+    const run = await millrace.run({
+      id: 'own',
+      *source() {
+        yield 'one'
+        millrace.findRun('own')?.stop()
+        yield 'never'
+      },
+    })
+    expect((await run.ended).status).toBe('stopped')
+  })
+
+  it('with a host that throws when it is told', async () => {
+    const { millrace } = await startServer({ onError: refuse })
+    const run = await millrace.run({ source: broken(() => Promise.reject(new Error('first'))) })
+    expect((await run.ended).status).toBe('failed')
+  })
+})
+
 describe('limits of runs', () => {
+  it('counts starts that are still on their way', async () => {
+    const { millrace } = await startServer({ limits: { runsMax: 1 } })
+    const asked = await Promise.allSettled(Array.from({ length: 20 }, () => millrace.ask({ query: 'x', models: ['sim:hang'] })))
+    expect(asked.filter(({ status }) => status === 'fulfilled')).toHaveLength(1)
+  })
+
   it('refuses one run too many, and takes it when another has ended', async () => {
     const model = gatedModel()
     const { url, millrace } = await startServer({ models: [model], model: 'gated', limits: { runsMax: 1 } })

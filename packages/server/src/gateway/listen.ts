@@ -2,6 +2,7 @@
 import { createServer, type RequestListener, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { limits, MillraceError } from '@millrace/protocol'
+import { isTakenOver } from '../transports/sse.ts'
 
 export interface ListenOptions {
   /** Default 4600; 0 takes any free port. */
@@ -32,7 +33,8 @@ export async function listen(
     handler,
   )
   server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
-    if (!socket.writable || error.code === 'ECONNRESET') return void socket.destroy()
+    // An answer to the rest of a second request would stand in the middle of the stream.
+    if (!socket.writable || error.code === 'ECONNRESET' || isTakenOver(socket)) return void socket.destroy()
     const known = new MillraceError(clientErrors[error.code ?? ''] ?? 'malformed_http')
     const body = JSON.stringify(known.toBody())
     const head = [

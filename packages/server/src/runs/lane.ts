@@ -101,9 +101,17 @@ export async function runLane(options: LaneOptions): Promise<LaneEnd> {
     clearTimeout(idleTimer)
     signal.removeEventListener('abort', onAbort)
     abort.abort(signal.reason)
-    // A generator waiting in `next()` returns when that settles; one that never does is left behind.
-    if (outcome.status !== 'completed') void Promise.resolve(iterator?.return?.()).catch(options.onError)
     end(outcome)
+    if (outcome.status !== 'completed') void leave()
+  }
+
+  /** A generator waiting in `next()` returns when that settles; one that never does is left behind, and one that throws is heard. */
+  async function leave(): Promise<void> {
+    try {
+      await iterator?.return?.()
+    } catch (error) {
+      options.onError(error)
+    }
   }
 
   function failed(error: unknown): { status: EndStatus; error: PublicError } {

@@ -78,17 +78,22 @@ export interface Runs {
 export function createRuns({ engine, limits = {}, onError, now = () => performance.now() }: RunsOptions): Runs {
   const { runMsMax = 600_000, idleMsMax = 120_000, runsMax = 4096, endedRunsMax = 10_000 } = limits
   const active = new Map<string, Run>()
+  /** Runs whose start is on its way into the log. */
+  let starting = 0
   /** In the order of their ends. */
   const ended = new Map<string, Run>()
 
   return {
     async start(plan) {
-      if (active.size >= runsMax) throw new MillraceError('too_many_runs')
+      if (active.size + starting >= runsMax) throw new MillraceError('too_many_runs')
       const acceptedAt = now()
       const { id, session, query, asked } = plan
       const lanes = plan.lanes.map(({ lane, model }) => ({ lane, model }))
       const started = sessionEvent('stream_start', { run: id, session, query, lanes })
-      const { position, duplicate } = await engine.append(session, [started], { key: `run ${id}` })
+      starting += 1
+      const { position, duplicate } = await engine.append(session, [started], { key: `run ${id}` }).finally(() => {
+        starting -= 1
+      })
       if (duplicate) throw new MillraceError('run_conflict', { message: 'A run with this id ended long ago; choose a new id.' })
       const start = { epoch: position.epoch, offset: position.offset - 1 }
       const abort = new AbortController()

@@ -14,6 +14,8 @@ import type { Pulse } from './pulse.ts'
 import { sseWire } from './sse-wire.ts'
 import { takeOver } from './takeover.ts'
 
+export { isTakenOver } from './takeover.ts'
+
 export const sseHeaders = {
   'content-type': 'text/event-stream; charset=utf-8',
   // no-transform keeps proxies from compressing, which would hold events back; nginx obeys the third.
@@ -150,7 +152,7 @@ function webPeer(controller: ReadableStreamDefaultController<Uint8Array>): Peer 
   return {
     write(bytes) {
       // A copy: whoever reads the stream may transfer its chunks, and these bytes are everybody's.
-      controller.enqueue(bytes.slice())
+      controller.enqueue(new Uint8Array(bytes))
       return (controller.desiredSize ?? 0) > 0
     },
     end: () => controller.close(),

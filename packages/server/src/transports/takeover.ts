@@ -10,6 +10,11 @@
 import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from 'node:http'
 import type { Writable } from 'node:stream'
 
+/** Sockets that are streams now: whatever the HTTP server still has to say about them must not be written to them. */
+const taken = new WeakSet<object>()
+
+export const isTakenOver = (socket: object): boolean => taken.has(socket)
+
 /** What a client may send on a connection that only writes; more is an attack or a mistake. */
 const strayBytesMax = 64 * 1024
 
@@ -28,6 +33,7 @@ export function takeOver(request: IncomingMessage, response: ServerResponse, hea
   response.writeHead(200, headers)
   response.flushHeaders()
   response.detachSocket(socket)
+  taken.add(socket)
   for (const event of ['data', 'end', 'drain', 'timeout']) socket.removeAllListeners(event)
   let strayBytes = 0
   // A data listener, even one that drops everything, is what takes reading back from the HTTP parser
