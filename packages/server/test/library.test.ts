@@ -32,8 +32,8 @@ describe('fetch(request), for web-standard hosts', () => {
     const readers = await Promise.all(
       [1, 2].map(async () => (await millrace.fetch(new Request('http://host/api/chat?query=x&id=r'))).body?.getReader()),
     )
-    await Promise.all(readers.map((reader) => reader?.read()))
-    await Promise.all(readers.map((reader) => reader?.read()))
+    await Promise.all(readers.map(async (reader) => reader?.read()))
+    await Promise.all(readers.map(async (reader) => reader?.read()))
     model.say('shared')
     const chunks = await Promise.all(readers.map(async (reader) => (await reader?.read())?.value as Uint8Array<ArrayBuffer>))
     structuredClone(chunks[0]?.buffer, { transfer: [chunks[0]?.buffer as ArrayBuffer] })
