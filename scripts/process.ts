@@ -1,7 +1,11 @@
-/** Processes that tasks start: one to its end with its output, or one shown as it goes. */
+/**
+ * Processes that tasks start: one to its end with its output, or one shown as it goes. None of them
+ * goes on when its task is told to end.
+ */
 import { spawn } from 'node:child_process'
 import process from 'node:process'
 import { root } from './install.mjs'
+import { forwardSignals } from './supervise.mjs'
 
 export interface RunOptions {
   readonly cwd?: string
@@ -38,7 +42,17 @@ export function run(
     }
     child.stdout?.setEncoding('utf8').on('data', collect)
     child.stderr?.setEncoding('utf8').on('data', collect)
-    const end = (code: number) => resolve({ code, output, durationMs: performance.now() - startedAt })
+    let told: NodeJS.Signals | undefined
+    const release = forwardSignals((signal) => {
+      told = signal
+      child.kill(signal)
+    })
+    const end = (code: number) => {
+      release()
+      // The task ends as it was told to, and not with a verdict about what it did not let finish.
+      if (told) process.kill(process.pid, told)
+      else resolve({ code, output, durationMs: performance.now() - startedAt })
+    }
     child.once('error', (error) => {
       output += `${command}: ${error.message}\n`
       end(127)

@@ -3,6 +3,7 @@
  * behind, not even when this process is killed without a chance to say so.
  */
 import { spawn } from 'node:child_process'
+import { readFileSync } from 'node:fs'
 import process from 'node:process'
 import { fileURLToPath } from 'node:url'
 
@@ -27,27 +28,59 @@ export function runToEnd(node, args, options = {}) {
       stdio: ['inherit', 'inherit', 'inherit', 'ipc'],
       detached: process.platform !== 'win32',
     })
-    const forward = dropRepeats((signal) => child.kill(signal))
-    for (const signal of signals) process.on(signal, forward)
-    // npm ends its shell and not what the shell has started, so the only sign of it is another parent.
-    const parent = process.ppid
-    const watch = setInterval(() => {
-      if (process.ppid === parent) return
-      clearInterval(watch)
-      forward('SIGTERM')
-    }, parentCheckMs)
-    // By hand in a shell, it may well outlive that shell; and one that is supervised is told.
-    if (process.env['npm_execpath'] === undefined || process.connected) clearInterval(watch)
-    child.once('error', reject)
+    const release = forwardSignals((signal) => child.kill(signal))
+    child.once('error', (error) => {
+      release()
+      reject(error)
+    })
     child.once('exit', (code, signal) => {
-      clearInterval(watch)
-      for (const name of signals) process.off(name, forward)
+      release()
       if (signal === null) process.exitCode = code ?? 1
       // Ends this process by the same signal, so that whoever waits for it sees what happened.
       else process.kill(process.pid, signal)
       resolve()
     })
   })
+}
+
+/**
+ * Hands every signal to the receiver instead of ending this process, and SIGTERM when npm is gone.
+ * @param {(signal: NodeJS.Signals) => void} receive
+ * @returns {() => void} gives this process its own end back
+ */
+export function forwardSignals(receive) {
+  const forward = dropRepeats(receive)
+  for (const signal of signals) process.on(signal, forward)
+  // npm ends its shell and not what the shell has started, so the only sign of it is another parent.
+  const ancestors = readAncestors()
+  const watch = setInterval(() => {
+    if (readAncestors() === ancestors) return
+    clearInterval(watch)
+    forward('SIGTERM')
+  }, parentCheckMs)
+  // By hand in a shell, it may well outlive that shell; and one that is supervised is told.
+  if (process.env['npm_execpath'] === undefined || process.connected) clearInterval(watch)
+  return () => {
+    clearInterval(watch)
+    for (const signal of signals) process.off(signal, forward)
+  }
+}
+
+/**
+ * Whose end is ours: the parent, and npm behind it where its shell stays in between, as dash does.
+ * When npm is killed that shell knows nothing of it; only /proc shows its new parent.
+ */
+function readAncestors() {
+  const parent = process.ppid
+  try {
+    if (readFileSync(`/proc/${parent}/cmdline`, 'utf8').split('\0')[1] !== '-c') return `${parent}`
+    // "27 (sh) S 26 …"; what stands in parentheses may hold any character.
+    const [, grandparent] = readFileSync(`/proc/${parent}/stat`, 'utf8').split(') ').at(-1)?.split(' ') ?? []
+    return `${parent} ${grandparent}`
+  } catch {
+    // No /proc, as on macOS, whose shell does not stay in between.
+    return `${parent}`
+  }
 }
 
 /**

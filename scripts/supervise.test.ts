@@ -17,11 +17,11 @@ const listening = `
   process.on('SIGTERM', () => { console.log('SIGTERM'); clearInterval(timer); process.exitCode = 3 })
   console.log(process.pid)`
 
-async function start(code: string, shell?: string) {
-  const command = [process.execPath, '--input-type=module', '--eval', supervisor(code)]
-  const child: ChildProcess = shell
-    ? spawn(shell, ['-c', '"$@"; exit $?', shell, ...command], { env: { ...process.env, npm_execpath: 'npm' } })
-    : spawn(command[0] as string, command.slice(1))
+/** With parents, as npm starts it. */
+async function start(code: string, parents: readonly string[] = []) {
+  const command = [...parents, process.execPath, '--input-type=module', '--eval', supervisor(code)]
+  const env = { ...process.env, npm_execpath: parents.length > 0 ? 'npm' : undefined }
+  const child: ChildProcess = spawn(command[0] as string, command.slice(1), { env })
   onTestFinished(() => void child.kill('SIGKILL'))
   const lines = createInterface({ input: child.stdout as NodeJS.ReadableStream })[Symbol.asyncIterator]()
   const next = async () => (await lines.next()).value as string | undefined
@@ -66,11 +66,17 @@ it('takes a signal that comes twice at a time for one', () => {
   expect(passed).toEqual(['SIGINT', 'SIGTERM', 'SIGTERM'])
 })
 
-it.each([
-  ['the supervisor is killed', undefined],
-  ['the shell that npm started it with is killed', 'sh'],
-])('leaves no process behind when %s', async (_, shell) => {
-  const { child, next } = await start(listening, shell)
+const shell = ['sh', '-c', '"$@"; exit $?', 'sh']
+const npm = [process.execPath, '--eval', `require('child_process').spawn('sh', process.argv.slice(2), { stdio: 'inherit' })`]
+const ends: [string, readonly string[]][] = [
+  ['the supervisor is killed', []],
+  ['the shell that npm started it with is killed', shell],
+]
+// Elsewhere npm's shell becomes what it starts, and does not stay in between.
+if (process.platform === 'linux') ends.push(['npm is killed', [...npm, ...shell]])
+
+it.each(ends)('leaves no process behind when %s', async (_, parents) => {
+  const { child, next } = await start(listening, parents)
   expect(Number(await next())).toBeGreaterThan(0)
   child.kill('SIGKILL')
   expect(await next()).toBe('SIGTERM')

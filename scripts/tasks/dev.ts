@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import process from 'node:process'
 import { parseArgs } from 'node:util'
 import { root } from '../install.mjs'
+import { forwardSignals } from '../supervise.mjs'
 
 const args = process.argv.slice(2)
 const { values } = parseArgs({ args, options: { port: { type: 'string' } }, strict: false, allowPositionals: true })
@@ -24,8 +25,9 @@ const children = [
 ]
 
 let isEnding = false
-for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, endAll)
+const release = forwardSignals(endAll)
 await Promise.all(children.map(end))
+release()
 
 function end(child: ChildProcess): Promise<void> {
   return new Promise((resolve) => {
