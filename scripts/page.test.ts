@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, rmSync, utimesSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, renameSync, rmSync, utimesSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
@@ -28,5 +28,15 @@ describe('readStamp', () => {
     rmSync(join(folder, 'src/c.ts'))
     seen.add(readStamp([folder]))
     expect(seen.size).toBe(4)
+  })
+
+  it('changes when a file is renamed, or an older one takes its place', () => {
+    for (const name of ['a.ts', 'b.ts']) utimesSync(join(folder, 'src', name), 2_000_000_000, 2_000_000_000)
+    const seen = new Set([readStamp([folder])])
+    renameSync(join(folder, 'src/a.ts'), join(folder, 'src/c.ts'))
+    seen.add(readStamp([folder]))
+    utimesSync(join(folder, 'src/b.ts'), 1_000_000_000, 1_000_000_000)
+    seen.add(readStamp([folder]))
+    expect(seen.size).toBe(3)
   })
 })

@@ -1,4 +1,5 @@
 /** The page: built into apps/web/dist, and only when something it is made of has changed. */
+import { createHash } from 'node:crypto'
 import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { root } from './install.mjs'
@@ -12,26 +13,27 @@ const inputs = [
   'apps/web/index.html',
   'apps/web/vite.config.ts',
   'apps/web/package.json',
+  'apps/web/tsconfig.json',
+  'tsconfig.base.json',
   'packages/protocol/src',
+  'packages/client/src',
   'package-lock.json',
 ].map((path) => join(root, path))
 const stampFile = join(pageFolder, '.stamp')
 
 /**
- * What the inputs look like now: their newest time and how many they are. Compared for equality,
- * not for being newer: a file that went away, or an older one that came back, is a change as well.
+ * What the inputs look like now: every file with its size and time. Compared for equality, not for
+ * being newer: a file that was renamed, or an older one that came back, is a change as well.
  */
 export function readStamp(paths: readonly string[]): string {
-  let newestMs = 0
-  let count = 0
+  const hash = createHash('sha256')
   for (const path of paths) visit(path)
-  return `${newestMs} ${count}`
+  return hash.digest('hex')
 
   function visit(path: string): void {
     const entry = statSync(path)
-    count++
-    if (entry.isDirectory()) for (const name of readdirSync(path)) visit(join(path, name))
-    else newestMs = Math.max(newestMs, entry.mtimeMs)
+    if (entry.isDirectory()) for (const name of readdirSync(path).sort()) visit(join(path, name))
+    else hash.update(`${path} ${entry.size} ${entry.mtimeMs}\n`)
   }
 }
 
