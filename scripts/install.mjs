@@ -3,7 +3,7 @@
  * contents, not times: a checkout touches times without a change, and npm writes the lock last.
  */
 import { spawnSync } from 'node:child_process'
-import { readFileSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import process from 'node:process'
 import { fileURLToPath } from 'node:url'
@@ -18,7 +18,8 @@ export class Refusal extends Error {
 
 /**
  * One package as a lock describes it.
- * @typedef {{ version?: string, link?: boolean, optional?: boolean, os?: string[], cpu?: string[], libc?: string[] }} LockEntry
+ * @typedef {{ version?: string, link?: boolean, optional?: boolean, os?: OneOrMore, cpu?: OneOrMore, libc?: OneOrMore }} LockEntry
+ * @typedef {string | string[]} OneOrMore
  * @typedef {{ packages?: Record<string, LockEntry> }} Lock
  * @typedef {{ platform: string, arch: string }} Machine
  */
@@ -28,15 +29,16 @@ export class Refusal extends Error {
  * @param {Lock} wanted package-lock.json
  * @param {Lock | undefined} installed node_modules/.package-lock.json, which npm writes when it has finished
  * @param {Machine} machine
+ * @param {(path: string) => boolean} isThere whether a folder that npm once installed still exists
  * @returns {string | undefined}
  */
-export function findMissing(wanted, installed, machine) {
+export function findMissing(wanted, installed, machine, isThere) {
   if (installed === undefined) return 'node_modules'
   for (const [path, entry] of Object.entries(wanted.packages ?? {})) {
     // The other keys are the folders of the workspaces themselves.
     if (!path.includes('node_modules/')) continue
     const present = installed.packages?.[path]
-    if (present ? present.version !== entry.version : !isOptionalHere(entry, machine)) return path
+    if (present ? present.version !== entry.version || !isThere(path) : !isOptionalHere(entry, machine)) return path
   }
   return undefined
 }
@@ -44,7 +46,8 @@ export function findMissing(wanted, installed, machine) {
 export function ensureInstalled() {
   const wanted = readLock(join(root, 'package-lock.json'))
   if (wanted === undefined) throw new Refusal('package-lock.json is missing; take it from the repository again.')
-  const missing = findMissing(wanted, readLock(join(root, 'node_modules/.package-lock.json')), process)
+  const installed = readLock(join(root, 'node_modules/.package-lock.json'))
+  const missing = findMissing(wanted, installed, process, (path) => existsSync(join(root, path)))
   if (missing === undefined) return
   console.error(`Installing packages (${missing} is missing or another version) …`)
   // npm's own file when npm called us, so that an npm which is not on PATH installs as well.
@@ -72,7 +75,16 @@ function isOptionalHere({ optional, os, cpu, libc }, { platform, arch }) {
   if (!optional) return false
   if (os === undefined && cpu === undefined) return true
   // Which C library a Linux has cannot be read cheaply; npm has chosen.
-  return libc !== undefined || (os !== undefined && !os.includes(platform)) || (cpu !== undefined && !cpu.includes(arch))
+  return libc !== undefined || !isNamed(os, platform) || !isNamed(cpu, arch)
+}
+
+/**
+ * Packages write one name without a list as well, where `includes` would find "arm" in "arm64".
+ * @param {OneOrMore | undefined} names
+ * @param {string} name
+ */
+function isNamed(names, name) {
+  return names === undefined || [names].flat().includes(name)
 }
 
 /**

