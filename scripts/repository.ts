@@ -1,14 +1,15 @@
 /** What must hold for the repository itself; each problem is one sentence. */
 import { spawnSync } from 'node:child_process'
-import { existsSync, readFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { existsSync, globSync, readFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { isDeepStrictEqual } from 'node:util'
 import { errorDocsFile, renderErrorDocs } from './error-docs.ts'
 import { root } from './install.mjs'
 
 const linesMax = 400
 
 export function findProblems(): string[] {
-  return [...findIgnored(), ...findLongFiles(), ...findRegistries(), ...findStaleDocs()]
+  return [...findIgnored(), ...findLongFiles(), ...findRegistries(), ...findLockDrift(), ...findStaleDocs()]
 }
 
 /** Both tracked and ignored: what changes there is not seen by anybody. */
@@ -33,9 +34,39 @@ function findRegistries(): string[] {
   return found.length === 0 ? [] : [`package-lock.json names a registry ${found.length} times, first ${found[0]}; see .npmrc.`]
 }
 
+type Manifest = Readonly<Record<string, unknown>>
+
+const dependencyFields = ['dependencies', 'devDependencies', 'optionalDependencies', 'peerDependencies']
+
+/** `npm ci` would refuse such a lock, but it is not what installs here: see decision 7. */
+function findLockDrift(): string[] {
+  const { workspaces } = readJson('package.json') as { workspaces: string[] }
+  const files = globSync(['package.json', ...workspaces.map((folder) => `${folder}/package.json`)], { cwd: root })
+  const manifests = Object.fromEntries(files.map((file) => [dirname(file), readJson(file)]))
+  const { packages } = readJson('package-lock.json') as { packages: Record<string, Manifest> }
+  return compareLock(packages, manifests).map(
+    (folder) =>
+      `package-lock.json does not say what ${join(folder, 'package.json')} says; run npm install under the workspace's Node.`,
+  )
+}
+
+/** The folders whose package.json names other dependencies than the lock knows of. */
+export function compareLock(locked: Readonly<Record<string, Manifest>>, manifests: Readonly<Record<string, Manifest>>): string[] {
+  return Object.entries(manifests)
+    .filter(([folder, manifest]) => {
+      const entry = locked[folder === '.' ? '' : folder.replaceAll('\\', '/')]
+      return !entry || dependencyFields.some((field) => !isDeepStrictEqual(entry[field] ?? {}, manifest[field] ?? {}))
+    })
+    .map(([folder]) => folder)
+}
+
 function findStaleDocs(): string[] {
   const written = existsSync(errorDocsFile) ? readFileSync(errorDocsFile, 'utf8') : ''
   return written === renderErrorDocs() ? [] : ['docs/errors.md does not say what the table of errors says; run npm run docs.']
+}
+
+function readJson(file: string): Manifest {
+  return JSON.parse(readFileSync(join(root, file), 'utf8')) as Manifest
 }
 
 function git(...args: string[]): string[] {
