@@ -4,22 +4,35 @@ import { format } from './counts.ts'
 
 type State = 'passed' | 'failed' | 'skipped' | 'pending'
 const moduleOf = (states: State[], isOk = !states.includes('failed')): CountedModule => ({
-  children: { allTests: () => states.map((state) => ({ result: () => ({ state }) })) },
+  children: { allTests: () => states.map((state) => ({ fullName: `a test that is ${state}`, result: () => ({ state }) })) },
   ok: () => isOk,
+})
+const skipped = (fullName: string): CountedModule => ({
+  children: { allTests: () => [{ fullName, result: () => ({ state: 'skipped' }) }] },
+  ok: () => true,
 })
 
 describe('countModules', () => {
   it('adds up the tests of all files', () => {
     const counts = countModules([moduleOf(['passed', 'passed', 'skipped']), moduleOf(['failed', 'passed'])], 0)
-    expect(counts).toEqual({ passed: 3, failed: 1, skipped: 1 })
+    expect(counts).toMatchObject({ passed: 3, failed: 1, skipped: 1 })
   })
 
   it('counts a file that could not run as one failure', () => {
-    expect(countModules([moduleOf([], false), moduleOf(['passed'], false)], 0)).toEqual({ passed: 1, failed: 2, skipped: 0 })
+    expect(countModules([moduleOf([], false), moduleOf(['passed'], false)], 0)).toMatchObject({
+      passed: 1,
+      failed: 2,
+      skipped: 0,
+    })
   })
 
   it('counts an error outside of tests, and a test that never ended', () => {
-    expect(countModules([moduleOf(['passed', 'pending'])], 1)).toEqual({ passed: 1, failed: 2, skipped: 0 })
+    expect(countModules([moduleOf(['passed', 'pending'])], 1)).toMatchObject({ passed: 1, failed: 2, skipped: 0 })
+  })
+
+  it('names the skipped tests that give no reason', () => {
+    const modules = [skipped('reads'), skipped('writes (skipped: needs two machines)'), skipped('stops (skipped: )')]
+    expect(countModules(modules, 0)).toMatchObject({ skipped: 3, unexplained: ['reads', 'stops (skipped: )'] })
   })
 })
 

@@ -5,7 +5,7 @@
 import { writeFileSync } from 'node:fs'
 import process from 'node:process'
 import type { Reporter, TestModule } from 'vitest/node'
-import { type Counts, format } from './counts.ts'
+import { format, type Report } from './counts.ts'
 
 /** Names the file that the counts are written to; without it they are printed. */
 export const countsFileVariable = 'MILLRACE_COUNTS_FILE'
@@ -19,28 +19,38 @@ export default class CountReporter implements Reporter {
   }
 }
 
+/** In the name of a test or of what it stands in: `it.skip('… (skipped: needs two machines)')`. */
+const reason = /\(skipped: [^)]+\)/
+
 type Result = 'passed' | 'failed' | 'skipped' | 'pending'
 
 /** What is needed of a TestModule, so that the counting can be tried without running vitest in vitest. */
 export interface CountedModule {
-  readonly children: { allTests(): Iterable<{ result(): { readonly state: Result } }> }
+  readonly children: { allTests(): Iterable<CountedTest> }
   ok(): boolean
 }
 
-export function countModules(modules: readonly CountedModule[], unhandledErrors: number): Counts {
+interface CountedTest {
+  readonly fullName: string
+  result(): { readonly state: Result }
+}
+
+export function countModules(modules: readonly CountedModule[], unhandledErrors: number): Report {
   // An error that belongs to no test is a failure all the same.
   const counts = { passed: 0, failed: unhandledErrors, skipped: 0 }
+  const unexplained: string[] = []
   for (const module of modules) {
     const before = counts.failed
     for (const test of module.children.allTests()) {
       const { state } = test.result()
       // A test that never came to an end did not pass.
       counts[state === 'pending' ? 'failed' : state]++
+      if (state === 'skipped' && !reason.test(test.fullName)) unexplained.push(test.fullName)
     }
     // A file that could not be loaded, or whose hook threw, has no failed test to show for it.
     if (!module.ok() && counts.failed === before) counts.failed++
   }
-  return counts
+  return { ...counts, unexplained }
 }
 
 // Breaks here, at type-checking, when vitest's own type is no longer what is counted.
