@@ -6,10 +6,15 @@
  */
 import type { Position } from '@millrace/protocol'
 import type { Engine, Page } from './log.ts'
+import type { Turns } from './turns.ts'
 import type { Encoded, Sink, Wire } from './wire.ts'
 
-/** One page of catching up. Large, so that an answer of thousands of tokens becomes a few frames. */
-const catchUpPage = { eventsMax: 8192, bytesMax: 1024 * 1024 }
+/**
+ * One page of catching up: large enough to make a few frames of an answer of thousands of tokens, small
+ * enough for one step of a turn, for a socket that takes nothing, and for a line of 3 KB/s to be
+ * through with before the transport thinks that nobody reads.
+ */
+const catchUpPage = { eventsMax: 2048, bytesMax: 64 * 1024 }
 
 /** A reader that is no further behind is given events as they were said: merging is for those who have missed much. */
 export const nearlyLive = 64
@@ -25,6 +30,7 @@ export interface CursorTail {
 
 export interface CursorOptions {
   readonly engine: Engine
+  readonly turns: Turns
   readonly log: string
   readonly wire: Wire
   readonly sink: Sink
@@ -49,17 +55,19 @@ export class Cursor {
   /** Called once when the cursor is closed, by its reader's leaving or by the end of the stream. */
   onClose: (() => void) | undefined
   readonly #engine: Engine
+  readonly #turns: Turns
   readonly #findTail: (cursor: Cursor) => CursorTail
   #tail: CursorTail | undefined
   #onDrained: (() => void) | undefined
 
-  constructor({ engine, log, wire, sink, after, findTail }: CursorOptions) {
+  constructor({ engine, turns, log, wire, sink, after, findTail }: CursorOptions) {
     this.log = log
     this.epoch = after.epoch
     this.offset = after.offset
     this.wire = wire
     this.sink = sink
     this.#engine = engine
+    this.#turns = turns
     this.#findTail = findTail
   }
 
@@ -102,8 +110,9 @@ export class Cursor {
         if (this.blocked) await this.#untilDrained()
         if (this.closed) return
         const page = await this.#engine.read(this.log, { epoch: this.epoch, offset: this.offset }, catchUpPage)
+        const isLast = await this.#inTurn(() => this.#writePage(page))
         if (this.closed) return
-        if (this.#writePage(page)) return this.end()
+        if (isLast) return this.end()
         if (page.position.offset === page.head.offset) return this.join(this.#findTail(this))
       }
     } catch {
@@ -118,8 +127,22 @@ export class Cursor {
     tail.join(this)
   }
 
+  /** Encoding is work like any other writing: many that come back together must not hold up the rest. */
+  #inTurn<T>(work: () => T): Promise<T> {
+    return new Promise((resolve) => {
+      this.#turns.add({
+        step() {
+          // Begins here and now; what it throws is the promise's.
+          resolve((async () => work())())
+          return 'done'
+        },
+      })
+    })
+  }
+
   /** True when the page held the wire's last event. */
   #writePage({ events, gap, position }: Page): boolean {
+    if (this.closed) return false
     const pieces: Encoded[] = gap === undefined ? [] : [this.wire.encodeGap(gap.from, gap.to)]
     let last = false
     for (const event of events.length > nearlyLive ? this.wire.merge(events) : events) {

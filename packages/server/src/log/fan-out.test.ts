@@ -127,6 +127,82 @@ describe('fan-out', () => {
     )
   }, 60_000)
 
+  it('hands a reader that takes nothing no more than a page of a long log', async () => {
+    const { engine, fanOut, at } = await setup()
+    await engine.append('a', words(3000, 1000))
+    let bytes = 0
+    const written = Promise.withResolvers<void>()
+    const sink: Sink = {
+      write(piece) {
+        bytes += piece.length
+        written.resolve()
+        return false
+      },
+      end: () => {},
+    }
+    const wire = testWire({ encode: ({ data }) => data as string })
+    fanOut.attach({ log: 'a', after: at(0), wire, sink })
+    await written.promise
+    await new Promise(setImmediate)
+    expect(bytes).toBeLessThanOrEqual(66_000)
+  })
+
+  it('encodes one page in a step, however many readers come back together', async () => {
+    const engine = memoryEngine()
+    const { position } = await engine.append('a', words(3000, 1000))
+    let time = 0
+    let encodedInTurn = 0
+    let most = 0
+    const turns = createTurns({
+      now: () => time++,
+      defer: (turn) =>
+        setImmediate(() => {
+          encodedInTurn = 0
+          turn()
+          most = Math.max(most, encodedInTurn)
+        }),
+    })
+    const wire = testWire({
+      encode() {
+        encodedInTurn += 1
+        return 'x;'
+      },
+      isLast: ({ offset }) => offset === 3000,
+    })
+    const fanOut = createFanOut({ engine, turns })
+    const sinks = Array.from({ length: 20 }, () => testSink())
+    for (const sink of sinks) fanOut.attach({ log: 'a', after: { ...position, offset: 0 }, wire, sink })
+    await Promise.all(sinks.map((sink) => sink.ended))
+    expect(most).toBeGreaterThan(0)
+    expect(most).toBeLessThan(70)
+  })
+
+  it('begins anew at the head when all readers had stopped: what they missed comes merged, to each alone', async () => {
+    const { engine, fanOut, at } = await setup()
+    let accept = true
+    const wire = testWire({
+      merge: (events) => {
+        const [first, last] = [events[0], events.at(-1)]
+        return first && last ? [{ ...last, data: `from ${first.offset}-${last.offset}` }] : []
+      },
+    })
+    const sink = testSink(() => accept)
+    const cursor = fanOut.attach({ log: 'a', after: at(0), wire, sink })
+    await engine.append('a', words(1))
+    await sink.until('1;')
+    accept = false
+    await engine.append('a', words(1))
+    await sink.until('2;')
+    for (let n = 0; n < 20; n++) await engine.append('a', words(500))
+    const before = wire.encoded.length
+    accept = true
+    cursor.drained()
+    await sink.until('-10002;')
+    await engine.append('a', words(1))
+    await sink.until('10003;')
+    expect(wire.encoded.length - before).toBeLessThan(20)
+  })
+
   it('leaves out what the wire leaves out, and still resumes from behind it', async () => {
     const { engine, fanOut, at } = await setup()
     const wire = testWire({ encode: ({ offset }) => (offset % 2 === 0 ? `${offset};` : '') })

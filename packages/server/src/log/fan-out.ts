@@ -24,7 +24,7 @@ export function createFanOut({ engine, turns }: { engine: Engine; turns: Turns }
 
   return {
     attach(attachment) {
-      const cursor = new Cursor({ ...attachment, engine, findTail })
+      const cursor = new Cursor({ ...attachment, engine, turns, findTail })
       const tail = tails.get(keyOf(cursor))
       if (tail?.reaches(cursor.offset)) cursor.join(tail)
       else void cursor.catchUp()

@@ -15,6 +15,10 @@ import type { Encoded, Wire } from './wire.ts'
 const slabBytesMin = 2 * 1024
 const slabBytesMax = 64 * 1024
 const windowBytesMax = 256 * 1024
+/** One page of reading: what is encoded at once, about a millisecond. */
+const page = { eventsMax: 256, bytesMax: 64 * 1024 }
+/** Events that may have come while nobody could be written to; beyond, readers catch up by themselves, merged. */
+const restMax = 512
 /** Writes in one step of a turn; about a tenth of a millisecond. */
 const writesPerStep = 16
 
@@ -90,7 +94,7 @@ export class Tail implements Task, CursorTail {
   wake(cursor: Cursor): void {
     if (this.#blocked.delete(cursor)) this.#ready.add(cursor)
     this.#options.turns.add(this)
-    if (this.#rung) void this.#pull()
+    if (this.#rung) void this.#pull(true)
   }
 
   leave(cursor: Cursor): void {
@@ -169,7 +173,7 @@ export class Tail implements Task, CursorTail {
     return false
   }
 
-  async #pull(): Promise<void> {
+  async #pull(hasRested = false): Promise<void> {
     this.#rung = true
     if (this.#reading) return
     this.#reading = true
@@ -178,9 +182,12 @@ export class Tail implements Task, CursorTail {
       // With nobody to write to, reading waits for the first that wakes.
       while (this.#rung && !this.#ended && this.#ready.size + this.#early.size > 0) {
         this.#rung = false
-        const page = await engine.read(log, { epoch, offset: this.#offset })
-        this.#take(page)
-        if (page.position.offset < page.head.offset) this.#rung = true
+        const read = await engine.read(log, { epoch, offset: this.#offset }, page)
+        if (hasRested && read.head.offset - this.#offset > restMax) this.#skipTo(read.head.offset)
+        else this.#take(read)
+        if (this.#offset === read.head.offset) continue
+        this.#rung = true
+        await new Promise(setImmediate)
       }
     } catch {
       // The log is gone or cannot be read: readers are let go, and told why when they come back.
@@ -190,8 +197,15 @@ export class Tail implements Task, CursorTail {
     }
   }
 
+  /** Goes on at the head with an empty window, out of which every cursor has fallen. */
+  #skipTo(offset: number): void {
+    this.#firstSlab += this.#slabs.length
+    this.#slabs = [newSlab(offset, slabBytesMin)]
+    this.#joinEarly()
+  }
+
   #take({ events, gap }: Page): void {
-    const { wire, turns } = this.#options
+    const { wire } = this.#options
     if (gap !== undefined) {
       this.#append(wire.encodeGap(gap.from, gap.to))
       this.#lastSlab.to = gap.to.offset
@@ -205,13 +219,17 @@ export class Tail implements Task, CursorTail {
         break
       }
     }
+    this.#joinEarly()
+  }
+
+  #joinEarly(): void {
     for (const cursor of this.#early) {
       if (cursor.offset > this.#offset) continue
       this.#early.delete(cursor)
       this.join(cursor)
     }
     this.#unfinished = true
-    turns.add(this)
+    this.#options.turns.add(this)
   }
 
   #appendEvent(event: LogEvent): void {

@@ -30,6 +30,9 @@ export interface Transcript {
   readonly runs: readonly RunRecord[]
 }
 
+/** What is folded before the event loop gets a turn: about two milliseconds. */
+const page = { eventsMax: 2048, bytesMax: 256 * 1024 }
+
 /** Undefined where there is no such session. */
 export async function readTranscript(engine: Engine, session: string): Promise<Transcript | undefined> {
   const state = await engine.inspect(session)
@@ -38,11 +41,12 @@ export async function readTranscript(engine: Engine, session: string): Promise<T
   let complete = true
   let position: Position = { epoch: state.head.epoch, offset: 0 }
   for (;;) {
-    const page = await engine.read(session, position, { eventsMax: 8192, bytesMax: 1024 * 1024 })
-    if (page.gap !== undefined) complete = false
-    for (const event of page.events) apply(runs, event)
-    position = page.position
-    if (position.offset === page.head.offset) break
+    const read = await engine.read(session, position, page)
+    if (read.gap !== undefined) complete = false
+    for (const event of read.events) apply(runs, event)
+    position = read.position
+    if (position.offset === read.head.offset) break
+    await new Promise(setImmediate)
   }
   return { id: session, position: formatPosition(position), complete, runs: [...runs.values()] }
 }
