@@ -124,3 +124,17 @@ describe('retention', () => {
     expect(textOf(await start.until('stream_end'))).toBe(counted(152, 200))
   })
 })
+
+describe('a run whose log is gone', () => {
+  it.each(['deleted', 'made anew'])('is not an empty answer: %s', async (how) => {
+    const { url, millrace } = await startServer()
+    const { run, session } = await startRun(url, { query: 'x' })
+    await millrace.findRun(run)?.ended
+    await millrace.engine.delete(session)
+    if (how === 'made anew') await millrace.engine.append(session, [])
+    const answer = await fetch(`${url}/api/chat?query=x&id=${run}`)
+    expect([answer.status, await answer.json()]).toMatchObject(
+      how === 'deleted' ? [404, { error: { code: 'session_not_found' } }] : [409, { error: { code: 'position_foreign' } }],
+    )
+  })
+})

@@ -1,4 +1,4 @@
-import { MillraceError } from 'millrace'
+import { type Engine, MillraceError, type Model, memoryEngine } from 'millrace'
 import { describe, expect, it, vi } from 'vitest'
 import { gatedModel } from './support/gated-model.ts'
 import { postJson, startRun, startServer } from './support/server.ts'
@@ -233,6 +233,57 @@ describe('limits of runs', () => {
     await model.aborted
     await millrace.findRun('r')?.ended
     expect(await millrace.engine.inspect(session)).toBeUndefined()
+  })
+
+  it('is told to its readers as failed when the engine refuses, as soon as the engine takes anything', async () => {
+    const inner = memoryEngine()
+    let refusals = 3
+    const engine: Engine = {
+      ...inner,
+      async append(log, events, options) {
+        if (events.some(({ type }) => type !== 'stream_start') && refusals-- > 0) throw new MillraceError('log_full')
+        return inner.append(log, events, options)
+      },
+    }
+    const { url, errors } = await startServer({ engine })
+    const events = await (await openStream(`${url}/api/chat?query=x`)).rest()
+    expect(events.map(({ event }) => event)).toEqual(['stream_start', 'stream_end'])
+    expect(data(events[1] as never)).toMatchObject({ status: 'failed', error: { code: 'log_full', retryable: true } })
+    expect(errors).toMatchObject([{ code: 'log_full' }])
+  })
+
+  it('closes in time though the engine refuses everything', async () => {
+    const inner = memoryEngine()
+    const engine: Engine = {
+      ...inner,
+      async append(log, events, options) {
+        if (events.some(({ type }) => type !== 'stream_start')) throw new MillraceError('log_full')
+        return inner.append(log, events, options)
+      },
+    }
+    const { url, millrace } = await startServer({ engine })
+    const { run } = await startRun(url, { query: 'x' })
+    await millrace.close()
+    expect(millrace.findRun(run)?.end).toMatchObject({ status: 'failed' })
+  })
+
+  it('says nothing of an error that its model ends with once it was stopped', async () => {
+    const model: Model = {
+      name: 'sore',
+      async *stream({ signal }) {
+        yield 'a'
+        await new Promise((_resolve, reject) => {
+          signal.addEventListener('abort', () => reject(new Error('AbortError')))
+        })
+      },
+    }
+    const { url, millrace, errors } = await startServer({ models: [model], model: 'sore' })
+    const stream = await openStream(`${url}/api/chat?query=x&id=r`)
+    await stream.until('message')
+    millrace.findRun('r')?.stop()
+    expect(await millrace.findRun('r')?.ended).toMatchObject({ status: 'stopped' })
+    await new Promise(setImmediate)
+    expect(errors).toEqual([])
   })
 
   it('stops and keeps everything when the server closes', async () => {

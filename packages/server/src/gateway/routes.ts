@@ -5,7 +5,7 @@ import { chatDialect, plainDialect, sessionDialect } from '../dialects/native.ts
 import type { Engine } from '../log/log.ts'
 import type { ModelInfo } from '../models/model.ts'
 import type { Run, Runs } from '../runs/runs.ts'
-import { begin, requirePosition } from '../sessions/begin.ts'
+import { begin, requireLog, requirePosition } from '../sessions/begin.ts'
 import type { Chats } from '../sessions/chats.ts'
 import type { Connections } from '../sessions/connections.ts'
 import { readTranscript } from '../sessions/transcript.ts'
@@ -184,6 +184,9 @@ export function createRoutes({
     const run = await chats.ask({ query, models: names, session, id })
     // The id may have led to a run of a session that was not named.
     await authorize(principal, 'session.read', { session: run.session })
+    // A run outlives its log where the session was deleted or given up: there is nothing left to read.
+    const log = await requireLog(engine, run.session)
+    if (log.head.epoch !== run.start.epoch) throw new MillraceError('position_foreign')
     if (wantsJson) return { status: 202, json: { session: run.session, run: run.id, position: formatPosition(run.start) } }
     return { stream: chatStream(run, input.events) }
   }

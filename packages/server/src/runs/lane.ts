@@ -14,6 +14,7 @@ import {
 } from '@millrace/protocol'
 import type { ModelPart } from '../models/model.ts'
 import { checkPart } from './part.ts'
+import { publicError } from './public-error.ts'
 import type { RunWriter } from './writer.ts'
 
 /** Parts taken without a pause before the event loop gets a turn: a source need not ever wait by itself. */
@@ -52,7 +53,11 @@ export async function runLane(options: LaneOptions): Promise<LaneEnd> {
   let finishReason: FinishReason | undefined
   let over = false
 
-  const onAbort = () => finish(signal.reason instanceof MillraceError ? failed(signal.reason) : { status: 'stopped' })
+  // Whoever aborts for a reason has reported it.
+  const onAbort = () =>
+    finish(
+      signal.reason instanceof MillraceError ? { status: 'failed', error: publicError(signal.reason) } : { status: 'stopped' },
+    )
   signal.addEventListener('abort', onAbort, { once: true })
   let idleTimer = setTimeout(checkIdle, options.idleMsMax)
   let iterator: AsyncIterator<ModelPart> | Iterator<ModelPart> | undefined
@@ -115,9 +120,9 @@ export async function runLane(options: LaneOptions): Promise<LaneEnd> {
   }
 
   function failed(error: unknown): { status: EndStatus; error: PublicError } {
-    options.onError(error)
-    const known = error instanceof MillraceError ? error : new MillraceError('model_failed', { cause: error })
-    return { status: 'failed', error: { code: known.code, message: known.message, retryable: known.retryable } }
+    // A model that was stopped often ends with an error, which is no news to anybody.
+    if (!over) options.onError(error)
+    return { status: 'failed', error: publicError(error) }
   }
 
   /** One timer for all parts: it looks when the last one came, and waits for what is left. */

@@ -50,6 +50,7 @@ function finish(value: unknown): CheckedPart {
 
 function data(value: unknown): CheckedPart {
   if (typeof value !== 'object' || value === null || !('name' in value) || typeof value.name !== 'string') throw garbage()
+  bounded(value.name)
   let text: string | undefined
   try {
     text = JSON.stringify((value as { value?: unknown }).value)

@@ -9,6 +9,7 @@ import { type LaneEnd, MillraceError, type Position, type RunEnd, type SessionEv
 import type { Engine } from '../log/log.ts'
 import type { ModelMessage } from '../models/model.ts'
 import { runLane, type Source } from './lane.ts'
+import { publicError } from './public-error.ts'
 import { runEnd } from './run-end.ts'
 import { createRunWriter, type RunWriter, sessionEvent } from './writer.ts'
 
@@ -82,6 +83,7 @@ export function createRuns({ engine, limits = {}, onError, now = () => performan
   let starting = 0
   /** In the order of their ends. */
   const ended = new Map<string, Run>()
+  const closing = new AbortController()
 
   return {
     async start(plan) {
@@ -129,21 +131,25 @@ export function createRuns({ engine, limits = {}, onError, now = () => performan
     async close() {
       const runs = [...active.values()]
       for (const run of runs) run.stop()
+      closing.abort()
       await Promise.all(runs.map((run) => run.ended))
     },
   }
 
   /** Never rejects. */
   async function perform(plan: RunPlan, run: Run, abort: AbortController, acceptedAt: number): Promise<RunEnd> {
-    const deadline = setTimeout(() => abort.abort(new MillraceError('model_timeout')), runMsMax)
+    const fail = (error: MillraceError) => {
+      onError(error, { run: run.id })
+      abort.abort(error)
+    }
+    const deadline = setTimeout(() => fail(new MillraceError('model_timeout')), runMsMax)
     const writer = createRunWriter({
       engine,
       log: run.session,
       epoch: run.start.epoch,
-      onFailure(error) {
-        onError(error, { run: run.id })
-        abort.abort(error)
-      },
+      endKey: `end ${run.id}`,
+      signal: closing.signal,
+      onFailure: fail,
     })
     const ends = new Map<string, LaneEnd>()
     await Promise.all(
@@ -155,15 +161,13 @@ export function createRuns({ engine, limits = {}, onError, now = () => performan
     )
     clearTimeout(deadline)
     const outcome = runEnd(new Map(plan.lanes.map(({ lane }) => [lane, ends.get(lane) as LaneEnd])))
-    writer.write('stream_end', { run: run.id, ...outcome })
-    // Where the engine refused, the log is gone or full, `onFailure` has said so, and there is nobody to tell.
-    await writer.settled().catch(() => {})
+    await writer.end('stream_end', { run: run.id, ...outcome })
     return outcome
   }
 
-  function performLane(plan: RunPlan, { lane, model, open }: LanePlan, shared: LaneShared): Promise<LaneEnd> {
+  async function performLane(plan: RunPlan, { lane, model, open }: LanePlan, shared: LaneShared): Promise<LaneEnd> {
     const messages: readonly ModelMessage[] = [...plan.history(lane), { role: 'user', text: plan.query }]
-    return runLane({
+    const end = await runLane({
       ...shared,
       run: plan.id,
       lane,
@@ -174,6 +178,13 @@ export function createRuns({ engine, limits = {}, onError, now = () => performan
       open: (signal) => open(messages, signal),
       onError: (error) => onError(error, { run: plan.id, lane }),
     })
+    try {
+      await shared.writer.settled()
+      return end
+    } catch (error) {
+      // What was said last is not in the log: whatever the model thinks, its answer is not whole.
+      return { ...end, status: 'failed', error: publicError(error) }
+    }
   }
 }
 
