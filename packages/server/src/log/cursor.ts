@@ -7,7 +7,7 @@
 import type { Position } from '@millrace/protocol'
 import type { Engine, Page } from './log.ts'
 import type { Turns } from './turns.ts'
-import type { Encoded, Sink, Wire } from './wire.ts'
+import type { Encoded, Sink, SlowPolicy, Wire } from './wire.ts'
 
 /**
  * One page of catching up: large enough to make a few frames of an answer of thousands of tokens, small
@@ -35,6 +35,8 @@ export interface CursorOptions {
   readonly wire: Wire
   readonly sink: Sink
   readonly after: Position
+  /** Default `wait`. */
+  readonly slow?: SlowPolicy | undefined
   /** The tail to join at the head; makes one where there is none. */
   readonly findTail: (cursor: Cursor) => CursorTail
 }
@@ -44,6 +46,7 @@ export class Cursor {
   readonly epoch: string
   readonly wire: Wire
   readonly sink: Sink
+  readonly slow: SlowPolicy
   /** Of the last event that was handed to the sink. */
   offset: number
   /** Place in the tail while live: which slab, and how many of its bytes have been written. */
@@ -60,12 +63,13 @@ export class Cursor {
   #tail: CursorTail | undefined
   #onDrained: (() => void) | undefined
 
-  constructor({ engine, turns, log, wire, sink, after, findTail }: CursorOptions) {
+  constructor({ engine, turns, log, wire, sink, after, slow = 'wait', findTail }: CursorOptions) {
     this.log = log
     this.epoch = after.epoch
     this.offset = after.offset
     this.wire = wire
     this.sink = sink
+    this.slow = slow
     this.#engine = engine
     this.#turns = turns
     this.#findTail = findTail
@@ -102,13 +106,23 @@ export class Cursor {
     return this.closed || state === undefined || this.offset >= state.head.offset
   }
 
+  /** Its tail has nothing for it any more. */
+  fallBehind(): void {
+    if (this.slow !== 'close') return void this.catchUp()
+    if (this.closed) return
+    this.close()
+    if (this.sink.onSlow === undefined) this.sink.end()
+    else this.sink.onSlow()
+  }
+
   /** Reads the log until its head, then joins the tail. Never rejects: a log that cannot be read ends the stream. */
   async catchUp(): Promise<void> {
     this.#tail = undefined
     try {
-      for (;;) {
+      for (let isFirst = true; ; isFirst = false) {
         if (this.blocked) await this.#untilDrained()
         if (this.closed) return
+        if (isFirst && this.slow === 'latest') await this.#skipToLatest()
         const page = await this.#engine.read(this.log, { epoch: this.epoch, offset: this.offset }, catchUpPage)
         const isLast = await this.#inTurn(() => this.#writePage(page))
         if (this.closed) return
@@ -125,6 +139,15 @@ export class Cursor {
   join(tail: CursorTail): void {
     this.#tail = tail
     tail.join(this)
+  }
+
+  async #skipToLatest(): Promise<void> {
+    const state = await this.#engine.inspect(this.log)
+    if (state === undefined || this.closed || state.head.offset - 1 <= this.offset) return
+    const to = { epoch: this.epoch, offset: state.head.offset - 1 }
+    const gap = join([this.wire.encodeGap({ epoch: this.epoch, offset: this.offset }, to)])
+    this.offset = to.offset
+    this.blocked = !this.sink.write(gap)
   }
 
   /** Encoding is work like any other writing: many that come back together must not hold up the rest. */
@@ -145,7 +168,8 @@ export class Cursor {
     if (this.closed) return false
     const pieces: Encoded[] = gap === undefined ? [] : [this.wire.encodeGap(gap.from, gap.to)]
     let last = false
-    for (const event of events.length > nearlyLive ? this.wire.merge(events) : events) {
+    const merges = events.length > nearlyLive || this.wire.intervalMs
+    for (const event of merges ? this.wire.merge(events) : events) {
       pieces.push(this.wire.encode(event, this.epoch))
       last = this.wire.isLast(event)
       if (last) break

@@ -4,7 +4,7 @@ import { Cursor } from './cursor.ts'
 import type { Engine } from './log.ts'
 import { Tail } from './tail.ts'
 import type { Turns } from './turns.ts'
-import type { Sink, Wire } from './wire.ts'
+import type { Sink, SlowPolicy, Wire } from './wire.ts'
 
 export interface Attachment {
   readonly log: string
@@ -12,6 +12,8 @@ export interface Attachment {
   readonly after: Position
   readonly wire: Wire
   readonly sink: Sink
+  /** Default `wait`. */
+  readonly slow?: SlowPolicy | undefined
 }
 
 export interface FanOut {
@@ -26,7 +28,7 @@ export function createFanOut({ engine, turns }: { engine: Engine; turns: Turns }
     attach(attachment) {
       const cursor = new Cursor({ ...attachment, engine, turns, findTail })
       const tail = tails.get(keyOf(cursor))
-      if (tail?.reaches(cursor.offset)) cursor.join(tail)
+      if (tail?.reaches(cursor)) cursor.join(tail)
       else void cursor.catchUp()
       return cursor
     },

@@ -7,6 +7,7 @@
  * Memory: `windowBytesMax` a tail, whatever the number of readers. A cursor that has fallen out of
  * the window catches up by itself.
  */
+import { setTimeout } from 'node:timers/promises'
 import { type Cursor, type CursorTail, nearlyLive } from './cursor.ts'
 import type { Engine, LogEvent, Page } from './log.ts'
 import type { Task, Turns } from './turns.ts'
@@ -22,13 +23,18 @@ const restMax = 512
 /** Writes in one step of a turn; about a tenth of a millisecond. */
 const writesPerStep = 16
 
+const inside = -1
+
 interface Slab {
   readonly buffer: Buffer
   used: number
   /** The slab holds the events after `from` up to and including `to`. */
   readonly from: number
   to: number
-  /** Where each event ends, beginning with `from + 1`; one that the wire leaves out ends where it begins. */
+  /**
+   * Where each event ends, beginning with `from + 1`; one that the wire leaves out ends where it begins, and
+   * one that was merged into a later one nowhere: `inside`.
+   */
   readonly ends: number[]
 }
 
@@ -58,6 +64,7 @@ export class Tail implements Task, CursorTail {
   #unfinished = false
   #reading = false
   #rung = false
+  #readAt = Number.NEGATIVE_INFINITY
   /** The wire has said its last event. */
   #ended = false
   #slice: { buffer: Buffer; from: number; to: number; bytes: Buffer } | undefined
@@ -79,8 +86,9 @@ export class Tail implements Task, CursorTail {
     return this.#slabs[this.#slabs.length - 1] as Slab
   }
 
-  /** Whether a cursor at this offset can join without reading for itself. */
-  reaches(offset: number): boolean {
+  /** Whether a cursor can join without reading for itself. */
+  reaches({ offset, slow }: Cursor): boolean {
+    if (slow === 'latest' && this.#offset - offset > 1) return false
     return offset >= (this.#slabs[0] as Slab).from && this.#offset - offset <= nearlyLive
   }
 
@@ -92,7 +100,10 @@ export class Tail implements Task, CursorTail {
   }
 
   wake(cursor: Cursor): void {
-    if (this.#blocked.delete(cursor)) this.#ready.add(cursor)
+    if (this.#blocked.delete(cursor)) {
+      this.#ready.add(cursor)
+      if (cursor.slow === 'latest' && (this.#rung || this.#offset - cursor.offset > 1)) return this.#fallBehind(cursor)
+    }
     this.#options.turns.add(this)
     if (this.#rung) void this.#pull(true)
   }
@@ -156,7 +167,7 @@ export class Tail implements Task, CursorTail {
 
   #fallBehind(cursor: Cursor): void {
     this.leave(cursor)
-    void cursor.catchUp()
+    cursor.fallBehind()
   }
 
   /** Finds the cursor's offset among the slabs; false where it is no longer there. */
@@ -167,7 +178,10 @@ export class Tail implements Task, CursorTail {
       cursor.slab = this.#firstSlab + index
       // A cursor inside a gap stands before the gap's own bytes, behind the last event in front of it.
       const events = Math.min(cursor.offset - slab.from, slab.ends.length)
-      cursor.at = cursor.offset >= slab.to ? slab.used : (slab.ends[events - 1] ?? 0)
+      const end = cursor.offset >= slab.to ? slab.used : (slab.ends[events - 1] ?? 0)
+      // From the middle of a merged event its first half would be said twice.
+      if (end === inside) return false
+      cursor.at = end
       return true
     }
     return false
@@ -177,10 +191,13 @@ export class Tail implements Task, CursorTail {
     this.#rung = true
     if (this.#reading) return
     this.#reading = true
-    const { engine, log, epoch } = this.#options
+    const { engine, log, epoch, wire } = this.#options
     try {
       // With nobody to write to, reading waits for the first that wakes.
       while (this.#rung && !this.#ended && this.#ready.size + this.#early.size > 0) {
+        const wait = this.#readAt + (wire.intervalMs ?? 0) - performance.now()
+        if (wait > 0) await setTimeout(wait)
+        this.#readAt = performance.now()
         this.#rung = false
         const read = await engine.read(log, { epoch, offset: this.#offset }, page)
         if (hasRested && read.head.offset - this.#offset > restMax) this.#skipTo(read.head.offset)
@@ -212,14 +229,25 @@ export class Tail implements Task, CursorTail {
       // Offsets are dense within a slab; behind the gap a new one begins.
       this.#addSlab(slabBytesMin)
     }
-    for (const event of events) {
-      this.#appendEvent(event)
-      if (wire.isLast(event)) {
-        this.#ended = true
-        break
+    for (const part of wire.intervalMs ? this.#parts(events) : [events]) {
+      for (const event of wire.intervalMs ? wire.merge(part) : part) {
+        this.#appendEvent(event)
+        if (wire.isLast(event)) {
+          this.#ended = true
+          return this.#joinEarly()
+        }
       }
+      this.#advance(part.at(-1)?.offset ?? this.#offset, this.#lastSlab.used)
     }
     this.#joinEarly()
+  }
+
+  /** Events that may be merged: not across the places where readers wait to join. */
+  #parts(events: readonly LogEvent[]): (readonly LogEvent[])[] {
+    const first = events[0]?.offset ?? 0
+    const places = new Set([...this.#early].map((cursor) => cursor.offset - first + 1).filter((place) => place < events.length))
+    const cuts = [0, ...[...places].sort((a, b) => a - b), events.length]
+    return cuts.slice(1).map((end, index) => events.slice(cuts[index], end))
   }
 
   #joinEarly(): void {
@@ -234,9 +262,14 @@ export class Tail implements Task, CursorTail {
 
   #appendEvent(event: LogEvent): void {
     this.#append(this.#options.wire.encode(event, this.#options.epoch))
+    this.#advance(event.offset - 1, inside)
+    this.#advance(event.offset, this.#lastSlab.used)
+  }
+
+  /** Moves the end of the last slab on to an event; those on the way have the same place. */
+  #advance(to: number, place: number): void {
     const slab = this.#lastSlab
-    slab.ends.push(slab.used)
-    slab.to = event.offset
+    for (; slab.to < to; slab.to++) slab.ends.push(place)
   }
 
   #append(encoded: Encoded): void {
@@ -267,6 +300,8 @@ export class Tail implements Task, CursorTail {
     while (held > windowBytesMax && this.#slabs.length > 1) {
       held -= this.#slabs.shift()?.buffer.length ?? 0
       this.#firstSlab += 1
+      // Who has stopped reading never wakes to be told.
+      for (const cursor of this.#blocked) if (cursor.slow === 'close' && cursor.slab < this.#firstSlab) this.#fallBehind(cursor)
     }
     return slab
   }

@@ -14,6 +14,11 @@ export interface Wire {
   encodeGap(from: Position, to: Position): Encoded
   /** For readers that are behind: fewer events that say the same. MUST keep the last event's offset last. */
   merge(events: readonly LogEvent[]): readonly LogEvent[]
+  /**
+   * At least so many milliseconds between two writes of live events, which are merged in between: fewer
+   * and larger frames, shared by all readers that ask for the same. Default 0: every event as it was said.
+   */
+  readonly intervalMs?: number
   /** True for the event after which this wire has nothing more to say. */
   isLast(event: LogEvent): boolean
 }
@@ -28,4 +33,13 @@ export interface Sink {
   write(bytes: Uint8Array): boolean
   /** Called once, when the wire has said its last event or the log is gone. MUST NOT throw. */
   end(): void
+  /** Called once, instead of `end`, when a reader whose policy is `close` has fallen behind. Default `end`. */
+  onSlow?(): void
 }
+
+/**
+ * What is done with a reader that takes less than its log brings. `wait`: it is given everything, at its
+ * own pace, out of the log. `latest`: what it has missed is skipped, told as a gap, up to the newest event.
+ * `close`: it is let go, and may come back.
+ */
+export type SlowPolicy = 'wait' | 'latest' | 'close'
