@@ -7,7 +7,6 @@
  * Memory: `windowBytesMax` a tail, whatever the number of readers. A cursor that has fallen out of
  * the window catches up by itself.
  */
-import { setTimeout } from 'node:timers/promises'
 import { type Cursor, type CursorTail, nearlyLive } from './cursor.ts'
 import type { Engine, LogEvent, Page } from './log.ts'
 import type { Task, Turns } from './turns.ts'
@@ -196,7 +195,7 @@ export class Tail implements Task, CursorTail {
       // With nobody to write to, reading waits for the first that wakes.
       while (this.#rung && !this.#ended && this.#ready.size + this.#early.size > 0) {
         const wait = this.#readAt + (wire.intervalMs ?? 0) - performance.now()
-        if (wait > 0) await setTimeout(wait)
+        if (wait > 0) await new Promise((resolve) => setTimeout(resolve, wait))
         this.#readAt = performance.now()
         this.#rung = false
         const read = await engine.read(log, { epoch, offset: this.#offset }, page)
