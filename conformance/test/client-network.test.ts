@@ -4,6 +4,7 @@ import { oneTo, quickTimings, readNumbers, startWorld, status } from '../src/cli
 
 /** A network in which a WebSocket is neither opened nor refused. */
 class SilentWebSocket {
+  binaryType = ''
   onopen = null
   onmessage = null
   onclose = null

@@ -1,5 +1,6 @@
 /** What the client promises, over whichever transport: run once for each. */
 import { describe } from 'vitest'
+import { channelCases } from './channels.ts'
 import { commandCases } from './commands.ts'
 import { cutCases } from './cuts.ts'
 import { switchCases } from './switches.ts'
@@ -9,6 +10,7 @@ export function clientConformance(suite: ClientSuite): void {
   describe(`the client over ${suite.transport}`, () => {
     describe('reading', () => cutCases(suite))
     describe('asking', () => commandCases(suite))
+    describe('channels', () => channelCases(suite))
     describe('changing the transport', () => switchCases(suite))
   })
 }

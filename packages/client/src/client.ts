@@ -1,4 +1,7 @@
 /** The introductions: what an application gets from `connect`, put together from its parts. */
+
+import type { Source } from '@millrace/protocol'
+import { type Channel, createChannel } from './channel.ts'
 import { type Avoided, type Choice, chooseTransport } from './choice.ts'
 import { MillraceError } from './errors.ts'
 import { listenToHost } from './host.ts'
@@ -6,7 +9,8 @@ import { createHttp } from './http.ts'
 import { createLink, type Link } from './link.ts'
 import type { LinkState } from './link-state.ts'
 import { createOutbox } from './outbox.ts'
-import { checkFrom, createSession, type Session } from './session.ts'
+import { checkFrom, type Readable } from './readable.ts'
+import { createSession, type Session } from './session.ts'
 import { createSocket, type WebSocketConstructor } from './socket.ts'
 import { type ConnectionStatus, type ConnectionStore, summarize } from './status.ts'
 import { defaultTimings, type Timings } from './timings.ts'
@@ -42,10 +46,17 @@ export interface SessionStart {
   readonly from?: string
 }
 
+export interface ChannelStart {
+  /** `now` (the default), `start`, or a position. Where it is given, nobody may be reading the channel. */
+  readonly from?: string
+}
+
 export interface Client {
   readonly connection: ConnectionStore
   /** Without an id a new session is made. The same id gives the same session, unless `from` asks to begin elsewhere. */
   session(id?: string, options?: SessionStart): Session
+  /** A log that many write and read: 1 to 128 characters of `A-Z a-z 0-9 _ . : / -`. The same name gives the same channel, as with sessions. */
+  channel(name: string, options?: ChannelStart): Channel
   /** Changes the transport, also in mid-answer: the new stream begins where the old one is, which is closed when the new one is open. */
   setTransport(transport: TransportName | 'auto'): void
   /** What is used for the next connection, and why. */
@@ -72,6 +83,8 @@ export function connect(url: string | URL = '.', options: ConnectOptions = {}): 
   const outbox = createOutbox(createUp({ http, socket, timings, transport: () => explain().transport }), timings)
   const links = new Set<Link>()
   const sessions = new Map<string, Session>()
+  const channels = new Map<string, Channel>()
+  const reading = { outbox, openLink, closeLink, onReading: tell }
   const listeners = new Set<(status: ConnectionStatus) => void>()
   let fallen: LinkState | undefined
   let isClosed = false
@@ -93,13 +106,18 @@ export function connect(url: string | URL = '.', options: ConnectOptions = {}): 
       },
     },
     session(id, { from } = {}) {
-      if (isClosed) throw new MillraceError('closed')
-      const known = id === undefined ? undefined : sessions.get(id)
-      if (known !== undefined && from === undefined) return known
-      if (known?.isRead) throw new TypeError('This session is being read; call leave() before it is read from elsewhere.')
-      const session = createSession({ id, from: checkFrom(from ?? 'start'), http, outbox, openLink, closeLink, onReading: tell })
+      const known = find(sessions, id, from)
+      if (known !== undefined) return known
+      const session = createSession({ ...reading, id, from: checkFrom(from ?? 'start', 'start'), http })
       sessions.set(session.id, session)
       return session
+    },
+    channel(name, { from } = {}) {
+      const known = find(channels, name, from)
+      if (known !== undefined) return known
+      const channel = createChannel({ ...reading, name, from: checkFrom(from ?? 'now', 'now', 'start') })
+      channels.set(name, channel)
+      return channel
     },
     setTransport(transport) {
       asked = checkTransport(transport, WebSocket)
@@ -114,12 +132,25 @@ export function connect(url: string | URL = '.', options: ConnectOptions = {}): 
       if (isClosed) return
       isClosed = true
       stopListening()
-      for (const session of sessions.values()) session.leave()
+      for (const one of readables()) one.leave()
       outbox.close()
       socket?.close()
       tell()
       listeners.clear()
     },
+  }
+
+  function readables(): readonly Readable[] {
+    return [...sessions.values(), ...channels.values()]
+  }
+
+  /** The one there is, unless it shall be read from elsewhere. */
+  function find<T extends Readable>(all: Map<string, T>, name: string | undefined, from: string | undefined): T | undefined {
+    if (isClosed) throw new MillraceError('closed')
+    const one = name === undefined ? undefined : all.get(name)
+    if (one !== undefined && from === undefined) return one
+    if (one?.isRead) throw new TypeError('This is being read; call leave() before it is read from elsewhere.')
+    return undefined
   }
 
   function explain(): Choice {
@@ -132,9 +163,9 @@ export function connect(url: string | URL = '.', options: ConnectOptions = {}): 
     })
   }
 
-  function openLink(session: string, reader: Parameters<typeof createLink>[0]['reader']): Link {
+  function openLink(source: Source, reader: Parameters<typeof createLink>[0]['reader']): Link {
     const link = createLink({
-      session,
+      source,
       reader,
       transports,
       timings,
@@ -165,8 +196,7 @@ export function connect(url: string | URL = '.', options: ConnectOptions = {}): 
     const { transport } = explain()
     if (isClosed) return { state: 'closed', transport, attempt: 0 }
     // A session that is being made has no link yet.
-    if (links.size === 0 && [...sessions.values()].some(({ isRead }) => isRead))
-      return { state: 'connecting', transport, attempt: 0 }
+    if (links.size === 0 && readables().some(({ isRead }) => isRead)) return { state: 'connecting', transport, attempt: 0 }
     const states = [...links].map(({ state }) => state)
     return summarize(states.length === 0 && fallen !== undefined ? [fallen] : states, transport, performance.now())
   }

@@ -2,7 +2,7 @@
  * What can go wrong, as a caller sees it: the codes of the server and a few that only a client can
  * know. Compare `code`, never `message`.
  */
-import { type ErrorCode, errors } from '@millrace/protocol'
+import type { ErrorCode } from '@millrace/protocol'
 
 const own = {
   unreachable: { retryable: true, message: 'The server could not be reached, or the connection broke.' },
@@ -13,6 +13,15 @@ const own = {
   closed: { retryable: false, message: 'The client was closed; make a new one with connect().' },
 } as const
 
+/** Codes of the server that this side finds out by itself as well. */
+const found = {
+  position_foreign: {
+    retryable: false,
+    message: 'The position belongs to another log, or to an earlier one that was lost; read the session.',
+  },
+  position_invalid: { retryable: false, message: 'This is not a position; give one that an event carried as its id.' },
+} as const
+
 /** Known only on this side of the wire. */
 export type ClientErrorCode = keyof typeof own
 
@@ -21,6 +30,8 @@ export interface MillraceErrorDetails {
   readonly cause?: unknown
   /** HTTP status of the answer, where there was one. */
   readonly status?: number
+  /** What the server says of it; without that, the code or the status decides. */
+  readonly retryable?: boolean | undefined
   /** How long the server asks to wait. */
   readonly retryAfterMs?: number | undefined
   readonly docs?: string | undefined
@@ -42,7 +53,7 @@ export class MillraceError extends Error {
     super(details.message ?? known?.message ?? code, { cause: details.cause })
     this.code = code
     this.status = details.status
-    this.retryable = known?.retryable ?? isPassing(details.status)
+    this.retryable = details.retryable ?? known?.retryable ?? isPassing(details.status)
     this.retryAfterMs = details.retryAfterMs
     this.docs = details.docs ?? (Object.hasOwn(own, code) ? '@millrace/client/README.md#errors' : `/docs/errors#${code}`)
   }
@@ -66,18 +77,19 @@ export async function readRefusal(response: Response, base: string): Promise<Mil
 
 /** The error of `{"error":{"code","message","docs"}}`; undefined where the body is not that. */
 export function readError(body: unknown, base: string, details: MillraceErrorDetails = {}): MillraceError | undefined {
-  const { code, message, docs } = ((body as { error?: unknown } | undefined)?.error ?? {}) as Record<string, unknown>
+  const { code, message, docs, retryable } = ((body as { error?: unknown } | undefined)?.error ?? {}) as Record<string, unknown>
   if (typeof code !== 'string') return undefined
   return new MillraceError(code, {
     ...details,
+    retryable: typeof retryable === 'boolean' ? retryable : undefined,
     message: typeof message === 'string' ? message : undefined,
     docs: typeof docs === 'string' && URL.canParse(docs, base) ? new URL(docs, base).href : undefined,
   })
 }
 
 function entryOf(code: string): { readonly retryable: boolean; readonly message: string } | undefined {
-  if (Object.hasOwn(errors, code)) return errors[code as ErrorCode]
-  return Object.hasOwn(own, code) ? own[code as ClientErrorCode] : undefined
+  const all = { ...own, ...found }
+  return Object.hasOwn(all, code) ? all[code as keyof typeof all] : undefined
 }
 
 /** The range decides where the code says nothing. */

@@ -207,7 +207,7 @@ function deadlineOf({ isOpen, openedAt, heardAt }: Stream, { firstBytesMs, silen
 
 /** Heard from within one heartbeat: a machine that slept has not been. */
 function isFresh({ stream }: LinkState, { now, timings }: LinkContext): boolean {
-  return stream !== undefined && now - stream.heardAt < timings.silenceMs / 2.5
+  return stream !== undefined && now - stream.heardAt < timings.silenceMs / 2
 }
 
 function without(state: LinkState): LinkState {

@@ -1,5 +1,5 @@
-/** The shell around link-state.ts: one session's streams, timer and reader. It decides nothing. */
-import type { Gap } from '@millrace/protocol'
+/** The shell around link-state.ts: one source's streams, timer and reader. It decides nothing. */
+import type { Gap, Source } from '@millrace/protocol'
 import { MillraceError } from './errors.ts'
 import { createLinkState, type LinkEffect, type LinkInput, type LinkState, nextTickAt, stepLink } from './link-state.ts'
 import type { Reader } from './reader.ts'
@@ -8,7 +8,7 @@ import type { Timings } from './timings.ts'
 import type { Transport, TransportName } from './transports/transport.ts'
 
 export interface LinkOptions {
-  readonly session: string
+  readonly source: Source
   readonly reader: Reader
   readonly transports: Readonly<Record<TransportName, Transport>>
   readonly timings: Timings
@@ -23,7 +23,7 @@ export interface Link {
   dispatch(input: LinkInput): void
 }
 
-export function createLink({ session, reader, transports, timings, choose, onUnfit, onState }: LinkOptions): Link {
+export function createLink({ source, reader, transports, timings, choose, onUnfit, onState }: LinkOptions): Link {
   let state = createLinkState(choose())
   const streams = new Map<number, AbortController>()
   let timer: ReturnType<typeof setTimeout> | undefined
@@ -68,7 +68,7 @@ export function createLink({ session, reader, transports, timings, choose, onUnf
     const from = reader.reached
     let before = from === 'start' ? undefined : from
     transports[transport].open({
-      session,
+      source,
       from,
       signal: abort.signal,
       on: {

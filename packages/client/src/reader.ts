@@ -1,12 +1,16 @@
 /**
- * What a caller iterates over: the events of one session, each exactly once and in order, whichever
+ * What a caller iterates over: the events of one log, each exactly once and in order, whichever
  * stream brought them. This is where positions are compared, and the only place.
  */
-import { type Gap, parsePosition, type SessionEvent } from '@millrace/protocol'
+import { type Gap, parsePosition, readBinary } from '@millrace/protocol'
 import type { MillraceError } from './errors.ts'
 
-/** An event and the position after it. A `gap` says that retention was faster than this reader. */
-export type ReaderEvent = (SessionEvent | { readonly type: 'gap'; readonly data: Gap }) & { readonly id: string }
+/** An event and the position after it. `data` is JSON, or a Uint8Array. The type `gap` says that events are missing: `{from, to}`. */
+export interface ReadEvent {
+  readonly type: string
+  readonly id: string
+  readonly data: unknown
+}
 
 export type Verdict = 'take' | 'drop' | 'stale' | 'foreign' | 'bad'
 
@@ -40,7 +44,7 @@ export interface ReaderOptions {
   readonly onEnd: () => void
 }
 
-export interface Reader extends AsyncIterableIterator<ReaderEvent> {
+export interface Reader extends AsyncIterableIterator<ReadEvent> {
   /** Where a new stream has to begin. */
   readonly reached: string
   take(before: string | undefined, name: string, id: string, data: unknown): Verdict
@@ -51,7 +55,7 @@ export interface Reader extends AsyncIterableIterator<ReaderEvent> {
 }
 
 export function createReader({ from, onHanded, onFull, onLow, onEnd }: ReaderOptions): Reader {
-  const queue: ReaderEvent[] = []
+  const queue: ReadEvent[] = []
   let position = parsePosition(from) === undefined ? undefined : from
   let ended: { readonly error: MillraceError | undefined } | undefined
   let isFull = false
@@ -67,7 +71,7 @@ export function createReader({ from, onHanded, onFull, onLow, onEnd }: ReaderOpt
       const verdict = judge(id, name === 'gap' ? position : before, position)
       if (verdict !== 'take') return verdict
       position = id
-      queue.push({ type: name, id, data } as ReaderEvent)
+      queue.push({ type: name, id, data: readBinary(data) ?? data })
       if (queue.length >= queueMax && !isFull) {
         isFull = true
         onFull()

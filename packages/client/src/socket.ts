@@ -3,13 +3,14 @@
  * It is opened when somebody needs it. When it breaks, everybody is told, and whoever still needs it
  * opens it anew. PROTOCOL.md#websocket.
  */
-import { type DownMessage, isWorthReconnecting, webSocketProtocol } from '@millrace/protocol'
+import { type DownMessage, isWorthReconnecting, readBinaryFrame, type Source, webSocketProtocol } from '@millrace/protocol'
 import { MillraceError, readError, unreachable } from './errors.ts'
 import type { Timings } from './timings.ts'
 import type { StreamRequest } from './transports/transport.ts'
 
 /** What is used of a WebSocket; the one of the standard has it. */
 export interface WebSocketLike {
+  binaryType: string
   onopen: (() => void) | null
   onmessage: ((event: { data: unknown }) => void) | null
   onclose: ((event: { code: number; reason: string }) => void) | null
@@ -49,7 +50,8 @@ export function createSocket(base: string, WebSocket: WebSocketConstructor, timi
 
   return {
     attach(request) {
-      const { session, from, signal } = request
+      const { source, from, signal } = request
+      const key = keyOf(source)
       let connection: Connection
       try {
         connection = connected()
@@ -60,16 +62,16 @@ export function createSocket(base: string, WebSocket: WebSocketConstructor, timi
       }
       const own = { ...request, isAnswered: false, ref: `${++refs}` }
       // The one that this replaces, on the same socket, has been given up; the server moves the attachment.
-      connection.attached.set(session, own)
+      connection.attached.set(key, own)
       connection.whenOpen.then(
-        () => signal.aborted || send(connection, { type: 'attach', ref: own.ref, session, from }),
+        () => signal.aborted || send(connection, { type: 'attach', ref: own.ref, ...source, from }),
         () => {},
       )
       signal.addEventListener('abort', () => {
-        if (connection.attached.get(session) === own) {
-          connection.attached.delete(session)
+        if (connection.attached.get(key) === own) {
+          connection.attached.delete(key)
           if (connection === current && own.isAnswered && signal.reason !== deadConnection)
-            send(connection, { type: 'detach', session })
+            send(connection, { type: 'detach', ...source })
         }
         if (signal.reason === deadConnection) connection.fail(deadConnection)
         // Whoever replaces it on this socket does so in the same turn.
@@ -134,6 +136,7 @@ export function createSocket(base: string, WebSocket: WebSocketConstructor, timi
         connection.attached.clear()
       },
     }
+    socket.binaryType = 'arraybuffer'
     socket.onopen = () => {
       clearTimeout(timer)
       opening.resolve()
@@ -146,15 +149,11 @@ export function createSocket(base: string, WebSocket: WebSocketConstructor, timi
   }
 
   function receive(connection: Connection, data: unknown): void {
-    let message: DownMessage
-    try {
-      message = JSON.parse(String(data)) as DownMessage
-    } catch {
-      return connection.fail(new MillraceError('bad_answer'))
-    }
+    const message = parse(data)
+    if (message === undefined) return connection.fail(new MillraceError('bad_answer'))
     for (const { isAnswered, on } of connection.attached.values()) if (isAnswered) on.heard()
     if (message.type === 'event') {
-      const stream = connection.attached.get(message.session)
+      const stream = connection.attached.get(keyOf(message))
       // Before its answer an attachment is still sent what belongs to the one before it.
       if (stream?.isAnswered) stream.on.event(message.event, message.id, message.data)
     } else if ('ref' in message && message.ref !== undefined) answer(connection, message.ref, message)
@@ -165,10 +164,10 @@ export function createSocket(base: string, WebSocket: WebSocketConstructor, timi
     const waiting = connection.waiting.get(ref)
     if (error === undefined) waiting?.resolve(message)
     else waiting?.reject(error)
-    for (const [session, stream] of connection.attached) {
+    for (const [key, stream] of connection.attached) {
       if (stream.ref !== ref) continue
       if (error !== undefined) {
-        connection.attached.delete(session)
+        connection.attached.delete(key)
         stream.on.failed(error)
         letGo(connection)
       } else if (message.type === 'attached') {
@@ -189,6 +188,20 @@ export function createSocket(base: string, WebSocket: WebSocketConstructor, timi
     socket.send(JSON.stringify(message))
   }
 }
+
+/** Text is a message; what is binary is an event whose data are bytes. */
+function parse(data: unknown): DownMessage | undefined {
+  try {
+    if (typeof data === 'string') return JSON.parse(data) as DownMessage
+    const frame = readBinaryFrame(data as ArrayBuffer)
+    return frame && ({ ...(frame.header as object), data: frame.bytes } as object as DownMessage)
+  } catch {
+    return undefined
+  }
+}
+
+/** A session's id has no slash. */
+const keyOf = (source: Source): string => ('session' in source ? source.session : `channel/${source.channel}`)
 
 /** The range decides. A log that is gone (4404) is worth one more attempt: its refusal says which session it was, and why. */
 function closeError(code: number, reason: string): MillraceError {

@@ -2,7 +2,7 @@
 export interface Timings {
   /** A transport that has not delivered its first bytes after so many milliseconds is given up. Default 5,000. */
   readonly firstBytesMs: number
-  /** A stream on which no byte came for so long is dead: 2.5 heartbeats. Default 37,500. */
+  /** A stream on which no byte came for so long is dead: nearly two heartbeats. Default 28,000. */
   readonly silenceMs: number
   /** The first wait before another attempt is drawn from 0 to this; it doubles. Default 500. */
   readonly backoffFirstMs: number
@@ -18,7 +18,7 @@ export interface Timings {
 
 export const defaultTimings: Timings = {
   firstBytesMs: 5000,
-  silenceMs: 37_500,
+  silenceMs: 28_000,
   backoffFirstMs: 500,
   backoffLongestMs: 30_000,
   avoidMs: 600_000,

@@ -2,7 +2,7 @@
  * The way up: a command is sent over the WebSocket where the transport has one, else by POST. Every
  * command may be sent again with the same ids without being carried out twice.
  */
-import type { RunEnd } from '@millrace/protocol'
+import type { Json } from '@millrace/protocol'
 import { MillraceError } from './errors.ts'
 import { type Http, toError } from './http.ts'
 import type { Socket } from './socket.ts'
@@ -27,6 +27,15 @@ export type Command =
   | { readonly type: 'create'; readonly session: string }
   | ({ readonly type: 'run' } & RunCommand)
   | { readonly type: 'stop'; readonly run: string }
+  | {
+      readonly type: 'publish'
+      readonly channel: string
+      readonly event?: string | undefined
+      readonly data: Json
+      readonly id: string
+    }
+  /** Where the channel's end is now. */
+  | { readonly type: 'locate'; readonly channel: string }
 
 export interface Up {
   /** Rejects with a MillraceError; `unreachable` and `silent` mean that nobody knows. */
@@ -47,7 +56,8 @@ export function createUp({ http, socket, timings, transport }: UpOptions): Up {
   return {
     async send(command) {
       const name = transport()
-      if (socket === undefined || command.type === 'create' || (name !== 'ws' && name !== 'hybrid')) return post(command)
+      if (socket === undefined || command.type === 'create' || command.type === 'locate' || (name !== 'ws' && name !== 'hybrid'))
+        return post(command)
       if (name === 'ws') return sendOver(socket, command)
       if (performance.now() < blockedUntil) return post(command)
       try {
@@ -62,14 +72,15 @@ export function createUp({ http, socket, timings, transport }: UpOptions): Up {
     },
   }
 
-  async function sendOver(over: Socket, command: Exclude<Command, { type: 'create' }>): Promise<Started | RunEnd> {
+  async function sendOver(over: Socket, command: Exclude<Command, { type: 'create' | 'locate' }>): Promise<unknown> {
     const answer = await over.command(command)
     if (answer.type === 'started') return { run: answer.run, session: answer.session, position: answer.position }
     if (answer.type === 'ended') return answer.end
+    if (answer.type === 'published') return { channel: answer.channel, position: answer.position, duplicate: answer.duplicate }
     throw new MillraceError('bad_answer')
   }
 
-  function post(command: Command): Promise<unknown> {
+  async function post(command: Command): Promise<unknown> {
     const signal = AbortSignal.timeout(timings.answerMs)
     switch (command.type) {
       case 'create':
@@ -77,6 +88,15 @@ export function createUp({ http, socket, timings, transport }: UpOptions): Up {
       case 'run': {
         const { type: _, ...body } = command
         return http.json('api/chat', { body, signal })
+      }
+      case 'publish': {
+        const { type: _, ...body } = command
+        return http.json('api/publish', { body, signal })
+      }
+      case 'locate': {
+        const query = new URLSearchParams({ channel: command.channel, from: 'now', live: 'poll', wait: '0' })
+        const { position } = (await http.json(`api/stream?${query.toString()}`, { signal })) as { position: string }
+        return position
       }
       case 'stop':
         return http.json(`api/runs/${encodeURIComponent(command.run)}/stop`, { body: {}, signal })

@@ -15,9 +15,20 @@ export const errors = {
   invalid_request: entry(400, false, 'The request does not have the expected shape; see /api/openapi.json.'),
   invalid_json: entry(400, false, 'The body is not valid JSON; send one JSON object in UTF-8.'),
   invalid_id: entry(400, false, 'An id has 1 to 64 characters of A-Z a-z 0-9 _ and -; choose another one.'),
+  invalid_channel: entry(
+    400,
+    false,
+    'A channel has a name of 1 to 128 characters of A-Z a-z 0-9 _ . : / and -, the first a letter, digit or _; choose another one.',
+  ),
+  invalid_event: entry(
+    400,
+    false,
+    'An event has a name of 1 to 64 characters of A-Z a-z 0-9 _ . and -, the first a letter, other than gap, and data that is JSON.',
+  ),
   query_missing: entry(400, false, 'There is no query; send ?query=… or {"query": "…"}.'),
   query_too_long: entry(413, false, 'The query is longer than 32,768 characters; shorten it.'),
   body_too_large: entry(413, false, 'The body is larger than 1 MiB; send less.'),
+  event_too_large: entry(413, false, 'The event is larger than 1 MiB on the wire; send less, or a link.'),
   headers_too_large: entry(431, false, 'The request line and headers are larger than 16 KiB; send fewer or shorter ones.'),
   malformed_http: entry(400, false, 'The request is not valid HTTP/1.1.'),
   request_timeout: entry(408, true, 'The request did not arrive completely in time; send it again.'),
@@ -29,6 +40,7 @@ export const errors = {
   model_not_found: entry(404, false, 'There is no model of this name; GET /api/models lists what there is.'),
   model_unavailable: entry(503, false, 'The model is known but cannot be used here: its package or key is missing.'),
   session_not_found: entry(404, false, 'There is no such session; it was never created, or it has expired.'),
+  not_attached: entry(409, false, 'This connection is not attached to that session or channel; attach first.'),
   run_not_found: entry(404, false, 'There is no such run; it was never started, or it has expired.'),
   run_conflict: entry(409, false, 'A run with this id was started with another session, query or models; choose a new id.'),
   position_invalid: entry(400, false, 'This is not a position; send one that an event carried as its id.'),
@@ -63,7 +75,13 @@ export type ErrorCode = keyof typeof errors
 
 /** The body of every answer that is not a success. */
 export interface ErrorBody {
-  readonly error: { readonly code: ErrorCode; readonly message: string; readonly docs: string }
+  readonly error: {
+    readonly code: ErrorCode
+    readonly message: string
+    readonly docs: string
+    /** Whether the same may succeed later without a change. */
+    readonly retryable: boolean
+  }
 }
 
 /** Where a code is explained; the server serves this address itself. */
@@ -96,7 +114,7 @@ export class MillraceError extends Error {
   }
 
   toBody(): ErrorBody {
-    return { error: { code: this.code, message: this.message, docs: errorDocs(this.code) } }
+    return { error: { code: this.code, message: this.message, docs: errorDocs(this.code), retryable: this.retryable } }
   }
 }
 

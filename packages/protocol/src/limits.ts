@@ -9,10 +9,12 @@ export const limits = {
   bodyBytesMax: 1_048_576,
   /** Request line and headers together. */
   headerBytesMax: 16_384,
-  /** Length of a session or run id (see idPattern). */
+  /** Length of a session or run id (see names.ts). */
   idLengthMax: 64,
   /** Length of a model's name. */
   modelLengthMax: 256,
+  /** Length of a channel's name (see names.ts). */
+  channelLengthMax: 128,
   /** Models side by side in one run. */
   lanesMax: 8,
   /** One event as it stands on the wire. */

@@ -19,9 +19,6 @@ export interface QualifiedPosition extends Position {
   readonly session?: string
 }
 
-/** What a client-chosen session or run id may look like. */
-export const idPattern = /^[A-Za-z0-9_-]{1,64}$/
-
 const token = /^(?:([A-Za-z0-9_-]{1,64}):)?([0-9a-z]{8,32})-(0|[1-9][0-9]{0,15})$/
 
 export function formatPosition(position: Position, session?: string): string {

@@ -6,7 +6,6 @@
  * Follows the HTML standard, "Interpreting an event stream": UTF-8 always, one leading BOM dropped,
  * lines end at LF, CRLF or CR, an event without data is not dispatched but its id still counts.
  */
-import { MillraceError } from './errors.ts'
 import { limits } from './limits.ts'
 
 export interface ParsedSseEvent {
@@ -21,8 +20,8 @@ export interface SseParserOptions {
   onEvent(event: ParsedSseEvent): void
   onRetry?(milliseconds: number): void
   onComment?(comment: string): void
-  /** Called once, with `invalid_request`, when an event is larger than `eventBytesMax`; the rest of the stream is ignored. */
-  onError?(error: MillraceError): void
+  /** Called once, with a sentence for people, when an event is larger than `eventBytesMax`; the rest of the stream is ignored. */
+  onError?(problem: string): void
   /** Bytes of one unfinished event, default 1 MiB. */
   readonly eventBytesMax?: number
 }
@@ -137,8 +136,6 @@ export function createSseParser(options: SseParserOptions): SseParser {
     failed = true
     line = new Uint8Array(0)
     data = []
-    options.onError?.(
-      new MillraceError('invalid_request', { message: `An event of the stream is larger than ${bytesMax} bytes.` }),
-    )
+    options.onError?.(`An event of the stream is larger than ${bytesMax} bytes.`)
   }
 }

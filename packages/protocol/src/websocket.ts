@@ -8,6 +8,9 @@ import type { Json, RunEnd } from './events.ts'
 /** Offered by clients that understand heartbeats; nothing but them depends on it. */
 export const webSocketProtocol = 'millrace.v1'
 
+/** What is read, as clients name it. */
+export type Source = { readonly session: string } | { readonly channel: string }
+
 /** What a client sends. `ref`, where given, comes back with the answer. */
 export type UpMessage =
   | {
@@ -26,17 +29,40 @@ export type UpMessage =
       readonly session?: string
       readonly id?: string
     }
-  | { readonly type: 'attach'; readonly ref?: string; readonly session: string; readonly from?: string }
-  | { readonly type: 'detach'; readonly ref?: string; readonly session: string }
+  | ({
+      readonly type: 'attach'
+      readonly ref?: string
+      readonly from?: string
+      readonly slow?: 'wait' | 'latest' | 'close'
+      readonly interval?: number
+    } & Source)
+  | ({ readonly type: 'detach'; readonly ref?: string } & Source)
+  | ({ readonly type: 'ack'; readonly ref?: string; readonly id: string } & Source)
+  | {
+      readonly type: 'publish'
+      readonly ref?: string
+      readonly channel: string
+      readonly event?: string
+      readonly data: Json
+      readonly id?: string
+    }
   | { readonly type: 'stop'; readonly ref?: string; readonly run: string }
   | { readonly type: 'ping'; readonly ref?: string }
 
 /** What a server sends, beside the chat shapes. */
 export type DownMessage =
-  | { readonly type: 'event'; readonly session: string; readonly id: string; readonly event: string; readonly data: Json }
+  | ({ readonly type: 'event'; readonly id: string; readonly event: string; readonly data: Json } & Source)
   | { readonly type: 'started'; readonly ref?: string; readonly session: string; readonly run: string; readonly position: string }
-  | { readonly type: 'attached'; readonly ref?: string; readonly session: string; readonly position: string }
-  | { readonly type: 'detached'; readonly ref?: string; readonly session: string }
+  | ({ readonly type: 'attached'; readonly ref?: string; readonly position: string } & Source)
+  | ({ readonly type: 'detached'; readonly ref?: string } & Source)
+  | ({ readonly type: 'acknowledged'; readonly ref: string; readonly id: string } & Source)
+  | {
+      readonly type: 'published'
+      readonly ref?: string
+      readonly channel: string
+      readonly position: string
+      readonly duplicate: boolean
+    }
   | { readonly type: 'ended'; readonly ref?: string; readonly run: string; readonly end: RunEnd }
   | { readonly type: 'pong'; readonly ref?: string }
   | { readonly type: 'heartbeat' }
@@ -54,7 +80,7 @@ export const closeCodes = {
   flood: 4429,
   /** The log of an attached session is gone. */
   sessionGone: 4404,
-  /** Nothing was read for too long; connect and go on from the last position. */
+  /** Slower than its log, and had asked to be let go; connect and go on from the last position. */
   stalled: 4508,
   /** The server stops; connect again, to whichever answers. RFC 6455 and IANA call it 1012. */
   restart: 1012,

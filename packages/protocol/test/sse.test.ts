@@ -161,19 +161,19 @@ describe('the SSE parser', () => {
     ['one endless line', 'x'],
     ['endless lines of one event', 'data: x\n'],
     ['endless empty lines of data', 'data\n'],
-  ])('gives up, once and with a code, on %s', (_name, piece) => {
-    const codes: string[] = []
-    const parser = createSseParser({ onEvent: () => {}, onError: (error) => codes.push(error.code), eventBytesMax: 1000 })
+  ])('gives up, once and with a sentence, on %s', (_name, piece) => {
+    const problems: string[] = []
+    const parser = createSseParser({ onEvent: () => {}, onError: (problem) => problems.push(problem), eventBytesMax: 1000 })
     for (let i = 0; i < 3000; i++) parser.push(bytes(piece))
     parser.push(bytes('\n\ndata: later\n\n'))
-    expect(codes).toEqual(['invalid_request'])
+    expect(problems).toEqual(['An event of the stream is larger than 1000 bytes.'])
   })
 
   it('reads any number of events and comments after one another within the bound', () => {
     let count = 0
     const parser = createSseParser({
       onEvent: () => count++,
-      onError: (error) => expect.unreachable(error.message),
+      onError: (problem) => expect.unreachable(problem),
       eventBytesMax: 100,
     })
     for (let i = 0; i < 1000; i++) parser.push(bytes('data: 0123456789\n\n: comment\n\n'))

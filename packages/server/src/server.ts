@@ -18,6 +18,7 @@ import type { Engine } from './log/log.ts'
 import { createTurns } from './log/turns.ts'
 import { createModels, type ModelsOptions } from './models/index.ts'
 import { createRuns, type Run, type RunLimits } from './runs/runs.ts'
+import { createChannels, type Publication, type Published } from './sessions/channels.ts'
 import { type ChatRequest, createChats, type SourceRequest } from './sessions/chats.ts'
 import { type ConnectionLimits, createConnections, type ListedConnection } from './sessions/connections.ts'
 import { readTranscript, type Transcript } from './sessions/transcript.ts'
@@ -59,6 +60,8 @@ export interface Millrace {
   ask(request: ChatRequest): Promise<Run>
   /** A run whose tokens come from your own code: any iterable of text or events. */
   run(request: SourceRequest): Promise<Run>
+  /** Puts an event into a channel, which is made if it does not exist; whoever reads it is given the event. */
+  publish(publication: Publication): Promise<Published>
   /** Undefined for a run that is not known, or no longer. */
   findRun(id: string): Run | undefined
   /** The conversation so far; undefined where there is no such session. */
@@ -92,6 +95,7 @@ export function createMillrace(options: MillraceOptions = {}): Millrace {
   const webSocket = createWebSocketTransport({ fanOut, pulse })
   const models = createModels({ models: options.models, default: options.model })
   const runs = createRuns({ engine, limits: options.limits, onError })
+  const channels = createChannels(engine)
   const chats = createChats({ engine, runs, resolveModel: models.resolve, newId })
   const version = readVersion()
   const startedAt = performance.now()
@@ -102,6 +106,7 @@ export function createMillrace(options: MillraceOptions = {}): Millrace {
     engine,
     runs,
     chats,
+    channels,
     models,
     sse,
     poll,
@@ -117,7 +122,7 @@ export function createMillrace(options: MillraceOptions = {}): Millrace {
       uptimeSeconds: Math.round((performance.now() - startedAt) / 1000),
     }),
   })
-  const upgrade = createUpgrade(webSocket, { engine, runs, chats, authorize, connections, onError })
+  const upgrade = createUpgrade(webSocket, { engine, runs, chats, channels, authorize, connections, onError })
   const listener = getRequestListener(app.fetch as never, { overrideGlobalObjects: false })
   const handler: Handler = (request, response, next) => {
     if (next !== undefined && page === undefined && !ownPath.test(request.url ?? '')) return next()
@@ -136,6 +141,7 @@ export function createMillrace(options: MillraceOptions = {}): Millrace {
     },
     ask: chats.ask,
     run: chats.play,
+    publish: channels.publish,
     findRun: runs.get,
     readSession: (id) => readTranscript(engine, id),
     defaultModel: models.describeDefault,

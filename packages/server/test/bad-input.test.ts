@@ -9,7 +9,7 @@ import { openStream, textOf } from './support/stream.ts'
 async function refusal(response: Response): Promise<string> {
   const body = (await response.json()) as { error: { code: keyof typeof errors; message: string; docs: string } }
   expect(Object.keys(body)).toEqual(['error'])
-  expect(Object.keys(body.error)).toEqual(['code', 'message', 'docs'])
+  expect(Object.keys(body.error)).toEqual(['code', 'message', 'docs', 'retryable'])
   expect(body.error.docs).toBe(`/docs/errors#${body.error.code}`)
   expect(errors[body.error.code].status).toBe(response.status)
   expect(JSON.stringify(body)).not.toMatch(/\\n\s+at |node_modules|Error:/)
@@ -47,7 +47,12 @@ describe('bad input is refused with a code', () => {
     ['an id with NUL', '/api/chat?query=x&id=%00', '400 invalid_id'],
     ['an id that is too long', `/api/chat?query=x&id=${'a'.repeat(65)}`, '400 invalid_id'],
     ['an unknown rendering', '/api/chat?query=x&events=all', '400 invalid_request'],
-    ['a stream of no session', '/api/stream', '400 invalid_id'],
+    ['a stream of nothing', '/api/stream', '400 invalid_request'],
+    ['a stream of two things', '/api/stream?session=s&channel=c', '400 invalid_request'],
+    ['a channel that is none', '/api/stream?channel=%2Fetc', '400 invalid_channel'],
+    ['an interval that is none', '/api/stream?channel=c&interval=x', '400 invalid_request'],
+    ['an interval of an hour', '/api/stream?channel=c&interval=3600000', '400 invalid_request'],
+    ['a policy that is none', '/api/stream?channel=c&slow=drop', '400 invalid_request'],
     ['a stream of an unknown session', '/api/stream?session=unknown', '404 session_not_found'],
     ['a read of an unknown session', '/api/sessions/unknown', '404 session_not_found'],
     ['an address that is none', '/api/nothing', '404 not_found'],

@@ -28,6 +28,7 @@ describe('what the server says of itself', () => {
       'get /api/stream',
       'get /healthz',
       'post /api/chat',
+      'post /api/publish',
       'post /api/runs/{id}/stop',
       'post /api/sessions',
     ])

@@ -17,7 +17,14 @@ describe('which connections read which session', () => {
     void fetch(`${url}/api/stream?session=a&live=poll`, { signal: abort.signal }).catch(() => {})
     await vi.waitFor(() => expect(millrace.listConnections('a').map(({ transport }) => transport)).toEqual(['sse', 'ws', 'poll']))
     expect(millrace.listConnections('b')).toEqual([
-      { transport: 'ws', principal: 'anonymous', address: '127.0.0.1', since: expect.any(Number), sessions: ['a', 'b'] },
+      {
+        transport: 'ws',
+        principal: 'anonymous',
+        address: '127.0.0.1',
+        since: expect.any(Number),
+        sessions: ['a', 'b'],
+        acknowledged: {},
+      },
     ])
     socket.send({ type: 'attach', session: 'b', from: 'now' })
     await socket.next()

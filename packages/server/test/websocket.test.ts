@@ -200,7 +200,12 @@ describe('a message that is refused is answered with a code, and the others go o
     ['a position of another log', '{"type":"attach","session":"s","from":"k3f9a2xq-1"}', 'position_foreign'],
     ['an unknown run', '{"type":"stop","run":"nobody"}', 'run_not_found'],
     ['an id that is none', '{"type":"stop","run":"a b"}', 'invalid_id'],
-    ['a detach of what is not attached', '{"type":"detach","session":"s"}', 'session_not_found'],
+    ['a detach of what is not attached', '{"type":"detach","session":"s"}', 'not_attached'],
+    ['an ack of what is not attached', '{"type":"ack","session":"s","id":"k3f9a2xq-1"}', 'not_attached'],
+    ['an ack of nothing', '{"type":"ack","id":"k3f9a2xq-1"}', 'invalid_request'],
+    ['an ack that is no position', '{"type":"ack","session":"s","id":"1"}', 'position_invalid'],
+    ['a publication without data', '{"type":"publish","channel":"c"}', 'invalid_event'],
+    ['a publication into nothing', '{"type":"publish","data":1}', 'invalid_channel'],
     ['an unknown model', '{"query":"x","model":"nobody"}', 'model_not_found'],
   ])('%s', async (_what, text, code) => {
     const { url, millrace, errors } = await startServer()

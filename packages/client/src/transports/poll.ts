@@ -19,11 +19,11 @@ export function createPollTransport(http: Http, { pollWaitSeconds }: Timings): T
   }
 }
 
-async function poll(http: Http, { session, from, signal, on }: StreamRequest, waitSeconds: number): Promise<void> {
+async function poll(http: Http, { source, from, signal, on }: StreamRequest, waitSeconds: number): Promise<void> {
   let position = from
   // The first answer shows that polling works at all; it must not take as long as nothing happens.
   for (let wait = 1; !signal.aborted; wait = waitSeconds) {
-    const query = new URLSearchParams({ session, from: position, live: 'poll', wait: `${wait}` })
+    const query = new URLSearchParams({ ...source, from: position, live: 'poll', wait: `${wait}` })
     const answer = (await http.json(`api/stream?${query.toString()}`, { signal })) as PollAnswer
     if (signal.aborted) return
     if (!Array.isArray(answer?.events) || typeof answer.position !== 'string') throw new MillraceError('bad_answer')

@@ -18,8 +18,8 @@ export function createSseTransport(http: Http): Transport {
 }
 
 /** Never resolves well: a session's stream has no end of its own. */
-async function read(http: Http, { session, from, signal, on }: StreamRequest): Promise<never> {
-  const query = new URLSearchParams({ session, from })
+async function read(http: Http, { source, from, signal, on }: StreamRequest): Promise<never> {
+  const query = new URLSearchParams({ ...source, from })
   const response = await http.request(`api/stream?${query.toString()}`, { accept: 'text/event-stream', signal })
   if (!response.body || !response.headers.get('content-type')?.startsWith('text/event-stream'))
     throw new MillraceError('bad_answer')
@@ -28,8 +28,8 @@ async function read(http: Http, { session, from, signal, on }: StreamRequest): P
       if (!signal.aborted) on.event(event, id, parse(data))
     },
     onRetry: on.retry,
-    onError: (error) => {
-      throw new MillraceError('bad_answer', { message: error.message })
+    onError: (message) => {
+      throw new MillraceError('bad_answer', { message })
     },
   })
   const reader = response.body.getReader()

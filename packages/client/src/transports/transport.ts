@@ -1,9 +1,10 @@
 /**
- * The contract of a way down: one session's events from a position on, until it breaks. It does not
+ * The contract of a way down: one source's events from a position on, until it breaks. It does not
  * reconnect, remember or compare positions; that is done once for all of them, in link-state.ts and reader.ts.
  *
  * A transport MUST call `failed` at most once and last, MUST NOT throw, and MUST be silent once the signal is aborted.
  */
+import type { Source } from '@millrace/protocol'
 import type { MillraceError } from '../errors.ts'
 
 export type TransportName = 'ws' | 'sse' | 'hybrid' | 'poll'
@@ -23,7 +24,7 @@ export interface StreamHandlers {
 }
 
 export interface StreamRequest {
-  readonly session: string
+  readonly source: Source
   /** `start` or a position. */
   readonly from: string
   readonly signal: AbortSignal

@@ -7,8 +7,15 @@ import type { LogEvent } from '../log/log.ts'
 
 export interface Rendered {
   readonly event: string
-  /** One line of JSON. */
-  readonly data: string
+  /** One line of JSON, or bytes. */
+  readonly data: string | Uint8Array
+}
+
+/** Data where only text goes: PROTOCOL.md#bytes. */
+export function dataText(data: Rendered['data']): string {
+  return typeof data === 'string'
+    ? data
+    : `{"$binary":"${Buffer.from(data.buffer, data.byteOffset, data.byteLength).toString('base64')}"}`
 }
 
 export interface Dialect {

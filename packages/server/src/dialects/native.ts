@@ -7,9 +7,18 @@ import { mergeDeltas } from './merge.ts'
 /** Everything that happens in the session, as it stands in the log. */
 export const sessionDialect: Dialect = {
   key: 'session',
-  render: ({ type, data }) => ({ event: type, data: JSON.stringify(data) }),
+  render: asLogged,
   position: (position) => formatPosition(position),
   merge: mergeDeltas,
+  isLast: () => false,
+}
+
+/** What is published into a channel, event by event: nothing is known of what it means, so nothing is merged. */
+export const channelDialect: Dialect = {
+  key: 'channel',
+  render: asLogged,
+  position: (position) => formatPosition(position),
+  merge: (events) => events,
   isLast: () => false,
 }
 
@@ -49,7 +58,12 @@ export function chatDialect({ session, run, lanes, events = 'type' }: ChatDialec
   }
 }
 
+function asLogged({ type, data }: LogEvent): Rendered {
+  return { event: type, data: data instanceof Uint8Array ? data : JSON.stringify(data) }
+}
+
 function oneLane({ type, data }: LogEvent): Rendered | undefined {
+  if (data instanceof Uint8Array) return { event: type, data }
   // A delta is by far the most frequent event, so it is written without building another object.
   if (type === 'message') return { event: type, data: `{"text":${JSON.stringify((data as SessionEvents['message']).text)}}` }
   if (type === 'lane_end') return undefined

@@ -10,11 +10,13 @@ export interface Principal {
   readonly id: string
 }
 
-export type Action = 'session.create' | 'session.read' | 'run.start' | 'run.stop'
+export type Action = 'session.create' | 'session.read' | 'run.start' | 'run.stop' | 'channel.read' | 'channel.publish'
 
 export interface Resource {
-  /** Undefined where the session is only about to be made. */
+  /** Undefined where the session is only about to be made, and for a channel. */
   readonly session: string | undefined
+  /** Only for what is done with a channel. */
+  readonly channel?: string
 }
 
 /** Returns or resolves to allow; throws or rejects with a MillraceError (`forbidden`, or `session_not_found` to hide it) to refuse. */

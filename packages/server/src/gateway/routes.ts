@@ -1,23 +1,26 @@
 /** The HTTP face, route by route: each says what it takes and answers, and does it. PROTOCOL.md#http. */
 import { formatPosition, type Lane, MillraceError } from '@millrace/protocol'
 import type { z } from 'zod'
-import { chatDialect, plainDialect, sessionDialect } from '../dialects/native.ts'
+import { chatDialect, plainDialect } from '../dialects/native.ts'
 import type { Engine } from '../log/log.ts'
 import type { ModelInfo } from '../models/model.ts'
 import type { Run, Runs } from '../runs/runs.ts'
 import { begin, requireLog, requirePosition } from '../sessions/begin.ts'
+import type { Channels } from '../sessions/channels.ts'
 import type { Chats } from '../sessions/chats.ts'
 import type { Connections } from '../sessions/connections.ts'
 import { readTranscript } from '../sessions/transcript.ts'
 import type { PollTransport } from '../transports/poll.ts'
 import type { SseStream } from '../transports/sse.ts'
 import type { Authorize, Principal } from './authorize.ts'
-import { answers, chatBody, chatQuery, idParam, sessionBody, streamQuery } from './schemas.ts'
+import { openReading } from './reading.ts'
+import { answers, chatBody, chatQuery, idParam, publication, sessionBody, streamQuery } from './schemas.ts'
 
 export interface GatewayOptions {
   readonly engine: Engine
   readonly runs: Runs
   readonly chats: Chats
+  readonly channels: Channels
   readonly models: {
     readonly list: () => Promise<readonly ModelInfo[]>
     readonly describeDefault: () => Promise<{ readonly name: string }>
@@ -66,6 +69,7 @@ export function createRoutes({
   engine,
   runs,
   chats,
+  channels,
   models,
   newId,
   health,
@@ -93,15 +97,15 @@ export function createRoutes({
     {
       method: 'get',
       path: '/api/stream',
-      summary: 'Everything that happens in a session, from a position on',
+      summary: 'Everything that happens in a session or channel, from a position on',
       query: streamQuery,
       answers: { 200: 'stream' },
       async handle({ input, lastEventId, principal, address, signal }: RouteRequest<z.output<typeof streamQuery>>) {
-        await authorize(principal, 'session.read', { session: input.session })
-        const after = await begin(engine, input.session, lastEventId ?? input.lastEventId ?? input.from)
-        const stream = { log: input.session, after, dialect: input.shape === 'plain' ? plainDialect : sessionDialect }
+        const from = lastEventId ?? input.lastEventId ?? input.from
+        const read = await openReading({ engine, channels, authorize }, principal, { ...input, from })
+        const stream = input.shape === 'plain' && input.session !== undefined ? { ...read, dialect: plainDialect } : read
         if (input.live === 'sse') return { stream }
-        const connection = connections.open({ transport: 'poll', principal: principal.id, address }, input.session)
+        const connection = connections.open({ transport: 'poll', principal: principal.id, address }, stream.log)
         try {
           return { status: 200, text: await poll.answer(stream, { waitMs: input.wait * 1000, signal }) }
         } finally {
@@ -134,6 +138,18 @@ export function createRoutes({
         const transcript = await readTranscript(engine, input.id)
         if (transcript === undefined) throw new MillraceError('session_not_found')
         return { status: 200, json: transcript }
+      },
+    },
+    {
+      method: 'post',
+      path: '/api/publish',
+      summary: 'Put an event into a channel, which is made if it does not exist',
+      body: publication,
+      answers: { 200: answers.published },
+      async handle({ input, principal }: RouteRequest<z.output<typeof publication>>) {
+        await authorize(principal, 'channel.publish', { session: undefined, channel: input.channel })
+        const { position, duplicate } = await channels.publish(input)
+        return { status: 200, json: { channel: input.channel, position: formatPosition(position), duplicate } }
       },
     },
     {

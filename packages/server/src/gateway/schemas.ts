@@ -3,10 +3,20 @@
  * document, so that neither can say what the other does not. An issue whose message is an error code
  * becomes that error.
  */
-import { type ErrorCode, errors, idPattern, limits, MillraceError } from '@millrace/protocol'
+import {
+  channelPattern,
+  type ErrorCode,
+  errors,
+  eventPattern,
+  idPattern,
+  type Json,
+  limits,
+  MillraceError,
+} from '@millrace/protocol'
 import { z } from 'zod'
 
 const id = z.string({ error: 'invalid_id' }).regex(idPattern, 'invalid_id')
+const channel = z.string({ error: 'invalid_channel' }).regex(channelPattern, 'invalid_channel')
 const query = z.string({ error: 'query_missing' }).trim().min(1, 'query_missing').max(limits.queryLengthMax, 'query_too_long')
 // Without control characters: with `events=lane` the name becomes the name of an event.
 const model = z
@@ -34,13 +44,42 @@ export const chatQuery = z.object({
 
 export const chatBody = chatQuery.omit({ models: true, lastEventId: true }).extend({ models: models.optional() })
 
-export const streamQuery = z.object({
-  session: id,
+/** Turned into a few steps, so that readers who ask for nearly the same share one encoding. */
+const intervalStepMs = 20
+
+/** What is read, from where, and how much of it at a time. */
+export const reading = z.object({
+  session: id.optional().describe('The session to read; this or `channel`'),
+  channel: channel.optional().describe('The channel to read; made if it does not exist'),
   from: position.default('start').describe('`start`, `now` or a position'),
+  slow: z
+    .enum(['wait', 'latest', 'close'])
+    .default('wait')
+    .describe(
+      'For a reader that takes less than there is: `wait` gives it everything, `latest` only the newest, `close` lets it go',
+    ),
+  interval: z.coerce
+    .number()
+    .min(0)
+    .max(1000)
+    .default(0)
+    .transform((ms) => Math.ceil(ms / intervalStepMs) * intervalStepMs)
+    .describe('At least so many milliseconds between two writes of live events, in steps of 20'),
+})
+
+export const streamQuery = reading.extend({
   lastEventId: position.optional().describe('Like the header Last-Event-ID; goes before `from`'),
   shape: z.enum(['session', 'plain']).default('session').describe('`plain` leaves out run and lane: `{"text":"你"}`'),
   live: z.enum(['sse', 'poll']).default('sse').describe('`poll` answers once, with JSON'),
-  wait: z.coerce.number().min(1).max(60).default(25).describe('With `live=poll`: seconds to wait for the first event'),
+  wait: z.coerce.number().min(0).max(60).default(25).describe('With `live=poll`: seconds to wait for the first event'),
+})
+
+/** What `POST /api/publish` takes, and `publish` on a WebSocket. */
+export const publication = z.object({
+  channel,
+  event: z.string().regex(eventPattern, 'invalid_event').default('message'),
+  data: z.custom<Json>((value) => value !== undefined, 'invalid_event').describe('Any JSON; {"$binary":"<base64>"} are bytes'),
+  id: id.optional().describe('The same id again in the same channel publishes nothing'),
 })
 
 export const sessionBody = z.object({ id: id.optional() })
@@ -79,6 +118,7 @@ export const answers = {
   polled,
   started: z.object({ session: z.string(), run: z.string(), position: z.string() }),
   session: z.object({ id: z.string() }),
+  published: z.object({ channel: z.string(), position: z.string(), duplicate: z.boolean() }),
   transcript: z.object({
     id: z.string(),
     position: z.string(),
@@ -92,7 +132,12 @@ export const answers = {
   }),
   health: z.object({ status: z.enum(['ok', 'stopping']), version: z.string(), uptimeSeconds: z.number() }),
   error: z.object({
-    error: z.object({ code: z.enum(Object.keys(errors) as [ErrorCode]), message: z.string(), docs: z.string() }),
+    error: z.object({
+      code: z.enum(Object.keys(errors) as [ErrorCode]),
+      message: z.string(),
+      docs: z.string(),
+      retryable: z.boolean(),
+    }),
   }),
 }
 

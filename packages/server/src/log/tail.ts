@@ -193,7 +193,7 @@ export class Tail implements Task, CursorTail {
     const { engine, log, epoch, wire } = this.#options
     try {
       // With nobody to write to, reading waits for the first that wakes.
-      while (this.#rung && !this.#ended && this.#ready.size + this.#early.size > 0) {
+      while (this.#rung && !this.#ended && this.#isNeeded()) {
         const wait = this.#readAt + (wire.intervalMs ?? 0) - performance.now()
         if (wait > 0) await new Promise((resolve) => setTimeout(resolve, wait))
         this.#readAt = performance.now()
@@ -211,6 +211,11 @@ export class Tail implements Task, CursorTail {
     } finally {
       this.#reading = false
     }
+  }
+
+  /** Somebody can be written to, or is to be let go when the window has left it behind. */
+  #isNeeded(): boolean {
+    return this.#ready.size + this.#early.size > 0 || this.#blocked.values().some(({ slow }) => slow === 'close')
   }
 
   /** Goes on at the head with an empty window, out of which every cursor has fallen. */

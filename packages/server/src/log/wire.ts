@@ -23,6 +23,19 @@ export interface Wire {
   isLast(event: LogEvent): boolean
 }
 
+/** How much of a log a reader wants. */
+export interface Appetite {
+  /** Default `wait`. */
+  readonly slow?: SlowPolicy
+  /** As `Wire.intervalMs`. */
+  readonly intervalMs?: number
+}
+
+/** The same words, at most once in an interval (see `Wire.intervalMs`; 0 is none). */
+export function paced(wire: Wire, intervalMs = 0): Wire {
+  return intervalMs === 0 ? wire : { ...wire, key: `${wire.key} every ${intervalMs}`, intervalMs }
+}
+
 export type Encoded = string | Uint8Array
 
 export interface Sink {

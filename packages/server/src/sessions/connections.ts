@@ -15,7 +15,10 @@ export interface ConnectionInfo {
 }
 
 export interface ListedConnection extends ConnectionInfo {
+  /** Logs that it reads: sessions by their id, channels as `channel/` and their name. */
   readonly sessions: readonly string[]
+  /** How far the client says it has come, by log; only what it has told. */
+  readonly acknowledged: Readonly<Record<string, string>>
   /** Milliseconds since 1970. */
   readonly since: number
 }
@@ -33,6 +36,9 @@ export interface Connection {
   /** Throws `too_many_connections` where the session has as many readers as it may. */
   attach(session: string): void
   detach(session: string): void
+  reads(session: string): boolean
+  /** MUST NOT be called for more logs than the connection may be attached to: each is remembered. */
+  acknowledge(session: string, position: string): void
   close(): void
 }
 
@@ -46,7 +52,15 @@ export interface Connections {
 
 export function createConnections(limits: ConnectionLimits = {}, now: () => number = Date.now): Connections {
   const { perSessionMax = 10_000, perPrincipalMax = 100, perAddressMax = 20_000 } = limits
-  const open = new Map<Connection, { readonly info: ConnectionInfo; readonly since: number; readonly sessions: Set<string> }>()
+  const open = new Map<
+    Connection,
+    {
+      readonly info: ConnectionInfo
+      readonly since: number
+      readonly sessions: Set<string>
+      readonly acknowledged: Map<string, string>
+    }
+  >()
   const readers = createTally('This session has', perSessionMax)
   const principals = createTally('You have', perPrincipalMax)
   const addresses = createTally('Your network has', perAddressMax)
@@ -63,6 +77,7 @@ export function createConnections(limits: ConnectionLimits = {}, now: () => numb
         throw error
       }
       const sessions = new Set<string>()
+      const acknowledged = new Map<string, string>()
       const connection: Connection = {
         attach(name) {
           if (sessions.has(name)) return
@@ -70,8 +85,11 @@ export function createConnections(limits: ConnectionLimits = {}, now: () => numb
           sessions.add(name)
         },
         detach(name) {
+          acknowledged.delete(name)
           if (sessions.delete(name)) readers.remove(name)
         },
+        reads: (name) => sessions.has(name),
+        acknowledge: (name, position) => void acknowledged.set(name, position),
         close() {
           if (!open.delete(connection)) return
           for (const name of sessions) readers.remove(name)
@@ -79,7 +97,7 @@ export function createConnections(limits: ConnectionLimits = {}, now: () => numb
           addresses.remove(address)
         },
       }
-      open.set(connection, { info, since: now(), sessions })
+      open.set(connection, { info, since: now(), sessions, acknowledged })
       try {
         if (session !== undefined) connection.attach(session)
       } catch (error) {
@@ -91,7 +109,12 @@ export function createConnections(limits: ConnectionLimits = {}, now: () => numb
     list(session) {
       return [...open.values()]
         .filter(({ sessions }) => session === undefined || sessions.has(session))
-        .map(({ info, since, sessions }) => ({ ...info, since, sessions: [...sessions] }))
+        .map(({ info, since, sessions, acknowledged }) => ({
+          ...info,
+          since,
+          sessions: [...sessions],
+          acknowledged: Object.fromEntries(acknowledged),
+        }))
     },
     get count() {
       return open.size

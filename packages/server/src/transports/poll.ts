@@ -3,7 +3,7 @@
  * from the same positions; what it lacks is only the connection that stays.
  */
 import type { Position } from '@millrace/protocol'
-import type { Dialect } from '../dialects/dialect.ts'
+import { type Dialect, dataText } from '../dialects/dialect.ts'
 import type { Engine } from '../log/log.ts'
 
 const pageMax = { eventsMax: 8192, bytesMax: 1024 * 1024 }
@@ -49,7 +49,8 @@ export function createPollTransport(engine: Engine): PollTransport {
         const events = page.gap === undefined ? [] : [entry('gap', page.gap.to, gapData(page.gap))]
         for (const event of dialect.merge(page.events)) {
           const rendered = dialect.render(event)
-          if (rendered !== undefined) events.push(entry(rendered.event, { ...after, offset: event.offset }, rendered.data))
+          if (rendered !== undefined)
+            events.push(entry(rendered.event, { ...after, offset: event.offset }, dataText(rendered.data)))
         }
         return `{"events":[${events.join(',')}],"position":"${dialect.position(page.position)}"}`
       } finally {

@@ -1,6 +1,6 @@
 /** A dialect in server-sent events: the bytes that all readers of a log share. */
 import { encodeSseEvent } from '@millrace/protocol'
-import type { Dialect } from '../dialects/dialect.ts'
+import { type Dialect, dataText } from '../dialects/dialect.ts'
 import type { Wire } from '../log/wire.ts'
 
 export function sseWire(dialect: Dialect): Wire {
@@ -9,10 +9,13 @@ export function sseWire(dialect: Dialect): Wire {
     encode(event, epoch) {
       const rendered = dialect.render(event)
       if (rendered === undefined) return ''
-      return encodeSseEvent({ ...rendered, id: dialect.position({ epoch, offset: event.offset }) })
+      return encodeSseEvent({
+        event: rendered.event,
+        id: dialect.position({ epoch, offset: event.offset }),
+        data: dataText(rendered.data),
+      })
     },
     encodeGap(from, to) {
-      // The gap itself carries no id of its own, but the reader's place moves behind it.
       const data = JSON.stringify({ from: dialect.position(from), to: dialect.position(to) })
       return encodeSseEvent({ event: 'gap', id: dialect.position(to), data })
     },

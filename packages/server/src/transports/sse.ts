@@ -9,7 +9,7 @@ import { encodeSseComment, encodeSseRetry, type Position } from '@millrace/proto
 import type { Dialect } from '../dialects/dialect.ts'
 import type { Cursor } from '../log/cursor.ts'
 import type { FanOut } from '../log/fan-out.ts'
-import type { Sink } from '../log/wire.ts'
+import { type Appetite, paced, type Sink } from '../log/wire.ts'
 import type { Pulse } from './pulse.ts'
 import { sseWire } from './sse-wire.ts'
 import { takeOver } from './takeover.ts'
@@ -29,7 +29,7 @@ const lingerMs = 10_000
 const webBufferBytes = 64 * 1024
 const heartbeat = Buffer.from(encodeSseComment())
 
-export interface SseStream {
+export interface SseStream extends Appetite {
   readonly log: string
   readonly after: Position
   readonly dialect: Dialect
@@ -107,7 +107,7 @@ export function createSseTransport({ fanOut, pulse, random = Math.random }: SseT
     },
   }
 
-  function start({ log, after, dialect, onClose }: SseStream, peer: Peer): Cursor {
+  function start({ log, after, dialect, slow, intervalMs, onClose }: SseStream, peer: Peer): Cursor {
     // Clients that were cut together must not come back together.
     peer.write(Buffer.from(encodeSseRetry(1000 + Math.floor(random() * 2000)) + encodeSseComment('millrace')))
     let stalledAt: number | undefined
@@ -123,7 +123,7 @@ export function createSseTransport({ fanOut, pulse, random = Math.random }: SseT
       }
     })
     const sink: Sink = { write: peer.write, end: peer.end }
-    const cursor = fanOut.attach({ log, after, wire: sseWire(dialect), sink })
+    const cursor = fanOut.attach({ log, after, wire: paced(sseWire(dialect), intervalMs), sink, slow })
     open.set(cursor, peer)
     cursor.onClose = () => {
       leavePulse()

@@ -2,22 +2,26 @@
  * A dialect in WebSocket frames, framed once for all readers. A server's frames are not masked, so the
  * bytes of a message are the same on every connection (RFC 6455, "Base Framing Protocol").
  */
-import type { Position } from '@millrace/protocol'
-import type { Dialect } from '../dialects/dialect.ts'
+import type { Position, Source } from '@millrace/protocol'
+import { type Dialect, dataText } from '../dialects/dialect.ts'
 import type { Wire } from '../log/wire.ts'
 
 const finalText = 0x81
+const finalBinary = 0x82
 
-/** Everything of a session, each event with its session and position: `{"type":"event",…}`. */
-export function sessionFrames(dialect: Dialect, session: string): Wire {
-  const quoted = JSON.stringify(session)
-  const frame = (event: string, position: Position, data: string) =>
-    textFrame(`{"type":"event","session":${quoted},"id":"${dialect.position(position)}","event":"${event}","data":${data}}`)
+/** Everything in a log, each event with its source and position: `{"type":"event","session":…}`. */
+export function eventFrames(dialect: Dialect, source: Source): Wire {
+  const start = `{"type":"event",${JSON.stringify(source).slice(1, -1)},"id":"`
+  const header = (event: string, position: Position) => `${start}${dialect.position(position)}","event":${JSON.stringify(event)}`
+  const frame = (event: string, position: Position, data: string) => textFrame(`${header(event, position)},"data":${data}}`)
   return {
     key: `ws ${dialect.key}`,
     encode(event, epoch) {
       const rendered = dialect.render(event)
-      return rendered === undefined ? '' : frame(rendered.event, { epoch, offset: event.offset }, rendered.data)
+      if (rendered === undefined) return ''
+      const position = { epoch, offset: event.offset }
+      if (typeof rendered.data === 'string') return frame(rendered.event, position, rendered.data)
+      return binaryFrame(`${header(rendered.event, position)}}`, rendered.data)
     },
     encodeGap: (from, to) => frame('gap', to, JSON.stringify({ from: dialect.position(from), to: dialect.position(to) })),
     merge: dialect.merge,
@@ -31,7 +35,7 @@ export function plainFrames(dialect: Dialect): Wire {
     key: `ws plain ${dialect.key}`,
     encode(event) {
       const rendered = event.type === 'stream_start' ? undefined : dialect.render(event)
-      return rendered === undefined ? '' : textFrame(rendered.data)
+      return rendered === undefined ? '' : textFrame(dataText(rendered.data))
     },
     encodeGap: (from, to) => textFrame(JSON.stringify({ gap: { from: dialect.position(from), to: dialect.position(to) } })),
     merge: dialect.merge,
@@ -41,17 +45,32 @@ export function plainFrames(dialect: Dialect): Wire {
 
 export function textFrame(text: string): Buffer {
   const length = Buffer.byteLength(text)
-  const header = length < 126 ? 2 : length < 65_536 ? 4 : 10
-  const frame = Buffer.allocUnsafe(header + length)
-  frame[0] = finalText
-  if (header === 2) frame[1] = length
-  else if (header === 4) {
+  const { frame, at } = newFrame(finalText, length)
+  frame.write(text, at)
+  return frame
+}
+
+/** PROTOCOL.md#bytes: the length of the header in two bytes, the header, the bytes. */
+function binaryFrame(header: string, bytes: Uint8Array): Buffer {
+  const headerLength = Buffer.byteLength(header)
+  const { frame, at } = newFrame(finalBinary, 2 + headerLength + bytes.length)
+  frame.writeUInt16BE(headerLength, at)
+  frame.write(header, at + 2)
+  frame.set(bytes, at + 2 + headerLength)
+  return frame
+}
+
+function newFrame(opcode: number, length: number): { readonly frame: Buffer; readonly at: number } {
+  const at = length < 126 ? 2 : length < 65_536 ? 4 : 10
+  const frame = Buffer.allocUnsafe(at + length)
+  frame[0] = opcode
+  if (at === 2) frame[1] = length
+  else if (at === 4) {
     frame[1] = 126
     frame.writeUInt16BE(length, 2)
   } else {
     frame[1] = 127
     frame.writeBigUInt64BE(BigInt(length), 2)
   }
-  frame.write(text, header)
-  return frame
+  return { frame, at }
 }

@@ -5,13 +5,14 @@
  */
 import type { IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
-import { closeCodes, type DownMessage, MillraceError, type Position, webSocketProtocol } from '@millrace/protocol'
+import { closeCodes, type DownMessage, MillraceError, type Position, type Source, webSocketProtocol } from '@millrace/protocol'
 import { type WebSocket, WebSocketServer } from 'ws'
 import type { Dialect } from '../dialects/dialect.ts'
 import type { Cursor } from '../log/cursor.ts'
 import type { FanOut } from '../log/fan-out.ts'
+import { type Appetite, paced } from '../log/wire.ts'
 import type { Pulse } from './pulse.ts'
-import { plainFrames, sessionFrames, textFrame } from './websocket-wire.ts'
+import { eventFrames, plainFrames, textFrame } from './websocket-wire.ts'
 
 /** One message; a query of the greatest length in UTF-8, and room. */
 const messageBytesMax = 256 * 1024
@@ -20,12 +21,12 @@ const fragmentsMax = 1024
 const messagesPerBeatMax = 2000
 const attachmentsMax = 64
 
-export interface WebSocketStream {
+export interface WebSocketStream extends Appetite {
   readonly log: string
   readonly after: Position
   readonly dialect: Dialect
-  /** Only the dialect's data, and nothing that says of which event or session. */
-  readonly isPlain?: boolean
+  /** What its events are said to be of; without it only the dialect's data is sent, and the stream ends as the dialect does. */
+  readonly source?: Source
 }
 
 export interface WebSocketConnection {
@@ -94,11 +95,12 @@ export function createWebSocketTransport({ fanOut, pulse }: { fanOut: FanOut; pu
 
     const connection: WebSocketConnection = {
       send: (message) => void socket.write(textFrame(JSON.stringify(message))),
-      attach(key, { log, after, dialect, isPlain = false }) {
+      attach(key, { log, after, dialect, source, slow, intervalMs }) {
         if (!cursors.has(key) && cursors.size >= attachmentsMax) throw new MillraceError('too_many_attachments')
         const earlier = cursors.get(key)
-        const wire = isPlain ? plainFrames(dialect) : sessionFrames(dialect, log)
-        const cursor = fanOut.attach({ log, after, wire, sink: { write, end: () => onEnd(key, isPlain) } })
+        const wire = source === undefined ? plainFrames(dialect) : paced(eventFrames(dialect, source), intervalMs)
+        const end = () => source !== undefined && client.close(closeCodes.sessionGone, `The log of ${key} is gone.`)
+        const cursor = fanOut.attach({ log, after, wire, sink: { write, end, onSlow }, slow })
         cursors.set(key, cursor)
         cursor.onClose = () => {
           if (cursors.get(key) !== cursor) return
@@ -146,9 +148,8 @@ export function createWebSocketTransport({ fanOut, pulse }: { fanOut: FanOut; pu
       return socket.write(bytes)
     }
 
-    /** A run that has said its last word is over; a session that ends has lost its log. */
-    function onEnd(key: string, isPlain: boolean): void {
-      if (!isPlain) client.close(closeCodes.sessionGone, `The log of ${key} is gone.`)
+    function onSlow(): void {
+      client.close(closeCodes.stalled, 'Too slow for this log.')
     }
 
     function isAllowed(): boolean {

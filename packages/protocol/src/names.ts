@@ -1,0 +1,10 @@
+/** What names that come from outside may look like. */
+
+/** A client-chosen session, run or publication id. */
+export const idPattern = /^[A-Za-z0-9_-]{1,64}$/
+
+/** A channel: `room:42`, `quote/AAPL`. */
+export const channelPattern = /^[A-Za-z0-9_][A-Za-z0-9_.:/-]{0,127}$/
+
+/** An event of a channel. `gap` is the server's own word. */
+export const eventPattern = /^(?!gap$)[A-Za-z][A-Za-z0-9_.-]{0,63}$/

@@ -1,0 +1,121 @@
+/** What the messages of a WebSocket mean: PROTOCOL.md#websocket. */
+import { formatPosition, MillraceError, type UpMessage } from '@millrace/protocol'
+import { z } from 'zod'
+import { chatDialect } from '../dialects/native.ts'
+import type { Run } from '../runs/runs.ts'
+import { requirePosition } from '../sessions/begin.ts'
+import type { Connection } from '../sessions/connections.ts'
+import type { WebSocketConnection } from '../transports/websocket.ts'
+import { anonymous } from './authorize.ts'
+import { findSource, openReading } from './reading.ts'
+import type { GatewayOptions } from './routes.ts'
+import { chatBody, check, idParam, publication, reading } from './schemas.ts'
+
+const ref = z.string().max(64).optional()
+const asked = chatBody.omit({ events: true })
+const { session, channel } = reading.shape
+const messages = {
+  query: asked,
+  run: asked.extend({ ref }),
+  attach: reading.extend({ ref }),
+  detach: z.object({ session, channel, ref }),
+  ack: z.object({ session, channel, id: z.string().max(200), ref }),
+  publish: publication.extend({ ref }),
+  stop: z.object({ run: idParam.shape.id, ref }),
+  ping: z.object({ ref }),
+}
+
+export type MessageContext = Pick<GatewayOptions, 'engine' | 'runs' | 'chats' | 'channels' | 'authorize' | 'connections'>
+
+/** What one socket remembers between its messages. */
+export interface Peer {
+  readonly connection: WebSocketConnection
+  /** Its place among all connections. */
+  readonly own: Connection
+  /** The conversation of messages that name none: the handshake's, or that of the first question. */
+  session: string | undefined
+  /** Answers to plain questions go down a stream of their own; here they are only acknowledged. */
+  readonly isUpOnly: boolean
+}
+
+/** Does what one message says. Rejects with the refusal. */
+export async function obey(peer: Peer, message: Record<string, unknown>, context: MessageContext): Promise<void> {
+  const { connection } = peer
+  const { runs, chats, channels, authorize } = context
+  const { type = 'query' } = message as { type?: 'query' | Extract<UpMessage, { type: string }>['type'] }
+  switch (type) {
+    case 'query': {
+      const request = check(messages.query, message)
+      const run = await ask({ ...request, session: request.session ?? peer.session })
+      peer.session ??= run.session
+      if (peer.isUpOnly) return acknowledge(run, undefined)
+      const dialect = chatDialect({ session: run.session, run: run.id, lanes: run.lanes.length })
+      return connection.attach(`run ${run.id}`, { log: run.session, after: run.start, dialect })
+    }
+    case 'run': {
+      const { ref, ...request } = check(messages.run, message)
+      return acknowledge(await ask(request), ref)
+    }
+    case 'attach': {
+      const { ref, ...request } = check(messages.attach, message)
+      const stream = await openReading(context, anonymous, request)
+      peer.own.attach(stream.log)
+      try {
+        connection.attach(stream.log, stream)
+      } catch (error) {
+        peer.own.detach(stream.log)
+        throw error
+      }
+      return connection.send({ type: 'attached', ...withRef(ref), ...stream.source, position: formatPosition(stream.after) })
+    }
+    case 'detach': {
+      const { ref, ...named } = check(messages.detach, message)
+      const { log, source } = findSource(named)
+      if (!connection.detach(log)) throw new MillraceError('not_attached')
+      return connection.send({ type: 'detached', ...withRef(ref), ...source })
+    }
+    case 'ack': {
+      const { ref, id, ...named } = check(messages.ack, message)
+      const { log, source } = findSource(named)
+      requirePosition(id)
+      // With a stream of its own for what comes down, the session is read by another connection.
+      if (!peer.own.reads(log) && peer.session !== log) throw new MillraceError('not_attached')
+      peer.own.acknowledge(log, id)
+      return ref === undefined ? undefined : connection.send({ type: 'acknowledged', ref, ...source, id })
+    }
+    case 'publish': {
+      const { ref, ...request } = check(messages.publish, message)
+      await authorize(anonymous, 'channel.publish', { session: undefined, channel: request.channel })
+      const { position, duplicate } = await channels.publish(request)
+      const id = formatPosition(position)
+      return connection.send({ type: 'published', ...withRef(ref), channel: request.channel, position: id, duplicate })
+    }
+    case 'stop': {
+      const { ref, run: id } = check(messages.stop, message)
+      const run = runs.get(id)
+      if (run === undefined) throw new MillraceError('run_not_found')
+      await authorize(anonymous, 'run.stop', { session: run.session })
+      run.stop()
+      return connection.send({ type: 'ended', ...withRef(ref), run: id, end: await run.ended })
+    }
+    case 'ping':
+      return connection.send({ type: 'pong', ...withRef(check(messages.ping, message).ref) })
+    default:
+      throw new MillraceError('invalid_request', { message: 'There is no message of this type; see PROTOCOL.md, WebSocket.' })
+  }
+
+  function acknowledge({ session, id, start }: Run, ref: string | undefined): void {
+    connection.send({ type: 'started', ...withRef(ref), session, run: id, position: formatPosition(start) })
+  }
+
+  async function ask({ query, model, models, session, id }: z.output<typeof asked>): Promise<Run> {
+    await authorize(anonymous, 'run.start', { session })
+    const run = await chats.ask({ query, models: models ?? (model === undefined ? undefined : [model]), session, id })
+    await authorize(anonymous, 'session.read', { session: run.session })
+    return run
+  }
+}
+
+function withRef(ref: string | undefined): { readonly ref?: string } {
+  return ref === undefined ? {} : { ref }
+}

@@ -1,0 +1,48 @@
+/** What a reader names and asks for, of any transport: a session or a channel, from a position on. */
+import { MillraceError, type Position, type Source } from '@millrace/protocol'
+import type { z } from 'zod'
+import type { Dialect } from '../dialects/dialect.ts'
+import { channelDialect, sessionDialect } from '../dialects/native.ts'
+import type { Engine } from '../log/log.ts'
+import type { Appetite } from '../log/wire.ts'
+import { begin } from '../sessions/begin.ts'
+import { type Channels, channelLog } from '../sessions/channels.ts'
+import type { Authorize, Principal } from './authorize.ts'
+import type { reading } from './schemas.ts'
+
+export interface Reading extends Required<Appetite> {
+  readonly source: Source
+  readonly log: string
+  readonly after: Position
+  readonly dialect: Dialect
+}
+
+export interface ReadingContext {
+  readonly engine: Engine
+  readonly channels: Channels
+  readonly authorize: Authorize
+}
+
+/** Authorized, and found. Throws as `authorize`, `findSource` and `begin` do. */
+export async function openReading(
+  { engine, channels, authorize }: ReadingContext,
+  principal: Principal,
+  { session, channel, from, slow, interval }: z.output<typeof reading>,
+): Promise<Reading> {
+  const { source, log } = findSource({ session, channel })
+  await authorize(principal, channel === undefined ? 'session.read' : 'channel.read', { session, ...source })
+  // Whoever listens is often there before anybody has said something.
+  if (channel !== undefined) await channels.open(channel)
+  const after = await begin(engine, log, from)
+  return { source, log, after, dialect: channel === undefined ? sessionDialect : channelDialect, slow, intervalMs: interval }
+}
+
+/** Throws `invalid_request` for both or neither. */
+export function findSource({ session, channel }: { session?: string | undefined; channel?: string | undefined }): {
+  readonly source: Source
+  readonly log: string
+} {
+  if (session !== undefined && channel === undefined) return { source: { session }, log: session }
+  if (channel !== undefined && session === undefined) return { source: { channel }, log: channelLog(channel) }
+  throw new MillraceError('invalid_request', { message: 'Name one `session` or one `channel`; see PROTOCOL.md.' })
+}

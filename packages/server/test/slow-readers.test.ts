@@ -1,0 +1,129 @@
+/** What a reader may say of its appetite, over real sockets. The policies themselves: src/log/slow-readers.test.ts. */
+import { connect } from 'node:net'
+import { describe, expect, it, onTestFinished, vi } from 'vitest'
+import { startServer } from './support/server.ts'
+import { openSocket } from './support/socket.ts'
+import { openStream } from './support/stream.ts'
+
+describe('a least interval between writes', () => {
+  it.each(['SSE', 'WebSocket'])('makes few frames of many words over %s, and loses none', async (transport) => {
+    const { url, millrace } = await startServer()
+    await millrace.engine.append('s', [])
+    const texts: string[] = []
+    if (transport === 'SSE') {
+      const stream = await openStream(`${url}/api/stream?session=s&interval=50`)
+      await millrace.run({ session: 's', source: words() })
+      for (const { event, data } of await stream.until('stream_end')) if (event === 'message') texts.push(JSON.parse(data).text)
+    } else {
+      const socket = await openSocket(url)
+      socket.send({ type: 'attach', session: 's', interval: 50 })
+      await socket.next()
+      await millrace.run({ session: 's', source: words() })
+      for (const { event, data } of await socket.until(({ event }) => event === 'stream_end'))
+        if (event === 'message') texts.push((data as { text: string }).text)
+    }
+    expect(texts.join('')).toBe(Array.from({ length: 300 }, (_, index) => `${index + 1} `).join(''))
+    expect(texts.length).toBeLessThan(100)
+  })
+
+  async function* words(): AsyncGenerator<string> {
+    for (let n = 1; n <= 300; n++) {
+      yield `${n} `
+      await new Promise(setImmediate)
+    }
+  }
+})
+
+/** A client that reads nothing until it is told to. */
+async function stopped(port: number, head: string): Promise<{ read(): Promise<string> }> {
+  const socket = connect({ port, host: '127.0.0.1' })
+  onTestFinished(() => void socket.destroy())
+  socket.on('error', () => {})
+  socket.pause()
+  await new Promise<void>((resolve) => socket.write(`${head}\r\nhost: localhost\r\n\r\n`, () => resolve()))
+  return {
+    async read() {
+      let text = ''
+      socket.setEncoding('latin1').on('data', (chunk) => {
+        text += chunk
+      })
+      socket.resume()
+      await new Promise((resolve) => socket.once('close', resolve))
+      return text
+    },
+  }
+}
+
+/** More than the kernel holds for a socket that nobody reads, and than a tail holds for its readers. */
+async function flood(publish: (n: number) => Promise<unknown>): Promise<number> {
+  const piece = 300
+  for (let n = 1; n <= piece; n++) {
+    await publish(n)
+    await new Promise(setImmediate)
+  }
+  return piece
+}
+
+describe('a reader that takes less than there is', () => {
+  it('is let go over SSE with slow=close', async () => {
+    const { port, millrace } = await startServer()
+    const client = await stopped(port, 'GET /api/stream?channel=c&slow=close HTTP/1.1')
+    await vi.waitFor(() => expect(millrace.connections).toBe(1))
+    const count = await flood((n) => millrace.publish({ channel: 'c', data: `${n} ${'x'.repeat(50_000)}` }))
+    await vi.waitFor(() => expect(millrace.connections).toBe(0))
+    expect(await client.read()).not.toContain(`"${count} `)
+  })
+
+  it('is closed with 4508 over a WebSocket with slow=close, and worth connecting again', async () => {
+    const { url, millrace } = await startServer()
+    const socket = await openSocket(url)
+    socket.send({ type: 'attach', channel: 'c', slow: 'close' })
+    await socket.next()
+    socket.client.pause()
+    await flood((n) => millrace.publish({ channel: 'c', data: `${n} ${'x'.repeat(50_000)}` }))
+    socket.client.resume()
+    expect(await socket.closed).toEqual([4508, expect.stringContaining('slow')])
+  })
+
+  it('is given the newest and a gap with slow=latest', async () => {
+    const { url, millrace } = await startServer()
+    const socket = await openSocket(url)
+    socket.send({ type: 'attach', channel: 'c', slow: 'latest' })
+    await socket.next()
+    socket.client.pause()
+    const count = await flood((n) => millrace.publish({ channel: 'c', data: `${n} ${'x'.repeat(50_000)}` }))
+    socket.client.resume()
+    const seen = await socket.until(({ data }) => typeof data === 'string' && data.startsWith(`${count} `))
+    const gaps = seen.filter(({ event }) => event === 'gap')
+    expect(gaps.length).toBeGreaterThan(0)
+    expect(seen.length).toBeLessThan(count)
+    // Nothing is missing without a gap that says so.
+    let offset = 0
+    for (const { id, event, data } of seen) {
+      const at = Number(String(id).split('-')[1])
+      if (event === 'gap') expect(Number((data as { from: string }).from.split('-')[1])).toBe(offset)
+      else expect(at).toBe(offset + 1)
+      offset = at
+    }
+  })
+})
+
+describe('an acknowledgement', () => {
+  it('is remembered of who reads, and of who reads over another connection', async () => {
+    const { url, millrace } = await startServer()
+    const { position } = await millrace.engine.append('s', [])
+    const id = `${position.epoch}-0`
+    const reading = await openSocket(url)
+    reading.send({ type: 'attach', session: 's' })
+    await reading.next()
+    reading.send({ type: 'ack', session: 's', id, ref: '1' })
+    expect(await reading.next()).toEqual({ type: 'acknowledged', ref: '1', session: 's', id })
+    expect(millrace.listConnections('s').map(({ acknowledged }) => acknowledged)).toEqual([{ s: id }])
+    const up = await openSocket(url, [], {}, '?session=s&down=sse')
+    up.send({ type: 'ack', session: 's', id, ref: '2' })
+    expect(await up.next()).toMatchObject({ type: 'acknowledged', ref: '2' })
+    reading.send({ type: 'detach', session: 's' })
+    await reading.next()
+    expect(millrace.listConnections().map(({ acknowledged }) => acknowledged)).toEqual([{}, { s: id }])
+  })
+})
