@@ -4,6 +4,7 @@ import { channelCases } from './channels.ts'
 import { commandCases } from './commands.ts'
 import { cutCases } from './cuts.ts'
 import { switchCases } from './switches.ts'
+import { tabCases } from './tabs.ts'
 import type { ClientSuite } from './world.ts'
 
 export function clientConformance(suite: ClientSuite): void {
@@ -11,6 +12,7 @@ export function clientConformance(suite: ClientSuite): void {
     describe('reading', () => cutCases(suite))
     describe('asking', () => commandCases(suite))
     describe('channels', () => channelCases(suite))
+    describe('in several tabs', () => tabCases(suite))
     describe('changing the transport', () => switchCases(suite))
   })
 }

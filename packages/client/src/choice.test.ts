@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { type Avoided, type ChoiceFacts, chooseTransport } from './choice.ts'
 import type { TransportName } from './transports/transport.ts'
 
-const facts: ChoiceFacts = { asked: 'auto', isTwoWay: false, hasWebSocket: true, avoided: new Map(), now: 1000 }
+const facts: ChoiceFacts = { asked: 'auto', isTwoWay: false, isShared: false, hasWebSocket: true, avoided: new Map(), now: 1000 }
 const silent = (until = 2000): Avoided => ({ until, reason: 'nothing came' })
 const avoiding = (...names: TransportName[]) => new Map(names.map((name) => [name, silent()]))
 
@@ -19,6 +19,11 @@ describe('the choice of a transport', () => {
       transport: 'sse',
       reason: 'this host has no WebSocket',
     })
+  })
+
+  it('is a WebSocket where tabs share it, which carries any number of sessions', () => {
+    expect(chooseTransport({ ...facts, isShared: true })).toEqual({ transport: 'ws', reason: 'tabs share one connection' })
+    expect(chooseTransport({ ...facts, isShared: true, hasWebSocket: false }).transport).toBe('sse')
   })
 
   it('goes down from what did not work, says why, and comes back after a while', () => {

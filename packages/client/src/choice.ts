@@ -17,16 +17,19 @@ export interface ChoiceFacts {
   readonly asked: TransportName | 'auto'
   /** The application sends often, not only questions. */
   readonly isTwoWay: boolean
+  /** Several tabs share what is chosen. */
+  readonly isShared: boolean
   /** The host has a WebSocket. */
   readonly hasWebSocket: boolean
   readonly avoided: ReadonlyMap<TransportName, Avoided>
   readonly now: number
 }
 
-export function chooseTransport({ asked, isTwoWay, hasWebSocket, avoided, now }: ChoiceFacts): Choice {
+export function chooseTransport({ asked, isTwoWay, isShared, hasWebSocket, avoided, now }: ChoiceFacts): Choice {
   if (asked !== 'auto') return { transport: asked, reason: `${asked} was asked for` }
-  const order: readonly TransportName[] = isTwoWay && hasWebSocket ? ['ws', 'sse', 'poll'] : ['sse', 'poll']
-  const best = isTwoWay ? (hasWebSocket ? 'traffic goes both ways' : 'this host has no WebSocket') : 'text comes one way'
+  const order: readonly TransportName[] = (isTwoWay || isShared) && hasWebSocket ? ['ws', 'sse', 'poll'] : ['sse', 'poll']
+  const wish = isTwoWay ? 'traffic goes both ways' : isShared ? 'tabs share one connection' : undefined
+  const best = wish === undefined ? 'text comes one way' : hasWebSocket ? wish : 'this host has no WebSocket'
   const failures: string[] = []
   for (const transport of order) {
     const known = avoided.get(transport)

@@ -1,6 +1,7 @@
 /** The introductions: what an application gets from `connect`, put together from its parts. */
 
 import type { Source } from '@millrace/protocol'
+import type { OwnCarrier, TabSharing } from './carrier.ts'
 import { type Channel, createChannel } from './channel.ts'
 import { type Avoided, type Choice, chooseTransport } from './choice.ts'
 import { MillraceError } from './errors.ts'
@@ -14,7 +15,7 @@ import { createSession, type Session } from './session.ts'
 import { createSocket, type WebSocketConstructor } from './socket.ts'
 import { type ConnectionStatus, type ConnectionStore, summarize } from './status.ts'
 import { defaultTimings, type Timings } from './timings.ts'
-import { createPollTransport } from './transports/poll.ts'
+import { createPollTransport, readOnce } from './transports/poll.ts'
 import { createSseTransport } from './transports/sse.ts'
 import type { Transport, TransportName } from './transports/transport.ts'
 import { createUp } from './up.ts'
@@ -37,6 +38,11 @@ export interface ConnectOptions {
   readonly fetch?: typeof globalThis.fetch
   /** Default the host's; `sse` and `poll` ignore it. Where there is none, `ws` cannot be asked for and `hybrid` uses POST. */
   readonly WebSocket?: WebSocketConstructor
+  /**
+   * One connection for all tabs of this origin: `shareTabs()` of `@millrace/client/tabs`. Default none, each tab
+   * its own. With it `auto` takes a WebSocket first, because one carries any number of sessions.
+   */
+  readonly tabs?: TabSharing
   /** Milliseconds of every wait; each has a default of its own. */
   readonly timings?: Partial<Timings>
 }
@@ -57,6 +63,8 @@ export interface Client {
   session(id?: string, options?: SessionStart): Session
   /** A log that many write and read: 1 to 128 characters of `A-Z a-z 0-9 _ . : / -`. The same name gives the same channel, as with sessions. */
   channel(name: string, options?: ChannelStart): Channel
+  /** This tab's connections are those of all; always true where tabs share nothing. */
+  readonly isLeading: boolean
   /** Changes the transport, also in mid-answer: the new stream begins where the old one is, which is closed when the new one is open. */
   setTransport(transport: TransportName | 'auto'): void
   /** What is used for the next connection, and why. */
@@ -77,10 +85,14 @@ export function connect(url: string | URL = '.', options: ConnectOptions = {}): 
   const fetch = options.fetch ?? ((...request: Parameters<typeof globalThis.fetch>) => globalThis.fetch(...request))
   const http = createHttp({ base, fetch, token: options.token })
   const socket = WebSocket === undefined ? undefined : createSocket(base, WebSocket, timings)
-  const transports = createTransports()
   const avoided = new Map<TransportName, Avoided>()
   let asked = checkTransport(options.transport ?? 'auto', WebSocket)
-  const outbox = createOutbox(createUp({ http, socket, timings, transport: () => explain().transport }), timings)
+  const up = createUp({ http, socket, timings, transport: () => explain().transport })
+  const own = { transports: createTransports(), up }
+  const readNow: OwnCarrier['readNow'] = (source, from, signal) => readOnce(http, source, from, 0, signal)
+  const shared = options.tabs?.({ ...own, base, timings, readNow, onLeading: () => keepSocket() })
+  const { transports } = shared ?? own
+  const outbox = createOutbox((shared ?? own).up, timings)
   const links = new Set<Link>()
   const sessions = new Map<string, Session>()
   const channels = new Map<string, Channel>()
@@ -119,6 +131,9 @@ export function connect(url: string | URL = '.', options: ConnectOptions = {}): 
       channels.set(name, channel)
       return channel
     },
+    get isLeading() {
+      return shared?.isLeading ?? true
+    },
     setTransport(transport) {
       asked = checkTransport(transport, WebSocket)
       // Whoever asks for it wants it tried, also where it has failed.
@@ -134,6 +149,7 @@ export function connect(url: string | URL = '.', options: ConnectOptions = {}): 
       stopListening()
       for (const one of readables()) one.leave()
       outbox.close()
+      shared?.close()
       socket?.close()
       tell()
       listeners.clear()
@@ -157,6 +173,7 @@ export function connect(url: string | URL = '.', options: ConnectOptions = {}): 
     return chooseTransport({
       asked,
       isTwoWay: options.isTwoWay ?? false,
+      isShared: shared !== undefined,
       hasWebSocket: socket !== undefined,
       avoided,
       now: performance.now(),
@@ -217,7 +234,7 @@ export function connect(url: string | URL = '.', options: ConnectOptions = {}): 
 
   /** A way up over the WebSocket stays open while it is the way up. */
   function keepSocket(): void {
-    socket?.keep(asked === 'ws' || asked === 'hybrid')
+    socket?.keep((asked === 'ws' || asked === 'hybrid') && shared?.isLeading !== false)
   }
 
   function createTransports(): Record<TransportName, Transport> {

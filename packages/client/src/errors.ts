@@ -29,7 +29,7 @@ export interface MillraceErrorDetails {
   readonly message?: string | undefined
   readonly cause?: unknown
   /** HTTP status of the answer, where there was one. */
-  readonly status?: number
+  readonly status?: number | undefined
   /** What the server says of it; without that, the code or the status decides. */
   readonly retryable?: boolean | undefined
   /** How long the server asks to wait. */

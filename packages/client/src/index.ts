@@ -1,3 +1,4 @@
+export type { OwnCarrier, SharedCarrier, TabSharing } from './carrier.ts'
 export type { Channel, Published, PublishOptions } from './channel.ts'
 export type { Choice } from './choice.ts'
 export { type ChannelStart, type Client, type ConnectOptions, connect, type SessionStart } from './client.ts'

@@ -1,0 +1,139 @@
+/** Several tabs that share a connection: each reads everything, whichever of them is closed. */
+import type { Client } from '@millrace/client'
+import { shareTabs } from '@millrace/client/tabs'
+import type { Millrace } from 'millrace'
+import { expect, it, vi } from 'vitest'
+import { type ClientSuite, oneTo, readNumbers, startWorld } from './world.ts'
+
+export function tabCases({ transport }: ClientSuite): void {
+  const isPolling = transport === 'poll'
+  /** Connections that carry events down; commands in flight come and go. */
+  const streams = (millrace: Millrace) =>
+    millrace.listConnections().filter(({ sessions }) => sessions.length > 0 && !(isPolling && sessions.length === 0))
+
+  async function openTabs(count: number) {
+    const world = await startWorld()
+    const open = () => world.connect(transport, { tabs: shareTabs({ answerMs: 100 }) })
+    const first = open()
+    // The first in line leads.
+    await vi.waitFor(() => expect(first.isLeading).toBe(true))
+    const tabs: [Client, ...Client[]] = [first, ...Array.from({ length: count - 1 }, open)]
+    return { ...world, tabs, open }
+  }
+
+  it('reads 1…N in ten tabs over one connection', async () => {
+    const { tabs, counter, millrace } = await openTabs(10)
+    const { id } = tabs[0].session('shared')
+    await millrace.engine.append(id, [])
+    await tabs[3]?.session(id).run({ query: '30' })
+    counter.letTo(5)
+    const most: number[] = []
+    const reading = tabs.map((tab, index) =>
+      readNumbers(tab.session(id), (number) => {
+        most.push(streams(millrace).length)
+        if (index === 9) counter.letTo(number + 1)
+      }),
+    )
+    for (const numbers of await Promise.all(reading)) expect(numbers).toEqual(oneTo(30))
+    if (isPolling) return
+    // Answers that bring a tab up to the stream hold no connection; at the end all are on the one.
+    expect(most.at(-1)).toBe(1)
+  })
+
+  it('reads sessions of their own in each tab', async () => {
+    const { tabs, counter, millrace } = await openTabs(4)
+    counter.letTo(20)
+    const sessions = await Promise.all(
+      tabs.map(async (tab) => {
+        const session = tab.session()
+        await session.run({ query: '20' })
+        return session
+      }),
+    )
+    for (const numbers of await Promise.all(sessions.map((session) => readNumbers(session)))) expect(numbers).toEqual(oneTo(20))
+    if (transport === 'ws') expect(millrace.connections).toBeLessThanOrEqual(1)
+  })
+
+  it('goes on in the others when the leading tab is closed in mid-answer, each time', async () => {
+    const { tabs, counter, millrace } = await openTabs(4)
+    await millrace.engine.append('s', [])
+    await tabs[0].session('s').run({ query: '40' })
+    counter.letTo(1)
+    const left = new Set<Client>(tabs)
+    const reading = tabs.map((tab) =>
+      readNumbers(tab.session('s'), (number) => {
+        counter.letTo(number + 1)
+        if (left.size > 1 && number % 10 === 0 && tab.isLeading) {
+          left.delete(tab)
+          tab.close()
+        }
+      }),
+    )
+    const all = await Promise.all(reading)
+    const [last] = left
+    expect(left.size).toBe(1)
+    expect(all[tabs.indexOf(last as Client)]).toEqual(oneTo(40))
+    for (const numbers of all) expect(numbers).toEqual(oneTo(numbers.length))
+  })
+
+  it('goes on though the connection is cut after every event', async () => {
+    const { tabs, counter, millrace, proxy } = await openTabs(2)
+    await millrace.engine.append('s', [])
+    await tabs[1]?.session('s').run({ query: '8' })
+    counter.letTo(1)
+    const reading = tabs.map((tab, index) =>
+      readNumbers(tab.session('s'), (number) => {
+        if (index === 1) proxy.cut()
+        counter.letTo(number + 1)
+      }),
+    )
+    for (const numbers of await Promise.all(reading)) expect(numbers).toEqual(oneTo(8))
+  })
+
+  it('starts and stops runs from a tab that does not lead, once each, though the leading one closes', async () => {
+    const { tabs, counter, millrace, proxy } = await openTabs(2)
+    const [leading, other] = tabs as [Client, Client]
+    const session = other.session()
+    proxy.refuse(true)
+    proxy.cut()
+    const run = session.run({ query: '1000' })
+    leading.close()
+    proxy.refuse(false)
+    await run
+    counter.letTo(3)
+    const end = run.stop()
+    expect(await end).toMatchObject({ status: 'stopped' })
+    expect((await millrace.readSession(session.id))?.runs.map(({ run }) => run)).toEqual([run.id])
+  })
+
+  it('lets go of what only a tab that is gone had read', async () => {
+    const { tabs, millrace } = await openTabs(2)
+    await millrace.engine.append('s', [])
+    const [, other] = tabs as [Client, Client]
+    const reading = readNumbers(other.session('s'))
+    await vi.waitFor(() => expect(millrace.listConnections('s')).toHaveLength(1))
+    other.close()
+    await reading
+    await vi.waitFor(() => expect(millrace.listConnections('s')).toHaveLength(0))
+  })
+
+  it('takes over from a leading tab that holds its lock and does not answer', async () => {
+    const world = await startWorld()
+    const base = `${world.proxy.url}/`
+    const held = Promise.withResolvers<void>()
+    void navigator.locks
+      .request(`millrace ${base} `, () => {
+        held.resolve()
+        return new Promise(() => {})
+      })
+      .catch(() => {})
+    await held.promise
+    const tab = world.connect(transport, { tabs: shareTabs({ answerMs: 50 }) })
+    expect(tab.isLeading).toBe(false)
+    const session = tab.session()
+    await session.run({ query: '3' })
+    world.counter.letTo(3)
+    expect(await readNumbers(session)).toEqual(oneTo(3))
+    expect(tab.isLeading).toBe(true)
+  })
+}

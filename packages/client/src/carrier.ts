@@ -1,0 +1,30 @@
+/** What carries events down and commands up: this client's own connections, or those of another tab. */
+import type { Source } from '@millrace/protocol'
+import type { Timings } from './timings.ts'
+import type { PollAnswer } from './transports/poll.ts'
+import type { Transport, TransportName } from './transports/transport.ts'
+import type { Up } from './up.ts'
+
+export interface Carrier {
+  readonly transports: Readonly<Record<TransportName, Transport>>
+  readonly up: Up
+}
+
+export interface OwnCarrier extends Carrier {
+  /** Where the server is. */
+  readonly base: string
+  readonly timings: Timings
+  /** What there is after a position now. */
+  readonly readNow: (source: Source, from: string, signal: AbortSignal) => Promise<PollAnswer>
+  /** Called when this tab begins or ceases to carry the others. */
+  readonly onLeading: () => void
+}
+
+export interface SharedCarrier extends Carrier {
+  /** This tab's connections are those of all. */
+  readonly isLeading: boolean
+  close(): void
+}
+
+/** Made by `shareTabs()` of `@millrace/client/tabs`. */
+export type TabSharing = (own: OwnCarrier) => SharedCarrier

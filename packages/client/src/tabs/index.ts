@@ -1,0 +1,148 @@
+/**
+ * One connection for all tabs: `connect(url, { tabs: shareTabs() })`. The tabs of an origin choose a leader,
+ * whose streams the others read and through which they send; when it closes, crashes or sleeps another one
+ * takes over, and everybody goes on at the position it had reached. A browser opens at most six connections to
+ * an HTTP/1.1 server, so that without this the seventh tab hangs.
+ */
+import type { OwnCarrier, SharedCarrier, TabSharing } from '../carrier.ts'
+import { newId } from '../host.ts'
+import type { Transport, TransportName } from '../transports/transport.ts'
+import { createHub } from './hub.ts'
+import { createLeadership, type Locks } from './leadership.ts'
+import type { Answer, News, ToAll, ToLeader } from './messages.ts'
+import { createRelay } from './relay.ts'
+import { createService } from './service.ts'
+
+export interface ShareTabsOptions {
+  /**
+   * Tabs with the same key, of the same origin and server, share a connection, and with it the leader's token:
+   * give it the user's id where tabs may belong to different users. Default ''.
+   */
+  readonly key?: string
+  /** How long a leading tab may take to answer before another takes over, in milliseconds. Default 2,000. */
+  readonly answerMs?: number
+}
+
+/** For `connect(url, { tabs })`. Where the host has no Web Locks or no BroadcastChannel, each tab has its own connection. */
+export function shareTabs(options: ShareTabsOptions = {}): TabSharing {
+  return (own) => {
+    const { navigator } = globalThis as { navigator?: { locks?: Locks } }
+    const hasAll = navigator?.locks !== undefined && typeof BroadcastChannel === 'function'
+    if (!hasAll) return { ...own, isLeading: true, close() {} }
+    return share(own, navigator.locks as Locks, options)
+  }
+}
+
+function share(own: OwnCarrier, locks: Locks, { key = '', answerMs = 2000 }: ShareTabsOptions): SharedCarrier {
+  const tab = newId()
+  const name = `millrace ${own.base} ${key}`
+  const lockOf = (of: string) => `${name} ${of}`
+  const all = openChannel(name)
+  const mine = openChannel(lockOf(tab))
+  const say = (message: ToAll | ToLeader) => all.postMessage(message)
+  const hub = createHub(own)
+  const relay = createRelay({ tab, answerMs: own.timings.answerMs, say })
+  let service: ReturnType<typeof createService> | undefined
+  /** What waits for a leader. */
+  let whenLed = Promise.withResolvers<void>()
+  const leadership = createLeadership({ name, tab, locks, answerMs, say, onChange })
+  let alive = new AbortController()
+  let isClosed = false
+
+  all.onmessage = ({ data }: { data: ToAll | ToLeader }) => {
+    if (data.type === 'who' || data.type === 'leading') leadership.hear(data)
+    else service?.hear(data)
+  }
+  mine.onmessage = ({ data }: { data: News | Answer }) => {
+    if (data.leader === leadership.leader) relay.hear(data)
+  }
+  const unlisten = listen({ pagehide: rest, freeze: rest, pageshow: wake, resume: wake })
+  wake()
+
+  const over = (transport: TransportName): Transport => ({
+    open(request) {
+      void whenLed.promise.then(() => {
+        if (!request.signal.aborted) carrier().transports[transport].open(request)
+      })
+    },
+  })
+  return {
+    transports: { sse: over('sse'), ws: over('ws'), hybrid: over('hybrid'), poll: over('poll') },
+    up: {
+      async send(command) {
+        await whenLed.promise
+        return carrier().up.send(command)
+      },
+    },
+    get isLeading() {
+      return leadership.leader === tab
+    },
+    close() {
+      isClosed = true
+      unlisten()
+      rest()
+      all.close()
+      mine.close()
+    },
+  }
+
+  function carrier() {
+    return leadership.leader === tab ? { transports: hub.transports, up: own.up } : relay
+  }
+
+  function onChange(): void {
+    const isLeading = leadership.leader === tab
+    if (leadership.leader === undefined) whenLed = Promise.withResolvers()
+    else whenLed.resolve()
+    service?.close()
+    service = isLeading
+      ? createService({
+          tab,
+          transports: hub.transports,
+          up: own.up,
+          locks,
+          lockOf,
+          openChannel: (of) => openChannel(lockOf(of)),
+        })
+      : undefined
+    // After the change is whole: whoever is cut asks again at once.
+    relay.cut()
+    hub.close()
+    own.onLeading()
+  }
+
+  /** A page that is put away must not lead, nor be waited for. */
+  function rest(): void {
+    leadership.resign()
+    alive.abort()
+  }
+
+  function wake(): void {
+    if (isClosed) return
+    alive.abort()
+    alive = new AbortController()
+    const { signal } = alive
+    locks
+      .request(lockOf(tab), { signal }, () => new Promise((resolve) => signal.addEventListener('abort', () => resolve())))
+      .catch(() => {})
+    leadership.join()
+  }
+}
+
+function openChannel(name: string): InstanceType<typeof BroadcastChannel> {
+  const channel = new BroadcastChannel(name)
+  // Elsewhere than in a browser it would keep the process alive.
+  ;(channel as { unref?: () => void }).unref?.()
+  return channel
+}
+
+function listen(listeners: Readonly<Record<string, () => void>>): () => void {
+  const host = globalThis as Partial<EventTarget> & { document?: EventTarget }
+  const targets = [host, host.document]
+  for (const [type, listener] of Object.entries(listeners))
+    for (const target of targets) target?.addEventListener?.(type, listener)
+  return () => {
+    for (const [type, listener] of Object.entries(listeners))
+      for (const target of targets) target?.removeEventListener?.(type, listener)
+  }
+}
