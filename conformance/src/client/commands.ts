@@ -23,7 +23,7 @@ export function commandCases({ transport }: ClientSuite): void {
     const { connect, counter, proxy, millrace } = await startWorld()
     counter.letTo(5)
     const session = connect(transport).session()
-    await session.read().catch(() => {})
+    await session.read()
     const made = session.run({ query: '5' })
     await made
     proxy.cut()
@@ -43,6 +43,22 @@ export function commandCases({ transport }: ClientSuite): void {
       if (number === 3) expect(await run.stop()).toMatchObject({ status: 'stopped' })
     })
     expect(numbers).toEqual([1, 2, 3])
+  })
+
+  it('reads a session as soon as it is made, goes on from there, and stops what was started elsewhere', async () => {
+    const { connect, counter } = await startWorld()
+    const one = connect(transport).session()
+    const two = connect(transport).session((await one.read()).id)
+    const run = await one.run({ query: '100' })
+    counter.letTo(3)
+    await readUntil(one, ({ type, data }) => type === 'message' && (data as { text: string }).text.includes('3'))
+    const { position, runs } = await two.read()
+    expect(runs).toMatchObject([{ lanes: [{ text: '1 2 3 ' }] }])
+    expect(() => two.events({ from: 'begin' })).toThrow(expect.objectContaining({ code: 'position_invalid' }))
+    const events = two.events({ from: position })
+    expect(await two.stop(run.run)).toMatchObject({ status: 'stopped' })
+    expect(await events.next()).toMatchObject({ value: { type: 'stream_end', data: { run: run.run } } })
+    two.leave()
   })
 
   it('rejects a run that is refused, with the server\u2019s code, and goes on with the next', async () => {

@@ -39,8 +39,8 @@ export function createChannel({ name, outbox, ...options }: ChannelOptions): Cha
   const readable = createReadable<ReadEvent>({
     ...options,
     source: { channel: name },
-    // A cut before the first event must not lose what comes after it: "now" is a place, found once.
-    ready: async (from) => (from === 'now' ? outbox.send({ type: 'locate', channel: name }) : undefined),
+    outbox,
+    ready: () => Promise.resolve(),
   })
   return Object.assign(readable, {
     name,

@@ -48,7 +48,7 @@ export interface ConnectOptions {
 }
 
 export interface SessionStart {
-  /** `start` (the default), or a position that an event or `read` gave. Where it is given, nobody may be reading the session. */
+  /** `start` (the default), `now`, or a position that an event or `read` gave. Where it is given, nobody may be reading the session. */
   readonly from?: string
 }
 
@@ -120,14 +120,14 @@ export function connect(url: string | URL = '.', options: ConnectOptions = {}): 
     session(id, { from } = {}) {
       const known = find(sessions, id, from)
       if (known !== undefined) return known
-      const session = createSession({ ...reading, id, from: checkFrom(from ?? 'start', 'start'), http })
+      const session = createSession({ ...reading, id, from: checkFrom(from ?? 'start'), http })
       sessions.set(session.id, session)
       return session
     },
     channel(name, { from } = {}) {
       const known = find(channels, name, from)
       if (known !== undefined) return known
-      const channel = createChannel({ ...reading, name, from: checkFrom(from ?? 'now', 'now', 'start') })
+      const channel = createChannel({ ...reading, name, from: checkFrom(from ?? 'now') })
       channels.set(name, channel)
       return channel
     },

@@ -2,6 +2,7 @@
 import { parsePosition, type Source } from '@millrace/protocol'
 import { MillraceError } from './errors.ts'
 import type { Link } from './link.ts'
+import type { Outbox } from './outbox.ts'
 import { createReader, type ReadEvent, type Reader } from './reader.ts'
 
 export interface Readable<E extends ReadEvent = ReadEvent> {
@@ -10,12 +11,12 @@ export interface Readable<E extends ReadEvent = ReadEvent> {
   /** A loop over `events` is under way. */
   readonly isRead: boolean
   /**
-   * Every event once and in order, from `position` on, whatever happens to the connection. Does not end by
+   * Every event once and in order, from `from` on, which is `position` by default, whatever happens to the connection. Does not end by
    * itself: leave the loop, abort the signal, or call `leave`. Throws a MillraceError where it cannot go on
    * (`position_foreign`, `position_expired`, `position_ahead`, `session_not_found`): then begin again elsewhere,
    * with `from`; a session can be `read` to learn from where. One loop at a time.
    */
-  events(options?: { readonly signal?: AbortSignal }): AsyncIterableIterator<E>
+  events(options?: { readonly signal?: AbortSignal; readonly from?: string }): AsyncIterableIterator<E>
   /** Ends the loop over `events`. Runs go on. */
   leave(): void
 }
@@ -23,8 +24,9 @@ export interface Readable<E extends ReadEvent = ReadEvent> {
 export interface ReadableOptions {
   readonly source: Source
   readonly from: string
-  /** What must have happened before it can be read; may answer with the position that `from` stands for. */
-  readonly ready: (from: string) => Promise<unknown>
+  /** What must have happened before it can be read. */
+  readonly ready: () => Promise<unknown>
+  readonly outbox: Outbox
   readonly openLink: (source: Source, reader: Reader) => Link
   readonly closeLink: (link: Link) => void
   /** A loop has begun or ended, perhaps without a link. */
@@ -32,7 +34,7 @@ export interface ReadableOptions {
 }
 
 export function createReadable<E extends ReadEvent>(options: ReadableOptions): Readable<E> {
-  const { source, from, ready, openLink, closeLink, onReading } = options
+  const { source, from, ready, outbox, openLink, closeLink, onReading } = options
   let position = from
   let reader: Reader | undefined
 
@@ -43,8 +45,9 @@ export function createReadable<E extends ReadEvent>(options: ReadableOptions): R
     get isRead() {
       return reader !== undefined
     },
-    events({ signal } = {}) {
+    events({ signal, from: next = position } = {}) {
       if (reader !== undefined) throw new TypeError('This is being read; leave the other loop first, or call leave().')
+      position = checkFrom(next)
       return begin(signal) as AsyncIterableIterator<ReadEvent> as AsyncIterableIterator<E>
     },
     leave: () => reader?.end(),
@@ -72,10 +75,10 @@ export function createReadable<E extends ReadEvent>(options: ReadableOptions): R
     if (signal?.aborted) own.end()
     else {
       signal?.addEventListener('abort', leave)
-      ready(position).then(
+      locate().then(
         (located) => {
           if (reader !== own) return
-          if (typeof located === 'string') {
+          if (located !== undefined) {
             position = located
             own.skipTo(undefined, located)
           }
@@ -86,10 +89,16 @@ export function createReadable<E extends ReadEvent>(options: ReadableOptions): R
     }
     return own
   }
+
+  /** A cut before the first event must not lose what comes after it: "now" is a place, found once. */
+  async function locate(): Promise<string | undefined> {
+    await ready()
+    return position === 'now' ? ((await outbox.send({ type: 'locate', source })) as string) : undefined
+  }
 }
 
-/** One of `words`, or a position that an event carried. Throws for anything else: a typing mistake must not read from the start. */
-export function checkFrom(from: string, ...words: string[]): string {
-  if (words.includes(from) || parsePosition(from) !== undefined) return from
+/** `start`, `now`, or a position that an event carried. Throws for anything else: a typing mistake must not read from the start. */
+export function checkFrom(from: string): string {
+  if (from === 'start' || from === 'now' || parsePosition(from) !== undefined) return from
   throw new MillraceError('position_invalid')
 }

@@ -28,7 +28,9 @@ export interface Run extends Promise<Started> {
 export interface Session extends Readable<ReaderEvent> {
   readonly id: string
   run(options: RunOptions): Run
-  /** The conversation so far, and the position to go on from. */
+  /** The same as `stop` of a Run, for one that was started elsewhere. Rejects with `run_not_found`. */
+  stop(run: string): Promise<RunEnd>
+  /** The conversation so far, and the position to go on from. One attempt; a session that is being made is waited for. */
   read(options?: { readonly signal?: AbortSignal }): Promise<Transcript>
 }
 
@@ -67,13 +69,16 @@ export function createSession({ id: given, http, outbox, ...options }: SessionOp
   created.catch(() => {})
   const address = `api/sessions/${encodeURIComponent(id)}`
 
-  const readable = createReadable<ReaderEvent>({ ...options, source: { session: id }, ready: () => created })
-  return Object.assign(readable, {
+  const readable = createReadable<ReaderEvent>({ ...options, outbox, source: { session: id }, ready: () => created })
+  const session: Session = Object.assign(readable, {
     id,
     run({ query, models, id: run = newId() }: RunOptions): Run {
       const started = outbox.send({ type: 'run', query, models, session: id, id: run }) as Promise<Started>
-      return Object.assign(started, { id: run, stop: () => outbox.send({ type: 'stop', run }) as Promise<RunEnd> })
+      return Object.assign(started, { id: run, stop: () => session.stop(run) })
     },
-    read: ({ signal }: { readonly signal?: AbortSignal } = {}) => http.json(address, { signal }) as Promise<Transcript>,
+    stop: (run: string) => outbox.send({ type: 'stop', run }) as Promise<RunEnd>,
+    read: ({ signal }: { readonly signal?: AbortSignal } = {}) =>
+      created.then(() => http.json(address, { signal }) as Promise<Transcript>),
   })
+  return session
 }

@@ -2,7 +2,7 @@
  * The way up: a command is sent over the WebSocket where the transport has one, else by POST. Every
  * command may be sent again with the same ids without being carried out twice.
  */
-import type { Json } from '@millrace/protocol'
+import type { Json, Source } from '@millrace/protocol'
 import { MillraceError } from './errors.ts'
 import { type Http, toError } from './http.ts'
 import type { Socket } from './socket.ts'
@@ -34,8 +34,8 @@ export type Command =
       readonly data: Json
       readonly id: string
     }
-  /** Where the channel's end is now. */
-  | { readonly type: 'locate'; readonly channel: string }
+  /** Where its end is now. */
+  | { readonly type: 'locate'; readonly source: Source }
 
 export interface Up {
   /** Rejects with a MillraceError; `unreachable` and `silent` mean that nobody knows. */
@@ -94,7 +94,7 @@ export function createUp({ http, socket, timings, transport }: UpOptions): Up {
         return http.json('api/publish', { body, signal })
       }
       case 'locate': {
-        const query = new URLSearchParams({ channel: command.channel, from: 'now', live: 'poll', wait: '0' })
+        const query = new URLSearchParams({ ...command.source, from: 'now', live: 'poll', wait: '0' })
         const { position } = (await http.json(`api/stream?${query.toString()}`, { signal })) as { position: string }
         return position
       }
