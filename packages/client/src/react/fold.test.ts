@@ -1,0 +1,127 @@
+import type { LaneEnd, SessionEvent, SessionEvents } from '@millrace/protocol'
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import type { Transcript } from '../session.ts'
+import { foldTranscript, interruptTranscript } from './fold.ts'
+
+const empty: Transcript = { id: 's', position: 'k3f9a2xq-0', complete: true, runs: [] }
+const now = 1_764_000_000_000
+const fold = (transcript: Transcript, events: readonly SessionEvent[], offset = 0) =>
+  events.reduce((last, event, index) => foldTranscript(last, { ...event, id: `k3f9a2xq-${offset + index + 1}` }, now), transcript)
+
+const end = (status: LaneEnd['status'], outputTokens = 3) => ({
+  status,
+  finishReason: 'stop' as const,
+  usage: { inputTokens: 1, outputTokens, totalTokens: 1 + outputTokens },
+  timings: { firstTokenMs: 20, durationMs: 400 },
+})
+const start = (run: string, ...lanes: string[]): SessionEvent => ({
+  type: 'stream_start',
+  data: { run, session: 's', query: `${run}?`, lanes: lanes.map((lane) => ({ lane, model: `${lane}-model` })) },
+})
+const say = (run: string, lane: string, text: string): SessionEvent => ({ type: 'message', data: { run, lane, text } })
+
+/** What a transcript is, said by looking things up in the whole log instead of going through it. */
+function lookUp(events: readonly SessionEvent[]): Transcript['runs'] {
+  return dataOf(events, 'stream_start').map(({ run, query, lanes }) => {
+    const ofRun = events.filter(({ data }) => data.run === run)
+    const { lanes: laneEnds, ...runEnd } = dataOf(ofRun, 'stream_end')[0] ?? { run, status: 'streaming' as const }
+    return {
+      ...runEnd,
+      query,
+      startedAt: now,
+      lanes: lanes.map(({ lane, model }) => {
+        const ofLane = ofRun.filter(({ data }) => (data as { lane?: string }).lane === lane)
+        const { run: _, ...laneEnd } = { ...runEnd, ...dataOf(ofLane, 'lane_end')[0], ...laneEnds?.[lane] }
+        return {
+          ...laneEnd,
+          lane,
+          model,
+          text: dataOf(ofLane, 'message').reduce((all, { text }) => all + text, ''),
+          reasoning: dataOf(ofLane, 'reasoning').reduce((all, { reasoning }) => all + reasoning, ''),
+          data: dataOf(ofLane, 'data').map(({ name, value }) => ({ name, value })),
+        }
+      }),
+    }
+  })
+}
+
+function dataOf<T extends keyof SessionEvents>(events: readonly SessionEvent[], type: T): SessionEvents[T][] {
+  return events.filter((event) => event.type === type).map(({ data }) => data as SessionEvents[T])
+}
+
+/** Steps of three runs that overlap; the first has one lane, the others two. */
+const step = fc.record({
+  kind: fc.constantFrom('message', 'message', 'message', 'reasoning', 'data', 'lane_end', 'stream_end'),
+  run: fc.nat(2),
+  lane: fc.constantFrom('a', 'b'),
+  text: fc.string({ minLength: 1, maxLength: 4, unit: fc.constantFrom('1', ' ', '你', '👋', '\n') }),
+})
+
+/** Keeps the rules of PROTOCOL.md#events whatever the steps are: one start, one end, nothing after an end. */
+function writeLog(steps: readonly (typeof step extends fc.Arbitrary<infer T> ? T : never)[]): SessionEvent[] {
+  const events: SessionEvent[] = []
+  const open = new Map<number, { run: string; lanes: Set<string>; ended: Record<string, LaneEnd> }>()
+  for (const [index, { kind, run: number, lane, text }] of steps.entries()) {
+    const known = open.get(number)
+    if (known === undefined) {
+      const lanes = number === 0 ? ['a'] : ['a', 'b']
+      open.set(number, { run: `run-${index}`, lanes: new Set(lanes), ended: {} })
+      events.push(start(`run-${index}`, ...lanes))
+      continue
+    }
+    const { run, lanes, ended } = known
+    if (kind === 'stream_end' || lanes.size === 0) {
+      open.delete(number)
+      for (const one of lanes) ended[one] = { ...end('stopped', index), model: `${one}-model` }
+      events.push({ type: 'stream_end', data: { run, ...end('stopped', 7), ...(number > 0 && { lanes: ended }) } })
+    } else if (!lanes.has(lane)) continue
+    else if (kind === 'lane_end' && number > 0) {
+      lanes.delete(lane)
+      const laneEnd = { ...end('completed', index), model: `${lane}-model` }
+      ended[lane] = laneEnd
+      events.push({ type: 'lane_end', data: { run, lane, ...laneEnd } })
+    } else if (kind === 'reasoning') events.push({ type: 'reasoning', data: { run, lane, reasoning: text } })
+    else if (kind === 'data') events.push({ type: 'data', data: { run, lane, name: 'note', value: text } })
+    else events.push(say(run, lane, text))
+  }
+  return events
+}
+
+describe('folding the events of a log', () => {
+  it('gives what is in the log, wherever one reading ended and the next began', () => {
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 60 }), fc.nat(60), (steps, cut) => {
+        const events = writeLog(steps)
+        const snapshot = { ...empty, runs: lookUp(events.slice(0, cut)) }
+        const { runs, position } = fold(snapshot, events.slice(cut), Math.min(cut, events.length))
+        expect(runs).toEqual(lookUp(events))
+        if (cut < events.length) expect(position).toBe(`k3f9a2xq-${events.length}`)
+      }),
+      { numRuns: 300 },
+    )
+  })
+
+  it('leaves every run and lane that an event does not speak of as the object it was', () => {
+    const before = fold(empty, [start('one', 'a'), start('two', 'a', 'b')])
+    const after = fold(before, [say('two', 'b', 'hello')], 2)
+    expect(after.runs[0]).toBe(before.runs[0])
+    expect(after.runs[1]?.lanes[0]).toBe(before.runs[1]?.lanes[0])
+    expect(after.runs[1]?.lanes[1]?.text).toBe('hello')
+  })
+
+  it('moves past what it does not know: a run without a start, an event of a newer server', () => {
+    const later = { type: 'lane_moved', data: { run: 'one', lane: 'a' } } as unknown as SessionEvent
+    const before = fold(empty, [start('one', 'a')])
+    const after = fold(before, [say('lost', 'a', 'half an answer'), later], 1)
+    expect(after).toEqual({ ...before, position: 'k3f9a2xq-3' })
+  })
+
+  it('ends what will never end by itself as interrupted, and keeps what was said and what had ended', () => {
+    const ended: SessionEvent = { type: 'stream_end', data: { run: 'one', ...end('completed') } }
+    const before = fold(empty, [start('one', 'a'), ended, start('two', 'a'), say('two', 'a', 'half')])
+    const { runs } = interruptTranscript(before)
+    expect(runs[0]).toEqual(before.runs[0])
+    expect(runs[1]).toMatchObject({ status: 'interrupted', lanes: [{ status: 'interrupted', text: 'half' }] })
+  })
+})
