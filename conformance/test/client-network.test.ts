@@ -126,6 +126,7 @@ describe('a client at its limits', () => {
     )
     expect(client.connection.current.state).toBe('closed')
     expect(() => client.session()).toThrow(expect.objectContaining({ code: 'closed' }))
+    await expect(session.events().next()).rejects.toMatchObject({ code: 'closed' })
   })
 
   it('reads all of what is more than it holds, though its reader is slow', async () => {

@@ -13,7 +13,7 @@ import { createOutbox } from './outbox.ts'
 import { checkFrom, type Readable } from './readable.ts'
 import { createSession, type Session } from './session.ts'
 import { createSocket, type WebSocketConstructor } from './socket.ts'
-import { type ConnectionStatus, type ConnectionStore, summarize } from './status.ts'
+import { type ConnectionStatus, type ConnectionStore, summarize, tellAll } from './status.ts'
 import { defaultTimings, type Timings } from './timings.ts'
 import { createPollTransport, readOnce } from './transports/poll.ts'
 import { createSseTransport } from './transports/sse.ts'
@@ -181,6 +181,7 @@ export function connect(url: string | URL = '.', options: ConnectOptions = {}): 
   }
 
   function openLink(source: Source, reader: Parameters<typeof createLink>[0]['reader']): Link {
+    if (isClosed) throw new MillraceError('closed')
     const link = createLink({
       source,
       reader,
@@ -220,16 +221,7 @@ export function connect(url: string | URL = '.', options: ConnectOptions = {}): 
 
   function tell(): void {
     current = status()
-    for (const listener of listeners) {
-      try {
-        listener(current)
-      } catch (error) {
-        // A listener's mistake is reported as one, and breaks no stream.
-        queueMicrotask(() => {
-          throw error
-        })
-      }
-    }
+    tellAll(listeners, current)
   }
 
   /** A way up over the WebSocket stays open while it is the way up. */

@@ -75,17 +75,16 @@ export function createReadable<E extends ReadEvent>(options: ReadableOptions): R
     if (signal?.aborted) own.end()
     else {
       signal?.addEventListener('abort', leave)
-      locate().then(
-        (located) => {
+      locate()
+        .then((located) => {
           if (reader !== own) return
           if (located !== undefined) {
             position = located
             own.skipTo(undefined, located)
           }
           link = openLink(source, own)
-        },
-        (error: MillraceError) => own.end(error),
-      )
+        })
+        .catch((error: MillraceError) => own.end(error))
     }
     return own
   }

@@ -42,3 +42,16 @@ export function summarize(links: readonly LinkState[], transport: TransportName,
     ...(error !== undefined && { error }),
   }
 }
+
+/** A listener's mistake is reported as one, and breaks no stream. */
+export function tellAll<T>(listeners: Iterable<(value: T) => void>, value: T): void {
+  for (const listener of listeners) {
+    try {
+      listener(value)
+    } catch (error) {
+      queueMicrotask(() => {
+        throw error
+      })
+    }
+  }
+}

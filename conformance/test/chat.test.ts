@@ -1,0 +1,297 @@
+/** The store under the hooks, without React: a session as it is shown, against a real server. */
+import { connect, type Session, type Transcript } from '@millrace/client'
+import { type Chat, chatOf, type Store } from '@millrace/client/react'
+import fc from 'fast-check'
+import { createMillrace, type ModelPart, memoryEngine } from 'millrace'
+import { describe, expect, it, onTestFinished } from 'vitest'
+import { oneTo, startWorld, status } from '../src/client/world.ts'
+
+/** Resolves with the first state that is wanted, now or later. */
+function until<T>(store: Store<T>, isWanted: (current: T) => boolean): Promise<T> {
+  return new Promise((resolve) => {
+    const look = () => {
+      if (!isWanted(store.current)) return
+      queueMicrotask(leave)
+      resolve(store.current)
+    }
+    const leave = store.subscribe(look)
+    look()
+  })
+}
+
+/** Somebody who looks for as long as the test lasts. */
+function watch(session: Session): Store<Chat> {
+  const store = chatOf(session)
+  onTestFinished(store.subscribe(() => {}))
+  return store
+}
+
+const ended = (count: number) => (chat: Chat) => chat.runs.filter((run) => run.status !== 'streaming').length === count
+const textOf = ({ runs }: Pick<Chat, 'runs'>) => runs.map(({ lanes }) => lanes.map(({ text }) => text).join('|')).join('\n')
+/** The time of an event is the server's; what was folded from events has the reader's. */
+const timeless = (runs: Transcript['runs']) => runs.map((run) => ({ ...run, startedAt: 0 }))
+
+describe('the transcript', () => {
+  const part = fc.oneof(
+    fc.record({ text: fc.string({ minLength: 1, maxLength: 5, unit: fc.constantFrom('1', ' ', '你', '👋', '\n') }) }),
+    fc.record({ reasoning: fc.constantFrom('so ', 'then ') }),
+    fc.record({ data: fc.record({ name: fc.constantFrom('a', 'b'), value: fc.jsonValue({ maxDepth: 1 }) }) }),
+    fc.constant({ fail: true }),
+  )
+  const script = fc.dictionary(fc.constantFrom('one', 'two'), fc.array(part, { maxLength: 20 }), { noNullPrototype: true })
+
+  it('folded from events is what the server makes of its log, from the beginning or from the middle of it', async () => {
+    /** Says what the question holds for it; slow enough that somebody can come in between. */
+    const scripted = (name: string) => ({
+      name,
+      async *stream({ messages }: { messages: readonly { text: string }[] }) {
+        const parts = (JSON.parse(messages.at(-1)?.text ?? '') as Record<string, (ModelPart | { fail: true })[]>)[name] ?? []
+        for (const each of parts) {
+          await new Promise(setImmediate)
+          if (typeof each === 'object' && 'fail' in each) throw new Error('as the script says')
+          yield each
+        }
+      },
+    })
+    const millrace = createMillrace({ models: [scripted('one'), scripted('two')], onError: () => {} })
+    onTestFinished(() => millrace.close())
+    const { url } = await millrace.listen({ port: 0 })
+    const clients = [connect(url), connect(url)] as const
+    onTestFinished(() => clients.forEach((client) => void client.close()))
+
+    await fc.assert(
+      fc.asyncProperty(fc.array(script, { minLength: 1, maxLength: 4 }), async (scripts) => {
+        const session = clients[0].session()
+        const fromStart = chatOf(session)
+        await until(fromStart, (chat) => chat.status === 'live')
+        const all = until(fromStart, ended(scripts.length))
+        for (const one of scripts) {
+          const models = Object.keys(one)
+          void fromStart.current.ask(JSON.stringify(one), models.length > 0 ? { models } : { models: ['one'] })
+        }
+        await until(fromStart, ({ runs }) => runs.length > 0)
+        const fromMiddle = until(chatOf(clients[1].session(session.id)), ended(scripts.length))
+        const followed = [(await all).runs, (await fromMiddle).runs]
+        const { runs } = await session.read()
+        expect(followed.map(timeless)).toEqual([timeless(runs), timeless(runs)])
+      }),
+      { numRuns: 40 },
+    )
+  })
+
+  it('is read again when the log was made anew, and followed on from there', async () => {
+    const { connect, counter, proxy, restart } = await startWorld()
+    const session = connect('sse').session()
+    const store = watch(session)
+    counter.letTo(4)
+    void store.current.ask('9')
+    await until(store, (chat) => textOf(chat).includes('4'))
+    proxy.refuse(true)
+    const next = await restart()
+    await next.run({ session: session.id, source: ['another'] })
+    proxy.refuse(false)
+    await until(store, (chat) => chat.status === 'live' && textOf(chat) === 'another')
+    const run = await store.current.ask('2')
+    await until(store, ended(2))
+    expect(store.current.runs.map(({ run: id }) => id)).toEqual([expect.any(String), run.run])
+    expect(textOf(store.current)).toBe('another\n1 2 ')
+    expect(store.current.error).toBeUndefined()
+  })
+
+  it('is read again when retention was faster, and says that its beginning is gone', async () => {
+    const millrace = createMillrace({ engine: memoryEngine({ eventsMax: 2000 }) })
+    onTestFinished(() => millrace.close())
+    const { url } = await millrace.listen({ port: 0 })
+    const client = connect(url)
+    onTestFinished(() => client.close())
+    const session = client.session()
+    const store = chatOf(session)
+    void store.current.ask('one', { models: ['sim:count?n=3&tps=0'] })
+    await until(store, ended(1))
+    for (let count = 0; count < 4; count++) {
+      const run = await millrace.ask({ session: session.id, query: 'more', models: ['sim:count?n=1500&tps=0'] })
+      await run.ended
+    }
+    const { runs, complete } = await until(store, (chat) => chat.status === 'live' && !chat.complete)
+    expect(complete).toBe(false)
+    expect(timeless(runs)).toEqual(timeless((await session.read()).runs))
+  })
+
+  it('is read again at a gap, and shows no text that has a hole', async () => {
+    const { connect, millrace } = await startWorld()
+    const session = connect('sse').session('holed')
+    await millrace.run({ session: 'holed', source: ['said before'] })
+    let reads = 0
+    const holed: Session = {
+      ...session,
+      read() {
+        reads++
+        return session.read()
+      },
+      async *events(options) {
+        const from = options?.from ?? ''
+        if (reads === 1) yield { type: 'gap', id: from, data: { from, to: from } }
+        yield* session.events(options)
+      },
+    }
+    const store = watch(holed)
+    const { runs } = await until(store, (chat) => chat.status === 'live' && reads === 2)
+    expect(timeless(runs)).toEqual(timeless((await session.read()).runs))
+  })
+
+  it('keeps what was said when the session is gone, closes, and is there again when it is made anew', async () => {
+    const { connect, counter, restart } = await startWorld()
+    const session = connect('sse').session()
+    const store = watch(session)
+    counter.letTo(3)
+    void store.current.ask('9')
+    await until(store, (chat) => textOf(chat).includes('3'))
+    const next = await restart()
+    const { error, runs } = await until(store, (chat) => chat.status === 'closed')
+    expect(error).toMatchObject({ code: 'session_not_found' })
+    expect(runs).toMatchObject([{ status: 'interrupted', lanes: [{ status: 'interrupted', text: '1 2 3 ' }] }])
+    await next.run({ session: session.id, source: ['another'] })
+    store.current.reload()
+    await until(store, (chat) => chat.status === 'live' && textOf(chat) === 'another')
+  })
+
+  it('is waited for while the server cannot be reached, and the reason is told', async () => {
+    const { connect, counter, proxy, millrace } = await startWorld()
+    const session = connect('sse').session('known')
+    await millrace.run({ session: 'known', source: ['said before'] })
+    proxy.refuse(true)
+    const store = watch(session)
+    const { status, runs } = await until(store, (chat) => chat.error !== undefined)
+    expect({ status, runs }).toEqual({ status: 'loading', runs: [] })
+    expect(store.current.error).toMatchObject({ code: 'unreachable' })
+    proxy.refuse(false)
+    counter.letTo(1)
+    await until(store, (chat) => chat.status === 'live' && textOf(chat) === 'said before')
+    expect(store.current.error).toBeUndefined()
+  })
+})
+
+describe('what was asked', () => {
+  it('is pending, in order, until the change that brings its run; what is refused stays until it is dismissed', async () => {
+    const { connect, counter } = await startWorld()
+    const store = watch(connect('sse').session())
+    const states: Chat[] = []
+    onTestFinished(store.subscribe(() => states.push(store.current)))
+    counter.letTo(2)
+    const asked = [store.current.ask('1'), store.current.ask('2', { models: ['no:such-model'] }), store.current.ask('2')]
+    expect(store.current.pending.map(({ id, query }) => ({ id, query }))).toEqual(
+      asked.map(({ id }, index) => ({ id, query: ['1', '2', '2'][index] })),
+    )
+    await until(store, ended(2))
+    expect(store.current.pending).toEqual([
+      { id: asked[1]?.id, query: '2', error: expect.objectContaining({ code: 'model_not_found' }) },
+    ])
+    // At no time is a question shown twice, or not at all.
+    const [first] = asked.map(({ id }) => id)
+    const places = states.map(({ runs, pending }) => [...runs.map(({ run }) => run), ...pending.map(({ id }) => id)])
+    expect(places.map((ids) => ids.filter((id) => id === first))).toEqual(places.map(() => [first]))
+    store.current.dismiss(asked[1]?.id ?? '')
+    expect(store.current.pending).toEqual([])
+  })
+
+  it('is stopped by anybody who knows its id; a stop too late rejects and does no harm', async () => {
+    const { connect, counter } = await startWorld()
+    const store = watch(connect('sse').session())
+    counter.letTo(2)
+    const run = store.current.ask('100')
+    await until(store, (chat) => textOf(chat).includes('2'))
+    const other = chatOf(connect('sse').session((await run).session))
+    expect(await other.current.stop(run.id)).toMatchObject({ status: 'stopped' })
+    expect((await until(store, ended(1))).runs).toMatchObject([{ status: 'stopped', lanes: [{ text: '1 2 ' }] }])
+    await expect(other.current.stop('unknown')).rejects.toMatchObject({ code: 'run_not_found' })
+  })
+
+  it('is forgotten when the log was lost after it had started', async () => {
+    const { connect, proxy, restart } = await startWorld()
+    const session = connect('sse').session()
+    const store = chatOf(session)
+    await until(store, (chat) => chat.status === 'live')
+    // Nobody looks, so nobody sees the start.
+    await store.current.ask('1')
+    expect(store.current.pending).toHaveLength(1)
+    proxy.refuse(true)
+    const next = await restart()
+    await next.run({ session: session.id, source: ['another'] })
+    proxy.refuse(false)
+    expect((await until(store, (chat) => textOf(chat) === 'another')).pending).toEqual([])
+  })
+})
+
+describe('the loop', () => {
+  it('is one for all who look, begins with the first of them and ends with the last; runs go on', async () => {
+    const { connect, counter, proxy, millrace } = await startWorld()
+    const client = connect('sse')
+    const session = client.session('shared')
+    await millrace.run({ session: 'shared', source: ['said before'] })
+    const store = chatOf(session)
+    expect(chatOf(client.session('shared'))).toBe(store)
+    expect({ accepted: proxy.accepted, connections: millrace.connections }).toEqual({ accepted: 0, connections: 0 })
+    const leave = store.subscribe(() => {})
+    const leaveToo = store.subscribe(() => {})
+    await status(client, ({ state }) => state === 'live')
+    expect(millrace.connections).toBe(1)
+
+    // As StrictMode does: gone and back in one go.
+    const before = proxy.accepted
+    leave()
+    leaveToo()
+    const leaveLast = store.subscribe(() => {})
+    await Promise.resolve()
+    expect({ isRead: session.isRead, state: client.connection.current.state }).toEqual({ isRead: true, state: 'live' })
+    expect(proxy.accepted).toBe(before)
+
+    const run = await store.current.ask('3')
+    leaveLast()
+    await expect.poll(() => millrace.connections).toBe(0)
+    expect(session.isRead).toBe(false)
+    counter.letTo(3)
+    await millrace.findRun(run.run)?.ended
+    expect(textOf(await until(store, ended(2)))).toBe('said before\n1 2 3 ')
+  })
+
+  it('shows every start and end, and far fewer changes than there are events', async () => {
+    const { connect, counter } = await startWorld()
+    const store = watch(connect('sse').session())
+    await until(store, (chat) => chat.status === 'live')
+    const seen: Chat[] = []
+    onTestFinished(store.subscribe(() => seen.push(store.current)))
+    counter.letTo(2000)
+    void store.current.ask('2000')
+    expect(seen).toMatchObject([{ pending: [{ query: '2000' }], runs: [] }])
+    await until(store, ended(1))
+    expect(seen[1]).toMatchObject({ pending: [], runs: [{ status: 'streaming', lanes: [{ text: '' }] }] })
+    expect(textOf(seen.at(-1) ?? { runs: [] })).toBe(
+      oneTo(2000)
+        .map((number) => `${number} `)
+        .join(''),
+    )
+    expect(seen.length).toBeLessThan(1000)
+  })
+
+  it('closes when the client is closed, also while the transcript is on its way', async () => {
+    const { connect, millrace } = await startWorld()
+    await millrace.run({ session: 'known', source: ['said before'] })
+    const one = connect('sse')
+    const store = watch(one.session('known'))
+    await until(store, (chat) => chat.status === 'live')
+    one.close()
+    expect(await until(store, (chat) => chat.status === 'closed')).toMatchObject({ error: undefined, runs: [{}] })
+    const two = connect('sse')
+    const other = watch(two.session('known'))
+    two.close()
+    expect((await until(other, (chat) => chat.status === 'closed')).error).toMatchObject({ code: 'closed' })
+    await expect.poll(() => millrace.connections).toBe(0)
+  })
+
+  it('tells whoever reads the same session by a loop of their own', async () => {
+    const { connect } = await startWorld()
+    const session = connect('sse').session()
+    session.events()
+    expect((await until(watch(session), (chat) => chat.status === 'closed')).error).toBeInstanceOf(TypeError)
+  })
+})
