@@ -25,10 +25,23 @@ module.exports = {
     },
     {
       name: 'client-needs-only-protocol',
-      comment: 'It runs in browsers, workers and Node: no packages, no node:.',
+      comment: 'It runs in browsers, workers and Node: no packages, no node:. Only its hooks may know React.',
       severity: 'error',
-      from: { path: '^packages/client/src', pathNot: test },
+      from: { path: '^packages/client/src', pathNot: [test, '^packages/client/src/react/'] },
       to: { pathNot: ['^packages/client/src', '^packages/protocol/src'] },
+    },
+    {
+      name: 'the-hooks-need-only-client-and-react',
+      severity: 'error',
+      from: { path: '^packages/client/src/react/', pathNot: test },
+      to: { pathNot: ['^packages/client/src', '^packages/protocol/src', '^node_modules/(@types/)?react/'] },
+    },
+    {
+      name: 'the-core-does-not-know-the-hooks',
+      comment: 'Whoever renders without React would load it.',
+      severity: 'error',
+      from: { path: '^packages/client/src/', pathNot: '^packages/client/src/react/' },
+      to: { path: '^packages/client/src/react/' },
     },
     {
       name: 'log-knows-only-protocol',

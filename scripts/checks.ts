@@ -1,6 +1,6 @@
 /** The checks of `npm run check`, in the order they are begun: the longest first. */
 import { buildPackages, packageFolders } from './build-packages.ts'
-import { clientBytesMax, measureClient } from './client-size.ts'
+import { clientBytesMax, measureClient, measureReact, reactBytesMax } from './client-size.ts'
 import { ensurePage, pageFolder } from './page.ts'
 import { firstRouteBytesMax, measureFirstRoute } from './page-size.ts'
 import { run } from './process.ts'
@@ -40,7 +40,8 @@ export const checks: readonly Check[] = [
   { name: 'lint', run: () => all(['biome', 'lint', '--error-on-warnings'], ['oxlint', '--type-aware', '--deny-warnings']) },
   { name: 'types', run: () => all(['tsc', '--noEmit'], ['tsc', '--noEmit', '-p', 'apps/web']) },
   { name: 'page size', run: checkPageSize },
-  { name: 'client size', run: checkClientSize },
+  { name: 'client size', run: async () => checkBytes(await measureClient(), clientBytesMax) },
+  { name: 'react size', run: async () => checkBytes(await measureReact(), reactBytesMax) },
   { name: 'dependencies', run: () => all(['depcruise', '--output-type', 'err', ...codeFolders]) },
   { name: 'unused', run: () => all(['knip']) },
   { name: 'format', run: () => all(['biome', 'check', '--linter-enabled=false', '--error-on-warnings']) },
@@ -75,9 +76,8 @@ async function checkPageSize(): Promise<Verdict> {
   return { isPassed: bytes <= firstRouteBytesMax, output }
 }
 
-async function checkClientSize(): Promise<Verdict> {
-  const bytes = await measureClient()
-  return { isPassed: bytes <= clientBytesMax, output: `${(bytes / 1024).toFixed(1)} KiB of ${clientBytesMax / 1024}` }
+function checkBytes(bytes: number, bytesMax: number): Verdict {
+  return { isPassed: bytes <= bytesMax, output: `${(bytes / 1024).toFixed(1)} KiB of ${bytesMax / 1024}` }
 }
 
 async function checkRepository(): Promise<Verdict> {

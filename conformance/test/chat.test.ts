@@ -57,7 +57,9 @@ describe('the transcript', () => {
     onTestFinished(() => millrace.close())
     const { url } = await millrace.listen({ port: 0 })
     const clients = [connect(url), connect(url)] as const
-    onTestFinished(() => clients.forEach((client) => void client.close()))
+    onTestFinished(() => {
+      for (const client of clients) client.close()
+    })
 
     await fc.assert(
       fc.asyncProperty(fc.array(script, { minLength: 1, maxLength: 4 }), async (scripts) => {

@@ -90,7 +90,7 @@ describe('a view', () => {
     page.document.hidden = false
     add()
     page.document.hidden = true
-    vi.advanceTimersByTime(500)
+    vi.advanceTimersByTime(1000)
     expect(seen).toEqual([1, 2, 3])
   })
 })

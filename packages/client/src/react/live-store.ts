@@ -26,7 +26,7 @@ export interface LiveStore<T> extends Store<T> {
 /** About a frame, where none is painted. */
 const frameMs = 16
 /** A page that is hidden after it asked for a frame gets none; nobody sees how late this is. */
-const hiddenMs = 500
+const hiddenMs = 1000
 
 /** `view` makes what subscribers see; `loop` MUST NOT reject, and MUST end when its signal is aborted. */
 export function createLiveStore<T>(view: () => T, loop: (signal: AbortSignal) => Promise<void>): LiveStore<T> {
