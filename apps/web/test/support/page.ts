@@ -11,14 +11,21 @@ export interface BuiltPage extends AsyncDisposable {
   readonly folder: string
 }
 
-export async function buildPage(): Promise<BuiltPage> {
+export interface PageSource {
+  /** Where its index.html is; default the page itself. */
+  readonly source?: string
+  /** With `development`, React checks what it is given. Default `production`. */
+  readonly mode?: 'production' | 'development'
+}
+
+export async function buildPage({ source = root, mode = 'production' }: PageSource = {}): Promise<BuiltPage> {
   const folder = await mkdtemp(join(tmpdir(), 'millrace-page-'))
-  // Under a test runner NODE_ENV says `test`, and React would be built with its checks for development.
-  process.env.NODE_ENV = 'production'
+  // Under a test runner NODE_ENV says `test`, and React would always be built with its checks for development.
+  process.env.NODE_ENV = mode
   await build({
-    root,
+    root: source,
     configFile: join(root, 'vite.config.ts'),
-    mode: 'production',
+    mode,
     logLevel: 'warn',
     build: { outDir: folder, emptyOutDir: true },
   })

@@ -7,7 +7,7 @@ import { createMillrace, type MillraceOptions } from 'millrace'
 import { type Browser, type BrowserContextOptions, chromium } from 'playwright-core'
 import { afterAll, beforeAll } from 'vitest'
 import { type Driver, drive } from './driver.ts'
-import { type BuiltPage, buildPage } from './page.ts'
+import { type BuiltPage, buildPage, type PageSource } from './page.ts'
 
 export interface Stage extends AsyncDisposable {
   readonly proxy: FaultProxy
@@ -23,11 +23,11 @@ export interface Stage extends AsyncDisposable {
 /** How long a person would wait for one state; far more than it takes. */
 const patienceMs = 15_000
 
-export function prepareStage(): (options?: MillraceOptions) => Promise<Stage> {
+export function prepareStage(page: PageSource = {}): (options?: MillraceOptions) => Promise<Stage> {
   let browser: Browser
   let built: BuiltPage
   beforeAll(async () => {
-    built = await buildPage()
+    built = await buildPage(page)
     browser = await chromium.launch(chromiumOptions)
   }, 60_000)
   afterAll(async () => {

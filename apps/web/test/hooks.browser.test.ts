@@ -1,0 +1,60 @@
+/** `@millrace/client/react` in a real page under StrictMode: whatever happens to the network, all of it and nothing twice. */
+import { fileURLToPath } from 'node:url'
+import type { Page } from 'playwright-core'
+import { expect, test } from 'vitest'
+import type { Commit } from './hooks/main.tsx'
+import { range, readNumbers } from './support/driver.ts'
+import { heldModel } from './support/held-model.ts'
+import { prepareStage } from './support/stage.ts'
+
+const startStage = prepareStage({ source: fileURLToPath(new URL('./hooks', import.meta.url)), mode: 'development' })
+
+async function ask(page: Page, query: string): Promise<void> {
+  await page.locator('input').fill(query)
+  await page.locator('input').press('Enter')
+}
+
+test('renders a long answer through a cut: 1 to 500, at most once per frame', async () => {
+  await using stage = await startStage({ model: 'sim:count?n=500&tps=250' })
+  const { page } = await stage.open()
+  await page.locator('main[data-status="live"]').waitFor()
+  await ask(page, 'count')
+  const answer = page.locator('article output')
+  await answer.filter({ hasText: '100 ' }).waitFor()
+  await page.locator('li').last().waitFor()
+  // One for the conversation, though mounted twice and used by two components, and one for the channel.
+  expect(stage.streams).toBe(2)
+  const before = stage.proxy.accepted
+  stage.proxy.cut()
+  await page.locator('article[data-status="completed"]').waitFor()
+  expect(stage.proxy.accepted).toBeGreaterThan(before)
+  expect(readNumbers((await answer.textContent()) ?? '')).toEqual(range(1, 500))
+  expect(await page.locator('main p').count()).toBe(0)
+  await page.locator('li:nth-child(3)').filter({ hasText: 'stream_end' }).waitFor()
+  expect(await page.locator('li').allTextContents()).toEqual(['message', 'message', 'stream_end'])
+
+  const commits = await page.evaluate(() => (globalThis as unknown as { commits: Commit[] }).commits)
+  const ofFrames = commits.filter(({ edges }, index) => commits[index - 1]?.edges === edges)
+  expect(new Set(ofFrames.map(({ frame }) => frame)).size).toBe(ofFrames.length)
+  expect(ofFrames.length).toBeGreaterThan(10)
+})
+
+test('taken down in mid-answer it reads nothing, and put up again it goes on; then it is stopped', async () => {
+  const model = heldModel('test:held')
+  await using stage = await startStage({ models: { 'test:held': model }, model: 'test:held' })
+  const { page } = await stage.open()
+  model.say('1 2 ')
+  await ask(page, 'count')
+  const answer = page.locator('article output')
+  await answer.filter({ hasText: '2' }).waitFor()
+  await page.getByText('toggle').click()
+  await expect.poll(() => stage.streams).toBe(0)
+  model.say('3 4 ')
+  await page.getByText('toggle').click()
+  await answer.filter({ hasText: '4' }).waitFor()
+  await expect.poll(() => stage.streams).toBe(2)
+  expect(readNumbers((await answer.textContent()) ?? '')).toEqual(range(1, 4))
+  await page.getByText('stop').click()
+  await page.locator('article[data-status="stopped"]').waitFor()
+  expect(await page.locator('h2').allTextContents()).toEqual(['count'])
+})

@@ -1,0 +1,85 @@
+/** A page of nothing but the client's hooks, as an application would use them, which notes each of its commits. */
+import { connect } from '@millrace/client'
+import { useChannel, useChat, useConnection, useRun } from '@millrace/client/react'
+import { StrictMode, useLayoutEffect, useState } from 'react'
+import { createRoot } from 'react-dom/client'
+
+export interface Commit {
+  /** The time of the frame in which it was, or after which. */
+  readonly frame: unknown
+  /** All that may change between two frames. */
+  readonly edges: string
+}
+
+const client = connect()
+const session = client.session()
+const other = connect()
+const commits: Commit[] = []
+Object.assign(globalThis, { commits })
+
+function App() {
+  const [isOpen, setOpen] = useState(true)
+  return (
+    <>
+      <button type="button" onClick={() => setOpen(!isOpen)}>
+        toggle
+      </button>
+      {isOpen && <Conversation />}
+    </>
+  )
+}
+
+function Conversation() {
+  const { runs, pending, status, ask, stop } = useChat(session)
+  const { state } = useConnection(client)
+  // Of commits, not of renderings: in StrictMode each is rendered twice.
+  useLayoutEffect(() => {
+    const edges = JSON.stringify([runs.map((run) => run.status), pending, status, state])
+    commits.push({ frame: document.timeline.currentTime, edges })
+  })
+  return (
+    <main data-connection={state} data-status={status}>
+      <form action={(form) => void ask(form.get('query') as string)}>
+        <input name="query" />
+      </form>
+      {runs.map(({ run }) => (
+        <Answer key={run} run={run} onStop={() => void stop(run)} />
+      ))}
+      {pending.map(({ id, query }) => (
+        <p key={id}>{query}</p>
+      ))}
+      {runs.length > 0 && <Events />}
+    </main>
+  )
+}
+
+function Answer({ run, onStop }: { readonly run: string; readonly onStop: () => void }) {
+  const answer = useRun(session, run)
+  return (
+    <article data-status={answer?.status}>
+      <h2>{answer?.query}</h2>
+      <output>{answer?.lanes[0]?.text}</output>
+      <button type="button" onClick={onStop}>
+        stop
+      </button>
+    </article>
+  )
+}
+
+/** Somebody else's session is a channel, too. */
+function Events() {
+  const { events } = useChannel(other.session(session.id), { eventsMax: 3 })
+  return (
+    <ol>
+      {events.map(({ id, type }) => (
+        <li key={id}>{type}</li>
+      ))}
+    </ol>
+  )
+}
+
+createRoot(document.getElementById('root') as HTMLElement).render(
+  <StrictMode>
+    <App />
+  </StrictMode>,
+)
