@@ -1,9 +1,12 @@
 /** Starts the page. */
+import { connect } from '@millrace/client'
+import { shareTabs } from '@millrace/client/tabs'
 import { StrictMode } from 'react'
 import { createRoot } from 'react-dom/client'
 import { LanguageProvider, readLanguage, showLanguage } from './i18n/language.tsx'
 import { openConversation } from './session/browser.ts'
 import { readTheme, showTheme } from './settings/theme.ts'
+import { readTransport } from './settings/transport.ts'
 import './style/page.css'
 import { App } from './view/app.tsx'
 
@@ -11,12 +14,15 @@ import { App } from './view/app.tsx'
 showTheme(readTheme())
 showLanguage(readLanguage())
 
+// Relative to the page, so that a host may serve both under a path of its own.
+const client = connect('.', { transport: readTransport(), tabs: shareTabs() })
+
 const root = document.getElementById('root')
 if (root === null) throw new Error('index.html must have an element #root')
 createRoot(root).render(
   <StrictMode>
     <LanguageProvider>
-      <App conversation={openConversation()} />
+      <App conversation={openConversation(client)} client={client} />
     </LanguageProvider>
   </StrictMode>,
 )

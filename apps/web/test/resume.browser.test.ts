@@ -77,6 +77,7 @@ test('a question asked without a connection waits, survives a reload, and is ans
 test('an answer of 502, on which a browser gives up for good, does not end it', async () => {
   await using stage = await startStage()
   const page = await stage.open()
+  await page.chooseTransport('sse')
   await page.chooseModels(counting)
   await page.ask('count')
   await page.textWith('50 ')

@@ -12,12 +12,14 @@ const commandsMax = 100
 
 interface Entry {
   readonly command: Command
+  readonly isRetried: boolean
   resolve(answer: unknown): void
   reject(error: MillraceError): void
 }
 
 export interface Outbox {
-  send(command: Command): Promise<unknown>
+  /** Rejects with the refusal; without retries also with `unreachable` or `silent`, when nobody knows. */
+  send(command: Command, isRetried?: boolean): Promise<unknown>
   /** There is reason to believe that the server can be reached: what waits is sent at once. */
   kick(): void
   /** Everything that waits is rejected with `closed`. */
@@ -32,12 +34,12 @@ export function createOutbox(up: Up, timings: Timings): Outbox {
   let timer: ReturnType<typeof setTimeout> | undefined
 
   return {
-    send(command) {
+    send(command, isRetried = true) {
       const { promise, resolve, reject } = Promise.withResolvers<unknown>()
       if (isClosed) reject(new MillraceError('closed'))
       else if (entries.length >= commandsMax) reject(new MillraceError('outbox_full'))
       else {
-        entries.push({ command, resolve, reject })
+        entries.push({ command, isRetried, resolve, reject })
         if (timer === undefined) void sendNext()
       }
       return promise
@@ -66,7 +68,7 @@ export function createOutbox(up: Up, timings: Timings): Outbox {
       entries.shift()
     } catch (cause) {
       const error = toError(cause)
-      if (isUnanswered(error)) {
+      if (isUnanswered(error) && entry.isRetried) {
         if (!isClosed) timer = setTimeout(retry, backoffMs(attempt++, Math.random(), timings, error))
         return
       }

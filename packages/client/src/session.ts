@@ -16,6 +16,11 @@ export interface RunOptions {
   readonly models?: readonly string[]
   /** Id of the run, 1 to 64 of `A-Z a-z 0-9 _ -`; the same id is the same run. Default a random one. */
   readonly id?: string
+  /**
+   * False: one attempt. Where that is not answered the promise rejects (`unreachable`, `silent`), nobody knows
+   * whether the run began, and the same id may be asked again. Default true.
+   */
+  readonly isRetried?: boolean
 }
 
 /** Resolves when the run's start stands in the log; rejects with the refusal. Waits while there is no connection. */
@@ -72,8 +77,8 @@ export function createSession({ id: given, http, outbox, ...options }: SessionOp
   const readable = createReadable<ReaderEvent>({ ...options, outbox, source: { session: id }, ready: () => created })
   const session: Session = Object.assign(readable, {
     id,
-    run({ query, models, id: run = newId() }: RunOptions): Run {
-      const started = outbox.send({ type: 'run', query, models, session: id, id: run }) as Promise<Started>
+    run({ query, models, id: run = newId(), isRetried }: RunOptions): Run {
+      const started = outbox.send({ type: 'run', query, models, session: id, id: run }, isRetried) as Promise<Started>
       return Object.assign(started, { id: run, stop: () => session.stop(run) })
     },
     stop: (run: string) => outbox.send({ type: 'stop', run }) as Promise<RunEnd>,

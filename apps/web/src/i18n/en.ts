@@ -125,6 +125,19 @@ export const en = {
     lost: 'Gone',
     retryNow: 'Try again now',
   },
+  transport: {
+    label: 'Transport',
+    choose: (name: string) => `Transport: ${name}. Choose another`,
+    now: (name: string) => `What works best here: ${name}`,
+    names: { auto: 'Automatic', sse: 'SSE', ws: 'WebSocket', hybrid: 'Hybrid', poll: 'Long-poll' },
+    details: {
+      auto: 'What works best here',
+      sse: 'Server-sent events down, requests up',
+      ws: 'One socket for both ways',
+      hybrid: 'Questions over a WebSocket, answers over SSE',
+      poll: 'One answer at a time, where nothing else gets through',
+    },
+  },
   announce: {
     generating: 'Generating an answer',
     still: (count: string) => `Still generating, ${count} characters so far`,

@@ -127,6 +127,19 @@ export const zh: Dictionary = {
     lost: '已失效',
     retryNow: '立即重试',
   },
+  transport: {
+    label: '传输方式',
+    choose: (name) => `传输方式：${name}。点击更换`,
+    now: (name) => `当前网络下最合适的方式：${name}`,
+    names: { auto: '自动', sse: 'SSE', ws: 'WebSocket', hybrid: '混合', poll: '长轮询' },
+    details: {
+      auto: '选用当前网络下最合适的方式',
+      sse: '回答走服务器推送事件，提问走普通请求',
+      ws: '收发共用一条 WebSocket',
+      hybrid: '提问走 WebSocket，回答走 SSE',
+      poll: '逐次取回结果，适用于其他方式都不通的网络',
+    },
+  },
   announce: {
     generating: '正在生成回答',
     still: (count) => `仍在生成，目前 ${count} 个字符`,

@@ -38,15 +38,6 @@ export function createSession(id: string): Promise<Answer> {
   return call('api/sessions', { id })
 }
 
-export function startRun({ models, ...question }: Question): Promise<Answer> {
-  // None chosen, because the list could not be read: the server knows its default.
-  return call('api/chat', models.length === 0 ? question : { ...question, models })
-}
-
-export function stopRun(run: string): Promise<Answer> {
-  return call(`api/runs/${encodeURIComponent(run)}/stop`, {})
-}
-
 export async function readModels(): Promise<ModelList | undefined> {
   const answer = await call('api/models')
   if (answer.kind !== 'done' || !isFields(answer.body)) return undefined
@@ -60,10 +51,6 @@ export async function readSession(session: string, signal?: AbortSignal): Promis
   if (answer.kind === 'refused') return { kind: answer.status < 500 && answer.status !== 429 ? 'missing' : 'unreachable' }
   const state = answer.kind === 'done' ? readSnapshot(answer.body) : undefined
   return state === undefined ? { kind: 'unreachable' } : { kind: 'snapshot', state }
-}
-
-export function streamAddress(session: string, position: string): string {
-  return address(`api/stream?session=${encodeURIComponent(session)}&from=${encodeURIComponent(position)}`)
 }
 
 async function call(path: string, body?: unknown, signal?: AbortSignal): Promise<Answer> {

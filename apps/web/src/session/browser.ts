@@ -2,7 +2,9 @@
  * The conversation's ports in a real browser, and the moments at which a browser should connect
  * anew: the network is back, the page was woken from the back-forward cache or from a long sleep.
  */
-import { createSession, readSession, startRun, stopRun, streamAddress } from './api.ts'
+import type { Client } from '@millrace/client'
+import { createSession, readSession } from './api.ts'
+import { type Commands, createCommands } from './commands.ts'
 import { type Conversation, type ConversationPorts, createConversation } from './conversation.ts'
 import type { PendingRun } from './outbox.ts'
 import { isFields } from './wire.ts'
@@ -15,8 +17,8 @@ import { isFields } from './wire.ts'
  */
 const hiddenMaxMs = 30_000
 
-export function openConversation(): Conversation {
-  const conversation = createConversation(browserPorts)
+export function openConversation(client: Client): Conversation {
+  const conversation = createConversation({ ...browserPorts, ...createCommands(client), client })
   conversation.open(sessionOfPage())
   window.addEventListener('popstate', () => conversation.open(sessionOfPage()))
   window.addEventListener('online', () => conversation.reconnect())
@@ -40,12 +42,9 @@ function letGoWhileHidden(conversation: Conversation): void {
   })
 }
 
-const browserPorts: ConversationPorts = {
-  openEventSource: (session, position) => new EventSource(streamAddress(session, position)),
+const browserPorts: Omit<ConversationPorts, 'client' | keyof Commands> = {
   readSnapshot: readSession,
   createSession,
-  startRun,
-  stopRun,
   newId,
   now: () => Date.now(),
   random: () => Math.random(),

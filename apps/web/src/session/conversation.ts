@@ -3,8 +3,8 @@
  * other and shows React a view that changes at most once per frame. It decides nothing about
  * looks, and everything it does to the world goes through its ports.
  */
-import type { Answer, Question } from './api.ts'
-import { backoffMs } from './backoff.ts'
+import type { Answer } from './api.ts'
+import type { Commands } from './commands.ts'
 import { createFrameScheduler, type FramePorts } from './frame.ts'
 import { createOutbox, type Outbox, type PendingRun } from './outbox.ts'
 import { comparePositions, reduceSession } from './reduce.ts'
@@ -12,11 +12,9 @@ import type { SessionState } from './state.ts'
 import { openSessionStream, type SessionStream, type StreamPorts } from './stream.ts'
 import { emptyView, isAnswering, isBusy, type View, withLostLog, withState } from './view.ts'
 
-export interface ConversationPorts extends StreamPorts {
+export interface ConversationPorts extends StreamPorts, Commands {
   readonly frames: FramePorts
   readonly createSession: (id: string) => Promise<Answer>
-  readonly startRun: (question: Question) => Promise<Answer>
-  readonly stopRun: (run: string) => Promise<Answer>
   readonly newId: () => string
   /** The address of the page follows the session. */
   readonly sessionBegan: (session: string) => void
@@ -38,8 +36,6 @@ export interface Conversation {
   /** Gives up the connection if nothing is expected over it; answers whether it did. */
   readonly rest: () => boolean
 }
-
-const stopAttemptsMax = 5
 
 export function createConversation(ports: ConversationPorts): Conversation {
   const listeners = new Set<() => void>()
@@ -102,7 +98,6 @@ export function createConversation(ports: ConversationPorts): Conversation {
       session,
       {
         position: () => next.state?.position,
-        isBusy: () => isBusy(next),
         takeConnection(connection) {
           change({ connection })
           if (connection.state !== 'lost') return
@@ -134,15 +129,12 @@ export function createConversation(ports: ConversationPorts): Conversation {
   }
 
   async function stop(run: string): Promise<void> {
+    const { session } = next
+    if (session === undefined) return
     change({ stopping: new Set([...next.stopping, run]) })
-    for (let attempt = 0; attempt < stopAttemptsMax && next.stopping.has(run); attempt++) {
-      const answer = await ports.stopRun(run)
-      // Its end comes through the log like every other event, and takes `run` out of `stopping`.
-      if (answer.kind === 'done') return
-      if (answer.kind === 'refused' && !answer.error.retryable) break
-      await new Promise<void>((resume) => ports.setTimer(resume, backoffMs(attempt, ports.random)))
-    }
-    change({ stopping: new Set([...next.stopping].filter((one) => one !== run)) })
+    // Its end comes through the log like every other event, and takes `run` out of `stopping`.
+    const answer = await ports.stopRun(session, run)
+    if (answer.kind !== 'done') change({ stopping: new Set([...next.stopping].filter((one) => one !== run)) })
   }
 
   return {
@@ -183,7 +175,8 @@ export function createConversation(ports: ConversationPorts): Conversation {
     retryPending: (id) => outbox?.retry(id),
     cancelPending(id) {
       // It may have reached the server although no answer came back.
-      if (next.pending.some((entry) => entry.id === id && entry.status !== 'queued')) void ports.stopRun(id)
+      const wasSent = next.pending.some((entry) => entry.id === id && entry.status !== 'queued')
+      if (wasSent && next.session !== undefined) void ports.stopRun(next.session, id)
       outbox?.cancel(id)
     },
     reconnect() {
@@ -191,8 +184,8 @@ export function createConversation(ports: ConversationPorts): Conversation {
       outbox?.hurry()
     },
     rest() {
-      if (next.connection.state !== 'live' || isBusy(next)) return false
-      stream?.rest()
+      if (isBusy(next)) return false
+      if (next.connection.state !== 'lost') stream?.rest()
       return true
     },
   }

@@ -1,40 +1,68 @@
+import type { Client, ConnectionStatus, ReaderEvent } from '@millrace/client'
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import { reduceSession } from './reduce.ts'
 import type { SessionState } from './state.ts'
 import { type Connection, openSessionStream, type SnapshotAnswer } from './stream.ts'
-import { epoch, position, snapshot } from './testing/log.ts'
-
-/** An EventSource that does what the test says; only what the wrapper uses of the real one. */
-class FakeSource extends EventTarget {
-  readyState = 0
-  onopen: (() => void) | null = null
-  onerror: (() => void) | null = null
-  readonly from: string
-  constructor(from: string) {
-    super()
-    this.from = from
-  }
-  open() {
-    this.readyState = 1
-    this.onopen?.()
-  }
-  fail(readyState: 0 | 2) {
-    this.readyState = readyState
-    this.onerror?.()
-  }
-  deliver(type: string, data: unknown, lastEventId: string) {
-    this.dispatchEvent(Object.assign(new Event(type), { data: JSON.stringify(data), lastEventId }))
-  }
-  close() {
-    this.readyState = 2
-  }
-}
+import { position, snapshot } from './testing/log.ts'
 
 beforeEach(() => vi.useFakeTimers())
 afterEach(() => vi.useRealTimers())
 
-function openStream({ isBusy = false } = {}) {
-  const sources: FakeSource[] = []
+/** A client that says what the test says; only what the page uses of the real one. */
+function fakeClient() {
+  const loops: { from: string; signal: AbortSignal; deliver(event: object): void; fail(): void }[] = []
+  const listeners = new Set<(status: ConnectionStatus) => void>()
+  let current: ConnectionStatus = { state: 'idle', transport: 'sse', attempt: 0 }
+  const client = {
+    connection: {
+      get current() {
+        return current
+      },
+      subscribe(listener: (status: ConnectionStatus) => void) {
+        listeners.add(listener)
+        return () => listeners.delete(listener)
+      },
+    },
+    session: () => ({
+      async *events({ from, signal }: { from: string; signal: AbortSignal }) {
+        const queue: object[] = []
+        let wake = () => {}
+        let hasFailed = false
+        const notify = () => wake()
+        signal.addEventListener('abort', notify)
+        loops.push({
+          from,
+          signal,
+          deliver(event) {
+            queue.push(event)
+            notify()
+          },
+          fail() {
+            hasFailed = true
+            notify()
+          },
+        })
+        while (!signal.aborted) {
+          const event = queue.shift()
+          if (event !== undefined) yield event as ReaderEvent
+          else if (hasFailed) throw new Error('it cannot go on')
+          else await new Promise<void>((resolve) => (wake = resolve))
+        }
+      },
+    }),
+  } as unknown as Client
+  return {
+    client,
+    loops,
+    say(status: Partial<ConnectionStatus>) {
+      current = { ...current, ...status }
+      for (const listener of listeners) listener(current)
+    },
+  }
+}
+
+function openStream() {
+  const fake = fakeClient()
   const seen: Connection[] = []
   let state: SessionState | undefined
   let answer: SnapshotAnswer = { kind: 'snapshot', state: snapshot([]) }
@@ -49,14 +77,9 @@ function openStream({ isBusy = false } = {}) {
         return state?.stale === false
       },
       takeConnection: (connection) => seen.push(connection),
-      isBusy: () => isBusy,
     },
     {
-      openEventSource(_, from) {
-        const source = new FakeSource(from)
-        sources.push(source)
-        return source as unknown as EventSource
-      },
+      client: fake.client,
       async readSnapshot() {
         snapshots++
         return answer
@@ -70,11 +93,10 @@ function openStream({ isBusy = false } = {}) {
     },
   )
   return {
+    ...fake,
     stream,
-    sources,
     seen,
-    source: () => sources.at(-1) as FakeSource,
-    states: () => seen.map((connection) => connection.state),
+    loop: () => fake.loops.at(-1) as (typeof fake.loops)[number],
     state: () => state,
     answers: (next: SnapshotAnswer) => (answer = next),
     snapshots: () => snapshots,
@@ -87,29 +109,32 @@ const start = { run: 'r', session: 's', query: 'q', lanes: [{ lane: 'a', model: 
 test('reads the snapshot, then goes on from its position', async () => {
   const page = openStream()
   await page.settle()
-  expect(page.source().from).toBe(position(0))
-  page.source().open()
-  expect(page.states()).toEqual(['catching-up', 'live'])
+  expect(page.loop().from).toBe(position(0))
+  page.say({ state: 'connecting' })
+  page.say({ state: 'live', transport: 'ws' })
+  expect(page.seen.at(-1)).toEqual({ state: 'live', transport: 'ws' })
+  page.loop().deliver({ type: 'stream_start', data: start, id: position(1) })
+  page.loop().deliver({ type: 'of_a_later_server', data: {}, id: position(2) })
+  await page.settle()
+  expect(page.state()?.runs.map(({ run }) => run)).toEqual(['r'])
 })
 
-test('leaves a cut connection to the browser, which comes back with the last id it saw', async () => {
+test('shows what the client says of a cut connection, and when it tries again', async () => {
   const page = openStream()
   await page.settle()
-  page.source().open()
-  page.source().fail(0)
-  expect(page.seen.at(-1)).toEqual({ state: 'reconnecting' })
-  await vi.advanceTimersByTimeAsync(20_000)
-  expect(page.sources).toHaveLength(1)
-  page.source().open()
-  expect(page.seen.at(-1)).toEqual({ state: 'live' })
+  page.say({ state: 'reconnecting', retryInMs: 700 })
+  expect(page.seen.at(-1)).toEqual({ state: 'reconnecting', retryAt: Date.now() + 700 })
+  page.say({ state: 'offline', retryInMs: 900 })
+  expect(page.seen.at(-1)).toEqual({ state: 'reconnecting', retryAt: Date.now() + 900 })
+  expect([page.loops.length, page.snapshots()]).toEqual([1, 1])
 })
 
-test('comes back by itself after an answer on which the browser gives up, waiting longer each time', async () => {
+test('asks for the snapshot again while the server cannot be reached, waiting longer each time', async () => {
   const page = openStream()
   await page.settle()
-  page.source().open()
   page.answers({ kind: 'unreachable' })
-  page.source().fail(2)
+  page.loop().fail()
+  await page.settle()
   const delays = []
   for (let attempt = 0; attempt < 8; attempt++) {
     const last = page.seen.at(-1)
@@ -121,64 +146,59 @@ test('comes back by itself after an answer on which the browser gives up, waitin
   expect(delays).toEqual([500, 1_000, 2_000, 4_000, 8_000, 15_000, 15_000, 15_000])
   page.answers({ kind: 'snapshot', state: snapshot([{ type: 'stream_start', data: start }]) })
   await vi.advanceTimersByTimeAsync(30_000)
-  expect(page.source().from).toBe(position(1))
-  page.source().open()
-  expect(page.seen.at(-1)).toEqual({ state: 'live' })
+  expect(page.loop().from).toBe(position(1))
 })
 
 test('stops trying when the session is gone, and says so', async () => {
   const page = openStream()
   await page.settle()
-  page.source().open()
   page.answers({ kind: 'missing' })
-  page.source().fail(2)
+  page.loop().fail()
   await vi.advanceTimersByTimeAsync(60_000)
   expect(page.seen.at(-1)).toEqual({ state: 'lost' })
-  expect(page.sources).toHaveLength(1)
+  expect(page.loops).toHaveLength(1)
 })
 
 test.each([
-  ['a gap', 'gap', { from: position(1), to: position(9) }, ''],
+  ['a gap', 'gap', { from: position(1), to: position(9) }, position(9)],
   ['an event of another epoch', 'stream_start', start, 'zzzzzzzz-1'],
   ['an event that cannot be read', 'message', { text: 3 }, position(1)],
 ])('takes a new snapshot after %s', async (_, type, data, id) => {
   const page = openStream()
   await page.settle()
-  page.source().open()
-  const old = page.source()
-  old.deliver(type, data, id)
-  expect(old.readyState).toBe(2)
+  const old = page.loop()
+  old.deliver({ type, data, id })
+  await page.settle()
+  expect(old.signal.aborted).toBe(true)
   await vi.advanceTimersByTimeAsync(1_000)
   expect(page.snapshots()).toBe(2)
-  expect(page.sources).toHaveLength(2)
-  // What the old connection still had in its pipe belongs to nobody.
-  old.deliver('stream_start', start, `${epoch}-1`)
-  expect(page.state()?.runs).toEqual([])
+  expect(page.loops).toHaveLength(2)
 })
 
-test('connects anew from the last position handled when told that the network is back', async () => {
+test('tries again at once when asked to, unless it is live', async () => {
   const page = openStream()
   await page.settle()
-  page.source().open()
-  page.source().deliver('stream_start', start, position(1))
+  page.loop().deliver({ type: 'stream_start', data: start, id: position(1) })
+  await page.settle()
+  page.say({ state: 'live' })
   page.stream.reconnect()
-  expect(page.sources).toHaveLength(2)
-  expect(page.source().from).toBe(position(1))
-  expect(page.snapshots()).toBe(1)
+  expect(page.loops).toHaveLength(1)
+  page.say({ state: 'reconnecting' })
+  page.stream.reconnect()
+  expect(page.loops[0]?.signal.aborted).toBe(true)
+  expect([page.loop().from, page.loops.length, page.snapshots()]).toEqual([position(1), 2, 1])
 })
 
-test('does not trust half a minute of silence while an answer is expected', async () => {
-  const busy = openStream({ isBusy: true })
-  await busy.settle()
-  busy.source().open()
-  await vi.advanceTimersByTimeAsync(30_000)
-  expect(busy.sources).toHaveLength(2)
-
-  const idle = openStream({ isBusy: false })
-  await idle.settle()
-  idle.source().open()
-  await vi.advanceTimersByTimeAsync(300_000)
-  expect(idle.sources).toHaveLength(1)
+test('rests, and reads the snapshot when it is woken', async () => {
+  const page = openStream()
+  await page.settle()
+  page.stream.rest()
+  expect([page.loop().signal.aborted, page.seen.at(-1)]).toEqual([true, { state: 'idle' }])
+  page.say({ state: 'live' })
+  expect(page.seen.at(-1)).toEqual({ state: 'idle' })
+  page.stream.reconnect()
+  await page.settle()
+  expect([page.loops.length, page.snapshots()]).toEqual([2, 2])
 })
 
 test('does nothing any more once it is closed', async () => {
@@ -186,6 +206,6 @@ test('does nothing any more once it is closed', async () => {
   page.stream.close()
   await vi.advanceTimersByTimeAsync(60_000)
   page.stream.reconnect()
-  expect(page.sources).toHaveLength(0)
+  expect(page.loops).toHaveLength(0)
   expect(page.state()).toBeUndefined()
 })

@@ -1,19 +1,18 @@
 /**
- * Keeps one session read: snapshot first, then a native EventSource from the snapshot's position.
- *
- * A native EventSource comes back by itself after a cut connection and sends `Last-Event-ID`. It
- * gives up for good on any answer that is not 200, for example the 502 of a proxy during a deploy.
- * Then this wrapper waits, reads the snapshot (whose status tells whether the session still
- * exists) and goes on from its position. Everything it touches is handed in, so tests need no network.
+ * Keeps one session read: snapshot first, then the client's events from the snapshot's position. The client
+ * resumes by itself, over whichever transport. Where it cannot go on exactly, or the events no longer add up,
+ * the snapshot is read anew; its status tells whether the session still exists.
  */
+import type { Client, ConnectionStatus, TransportName } from '@millrace/client'
 import { backoffMs } from './backoff.ts'
 import type { SessionState } from './state.ts'
-import { eventTypes, readEvent, type WireEvent } from './wire.ts'
+import { isEventType, readEvent, type WireEvent } from './wire.ts'
 
 /** State of the wire; never mixed up with the state of a run. */
 export type Connection =
-  | { readonly state: 'idle' | 'catching-up' | 'live' | 'lost' }
-  /** `retryAt` is missing while the browser decides by itself when to try again. */
+  | { readonly state: 'idle' | 'catching-up' | 'lost' }
+  | { readonly state: 'live'; readonly transport: TransportName }
+  /** `retryAt` is missing while an attempt is under way. */
   | { readonly state: 'reconnecting'; readonly retryAt?: number }
 
 export type SnapshotAnswer =
@@ -22,7 +21,7 @@ export type SnapshotAnswer =
   | { readonly kind: 'unreachable' }
 
 export interface StreamPorts {
-  readonly openEventSource: (session: string, position: string) => EventSource
+  readonly client: Pick<Client, 'session' | 'connection'>
   readonly readSnapshot: (session: string, signal: AbortSignal) => Promise<SnapshotAnswer>
   readonly setTimer: (run: () => void, delayMs: number) => () => void
   readonly now: () => number
@@ -36,34 +35,26 @@ export interface StreamOwner {
   /** Answers false when the events no longer add up and a snapshot is needed. */
   readonly takeEvent: (event: WireEvent) => boolean
   readonly takeConnection: (connection: Connection) => void
-  /** True while events are expected, because a run is in progress. */
-  readonly isBusy: () => boolean
 }
 
 export interface SessionStream {
-  /** Connects anew at once from the position reached, for example when the network is back. */
+  /** Tries again at once, where it is not live. */
   readonly reconnect: () => void
   /** Gives the connection up until `reconnect`. */
   readonly rest: () => void
   readonly close: () => void
 }
 
-/**
- * The server's heartbeats are comments, which a native EventSource does not show. A link that died
- * without a word is therefore found by silence in mid-answer, and connecting anew costs little.
- */
-const silenceMaxMs = 30_000
-
-const closed = 2
-
 export function openSessionStream(session: string, owner: StreamOwner, ports: StreamPorts): SessionStream {
+  const { client } = ports
   const abort = new AbortController()
-  let source: EventSource | undefined
+  let loop: AbortController | undefined
   let cancelTimer = () => {}
-  let cancelWatch = () => {}
   let attempt = 0
+  const unsubscribe = client.connection.subscribe(show)
 
   async function load(): Promise<void> {
+    drop()
     owner.takeConnection({ state: 'catching-up' })
     const answer = await ports.readSnapshot(session, abort.signal)
     if (abort.signal.aborted) return
@@ -74,27 +65,36 @@ export function openSessionStream(session: string, owner: StreamOwner, ports: St
   }
 
   function listen(position: string): void {
-    const opened = ports.openEventSource(session, position)
-    source = opened
-    opened.onopen = () => {
-      attempt = 0
-      owner.takeConnection({ state: 'live' })
-      watchSilence()
+    const own = new AbortController()
+    loop = own
+    void read(position, own.signal)
+    show(client.connection.current)
+  }
+
+  /** Never rejects. */
+  async function read(from: string, signal: AbortSignal): Promise<void> {
+    try {
+      for await (const { type, data, id } of client.session(session).events({ from, signal })) {
+        // A loop that was replaced may still hold events.
+        if (signal.aborted) return
+        if (!isEventType(type)) continue
+        const event = readEvent(type, data, id)
+        if (event === undefined || !owner.takeEvent(event)) return waitAndLoad()
+        attempt = 0
+      }
+    } catch {
+      // It cannot go on from here: only the snapshot tells from where, or that the session is gone.
+      if (!signal.aborted) void load()
     }
-    opened.onerror = () => {
-      if (opened !== source) return
-      if (opened.readyState === closed) waitAndLoad()
-      else owner.takeConnection({ state: 'reconnecting' })
-    }
-    for (const type of eventTypes) {
-      opened.addEventListener(type, (message) => {
-        // A source that was replaced may still hold events that were dispatched before its end.
-        if (opened !== source) return
-        watchSilence()
-        const event = readEvent(type, message.data, message.lastEventId)
-        if (event === undefined || !owner.takeEvent(event)) waitAndLoad()
-      })
-    }
+  }
+
+  function show(status: ConnectionStatus): void {
+    if (loop === undefined) return
+    const { state, transport, retryInMs } = status
+    if (state === 'live') owner.takeConnection({ state, transport })
+    else if (state === 'connecting' || state === 'catching-up') owner.takeConnection({ state: 'catching-up' })
+    else if (state === 'reconnecting' || state === 'offline')
+      owner.takeConnection({ state: 'reconnecting', ...(retryInMs !== undefined && { retryAt: ports.now() + retryInMs }) })
   }
 
   function waitAndLoad(): void {
@@ -104,38 +104,30 @@ export function openSessionStream(session: string, owner: StreamOwner, ports: St
     cancelTimer = ports.setTimer(() => void load(), delayMs)
   }
 
-  function watchSilence(): void {
-    cancelWatch()
-    cancelWatch = ports.setTimer(() => (owner.isBusy() ? reconnect() : watchSilence()), silenceMaxMs)
-  }
-
-  function reconnect(): void {
-    if (abort.signal.aborted) return
-    const position = owner.position()
-    const hadFailed = source === undefined
-    drop()
-    // After a failure only the snapshot tells whether the position is still good.
-    if (position === undefined || hadFailed) return void load()
-    owner.takeConnection({ state: 'catching-up' })
-    listen(position)
-  }
-
   function drop(): void {
     cancelTimer()
-    cancelWatch()
-    source?.close()
-    source = undefined
+    const own = loop
+    loop = undefined
+    own?.abort()
   }
 
   void load()
   return {
-    reconnect,
+    reconnect() {
+      if (abort.signal.aborted) return
+      const position = owner.position()
+      if (loop === undefined || position === undefined) return void load()
+      if (client.connection.current.state === 'live') return
+      drop()
+      listen(position)
+    },
     rest() {
       drop()
       if (!abort.signal.aborted) owner.takeConnection({ state: 'idle' })
     },
     close() {
       abort.abort()
+      unsubscribe()
       drop()
     },
   }

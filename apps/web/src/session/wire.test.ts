@@ -1,9 +1,9 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { eventTypes, readEvent, readSnapshot } from './wire.ts'
+import { type EventType, isEventType, readEvent, readSnapshot } from './wire.ts'
 
 test('an event that has its shape is read, with its position', () => {
-  expect(readEvent('message', '{"run":"r","lane":"a","text":"你"}', 'k3f9a2xq-2')).toEqual({
+  expect(readEvent('message', { run: 'r', lane: 'a', text: '你' }, 'k3f9a2xq-2')).toEqual({
     type: 'message',
     data: { run: 'r', lane: 'a', text: '你' },
     position: 'k3f9a2xq-2',
@@ -13,13 +13,17 @@ test('an event that has its shape is read, with its position', () => {
 test('whatever else arrives is refused, never thrown at the reader', () => {
   const garbage = fc.oneof(
     fc.string(),
-    fc.json(),
-    fc.constant('{"run":"r","lane":"a","text":3}'),
-    fc.constant('{"run":"r","lanes":[{}]}'),
+    fc.jsonValue(),
+    fc.uint8Array(),
+    fc.constant({ run: 'r', lane: 'a', text: 3 }),
+    fc.constant({ run: 'r', lanes: [{}] }),
   )
+  const types: EventType[] = ['stream_start', 'message', 'reasoning', 'data', 'lane_end', 'stream_end', 'gap']
+  for (const type of types) expect(isEventType(type)).toBe(true)
+  expect(isEventType('toString')).toBe(false)
   fc.assert(
-    fc.property(fc.constantFrom(...eventTypes), garbage, (type, text) => {
-      expect(readEvent(type, text, 'k3f9a2xq-1')).toBeUndefined()
+    fc.property(fc.constantFrom(...types), garbage, (type, data) => {
+      expect(readEvent(type, data, 'k3f9a2xq-1')).toBeUndefined()
     }),
   )
   fc.assert(

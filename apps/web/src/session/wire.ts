@@ -8,8 +8,7 @@ import type { End, LaneState, RunState, SessionState, Status } from './state.ts'
 /** An event as it arrives; `gap` is not in the log and has no position. */
 export type WireEvent = (SessionEvent & { readonly position: string }) | { readonly type: 'gap'; readonly data: Gap }
 
-export const eventTypes = ['stream_start', 'message', 'reasoning', 'data', 'lane_end', 'stream_end', 'gap'] as const
-export type EventType = (typeof eventTypes)[number]
+export type EventType = WireEvent['type']
 
 type Fields = Readonly<Record<string, unknown>>
 
@@ -23,8 +22,11 @@ const shapes: { readonly [T in EventType]: (data: Fields) => boolean } = {
   gap: (data) => isText(data.from) && isText(data.to),
 }
 
-export function readEvent(type: EventType, text: string, position: string): WireEvent | undefined {
-  const data = parseJson(text)
+export function isEventType(type: string): type is EventType {
+  return Object.hasOwn(shapes, type)
+}
+
+export function readEvent(type: EventType, data: unknown, position: string): WireEvent | undefined {
   if (!isFields(data) || !shapes[type](data)) return undefined
   // The shape was just checked against the type; TypeScript cannot follow a table lookup.
   return (type === 'gap' ? { type, data } : { type, data, position }) as unknown as WireEvent
@@ -103,13 +105,4 @@ function isText(value: unknown): value is string {
 
 export function isFields(value: unknown): value is Fields {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch {
-    // Not JSON: the caller drops the event, and the reader asks for a snapshot.
-    return undefined
-  }
 }

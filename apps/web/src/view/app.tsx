@@ -1,4 +1,5 @@
 /** The whole page: header, conversation, composer. */
+import type { Client } from '@millrace/client'
 import { useCallback, useEffect, useRef, useState, useSyncExternalStore } from 'react'
 import { useLanguage } from '../i18n/language.tsx'
 import { addressOf } from '../session/browser.ts'
@@ -10,9 +11,10 @@ import { ConnectionCapsule } from './connection.tsx'
 import { Empty } from './empty.tsx'
 import { Header } from './header.tsx'
 import { Transcript } from './transcript.tsx'
+import { TransportMenu } from './transport-menu.tsx'
 import { useModels } from './use-models.ts'
 
-export function App({ conversation }: { conversation: Conversation }) {
+export function App({ conversation, client }: { conversation: Conversation; client: Client }) {
   const { t } = useLanguage()
   const view = useSyncExternalStore(conversation.subscribe, conversation.getView)
   const models = useModels()
@@ -60,8 +62,11 @@ export function App({ conversation }: { conversation: Conversation }) {
     <div className="shell">
       <Header
         onNew={begin}
-        capsule={
-          <ConnectionCapsule connection={view.connection} isServerThere={!models.hasFailed} onRetry={conversation.reconnect} />
+        wire={
+          <>
+            <ConnectionCapsule connection={view.connection} isServerThere={!models.hasFailed} onRetry={conversation.reconnect} />
+            <TransportMenu client={client} />
+          </>
         }
       />
       <main className="flex min-h-0 flex-1 flex-col">

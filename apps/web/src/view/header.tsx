@@ -7,7 +7,7 @@ import { Logo } from './logo.tsx'
 
 const themeIcons = { system: SystemIcon, light: SunIcon, dark: MoonIcon }
 
-export function Header({ capsule, onNew }: { capsule: ReactNode; onNew: () => void }) {
+export function Header({ wire, onNew }: { wire: ReactNode; onNew: () => void }) {
   const { t, toggle } = useLanguage()
   const [theme, setTheme] = useTheme()
   const ThemeIcon = themeIcons[theme]
@@ -22,7 +22,7 @@ export function Header({ capsule, onNew }: { capsule: ReactNode; onNew: () => vo
         <h1 className="text-[15px] font-semibold tracking-tight max-[359px]:sr-only">Millrace</h1>
       </div>
       <div className="ml-auto flex min-w-0 items-center gap-0.5 sm:gap-2">
-        {capsule}
+        {wire}
         <button
           type="button"
           className="icon-button"

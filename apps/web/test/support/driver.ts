@@ -10,6 +10,7 @@ export interface Driver {
   /** The answer of one lane; without a name, the latest. */
   answer(lane?: string): Locator
   chooseModels(...models: readonly string[]): Promise<void>
+  chooseTransport(transport: 'auto' | 'sse' | 'ws' | 'hybrid' | 'poll'): Promise<void>
   ask(query: string): Promise<void>
   /** The text of an answer once it holds `part`. */
   textWith(part: string, lane?: string): Promise<string>
@@ -39,6 +40,10 @@ export function drive(page: Page): Driver {
     async chooseModels(first, ...others) {
       if (first !== undefined) await pick('model-menu', first)
       for (const model of others) await pick('compare', model)
+    },
+    async chooseTransport(transport) {
+      await byId('transport').click()
+      await page.locator(`[data-choice="${transport}"]`).click()
     },
     async ask(query) {
       await byId('composer').fill(query)

@@ -14,6 +14,8 @@ export interface Stage extends AsyncDisposable {
   readonly url: string
   /** Streams that the server has open now. */
   readonly streams: number
+  /** What carries them. */
+  readonly transports: readonly string[]
   /** Ends the server and starts one that knows nothing of what was before. */
   restart(): Promise<void>
   /** Another device: a browser context of its own with one page. */
@@ -49,6 +51,9 @@ async function startStage(browser: Browser, page: string, options: MillraceOptio
     url: proxy.url,
     get streams() {
       return millrace.connections
+    },
+    get transports() {
+      return millrace.listConnections().map(({ transport, sessions }) => (sessions.length > 0 ? transport : `${transport} up`))
     },
     async restart() {
       await millrace.close()

@@ -6,7 +6,7 @@
 import type { LaneEnd, SessionEvent } from '@millrace/protocol'
 import { readSnapshot, type WireEvent } from '../wire.ts'
 
-export const epoch = 'k3f9a2xq'
+const epoch = 'k3f9a2xq'
 
 export const position = (offset: number) => `${epoch}-${offset}`
 

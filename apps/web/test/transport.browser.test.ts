@@ -1,0 +1,112 @@
+/** One conversation over any transport, exchanged in mid-answer; and all tabs of a browser over one connection. */
+import { expect, test } from 'vitest'
+import { drive, range, readNumbers } from './support/driver.ts'
+import { prepareStage } from './support/stage.ts'
+
+const startStage = prepareStage()
+
+test('the menu changes the transport in mid-answer, again and again: 1 to 600, none missing, none twice', async () => {
+  await using stage = await startStage()
+  const page = await stage.open()
+  await page.chooseModels('sim:count?n=600&tps=75')
+  await page.chooseTransport('sse')
+  await page.ask('count')
+  await page.textWith('20 ')
+  const carried: (readonly string[])[] = []
+  for (const [transport, isCarried] of [
+    ['sse', ['sse']],
+    ['ws', ['ws']],
+    ['hybrid', ['sse', 'ws up']],
+    ['poll', ['poll']],
+    ['sse', ['sse']],
+    ['auto', ['ws']],
+  ] as const) {
+    await page.chooseTransport(transport)
+    await expect.poll(() => [...stage.transports].sort(), { timeout: 10_000 }).toEqual(isCarried)
+    carried.push(isCarried)
+    await page.isConnected('live')
+    // Some of the answer comes over each.
+    const numbers = readNumbers(await page.textWith(' '))
+    await page.textWith(`${(numbers.at(-1) ?? 0) + 20} `)
+  }
+  expect(carried).toHaveLength(6)
+  await page.reaches('streaming')
+  await page.reaches('completed')
+  expect(readNumbers(await page.textWith('600'))).toEqual(range(1, 600))
+})
+
+test('the choice is kept, named, and made with the keyboard alone', async () => {
+  await using stage = await startStage({ model: 'sim:count?n=3' })
+  const page = await stage.open()
+  const button = page.page.getByTestId('transport')
+  await button.focus()
+  await page.page.keyboard.press('Enter')
+  await page.page.keyboard.press('ArrowDown')
+  await page.page.keyboard.press('ArrowDown')
+  await page.page.keyboard.press('ArrowDown')
+  await page.page.keyboard.press('Enter')
+  expect(await button.getAttribute('data-transport')).toBe('hybrid')
+  expect(await button.evaluate((element) => element === document.activeElement)).toBe(true)
+  await page.page.keyboard.press('Enter')
+  await page.page.keyboard.press('Escape')
+  expect(await page.page.getByTestId('transport-menu').count()).toBe(0)
+  await page.page.reload()
+  expect(await button.textContent()).toBe('Hybrid')
+  await page.ask('count')
+  await page.reaches('completed')
+  expect(readNumbers(await page.textWith('3'))).toEqual([1, 2, 3])
+})
+
+test('ten tabs read one answer over one connection, and go on when the tab that held it is closed', async () => {
+  await using stage = await startStage()
+  const first = await stage.open()
+  await first.chooseModels('sim:count?n=300&tps=30')
+  await first.ask('count')
+  await first.textWith('10 ')
+  const address = first.page.url()
+  const tabs = [first]
+  for (let n = 2; n <= 10; n++) {
+    const tab = drive(await first.page.context().newPage())
+    await tab.page.goto(address)
+    tabs.push(tab)
+  }
+  await Promise.all(tabs.map((tab) => tab.textWith('100 ')))
+  expect(stage.transports).toEqual(['ws'])
+  await first.page.close()
+  const others = tabs.slice(1)
+  await Promise.all(others.map((tab) => tab.reaches('completed')))
+  for (const tab of others) expect(readNumbers(await tab.textWith('300'))).toEqual(range(1, 300))
+  expect(stage.transports).toEqual(['ws'])
+})
+
+test('ten tabs with conversations of their own answer at once, over one connection', async () => {
+  await using stage = await startStage({ model: 'sim:count?n=40&tps=100' })
+  const first = await stage.open()
+  const tabs = [first]
+  for (let n = 2; n <= 10; n++) {
+    const tab = drive(await first.page.context().newPage())
+    await tab.page.goto(stage.url)
+    tabs.push(tab)
+  }
+  await Promise.all(tabs.map((tab) => tab.ask('count')))
+  for (const tab of tabs) expect(readNumbers(await tab.textWith('40'))).toEqual(range(1, 40))
+  expect(stage.transports).toEqual(['ws'])
+})
+
+test('another tab takes over from one that sleeps, and nothing is missing', async () => {
+  await using stage = await startStage()
+  const first = await stage.open()
+  await first.chooseModels('sim:count?n=300&tps=30')
+  await first.ask('count')
+  await first.textWith('10 ')
+  const second = drive(await first.page.context().newPage())
+  await second.page.goto(first.page.url())
+  await second.textWith('40 ')
+  const session = await first.page.context().newCDPSession(first.page)
+  await session.send('Page.setWebLifecycleState', { state: 'frozen' })
+  await second.reaches('completed')
+  expect(readNumbers(await second.textWith('300'))).toEqual(range(1, 300))
+  await session.send('Page.setWebLifecycleState', { state: 'active' })
+  await first.reaches('completed')
+  expect(readNumbers(await first.textWith('300'))).toEqual(range(1, 300))
+})
