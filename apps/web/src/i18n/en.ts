@@ -130,6 +130,8 @@ export const en = {
     choose: (name: string) => `Transport: ${name}. Choose another`,
     now: (name: string) => `What works best here: ${name}`,
     names: { auto: 'Automatic', sse: 'SSE', ws: 'WebSocket', hybrid: 'Hybrid', poll: 'Long-poll' },
+    /** On a phone. */
+    short: { sse: 'SSE', ws: 'WS', hybrid: 'Hybrid', poll: 'Poll' },
     details: {
       auto: 'What works best here',
       sse: 'Server-sent events down, requests up',

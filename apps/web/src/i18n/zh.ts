@@ -132,6 +132,7 @@ export const zh: Dictionary = {
     choose: (name) => `传输方式：${name}。点击更换`,
     now: (name) => `当前网络下最合适的方式：${name}`,
     names: { auto: '自动', sse: 'SSE', ws: 'WebSocket', hybrid: '混合', poll: '长轮询' },
+    short: { sse: 'SSE', ws: 'WS', hybrid: '混合', poll: '轮询' },
     details: {
       auto: '选用当前网络下最合适的方式',
       sse: '回答走服务器推送事件，提问走普通请求',

@@ -19,7 +19,7 @@ export function Header({ wire, onNew }: { wire: ReactNode; onNew: () => void }) 
       </a>
       <div className="brand flex items-center gap-2.5">
         <Logo />
-        <h1 className="text-[15px] font-semibold tracking-tight max-[359px]:sr-only">Millrace</h1>
+        <h1 className="text-[15px] font-semibold tracking-tight max-sm:sr-only">Millrace</h1>
       </div>
       <div className="ml-auto flex min-w-0 items-center gap-0.5 sm:gap-2">
         {wire}

@@ -38,8 +38,9 @@ export function TransportMenu({ client }: { client: Client }) {
         data-transport={transport}
         onClick={() => setOpen(!isOpen)}
       >
-        {t.transport.names[transport]}
-        <span className="max-sm:hidden">
+        <span className="sm:hidden">{t.transport.short[transport]}</span>
+        <span className="inline-flex items-center gap-2 max-sm:hidden">
+          {t.transport.names[transport]}
           <ChevronIcon size={14} />
         </span>
       </button>
