@@ -1,6 +1,7 @@
 export { chromiumOptions, launchChromium } from './chromium.ts'
 export { clientConformance } from './client/suite.ts'
 export type { ClientSuite } from './client/world.ts'
+export { cuts, cutText, startCutAnswer } from './cut-answer.ts'
 export { type EngineSuite, engineConformance } from './engine/suite.ts'
 export type { EngineFactory, EngineLimits } from './engine/support.ts'
 export { type FaultProxy, startFaultProxy } from './fault-proxy.ts'

@@ -1,0 +1,102 @@
+/**
+ * Clients that know nothing of Millrace, as docs/guides/clients.md shows them: each program is run as it
+ * stands there, and reads an answer to its end though its connections are cut in the middle.
+ */
+import { execFile, spawnSync } from 'node:child_process'
+import { readFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+import { createMillrace } from 'millrace'
+import type { Page } from 'playwright-core'
+import { describe, expect, it, onTestFinished } from 'vitest'
+import { cuts, cutText, launchChromium, startCutAnswer } from '../src/index.ts'
+
+const folder = fileURLToPath(new URL('..', import.meta.url))
+const guide = (language = '') => readFileSync(new URL(`../../docs/guides/clients${language}.md`, import.meta.url), 'utf8')
+const programs = (text: string) => [...text.matchAll(/^```(?:js|python)\n(.*?)^```$/gms)].map(([, code = '']) => code)
+const [eventSource = '', eventSourceClient = '', fetchEventSource = '', partySocket = '', webSocket = '', ask = '', read = ''] =
+  programs(guide())
+
+/** Debian's, or any other that has the package. */
+const python = ['/usr/bin/python3', 'python3'].find((one) => spawnSync(one, ['-c', 'import websockets']).status === 0)
+
+async function run(command: string, ...args: readonly string[]): Promise<string> {
+  const { stdout } = await promisify(execFile)(command, args, { cwd: folder, timeout: 30_000 })
+  return stdout
+}
+
+const node = (program: string, ...args: readonly string[]) =>
+  run(process.execPath, '--input-type=module', '-e', program, '--', 'program', ...args)
+
+describe('a Node program reads an answer whole though it is cut', () => {
+  it.each([
+    ['eventsource', eventSource],
+    ['eventsource-client', eventSourceClient],
+  ])('with %s', async (_name, program) => {
+    const { url, proxy } = await startCutAnswer()
+    expect(await node(program, `${url}/api/chat?query=count`)).toBe(cutText)
+    expect(proxy.accepted).toBeGreaterThan(cuts)
+  })
+
+  it('with partysocket', async () => {
+    const { url, proxy, start } = await startCutAnswer()
+    expect(await node(partySocket, `${url.replace('http', 'ws')}/ws/chat`, await start())).toBe(cutText)
+    expect(proxy.accepted).toBeGreaterThan(cuts)
+  })
+})
+
+describe('a page reads an answer whole though it is cut', () => {
+  async function open(url: string): Promise<Page> {
+    const page = await (await launchChromium()).newPage()
+    await page.route('**/lib/*', (route) => {
+      const file = `${new URL(route.request().url()).pathname.split('/').at(-1)?.replace(/\.js$/, '')}.js`
+      const path = new URL(`../../node_modules/@microsoft/fetch-event-source/lib/esm/${file}`, import.meta.url)
+      return route.fulfill({ contentType: 'text/javascript', body: readFileSync(path, 'utf8') })
+    })
+    await page.goto(`${url}/healthz`)
+    await page.evaluate('document.body.replaceChildren()')
+    return page
+  }
+  const textOf = (page: Page, part: string) => page.waitForFunction(`document.body.textContent.includes(${JSON.stringify(part)})`)
+
+  it('with @microsoft/fetch-event-source, its POST repeated and the run started once', async () => {
+    const answer = await startCutAnswer()
+    const page = await open(answer.url)
+    await page.addScriptTag({
+      type: 'module',
+      content: fetchEventSource.replace('@microsoft/fetch-event-source', '/lib/index.js'),
+    })
+    await textOf(page, '60 ')
+    expect(await page.evaluate('document.body.textContent')).toBe(cutText)
+    expect([answer.runs, answer.proxy.accepted > cuts]).toEqual([1, true])
+  })
+
+  it('with a WebSocket and nothing else', async () => {
+    const { url, proxy, start } = await startCutAnswer()
+    const page = await open(url)
+    await page.evaluate(`(() => { ${webSocket}; read(${JSON.stringify(await start())}) })()`)
+    await textOf(page, '60 ')
+    expect(await page.evaluate('document.body.textContent')).toBe(cutText)
+    expect(proxy.accepted).toBeGreaterThan(cuts)
+  })
+})
+
+describe.skipIf(python === undefined)('Python with websockets (skipped where python3-websockets is not installed)', () => {
+  it('speaks the exchange of the reference document', async () => {
+    const millrace = createMillrace({ model: 'sim:count?n=5&tps=0' })
+    onTestFinished(() => millrace.close())
+    const { url } = await millrace.listen({ port: 0 })
+    expect(await run(python as string, '-c', ask, `${url.replace('http', 'ws')}/ws/chat`)).toBe('1 2 3 4 5 ')
+  })
+
+  it('reads a session whole though it is cut', async () => {
+    const { url, proxy, start } = await startCutAnswer()
+    expect(await run(python as string, '-c', read, `${url.replace('http', 'ws')}/ws/chat`, await start())).toBe(cutText)
+    expect(proxy.accepted).toBeGreaterThan(cuts)
+  })
+})
+
+it('the guide shows the same programs in both languages', () => {
+  expect(programs(guide('.zh-CN'))).toEqual(programs(guide()))
+  expect(programs(guide())).toHaveLength(7)
+})
