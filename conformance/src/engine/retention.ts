@@ -29,14 +29,17 @@ export function retentionCases(make: EngineFactory): void {
 
     it('lets events go by age', async () => {
       const engine = await open(make, { ageMsMax: 60 })
-      const { position } = await engine.append('a', numbered(1, 5))
+      const first = await engine.append('a', numbered(1, 5))
       await vi.waitFor(
         async () => {
-          await engine.append('a', numbered(6, 6))
+          const { position } = await engine.append('a', numbered(6, 6))
+          // Where this machine stood still for so long, the log was not written to either and went as a whole: the
+          // new epoch says that of the old position. A case that asks that one again is refused for ever.
+          if (position.epoch !== first.position.epoch) return
           const page = await engine.read('a', { epoch: position.epoch, offset: 0 })
           expect(page.gap?.to.offset).toBeGreaterThanOrEqual(5)
         },
-        { timeout: 5000, interval: 20 },
+        { timeout: 15_000, interval: 20 },
       )
     })
 
