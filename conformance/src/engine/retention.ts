@@ -1,4 +1,4 @@
-import { describe, expect, it, vi } from 'vitest'
+import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import { type EngineFactory, numbered, numbers, open, range, refusal } from './support.ts'
 
 export function retentionCases(make: EngineFactory): void {
@@ -51,6 +51,23 @@ export function retentionCases(make: EngineFactory): void {
       await gone.promise
       expect(await engine.inspect('a')).toBeUndefined()
       expect(await refusal(engine.read('a', position))).toBe('session_not_found')
+    })
+
+    it('never lets time go back, though no event is left to compare with', async () => {
+      // An engine whose clock is not this process's does not notice, and keeps its own promise as well.
+      vi.useFakeTimers({ toFake: ['Date'] })
+      onTestFinished(() => void vi.useRealTimers())
+      const ageMsMax = 60_000
+      const begin = Date.now()
+      const engine = await open(make, { ageMsMax })
+      const { position } = await engine.append('a', numbered(1, 1))
+      const before = (await engine.read('a', { epoch: position.epoch, offset: 0 })).events[0]?.time ?? Number.NaN
+      vi.setSystemTime(begin + 2 * ageMsMax)
+      await engine.append('a', [])
+      vi.setSystemTime(begin - ageMsMax)
+      await engine.append('a', numbered(2, 2))
+      const after = (await engine.read('a', position)).events[0]?.time
+      expect(after).toBeGreaterThanOrEqual(before)
     })
 
     it('takes a key again when its batch is gone, and not before', async () => {

@@ -63,7 +63,7 @@ export function memoryEngine(options: MemoryEngineOptions = {}): Engine {
       const log = existing ?? create(name)
       const used = key === undefined ? undefined : log.keys.get(key)
       if (used !== undefined) return { position: { epoch: log.epoch, offset: used }, duplicate: true }
-      const time = Math.max(now(), log.events.at(-1)?.time ?? 0)
+      const time = Math.max(now(), log.touched)
       for (const { type, data } of batch) {
         log.events.push({ type, data, time, offset: headOf(log) + 1 })
         grow(log, dataBytes(data))

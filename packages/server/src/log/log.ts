@@ -14,6 +14,7 @@
  *  - append a batch completely or not at all, and resolve only when it would survive what the engine promises to survive;
  *  - never return from `read` what has not been acknowledged so, nor change or reorder what was once returned;
  *  - draw a new epoch whenever it creates a log, also one of a name that existed before;
+ *  - never let an event's time go back within a log, whatever its clock does, also once retention has taken every event;
  *  - ring every bell of a log after an append to it has become readable; one ring may stand for many appends;
  *  - bound what it keeps (count, bytes, age) and say so by `gap`: a hole is never silent;
  *  - reject with a MillraceError, never with a bare one; and answer or reject every call in bounded time.
