@@ -29,6 +29,17 @@ describe('the memory engine, beyond what every engine promises', () => {
     await engine.close()
   })
 
+  it('counts what an event takes beside its data', async () => {
+    const engine = memoryEngine({ bytesMax: 10_000 })
+    const many = Array.from({ length: 1000 }, () => ({ type: 'm', data: 1 }))
+    await engine.append('a', many)
+    const state = await engine.inspect('a')
+    const kept = 1000 - (state?.start.offset ?? 0)
+    expect(kept).toBeGreaterThan(50)
+    expect(kept).toBeLessThanOrEqual(100)
+    await engine.close()
+  })
+
   it('never lets time go back within a log, whatever the clock does', async () => {
     const clock = [1000, 1000, 5000, 200, 6000]
     const engine = memoryEngine({ now: () => clock.shift() ?? 6000 })

@@ -1,6 +1,9 @@
 /**
  * The memory engine: logs in this process, gone with it. It promises what log/log.ts demands, and
  * "acknowledged" means "stored in memory": a `kill -9` loses everything, and says so by new epochs.
+ *
+ * A byte of its limits is near to one of the process's memory: an event counts as what its data would
+ * take as JSON, and 100 for the event itself.
  */
 import { MillraceError, type Position } from '@millrace/protocol'
 import type { Appended, AppendOptions, Engine, EventData, LogEvent, LogState, Page, ReadOptions } from '../log/log.ts'
@@ -8,14 +11,14 @@ import type { Appended, AppendOptions, Engine, EventData, LogEvent, LogState, Pa
 export interface MemoryEngineOptions {
   /** Events kept per log; default 100,000. */
   readonly eventsMax?: number
-  /** Bytes of data kept per log, as JSON would take them; default 64 MiB. */
+  /** Bytes kept per log, counted as said above; default 64 MiB. */
   readonly bytesMax?: number
   /** Age up to which an event is kept; a log without events or appends for so long is deleted. Default 24 h. */
   readonly ageMsMax?: number
   /** Logs kept; beyond it the one that was written to longest ago, and has no reader, is deleted. Default 10,000. */
   readonly logsMax?: number
   /**
-   * Bytes of data kept in all logs together; beyond it logs are deleted, the one written to longest ago
+   * Bytes kept in all logs together, counted in the same way; beyond it logs are deleted, the one written to longest ago
    * first and none that has a reader. Default 1 GiB.
    */
   readonly totalBytesMax?: number
@@ -27,6 +30,9 @@ export interface MemoryEngineOptions {
 
 /** Kept trimmed-off slots in front of a log's array until there are so many: one splice then stands for many trims. */
 const trimSlackMax = 1024
+
+/** Beyond its data; measured with Node 24 for 500,000 events: 73 with a number, 101 with a word, 111 with a text delta. */
+const eventOverheadBytes = 100
 
 interface MemoryLog {
   readonly epoch: string
@@ -66,7 +72,7 @@ export function memoryEngine(options: MemoryEngineOptions = {}): Engine {
       const time = Math.max(now(), log.touched)
       for (const { type, data } of batch) {
         log.events.push({ type, data, time, offset: headOf(log) + 1 })
-        grow(log, dataBytes(data))
+        grow(log, eventBytes(data))
       }
       if (key !== undefined) remember(log, key)
       log.touched = time
@@ -184,7 +190,7 @@ export function memoryEngine(options: MemoryEngineOptions = {}): Engine {
     for (let first = log.events[log.skip]; first !== undefined; first = log.events[log.skip]) {
       const kept = log.events.length - log.skip
       if (kept <= eventsMax && log.bytes <= bytesMax && first.time >= oldest) break
-      grow(log, -dataBytes(first.data))
+      grow(log, -eventBytes(first.data))
       log.skip += 1
       log.start += 1
       forget(log, log.start)
@@ -219,6 +225,10 @@ function forget(log: MemoryLog, offset: number): void {
   if (key === undefined) return
   log.keyOfOffset.delete(offset)
   log.keys.delete(key)
+}
+
+function eventBytes(data: EventData): number {
+  return eventOverheadBytes + dataBytes(data)
 }
 
 /** What the data would take as JSON, near enough to bound memory by and far cheaper than writing it. */
