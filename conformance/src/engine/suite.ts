@@ -9,19 +9,21 @@ import { commandCases } from './commands.ts'
 import { lifeCases } from './life.ts'
 import { readCases } from './read.ts'
 import { retentionCases } from './retention.ts'
+import { type RoomOptions, roomCases } from './room.ts'
 import type { EngineFactory } from './support.ts'
 
-export interface EngineSuite {
+export interface EngineSuite extends RoomOptions {
   readonly name: string
   readonly make: EngineFactory
 }
 
-export function engineConformance({ name, make }: EngineSuite): void {
+export function engineConformance({ name, make, makeBounded }: EngineSuite): void {
   describe(`${name} engine`, () => {
     appendCases(make)
     readCases(make)
     bellCases(make)
     retentionCases(make)
+    roomCases({ makeBounded })
     lifeCases(make)
     commandCases(make)
   })

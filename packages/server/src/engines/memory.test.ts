@@ -29,6 +29,27 @@ describe('the memory engine, beyond what every engine promises', () => {
     await engine.close()
   })
 
+  it('gives up nothing for a batch that would not fit even so', async () => {
+    const engine = memoryEngine({ totalBytesMax: 10_000 })
+    const thousands = (count: number) => Array.from({ length: count }, () => ({ type: 'm', data: 'x'.repeat(900) }))
+    engine.watch('read', () => {})
+    await engine.append('read', thousands(5))
+    await engine.append('unread', thousands(2))
+    await expect(engine.append('read', thousands(5))).rejects.toMatchObject({ code: 'log_full' })
+    expect(await engine.inspect('unread')).toBeDefined()
+    await engine.append('read', thousands(3))
+    expect(await engine.inspect('unread')).toBeUndefined()
+    await engine.close()
+  })
+
+  it('takes an event into a log that is full by itself and gives up its own oldest, also where nothing else can go', async () => {
+    const engine = memoryEngine({ bytesMax: 4500, totalBytesMax: 5000 })
+    engine.watch('a', () => {})
+    for (let n = 0; n < 20; n++) await engine.append('a', [{ type: 'm', data: 'x'.repeat(900) }])
+    expect(await engine.inspect('a')).toMatchObject({ start: { offset: 16 }, head: { offset: 20 } })
+    await engine.close()
+  })
+
   it('counts what an event takes beside its data', async () => {
     const engine = memoryEngine({ bytesMax: 10_000 })
     const many = Array.from({ length: 1000 }, () => ({ type: 'm', data: 1 }))

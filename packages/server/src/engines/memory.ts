@@ -18,8 +18,8 @@ export interface MemoryEngineOptions {
   /** Logs kept; beyond it the one that was written to longest ago, and has no reader, is deleted. Default 10,000. */
   readonly logsMax?: number
   /**
-   * Bytes kept in all logs together, counted in the same way; beyond it logs are deleted, the one written to longest ago
-   * first and none that has a reader. Default 1 GiB.
+   * Bytes kept in all logs together, counted in the same way; for more, logs are deleted, the one written to longest ago
+   * first and none that has a reader. What fits in no other way is refused with `log_full`. Default 1 GiB.
    */
   readonly totalBytesMax?: number
   /** Milliseconds since 1970; default `Date.now`. */
@@ -66,18 +66,21 @@ export function memoryEngine(options: MemoryEngineOptions = {}): Engine {
       assertOpen()
       const existing = logs.get(name)
       if (epoch !== undefined && existing?.epoch !== epoch) throw new MillraceError('position_foreign')
-      const log = existing ?? create(name)
-      const used = key === undefined ? undefined : log.keys.get(key)
-      if (used !== undefined) return { position: { epoch: log.epoch, offset: used }, duplicate: true }
-      const time = Math.max(now(), log.touched)
-      for (const { type, data } of batch) {
-        log.events.push({ type, data, time, offset: headOf(log) + 1 })
-        grow(log, eventBytes(data))
-      }
+      const used = key === undefined ? undefined : existing?.keys.get(key)
+      if (existing && used !== undefined) return { position: { epoch: existing.epoch, offset: used }, duplicate: true }
+      const time = Math.max(now(), existing?.touched ?? 0)
+      if (existing) trim(existing, time)
+      const bytes = batch.reduce((sum, { data }) => sum + eventBytes(data), 0)
+      makeRoom(name, Math.min(bytes, bytesMax - (existing?.bytes ?? 0)))
+      const log = existing ?? create(time)
+      // Put in anew each time: so the logs are in the order of their last write.
+      logs.delete(name)
+      logs.set(name, log)
+      for (const { type, data } of batch) log.events.push({ type, data, time, offset: headOf(log) + 1 })
+      grow(log, bytes)
       if (key !== undefined) remember(log, key)
       log.touched = time
       trim(log, time)
-      while (totalBytes > totalBytesMax && giveUpOldest(name)) {}
       if (batch.length > 0) ring(name)
       return { position: { epoch: log.epoch, offset: headOf(log) }, duplicate: false }
     },
@@ -136,34 +139,35 @@ export function memoryEngine(options: MemoryEngineOptions = {}): Engine {
     if (closed) throw new MillraceError('server_stopping')
   }
 
-  function create(name: string): MemoryLog {
-    if (logs.size >= logsMax && !giveUpOldest(name)) {
-      throw new MillraceError('log_full', { message: `All of the ${logsMax} logs that are kept are in use; try again later.` })
-    }
-    const log: MemoryLog = {
+  function create(time: number): MemoryLog {
+    return {
       epoch: newEpoch(),
       events: [],
       skip: 0,
       start: 0,
       bytes: 0,
-      touched: now(),
+      touched: time,
       keys: new Map(),
       keyOfOffset: new Map(),
     }
-    logs.set(name, log)
-    return log
   }
 
-  /** Deletes the log that was written to longest ago and has no reader; false where there is none but the one excepted. */
-  function giveUpOldest(except: string): boolean {
-    let oldest: string | undefined
-    let touched = Number.POSITIVE_INFINITY
-    for (const [name, log] of logs) {
-      if (log.touched >= touched || bells.has(name) || name === except) continue
-      oldest = name
-      touched = log.touched
+  /** Gives up the logs in whose place so many bytes more of this one fit; where they are too few, none of them. */
+  function makeRoom(name: string, bytes: number): void {
+    const given: string[] = []
+    let bytesOver = totalBytes + bytes - totalBytesMax
+    let logsOver = logs.has(name) ? 0 : logs.size + 1 - logsMax
+    if (bytesOver <= 0 && logsOver <= 0) return
+    for (const [other, log] of logs) {
+      if (bytesOver <= 0 && logsOver <= 0) break
+      if (other === name || bells.has(other) || (log.bytes === 0 && logsOver <= 0)) continue
+      given.push(other)
+      bytesOver -= log.bytes
+      logsOver -= 1
     }
-    return oldest !== undefined && remove(oldest)
+    if (bytesOver > 0) throw full(`All of the ${totalBytesMax} bytes`)
+    if (logsOver > 0) throw full(`All of the ${logsMax} logs`)
+    for (const other of given) remove(other)
   }
 
   function remove(name: string): boolean {
@@ -208,6 +212,10 @@ export function memoryEngine(options: MemoryEngineOptions = {}): Engine {
       if (log.events.length === 0 && log.touched < time - ageMsMax) remove(name)
     }
   }
+}
+
+function full(what: string): MillraceError {
+  return new MillraceError('log_full', { message: `${what} that are kept are in use; try again later.` })
 }
 
 function headOf(log: MemoryLog): number {
