@@ -17,6 +17,25 @@ describe('the memory engine, beyond what every engine promises', () => {
     await engine.close()
   })
 
+  it('gives up logs nobody wrote to before any other, the oldest of them first', async () => {
+    const engine = memoryEngine({ logsMax: 4 })
+    await engine.append('a', one)
+    for (const name of ['b', 'c']) await engine.append(name, [])
+    await engine.append('d', one)
+    const kept = async () => {
+      const states = await Promise.all(['a', 'b', 'c', 'd'].map((name) => engine.inspect(name)))
+      return ['a', 'b', 'c', 'd'].filter((_, index) => states[index] !== undefined).join('')
+    }
+    await engine.append('e', one)
+    expect(await kept()).toBe('acd')
+    for (let n = 0; n < 100; n++) await engine.append(`empty ${n}`, [])
+    expect(await kept()).toBe('ad')
+    await engine.append('empty 99', one)
+    await engine.append('f', one)
+    expect(await kept()).toBe('d')
+    await engine.close()
+  })
+
   it('bounds all logs together, whichever has grown', async () => {
     let time = 0
     const engine = memoryEngine({ totalBytesMax: 10_000, now: () => ++time })

@@ -15,7 +15,10 @@ export interface MemoryEngineOptions {
   readonly bytesMax?: number
   /** Age up to which an event is kept; a log without events or appends for so long is deleted. Default 24 h. */
   readonly ageMsMax?: number
-  /** Logs kept; beyond it the one that was written to longest ago, and has no reader, is deleted. Default 10,000. */
+  /**
+   * Logs kept; for one more, a log that has no reader is deleted: the oldest that nothing was ever written
+   * to, or else the one written to longest ago. Default 10,000.
+   */
   readonly logsMax?: number
   /**
    * Bytes kept in all logs together, counted in the same way; for more, logs are deleted, the one written to longest ago
@@ -55,6 +58,9 @@ export function memoryEngine(options: MemoryEngineOptions = {}): Engine {
   const now = options.now ?? Date.now
   const newEpoch = options.epoch ?? randomEpoch
   const logs = new Map<string, MemoryLog>()
+  /** The names of all logs: of those nothing was ever written to, and of the others in the order of their last write. */
+  const empty = new Set<string>()
+  const written = new Set<string>()
   let totalBytes = 0
   const bells = new Map<string, Set<() => void>>()
   let closed = false
@@ -73,13 +79,15 @@ export function memoryEngine(options: MemoryEngineOptions = {}): Engine {
       const bytes = batch.reduce((sum, { data }) => sum + eventBytes(data), 0)
       makeRoom(name, Math.min(bytes, bytesMax - (existing?.bytes ?? 0)))
       const log = existing ?? create(time)
-      // Put in anew each time: so the logs are in the order of their last write.
-      logs.delete(name)
       logs.set(name, log)
       for (const { type, data } of batch) log.events.push({ type, data, time, offset: headOf(log) + 1 })
       grow(log, bytes)
       if (key !== undefined) remember(log, key)
       log.touched = time
+      empty.delete(name)
+      written.delete(name)
+      const order = headOf(log) === 0 ? empty : written
+      order.add(name)
       trim(log, time)
       if (batch.length > 0) ring(name)
       return { position: { epoch: log.epoch, offset: headOf(log) }, duplicate: false }
@@ -130,7 +138,7 @@ export function memoryEngine(options: MemoryEngineOptions = {}): Engine {
     async close() {
       closed = true
       clearInterval(sweeper)
-      logs.clear()
+      for (const names of [logs, empty, written]) names.clear()
       bells.clear()
     },
   }
@@ -158,12 +166,14 @@ export function memoryEngine(options: MemoryEngineOptions = {}): Engine {
     let bytesOver = totalBytes + bytes - totalBytesMax
     let logsOver = logs.has(name) ? 0 : logs.size + 1 - logsMax
     if (bytesOver <= 0 && logsOver <= 0) return
-    for (const [other, log] of logs) {
-      if (bytesOver <= 0 && logsOver <= 0) break
-      if (other === name || bells.has(other) || (log.bytes === 0 && logsOver <= 0)) continue
-      given.push(other)
-      bytesOver -= log.bytes
-      logsOver -= 1
+    for (const order of logsOver > 0 ? [empty, written] : [written]) {
+      for (const other of order) {
+        if (bytesOver <= 0 && logsOver <= 0) break
+        if (other === name || bells.has(other)) continue
+        given.push(other)
+        bytesOver -= logs.get(other)?.bytes ?? 0
+        logsOver -= 1
+      }
     }
     if (bytesOver > 0) throw full(`All of the ${totalBytesMax} bytes`)
     if (logsOver > 0) throw full(`All of the ${logsMax} logs`)
@@ -173,7 +183,7 @@ export function memoryEngine(options: MemoryEngineOptions = {}): Engine {
   function remove(name: string): boolean {
     const log = logs.get(name)
     if (log === undefined) return false
-    logs.delete(name)
+    for (const names of [logs, empty, written]) names.delete(name)
     grow(log, -log.bytes)
     ring(name)
     return true
