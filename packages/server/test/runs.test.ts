@@ -235,6 +235,23 @@ describe('limits of runs', () => {
     expect(await millrace.engine.inspect(session)).toBeUndefined()
   })
 
+  it('keeps its log though nobody reads it and the engine gives others up, until its end', async () => {
+    const model = gatedModel()
+    const { url, millrace } = await startServer({ engine: memoryEngine({ logsMax: 2 }), models: [model], model: 'gated' })
+    const { session, run } = await startRun(url, { query: 'x', id: 'r' })
+    const crowd = async () => {
+      for (let n = 0; n < 4; n++) await millrace.engine.append(`other ${n}`, [{ type: 'm', data: n }])
+    }
+    await crowd()
+    expect(await millrace.engine.inspect(session)).toBeDefined()
+    model.say('done')
+    model.finish()
+    await millrace.findRun(run)?.ended
+    expect(millrace.findRun(run)?.end).toMatchObject({ status: 'completed' })
+    await crowd()
+    expect(await millrace.engine.inspect(session)).toBeUndefined()
+  })
+
   it('is told to its readers as failed when the engine refuses, as soon as the engine takes anything', async () => {
     const inner = memoryEngine()
     let refusals = 3

@@ -142,6 +142,8 @@ export function createRuns({ engine, limits = {}, onError, now = () => performan
       onError(error, { run: run.id })
       abort.abort(error)
     }
+    // Readers come and go; an engine short of room keeps the log of a run in progress because it is watched.
+    const unwatch = engine.watch(run.session, () => {})
     const deadline = setTimeout(() => fail(new MillraceError('model_timeout')), runMsMax)
     const writer = createRunWriter({
       engine,
@@ -162,6 +164,7 @@ export function createRuns({ engine, limits = {}, onError, now = () => performan
     clearTimeout(deadline)
     const outcome = runEnd(new Map(plan.lanes.map(({ lane }) => [lane, ends.get(lane) as LaneEnd])))
     await writer.end('stream_end', { run: run.id, ...outcome })
+    unwatch()
     return outcome
   }
 
