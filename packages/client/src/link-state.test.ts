@@ -136,6 +136,26 @@ describe('a connection on which nothing comes', () => {
     expect(link.feed({ type: 'switch', to: 'poll' })).toEqual(['open 2 poll'])
   })
 
+  it('is unfit when it says something at first and then holds everything back, twice in a row', () => {
+    const link = machine()
+    link.feed({ type: 'start' }, opened(1), delivered(1))
+    expect(link.wait(28_000)).toEqual(['close 1 true'])
+    link.wait(500)
+    link.feed(opened(2), delivered(2))
+    expect(link.wait(28_000)).toEqual(['close 2 true', 'unfit sse silent'])
+  })
+
+  it('is not unfit when heartbeats came through in between: then it was the network', () => {
+    const link = machine()
+    link.feed({ type: 'start' }, opened(1))
+    expect(link.wait(28_000)).toEqual(['close 1 true'])
+    link.wait(500)
+    link.feed(opened(2))
+    link.wait(15_000)
+    link.feed({ type: 'heard', stream: 2 })
+    expect(link.wait(28_000)).toEqual(['close 2 true'])
+  })
+
   it('is unfit when a WebSocket fails twice before it opens, but not when a server is away', () => {
     const socket = machine('ws')
     socket.feed({ type: 'start' })

@@ -9,6 +9,9 @@ import { MillraceError } from './errors.ts'
 import { backoffMs, type Timings } from './timings.ts'
 import type { TransportName } from './transports/transport.ts'
 
+/** After so many silences the transport is unfit. */
+const silencesMax = 2
+
 export interface Stream {
   readonly id: number
   readonly transport: TransportName
@@ -37,6 +40,8 @@ export interface LinkState {
   readonly isPaused: boolean
   /** Streams opened so far. */
   readonly count: number
+  /** Streams one after another that opened, perhaps said something, and then were never heard of again: a proxy that holds back. */
+  readonly silences: number
   readonly error?: MillraceError | undefined
 }
 
@@ -69,7 +74,7 @@ export interface LinkStep {
 }
 
 export function createLinkState(target: TransportName): LinkState {
-  return { phase: 'connecting', target, attempt: 0, isOffline: false, isPaused: false, count: 0 }
+  return { phase: 'connecting', target, attempt: 0, isOffline: false, isPaused: false, count: 0, silences: 0 }
 }
 
 /** When the next `tick` is due; undefined while nothing is being waited for. */
@@ -112,8 +117,11 @@ function stepStream(state: LinkState, input: Extract<LinkInput, { stream: number
   if (stream === undefined || stream.id !== input.stream) return stay(state)
   const put = (changes: Partial<Stream>): LinkState => ({ ...state, [isNext ? 'next' : 'stream']: { ...stream, ...changes } })
   switch (input.type) {
-    case 'heard':
-      return stay(put({ heardAt: context.now }))
+    case 'heard': {
+      // A heartbeat got through.
+      const isSteady = context.now - stream.openedAt > context.timings.silenceMs / 2
+      return stay({ ...put({ heardAt: context.now }), silences: isSteady ? 0 : state.silences })
+    }
     case 'retry':
       return stay({ ...state, retryMs: input.retryMs })
     case 'delivered':
@@ -183,14 +191,22 @@ function fail(state: LinkState, stream: Stream, error: MillraceError, context: L
   if (isFinal && other === undefined) {
     return { state: { ...without(state), phase: 'closed', error }, effects: [{ type: 'end', error }] }
   }
-  if (!stream.isOpen && (error.code === 'silent' || (stream.transport === 'ws' && state.attempt > 0))) {
-    effects.push({ type: 'unfit', transport: stream.transport, error })
-  }
+  const silences = error.code === 'silent' && stream.isOpen ? state.silences + 1 : state.silences
+  const didNotOpen = !stream.isOpen && (error.code === 'silent' || (stream.transport === 'ws' && state.attempt > 0))
+  if (didNotOpen || silences === silencesMax) effects.push({ type: 'unfit', transport: stream.transport, error })
   const isSettled = stream.hasDelivered || (stream.isOpen && now - stream.openedAt >= timings.backoffLongestMs)
   const attempt = isSettled ? 0 : state.attempt
   const hints = { retryMs: state.retryMs, retryAfterMs: error.retryAfterMs }
   const retryAt = now + backoffMs(attempt, random, timings, hints)
-  const failed = { ...state, stream: other, next: undefined, attempt: attempt + 1, retryAt, error }
+  const failed = {
+    ...state,
+    silences: silences % silencesMax,
+    stream: other,
+    next: undefined,
+    attempt: attempt + 1,
+    retryAt,
+    error,
+  }
   if (other === undefined) return { state: { ...failed, phase: state.isOffline ? 'offline' : 'reconnecting' }, effects }
   // The one that is left carries on; one that cannot be had is not asked for again.
   const target = isFinal ? other.transport : state.target

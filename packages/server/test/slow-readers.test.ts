@@ -1,5 +1,8 @@
 /** What a reader may say of its appetite, over real sockets. The policies themselves: src/log/slow-readers.test.ts. */
 import { connect } from 'node:net'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
+import { memoryEngine } from 'millrace'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import { startServer } from './support/server.ts'
 import { openSocket } from './support/socket.ts'
@@ -35,12 +38,12 @@ describe('a least interval between writes', () => {
 })
 
 /** A client that reads nothing until it is told to. */
-async function stopped(port: number, head: string): Promise<{ read(): Promise<string> }> {
+async function stopped(port: number, head: string, then = ''): Promise<{ read(): Promise<string> }> {
   const socket = connect({ port, host: '127.0.0.1' })
   onTestFinished(() => void socket.destroy())
   socket.on('error', () => {})
   socket.pause()
-  await new Promise<void>((resolve) => socket.write(`${head}\r\nhost: localhost\r\n\r\n`, () => resolve()))
+  await new Promise<void>((resolve) => socket.write(`${head}\r\nhost: localhost\r\n\r\n${then}`, 'latin1', () => resolve()))
   return {
     async read() {
       let text = ''
@@ -63,6 +66,41 @@ async function flood(publish: (n: number) => Promise<unknown>): Promise<number> 
   }
   return piece
 }
+
+/** What this process holds beyond what could be let go. */
+function heldBytes(): number {
+  setFlagsFromString('--expose-gc')
+  ;(runInNewContext('gc') as () => void)()
+  const { heapUsed, arrayBuffers } = process.memoryUsage()
+  return heapUsed + arrayBuffers
+}
+
+describe('a hundred readers that have stopped', () => {
+  const handshake = [
+    'GET /ws/chat HTTP/1.1',
+    'connection: upgrade',
+    'upgrade: websocket',
+    'sec-websocket-version: 13',
+    'sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==',
+  ]
+  const message = JSON.stringify({ type: 'attach', channel: 'c' })
+  /** As a client must, masked, if only with zeros. */
+  const attach = `\x81${String.fromCharCode(0x80 + message.length)}\0\0\0\0${message}`
+
+  it.each(['SSE', 'WebSocket'])('hold no more over %s, however much comes', async (transport) => {
+    const { port, millrace } = await startServer({ engine: memoryEngine({ bytesMax: 1_000_000 }) })
+    const head = transport === 'SSE' ? 'GET /api/stream?channel=c HTTP/1.1' : handshake.join('\r\n')
+    for (let n = 0; n < 100; n++) await stopped(port, head, transport === 'SSE' ? '' : attach)
+    await vi.waitFor(() => expect(millrace.listConnections('channel/c')).toHaveLength(100))
+    const publish = (n: number) => millrace.publish({ channel: 'c', data: `${n} ${'x'.repeat(100_000)}` })
+    // 30 MB for each: more than the kernel takes for it. What they hold then does not depend on what follows.
+    await flood(publish)
+    const before = heldBytes()
+    await flood(publish)
+    expect(millrace.listConnections('channel/c').length).toBe(100)
+    expect((heldBytes() - before) / 1024 / 1024).toBeLessThan(4)
+  })
+})
 
 describe('a reader that takes less than there is', () => {
   it('is let go over SSE with slow=close', async () => {
