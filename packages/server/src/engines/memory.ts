@@ -33,6 +33,8 @@ export interface MemoryEngineOptions {
 
 /** Kept trimmed-off slots in front of a log's array until there are so many: one splice then stands for many trims. */
 const trimSlackMax = 1024
+/** What stands in such a slot: the event itself must not be kept alive by it. */
+const gone: LogEvent = { type: '', data: null, offset: 0, time: 0 }
 
 /** Beyond its data; measured with Node 24 for 500,000 events: 73 with a number, 101 with a word, 111 with a text delta. */
 const eventOverheadBytes = 100
@@ -205,6 +207,7 @@ export function memoryEngine(options: MemoryEngineOptions = {}): Engine {
       const kept = log.events.length - log.skip
       if (kept <= eventsMax && log.bytes <= bytesMax && first.time >= oldest) break
       grow(log, -eventBytes(first.data))
+      log.events[log.skip] = gone
       log.skip += 1
       log.start += 1
       forget(log, log.start)
