@@ -1,6 +1,8 @@
 /** The medians of a run of the benchmark, in words, and their place in the READMEs: no figure there is typed by hand. */
 import { readFileSync, writeFileSync } from 'node:fs'
 import type { FanOutRow } from './fan-out.ts'
+import type { IdleRow } from './idle.ts'
+import type { ResumeRow } from './resume.ts'
 import type { AttachRow, RunsRow } from './runs.ts'
 
 export interface Results {
@@ -14,7 +16,10 @@ export interface Results {
   readonly wsSteady: FanOutRow[]
   readonly wsFast: FanOutRow[]
   readonly runs: RunsRow[]
+  readonly wsRuns: RunsRow[]
+  readonly resume: ResumeRow[]
   readonly attach: AttachRow[]
+  readonly idle: IdleRow[]
 }
 
 type Words = (figures: Record<string, string>) => readonly [string, string][]

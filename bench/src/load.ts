@@ -2,6 +2,8 @@
 import { pace } from './pace.ts'
 import { createMeter, serveCommands, type Usage } from './processes.ts'
 import { newTally, openReader, quantile, type Reader } from './reader.ts'
+import { request, upgradeRequest } from './requests.ts'
+import { type ResumeOptions, resumeAll } from './resume.ts'
 
 export interface Window extends Usage {
   readonly deliveries: number
@@ -42,38 +44,37 @@ serveCommands({
   },
   knock: ({ port, path, perSecond, seconds }: { port: number; path: string; perSecond: number; seconds: number }) =>
     knock(port, path, perSecond, seconds),
-  runs: ({ port, runs, tokens }: { port: number; runs: number; tokens: number }) => runMany(port, runs, tokens),
+  runs: runMany,
+  resume: (options: Omit<ResumeOptions, 'readers' | 'tally'>) => resumeAll({ ...options, readers, tally: () => tally }),
   attach: attachOnce,
   close() {
     for (const { socket } of readers.splice(0)) socket.destroy()
   },
 })
 
-const upgradeRequest =
-  'GET /ws/chat HTTP/1.1\r\nhost: 127.0.0.1\r\nconnection: Upgrade\r\nupgrade: websocket\r\n' +
-  'sec-websocket-version: 13\r\nsec-websocket-key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n'
-
-const request = (path: string): string => `GET ${path} HTTP/1.1\r\nhost: 127.0.0.1\r\naccept: text/event-stream\r\n\r\n`
-
 export interface Crowd {
   readonly port: number
   readonly path: string
   readonly count: number
-  /** The session to attach to over WebSockets; absent reads SSE from `path`. */
+  /** The session to attach to over WebSockets, from now on; absent reads SSE from `path`. */
   readonly attach?: string | undefined
+  /** Nothing is answered for now: it is enough that they are connected. */
+  readonly isSilent?: boolean
 }
 
-async function openMany({ port, path, count, attach }: Crowd): Promise<void> {
+async function openMany({ port, path, count, attach, isSilent = false }: Crowd): Promise<void> {
   // In batches, so that the listen backlog is not what is measured.
   for (let opened = 0; opened < count; opened += 100) {
     await Promise.all(
       Array.from({ length: Math.min(100, count - opened) }, () => {
         const { promise, resolve } = Promise.withResolvers<void>()
         const asked = attach === undefined ? request(path) : upgradeRequest
-        readers.push(openReader({ port, request: asked, attach, tally: () => tally, onFirstBytes: resolve }))
-        return promise
+        const say = attach === undefined ? undefined : { type: 'attach', session: attach, from: 'now' }
+        readers.push(openReader({ port, request: asked, say, tally: () => tally, onFirstBytes: resolve }))
+        return isSilent ? undefined : promise
       }),
     )
+    if (isSilent) await new Promise((resolve) => setTimeout(resolve, 50))
   }
 }
 
@@ -103,8 +104,15 @@ async function knock(port: number, path: string, perSecond: number, seconds: num
   return { asked, answered, perSecond: answered / seconds, p99Ms: quantile(times, 0.99) }
 }
 
+export interface ManyRuns {
+  readonly port: number
+  readonly transport: 'sse' | 'ws'
+  readonly runs: number
+  readonly tokens: number
+}
+
 /** Runs of `sim:count` at 50 tokens/s with one reader each, to their end. */
-async function runMany(port: number, runs: number, tokens: number) {
+async function runMany({ port, transport, runs, tokens }: ManyRuns) {
   tally = newTally()
   const durations: number[] = []
   let complete = 0
@@ -115,14 +123,21 @@ async function runMany(port: number, runs: number, tokens: number) {
       setTimeout(
         () => {
           const started = performance.now()
+          const model = `sim:count?n=${tokens}&tps=50`
+          const isSocket = transport === 'ws'
+          // stream_start and stream_end are events too; the plain exchange has only the end.
+          const expected = isSocket ? tokens + 1 : tokens + 2
           const reader: Reader = openReader({
             port,
-            request: request(`/api/chat?query=go&model=${encodeURIComponent(`sim:count?n=${tokens}&tps=50`)}`),
+            request: isSocket ? upgradeRequest : request(`/api/chat?query=go&model=${encodeURIComponent(model)}`),
+            ...(isSocket && {
+              say: { query: 'go', model },
+              onRead: ({ events, socket }) => events >= expected && socket.destroy(),
+            }),
             tally: () => tally,
             onClose() {
               durations.push(performance.now() - started)
-              // stream_start and stream_end are events too.
-              if (reader.events === tokens + 2) complete += 1
+              if (reader.events === expected) complete += 1
               resolve()
             },
           })

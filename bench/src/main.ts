@@ -7,6 +7,8 @@ import { mkdirSync, writeFileSync } from 'node:fs'
 import { cpus } from 'node:os'
 import { measureFanOut } from './fan-out.ts'
 import { type Results, writeFigures } from './figures.ts'
+import { measureIdle } from './idle.ts'
+import { measureResume } from './resume.ts'
 import { measureAttach, measureRuns } from './runs.ts'
 
 const repeats = Number(process.env.BENCH_REPEATS ?? 3)
@@ -23,7 +25,10 @@ const results: Results = {
   wsSteady: [],
   wsFast: [],
   runs: [],
+  wsRuns: [],
+  resume: [],
   attach: [],
+  idle: [],
 }
 
 // The control row and Millrace take turns, so that a machine whose speed drifts drifts for both.
@@ -47,8 +52,16 @@ print('Fan-out to 1,000 WebSocket readers at 50 ev/s: Millrace', results.wsStead
 await repeat('Fan-out to 1,000 WebSocket readers at 1,000 ev/s, while 600 connections a second are opened', results.wsFast, () =>
   measureFanOut({ server: 'millrace', transport: 'ws', readers, eventsPerSecond: 1000, seconds, knocksPerSecond: 600 }),
 )
-await repeat('500 runs of sim: at 50 tokens/s, one reader each', results.runs, () => measureRuns({ runs: 500, tokens: 500 }))
+await repeat('500 runs of sim: at 50 tokens/s, one reader each', results.runs, () =>
+  measureRuns({ transport: 'sse', runs: 500, tokens: 500 }),
+)
+await repeat('1,000 runs of sim: at 50 tokens/s over WebSockets, one reader each', results.wsRuns, () =>
+  measureRuns({ transport: 'ws', runs: 1000, tokens: 500 }),
+)
+await repeat('5,000 WebSocket readers, cut together and back within two seconds', results.resume, () => measureResume(5000))
 await repeat('Attaching to a finished answer of 3,000 tokens', results.attach, () => measureAttach(3000))
+for (const transport of ['sse', 'ws', 'poll'] as const) results.idle.push(await measureIdle(transport, 2000))
+print('Memory of a connection on which nothing happens', results.idle)
 
 if (repeats >= 3) {
   mkdirSync(new URL('../results/', import.meta.url), { recursive: true })

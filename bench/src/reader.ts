@@ -5,9 +5,9 @@
 import { connect, type Socket } from 'node:net'
 import { frameCounter, sseCounter } from './counters.ts'
 
-const newline = 0x0a
 const textField = Buffer.from('"text":"')
 const idField = Buffer.from('\nid: ')
+const quotedIdField = Buffer.from('"id":"')
 
 export interface Tally {
   events: number
@@ -29,16 +29,16 @@ export interface Reader {
 export interface ReaderOptions {
   readonly port: number
   readonly request: string
-  /** The session to attach to, where the request asks for a WebSocket. */
-  readonly attach?: string | undefined
+  /** Where the request asks for a WebSocket: the message to send when it is one. */
+  readonly say?: object | undefined
   readonly tally: () => Tally
   readonly onFirstBytes?: () => void
   readonly onRead?: (reader: Reader) => void
   readonly onClose?: () => void
 }
 
-export function openReader({ port, request, attach, tally, onFirstBytes, onRead, onClose }: ReaderOptions): Reader {
-  const countEvents = attach === undefined ? sseCounter() : frameCounter()
+export function openReader({ port, request, say, tally, onFirstBytes, onRead, onClose }: ReaderOptions): Reader {
+  const countEvents = say === undefined ? sseCounter() : frameCounter()
   let begun = false
   const socket = connect({
     port,
@@ -50,7 +50,7 @@ export function openReader({ port, request, attach, tally, onFirstBytes, onRead,
       callback(length, buffer) {
         if (!begun) {
           begun = true
-          if (attach !== undefined) socket.write(maskedFrame(JSON.stringify({ type: 'attach', session: attach, from: 'now' })))
+          if (say !== undefined) socket.write(maskedFrame(JSON.stringify(say)))
           onFirstBytes?.()
         }
         count((buffer as Buffer).subarray(0, length))
@@ -76,18 +76,17 @@ export function openReader({ port, request, attach, tally, onFirstBytes, onRead,
     const text = chunk.indexOf(textField)
     if (text !== -1 && text + 21 <= chunk.length)
       counts.latencies.push(Date.now() - Number(chunk.toString('latin1', text + 8, text + 21)))
-    if (attach !== undefined) return
-    if (reader.first === 0) reader.first = offsetAt(chunk, chunk.indexOf(idField)) ?? 0
-    reader.last = offsetAt(chunk, chunk.lastIndexOf(idField)) ?? reader.last
+    const field = say === undefined ? idField : quotedIdField
+    if (reader.first === 0) reader.first = offsetAfter(chunk, field, chunk.indexOf(field)) ?? 0
+    reader.last = offsetAfter(chunk, field, chunk.lastIndexOf(field)) ?? reader.last
   }
 }
 
-function offsetAt(chunk: Buffer, at: number): number | undefined {
+function offsetAfter(chunk: Buffer, field: Buffer, at: number): number | undefined {
   if (at === -1) return undefined
-  const end = chunk.indexOf(newline, at + 5)
-  if (end === -1) return undefined
-  const token = chunk.toString('latin1', at + 5, end)
-  return Number(token.slice(token.lastIndexOf('-') + 1))
+  // A token never spans the end of a read and is used for that: the next read has the next one.
+  const [, offset] = /^[^\n"]*-(\d+)[\n"]/.exec(chunk.toString('latin1', at + field.length, at + field.length + 130)) ?? []
+  return offset === undefined ? undefined : Number(offset)
 }
 
 export function quantile(values: readonly number[], q: number): number {

@@ -1,7 +1,9 @@
 /** Many runs, one reader each; and attaching to an answer that is over. */
+import type { ManyRuns } from './load.ts'
 import { startWorker, type Usage } from './processes.ts'
 
 export interface RunsRow {
+  readonly transport: 'sse' | 'ws'
   readonly runs: number
   readonly tokensPerSecond: number
   readonly complete: number
@@ -12,21 +14,27 @@ export interface RunsRow {
   readonly serverCores: number
 }
 
-export async function measureRuns({ runs, tokens }: { runs: number; tokens: number }): Promise<RunsRow> {
+export async function measureRuns({
+  transport,
+  runs,
+  tokens,
+}: Pick<ManyRuns, 'transport' | 'runs' | 'tokens'>): Promise<RunsRow> {
   const server = startWorker('./servers/millrace.ts')
   const load = startWorker('./load.ts')
   try {
     const port = await server.ask<number>('listen')
-    await load.ask('runs', { port, runs: 50, tokens: 50 })
+    await load.ask('runs', { port, transport, runs: 50, tokens: 50 })
     await server.ask('begin')
     const { complete, p50Ms, p99Ms } = await load.ask<{ complete: number; p50Ms: number; p99Ms: number }>('runs', {
       port,
+      transport,
       runs,
       tokens,
     })
     const usage = await server.ask<Usage>('end')
     const nominalMs = (tokens / 50) * 1000
     return {
+      transport,
       runs,
       tokensPerSecond: (runs * tokens) / (usage.wallMs / 1000),
       complete,

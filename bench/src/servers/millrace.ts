@@ -1,4 +1,6 @@
 /** Millrace as anybody would run it, with a publisher beside it in the same process. */
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import { createMillrace, type ModelPart } from 'millrace'
 import { pace } from '../pace.ts'
 import { createMeter, serveCommands } from '../processes.ts'
@@ -9,7 +11,8 @@ let stop = () => {}
 
 serveCommands({
   listen: async () => (await millrace.listen({ port: 0 })).port,
-  createSession: async (id: string) => void (await millrace.engine.append(id, [])),
+  createSession: async (id: string) => (await millrace.engine.append(id, [])).position.epoch,
+  memory: heldBytes,
   async publish({ perSecond, session }: { perSecond: number; session: string }) {
     const run = await millrace.run({ session, source: timestamps(perSecond) })
     const paceStop = stop
@@ -22,6 +25,13 @@ serveCommands({
   begin: () => meter.begin(),
   end: () => meter.end(),
 })
+
+/** After everything that could be let go was. */
+function heldBytes(): number {
+  setFlagsFromString('--expose-gc')
+  ;(runInNewContext('gc') as () => void)()
+  return process.memoryUsage.rss()
+}
 
 /** Text that is the time it was said at, at an exact average rate. */
 async function* timestamps(perSecond: number): AsyncGenerator<ModelPart> {

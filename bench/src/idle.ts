@@ -1,0 +1,29 @@
+/** What a connection costs on which nothing happens. */
+import { startWorker } from './processes.ts'
+
+export interface IdleRow {
+  readonly transport: 'sse' | 'ws' | 'poll'
+  readonly connections: number
+  /** Of the server's process, what the kernel holds for its sockets left out. */
+  readonly kibPerConnection: number
+}
+
+export async function measureIdle(transport: IdleRow['transport'], connections: number): Promise<IdleRow> {
+  const server = startWorker('./servers/millrace.ts')
+  const load = startWorker('./load.ts')
+  try {
+    const port = await server.ask<number>('listen')
+    await server.ask('createSession', 'bench')
+    const path = `/api/stream?session=bench&from=now${transport === 'poll' ? '&live=poll&wait=60' : ''}`
+    const open = (count: number) =>
+      load.ask('open', { port, path, count, isSilent: transport === 'poll', ...(transport === 'ws' && { attach: 'bench' }) })
+    // The first ones pay for what is made once.
+    await open(200)
+    const before = await server.ask<number>('memory')
+    await open(connections)
+    const after = await server.ask<number>('memory')
+    return { transport, connections, kibPerConnection: (after - before) / 1024 / connections }
+  } finally {
+    await Promise.all([load.stop(), server.stop()])
+  }
+}

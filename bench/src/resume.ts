@@ -1,0 +1,80 @@
+/** Readers that are cut together and come back: how long until each has what it missed, and whether that is all of it. */
+import { startWorker } from './processes.ts'
+import { openReader, quantile, type Reader, type Tally } from './reader.ts'
+import { upgradeRequest } from './requests.ts'
+
+export interface ResumeRow {
+  readonly readers: number
+  /** From the first that comes back until the last has an event that it had missed. */
+  readonly withinMs: number
+  readonly p99Ms: number
+  /** Readers that saw every event once, the cut and all. */
+  readonly whole: number
+}
+
+export interface ResumeOptions {
+  readonly port: number
+  readonly session: string
+  readonly epoch: string
+  /** How long they stay away. */
+  readonly awayMs: number
+  /** In how much time they come back. */
+  readonly spreadMs: number
+  readonly readers: Reader[]
+  readonly tally: () => Tally
+}
+
+/** Cuts every reader and lets them come back from where they were. */
+export async function resumeAll({ port, session, epoch, awayMs, spreadMs, readers, tally }: ResumeOptions): Promise<ResumeRow> {
+  const cut = readers.splice(0)
+  for (const { socket } of cut) socket.destroy()
+  const before = cut.map(({ first, last, events }) => ({ first, last, events }))
+  await sleep(awayMs)
+  const started = performance.now()
+  const times: number[] = []
+  const back = await Promise.all(
+    before.map(async ({ last }, index) => {
+      await sleep((index / before.length) * spreadMs)
+      const { promise, resolve } = Promise.withResolvers<void>()
+      const say = { type: 'attach', session, from: `${epoch}-${last}` }
+      // The first of its messages is the answer to `attach`.
+      const reader = openReader({ port, request: upgradeRequest, say, tally, onRead: ({ events }) => events > 1 && resolve() })
+      readers.push(reader)
+      await promise
+      times.push(performance.now() - started)
+      return reader
+    }),
+  )
+  const withinMs = performance.now() - started
+  await sleep(500)
+  const whole = back.filter((reader, index) => {
+    const earlier = before[index] as (typeof before)[number]
+    return isWhole(earlier) && reader.first === earlier.last + 1 && isWhole(reader)
+  })
+  return { readers: back.length, withinMs, p99Ms: quantile(times, 0.99), whole: whole.length }
+}
+
+export async function measureResume(readers: number): Promise<ResumeRow> {
+  const server = startWorker('./servers/millrace.ts')
+  const load = startWorker('./load.ts')
+  const session = 'bench'
+  try {
+    const port = await server.ask<number>('listen')
+    const epoch = await server.ask<string>('createSession', session)
+    await server.ask('publish', { perSecond: 10, session })
+    await load.ask('open', { port, path: '', count: readers, attach: session })
+    await sleep(1000)
+    return await load.ask<ResumeRow>('resume', { port, session, epoch, awayMs: 1000, spreadMs: 2000 })
+  } finally {
+    await Promise.all([load.stop(), server.stop()])
+  }
+}
+
+/** As many events as there are offsets: none missing, none twice. One message more is the answer to `attach`. */
+function isWhole({ first, last, events }: Pick<Reader, 'first' | 'last' | 'events'>): boolean {
+  return events - 1 === last - first + 1
+}
+
+function sleep(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms))
+}
