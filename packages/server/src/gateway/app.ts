@@ -11,6 +11,7 @@ import { type SseTransport, sseHeaders } from '../transports/sse.ts'
 import { anonymous } from './authorize.ts'
 import { errorsPage } from './errors-page.ts'
 import { openApiDocument } from './openapi.ts'
+import { checkOrigin } from './origin.ts'
 import { createRoutes, type GatewayOptions, type Route, type RouteAnswer } from './routes.ts'
 import { check } from './schemas.ts'
 
@@ -135,9 +136,8 @@ async function readBody({ headers, body }: Request): Promise<string> {
   return Buffer.concat(chunks).toString('utf8')
 }
 
-/** A page of another site could otherwise spend the keys of whoever visits it: GET /api/chat is one <img> away. */
-async function refuseOtherSites(context: Context<Env>, next: () => Promise<void>): Promise<void> {
-  if (context.req.header('sec-fetch-site') === 'cross-site') throw new MillraceError('origin_not_allowed')
+async function refuseOtherSites({ req }: Context<Env>, next: () => Promise<void>): Promise<void> {
+  checkOrigin({ site: req.header('sec-fetch-site'), origin: req.header('origin'), address: req.url })
   await next()
 }
 

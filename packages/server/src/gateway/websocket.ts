@@ -6,6 +6,7 @@ import { z } from 'zod'
 import type { WebSocketTransport } from '../transports/websocket.ts'
 import { anonymous } from './authorize.ts'
 import { type MessageContext, obey, type Peer } from './messages.ts'
+import { checkOrigin } from './origin.ts'
 import { check, idParam } from './schemas.ts'
 
 /** Refused messages before the connection is closed: a client in a loop must not go on for ever. */
@@ -79,10 +80,7 @@ const handshakeQuery = z.object({ session: idParam.shape.id.optional(), down: z.
 function readHandshake({ url = '', headers }: IncomingMessage): z.output<typeof handshakeQuery> {
   const { pathname, searchParams } = new URL(url, 'http://host')
   if (pathname !== '/ws/chat') throw new MillraceError('not_found')
-  // Browsers let any page open a WebSocket anywhere and only say where it comes from.
-  const { origin, host = '' } = headers
-  const from = origin !== undefined && URL.canParse(origin) ? new URL(origin).hostname : undefined
-  if (origin !== undefined && from !== new URL(`http://${host}`).hostname) throw new MillraceError('origin_not_allowed')
+  checkOrigin({ site: headers['sec-fetch-site'], origin: headers.origin, address: `http://${headers.host}` })
   return check(handshakeQuery, Object.fromEntries(searchParams))
 }
 

@@ -1,0 +1,60 @@
+/** Pages of other sites: what a visitor's browser would send for them is refused, and nothing is started. */
+import { describe, expect, it } from 'vitest'
+import { ask } from './support/raw.ts'
+import { startServer } from './support/server.ts'
+import { openSocket } from './support/socket.ts'
+
+const json = { 'content-type': 'application/json' }
+
+describe.each([
+  'https://evil.example',
+  'null',
+  'http://127.0.0.1.evil.example',
+  'http://127.0.0.1@evil.example',
+  'http://evil.example/127.0.0.1',
+])('a page from %s', (origin) => {
+  it.each([
+    ['GET /api/chat?query=x&id=r', ''],
+    ['POST /api/chat', '{"query":"x","id":"r"}'],
+    ['POST /api/sessions', '{"id":"s"}'],
+    ['POST /api/runs/r/stop', ''],
+  ])('is refused at %s, also by a browser that does not say how far the page is', async (line, body) => {
+    const { port, millrace } = await startServer()
+    const headers = { host: `127.0.0.1:${port}`, origin, ...(body && json) }
+    expect(await ask(port, line, headers, body)).toBe('403 origin_not_allowed')
+    expect(millrace.findRun('r')).toBeUndefined()
+    expect(await millrace.readSession('s')).toBeUndefined()
+  })
+
+  it('is refused by fetch(request) on a host that gives no Host header', async () => {
+    const { millrace } = await startServer()
+    const response = await millrace.fetch(new Request('http://127.0.0.1/api/chat?query=x', { headers: { origin } }))
+    expect(response.status).toBe(403)
+  })
+})
+
+it('takes a page of its own, also from another port, and clients that are no browsers', async () => {
+  const { port } = await startServer()
+  const host = `127.0.0.1:${port}`
+  for (const from of [{ origin: `http://${host}` }, { origin: 'https://127.0.0.1:3000' }, {}]) {
+    expect(await ask(port, 'GET /api/models', { host, ...from })).toBe('200')
+    expect(await ask(port, 'POST /api/sessions', { host, ...from, ...json }, '{}')).toBe('201')
+  }
+})
+
+it('takes the word of a browser that says how far the page is: a proxy may have changed the Host', async () => {
+  const { url, port } = await startServer()
+  const host = `127.0.0.1:${port}`
+  const origin = 'https://app.example.com'
+  for (const site of ['same-origin', 'same-site', 'none']) {
+    const headers = { origin, 'sec-fetch-site': site }
+    expect(await ask(port, 'POST /api/sessions', { host, ...headers, ...json }, '{}')).toBe('201')
+    await openSocket(url, [], { headers })
+  }
+  const upgrade = { connection: 'upgrade', upgrade: 'websocket' }
+  for (const headers of [{ host }, { host, origin: `http://${host}` }]) {
+    const crossSite = { ...headers, 'sec-fetch-site': 'cross-site' }
+    expect(await ask(port, 'GET /api/models', crossSite)).toBe('403 origin_not_allowed')
+    expect(await ask(port, 'GET /ws/chat', { ...crossSite, ...upgrade })).toBe('403 origin_not_allowed')
+  }
+})
