@@ -34,6 +34,11 @@ export const errors = {
   request_timeout: entry(408, true, 'The request did not arrive completely in time; send it again.'),
   unsupported_media_type: entry(415, false, 'The body must be JSON; send content-type: application/json.'),
   origin_not_allowed: entry(403, false, 'Another web site may not use this server from a browser.'),
+  host_not_allowed: entry(
+    403,
+    false,
+    'This server answers only to names of its own machine; give it others with --host-name or listen({ hostNames }).',
+  ),
   forbidden: entry(403, false, 'This is not yours to read or to do.'),
   not_found: entry(404, false, 'There is nothing at this address; see /api/openapi.json.'),
   method_not_allowed: entry(405, false, 'This address does not take this method; see the Allow header.'),

@@ -9,6 +9,9 @@ const usage = `Usage: millrace start [options]
 
   --port <number>    port to listen on            PORT             4600
   --host <address>   address to listen on         HOST             127.0.0.1
+  --host-name <name> a name beside localhost      MILLRACE_HOST_NAMES
+                     that it answers to on a loopback address, as behind a
+                     proxy; may be given again, or several with commas
   --model <name>     model of a question that     MILLRACE_MODEL   auto
                      names none: auto, builtin:guide, sim:count,
                      openai:gpt-6-luna, any provider:model of LangChain
@@ -35,8 +38,9 @@ async function main(args: string[]): Promise<void> {
   process.once('SIGINT', stop)
   process.once('SIGTERM', stop)
   const model = await millrace.defaultModel().catch((error: Error) => fail(error.message))
+  const hostNames = values['host-name'] ?? [env.MILLRACE_HOST_NAMES ?? '']
   const { url } = await millrace
-    .listen({ port, host: values.host ?? env.HOST })
+    .listen({ port, host: values.host ?? env.HOST, hostNames: hostNames.flatMap(splitList) })
     .catch((error: NodeJS.ErrnoException) =>
       fail(error.code === 'EADDRINUSE' ? `Port ${port} is taken; choose another with --port.` : error.message),
     )
@@ -66,6 +70,7 @@ function parse(args: string[]) {
       options: {
         port: { type: 'string' },
         host: { type: 'string' },
+        'host-name': { type: 'string', multiple: true },
         model: { type: 'string' },
         data: { type: 'string' },
         help: { type: 'boolean', short: 'h' },
@@ -74,6 +79,13 @@ function parse(args: string[]) {
   } catch (error) {
     return fail((error as Error).message)
   }
+}
+
+function splitList(list: string): string[] {
+  return list
+    .split(',')
+    .map((item) => item.trim())
+    .filter((item) => item !== '')
 }
 
 function fail(message: string): never {

@@ -134,8 +134,7 @@ export function createMillrace(options: MillraceOptions = {}): Millrace {
     upgrade,
     fetch: async (request) => app.fetch(request, {}),
     async listen(listenOptions) {
-      const listening = await listen(handler, listenOptions)
-      listening.server.on('upgrade', upgrade)
+      const listening = await listen({ handler, upgrade }, listenOptions)
       server = listening.server
       return { url: listening.url, port: listening.port }
     },

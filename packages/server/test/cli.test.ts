@@ -5,13 +5,14 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, it, onTestFinished } from 'vitest'
+import { ask } from './support/raw.ts'
 import { counted, openStream, textOf } from './support/stream.ts'
 
 const cli = fileURLToPath(new URL('../src/cli.ts', import.meta.url))
 
 /** The command, its output so far, and its end. */
 function run(args: string[], env: Record<string, string> = {}) {
-  const { PORT: _port, MILLRACE_MODEL: _model, ...inherited } = process.env
+  const { PORT: _port, MILLRACE_MODEL: _model, MILLRACE_HOST_NAMES: _names, ...inherited } = process.env
   const child = spawn(process.execPath, ['--conditions=source', cli, ...args], { env: { ...inherited, ...env } })
   let output = ''
   const changed: (() => void)[] = []
@@ -52,6 +53,17 @@ describe('millrace start', () => {
     await run(['--port', '0', '--model', 'sim:count'], env).until(/Model {2}sim:count/)
   })
 
+  it.each([
+    ['--host-name, given again or with commas', ['--host-name', 'a.example, b.example', '--host-name', 'c.example'], {}],
+    ['the environment', [], { MILLRACE_HOST_NAMES: 'a.example,b.example,c.example' }],
+  ])('answers to the names of %s', async (_what, args, env: Record<string, string>) => {
+    const [, port] = await run(['--port', '0', '--model', 'sim:count', ...args], env).until(/127\.0\.0\.1:(\d+)/)
+    for (const host of ['a.example', 'b.example', 'c.example']) {
+      expect(await ask(Number(port), 'GET /healthz', { host })).toBe('200')
+    }
+    expect(await ask(Number(port), 'GET /healthz', { host: 'd.example' })).toBe('403 host_not_allowed')
+  })
+
   it('makes the folder for its data', async () => {
     const folder = join(mkdtempSync(join(tmpdir(), 'millrace-')), 'deep', 'data')
     await run(['--port', '0', '--model', 'sim:count', '--data', folder]).until(/Logs/)
@@ -61,6 +73,7 @@ describe('millrace start', () => {
   it.each([
     [['--port', 'x'], '--port takes a number from 0 to 65535, not "x"'],
     [['--port', '70000'], '--port takes a number'],
+    [['--model', 'sim:count', '--host-name', 'https://a.example'], '"https://a.example" is not a host name'],
     [['--nothing'], "Unknown option '--nothing'"],
     [['serve'], 'There is no command "serve"'],
     [['--model', 'nobody'], 'There is no model of this name'],

@@ -19,7 +19,7 @@ async function rawStream(
     seen()
   })
   socket.on('error', () => {})
-  socket.write(`GET ${path} HTTP/1.1\r\nhost: x\r\n\r\n`)
+  socket.write(`GET ${path} HTTP/1.1\r\nhost: localhost\r\n\r\n`)
   const until = async (part: string) => {
     while (!text.includes(part)) {
       await new Promise<void>((resolve) => {
@@ -54,7 +54,7 @@ describe('a stream on a socket that was taken over', () => {
   it('never answers a second request into the middle of the first', async () => {
     const { port, path, model } = await sessionServer()
     const { socket, text, until } = await rawStream(port, path)
-    socket.write('GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n')
+    socket.write('GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n')
     model.say('still a stream')
     await until('still a stream')
     expect(text().match(/HTTP\/1\.1/g)).toHaveLength(1)
@@ -68,7 +68,7 @@ describe('a stream on a socket that was taken over', () => {
     socket.setEncoding('utf8').on('data', (chunk) => {
       text += chunk
     })
-    const get = (address: string) => `GET ${address} HTTP/1.1\r\nhost: x\r\n\r\n`
+    const get = (address: string) => `GET ${address} HTTP/1.1\r\nhost: localhost\r\n\r\n`
     socket.write(get(path) + get('/healthz') + get(path))
     await vi.waitFor(() => expect(text).toMatch('stream_start'))
     model.say('still a stream')

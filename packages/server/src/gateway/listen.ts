@@ -1,14 +1,19 @@
 /** A Node HTTP server of Millrace's own, with bounds on everything that happens before a request is complete. */
 import { createServer, type RequestListener, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import type { Duplex } from 'node:stream'
 import { limits, MillraceError } from '@millrace/protocol'
 import { isTakenOver } from '../transports/sse.ts'
+import { createHostRule, isLoopback } from './origin.ts'
+import type { Upgrade } from './websocket.ts'
 
 export interface ListenOptions {
   /** Default 4600; 0 takes any free port. */
   readonly port?: number | undefined
   /** Default 127.0.0.1. Anything else can be reached by others: there is no authentication yet. */
   readonly host?: string | undefined
+  /** Names that a server on a loopback address answers to beside its own machine's; on other addresses it answers to any. */
+  readonly hostNames?: readonly string[] | undefined
 }
 
 export interface Listening {
@@ -17,44 +22,68 @@ export interface Listening {
   readonly server: Server
 }
 
+export interface Handlers {
+  readonly handler: RequestListener
+  readonly upgrade: Upgrade
+}
+
 export async function listen(
-  handler: RequestListener,
-  { port = 4600, host = '127.0.0.1' }: ListenOptions = {},
+  { handler, upgrade }: Handlers,
+  { port = 4600, host = '127.0.0.1', hostNames = [] }: ListenOptions = {},
 ): Promise<Listening> {
-  const server = createServer(
-    {
-      maxHeaderSize: limits.headerBytesMax,
-      // Node's own bounds dropped none of 300 slow clients within a minute.
-      headersTimeout: 10_000,
-      requestTimeout: 30_000,
-      connectionsCheckingInterval: 2_000,
-      noDelay: true,
-    },
-    handler,
-  )
+  const hostRule = createHostRule(hostNames)
+  const server = createServer({
+    maxHeaderSize: limits.headerBytesMax,
+    // Node's own bounds dropped none of 300 slow clients within a minute.
+    headersTimeout: 10_000,
+    requestTimeout: 30_000,
+    connectionsCheckingInterval: 2_000,
+    noDelay: true,
+    // Node would answer without a code.
+    requireHostHeader: false,
+  })
   server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
     // An answer to the rest of a second request would stand in the middle of the stream.
     if (!socket.writable || error.code === 'ECONNRESET' || isTakenOver(socket)) return void socket.destroy()
-    const known = new MillraceError(clientErrors[error.code ?? ''] ?? 'malformed_http')
-    const body = JSON.stringify(known.toBody())
-    const head = [
-      `HTTP/1.1 ${known.status} Bad Request`,
-      'content-type: application/json',
-      `content-length: ${Buffer.byteLength(body)}`,
-      'connection: close',
-    ]
-    socket.end(`${head.join('\r\n')}\r\n\r\n${body}`)
-    // What the client is still sending would otherwise keep the socket, and end it with a reset that eats the answer.
-    socket.resume()
-    setTimeout(() => socket.destroy(), 1000).unref()
+    refuse(socket, new MillraceError(clientErrors[error.code ?? ''] ?? 'malformed_http'))
   })
   const { promise, resolve, reject } = Promise.withResolvers<void>()
   server.once('error', reject)
   server.listen(port, host, resolve)
   await promise
   server.off('error', reject)
-  const bound = (server.address() as AddressInfo).port
-  return { url: `http://${host.includes(':') ? `[${host}]` : host}:${bound}`, port: bound, server }
+  const bound = server.address() as AddressInfo
+  const check = isLoopback(bound.address) ? hostRule : () => undefined
+  server.on('request', (request, response) => {
+    const refusal = check(request.headers.host)
+    if (refusal === undefined) return handler(request, response)
+    response.statusCode = refusal.status
+    response.setHeader('content-type', 'application/json').setHeader('cache-control', 'no-store')
+    response.end(JSON.stringify(refusal.toBody()))
+  })
+  server.on('upgrade', (request, socket, head) => {
+    const refusal = check(request.headers.host)
+    if (refusal === undefined) return upgrade(request, socket, head)
+    // Nobody else listens for the errors of a socket that is to be upgraded.
+    socket.on('error', () => {})
+    refuse(socket, refusal)
+  })
+  return { url: `http://${host.includes(':') ? `[${host}]` : host}:${bound.port}`, port: bound.port, server }
+}
+
+/** Answers on a socket that has no response. */
+function refuse(socket: Duplex, error: MillraceError): void {
+  const body = JSON.stringify(error.toBody())
+  const head = [
+    `HTTP/1.1 ${error.status} Refused`,
+    'content-type: application/json',
+    `content-length: ${Buffer.byteLength(body)}`,
+    'connection: close',
+  ]
+  socket.end(`${head.join('\r\n')}\r\n\r\n${body}`)
+  // What the client is still sending would otherwise keep the socket, and end it with a reset that eats the answer.
+  socket.resume()
+  setTimeout(() => socket.destroy(), 1000).unref()
 }
 
 const clientErrors: Record<string, 'headers_too_large' | 'request_timeout'> = {
