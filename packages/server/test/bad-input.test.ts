@@ -1,7 +1,9 @@
-import { connect } from 'node:net'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { errors, limits } from '@millrace/protocol'
 import { memoryEngine } from 'millrace'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, onTestFinished } from 'vitest'
+import { ask, raw } from './support/raw.ts'
 import { postJson, startRun, startServer } from './support/server.ts'
 import { openStream, textOf } from './support/stream.ts'
 
@@ -14,20 +16,6 @@ async function refusal(response: Response): Promise<string> {
   expect(errors[body.error.code].status).toBe(response.status)
   expect(JSON.stringify(body)).not.toMatch(/\\n\s+at |node_modules|Error:/)
   return `${response.status} ${body.error.code}`
-}
-
-/** Sends bytes as they are and reads what comes until the other side closes. */
-async function raw(port: number, ...pieces: string[]): Promise<string> {
-  const socket = connect(port, '127.0.0.1')
-  let text = ''
-  socket.setEncoding('utf8').on('data', (chunk) => {
-    text += chunk
-  })
-  // The server may answer and close while we are still sending.
-  socket.on('error', () => {})
-  for (const piece of pieces) socket.write(piece)
-  await new Promise((resolve) => socket.once('close', resolve))
-  return text
 }
 
 describe('bad input is refused with a code', () => {
@@ -93,6 +81,23 @@ describe('bad input is refused with a code', () => {
       expect(await refusal(response)).toBe('415 unsupported_media_type')
     },
   )
+
+  it.each([
+    ['text/plain', '415 unsupported_media_type'],
+    [undefined, '415 unsupported_media_type'],
+    ['application/json', '202'],
+  ])('a body that the host has read and that calls itself %j', async (type, expected) => {
+    const { millrace } = await startServer()
+    // As a body parser does that is told to read every type.
+    const server = createServer((request, response) => {
+      request.resume().on('end', () => millrace.handler(Object.assign(request, { body: { query: 'x' } }), response))
+    })
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+    onTestFinished(() => void server.close())
+    const headers = { host: 'localhost', accept: 'application/json', ...(type && { 'content-type': type }) }
+    const { port } = server.address() as AddressInfo
+    expect(await ask(port, 'POST /api/chat', headers, '{"query":"x"}')).toBe(expected)
+  })
 
   it('a body without an announced length over the limit', async () => {
     const { url } = await startServer()

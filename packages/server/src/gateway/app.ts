@@ -108,16 +108,16 @@ async function readRequest(context: Context<Env>, route: Route): Promise<Paramet
 }
 
 async function readJson({ req, env }: Context<Env>): Promise<unknown> {
-  // A host such as Express may have read the body before us.
+  // A host such as Express may have read the body before us; where there was none, into an empty object.
   const parsed = (env?.incoming as { body?: unknown } | undefined)?.body
-  if (typeof parsed === 'object' && parsed !== null) return parsed
-  const text = await readBody(req.raw)
-  if (text === '' && !req.header('content-type')) return {}
+  const body = typeof parsed === 'object' && parsed !== null ? parsed : await readBody(req.raw)
   const type = req.header('content-type')?.toLowerCase() ?? ''
+  if (type === '' && (body === '' || (typeof body === 'object' && Object.keys(body).length === 0))) return {}
   // Exactly JSON: anything a browser form can send must not reach a route from a foreign page.
   if (!/^application\/json\s*(;\s*charset="?utf-8"?\s*)?$/.test(type)) throw new MillraceError('unsupported_media_type')
+  if (typeof body === 'object') return body
   try {
-    return JSON.parse(text)
+    return JSON.parse(body)
   } catch (cause) {
     throw new MillraceError('invalid_json', { cause })
   }
