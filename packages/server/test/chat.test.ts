@@ -1,5 +1,6 @@
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import { gatedModel } from './support/gated-model.ts'
+import { raw } from './support/raw.ts'
 import { postJson, startRun, startServer } from './support/server.ts'
 import { counted, data, openStream, textOf } from './support/stream.ts'
 
@@ -81,11 +82,53 @@ describe('GET /api/chat', () => {
     ])
   })
 
+  it('answers HEAD as it would answer GET, without a body', async () => {
+    const { url, port, millrace } = await startServer()
+    await millrace.engine.append('s', [])
+    for (const [path, status] of [
+      ['/api/stream?session=s', 200],
+      ['/api/stream?session=unknown', 404],
+      ['/api/stream?session=unknown&live=poll', 404],
+      ['/api/stream?session=s&from=x', 400],
+      ['/api/stream', 400],
+      ['/api/chat', 400],
+      ['/api/chat?query=x&lastEventId=x', 400],
+      ['/api/sessions/unknown', 404],
+      ['/api/models', 200],
+    ] as const) {
+      const [head, get] = await Promise.all(
+        ['HEAD', 'GET'].map(async (method) => {
+          const abort = new AbortController()
+          const { status, headers } = await fetch(url + path, { method, signal: abort.signal })
+          abort.abort()
+          return { status, type: headers.get('content-type') }
+        }),
+      )
+      expect(head).toEqual(get)
+      expect(head?.status).toBe(status)
+    }
+    const answer = await raw(port, 'HEAD /api/stream?session=unknown HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n')
+    expect(answer.split('\r\n\r\n')[1]).toBe('')
+    await vi.waitFor(() => expect(millrace.connections).toBe(0))
+  })
+
+  it('answers HEAD of a long-poll at once', async () => {
+    const { url, millrace } = await startServer()
+    await millrace.engine.append('s', [])
+    const response = await fetch(`${url}/api/stream?session=s&live=poll&wait=30`, { method: 'HEAD' })
+    expect([response.status, response.headers.get('content-type')]).toEqual([200, 'application/json'])
+  })
+
   it('answers HEAD with the headers, and starts nothing', async () => {
     const model = gatedModel()
     const { url } = await startServer({ models: [model], model: 'gated' })
-    const response = await fetch(`${url}/api/chat?query=hello`, { method: 'HEAD' })
-    expect([response.status, response.headers.get('content-type')]).toEqual([200, 'text/event-stream; charset=utf-8'])
+    for (const [accept, expected] of [
+      ['*/*', [200, 'text/event-stream; charset=utf-8']],
+      ['application/json', [202, 'application/json']],
+    ] as const) {
+      const response = await fetch(`${url}/api/chat?query=hello`, { method: 'HEAD', headers: { accept } })
+      expect([response.status, response.headers.get('content-type')]).toEqual(expected)
+    }
     expect(model.requests).toHaveLength(0)
   })
 })

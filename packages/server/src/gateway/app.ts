@@ -26,6 +26,7 @@ export interface AppOptions extends GatewayOptions {
 /** On Node the request and the response are handed along; a web-standard host has neither. */
 type Env = { Bindings: Partial<HttpBindings> }
 export type App = Hono<Env>
+type RouteInput = Parameters<Route['handle']>[0]
 
 const pagePolicy =
   "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; frame-ancestors 'none'; base-uri 'none'"
@@ -42,10 +43,9 @@ export function createApp(options: AppOptions): App {
   })
   for (const route of routes) {
     app.on(route.method.toUpperCase(), route.path, async (context) => {
-      const isStream = Object.values(route.answers).includes('stream')
-      // HEAD asks what a GET would answer; it must not start anything to find out.
-      if (context.req.method === 'HEAD' && isStream) return new Response(null, { headers: sseHeaders })
-      return answer(context, await route.handle(await readRequest(context, route)))
+      const request = await readRequest(context, route)
+      if (context.req.method === 'HEAD') return answerHead(context, route, request)
+      return answer(context, await route.handle(request))
     })
   }
   let openApi: unknown
@@ -65,6 +65,17 @@ export function createApp(options: AppOptions): App {
     return refuse(context, new MillraceError('internal'))
   })
   return app
+
+  /** What a GET would answer, found out without starting, opening or waiting for anything. */
+  async function answerHead(context: Context<Env>, route: Route, request: RouteInput): Promise<Response> {
+    const { input, lastEventId = input.lastEventId, wantsJson } = request
+    // Only what would start something may answer that it has only started it.
+    const isStart = 202 in route.answers && lastEventId === undefined
+    if (isStart && wantsJson) return answer(context, { status: 202, json: {} })
+    const result = isStart ? undefined : await route.handle({ ...request, signal: AbortSignal.abort() })
+    if (result === undefined || 'stream' in result) return new Response(null, { headers: sseHeaders })
+    return answer(context, result)
+  }
 
   function answer(context: Context<Env>, result: RouteAnswer): Response {
     if (!('stream' in result)) {
@@ -88,7 +99,7 @@ function refuse(context: Context<Env>, error: MillraceError, headers: Record<str
   return context.json(error.toBody(), error.status as 500, { 'cache-control': 'no-store', ...retry, ...headers })
 }
 
-async function readRequest(context: Context<Env>, route: Route): Promise<Parameters<Route['handle']>[0]> {
+async function readRequest(context: Context<Env>, route: Route): Promise<RouteInput> {
   const { req } = context
   const input = {
     ...(route.params && check(route.params, req.param())),
