@@ -6,10 +6,10 @@ import { randomBytes } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { setTimeout } from 'node:timers/promises'
-import { getRequestListener } from '@hono/node-server'
+import { getRequestListener, RequestError } from '@hono/node-server'
 import { MillraceError } from '@millrace/protocol'
 import { memoryEngine } from './engines/memory.ts'
-import { createApp } from './gateway/app.ts'
+import { createApp, refuse } from './gateway/app.ts'
 import { type Authorize, allowAll } from './gateway/authorize.ts'
 import { type ListenOptions, listen } from './gateway/listen.ts'
 import { createUpgrade, type Upgrade } from './gateway/websocket.ts'
@@ -123,7 +123,15 @@ export function createMillrace(options: MillraceOptions = {}): Millrace {
     }),
   })
   const upgrade = createUpgrade(webSocket, { engine, runs, chats, channels, authorize, connections, onError })
-  const listener = getRequestListener(app.fetch as never, { overrideGlobalObjects: false })
+  const listener = getRequestListener(app.fetch as never, {
+    overrideGlobalObjects: false,
+    // For what never came as far as the app, which answers its own errors.
+    errorHandler(error) {
+      if (error instanceof RequestError) return refuse(new MillraceError('malformed_http'))
+      onError(error)
+      return refuse(new MillraceError('internal'))
+    },
+  })
   const handler: Handler = (request, response, next) => {
     if (next !== undefined && page === undefined && !ownPath.test(request.url ?? '')) return next()
     void listener(request, response)

@@ -128,6 +128,27 @@ describe('bad input is refused with a code', () => {
     expect((await fetch(`${url}/healthz`)).status).toBe(200)
   })
 
+  it.each([
+    ['HTTP/1.0 without a host', 'GET /api/models HTTP/1.0\r\n\r\n'],
+    ['HTTP/1.1 without a host', 'GET /api/models HTTP/1.1\r\nconnection: close\r\n\r\n'],
+    ['an empty host', 'GET /api/models HTTP/1.1\r\nhost:\r\nconnection: close\r\n\r\n'],
+    ['a host that is none', 'GET /api/models HTTP/1.1\r\nhost: a b\r\nconnection: close\r\n\r\n'],
+    ['a host with a path', 'GET /api/models HTTP/1.1\r\nhost: localhost/x\r\nconnection: close\r\n\r\n'],
+    ['a host with a user', 'GET /api/models HTTP/1.1\r\nhost: x@localhost\r\nconnection: close\r\n\r\n'],
+    ['an address that is none', 'OPTIONS * HTTP/1.1\r\nhost: localhost:4600\r\nconnection: close\r\n\r\n'],
+    ['an address with a backslash', 'GET /\\evil HTTP/1.1\r\nhost: LOCALHOST\r\nconnection: close\r\n\r\n'],
+  ])('%s', async (_what, request) => {
+    const { millrace, port, errors: reported } = await startServer()
+    const own = createServer({ requireHostHeader: false }, millrace.handler)
+    await new Promise<void>((resolve) => own.listen(0, '127.0.0.1', resolve))
+    onTestFinished(() => void own.close())
+    for (const at of [port, (own.address() as AddressInfo).port]) {
+      const answer = await raw(at, request)
+      expect(answer).toMatch(/^HTTP\/1\.1 400 .*content-type: application\/json.*"code":"malformed_http"/is)
+    }
+    expect(reported).toEqual([])
+  })
+
   it('bytes that are not HTTP', async () => {
     const { port } = await startServer()
     const answer = await raw(port, 'HELLO\r\n\r\n')

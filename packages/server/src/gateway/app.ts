@@ -55,14 +55,14 @@ export function createApp(options: AppOptions): App {
   })
   app.get('/docs/errors', (context) => context.html(errorsPage()))
   for (const [path, methods] of methodsByPath(routes)) {
-    app.all(path, (context) => refuse(context, new MillraceError('method_not_allowed'), { allow: methods }))
+    app.all(path, () => refuse(new MillraceError('method_not_allowed'), { allow: methods }))
   }
   if (page !== undefined) servePage(app, page)
   app.notFound(() => throwError(new MillraceError('not_found')))
-  app.onError((error, context) => {
-    if (error instanceof MillraceError) return refuse(context, error)
+  app.onError((error) => {
+    if (error instanceof MillraceError) return refuse(error)
     onError(error)
-    return refuse(context, new MillraceError('internal'))
+    return refuse(new MillraceError('internal'))
   })
   return app
 
@@ -94,9 +94,9 @@ export function createApp(options: AppOptions): App {
   }
 }
 
-function refuse(context: Context<Env>, error: MillraceError, headers: Record<string, string> = {}): Response {
+export function refuse(error: MillraceError, headers: Record<string, string> = {}): Response {
   const retry = error.status === 429 || error.status === 503 ? { 'retry-after': '1' } : {}
-  return context.json(error.toBody(), error.status as 500, { 'cache-control': 'no-store', ...retry, ...headers })
+  return Response.json(error.toBody(), { status: error.status, headers: { 'cache-control': 'no-store', ...retry, ...headers } })
 }
 
 async function readRequest(context: Context<Env>, route: Route): Promise<RouteInput> {
