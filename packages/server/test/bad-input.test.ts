@@ -1,8 +1,8 @@
 import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import { type AddressInfo, connect } from 'node:net'
 import { errors, limits } from '@millrace/protocol'
 import { memoryEngine } from 'millrace'
-import { describe, expect, it, onTestFinished } from 'vitest'
+import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import { ask, raw } from './support/raw.ts'
 import { postJson, startRun, startServer } from './support/server.ts'
 import { openStream, textOf } from './support/stream.ts'
@@ -155,6 +155,31 @@ describe('bad input is refused with a code', () => {
     expect(answer).toMatch(/^HTTP\/1\.1 400 .*"code":"malformed_http"/s)
   })
 })
+
+it.each(['end', 'destroy', 'resetAndDestroy'] as const)(
+  'a client that leaves by %s in the middle of its body is no error of the server',
+  async (how) => {
+    const { port, errors: reported, millrace } = await startServer()
+    // Seen here when the server has let go of it.
+    const seen = vi.spyOn(console, 'error')
+    onTestFinished(() => seen.mockRestore())
+    for (const line of ['POST /api/chat', 'POST /api/sessions']) {
+      // It reads to the end: what is left unread would keep it from closing.
+      const socket = connect(port, '127.0.0.1').resume()
+      socket.on('error', () => {})
+      const head = `${line} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n`
+      await new Promise<void>((resolve) => socket.write(`${head}{"query":`, () => resolve()))
+      // An answer to another client shows that the first request has been read that far.
+      expect(await ask(port, 'GET /healthz', { host: 'localhost' })).toBe('200')
+      socket[how]()
+      await new Promise<void>((resolve) => (socket.closed ? resolve() : socket.once('close', () => resolve())))
+      expect(await ask(port, 'GET /healthz', { host: 'localhost' })).toBe('200')
+    }
+    await millrace.close()
+    expect(reported).toEqual([])
+    expect(seen).not.toHaveBeenCalled()
+  },
+)
 
 describe('a position that cannot be served exactly is refused', () => {
   async function session() {

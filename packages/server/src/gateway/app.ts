@@ -5,10 +5,11 @@
 import { readFile } from 'node:fs/promises'
 import type { HttpBindings } from '@hono/node-server'
 import { serveStatic } from '@hono/node-server/serve-static'
-import { limits, MillraceError } from '@millrace/protocol'
+import { MillraceError } from '@millrace/protocol'
 import { type Context, Hono } from 'hono'
 import { type SseTransport, sseHeaders } from '../transports/sse.ts'
 import { anonymous } from './authorize.ts'
+import { readJson } from './body.ts'
 import { errorsPage } from './errors-page.ts'
 import { openApiDocument } from './openapi.ts'
 import { checkOrigin } from './origin.ts'
@@ -104,7 +105,7 @@ async function readRequest(context: Context<Env>, route: Route): Promise<RouteIn
   const input = {
     ...(route.params && check(route.params, req.param())),
     ...(route.query && check(route.query, req.query())),
-    ...(route.body && check(route.body, await readJson(context))),
+    ...(route.body && check(route.body, await readJson(context.req.raw, hostBody(context)))),
   }
   const accept = req.header('accept') ?? ''
   return {
@@ -118,33 +119,9 @@ async function readRequest(context: Context<Env>, route: Route): Promise<RouteIn
   }
 }
 
-async function readJson({ req, env }: Context<Env>): Promise<unknown> {
-  // A host such as Express may have read the body before us; where there was none, into an empty object.
-  const parsed = (env?.incoming as { body?: unknown } | undefined)?.body
-  const body = typeof parsed === 'object' && parsed !== null ? parsed : await readBody(req.raw)
-  const type = req.header('content-type')?.toLowerCase() ?? ''
-  if (type === '' && (body === '' || (typeof body === 'object' && Object.keys(body).length === 0))) return {}
-  // Exactly JSON: anything a browser form can send must not reach a route from a foreign page.
-  if (!/^application\/json\s*(;\s*charset="?utf-8"?\s*)?$/.test(type)) throw new MillraceError('unsupported_media_type')
-  if (typeof body === 'object') return body
-  try {
-    return JSON.parse(body)
-  } catch (cause) {
-    throw new MillraceError('invalid_json', { cause })
-  }
-}
-
-/** The body as text, never holding more than one chunk over the limit. */
-async function readBody({ headers, body }: Request): Promise<string> {
-  if (Number(headers.get('content-length') ?? 0) > limits.bodyBytesMax) throw new MillraceError('body_too_large')
-  const chunks: Uint8Array[] = []
-  let bytes = 0
-  for await (const chunk of body ?? []) {
-    bytes += chunk.length
-    if (bytes > limits.bodyBytesMax) throw new MillraceError('body_too_large')
-    chunks.push(chunk)
-  }
-  return Buffer.concat(chunks).toString('utf8')
+/** What a host such as Express may have read before us; where there was no body, an empty object. */
+function hostBody({ env }: Context<Env>): unknown {
+  return (env?.incoming as { body?: unknown } | undefined)?.body
 }
 
 async function refuseOtherSites({ req }: Context<Env>, next: () => Promise<void>): Promise<void> {

@@ -1,0 +1,40 @@
+/** Bodies of requests: only JSON, bounded in bytes, and whoever leaves in the middle is no error of ours. */
+import { limits, MillraceError } from '@millrace/protocol'
+
+/** `hostBody` is what the host has read before us, if anything. */
+export async function readJson(request: Request, hostBody: unknown): Promise<unknown> {
+  const body = typeof hostBody === 'object' && hostBody !== null ? hostBody : await readText(request)
+  const type = request.headers.get('content-type')?.toLowerCase() ?? ''
+  if (type === '' && (body === '' || (typeof body === 'object' && Object.keys(body).length === 0))) return {}
+  // Exactly JSON: anything a browser form can send must not reach a route from a foreign page.
+  if (!/^application\/json\s*(;\s*charset="?utf-8"?\s*)?$/.test(type)) throw new MillraceError('unsupported_media_type')
+  if (typeof body === 'object') return body
+  try {
+    return JSON.parse(body)
+  } catch (cause) {
+    throw new MillraceError('invalid_json', { cause })
+  }
+}
+
+/** Never holds more than one chunk over the limit. */
+async function readText({ headers, body }: Request): Promise<string> {
+  if (Number(headers.get('content-length') ?? 0) > limits.bodyBytesMax) throw new MillraceError('body_too_large')
+  const chunks: Uint8Array[] = []
+  let bytes = 0
+  try {
+    for await (const chunk of body ?? []) {
+      bytes += chunk.length
+      if (bytes > limits.bodyBytesMax) throw new MillraceError('body_too_large')
+      chunks.push(chunk)
+    }
+  } catch (cause) {
+    // Nobody is left to read this refusal; it only keeps the client's leaving from being our error.
+    if (hasLeft(cause)) throw new MillraceError('malformed_http', { cause })
+    throw cause
+  }
+  return Buffer.concat(chunks).toString('utf8')
+}
+
+function hasLeft(error: unknown): boolean {
+  return error instanceof Error && (error.name === 'AbortError' || (error as NodeJS.ErrnoException).code === 'ECONNRESET')
+}
