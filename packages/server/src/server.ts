@@ -4,7 +4,7 @@
  */
 import { randomBytes } from 'node:crypto'
 import { readFileSync } from 'node:fs'
-import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import { setTimeout } from 'node:timers/promises'
 import { getRequestListener, RequestError } from '@hono/node-server'
 import { MillraceError } from '@millrace/protocol'
@@ -54,7 +54,7 @@ export interface Millrace {
   readonly fetch: (request: Request) => Promise<Response>
   /** For WebSockets on a server of yours: `server.on('upgrade', millrace.upgrade)`. */
   readonly upgrade: Upgrade
-  /** Starts an HTTP server of its own. Rejects when the port is taken. */
+  /** Starts an HTTP server of its own, beside those that were started before. Rejects when the port is taken. */
   listen(options?: ListenOptions): Promise<{ readonly url: string; readonly port: number }>
   /** Asks models. Resolves when the run's start stands in the log; its readers see the rest. */
   ask(request: ChatRequest): Promise<Run>
@@ -100,7 +100,7 @@ export function createMillrace(options: MillraceOptions = {}): Millrace {
   const version = readVersion()
   const startedAt = performance.now()
   let closing: Promise<void> | undefined
-  let server: Awaited<ReturnType<typeof listen>>['server'] | undefined
+  const servers: Server[] = []
 
   const app = createApp({
     engine,
@@ -142,9 +142,9 @@ export function createMillrace(options: MillraceOptions = {}): Millrace {
     upgrade,
     fetch: async (request) => app.fetch(request, {}),
     async listen(listenOptions) {
-      const listening = await listen({ handler, upgrade }, listenOptions)
-      server = listening.server
-      return { url: listening.url, port: listening.port }
+      const { server, url, port } = await listen({ handler, upgrade }, listenOptions)
+      servers.push(server)
+      return { url, port }
     },
     ask: chats.ask,
     run: chats.play,
@@ -168,12 +168,12 @@ export function createMillrace(options: MillraceOptions = {}): Millrace {
     // Readers are given the ends of their runs before they are let go, unless they are slow to take them.
     for (let waited = 0; waited < closeMsMax && !(await isSettled()); waited += closePollMs) await setTimeout(closePollMs)
     // Only now: Node destroys what it takes for idle connections at once, streams among them.
-    server?.close()
+    for (const server of servers) server.close()
     sse.close()
     webSocket.close()
     poll.close()
     pulse.close()
-    server?.closeAllConnections()
+    for (const server of servers) server.closeAllConnections()
     await engine.close()
   }
 

@@ -133,3 +133,13 @@ describe('health', () => {
     await closing
   })
 })
+
+describe('listen(options)', () => {
+  it('may be called more than once, and close() ends every server', async () => {
+    const millrace = make()
+    const servers = [await millrace.listen({ port: 0 }), await millrace.listen({ port: 0 })]
+    for (const { url } of servers) expect((await fetch(`${url}/healthz`)).status).toBe(200)
+    await millrace.close()
+    for (const { url } of servers) await expect(fetch(`${url}/healthz`)).rejects.toThrow()
+  })
+})
