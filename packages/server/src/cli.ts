@@ -32,7 +32,7 @@ async function main(args: string[]): Promise<void> {
   if (!Number.isInteger(port) || port < 0 || port > 65_535)
     return fail(`--port takes a number from 0 to 65535, not "${values.port ?? env.PORT}".`)
   const data = values.data ?? env.MILLRACE_DATA
-  if (data !== undefined) mkdirSync(data, { recursive: true })
+  if (data !== undefined) makeFolder(data)
   const page = findPage()
   const millrace = createMillrace({ model: values.model ?? env.MILLRACE_MODEL ?? 'auto', ...(page && { page }) })
   process.once('SIGINT', stop)
@@ -58,7 +58,7 @@ async function main(args: string[]): Promise<void> {
   function stop(): void {
     // A second signal finds no listener, and ends the process at once.
     process.removeListener('SIGINT', stop).removeListener('SIGTERM', stop)
-    void millrace.close().then(() => process.exit(0))
+    millrace.close().then(() => process.exit(0), end)
   }
 }
 
@@ -81,11 +81,25 @@ function parse(args: string[]) {
   }
 }
 
+function makeFolder(path: string): void {
+  try {
+    mkdirSync(path, { recursive: true })
+  } catch (error) {
+    end(error as Error)
+  }
+}
+
 function splitList(list: string): string[] {
   return list
     .split(',')
     .map((item) => item.trim())
     .filter((item) => item !== '')
+}
+
+/** For what is nobody's wrong use: the usage would not help. */
+function end(error: Error): never {
+  process.stderr.write(`millrace: ${error.message}\n`)
+  process.exit(1)
 }
 
 function fail(message: string): never {

@@ -102,4 +102,22 @@ describe('millrace start', () => {
     expect((await stream.rest()).map(({ event }) => event)).toEqual(['stream_end'])
     expect(await exited).toBe(0)
   })
+
+  it('ends with one sentence and 1 when it cannot end as it should', async () => {
+    const broken = "import { Server } from 'node:http'; Server.prototype.close = () => { throw new Error('The disk is gone.') }"
+    const { child, until, exited, output } = run(['--port', '0', '--model', 'sim:count'], {
+      NODE_OPTIONS: `--import="data:text/javascript,${encodeURIComponent(broken)}"`,
+    })
+    await until(/Logs/)
+    child.kill('SIGTERM')
+    expect(await exited).toBe(1)
+    expect(output()).toMatch(/\nmillrace: The disk is gone\.\n$/)
+    expect(output()).not.toMatch(/\n\s+at /)
+  })
+
+  it('ends with one sentence and 1 when there can be no folder for its data', async () => {
+    const { exited, output } = run(['--port', '0', '--model', 'sim:count', '--data', cli])
+    expect(await exited).toBe(1)
+    expect(output()).toMatch(/^millrace: .*EEXIST.*\n$/)
+  })
 })
