@@ -71,7 +71,8 @@ async function openMany({ port, path, count, attach, isSilent = false }: Crowd):
         const asked = attach === undefined ? request(path) : upgradeRequest
         const say = attach === undefined ? undefined : { type: 'attach', session: attach, from: 'now' }
         readers.push(openReader({ port, request: asked, say, tally: () => tally, onFirstBytes: resolve }))
-        return isSilent ? undefined : promise
+        if (isSilent) resolve()
+        return promise
       }),
     )
     if (isSilent) await new Promise((resolve) => setTimeout(resolve, 50))
