@@ -99,29 +99,29 @@ function createPace(
   const random = seeded(seed)
   const start = ticker.now() + ttft
   let tokens = 0
+  let interrupt = () => {}
+  // One listener for all waits: at thousands of tokens a second, one for each would be most of the work.
+  signal.addEventListener('abort', () => interrupt(), { once: true })
+
   return () => {
     const index = tokens++
     const stray = jitter === 0 ? 0 : (random() - 0.5) * jitter
     const due = tps === 0 ? start : start + ((index + stray) * 1000) / tps
-    if (due > ticker.now()) return until(due, ticker, signal)
+    if (due > ticker.now()) return until(due)
     return tps === 0 && index % tokensPerTurn === tokensPerTurn - 1 ? new Promise(setImmediate) : undefined
   }
-}
 
-/** Resolves at the time, or at once when the signal aborts, and leaves no timer behind. */
-function until(time: number, ticker: Ticker, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const onAbort = () => {
-      cancel()
-      resolve()
-    }
-    const cancel = ticker.at(time, () => {
-      signal.removeEventListener('abort', onAbort)
-      resolve()
+  /** Resolves at the time, or at once when the signal aborts, and leaves no timer behind. */
+  function until(time: number): Promise<void> {
+    return new Promise((resolve) => {
+      const cancel = ticker.at(time, resolve)
+      interrupt = () => {
+        cancel()
+        resolve()
+      }
+      if (signal.aborted) interrupt()
     })
-    if (signal.aborted) onAbort()
-    else signal.addEventListener('abort', onAbort, { once: true })
-  })
+  }
 }
 
 function untilAborted(signal: AbortSignal): Promise<void> {
