@@ -93,12 +93,13 @@ describe('a hundred readers that have stopped', () => {
     for (let n = 0; n < 100; n++) await stopped(port, head, transport === 'SSE' ? '' : attach)
     await vi.waitFor(() => expect(millrace.listConnections('channel/c')).toHaveLength(100))
     const publish = (n: number) => millrace.publish({ channel: 'c', data: `${n} ${'x'.repeat(100_000)}` })
-    // 30 MB for each: more than the kernel takes for it. What they hold then does not depend on what follows.
+    // 30 MB for each, more than the kernel takes for it, and as much again.
     await flood(publish)
     const before = heldBytes()
     await flood(publish)
     expect(millrace.listConnections('channel/c').length).toBe(100)
-    expect((heldBytes() - before) / 1024 / 1024).toBeLessThan(4)
+    // One that was not stopped yet may have taken a few events more; queues would be 3 GB.
+    expect((heldBytes() - before) / 1024 / 1024).toBeLessThan(40)
   })
 })
 

@@ -9,12 +9,15 @@ import type { Engine, Page } from './log.ts'
 import type { Turns } from './turns.ts'
 import type { Encoded, Sink, SlowPolicy, Wire } from './wire.ts'
 
+/** What is read at once to catch up: enough to make a few frames of an answer of thousands of tokens. */
+const catchUpPage = { eventsMax: 2048, bytesMax: 128 * 1024 }
+
 /**
- * One page of catching up: large enough to make a few frames of an answer of thousands of tokens, small
- * enough for one step of a turn, for a socket that takes nothing, and for a line of 3 KB/s to be
- * through with before the transport thinks that nobody reads.
+ * What is written of it at once; deltas that were merged are a fraction of what was read. Small enough for
+ * one step of a turn, for a socket that takes nothing, and for a line of 3 KB/s to be through with before
+ * the transport thinks that nobody reads.
  */
-const catchUpPage = { eventsMax: 2048, bytesMax: 64 * 1024 }
+const writeBytesMax = 64 * 1024
 
 /** A reader that is no further behind is given events as they were said: merging is for those who have missed much. */
 export const nearlyLive = 64
@@ -127,7 +130,7 @@ export class Cursor {
         const isLast = await this.#inTurn(() => this.#writePage(page))
         if (this.closed) return
         if (isLast) return this.end()
-        if (page.position.offset === page.head.offset) return this.join(this.#findTail(this))
+        if (this.offset === page.head.offset) return this.join(this.#findTail(this))
       }
     } catch {
       // The log is gone, or the engine cannot be reached. The reader is let go; when it comes back
@@ -169,12 +172,18 @@ export class Cursor {
     const pieces: Encoded[] = gap === undefined ? [] : [this.wire.encodeGap(gap.from, gap.to)]
     let last = false
     const merges = events.length > nearlyLive || this.wire.intervalMs
+    let size = 0
+    this.offset = position.offset
     for (const event of merges ? this.wire.merge(events) : events) {
-      pieces.push(this.wire.encode(event, this.epoch))
+      const piece = this.wire.encode(event, this.epoch)
+      pieces.push(piece)
+      size += piece.length
       last = this.wire.isLast(event)
       if (last) break
+      if (size < writeBytesMax) continue
+      this.offset = event.offset
+      break
     }
-    this.offset = position.offset
     const bytes = join(pieces)
     if (bytes.length > 0) this.blocked = !this.sink.write(bytes)
     return last
