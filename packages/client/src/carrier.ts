@@ -26,5 +26,5 @@ export interface SharedCarrier extends Carrier {
   close(): void
 }
 
-/** Made by `shareTabs()` of `@millrace/client/tabs`. */
-export type TabSharing = (own: OwnCarrier) => SharedCarrier
+/** Made by `shareTabs()` of `@millrace/client/tabs`. Undefined where the host cannot share. */
+export type TabSharing = (own: OwnCarrier) => SharedCarrier | undefined

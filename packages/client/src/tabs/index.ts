@@ -28,8 +28,7 @@ export function shareTabs(options: ShareTabsOptions = {}): TabSharing {
   return (own) => {
     const { navigator } = globalThis as { navigator?: { locks?: Locks } }
     const hasAll = navigator?.locks !== undefined && typeof BroadcastChannel === 'function'
-    if (!hasAll) return { ...own, isLeading: true, close() {} }
-    return share(own, navigator.locks as Locks, options)
+    return hasAll ? share(own, navigator.locks as Locks, options) : undefined
   }
 }
 
@@ -46,7 +45,8 @@ function share(own: OwnCarrier, locks: Locks, { key = '', answerMs = 2000 }: Sha
   /** What waits for a leader. */
   let whenLed = Promise.withResolvers<void>()
   const leadership = createLeadership({ name, tab, locks, answerMs, say, onChange })
-  let alive = new AbortController()
+  /** While this tab is awake; its lock tells the leader that it is there. */
+  let alive: AbortController | undefined
   let isClosed = false
 
   all.onmessage = ({ data }: { data: ToAll | ToLeader }) => {
@@ -114,12 +114,13 @@ function share(own: OwnCarrier, locks: Locks, { key = '', answerMs = 2000 }: Sha
   /** A page that is put away must not lead, nor be waited for. */
   function rest(): void {
     leadership.resign()
-    alive.abort()
+    alive?.abort()
+    alive = undefined
   }
 
   function wake(): void {
-    if (isClosed) return
-    alive.abort()
+    // A page is also shown when it has only just begun.
+    if (isClosed || alive !== undefined) return
     alive = new AbortController()
     const { signal } = alive
     locks
