@@ -3,6 +3,7 @@ import { useEffect, useId, useRef, useState } from 'react'
 import { useLanguage } from '../i18n/language.tsx'
 import type { ModelInfo, ModelList } from '../session/api.ts'
 import { CheckIcon } from './icons.tsx'
+import { usePressOutside } from './press-outside.ts'
 import { kindOf } from './use-models.ts'
 
 export interface ModelPickerProps {
@@ -28,13 +29,7 @@ export function ModelPicker({ list, hasFailed, current, onChoose, onClose }: Mod
   const options = findOptions(list?.models ?? [], search)
   const chosen = options[Math.min(active, options.length - 1)]
 
-  useEffect(() => {
-    const onPress = (event: PointerEvent) => {
-      if (event.target instanceof Node && panel.current?.contains(event.target) !== true) onClose()
-    }
-    document.addEventListener('pointerdown', onPress)
-    return () => document.removeEventListener('pointerdown', onPress)
-  }, [onClose])
+  usePressOutside(panel, onClose)
 
   useEffect(() => {
     panel.current?.querySelector('[aria-selected="true"]')?.scrollIntoView({ block: 'nearest' })

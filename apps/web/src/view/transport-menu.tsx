@@ -1,10 +1,11 @@
 /** What carries the conversation, and the choice of another: it changes in mid-answer without a word lost. */
 import type { Client } from '@millrace/client'
 import { useConnection } from '@millrace/client/react'
-import { useEffect, useRef, useState } from 'react'
+import { useCallback, useEffect, useRef, useState } from 'react'
 import { useLanguage } from '../i18n/language.tsx'
 import { keepTransport, readTransport, type TransportChoice, transports } from '../settings/transport.ts'
 import { CheckIcon, ChevronIcon } from './icons.tsx'
+import { usePressOutside } from './press-outside.ts'
 
 export function TransportMenu({ client }: { client: Client }) {
   const { t } = useLanguage()
@@ -12,11 +13,14 @@ export function TransportMenu({ client }: { client: Client }) {
   const [chosen, setChosen] = useState(readTransport)
   const [isOpen, setOpen] = useState(false)
   const button = useRef<HTMLButtonElement>(null)
-
-  const close = () => {
+  const place = useRef<HTMLDivElement>(null)
+  const close = useCallback(() => {
     setOpen(false)
     button.current?.focus({ preventScroll: true })
-  }
+  }, [])
+  const leave = useCallback(() => setOpen(false), [])
+  usePressOutside(place, leave)
+
   const choose = (next: TransportChoice) => {
     keepTransport(next)
     setChosen(next)
@@ -25,7 +29,7 @@ export function TransportMenu({ client }: { client: Client }) {
   }
 
   return (
-    <div className="relative">
+    <div ref={place} className="relative">
       <button
         ref={button}
         type="button"
@@ -71,13 +75,7 @@ function Menu({ chosen, now, reason, onChoose, onClose }: MenuProps) {
 
   useEffect(() => {
     panel.current?.querySelector<HTMLElement>('[aria-checked="true"]')?.focus()
-    const onPress = (event: PointerEvent) => {
-      const menu = panel.current?.parentElement
-      if (event.target instanceof Node && menu?.contains(event.target) !== true) onClose()
-    }
-    document.addEventListener('pointerdown', onPress)
-    return () => document.removeEventListener('pointerdown', onPress)
-  }, [onClose])
+  }, [])
 
   const onKeyDown = (event: React.KeyboardEvent) => {
     const items = [...(panel.current?.querySelectorAll<HTMLElement>('[role="menuitemradio"]') ?? [])]
