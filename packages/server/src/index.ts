@@ -1,5 +1,6 @@
 export { type ErrorCode, MillraceError } from '@millrace/protocol'
 export { type MemoryEngineOptions, memoryEngine } from './engines/memory.ts'
+export { type SqliteEngineOptions, sqliteEngine } from './engines/sqlite/index.ts'
 export type { Action, Authorize, Principal, Resource } from './gateway/authorize.ts'
 export type { ListenOptions } from './gateway/listen.ts'
 export type * from './log/log.ts'

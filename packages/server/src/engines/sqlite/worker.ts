@@ -1,0 +1,28 @@
+/** The SQLite engine's thread: one group of requests after another, each a transaction. */
+import { parentPort, workerData } from 'node:worker_threads'
+import type { Failure, Limits, Reply, Request } from './requests.ts'
+import { openStore, type Store } from './store.ts'
+
+const { file, limits } = workerData as { file: string; limits: Limits }
+let store: Store | undefined
+
+/** By SQLite's primary result codes: https://sqlite.org/rescode.html. An I/O error is nearly always a full disk. */
+const failures: Readonly<Record<number, Failure['failure']>> = { 5: 'busy', 10: 'full', 11: 'damaged', 13: 'full', 26: 'damaged' }
+
+parentPort?.on('message', (requests: readonly Request[] | 'close') => {
+  if (requests === 'close') {
+    store?.close()
+    return process.exit(0)
+  }
+  parentPort?.postMessage(perform(requests))
+})
+
+function perform(requests: readonly Request[]): Reply {
+  try {
+    store ??= openStore(file, limits)
+    return { answers: store.perform(requests) }
+  } catch (error) {
+    const { message, errcode = 0 } = error as Error & { errcode?: number }
+    return { failure: failures[errcode & 0xff] ?? 'internal', message }
+  }
+}
