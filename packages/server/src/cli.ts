@@ -1,8 +1,12 @@
 #!/usr/bin/env node
 /** `millrace start`: the server by itself, on the command line. */
-import { existsSync, mkdirSync } from 'node:fs'
+import { existsSync } from 'node:fs'
+import { resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
+import { memoryEngine } from './engines/memory.ts'
+import { sqliteEngine } from './engines/sqlite/index.ts'
+import type { Engine } from './log/log.ts'
 import { createMillrace } from './server.ts'
 
 const usage = `Usage: millrace start [options]
@@ -15,8 +19,9 @@ const usage = `Usage: millrace start [options]
   --model <name>     model of a question that     MILLRACE_MODEL   auto
                      names none: auto, builtin:guide, sim:count,
                      openai:gpt-6-luna, any provider:model of LangChain
-  --data <folder>    folder for what is kept      MILLRACE_DATA    ./.millrace
-                     (the memory engine keeps nothing there)
+  --engine <name>    where logs are kept: sqlite  MILLRACE_ENGINE  sqlite
+                     in a folder, or memory
+  --data <folder>    folder of the engine sqlite  MILLRACE_DATA    ./.millrace
   --help             this text
 `
 
@@ -31,10 +36,10 @@ async function main(args: string[]): Promise<void> {
   const port = Number(values.port ?? env.PORT ?? 4600)
   if (!Number.isInteger(port) || port < 0 || port > 65_535)
     return fail(`--port takes a number from 0 to 65535, not "${values.port ?? env.PORT}".`)
-  const data = values.data ?? env.MILLRACE_DATA
-  if (data !== undefined) makeFolder(data)
+  const folder = resolve(values.data ?? env.MILLRACE_DATA ?? '.millrace')
+  const engine = await openEngine(values.engine ?? env.MILLRACE_ENGINE ?? 'sqlite', folder)
   const page = findPage()
-  const millrace = createMillrace({ model: values.model ?? env.MILLRACE_MODEL ?? 'auto', ...(page && { page }) })
+  const millrace = createMillrace({ engine, model: values.model ?? env.MILLRACE_MODEL ?? 'auto', ...(page && { page }) })
   process.once('SIGINT', stop)
   process.once('SIGTERM', stop)
   const model = await millrace.defaultModel().catch((error: Error) => fail(error.message))
@@ -51,7 +56,7 @@ async function main(args: string[]): Promise<void> {
   API    ${url}/api/openapi.json
   Try    curl -N "${url}/api/chat?query=hello"
   Model  ${model.name}  (${model.reason})
-  Logs   kept in memory, gone when the server ends
+  Logs   ${engine.isDurable ? `kept in ${folder}` : 'kept in memory, gone when the server ends'}
 
 `)
 
@@ -72,6 +77,7 @@ function parse(args: string[]) {
         host: { type: 'string' },
         'host-name': { type: 'string', multiple: true },
         model: { type: 'string' },
+        engine: { type: 'string' },
         data: { type: 'string' },
         help: { type: 'boolean', short: 'h' },
       },
@@ -81,12 +87,13 @@ function parse(args: string[]) {
   }
 }
 
-function makeFolder(path: string): void {
-  try {
-    mkdirSync(path, { recursive: true })
-  } catch (error) {
-    end(error as Error)
-  }
+/** Asked once before anybody is let in: a folder that cannot be used is told here, and not to the first reader. */
+async function openEngine(name: string, folder: string): Promise<Engine> {
+  if (name === 'memory') return memoryEngine()
+  if (name !== 'sqlite') return fail(`There is no engine "${name}"; there are sqlite and memory.`)
+  const engine = sqliteEngine({ folder })
+  await engine.inspect('').catch(end)
+  return engine
 }
 
 function splitList(list: string): string[] {

@@ -17,6 +17,7 @@ import { createFanOut } from './log/fan-out.ts'
 import type { Engine } from './log/log.ts'
 import { createTurns } from './log/turns.ts'
 import { createModels, type ModelsOptions } from './models/index.ts'
+import { withRecovery } from './runs/recovery.ts'
 import { createRuns, type Run, type RunLimits } from './runs/runs.ts'
 import { createChannels, type Publication, type Published } from './sessions/channels.ts'
 import { type ChatRequest, createChats, type SourceRequest } from './sessions/chats.ts'
@@ -84,8 +85,9 @@ const closeMsMax = 1000
 const closePollMs = 10
 
 export function createMillrace(options: MillraceOptions = {}): Millrace {
-  const { engine = memoryEngine(), page, heartbeatMs = 15_000, authorize = allowAll } = options
+  const { page, heartbeatMs = 15_000, authorize = allowAll } = options
   const onError = guard(options.onError ?? reportError)
+  const engine = withRecovery({ engine: options.engine ?? memoryEngine(), isOurs: (run) => runs.has(run), onError })
   const turns = createTurns()
   const pulse = createPulse({ turns, periodMs: heartbeatMs })
   const fanOut = createFanOut({ engine, turns })

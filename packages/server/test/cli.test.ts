@@ -12,8 +12,11 @@ const cli = fileURLToPath(new URL('../src/cli.ts', import.meta.url))
 
 /** The command, its output so far, and its end. */
 function run(args: string[], env: Record<string, string> = {}) {
+  // Unless a test is about what is kept, nothing is.
   const { PORT: _port, MILLRACE_MODEL: _model, MILLRACE_HOST_NAMES: _names, ...inherited } = process.env
-  const child = spawn(process.execPath, ['--conditions=source', cli, ...args], { env: { ...inherited, ...env } })
+  const child = spawn(process.execPath, ['--conditions=source', cli, ...args], {
+    env: { ...inherited, MILLRACE_ENGINE: 'memory', ...env },
+  })
   let output = ''
   const changed: (() => void)[] = []
   for (const stream of [child.stdout, child.stderr]) {
@@ -66,8 +69,8 @@ describe('millrace start', () => {
 
   it('makes the folder for its data', async () => {
     const folder = join(mkdtempSync(join(tmpdir(), 'millrace-')), 'deep', 'data')
-    await run(['--port', '0', '--model', 'sim:count', '--data', folder]).until(/Logs/)
-    expect(existsSync(folder)).toBe(true)
+    await run(['--port', '0', '--model', 'sim:count', '--engine', 'sqlite', '--data', folder]).until(/Logs/)
+    expect(existsSync(join(folder, 'millrace.db'))).toBe(true)
   })
 
   it.each([
@@ -75,6 +78,7 @@ describe('millrace start', () => {
     [['--port', '70000'], '--port takes a number'],
     [['--model', 'sim:count', '--host-name', 'https://a.example'], '"https://a.example" is not a host name'],
     [['--nothing'], "Unknown option '--nothing'"],
+    [['--engine', 'paper'], 'There is no engine "paper"'],
     [['serve'], 'There is no command "serve"'],
     [['--model', 'nobody'], 'There is no model of this name'],
     [['--model', 'sim:count?n=x'], 'n takes a number from 0'],
@@ -116,7 +120,7 @@ describe('millrace start', () => {
   })
 
   it('ends with one sentence and 1 when there can be no folder for its data', async () => {
-    const { exited, output } = run(['--port', '0', '--model', 'sim:count', '--data', cli])
+    const { exited, output } = run(['--port', '0', '--model', 'sim:count', '--engine', 'sqlite', '--data', cli])
     expect(await exited).toBe(1)
     expect(output()).toMatch(/^millrace: .*EEXIST.*\n$/)
   })

@@ -80,6 +80,8 @@ export interface LogState {
 }
 
 export interface Engine {
+  /** Logs may hold what an earlier process wrote; absent means that they never do. */
+  readonly isDurable?: boolean
   /** Appends to a log, which is created where it does not exist; an empty batch only creates. */
   append(log: string, events: readonly NewEvent[], options?: AppendOptions): Promise<Appended>
   /**

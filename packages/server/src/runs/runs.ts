@@ -11,6 +11,7 @@ import type { ModelMessage } from '../models/model.ts'
 import { runLane, type Source } from './lane.ts'
 import { publicError } from './public-error.ts'
 import { runEnd } from './run-end.ts'
+import { estimateTokens } from './tokens.ts'
 import { createRunWriter, type RunWriter, sessionEvent } from './writer.ts'
 
 /** A lane before its model is asked. */
@@ -71,6 +72,8 @@ export interface Runs {
   /** Begins a run; resolves when its start stands in the log. Rejects with `too_many_runs` or the engine's refusal. */
   start(plan: RunPlan): Promise<Run>
   get(id: string): Run | undefined
+  /** Whether a run is this process's: in progress, ended by itself, or about to stand in the log. */
+  has(id: string): boolean
   readonly active: number
   /** Stops all runs and waits for their ends to stand in the log. */
   close(): Promise<void>
@@ -79,23 +82,25 @@ export interface Runs {
 export function createRuns({ engine, limits = {}, onError, now = () => performance.now() }: RunsOptions): Runs {
   const { runMsMax = 600_000, idleMsMax = 120_000, runsMax = 4096, endedRunsMax = 10_000 } = limits
   const active = new Map<string, Run>()
-  /** Runs whose start is on its way into the log. */
-  let starting = 0
+  /** Ids of runs whose start is on its way into the log. */
+  const starting = new Set<string>()
   /** In the order of their ends. */
   const ended = new Map<string, Run>()
   const closing = new AbortController()
 
   return {
     async start(plan) {
-      if (active.size + starting >= runsMax) throw new MillraceError('too_many_runs')
+      if (active.size + starting.size >= runsMax) throw new MillraceError('too_many_runs')
       const acceptedAt = now()
       const { id, session, query, asked } = plan
       const lanes = plan.lanes.map(({ lane, model }) => ({ lane, model }))
       const started = sessionEvent('stream_start', { run: id, session, query, lanes })
-      starting += 1
-      const { position, duplicate } = await engine.append(session, [started], { key: `run ${id}` }).finally(() => {
-        starting -= 1
+      starting.add(id)
+      const { position, duplicate } = await engine.append(session, [started], { key: `run ${id}` }).catch((error: unknown) => {
+        starting.delete(id)
+        throw error
       })
+      starting.delete(id)
       if (duplicate) throw new MillraceError('run_conflict', { message: 'A run with this id ended long ago; choose a new id.' })
       const start = { epoch: position.epoch, offset: position.offset - 1 }
       const abort = new AbortController()
@@ -125,6 +130,7 @@ export function createRuns({ engine, limits = {}, onError, now = () => performan
       return run
     },
     get: (id) => active.get(id) ?? ended.get(id),
+    has: (id) => starting.has(id) || active.has(id) || ended.has(id),
     get active() {
       return active.size
     },
@@ -176,7 +182,7 @@ export function createRuns({ engine, limits = {}, onError, now = () => performan
       lane,
       model,
       idleMsMax,
-      inputTokens: estimateTokens(messages),
+      inputTokens: estimateTokens(messages.map(({ text }) => text)),
       now,
       open: (signal) => open(messages, signal),
       onError: (error) => onError(error, { run: plan.id, lane }),
@@ -195,10 +201,4 @@ interface LaneShared {
   readonly writer: RunWriter
   readonly signal: AbortSignal
   readonly acceptedAt: number
-}
-
-/** About four characters a token in Latin script, about one in Chinese: bytes of UTF-8 by four is near for both. */
-function estimateTokens(messages: readonly ModelMessage[]): number {
-  const bytes = messages.reduce((sum, { text }) => sum + Buffer.byteLength(text), 0)
-  return Math.ceil(bytes / 4)
 }

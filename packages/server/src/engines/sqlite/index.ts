@@ -54,6 +54,8 @@ export function sqliteEngine({ folder, durability = 'process', ...options }: Sql
   let closing: Promise<void> | undefined
 
   return {
+    isDurable: true,
+
     async append(log, events, { epoch, key } = {}) {
       const stored = events.map(({ type, data }) => ({ type, data: toStored(data) }))
       const answer = await ask({ op: 'append', log, epoch, key, events: stored, now: Date.now() })
@@ -118,8 +120,12 @@ export function sqliteEngine({ folder, durability = 'process', ...options }: Sql
     if (asked.length > 0 || waiting.length === 0) return
     asked = waiting
     waiting = []
-    worker ??= start()
-    worker.postMessage(asked.map(({ request }) => request))
+    try {
+      worker ??= start()
+      worker.postMessage(asked.map(({ request }) => request))
+    } catch (error) {
+      settle({ failure: 'unusable', message: (error as Error).message })
+    }
   }
 
   function start(): Worker {
@@ -128,7 +134,7 @@ export function sqliteEngine({ folder, durability = 'process', ...options }: Sql
     const thread = new Worker(new URL(isSource ? './worker.ts' : './worker.js', import.meta.url), {
       workerData: { file: join(folder, 'millrace.db'), limits },
       // Nothing of the host's flags: a loader of its tests or its own would be run there too.
-      execArgv: [],
+      execArgv: ['--disable-warning=ExperimentalWarning'],
     })
     thread.unref()
     thread.on('message', (reply: Reply) => settle(reply))
@@ -196,6 +202,7 @@ function toError({ failure, message }: Failure, folder: string): MillraceError {
   const told = {
     busy: `Another server is using ${folder}; stop it, or give this one a folder of its own with --data.`,
     damaged: `The file millrace.db in ${folder} is damaged. Move it away to begin anew, or restore a copy of it; what it says: ${message}.`,
+    unusable: `The folder ${folder} cannot be used: ${message}.`,
     internal: undefined,
   }[failure]
   return new MillraceError('engine_failed', { cause, ...(told !== undefined && { message: told }) })

@@ -56,7 +56,7 @@ export interface Answer {
 export type Reply = { readonly answers: readonly Answer[] } | Failure
 
 export interface Failure {
-  readonly failure: 'full' | 'busy' | 'damaged' | 'internal'
+  readonly failure: 'full' | 'busy' | 'damaged' | 'unusable' | 'internal'
   /** What the database says. */
   readonly message: string
 }

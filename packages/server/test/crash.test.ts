@@ -1,0 +1,86 @@
+/** A server that is killed in mid-answer: what was said is still there, and its readers are told that it ended. */
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { sqliteEngine } from 'millrace'
+import { expect, it, onTestFinished } from 'vitest'
+import { gatedModel } from './support/gated-model.ts'
+import { startRun, startServer } from './support/server.ts'
+import { data, openStream, textOf } from './support/stream.ts'
+
+const cli = fileURLToPath(new URL('../src/cli.ts', import.meta.url))
+
+/** A server of its own process over a folder. */
+async function startProcess(folder: string) {
+  const args = ['--conditions=source', cli, '--port', '0', '--data', folder, '--engine', 'sqlite']
+  const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] })
+  onTestFinished(() => void child.kill('SIGKILL'))
+  let output = ''
+  const kill = async () => {
+    child.kill('SIGKILL')
+    await once(child, 'close')
+  }
+  child.stdout.setEncoding('utf8')
+  for (;;) {
+    output += String(await once(child.stdout, 'data'))
+    const url = /API {4}(http:\S+)\/api\/openapi\.json[\s\S]*Logs/.exec(output)?.[1]
+    if (url !== undefined) return { url, kill }
+  }
+}
+
+it('ends the run of a killed server as interrupted for every reader, with all that was said, and goes on in the session', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'millrace-crash-'))
+  onTestFinished(() => rmSync(folder, { recursive: true, force: true }))
+  const killed = await startProcess(folder)
+  const { session, run } = await startRun(killed.url, {
+    query: 'count',
+    models: ['sim:count?n=100000&tps=200', 'sim:count?n=5&tps=0'],
+  })
+  const stream = await openStream(`${killed.url}/api/stream?session=${session}`)
+  while (textOf(stream.events).length < 100) await stream.next()
+  const seen = stream.events
+  await killed.kill()
+
+  const model = gatedModel()
+  const { url, millrace, errors } = await startServer({ engine: sqliteEngine({ folder }), models: [model], model: 'gated' })
+  const back = await openStream(`${url}/api/stream?session=${session}&from=${seen.at(-1)?.id}`)
+  const rest = await back.until('stream_end')
+  const end = data(rest.at(-1) as never)
+  expect(end).toMatchObject({ run, status: 'interrupted', usage: { estimated: true } })
+  expect(rest.filter(({ event }) => event === 'lane_end').map((event) => data(event))).toEqual([
+    expect.objectContaining({ lane: 'sim:count?n=100000&tps=200', status: 'interrupted' }),
+  ])
+  // Everything once: what was seen before and after are one answer without a hole.
+  const lane = ({ data: text }: { data: string }) => (JSON.parse(text) as { lane?: string }).lane === 'sim:count?n=100000&tps=200'
+  const said = textOf([...seen, ...rest].filter(lane))
+  const numbers = said.trim().split(' ').map(Number)
+  expect(numbers).toEqual(numbers.map((_, index) => index + 1))
+  const transcript = await millrace.readSession(session)
+  expect(transcript?.runs[0]).toMatchObject({
+    status: 'interrupted',
+    lanes: [{ status: 'interrupted', text: said }, { status: 'completed' }],
+  })
+
+  await startRun(url, { query: 'and now?', session })
+  model.say('here again')
+  model.finish()
+  await back.until('stream_end')
+  expect(model.requests[0]?.messages.map(({ text }) => text)).toEqual(['count', said, 'and now?'])
+  expect((await millrace.readSession(session))?.runs.map(({ status }) => status)).toEqual(['interrupted', 'completed'])
+  expect(errors).toEqual([])
+})
+
+it('leaves the runs of its own process alone, however often their session is asked for', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'millrace-crash-'))
+  onTestFinished(() => rmSync(folder, { recursive: true, force: true }))
+  const model = gatedModel()
+  const { url, millrace } = await startServer({ engine: sqliteEngine({ folder }), models: [model], model: 'gated' })
+  const { session } = await startRun(url, { query: 'x' })
+  for (let n = 0; n < 5; n++) expect((await millrace.readSession(session))?.runs[0]?.status).toBe('streaming')
+  model.say('whole')
+  model.finish()
+  expect(textOf(await (await openStream(`${url}/api/stream?session=${session}`)).until('stream_end'))).toBe('whole')
+})
