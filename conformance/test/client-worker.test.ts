@@ -11,7 +11,9 @@ it.each(['sse', 'ws'])('a client reads and asks in a worker, over %s', async (tr
     workerData: { url, transport },
     execArgv: ['--conditions=source'],
   })
+  // Asked for before the message: a worker that ends at once tells both in one turn.
+  const ended = once(worker, 'exit')
   const [text] = (await once(worker, 'message')) as [string]
   expect(text).toBe('1 2 3 4 5 ')
-  await once(worker, 'exit')
+  await ended
 })
