@@ -3,6 +3,7 @@ import { connect } from 'node:net'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import { WebSocket } from 'ws'
 import { gatedModel } from './support/gated-model.ts'
+import { ask } from './support/raw.ts'
 import { startRun, startServer } from './support/server.ts'
 import { openSocket } from './support/socket.ts'
 import { counted, openStream, textOf } from './support/stream.ts'
@@ -389,4 +390,10 @@ it('never lets a broken handshake end the process', async () => {
   await once(socket, 'data')
   socket.resetAndDestroy()
   expect((await fetch(`${url}/healthz`)).status).toBe(200)
+})
+
+it.each(['//[', 'http://[/ws/chat'])('refuses a handshake at %s, which is no address', async (target) => {
+  const { port } = await startServer()
+  const headers = { host: 'localhost', connection: 'upgrade', upgrade: 'websocket' }
+  expect(await ask(port, `GET ${target}`, headers)).toBe('400 malformed_http')
 })

@@ -78,7 +78,9 @@ const handshakeQuery = z.object({ session: idParam.shape.id.optional(), down: z.
 
 /** What the address says, and what is wrong with a handshake beside what `ws` sees to. */
 function readHandshake({ url = '', headers }: IncomingMessage): z.output<typeof handshakeQuery> {
-  const { pathname, searchParams } = new URL(url, 'http://host')
+  const address = URL.parse(url, 'http://host')
+  if (address === null) throw new MillraceError('malformed_http')
+  const { pathname, searchParams } = address
   if (pathname !== '/ws/chat') throw new MillraceError('not_found')
   checkOrigin({ site: headers['sec-fetch-site'], origin: headers.origin, address: `http://${headers.host}` })
   return check(handshakeQuery, Object.fromEntries(searchParams))
