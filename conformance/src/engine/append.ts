@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { type EngineFactory, numbered, numbers, open, range, readAll, refusal } from './support.ts'
+import { type EngineFactory, numbered, numbers, open, range, readAll, refusal, refusalOf } from './support.ts'
 
 export function appendCases(make: EngineFactory): void {
   describe('append', () => {
@@ -71,6 +71,37 @@ export function appendCases(make: EngineFactory): void {
       const again = await engine.append('a', numbered(3, 3), { key: 'run-1' })
       expect(again).toMatchObject({ duplicate: true, position: { offset: 1 } })
       expect(await readAll(engine, 'a')).toHaveLength(2)
+    })
+
+    it('refuses a batch where a key says that somebody has ended it, and appends nothing', async () => {
+      const engine = await open(make)
+      const { position } = await engine.append('a', numbered(1, 1), { unless: 'end' })
+      await engine.append('a', numbered(2, 2), { key: 'end', unless: 'end' })
+      const late = { epoch: position.epoch, unless: 'end' }
+      expect(await refusal(engine.append('a', numbered(3, 3), late))).toBe('fenced')
+      expect(await refusal(engine.append('a', numbered(3, 3), { ...late, key: 'other' }))).toBe('fenced')
+      // What stood in the log before is still what it was.
+      expect(await engine.append('a', numbered(3, 3), { key: 'end', unless: 'end' })).toMatchObject({ duplicate: true })
+      expect(await engine.append('a', numbered(3, 3), { key: 'other' })).toMatchObject({ duplicate: false })
+      expect(numbers(await readAll(engine, 'a'))).toEqual([1, 2, 3])
+    })
+
+    it('lets one of two win that end the same thing and go on with it at the same time', async () => {
+      const engine = await open(make)
+      for (const round of range(1, 20)) {
+        const key = `end ${round}`
+        const written = range(1, 10).map((n) => engine.append('a', numbered(n, n), { unless: key }).then(() => true, refusalOf))
+        const ended = engine.append('a', numbered(0, 0), { key })
+        const more = range(11, 20).map((n) => engine.append('a', numbered(n, n), { unless: key }).then(() => true, refusalOf))
+        const { position } = await ended
+        const answers = await Promise.all([...written, ...more])
+        expect(new Set(answers).isSubsetOf(new Set([true, 'fenced']))).toBe(true)
+        const taken = answers.flatMap((answer, index) => (answer === true ? [index + 1] : []))
+        const events = numbers(await readAll(engine, 'a')).slice(-taken.length - 1)
+        expect(events.at(-1)).toBe(0)
+        expect((await engine.inspect('a'))?.head).toEqual(position)
+        expect(events.slice(0, -1).toSorted((a, b) => Number(a) - Number(b))).toEqual(taken)
+      }
     })
 
     it('refuses to append to another incarnation of the log, and to one that is gone', async () => {

@@ -18,6 +18,18 @@ export function retentionCases(make: EngineFactory): void {
       expect((await engine.read('a', { epoch, offset: start })).gap).toBeUndefined()
     })
 
+    it('keeps only so many of the newest as an append says', async () => {
+      const engine = await open(make)
+      for (const n of range(1, 20)) await engine.append('a', numbered(n, n), { keep: 3 })
+      const state = await engine.inspect('a')
+      const { epoch = '', offset: start = Number.NaN } = state?.start ?? {}
+      expect(start).toBeGreaterThan(0)
+      expect(start).toBeLessThanOrEqual(17)
+      expect(numbers((await engine.read('a', { epoch, offset: start })).events)).toEqual(range(start + 1, 20))
+      await engine.append('a', numbered(21, 40))
+      expect((await engine.inspect('a'))?.start.offset).toBe(start)
+    })
+
     it('keeps the newest by bytes', async () => {
       const engine = await open(make, { bytesMax: 10_000 })
       for (const n of range(1, 50)) await engine.append('a', [{ type: 'm', data: { n, text: 'x'.repeat(1000) } }])

@@ -45,7 +45,11 @@ export async function refusal(action: Promise<unknown>): Promise<string> {
   try {
     await action
   } catch (error) {
-    return (error as { code?: string }).code ?? `not a MillraceError: ${String(error)}`
+    return refusalOf(error)
   }
   return 'not refused'
+}
+
+export function refusalOf(error: unknown): string {
+  return (error as { code?: string }).code ?? `not a MillraceError: ${String(error)}`
 }

@@ -70,12 +70,13 @@ export function memoryEngine(options: MemoryEngineOptions = {}): Engine {
   sweeper.unref()
 
   return {
-    async append(name, batch, { epoch, key }: AppendOptions = {}): Promise<Appended> {
+    async append(name, batch, { epoch, key, unless, keep = eventsMax }: AppendOptions = {}): Promise<Appended> {
       assertOpen()
       const existing = logs.get(name)
       if (epoch !== undefined && existing?.epoch !== epoch) throw new MillraceError('position_foreign')
       const used = key === undefined ? undefined : existing?.keys.get(key)
       if (existing && used !== undefined) return { position: { epoch: existing.epoch, offset: used }, duplicate: true }
+      if (unless !== undefined && existing?.keys.has(unless)) throw new MillraceError('fenced')
       const time = Math.max(now(), existing?.touched ?? 0)
       if (existing) trim(existing, time)
       const bytes = batch.reduce((sum, { data }) => sum + eventBytes(data), 0)
@@ -90,7 +91,7 @@ export function memoryEngine(options: MemoryEngineOptions = {}): Engine {
       written.delete(name)
       const order = headOf(log) === 0 ? empty : written
       order.add(name)
-      trim(log, time)
+      trim(log, time, keep)
       if (batch.length > 0) ring(name)
       return { position: { epoch: log.epoch, offset: headOf(log) }, duplicate: false }
     },
@@ -201,11 +202,11 @@ export function memoryEngine(options: MemoryEngineOptions = {}): Engine {
     totalBytes += bytes
   }
 
-  function trim(log: MemoryLog, time: number): void {
+  function trim(log: MemoryLog, time: number, keep = eventsMax): void {
     const oldest = time - ageMsMax
     for (let first = log.events[log.skip]; first !== undefined; first = log.events[log.skip]) {
       const kept = log.events.length - log.skip
-      if (kept <= eventsMax && log.bytes <= bytesMax && first.time >= oldest) break
+      if (kept <= Math.min(keep, eventsMax) && log.bytes <= bytesMax && first.time >= oldest) break
       grow(log, -eventBytes(first.data))
       log.events[log.skip] = gone
       log.skip += 1

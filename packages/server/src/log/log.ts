@@ -47,6 +47,10 @@ export interface AppendOptions {
   readonly epoch?: string
   /** At most one batch with this key enters the log; a later one answers `duplicate` with the first one's position. */
   readonly key?: string
+  /** Reject with `fenced`, and append nothing, where a batch with this key is in the log: somebody has ended what this writer goes on with. */
+  readonly unless?: string
+  /** Of the log, only the newest so many events need to be kept after this append; those before them are gone as by retention. */
+  readonly keep?: number
 }
 
 export interface Appended {

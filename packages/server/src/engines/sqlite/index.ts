@@ -56,9 +56,9 @@ export function sqliteEngine({ folder, durability = 'process', ...options }: Sql
   return {
     isDurable: true,
 
-    async append(log, events, { epoch, key } = {}) {
+    async append(log, events, { epoch, key, unless, keep } = {}) {
       const stored = events.map(({ type, data }) => ({ type, data: toStored(data) }))
-      const answer = await ask({ op: 'append', log, epoch, key, events: stored, now: Date.now() })
+      const answer = await ask({ op: 'append', log, epoch, key, unless, keep, events: stored, now: Date.now() })
       const { epoch: made = '', head = 0, start = 0, time = 0, duplicate = false } = answer
       if (!duplicate) {
         recent.push(log, { epoch: made, head, start, time, events })

@@ -23,6 +23,8 @@ export type Request =
       readonly log: string
       readonly epoch: string | undefined
       readonly key: string | undefined
+      readonly unless: string | undefined
+      readonly keep: number | undefined
       readonly events: readonly { readonly type: string; readonly data: StoredData }[]
       readonly now: number
     }
@@ -41,7 +43,7 @@ export type Request =
 
 /** What an operation has to say, its own fields only. */
 export interface Answer {
-  readonly refused?: 'position_foreign' | 'position_ahead' | 'session_not_found'
+  readonly refused?: 'position_foreign' | 'fenced' | 'position_ahead' | 'session_not_found'
   readonly epoch?: string
   readonly start?: number
   readonly head?: number

@@ -95,15 +95,13 @@ export function openStore(file: string, { eventsMax, bytesMax, ageMsMax, isDurab
     return log
   }
 
-  function append({ log: name, epoch, key, events, now }: Extract<Request, { op: 'append' }>): Answer {
+  function append({ log: name, epoch, key, unless, keep, events, now }: Extract<Request, { op: 'append' }>): Answer {
     const existing = find(name)
     if (epoch !== undefined && existing?.epoch !== epoch) return { refused: 'position_foreign' }
-    const used =
-      key === undefined || existing === undefined
-        ? undefined
-        : (sql.findKey.get(existing.id, key) as { offset: number } | undefined)
+    const used = findKey(existing, key)
     if (existing !== undefined && used !== undefined)
       return { epoch: existing.epoch, head: used.offset, start: existing.start, time: 0, duplicate: true }
+    if (findKey(existing, unless) !== undefined) return { refused: 'fenced' }
     const log = existing ?? create(name, now)
     const time = Math.max(now, log.touched)
     for (const { type, data } of events) {
@@ -114,9 +112,14 @@ export function openStore(file: string, { eventsMax, bytesMax, ageMsMax, isDurab
     }
     if (key !== undefined) sql.insertKey.run(log.id, key, log.head)
     log.touched = time
-    trim(log, time)
+    trim(log, time, keep)
     save(log)
     return { epoch: log.epoch, head: log.head, start: log.start, time, duplicate: false }
+  }
+
+  function findKey(log: Log | undefined, key: string | undefined): { offset: number } | undefined {
+    if (log === undefined || key === undefined) return undefined
+    return sql.findKey.get(log.id, key) as { offset: number } | undefined
   }
 
   function read({
@@ -152,11 +155,11 @@ export function openStore(file: string, { eventsMax, bytesMax, ageMsMax, isDurab
     return log
   }
 
-  function trim(log: Log, time: number): void {
+  function trim(log: Log, time: number, keep = eventsMax): void {
     const before = log.start
     for (const row of sql.oldest.iterate(log.id)) {
       const { offset, time: at, size } = row as { offset: number; time: number; size: number }
-      if (log.head - log.start <= eventsMax && log.bytes <= bytesMax && at >= time - ageMsMax) break
+      if (log.head - log.start <= Math.min(keep, eventsMax) && log.bytes <= bytesMax && at >= time - ageMsMax) break
       log.start = offset
       log.bytes -= size
     }
