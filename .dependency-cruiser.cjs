@@ -78,7 +78,7 @@ module.exports = {
       comment: 'Apps, suites, benches and examples import what users import: only an index.ts is public.',
       severity: 'error',
       from: { path: '^(apps|conformance|bench|examples)/' },
-      to: { path: '^packages/[^/]+/src/', pathNot: '^packages/[^/]+/src/((tabs|react)/)?index\\.ts$' },
+      to: { path: '^packages/[^/]+/src/', pathNot: '^packages/[^/]+/src/((tabs|react|engines/(redis|nats))/)?index\\.ts$' },
     },
     {
       name: 'nothing-shipped-imports-the-workshop',

@@ -18,6 +18,8 @@ export interface FaultProxy extends AsyncDisposable {
   refuse(isRefusing: boolean): void
   /** Connections there are swallow everything from now on, without a word; while true, new ones too. */
   blackHole(isSwallowing: boolean): void
+  /** Connections there no longer hear the server; what they say still arrives there. */
+  mute(): void
   /** Of the next `times` connections each is cut when the server has answered so many bytes, which are still delivered. */
   cutAfter(bytes: number, times?: number): void
   /** While true, the bytes of an event stream are held back until it ends, as some proxies do; other answers pass. */
@@ -27,6 +29,7 @@ export interface FaultProxy extends AsyncDisposable {
 export async function startFaultProxy(firstPort: number): Promise<FaultProxy> {
   const sockets = new Set<Socket>()
   const dead = new WeakSet<Socket>()
+  const muted = new WeakSet<Socket>()
   let targetPort = firstPort
   let isRefusing = false
   let isSwallowing = false
@@ -52,8 +55,12 @@ export async function startFaultProxy(firstPort: number): Promise<FaultProxy> {
       // The cut itself; `close` follows and ends the other side.
       socket.on('error', () => {})
     }
-    near.pipe(swallow(near)).pipe(far)
-    far.pipe(swallow(near)).pipe(hold()).pipe(cutAt(end, near)).pipe(near)
+    near.pipe(swallow(near, [dead])).pipe(far)
+    far
+      .pipe(swallow(near, [dead, muted]))
+      .pipe(hold())
+      .pipe(cutAt(end, near))
+      .pipe(near)
   })
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
@@ -76,6 +83,9 @@ export async function startFaultProxy(firstPort: number): Promise<FaultProxy> {
       isSwallowing = next
       if (next) for (const socket of sockets) dead.add(socket)
     },
+    mute() {
+      for (const socket of sockets) muted.add(socket)
+    },
     cutAfter(bytes, times = 1) {
       doomed = { bytes, times }
     },
@@ -89,9 +99,9 @@ export async function startFaultProxy(firstPort: number): Promise<FaultProxy> {
     },
   }
 
-  function swallow(near: Socket): Transform {
+  function swallow(near: Socket, whose: readonly WeakSet<Socket>[]): Transform {
     return new Transform({
-      transform: (chunk, _encoding, done) => (dead.has(near) ? done() : done(null, chunk)),
+      transform: (chunk, _encoding, done) => (whose.some((sockets) => sockets.has(near)) ? done() : done(null, chunk)),
     })
   }
 

@@ -8,7 +8,7 @@ import { join } from 'node:path'
 import { Worker } from 'node:worker_threads'
 import { type Json, MillraceError, type Position } from '@millrace/protocol'
 import type { Engine, EventData, LogEvent } from '../../log/log.ts'
-import { createRecent } from './recent.ts'
+import { createRecent } from '../../log/recent.ts'
 import type { Answer, Failure, Limits, Reply, Request, StoredData, StoredEvent } from './requests.ts'
 
 export interface SqliteEngineOptions {

@@ -1,9 +1,9 @@
 /**
- * The newest events of the logs in use, as they were appended: whoever is live reads them without asking the
- * database. Bounded for each log and for all together; what is not here is read from the file.
+ * For engines: the newest events of the logs in use, as this process appended them, so that whoever is live reads
+ * them without asking the database. Bounded for each log and for all together.
  */
 import type { Position } from '@millrace/protocol'
-import type { LogEvent, NewEvent, Page } from '../../log/log.ts'
+import type { LogEvent, NewEvent, Page } from './log.ts'
 
 const eventsPerLogMax = 512
 const logsMax = 2048
@@ -73,7 +73,7 @@ export function createRecent(): Recent {
 }
 
 /** Near enough to bound a page by, and far cheaper than writing it. */
-function sizeOf(data: unknown): number {
+export function sizeOf(data: unknown): number {
   if (typeof data === 'string') return data.length
   if (data instanceof Uint8Array) return data.byteLength
   if (typeof data !== 'object' || data === null) return 8

@@ -1,0 +1,120 @@
+/** What an engine promises whose storage is a server: that server ended, stopped and come back in mid-stream. */
+import type { Engine, LogEvent } from 'millrace'
+import { describe, expect, it, onTestFinished } from 'vitest'
+import { type Attempt, checkHistory, type Given, nothingFound } from '../history.ts'
+import { numbered, open, readAll, refusalOf } from './support.ts'
+
+export interface StorageServer {
+  kill(signal?: NodeJS.Signals): Promise<void>
+  restart(): Promise<void>
+  readonly pid: number
+  close(): Promise<void>
+}
+
+export interface FaultsSuite<Server extends StorageServer> {
+  readonly name: string
+  readonly start: () => Promise<Server>
+  readonly make: (server: Server) => Engine
+  /** How often each fault is done to one stream; default 10. */
+  readonly rounds?: number
+}
+
+export function faultsConformance<Server extends StorageServer>({ name, start, make, rounds = 10 }: FaultsSuite<Server>): void {
+  describe(`${name} engine, whose server fails`, () => {
+    it('loses nothing that was acknowledged and gives nothing twice, killed again and again in mid-stream', async () => {
+      await stream(async (server, progress) => {
+        for (let round = 0; round < rounds; round++) {
+          await progress(25)
+          await server.restart()
+        }
+      })
+    })
+
+    it('goes on where it was when its server stood still', async () => {
+      await stream(async (server, progress) => {
+        for (let round = 0; round < rounds; round++) {
+          await progress(25)
+          process.kill(server.pid, 'SIGSTOP')
+          await new Promise((resolve) => setTimeout(resolve, 50))
+          process.kill(server.pid, 'SIGCONT')
+        }
+      })
+    })
+
+    it('refuses in bounded time with a code while its server is away, and takes calls again', async () => {
+      const server = await start()
+      onTestFinished(() => server.close())
+      const engine = await open(() => make(server))
+      const { position } = await engine.append('log', numbered(1, 1))
+      await server.kill()
+      const calls = [engine.append('log', numbered(2, 2)), engine.read('log', { ...position, offset: 0 }), engine.inspect('log')]
+      // What it still holds it may still give.
+      const [append, , inspect] = await Promise.allSettled(calls)
+      for (const settled of [append, inspect])
+        expect(settled?.status === 'rejected' && refusalOf(settled.reason)).toBe('engine_failed')
+      await server.restart()
+      expect((await engine.append('log', [])).position.epoch).toBe(position.epoch)
+    })
+  })
+
+  /** One writer, one reader on another node, and a fault between them. */
+  async function stream(fault: (server: Server, progress: (events: number) => Promise<void>) => Promise<void>): Promise<void> {
+    const server = await start()
+    onTestFinished(() => server.close())
+    const writer = await open(() => make(server))
+    const reader = await open(() => make(server))
+    const { position } = await writer.append('log', [])
+    const attempts: Attempt[] = []
+    const given: Given[] = []
+    const waiting: { readonly at: number; readonly resolve: () => void }[] = []
+    let isOver = false
+
+    let at = position
+    let reading = Promise.resolve()
+    const read = () => {
+      reading = reading.then(async () => {
+        try {
+          for (;;) {
+            const page = await reader.read('log', at)
+            at = page.position
+            given.push(...page.events.map(toGiven(position.epoch)))
+            if (at.offset === page.head.offset) return
+          }
+        } catch {
+          // Away for longer than a call waits: it is read again with the next bell, or at the end.
+        }
+      })
+    }
+    reader.watch('log', read)
+
+    const faulting = fault(server, (events) => {
+      const { promise, resolve } = Promise.withResolvers<void>()
+      waiting.push({ at: attempts.length + events, resolve })
+      return promise
+    }).finally(() => {
+      isOver = true
+    })
+    for (let value = 1; !isOver || value < 50; value++) {
+      const outcome = await writer.append('log', numbered(value, value), { epoch: position.epoch }).then(
+        () => 'acknowledged' as const,
+        () => 'unknown' as const,
+      )
+      attempts.push({ value, outcome })
+      for (const { at, resolve } of waiting) if (attempts.length >= at) resolve()
+    }
+    await faulting
+    // The last bell may have been rung before the reader was back.
+    const { head } = (await reader.inspect('log')) ?? {}
+    while (at.offset < (head?.offset ?? 0)) {
+      read()
+      await reading
+    }
+    const final = (await readAll(reader, 'log')).map(toGiven(position.epoch))
+    expect(checkHistory({ attempts, readers: [given], final })).toEqual(nothingFound)
+    expect(attempts.filter(({ outcome }) => outcome === 'acknowledged').length).toBeGreaterThan(attempts.length / 2)
+  }
+}
+
+const toGiven =
+  (epoch: string) =>
+  ({ offset, data }: LogEvent): Given => ({ epoch, offset, value: (data as { n: number }).n })

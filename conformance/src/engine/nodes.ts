@@ -1,0 +1,103 @@
+/** What an engine promises that several servers share: two of it over the same logs are one. */
+import type { Engine } from 'millrace'
+import { describe, expect, it } from 'vitest'
+import { type EngineFactory, numbered, numbers, open, range, readAll, refusal, refusalOf } from './support.ts'
+
+export interface NodesSuite {
+  readonly name: string
+  /** Two engines over the same, empty storage. */
+  readonly makeNodes: () => Promise<readonly [Engine, Engine]> | readonly [Engine, Engine]
+}
+
+export function nodesConformance({ name, makeNodes }: NodesSuite): void {
+  const openNodes = async (): Promise<[Engine, Engine]> => {
+    const nodes = await makeNodes()
+    const make =
+      (index: 0 | 1): EngineFactory =>
+      () =>
+        nodes[index]
+    return [await open(make(0)), await open(make(1))]
+  }
+
+  describe(`${name} engine on two nodes`, () => {
+    it('shows on one what the other has appended, once its append is acknowledged', async () => {
+      const [a, b] = await openNodes()
+      for (const n of range(1, 30)) {
+        const { position } = await a.append('log', numbered(n, n))
+        expect((await b.inspect('log'))?.head).toEqual(position)
+      }
+      expect(numbers(await readAll(b, 'log'))).toEqual(range(1, 30))
+    })
+
+    it('rings on one for what the other appends, and for the end of the log', async () => {
+      const [a, b] = await openNodes()
+      const { position } = await a.append('log', [])
+      let at = position
+      const seen: unknown[] = []
+      let reading = Promise.resolve()
+      const done = Promise.withResolvers<void>()
+      const ended = Promise.withResolvers<void>()
+      const read = () => {
+        reading = reading.then(async () => {
+          try {
+            const page = await b.read('log', at)
+            at = page.position
+            seen.push(...numbers(page.events))
+            if (seen.length === 100) done.resolve()
+          } catch (error) {
+            if (refusalOf(error) === 'session_not_found') ended.resolve()
+          }
+        })
+      }
+      b.watch('log', read)
+      read()
+      for (const n of range(1, 100)) await a.append('log', numbered(n, n))
+      await done.promise
+      expect(seen).toEqual(range(1, 100))
+      await a.delete('log')
+      await ended.promise
+    })
+
+    it('gives every event one place, whoever appends, and shows both the same', async () => {
+      const nodes = await openNodes()
+      const answers = await Promise.all(
+        range(1, 200).map((n) =>
+          (nodes[n % 2] as Engine).append('log', numbered(n, n)).then(({ position }) => [position.offset, n] as const),
+        ),
+      )
+      const placed = new Map(answers)
+      expect([...placed.keys()].toSorted((x, y) => x - y)).toEqual(range(1, 200))
+      for (const node of nodes)
+        for (const { offset, data } of await readAll(node, 'log')) expect((data as { n: number }).n).toBe(placed.get(offset))
+    })
+
+    it('lets one of two create a log, and one of two use a key', async () => {
+      const [a, b] = await openNodes()
+      for (const round of range(1, 25)) {
+        const log = `log-${round}`
+        const answers = await Promise.all([a, b].map((node, index) => node.append(log, numbered(index, index), { key: 'first' })))
+        expect(answers.filter(({ duplicate }) => duplicate)).toHaveLength(1)
+        expect(new Set(answers.map(({ position }) => JSON.stringify(position))).size).toBe(1)
+        expect(await readAll(a, log)).toEqual(await readAll(b, log))
+      }
+    })
+
+    it('fences on one what the other has ended', async () => {
+      const [a, b] = await openNodes()
+      const { position } = await a.append('log', numbered(1, 1), { unless: 'end' })
+      await b.append('log', numbered(2, 2), { key: 'end' })
+      expect(await refusal(a.append('log', numbered(3, 3), { epoch: position.epoch, unless: 'end' }))).toBe('fenced')
+    })
+
+    it('refuses on one an epoch that the other has ended', async () => {
+      const [a, b] = await openNodes()
+      const { position } = await a.append('log', numbered(1, 3))
+      await b.delete('log')
+      expect(await refusal(a.append('log', numbered(4, 4), { epoch: position.epoch }))).toBe('position_foreign')
+      const made = await b.append('log', numbered(1, 5))
+      expect(await refusal(a.append('log', numbered(4, 4), { epoch: position.epoch }))).toBe('position_foreign')
+      expect(await refusal(a.read('log', position))).toBe('position_foreign')
+      expect((await a.append('log', numbered(6, 6))).position).toEqual({ epoch: made.position.epoch, offset: 6 })
+    })
+  })
+}

@@ -1,0 +1,78 @@
+/**
+ * What happened to a log, held against what was promised: every append with its outcome, every event that a reader
+ * was given. Each numbered value is appended once; what may not be is counted by its kind.
+ */
+
+export interface Attempt {
+  readonly value: number
+  /** `unknown`: the append was refused in a way that leaves open whether it happened. */
+  readonly outcome: 'acknowledged' | 'refused' | 'unknown'
+}
+
+export interface Given {
+  readonly epoch: string
+  readonly offset: number
+  /** Undefined where the reader was told of a gap up to `offset`, or of a new beginning. */
+  readonly value?: number
+}
+
+export interface History {
+  readonly attempts: readonly Attempt[]
+  /** For each reader, what it was given, in that order. */
+  readonly readers: readonly (readonly Given[])[]
+  /** What stands in the log at the end, read from its start. */
+  readonly final: readonly Given[]
+}
+
+export interface Findings {
+  /** Acknowledged, and not in the log at the end, though nobody was told of a gap. */
+  readonly lost: number
+  /** Given to one reader more than once. */
+  readonly repeated: number
+  /** Given to a reader at an offset at or before one it had already been given. */
+  readonly reordered: number
+  /** Given, but never appended, or refused. */
+  readonly phantom: number
+  /** Another value at the same position for another reader, or in the log at the end. */
+  readonly diverging: number
+  /** An offset was left out without a word. */
+  readonly gapped: number
+}
+
+export const nothingFound: Findings = { lost: 0, repeated: 0, reordered: 0, phantom: 0, diverging: 0, gapped: 0 }
+
+export function checkHistory({ attempts, readers, final }: History): Findings {
+  const found = { ...nothingFound }
+  const outcomes = new Map(attempts.map(({ value, outcome }) => [value, outcome]))
+  const places = new Map<string, number>()
+
+  for (const given of [...readers, final]) {
+    const values = new Set<number>()
+    let last: Given | undefined
+    for (const event of given) {
+      const { epoch, offset, value } = event
+      const isSame = last?.epoch === epoch
+      if (value === undefined) {
+        last = event
+        continue
+      }
+      if (values.has(value)) found.repeated += 1
+      values.add(value)
+      const before = isSame ? (last?.offset ?? 0) : 0
+      if (offset <= before) found.reordered += 1
+      else if (offset > before + 1) found.gapped += 1
+      const outcome = outcomes.get(value)
+      if (outcome === undefined || outcome === 'refused') found.phantom += 1
+      const place = `${epoch} ${offset}`
+      const there = places.get(place)
+      if (there !== undefined && there !== value) found.diverging += 1
+      places.set(place, value)
+      last = event
+    }
+  }
+
+  const kept = new Set(final.map(({ value }) => value))
+  const isTold = [...readers, final].some((given) => given.some(({ value }) => value === undefined))
+  for (const { value, outcome } of attempts) if (outcome === 'acknowledged' && !kept.has(value) && !isTold) found.lost += 1
+  return found
+}

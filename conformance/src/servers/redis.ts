@@ -1,0 +1,79 @@
+/** A real Redis for tests, from its binary, on a port of its own, ended by its pid. */
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+
+export interface RedisServer {
+  readonly url: string
+  readonly port: number
+  readonly pid: number
+  /** `SIGKILL`, unless another is named; resolves when the process is gone. */
+  kill(signal?: NodeJS.Signals): Promise<void>
+  /** The same port and folder again. */
+  restart(): Promise<void>
+  /** Ends it, and takes its folder away. */
+  close(): Promise<void>
+}
+
+export interface RedisServerOptions {
+  /** Beside those of an append-only file, which is kept by default. */
+  readonly args?: readonly string[]
+}
+
+export async function startRedis({ args = [] }: RedisServerOptions = {}): Promise<RedisServer> {
+  const folder = mkdtempSync(join(tmpdir(), 'millrace-redis-'))
+  const port = await findPort()
+  let child = await start()
+
+  return {
+    url: `redis://127.0.0.1:${port}`,
+    port,
+    get pid() {
+      return child.pid as number
+    },
+    kill: (signal = 'SIGKILL') => end(child, signal),
+    async restart() {
+      await end(child, 'SIGKILL')
+      child = await start()
+    },
+    async close() {
+      await end(child, 'SIGKILL')
+      rmSync(folder, { recursive: true, force: true })
+    },
+  }
+
+  async function start(): Promise<ChildProcess> {
+    const own = ['--port', String(port), '--bind', '127.0.0.1', '--dir', folder, '--save', '', '--appendonly', 'yes']
+    const server = spawn('redis-server', [...own, ...args], { stdio: ['ignore', 'pipe', 'inherit'] })
+    let log = ''
+    for await (const chunk of server.stdout) {
+      log += chunk
+      if (log.includes('Ready to accept connections')) {
+        // Its pipe must not fill.
+        server.stdout.resume()
+        return server
+      }
+    }
+    throw new Error(`redis-server ended:\n${log}`)
+  }
+}
+
+async function end(child: ChildProcess, signal: NodeJS.Signals): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return
+  const gone = once(child, 'exit')
+  child.kill(signal)
+  await gone
+}
+
+/** Free a moment ago: Redis itself cannot be asked to choose one. */
+async function findPort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as { port: number }
+  server.close()
+  await once(server, 'close')
+  return port
+}

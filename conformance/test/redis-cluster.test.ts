@@ -1,0 +1,30 @@
+/** The whole suite once more, over a server that is a cluster: it refuses a script whose keys are in two slots, or not declared. */
+import { createClient } from '@redis/client'
+import { redisEngine } from 'millrace/redis'
+import { afterAll, expect, it } from 'vitest'
+import { engineConformance } from '../src/index.ts'
+import { startRedis } from '../src/servers/redis.ts'
+
+const redis = await startRedis({ args: ['--cluster-enabled', 'yes'] })
+const client = createClient({ url: redis.url })
+await client.connect()
+await client.sendCommand(['CLUSTER', 'ADDSLOTSRANGE', '0', '16383'])
+while (!(await client.sendCommand<string>(['CLUSTER', 'INFO'])).includes('cluster_state:ok')) await new Promise(setImmediate)
+afterAll(async () => {
+  client.destroy()
+  await redis.close()
+})
+
+it('is a cluster that refuses what crosses slots', async () => {
+  await expect(client.sendCommand(['DEL', 'a', 'b'])).rejects.toThrow('CROSSSLOT')
+})
+
+let engines = 0
+
+engineConformance({
+  name: 'redis cluster',
+  make(limits) {
+    engines += 1
+    return redisEngine({ url: redis.url, prefix: `test-${engines}`, ...limits })
+  },
+})

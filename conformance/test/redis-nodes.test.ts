@@ -1,0 +1,127 @@
+import { createClient } from '@redis/client'
+import { redisEngine } from 'millrace/redis'
+import { describe, expect, it, onTestFinished } from 'vitest'
+import { faultsConformance } from '../src/engine/faults.ts'
+import { nodesConformance } from '../src/engine/nodes.ts'
+import { numbered, numbers, open, range, readAll, refusal } from '../src/engine/support.ts'
+import { startFaultProxy } from '../src/index.ts'
+import { startRedis } from '../src/servers/redis.ts'
+
+const make = ({ url }: { url: string }) => redisEngine({ url, timeoutMs: 3000 })
+
+nodesConformance({
+  name: 'redis',
+  async makeNodes() {
+    const server = await startRedis()
+    onTestFinished(() => server.close())
+    return [make(server), make(server)]
+  },
+})
+
+faultsConformance({ name: 'redis', start: () => startRedis(), make })
+
+describe('redis engine, whose connection is cut', () => {
+  async function openBehindProxy() {
+    const server = await startRedis()
+    onTestFinished(() => server.close())
+    const proxy = await startFaultProxy(server.port)
+    onTestFinished(() => proxy[Symbol.asyncDispose]())
+    return {
+      proxy,
+      near: await open(() => make({ url: proxy.url.replace('http', 'redis') })),
+      far: await open(() => make(server)),
+    }
+  }
+
+  it('appends once what Redis had taken when the answer was cut off', async () => {
+    const { proxy, near, far } = await openBehindProxy()
+    const { position } = await near.append('log', numbered(1, 1))
+    for (const n of range(2, 10)) {
+      proxy.mute()
+      const appending = near.append('log', numbered(n, n))
+      while ((await far.inspect('log'))?.head.offset !== n) await new Promise(setImmediate)
+      proxy.cut()
+      expect(await appending).toEqual({ position: { epoch: position.epoch, offset: n }, duplicate: false })
+    }
+    expect(numbers(await readAll(far, 'log'))).toEqual(range(1, 10))
+  })
+
+  it('rings for what was appended while it was away', async () => {
+    const { proxy, near, far } = await openBehindProxy()
+    const { position } = await near.append('log', numbered(1, 1))
+    let at = position
+    let reached = Promise.withResolvers<void>()
+    const read = async () => {
+      at = (await near.read('log', at)).position
+      reached.resolve()
+    }
+    near.watch('log', () => void read())
+    await far.append('log', numbered(2, 2))
+    await reached.promise
+    reached = Promise.withResolvers()
+    proxy.refuse(true)
+    proxy.cut()
+    await far.append('log', numbered(3, 3))
+    proxy.refuse(false)
+    await reached.promise
+    expect(at.offset).toBe(3)
+  })
+})
+
+describe('redis engine, whose server comes back with less', () => {
+  /** Acknowledges 150 events, and has 75 of them when it is back: what a failover to a replica that lags does. */
+  async function lose() {
+    const server = await startRedis({ args: ['--appendonly', 'no'] })
+    onTestFinished(() => server.close())
+    const engine = await open(() => make(server))
+    await engine.append('log', numbered(1, 75))
+    const client = createClient({ url: server.url })
+    client.on('error', () => {})
+    await client.connect()
+    await client.sendCommand(['SAVE'])
+    client.destroy()
+    const { position } = await engine.append('log', numbered(76, 150))
+    return { server, engine, position }
+  }
+
+  it('refuses the old positions, also when the log has grown past them again', async () => {
+    const { server, engine, position } = await lose()
+    await server.restart()
+    expect(await refusal(engine.read('log', position))).toMatch(/position_(ahead|foreign)/)
+    const { position: grown } = await engine.append('log', numbered(76, 160))
+    expect(grown.offset).toBe(160)
+    expect(grown.epoch).not.toBe(position.epoch)
+    expect(await refusal(engine.read('log', position))).toBe('position_foreign')
+    expect(await refusal(engine.append('log', numbered(1, 1), { epoch: position.epoch }))).toBe('position_foreign')
+  })
+
+  it('refuses them on a node that has never seen the log, too', async () => {
+    const { server, engine, position } = await lose()
+    await engine.close()
+    await server.restart()
+    const other = await open(() => make(server))
+    await other.append('log', numbered(76, 160))
+    expect(await refusal(other.read('log', position))).toBe('position_foreign')
+  })
+
+  it('rings for whoever waits at the end that was lost', async () => {
+    const { server, engine, position } = await lose()
+    const told = Promise.withResolvers<void>()
+    const read = async () => {
+      if ((await refusal(engine.read('log', position))).startsWith('position_')) told.resolve()
+    }
+    engine.watch('log', () => void read())
+    await server.restart()
+    await told.promise
+  })
+
+  it('keeps the epoch of a log that is whole', async () => {
+    const server = await startRedis()
+    onTestFinished(() => server.close())
+    const engine = await open(() => make(server))
+    const { position } = await engine.append('log', numbered(1, 20))
+    await server.restart()
+    expect((await engine.append('log', numbered(21, 21))).position).toEqual({ epoch: position.epoch, offset: 21 })
+    expect((await engine.read('log', { ...position, offset: 19 })).events.map(({ offset }) => offset)).toEqual(range(20, 21))
+  })
+})

@@ -1,0 +1,138 @@
+/**
+ * One connection for commands, which comes back by itself. A call waits for it, and is made again where it was cut
+ * off, until its time is up; so what is called MUST be safe to be called twice.
+ */
+import { createHash } from 'node:crypto'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { MillraceError } from '@millrace/protocol'
+import { createClient, ErrorReply } from '@redis/client'
+
+export type Client = ReturnType<typeof createClient>
+
+export interface Connection {
+  readonly client: Client
+  /** Runs a script until `deadline` (of `performance.now`); `args` is asked anew each time, with the Redis process it goes to. */
+  run(script: string, keys: readonly string[], args: (server: string) => readonly string[], deadline: number): Promise<unknown>
+  close(): Promise<void>
+}
+
+export interface ConnectionOptions {
+  readonly url: string
+  /** Connected, perhaps again, to the Redis process of this id. */
+  readonly onReady: (server: string) => void
+}
+
+/** Refusals that pass: starting, failing over, moving slots, an odd script. https://redis.io/docs/latest/develop/reference/protocol-spec/#simple-errors */
+const passing = /^(LOADING|READONLY|MASTERDOWN|CLUSTERDOWN|TRYAGAIN|BUSY) /
+/** It would keep no more, or not as safely as it is told to. */
+const full = /^(OOM|MISCONF|NOREPLICAS) /
+const retryMs = 50
+const retryMsMax = 1000
+const closeMsMax = 1000
+
+export function createConnection({ url, onReady }: ConnectionOptions): Connection {
+  const client = createClient({
+    url,
+    // A command that was made for one Redis process must not wait for the next one.
+    disableOfflineQueue: true,
+    commandsQueueMaxLength: 100_000,
+    // Each call has a deadline of its own.
+    commandOptions: { timeout: 0 },
+    socket: {
+      connectTimeout: 2000,
+      reconnectStrategy: (retries) => Math.min(retryMsMax, retryMs * 2 ** retries) * (0.5 + Math.random() / 2),
+    },
+  }) as Client
+  const digests = new Map<string, string>()
+  let ready = Promise.withResolvers<string>()
+  let isReady = false
+  let trouble: Error | undefined
+
+  client.on('error', (error: Error) => {
+    trouble = error
+    lose()
+  })
+  client.on('reconnecting', lose)
+  client.on('ready', () => {
+    client.sendCommand(['INFO', 'server']).then(
+      (info) => {
+        trouble = undefined
+        isReady = true
+        const server = /run_id:(\w+)/.exec(info as unknown as string)?.[1] ?? ''
+        ready.resolve(server)
+        onReady(server)
+      },
+      // Cut off again; the next one asks anew.
+      () => {},
+    )
+  })
+  // Only a client that was closed stops trying, and that needs no telling.
+  client.connect().catch(() => {})
+
+  return {
+    client,
+    async run(script, keys, args, deadline) {
+      for (;;) {
+        const server = await within(ready.promise, deadline)
+        try {
+          const command = ['EVALSHA', digestOf(script), String(keys.length), ...keys, ...args(server)]
+          return await within(client.sendCommand(command), deadline)
+        } catch (error) {
+          if (error instanceof MillraceError) throw error
+          await recover(error as Error, script)
+        }
+      }
+    },
+    async close() {
+      ready.promise.catch(() => {})
+      ready.reject(new MillraceError('server_stopping'))
+      if (!client.isOpen) return
+      const closed = isReady ? client.close() : Promise.reject(new Error('not connected'))
+      await Promise.race([closed, sleep(closeMsMax).then(() => Promise.reject(new Error('too slow')))]).catch(() =>
+        client.destroy(),
+      )
+    },
+  }
+
+  function lose(): void {
+    if (!isReady) return
+    isReady = false
+    ready = Promise.withResolvers()
+  }
+
+  /** Returns where the call is worth making again. */
+  async function recover(error: Error, script: string): Promise<void> {
+    if (!(error instanceof ErrorReply)) return sleep(1)
+    if (error.message.startsWith('NOSCRIPT')) return load(script)
+    if (passing.test(error.message)) return sleep(retryMs)
+    if (full.test(error.message)) throw new MillraceError('log_full', { cause: error })
+    throw new MillraceError('engine_failed', { cause: error })
+  }
+
+  async function load(script: string): Promise<void> {
+    // Cut off here too, it is found missing once more.
+    await client.sendCommand(['SCRIPT', 'LOAD', script]).catch(() => {})
+  }
+
+  async function within<T>(promise: Promise<T>, deadline: number): Promise<T> {
+    let timer: ReturnType<typeof setTimeout> | undefined
+    const late = new Promise<never>((_, reject) => {
+      const tooLate = () => {
+        const message = `Redis did not answer in time${trouble === undefined ? '' : ` (${trouble.message || trouble.name})`}; it is tried again by itself.`
+        reject(new MillraceError('engine_failed', { message, ...(trouble !== undefined && { cause: trouble }) }))
+      }
+      timer = setTimeout(tooLate, Math.max(0, deadline - performance.now()))
+    })
+    try {
+      return await Promise.race([promise, late])
+    } finally {
+      clearTimeout(timer)
+    }
+  }
+
+  function digestOf(script: string): string {
+    const digest = digests.get(script) ?? createHash('sha1').update(script).digest('hex')
+    digests.set(script, digest)
+    return digest
+  }
+}

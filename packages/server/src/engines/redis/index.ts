@@ -1,0 +1,250 @@
+/**
+ * The Redis engine: logs that many servers share. Each log is three keys with one hash tag, and each call one script
+ * over them. "Acknowledged" means: Redis has taken it, and it survives what that Redis is set up to survive; where
+ * that turns out to be less than was acknowledged, the log has a new epoch, and its readers are told.
+ */
+import { randomBytes } from 'node:crypto'
+import { type Json, MillraceError, type Position } from '@millrace/protocol'
+import type { Appended, AppendOptions, Engine, EventData, LogEvent, NewEvent, Page } from '../../log/log.ts'
+import { createRecent, sizeOf } from '../../log/recent.ts'
+import { createBells } from './bells.ts'
+import { createConnection } from './connection.ts'
+import * as scripts from './scripts.ts'
+
+export interface RedisEngineOptions {
+  /** `redis://user:password@host:6379/0`, or `rediss://` for TLS. Redis 7.0 or later. */
+  readonly url: string
+  /** Every key and bell begins with `{prefix/`; default `millrace`. Servers with the same prefix share their logs. */
+  readonly prefix?: string
+  /** Events kept per log, and up to an eighth more; default 100,000. */
+  readonly eventsMax?: number
+  /** Bytes kept per log, 100 for each event beside its data, and up to an eighth more; default 64 MiB. */
+  readonly bytesMax?: number
+  /** Age up to which an event is kept; a log without events or appends for so long, and a tenth longer, is deleted. Default 30 days. */
+  readonly ageMsMax?: number
+  /** How long a call waits for a Redis that does not answer, in milliseconds; default 5,000. */
+  readonly timeoutMs?: number
+}
+
+/** Logs of which it is remembered how far they had come; beyond it the one used longest ago is forgotten. */
+const seenMax = 10_000
+const dayMs = 24 * 60 * 60 * 1000
+
+export function redisEngine({ url, prefix = 'millrace', timeoutMs = 5000, ...options }: RedisEngineOptions): Engine {
+  const { eventsMax = 100_000, bytesMax = 64 * 1024 * 1024, ageMsMax = 30 * dayMs } = options
+  const instance = newEpoch()
+  /** How far each log had come when it was last heard of: a Redis that has less has lost something. */
+  const seen = new Map<string, Position>()
+  const recent = createRecent()
+  /** Of each log, the append that others wait for: one at a time can be made again without doubt whether it was made. */
+  const appending = new Map<string, Promise<unknown>>()
+  let number = 0
+  let server = ''
+  let isClosed = false
+  const connection = createConnection({ url, onReady })
+  const bells = createBells({
+    client: connection.client.duplicate({ disableOfflineQueue: false }) as typeof connection.client,
+    channelOf,
+    headOf,
+  })
+  const sweeper = setInterval(() => void sweep(), Math.min(60_000, Math.max(10, ageMsMax / 4)))
+  sweeper.unref()
+
+  return {
+    isDurable: true,
+
+    async append(log, events, asked = {}) {
+      const deadline = performance.now() + timeoutMs
+      const before = appending.get(log)
+      const mine =
+        before === undefined ? append(log, events, asked, deadline) : after(before, () => append(log, events, asked, deadline))
+      appending.set(log, mine)
+      try {
+        return await mine
+      } finally {
+        if (appending.get(log) === mine) appending.delete(log)
+      }
+    },
+
+    async read(log, position, { eventsMax: countMax = 512, bytesMax: sizeMax = 262_144 } = {}) {
+      if (isClosed) throw new MillraceError('server_stopping')
+      const held = recent.read(log, position, { eventsMax: countMax, bytesMax: sizeMax, oldest: Date.now() - ageMsMax })
+      // Nothing more here may still be something more there.
+      if (held !== undefined && held.events.length > 0) return held
+      const args = [position.epoch, position.offset, countMax, sizeMax].map(String)
+      const [head, start, entries] = (await run(scripts.read, log, () => args)) as [number, number, Entry[]]
+      remember(log, { epoch: position.epoch, offset: head })
+      return toPage(position, { head, start, entries, countMax, sizeMax })
+    },
+
+    async inspect(log) {
+      try {
+        const [epoch, head, start] = (await run(scripts.inspect, log)) as [string, number, number]
+        remember(log, { epoch, offset: head })
+        return { start: { epoch, offset: start }, head: { epoch, offset: head } }
+      } catch (error) {
+        if ((error as MillraceError).code === 'session_not_found') return undefined
+        throw error
+      }
+    },
+
+    watch: (log, bell) => bells.watch(log, bell, seen.get(log)),
+
+    async delete(log) {
+      const existed = (await call(scripts.remove, log)) !== 0
+      forget(log)
+      return existed
+    },
+
+    async close() {
+      if (isClosed) return
+      isClosed = true
+      clearInterval(sweeper)
+      bells.close()
+      await connection.close()
+    },
+  }
+
+  async function append(log: string, events: readonly NewEvent[], asked: AppendOptions, deadline: number): Promise<Appended> {
+    number += 1
+    const { epoch: wanted = '', key = '', unless = '', keep = eventsMax } = asked
+    const limits = [Math.min(keep, eventsMax), bytesMax, ageMsMax]
+    const rest = [newEpoch(), instance, number, wanted, key, unless, ...limits, events.length, encode(events)].map(String)
+    const args = (to: string) => [to, ...witness(log), ...rest]
+    const [epoch, head, start, time, status] = (await run(scripts.append, log, args, deadline)) as [
+      string,
+      number,
+      number,
+      number,
+      string,
+    ]
+    const duplicate = status === 'duplicate'
+    if (!duplicate) {
+      remember(log, { epoch, offset: head })
+      recent.push(log, { epoch, head, start, time: Number(time), events })
+      if (events.length > 0) bells.ring(log, head)
+    }
+    return { position: { epoch, offset: head }, duplicate }
+  }
+
+  /** What a script answers behind its status; throws where that is a refusal. */
+  async function run(
+    script: string,
+    log: string,
+    args: (to: string) => readonly string[] = () => [],
+    deadline?: number,
+  ): Promise<unknown[]> {
+    const [status, ...answer] = (await call(script, log, args, deadline)) as [string, ...unknown[]]
+    if (status === 'done' || status === 'duplicate') return [...answer, status]
+    if (status === 'position_foreign') forget(log)
+    throw new MillraceError(status as 'position_foreign')
+  }
+
+  function call(
+    script: string,
+    log: string,
+    args: (to: string) => readonly string[] = () => [],
+    deadline = performance.now() + timeoutMs,
+  ) {
+    if (isClosed) return Promise.reject(new MillraceError('server_stopping'))
+    const tag = channelOf(log)
+    const keys = ['meta', 'events', 'keys'].map((name) => `${tag}:${name}`)
+    return connection.run(script, keys, (to) => [tag, ...args(to)], deadline)
+  }
+
+  /** A hash tag, so that all of a log is in one slot of a cluster. */
+  function channelOf(log: string): string {
+    return `{${prefix}/${log}}`
+  }
+
+  function witness(log: string): [epoch: string, offset: string] {
+    const { epoch, offset } = seen.get(log) ?? { epoch: '', offset: 0 }
+    return [epoch, String(offset)]
+  }
+
+  function remember(log: string, position: Position): void {
+    const known = seen.get(log)
+    seen.delete(log)
+    seen.set(log, known?.epoch === position.epoch && known.offset > position.offset ? known : position)
+    if (seen.size > seenMax) seen.delete(seen.keys().next().value as string)
+  }
+
+  function forget(log: string): void {
+    seen.delete(log)
+    recent.forget(log)
+    bells.ring(log, 0)
+  }
+
+  /** Another Redis process may have less than the one before it: each log is held against what was seen of it. */
+  function onReady(next: string): void {
+    const isAnother = server !== '' && server !== next
+    server = next
+    if (!isAnother) return
+    for (const log of seen.keys()) call(scripts.check, log, (to) => [to, ...witness(log), newEpoch()]).catch(() => {})
+  }
+
+  /** Redis lets a log go without a word. */
+  async function sweep(): Promise<void> {
+    for (const log of bells.watched) {
+      if (seen.has(log) && (await headOf(log).catch(() => true)) === undefined) forget(log)
+    }
+  }
+
+  async function headOf(log: string): Promise<Position | undefined> {
+    const [status, epoch = '', offset = 0] = (await call(scripts.inspect, log)) as [string, string?, number?]
+    return status === 'session_not_found' ? undefined : { epoch, offset }
+  }
+}
+
+async function after<T>(before: Promise<unknown>, next: () => Promise<T>): Promise<T> {
+  await before.catch(() => {})
+  return next()
+}
+
+/** A batch as it stands in Redis. */
+type Entry = readonly [last: number, count: string, time: string, data: string]
+
+function encode(events: readonly NewEvent[]): string {
+  return JSON.stringify(
+    events.map(({ type, data }) => (data instanceof Uint8Array ? [type, Buffer.from(data).toString('base64'), 1] : [type, data])),
+  )
+}
+
+function decode([last, count, time, text]: Entry): LogEvent[] {
+  const events = JSON.parse(text) as readonly (readonly [type: string, data: Json, isBytes?: 1])[]
+  const first = last - Number(count) + 1
+  return events.map(([type, data, isBytes], index) => {
+    const value: EventData = isBytes ? new Uint8Array(Buffer.from(data as string, 'base64')) : data
+    return { offset: first + index, type, time: Number(time), data: value }
+  })
+}
+
+interface Answer {
+  readonly head: number
+  readonly start: number
+  readonly entries: readonly Entry[]
+  readonly countMax: number
+  readonly sizeMax: number
+}
+
+/** A batch is read as a whole; what the reader has of it, or has not asked for, is left out. */
+function toPage(after: Position, { head, start, entries, countMax, sizeMax }: Answer): Page {
+  const { epoch } = after
+  const from = Math.max(after.offset, start)
+  const events: LogEvent[] = []
+  let size = 0
+  for (const event of entries.flatMap(decode)) {
+    if (event.offset <= from) continue
+    if (events.length === countMax || (size >= sizeMax && events.length > 0)) break
+    events.push(event)
+    size += sizeOf(event.data)
+  }
+  const page = { events, position: { epoch, offset: events.at(-1)?.offset ?? from }, head: { epoch, offset: head } }
+  return from === after.offset ? page : { ...page, gap: { from: after, to: { epoch, offset: from } } }
+}
+
+/** 60 bits: two epochs of one name never meet by chance. */
+function newEpoch(): string {
+  const digits = '0123456789abcdefghijklmnopqrstuv'
+  return Array.from(randomBytes(12), (byte) => digits[byte % 32]).join('')
+}

@@ -1,0 +1,154 @@
+/**
+ * What is done inside Redis, as Lua: each call is one script over the keys of one log, so that it happens
+ * completely or not at all, and one server of a cluster can do it alone.
+ *
+ * KEYS[1] meta, a hash: epoch, head, start (offset before the oldest kept), bytes, time (of the last append), oldest
+ *         (time of the oldest kept), until (when it expires), server (which Redis process the log was last vouched
+ *         for by), and for each engine `w:<instance>` its last append, "number offset".
+ * KEYS[2] events, a stream: one entry for each batch, its id the offset of its last event, so that XRANGE from an
+ *         offset begins with the batch that holds it. Fields: n events, t time, d data.
+ * KEYS[3] keys, a sorted set: each key by the offset of its batch.
+ */
+
+/** Of each event beside its data; the same as in the other engines. */
+const overheadBytes = 100
+
+/**
+ * The log as it is, and whether this engine may go on with its epoch. A Redis that was restarted or failed over to
+ * may have lost the end of a log: offsets would be given out twice. Whoever has seen the log says how far; where that
+ * is not reached, or nobody can say, the epoch is a new one, and every reader is told to begin again.
+ */
+const known = `
+local meta = redis.call('HMGET', KEYS[1], 'epoch', 'head', 'start', 'bytes', 'time', 'oldest', 'until', 'server')
+local epoch, head, start = meta[1], tonumber(meta[2]), tonumber(meta[3])
+local function vouch(server, seenEpoch, seen, fresh)
+  local lost = seenEpoch == epoch and head < seen
+  local unknown = meta[8] ~= server and seenEpoch ~= epoch and head > 0
+  if lost or unknown then
+    epoch = fresh
+    redis.call('HSET', KEYS[1], 'epoch', epoch, 'server', server)
+    redis.call('SPUBLISH', ARGV[1], 0)
+  elseif meta[8] ~= server then
+    redis.call('HSET', KEYS[1], 'server', server)
+  end
+end
+`
+
+/**
+ * ARGV: bell, server, epoch seen, offset seen, fresh epoch, instance, number, epoch asked for, key, unless, events kept,
+ * bytes kept, age kept, count, data. Answers status, epoch, head, start, time.
+ */
+export const append = `${known}
+local number, wanted, key, unless = ARGV[7], ARGV[8], ARGV[9], ARGV[10]
+local countMax, sizeMax, age = tonumber(ARGV[11]), tonumber(ARGV[12]), tonumber(ARGV[13])
+local count, data = tonumber(ARGV[14]), ARGV[15]
+local clock = redis.call('TIME')
+local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
+local bytes, time, oldest, expires = 0, now, now, 0
+
+if epoch then
+  local last = redis.call('HGET', KEYS[1], 'w:' .. ARGV[6])
+  local done, at = string.match(last or '', '^(%d+) (%d+)$')
+  if done == number then return {'done', epoch, tonumber(at), start, meta[5]} end
+  vouch(ARGV[2], ARGV[3], tonumber(ARGV[4]), ARGV[5])
+  bytes, oldest, expires = tonumber(meta[4]), tonumber(meta[6]), tonumber(meta[7])
+  time = math.max(now, tonumber(meta[5]))
+end
+if wanted ~= '' and wanted ~= epoch then return {'position_foreign'} end
+if epoch then
+  local used = key ~= '' and redis.call('ZSCORE', KEYS[3], key)
+  if used then return {'duplicate', epoch, tonumber(used), start, time} end
+  if unless ~= '' and redis.call('ZSCORE', KEYS[3], unless) then return {'fenced'} end
+else
+  epoch, head, start = ARGV[5], 0, 0
+end
+
+if count > 0 then
+  if head == start then oldest = time end
+  head = head + count
+  bytes = bytes + #data + ${overheadBytes} * count
+  redis.call('XADD', KEYS[2], head .. '-0', 'n', count, 't', time, 'd', data)
+end
+if key ~= '' then redis.call('ZADD', KEYS[3], head, key) end
+
+local function isOver(events, size, at)
+  return events > countMax or size > sizeMax or at < now - age
+end
+-- A little more is kept than need be, so that one trim stands for many appends.
+if head - start > countMax + math.min(1000, math.floor(countMax / 8)) or bytes > sizeMax * 1.125 or oldest < now - age then
+  local from = start
+  repeat
+    local entries = redis.call('XRANGE', KEYS[2], (start + 1) .. '-0', '+', 'COUNT', 64)
+    local goesOn = #entries == 64
+    for _, entry in ipairs(entries) do
+      local last = tonumber(string.match(entry[1], '^%d+'))
+      local size = #entry[2][6] + ${overheadBytes} * entry[2][2]
+      local at = tonumber(entry[2][4])
+      -- A batch goes as a whole: only where what is left is enough.
+      local fits = at < now - age or bytes > sizeMax or head - last >= countMax
+      if not (fits and isOver(head - start, bytes, at)) then
+        oldest, goesOn = at, false
+        break
+      end
+      start, bytes = last, bytes - size
+    end
+  until not goesOn
+  if start > from then
+    redis.call('XTRIM', KEYS[2], 'MINID', '=', (start + 1) .. '-0')
+    redis.call('ZREMRANGEBYSCORE', KEYS[3], '-inf', start)
+  end
+end
+
+redis.call('HSET', KEYS[1], 'epoch', epoch, 'head', head, 'start', start, 'bytes', bytes, 'time', time, 'oldest', oldest,
+  'server', ARGV[2], 'w:' .. ARGV[6], number .. ' ' .. head)
+-- Not with every append: it lives a tenth longer, and is given its time again when that tenth has gone.
+if expires < now + age or count == 0 then
+  local life = math.ceil(age * 1.1)
+  for index = 1, 3 do redis.call('PEXPIRE', KEYS[index], life) end
+  redis.call('HSET', KEYS[1], 'until', now + life)
+elseif count > 0 and (head == count or key ~= '') then
+  for index = 2, 3 do redis.call('PEXPIREAT', KEYS[index], expires) end
+end
+if count > 0 then redis.call('SPUBLISH', ARGV[1], head) end
+return {'done', epoch, head, start, time}
+`
+
+/** ARGV: bell, epoch, offset, events at most, bytes at most. Answers status, head, start, entries. */
+export const read = `${known}
+if not epoch then return {'session_not_found'} end
+if epoch ~= ARGV[2] then return {'position_foreign'} end
+local after, countMax, sizeMax = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
+if after > head then return {'position_ahead'} end
+local from = math.max(after, start)
+local entries, count, size, at = {}, 0, 0, from
+while at < head and count < countMax and (size < sizeMax or count == 0) do
+  local some = redis.call('XRANGE', KEYS[2], (at + 1) .. '-0', '+', 'COUNT', math.min(32, countMax))
+  if #some == 0 then break end
+  for _, entry in ipairs(some) do
+    local last = tonumber(string.match(entry[1], '^%d+'))
+    entries[#entries + 1] = {last, entry[2][2], entry[2][4], entry[2][6]}
+    count, size, at = count + last - at, size + #entry[2][6], last
+    if count >= countMax or size >= sizeMax then break end
+  end
+end
+return {'done', head, start, entries}
+`
+
+/** ARGV: bell. Answers status, epoch, head, start. */
+export const inspect = `${known}
+if not epoch then return {'session_not_found'} end
+return {'done', epoch, head, start}
+`
+
+/** ARGV: bell, server, epoch seen, offset seen, fresh epoch. */
+export const check = `${known}
+if epoch then vouch(ARGV[2], ARGV[3], tonumber(ARGV[4]), ARGV[5]) end
+return {'done'}
+`
+
+/** ARGV: bell. Answers whether there was a log. */
+export const remove = `
+local existed = redis.call('DEL', KEYS[1], KEYS[2], KEYS[3])
+if existed > 0 then redis.call('SPUBLISH', ARGV[1], 0) end
+return existed
+`
