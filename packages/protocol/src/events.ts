@@ -48,8 +48,11 @@ export interface LaneEnd {
 
 /** Data of each event type as it stands in the log. */
 export interface SessionEvents {
-  /** A run began: who asked what of which models. `lanes` maps each lane to its model, in order. */
-  stream_start: { run: string; session: string; query: string; lanes: readonly Lane[] }
+  /**
+   * A run began: who asked what of which models. `lanes` maps each lane to its model, in order; `node` is the server
+   * that the run belongs to, where several share their logs.
+   */
+  stream_start: { run: string; session: string; query: string; lanes: readonly Lane[]; node?: string }
   /** A piece of the answer of one lane. */
   message: { run: string; lane: string; text: string }
   /** A piece of the thinking of one lane. */

@@ -7,7 +7,7 @@ import { readFileSync } from 'node:fs'
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import { setTimeout } from 'node:timers/promises'
 import { getRequestListener, RequestError } from '@hono/node-server'
-import { MillraceError } from '@millrace/protocol'
+import { type Json, MillraceError } from '@millrace/protocol'
 import { memoryEngine } from './engines/memory.ts'
 import { createApp, refuse } from './gateway/app.ts'
 import { type Authorize, allowAll } from './gateway/authorize.ts'
@@ -17,8 +17,11 @@ import { createFanOut } from './log/fan-out.ts'
 import type { Engine } from './log/log.ts'
 import { createTurns } from './log/turns.ts'
 import { createModels, type ModelsOptions } from './models/index.ts'
-import { withRecovery } from './runs/recovery.ts'
-import { createRuns, type Run, type RunLimits } from './runs/runs.ts'
+import { createNodes } from './runs/nodes.ts'
+import { createRecovery } from './runs/recovery.ts'
+import { createRegistry } from './runs/registry.ts'
+import type { Run } from './runs/run.ts'
+import { createRuns, type RunLimits } from './runs/runs.ts'
 import { createChannels, type Publication, type Published } from './sessions/channels.ts'
 import { type ChatRequest, createChats, type SourceRequest } from './sessions/chats.ts'
 import { type ConnectionLimits, createConnections, type ListedConnection } from './sessions/connections.ts'
@@ -40,6 +43,11 @@ export interface MillraceOptions {
   readonly page?: string
   /** Milliseconds between heartbeats; default 15,000. Keep it under the idle timeout of your proxies. */
   readonly heartbeatMs?: number
+  /**
+   * With an engine that several servers share: how long one that is not heard of is waited for, in milliseconds, before
+   * its runs are ended as `interrupted`; default 6,000.
+   */
+  readonly leaseMs?: number
   /** Asked before every attach, replay and command of every transport; default allows all. See gateway/authorize.ts. */
   readonly authorize?: Authorize
   /** Told of every error that was not the client's, in full; default writes to standard error. */
@@ -63,7 +71,7 @@ export interface Millrace {
   run(request: SourceRequest): Promise<Run>
   /** Puts an event into a channel, which is made if it does not exist; whoever reads it is given the event. */
   publish(publication: Publication): Promise<Published>
-  /** Undefined for a run that is not known, or no longer. */
+  /** A run of this server; undefined for one that is not known, or no longer. */
   findRun(id: string): Run | undefined
   /** The conversation so far; undefined where there is no such session. */
   readSession(id: string): Promise<Transcript | undefined>
@@ -87,7 +95,13 @@ const closePollMs = 10
 export function createMillrace(options: MillraceOptions = {}): Millrace {
   const { page, heartbeatMs = 15_000, authorize = allowAll } = options
   const onError = guard(options.onError ?? reportError)
-  const engine = withRecovery({ engine: options.engine ?? memoryEngine(), isOurs: (run) => runs.has(run), onError })
+  const store = options.engine ?? memoryEngine()
+  const nodes = store.isShared
+    ? createNodes({ engine: store, id: newId(), leaseMs: options.leaseMs, onGone, onMessage })
+    : undefined
+  const shared = nodes && { nodes, registry: createRegistry({ engine: store, nodes }) }
+  const recovery = createRecovery({ engine: store, isOurs: (run) => runs.has(run), nodes, onError })
+  const { engine } = recovery
   const turns = createTurns()
   const pulse = createPulse({ turns, periodMs: heartbeatMs })
   const fanOut = createFanOut({ engine, turns })
@@ -96,7 +110,7 @@ export function createMillrace(options: MillraceOptions = {}): Millrace {
   const poll = createPollTransport(engine)
   const webSocket = createWebSocketTransport({ fanOut, pulse })
   const models = createModels({ models: options.models, default: options.model })
-  const runs = createRuns({ engine, limits: options.limits, onError })
+  const runs = createRuns({ engine, limits: options.limits, shared, onError })
   const channels = createChannels(engine)
   const chats = createChats({ engine, runs, resolveModel: models.resolve, newId })
   const version = readVersion()
@@ -176,7 +190,19 @@ export function createMillrace(options: MillraceOptions = {}): Millrace {
     poll.close()
     pulse.close()
     for (const server of servers) server.closeAllConnections()
+    await nodes?.close()
     await engine.close()
+  }
+
+  /** A node is gone that had runs in this log. */
+  function onGone(log: string): void {
+    void recovery.look(log)
+  }
+
+  /** Another node was asked to stop a run of this one. */
+  function onMessage(message: Json): void {
+    const { type, run } = message as { type?: string; run?: string }
+    if (type === 'stop' && run !== undefined) runs.get(run)?.stop()
   }
 
   /** An engine that cannot be asked any more has nothing left to give to a reader. */

@@ -2,7 +2,7 @@
 import { formatPosition, MillraceError, type UpMessage } from '@millrace/protocol'
 import { z } from 'zod'
 import { chatDialect } from '../dialects/native.ts'
-import type { Run } from '../runs/runs.ts'
+import type { Run } from '../runs/run.ts'
 import { requirePosition } from '../sessions/begin.ts'
 import type { Connection } from '../sessions/connections.ts'
 import type { WebSocketConnection } from '../transports/websocket.ts'
@@ -92,7 +92,7 @@ export async function obey(peer: Peer, message: Record<string, unknown>, context
     }
     case 'stop': {
       const { ref, run: id } = check(messages.stop, message)
-      const run = runs.get(id)
+      const run = await runs.find(id)
       if (run === undefined) throw new MillraceError('run_not_found')
       await authorize(anonymous, 'run.stop', { session: run.session })
       run.stop()

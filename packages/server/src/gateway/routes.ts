@@ -4,7 +4,8 @@ import type { z } from 'zod'
 import { chatDialect, plainDialect } from '../dialects/native.ts'
 import type { Engine } from '../log/log.ts'
 import type { ModelInfo } from '../models/model.ts'
-import type { Run, Runs } from '../runs/runs.ts'
+import type { Run } from '../runs/run.ts'
+import type { Runs } from '../runs/runs.ts'
 import { begin, requireLog, requirePosition } from '../sessions/begin.ts'
 import type { Channels } from '../sessions/channels.ts'
 import type { Chats } from '../sessions/chats.ts'
@@ -159,7 +160,7 @@ export function createRoutes({
       params: idParam,
       answers: { 200: answers.end },
       async handle({ input, principal }: RouteRequest<{ id: string }>) {
-        const run = runs.get(input.id)
+        const run = await runs.find(input.id)
         if (run === undefined) throw new MillraceError('run_not_found')
         await authorize(principal, 'run.stop', { session: run.session })
         run.stop()

@@ -15,6 +15,8 @@
  *  - never return from `read` what has not been acknowledged so, nor change or reorder what was once returned;
  *  - draw a new epoch whenever it creates a log, also one of a name that existed before;
  *  - never let an event's time go back within a log, whatever its clock does, also once retention has taken every event;
+ *  - show by `inspect` whatever was acknowledged before it was called, by any node; `read` shows what other nodes have
+ *    appended with its bell at the latest, and before that up to the last `inspect`;
  *  - ring every bell of a log after an append to it has become readable; one ring may stand for many appends;
  *  - bound what it keeps (count, bytes, age) and say so by `gap`: a hole is never silent;
  *  - where it bounds all logs together and can give nothing up, reject an append with `log_full` and leave all as it was;
@@ -86,6 +88,8 @@ export interface LogState {
 export interface Engine {
   /** Logs may hold what an earlier process wrote; absent means that they never do. */
   readonly isDurable?: boolean
+  /** Other processes may append to the same logs; absent means that they never do. */
+  readonly isShared?: boolean
   /** Appends to a log, which is created where it does not exist; an empty batch only creates. */
   append(log: string, events: readonly NewEvent[], options?: AppendOptions): Promise<Appended>
   /**

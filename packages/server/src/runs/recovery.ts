@@ -1,9 +1,11 @@
 /**
- * What an earlier process left unfinished, ended: its runs died with it, and without an end in the log their
- * readers would wait for ever. A log is looked at once, when it is first asked for; nothing is searched at start.
+ * What another process left unfinished, ended: its runs died with it, and without an end in the log their readers
+ * would wait for ever. A log is looked at once, when it is first asked for, and where servers share it, again when one
+ * is gone whose runs were seen in it; nothing is searched at start.
  */
-import type { LaneEnd, SessionEvents } from '@millrace/protocol'
-import type { Engine, LogEvent, NewEvent } from '../log/log.ts'
+import { idPattern, type LaneEnd, type SessionEvents } from '@millrace/protocol'
+import type { Engine, LogEvent, LogState, NewEvent } from '../log/log.ts'
+import type { Nodes } from './nodes.ts'
 import { runEnd } from './run-end.ts'
 import { estimateTokens } from './tokens.ts'
 import { sessionEvent } from './writer.ts'
@@ -16,30 +18,44 @@ export interface RecoveryOptions {
   readonly engine: Engine
   /** Runs of this process are alive, or have ended by themselves. */
   readonly isOurs: (run: string) => boolean
+  /** Where servers share the engine: their runs are alive as long as they are. */
+  readonly nodes?: Nodes | undefined
   readonly onError: (error: unknown) => void
 }
 
-/** The same engine, whose `inspect`, the door to every session, is answered when the log has no dead runs. */
-export function withRecovery({ engine, isOurs, onError }: RecoveryOptions): Engine {
-  if (engine.isDurable !== true) return engine
-  const known = new Map<string, Promise<void>>()
+export interface Recovery {
+  /** The same engine, whose `inspect`, the door to every session, is answered when the log has no dead runs. */
+  readonly engine: Engine
+  /** Looks at a log once more. Never rejects. */
+  look(log: string): Promise<void>
+}
 
-  return {
-    isDurable: true,
+export function createRecovery({ engine, isOurs, nodes, onError }: RecoveryOptions): Recovery {
+  const known = new Map<string, Promise<void>>()
+  const watchful: Engine = {
+    ...(engine.isDurable && { isDurable: true }),
+    ...(engine.isShared && { isShared: true }),
     append: (...request) => engine.append(...request),
-    read: (...request) => engine.read(...request),
+    async read(...request) {
+      const page = await engine.read(...request)
+      if (nodes !== undefined)
+        for (const event of page.events) if (event.type === 'stream_start') follow(request[0], event, nodes)
+      return page
+    },
     watch: (...request) => engine.watch(...request),
     delete: (log) => engine.delete(log),
     close: () => engine.close(),
     async inspect(log) {
-      await (known.get(log) ?? look(log))
+      // Only a session's log has runs in it.
+      if (idPattern.test(log)) await (known.get(log) ?? look(log))
       return engine.inspect(log)
     },
   }
+  return { engine: engine.isDurable || engine.isShared ? watchful : engine, look }
 
   /** Never rejects: who asks for the log is answered either way. */
   function look(log: string): Promise<void> {
-    const looking = recover(engine, log, isOurs).catch((error: unknown) => {
+    const looking = recover(log).catch((error: unknown) => {
       known.delete(log)
       onError(error)
     })
@@ -47,39 +63,52 @@ export function withRecovery({ engine, isOurs, onError }: RecoveryOptions): Engi
     if (known.size > knownMax) known.delete(known.keys().next().value as string)
     return looking
   }
+
+  async function recover(log: string): Promise<void> {
+    const state = await engine.inspect(log)
+    if (state === undefined || state.head.offset === state.start.offset) return
+    const { epoch } = state.head
+    for (const [run, unfinished] of await readUnfinished(engine, log, state)) {
+      if (isOurs(run)) continue
+      const { node } = unfinished
+      if (nodes !== undefined && node !== undefined && !(await nodes.isGone(node))) nodes.onceGone(node, log)
+      // Twice over the same log, by two that ask at once, it is still one end.
+      else await engine.append(log, endOf(run, unfinished), { epoch, key: `end ${run}` })
+    }
+  }
+}
+
+/** A run of another node begins before the eyes of somebody here. */
+function follow(log: string, { data }: LogEvent, nodes: Nodes): void {
+  const { node } = data as { node?: string }
+  if (node !== undefined && node !== nodes.id) nodes.onceGone(node, log)
 }
 
 /** A run as far as its end needs to know it. */
 interface Unfinished {
   readonly query: string
+  readonly node: string | undefined
   readonly startedAt: number
   readonly lanes: Map<string, { readonly model: string; tokens: number; firstAt: number | undefined; end: LaneEnd | undefined }>
   lastAt: number
 }
 
-async function recover(engine: Engine, log: string, isOurs: (run: string) => boolean): Promise<void> {
-  const state = await engine.inspect(log)
-  if (state === undefined || state.head.offset === state.start.offset) return
-  const { epoch } = state.head
+async function readUnfinished(engine: Engine, log: string, { start, head }: LogState): Promise<Map<string, Unfinished>> {
   const runs = new Map<string, Unfinished>()
-  for (let position = state.start; ; ) {
+  for (let position = start; position.offset < head.offset; ) {
     const read = await engine.read(log, position, page)
     for (const event of read.events) note(runs, event)
     position = read.position
-    if (position.offset === read.head.offset) break
     await new Promise(setImmediate)
   }
-  for (const [run, unfinished] of runs) {
-    // Twice over the same log, by two that ask at once, it is still one end.
-    if (!isOurs(run)) await engine.append(log, endOf(run, unfinished), { epoch, key: `end ${run}` })
-  }
+  return runs
 }
 
 function note(runs: Map<string, Unfinished>, { type, data, time }: LogEvent): void {
   if (type === 'stream_start') {
-    const { run, query, lanes } = data as unknown as SessionEvents['stream_start']
+    const { run, query, lanes, node } = data as unknown as SessionEvents['stream_start']
     const each = lanes.map(({ lane, model }) => [lane, { model, tokens: 0, firstAt: undefined, end: undefined }] as const)
-    runs.set(run, { query, startedAt: time, lastAt: time, lanes: new Map(each) })
+    runs.set(run, { query, node, startedAt: time, lastAt: time, lanes: new Map(each) })
     return
   }
   const { run: id, lane: name } = data as { run?: string; lane?: string }

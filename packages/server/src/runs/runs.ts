@@ -5,11 +5,14 @@
  * Starting is idempotent by the run's id: the first start with an id counts, every later one is handed
  * the same run.
  */
-import { type LaneEnd, MillraceError, type Position, type RunEnd, type SessionEvents } from '@millrace/protocol'
+import { type Lane, type LaneEnd, MillraceError, type Position, type RunEnd } from '@millrace/protocol'
 import type { Engine } from '../log/log.ts'
 import type { ModelMessage } from '../models/model.ts'
 import { runLane, type Source } from './lane.ts'
+import type { Nodes } from './nodes.ts'
 import { publicError } from './public-error.ts'
+import type { Registry } from './registry.ts'
+import type { Run } from './run.ts'
 import { runEnd } from './run-end.ts'
 import { estimateTokens } from './tokens.ts'
 import { createRunWriter, type RunWriter, sessionEvent } from './writer.ts'
@@ -33,22 +36,6 @@ export interface RunPlan {
   readonly history: (lane: string) => readonly ModelMessage[]
 }
 
-export interface Run {
-  readonly id: string
-  readonly session: string
-  readonly query: string
-  readonly asked: readonly string[] | undefined
-  readonly lanes: SessionEvents['stream_start']['lanes']
-  /** Before the run's first event: where a reader of the whole run begins. */
-  readonly start: Position
-  /** The end once it stands in the log. Never rejects. */
-  readonly ended: Promise<RunEnd>
-  /** Undefined while the run goes on. */
-  readonly end: RunEnd | undefined
-  /** Ends the run for everybody; what was said is kept. Does nothing after the end. */
-  stop(): void
-}
-
 export interface RunLimits {
   /** One run, in milliseconds; default 10 minutes. */
   readonly runMsMax?: number
@@ -64,14 +51,19 @@ export interface RunsOptions {
   readonly engine: Engine
   readonly limits?: RunLimits | undefined
   readonly onError: (error: unknown, context: { run: string; lane?: string }) => void
+  /** Where servers share the engine. */
+  readonly shared?: { readonly nodes: Nodes; readonly registry: Registry } | undefined
   /** Milliseconds that never go back; default `performance.now`. */
   readonly now?: () => number
 }
 
 export interface Runs {
-  /** Begins a run; resolves when its start stands in the log. Rejects with `too_many_runs` or the engine's refusal. */
+  /** Begins a run, unless another node has begun it; resolves when its start stands in the log. Rejects with `too_many_runs` or the engine's refusal. */
   start(plan: RunPlan): Promise<Run>
+  /** A run of this process, in progress or ended not long ago. */
   get(id: string): Run | undefined
+  /** A run of any node. Rejects with the engine's refusal. */
+  find(id: string): Promise<Run | undefined>
   /** Whether a run is this process's: in progress, ended by itself, or about to stand in the log. */
   has(id: string): boolean
   readonly active: number
@@ -79,7 +71,7 @@ export interface Runs {
   close(): Promise<void>
 }
 
-export function createRuns({ engine, limits = {}, onError, now = () => performance.now() }: RunsOptions): Runs {
+export function createRuns({ engine, limits = {}, onError, shared, now = () => performance.now() }: RunsOptions): Runs {
   const { runMsMax = 600_000, idleMsMax = 120_000, runsMax = 4096, endedRunsMax = 10_000 } = limits
   const active = new Map<string, Run>()
   /** Ids of runs whose start is on its way into the log. */
@@ -94,15 +86,15 @@ export function createRuns({ engine, limits = {}, onError, now = () => performan
       const acceptedAt = now()
       const { id, session, query, asked } = plan
       const lanes = plan.lanes.map(({ lane, model }) => ({ lane, model }))
-      const started = sessionEvent('stream_start', { run: id, session, query, lanes })
       starting.add(id)
-      const { position, duplicate } = await engine.append(session, [started], { key: `run ${id}` }).catch((error: unknown) => {
+      let start: Position
+      try {
+        const other = await claim(plan, lanes)
+        if (other !== undefined) return other
+        start = await begin(plan, lanes)
+      } finally {
         starting.delete(id)
-        throw error
-      })
-      starting.delete(id)
-      if (duplicate) throw new MillraceError('run_conflict', { message: 'A run with this id ended long ago; choose a new id.' })
-      const start = { epoch: position.epoch, offset: position.offset - 1 }
+      }
       const abort = new AbortController()
       const { promise, resolve } = Promise.withResolvers<RunEnd>()
       let end: RunEnd | undefined
@@ -124,12 +116,13 @@ export function createRuns({ engine, limits = {}, onError, now = () => performan
         end = outcome
         active.delete(id)
         ended.set(id, run)
-        if (ended.size > endedRunsMax) ended.delete(ended.keys().next().value as string)
+        if (ended.size > endedRunsMax) forgetOldest()
         resolve(outcome)
       })
       return run
     },
-    get: (id) => active.get(id) ?? ended.get(id),
+    get,
+    find: async (id) => get(id) ?? shared?.registry.find(id),
     has: (id) => starting.has(id) || active.has(id) || ended.has(id),
     get active() {
       return active.size
@@ -140,6 +133,32 @@ export function createRuns({ engine, limits = {}, onError, now = () => performan
       closing.abort()
       await Promise.all(runs.map((run) => run.ended))
     },
+  }
+
+  function get(id: string): Run | undefined {
+    return active.get(id) ?? ended.get(id)
+  }
+
+  function forgetOldest(): void {
+    const id = ended.keys().next().value as string
+    ended.delete(id)
+    shared?.registry.forget(id)
+  }
+
+  async function claim({ id, session, query, asked }: RunPlan, lanes: readonly Lane[]): Promise<Run | undefined> {
+    if (shared === undefined) return undefined
+    await shared.nodes.join()
+    return shared.registry.claim(id, { session, query, asked: asked ?? null, lanes, node: shared.nodes.id })
+  }
+
+  async function begin({ id, session, query }: RunPlan, lanes: readonly Lane[]): Promise<Position> {
+    const node = shared === undefined ? {} : { node: shared.nodes.id }
+    const event = sessionEvent('stream_start', { run: id, session, query, lanes, ...node })
+    const { position, duplicate } = await engine.append(session, [event], { key: `run ${id}` })
+    if (duplicate) throw new MillraceError('run_conflict', { message: 'A run with this id ended long ago; choose a new id.' })
+    const start = { epoch: position.epoch, offset: position.offset - 1 }
+    await shared?.registry.started(id, start)
+    return start
   }
 
   /** Never rejects. */
@@ -154,7 +173,7 @@ export function createRuns({ engine, limits = {}, onError, now = () => performan
     const writer = createRunWriter({
       engine,
       log: run.session,
-      epoch: run.start.epoch,
+      start: run.start,
       endKey: `end ${run.id}`,
       signal: closing.signal,
       onFailure: fail,
@@ -169,9 +188,9 @@ export function createRuns({ engine, limits = {}, onError, now = () => performan
     )
     clearTimeout(deadline)
     const outcome = runEnd(new Map(plan.lanes.map(({ lane }) => [lane, ends.get(lane) as LaneEnd])))
-    await writer.end('stream_end', { run: run.id, ...outcome })
+    const { run: _run, ...stands } = await writer.end('stream_end', { run: run.id, ...outcome })
     unwatch()
-    return outcome
+    return stands
   }
 
   async function performLane(plan: RunPlan, { lane, model, open }: LanePlan, shared: LaneShared): Promise<LaneEnd> {

@@ -3,7 +3,7 @@
  * what comes in gathers for the next, so a slow engine gets larger batches and not more of them.
  */
 import { setTimeout } from 'node:timers/promises'
-import { type Json, MillraceError, type SessionEvents, type SessionEventType } from '@millrace/protocol'
+import { type Json, MillraceError, type Position, type SessionEvents, type SessionEventType } from '@millrace/protocol'
 import type { Engine, NewEvent } from '../log/log.ts'
 
 /** Events that may wait before the models are asked to. */
@@ -20,15 +20,17 @@ export interface RunWriter {
   settled(): Promise<void>
   /**
    * Writes the last event, after all others, and also where the engine refused one of them: without it
-   * readers would wait for ever. Resolves when it stands in the log, or never will.
+   * readers would wait for ever. Resolves when it stands in the log, or never will; with another's end, where
+   * this run had been given up and ended by somebody else.
    */
-  end<T extends SessionEventType>(type: T, data: SessionEvents[T]): Promise<void>
+  end<T extends SessionEventType>(type: T, data: SessionEvents[T]): Promise<SessionEvents[T]>
 }
 
 export interface RunWriterOptions {
   readonly engine: Engine
   readonly log: string
-  readonly epoch: string
+  /** Before the run's first event. */
+  readonly start: Position
   /** Of the end in the log, which is there once however often it is offered. */
   readonly endKey: string
   /** The engine refuses: the run is to end. Called once. */
@@ -37,10 +39,11 @@ export interface RunWriterOptions {
   readonly signal: AbortSignal
 }
 
-export function createRunWriter({ engine, log, epoch, endKey, onFailure, signal }: RunWriterOptions): RunWriter {
+export function createRunWriter({ engine, log, start, endKey, onFailure, signal }: RunWriterOptions): RunWriter {
   let waiting: NewEvent[] = []
   let writing: Promise<void> | undefined
   let failure: MillraceError | undefined
+  let { epoch } = start
 
   return {
     write(type, data) {
@@ -59,17 +62,34 @@ export function createRunWriter({ engine, log, epoch, endKey, onFailure, signal 
       await writing
       for (let attempt = 1; ; attempt++) {
         try {
-          await engine.append(log, [sessionEvent(type, data)], { epoch, key: endKey })
-          return
+          const { position, duplicate } = await engine.append(log, [sessionEvent(type, data)], { epoch, key: endKey })
+          return duplicate ? await readEnd(position, data) : data
         } catch (cause) {
           const error = toError(cause)
           if (failure === undefined) fail(error)
-          if (!error.retryable || attempt === endAttempts || signal.aborted) return
+          if (attempt === endAttempts || signal.aborted) return data
+          if (error.code === 'position_foreign' ? !(await isStillThere()) : !error.retryable) return data
         }
         const delay = Math.min(endDelayMs.most, endDelayMs.first * 2 ** attempt)
         await setTimeout(delay, undefined, { signal }).catch(() => {})
       }
     },
+  }
+
+  async function readEnd<T>(position: Position, own: T): Promise<T> {
+    const { events } = await engine.read(log, { ...position, offset: position.offset - 1 }, { eventsMax: 1 })
+    return (events[0]?.data as T | undefined) ?? own
+  }
+
+  /** A log that lost its end has a new epoch. Where the run's start is still in it, its readers wait for this end. */
+  async function isStillThere(): Promise<boolean> {
+    const state = await engine.inspect(log)
+    if (state === undefined || state.head.offset <= start.offset || state.head.epoch === epoch) return false
+    const after = { epoch: state.head.epoch, offset: start.offset }
+    const { events } = await engine.read(log, after, { eventsMax: 1 })
+    if (events[0]?.type !== 'stream_start' || `end ${(events[0].data as { run: string }).run}` !== endKey) return false
+    epoch = after.epoch
+    return true
   }
 
   function fail(error: MillraceError): void {
@@ -83,7 +103,7 @@ export function createRunWriter({ engine, log, epoch, endKey, onFailure, signal 
       while (waiting.length > 0) {
         const batch = waiting
         waiting = []
-        await engine.append(log, batch, { epoch })
+        await engine.append(log, batch, { epoch, unless: endKey })
       }
     } catch (cause) {
       fail(toError(cause))

@@ -6,7 +6,8 @@ import { idPattern, type Lane, MillraceError } from '@millrace/protocol'
 import type { Engine } from '../log/log.ts'
 import type { Model } from '../models/model.ts'
 import type { Source } from '../runs/lane.ts'
-import type { LanePlan, Run, Runs } from '../runs/runs.ts'
+import type { Run } from '../runs/run.ts'
+import type { LanePlan, Runs } from '../runs/runs.ts'
 import { requireLog } from './begin.ts'
 import { conversation, type RunRecord, readTranscript } from './transcript.ts'
 
@@ -98,7 +99,8 @@ export function createChats({ engine, runs, resolveModel, newId }: ChatsOptions)
     const run = start(id)
     starting.set(id, run)
     try {
-      return await run
+      // Another node may have begun it.
+      return requireSame(request, await run)
     } finally {
       starting.delete(id)
     }

@@ -45,7 +45,8 @@ export async function readTranscript(engine: Engine, session: string): Promise<T
     if (read.gap !== undefined) complete = false
     for (const event of read.events) apply(runs, event)
     position = read.position
-    if (position.offset === read.head.offset) break
+    // What another node has appended, `read` may show later than `inspect`.
+    if (position.offset >= Math.max(state.head.offset, read.head.offset)) break
     await new Promise(setImmediate)
   }
   return { id: session, position: formatPosition(position), complete, runs: [...runs.values()] }

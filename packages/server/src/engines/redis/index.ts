@@ -52,6 +52,7 @@ export function redisEngine({ url, prefix = 'millrace', timeoutMs = 5000, ...opt
 
   return {
     isDurable: true,
+    isShared: true,
 
     async append(log, events, asked = {}) {
       const deadline = performance.now() + timeoutMs

@@ -1,0 +1,209 @@
+/** Several servers over one engine: whichever is asked, it is the same run. */
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { fileURLToPath } from 'node:url'
+import { parsePosition } from '@millrace/protocol'
+import { createMillrace, type Millrace, type Model } from 'millrace'
+import { redisEngine } from 'millrace/redis'
+import { afterAll, describe, expect, it, onTestFinished } from 'vitest'
+import { startRedis } from '../src/servers/redis.ts'
+
+const leaseMs = 600
+const redis = await startRedis()
+afterAll(() => redis.close())
+
+async function openNode(models: readonly Model[] = []): Promise<{ millrace: Millrace; url: string }> {
+  const millrace = createMillrace({ engine: redisEngine({ url: redis.url }), leaseMs, models, onError: () => {} })
+  onTestFinished(() => millrace.close())
+  return { millrace, url: (await millrace.listen({ port: 0 })).url }
+}
+
+/** A node that can be killed. */
+async function startNode() {
+  const script = fileURLToPath(new URL('./support/node-process.ts', import.meta.url))
+  const args = ['--conditions=source', script, redis.url, String(leaseMs)]
+  const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] })
+  onTestFinished(() => void child.kill('SIGKILL'))
+  const [address] = (await once(child.stdout, 'data')) as [Buffer]
+  return { url: String(address).trim(), child }
+}
+
+async function post<T>(url: string, body: object = {}): Promise<T> {
+  const headers = { 'content-type': 'application/json', accept: 'application/json' }
+  const answer = await fetch(url, { method: 'POST', headers, body: JSON.stringify(body) })
+  if (!answer.ok) throw new Error(`${answer.status} ${await answer.text()}`)
+  return (await answer.json()) as T
+}
+
+interface Started {
+  readonly session: string
+  readonly run: string
+  readonly position: string
+}
+
+interface SessionEvent {
+  readonly event: string
+  readonly id: string
+  readonly data: { readonly run: string; readonly text?: string; readonly status?: string }
+}
+
+/** The events of a session, as one node gives them. */
+async function* follow(url: string, session: string, from = 'start'): AsyncGenerator<SessionEvent> {
+  const abort = new AbortController()
+  try {
+    const { body } = await fetch(`${url}/api/stream?session=${session}&from=${from}`, { signal: abort.signal })
+    let text = ''
+    for await (const chunk of (body as ReadableStream<Uint8Array>).pipeThrough(new TextDecoderStream())) {
+      text += chunk
+      const blocks = text.split('\n\n')
+      text = blocks.pop() as string
+      for (const block of blocks) {
+        const field = (name: string) => new RegExp(`^${name}: ?(.*)$`, 'm').exec(block)?.[1] ?? ''
+        if (field('data') !== '') yield { event: field('event'), id: field('id'), data: JSON.parse(field('data')) }
+      }
+    }
+  } finally {
+    abort.abort()
+  }
+}
+
+async function readToEnd(url: string, { session, run }: Started, onEvent: (text: string) => void = () => {}) {
+  let text = ''
+  for await (const { event, data } of follow(url, session)) {
+    if (data.run !== run) continue
+    if (event === 'message') text += data.text
+    onEvent(text)
+    if (event === 'stream_end') return { text, status: data.status }
+  }
+  throw new Error('The stream ended without an end of the run.')
+}
+
+const numbersOf = (text: string): number[] => text.trim().split(' ').map(Number)
+const countTo = (text: string): number[] => numbersOf(text).map((_, index) => index + 1)
+
+describe('several servers over redis', () => {
+  it('start on one, read on another, stop on a third: all see the same end', async () => {
+    const [a, b, c] = await Promise.all([openNode(), openNode(), openNode()])
+    const started = await post<Started>(`${a.url}/api/chat`, { query: 'count', model: 'sim:count?n=100000&tps=200' })
+    const hasBegun = Promise.withResolvers<void>()
+    const reading = readToEnd(b.url, started, (text) => {
+      if (text.length > 60) hasBegun.resolve()
+    })
+    await hasBegun.promise
+    const end = await post<{ status: string; usage: { outputTokens: number } }>(`${c.url}/api/runs/${started.run}/stop`)
+    const read = await reading
+    expect(end.status).toBe('stopped')
+    expect(read.status).toBe('stopped')
+    expect(numbersOf(read.text)).toEqual(countTo(read.text))
+    // Asked once more, of whom it belongs to: the same end.
+    expect(await post(`${a.url}/api/runs/${started.run}/stop`)).toEqual(end)
+    const transcript = await c.millrace.readSession(started.session)
+    expect(transcript?.runs[0]).toMatchObject({ status: 'stopped', lanes: [{ text: read.text }] })
+  })
+
+  it('makes one run of one id, however many are asked to start it', async () => {
+    let asked = 0
+    const model: Model = {
+      name: 'counted',
+      async *stream() {
+        asked += 1
+        yield { type: 'text', text: 'once' }
+      },
+    }
+    const nodes = await Promise.all([openNode([model]), openNode([model]), openNode([model])])
+    for (let round = 1; round <= 20; round++) {
+      const request = { query: 'hello', model: 'counted', id: `one-${round}` }
+      const answers = await Promise.all(nodes.map(({ url }) => post<Started>(`${url}/api/chat`, request)))
+      expect(new Set(answers.map((answer) => JSON.stringify(answer))).size).toBe(1)
+      expect(await readToEnd((nodes[round % 3] as { url: string }).url, answers[0] as Started)).toEqual({
+        text: 'once',
+        status: 'completed',
+      })
+      expect(asked).toBe(round)
+    }
+    const other = post(`${(nodes[1] as { url: string }).url}/api/chat`, { query: 'another', model: 'counted', id: 'one-1' })
+    await expect(other).rejects.toThrow('run_conflict')
+  })
+
+  it('ends the run of a killed server as interrupted for who reads elsewhere, and who comes later', async () => {
+    const [killed, other, later] = await Promise.all([startNode(), openNode(), openNode()])
+    const started = await post<Started>(`${killed.url}/api/chat`, { query: 'count', model: 'sim:count?n=100000&tps=200' })
+    const killing = Promise.withResolvers<void>()
+    const reading = readToEnd(other.url, started, (text) => {
+      if (text.length > 60) killing.resolve()
+    })
+    await killing.promise
+    killed.child.kill('SIGKILL')
+    const { text, status } = await reading
+    expect(status).toBe('interrupted')
+    expect(numbersOf(text)).toEqual(countTo(text))
+    expect(await readToEnd(later.url, started)).toEqual({ text, status })
+  })
+
+  it('ends it for a reader that began in the middle, and was never given its start', async () => {
+    const [killed, other] = await Promise.all([startNode(), openNode()])
+    const { session, run } = await post<Started>(`${killed.url}/api/chat`, {
+      query: 'count',
+      model: 'sim:count?n=100000&tps=100',
+    })
+    const events = follow(other.url, session, 'now')
+    expect((await events.next()).value).toMatchObject({ event: 'message' })
+    killed.child.kill('SIGKILL')
+    for await (const { event, data } of events) {
+      if (event !== 'stream_end') continue
+      expect(data).toMatchObject({ run, status: 'interrupted' })
+      break
+    }
+  })
+
+  it('ends it for a reader that was there before the run, and on a node that is asked only when its server is dead', async () => {
+    const [killed, other] = await Promise.all([startNode(), openNode()])
+    const { id: session } = await post<{ id: string }>(`${other.url}/api/sessions`)
+    const events = follow(other.url, session, 'now')
+    const first = events.next()
+    const { run } = await post<Started>(`${killed.url}/api/chat`, {
+      query: 'count',
+      model: 'sim:count?n=100000&tps=100',
+      session,
+    })
+    expect((await first).value).toMatchObject({ event: 'stream_start', data: { run } })
+    killed.child.kill('SIGKILL')
+    for await (const { event, data } of events) {
+      if (event !== 'stream_end') continue
+      expect(data).toMatchObject({ run, status: 'interrupted' })
+      break
+    }
+    const late = await openNode()
+    expect((await late.millrace.readSession(session))?.runs[0]?.status).toBe('interrupted')
+  })
+
+  it('fences a server that stood still for longer than its lease: its run has one end, and nothing after it', async () => {
+    const [stalled, other] = await Promise.all([startNode(), openNode()])
+    const started = await post<Started>(`${stalled.url}/api/chat`, { query: 'count', model: 'sim:count?n=100000&tps=200' })
+    const stalling = Promise.withResolvers<void>()
+    const reading = readToEnd(other.url, started, (text) => {
+      if (text.length > 60) stalling.resolve()
+    })
+    await stalling.promise
+    stalled.child.kill('SIGSTOP')
+    expect(await reading).toMatchObject({ status: 'interrupted' })
+    stalled.child.kill('SIGCONT')
+    // It answers again, and knows the end that the others have written.
+    expect(await post(`${stalled.url}/api/runs/${started.run}/stop`)).toMatchObject({ status: 'interrupted' })
+    // It goes on with other runs.
+    const next = await post<Started>(`${stalled.url}/api/chat`, {
+      query: 'count',
+      model: 'sim:count?n=5&tps=0',
+      session: started.session,
+    })
+    expect(await readToEnd(other.url, next)).toEqual({ text: '1 2 3 4 5 ', status: 'completed' })
+    const kinds: string[] = []
+    for await (const { event, data, id } of follow(other.url, started.session)) {
+      expect(parsePosition(id)?.offset).toBe(kinds.length + 1)
+      kinds.push(data.run === started.run ? event : 'next')
+      if (data.run === next.run && event === 'stream_end') break
+    }
+    expect(kinds.filter((kind) => kind === 'stream_end')).toHaveLength(1)
+    expect(kinds.slice(kinds.indexOf('stream_end') + 1).every((kind) => kind === 'next')).toBe(true)
+  })
+})

@@ -1,0 +1,172 @@
+/**
+ * The servers that share an engine, as far as each needs to know of the others: who lives, and whom to tell what.
+ * A node that has runs writes a beat into a log of its own; whoever has something to do with it listens. One that
+ * is not heard of for the length of a lease has lost its runs, and each of them is ended by whoever notices first.
+ */
+import type { Json } from '@millrace/protocol'
+import type { Engine } from '../log/log.ts'
+
+export interface Nodes {
+  /** This server among those that share the engine. */
+  readonly id: string
+  /** Says from now on that this node lives; resolves when others can see it. A run MUST NOT stand in a log before. */
+  join(): Promise<void>
+  /** Whether the node has ended, or been given up. Rejects with the engine's refusal. */
+  isGone(node: string): Promise<boolean>
+  /** Calls `onGone` with the log when the node is gone, once for each log however often it is asked. */
+  onceGone(node: string, log: string): void
+  /** Tells a node something; it may be gone. */
+  send(node: string, message: Json): Promise<void>
+  /** Leaves: the others need not wait for a lease to end. */
+  close(): Promise<void>
+}
+
+export interface NodesOptions {
+  readonly engine: Engine
+  readonly id: string
+  /** How long a node lives without a beat, in milliseconds; default 6,000. */
+  readonly leaseMs?: number | undefined
+  readonly onGone: (log: string) => void
+  readonly onMessage: (message: Json) => void
+  /** Milliseconds that never go back; default `performance.now`. */
+  readonly now?: () => number
+}
+
+interface Other {
+  readonly logs: Set<string>
+  readonly unwatch: () => void
+  heardAt: number
+  head: number
+  isChecking: boolean
+}
+
+/** Logs of one node that are looked after when it is gone; the others are when they are next asked for. */
+const logsMax = 10_000
+/** Messages that wait in an inbox. */
+const inboxMax = 1000
+
+export function createNodes({
+  engine,
+  id,
+  leaseMs = 6000,
+  onGone,
+  onMessage,
+  now = () => performance.now(),
+}: NodesOptions): Nodes {
+  const others = new Map<string, Other>()
+  const life = `node/${id}`
+  const inbox = `inbox/${id}`
+  let joining: Promise<void> | undefined
+  let unwatchInbox: (() => void) | undefined
+  let timer: ReturnType<typeof setInterval> | undefined
+
+  return {
+    id,
+    join() {
+      joining ??= join()
+      return joining
+    },
+    isGone: async (node) => node !== id && (await engine.inspect(`node/${node}`)) === undefined,
+    onceGone(node, log) {
+      const { logs } = others.get(node) ?? observe(node)
+      if (logs.size < logsMax) logs.add(log)
+    },
+    async send(node, message) {
+      await engine.append(`inbox/${node}`, [{ type: 'message', data: message }], { keep: inboxMax })
+    },
+    async close() {
+      clearInterval(timer)
+      unwatchInbox?.()
+      for (const { unwatch } of others.values()) unwatch()
+      others.clear()
+      if (joining === undefined) return
+      await joining.catch(() => {})
+      await Promise.allSettled([engine.delete(life), engine.delete(inbox)])
+    },
+  }
+
+  async function join(): Promise<void> {
+    try {
+      await beat()
+      await openInbox()
+      tick()
+    } catch (error) {
+      joining = undefined
+      throw error
+    }
+  }
+
+  async function beat(): Promise<void> {
+    await engine.append(life, [{ type: 'beat', data: null }], { keep: 1 })
+  }
+
+  function tick(): void {
+    timer ??= setInterval(() => {
+      // One that the engine does not take is followed by the next.
+      if (joining !== undefined) beat().catch(() => {})
+      for (const [node, other] of others) void check(node, other)
+    }, leaseMs / 3).unref()
+  }
+
+  function observe(node: string): Other {
+    const unwatch = engine.watch(`node/${node}`, () => void check(node, other))
+    const other: Other = { logs: new Set(), unwatch, heardAt: now(), head: 0, isChecking: false }
+    others.set(node, other)
+    tick()
+    void check(node, other)
+    return other
+  }
+
+  async function check(node: string, other: Other): Promise<void> {
+    if (other.isChecking) return
+    other.isChecking = true
+    try {
+      const state = await engine.inspect(`node/${node}`)
+      const head = state?.head.offset
+      if (head !== undefined && head !== other.head) {
+        other.head = head
+        other.heardAt = now()
+      }
+      if (head === undefined || now() - other.heardAt > leaseMs) await giveUp(node, other)
+    } catch {
+      // Where the engine cannot be asked, neither can the other: nobody is given up for that.
+      other.heardAt = now()
+    } finally {
+      other.isChecking = false
+    }
+  }
+
+  async function giveUp(node: string, other: Other): Promise<void> {
+    await engine.delete(`node/${node}`)
+    if (!others.delete(node)) return
+    other.unwatch()
+    for (const log of other.logs) onGone(log)
+  }
+
+  async function openInbox(): Promise<void> {
+    let { position } = await engine.append(inbox, [])
+    let isReading = false
+    let isRung = false
+    unwatchInbox = engine.watch(inbox, () => {
+      isRung = true
+      if (!isReading) void read()
+    })
+
+    async function read(): Promise<void> {
+      isReading = true
+      try {
+        while (isRung) {
+          isRung = false
+          const page = await engine.read(inbox, position)
+          position = page.position
+          for (const { data } of page.events) onMessage(data as Json)
+          isRung ||= position.offset < page.head.offset
+        }
+      } catch {
+        // The engine is away; it rings again when it is back.
+      } finally {
+        isReading = false
+      }
+    }
+  }
+}

@@ -1,0 +1,20 @@
+import type { Position, RunEnd, SessionEvents } from '@millrace/protocol'
+
+export interface Run {
+  readonly id: string
+  readonly session: string
+  readonly query: string
+  readonly asked: readonly string[] | undefined
+  readonly lanes: SessionEvents['stream_start']['lanes']
+  /** Before the run's first event: where a reader of the whole run begins. */
+  readonly start: Position
+  /**
+   * The end once it stands in the log. Never rejects for a run of this server; for another node's with the refusal
+   * where its log cannot be read any more.
+   */
+  readonly ended: Promise<RunEnd>
+  /** Undefined while the run goes on, and for another node's. */
+  readonly end: RunEnd | undefined
+  /** Ends the run for everybody; what was said is kept. Does nothing after the end. */
+  stop(): void
+}
