@@ -207,3 +207,20 @@ describe('several servers over redis', () => {
     expect(kinds.slice(kinds.indexOf('stream_end') + 1).every((kind) => kind === 'next')).toBe(true)
   })
 })
+
+it('are two of the command line, where both are given the same redis', async () => {
+  const start = async () => {
+    const cli = fileURLToPath(new URL('../../packages/server/src/cli.ts', import.meta.url))
+    const args = ['--conditions=source', cli, '--port', '0', '--model', 'sim:count?n=5&tps=0', '--engine', redis.url]
+    const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] })
+    onTestFinished(() => void child.kill('SIGKILL'))
+    for (let output = ''; ; ) {
+      output += String(await once(child.stdout, 'data'))
+      const url = /API {4}(http:\S+)\/api\/openapi\.json[\s\S]*Logs {3}kept in Redis/.exec(output)?.[1]
+      if (url !== undefined) return url
+    }
+  }
+  const [a, b] = await Promise.all([start(), start()])
+  const started = await post<Started>(`${a}/api/chat`, { query: 'count' })
+  expect(await readToEnd(b, started)).toEqual({ text: '1 2 3 4 5 ', status: 'completed' })
+})

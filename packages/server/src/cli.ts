@@ -4,9 +4,7 @@ import { existsSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
-import { memoryEngine } from './engines/memory.ts'
-import { sqliteEngine } from './engines/sqlite/index.ts'
-import type { Engine } from './log/log.ts'
+import { openEngine } from './open-engine.ts'
 import { createMillrace } from './server.ts'
 
 const usage = `Usage: millrace start [options]
@@ -20,7 +18,9 @@ const usage = `Usage: millrace start [options]
                      names none: auto, builtin:guide, sim:count,
                      openai:gpt-6-luna, any provider:model of LangChain
   --engine <name>    where logs are kept: sqlite  MILLRACE_ENGINE  sqlite
-                     in a folder, or memory
+                     in a folder, memory, or
+                     redis://host:6379, which
+                     many servers can share
   --data <folder>    folder of the engine sqlite  MILLRACE_DATA    ./.millrace
   --help             this text
 `
@@ -37,7 +37,8 @@ async function main(args: string[]): Promise<void> {
   if (!Number.isInteger(port) || port < 0 || port > 65_535)
     return fail(`--port takes a number from 0 to 65535, not "${values.port ?? env.PORT}".`)
   const folder = resolve(values.data ?? env.MILLRACE_DATA ?? '.millrace')
-  const engine = await openEngine(values.engine ?? env.MILLRACE_ENGINE ?? 'sqlite', folder)
+  const name = values.engine ?? env.MILLRACE_ENGINE ?? 'sqlite'
+  const { engine, place } = (await openEngine(name, folder).catch(end)) ?? fail(`There is no engine "${name}".`)
   const page = findPage()
   const millrace = createMillrace({ engine, model: values.model ?? env.MILLRACE_MODEL ?? 'auto', ...(page && { page }) })
   process.once('SIGINT', stop)
@@ -56,7 +57,7 @@ async function main(args: string[]): Promise<void> {
   API    ${url}/api/openapi.json
   Try    curl -N "${url}/api/chat?query=hello"
   Model  ${model.name}  (${model.reason})
-  Logs   ${engine.isDurable ? `kept in ${folder}` : 'kept in memory, gone when the server ends'}
+  Logs   ${place}
 
 `)
 
@@ -85,15 +86,6 @@ function parse(args: string[]) {
   } catch (error) {
     return fail((error as Error).message)
   }
-}
-
-/** Asked once before anybody is let in: a folder that cannot be used is told here, and not to the first reader. */
-async function openEngine(name: string, folder: string): Promise<Engine> {
-  if (name === 'memory') return memoryEngine()
-  if (name !== 'sqlite') return fail(`There is no engine "${name}"; there are sqlite and memory.`)
-  const engine = sqliteEngine({ folder })
-  await engine.inspect('').catch(end)
-  return engine
 }
 
 function splitList(list: string): string[] {

@@ -46,7 +46,7 @@ export function createConnection({ url, onReady }: ConnectionOptions): Connectio
   const digests = new Map<string, string>()
   let ready = Promise.withResolvers<string>()
   let isReady = false
-  let trouble: Error | undefined
+  let trouble: NodeJS.ErrnoException | undefined
 
   client.on('error', (error: Error) => {
     trouble = error
@@ -118,7 +118,7 @@ export function createConnection({ url, onReady }: ConnectionOptions): Connectio
     let timer: ReturnType<typeof setTimeout> | undefined
     const late = new Promise<never>((_, reject) => {
       const tooLate = () => {
-        const message = `Redis did not answer in time${trouble === undefined ? '' : ` (${trouble.message || trouble.name})`}; it is tried again by itself.`
+        const message = `Redis did not answer in time${trouble === undefined ? '' : ` (${trouble.message || trouble.code})`}; it is tried again by itself.`
         reject(new MillraceError('engine_failed', { message, ...(trouble !== undefined && { cause: trouble }) }))
       }
       timer = setTimeout(tooLate, Math.max(0, deadline - performance.now()))

@@ -1,0 +1,33 @@
+/** The engine that the command line names. Each is loaded only where it is named: its package may not be there. */
+import type { Engine } from './log/log.ts'
+
+export interface NamedEngine {
+  readonly engine: Engine
+  /** Where logs are, for people; without a password. */
+  readonly place: string
+}
+
+/** Undefined for a name that is none; rejects with a sentence for one that cannot be used here. */
+export async function openEngine(name: string, folder: string): Promise<NamedEngine | undefined> {
+  const opened = await open(name, folder)
+  // Asked once before anybody is let in: what cannot be used is told here, and not to the first reader.
+  await opened?.engine.inspect('')
+  return opened
+}
+
+async function open(name: string, folder: string): Promise<NamedEngine | undefined> {
+  if (name === 'memory') {
+    const { memoryEngine } = await import('./engines/memory.ts')
+    return { engine: memoryEngine(), place: 'kept in memory, gone when the server ends' }
+  }
+  if (name === 'sqlite') {
+    const { sqliteEngine } = await import('./engines/sqlite/index.ts')
+    return { engine: sqliteEngine({ folder }), place: `kept in ${folder}` }
+  }
+  const url = URL.parse(name)
+  if (url?.protocol !== 'redis:' && url?.protocol !== 'rediss:') return undefined
+  const { redisEngine } = await import('./engines/redis/index.ts').catch((error: Error) => {
+    throw new Error(`The engine ${url.protocol}// needs the package @redis/client: npm install @redis/client.`, { cause: error })
+  })
+  return { engine: redisEngine({ url: name }), place: `kept in Redis at ${url.host}` }
+}
