@@ -1,5 +1,5 @@
 /**
- * One connection for commands, which comes back by itself. A call waits for it, and is made again where it was cut
+ * One connection for commands and one to hear by, which come back by themselves. A call waits for it, and is made again where it was cut
  * off, until its time is up; so what is called MUST be safe to be called twice.
  */
 import { createHash } from 'node:crypto'
@@ -7,12 +7,13 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { MillraceError } from '@millrace/protocol'
 import { createClient, ErrorReply } from '@redis/client'
 
-export type Client = ReturnType<typeof createClient>
+type Client = ReturnType<typeof createClient>
 
 export interface Connection {
-  readonly client: Client
   /** Runs a script until `deadline` (of `performance.now`); `args` is asked anew each time, with the Redis process it goes to. */
   run(script: string, keys: readonly string[], args: (server: string) => readonly string[], deadline: number): Promise<unknown>
+  /** Hears what is published in a channel, until the returned function is called. */
+  listen(channel: string, hear: (message: string) => void): Promise<() => void>
   close(): Promise<void>
 }
 
@@ -20,6 +21,8 @@ export interface ConnectionOptions {
   readonly url: string
   /** Connected, perhaps again, to the Redis process of this id. */
   readonly onReady: (server: string) => void
+  /** It hears again, or for the first time. */
+  readonly onHearing: () => void
 }
 
 /** Refusals that pass: starting, failing over, moving slots, an odd script. https://redis.io/docs/latest/develop/reference/protocol-spec/#simple-errors */
@@ -30,7 +33,7 @@ const retryMs = 50
 const retryMsMax = 1000
 const closeMsMax = 1000
 
-export function createConnection({ url, onReady }: ConnectionOptions): Connection {
+export function createConnection({ url, onReady, onHearing }: ConnectionOptions): Connection {
   const client = createClient({
     url,
     // A command that was made for one Redis process must not wait for the next one.
@@ -66,11 +69,19 @@ export function createConnection({ url, onReady }: ConnectionOptions): Connectio
       () => {},
     )
   })
+  const ears = client.duplicate({ disableOfflineQueue: false }) as Client
+  // Its troubles are those of the other one; it comes back by itself, and so does what it listens to.
+  ears.on('error', () => {})
+  ears.on('ready', onHearing)
   // Only a client that was closed stops trying, and that needs no telling.
-  client.connect().catch(() => {})
+  for (const each of [client, ears]) each.connect().catch(() => {})
 
   return {
-    client,
+    async listen(channel, hear) {
+      const listener = (message: string) => hear(message)
+      await ears.sSubscribe(channel, listener)
+      return () => void ears.sUnsubscribe(channel, listener).catch(() => {})
+    },
     async run(script, keys, args, deadline) {
       for (;;) {
         const server = await within(ready.promise, deadline)
@@ -86,6 +97,7 @@ export function createConnection({ url, onReady }: ConnectionOptions): Connectio
     async close() {
       ready.promise.catch(() => {})
       ready.reject(new MillraceError('server_stopping'))
+      if (ears.isOpen) ears.destroy()
       if (!client.isOpen) return
       const closed = isReady ? client.close() : Promise.reject(new Error('not connected'))
       await Promise.race([closed, sleep(closeMsMax).then(() => Promise.reject(new Error('too slow')))]).catch(() =>

@@ -5,9 +5,9 @@
  */
 import { randomBytes } from 'node:crypto'
 import { type Json, MillraceError, type Position } from '@millrace/protocol'
+import { createBells } from '../../log/bells.ts'
 import type { Appended, AppendOptions, Engine, EventData, LogEvent, NewEvent, Page } from '../../log/log.ts'
 import { createRecent, sizeOf } from '../../log/recent.ts'
-import { createBells } from './bells.ts'
 import { createConnection } from './connection.ts'
 import * as scripts from './scripts.ts'
 
@@ -41,10 +41,9 @@ export function redisEngine({ url, prefix = 'millrace', timeoutMs = 5000, ...opt
   let number = 0
   let server = ''
   let isClosed = false
-  const connection = createConnection({ url, onReady })
+  const connection = createConnection({ url, onReady, onHearing: () => bells.connected() })
   const bells = createBells({
-    client: connection.client.duplicate({ disableOfflineQueue: false }) as typeof connection.client,
-    channelOf,
+    listen: (log, hear) => connection.listen(channelOf(log), (head) => hear(Number(head))),
     headOf,
   })
   const sweeper = setInterval(() => void sweep(), Math.min(60_000, Math.max(10, ageMsMax / 4)))

@@ -1,6 +1,8 @@
-/** The bells of the logs that are watched here: one sharded subscription for each, which carries no event. */
+/**
+ * For engines that are shared: the bells of the logs that are watched here, rung by what is appended here and by what
+ * others are heard to append. What is heard says how far a log has come, and carries no event.
+ */
 import type { Position } from '@millrace/protocol'
-import type { Client } from './connection.ts'
 
 export interface Bells {
   /** `seen` is the head of the log by what this engine has heard of it, if it has. */
@@ -8,12 +10,14 @@ export interface Bells {
   /** A log has come as far as `head`; 0 says that it has ended, or has a new epoch. */
   ring(log: string, head: number): void
   readonly watched: Iterable<string>
+  /** It can hear, for the first time or again; what was rung meanwhile was heard by nobody. */
+  connected(): void
   close(): void
 }
 
 export interface BellsOptions {
-  readonly client: Client
-  readonly channelOf: (log: string) => string
+  /** Begins to hear of a log, and resolves when it does with what ends it; rejects where it is not connected. */
+  readonly listen: (log: string, hear: (head: number) => void) => Promise<() => void>
   /** The head of a log now; undefined where there is none. */
   readonly headOf: (log: string) => Promise<Position | undefined>
 }
@@ -22,46 +26,42 @@ interface Watched {
   readonly ringers: Set<() => void>
   /** What has been rung for: the engine's own appends are heard twice. */
   head: number
-  isSubscribed: boolean
+  state: 'deaf' | 'asking' | 'hearing'
+  silence: (() => void) | undefined
 }
 
-export function createBells({ client, channelOf, headOf }: BellsOptions): Bells {
+export function createBells({ listen, headOf }: BellsOptions): Bells {
   const logs = new Map<string, Watched>()
-  // The socket tells its troubles to `error`; it comes back by itself, and so do its subscriptions.
-  client.on('error', () => {})
-  client.on('ready', () => {
-    for (const [log, watched] of logs) {
-      // What was rung while it was away was heard by nobody.
-      if (watched.isSubscribed) ringAll(watched)
-      else void subscribe(log, watched)
-    }
-  })
-  client.connect().catch(() => {})
+  let wasConnected = false
 
   return {
     watch(log, bell, seen) {
       // A wrapper of its own, so that the same function can watch twice and each watch ends alone.
       const ringer = () => bell()
-      const watched = logs.get(log) ?? { ringers: new Set(), head: seen?.offset ?? 0, isSubscribed: false }
+      const watched: Watched = logs.get(log) ?? { ringers: new Set(), head: seen?.offset ?? 0, state: 'deaf', silence: undefined }
       watched.ringers.add(ringer)
       if (!logs.has(log)) {
         logs.set(log, watched)
-        if (client.isReady) void subscribe(log, watched, seen)
+        void begin(log, watched, seen)
       }
       return () => {
         if (!watched.ringers.delete(ringer) || watched.ringers.size > 0) return
         logs.delete(log)
-        if (watched.isSubscribed) client.sUnsubscribe(channelOf(log)).catch(() => {})
+        watched.silence?.()
       }
     },
     ring,
     get watched() {
       return logs.keys()
     },
-    close() {
-      logs.clear()
-      if (client.isOpen) client.destroy()
+    connected() {
+      for (const [log, watched] of logs) {
+        if (watched.state === 'deaf') void begin(log, watched)
+        else if (wasConnected) ringAll(watched)
+      }
+      wasConnected = true
     },
+    close: () => logs.clear(),
   }
 
   function ring(log: string, head: number): void {
@@ -71,13 +71,17 @@ export function createBells({ client, channelOf, headOf }: BellsOptions): Bells 
     ringAll(watched)
   }
 
-  async function subscribe(log: string, watched: Watched, seen?: Position): Promise<void> {
-    watched.isSubscribed = true
+  async function begin(log: string, watched: Watched, seen?: Position): Promise<void> {
+    if (watched.state !== 'deaf') return
+    watched.state = 'asking'
     try {
-      await client.sSubscribe(channelOf(log), (head) => ring(log, Number(head)))
+      const silence = await listen(log, (head) => ring(log, head))
+      watched.state = 'hearing'
+      watched.silence = silence
+      if (logs.get(log) !== watched) return silence()
     } catch {
-      // Cut off again: the next `ready` asks for it anew.
-      watched.isSubscribed = false
+      // Not connected: the next connection asks anew.
+      watched.state = 'deaf'
       return
     }
     // What was appended before it could hear has rung no bell here.
@@ -88,7 +92,7 @@ export function createBells({ client, channelOf, headOf }: BellsOptions): Bells 
         if (!isSame || (head?.offset ?? 0) !== watched.head) ringAll(watched)
         return
       } catch {
-        // It has waited as long as it does for a Redis that does not answer: now once more.
+        // It has waited as long as it does for one that does not answer: now once more.
       }
     }
   }
