@@ -26,6 +26,11 @@ const packages: readonly SystemPackage[] = [
     usedFor: 'the tests of the Redis engine',
     files: ['/usr/bin/redis-server', '/usr/local/bin/redis-server'],
   },
+  {
+    name: 'nats-server',
+    usedFor: 'the tests of the NATS engine',
+    files: ['/usr/bin/nats-server', '/usr/sbin/nats-server', '/usr/local/bin/nats-server'],
+  },
 ]
 
 /** Installs what is missing; says what stays missing, and returns its names. */

@@ -3,25 +3,32 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import { parsePosition } from '@millrace/protocol'
-import { createMillrace, type Millrace, type Model } from 'millrace'
+import { createMillrace, type Engine, type Millrace, type Model } from 'millrace'
+import { natsEngine } from 'millrace/nats'
 import { redisEngine } from 'millrace/redis'
 import { afterAll, describe, expect, it, onTestFinished } from 'vitest'
+import { startNats } from '../src/servers/nats.ts'
 import { startRedis } from '../src/servers/redis.ts'
 
 const leaseMs = 600
 const redis = await startRedis()
-afterAll(() => redis.close())
+const nats = await startNats()
+afterAll(() => Promise.all([redis.close(), nats.close()]))
+const shared = [
+  { name: 'redis', url: redis.url, make: (): Engine => redisEngine({ url: redis.url }) },
+  { name: 'nats', url: nats.url, make: (): Engine => natsEngine({ url: nats.url }) },
+]
 
-async function openNode(models: readonly Model[] = []): Promise<{ millrace: Millrace; url: string }> {
-  const millrace = createMillrace({ engine: redisEngine({ url: redis.url }), leaseMs, models, onError: () => {} })
+async function openNodeOver(engine: Engine, models: readonly Model[] = []): Promise<{ millrace: Millrace; url: string }> {
+  const millrace = createMillrace({ engine, leaseMs, models, onError: () => {} })
   onTestFinished(() => millrace.close())
   return { millrace, url: (await millrace.listen({ port: 0 })).url }
 }
 
 /** A node that can be killed. */
-async function startNode() {
+async function startNodeOver(engine: string) {
   const script = fileURLToPath(new URL('./support/node-process.ts', import.meta.url))
-  const args = ['--conditions=source', script, redis.url, String(leaseMs)]
+  const args = ['--conditions=source', script, engine, String(leaseMs)]
   const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] })
   onTestFinished(() => void child.kill('SIGKILL'))
   const [address] = (await once(child.stdout, 'data')) as [Buffer]
@@ -81,7 +88,10 @@ async function readToEnd(url: string, { session, run }: Started, onEvent: (text:
 const numbersOf = (text: string): number[] => text.trim().split(' ').map(Number)
 const countTo = (text: string): number[] => numbersOf(text).map((_, index) => index + 1)
 
-describe('several servers over redis', () => {
+describe.each(shared)('several servers over $name', ({ url: engineUrl, make }) => {
+  const openNode = (models?: readonly Model[]) => openNodeOver(make(), models)
+  const startNode = () => startNodeOver(engineUrl)
+
   it('start on one, read on another, stop on a third: all see the same end', async () => {
     const [a, b, c] = await Promise.all([openNode(), openNode(), openNode()])
     const started = await post<Started>(`${a.url}/api/chat`, { query: 'count', model: 'sim:count?n=100000&tps=200' })
@@ -208,16 +218,18 @@ describe('several servers over redis', () => {
   })
 })
 
-it('are two of the command line, where both are given the same redis', async () => {
+it.each(shared)('are two of the command line, where both are given the same $name', async ({ name, url: engineUrl }) => {
   const start = async () => {
     const cli = fileURLToPath(new URL('../../packages/server/src/cli.ts', import.meta.url))
-    const args = ['--conditions=source', cli, '--port', '0', '--model', 'sim:count?n=5&tps=0', '--engine', redis.url]
+    const args = ['--conditions=source', cli, '--port', '0', '--model', 'sim:count?n=5&tps=0', '--engine', engineUrl]
     const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] })
     onTestFinished(() => void child.kill('SIGKILL'))
     for (let output = ''; ; ) {
       output += String(await once(child.stdout, 'data'))
-      const url = /API {4}(http:\S+)\/api\/openapi\.json[\s\S]*Logs {3}kept in Redis/.exec(output)?.[1]
-      if (url !== undefined) return url
+      const [, url, place] = /API {4}(http:\S+)\/api\/openapi\.json[\s\S]*Logs {3}kept in (\w+)/.exec(output) ?? []
+      if (url === undefined) continue
+      expect(place?.toLowerCase()).toBe(name)
+      return url
     }
   }
   const [a, b] = await Promise.all([start(), start()])

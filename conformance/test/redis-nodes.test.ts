@@ -3,8 +3,7 @@ import { redisEngine } from 'millrace/redis'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { faultsConformance } from '../src/engine/faults.ts'
 import { nodesConformance } from '../src/engine/nodes.ts'
-import { numbered, numbers, open, range, readAll, refusal } from '../src/engine/support.ts'
-import { startFaultProxy } from '../src/index.ts'
+import { numbered, open, range, refusal } from '../src/engine/support.ts'
 import { startRedis } from '../src/servers/redis.ts'
 
 const make = ({ url }: { url: string }) => redisEngine({ url, timeoutMs: 3000 })
@@ -19,54 +18,6 @@ nodesConformance({
 })
 
 faultsConformance({ name: 'redis', start: () => startRedis(), make })
-
-describe('redis engine, whose connection is cut', () => {
-  async function openBehindProxy() {
-    const server = await startRedis()
-    onTestFinished(() => server.close())
-    const proxy = await startFaultProxy(server.port)
-    onTestFinished(() => proxy[Symbol.asyncDispose]())
-    return {
-      proxy,
-      near: await open(() => make({ url: proxy.url.replace('http', 'redis') })),
-      far: await open(() => make(server)),
-    }
-  }
-
-  it('appends once what Redis had taken when the answer was cut off', async () => {
-    const { proxy, near, far } = await openBehindProxy()
-    const { position } = await near.append('log', numbered(1, 1))
-    for (const n of range(2, 10)) {
-      proxy.mute()
-      const appending = near.append('log', numbered(n, n))
-      while ((await far.inspect('log'))?.head.offset !== n) await new Promise(setImmediate)
-      proxy.cut()
-      expect(await appending).toEqual({ position: { epoch: position.epoch, offset: n }, duplicate: false })
-    }
-    expect(numbers(await readAll(far, 'log'))).toEqual(range(1, 10))
-  })
-
-  it('rings for what was appended while it was away', async () => {
-    const { proxy, near, far } = await openBehindProxy()
-    const { position } = await near.append('log', numbered(1, 1))
-    let at = position
-    let reached = Promise.withResolvers<void>()
-    const read = async () => {
-      at = (await near.read('log', at)).position
-      reached.resolve()
-    }
-    near.watch('log', () => void read())
-    await far.append('log', numbered(2, 2))
-    await reached.promise
-    reached = Promise.withResolvers()
-    proxy.refuse(true)
-    proxy.cut()
-    await far.append('log', numbered(3, 3))
-    proxy.refuse(false)
-    await reached.promise
-    expect(at.offset).toBe(3)
-  })
-})
 
 describe('redis engine, whose server comes back with less', () => {
   /** Acknowledges 150 events, and has 75 of them when it is back: what a failover to a replica that lags does. */

@@ -1,20 +1,23 @@
 /** What an engine promises whose storage is a server: that server ended, stopped and come back in mid-stream. */
 import type { Engine, LogEvent } from 'millrace'
 import { describe, expect, it, onTestFinished } from 'vitest'
+import { startFaultProxy } from '../fault-proxy.ts'
 import { type Attempt, checkHistory, type Given, nothingFound } from '../history.ts'
-import { numbered, open, readAll, refusalOf } from './support.ts'
+import { numbered, numbers, open, range, readAll, refusalOf } from './support.ts'
 
 export interface StorageServer {
   kill(signal?: NodeJS.Signals): Promise<void>
   restart(): Promise<void>
   readonly pid: number
+  readonly url: string
+  readonly port: number
   close(): Promise<void>
 }
 
 export interface FaultsSuite<Server extends StorageServer> {
   readonly name: string
   readonly start: () => Promise<Server>
-  readonly make: (server: Server) => Engine
+  readonly make: (server: { readonly url: string }) => Engine
   /** How often each fault is done to one stream; default 10. */
   readonly rounds?: number
 }
@@ -54,6 +57,54 @@ export function faultsConformance<Server extends StorageServer>({ name, start, m
         expect(settled?.status === 'rejected' && refusalOf(settled.reason)).toBe('engine_failed')
       await server.restart()
       expect((await engine.append('log', [])).position.epoch).toBe(position.epoch)
+    })
+  })
+
+  describe(`${name} engine, whose connection is cut`, () => {
+    async function openBehindProxy() {
+      const server = await start()
+      onTestFinished(() => server.close())
+      const proxy = await startFaultProxy(server.port)
+      onTestFinished(() => proxy[Symbol.asyncDispose]())
+      return {
+        proxy,
+        near: await open(() => make({ url: proxy.url.replace('http', 'redis') })),
+        far: await open(() => make(server)),
+      }
+    }
+
+    it('appends once what its server had taken when the answer was cut off', async () => {
+      const { proxy, near, far } = await openBehindProxy()
+      const { position } = await near.append('log', numbered(1, 1))
+      for (const n of range(2, 10)) {
+        proxy.mute()
+        const appending = near.append('log', numbered(n, n))
+        while ((await far.inspect('log'))?.head.offset !== n) await new Promise(setImmediate)
+        proxy.cut()
+        expect(await appending).toEqual({ position: { epoch: position.epoch, offset: n }, duplicate: false })
+      }
+      expect(numbers(await readAll(far, 'log'))).toEqual(range(1, 10))
+    })
+
+    it('rings for what was appended while it was away', async () => {
+      const { proxy, near, far } = await openBehindProxy()
+      const { position } = await near.append('log', numbered(1, 1))
+      let at = position
+      let reached = Promise.withResolvers<void>()
+      const read = async () => {
+        at = (await near.read('log', at)).position
+        reached.resolve()
+      }
+      near.watch('log', () => void read())
+      await far.append('log', numbered(2, 2))
+      await reached.promise
+      reached = Promise.withResolvers()
+      proxy.refuse(true)
+      proxy.cut()
+      await far.append('log', numbered(3, 3))
+      proxy.refuse(false)
+      await reached.promise
+      expect(at.offset).toBe(3)
     })
   })
 

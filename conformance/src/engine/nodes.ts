@@ -89,6 +89,14 @@ export function nodesConformance({ name, makeNodes }: NodesSuite): void {
       expect(await refusal(a.append('log', numbered(3, 3), { epoch: position.epoch, unless: 'end' }))).toBe('fenced')
     })
 
+    it('takes on one a key that was used in a log the other has deleted', async () => {
+      const [a, b] = await openNodes()
+      await a.append('log', numbered(1, 1), { key: 'k' })
+      await b.delete('log')
+      expect((await a.append('log', numbered(2, 2), { key: 'k', unless: 'k' })).duplicate).toBe(false)
+      expect(numbers(await readAll(b, 'log'))).toEqual([2])
+    })
+
     it('refuses on one an epoch that the other has ended', async () => {
       const [a, b] = await openNodes()
       const { position } = await a.append('log', numbered(1, 3))

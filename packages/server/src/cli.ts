@@ -19,8 +19,9 @@ const usage = `Usage: millrace start [options]
                      openai:gpt-6-luna, any provider:model of LangChain
   --engine <name>    where logs are kept: sqlite  MILLRACE_ENGINE  sqlite
                      in a folder, memory, or
-                     redis://host:6379, which
-                     many servers can share
+                     for many servers
+                     redis://host:6379 or
+                     nats://host:4222
   --data <folder>    folder of the engine sqlite  MILLRACE_DATA    ./.millrace
   --help             this text
 `

@@ -25,9 +25,25 @@ async function open(name: string, folder: string): Promise<NamedEngine | undefin
     return { engine: sqliteEngine({ folder }), place: `kept in ${folder}` }
   }
   const url = URL.parse(name)
-  if (url?.protocol !== 'redis:' && url?.protocol !== 'rediss:') return undefined
-  const { redisEngine } = await import('./engines/redis/index.ts').catch((error: Error) => {
-    throw new Error(`The engine ${url.protocol}// needs the package @redis/client: npm install @redis/client.`, { cause: error })
-  })
-  return { engine: redisEngine({ url: name }), place: `kept in Redis at ${url.host}` }
+  switch (url?.protocol) {
+    case 'redis:':
+    case 'rediss:': {
+      const { redisEngine } = await needing('@redis/client', import('./engines/redis/index.ts'))
+      return { engine: redisEngine({ url: name }), place: `kept in Redis at ${url.host}` }
+    }
+    case 'nats:': {
+      const { natsEngine } = await needing('@nats-io/jetstream @nats-io/transport-node', import('./engines/nats/index.ts'))
+      return { engine: natsEngine({ url: name }), place: `kept in NATS at ${url.host}` }
+    }
+    default:
+      return undefined
+  }
+}
+
+async function needing<T>(packages: string, loading: Promise<T>): Promise<T> {
+  try {
+    return await loading
+  } catch (error) {
+    throw new Error(`This engine needs more packages: npm install ${packages}.`, { cause: error })
+  }
 }

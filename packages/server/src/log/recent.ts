@@ -30,6 +30,7 @@ export interface Recent {
   /** Undefined where the database has to be asked. */
   read(log: string, after: Position, bounds: { eventsMax: number; bytesMax: number; oldest: number }): Page | undefined
   forget(log: string): void
+  clear(): void
 }
 
 export function createRecent(): Recent {
@@ -69,6 +70,7 @@ export function createRecent(): Recent {
     },
 
     forget: (log) => void logs.delete(log),
+    clear: () => logs.clear(),
   }
 }
 

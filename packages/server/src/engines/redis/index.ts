@@ -41,9 +41,13 @@ export function redisEngine({ url, prefix = 'millrace', timeoutMs = 5000, ...opt
   let number = 0
   let server = ''
   let isClosed = false
-  const connection = createConnection({ url, onReady, onHearing: () => bells.connected() })
+  const connection = createConnection({ url, onReady, onHearing })
   const bells = createBells({
-    listen: (log, hear) => connection.listen(channelOf(log), (head) => hear(Number(head))),
+    listen: (log, hear) =>
+      connection.listen(channelOf(log), (head) => {
+        if (head === '0') recent.forget(log)
+        hear(Number(head))
+      }),
     headOf,
   })
   const sweeper = setInterval(() => void sweep(), Math.min(60_000, Math.max(10, ageMsMax / 4)))
@@ -164,6 +168,7 @@ export function redisEngine({ url, prefix = 'millrace', timeoutMs = 5000, ...opt
 
   function remember(log: string, position: Position): void {
     const known = seen.get(log)
+    if (known !== undefined && known.epoch !== position.epoch) recent.forget(log)
     seen.delete(log)
     seen.set(log, known?.epoch === position.epoch && known.offset > position.offset ? known : position)
     if (seen.size > seenMax) seen.delete(seen.keys().next().value as string)
@@ -173,6 +178,12 @@ export function redisEngine({ url, prefix = 'millrace', timeoutMs = 5000, ...opt
     seen.delete(log)
     recent.forget(log)
     bells.ring(log, 0)
+  }
+
+  function onHearing(): void {
+    // What came to an end meanwhile was heard by nobody.
+    recent.clear()
+    bells.connected()
   }
 
   /** Another Redis process may have less than the one before it: each log is held against what was seen of it. */

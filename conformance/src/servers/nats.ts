@@ -1,0 +1,71 @@
+/** A real NATS with JetStream for tests, from its binary, on a port of its own, ended by its pid. */
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync, mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { findPort } from './port.ts'
+
+export interface NatsServer {
+  readonly url: string
+  readonly port: number
+  readonly pid: number
+  /** Where it keeps everything. */
+  readonly folder: string
+  /** `SIGKILL`, unless another is named; resolves when the process is gone. */
+  kill(signal?: NodeJS.Signals): Promise<void>
+  /** The same port and folder again. */
+  restart(): Promise<void>
+  /** Ends it, and takes its folder away. */
+  close(): Promise<void>
+}
+
+/** Debian keeps it where only root has it on the path. */
+const binary = ['/usr/sbin/nats-server', '/usr/local/bin/nats-server'].find((file) => existsSync(file)) ?? 'nats-server'
+
+export async function startNats(): Promise<NatsServer> {
+  const folder = mkdtempSync(join(tmpdir(), 'millrace-nats-'))
+  const port = await findPort()
+  let child = await start()
+
+  return {
+    url: `nats://127.0.0.1:${port}`,
+    port,
+    folder,
+    get pid() {
+      return child.pid as number
+    },
+    kill: (signal = 'SIGKILL') => end(child, signal),
+    async restart() {
+      await end(child, 'SIGKILL')
+      child = await start()
+    },
+    async close() {
+      await end(child, 'SIGKILL')
+      rmSync(folder, { recursive: true, force: true })
+    },
+  }
+
+  async function start(): Promise<ChildProcess> {
+    const server = spawn(binary, ['-js', '-sd', folder, '-p', String(port), '-a', '127.0.0.1'], {
+      stdio: ['ignore', 'ignore', 'pipe'],
+    })
+    let log = ''
+    for await (const chunk of server.stderr) {
+      log += chunk
+      if (log.includes('Server is ready')) {
+        // Its pipe must not fill.
+        server.stderr.resume()
+        return server
+      }
+    }
+    throw new Error(`nats-server ended:\n${log}`)
+  }
+}
+
+async function end(child: ChildProcess, signal: NodeJS.Signals): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return
+  const gone = once(child, 'exit')
+  child.kill(signal)
+  await gone
+}

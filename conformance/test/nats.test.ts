@@ -1,0 +1,94 @@
+import { cpSync, rmSync } from 'node:fs'
+import { natsEngine } from 'millrace/nats'
+import { afterAll, describe, expect, it, onTestFinished } from 'vitest'
+import { faultsConformance } from '../src/engine/faults.ts'
+import { nodesConformance } from '../src/engine/nodes.ts'
+import { numbered, open, refusal } from '../src/engine/support.ts'
+import { engineConformance } from '../src/index.ts'
+import { startNats } from '../src/servers/nats.ts'
+
+const nats = await startNats()
+afterAll(() => nats.close())
+let engines = 0
+
+engineConformance({
+  name: 'nats',
+  make(limits) {
+    engines += 1
+    return natsEngine({ url: nats.url, stream: `test-${engines}`, ...limits })
+  },
+})
+
+const make = ({ url }: { url: string }) => natsEngine({ url, timeoutMs: 3000 })
+
+nodesConformance({
+  name: 'nats',
+  async makeNodes() {
+    const server = await startNats()
+    onTestFinished(() => server.close())
+    return [make(server), make(server)]
+  },
+})
+
+faultsConformance({ name: 'nats', start: startNats, make })
+
+describe('nats engine, whose server comes back with less', () => {
+  /** Acknowledges 150 events, and has 75 of them when it is back: a power loss does that. */
+  async function lose() {
+    const server = await startNats()
+    const backup = `${server.folder}-backup`
+    onTestFinished(async () => {
+      await server.close()
+      rmSync(backup, { recursive: true, force: true })
+    })
+    const engine = await open(() => make(server))
+    await engine.append('log', numbered(1, 75))
+    await server.kill()
+    cpSync(server.folder, backup, { recursive: true })
+    await server.restart()
+    const { position } = await engine.append('log', numbered(76, 150))
+    await server.kill()
+    rmSync(server.folder, { recursive: true })
+    return { server, engine, position, backup }
+  }
+
+  it('refuses the old positions, also when the log has grown past them again, and rings for who waits', async () => {
+    const { server, engine, position, backup } = await lose()
+    const told = Promise.withResolvers<void>()
+    const read = async () => {
+      if ((await refusal(engine.read('log', position))).startsWith('position_')) told.resolve()
+    }
+    engine.watch('log', () => void read())
+    cpSync(backup, server.folder, { recursive: true })
+    await server.restart()
+    await told.promise
+    const { position: grown } = await engine.append('log', numbered(76, 160))
+    expect(grown.offset).toBe(160)
+    expect(grown.epoch).not.toBe(position.epoch)
+    expect(await refusal(engine.read('log', position))).toBe('position_foreign')
+    expect(await refusal(engine.append('log', numbered(1, 1), { epoch: position.epoch }))).toBe('position_foreign')
+    const { events } = await engine.read('log', { ...grown, offset: 0 })
+    expect(events.map(({ offset }) => offset)).toEqual(Array.from({ length: 160 }, (_, index) => index + 1))
+  })
+
+  it.each([1, 2])('refuses them also when another node has written on before it could look, %i times', async (times) => {
+    const { server, engine, position, backup } = await lose()
+    cpSync(backup, server.folder, { recursive: true })
+    await server.restart()
+    const other = await open(() => make(server))
+    for (let time = 0; time < times; time++) await other.append('log', numbered(76, 160))
+    expect(await refusal(engine.read('log', position))).toBe('position_foreign')
+    // As every reader begins.
+    await other.inspect('log')
+    expect(await refusal(other.read('log', position))).toBe('position_foreign')
+  })
+
+  it('has no log where everything was lost, and takes another of its name', async () => {
+    const { server, engine, position } = await lose()
+    await server.restart()
+    expect(await engine.inspect('log')).toBeUndefined()
+    expect(await refusal(engine.append('log', numbered(1, 1), { epoch: position.epoch }))).toBe('position_foreign')
+    expect((await engine.append('log', numbered(1, 200))).position.epoch).not.toBe(position.epoch)
+    expect(await refusal(engine.read('log', position))).toBe('position_foreign')
+  })
+})

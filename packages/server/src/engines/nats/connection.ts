@@ -1,0 +1,248 @@
+/**
+ * One connection to NATS, which comes back by itself, and the stream that holds all logs. A call is made again where
+ * it was cut off, until its time is up; what is stored carries an id, so that it is stored once.
+ */
+
+import { MillraceError } from '@millrace/protocol'
+import { JetStreamApiError, jetstream, jetstreamManager } from '@nats-io/jetstream'
+import { connect, headers, type NatsConnection } from '@nats-io/transport-node'
+
+/** A message as it stands in the stream. */
+export interface Stored {
+  readonly seq: number
+  readonly data: Uint8Array
+}
+
+export interface Connection {
+  /**
+   * Stores a message as the next of its subject, whose last one MUST have the sequence `after`, 0 for none. Undefined
+   * where it has another. With `isOnly` all that were before it are gone in the same step.
+   */
+  store(subject: string, data: Uint8Array, after: number, deadline: number, isOnly?: boolean): Promise<number | undefined>
+  /** The last message of a subject, if there is one. */
+  last(subject: string, deadline: number): Promise<Stored | undefined>
+  /** Messages of a subject from a sequence on, until `take` answers false or there are no more for now. */
+  each(subject: string, from: number, take: (message: Stored) => boolean, deadline: number): Promise<void>
+  /** Lets go of messages before a sequence; nobody waits for it. */
+  purge(subject: string, before: number): void
+  publish(subject: string, text: string): void
+  listen(subject: string, hear: (text: string) => void): Promise<() => void>
+  /** What a message may be at most. */
+  readonly bytesMax: number
+  close(): Promise<void>
+}
+
+export interface ConnectionOptions {
+  readonly url: string
+  /** Name of the stream; its subjects are `name.log.*`. */
+  readonly stream: string
+  readonly ageMsMax: number
+  readonly onConnected: () => void
+}
+
+/** https://github.com/nats-io/nats-server/blob/main/server/errors.json */
+const wrongLastSequence = 10071
+const noMessageFound = 10037
+const outOfRoom = new Set([10023, 10047, 10077])
+/** JetStream refuses less. */
+const ageMsLeast = 100
+const retryMs = 100
+const callMsMax = 2000
+const closeMsMax = 1000
+
+export function createConnection({ url, stream, ageMsMax, onConnected }: ConnectionOptions): Connection {
+  let ids = 0
+  let isClosed = false
+  const instance = Math.random().toString(36).slice(2)
+  /** What rejects each call under way. */
+  const pending = new Set<(error: Error) => void>()
+  let online = Promise.withResolvers<void>()
+  online.resolve()
+  let trouble: Error | undefined
+  let connection: NatsConnection | undefined
+  const opening = open()
+  // Whoever calls is told.
+  opening.catch(() => {})
+
+  return {
+    get bytesMax() {
+      return connection?.info?.max_payload ?? 1024 * 1024
+    },
+
+    store(subject, data, after, deadline, isOnly = false) {
+      ids += 1
+      const msgID = `${instance}-${ids}`
+      return call(deadline, async ({ js }, timeout) => {
+        const options = { msgID, timeout, expect: { lastSubjectSequence: after } }
+        try {
+          const rollup = headers()
+          if (isOnly) rollup.set('Nats-Rollup', 'sub')
+          const { seq } = await js.publish(subject, data, isOnly ? { ...options, headers: rollup } : options)
+          return seq
+        } catch (error) {
+          if (error instanceof JetStreamApiError && error.code === wrongLastSequence) return undefined
+          throw error
+        }
+      })
+    },
+
+    last: (subject, deadline) =>
+      call(deadline, async ({ nc }, timeout) => {
+        const answer = await nc.request(`$JS.API.STREAM.MSG.GET.${stream}`, JSON.stringify({ last_by_subj: subject }), {
+          timeout,
+        })
+        const { message, error } = answer.json<GetAnswer>()
+        if (message !== undefined) return { seq: message.seq, data: Buffer.from(message.data ?? '', 'base64') }
+        if (error?.err_code === noMessageFound) return undefined
+        throw new Error(error?.description ?? 'no message in the answer')
+      }),
+
+    each: (subject, from, take, deadline) =>
+      call(deadline, async ({ js }, timeout) => {
+        const consumer = await js.consumers.get(stream, {
+          filter_subjects: subject,
+          deliver_policy: 'by_start_sequence' as never,
+          opt_start_seq: Math.max(1, from),
+        })
+        let goesOn = true
+        while (goesOn) {
+          goesOn = false
+          const messages = await consumer.fetch({ max_messages: 256, expires: Math.max(1000, timeout) })
+          for await (const { seq, data, info } of messages) {
+            goesOn = take({ seq, data }) && info.pending > 0
+            if (!goesOn) break
+          }
+        }
+        void consumer.delete().catch(() => {})
+      }),
+
+    purge(subject, before) {
+      // What stays is purged with what comes.
+      connection
+        ?.request(`$JS.API.STREAM.PURGE.${stream}`, JSON.stringify({ filter: subject, seq: before }), { timeout: callMsMax })
+        .catch(() => {})
+    },
+
+    publish: (subject, text) => connection?.publish(subject, text),
+
+    async listen(subject, hear) {
+      const { nc } = await opening
+      const subscription = nc.subscribe(subject, {
+        callback(error, message) {
+          if (error === null) hear(message.string())
+        },
+      })
+      // Answered when the server has taken what was said before.
+      await nc.flush()
+      return () => subscription.unsubscribe()
+    },
+
+    async close() {
+      isClosed = true
+      if (connection === undefined) return void opening.then(({ nc }) => nc.close()).catch(() => {})
+      const late = new Promise((resolve) => setTimeout(resolve, closeMsMax).unref())
+      await Promise.race([connection.close(), late])
+    },
+  }
+
+  async function open() {
+    const nc = await connect({
+      servers: url,
+      maxReconnectAttempts: -1,
+      waitOnFirstConnect: true,
+      reconnectTimeWait: retryMs,
+      timeout: callMsMax,
+    })
+    if (isClosed) await nc.close()
+    connection = nc
+    await ensureStream(nc)
+    void follow(nc)
+    onConnected()
+    return { nc, js: jetstream(nc) }
+  }
+
+  /** Makes the stream where there is none, or none any more; one that is there keeps the settings that its operator gave it. */
+  async function ensureStream(nc: NatsConnection): Promise<void> {
+    const manager = await jetstreamManager(nc, { checkAPI: false })
+    const config = {
+      name: stream,
+      subjects: [`${stream}.log.*`],
+      allow_rollup_hdrs: true,
+      max_age: Math.max(ageMsLeast, ageMsMax) * 1e6,
+    }
+    for (;;) {
+      try {
+        await manager.streams.info(stream).catch(() => manager.streams.add(config))
+        return
+      } catch (error) {
+        if (isClosed) return
+        trouble = error as Error
+        await new Promise((resolve) => setTimeout(resolve, retryMs))
+      }
+    }
+  }
+
+  async function follow(nc: NatsConnection): Promise<void> {
+    for await (const { type } of nc.status()) {
+      if (type === 'reconnect') {
+        const { resolve } = online
+        // Not waited for: it may be cut off again meanwhile.
+        void ensureStream(nc).then(() => {
+          resolve()
+          onConnected()
+        })
+      }
+      if (type !== 'disconnect') continue
+      online = Promise.withResolvers()
+      // What was asked is not answered any more; the client itself would wait for it until its time is up.
+      for (const cutOff of pending) cutOff(new Error('the connection was cut'))
+    }
+  }
+
+  async function call<T>(
+    deadline: number,
+    act: (to: Awaited<ReturnType<typeof open>>, timeout: number) => Promise<T>,
+  ): Promise<T> {
+    for (;;) {
+      const left = deadline - performance.now()
+      if (isClosed) throw new MillraceError('server_stopping')
+      if (left <= 0) throw late()
+      try {
+        const to = await within(opening, left)
+        await within(online.promise, left)
+        return await within(act(to, Math.max(1, Math.min(callMsMax, left))), left)
+      } catch (error) {
+        if (error instanceof MillraceError) throw error
+        trouble = error as Error
+        if (error instanceof JetStreamApiError && outOfRoom.has(error.code)) throw new MillraceError('log_full', { cause: error })
+        await new Promise((resolve) => setTimeout(resolve, retryMs))
+      }
+    }
+  }
+
+  async function within<T>(promise: Promise<T>, ms: number): Promise<T> {
+    let timer: ReturnType<typeof setTimeout> | undefined
+    let cutOff: ((error: Error) => void) | undefined
+    const broken = new Promise<never>((_, reject) => {
+      timer = setTimeout(() => reject(late()), ms)
+      cutOff = reject
+      pending.add(reject)
+    })
+    try {
+      return await Promise.race([promise, broken])
+    } finally {
+      clearTimeout(timer)
+      if (cutOff !== undefined) pending.delete(cutOff)
+    }
+  }
+
+  function late(): MillraceError {
+    const message = `NATS did not answer in time${trouble === undefined ? '' : ` (${trouble.message})`}; it is tried again by itself.`
+    return new MillraceError('engine_failed', { message, ...(trouble !== undefined && { cause: trouble }) })
+  }
+}
+
+interface GetAnswer {
+  readonly message?: { readonly seq: number; readonly data?: string }
+  readonly error?: { readonly err_code: number; readonly description: string }
+}

@@ -1,0 +1,103 @@
+/**
+ * What this engine knows of each log: where its batches are in the stream, and which keys are taken. It is folded from
+ * the batches in their order, never changed otherwise, and given up for the logs used longest ago.
+ */
+import type { Batch } from './batch.ts'
+
+export interface Known {
+  /** Sequence of the last message folded; 0 before any. */
+  seq: number
+  /** And its batch's id. */
+  id: string
+  /** Undefined where there is no log. */
+  epoch: string | undefined
+  head: number
+  start: number
+  time: number
+  bytes: number
+  batches: Place[]
+  readonly keys: Map<string, number>
+}
+
+/** Where a batch is. */
+export interface Place {
+  readonly seq: number
+  readonly last: number
+  readonly count: number
+  readonly time: number
+  readonly bytes: number
+  readonly key: string | undefined
+}
+
+export interface Shelf {
+  get(log: string): Known
+  forget(log: string): void
+}
+
+/** Of each event beside its data; the same as in the other engines. */
+const overheadBytes = 100
+/** Batches that are known of, in all logs. */
+const placesMax = 1_000_000
+
+export function createShelf(): Shelf {
+  /** In the order of their last use. */
+  const logs = new Map<string, Known>()
+
+  return {
+    get(log) {
+      const known = logs.get(log) ?? emptyLog()
+      logs.delete(log)
+      logs.set(log, known)
+      let places = 0
+      // Counted from the newest: what does not fit any more is read again when it is asked for.
+      if (logs.size % 64 === 0) {
+        for (const [name, { batches }] of [...logs].reverse()) {
+          places += batches.length + 10
+          if (places > placesMax) logs.delete(name)
+        }
+      }
+      return known
+    },
+    forget: (log) => void logs.delete(log),
+  }
+}
+
+function emptyLog(): Known {
+  return { seq: 0, id: '', epoch: undefined, head: 0, start: 0, time: 0, bytes: 0, batches: [], keys: new Map() }
+}
+
+export function fold(known: Known, seq: number, batch: Batch): void {
+  known.seq = seq
+  known.id = batch.id
+  if (batch.isRenewed && known.epoch !== undefined) known.epoch = batch.epoch
+  if (batch.isEnd || batch.epoch !== known.epoch) {
+    // Another log of the same name, or what is left of one whose beginning has gone by age.
+    Object.assign(known, { epoch: batch.isEnd ? undefined : batch.epoch, start: batch.last - batch.count, bytes: 0, batches: [] })
+    known.keys.clear()
+    if (batch.isEnd) known.start = 0
+  }
+  known.head = batch.last
+  known.time = Math.max(known.time, batch.time)
+  const { last, count, time, key } = batch
+  const bytes = batch.size + overheadBytes * count
+  known.batches.push({ seq, last, count, time, bytes, key })
+  known.bytes += bytes
+  if (key !== undefined) known.keys.set(key, last)
+  // One without events is gone with the event behind it.
+  trim(known, (oldest) => (oldest.count > 0 ? oldest.last <= batch.start : oldest.last < batch.start))
+}
+
+/** Lets the oldest batches go, as long as they may. */
+export function trim(known: Known, mayGo: (oldest: Place, known: Known) => boolean): void {
+  let gone = 0
+  for (const place of known.batches) {
+    // The newest says how far the log had come, also when its events are gone.
+    if (place.last === known.head && place.count === 0) break
+    if (!mayGo(place, known)) break
+    gone += 1
+    known.start = place.last
+    known.bytes -= place.bytes
+    if (place.key !== undefined && known.keys.get(place.key) === place.last) known.keys.delete(place.key)
+  }
+  if (gone > 0) known.batches.splice(0, gone)
+}
