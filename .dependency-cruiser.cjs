@@ -9,7 +9,7 @@ const knows = {
   transports: ['dialects/dialect\\.ts$'],
   dialects: [],
   runs: ['models/model\\.ts$'],
-  sessions: ['models/model\\.ts$', 'dialects/', 'runs/'],
+  sessions: ['models/(model|continuation)\\.ts$', 'dialects/', 'runs/'],
   gateway: ['models/model\\.ts$', 'dialects/', 'runs/', 'sessions/', 'transports/(sse|websocket|poll)\\.ts$'],
 }
 

@@ -216,6 +216,36 @@ describe.each(shared)('several servers over $name', ({ url: engineUrl, make }) =
     expect(kinds.filter((kind) => kind === 'stream_end')).toHaveLength(1)
     expect(kinds.slice(kinds.indexOf('stream_end') + 1).every((kind) => kind === 'next')).toBe(true)
   })
+
+  it('go on with the answer of a killed server on any other, whole and once', async () => {
+    const [killed, other, later] = await Promise.all([startNode(), openNode(), openNode()])
+    const started = await post<Started>(`${killed.url}/api/chat`, { query: 'count', model: 'sim:count?n=300&tps=300' })
+    const killing = Promise.withResolvers<void>()
+    const reading = readToEnd(other.url, started, (text) => {
+      if (text.length > 60) killing.resolve()
+    })
+    await killing.promise
+    killed.child.kill('SIGKILL')
+    const { text, status } = await reading
+    expect(status).toBe('interrupted')
+    // Of whom the run is found by its id alone, and of several that want to go on with it one does.
+    const goOn = (url: string, id: string) => post<Started>(`${url}/api/runs/${started.run}/continue`, { id })
+    const ids = ['first', 'second', 'third', 'fourth']
+    const outcomes = await Promise.allSettled(ids.map((id, index) => goOn((index % 2 === 0 ? other : later).url, id)))
+    const isStarted = outcomes.findIndex((outcome) => outcome.status === 'fulfilled')
+    const refusals = outcomes.filter((outcome) => outcome.status === 'rejected').map(({ reason }) => String(reason))
+    expect(refusals).toEqual(Array(3).fill(expect.stringContaining('run_not_continuable')))
+    // The same id is the same run, of whomever it is asked; the others' ids are free again, at once.
+    const next = { ...started, run: ids[isStarted] as string }
+    for (const { url } of [other, later])
+      expect(await goOn(url, next.run)).toMatchObject({ run: next.run, session: started.session })
+    const id = ids[(isStarted + 1) % 4] as string
+    const free = await post<Started>(`${later.url}/api/chat`, { query: 'count', model: 'sim:count?n=2&tps=0', id })
+    expect(await readToEnd(other.url, free)).toEqual({ text: '1 2 ', status: 'completed' })
+    const rest = await readToEnd(later.url, next)
+    expect(rest.status).toBe('completed')
+    expect(numbersOf(text + rest.text)).toEqual(Array.from({ length: 300 }, (_, index) => index + 1))
+  })
 })
 
 it.each(shared)('are two of the command line, where both are given the same $name', async ({ name, url: engineUrl }) => {

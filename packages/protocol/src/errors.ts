@@ -48,6 +48,11 @@ export const errors = {
   not_attached: entry(409, false, 'This connection is not attached to that session or channel; attach first.'),
   run_not_found: entry(404, false, 'There is no such run; it was never started, or it has expired.'),
   run_conflict: entry(409, false, 'A run with this id was started with another session, query or models; choose a new id.'),
+  run_not_continuable: entry(
+    409,
+    false,
+    'Only an answer that has ended, is not whole and was not continued yet can be continued; read the session to see how it is.',
+  ),
   fenced: entry(409, false, 'Another server has ended what this one was writing; read the session to see how.'),
   position_invalid: entry(400, false, 'This is not a position; send one that an event carried as its id.'),
   position_foreign: entry(

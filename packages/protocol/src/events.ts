@@ -50,9 +50,17 @@ export interface LaneEnd {
 export interface SessionEvents {
   /**
    * A run began: who asked what of which models. `lanes` maps each lane to its model, in order; `node` is the server
-   * that the run belongs to, where several share their logs.
+   * that the run belongs to, where several share their logs. With `continues` it goes on with what these lanes said
+   * in that run, which ended before its time: PROTOCOL.md#continuing-an-answer.
    */
-  stream_start: { run: string; session: string; query: string; lanes: readonly Lane[]; node?: string }
+  stream_start: {
+    run: string
+    session: string
+    query: string
+    lanes: readonly Lane[]
+    continues?: string
+    node?: string
+  }
   /** A piece of the answer of one lane. */
   message: { run: string; lane: string; text: string }
   /** A piece of the thinking of one lane. */

@@ -29,6 +29,13 @@ export type UpMessage =
       readonly session?: string
       readonly id?: string
     }
+  | {
+      readonly type: 'continue'
+      readonly ref?: string
+      readonly run: string
+      readonly session?: string
+      readonly id?: string
+    }
   | ({
       readonly type: 'attach'
       readonly ref?: string

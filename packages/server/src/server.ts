@@ -23,7 +23,7 @@ import { createRegistry } from './runs/registry.ts'
 import type { Run } from './runs/run.ts'
 import { createRuns, type RunLimits } from './runs/runs.ts'
 import { createChannels, type Publication, type Published } from './sessions/channels.ts'
-import { type ChatRequest, createChats, type SourceRequest } from './sessions/chats.ts'
+import { type ChatRequest, type ContinueRequest, createChats, type SourceRequest } from './sessions/chats.ts'
 import { type ConnectionLimits, createConnections, type ListedConnection } from './sessions/connections.ts'
 import { readTranscript, type Transcript } from './sessions/transcript.ts'
 import { createPollTransport } from './transports/poll.ts'
@@ -67,6 +67,8 @@ export interface Millrace {
   listen(options?: ListenOptions): Promise<{ readonly url: string; readonly port: number }>
   /** Asks models. Resolves when the run's start stands in the log; its readers see the rest. */
   ask(request: ChatRequest): Promise<Run>
+  /** Goes on with an answer that ended before its time, in a run of its own; only lanes that did not complete go on. */
+  continue(request: ContinueRequest): Promise<Run>
   /** A run whose tokens come from your own code: any iterable of text or events. */
   run(request: SourceRequest): Promise<Run>
   /** Puts an event into a channel, which is made if it does not exist; whoever reads it is given the event. */
@@ -163,6 +165,7 @@ export function createMillrace(options: MillraceOptions = {}): Millrace {
       return { url, port }
     },
     ask: chats.ask,
+    continue: chats.continue,
     run: chats.play,
     publish: channels.publish,
     findRun: runs.get,

@@ -1,39 +1,13 @@
 /** A server that is killed in mid-answer: what was said is still there, and its readers are told that it ended. */
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { sqliteEngine } from 'millrace'
-import { expect, it, onTestFinished } from 'vitest'
+import { expect, it } from 'vitest'
 import { gatedModel } from './support/gated-model.ts'
+import { makeFolder, startProcess } from './support/process.ts'
 import { startRun, startServer } from './support/server.ts'
 import { data, openStream, textOf } from './support/stream.ts'
 
-const cli = fileURLToPath(new URL('../src/cli.ts', import.meta.url))
-
-/** A server of its own process over a folder. */
-async function startProcess(folder: string) {
-  const args = ['--conditions=source', cli, '--port', '0', '--data', folder, '--engine', 'sqlite']
-  const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] })
-  onTestFinished(() => void child.kill('SIGKILL'))
-  let output = ''
-  const kill = async () => {
-    child.kill('SIGKILL')
-    await once(child, 'close')
-  }
-  child.stdout.setEncoding('utf8')
-  for (;;) {
-    output += String(await once(child.stdout, 'data'))
-    const url = /API {4}(http:\S+)\/api\/openapi\.json[\s\S]*Logs/.exec(output)?.[1]
-    if (url !== undefined) return { url, kill }
-  }
-}
-
 it('ends the run of a killed server as interrupted for every reader, with all that was said, and goes on in the session', async () => {
-  const folder = mkdtempSync(join(tmpdir(), 'millrace-crash-'))
-  onTestFinished(() => rmSync(folder, { recursive: true, force: true }))
+  const folder = makeFolder()
   const killed = await startProcess(folder)
   const { session, run } = await startRun(killed.url, {
     query: 'count',
@@ -74,8 +48,7 @@ it('ends the run of a killed server as interrupted for every reader, with all th
 })
 
 it('leaves the runs of its own process alone, however often their session is asked for', async () => {
-  const folder = mkdtempSync(join(tmpdir(), 'millrace-crash-'))
-  onTestFinished(() => rmSync(folder, { recursive: true, force: true }))
+  const folder = makeFolder()
   const model = gatedModel()
   const { url, millrace } = await startServer({ engine: sqliteEngine({ folder }), models: [model], model: 'gated' })
   const { session } = await startRun(url, { query: 'x' })

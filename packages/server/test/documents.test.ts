@@ -30,6 +30,7 @@ describe('what the server says of itself', () => {
       'post /api/chat',
       'post /api/publish',
       'post /api/runs/{id}/stop',
+      'post /api/runs/{run}/continue',
       'post /api/sessions',
     ])
     const chat = document.paths['/api/chat']?.get as Operation

@@ -68,8 +68,8 @@ function oneLane({ type, data }: LogEvent): Rendered | undefined {
   if (type === 'message') return { event: type, data: `{"text":${JSON.stringify((data as SessionEvents['message']).text)}}` }
   if (type === 'lane_end') return undefined
   if (type === 'stream_start') {
-    const { session, run, lanes } = data as unknown as SessionEvents['stream_start']
-    return { event: type, data: JSON.stringify({ session, run, model: lanes[0]?.model }) }
+    const { session, run, lanes, continues } = data as unknown as SessionEvents['stream_start']
+    return { event: type, data: JSON.stringify({ session, run, continues, model: lanes[0]?.model }) }
   }
   const { run: _run, lane: _lane, ...rest } = data as Record<string, unknown>
   return { event: type, data: JSON.stringify(rest) }
@@ -77,8 +77,8 @@ function oneLane({ type, data }: LogEvent): Rendered | undefined {
 
 function severalLanes({ type, data }: LogEvent): Rendered {
   if (type === 'stream_start') {
-    const { session, run, lanes } = data as unknown as SessionEvents['stream_start']
-    return { event: type, data: JSON.stringify({ session, run, lanes }) }
+    const { session, run, lanes, continues } = data as unknown as SessionEvents['stream_start']
+    return { event: type, data: JSON.stringify({ session, run, continues, lanes }) }
   }
   const { run: _run, lane, ...rest } = data as Record<string, unknown>
   return { event: type, data: JSON.stringify(lane === undefined ? rest : { ...rest, lane }) }

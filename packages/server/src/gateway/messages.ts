@@ -9,7 +9,7 @@ import type { WebSocketConnection } from '../transports/websocket.ts'
 import { anonymous } from './authorize.ts'
 import { findSource, openReading } from './reading.ts'
 import type { GatewayOptions } from './routes.ts'
-import { chatBody, check, idParam, publication, reading } from './schemas.ts'
+import { chatBody, check, continueBody, idParam, publication, reading, runParam } from './schemas.ts'
 
 const ref = z.string().max(64).optional()
 const asked = chatBody.omit({ events: true })
@@ -17,6 +17,7 @@ const { session, channel } = reading.shape
 const messages = {
   query: asked,
   run: asked.extend({ ref }),
+  continue: continueBody.omit({ events: true }).extend({ ...runParam.shape, ref }),
   attach: reading.extend({ ref }),
   detach: z.object({ session, channel, ref }),
   ack: z.object({ session, channel, id: z.string().max(200), ref }),
@@ -55,6 +56,12 @@ export async function obey(peer: Peer, message: Record<string, unknown>, context
     case 'run': {
       const { ref, ...request } = check(messages.run, message)
       return acknowledge(await ask(request), ref)
+    }
+    case 'continue': {
+      const { ref, run, id, session: named } = check(messages.continue, message)
+      const session = named ?? (await runs.find(run))?.session
+      await authorize(anonymous, 'run.start', { session })
+      return acknowledge(await requireReadable(await chats.continue({ run, session, id })), ref)
     }
     case 'attach': {
       const { ref, ...request } = check(messages.attach, message)
@@ -110,7 +117,11 @@ export async function obey(peer: Peer, message: Record<string, unknown>, context
 
   async function ask({ query, model, models, session, id }: z.output<typeof asked>): Promise<Run> {
     await authorize(anonymous, 'run.start', { session })
-    const run = await chats.ask({ query, models: models ?? (model === undefined ? undefined : [model]), session, id })
+    return requireReadable(await chats.ask({ query, models: models ?? (model === undefined ? undefined : [model]), session, id }))
+  }
+
+  /** The id may have led to a run of a session that was not named. */
+  async function requireReadable(run: Run): Promise<Run> {
     await authorize(anonymous, 'session.read', { session: run.session })
     return run
   }

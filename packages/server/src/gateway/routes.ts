@@ -8,14 +8,24 @@ import type { Run } from '../runs/run.ts'
 import type { Runs } from '../runs/runs.ts'
 import { begin, requireLog, requirePosition } from '../sessions/begin.ts'
 import type { Channels } from '../sessions/channels.ts'
-import type { Chats } from '../sessions/chats.ts'
+import type { Chats, ContinueRequest } from '../sessions/chats.ts'
 import type { Connections } from '../sessions/connections.ts'
 import { readTranscript } from '../sessions/transcript.ts'
 import type { PollTransport } from '../transports/poll.ts'
 import type { SseStream } from '../transports/sse.ts'
 import type { Authorize, Principal } from './authorize.ts'
 import { openReading } from './reading.ts'
-import { answers, chatBody, chatQuery, idParam, publication, sessionBody, streamQuery } from './schemas.ts'
+import {
+  answers,
+  chatBody,
+  chatQuery,
+  continueBody,
+  idParam,
+  publication,
+  runParam,
+  sessionBody,
+  streamQuery,
+} from './schemas.ts'
 
 export interface GatewayOptions {
   readonly engine: Engine
@@ -64,6 +74,7 @@ export interface Route {
   readonly handle: (request: RouteRequest<any>) => Promise<RouteAnswer>
 }
 
+type ContinueInput = z.output<typeof continueBody> & Pick<ContinueRequest, 'run'>
 type ChatInput = z.output<typeof chatBody> & { readonly lastEventId?: string | undefined }
 
 export function createRoutes({
@@ -168,6 +179,21 @@ export function createRoutes({
       },
     },
     {
+      method: 'post',
+      path: '/api/runs/:run/continue',
+      summary: 'Go on with an answer that ended before its time, and stream what is added',
+      params: runParam,
+      body: continueBody,
+      answers: { 200: 'stream', 202: answers.started, 204: 'nothing' },
+      async handle({ input, lastEventId, wantsJson, principal }: RouteRequest<ContinueInput>) {
+        if (lastEventId !== undefined) return resume(input, lastEventId, principal)
+        const session = input.session ?? (await runs.find(input.run))?.session
+        await authorize(principal, 'run.start', { session })
+        const run = await chats.continue({ run: input.run, session, id: input.id })
+        return started(run, { principal, wantsJson, events: input.events })
+      },
+    },
+    {
       method: 'get',
       path: '/api/models',
       summary: 'Models that can be asked by name',
@@ -199,17 +225,24 @@ export function createRoutes({
     await authorize(principal, 'run.start', { session: input.session })
     const { query, model, models: names = model === undefined ? undefined : [model], session, id } = input
     const run = await chats.ask({ query, models: names, session, id })
+    return started(run, { principal, wantsJson, events: input.events })
+  }
+
+  async function started(
+    run: Run,
+    { principal, wantsJson, events }: { principal: Principal; wantsJson: boolean; events: 'type' | 'lane' },
+  ): Promise<RouteAnswer> {
     // The id may have led to a run of a session that was not named.
     await authorize(principal, 'session.read', { session: run.session })
     // A run outlives its log where the session was deleted or given up: there is nothing left to read.
     const log = await requireLog(engine, run.session)
     if (log.head.epoch !== run.start.epoch) throw new MillraceError('position_foreign')
     if (wantsJson) return { status: 202, json: { session: run.session, run: run.id, position: formatPosition(run.start) } }
-    return { stream: chatStream(run, input.events) }
+    return { stream: chatStream(run, events) }
   }
 
   /** A reader of a run comes back. Nothing is started, whatever the query says: an EventSource repeats its address. */
-  async function resume(input: ChatInput, token: string, principal: Principal): Promise<RouteAnswer> {
+  async function resume(input: Pick<ChatInput, 'session' | 'events'>, token: string, principal: Principal): Promise<RouteAnswer> {
     const { session: named, offset } = requirePosition(token)
     const session = named ?? input.session
     if (session === undefined) throw new MillraceError('position_invalid')

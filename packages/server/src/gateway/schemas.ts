@@ -84,6 +84,12 @@ export const publication = z.object({
 
 export const sessionBody = z.object({ id: id.optional() })
 export const idParam = z.object({ id })
+export const runParam = z.object({ run: id })
+export const continueBody = z.object({
+  session: id.optional().describe('Where the run is; needed where this server does not know it, as after a restart'),
+  id: id.optional().describe('Id of the new run; the same id again attaches to it instead of starting another'),
+  events: chatBody.shape.events,
+})
 
 const status = z.enum(['streaming', 'completed', 'stopped', 'failed', 'interrupted'])
 const usage = z.object({
@@ -123,7 +129,17 @@ export const answers = {
     id: z.string(),
     position: z.string(),
     complete: z.boolean(),
-    runs: z.array(z.object({ run: z.string(), query: z.string(), startedAt: z.number(), status, lanes: z.array(lane), ...end })),
+    runs: z.array(
+      z.object({
+        run: z.string(),
+        query: z.string(),
+        continues: z.string().optional(),
+        startedAt: z.number(),
+        status,
+        lanes: z.array(lane),
+        ...end,
+      }),
+    ),
   }),
   end: z.object({ status, ...end, lanes: z.record(z.string(), z.object({ model: z.string(), status, ...end })).optional() }),
   models: z.object({

@@ -1,6 +1,7 @@
 import { readdir } from 'node:fs/promises'
 import { MillraceError } from '@millrace/protocol'
 import { describe, expect, it, vi } from 'vitest'
+import { continuation } from './continuation.ts'
 import { type GuideOptions, guideProvider } from './guide.ts'
 import { readDocuments } from './guide-documents.ts'
 import { createGuideIndex } from './guide-index.ts'
@@ -140,6 +141,18 @@ describe('how the guide speaks', () => {
       { usage: { inputTokens: 1, outputTokens: tokens.length, totalTokens: tokens.length + 1 } },
       { finishReason: 'stop' },
     ])
+  })
+
+  it('goes on with an answer that was cut, to the same words', async () => {
+    const model = await guideProvider({ tps: 0 }).open('builtin:guide')
+    const signal = new AbortController().signal
+    const answerTo = async (said: string) => {
+      const messages = continuation('How do I resume a stream?', said)
+      const parts = await collect(model.stream({ messages, signal })[Symbol.asyncIterator]())
+      return parts.filter((part) => typeof part === 'string').join('')
+    }
+    const whole = await answerTo('')
+    for (const cut of [1, 60, whole.length - 1]) expect(await answerTo(whole.slice(0, cut))).toBe(whole.slice(cut))
   })
 
   it('reads nothing before the first question, and then once', async () => {

@@ -4,6 +4,7 @@
  */
 import { setTimeout } from 'node:timers/promises'
 import { MillraceError } from '@millrace/protocol'
+import { readContinuation, withoutSaid } from './continuation.ts'
 import { answerFrom, introduce, isGreeting, languageOf } from './guide-answer.ts'
 import { type GuideDocument, readDocuments } from './guide-documents.ts'
 import { createGuideIndex, type GuideIndex, termsOf, words } from './guide-index.ts'
@@ -28,8 +29,8 @@ export function guideProvider({ tps = 60, load = readDocuments }: GuideOptions =
   const model: Model = {
     name: info.name,
     async *stream({ messages, signal }) {
-      const question = messages.at(-1)?.text ?? ''
-      const tokens = tokensOf(answer(await openIndex(), question))
+      const { question, said: before } = readContinuation(messages)
+      const tokens = [...withoutSaid(tokensOf(answer(await openIndex(), question)), before)]
       const startedAt = performance.now()
       for (const [said, token] of tokens.entries()) {
         const waitMs = tps === 0 ? 0 : startedAt + (said * 1000) / tps - performance.now()

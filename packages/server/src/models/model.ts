@@ -17,7 +17,10 @@ export interface ModelMessage {
 }
 
 export interface ModelRequest {
-  /** The conversation so far, oldest first; the last one is the user's question. */
+  /**
+   * The conversation so far, oldest first; the last one is the user's: a question, or, after a part of an answer, the
+   * request to go on with it.
+   */
   readonly messages: readonly ModelMessage[]
   /** Aborts when the run is stopped, times out, or the server ends. */
   readonly signal: AbortSignal

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { continuation } from './continuation.ts'
 import type { ModelPart } from './model.ts'
 import { simulationProvider } from './simulation.ts'
 import { createTicker, type Ticker } from './ticker.ts'
@@ -30,11 +31,11 @@ function instantTicker(): Ticker & { waits: number[]; pending: number } {
 
 async function say(
   name: string,
-  { question = 'hello', ticker = instantTicker() as Ticker, signal = new AbortController().signal } = {},
+  { question = 'hello', said = '', ticker = instantTicker() as Ticker, signal = new AbortController().signal } = {},
 ) {
   const model = await simulationProvider(ticker).open(name)
   const parts: ModelPart[] = []
-  for await (const part of model.stream({ messages: [{ role: 'user', text: question }], signal })) parts.push(part)
+  for await (const part of model.stream({ messages: continuation(question, said), signal })) parts.push(part)
   return parts
 }
 
@@ -51,6 +52,17 @@ describe('simulated models', () => {
     ])
     expect(await say('sim:count?n=0')).toHaveLength(2)
     expect((await say('sim:count')).length).toBe(202)
+  })
+
+  it('go on where an answer was cut: with the next number, or the next word of what was asked', async () => {
+    const ticker = instantTicker()
+    expect(words(await say('sim:count?n=6&tps=10', { said: '1 2 3 ', ticker }))).toBe('4 5 6 ')
+    // What was said already takes no time again.
+    expect(ticker.waits).toEqual([100, 200])
+    expect(words(await say('sim:echo', { question: 'one two three', said: 'one t' }))).toBe('wo three')
+    const whole = words(await say('sim:lorem?n=9'))
+    expect(words(await say('sim:lorem?n=9', { said: whole.slice(0, 20) }))).toBe(whole.slice(20))
+    expect((await say('sim:think?think=2&n=3', { said: '1 ' })).slice(0, 2)).toEqual(['2 ', '3 '])
   })
 
   it('sim:echo gives back what was said, in whatever script', async () => {

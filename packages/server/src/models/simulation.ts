@@ -3,6 +3,7 @@
  * faults to order. Not language models, and not to be taken for any.
  */
 import { MillraceError, type Usage } from '@millrace/protocol'
+import { readContinuation, withoutSaid } from './continuation.ts'
 import type { Model, ModelInfo, ModelMessage, ModelPart, ModelProvider } from './model.ts'
 import { parseSimulation, type SimulationOptions } from './simulation-options.ts'
 import { createTicker, type Ticker } from './ticker.ts'
@@ -32,10 +33,11 @@ function simulation(name: string, ticker: Ticker): Model {
   return {
     name,
     async *stream({ messages, signal }) {
+      const { question, said: before } = readContinuation(messages)
       const pace = createPace(options, ticker, signal)
       let said = 0
       let thought = 0
-      for (const part of script(options, messages)) {
+      for (const part of withoutSaid(script(options, question), before)) {
         const wait = pace()
         if (wait !== undefined) await wait
         if (signal.aborted) return
@@ -52,9 +54,8 @@ function simulation(name: string, ticker: Ticker): Model {
   }
 }
 
-function* script(options: SimulationOptions, messages: readonly ModelMessage[]): Generator<ModelPart> {
+function* script(options: SimulationOptions, question: string): Generator<ModelPart> {
   const { kind, n, after, think } = options
-  const question = messages.at(-1)?.text ?? ''
   if (kind === 'count') yield* count(n)
   else if (kind === 'echo')
     for (const { segment } of new Intl.Segmenter(undefined, { granularity: 'word' }).segment(question)) yield segment

@@ -11,6 +11,8 @@ import type { Run } from './run.ts'
 export interface Claim extends Pick<Run, 'session' | 'query' | 'lanes'> {
   /** Null for the default model. */
   readonly asked: readonly string[] | null
+  /** Absent for a question. */
+  readonly continues?: string
   readonly node: string
 }
 
@@ -83,13 +85,14 @@ export function createRegistry({ engine, nodes }: { readonly engine: Engine; rea
     }
   }
 
-  function toRun(id: string, { session, query, asked, lanes, node }: Claim, start: Position): Run {
+  function toRun(id: string, { session, query, asked, continues, lanes, node }: Claim, start: Position): Run {
     let ended: Promise<RunEnd> | undefined
     return {
       id,
       session,
       query,
       asked: asked ?? undefined,
+      continues,
       lanes,
       start,
       get ended() {

@@ -5,6 +5,8 @@ export interface Run {
   readonly session: string
   readonly query: string
   readonly asked: readonly string[] | undefined
+  /** The run that this one goes on with. */
+  readonly continues: string | undefined
   readonly lanes: SessionEvents['stream_start']['lanes']
   /** Before the run's first event: where a reader of the whole run begins. */
   readonly start: Position

@@ -32,8 +32,10 @@ export interface RunPlan {
   /** The models as they were asked for; undefined for the default. */
   readonly asked: readonly string[] | undefined
   readonly lanes: readonly LanePlan[]
-  /** The conversation before this question, as one lane's model is to see it. */
-  readonly history: (lane: string) => readonly ModelMessage[]
+  /** The run that this one goes on with. */
+  readonly continues?: string | undefined
+  /** What one lane's model is to see: the conversation before, the question, and what else there is to it. */
+  readonly messages: (lane: string) => readonly ModelMessage[]
 }
 
 export interface RunLimits {
@@ -84,7 +86,7 @@ export function createRuns({ engine, limits = {}, onError, shared, now = () => p
     async start(plan) {
       if (active.size + starting.size >= runsMax) throw new MillraceError('too_many_runs')
       const acceptedAt = now()
-      const { id, session, query, asked } = plan
+      const { id, session, query, asked, continues } = plan
       const lanes = plan.lanes.map(({ lane, model }) => ({ lane, model }))
       starting.add(id)
       let start: Position
@@ -103,6 +105,7 @@ export function createRuns({ engine, limits = {}, onError, shared, now = () => p
         session,
         query,
         asked,
+        continues,
         lanes,
         start,
         ended: promise,
@@ -145,17 +148,26 @@ export function createRuns({ engine, limits = {}, onError, shared, now = () => p
     shared?.registry.forget(id)
   }
 
-  async function claim({ id, session, query, asked }: RunPlan, lanes: readonly Lane[]): Promise<Run | undefined> {
+  async function claim({ id, session, query, asked, continues }: RunPlan, lanes: readonly Lane[]): Promise<Run | undefined> {
     if (shared === undefined) return undefined
     await shared.nodes.join()
-    return shared.registry.claim(id, { session, query, asked: asked ?? null, lanes, node: shared.nodes.id })
+    const goesOn = continues === undefined ? {} : { continues }
+    return shared.registry.claim(id, { session, query, asked: asked ?? null, ...goesOn, lanes, node: shared.nodes.id })
   }
 
-  async function begin({ id, session, query }: RunPlan, lanes: readonly Lane[]): Promise<Position> {
+  async function begin({ id, session, query, continues }: RunPlan, lanes: readonly Lane[]): Promise<Position> {
     const node = shared === undefined ? {} : { node: shared.nodes.id }
-    const event = sessionEvent('stream_start', { run: id, session, query, lanes, ...node })
-    const { position, duplicate } = await engine.append(session, [event], { key: `run ${id}` })
-    if (duplicate) throw new MillraceError('run_conflict', { message: 'A run with this id ended long ago; choose a new id.' })
+    const goesOn = continues === undefined ? {} : { continues }
+    const event = sessionEvent('stream_start', { run: id, session, query, lanes, ...goesOn, ...node })
+    // Of several that want to go on with a run, on whichever nodes, the first one does.
+    const key = continues === undefined ? `run ${id}` : `continued ${continues}`
+    const { position, duplicate } = await engine.append(session, [event], { key })
+    if (duplicate) {
+      shared?.registry.forget(id)
+      throw continues === undefined
+        ? new MillraceError('run_conflict', { message: 'A run with this id ended long ago; choose a new id.' })
+        : new MillraceError('run_not_continuable', { message: 'This answer was continued by another run; continue that one.' })
+    }
     const start = { epoch: position.epoch, offset: position.offset - 1 }
     await shared?.registry.started(id, start)
     return start
@@ -194,7 +206,7 @@ export function createRuns({ engine, limits = {}, onError, shared, now = () => p
   }
 
   async function performLane(plan: RunPlan, { lane, model, open }: LanePlan, shared: LaneShared): Promise<LaneEnd> {
-    const messages: readonly ModelMessage[] = [...plan.history(lane), { role: 'user', text: plan.query }]
+    const messages = plan.messages(lane)
     const end = await runLane({
       ...shared,
       run: plan.id,

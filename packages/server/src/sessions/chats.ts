@@ -1,15 +1,17 @@
 /**
- * Turns a question into a run: finds the session and its conversation, the models, and makes the start
- * idempotent, also for two requests with the same id at the same moment.
+ * Turns a question, or the wish to go on with an answer, into a run: finds the session and its conversation, the
+ * models, and makes the start idempotent, also for two requests with the same id at the same moment.
  */
 import { idPattern, type Lane, MillraceError } from '@millrace/protocol'
 import type { Engine } from '../log/log.ts'
+import { continuation } from '../models/continuation.ts'
 import type { Model } from '../models/model.ts'
 import type { Source } from '../runs/lane.ts'
 import type { Run } from '../runs/run.ts'
 import type { LanePlan, Runs } from '../runs/runs.ts'
 import { requireLog } from './begin.ts'
-import { conversation, type RunRecord, readTranscript } from './transcript.ts'
+import { conversation, joinRuns } from './conversation.ts'
+import { type LaneRecord, type RunRecord, readTranscript } from './transcript.ts'
 
 export interface ChatRequest {
   readonly query: string
@@ -18,6 +20,15 @@ export interface ChatRequest {
   /** MUST exist; absent means a new one. */
   readonly session?: string | undefined
   /** The run's id; absent means a new one. The same id again is the same run. */
+  readonly id?: string | undefined
+}
+
+export interface ContinueRequest {
+  /** The run to go on with. MUST have ended, MUST NOT be whole, and MUST NOT have been continued by another. */
+  readonly run: string
+  /** Where it is; needed where this process does not know the run. */
+  readonly session?: string | undefined
+  /** The new run's id; absent means a new one. The same id again is the same run. */
   readonly id?: string | undefined
 }
 
@@ -37,6 +48,11 @@ export interface SourceRequest {
 export interface Chats {
   /** Rejects with `invalid_id`, `invalid_request`, `session_not_found`, `model_not_found`, `model_unavailable`, `run_conflict` or `too_many_runs`. */
   ask(request: ChatRequest): Promise<Run>
+  /**
+   * Goes on with the lanes of a run that did not complete, in a run of its own. Rejects with `run_not_found`,
+   * `run_not_continuable`, or as `ask` does.
+   */
+  continue(request: ContinueRequest): Promise<Run>
   play(request: SourceRequest): Promise<Run>
 }
 
@@ -58,23 +74,26 @@ export function createChats({ engine, runs, resolveModel, newId }: ChatsOptions)
         if (request.session !== undefined) await requireLog(engine, request.session)
         const session = request.session ?? newId()
         const past = request.session === undefined ? [] : await pastRuns(session)
-        const lanes = nameLanes(models.map(({ name }) => name)).map(
-          ({ lane, model }, index): LanePlan => ({
-            lane,
-            model,
-            open: (messages, signal) => (models[index] as Model).stream({ messages, signal }),
-          }),
-        )
-        const asked = request.models
+        // The log itself knows the ids of questions only: what continues a run stands in it under that run's.
+        if (past.some(({ run, continues }) => run === id && continues !== undefined)) throw usedLongAgo()
+        const lanes = planLanes(nameLanes(models.map(({ name }) => name)), models)
+        const { query, models: asked } = request
+        const before = joinRuns(past)
         return runs.start({
           id,
           session,
-          query: request.query,
+          query,
           asked,
           lanes,
-          history: (lane) => conversation(past, modelOf(lanes, lane)),
+          messages: (lane) => [...conversation(before, modelOf(lanes, lane)), ...continuation(query, '')],
         })
       }),
+
+    async continue({ run, session: named, id }) {
+      const session = named ?? (await runs.find(run))?.session
+      if (session === undefined) throw new MillraceError('run_not_found', { message: notKnownHere })
+      return once({ id, session, continues: run }, (newRun) => goOn(run, { id: newRun, session }))
+    },
 
     play: ({ source, query = '', model = 'app', ...request }) =>
       once({ ...request, query, models: [model] }, (id) => {
@@ -83,11 +102,18 @@ export function createChats({ engine, runs, resolveModel, newId }: ChatsOptions)
           model,
           open: (_messages, signal) => (typeof source === 'function' ? source(signal) : source),
         }
-        return runs.start({ id, session: request.session ?? newId(), query, asked: [model], lanes: [lane], history: () => [] })
+        return runs.start({
+          id,
+          session: request.session ?? newId(),
+          query,
+          asked: [model],
+          lanes: [lane],
+          messages: () => continuation(query, ''),
+        })
       }),
   }
 
-  async function once(request: ChatRequest, start: (id: string) => Promise<Run>): Promise<Run> {
+  async function once(request: StartRequest, start: (id: string) => Promise<Run>): Promise<Run> {
     const { id = newId(), session = id, models } = request
     // A name with a line end in it could never be written as a position: refused here, for callers that no schema has checked.
     if (!idPattern.test(id) || !idPattern.test(session)) throw new MillraceError('invalid_id')
@@ -106,17 +132,80 @@ export function createChats({ engine, runs, resolveModel, newId }: ChatsOptions)
     }
   }
 
+  async function goOn(run: string, { id, session }: { id: string; session: string }): Promise<Run> {
+    await requireLog(engine, session)
+    // Another node may have begun it; then it is refused to nobody who asks for the same.
+    const other = await runs.find(id)
+    if (other !== undefined) return other
+    const past = await pastRuns(session)
+    if (past.some((one) => one.run === id)) throw usedLongAgo()
+    const unfinished = requireContinuable(past, run)
+    const exchanges = joinRuns(past)
+    const index = exchanges.findIndex(({ runs }) => runs.includes(run))
+    const exchange = exchanges[index]
+    if (exchange === undefined) throw notContinuable('The beginning of this answer is no longer kept; ask again instead.')
+    const { query } = exchange
+    const models = await Promise.all(unfinished.map(({ model }) => resolveModel(model)))
+    const lanes = planLanes(unfinished, models)
+    const before = exchanges.slice(0, index)
+    return runs.start({
+      id,
+      session,
+      query,
+      asked: undefined,
+      continues: run,
+      lanes,
+      messages: (lane) => [
+        ...conversation(before, modelOf(lanes, lane)),
+        ...continuation(query, exchange.lanes.get(lane)?.text ?? ''),
+      ],
+    })
+  }
+
   async function pastRuns(session: string): Promise<readonly RunRecord[]> {
     return (await readTranscript(engine, session))?.runs ?? []
   }
 }
 
+type StartRequest = Omit<ChatRequest, 'query'> & { readonly query?: string; readonly continues?: string }
+
 /** The same id MUST mean the same request: otherwise somebody would be shown the answer to another question. */
-function requireSame({ query, models, session }: ChatRequest, run: Run): Run {
+function requireSame({ query = '', models, session, continues }: StartRequest, run: Run): Run {
+  const sameQuestion = continues === run.continues && (continues !== undefined || query === run.query)
   const sameSession = session === undefined || session === run.session
   const sameModels = models === undefined || JSON.stringify(models) === JSON.stringify(run.asked)
-  if (query !== run.query || !sameSession || !sameModels) throw new MillraceError('run_conflict')
+  if (!sameQuestion || !sameSession || !sameModels) throw new MillraceError('run_conflict')
   return run
+}
+
+const notKnownHere = 'This server does not know the run; if it was started before the server was, send the session that it is in.'
+
+/** The lanes that are to go on. Throws `run_not_found` and `run_not_continuable`. */
+function requireContinuable(past: readonly RunRecord[], run: string): readonly LaneRecord[] {
+  const record = past.find((one) => one.run === run)
+  if (record === undefined) throw new MillraceError('run_not_found')
+  if (record.status === 'streaming') throw notContinuable('This answer is still being written; stop it, or wait for its end.')
+  const later = past.find(({ continues }) => continues === run)
+  if (later !== undefined) throw notContinuable(`This answer was continued by the run ${later.run}; continue that one.`)
+  const unfinished = record.lanes.filter(({ status }) => status !== 'completed')
+  if (unfinished.length === 0) throw notContinuable('This answer is complete; ask another question instead.')
+  return unfinished
+}
+
+function notContinuable(message: string): MillraceError {
+  return new MillraceError('run_not_continuable', { message })
+}
+
+function usedLongAgo(): MillraceError {
+  return new MillraceError('run_conflict', { message: 'A run with this id ended long ago; choose a new id.' })
+}
+
+function planLanes(lanes: readonly Lane[], models: readonly Model[]): LanePlan[] {
+  return lanes.map(({ lane, model }, index) => ({
+    lane,
+    model,
+    open: (messages, signal) => (models[index] as Model).stream({ messages, signal }),
+  }))
 }
 
 function nameLanes(models: readonly string[]): Lane[] {

@@ -1,7 +1,6 @@
 /** A session's log, folded into what a person would call the conversation: PROTOCOL.md, `GET /api/sessions/:id`. */
 import { formatPosition, type LaneEnd, type Position, type RunEnd, type SessionEvents } from '@millrace/protocol'
 import type { Engine, LogEvent } from '../log/log.ts'
-import type { ModelMessage } from '../models/model.ts'
 
 export interface LaneRecord extends Partial<Omit<LaneEnd, 'status' | 'model'>> {
   readonly lane: string
@@ -15,6 +14,8 @@ export interface LaneRecord extends Partial<Omit<LaneEnd, 'status' | 'model'>> {
 export interface RunRecord extends Partial<Omit<RunEnd, 'status' | 'lanes'>> {
   readonly run: string
   readonly query: string
+  /** The run that this one goes on with. */
+  readonly continues?: string
   /** Milliseconds since 1970. */
   readonly startedAt: number
   status: 'streaming' | RunEnd['status']
@@ -52,24 +53,12 @@ export async function readTranscript(engine: Engine, session: string): Promise<T
   return { id: session, position: formatPosition(position), complete, runs: [...runs.values()] }
 }
 
-/** The conversation as one lane's model saw it: its own answers, and where it gave none those of the first lane. */
-export function conversation(runs: readonly RunRecord[], model: string): ModelMessage[] {
-  return runs.flatMap(({ query, status, lanes }): ModelMessage[] => {
-    if (status === 'streaming') return []
-    const answer = lanes.find((lane) => lane.model === model && lane.text !== '') ?? lanes.find((lane) => lane.text !== '')
-    if (answer === undefined) return []
-    return [
-      { role: 'user', text: query },
-      { role: 'assistant', text: answer.text },
-    ]
-  })
-}
-
 function apply(runs: Map<string, RunRecord>, { type, data, time }: LogEvent): void {
   if (type === 'stream_start') {
-    const { run, query, lanes } = data as unknown as SessionEvents['stream_start']
+    const { run, query, lanes, continues } = data as unknown as SessionEvents['stream_start']
     const records = lanes.map((lane): LaneRecord => ({ ...lane, status: 'streaming', text: '', reasoning: '', data: [] }))
-    runs.set(run, { run, query, startedAt: time, status: 'streaming', lanes: records })
+    const continued = continues === undefined ? {} : { continues }
+    runs.set(run, { run, query, ...continued, startedAt: time, status: 'streaming', lanes: records })
     return
   }
   const run = runs.get((data as { run: string }).run)

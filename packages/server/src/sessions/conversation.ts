@@ -1,0 +1,47 @@
+/**
+ * What was asked in a session and what came of it, as models and people see it: a run and the runs that continue
+ * it are one answer. PROTOCOL.md#continuing-an-answer.
+ */
+import type { ModelMessage } from '../models/model.ts'
+import type { RunRecord } from './transcript.ts'
+
+/** One question, and the answers to it. */
+export interface Exchange {
+  readonly query: string
+  /** Ids of the run that was asked for and of those that continue it, in their order. */
+  readonly runs: string[]
+  /** Of the last of them. */
+  status: RunRecord['status']
+  /** By lane, in the order in which they were asked; the text of all runs. */
+  readonly lanes: Map<string, { readonly model: string; readonly text: string }>
+}
+
+/** In the order of the questions. What continues a run that is no longer kept is left out: its beginning is missing. */
+export function joinRuns(records: readonly RunRecord[]): Exchange[] {
+  const byRun = new Map<string, Exchange>()
+  for (const { run, query, continues, status, lanes } of records) {
+    const fresh: Exchange = { query, runs: [], status, lanes: new Map() }
+    const exchange = continues === undefined ? fresh : byRun.get(continues)
+    if (exchange === undefined) continue
+    exchange.runs.push(run)
+    exchange.status = status
+    for (const { lane, model, text } of lanes)
+      exchange.lanes.set(lane, { model, text: (exchange.lanes.get(lane)?.text ?? '') + text })
+    byRun.set(run, exchange)
+  }
+  return [...new Set(byRun.values())]
+}
+
+/** The conversation as one lane's model saw it: its own answers, and where it gave none those of the first lane. */
+export function conversation(exchanges: readonly Exchange[], model: string): ModelMessage[] {
+  return exchanges.flatMap(({ query, status, lanes }): ModelMessage[] => {
+    if (status === 'streaming') return []
+    const answers = [...lanes.values()].filter(({ text }) => text !== '')
+    const answer = answers.find((lane) => lane.model === model) ?? answers[0]
+    if (answer === undefined) return []
+    return [
+      { role: 'user', text: query },
+      { role: 'assistant', text: answer.text },
+    ]
+  })
+}
