@@ -58,3 +58,25 @@ test('taken down in mid-answer it reads nothing, and put up again it goes on; th
   await page.locator('article[data-status="stopped"]').waitFor()
   expect(await page.locator('h2').allTextContents()).toEqual(['count'])
 })
+
+test('goes on with an answer as one, again and again, however often it is pressed', async () => {
+  const model = heldModel('test:held')
+  await using stage = await startStage({ models: { 'test:held': model }, model: 'test:held' })
+  const { page } = await stage.open()
+  await ask(page, 'count')
+  const answer = page.locator('article output')
+  for (const said of ['1 2 ', '3 4 ']) {
+    model.say(said)
+    await answer.filter({ hasText: said }).waitFor()
+    // The button of the answer is for the run that speaks, whichever it is.
+    await page.getByText('stop', { exact: true }).click()
+    await page.locator('article[data-status="stopped"]').waitFor()
+    await page.getByText('continue').dblclick()
+    await page.locator('article[data-status="streaming"]').waitFor()
+  }
+  model.say('5 6')
+  model.end()
+  await page.locator('article[data-status="completed"]').waitFor()
+  expect(readNumbers((await answer.textContent()) ?? '')).toEqual(range(1, 6))
+  expect(await page.locator('h2').allTextContents()).toEqual(['count'])
+})

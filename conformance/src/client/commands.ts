@@ -45,6 +45,47 @@ export function commandCases({ transport }: ClientSuite): void {
     expect(numbers).toEqual([1, 2, 3])
   })
 
+  it('goes on with an answer that was stopped, once, though the answer to that is lost', async () => {
+    const { connect, counter, proxy, millrace } = await startWorld()
+    const session = connect(transport).session()
+    const run = session.run({ query: '6' })
+    counter.letTo(3)
+    const numbers = await readNumbers(session, async (number) => {
+      if (number === 3) await run.stop()
+    })
+    proxy.cut()
+    proxy.cutAfter(40, 3)
+    const next = session.continue(run.id)
+    counter.letTo(6)
+    expect([...numbers, ...(await readNumbers(session))]).toEqual(oneTo(6))
+    expect(await next).toMatchObject({ run: next.id, session: session.id })
+    expect((await session.read()).runs).toMatchObject([
+      { run: run.id, status: 'stopped' },
+      { run: next.id, continues: run.id, status: 'completed' },
+    ])
+    await expect(session.continue(run.id)).rejects.toMatchObject({ code: 'run_not_continuable' })
+    expect((await millrace.readSession(session.id))?.runs).toHaveLength(2)
+  })
+
+  it('stops what goes on with an answer, and goes on with that', async () => {
+    const { connect, counter } = await startWorld()
+    const session = connect(transport).session()
+    let run = session.run({ query: '9' })
+    const all: number[] = []
+    for (const cut of [3, 6]) {
+      counter.letTo(cut)
+      all.push(
+        ...(await readNumbers(session, async (number) => {
+          if (number === cut) await run.stop()
+        })),
+      )
+      run = session.continue(run.id, { id: `after-${cut}` })
+    }
+    counter.letTo(9)
+    expect([...all, ...(await readNumbers(session))]).toEqual(oneTo(9))
+    expect(run.id).toBe('after-6')
+  })
+
   it('reads a session as soon as it is made, goes on from there, and stops what was started elsewhere', async () => {
     const { connect, counter } = await startWorld()
     const one = connect(transport).session()

@@ -88,8 +88,8 @@ function createCounter() {
         signal.addEventListener('abort', () => {
           for (const call of wake.splice(0)) call()
         })
-        const end = Number(messages.at(-1)?.text)
-        for (let number = 1; number <= end && !signal.aborted; number++) {
+        const { end, said } = readQuestion(messages)
+        for (let number = said + 1; number <= end && !signal.aborted; number++) {
           while (number > last && !signal.aborted) {
             await new Promise<void>((resolve) => {
               wake = [...wake, resolve]
@@ -103,6 +103,13 @@ function createCounter() {
       },
     },
   }
+}
+
+/** A question is a number. To go on with an answer it is given the question, the numbers, and a request in words. */
+function readQuestion(messages: readonly { text: string }[]): { readonly end: number; readonly said: number } {
+  const [asked, said] = messages.slice(-3)
+  const end = Number(messages.at(-1)?.text)
+  return Number.isNaN(end) ? { end: Number(asked?.text), said: numbersIn(said?.text ?? '').length } : { end, said: 0 }
 }
 
 /** Reads to the end of one run and returns all numbers; `onNumber` may break things in between. */

@@ -5,7 +5,7 @@ export { type ChannelStart, type Client, type ConnectOptions, connect, type Sess
 export { type ClientErrorCode, MillraceError } from './errors.ts'
 export type { Readable } from './readable.ts'
 export type { ReadEvent } from './reader.ts'
-export type { ReaderEvent, Run, RunOptions, Session, Transcript } from './session.ts'
+export type { ContinueOptions, ReaderEvent, Run, RunOptions, Session, Transcript } from './session.ts'
 export type { WebSocketConstructor, WebSocketLike } from './socket.ts'
 export type { ConnectionStatus, ConnectionStore } from './status.ts'
 export type { Timings } from './timings.ts'

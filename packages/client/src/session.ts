@@ -4,16 +4,12 @@ import { newId } from './host.ts'
 import type { Http } from './http.ts'
 import type { Outbox } from './outbox.ts'
 import { createReadable, type Readable, type ReadableOptions } from './readable.ts'
-import type { Started } from './up.ts'
+import type { Command, Started } from './up.ts'
 
 /** An event and the position after it. A `gap` says that retention was faster than this reader. */
 export type ReaderEvent = (SessionEvent | { readonly type: 'gap'; readonly data: Gap }) & { readonly id: string }
 
-export interface RunOptions {
-  /** At most 32,768 characters. */
-  readonly query: string
-  /** Names of models, one lane each, at most 8; default the server's. */
-  readonly models?: readonly string[]
+export interface ContinueOptions {
   /** Id of the run, 1 to 64 of `A-Z a-z 0-9 _ -`; the same id is the same run. Default a random one. */
   readonly id?: string
   /**
@@ -21,6 +17,13 @@ export interface RunOptions {
    * whether the run began, and the same id may be asked again. Default true.
    */
   readonly isRetried?: boolean
+}
+
+export interface RunOptions extends ContinueOptions {
+  /** At most 32,768 characters. */
+  readonly query: string
+  /** Names of models, one lane each, at most 8; default the server's. */
+  readonly models?: readonly string[]
 }
 
 /** Resolves when the run's start stands in the log; rejects with the refusal. Waits while there is no connection. */
@@ -33,6 +36,11 @@ export interface Run extends Promise<Started> {
 export interface Session extends Readable<ReaderEvent> {
   readonly id: string
   run(options: RunOptions): Run
+  /**
+   * Goes on with an answer that was stopped, has failed or was interrupted, in a run of its own: its `stream_start` says
+   * which one it `continues`. Rejects with `run_not_continuable` where that run goes on, is complete, or was continued.
+   */
+  continue(run: string, options?: ContinueOptions): Run
   /** The same as `stop` of a Run, for one that was started elsewhere. Rejects with `run_not_found`. */
   stop(run: string): Promise<RunEnd>
   /** The conversation so far, and the position to go on from. One attempt; a session that is being made is waited for. */
@@ -47,6 +55,8 @@ export interface Transcript {
   readonly runs: readonly (Partial<Omit<RunEnd, 'status' | 'lanes'>> & {
     readonly run: string
     readonly query: string
+    /** The run that this one goes on with: PROTOCOL.md#continuing-an-answer. */
+    readonly continues?: string
     readonly startedAt: number
     readonly status: 'streaming' | EndStatus
     readonly lanes: readonly (Partial<Omit<LaneEnd, 'status'>> & {
@@ -77,13 +87,18 @@ export function createSession({ id: given, http, outbox, ...options }: SessionOp
   const readable = createReadable<ReaderEvent>({ ...options, outbox, source: { session: id }, ready: () => created })
   const session: Session = Object.assign(readable, {
     id,
-    run({ query, models, id: run = newId(), isRetried }: RunOptions): Run {
-      const started = outbox.send({ type: 'run', query, models, session: id, id: run }, isRetried) as Promise<Started>
-      return Object.assign(started, { id: run, stop: () => session.stop(run) })
-    },
+    run: ({ query, models, id: run = newId(), isRetried }: RunOptions) =>
+      start({ type: 'run', query, models, session: id, id: run }, isRetried),
+    continue: (run: string, { id: next = newId(), isRetried }: ContinueOptions = {}) =>
+      start({ type: 'continue', run, session: id, id: next }, isRetried),
     stop: (run: string) => outbox.send({ type: 'stop', run }) as Promise<RunEnd>,
     read: ({ signal }: { readonly signal?: AbortSignal } = {}) =>
       created.then(() => http.json(address, { signal }) as Promise<Transcript>),
   })
   return session
+
+  function start(command: Extract<Command, { type: 'run' | 'continue' }>, isRetried: boolean | undefined): Run {
+    const started = outbox.send(command, isRetried) as Promise<Started>
+    return Object.assign(started, { id: command.id, stop: () => session.stop(command.id) })
+  }
 }

@@ -26,6 +26,7 @@ export interface Started {
 export type Command =
   | { readonly type: 'create'; readonly session: string }
   | ({ readonly type: 'run' } & RunCommand)
+  | { readonly type: 'continue'; readonly run: string; readonly session: string; readonly id: string }
   | { readonly type: 'stop'; readonly run: string }
   | {
       readonly type: 'publish'
@@ -88,6 +89,10 @@ export function createUp({ http, socket, timings, transport }: UpOptions): Up {
       case 'run': {
         const { type: _, ...body } = command
         return http.json('api/chat', { body, signal })
+      }
+      case 'continue': {
+        const { run, session, id } = command
+        return http.json(`api/runs/${encodeURIComponent(run)}/continue`, { body: { session, id }, signal })
       }
       case 'publish': {
         const { type: _, ...body } = command

@@ -30,7 +30,7 @@ function App() {
 }
 
 function Conversation() {
-  const { runs, pending, status, ask, stop } = useChat(session)
+  const { runs, pending, status, ask, stop, continue: goOn } = useChat(session)
   const { state } = useConnection(client)
   // Of commits, not of renderings: in StrictMode each is rendered twice.
   useLayoutEffect(() => {
@@ -43,7 +43,7 @@ function Conversation() {
         <input name="query" />
       </form>
       {runs.map(({ run }) => (
-        <Answer key={run} run={run} onStop={() => void stop(run)} />
+        <Answer key={run} run={run} onStop={() => void stop(run)} onContinue={() => void goOn(run)} />
       ))}
       {pending.map(({ id, query }) => (
         <p key={id}>{query}</p>
@@ -53,7 +53,13 @@ function Conversation() {
   )
 }
 
-function Answer({ run, onStop }: { readonly run: string; readonly onStop: () => void }) {
+interface AnswerProps {
+  readonly run: string
+  readonly onStop: () => void
+  readonly onContinue: () => void
+}
+
+function Answer({ run, onStop, onContinue }: AnswerProps) {
   const answer = useRun(session, run)
   return (
     <article data-status={answer?.status}>
@@ -61,6 +67,9 @@ function Answer({ run, onStop }: { readonly run: string; readonly onStop: () => 
       <output>{answer?.lanes[0]?.text}</output>
       <button type="button" onClick={onStop}>
         stop
+      </button>
+      <button type="button" onClick={onContinue}>
+        continue
       </button>
     </article>
   )

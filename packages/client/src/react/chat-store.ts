@@ -5,9 +5,9 @@
  */
 import { MillraceError } from '../errors.ts'
 import { listenToHost } from '../host.ts'
-import type { Run, RunOptions, Session, Transcript } from '../session.ts'
+import type { Run, RunOptions, Session } from '../session.ts'
 import { backoffMs, defaultTimings } from '../timings.ts'
-import { type ChatRun, foldTranscript, interruptTranscript } from './fold.ts'
+import { type ChatRun, type ChatTranscript, foldTranscript, interruptTranscript, joinTranscript, lastRun } from './fold.ts'
 import { createLiveStore, type Store } from './live-store.ts'
 
 /** Asked, and not in `runs` yet. */
@@ -20,7 +20,9 @@ export interface PendingRun {
 }
 
 export interface Chat {
-  /** In the order they began. A run that did not change is the same object as before. */
+  /**
+   * In the order they began; what continues a run is a part of it. A run that did not change is the same object as before.
+   */
   readonly runs: readonly ChatRun[]
   /** In the order they were asked. Each is gone with the change that brings its run. */
   readonly pending: readonly PendingRun[]
@@ -42,6 +44,11 @@ export interface Chat {
    * a refusal is told in `pending`.
    */
   ask(query: string, options?: Pick<RunOptions, 'models'>): Run
+  /**
+   * Goes on with a run that was stopped, has failed or was interrupted: it is `streaming` again, and what is added stands
+   * behind what it had said. Need not be awaited; rejects with `run_not_continuable`.
+   */
+  continue(run: string): Run
   /** Stops a run for everybody, by its id. Need not be awaited; rejects with `run_not_found`. */
   stop(run: string): ReturnType<Session['stop']>
   /** Forgets a pending run that was refused. */
@@ -62,7 +69,7 @@ export function chatOf(session: Session): Store<Chat> {
 }
 
 function createChatStore(session: Session): Store<Chat> {
-  let transcript: Transcript = { id: session.id, position: 'start', complete: true, runs: [] }
+  let transcript: ChatTranscript = { id: session.id, position: 'start', complete: true, runs: [] }
   let isStale = true
   let pending: readonly PendingRun[] = []
   let status: Chat['status'] = 'loading'
@@ -70,7 +77,7 @@ function createChatStore(session: Session): Store<Chat> {
   /** Of the pending: their start stands in the log. */
   const started = new WeakSet<PendingRun>()
 
-  const commands: Pick<Chat, 'ask' | 'stop' | 'dismiss' | 'reload'> = {
+  const commands: Pick<Chat, 'ask' | 'continue' | 'stop' | 'dismiss' | 'reload'> = {
     ask(query, options) {
       const run = session.run({ query, ...options })
       const asked: PendingRun = { id: run.id, query, error: undefined }
@@ -85,8 +92,14 @@ function createChatStore(session: Session): Store<Chat> {
       store.changed('now')
       return run
     },
+    continue(run) {
+      const continued = session.continue(lastOf(run))
+      // Of two clicks, in whichever tabs, one comes too late.
+      continued.catch(() => {})
+      return continued
+    },
     stop(run) {
-      const stopped = session.stop(run)
+      const stopped = session.stop(lastOf(run))
       // A click that comes too late is no mistake.
       stopped.catch(() => {})
       return stopped
@@ -142,10 +155,15 @@ function createChatStore(session: Session): Store<Chat> {
     isStale = false
     // What had been started and is not there was in a log that is lost: it will not come.
     pending = pending.filter((one) => !before.includes(one))
-    put(next)
+    put(joinTranscript(next))
   }
 
-  function put(next: Transcript): void {
+  function lastOf(id: string): string {
+    const run = transcript.runs.find(({ run }) => run === id)
+    return run === undefined ? id : lastRun(run)
+  }
+
+  function put(next: ChatTranscript): void {
     transcript = next
     if (pending.length > 0) pending = pending.filter(({ id }) => !next.runs.some(({ run }) => run === id))
   }

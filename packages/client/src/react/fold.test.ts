@@ -2,7 +2,7 @@ import type { LaneEnd, SessionEvent, SessionEvents } from '@millrace/protocol'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import type { Transcript } from '../session.ts'
-import { foldTranscript, interruptTranscript } from './fold.ts'
+import { foldTranscript, interruptTranscript, joinTranscript } from './fold.ts'
 
 const empty: Transcript = { id: 's', position: 'k3f9a2xq-0', complete: true, runs: [] }
 const now = 1_764_000_000_000
@@ -19,16 +19,23 @@ const start = (run: string, ...lanes: string[]): SessionEvent => ({
   type: 'stream_start',
   data: { run, session: 's', query: `${run}?`, lanes: lanes.map((lane) => ({ lane, model: `${lane}-model` })) },
 })
+const goOn = (continues: string, run: string, ...lanes: string[]): SessionEvent =>
+  ({ type: 'stream_start', data: { ...start(run, ...lanes).data, continues } }) as SessionEvent
+const finish = (run: string, status: LaneEnd['status'], outputTokens = 3): SessionEvent => ({
+  type: 'stream_end',
+  data: { run, ...end(status, outputTokens) },
+})
 const say = (run: string, lane: string, text: string): SessionEvent => ({ type: 'message', data: { run, lane, text } })
 
 /** What a transcript is, said by looking things up in the whole log instead of going through it. */
 function lookUp(events: readonly SessionEvent[]): Transcript['runs'] {
-  return dataOf(events, 'stream_start').map(({ run, query, lanes }) => {
+  return dataOf(events, 'stream_start').map(({ run, query, lanes, continues }) => {
     const ofRun = events.filter(({ data }) => data.run === run)
     const { lanes: laneEnds, ...runEnd } = dataOf(ofRun, 'stream_end')[0] ?? { run, status: 'streaming' as const }
     return {
       ...runEnd,
       query,
+      ...(continues && { continues }),
       startedAt: now,
       lanes: lanes.map(({ lane, model }) => {
         const ofLane = ofRun.filter(({ data }) => (data as { lane?: string }).lane === lane)
@@ -62,17 +69,23 @@ const step = fc.record({
 function writeLog(steps: readonly (typeof step extends fc.Arbitrary<infer T> ? T : never)[]): SessionEvent[] {
   const events: SessionEvent[] = []
   const open = new Map<number, { run: string; lanes: Set<string>; ended: Record<string, LaneEnd> }>()
+  /** The last run of each number that has ended, and what is left of it to go on with. */
+  const left = new Map<number, { run: string; lanes: readonly string[] }>()
   for (const [index, { kind, run: number, lane, text }] of steps.entries()) {
     const known = open.get(number)
     if (known === undefined) {
-      const lanes = number === 0 ? ['a'] : ['a', 'b']
-      open.set(number, { run: `run-${index}`, lanes: new Set(lanes), ended: {} })
-      events.push(start(`run-${index}`, ...lanes))
+      const before = kind === 'message' ? left.get(number) : undefined
+      const lanes = before?.lanes ?? (number === 0 ? ['a'] : ['a', 'b'])
+      const run = `run-${index}`
+      open.set(number, { run, lanes: new Set(lanes), ended: {} })
+      events.push(before === undefined ? start(run, ...lanes) : goOn(before.run, run, ...lanes))
+      left.delete(number)
       continue
     }
     const { run, lanes, ended } = known
     if (kind === 'stream_end' || lanes.size === 0) {
       open.delete(number)
+      if (lanes.size > 0) left.set(number, { run, lanes: [...lanes] })
       for (const one of lanes) ended[one] = { ...end('stopped', index), model: `${one}-model` }
       events.push({ type: 'stream_end', data: { run, ...end('stopped', 7), ...(number > 0 && { lanes: ended }) } })
     } else if (!lanes.has(lane)) continue
@@ -93,13 +106,68 @@ describe('folding the events of a log', () => {
     fc.assert(
       fc.property(fc.array(step, { maxLength: 60 }), fc.nat(60), (steps, cut) => {
         const events = writeLog(steps)
-        const snapshot = { ...empty, runs: lookUp(events.slice(0, cut)) }
-        const { runs, position } = fold(snapshot, events.slice(cut), Math.min(cut, events.length))
-        expect(runs).toEqual(lookUp(events))
+        const snapshotAt = (offset: number) => joinTranscript({ ...empty, runs: lookUp(events.slice(0, offset)) })
+        const { runs, position } = fold(snapshotAt(cut), events.slice(cut), Math.min(cut, events.length))
+        expect(runs).toEqual(snapshotAt(events.length).runs)
         if (cut < events.length) expect(position).toBe(`k3f9a2xq-${events.length}`)
       }),
       { numRuns: 300 },
     )
+  })
+
+  it('makes one answer of a run and those that continue it, at the place of the first', () => {
+    const failed: SessionEvent = {
+      type: 'stream_end',
+      data: {
+        run: 'one',
+        ...end('failed', 2),
+        error: { code: 'model_failed', message: 'broke', retryable: true },
+        lanes: {
+          a: { ...end('completed', 2), model: 'a-model' },
+          b: { ...end('failed', 1), model: 'b-model', error: { code: 'model_failed', message: 'broke', retryable: true } },
+        },
+      },
+    }
+    const before = fold(empty, [
+      start('one', 'a', 'b'),
+      say('one', 'a', 'whole'),
+      say('one', 'b', 'half '),
+      failed,
+      start('two', 'a'),
+    ])
+    const goingOn = fold(before, [goOn('one', 'three', 'b'), say('three', 'b', 'more ')], 5)
+    expect(goingOn.runs).toMatchObject([
+      {
+        run: 'one',
+        continuedBy: 'three',
+        query: 'one?',
+        status: 'streaming',
+        lanes: [{ status: 'completed' }, { text: 'half more ' }],
+      },
+      { run: 'two' },
+    ])
+    // Of an end that no longer is one nothing is left to be shown.
+    expect(goingOn.runs[0]?.error).toBeUndefined()
+    expect(goingOn.runs[0]?.lanes[1]?.error).toBeUndefined()
+    expect(goingOn.runs[0]?.lanes[0]).toBe(before.runs[0]?.lanes[0])
+
+    const stopped = fold(goingOn, [finish('three', 'stopped')], 7)
+    const done = fold(stopped, [goOn('three', 'four', 'b'), say('four', 'b', 'end'), finish('four', 'completed', 7)], 8)
+    expect(done.runs).toMatchObject([
+      {
+        run: 'one',
+        continuedBy: 'four',
+        status: 'completed',
+        lanes: [{ text: 'whole' }, { text: 'half more end', status: 'completed', usage: { outputTokens: 7 } }],
+      },
+      { run: 'two' },
+    ])
+  })
+
+  it('shows what continues a run that is no longer kept as a run of its own', () => {
+    const { runs } = fold(empty, [goOn('gone', 'next', 'a'), say('next', 'a', 'the rest')])
+    expect(runs).toMatchObject([{ run: 'next', continues: 'gone', lanes: [{ text: 'the rest' }] }])
+    expect(runs[0]).not.toHaveProperty('continuedBy')
   })
 
   it('leaves every run and lane that an event does not speak of as the object it was', () => {

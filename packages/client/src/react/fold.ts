@@ -8,8 +8,16 @@
 import type { SessionEvent } from '@millrace/protocol'
 import type { Transcript } from '../session.ts'
 
-/** One question and its answers. */
-export type ChatRun = Transcript['runs'][number]
+/** One question and its answers: a run, and the runs that continue it, as one. */
+export type ChatRun = Transcript['runs'][number] & {
+  /** The last of the runs that continue it. */
+  readonly continuedBy?: string
+}
+
+/** A transcript in which each answer is one run. */
+export interface ChatTranscript extends Transcript {
+  readonly runs: readonly ChatRun[]
+}
 
 /** What one model answered. */
 export type ChatLane = ChatRun['lanes'][number]
@@ -17,25 +25,56 @@ export type ChatLane = ChatRun['lanes'][number]
 type LogEvent = SessionEvent & { readonly id: string }
 
 /** `now`, in milliseconds since 1970, is when a run counts as started: events do not carry their time. */
-export function foldTranscript(transcript: Transcript, event: LogEvent, now: number): Transcript {
+export function foldTranscript(transcript: ChatTranscript, event: LogEvent, now: number): ChatTranscript {
   return { ...transcript, position: event.id, runs: foldRuns(transcript.runs, event, now) }
 }
 
+/** What a server answers has the runs one by one. */
+export function joinTranscript(transcript: Transcript): ChatTranscript {
+  return { ...transcript, runs: transcript.runs.reduce(addRun, []) }
+}
+
 /** The session is gone, and with it whoever was writing: what has no end will never get one. */
-export function interruptTranscript(transcript: Transcript): Transcript {
+export function interruptTranscript(transcript: ChatTranscript): ChatTranscript {
   const interrupt = <T extends { readonly status: ChatRun['status'] }>(part: T): T =>
     part.status === 'streaming' ? { ...part, status: 'interrupted' } : part
   return { ...transcript, runs: transcript.runs.map((run) => interrupt({ ...run, lanes: run.lanes.map(interrupt) })) }
 }
 
-function foldRuns(runs: Transcript['runs'], event: LogEvent, now: number): Transcript['runs'] {
+/** The id of the run to stop or to continue. */
+export function lastRun({ run, continuedBy }: ChatRun): string {
+  return continuedBy ?? run
+}
+
+/** Behind the others, or as more of the answer that it continues. */
+function addRun(runs: readonly ChatRun[], next: ChatRun): readonly ChatRun[] {
+  const index = next.continues === undefined ? -1 : runs.findLastIndex((run) => lastRun(run) === next.continues)
+  const before = runs[index]
+  if (before === undefined) return [...runs, next]
+  const { run, continues: _, ...end } = next
+  const lanes = before.lanes.map((lane) => {
+    const more = next.lanes.find((one) => one.lane === lane.lane)
+    if (more === undefined) return lane
+    const { text, reasoning, data } = lane
+    return { ...more, text: text + more.text, reasoning: reasoning + more.reasoning, data: [...data, ...more.data] }
+  })
+  const { continues, query, startedAt } = before
+  return runs.with(index, { ...end, ...(continues && { continues }), run: before.run, continuedBy: run, query, startedAt, lanes })
+}
+
+function foldRuns(runs: readonly ChatRun[], event: LogEvent, now: number): readonly ChatRun[] {
   if (event.type === 'stream_start') {
-    const { run, query, lanes } = event.data
+    const { session: _, lanes, ...start } = event.data
     const silent = { status: 'streaming', text: '', reasoning: '', data: [] } as const
-    return [...runs, { run, query, startedAt: now, status: 'streaming', lanes: lanes.map((lane) => ({ ...lane, ...silent })) }]
+    return addRun(runs, {
+      ...start,
+      startedAt: now,
+      status: 'streaming',
+      lanes: lanes.map((lane) => ({ ...lane, ...silent })),
+    })
   }
   // From the end: what arrives is nearly always of the newest run.
-  const index = runs.findLastIndex(({ run }) => run === event.data.run)
+  const index = runs.findLastIndex((run) => lastRun(run) === event.data.run)
   const run = runs[index]
   // Where retention has cut its start away, half an answer without its question would mislead.
   return run === undefined ? runs : runs.with(index, foldRun(run, event))
