@@ -47,6 +47,10 @@ export const en = {
   waitingToSend: 'The server cannot be reached; this will be sent when it is back',
   takeBack: 'Take back',
   retry: 'Retry',
+  continue: 'Continue',
+  /** Other lanes go on, too. */
+  continueAll: 'Continue all',
+  continuing: 'Continuing…',
   copy: 'Copy',
   copied: 'Copied',
   copyAnswer: 'Copy answer',

@@ -6,11 +6,12 @@
 import type { Answer } from './api.ts'
 import type { Commands } from './commands.ts'
 import { createFrameScheduler, type FramePorts } from './frame.ts'
+import { lastRun } from './join.ts'
 import { createOutbox, type Outbox, type PendingRun } from './outbox.ts'
 import { comparePositions, reduceSession } from './reduce.ts'
 import type { SessionState } from './state.ts'
 import { openSessionStream, type SessionStream, type StreamPorts } from './stream.ts'
-import { emptyView, isAnswering, isBusy, type View, withLostLog, withState } from './view.ts'
+import { type Continuing, emptyView, isAnswering, isBusy, type View, withLostLog, withState } from './view.ts'
 
 export interface ConversationPorts extends StreamPorts, Commands {
   readonly frames: FramePorts
@@ -29,6 +30,8 @@ export interface Conversation {
   /** Shows this session, or none: an empty page whose first question makes one. */
   readonly open: (session: string | undefined) => void
   readonly ask: (query: string, models: readonly string[]) => void
+  /** Goes on with an answer that ended before its time. */
+  readonly continue: (run: string) => void
   readonly stop: (run: string) => void
   readonly retryPending: (id: string) => void
   readonly cancelPending: (id: string) => void
@@ -128,12 +131,38 @@ export function createConversation(ports: ConversationPorts): Conversation {
     outbox?.settle(new Set(state.runs.map((run) => run.run)), isAnswering(state))
   }
 
+  async function goOn(run: string): Promise<void> {
+    const { session } = next
+    if (session === undefined) return
+    const last = lastOf(run)
+    markContinuing(run, { last })
+    // What is added comes through the log like everything else, and takes `run` out of `continuing`.
+    const answer = await ports.continueRun(session, last, ports.newId())
+    if (answer.kind === 'done' || next.continuing.get(run)?.last !== last) return
+    // Somebody else was quicker, or an attempt whose answer was lost has succeeded: the log shows it.
+    const isTold = answer.kind === 'refused' && !['run_not_continuable', 'run_conflict'].includes(answer.error.code)
+    markContinuing(run, isTold ? { last, error: answer.error } : undefined)
+  }
+
+  function markContinuing(run: string, mark: Continuing | undefined): void {
+    const continuing = new Map(next.continuing)
+    if (mark === undefined) continuing.delete(run)
+    else continuing.set(run, mark)
+    change({ continuing })
+  }
+
+  /** What is shown as one answer may be the work of several runs. */
+  function lastOf(id: string): string {
+    const run = next.state?.runs.find((one) => one.run === id)
+    return run === undefined ? id : lastRun(run)
+  }
+
   async function stop(run: string): Promise<void> {
     const { session } = next
     if (session === undefined) return
     change({ stopping: new Set([...next.stopping, run]) })
     // Its end comes through the log like every other event, and takes `run` out of `stopping`.
-    const answer = await ports.stopRun(session, run)
+    const answer = await ports.stopRun(session, lastOf(run))
     if (answer.kind !== 'done') change({ stopping: new Set([...next.stopping].filter((one) => one !== run)) })
   }
 
@@ -166,6 +195,10 @@ export function createConversation(ports: ConversationPorts): Conversation {
       }
       change({ asked: new Set([...next.asked, id]) })
       box.add({ id, query, models })
+      frames.flushNow()
+    },
+    continue(run) {
+      void goOn(run)
       frames.flushNow()
     },
     stop(run) {

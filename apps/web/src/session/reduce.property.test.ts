@@ -18,21 +18,32 @@ type Step = typeof step extends fc.Arbitrary<infer T> ? T : never
 /** Turns any steps into a log that keeps the rules of PROTOCOL.md#events: overlapping runs, one start, one end. */
 function writeLog(steps: readonly Step[]): SessionEvent[] {
   const runs = new Map<number, { name: string; open: Set<string> }>()
+  /** The last run of each number that has ended, with the lanes that are left to go on with. */
+  const left = new Map<number, { name: string; names: readonly string[] }>()
   const events: SessionEvent[] = []
   for (const [index, { kind, run: number, lane: laneNumber, text }] of steps.entries()) {
     const run = runs.get(number)
     const lane = `model:${laneNumber}`
     if (run === undefined) {
       // One run in three has a single lane, and thus no `lane_end`.
-      const names = number === 0 ? ['model:0'] : ['model:0', 'model:1']
+      const before = kind === 'message' ? left.get(number) : undefined
+      const names = before?.names ?? (number === 0 ? ['model:0'] : ['model:0', 'model:1'])
+      left.delete(number)
       const name = `run-${index}`
       runs.set(number, { name, open: new Set(names) })
       events.push({
         type: 'stream_start',
-        data: { run: name, session: 's', query: text, lanes: names.map((one) => ({ lane: one, model: one })) },
+        data: {
+          run: name,
+          session: 's',
+          query: 'the same for all that go on with it',
+          lanes: names.map((one) => ({ lane: one, model: one })),
+          ...(before && { continues: before.name }),
+        },
       })
     } else if (kind === 'stream_end' || run.open.size === 0) {
       runs.delete(number)
+      if (run.open.size > 0) left.set(number, { name: run.name, names: [...run.open] })
       const lanes = Object.fromEntries([...run.open].map((one) => [one, { ...end('stopped'), model: one }]))
       events.push({
         type: 'stream_end',

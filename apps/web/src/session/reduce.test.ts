@@ -70,6 +70,49 @@ test('nothing is added to a run after its end, nor to a run whose start is not k
   expect(state.position).toBe(position(5))
 })
 
+test('what continues a run is more of the same answer, at its place, with the measures of both', () => {
+  const goOn = (continues: string, run: string): SessionEvent => ({
+    type: 'stream_start',
+    data: { run, session: 's', query: 'hi', lanes: [{ lane: 'a', model: 'a' }], continues },
+  })
+  const sayIn = (run: string, text: string): SessionEvent => ({ type: 'message', data: { run, lane: 'a', text } })
+  const finishRun = (run: string, status: 'interrupted' | 'completed', tokens: number): SessionEvent => ({
+    type: 'stream_end',
+    data: { run, ...end(status, tokens) },
+  })
+  const between: SessionEvent = { type: 'stream_start', data: { ...start.data, run: 'between' } as never }
+  const events = [start, say('1 '), finishRun('r', 'interrupted', 5), between, goOn('r', 'r2'), sayIn('r2', '2 ')]
+  const state = replay(events)
+  expect(state.runs).toMatchObject([
+    { run: 'r', continuedBy: 'r2', status: 'streaming', lanes: [{ text: '1 2 ', status: 'streaming' }] },
+    { run: 'between' },
+  ])
+  // How it ended before is no longer how it stands.
+  expect([state.runs[0]?.end, state.runs[0]?.lanes[0]?.end]).toEqual([undefined, undefined])
+  const again = [finishRun('r2', 'interrupted', 6), goOn('r2', 'r3'), sayIn('r3', '3'), finishRun('r3', 'completed', 7)]
+  const whole = replay([...events, ...again])
+  expect(whole.runs).toMatchObject([
+    { run: 'r', continuedBy: 'r3', status: 'completed', lanes: [{ text: '1 2 3', status: 'completed' }] },
+    { run: 'between' },
+  ])
+  expect(whole.runs[0]?.lanes[0]?.end).toMatchObject({
+    usage: { inputTokens: 3, outputTokens: 18, totalTokens: 21 },
+    timings: { firstTokenMs: 20, durationMs: 1200 },
+  })
+  expect(whole.runs).toEqual(snapshot([...events, ...again]).runs)
+})
+
+test('what continues a run that is no longer kept stands by itself, and says so however it goes on', () => {
+  const start = (run: string, continues: string): SessionEvent => ({
+    type: 'stream_start',
+    data: { run, session: 's', query: 'hi', lanes: [{ lane: 'a', model: 'a' }], continues },
+  })
+  const end2: SessionEvent = { type: 'stream_end', data: { run: 'r2', ...end('stopped') } }
+  expect(replay([start('r2', 'gone'), end2, start('r3', 'r2')]).runs).toMatchObject([
+    { run: 'r2', continues: 'gone', continuedBy: 'r3', status: 'streaming' },
+  ])
+})
+
 test('a gap asks for a snapshot and moves nothing', () => {
   const before = replay([start, say('1 ')])
   const state = reduceSession(before, { type: 'gap', data: { from: position(2), to: position(9) } })

@@ -8,6 +8,7 @@
  * state comes out the same.
  */
 import { type LaneEnd, parsePosition, type SessionEvents } from '@millrace/protocol'
+import { addEnd, addRun, lastRun } from './join.ts'
 import { type LaneState, newLane, type RunState, type SessionState, type Status } from './state.ts'
 import { readEnd, type WireEvent } from './wire.ts'
 
@@ -37,17 +38,18 @@ export function comparePositions(reached: string, next: string): 'new' | 'seen' 
 type LogEvent = Exclude<WireEvent, { type: 'gap' }>
 
 function applyToRuns(runs: readonly RunState[], event: LogEvent): readonly RunState[] {
-  if (event.type === 'stream_start') return [...runs, startRun(event.data)]
+  if (event.type === 'stream_start') return addRun(runs, startRun(event.data))
   // From the end: what arrives is nearly always of the newest run.
-  const index = runs.findLastIndex((run) => run.run === event.data.run)
+  const index = runs.findLastIndex((run) => lastRun(run) === event.data.run)
   const run = runs[index]
   // Where retention has cut the start of a run away, there is nowhere to put its rest.
   if (run === undefined || run.status !== 'streaming') return runs
   return runs.with(index, applyToRun(run, event))
 }
 
-function startRun({ run, query, lanes }: SessionEvents['stream_start']): RunState {
-  return { run, query, status: 'streaming', lanes: lanes.map(({ lane, model }) => newLane(lane, model)) }
+function startRun({ run, query, lanes, continues }: SessionEvents['stream_start']): RunState {
+  const silent = lanes.map(({ lane, model }) => newLane(lane, model))
+  return { run, query, status: 'streaming', lanes: silent, ...(continues !== undefined && { continues }) }
 }
 
 function applyToRun(run: RunState, event: Exclude<LogEvent, { type: 'stream_start' }>): RunState {
@@ -82,5 +84,5 @@ function endRun(run: RunState, end: SessionEvents['stream_end']): RunState {
 }
 
 function endLane(lane: LaneState, end: Omit<LaneEnd, 'model'>): LaneState {
-  return { ...lane, status: end.status, end: readEnd(end) }
+  return { ...lane, status: end.status, end: addEnd(lane.before, readEnd(end)) }
 }

@@ -22,11 +22,19 @@ export interface LaneState {
   readonly reasoning: string
   readonly data: readonly { readonly name: string; readonly value: Json }[]
   readonly status: Status
+  /** Of this run and those before it together. */
   readonly end?: End
+  /** Of the runs whose answer this one goes on with. */
+  readonly before?: End
 }
 
+/** One question and its answers: a run, and the runs that continue it, as one. */
 export interface RunState {
   readonly run: string
+  /** The last of the runs that continue it. */
+  readonly continuedBy?: string
+  /** The run that it goes on with, where that is no longer kept. */
+  readonly continues?: string
   readonly query: string
   readonly status: Status
   readonly lanes: readonly LaneState[]

@@ -3,6 +3,7 @@
  * trusts. Answers `undefined` for what does not have the shape of PROTOCOL.md; never throws.
  */
 import type { Gap, Lane, LaneEnd, RunEnd, SessionEvent } from '@millrace/protocol'
+import { addRun } from './join.ts'
 import type { End, LaneState, RunState, SessionState, Status } from './state.ts'
 
 /** An event as it arrives; `gap` is not in the log and has no position. */
@@ -13,7 +14,7 @@ export type EventType = WireEvent['type']
 type Fields = Readonly<Record<string, unknown>>
 
 const shapes: { readonly [T in EventType]: (data: Fields) => boolean } = {
-  stream_start: (data) => isText(data.run) && isText(data.query) && isListOf(data.lanes, isLane),
+  stream_start: (data) => isText(data.run) && isText(data.query) && isListOf(data.lanes, isLane) && isTextOrNone(data.continues),
   message: (data) => isText(data.run) && isText(data.lane) && isText(data.text),
   reasoning: (data) => isText(data.run) && isText(data.lane) && isText(data.reasoning),
   data: (data) => isText(data.run) && isText(data.lane) && isText(data.name) && 'value' in data,
@@ -36,7 +37,7 @@ export function readEvent(type: EventType, data: unknown, position: string): Wir
 export function readSnapshot(body: unknown): SessionState | undefined {
   if (!isFields(body) || !isText(body.id) || !isText(body.position)) return undefined
   if (!isListOf(body.runs, isSnapshotRun)) return undefined
-  const runs = body.runs.map(toRun)
+  const runs = body.runs.map(toRun).reduce(addRun, [])
   return { session: body.id, position: body.position, complete: body.complete !== false, stale: false, runs }
 }
 
@@ -49,12 +50,20 @@ interface SnapshotLane extends Lane, Partial<LaneEnd> {
 interface SnapshotRun extends Partial<Omit<RunEnd, 'lanes'>> {
   readonly run: string
   readonly query: string
+  readonly continues?: string
   readonly lanes: readonly SnapshotLane[]
 }
 
 function toRun(run: SnapshotRun): RunState {
   const status = readStatus(run.status)
-  const base = { run: run.run, query: run.query, status, lanes: run.lanes.map(toLane) }
+  const { continues } = run
+  const base = {
+    run: run.run,
+    query: run.query,
+    ...(continues !== undefined && { continues }),
+    status,
+    lanes: run.lanes.map(toLane),
+  }
   return status === 'streaming' ? base : { ...base, end: readEnd(run) }
 }
 
@@ -83,7 +92,7 @@ function readStatus(status: unknown): Status {
 }
 
 function isSnapshotRun(run: unknown): run is SnapshotRun {
-  if (!isFields(run) || !isText(run.run) || !isText(run.query)) return false
+  if (!isFields(run) || !isText(run.run) || !isText(run.query) || !isTextOrNone(run.continues)) return false
   return isListOf(run.lanes, (lane): lane is SnapshotLane => isLane(lane) && 'text' in lane && isText(lane.text))
 }
 
@@ -101,6 +110,10 @@ function isListOf<T>(value: unknown, isItem: (item: unknown) => item is T): valu
 
 function isText(value: unknown): value is string {
   return typeof value === 'string'
+}
+
+function isTextOrNone(value: unknown): value is string | undefined {
+  return value === undefined || isText(value)
 }
 
 export function isFields(value: unknown): value is Fields {

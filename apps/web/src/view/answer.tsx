@@ -1,9 +1,12 @@
 /** One lane: whose answer it is, what it says, how it stands, and what went wrong with it. */
+
+import type { PublicError } from '@millrace/protocol'
 import { memo, useRef } from 'react'
 import { useLanguage } from '../i18n/language.tsx'
 import { Markdown } from '../markdown/markdown.tsx'
 import type { ModelList } from '../session/api.ts'
 import type { LaneState } from '../session/state.ts'
+import { type Continuable, ContinueButton } from './continue-button.tsx'
 import { CopyButton } from './copy-button.tsx'
 import { ErrorCard } from './error-card.tsx'
 import { useHeldText } from './held-text.ts'
@@ -15,15 +18,19 @@ export interface AnswerProps {
   readonly lane: LaneState
   readonly models: ModelList | undefined
   readonly isStopping: boolean
+  /** Where its run can be continued, and this lane would go on. */
+  readonly continuable: Continuable | undefined
+  /** Why it was not, although that was asked for. */
+  readonly refusal: PublicError | undefined
   readonly onRetry: (model: string) => void
 }
 
-export const Answer = memo(function Answer({ lane, models, isStopping, onRetry }: AnswerProps) {
+export const Answer = memo(function Answer({ lane, models, isStopping, continuable, refusal, onRetry }: AnswerProps) {
   const { t } = useLanguage()
   const body = useRef<HTMLDivElement>(null)
   const text = useHeldText(lane.text, body)
   const isStreaming = lane.status === 'streaming'
-  const hasFailed = lane.status === 'failed' || lane.status === 'interrupted'
+  const hasFailed = lane.status === 'failed' || lane.status === 'interrupted' || refusal !== undefined
   return (
     <section className="answer" data-testid="answer" data-lane={lane.lane} data-status={lane.status} aria-label={lane.lane}>
       <ModelName name={lane.model} models={models} />
@@ -42,9 +49,21 @@ export const Answer = memo(function Answer({ lane, models, isStopping, onRetry }
       {lane.data.length > 0 && (
         <pre className="data">{lane.data.map(({ name, value }) => `${name}: ${JSON.stringify(value)}`).join('\n')}</pre>
       )}
-      {hasFailed && <ErrorCard error={lane.end?.error} hasPartial={lane.text !== ''} onRetry={() => onRetry(lane.model)} />}
+      {hasFailed && (
+        <ErrorCard
+          error={refusal ?? lane.end?.error}
+          hasPartial={lane.text !== ''}
+          continuable={continuable}
+          onRetry={() => onRetry(lane.model)}
+        />
+      )}
       <StatusStrip lane={lane} isStopping={isStopping}>
-        {!isStreaming && lane.text !== '' && <CopyButton text={lane.text} label={t.copyAnswer} />}
+        {!isStreaming && lane.text !== '' && (
+          <span className="flex shrink-0 items-start">
+            {!hasFailed && continuable !== undefined && <ContinueButton {...continuable} className="quiet-button" />}
+            <CopyButton text={lane.text} label={t.copyAnswer} />
+          </span>
+        )}
       </StatusStrip>
     </section>
   )

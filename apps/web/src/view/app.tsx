@@ -29,6 +29,14 @@ export function App({ conversation, client }: { conversation: Conversation; clie
     },
     [conversation, chosen],
   )
+  const goOn = useCallback(
+    (run: string) => {
+      conversation.continue(run)
+      // The button goes away with what it was for, as that of stopping does.
+      focusPolitely(field.current)
+    },
+    [conversation],
+  )
   const begin = useCallback(() => {
     window.history.pushState(null, '', addressOf(undefined))
     conversation.open(undefined)
@@ -70,7 +78,14 @@ export function App({ conversation, client }: { conversation: Conversation; clie
         }
       />
       <main className="flex min-h-0 flex-1 flex-col">
-        <Transcript view={view} models={models.list} ask={ask} onRetry={conversation.retryPending} onTakeBack={takeBack}>
+        <Transcript
+          view={view}
+          models={models.list}
+          ask={ask}
+          onContinue={goOn}
+          onRetry={conversation.retryPending}
+          onTakeBack={takeBack}
+        >
           {view.session === undefined || view.state !== undefined ? (
             <Empty ask={ask} />
           ) : view.connection.state === 'lost' ? (

@@ -1,17 +1,20 @@
 /** Stands below what was said, never in its place: what happened, what was kept, and a way on. */
 import { errorDocs, errors, type PublicError } from '@millrace/protocol'
 import { useLanguage } from '../i18n/language.tsx'
+import { type Continuable, ContinueButton } from './continue-button.tsx'
 import { AlertIcon, RetryIcon } from './icons.tsx'
 
 export interface ErrorCardProps {
   /** Undefined for an interruption: then there is no error, the server was gone. */
   readonly error: PublicError | undefined
   readonly hasPartial: boolean
+  /** Where there is something to go on with. */
+  readonly continuable?: Continuable | undefined
   onRetry?: (() => void) | undefined
   onTakeBack?: (() => void) | undefined
 }
 
-export function ErrorCard({ error, hasPartial, onRetry, onTakeBack }: ErrorCardProps) {
+export function ErrorCard({ error, hasPartial, continuable, onRetry, onTakeBack }: ErrorCardProps) {
   const { t } = useLanguage()
   const title = error === undefined ? t.error.interruptedTitle : (t.error.titles[error.code] ?? t.error.generic)
   return (
@@ -26,6 +29,7 @@ export function ErrorCard({ error, hasPartial, onRetry, onTakeBack }: ErrorCardP
         )}
         {hasPartial && <p className="mt-0.5 text-sm">{t.error.kept}</p>}
         <div className="mt-2.5 flex flex-wrap items-center gap-2">
+          {continuable !== undefined && <ContinueButton {...continuable} className="small-button" />}
           {onRetry !== undefined && (
             <button type="button" className="small-button" onClick={onRetry} data-testid="retry">
               <RetryIcon size={14} />

@@ -34,6 +34,11 @@ export const StopIcon = (props: IconProps) => (
     <rect x="6.500" y="6.500" width="11" height="11" rx="2" fill="currentColor" stroke="none" />
   </Icon>
 )
+export const PlayIcon = (props: IconProps) => (
+  <Icon {...props}>
+    <path d="M8 5.500v13l10.500-6.500z" fill="currentColor" />
+  </Icon>
+)
 export const PlusIcon = (props: IconProps) => (
   <Icon {...props}>
     <path d="M12 5v14M5 12h14" />

@@ -13,15 +13,17 @@ export interface TranscriptProps {
   readonly view: View
   readonly models: ModelList | undefined
   readonly ask: (query: string, models: readonly string[]) => void
+  /** Goes on with an answer that ended before its time. */
+  readonly onContinue: (run: string) => void
   readonly onRetry: (id: string) => void
   readonly onTakeBack: (pending: PendingRun) => void
   /** Shown instead of turns while there are none. */
   readonly children: ReactNode
 }
 
-export function Transcript({ view, models, ask, onRetry, onTakeBack, children }: TranscriptProps) {
+export function Transcript({ view, models, ask, onContinue, onRetry, onTakeBack, children }: TranscriptProps) {
   const { t } = useLanguage()
-  const { state, lost, pending, stopping, asked } = view
+  const { state, lost, pending, stopping, continuing, asked } = view
   const runs = [...lost, ...(state?.runs ?? [])]
   const { scroller, content, isPinned, hasNew, pin } = useFollow(`${state?.position} ${pending.length} ${asked.size}`)
   const isEmpty = runs.length === 0 && pending.length === 0
@@ -37,6 +39,8 @@ export function Transcript({ view, models, ask, onRetry, onTakeBack, children }:
                 run={run}
                 models={models}
                 isStopping={stopping.has(run.run)}
+                continuing={continuing.get(run.run)}
+                onContinue={index < lost.length ? undefined : onContinue}
                 isAnchored={isLast(index) && asked.has(run.run)}
                 ask={ask}
               />

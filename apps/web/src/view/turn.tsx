@@ -2,25 +2,39 @@
 import { memo, useId, useRef, useState } from 'react'
 import { useLanguage } from '../i18n/language.tsx'
 import type { ModelList } from '../session/api.ts'
-import type { RunState } from '../session/state.ts'
+import type { LaneState, RunState } from '../session/state.ts'
+import type { Continuing } from '../session/view.ts'
 import { Answer } from './answer.tsx'
+import type { Continuable } from './continue-button.tsx'
 import { shortenName } from './short-name.ts'
 
 export interface TurnProps {
   readonly run: RunState
   readonly models: ModelList | undefined
   readonly isStopping: boolean
+  readonly continuing: Continuing | undefined
+  /** Undefined where the session is gone. */
+  readonly onContinue: ((run: string) => void) | undefined
   /** Keeps room for the answer below the question, so that nothing moves while it fills. */
   readonly isAnchored: boolean
   readonly ask: (query: string, models: readonly string[]) => void
 }
 
-export const Turn = memo(function Turn({ run, models, isStopping, isAnchored, ask }: TurnProps) {
+export const Turn = memo(function Turn({ run, models, isStopping, continuing, isAnchored, ask, onContinue }: TurnProps) {
   const { t } = useLanguage()
   const id = useId()
   const retry = (model: string) => ask(run.query, [model])
+  const continuable = onContinue && readContinuable(run, continuing, onContinue)
   const answers = run.lanes.map((lane) => (
-    <Answer key={lane.lane} lane={lane} models={models} isStopping={isStopping} onRetry={retry} />
+    <Answer
+      key={lane.lane}
+      lane={lane}
+      models={models}
+      isStopping={isStopping}
+      continuable={isCut(lane) && lane.text !== '' ? continuable : undefined}
+      refusal={isCut(lane) ? continuing?.error : undefined}
+      onRetry={retry}
+    />
   ))
   return (
     <article className="turn" data-run={run.run} data-status={run.status} data-anchored={isAnchored} aria-labelledby={id}>
@@ -35,6 +49,25 @@ export const Turn = memo(function Turn({ run, models, isStopping, isAnchored, as
     </article>
   )
 })
+
+/** Undefined where the run goes on, or its beginning is missing: nobody could go on with half of it. */
+function readContinuable(
+  run: RunState,
+  continuing: Continuing | undefined,
+  onContinue: (run: string) => void,
+): Continuable | undefined {
+  if (run.status === 'streaming' || run.continues !== undefined) return undefined
+  return {
+    isAll: run.lanes.filter(isCut).length > 1,
+    isPending: continuing !== undefined && continuing.error === undefined,
+    onContinue: () => onContinue(run.run),
+  }
+}
+
+/** It ended, and not because there was nothing more to say. */
+function isCut({ status }: LaneState): boolean {
+  return status !== 'streaming' && status !== 'completed'
+}
 
 export function Question({ id, text }: { id: string; text: string }) {
   const { t } = useLanguage()

@@ -52,6 +52,7 @@ function snapshotBody(events: readonly SessionEvent[]): unknown {
         ...(runEnd ?? { status: 'streaming' }),
         run: start.data.run,
         query: start.data.query,
+        ...(start.data.continues !== undefined && { continues: start.data.continues }),
         startedAt: 0,
         lanes,
       }
