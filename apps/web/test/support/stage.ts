@@ -12,6 +12,8 @@ import { type BuiltPage, buildPage, type PageSource } from './page.ts'
 export interface Stage extends AsyncDisposable {
   readonly proxy: FaultProxy
   readonly url: string
+  /** Folder of the built page. */
+  readonly page: string
   /** Streams that the server has open now. */
   readonly streams: number
   /** What carries them. */
@@ -49,6 +51,7 @@ async function startStage(browser: Browser, page: string, options: MillraceOptio
   return {
     proxy,
     url: proxy.url,
+    page,
     get streams() {
       return millrace.connections
     },
