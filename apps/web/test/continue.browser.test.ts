@@ -62,13 +62,17 @@ test('that was stopped: it goes on in every tab, can be stopped again, and later
   ] as const) {
     await stopper.stop.click()
     for (const one of [page, tab]) await one.reaches('stopped')
+    for (const one of [page, tab]) await goOn(one).and(one.page.locator(':enabled')).waitFor()
     // In both tabs at once: it goes on once.
     await Promise.all(
       [page, tab].map(({ page }) => page.evaluate(() => document.querySelector<HTMLElement>('[data-testid=continue]')?.click())),
     )
     for (const one of [page, tab]) await one.reaches('streaming')
     model.say(said)
-    for (const one of [page, tab]) await one.textWith(said.trim())
+    for (const one of [page, tab]) {
+      await one.textWith(said.trim())
+      expect(await one.page.getByTestId('error').count()).toBe(0)
+    }
   }
   model.end()
   for (const one of [page, tab]) {

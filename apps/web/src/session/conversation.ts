@@ -139,9 +139,8 @@ export function createConversation(ports: ConversationPorts): Conversation {
     // What is added comes through the log like everything else, and takes `run` out of `continuing`.
     const answer = await ports.continueRun(session, last, ports.newId())
     if (answer.kind === 'done' || next.continuing.get(run)?.last !== last) return
-    // Somebody else was quicker, or an attempt whose answer was lost has succeeded: the log shows it.
-    const isTold = answer.kind === 'refused' && !['run_not_continuable', 'run_conflict'].includes(answer.error.code)
-    markContinuing(run, isTold ? { last, error: answer.error } : undefined)
+    // Where somebody else was quicker, it is told only until their run comes through the log.
+    markContinuing(run, answer.kind === 'refused' ? { last, error: answer.error } : undefined)
   }
 
   function markContinuing(run: string, mark: Continuing | undefined): void {

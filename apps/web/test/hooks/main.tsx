@@ -12,7 +12,7 @@ export interface Commit {
 }
 
 const client = connect()
-const session = client.session()
+const session = client.session(new URLSearchParams(location.search).get('session') ?? undefined)
 const other = connect()
 const commits: Commit[] = []
 Object.assign(globalThis, { commits })
@@ -38,7 +38,7 @@ function Conversation() {
     commits.push({ frame: document.timeline.currentTime, edges })
   })
   return (
-    <main data-connection={state} data-status={status}>
+    <main data-connection={state} data-status={status} data-session={session.id}>
       <form action={(form) => void ask(form.get('query') as string)}>
         <input name="query" />
       </form>
