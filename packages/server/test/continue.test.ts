@@ -132,7 +132,7 @@ describe('going on with an answer', () => {
     // It had said nothing: there is nothing to go on from.
     expect(asked(c)).toEqual(['q'])
     a.finish()
-    await (await server.millrace.ask({ query: 'later', models: ['a', 'b'], session })).stop()
+    await server.millrace.ask({ query: 'later', models: ['a', 'b'], session })
     await vi.waitFor(() => expect(asked(b)).toEqual(['q', 'half of b rest of b', 'later']))
     expect(asked(a)).toEqual(['q', 'whole', 'later'])
   })
