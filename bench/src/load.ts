@@ -26,6 +26,9 @@ let tally = newTally()
 
 serveCommands({
   open: openMany,
+  async openEach({ port, paths }: { port: number; paths: readonly string[] }) {
+    for (const path of paths) await openMany({ port, path, count: 1 })
+  },
   begin() {
     tally = newTally()
     meter.begin()

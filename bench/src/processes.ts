@@ -17,8 +17,10 @@ interface Reply {
 /** Long enough for any one measurement; a worker that says nothing for so long has failed. */
 const replyMsMax = 120_000
 
-export function startWorker(file: string): Worker {
-  const child: ChildProcess = fork(fileURLToPath(new URL(file, import.meta.url)), [], { execArgv: ['--conditions=source'] })
+export function startWorker(file: string, args: readonly string[] = []): Worker {
+  const child: ChildProcess = fork(fileURLToPath(new URL(file, import.meta.url)), [...args], {
+    execArgv: ['--conditions=source'],
+  })
   const waiting = new Map<number, { resolve: (value: never) => void; reject: (error: Error) => void }>()
   const exited = new Promise<void>((resolve) => {
     child.once('exit', (code) => {

@@ -4,6 +4,7 @@ import { startWorker, type Usage } from './processes.ts'
 
 export interface RunsRow {
   readonly transport: 'sse' | 'ws'
+  readonly engine: string
   readonly runs: number
   readonly tokensPerSecond: number
   readonly complete: number
@@ -18,8 +19,9 @@ export async function measureRuns({
   transport,
   runs,
   tokens,
-}: Pick<ManyRuns, 'transport' | 'runs' | 'tokens'>): Promise<RunsRow> {
-  const server = startWorker('./servers/millrace.ts')
+  engine = 'memory',
+}: Pick<ManyRuns, 'transport' | 'runs' | 'tokens'> & { readonly engine?: string }): Promise<RunsRow> {
+  const server = startWorker('./servers/millrace.ts', [engine])
   const load = startWorker('./load.ts')
   try {
     const port = await server.ask<number>('listen')
@@ -35,6 +37,7 @@ export async function measureRuns({
     const nominalMs = (tokens / 50) * 1000
     return {
       transport,
+      engine,
       runs,
       tokensPerSecond: (runs * tokens) / (usage.wallMs / 1000),
       complete,

@@ -40,6 +40,18 @@ describe('the SQLite engine', () => {
     expect((await second.read('bytes', { ...head, offset: 0 })).events[0]?.data).toEqual(Uint8Array.of(0, 255))
   })
 
+  it('is waited for by a program that has nothing else to do, and holds it no longer', async () => {
+    const script = fileURLToPath(new URL('./support/append-once.ts', import.meta.url))
+    const folder = newFolder()
+    const child = spawn(process.execPath, ['--conditions=source', '--disable-warning=ExperimentalWarning', script, folder])
+    let said = ''
+    child.stdout.setEncoding('utf8').on('data', (text) => {
+      said += text
+    })
+    expect(await once(child, 'close')).toEqual([0, null])
+    expect(said).toBe('appended\n')
+  })
+
   it('has everything that was acknowledged after its process was killed, again and again', async () => {
     const folder = newFolder()
     const script = fileURLToPath(new URL('./support/appending.ts', import.meta.url))

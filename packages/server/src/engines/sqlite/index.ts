@@ -122,6 +122,8 @@ export function sqliteEngine({ folder, durability = 'process', ...options }: Sql
     waiting = []
     try {
       worker ??= start()
+      // A process with nothing else to do waits for what it asked, and for nothing else.
+      worker.ref()
       worker.postMessage(asked.map(({ request }) => request))
     } catch (error) {
       settle({ failure: 'unusable', message: (error as Error).message })
@@ -150,6 +152,7 @@ export function sqliteEngine({ folder, durability = 'process', ...options }: Sql
   function settle(reply: Reply): void {
     const group = asked
     asked = []
+    worker?.unref()
     for (const [index, { resolve, reject }] of group.entries()) {
       if ('failure' in reply) reject(toError(reply, folder))
       else {
@@ -191,6 +194,7 @@ export function sqliteEngine({ folder, durability = 'process', ...options }: Sql
     if (thread === undefined) return
     await new Promise<void>((resolve) => {
       thread.once('exit', () => resolve())
+      thread.ref()
       thread.postMessage('close')
     })
   }
