@@ -135,6 +135,35 @@ describe.each(shared)('several servers over $name', ({ url: engineUrl, make }) =
     await expect(other).rejects.toThrow('run_conflict')
   })
 
+  it('lets the readers of a server that closes read on elsewhere, and its run come to its end', async () => {
+    const [closing, other] = await Promise.all([openNode(), openNode()])
+    const started = await post<Started>(`${closing.url}/api/chat`, { query: 'count', model: 'sim:count?n=400&tps=200' })
+    const moved: number[] = []
+    const reading = Array.from({ length: 20 }, async () => {
+      let text = ''
+      let from = started.position
+      for (const url of [closing.url, other.url]) {
+        for await (const { event, id, data } of follow(url, started.session, from)) {
+          from = id
+          if (event === 'message') text += data.text
+          if (event === 'stream_end') return { text, status: data.status }
+        }
+        moved.push(performance.now())
+      }
+      throw new Error('The stream ended without an end of the run.')
+    })
+    for await (const { event } of follow(closing.url, started.session)) if (event === 'message') break
+    const closed = closing.millrace.close({ graceMs: 20_000 })
+    for (const { text, status } of await Promise.all(reading)) {
+      expect(numbersOf(text)).toEqual(Array.from({ length: 400 }, (_, index) => index + 1))
+      expect(status).toBe('completed')
+    }
+    await closed
+    expect(moved.length).toBeGreaterThan(0)
+    // Not all at once.
+    expect(Math.max(...moved) - Math.min(...moved)).toBeGreaterThan(200)
+  })
+
   it('ends the run of a killed server as interrupted for who reads elsewhere, and who comes later', async () => {
     const [killed, other, later] = await Promise.all([startNode(), openNode(), openNode()])
     const started = await post<Started>(`${killed.url}/api/chat`, { query: 'count', model: 'sim:count?n=100000&tps=200' })

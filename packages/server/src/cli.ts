@@ -23,6 +23,8 @@ const usage = `Usage: millrace start [options]
                      redis://host:6379 or
                      nats://host:4222
   --data <folder>    folder of the engine sqlite  MILLRACE_DATA    ./.millrace
+  --grace <seconds>  how long SIGTERM lets runs   MILLRACE_GRACE   8
+                     go on before they end
   --help             this text
 `
 
@@ -37,6 +39,9 @@ async function main(args: string[]): Promise<void> {
   const port = Number(values.port ?? env.PORT ?? 4600)
   if (!Number.isInteger(port) || port < 0 || port > 65_535)
     return fail(`--port takes a number from 0 to 65535, not "${values.port ?? env.PORT}".`)
+  const grace = Number(values.grace ?? env.MILLRACE_GRACE ?? 8)
+  if (!(grace >= 0 && grace <= 3600))
+    return fail(`--grace takes seconds from 0 to 3600, not "${values.grace ?? env.MILLRACE_GRACE}".`)
   const folder = resolve(values.data ?? env.MILLRACE_DATA ?? '.millrace')
   const name = values.engine ?? env.MILLRACE_ENGINE ?? 'sqlite'
   const { engine, place } = (await openEngine(name, folder).catch(end)) ?? fail(`There is no engine "${name}".`)
@@ -62,10 +67,11 @@ async function main(args: string[]): Promise<void> {
 
 `)
 
-  function stop(): void {
+  /** SIGTERM is how a deploy ends a server; SIGINT is somebody who waits at the keyboard. */
+  function stop(signal: NodeJS.Signals): void {
     // A second signal finds no listener, and ends the process at once.
     process.removeListener('SIGINT', stop).removeListener('SIGTERM', stop)
-    millrace.close().then(() => process.exit(0), end)
+    millrace.close({ graceMs: signal === 'SIGTERM' ? grace * 1000 : 0 }).then(() => process.exit(0), end)
   }
 }
 
@@ -81,6 +87,7 @@ function parse(args: string[]) {
         model: { type: 'string' },
         engine: { type: 'string' },
         data: { type: 'string' },
+        grace: { type: 'string' },
         help: { type: 'boolean', short: 'h' },
       },
     })

@@ -5,6 +5,7 @@
 import { randomBytes } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
+import { Server as NetServer } from 'node:net'
 import { setTimeout } from 'node:timers/promises'
 import { getRequestListener, RequestError } from '@hono/node-server'
 import { type Json, MillraceError } from '@millrace/protocol'
@@ -84,8 +85,12 @@ export interface Millrace {
   readonly connections: number
   /** All of them, or those that read one session. */
   listConnections(session?: string): ListedConnection[]
-  /** Stops runs, keeps what they said, ends streams and closes the engine. */
-  close(): Promise<void>
+  /**
+   * Takes no more connections and no more runs, and lets those there are come to their end for `graceMs` milliseconds,
+   * default 0; where servers share the engine, readers are let go meanwhile, a few at a time, to read on elsewhere.
+   * What runs then still go on end as `interrupted`, with all that they said; streams and the engine are closed.
+   */
+  close(options?: { readonly graceMs?: number }): Promise<void>
 }
 
 /** Addresses that are Millrace's own; everything else is the host's, or the page's. */
@@ -93,6 +98,9 @@ const ownPath = /^\/(api\/|healthz(\?|$)|docs\/errors)/
 
 const closeMsMax = 1000
 const closePollMs = 10
+/** Over this time readers are spread that can read on elsewhere, in steps. */
+const drainMsMax = 5000
+const drainStepMs = 100
 
 export function createMillrace(options: MillraceOptions = {}): Millrace {
   const { page, heartbeatMs = 15_000, authorize = allowAll } = options
@@ -176,20 +184,22 @@ export function createMillrace(options: MillraceOptions = {}): Millrace {
       return connections.count
     },
     listConnections: connections.list,
-    close() {
-      closing ??= close()
+    close({ graceMs = 0 } = {}) {
+      closing ??= close(graceMs)
       return closing
     },
   }
 
-  async function close(): Promise<void> {
+  async function close(graceMs: number): Promise<void> {
+    runs.refuse()
+    // Only the listening: `Server.close` of HTTP destroys what it takes for idle connections at once, streams among them.
+    for (const server of servers) NetServer.prototype.close.call(server)
+    await drain(graceMs)
     await runs.close()
     // Readers are given the ends of their runs before they are let go, unless they are slow to take them.
     for (let waited = 0; waited < closeMsMax && !(await isSettled()); waited += closePollMs) await setTimeout(closePollMs)
-    // Only now: Node destroys what it takes for idle connections at once, streams among them.
     for (const server of servers) server.close()
-    sse.close()
-    webSocket.close()
+    letGo(Number.POSITIVE_INFINITY)
     poll.close()
     pulse.close()
     for (const server of servers) server.closeAllConnections()
@@ -206,6 +216,22 @@ export function createMillrace(options: MillraceOptions = {}): Millrace {
   function onMessage(message: Json): void {
     const { type, run } = message as { type?: string; run?: string }
     if (type === 'stop' && run !== undefined) runs.get(run)?.stop()
+  }
+
+  async function drain(graceMs: number): Promise<void> {
+    for (let left = graceMs; left > 0; left -= drainStepMs) {
+      const readers = sse.connections + webSocket.connections
+      if (runs.active === 0 && (nodes === undefined || readers === 0)) return
+      // All at once they would be a wave to the other servers.
+      if (nodes !== undefined) letGo(Math.ceil((readers * drainStepMs) / Math.min(left, drainMsMax)))
+      await setTimeout(Math.min(left, drainStepMs))
+    }
+  }
+
+  function letGo(count: number): void {
+    const streams = Math.min(count, sse.connections)
+    sse.letGo(streams)
+    webSocket.letGo(count - streams)
   }
 
   /** An engine that cannot be asked any more has nothing left to give to a reader. */

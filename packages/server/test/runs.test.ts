@@ -303,7 +303,7 @@ describe('limits of runs', () => {
     expect(errors).toEqual([])
   })
 
-  it('stops and keeps everything when the server closes', async () => {
+  it('are interrupted when the server closes, and everything is kept', async () => {
     const model = gatedModel()
     const { url, millrace } = await startServer({ models: [model], model: 'gated' })
     const stream = await openStream(`${url}/api/chat?query=x`)
@@ -311,6 +311,31 @@ describe('limits of runs', () => {
     model.say('last words')
     await stream.next()
     await Promise.all([millrace.close(), millrace.close()])
-    expect((await stream.rest()).map(data)).toMatchObject([{ status: 'stopped' }])
+    expect((await stream.rest()).map(data)).toMatchObject([{ status: 'interrupted' }])
+  })
+
+  it('come to their end within the grace of a server that closes, which takes no others', async () => {
+    const model = gatedModel()
+    const { url, millrace } = await startServer({ models: [model], model: 'gated' })
+    const stream = await openStream(`${url}/api/chat?query=x`)
+    await stream.next()
+    const closing = millrace.close({ graceMs: 60_000 })
+    await expect(millrace.ask({ query: 'y' })).rejects.toMatchObject({ code: 'server_stopping' })
+    await expect(fetch(`${url}/healthz`, { headers: { connection: 'close' } })).rejects.toThrow('fetch failed')
+    model.say('last words')
+    model.finish()
+    expect((await stream.rest()).map(data)).toMatchObject([{ text: 'last words' }, { status: 'completed' }])
+    await closing
+  })
+
+  it('are interrupted, all lanes of them, when the grace is over', async () => {
+    const model = gatedModel()
+    const { url, millrace } = await startServer({ models: [model], model: 'gated' })
+    const { session } = await startRun(url, { query: 'x', models: ['gated', 'sim:count?n=3&tps=0'] })
+    const stream = await openStream(`${url}/api/stream?session=${session}`)
+    await stream.until('lane_end')
+    await millrace.close({ graceMs: 150 })
+    const end = data((await stream.rest()).at(-1) as never)
+    expect(end).toMatchObject({ status: 'interrupted', lanes: { gated: { status: 'interrupted' } } })
   })
 })

@@ -364,7 +364,7 @@ describe('the end of the server', () => {
     model.say('last words')
     await socket.next()
     await millrace.close()
-    expect(await socket.next()).toMatchObject({ status: 'stopped' })
+    expect(await socket.next()).toMatchObject({ status: 'interrupted' })
     expect(await socket.closed).toEqual([1012, 'The server stops; connect again.'])
   })
 

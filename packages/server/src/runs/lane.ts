@@ -27,7 +27,7 @@ export interface LaneOptions {
   /** Opens the stream; may throw. */
   readonly open: (signal: AbortSignal) => Source | Promise<Source>
   readonly writer: RunWriter
-  /** Aborts with a MillraceError as its reason for a failure, with anything else for a stop. */
+  /** Aborts with a MillraceError as its reason for a failure, with `interruption` for the end of the server, with anything else for a stop. */
   readonly signal: AbortSignal
   /** Milliseconds without any part after which the lane fails with `model_timeout`. */
   readonly idleMsMax: number
@@ -39,6 +39,9 @@ export interface LaneOptions {
   /** Told of an error in full, before it is reduced to what may leave the server. */
   readonly onError: (error: unknown) => void
 }
+
+/** Why a run is aborted that nobody wanted to end. */
+export const interruption = Symbol('interruption')
 
 export type Source = AsyncIterable<ModelPart> | Iterable<ModelPart>
 
@@ -54,10 +57,11 @@ export async function runLane(options: LaneOptions): Promise<LaneEnd> {
   let over = false
 
   // Whoever aborts for a reason has reported it.
-  const onAbort = () =>
-    finish(
-      signal.reason instanceof MillraceError ? { status: 'failed', error: publicError(signal.reason) } : { status: 'stopped' },
-    )
+  const onAbort = () => {
+    const { reason } = signal
+    if (reason === interruption) finish({ status: 'interrupted' })
+    else finish(reason instanceof MillraceError ? { status: 'failed', error: publicError(reason) } : { status: 'stopped' })
+  }
   signal.addEventListener('abort', onAbort, { once: true })
   let idleTimer = setTimeout(checkIdle, options.idleMsMax)
   let iterator: AsyncIterator<ModelPart> | Iterator<ModelPart> | undefined

@@ -9,7 +9,8 @@ export function runEnd(ends: ReadonlyMap<string, LaneEnd>): RunEnd {
     return end
   }
   const firstTokens = all.map(({ timings }) => timings.firstTokenMs).filter((time) => time !== null)
-  const status = (['stopped', 'completed'] as const).find((each) => all.some((end) => end.status === each)) ?? 'failed'
+  const status =
+    (['stopped', 'interrupted', 'completed'] as const).find((each) => all.some((end) => end.status === each)) ?? 'failed'
   const error = status === 'failed' ? all.find((end) => end.error)?.error : undefined
   return {
     status,

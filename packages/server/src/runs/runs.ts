@@ -8,7 +8,7 @@
 import { type Lane, type LaneEnd, MillraceError, type Position, type RunEnd } from '@millrace/protocol'
 import type { Engine } from '../log/log.ts'
 import type { ModelMessage } from '../models/model.ts'
-import { runLane, type Source } from './lane.ts'
+import { interruption, runLane, type Source } from './lane.ts'
 import type { Nodes } from './nodes.ts'
 import { publicError } from './public-error.ts'
 import type { Registry } from './registry.ts'
@@ -69,7 +69,9 @@ export interface Runs {
   /** Whether a run is this process's: in progress, ended by itself, or about to stand in the log. */
   has(id: string): boolean
   readonly active: number
-  /** Stops all runs and waits for their ends to stand in the log. */
+  /** Refuses to start any more, with `server_stopping`. */
+  refuse(): void
+  /** Ends all runs as `interrupted` and waits for their ends to stand in the log. */
   close(): Promise<void>
 }
 
@@ -80,10 +82,13 @@ export function createRuns({ engine, limits = {}, onError, shared, now = () => p
   const starting = new Set<string>()
   /** In the order of their ends. */
   const ended = new Map<string, Run>()
+  const aborts = new Map<Run, AbortController>()
   const closing = new AbortController()
+  let isRefusing = false
 
   return {
     async start(plan) {
+      if (isRefusing) throw new MillraceError('server_stopping')
       if (active.size + starting.size >= runsMax) throw new MillraceError('too_many_runs')
       const acceptedAt = now()
       const { id, session, query, asked, continues } = plan
@@ -115,9 +120,11 @@ export function createRuns({ engine, limits = {}, onError, shared, now = () => p
         stop: () => abort.abort(),
       }
       active.set(id, run)
+      aborts.set(run, abort)
       void perform(plan, run, abort, acceptedAt).then((outcome) => {
         end = outcome
         active.delete(id)
+        aborts.delete(run)
         ended.set(id, run)
         if (ended.size > endedRunsMax) forgetOldest()
         resolve(outcome)
@@ -130,9 +137,13 @@ export function createRuns({ engine, limits = {}, onError, shared, now = () => p
     get active() {
       return active.size
     },
+    refuse() {
+      isRefusing = true
+    },
     async close() {
+      isRefusing = true
       const runs = [...active.values()]
-      for (const run of runs) run.stop()
+      for (const abort of aborts.values()) abort.abort(interruption)
       closing.abort()
       await Promise.all(runs.map((run) => run.ended))
     },

@@ -46,8 +46,8 @@ export interface SseTransport {
   readonly connections: number
   /** Whether every reader that takes bytes has been given all that stands in its log. */
   settled(): Promise<boolean>
-  /** Ends every connection; their readers come back elsewhere, or here later. */
-  close(): void
+  /** Ends so many connections; their readers come back elsewhere, or here later. */
+  letGo(count: number): void
 }
 
 export interface SseTransportOptions {
@@ -102,8 +102,8 @@ export function createSseTransport({ fanOut, pulse, random = Math.random }: SseT
       return true
     },
 
-    close() {
-      for (const cursor of open.keys()) cursor.end()
+    letGo(count) {
+      for (const cursor of [...open.keys()].slice(0, count)) cursor.end()
     },
   }
 

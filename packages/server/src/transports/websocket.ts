@@ -51,7 +51,8 @@ export interface WebSocketTransport {
   upgrade(request: IncomingMessage, socket: Duplex, head: Buffer, handlers: WebSocketHandlers): void
   readonly connections: number
   settled(): Promise<boolean>
-  close(): void
+  /** Closes so many connections; their readers come back elsewhere, or here later. */
+  letGo(count: number): void
 }
 
 export function createWebSocketTransport({ fanOut, pulse }: { fanOut: FanOut; pulse: Pulse }): WebSocketTransport {
@@ -81,8 +82,11 @@ export function createWebSocketTransport({ fanOut, pulse }: { fanOut: FanOut; pu
       }
       return true
     },
-    close() {
-      for (const connection of open.keys()) connection.close(closeCodes.restart, 'The server stops; connect again.')
+    letGo(count) {
+      for (const connection of [...open.keys()].slice(0, count)) {
+        open.delete(connection)
+        connection.close(closeCodes.restart, 'The server stops; connect again.')
+      }
     },
   }
 
