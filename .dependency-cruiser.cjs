@@ -65,7 +65,7 @@ module.exports = {
       comment: 'An engine is a file or a folder of its own name.',
       severity: 'error',
       from: { path: `${server}/engines/([^/.]+)`, pathNot: test },
-      to: { path: `${server}/engines/`, pathNot: `${server}/engines/$1[/.]` },
+      to: { path: `${server}/engines/`, pathNot: [`${server}/engines/$1[/.]`, `${server}/engines/stored\\.ts$`] },
     },
     {
       name: 'client-and-server-meet-only-in-protocol',

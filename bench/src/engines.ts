@@ -88,6 +88,8 @@ export interface KeptRow {
   readonly startMs: number
   /** Of one answer of 1,000 tokens, each a batch of its own. */
   readonly bytesPerAnswer: number
+  /** The same, at rest. */
+  readonly compactedBytesPerAnswer: number
 }
 
 export async function measureKept(sessions: number): Promise<KeptRow> {
@@ -104,11 +106,28 @@ export async function measureKept(sessions: number): Promise<KeptRow> {
     await Promise.all(Array.from({ length: 50 }, (_, index) => answer(first, `whole-${index}`, 1000)))
     await first.close()
     const bytesPerAnswer = sizeOf(folder) / 50
+    const compactedBytesPerAnswer = await measureCompacted(answer)
     const again = openEngine('sqlite', folder)
     for (let done = 0; done < sessions; done += 500)
       await Promise.all(Array.from({ length: 500 }, (_, index) => answer(again, `session-${done + index}`, 20)))
     await again.close()
-    return { sessions, startMs: await timeStart(folder), bytesPerAnswer }
+    return { sessions, startMs: await timeStart(folder), bytesPerAnswer, compactedBytesPerAnswer }
+  } finally {
+    rmSync(folder, { recursive: true, force: true })
+  }
+}
+
+/** One answer after another, each compacted at its end, as runs do it. */
+async function measureCompacted(answer: (engine: Engine, log: string, tokens: number) => Promise<void>): Promise<number> {
+  const folder = mkdtempSync(join(tmpdir(), 'millrace-bench-'))
+  try {
+    const engine = openEngine('sqlite', folder)
+    for (let index = 0; index < 50; index++) {
+      await answer(engine, `whole-${index}`, 1000)
+      await engine.compact?.(`whole-${index}`)
+    }
+    await engine.close()
+    return sizeOf(folder) / 50
   } finally {
     rmSync(folder, { recursive: true, force: true })
   }

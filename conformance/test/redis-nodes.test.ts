@@ -19,6 +19,41 @@ nodesConformance({
 
 faultsConformance({ name: 'redis', start: () => startRedis(), make })
 
+async function command<T>({ url }: { url: string }, words: readonly string[]): Promise<T> {
+  const client = createClient({ url })
+  client.on('error', () => {})
+  await client.connect()
+  try {
+    return (await client.sendCommand([...words])) as T
+  } finally {
+    client.destroy()
+  }
+}
+
+describe('a compacted log of the redis engine', () => {
+  async function keysOf(server: { url: string }): Promise<{ bytes: number; lives: number[] }> {
+    const keys = (await command<string[]>(server, ['KEYS', '*'])).filter((key) => !key.endsWith(':keys'))
+    const bytes = await Promise.all(keys.map((key) => command<number>(server, ['MEMORY', 'USAGE', key, 'SAMPLES', '0'])))
+    return {
+      bytes: bytes.reduce((sum, each) => sum + each, 0),
+      lives: await Promise.all(keys.map((key) => command<number>(server, ['PTTL', key]))),
+    }
+  }
+
+  it('takes a fraction of the room, and goes by age like any other', async () => {
+    const server = await startRedis()
+    onTestFinished(() => server.close())
+    const engine = await open(() => make(server))
+    for (const n of range(1, 1000)) await engine.append('log', numbered(n, n))
+    const before = await keysOf(server)
+    await engine.compact?.('log')
+    const after = await keysOf(server)
+    expect(after.bytes).toBeLessThan(before.bytes / 3)
+    expect(after.lives).toHaveLength(3)
+    for (const life of after.lives) expect(life).toBeGreaterThan(0)
+  })
+})
+
 describe('redis engine, whose server comes back with less', () => {
   /** Acknowledges 150 events, and has 75 of them when it is back: what a failover to a replica that lags does. */
   async function lose() {
@@ -26,11 +61,7 @@ describe('redis engine, whose server comes back with less', () => {
     onTestFinished(() => server.close())
     const engine = await open(() => make(server))
     await engine.append('log', numbered(1, 75))
-    const client = createClient({ url: server.url })
-    client.on('error', () => {})
-    await client.connect()
-    await client.sendCommand(['SAVE'])
-    client.destroy()
+    await command(server, ['SAVE'])
     const { position } = await engine.append('log', numbered(76, 150))
     return { server, engine, position }
   }

@@ -64,6 +64,14 @@ function read(log: string, from: number, eventsMax: number): EngineCommand {
   }
 }
 
+function compact(log: string): EngineCommand {
+  return {
+    check: () => true,
+    run: async (_model, { engine }) => await engine.compact?.(log),
+    toString: () => `compact(${log})`,
+  }
+}
+
 function remove(log: string): EngineCommand {
   return {
     check: () => true,
@@ -83,6 +91,7 @@ export function commandCases(make: EngineFactory): void {
         [
           fc.tuple(log, fc.nat(8), fc.option(fc.constantFrom('k1', 'k2'), { nil: undefined })).map((args) => append(...args)),
           fc.tuple(log, fc.nat(40), fc.integer({ min: 1, max: 10 })).map((args) => read(...args)),
+          log.map(compact),
           log.map(remove),
         ],
         { maxCommands: 60 },

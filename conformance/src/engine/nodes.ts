@@ -29,6 +29,26 @@ export function nodesConformance({ name, makeNodes }: NodesSuite): void {
       expect(numbers(await readAll(b, 'log'))).toEqual(range(1, 30))
     })
 
+    it('reads on one, from any position, what both compact at once while others append', async () => {
+      const [a, b] = await openNodes()
+      const { epoch } = (await a.append('log', [])).position
+      for (let n = 1; n <= 700; n += 7) {
+        const node = n % 2 === 0 ? a : b
+        await Promise.all([
+          node.append('log', numbered(n, n + 6)),
+          ...(n % 70 === 1 ? [a.compact?.('log'), b.compact?.('log')] : []),
+        ])
+      }
+      await Promise.all([a.compact?.('log'), b.compact?.('log')])
+      for (const node of [a, b]) {
+        await node.inspect('log')
+        for (const offset of [0, 1, 69, 350, 699]) {
+          const { events } = await node.read('log', { epoch, offset }, { eventsMax: 1000 })
+          expect(numbers(events)).toEqual(range(offset + 1, 700))
+        }
+      }
+    })
+
     it('rings on one for what the other appends, and for the end of the log', async () => {
       const [a, b] = await openNodes()
       const { position } = await a.append('log', [])

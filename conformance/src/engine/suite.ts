@@ -6,6 +6,7 @@ import { describe } from 'vitest'
 import { appendCases } from './append.ts'
 import { bellCases } from './bell.ts'
 import { commandCases } from './commands.ts'
+import { compactCases } from './compact.ts'
 import { lifeCases } from './life.ts'
 import { readCases } from './read.ts'
 import { retentionCases } from './retention.ts'
@@ -23,6 +24,7 @@ export function engineConformance({ name, make, makeBounded }: EngineSuite): voi
     readCases(make)
     bellCases(make)
     retentionCases(make)
+    compactCases(make)
     roomCases({ makeBounded })
     lifeCases(make)
     commandCases(make)

@@ -1,12 +1,13 @@
 /** What only an engine on a disk promises: it survives its process, and says so when it cannot. */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
 import { fileURLToPath } from 'node:url'
-import { type Engine, sqliteEngine } from 'millrace'
-import { describe, expect, it, onTestFinished } from 'vitest'
+import { createMillrace, type Engine, sqliteEngine } from 'millrace'
+import { describe, expect, it, onTestFinished, vi } from 'vitest'
 
 function newFolder(): string {
   const folder = mkdtempSync(join(tmpdir(), 'millrace-sqlite-'))
@@ -14,11 +15,11 @@ function newFolder(): string {
   return folder
 }
 
-async function numbers(engine: Engine): Promise<{ epoch: string; all: number[] }> {
-  const { head } = (await engine.inspect('a')) ?? expect.fail('The log is gone.')
+async function numbers(engine: Engine, log = 'a'): Promise<{ epoch: string; all: number[] }> {
+  const { head } = (await engine.inspect(log)) ?? expect.fail('The log is gone.')
   const all: number[] = []
   for (let offset = 0; offset < head.offset; ) {
-    const { events, position } = await engine.read('a', { ...head, offset }, { eventsMax: 4096 })
+    const { events, position } = await engine.read(log, { ...head, offset }, { eventsMax: 4096 })
     all.push(...events.map(({ data }) => (data as { n: number }).n))
     offset = position.offset
   }
@@ -112,5 +113,70 @@ describe('the SQLite engine', () => {
         Array.from({ length: 100 }, (_, index) => ({ type: 'n', data: { n: n * 100 + index + 1 } })),
       )
     expect((await numbers(engine)).all).toEqual(Array.from({ length: 3000 }, (_, index) => index + 1))
+  })
+
+  it('keeps an answer that has ended in few rows, and reads it word for word', async () => {
+    const folder = newFolder()
+    const sqlite = sqliteEngine({ folder })
+    const compacted = Promise.withResolvers<void>()
+    const compact = (log: string) => Promise.resolve(sqlite.compact?.(log)).finally(compacted.resolve)
+    const millrace = createMillrace({ engine: { ...sqlite, compact }, model: 'sim:count' })
+    const run = await millrace.ask({ query: 'x', models: ['sim:count?n=2000&tps=0'] })
+    await compacted.promise
+    await millrace.close()
+    const database = new DatabaseSync(join(folder, 'millrace.db'))
+    const rows = database.prepare('SELECT count(*) AS events FROM events').get()
+    const kept = database.prepare('SELECT count(*) AS packs, sum(size) AS bytes FROM packs').get()
+    const log = database.prepare('SELECT bytes FROM logs').get()
+    database.close()
+    expect(rows).toEqual({ events: 0 })
+    expect(kept).toEqual({ packs: 4, bytes: log?.bytes })
+    expect(kept?.bytes).toBeLessThan(20_000)
+    const engine = sqliteEngine({ folder })
+    onTestFinished(() => engine.close())
+    const { head } = (await engine.inspect(run.session)) ?? expect.fail('The log is gone.')
+    const { events } = await engine.read(run.session, { ...head, offset: 0 }, { eventsMax: 4096 })
+    const said = events.filter(({ type }) => type === 'message').map(({ data }) => (data as { text: string }).text)
+    expect(said.join('')).toBe(Array.from({ length: 2000 }, (_, index) => `${index + 1} `).join(''))
+  })
+
+  it.each([
+    ['a byte of a pack', "UPDATE packs SET data = CAST(substr(data, 1, 40) || x'00' || substr(data, 42) AS BLOB)"],
+    ['an event', `UPDATE events SET data = '{"n":' WHERE "offset" = 101`],
+  ])('tells that %s is not what was written, and reads the other logs', async (_what, change) => {
+    const folder = newFolder()
+    const first = sqliteEngine({ folder })
+    const { position } = await first.append(
+      'a',
+      Array.from({ length: 100 }, (_, n) => ({ type: 'n', data: { n } })),
+    )
+    await first.compact?.('a')
+    await first.append('a', [{ type: 'n', data: { n: 101 } }])
+    await first.append('b', [{ type: 'n', data: { n: 1 } }])
+    await first.close()
+    const database = new DatabaseSync(join(folder, 'millrace.db'))
+    expect(database.prepare(change).run().changes).toBe(1)
+    database.close()
+    const engine = sqliteEngine({ folder })
+    onTestFinished(() => engine.close())
+    const [a, b] = await Promise.allSettled([engine.read('a', { ...position, offset: 0 }), numbers(engine, 'b')])
+    expect(a).toMatchObject({ reason: { code: 'engine_failed', message: expect.stringContaining('damaged') } })
+    expect(b).toMatchObject({ value: { all: [1] } })
+  })
+
+  it('gives room back to the disk when logs go', async () => {
+    const folder = newFolder()
+    const file = join(folder, 'millrace.db')
+    const first = sqliteEngine({ folder })
+    await first.append(
+      'a',
+      Array.from({ length: 1000 }, () => ({ type: 'text', data: 'x'.repeat(1000) })),
+    )
+    await first.close()
+    expect(statSync(file).size).toBeGreaterThan(1_000_000)
+    const second = sqliteEngine({ folder, ageMsMax: 40 })
+    await vi.waitFor(async () => expect(await second.inspect('a')).toBeUndefined(), { timeout: 10_000 })
+    await second.close()
+    expect(statSync(file).size).toBeLessThan(200_000)
   })
 })

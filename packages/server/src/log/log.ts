@@ -101,6 +101,11 @@ export interface Engine {
   inspect(log: string): Promise<LogState | undefined>
   /** Calls `bell` after appends and after the log's end (deleted, expired) until the returned function is called. */
   watch(log: string, bell: () => void): () => void
+  /**
+   * Says that a log is at rest, and may be kept in less room. Positions, keys and what is read stay as they are; an
+   * engine without it keeps every event as it came.
+   */
+  compact?(log: string): Promise<void>
   /** False where there was no such log. */
   delete(log: string): Promise<boolean>
   /** Releases what the engine holds; later calls reject with `server_stopping`. */

@@ -43,6 +43,7 @@ export function createRecovery({ engine, isOurs, nodes, onError }: RecoveryOptio
       return page
     },
     watch: (...request) => engine.watch(...request),
+    compact: async (log) => await engine.compact?.(log),
     delete: (log) => engine.delete(log),
     close: () => engine.close(),
     async inspect(log) {
@@ -73,7 +74,10 @@ export function createRecovery({ engine, isOurs, nodes, onError }: RecoveryOptio
       const { node } = unfinished
       if (nodes !== undefined && node !== undefined && !(await nodes.isGone(node))) nodes.onceGone(node, log)
       // Twice over the same log, by two that ask at once, it is still one end.
-      else await engine.append(log, endOf(run, unfinished), { epoch, key: `end ${run}` })
+      else {
+        await engine.append(log, endOf(run, unfinished), { epoch, key: `end ${run}` })
+        engine.compact?.(log).catch(onError)
+      }
     }
   }
 }

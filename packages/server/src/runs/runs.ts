@@ -213,6 +213,7 @@ export function createRuns({ engine, limits = {}, onError, shared, now = () => p
     const outcome = runEnd(new Map(plan.lanes.map(({ lane }) => [lane, ends.get(lane) as LaneEnd])))
     const { run: _run, ...stands } = await writer.end('stream_end', { run: run.id, ...outcome })
     unwatch()
+    engine.compact?.(run.session).catch((error) => onError(error, { run: run.id }))
     return stands
   }
 

@@ -1,5 +1,5 @@
 /**
- * The Redis engine: logs that many servers share. Each log is three keys with one hash tag, and each call one script
+ * The Redis engine: logs that many servers share. Each log is four keys with one hash tag, and each call one script
  * over them. "Acknowledged" means: Redis has taken it, and it survives what that Redis is set up to survive; where
  * that turns out to be less than was acknowledged, the log has a new epoch, and its readers are told.
  */
@@ -8,6 +8,7 @@ import { type Json, MillraceError, type Position } from '@millrace/protocol'
 import { createBells } from '../../log/bells.ts'
 import type { Appended, AppendOptions, Engine, EventData, LogEvent, NewEvent, Page } from '../../log/log.ts'
 import { createRecent, sizeOf } from '../../log/recent.ts'
+import { fromStored, pack, packed, toStored, unpack } from '../stored.ts'
 import { createConnection } from './connection.ts'
 import * as scripts from './scripts.ts'
 
@@ -94,6 +95,11 @@ export function redisEngine({ url, prefix = 'millrace', timeoutMs = 5000, ...opt
 
     watch: (log, bell) => bells.watch(log, bell, seen.get(log)),
 
+    async compact(log) {
+      // Step by step, so that nobody who writes waits for long.
+      while (!isClosed && (await compactSome(log)));
+    },
+
     async delete(log) {
       const existed = (await call(scripts.remove, log)) !== 0
       forget(log)
@@ -131,6 +137,23 @@ export function redisEngine({ url, prefix = 'millrace', timeoutMs = 5000, ...opt
     return { position: { epoch, offset: head }, duplicate }
   }
 
+  /** Puts the oldest batches into one entry; true where there may be more of them. */
+  async function compactSome(log: string): Promise<boolean> {
+    const [status, epoch, entries] = (await call(scripts.unpacked, log, () => [String(packed.eventsMax)])) as [
+      string,
+      string,
+      Entry[],
+    ]
+    if (status !== 'done') return false
+    const events = decodeAll(entries)
+    const [first, last] = [entries[0], entries.at(-1)]
+    if (first === undefined || last === undefined || events.length < packed.eventsMin) return false
+    const data = Buffer.from(pack(events.map(({ data, ...event }) => ({ ...event, data: toStored(data) })))).toString('base64')
+    const args = [epoch, first[0], last[0], events.length, last[2], data].map(String)
+    await run(scripts.compact, log, () => args)
+    return true
+  }
+
   /** What a script answers behind its status; throws where that is a refusal. */
   async function run(
     script: string,
@@ -152,7 +175,7 @@ export function redisEngine({ url, prefix = 'millrace', timeoutMs = 5000, ...opt
   ) {
     if (isClosed) return Promise.reject(new MillraceError('server_stopping'))
     const tag = channelOf(log)
-    const keys = ['meta', 'events', 'keys'].map((name) => `${tag}:${name}`)
+    const keys = ['meta', 'events', 'keys', 'packs'].map((name) => `${tag}:${name}`)
     return connection.run(script, keys, (to) => [tag, ...args(to)], deadline)
   }
 
@@ -212,8 +235,8 @@ async function after<T>(before: Promise<unknown>, next: () => Promise<T>): Promi
   return next()
 }
 
-/** A batch as it stands in Redis. */
-type Entry = readonly [last: number, count: string, time: string, data: string]
+/** A batch as it stands in Redis, or a pack of them. */
+type Entry = readonly [last: number, count: string, time: string, data: string, isPacked: 0 | 1]
 
 function encode(events: readonly NewEvent[]): string {
   return JSON.stringify(
@@ -221,7 +244,17 @@ function encode(events: readonly NewEvent[]): string {
   )
 }
 
-function decode([last, count, time, text]: Entry): LogEvent[] {
+/** Rejects what is not as an engine has written it, such as entries of another hand. */
+function decodeAll(entries: readonly Entry[]): LogEvent[] {
+  try {
+    return entries.flatMap(decode)
+  } catch (cause) {
+    throw new MillraceError('engine_failed', { cause })
+  }
+}
+
+function decode([last, count, time, text, isPacked]: Entry): LogEvent[] {
+  if (isPacked) return unpack(last, Buffer.from(text, 'base64')).map(fromStored)
   const events = JSON.parse(text) as readonly (readonly [type: string, data: Json, isBytes?: 1])[]
   const first = last - Number(count) + 1
   return events.map(([type, data, isBytes], index) => {
@@ -244,7 +277,7 @@ function toPage(after: Position, { head, start, entries, countMax, sizeMax }: An
   const from = Math.max(after.offset, start)
   const events: LogEvent[] = []
   let size = 0
-  for (const event of entries.flatMap(decode)) {
+  for (const event of decodeAll(entries)) {
     if (event.offset <= from) continue
     if (events.length === countMax || (size >= sizeMax && events.length > 0)) break
     events.push(event)

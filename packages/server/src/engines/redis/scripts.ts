@@ -8,6 +8,7 @@
  * KEYS[2] events, a stream: one entry for each batch, its id the offset of its last event, so that XRANGE from an
  *         offset begins with the batch that holds it. Fields: n events, t time, d data.
  * KEYS[3] keys, a sorted set: each key by the offset of its batch.
+ * KEYS[4] packs, a stream like KEYS[2] of what came before it: the batches of a log at rest, many in one entry.
  */
 
 /** Of each event beside its data; the same as in the other engines. */
@@ -34,11 +35,20 @@ local function vouch(server, seenEpoch, seen, fresh)
 end
 `
 
+const entries = `
+local function lastOf(entry)
+  return tonumber(string.match(entry[1], '^%d+'))
+end
+local function sizeOf(stream, entry)
+  return #entry[2][6] + ${overheadBytes} * (stream == KEYS[4] and 1 or entry[2][2])
+end
+`
+
 /**
  * ARGV: bell, server, epoch seen, offset seen, fresh epoch, instance, number, epoch asked for, key, unless, events kept,
  * bytes kept, age kept, count, data. Answers status, epoch, head, start, time.
  */
-export const append = `${known}
+export const append = `${known}${entries}
 local number, wanted, key, unless = ARGV[7], ARGV[8], ARGV[9], ARGV[10]
 local countMax, sizeMax, age = tonumber(ARGV[11]), tonumber(ARGV[12]), tonumber(ARGV[13])
 local count, data = tonumber(ARGV[14]), ARGV[15]
@@ -77,26 +87,27 @@ end
 -- A little more is kept than need be, so that one trim stands for many appends.
 if head - start > countMax + math.min(1000, math.floor(countMax / 8)) or bytes > sizeMax * 1.125 or oldest < now - age then
   local from = start
-  repeat
-    local entries = redis.call('XRANGE', KEYS[2], (start + 1) .. '-0', '+', 'COUNT', 64)
-    local goesOn = #entries == 64
-    for _, entry in ipairs(entries) do
-      local last = tonumber(string.match(entry[1], '^%d+'))
-      local size = #entry[2][6] + ${overheadBytes} * entry[2][2]
-      local at = tonumber(entry[2][4])
-      -- A batch goes as a whole: only where what is left is enough.
-      local fits = at < now - age or bytes > sizeMax or head - last >= countMax
-      if not (fits and isOver(head - start, bytes, at)) then
-        oldest, goesOn = at, false
-        break
+  local isDone = false
+  local function letGo(stream)
+    while not isDone do
+      local entries = redis.call('XRANGE', stream, (start + 1) .. '-0', '+', 'COUNT', 64)
+      for _, entry in ipairs(entries) do
+        local last, at = lastOf(entry), tonumber(entry[2][4])
+        -- An entry goes as a whole: only where what is left is enough.
+        local fits = at < now - age or bytes > sizeMax or head - last >= countMax
+        if not (fits and isOver(head - start, bytes, at)) then
+          oldest, isDone = at, true
+          break
+        end
+        start, bytes = last, bytes - sizeOf(stream, entry)
       end
-      start, bytes = last, bytes - size
+      if #entries < 64 then break end
     end
-  until not goesOn
-  if start > from then
-    redis.call('XTRIM', KEYS[2], 'MINID', '=', (start + 1) .. '-0')
-    redis.call('ZREMRANGEBYSCORE', KEYS[3], '-inf', start)
+    if start > from then redis.call('XTRIM', stream, 'MINID', '=', (start + 1) .. '-0') end
   end
+  letGo(KEYS[4])
+  letGo(KEYS[2])
+  if start > from then redis.call('ZREMRANGEBYSCORE', KEYS[3], '-inf', start) end
 end
 
 redis.call('HSET', KEYS[1], 'epoch', epoch, 'head', head, 'start', start, 'bytes', bytes, 'time', time, 'oldest', oldest,
@@ -104,7 +115,7 @@ redis.call('HSET', KEYS[1], 'epoch', epoch, 'head', head, 'start', start, 'bytes
 -- Not with every append: it lives a tenth longer, and is given its time again when that tenth has gone.
 if expires < now + age or count == 0 then
   local life = math.ceil(age * 1.1)
-  for index = 1, 3 do redis.call('PEXPIRE', KEYS[index], life) end
+  for index = 1, 4 do redis.call('PEXPIRE', KEYS[index], life) end
   redis.call('HSET', KEYS[1], 'until', now + life)
 elseif count > 0 and (head == count or key ~= '') then
   for index = 2, 3 do redis.call('PEXPIREAT', KEYS[index], expires) end
@@ -114,24 +125,58 @@ return {'done', epoch, head, start, time}
 `
 
 /** ARGV: bell, epoch, offset, events at most, bytes at most. Answers status, head, start, entries. */
-export const read = `${known}
+export const read = `${known}${entries}
 if not epoch then return {'session_not_found'} end
 if epoch ~= ARGV[2] then return {'position_foreign'} end
 local after, countMax, sizeMax = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
 if after > head then return {'position_ahead'} end
-local from = math.max(after, start)
-local entries, count, size, at = {}, 0, 0, from
-while at < head and count < countMax and (size < sizeMax or count == 0) do
-  local some = redis.call('XRANGE', KEYS[2], (at + 1) .. '-0', '+', 'COUNT', math.min(32, countMax))
-  if #some == 0 then break end
-  for _, entry in ipairs(some) do
-    local last = tonumber(string.match(entry[1], '^%d+'))
-    entries[#entries + 1] = {last, entry[2][2], entry[2][4], entry[2][6]}
-    count, size, at = count + last - at, size + #entry[2][6], last
-    if count >= countMax or size >= sizeMax then break end
+local at = math.max(after, start)
+local found, count, size = {}, 0, 0
+local function isFull()
+  return count >= countMax or (size >= sizeMax and count > 0)
+end
+local function take(stream)
+  while at < head and not isFull() do
+    local some = redis.call('XRANGE', stream, (at + 1) .. '-0', '+', 'COUNT', math.min(32, countMax))
+    for _, entry in ipairs(some) do
+      local last = lastOf(entry)
+      found[#found + 1] = {last, entry[2][2], entry[2][4], entry[2][6], stream == KEYS[4] and 1 or 0}
+      count, size, at = count + last - at, size + #entry[2][6], last
+      if isFull() then return end
+    end
+    if #some == 0 then return end
   end
 end
-return {'done', head, start, entries}
+take(KEYS[4])
+take(KEYS[2])
+return {'done', head, start, found}
+`
+
+/** ARGV: bell, events at most. Answers status, epoch, and the oldest entries that are not packed. */
+export const unpacked = `${known}${entries}
+if not epoch then return {'session_not_found'} end
+local found, count = {}, 0
+for _, entry in ipairs(redis.call('XRANGE', KEYS[2], '-', '+', 'COUNT', ARGV[2])) do
+  count = count + entry[2][2]
+  if count > tonumber(ARGV[2]) and #found > 0 then break end
+  found[#found + 1] = {lastOf(entry), entry[2][2], entry[2][4], entry[2][6], 0}
+end
+return {'done', epoch, found}
+`
+
+/** ARGV: bell, epoch, offset of the first entry packed, of the last, count, time, pack. Answers status. */
+export const compact = `${known}${entries}
+if epoch ~= ARGV[2] then return {'position_foreign'} end
+local oldest = redis.call('XRANGE', KEYS[2], '-', '+', 'COUNT', 1)[1]
+-- Another server has done it, or retention has.
+if not oldest or oldest[1] ~= ARGV[3] .. '-0' then return {'done'} end
+local bytes = tonumber(meta[4]) + #ARGV[7] + ${overheadBytes}
+for _, entry in ipairs(redis.call('XRANGE', KEYS[2], '-', ARGV[4] .. '-0')) do bytes = bytes - sizeOf(KEYS[2], entry) end
+redis.call('XADD', KEYS[4], ARGV[4] .. '-0', 'n', ARGV[5], 't', ARGV[6], 'd', ARGV[7])
+redis.call('XTRIM', KEYS[2], 'MINID', '=', (ARGV[4] + 1) .. '-0')
+redis.call('PEXPIREAT', KEYS[4], meta[7])
+redis.call('HSET', KEYS[1], 'bytes', bytes)
+return {'done'}
 `
 
 /** ARGV: bell. Answers status, epoch, head, start. */
@@ -148,7 +193,7 @@ return {'done'}
 
 /** ARGV: bell. Answers whether there was a log. */
 export const remove = `
-local existed = redis.call('DEL', KEYS[1], KEYS[2], KEYS[3])
+local existed = redis.call('DEL', KEYS[1], KEYS[2], KEYS[3], KEYS[4])
 if existed > 0 then redis.call('SPUBLISH', ARGV[1], 0) end
 return existed
 `

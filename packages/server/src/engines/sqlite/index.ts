@@ -6,10 +6,11 @@
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { Worker } from 'node:worker_threads'
-import { type Json, MillraceError, type Position } from '@millrace/protocol'
-import type { Engine, EventData, LogEvent } from '../../log/log.ts'
+import { MillraceError, type Position } from '@millrace/protocol'
+import type { Engine, LogEvent } from '../../log/log.ts'
 import { createRecent } from '../../log/recent.ts'
-import type { Answer, Failure, Limits, Reply, Request, StoredData, StoredEvent } from './requests.ts'
+import { fromStored, type StoredEvent, toStored } from '../stored.ts'
+import type { Answer, Failure, Limits, Reply, Request } from './requests.ts'
 
 export interface SqliteEngineOptions {
   /** Where the file `millrace.db` is, and those that belong to it; made if it does not exist. One server at a time. */
@@ -19,7 +20,7 @@ export interface SqliteEngineOptions {
    * `disk`: a power loss too, at the cost of a flush to the disk for each group.
    */
   readonly durability?: 'process' | 'disk'
-  /** Events kept per log; default 100,000. */
+  /** Events kept per log, and up to 512 more; default 100,000. */
   readonly eventsMax?: number
   /** Bytes kept per log, 100 for each event beside its data; default 64 MiB. */
   readonly bytesMax?: number
@@ -74,7 +75,7 @@ export function sqliteEngine({ folder, durability = 'process', ...options }: Sql
       const answer = await ask({ op: 'read', log, ...after, eventsMax, bytesMax, now: Date.now() })
       const { epoch = '', start = 0, head = 0, events: stored = [] } = answer
       const at = (offset: number): Position => ({ epoch, offset })
-      const events = stored.map(fromStored)
+      const events = eventsOf(stored)
       const page = { events, position: at(events.at(-1)?.offset ?? start), head: at(head) }
       return start === after.offset ? page : { ...page, gap: { from: after, to: at(start) } }
     },
@@ -93,6 +94,11 @@ export function sqliteEngine({ folder, durability = 'process', ...options }: Sql
         ringers.delete(ringer)
         if (ringers.size === 0 && bells.get(log) === ringers) bells.delete(log)
       }
+    },
+
+    async compact(log) {
+      // Step by step, so that nobody who writes waits for long.
+      while (!isClosed && (await ask({ op: 'compact', log })).goesOn);
     },
 
     async delete(log) {
@@ -158,7 +164,7 @@ export function sqliteEngine({ folder, durability = 'process', ...options }: Sql
       else {
         const answer = reply.answers[index] as Answer
         if (answer.refused === undefined) resolve(answer)
-        else reject(new MillraceError(answer.refused))
+        else reject(answer.refused === 'damaged' ? damaged(folder) : new MillraceError(answer.refused))
       }
     }
     send()
@@ -176,6 +182,14 @@ export function sqliteEngine({ folder, durability = 'process', ...options }: Sql
   function end(log: string): void {
     recent.forget(log)
     ring(log)
+  }
+
+  function eventsOf(stored: readonly StoredEvent[]): LogEvent[] {
+    try {
+      return stored.map(fromStored)
+    } catch {
+      throw damaged(folder)
+    }
   }
 
   function ring(log: string): void {
@@ -212,10 +226,7 @@ function toError({ failure, message }: Failure, folder: string): MillraceError {
   return new MillraceError('engine_failed', { cause, ...(told !== undefined && { message: told }) })
 }
 
-function toStored(data: EventData): StoredData {
-  return data instanceof Uint8Array ? data : JSON.stringify(data)
-}
-
-function fromStored({ data, ...event }: StoredEvent): LogEvent {
-  return { ...event, data: typeof data === 'string' ? (JSON.parse(data) as Json) : data }
+/** What the database has not noticed: it keeps no checksums of its own. */
+function damaged(folder: string): MillraceError {
+  return toError({ failure: 'damaged', message: 'an event is not what was written' }, folder)
 }

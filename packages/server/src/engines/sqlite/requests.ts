@@ -1,20 +1,11 @@
 /** What the engine asks of its worker, and what it is answered. */
+import type { StoredData, StoredEvent } from '../stored.ts'
 
 export interface Limits {
   readonly eventsMax: number
   readonly bytesMax: number
   readonly ageMsMax: number
   readonly isDurableOnDisk: boolean
-}
-
-/** JSON as text; bytes as they are. */
-export type StoredData = string | Uint8Array
-
-export interface StoredEvent {
-  readonly offset: number
-  readonly type: string
-  readonly time: number
-  readonly data: StoredData
 }
 
 export type Request =
@@ -38,17 +29,20 @@ export type Request =
       readonly now: number
     }
   | { readonly op: 'inspect'; readonly log: string; readonly now: number }
+  | { readonly op: 'compact'; readonly log: string }
   | { readonly op: 'delete'; readonly log: string }
   | { readonly op: 'sweep'; readonly now: number }
 
 /** What an operation has to say, its own fields only. */
 export interface Answer {
-  readonly refused?: 'position_foreign' | 'fenced' | 'position_ahead' | 'session_not_found'
+  readonly refused?: 'damaged' | 'position_foreign' | 'fenced' | 'position_ahead' | 'session_not_found'
   readonly epoch?: string
   readonly start?: number
   readonly head?: number
   readonly time?: number
   readonly duplicate?: boolean
+  /** There is more to do of the same. */
+  readonly goesOn?: boolean
   readonly existed?: boolean
   readonly events?: readonly StoredEvent[]
   readonly gone?: readonly string[]

@@ -5,7 +5,8 @@
  */
 import { randomBytes } from 'node:crypto'
 import { DatabaseSync, type StatementSync } from 'node:sqlite'
-import type { Answer, Limits, Request, StoredEvent } from './requests.ts'
+import { pack, packed, type StoredData, type StoredEvent, unpack } from '../stored.ts'
+import type { Answer, Limits, Request } from './requests.ts'
 
 interface Log {
   readonly id: number
@@ -15,6 +16,17 @@ interface Log {
   head: number
   bytes: number
   touched: number
+  /** When the oldest row was written; undefined where it has to be looked up. */
+  oldest?: number | undefined
+}
+
+/** An event, or a pack of them under the offset and time of its last. */
+interface Row {
+  readonly offset: number
+  readonly type: string | null
+  readonly time: number
+  readonly size: number
+  readonly data: string | Uint8Array
 }
 
 const schema = `
@@ -24,6 +36,10 @@ const schema = `
   ) STRICT;
   CREATE TABLE IF NOT EXISTS events (
     log INTEGER NOT NULL, "offset" INTEGER NOT NULL, type TEXT NOT NULL, time INTEGER NOT NULL, size INTEGER NOT NULL, data ANY,
+    PRIMARY KEY (log, "offset")
+  ) STRICT, WITHOUT ROWID;
+  CREATE TABLE IF NOT EXISTS packs (
+    log INTEGER NOT NULL, "offset" INTEGER NOT NULL, time INTEGER NOT NULL, size INTEGER NOT NULL, data BLOB NOT NULL,
     PRIMARY KEY (log, "offset")
   ) STRICT, WITHOUT ROWID;
   CREATE TABLE IF NOT EXISTS keys (
@@ -36,6 +52,9 @@ const schema = `
 /** Of each event beside its data. */
 const overheadBytes = 100
 
+/** Of 4 KiB, given back at once: some milliseconds of work. */
+const pagesPerSweep = 2000
+
 export interface Store {
   /** All of them in one transaction: none is answered that has not been written. */
   perform(requests: readonly Request[]): readonly Answer[]
@@ -45,7 +64,8 @@ export interface Store {
 export function openStore(file: string, { eventsMax, bytesMax, ageMsMax, isDurableOnDisk }: Limits): Store {
   const database = new DatabaseSync(file)
   // Alone from the first write on: two servers on one file would each believe what it remembers.
-  database.exec('PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL')
+  // Room that is given back to the disk in steps: only a new file can be told.
+  database.exec('PRAGMA locking_mode = EXCLUSIVE; PRAGMA auto_vacuum = INCREMENTAL; PRAGMA journal_mode = WAL')
   database.exec(`PRAGMA synchronous = ${isDurableOnDisk ? 'FULL' : 'NORMAL'}; PRAGMA wal_autocheckpoint = 4000`)
   database.exec(schema)
   const sql = prepare(database)
@@ -79,6 +99,10 @@ export function openStore(file: string, { eventsMax, bytesMax, ageMsMax, isDurab
         if (log !== undefined) trim(log, request.now)
         return log === undefined ? {} : { epoch: log.epoch, start: log.start, head: log.head }
       }
+      case 'compact': {
+        const log = find(request.log)
+        return { goesOn: log !== undefined && compact(log) }
+      }
       case 'delete': {
         const log = find(request.log)
         if (log !== undefined) remove(request.log, log)
@@ -105,13 +129,14 @@ export function openStore(file: string, { eventsMax, bytesMax, ageMsMax, isDurab
     const log = existing ?? create(name, now)
     const time = Math.max(now, log.touched)
     for (const { type, data } of events) {
-      const size = overheadBytes + (typeof data === 'string' ? data.length : data.byteLength)
+      const size = overheadBytes + sizeOf(data)
       log.head += 1
       log.bytes += size
       sql.insert.run(log.id, log.head, type, time, size, data)
     }
     if (key !== undefined) sql.insertKey.run(log.id, key, log.head)
     log.touched = time
+    if (log.start + events.length === log.head) log.oldest = time
     trim(log, time, keep)
     save(log)
     return { epoch: log.epoch, head: log.head, start: log.start, time, duplicate: false }
@@ -138,13 +163,41 @@ export function openStore(file: string, { eventsMax, bytesMax, ageMsMax, isDurab
     const from = Math.max(offset, log.start)
     const events: StoredEvent[] = []
     let bytes = 0
-    for (const row of sql.read.iterate(log.id, from, countMax)) {
-      const event = row as unknown as StoredEvent & { size: number }
-      events.push({ offset: event.offset, type: event.type, time: event.time, data: event.data })
-      bytes += event.size - overheadBytes
-      if (bytes >= sizeMax) break
+    try {
+      for (const event of eventsAfter(log, from, countMax)) {
+        events.push(event)
+        bytes += sizeOf(event.data)
+        if (events.length === countMax || bytes >= sizeMax) break
+      }
+    } catch (error) {
+      // The others of the group are answered: their logs are none the worse.
+      if (isOfZlib(error)) return { refused: 'damaged' }
+      throw error
     }
     return { epoch: log.epoch, head: log.head, start: from, events }
+  }
+
+  function* eventsAfter(log: Log, from: number, rowsMax: number): Generator<StoredEvent> {
+    for (const row of sql.read.iterate(log.id, from, log.id, from, rowsMax) as Iterable<unknown>) {
+      const { offset, type, time, data } = row as Row
+      if (type !== null) yield { offset, type, time, data }
+      else for (const event of unpack(offset, data as Uint8Array)) if (event.offset > from) yield event
+    }
+  }
+
+  /** Puts the oldest events that are rows of their own into one; true where there are more of them. */
+  function compact(log: Log): boolean {
+    const events = sql.unpacked.all(log.id, packed.eventsMax) as unknown as (StoredEvent & { size: number })[]
+    const last = events.at(-1)
+    if (last === undefined || events.length < packed.eventsMin) return false
+    const data = pack(events)
+    const size = overheadBytes + data.byteLength
+    log.bytes += size - events.reduce((sum, event) => sum + event.size, 0)
+    log.oldest = undefined
+    sql.forgetEvents.run(log.id, last.offset)
+    sql.insertPack.run(log.id, last.offset, last.time, size, data)
+    save(log)
+    return events.length === packed.eventsMax
   }
 
   function create(name: string, now: number): Log {
@@ -156,16 +209,23 @@ export function openStore(file: string, { eventsMax, bytesMax, ageMsMax, isDurab
   }
 
   function trim(log: Log, time: number, keep = eventsMax): void {
+    const countMax = Math.min(keep, eventsMax)
+    const isDue = (at: number) => log.head - log.start > countMax || log.bytes > bytesMax || at < time - ageMsMax
+    if (log.oldest !== undefined && !isDue(log.oldest)) return
     const before = log.start
-    for (const row of sql.oldest.iterate(log.id)) {
-      const { offset, time: at, size } = row as { offset: number; time: number; size: number }
-      if (log.head - log.start <= Math.min(keep, eventsMax) && log.bytes <= bytesMax && at >= time - ageMsMax) break
+    log.oldest = undefined
+    for (const row of sql.oldest.iterate(log.id, log.id) as Iterable<unknown>) {
+      const { offset, time: at, size } = row as Row
+      log.oldest = at
+      // A pack goes as a whole: only where what is left is enough.
+      const fits = log.head - offset >= countMax || log.bytes > bytesMax || at < time - ageMsMax
+      if (!fits || !isDue(at)) break
+      log.oldest = undefined
       log.start = offset
       log.bytes -= size
     }
     if (log.start === before) return
-    sql.forget.run(log.id, log.start)
-    sql.forgetKeys.run(log.id, log.start)
+    forget(log, log.start)
     save(log)
   }
 
@@ -176,8 +236,11 @@ export function openStore(file: string, { eventsMax, bytesMax, ageMsMax, isDurab
   function remove(name: string, log: Log): void {
     known.delete(name)
     sql.remove.run(log.id)
-    sql.forget.run(log.id, log.head)
-    sql.forgetKeys.run(log.id, log.head)
+    forget(log, log.head)
+  }
+
+  function forget({ id }: Log, upTo: number): void {
+    for (const statement of [sql.forgetEvents, sql.forgetPacks, sql.forgetKeys]) statement.run(id, upTo)
   }
 
   /** Logs in which nothing is left, and nothing was written for so long. */
@@ -190,8 +253,17 @@ export function openStore(file: string, { eventsMax, bytesMax, ageMsMax, isDurab
       remove(name, log)
       gone.push(name)
     }
+    database.exec(`PRAGMA incremental_vacuum(${pagesPerSweep})`)
     return gone
   }
+}
+
+function sizeOf(data: StoredData): number {
+  return typeof data === 'string' ? data.length : data.byteLength
+}
+
+function isOfZlib(error: unknown): boolean {
+  return String((error as { code?: unknown }).code).startsWith('Z_')
 }
 
 function prepare(database: DatabaseSync) {
@@ -203,11 +275,16 @@ function prepare(database: DatabaseSync) {
     remove: statement('DELETE FROM logs WHERE id = ?'),
     untouched: statement('SELECT name FROM logs WHERE touched < ? LIMIT 1000'),
     insert: statement('INSERT INTO events (log, "offset", type, time, size, data) VALUES (?, ?, ?, ?, ?, ?)'),
-    read: statement(
-      'SELECT "offset", type, time, size, data FROM events WHERE log = ? AND "offset" > ? ORDER BY "offset" LIMIT ?',
-    ),
-    oldest: statement('SELECT "offset", time, size FROM events WHERE log = ? ORDER BY "offset"'),
-    forget: statement('DELETE FROM events WHERE log = ? AND "offset" <= ?'),
+    insertPack: statement('INSERT INTO packs (log, "offset", time, size, data) VALUES (?, ?, ?, ?, ?)'),
+    read: statement(`
+      SELECT "offset", type, time, data FROM events WHERE log = ? AND "offset" > ?
+      UNION ALL SELECT "offset", NULL, time, data FROM packs WHERE log = ? AND "offset" > ? ORDER BY 1 LIMIT ?`),
+    unpacked: statement('SELECT "offset", type, time, size, data FROM events WHERE log = ? ORDER BY "offset" LIMIT ?'),
+    oldest: statement(`
+      SELECT "offset", time, size FROM events WHERE log = ?
+      UNION ALL SELECT "offset", time, size FROM packs WHERE log = ? ORDER BY 1`),
+    forgetEvents: statement('DELETE FROM events WHERE log = ? AND "offset" <= ?'),
+    forgetPacks: statement('DELETE FROM packs WHERE log = ? AND "offset" <= ?'),
     findKey: statement('SELECT "offset" FROM keys WHERE log = ? AND key = ?'),
     insertKey: statement('INSERT INTO keys (log, key, "offset") VALUES (?, ?, ?)'),
     forgetKeys: statement('DELETE FROM keys WHERE log = ? AND "offset" <= ?'),

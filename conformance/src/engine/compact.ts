@@ -1,0 +1,89 @@
+import type { Engine, NewEvent } from 'millrace'
+import { describe, expect, it } from 'vitest'
+import { type EngineFactory, numbered, numbers, open, range, readAll, refusal } from './support.ts'
+
+/** More than one page, and not a round number of anything. */
+const count = 1234
+
+export function compactCases(make: EngineFactory): void {
+  describe('a compacted log', () => {
+    it('reads the same from every position', async () => {
+      const engine = await open(make)
+      for (let n = 1; n <= count; n += 2) await engine.append('a', numbered(n, n + 1))
+      await engine.append('a', [{ type: 'bytes', data: Uint8Array.of(0, 128, 255) }, ...texts])
+      const before = await readAll(engine, 'a')
+      const state = await engine.inspect('a')
+      await compact(engine, 'a')
+      expect(await engine.inspect('a')).toEqual(state)
+      expect(await readAll(engine, 'a')).toEqual(before)
+      const epoch = state?.head.epoch ?? ''
+      for (const offset of [0, 1, 7, 511, 512, 513, 1000, before.length - 1, before.length]) {
+        for (const eventsMax of [1, 3, 600]) {
+          const page = await engine.read('a', { epoch, offset }, { eventsMax })
+          expect(page.events).toEqual(before.slice(offset, offset + page.events.length))
+          expect(page.events.length).toBe(Math.min(eventsMax, before.length - offset))
+        }
+      }
+      expect((await engine.read('a', { epoch, offset: 3 }, { bytesMax: 1 })).events).toEqual(before.slice(3, 4))
+    })
+
+    it('goes on, and is compacted again', async () => {
+      const engine = await open(make)
+      for (let round = 0; round < 5; round++) {
+        await engine.append('a', numbered(round * 20 + 1, round * 20 + 20), { key: `k${round}` })
+        await compact(engine, 'a')
+      }
+      await engine.append('a', numbered(101, 103))
+      expect(numbers(await readAll(engine, 'a'))).toEqual(range(1, 103))
+      const again = await engine.append('a', numbered(1, 1), { key: 'k2' })
+      expect([again.duplicate, again.position.offset]).toEqual([true, 60])
+      expect(await refusal(engine.append('a', numbered(1, 1), { unless: 'k0' }))).toBe('fenced')
+    })
+
+    it('is bounded all the same, and says what is gone', async () => {
+      const engine = await open(make, { eventsMax: 1000 })
+      for (let n = 1; n <= 4000; n += 40) {
+        await engine.append('a', numbered(n, n + 39))
+        if (n % 400 === 1) await compact(engine, 'a')
+      }
+      const { start, head } = (await engine.inspect('a')) ?? expect.fail('The log is gone.')
+      expect(start.offset).toBeGreaterThan(1500)
+      expect(start.offset).toBeLessThanOrEqual(3000)
+      const page = await engine.read('a', { ...head, offset: 0 }, { eventsMax: 10 })
+      expect(page.gap?.to).toEqual(start)
+      expect(numbers(page.events)).toEqual(range(start.offset + 1, start.offset + 10))
+    })
+
+    it('leaves nothing behind when it is deleted', async () => {
+      const engine = await open(make)
+      await engine.append('a', numbered(1, 100))
+      await compact(engine, 'a')
+      expect(await engine.delete('a')).toBe(true)
+      // More than an engine holds in memory.
+      for (let n = 501; n <= 2100; n += 100) await engine.append('a', numbered(n, n + 99))
+      expect(numbers(await readAll(engine, 'a'))).toEqual(range(501, 2100))
+    })
+
+    it('takes of the bytes it is allowed what it needs', async ({ skip }) => {
+      const engine = await open(make, { bytesMax: 60_000 })
+      if (engine.compact === undefined) return skip('the engine does not compact')
+      for (let n = 1; n <= 3000; n += 100) {
+        await engine.append('a', numbered(n, n + 99))
+        await engine.compact('a')
+      }
+      expect(numbers(await readAll(engine, 'a'))).toEqual(range(1, 3000))
+    })
+
+    it('is none where there is no such log', async () => {
+      const engine = await open(make)
+      await compact(engine, 'a')
+      expect(await engine.inspect('a')).toBeUndefined()
+    })
+  })
+}
+
+const texts: NewEvent[] = ['', '你好，流', '\u0000\ud800', '"\\\n', '😀'].map((text) => ({ type: 'text', data: { text } }))
+
+async function compact(engine: Engine, log: string): Promise<void> {
+  await engine.compact?.(log)
+}
