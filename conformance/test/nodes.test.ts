@@ -27,7 +27,7 @@ async function openNodeOver(engine: Engine, models: readonly Model[] = []): Prom
 
 /** A node that can be killed. */
 async function startNodeOver(engine: string) {
-  const script = fileURLToPath(new URL('./support/node-process.ts', import.meta.url))
+  const script = fileURLToPath(new URL('../src/faults/node-process.ts', import.meta.url))
   const args = ['--conditions=source', script, engine, String(leaseMs)]
   const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] })
   onTestFinished(() => void child.kill('SIGKILL'))

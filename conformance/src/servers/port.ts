@@ -1,12 +1,21 @@
 import { once } from 'node:events'
 import { createServer } from 'node:net'
 
-/** Free a moment ago: for servers that cannot be asked to choose one. */
+/** Below what systems give to outgoing connections: one of those could take the port while its server is away, or meet itself there. */
+const range = { from: 12_000, to: 30_000 }
+
+/** Free a moment ago: for servers that cannot be asked to choose one, or come back to the one they had. */
 export async function findPort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as { port: number }
-  server.close()
-  await once(server, 'close')
-  return port
+  for (;;) {
+    const port = range.from + Math.floor(Math.random() * (range.to - range.from))
+    const server = createServer().listen(port, '127.0.0.1')
+    const isFree = await once(server, 'listening').then(
+      () => true,
+      () => false,
+    )
+    if (!isFree) continue
+    server.close()
+    await once(server, 'close')
+    return port
+  }
 }

@@ -1,0 +1,100 @@
+/**
+ * One session or channel as all saw it: what was asked to be in it, what each reader was given, and what stands in it
+ * at the end. Every event becomes a number of its own, so that history.ts can hold them against each other.
+ */
+import { parsePosition } from '@millrace/protocol'
+import { type Attempt, checkHistory, type Findings, type Given } from '../history.ts'
+
+export interface WireEvent {
+  readonly event: string
+  readonly id: string
+  readonly data: unknown
+}
+
+/** Of the events of one run, 0 is its start, 1… are what it counts, and this is its end. */
+const endNumber = 9_999_999
+const perRun = endNumber + 1
+
+export interface LogRecord {
+  /** As in the address of a stream: `session=…`, `channel=…`. */
+  readonly source: string
+  /** A run that belongs to this session; what belongs to no run of it is a phantom. */
+  addRun(id: string): void
+  /** What became of an event that was published. */
+  note(value: number, outcome: Attempt['outcome']): void
+  /** An event of the wire; several where deltas were merged. */
+  toGiven(event: WireEvent): Given[]
+  /** A new list for what one reader is given, from its beginning to the next reset. */
+  openList(): Given[]
+  readonly acknowledged: number
+  check(final: readonly Given[]): Findings
+}
+
+export function createLogRecord(source: string): LogRecord {
+  const runs = new Map<string, number>()
+  const attempts = new Map<number, Attempt['outcome']>()
+  const lists: Given[][] = []
+
+  return {
+    source,
+    addRun: (id) => void runs.set(id, runs.size),
+    note: (value, outcome) => void attempts.set(value, outcome),
+    toGiven({ event, id, data }) {
+      const { epoch = '', offset = 0 } = parsePosition(id) ?? {}
+      if (event === 'gap') return [{ epoch, offset }]
+      const values = valuesOf(event, data)
+      return values.map((value, index) => ({ epoch, offset: offset - values.length + 1 + index, value }))
+    },
+    openList() {
+      const list: Given[] = []
+      lists.push(list)
+      return list
+    },
+    get acknowledged() {
+      return attempts.values().reduce((sum, outcome) => sum + (outcome === 'acknowledged' ? 1 : 0), 0)
+    },
+    check(final) {
+      // What a reader was shown is acknowledged; of what a model said else nothing is known.
+      const known = (value: number | undefined): value is number => value !== undefined && value < runs.size * perRun
+      for (const { value } of final) if (runs.size > 0 && known(value)) attempts.set(value, 'unknown')
+      for (const list of lists)
+        for (const { value } of list) if (runs.size > 0 && known(value)) attempts.set(value, 'acknowledged')
+      const found = checkHistory({
+        attempts: [...attempts].map(([value, outcome]) => ({ value, outcome })),
+        readers: lists,
+        final,
+      })
+      const isTold = [...lists, final].some((list) => list.some(({ value }) => value === undefined))
+      return isTold ? found : addRuns(found, final)
+    },
+  }
+
+  function valuesOf(event: string, data: unknown): number[] {
+    const { run, text, n } = data as { run?: string; text?: string; n?: number }
+    if (run === undefined) return [n ?? -1]
+    // Beyond every run there is.
+    const base = (runs.get(run) ?? 1_000_000) * perRun
+    if (event === 'stream_start') return [base]
+    if (event === 'stream_end') return [base + endNumber]
+    return (text ?? '')
+      .trim()
+      .split(' ')
+      .map((word) => base + Number(word))
+  }
+}
+
+/** Each run counts from 1 without a hole and says nothing after its end. */
+function addRuns(found: Findings, final: readonly Given[]): Findings {
+  let { lost, reordered } = found
+  const last = new Map<number, number>()
+  for (const { value = 0 } of final) {
+    const run = Math.floor(value / perRun)
+    const number = value % perRun
+    const before = last.get(run)
+    last.set(run, number)
+    if (before === endNumber) reordered += 1
+    // A run that goes on with another begins where that one ended.
+    else if (number !== endNumber && before !== undefined && before > 0 && number > before + 1) lost += 1
+  }
+  return { ...found, lost, reordered }
+}

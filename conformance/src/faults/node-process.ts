@@ -1,0 +1,14 @@
+/** One of several servers over a shared engine, in a process of its own: says its address, and ends as `millrace start` does. */
+import { createMillrace } from 'millrace'
+import { natsEngine } from 'millrace/nats'
+import { redisEngine } from 'millrace/redis'
+
+const [url = '', leaseMs = '', port = '0', graceMs = '8000'] = process.argv.slice(2)
+const millrace = createMillrace({
+  engine: url.startsWith('nats:') ? natsEngine({ url }) : redisEngine({ url }),
+  model: 'sim:count',
+  leaseMs: Number(leaseMs),
+})
+process.once('SIGTERM', () => void millrace.close({ graceMs: Number(graceMs) }).then(() => process.exit(0)))
+const { url: address } = await millrace.listen({ port: Number(port) })
+process.stdout.write(`${address}\n`)

@@ -1,0 +1,37 @@
+/** One question to a server over HTTP: its answer, or its refusal with a code. */
+
+export interface Refusal extends Error {
+  /** 0 where there was no answer. */
+  readonly status: number
+  readonly code: string
+}
+
+const answerMsMax = 8000
+
+/** A `POST` where there is a body, else a `GET`. Rejects with a `Refusal`. */
+export async function ask<T>(url: string, body?: object): Promise<T> {
+  const headers = { 'content-type': 'application/json', accept: 'application/json' }
+  const signal = AbortSignal.timeout(answerMsMax)
+  const posted = body === undefined ? {} : { method: 'POST', headers, body: JSON.stringify(body) }
+  const answer = await fetch(url, { ...posted, signal }).catch((error: Error) => {
+    throw refusal(0, error.name, `${url}: ${error.message} ${String(error.cause ?? '')}`)
+  })
+  const text = await answer.text().catch((error: Error) => {
+    throw refusal(0, error.name, `${url}: ${error.message}`)
+  })
+  if (answer.ok) return JSON.parse(text) as T
+  const { code = '' } = (JSON.parse(text) as { error?: { code?: string } }).error ?? {}
+  throw refusal(answer.status, code, `${url}: ${answer.status} ${text}`)
+}
+
+/** The code of a refusal, or '' where it was none. */
+export async function codeOf(asking: Promise<unknown>): Promise<string> {
+  return asking.then(
+    () => '',
+    (error: Refusal) => error.code,
+  )
+}
+
+function refusal(status: number, code: string, message: string): Refusal {
+  return Object.assign(new Error(message), { status, code })
+}

@@ -1,0 +1,70 @@
+/**
+ * A fault done again and again, each time at moments that a seed decides. `FAULT_ROUNDS` says how often, which is
+ * otherwise few, `FAULT_SEED` takes one seed alone, as a failure names it, and `FAULT_RESULTS` is a file for what came of it.
+ */
+import { expect, it } from 'vitest'
+import { nothingFound } from '../history.ts'
+import { type Chance, createChance } from './chance.ts'
+import { createTally, type Tally, writeResult } from './tally.ts'
+
+export interface Fault<World> {
+  /** Which of the known faults it is, and what is done, in a few words: `F1 kill -9 of a server`. */
+  readonly fault: string
+  /** What holds all the same: the name of the test. */
+  readonly claim: string
+  /** Rounds in `npm test`; default 2. */
+  readonly few?: number
+  /** For each round that is asked for by `FAULT_ROUNDS`, so many are done; default 1. */
+  readonly times?: number
+  /** Whether readers may be told to begin anew; default false: nothing is lost that they would have to be told of. */
+  readonly mayReset?: boolean
+  /** What all rounds share; it ends itself with `onTestFinished`. */
+  readonly open: (tally: Tally) => Promise<World>
+  readonly round: (world: World, chance: Chance, tally: Tally) => Promise<void>
+  /** After the last round. */
+  readonly after?: (tally: Tally) => void
+}
+
+const roundMsMax = 30_000
+const seedMax = 2 ** 31
+
+export function itWithstands<World>({
+  fault,
+  claim,
+  few = 2,
+  times = 1,
+  mayReset = false,
+  open,
+  round,
+  after,
+}: Fault<World>): void {
+  const { FAULT_ROUNDS, FAULT_SEED, FAULT_RESULTS } = process.env
+  const count = FAULT_ROUNDS === undefined ? few : Number(FAULT_ROUNDS) * times
+  const randomSeed = Math.floor(Math.random() * seedMax)
+  const seeds = FAULT_SEED === undefined ? [...Array(count).keys()].slice(1) : [Number(FAULT_SEED)]
+  if (FAULT_SEED === undefined) seeds.push(randomSeed)
+
+  it(`${fault}: ${claim}`, { timeout: roundMsMax * (seeds.length + 1) }, async () => {
+    const tally = createTally()
+    const world = await open(tally)
+    for (const seed of seeds) {
+      await inTime(round(world, createChance(seed), tally)).catch((error: Error) => {
+        error.message = `With FAULT_SEED=${seed}: ${error.message}`
+        throw error
+      })
+      const resets = mayReset ? 0 : tally.resets
+      expect({ ...tally.found, resets }, `With FAULT_SEED=${seed}`).toEqual({ ...nothingFound, resets: 0 })
+    }
+    after?.(tally)
+    if (FAULT_RESULTS !== undefined)
+      writeResult(FAULT_RESULTS, { fault, rounds: seeds.length, firstSeed: seeds[0] ?? 0, randomSeed }, tally)
+  })
+}
+
+async function inTime(round: Promise<void>): Promise<void> {
+  let timer: ReturnType<typeof setTimeout> | undefined
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`the round did not end within ${roundMsMax} ms`)), roundMsMax)
+  })
+  await Promise.race([round, late]).finally(() => clearTimeout(timer))
+}

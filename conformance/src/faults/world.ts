@@ -1,0 +1,178 @@
+/**
+ * Sessions that are asked and read, channels that are published into and read, while something goes wrong: what
+ * happens to them is written down, and held against what was promised at the end of each round.
+ */
+import { setTimeout as sleep } from 'node:timers/promises'
+import { formatPosition } from '@millrace/protocol'
+import type { Given } from '../history.ts'
+import { createLogRecord, type LogRecord, type WireEvent } from './log-record.ts'
+import { openReader, type Reader } from './reader.ts'
+import { ask, type Refusal } from './request.ts'
+import { addFindings, noteTime, type Tally } from './tally.ts'
+
+export interface Followed {
+  readonly id: string
+  readonly record: LogRecord
+  readonly readers: Reader[]
+  /** Runs that some reader has been given the end of, with its data. */
+  readonly ends: Map<string, { readonly status: string; readonly error?: { readonly code: string } }>
+  /** Events that any of its readers was given. */
+  events: number
+}
+
+/** A run, and the session it is in. */
+export interface Asked {
+  readonly session: Followed
+  readonly run: string
+}
+
+export interface World {
+  /** A session with a run in it, whose model is `sim:…`. */
+  start(url: string, model: string, session?: Followed): Promise<Asked>
+  /** Goes on with a run that ended before its time. */
+  goOn(url: string, asked: Asked): Promise<Asked>
+  openChannel(): Followed
+  read(log: Followed, count: number, urls: readonly string[], transport?: 'sse' | 'websocket'): void
+  /** Publishes 1, 2, 3, … each under an id of its own until it is acknowledged; returns how it is ended. */
+  publish(channel: Followed, url: () => string): () => Promise<void>
+  /** Waits for a state. Rejects when it does not come. */
+  until(isSo: () => boolean, what: string, msMax?: number): Promise<void>
+  /** Reads every log whole, waits for its readers to be there too, and counts what may not be. */
+  settle(url: string): Promise<void>
+}
+
+let names = 0
+/** Another one in each process that shares an engine with this one. */
+const newName = () => `${process.pid}-${Date.now().toString(36)}-${++names}`
+
+export function createWorld(tally: Tally): World {
+  const logs: Followed[] = []
+
+  return {
+    async start(url, model, session) {
+      const followed = session ?? follow(newName(), 'session')
+      if (session === undefined) await ask(`${url}/api/sessions`, { id: followed.id })
+      const run = newName()
+      // Before its first event can come.
+      followed.record.addRun(run)
+      await ask(`${url}/api/chat`, { query: 'count', model, session: followed.id, id: run })
+      return { session: followed, run }
+    },
+
+    async goOn(url, { session, run }) {
+      const id = newName()
+      session.record.addRun(id)
+      await ask(`${url}/api/runs/${run}/continue`, { session: session.id, id })
+      return { session, run: id }
+    },
+
+    openChannel: () => follow(newName(), 'channel'),
+
+    read(log, count, urls, transport = 'sse') {
+      tally.readers += count
+      for (let index = 0; index < count; index++) {
+        const reader = openReader({
+          record: log.record,
+          urls,
+          transport,
+          onEvent(event) {
+            tally.events += 1
+            noteEvent(log, event)
+          },
+          onResumed: (ms) => noteTime(tally, 'resume', ms),
+          onReset() {
+            tally.resets += 1
+          },
+        })
+        log.readers.push(reader)
+      }
+    },
+
+    publish(channel, url) {
+      let isOver = false
+      const publishing = (async () => {
+        for (let n = 1; !isOver; n++) channel.record.note(n, await publishOne(channel, n, url, () => isOver))
+      })()
+      return async () => {
+        isOver = true
+        await publishing
+      }
+    },
+
+    until,
+
+    async settle(url) {
+      for (const { record, readers } of logs) {
+        const final = await readFinal(url, record)
+        const last = final.at(-1)
+        const head = last && formatPosition(last)
+        await until(
+          () => readers.every(({ position }) => position === head),
+          () =>
+            `readers of ${record.source} are at ${[...new Set(readers.map(({ position }) => position))].join(', ')}, not at ${head}`,
+        )
+        for (const reader of readers) reader.close()
+        const found = record.check(final)
+        addFindings(tally, found)
+        tally.acknowledged += record.acknowledged
+      }
+      logs.length = 0
+    },
+  }
+
+  function follow(id: string, kind: 'session' | 'channel'): Followed {
+    const followed: Followed = { id, record: createLogRecord(`${kind}=${id}`), readers: [], ends: new Map(), events: 0 }
+    logs.push(followed)
+    return followed
+  }
+}
+
+function noteEvent(log: Followed, { event, data }: WireEvent): void {
+  log.events += 1
+  if (event !== 'stream_end') return
+  const { run, ...end } = data as { run: string; status: string }
+  log.ends.set(run, end)
+}
+
+async function until(isSo: () => boolean, what: string | (() => string), msMax = 15_000): Promise<void> {
+  for (const deadline = performance.now() + msMax; !isSo(); await sleep(5))
+    if (performance.now() > deadline) throw new Error(`waited ${msMax} ms for: ${typeof what === 'string' ? what : what()}`)
+}
+
+async function publishOne(channel: Followed, n: number, url: () => string, isOver: () => boolean) {
+  for (;;) {
+    try {
+      await ask(`${url()}/api/publish`, { channel: channel.id, data: { n }, id: `p-${n}` })
+      return 'acknowledged' as const
+    } catch (error) {
+      const { status = 0 } = error as Refusal
+      if (status >= 400 && status < 500) throw error
+      if (isOver()) return 'unknown' as const
+      await sleep(20)
+    }
+  }
+}
+
+/** The log from its first event to its last, as a reader is given it who comes only now. */
+async function readFinal(url: string, record: LogRecord): Promise<Given[]> {
+  const final: Given[] = []
+  for (let from = 'start'; ; ) {
+    const page = await askAgain<{ events: WireEvent[]; position: string }>(
+      `${url}/api/stream?${record.source}&live=poll&wait=0&from=${from}`,
+    )
+    final.push(...page.events.flatMap((event) => record.toGiven(event)))
+    if (page.events.length === 0) return final
+    from = page.position
+  }
+}
+
+async function askAgain<T>(url: string): Promise<T> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await ask<T>(url)
+    } catch (error) {
+      if (attempt === 20) throw error
+      await sleep(100)
+    }
+  }
+}

@@ -1,0 +1,65 @@
+/** A server that is killed while many read: what any of them saw is there when it is back, and nobody has to do anything. */
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { expect, onTestFinished } from 'vitest'
+import { ask } from '../src/faults/request.ts'
+import { itWithstands } from '../src/faults/rounds.ts'
+import { startMillrace } from '../src/faults/server-process.ts'
+import { noteTime, percentile } from '../src/faults/tally.ts'
+import { type Asked, createWorld } from '../src/faults/world.ts'
+
+function makeFolder(): string {
+  const folder = mkdtempSync(join(tmpdir(), 'millrace-fault-'))
+  onTestFinished(() => rmSync(folder, { recursive: true, force: true }))
+  return folder
+}
+
+const sessions = 10
+const readers = 20
+
+itWithstands({
+  fault: 'F1 kill -9 of a server over SQLite, 200 readers',
+  claim: 'keeps what anybody saw, ends every run, and goes on with one of them to its end',
+  open: async (tally) => ({ world: createWorld(tally), server: await startMillrace(['--data', makeFolder()]) }),
+  async round({ world, server }, chance, tally) {
+    const { url } = server
+    const asked: Asked[] = []
+    for (let index = 0; index < sessions; index++) {
+      // Some are whole before the end, one is short enough to be whole soon when it goes on.
+      const model =
+        index === 0 ? 'sim:count?n=150&tps=100' : `sim:count?n=${chance.pick([10, 100_000])}&tps=${chance.whole(20, 100)}`
+      const started = await world.start(url, model)
+      world.read(started.session, readers - 2, [url])
+      world.read(started.session, 2, [url], 'websocket')
+      asked.push(started)
+    }
+    const channel = world.openChannel()
+    world.read(channel, 3, [url])
+    const stop = world.publish(channel, () => url)
+    await sleep(chance.whole(0, 700))
+    await server.end()
+    await server.restart()
+    const backAt = performance.now()
+    await world.until(() => asked.every(({ session, run }) => session.ends.has(run)), 'the ends of all runs')
+    noteTime(tally, 'end', performance.now() - backAt)
+    for (const { session, run } of asked) expect(['interrupted', 'completed']).toContain(session.ends.get(run)?.status)
+    const { session, run } = asked[0] as Asked
+    if (session.ends.get(run)?.status === 'interrupted') {
+      const next = await world.goOn(url, { session, run })
+      await world.until(() => session.ends.has(next.run), 'the end of the run that goes on')
+      expect(session.ends.get(next.run)?.status).toBe('completed')
+      const { runs } = await ask<Transcript>(`${url}/api/sessions/${session.id}`)
+      const text = runs.map(({ lanes }) => lanes.map((lane) => lane.text).join('')).join('')
+      expect(text).toBe(Array.from({ length: 150 }, (_, index) => `${index + 1} `).join(''))
+    }
+    await stop()
+    await world.settle(url)
+  },
+  after: (tally) => expect(percentile(tally.times.get('end') ?? [], 0.99)).toBeLessThan(2000),
+})
+
+interface Transcript {
+  readonly runs: readonly { readonly lanes: readonly { readonly text: string }[] }[]
+}
