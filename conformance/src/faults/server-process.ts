@@ -23,10 +23,17 @@ export async function startMillrace(args: readonly string[], shell?: string): Pr
   return startProcess((port) => [cli, '--port', String(port), '--model', 'sim:count', ...args], shell)
 }
 
-/** A server with a lease of so many milliseconds, which the command line does not take. */
-export async function startNode(engine: string, leaseMs: number): Promise<ServerProcess> {
+/** One of several servers, with times that are short enough for a test. */
+export async function startNode(engine: string, { leaseMs, graceMs }: NodeTimes): Promise<ServerProcess> {
   const script = fileURLToPath(new URL('./node-process.ts', import.meta.url))
-  return startProcess((port) => [script, engine, String(leaseMs), String(port)])
+  return startProcess((port) => [script, engine, String(leaseMs), String(port), String(graceMs)])
+}
+
+export interface NodeTimes {
+  /** How long another one that is not heard of is waited for. */
+  readonly leaseMs: number
+  /** How long runs may go on after SIGTERM. */
+  readonly graceMs: number
 }
 
 async function startProcess(argsOf: (port: number) => readonly string[], shell?: string): Promise<ServerProcess> {

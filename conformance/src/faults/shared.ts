@@ -1,0 +1,73 @@
+/** Two servers over one engine, their engine's own server, and the readers and runs of both: what faults of shared engines need. */
+import { onTestFinished } from 'vitest'
+import { startNats } from '../servers/nats.ts'
+import { startRedis } from '../servers/redis.ts'
+import type { Chance } from './chance.ts'
+import { type ServerProcess, startNode } from './server-process.ts'
+import type { Tally } from './tally.ts'
+import { type Asked, createWorld, type World } from './world.ts'
+
+export const leaseMs = 600
+export const graceMs = 1500
+
+export interface EngineServer {
+  readonly url: string
+  readonly pid: number
+  kill(signal?: NodeJS.Signals): Promise<void>
+  restart(): Promise<void>
+  close(): Promise<void>
+}
+
+export interface SharedWorld {
+  readonly world: World
+  readonly engine: EngineServer
+  readonly nodes: readonly [ServerProcess, ServerProcess]
+  /** A session on each of `urls` in turn with a run in it, whose readers begin at every server. */
+  ask(count: number, readers: number, model: () => string): Promise<AskedOf[]>
+}
+
+export interface AskedOf extends Asked {
+  /** The server that the run belongs to. */
+  readonly node: ServerProcess
+}
+
+export const engines = [
+  { name: 'Redis', startEngine: startRedis },
+  { name: 'NATS', startEngine: startNats },
+] as const
+
+export async function openShared(startEngine: () => Promise<EngineServer>, tally: Tally): Promise<SharedWorld> {
+  const engine = await startEngine()
+  onTestFinished(() => engine.close())
+  const times = { leaseMs, graceMs }
+  const nodes = await Promise.all([startNode(engine.url, times), startNode(engine.url, times)])
+  const world = createWorld(tally)
+  const urls = nodes.map(({ url }) => url)
+  return {
+    world,
+    engine,
+    nodes,
+    async ask(count, readers, model) {
+      const asked: AskedOf[] = []
+      for (let index = 0; index < count; index++) {
+        const node = nodes[index % 2] as ServerProcess
+        const started = await world.start(node.url, model())
+        for (let reader = 0; reader < readers; reader++) {
+          const order = reader % 2 === 0 ? urls : urls.toReversed()
+          world.read(started.session, 1, order, reader === 0 ? 'websocket' : 'sse')
+        }
+        asked.push({ ...started, node })
+      }
+      return asked
+    },
+  }
+}
+
+/** Which of the two it is this time, and which it is not. */
+export function pickNode({ nodes }: SharedWorld, chance: Chance): [hit: ServerProcess, other: ServerProcess] {
+  return chance.whole(0, 1) === 0 ? [nodes[0], nodes[1]] : [nodes[1], nodes[0]]
+}
+
+export const statusOf = ({ session, run }: Asked): string | undefined => session.ends.get(run)?.status
+
+export const allEnded = (asked: readonly Asked[]): boolean => asked.every((each) => statusOf(each) !== undefined)
