@@ -56,6 +56,7 @@ export function createNodes({
   const others = new Map<string, Other>()
   const life = `node/${id}`
   const inbox = `inbox/${id}`
+  const periodMs = leaseMs / 3
   let joining: Promise<void> | undefined
   let unwatchInbox: (() => void) | undefined
   let timer: ReturnType<typeof setInterval> | undefined
@@ -105,7 +106,7 @@ export function createNodes({
       // One that the engine does not take is followed by the next.
       if (joining !== undefined) beat().catch(() => {})
       for (const [node, other] of others) void check(node, other)
-    }, leaseMs / 3).unref()
+    }, periodMs).unref()
   }
 
   function observe(node: string): Other {
@@ -120,10 +121,13 @@ export function createNodes({
   async function check(node: string, other: Other): Promise<void> {
     if (other.isChecking) return
     other.isChecking = true
+    const askedAt = now()
     try {
       const state = await engine.inspect(`node/${node}`)
       const head = state?.head.offset
-      if (head !== undefined && head !== other.head) {
+      // An engine that was away until now had no beat to give: nobody is given up for what it kept back.
+      const wasAway = now() - askedAt > periodMs
+      if (head !== undefined && (head !== other.head || wasAway)) {
         other.head = head
         other.heardAt = now()
       }
