@@ -12,6 +12,7 @@ import { type Json, MillraceError } from '@millrace/protocol'
 import { memoryEngine } from './engines/memory.ts'
 import { createApp, refuse } from './gateway/app.ts'
 import { type Authorize, allowAll } from './gateway/authorize.ts'
+import { createHealth } from './gateway/health.ts'
 import { type ListenOptions, listen } from './gateway/listen.ts'
 import { createUpgrade, type Upgrade } from './gateway/websocket.ts'
 import { createFanOut } from './log/fan-out.ts'
@@ -124,8 +125,8 @@ export function createMillrace(options: MillraceOptions = {}): Millrace {
   const channels = createChannels(engine)
   const chats = createChats({ engine, runs, resolveModel: models.resolve, newId })
   const version = readVersion()
-  const startedAt = performance.now()
   let closing: Promise<void> | undefined
+  const isStopping = () => closing !== undefined
   const servers: Server[] = []
 
   const app = createApp({
@@ -142,11 +143,8 @@ export function createMillrace(options: MillraceOptions = {}): Millrace {
     page,
     newId,
     onError,
-    health: () => ({
-      status: closing === undefined ? 'ok' : 'stopping',
-      version,
-      uptimeSeconds: Math.round((performance.now() - startedAt) / 1000),
-    }),
+    isStopping,
+    health: createHealth({ engine: store, version, isStopping }),
   })
   const upgrade = createUpgrade(webSocket, { engine, runs, chats, channels, authorize, connections, onError })
   const listener = getRequestListener(app.fetch as never, {

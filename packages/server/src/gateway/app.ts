@@ -19,6 +19,7 @@ import { check } from './schemas.ts'
 export interface AppOptions extends GatewayOptions {
   readonly sse: SseTransport
   readonly version: string
+  readonly isStopping: () => boolean
   /** Folder of the web page; undefined serves none. */
   readonly page: string | undefined
   readonly onError: (error: unknown) => void
@@ -39,7 +40,7 @@ export function createApp(options: AppOptions): App {
 
   app.use('/api/*', refuseOtherSites)
   app.use('/api/*', async (_context, next) => {
-    if (options.health().status === 'stopping') throw new MillraceError('server_stopping')
+    if (options.isStopping()) throw new MillraceError('server_stopping')
     await next()
   })
   for (const route of routes) {

@@ -14,6 +14,7 @@ import { readTranscript } from '../sessions/transcript.ts'
 import type { PollTransport } from '../transports/poll.ts'
 import type { SseStream } from '../transports/sse.ts'
 import type { Authorize, Principal } from './authorize.ts'
+import type { Health } from './health.ts'
 import { openReading } from './reading.ts'
 import {
   answers,
@@ -40,7 +41,7 @@ export interface GatewayOptions {
   readonly poll: PollTransport
   readonly authorize: Authorize
   readonly connections: Connections
-  readonly health: () => z.infer<typeof answers.health>
+  readonly health: () => Promise<Health>
 }
 
 /** What a route is given: its inputs, checked by its own schemas. */
@@ -206,10 +207,10 @@ export function createRoutes({
     {
       method: 'get',
       path: '/healthz',
-      summary: 'Whether the server takes requests',
+      summary: 'Whether the server takes requests, and its engine answers',
       answers: { 200: answers.health, 503: answers.health },
       async handle() {
-        const state = health()
+        const state = await health()
         return { status: state.status === 'ok' ? 200 : 503, json: state }
       },
     },

@@ -146,7 +146,7 @@ export const answers = {
     default: z.string(),
     models: z.array(z.object({ name: z.string(), description: z.string(), languageModel: z.boolean() })),
   }),
-  health: z.object({ status: z.enum(['ok', 'stopping']), version: z.string(), uptimeSeconds: z.number() }),
+  health: z.object({ status: z.enum(['ok', 'stopping', 'engine_failed']), version: z.string(), uptimeSeconds: z.number() }),
   error: z.object({
     error: z.object({
       code: z.enum(Object.keys(errors) as [ErrorCode]),
