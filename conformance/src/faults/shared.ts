@@ -3,7 +3,7 @@ import { onTestFinished } from 'vitest'
 import { startNats } from '../servers/nats.ts'
 import { startRedis } from '../servers/redis.ts'
 import type { Chance } from './chance.ts'
-import { type ServerProcess, startNode } from './server-process.ts'
+import { type NodeTimes, type ServerProcess, startNode } from './server-process.ts'
 import type { Tally } from './tally.ts'
 import { type Asked, createWorld, type World } from './world.ts'
 
@@ -36,10 +36,13 @@ export const engines = [
   { name: 'NATS', startEngine: startNats },
 ] as const
 
-export async function openShared(startEngine: () => Promise<EngineServer>, tally: Tally): Promise<SharedWorld> {
+export async function openShared(
+  startEngine: () => Promise<EngineServer>,
+  tally: Tally,
+  times: NodeTimes = { leaseMs, graceMs },
+): Promise<SharedWorld> {
   const engine = await startEngine()
   onTestFinished(() => engine.close())
-  const times = { leaseMs, graceMs }
   const nodes = await Promise.all([startNode(engine.url, times), startNode(engine.url, times)])
   const world = createWorld(tally)
   const urls = nodes.map(({ url }) => url)

@@ -1,0 +1,88 @@
+/** The storage of whole servers is killed or stands still in mid-stream: they wait, answer with a code meanwhile, and go on by themselves. */
+import { setTimeout as sleep } from 'node:timers/promises'
+import { describe, expect } from 'vitest'
+import type { Chance } from '../src/faults/chance.ts'
+import { ask, codeOf } from '../src/faults/request.ts'
+import { itWithstands } from '../src/faults/rounds.ts'
+import { allEnded, engines, openShared, type SharedWorld, statusOf } from '../src/faults/shared.ts'
+import { noteTime, type Tally } from '../src/faults/tally.ts'
+
+/** Shorter than the storage may be away; a client of Redis takes up to a second to be back. */
+const times = { leaseMs: 2000, graceMs: 1000 }
+/** Within so long `/healthz` says what is wrong. */
+const redMsMax = 2000
+
+interface Outage {
+  readonly leave: () => unknown
+  readonly awayMs: number
+  readonly comeBack: () => unknown
+}
+
+/** Runs, readers and a publisher on two servers while what keeps their logs is away. */
+async function during(shared: SharedWorld, chance: Chance, tally: Tally, { leave, awayMs, comeBack }: Outage): Promise<void> {
+  const { world, nodes } = shared
+  const asked = await shared.ask(4, 6, () => `sim:count?n=${chance.whole(40, 80)}&tps=${chance.whole(60, 100)}`)
+  const channel = world.openChannel()
+  const [url, other] = nodes.map((node) => node.url) as [string, string]
+  world.read(channel, 4, [url, other])
+  const stop = world.publish(channel, () => url)
+  await sleep(chance.whole(20, 400))
+  await leave()
+  const awayAt = performance.now()
+  const red = turned(url, 'red', awayMs)
+  const asking = codeOf(ask(`${other}/api/sessions/${asked[0]?.session.id}`))
+  await sleep(awayMs)
+  const redMs = (await red) - awayAt
+  if (awayMs > redMsMax) {
+    expect(redMs).toBeLessThan(redMsMax)
+    noteTime(tally, 'red', redMs)
+  }
+  await comeBack()
+  const backAt = performance.now()
+  const { events } = channel
+  noteTime(tally, 'green', (await turned(url, 'green', 5000)) - backAt)
+  await world.until(() => channel.events > events, 'the first event after it')
+  noteTime(tally, 'first event', performance.now() - backAt)
+  expect(['', 'engine_failed']).toContain(await asking)
+  await world.until(() => allEnded(asked), 'the ends of all runs')
+  noteTime(tally, 'end', performance.now() - backAt)
+  // No server was gone: none of them may be given up for a storage that did not answer.
+  for (const each of asked) expect(statusOf(each)).toBe('completed')
+  await stop()
+  await world.settle(other)
+}
+
+/** When `/healthz` says so first, or the end of the time that it has. */
+async function turned(url: string, to: 'red' | 'green', msMax: number): Promise<number> {
+  for (const deadline = performance.now() + msMax; performance.now() < deadline; await sleep(20)) {
+    const { status } = await fetch(`${url}/healthz`)
+    if ((status === 200) === (to === 'green')) break
+  }
+  return performance.now()
+}
+
+describe.each(engines)('two servers over $name', ({ name, startEngine }) => {
+  itWithstands({
+    fault: `F5, F12 kill -9 and restart of ${name}`,
+    claim: 'keeps what was acknowledged, says that it is away, and goes on',
+    open: (tally) => openShared(startEngine, tally, times),
+    round: (shared, chance, tally) =>
+      during(shared, chance, tally, {
+        leave: () => shared.engine.kill(),
+        awayMs: chance.whole(0, 2500),
+        comeBack: () => shared.engine.restart(),
+      }),
+  })
+
+  itWithstands({
+    fault: `F6 ${name} that stands still`,
+    claim: 'keeps what was acknowledged, says that it is away, and goes on',
+    open: (tally) => openShared(startEngine, tally, times),
+    round: (shared, chance, tally) =>
+      during(shared, chance, tally, {
+        leave: () => process.kill(shared.engine.pid, 'SIGSTOP'),
+        awayMs: chance.whole(500, 3000),
+        comeBack: () => process.kill(shared.engine.pid, 'SIGCONT'),
+      }),
+  })
+})
