@@ -1,20 +1,12 @@
 /** A server that is killed while many read: what any of them saw is there when it is back, and nobody has to do anything. */
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { expect, onTestFinished } from 'vitest'
+import { expect } from 'vitest'
+import { makeFolder } from '../src/faults/folder.ts'
 import { ask } from '../src/faults/request.ts'
 import { itWithstands } from '../src/faults/rounds.ts'
 import { startMillrace } from '../src/faults/server-process.ts'
 import { noteTime, percentile } from '../src/faults/tally.ts'
 import { type Asked, createWorld } from '../src/faults/world.ts'
-
-function makeFolder(): string {
-  const folder = mkdtempSync(join(tmpdir(), 'millrace-fault-'))
-  onTestFinished(() => rmSync(folder, { recursive: true, force: true }))
-  return folder
-}
 
 const sessions = 10
 const readers = 20

@@ -35,6 +35,8 @@ export interface World {
   read(log: Followed, count: number, urls: readonly string[], transport?: 'sse' | 'websocket'): void
   /** Publishes 1, 2, 3, … each under an id of its own until it is acknowledged; returns how it is ended. */
   publish(channel: Followed, url: () => string): () => Promise<void>
+  /** How often a publication was refused, or not answered, in this round. */
+  readonly refusals: number
   /** Waits for a state. Rejects when it does not come. */
   until(isSo: () => boolean, what: string, msMax?: number): Promise<void>
   /** Reads every log whole, waits for its readers to be there too, and counts what may not be. */
@@ -47,6 +49,7 @@ const newName = () => `${process.pid}-${Date.now().toString(36)}-${++names}`
 
 export function createWorld(tally: Tally): World {
   const logs: Followed[] = []
+  let refusals = 0
 
   return {
     async start(url, model, session) {
@@ -91,12 +94,17 @@ export function createWorld(tally: Tally): World {
     publish(channel, url) {
       let isOver = false
       const publishing = (async () => {
-        for (let n = 1; !isOver; n++) channel.record.note(n, await publishOne(channel, n, url, () => isOver))
+        for (let n = 1; !isOver; n++)
+          channel.record.note(n, await publishOne(channel, n, { url, isOver: () => isOver, onRefused }))
       })()
       return async () => {
         isOver = true
         await publishing
       }
+    },
+
+    get refusals() {
+      return refusals
     },
 
     until,
@@ -117,7 +125,12 @@ export function createWorld(tally: Tally): World {
         tally.acknowledged += record.acknowledged
       }
       logs.length = 0
+      refusals = 0
     },
+  }
+
+  function onRefused(): void {
+    refusals += 1
   }
 
   function follow(id: string, kind: 'session' | 'channel'): Followed {
@@ -139,7 +152,13 @@ async function until(isSo: () => boolean, what: string | (() => string), msMax =
     if (performance.now() > deadline) throw new Error(`waited ${msMax} ms for: ${typeof what === 'string' ? what : what()}`)
 }
 
-async function publishOne(channel: Followed, n: number, url: () => string, isOver: () => boolean) {
+interface Publishing {
+  readonly url: () => string
+  readonly isOver: () => boolean
+  readonly onRefused: () => void
+}
+
+async function publishOne(channel: Followed, n: number, { url, isOver, onRefused }: Publishing) {
   for (;;) {
     try {
       await ask(`${url()}/api/publish`, { channel: channel.id, data: { n }, id: `p-${n}` })
@@ -147,6 +166,7 @@ async function publishOne(channel: Followed, n: number, url: () => string, isOve
     } catch (error) {
       const { status = 0 } = error as Refusal
       if (status >= 400 && status < 500) throw error
+      onRefused()
       if (isOver()) return 'unknown' as const
       await sleep(20)
     }

@@ -1,0 +1,66 @@
+/** A disk that is full: what cannot be kept is refused with a code, what is kept can be read, and room is used when there is some again. */
+import { rmSync, statfsSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, expect } from 'vitest'
+import { makeSmallDisk, smallDiskMissing } from '../src/faults/folder.ts'
+import { ask, codeOf } from '../src/faults/request.ts'
+import { itWithstands } from '../src/faults/rounds.ts'
+import { startMillrace } from '../src/faults/server-process.ts'
+import { noteTime } from '../src/faults/tally.ts'
+import { createWorld } from '../src/faults/world.ts'
+
+const missing = smallDiskMissing()
+
+describe.skipIf(missing)(`a server on a small disk${missing ? ` (skipped: ${missing})` : ''}`, () => {
+  itWithstands({
+    fault: 'F18 a full disk under SQLite, which then has room again',
+    claim: 'ends the run as failed with what it said, refuses what it cannot keep, gives what it has, and goes on',
+    async open(tally) {
+      const folder = makeSmallDisk(24 * 1024)
+      return { folder, world: createWorld(tally), server: await startMillrace(['--data', folder]) }
+    },
+    async round({ folder, world, server: { url } }, chance, tally) {
+      const asked = await world.start(url, `sim:count?n=100000&tps=${chance.whole(300, 900)}`)
+      world.read(asked.session, 6, [url])
+      const channel = world.openChannel()
+      world.read(channel, 3, [url])
+      const stop = world.publish(channel, () => url)
+      await world.until(() => asked.session.events > chance.whole(20, 600), 'some of the answer')
+      const filler = join(folder, 'filler')
+      fill(filler, folder)
+      const end = () => asked.session.ends.get(asked.run)
+      // The last page may still have room for some.
+      const filledAt = performance.now()
+      await world.until(() => world.refusals > 0, 'a refusal')
+      const code = await codeOf(ask(`${url}/api/publish`, { channel: channel.id, data: { n: -1, much: 'x'.repeat(20_000) } }))
+      expect(code).toBe('log_full')
+      // What is there can be read, by who comes only now.
+      const { runs } = await ask<{ runs: { lanes: { text: string }[] }[] }>(`${url}/api/sessions/${asked.session.id}`)
+      expect(runs[0]?.lanes[0]?.text).toMatch(/^1 2 3 /)
+      expect((await fetch(`${url}/healthz`)).status).toBe(200)
+      rmSync(filler)
+      const freedAt = performance.now()
+      await world.until(() => end() !== undefined, 'the end of the run')
+      noteTime(tally, 'end', performance.now() - filledAt)
+      expect(end()).toMatchObject({ status: 'failed', error: { code: 'log_full' } })
+      const before = channel.events
+      await world.until(() => channel.events > before, 'an event that there is room for again')
+      noteTime(tally, 'back', performance.now() - freedAt)
+      const next = await world.start(url, 'sim:count?n=5&tps=0', asked.session)
+      await world.until(() => asked.session.ends.get(next.run)?.status === 'completed', 'the end of a run that comes after')
+      await stop()
+      await world.settle(url)
+    },
+  })
+})
+
+/** Takes all the room there is. */
+function fill(file: string, folder: string): void {
+  const { bavail, bsize } = statfsSync(folder)
+  try {
+    writeFileSync(file, Buffer.alloc(bavail * bsize + 1))
+  } catch (error) {
+    // It has taken what there was, and was refused the rest.
+    if ((error as NodeJS.ErrnoException).code !== 'ENOSPC') throw error
+  }
+}
