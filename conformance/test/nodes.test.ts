@@ -135,6 +135,27 @@ describe.each(shared)('several servers over $name', ({ url: engineUrl, make }) =
     await expect(other).rejects.toThrow('run_conflict')
   })
 
+  it('list, rename and delete a session wherever it runs, and leave no word of it', async () => {
+    const own = make()
+    onTestFinished(() => own.close())
+    const [a, b] = await Promise.all([openNode(), openNode()])
+    const started = await post<Started>(`${a.url}/api/chat`, { query: 'secret', model: 'sim:count?n=100000&tps=200' })
+    const reading = readToEnd(a.url, started)
+    await expect.poll(async () => (await b.millrace.sessions.list()).sessions[0]?.title).toBe('secret')
+    await b.millrace.sessions.rename(started.session, 'renamed')
+    expect((await a.millrace.sessions.list()).sessions[0]).toMatchObject({ id: started.session, title: 'renamed' })
+    const run = a.millrace.findRun(started.run)
+    await b.millrace.sessions.delete(started.session)
+    expect(await run?.ended).toMatchObject({ status: 'stopped' })
+    await Promise.allSettled([reading])
+    for (const { millrace } of [a, b]) {
+      expect(await millrace.readSession(started.session)).toBeUndefined()
+      expect((await millrace.sessions.list()).sessions.map(({ id }) => id)).not.toContain(started.session)
+    }
+    for (const log of [started.session, `title/${started.session}`, `run/${started.run}`])
+      expect(await own.inspect(log)).toBeUndefined()
+  })
+
   it('lets the readers of a server that closes read on elsewhere, and its run come to its end', async () => {
     const [closing, other] = await Promise.all([openNode(), openNode()])
     const started = await post<Started>(`${closing.url}/api/chat`, { query: 'count', model: 'sim:count?n=400&tps=200' })

@@ -27,6 +27,7 @@ import { createRuns, type RunLimits } from './runs/runs.ts'
 import { createChannels, type Publication, type Published } from './sessions/channels.ts'
 import { type ChatRequest, type ContinueRequest, createChats, type SourceRequest } from './sessions/chats.ts'
 import { type ConnectionLimits, createConnections, type ListedConnection } from './sessions/connections.ts'
+import { createHistory, type History } from './sessions/history.ts'
 import { readTranscript, type Transcript } from './sessions/transcript.ts'
 import { createPollTransport } from './transports/poll.ts'
 import { createPulse } from './transports/pulse.ts'
@@ -79,6 +80,8 @@ export interface Millrace {
   findRun(id: string): Run | undefined
   /** The conversation so far; undefined where there is no such session. */
   readSession(id: string): Promise<Transcript | undefined>
+  /** Sessions as a whole: listed, renamed, deleted. */
+  readonly sessions: Pick<History, 'list' | 'rename' | 'delete'>
   /** Which model a request that names none is answered by, and why. */
   defaultModel(): Promise<{ readonly name: string; readonly reason: string }>
   readonly engine: Engine
@@ -121,7 +124,9 @@ export function createMillrace(options: MillraceOptions = {}): Millrace {
   const poll = createPollTransport(engine)
   const webSocket = createWebSocketTransport({ fanOut, pulse })
   const models = createModels({ models: options.models, default: options.model })
-  const runs = createRuns({ engine, limits: options.limits, shared, onError })
+  const onBegin = (session: string) => void history.note(session).catch(onError)
+  const runs = createRuns({ engine, limits: options.limits, shared, onError, onBegin })
+  const history = createHistory({ store, engine, runs })
   const channels = createChannels(engine)
   const chats = createChats({ engine, runs, resolveModel: models.resolve, newId })
   const version = readVersion()
@@ -134,6 +139,7 @@ export function createMillrace(options: MillraceOptions = {}): Millrace {
     runs,
     chats,
     channels,
+    history,
     models,
     sse,
     poll,
@@ -176,6 +182,7 @@ export function createMillrace(options: MillraceOptions = {}): Millrace {
     publish: channels.publish,
     findRun: runs.get,
     readSession: (id) => readTranscript(engine, id),
+    sessions: { list: history.list, rename: history.rename, delete: history.delete },
     defaultModel: models.describeDefault,
     engine,
     get connections() {

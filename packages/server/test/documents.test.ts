@@ -22,11 +22,15 @@ describe('what the server says of itself', () => {
       Object.keys(methods).map((method) => `${method} ${path}`),
     )
     expect(operations.sort()).toEqual([
+      'delete /api/sessions/{id}',
       'get /api/chat',
       'get /api/models',
+      'get /api/sessions',
       'get /api/sessions/{id}',
+      'get /api/sessions/{id}/export',
       'get /api/stream',
       'get /healthz',
+      'patch /api/sessions/{id}',
       'post /api/chat',
       'post /api/publish',
       'post /api/runs/{id}/stop',

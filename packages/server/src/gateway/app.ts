@@ -13,7 +13,8 @@ import { readJson } from './body.ts'
 import { errorsPage } from './errors-page.ts'
 import { openApiDocument } from './openapi.ts'
 import { checkOrigin } from './origin.ts'
-import { createRoutes, type GatewayOptions, type Route, type RouteAnswer } from './routes.ts'
+import type { Route, RouteAnswer } from './route.ts'
+import { createRoutes, type GatewayOptions } from './routes.ts'
 import { check } from './schemas.ts'
 
 export interface AppOptions extends GatewayOptions {
@@ -82,7 +83,10 @@ export function createApp(options: AppOptions): App {
   function answer(context: Context<Env>, result: RouteAnswer): Response {
     if (!('stream' in result)) {
       context.header('cache-control', 'no-store')
-      if ('text' in result) return context.body(result.text, result.status as 200, { 'content-type': 'application/json' })
+      if ('text' in result) {
+        const headers = { 'content-type': 'application/json', ...result.headers }
+        return context.body(result.text, result.status as 200, headers)
+      }
       if (result.json === undefined) return context.body(null, result.status as 204)
       return context.json(result.json as object, result.status as 200)
     }

@@ -10,10 +10,19 @@ export interface Principal {
   readonly id: string
 }
 
-export type Action = 'session.create' | 'session.read' | 'run.start' | 'run.stop' | 'channel.read' | 'channel.publish'
+export type Action =
+  | 'session.list'
+  | 'session.create'
+  | 'session.read'
+  | 'session.rename'
+  | 'session.delete'
+  | 'run.start'
+  | 'run.stop'
+  | 'channel.read'
+  | 'channel.publish'
 
 export interface Resource {
-  /** Undefined where the session is only about to be made, and for a channel. */
+  /** Undefined where the session is only about to be made, for the list of all, and for a channel. */
   readonly session: string | undefined
   /** Only for what is done with a channel. */
   readonly channel?: string

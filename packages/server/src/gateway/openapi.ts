@@ -1,6 +1,6 @@
 /** The OpenAPI document, made from the routes and the schemas that validate their requests. */
 import { z } from 'zod'
-import type { Route } from './routes.ts'
+import type { Route } from './route.ts'
 import { answers } from './schemas.ts'
 
 type Schema = Record<string, unknown>

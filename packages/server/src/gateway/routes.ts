@@ -10,29 +10,23 @@ import { begin, requireLog, requirePosition } from '../sessions/begin.ts'
 import type { Channels } from '../sessions/channels.ts'
 import type { Chats, ContinueRequest } from '../sessions/chats.ts'
 import type { Connections } from '../sessions/connections.ts'
+import type { History } from '../sessions/history.ts'
 import { readTranscript } from '../sessions/transcript.ts'
 import type { PollTransport } from '../transports/poll.ts'
 import type { SseStream } from '../transports/sse.ts'
 import type { Authorize, Principal } from './authorize.ts'
 import type { Health } from './health.ts'
 import { openReading } from './reading.ts'
-import {
-  answers,
-  chatBody,
-  chatQuery,
-  continueBody,
-  idParam,
-  publication,
-  runParam,
-  sessionBody,
-  streamQuery,
-} from './schemas.ts'
+import type { Route, RouteAnswer, RouteRequest } from './route.ts'
+import { answers, chatBody, chatQuery, continueBody, idParam, publication, runParam, streamQuery } from './schemas.ts'
+import { createSessionRoutes } from './session-routes.ts'
 
 export interface GatewayOptions {
   readonly engine: Engine
   readonly runs: Runs
   readonly chats: Chats
   readonly channels: Channels
+  readonly history: History
   readonly models: {
     readonly list: () => Promise<readonly ModelInfo[]>
     readonly describeDefault: () => Promise<{ readonly name: string }>
@@ -44,37 +38,6 @@ export interface GatewayOptions {
   readonly health: () => Promise<Health>
 }
 
-/** What a route is given: its inputs, checked by its own schemas. */
-export interface RouteRequest<Input> {
-  readonly input: Input
-  readonly lastEventId: string | undefined
-  readonly principal: Principal
-  readonly address: string | undefined
-  /** Aborts when the client has gone. */
-  readonly signal: AbortSignal
-  /** The client asked for JSON and not for a stream. */
-  readonly wantsJson: boolean
-}
-
-export type RouteAnswer =
-  | { readonly status: number; readonly json?: unknown }
-  /** JSON that is written already. */
-  | { readonly status: number; readonly text: string }
-  | { readonly stream: SseStream }
-
-export interface Route {
-  readonly method: 'get' | 'post'
-  /** With `:id` where `params` has it. */
-  readonly path: string
-  readonly summary: string
-  readonly params?: z.ZodObject
-  readonly query?: z.ZodObject
-  readonly body?: z.ZodObject
-  readonly answers: Readonly<Record<number, z.ZodType | 'stream' | 'nothing'>>
-  // biome-ignore lint/suspicious/noExplicitAny: the gateway calls it with what the route's own schemas have checked.
-  readonly handle: (request: RouteRequest<any>) => Promise<RouteAnswer>
-}
-
 type ContinueInput = z.output<typeof continueBody> & Pick<ContinueRequest, 'run'>
 type ChatInput = z.output<typeof chatBody> & { readonly lastEventId?: string | undefined }
 
@@ -83,6 +46,7 @@ export function createRoutes({
   runs,
   chats,
   channels,
+  history,
   models,
   newId,
   health,
@@ -126,33 +90,7 @@ export function createRoutes({
         }
       },
     },
-    {
-      method: 'post',
-      path: '/api/sessions',
-      summary: 'Make a session, or make sure that it exists',
-      body: sessionBody,
-      answers: { 200: answers.session, 201: answers.session },
-      async handle({ input, principal }: RouteRequest<z.output<typeof sessionBody>>) {
-        await authorize(principal, 'session.create', { session: input.id })
-        const id = input.id ?? newId()
-        const existed = (await engine.inspect(id)) !== undefined
-        await engine.append(id, [])
-        return { status: existed ? 200 : 201, json: { id } }
-      },
-    },
-    {
-      method: 'get',
-      path: '/api/sessions/:id',
-      summary: 'The conversation so far, and the position to go on from',
-      params: idParam,
-      answers: { 200: answers.transcript },
-      async handle({ input, principal }: RouteRequest<{ id: string }>) {
-        await authorize(principal, 'session.read', { session: input.id })
-        const transcript = await readTranscript(engine, input.id)
-        if (transcript === undefined) throw new MillraceError('session_not_found')
-        return { status: 200, json: transcript }
-      },
-    },
+    ...createSessionRoutes({ engine, history, authorize, newId }),
     {
       method: 'post',
       path: '/api/publish',

@@ -83,6 +83,19 @@ export const publication = z.object({
 })
 
 export const sessionBody = z.object({ id: id.optional() })
+export const sessionsQuery = z.object({
+  limit: z.coerce.number().int().min(1).max(200).default(50).describe('At most so many'),
+  before: z.coerce.number().int().min(1).optional().describe('`next` of the page before'),
+})
+export const renameBody = z.object({
+  title: z
+    .string()
+    .trim()
+    .min(1)
+    .max(200)
+    .regex(/^\P{Cc}+$/u, 'a title has no control characters'),
+})
+export const exportQuery = z.object({ format: z.enum(['json', 'markdown']).default('markdown') })
 export const idParam = z.object({ id })
 export const runParam = z.object({ run: id })
 export const continueBody = z.object({
@@ -115,6 +128,24 @@ const lane = z.object({
   ...end,
 })
 
+const listedSession = z.object({ id: z.string(), title: z.string(), createdAt: z.number(), updatedAt: z.number() })
+const transcript = z.object({
+  id: z.string(),
+  position: z.string(),
+  complete: z.boolean(),
+  runs: z.array(
+    z.object({
+      run: z.string(),
+      query: z.string(),
+      continues: z.string().optional(),
+      startedAt: z.number(),
+      status,
+      lanes: z.array(lane),
+      ...end,
+    }),
+  ),
+})
+
 const polled = z.object({
   events: z.array(z.object({ id: z.string(), event: z.string(), data: z.json() })),
   position: z.string(),
@@ -125,22 +156,10 @@ export const answers = {
   started: z.object({ session: z.string(), run: z.string(), position: z.string() }),
   session: z.object({ id: z.string() }),
   published: z.object({ channel: z.string(), position: z.string(), duplicate: z.boolean() }),
-  transcript: z.object({
-    id: z.string(),
-    position: z.string(),
-    complete: z.boolean(),
-    runs: z.array(
-      z.object({
-        run: z.string(),
-        query: z.string(),
-        continues: z.string().optional(),
-        startedAt: z.number(),
-        status,
-        lanes: z.array(lane),
-        ...end,
-      }),
-    ),
-  }),
+  listedSession,
+  sessions: z.object({ sessions: z.array(listedSession), next: z.number().optional() }),
+  transcript,
+  exported: transcript.extend({ title: z.string() }).or(z.string()).describe('JSON, or Markdown'),
   end: z.object({ status, ...end, lanes: z.record(z.string(), z.object({ model: z.string(), status, ...end })).optional() }),
   models: z.object({
     default: z.string(),

@@ -53,6 +53,8 @@ export interface RunsOptions {
   readonly engine: Engine
   readonly limits?: RunLimits | undefined
   readonly onError: (error: unknown, context: { run: string; lane?: string }) => void
+  /** A run stands in the log of its session. */
+  readonly onBegin?: ((session: string) => void) | undefined
   /** Where servers share the engine. */
   readonly shared?: { readonly nodes: Nodes; readonly registry: Registry } | undefined
   /** Milliseconds that never go back; default `performance.now`. */
@@ -69,13 +71,15 @@ export interface Runs {
   /** Whether a run is this process's: in progress, ended by itself, or about to stand in the log. */
   has(id: string): boolean
   readonly active: number
+  /** Lets the id of a run go that has ended. */
+  forget(id: string): void
   /** Refuses to start any more, with `server_stopping`. */
   refuse(): void
   /** Ends all runs as `interrupted` and waits for their ends to stand in the log. */
   close(): Promise<void>
 }
 
-export function createRuns({ engine, limits = {}, onError, shared, now = () => performance.now() }: RunsOptions): Runs {
+export function createRuns({ engine, limits = {}, onError, onBegin, shared, now = () => performance.now() }: RunsOptions): Runs {
   const { runMsMax = 600_000, idleMsMax = 120_000, runsMax = 4096, endedRunsMax = 10_000 } = limits
   const active = new Map<string, Run>()
   /** Ids of runs whose start is on its way into the log. */
@@ -126,7 +130,7 @@ export function createRuns({ engine, limits = {}, onError, shared, now = () => p
         active.delete(id)
         aborts.delete(run)
         ended.set(id, run)
-        if (ended.size > endedRunsMax) forgetOldest()
+        if (ended.size > endedRunsMax) forget(ended.keys().next().value as string)
         resolve(outcome)
       })
       return run
@@ -137,6 +141,7 @@ export function createRuns({ engine, limits = {}, onError, shared, now = () => p
     get active() {
       return active.size
     },
+    forget,
     refuse() {
       isRefusing = true
     },
@@ -153,8 +158,7 @@ export function createRuns({ engine, limits = {}, onError, shared, now = () => p
     return active.get(id) ?? ended.get(id)
   }
 
-  function forgetOldest(): void {
-    const id = ended.keys().next().value as string
+  function forget(id: string): void {
     ended.delete(id)
     shared?.registry.forget(id)
   }
@@ -181,6 +185,7 @@ export function createRuns({ engine, limits = {}, onError, shared, now = () => p
     }
     const start = { epoch: position.epoch, offset: position.offset - 1 }
     await shared?.registry.started(id, start)
+    onBegin?.(session)
     return start
   }
 

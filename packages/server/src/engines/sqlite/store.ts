@@ -66,6 +66,8 @@ export function openStore(file: string, { eventsMax, bytesMax, ageMsMax, isDurab
   // Alone from the first write on: two servers on one file would each believe what it remembers.
   // Room that is given back to the disk in steps: only a new file can be told.
   database.exec('PRAGMA locking_mode = EXCLUSIVE; PRAGMA auto_vacuum = INCREMENTAL; PRAGMA journal_mode = WAL')
+  // What is deleted is overwritten, not only left to be used again.
+  database.exec('PRAGMA secure_delete = ON')
   database.exec(`PRAGMA synchronous = ${isDurableOnDisk ? 'FULL' : 'NORMAL'}; PRAGMA wal_autocheckpoint = 4000`)
   database.exec(schema)
   const sql = prepare(database)
@@ -77,6 +79,7 @@ export function openStore(file: string, { eventsMax, bytesMax, ageMsMax, isDurab
       try {
         const answers = requests.map(answer)
         database.exec('COMMIT')
+        if (requests.some(({ op }) => op === 'delete')) truncate()
         return answers
       } catch (error) {
         // Of the database itself, such as a full disk: nothing of this group has happened.
@@ -110,6 +113,15 @@ export function openStore(file: string, { eventsMax, bytesMax, ageMsMax, isDurab
       }
       case 'sweep':
         return { gone: sweep(request.now) }
+    }
+  }
+
+  /** The write-ahead log has what was deleted, too. */
+  function truncate(): void {
+    try {
+      database.exec('PRAGMA wal_checkpoint(TRUNCATE)')
+    } catch {
+      // A full disk; what was answered has happened, and the next checkpoint does this one's work.
     }
   }
 

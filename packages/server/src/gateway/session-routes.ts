@@ -1,0 +1,104 @@
+/** Sessions as a whole, route by route. PROTOCOL.md#sessions. */
+import { MillraceError } from '@millrace/protocol'
+import type { z } from 'zod'
+import type { Engine } from '../log/log.ts'
+import type { History } from '../sessions/history.ts'
+import { toMarkdown } from '../sessions/markdown.ts'
+import { readTranscript } from '../sessions/transcript.ts'
+import type { Authorize } from './authorize.ts'
+import type { Route, RouteRequest } from './route.ts'
+import { answers, exportQuery, idParam, renameBody, sessionBody, sessionsQuery } from './schemas.ts'
+
+export interface SessionRoutesOptions {
+  readonly engine: Engine
+  readonly history: History
+  readonly authorize: Authorize
+  readonly newId: () => string
+}
+
+export function createSessionRoutes({ engine, history, authorize, newId }: SessionRoutesOptions): Route[] {
+  return [
+    {
+      method: 'get',
+      path: '/api/sessions',
+      summary: 'Sessions, the one used last first',
+      query: sessionsQuery,
+      answers: { 200: answers.sessions },
+      async handle({ input, principal }: RouteRequest<z.output<typeof sessionsQuery>>) {
+        await authorize(principal, 'session.list', { session: undefined })
+        return { status: 200, json: await history.list(input) }
+      },
+    },
+    {
+      method: 'post',
+      path: '/api/sessions',
+      summary: 'Make a session, or make sure that it exists',
+      body: sessionBody,
+      answers: { 200: answers.session, 201: answers.session },
+      async handle({ input, principal }: RouteRequest<z.output<typeof sessionBody>>) {
+        await authorize(principal, 'session.create', { session: input.id })
+        const id = input.id ?? newId()
+        const existed = (await engine.inspect(id)) !== undefined
+        await engine.append(id, [])
+        return { status: existed ? 200 : 201, json: { id } }
+      },
+    },
+    {
+      method: 'get',
+      path: '/api/sessions/:id',
+      summary: 'The conversation so far, and the position to go on from',
+      params: idParam,
+      answers: { 200: answers.transcript },
+      async handle({ input, principal }: RouteRequest<{ id: string }>) {
+        await authorize(principal, 'session.read', { session: input.id })
+        const transcript = await readTranscript(engine, input.id)
+        if (transcript === undefined) throw new MillraceError('session_not_found')
+        return { status: 200, json: transcript }
+      },
+    },
+    {
+      method: 'patch',
+      path: '/api/sessions/:id',
+      summary: 'Rename a session',
+      params: idParam,
+      body: renameBody,
+      answers: { 200: answers.listedSession },
+      async handle({ input, principal }: RouteRequest<{ id: string; title: string }>) {
+        await authorize(principal, 'session.rename', { session: input.id })
+        return { status: 200, json: await history.rename(input.id, input.title) }
+      },
+    },
+    {
+      method: 'delete',
+      path: '/api/sessions/:id',
+      summary: 'Stop what runs in a session, and delete it with everything that was said in it',
+      params: idParam,
+      answers: { 200: answers.session },
+      async handle({ input, principal }: RouteRequest<{ id: string }>) {
+        await authorize(principal, 'session.delete', { session: input.id })
+        await history.delete(input.id)
+        return { status: 200, json: { id: input.id } }
+      },
+    },
+    {
+      method: 'get',
+      path: '/api/sessions/:id/export',
+      summary: 'The conversation as a file',
+      params: idParam,
+      query: exportQuery,
+      answers: { 200: answers.exported },
+      async handle({ input, principal }: RouteRequest<{ id: string } & z.output<typeof exportQuery>>) {
+        const { id, format } = input
+        await authorize(principal, 'session.read', { session: id })
+        const { title, transcript } = await history.read(id)
+        const [type, ending, text] =
+          format === 'json'
+            ? ['application/json', 'json', JSON.stringify({ title, ...transcript }, undefined, 2)]
+            : ['text/markdown; charset=utf-8', 'md', toMarkdown(title, transcript)]
+        // An id has no character that a header or a file system would read as anything else.
+        const headers = { 'content-type': type, 'content-disposition': `attachment; filename="${id}.${ending}"` }
+        return { status: 200, text, headers }
+      },
+    },
+  ]
+}

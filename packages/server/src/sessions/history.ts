@@ -1,0 +1,195 @@
+/**
+ * Which sessions there are, and what is done with one as a whole. The list is a view over a log of its own, in which
+ * each run leaves the id of its session: every server has the same one, and no text of anybody's is kept twice.
+ */
+import { type Json, MillraceError, type SessionEvents } from '@millrace/protocol'
+import type { Engine, LogEvent, LogState } from '../log/log.ts'
+import type { Runs } from '../runs/runs.ts'
+import { requireLog } from './begin.ts'
+import { readTranscript, type Transcript } from './transcript.ts'
+
+export interface ListedSession {
+  readonly id: string
+  /** What it was renamed to, else the beginning of its first question. */
+  readonly title: string
+  /** When its first run began that is still known of, and its last one; milliseconds since 1970. */
+  readonly createdAt: number
+  readonly updatedAt: number
+}
+
+export interface SessionList {
+  /** The one used last comes first. */
+  readonly sessions: readonly ListedSession[]
+  /** To be given as `before` for those that follow; absent where there are none. */
+  readonly next?: number
+}
+
+export interface History {
+  /** A run begins in a session. */
+  note(session: string): Promise<void>
+  /** `limit` sessions, default 50. */
+  list(page?: { readonly limit?: number | undefined; readonly before?: number | undefined }): Promise<SessionList>
+  /** Rejects with `session_not_found`. */
+  rename(session: string, title: string): Promise<ListedSession>
+  /** What was said, under its title. Rejects with `session_not_found`. */
+  read(session: string): Promise<{ readonly title: string; readonly transcript: Transcript }>
+  /**
+   * Stops what runs in a session and deletes all that is kept of it; its readers are told that it is gone. Rejects with
+   * `session_not_found`.
+   */
+  delete(session: string): Promise<void>
+}
+
+export interface HistoryOptions {
+  /** As it is: nothing is recovered of a session for the sake of a list. */
+  readonly store: Engine
+  /** The door to every session. */
+  readonly engine: Engine
+  readonly runs: Runs
+}
+
+interface Entry {
+  /** Of the session's last event in the catalog. */
+  offset: number
+  readonly createdAt: number
+  updatedAt: number
+}
+
+/** No name of a session or channel: nobody reads or writes it from outside. */
+const catalog = 'catalog/sessions'
+const titleOf = (session: string) => `title/${session}`
+const derivedTitleMax = 80
+const unread = { epoch: '', offset: 0 }
+/** A run that does not end for so long, in milliseconds, finds its log gone. */
+const stopMsMax = 5000
+
+export function createHistory({ store, engine, runs }: HistoryOptions): History {
+  /** In the order of their last use. */
+  let entries = new Map<string, Entry>()
+  let position = unread
+  let reading: Promise<void> | undefined
+
+  return {
+    note: (session) => append({ session }),
+
+    async list({ limit = 50, before = Number.POSITIVE_INFINITY } = {}) {
+      await catchUp()
+      const sessions: ListedSession[] = []
+      const rest = [...entries].reverse().filter(([, { offset }]) => offset < before)
+      for (let index = 0; index < rest.length; index += limit) {
+        const some = rest.slice(index, index + limit)
+        // Those that retention has taken are not there any more.
+        const found = await Promise.all(some.map(([id, entry]) => describe(id, entry)))
+        for (const [at, session] of found.entries()) {
+          if (session === undefined) continue
+          sessions.push(session)
+          const isLast = index + at === rest.length - 1
+          if (sessions.length === limit) return isLast ? { sessions } : { sessions, next: some[at]?.[1].offset ?? 0 }
+        }
+      }
+      return { sessions }
+    },
+
+    async rename(id, title) {
+      await requireLog(engine, id)
+      await store.append(titleOf(id), [{ type: 'title', data: title }], { keep: 1 })
+      await catchUp()
+      const { createdAt = Date.now(), updatedAt = createdAt } = entries.get(id) ?? {}
+      return { id, title, createdAt, updatedAt }
+    },
+
+    async read(id) {
+      const transcript = await readTranscript(engine, id)
+      if (transcript === undefined) throw new MillraceError('session_not_found')
+      return { title: (await readTitle(id)) ?? '', transcript }
+    },
+
+    async delete(id) {
+      const transcript = await readTranscript(engine, id)
+      if (transcript === undefined) throw new MillraceError('session_not_found')
+      await Promise.all(transcript.runs.filter(({ status }) => status === 'streaming').map(({ run }) => stop(run)))
+      await engine.delete(id)
+      await store.delete(titleOf(id))
+      for (const { run } of transcript.runs) runs.forget(run)
+      await append({ session: id, deleted: true })
+    },
+  }
+
+  async function append(data: Json): Promise<void> {
+    await store.append(catalog, [{ type: 'session', data }])
+  }
+
+  function catchUp(): Promise<void> {
+    const next = (reading ?? Promise.resolve()).then(readOn, readOn)
+    reading = next
+    return next
+  }
+
+  async function readOn(): Promise<void> {
+    const state = await store.inspect(catalog)
+    if (state?.head.epoch !== position.epoch) {
+      entries = new Map()
+      position = state?.start ?? unread
+    }
+    if (state === undefined) return
+    while (position.offset < state.head.offset) {
+      const page = await store.read(catalog, position, { eventsMax: 2048 })
+      for (const event of page.events) apply(event)
+      position = page.position
+    }
+  }
+
+  function apply({ data, offset, time }: LogEvent): void {
+    const { session, deleted } = data as { session: string; deleted?: true }
+    const createdAt = entries.get(session)?.createdAt ?? time
+    // Set again, it is the last.
+    entries.delete(session)
+    if (!deleted) entries.set(session, { offset, createdAt, updatedAt: time })
+  }
+
+  async function describe(id: string, { createdAt, updatedAt }: Entry): Promise<ListedSession | undefined> {
+    const title = await readTitle(id)
+    return title === undefined ? undefined : { id, title, createdAt, updatedAt }
+  }
+
+  /** Undefined where there is no such session. */
+  async function readTitle(id: string): Promise<string | undefined> {
+    const [named, state] = await Promise.all([store.inspect(titleOf(id)), store.inspect(id)])
+    if (state === undefined) return undefined
+    try {
+      if (named !== undefined) {
+        const { events } = await store.read(titleOf(id), named.start)
+        if (events.length > 0) return events.at(-1)?.data as string
+      }
+      return await deriveTitle(id, state)
+    } catch (error) {
+      // Deleted between two calls.
+      if (error instanceof MillraceError && (error.code === 'session_not_found' || error.code === 'position_foreign'))
+        return undefined
+      throw error
+    }
+  }
+
+  async function deriveTitle(id: string, { start }: LogState): Promise<string> {
+    const { events } = await store.read(id, start, { eventsMax: 64 })
+    const first = events.find(({ type }) => type === 'stream_start')?.data as SessionEvents['stream_start'] | undefined
+    const words = (first?.query ?? '')
+      .slice(0, 20 * derivedTitleMax)
+      .replace(/\s+/g, ' ')
+      .trim()
+    const characters = Array.from(new Intl.Segmenter().segment(words), ({ segment }) => segment)
+    return characters.length > derivedTitleMax ? `${characters.slice(0, derivedTitleMax - 1).join('')}…` : words
+  }
+
+  async function stop(id: string): Promise<void> {
+    const run = await runs.find(id)
+    if (run === undefined) return
+    run.stop()
+    let timer: NodeJS.Timeout | undefined
+    const late = new Promise((resolve) => {
+      timer = setTimeout(resolve, stopMsMax)
+    })
+    await Promise.race([run.ended, late]).catch(() => {})
+    clearTimeout(timer)
+  }
+}

@@ -1,0 +1,249 @@
+/** Sessions as a whole: listed, renamed, exported, and really deleted. */
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { createMillrace, type MillraceOptions, memoryEngine, sqliteEngine } from 'millrace'
+import { describe, expect, it, vi } from 'vitest'
+import { gatedModel } from './support/gated-model.ts'
+import { makeFolder } from './support/process.ts'
+import { startRun, startServer } from './support/server.ts'
+import { openSocket } from './support/socket.ts'
+import { openStream } from './support/stream.ts'
+
+const count = 'sim:count?n=3&tps=0'
+
+interface Page {
+  readonly sessions: { id: string; title: string; createdAt: number; updatedAt: number }[]
+  readonly next?: number
+}
+
+async function setup(options: MillraceOptions = {}) {
+  const server = await startServer(options)
+  const { url, millrace } = server
+  return {
+    ...server,
+    async ask(query: string, more: object = {}) {
+      const { session, run } = await startRun(url, { query, models: [count], ...more })
+      await millrace.findRun(run)?.ended
+      return session
+    },
+    list: async (query = '') => (await (await fetch(`${url}/api/sessions${query}`)).json()) as Page,
+    call: async (method: string, path: string, body?: object) => {
+      const init = body && { headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) }
+      const response = await fetch(`${url}/api/sessions/${path}`, { method, ...init })
+      return { status: response.status, body: (await response.json()) as Record<string, unknown> }
+    },
+  }
+}
+
+const refused = (status: number, code: string) => ({ status, body: { error: expect.objectContaining({ code }) } })
+
+describe('the list of sessions', () => {
+  it('is empty before anything was asked', async () => {
+    const { list } = await setup()
+    expect(await list()).toEqual({ sessions: [] })
+  })
+
+  it('has each session once, the one used last first, under its first question', async () => {
+    const { ask, list } = await setup()
+    const a = await ask('  first\n question ')
+    const b = await ask('问'.repeat(100))
+    await ask('again', { session: a })
+    const { sessions } = await list()
+    expect(sessions).toEqual([
+      { id: a, title: 'first question', createdAt: expect.any(Number), updatedAt: expect.any(Number) },
+      { id: b, title: `${'问'.repeat(79)}…`, createdAt: expect.any(Number), updatedAt: expect.any(Number) },
+    ])
+    expect(sessions[0]?.updatedAt).toBeGreaterThanOrEqual(sessions[0]?.createdAt as number)
+  })
+
+  it('is read page by page', async () => {
+    const { ask, list } = await setup()
+    const ids: string[] = []
+    for (let n = 0; n < 5; n++) ids.unshift(await ask(`q${n}`))
+    const first = await list('?limit=2')
+    const second = await list(`?limit=2&before=${first.next}`)
+    const third = await list(`?limit=2&before=${second.next}`)
+    expect([first, second, third].map(({ sessions }) => sessions.map(({ id }) => id))).toEqual([
+      ids.slice(0, 2),
+      ids.slice(2, 4),
+      ids.slice(4),
+    ])
+    expect(third.next).toBeUndefined()
+  })
+
+  it('leaves out what retention has taken', async () => {
+    const engine = memoryEngine()
+    const { ask, list } = await setup({ engine })
+    const gone = await ask('gone')
+    const kept = await ask('kept')
+    await engine.delete(gone)
+    expect((await list()).sessions.map(({ id }) => id)).toEqual([kept])
+  })
+
+  it('is the same for the server that comes after this one', async () => {
+    const folder = makeFolder()
+    const first = createMillrace({ engine: sqliteEngine({ folder }), model: count })
+    const run = await first.ask({ query: 'kept' })
+    await run.ended
+    await first.sessions.rename(run.session, 'Named')
+    await first.close()
+    const { list } = await setup({ engine: sqliteEngine({ folder }) })
+    expect((await list()).sessions).toMatchObject([{ id: run.session, title: 'Named' }])
+  })
+
+  it.each(['?limit=0', '?limit=201', '?limit=x', '?before=-1', '?before=1.5'])('refuses %s', async (query) => {
+    const { url } = await setup()
+    const response = await fetch(`${url}/api/sessions${query}`)
+    expect([response.status, ((await response.json()) as { error: { code: string } }).error.code]).toEqual([
+      400,
+      'invalid_request',
+    ])
+  })
+
+  it('and what is done with a session are asked of authorize', async () => {
+    const asked: unknown[] = []
+    const { ask, list, call } = await setup({ authorize: (_who, action, { session }) => void asked.push([action, session]) })
+    const id = await ask('x')
+    asked.length = 0
+    await list()
+    await call('PATCH', id, { title: 'y' })
+    await call('GET', `${id}/export?format=json`)
+    await call('DELETE', id)
+    expect(asked).toEqual([
+      ['session.list', undefined],
+      ['session.rename', id],
+      ['session.read', id],
+      ['session.delete', id],
+    ])
+  })
+})
+
+describe('renaming a session', () => {
+  it('gives it a title for everybody, as often as it is done', async () => {
+    const { ask, list, call } = await setup()
+    const id = await ask('x')
+    await call('PATCH', id, { title: 'one' })
+    expect(await call('PATCH', id, { title: ' 两 two ' })).toMatchObject({ status: 200, body: { id, title: '两 two' } })
+    expect((await list()).sessions).toMatchObject([{ id, title: '两 two' }])
+  })
+
+  it.each([[''], ['   '], ['x'.repeat(201)], ['a\u0000b'], [7], [undefined]])('refuses the title %j', async (title) => {
+    const { ask, call } = await setup()
+    expect(await call('PATCH', await ask('x'), { title })).toMatchObject(refused(400, 'invalid_request'))
+  })
+
+  it('refuses a session that there is not', async () => {
+    const { call } = await setup()
+    expect(await call('PATCH', 'nowhere', { title: 'x' })).toMatchObject(refused(404, 'session_not_found'))
+  })
+})
+
+describe('exporting a session', () => {
+  it('gives its questions and answers as Markdown', async () => {
+    const { url, ask, call } = await setup()
+    const id = await ask('One?\nTwo?')
+    await ask('side by side', { session: id, models: [count, 'sim:count?n=1&tps=0'] })
+    await call('PATCH', id, { title: 'A *title*' })
+    const response = await fetch(`${url}/api/sessions/${id}/export`)
+    expect(response.headers.get('content-type')).toBe('text/markdown; charset=utf-8')
+    expect(response.headers.get('content-disposition')).toBe(`attachment; filename="${id}.md"`)
+    expect(await response.text()).toBe(
+      [
+        '# A \\*title\\*',
+        `Session \`${id}\``,
+        '---',
+        '> One?\n> Two?',
+        `**${count}**`,
+        '1 2 3',
+        '---',
+        '> side by side',
+        `**${count}**`,
+        '1 2 3',
+        '**sim:count?n=1&tps=0**',
+        '1\n',
+      ].join('\n\n'),
+    )
+  })
+
+  it('says of an answer that it is not whole, and lets its open code swallow nothing', async () => {
+    const model = gatedModel()
+    const { url, millrace } = await setup({ models: [model], model: 'gated' })
+    const { session, run } = await startRun(url, { query: 'x' })
+    model.say('```ts\nconst half')
+    await vi.waitFor(async () => expect(JSON.stringify(await millrace.readSession(session))).toContain('half'))
+    millrace.findRun(run)?.stop()
+    await millrace.findRun(run)?.ended
+    const text = await (await fetch(`${url}/api/sessions/${session}/export?format=markdown`)).text()
+    expect(text).toMatch(/\*\*gated\*\* \(stopped\)\n\n```ts\nconst half\n```\n$/)
+  })
+
+  it('gives what GET gives, and the title, as JSON', async () => {
+    const { ask, call } = await setup()
+    const id = await ask('x')
+    const { body } = await call('GET', id)
+    expect(await call('GET', `${id}/export?format=json`)).toEqual({ status: 200, body: { title: 'x', ...body } })
+  })
+
+  it('refuses other formats, and sessions that there are not', async () => {
+    const { ask, call } = await setup()
+    expect(await call('GET', `${await ask('x')}/export?format=pdf`)).toMatchObject(refused(400, 'invalid_request'))
+    expect(await call('GET', 'nowhere/export')).toMatchObject(refused(404, 'session_not_found'))
+  })
+})
+
+describe('deleting a session', () => {
+  it('leaves nothing that anybody could ask for', async () => {
+    const { ask, list, call } = await setup()
+    const id = await ask('x')
+    await call('PATCH', id, { title: 'named' })
+    expect(await call('DELETE', id)).toEqual({ status: 200, body: { id } })
+    expect(await list()).toEqual({ sessions: [] })
+    for (const [method, path] of [
+      ['GET', id],
+      ['GET', `${id}/export`],
+      ['DELETE', id],
+    ] as const)
+      expect(await call(method, path)).toMatchObject(refused(404, 'session_not_found'))
+  })
+
+  it('stops what runs in it, and lets its readers go', async () => {
+    const model = gatedModel()
+    const { url, millrace, call } = await setup({ models: [model], model: 'gated' })
+    const { session, run } = await startRun(url, { query: 'x' })
+    const stream = await openStream(`${url}/api/stream?session=${session}`)
+    await stream.next()
+    const socket = await openSocket(url)
+    socket.send({ type: 'attach', session, from: 'start' })
+    await socket.next()
+    const ended = millrace.findRun(run)?.ended
+    expect(await call('DELETE', session)).toMatchObject({ status: 200 })
+    expect(await ended).toMatchObject({ status: 'stopped' })
+    expect((await stream.rest()).length).toBeLessThanOrEqual(1)
+    expect((await socket.closed)[0]).toBe(4404)
+    model.say('too late')
+    expect(await call('GET', session)).toMatchObject(refused(404, 'session_not_found'))
+  })
+
+  it('lets the ids of its runs be used again', async () => {
+    const { ask, call, list } = await setup()
+    const id = await ask('first', { id: 'again' })
+    await call('DELETE', id)
+    const next = await ask('second', { id: 'again' })
+    expect((await list()).sessions).toMatchObject([{ id: next, title: 'second' }])
+  })
+
+  it('takes every word of it off the disk', async () => {
+    const folder = makeFolder()
+    const { ask, call, millrace } = await setup({ engine: sqliteEngine({ folder }) })
+    const found = () =>
+      readdirSync(folder).filter((file) => /sentinel-[qt]|sim:count\?n=2345/.test(readFileSync(join(folder, file), 'latin1')))
+    const id = await ask('sentinel-q', { models: ['sim:count?n=2345&tps=0'] })
+    await ask('beside')
+    await call('PATCH', id, { title: 'sentinel-t' })
+    expect(found()).not.toEqual([])
+    await call('DELETE', id)
+    expect(found()).toEqual([])
+    await millrace.close()
+    expect(found()).toEqual([])
+  })
+})
