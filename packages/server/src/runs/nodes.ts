@@ -42,6 +42,11 @@ interface Other {
 
 /** Logs of one node that are looked after when it is gone; the others are when they are next asked for. */
 const logsMax = 10_000
+/**
+ * A run that begins waits for a beat no older than this. The others may have given this node up while it stood still,
+ * or the engine have lost its life with everything else, and its next beat by the clock may be seconds away.
+ */
+const freshMs = 100
 /** Messages that wait in an inbox. */
 const inboxMax = 1000
 
@@ -58,14 +63,16 @@ export function createNodes({
   const inbox = `inbox/${id}`
   const periodMs = leaseMs / 3
   let joining: Promise<void> | undefined
+  let beatAt = Number.NEGATIVE_INFINITY
   let unwatchInbox: (() => void) | undefined
   let timer: ReturnType<typeof setInterval> | undefined
 
   return {
     id,
-    join() {
+    async join() {
       joining ??= join()
-      return joining
+      await joining
+      if (now() - beatAt > freshMs) await beat()
     },
     isGone: async (node) => node !== id && (await engine.inspect(`node/${node}`)) === undefined,
     onceGone(node, log) {
@@ -99,6 +106,7 @@ export function createNodes({
 
   async function beat(): Promise<void> {
     await engine.append(life, [{ type: 'beat', data: null }], { keep: 1 })
+    beatAt = now()
   }
 
   function tick(): void {
