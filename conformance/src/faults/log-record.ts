@@ -65,7 +65,7 @@ export function createLogRecord(source: string): LogRecord {
         final,
       })
       const isTold = [...lists, final].some((list) => list.some(({ value }) => value === undefined))
-      return isTold ? found : addRuns(found, final)
+      return isTold ? addUntold(found, lists, final) : addRuns(found, final)
     },
   }
 
@@ -81,6 +81,22 @@ export function createLogRecord(source: string): LogRecord {
       .split(' ')
       .map((word) => base + Number(word))
   }
+}
+
+/** Who was told that it begins anew may have seen what is lost; nobody else. */
+function addUntold(found: Findings, lists: readonly (readonly Given[])[], final: readonly Given[]): Findings {
+  const kept = new Set(final.map(({ epoch, offset, value }) => `${epoch} ${offset} ${value}`))
+  // What a log itself says it has no more, everybody is told who asks for it.
+  const gone = final.find(({ value }) => value === undefined)
+  let { lost } = found
+  for (const list of lists) {
+    if (list.at(-1)?.epoch === '') continue
+    for (const { epoch, offset, value } of list) {
+      if (gone?.epoch === epoch && offset <= gone.offset) continue
+      if (value !== undefined && !kept.has(`${epoch} ${offset} ${value}`)) lost += 1
+    }
+  }
+  return { ...found, lost }
 }
 
 /** Each run counts from 1 without a hole and says nothing after its end. */

@@ -94,8 +94,8 @@ function openSse(source: string): Connect {
     const { promise: over, resolve } = Promise.withResolvers<'cut' | 'reset'>()
     const asking = request(`${url}/api/stream?${source}&from=${from}`, { agent: false }, (response) => {
       asking.setTimeout(0)
-      response.on('close', () => resolve('cut')).on('error', () => resolve('cut'))
       if (response.statusCode !== 200) return void readCode(response).then((code) => resolve(anew.has(code) ? 'reset' : 'cut'))
+      response.on('close', () => resolve('cut')).on('error', () => resolve('cut'))
       onOpen()
       const parser = createSseParser({ onEvent: ({ data, ...event }) => onEvent({ ...event, data: JSON.parse(data) }) })
       response.on('data', (chunk: Buffer) => parser.push(chunk))
