@@ -3,7 +3,7 @@ import { redisEngine } from 'millrace/redis'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { faultsConformance } from '../src/engine/faults.ts'
 import { nodesConformance } from '../src/engine/nodes.ts'
-import { numbered, open, range, refusal } from '../src/engine/support.ts'
+import { numbered, numbers, open, range, readAll, refusal } from '../src/engine/support.ts'
 import { startRedis } from '../src/servers/redis.ts'
 
 const make = ({ url }: { url: string }) => redisEngine({ url, timeoutMs: 3000 })
@@ -105,5 +105,50 @@ describe('redis engine, whose server comes back with less', () => {
     await server.restart()
     expect((await engine.append('log', numbered(21, 21))).position).toEqual({ epoch: position.epoch, offset: 21 })
     expect((await engine.read('log', { ...position, offset: 19 })).events.map(({ offset }) => offset)).toEqual(range(20, 21))
+  })
+})
+
+describe('redis engine, whose log was let go', () => {
+  async function openTwo() {
+    const server = await startRedis()
+    onTestFinished(() => server.close())
+    const client = createClient({ url: server.url })
+    await client.connect()
+    onTestFinished(() => client.destroy())
+    return { client, engine: await open(() => make(server)), other: await open(() => make(server)) }
+  }
+
+  it('rings for who waits in it on any node, although the log that comes after it is shorter', async () => {
+    const { client, engine, other } = await openTwo()
+    const { position } = await engine.append('log', numbered(1, 5))
+    await other.inspect('log')
+    const told = [engine, other].map((node) => {
+      const { promise, resolve } = Promise.withResolvers<string>()
+      const unwatch = node.watch('log', async () => {
+        const code = await refusal(node.read('log', position))
+        if (code.startsWith('position_')) resolve(code)
+      })
+      return promise.finally(unwatch)
+    })
+    await client.sendCommand(['FLUSHALL'])
+    await engine.append('log', numbered(6, 6))
+    expect(await Promise.all(told)).toEqual(['position_foreign', 'position_foreign'])
+  })
+
+  it.each(['events', 'meta'])('takes appends and tells who reads, where only its %s are gone', async (key) => {
+    const { client, engine, other } = await openTwo()
+    const { position } = await engine.append('log', numbered(1, 5))
+    await client.sendCommand(['DEL', `{millrace/log}:${key}`])
+    const { position: next } = await engine.append('log', numbered(6, 6))
+    const start = { epoch: position.epoch, offset: 2 }
+    if (key === 'meta') {
+      expect(await refusal(other.read('log', start))).toBe('position_foreign')
+      expect(numbers(await readAll(other, 'log'))).toEqual([6])
+    } else {
+      expect(next.offset).toBe(6)
+      const page = await other.read('log', start)
+      expect(page.gap).toEqual({ from: start, to: { ...start, offset: 5 } })
+      expect(numbers(page.events)).toEqual([6])
+    }
   })
 })
