@@ -120,8 +120,17 @@ describe('redis engine, whose log was let go', () => {
 
   it('rings for who waits in it on any node, although the log that comes after it is shorter', async () => {
     const { client, engine, other } = await openTwo()
-    const { position } = await engine.append('log', numbered(1, 5))
+    await engine.append('log', numbered(1, 4))
     await other.inspect('log')
+    // Until both have heard of an append, and so hear.
+    const heard = [engine, other].map((node) => {
+      const { promise, resolve } = Promise.withResolvers<void>()
+      node.watch('log', resolve)
+      return promise
+    })
+    const { position } = await engine.append('log', numbered(5, 5))
+    await Promise.all(heard)
+    await Promise.all([engine.inspect('log'), other.inspect('log')])
     const told = [engine, other].map((node) => {
       const { promise, resolve } = Promise.withResolvers<string>()
       const unwatch = node.watch('log', async () => {

@@ -65,7 +65,8 @@ export function createLogRecord(source: string): LogRecord {
         final,
       })
       const isTold = [...lists, final].some((list) => list.some(({ value }) => value === undefined))
-      return isTold ? addUntold(found, lists, final) : addRuns(found, final)
+      if (isTold) return addUntold(found, lists, final)
+      return runs.size > 0 ? addRuns(found, final) : found
     },
   }
 
