@@ -54,6 +54,24 @@ describe('a compacted log of the redis engine', () => {
   })
 })
 
+describe('a log of the redis engine that Redis let go in part', () => {
+  it('says what is gone between what is packed and what is not', async () => {
+    const server = await startRedis()
+    onTestFinished(() => server.close())
+    const [engine, other] = [await open(() => make(server)), await open(() => make(server))]
+    await engine.append('log', numbered(1, 100))
+    await engine.compact?.('log')
+    await engine.append('log', numbered(101, 120))
+    expect(await command(server, ['DEL', '{millrace/log}:events'])).toBe(1)
+    const { epoch } = (await engine.append('log', numbered(121, 125))).position
+    const first = await other.read('log', { epoch, offset: 0 })
+    expect([first.gap, first.events.length]).toEqual([undefined, 100])
+    const next = await other.read('log', first.position)
+    expect(next.gap).toEqual({ from: { epoch, offset: 100 }, to: { epoch, offset: 120 } })
+    expect(next.events.map(({ offset }) => offset)).toEqual(range(121, 125))
+  })
+})
+
 describe('redis engine, whose server comes back with less', () => {
   /** Acknowledges 150 events, and has 75 of them when it is back: what a failover to a replica that lags does. */
   async function lose() {
