@@ -69,7 +69,7 @@ describe.each(engines)('two servers over $name', ({ name, startEngine }) => {
     round: (shared, chance, tally) =>
       during(shared, chance, tally, {
         leave: () => shared.engine.kill(),
-        awayMs: chance.whole(0, 2500),
+        awayMs: chance.whole(0, chance.pick([300, 300, 2500])),
         comeBack: () => shared.engine.restart(),
       }),
   })

@@ -46,18 +46,27 @@ export function itWithstands<World>({
 
   it(`${fault}: ${claim}`, { timeout: roundMsMax * (seeds.length + 1) }, async () => {
     const tally = createTally()
-    const world = await open(tally)
-    for (const seed of seeds) {
-      await inTime(round(world, createChance(seed), tally)).catch((error: Error) => {
-        error.message = `With FAULT_SEED=${seed}: ${error.message}`
-        throw error
-      })
-      const resets = mayReset ? 0 : tally.resets
-      expect({ ...tally.found, resets }, `With FAULT_SEED=${seed}`).toEqual({ ...nothingFound, resets: 0 })
+    let failed: string | undefined
+    try {
+      const world = await open(tally)
+      for (const seed of seeds) {
+        failed = `With FAULT_SEED=${seed}`
+        await inTime(round(world, createChance(seed), tally))
+        const resets = mayReset ? 0 : tally.resets
+        expect({ ...tally.found, resets }).toEqual({ ...nothingFound, resets: 0 })
+      }
+      failed = 'After all of them'
+      after?.(tally)
+      failed = undefined
+    } catch (error) {
+      // Whoever looks into it needs the seed first of all.
+      failed = `${failed}: ${(error as Error).message}`
+      ;(error as Error).message = failed
+      throw error
+    } finally {
+      const row = { fault, rounds: seeds.length, firstSeed: seeds[0] ?? 0, randomSeed, ...(failed && { failed }) }
+      if (FAULT_RESULTS !== undefined) writeResult(FAULT_RESULTS, row, tally)
     }
-    after?.(tally)
-    if (FAULT_RESULTS !== undefined)
-      writeResult(FAULT_RESULTS, { fault, rounds: seeds.length, firstSeed: seeds[0] ?? 0, randomSeed }, tally)
   })
 }
 

@@ -42,6 +42,8 @@ export interface Rounds {
   readonly rounds: number
   readonly firstSeed: number
   readonly randomSeed: number
+  /** What went wrong, where something did, with its seed. */
+  readonly failed?: string
 }
 
 /** Puts one fault's row into a file of them; faults are run one at a time where there is such a file. */
