@@ -151,10 +151,11 @@ describe('redis engine, whose log was let go', () => {
     await Promise.all([engine.inspect('log'), other.inspect('log')])
     const told = [engine, other].map((node) => {
       const { promise, resolve } = Promise.withResolvers<string>()
-      const unwatch = node.watch('log', async () => {
+      const read = async () => {
         const code = await refusal(node.read('log', position))
         if (code.startsWith('position_')) resolve(code)
-      })
+      }
+      const unwatch = node.watch('log', () => void read())
       return promise.finally(unwatch)
     })
     await client.sendCommand(['FLUSHALL'])

@@ -14,7 +14,7 @@ export async function ask<T>(url: string, body?: object): Promise<T> {
   const signal = AbortSignal.timeout(answerMsMax)
   const posted = body === undefined ? {} : { method: 'POST', headers, body: JSON.stringify(body) }
   const answer = await fetch(url, { ...posted, signal }).catch((error: Error) => {
-    throw refusal(0, error.name, `${url}: ${error.message} ${(error.cause as Error | undefined)?.message ?? ''}`)
+    throw refusal(0, error.name, `${url}: ${error.message}`)
   })
   const text = await answer.text().catch((error: Error) => {
     throw refusal(0, error.name, `${url}: ${error.message}`)

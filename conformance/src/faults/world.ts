@@ -164,7 +164,7 @@ async function publishOne(channel: Followed, n: number, { url, isOver, onRefused
       await ask(`${url()}/api/publish`, { channel: channel.id, data: { n }, id: `p-${n}` })
       return 'acknowledged' as const
     } catch (error) {
-      const { status = 0 } = error as Partial<Refusal>
+      const { status } = error as Refusal
       if (status >= 400 && status < 500) throw error
       onRefused()
       if (isOver()) return 'unknown' as const
