@@ -1,4 +1,5 @@
 /** A server that is killed while many read: what any of them saw is there when it is back, and nobody has to do anything. */
+import { connect } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { expect } from 'vitest'
 import { makeFolder } from '../src/faults/folder.ts'
@@ -54,4 +55,71 @@ itWithstands({
 
 interface Transcript {
   readonly runs: readonly { readonly lanes: readonly { readonly text: string }[] }[]
+}
+
+itWithstands({
+  fault: 'F4 a server over SQLite that stands still, as with its event loop blocked',
+  claim: 'goes on with every run and every reader, and nothing is lost or said twice',
+  few: 1,
+  open: async (tally) => ({ world: createWorld(tally), server: await startMillrace(['--data', makeFolder()]) }),
+  async round({ world, server }, chance, tally) {
+    const { url } = server
+    const asked: Asked[] = []
+    for (let index = 0; index < 5; index++) {
+      const started = await world.start(url, `sim:count?n=${chance.whole(20, 60)}&tps=${chance.whole(50, 200)}`)
+      world.read(started.session, 8, [url])
+      asked.push(started)
+    }
+    const channel = world.openChannel()
+    world.read(channel, 3, [url])
+    const stop = world.publish(channel, () => url)
+    await sleep(chance.whole(0, 200))
+    server.signal('SIGSTOP')
+    await sleep(chance.whole(100, 2000))
+    server.signal('SIGCONT')
+    const backAt = performance.now()
+    await world.until(() => asked.every(({ session, run }) => session.ends.has(run)), 'the ends of all runs')
+    noteTime(tally, 'end', performance.now() - backAt)
+    for (const { session, run } of asked) expect(session.ends.get(run)?.status).toBe('completed')
+    await stop()
+    await world.settle(url)
+  },
+})
+
+itWithstands({
+  fault: 'F22 a server at its limit of open files',
+  claim: 'goes on with the readers it has, and takes others again when some have gone',
+  few: 1,
+  open: async (tally) => ({
+    world: createWorld(tally),
+    server: await startMillrace(['--data', makeFolder()], 'ulimit -n 80'),
+  }),
+  async round({ world, server }, chance) {
+    const { url } = server
+    const { session, run } = await world.start(url, 'sim:count?n=100000&tps=50')
+    world.read(session, 5, [url])
+    await world.until(() => session.events > 0, 'the first events')
+    // More than there may be: they connect and wait.
+    const sockets = Array.from({ length: 150 }, () => connect(Number(new URL(url).port), '127.0.0.1').on('error', () => {}))
+    await sleep(chance.whole(100, 300))
+    const { events } = session
+    await world.until(() => session.events > events + 20, 'events for the readers it has')
+    for (const socket of sockets) socket.destroy()
+    const status = await again(() => ask<{ status: string }>(`${url}/api/runs/${run}/stop`, {}))
+    expect(status.status).toBe('stopped')
+    await world.until(() => session.ends.has(run), 'the end of the run')
+    await world.settle(url)
+  },
+})
+
+/** Until it is answered: what was refused at the limit may be asked again at once. */
+async function again<T>(asking: () => Promise<T>): Promise<T> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await asking()
+    } catch (error) {
+      if (attempt === 50) throw error
+      await sleep(50)
+    }
+  }
 }
