@@ -1,11 +1,14 @@
 #!/usr/bin/env node
 /** `millrace start`: the server by itself, on the command line. */
-import { existsSync } from 'node:fs'
+import cluster from 'node:cluster'
+import { constants } from 'node:os'
 import { resolve } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { openEngine } from './open-engine.ts'
-import { createMillrace } from './server.ts'
+import { type Ready, serve } from './serve.ts'
+import { follow, startWorkers } from './workers.ts'
+
+const workersMax = 64
 
 const usage = `Usage: millrace start [options]
 
@@ -25,6 +28,9 @@ const usage = `Usage: millrace start [options]
   --data <folder>    folder of the engine sqlite  MILLRACE_DATA    ./.millrace
   --grace <seconds>  how long SIGTERM lets runs   MILLRACE_GRACE   8
                      go on before they end
+  --workers <number> processes behind the port    MILLRACE_WORKERS 1
+                     over an engine that they
+                     share
   --help             this text
 `
 
@@ -42,37 +48,59 @@ async function main(args: string[]): Promise<void> {
   const grace = Number(values.grace ?? env.MILLRACE_GRACE ?? 8)
   if (!(grace >= 0 && grace <= 3600))
     return fail(`--grace takes seconds from 0 to 3600, not "${values.grace ?? env.MILLRACE_GRACE}".`)
+  const count = Number(values.workers ?? env.MILLRACE_WORKERS ?? 1)
+  if (!(Number.isInteger(count) && count >= 1 && count <= workersMax))
+    return fail(`--workers takes a number from 1 to ${workersMax}, not "${values.workers ?? env.MILLRACE_WORKERS}".`)
+  let isStopping = false
+  let close: (signal: NodeJS.Signals) => Promise<void> = async () => {}
+  // A terminal, or a service manager, may send a signal to workers too, which are told by the process they belong to.
+  process.on('SIGINT', cluster.isPrimary ? stopOrEnd : () => {})
+  process.on('SIGTERM', cluster.isPrimary ? stopOrEnd : stop)
+
   const folder = resolve(values.data ?? env.MILLRACE_DATA ?? '.millrace')
   const name = values.engine ?? env.MILLRACE_ENGINE ?? 'sqlite'
-  const { engine, place } = (await openEngine(name, folder).catch(end)) ?? fail(`There is no engine "${name}".`)
-  const page = findPage()
-  const millrace = createMillrace({ engine, model: values.model ?? env.MILLRACE_MODEL ?? 'auto', ...(page && { page }) })
-  process.once('SIGINT', stop)
-  process.once('SIGTERM', stop)
-  const model = await millrace.defaultModel().catch((error: Error) => fail(error.message))
-  const hostNames = values['host-name'] ?? [env.MILLRACE_HOST_NAMES ?? '']
-  const { url } = await millrace
-    .listen({ port, host: values.host ?? env.HOST, hostNames: hostNames.flatMap(splitList) })
-    .catch((error: NodeJS.ErrnoException) =>
-      fail(error.code === 'EADDRINUSE' ? `Port ${port} is taken; choose another with --port.` : error.message),
-    )
+  const named = (await openEngine(name, folder).catch(end)) ?? fail(`There is no engine "${name}".`)
+  if (count > 1 && !named.engine.isShared)
+    return fail(`--workers needs an engine that servers share: redis://… or nats://…; "${name}" is of one process.`)
+  if (count > 1 && cluster.isPrimary) {
+    await named.engine.close()
+    const workers = startWorkers(count, (text) => process.stderr.write(`millrace: ${text}\n`))
+    close = workers.close
+    return printReady(await workers.ready.catch(end), count)
+  }
+  const hostNames = (values['host-name'] ?? [env.MILLRACE_HOST_NAMES ?? '']).flatMap(splitList)
+  const model = values.model ?? env.MILLRACE_MODEL ?? 'auto'
+  const served = await serve({ ...named, port, host: values.host ?? env.HOST, hostNames, model }).catch((error: Error) =>
+    fail(error.message),
+  )
+  close = (signal) => served.close({ graceMs: signal === 'SIGTERM' ? grace * 1000 : 0 })
+  if (cluster.isWorker) follow(served, { stop, stopOrEnd })
+  else printReady(served.ready, count)
+
+  /** SIGTERM is how a deploy ends a server; SIGINT is somebody who waits at the keyboard. */
+  function stop(signal: NodeJS.Signals): void {
+    if (isStopping) return
+    isStopping = true
+    close(signal).then(() => process.exit(0), end)
+  }
+
+  function stopOrEnd(signal: NodeJS.Signals): void {
+    if (isStopping) process.exit(128 + constants.signals[signal])
+    stop(signal)
+  }
+}
+
+function printReady({ url, page, model, reason, place }: Ready, workers: number): void {
   process.stdout.write(`
-  Millrace is ready in ${Math.round(performance.now())} ms
+  Millrace is ready in ${Math.round(performance.now())} ms${workers > 1 ? `, with ${workers} workers` : ''}
 
   Page   ${page ? `${url}/` : 'not built; run npm run build'}
   API    ${url}/api/openapi.json
   Try    curl -N "${url}/api/chat?query=hello"
-  Model  ${model.name}  (${model.reason})
+  Model  ${model}  (${reason})
   Logs   ${place}
 
 `)
-
-  /** SIGTERM is how a deploy ends a server; SIGINT is somebody who waits at the keyboard. */
-  function stop(signal: NodeJS.Signals): void {
-    // A second signal finds no listener, and ends the process at once.
-    process.removeListener('SIGINT', stop).removeListener('SIGTERM', stop)
-    millrace.close({ graceMs: signal === 'SIGTERM' ? grace * 1000 : 0 }).then(() => process.exit(0), end)
-  }
 }
 
 function parse(args: string[]) {
@@ -88,6 +116,7 @@ function parse(args: string[]) {
         engine: { type: 'string' },
         data: { type: 'string' },
         grace: { type: 'string' },
+        workers: { type: 'string' },
         help: { type: 'boolean', short: 'h' },
       },
     })
@@ -112,10 +141,4 @@ function end(error: Error): never {
 function fail(message: string): never {
   process.stderr.write(`${message}\n\n${usage}`)
   process.exit(2)
-}
-
-/** Beside the built server in the published package, in its own workspace in a checkout. */
-function findPage(): string | undefined {
-  const places = ['./web/', '../../../apps/web/dist/'].map((place) => fileURLToPath(new URL(place, import.meta.url)))
-  return places.find((place) => existsSync(`${place}index.html`))
 }

@@ -80,6 +80,9 @@ describe('millrace start', () => {
     [['--nothing'], "Unknown option '--nothing'"],
     [['--engine', 'paper'], 'There is no engine "paper"'],
     [['serve'], 'There is no command "serve"'],
+    [['--grace', 'long'], '--grace takes seconds from 0 to 3600, not "long"'],
+    [['--workers', '0'], '--workers takes a number from 1 to 64, not "0"'],
+    [['--workers', '2'], '--workers needs an engine that servers share: redis://… or nats://…; "memory" is of one process.'],
     [['--model', 'nobody'], 'There is no model of this name'],
     [['--model', 'sim:count?n=x'], 'n takes a number from 0'],
   ])('refuses %j with a sentence and the usage, without a stack', async (args, message) => {
@@ -98,7 +101,7 @@ describe('millrace start', () => {
   })
 
   it('ends on SIGTERM, its readers told how their runs ended', async () => {
-    const { child, until, exited } = run(['--port', '0', '--model', 'sim:hang?after=1&tps=0'])
+    const { child, until, exited } = run(['--port', '0', '--model', 'sim:hang?after=1&tps=0', '--grace', '0.2'])
     const [, url] = await until(/API {4}(http:\S+)\/api/)
     const stream = await openStream(`${url}/api/chat?query=x`)
     await stream.until('message')

@@ -1,0 +1,116 @@
+/** `millrace start --workers`: several processes behind one port, over a real Redis. */
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import { afterAll, expect, it, onTestFinished } from 'vitest'
+import { startRedis } from '../src/servers/redis.ts'
+
+const redis = await startRedis()
+afterAll(() => redis.close())
+const cli = fileURLToPath(new URL('../../packages/server/src/cli.ts', import.meta.url))
+
+async function startWorkers(count: number, grace = '0') {
+  const args = [
+    'start',
+    '--port',
+    '0',
+    '--model',
+    'sim:count',
+    '--engine',
+    redis.url,
+    '--workers',
+    String(count),
+    '--grace',
+    grace,
+  ]
+  const child = spawn(process.execPath, ['--conditions=source', cli, ...args], { stdio: ['ignore', 'pipe', 'pipe'] })
+  const exited = once(child, 'exit')
+  onTestFinished(async () => {
+    child.kill('SIGKILL')
+    await exited
+  })
+  let said = ''
+  const heard: (() => void)[] = []
+  for (const stream of [child.stdout, child.stderr])
+    stream.setEncoding('utf8').on('data', (text) => {
+      said += text
+      for (const wake of heard.splice(0)) wake()
+    })
+  const until = async (pattern: RegExp) => {
+    for (;;) {
+      const match = pattern.exec(said)
+      if (match !== null) return match
+      await new Promise<void>((resolve) => heard.push(resolve))
+    }
+  }
+  const [, url = ''] = await until(/with \d+ workers[\s\S]+API {4}(http:\S+)\/api[\s\S]+Logs/)
+  return { child, exited, until, url }
+}
+
+function workersOf(pid: number | undefined): number[] {
+  return readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ').filter(Boolean).map(Number)
+}
+
+const isAlive = (pid: number) => {
+  try {
+    return process.kill(pid, 0)
+  } catch {
+    return false
+  }
+}
+
+/** By a connection of its own, so that whichever worker is next takes it. */
+async function ask<T>(url: string, body?: object): Promise<T> {
+  const headers = { 'content-type': 'application/json', accept: 'application/json', connection: 'close' }
+  const answer = await fetch(url, { headers, ...(body && { method: 'POST', body: JSON.stringify(body) }) })
+  expect(answer.ok).toBe(true)
+  return (await answer.json()) as T
+}
+
+interface Transcript {
+  readonly runs: { status: string; lanes: { text: string }[] }[]
+}
+
+it('serves with all of them, and goes on when one is killed: its runs end, and another takes its place', async () => {
+  const { child, until, url } = await startWorkers(3)
+  const workers = workersOf(child.pid)
+  expect(workers).toHaveLength(3)
+  const started = await Promise.all(
+    Array.from({ length: 9 }, () =>
+      ask<{ session: string }>(`${url}/api/chat`, { query: 'x', model: 'sim:count?n=100000&tps=50' }),
+    ),
+  )
+  const statuses = () =>
+    Promise.all(
+      started.map(async ({ session }) => (await ask<Transcript>(`${url}/api/sessions/${session}`)).runs[0]?.status ?? ''),
+    )
+  expect(await statuses()).toEqual(started.map(() => 'streaming'))
+  process.kill(workers[0] as number, 'SIGKILL')
+  await until(/Worker \d ended \(SIGKILL\); another one takes its place\./)
+  await expect.poll(statuses, { timeout: 20_000, interval: 200 }).toContain('interrupted')
+  expect(await statuses()).toContain('streaming')
+  await expect.poll(() => workersOf(child.pid).length, { timeout: 10_000 }).toBe(3)
+}, 60_000)
+
+it('ends with all of them on SIGTERM, and leaves none behind', async () => {
+  const { child, exited, url } = await startWorkers(2, '0.2')
+  const workers = workersOf(child.pid)
+  const { session } = await ask<{ session: string }>(`${url}/api/chat`, { query: 'x', model: 'sim:count?n=100000&tps=50' })
+  child.kill('SIGTERM')
+  // As a service manager does that signals the whole group.
+  for (const pid of workers) process.kill(pid, 'SIGTERM')
+  expect(await exited).toEqual([0, null])
+  expect(workers.filter(isAlive)).toEqual([])
+  const later = await startWorkers(2)
+  const { runs } = await ask<Transcript>(`${later.url}/api/sessions/${session}`)
+  expect(runs).toMatchObject([{ status: 'interrupted' }])
+}, 60_000)
+
+it('ends its workers when the process they belong to is killed', async () => {
+  const { child, exited } = await startWorkers(2)
+  const workers = workersOf(child.pid)
+  child.kill('SIGKILL')
+  await exited
+  await expect.poll(() => workers.filter(isAlive), { timeout: 10_000 }).toEqual([])
+}, 60_000)
