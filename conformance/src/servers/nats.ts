@@ -5,6 +5,7 @@ import { existsSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { findPort } from './port.ts'
+import { untilSaid } from './said.ts'
 
 export interface NatsServer {
   readonly url: string
@@ -50,16 +51,8 @@ export async function startNats(): Promise<NatsServer> {
     const server = spawn(binary, ['-js', '-sd', folder, '-p', String(port), '-a', '127.0.0.1'], {
       stdio: ['ignore', 'ignore', 'pipe'],
     })
-    let log = ''
-    for await (const chunk of server.stderr) {
-      log += chunk
-      if (log.includes('Server is ready')) {
-        // Its pipe must not fill.
-        server.stderr.resume()
-        return server
-      }
-    }
-    throw new Error(`nats-server ended:\n${log}`)
+    await untilSaid(server, server.stderr, 'Server is ready')
+    return server
   }
 }
 

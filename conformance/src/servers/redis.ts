@@ -5,6 +5,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { findPort } from './port.ts'
+import { untilSaid } from './said.ts'
 
 export interface RedisServer {
   readonly url: string
@@ -48,16 +49,8 @@ export async function startRedis({ args = [] }: RedisServerOptions = {}): Promis
   async function start(): Promise<ChildProcess> {
     const own = ['--port', String(port), '--bind', '127.0.0.1', '--dir', folder, '--save', '', '--appendonly', 'yes']
     const server = spawn('redis-server', [...own, ...args], { stdio: ['ignore', 'pipe', 'inherit'] })
-    let log = ''
-    for await (const chunk of server.stdout) {
-      log += chunk
-      if (log.includes('Ready to accept connections')) {
-        // Its pipe must not fill.
-        server.stdout.resume()
-        return server
-      }
-    }
-    throw new Error(`redis-server ended:\n${log}`)
+    await untilSaid(server, server.stdout, 'Ready to accept connections')
+    return server
   }
 }
 
