@@ -9,6 +9,9 @@ import { prepareStage } from './support/stage.ts'
 
 const startStage = prepareStage({ source: fileURLToPath(new URL('./hooks', import.meta.url)), mode: 'development' })
 
+/** How long the hooks wait for a frame. */
+const frameMsMax = 900
+
 async function ask(page: Page, query: string): Promise<void> {
   await page.locator('input').fill(query)
   await page.locator('input').press('Enter')
@@ -35,7 +38,12 @@ test('renders a long answer through a cut: 1 to 500, at most once per frame', as
 
   const commits = await page.evaluate(() => (globalThis as unknown as { commits: Commit[] }).commits)
   const ofFrames = commits.filter(({ edges }, index) => commits[index - 1]?.edges === edges)
-  expect(new Set(ofFrames.map(({ frame }) => frame)).size).toBe(ofFrames.length)
+  const twice = ofFrames.filter(({ frame, at }, index) => {
+    const before = ofFrames[index - 1]
+    // Where frames do not come, as on a machine that is busy, a timer stands in for them.
+    return before?.frame === frame && at - before.at < frameMsMax
+  })
+  expect(twice).toEqual([])
   expect(ofFrames.length).toBeGreaterThan(10)
 })
 

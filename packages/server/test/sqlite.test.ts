@@ -125,9 +125,9 @@ describe('the SQLite engine', () => {
     await compacted.promise
     await millrace.close()
     const database = new DatabaseSync(join(folder, 'millrace.db'))
-    const rows = database.prepare('SELECT count(*) AS events FROM events').get()
+    const log = database.prepare('SELECT id, bytes FROM logs WHERE name = ?').get(run.session)
+    const rows = database.prepare('SELECT count(*) AS events FROM events WHERE log = ?').get(log?.id as number)
     const kept = database.prepare('SELECT count(*) AS packs, sum(size) AS bytes FROM packs').get()
-    const log = database.prepare('SELECT bytes FROM logs').get()
     database.close()
     expect(rows).toEqual({ events: 0 })
     expect(kept).toEqual({ packs: 4, bytes: log?.bytes })

@@ -7,6 +7,8 @@ import { createRoot } from 'react-dom/client'
 export interface Commit {
   /** The time of the frame in which it was, or after which. */
   readonly frame: unknown
+  /** By `performance.now`. */
+  readonly at: number
   /** All that may change between two frames. */
   readonly edges: string
 }
@@ -35,7 +37,7 @@ function Conversation() {
   // Of commits, not of renderings: in StrictMode each is rendered twice.
   useLayoutEffect(() => {
     const edges = JSON.stringify([runs.map((run) => run.status), pending, status, state])
-    commits.push({ frame: document.timeline.currentTime, edges })
+    commits.push({ frame: document.timeline.currentTime, at: performance.now(), edges })
   })
   return (
     <main data-connection={state} data-status={status} data-session={session.id}>

@@ -20,9 +20,11 @@ export interface Connection {
 export interface ConnectionOptions {
   readonly url: string
   /** Connected, perhaps again, to the Redis process of this id. */
-  readonly onReady: (server: string) => void
-  /** It hears again, or for the first time. */
-  readonly onHearing: () => void
+  readonly onReady?: (server: string) => void
+  /** It hears again, or for the first time; absent where it is to hear nothing. */
+  readonly onHearing?: () => void
+  /** What is run is not answered before so many replicas have it; default 0. */
+  readonly replicas?: number
 }
 
 /** Refusals that pass: starting, failing over, moving slots, an odd script. https://redis.io/docs/latest/develop/reference/protocol-spec/#simple-errors */
@@ -32,8 +34,9 @@ const full = /^(OOM|MISCONF|NOREPLICAS) /
 const retryMs = 50
 const retryMsMax = 1000
 const closeMsMax = 1000
+const waitSlackMs = 250
 
-export function createConnection({ url, onReady, onHearing }: ConnectionOptions): Connection {
+export function createConnection({ url, onReady, onHearing, replicas = 0 }: ConnectionOptions): Connection {
   const client = createClient({
     url,
     // A command that was made for one Redis process must not wait for the next one.
@@ -63,7 +66,7 @@ export function createConnection({ url, onReady, onHearing }: ConnectionOptions)
         isReady = true
         const server = /run_id:(\w+)/.exec(info as unknown as string)?.[1] ?? ''
         ready.resolve(server)
-        onReady(server)
+        onReady?.(server)
       },
       // Cut off again; the next one asks anew.
       () => {},
@@ -72,9 +75,10 @@ export function createConnection({ url, onReady, onHearing }: ConnectionOptions)
   const ears = client.duplicate({ disableOfflineQueue: false }) as Client
   // Its troubles are those of the other one; it comes back by itself, and so does what it listens to.
   ears.on('error', () => {})
-  ears.on('ready', onHearing)
+  if (onHearing !== undefined) ears.on('ready', onHearing)
   // Only a client that was closed stops trying, and that needs no telling.
-  for (const each of [client, ears]) each.connect().catch(() => {})
+  for (const each of onHearing === undefined ? [client] : [client, ears]) each.connect().catch(() => {})
+  let confirming: Promise<number> | undefined
 
   return {
     async listen(channel, hear) {
@@ -84,10 +88,19 @@ export function createConnection({ url, onReady, onHearing }: ConnectionOptions)
     },
     async run(script, keys, args, deadline) {
       for (;;) {
-        const server = await within(ready.promise, deadline)
+        const link = ready
+        const server = await within(link.promise, deadline)
         try {
           const command = ['EVALSHA', digestOf(script), String(keys.length), ...keys, ...args(server)]
-          return await within(client.sendCommand(command), deadline)
+          const answer = await within(client.sendCommand(command), deadline)
+          if (replicas === 0) return answer
+          const held = await within(confirm(deadline), deadline)
+          // Another connection has been asked, which has written nothing.
+          if (link !== ready) continue
+          if (held >= replicas) return answer
+          throw new MillraceError('engine_failed', {
+            message: `Only ${held} of ${replicas} replicas of Redis answer; see that they run and are reached.`,
+          })
         } catch (error) {
           if (error instanceof MillraceError) throw error
           await recover(error as Error, script)
@@ -104,6 +117,17 @@ export function createConnection({ url, onReady, onHearing }: ConnectionOptions)
         client.destroy(),
       )
     },
+  }
+
+  /** One for all that was run in a turn. https://redis.io/docs/latest/commands/wait/ */
+  function confirm(deadline: number): Promise<number> {
+    confirming ??= new Promise(setImmediate).then(() => {
+      confirming = undefined
+      // Before the time is up, so that it is this answer that is heard: Redis looks ten times a second. 0 would be for ever.
+      const ms = Math.max(1, Math.floor(deadline - performance.now() - waitSlackMs))
+      return client.sendCommand(['WAIT', String(replicas), String(ms)]) as unknown as Promise<number>
+    })
+    return confirming
   }
 
   function lose(): void {

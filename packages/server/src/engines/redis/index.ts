@@ -23,6 +23,11 @@ export interface RedisEngineOptions {
   readonly bytesMax?: number
   /** Age up to which an event is kept; a log without events or appends for so long, and a tenth longer, is deleted. Default 30 days. */
   readonly ageMsMax?: number
+  /**
+   * Replicas that must have an event before it is acknowledged; default 0. With `min-replicas-to-write` of as many on
+   * the Redis, a failover to any of them loses nothing that was acknowledged; while there are fewer, appends are refused.
+   */
+  readonly replicas?: number
   /** How long a call waits for a Redis that does not answer, in milliseconds; default 5,000. */
   readonly timeoutMs?: number
 }
@@ -31,7 +36,13 @@ export interface RedisEngineOptions {
 const seenMax = 10_000
 const dayMs = 24 * 60 * 60 * 1000
 
-export function redisEngine({ url, prefix = 'millrace', timeoutMs = 5000, ...options }: RedisEngineOptions): Engine {
+export function redisEngine({
+  url,
+  prefix = 'millrace',
+  timeoutMs = 5000,
+  replicas = 0,
+  ...options
+}: RedisEngineOptions): Engine {
   const { eventsMax = 100_000, bytesMax = 64 * 1024 * 1024, ageMsMax = 30 * dayMs } = options
   const instance = newEpoch()
   /** How far each log had come when it was last heard of: a Redis that has less has lost something. */
@@ -43,6 +54,8 @@ export function redisEngine({ url, prefix = 'millrace', timeoutMs = 5000, ...opt
   let server = ''
   let isClosed = false
   const connection = createConnection({ url, onReady, onHearing })
+  // Of its own, because all that comes behind a write that waits for replicas would wait with it.
+  const writing = replicas > 0 ? createConnection({ url, replicas }) : connection
   const bells = createBells({
     listen: (log, hear) =>
       connection.listen(channelOf(log), (head) => {
@@ -111,7 +124,7 @@ export function redisEngine({ url, prefix = 'millrace', timeoutMs = 5000, ...opt
       isClosed = true
       clearInterval(sweeper)
       bells.close()
-      await connection.close()
+      await Promise.all([connection.close(), ...(writing === connection ? [] : [writing.close()])])
     },
   }
 
@@ -176,7 +189,8 @@ export function redisEngine({ url, prefix = 'millrace', timeoutMs = 5000, ...opt
     if (isClosed) return Promise.reject(new MillraceError('server_stopping'))
     const tag = channelOf(log)
     const keys = ['meta', 'events', 'keys', 'packs'].map((name) => `${tag}:${name}`)
-    return connection.run(script, keys, (to) => [tag, ...args(to)], deadline)
+    const { run: perform } = script === scripts.append ? writing : connection
+    return perform(script, keys, (to) => [tag, ...args(to)], deadline)
   }
 
   /** A hash tag, so that all of a log is in one slot of a cluster. */

@@ -59,7 +59,11 @@ local bytes, time, oldest, expires = 0, now, now, 0
 if epoch then
   local last = redis.call('HGET', KEYS[1], 'w:' .. ARGV[6])
   local done, at = string.match(last or '', '^(%d+) (%d+)$')
-  if done == number then return {'done', epoch, tonumber(at), start, meta[5]} end
+  if done == number then
+    -- What is repeated is a write again: replicas are waited for up to the last write of a connection.
+    redis.call('HSET', KEYS[1], 'epoch', epoch)
+    return {'done', epoch, tonumber(at), start, meta[5]}
+  end
   vouch(ARGV[2], ARGV[3], tonumber(ARGV[4]), ARGV[5])
   bytes, oldest, expires = tonumber(meta[4]), tonumber(meta[6]), tonumber(meta[7])
   time = math.max(now, tonumber(meta[5]))

@@ -1,0 +1,83 @@
+/** The strict mode of the Redis engine: what it acknowledged is in the replica, whichever moment the failover comes at. */
+import { createClient } from '@redis/client'
+import { redisEngine } from 'millrace/redis'
+import { expect, it, onTestFinished } from 'vitest'
+import { numbered, numbers, open, range, readAll, refusal } from '../src/engine/support.ts'
+import { type RedisServer, startRedis } from '../src/servers/redis.ts'
+
+async function startPair(args: readonly string[] = []): Promise<{ primary: RedisServer; replica: RedisServer }> {
+  const primary = await startRedis({ args: ['--repl-diskless-sync-delay', '0', ...args] })
+  const replica = await startRedis({ args: ['--replicaof', '127.0.0.1', String(primary.port)] })
+  onTestFinished(async () => void (await Promise.all([primary.close(), replica.close()])))
+  // The primary counts a replica only when it has heard of it what it has.
+  await expect.poll(() => isFollowed(primary), { timeout: 10_000 }).toBe(true)
+  return { primary, replica }
+}
+
+async function isFollowed(primary: RedisServer): Promise<boolean> {
+  return (await command(primary, ['SET', 'followed', '1'], ['WAIT', '1', '1000'])) === 1
+}
+
+/** The answer to the last of them. */
+async function command(server: RedisServer, ...commands: (readonly string[])[]): Promise<unknown> {
+  const client = createClient({ url: server.url })
+  client.on('error', () => {})
+  await client.connect()
+  try {
+    let answer: unknown
+    for (const words of commands) answer = await client.sendCommand([...words])
+    return answer
+  } finally {
+    client.destroy()
+  }
+}
+
+it('has in the replica that takes over whatever was acknowledged, killed in mid-stream', async () => {
+  const { primary, replica } = await startPair()
+  const engine = await open(() => redisEngine({ url: primary.url, replicas: 1, timeoutMs: 3000 }))
+  const other = await open(() => redisEngine({ url: primary.url, replicas: 1, timeoutMs: 3000 }))
+  const acknowledged: number[] = []
+  const count = 200
+  const write = async (log: string, node: typeof engine) => {
+    for (let n = 1; ; n++) {
+      const refused = await refusal(node.append(log, numbered(n, n)))
+      if (refused === 'not refused' && log === 'a') acknowledged.push(n)
+      if (refused !== 'not refused' || (log === 'a' && n === count)) killed.resolve()
+      if (refused !== 'not refused') return
+    }
+  }
+  const killed = Promise.withResolvers<void>()
+  const writing = Promise.all([write('a', engine), write('b', engine), write('c', other)])
+  await killed.promise
+  await primary.kill()
+  await writing
+  expect(acknowledged.length).toBeGreaterThanOrEqual(count)
+  await command(replica, ['REPLICAOF', 'NO', 'ONE'])
+  const later = await open(() => redisEngine({ url: replica.url }))
+  const kept = numbers(await readAll(later, 'a'))
+  expect(kept.slice(0, acknowledged.length)).toEqual(range(1, acknowledged.length))
+}, 30_000)
+
+it('refuses to write, and reads on, while the replica stands still, and takes writes when it is back', async () => {
+  const { primary, replica } = await startPair()
+  const engine = await open(() => redisEngine({ url: primary.url, replicas: 1, timeoutMs: 2000 }))
+  const { position } = await engine.append('a', numbered(1, 10))
+  process.kill(replica.pid, 'SIGSTOP')
+  const append = engine.append('a', numbered(11, 11))
+  const other = await open(() => redisEngine({ url: primary.url }))
+  expect(numbers((await other.read('a', { ...position, offset: 5 })).events.slice(0, 5))).toEqual(range(6, 10))
+  // Where a write waits, who reads does not.
+  expect(await engine.inspect('b')).toBeUndefined()
+  await expect(append).rejects.toMatchObject({ code: 'engine_failed', message: expect.stringContaining('0 of 1 replicas') })
+  process.kill(replica.pid, 'SIGCONT')
+  await expect.poll(() => refusal(engine.append('a', numbered(12, 12))), { timeout: 10_000 }).toBe('not refused')
+}, 30_000)
+
+it('refuses at once what a Redis would not write that knows of too few replicas', async () => {
+  const { primary, replica } = await startPair(['--min-replicas-to-write', '1'])
+  const engine = await open(() => redisEngine({ url: primary.url, replicas: 1 }))
+  await engine.append('a', numbered(1, 1))
+  await replica.kill()
+  await expect.poll(() => refusal(engine.append('a', numbered(2, 2))), { timeout: 15_000 }).toBe('log_full')
+  expect(numbers(await readAll(engine, 'a')).at(0)).toBe(1)
+}, 30_000)
