@@ -41,7 +41,7 @@ test('renders a long answer through a cut: 1 to 500, at most once per frame', as
   const twice = ofFrames.filter(({ frame, at }, index) => {
     const before = ofFrames[index - 1]
     // Where frames do not come, as on a machine that is busy, a timer stands in for them.
-    return before?.frame === frame && at - before.at < frameMsMax
+    return before !== undefined && before.frame === frame && at - before.at < frameMsMax
   })
   expect(twice).toEqual([])
   expect(ofFrames.length).toBeGreaterThan(10)
