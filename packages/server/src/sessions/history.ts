@@ -78,10 +78,13 @@ export function createHistory({ store, engine, runs }: HistoryOptions): History 
       const rest = [...entries].reverse().filter(([, { offset }]) => offset < before)
       for (let index = 0; index < rest.length; index += limit) {
         const some = rest.slice(index, index + limit)
-        // Those that retention has taken are not there any more.
         const found = await Promise.all(some.map(([id, entry]) => describe(id, entry)))
         for (const [at, session] of found.entries()) {
-          if (session === undefined) continue
+          if (session === undefined) {
+            // Retention has taken it; should it be used again, it is entered again.
+            entries.delete(some[at]?.[0] ?? '')
+            continue
+          }
           sessions.push(session)
           const isLast = index + at === rest.length - 1
           if (sessions.length === limit) return isLast ? { sessions } : { sessions, next: some[at]?.[1].offset ?? 0 }
