@@ -156,9 +156,14 @@ export function sqliteEngine({ folder, durability = 'process', ...options }: Sql
   }
 
   function settle(reply: Reply): void {
-    const group = asked
+    let group = asked
     asked = []
     worker?.unref()
+    if ('failure' in reply && reply.failure === 'full' && !group.every(isReading)) {
+      // The disk is full for those who write; who came along only to read is answered by itself.
+      waiting.unshift(...group.filter(isReading))
+      group = group.filter((each) => !isReading(each))
+    }
     for (const [index, { resolve, reject }] of group.entries()) {
       if ('failure' in reply) reject(toError(reply, folder))
       else {
@@ -212,6 +217,10 @@ export function sqliteEngine({ folder, durability = 'process', ...options }: Sql
       thread.postMessage('close')
     })
   }
+}
+
+function isReading({ request: { op } }: Asked): boolean {
+  return op === 'read' || op === 'inspect'
 }
 
 function toError({ failure, message }: Failure, folder: string): MillraceError {
