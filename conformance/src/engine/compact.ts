@@ -64,14 +64,16 @@ export function compactCases(make: EngineFactory): void {
       expect(numbers(await readAll(engine, 'a'))).toEqual(range(501, 2100))
     })
 
-    it('takes of the bytes it is allowed what it needs', async ({ skip }) => {
+    it('takes of the bytes it is allowed what it needs', async () => {
       const engine = await open(make, { bytesMax: 60_000 })
-      if (engine.compact === undefined) return skip('the engine does not compact')
       for (let n = 1; n <= 3000; n += 100) {
         await engine.append('a', numbered(n, n + 99))
-        await engine.compact('a')
+        await compact(engine, 'a')
       }
-      expect(numbers(await readAll(engine, 'a'))).toEqual(range(1, 3000))
+      const kept = numbers(await readAll(engine, 'a'))
+      // An engine that does not compact shows that they would not fit otherwise.
+      if (engine.compact === undefined) expect(kept.length).toBeLessThan(2000)
+      else expect(kept).toEqual(range(1, 3000))
     })
 
     it('is none where there is no such log', async () => {
