@@ -50,7 +50,7 @@ itWithstands({
     child.stdout.setEncoding('utf8').on('data', (text) => {
       said += text
     })
-    await once(child.stdout, 'data')
+    await Promise.race([once(child.stdout, 'data'), once(child, 'exit')])
     await sleep(chance.real() * 40)
     child.kill('SIGKILL')
     await once(child, 'close')

@@ -11,8 +11,20 @@ const goOn = async (): Promise<void> => {
   for (;;) {
     const events = Array.from({ length: Number(batch) }, () => ({ type: 'n', data: { n: next++ } }))
     const { position: last } = await engine.append('log', events)
-    // At once and whole: what is still in a buffer when the process is killed would not have been said.
-    writeSync(1, `${last.offset}\n`)
+    say(`${last.offset}\n`)
   }
 }
+
+/** At once and whole: what is still in a buffer when the process is killed would not have been said. */
+function say(line: string): void {
+  for (;;) {
+    try {
+      return void writeSync(1, line)
+    } catch (error) {
+      // Again where whoever listens is behind.
+      if ((error as NodeJS.ErrnoException).code !== 'EAGAIN') throw error
+    }
+  }
+}
+
 await goOn().finally(() => clearInterval(keep))
