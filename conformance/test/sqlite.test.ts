@@ -1,8 +1,10 @@
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, rmSync, statfsSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { sqliteEngine } from 'millrace'
-import { onTestFinished } from 'vitest'
+import { describe, expect, it, onTestFinished, vi } from 'vitest'
+import { numbered, numbers, open, readAll, refusal } from '../src/engine/support.ts'
+import { makeSmallDisk, smallDiskMissing } from '../src/faults/folder.ts'
 import { engineConformance } from '../src/index.ts'
 
 engineConformance({
@@ -12,4 +14,32 @@ engineConformance({
     onTestFinished(() => rmSync(folder, { recursive: true, force: true }))
     return sqliteEngine({ folder, ...limits })
   },
+})
+
+const missing = smallDiskMissing()
+
+describe.skipIf(missing)(`sqlite engine on a small disk${missing ? ` (skipped: ${missing})` : ''}`, () => {
+  it('gives what it has when the disk is full, and nothing that is too old though it cannot delete it', async () => {
+    const folder = makeSmallDisk(4 * 1024)
+    onTestFinished(() => void vi.useRealTimers())
+    vi.useFakeTimers({ toFake: ['Date'] })
+    const engine = await open(() => sqliteEngine({ folder, ageMsMax: 60_000 }))
+    // More than is held in memory, so that it is read from the disk.
+    for (let n = 1; n <= 1001; n += 500) await engine.append('log', numbered(n, n + 499))
+    vi.advanceTimersByTime(50_000)
+    for (let n = 1501; n <= 2501; n += 500) await engine.append('log', numbered(n, n + 499))
+    writeFileSync(join(folder, 'filler'), new Uint8Array(statfsSync(folder).bavail * statfsSync(folder).bsize))
+    vi.advanceTimersByTime(20_000)
+    const [full, first, second] = await Promise.all([
+      refusal(engine.append('log', [{ type: 'm', data: 'x'.repeat(10_000) }])),
+      readAll(engine, 'log'),
+      readAll(engine, 'log'),
+    ])
+    expect(full).toBe('log_full')
+    expect(numbers(first)).toEqual(numbers(numbered(1501, 3000) as never))
+    expect(second).toEqual(first)
+    rmSync(join(folder, 'filler'))
+    await engine.append('log', numbered(3001, 3001))
+    expect(numbers(await readAll(engine, 'log'))).toHaveLength(1501)
+  })
 })

@@ -83,6 +83,28 @@ describe('the SQLite engine', () => {
     }
   }, 60_000)
 
+  it('keeps nobody waiting for a disk that stands still, and goes on when it answers', async () => {
+    // Its thread alone needs longer to begin.
+    const engine = sqliteEngine({ folder: newFolder(), timeoutMs: 5 })
+    onTestFinished(() => engine.close())
+    const rung = Promise.withResolvers<void>()
+    engine.watch('a', rung.resolve)
+    const append = () => engine.append('a', [{ type: 'n', data: { n: 1 } }], { key: 'k' })
+    const late = { code: 'engine_failed', message: expect.stringContaining('has not answered for 5 ms') }
+    await expect(append()).rejects.toMatchObject(late)
+    // Nothing waits behind it.
+    await expect(append()).rejects.toMatchObject(late)
+    await rung.promise
+    await vi.waitFor(async () => expect(await append()).toMatchObject({ position: { offset: 1 }, duplicate: true }))
+  })
+
+  it('ends though its disk stands still', async () => {
+    const engine = sqliteEngine({ folder: newFolder(), timeoutMs: 5 })
+    const asked = engine.inspect('a')
+    await engine.close()
+    await expect(asked).rejects.toMatchObject({ code: 'engine_failed' })
+  })
+
   it('refuses a folder that another server uses, and says which', async () => {
     const folder = newFolder()
     const [first, second] = [sqliteEngine({ folder }), sqliteEngine({ folder })]

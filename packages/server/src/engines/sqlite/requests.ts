@@ -35,7 +35,7 @@ export type Request =
 
 /** What an operation has to say, its own fields only. */
 export interface Answer {
-  readonly refused?: 'damaged' | 'position_foreign' | 'fenced' | 'position_ahead' | 'session_not_found'
+  readonly refused?: 'damaged' | 'log_full' | 'position_foreign' | 'fenced' | 'position_ahead' | 'session_not_found'
   readonly epoch?: string
   readonly start?: number
   readonly head?: number
@@ -48,7 +48,7 @@ export interface Answer {
   readonly gone?: readonly string[]
 }
 
-/** A group of requests is answered as a whole: all of it happened, or nothing. */
+/** A group of requests is answered as a whole: all of it happened, or nothing; on a full disk its reads alone. */
 export type Reply = { readonly answers: readonly Answer[] } | Failure
 
 export interface Failure {

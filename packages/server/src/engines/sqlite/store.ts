@@ -58,6 +58,8 @@ const pagesPerSweep = 2000
 export interface Store {
   /** All of them in one transaction: none is answered that has not been written. */
   perform(requests: readonly Request[]): readonly Answer[]
+  /** Of them what only reads, writing nothing on the way; the rest is refused: the disk is full. */
+  performReads(requests: readonly Request[]): readonly Answer[]
   close(): void
 }
 
@@ -72,6 +74,7 @@ export function openStore(file: string, { eventsMax, bytesMax, ageMsMax, isDurab
   database.exec(schema)
   const sql = prepare(database)
   const known = new Map<string, Log>()
+  let isReadOnly = false
 
   return {
     perform(requests) {
@@ -86,6 +89,16 @@ export function openStore(file: string, { eventsMax, bytesMax, ageMsMax, isDurab
         known.clear()
         if (database.isTransaction) database.exec('ROLLBACK')
         throw error
+      }
+    },
+    performReads(requests) {
+      isReadOnly = true
+      try {
+        return requests.map((request) => (isReading(request) ? answer(request) : { refused: 'log_full' }))
+      } finally {
+        isReadOnly = false
+        // What was let go of in memory alone.
+        known.clear()
       }
     },
     close: () => database.close(),
@@ -236,7 +249,7 @@ export function openStore(file: string, { eventsMax, bytesMax, ageMsMax, isDurab
       log.start = offset
       log.bytes -= size
     }
-    if (log.start === before) return
+    if (log.start === before || isReadOnly) return
     forget(log, log.start)
     save(log)
   }
@@ -268,6 +281,10 @@ export function openStore(file: string, { eventsMax, bytesMax, ageMsMax, isDurab
     database.exec(`PRAGMA incremental_vacuum(${pagesPerSweep})`)
     return gone
   }
+}
+
+function isReading({ op }: Request): boolean {
+  return op === 'read' || op === 'inspect'
 }
 
 function sizeOf(data: StoredData): number {

@@ -23,6 +23,16 @@ function perform(requests: readonly Request[]): Reply {
     return { answers: store.perform(requests) }
   } catch (error) {
     const { message, errcode = 0 } = error as Error & { errcode?: number }
-    return { failure: failures[errcode & 0xff] ?? 'internal', message }
+    const failure = failures[errcode & 0xff] ?? 'internal'
+    return (failure === 'full' && readOnly(requests)) || { failure, message }
+  }
+}
+
+/** Who only reads needs no room, and is not refused for what was to be written in the same group. */
+function readOnly(requests: readonly Request[]): Reply | undefined {
+  try {
+    return store && { answers: store.performReads(requests) }
+  } catch {
+    return undefined
   }
 }

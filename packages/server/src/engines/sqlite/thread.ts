@@ -1,0 +1,159 @@
+/**
+ * The thread in which the database works, as its engine sees it: what is asked while it writes waits and becomes the
+ * next group, one transaction for all, so that a thousand runs cost hardly more commits than one. A group that takes
+ * too long is given up by who asked, and nothing more is accepted until it is answered: no queue grows behind a disk
+ * that stands still.
+ */
+import { mkdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { Worker } from 'node:worker_threads'
+import { MillraceError } from '@millrace/protocol'
+import type { Answer, Failure, Limits, Reply, Request } from './requests.ts'
+
+export interface Thread {
+  ask(request: Request): Promise<Answer>
+  /** Answers what was asked, for as long as a call may take, and ends. */
+  close(): Promise<void>
+}
+
+export interface ThreadOptions {
+  readonly folder: string
+  readonly limits: Limits
+  /** How long a group may take, in milliseconds. */
+  readonly timeoutMs: number
+  /** Told of each request that has happened, perhaps, after its caller was told that it was given up. */
+  readonly onLate: (request: Request) => void
+}
+
+interface Asked {
+  readonly request: Request
+  readonly resolve: (answer: Answer) => void
+  readonly reject: (error: MillraceError) => void
+}
+
+export function createThread({ folder, limits, timeoutMs, onLate }: ThreadOptions): Thread {
+  let worker: Worker | undefined
+  let waiting: Asked[] = []
+  let asked: readonly Asked[] = []
+  let timer: ReturnType<typeof setTimeout> | undefined
+  let isLate = false
+  let isClosed = false
+  let settled = Promise.withResolvers<void>()
+
+  return {
+    ask: (request) =>
+      new Promise((resolve, reject) => {
+        if (isClosed) return reject(new MillraceError('server_stopping'))
+        if (isLate) return reject(lateError())
+        waiting.push({ request, resolve, reject })
+        // What else is asked in this turn comes along.
+        if (waiting.length === 1 && asked.length === 0) setImmediate(send)
+      }),
+
+    async close() {
+      isClosed = true
+      while (asked.length + waiting.length > 0 && !isLate) await settled.promise
+      const thread = worker
+      worker = undefined
+      if (thread === undefined) return
+      // What stands still would not hear it.
+      if (isLate) return void thread.terminate()
+      await new Promise<void>((resolve) => {
+        thread.once('exit', () => resolve())
+        thread.ref()
+        thread.postMessage('close')
+      })
+    },
+  }
+
+  function send(): void {
+    if (asked.length > 0 || waiting.length === 0) return
+    asked = waiting
+    waiting = []
+    try {
+      worker ??= start()
+      // A process with nothing else to do waits for what it asked, and for nothing else.
+      worker.ref()
+      worker.postMessage(asked.map(({ request }) => request))
+      timer = setTimeout(giveUp, timeoutMs)
+    } catch (error) {
+      settle({ failure: 'unusable', message: (error as Error).message })
+    }
+  }
+
+  function start(): Worker {
+    mkdirSync(folder, { recursive: true })
+    const isSource = import.meta.url.endsWith('.ts')
+    const thread = new Worker(new URL(isSource ? './worker.ts' : './worker.js', import.meta.url), {
+      workerData: { file: join(folder, 'millrace.db'), limits },
+      // Nothing of the host's flags: a loader of its tests or its own would be run there too.
+      execArgv: ['--disable-warning=ExperimentalWarning'],
+    })
+    thread.unref()
+    thread.on('message', (reply: Reply) => settle(reply))
+    thread.on('error', (error) => settle({ failure: 'internal', message: error.message }))
+    // One that is gone is made anew by whoever asks next.
+    thread.once('exit', () => {
+      if (worker === thread) worker = undefined
+      settle({ failure: 'internal', message: 'The thread of the SQLite engine ended.' })
+    })
+    return thread
+  }
+
+  function giveUp(): void {
+    isLate = true
+    worker?.unref()
+    // What waits is never done; what is being done may happen yet.
+    for (const { reject } of [...asked, ...waiting]) reject(lateError())
+    waiting = []
+    next()
+  }
+
+  function settle(reply: Reply): void {
+    const group = asked
+    asked = []
+    clearTimeout(timer)
+    worker?.unref()
+    if (isLate) {
+      isLate = false
+      for (const { request } of group) onLate(request)
+    }
+    for (const [index, { resolve, reject }] of group.entries()) {
+      if ('failure' in reply) reject(toError(reply, folder))
+      else {
+        const answer = reply.answers[index] as Answer
+        if (answer.refused === undefined) resolve(answer)
+        else reject(answer.refused === 'damaged' ? damaged(folder) : new MillraceError(answer.refused))
+      }
+    }
+    send()
+    next()
+  }
+
+  function next(): void {
+    settled.resolve()
+    settled = Promise.withResolvers()
+  }
+
+  function lateError(): MillraceError {
+    const message = `The disk under ${folder} has not answered for ${timeoutMs} ms; what was asked is not known to have happened. It is used again when it answers.`
+    return new MillraceError('engine_failed', { message })
+  }
+}
+
+function toError({ failure, message }: Failure, folder: string): MillraceError {
+  const cause = new Error(message)
+  if (failure === 'full') return new MillraceError('log_full', { cause })
+  const told = {
+    busy: `Another server is using ${folder}; stop it, or give this one a folder of its own with --data.`,
+    damaged: `The file millrace.db in ${folder} is damaged. Move it away to begin anew, or restore a copy of it; what it says: ${message}.`,
+    unusable: `The folder ${folder} cannot be used: ${message}.`,
+    internal: undefined,
+  }[failure]
+  return new MillraceError('engine_failed', { cause, ...(told !== undefined && { message: told }) })
+}
+
+/** What the database has not noticed: it keeps no checksums of its own. */
+export function damaged(folder: string): MillraceError {
+  return toError({ failure: 'damaged', message: 'an event is not what was written' }, folder)
+}
