@@ -24,6 +24,8 @@ export interface FaultProxy extends AsyncDisposable {
   cutAfter(bytes: number, times?: number): void
   /** While true, the bytes of an event stream are held back until it ends, as some proxies do; other answers pass. */
   bufferStreams(isBuffering: boolean): void
+  /** What arrives is handed on so many milliseconds later, piece by piece, in both directions. */
+  delay(ms: number): void
 }
 
 export async function startFaultProxy(firstPort: number): Promise<FaultProxy> {
@@ -34,6 +36,7 @@ export async function startFaultProxy(firstPort: number): Promise<FaultProxy> {
   let isRefusing = false
   let isSwallowing = false
   let isBuffering = false
+  let delayMs = 0
   let doomed: { readonly bytes: number; times: number } | undefined
   let accepted = 0
 
@@ -55,10 +58,14 @@ export async function startFaultProxy(firstPort: number): Promise<FaultProxy> {
       // The cut itself; `close` follows and ends the other side.
       socket.on('error', () => {})
     }
-    near.pipe(swallow(near, [dead])).pipe(far)
+    near
+      .pipe(swallow(near, [dead]))
+      .pipe(late())
+      .pipe(far)
     far
       .pipe(swallow(near, [dead, muted]))
       .pipe(hold())
+      .pipe(late())
       .pipe(cutAt(end, near))
       .pipe(near)
   })
@@ -92,6 +99,9 @@ export async function startFaultProxy(firstPort: number): Promise<FaultProxy> {
     bufferStreams(next) {
       isBuffering = next
     },
+    delay(ms) {
+      delayMs = ms
+    },
     async [Symbol.asyncDispose]() {
       cut()
       server.close()
@@ -102,6 +112,15 @@ export async function startFaultProxy(firstPort: number): Promise<FaultProxy> {
   function swallow(near: Socket, whose: readonly WeakSet<Socket>[]): Transform {
     return new Transform({
       transform: (chunk, _encoding, done) => (whose.some((sockets) => sockets.has(near)) ? done() : done(null, chunk)),
+    })
+  }
+
+  function late(): Transform {
+    return new Transform({
+      transform(chunk: Buffer, _encoding, done) {
+        if (delayMs === 0) done(null, chunk)
+        else setTimeout(done, delayMs, null, chunk)
+      },
     })
   }
 

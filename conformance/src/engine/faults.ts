@@ -61,18 +61,6 @@ export function faultsConformance<Server extends StorageServer>({ name, start, m
   })
 
   describe(`${name} engine, whose connection is cut`, () => {
-    async function openBehindProxy() {
-      const server = await start()
-      onTestFinished(() => server.close())
-      const proxy = await startFaultProxy(server.port)
-      onTestFinished(() => proxy[Symbol.asyncDispose]())
-      return {
-        proxy,
-        near: await open(() => make({ url: proxy.url.replace('http', 'redis') })),
-        far: await open(() => make(server)),
-      }
-    }
-
     it('appends once what its server had taken when the answer was cut off', async () => {
       const { proxy, near, far } = await openBehindProxy()
       const { position } = await near.append('log', numbered(1, 1))
@@ -108,6 +96,36 @@ export function faultsConformance<Server extends StorageServer>({ name, start, m
       expect(at.offset).toBe(3)
     })
   })
+
+  describe(`${name} engine, whose server is slow`, () => {
+    it('keeps the order of its calls and does each once, and readers see it', async () => {
+      const { proxy, near, far } = await openBehindProxy()
+      const { position } = await near.append('log', [])
+      proxy.delay(20)
+      const startedAt = performance.now()
+      const appending = range(1, 20).map((n) => near.append('log', numbered(n, n), { key: `k${n}` }))
+      const elsewhere = range(1, 20).map((n) => near.append(`other-${n}`, numbered(n, n)))
+      const appended = await Promise.all(appending)
+      await Promise.all(elsewhere)
+      // Not less: it was slow.
+      expect(performance.now() - startedAt).toBeGreaterThan(20)
+      expect(appended).toEqual(range(1, 20).map((offset) => ({ position: { ...position, offset }, duplicate: false })))
+      expect(await near.append('log', numbered(3, 3), { key: 'k3' })).toMatchObject({ position: { offset: 3 }, duplicate: true })
+      for (const engine of [near, far]) expect(numbers(await readAll(engine, 'log'))).toEqual(range(1, 20))
+    })
+  })
+
+  async function openBehindProxy() {
+    const server = await start()
+    onTestFinished(() => server.close())
+    const proxy = await startFaultProxy(server.port)
+    onTestFinished(() => proxy[Symbol.asyncDispose]())
+    return {
+      proxy,
+      near: await open(() => make({ url: proxy.url.replace('http', 'redis') })),
+      far: await open(() => make(server)),
+    }
+  }
 
   /** One writer, one reader on another node, and a fault between them. */
   async function stream(fault: (server: Server, progress: (events: number) => Promise<void>) => Promise<void>): Promise<void> {
