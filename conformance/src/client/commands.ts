@@ -59,12 +59,14 @@ export function commandCases({ transport }: ClientSuite): void {
     counter.letTo(6)
     expect([...numbers, ...(await readNumbers(session))]).toEqual(oneTo(6))
     expect(await next).toMatchObject({ run: next.id, session: session.id })
-    expect((await session.read()).runs).toMatchObject([
+    await expect(session.continue(run.id)).rejects.toMatchObject({ code: 'run_not_continuable' })
+    // Not over the network: of the connections that are to be cut there may be one left.
+    const transcript = await millrace.readSession(session.id)
+    expect(transcript?.runs).toMatchObject([
       { run: run.id, status: 'stopped' },
       { run: next.id, continues: run.id, status: 'completed' },
     ])
-    await expect(session.continue(run.id)).rejects.toMatchObject({ code: 'run_not_continuable' })
-    expect((await millrace.readSession(session.id))?.runs).toHaveLength(2)
+    expect(transcript?.runs).toHaveLength(2)
   })
 
   it('stops what goes on with an answer, and goes on with that', async () => {

@@ -33,14 +33,14 @@ function App() {
 
 function Conversation() {
   const { runs, pending, status, ask, stop, continue: goOn } = useChat(session)
-  const { state } = useConnection(client)
+  const connection = useConnection(client)
   // Of commits, not of renderings: in StrictMode each is rendered twice.
   useLayoutEffect(() => {
-    const edges = JSON.stringify([runs.map((run) => run.status), pending, status, state])
+    const edges = JSON.stringify([runs.map((run) => run.status), pending, status, connection])
     commits.push({ frame: document.timeline.currentTime, at: performance.now(), edges })
   })
   return (
-    <main data-connection={state} data-status={status} data-session={session.id}>
+    <main data-connection={connection.state} data-status={status} data-session={session.id}>
       <form action={(form) => void ask(form.get('query') as string)}>
         <input name="query" />
       </form>
