@@ -19,6 +19,16 @@ engineConformance({
 const missing = smallDiskMissing()
 
 describe.skipIf(missing)(`sqlite engine on a small disk${missing ? ` (skipped: ${missing})` : ''}`, () => {
+  it('begins on a full disk as soon as there is room', async () => {
+    const folder = makeSmallDisk(1024)
+    const filler = join(folder, 'filler')
+    writeFileSync(filler, new Uint8Array(statfsSync(folder).bavail * statfsSync(folder).bsize - 8192))
+    const engine = await open(() => sqliteEngine({ folder }))
+    expect(await refusal(engine.append('log', numbered(1, 1)))).toBe('log_full')
+    rmSync(filler)
+    expect((await engine.append('log', numbered(1, 1))).position.offset).toBe(1)
+  })
+
   it('gives what it has when the disk is full, and nothing that is too old though it cannot delete it', async () => {
     const folder = makeSmallDisk(4 * 1024)
     onTestFinished(() => void vi.useRealTimers())

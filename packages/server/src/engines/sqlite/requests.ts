@@ -35,7 +35,7 @@ export type Request =
 
 /** What an operation has to say, its own fields only. */
 export interface Answer {
-  readonly refused?: 'damaged' | 'log_full' | 'position_foreign' | 'fenced' | 'position_ahead' | 'session_not_found'
+  readonly refused?: 'damaged' | 'position_foreign' | 'fenced' | 'position_ahead' | 'session_not_found'
   readonly epoch?: string
   readonly start?: number
   readonly head?: number
@@ -48,11 +48,16 @@ export interface Answer {
   readonly gone?: readonly string[]
 }
 
-/** A group of requests is answered as a whole: all of it happened, or nothing; on a full disk its reads alone. */
-export type Reply = { readonly answers: readonly Answer[] } | Failure
+/** A group of requests is answered as a whole: all of it happened, or nothing. */
+export interface Reply {
+  /** In the order of the requests; where it failed only those that wrote nothing, or none. */
+  readonly answers: readonly (Answer | undefined)[]
+  /** Why the others have none. */
+  readonly failure?: Failure
+}
 
 export interface Failure {
-  readonly failure: 'full' | 'busy' | 'damaged' | 'unusable' | 'internal'
+  readonly kind: 'full' | 'broken' | 'busy' | 'damaged' | 'unusable' | 'internal'
   /** What the database says. */
   readonly message: string
 }

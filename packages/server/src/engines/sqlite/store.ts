@@ -58,13 +58,23 @@ const pagesPerSweep = 2000
 export interface Store {
   /** All of them in one transaction: none is answered that has not been written. */
   perform(requests: readonly Request[]): readonly Answer[]
-  /** Of them what only reads, writing nothing on the way; the rest is refused: the disk is full. */
-  performReads(requests: readonly Request[]): readonly Answer[]
+  /** Of them what only reads, writing nothing on the way; the rest has no answer. */
+  performReads(requests: readonly Request[]): readonly (Answer | undefined)[]
   close(): void
 }
 
-export function openStore(file: string, { eventsMax, bytesMax, ageMsMax, isDurableOnDisk }: Limits): Store {
+export function openStore(file: string, limits: Limits): Store {
   const database = new DatabaseSync(file)
+  try {
+    return createStore(database, limits)
+  } catch (error) {
+    // Whoever tries again would find the file in use.
+    database.close()
+    throw error
+  }
+}
+
+function createStore(database: DatabaseSync, { eventsMax, bytesMax, ageMsMax, isDurableOnDisk }: Limits): Store {
   // Alone from the first write on: two servers on one file would each believe what it remembers.
   // Room that is given back to the disk in steps: only a new file can be told.
   database.exec('PRAGMA locking_mode = EXCLUSIVE; PRAGMA auto_vacuum = INCREMENTAL; PRAGMA journal_mode = WAL')
@@ -94,7 +104,7 @@ export function openStore(file: string, { eventsMax, bytesMax, ageMsMax, isDurab
     performReads(requests) {
       isReadOnly = true
       try {
-        return requests.map((request) => (isReading(request) ? answer(request) : { refused: 'log_full' }))
+        return requests.map((request) => (isReading(request) ? answer(request) : undefined))
       } finally {
         isReadOnly = false
         // What was let go of in memory alone.

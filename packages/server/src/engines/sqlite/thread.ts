@@ -77,7 +77,7 @@ export function createThread({ folder, limits, timeoutMs, onLate }: ThreadOption
       worker.postMessage(asked.map(({ request }) => request))
       timer = setTimeout(giveUp, timeoutMs)
     } catch (error) {
-      settle({ failure: 'unusable', message: (error as Error).message })
+      fail('unusable', (error as Error).message)
     }
   }
 
@@ -91,11 +91,11 @@ export function createThread({ folder, limits, timeoutMs, onLate }: ThreadOption
     })
     thread.unref()
     thread.on('message', (reply: Reply) => settle(reply))
-    thread.on('error', (error) => settle({ failure: 'internal', message: error.message }))
+    thread.on('error', (error) => fail('internal', error.message))
     // One that is gone is made anew by whoever asks next.
     thread.once('exit', () => {
       if (worker === thread) worker = undefined
-      settle({ failure: 'internal', message: 'The thread of the SQLite engine ended.' })
+      fail('internal', 'The thread of the SQLite engine ended.')
     })
     return thread
   }
@@ -109,7 +109,11 @@ export function createThread({ folder, limits, timeoutMs, onLate }: ThreadOption
     next()
   }
 
-  function settle(reply: Reply): void {
+  function fail(kind: Failure['kind'], message: string): void {
+    settle({ answers: [], failure: { kind, message } })
+  }
+
+  function settle({ answers, failure = { kind: 'internal', message: 'There is no answer.' } }: Reply): void {
     const group = asked
     asked = []
     clearTimeout(timer)
@@ -119,12 +123,10 @@ export function createThread({ folder, limits, timeoutMs, onLate }: ThreadOption
       for (const { request } of group) onLate(request)
     }
     for (const [index, { resolve, reject }] of group.entries()) {
-      if ('failure' in reply) reject(toError(reply, folder))
-      else {
-        const answer = reply.answers[index] as Answer
-        if (answer.refused === undefined) resolve(answer)
-        else reject(answer.refused === 'damaged' ? damaged(folder) : new MillraceError(answer.refused))
-      }
+      const answer = answers[index]
+      if (answer === undefined) reject(toError(failure, folder))
+      else if (answer.refused === undefined) resolve(answer)
+      else reject(answer.refused === 'damaged' ? damaged(folder) : new MillraceError(answer.refused))
     }
     send()
     next()
@@ -141,19 +143,20 @@ export function createThread({ folder, limits, timeoutMs, onLate }: ThreadOption
   }
 }
 
-function toError({ failure, message }: Failure, folder: string): MillraceError {
+function toError({ kind, message }: Failure, folder: string): MillraceError {
   const cause = new Error(message)
-  if (failure === 'full') return new MillraceError('log_full', { cause })
+  if (kind === 'full') return new MillraceError('log_full', { cause })
   const told = {
     busy: `Another server is using ${folder}; stop it, or give this one a folder of its own with --data.`,
     damaged: `The file millrace.db in ${folder} is damaged. Move it away to begin anew, or restore a copy of it; what it says: ${message}.`,
     unusable: `The folder ${folder} cannot be used: ${message}.`,
+    broken: `The disk under ${folder} fails (${message}); see what the system says of it. What was acknowledged is kept, and it is tried again with each call.`,
     internal: undefined,
-  }[failure]
+  }[kind]
   return new MillraceError('engine_failed', { cause, ...(told !== undefined && { message: told }) })
 }
 
 /** What the database has not noticed: it keeps no checksums of its own. */
 export function damaged(folder: string): MillraceError {
-  return toError({ failure: 'damaged', message: 'an event is not what was written' }, folder)
+  return toError({ kind: 'damaged', message: 'an event is not what was written' }, folder)
 }

@@ -1,0 +1,32 @@
+/** System calls that fail, or take long: what strace does to a process as it asks the kernel. https://strace.io */
+import { spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { makeFolder } from './folder.ts'
+
+/** Why there is none here; undefined where there is. */
+export function straceMissing(): string | undefined {
+  return spawnSync('strace', ['-o', '/dev/null', 'true']).status === 0 ? undefined : 'strace cannot be used'
+}
+
+export interface Traced {
+  /** What the program said, line by line. */
+  readonly said: readonly string[]
+  /** Its calls in their order, as strace writes them. */
+  readonly calls: readonly string[]
+}
+
+/** Runs a script to its end with these options of strace; rejects where it ends with an error. */
+export async function runTraced(options: readonly string[], script: string, args: readonly string[]): Promise<Traced> {
+  const file = join(makeFolder(), 'calls')
+  const command = [process.execPath, '--conditions=source', '--disable-warning=ExperimentalWarning', script, ...args]
+  const child = spawn('strace', ['-f', '-qq', '-o', file, ...options, ...command], { stdio: ['ignore', 'pipe', 'inherit'] })
+  let output = ''
+  child.stdout.setEncoding('utf8').on('data', (text) => {
+    output += text
+  })
+  const [code] = await once(child, 'close')
+  if (code !== 0) throw new Error(`The program ended with ${code}, and had said: ${output}`)
+  return { said: output.trimEnd().split('\n'), calls: readFileSync(file, 'utf8').trimEnd().split('\n') }
+}

@@ -1,0 +1,111 @@
+/** SQLite with `durability: 'disk'` on a disk whose flushes fail or take long. */
+import { fileURLToPath } from 'node:url'
+import { sqliteEngine } from 'millrace'
+import { describe, expect } from 'vitest'
+import { numbers, readAll } from '../src/engine/support.ts'
+import { makeFolder } from '../src/faults/folder.ts'
+import { itWithstands } from '../src/faults/rounds.ts'
+import { runTraced, straceMissing } from '../src/faults/strace.ts'
+import { addFindings, noteTime } from '../src/faults/tally.ts'
+import { checkHistory } from '../src/history.ts'
+
+const script = fileURLToPath(new URL('../src/faults/flushing-process.ts', import.meta.url))
+const missing = straceMissing()
+
+interface Said {
+  readonly n: number
+  readonly offset?: number
+  readonly ms?: number
+  readonly turns?: number
+  readonly code?: string
+  readonly kept?: number
+}
+
+/** What came of each append, and what is in the file afterwards. */
+async function appendAll(inject: readonly string[]) {
+  const folder = makeFolder()
+  const { said, calls } = await runTraced(['-e', 'trace=fsync,write', ...inject], script, [folder])
+  const engine = sqliteEngine({ folder })
+  const events = await readAll(engine, 'log')
+  const final = { epoch: (await engine.inspect('log'))?.head.epoch ?? '', events }
+  await engine.close()
+  return { said: said.map((line) => JSON.parse(line) as Said), calls, final }
+}
+
+describe.skipIf(missing)(`a disk that is flushed to${missing ? ` (skipped: ${missing})` : ''}`, () => {
+  itWithstands({
+    fault: 'F16 power loss, by the order of what SQLite asks of the disk',
+    claim: 'has flushed every event before it is acknowledged',
+    few: 1,
+    open: async () => undefined,
+    async round(_world, _chance, tally) {
+      const { said, calls } = await appendAll([])
+      expect(said.map(({ offset }) => offset)).toEqual(said.map(({ n }) => n))
+      let flushes = 0
+      for (const call of calls) {
+        if (/fsync.* = 0$/.test(call)) flushes += 1
+        if (!/write\(1, "\{/.test(call)) continue
+        expect(flushes).toBeGreaterThan(0)
+        flushes = 0
+        tally.acknowledged += 1
+      }
+      expect(tally.acknowledged % said.length).toBe(0)
+      expect(tally.acknowledged).toBeGreaterThan(0)
+    },
+  })
+
+  itWithstands({
+    fault: 'F17 flushing to the disk fails, once, for a while or from then on',
+    claim: 'acknowledges nothing that was not flushed, gives what it has, and goes on when it can',
+    open: async () => undefined,
+    async round(_world, chance, tally) {
+      const first = chance.whole(1, 40)
+      const last = chance.pick([first, first + chance.whole(1, 10), undefined])
+      const when = last === undefined ? `${first}+` : `${first}..${last}`
+      const { said, final } = await appendAll(['-e', `inject=fsync:error=EIO:when=${when}`])
+      const refused = said.filter(({ offset }) => offset === undefined)
+      expect(refused.length).toBeGreaterThan(0)
+      for (const { code } of refused) expect(code).toBe('engine_failed')
+      if (last !== undefined) expect(said.at(-1)?.offset).toBeDefined()
+      // What it still gives is what it had acknowledged, and nothing of what it refused.
+      let acknowledged = 0
+      for (const { n, offset, kept } of said) {
+        if (offset !== undefined) acknowledged += 1
+        if (kept !== undefined) expect([n, kept]).toEqual([n, acknowledged])
+      }
+      const { epoch, events } = final
+      const values = numbers(events) as number[]
+      const attempts = said.map(({ n, offset }) => ({
+        value: n,
+        outcome: offset === undefined ? ('unknown' as const) : ('acknowledged' as const),
+      }))
+      const given = events.map(({ offset }, index) => ({ epoch, offset, value: values[index] as number }))
+      addFindings(tally, checkHistory({ attempts, readers: [], final: given }))
+      tally.acknowledged += acknowledged
+      tally.events += events.length
+      for (const { n, offset } of said) if (offset !== undefined) expect(values[offset - 1]).toBe(n)
+    },
+  })
+
+  itWithstands({
+    fault: 'F19 flushing to the disk takes 300 ms',
+    claim: 'takes longer, loses nothing, and leaves the event loop alone',
+    few: 1,
+    open: async () => undefined,
+    async round(_world, chance, tally) {
+      const when = `${chance.whole(20, 30)}+${chance.whole(5, 9)}`
+      const { said, final } = await appendAll(['-e', `inject=fsync:delay_exit=300000:when=${when}`])
+      expect(said.map(({ offset }) => offset)).toEqual(said.map(({ n }) => n))
+      const slow = said.filter(({ ms = 0 }) => ms >= 300)
+      expect(slow.length).toBeGreaterThan(0)
+      for (const { ms = 0, turns = 0 } of slow) {
+        noteTime(tally, 'append', ms)
+        // Of some sixty that a free loop has in that time.
+        expect(turns).toBeGreaterThan(10)
+      }
+      expect(numbers(final.events)).toEqual(said.map(({ n }) => n))
+      tally.acknowledged += said.length
+      tally.events += final.events.length
+    },
+  })
+})
