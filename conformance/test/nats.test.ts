@@ -1,11 +1,15 @@
 import { cpSync, rmSync } from 'node:fs'
+import { jetstreamManager } from '@nats-io/jetstream'
+import { connect } from '@nats-io/transport-node'
 import { natsEngine } from 'millrace/nats'
 import { afterAll, describe, expect, it, onTestFinished } from 'vitest'
 import { faultsConformance } from '../src/engine/faults.ts'
 import { nodesConformance } from '../src/engine/nodes.ts'
-import { numbered, open, refusal } from '../src/engine/support.ts'
+import { numbered, numbers, open, readAll, refusal } from '../src/engine/support.ts'
+import { startFaultProxy } from '../src/fault-proxy.ts'
 import { engineConformance } from '../src/index.ts'
 import { startNats } from '../src/servers/nats.ts'
+import { findPort } from '../src/servers/port.ts'
 
 const nats = await startNats()
 afterAll(() => nats.close())
@@ -31,6 +35,48 @@ nodesConformance({
 })
 
 faultsConformance({ name: 'nats', start: startNats, make })
+
+describe('nats engine, as it is named', () => {
+  it.each([
+    ['a user and a password', ['--user', 'me', '--pass', 'p@ss'], 'me:p%40ss@'],
+    ['a token', ['--auth', 's3cret/'], 's3cret%2F@'],
+  ])('is let in with %s, by whichever of its servers answers', async (_name, args, who) => {
+    const server = await startNats({ args })
+    onTestFinished(() => server.close())
+    const away = await findPort()
+    const engine = await open(() => make({ url: `${server.url.replace('//', `//${who}`)},nats://127.0.0.1:${away}` }))
+    expect((await engine.append('log', numbered(1, 1))).position.offset).toBe(1)
+    const stranger = await open(() => natsEngine({ url: server.url, timeoutMs: 300 }))
+    expect(await refusal(stranger.inspect('log'))).toBe('engine_failed')
+  })
+
+  it('refuses at once what is no URL', () => {
+    expect(() => natsEngine({ url: 'nats://127.0.0.1:port' })).toThrow(TypeError)
+  })
+
+  it('knows its own batch when its server has forgotten that it took it', async () => {
+    const server = await startNats()
+    onTestFinished(() => server.close())
+    // As where a retry comes after the two minutes of JetStream.
+    const nc = await connect({ servers: server.url })
+    const manager = await jetstreamManager(nc)
+    const config = { name: 'millrace', subjects: ['millrace.log.*'], allow_rollup_hdrs: true, duplicate_window: 100 * 1e6 }
+    await manager.streams.add(config)
+    await nc.close()
+    const proxy = await startFaultProxy(server.port)
+    onTestFinished(() => proxy[Symbol.asyncDispose]())
+    const near = await open(() => make({ url: proxy.url.replace('http', 'nats') }))
+    const far = await open(() => make(server))
+    await near.append('log', numbered(1, 1))
+    proxy.mute()
+    const appending = near.append('log', numbered(2, 2))
+    while ((await far.inspect('log'))?.head.offset !== 2) await new Promise(setImmediate)
+    await new Promise((resolve) => setTimeout(resolve, 300))
+    proxy.cut()
+    expect(await appending).toMatchObject({ position: { offset: 2 }, duplicate: false })
+    expect(numbers(await readAll(far, 'log'))).toEqual([1, 2])
+  })
+})
 
 describe('nats engine, whose server comes back with less', () => {
   /** Acknowledges 150 events, and has 75 of them when it is back: a power loss does that. */

@@ -6,7 +6,8 @@ export interface Refusal extends Error {
   readonly code: string
 }
 
-const answerMsMax = 8000
+/** Longer than any engine may wait. */
+const answerMsMax = 20_000
 
 /** A `POST` where there is a body, else a `GET`. Rejects with a `Refusal`. */
 export async function ask<T>(url: string, body?: object): Promise<T> {

@@ -10,17 +10,15 @@ import { type Asked, createWorld, type World } from './world.ts'
 export const leaseMs = 600
 export const graceMs = 1500
 
-export interface EngineServer {
+/** What keeps the logs of both. */
+export interface Storage {
   readonly url: string
-  readonly pid: number
-  kill(signal?: NodeJS.Signals): Promise<void>
-  restart(): Promise<void>
   close(): Promise<void>
 }
 
-export interface SharedWorld {
+export interface SharedWorld<Engine extends Storage = Storage> {
   readonly world: World
-  readonly engine: EngineServer
+  readonly engine: Engine
   readonly nodes: readonly [ServerProcess, ServerProcess]
   /** A session on each of `urls` in turn with a run in it, whose readers begin at every server. */
   ask(count: number, readers: number, model: () => string): Promise<AskedOf[]>
@@ -36,11 +34,11 @@ export const engines = [
   { name: 'NATS', startEngine: startNats },
 ] as const
 
-export async function openShared(
-  startEngine: () => Promise<EngineServer>,
+export async function openShared<Engine extends Storage>(
+  startEngine: () => Promise<Engine>,
   tally: Tally,
   times: NodeTimes = { leaseMs, graceMs },
-): Promise<SharedWorld> {
+): Promise<SharedWorld<Engine>> {
   const engine = await startEngine()
   onTestFinished(() => engine.close())
   const nodes = await Promise.all([startNode(engine.url, times), startNode(engine.url, times)])

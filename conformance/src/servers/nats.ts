@@ -21,10 +21,15 @@ export interface NatsServer {
   close(): Promise<void>
 }
 
+export interface NatsServerOptions {
+  /** Beside those of JetStream. */
+  readonly args?: readonly string[]
+}
+
 /** Debian keeps it where only root has it on the path. */
 const binary = ['/usr/sbin/nats-server', '/usr/local/bin/nats-server'].find((file) => existsSync(file)) ?? 'nats-server'
 
-export async function startNats(): Promise<NatsServer> {
+export async function startNats({ args = [] }: NatsServerOptions = {}): Promise<NatsServer> {
   const folder = mkdtempSync(join(tmpdir(), 'millrace-nats-'))
   const port = await findPort()
   let child = await start()
@@ -48,7 +53,7 @@ export async function startNats(): Promise<NatsServer> {
   }
 
   async function start(): Promise<ChildProcess> {
-    const server = spawn(binary, ['-js', '-sd', folder, '-p', String(port), '-a', '127.0.0.1'], {
+    const server = spawn(binary, ['-js', '-sd', folder, '-p', String(port), '-a', '127.0.0.1', ...args], {
       stdio: ['ignore', 'ignore', 'pipe'],
     })
     await untilSaid(server, server.stderr, 'Server is ready')

@@ -24,14 +24,16 @@ async function open(name: string, folder: string): Promise<NamedEngine | undefin
     const { sqliteEngine } = await import('./engines/sqlite/index.ts')
     return { engine: sqliteEngine({ folder }), place: `kept in ${folder}` }
   }
-  const url = URL.parse(name)
+  // Servers of one cluster come with commas; the first says what they are.
+  const url = URL.parse(name.split(',')[0] ?? '')
   switch (url?.protocol) {
     case 'redis:':
     case 'rediss:': {
       const { redisEngine } = await needing('@redis/client', import('./engines/redis/index.ts'))
       return { engine: redisEngine({ url: name }), place: `kept in Redis at ${url.host}` }
     }
-    case 'nats:': {
+    case 'nats:':
+    case 'tls:': {
       const { natsEngine } = await needing('@nats-io/jetstream @nats-io/transport-node', import('./engines/nats/index.ts'))
       return { engine: natsEngine({ url: name }), place: `kept in NATS at ${url.host}` }
     }

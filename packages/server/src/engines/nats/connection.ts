@@ -4,8 +4,8 @@
  */
 
 import { MillraceError } from '@millrace/protocol'
-import { JetStreamApiError, jetstream, jetstreamManager } from '@nats-io/jetstream'
-import { connect, headers, type NatsConnection } from '@nats-io/transport-node'
+import { JetStreamApiError, type JetStreamClient, jetstream, jetstreamManager } from '@nats-io/jetstream'
+import { connect, headers, type NatsConnection, type ConnectionOptions as NatsOptions } from '@nats-io/transport-node'
 
 /** A message as it stands in the stream. */
 export interface Stored {
@@ -43,6 +43,7 @@ export interface ConnectionOptions {
 /** https://github.com/nats-io/nats-server/blob/main/server/errors.json */
 const wrongLastSequence = 10071
 const noMessageFound = 10037
+const noStreamFound = 10059
 const outOfRoom = new Set([10023, 10047, 10077])
 /** JetStream refuses less. */
 const ageMsLeast = 100
@@ -51,6 +52,7 @@ const callMsMax = 2000
 const closeMsMax = 1000
 
 export function createConnection({ url, stream, ageMsMax, onConnected }: ConnectionOptions): Connection {
+  const whom = parseServers(url)
   let ids = 0
   let isClosed = false
   const instance = Math.random().toString(36).slice(2)
@@ -86,35 +88,50 @@ export function createConnection({ url, stream, ageMsMax, onConnected }: Connect
       })
     },
 
-    last: (subject, deadline) =>
-      call(deadline, async ({ nc }, timeout) => {
-        const answer = await nc.request(`$JS.API.STREAM.MSG.GET.${stream}`, JSON.stringify({ last_by_subj: subject }), {
-          timeout,
-        })
-        const { message, error } = answer.json<GetAnswer>()
-        if (message !== undefined) return { seq: message.seq, data: Buffer.from(message.data ?? '', 'base64') }
-        if (error?.err_code === noMessageFound) return undefined
-        throw new Error(error?.description ?? 'no message in the answer')
-      }),
+    last: (subject, deadline) => call(deadline, ({ nc }, timeout) => get(nc, { last_by_subj: subject }, timeout)),
 
-    each: (subject, from, take, deadline) =>
-      call(deadline, async ({ js }, timeout) => {
+    each(subject, from, take, deadline) {
+      // Where it is cut off it goes on: nothing is taken twice.
+      let at = Math.max(1, from)
+      return call(deadline, async ({ nc, js }, timeout) => {
+        for (;;) {
+          // The leader says what is next; a consumer may be given its messages by a replica that lags, and begin late.
+          const message = await get(nc, { seq: at, next_by_subj: subject }, timeout)
+          if (message === undefined) return
+          at = message.seq + 1
+          if (!take(message) || !(await goOn(js, message.seq, timeout))) return
+        }
+      })
+
+      /** What a consumer gives behind a message that was taken, for as long as nothing is missing; false where that is enough. */
+      async function goOn(js: JetStreamClient, first: number, timeout: number): Promise<boolean> {
         const consumer = await js.consumers.get(stream, {
           filter_subjects: subject,
           deliver_policy: 'by_start_sequence' as never,
-          opt_start_seq: Math.max(1, from),
+          opt_start_seq: first,
         })
-        let goesOn = true
-        while (goesOn) {
-          goesOn = false
-          const messages = await consumer.fetch({ max_messages: 256, expires: Math.max(1000, timeout) })
-          for await (const { seq, data, info } of messages) {
-            goesOn = take({ seq, data }) && info.pending > 0
-            if (!goesOn) break
+        try {
+          let count = 0
+          for (let hasMore = true; hasMore; ) {
+            hasMore = false
+            const messages = await consumer.fetch({ max_messages: 256, expires: Math.max(1000, timeout) })
+            for await (const { seq, data, info } of messages) {
+              count += 1
+              if (info.deliverySequence !== count || (count === 1 && seq !== first)) return true
+              hasMore = info.pending > 0
+              if (count > 1) {
+                at = seq + 1
+                if (!take({ seq, data })) return false
+              }
+              if (!hasMore) break
+            }
           }
+          return true
+        } finally {
+          void consumer.delete().catch(() => {})
         }
-        void consumer.delete().catch(() => {})
-      }),
+      }
+    },
 
     purge(subject, before) {
       // What stays is purged with what comes.
@@ -145,9 +162,18 @@ export function createConnection({ url, stream, ageMsMax, onConnected }: Connect
     },
   }
 
+  /** By the leader: https://docs.nats.io/reference/reference-protocols/nats_api_reference#fetching-from-a-stream-by-sequence */
+  async function get(nc: NatsConnection, question: object, timeout: number): Promise<Stored | undefined> {
+    const answer = await nc.request(`$JS.API.STREAM.MSG.GET.${stream}`, JSON.stringify(question), { timeout })
+    const { message, error } = answer.json<GetAnswer>()
+    if (message !== undefined) return { seq: message.seq, data: Buffer.from(message.data ?? '', 'base64') }
+    if (error?.err_code === noMessageFound) return undefined
+    throw new Error(error?.description ?? 'no message in the answer')
+  }
+
   async function open() {
     const nc = await connect({
-      servers: url,
+      ...whom,
       maxReconnectAttempts: -1,
       waitOnFirstConnect: true,
       reconnectTimeWait: retryMs,
@@ -163,7 +189,7 @@ export function createConnection({ url, stream, ageMsMax, onConnected }: Connect
 
   /** Makes the stream where there is none, or none any more; one that is there keeps the settings that its operator gave it. */
   async function ensureStream(nc: NatsConnection): Promise<void> {
-    const manager = await jetstreamManager(nc, { checkAPI: false })
+    const manager = await jetstreamManager(nc, { checkAPI: false, timeout: callMsMax })
     const config = {
       name: stream,
       subjects: [`${stream}.log.*`],
@@ -172,7 +198,10 @@ export function createConnection({ url, stream, ageMsMax, onConnected }: Connect
     }
     for (;;) {
       try {
-        await manager.streams.info(stream).catch(() => manager.streams.add(config))
+        await manager.streams.info(stream).catch((error) => {
+          if (!(error instanceof JetStreamApiError) || error.code !== noStreamFound) throw error
+          return manager.streams.add(config)
+        })
         return
       } catch (error) {
         if (isClosed) return
@@ -239,6 +268,19 @@ export function createConnection({ url, stream, ageMsMax, onConnected }: Connect
   function late(): MillraceError {
     const message = `NATS did not answer in time${trouble === undefined ? '' : ` (${trouble.message})`}; it is tried again by itself.`
     return new MillraceError('engine_failed', { message, ...(trouble !== undefined && { cause: trouble }) })
+  }
+}
+
+/** The client itself knows neither several servers in one text nor who is to be let in. Throws a TypeError for what is no URL. */
+function parseServers(url: string): Pick<NatsOptions, 'servers' | 'user' | 'pass' | 'token' | 'tls'> {
+  const urls = url.split(',').map((each) => new URL(each.includes('://') ? each : `nats://${each}`))
+  const [user = '', pass = ''] = urls.flatMap(({ username, password }) => (username === '' ? [] : [username, password]))
+  return {
+    servers: urls.map(({ host }) => host),
+    ...(urls.some(({ protocol }) => protocol === 'tls:') && { tls: {} }),
+    ...(pass === ''
+      ? user !== '' && { token: decodeURIComponent(user) }
+      : { user: decodeURIComponent(user), pass: decodeURIComponent(pass) }),
   }
 }
 

@@ -4,16 +4,20 @@
  * on one order. "Acknowledged" means: JetStream has stored it, and it survives what that JetStream is set up to survive.
  */
 import { randomBytes } from 'node:crypto'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { MillraceError, type Position } from '@millrace/protocol'
 import { createBells } from '../../log/bells.ts'
 import type { Appended, AppendOptions, Engine, LogEvent, NewEvent, Page } from '../../log/log.ts'
 import { createRecent, sizeOf } from '../../log/recent.ts'
 import { decodeBatch, encodeBatch, encodeEnd, idOf, type NewBatch } from './batch.ts'
-import { createConnection } from './connection.ts'
+import { createConnection, type Stored } from './connection.ts'
 import { createShelf, fold, type Known, trim } from './shelf.ts'
 
 export interface NatsEngineOptions {
-  /** `nats://127.0.0.1:4222`, several with commas. nats-server 2.9 or later, with JetStream. */
+  /**
+   * `nats://127.0.0.1:4222`, with `user:password@` or `token@` before the host, or `tls://`; several of one cluster with
+   * commas. nats-server 2.9 or later, with JetStream. Throws a TypeError for what is no URL.
+   */
   readonly url: string
   /** The stream that holds the logs, made if it does not exist; default `millrace`. Servers with the same one share their logs. */
   readonly stream?: string
@@ -23,13 +27,15 @@ export interface NatsEngineOptions {
   readonly bytesMax?: number
   /** Age up to which an event is kept, at least 100 ms; a log in which nothing is left does not exist. Default 30 days. */
   readonly ageMsMax?: number
-  /** How long a call waits for a NATS that does not answer, in milliseconds; default 5,000. */
+  /** How long a call waits for a NATS that does not answer, in milliseconds; default 15,000: a cluster without its leader needs ten seconds. */
   readonly timeoutMs?: number
 }
 
 const dayMs = 24 * 60 * 60 * 1000
+/** One of a cluster that was cut off knows after a heartbeat, of which there is one each second. */
+const doubtMs = 1500
 
-export function natsEngine({ url, stream = 'millrace', timeoutMs = 5000, ...options }: NatsEngineOptions): Engine {
+export function natsEngine({ url, stream = 'millrace', timeoutMs = 15_000, ...options }: NatsEngineOptions): Engine {
   const { eventsMax = 100_000, bytesMax = 64 * 1024 * 1024, ageMsMax = 30 * dayMs } = options
   const shelf = createShelf()
   const recent = createRecent()
@@ -60,13 +66,16 @@ export function natsEngine({ url, stream = 'millrace', timeoutMs = 5000, ...opti
       // Nothing more here may still be something more there.
       if (held !== undefined && held.events.length > 0) return held
       return inTurn(log, async (known, deadline) => {
-        await refresh(log, known, deadline)
-        if (known.epoch === undefined) throw new MillraceError('session_not_found')
-        if (known.epoch !== after.epoch) throw new MillraceError('position_foreign')
-        if (after.offset > known.head) throw new MillraceError('position_ahead')
-        const from = Math.max(after.offset, known.start)
-        const page = from === after.offset ? recent.read(log, after, bounds) : undefined
-        return page ?? load(log, known, { after, from, countMax, sizeMax, deadline })
+        for (;;) {
+          await refresh(log, known, deadline)
+          if (known.epoch === undefined) throw new MillraceError('session_not_found')
+          if (known.epoch !== after.epoch) throw new MillraceError('position_foreign')
+          if (after.offset > known.head) throw new MillraceError('position_ahead')
+          const from = Math.max(after.offset, known.start)
+          const held = from === after.offset ? recent.read(log, after, bounds) : undefined
+          const page = held ?? (await load(log, known, { after, from, countMax, sizeMax, deadline }))
+          if (page !== undefined) return page
+        }
       })
     },
 
@@ -80,10 +89,11 @@ export function natsEngine({ url, stream = 'millrace', timeoutMs = 5000, ...opti
 
     delete: (log) =>
       inTurn(log, async (known, deadline) => {
+        const id = newId()
         for (;;) {
           await refresh(log, known, deadline)
-          if (known.epoch === undefined) return false
-          const data = encodeEnd(newId())
+          if (known.epoch === undefined) return known.id === id
+          const data = encodeEnd(id)
           const seq = await connection.store(subject(log), data, known.seq, deadline, true)
           if (seq === undefined) continue
           fold(known, seq, decodeBatch(data))
@@ -148,10 +158,12 @@ export function natsEngine({ url, stream = 'millrace', timeoutMs = 5000, ...opti
       if (seq === undefined) {
         await refresh(log, known, deadline)
         isFresh = true
-        continue
+        // Unless it is this one that was stored, and the answer to that was lost for longer than JetStream remembers.
+        if (!known.batches.some(({ id }) => id === batch.id)) continue
+      } else {
+        take(log, known, seq, data)
+        if (batch.start > 0) connection.purge(subject(log), known.batches[0]?.seq ?? seq)
       }
-      take(log, known, seq, data)
-      if (batch.start > 0) connection.purge(subject(log), known.batches[0]?.seq ?? seq)
       if (events.length > 0) {
         bells.ring(log, known.head)
         connection.publish(`${stream}.bell.${token(log)}`, String(known.head))
@@ -193,7 +205,7 @@ export function natsEngine({ url, stream = 'millrace', timeoutMs = 5000, ...opti
 
   /** Folds what others have stored since. */
   async function refresh(log: string, known: Known, deadline: number): Promise<Known> {
-    const last = await connection.last(subject(log), deadline)
+    const last = await lastOf(log, known, deadline)
     if (last === undefined) {
       if (known.seq > 0) reset(log, known)
     } else if (last.seq !== known.seq || idOf(last.data) !== known.id) {
@@ -204,30 +216,45 @@ export function natsEngine({ url, stream = 'millrace', timeoutMs = 5000, ...opti
     return known
   }
 
+  /**
+   * Where it is less than is known, JetStream has lost something; or it is said by one of a cluster that has been
+   * replaced and does not know it yet, and will when it is asked again.
+   */
+  async function lastOf(log: string, { seq, time }: Known, deadline: number): Promise<Stored | undefined> {
+    for (const until = performance.now() + doubtMs; ; await sleep(doubtMs / 10)) {
+      const last = await connection.last(subject(log), deadline)
+      const isLess = (last?.seq ?? 0) < seq && time >= Date.now() - ageMsMax
+      if (!isLess || performance.now() > until) return last
+    }
+  }
+
   async function catchUp(log: string, known: Known, to: number, deadline: number): Promise<void> {
-    const { epoch, head, seq, id } = known
-    let isWhole = to > seq
+    let isWhole = to > known.seq
     if (isWhole) {
-      let isFirst = true
       await connection.each(
         subject(log),
-        seq + 1,
+        known.seq + 1,
         (message) => {
-          if (isFirst && decodeBatch(message.data).after !== id) isWhole = false
-          isFirst = false
+          isWhole = decodeBatch(message.data).after === known.id
           if (isWhole) take(log, known, message.seq, message.data)
           return isWhole && message.seq < to
         },
         deadline,
       )
     }
-    if (isWhole) return
     // Between what is known and what is there something is missing: retention has taken it, or it was lost.
+    if (!isWhole) await foldAnew(log, known, to, deadline)
+  }
+
+  /** What there is, whatever was known; with a new epoch where something of it was lost, so that who has seen that is told. */
+  async function foldAnew(log: string, known: Known, to: number, deadline: number): Promise<void> {
+    const { epoch, head } = known
     reset(log, known)
     await connection.each(
       subject(log),
       0,
       (message) => {
+        if (decodeBatch(message.data).after !== known.id) reset(log, known)
         take(log, known, message.seq, message.data)
         return message.seq < to
       },
@@ -237,8 +264,12 @@ export function natsEngine({ url, stream = 'millrace', timeoutMs = 5000, ...opti
     const renewed: NewBatch = { ...newBatch(known, [], {}), epoch: newId(), start: known.start, isRenewed: true }
     const data = encodeBatch(renewed)
     const stored = await connection.store(subject(log), data, known.seq, deadline)
-    // Where somebody else was first, the next call begins anew.
-    if (stored === undefined) return reset(log, known)
+    if (stored === undefined) {
+      // Somebody else was first.
+      reset(log, known)
+      await refresh(log, known, deadline)
+      return
+    }
     take(log, known, stored, data)
     connection.publish(`${stream}.bell.${token(log)}`, '0')
     bells.ring(log, 0)
@@ -272,14 +303,25 @@ export function natsEngine({ url, stream = 'millrace', timeoutMs = 5000, ...opti
     readonly deadline: number
   }
 
-  async function load(log: string, known: Known, { after, from, countMax, sizeMax, deadline }: Loading): Promise<Page> {
+  /** Undefined where it is to be asked for again, because the log was not what it was known to be. */
+  async function load(
+    log: string,
+    known: Known,
+    { after, from, countMax, sizeMax, deadline }: Loading,
+  ): Promise<Page | undefined> {
     const events: LogEvent[] = []
     let reached = from
     let size = 0
     const place = from < known.head ? known.batches.find(({ last }) => last > from) : undefined
-    const take = ({ data }: { data: Uint8Array }) => {
+    let isBroken = false
+    const take = ({ seq, data }: Stored) => {
+      // Not gone by age, and yet gone.
+      isBroken = place !== undefined && events.length === 0 && seq > place.seq && place.time >= Date.now() - ageMsMax
+      if (isBroken) return false
       for (const event of decodeBatch(data).events) {
         if (event.offset <= reached) continue
+        isBroken = events.length > 0 && event.offset !== reached + 1
+        if (isBroken) return false
         if (events.length === countMax || (size >= sizeMax && events.length > 0)) return false
         // What has gone by age since is missing before the first.
         if (events.length === 0) known.start = Math.max(known.start, event.offset > from + 1 ? event.offset - 1 : 0)
@@ -290,6 +332,13 @@ export function natsEngine({ url, stream = 'millrace', timeoutMs = 5000, ...opti
       return reached < known.head
     }
     if (place !== undefined) await connection.each(subject(log), place.seq, take, deadline)
+    if (isBroken) {
+      const { seq } = known
+      await refresh(log, known, deadline)
+      // Unless others have written since, and let go of it.
+      if (known.seq === seq) await foldAnew(log, known, seq, deadline)
+      return undefined
+    }
     const first = (events[0]?.offset ?? from + 1) - 1
     const at = (offset: number): Position => ({ epoch: after.epoch, offset })
     const page = { events, position: at(events.at(-1)?.offset ?? first), head: at(known.head) }

@@ -21,6 +21,7 @@ export interface Known {
 
 /** Where a batch is. */
 export interface Place {
+  readonly id: string
   readonly seq: number
   readonly last: number
   readonly count: number
@@ -78,9 +79,9 @@ export function fold(known: Known, seq: number, batch: Batch): void {
   }
   known.head = batch.last
   known.time = Math.max(known.time, batch.time)
-  const { last, count, time, key } = batch
+  const { id, last, count, time, key } = batch
   const bytes = batch.size + overheadBytes * count
-  known.batches.push({ seq, last, count, time, bytes, key })
+  known.batches.push({ id, seq, last, count, time, bytes, key })
   known.bytes += bytes
   if (key !== undefined) known.keys.set(key, last)
   // One without events is gone with the event behind it.
