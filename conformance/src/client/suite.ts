@@ -3,6 +3,7 @@ import { describe } from 'vitest'
 import { channelCases } from './channels.ts'
 import { commandCases } from './commands.ts'
 import { cutCases } from './cuts.ts'
+import { sessionCases } from './sessions.ts'
 import { switchCases } from './switches.ts'
 import { tabCases } from './tabs.ts'
 import type { ClientSuite } from './world.ts'
@@ -11,6 +12,7 @@ export function clientConformance(suite: ClientSuite): void {
   describe(`the client over ${suite.transport}`, () => {
     describe('reading', () => cutCases(suite))
     describe('asking', () => commandCases(suite))
+    describe('sessions as a whole', () => sessionCases(suite))
     describe('channels', () => channelCases(suite))
     describe('in several tabs', () => tabCases(suite))
     describe('changing the transport', () => switchCases(suite))

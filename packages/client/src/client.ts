@@ -5,6 +5,7 @@ import type { OwnCarrier, TabSharing } from './carrier.ts'
 import { type Channel, createChannel } from './channel.ts'
 import { type Avoided, type Choice, chooseTransport } from './choice.ts'
 import { MillraceError } from './errors.ts'
+import { createSessions, type Sessions } from './history.ts'
 import { listenToHost } from './host.ts'
 import { createHttp } from './http.ts'
 import { createLink, type Link } from './link.ts'
@@ -63,6 +64,8 @@ export interface Client {
   session(id?: string, options?: SessionStart): Session
   /** A log that many write and read: 1 to 128 characters of `A-Z a-z 0-9 _ . : / -`. The same name gives the same channel, as with sessions. */
   channel(name: string, options?: ChannelStart): Channel
+  /** Which sessions there are; to rename, delete and export them. */
+  readonly sessions: Sessions
   /** This tab's connections are those of all; always true where tabs share nothing. */
   readonly isLeading: boolean
   /** Changes the transport, also in mid-answer: the new stream begins where the old one is, which is closed when the new one is open. */
@@ -131,6 +134,7 @@ export function connect(url: string | URL = '.', options: ConnectOptions = {}): 
       channels.set(name, channel)
       return channel
     },
+    sessions: createSessions(http),
     get isLeading() {
       return shared?.isLeading ?? true
     },

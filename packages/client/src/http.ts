@@ -10,8 +10,10 @@ export interface HttpOptions {
 
 export interface HttpRequest {
   readonly accept?: string
-  /** Sent as JSON, by POST. */
+  /** Sent as JSON. */
   readonly body?: object | undefined
+  /** Default `POST` where there is a body, else `GET`. */
+  readonly method?: 'PATCH' | 'DELETE'
   readonly signal?: AbortSignal | undefined
 }
 
@@ -26,13 +28,16 @@ export interface Http {
 export function createHttp({ base, fetch, token }: HttpOptions): Http {
   return { base, request, json }
 
-  async function request(path: string, { accept = 'application/json', body, signal }: HttpRequest = {}): Promise<Response> {
+  async function request(
+    path: string,
+    { accept = 'application/json', body, signal, ...rest }: HttpRequest = {},
+  ): Promise<Response> {
     let response: Response
     try {
       // Asked for each time: a token that is good now may not be at the next attempt.
       const bearer = await token?.()
       response = await fetch(new URL(path, base), {
-        method: body === undefined ? 'GET' : 'POST',
+        method: rest.method ?? (body === undefined ? 'GET' : 'POST'),
         headers: {
           accept,
           ...(body !== undefined && { 'content-type': 'application/json' }),
