@@ -1,6 +1,8 @@
 /** The whole page: header, conversation, composer. */
 import type { Client } from '@millrace/client'
 import { useCallback, useEffect, useRef, useState, useSyncExternalStore } from 'react'
+import { HistoryPanel } from '../history/panel.tsx'
+import { usePanel } from '../history/use-panel.ts'
 import { useLanguage } from '../i18n/language.tsx'
 import { addressOf } from '../session/browser.ts'
 import type { Conversation } from '../session/conversation.ts'
@@ -37,11 +39,15 @@ export function App({ conversation, client }: { conversation: Conversation; clie
     },
     [conversation],
   )
-  const begin = useCallback(() => {
-    window.history.pushState(null, '', addressOf(undefined))
-    conversation.open(undefined)
-    field.current?.focus()
-  }, [conversation])
+  const panel = usePanel()
+  const show = (session: string | undefined) => {
+    panel.leave()
+    if (session === view.session && session !== undefined) return
+    window.history.pushState(null, '', addressOf(session))
+    conversation.open(session)
+    focusPolitely(field.current)
+  }
+  const begin = () => show(undefined)
 
   const last = view.state?.runs.at(-1)
   const streaming = view.state?.runs.findLast((run) => run.status === 'streaming')
@@ -69,6 +75,8 @@ export function App({ conversation, client }: { conversation: Conversation; clie
   return (
     <div className="shell">
       <Header
+        isHistoryOpen={panel.isOpen}
+        onHistory={panel.toggle}
         onNew={begin}
         wire={
           <>
@@ -77,35 +85,47 @@ export function App({ conversation, client }: { conversation: Conversation; clie
           </>
         }
       />
-      <main className="flex min-h-0 flex-1 flex-col">
-        <Transcript
-          view={view}
-          models={models.list}
-          ask={ask}
-          onContinue={goOn}
-          onRetry={conversation.retryPending}
-          onTakeBack={takeBack}
-        >
-          {view.session === undefined || view.state !== undefined ? (
-            <Empty ask={ask} />
-          ) : view.connection.state === 'lost' ? (
-            <Missing onNew={begin} />
-          ) : (
-            <p className="notice pending-note">{t.loading}</p>
-          )}
-        </Transcript>
-        <div className="composer-row">
-          <Composer
+      <div className="flex min-h-0 flex-1">
+        {panel.isOpen && (
+          <HistoryPanel
+            client={client}
             session={view.session}
-            models={models}
-            activity={activity}
-            field={field}
-            returned={returned}
-            onSend={ask}
-            onStop={stop}
+            news={`${view.session}/${last?.run}/${last?.status}`}
+            isWide={panel.isWide}
+            onOpen={show}
+            onClose={panel.toggle}
           />
-        </div>
-      </main>
+        )}
+        <main className="flex min-h-0 min-w-0 flex-1 flex-col">
+          <Transcript
+            view={view}
+            models={models.list}
+            ask={ask}
+            onContinue={goOn}
+            onRetry={conversation.retryPending}
+            onTakeBack={takeBack}
+          >
+            {view.session === undefined || view.state !== undefined ? (
+              <Empty ask={ask} />
+            ) : view.connection.state === 'lost' ? (
+              <Missing onNew={begin} />
+            ) : (
+              <p className="notice pending-note">{t.loading}</p>
+            )}
+          </Transcript>
+          <div className="composer-row">
+            <Composer
+              session={view.session}
+              models={models}
+              activity={activity}
+              field={field}
+              returned={returned}
+              onSend={ask}
+              onStop={stop}
+            />
+          </div>
+        </main>
+      </div>
       <Announcer
         key={view.state === undefined ? 'before' : 'after'}
         run={last}

@@ -2,12 +2,19 @@
 import type { ReactNode } from 'react'
 import { useLanguage } from '../i18n/language.tsx'
 import { themes, useTheme } from '../settings/theme.ts'
-import { MoonIcon, NewIcon, SunIcon, SystemIcon } from './icons.tsx'
+import { HistoryIcon, MoonIcon, NewIcon, SunIcon, SystemIcon } from './icons.tsx'
 import { Logo } from './logo.tsx'
 
 const themeIcons = { system: SystemIcon, light: SunIcon, dark: MoonIcon }
 
-export function Header({ wire, onNew }: { wire: ReactNode; onNew: () => void }) {
+export interface HeaderProps {
+  readonly wire: ReactNode
+  readonly isHistoryOpen: boolean
+  readonly onHistory: () => void
+  readonly onNew: () => void
+}
+
+export function Header({ wire, isHistoryOpen, onHistory, onNew }: HeaderProps) {
   const { t, toggle } = useLanguage()
   const [theme, setTheme] = useTheme()
   const ThemeIcon = themeIcons[theme]
@@ -17,6 +24,17 @@ export function Header({ wire, onNew }: { wire: ReactNode; onNew: () => void }) 
       <a href="#composer" className="skip-link">
         {t.skipToComposer}
       </a>
+      <button
+        type="button"
+        className="icon-button -ml-2"
+        aria-expanded={isHistoryOpen}
+        aria-label={t.history.label}
+        title={isHistoryOpen ? t.history.close : t.history.show}
+        data-testid="history-toggle"
+        onClick={onHistory}
+      >
+        <HistoryIcon size={18} />
+      </button>
       <div className="brand flex items-center gap-2.5">
         <Logo />
         <h1 className="text-[15px] font-semibold tracking-tight max-sm:sr-only">Millrace</h1>

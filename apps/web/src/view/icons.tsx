@@ -102,3 +102,29 @@ export const CopyIcon = (props: IconProps) => (
     <path d="M5 15H4.500A1.500 1.500 0 0 1 3 13.500v-9A1.500 1.500 0 0 1 4.500 3h9A1.500 1.500 0 0 1 15 4.500V5" />
   </Icon>
 )
+export const HistoryIcon = (props: IconProps) => (
+  <Icon {...props}>
+    <rect x="3.500" y="4.500" width="17" height="15" rx="2.500" />
+    <path d="M9.500 4.500v15" />
+  </Icon>
+)
+export const MoreIcon = (props: IconProps) => (
+  <Icon {...props}>
+    <path d="M5 12h.01M12 12h.01M19 12h.01" />
+  </Icon>
+)
+export const RenameIcon = (props: IconProps) => (
+  <Icon {...props}>
+    <path d="M4 20h4L19.500 8.500l-4-4L4 16zM13 7l4 4" />
+  </Icon>
+)
+export const DownloadIcon = (props: IconProps) => (
+  <Icon {...props}>
+    <path d="M12 4v11m0 0 5-5m-5 5-5-5M5 20h14" />
+  </Icon>
+)
+export const TrashIcon = (props: IconProps) => (
+  <Icon {...props}>
+    <path d="M4 7h16M9 7V4h6v3M6 7l1 13h10l1-13" />
+  </Icon>
+)

@@ -39,7 +39,9 @@ function readMetrics(lane: LaneState, { t, number, duration }: Language): string
   if (lane.end === undefined) return lane.text === '' ? [] : [t.metrics.characters(number(lane.text.length))]
   const { usage, timings, finishReason } = lane.end
   const metrics: string[] = []
-  if (timings.firstTokenMs !== null) metrics.push(t.metrics.firstToken(duration(timings.firstTokenMs)))
+  // A server that died has measured nothing.
+  const isMeasured = timings.durationMs > 0
+  if (isMeasured && timings.firstTokenMs !== null) metrics.push(t.metrics.firstToken(duration(timings.firstTokenMs)))
   const windowMs = timings.firstTokenMs === null ? 0 : timings.durationMs - timings.firstTokenMs
   if (usage.outputTokens >= rateTokensMin && windowMs >= rateWindowMinMs) {
     const rate = (usage.outputTokens * 1000) / windowMs
@@ -47,7 +49,7 @@ function readMetrics(lane: LaneState, { t, number, duration }: Language): string
   }
   const about = usage.estimated === true ? '≈ ' : ''
   if (usage.outputTokens > 0) metrics.push(about + t.metrics.tokens(number(usage.outputTokens)))
-  metrics.push(t.metrics.total(duration(timings.durationMs)))
+  if (isMeasured) metrics.push(t.metrics.total(duration(timings.durationMs)))
   if (finishReason === 'length') metrics.push(t.metrics.lengthLimit)
   return metrics
 }
