@@ -247,3 +247,27 @@ describe('deleting a session', () => {
     expect(found()).toEqual([])
   })
 })
+
+describe('a session that is lost while it is read', () => {
+  it('is read as it is now, or is not there', async () => {
+    const engine = memoryEngine()
+    const { millrace, url } = await startServer({ engine: { ...engine, inspect: lose } })
+    let remakes = true
+    let isArmed = false
+    async function lose(log: string) {
+      const state = await engine.inspect(log)
+      if (isArmed && log === 's') {
+        isArmed = false
+        await engine.delete(log)
+        if (remakes) await engine.append(log, [])
+      }
+      return state
+    }
+    await engine.append('s', [{ type: 'x', data: 1 }])
+    isArmed = true
+    expect(await millrace.readSession('s')).toMatchObject({ id: 's', runs: [] })
+    remakes = false
+    isArmed = true
+    expect((await fetch(`${url}/api/sessions/s`)).status).toBe(404)
+  })
+})

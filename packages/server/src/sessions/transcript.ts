@@ -1,5 +1,12 @@
 /** A session's log, folded into what a person would call the conversation: PROTOCOL.md, `GET /api/sessions/:id`. */
-import { formatPosition, type LaneEnd, type Position, type RunEnd, type SessionEvents } from '@millrace/protocol'
+import {
+  formatPosition,
+  type LaneEnd,
+  type MillraceError,
+  type Position,
+  type RunEnd,
+  type SessionEvents,
+} from '@millrace/protocol'
 import type { Engine, LogEvent } from '../log/log.ts'
 
 export interface LaneRecord extends Partial<Omit<LaneEnd, 'status' | 'model'>> {
@@ -34,8 +41,24 @@ export interface Transcript {
 /** What is folded before the event loop gets a turn: about two milliseconds. */
 const page = { eventsMax: 2048, bytesMax: 256 * 1024 }
 
+/** How often a log is begun anew that is lost, or deleted and made again, while it is read. */
+const attemptsMax = 3
+
 /** Undefined where there is no such session. */
 export async function readTranscript(engine: Engine, session: string): Promise<Transcript | undefined> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await fold(engine, session)
+    } catch (error) {
+      const { code } = error as MillraceError
+      // Whoever asked has given no position.
+      if (code === 'session_not_found') return undefined
+      if (code !== 'position_foreign' || attempt === attemptsMax) throw error
+    }
+  }
+}
+
+async function fold(engine: Engine, session: string): Promise<Transcript | undefined> {
   const state = await engine.inspect(session)
   if (state === undefined) return undefined
   const runs = new Map<string, RunRecord>()
