@@ -14,9 +14,13 @@ export async function ask<T>(url: string, body?: object): Promise<T> {
   const headers = { 'content-type': 'application/json', accept: 'application/json' }
   const signal = AbortSignal.timeout(answerMsMax)
   const posted = body === undefined ? {} : { method: 'POST', headers, body: JSON.stringify(body) }
-  const answer = await fetch(url, { ...posted, signal }).catch((error: Error) => {
-    throw refusal(0, error.name, `${url}: ${error.message}`)
-  })
+  const send = () => fetch(url, { ...posted, signal })
+  const answer = await send()
+    // A connection that was kept, and closed by the server in the moment in which it was used again.
+    .catch((error: Error) => (body === undefined && error.name === 'TypeError' ? send() : Promise.reject(error)))
+    .catch((error: Error) => {
+      throw refusal(0, error.name, `${url}: ${error.message}`)
+    })
   const text = await answer.text().catch((error: Error) => {
     throw refusal(0, error.name, `${url}: ${error.message}`)
   })
