@@ -131,7 +131,8 @@ itWithstands({
     const { url } = shared.nodes[0]
     expect(await codeOf(ask(`${url}/api/publish`, { channel: `full-${tally.readers}`, data: { n: -1 } }))).toBe('log_full')
     expect(await codeOf(ask(`${url}/api/sessions/${asked[1]?.session.id}`))).toBe('')
-    await sleep(chance.whole(0, 500))
+    // Long enough for each of them to say something.
+    await sleep(chance.whole(100, 500))
     await tell(engine.url, 'CONFIG', 'SET', 'maxmemory', '0')
     const freedAt = performance.now()
     await world.until(() => asked.every((each) => statusOf(each) !== undefined), 'the ends of all runs')
