@@ -1,12 +1,66 @@
 /** The storage of whole servers is killed or stands still in mid-stream: they wait, answer with a code meanwhile, and go on by themselves. */
-import { describe, onTestFinished } from 'vitest'
-import { during } from '../src/faults/outage.ts'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { describe, expect } from 'vitest'
+import type { Chance } from '../src/faults/chance.ts'
+import { ask, codeOf } from '../src/faults/request.ts'
 import { itWithstands } from '../src/faults/rounds.ts'
-import { engines, openShared } from '../src/faults/shared.ts'
-import { startNatsCluster } from '../src/servers/nats-cluster.ts'
+import { allEnded, engines, openShared, type SharedWorld, statusOf } from '../src/faults/shared.ts'
+import { noteTime, type Tally } from '../src/faults/tally.ts'
 
 /** Shorter than the storage may be away; a client of Redis takes up to a second to be back. */
 const times = { leaseMs: 2000, graceMs: 1000 }
+/** Within so long `/healthz` says what is wrong. */
+const redMsMax = 2000
+
+interface Outage {
+  readonly leave: () => unknown
+  readonly awayMs: number
+  readonly comeBack: () => unknown
+}
+
+/** Runs, readers and a publisher on two servers while what keeps their logs is away. */
+async function during(shared: SharedWorld, chance: Chance, tally: Tally, { leave, awayMs, comeBack }: Outage): Promise<void> {
+  const { world, nodes } = shared
+  const asked = await shared.ask(4, 6, () => `sim:count?n=${chance.whole(40, 80)}&tps=${chance.whole(60, 100)}`)
+  const channel = world.openChannel()
+  const [url, other] = nodes.map((node) => node.url) as [string, string]
+  world.read(channel, 4, [url, other])
+  const stop = world.publish(channel, () => url)
+  await sleep(chance.whole(20, 400))
+  await leave()
+  const awayAt = performance.now()
+  const red = turned(url, 'red', awayMs)
+  const asking = codeOf(ask(`${other}/api/sessions/${asked[0]?.session.id}`))
+  await sleep(awayMs)
+  const redMs = (await red) - awayAt
+  if (awayMs > redMsMax) {
+    expect(redMs).toBeLessThan(redMsMax)
+    noteTime(tally, 'red', redMs)
+  }
+  await comeBack()
+  const backAt = performance.now()
+  const { events } = channel
+  noteTime(tally, 'green', (await turned(url, 'green', 5000)) - backAt)
+  await world.until(() => channel.events > events, 'the first event after it')
+  noteTime(tally, 'first event', performance.now() - backAt)
+  expect(['', 'engine_failed']).toContain(await asking)
+  await world.until(() => allEnded(asked), 'the ends of all runs')
+  noteTime(tally, 'end', performance.now() - backAt)
+  // No server was gone: none of them may be given up for a storage that did not answer.
+  for (const each of asked) expect(statusOf(each)).toBe('completed')
+  await stop()
+  await world.settle(other)
+}
+
+/** When `/healthz` says so first, or the end of the time that it has. */
+async function turned(url: string, to: 'red' | 'green', msMax: number): Promise<number> {
+  for (const deadline = performance.now() + msMax; performance.now() < deadline; await sleep(20)) {
+    const { status } = await fetch(`${url}/healthz`)
+    if ((status === 200) === (to === 'green')) break
+  }
+  return performance.now()
+}
+
 describe.each(engines)('two servers over $name', ({ name, startEngine }) => {
   itWithstands({
     fault: `F5, F12 kill -9 and restart of ${name}`,
@@ -31,34 +85,4 @@ describe.each(engines)('two servers over $name', ({ name, startEngine }) => {
         comeBack: () => process.kill(shared.engine.pid, 'SIGCONT'),
       }),
   })
-})
-
-describe('two servers over three NATS', () => {
-  for (const [fault, signal] of [
-    ['F12 kill -9 and restart of the leader of three NATS', 'SIGKILL'],
-    ['F13 the leader of three NATS stands still, as if it was cut off', 'SIGSTOP'],
-  ] as const)
-    itWithstands({
-      fault,
-      claim: 'keeps what was acknowledged, says that it is away, and goes on',
-      few: 1,
-      // What NATS itself loses of a server that was killed and comes back is told.
-      mayReset: true,
-      async open(tally) {
-        const cluster = await startNatsCluster()
-        onTestFinished(() => cluster.close())
-        return { cluster, shared: await openShared(async () => cluster, tally, times) }
-      },
-      async round({ cluster, shared }, chance, tally) {
-        const leader = await cluster.leader()
-        await during(shared, chance, tally, {
-          leave: () => (signal === 'SIGKILL' ? leader.kill() : process.kill(leader.pid, signal)),
-          // The other two need up to ten seconds to agree on another one.
-          awayMs: chance.whole(100, 8000),
-          // Not all agree within the time that an append may take.
-          ends: ['completed', 'failed', 'interrupted'],
-          comeBack: () => (signal === 'SIGKILL' ? leader.restart() : process.kill(leader.pid, 'SIGCONT')),
-        })
-      },
-    })
 })

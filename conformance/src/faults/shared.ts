@@ -10,15 +10,17 @@ import { type Asked, createWorld, type World } from './world.ts'
 export const leaseMs = 600
 export const graceMs = 1500
 
-/** What keeps the logs of both. */
-export interface Storage {
+export interface EngineServer {
   readonly url: string
+  readonly pid: number
+  kill(signal?: NodeJS.Signals): Promise<void>
+  restart(): Promise<void>
   close(): Promise<void>
 }
 
-export interface SharedWorld<Engine extends Storage = Storage> {
+export interface SharedWorld {
   readonly world: World
-  readonly engine: Engine
+  readonly engine: EngineServer
   readonly nodes: readonly [ServerProcess, ServerProcess]
   /** A session on each of `urls` in turn with a run in it, whose readers begin at every server. */
   ask(count: number, readers: number, model: () => string): Promise<AskedOf[]>
@@ -34,11 +36,11 @@ export const engines = [
   { name: 'NATS', startEngine: startNats },
 ] as const
 
-export async function openShared<Engine extends Storage>(
-  startEngine: () => Promise<Engine>,
+export async function openShared(
+  startEngine: () => Promise<EngineServer>,
   tally: Tally,
   times: NodeTimes = { leaseMs, graceMs },
-): Promise<SharedWorld<Engine>> {
+): Promise<SharedWorld> {
   const engine = await startEngine()
   onTestFinished(() => engine.close())
   const nodes = await Promise.all([startNode(engine.url, times), startNode(engine.url, times)])
