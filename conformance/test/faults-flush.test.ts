@@ -21,10 +21,15 @@ interface Said {
   readonly kept?: number
 }
 
+const failures = [
+  { fault: 'F17 flushing to the disk fails', call: 'fsync', error: 'EIO', callsMax: 40 },
+  { fault: 'F21 the disk may not be written to', call: 'pwrite64', error: 'EROFS', callsMax: 80 },
+]
+
 /** What came of each append, and what is in the file afterwards. */
 async function appendAll(inject: readonly string[]) {
   const folder = makeFolder()
-  const { said, calls } = await runTraced(['-e', 'trace=fsync,write', ...inject], script, [folder])
+  const { said, calls } = await runTraced(['-e', 'trace=fsync,pwrite64,write', ...inject], script, [folder])
   const engine = sqliteEngine({ folder })
   const events = await readAll(engine, 'log')
   const final = { epoch: (await engine.inspect('log'))?.head.epoch ?? '', events }
@@ -54,38 +59,39 @@ describe.skipIf(missing)(`a disk that is flushed to${missing ? ` (skipped: ${mis
     },
   })
 
-  itWithstands({
-    fault: 'F17 flushing to the disk fails, once, for a while or from then on',
-    claim: 'acknowledges nothing that was not flushed, gives what it has, and goes on when it can',
-    open: async () => undefined,
-    async round(_world, chance, tally) {
-      const first = chance.whole(1, 40)
-      const last = chance.pick([first, first + chance.whole(1, 10), undefined])
-      const when = last === undefined ? `${first}+` : `${first}..${last}`
-      const { said, final } = await appendAll(['-e', `inject=fsync:error=EIO:when=${when}`])
-      const refused = said.filter(({ offset }) => offset === undefined)
-      expect(refused.length).toBeGreaterThan(0)
-      for (const { code } of refused) expect(code).toBe('engine_failed')
-      if (last !== undefined) expect(said.at(-1)?.offset).toBeDefined()
-      // What it still gives is what it had acknowledged, and nothing of what it refused.
-      let acknowledged = 0
-      for (const { n, offset, kept } of said) {
-        if (offset !== undefined) acknowledged += 1
-        if (kept !== undefined) expect([n, kept]).toEqual([n, acknowledged])
-      }
-      const { epoch, events } = final
-      const values = numbers(events) as number[]
-      const attempts = said.map(({ n, offset }) => ({
-        value: n,
-        outcome: offset === undefined ? ('unknown' as const) : ('acknowledged' as const),
-      }))
-      const given = events.map(({ offset }, index) => ({ epoch, offset, value: values[index] as number }))
-      addFindings(tally, checkHistory({ attempts, readers: [], final: given }))
-      tally.acknowledged += acknowledged
-      tally.events += events.length
-      for (const { n, offset } of said) if (offset !== undefined) expect(values[offset - 1]).toBe(n)
-    },
-  })
+  for (const { fault, call, error, callsMax } of failures)
+    itWithstands({
+      fault: `${fault}, once, for a while or from then on`,
+      claim: 'acknowledges nothing that was not written and flushed, gives what it has, and goes on when it can',
+      open: async () => undefined,
+      async round(_world, chance, tally) {
+        const first = chance.whole(1, callsMax)
+        const last = chance.pick([first, first + chance.whole(1, 10), undefined])
+        const when = last === undefined ? `${first}+` : `${first}..${last}`
+        const { said, final } = await appendAll(['-e', `inject=${call}:error=${error}:when=${when}`])
+        const refused = said.filter(({ offset }) => offset === undefined)
+        expect(refused.length).toBeGreaterThan(0)
+        for (const { code } of refused) expect(code).toBe('engine_failed')
+        if (last !== undefined) expect(said.at(-1)?.offset).toBeDefined()
+        // What it still gives is what it had acknowledged, and nothing of what it refused.
+        let acknowledged = 0
+        for (const { n, offset, kept } of said) {
+          if (offset !== undefined) acknowledged += 1
+          if (kept !== undefined) expect([n, kept]).toEqual([n, acknowledged])
+        }
+        const { epoch, events } = final
+        const values = numbers(events) as number[]
+        const attempts = said.map(({ n, offset }) => ({
+          value: n,
+          outcome: offset === undefined ? ('unknown' as const) : ('acknowledged' as const),
+        }))
+        const given = events.map(({ offset }, index) => ({ epoch, offset, value: values[index] as number }))
+        addFindings(tally, checkHistory({ attempts, readers: [], final: given }))
+        tally.acknowledged += acknowledged
+        tally.events += events.length
+        for (const { n, offset } of said) if (offset !== undefined) expect(values[offset - 1]).toBe(n)
+      },
+    })
 
   itWithstands({
     fault: 'F19 flushing to the disk takes 300 ms',

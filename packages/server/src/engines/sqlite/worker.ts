@@ -8,7 +8,7 @@ let store: Store | undefined
 
 /**
  * By SQLite's result codes, the extended before the primary: https://sqlite.org/rescode.html. An I/O error is nearly
- * always a full disk, unless it comes of reading or flushing.
+ * always a full disk, unless it comes of reading, writing or flushing: a write that lacks room is 13.
  */
 const failures: Readonly<Record<number, Failure['kind']>> = {
   5: 'busy',
@@ -18,6 +18,7 @@ const failures: Readonly<Record<number, Failure['kind']>> = {
   26: 'damaged',
   266: 'broken',
   522: 'broken',
+  778: 'broken',
   1034: 'broken',
   1290: 'broken',
 }
