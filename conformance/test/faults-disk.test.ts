@@ -6,8 +6,10 @@ import { makeSmallDisk, smallDiskMissing } from '../src/faults/folder.ts'
 import { ask, codeOf } from '../src/faults/request.ts'
 import { itWithstands } from '../src/faults/rounds.ts'
 import { startMillrace } from '../src/faults/server-process.ts'
+import { allEnded, openShared } from '../src/faults/shared.ts'
 import { noteTime } from '../src/faults/tally.ts'
 import { createWorld } from '../src/faults/world.ts'
+import { startRedis } from '../src/servers/redis.ts'
 
 const missing = smallDiskMissing()
 
@@ -54,6 +56,46 @@ describe.skipIf(missing)(`a server on a small disk${missing ? ` (skipped: ${miss
       await world.until(() => asked.session.ends.get(next.run)?.status === 'completed', 'the end of a run that comes after')
       await Promise.all([stop(), ...stops.map((each) => each())])
       await world.settle(url)
+    },
+  })
+})
+
+describe.skipIf(missing)(`Redis on a small disk${missing ? ` (skipped: ${missing})` : ''}`, () => {
+  itWithstands({
+    fault: 'F10 a full disk under Redis, which then has room again',
+    claim: 'ends runs as failed with what they said, refuses what it cannot keep, gives what it has, and goes on',
+    few: 1,
+    async open(tally) {
+      const folder = makeSmallDisk(24 * 1024)
+      return { folder, shared: await openShared(() => startRedis({ folder }), tally, { leaseMs: 2000, graceMs: 1000 }) }
+    },
+    async round({ folder, shared: { world, nodes, ask: askAll } }, chance, tally) {
+      const [url, other] = nodes.map((node) => node.url) as [string, string]
+      const asked = await askAll(4, 5, () => `sim:count?n=100000&tps=${chance.whole(100, 300)}`)
+      const channel = world.openChannel()
+      world.read(channel, 3, [url, other])
+      const stop = world.publish(channel, () => url)
+      await world.until(() => asked.every(({ session }) => session.events > chance.whole(5, 200)), 'some of each answer')
+      const filler = join(folder, 'filler')
+      fill(filler, folder)
+      await world.until(() => world.refusals > 0, 'a refusal')
+      const code = await codeOf(ask(`${url}/api/publish`, { channel: channel.id, data: { n: -1, much: 'x'.repeat(20_000) } }))
+      expect(code).toBe('log_full')
+      for (const node of [url, other]) {
+        const { runs } = await ask<{ runs: { lanes: { text: string }[] }[] }>(`${node}/api/sessions/${asked[1]?.session.id}`)
+        expect(runs[0]?.lanes[0]?.text).toMatch(/^1 2 3 /)
+      }
+      rmSync(filler)
+      const freedAt = performance.now()
+      await world.until(() => allEnded(asked), 'the ends of all runs')
+      noteTime(tally, 'end', performance.now() - freedAt)
+      for (const { session, run } of asked)
+        expect(session.ends.get(run)).toMatchObject({ status: 'failed', error: { code: 'log_full' } })
+      const before = channel.events
+      await world.until(() => channel.events > before, 'an event that there is room for again')
+      noteTime(tally, 'back', performance.now() - freedAt)
+      await stop()
+      await world.settle(other)
     },
   })
 })

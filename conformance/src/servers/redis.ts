@@ -15,17 +15,19 @@ export interface RedisServer {
   kill(signal?: NodeJS.Signals): Promise<void>
   /** The same port and folder again. */
   restart(): Promise<void>
-  /** Ends it, and takes its folder away. */
+  /** Ends it, and takes its own folder away. */
   close(): Promise<void>
 }
 
 export interface RedisServerOptions {
   /** Beside those of an append-only file, which is kept by default. */
   readonly args?: readonly string[]
+  /** One that is the caller's, and stays. Default: one of its own, which goes with it. */
+  readonly folder?: string
 }
 
-export async function startRedis({ args = [] }: RedisServerOptions = {}): Promise<RedisServer> {
-  const folder = mkdtempSync(join(tmpdir(), 'millrace-redis-'))
+export async function startRedis({ args = [], folder: given }: RedisServerOptions = {}): Promise<RedisServer> {
+  const folder = given ?? mkdtempSync(join(tmpdir(), 'millrace-redis-'))
   const port = await findPort()
   let child = await start()
 
@@ -42,7 +44,7 @@ export async function startRedis({ args = [] }: RedisServerOptions = {}): Promis
     },
     async close() {
       await end(child, 'SIGKILL')
-      rmSync(folder, { recursive: true, force: true })
+      if (given === undefined) rmSync(folder, { recursive: true, force: true })
     },
   }
 
