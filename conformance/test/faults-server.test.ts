@@ -2,10 +2,11 @@
 import { connect } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { expect } from 'vitest'
+import type { Chance } from '../src/faults/chance.ts'
 import { makeFolder } from '../src/faults/folder.ts'
 import { ask } from '../src/faults/request.ts'
 import { itWithstands } from '../src/faults/rounds.ts'
-import { startMillrace } from '../src/faults/server-process.ts'
+import { type ServerProcess, startMillrace } from '../src/faults/server-process.ts'
 import { noteTime, percentile } from '../src/faults/tally.ts'
 import { type Asked, createWorld } from '../src/faults/world.ts'
 
@@ -57,34 +58,55 @@ interface Transcript {
   readonly runs: readonly { readonly lanes: readonly { readonly text: string }[] }[]
 }
 
-itWithstands({
-  fault: 'F4 a server over SQLite that stands still, as with its event loop blocked',
-  claim: 'goes on with every run and every reader, and nothing is lost or said twice',
-  few: 1,
-  open: async (tally) => ({ world: createWorld(tally), server: await startMillrace(['--data', makeFolder()]) }),
-  async round({ world, server }, chance, tally) {
-    const { url } = server
-    const asked: Asked[] = []
-    for (let index = 0; index < 5; index++) {
-      const started = await world.start(url, `sim:count?n=${chance.whole(20, 60)}&tps=${chance.whole(50, 200)}`)
-      world.read(started.session, 8, [url])
-      asked.push(started)
-    }
-    const channel = world.openChannel()
-    world.read(channel, 3, [url])
-    const stop = world.publish(channel, () => url)
-    await sleep(chance.whole(0, 200))
-    server.signal('SIGSTOP')
-    await sleep(chance.whole(100, 2000))
-    server.signal('SIGCONT')
-    const backAt = performance.now()
-    await world.until(() => asked.every(({ session, run }) => session.ends.has(run)), 'the ends of all runs')
-    noteTime(tally, 'end', performance.now() - backAt)
-    for (const { session, run } of asked) expect(session.ends.get(run)?.status).toBe('completed')
-    await stop()
-    await world.settle(url)
+const stalls = [
+  {
+    fault: 'F4 a server over SQLite that stands still, as with its event loop blocked',
+    async stall({ signal }: ServerProcess, chance: Chance) {
+      signal('SIGSTOP')
+      await sleep(chance.whole(100, 2000))
+      signal('SIGCONT')
+    },
   },
-})
+  {
+    fault: 'F24 a server over SQLite that has a fifth of the processor',
+    async stall({ signal }: ServerProcess, chance: Chance) {
+      for (let turn = chance.whole(10, 30); turn > 0; turn--) {
+        signal('SIGSTOP')
+        await sleep(80)
+        signal('SIGCONT')
+        await sleep(20)
+      }
+    },
+  },
+]
+
+for (const { fault, stall } of stalls)
+  itWithstands({
+    fault,
+    claim: 'goes on with every run and every reader, and nothing is lost or said twice',
+    few: 1,
+    open: async (tally) => ({ world: createWorld(tally), server: await startMillrace(['--data', makeFolder()]) }),
+    async round({ world, server }, chance, tally) {
+      const { url } = server
+      const asked: Asked[] = []
+      for (let index = 0; index < 5; index++) {
+        const started = await world.start(url, `sim:count?n=${chance.whole(20, 60)}&tps=${chance.whole(50, 200)}`)
+        world.read(started.session, 8, [url])
+        asked.push(started)
+      }
+      const channel = world.openChannel()
+      world.read(channel, 3, [url])
+      const stop = world.publish(channel, () => url)
+      await sleep(chance.whole(0, 200))
+      await stall(server, chance)
+      const backAt = performance.now()
+      await world.until(() => asked.every(({ session, run }) => session.ends.has(run)), 'the ends of all runs')
+      noteTime(tally, 'end', performance.now() - backAt)
+      for (const { session, run } of asked) expect(session.ends.get(run)?.status).toBe('completed')
+      await stop()
+      await world.settle(url)
+    },
+  })
 
 itWithstands({
   fault: 'F22 a server at its limit of open files',
