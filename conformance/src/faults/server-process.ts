@@ -24,9 +24,9 @@ export async function startMillrace(args: readonly string[], shell?: string): Pr
 }
 
 /** One of several servers, with times that are short enough for a test. */
-export async function startNode(engine: string, { leaseMs, graceMs }: NodeTimes): Promise<ServerProcess> {
+export async function startNode(engine: string, { leaseMs, graceMs }: NodeTimes, shell?: string): Promise<ServerProcess> {
   const script = fileURLToPath(new URL('./node-process.ts', import.meta.url))
-  return startProcess((port) => [script, engine, String(leaseMs), String(port), String(graceMs)])
+  return startProcess((port) => [script, engine, String(leaseMs), String(port), String(graceMs)], shell)
 }
 
 export interface NodeTimes {
