@@ -4,6 +4,8 @@ import { describe, expect, it, onTestFinished } from 'vitest'
 import { faultsConformance } from '../src/engine/faults.ts'
 import { nodesConformance } from '../src/engine/nodes.ts'
 import { numbered, numbers, open, range, readAll, refusal } from '../src/engine/support.ts'
+import { ask } from '../src/faults/request.ts'
+import { startMillrace } from '../src/faults/server-process.ts'
 import { startRedis } from '../src/servers/redis.ts'
 
 const make = ({ url }: { url: string }) => redisEngine({ url, timeoutMs: 3000 })
@@ -30,6 +32,14 @@ async function command<T>({ url }: { url: string }, words: readonly string[]): P
   }
 }
 
+it('keeps under the prefix of its address all that a server writes', async () => {
+  const server = await startRedis()
+  onTestFinished(() => server.close())
+  const { url } = await startMillrace(['--engine', `${server.url}?prefix=shop`])
+  await ask(`${url}/api/chat`, { query: 'count', model: 'sim:count?n=3' })
+  for (const key of await command<string[]>(server, ['KEYS', '*'])) expect(key).toMatch(/^\{shop\//)
+})
+
 describe('a compacted log of the redis engine', () => {
   async function keysOf(server: { url: string }): Promise<{ bytes: number; lives: number[] }> {
     const keys = (await command<string[]>(server, ['KEYS', '*'])).filter((key) => !key.endsWith(':keys'))
@@ -52,6 +62,28 @@ describe('a compacted log of the redis engine', () => {
     expect(after.lives).toHaveLength(3)
     for (const life of after.lives) expect(life).toBeGreaterThan(0)
   })
+})
+
+it('packs a large batch that comes behind one that is too small to be a pack', async () => {
+  const server = await startRedis()
+  onTestFinished(() => server.close())
+  const engine = await open(() => make(server))
+  await engine.append('log', numbered(1, 4))
+  await engine.append('log', numbered(5, 514))
+  await engine.compact?.('log')
+  expect(await command(server, ['XLEN', '{millrace/log}:events'])).toBe(0)
+  expect(numbers(await readAll(engine, 'log'))).toEqual(range(1, 514))
+})
+
+it('takes appends, and gives times that do not go back, where the clock of Redis was two hours ahead', async () => {
+  const server = await startRedis()
+  onTestFinished(() => server.close())
+  const engine = await open(() => make(server))
+  await engine.append('log', numbered(1, 1))
+  const future = Date.now() + 7_200_000
+  await command(server, ['HSET', '{millrace/log}:meta', 'time', String(future)])
+  for (const n of [2, 3]) expect((await engine.append('log', numbered(n, n))).position.offset).toBe(n)
+  expect((await readAll(engine, 'log')).slice(1).map(({ time }) => time)).toEqual([future, future])
 })
 
 describe('a log of the redis engine that Redis let go in part', () => {
@@ -78,10 +110,16 @@ describe('redis engine, whose server comes back with less', () => {
     const server = await startRedis({ args: ['--appendonly', 'no'] })
     onTestFinished(() => server.close())
     const engine = await open(() => make(server))
+    const other = await open(() => make(server))
     await engine.append('log', numbered(1, 75))
+    await other.inspect('log')
     await command(server, ['SAVE'])
     const { position } = await engine.append('log', numbered(76, 150))
-    return { server, engine, position }
+    return { server, engine, other, position }
+  }
+
+  async function processOf(server: { url: string }): Promise<string> {
+    return /run_id:(\w+)/.exec(await command<string>(server, ['INFO', 'server']))?.[1] ?? ''
   }
 
   it('refuses the old positions, also when the log has grown past them again', async () => {
@@ -95,13 +133,33 @@ describe('redis engine, whose server comes back with less', () => {
     expect(await refusal(engine.append('log', numbered(1, 1), { epoch: position.epoch }))).toBe('position_foreign')
   })
 
-  it('refuses them on a node that has never seen the log, too', async () => {
+  it.each(['appends', 'looks, and appends'])('refuses them on a node that has never seen the log, and %s', async (does) => {
     const { server, engine, position } = await lose()
     await engine.close()
     await server.restart()
     const other = await open(() => make(server))
+    if (does !== 'appends') expect((await other.inspect('log'))?.head.epoch).not.toBe(position.epoch)
     await other.append('log', numbered(76, 160))
     expect(await refusal(other.read('log', position))).toBe('position_foreign')
+  })
+
+  it('refuses them where only one that knows the beginning has lived on', async () => {
+    const { server, engine, position, other } = await lose()
+    await engine.close()
+    await server.restart()
+    await other.append('log', numbered(76, 160))
+    expect(await refusal(other.read('log', position))).toBe('position_foreign')
+  })
+
+  it('refuses them also when others have gone on before the one that misses its own is back', async () => {
+    const { server, engine, position } = await lose()
+    // Another one hears all of it but the loss, and vouches for what is there.
+    await server.restart()
+    const fields = ['server', await processOf(server), 'head', '160']
+    await command(server, ['HSET', '{millrace/log}:meta', ...fields])
+    await command(server, ['XADD', '{millrace/log}:events', '160-0', 'n', '85', 't', '1', 'd', '[]'])
+    await engine.inspect('log')
+    expect(await refusal(engine.read('log', position))).toBe('position_foreign')
   })
 
   it('rings for whoever waits at the end that was lost', async () => {
@@ -115,14 +173,22 @@ describe('redis engine, whose server comes back with less', () => {
     await told.promise
   })
 
-  it('keeps the epoch of a log that is whole', async () => {
+  it('keeps the epoch of a log that is whole, where somebody has heard all of it', async () => {
     const server = await startRedis()
     onTestFinished(() => server.close())
-    const engine = await open(() => make(server))
-    const { position } = await engine.append('log', numbered(1, 20))
+    const [writer, reader] = [await open(() => make(server)), await open(() => make(server))]
+    await writer.append('log', numbered(1, 18))
+    await reader.inspect('log')
+    const heard = Promise.withResolvers<void>()
+    reader.watch('log', heard.resolve)
+    // Rings for what came before it could hear, or after.
+    await writer.append('log', numbered(19, 19))
+    await heard.promise
+    await reader.inspect('log')
+    const { position } = await writer.append('log', numbered(20, 20))
     await server.restart()
-    expect((await engine.append('log', numbered(21, 21))).position).toEqual({ epoch: position.epoch, offset: 21 })
-    expect((await engine.read('log', { ...position, offset: 19 })).events.map(({ offset }) => offset)).toEqual(range(20, 21))
+    expect((await writer.append('log', numbered(21, 21))).position).toEqual({ epoch: position.epoch, offset: 21 })
+    expect((await reader.read('log', { ...position, offset: 19 })).events.map(({ offset }) => offset)).toEqual(range(20, 21))
   })
 })
 

@@ -53,24 +53,35 @@ it('has in the replica that takes over whatever was acknowledged, killed in mid-
   await writing
   expect(acknowledged.length).toBeGreaterThanOrEqual(count)
   await command(replica, ['REPLICAOF', 'NO', 'ONE'])
-  const later = await open(() => redisEngine({ url: replica.url }))
+  const later = await open(() => redisEngine({ url: replica.url, replicas: 1 }))
   const kept = numbers(await readAll(later, 'a'))
   expect(kept.slice(0, acknowledged.length)).toEqual(range(1, acknowledged.length))
 }, 30_000)
 
-it('refuses to write, and reads on, while the replica stands still, and takes writes when it is back', async () => {
+it('refuses to write and shows nobody what it refused while the replica stands still, and reads on, and takes writes when it is back', async () => {
   const { primary, replica } = await startPair()
   const engine = await open(() => redisEngine({ url: primary.url, replicas: 1, timeoutMs: 2000 }))
   const { position } = await engine.append('a', numbered(1, 10))
+  const other = await open(() => redisEngine({ url: primary.url, replicas: 1 }))
+  expect((await other.inspect('a'))?.head).toEqual(position)
   process.kill(replica.pid, 'SIGSTOP')
   const append = engine.append('a', numbered(11, 11))
-  const other = await open(() => redisEngine({ url: primary.url }))
-  expect(numbers((await other.read('a', { ...position, offset: 5 })).events.slice(0, 5))).toEqual(range(6, 10))
   // Where a write waits, who reads does not.
   expect(await engine.inspect('b')).toBeUndefined()
+  // It stands in Redis by now.
+  await expect.poll(() => command(primary, ['HGET', '{millrace/a}:meta', 'head'])).toBe('11')
+  for (const node of [engine, other]) {
+    const page = await node.read('a', { ...position, offset: 5 })
+    expect([numbers(page.events), page.head.offset]).toEqual([range(6, 10), 10])
+    expect((await node.inspect('a'))?.head).toEqual(position)
+  }
   await expect(append).rejects.toMatchObject({ code: 'engine_failed', message: expect.stringContaining('0 of 1 replicas') })
   process.kill(replica.pid, 'SIGCONT')
-  await expect.poll(() => refusal(engine.append('a', numbered(12, 12))), { timeout: 10_000 }).toBe('not refused')
+  const rung = Promise.withResolvers<void>()
+  other.watch('a', rung.resolve)
+  await expect.poll(() => refusal(engine.append('a', numbered(12, 12), { key: '12' })), { timeout: 10_000 }).toBe('not refused')
+  await rung.promise
+  expect(numbers((await other.read('a', position)).events)).toEqual(range(11, 12))
 }, 30_000)
 
 it('refuses at once what a Redis would not write that knows of too few replicas', async () => {

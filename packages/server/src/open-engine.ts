@@ -30,7 +30,7 @@ async function open(name: string, folder: string): Promise<NamedEngine | undefin
     case 'redis:':
     case 'rediss:': {
       const { redisEngine } = await needing('@redis/client', import('./engines/redis/index.ts'))
-      return { engine: redisEngine({ url: name }), place: `kept in Redis at ${url.host}` }
+      return { engine: redisEngine(redisOptions(url)), place: `kept in Redis at ${url.host}` }
     }
     case 'nats:':
     case 'tls:': {
@@ -40,6 +40,21 @@ async function open(name: string, folder: string): Promise<NamedEngine | undefin
     default:
       return undefined
   }
+}
+
+const replicasMax = 64
+
+/** `?prefix=` and `?replicas=` behind the address, which are not Redis's own. */
+function redisOptions(url: URL) {
+  const plain = new URL(url)
+  const { prefix, replicas = '0', ...unknown } = Object.fromEntries(url.searchParams)
+  const [name] = Object.keys(unknown)
+  if (name !== undefined) throw new Error(`A Redis address takes ?prefix= and ?replicas=, not "${name}".`)
+  if (!(/^\d+$/.test(replicas) && Number(replicas) <= replicasMax))
+    throw new Error(`replicas of a Redis address is a number from 0 to ${replicasMax}, not "${replicas}".`)
+  if (prefix === '') throw new Error('prefix of a Redis address must not be empty.')
+  plain.search = ''
+  return { url: plain.href, replicas: Number(replicas), ...(prefix !== undefined && { prefix }) }
 }
 
 async function needing<T>(packages: string, loading: Promise<T>): Promise<T> {

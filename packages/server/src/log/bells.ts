@@ -10,6 +10,8 @@ export interface Bells {
   /** A log has come as far as `head`; 0 says that it has ended, or has a new epoch. */
   ring(log: string, head: number): void
   readonly watched: Iterable<string>
+  /** Whether every append to a log, by whomever, is heard from now on. */
+  hears(log: string): boolean
   /** It can hear, for the first time or again; what was rung meanwhile was heard by nobody. */
   connected(): void
   close(): void
@@ -54,6 +56,7 @@ export function createBells({ listen, headOf }: BellsOptions): Bells {
     get watched() {
       return logs.keys()
     },
+    hears: (log) => logs.get(log)?.state === 'hearing',
     connected() {
       for (const [log, watched] of logs) {
         if (watched.state === 'deaf') void begin(log, watched)

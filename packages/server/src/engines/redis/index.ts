@@ -3,14 +3,15 @@
  * over them. "Acknowledged" means: Redis has taken it, and it survives what that Redis is set up to survive; where
  * that turns out to be less than was acknowledged, the log has a new epoch, and its readers are told.
  */
-import { randomBytes } from 'node:crypto'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { type Json, MillraceError, type Position } from '@millrace/protocol'
 import { createBells } from '../../log/bells.ts'
-import type { Appended, AppendOptions, Engine, EventData, LogEvent, NewEvent, Page } from '../../log/log.ts'
+import type { Appended, AppendOptions, Engine, EventData, LogEvent, LogState, NewEvent, Page } from '../../log/log.ts'
 import { createRecent, sizeOf } from '../../log/recent.ts'
 import { fromStored, pack, packed, toStored, unpack } from '../stored.ts'
 import { createConnection } from './connection.ts'
 import * as scripts from './scripts.ts'
+import { createWitness, type Seen } from './witness.ts'
 
 export interface RedisEngineOptions {
   /** `redis://user:password@host:6379/0`, or `rediss://` for TLS. Redis 7.0 or later. */
@@ -32,8 +33,12 @@ export interface RedisEngineOptions {
   readonly timeoutMs?: number
 }
 
-/** Logs of which it is remembered how far they had come; beyond it the one used longest ago is forgotten. */
-const seenMax = 10_000
+/**
+ * So long after a Redis process was met for the first time, engines that can vouch for a log are waited for: they are
+ * connected by then, and each holds what it knows against it as soon as it is.
+ */
+const vouchMs = 1500
+const vouchPollMs = 50
 const dayMs = 24 * 60 * 60 * 1000
 
 export function redisEngine({
@@ -44,14 +49,13 @@ export function redisEngine({
   ...options
 }: RedisEngineOptions): Engine {
   const { eventsMax = 100_000, bytesMax = 64 * 1024 * 1024, ageMsMax = 30 * dayMs } = options
-  const instance = newEpoch()
-  /** How far each log had come when it was last heard of: a Redis that has less has lost something. */
-  const seen = new Map<string, Position>()
+  const witness = createWitness()
   const recent = createRecent()
   /** Of each log, the append that others wait for: one at a time can be made again without doubt whether it was made. */
   const appending = new Map<string, Promise<unknown>>()
   let number = 0
   let server = ''
+  let settledAt = Number.POSITIVE_INFINITY
   let isClosed = false
   const connection = createConnection({ url, onReady, onHearing })
   // Of its own, because all that comes behind a write that waits for replicas would wait with it.
@@ -59,6 +63,7 @@ export function redisEngine({
   const bells = createBells({
     listen: (log, hear) =>
       connection.listen(channelOf(log), (head) => {
+        witness.note(log, Number(head))
         if (head === '0') recent.forget(log)
         hear(Number(head))
       }),
@@ -90,23 +95,34 @@ export function redisEngine({
       // Nothing more here may still be something more there.
       if (held !== undefined && held.events.length > 0) return held
       const args = [position.epoch, position.offset, countMax, sizeMax].map(String)
-      const [head, start, entries] = (await run(scripts.read, log, () => args)) as [number, number, Entry[]]
-      remember(log, { epoch: position.epoch, offset: head })
+      const isHeard = bells.hears(log)
+      let asked = ''
+      const to = (name: string) => {
+        asked = name
+        return [name, ...args]
+      }
+      const [isVouched, head, start, entries] = (await run(scripts.read, log, to)) as [0 | 1, number, number, Entry[]]
+      if (isVouched) remember(log, { epoch: position.epoch, offset: head, server: asked, isHeard })
       return toPage(position, { head, start, entries, countMax, sizeMax })
     },
 
     async inspect(log) {
-      try {
-        const [epoch, head, start] = (await run(scripts.inspect, log)) as [string, number, number]
-        remember(log, { epoch, offset: head })
-        return { start: { epoch, offset: start }, head: { epoch, offset: head } }
-      } catch (error) {
-        if ((error as MillraceError).code === 'session_not_found') return undefined
-        throw error
+      const deadline = performance.now() + timeoutMs
+      for (;;) {
+        const isForced = mayForce()
+        const answer = await inspect(log, isForced, deadline)
+        if (answer === undefined || answer.isVouched || isForced) return answer?.state
+        await sleep(vouchPollMs)
       }
     },
 
-    watch: (log, bell) => bells.watch(log, bell, seen.get(log)),
+    watch(log, bell) {
+      const unwatch = bells.watch(log, bell, witness.offsetOf(log))
+      return () => {
+        unwatch()
+        if (!bells.hears(log)) witness.unhear(log)
+      }
+    },
 
     async compact(log) {
       // Step by step, so that nobody who writes waits for long.
@@ -129,34 +145,61 @@ export function redisEngine({
   }
 
   async function append(log: string, events: readonly NewEvent[], asked: AppendOptions, deadline: number): Promise<Appended> {
-    number += 1
+    const mine = ++number
     const { epoch: wanted = '', key = '', unless = '', keep = eventsMax } = asked
-    const limits = [Math.min(keep, eventsMax), bytesMax, ageMsMax]
-    const rest = [newEpoch(), instance, number, wanted, key, unless, ...limits, events.length, encode(events)].map(String)
-    const args = (to: string) => [to, ...witness(log), ...rest]
-    const [epoch, head, start, time, status] = (await run(scripts.append, log, args, deadline)) as [
-      string,
-      number,
-      number,
-      number,
-      string,
-    ]
+    const limits = [Math.min(keep, eventsMax), bytesMax, ageMsMax, replicas > 0 ? 1 : 0]
+    const rest = [mine, wanted, key, unless, ...limits, events.length, encode(events)].map(String)
+    const isHeard = bells.hears(log)
+    let to = ''
+    const args = (name: string) => {
+      to = name
+      return [...witness.say(log, name, mayForce()), ...rest]
+    }
+    let answer = await run(scripts.append, log, args, deadline)
+    while (answer.at(-1) === 'unvouched') {
+      await sleep(vouchPollMs)
+      answer = await run(scripts.append, log, args, deadline)
+    }
+    const [epoch, head, start, time, isVouched, status] = answer as [string, number, number, number, 0 | 1, string]
+    if (replicas > 0) await run(scripts.show, log, () => [epoch, String(head)], deadline)
     const duplicate = status === 'duplicate'
     if (!duplicate) {
-      remember(log, { epoch, offset: head })
+      if (isVouched) remember(log, { epoch, offset: head, server: to, isHeard, own: mine })
       recent.push(log, { epoch, head, start, time: Number(time), events })
       if (events.length > 0) bells.ring(log, head)
     }
     return { position: { epoch, offset: head }, duplicate }
   }
 
+  /** Decides that a log has a new epoch, where nobody vouches for it and `isForced` says not to wait for one that does. */
+  async function inspect(log: string, isForced: boolean, deadline?: number): Promise<Inspected | undefined> {
+    const isHeard = bells.hears(log)
+    let asked = ''
+    const args = (to: string) => {
+      asked = to
+      return witness.say(log, to, isForced)
+    }
+    const answer = (await call(scripts.inspect, log, args, deadline)) as [string, string, number, number, 0 | 1]
+    const [status, epoch, head, start, isVouched] = answer
+    if (status === 'session_not_found') return undefined
+    if (isVouched) remember(log, { epoch, offset: head, server: asked, isHeard })
+    return { state: { start: { epoch, offset: start }, head: { epoch, offset: head } }, isVouched: isVouched === 1 }
+  }
+
+  function remember(log: string, seen: Seen): void {
+    if (witness.remember(log, seen)) recent.forget(log)
+  }
+
+  /** Whoever knows a log has had the time to say so. */
+  function mayForce(): boolean {
+    return performance.now() >= settledAt
+  }
+
   /** Puts the oldest batches into one entry; true where there may be more of them. */
   async function compactSome(log: string): Promise<boolean> {
-    const [status, epoch, entries] = (await call(scripts.unpacked, log, () => [String(packed.eventsMax)])) as [
-      string,
-      string,
-      Entry[],
-    ]
+    const [status, epoch, entries] = (await call(scripts.unpacked, log, () =>
+      [packed.eventsMax, packed.eventsMin].map(String),
+    )) as [string, string, Entry[]]
     if (status !== 'done') return false
     const events = decodeAll(entries)
     const [first, last] = [entries[0], entries.at(-1)]
@@ -175,7 +218,7 @@ export function redisEngine({
     deadline?: number,
   ): Promise<unknown[]> {
     const [status, ...answer] = (await call(script, log, args, deadline)) as [string, ...unknown[]]
-    if (status === 'done' || status === 'duplicate') return [...answer, status]
+    if (status === 'done' || status === 'duplicate' || status === 'unvouched') return [...answer, status]
     if (status === 'position_foreign') forget(log)
     throw new MillraceError(status as 'position_foreign')
   }
@@ -198,21 +241,8 @@ export function redisEngine({
     return `{${prefix}/${log}}`
   }
 
-  function witness(log: string): [epoch: string, offset: string] {
-    const { epoch, offset } = seen.get(log) ?? { epoch: '', offset: 0 }
-    return [epoch, String(offset)]
-  }
-
-  function remember(log: string, position: Position): void {
-    const known = seen.get(log)
-    if (known !== undefined && known.epoch !== position.epoch) recent.forget(log)
-    seen.delete(log)
-    seen.set(log, known?.epoch === position.epoch && known.offset > position.offset ? known : position)
-    if (seen.size > seenMax) seen.delete(seen.keys().next().value as string)
-  }
-
   function forget(log: string): void {
-    seen.delete(log)
+    witness.forget(log)
     recent.forget(log)
     bells.ring(log, 0)
   }
@@ -225,23 +255,27 @@ export function redisEngine({
 
   /** Another Redis process may have less than the one before it: each log is held against what was seen of it. */
   function onReady(next: string): void {
-    const isAnother = server !== '' && server !== next
+    if (server === next) return
     server = next
-    if (!isAnother) return
-    for (const log of seen.keys()) call(scripts.check, log, (to) => [to, ...witness(log), newEpoch()]).catch(() => {})
+    settledAt = performance.now() + vouchMs
+    for (const log of witness.logs) inspect(log, false).catch(() => {})
   }
 
   /** Redis lets a log go without a word. */
   async function sweep(): Promise<void> {
     for (const log of bells.watched) {
-      if (seen.has(log) && (await headOf(log).catch(() => true)) === undefined) forget(log)
+      if (witness.has(log) && (await headOf(log).catch(() => true)) === undefined) forget(log)
     }
   }
 
   async function headOf(log: string): Promise<Position | undefined> {
-    const [status, epoch = '', offset = 0] = (await call(scripts.inspect, log)) as [string, string?, number?]
-    return status === 'session_not_found' ? undefined : { epoch, offset }
+    return (await inspect(log, false))?.state.head
   }
+}
+
+interface Inspected {
+  readonly state: LogState
+  readonly isVouched: boolean
 }
 
 async function after<T>(before: Promise<unknown>, next: () => Promise<T>): Promise<T> {
@@ -299,10 +333,4 @@ function toPage(after: Position, { head, start, entries, countMax, sizeMax }: An
   }
   const page = { events, position: { epoch, offset: events.at(-1)?.offset ?? from }, head: { epoch, offset: head } }
   return from === after.offset ? page : { ...page, gap: { from: after, to: { epoch, offset: from } } }
-}
-
-/** 60 bits: two epochs of one name never meet by chance. */
-function newEpoch(): string {
-  const digits = '0123456789abcdefghijklmnopqrstuv'
-  return Array.from(randomBytes(12), (byte) => digits[byte % 32]).join('')
 }

@@ -3,8 +3,9 @@
  * completely or not at all, and one server of a cluster can do it alone.
  *
  * KEYS[1] meta, a hash: epoch, head, start (offset before the oldest kept), bytes, time (of the last append), oldest
- *         (time of the oldest kept), until (when it expires), server (which Redis process the log was last vouched
- *         for by), and for each engine `w:<instance>` its last append, "number offset".
+ *         (time of the oldest kept), until (when it expires), server (the Redis process that the log was last vouched
+ *         for in), for each engine `w:<instance>` its last append, "number offset", and where replicas are waited for
+ *         shown, the offset up to which they have it.
  * KEYS[2] events, a stream: one entry for each batch, its id the offset of its last event, so that XRANGE from an
  *         offset begins with the batch that holds it. Fields: n events, t time, d data.
  * KEYS[3] keys, a sorted set: each key by the offset of its batch.
@@ -15,23 +16,41 @@
 const overheadBytes = 100
 
 /**
- * The log as it is, and whether this engine may go on with its epoch. A Redis that was restarted or failed over to
- * may have lost the end of a log: offsets would be given out twice. Whoever has seen the log says how far; where that
- * is not reached, or nobody can say, the epoch is a new one, and every reader is told to begin again.
+ * The log as it is, and whether its epoch goes on. A Redis that was restarted or failed over to may have lost the end
+ * of a log: offsets would be given out twice. So in each Redis process a log is vouched for anew, by an engine that has
+ * heard of every append to it until the process before that one ended. One that has seen more than there is, or misses
+ * an append of its own, says that something was lost, at any time. Where it was, or nobody can vouch, the epoch is a
+ * new one, and every reader is told to begin again.
+ *
+ * ARGV: bell, server, epoch seen, offset seen, server it was seen in by one who heard all (else empty), instance, number
+ * of its last append, fresh epoch, whether to wait no longer for somebody who can vouch. What is left of them is ARGV[10]
+ * and on.
  */
 const known = `
-local meta = redis.call('HMGET', KEYS[1], 'epoch', 'head', 'start', 'bytes', 'time', 'oldest', 'until', 'server')
+local meta = redis.call('HMGET', KEYS[1], 'epoch', 'head', 'start', 'bytes', 'time', 'oldest', 'until', 'server', 'shown')
 local epoch, head, start = meta[1], tonumber(meta[2]), tonumber(meta[3])
-local function vouch(server, seenEpoch, seen, fresh)
-  local lost = seenEpoch == epoch and head < seen
-  local unknown = meta[8] ~= server and seenEpoch ~= epoch and head > 0
-  if lost or unknown then
-    epoch = fresh
-    redis.call('HSET', KEYS[1], 'epoch', epoch, 'server', server)
-    redis.call('SPUBLISH', ARGV[1], 0)
-  elseif meta[8] ~= server then
-    redis.call('HSET', KEYS[1], 'server', server)
-  end
+local function visible()
+  return math.max(math.min(head, tonumber(meta[9]) or head), start)
+end
+`
+
+const vouched = `${known}
+local function vouch(call)
+  local server, seenEpoch, seen, seenServer, instance, own, fresh, isForced = unpack(ARGV, 2, 9)
+  local last = redis.call('HGET', KEYS[1], 'w:' .. instance)
+  local isMissed = tonumber(string.match(last or '0', '^%d+')) < tonumber(own)
+  local isLost = seenEpoch == epoch and (head < tonumber(seen) or isMissed)
+  if meta[8] == server and not isLost then return true, last end
+  local isWitnessed = seenEpoch == epoch and seenServer == meta[8]
+  if not isLost and not isWitnessed and isForced == '0' then return false, last end
+  local chosen = not isLost and isWitnessed and epoch or fresh
+  -- What has come through is in all there is.
+  local answer = call('HSET', KEYS[1], 'epoch', chosen, 'server', server, unpack(meta[9] and {'shown', head} or {}))
+  if type(answer) == 'table' and answer.err then return false, last end
+  meta[8], meta[9] = server, meta[9] and head
+  if chosen ~= epoch then redis.call('SPUBLISH', ARGV[1], 0) end
+  epoch = chosen
+  return true, last
 end
 `
 
@@ -45,27 +64,27 @@ end
 `
 
 /**
- * ARGV: bell, server, epoch seen, offset seen, fresh epoch, instance, number, epoch asked for, key, unless, events kept,
- * bytes kept, age kept, count, data. Answers status, epoch, head, start, time.
+ * ARGV[10] and on: number, epoch asked for, key, unless, events kept, bytes kept, age kept, whether replicas are waited
+ * for before it is shown, count, data. Answers status, epoch, head, start, time, whether it is vouched for.
  */
-export const append = `${known}${entries}
-local number, wanted, key, unless = ARGV[7], ARGV[8], ARGV[9], ARGV[10]
-local countMax, sizeMax, age = tonumber(ARGV[11]), tonumber(ARGV[12]), tonumber(ARGV[13])
-local count, data = tonumber(ARGV[14]), ARGV[15]
+export const append = `${vouched}${entries}
+local number, wanted, key, unless = ARGV[10], ARGV[11], ARGV[12], ARGV[13]
+local countMax, sizeMax, age = tonumber(ARGV[14]), tonumber(ARGV[15]), tonumber(ARGV[16])
+local isHidden, count, data = ARGV[17] == '1', tonumber(ARGV[18]), ARGV[19]
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
-local bytes, time, oldest, expires = 0, now, now, 0
+local bytes, time, oldest, expires, shown = 0, now, now, 0, 0
 
 if epoch then
-  local last = redis.call('HGET', KEYS[1], 'w:' .. ARGV[6])
+  local isVouched, last = vouch(redis.call)
   local done, at = string.match(last or '', '^(%d+) (%d+)$')
   if done == number then
     -- What is repeated is a write again: replicas are waited for up to the last write of a connection.
     redis.call('HSET', KEYS[1], 'epoch', epoch)
-    return {'done', epoch, tonumber(at), start, meta[5]}
+    return {'done', epoch, tonumber(at), start, meta[5], isVouched and 1 or 0}
   end
-  vouch(ARGV[2], ARGV[3], tonumber(ARGV[4]), ARGV[5])
-  bytes, oldest, expires = tonumber(meta[4]), tonumber(meta[6]), tonumber(meta[7])
+  if not isVouched then return {'unvouched'} end
+  bytes, oldest, expires, shown = tonumber(meta[4]), tonumber(meta[6]), tonumber(meta[7]), visible()
   time = math.max(now, tonumber(meta[5]))
 end
 if wanted ~= '' and wanted ~= epoch then
@@ -75,10 +94,10 @@ if wanted ~= '' and wanted ~= epoch then
 end
 if epoch then
   local used = key ~= '' and redis.call('ZSCORE', KEYS[3], key)
-  if used then return {'duplicate', epoch, tonumber(used), start, time} end
+  if used then return {'duplicate', epoch, tonumber(used), start, time, 1} end
   if unless ~= '' and redis.call('ZSCORE', KEYS[3], unless) then return {'fenced'} end
 else
-  epoch, head, start = ARGV[5], 0, 0
+  epoch, head, start = ARGV[8], 0, 0
   -- Before anything else, because Redis at its limit refuses a script only until it has written.
   redis.call('HSET', KEYS[1], 'epoch', epoch)
   -- Of a log that Redis let go in part, the rest; and to its readers the heads of this one would be nothing new.
@@ -125,6 +144,7 @@ end
 
 redis.call('HSET', KEYS[1], 'epoch', epoch, 'head', head, 'start', start, 'bytes', bytes, 'time', time, 'oldest', oldest,
   'server', ARGV[2], 'w:' .. ARGV[6], number .. ' ' .. head)
+if isHidden or meta[9] then redis.call('HSET', KEYS[1], 'shown', isHidden and shown or head) end
 -- Not with every append: it lives a tenth longer, and is given its time again when that tenth has gone.
 if expires < now + age or count == 0 then
   local life = math.ceil(age * 1.1)
@@ -133,16 +153,27 @@ if expires < now + age or count == 0 then
 elseif count > 0 and (head == count or key ~= '') then
   for index = 2, 3 do redis.call('PEXPIREAT', KEYS[index], expires) end
 end
-if count > 0 then redis.call('SPUBLISH', ARGV[1], head) end
-return {'done', epoch, head, start, time}
+if count > 0 and not isHidden then redis.call('SPUBLISH', ARGV[1], head) end
+return {'done', epoch, head, start, time, 1}
 `
 
-/** ARGV: bell, epoch, offset, events at most, bytes at most. Answers status, head, start, entries. */
+/** ARGV: bell, epoch, offset up to which the replicas have it. */
+export const show = `${known}
+if epoch == ARGV[2] and meta[9] and tonumber(meta[9]) < tonumber(ARGV[3]) then
+  redis.call('HSET', KEYS[1], 'shown', ARGV[3])
+  redis.call('SPUBLISH', ARGV[1], ARGV[3])
+end
+return {'done'}
+`
+
+/** ARGV: bell, server, epoch, offset, events at most, bytes at most. Answers status, whether it is vouched for, head, start, entries. */
 export const read = `${known}${entries}
 if not epoch then return {'session_not_found'} end
-if epoch ~= ARGV[2] then return {'position_foreign'} end
-local after, countMax, sizeMax = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
+if epoch ~= ARGV[3] then return {'position_foreign'} end
+local after, countMax, sizeMax = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
 if after > head then return {'position_ahead'} end
+-- Who has seen more than is shown has seen it before a failover.
+head = math.max(visible(), after)
 local from = math.max(after, start)
 local found, count, size, at, isBroken = {}, 0, 0, from, false
 local function isFull()
@@ -153,7 +184,7 @@ local function take(stream)
     local some = redis.call('XRANGE', stream, (at + 1) .. '-0', '+', 'COUNT', math.min(32, countMax))
     for _, entry in ipairs(some) do
       local last = lastOf(entry)
-      isBroken = count > 0 and last - entry[2][2] > at
+      isBroken = last > head or (count > 0 and last - entry[2][2] > at)
       if isBroken then return end
       found[#found + 1] = {last, entry[2][2], entry[2][4], entry[2][6], stream == KEYS[4] and 1 or 0}
       count, size, at = count + last - at, size + #entry[2][6], last
@@ -169,16 +200,17 @@ if from < head then
   local first = found[1]
   start = math.max(start, first and math.max(from, first[1] - first[2]) or head)
 end
-return {'done', head, start, found}
+return {'done', meta[8] == ARGV[2] and 1 or 0, head, start, found}
 `
 
-/** ARGV: bell, events at most. Answers status, epoch, and the oldest entries that are not packed. */
+/** ARGV: bell, events at most, events at least. Answers status, epoch, and the oldest entries that are not packed. */
 export const unpacked = `${known}${entries}
 if not epoch then return {'session_not_found'} end
 local found, count = {}, 0
 for _, entry in ipairs(redis.call('XRANGE', KEYS[2], '-', '+', 'COUNT', ARGV[2])) do
+  -- One too small to be a pack takes the next one in, however large.
+  if lastOf(entry) > visible() or (count >= tonumber(ARGV[3]) and count + entry[2][2] > tonumber(ARGV[2])) then break end
   count = count + entry[2][2]
-  if count > tonumber(ARGV[2]) and #found > 0 then break end
   found[#found + 1] = {lastOf(entry), entry[2][2], entry[2][4], entry[2][6], 0}
 end
 return {'done', epoch, found}
@@ -199,16 +231,12 @@ redis.call('HSET', KEYS[1], 'bytes', bytes)
 return {'done'}
 `
 
-/** ARGV: bell. Answers status, epoch, head, start. */
-export const inspect = `${known}
+/** Answers status, epoch, head, start, whether it is vouched for. */
+export const inspect = `${vouched}
 if not epoch then return {'session_not_found'} end
-return {'done', epoch, head, start}
-`
-
-/** ARGV: bell, server, epoch seen, offset seen, fresh epoch. */
-export const check = `${known}
-if epoch then vouch(ARGV[2], ARGV[3], tonumber(ARGV[4]), ARGV[5]) end
-return {'done'}
+-- At its limit Redis refuses what is written, and still says what it has.
+local isVouched = vouch(redis.pcall)
+return {'done', epoch, visible(), start, isVouched and 1 or 0}
 `
 
 /** ARGV: bell. Answers whether there was a log. */

@@ -1,0 +1,93 @@
+/**
+ * What this engine knows of each log: how far it had come, in which Redis process, and whether it would have heard of
+ * more. A Redis that has less has lost something; one that was not there before is vouched for by who knows all.
+ */
+import { randomBytes } from 'node:crypto'
+
+export interface Seen {
+  readonly epoch: string
+  readonly offset: number
+  /** The Redis process that had it, and that it was vouched for in. */
+  readonly server: string
+  /** Every append to it since has been heard of. */
+  readonly isHeard: boolean
+  /** Number of this engine's last append to it. */
+  readonly own?: number | undefined
+}
+
+export interface Witness {
+  /** Of this engine among all that share the Redis. */
+  readonly instance: string
+  /** What can be said of a log to a Redis process, as `scripts.ts` wants it. */
+  say(log: string, to: string, isForced: boolean): readonly string[]
+  /** True where it is another incarnation of the log than was known. */
+  remember(log: string, now: Seen): boolean
+  /** A bell says that a log has come so far; 0 that it has ended, or has another epoch. */
+  note(log: string, head: number): void
+  /** Nobody listens for its bells any more. */
+  unhear(log: string): void
+  forget(log: string): void
+  has(log: string): boolean
+  readonly logs: Iterable<string>
+  offsetOf(log: string): { readonly epoch: string; readonly offset: number } | undefined
+}
+
+/** Logs that are remembered; beyond it the one used longest ago is forgotten. */
+const logsMax = 10_000
+
+export function createWitness(): Witness {
+  const seen = new Map<string, Seen>()
+  const instance = newEpoch()
+
+  return {
+    instance,
+
+    say(log, to, isForced) {
+      const { epoch = '', offset = 0, server = '', isHeard = false, own = 0 } = seen.get(log) ?? {}
+      return [to, epoch, offset, isHeard ? server : '', instance, own, newEpoch(), isForced ? 1 : 0].map(String)
+    },
+
+    remember(log, now) {
+      const known = seen.get(log)
+      const isSame = known?.epoch === now.epoch
+      const merged: Seen = isSame
+        ? {
+            ...now,
+            offset: Math.max(now.offset, known.offset),
+            own: now.own ?? known.own,
+            // What was heard in another process may have gone with it.
+            isHeard: now.isHeard || (known.isHeard && known.server === now.server),
+          }
+        : now
+      seen.delete(log)
+      seen.set(log, merged)
+      if (seen.size > logsMax) seen.delete(seen.keys().next().value as string)
+      return known !== undefined && !isSame
+    },
+
+    note(log, head) {
+      const known = seen.get(log)
+      if (known === undefined) return
+      if (head === 0) seen.delete(log)
+      else if (head > known.offset) seen.set(log, { ...known, offset: head })
+    },
+
+    unhear(log) {
+      const known = seen.get(log)
+      if (known?.isHeard) seen.set(log, { ...known, isHeard: false })
+    },
+
+    forget: (log) => void seen.delete(log),
+    has: (log) => seen.has(log),
+    get logs() {
+      return seen.keys()
+    },
+    offsetOf: (log) => seen.get(log),
+  }
+}
+
+/** 60 bits: two epochs of one name never meet by chance. */
+function newEpoch(): string {
+  const digits = '0123456789abcdefghijklmnopqrstuv'
+  return Array.from(randomBytes(12), (byte) => digits[byte % 32]).join('')
+}
