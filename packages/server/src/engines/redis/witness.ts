@@ -2,7 +2,7 @@
  * What this engine knows of each log: how far it had come, in which Redis process, and whether it would have heard of
  * more. A Redis that has less has lost something; one that was not there before is vouched for by who knows all.
  */
-import { randomBytes } from 'node:crypto'
+import { randomFillSync } from 'node:crypto'
 
 export interface Seen {
   readonly epoch: string
@@ -86,8 +86,18 @@ export function createWitness(): Witness {
   }
 }
 
+const digits = '0123456789abcdefghijklmnopqrstuv'
+/** Drawn for a few hundred at once: each append brings one along, and nearly none is used. */
+const pool = Buffer.alloc(12 * 256)
+let used = pool.length
+
 /** 60 bits: two epochs of one name never meet by chance. */
 function newEpoch(): string {
-  const digits = '0123456789abcdefghijklmnopqrstuv'
-  return Array.from(randomBytes(12), (byte) => digits[byte % 32]).join('')
+  if (used === pool.length) {
+    randomFillSync(pool)
+    used = 0
+  }
+  let epoch = ''
+  for (const end = used + 12; used < end; used++) epoch += digits[(pool[used] as number) % 32]
+  return epoch
 }
