@@ -70,8 +70,8 @@ export function writeFigures(results: Results, write: boolean): string {
   const figures = describe(results)
   const table = render(english(figures), results)
   if (write) {
-    replace('README.md', table)
-    replace('README.zh-CN.md', render(chinese(figures), results))
+    replaceFigures('README.md', 'figures', table)
+    replaceFigures('README.zh-CN.md', 'figures', render(chinese(figures), results))
   }
   return table
 }
@@ -120,7 +120,7 @@ function describe({
   }
 }
 
-function render(rows: readonly [string, string][], { machine, date }: Results): string {
+export function render(rows: readonly [string, string][], { machine, date }: { machine: string; date: string }): string {
   return [
     '| | |',
     '|---|---|',
@@ -130,12 +130,13 @@ function render(rows: readonly [string, string][], { machine, date }: Results): 
   ].join('\n')
 }
 
-function replace(file: string, table: string): void {
+export function replaceFigures(file: string, name: string, table: string): void {
   const path = new URL(`../../${file}`, import.meta.url)
   const text = readFileSync(path, 'utf8')
-  writeFileSync(path, text.replace(/<!-- figures -->[\s\S]*<!-- \/figures -->/, `<!-- figures -->\n${table}\n<!-- /figures -->`))
+  const old = new RegExp(`<!-- ${name} -->[\\s\\S]*<!-- /${name} -->`)
+  writeFileSync(path, text.replace(old, `<!-- ${name} -->\n${table}\n<!-- /${name} -->`))
 }
 
-function median(values: number[]): number {
+export function median(values: number[]): number {
   return values.sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN
 }

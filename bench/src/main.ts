@@ -1,10 +1,12 @@
 /**
  * `npm run bench`: Millrace's figures on this machine, beside a control row. Prints every run, writes
  * them to bench/results/latest.json and their medians into the READMEs. Method: bench/README.md.
- * With `engines`: what it costs to keep logs, to bench/results/engines.json. BENCH_REPEATS sets the runs of each measurement, default 3; with fewer nothing is written.
+ * With `engines`: what it costs to keep logs, to bench/results/engines.json. BENCH_REPEATS sets the runs of each
+ * measurement, default 3; with fewer nothing is written.
  */
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { cpus } from 'node:os'
+import { type EngineResults, writeEngineFigures } from './engine-figures.ts'
 import { measureAppends, measureKept, measureNodes } from './engines.ts'
 import { measureFanOut } from './fan-out.ts'
 import { type Results, writeFigures } from './figures.ts'
@@ -77,14 +79,7 @@ async function measureAll(): Promise<void> {
 
 /** `npm run bench -- engines`: what it costs to keep logs. */
 async function measureEngines(): Promise<void> {
-  const rows = {
-    machine,
-    date: new Date().toISOString(),
-    appends: [] as object[],
-    runs: [] as object[],
-    nodes: [] as object[],
-    kept: [] as object[],
-  }
+  const rows: EngineResults = { machine, date: new Date().toISOString(), appends: [], runs: [], nodes: [], kept: [] }
   await repeat('Appends of one token, each when the one before it is acknowledged', rows.appends, measureAppends)
   for (let count = 0; count < repeats; count++)
     for (const engine of ['memory', 'sqlite'])
@@ -94,6 +89,7 @@ async function measureEngines(): Promise<void> {
     await repeat(`${runs} runs on one server, read on another, over Redis`, rows.nodes, () => measureNodes(runs, 5))
   await repeat('10,000 stored sessions', rows.kept, () => measureKept(10_000))
   if (repeats >= 3) save('engines', rows)
+  console.log(`\n${writeEngineFigures(rows, repeats >= 3)}`)
 }
 
 function save(name: string, rows: object): void {
