@@ -94,7 +94,7 @@ export function createApp(options: AppOptions): App {
     const info = { transport: 'sse', principal: anonymous.id, address: incoming?.socket.remoteAddress } as const
     const connection = connections.open(info, result.stream.log)
     const stream = { ...result.stream, onClose: () => connection.close() }
-    if (incoming === undefined || outgoing === undefined) return sse.respond(stream)
+    if (incoming === undefined || outgoing === undefined) return sse.respond(stream, context.req.raw.signal)
     sse.serve(stream, incoming, outgoing as never)
     return new Response(null, { headers: { 'x-hono-already-sent': 'true' } })
   }

@@ -26,6 +26,8 @@ export function createUpgrade(transport: WebSocketTransport, context: Context): 
   return (request, socket, head) => {
     // Until it is a WebSocket nobody else listens for its errors.
     socket.on('error', () => {})
+    // A host may have thought about it for so long that the client has left.
+    if (socket.destroyed) return
     try {
       const { session, down } = readHandshake(request)
       const own = context.connections.open({ transport: 'ws', principal: anonymous.id, address: request.socket.remoteAddress })

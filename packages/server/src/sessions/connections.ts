@@ -33,7 +33,7 @@ export interface ConnectionLimits {
 }
 
 export interface Connection {
-  /** Throws `too_many_connections` where the session has as many readers as it may. */
+  /** Throws `too_many_connections` where the session has as many readers as it may. Once closed it counts for nothing any more. */
   attach(session: string): void
   detach(session: string): void
   reads(session: string): boolean
@@ -80,7 +80,7 @@ export function createConnections(limits: ConnectionLimits = {}, now: () => numb
       const acknowledged = new Map<string, string>()
       const connection: Connection = {
         attach(name) {
-          if (sessions.has(name)) return
+          if (!open.has(connection) || sessions.has(name)) return
           readers.add(name)
           sessions.add(name)
         },

@@ -40,8 +40,8 @@ export interface SseStream extends Appetite {
 export interface SseTransport {
   /** Writes the stream to a Node response, whose socket it takes over. */
   serve(stream: SseStream, request: IncomingMessage, response: ServerResponse): void
-  /** The stream as a web-standard response. */
-  respond(stream: SseStream): Response
+  /** The stream as a web-standard response. The signal aborts when the client has gone: not every host then cancels the body. */
+  respond(stream: SseStream, signal: AbortSignal): Response
   /** Connections that are open now. */
   readonly connections: number
   /** Whether every reader that takes bytes has been given all that stands in its log. */
@@ -76,7 +76,7 @@ export function createSseTransport({ fanOut, pulse, random = Math.random }: SseT
       if (body.destroyed) cursor.close()
     },
 
-    respond(stream) {
+    respond(stream, signal) {
       let cursor: Cursor | undefined
       const body = new ReadableStream<Uint8Array>(
         {
@@ -88,6 +88,8 @@ export function createSseTransport({ fanOut, pulse, random = Math.random }: SseT
         },
         new ByteLengthQueuingStrategy({ highWaterMark: webBufferBytes }),
       )
+      signal.addEventListener('abort', () => cursor?.close(), { once: true })
+      if (signal.aborted) cursor?.close()
       return new Response(body, { headers: sseHeaders })
     },
 

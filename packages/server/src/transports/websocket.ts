@@ -29,6 +29,7 @@ export interface WebSocketStream extends Appetite {
   readonly source?: Source
 }
 
+/** One socket. When its client has left, or it is being closed, nothing is sent any more and nothing attached. */
 export interface WebSocketConnection {
   send(message: DownMessage): void
   /** Sends what comes after a position; under a key that is attached, from there instead. Throws `too_many_attachments`. */
@@ -100,6 +101,8 @@ export function createWebSocketTransport({ fanOut, pulse }: { fanOut: FanOut; pu
     const connection: WebSocketConnection = {
       send: (message) => void socket.write(textFrame(JSON.stringify(message))),
       attach(key, { log, after, dialect, source, slow, intervalMs }) {
+        // Who has left in the meantime would read for ever: nobody closes what was attached after the close.
+        if (client.readyState !== client.OPEN) return
         if (!cursors.has(key) && cursors.size >= attachmentsMax) throw new MillraceError('too_many_attachments')
         const earlier = cursors.get(key)
         const wire = source === undefined ? plainFrames(dialect) : paced(eventFrames(dialect, source), intervalMs)
