@@ -78,7 +78,8 @@ export type DownMessage =
 /**
  * Why a WebSocket was closed. Ranges decide, so that a client which does not know a code does the right
  * thing: up to 4499 the same connection would be closed again, from 4500 on it is worth connecting again.
- * Of the standard codes 1001, 1006, 1011, 1012 and 1013 are worth it, the others are not.
+ * Of the standard codes 1002, 1003 and 1007 to 1010 are final. The others say that something on the way, or the server, is
+ * gone for now; so do 1000 and 1005 to a client that has not closed by itself.
  */
 export const closeCodes = {
   /** Too many messages that were refused. */
@@ -95,5 +96,5 @@ export const closeCodes = {
 
 export function isWorthReconnecting(code: number): boolean {
   if (code >= 4000) return code >= 4500
-  return code === 1001 || code === 1006 || (code >= 1011 && code <= 1013)
+  return [1000, 1001, 1005, 1006, 1011, 1012, 1013, 1014].includes(code)
 }

@@ -51,6 +51,7 @@ export function createUpgrade(transport: WebSocketTransport, context: Context): 
 
 /** Never rejects: a message that is refused is answered. */
 async function receive(peer: Client, text: string, context: Context): Promise<void> {
+  if (peer.connection.isCut) return
   let ref: string | undefined
   try {
     const message = parse(text)

@@ -37,10 +37,12 @@ export interface WebSocketConnection {
   /** False where nothing was attached under this key. */
   detach(key: string): boolean
   close(code: number, reason: string): void
+  /** The server has closed it, for whatever reason: what its client has still said is not to be obeyed. */
+  readonly isCut: boolean
 }
 
 export interface WebSocketHandlers {
-  /** Each text message. MUST NOT throw. */
+  /** Each text message until the connection is closed. MUST NOT throw. */
   onText(connection: WebSocketConnection, text: string): void
   /** A stream that was attached has ended or was detached. */
   onDetach(key: string): void
@@ -95,18 +97,19 @@ export function createWebSocketTransport({ fanOut, pulse }: { fanOut: FanOut; pu
     const cursors = new Map<string, Cursor>()
     const wantsHeartbeat = client.protocol === webSocketProtocol
     let isAlive = true
+    let isCut = false
     let messages = 0
     let stalled = false
 
     const connection: WebSocketConnection = {
-      send: (message) => void socket.write(textFrame(JSON.stringify(message))),
+      send: (message) => void write(textFrame(JSON.stringify(message))),
       attach(key, { log, after, dialect, source, slow, intervalMs }) {
         // Who has left in the meantime would read for ever: nobody closes what was attached after the close.
         if (client.readyState !== client.OPEN) return
         if (!cursors.has(key) && cursors.size >= attachmentsMax) throw new MillraceError('too_many_attachments')
         const earlier = cursors.get(key)
         const wire = source === undefined ? plainFrames(dialect) : paced(eventFrames(dialect, source), intervalMs)
-        const end = () => source !== undefined && client.close(closeCodes.sessionGone, `The log of ${key} is gone.`)
+        const end = () => source !== undefined && close(closeCodes.sessionGone, `The log of ${key} is gone.`)
         const cursor = fanOut.attach({ log, after, wire, sink: { write, end, onSlow }, slow })
         cursors.set(key, cursor)
         cursor.onClose = () => {
@@ -122,14 +125,17 @@ export function createWebSocketTransport({ fanOut, pulse }: { fanOut: FanOut; pu
         cursor?.close()
         return cursor !== undefined
       },
-      close: (code, reason) => client.close(code, reason),
+      close,
+      get isCut() {
+        return isCut
+      },
     }
     open.set(connection, cursors)
     const leavePulse = pulse.join(beat)
 
     client.on('message', (data, isBinary) => {
       if (!isAllowed()) return
-      if (isBinary) client.close(1003, 'Messages are text.')
+      if (isBinary) close(1003, 'Messages are text.')
       else handlers.onText(connection, (data as Buffer).toString('utf8'))
     })
     client.on('ping', (data) => {
@@ -142,8 +148,8 @@ export function createWebSocketTransport({ fanOut, pulse }: { fanOut: FanOut; pu
       stalled = false
       for (const cursor of cursors.values()) cursor.drained()
     })
-    // ws closes with the right code; nothing more is to be said about a client that breaks the protocol.
-    client.on('error', () => {})
+    // A client that breaks the protocol: ws has closed it with the right code, and there is nothing more to say.
+    client.on('error', cut)
     client.once('close', () => {
       leavePulse()
       open.delete(connection)
@@ -151,22 +157,38 @@ export function createWebSocketTransport({ fanOut, pulse }: { fanOut: FanOut; pu
       handlers.onClose()
     })
 
+    /** False, and nothing is written, once a Close frame has been sent: browsers take what follows it for a broken connection. */
     function write(bytes: Uint8Array): boolean {
-      return socket.write(bytes)
+      return client.readyState === client.OPEN && socket.write(bytes)
+    }
+
+    function close(code: number, reason: string): void {
+      if (client.readyState !== client.OPEN) return
+      client.close(code, reason)
+      cut()
+    }
+
+    function cut(): void {
+      isCut = true
+      for (const cursor of cursors.values()) cursor.close()
     }
 
     function onSlow(): void {
-      client.close(closeCodes.stalled, 'Too slow for this log.')
+      close(closeCodes.stalled, 'Too slow for this log.')
     }
 
     function isAllowed(): boolean {
       isAlive = true
+      if (client.readyState !== client.OPEN) return false
       messages += 1
-      if (messages === messagesPerBeatMax) client.close(closeCodes.flood, 'Too many messages.')
-      return messages < messagesPerBeatMax
+      if (messages <= messagesPerBeatMax) return true
+      close(closeCodes.flood, 'Too many messages.')
+      return false
     }
 
     function beat(): void {
+      // One that is closing has a bound of its own, and must not be asked, nor have its flood forgiven.
+      if (client.readyState !== client.OPEN) return
       messages = 0
       if (!isAlive) return client.terminate()
       if (socket.writableNeedDrain) {
