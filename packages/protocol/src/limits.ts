@@ -1,6 +1,6 @@
 /**
- * What Millrace accepts from outside, at most. Every limit is enforced before the value is used,
- * and each has an error code of its own in errors.ts. Listed in PROTOCOL.md#limits.
+ * What Millrace accepts from outside, at most. Every limit is enforced before the value is used, and each has an error
+ * code of its own in errors.ts, but for the last, beyond which nothing is read. Listed in PROTOCOL.md#limits.
  */
 export const limits = {
   /** Length of one query in UTF-16 code units. */
@@ -19,4 +19,6 @@ export const limits = {
   lanesMax: 8,
   /** One event as it stands on the wire. */
   eventBytesMax: 1_048_576,
+  /** Messages of one WebSocket that wait to be obeyed, each with 512 bytes beside its text. */
+  waitingBytesMax: 1_048_576,
 } as const

@@ -36,9 +36,10 @@ export function createUpgrade(transport: WebSocketTransport, context: Context): 
       let client: Client | undefined
       transport.upgrade(request, socket, head, {
         onText(connection, text) {
-          const known = client ?? { connection, own, session, isUpOnly: down === 'sse', refusals: 0, turn: Promise.resolve() }
+          client ??= { connection, own, session, isUpOnly: down === 'sse', refusals: 0, turn: Promise.resolve() }
+          const known = client
           known.turn = known.turn.then(() => receive(known, text, context))
-          client = known
+          return known.turn
         },
         onDetach: (key) => own.detach(key),
         onClose: () => own.close(),

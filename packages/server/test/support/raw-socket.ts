@@ -1,4 +1,4 @@
-/** A WebSocket without a library: what a client sends byte by byte, and every frame as it comes, also after a Close. */
+/** A WebSocket without a library: what a client sends byte by byte, and every frame as it comes, also after a Close. It answers pings. */
 import { connect, type Socket } from 'node:net'
 import { onTestFinished } from 'vitest'
 
@@ -54,7 +54,10 @@ export async function openRawSocket(port: number): Promise<RawSocket> {
       isOpen = true
       rest = rest.subarray(end + 4)
     }
-    for (let frame = take(); frame !== undefined; frame = take()) frames.push(frame)
+    for (let frame = take(); frame !== undefined; frame = take()) {
+      frames.push(frame)
+      if (frame.opcode === 9) socket.write(clientFrame(frame.payload, 10))
+    }
     wake()
   })
   socket.write(`${handshake.join('\r\n')}\r\n\r\n`)

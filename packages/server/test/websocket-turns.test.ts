@@ -1,0 +1,32 @@
+/** When the messages of one WebSocket are obeyed, and how many may wait. */
+import { once } from 'node:events'
+import { setTimeout } from 'node:timers/promises'
+import { describe, expect, it, vi } from 'vitest'
+import { gatedEngine } from './support/gated-engine.ts'
+import { clientFrame, openRawSocket } from './support/raw-socket.ts'
+import { startServer } from './support/server.ts'
+
+describe('messages of one WebSocket', () => {
+  // 1,500 of 250 KB from one client filled 560 MiB while an engine took its time.
+  it('are not read while 1 MiB of them waits, and their client is neither lost nor taken for dead', async () => {
+    const engine = gatedEngine()
+    const { port } = await startServer({ engine, heartbeatMs: 60 })
+    const { socket, frames } = await openRawSocket(port)
+    const count = 200
+    const frame = clientFrame(JSON.stringify({ type: 'publish', channel: 'c', data: 'x'.repeat(250_000) }))
+    engine.hold()
+    let sent = 0
+    const sending = (async () => {
+      for (; sent < count; sent++) if (!socket.write(frame)) await once(socket, 'drain')
+    })()
+    // Unhindered, all of it takes a tenth of this.
+    expect(await Promise.race([sending.then(() => 'all sent'), setTimeout(600, 'held back')])).toBe('held back')
+    // What waits, and what the kernel has for both sides of the line.
+    expect(sent * frame.length).toBeLessThan(32 * 2 ** 20)
+    engine.release()
+    await sending
+    const answers = () => frames.map(({ payload }) => String(payload)).filter((text) => text.includes('"published"'))
+    await vi.waitFor(() => expect(answers()).toHaveLength(count), 10_000)
+    expect(answers().map((text) => Number(/-(\d+)"/.exec(text)?.[1]))).toEqual(Array.from({ length: count }, (_, n) => n + 1))
+  })
+})
