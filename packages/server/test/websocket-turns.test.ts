@@ -1,12 +1,45 @@
-/** When the messages of one WebSocket are obeyed, and how many may wait. */
+/** In which order the messages of one WebSocket are obeyed, and how many may wait. */
 import { once } from 'node:events'
 import { setTimeout } from 'node:timers/promises'
 import { describe, expect, it, vi } from 'vitest'
 import { gatedEngine } from './support/gated-engine.ts'
+import { gatedModel } from './support/gated-model.ts'
 import { clientFrame, openRawSocket } from './support/raw-socket.ts'
-import { startServer } from './support/server.ts'
+import { startRun, startServer } from './support/server.ts'
+import { openSocket } from './support/socket.ts'
 
 describe('messages of one WebSocket', () => {
+  it('are obeyed in the order they came, but a ping at once', async () => {
+    const engine = gatedEngine()
+    const { url } = await startServer({ engine })
+    const socket = await openSocket(url)
+    socket.send({ type: 'attach', channel: 'c' })
+    await socket.next()
+    engine.hold()
+    socket.send({ type: 'publish', channel: 'd', data: 1, ref: 'first' })
+    socket.send({ type: 'detach', channel: 'c', ref: 'second' })
+    socket.send({ type: 'ping', ref: 'third' })
+    expect(await socket.next()).toEqual({ type: 'pong', ref: 'third' })
+    engine.release()
+    expect([await socket.next(), await socket.next()]).toMatchObject([{ ref: 'first' }, { ref: 'second' }])
+  })
+
+  // All commands of a socket, and of everybody who shared it, waited for the end: longer than a client waits for an answer.
+  it('do not wait for the end that a stop waits for', async () => {
+    const engine = gatedEngine()
+    const { url } = await startServer({ engine, models: [gatedModel()], model: 'gated' })
+    await startRun(url, { query: 'x', id: 'r' })
+    const socket = await openSocket(url)
+    socket.send({ type: 'attach', channel: 'c' })
+    await socket.next()
+    engine.hold()
+    socket.send({ type: 'stop', run: 'r', ref: 'stop' })
+    socket.send({ type: 'detach', channel: 'c', ref: 'next' })
+    expect(await socket.next()).toMatchObject({ type: 'detached', ref: 'next' })
+    engine.release()
+    expect(await socket.next()).toMatchObject({ type: 'ended', ref: 'stop', end: { status: 'stopped' } })
+  })
+
   // 1,500 of 250 KB from one client filled 560 MiB while an engine took its time.
   it('are not read while 1 MiB of them waits, and their client is neither lost nor taken for dead', async () => {
     const engine = gatedEngine()

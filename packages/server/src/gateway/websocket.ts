@@ -19,6 +19,7 @@ export type Upgrade = (request: IncomingMessage, socket: Duplex, head: Buffer) =
 /** A socket whose messages are obeyed one after another, so that what was sent first happens first. */
 interface Client extends Peer {
   refusals: number
+  /** Resolves when the last of them that the next has to wait for was obeyed. */
   turn: Promise<void>
 }
 
@@ -37,9 +38,7 @@ export function createUpgrade(transport: WebSocketTransport, context: Context): 
       transport.upgrade(request, socket, head, {
         onText(connection, text) {
           client ??= { connection, own, session, isUpOnly: down === 'sse', refusals: 0, turn: Promise.resolve() }
-          const known = client
-          known.turn = known.turn.then(() => receive(known, text, context))
-          return known.turn
+          return inTurn(client, text, context)
         },
         onDetach: (key) => own.detach(key),
         onClose: () => own.close(),
@@ -47,6 +46,29 @@ export function createUpgrade(transport: WebSocketTransport, context: Context): 
     } catch (error) {
       answer(socket, error instanceof MillraceError ? error : new MillraceError('internal', { cause: error }))
     }
+  }
+}
+
+/**
+ * A ping asks whether somebody is there, not whether all before it is done; and the end that `stop` waits for may be long
+ * in coming. Everything else waits until what came before it was answered.
+ */
+function inTurn(peer: Client, text: string, context: Context): Promise<void> {
+  const type = typeOf(text)
+  if (type === 'ping') return receive(peer, text, context)
+  const obeyed = peer.turn.then(() => receive(peer, text, context))
+  if (type !== 'stop') peer.turn = obeyed
+  return obeyed
+}
+
+/** Of a short message, which `ping` and `stop` are: what is long is parsed only when it is its turn. */
+function typeOf(text: string): unknown {
+  if (text.length > 512) return undefined
+  try {
+    return parse(text).type
+  } catch {
+    // It is refused in its turn.
+    return undefined
   }
 }
 
