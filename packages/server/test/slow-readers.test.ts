@@ -124,6 +124,23 @@ describe('a reader that takes less than there is', () => {
     expect(await socket.closed).toEqual([4508, expect.stringContaining('slow')])
   })
 
+  // It begins inside a merged event, where nothing of what others are sent begins: it was cut for that, and stayed counted.
+  it.each(['wait', 'close', 'latest'])('is not who has only just come, with slow=%s', async (slow) => {
+    const { url, millrace } = await startServer()
+    await millrace.engine.append('s', [])
+    const first = await openStream(`${url}/api/stream?session=s&interval=500`)
+    await millrace.run({ session: 's', source: Array.from({ length: 20 }, (_, index) => `${index + 1} `) })
+    const { id } = (await first.until('message')).at(-1) as { id: string }
+    const [epoch, offset] = id.split('-')
+    expect(Number(offset)).toBeGreaterThan(5)
+    const second = await openStream(`${url}/api/stream?session=s&interval=500&slow=${slow}&from=${epoch}-${Number(offset) - 2}`)
+    expect((await second.next()).event).toBe(slow === 'latest' ? 'gap' : 'message')
+    expect(millrace.listConnections('s')).toHaveLength(2)
+    second.close()
+    first.close()
+    await vi.waitFor(() => expect(millrace.connections).toBe(0))
+  })
+
   it('is given the newest and a gap with slow=latest', async () => {
     const { url, millrace } = await startServer()
     const socket = await openSocket(url)

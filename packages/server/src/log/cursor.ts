@@ -58,8 +58,7 @@ export class Cursor {
   /** True from a write the sink answered with false until `drained()`. */
   blocked = false
   closed = false
-  /** Called once when the cursor is closed, by its reader's leaving or by the end of the stream. */
-  onClose: (() => void) | undefined
+  #onClose: (() => void) | undefined
   readonly #engine: Engine
   readonly #turns: Turns
   readonly #findTail: (cursor: Cursor) => CursorTail
@@ -78,6 +77,12 @@ export class Cursor {
     this.#findTail = findTail
   }
 
+  /** Calls once when the cursor is closed, by its reader's leaving or by the end of the stream; at once where it is already. */
+  onceClosed(call: () => void): void {
+    if (this.closed) call()
+    else this.#onClose = call
+  }
+
   /** The sink takes bytes again. */
   drained(): void {
     if (!this.blocked || this.closed) return
@@ -93,7 +98,7 @@ export class Cursor {
     this.#onDrained?.()
     this.#tail?.leave(this)
     this.#tail = undefined
-    this.onClose?.()
+    this.#onClose?.()
   }
 
   /** Nothing more will come: the wire has said its last event, or the log is gone. */

@@ -220,4 +220,23 @@ describe('fan-out', () => {
     await gone.ended
     expect([gone.text(), left.text(), watches]).toEqual(['1;', '1;', 0])
   })
+
+  it('tells of a reader that was closed before anybody could listen, as by an engine that throws at once', async () => {
+    const { engine, at } = await setup()
+    const broken: Engine = {
+      ...engine,
+      read() {
+        throw new Error('not even a promise')
+      },
+    }
+    const sink = testSink()
+    const cursor = createFanOut({ engine: broken, turns: createTurns() }).attach({
+      log: 'a',
+      after: at(0),
+      wire: testWire(),
+      sink,
+    })
+    await new Promise<void>((resolve) => cursor.onceClosed(resolve))
+    await sink.ended
+  })
 })

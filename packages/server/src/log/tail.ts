@@ -93,7 +93,7 @@ export class Tail implements Task, CursorTail {
 
   join(cursor: Cursor): void {
     if (cursor.offset > this.#offset) this.#early.add(cursor)
-    else if (!this.#place(cursor)) return this.#fallBehind(cursor)
+    else if (!this.#place(cursor)) return this.#sendBack(cursor)
     else (cursor.blocked ? this.#blocked : this.#ready).add(cursor)
     if (!cursor.blocked) this.wake(cursor)
   }
@@ -167,6 +167,12 @@ export class Tail implements Task, CursorTail {
   #fallBehind(cursor: Cursor): void {
     this.leave(cursor)
     cursor.fallBehind()
+  }
+
+  /** Nothing of the window begins where it stands. It has not been slow, and is not let go for that. */
+  #sendBack(cursor: Cursor): void {
+    this.leave(cursor)
+    void cursor.catchUp()
   }
 
   /** Finds the cursor's offset among the slabs; false where it is no longer there. */

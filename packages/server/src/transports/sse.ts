@@ -127,11 +127,11 @@ export function createSseTransport({ fanOut, pulse, random = Math.random }: SseT
     const sink: Sink = { write: peer.write, end: peer.end }
     const cursor = fanOut.attach({ log, after, wire: paced(sseWire(dialect), intervalMs), sink, slow })
     open.set(cursor, peer)
-    cursor.onClose = () => {
+    cursor.onceClosed(() => {
       leavePulse()
       open.delete(cursor)
       onClose?.()
-    }
+    })
     return cursor
   }
 }

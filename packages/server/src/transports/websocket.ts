@@ -123,11 +123,11 @@ export function createWebSocketTransport({ fanOut, pulse }: { fanOut: FanOut; pu
         const end = () => source !== undefined && close(closeCodes.sessionGone, `The log of ${key} is gone.`)
         const cursor = fanOut.attach({ log, after, wire, sink: { write, end, onSlow }, slow })
         cursors.set(key, cursor)
-        cursor.onClose = () => {
+        cursor.onceClosed(() => {
           if (cursors.get(key) !== cursor) return
           cursors.delete(key)
           handlers.onDetach(key)
-        }
+        })
         // After the new one has its place: the key stays attached.
         earlier?.close()
       },
