@@ -14,7 +14,7 @@ export function renderErrorDocs(): string {
 
 <!-- Made by \`npm run docs\` from packages/protocol/src/errors.ts. -->
 
-Every answer that is not a success is \`{"error":{"code","message","docs"}}\`, and a stream that fails ends with the same code and message. Decide by \`code\`; the message is for people and may change.
+Every answer that is not a success is \`{"error":{"code","message","docs","retryable"}}\`, and a stream that fails ends with the same code and message. Decide by \`code\`; the message is for people and may change.
 
 ${sections.join('\n')}`
 }
