@@ -31,6 +31,11 @@ const packages: readonly SystemPackage[] = [
     usedFor: 'the tests of the NATS engine',
     files: ['/usr/bin/nats-server', '/usr/sbin/nats-server', '/usr/local/bin/nats-server'],
   },
+  {
+    name: 'python3-websockets',
+    usedFor: 'the clients in Python',
+    files: ['/usr/lib/python3/dist-packages/websockets/__init__.py'],
+  },
 ]
 
 /** Installs what is missing; says what stays missing, and returns its names. */

@@ -17,7 +17,7 @@ const programs = (text: string) => [...text.matchAll(/^```(?:js|python)\n(.*?)^`
 const [eventSource = '', eventSourceClient = '', fetchEventSource = '', partySocket = '', webSocket = '', ask = '', read = ''] =
   programs(guide())
 
-/** Debian's, or any other that has the package. */
+/** Debian's, which `npm test` gives the package, or any other that has it. */
 const python = ['/usr/bin/python3', 'python3'].find((one) => spawnSync(one, ['-c', 'import websockets']).status === 0)
 
 async function run(command: string, ...args: readonly string[]): Promise<string> {
@@ -81,7 +81,9 @@ describe('a page reads an answer whole though it is cut', () => {
   })
 })
 
-describe.skipIf(python === undefined)('Python with websockets (skipped where python3-websockets is not installed)', () => {
+const missing = python === undefined ? ' (skipped: needs python3-websockets)' : ''
+
+describe.skipIf(missing)(`Python with websockets${missing}`, () => {
   it('speaks the exchange of the reference document', async () => {
     const millrace = createMillrace({ model: 'sim:count?n=5&tps=0' })
     onTestFinished(() => millrace.close())
