@@ -75,7 +75,7 @@ export async function readRefusal(response: Response, base: string): Promise<Mil
   )
 }
 
-/** The error of `{"error":{"code","message","docs"}}`; undefined where the body is not that. */
+/** The error of `{"error":{"code","message","docs","retryable"}}`; undefined where the body is not that. */
 export function readError(body: unknown, base: string, details: MillraceErrorDetails = {}): MillraceError | undefined {
   const { code, message, docs, retryable } = ((body as { error?: unknown } | undefined)?.error ?? {}) as Record<string, unknown>
   if (typeof code !== 'string') return undefined

@@ -15,7 +15,7 @@ td, th { text-align: left; vertical-align: top; padding: .5rem .75rem .5rem 0; b
 tr:target { background: #fa03 }
 </style></head><body>
 <h1>Errors</h1>
-<p>Every answer that is not a success is <code>{"error":{"code","message","docs"}}</code>. Decide by <code>code</code>; the message is for people.</p>
+<p>Every answer that is not a success is <code>{"error":{"code","message","docs","retryable"}}</code>. Decide by <code>code</code>; the message is for people.</p>
 <table><thead><tr><th>code</th><th>status</th><th>retry</th><th>what happened, what to do</th></tr></thead><tbody>
 ${rows.join('\n')}
 </tbody></table></body></html>
