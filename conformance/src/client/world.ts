@@ -8,7 +8,7 @@ import {
   type Session,
   type TransportName,
 } from '@millrace/client'
-import { createMillrace, type Millrace } from 'millrace'
+import { createMillrace, type Engine, type Millrace } from 'millrace'
 import { onTestFinished } from 'vitest'
 import { type FaultProxy, startFaultProxy } from '../fault-proxy.ts'
 
@@ -24,8 +24,13 @@ export interface World {
   /** Says the numbers from 1 to the end that a question asks for, as far as it is let. */
   readonly counter: Counter
   connect(transport: TransportName | 'auto', options?: ConnectOptions): Client
-  /** Another server, which knows nothing of the first one's logs, takes its place. */
+  /** Another server takes the first one's place, over the logs that outlive it, if there are any. */
   restart(): Promise<Millrace>
+}
+
+export interface WorldOptions {
+  /** Called for each server, once the one before it has closed; default a memory engine, which knows nothing of the logs before. */
+  readonly openEngine?: () => Engine
 }
 
 export interface Counter {
@@ -46,14 +51,16 @@ export function quickTimings(transport: TransportName | 'auto'): NonNullable<Con
   }
 }
 
-export async function startWorld(): Promise<World> {
+export async function startWorld({ openEngine }: WorldOptions = {}): Promise<World> {
   const counter = createCounter()
   const open = async () => {
-    const millrace = createMillrace({ models: [counter.model], model: 'counting', heartbeatMs: 60 })
+    const engine = openEngine && { engine: openEngine() }
+    const millrace = createMillrace({ ...engine, models: [counter.model], model: 'counting', heartbeatMs: 60 })
     onTestFinished(() => millrace.close())
     return { millrace, ...(await millrace.listen({ port: 0 })) }
   }
   const { millrace, port } = await open()
+  let last = millrace
   const proxy = await startFaultProxy(port)
   onTestFinished(() => proxy[Symbol.asyncDispose]())
   return {
@@ -66,10 +73,12 @@ export async function startWorld(): Promise<World> {
       return client
     },
     async restart() {
+      if (openEngine) await last.close()
       const next = await open()
+      last = next.millrace
       proxy.redirect(next.port)
       proxy.cut()
-      return next.millrace
+      return last
     },
   }
 }
@@ -123,6 +132,25 @@ export async function readNumbers(
       text += event.data.text
       await onNumber(numbersIn(text).at(-1) as number)
     } else if (event.type === 'stream_end') break
+  }
+  return numbersIn(text)
+}
+
+/** Reads an answer to its end, which is asked for again each time its run is interrupted; returns all numbers. */
+export async function readAnswer(
+  session: Session,
+  run: string,
+  onNumber: (last: number) => void | Promise<void> = () => {},
+): Promise<number[]> {
+  let text = ''
+  for await (const event of session.events()) {
+    if (event.type === 'message') {
+      text += event.data.text
+      await onNumber(numbersIn(text).at(-1) as number)
+    } else if (event.type === 'stream_end' && event.data.run === run) {
+      if (event.data.status !== 'interrupted') break
+      run = session.continue(run).id
+    }
   }
   return numbersIn(text)
 }
