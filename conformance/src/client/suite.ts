@@ -3,6 +3,7 @@ import { describe } from 'vitest'
 import { channelCases } from './channels.ts'
 import { commandCases } from './commands.ts'
 import { cutCases } from './cuts.ts'
+import { replayCases } from './replay.ts'
 import { restartCases } from './restarts.ts'
 import { sessionCases } from './sessions.ts'
 import { switchCases } from './switches.ts'
@@ -13,6 +14,7 @@ export function clientConformance(suite: ClientSuite): void {
   describe(`the client over ${suite.transport}`, () => {
     describe('reading', () => cutCases(suite))
     describe('of a server that is restarted', () => restartCases(suite))
+    describe('replay', () => replayCases(suite))
     describe('asking', () => commandCases(suite))
     describe('sessions as a whole', () => sessionCases(suite))
     describe('channels', () => channelCases(suite))
