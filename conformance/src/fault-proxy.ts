@@ -5,6 +5,7 @@
 import { once } from 'node:events'
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 import { Transform } from 'node:stream'
+import { late, type NetworkShape, narrow } from './network-shape.ts'
 
 export interface FaultProxy extends AsyncDisposable {
   readonly url: string
@@ -22,21 +23,24 @@ export interface FaultProxy extends AsyncDisposable {
   mute(): void
   /** Of the next `times` connections each is cut when the server has answered so many bytes, which are still delivered. */
   cutAfter(bytes: number, times?: number): void
-  /** While true, the bytes of an event stream are held back until it ends, as some proxies do; other answers pass. */
-  bufferStreams(isBuffering: boolean): void
-  /** What arrives is handed on so many milliseconds later, piece by piece, in both directions. */
-  delay(ms: number): void
+  /** This side of every connection there is says no more, and the other is told so, which may go on. */
+  halfClose(side: 'client' | 'server'): void
+  /** The bytes of an event stream are held back until there are so many, or it ends, as some proxies do; other answers pass. */
+  bufferStreams(bytes: number): void
+  /** How bytes travel from now on, in both directions. */
+  shape(shape: NetworkShape): void
 }
 
 export async function startFaultProxy(firstPort: number): Promise<FaultProxy> {
   const sockets = new Set<Socket>()
+  const pairs = new Map<Socket, Socket>()
   const dead = new WeakSet<Socket>()
   const muted = new WeakSet<Socket>()
   let targetPort = firstPort
   let isRefusing = false
   let isSwallowing = false
-  let isBuffering = false
-  let delayMs = 0
+  let bufferBytes = 0
+  let shape: NetworkShape = {}
   let doomed: { readonly bytes: number; times: number } | undefined
   let accepted = 0
 
@@ -46,6 +50,9 @@ export async function startFaultProxy(firstPort: number): Promise<FaultProxy> {
     const far = connect(targetPort, '127.0.0.1')
     const end = doomed !== undefined && doomed.times-- > 0 ? doomed.bytes : Number.POSITIVE_INFINITY
     if (isSwallowing) dead.add(near)
+    pairs.set(near, far)
+    near.on('close', () => pairs.delete(near))
+    for (const socket of [near, far]) socket.setNoDelay(true)
     for (const [socket, other] of [
       [near, far],
       [far, near],
@@ -60,12 +67,14 @@ export async function startFaultProxy(firstPort: number): Promise<FaultProxy> {
     }
     near
       .pipe(swallow(near, [dead]))
-      .pipe(late())
+      .pipe(narrow(() => shape))
+      .pipe(late(() => shape))
       .pipe(far)
     far
       .pipe(swallow(near, [dead, muted]))
       .pipe(hold())
-      .pipe(late())
+      .pipe(narrow(() => shape))
+      .pipe(late(() => shape))
       .pipe(cutAt(end, near))
       .pipe(near)
   })
@@ -96,13 +105,21 @@ export async function startFaultProxy(firstPort: number): Promise<FaultProxy> {
     cutAfter(bytes, times = 1) {
       doomed = { bytes, times }
     },
-    bufferStreams(next) {
-      isBuffering = next
+    halfClose(side) {
+      for (const [near, far] of pairs) {
+        const [from, to] = side === 'client' ? [near, far] : [far, near]
+        from.unpipe().resume()
+        to.end()
+      }
     },
-    delay(ms) {
-      delayMs = ms
+    bufferStreams(bytes) {
+      bufferBytes = bytes
+    },
+    shape(next) {
+      shape = next
     },
     async [Symbol.asyncDispose]() {
+      shape = {}
       cut()
       server.close()
       await once(server, 'close')
@@ -115,24 +132,18 @@ export async function startFaultProxy(firstPort: number): Promise<FaultProxy> {
     })
   }
 
-  function late(): Transform {
-    return new Transform({
-      transform(chunk: Buffer, _encoding, done) {
-        if (delayMs === 0) done(null, chunk)
-        else setTimeout(done, delayMs, null, chunk)
-      },
-    })
-  }
-
   function hold(): Transform {
-    const held: Buffer[] = []
+    let held = Buffer.alloc(0)
+    let isStream = false
     return new Transform({
       transform(chunk: Buffer, _encoding, done) {
-        if (!isBuffering || (held.length === 0 && !chunk.includes('text/event-stream'))) return done(null, chunk)
-        held.push(chunk)
-        done()
+        isStream ||= chunk.includes('text/event-stream')
+        held = Buffer.concat([held, chunk])
+        if (isStream && held.length < bufferBytes) return done()
+        done(null, held)
+        held = Buffer.alloc(0)
       },
-      flush: (done) => done(null, Buffer.concat(held)),
+      flush: (done) => done(null, held),
     })
   }
 

@@ -44,15 +44,18 @@ describe('a client that chooses its transport', () => {
     expect(await reading).toEqual([])
   })
 
-  it('polls through a proxy that holds streams back', async () => {
+  it.each([
+    ['to their end', Number.POSITIVE_INFINITY],
+    ['until there is enough for it to hand on', 2000],
+  ])('polls through a proxy that holds streams back %s', async (_name, bytes) => {
     const { connect, counter, proxy } = await startWorld()
-    const client = connect('auto', { timings: { ...quickTimings('auto'), firstBytesMs: 1300 } })
+    const client = connect('auto', { timings: { ...quickTimings('auto'), firstBytesMs: 1300, silenceMs: 400 } })
     const session = client.session()
-    await session.run({ query: '9' })
-    counter.letTo(9)
+    await session.run({ query: '29' })
+    counter.letTo(20)
     // The bytes of a stream come when there are many; those of an answer that has ended come when it ends.
-    proxy.bufferStreams(true)
-    expect(await readNumbers(session)).toEqual(oneTo(9))
+    proxy.bufferStreams(bytes)
+    expect(await readNumbers(session, (number) => counter.letTo(number < 20 ? 20 : 29))).toEqual(oneTo(29))
     expect(client.explainTransport().transport).toBe('poll')
   })
 })

@@ -6,6 +6,7 @@ import { cutCases } from './cuts.ts'
 import { replayCases } from './replay.ts'
 import { restartCases } from './restarts.ts'
 import { sessionCases } from './sessions.ts'
+import { shapeCases } from './shapes.ts'
 import { switchCases } from './switches.ts'
 import { tabCases } from './tabs.ts'
 import type { ClientSuite } from './world.ts'
@@ -13,6 +14,7 @@ import type { ClientSuite } from './world.ts'
 export function clientConformance(suite: ClientSuite): void {
   describe(`the client over ${suite.transport}`, () => {
     describe('reading', () => cutCases(suite))
+    describe('a bad network', () => shapeCases(suite))
     describe('of a server that is restarted', () => restartCases(suite))
     describe('replay', () => replayCases(suite))
     describe('asking', () => commandCases(suite))

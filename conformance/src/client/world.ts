@@ -31,6 +31,8 @@ export interface World {
 export interface WorldOptions {
   /** Called for each server, once the one before it has closed; default a memory engine, which knows nothing of the logs before. */
   readonly openEngine?: () => Engine
+  /** Default 60. */
+  readonly heartbeatMs?: number
 }
 
 export interface Counter {
@@ -51,11 +53,11 @@ export function quickTimings(transport: TransportName | 'auto'): NonNullable<Con
   }
 }
 
-export async function startWorld({ openEngine }: WorldOptions = {}): Promise<World> {
+export async function startWorld({ openEngine, heartbeatMs = 60 }: WorldOptions = {}): Promise<World> {
   const counter = createCounter()
   const open = async () => {
     const engine = openEngine && { engine: openEngine() }
-    const millrace = createMillrace({ ...engine, models: [counter.model], model: 'counting', heartbeatMs: 60 })
+    const millrace = createMillrace({ ...engine, models: [counter.model], model: 'counting', heartbeatMs })
     onTestFinished(() => millrace.close())
     return { millrace, ...(await millrace.listen({ port: 0 })) }
   }

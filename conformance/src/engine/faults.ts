@@ -101,7 +101,7 @@ export function faultsConformance<Server extends StorageServer>({ name, start, m
     it('keeps the order of its calls and does each once, and readers see it', async () => {
       const { proxy, near, far } = await openBehindProxy()
       const { position } = await near.append('log', [])
-      proxy.delay(20)
+      proxy.shape({ delayMs: 20 })
       const startedAt = performance.now()
       const appending = range(1, 20).map((n) => near.append('log', numbered(n, n), { key: `k${n}` }))
       const elsewhere = range(1, 20).map((n) => near.append(`other-${n}`, numbered(n, n)))
