@@ -11,6 +11,8 @@ export interface FaultProxy extends AsyncDisposable {
   readonly url: string
   /** Connections that were accepted so far. */
   readonly accepted: number
+  /** Connections that `cutAfter` has cut so far. */
+  readonly cuts: number
   /** Cuts every connection there is; new ones are let through. */
   cut(): void
   /** New connections go there: the server was started anew. */
@@ -21,7 +23,7 @@ export interface FaultProxy extends AsyncDisposable {
   blackHole(isSwallowing: boolean): void
   /** Connections there no longer hear the server; what they say still arrives there. */
   mute(): void
-  /** Of the next `times` connections each is cut when the server has answered so many bytes, which are still delivered. */
+  /** Of the next `times` connections that are answered each is cut after so many bytes, which are still delivered. */
   cutAfter(bytes: number, times?: number): void
   /** This side of every connection there is says no more, and the other is told so, which may go on. */
   halfClose(side: 'client' | 'server'): void
@@ -43,12 +45,12 @@ export async function startFaultProxy(firstPort: number): Promise<FaultProxy> {
   let shape: NetworkShape = {}
   let doomed: { readonly bytes: number; times: number } | undefined
   let accepted = 0
+  let cuts = 0
 
   const server = createServer((near) => {
     if (isRefusing) return void near.destroy()
     accepted++
     const far = connect(targetPort, '127.0.0.1')
-    const end = doomed !== undefined && doomed.times-- > 0 ? doomed.bytes : Number.POSITIVE_INFINITY
     if (isSwallowing) dead.add(near)
     pairs.set(near, far)
     near.on('close', () => pairs.delete(near))
@@ -75,7 +77,7 @@ export async function startFaultProxy(firstPort: number): Promise<FaultProxy> {
       .pipe(hold())
       .pipe(narrow(() => shape))
       .pipe(late(() => shape))
-      .pipe(cutAt(end, near))
+      .pipe(cutDoomed(near))
       .pipe(near)
   })
   server.listen(0, '127.0.0.1')
@@ -87,6 +89,9 @@ export async function startFaultProxy(firstPort: number): Promise<FaultProxy> {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     get accepted() {
       return accepted
+    },
+    get cuts() {
+      return cuts
     },
     cut,
     redirect(next) {
@@ -147,13 +152,17 @@ export async function startFaultProxy(firstPort: number): Promise<FaultProxy> {
     })
   }
 
-  function cutAt(end: number, near: Socket): Transform {
+  function cutDoomed(near: Socket): Transform {
+    let end: number | undefined
     let passed = 0
     return new Transform({
       transform(chunk: Buffer, _encoding, done) {
+        // One that is given up before it is answered takes nobody's place.
+        end ??= doomed !== undefined && doomed.times-- > 0 ? doomed.bytes : Number.POSITIVE_INFINITY
         const rest = end - passed
         passed += chunk.length
         if (chunk.length < rest) return done(null, chunk)
+        cuts++
         near.end(chunk.subarray(0, rest), () => near.resetAndDestroy())
       },
     })

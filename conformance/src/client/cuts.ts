@@ -1,6 +1,6 @@
 /** What a network does to a reader: it counts from 1 to N all the same. */
 import { expect, it } from 'vitest'
-import { type ClientSuite, oneTo, readNumbers, startWorld, status } from './world.ts'
+import { type ClientSuite, oneTo, quickTimings, readNumbers, startWorld, status } from './world.ts'
 
 export function cutCases({ transport }: ClientSuite): void {
   const last = 12
@@ -37,6 +37,30 @@ export function cutCases({ transport }: ClientSuite): void {
     counter.letTo(100)
     proxy.cutAfter(777, 8)
     expect(await readNumbers(session)).toEqual(oneTo(100))
+  })
+
+  it('reads each event once, after whichever byte of the answer it is cut', async () => {
+    // No heartbeats, so that every answer has the same bytes.
+    const { connect, millrace, proxy } = await startWorld({ heartbeatMs: 60_000 })
+    const said = ['一', '二', '三']
+    for (const data of said) await millrace.publish({ channel: 'c', data })
+    const timings = { ...quickTimings('auto'), backoffFirstMs: 0, backoffLongestMs: 0 }
+    // Within the head of the answer.
+    let bytes = 150
+    for (let cuts = -1; proxy.cuts > cuts; ) {
+      cuts = proxy.cuts
+      bytes += 1
+      // Nothing is asked over a connection of the round before. The way up of hybrid is one more.
+      proxy.cut()
+      proxy.cutAfter(bytes, transport === 'hybrid' ? 2 : 1)
+      const client = connect(transport, { timings })
+      const seen: unknown[] = []
+      for await (const { data } of client.channel('c', { from: 'start' }).events()) if (seen.push(data) === said.length) break
+      client.close()
+      expect(seen).toEqual(said)
+    }
+    // To the last one that was needed.
+    expect(bytes).toBeGreaterThan(300)
   })
 
   it('reads 1…N though the connection swallows everything without a word', async () => {
