@@ -1,5 +1,5 @@
 import { type Engine, MillraceError, type Model, memoryEngine } from 'millrace'
-import { describe, expect, it, vi } from 'vitest'
+import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import { gatedModel } from './support/gated-model.ts'
 import { postJson, startRun, startServer } from './support/server.ts'
 import { counted, data, openStream, textOf } from './support/stream.ts'
@@ -268,6 +268,29 @@ describe('limits of runs', () => {
     expect(events.map(({ event }) => event)).toEqual(['stream_start', 'stream_end'])
     expect(data(events[1] as never)).toMatchObject({ status: 'failed', error: { code: 'log_full', retryable: true } })
     expect(errors).toMatchObject([{ code: 'log_full' }])
+  })
+
+  // What happened: the end was offered for 53 s. A disk that was full for longer left the answer `streaming` until a restart.
+  it('has its end in the log when the engine takes anything, however long that was away', async () => {
+    const inner = memoryEngine()
+    let isAway = true
+    const engine: Engine = {
+      ...inner,
+      async append(log, events, options) {
+        if (isAway && events.some(({ type }) => type === 'stream_end')) throw new MillraceError('log_full')
+        return inner.append(log, events, options)
+      },
+    }
+    const { millrace } = await startServer({ engine })
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
+    onTestFinished(() => void vi.useRealTimers())
+    const run = await millrace.run({ source: ['said'] })
+    await vi.advanceTimersByTimeAsync(30 * 60_000)
+    expect(run.end).toBeUndefined()
+    isAway = false
+    await vi.advanceTimersByTimeAsync(5000)
+    expect(await run.ended).toMatchObject({ status: 'completed' })
+    expect((await millrace.readSession(run.session))?.runs[0]).toMatchObject({ status: 'completed', lanes: [{ text: 'said' }] })
   })
 
   it('closes in time though the engine refuses everything', async () => {

@@ -2,15 +2,12 @@
  * Appends what a run says to its session's log, one batch at a time: while the engine works on one,
  * what comes in gathers for the next, so a slow engine gets larger batches and not more of them.
  */
-import { setTimeout } from 'node:timers/promises'
-import { type Json, MillraceError, type Position, type SessionEvents, type SessionEventType } from '@millrace/protocol'
+import type { Json, MillraceError, Position, SessionEvents, SessionEventType } from '@millrace/protocol'
 import type { Engine, NewEvent } from '../log/log.ts'
+import { insist, toError } from './insist.ts'
 
 /** Events that may wait before the models are asked to. */
 const backlogMax = 256
-/** How often the end of a run is offered to an engine that refuses it: for a minute or so. */
-const endAttempts = 12
-const endDelayMs = { first: 50, most: 10_000 }
 
 export interface RunWriter {
   write<T extends SessionEventType>(type: T, data: SessionEvents[T]): void
@@ -20,8 +17,8 @@ export interface RunWriter {
   settled(): Promise<void>
   /**
    * Writes the last event, after all others, and also where the engine refused one of them: without it
-   * readers would wait for ever. Resolves when it stands in the log, or never will; with another's end, where
-   * this run had been given up and ended by somebody else.
+   * readers would wait for ever. It is offered for as long as the engine refuses it and there is time. Resolves when it
+   * stands in the log, or never will; with another's end, where this run had been given up and ended by somebody else.
    */
   end<T extends SessionEventType>(type: T, data: SessionEvents[T]): Promise<SessionEvents[T]>
 }
@@ -60,20 +57,24 @@ export function createRunWriter({ engine, log, start, endKey, onFailure, signal 
     },
     async end(type, data) {
       await writing
-      for (let attempt = 1; ; attempt++) {
-        try {
-          const { position, duplicate } = await engine.append(log, [sessionEvent(type, data)], { epoch, key: endKey })
-          return duplicate ? await readEnd(position, data) : data
-        } catch (cause) {
-          const error = toError(cause)
-          if (failure === undefined) fail(error)
-          if (attempt === endAttempts || signal.aborted) return data
-          if (error.code === 'position_foreign' ? !(await isStillThere()) : !error.retryable) return data
-        }
-        const delay = Math.min(endDelayMs.most, endDelayMs.first * 2 ** attempt)
-        await setTimeout(delay, undefined, { signal }).catch(() => {})
+      try {
+        return await insist(() => offerEnd(type, data), signal)
+      } catch {
+        return data
       }
     },
+  }
+
+  async function offerEnd<T extends SessionEventType>(type: T, data: SessionEvents[T]): Promise<SessionEvents[T]> {
+    try {
+      const { position, duplicate } = await engine.append(log, [sessionEvent(type, data)], { epoch, key: endKey })
+      return duplicate ? await readEnd(position, data) : data
+    } catch (cause) {
+      const error = toError(cause)
+      if (failure === undefined) fail(error)
+      if (error.code === 'position_foreign' && (await isStillThere())) return offerEnd(type, data)
+      throw error
+    }
   }
 
   async function readEnd<T>(position: Position, own: T): Promise<T> {
@@ -111,10 +112,6 @@ export function createRunWriter({ engine, log, start, endKey, onFailure, signal 
       writing = undefined
     }
   }
-}
-
-function toError(cause: unknown): MillraceError {
-  return cause instanceof MillraceError ? cause : new MillraceError('internal', { cause })
 }
 
 /** An event of a session as the log takes it: the log keeps JSON, and what JSON it is, is said here. */
