@@ -15,8 +15,8 @@ const redis = await startRedis()
 const nats = await startNats()
 afterAll(() => Promise.all([redis.close(), nats.close()]))
 const shared = [
-  { name: 'redis', url: redis.url, make: (): Engine => redisEngine({ url: redis.url }) },
-  { name: 'nats', url: nats.url, make: (): Engine => natsEngine({ url: nats.url }) },
+  { name: 'redis', url: redis.url, make: (): Engine => redisEngine({ url: redis.url }), flush: () => redis.say('FLUSHALL') },
+  { name: 'nats', url: nats.url, make: (): Engine => natsEngine({ url: nats.url }), flush: () => nats.purge('millrace') },
 ]
 
 async function openNodeOver(engine: Engine, models: readonly Model[] = []): Promise<{ millrace: Millrace; url: string }> {
@@ -88,7 +88,7 @@ async function readToEnd(url: string, { session, run }: Started, onEvent: (text:
 const numbersOf = (text: string): number[] => text.trim().split(' ').map(Number)
 const countTo = (text: string): number[] => numbersOf(text).map((_, index) => index + 1)
 
-describe.each(shared)('several servers over $name', ({ url: engineUrl, make }) => {
+describe.each(shared)('several servers over $name', ({ url: engineUrl, make, flush }) => {
   const openNode = (models?: readonly Model[]) => openNodeOver(make(), models)
   const startNode = () => startNodeOver(engineUrl)
 
@@ -109,6 +109,17 @@ describe.each(shared)('several servers over $name', ({ url: engineUrl, make }) =
     expect(await post(`${a.url}/api/runs/${started.run}/stop`)).toEqual(end)
     const transcript = await c.millrace.readSession(started.session)
     expect(transcript?.runs[0]).toMatchObject({ status: 'stopped', lanes: [{ text: read.text }] })
+  })
+
+  // What happened: a node read its inbox from where it was, which was of another log for ever; it never heard of a stop again.
+  it('hear of each other when everything was lost that they had told each other', async () => {
+    const [a, b] = await Promise.all([openNode(), openNode()])
+    const model = 'sim:count?n=100000&tps=200'
+    const before = await post<Started>(`${a.url}/api/chat`, { query: 'count', model })
+    expect(await post(`${b.url}/api/runs/${before.run}/stop`)).toMatchObject({ status: 'stopped' })
+    await flush()
+    const after = await post<Started>(`${a.url}/api/chat`, { query: 'count', model })
+    expect(await post(`${b.url}/api/runs/${after.run}/stop`)).toMatchObject({ status: 'stopped' })
   })
 
   it('makes one run of one id, however many are asked to start it', async () => {

@@ -5,7 +5,7 @@ import { existsSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { findPort } from './port.ts'
-import { untilSaid } from './said.ts'
+import { converse, untilSaid } from './said.ts'
 
 export interface NatsServer {
   readonly url: string
@@ -17,6 +17,8 @@ export interface NatsServer {
   kill(signal?: NodeJS.Signals): Promise<void>
   /** The same port and folder again. */
   restart(): Promise<void>
+  /** Takes every message out of a stream. */
+  purge(stream: string): Promise<void>
   /** Ends it, and takes its folder away. */
   close(): Promise<void>
 }
@@ -46,6 +48,8 @@ export async function startNats({ args = [] }: NatsServerOptions = {}): Promise<
       await end(child, 'SIGKILL')
       child = await start()
     },
+    purge: (stream) =>
+      converse(port, `CONNECT {}\r\nSUB answer 1\r\nPUB $JS.API.STREAM.PURGE.${stream} answer 0\r\n\r\n`, /"success":true/),
     async close() {
       await end(child, 'SIGKILL')
       rmSync(folder, { recursive: true, force: true })

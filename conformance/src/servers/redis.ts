@@ -5,7 +5,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { findPort } from './port.ts'
-import { untilSaid } from './said.ts'
+import { converse, untilSaid } from './said.ts'
 
 export interface RedisServer {
   readonly url: string
@@ -15,6 +15,8 @@ export interface RedisServer {
   kill(signal?: NodeJS.Signals): Promise<void>
   /** The same port and folder again. */
   restart(): Promise<void>
+  /** A command of one line; rejects where it is refused. */
+  say(command: string): Promise<void>
   /** Ends it, and takes its own folder away. */
   close(): Promise<void>
 }
@@ -42,6 +44,7 @@ export async function startRedis({ args = [], folder: given }: RedisServerOption
       await end(child, 'SIGKILL')
       child = await start()
     },
+    say: (command) => converse(port, `${command}\r\n`, /^\+OK/),
     async close() {
       await end(child, 'SIGKILL')
       if (given === undefined) rmSync(folder, { recursive: true, force: true })

@@ -1,4 +1,5 @@
 import type { ChildProcess } from 'node:child_process'
+import { connect } from 'node:net'
 import type { Readable } from 'node:stream'
 
 /**
@@ -15,4 +16,21 @@ export function untilSaid(server: ChildProcess, output: Readable, words: string)
     server.once('error', reject)
     server.once('exit', () => reject(new Error(`${server.spawnfile} ended:\n${log}`)))
   })
+}
+
+/** Says something to a server of a text protocol, and resolves when it has answered so. */
+export async function converse(port: number, words: string, answer: RegExp): Promise<void> {
+  const socket = connect(port, '127.0.0.1').setEncoding('utf8')
+  try {
+    socket.write(words)
+    let said = ''
+    for await (const chunk of socket) {
+      said += chunk
+      if (answer.test(said)) return
+      if (/^-/m.test(said)) break
+    }
+    throw new Error(`The server said: ${said}`)
+  } finally {
+    socket.destroy()
+  }
 }

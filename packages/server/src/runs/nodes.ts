@@ -3,8 +3,8 @@
  * A node that has runs writes a beat into a log of its own; whoever has something to do with it listens. One that
  * is not heard of for the length of a lease has lost its runs, and each of them is ended by whoever notices first.
  */
-import type { Json } from '@millrace/protocol'
-import type { Engine } from '../log/log.ts'
+import type { Json, MillraceError } from '@millrace/protocol'
+import type { Engine, Page } from '../log/log.ts'
 
 export interface Nodes {
   /** This server among those that share the engine. */
@@ -49,6 +49,8 @@ const logsMax = 10_000
 const freshMs = 100
 /** Messages that wait in an inbox. */
 const inboxMax = 1000
+/** What a reader is told whose log is not there any more, or is another. */
+const lost: ReadonlySet<string> = new Set(['session_not_found', 'position_foreign', 'position_ahead'])
 
 export function createNodes({
   engine,
@@ -65,6 +67,7 @@ export function createNodes({
   let joining: Promise<void> | undefined
   let beatAt = Number.NEGATIVE_INFINITY
   let unwatchInbox: (() => void) | undefined
+  let lookIntoInbox = () => {}
   let timer: ReturnType<typeof setInterval> | undefined
 
   return {
@@ -113,6 +116,8 @@ export function createNodes({
     timer ??= setInterval(() => {
       // One that the engine does not take is followed by the next.
       if (joining !== undefined) beat().catch(() => {})
+      // A bell may have been lost with the engine that was to ring it.
+      lookIntoInbox()
       for (const [node, other] of others) void check(node, other)
     }, periodMs).unref()
   }
@@ -159,26 +164,34 @@ export function createNodes({
     let { position } = await engine.append(inbox, [])
     let isReading = false
     let isRung = false
-    unwatchInbox = engine.watch(inbox, () => {
+    lookIntoInbox = () => {
       isRung = true
       if (!isReading) void read()
-    })
+    }
+    unwatchInbox = engine.watch(inbox, lookIntoInbox)
 
     async function read(): Promise<void> {
       isReading = true
       try {
         while (isRung) {
           isRung = false
-          const page = await engine.read(inbox, position)
+          const page = await engine.read(inbox, position).catch(openAnew)
           position = page.position
           for (const { data } of page.events) onMessage(data as Json)
           isRung ||= position.offset < page.head.offset
         }
       } catch {
-        // The engine is away; it rings again when it is back.
+        // The engine is away; it is asked again with the next beat.
       } finally {
         isReading = false
       }
+    }
+
+    /** It went by age, or was lost with all that was in it: what is in the new one has come since. */
+    async function openAnew(error: unknown): Promise<Page> {
+      if (!lost.has((error as MillraceError).code)) throw error
+      const { position: head } = await engine.append(inbox, [])
+      return engine.read(inbox, { epoch: head.epoch, offset: 0 })
     }
   }
 }
