@@ -196,6 +196,43 @@ describe.each(shared)('several servers over $name', ({ url: engineUrl, make, flu
     expect(Math.max(...moved) - Math.min(...moved)).toBeGreaterThan(200)
   })
 
+  it('lets its readers go a few at a time over every transport, each told to come back soon', async () => {
+    const { url, millrace } = await openNode()
+    const { id: session } = await post<{ id: string }>(`${url}/api/sessions`)
+    const address = `${url}/api/stream?session=${session}&from=start`
+    const wentAt: number[] = []
+    const leave = () => void wentAt.push(performance.now())
+    const streams = Array.from({ length: 8 }, async () => {
+      const text = await (await fetch(address)).text()
+      leave()
+      return Number(/retry: (\d+)\n\n$/.exec(text)?.[1])
+    })
+    const sockets = Array.from({ length: 8 }, async () => {
+      const socket = new WebSocket(`${url.replace('http', 'ws')}/ws/chat`)
+      socket.onopen = () => socket.send(JSON.stringify({ type: 'attach', session, from: 'start' }))
+      const { code } = await new Promise<CloseEvent>((resolve) => {
+        socket.onclose = resolve
+      })
+      leave()
+      return code
+    })
+    const polls = Array.from({ length: 8 }, async () => {
+      const { status } = await fetch(`${address}&live=poll&wait=20`)
+      leave()
+      return status
+    })
+    await expect.poll(() => millrace.listConnections(session).length).toBe(24)
+    const closed = millrace.close({ graceMs: 2000 })
+    for (const retryMs of await Promise.all(streams)) {
+      expect(retryMs).toBeGreaterThanOrEqual(100)
+      expect(retryMs).toBeLessThan(1000)
+    }
+    expect(new Set(await Promise.all(sockets))).toEqual(new Set([1012]))
+    expect(new Set(await Promise.all(polls))).toEqual(new Set([200]))
+    expect(Math.max(...wentAt) - Math.min(...wentAt)).toBeGreaterThan(500)
+    await closed
+  })
+
   it('ends the run of a killed server as interrupted for who reads elsewhere, and who comes later', async () => {
     const [killed, other, later] = await Promise.all([startNode(), openNode(), openNode()])
     const started = await post<Started>(`${killed.url}/api/chat`, { query: 'count', model: 'sim:count?n=100000&tps=200' })

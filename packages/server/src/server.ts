@@ -205,7 +205,6 @@ export function createMillrace(options: MillraceOptions = {}): Millrace {
     for (let waited = 0; waited < closeMsMax && !(await isSettled()); waited += closePollMs) await setTimeout(closePollMs)
     for (const server of servers) server.close()
     letGo(Number.POSITIVE_INFINITY)
-    poll.close()
     pulse.close()
     for (const server of servers) server.closeAllConnections()
     await nodes?.close()
@@ -225,7 +224,7 @@ export function createMillrace(options: MillraceOptions = {}): Millrace {
 
   async function drain(graceMs: number): Promise<void> {
     for (let left = graceMs; left > 0; left -= drainStepMs) {
-      const readers = sse.connections + webSocket.connections
+      const readers = sse.connections + webSocket.connections + poll.waiting
       if (runs.active === 0 && (nodes === undefined || readers === 0)) return
       // All at once they would be a wave to the other servers.
       if (nodes !== undefined) letGo(Math.ceil((readers * drainStepMs) / Math.min(left, drainMsMax)))
@@ -234,9 +233,15 @@ export function createMillrace(options: MillraceOptions = {}): Millrace {
   }
 
   function letGo(count: number): void {
-    const streams = Math.min(count, sse.connections)
-    sse.letGo(streams)
-    webSocket.letGo(count - streams)
+    let left = count
+    for (const [transport, open] of [
+      [sse, sse.connections],
+      [webSocket, webSocket.connections],
+      [poll, poll.waiting],
+    ] as const) {
+      transport.letGo(left)
+      left = Math.max(0, left - open)
+    }
   }
 
   /** An engine that cannot be asked any more has nothing left to give to a reader. */

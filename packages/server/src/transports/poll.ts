@@ -26,8 +26,8 @@ export interface PollTransport {
   answer(stream: PollStream, options: PollOptions): Promise<string>
   /** Answers that are waited for. */
   readonly waiting: number
-  /** Ends every wait with what there is. */
-  close(): void
+  /** Ends so many waits with what there is. */
+  letGo(count: number): void
 }
 
 export function createPollTransport(engine: Engine): PollTransport {
@@ -68,8 +68,8 @@ export function createPollTransport(engine: Engine): PollTransport {
     get waiting() {
       return waits.size
     },
-    close() {
-      for (const end of waits) end()
+    letGo(count) {
+      for (const end of [...waits].slice(0, count)) end()
     },
   }
 

@@ -46,7 +46,7 @@ export interface SseTransport {
   readonly connections: number
   /** Whether every reader that takes bytes has been given all that stands in its log. */
   settled(): Promise<boolean>
-  /** Ends so many connections; their readers come back elsewhere, or here later. */
+  /** Ends so many connections; their readers come back elsewhere within a second. */
   letGo(count: number): void
 }
 
@@ -105,7 +105,11 @@ export function createSseTransport({ fanOut, pulse, random = Math.random }: SseT
     },
 
     letGo(count) {
-      for (const cursor of [...open.keys()].slice(0, count)) cursor.end()
+      for (const [cursor, peer] of [...open].slice(0, count)) {
+        // Whoever is cut waits longer: there, nobody spreads them but their own retry.
+        peer.write(Buffer.from(encodeSseRetry(100 + Math.floor(random() * 900))))
+        cursor.end()
+      }
     },
   }
 
