@@ -14,7 +14,7 @@ export async function measureIdle(transport: IdleRow['transport'], connections: 
   try {
     const port = await server.ask<number>('listen')
     await server.ask('createSession', 'bench')
-    const path = `/api/stream?session=bench&from=now${transport === 'poll' ? '&live=poll&wait=60' : ''}`
+    const path = `/api/stream?session=bench&from=now${transport === 'poll' ? '&live=poll&wait=30' : ''}`
     const open = (count: number) =>
       load.ask('open', { port, path, count, isSilent: transport === 'poll', ...(transport === 'ws' && { attach: 'bench' }) })
     // The first ones pay for what is made once.

@@ -49,7 +49,7 @@ describe('a client that chooses its transport', () => {
     ['until there is enough for it to hand on', 2000],
   ])('polls through a proxy that holds streams back %s', async (_name, bytes) => {
     const { connect, counter, proxy } = await startWorld()
-    const client = connect('auto', { timings: { ...quickTimings('auto'), firstBytesMs: 1300, silenceMs: 400 } })
+    const client = connect('auto', { timings: { ...quickTimings('auto'), firstBytesMs: 1300 } })
     const session = client.session()
     await session.run({ query: '29' })
     counter.letTo(20)

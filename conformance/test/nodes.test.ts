@@ -19,8 +19,12 @@ const shared = [
   { name: 'nats', url: nats.url, make: (): Engine => natsEngine({ url: nats.url }), flush: () => nats.purge('millrace') },
 ]
 
-async function openNodeOver(engine: Engine, models: readonly Model[] = []): Promise<{ millrace: Millrace; url: string }> {
-  const millrace = createMillrace({ engine, leaseMs, models, onError: () => {} })
+async function openNodeOver(
+  engine: Engine,
+  models: readonly Model[] = [],
+  heartbeatMs = 15_000,
+): Promise<{ millrace: Millrace; url: string }> {
+  const millrace = createMillrace({ engine, leaseMs, models, heartbeatMs, onError: () => {} })
   onTestFinished(() => millrace.close())
   return { millrace, url: (await millrace.listen({ port: 0 })).url }
 }
@@ -89,7 +93,7 @@ const numbersOf = (text: string): number[] => text.trim().split(' ').map(Number)
 const countTo = (text: string): number[] => numbersOf(text).map((_, index) => index + 1)
 
 describe.each(shared)('several servers over $name', ({ url: engineUrl, make, flush }) => {
-  const openNode = (models?: readonly Model[]) => openNodeOver(make(), models)
+  const openNode = (models?: readonly Model[], heartbeatMs?: number) => openNodeOver(make(), models, heartbeatMs)
   const startNode = () => startNodeOver(engineUrl)
 
   it('start on one, read on another, stop on a third: all see the same end', async () => {
@@ -165,6 +169,20 @@ describe.each(shared)('several servers over $name', ({ url: engineUrl, make, flu
     }
     for (const log of [started.session, `title/${started.session}`, `run/${started.run}`])
       expect(await own.inspect(log)).toBeUndefined()
+  })
+
+  it('keep a reader that answers its heartbeats to another of them, and cut one that does not', async () => {
+    const [holding, other] = await Promise.all([openNode([], 200), openNode([], 200)])
+    const { id } = await post<{ id: string }>(`${other.url}/api/sessions`)
+    const open = () => fetch(`${holding.url}/api/stream?session=${id}&heartbeat=answered`)
+    const [answered, silent] = await Promise.all([open(), open()])
+    const name = answered.headers.get('millrace-stream')
+    const answering = setInterval(() => void post(`${other.url}/api/heartbeat`, { stream: name }).catch(() => {}), 100)
+    onTestFinished(() => clearInterval(answering))
+    await silent.text()
+    expect(holding.millrace.listConnections(id)).toHaveLength(1)
+    clearInterval(answering)
+    await answered.text()
   })
 
   it('lets the readers of a server that closes read on elsewhere, and its run come to its end', async () => {

@@ -1,6 +1,7 @@
 export * from './bytes.ts'
 export * from './errors.ts'
 export * from './events.ts'
+export * from './heartbeat.ts'
 export * from './limits.ts'
 export * from './names.ts'
 export * from './position.ts'

@@ -8,3 +8,6 @@ export const channelPattern = /^[A-Za-z0-9_][A-Za-z0-9_.:/-]{0,127}$/
 
 /** An event of a channel. `gap` is the server's own word. */
 export const eventPattern = /^(?!gap$)[A-Za-z][A-Za-z0-9_.-]{0,63}$/
+
+/** A stream whose heartbeats are answered; where servers share their logs, with the one that has it before the dot. */
+export const streamPattern = /^([A-Za-z0-9_-]{1,64}\.)?[A-Za-z0-9_-]{1,64}$/

@@ -19,6 +19,7 @@ import { createFanOut } from './log/fan-out.ts'
 import type { Engine } from './log/log.ts'
 import { createTurns } from './log/turns.ts'
 import { createModels, type ModelsOptions } from './models/index.ts'
+import { createAnswers } from './runs/answers.ts'
 import { createNodes } from './runs/nodes.ts'
 import { createRecovery } from './runs/recovery.ts'
 import { createRegistry } from './runs/registry.ts'
@@ -119,7 +120,8 @@ export function createMillrace(options: MillraceOptions = {}): Millrace {
   const turns = createTurns()
   const pulse = createPulse({ turns, periodMs: heartbeatMs })
   const fanOut = createFanOut({ engine, turns })
-  const sse = createSseTransport({ fanOut, pulse })
+  const answers = createAnswers({ newId, hear: (stream) => sse.hear(stream), nodes, gatherMs: heartbeatMs / 50 })
+  const sse = createSseTransport({ fanOut, pulse, newStream: answers.newStream })
   const connections = createConnections(options.limits)
   const poll = createPollTransport(engine)
   const webSocket = createWebSocketTransport({ fanOut, pulse })
@@ -145,6 +147,7 @@ export function createMillrace(options: MillraceOptions = {}): Millrace {
     poll,
     authorize,
     connections,
+    answers,
     version,
     page,
     newId,
@@ -216,10 +219,12 @@ export function createMillrace(options: MillraceOptions = {}): Millrace {
     void recovery.look(log)
   }
 
-  /** Another node was asked to stop a run of this one. */
+  /** Another node was asked something that is this one's. */
   function onMessage(message: Json): void {
-    const { type, run } = message as { type?: string; run?: string }
+    const { type, run, streams } = message as { type?: string; run?: string; streams?: string[] }
     if (type === 'stop' && run !== undefined) runs.get(run)?.stop()
+    // A reader of this one has answered a heartbeat there.
+    if (type === 'answered' && streams !== undefined) answers.takeAll(streams)
   }
 
   async function drain(graceMs: number): Promise<void> {

@@ -32,6 +32,7 @@ describe('what the server says of itself', () => {
       'get /healthz',
       'patch /api/sessions/{id}',
       'post /api/chat',
+      'post /api/heartbeat',
       'post /api/publish',
       'post /api/runs/{id}/stop',
       'post /api/runs/{run}/continue',

@@ -2,10 +2,13 @@
  * Down over server-sent events, by `fetch`: unlike a native EventSource it shows the server's
  * heartbeats, sends a token, and says what a refusal was.
  */
-import { createSseParser } from '@millrace/protocol'
+import { createSseParser, streamHeader } from '@millrace/protocol'
 import { MillraceError, unreachable } from '../errors.ts'
 import { type Http, toError } from '../http.ts'
 import type { StreamRequest, Transport } from './transport.ts'
+
+/** Where bytes keep coming, and a heartbeat may be long behind them, the server hears of us at least so often. */
+const answerMsMax = 10_000
 
 export function createSseTransport(http: Http): Transport {
   return {
@@ -19,14 +22,24 @@ export function createSseTransport(http: Http): Transport {
 
 /** Never resolves well: a session's stream has no end of its own. */
 async function read(http: Http, { source, from, signal, on }: StreamRequest): Promise<never> {
-  const query = new URLSearchParams({ ...source, from })
+  const query = new URLSearchParams({ ...source, from, heartbeat: 'answered' })
   const response = await http.request(`api/stream?${query.toString()}`, { accept: 'text/event-stream', signal })
   if (!response.body || !response.headers.get('content-type')?.startsWith('text/event-stream'))
     throw new MillraceError('bad_answer')
+  // Absent where an older server, or something on the way, does not know of it.
+  const stream = response.headers.get(streamHeader)
+  let answeredAt = performance.now()
+  // One that is lost is followed by the next; a stream that is cut for it is opened anew.
+  const answer = () => {
+    answeredAt = performance.now()
+    if (stream !== null) http.request('api/heartbeat', { body: { stream }, signal }).catch(() => {})
+  }
   const parser = createSseParser({
     onEvent({ event, id, data }) {
       if (!signal.aborted) on.event(event, id, parse(data))
     },
+    // The first comment has words; a heartbeat has none.
+    onComment: (comment) => comment === '' && answer(),
     onRetry: on.retry,
     onError: (message) => {
       throw new MillraceError('bad_answer', { message })
@@ -39,6 +52,7 @@ async function read(http: Http, { source, from, signal, on }: StreamRequest): Pr
     if (isFirst) on.opened()
     else on.heard()
     parser.push(value)
+    if (performance.now() - answeredAt > answerMsMax) answer()
   }
 }
 

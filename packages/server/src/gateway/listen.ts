@@ -39,6 +39,9 @@ export async function listen(
     requestTimeout: 30_000,
     connectionsCheckingInterval: 2_000,
     noDelay: true,
+    // A client that is gone without a word while it waits for an answer: Linux asks ten times, a second apart, and cuts.
+    keepAlive: true,
+    keepAliveInitialDelay: 5_000,
     // Node would answer without a code.
     requireHostHeader: false,
   })

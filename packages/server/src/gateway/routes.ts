@@ -4,6 +4,7 @@ import type { z } from 'zod'
 import { chatDialect, plainDialect } from '../dialects/native.ts'
 import type { Engine } from '../log/log.ts'
 import type { ModelInfo } from '../models/model.ts'
+import type { Answers } from '../runs/answers.ts'
 import type { Run } from '../runs/run.ts'
 import type { Runs } from '../runs/runs.ts'
 import { begin, requireLog, requirePosition } from '../sessions/begin.ts'
@@ -18,7 +19,17 @@ import type { Authorize, Principal } from './authorize.ts'
 import type { Health } from './health.ts'
 import { openReading } from './reading.ts'
 import type { Route, RouteAnswer, RouteRequest } from './route.ts'
-import { answers, chatBody, chatQuery, continueBody, idParam, publication, runParam, streamQuery } from './schemas.ts'
+import {
+  answers,
+  chatBody,
+  chatQuery,
+  continueBody,
+  heartbeatBody,
+  idParam,
+  publication,
+  runParam,
+  streamQuery,
+} from './schemas.ts'
 import { createSessionRoutes } from './session-routes.ts'
 
 export interface GatewayOptions {
@@ -35,6 +46,7 @@ export interface GatewayOptions {
   readonly poll: PollTransport
   readonly authorize: Authorize
   readonly connections: Connections
+  readonly answers: Answers
   readonly health: () => Promise<Health>
 }
 
@@ -53,6 +65,7 @@ export function createRoutes({
   poll,
   authorize,
   connections,
+  answers: heartbeats,
 }: GatewayOptions): Route[] {
   return [
     {
@@ -81,13 +94,25 @@ export function createRoutes({
         const from = lastEventId ?? input.lastEventId ?? input.from
         const read = await openReading({ engine, channels, authorize }, principal, { ...input, from })
         const stream = input.shape === 'plain' && input.session !== undefined ? { ...read, dialect: plainDialect } : read
-        if (input.live === 'sse') return { stream }
+        if (input.live === 'sse') return { stream: { ...stream, isAnswered: input.heartbeat === 'answered' } }
         const connection = connections.open({ transport: 'poll', principal: principal.id, address }, stream.log)
         try {
           return { status: 200, text: await poll.answer(stream, { waitMs: input.wait * 1000, signal }) }
         } finally {
           connection.close()
         }
+      },
+    },
+    {
+      method: 'post',
+      path: '/api/heartbeat',
+      summary: 'Answer a heartbeat of a stream that was opened with heartbeat=answered',
+      body: heartbeatBody,
+      answers: { 204: 'nothing' },
+      // Nobody but the stream's reader knows its name, and to read it was authorized. One that has ended needs no answer.
+      async handle({ input }: RouteRequest<{ stream: string }>) {
+        heartbeats.take(input.stream)
+        return { status: 204 }
       },
     },
     ...createSessionRoutes({ engine, history, authorize, newId }),

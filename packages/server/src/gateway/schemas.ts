@@ -12,6 +12,7 @@ import {
   type Json,
   limits,
   MillraceError,
+  streamPattern,
 } from '@millrace/protocol'
 import { z } from 'zod'
 
@@ -71,7 +72,11 @@ export const streamQuery = reading.extend({
   lastEventId: position.optional().describe('Like the header Last-Event-ID; goes before `from`'),
   shape: z.enum(['session', 'plain']).default('session').describe('`plain` leaves out run and lane: `{"text":"你"}`'),
   live: z.enum(['sse', 'poll']).default('sse').describe('`poll` answers once, with JSON'),
-  wait: z.coerce.number().min(0).max(60).default(25).describe('With `live=poll`: seconds to wait for the first event'),
+  heartbeat: z
+    .enum(['told', 'answered'])
+    .default('told')
+    .describe('With `answered` the reader answers each heartbeat by POST /api/heartbeat, and is cut when it does not'),
+  wait: z.coerce.number().min(0).max(30).default(25).describe('With `live=poll`: seconds to wait for the first event'),
 })
 
 /** What `POST /api/publish` takes, and `publish` on a WebSocket. */
@@ -80,6 +85,10 @@ export const publication = z.object({
   event: z.string().regex(eventPattern, 'invalid_event').default('message'),
   data: z.custom<Json>((value) => value !== undefined, 'invalid_event').describe('Any JSON; {"$binary":"<base64>"} are bytes'),
   id: id.optional().describe('The same id again in the same channel publishes nothing'),
+})
+
+export const heartbeatBody = z.object({
+  stream: z.string().regex(streamPattern, 'invalid_id').describe('What the header millrace-stream of the stream said'),
 })
 
 export const sessionBody = z.object({ id: id.optional() })

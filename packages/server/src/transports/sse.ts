@@ -1,11 +1,11 @@
 /**
  * The SSE transport: a cursor over a log, written to a socket or to a web stream. It sends the first
  * bytes before there is anything to say, beats every 15 s, and lets a client go that has not taken a
- * byte between two beats. See PROTOCOL.md#server-sent-events.
+ * byte between two beats, or has not answered one as it had said it would. See PROTOCOL.md#server-sent-events.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Writable } from 'node:stream'
-import { encodeSseComment, encodeSseRetry, type Position } from '@millrace/protocol'
+import { encodeSseComment, encodeSseRetry, type Position, streamHeader } from '@millrace/protocol'
 import type { Dialect } from '../dialects/dialect.ts'
 import type { Cursor } from '../log/cursor.ts'
 import type { FanOut } from '../log/fan-out.ts'
@@ -25,6 +25,8 @@ export const sseHeaders = {
 
 /** After the last event the client closes; one that does not is cut after so long. */
 const lingerMs = 10_000
+/** An answer has so much time also where heartbeats are closer: it is a request of its own. */
+const answerMsMin = 1000
 /** What a web stream holds before its cursor waits. */
 const webBufferBytes = 64 * 1024
 const heartbeat = Buffer.from(encodeSseComment())
@@ -33,6 +35,8 @@ export interface SseStream extends Appetite {
   readonly log: string
   readonly after: Position
   readonly dialect: Dialect
+  /** The reader answers every heartbeat; one that does not is cut at the next. */
+  readonly isAnswered?: boolean
   /** Called once when the reader has gone or the stream has ended. */
   readonly onClose?: () => void
 }
@@ -42,6 +46,8 @@ export interface SseTransport {
   serve(stream: SseStream, request: IncomingMessage, response: ServerResponse): void
   /** The stream as a web-standard response. The signal aborts when the client has gone: not every host then cancels the body. */
   respond(stream: SseStream, signal: AbortSignal): Response
+  /** A reader has answered. False where the stream is not one of these. */
+  hear(stream: string): boolean
   /** Connections that are open now. */
   readonly connections: number
   /** Whether every reader that takes bytes has been given all that stands in its log. */
@@ -53,8 +59,17 @@ export interface SseTransport {
 export interface SseTransportOptions {
   readonly fanOut: FanOut
   readonly pulse: Pulse
+  /** Names a stream whose heartbeats are answered. MUST NOT be guessable. */
+  readonly newStream: () => string
   /** From 0 to 1; default `Math.random`. */
   readonly random?: () => number
+}
+
+/** What a reader owes that has said it would answer heartbeats. */
+interface Answer {
+  readonly stream: string
+  /** When the first heartbeat was sent after which nothing has come. */
+  dueAt: number | undefined
 }
 
 interface Peer extends Sink {
@@ -62,13 +77,16 @@ interface Peer extends Sink {
   destroy(): void
 }
 
-export function createSseTransport({ fanOut, pulse, random = Math.random }: SseTransportOptions): SseTransport {
+export function createSseTransport({ fanOut, pulse, newStream, random = Math.random }: SseTransportOptions): SseTransport {
   const open = new Map<Cursor, Peer>()
+  /** By the names of their streams. */
+  const answers = new Map<string, Answer>()
 
   return {
     serve(stream, request, response) {
-      const body = takeOver(request, response, sseHeaders)
-      const cursor = start(stream, writablePeer(body))
+      const { answer, headers } = prepare(stream)
+      const body = takeOver(request, response, headers)
+      const cursor = start(stream, writablePeer(body), answer)
       body.on('drain', () => cursor.drained())
       body.once('close', () => cursor.close())
       // An error is followed by close, which is where the cursor is let go.
@@ -78,10 +96,11 @@ export function createSseTransport({ fanOut, pulse, random = Math.random }: SseT
 
     respond(stream, signal) {
       let cursor: Cursor | undefined
+      const { answer, headers } = prepare(stream)
       const body = new ReadableStream<Uint8Array>(
         {
           start: (controller) => {
-            cursor = start(stream, webPeer(controller))
+            cursor = start(stream, webPeer(controller), answer)
           },
           pull: () => cursor?.drained(),
           cancel: () => cursor?.close(),
@@ -90,7 +109,13 @@ export function createSseTransport({ fanOut, pulse, random = Math.random }: SseT
       )
       signal.addEventListener('abort', () => cursor?.close(), { once: true })
       if (signal.aborted) cursor?.close()
-      return new Response(body, { headers: sseHeaders })
+      return new Response(body, { headers })
+    },
+
+    hear(stream) {
+      const answer = answers.get(stream)
+      if (answer !== undefined) answer.dueAt = undefined
+      return answer !== undefined
     },
 
     get connections() {
@@ -113,19 +138,27 @@ export function createSseTransport({ fanOut, pulse, random = Math.random }: SseT
     },
   }
 
-  function start({ log, after, dialect, slow, intervalMs, onClose }: SseStream, peer: Peer): Cursor {
+  function prepare({ isAnswered }: SseStream): { answer?: Answer; headers: Record<string, string> } {
+    if (!isAnswered) return { headers: sseHeaders }
+    const answer = { stream: newStream(), dueAt: undefined }
+    return { answer, headers: { ...sseHeaders, [streamHeader]: answer.stream } }
+  }
+
+  function start({ log, after, dialect, slow, intervalMs, onClose }: SseStream, peer: Peer, answer?: Answer): Cursor {
     // Clients that were cut together must not come back together.
     peer.write(Buffer.from(encodeSseRetry(1000 + Math.floor(random() * 2000)) + encodeSseComment('millrace')))
+    if (answer !== undefined) answers.set(answer.stream, answer)
     let stalledAt: number | undefined
     const leavePulse = pulse.join(() => {
-      if (!cursor.blocked) {
-        peer.write(heartbeat)
-        stalledAt = undefined
-      } else if (stalledAt === cursor.offset) {
+      if (isOverdue(answer) || (cursor.blocked && stalledAt === cursor.offset)) {
         cursor.close()
         peer.destroy()
-      } else {
+      } else if (cursor.blocked) {
         stalledAt = cursor.offset
+      } else {
+        peer.write(heartbeat)
+        stalledAt = undefined
+        if (answer !== undefined) answer.dueAt ??= performance.now()
       }
     })
     const sink: Sink = { write: peer.write, end: peer.end }
@@ -134,10 +167,15 @@ export function createSseTransport({ fanOut, pulse, random = Math.random }: SseT
     cursor.onceClosed(() => {
       leavePulse()
       open.delete(cursor)
+      if (answer !== undefined) answers.delete(answer.stream)
       onClose?.()
     })
     return cursor
   }
+}
+
+function isOverdue(answer: Answer | undefined): boolean {
+  return answer?.dueAt !== undefined && performance.now() - answer.dueAt >= answerMsMin
 }
 
 function writablePeer(body: Writable): Peer {

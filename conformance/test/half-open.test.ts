@@ -1,0 +1,32 @@
+/** A network that swallows everything without a word: the server lets the client's connections go, whatever carries them. */
+import type { TransportName } from '@millrace/client'
+import { describe, expect, it } from 'vitest'
+import { readNumbers, startWorld, status } from '../src/client/world.ts'
+
+describe('a client in a network that swallows everything', () => {
+  it.each<TransportName>(['ws', 'sse', 'hybrid', 'poll'])('is noticed by the server over %s', async (transport) => {
+    const { connect, millrace, proxy } = await startWorld()
+    const client = connect(transport, { timings: { pollWaitSeconds: 1 } })
+    const session = client.session()
+    void readNumbers(session)
+    await status(client, ({ state }) => state === 'live')
+    await expect.poll(() => millrace.listConnections(session.id).length).toBe(1)
+    proxy.blackHole(true)
+    await expect.poll(() => millrace.connections, { timeout: 5000 }).toBe(0)
+  })
+
+  it('is let be over SSE as long as it is there', async () => {
+    const { connect, millrace, counter } = await startWorld()
+    const session = connect('sse').session()
+    await session.run({ query: '2' })
+    const reading = readNumbers(session)
+    counter.letTo(1)
+    await expect.poll(() => millrace.listConnections(session.id).length).toBe(1)
+    const [connection] = millrace.listConnections(session.id)
+    // Longer than an answer may take, of which twenty heartbeats ask for one each.
+    await expect.poll(() => Date.now() - (connection?.since ?? 0), { timeout: 3000 }).toBeGreaterThan(1400)
+    expect(millrace.listConnections(session.id)).toMatchObject([{ since: connection?.since }])
+    counter.letTo(2)
+    expect(await reading).toEqual([1, 2])
+  })
+})

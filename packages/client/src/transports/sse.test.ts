@@ -1,0 +1,43 @@
+import { streamHeader } from '@millrace/protocol'
+import { expect, it, onTestFinished, vi } from 'vitest'
+import { createHttp } from '../http.ts'
+import { createSseTransport } from './sse.ts'
+
+it('answers every heartbeat, and every ten seconds while one may be stuck behind what comes', async () => {
+  vi.useFakeTimers({ toFake: ['performance'] })
+  onTestFinished(() => void vi.useRealTimers())
+  const { readable, writable } = new TransformStream<Uint8Array, Uint8Array>()
+  const writer = writable.getWriter()
+  const answered: unknown[] = []
+  const fetch = async (address: unknown, { body }: RequestInit = {}) => {
+    if ((address as URL).pathname !== '/api/heartbeat')
+      return new Response(readable, { headers: { 'content-type': 'text/event-stream', [streamHeader]: 'mine' } })
+    answered.push(JSON.parse(body as string))
+    return new Response(null, { status: 204 })
+  }
+  const abort = new AbortController()
+  onTestFinished(() => abort.abort())
+  let heard = 0
+  const hear = () => void heard++
+  createSseTransport(createHttp({ base: 'http://host/', fetch: fetch as never, token: undefined })).open({
+    source: { session: 's' },
+    from: 'start',
+    signal: abort.signal,
+    on: { opened: hear, heard: hear, retry() {}, event() {}, reached() {}, failed() {} },
+  })
+  const come = async (text: string) => {
+    const before = heard
+    await writer.write(new TextEncoder().encode(text))
+    await vi.waitFor(() => expect(heard).toBe(before + 1))
+  }
+  await come('retry: 1000\n\n: millrace\n\n')
+  await come('data: 1\n\n')
+  expect(answered).toEqual([])
+  await come(':\n\n')
+  await vi.waitFor(() => expect(answered).toEqual([{ stream: 'mine' }]))
+  vi.advanceTimersByTime(10_001)
+  await come('data: 2\n\n')
+  await vi.waitFor(() => expect(answered).toHaveLength(2))
+  await come('data: 3\n\n')
+  expect(answered).toHaveLength(2)
+})

@@ -1,0 +1,54 @@
+/** Clients that are gone without a word: the connection stands, and nobody is there. WebSockets: websocket.test.ts. */
+import { streamHeader } from '@millrace/protocol'
+import { describe, expect, it, onTestFinished, vi } from 'vitest'
+import { postJson, startServer } from './support/server.ts'
+import { openStream } from './support/stream.ts'
+
+describe('a stream whose reader answers heartbeats', () => {
+  it('is cut when an answer does not come, and none other is', async () => {
+    const { url, millrace } = await startServer({ heartbeatMs: 100 })
+    await millrace.engine.append('s', [])
+    const plain = await openStream(`${url}/api/stream?session=s`)
+    const silent = await openStream(`${url}/api/stream?session=s&heartbeat=answered`)
+    const there = await openStream(`${url}/api/stream?session=s&heartbeat=answered`)
+    expect(plain.response.headers.get(streamHeader)).toBeNull()
+    const answering = setInterval(() => void answer(url, there.response.headers.get(streamHeader)), 50)
+    onTestFinished(() => clearInterval(answering))
+    await silent.rest()
+    clearInterval(answering)
+    expect(millrace.listConnections('s')).toHaveLength(2)
+    await there.rest()
+    await vi.waitFor(() => expect(millrace.listConnections('s')).toHaveLength(1))
+  })
+
+  it('is cut on a web-standard host too', async () => {
+    const { millrace } = await startServer({ heartbeatMs: 100 })
+    await millrace.engine.append('s', [])
+    const { body, headers } = await millrace.fetch(new Request('http://localhost/api/stream?session=s&heartbeat=answered'))
+    expect(headers.get(streamHeader)).toMatch(/^[\w-]{22}$/)
+    const reader = (body as ReadableStream<Uint8Array>).getReader()
+    const readToEnd = async () => {
+      while (!(await reader.read()).done);
+    }
+    await expect(readToEnd()).rejects.toThrow('for too long')
+    expect(millrace.connections).toBe(0)
+  })
+
+  it('may have ended when its answer comes, and a name that is none is refused', async () => {
+    const { url } = await startServer()
+    expect((await answer(url, 'long-gone')).status).toBe(204)
+    expect((await answer(url, 'node.long-gone')).status).toBe(204)
+    for (const name of ['', 'a b', 'a.b.c', null]) expect((await answer(url, name)).status).toBe(400)
+  })
+})
+
+it('asks no long-poll to wait for more than half a minute, after which it is over', async () => {
+  const { url, millrace } = await startServer()
+  await millrace.engine.append('s', [])
+  const poll = (wait: number) => fetch(`${url}/api/stream?session=s&live=poll&wait=${wait}`, { method: 'HEAD' })
+  expect([(await poll(30)).status, (await poll(31)).status]).toEqual([200, 400])
+})
+
+async function answer(url: string, stream: string | null): Promise<Response> {
+  return postJson(`${url}/api/heartbeat`, { stream })
+}
