@@ -8,7 +8,7 @@ import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import { Server as NetServer } from 'node:net'
 import { setTimeout } from 'node:timers/promises'
 import { getRequestListener, RequestError } from '@hono/node-server'
-import { type Json, MillraceError } from '@millrace/protocol'
+import { type Json, MillraceError, silenceMs } from '@millrace/protocol'
 import { memoryEngine } from './engines/memory.ts'
 import { createApp, refuse } from './gateway/app.ts'
 import { type Authorize, allowAll } from './gateway/authorize.ts'
@@ -45,7 +45,7 @@ export interface MillraceOptions {
   readonly limits?: RunLimits & ConnectionLimits
   /** Folder with a web page to serve at `/`; default none. */
   readonly page?: string
-  /** Milliseconds between heartbeats; default 15,000. Keep it under the idle timeout of your proxies. */
+  /** Milliseconds between heartbeats, up to 25,000; default 15,000. Keep it under the idle timeout of your proxies. */
   readonly heartbeatMs?: number
   /**
    * With an engine that several servers share: how long one that is not heard of is waited for, in milliseconds, before
@@ -101,6 +101,8 @@ export interface Millrace {
 /** Addresses that are Millrace's own; everything else is the host's, or the page's. */
 const ownPath = /^\/(api\/|healthz(\?|$)|docs\/errors)/
 
+/** A heartbeat has to arrive in time also over a slow line. */
+const heartbeatMsMax = silenceMs - 3000
 const closeMsMax = 1000
 const closePollMs = 10
 /** Over this time readers are spread that can read on elsewhere, in steps. */
@@ -109,6 +111,7 @@ const drainStepMs = 100
 
 export function createMillrace(options: MillraceOptions = {}): Millrace {
   const { page, heartbeatMs = 15_000, authorize = allowAll } = options
+  checkHeartbeat(heartbeatMs)
   const onError = guard(options.onError ?? reportError)
   const store = options.engine ?? memoryEngine()
   const nodes = store.isShared
@@ -258,6 +261,14 @@ export function createMillrace(options: MillraceOptions = {}): Millrace {
       return true
     }
   }
+}
+
+/** With heartbeats further apart every client would take its connection for dead, and connect again, for ever. */
+function checkHeartbeat(heartbeatMs: number): void {
+  if (heartbeatMs > 0 && heartbeatMs <= heartbeatMsMax) return
+  throw new TypeError(
+    `heartbeatMs is ${heartbeatMs} and must be from 1 to ${heartbeatMsMax}: clients give up a connection on which nothing has come for ${silenceMs} ms.`,
+  )
 }
 
 /** The host's own mistake while it is told of one must not end a run half way, nor the process. */

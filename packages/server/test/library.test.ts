@@ -143,3 +143,7 @@ describe('listen(options)', () => {
     for (const { url } of servers) await expect(fetch(`${url}/healthz`)).rejects.toThrow()
   })
 })
+
+it.each([28_000, 25_001, 0, -1, Number.NaN])('refuses a heartbeat of %d ms, and says what clients wait for', (heartbeatMs) => {
+  expect(() => createMillrace({ heartbeatMs })).toThrow(new RegExp(`heartbeatMs is ${heartbeatMs} .* 28000 ms`))
+})
