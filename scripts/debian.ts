@@ -32,6 +32,11 @@ const packages: readonly SystemPackage[] = [
     files: ['/usr/bin/nats-server', '/usr/sbin/nats-server', '/usr/local/bin/nats-server'],
   },
   {
+    name: 'nginx',
+    usedFor: 'the tests behind a proxy',
+    files: ['/usr/sbin/nginx', '/usr/local/sbin/nginx'],
+  },
+  {
     name: 'python3-websockets',
     usedFor: 'the clients in Python',
     files: ['/usr/lib/python3/dist-packages/websockets/__init__.py'],

@@ -1,0 +1,83 @@
+/** Behind a real nginx: as it comes, as docs/guides/operating.md sets it, and with a timeout shorter than the heartbeat. */
+import { readFileSync } from 'node:fs'
+import { type Client, connect, type TransportName } from '@millrace/client'
+import { describe, expect, it, onTestFinished } from 'vitest'
+import { oneTo, quickTimings, readNumbers, startWorld, status } from '../src/client/world.ts'
+import { startNginx } from '../src/servers/nginx.ts'
+
+const guide = (language = '') => {
+  const text = readFileSync(new URL(`../../docs/guides/operating${language}.md`, import.meta.url), 'utf8')
+  return /^```nginx\n(.*?)^```$/ms.exec(text)?.[1] ?? ''
+}
+const last = 12
+
+/** Heartbeats are too few to push anything through a buffer, or to keep a connection from its timeout. */
+async function open(transport: TransportName, locations: (server: string) => string) {
+  const world = await startWorld({ heartbeatMs: 60_000 })
+  const url = await startNginx(locations(world.proxy.url))
+  const client = connect(url, { transport, timings: { ...quickTimings('auto'), firstBytesMs: 5000, silenceMs: 60_000 } })
+  onTestFinished(() => client.close())
+  return { ...world, client, url }
+}
+
+const asInTheGuide = (server: string) => guide().replaceAll('http://127.0.0.1:4600', server)
+
+/** Each number is said when the one before it was read: one that is held back is the last. */
+async function readOneByOne(client: Client, counter: { letTo(number: number): void }): Promise<number[]> {
+  const session = client.session()
+  await session.run({ query: `${last}` })
+  counter.letTo(1)
+  return readNumbers(session, (number) => counter.letTo(number + 1))
+}
+
+describe('behind nginx', () => {
+  it.each(['sse', 'poll'] as const)(
+    'that only passes on, and buffers and packs, %s brings each word when it is said',
+    async (transport) => {
+      const { client, counter, url, millrace } = await open(transport, (server) => `location / { proxy_pass ${server}; }`)
+      expect(await readOneByOne(client, counter)).toEqual(oneTo(last))
+      // It does both where nobody tells it not to.
+      const { id } = client.session('s')
+      await millrace.engine.append(id, [])
+      const answer = await fetch(`${url}/api/sessions/${id}`, { headers: { 'accept-encoding': 'gzip' } })
+      expect([answer.headers.get('server'), answer.headers.get('content-encoding')]).toEqual([
+        expect.stringMatching(/^nginx/),
+        'gzip',
+      ])
+    },
+  )
+
+  it.each(['sse', 'ws', 'hybrid', 'poll'] as const)(
+    'as the guide sets it, %s brings each word when it is said',
+    async (transport) => {
+      const { client, counter, millrace } = await open(transport, asInTheGuide)
+      const states = new Set<string>()
+      client.connection.subscribe(({ state }) => states.add(state))
+      expect(await readOneByOne(client, counter)).toEqual(oneTo(last))
+      expect(states).not.toContain('reconnecting')
+      const sockets = millrace.listConnections().filter((connection) => connection.transport === 'ws')
+      expect(sockets).toHaveLength(transport === 'ws' || transport === 'hybrid' ? 1 : 0)
+    },
+  )
+
+  it.each(['sse', 'ws', 'hybrid', 'poll'] as const)(
+    'that lets go of what is silent for a second, %s resumes',
+    async (transport) => {
+      const short = (server: string) => asInTheGuide(server).replaceAll('60s', '1s')
+      const { client, counter } = await open(transport, short)
+      const session = client.session()
+      await session.run({ query: `${last}` })
+      counter.letTo(4)
+      const numbers = await readNumbers(session, async (number) => {
+        if (number !== 4) return
+        await status(client, ({ state }) => state === 'reconnecting')
+        counter.letTo(last)
+      })
+      expect(numbers).toEqual(oneTo(last))
+    },
+  )
+})
+
+it('the guide sets nginx in the same way in both languages', () => {
+  expect(guide('.zh-CN')).toBe(guide())
+})
