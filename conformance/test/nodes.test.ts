@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import { parsePosition } from '@millrace/protocol'
-import { createMillrace, type Engine, type Millrace, type Model } from 'millrace'
+import { createMillrace, type Engine, type Millrace, MillraceError, type Model } from 'millrace'
 import { natsEngine } from 'millrace/nats'
 import { redisEngine } from 'millrace/redis'
 import { afterAll, describe, expect, it, onTestFinished } from 'vitest'
@@ -301,6 +301,73 @@ describe.each(shared)('several servers over $name', ({ url: engineUrl, make, flu
     }
     const late = await openNode()
     expect((await late.millrace.readSession(session))?.runs[0]?.status).toBe('interrupted')
+  })
+
+  // What happened: a log was looked at once, and a run that another began in it afterwards was nobody's for who came in its middle.
+  it('ends it for a reader that comes in its middle to a node which knew the session before', async () => {
+    const [killed, other] = await Promise.all([startNode(), openNode()])
+    const { id: session } = await post<{ id: string }>(`${other.url}/api/sessions`)
+    expect((await other.millrace.readSession(session))?.runs).toEqual([])
+    const { run } = await post<Started>(`${killed.url}/api/chat`, {
+      query: 'count',
+      model: 'sim:count?n=100000&tps=100',
+      session,
+    })
+    let from = ''
+    for await (const { event, id } of follow(killed.url, session)) {
+      from = id
+      if (event === 'message') break
+    }
+    const events = follow(other.url, session, from)
+    expect((await events.next()).value).toMatchObject({ event: 'message' })
+    killed.child.kill('SIGKILL')
+    for await (const { event, data } of events) {
+      if (event !== 'stream_end') continue
+      expect(data).toMatchObject({ run, status: 'interrupted' })
+      break
+    }
+  })
+
+  it('take what is said in a channel for what it is, whatever it is called', async () => {
+    const { url } = await openNode()
+    const events = [null, { run: 'r', node: 'gone', query: '', lanes: [] }]
+    for (const data of events) await post(`${url}/api/publish`, { channel: 'named', event: 'stream_start', data })
+    await post(`${url}/api/publish`, { channel: 'named', event: 'last', data: 1 })
+    const answer = await fetch(`${url}/api/stream?channel=named&live=poll`)
+    const said = ((await answer.json()) as { events: { event: string }[] }).events.map(({ event }) => event)
+    expect(said).toEqual(['stream_start', 'stream_start', 'last'])
+  })
+
+  // What happened: a stop was told to the dead, and nobody looked whether they live.
+  it("answer a stop of a killed server's run, which nobody reads, with its end", async () => {
+    const [killed, other] = await Promise.all([startNode(), openNode()])
+    const { session, run } = await post<Started>(`${killed.url}/api/chat`, {
+      query: 'count',
+      model: 'sim:count?n=100000&tps=200',
+    })
+    for await (const { event } of follow(killed.url, session)) if (event === 'message') break
+    killed.child.kill('SIGKILL')
+    const { status, position } = await post<{ status: string; position: string }>(`${other.url}/api/runs/${run}/stop`)
+    expect(status).toBe('interrupted')
+    const transcript = await other.millrace.readSession(session)
+    expect(transcript?.runs[0]?.lanes[0]?.text).toMatch(/^1 /)
+    expect(`${session}:${transcript?.position}`).toBe(position)
+  })
+
+  it('say a stop again that was lost on its way', async () => {
+    const engine = make()
+    let refusals = 0
+    const losing: Engine = {
+      ...engine,
+      async append(log, events, options) {
+        if (log.startsWith('inbox/') && events.length > 0 && refusals++ === 0) throw new MillraceError('engine_failed')
+        return engine.append(log, events, options)
+      },
+    }
+    const [a, b] = await Promise.all([openNode(), openNodeOver(losing)])
+    const { run } = await post<Started>(`${a.url}/api/chat`, { query: 'count', model: 'sim:count?n=100000&tps=200' })
+    expect(await post(`${b.url}/api/runs/${run}/stop`)).toMatchObject({ status: 'stopped' })
+    expect(refusals).toBeGreaterThan(1)
   })
 
   it('fences a server that stood still for longer than its lease: its run has one end, and nothing after it', async () => {

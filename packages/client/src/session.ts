@@ -26,11 +26,14 @@ export interface RunOptions extends ContinueOptions {
   readonly models?: readonly string[]
 }
 
+/** An end; `position` is after it, with the session, and absent where its log is gone. */
+export type StandingEnd = RunEnd & { readonly position?: string }
+
 /** Resolves when the run's start stands in the log; rejects with the refusal. Waits while there is no connection. */
 export interface Run extends Promise<Started> {
   readonly id: string
   /** Stops the run for everybody. Resolves with its end, which keeps what was said. Sent after the start, in order. */
-  stop(): Promise<RunEnd>
+  stop(): Promise<StandingEnd>
 }
 
 export interface Session extends Readable<ReaderEvent> {
@@ -42,7 +45,7 @@ export interface Session extends Readable<ReaderEvent> {
    */
   continue(run: string, options?: ContinueOptions): Run
   /** The same as `stop` of a Run, for one that was started elsewhere. Rejects with `run_not_found`. */
-  stop(run: string): Promise<RunEnd>
+  stop(run: string): Promise<StandingEnd>
   /** The conversation so far, and the position to go on from. One attempt; a session that is being made is waited for. */
   read(options?: { readonly signal?: AbortSignal }): Promise<Transcript>
 }
@@ -91,7 +94,7 @@ export function createSession({ id: given, http, outbox, ...options }: SessionOp
       start({ type: 'run', query, models, session: id, id: run }, isRetried),
     continue: (run: string, { id: next = newId(), isRetried }: ContinueOptions = {}) =>
       start({ type: 'continue', run, session: id, id: next }, isRetried),
-    stop: (run: string) => outbox.send({ type: 'stop', run }) as Promise<RunEnd>,
+    stop: (run: string) => outbox.send({ type: 'stop', run }) as Promise<StandingEnd>,
     read: ({ signal }: { readonly signal?: AbortSignal } = {}) =>
       created.then(() => http.json(address, { signal }) as Promise<Transcript>),
   })

@@ -53,6 +53,11 @@ export const errors = {
     false,
     'Only an answer that has ended, is not whole and was not continued yet can be continued; read the session to see how it is.',
   ),
+  run_not_ended: entry(
+    504,
+    true,
+    'The run was told to stop and has not ended yet; ask again, or read the session to see how it is.',
+  ),
   fenced: entry(409, false, 'Another server has ended what this one was writing; read the session to see how.'),
   position_invalid: entry(400, false, 'This is not a position; send one that an event carried as its id.'),
   position_foreign: entry(

@@ -70,7 +70,7 @@ export type DownMessage =
       readonly position: string
       readonly duplicate: boolean
     }
-  | { readonly type: 'ended'; readonly ref?: string; readonly run: string; readonly end: RunEnd }
+  | { readonly type: 'ended'; readonly ref?: string; readonly run: string; readonly end: RunEnd & { readonly position?: string } }
   | { readonly type: 'pong'; readonly ref?: string }
   | { readonly type: 'heartbeat' }
   | ({ readonly type: 'error'; readonly ref?: string } & ErrorBody)

@@ -27,10 +27,11 @@ describe('a run', () => {
     model.say('half an ')
     await stream.next()
     const answer = await postJson(`${url}/api/runs/r/stop`, {})
-    const end = (await answer.json()) as object
+    const { position, ...end } = (await answer.json()) as { position: string }
     expect([answer.status, end]).toMatchObject([200, { status: 'stopped', usage: { outputTokens: 1, estimated: true } }])
     await model.aborted
-    expect(data(await stream.next())).toEqual(end)
+    const last = await stream.next()
+    expect([last.id, data(last)]).toEqual([position, end])
     const session = millrace.findRun('r')?.session ?? ''
     expect((await millrace.readSession(session))?.runs[0]).toMatchObject({ status: 'stopped', lanes: [{ text: 'half an ' }] })
   })
@@ -41,6 +42,28 @@ describe('a run', () => {
     const end = await millrace.findRun('r')?.ended
     expect(await (await postJson(`${url}/api/runs/r/stop`, {})).json()).toEqual(JSON.parse(JSON.stringify(end)))
     expect((await postJson(`${url}/api/runs/unknown/stop`, {})).status).toBe(404)
+  })
+
+  it('is stopped, and says so in bounded time, though the engine takes no end', async () => {
+    const inner = memoryEngine()
+    const engine: Engine = {
+      ...inner,
+      async append(log, events, options) {
+        if (events.some(({ type }) => type === 'stream_end')) throw new MillraceError('log_full')
+        return inner.append(log, events, options)
+      },
+    }
+    const model = gatedModel()
+    const { url } = await startServer({ engine, models: [model], model: 'gated' })
+    const stream = await openStream(`${url}/api/chat?query=x&id=r`)
+    await stream.next()
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'setInterval', 'clearInterval'] })
+    onTestFinished(() => void vi.useRealTimers())
+    const answering = postJson(`${url}/api/runs/r/stop`, {})
+    await model.aborted
+    await vi.advanceTimersByTimeAsync(15_000)
+    const answer = await answering
+    expect([answer.status, await answer.json()]).toMatchObject([504, { error: { code: 'run_not_ended', retryable: true } }])
   })
 
   it('starts once for the same id, also for two requests at the same moment', async () => {

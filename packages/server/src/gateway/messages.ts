@@ -3,6 +3,7 @@ import { formatPosition, MillraceError, type UpMessage } from '@millrace/protoco
 import { z } from 'zod'
 import { chatDialect } from '../dialects/native.ts'
 import type { Run } from '../runs/run.ts'
+import { stopRun } from '../runs/stop.ts'
 import { requirePosition } from '../sessions/begin.ts'
 import type { Connection } from '../sessions/connections.ts'
 import type { WebSocketConnection } from '../transports/websocket.ts'
@@ -102,8 +103,7 @@ export async function obey(peer: Peer, message: Record<string, unknown>, context
       const run = await runs.find(id)
       if (run === undefined) throw new MillraceError('run_not_found')
       await authorize(anonymous, 'run.stop', { session: run.session })
-      run.stop()
-      return connection.send({ type: 'ended', ...withRef(ref), run: id, end: await run.ended })
+      return connection.send({ type: 'ended', ...withRef(ref), run: id, end: await stopRun(run) })
     }
     case 'ping':
       return connection.send({ type: 'pong', ...withRef(check(messages.ping, message).ref) })

@@ -7,6 +7,7 @@ import type { ModelInfo } from '../models/model.ts'
 import type { Answers } from '../runs/answers.ts'
 import type { Run } from '../runs/run.ts'
 import type { Runs } from '../runs/runs.ts'
+import { stopRun } from '../runs/stop.ts'
 import { begin, requireLog, requirePosition } from '../sessions/begin.ts'
 import type { Channels } from '../sessions/channels.ts'
 import type { Chats, ContinueRequest } from '../sessions/chats.ts'
@@ -138,8 +139,7 @@ export function createRoutes({
         const run = await runs.find(input.id)
         if (run === undefined) throw new MillraceError('run_not_found')
         await authorize(principal, 'run.stop', { session: run.session })
-        run.stop()
-        return { status: 200, json: await run.ended }
+        return { status: 200, json: await stopRun(run) }
       },
     },
     {

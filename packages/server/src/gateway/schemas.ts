@@ -169,7 +169,12 @@ export const answers = {
   sessions: z.object({ sessions: z.array(listedSession), next: z.number().optional() }),
   transcript,
   exported: transcript.extend({ title: z.string() }).or(z.string()).describe('JSON, or Markdown'),
-  end: z.object({ status, ...end, lanes: z.record(z.string(), z.object({ model: z.string(), status, ...end })).optional() }),
+  end: z.object({
+    status,
+    ...end,
+    position: z.string().optional().describe('After the end, with the session; all that was said is before it'),
+    lanes: z.record(z.string(), z.object({ model: z.string(), status, ...end })).optional(),
+  }),
   models: z.object({
     default: z.string(),
     models: z.array(z.object({ name: z.string(), description: z.string(), languageModel: z.boolean() })),

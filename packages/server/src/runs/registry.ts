@@ -2,10 +2,10 @@
  * Runs by their id over all nodes: each has a small log, in which the node that takes it says so before anything
  * else. So one id is one run, whichever nodes it is asked of, and any node can find it, wait for it and stop it.
  */
-import { type Json, MillraceError, type Position, type RunEnd, type SessionEvents } from '@millrace/protocol'
+import { formatPosition, type Json, MillraceError, type Position, type SessionEvents } from '@millrace/protocol'
 import type { Engine, LogEvent } from '../log/log.ts'
 import type { Nodes } from './nodes.ts'
-import type { Run } from './run.ts'
+import type { Run, StandingEnd } from './run.ts'
 
 /** What was asked, as the log of the run keeps it. */
 export interface Claim extends Pick<Run, 'session' | 'query' | 'lanes'> {
@@ -86,7 +86,7 @@ export function createRegistry({ engine, nodes }: { readonly engine: Engine; rea
   }
 
   function toRun(id: string, { session, query, asked, continues, lanes, node }: Claim, start: Position): Run {
-    let ended: Promise<RunEnd> | undefined
+    let ended: Promise<StandingEnd> | undefined
     return {
       id,
       session,
@@ -96,24 +96,28 @@ export function createRegistry({ engine, nodes }: { readonly engine: Engine; rea
       lanes,
       start,
       get ended() {
-        ended ??= follow(id, session, start)
+        ended ??= follow(id, session, { start, node })
         return ended
       },
       end: undefined,
+      // Whoever waits for the end says it again.
       stop: () => void nodes.send(node, { type: 'stop', run: id }).catch(() => {}),
     }
   }
 
-  async function follow(id: string, log: string, start: Position): Promise<RunEnd> {
+  async function follow(id: string, log: string, { start, node }: { start: Position; node: string }): Promise<StandingEnd> {
     const rung = ringable()
     const unwatch = engine.watch(log, rung.ring)
+    // Perhaps nobody else here reads it, and its node is gone already.
+    if (node !== nodes.id) nodes.onceGone(node, log, id)
     try {
       for (let position = start; ; ) {
         const page = await engine.read(log, position)
         const end = page.events.find((event) => isEndOf(event, id))
         if (end !== undefined) {
+          nodes.ended(id)
           const { run: _run, ...outcome } = end.data as unknown as SessionEvents['stream_end']
-          return outcome
+          return { ...outcome, position: formatPosition({ epoch: start.epoch, offset: end.offset }, log) }
         }
         position = page.position
         if (position.offset === page.head.offset) await rung.wait(followPollMs)

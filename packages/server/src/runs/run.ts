@@ -1,5 +1,11 @@
 import type { Position, RunEnd, SessionEvents } from '@millrace/protocol'
 
+/** An end as it stands in the log. */
+export interface StandingEnd extends RunEnd {
+  /** After it, with the session: all that was said is before it. Absent where its log is gone, or takes nothing any more. */
+  readonly position?: string
+}
+
 export interface Run {
   readonly id: string
   readonly session: string
@@ -14,9 +20,9 @@ export interface Run {
    * The end once it stands in the log. Never rejects for a run of this server; for another node's with the refusal
    * where its log cannot be read any more.
    */
-  readonly ended: Promise<RunEnd>
+  readonly ended: Promise<StandingEnd>
   /** Undefined while the run goes on, and for another node's. */
-  readonly end: RunEnd | undefined
+  readonly end: StandingEnd | undefined
   /** Ends the run for everybody; what was said is kept. Does nothing after the end. */
   stop(): void
 }

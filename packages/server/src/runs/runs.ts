@@ -5,14 +5,14 @@
  * Starting is idempotent by the run's id: the first start with an id counts, every later one is handed
  * the same run.
  */
-import { type Lane, type LaneEnd, MillraceError, type Position, type RunEnd } from '@millrace/protocol'
+import { formatPosition, type Lane, type LaneEnd, MillraceError, type Position } from '@millrace/protocol'
 import type { Engine } from '../log/log.ts'
 import type { ModelMessage } from '../models/model.ts'
 import { interruption, runLane, type Source } from './lane.ts'
 import type { Nodes } from './nodes.ts'
 import { publicError } from './public-error.ts'
 import type { Registry } from './registry.ts'
-import type { Run } from './run.ts'
+import type { Run, StandingEnd } from './run.ts'
 import { runEnd } from './run-end.ts'
 import { estimateTokens } from './tokens.ts'
 import { createRunWriter, type RunWriter, sessionEvent } from './writer.ts'
@@ -107,8 +107,8 @@ export function createRuns({ engine, limits = {}, onError, onBegin, shared, now 
         starting.delete(id)
       }
       const abort = new AbortController()
-      const { promise, resolve } = Promise.withResolvers<RunEnd>()
-      let end: RunEnd | undefined
+      const { promise, resolve } = Promise.withResolvers<StandingEnd>()
+      let end: StandingEnd | undefined
       const run: Run = {
         id,
         session,
@@ -190,7 +190,7 @@ export function createRuns({ engine, limits = {}, onError, onBegin, shared, now 
   }
 
   /** Never rejects. */
-  async function perform(plan: RunPlan, run: Run, abort: AbortController, acceptedAt: number): Promise<RunEnd> {
+  async function perform(plan: RunPlan, run: Run, abort: AbortController, acceptedAt: number): Promise<StandingEnd> {
     const fail = (error: MillraceError) => {
       onError(error, { run: run.id })
       abort.abort(error)
@@ -216,10 +216,11 @@ export function createRuns({ engine, limits = {}, onError, onBegin, shared, now 
     )
     clearTimeout(deadline)
     const outcome = runEnd(new Map(plan.lanes.map(({ lane }) => [lane, ends.get(lane) as LaneEnd])))
-    const { run: _run, ...stands } = await writer.end('stream_end', { run: run.id, ...outcome })
+    const { data, position } = await writer.end('stream_end', { run: run.id, ...outcome })
     unwatch()
     engine.compact?.(run.session).catch((error) => onError(error, { run: run.id }))
-    return stands
+    const { run: _run, ...end } = data
+    return position === undefined ? end : { ...end, position: formatPosition(position, run.session) }
   }
 
   async function performLane(plan: RunPlan, { lane, model, open }: LanePlan, shared: LaneShared): Promise<LaneEnd> {

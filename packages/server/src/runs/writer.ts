@@ -20,7 +20,13 @@ export interface RunWriter {
    * readers would wait for ever. It is offered for as long as the engine refuses it and there is time. Resolves when it
    * stands in the log, or never will; with another's end, where this run had been given up and ended by somebody else.
    */
-  end<T extends SessionEventType>(type: T, data: SessionEvents[T]): Promise<SessionEvents[T]>
+  end<T extends SessionEventType>(type: T, data: SessionEvents[T]): Promise<Ended<T>>
+}
+
+export interface Ended<T extends SessionEventType> {
+  readonly data: SessionEvents[T]
+  /** Absent where it never will stand in the log. */
+  readonly position?: Position
 }
 
 export interface RunWriterOptions {
@@ -60,15 +66,15 @@ export function createRunWriter({ engine, log, start, endKey, onFailure, signal 
       try {
         return await insist(() => offerEnd(type, data), signal)
       } catch {
-        return data
+        return { data }
       }
     },
   }
 
-  async function offerEnd<T extends SessionEventType>(type: T, data: SessionEvents[T]): Promise<SessionEvents[T]> {
+  async function offerEnd<T extends SessionEventType>(type: T, data: SessionEvents[T]): Promise<Ended<T>> {
     try {
       const { position, duplicate } = await engine.append(log, [sessionEvent(type, data)], { epoch, key: endKey })
-      return duplicate ? await readEnd(position, data) : data
+      return { data: duplicate ? await readEnd(position, data) : data, position }
     } catch (cause) {
       const error = toError(cause)
       if (failure === undefined) fail(error)

@@ -5,6 +5,7 @@
 import { type Json, MillraceError, type SessionEvents } from '@millrace/protocol'
 import type { Engine, LogEvent, LogState } from '../log/log.ts'
 import type { Runs } from '../runs/runs.ts'
+import { stopRun } from '../runs/stop.ts'
 import { requireLog } from './begin.ts'
 import { readTranscript, type Transcript } from './transcript.ts'
 
@@ -187,12 +188,6 @@ export function createHistory({ store, engine, runs }: HistoryOptions): History 
   async function stop(id: string): Promise<void> {
     const run = await runs.find(id)
     if (run === undefined) return
-    run.stop()
-    let timer: NodeJS.Timeout | undefined
-    const late = new Promise((resolve) => {
-      timer = setTimeout(resolve, stopMsMax)
-    })
-    await Promise.race([run.ended, late]).catch(() => {})
-    clearTimeout(timer)
+    await stopRun(run, stopMsMax).catch(() => {})
   }
 }
