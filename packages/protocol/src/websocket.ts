@@ -72,7 +72,8 @@ export type DownMessage =
     }
   | { readonly type: 'ended'; readonly ref?: string; readonly run: string; readonly end: RunEnd & { readonly position?: string } }
   | { readonly type: 'pong'; readonly ref?: string }
-  | { readonly type: 'heartbeat' }
+  /** `clock`: see PROTOCOL.md#heartbeats. */
+  | { readonly type: 'heartbeat'; readonly clock: number }
   | ({ readonly type: 'error'; readonly ref?: string } & ErrorBody)
 
 /**

@@ -9,7 +9,7 @@ import { openStream } from './support/stream.ts'
 async function rawStream(
   port: number,
   path: string,
-): Promise<{ socket: Socket; text: () => string; until: (part: string) => Promise<void> }> {
+): Promise<{ socket: Socket; text: () => string; until: (part: string | RegExp) => Promise<void> }> {
   const socket = connect(port, '127.0.0.1')
   onTestFinished(() => void socket.destroy())
   let text = ''
@@ -20,8 +20,8 @@ async function rawStream(
   })
   socket.on('error', () => {})
   socket.write(`GET ${path} HTTP/1.1\r\nhost: localhost\r\n\r\n`)
-  const until = async (part: string) => {
-    while (!text.includes(part)) {
+  const until = async (part: string | RegExp) => {
+    while (text.search(part) === -1) {
       await new Promise<void>((resolve) => {
         seen = resolve
       })
@@ -98,7 +98,9 @@ describe('a stream on a socket that was taken over', () => {
     const { url, port } = await startServer({ models: [model], model: 'gated', heartbeatMs: 60 })
     const { session } = await startRun(url, { query: 'x' })
     const { text, until } = await rawStream(port, `/api/stream?session=${session}`)
-    await until('\n\n:\n\n:\n\n:\n\n')
+    await until(/(\n\n: \d+){3}\n\n/)
+    const clocks = [...text().matchAll(/\n: (\d+)\n/g)].map(([, clock]) => Number(clock))
+    expect(clocks).toEqual(clocks.toSorted((a, b) => a - b))
     expect(text().match(/^id: /gm)).toHaveLength(1)
   })
 })

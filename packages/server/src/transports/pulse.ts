@@ -6,8 +6,8 @@
 import type { Task, Turns } from '../log/turns.ts'
 
 export interface Pulse {
-  /** Calls `beat` every period until the returned function is called. */
-  join(beat: () => void): () => void
+  /** Calls `beat` every period until the returned function is called, with milliseconds of a clock that only runs forward. */
+  join(beat: (clock: number) => void): () => void
   close(): void
 }
 
@@ -15,7 +15,7 @@ const slots = 60
 const beatsPerStep = 64
 
 export function createPulse({ turns, periodMs }: { turns: Turns; periodMs: number }): Pulse {
-  const wheel = Array.from({ length: slots }, () => new Set<() => void>())
+  const wheel = Array.from({ length: slots }, () => new Set<(clock: number) => void>())
   let members = 0
   let slot = 0
   let timer: NodeJS.Timeout | undefined
@@ -23,8 +23,8 @@ export function createPulse({ turns, periodMs }: { turns: Turns; periodMs: numbe
   return {
     join(beat) {
       // The slot that has just passed comes round again after one period.
-      const own = wheel[(slot + slots - 1) % slots] as Set<() => void>
-      const member = () => beat()
+      const own = wheel[(slot + slots - 1) % slots] as Set<(clock: number) => void>
+      const member = (clock: number) => beat(clock)
       own.add(member)
       members += 1
       timer ??= setInterval(tick, periodMs / slots)
@@ -43,20 +43,21 @@ export function createPulse({ turns, periodMs }: { turns: Turns; periodMs: numbe
   }
 
   function tick(): void {
-    const due = wheel[slot] as Set<() => void>
+    const due = wheel[slot] as Set<(clock: number) => void>
     slot = (slot + 1) % slots
     if (due.size > 0) turns.add(beatAll(due))
   }
 }
 
-function beatAll(due: Set<() => void>): Task {
+function beatAll(due: Set<(clock: number) => void>): Task {
   const members = due.values()
   return {
     step() {
+      const clock = Math.round(performance.now())
       for (let beats = 0; beats < beatsPerStep; beats++) {
         const { value: beat, done } = members.next()
         if (done) return 'done'
-        beat()
+        beat(clock)
       }
       return 'more'
     },

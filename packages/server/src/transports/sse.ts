@@ -29,7 +29,6 @@ const lingerMs = 10_000
 const answerMsMin = 1000
 /** What a web stream holds before its cursor waits. */
 const webBufferBytes = 64 * 1024
-const heartbeat = Buffer.from(encodeSseComment())
 
 export interface SseStream extends Appetite {
   readonly log: string
@@ -149,14 +148,14 @@ export function createSseTransport({ fanOut, pulse, newStream, random = Math.ran
     peer.write(Buffer.from(encodeSseRetry(1000 + Math.floor(random() * 2000)) + encodeSseComment('millrace')))
     if (answer !== undefined) answers.set(answer.stream, answer)
     let stalledAt: number | undefined
-    const leavePulse = pulse.join(() => {
+    const leavePulse = pulse.join((clock) => {
       if (isOverdue(answer) || (cursor.blocked && stalledAt === cursor.offset)) {
         cursor.close()
         peer.destroy()
       } else if (cursor.blocked) {
         stalledAt = cursor.offset
       } else {
-        peer.write(heartbeat)
+        peer.write(Buffer.from(encodeSseComment(`${clock}`)))
         stalledAt = undefined
         if (answer !== undefined) answer.dueAt ??= performance.now()
       }

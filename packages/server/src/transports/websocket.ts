@@ -216,7 +216,7 @@ export function createWebSocketTransport({ fanOut, pulse }: { fanOut: FanOut; pu
       return false
     }
 
-    function beat(): void {
+    function beat(clock: number): void {
       // One that is closing has a bound of its own, and must not be asked, nor have its flood forgiven.
       if (client.readyState !== client.OPEN) return
       messages = 0
@@ -228,7 +228,7 @@ export function createWebSocketTransport({ fanOut, pulse }: { fanOut: FanOut; pu
       }
       isAlive = false
       client.ping()
-      if (wantsHeartbeat) connection.send({ type: 'heartbeat' })
+      if (wantsHeartbeat) connection.send({ type: 'heartbeat', clock })
     }
   }
 }
