@@ -97,5 +97,5 @@ export const closeCodes = {
 
 export function isWorthReconnecting(code: number): boolean {
   if (code >= 4000) return code >= 4500
-  return [1000, 1001, 1005, 1006, 1011, 1012, 1013, 1014].includes(code)
+  return [1000, 1001, 1005, 1006].includes(code) || (code >= 1011 && code <= 1014)
 }
