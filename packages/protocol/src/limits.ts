@@ -1,3 +1,6 @@
+/** One event as it stands on the wire. By itself, because a client needs no other. */
+export const eventBytesMax = 1_048_576
+
 /**
  * What Millrace accepts from outside, at most. Every limit is enforced before the value is used, and each has an error
  * code of its own in errors.ts, but for the last, beyond which nothing is read. Listed in PROTOCOL.md#limits.
@@ -17,8 +20,7 @@ export const limits = {
   channelLengthMax: 128,
   /** Models side by side in one run. */
   lanesMax: 8,
-  /** One event as it stands on the wire. */
-  eventBytesMax: 1_048_576,
+  eventBytesMax,
   /** Messages of one WebSocket that wait to be obeyed, each with 512 bytes beside its text. */
   waitingBytesMax: 1_048_576,
 } as const

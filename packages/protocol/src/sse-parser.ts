@@ -6,7 +6,7 @@
  * Follows the HTML standard, "Interpreting an event stream": UTF-8 always, one leading BOM dropped,
  * lines end at LF, CRLF or CR, an event without data is not dispatched but its id still counts.
  */
-import { limits } from './limits.ts'
+import { eventBytesMax } from './limits.ts'
 
 export interface ParsedSseEvent {
   /** `message` where the stream named none. */
@@ -39,10 +39,10 @@ export function createSseParser(options: SseParserOptions): SseParser {
   if (typeof options?.onEvent !== 'function') {
     throw new TypeError('createSseParser takes { onEvent(event) { … } }')
   }
-  const bytesMax = options.eventBytesMax ?? limits.eventBytesMax
+  const bytesMax = options.eventBytesMax ?? eventBytesMax
   const decoder = new TextDecoder('utf-8', { ignoreBOM: true })
-  let line = new Uint8Array(256)
-  let lineLength = 0
+  /** Of the line that is not whole; what is cut in the middle of a character waits in the decoder. */
+  let line = ''
   let eventBytes = 0
   let atStart = true
   let failed = false
@@ -74,34 +74,21 @@ export function createSseParser(options: SseParserOptions): SseParser {
           skipLf = false
         }
       }
-      if (!failed) keep(chunk.subarray(from))
+      if (!failed) keep(chunk.subarray(from), true)
     },
   }
 
-  function keep(piece: Uint8Array): void {
+  function keep(piece: Uint8Array, stream: boolean): void {
     eventBytes += piece.length
-    if (eventBytes > bytesMax) return fail()
-    if (lineLength + piece.length > line.length) {
-      const grown = new Uint8Array(Math.max(line.length * 2, lineLength + piece.length))
-      grown.set(line.subarray(0, lineLength))
-      line = grown
-    }
-    line.set(piece, lineLength)
-    lineLength += piece.length
+    if (eventBytes > bytesMax) fail()
+    else line += decoder.decode(piece, { stream })
   }
 
   function endLine(rest: Uint8Array): void {
-    let whole = rest
-    if (lineLength > 0) {
-      keep(rest)
-      whole = line.subarray(0, lineLength)
-      lineLength = 0
-    } else {
-      eventBytes += rest.length
-      if (eventBytes > bytesMax) fail()
-    }
+    keep(rest, false)
     if (failed) return
-    let text = decoder.decode(whole)
+    let text = line
+    line = ''
     if (atStart && text.startsWith('\uFEFF')) text = text.slice(1)
     atStart = false
     if (text === '') dispatch()
@@ -134,7 +121,7 @@ export function createSseParser(options: SseParserOptions): SseParser {
 
   function fail(): void {
     failed = true
-    line = new Uint8Array(0)
+    line = ''
     data = []
     options.onError?.(`An event of the stream is larger than ${bytesMax} bytes.`)
   }
