@@ -2,7 +2,15 @@ import { describe, expect, it } from 'vitest'
 import { type Avoided, type ChoiceFacts, chooseTransport } from './choice.ts'
 import type { TransportName } from './transports/transport.ts'
 
-const facts: ChoiceFacts = { asked: 'auto', isTwoWay: false, isShared: false, hasWebSocket: true, avoided: new Map(), now: 1000 }
+const facts: ChoiceFacts = {
+  asked: 'auto',
+  isTwoWay: false,
+  isBinary: false,
+  isShared: false,
+  hasWebSocket: true,
+  avoided: new Map(),
+  now: 1000,
+}
 const silent = (until = 2000): Avoided => ({ until, reason: 'nothing came' })
 const avoiding = (...names: TransportName[]) => new Map(names.map((name) => [name, silent()]))
 
@@ -19,6 +27,10 @@ describe('the choice of a transport', () => {
       transport: 'sse',
       reason: 'this host has no WebSocket',
     })
+  })
+
+  it('is a WebSocket for bytes, which everything else carries as base64', () => {
+    expect(chooseTransport({ ...facts, isBinary: true })).toEqual({ transport: 'ws', reason: 'data is bytes' })
   })
 
   it('is a WebSocket where tabs share it, which carries any number of sessions', () => {

@@ -17,6 +17,8 @@ export interface ChoiceFacts {
   readonly asked: TransportName | 'auto'
   /** The application sends often, not only questions. */
   readonly isTwoWay: boolean
+  /** Data is bytes, which only a WebSocket carries as they are. */
+  readonly isBinary: boolean
   /** Several tabs share what is chosen. */
   readonly isShared: boolean
   /** The host has a WebSocket. */
@@ -25,10 +27,16 @@ export interface ChoiceFacts {
   readonly now: number
 }
 
-export function chooseTransport({ asked, isTwoWay, isShared, hasWebSocket, avoided, now }: ChoiceFacts): Choice {
+export function chooseTransport({ asked, isTwoWay, isBinary, isShared, hasWebSocket, avoided, now }: ChoiceFacts): Choice {
   if (asked !== 'auto') return { transport: asked, reason: `${asked} was asked for` }
-  const order: readonly TransportName[] = (isTwoWay || isShared) && hasWebSocket ? ['ws', 'sse', 'poll'] : ['sse', 'poll']
-  const wish = isTwoWay ? 'traffic goes both ways' : isShared ? 'tabs share one connection' : undefined
+  const wish = isTwoWay
+    ? 'traffic goes both ways'
+    : isBinary
+      ? 'data is bytes'
+      : isShared
+        ? 'tabs share one connection'
+        : undefined
+  const order: readonly TransportName[] = wish !== undefined && hasWebSocket ? ['ws', 'sse', 'poll'] : ['sse', 'poll']
   const best = wish === undefined ? 'text comes one way' : hasWebSocket ? wish : 'this host has no WebSocket'
   const failures: string[] = []
   for (const transport of order) {

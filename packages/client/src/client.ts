@@ -15,7 +15,7 @@ import { checkFrom, type Readable } from './readable.ts'
 import { createSession, type Session } from './session.ts'
 import { createSocket, type WebSocketConstructor } from './socket.ts'
 import { type ConnectionStatus, type ConnectionStore, summarize, tellAll } from './status.ts'
-import { defaultTimings, type Timings } from './timings.ts'
+import { checkTimings, type Timings } from './timings.ts'
 import { createPollTransport, readOnce } from './transports/poll.ts'
 import { createSseTransport } from './transports/sse.ts'
 import type { Transport, TransportName } from './transports/transport.ts'
@@ -30,6 +30,11 @@ export interface ConnectOptions {
   readonly transport?: TransportName | 'auto'
   /** With `auto`: the application sends often, so a WebSocket is worth having. Default false; others ignore it. */
   readonly isTwoWay?: boolean
+  /**
+   * With `auto`: the data of events is bytes, which a WebSocket carries as they are and everything else a third larger,
+   * as base64. Default false; others ignore it.
+   */
+  readonly isBinary?: boolean
   /**
    * Gives the bearer token; called for every request and so for every reconnection. Sent as `Authorization` and
    * nowhere else, so a WebSocket, which cannot carry a header from a browser, ignores it. Default none.
@@ -68,7 +73,7 @@ export interface Client {
   readonly sessions: Sessions
   /** This tab's connections are those of all; always true where tabs share nothing. */
   readonly isLeading: boolean
-  /** Changes the transport, also in mid-answer: the new stream begins where the old one is, which is closed when the new one is open. */
+  /** Changes the transport, also in mid-answer: the new stream begins where the old one is, which is closed when the new one has caught up. */
   setTransport(transport: TransportName | 'auto'): void
   /** What is used for the next connection, and why. */
   explainTransport(): Choice
@@ -81,7 +86,7 @@ export interface Client {
  * Nothing is connected until there is something to read or to send.
  */
 export function connect(url: string | URL = '.', options: ConnectOptions = {}): Client {
-  const timings = { ...defaultTimings, ...options.timings }
+  const timings = checkTimings(options.timings, options.transport)
   const base = baseOf(url)
   const WebSocket = options.WebSocket ?? ((globalThis as { WebSocket?: unknown }).WebSocket as WebSocketConstructor | undefined)
   // Called as a plain function: browsers refuse a fetch that has become somebody's method.
@@ -90,7 +95,15 @@ export function connect(url: string | URL = '.', options: ConnectOptions = {}): 
   const socket = WebSocket === undefined ? undefined : createSocket(base, WebSocket, timings)
   const avoided = new Map<TransportName, Avoided>()
   let asked = checkTransport(options.transport ?? 'auto', WebSocket)
-  const up = createUp({ http, socket, timings, transport: () => explain().transport })
+  const up = createUp({
+    http,
+    socket,
+    timings,
+    asked: () => asked,
+    transport: () => explain().transport,
+    isBlocked: () => (avoided.get('ws')?.until ?? 0) > performance.now(),
+    onBlocked: (error) => avoid('ws', error),
+  })
   const own = { transports: createTransports(), up }
   const readNow: OwnCarrier['readNow'] = (source, from, signal) => readOnce(http, source, from, 0, signal)
   const shared = options.tabs?.({ ...own, base, timings, readNow, onLeading: () => keepSocket() })
@@ -142,9 +155,8 @@ export function connect(url: string | URL = '.', options: ConnectOptions = {}): 
       asked = checkTransport(transport, WebSocket)
       // Whoever asks for it wants it tried, also where it has failed.
       avoided.clear()
-      keepSocket()
       for (const link of links) link.dispatch({ type: 'switch', to: explain().transport })
-      tell()
+      reconsider()
     },
     explainTransport: explain,
     close() {
@@ -177,6 +189,7 @@ export function connect(url: string | URL = '.', options: ConnectOptions = {}): 
     return chooseTransport({
       asked,
       isTwoWay: options.isTwoWay ?? false,
+      isBinary: options.isBinary ?? false,
       isShared: shared !== undefined,
       hasWebSocket: socket !== undefined,
       avoided,
@@ -192,8 +205,10 @@ export function connect(url: string | URL = '.', options: ConnectOptions = {}): 
       transports,
       timings,
       choose: () => explain().transport,
-      onUnfit(transport, { message }) {
-        if (asked === 'auto') avoided.set(transport, { until: performance.now() + timings.avoidMs, reason: message })
+      onUnfit: avoid,
+      onFit(transport) {
+        avoided.delete(transport)
+        queueMicrotask(reconsider)
       },
       onState({ phase }) {
         // What waits goes up as soon as there is a sign of life, not when its own wait is over.
@@ -205,6 +220,26 @@ export function connect(url: string | URL = '.', options: ConnectOptions = {}): 
     links.add(link)
     link.dispatch({ type: 'start' })
     return link
+  }
+
+  function avoid(transport: TransportName, { message }: MillraceError): void {
+    // Where not even long-poll works it is the network: nothing is known of the others.
+    if (transport === 'poll') return avoided.clear()
+    avoided.set(transport, { until: performance.now() + timings.avoidMs, reason: message })
+    // After what runs now: a link's effect MUST NOT change its state under the step that caused it.
+    queueMicrotask(reconsider)
+    const timer = setTimeout(reconsider, timings.avoidMs + 1)
+    // Elsewhere than in a browser it would keep the process alive.
+    ;(timer as { unref?: () => void }).unref?.()
+  }
+
+  /** Goes over to what is best now. */
+  function reconsider(): void {
+    if (isClosed) return
+    keepSocket()
+    const to = explain().transport
+    for (const link of links) if (link.state.target !== to) link.dispatch({ type: 'switch', to })
+    tell()
   }
 
   function closeLink(link: Link): void {
@@ -228,9 +263,9 @@ export function connect(url: string | URL = '.', options: ConnectOptions = {}): 
     tellAll(listeners, current)
   }
 
-  /** A way up over the WebSocket stays open while it is the way up. */
+  /** A way up over the WebSocket stays open while it is the way up: else each command costs a handshake. */
   function keepSocket(): void {
-    socket?.keep((asked === 'ws' || asked === 'hybrid') && shared?.isLeading !== false)
+    socket?.keep((asked === 'hybrid' || explain().transport === 'ws') && shared?.isLeading !== false)
   }
 
   function createTransports(): Record<TransportName, Transport> {
@@ -245,11 +280,10 @@ export function connect(url: string | URL = '.', options: ConnectOptions = {}): 
 }
 
 function checkTransport(transport: TransportName | 'auto', WebSocket: unknown): TransportName | 'auto' {
-  if (!['auto', 'ws', 'sse', 'hybrid', 'poll'].includes(transport)) {
-    throw new TypeError(`There is no transport "${transport}"; there are auto, ws, sse, hybrid and poll.`)
-  }
+  const all = 'auto, ws, sse, hybrid and poll'
+  if (!all.split(/, | and /).includes(transport)) throw new TypeError(`There is no transport "${transport}"; there are ${all}.`)
   if (transport === 'ws' && WebSocket === undefined) {
-    throw new TypeError('This host has no WebSocket; give one to connect(url, { WebSocket }), or take another transport.')
+    throw new TypeError('This host has no WebSocket; give connect() one, or take another transport.')
   }
   return transport
 }

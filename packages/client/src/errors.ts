@@ -4,26 +4,23 @@
  */
 import type { ErrorCode } from '@millrace/protocol'
 
-const own = {
+const known = {
   unreachable: { retryable: true, message: 'The server could not be reached, or the connection broke.' },
-  silent: { retryable: true, message: 'Nothing came over the connection for too long; it was given up.' },
+  silent: { retryable: true, message: 'Nothing came for too long; the connection was given up.' },
   refused: { retryable: false, message: 'The server refused the request.' },
   bad_answer: { retryable: true, message: 'The answer is not what a Millrace server sends; is there a proxy in between?' },
-  outbox_full: { retryable: true, message: 'Too many commands are waiting for the connection; wait for some of them.' },
+  outbox_full: { retryable: true, message: 'Too many commands wait for the connection.' },
   closed: { retryable: false, message: 'The client was closed; make a new one with connect().' },
-} as const
-
-/** Codes of the server that this side finds out by itself as well. */
-const found = {
+  // Codes of the server that this side finds out by itself as well.
   position_foreign: {
     retryable: false,
-    message: 'The position belongs to another log, or to an earlier one that was lost; read the session.',
+    message: 'The position is of another log, or of an earlier one that was lost; read the session.',
   },
   position_invalid: { retryable: false, message: 'This is not a position; give one that an event carried as its id.' },
 } as const
 
 /** Known only on this side of the wire. */
-export type ClientErrorCode = keyof typeof own
+export type ClientErrorCode = Exclude<keyof typeof known, `position_${string}`>
 
 export interface MillraceErrorDetails {
   readonly message?: string | undefined
@@ -49,13 +46,15 @@ export class MillraceError extends Error {
   readonly retryAfterMs: number | undefined
 
   constructor(code: MillraceError['code'], details: MillraceErrorDetails = {}) {
-    const known = entryOf(code)
-    super(details.message ?? known?.message ?? code, { cause: details.cause })
+    const entry = Object.hasOwn(known, code) ? known[code as keyof typeof known] : undefined
+    super(details.message ?? entry?.message ?? code, { cause: details.cause })
     this.code = code
     this.status = details.status
-    this.retryable = details.retryable ?? known?.retryable ?? isPassing(details.status)
+    this.retryable = details.retryable ?? entry?.retryable ?? isPassing(details.status)
     this.retryAfterMs = details.retryAfterMs
-    this.docs = details.docs ?? (Object.hasOwn(own, code) ? '@millrace/client/README.md#errors' : `/docs/errors#${code}`)
+    this.docs =
+      details.docs ??
+      (entry === undefined || code.startsWith('position_') ? `/docs/errors#${code}` : '@millrace/client/README.md#errors')
   }
 }
 
@@ -85,11 +84,6 @@ export function readError(body: unknown, base: string, details: MillraceErrorDet
     message: typeof message === 'string' ? message : undefined,
     docs: typeof docs === 'string' && URL.canParse(docs, base) ? new URL(docs, base).href : undefined,
   })
-}
-
-function entryOf(code: string): { readonly retryable: boolean; readonly message: string } | undefined {
-  const all = { ...own, ...found }
-  return Object.hasOwn(all, code) ? all[code as keyof typeof all] : undefined
 }
 
 /** The range decides where the code says nothing. */

@@ -44,8 +44,8 @@ export function createHttp({ base, fetch, token }: HttpOptions): Http {
           ...(bearer !== undefined && { authorization: `Bearer ${bearer}` }),
         },
         cache: 'no-store',
-        ...(body !== undefined && { body: JSON.stringify(body) }),
-        ...(signal !== undefined && { signal }),
+        body: body === undefined ? null : JSON.stringify(body),
+        signal: signal ?? null,
       })
     } catch (cause) {
       throw unreachable(cause)

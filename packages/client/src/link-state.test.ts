@@ -13,6 +13,9 @@ function machine(transport: TransportName = 'sse', random = 1) {
     get state() {
       return state
     },
+    get now() {
+      return now
+    },
     get tickAt() {
       return nextTickAt(state, timings)
     },
@@ -75,7 +78,7 @@ describe('a connection that is cut', () => {
     link.feed({ type: 'start' })
     expect(link.feed(failed(1, new MillraceError('position_expired', { status: 410 })))).toEqual(['end position_expired'])
     expect(link.state).toMatchObject({ phase: 'closed', error: { code: 'position_expired' } })
-    expect(link.tickAt).toBeUndefined()
+    expect(link.tickAt).toBe(Number.POSITIVE_INFINITY)
     expect(link.feed({ type: 'online' }, { type: 'switch', to: 'ws' }, { type: 'start' })).toEqual([])
   })
 
@@ -129,10 +132,13 @@ describe('a connection on which nothing comes', () => {
     expect(link.state).toMatchObject({ phase: 'reconnecting', error: { code: 'silent' } })
   })
 
-  it('is unfit when its first bytes do not come in time', () => {
+  it('is unfit when its first bytes do not come in time, and given up when they never do', () => {
     const link = machine()
     link.feed({ type: 'start' })
-    expect(link.wait(5000)).toEqual(['close 1 true', 'unfit sse silent'])
+    expect(link.tickAt).toBe(1200)
+    expect(link.wait(1200)).toEqual(['unfit sse silent'])
+    expect(link.wait(3799)).toEqual([])
+    expect(link.wait(1)).toEqual(['close 1 true', 'unfit sse silent'])
     expect(link.feed({ type: 'switch', to: 'poll' })).toEqual(['open 2 poll'])
   })
 
@@ -152,7 +158,7 @@ describe('a connection on which nothing comes', () => {
     link.wait(500)
     link.feed(opened(2))
     link.wait(15_000)
-    link.feed({ type: 'heard', stream: 2 })
+    link.feed({ type: 'heard', stream: 2, clock: 15_000 })
     expect(link.wait(28_000)).toEqual(['close 2 true'])
   })
 
@@ -169,15 +175,103 @@ describe('a connection on which nothing comes', () => {
   })
 })
 
+describe('a connection that does not open', () => {
+  it('is joined by the next one, and the first of them that opens is read', () => {
+    const slow = machine('ws')
+    slow.feed({ type: 'start' })
+    expect(slow.wait(1200)).toEqual(['unfit ws silent'])
+    expect(slow.feed({ type: 'switch', to: 'sse' })).toEqual(['open 2 sse'])
+    expect(slow.state.phase).toBe('connecting')
+    expect(slow.feed(opened(2))).toEqual(['close 1 false'])
+    expect(slow.state).toMatchObject({ phase: 'live', stream: { id: 2 }, next: undefined })
+  })
+
+  it('is fit after all when it opens before the next one', () => {
+    const link = machine('ws')
+    link.feed({ type: 'start' })
+    link.wait(1200)
+    link.feed({ type: 'switch', to: 'sse' })
+    expect(link.feed(opened(1))).toEqual(['fit ws'])
+    expect(link.feed({ type: 'switch', to: 'ws' })).toEqual(['close 2 false'])
+    expect(link.state).toMatchObject({ phase: 'live', stream: { id: 1 }, next: undefined })
+  })
+
+  it('leaves long-poll within three seconds where neither a WebSocket nor SSE opens', () => {
+    const link = machine('ws')
+    link.feed({ type: 'start' })
+    link.wait(1200)
+    link.feed({ type: 'switch', to: 'sse' })
+    expect(link.wait(1200)).toEqual(['unfit sse silent'])
+    expect(link.feed({ type: 'switch', to: 'poll' })).toEqual(['close 2 false', 'open 3 poll'])
+    expect(link.feed(opened(3))).toEqual(['close 1 false'])
+    expect(link.state).toMatchObject({ phase: 'live', stream: { id: 3 } })
+  })
+
+  it('is not hurried where there is nothing else: long-poll, and a patience that is shorter still', () => {
+    const link = machine('poll')
+    link.feed({ type: 'start' })
+    expect(link.tickAt).toBe(5000)
+    expect(link.wait(5000)).toEqual(['close 1 true', 'unfit poll silent'])
+  })
+})
+
+describe('a connection that hands on in bursts', () => {
+  /** Heartbeats each 100 ms, of a server whose clock began a while ago, which come together once a second. */
+  const burst = (link: ReturnType<typeof machine>, stream = 1) => {
+    const done = link.wait(1000)
+    const now = link.now
+    for (let ms = 900; ms >= 0; ms -= 100) done.push(...link.feed({ type: 'heard', stream, clock: 5000 + now - ms }))
+    return done
+  }
+
+  it('is unfit, whatever it delivers', () => {
+    const link = machine()
+    link.feed({ type: 'start' }, opened(1))
+    // Of the first nobody knows how fast it might have been.
+    expect(burst(link)).toEqual([])
+    expect(burst(link)).toEqual([])
+    expect(burst(link)).toEqual(['unfit sse silent'])
+    expect(link.feed({ type: 'switch', to: 'poll' }, opened(2))).toEqual(['open 2 poll'])
+    expect(link.feed({ type: 'caught-up', stream: 2 })).toEqual(['close 1 false'])
+  })
+
+  it('may do so once: this side had slept', () => {
+    const link = machine()
+    link.feed({ type: 'start' }, opened(1))
+    for (let beats = 0; beats < 3; beats++) {
+      burst(link)
+      // And once more in time, after a quiet as long.
+      link.wait(1000)
+      expect(link.feed({ type: 'heard', stream: 1, clock: 5000 + link.now })).toEqual([])
+    }
+  })
+})
+
 describe('a change of the transport', () => {
-  it('closes the old stream when the new one is open, and not before', () => {
+  it('closes the old stream when the new one is where the reader is, and not when it opens', () => {
     const link = machine()
     link.feed({ type: 'start' }, opened(1))
     expect(link.feed({ type: 'switch', to: 'ws' })).toEqual(['open 2 ws'])
     expect(link.state).toMatchObject({ phase: 'catching-up', stream: { id: 1 }, next: { id: 2 } })
-    expect(link.feed(delivered(1))).toEqual([])
-    expect(link.feed(opened(2))).toEqual(['close 1 false'])
+    expect(link.feed(delivered(1), opened(2), delivered(1))).toEqual([])
+    expect(link.state).toMatchObject({ phase: 'catching-up', stream: { id: 1 }, next: { id: 2 } })
+    expect(link.feed({ type: 'caught-up', stream: 2 })).toEqual(['close 1 false'])
     expect(link.state).toMatchObject({ phase: 'live', stream: { id: 2, transport: 'ws' }, next: undefined })
+  })
+
+  it('closes it, too, when the new one is the first to say something', () => {
+    const link = machine()
+    link.feed({ type: 'start' }, opened(1), { type: 'switch', to: 'ws' }, opened(2))
+    expect(link.feed(delivered(2))).toEqual(['close 1 false'])
+  })
+
+  it('keeps the old stream while the new one is open and says nothing', () => {
+    const link = machine()
+    link.feed({ type: 'start' }, opened(1), { type: 'switch', to: 'ws' }, opened(2))
+    link.wait(20_000)
+    link.feed({ type: 'heard', stream: 1 })
+    expect(link.wait(8000)).toEqual(['close 2 true'])
+    expect(link.state).toMatchObject({ phase: 'live', stream: { id: 1 } })
   })
 
   it('keeps the old stream while the new one fails, and tries again', () => {

@@ -4,21 +4,28 @@
  *
  * There is at most one stream that is read and one that shall replace it. A stream is named by a
  * number; what comes from any other number is of the past and is ignored.
+ *
+ * A stream that is replaced is closed when the other has brought everything up to where the reader is. One that
+ * has not opened after `slowMs` is said to be unfit, so that the next transport is opened beside it; of the two
+ * the first that opens is read.
  */
 import { MillraceError } from './errors.ts'
+import { beat, createPace, hear, type Pace } from './pace.ts'
 import { backoffMs, type Timings } from './timings.ts'
 import type { TransportName } from './transports/transport.ts'
 
-/** After so many silences the transport is unfit. */
+/** After so many silences in a row the transport is unfit, and after so many bursts. */
 const silencesMax = 2
+const heldMax = 2
 
-export interface Stream {
+export interface Stream extends Pace {
   readonly id: number
   readonly transport: TransportName
   readonly openedAt: number
-  readonly heardAt: number
   /** Its first bytes are in. */
   readonly isOpen: boolean
+  /** They were not in time for nothing else to be tried. */
+  readonly isSlow: boolean
   readonly hasDelivered: boolean
 }
 
@@ -48,7 +55,10 @@ export interface LinkState {
 export type LinkInput =
   | { readonly type: 'start' | 'tick' | 'online' | 'offline' | 'visible' | 'pause' | 'resume' | 'close' }
   | { readonly type: 'switch'; readonly to: TransportName }
-  | { readonly type: 'opened' | 'heard' | 'delivered' | 'stale'; readonly stream: number }
+  /** `caught-up`: it is where the reader is. */
+  | { readonly type: 'opened' | 'caught-up' | 'delivered' | 'stale'; readonly stream: number }
+  /** `clock`: the server's, of a heartbeat. */
+  | { readonly type: 'heard'; readonly stream: number; readonly clock?: number | undefined }
   | { readonly type: 'retry'; readonly stream: number; readonly retryMs: number }
   | { readonly type: 'failed'; readonly stream: number; readonly error: MillraceError }
 
@@ -56,8 +66,10 @@ export type LinkEffect =
   | { readonly type: 'open'; readonly stream: number; readonly transport: TransportName }
   /** `isDead`: what carries it is not to be trusted either, where it is shared. */
   | { readonly type: 'close'; readonly stream: number; readonly isDead: boolean }
-  /** This transport did not come up: in time, or at all. */
+  /** This transport did not come up, in time or at all, or hands on in bursts. */
   | { readonly type: 'unfit'; readonly transport: TransportName; readonly error: MillraceError }
+  /** It came up after all, before any other. */
+  | { readonly type: 'fit'; readonly transport: TransportName }
   /** It cannot go on; the reader is told. */
   | { readonly type: 'end'; readonly error: MillraceError }
 
@@ -77,24 +89,19 @@ export function createLinkState(target: TransportName): LinkState {
   return { phase: 'connecting', target, attempt: 0, isOffline: false, isPaused: false, count: 0, silences: 0 }
 }
 
-/** When the next `tick` is due; undefined while nothing is being waited for. */
-export function nextTickAt({ stream, next, retryAt }: LinkState, timings: Timings): number | undefined {
-  const times = [retryAt, ...[stream, next].map((one) => one && deadlineOf(one, timings))]
-  const due = Math.min(...times.filter((time) => time !== undefined))
-  return due === Number.POSITIVE_INFINITY ? undefined : due
+/** When the next `tick` is due; `Infinity` while nothing is being waited for. */
+export function nextTickAt({ stream, next, retryAt = Number.POSITIVE_INFINITY }: LinkState, timings: Timings): number {
+  return Math.min(retryAt, ...[stream, next].map((one) => (one ? deadlineOf(one, timings) : Number.POSITIVE_INFINITY)))
 }
 
 export function stepLink(state: LinkState, input: LinkInput, context: LinkContext): LinkStep {
   if (state.phase === 'closed') return stay(state)
   if ('stream' in input) return stepStream(state, input, context)
   switch (input.type) {
-    case 'start':
-      return state.stream === undefined ? open(state, context) : stay(state)
     case 'tick':
       return tick(state, context)
     case 'switch':
-      if (input.to === state.target && state.next === undefined && state.stream?.transport === input.to) return stay(state)
-      return open({ ...state, target: input.to, attempt: 0 }, context)
+      return open({ ...state, target: input.to }, context)
     case 'online':
       // Another network: what was open may be dead without a word, and to ask again costs little.
       return reopen({ ...state, isOffline: false, attempt: 0 }, context, true)
@@ -104,6 +111,7 @@ export function stepLink(state: LinkState, input: LinkInput, context: LinkContex
       return isFresh(state, context) ? stay(state) : reopen(state, context, true)
     case 'pause':
       return { state: { ...without(state), isPaused: true, phase: 'catching-up' }, effects: closeAll(state, false) }
+    case 'start':
     case 'resume':
       return open({ ...state, isPaused: false }, context)
     case 'close':
@@ -113,46 +121,64 @@ export function stepLink(state: LinkState, input: LinkInput, context: LinkContex
 
 function stepStream(state: LinkState, input: Extract<LinkInput, { stream: number }>, context: LinkContext): LinkStep {
   const isNext = input.stream === state.next?.id
-  const stream = isNext ? state.next : state.stream
-  if (stream === undefined || stream.id !== input.stream) return stay(state)
-  const put = (changes: Partial<Stream>): LinkState => ({ ...state, [isNext ? 'next' : 'stream']: { ...stream, ...changes } })
+  const known = isNext ? state.next : state.stream
+  if (known === undefined || known.id !== input.stream) return stay(state)
+  const { now, timings } = context
+  const stream = hear(known, now, timings.heldMs)
   switch (input.type) {
-    case 'heard': {
-      // A heartbeat got through.
-      const isSteady = context.now - stream.openedAt > context.timings.silenceMs / 2
-      return stay({ ...put({ heardAt: context.now }), silences: isSteady ? 0 : state.silences })
-    }
+    case 'heard':
+      return hearBeat(state, stream, input.clock, context)
     case 'retry':
       return stay({ ...state, retryMs: input.retryMs })
-    case 'delivered':
-      return stay({ ...put({ heardAt: context.now, hasDelivered: true }), attempt: 0 })
-    case 'opened': {
-      if (stream.isOpen) return stay(put({ heardAt: context.now }))
-      const opened = { ...stream, isOpen: true, heardAt: context.now }
-      const effects: LinkEffect[] = isNext && state.stream !== undefined ? [closing(state.stream)] : []
-      return {
-        state: {
-          ...state,
-          phase: 'live',
-          stream: opened,
-          next: isNext ? undefined : state.next,
-          retryAt: undefined,
-          error: undefined,
-        },
-        effects,
-      }
+    case 'delivered': {
+      const delivered = { ...put(state, { ...stream, hasDelivered: true }), attempt: 0 }
+      return isNext ? read(delivered, true) : stay(delivered)
     }
+    case 'opened': {
+      if (stream.isOpen) return stay(put(state, stream))
+      const opened = put(state, { ...stream, isOpen: true })
+      // The old one is read until the new one is where it is.
+      const { state: next, effects } = isNext && state.stream?.isOpen ? stay(opened) : read(opened, isNext)
+      const fit: LinkEffect[] = stream.isSlow ? [{ type: 'fit', transport: stream.transport }] : []
+      return { state: next, effects: [...effects, ...fit] }
+    }
+    case 'caught-up':
+      return isNext ? read(state, true) : stay(state)
     case 'stale':
       return reopen(state, context, false)
     case 'failed':
-      return fail(state, stream, input.error, context)
+      return fail(state, known, input.error, context)
+  }
+}
+
+function hearBeat(state: LinkState, heard: Stream, clock: number | undefined, { now, timings }: LinkContext): LinkStep {
+  if (clock === undefined) return stay(put(state, heard))
+  const stream = beat(heard, clock, now, timings.heldMs)
+  const error = new MillraceError('silent', { message: 'Something in between holds back what the server sends.' })
+  return {
+    state: put({ ...state, silences: 0 }, { ...stream, held: stream.held % heldMax }),
+    effects: stream.held < heldMax ? [] : [{ type: 'unfit', transport: stream.transport, error }],
+  }
+}
+
+/** What has opened is read from now on; where it is the next one, the one before it is closed. */
+function read({ stream, next, ...state }: LinkState, isNext: boolean): LinkStep {
+  const [own, later] = isNext ? [next, undefined] : [stream, next]
+  return {
+    state: { ...state, phase: 'live', stream: own, next: later, retryAt: undefined, error: undefined },
+    effects: isNext && stream !== undefined ? [closing(stream)] : [],
   }
 }
 
 function tick(state: LinkState, context: LinkContext): LinkStep {
   for (const stream of [state.next, state.stream]) {
     if (stream === undefined || deadlineOf(stream, context.timings) > context.now) continue
-    const { state: failed, effects } = fail(state, stream, new MillraceError('silent'), context)
+    const error = new MillraceError('silent')
+    if (mayBeSlow(stream, context.timings)) {
+      const effects: LinkEffect[] = [{ type: 'unfit', transport: stream.transport, error }]
+      return { state: put(state, { ...stream, isSlow: true }), effects }
+    }
+    const { state: failed, effects } = fail(state, stream, error, context)
     return { state: failed, effects: [closing(stream, true), ...effects] }
   }
   return state.retryAt !== undefined && state.retryAt <= context.now ? open(state, context) : stay(state)
@@ -166,11 +192,21 @@ function open(state: LinkState, { now }: LinkContext): LinkStep {
   if (state.stream?.transport === state.target)
     return { state: { ...base, phase: state.stream.isOpen ? 'live' : state.phase }, effects }
   const id = state.count + 1
-  const stream: Stream = { id, transport: state.target, openedAt: now, heardAt: now, isOpen: false, hasDelivered: false }
+  const stream: Stream = {
+    ...createPace(now),
+    id,
+    transport: state.target,
+    openedAt: now,
+    isOpen: false,
+    isSlow: false,
+    hasDelivered: false,
+  }
   const opening: LinkEffect = { type: 'open', stream: id, transport: state.target }
-  // A stream that never opened has nothing worth keeping.
-  if (state.stream?.isOpen)
-    return { state: { ...base, count: id, next: stream, phase: 'catching-up' }, effects: [...effects, opening] }
+  // A stream that never opened has nothing worth keeping; one that is slow may yet be the first.
+  if (state.stream?.isOpen || state.stream?.isSlow) {
+    const phase = state.stream.isOpen ? 'catching-up' : state.phase
+    return { state: { ...base, count: id, next: stream, phase }, effects: [...effects, opening] }
+  }
   if (state.stream !== undefined) effects.push(closing(state.stream))
   const phase = state.count === 0 ? 'connecting' : ['live', 'catching-up'].includes(state.phase) ? 'catching-up' : 'reconnecting'
   return { state: { ...base, count: id, stream, phase }, effects: [...effects, opening] }
@@ -217,8 +253,18 @@ function fail(state: LinkState, stream: Stream, error: MillraceError, context: L
   }
 }
 
-function deadlineOf({ isOpen, openedAt, heardAt }: Stream, { firstBytesMs, silenceMs }: Timings): number {
-  return isOpen ? heardAt + silenceMs : openedAt + firstBytesMs
+function deadlineOf(stream: Stream, timings: Timings): number {
+  if (stream.isOpen) return stream.heardAt + timings.silenceMs
+  return stream.openedAt + (mayBeSlow(stream, timings) ? timings.slowMs : timings.firstBytesMs)
+}
+
+/** There is nothing to try beside long-poll. */
+function mayBeSlow({ isOpen, isSlow, transport }: Stream, { slowMs, firstBytesMs }: Timings): boolean {
+  return !isOpen && !isSlow && transport !== 'poll' && slowMs < firstBytesMs
+}
+
+function put(state: LinkState, stream: Stream): LinkState {
+  return { ...state, [stream.id === state.next?.id ? 'next' : 'stream']: stream }
 }
 
 /** Heard from within one heartbeat: a machine that slept has not been. */

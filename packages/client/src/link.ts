@@ -1,20 +1,21 @@
 /** The shell around link-state.ts: one source's streams, timer and reader. It decides nothing. */
-import type { Gap, Source } from '@millrace/protocol'
+import type { Gap } from '@millrace/protocol'
 import { MillraceError } from './errors.ts'
 import { createLinkState, type LinkEffect, type LinkInput, type LinkState, nextTickAt, stepLink } from './link-state.ts'
 import type { Reader } from './reader.ts'
 import { deadConnection } from './socket.ts'
 import type { Timings } from './timings.ts'
-import type { Transport, TransportName } from './transports/transport.ts'
+import type { Reading, Transport, TransportName } from './transports/transport.ts'
 
 export interface LinkOptions {
-  readonly source: Source
+  readonly source: Reading
   readonly reader: Reader
   readonly transports: Readonly<Record<TransportName, Transport>>
   readonly timings: Timings
   /** The transport to use now. */
   readonly choose: () => TransportName
   readonly onUnfit: (transport: TransportName, error: MillraceError) => void
+  readonly onFit: (transport: TransportName) => void
   readonly onState: (state: LinkState) => void
 }
 
@@ -23,7 +24,7 @@ export interface Link {
   dispatch(input: LinkInput): void
 }
 
-export function createLink({ source, reader, transports, timings, choose, onUnfit, onState }: LinkOptions): Link {
+export function createLink({ source, reader, transports, timings, choose, onUnfit, onFit, onState }: LinkOptions): Link {
   let state = createLinkState(choose())
   const streams = new Map<number, AbortController>()
   let timer: ReturnType<typeof setTimeout> | undefined
@@ -55,8 +56,9 @@ export function createLink({ source, reader, transports, timings, choose, onUnfi
         return abort?.abort(effect.isDead ? deadConnection : undefined)
       }
       case 'unfit':
-        onUnfit(effect.transport, effect.error)
-        return reconsider()
+        return onUnfit(effect.transport, effect.error)
+      case 'fit':
+        return onFit(effect.transport)
       case 'end':
         return reader.end(effect.error)
     }
@@ -72,13 +74,17 @@ export function createLink({ source, reader, transports, timings, choose, onUnfi
       from,
       signal: abort.signal,
       on: {
-        opened: () => dispatch({ type: 'opened', stream }),
-        heard: () => dispatch({ type: 'heard', stream }),
+        opened() {
+          dispatch({ type: 'opened', stream })
+          compare()
+        },
+        heard: (clock) => dispatch({ type: 'heard', stream, clock }),
         retry: (retryMs) => dispatch({ type: 'retry', stream, retryMs }),
         reached(position) {
           if (!streams.has(stream)) return
           reader.skipTo(before, position)
           before = position
+          compare()
         },
         event(name, id, data) {
           // The old stream is still read while a new one opens; a new one is read from when it is open.
@@ -89,10 +95,15 @@ export function createLink({ source, reader, transports, timings, choose, onUnfi
           else if (verdict === 'stale') dispatch({ type: 'stale', stream })
           else if (verdict === 'foreign') fail(stream, new MillraceError('position_foreign'))
           else if (verdict === 'bad') fail(stream, new MillraceError('bad_answer'))
+          else compare()
         },
         failed: (error) => fail(stream, error),
       },
     })
+
+    function compare(): void {
+      if (state.next?.id === stream && (before ?? from) === reader.reached) dispatch({ type: 'caught-up', stream })
+    }
   }
 
   function fail(stream: number, error: MillraceError): void {
@@ -101,17 +112,9 @@ export function createLink({ source, reader, transports, timings, choose, onUnfi
     dispatch({ type: 'failed', stream, error })
   }
 
-  /** After what runs now: an effect MUST NOT change the state under the step that caused it. */
-  function reconsider(): void {
-    queueMicrotask(() => {
-      const to = choose()
-      if (to !== state.target) dispatch({ type: 'switch', to })
-    })
-  }
-
   /** One timer, never set later than needed and seldom moved: a tick that comes too early does nothing. */
   function arm(): void {
-    const dueAt = nextTickAt(state, timings) ?? Number.POSITIVE_INFINITY
+    const dueAt = nextTickAt(state, timings)
     if (dueAt >= timerAt && dueAt !== Number.POSITIVE_INFINITY) return
     clearTimeout(timer)
     timerAt = dueAt

@@ -23,8 +23,11 @@ export type WebSocketConstructor = new (url: string, protocols: string[]) => Web
 
 export interface Socket {
   attach(request: StreamRequest): void
-  /** Rejects with `unreachable` when the answer did not come: nobody knows whether it was carried out. */
-  command(message: object): Promise<DownMessage>
+  /**
+   * Rejects with `unreachable` when the answer did not come: nobody knows whether it was carried out. It is not sent
+   * any more when the socket has not opened after `slowMs`; `onSent` is called when it is.
+   */
+  command(message: object, onSent: () => void): Promise<DownMessage>
   /** While true it is kept open also when nothing is attached. */
   keep(isKept: boolean): void
   close(): void
@@ -36,7 +39,7 @@ export const deadConnection = new MillraceError('silent')
 interface Connection {
   readonly socket: WebSocketLike
   readonly whenOpen: Promise<void>
-  readonly attached: Map<string, StreamRequest & { isAnswered: boolean; readonly ref: string }>
+  readonly attached: Map<string, StreamRequest & { isSent: boolean; isAnswered: boolean; readonly ref: string }>
   readonly waiting: Map<string, { resolve(message: DownMessage): void; reject(error: MillraceError): void }>
   fail(error: MillraceError): void
 }
@@ -60,17 +63,22 @@ export function createSocket(base: string, WebSocket: WebSocketConstructor, timi
         queueMicrotask(() => signal.aborted || request.on.failed(unreachable(cause)))
         return
       }
-      const own = { ...request, isAnswered: false, ref: `${++refs}` }
+      const own = { ...request, isSent: false, isAnswered: false, ref: `${++refs}` }
       // The one that this replaces, on the same socket, has been given up; the server moves the attachment.
       connection.attached.set(key, own)
       connection.whenOpen.then(
-        () => signal.aborted || send(connection, { type: 'attach', ref: own.ref, ...source, from }),
+        () => {
+          if (signal.aborted) return
+          own.isSent = true
+          send(connection, { type: 'attach', ref: own.ref, ...source, from })
+        },
         () => {},
       )
       signal.addEventListener('abort', () => {
         if (connection.attached.get(key) === own) {
           connection.attached.delete(key)
-          if (connection === current && own.isAnswered && signal.reason !== deadConnection)
+          // Also before its answer, or it would be sent for as long as the socket lives.
+          if (connection === current && own.isSent && signal.reason !== deadConnection)
             send(connection, { type: 'detach', ...source })
         }
         if (signal.reason === deadConnection) connection.fail(deadConnection)
@@ -79,14 +87,20 @@ export function createSocket(base: string, WebSocket: WebSocketConstructor, timi
       })
     },
 
-    async command(message) {
+    async command(message, onSent) {
       const connection = connected()
       const ref = `${++refs}`
       const { promise, resolve, reject } = Promise.withResolvers<DownMessage>()
       connection.waiting.set(ref, { resolve, reject })
-      const timer = setTimeout(() => connection.fail(new MillraceError('silent')), timings.answerMs)
+      let timer = setTimeout(() => reject(new MillraceError('silent')), timings.slowMs)
       connection.whenOpen.then(
-        () => send(connection, { ...message, ref }),
+        () => {
+          if (!connection.waiting.has(ref)) return
+          clearTimeout(timer)
+          timer = setTimeout(() => connection.fail(new MillraceError('silent')), timings.answerMs)
+          onSent()
+          send(connection, { ...message, ref })
+        },
         () => {},
       )
       try {
@@ -119,7 +133,8 @@ export function createSocket(base: string, WebSocket: WebSocketConstructor, timi
     const opening = Promise.withResolvers<void>()
     // Whoever waits for it also hears of its failure otherwise.
     opening.promise.catch(() => {})
-    const timer = setTimeout(() => connection.fail(new MillraceError('silent')), timings.firstBytesMs)
+    let heardAt: number | undefined
+    let timer = setTimeout(check, timings.firstBytesMs)
     const connection: Connection = {
       socket,
       whenOpen: opening.promise,
@@ -138,20 +153,33 @@ export function createSocket(base: string, WebSocket: WebSocketConstructor, timi
     }
     socket.binaryType = 'arraybuffer'
     socket.onopen = () => {
+      heardAt = performance.now()
       clearTimeout(timer)
+      check()
       opening.resolve()
     }
-    socket.onmessage = ({ data }) => receive(connection, data)
+    socket.onmessage = ({ data }) => {
+      heardAt = performance.now()
+      receive(connection, data)
+    }
     socket.onclose = ({ code, reason }) => connection.fail(closeError(code, reason))
     // `close` follows and says more.
     socket.onerror = () => {}
     return connection
+
+    /** Heartbeats come also while nothing is attached, so that a dead socket is not found out by the next question. */
+    function check(): void {
+      const restMs = heardAt === undefined ? 0 : heardAt + timings.silenceMs - performance.now()
+      if (restMs <= 0) connection.fail(new MillraceError('silent'))
+      else timer = setTimeout(check, restMs)
+    }
   }
 
   function receive(connection: Connection, data: unknown): void {
     const message = parse(data)
     if (message === undefined) return connection.fail(new MillraceError('bad_answer'))
-    for (const { isAnswered, on } of connection.attached.values()) if (isAnswered) on.heard()
+    const clock = message.type === 'heartbeat' ? message.clock : undefined
+    for (const { isAnswered, on } of connection.attached.values()) if (isAnswered) on.heard(clock)
     if (message.type === 'event') {
       const stream = connection.attached.get(keyOf(message))
       // Before its answer an attachment is still sent what belongs to the one before it.

@@ -1,7 +1,40 @@
 import { silenceMs } from '@millrace/protocol'
-import { expect, it } from 'vitest'
-import { defaultTimings } from './timings.ts'
+import { describe, expect, it } from 'vitest'
+import { readRefusal } from './errors.ts'
+import { backoffMs, checkTimings, defaultTimings } from './timings.ts'
 
-it('waits for a sign of the server as long as the server counts on', () => {
-  expect(defaultTimings.silenceMs).toBe(silenceMs)
+describe('timings', () => {
+  it('wait for a sign of the server as long as the server counts on', () => {
+    expect(defaultTimings.silenceMs).toBe(silenceMs)
+  })
+
+  it('are the defaults where nothing is said', () => {
+    expect(checkTimings()).toEqual(defaultTimings)
+    expect(checkTimings({ silenceMs: 0, backoffFirstMs: 1, backoffLongestMs: 1 }).silenceMs).toBe(0)
+  })
+
+  it.each([-1, Number.NaN, 2 ** 31, Number.POSITIVE_INFINITY, undefined as never])(
+    'are refused where no timer can wait so long: %s',
+    (answerMs) => {
+      expect(() => checkTimings({ answerMs })).toThrow(`answerMs is ${answerMs}`)
+    },
+  )
+
+  it('are refused where two contradict each other, and both are named', () => {
+    expect(() => checkTimings({ backoffFirstMs: 40_000 })).toThrow(/backoffFirstMs, 40000, .* backoffLongestMs, 30000/)
+    const poll = { pollWaitSeconds: 30, silenceMs: 28_000 }
+    expect(() => checkTimings(poll, 'poll')).toThrow(/pollWaitSeconds, 30, .* silenceMs, 28000/)
+    expect(checkTimings(poll, 'ws')).toMatchObject(poll)
+  })
+
+  it('obey a date of the server, and no clock that is two hours wrong', async () => {
+    const wait = async (ms: number) => {
+      const headers = { 'retry-after': new Date(Date.now() + ms).toUTCString() }
+      return backoffMs(0, 0, defaultTimings, await readRefusal(new Response('', { status: 503, headers }), 'http://host/'))
+    }
+    expect(await wait(60_000)).toBeGreaterThan(58_000)
+    expect(await wait(60_000)).toBeLessThanOrEqual(60_000)
+    expect(await wait(2 * 3600_000)).toBe(600_000)
+    expect(await wait(-2 * 3600_000)).toBe(0)
+  })
 })

@@ -1,29 +1,87 @@
-/** How long the client waits for what. The defaults are for networks between people and servers; tests shorten them. */
+/**
+ * How long the client waits for what. The defaults are for networks between people and servers; tests shorten them.
+ * Each is a number from 0 to 2,147,483,647, more than a timer can wait; `connect` refuses others, and two that
+ * contradict each other, with a RangeError that names them.
+ */
 export interface Timings {
-  /** A transport that has not delivered its first bytes after so many milliseconds is given up. Default 5,000. */
+  /**
+   * A transport that has not delivered its first bytes after so many milliseconds is given up. Default 5,000. Every
+   * transport obeys it; for long-poll the first bytes are the first answer.
+   */
   readonly firstBytesMs: number
-  /** A stream on which no byte came for so long is dead: nearly two heartbeats. Default 28,000. */
+  /**
+   * Milliseconds without first bytes after which `auto` opens the next transport beside this one and reads what opens
+   * first. Default 1,200; from `firstBytesMs` on it does nothing. `auto` and `hybrid` send a command by POST when their
+   * WebSocket has not opened for so long. Other transports that were asked for by name ignore it.
+   */
+  readonly slowMs: number
+  /**
+   * A stream or socket on which no byte came for so many milliseconds is dead. Default 28,000, nearly two heartbeats of
+   * the server; less than one of them cuts what is alive.
+   */
   readonly silenceMs: number
-  /** The first wait before another attempt is drawn from 0 to this; it doubles. Default 500. */
+  /**
+   * A heartbeat that comes so many milliseconds later than the fastest did, after nothing came for as long, was held
+   * back; after two in a row `auto` reads in another way. Default 700. Long-poll, which has no heartbeats, and transports
+   * that were asked for by name ignore it.
+   */
+  readonly heldMs: number
+  /**
+   * Milliseconds: the wait before another attempt is drawn from 0 to this; it doubles with each. Default 500, at most
+   * `backoffLongestMs`. A server that asks for more is obeyed. Commands that are sent again wait likewise.
+   */
   readonly backoffFirstMs: number
-  /** The longest such wait, also when the server's `retry:` asks for more. Default 30,000. */
+  /**
+   * The longest such wait in milliseconds, also where a stream's `retry:` asks for more. Default 30,000. A refusal's
+   * `Retry-After` is obeyed up to ten minutes.
+   */
   readonly backoffLongestMs: number
-  /** How long `auto` avoids a transport that did not work. Default 600,000. */
+  /**
+   * For so many milliseconds `auto` avoids a transport that did not work, then it tries it beside the one it has; so
+   * long `hybrid` sends by POST. Default 600,000. Others ignore it.
+   */
   readonly avoidMs: number
-  /** A command that was not answered for so long is sent again. Default 20,000. */
+  /**
+   * A command that was not answered for so many milliseconds is sent again, on another connection. Default 20,000.
+   */
   readonly answerMs: number
-  /** How long one long-poll waits for something to happen; whole seconds from 1 to 60. Default 25. */
+  /**
+   * How many seconds one long-poll waits for something to happen: whole, 1 to 60. Default 25. Where `silenceMs` is
+   * shorter it waits less; with `transport: 'poll'` the two contradict each other. Only long-poll obeys it.
+   */
   readonly pollWaitSeconds: number
 }
 
 export const defaultTimings: Timings = {
   firstBytesMs: 5000,
+  slowMs: 1200,
   silenceMs: 28_000,
+  heldMs: 700,
   backoffFirstMs: 500,
   backoffLongestMs: 30_000,
   avoidMs: 600_000,
   answerMs: 20_000,
   pollWaitSeconds: 25,
+}
+
+/** Throws a RangeError for what no timer can wait, and for two that contradict each other. */
+export function checkTimings(given: Partial<Timings> = {}, transport?: string): Timings {
+  const timings = { ...defaultTimings, ...given }
+  const { backoffFirstMs, backoffLongestMs, silenceMs } = timings
+  const { pollWaitSeconds = 0 } = given
+  const check = (isGood: boolean, problem: string) => {
+    if (!isGood) throw new RangeError(`Timings: ${problem}`)
+  }
+  for (const [name, value] of Object.entries(timings)) check(value >= 0 && value < 2 ** 31, `${name} is ${value}`)
+  check(
+    backoffFirstMs <= backoffLongestMs,
+    `backoffFirstMs, ${backoffFirstMs}, is more than backoffLongestMs, ${backoffLongestMs}`,
+  )
+  check(
+    transport !== 'poll' || pollWaitSeconds * 1000 < silenceMs,
+    `pollWaitSeconds, ${pollWaitSeconds}, is more than silenceMs, ${silenceMs}`,
+  )
+  return timings
 }
 
 /** Of a server's Retry-After no more is obeyed: a mistyped date must not stop a client for a year. */

@@ -7,6 +7,7 @@ import { MillraceError } from './errors.ts'
 import { type Http, toError } from './http.ts'
 import type { Socket } from './socket.ts'
 import type { Timings } from './timings.ts'
+import { readOnce } from './transports/poll.ts'
 import type { TransportName } from './transports/transport.ts'
 
 export interface RunCommand {
@@ -47,38 +48,41 @@ export interface UpOptions {
   readonly http: Http
   readonly socket: Socket | undefined
   readonly timings: Timings
+  readonly asked: () => TransportName | 'auto'
+  /** The transport to use now. */
   readonly transport: () => TransportName
+  /** A WebSocket did not open lately. */
+  readonly isBlocked: () => boolean
+  /** It did not open, where POST got through. */
+  readonly onBlocked: (error: MillraceError) => void
 }
 
-export function createUp({ http, socket, timings, transport }: UpOptions): Up {
-  /** A WebSocket that is blocked costs each command its time; after one failure POST goes first for a while. */
-  let blockedUntil = 0
-
+export function createUp({ http, socket, timings, asked, transport, isBlocked, onBlocked }: UpOptions): Up {
   return {
     async send(command) {
       const name = transport()
-      if (socket === undefined || command.type === 'create' || command.type === 'locate' || (name !== 'ws' && name !== 'hybrid'))
-        return post(command)
-      if (name === 'ws') return sendOver(socket, command)
-      if (performance.now() < blockedUntil) return post(command)
+      if (socket === undefined || command.type === 'create' || command.type === 'locate') return post(command)
+      if (name !== 'ws' && (name !== 'hybrid' || isBlocked())) return post(command)
+      let isSent = false
       try {
-        return await sendOver(socket, command)
-      } catch (error) {
+        const message = await socket.command(command, () => {
+          isSent = true
+        })
+        if (message.type === 'ended') return message.end
+        if (message.type !== 'started' && message.type !== 'published') throw new MillraceError('bad_answer')
+        const { type: _, ref: __, ...answer } = message
+        return answer
+      } catch (cause) {
+        const error = toError(cause)
         // Of the command, not of the socket: that has no code of the server's.
-        const isRefused = !isUnanswered(toError(error)) && toError(error).code !== 'refused'
-        if (isRefused) throw error
-        blockedUntil = performance.now() + timings.avoidMs
-        return post(command)
+        const isRefused = !isUnanswered(error) && error.code !== 'refused'
+        if (isRefused || asked() === 'ws') throw error
+        const answer = await post(command)
+        // A WebSocket that is blocked would cost each command its time.
+        if (!isSent) onBlocked(error)
+        return answer
       }
     },
-  }
-
-  async function sendOver(over: Socket, command: Exclude<Command, { type: 'create' | 'locate' }>): Promise<unknown> {
-    const answer = await over.command(command)
-    if (answer.type === 'started') return { run: answer.run, session: answer.session, position: answer.position }
-    if (answer.type === 'ended') return answer.end
-    if (answer.type === 'published') return { channel: answer.channel, position: answer.position, duplicate: answer.duplicate }
-    throw new MillraceError('bad_answer')
   }
 
   async function post(command: Command): Promise<unknown> {
@@ -86,25 +90,18 @@ export function createUp({ http, socket, timings, transport }: UpOptions): Up {
     switch (command.type) {
       case 'create':
         return http.json('api/sessions', { body: { id: command.session }, signal })
-      case 'run': {
-        const { type: _, ...body } = command
-        return http.json('api/chat', { body, signal })
-      }
-      case 'continue': {
-        const { run, session, id } = command
-        return http.json(`api/runs/${encodeURIComponent(run)}/continue`, { body: { session, id }, signal })
-      }
+      case 'run':
       case 'publish': {
-        const { type: _, ...body } = command
-        return http.json('api/publish', { body, signal })
+        const { type, ...body } = command
+        return http.json(type === 'run' ? 'api/chat' : 'api/publish', { body, signal })
       }
-      case 'locate': {
-        const query = new URLSearchParams({ ...command.source, from: 'now', live: 'poll', wait: '0' })
-        const { position } = (await http.json(`api/stream?${query.toString()}`, { signal })) as { position: string }
-        return position
+      case 'continue':
+      case 'stop': {
+        const { type, run, ...body } = command
+        return http.json(`api/runs/${encodeURIComponent(run)}/${type}`, { body, signal })
       }
-      case 'stop':
-        return http.json(`api/runs/${encodeURIComponent(command.run)}/stop`, { body: {}, signal })
+      case 'locate':
+        return (await readOnce(http, command.source, 'now', 0, signal)).position
     }
   }
 }

@@ -92,7 +92,7 @@ export function createHub({ transports, readNow }: Pick<OwnCarrier, 'transports'
             stream.whenOpen.resolve()
             tell(stream, (on) => on.opened())
           },
-          heard: () => tell(stream, (on) => on.heard()),
+          heard: (clock) => tell(stream, (on) => on.heard(clock)),
           retry: (milliseconds) => tell(stream, (on) => on.retry(milliseconds)),
           event(name, id, data) {
             stream.recent.push({ before: stream.position, name, id, data })

@@ -74,7 +74,7 @@ export function createService({ tab: leader, transports, up, locks, lockOf, open
       signal: abort.signal,
       on: {
         opened: () => say('opened'),
-        heard: () => say('heard'),
+        heard: (clock) => say('heard', clock),
         retry: (milliseconds) => say('retry', milliseconds),
         event: (name, id, data) => say('event', name, id, data),
         reached: (position) => say('reached', position),

@@ -1,19 +1,20 @@
 /** Down by one answer at a time, for networks that break streams: PROTOCOL.md#http, `live=poll`. */
-import type { Source } from '@millrace/protocol'
 import { MillraceError } from '../errors.ts'
 import { type Http, toError } from '../http.ts'
 import type { Timings } from '../timings.ts'
-import type { StreamRequest, Transport } from './transport.ts'
+import { queryOf, type Reading, type StreamRequest, type Transport } from './transport.ts'
 
 export interface PollAnswer {
   readonly events: readonly { readonly id: string; readonly event: string; readonly data: unknown }[]
   readonly position: string
 }
 
-export function createPollTransport(http: Http, { pollWaitSeconds }: Timings): Transport {
+export function createPollTransport(http: Http, { pollWaitSeconds, silenceMs }: Timings): Transport {
+  // An answer must be there before it is missed.
+  const waitSeconds = Math.min(pollWaitSeconds, Math.max(1, Math.floor((silenceMs - 1) / 1000)))
   return {
     open(request) {
-      poll(http, request, pollWaitSeconds).catch((error: unknown) => {
+      poll(http, request, waitSeconds).catch((error: unknown) => {
         if (!request.signal.aborted) request.on.failed(toError(error))
       })
     },
@@ -23,13 +24,13 @@ export function createPollTransport(http: Http, { pollWaitSeconds }: Timings): T
 /** What there is after a position now, or within the time. Rejects with a MillraceError. */
 export async function readOnce(
   http: Http,
-  source: Source,
+  source: Reading,
   from: string,
   waitSeconds: number,
   signal: AbortSignal,
 ): Promise<PollAnswer> {
-  const query = new URLSearchParams({ ...source, from, live: 'poll', wait: `${waitSeconds}` })
-  const answer = (await http.json(`api/stream?${query.toString()}`, { signal })) as PollAnswer
+  const query = queryOf({ ...source, from, live: 'poll', wait: waitSeconds })
+  const answer = (await http.json(`api/stream?${query}`, { signal })) as PollAnswer
   if (!Array.isArray(answer?.events) || typeof answer.position !== 'string') throw new MillraceError('bad_answer')
   return answer
 }

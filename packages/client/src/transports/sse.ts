@@ -5,7 +5,7 @@
 import { createSseParser, streamHeader } from '@millrace/protocol'
 import { MillraceError, unreachable } from '../errors.ts'
 import { type Http, toError } from '../http.ts'
-import type { StreamRequest, Transport } from './transport.ts'
+import { queryOf, type StreamRequest, type Transport } from './transport.ts'
 
 /** Where bytes keep coming, and a heartbeat may be long behind them, the server hears of us at least so often. */
 const answerMsMax = 10_000
@@ -22,8 +22,8 @@ export function createSseTransport(http: Http): Transport {
 
 /** Never resolves well: a session's stream has no end of its own. */
 async function read(http: Http, { source, from, signal, on }: StreamRequest): Promise<never> {
-  const query = new URLSearchParams({ ...source, from, heartbeat: 'answered' })
-  const response = await http.request(`api/stream?${query.toString()}`, { accept: 'text/event-stream', signal })
+  const query = queryOf({ ...source, from, heartbeat: 'answered' })
+  const response = await http.request(`api/stream?${query}`, { accept: 'text/event-stream', signal })
   if (!response.body || !response.headers.get('content-type')?.startsWith('text/event-stream'))
     throw new MillraceError('bad_answer')
   // Absent where an older server, or something on the way, does not know of it.
@@ -38,9 +38,14 @@ async function read(http: Http, { source, from, signal, on }: StreamRequest): Pr
     onEvent({ event, id, data }) {
       if (!signal.aborted) on.event(event, id, parse(data))
     },
-    // The first comment has words; a heartbeat has none.
-    onComment: (comment) => comment === '' && answer(),
     onRetry: on.retry,
+    onComment(comment) {
+      // The first comment has words; a heartbeat is a number.
+      const clock = Number(comment)
+      if (!clock || signal.aborted) return
+      on.heard(clock)
+      answer()
+    },
     onError: (message) => {
       throw new MillraceError('bad_answer', { message })
     },

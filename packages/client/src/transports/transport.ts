@@ -7,13 +7,28 @@
 import type { Source } from '@millrace/protocol'
 import type { MillraceError } from '../errors.ts'
 
+/** How much a reader wants; `poll` ignores it. PROTOCOL.md#http, `GET /api/stream`. */
+export interface Appetite {
+  /**
+   * When it takes less than there is: `wait`, the default, gives it everything at its own pace; `latest` skips what it has
+   * missed, tells it by a `gap`, and goes on with the newest event; `close` lets it go, and the client begins again where
+   * it was. Over a WebSocket `close` cuts everything that it carries.
+   */
+  readonly slow?: 'wait' | 'latest' | 'close'
+  /** Milliseconds between two writes at least: 0 to 1,000 in steps of 20, default 0. What came meanwhile comes at once. */
+  readonly interval?: number
+}
+
+/** What is read, and how. */
+export type Reading = Source & Appetite
+
 export type TransportName = 'ws' | 'sse' | 'hybrid' | 'poll'
 
 export interface StreamHandlers {
   /** The first bytes are in: the server has accepted the position. */
   opened(): void
-  /** Bytes came, of whatever kind. */
-  heard(): void
+  /** Bytes came, of whatever kind; with the server's clock where they were a heartbeat. */
+  heard(clock?: number): void
   /** `retry:`: how long to wait before connecting again. */
   retry(milliseconds: number): void
   /** `id` is the position after the event. */
@@ -24,7 +39,7 @@ export interface StreamHandlers {
 }
 
 export interface StreamRequest {
-  readonly source: Source
+  readonly source: Reading
   /** `start` or a position. */
   readonly from: string
   readonly signal: AbortSignal
@@ -33,4 +48,8 @@ export interface StreamRequest {
 
 export interface Transport {
   open(request: StreamRequest): void
+}
+
+export function queryOf(fields: object): string {
+  return new URLSearchParams(fields as Record<string, string>).toString()
 }
