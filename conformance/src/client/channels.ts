@@ -36,7 +36,7 @@ export function channelCases({ transport }: ClientSuite): void {
   it('carries bytes, and events under their own names', async () => {
     const { connect } = await startWorld()
     const channel = connect(transport).channel('files/1', { from: 'start' })
-    const { position } = await channel.publish({ $binary: btoa('\x00\x01\xff') }, { event: 'chunk', id: 'one' })
+    const { position } = await channel.publish(Uint8Array.of(0, 1, 255), { event: 'chunk', id: 'one' })
     expect(await channel.publish({ $binary: btoa('\x00\x01\xff') }, { event: 'chunk', id: 'one' })).toEqual({
       channel: 'files/1',
       position,
@@ -47,6 +47,56 @@ export function channelCases({ transport }: ClientSuite): void {
       break
     }
     expect(channel.position).toBe(position)
+  })
+
+  it('knows the types of its events where it is told them', async () => {
+    interface Files {
+      readonly message: { readonly name: string }
+      readonly chunk: Uint8Array
+    }
+    const { connect } = await startWorld()
+    const channel = connect(transport).channel<Files>('files', { from: 'start' })
+    await channel.publish({ name: 'a.txt' })
+    await channel.publish(Uint8Array.of(7), { event: 'chunk' })
+    // @ts-expect-error: a message is no chunk.
+    const wrong = () => channel.publish(Uint8Array.of(7))
+    // @ts-expect-error: there is no such event.
+    const unknown = () => channel.publish({ name: 'a.txt' }, { event: 'file' })
+    expect([wrong, unknown]).toHaveLength(2)
+    const seen: (string | number | undefined)[] = []
+    for await (const event of channel.events()) {
+      if (event.type === 'message') seen.push(event.data.name)
+      if (event.type === 'chunk') seen.push(event.data[0])
+      if (seen.length === 2) break
+    }
+    expect(seen).toEqual(['a.txt', 7])
+  })
+
+  it('is read as slowly as its reader asks, and told where it asks for what there is not', async () => {
+    const { connect, counter, millrace } = await startWorld()
+    await millrace.engine.append('s', [])
+    const client = connect(transport)
+    const session = client.session('s', { interval: 200, slow: 'wait' })
+    const first = status(client, ({ state }) => state === 'live').then(() => session.run({ query: '300' }))
+    counter.letTo(300)
+    let [text, messages] = ['', 0]
+    for await (const event of session.events()) {
+      if (event.type === 'stream_end') break
+      if (event.type !== 'message') continue
+      text += event.data.text
+      messages += 1
+    }
+    await first
+    expect(text).toBe(
+      oneTo(300)
+        .map((number) => `${number} `)
+        .join(''),
+    )
+    // Each answer of long-poll is as soon as there is one.
+    if (transport !== 'poll') expect(messages).toBeLessThan(30)
+    expect(client.session('s')).toBe(session)
+    const refused = client.channel('c', { from: 'start', slow: 'sometimes' as never })
+    await expect(refused.events().next()).rejects.toMatchObject({ code: 'invalid_request' })
   })
 
   it('is told why a publication is refused, and publishes the next', async () => {

@@ -1,13 +1,23 @@
 /** One channel: what anybody publishes into it comes out of `events`. PROTOCOL.md#channels. */
-import type { Json } from '@millrace/protocol'
+import type { Gap, Json } from '@millrace/protocol'
 import { newId } from './host.ts'
 import type { Outbox } from './outbox.ts'
 import { createReadable, type Readable, type ReadableOptions } from './readable.ts'
 import type { ReadEvent } from './reader.ts'
+import type { Appetite } from './transports/transport.ts'
 
-export interface PublishOptions {
+/** Names of events, and what each carries: JSON, or bytes. */
+export type AnyEvents = Readonly<Record<string, Json | Uint8Array>>
+
+/** An event and the position after it. A `gap` says that retention was faster than this reader. */
+export type ChannelEvent<Events extends object> =
+  | { readonly [E in keyof Events & string]: { readonly type: E; readonly id: string; readonly data: Events[E] } }[keyof Events &
+      string]
+  | { readonly type: 'gap'; readonly id: string; readonly data: Gap }
+
+export interface PublishOptions<E extends string = string> {
   /** Name of the event, 1 to 64 of `A-Z a-z 0-9 _ . -`, the first a letter; default `message`. */
-  readonly event?: string
+  readonly event?: E
   /** Id of the publication, 1 to 64 of `A-Z a-z 0-9 _ -`; the same id publishes once. Default a random one. */
   readonly id?: string
 }
@@ -19,32 +29,39 @@ export interface Published {
   readonly duplicate: boolean
 }
 
-export interface Channel extends Readable<ReadEvent> {
+export interface Channel<Events extends object = AnyEvents> extends Readable<ChannelEvent<Events>> {
   readonly name: string
   /**
    * Puts an event into the channel, exactly once, in the order of the calls; waits while there is no connection.
-   * `data` is JSON, at most 1 MiB on the wire. Rejects with `invalid_event`, `invalid_channel`, `event_too_large`,
-   * `forbidden`, `outbox_full` or `closed`.
+   * `data` is JSON or a Uint8Array, at most 1 MiB on the wire, where bytes are base64. Rejects with `invalid_event`,
+   * `invalid_channel`, `event_too_large`, `forbidden`, `outbox_full` or `closed`.
    */
-  publish(data: Json, options?: PublishOptions): Promise<Published>
+  publish<E extends keyof Events & string = keyof Events & 'message'>(
+    data: Events[E],
+    ...options: 'message' extends E ? [PublishOptions<E>?] : [PublishOptions<E> & { readonly event: E }]
+  ): Promise<Published>
 }
 
 export interface ChannelOptions extends Pick<ReadableOptions, 'openLink' | 'closeLink' | 'onReading'> {
   readonly name: string
   readonly from: string
+  readonly appetite: Appetite
   readonly outbox: Outbox
 }
 
-export function createChannel({ name, outbox, ...options }: ChannelOptions): Channel {
+export function createChannel({ name, outbox, appetite, ...options }: ChannelOptions): Channel {
   const readable = createReadable<ReadEvent>({
     ...options,
-    source: { channel: name },
+    source: { channel: name, ...appetite },
     outbox,
     ready: () => Promise.resolve(),
   })
-  return Object.assign(readable, {
-    name,
-    publish: (data: Json, { event, id = newId() }: PublishOptions = {}) =>
-      outbox.send({ type: 'publish', channel: name, event, data, id }) as Promise<Published>,
-  })
+  const publish = (data: Json | Uint8Array, { event, id = newId() }: PublishOptions = {}) =>
+    outbox.send({ type: 'publish', channel: name, event, data: data instanceof Uint8Array ? toJson(data) : data, id })
+  return Object.assign(readable, { name, publish }) as Channel
+}
+
+/** PROTOCOL.md#bytes: up they are base64 over every transport. */
+function toJson(bytes: Uint8Array): Json {
+  return { $binary: btoa(Array.from(bytes, (byte) => String.fromCharCode(byte)).join('')) }
 }

@@ -1,8 +1,7 @@
 /** The introductions: what an application gets from `connect`, put together from its parts. */
 
-import type { Source } from '@millrace/protocol'
 import type { OwnCarrier, TabSharing } from './carrier.ts'
-import { type Channel, createChannel } from './channel.ts'
+import { type AnyEvents, type Channel, createChannel } from './channel.ts'
 import { type Avoided, type Choice, chooseTransport } from './choice.ts'
 import { MillraceError } from './errors.ts'
 import { createSessions, type Sessions } from './history.ts'
@@ -18,7 +17,7 @@ import { type ConnectionStatus, type ConnectionStore, summarize, tellAll } from 
 import { checkTimings, type Timings } from './timings.ts'
 import { createPollTransport, readOnce } from './transports/poll.ts'
 import { createSseTransport } from './transports/sse.ts'
-import type { Transport, TransportName } from './transports/transport.ts'
+import type { Appetite, Reading, Transport, TransportName } from './transports/transport.ts'
 import { createUp } from './up.ts'
 
 export interface ConnectOptions {
@@ -53,22 +52,28 @@ export interface ConnectOptions {
   readonly timings?: Partial<Timings>
 }
 
-export interface SessionStart {
-  /** `start` (the default), `now`, or a position that an event or `read` gave. Where it is given, nobody may be reading the session. */
+/** Where any of these is given, nobody may be reading the session. */
+export interface SessionStart extends Appetite {
+  /** `start` (the default), `now`, or a position that an event or `read` gave. */
   readonly from?: string
 }
 
-export interface ChannelStart {
-  /** `now` (the default), `start`, or a position. Where it is given, nobody may be reading the channel. */
+/** Where any of these is given, nobody may be reading the channel. */
+export interface ChannelStart extends Appetite {
+  /** `now` (the default), `start`, or a position. */
   readonly from?: string
 }
 
 export interface Client {
   readonly connection: ConnectionStore
-  /** Without an id a new session is made. The same id gives the same session, unless `from` asks to begin elsewhere. */
+  /** Without an id a new session is made. The same id gives the same session, unless it shall be read in another way. */
   session(id?: string, options?: SessionStart): Session
-  /** A log that many write and read: 1 to 128 characters of `A-Z a-z 0-9 _ . : / -`. The same name gives the same channel, as with sessions. */
-  channel(name: string, options?: ChannelStart): Channel
+  /**
+   * A log that many write and read: 1 to 128 characters of `A-Z a-z 0-9 _ . : / -`. The same name gives the same channel,
+   * as with sessions. `Events` are the names of its events and what each carries, `channel<{ message: string }>('room')`;
+   * nobody checks that whoever publishes keeps to them.
+   */
+  channel<Events extends object = AnyEvents>(name: string, options?: ChannelStart): Channel<Events>
   /** Which sessions there are; to rename, delete and export them. */
   readonly sessions: Sessions
   /** This tab's connections are those of all; always true where tabs share nothing. */
@@ -133,19 +138,21 @@ export function connect(url: string | URL = '.', options: ConnectOptions = {}): 
         return () => listeners.delete(listener)
       },
     },
-    session(id, { from } = {}) {
-      const known = find(sessions, id, from)
+    session(id, start = {}) {
+      const known = find(sessions, id, start)
       if (known !== undefined) return known
-      const session = createSession({ ...reading, id, from: checkFrom(from ?? 'start'), http })
+      const { from = 'start', ...appetite } = start
+      const session = createSession({ ...reading, id, from: checkFrom(from), appetite, http })
       sessions.set(session.id, session)
       return session
     },
-    channel(name, { from } = {}) {
-      const known = find(channels, name, from)
-      if (known !== undefined) return known
-      const channel = createChannel({ ...reading, name, from: checkFrom(from ?? 'now') })
+    channel<Events extends object>(name: string, start: ChannelStart = {}) {
+      const known = find(channels, name, start)
+      if (known !== undefined) return known as object as Channel<Events>
+      const { from = 'now', ...appetite } = start
+      const channel = createChannel({ ...reading, name, from: checkFrom(from), appetite })
       channels.set(name, channel)
-      return channel
+      return channel as object as Channel<Events>
     },
     sessions: createSessions(http),
     get isLeading() {
@@ -176,11 +183,11 @@ export function connect(url: string | URL = '.', options: ConnectOptions = {}): 
     return [...sessions.values(), ...channels.values()]
   }
 
-  /** The one there is, unless it shall be read from elsewhere. */
-  function find<T extends Readable>(all: Map<string, T>, name: string | undefined, from: string | undefined): T | undefined {
+  /** The one there is, unless it shall be read from elsewhere, or in another way. */
+  function find<T extends Readable>(all: Map<string, T>, name: string | undefined, start: object): T | undefined {
     if (isClosed) throw new MillraceError('closed')
     const one = name === undefined ? undefined : all.get(name)
-    if (one !== undefined && from === undefined) return one
+    if (one !== undefined && Object.keys(start).length === 0) return one
     if (one?.isRead) throw new TypeError('This is being read; call leave() before it is read from elsewhere.')
     return undefined
   }
@@ -197,7 +204,7 @@ export function connect(url: string | URL = '.', options: ConnectOptions = {}): 
     })
   }
 
-  function openLink(source: Source, reader: Parameters<typeof createLink>[0]['reader']): Link {
+  function openLink(source: Reading, reader: Parameters<typeof createLink>[0]['reader']): Link {
     if (isClosed) throw new MillraceError('closed')
     const link = createLink({
       source,

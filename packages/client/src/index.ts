@@ -1,5 +1,5 @@
 export type { OwnCarrier, SharedCarrier, TabSharing } from './carrier.ts'
-export type { Channel, Published, PublishOptions } from './channel.ts'
+export type { AnyEvents, Channel, ChannelEvent, Published, PublishOptions } from './channel.ts'
 export type { Choice } from './choice.ts'
 export { type ChannelStart, type Client, type ConnectOptions, connect, type SessionStart } from './client.ts'
 export { type ClientErrorCode, MillraceError } from './errors.ts'
@@ -10,5 +10,5 @@ export type { ContinueOptions, ReaderEvent, Run, RunOptions, Session, Transcript
 export type { WebSocketConstructor, WebSocketLike } from './socket.ts'
 export type { ConnectionStatus, ConnectionStore } from './status.ts'
 export type { Timings } from './timings.ts'
-export type { TransportName } from './transports/transport.ts'
+export type { Appetite, TransportName } from './transports/transport.ts'
 export type { Started } from './up.ts'

@@ -1,9 +1,10 @@
 /** What can be read from a position on: a session's or a channel's events, one loop at a time. */
-import { parsePosition, type Source } from '@millrace/protocol'
+import { parsePosition } from '@millrace/protocol'
 import { MillraceError } from './errors.ts'
 import type { Link } from './link.ts'
 import type { Outbox } from './outbox.ts'
 import { createReader, type ReadEvent, type Reader } from './reader.ts'
+import type { Reading } from './transports/transport.ts'
 
 export interface Readable<E extends ReadEvent = ReadEvent> {
   /** After the last event that was handed out; where reading begins before the first. Store it to go on later. */
@@ -22,12 +23,12 @@ export interface Readable<E extends ReadEvent = ReadEvent> {
 }
 
 export interface ReadableOptions {
-  readonly source: Source
+  readonly source: Reading
   readonly from: string
   /** What must have happened before it can be read. */
   readonly ready: () => Promise<unknown>
   readonly outbox: Outbox
-  readonly openLink: (source: Source, reader: Reader) => Link
+  readonly openLink: (source: Reading, reader: Reader) => Link
   readonly closeLink: (link: Link) => void
   /** A loop has begun or ended, perhaps without a link. */
   readonly onReading: () => void

@@ -4,6 +4,7 @@ import { newId } from './host.ts'
 import type { Http } from './http.ts'
 import type { Outbox } from './outbox.ts'
 import { createReadable, type Readable, type ReadableOptions } from './readable.ts'
+import type { Appetite } from './transports/transport.ts'
 import type { Command, Started } from './up.ts'
 
 /** An event and the position after it. A `gap` says that retention was faster than this reader. */
@@ -74,12 +75,13 @@ export interface Transcript {
 }
 
 export interface SessionOptions extends Pick<ReadableOptions, 'from' | 'openLink' | 'closeLink' | 'onReading'> {
+  readonly appetite: Appetite
   readonly id: string | undefined
   readonly http: Http
   readonly outbox: Outbox
 }
 
-export function createSession({ id: given, http, outbox, ...options }: SessionOptions): Session {
+export function createSession({ id: given, http, outbox, appetite, ...options }: SessionOptions): Session {
   const id = given ?? newId()
   // First in the outbox, so that everything asked in the session comes after it.
   const created = given === undefined ? outbox.send({ type: 'create', session: id }) : Promise.resolve()
@@ -87,7 +89,7 @@ export function createSession({ id: given, http, outbox, ...options }: SessionOp
   created.catch(() => {})
   const address = `api/sessions/${encodeURIComponent(id)}`
 
-  const readable = createReadable<ReaderEvent>({ ...options, outbox, source: { session: id }, ready: () => created })
+  const readable = createReadable<ReaderEvent>({ ...options, outbox, source: { session: id, ...appetite }, ready: () => created })
   const session: Session = Object.assign(readable, {
     id,
     run: ({ query, models, id: run = newId(), isRetried }: RunOptions) =>
