@@ -79,6 +79,26 @@ describe('a page reads an answer whole though it is cut', () => {
     expect(await page.evaluate('document.body.textContent')).toBe(cutText)
     expect(proxy.accepted).toBeGreaterThan(cuts)
   })
+
+  it('with a WebSocket, and ends where the server says that it is of no use', async () => {
+    const { url } = await startCutAnswer()
+    const page = await open(url)
+    // Instead of waiting it notes what it would wait for.
+    const reads = `(() => { const setTimeout = (_read, _ms, session) => waits.push(session); ${webSocket}; read('unknown') })()`
+    await page.evaluate(`globalThis.waits = []; globalThis.sockets = []; globalThis.WebSocket = class extends WebSocket {
+      constructor(url) { super(url); sockets.push(this) }
+    }`)
+    await page.evaluate(reads)
+    await page.waitForFunction('sockets[0].readyState === 3')
+    const closeWith = (code: number) => `sockets[0].onclose({ code: ${code} })`
+    // Refused, it is over whatever the code; so what a code means is asked of one that never opened.
+    await page.evaluate(closeWith(1006))
+    expect(await page.evaluate('waits')).toEqual([])
+    await page.evaluate(`sockets.length = 0; ${reads}; sockets[0].onopen = null`)
+    for (const code of [1000, 1005, 1006, 1014, 4508, 1002, 1003, 1007, 1008, 1009, 4400, 4404])
+      await page.evaluate(closeWith(code))
+    expect(await page.evaluate('waits.length')).toBe(5)
+  })
 })
 
 const missing = python === undefined ? ' (skipped: needs python3-websockets)' : ''
@@ -96,6 +116,25 @@ describe.skipIf(missing)(`Python with websockets${missing}`, () => {
     expect(await run(python as string, '-c', read, `${url.replace('http', 'ws')}/ws/chat`, await start())).toBe(cutText)
     expect(proxy.accepted).toBeGreaterThan(cuts)
   })
+
+  it('ends where a session is unknown, and where it is deleted while it is read', async () => {
+    const model = { name: 'terse', stream: ({ signal }: { signal: AbortSignal }) => sayLittle(signal) }
+    const millrace = createMillrace({ models: [model], model: 'terse' })
+    onTestFinished(() => millrace.close())
+    const { url } = await millrace.listen({ port: 0 })
+    const reading = (session: string) => run(python as string, '-c', read, `${url.replace('http', 'ws')}/ws/chat`, session)
+    await expect(reading('unknown')).rejects.toMatchObject({ code: 1, stderr: 'session_not_found\n' })
+    const { session } = await millrace.ask({ query: 'x' })
+    const ended = expect(reading(session)).rejects.toMatchObject({ code: 1, stderr: expect.stringContaining('4404') })
+    await expect.poll(() => millrace.listConnections(session).length).toBe(1)
+    await fetch(`${url}/api/sessions/${session}`, { method: 'DELETE' })
+    await ended
+  })
+
+  async function* sayLittle(signal: AbortSignal): AsyncGenerator<string> {
+    yield '1 '
+    await new Promise((resolve) => signal.addEventListener('abort', resolve))
+  }
 })
 
 it('the guide shows the same programs in both languages', () => {
