@@ -1,6 +1,6 @@
 /** The checks of `npm run check`, in the order they are begun: the longest first. */
 import { buildPackages, packageFolders } from './build-packages.ts'
-import { clientBytesMax, measureClient, measureReact, reactBytesMax } from './client-size.ts'
+import { clientBytesMax, measureClient, measureReact, measureTabs, reactBytesMax, tabsBytesMax } from './client-size.ts'
 import { ensurePage, pageFolder } from './page.ts'
 import { firstRouteBytesMax, measureFirstRoute } from './page-size.ts'
 import { run } from './process.ts'
@@ -42,6 +42,7 @@ export const checks: readonly Check[] = [
   { name: 'page size', run: checkPageSize },
   { name: 'client size', run: async () => checkBytes(await measureClient(), clientBytesMax) },
   { name: 'react size', run: async () => checkBytes(await measureReact(), reactBytesMax) },
+  { name: 'tabs size', run: async () => checkBytes(await measureTabs(), tabsBytesMax) },
   { name: 'dependencies', run: () => all(['depcruise', '--output-type', 'err', ...codeFolders]) },
   { name: 'unused', run: () => all(['knip']) },
   { name: 'format', run: () => all(['biome', 'check', '--linter-enabled=false', '--error-on-warnings']) },

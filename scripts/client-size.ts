@@ -1,6 +1,6 @@
 /**
  * How much the client adds to a page, minified, as it goes over the wire: all of it with the protocol's words, and what
- * its hooks add to that.
+ * its hooks and the sharing between tabs add to that.
  */
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
@@ -9,6 +9,7 @@ import { root } from './install.mjs'
 
 export const clientBytesMax = 10 * 1024
 export const reactBytesMax = 3 * 1024
+export const tabsBytesMax = 4 * 1024
 
 export function measureClient(): Promise<number> {
   return measure('src/index.ts')
@@ -17,6 +18,11 @@ export function measureClient(): Promise<number> {
 /** Without React, and without what the client itself has already. */
 export function measureReact(): Promise<number> {
   return measure('src/react/index.ts', [/^react$/, /^\.\.\//])
+}
+
+/** Without what the client itself has already. */
+export function measureTabs(): Promise<number> {
+  return measure('src/tabs/index.ts', [/^\.\.\//])
 }
 
 async function measure(input: string, external: readonly RegExp[] = []): Promise<number> {
