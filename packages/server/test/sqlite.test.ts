@@ -1,7 +1,7 @@
 /** What only an engine on a disk promises: it survives its process, and says so when it cannot. */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
@@ -184,6 +184,62 @@ describe('the SQLite engine', () => {
     const [a, b] = await Promise.allSettled([engine.read('a', { ...position, offset: 0 }), numbers(engine, 'b')])
     expect(a).toMatchObject({ reason: { code: 'engine_failed', message: expect.stringContaining('damaged') } })
     expect(b).toMatchObject({ value: { all: [1] } })
+  })
+
+  it('delivers no event of which a bit is another than was written, and packs none', async () => {
+    const folder = newFolder()
+    const first = sqliteEngine({ folder })
+    const { position } = await first.append('a', [
+      { type: 'text', data: 'hello' },
+      ...Array.from({ length: 20 }, (_, n) => ({ type: 'n', data: { n } })),
+    ])
+    await first.append('b', [{ type: 'n', data: { n: 1 } }])
+    await first.close()
+    const file = join(folder, 'millrace.db')
+    const bytes = readFileSync(file)
+    bytes.write('i', bytes.indexOf('"hello"') + 1)
+    writeFileSync(file, bytes)
+    const engine = sqliteEngine({ folder })
+    onTestFinished(() => engine.close())
+    const damaged = { code: 'engine_failed', message: expect.stringContaining('damaged') }
+    await expect(engine.compact?.('a')).rejects.toMatchObject(damaged)
+    await expect(engine.read('a', { ...position, offset: 0 })).rejects.toMatchObject(damaged)
+    // What comes after it is what was written.
+    expect((await engine.read('a', { ...position, offset: 1 })).events).toHaveLength(20)
+    expect((await numbers(engine, 'b')).all).toEqual([1])
+    expect(await engine.delete('a')).toBe(true)
+  })
+
+  it('does what else was asked for in the turn in which a damaged log is read', async () => {
+    const folder = newFolder()
+    const first = sqliteEngine({ folder })
+    const { position } = await first.append(
+      'a',
+      Array.from({ length: 300 }, () => ({ type: 'text', data: 'x'.repeat(100) })),
+    )
+    for (const log of ['b', 'c']) await first.append(log, [{ type: 'n', data: { n: 1 } }])
+    await first.close()
+    const file = join(folder, 'millrace.db')
+    const database = new DatabaseSync(file)
+    const page = database.prepare("SELECT pageno FROM dbstat WHERE name = 'events' AND pagetype = 'leaf' LIMIT 1 OFFSET 2").get()
+    database.close()
+    const bytes = readFileSync(file)
+    bytes.fill(0, ((page?.pageno as number) - 1) * 4096, (page?.pageno as number) * 4096)
+    writeFileSync(file, bytes)
+    const engine = sqliteEngine({ folder })
+    onTestFinished(() => engine.close())
+    const [a, b, c, read] = await Promise.allSettled([
+      engine.read('a', { ...position, offset: 0 }),
+      engine.append('b', [{ type: 'n', data: { n: 2 } }], { key: 'k' }),
+      engine.append('c', [{ type: 'n', data: { n: 2 } }]),
+      numbers(engine, 'b'),
+    ])
+    expect(a).toMatchObject({ reason: { code: 'engine_failed', message: expect.stringContaining('damaged') } })
+    expect([b, c]).toMatchObject([
+      { value: { position: { offset: 2 }, duplicate: false } },
+      { value: { position: { offset: 2 } } },
+    ])
+    expect(read).toMatchObject({ value: { all: [1, 2] } })
   })
 
   it('gives room back to the disk when logs go', async () => {

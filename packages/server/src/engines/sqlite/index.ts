@@ -25,11 +25,14 @@ export interface SqliteEngineOptions {
   readonly ageMsMax?: number
   /** How long a call waits for a disk that stands still, in milliseconds; default 10,000. */
   readonly timeoutMs?: number
+  /** Told, in sentences, when logs may have lost what was acknowledged, and have new epochs; default writes to standard error. */
+  readonly onLoss?: (told: string) => void
 }
 
 const dayMs = 24 * 60 * 60 * 1000
 
 export function sqliteEngine({ folder, durability = 'process', timeoutMs = 10_000, ...options }: SqliteEngineOptions): Engine {
+  const onLoss = options.onLoss ?? ((told) => console.error('millrace:', told))
   const ageMsMax = options.ageMsMax ?? 30 * dayMs
   const limits: Limits = {
     eventsMax: options.eventsMax ?? 100_000,
@@ -41,7 +44,7 @@ export function sqliteEngine({ folder, durability = 'process', timeoutMs = 10_00
   const recent = createRecent()
   const sweeper = setInterval(() => void sweep(), Math.min(60_000, Math.max(10, ageMsMax / 4)))
   sweeper.unref()
-  const { ask, close } = createThread({ folder, limits, timeoutMs, onLate })
+  const { ask, close } = createThread({ folder, limits, timeoutMs, onLate, onTold })
   let isClosed = false
   let closing: Promise<void> | undefined
 
@@ -110,6 +113,13 @@ export function sqliteEngine({ folder, durability = 'process', timeoutMs = 10_00
   function onLate(request: Request): void {
     // It was answered with an error and has told nobody what it appended, or ended.
     if ('log' in request) end(request.log)
+  }
+
+  function onTold(told: string): void {
+    // Where a thread that ended was replaced, what it had appended is of another epoch.
+    recent.clear()
+    for (const log of bells.keys()) ring(log)
+    onLoss(told)
   }
 
   async function sweep(): Promise<void> {

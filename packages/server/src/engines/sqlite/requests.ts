@@ -35,7 +35,9 @@ export type Request =
 
 /** What an operation has to say, its own fields only. */
 export interface Answer {
-  readonly refused?: 'damaged' | 'position_foreign' | 'fenced' | 'position_ahead' | 'session_not_found'
+  /** It alone failed, for what is wrong with it or with its log, and has changed nothing. */
+  readonly failure?: Failure
+  readonly refused?: 'position_foreign' | 'fenced' | 'position_ahead' | 'session_not_found'
   readonly epoch?: string
   readonly start?: number
   readonly head?: number
@@ -48,12 +50,14 @@ export interface Answer {
   readonly gone?: readonly string[]
 }
 
-/** A group of requests is answered as a whole: all of it happened, or nothing. */
+/** Of a group of requests: those that have an answer have happened, and have not where it is a failure. */
 export interface Reply {
-  /** In the order of the requests; where it failed only those that wrote nothing, or none. */
+  /** In the order of the requests; where the group failed only of those that wrote nothing, or that happened before. */
   readonly answers: readonly (Answer | undefined)[]
   /** Why the others have none. */
   readonly failure?: Failure
+  /** What the operator has to know, in sentences. */
+  readonly told?: string | undefined
 }
 
 export interface Failure {

@@ -1,56 +1,19 @@
 /**
  * The database behind the SQLite engine, as plain calls: what log/log.ts promises, in tables. It runs in a
- * worker and owns its file alone, so what it knows of a log it keeps. It knows no packages of Millrace's:
- * a refusal is thrown as `{ code }`.
+ * worker and owns its file alone, so what it knows of a log it keeps. It knows no packages of Millrace's: what is
+ * refused is an answer that says so, and what is thrown is SQLite's, or told as it tells it.
  */
-import { randomBytes } from 'node:crypto'
-import { DatabaseSync, type StatementSync } from 'node:sqlite'
 import { pack, packed, type StoredData, type StoredEvent, unpack } from '../stored.ts'
+import { damage, isSum, sumOfEvent, sumOfLog } from './checks.ts'
+import { newEpoch, type Opened, openDatabase } from './database.ts'
 import type { Answer, Limits, Request } from './requests.ts'
-
-interface Log {
-  readonly id: number
-  readonly epoch: string
-  /** Offset before the oldest event kept, and of the newest. */
-  start: number
-  head: number
-  bytes: number
-  touched: number
-  /** When the oldest row was written; undefined where it has to be looked up. */
-  oldest?: number | undefined
-}
-
-/** An event, or a pack of them under the offset and time of its last. */
-interface Row {
-  readonly offset: number
-  readonly type: string | null
-  readonly time: number
-  readonly size: number
-  readonly data: string | Uint8Array
-}
-
-const schema = `
-  CREATE TABLE IF NOT EXISTS logs (
-    id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, epoch TEXT NOT NULL,
-    start INTEGER NOT NULL, head INTEGER NOT NULL, bytes INTEGER NOT NULL, touched INTEGER NOT NULL
-  ) STRICT;
-  CREATE TABLE IF NOT EXISTS events (
-    log INTEGER NOT NULL, "offset" INTEGER NOT NULL, type TEXT NOT NULL, time INTEGER NOT NULL, size INTEGER NOT NULL, data ANY,
-    PRIMARY KEY (log, "offset")
-  ) STRICT, WITHOUT ROWID;
-  CREATE TABLE IF NOT EXISTS packs (
-    log INTEGER NOT NULL, "offset" INTEGER NOT NULL, time INTEGER NOT NULL, size INTEGER NOT NULL, data BLOB NOT NULL,
-    PRIMARY KEY (log, "offset")
-  ) STRICT, WITHOUT ROWID;
-  CREATE TABLE IF NOT EXISTS keys (
-    log INTEGER NOT NULL, key TEXT NOT NULL, "offset" INTEGER NOT NULL, PRIMARY KEY (log, key)
-  ) STRICT, WITHOUT ROWID;
-  CREATE INDEX IF NOT EXISTS keys_by_offset ON keys (log, "offset");
-  CREATE INDEX IF NOT EXISTS logs_by_touched ON logs (touched);
-`
+import type { Log, Row } from './schema.ts'
 
 /** Of each event beside its data. */
 const overheadBytes = 100
+
+/** Beyond it the log that was asked for longest ago is looked up again. */
+const knownMax = 10_000
 
 /** Of 4 KiB, given back at once: some milliseconds of work. */
 const pagesPerSweep = 2000
@@ -60,38 +23,30 @@ export interface Store {
   perform(requests: readonly Request[]): readonly Answer[]
   /** Of them what only reads, writing nothing on the way; the rest has no answer. */
   performReads(requests: readonly Request[]): readonly (Answer | undefined)[]
+  /** What the operator has to know of how it was found. */
+  readonly told: string | undefined
   close(): void
 }
 
 export function openStore(file: string, limits: Limits): Store {
-  const database = new DatabaseSync(file)
-  try {
-    return createStore(database, limits)
-  } catch (error) {
-    // Whoever tries again would find the file in use.
-    database.close()
-    throw error
-  }
+  return createStore(openDatabase(file, limits), limits)
 }
 
-function createStore(database: DatabaseSync, { eventsMax, bytesMax, ageMsMax, isDurableOnDisk }: Limits): Store {
-  // Alone from the first write on: two servers on one file would each believe what it remembers.
-  // Room that is given back to the disk in steps: only a new file can be told.
-  database.exec('PRAGMA locking_mode = EXCLUSIVE; PRAGMA auto_vacuum = INCREMENTAL; PRAGMA journal_mode = WAL')
-  // What is deleted is overwritten, not only left to be used again.
-  database.exec('PRAGMA secure_delete = ON')
-  database.exec(`PRAGMA synchronous = ${isDurableOnDisk ? 'FULL' : 'NORMAL'}; PRAGMA wal_autocheckpoint = 4000`)
-  database.exec(schema)
-  const sql = prepare(database)
+function createStore({ database, sql, witness, told, ...opened }: Opened, { eventsMax, bytesMax, ageMsMax }: Limits): Store {
   const known = new Map<string, Log>()
   let isReadOnly = false
+  /** Groups that were committed. */
+  let { count } = opened
+  let isWriting = false
 
   return {
     perform(requests) {
+      isWriting = false
       database.exec('BEGIN')
       try {
         const answers = requests.map(answer)
         database.exec('COMMIT')
+        if (isWriting) witness.note(++count)
         if (requests.some(({ op }) => op === 'delete')) truncate()
         return answers
       } catch (error) {
@@ -105,13 +60,20 @@ function createStore(database: DatabaseSync, { eventsMax, bytesMax, ageMsMax, is
       isReadOnly = true
       try {
         return requests.map((request) => (isReading(request) ? answer(request) : undefined))
+      } catch {
+        // Why the group failed is what they are told.
+        return []
       } finally {
         isReadOnly = false
         // What was let go of in memory alone.
         known.clear()
       }
     },
-    close: () => database.close(),
+    told,
+    close() {
+      database.close()
+      witness.close()
+    },
   }
 
   function answer(request: Request): Answer {
@@ -130,8 +92,8 @@ function createStore(database: DatabaseSync, { eventsMax, bytesMax, ageMsMax, is
         return { goesOn: log !== undefined && compact(log) }
       }
       case 'delete': {
-        const log = find(request.log)
-        if (log !== undefined) remove(request.log, log)
+        const log = find(request.log, { isDamagedToo: true })
+        if (log !== undefined) remove(log)
         return { existed: log !== undefined }
       }
       case 'sweep':
@@ -148,9 +110,26 @@ function createStore(database: DatabaseSync, { eventsMax, bytesMax, ageMsMax, is
     }
   }
 
-  function find(name: string): Log | undefined {
-    const log = known.get(name) ?? (sql.find.get(name) as Log | undefined)
-    if (log !== undefined) known.set(name, log)
+  function find(name: string, { isDamagedToo = false } = {}): Log | undefined {
+    const found = known.get(name)
+    if (found !== undefined) {
+      known.delete(name)
+      known.set(name, found)
+      return found
+    }
+    const row = sql.find.get(name) as (Log & { sum: number | null }) | undefined
+    if (row === undefined) return undefined
+    const { sum, ...log } = row
+    if (!isSum(sum, sumOfLog(log))) {
+      if (isDamagedToo) return log
+      throw damage('the row of a log is not what was written')
+    }
+    return know(log)
+  }
+
+  function know(log: Log): Log {
+    known.set(log.name, log)
+    if (known.size > knownMax) known.delete(known.keys().next().value as string)
     return log
   }
 
@@ -167,7 +146,8 @@ function createStore(database: DatabaseSync, { eventsMax, bytesMax, ageMsMax, is
       const size = overheadBytes + sizeOf(data)
       log.head += 1
       log.bytes += size
-      sql.insert.run(log.id, log.head, type, time, size, data)
+      const sum = sumOfEvent(log.id, { offset: log.head, type, time, data })
+      sql.insert.run(log.id, log.head, type, time, size, data, sum)
     }
     if (key !== undefined) sql.insertKey.run(log.id, key, log.head)
     log.touched = time
@@ -198,49 +178,51 @@ function createStore(database: DatabaseSync, { eventsMax, bytesMax, ageMsMax, is
     const from = Math.max(offset, log.start)
     const events: StoredEvent[] = []
     let bytes = 0
-    try {
-      for (const event of eventsAfter(log, from, countMax)) {
-        events.push(event)
-        bytes += sizeOf(event.data)
-        if (events.length === countMax || bytes >= sizeMax) break
-      }
-    } catch (error) {
-      // The others of the group are answered: their logs are none the worse.
-      if (isOfZlib(error)) return { refused: 'damaged' }
-      throw error
+    for (const event of eventsAfter(log, from, countMax)) {
+      if (event.offset !== from + events.length + 1) throw damage('an event is missing')
+      events.push(event)
+      bytes += sizeOf(event.data)
+      if (events.length === countMax || bytes >= sizeMax) break
     }
+    if (events.length === 0 && from < log.head) throw damage('an event is missing')
     return { epoch: log.epoch, head: log.head, start: from, events }
   }
 
   function* eventsAfter(log: Log, from: number, rowsMax: number): Generator<StoredEvent> {
     for (const row of sql.read.iterate(log.id, from, log.id, from, rowsMax) as Iterable<unknown>) {
-      const { offset, type, time, data } = row as Row
-      if (type !== null) yield { offset, type, time, data }
-      else for (const event of unpack(offset, data as Uint8Array)) if (event.offset > from) yield event
+      const { type } = row as Row
+      if (type !== null) yield checked(log, row as Row & StoredEvent)
+      else for (const event of unpacked(row as Row)) if (event.offset > from) yield event
     }
+  }
+
+  function checked({ id }: Log, { offset, type, time, data, sum }: StoredEvent & Pick<Row, 'sum'>): StoredEvent {
+    const event = { offset, type, time, data }
+    if (!isSum(sum, sumOfEvent(id, event))) throw damage('an event is not what was written')
+    return event
   }
 
   /** Puts the oldest events that are rows of their own into one; true where there are more of them. */
   function compact(log: Log): boolean {
-    const events = sql.unpacked.all(log.id, packed.eventsMax) as unknown as (StoredEvent & { size: number })[]
-    const last = events.at(-1)
-    if (last === undefined || events.length < packed.eventsMin) return false
-    const data = pack(events)
+    const rows = sql.unpacked.all(log.id, packed.eventsMax) as unknown as (StoredEvent & Row)[]
+    const last = rows.at(-1)
+    if (last === undefined || rows.length < packed.eventsMin) return false
+    if (last.offset - (rows[0] as Row).offset !== rows.length - 1) throw damage('an event is missing')
+    // What a pack has is taken as true from then on.
+    const data = pack(rows.map((row) => checked(log, row)))
     const size = overheadBytes + data.byteLength
-    log.bytes += size - events.reduce((sum, event) => sum + event.size, 0)
+    log.bytes += size - rows.reduce((sum, row) => sum + row.size, 0)
     log.oldest = undefined
     sql.forgetEvents.run(log.id, last.offset)
     sql.insertPack.run(log.id, last.offset, last.time, size, data)
     save(log)
-    return events.length === packed.eventsMax
+    return rows.length === packed.eventsMax
   }
 
   function create(name: string, now: number): Log {
     const epoch = newEpoch()
     const { lastInsertRowid } = sql.create.run(name, epoch, now)
-    const log = { id: Number(lastInsertRowid), epoch, start: 0, head: 0, bytes: 0, touched: now }
-    known.set(name, log)
-    return log
+    return know({ id: Number(lastInsertRowid), name, epoch, start: 0, head: 0, bytes: 0, touched: now, written: 0 })
   }
 
   function trim(log: Log, time: number, keep = eventsMax): void {
@@ -255,6 +237,7 @@ function createStore(database: DatabaseSync, { eventsMax, bytesMax, ageMsMax, is
       // A pack goes as a whole: only where what is left is enough.
       const fits = log.head - offset >= countMax || log.bytes > bytesMax || at < time - ageMsMax
       if (!fits || !isDue(at)) break
+      if (offset > log.head) throw damage('an event is not where it was')
       log.oldest = undefined
       log.start = offset
       log.bytes -= size
@@ -264,14 +247,21 @@ function createStore(database: DatabaseSync, { eventsMax, bytesMax, ageMsMax, is
     save(log)
   }
 
-  function save({ id, start, head, bytes, touched }: Log): void {
-    sql.save.run(start, head, bytes, touched, id)
+  function save(log: Log): void {
+    isWriting = true
+    log.written = count + 1
+    const { id, epoch, start, head, bytes, touched, written } = log
+    sql.save.run(epoch, start, head, bytes, touched, written, sumOfLog(log), id)
   }
 
-  function remove(name: string, log: Log): void {
-    known.delete(name)
+  function remove(log: Log): void {
+    isWriting = true
+    known.delete(log.name)
     sql.remove.run(log.id)
-    forget(log, log.head)
+    forget(log, Number.MAX_SAFE_INTEGER)
+    // Its row may have been the one that said how many groups there were.
+    sql.forgetGroups.run()
+    sql.noteGroups.run(count + 1)
   }
 
   function forget({ id }: Log, upTo: number): void {
@@ -282,10 +272,12 @@ function createStore(database: DatabaseSync, { eventsMax, bytesMax, ageMsMax, is
   function sweep(now: number): string[] {
     const gone: string[] = []
     for (const { name } of sql.untouched.all(now - ageMsMax) as { name: string }[]) {
-      const log = find(name) as Log
+      const log = find(name, { isDamagedToo: true }) as Log
+      // One that is damaged lies where it is until somebody deletes it.
+      if (!known.has(name)) continue
       trim(log, now)
       if (log.start < log.head) continue
-      remove(name, log)
+      remove(log)
       gone.push(name)
     }
     database.exec(`PRAGMA incremental_vacuum(${pagesPerSweep})`)
@@ -301,37 +293,10 @@ function sizeOf(data: StoredData): number {
   return typeof data === 'string' ? data.length : data.byteLength
 }
 
-function isOfZlib(error: unknown): boolean {
-  return String((error as { code?: unknown }).code).startsWith('Z_')
-}
-
-function prepare(database: DatabaseSync) {
-  const statement = (text: string): StatementSync => database.prepare(text)
-  return {
-    find: statement('SELECT id, epoch, start, head, bytes, touched FROM logs WHERE name = ?'),
-    create: statement('INSERT INTO logs (name, epoch, start, head, bytes, touched) VALUES (?, ?, 0, 0, 0, ?)'),
-    save: statement('UPDATE logs SET start = ?, head = ?, bytes = ?, touched = ? WHERE id = ?'),
-    remove: statement('DELETE FROM logs WHERE id = ?'),
-    untouched: statement('SELECT name FROM logs WHERE touched < ? LIMIT 1000'),
-    insert: statement('INSERT INTO events (log, "offset", type, time, size, data) VALUES (?, ?, ?, ?, ?, ?)'),
-    insertPack: statement('INSERT INTO packs (log, "offset", time, size, data) VALUES (?, ?, ?, ?, ?)'),
-    read: statement(`
-      SELECT "offset", type, time, data FROM events WHERE log = ? AND "offset" > ?
-      UNION ALL SELECT "offset", NULL, time, data FROM packs WHERE log = ? AND "offset" > ? ORDER BY 1 LIMIT ?`),
-    unpacked: statement('SELECT "offset", type, time, size, data FROM events WHERE log = ? ORDER BY "offset" LIMIT ?'),
-    oldest: statement(`
-      SELECT "offset", time, size FROM events WHERE log = ?
-      UNION ALL SELECT "offset", time, size FROM packs WHERE log = ? ORDER BY 1`),
-    forgetEvents: statement('DELETE FROM events WHERE log = ? AND "offset" <= ?'),
-    forgetPacks: statement('DELETE FROM packs WHERE log = ? AND "offset" <= ?'),
-    findKey: statement('SELECT "offset" FROM keys WHERE log = ? AND key = ?'),
-    insertKey: statement('INSERT INTO keys (log, key, "offset") VALUES (?, ?, ?)'),
-    forgetKeys: statement('DELETE FROM keys WHERE log = ? AND "offset" <= ?'),
+function unpacked({ offset, data }: Row): StoredEvent[] {
+  try {
+    return unpack(offset, data as Uint8Array)
+  } catch {
+    throw damage('a pack is not what was written')
   }
-}
-
-/** 60 bits: two epochs of one name never meet by chance. */
-function newEpoch(): string {
-  const digits = '0123456789abcdefghijklmnopqrstuv'
-  return Array.from(randomBytes(12), (byte) => digits[byte % 32]).join('')
 }

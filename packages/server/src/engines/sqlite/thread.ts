@@ -23,6 +23,8 @@ export interface ThreadOptions {
   readonly timeoutMs: number
   /** Told of each request that has happened, perhaps, after its caller was told that it was given up. */
   readonly onLate: (request: Request) => void
+  /** What the operator has to know of the file, which has just been opened. */
+  readonly onTold: (told: string) => void
 }
 
 interface Asked {
@@ -31,7 +33,7 @@ interface Asked {
   readonly reject: (error: MillraceError) => void
 }
 
-export function createThread({ folder, limits, timeoutMs, onLate }: ThreadOptions): Thread {
+export function createThread({ folder, limits, timeoutMs, onLate, onTold }: ThreadOptions): Thread {
   let worker: Worker | undefined
   let waiting: Asked[] = []
   let asked: readonly Asked[] = []
@@ -113,7 +115,8 @@ export function createThread({ folder, limits, timeoutMs, onLate }: ThreadOption
     settle({ answers: [], failure: { kind, message } })
   }
 
-  function settle({ answers, failure = { kind: 'internal', message: 'There is no answer.' } }: Reply): void {
+  function settle({ answers, failure = { kind: 'internal', message: 'There is no answer.' }, told }: Reply): void {
+    if (told !== undefined) onTold(told)
     const group = asked
     asked = []
     clearTimeout(timer)
@@ -125,8 +128,9 @@ export function createThread({ folder, limits, timeoutMs, onLate }: ThreadOption
     for (const [index, { resolve, reject }] of group.entries()) {
       const answer = answers[index]
       if (answer === undefined) reject(toError(failure, folder))
-      else if (answer.refused === undefined) resolve(answer)
-      else reject(answer.refused === 'damaged' ? damaged(folder) : new MillraceError(answer.refused))
+      else if (answer.failure !== undefined) reject(toError(answer.failure, folder))
+      else if (answer.refused !== undefined) reject(new MillraceError(answer.refused))
+      else resolve(answer)
     }
     send()
     next()
@@ -148,7 +152,7 @@ function toError({ kind, message }: Failure, folder: string): MillraceError {
   if (kind === 'full') return new MillraceError('log_full', { cause })
   const told = {
     busy: `Another server is using ${folder}; stop it, or give this one a folder of its own with --data.`,
-    damaged: `The file millrace.db in ${folder} is damaged. Move it away to begin anew, or restore a copy of it; what it says: ${message}.`,
+    damaged: `The file millrace.db in ${folder} is damaged. Move it away, and what stands beside it, to begin anew, or put a copy in their place; what it says: ${message}.`,
     unusable: `The folder ${folder} cannot be used: ${message}.`,
     broken: `The disk under ${folder} fails (${message}); see what the system says of it. What was acknowledged is kept, and it is tried again with each call.`,
     internal: undefined,

@@ -1,0 +1,22 @@
+/** What stands with a row so that one that is not what was written is noticed: SQLite keeps no checksums of its own. */
+import { crc32 } from 'node:zlib'
+import type { StoredEvent } from '../stored.ts'
+import type { Log } from './schema.ts'
+
+export function sumOfEvent(log: number, { offset, type, time, data }: StoredEvent): number {
+  return crc32(data, crc32(`${log} ${offset} ${time} ${typeof data} ${type}`))
+}
+
+export function sumOfLog({ id, name, epoch, start, head, bytes, touched, written }: Log): number {
+  return crc32(`${id} ${epoch} ${start} ${head} ${bytes} ${touched} ${written} ${name}`)
+}
+
+/** A row of an older version has no sum, and is taken as it is. */
+export function isSum(kept: number | null, sum: number): boolean {
+  return kept === null || kept === sum
+}
+
+/** Told as SQLite tells what it finds itself. */
+export function damage(what: string): Error {
+  return Object.assign(new Error(what), { errcode: 11 })
+}

@@ -1,0 +1,117 @@
+/**
+ * The file of the SQLite engine, opened: for this process alone, in today's form, and held against its witness. Where
+ * what was acknowledged may be missing each log gets a new epoch before anybody is given one of its positions.
+ */
+import { randomBytes } from 'node:crypto'
+import { dirname, join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
+import { damage, isSum, sumOfLog } from './checks.ts'
+import type { Limits } from './requests.ts'
+import { createSchema, type Log, prepare, type Statements } from './schema.ts'
+import { doubtOf, openWitness, readWitness, sizeOf, type Witness } from './witness.ts'
+
+export interface Opened {
+  readonly database: DatabaseSync
+  readonly sql: Statements
+  readonly witness: Witness
+  /** Groups that were committed to it. */
+  readonly count: number
+  /** What its operator has to know, in sentences. */
+  readonly told: string | undefined
+}
+
+export function openDatabase(file: string, { isDurableOnDisk }: Limits): Opened {
+  const beside = join(dirname(file), 'millrace.witness')
+  const seen = readWitness(beside)
+  // SQLite would take it for a new one, and delete the write-ahead log.
+  if (sizeOf(file) === 0 && (sizeOf(`${file}-wal`) > 0 || (seen !== undefined && seen.count !== 0)))
+    throw damage('it is gone or empty, and what stood beside it is there')
+  const database = new DatabaseSync(file)
+  try {
+    // Alone from the first write on: two servers on one file would each believe what it remembers.
+    // Room that is given back to the disk in steps: only a new file can be told.
+    database.exec('PRAGMA locking_mode = EXCLUSIVE; PRAGMA auto_vacuum = INCREMENTAL; PRAGMA journal_mode = WAL')
+    // What is deleted is overwritten, not only left to be used again.
+    database.exec('PRAGMA secure_delete = ON')
+    database.exec(`PRAGMA synchronous = ${isDurableOnDisk ? 'FULL' : 'NORMAL'}; PRAGMA wal_autocheckpoint = 4000`)
+    const hadWitness = createSchema(database)
+    const sql = prepare(database)
+    const unnamed = repair(database, sql)
+    let { count } = sql.countGroups.get() as { count: number }
+    const doubt = hadWitness || seen !== undefined ? doubtOf(seen, count, file) : undefined
+    if (doubt !== undefined) {
+      count = Math.max(count, seen?.count || 0) + 1
+      renewEpochs(database, sql, count)
+    }
+    const witness = openWitness(beside, file, { count, isFlushed: isDurableOnDisk })
+    if (!hadWitness) sql.noteGroups.run(count)
+    return { database, sql, witness, count, told: tell(file, doubt, unnamed) }
+  } catch (error) {
+    // Whoever tries again would find the file in use.
+    database.close()
+    throw error
+  }
+}
+
+/** 60 bits: two epochs of one name never meet by chance. */
+export function newEpoch(): string {
+  const digits = '0123456789abcdefghijklmnopqrstuv'
+  return Array.from(randomBytes(12), (byte) => digits[byte % 32]).join('')
+}
+
+/**
+ * A log that its index does not lead to would be none, and a new one would take its name: the index is made anew from
+ * the rows where the two differ. Returns how many rows are not what was written, whose names nobody can tell then.
+ */
+function repair(database: DatabaseSync, sql: Statements): number {
+  if (isWhole(database)) return 0
+  database.exec('REINDEX logs')
+  if (!isWhole(database)) throw damage('the table of the logs cannot be read')
+  return allLogs(sql).reduce((sum, log) => (isSum(log.sum, sumOfLog(log)) ? sum : sum + 1), 0)
+}
+
+function isWhole(database: DatabaseSync): boolean {
+  const { integrity_check: found } = database.prepare('PRAGMA integrity_check(logs)').get() as { integrity_check: string }
+  return found === 'ok'
+}
+
+function renewEpochs(database: DatabaseSync, sql: Statements, count: number): void {
+  database.exec('BEGIN')
+  try {
+    for (const log of allLogs(sql)) {
+      // What is damaged stays so.
+      if (!isSum(log.sum, sumOfLog(log))) continue
+      const { id, start, head, bytes, touched } = log
+      const renewed = { ...log, epoch: newEpoch(), written: count }
+      sql.save.run(renewed.epoch, start, head, bytes, touched, count, sumOfLog(renewed), id)
+    }
+    database.exec('COMMIT')
+  } catch (error) {
+    if (database.isTransaction) database.exec('ROLLBACK')
+    throw error
+  }
+  // Flushed before the witness says that all is well.
+  database.exec('PRAGMA wal_checkpoint(TRUNCATE)')
+}
+
+type Kept = Log & { readonly sum: number | null }
+
+function* allLogs({ after }: Statements): Generator<Kept> {
+  for (let last = 0; ; ) {
+    const rows = after.all(last) as unknown as Kept[]
+    yield* rows
+    const { id } = rows.at(-1) ?? {}
+    if (id === undefined) return
+    last = id
+  }
+}
+
+function tell(file: string, doubt: string | undefined, unnamed: number): string | undefined {
+  const told: string[] = []
+  if (doubt !== undefined)
+    told.push(
+      `The logs in ${file} may have lost events that were acknowledged: ${doubt}. Each goes on under a new epoch, and its readers are told to read it anew.`,
+    )
+  if (unnamed > 0) told.push(`Of the logs in ${file}, ${unnamed} cannot be found by name any more: their rows are damaged.`)
+  return told.length === 0 ? undefined : told.join(' ')
+}
