@@ -26,6 +26,10 @@ const usage = `Usage: millrace start [options]
                      redis://host:6379 or
                      nats://host:4222
   --data <folder>    folder of the engine sqlite  MILLRACE_DATA    ./.millrace
+  --durability <of>  what a commit of the engine  MILLRACE_DURABILITY
+                     sqlite survives: process,                     process
+                     its end, kill -9 included;
+                     disk, a power loss too
   --grace <seconds>  how long SIGTERM lets runs   MILLRACE_GRACE   8
                      go on before they end
   --workers <number> processes behind the port    MILLRACE_WORKERS 1
@@ -59,7 +63,12 @@ async function main(args: string[]): Promise<void> {
 
   const folder = resolve(values.data ?? env.MILLRACE_DATA ?? '.millrace')
   const name = values.engine ?? env.MILLRACE_ENGINE ?? 'sqlite'
-  const named = (await openEngine(name, folder).catch(end)) ?? fail(`There is no engine "${name}".`)
+  const durability = values.durability ?? env.MILLRACE_DURABILITY
+  if (durability !== undefined && durability !== 'process' && durability !== 'disk')
+    return fail(`--durability takes process or disk, not "${durability}".`)
+  if (durability !== undefined && name !== 'sqlite')
+    return fail(`--durability is of the engine sqlite; what "${name}" keeps is not decided here.`)
+  const named = (await openEngine(name, { folder, durability }).catch(end)) ?? fail(`There is no engine "${name}".`)
   if (count > 1 && !named.engine.isShared)
     return fail(`--workers needs an engine that servers share: redis://… or nats://…; "${name}" is of one process.`)
   if (count > 1 && cluster.isPrimary) {
@@ -115,6 +124,7 @@ function parse(args: string[]) {
         model: { type: 'string' },
         engine: { type: 'string' },
         data: { type: 'string' },
+        durability: { type: 'string' },
         grace: { type: 'string' },
         workers: { type: 'string' },
         help: { type: 'boolean', short: 'h' },

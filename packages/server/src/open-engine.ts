@@ -7,22 +7,29 @@ export interface NamedEngine {
   readonly place: string
 }
 
+/** Of the engine sqlite. */
+export interface FolderOptions {
+  readonly folder: string
+  readonly durability: 'process' | 'disk' | undefined
+}
+
 /** Undefined for a name that is none; rejects with a sentence for one that cannot be used here. */
-export async function openEngine(name: string, folder: string): Promise<NamedEngine | undefined> {
-  const opened = await open(name, folder)
+export async function openEngine(name: string, options: FolderOptions): Promise<NamedEngine | undefined> {
+  const opened = await open(name, options)
   // Asked once before anybody is let in: what cannot be used is told here, and not to the first reader.
   await opened?.engine.inspect('')
   return opened
 }
 
-async function open(name: string, folder: string): Promise<NamedEngine | undefined> {
+async function open(name: string, { folder, durability = 'process' }: FolderOptions): Promise<NamedEngine | undefined> {
   if (name === 'memory') {
     const { memoryEngine } = await import('./engines/memory.ts')
     return { engine: memoryEngine(), place: 'kept in memory, gone when the server ends' }
   }
   if (name === 'sqlite') {
     const { sqliteEngine } = await import('./engines/sqlite/index.ts')
-    return { engine: sqliteEngine({ folder }), place: `kept in ${folder}` }
+    const place = `kept in ${folder}${durability === 'disk' ? ', flushed to the disk' : ''}`
+    return { engine: sqliteEngine({ folder, durability }), place }
   }
   // Servers of one cluster come with commas; the first says what they are.
   const url = URL.parse(name.split(',')[0] ?? '')

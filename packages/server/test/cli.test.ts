@@ -1,21 +1,25 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, mkdtempSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { describe, expect, it, onTestFinished } from 'vitest'
+import { afterAll, describe, expect, it, onTestFinished } from 'vitest'
 import { ask } from './support/raw.ts'
 import { counted, openStream, textOf } from './support/stream.ts'
 
 const cli = fileURLToPath(new URL('../src/cli.ts', import.meta.url))
+
+/** For a server that does not begin. */
+const unused = mkdtempSync(join(tmpdir(), 'millrace-'))
+afterAll(() => rmSync(unused, { recursive: true, force: true }))
 
 /** The command, its output so far, and its end. */
 function run(args: string[], env: Record<string, string> = {}) {
   // Unless a test is about what is kept, nothing is.
   const { PORT: _port, MILLRACE_MODEL: _model, MILLRACE_HOST_NAMES: _names, ...inherited } = process.env
   const child = spawn(process.execPath, ['--conditions=source', cli, ...args], {
-    env: { ...inherited, MILLRACE_ENGINE: 'memory', ...env },
+    env: { ...inherited, MILLRACE_ENGINE: 'memory', MILLRACE_DATA: unused, ...env },
   })
   let output = ''
   const changed: (() => void)[] = []
@@ -73,6 +77,14 @@ describe('millrace start', () => {
     expect(existsSync(join(folder, 'millrace.db'))).toBe(true)
   })
 
+  it('flushes its data to the disk where it is told to', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'millrace-'))
+    onTestFinished(() => rmSync(folder, { recursive: true, force: true }))
+    const args = ['--port', '0', '--model', 'sim:count', '--engine', 'sqlite', '--data', folder]
+    await run([...args, '--durability', 'disk']).until(/Logs {3}kept in .*, flushed to the disk\n/)
+    expect(readFileSync(join(folder, 'millrace.witness'), 'utf8')).toMatch('"isFlushed":true')
+  })
+
   it.each([
     [['--port', 'x'], '--port takes a number from 0 to 65535, not "x"'],
     [['--port', '70000'], '--port takes a number'],
@@ -83,6 +95,9 @@ describe('millrace start', () => {
     [['--grace', 'long'], '--grace takes seconds from 0 to 3600, not "long"'],
     [['--workers', '0'], '--workers takes a number from 1 to 64, not "0"'],
     [['--workers', '2'], '--workers needs an engine that servers share: redis://… or nats://…; "memory" is of one process.'],
+    [['--engine', 'sqlite', '--workers', '2'], '--workers needs an engine that servers share'],
+    [['--engine', 'sqlite', '--durability', 'none'], '--durability takes process or disk, not "none"'],
+    [['--durability', 'disk'], '--durability is of the engine sqlite; what "memory" keeps is not decided here.'],
     [['--model', 'nobody'], 'There is no model of this name'],
     [['--model', 'sim:count?n=x'], 'n takes a number from 0'],
   ])('refuses %j with a sentence and the usage, without a stack', async (args, message) => {
