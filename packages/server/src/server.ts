@@ -20,6 +20,7 @@ import type { Engine } from './log/log.ts'
 import { createTurns } from './log/turns.ts'
 import { createModels, type ModelsOptions } from './models/index.ts'
 import { createAnswers } from './runs/answers.ts'
+import { insist } from './runs/insist.ts'
 import { createNodes } from './runs/nodes.ts'
 import { createRecovery } from './runs/recovery.ts'
 import { createRegistry } from './runs/registry.ts'
@@ -103,6 +104,8 @@ const ownPath = /^\/(api\/|healthz(\?|$)|docs\/errors)/
 
 /** A heartbeat has to arrive in time also over a slow line. */
 const heartbeatMsMax = silenceMs - 3000
+/** For so long an engine is asked again whose log of a node that is gone cannot be looked at. */
+const lookMsMax = 60_000
 const closeMsMax = 1000
 const closePollMs = 10
 /** Over this time readers are spread that can read on elsewhere, in steps. */
@@ -135,6 +138,7 @@ export function createMillrace(options: MillraceOptions = {}): Millrace {
   const channels = createChannels(engine)
   const chats = createChats({ engine, runs, resolveModel: models.resolve, newId })
   const version = readVersion()
+  const stopping = new AbortController()
   let closing: Promise<void> | undefined
   const isStopping = () => closing !== undefined
   const servers: Server[] = []
@@ -203,6 +207,7 @@ export function createMillrace(options: MillraceOptions = {}): Millrace {
 
   async function close(graceMs: number): Promise<void> {
     runs.refuse()
+    stopping.abort()
     // Only the listening: `Server.close` of HTTP destroys what it takes for idle connections at once, streams among them.
     for (const server of servers) NetServer.prototype.close.call(server)
     await drain(graceMs)
@@ -218,8 +223,9 @@ export function createMillrace(options: MillraceOptions = {}): Millrace {
   }
 
   /** A node is gone that had runs in this log. */
-  function onGone(log: string): void {
-    void recovery.look(log)
+  async function onGone(log: string): Promise<void> {
+    const signal = AbortSignal.any([stopping.signal, AbortSignal.timeout(lookMsMax)])
+    await insist(() => recovery.recover(log), signal).catch(onError)
   }
 
   /** Another node was asked something that is this one's. */

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { fileURLToPath } from 'node:url'
-import { createMillrace, type Engine, sqliteEngine } from 'millrace'
+import { createMillrace, type Engine, MillraceError, sqliteEngine } from 'millrace'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
 
 function newFolder(): string {
@@ -161,6 +161,35 @@ describe('the SQLite engine', () => {
     const said = events.filter(({ type }) => type === 'message').map(({ data }) => (data as { text: string }).text)
     expect(said.join('')).toBe(Array.from({ length: 2000 }, (_, index) => `${index + 1} `).join(''))
   })
+
+  it.each([['the same server'], ['the next one']])(
+    'has an answer put in few rows by %s that is asked for it, where that had failed at its end',
+    async (whose) => {
+      const folder = newFolder()
+      const sqlite = sqliteEngine({ folder })
+      const refused = Promise.withResolvers<void>()
+      let refusals = 0
+      const compact = async (log: string) => {
+        if (refusals++ > 0) return sqlite.compact?.(log)
+        refused.resolve()
+        throw new MillraceError('log_full')
+      }
+      const first = createMillrace({ engine: { ...sqlite, compact }, onError: () => {} })
+      onTestFinished(() => first.close())
+      const run = await first.ask({ query: 'x', models: ['sim:count?n=200&tps=0'] })
+      await Promise.all([refused.promise, run.ended])
+      if (whose === 'the next one') await first.close()
+      const next = whose === 'the next one' ? createMillrace({ engine: sqliteEngine({ folder }) }) : first
+      onTestFinished(() => next.close())
+      await next.readSession(run.session)
+      await next.engine.inspect(run.session)
+      await next.close()
+      const database = new DatabaseSync(join(folder, 'millrace.db'))
+      onTestFinished(() => database.close())
+      const { id } = database.prepare('SELECT id FROM logs WHERE name = ?').get(run.session) as { id: number }
+      expect(database.prepare('SELECT count(*) AS events FROM events WHERE log = ?').get(id)).toEqual({ events: 0 })
+    },
+  )
 
   it.each([
     ['a byte of a pack', "UPDATE packs SET data = CAST(substr(data, 1, 40) || x'00' || substr(data, 42) AS BLOB)"],

@@ -13,8 +13,10 @@ export interface Nodes {
   join(): Promise<void>
   /** Whether the node has ended, or been given up. Rejects with the engine's refusal. */
   isGone(node: string): Promise<boolean>
-  /** Calls `onGone` with the log when the node is gone, once for each log however often it is asked. */
-  onceGone(node: string, log: string): void
+  /** Calls `onGone` with the log of a run when its node is gone, unless the run has ended by then. */
+  onceGone(node: string, log: string, run: string): void
+  /** The end of a run was seen: its log need not be looked at for its sake. */
+  ended(run: string): void
   /** Tells a node something; it may be gone. */
   send(node: string, message: Json): Promise<void>
   /** Leaves: the others need not wait for a lease to end. */
@@ -26,22 +28,29 @@ export interface NodesOptions {
   readonly id: string
   /** How long a node lives without a beat, in milliseconds; default 6,000. */
   readonly leaseMs?: number | undefined
-  readonly onGone: (log: string) => void
+  /** Awaited: a node may have had thousands of runs, and their logs are not all looked at at once. */
+  readonly onGone: (log: string) => Promise<void>
   readonly onMessage: (message: Json) => void
+  /**
+   * Runs of one node that are known of; default 10,000. Beyond it the one that was seen longest ago is left to whoever
+   * asks for its log.
+   */
+  readonly runsMax?: number
   /** Milliseconds that never go back; default `performance.now`. */
   readonly now?: () => number
 }
 
 interface Other {
-  readonly logs: Set<string>
+  /** Runs whose end was not seen yet, and their logs. */
+  readonly runs: Map<string, string>
   readonly unwatch: () => void
   heardAt: number
   head: number
   isChecking: boolean
 }
 
-/** Logs of one node that are looked after when it is gone; the others are when they are next asked for. */
-const logsMax = 10_000
+/** Logs of a node that is gone which are looked at at the same time. */
+const looksMax = 8
 /**
  * A run that begins waits for a beat no older than this. The others may have given this node up while it stood still,
  * or the engine have lost its life with everything else, and its next beat by the clock may be seconds away.
@@ -58,6 +67,7 @@ export function createNodes({
   leaseMs = 6000,
   onGone,
   onMessage,
+  runsMax = 10_000,
   now = () => performance.now(),
 }: NodesOptions): Nodes {
   const others = new Map<string, Other>()
@@ -78,9 +88,14 @@ export function createNodes({
       if (now() - beatAt > freshMs) await beat()
     },
     isGone: async (node) => node !== id && (await engine.inspect(`node/${node}`)) === undefined,
-    onceGone(node, log) {
-      const { logs } = others.get(node) ?? observe(node)
-      if (logs.size < logsMax) logs.add(log)
+    onceGone(node, log, run) {
+      const { runs } = others.get(node) ?? observe(node)
+      runs.delete(run)
+      runs.set(run, log)
+      if (runs.size > runsMax) runs.delete(runs.keys().next().value as string)
+    },
+    ended(run) {
+      for (const { runs } of others.values()) runs.delete(run)
     },
     async send(node, message) {
       await engine.append(`inbox/${node}`, [{ type: 'message', data: message }], { keep: inboxMax })
@@ -124,7 +139,7 @@ export function createNodes({
 
   function observe(node: string): Other {
     const unwatch = engine.watch(`node/${node}`, () => void check(node, other))
-    const other: Other = { logs: new Set(), unwatch, heardAt: now(), head: 0, isChecking: false }
+    const other: Other = { runs: new Map(), unwatch, heardAt: now(), head: 0, isChecking: false }
     others.set(node, other)
     tick()
     void check(node, other)
@@ -157,7 +172,11 @@ export function createNodes({
     await engine.delete(`node/${node}`)
     if (!others.delete(node)) return
     other.unwatch()
-    for (const log of other.logs) onGone(log)
+    const logs = new Set(other.runs.values()).values()
+    const lookOn = async () => {
+      for (const log of logs) await onGone(log)
+    }
+    for (let looks = 0; looks < looksMax; looks++) void lookOn()
   }
 
   async function openInbox(): Promise<void> {

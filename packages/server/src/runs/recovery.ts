@@ -1,17 +1,18 @@
 /**
  * What another process left unfinished, ended: its runs died with it, and without an end in the log their readers
- * would wait for ever. A log is looked at once, when it is first asked for, and where servers share it, again when one
- * is gone whose runs were seen in it; nothing is searched at start.
+ * would wait for ever. A log is looked at when it is first asked for; where servers share it, on from there whenever it
+ * is asked for, because another may have begun a run in it since, and again when one is gone whose runs were seen in
+ * it. Nothing is searched at start.
  */
-import { idPattern, type LaneEnd, type SessionEvents } from '@millrace/protocol'
-import type { Engine, LogEvent, LogState, NewEvent } from '../log/log.ts'
+import { idPattern, type LaneEnd, type Position, type SessionEvents } from '@millrace/protocol'
+import type { Engine, LogEvent, NewEvent } from '../log/log.ts'
 import type { Nodes } from './nodes.ts'
 import { runEnd } from './run-end.ts'
 import { estimateTokens } from './tokens.ts'
 import { sessionEvent } from './writer.ts'
 
-/** Logs that need not be looked at again; beyond it the one asked for longest ago is. */
-const knownMax = 10_000
+/** Logs of which is known what was seen in them; beyond it the one asked for longest ago is looked at from its start. */
+const seenMax = 10_000
 const page = { eventsMax: 2048, bytesMax: 256 * 1024 }
 
 export interface RecoveryOptions {
@@ -26,66 +27,111 @@ export interface RecoveryOptions {
 export interface Recovery {
   /** The same engine, whose `inspect`, the door to every session, is answered when the log has no dead runs. */
   readonly engine: Engine
-  /** Looks at a log once more. Never rejects. */
-  look(log: string): Promise<void>
+  /** Ends what is dead in a log. Rejects with the engine's refusal. */
+  recover(log: string): Promise<void>
+}
+
+/** How far a log was looked at, and what had not ended there. */
+interface Seen {
+  readonly position: Position
+  readonly runs: Map<string, Unfinished>
+}
+
+/** A look under way, and the one that all wait for who came since: it sees what was there when they came. */
+interface Look {
+  readonly now: Promise<void>
+  next?: Promise<void>
 }
 
 export function createRecovery({ engine, isOurs, nodes, onError }: RecoveryOptions): Recovery {
-  const known = new Map<string, Promise<void>>()
+  const seen = new Map<string, Seen>()
+  const looks = new Map<string, Look>()
   const watchful: Engine = {
     ...(engine.isDurable && { isDurable: true }),
     ...(engine.isShared && { isShared: true }),
     append: (...request) => engine.append(...request),
     async read(...request) {
       const page = await engine.read(...request)
-      if (nodes !== undefined)
-        for (const event of page.events) if (event.type === 'stream_start') follow(request[0], event, nodes)
+      const [log] = request
+      // Only a session's log has runs in it, whatever the events of a channel are called.
+      if (nodes !== undefined && idPattern.test(log)) for (const event of page.events) follow(log, event, nodes)
       return page
     },
     watch: (...request) => engine.watch(...request),
-    compact: async (log) => await engine.compact?.(log),
+    async compact(log) {
+      try {
+        await engine.compact?.(log)
+      } catch (error) {
+        // It is offered once more to whoever looks at the log from its start.
+        seen.delete(log)
+        throw error
+      }
+    },
     delete: (log) => engine.delete(log),
     close: () => engine.close(),
     async inspect(log) {
-      // Only a session's log has runs in it.
-      if (idPattern.test(log)) await (known.get(log) ?? look(log))
+      // Who asks for it is answered either way.
+      if (idPattern.test(log) && isToBeLookedAt(log)) await (looksOnce(log) ?? recover(log)).catch(onError)
       return engine.inspect(log)
     },
   }
-  return { engine: engine.isDurable || engine.isShared ? watchful : engine, look }
+  return { engine: engine.isDurable || engine.isShared ? watchful : engine, recover }
 
-  /** Never rejects: who asks for the log is answered either way. */
-  function look(log: string): Promise<void> {
-    const looking = recover(log).catch((error: unknown) => {
-      known.delete(log)
-      onError(error)
-    })
-    known.set(log, looking)
-    if (known.size > knownMax) known.delete(known.keys().next().value as string)
-    return looking
+  function isToBeLookedAt(log: string): boolean {
+    return nodes !== undefined || looks.has(log) || !seen.has(log)
   }
 
-  async function recover(log: string): Promise<void> {
+  /** Of a log that only this process writes to, any look is as good as another. */
+  function looksOnce(log: string): Promise<void> | undefined {
+    return nodes === undefined ? looks.get(log)?.now : undefined
+  }
+
+  function recover(log: string): Promise<void> {
+    const look = looks.get(log)
+    if (look !== undefined) {
+      look.next ??= look.now.catch(() => {}).then(() => recover(log))
+      return look.next
+    }
+    const now = lookAt(log).finally(() => looks.delete(log))
+    looks.set(log, { now })
+    return now
+  }
+
+  async function lookAt(log: string): Promise<void> {
     const state = await engine.inspect(log)
-    if (state === undefined || state.head.offset === state.start.offset) return
-    const { epoch } = state.head
-    for (const [run, unfinished] of await readUnfinished(engine, log, state)) {
+    if (state === undefined) return void seen.delete(log)
+    const { start, head } = state
+    const known = seen.get(log)
+    const isFirst = known?.position.epoch !== head.epoch
+    const { position, runs }: Seen = known === undefined || isFirst ? { position: start, runs: new Map() } : known
+    seen.delete(log)
+    const reached = await readOn(engine, log, { position, runs, to: head.offset })
+    for (const [run, unfinished] of runs) {
       if (isOurs(run)) continue
       const { node } = unfinished
-      if (nodes !== undefined && node !== undefined && !(await nodes.isGone(node))) nodes.onceGone(node, log)
-      // Twice over the same log, by two that ask at once, it is still one end.
+      if (nodes !== undefined && node !== undefined && node !== nodes.id && !(await nodes.isGone(node)))
+        nodes.onceGone(node, log, run)
       else {
-        await engine.append(log, endOf(run, unfinished), { epoch, key: `end ${run}` })
+        // Twice over the same log, by two that ask at once, it is still one end.
+        await engine.append(log, endOf(run, unfinished), { epoch: head.epoch, key: `end ${run}` })
+        nodes?.ended(run)
+        runs.delete(run)
         engine.compact?.(log).catch(onError)
       }
     }
+    seen.set(log, { position: reached, runs })
+    if (seen.size > seenMax) seen.delete(seen.keys().next().value as string)
+    // Whoever ended its last run may have died before it was put in less room.
+    if (isFirst && runs.size === 0 && head.offset > start.offset) engine.compact?.(log).catch(onError)
   }
 }
 
-/** A run of another node begins before the eyes of somebody here. */
-function follow(log: string, { data }: LogEvent, nodes: Nodes): void {
-  const { node } = data as { node?: string }
-  if (node !== undefined && node !== nodes.id) nodes.onceGone(node, log)
+/** A run of another node begins, or ends, before the eyes of somebody here. */
+function follow(log: string, { type, data }: LogEvent, nodes: Nodes): void {
+  if (type !== 'stream_start' && type !== 'stream_end') return
+  const { run = '', node } = data as { run?: string; node?: string }
+  if (type === 'stream_end') nodes.ended(run)
+  else if (node !== undefined && node !== nodes.id) nodes.onceGone(node, log, run)
 }
 
 /** A run as far as its end needs to know it. */
@@ -97,15 +143,22 @@ interface Unfinished {
   lastAt: number
 }
 
-async function readUnfinished(engine: Engine, log: string, { start, head }: LogState): Promise<Map<string, Unfinished>> {
-  const runs = new Map<string, Unfinished>()
-  for (let position = start; position.offset < head.offset; ) {
+/** Notes what has begun and ended up to an offset, and returns the position from where to go on. */
+async function readOn(
+  engine: Engine,
+  log: string,
+  { position: from, runs, to }: Seen & { readonly to: number },
+): Promise<Position> {
+  let position = from
+  while (position.offset < to) {
     const read = await engine.read(log, position, page)
+    // What retention has taken may have been an end: what began before it is left as it is.
+    if (read.gap !== undefined) runs.clear()
     for (const event of read.events) note(runs, event)
     position = read.position
     await new Promise(setImmediate)
   }
-  return runs
+  return position
 }
 
 function note(runs: Map<string, Unfinished>, { type, data, time }: LogEvent): void {

@@ -1,0 +1,55 @@
+/** Whom a node watches for whom, and that it looks at no more than it must when one is gone. */
+import { type Engine, memoryEngine } from 'millrace'
+import { expect, it, onTestFinished, vi } from 'vitest'
+import { createNodes, type NodesOptions } from './nodes.ts'
+
+function openNode(options: Partial<NodesOptions> & { readonly engine: Engine }) {
+  const nodes = createNodes({ id: 'here', leaseMs: 60, onGone: async () => {}, onMessage: () => {}, ...options })
+  onTestFinished(() => nodes.close())
+  return nodes
+}
+
+async function openTwo(options: Partial<NodesOptions> = {}) {
+  const engine = memoryEngine()
+  onTestFinished(() => engine.close())
+  const gone: string[] = []
+  const onGone = async (log: string) => void gone.push(log)
+  const there = openNode({ engine, id: 'there' })
+  await there.join()
+  return { there, here: openNode({ engine, onGone, ...options }), gone }
+}
+
+// What happened: logs were kept for as long as their node lived, and after 10,000 of them no other was looked after.
+it('looks at the logs of runs that have not ended, once each', async () => {
+  const { there, here, gone } = await openTwo()
+  for (let n = 0; n < 30; n++) here.onceGone('there', `log-${n % 10}`, `run-${n}`)
+  for (let n = 0; n < 29; n++) if (n !== 13) here.ended(`run-${n}`)
+  await there.close()
+  await vi.waitFor(() => expect(gone.toSorted()).toEqual(['log-3', 'log-9']))
+})
+
+it('lets the oldest go where there are too many, never the newest', async () => {
+  const { there, here, gone } = await openTwo({ runsMax: 3 })
+  for (let n = 0; n < 10; n++) here.onceGone('there', `log-${n}`, `run-${n}`)
+  await there.close()
+  await vi.waitFor(() => expect(gone.toSorted()).toEqual(['log-7', 'log-8', 'log-9']))
+})
+
+it('looks at a few logs at a time, however many a node had', async () => {
+  let looking = 0
+  let most = 0
+  let looked = 0
+  const { there, here } = await openTwo({
+    async onGone() {
+      looking += 1
+      most = Math.max(most, looking)
+      await new Promise(setImmediate)
+      looking -= 1
+      looked += 1
+    },
+  })
+  for (let n = 0; n < 200; n++) here.onceGone('there', `log-${n}`, `run-${n}`)
+  await there.close()
+  await vi.waitFor(() => expect(looked).toBe(200))
+  expect(most).toBeLessThanOrEqual(8)
+})
