@@ -14,6 +14,11 @@ describe('authorize', () => {
     const { url, millrace } = await startServer({ authorize })
     const { session, position } = await startRun(url, { query: 'x', id: 'r' })
     await millrace.findRun('r')?.ended
+    const socket = await openSocket(url)
+    for (const source of [{ session }, { channel: 'c' }]) {
+      socket.send({ type: 'attach', from: 'now', ...source })
+      expect(await socket.next()).toMatchObject({ type: 'attached' })
+    }
     allowed = false
     asked.length = 0
     const requests = [
@@ -27,12 +32,17 @@ describe('authorize', () => {
       () => postJson(`${url}/api/runs/r/stop`, {}),
     ]
     for (const request of requests) expect((await request()).status).toBe(403)
-    const socket = await openSocket(url)
     for (const message of [
       { query: 'x' },
       { type: 'run', query: 'x' },
       { type: 'attach', session },
       { type: 'stop', run: 'r' },
+      { type: 'continue', run: 'r', session },
+      { type: 'ack', session, id: position },
+      { type: 'ack', channel: 'c', id: position },
+      { type: 'detach', session },
+      { type: 'detach', channel: 'c' },
+      { type: 'publish', channel: 'c', data: 1 },
     ]) {
       socket.send(message)
       expect(await socket.next()).toMatchObject({ type: 'error', error: { code: 'forbidden' } })
@@ -50,6 +60,15 @@ describe('authorize', () => {
       'anonymous run.start new',
       'anonymous session.read known',
       'anonymous run.stop known',
+      'anonymous run.start known',
+      'anonymous session.read known',
+      'anonymous channel.read new',
+      'anonymous session.read known',
+      'anonymous channel.read new',
+      'anonymous channel.publish new',
+    ])
+    expect(millrace.listConnections().map(({ sessions, acknowledged }) => [sessions, acknowledged])).toEqual([
+      [[session, 'channel/c'], {}],
     ])
   })
 

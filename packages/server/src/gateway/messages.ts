@@ -8,7 +8,7 @@ import { requirePosition } from '../sessions/begin.ts'
 import type { Connection } from '../sessions/connections.ts'
 import type { WebSocketConnection } from '../transports/websocket.ts'
 import { anonymous } from './authorize.ts'
-import { findSource, openReading } from './reading.ts'
+import { openReading, requireReadable } from './reading.ts'
 import type { GatewayOptions } from './routes.ts'
 import { chatBody, check, continueBody, idParam, publication, reading, runParam } from './schemas.ts'
 
@@ -62,7 +62,7 @@ export async function obey(peer: Peer, message: Record<string, unknown>, context
       const { ref, run, id, session: named } = check(messages.continue, message)
       const session = named ?? (await runs.find(run))?.session
       await authorize(anonymous, 'run.start', { session })
-      return acknowledge(await requireReadable(await chats.continue({ run, session, id })), ref)
+      return acknowledge(await requireReadableRun(await chats.continue({ run, session, id })), ref)
     }
     case 'attach': {
       const { ref, ...request } = check(messages.attach, message)
@@ -78,14 +78,14 @@ export async function obey(peer: Peer, message: Record<string, unknown>, context
     }
     case 'detach': {
       const { ref, ...named } = check(messages.detach, message)
-      const { log, source } = findSource(named)
+      const { log, source } = await requireReadable(authorize, anonymous, named)
       if (!connection.detach(log)) throw new MillraceError('not_attached')
       return connection.send({ type: 'detached', ...withRef(ref), ...source })
     }
     case 'ack': {
       const { ref, id, ...named } = check(messages.ack, message)
-      const { log, source } = findSource(named)
       requirePosition(id)
+      const { log, source } = await requireReadable(authorize, anonymous, named)
       // With a stream of its own for what comes down, the session is read by another connection.
       if (!peer.own.reads(log) && peer.session !== log) throw new MillraceError('not_attached')
       peer.own.acknowledge(log, id)
@@ -117,11 +117,13 @@ export async function obey(peer: Peer, message: Record<string, unknown>, context
 
   async function ask({ query, model, models, session, id }: z.output<typeof asked>): Promise<Run> {
     await authorize(anonymous, 'run.start', { session })
-    return requireReadable(await chats.ask({ query, models: models ?? (model === undefined ? undefined : [model]), session, id }))
+    return requireReadableRun(
+      await chats.ask({ query, models: models ?? (model === undefined ? undefined : [model]), session, id }),
+    )
   }
 
   /** The id may have led to a run of a session that was not named. */
-  async function requireReadable(run: Run): Promise<Run> {
+  async function requireReadableRun(run: Run): Promise<Run> {
     await authorize(anonymous, 'session.read', { session: run.session })
     return run
   }

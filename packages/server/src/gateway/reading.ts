@@ -23,25 +23,40 @@ export interface ReadingContext {
   readonly authorize: Authorize
 }
 
-/** Authorized, and found. Throws as `authorize`, `findSource` and `begin` do. */
+/** Authorized, and found. Throws as `requireReadable` and `begin` do. */
 export async function openReading(
   { engine, channels, authorize }: ReadingContext,
   principal: Principal,
   { session, channel, from, slow, interval }: z.output<typeof reading>,
 ): Promise<Reading> {
-  const { source, log } = findSource({ session, channel })
-  await authorize(principal, channel === undefined ? 'session.read' : 'channel.read', { session, ...source })
+  const { source, log } = await requireReadable(authorize, principal, { session, channel })
   // Whoever listens is often there before anybody has said something.
   if (channel !== undefined) await channels.open(channel)
   const after = await begin(engine, log, from)
   return { source, log, after, dialect: channel === undefined ? sessionDialect : channelDialect, slow, intervalMs: interval }
 }
 
-/** Throws `invalid_request` for both or neither. */
-export function findSource({ session, channel }: { session?: string | undefined; channel?: string | undefined }): {
+interface Named {
+  readonly session?: string | undefined
+  readonly channel?: string | undefined
+}
+
+/** What is named, for whoever may read it. Throws as `authorize` does, and `invalid_request` for both or neither. */
+export async function requireReadable(authorize: Authorize, principal: Principal, named: Named): Promise<Found> {
+  const found = findSource(named)
+  await authorize(principal, named.channel === undefined ? 'session.read' : 'channel.read', {
+    session: named.session,
+    ...found.source,
+  })
+  return found
+}
+
+interface Found {
   readonly source: Source
   readonly log: string
-} {
+}
+
+function findSource({ session, channel }: Named): Found {
   if (session !== undefined && channel === undefined) return { source: { session }, log: session }
   if (channel !== undefined && session === undefined) return { source: { channel }, log: channelLog(channel) }
   throw new MillraceError('invalid_request', { message: 'Name one `session` or one `channel`; see PROTOCOL.md.' })
