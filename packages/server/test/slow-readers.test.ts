@@ -4,6 +4,7 @@ import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import { memoryEngine } from 'millrace'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
+import { clientFrame, openRawSocket } from './support/raw-socket.ts'
 import { startServer } from './support/server.ts'
 import { openSocket } from './support/socket.ts'
 import { openStream } from './support/stream.ts'
@@ -100,6 +101,31 @@ describe('a hundred readers that have stopped', () => {
     expect(millrace.listConnections('channel/c').length).toBe(100)
     // One that was not stopped yet may have taken a few events more; queues would be 3 GB.
     expect((heldBytes() - before) / 1024 / 1024).toBeLessThan(40)
+  })
+})
+
+describe('one reader that has stopped', () => {
+  it('holds no more, however often it attaches again', async () => {
+    const { port, millrace } = await startServer()
+    for (let n = 0; n < 200; n++) await millrace.publish({ channel: 'c', data: 'x'.repeat(60_000) })
+    const { socket } = await openRawSocket(port)
+    socket.pause()
+    const attach = clientFrame('{"type":"attach","channel":"c","from":"start"}')
+    const attachMany = async (times: number, channel: string) => {
+      for (let n = 0; n < times; n++) {
+        socket.write(attach)
+        // Each is obeyed, and would be written to, before the next comes.
+        for (let turn = 0; turn < 3; turn++) await new Promise(setImmediate)
+      }
+      socket.write(clientFrame(JSON.stringify({ type: 'publish', channel, data: 1 })))
+      await vi.waitFor(async () => expect(await millrace.engine.inspect(`channel/${channel}`)).toBeDefined())
+      await vi.waitFor(() => expect(millrace.listConnections('channel/c')).toHaveLength(1))
+    }
+    // What the kernel takes for it.
+    await attachMany(300, 'first')
+    const before = heldBytes()
+    await attachMany(1000, 'second')
+    expect((heldBytes() - before) / 1024 / 1024).toBeLessThan(8)
   })
 })
 

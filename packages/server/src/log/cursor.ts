@@ -40,6 +40,7 @@ export interface CursorOptions {
   readonly after: Position
   /** Default `wait`. */
   readonly slow?: SlowPolicy | undefined
+  readonly blocked?: boolean
   /** The tail to join at the head; makes one where there is none. */
   readonly findTail: (cursor: Cursor) => CursorTail
 }
@@ -55,8 +56,8 @@ export class Cursor {
   /** Place in the tail while live: which slab, and how many of its bytes have been written. */
   slab = 0
   at = 0
-  /** True from a write the sink answered with false until `drained()`. */
-  blocked = false
+  /** True from a write the sink answered with false until `drained()`, or from the beginning. */
+  blocked: boolean
   closed = false
   #onClose: (() => void) | undefined
   readonly #engine: Engine
@@ -65,13 +66,14 @@ export class Cursor {
   #tail: CursorTail | undefined
   #onDrained: (() => void) | undefined
 
-  constructor({ engine, turns, log, wire, sink, after, slow = 'wait', findTail }: CursorOptions) {
+  constructor({ engine, turns, log, wire, sink, after, slow = 'wait', blocked = false, findTail }: CursorOptions) {
     this.log = log
     this.epoch = after.epoch
     this.offset = after.offset
     this.wire = wire
     this.sink = sink
     this.slow = slow
+    this.blocked = blocked
     this.#engine = engine
     this.#turns = turns
     this.#findTail = findTail

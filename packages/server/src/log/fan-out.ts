@@ -14,6 +14,8 @@ export interface Attachment {
   readonly sink: Sink
   /** Default `wait`. */
   readonly slow?: SlowPolicy | undefined
+  /** The sink takes nothing until the cursor is told that it has `drained()`. Default false. */
+  readonly blocked?: boolean
 }
 
 export interface FanOut {

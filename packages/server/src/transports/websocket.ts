@@ -121,7 +121,9 @@ export function createWebSocketTransport({ fanOut, pulse }: { fanOut: FanOut; pu
         const earlier = cursors.get(key)
         const wire = source === undefined ? plainFrames(dialect) : paced(eventFrames(dialect, source), intervalMs)
         const end = () => source !== undefined && close(closeCodes.sessionGone, `The log of ${key} is gone.`)
-        const cursor = fanOut.attach({ log, after, wire, sink: { write, end, onSlow }, slow })
+        // Else who reads nothing would be given the first page again for each time that it attaches.
+        const blocked = socket.writableNeedDrain
+        const cursor = fanOut.attach({ log, after, wire, sink: { write, end, onSlow }, slow, blocked })
         cursors.set(key, cursor)
         cursor.onceClosed(() => {
           if (cursors.get(key) !== cursor) return
