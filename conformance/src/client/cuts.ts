@@ -29,6 +29,18 @@ export function cutCases({ transport }: ClientSuite): void {
     expect(proxy.accepted).toBeGreaterThan(last)
   })
 
+  it('reads 1…N though after every event one side of its connection says no more', async () => {
+    const { connect, counter, proxy } = await startWorld()
+    const session = connect(transport).session()
+    await session.run({ query: `${last}` })
+    counter.letTo(1)
+    const numbers = await readNumbers(session, (number) => {
+      proxy.halfClose(number % 2 === 0 ? 'client' : 'server')
+      counter.letTo(number + 1)
+    })
+    expect(numbers).toEqual(oneTo(last))
+  })
+
   it('reads 1…N though every connection is cut in the middle of its bytes', async () => {
     const { connect, counter, proxy } = await startWorld()
     const session = connect(transport).session()
