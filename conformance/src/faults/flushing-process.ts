@@ -11,11 +11,17 @@ const say = (line: object) => writeSync(1, `${JSON.stringify(line)}\n`)
 
 for (let n = 1; n <= 40; n++) {
   const startedAt = performance.now()
-  let turns = 0
-  const timer = setInterval(() => turns++, 5)
+  /** How much later than they were due turns of the event loop came. */
+  const lags: number[] = []
+  let lastAt = startedAt
+  const timer = setInterval(() => {
+    const now = performance.now()
+    lags.push(Math.max(0, now - lastAt - 5))
+    lastAt = now
+  }, 5)
   try {
     const { position } = await engine.append('log', [{ type: 'n', data: { n } }])
-    say({ n, offset: position.offset, ms: performance.now() - startedAt, turns })
+    say({ n, offset: position.offset, ms: performance.now() - startedAt, lags })
   } catch (error) {
     const { code } = error as { code?: string }
     const head = (await engine.inspect('log').catch(() => undefined))?.head

@@ -17,16 +17,18 @@ export interface Traced {
   readonly calls: readonly string[]
 }
 
-/** Runs a script to its end with these options of strace; rejects where it ends with an error. */
+/** Runs a script to its end, or until it is killed, with these options of strace; rejects where it ends with an error. */
 export async function runTraced(options: readonly string[], script: string, args: readonly string[]): Promise<Traced> {
   const file = join(makeFolder(), 'calls')
   const command = [process.execPath, '--conditions=source', '--disable-warning=ExperimentalWarning', script, ...args]
-  const child = spawn('strace', ['-f', '-qq', '-o', file, ...options, ...command], { stdio: ['ignore', 'pipe', 'inherit'] })
+  const child = spawn('strace', ['-f', '-qq', '--seccomp-bpf', '-o', file, ...options, ...command], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
   let output = ''
   child.stdout.setEncoding('utf8').on('data', (text) => {
     output += text
   })
-  const [code] = await once(child, 'close')
-  if (code !== 0) throw new Error(`The program ended with ${code}, and had said: ${output}`)
+  const [code, signal] = await once(child, 'close')
+  if (code !== 0 && signal !== 'SIGKILL') throw new Error(`The program ended with ${code}, and had said: ${output}`)
   return { said: output.trimEnd().split('\n'), calls: readFileSync(file, 'utf8').trimEnd().split('\n') }
 }

@@ -3,6 +3,7 @@ import { mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, truncateSyn
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
+import type { Position } from '@millrace/protocol'
 import { type Engine, type SqliteEngineOptions, sqliteEngine } from 'millrace'
 import { describe, expect, it, onTestFinished } from 'vitest'
 
@@ -122,9 +123,14 @@ describe('the SQLite engine over less than it had', () => {
     expect((await engine.inspect('a'))?.head).toEqual(flushed.head)
     await engine.close()
     restart(flushed.folder)
-    const closed = open(flushed.folder)
-    expect((await closed.engine.inspect('a'))?.head).toEqual(flushed.head)
-    expect([...told, ...closed.told]).toEqual([])
+    // From here on nothing is flushed but by its close.
+    const second = open(flushed.folder)
+    await append(second.engine, 'a', 1)
+    await second.engine.close()
+    restart(flushed.folder)
+    const third = open(flushed.folder)
+    expect((await third.engine.inspect('a'))?.head).toEqual({ ...flushed.head, offset: flushed.head.offset + 1 })
+    expect([...told, ...second.told, ...third.told]).toEqual([])
   })
 
   it('keeps its count when the log that was written last is deleted', async () => {
@@ -168,6 +174,35 @@ describe('the SQLite engine over less than it had', () => {
     for (const name of left.keys()) renameSync(join(folder, name), join(newFolder(), name))
     expect((await engine.append('a', [{ type: 'n', data: {} }])).position.offset).toBe(1)
   })
+
+  it.each([
+    ['the index of the names', 'sqlite_autoindex_logs_1', /^$/, ['fulfilled', 'fulfilled']],
+    ['the row that has the name', 'logs', /^Of the logs in .*, 1 cannot be found by name any more/, ['rejected', 'fulfilled']],
+  ])(
+    'finds every log that is there, and says so of one that is not, after a flipped bit in %s',
+    async (_what, table, said, found) => {
+      const folder = newFolder()
+      const first = open(folder)
+      const positions = await Promise.all(
+        ['first-log', 'second-log'].map(async (log) => (await first.engine.append(log, [])).position),
+      )
+      await first.engine.close()
+      const database = new DatabaseSync(file(folder))
+      const { pageno } = database.prepare('SELECT pageno FROM dbstat WHERE name = ?').get(table) as { pageno: number }
+      database.close()
+      const bytes = readFileSync(file(folder))
+      bytes.write('g', bytes.indexOf('first-log', (pageno - 1) * 4096))
+      writeFileSync(file(folder), bytes)
+      const { engine, told } = open(folder)
+      const [one, other] = positions
+      const reads = await Promise.allSettled([
+        engine.read('first-log', one as Position),
+        engine.read('second-log', other as Position),
+      ])
+      expect(reads.map(({ status }) => status)).toEqual(found)
+      expect(told.join()).toMatch(said)
+    },
+  )
 
   it('takes over the file of a version that had neither sums nor a witness', async () => {
     const folder = newFolder()
