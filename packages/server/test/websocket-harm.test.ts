@@ -1,4 +1,5 @@
 /** Clients that do harm over a WebSocket: each is closed with a code, and somebody who reads beside it notices nothing. */
+import { type Engine, MillraceError, memoryEngine } from 'millrace'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import { clientFrame, closeCode, openRawSocket, type RawSocket } from './support/raw-socket.ts'
 import { startServer, type TestServer } from './support/server.ts'
@@ -71,6 +72,19 @@ describe('a client that does harm is closed with a code, and nobody else notices
     expect((await socket.until(({ ref }) => ref === 'last')).length).toBe(2000)
     socket.send({ type: 'ping' })
     expect((await socket.closed)[0]).toBe(4429)
+  })
+
+  it('but not for what is refused because an engine is away', async () => {
+    const engine = memoryEngine()
+    const append: Engine['append'] = async () => {
+      throw new MillraceError('engine_failed')
+    }
+    const { url } = await startServer({ engine: { ...engine, append } })
+    const socket = await openSocket(url)
+    times(20, () => socket.send({ type: 'publish', channel: 'c', data: 1 }))
+    for (let n = 0; n < 20; n++) expect(await socket.next()).toMatchObject({ error: { code: 'engine_failed', retryable: true } })
+    socket.send({ type: 'ping' })
+    expect(await socket.next()).toEqual({ type: 'pong' })
   })
 
   it('but is only refused more than 64 sessions and channels at once', async () => {

@@ -9,7 +9,7 @@ import { type MessageContext, obey, type Peer } from './messages.ts'
 import { checkOrigin } from './origin.ts'
 import { check, idParam } from './schemas.ts'
 
-/** Refused messages before the connection is closed: a client in a loop must not go on for ever. */
+/** Messages refused for their own fault before the connection is closed: a client in a loop must not go on for ever. */
 const refusalsMax = 16
 
 type Context = MessageContext & { readonly onError: (error: unknown) => void }
@@ -84,6 +84,8 @@ async function receive(peer: Client, text: string, context: Context): Promise<vo
     if (!(error instanceof MillraceError)) context.onError(error)
     const known = error instanceof MillraceError ? error : new MillraceError('internal')
     peer.connection.send({ type: 'error', ...(ref !== undefined && { ref }), ...known.toBody() })
+    // What fails because an engine is away says nothing about the client, whom 4400 would send away for good.
+    if (known.retryable) return
     peer.refusals += 1
     if (peer.refusals === refusalsMax) peer.connection.close(closeCodes.misuse, 'Too many messages were refused.')
   }
