@@ -46,7 +46,7 @@ export interface Timings {
    */
   readonly answerMs: number
   /**
-   * How many seconds one long-poll waits for something to happen: whole, 1 to 60. Default 25. Where `silenceMs` is
+   * How many seconds one long-poll waits for something to happen: whole, 1 to 30. Default 25. Where `silenceMs` is
    * shorter it waits less; with `transport: 'poll'` the two contradict each other. Only long-poll obeys it.
    */
   readonly pollWaitSeconds: number
