@@ -120,9 +120,10 @@ export function createMillrace(options: MillraceOptions = {}): Millrace {
   const nodes = store.isShared
     ? createNodes({ engine: store, id: newId(), leaseMs: options.leaseMs, onGone, onMessage })
     : undefined
-  const shared = nodes && { nodes, registry: createRegistry({ engine: store, nodes }) }
+  const isStarting = (run: string) => runs.isStarting(run)
+  const shared = nodes && { nodes, registry: createRegistry({ engine: store, nodes, isStarting }) }
   const recovery = createRecovery({ engine: store, isOurs: (run) => runs.has(run), nodes, onError })
-  const { engine } = recovery
+  const { engine, recover } = recovery
   const turns = createTurns()
   const pulse = createPulse({ turns, periodMs: heartbeatMs })
   const fanOut = createFanOut({ engine, turns })
@@ -133,7 +134,7 @@ export function createMillrace(options: MillraceOptions = {}): Millrace {
   const webSocket = createWebSocketTransport({ fanOut, pulse })
   const models = createModels({ models: options.models, default: options.model })
   const onBegin = (session: string) => void history.note(session).catch(onError)
-  const runs = createRuns({ engine, limits: options.limits, shared, onError, onBegin })
+  const runs = createRuns({ engine, limits: options.limits, shared, recover, onError, onBegin })
   const history = createHistory({ store, engine, runs })
   const channels = createChannels(engine)
   const chats = createChats({ engine, runs, resolveModel: models.resolve, newId })
@@ -225,7 +226,7 @@ export function createMillrace(options: MillraceOptions = {}): Millrace {
   /** A node is gone that had runs in this log. */
   async function onGone(log: string): Promise<void> {
     const signal = AbortSignal.any([stopping.signal, AbortSignal.timeout(lookMsMax)])
-    await insist(() => recovery.recover(log), signal).catch(onError)
+    await insist(() => recover(log), signal).catch(onError)
   }
 
   /** Another node was asked something that is this one's. */

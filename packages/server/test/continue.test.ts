@@ -291,7 +291,7 @@ describe('asked again with the same id', () => {
     await first.millrace.close()
 
     const { url, millrace } = await startServer({ engine: sqliteEngine({ folder }), models: [model], model: 'gated' })
-    const isUsed = { code: 'run_conflict', message: expect.stringContaining('long ago') }
+    const isUsed = { code: 'run_conflict', message: expect.stringContaining('in the session already') }
     expect(await refusal(goOn(url, run, { session, id: 'next' }))).toMatchObject(isUsed)
     expect(await refusal(postJson(`${url}/api/chat`, { query: 'first', session, id: 'next' }))).toMatchObject(isUsed)
     expect(await refusal(goOn(url, run, { session, id: 'other' }))).toEqual(notContinuable('continued by the run next'))

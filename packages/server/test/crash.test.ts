@@ -3,7 +3,7 @@ import { sqliteEngine } from 'millrace'
 import { expect, it } from 'vitest'
 import { gatedModel } from './support/gated-model.ts'
 import { makeFolder, startProcess } from './support/process.ts'
-import { startRun, startServer } from './support/server.ts'
+import { postJson, startRun, startServer } from './support/server.ts'
 import { data, openStream, textOf } from './support/stream.ts'
 
 it('ends the run of a killed server as interrupted for every reader, with all that was said, and goes on in the session', async () => {
@@ -56,4 +56,18 @@ it('leaves the runs of its own process alone, however often their session is ask
   model.say('whole')
   model.finish()
   expect(textOf(await (await openStream(`${url}/api/stream?session=${session}`)).until('stream_end'))).toBe('whole')
+})
+
+it('knows a run by its id when it comes after the server that ran it', async () => {
+  const folder = makeFolder()
+  const first = await startServer({ engine: sqliteEngine({ folder }) })
+  await first.millrace.engine.append('s', [])
+  const request = { query: 'count', session: 's', id: 'r' }
+  const started = await startRun(first.url, request)
+  await first.millrace.findRun('r')?.ended
+  await first.millrace.close()
+  const { url, millrace } = await startServer({ engine: sqliteEngine({ folder }) })
+  expect(await startRun(url, request)).toEqual(started)
+  expect((await postJson(`${url}/api/chat`, { ...request, query: 'another' })).status).toBe(409)
+  expect((await millrace.readSession('s'))?.runs).toHaveLength(1)
 })

@@ -1,14 +1,16 @@
 /**
  * Runs by their id over all nodes: each has a small log, in which the node that takes it says so before anything
  * else. So one id is one run, whichever nodes it is asked of, and any node can find it, wait for it and stop it.
+ * No word of what was asked is in it: that stands in the log of the session, and goes with it.
  */
-import { formatPosition, type Json, MillraceError, type Position, type SessionEvents } from '@millrace/protocol'
-import type { Engine, LogEvent } from '../log/log.ts'
+import { type Json, MillraceError, type Position } from '@millrace/protocol'
+import type { Engine, LogEvent, LogState } from '../log/log.ts'
+import { loggedRun, readStart, ringable } from './logged-run.ts'
 import type { Nodes } from './nodes.ts'
-import type { Run, StandingEnd } from './run.ts'
+import type { Run } from './run.ts'
 
-/** What was asked, as the log of the run keeps it. */
-export interface Claim extends Pick<Run, 'session' | 'query' | 'lanes'> {
+/** What the log of a run keeps of what was asked. */
+export interface Claim extends Pick<Run, 'session' | 'lanes'> {
   /** Null for the default model. */
   readonly asked: readonly string[] | null
   /** Absent for a question. */
@@ -17,54 +19,81 @@ export interface Claim extends Pick<Run, 'session' | 'query' | 'lanes'> {
 }
 
 export interface Registry {
-  /** Undefined where the id is the caller's to start; else the run that another has started with it. */
+  /**
+   * Undefined where the id is the caller's to start; else the run that another has started with it. MUST NOT be called
+   * while this node is starting a run of the same id: what it had claimed before has come to nothing.
+   */
   claim(id: string, claim: Claim): Promise<Run | undefined>
   /** The run's start stands in its session's log. */
   started(id: string, start: Position): Promise<void>
+  /** What this node claimed has come to nothing: the id is free, for all. */
+  release(id: string): Promise<void>
   find(id: string): Promise<Run | undefined>
-  /** Lets the id go: it may be used again. */
-  forget(id: string): void
+  /** Takes the run's own log away. */
+  forget(id: string): Promise<void>
+}
+
+export interface RegistryOptions {
+  readonly engine: Engine
+  readonly nodes: Nodes
+  /** This node has claimed a run, and is about to start it. */
+  readonly isStarting: (id: string) => boolean
 }
 
 /** How long a node may take from its claim to the start in the log. */
 const startMsMax = 10_000
 const startPollMs = 200
-/** A bell that was lost costs no more than this. */
-const followPollMs = 5000
 
 interface Known {
   readonly claim: Claim
-  readonly start: Position | undefined
+  /** Of the claim in the log of the run. */
+  readonly at: Position
+  readonly start?: Position
+  readonly isReleased?: true
 }
 
-export function createRegistry({ engine, nodes }: { readonly engine: Engine; readonly nodes: Nodes }): Registry {
+export function createRegistry({ engine, nodes, isStarting }: RegistryOptions): Registry {
   return {
     async claim(id, claim) {
-      for (let after = ''; ; ) {
-        const { duplicate } = await engine.append(logOf(id), [{ type: 'claimed', data: claim as unknown as Json }], {
-          key: `claimed ${after}`,
-        })
-        if (!duplicate) return undefined
-        const known = await look(id)
-        // The log was let go between the two calls.
-        if (known === undefined) continue
-        if (known.start !== undefined) return toRun(id, known.claim, known.start)
-        // Whoever had it is gone, and nothing stands in the session's log: the next one may have it.
-        after = known.claim.node
+      for (let after: Position | undefined; ; ) {
+        if (await append(id, claim, after)) return undefined
+        const known = await look(id, () => false)
+        const run = known && (await open(id, known))
+        if (run !== undefined) return run
+        // Whoever had it is gone or has let it go, or its session is deleted: the next one may have it. And where the
+        // log was let go between the two calls, the first one.
+        after = known?.at
       }
     },
     async started(id, { epoch, offset }) {
       await engine.append(logOf(id), [{ type: 'started', data: { epoch, offset } }])
     },
-    async find(id) {
-      const known = await look(id)
-      return known?.start === undefined ? undefined : toRun(id, known.claim, known.start)
+    async release(id) {
+      await engine.append(logOf(id), [{ type: 'released', data: { node: nodes.id } }])
     },
-    forget: (id) => void engine.delete(logOf(id)).catch(() => {}),
+    async find(id) {
+      const known = await look(id, () => isStarting(id))
+      return known && open(id, known)
+    },
+    async forget(id) {
+      await engine.delete(logOf(id))
+    },
   }
 
-  /** Waits for a start that is on its way: without one, the node that claimed the run is gone. */
-  async function look(id: string): Promise<Known | undefined> {
+  /** False where another has claimed it since. */
+  async function append(id: string, claim: Claim, after: Position | undefined): Promise<boolean> {
+    const key = `claimed ${after?.offset ?? 0}`
+    try {
+      const options = after === undefined ? { key } : { key, epoch: after.epoch }
+      return !(await engine.append(logOf(id), [{ type: 'claimed', data: claim as unknown as Json }], options)).duplicate
+    } catch (error) {
+      if ((error as MillraceError).code === 'position_foreign') return false
+      throw error
+    }
+  }
+
+  /** Waits for a start that is on its way: without one, the node that claimed the run is gone, or has let it go. */
+  async function look(id: string, isOurs: () => boolean): Promise<Known | undefined> {
     const deadline = performance.now() + startMsMax
     const rung = ringable()
     const unwatch = engine.watch(logOf(id), rung.ring)
@@ -72,11 +101,10 @@ export function createRegistry({ engine, nodes }: { readonly engine: Engine; rea
       for (;;) {
         const state = await engine.inspect(logOf(id))
         if (state === undefined) return undefined
-        const { events } = await engine.read(logOf(id), state.start)
-        const claim = events.findLast(({ type }) => type === 'claimed')?.data as unknown as Claim
-        const last = events.at(-1)
-        if (last?.type === 'started') return { claim, start: last.data as unknown as Position }
-        if (await nodes.isGone(claim.node)) return { claim, start: undefined }
+        const known = await readKnown(id, state)
+        if (known === undefined || known.start !== undefined || known.isReleased) return known
+        const { node } = known.claim
+        if (node === nodes.id ? !isOurs() : await nodes.isGone(node)) return known
         if (performance.now() > deadline) throw new MillraceError('engine_failed')
         await rung.wait(startPollMs)
       }
@@ -85,65 +113,44 @@ export function createRegistry({ engine, nodes }: { readonly engine: Engine; rea
     }
   }
 
-  function toRun(id: string, { session, query, asked, continues, lanes, node }: Claim, start: Position): Run {
-    let ended: Promise<StandingEnd> | undefined
-    return {
-      id,
-      session,
-      query,
-      asked: asked ?? undefined,
-      continues,
-      lanes,
-      start,
-      get ended() {
-        ended ??= follow(id, session, { start, node })
-        return ended
-      },
-      end: undefined,
-      // Whoever waits for the end says it again.
-      stop: () => void nodes.send(node, { type: 'stop', run: id }).catch(() => {}),
+  async function readKnown(id: string, { start, head }: LogState): Promise<Known | undefined> {
+    let known: Known | undefined
+    // What another node has appended may be a page of its own.
+    for (let position = start; position.offset < head.offset; ) {
+      const page = await engine.read(logOf(id), position)
+      for (const event of page.events) known = fold(known, event, head.epoch)
+      position = page.position
     }
+    return known
   }
 
-  async function follow(id: string, log: string, { start, node }: { start: Position; node: string }): Promise<StandingEnd> {
-    const rung = ringable()
-    const unwatch = engine.watch(log, rung.ring)
-    // Perhaps nobody else here reads it, and its node is gone already.
-    if (node !== nodes.id) nodes.onceGone(node, log, id)
-    try {
-      for (let position = start; ; ) {
-        const page = await engine.read(log, position)
-        const end = page.events.find((event) => isEndOf(event, id))
-        if (end !== undefined) {
-          nodes.ended(id)
-          const { run: _run, ...outcome } = end.data as unknown as SessionEvents['stream_end']
-          return { ...outcome, position: formatPosition({ epoch: start.epoch, offset: end.offset }, log) }
-        }
-        position = page.position
-        if (position.offset === page.head.offset) await rung.wait(followPollMs)
-      }
-    } finally {
-      unwatch()
-    }
+  /** Undefined where it has not begun, or its session is gone. */
+  async function open(id: string, { claim, start: first }: Known): Promise<Run | undefined> {
+    const { session, asked, continues, lanes } = claim
+    const standing = first && (await readStart(engine, { session, run: id }, first))
+    if (standing === undefined) return undefined
+    const { start, event } = standing
+    const node = event?.node ?? claim.node
+    const run = { id, session, query: event?.query ?? '', asked: asked ?? undefined, continues, lanes, start }
+    return loggedRun(engine, run, {
+      // Whoever waits for the end says it again.
+      stop: () => void nodes.send(node, { type: 'stop', run: id }).catch(() => {}),
+      onFollow() {
+        // Perhaps nobody else here reads it, and its node is gone already.
+        if (node !== nodes.id) nodes.onceGone(node, session, id)
+        return () => nodes.ended(id)
+      },
+    })
   }
 }
 
 const logOf = (id: string): string => `run/${id}`
 
-function isEndOf({ type, data }: LogEvent, run: string): boolean {
-  return type === 'stream_end' && (data as { run: string }).run === run
-}
-
-/** A bell that can be waited for; one that rings early is not missed. */
-function ringable() {
-  let { promise, resolve } = Promise.withResolvers<void>()
-  return {
-    ring: (): void => resolve(),
-    async wait(mostMs: number): Promise<void> {
-      const timer = setTimeout(resolve, mostMs)
-      await promise
-      clearTimeout(timer)
-      ;({ promise, resolve } = Promise.withResolvers<void>())
-    },
-  }
+function fold(before: Known | undefined, { type, data, offset }: LogEvent, epoch: string): Known | undefined {
+  if (type === 'claimed') return { claim: data as unknown as Claim, at: { epoch, offset } }
+  if (before === undefined) return undefined
+  if (type === 'started') return { ...before, start: data as unknown as Position }
+  // One that comes late is of another claim.
+  const isOf = before.start === undefined && (data as { node?: string }).node === before.claim.node
+  return type === 'released' && isOf ? { ...before, isReleased: true } : before
 }

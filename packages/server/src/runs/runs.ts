@@ -5,38 +5,16 @@
  * Starting is idempotent by the run's id: the first start with an id counts, every later one is handed
  * the same run.
  */
-import { formatPosition, type Lane, type LaneEnd, MillraceError, type Position } from '@millrace/protocol'
+import { formatPosition, type LaneEnd, MillraceError, type Position } from '@millrace/protocol'
 import type { Engine } from '../log/log.ts'
-import type { ModelMessage } from '../models/model.ts'
-import { interruption, runLane, type Source } from './lane.ts'
-import type { Nodes } from './nodes.ts'
+import { interruption, runLane } from './lane.ts'
+import type { LanePlan, RunPlan } from './plan.ts'
 import { publicError } from './public-error.ts'
-import type { Registry } from './registry.ts'
 import type { Run, StandingEnd } from './run.ts'
 import { runEnd } from './run-end.ts'
+import { createStarts, type Shared } from './starts.ts'
 import { estimateTokens } from './tokens.ts'
-import { createRunWriter, type RunWriter, sessionEvent } from './writer.ts'
-
-/** A lane before its model is asked. */
-export interface LanePlan {
-  readonly lane: string
-  readonly model: string
-  /** Opens the stream for the conversation; called once, after the run's start stands in the log. */
-  readonly open: (messages: readonly ModelMessage[], signal: AbortSignal) => Source | Promise<Source>
-}
-
-export interface RunPlan {
-  readonly id: string
-  readonly session: string
-  readonly query: string
-  /** The models as they were asked for; undefined for the default. */
-  readonly asked: readonly string[] | undefined
-  readonly lanes: readonly LanePlan[]
-  /** The run that this one goes on with. */
-  readonly continues?: string | undefined
-  /** What one lane's model is to see: the conversation before, the question, and what else there is to it. */
-  readonly messages: (lane: string) => readonly ModelMessage[]
-}
+import { createRunWriter, type RunWriter } from './writer.ts'
 
 export interface RunLimits {
   /** One run, in milliseconds; default 10 minutes. */
@@ -56,7 +34,9 @@ export interface RunsOptions {
   /** A run stands in the log of its session. */
   readonly onBegin?: ((session: string) => void) | undefined
   /** Where servers share the engine. */
-  readonly shared?: { readonly nodes: Nodes; readonly registry: Registry } | undefined
+  readonly shared?: Shared | undefined
+  /** Ends what is dead in a log. */
+  readonly recover: (log: string) => Promise<void>
   /** Milliseconds that never go back; default `performance.now`. */
   readonly now?: () => number
 }
@@ -70,74 +50,46 @@ export interface Runs {
   find(id: string): Promise<Run | undefined>
   /** Whether a run is this process's: in progress, ended by itself, or about to stand in the log. */
   has(id: string): boolean
+  /** Whether its start is on its way into the log. */
+  isStarting(id: string): boolean
   readonly active: number
   /** Lets the id of a run go that has ended. */
-  forget(id: string): void
+  forget(id: string): Promise<void>
   /** Refuses to start any more, with `server_stopping`. */
   refuse(): void
   /** Ends all runs as `interrupted` and waits for their ends to stand in the log. */
   close(): Promise<void>
 }
 
-export function createRuns({ engine, limits = {}, onError, onBegin, shared, now = () => performance.now() }: RunsOptions): Runs {
+export function createRuns({
+  engine,
+  limits = {},
+  onError,
+  onBegin,
+  shared,
+  recover,
+  now = () => performance.now(),
+}: RunsOptions): Runs {
   const { runMsMax = 600_000, idleMsMax = 120_000, runsMax = 4096, endedRunsMax = 10_000 } = limits
   const active = new Map<string, Run>()
-  /** Ids of runs whose start is on its way into the log. */
-  const starting = new Set<string>()
   /** In the order of their ends. */
   const ended = new Map<string, Run>()
   const aborts = new Map<Run, AbortController>()
   const closing = new AbortController()
+  const starts = createStarts({ engine, shared, recover, onError, onBegin, signal: closing.signal })
   let isRefusing = false
 
   return {
     async start(plan) {
       if (isRefusing) throw new MillraceError('server_stopping')
-      if (active.size + starting.size >= runsMax) throw new MillraceError('too_many_runs')
+      if (active.size + starts.count >= runsMax) throw new MillraceError('too_many_runs')
       const acceptedAt = now()
-      const { id, session, query, asked, continues } = plan
-      const lanes = plan.lanes.map(({ lane, model }) => ({ lane, model }))
-      starting.add(id)
-      let start: Position
-      try {
-        const other = await claim(plan, lanes)
-        if (other !== undefined) return other
-        start = await begin(plan, lanes)
-      } finally {
-        starting.delete(id)
-      }
-      const abort = new AbortController()
-      const { promise, resolve } = Promise.withResolvers<StandingEnd>()
-      let end: StandingEnd | undefined
-      const run: Run = {
-        id,
-        session,
-        query,
-        asked,
-        continues,
-        lanes,
-        start,
-        ended: promise,
-        get end() {
-          return end
-        },
-        stop: () => abort.abort(),
-      }
-      active.set(id, run)
-      aborts.set(run, abort)
-      void perform(plan, run, abort, acceptedAt).then((outcome) => {
-        end = outcome
-        active.delete(id)
-        aborts.delete(run)
-        ended.set(id, run)
-        if (ended.size > endedRunsMax) forget(ended.keys().next().value as string)
-        resolve(outcome)
-      })
-      return run
+      return starts.begin(plan, (start) => launch(plan, start, acceptedAt))
     },
     get,
     find: async (id) => get(id) ?? shared?.registry.find(id),
-    has: (id) => starting.has(id) || active.has(id) || ended.has(id),
+    has: (id) => starts.has(id) || active.has(id) || ended.has(id),
+    isStarting: starts.has,
     get active() {
       return active.size
     },
@@ -158,35 +110,43 @@ export function createRuns({ engine, limits = {}, onError, onBegin, shared, now 
     return active.get(id) ?? ended.get(id)
   }
 
-  function forget(id: string): void {
+  async function forget(id: string): Promise<void> {
     ended.delete(id)
-    shared?.registry.forget(id)
+    await shared?.registry.forget(id)
   }
 
-  async function claim({ id, session, query, asked, continues }: RunPlan, lanes: readonly Lane[]): Promise<Run | undefined> {
-    if (shared === undefined) return undefined
-    await shared.nodes.join()
-    const goesOn = continues === undefined ? {} : { continues }
-    return shared.registry.claim(id, { session, query, asked: asked ?? null, ...goesOn, lanes, node: shared.nodes.id })
-  }
-
-  async function begin({ id, session, query, continues }: RunPlan, lanes: readonly Lane[]): Promise<Position> {
-    const node = shared === undefined ? {} : { node: shared.nodes.id }
-    const goesOn = continues === undefined ? {} : { continues }
-    const event = sessionEvent('stream_start', { run: id, session, query, lanes, ...goesOn, ...node })
-    // Of several that want to go on with a run, on whichever nodes, the first one does.
-    const key = continues === undefined ? `run ${id}` : `continued ${continues}`
-    const { position, duplicate } = await engine.append(session, [event], { key })
-    if (duplicate) {
-      shared?.registry.forget(id)
-      throw continues === undefined
-        ? new MillraceError('run_conflict', { message: 'A run with this id ended long ago; choose a new id.' })
-        : new MillraceError('run_not_continuable', { message: 'This answer was continued by another run; continue that one.' })
+  /** In the same turn in which its start has come to stand in the log, so that it is never nobody's. */
+  function launch(plan: RunPlan, start: Position, acceptedAt: number): Run {
+    const { id, session, query, asked, continues } = plan
+    const abort = new AbortController()
+    const { promise, resolve } = Promise.withResolvers<StandingEnd>()
+    let end: StandingEnd | undefined
+    const run: Run = {
+      id,
+      session,
+      query,
+      asked,
+      continues,
+      lanes: plan.lanes.map(({ lane, model }) => ({ lane, model })),
+      start,
+      ended: promise,
+      get end() {
+        return end
+      },
+      stop: () => abort.abort(),
     }
-    const start = { epoch: position.epoch, offset: position.offset - 1 }
-    await shared?.registry.started(id, start)
-    onBegin?.(session)
-    return start
+    active.set(id, run)
+    aborts.set(run, abort)
+    void perform(plan, run, abort, acceptedAt).then((outcome) => {
+      end = outcome
+      active.delete(id)
+      aborts.delete(run)
+      ended.set(id, run)
+      // What stays of one that is forgotten has no word in it, and goes by age.
+      if (ended.size > endedRunsMax) forget(ended.keys().next().value as string).catch(() => {})
+      resolve(outcome)
+    })
+    return run
   }
 
   /** Never rejects. */

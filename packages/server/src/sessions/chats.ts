@@ -7,8 +7,9 @@ import type { Engine } from '../log/log.ts'
 import { continuation } from '../models/continuation.ts'
 import type { Model } from '../models/model.ts'
 import type { Source } from '../runs/lane.ts'
+import type { LanePlan } from '../runs/plan.ts'
 import type { Run } from '../runs/run.ts'
-import type { LanePlan, Runs } from '../runs/runs.ts'
+import type { Runs } from '../runs/runs.ts'
 import { requireLog } from './begin.ts'
 import { conversation, joinRuns } from './conversation.ts'
 import { type LaneRecord, type RunRecord, readTranscript } from './transcript.ts'
@@ -85,6 +86,7 @@ export function createChats({ engine, runs, resolveModel, newId }: ChatsOptions)
           query,
           asked,
           lanes,
+          isNew: request.session === undefined,
           messages: (lane) => [...conversation(before, modelOf(lanes, lane)), ...continuation(query, '')],
         })
       }),
@@ -108,6 +110,7 @@ export function createChats({ engine, runs, resolveModel, newId }: ChatsOptions)
           query,
           asked: [model],
           lanes: [lane],
+          isNew: request.session === undefined,
           messages: () => continuation(query, ''),
         })
       }),
@@ -197,7 +200,7 @@ function notContinuable(message: string): MillraceError {
 }
 
 function usedLongAgo(): MillraceError {
-  return new MillraceError('run_conflict', { message: 'A run with this id ended long ago; choose a new id.' })
+  return new MillraceError('run_conflict', { message: 'A run with this id is in the session already; choose a new id.' })
 }
 
 function planLanes(lanes: readonly Lane[], models: readonly Model[]): LanePlan[] {

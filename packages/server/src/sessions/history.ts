@@ -114,7 +114,8 @@ export function createHistory({ store, engine, runs }: HistoryOptions): History 
       await Promise.all(transcript.runs.filter(({ status }) => status === 'streaming').map(({ run }) => stop(run)))
       await engine.delete(id)
       await store.delete(titleOf(id))
-      for (const { run } of transcript.runs) runs.forget(run)
+      // No word is in what stays where this is refused.
+      await Promise.allSettled(transcript.runs.map(({ run }) => runs.forget(run)))
       await append({ session: id, deleted: true })
     },
   }
