@@ -1,5 +1,8 @@
 /** A server that is killed while many read: what any of them saw is there when it is back, and nobody has to do anything. */
+import { once } from 'node:events'
+import { type IncomingMessage, type OutgoingHttpHeaders, request } from 'node:http'
 import { connect } from 'node:net'
+import { json } from 'node:stream/consumers'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { expect } from 'vitest'
 import type { Chance } from '../src/faults/chance.ts'
@@ -110,7 +113,7 @@ for (const { fault, stall } of stalls)
 
 itWithstands({
   fault: 'F22 a server at its limit of open files',
-  claim: 'goes on with the readers it has, and takes others again when some have gone',
+  claim: 'refuses others with a code, answers for its health, goes on with the readers it has, and takes others again',
   few: 1,
   open: async (tally) => ({
     world: createWorld(tally),
@@ -121,10 +124,24 @@ itWithstands({
     const { session, run } = await world.start(url, 'sim:count?n=100000&tps=50')
     world.read(session, 5, [url])
     await world.until(() => session.events > 0, 'the first events')
-    // More than there may be: they connect and wait.
-    const sockets = Array.from({ length: 150 }, () => connect(Number(new URL(url).port), '127.0.0.1').on('error', () => {}))
-    await sleep(chance.whole(100, 300))
+    // More than there may be: they connect, and wait.
+    const { port } = new URL(url)
+    const sockets = Array.from({ length: chance.whole(60, 200) }, () => connect(Number(port), '127.0.0.1').on('error', () => {}))
+    await Promise.all(sockets.map((socket) => once(socket, 'connect')))
     const { events } = session
+    const upgrade = {
+      connection: 'Upgrade',
+      upgrade: 'websocket',
+      'sec-websocket-key': 'x'.repeat(22),
+      'sec-websocket-version': '13',
+    }
+    for (const [path, headers] of [
+      [`/api/stream?session=${session.id}`, {}],
+      [`/api/stream?session=${session.id}&live=poll`, {}],
+      ['/ws/chat', upgrade],
+    ] as const)
+      expect(await askOnce(`${url}${path}`, headers)).toEqual({ status: 503, retryAfter: '5', code: 'server_full' })
+    for (let attempt = 1; attempt <= 10; attempt++) expect(await askOnce(`${url}/healthz`)).toMatchObject({ status: 200 })
     await world.until(() => session.events > events + 20, 'events for the readers it has')
     for (const socket of sockets) socket.destroy()
     const status = await again(() => ask<{ status: string }>(`${url}/api/runs/${run}/stop`, {}))
@@ -133,6 +150,14 @@ itWithstands({
     await world.settle(url)
   },
 })
+
+/** Over a connection of its own. */
+async function askOnce(url: string, headers: OutgoingHttpHeaders = {}) {
+  const asking = request(url, { agent: false, headers }).end()
+  const [response] = (await once(asking, 'response')) as [IncomingMessage]
+  const { error } = (await json(response)) as { error?: { code: string } }
+  return { status: response.statusCode, retryAfter: response.headers['retry-after'], code: error?.code }
+}
 
 /** Until it is answered: what was refused at the limit may be asked again at once. */
 async function again<T>(asking: () => Promise<T>): Promise<T> {

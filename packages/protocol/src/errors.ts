@@ -83,6 +83,7 @@ export const errors = {
   model_rate_limited: entry(429, true, 'The model provider is limiting requests; try again later.'),
   model_timeout: entry(504, true, 'The model did not answer in time; what it had said so far is kept.'),
   server_stopping: entry(503, true, 'The server is stopping; connect again.'),
+  server_full: entry(503, true, 'The server has as many files and connections open as it may; connect again later.'),
   engine_failed: entry(500, true, "The engine could not do it; the server's log has the details."),
   log_full: entry(507, true, 'The engine could not keep the event; nothing was lost, try again.'),
   internal: entry(500, true, 'The server made a mistake; its log has the details.'),

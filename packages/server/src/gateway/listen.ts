@@ -1,9 +1,10 @@
 /** A Node HTTP server of Millrace's own, with bounds on everything that happens before a request is complete. */
-import { createServer, type RequestListener, type Server } from 'node:http'
+import { createServer, type IncomingMessage, type RequestListener, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { limits, MillraceError } from '@millrace/protocol'
 import { isTakenOver } from '../transports/sse.ts'
+import { createAdmission } from './admission.ts'
 import { createHostRule, isLoopback } from './origin.ts'
 import type { Upgrade } from './websocket.ts'
 
@@ -45,6 +46,8 @@ export async function listen(
     // Node would answer without a code.
     requireHostHeader: false,
   })
+  const admission = createAdmission(refuse)
+  server.on('connection', admission.accept)
   server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
     // An answer to the rest of a second request would stand in the middle of the stream.
     if (!socket.writable || error.code === 'ECONNRESET' || isTakenOver(socket)) return void socket.destroy()
@@ -56,16 +59,20 @@ export async function listen(
   await promise
   server.off('error', reject)
   const bound = server.address() as AddressInfo
-  const check = isLoopback(bound.address) ? hostRule : () => undefined
+  const checkHost = isLoopback(bound.address) ? hostRule : () => undefined
+  const check = (request: IncomingMessage) => admission.check(request) ?? checkHost(request.headers.host)
   server.on('request', (request, response) => {
-    const refusal = check(request.headers.host)
+    const refusal = check(request)
+    // One that is answered for its health alone takes no more room than that.
+    if (admission.isSurplus(request)) response.setHeader('connection', 'close')
     if (refusal === undefined) return handler(request, response)
     response.statusCode = refusal.status
+    if (refusal.status === 503) response.setHeader('retry-after', retryAfterSeconds)
     response.setHeader('content-type', 'application/json').setHeader('cache-control', 'no-store')
     response.end(JSON.stringify(refusal.toBody()))
   })
   server.on('upgrade', (request, socket, head) => {
-    const refusal = check(request.headers.host)
+    const refusal = check(request)
     if (refusal === undefined) return upgrade(request, socket, head)
     // Nobody else listens for the errors of a socket that is to be upgraded.
     socket.on('error', () => {})
@@ -73,6 +80,9 @@ export async function listen(
   })
   return { url: `http://${host.includes(':') ? `[${host}]` : host}:${bound.port}`, port: bound.port, server }
 }
+
+/** Until some of those that are connected may have gone. */
+const retryAfterSeconds = 5
 
 /** Answers on a socket that has no response. */
 function refuse(socket: Duplex, error: MillraceError): void {
@@ -82,6 +92,7 @@ function refuse(socket: Duplex, error: MillraceError): void {
     'content-type: application/json',
     `content-length: ${Buffer.byteLength(body)}`,
     'connection: close',
+    ...(error.status === 503 ? [`retry-after: ${retryAfterSeconds}`] : []),
   ]
   socket.end(`${head.join('\r\n')}\r\n\r\n${body}`)
   // What the client is still sending would otherwise keep the socket, and end it with a reset that eats the answer.
