@@ -108,7 +108,7 @@ it.each(transports)(
       const whole = (async () => {
         for await (const { data } of client.channel('c', { from: 'start' }).events()) {
           first.resolve()
-          seen.push(Number.parseInt(String(data), 10))
+          seen.push(Number.parseInt(data as string, 10))
           if (seen.at(-1) === last) break
         }
         return seen

@@ -8,7 +8,7 @@ import { itWithstands } from '../src/faults/rounds.ts'
 import { type AskedOf, openShared, type SharedWorld, statusOf } from '../src/faults/shared.ts'
 import { noteTime, type Tally } from '../src/faults/tally.ts'
 import type { Followed } from '../src/faults/world.ts'
-import { startRedis } from '../src/servers/redis.ts'
+import { type RedisServer, startRedis } from '../src/servers/redis.ts'
 import { startSwitch } from '../src/servers/switch.ts'
 
 const times = { leaseMs: 2000, graceMs: 1000 }
@@ -72,7 +72,7 @@ itWithstands({
 })
 
 itWithstands({
-  fault: 'F9 a key of a log is evicted from Redis',
+  fault: 'F9 a key of a log is evicted from Redis, or its stream trimmed',
   claim: 'tells the readers of that log, and leaves the others alone',
   few: 2,
   mayReset: true,
@@ -80,8 +80,13 @@ itWithstands({
   round: (shared, chance, tally) =>
     during(shared, chance, tally, async ({ asked, channel }) => {
       const log = chance.pick([`channel/${channel.id}`, ...asked.map(({ session }) => session.id)])
-      const key = chance.pick(['meta', 'events'])
-      expect(await tell(shared.engine.url, 'DEL', `{millrace/${log}}:${key}`)).toBe(1)
+      const key = (name: string) => `{millrace/${log}}:${name}`
+      const [command, ...words] = chance.pick([
+        ['DEL', key('meta')],
+        ['DEL', key('events')],
+        ['XTRIM', key('events'), 'MAXLEN', '1'],
+      ])
+      expect(await tell(shared.engine.url, command as string, ...words)).toBeGreaterThan(0)
     }),
 })
 
@@ -103,8 +108,7 @@ itWithstands({
     const sync = ['--replicaof', '127.0.0.1', String(current.port)]
     const replica = await startRedis({ args: isInSync ? [...args, ...sync] : args })
     onTestFinished(() => replica.close())
-    if (isInSync)
-      while (!((await tell(replica.url, 'INFO', 'replication')) as string).includes('master_link_status:up')) await sleep(5)
+    if (isInSync) await untilInSync(replica)
     await during(shared, chance, tally, async () => {
       // Replication ends here; what is acknowledged from now on is on the one that dies.
       await tell(replica.url, 'REPLICAOF', 'NO', 'ONE')
@@ -115,6 +119,39 @@ itWithstands({
     world.current = replica
   },
   after: ({ resets }) => expect(resets).toBeGreaterThan(0),
+})
+
+async function untilInSync(replica: RedisServer): Promise<void> {
+  while (!((await tell(replica.url, 'INFO', 'replication')) as string).includes('master_link_status:up')) await sleep(5)
+}
+
+itWithstands({
+  fault: 'F7 a replica of Redis is promoted, where appends wait for it',
+  claim: 'loses nothing that was acknowledged or shown, tells nobody to begin anew, and goes on',
+  few: 1,
+  open: async (tally) => {
+    const primary = await startRedis({ args })
+    const follow = async (port: number) => {
+      const replica = await startRedis({ args: [...args, '--replicaof', '127.0.0.1', String(port)] })
+      onTestFinished(() => replica.close())
+      await untilInSync(replica)
+      return replica
+    }
+    const replica = await follow(primary.port)
+    const entrance = await startSwitch(primary.port)
+    onTestFinished(() => entrance.close())
+    const engine = { ...primary, url: `redis://127.0.0.1:${entrance.port}?replicas=1`, pid: primary.pid }
+    return { shared: await openShared(async () => engine, tally, times), entrance, follow, current: primary, replica }
+  },
+  async round(world, chance, tally) {
+    await during(world.shared, chance, tally, async () => {
+      await world.current.kill()
+      await tell(world.replica.url, 'REPLICAOF', 'NO', 'ONE')
+      world.entrance.to(world.replica.port)
+      world.current = world.replica
+      world.replica = await world.follow(world.current.port)
+    })
+  },
 })
 
 itWithstands({

@@ -2,7 +2,7 @@
  * One session or channel as all saw it: what was asked to be in it, what each reader was given, and what stands in it
  * at the end. Every event becomes a number of its own, so that history.ts can hold them against each other.
  */
-import { parsePosition } from '@millrace/protocol'
+import { type Position, parsePosition } from '@millrace/protocol'
 import { type Attempt, checkHistory, type Findings, type Given } from '../history.ts'
 
 export interface WireEvent {
@@ -20,8 +20,8 @@ export interface LogRecord {
   readonly source: string
   /** A run that belongs to this session; what belongs to no run of it is a phantom. */
   addRun(id: string): void
-  /** What became of an event that was published. */
-  note(value: number, outcome: Attempt['outcome']): void
+  /** What became of an event that was published, and the position that it was acknowledged with. */
+  note(value: number, outcome: Attempt['outcome'], position?: string): void
   /** An event of the wire; several where deltas were merged. */
   toGiven(event: WireEvent): Given[]
   /** A new list for what one reader is given, from its beginning to the next reset. */
@@ -33,12 +33,17 @@ export interface LogRecord {
 export function createLogRecord(source: string): LogRecord {
   const runs = new Map<string, number>()
   const attempts = new Map<number, Attempt['outcome']>()
+  const places = new Map<number, Position>()
   const lists: Given[][] = []
 
   return {
     source,
     addRun: (id) => void runs.set(id, runs.size),
-    note: (value, outcome) => void attempts.set(value, outcome),
+    note(value, outcome, position) {
+      attempts.set(value, outcome)
+      const place = position === undefined ? undefined : parsePosition(position)
+      if (place !== undefined) places.set(value, place)
+    },
     toGiven({ event, id, data }) {
       const { epoch = '', offset = 0 } = parsePosition(id) ?? {}
       if (event === 'gap') return [{ epoch, offset }]
@@ -65,8 +70,10 @@ export function createLogRecord(source: string): LogRecord {
         final,
       })
       const isTold = [...lists, final].some((list) => list.some(({ value }) => value === undefined))
-      if (isTold) return addUntold(found, lists, final)
-      return runs.size > 0 ? addRuns(found, final) : found
+      const diverging = found.diverging + countMoved(places, final, isTold)
+      const { lost, reordered } = addRuns(found, runs.size > 0 ? final : [])
+      // A run whose log has lost something has holes.
+      return { ...(isTold ? addUntold(found, lists, final) : { ...found, lost }), reordered, diverging }
     },
   }
 
@@ -82,6 +89,17 @@ export function createLogRecord(source: string): LogRecord {
       .split(' ')
       .map((word) => base + Number(word))
   }
+}
+
+/** Acknowledged with a position at which it does not stand. */
+function countMoved(places: ReadonlyMap<number, Position>, final: readonly Given[], isTold: boolean): number {
+  let moved = 0
+  for (const { epoch, offset, value } of final) {
+    const place = value === undefined ? undefined : places.get(value)
+    if (place === undefined || (isTold && place.epoch !== epoch)) continue
+    if (place.epoch !== epoch || place.offset !== offset) moved += 1
+  }
+  return moved
 }
 
 /** Who was told that it begins anew may have seen what is lost; nobody else. */

@@ -4,8 +4,9 @@ import { natsEngine } from 'millrace/nats'
 import { redisEngine } from 'millrace/redis'
 
 const [url = '', leaseMs = '', port = '0', graceMs = '8000'] = process.argv.slice(2)
+const replicas = Number(new URL(url).searchParams.get('replicas') ?? 0)
 const millrace = createMillrace({
-  engine: url.startsWith('nats:') ? natsEngine({ url }) : redisEngine({ url }),
+  engine: url.startsWith('nats:') ? natsEngine({ url }) : redisEngine({ url: url.replace(/\?.*/, ''), replicas }),
   model: 'sim:count',
   leaseMs: Number(leaseMs),
 })

@@ -94,8 +94,10 @@ export function createWorld(tally: Tally): World {
     publish(channel, url) {
       let isOver = false
       const publishing = (async () => {
-        for (let n = 1; !isOver; n++)
-          channel.record.note(n, await publishOne(channel, n, { url, isOver: () => isOver, onRefused }))
+        for (let n = 1; !isOver; n++) {
+          const position = await publishOne(channel, n, { url, isOver: () => isOver, onRefused })
+          channel.record.note(n, position === undefined ? 'unknown' : 'acknowledged', position)
+        }
       })()
       return async () => {
         isOver = true
@@ -158,16 +160,17 @@ interface Publishing {
   readonly onRefused: () => void
 }
 
-async function publishOne(channel: Followed, n: number, { url, isOver, onRefused }: Publishing) {
+/** Where it stands; undefined where nobody has said so. */
+async function publishOne(channel: Followed, n: number, { url, isOver, onRefused }: Publishing): Promise<string | undefined> {
   for (;;) {
     try {
-      await ask(`${url()}/api/publish`, { channel: channel.id, data: { n }, id: `p-${n}` })
-      return 'acknowledged' as const
+      const body = { channel: channel.id, data: { n }, id: `p-${n}` }
+      return (await ask<{ position: string }>(`${url()}/api/publish`, body)).position
     } catch (error) {
       const { status } = error as Refusal
       if (status >= 400 && status < 500) throw error
       onRefused()
-      if (isOver()) return 'unknown' as const
+      if (isOver()) return undefined
       await sleep(20)
     }
   }

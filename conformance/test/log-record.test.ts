@@ -1,0 +1,96 @@
+/** What the faults hold the readers of whole servers against finds what is wrong, if it is. */
+import { expect, it } from 'vitest'
+import { createLogRecord, type LogRecord, type WireEvent } from '../src/faults/log-record.ts'
+import { type Findings, type Given, nothingFound } from '../src/history.ts'
+
+const id = (offset: number, epoch = 'k3f9a2xq7m2p') => `${epoch}-${offset}`
+const published = (offset: number, n = offset, epoch = 'k3f9a2xq7m2p'): WireEvent => ({
+  event: 'message',
+  id: id(offset, epoch),
+  data: { n },
+})
+const start: WireEvent = { event: 'stream_start', id: id(1), data: { run: 'r' } }
+const said = (offset: number, text: string): WireEvent => ({ event: 'message', id: id(offset), data: { run: 'r', text } })
+const ended = (offset: number, run = 'r'): WireEvent => ({ event: 'stream_end', id: id(offset), data: { run } })
+const answer = [start, said(2, '1 '), said(3, '2 '), said(4, '3 '), ended(5)]
+
+function give(record: LogRecord, events: readonly WireEvent[]): Given[] {
+  return events.flatMap((event) => record.toGiven(event))
+}
+
+/** A channel in which 1 to 4 are acknowledged, with what its readers and its log have of it. */
+function ofChannel(readers: readonly (readonly WireEvent[])[], log: readonly WireEvent[]): Findings {
+  const record = createLogRecord('channel=c')
+  for (const n of [1, 2, 3, 4]) record.note(n, 'acknowledged', id(n))
+  for (const events of readers) record.openList().push(...give(record, events))
+  return record.check(give(record, log))
+}
+
+/** A session with a run that says 1 to 3. */
+function ofSession(readers: readonly (readonly WireEvent[])[], log: readonly WireEvent[]): Findings {
+  const record = createLogRecord('session=s')
+  record.addRun('r')
+  for (const events of readers) record.openList().push(...give(record, events))
+  return record.check(give(record, log))
+}
+
+const all = [1, 2, 3, 4].map((n) => published(n))
+const merged = [start, said(4, '1 2 3 '), ended(5)]
+
+it('finds nothing where nothing is wrong', () => {
+  expect(ofChannel([all, all.slice(0, 2)], all)).toEqual(nothingFound)
+  expect(ofSession([answer, merged, answer.slice(0, 3)], answer)).toEqual(nothingFound)
+})
+
+it.each<[keyof Findings, readonly WireEvent[][], readonly WireEvent[]]>([
+  ['lost', [all], all.slice(0, 3)],
+  ['repeated', [[...all, published(5, 4)]], all],
+  ['reordered', [[published(1), published(3), published(2)]], all],
+  ['phantom', [], [...all, published(5, 9)]],
+  ['diverging', [[published(1), published(2, 4)]], all],
+  ['gapped', [[published(1), published(3)]], all],
+  // Acknowledged at 3 and 4, and standing the other way about.
+  ['diverging', [], [published(1), published(2), published(3, 4), published(4, 3)]],
+])('finds what is %s in a channel', (kind, readers, log) => {
+  expect(ofChannel(readers, log)[kind]).toBeGreaterThan(0)
+})
+
+it.each<[keyof Findings, readonly WireEvent[][], readonly WireEvent[]]>([
+  ['lost', [answer], [...answer.slice(0, 3), ended(4)]],
+  ['lost', [], [start, said(2, '1 '), said(3, '3 '), ended(4)]],
+  ['repeated', [[start, said(2, '1 '), said(3, '1 ')]], answer],
+  ['reordered', [], [start, said(2, '1 '), ended(3), said(4, '2 ')]],
+  ['reordered', [], [...answer, ended(6)]],
+  ['phantom', [], [...answer, ended(6, 'unknown')]],
+  ['diverging', [[start, said(2, '2 ')]], answer],
+  ['gapped', [[start, said(3, '2 ')]], answer],
+])('finds what is %s in a session', (kind, readers, log) => {
+  expect(ofSession(readers, log)[kind]).toBeGreaterThan(0)
+})
+
+/** As a reader ends its list that is told to begin anew. */
+const anew: Given = { epoch: '', offset: 0 }
+const after = [1, 2].map((n) => published(n, n, 'm3f9a2xq7m2p'))
+
+function ofChannelAnew(log: readonly WireEvent[], others: readonly (readonly WireEvent[])[] = []): Findings {
+  const record = createLogRecord('channel=c')
+  for (const n of [1, 2, 3, 4]) record.note(n, 'acknowledged', id(n))
+  record.openList().push(...give(record, all), anew)
+  for (const events of [log, ...others]) record.openList().push(...give(record, events))
+  return record.check(give(record, log))
+}
+
+it('takes for told what a reader saw who begins anew, and only that', () => {
+  expect(ofChannelAnew(after)).toEqual(nothingFound)
+  // This one was told of nothing, and is left with what is gone.
+  expect(ofChannelAnew(after, [all]).lost).toBeGreaterThan(0)
+  // In what is left, 4 does not stand where it was acknowledged.
+  expect(ofChannelAnew([published(1), published(2), published(3, 4)]).diverging).toBeGreaterThan(0)
+})
+
+it('takes nothing that is said after the end of a run, whatever was told', () => {
+  const record = createLogRecord('session=s')
+  record.addRun('r')
+  record.openList().push(...give(record, [start]), anew)
+  expect(record.check(give(record, [start, said(2, '1 '), ended(3), said(4, '2 ')])).reordered).toBeGreaterThan(0)
+})
