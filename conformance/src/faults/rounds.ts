@@ -65,8 +65,10 @@ export function itWithstands<World>({
       throw error
     } finally {
       const row = { fault, rounds: seeds.length, firstSeed: seeds[0] ?? 0, randomSeed, ...(failed && { failed }) }
-      if (FAULT_RESULTS !== undefined) console.log(`${fault}: seeds ${seeds[0]}…${seeds.at(-2) ?? ''} and ${randomSeed}`)
-      if (FAULT_RESULTS !== undefined) writeResult(FAULT_RESULTS, row, tally)
+      if (FAULT_RESULTS !== undefined) {
+        process.stdout.write(`${fault}: seeds ${seeds[0]}…${seeds.at(-2) ?? ''} and ${randomSeed}\n`)
+        writeResult(FAULT_RESULTS, row, tally)
+      }
     }
   })
 }
