@@ -2,11 +2,13 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
+import { connect } from '@millrace/client'
 import { parsePosition } from '@millrace/protocol'
 import { createMillrace, type Engine, type Millrace, MillraceError, type Model } from 'millrace'
 import { natsEngine } from 'millrace/nats'
 import { redisEngine } from 'millrace/redis'
 import { afterAll, describe, expect, it, onTestFinished } from 'vitest'
+import { startFaultProxy } from '../src/fault-proxy.ts'
 import { startNats } from '../src/servers/nats.ts'
 import { startRedis } from '../src/servers/redis.ts'
 
@@ -124,6 +126,46 @@ describe.each(shared)('several servers over $name', ({ url: engineUrl, make, flu
     await flush()
     const after = await post<Started>(`${a.url}/api/chat`, { query: 'count', model })
     expect(await post(`${b.url}/api/runs/${after.run}/stop`)).toMatchObject({ status: 'stopped' })
+  })
+
+  it('take what is asked up a WebSocket to one, and give what is said down SSE from another, each cut in its turn', async () => {
+    const [up, down] = await Promise.all([openNode(), openNode()])
+    const proxy = await startFaultProxy(Number(new URL(down.url).port))
+    onTestFinished(() => proxy[Symbol.asyncDispose]())
+    const sockets: WebSocket[] = []
+    const client = connect(proxy.url, {
+      transport: 'hybrid',
+      timings: { backoffFirstMs: 10, backoffLongestMs: 50 },
+      WebSocket: class extends WebSocket {
+        constructor(url: string, protocols: string[]) {
+          super(url.replace(proxy.url.replace('http', 'ws'), up.url.replace('http', 'ws')), protocols)
+          sockets.push(this)
+        }
+      } as never,
+    })
+    onTestFinished(() => client.close())
+    const session = client.session()
+    const run = session.run({ query: 'count', models: ['sim:count?n=100000&tps=200'] })
+    await run
+    const transportsOf = ({ millrace }: { millrace: Millrace }) => millrace.listConnections().map(({ transport }) => transport)
+    let text = ''
+    let cuts = 0
+    for await (const event of session.events()) {
+      if (event.type === 'stream_end') break
+      if (event.type !== 'message') continue
+      text += event.data.text
+      const last = numbersOf(text).at(-1) as number
+      if (last < 20 * (cuts + 1)) continue
+      cuts += 1
+      if (cuts === 1) {
+        expect([transportsOf(up), transportsOf(down)]).toEqual([['ws'], ['sse']])
+        proxy.cut()
+      } else if (cuts === 2) sockets[0]?.close()
+      else if (cuts === 3) void run.stop()
+    }
+    expect(cuts).toBeGreaterThanOrEqual(3)
+    expect(numbersOf(text)).toEqual(countTo(text))
+    expect([up.millrace.findRun(run.id)?.end?.status, down.millrace.findRun(run.id)]).toEqual(['stopped', undefined])
   })
 
   it('makes one run of one id, however many are asked to start it', async () => {
