@@ -1,11 +1,11 @@
 /** Sessions as a whole: listed, renamed, exported, and really deleted. */
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { createMillrace, type MillraceOptions, memoryEngine, sqliteEngine } from 'millrace'
+import { createMillrace, type Engine, type MillraceOptions, memoryEngine, sqliteEngine } from 'millrace'
 import { describe, expect, it, vi } from 'vitest'
 import { gatedModel } from './support/gated-model.ts'
 import { makeFolder } from './support/process.ts'
-import { startRun, startServer } from './support/server.ts'
+import { postJson, startRun, startServer } from './support/server.ts'
 import { openSocket } from './support/socket.ts'
 import { openStream } from './support/stream.ts'
 
@@ -230,6 +230,37 @@ describe('deleting a session', () => {
     await call('DELETE', id)
     const next = await ask('second', { id: 'again' })
     expect((await list()).sessions).toMatchObject([{ id: next, title: 'second' }])
+  })
+
+  // What happened: a question that was on its way made the session anew, with what had been said in the old one.
+  it.each([['is asked in'], ['goes on in']])('keeps it deleted for what %s it at the same moment', async (what) => {
+    const model = gatedModel()
+    const inner = memoryEngine()
+    let onStart: (() => Promise<unknown>) | undefined
+    const engine: Engine = {
+      ...inner,
+      async append(log, events, options) {
+        const deleting = events.some(({ type }) => type === 'stream_start') ? onStart : undefined
+        onStart = undefined
+        await deleting?.()
+        return inner.append(log, events, options)
+      },
+    }
+    const { url, millrace, call } = await setup({ engine, models: [model], model: 'gated' })
+    model.say('said')
+    const { session, run } = await startRun(url, { query: 'first' })
+    await vi.waitFor(async () => expect(JSON.stringify(await millrace.readSession(session))).toContain('said'))
+    millrace.findRun(run)?.stop()
+    await millrace.findRun(run)?.ended
+    onStart = () => call('DELETE', session)
+    const asked =
+      what === 'is asked in'
+        ? postJson(`${url}/api/chat`, { query: 'second', session })
+        : postJson(`${url}/api/runs/${run}/continue`, { session })
+    const answer = await asked
+    expect({ status: answer.status, body: await answer.json() }).toMatchObject(refused(404, 'session_not_found'))
+    expect(await call('GET', session)).toMatchObject(refused(404, 'session_not_found'))
+    expect(model.requests).toHaveLength(1)
   })
 
   it('takes every word of it off the disk', async () => {

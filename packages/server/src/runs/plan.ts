@@ -19,6 +19,8 @@ export interface RunPlan {
   readonly lanes: readonly LanePlan[]
   /** The run that this one goes on with. */
   readonly continues?: string | undefined
+  /** Of the session's log when it was found: one that is deleted meanwhile MUST NOT be made anew by this run. */
+  readonly epoch?: string
   /** Nobody else knows of the session: it was made up for this run. */
   readonly isNew?: boolean
   /** What one lane's model is to see: the conversation before, the question, and what else there is to it. */

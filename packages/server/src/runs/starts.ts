@@ -84,13 +84,14 @@ export function createStarts({ engine, shared, recover, onError, onBegin, signal
   }
 
   async function putStart(plan: RunPlan, fence: string): Promise<{ start: Position; isOurs: boolean }> {
-    const { id, session, query, continues, lanes } = plan
+    const { id, session, query, continues, lanes, epoch } = plan
     const node = shared === undefined ? {} : { node: shared.nodes.id }
     const goesOn = continues === undefined ? {} : { continues }
     const event = sessionEvent('stream_start', { run: id, session, query, lanes: toLanes(lanes), ...goesOn, ...node })
     // Of several that want to go on with a run, on whichever nodes, the first one does.
     const key = continues === undefined ? `run ${id}` : `continued ${continues}`
-    const { position, duplicate } = await engine.append(session, [event], { key, unless: fence })
+    const options = { key, unless: fence, ...(epoch !== undefined && { epoch }) }
+    const { position, duplicate } = await engine.append(session, [event], options)
     const start = { epoch: position.epoch, offset: position.offset - 1 }
     if (duplicate) return { start, isOurs: false }
     await shared?.registry.started(id, start)
@@ -135,17 +136,26 @@ export function createStarts({ engine, shared, recover, onError, onBegin, signal
     })
   }
 
-  async function undo({ id, session, isNew }: RunPlan, fence: string | undefined): Promise<void> {
+  async function undo({ id, session, epoch, isNew }: RunPlan, fence: string | undefined): Promise<void> {
     // Nobody else knows of a session that was to be made for this run.
     if (fence !== undefined && isNew) await engine.delete(session)
-    else if (fence !== undefined) await endStart(session, fence)
+    else if (fence !== undefined) await endStart(session, epoch, fence)
     await shared?.registry.release(id)
   }
 
   /** Nothing comes into the log by this attempt any more; what has come in is a run that nobody performs. */
-  async function endStart(session: string, fence: string): Promise<void> {
-    await engine.append(session, [], { key: fence })
-    await recover(session)
+  async function endStart(session: string, asked: string | undefined, fence: string): Promise<void> {
+    for (;;) {
+      const epoch = asked && (await engine.inspect(session))?.head.epoch
+      // Deleted, and not to be made anew for this.
+      if (asked !== undefined && epoch === undefined) return
+      try {
+        await engine.append(session, [], { key: fence, ...(epoch !== undefined && { epoch }) })
+        return await recover(session)
+      } catch (error) {
+        if ((error as MillraceError).code !== 'position_foreign') throw error
+      }
+    }
   }
 }
 

@@ -64,6 +64,9 @@ export interface ChatsOptions {
   readonly newId: () => string
 }
 
+/** How often a session is begun with anew whose log is made again meanwhile. */
+const attemptsMax = 3
+
 export function createChats({ engine, runs, resolveModel, newId }: ChatsOptions): Chats {
   /** Starts in progress, by run id: the second of two equal requests waits for the first. */
   const starting = new Map<string, Promise<Run>>()
@@ -72,29 +75,28 @@ export function createChats({ engine, runs, resolveModel, newId }: ChatsOptions)
     ask: (request) =>
       once(request, async (id) => {
         const models = await Promise.all((request.models ?? [undefined]).map((name) => resolveModel(name)))
-        if (request.session !== undefined) await requireLog(engine, request.session)
-        const session = request.session ?? newId()
-        const past = request.session === undefined ? [] : await pastRuns(session)
-        // The log itself knows the ids of questions only: what continues a run stands in it under that run's.
-        if (past.some(({ run, continues }) => run === id && continues !== undefined)) throw usedLongAgo()
         const lanes = planLanes(nameLanes(models.map(({ name }) => name)), models)
-        const { query, models: asked } = request
-        const before = joinRuns(past)
-        return runs.start({
-          id,
-          session,
-          query,
-          asked,
-          lanes,
-          isNew: request.session === undefined,
-          messages: (lane) => [...conversation(before, modelOf(lanes, lane)), ...continuation(query, '')],
+        const { query, models: asked, session } = request
+        if (session === undefined) {
+          const messages = () => continuation(query, '')
+          return runs.start({ id, session: newId(), isNew: true, query, asked, lanes, messages })
+        }
+        return inSession(session, async (epoch) => {
+          const past = await pastRuns(session)
+          // The log itself knows the ids of questions only: what continues a run stands in it under that run's.
+          if (past.some(({ run, continues }) => run === id && continues !== undefined)) throw isInSession()
+          const before = joinRuns(past)
+          const messages = (lane: string) => [...conversation(before, modelOf(lanes, lane)), ...continuation(query, '')]
+          return runs.start({ id, session, epoch, query, asked, lanes, messages })
         })
       }),
 
     async continue({ run, session: named, id }) {
       const session = named ?? (await runs.find(run))?.session
       if (session === undefined) throw new MillraceError('run_not_found', { message: notKnownHere })
-      return once({ id, session, continues: run }, (newRun) => goOn(run, { id: newRun, session }))
+      return once({ id, session, continues: run }, (newRun) =>
+        inSession(session, (epoch) => goOn(run, { id: newRun, session, epoch })),
+      )
     },
 
     play: ({ source, query = '', model = 'app', ...request }) =>
@@ -135,13 +137,30 @@ export function createChats({ engine, runs, resolveModel, newId }: ChatsOptions)
     }
   }
 
-  async function goOn(run: string, { id, session }: { id: string; session: string }): Promise<Run> {
-    await requireLog(engine, session)
+  /**
+   * Rejects with `session_not_found`. What is asked in a session is not asked once it is deleted, nor with what was said
+   * in one that was there before; where its log only goes on in another epoch, it is read and asked again.
+   */
+  async function inSession(session: string, act: (epoch: string) => Promise<Run>): Promise<Run> {
+    for (let attempt = 1; ; attempt++) {
+      const { head } = await requireLog(engine, session)
+      try {
+        return await act(head.epoch)
+      } catch (error) {
+        if ((error as MillraceError).code !== 'position_foreign' || attempt === attemptsMax) throw error
+      }
+    }
+  }
+
+  async function goOn(
+    run: string,
+    { id, session, epoch }: { readonly id: string; readonly session: string; readonly epoch: string },
+  ): Promise<Run> {
     // Another node may have begun it; then it is refused to nobody who asks for the same.
     const other = await runs.find(id)
     if (other !== undefined) return other
     const past = await pastRuns(session)
-    if (past.some((one) => one.run === id)) throw usedLongAgo()
+    if (past.some((one) => one.run === id)) throw isInSession()
     const unfinished = requireContinuable(past, run)
     const exchanges = joinRuns(past)
     const index = exchanges.findIndex(({ runs }) => runs.includes(run))
@@ -158,6 +177,7 @@ export function createChats({ engine, runs, resolveModel, newId }: ChatsOptions)
       asked: undefined,
       continues: run,
       lanes,
+      epoch,
       messages: (lane) => [
         ...conversation(before, modelOf(lanes, lane)),
         ...continuation(query, exchange.lanes.get(lane)?.text ?? ''),
@@ -199,7 +219,7 @@ function notContinuable(message: string): MillraceError {
   return new MillraceError('run_not_continuable', { message })
 }
 
-function usedLongAgo(): MillraceError {
+function isInSession(): MillraceError {
   return new MillraceError('run_conflict', { message: 'A run with this id is in the session already; choose a new id.' })
 }
 
