@@ -22,7 +22,7 @@ export interface Results {
   readonly idle: IdleRow[]
 }
 
-const names = { sse: 'SSE', ws: 'WebSocket', poll: 'long-poll' }
+const names = { sse: 'SSE', ws: 'WebSocket', hybrid: 'hybrid', poll: 'long-poll' }
 
 type Words = (figures: Record<string, string>) => readonly [string, string][]
 

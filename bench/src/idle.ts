@@ -2,7 +2,8 @@
 import { startWorker } from './processes.ts'
 
 export interface IdleRow {
-  readonly transport: 'sse' | 'ws' | 'poll'
+  /** Of hybrid a connection is the pair: one up, one down. */
+  readonly transport: 'sse' | 'ws' | 'hybrid' | 'poll'
   readonly connections: number
   /** Of the server's process, what the kernel holds for its sockets left out. */
   readonly kibPerConnection: number
@@ -15,8 +16,16 @@ export async function measureIdle(transport: IdleRow['transport'], connections: 
     const port = await server.ask<number>('listen')
     await server.ask('createSession', 'bench')
     const path = `/api/stream?session=bench&from=now${transport === 'poll' ? '&live=poll&wait=30' : ''}`
-    const open = (count: number) =>
-      load.ask('open', { port, path, count, isSilent: transport === 'poll', ...(transport === 'ws' && { attach: 'bench' }) })
+    const open = async (count: number) => {
+      await load.ask('open', {
+        port,
+        path,
+        count,
+        isSilent: transport === 'poll',
+        ...(transport === 'ws' && { attach: 'bench' }),
+      })
+      if (transport === 'hybrid') await load.ask('open', { port, path: '/ws/chat?session=bench&down=sse', count })
+    }
     // The first ones pay for what is made once.
     await open(200)
     const before = await server.ask<number>('memory')

@@ -59,7 +59,7 @@ export interface Crowd {
   readonly port: number
   readonly path: string
   readonly count: number
-  /** The session to attach to over WebSockets, from now on; absent reads SSE from `path`. */
+  /** The session to attach to over WebSockets, from now on; absent reads SSE from `path`, or opens the way up that it names. */
   readonly attach?: string | undefined
   /** Nothing is answered for now: it is enough that they are connected. */
   readonly isSilent?: boolean
@@ -71,7 +71,8 @@ async function openMany({ port, path, count, attach, isSilent = false }: Crowd):
     await Promise.all(
       Array.from({ length: Math.min(100, count - opened) }, () => {
         const { promise, resolve } = Promise.withResolvers<void>()
-        const asked = attach === undefined ? request(path) : upgradeRequest
+        const isUp = path.startsWith('/ws/')
+        const asked = isUp ? upgradeRequest.replace('/ws/chat', path) : attach === undefined ? request(path) : upgradeRequest
         const say = attach === undefined ? undefined : { type: 'attach', session: attach, from: 'now' }
         readers.push(openReader({ port, request: asked, say, tally: () => tally, onFirstBytes: resolve }))
         if (isSilent) resolve()

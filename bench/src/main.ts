@@ -70,7 +70,7 @@ async function measureAll(): Promise<void> {
   )
   await repeat('5,000 WebSocket readers, cut together and back within two seconds', results.resume, () => measureResume(5000))
   await repeat('Attaching to a finished answer of 3,000 tokens', results.attach, () => measureAttach(3000))
-  for (const transport of ['sse', 'ws', 'poll'] as const) results.idle.push(await measureIdle(transport, 2000))
+  for (const transport of ['sse', 'ws', 'hybrid', 'poll'] as const) results.idle.push(await measureIdle(transport, 2000))
   print('Memory of a connection on which nothing happens', results.idle)
 
   if (repeats >= 3) save('latest', results)
