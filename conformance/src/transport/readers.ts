@@ -40,6 +40,30 @@ export const overSse: WireReader = async function* (request) {
   }
 }
 
+/** Down as SSE; up a socket of its own, over which each event is acknowledged. */
+export const overHybrid: WireReader = async function* (request) {
+  const { url, source } = request
+  const query = new URLSearchParams({ ...source, down: 'sse' })
+  const socket = new WebSocket(`${url.replace('http', 'ws')}/ws/chat?${query.toString()}`)
+  const opened = new Promise((resolve) => {
+    socket.onopen = resolve
+  })
+  let refusal: string | undefined
+  socket.onmessage = ({ data }) => {
+    refusal ??= (JSON.parse(String(data)) as { error?: { code: string } }).error?.code
+  }
+  try {
+    for await (const event of overSse(request)) {
+      await opened
+      if (refusal !== undefined) throw new Error(refusal)
+      socket.send(JSON.stringify({ type: 'ack', ...source, id: event.id }))
+      yield event
+    }
+  } finally {
+    socket.close()
+  }
+}
+
 export const overPoll: WireReader = async function* (request) {
   for (let from = request.from; !request.signal.aborted; ) {
     const response = await fetch(address({ ...request, from }, { live: 'poll', wait: '1' }), { signal: request.signal })
