@@ -1,11 +1,16 @@
 /** Many runs, one reader each; and attaching to an answer that is over. */
-import type { ManyRuns } from './load.ts'
+import { setTimeout } from 'node:timers/promises'
+import type { ManyRuns, Window } from './load.ts'
 import { startWorker, type Usage } from './processes.ts'
+
+/** Runs begin within a second; one more, and all of them go on. */
+const startMs = 2000
 
 export interface RunsRow {
   readonly transport: 'sse' | 'ws'
   readonly engine: string
   readonly runs: number
+  /** Given to readers from when all runs go on until the first may end: what is kept up, without the beginning and the end. */
   readonly tokensPerSecond: number
   readonly complete: number
   /** How much longer a run took than its tokens at 50 a second. */
@@ -26,20 +31,20 @@ export async function measureRuns({
   try {
     const port = await server.ask<number>('listen')
     await load.ask('runs', { port, transport, runs: 50, tokens: 50 })
-    await server.ask('begin')
-    const { complete, p50Ms, p99Ms } = await load.ask<{ complete: number; p50Ms: number; p99Ms: number }>('runs', {
-      port,
-      transport,
-      runs,
-      tokens,
-    })
-    const usage = await server.ask<Usage>('end')
     const nominalMs = (tokens / 50) * 1000
+    await server.ask('begin')
+    const running = load.ask<{ complete: number; p50Ms: number; p99Ms: number }>('runs', { port, transport, runs, tokens })
+    await setTimeout(startMs)
+    await load.ask('begin')
+    await setTimeout(nominalMs - startMs)
+    const { perSecond } = await load.ask<Window>('end')
+    const { complete, p50Ms, p99Ms } = await running
+    const usage = await server.ask<Usage>('end')
     return {
       transport,
       engine,
       runs,
-      tokensPerSecond: (runs * tokens) / (usage.wallMs / 1000),
+      tokensPerSecond: perSecond,
       complete,
       p50LagMs: p50Ms - nominalMs,
       p99LagMs: p99Ms - nominalMs,
