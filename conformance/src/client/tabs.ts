@@ -33,7 +33,7 @@ export function tabCases({ transport }: ClientSuite): void {
     // The first in line leads.
     await vi.waitFor(() => expect(first.isLeading).toBe(true))
     const tabs: [Client, ...Client[]] = [first, ...Array.from({ length: count - 1 }, open)]
-    return { ...world, tabs, dialled }
+    return { ...world, tabs, dialled, open }
   }
 
   it('reads 1…N in ten tabs over one connection', async () => {
@@ -139,6 +139,52 @@ export function tabCases({ transport }: ClientSuite): void {
     other.close()
     await reading
     await vi.waitFor(() => expect(millrace.listConnections('s')).toHaveLength(0))
+  })
+
+  it('loses and repeats nothing while two tabs believe that they lead, of which one gives way', async () => {
+    const { tabs, counter, millrace, open } = await openTabs(2)
+    const all: Client[] = [...tabs]
+    await millrace.engine.append('s', [])
+    await tabs[1]?.session('s').run({ query: '40' })
+    counter.letTo(1)
+    let usurped: Promise<number[]> | undefined
+    const reading = tabs.map((tab, index) =>
+      readNumbers(tab.session('s'), async (number) => {
+        if (index === 1 && number === 10) {
+          const usurper = await usurp()
+          expect([tabs[0].isLeading, usurper.isLeading]).toEqual([true, true])
+          all.push(usurper)
+          usurped = readNumbers(usurper.session('s'))
+        }
+        counter.letTo(number + 1)
+      }),
+    )
+    for (const numbers of await Promise.all(reading)) expect(numbers).toEqual(oneTo(40))
+    expect(await usurped).toEqual(oneTo(40))
+    await vi.waitFor(() => expect(all.filter(({ isLeading }) => isLeading)).toHaveLength(1))
+
+    /** Opens a tab that is granted the lead though another one holds it, as after a sleep in which it was taken away. */
+    async function usurp(): Promise<Client> {
+      const { locks } = navigator
+      const granted = Promise.withResolvers<void>()
+      let isGranted = false
+      vi.stubGlobal('navigator', {
+        locks: {
+          async request(name: string, options: Parameters<typeof locks.request>[1] & object, held: () => Promise<void>) {
+            if (isGranted || !name.endsWith(' ')) return locks.request(name, options, held)
+            isGranted = true
+            await Promise.resolve()
+            const lead = held()
+            granted.resolve()
+            return lead
+          },
+        },
+      })
+      const tab = open()
+      vi.unstubAllGlobals()
+      await granted.promise
+      return tab
+    }
   })
 
   it('takes over from a leading tab that holds its lock and does not answer', async () => {

@@ -1,8 +1,10 @@
 /**
  * Who leads: the tab that holds a Web Lock. The lock passes on when its tab closes or crashes. A tab that
  * holds it and does not answer (frozen, or stuck) loses it to one that asks. Two that lead at once, for as
- * long as a frozen one has not noticed, do no harm: tabs listen only to the one that spoke up last.
+ * long as a frozen one has not noticed, do no harm: tabs listen only to the one whose term is the later, and the
+ * other gives way. Without terms what each had said before would depose the other, for ever.
  */
+import type { ToAll } from './messages.ts'
 
 /** What is used of a LockManager. */
 export interface Locks {
@@ -20,7 +22,7 @@ export interface LeadershipOptions {
   readonly locks: Locks
   /** How long a leader may take to answer. */
   readonly answerMs: number
-  readonly say: (message: { readonly type: 'who' } | { readonly type: 'leading'; readonly leader: string }) => void
+  readonly say: (message: ToAll) => void
   /** Another tab leads now, or this one, or for a while nobody. */
   readonly onChange: () => void
 }
@@ -29,7 +31,7 @@ export interface Leadership {
   /** The tab that leads; undefined while nobody is known to. */
   readonly leader: string | undefined
   /** `who` or `leading` of another tab. */
-  hear(message: { readonly type: 'who' } | { readonly type: 'leading'; readonly leader: string }): void
+  hear(message: ToAll): void
   /** Lets another tab lead, and does not ask to again before `join`. */
   resign(): void
   join(): void
@@ -37,6 +39,8 @@ export interface Leadership {
 
 export function createLeadership({ name, tab, locks, answerMs, say, onChange }: LeadershipOptions): Leadership {
   let leader: string | undefined
+  /** The latest that is known of: each tab that begins to lead begins one. */
+  let term = 0
   /** Ends the wait for the lock. */
   let waiting: AbortController | undefined
   let release: (() => void) | undefined
@@ -49,9 +53,16 @@ export function createLeadership({ name, tab, locks, answerMs, say, onChange }: 
     },
     hear(message) {
       if (message.type === 'who') {
-        if (leader === tab) say({ type: 'leading', leader: tab })
-        return
+        if (leader !== tab) return
+        // Whoever asks knows of a term that this tab slept through.
+        if (message.term > term) term = message.term + 1
+        return announce()
       }
+      if (message.term < term || (message.term === term && message.leader < (leader ?? ''))) {
+        // Said before it knew better, or it does not know yet.
+        return leader === tab ? announce() : ask()
+      }
+      term = message.term
       isUnanswered = false
       if (leader === message.leader) return
       // Somebody has taken the lock from a tab that slept.
@@ -66,7 +77,7 @@ export function createLeadership({ name, tab, locks, answerMs, say, onChange }: 
       timer = setInterval(doubt, answerMs)
       ;(timer as { unref?: () => void }).unref?.()
       queue(false)
-      say({ type: 'who' })
+      ask()
     },
   }
 
@@ -88,8 +99,9 @@ export function createLeadership({ name, tab, locks, answerMs, say, onChange }: 
     return new Promise((resolve) => {
       if (timer === undefined) return resolve()
       release = resolve
+      term += 1
       follow(tab)
-      say({ type: 'leading', leader: tab })
+      announce()
     })
   }
 
@@ -97,7 +109,15 @@ export function createLeadership({ name, tab, locks, answerMs, say, onChange }: 
     if (leader === tab) return
     if (isUnanswered) queue(true)
     isUnanswered = !isUnanswered
-    say({ type: 'who' })
+    ask()
+  }
+
+  function ask(): void {
+    say({ type: 'who', term })
+  }
+
+  function announce(): void {
+    say({ type: 'leading', leader: tab, term })
   }
 
   function follow(next: string | undefined): void {

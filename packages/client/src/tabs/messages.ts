@@ -21,7 +21,7 @@ export type ToLeader =
 
 export type ToAll =
   /** Whoever leads answers with `leading`. */
-  { readonly type: 'who' } | { readonly type: 'leading'; readonly leader: string }
+  { readonly type: 'who'; readonly term: number } | { readonly type: 'leading'; readonly leader: string; readonly term: number }
 
 /** A call of one of a stream's handlers; `n` counts them, so that a lost one is noticed. */
 export type News = {

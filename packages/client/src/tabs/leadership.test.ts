@@ -1,0 +1,123 @@
+import { describe, expect, it } from 'vitest'
+import { createLeadership, type Leadership, type Locks } from './leadership.ts'
+import type { ToAll } from './messages.ts'
+
+const turn = () => new Promise(setImmediate)
+
+/** A lock, held by one at a time in the order they asked, which can be stolen; as the Web Locks API has it. */
+function createLocks(): Locks {
+  const queue: { grant(): void; readonly lose: (error: Error) => void }[] = []
+  return {
+    request: (_name, { signal, steal }, held) =>
+      new Promise((resolve, reject) => {
+        const own = {
+          grant: () => void held().then(() => leave(resolve), reject),
+          lose: reject,
+        }
+        const leave = (then: (value: undefined) => void) => {
+          const at = queue.indexOf(own)
+          if (at !== -1) queue.splice(at, 1)
+          if (at === 0) queue[0]?.grant()
+          then(undefined)
+        }
+        signal?.addEventListener('abort', () => queue[0] !== own && leave(() => reject(new Error('aborted'))))
+        if (steal) {
+          queue.shift()?.lose(new Error('stolen'))
+          queue.unshift(own)
+          own.grant()
+        } else if (queue.push(own) === 1) own.grant()
+      }),
+  }
+}
+
+/** Tabs that hear each other when the test lets them. */
+function setup() {
+  const tabs = new Map<string, Leadership>()
+  const bus: { readonly from: string; readonly message: ToAll }[] = []
+  const locks = createLocks()
+  return {
+    bus,
+    locks,
+    open(tab: string, own = locks) {
+      const say = (message: ToAll) => void bus.push({ from: tab, message })
+      // Nobody doubts by himself here.
+      const leadership = createLeadership({ name: 'lead', tab, locks: own, answerMs: 2 ** 30, say, onChange: () => {} })
+      tabs.set(tab, leadership)
+      leadership.join()
+      return leadership
+    },
+    /** Everybody hears what has been said, and then what is said to that, for so many rounds at most. */
+    async settle(roundsMax = 20) {
+      for (let rounds = 0; rounds < roundsMax; rounds++) {
+        await turn()
+        const said = bus.splice(0)
+        if (said.length === 0) return rounds
+        for (const { from, message } of said) for (const [tab, one] of tabs) if (tab !== from) one.hear(message)
+      }
+      return roundsMax
+    },
+  }
+}
+
+describe('who leads', () => {
+  it('is the first that asks, then the next when that one resigns', async () => {
+    const { open, settle } = setup()
+    const [a, b, c] = [open('a'), open('b'), open('c')]
+    await settle()
+    expect([a, b, c].map(({ leader }) => leader)).toEqual(['a', 'a', 'a'])
+    a.resign()
+    await settle()
+    expect([a, b, c].map(({ leader }) => leader)).toEqual(['b', 'b', 'b'])
+    for (const one of [b, c]) one.resign()
+  })
+
+  it.each([
+    ['a', 'b'],
+    ['b', 'a'],
+  ])('is one of two that both believe it, soon and for good: %s, then %s', async (first, second) => {
+    const { open, settle, locks } = setup()
+    let isGranted = false
+    const usurping: Locks = {
+      request(name, options, held) {
+        if (isGranted) return locks.request(name, options, held)
+        isGranted = true
+        return held()
+      },
+    }
+    const both = [open(first), open(second, usurping)] as const
+    await turn()
+    expect(both.map(({ leader }) => leader)).toEqual([first, second])
+    expect(await settle()).toBeLessThan(10)
+    // The one that has the lock.
+    expect(both.map(({ leader }) => leader)).toEqual([first, first])
+    for (const one of both) one.resign()
+  })
+
+  it('is not changed by what was said before it changed', async () => {
+    const { open, settle, bus } = setup()
+    const [a, b] = [open('a'), open('b')]
+    await settle()
+    a.resign()
+    await turn()
+    // That b leads is on its way while what a said is heard once more, by b itself too.
+    b.hear({ type: 'leading', leader: 'a', term: 1 })
+    expect(b.leader).toBe('b')
+    expect(bus.map(({ message }) => message)).toContainEqual({ type: 'leading', leader: 'b', term: 2 })
+    await settle()
+    expect(b.leader).toBe('b')
+    b.resign()
+  })
+
+  it('is made known with a later term by one that slept through others', async () => {
+    const { open, settle } = setup()
+    const [a, b] = [open('a'), open('b')]
+    await settle()
+    // Others have led meanwhile, and only b has heard of it.
+    b.hear({ type: 'leading', leader: 'x', term: 7 })
+    expect(b.leader).toBe('x')
+    b.hear({ type: 'leading', leader: 'a', term: 1 })
+    await settle()
+    expect([a, b].map(({ leader }) => leader)).toEqual(['a', 'a'])
+    for (const one of [a, b]) one.resign()
+  })
+})
