@@ -3,6 +3,7 @@ import { fileURLToPath } from 'node:url'
 import type { Page } from 'playwright-core'
 import { expect, test } from 'vitest'
 import type { Commit } from './hooks/main.tsx'
+import type { Order } from './hooks/worker.ts'
 import { range, readNumbers } from './support/driver.ts'
 import { heldModel } from './support/held-model.ts'
 import { prepareStage } from './support/stage.ts'
@@ -94,4 +95,37 @@ test('goes on with an answer as one, again and again, however often it is presse
   const again = later.page.locator('article[data-status="completed"] output')
   expect(readNumbers((await again.textContent()) ?? '')).toEqual(range(1, 6))
   expect(await later.page.locator('h2').allTextContents()).toEqual(['count'])
+})
+
+test('what is asked offline waits, and is sent once and in order when the browser is online', async () => {
+  await using stage = await startStage({ model: 'sim:count?n=3&tps=0' })
+  const { page } = await stage.open()
+  await page.locator('main[data-status="live"][data-connection="live"]').waitFor()
+  // Streams that are open go on while Chromium is offline, so the network is taken away as well.
+  stage.proxy.refuse(true)
+  await page.context().setOffline(true)
+  stage.proxy.cut()
+  await page.locator('main[data-connection="offline"]').waitFor()
+  for (const query of ['first', 'second', 'third']) await ask(page, query)
+  await page.locator('main p').nth(2).waitFor()
+  expect(await page.locator('main p').allTextContents()).toEqual(['first', 'second', 'third'])
+  expect(await page.locator('article').count()).toBe(0)
+  stage.proxy.refuse(false)
+  await page.context().setOffline(false)
+  await page.locator('main[data-connection="live"] article[data-status="completed"]').nth(2).waitFor()
+  expect(await page.locator('h2').allTextContents()).toEqual(['first', 'second', 'third'])
+  expect(await page.locator('main p').count()).toBe(0)
+  const session = await page.locator('main').getAttribute('data-session')
+  const { runs } = (await (await fetch(`${stage.url}/api/sessions/${session}`)).json()) as { runs: { query: string }[] }
+  expect(runs.map(({ query }) => query)).toEqual(['first', 'second', 'third'])
+})
+
+test.each(['sse', 'ws'] as const)('a worker of the page reads and asks by itself, over %s', async (transport) => {
+  await using stage = await startStage({ model: 'sim:count?n=20&tps=0' })
+  const { page } = await stage.open()
+  const text = await page.evaluate(
+    (order) => (globalThis as unknown as { readInWorker(order: Order): Promise<string> }).readInWorker(order),
+    { url: stage.url, transport },
+  )
+  expect(readNumbers(text)).toEqual(range(1, 20))
 })

@@ -3,6 +3,7 @@ import { connect } from '@millrace/client'
 import { useChannel, useChat, useConnection, useRun } from '@millrace/client/react'
 import { StrictMode, useLayoutEffect, useState } from 'react'
 import { createRoot } from 'react-dom/client'
+import type { Order } from './worker.ts'
 
 export interface Commit {
   /** The time of the frame in which it was, or after which. */
@@ -17,7 +18,17 @@ const client = connect()
 const session = client.session(new URLSearchParams(location.search).get('session') ?? undefined)
 const other = connect()
 const commits: Commit[] = []
-Object.assign(globalThis, { commits })
+
+/** What a worker of this page reads by itself. */
+function readInWorker(order: Order): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const worker = new Worker(new URL('./worker.ts', import.meta.url), { type: 'module' })
+    worker.onmessage = ({ data }) => resolve(data)
+    worker.onerror = ({ message }) => reject(new Error(message))
+    worker.postMessage(order)
+  })
+}
+Object.assign(globalThis, { commits, readInWorker })
 
 function App() {
   const [isOpen, setOpen] = useState(true)
