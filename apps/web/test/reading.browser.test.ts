@@ -80,6 +80,8 @@ test('a selection in the answer stays while more arrives, also at its end', asyn
   expect(await page.textWith('those')).toBe('select these words and those')
 })
 
+// Nothing really hides a tab in headless Chromium: behind another one that was brought to the front, and also when it is
+// frozen by its lifecycle, it stays visible and paints. Here and below it is told what a hidden one would be told.
 test('a hidden tab, which paints no frames, goes on reading', async () => {
   await using held = await startHeld()
   const { model, page } = held
