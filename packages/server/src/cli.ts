@@ -9,6 +9,8 @@ import { type Ready, serve } from './serve.ts'
 import { follow, startWorkers } from './workers.ts'
 
 const workersMax = 64
+const keepDaysMax = 36_500
+const dayMs = 24 * 60 * 60 * 1000
 
 const usage = `Usage: millrace start [options]
 
@@ -30,6 +32,9 @@ const usage = `Usage: millrace start [options]
                      sqlite survives: process,                     process
                      its end, kill -9 included;
                      disk, a power loss too
+  --keep <days>      how long events are kept,    MILLRACE_KEEP    30
+                     and sessions in which                         (memory: 1)
+                     nothing happens
   --grace <seconds>  how long SIGTERM lets runs   MILLRACE_GRACE   8
                      go on before they end
   --workers <number> processes behind the port    MILLRACE_WORKERS 1
@@ -68,7 +73,11 @@ async function main(args: string[]): Promise<void> {
     return fail(`--durability takes process or disk, not "${durability}".`)
   if (durability !== undefined && name !== 'sqlite')
     return fail(`--durability is of the engine sqlite; what "${name}" keeps is not decided here.`)
-  const named = (await openEngine(name, { folder, durability }).catch(end)) ?? fail(`There is no engine "${name}".`)
+  const keep = values.keep ?? env.MILLRACE_KEEP
+  if (keep !== undefined && !(Number(keep) > 0 && Number(keep) <= keepDaysMax))
+    return fail(`--keep takes days, more than 0 and up to ${keepDaysMax}, not "${keep}".`)
+  const ageMsMax = keep === undefined ? undefined : Number(keep) * dayMs
+  const named = (await openEngine(name, { folder, durability, ageMsMax }).catch(end)) ?? fail(`There is no engine "${name}".`)
   if (count > 1 && !named.engine.isShared)
     return fail(`--workers needs an engine that servers share: redis://… or nats://…; "${name}" is of one process.`)
   if (count > 1 && cluster.isPrimary) {
@@ -125,6 +134,7 @@ function parse(args: string[]) {
         engine: { type: 'string' },
         data: { type: 'string' },
         durability: { type: 'string' },
+        keep: { type: 'string' },
         grace: { type: 'string' },
         workers: { type: 'string' },
         help: { type: 'boolean', short: 'h' },

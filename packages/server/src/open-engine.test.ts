@@ -7,5 +7,5 @@ it.each([
   ['redis://127.0.0.1:1?replicas=99', 'not "99".'],
   ['redis://127.0.0.1:1?prefix=', 'prefix of a Redis address must not be empty.'],
 ])('refuses %s with a sentence', async (name, message) => {
-  await expect(openEngine(name, { folder: '', durability: undefined })).rejects.toThrow(message)
+  await expect(openEngine(name, { folder: '' })).rejects.toThrow(message)
 })

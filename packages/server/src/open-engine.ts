@@ -7,29 +7,33 @@ export interface NamedEngine {
   readonly place: string
 }
 
-/** Of the engine sqlite. */
-export interface FolderOptions {
+export interface OpenOptions {
+  /** Of the engine sqlite. */
   readonly folder: string
-  readonly durability: 'process' | 'disk' | undefined
+  /** Of the engine sqlite. */
+  readonly durability?: 'process' | 'disk' | undefined
+  /** Age up to which events are kept, and logs in which nothing happens; default the engine's own. */
+  readonly ageMsMax?: number | undefined
 }
 
 /** Undefined for a name that is none; rejects with a sentence for one that cannot be used here. */
-export async function openEngine(name: string, options: FolderOptions): Promise<NamedEngine | undefined> {
+export async function openEngine(name: string, options: OpenOptions): Promise<NamedEngine | undefined> {
   const opened = await open(name, options)
   // Asked once before anybody is let in: what cannot be used is told here, and not to the first reader.
   await opened?.engine.inspect('')
   return opened
 }
 
-async function open(name: string, { folder, durability = 'process' }: FolderOptions): Promise<NamedEngine | undefined> {
+async function open(name: string, { folder, durability = 'process', ageMsMax }: OpenOptions): Promise<NamedEngine | undefined> {
+  const age = ageMsMax === undefined ? {} : { ageMsMax }
   if (name === 'memory') {
     const { memoryEngine } = await import('./engines/memory.ts')
-    return { engine: memoryEngine(), place: 'kept in memory, gone when the server ends' }
+    return { engine: memoryEngine(age), place: 'kept in memory, gone when the server ends' }
   }
   if (name === 'sqlite') {
     const { sqliteEngine } = await import('./engines/sqlite/index.ts')
     const place = `kept in ${folder}${durability === 'disk' ? ', flushed to the disk' : ''}`
-    return { engine: sqliteEngine({ folder, durability }), place }
+    return { engine: sqliteEngine({ folder, durability, ...age }), place }
   }
   // Servers of one cluster come with commas; the first says what they are.
   const url = URL.parse(name.split(',')[0] ?? '')
@@ -37,12 +41,12 @@ async function open(name: string, { folder, durability = 'process' }: FolderOpti
     case 'redis:':
     case 'rediss:': {
       const { redisEngine } = await needing('@redis/client', import('./engines/redis/index.ts'))
-      return { engine: redisEngine(redisOptions(url)), place: `kept in Redis at ${url.host}` }
+      return { engine: redisEngine({ ...redisOptions(url), ...age }), place: `kept in Redis at ${url.host}` }
     }
     case 'nats:':
     case 'tls:': {
       const { natsEngine } = await needing('@nats-io/jetstream @nats-io/transport-node', import('./engines/nats/index.ts'))
-      return { engine: natsEngine({ url: name }), place: `kept in NATS at ${url.host}` }
+      return { engine: natsEngine({ url: name, ...age }), place: `kept in NATS at ${url.host}` }
     }
     default:
       return undefined

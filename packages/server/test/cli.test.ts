@@ -93,6 +93,7 @@ describe('millrace start', () => {
     [['--engine', 'paper'], 'There is no engine "paper"'],
     [['serve'], 'There is no command "serve"'],
     [['--grace', 'long'], '--grace takes seconds from 0 to 3600, not "long"'],
+    [['--keep', '0'], '--keep takes days, more than 0 and up to 36500, not "0"'],
     [['--workers', '0'], '--workers takes a number from 1 to 64, not "0"'],
     [['--workers', '2'], '--workers needs an engine that servers share: redis://… or nats://…; "memory" is of one process.'],
     [['--engine', 'sqlite', '--workers', '2'], '--workers needs an engine that servers share'],
@@ -106,6 +107,13 @@ describe('millrace start', () => {
     expect(output()).toMatch(message)
     expect(output()).toMatch('Usage: millrace start')
     expect(output()).not.toMatch(/\n\s+at /)
+  })
+
+  it('lets a session go in which nothing happens for as long as --keep says', async () => {
+    const [, url] = await run(['--port', '0', '--model', 'sim:count', '--keep', '0.000004']).until(/API {4}(http:\S+)\/api/)
+    const headers = { 'content-type': 'application/json' }
+    await fetch(`${url}/api/sessions`, { method: 'POST', headers, body: JSON.stringify({ id: 'left' }) })
+    await expect.poll(async () => (await fetch(`${url}/api/sessions/left`)).status, { timeout: 10_000 }).toBe(404)
   })
 
   it('says which port is taken', async () => {
