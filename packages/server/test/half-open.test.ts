@@ -1,5 +1,6 @@
 /** Clients that are gone without a word: the connection stands, and nobody is there. WebSockets: websocket.test.ts. */
 import { streamHeader } from '@millrace/protocol'
+import { type Engine, memoryEngine } from 'millrace'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import { postJson, startServer } from './support/server.ts'
 import { openStream } from './support/stream.ts'
@@ -40,6 +41,25 @@ describe('a stream whose reader answers heartbeats', () => {
     expect((await answer(url, 'node.long-gone')).status).toBe(204)
     for (const name of ['', 'a b', 'a.b.c', null]) expect((await answer(url, name)).status).toBe(400)
   })
+})
+
+it('passes an answer on to a server that shares the engine, and to none that is only named', async () => {
+  const engine: Engine = { ...memoryEngine(), isShared: true }
+  const { millrace, url } = await startServer({ engine, heartbeatMs: 100 })
+  const other = await startServer({ engine })
+  await engine.append('s', [])
+  const stream = await openStream(`${url}/api/stream?session=s&heartbeat=answered`)
+  const silent = await openStream(`${url}/api/stream?session=s&heartbeat=answered`)
+  const answering = setInterval(() => {
+    void answer(other.url, 'nobody.name')
+    void answer(other.url, stream.response.headers.get(streamHeader))
+  }, 50)
+  onTestFinished(() => clearInterval(answering))
+  await silent.rest()
+  clearInterval(answering)
+  expect(millrace.listConnections('s')).toHaveLength(1)
+  await stream.rest()
+  expect(await engine.inspect('inbox/nobody')).toBeUndefined()
 })
 
 it('asks no long-poll to wait for more than half a minute, after which it is over', async () => {

@@ -2,7 +2,6 @@
  * Answers of readers to heartbeats. Behind a load balancer they come to any server, so a stream's name says which one
  * has it, and what comes elsewhere is passed on: gathered for a moment, because each message is an append for the engine.
  */
-import type { Json } from '@millrace/protocol'
 import type { Nodes } from './nodes.ts'
 
 export interface Answers {
@@ -24,8 +23,9 @@ export interface AnswersOptions {
   readonly gatherMs: number
 }
 
-/** Of one server, at once; a message must not grow without end. */
-const gatheredMax = 10_000
+/** Answers to one server and servers, each at once: names come from outside, and neither a message nor what waits may grow without end. */
+const gatheredMax = 2000
+const nodesMax = 1000
 
 export function createAnswers({ newId, hear, nodes, gatherMs }: AnswersOptions): Answers {
   const gathered = new Map<string, Set<string>>()
@@ -42,7 +42,7 @@ export function createAnswers({ newId, hear, nodes, gatherMs }: AnswersOptions):
       const [node, name] = stream.split('.')
       if (hear(stream) || nodes === undefined || node === undefined || name === undefined || node === nodes.id) return
       const streams = gathered.get(node) ?? gather(nodes, node)
-      if (streams.size < gatheredMax) streams.add(stream)
+      if (streams !== undefined && streams.size < gatheredMax) streams.add(stream)
     },
     takeAll(streams) {
       for (const stream of streams) hear(stream)
@@ -59,14 +59,21 @@ export function createAnswers({ newId, hear, nodes, gatherMs }: AnswersOptions):
     }
   }
 
-  function gather(nodes: Nodes, node: string): Set<string> {
+  function gather(nodes: Nodes, node: string): Set<string> | undefined {
+    if (gathered.size >= nodesMax) return undefined
     const streams = new Set<string>()
     gathered.set(node, streams)
     setTimeout(() => {
       gathered.delete(node)
       // One that the engine does not take is followed by the next heartbeat's.
-      nodes.send(node, { type: 'answered', streams: [...streams] satisfies Json }).catch(() => {})
+      pass(nodes, node, [...streams]).catch(() => {})
     }, gatherMs).unref()
     return streams
+  }
+
+  async function pass(nodes: Nodes, node: string, streams: string[]): Promise<void> {
+    // Anybody may name a server that never was: each would get an inbox that nobody empties.
+    if (await nodes.isGone(node)) return
+    await nodes.send(node, { type: 'answered', streams })
   }
 }
