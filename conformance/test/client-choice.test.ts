@@ -131,3 +131,51 @@ describe('a machine whose clock jumps', () => {
     expect(numbers).toEqual(oneTo(6))
   })
 })
+
+describe('a change of the transport', () => {
+  it('goes on over the old one until the new one has caught up, though that is open', async () => {
+    const { connect: join, counter } = await startWorld()
+    const isSix = Promise.withResolvers<void>()
+    const isThrough = Promise.withResolvers<void>()
+    const isOpen = Promise.withResolvers<void>()
+    const client = join('ws', {
+      async fetch(address, request) {
+        const response = await fetch(address, request)
+        if (!isStream(`GET ${(address as URL).pathname}${(address as URL).search}`)) return response
+        // It begins at 3, opens when 6 has been read, and then holds everything back.
+        await isSix.promise
+        const hold = new TransformStream<Uint8Array, Uint8Array>({
+          async transform(chunk, controller) {
+            controller.enqueue(chunk.subarray(0, 8))
+            isOpen.resolve()
+            await isThrough.promise
+            controller.enqueue(chunk.subarray(8))
+          },
+        })
+        return new Response(response.body?.pipeThrough(hold) ?? null, response)
+      },
+      timings: { ...quickTimings('ws'), firstBytesMs: 5000, silenceMs: 5000 },
+    })
+    const session = client.session()
+    await session.run({ query: '12' })
+    counter.letTo(3)
+    const states: string[] = []
+    client.connection.subscribe(({ state, transport }) => states.push(`${state} ${transport}`))
+    const numbers = await readNumbers(session, async (number) => {
+      if (number === 3) client.setTransport('sse')
+      if (number === 3) counter.letTo(6)
+      if (number === 6) {
+        isSix.resolve()
+        await isOpen.promise
+        counter.letTo(9)
+      }
+      if (number === 9) {
+        expect(states.at(-1)).toBe('catching-up ws')
+        isThrough.resolve()
+        await status(client, ({ state, transport }) => state === 'live' && transport === 'sse')
+        counter.letTo(12)
+      }
+    })
+    expect(numbers).toEqual(oneTo(12))
+  })
+})
