@@ -329,6 +329,7 @@ describe.each(shared)('several servers over $name', ({ url: engineUrl, make, flu
     const { id: session } = await post<{ id: string }>(`${other.url}/api/sessions`)
     const events = follow(other.url, session, 'now')
     const first = events.next()
+    await expect.poll(() => other.millrace.connections).toBe(1)
     const { run } = await post<Started>(`${killed.url}/api/chat`, {
       query: 'count',
       model: 'sim:count?n=100000&tps=100',

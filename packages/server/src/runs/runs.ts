@@ -53,8 +53,11 @@ export interface Runs {
   /** Whether its start is on its way into the log. */
   isStarting(id: string): boolean
   readonly active: number
-  /** Lets the id of a run go that has ended. */
-  forget(id: string): Promise<void>
+  /**
+   * Lets runs of a session go that is deleted: those named, and those that only this process knows of. Never rejects: no
+   * word is in what stays, and the ids are free without it.
+   */
+  forget(session: string, ids: readonly string[]): Promise<void>
   /** Refuses to start any more, with `server_stopping`. */
   refuse(): void
   /** Ends all runs as `interrupted` and waits for their ends to stand in the log. */
@@ -93,7 +96,10 @@ export function createRuns({
     get active() {
       return active.size
     },
-    forget,
+    async forget(session, ids) {
+      const ours = [...ended.values()].filter((run) => run.session === session).map(({ id }) => id)
+      await Promise.allSettled([...new Set([...ids, ...ours])].map(forget))
+    },
     refuse() {
       isRefusing = true
     },

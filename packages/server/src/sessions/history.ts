@@ -96,7 +96,13 @@ export function createHistory({ store, engine, runs }: HistoryOptions): History 
 
     async rename(id, title) {
       await requireLog(engine, id)
-      await store.append(titleOf(id), [{ type: 'title', data: title }], { keep: 1 })
+      // The titles before it stay until the session goes: what an engine lets go by itself, it need not overwrite.
+      await store.append(titleOf(id), [{ type: 'title', data: title }])
+      if ((await store.inspect(id)) === undefined) {
+        // Deleted since; whoever did it has seen no title, perhaps.
+        await store.delete(titleOf(id))
+        throw new MillraceError('session_not_found')
+      }
       await catchUp()
       const { createdAt = Date.now(), updatedAt = createdAt } = entries.get(id) ?? {}
       return { id, title, createdAt, updatedAt }
@@ -109,13 +115,18 @@ export function createHistory({ store, engine, runs }: HistoryOptions): History 
     },
 
     async delete(id) {
-      const transcript = await readTranscript(engine, id)
-      if (transcript === undefined) throw new MillraceError('session_not_found')
-      await Promise.all(transcript.runs.filter(({ status }) => status === 'streaming').map(({ run }) => stop(run)))
+      const told = (await readTranscript(engine, id))?.runs
+      await Promise.all((told ?? []).filter(({ status }) => status === 'streaming').map(({ run }) => stop(run)))
+      // Before the log, by which the session is found again where this is refused half way; and after it, because a
+      // rename may have come in between that still saw the log. What an attempt before this one has left goes too.
+      await store.delete(titleOf(id))
       await engine.delete(id)
       await store.delete(titleOf(id))
-      // No word is in what stays where this is refused.
-      await Promise.allSettled(transcript.runs.map(({ run }) => runs.forget(run)))
+      if (told === undefined) throw new MillraceError('session_not_found')
+      await runs.forget(
+        id,
+        told.map(({ run }) => run),
+      )
       await append({ session: id, deleted: true })
     },
   }
@@ -163,7 +174,7 @@ export function createHistory({ store, engine, runs }: HistoryOptions): History 
     if (state === undefined) return undefined
     try {
       if (named !== undefined) {
-        const { events } = await store.read(titleOf(id), named.start)
+        const { events } = await store.read(titleOf(id), { ...named.head, offset: Math.max(0, named.head.offset - 1) })
         if (events.length > 0) return events.at(-1)?.data as string
       }
       return await deriveTitle(id, state)

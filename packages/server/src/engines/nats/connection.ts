@@ -5,7 +5,7 @@
 
 import { MillraceError } from '@millrace/protocol'
 import { JetStreamApiError, type JetStreamClient, jetstream, jetstreamManager } from '@nats-io/jetstream'
-import { connect, headers, type NatsConnection, type ConnectionOptions as NatsOptions } from '@nats-io/transport-node'
+import { connect, type NatsConnection, type ConnectionOptions as NatsOptions } from '@nats-io/transport-node'
 
 /** A message as it stands in the stream. */
 export interface Stored {
@@ -16,13 +16,15 @@ export interface Stored {
 export interface Connection {
   /**
    * Stores a message as the next of its subject, whose last one MUST have the sequence `after`, 0 for none. Undefined
-   * where it has another. With `isOnly` all that were before it are gone in the same step.
+   * where it has another.
    */
-  store(subject: string, data: Uint8Array, after: number, deadline: number, isOnly?: boolean): Promise<number | undefined>
+  store(subject: string, data: Uint8Array, after: number, deadline: number): Promise<number | undefined>
   /** The last message of a subject, if there is one. */
   last(subject: string, deadline: number): Promise<Stored | undefined>
   /** Messages of a subject from a sequence on, until `take` answers false or there are no more for now. */
   each(subject: string, from: number, take: (message: Stored) => boolean, deadline: number): Promise<void>
+  /** Overwrites a message where it is stored, and lets it go; one that is gone is none. */
+  erase(seq: number, deadline: number): Promise<void>
   /** Lets go of messages before a sequence; nobody waits for it. */
   purge(subject: string, before: number): void
   publish(subject: string, text: string): void
@@ -71,16 +73,13 @@ export function createConnection({ url, stream, ageMsMax, onConnected }: Connect
       return connection?.info?.max_payload ?? 1024 * 1024
     },
 
-    store(subject, data, after, deadline, isOnly = false) {
+    store(subject, data, after, deadline) {
       ids += 1
       const msgID = `${instance}-${ids}`
       return call(deadline, async ({ js }, timeout) => {
         const options = { msgID, timeout, expect: { lastSubjectSequence: after } }
         try {
-          const rollup = headers()
-          if (isOnly) rollup.set('Nats-Rollup', 'sub')
-          const { seq } = await js.publish(subject, data, isOnly ? { ...options, headers: rollup } : options)
-          return seq
+          return (await js.publish(subject, data, options)).seq
         } catch (error) {
           if (error instanceof JetStreamApiError && error.code === wrongLastSequence) return undefined
           throw error
@@ -132,6 +131,14 @@ export function createConnection({ url, stream, ageMsMax, onConnected }: Connect
         }
       }
     },
+
+    erase: (seq, deadline) =>
+      call(deadline, async ({ nc }, timeout) => {
+        const answer = await nc.request(`$JS.API.STREAM.MSG.DELETE.${stream}`, JSON.stringify({ seq }), { timeout })
+        const { error } = answer.json<{ error?: { description: string } }>()
+        if (error === undefined || (await get(nc, { seq }, timeout)) === undefined) return
+        throw new Error(error.description)
+      }),
 
     purge(subject, before) {
       // What stays is purged with what comes.
@@ -193,7 +200,6 @@ export function createConnection({ url, stream, ageMsMax, onConnected }: Connect
     const config = {
       name: stream,
       subjects: [`${stream}.log.*`],
-      allow_rollup_hdrs: true,
       max_age: Math.max(ageMsLeast, ageMsMax) * 1e6,
     }
     for (;;) {

@@ -34,6 +34,8 @@ export interface NatsEngineOptions {
 const dayMs = 24 * 60 * 60 * 1000
 /** One of a cluster that was cut off knows after a heartbeat, of which there is one each second. */
 const doubtMs = 1500
+/** Messages of a deleted log that are overwritten at the same time. */
+const erasedAtOnce = 256
 
 export function natsEngine({ url, stream = 'millrace', timeoutMs = 15_000, ...options }: NatsEngineOptions): Engine {
   const { eventsMax = 100_000, bytesMax = 64 * 1024 * 1024, ageMsMax = 30 * dayMs } = options
@@ -92,15 +94,17 @@ export function natsEngine({ url, stream = 'millrace', timeoutMs = 15_000, ...op
         const id = newId()
         for (;;) {
           await refresh(log, known, deadline)
-          if (known.epoch === undefined) return known.id === id
+          if (known.epoch === undefined) break
           const data = encodeEnd(id)
-          const seq = await connection.store(subject(log), data, known.seq, deadline, true)
+          const seq = await connection.store(subject(log), data, known.seq, deadline)
           if (seq === undefined) continue
           fold(known, seq, decodeBatch(data))
           end(log)
           connection.publish(`${stream}.bell.${token(log)}`, '0')
-          return true
         }
+        // Also what is left where this was cut off before: the log is gone by then, and its words are not.
+        await erase(log, known.seq)
+        return known.id === id
       }),
 
     async close() {
@@ -169,6 +173,17 @@ export function natsEngine({ url, stream = 'millrace', timeoutMs = 15_000, ...op
         connection.publish(`${stream}.bell.${token(log)}`, String(known.head))
       }
       return { position: { epoch: batch.epoch, offset: batch.last }, duplicate: false }
+    }
+  }
+
+  /** Overwrites all messages of a log before one, a few at a time. */
+  async function erase(log: string, before: number): Promise<void> {
+    const seqs: number[] = []
+    const note = ({ seq }: Stored) => seq < before && seqs.push(seq) > 0
+    await connection.each(subject(log), 0, note, performance.now() + timeoutMs)
+    for (let at = 0; at < seqs.length; at += erasedAtOnce) {
+      const deadline = performance.now() + timeoutMs
+      await Promise.all(seqs.slice(at, at + erasedAtOnce).map((seq) => connection.erase(seq, deadline)))
     }
   }
 
