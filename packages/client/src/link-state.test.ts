@@ -135,9 +135,9 @@ describe('a connection on which nothing comes', () => {
   it('is unfit when its first bytes do not come in time, and given up when they never do', () => {
     const link = machine()
     link.feed({ type: 'start' })
-    expect(link.tickAt).toBe(1200)
-    expect(link.wait(1200)).toEqual(['unfit sse silent'])
-    expect(link.wait(3799)).toEqual([])
+    expect(link.tickAt).toBe(1000)
+    expect(link.wait(1000)).toEqual(['unfit sse silent'])
+    expect(link.wait(3999)).toEqual([])
     expect(link.wait(1)).toEqual(['close 1 true', 'unfit sse silent'])
     expect(link.feed({ type: 'switch', to: 'poll' })).toEqual(['open 2 poll'])
   })
@@ -179,7 +179,7 @@ describe('a connection that does not open', () => {
   it('is joined by the next one, and the first of them that opens is read', () => {
     const slow = machine('ws')
     slow.feed({ type: 'start' })
-    expect(slow.wait(1200)).toEqual(['unfit ws silent'])
+    expect(slow.wait(1000)).toEqual(['unfit ws silent'])
     expect(slow.feed({ type: 'switch', to: 'sse' })).toEqual(['open 2 sse'])
     expect(slow.state.phase).toBe('connecting')
     expect(slow.feed(opened(2))).toEqual(['close 1 false'])
@@ -189,7 +189,7 @@ describe('a connection that does not open', () => {
   it('is fit after all when it opens before the next one', () => {
     const link = machine('ws')
     link.feed({ type: 'start' })
-    link.wait(1200)
+    link.wait(1000)
     link.feed({ type: 'switch', to: 'sse' })
     expect(link.feed(opened(1))).toEqual(['fit ws'])
     expect(link.feed({ type: 'switch', to: 'ws' })).toEqual(['close 2 false'])
@@ -199,9 +199,9 @@ describe('a connection that does not open', () => {
   it('leaves long-poll within three seconds where neither a WebSocket nor SSE opens', () => {
     const link = machine('ws')
     link.feed({ type: 'start' })
-    link.wait(1200)
+    link.wait(1000)
     link.feed({ type: 'switch', to: 'sse' })
-    expect(link.wait(1200)).toEqual(['unfit sse silent'])
+    expect(link.wait(1000)).toEqual(['unfit sse silent'])
     expect(link.feed({ type: 'switch', to: 'poll' })).toEqual(['close 2 false', 'open 3 poll'])
     expect(link.feed(opened(3))).toEqual(['close 1 false'])
     expect(link.state).toMatchObject({ phase: 'live', stream: { id: 3 } })

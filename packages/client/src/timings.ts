@@ -11,7 +11,7 @@ export interface Timings {
   readonly firstBytesMs: number
   /**
    * Milliseconds without first bytes after which `auto` opens the next transport beside this one and reads what opens
-   * first. Default 1,200; from `firstBytesMs` on it does nothing. `auto` and `hybrid` send a command by POST when their
+   * first. Default 1,000; from `firstBytesMs` on it does nothing. `auto` and `hybrid` send a command by POST when their
    * WebSocket has not opened for so long. Other transports that were asked for by name ignore it.
    */
   readonly slowMs: number
@@ -54,7 +54,7 @@ export interface Timings {
 
 export const defaultTimings: Timings = {
   firstBytesMs: 5000,
-  slowMs: 1200,
+  slowMs: 1000,
   silenceMs: 28_000,
   heldMs: 700,
   backoffFirstMs: 500,
