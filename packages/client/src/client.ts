@@ -24,7 +24,8 @@ export interface ConnectOptions {
   /**
    * What carries events down and commands up. `sse`: server-sent events and POST. `ws`: one WebSocket for both.
    * `hybrid`: events over SSE, commands over a WebSocket, or POST where that is blocked. `poll`: one answer at a
-   * time, and POST. `auto`, the default: see `explainTransport`.
+   * time, and POST. `auto`, the default: see `explainTransport`. Throws a TypeError for any other, and for `ws` where
+   * there is no WebSocket.
    */
   readonly transport?: TransportName | 'auto'
   /** With `auto`: the application sends often, so a WebSocket is worth having. Default false; others ignore it. */
@@ -36,19 +37,21 @@ export interface ConnectOptions {
   readonly isBinary?: boolean
   /**
    * Gives the bearer token; called for every request and so for every reconnection. Sent as `Authorization` and
-   * nowhere else, so a WebSocket, which cannot carry a header from a browser, ignores it. Default none.
+   * nowhere else, so a WebSocket, which cannot carry a header from a browser, ignores it. Default none. It is waited
+   * for as long as it takes; where it rejects, the attempt has failed. Tabs that share a connection use the leader's.
    */
   readonly token?: () => string | Promise<string>
-  /** Default the host's. */
+  /** Default the host's. A WebSocket ignores it; sessions are made, read and listed with it over every transport. */
   readonly fetch?: typeof globalThis.fetch
   /** Default the host's; `sse` and `poll` ignore it. Where there is none, `ws` cannot be asked for and `hybrid` uses POST. */
   readonly WebSocket?: WebSocketConstructor
   /**
    * One connection for all tabs of this origin: `shareTabs()` of `@millrace/client/tabs`. Default none, each tab
-   * its own. With it `auto` takes a WebSocket first, because one carries any number of sessions.
+   * its own. With it `auto` takes a WebSocket first, because one carries up to 64 sessions and channels. Hosts without
+   * Web Locks or BroadcastChannel ignore it.
    */
   readonly tabs?: TabSharing
-  /** Milliseconds of every wait; each has a default of its own. */
+  /** How long is waited for what; each has a default, a limit and an effect of its own. Default all of them. */
   readonly timings?: Partial<Timings>
 }
 

@@ -16,15 +16,21 @@ import { createService } from './service.ts'
 export interface ShareTabsOptions {
   /**
    * Tabs with the same key, of the same origin and server, share a connection, and with it the leader's token:
-   * give it the user's id where tabs may belong to different users. Default ''.
+   * give it the user's id where tabs may belong to different users. Any text, default ''.
    */
   readonly key?: string
-  /** How long a leading tab may take to answer before another takes over, in milliseconds. Default 2,000. */
+  /**
+   * Milliseconds that a leading tab may take to answer before another takes over, and between two such questions; a tab
+   * asks twice. 1 to 2,147,483,647, default 2,000: a hidden tab is slow to ask, and a busy one slow to answer. Throws a
+   * RangeError for others. A tab that is alone ignores it.
+   */
   readonly answerMs?: number
 }
 
 /** For `connect(url, { tabs })`. Where the host has no Web Locks or no BroadcastChannel, each tab has its own connection. */
 export function shareTabs(options: ShareTabsOptions = {}): TabSharing {
+  const { answerMs = 1 } = options
+  if (!(answerMs >= 1 && answerMs < 2 ** 31)) throw new RangeError(`answerMs is ${answerMs}: not 1 to 2147483647.`)
   return (own) => {
     const { navigator } = globalThis as { navigator?: { locks?: Locks } }
     const hasAll = navigator?.locks !== undefined && typeof BroadcastChannel === 'function'

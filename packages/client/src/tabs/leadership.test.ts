@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { shareTabs } from './index.ts'
 import { createLeadership, type Leadership, type Locks } from './leadership.ts'
 import type { ToAll } from './messages.ts'
 
@@ -60,6 +61,10 @@ function setup() {
 }
 
 describe('who leads', () => {
+  it.each([0, -1, Number.NaN, 2 ** 31])('may not take %s milliseconds to answer', (answerMs) => {
+    expect(() => shareTabs({ answerMs })).toThrow(`answerMs is ${answerMs}`)
+  })
+
   it('is the first that asks, then the next when that one resigns', async () => {
     const { open, settle } = setup()
     const [a, b, c] = [open('a'), open('b'), open('c')]
