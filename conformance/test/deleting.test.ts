@@ -58,6 +58,23 @@ it('overwrites what NATS has stored of it, titles that it had before among that'
   await nats.restart()
 })
 
+// Whatever is kept is listed, so that it can be deleted.
+it('lists a session that was used long ago, whichever servers were used since', async () => {
+  const bounds = { eventsMax: 512, prefix: 'listed' }
+  const open = () => openNode(redisEngine({ url: redis.url, ...bounds }))
+  const [a, b] = await Promise.all([open(), open()])
+  const old = await Promise.all([a, b, a, b].map(({ millrace }) => millrace.run({ source: ['old'] })))
+  await Promise.all(old.map(({ ended }) => ended))
+  for (let round = 0; round < 30; round++) {
+    const runs = Array.from({ length: 40 }, (_, n) => (n % 2 ? a : b).millrace.run({ session: `busy-${n}`, source: ['x'] }))
+    await Promise.all((await Promise.all(runs)).map(({ ended }) => ended))
+  }
+  const late = await open()
+  const listed = (await late.millrace.sessions.list({ limit: 100 })).sessions.map(({ id }) => id)
+  expect(listed).toHaveLength(44)
+  expect(listed.slice(40).toSorted()).toEqual(old.map(({ session }) => session).toSorted())
+})
+
 describe.each(engines)('deleting over $name', ({ make }) => {
   it('leaves no word of runs that retention had taken out of the session', async () => {
     const own = make()

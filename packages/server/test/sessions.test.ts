@@ -80,6 +80,25 @@ describe('the list of sessions', () => {
     expect((await list()).sessions.map(({ id }) => id)).toEqual([kept])
   })
 
+  // What happened: the list was of the last 100,000 runs, and sessions that were there could not be found to be deleted.
+  it('has sessions that were used long ago, for a server that comes only then', async () => {
+    const engine = memoryEngine({ eventsMax: 1000 })
+    const { ask, millrace, call } = await setup({ engine })
+    const ids: string[] = []
+    for (let n = 0; n < 30; n++) ids.unshift(await ask(`q${n}`))
+    const [deleted = '', ...kept] = ids.splice(10, 5)
+    for (const id of [deleted, ...kept]) await call('DELETE', id)
+    const before = (await millrace.sessions.list()).sessions
+    for (let n = 0; n < 3000; n++) await (await millrace.run({ session: 'busy', source: ['x'] })).ended
+    const { list } = await setup({ engine })
+    const { sessions } = await list()
+    expect(sessions.map(({ id }) => id)).toEqual(['busy', ...ids])
+    expect(sessions.slice(1)).toEqual(before)
+    // Page by page they are in the same order.
+    const page = await list('?limit=7')
+    expect((await list(`?limit=7&before=${page.next}`)).sessions).toEqual(sessions.slice(7, 14))
+  })
+
   it('is the same for the server that comes after this one', async () => {
     const folder = makeFolder()
     const first = createMillrace({ engine: sqliteEngine({ folder }), model: count })

@@ -1,12 +1,10 @@
-/**
- * Which sessions there are, and what is done with one as a whole. The list is a view over a log of its own, in which
- * each run leaves the id of its session: every server has the same one, and no text of anybody's is kept twice.
- */
-import { type Json, MillraceError, type SessionEvents } from '@millrace/protocol'
-import type { Engine, LogEvent, LogState } from '../log/log.ts'
+/** What is done with a session as a whole, and their list: the catalog, with titles. No text of anybody's is kept twice. */
+import { MillraceError, type SessionEvents } from '@millrace/protocol'
+import type { Engine, LogState } from '../log/log.ts'
 import type { Runs } from '../runs/runs.ts'
 import { stopRun } from '../runs/stop.ts'
 import { requireLog } from './begin.ts'
+import { createCatalog, type Entry } from './catalog.ts'
 import { readTranscript, type Transcript } from './transcript.ts'
 
 export interface ListedSession {
@@ -49,32 +47,19 @@ export interface HistoryOptions {
   readonly runs: Runs
 }
 
-interface Entry {
-  /** Of the session's last event in the catalog. */
-  offset: number
-  readonly createdAt: number
-  updatedAt: number
-}
-
-/** No name of a session or channel: nobody reads or writes it from outside. */
-const catalog = 'catalog/sessions'
 const titleOf = (session: string) => `title/${session}`
 const derivedTitleMax = 80
-const unread = { epoch: '', offset: 0 }
 /** A run that does not end for so long, in milliseconds, finds its log gone. */
 const stopMsMax = 5000
 
 export function createHistory({ store, engine, runs }: HistoryOptions): History {
-  /** In the order of their last use. */
-  let entries = new Map<string, Entry>()
-  let position = unread
-  let reading: Promise<void> | undefined
+  const catalog = createCatalog(store)
 
   return {
-    note: (session) => append({ session }),
+    note: catalog.note,
 
     async list({ limit = 50, before = Number.POSITIVE_INFINITY } = {}) {
-      await catchUp()
+      const entries = await catalog.read()
       const sessions: ListedSession[] = []
       const rest = [...entries].reverse().filter(([, { offset }]) => offset < before)
       for (let index = 0; index < rest.length; index += limit) {
@@ -82,8 +67,8 @@ export function createHistory({ store, engine, runs }: HistoryOptions): History 
         const found = await Promise.all(some.map(([id, entry]) => describe(id, entry)))
         for (const [at, session] of found.entries()) {
           if (session === undefined) {
-            // Retention has taken it; should it be used again, it is entered again.
-            entries.delete(some[at]?.[0] ?? '')
+            // Retention has taken it.
+            catalog.drop(some[at]?.[0] ?? '')
             continue
           }
           sessions.push(session)
@@ -103,8 +88,7 @@ export function createHistory({ store, engine, runs }: HistoryOptions): History 
         await store.delete(titleOf(id))
         throw new MillraceError('session_not_found')
       }
-      await catchUp()
-      const { createdAt = Date.now(), updatedAt = createdAt } = entries.get(id) ?? {}
+      const { createdAt = Date.now(), updatedAt = createdAt } = (await catalog.read()).get(id) ?? {}
       return { id, title, createdAt, updatedAt }
     },
 
@@ -127,40 +111,8 @@ export function createHistory({ store, engine, runs }: HistoryOptions): History 
         id,
         told.map(({ run }) => run),
       )
-      await append({ session: id, deleted: true })
+      await catalog.noteDeleted(id)
     },
-  }
-
-  async function append(data: Json): Promise<void> {
-    await store.append(catalog, [{ type: 'session', data }])
-  }
-
-  function catchUp(): Promise<void> {
-    const next = (reading ?? Promise.resolve()).then(readOn, readOn)
-    reading = next
-    return next
-  }
-
-  async function readOn(): Promise<void> {
-    const state = await store.inspect(catalog)
-    if (state?.head.epoch !== position.epoch) {
-      entries = new Map()
-      position = state?.start ?? unread
-    }
-    if (state === undefined) return
-    while (position.offset < state.head.offset) {
-      const page = await store.read(catalog, position, { eventsMax: 2048 })
-      for (const event of page.events) apply(event)
-      position = page.position
-    }
-  }
-
-  function apply({ data, offset, time }: LogEvent): void {
-    const { session, deleted } = data as { session: string; deleted?: true }
-    const createdAt = entries.get(session)?.createdAt ?? time
-    // Set again, it is the last.
-    entries.delete(session)
-    if (!deleted) entries.set(session, { offset, createdAt, updatedAt: time })
   }
 
   async function describe(id: string, { createdAt, updatedAt }: Entry): Promise<ListedSession | undefined> {
