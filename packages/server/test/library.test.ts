@@ -1,5 +1,7 @@
-import { createServer } from 'node:http'
+import { once } from 'node:events'
+import { Agent, createServer, type IncomingMessage, request } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { json } from 'node:stream/consumers'
 import { createMillrace, type MillraceOptions } from 'millrace'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { gatedModel } from './support/gated-model.ts'
@@ -130,6 +132,33 @@ describe('health', () => {
     const closing = millrace.close()
     const response = await millrace.fetch(new Request('http://host/healthz'))
     expect([response.status, await response.json()]).toMatchObject([503, { status: 'stopping' }])
+    await closing
+  })
+})
+
+describe('a server that stops', () => {
+  it('still stops runs, and gives sessions, to who is connected, and takes nothing else', async () => {
+    const model = gatedModel()
+    const millrace = make({ models: [model], model: 'gated' })
+    const { url } = await millrace.listen({ port: 0 })
+    // One connection, which is there before and stays.
+    const agent = new Agent({ keepAlive: true, maxSockets: 1 })
+    onTestFinished(() => agent.destroy())
+    const call = async (method: string, path: string, body?: object) => {
+      const headers = { 'content-type': 'application/json', accept: 'application/json' }
+      const asking = request(`${url}${path}`, { agent, method, headers }).end(body && JSON.stringify(body))
+      const [answer] = (await once(asking, 'response')) as [IncomingMessage]
+      return [answer.statusCode, await json(answer)] as const
+    }
+    const [, started] = await call('POST', '/api/chat', { query: 'x', id: 'r' })
+    const { session } = started as { session: string }
+    const closing = millrace.close({ graceMs: 60_000 })
+    expect(await call('POST', '/api/chat', { query: 'y' })).toMatchObject([503, { error: { code: 'server_stopping' } }])
+    expect(await call('DELETE', `/api/sessions/${session}`)).toMatchObject([503, { error: { code: 'server_stopping' } }])
+    expect(await call('GET', '/healthz')).toMatchObject([503, { status: 'stopping' }])
+    expect(await call('GET', '/api/sessions')).toMatchObject([200, { sessions: [{ id: session }] }])
+    expect(await call('GET', `/api/sessions/${session}`)).toMatchObject([200, { runs: [{ status: 'streaming' }] }])
+    expect(await call('POST', '/api/runs/r/stop', {})).toMatchObject([200, { status: 'stopped' }])
     await closing
   })
 })

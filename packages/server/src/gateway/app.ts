@@ -40,12 +40,9 @@ export function createApp(options: AppOptions): App {
   const app: App = new Hono()
 
   app.use('/api/*', refuseOtherSites)
-  app.use('/api/*', async (_context, next) => {
-    if (options.isStopping()) throw new MillraceError('server_stopping')
-    await next()
-  })
   for (const route of routes) {
     app.on(route.method.toUpperCase(), route.path, async (context) => {
+      if (options.isStopping() && !route.isForStopping) throw new MillraceError('server_stopping')
       const request = await readRequest(context, route)
       if (context.req.method === 'HEAD') return answerHead(context, route, request)
       return answer(context, await route.handle(request))

@@ -26,6 +26,8 @@ export interface Route {
   /** With `:id` where `params` has it. */
   readonly path: string
   readonly summary: string
+  /** Answered also while the server stops, to who is connected: its runs go on for a while, and are to be stopped and read. */
+  readonly isForStopping?: true
   readonly params?: z.ZodObject
   readonly query?: z.ZodObject
   readonly body?: z.ZodObject

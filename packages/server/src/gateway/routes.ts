@@ -133,6 +133,7 @@ export function createRoutes({
       method: 'post',
       path: '/api/runs/:id/stop',
       summary: 'Stop a run for everybody; what was said is kept',
+      isForStopping: true,
       params: idParam,
       answers: { 200: answers.end },
       async handle({ input, principal }: RouteRequest<{ id: string }>) {
@@ -171,6 +172,7 @@ export function createRoutes({
       method: 'get',
       path: '/healthz',
       summary: 'Whether the server takes requests, and its engine answers',
+      isForStopping: true,
       answers: { 200: answers.health, 503: answers.health },
       async handle() {
         const state = await health()

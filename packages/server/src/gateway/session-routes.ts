@@ -22,6 +22,7 @@ export function createSessionRoutes({ engine, history, authorize, newId }: Sessi
       method: 'get',
       path: '/api/sessions',
       summary: 'Sessions, the one used last first',
+      isForStopping: true,
       query: sessionsQuery,
       answers: { 200: answers.sessions },
       async handle({ input, principal }: RouteRequest<z.output<typeof sessionsQuery>>) {
@@ -47,6 +48,7 @@ export function createSessionRoutes({ engine, history, authorize, newId }: Sessi
       method: 'get',
       path: '/api/sessions/:id',
       summary: 'The conversation so far, and the position to go on from',
+      isForStopping: true,
       params: idParam,
       answers: { 200: answers.transcript },
       async handle({ input, principal }: RouteRequest<{ id: string }>) {
@@ -84,6 +86,7 @@ export function createSessionRoutes({ engine, history, authorize, newId }: Sessi
       method: 'get',
       path: '/api/sessions/:id/export',
       summary: 'The conversation as a file',
+      isForStopping: true,
       params: idParam,
       query: exportQuery,
       answers: { 200: answers.exported },
