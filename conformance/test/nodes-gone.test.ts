@@ -1,0 +1,175 @@
+/** One of several servers is killed or stands still: its runs end for everybody, once, and any other goes on with them. */
+import { parsePosition } from '@millrace/protocol'
+import { describe, expect, it } from 'vitest'
+import {
+  countTo,
+  follow,
+  numbersOf,
+  openNodeOver,
+  post,
+  readToEnd,
+  type Started,
+  startNodeOver,
+  startShared,
+} from './support/nodes.ts'
+
+const shared = await startShared()
+
+describe.each(shared)('several servers over $name', ({ url: engineUrl, make }) => {
+  const openNode = () => openNodeOver(make())
+  const startNode = () => startNodeOver(engineUrl)
+
+  it('ends the run of a killed server as interrupted for who reads elsewhere, and who comes later', async () => {
+    const [killed, other, later] = await Promise.all([startNode(), openNode(), openNode()])
+    const started = await post<Started>(`${killed.url}/api/chat`, { query: 'count', model: 'sim:count?n=100000&tps=200' })
+    const killing = Promise.withResolvers<void>()
+    const reading = readToEnd(other.url, started, (text) => {
+      if (text.length > 60) killing.resolve()
+    })
+    await killing.promise
+    killed.child.kill('SIGKILL')
+    const { text, status } = await reading
+    expect(status).toBe('interrupted')
+    expect(numbersOf(text)).toEqual(countTo(text))
+    expect(await readToEnd(later.url, started)).toEqual({ text, status })
+  })
+
+  it('ends it for a reader that began in the middle, and was never given its start', async () => {
+    const [killed, other] = await Promise.all([startNode(), openNode()])
+    const { session, run } = await post<Started>(`${killed.url}/api/chat`, {
+      query: 'count',
+      model: 'sim:count?n=100000&tps=100',
+    })
+    const events = follow(other.url, session, 'now')
+    expect((await events.next()).value).toMatchObject({ event: 'message' })
+    killed.child.kill('SIGKILL')
+    for await (const { event, data } of events) {
+      if (event !== 'stream_end') continue
+      expect(data).toMatchObject({ run, status: 'interrupted' })
+      break
+    }
+  })
+
+  it('ends it for a reader that was there before the run, and on a node that is asked only when its server is dead', async () => {
+    const [killed, other] = await Promise.all([startNode(), openNode()])
+    const { id: session } = await post<{ id: string }>(`${other.url}/api/sessions`)
+    const events = follow(other.url, session, 'now')
+    const first = events.next()
+    await expect.poll(() => other.millrace.connections).toBe(1)
+    const { run } = await post<Started>(`${killed.url}/api/chat`, {
+      query: 'count',
+      model: 'sim:count?n=100000&tps=100',
+      session,
+    })
+    expect((await first).value).toMatchObject({ event: 'stream_start', data: { run } })
+    killed.child.kill('SIGKILL')
+    for await (const { event, data } of events) {
+      if (event !== 'stream_end') continue
+      expect(data).toMatchObject({ run, status: 'interrupted' })
+      break
+    }
+    const late = await openNode()
+    expect((await late.millrace.readSession(session))?.runs[0]?.status).toBe('interrupted')
+  })
+
+  // What happened: a log was looked at once, and a run that another began in it afterwards was nobody's for who came in its middle.
+  it('ends it for a reader that comes in its middle to a node which knew the session before', async () => {
+    const [killed, other] = await Promise.all([startNode(), openNode()])
+    const { id: session } = await post<{ id: string }>(`${other.url}/api/sessions`)
+    expect((await other.millrace.readSession(session))?.runs).toEqual([])
+    const { run } = await post<Started>(`${killed.url}/api/chat`, {
+      query: 'count',
+      model: 'sim:count?n=100000&tps=100',
+      session,
+    })
+    let from = ''
+    for await (const { event, id } of follow(killed.url, session)) {
+      from = id
+      if (event === 'message') break
+    }
+    const events = follow(other.url, session, from)
+    expect((await events.next()).value).toMatchObject({ event: 'message' })
+    killed.child.kill('SIGKILL')
+    for await (const { event, data } of events) {
+      if (event !== 'stream_end') continue
+      expect(data).toMatchObject({ run, status: 'interrupted' })
+      break
+    }
+  })
+
+  // What happened: a stop was told to the dead, and nobody looked whether they live.
+  it("answer a stop of a killed server's run, which nobody reads, with its end", async () => {
+    const [killed, other] = await Promise.all([startNode(), openNode()])
+    const { session, run } = await post<Started>(`${killed.url}/api/chat`, {
+      query: 'count',
+      model: 'sim:count?n=100000&tps=200',
+    })
+    for await (const { event } of follow(killed.url, session)) if (event === 'message') break
+    killed.child.kill('SIGKILL')
+    const { status, position } = await post<{ status: string; position: string }>(`${other.url}/api/runs/${run}/stop`)
+    expect(status).toBe('interrupted')
+    const transcript = await other.millrace.readSession(session)
+    expect(transcript?.runs[0]?.lanes[0]?.text).toMatch(/^1 /)
+    expect(`${session}:${transcript?.position}`).toBe(position)
+  })
+
+  it('fences a server that stood still for longer than its lease: its run has one end, and nothing after it', async () => {
+    const [stalled, other] = await Promise.all([startNode(), openNode()])
+    const started = await post<Started>(`${stalled.url}/api/chat`, { query: 'count', model: 'sim:count?n=100000&tps=200' })
+    const stalling = Promise.withResolvers<void>()
+    const reading = readToEnd(other.url, started, (text) => {
+      if (text.length > 60) stalling.resolve()
+    })
+    await stalling.promise
+    stalled.child.kill('SIGSTOP')
+    expect(await reading).toMatchObject({ status: 'interrupted' })
+    stalled.child.kill('SIGCONT')
+    // It answers again, and knows the end that the others have written.
+    expect(await post(`${stalled.url}/api/runs/${started.run}/stop`)).toMatchObject({ status: 'interrupted' })
+    // It goes on with other runs.
+    const next = await post<Started>(`${stalled.url}/api/chat`, {
+      query: 'count',
+      model: 'sim:count?n=5&tps=0',
+      session: started.session,
+    })
+    expect(await readToEnd(other.url, next)).toEqual({ text: '1 2 3 4 5 ', status: 'completed' })
+    const kinds: string[] = []
+    for await (const { event, data, id } of follow(other.url, started.session)) {
+      expect(parsePosition(id)?.offset).toBe(kinds.length + 1)
+      kinds.push(data.run === started.run ? event : 'next')
+      if (data.run === next.run && event === 'stream_end') break
+    }
+    expect(kinds.filter((kind) => kind === 'stream_end')).toHaveLength(1)
+    expect(kinds.slice(kinds.indexOf('stream_end') + 1).every((kind) => kind === 'next')).toBe(true)
+  })
+
+  it('go on with the answer of a killed server on any other, whole and once', async () => {
+    const [killed, other, later] = await Promise.all([startNode(), openNode(), openNode()])
+    const started = await post<Started>(`${killed.url}/api/chat`, { query: 'count', model: 'sim:count?n=300&tps=300' })
+    const killing = Promise.withResolvers<void>()
+    const reading = readToEnd(other.url, started, (text) => {
+      if (text.length > 60) killing.resolve()
+    })
+    await killing.promise
+    killed.child.kill('SIGKILL')
+    const { text, status } = await reading
+    expect(status).toBe('interrupted')
+    // Of whom the run is found by its id alone, and of several that want to go on with it one does.
+    const goOn = (url: string, id: string) => post<Started>(`${url}/api/runs/${started.run}/continue`, { id })
+    const ids = ['first', 'second', 'third', 'fourth']
+    const outcomes = await Promise.allSettled(ids.map((id, index) => goOn((index % 2 === 0 ? other : later).url, id)))
+    const isStarted = outcomes.findIndex((outcome) => outcome.status === 'fulfilled')
+    const refusals = outcomes.filter((outcome) => outcome.status === 'rejected').map(({ reason }) => String(reason))
+    expect(refusals).toEqual(Array(3).fill(expect.stringContaining('run_not_continuable')))
+    // The same id is the same run, of whomever it is asked; the others' ids are free again, at once.
+    const next = { ...started, run: ids[isStarted] as string }
+    for (const { url } of [other, later])
+      expect(await goOn(url, next.run)).toMatchObject({ run: next.run, session: started.session })
+    const id = ids[(isStarted + 1) % 4] as string
+    const free = await post<Started>(`${later.url}/api/chat`, { query: 'count', model: 'sim:count?n=2&tps=0', id })
+    expect(await readToEnd(other.url, free)).toEqual({ text: '1 2 ', status: 'completed' })
+    const rest = await readToEnd(later.url, next)
+    expect(rest.status).toBe('completed')
+    expect(numbersOf(text + rest.text)).toEqual(Array.from({ length: 300 }, (_, index) => index + 1))
+  })
+})
