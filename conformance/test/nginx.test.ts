@@ -12,14 +12,19 @@ const guide = (language = '') => {
 const last = 12
 
 /** Heartbeats are too few to push anything through a buffer, or to keep a connection from its timeout. */
-async function open(transport: TransportName, locations: (server: string) => string) {
-  const world = await startWorld({ heartbeatMs: 60_000 })
+async function open(transport: TransportName | 'auto', locations: (server: string) => string) {
+  const world = await startWorld({ heartbeatMs: 25_000 })
   const url = await startNginx(locations(world.proxy.url))
-  const client = connect(url, { transport, timings: { ...quickTimings('auto'), firstBytesMs: 5000, silenceMs: 60_000 } })
+  const client = connect(url, {
+    transport,
+    isTwoWay: true,
+    timings: { ...quickTimings('auto'), firstBytesMs: 5000, silenceMs: 60_000 },
+  })
   onTestFinished(() => client.close())
   return { ...world, client, url }
 }
 
+const onlyPassing = (server: string) => `location / { proxy_pass ${server}; }`
 const asInTheGuide = (server: string) => guide().replaceAll('http://127.0.0.1:4600', server)
 
 /** Each number is said when the one before it was read: one that is held back is the last. */
@@ -34,7 +39,7 @@ describe('behind nginx', () => {
   it.each(['sse', 'poll'] as const)(
     'that only passes on, and buffers and packs, %s brings each word when it is said',
     async (transport) => {
-      const { client, counter, url, millrace } = await open(transport, (server) => `location / { proxy_pass ${server}; }`)
+      const { client, counter, url, millrace } = await open(transport, onlyPassing)
       expect(await readOneByOne(client, counter)).toEqual(oneTo(last))
       // It does both where nobody tells it not to.
       const { id } = client.session('s')
@@ -46,6 +51,13 @@ describe('behind nginx', () => {
       ])
     },
   )
+
+  it('that strips the Upgrade off, whoever would have a WebSocket asks and reads without', async () => {
+    const { client, counter } = await open('auto', onlyPassing)
+    expect(client.explainTransport().transport).toBe('ws')
+    expect(await readOneByOne(client, counter)).toEqual(oneTo(last))
+    expect(client.explainTransport()).toMatchObject({ transport: 'sse', reason: expect.stringContaining('ws is avoided') })
+  })
 
   it.each(['sse', 'ws', 'hybrid', 'poll'] as const)(
     'as the guide sets it, %s brings each word when it is said',

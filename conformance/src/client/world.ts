@@ -142,13 +142,13 @@ export async function readNumbers(
 export async function readAnswer(
   session: Session,
   run: string,
-  onNumber: (last: number) => void | Promise<void> = () => {},
+  onNumber: (last: number, run: string) => void | Promise<void> = () => {},
 ): Promise<number[]> {
   let text = ''
   for await (const event of session.events()) {
     if (event.type === 'message') {
       text += event.data.text
-      await onNumber(numbersIn(text).at(-1) as number)
+      await onNumber(numbersIn(text).at(-1) as number, event.data.run)
     } else if (event.type === 'stream_end' && event.data.run === run) {
       if (event.data.status !== 'interrupted') break
       run = session.continue(run).id
