@@ -54,12 +54,14 @@ describe.each(engines)('two servers over $name', ({ name, startEngine }) => {
       await sleep(chance.real() * 60)
       const askedAt = performance.now()
       const stops = asked.flatMap(({ run }) => [node, other].map(({ url }) => ask(`${url}/api/runs/${run}/stop`, {})))
-      const ends = (await Promise.all(stops)) as { status: string }[]
+      const ends = (await Promise.all(stops)) as { status: string; position: string }[]
       noteTime(tally, 'stop', performance.now() - askedAt)
       await world.until(() => asked.every((each) => statusOf(each) !== undefined), 'the ends of all runs')
       for (const [index, each] of asked.entries()) {
         expect(['stopped', 'completed']).toContain(statusOf(each))
-        for (const end of ends.slice(index * 2, index * 2 + 2)) expect(end).toEqual(each.session.ends.get(each.run))
+        const told = ends.slice(index * 2, index * 2 + 2)
+        for (const { position: _position, ...end } of told) expect(end).toEqual(each.session.ends.get(each.run))
+        expect(new Set(told.map(({ position }) => position)).size).toBe(1)
       }
       // Of a run that has ended, the same end once more.
       const [first] = asked

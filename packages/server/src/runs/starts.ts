@@ -131,8 +131,9 @@ export function createStarts({ engine, shared, recover, onError, onBegin, signal
     }
     failed.set(id, undoOnce)
     insist(undoOnce, signal).catch((error: unknown) => {
-      failed.delete(id)
-      onError(error, { run: id })
+      if (failed.get(id) === undoOnce) failed.delete(id)
+      // With no time left it is for whoever comes after this process.
+      if (!signal.aborted) onError(error, { run: id })
     })
   }
 

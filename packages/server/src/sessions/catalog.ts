@@ -37,6 +37,8 @@ const unread = { epoch: '', offset: 0 }
 /** After so many events the older half of the log is looked through. */
 const renewAfter = 256
 const saidAtOnce = 200
+/** Sessions that are listed; beyond it those used longest ago are not. */
+const sessionsMax = 100_000
 
 export function createCatalog(store: Engine): Catalog {
   let entries = new Map<string, Known>()
@@ -54,12 +56,7 @@ export function createCatalog(store: Engine): Catalog {
     async noteDeleted(session) {
       await append({ session, deleted: true })
     },
-    async read() {
-      await catchUp()
-      if (!isInOrder) entries = new Map([...entries].sort(([, a], [, b]) => a.offset - b.offset))
-      isInOrder = true
-      return entries
-    },
+    read,
     drop: (session) => void entries.delete(session),
   }
 
@@ -68,16 +65,25 @@ export function createCatalog(store: Engine): Catalog {
     return position.offset
   }
 
-  async function renew(): Promise<void> {
+  async function read(): Promise<ReadonlyMap<string, Known>> {
     await catchUp()
+    if (!isInOrder) entries = new Map([...entries].sort(([, a], [, b]) => a.offset - b.offset))
+    isInOrder = true
+    for (const session of entries.keys()) {
+      if (entries.size <= sessionsMax) break
+      entries.delete(session)
+    }
+    return entries
+  }
+
+  /** Also of sessions that retention has taken since: to look at each would be to have all of them read. */
+  async function renew(): Promise<void> {
+    const all = [...(await read())]
     const middle = (start + position.offset) / 2
-    const old = [...entries].filter(([, { at }]) => at <= middle)
+    const old = all.filter(([, { at }]) => at <= middle)
     for (let index = 0; index < old.length; index += saidAtOnce) {
       const some = old.slice(index, index + saidAtOnce)
-      const states = await Promise.all(some.map(([session]) => store.inspect(session)))
-      const kept = some.filter((_entry, at) => states[at] !== undefined)
-      const again = kept.map(([session, { offset, createdAt, updatedAt }]): SaidAgain => [session, offset, createdAt, updatedAt])
-      if (again.length > 0) await append({ again })
+      await append({ again: some.map(([id, { offset, createdAt, updatedAt }]): SaidAgain => [id, offset, createdAt, updatedAt]) })
     }
   }
 
