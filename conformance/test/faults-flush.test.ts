@@ -114,13 +114,14 @@ describe.skipIf(missing)(`a disk that is flushed to${missing ? ` (skipped: ${mis
         noteTime(tally, 'append', ms)
         // Of some sixty that a free loop has in that time.
         expect(lags.length).toBeGreaterThan(10)
-        for (const lag of lags) noteTime(tally, 'lag', lag)
+        noteTime(tally, 'lag', Math.max(...lags))
       }
       expect(numbers(final.events)).toEqual(said.map(({ n }) => n))
       tally.acknowledged += said.length
       tally.events += final.events.length
     },
-    after: ({ times }) => expect(percentile(times.get('lag') ?? [], 0.99)).toBeLessThan(50),
+    // The longest of each flush. One that the engine held up would be held up by all of them, and not now and then by the machine.
+    after: ({ times }) => expect(percentile(times.get('lag') ?? [], 0.5)).toBeLessThan(50),
   })
 
   const cuts = new Set<string>()
@@ -139,7 +140,8 @@ describe.skipIf(missing)(`a disk that is flushed to${missing ? ` (skipped: ${mis
       cuts.add(`${call} ${when}`)
       const folder = makeFolder()
       const inject = ['-e', `trace=${call}`, '-e', `inject=${call}:signal=KILL:when=${when}`]
-      const { said } = await runTraced(inject, script, [folder])
+      const { said, isKilled } = await runTraced(inject, script, [folder])
+      expect(isKilled).toBe(true)
       const acknowledged = said.filter((line) => line !== '').map((line) => JSON.parse(line) as Said)
       const told: string[] = []
       const engine = sqliteEngine({ folder, onLoss: (text) => told.push(text) })

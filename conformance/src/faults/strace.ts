@@ -15,13 +15,14 @@ export interface Traced {
   readonly said: readonly string[]
   /** Its calls in their order, as strace writes them. */
   readonly calls: readonly string[]
+  readonly isKilled: boolean
 }
 
 /** Runs a script to its end, or until it is killed, with these options of strace; rejects where it ends with an error. */
 export async function runTraced(options: readonly string[], script: string, args: readonly string[]): Promise<Traced> {
   const file = join(makeFolder(), 'calls')
   const command = [process.execPath, '--conditions=source', '--disable-warning=ExperimentalWarning', script, ...args]
-  const child = spawn('strace', ['-f', '-qq', '--seccomp-bpf', '-o', file, ...options, ...command], {
+  const child = spawn('strace', ['-f', '-qq', '-o', file, ...options, ...command], {
     stdio: ['ignore', 'pipe', 'inherit'],
   })
   let output = ''
@@ -29,6 +30,7 @@ export async function runTraced(options: readonly string[], script: string, args
     output += text
   })
   const [code, signal] = await once(child, 'close')
-  if (code !== 0 && signal !== 'SIGKILL') throw new Error(`The program ended with ${code}, and had said: ${output}`)
-  return { said: output.trimEnd().split('\n'), calls: readFileSync(file, 'utf8').trimEnd().split('\n') }
+  const isKilled = signal === 'SIGKILL'
+  if (code !== 0 && !isKilled) throw new Error(`The program ended with ${code}, and had said: ${output}`)
+  return { said: output.trimEnd().split('\n'), calls: readFileSync(file, 'utf8').trimEnd().split('\n'), isKilled }
 }

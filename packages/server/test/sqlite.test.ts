@@ -194,6 +194,8 @@ describe('the SQLite engine', () => {
   it.each([
     ['a byte of a pack', "UPDATE packs SET data = CAST(substr(data, 1, 40) || x'00' || substr(data, 42) AS BLOB)"],
     ['an event', `UPDATE events SET data = '{"n":' WHERE "offset" = 101`],
+    ['the end of a log', "UPDATE logs SET head = 50 WHERE name = 'a'"],
+    ['what is left', 'DELETE FROM packs'],
   ])('tells that %s is not what was written, and reads the other logs', async (_what, change) => {
     const folder = newFolder()
     const first = sqliteEngine({ folder })
