@@ -60,6 +60,24 @@ describe('a client that chooses its transport', () => {
   })
 })
 
+describe('a client over a WebSocket', () => {
+  // What happened: the answer to the server's ping waited behind the backlog, and the reader was cut as half-open, again and again.
+  it('reads over a thin line what takes longer than heartbeats, without a reconnection', async () => {
+    const { connect, millrace, proxy } = await startWorld({ heartbeatMs: 500 })
+    const data = 'x'.repeat(2000)
+    const last = 10
+    for (let n = 0; n < last; n++) await millrace.publish({ channel: 'c', data })
+    proxy.shape({ bytesPerSecond: 10_000 })
+    const client = connect('ws', { timings: { ...quickTimings('ws'), firstBytesMs: 3000, silenceMs: 1200 } })
+    const states = new Set<string>()
+    client.connection.subscribe(({ state }) => states.add(state))
+    let seen = 0
+    for await (const _event of client.channel('c', { from: 'start' }).events()) if (++seen === last) break
+    expect(states).not.toContain('reconnecting')
+    expect(proxy.accepted).toBe(1)
+  })
+})
+
 describe('a hybrid client', () => {
   it('goes on reading when it loses the way up, and asks by POST where WebSocket is blocked', async () => {
     const { connect, counter, millrace } = await startWorld()

@@ -155,7 +155,7 @@ export function createSocket(base: string, WebSocket: WebSocketConstructor, timi
     socket.onopen = () => {
       heardAt = performance.now()
       clearTimeout(timer)
-      check()
+      wait(timings.silenceMs)
       opening.resolve()
     }
     socket.onmessage = ({ data }) => {
@@ -170,8 +170,14 @@ export function createSocket(base: string, WebSocket: WebSocketConstructor, timi
     /** Heartbeats come also while nothing is attached, so that a dead socket is not found out by the next question. */
     function check(): void {
       const restMs = heardAt === undefined ? 0 : heardAt + timings.silenceMs - performance.now()
-      if (restMs <= 0) connection.fail(new MillraceError('silent'))
-      else timer = setTimeout(check, restMs)
+      if (restMs <= 0) return connection.fail(new MillraceError('silent'))
+      // The answer to the server's own ping waits behind all that is on its way down, which a thin line takes long for.
+      send(connection, { type: 'ping' })
+      wait(restMs)
+    }
+
+    function wait(restMs: number): void {
+      timer = setTimeout(check, Math.min(restMs, timings.silenceMs / 3))
     }
   }
 
