@@ -1,6 +1,8 @@
 import { cpSync, rmSync } from 'node:fs'
+import { limits } from '@millrace/protocol'
 import { jetstreamManager } from '@nats-io/jetstream'
 import { connect } from '@nats-io/transport-node'
+import { createMillrace } from 'millrace'
 import { natsEngine } from 'millrace/nats'
 import { afterAll, describe, expect, it, onTestFinished } from 'vitest'
 import { faultsConformance } from '../src/engine/faults.ts'
@@ -35,6 +37,24 @@ nodesConformance({
 })
 
 faultsConformance({ name: 'nats', start: startNats, make })
+
+it('the nats engine takes the largest files that models may give, one after another and side by side', async () => {
+  const engine = natsEngine({ url: nats.url, stream: 'files' })
+  const file = { mediaType: 'text/plain', name: '\u{1f600}'.repeat(127), bytes: new Uint8Array(limits.fileBytesMax).fill(255) }
+  const names = ['a', 'b'].map((name) => name.repeat(100))
+  const models = names.map((name) => ({
+    name,
+    stream: async function* () {
+      yield* ['1 ', { file }, '2 ', { file }, '3 ']
+    },
+  }))
+  const millrace = createMillrace({ engine, models })
+  onTestFinished(() => millrace.close())
+  const { session, ended } = await millrace.ask({ query: 'x', models: names })
+  expect(await ended).toMatchObject({ status: 'completed' })
+  const { lanes = [] } = (await millrace.readSession(session))?.runs[0] ?? {}
+  expect(lanes.map(({ text, files }) => [text, files.length])).toEqual(names.map(() => ['1 2 3 ', 2]))
+})
 
 describe('nats engine, as it is named', () => {
   it.each([

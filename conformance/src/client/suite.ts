@@ -3,6 +3,7 @@ import { describe } from 'vitest'
 import { channelCases } from './channels.ts'
 import { commandCases } from './commands.ts'
 import { cutCases } from './cuts.ts'
+import { fileCases } from './files.ts'
 import { replayCases } from './replay.ts'
 import { restartCases } from './restarts.ts'
 import { sessionCases } from './sessions.ts'
@@ -18,6 +19,7 @@ export function clientConformance(suite: ClientSuite): void {
     describe('of a server that is restarted', () => restartCases(suite))
     describe('replay', () => replayCases(suite))
     describe('asking', () => commandCases(suite))
+    describe('files', () => fileCases(suite))
     describe('sessions as a whole', () => sessionCases(suite))
     describe('channels', () => channelCases(suite))
     describe('in several tabs', () => tabCases(suite))

@@ -1,5 +1,5 @@
 /** One conversation: what is said in it comes out of `events`, what is asked goes in by `run`. */
-import type { EndStatus, Gap, Json, LaneEnd, RunEnd, SessionEvent } from '@millrace/protocol'
+import type { EndStatus, FileInfo, Gap, Json, LaneEnd, RunEnd, SessionEvent } from '@millrace/protocol'
 import { newId } from './host.ts'
 import type { Http } from './http.ts'
 import type { Outbox } from './outbox.ts'
@@ -69,6 +69,8 @@ export interface Transcript {
       readonly text: string
       readonly reasoning: string
       readonly data: readonly { readonly name: string; readonly value: Json }[]
+      /** Without their bytes, which are the event after `position`: PROTOCOL.md#files. */
+      readonly files: readonly (FileInfo & { readonly position: string })[]
       readonly status: 'streaming' | EndStatus
     })[]
   })[]

@@ -4,7 +4,7 @@
  */
 
 /** The bytes of `{"$binary":"…"}` (base64 with padding, RFC 4648 section 4); undefined for every other value. */
-export function readBinary(value: unknown): Uint8Array | undefined {
+export function readBinary(value: unknown): Uint8Array<ArrayBuffer> | undefined {
   if (typeof value !== 'object' || value === null || !('$binary' in value) || Object.keys(value).length !== 1) return undefined
   const { $binary: text } = value
   if (typeof text !== 'string') return undefined

@@ -67,10 +67,21 @@ export interface SessionEvents {
   reasoning: { run: string; lane: string; reasoning: string }
   /** A value the application put into the run under a name of its own. */
   data: { run: string; lane: string; name: string; value: Json }
+  /** One lane gives a file of `size` bytes, which are the data of the next event of the log: PROTOCOL.md#files. */
+  file: { run: string; lane: string } & FileInfo
+  /** The bytes of the file that the event before told of. */
+  file_data: Uint8Array<ArrayBuffer>
   /** One lane of a run with several lanes ended; the others go on. */
   lane_end: { run: string; lane: string } & LaneEnd
   /** The run ended. `lanes` only where there were several. */
   stream_end: { run: string } & RunEnd
+}
+
+export interface FileInfo {
+  readonly mediaType: string
+  readonly name?: string
+  /** In bytes. */
+  readonly size: number
 }
 
 export interface Lane {

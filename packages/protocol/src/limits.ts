@@ -21,6 +21,8 @@ export const limits = {
   /** Models side by side in one run. */
   lanesMax: 8,
   eventBytesMax,
+  /** One file in an answer; as base64, with what tells of it, it is still one event. */
+  fileBytesMax: 768_000,
   /** Messages of one WebSocket that wait to be obeyed, each with 512 bytes beside its text. */
   waitingBytesMax: 1_048_576,
 } as const

@@ -62,6 +62,8 @@ export const en = {
   reasoning: 'Reasoning',
   reasoningLive: 'Thinking…',
 
+  files: { picture: 'Picture', unnamed: 'File', save: 'Save' },
+
   models: {
     label: 'Model',
     serverDefault: 'Server’s default',
@@ -102,6 +104,8 @@ export const en = {
   },
   seconds: (value: string) => `${value} s`,
   milliseconds: (value: string) => `${value} ms`,
+  bytes: (value: string) => `${value} B`,
+  kilobytes: (value: string) => `${value} kB`,
 
   error: {
     titles: errorTitles,

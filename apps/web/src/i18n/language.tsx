@@ -10,6 +10,8 @@ export interface Language {
   readonly number: (value: number, decimals?: number) => string
   /** Under a second in milliseconds, then in seconds. */
   readonly duration: (ms: number) => string
+  /** A size. */
+  readonly bytes: (count: number) => string
   readonly toggle: () => void
 }
 
@@ -44,6 +46,7 @@ function createLanguage(t: Dictionary, choose: (t: Dictionary) => void): Languag
     t,
     number,
     duration: (ms) => (ms < 1000 ? t.milliseconds(number(ms)) : t.seconds(number(ms / 1000, ms < 10_000 ? 1 : 0))),
+    bytes: (count) => (count < 1000 ? t.bytes(number(count)) : t.kilobytes(number(count / 1000, count < 10_000 ? 1 : 0))),
     toggle() {
       const other = t === en ? zh : en
       keepSetting('language', other.tag)

@@ -45,6 +45,8 @@ export const zh: Dictionary = {
   reasoning: '思考过程',
   reasoningLive: '思考中…',
 
+  files: { picture: '图片', unnamed: '文件', save: '保存' },
+
   models: {
     label: '模型',
     serverDefault: '服务器默认模型',
@@ -67,6 +69,7 @@ export const zh: Dictionary = {
       'sim:think': '先思考，再数数',
       'sim:fail': '说出 20 个 token 后失败，?after= 可改',
       'sim:hang': '说出 20 个 token 后不再说话，也不结束',
+      'sim:file': '数数，给出一张小图片，再接着数',
     },
   },
   notLanguageModel: '非语言模型',
@@ -93,6 +96,8 @@ export const zh: Dictionary = {
   },
   seconds: (value) => `${value} 秒`,
   milliseconds: (value) => `${value} 毫秒`,
+  bytes: (value) => `${value} 字节`,
+  kilobytes: (value) => `${value} kB`,
 
   error: {
     titles: {

@@ -2,7 +2,7 @@
  * The page's calls of the HTTP API. Addresses are relative to the page, so that a host may serve
  * both under a path of its own. An answer is a value, never an exception: callers decide by `kind`.
  */
-import { type ErrorCode, errors, type PublicError } from '@millrace/protocol'
+import { type ErrorCode, errors, type PublicError, readBinary } from '@millrace/protocol'
 import type { SnapshotAnswer } from './stream.ts'
 import { isFields, readSnapshot } from './wire.ts'
 
@@ -51,6 +51,14 @@ export async function readSession(session: string, signal?: AbortSignal): Promis
   if (answer.kind === 'refused') return { kind: answer.status < 500 && answer.status !== 429 ? 'missing' : 'unreachable' }
   const state = answer.kind === 'done' ? readSnapshot(answer.body) : undefined
   return state === undefined ? { kind: 'unreachable' } : { kind: 'snapshot', state }
+}
+
+/** The bytes of a file; undefined where they cannot be read, or are no longer kept. */
+export async function readFile(session: string, position: string): Promise<Uint8Array<ArrayBuffer> | undefined> {
+  const answer = await call(`api/stream?${new URLSearchParams({ session, from: position, live: 'poll', wait: '0' })}`)
+  if (answer.kind !== 'done' || !isFields(answer.body) || !Array.isArray(answer.body.events)) return undefined
+  const [event] = answer.body.events as unknown[]
+  return isFields(event) && event.event === 'file_data' ? readBinary(event.data) : undefined
 }
 
 async function call(path: string, body?: unknown, signal?: AbortSignal): Promise<Answer> {

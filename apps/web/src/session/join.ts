@@ -37,6 +37,7 @@ function joinLane(before: LaneState, next: LaneState | undefined): LaneState {
     text: before.text + next.text,
     reasoning: before.reasoning + next.reasoning,
     data: [...before.data, ...next.data],
+    files: [...before.files, ...next.files],
     ...(before.end && { before: before.end }),
     ...(end && { end: addEnd(before.end, end) }),
   }

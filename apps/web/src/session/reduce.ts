@@ -9,7 +9,7 @@
  */
 import { type LaneEnd, parsePosition, type SessionEvents } from '@millrace/protocol'
 import { addEnd, addRun, lastRun } from './join.ts'
-import { type LaneState, newLane, type RunState, type SessionState, type Status } from './state.ts'
+import { type FileState, type LaneState, newLane, type RunState, type SessionState, type Status } from './state.ts'
 import { readEnd, type WireEvent } from './wire.ts'
 
 export function reduceSession(state: SessionState, event: WireEvent): SessionState {
@@ -17,7 +17,8 @@ export function reduceSession(state: SessionState, event: WireEvent): SessionSta
   const order = comparePositions(state.position, event.position)
   if (order === 'foreign') return { ...state, stale: true }
   if (order === 'seen') return state
-  return { ...state, position: event.position, runs: applyToRuns(state.runs, event) }
+  const runs = event.type === 'file_data' ? addBytes(state, event.data) : applyToRuns(state.runs, event)
+  return { ...state, position: event.position, runs }
 }
 
 /** The server no longer has the session: what was being written will never end by itself. */
@@ -37,7 +38,18 @@ export function comparePositions(reached: string, next: string): 'new' | 'seen' 
 
 type LogEvent = Exclude<WireEvent, { type: 'gap' }>
 
-function applyToRuns(runs: readonly RunState[], event: LogEvent): readonly RunState[] {
+/** Of the file that was told of by the event before, which is where the state stands. */
+function addBytes({ runs, position }: SessionState, bytes: Uint8Array<ArrayBuffer>): readonly RunState[] {
+  const isNext = ({ files }: LaneState) => files.at(-1)?.position === position
+  const index = runs.findLastIndex(({ lanes }) => lanes.some(isNext))
+  const run = runs[index]
+  if (run === undefined) return runs
+  const add = (file: FileState) => (file.position === position ? { ...file, bytes } : file)
+  const lanes = run.lanes.map((lane) => (isNext(lane) ? { ...lane, files: lane.files.map(add) } : lane))
+  return runs.with(index, { ...run, lanes })
+}
+
+function applyToRuns(runs: readonly RunState[], event: Exclude<LogEvent, { type: 'file_data' }>): readonly RunState[] {
   if (event.type === 'stream_start') return addRun(runs, startRun(event.data))
   // From the end: what arrives is nearly always of the newest run.
   const index = runs.findLastIndex((run) => lastRun(run) === event.data.run)
@@ -52,7 +64,7 @@ function startRun({ run, query, lanes, continues }: SessionEvents['stream_start'
   return { run, query, status: 'streaming', lanes: silent, ...(continues !== undefined && { continues }) }
 }
 
-function applyToRun(run: RunState, event: Exclude<LogEvent, { type: 'stream_start' }>): RunState {
+function applyToRun(run: RunState, event: Exclude<LogEvent, { type: 'stream_start' | 'file_data' }>): RunState {
   switch (event.type) {
     case 'message':
       return updateLane(run, event.data.lane, (lane) => ({ ...lane, text: lane.text + event.data.text }))
@@ -61,6 +73,11 @@ function applyToRun(run: RunState, event: Exclude<LogEvent, { type: 'stream_star
     case 'data': {
       const { name, value } = event.data
       return updateLane(run, event.data.lane, (lane) => ({ ...lane, data: [...lane.data, { name, value }] }))
+    }
+    case 'file': {
+      const { run: _, lane: name, ...file } = event.data
+      const { position } = event
+      return updateLane(run, name, (lane) => ({ ...lane, files: [...lane.files, { ...file, position, bytes: 'coming' }] }))
     }
     case 'lane_end':
       return updateLane(run, event.data.lane, (lane) => endLane(lane, event.data))

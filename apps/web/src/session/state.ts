@@ -4,7 +4,7 @@
  *
  * `position` and the runs belong together: the state is the fold of all events up to that position.
  */
-import type { EndStatus, FinishReason, Json, PublicError, Timings, Usage } from '@millrace/protocol'
+import type { EndStatus, FileInfo, FinishReason, Json, PublicError, Timings, Usage } from '@millrace/protocol'
 
 export type Status = 'streaming' | EndStatus
 
@@ -15,12 +15,20 @@ export interface End {
   readonly error?: PublicError
 }
 
+export interface FileState extends FileInfo {
+  /** The next event after it has the bytes. */
+  readonly position: string
+  /** Undefined where they were there before this page, and are to be read. */
+  readonly bytes?: Uint8Array<ArrayBuffer> | 'coming'
+}
+
 export interface LaneState {
   readonly lane: string
   readonly model: string
   readonly text: string
   readonly reasoning: string
   readonly data: readonly { readonly name: string; readonly value: Json }[]
+  readonly files: readonly FileState[]
   readonly status: Status
   /** Of this run and those before it together. */
   readonly end?: End
@@ -53,5 +61,5 @@ export interface SessionState {
 }
 
 export function newLane(lane: string, model: string): LaneState {
-  return { lane, model, text: '', reasoning: '', data: [], status: 'streaming' }
+  return { lane, model, text: '', reasoning: '', data: [], files: [], status: 'streaming' }
 }

@@ -4,7 +4,7 @@
  */
 import type { Gap, Lane, LaneEnd, RunEnd, SessionEvent } from '@millrace/protocol'
 import { addRun } from './join.ts'
-import type { End, LaneState, RunState, SessionState, Status } from './state.ts'
+import type { End, FileState, LaneState, RunState, SessionState, Status } from './state.ts'
 
 /** An event as it arrives; `gap` is not in the log and has no position. */
 export type WireEvent = (SessionEvent & { readonly position: string }) | { readonly type: 'gap'; readonly data: Gap }
@@ -18,6 +18,8 @@ const shapes: { readonly [T in EventType]: (data: Fields) => boolean } = {
   message: (data) => isText(data.run) && isText(data.lane) && isText(data.text),
   reasoning: (data) => isText(data.run) && isText(data.lane) && isText(data.reasoning),
   data: (data) => isText(data.run) && isText(data.lane) && isText(data.name) && 'value' in data,
+  file: (data) => isText(data.run) && isText(data.lane) && isFile(data),
+  file_data: (data) => data instanceof Uint8Array,
   lane_end: (data) => isText(data.run) && isText(data.lane) && isEnd(data),
   stream_end: (data) => isText(data.run) && isEnd(data),
   gap: (data) => isText(data.from) && isText(data.to),
@@ -46,6 +48,7 @@ interface SnapshotLane extends Lane, Partial<LaneEnd> {
   readonly text: string
   readonly reasoning?: string
   readonly data?: LaneState['data']
+  readonly files?: readonly FileState[]
 }
 interface SnapshotRun extends Partial<Omit<RunEnd, 'lanes'>> {
   readonly run: string
@@ -69,8 +72,8 @@ function toRun(run: SnapshotRun): RunState {
 
 function toLane(lane: SnapshotLane): LaneState {
   const status = readStatus(lane.status)
-  const { text, reasoning = '', data = [] } = lane
-  const base = { lane: lane.lane, model: lane.model, text, reasoning, data, status }
+  const { text, reasoning = '', data = [], files = [] } = lane
+  const base = { lane: lane.lane, model: lane.model, text, reasoning, data, files, status }
   return status === 'streaming' ? base : { ...base, end: readEnd(lane) }
 }
 
@@ -93,7 +96,20 @@ function readStatus(status: unknown): Status {
 
 function isSnapshotRun(run: unknown): run is SnapshotRun {
   if (!isFields(run) || !isText(run.run) || !isText(run.query) || !isTextOrNone(run.continues)) return false
-  return isListOf(run.lanes, (lane): lane is SnapshotLane => isLane(lane) && 'text' in lane && isText(lane.text))
+  return isListOf(run.lanes, isSnapshotLane)
+}
+
+function isSnapshotLane(lane: unknown): lane is SnapshotLane {
+  if (!isFields(lane) || !isLane(lane) || !isText(lane.text)) return false
+  return lane.files === undefined || isListOf(lane.files, isSnapshotFile)
+}
+
+function isSnapshotFile(file: unknown): file is FileState {
+  return isFields(file) && isFile(file) && isText(file.position)
+}
+
+function isFile(file: Fields): boolean {
+  return isText(file.mediaType) && isTextOrNone(file.name) && typeof file.size === 'number'
 }
 
 function isLane(lane: unknown): lane is Lane {

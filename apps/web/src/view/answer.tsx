@@ -9,12 +9,14 @@ import type { LaneState } from '../session/state.ts'
 import { type Continuable, ContinueButton } from './continue-button.tsx'
 import { CopyButton } from './copy-button.tsx'
 import { ErrorCard } from './error-card.tsx'
+import { Files } from './files.tsx'
 import { useHeldText } from './held-text.ts'
 import { ModelName } from './model-name.tsx'
 import { Reasoning } from './reasoning.tsx'
 import { StatusStrip } from './status-strip.tsx'
 
 export interface AnswerProps {
+  readonly session: string
   readonly lane: LaneState
   readonly models: ModelList | undefined
   readonly isStopping: boolean
@@ -25,7 +27,7 @@ export interface AnswerProps {
   readonly onRetry: (model: string) => void
 }
 
-export const Answer = memo(function Answer({ lane, models, isStopping, continuable, refusal, onRetry }: AnswerProps) {
+export const Answer = memo(function Answer({ session, lane, models, isStopping, continuable, refusal, onRetry }: AnswerProps) {
   const { t } = useLanguage()
   const body = useRef<HTMLDivElement>(null)
   const text = useHeldText(lane.text, body)
@@ -49,6 +51,7 @@ export const Answer = memo(function Answer({ lane, models, isStopping, continuab
       {lane.data.length > 0 && (
         <pre className="data">{lane.data.map(({ name, value }) => `${name}: ${JSON.stringify(value)}`).join('\n')}</pre>
       )}
+      {lane.files.length > 0 && <Files files={lane.files} session={session} />}
       {hasFailed && (
         <ErrorCard
           error={refusal ?? lane.end?.error}

@@ -128,3 +128,8 @@ export const TrashIcon = (props: IconProps) => (
     <path d="M4 7h16M9 7V4h6v3M6 7l1 13h10l1-13" />
   </Icon>
 )
+export const FileIcon = (props: IconProps) => (
+  <Icon {...props}>
+    <path d="M14 3H6.500v18h11V6.500zM14 3v3.500h3.500" />
+  </Icon>
+)

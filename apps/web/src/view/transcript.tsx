@@ -36,6 +36,7 @@ export function Transcript({ view, models, ask, onContinue, onRetry, onTakeBack,
           {runs.map((run, index) => (
             <Fragment key={run.run}>
               <Turn
+                session={view.session ?? ''}
                 run={run}
                 models={models}
                 isStopping={stopping.has(run.run)}

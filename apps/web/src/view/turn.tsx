@@ -9,6 +9,7 @@ import type { Continuable } from './continue-button.tsx'
 import { shortenName } from './short-name.ts'
 
 export interface TurnProps {
+  readonly session: string
   readonly run: RunState
   readonly models: ModelList | undefined
   readonly isStopping: boolean
@@ -20,7 +21,7 @@ export interface TurnProps {
   readonly ask: (query: string, models: readonly string[]) => void
 }
 
-export const Turn = memo(function Turn({ run, models, isStopping, continuing, isAnchored, ask, onContinue }: TurnProps) {
+export const Turn = memo(function Turn({ session, run, models, isStopping, continuing, isAnchored, ask, onContinue }: TurnProps) {
   const { t } = useLanguage()
   const id = useId()
   const retry = (model: string) => ask(run.query, [model])
@@ -28,6 +29,7 @@ export const Turn = memo(function Turn({ run, models, isStopping, continuing, is
   const answers = run.lanes.map((lane) => (
     <Answer
       key={lane.lane}
+      session={session}
       lane={lane}
       models={models}
       isStopping={isStopping}

@@ -2,11 +2,11 @@ import type { LaneEnd, SessionEvent, SessionEvents } from '@millrace/protocol'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import type { Transcript } from '../session.ts'
-import { foldTranscript, interruptTranscript, joinTranscript } from './fold.ts'
+import { type ChatTranscript, foldTranscript, interruptTranscript, joinTranscript } from './fold.ts'
 
 const empty: Transcript = { id: 's', position: 'k3f9a2xq-0', complete: true, runs: [] }
 const now = 1_764_000_000_000
-const fold = (transcript: Transcript, events: readonly SessionEvent[], offset = 0) =>
+const fold = (transcript: ChatTranscript, events: readonly SessionEvent[], offset = 0) =>
   events.reduce((last, event, index) => foldTranscript(last, { ...event, id: `k3f9a2xq-${offset + index + 1}` }, now), transcript)
 
 const end = (status: LaneEnd['status'], outputTokens = 3) => ({
@@ -20,7 +20,7 @@ const start = (run: string, ...lanes: string[]): SessionEvent => ({
   data: { run, session: 's', query: `${run}?`, lanes: lanes.map((lane) => ({ lane, model: `${lane}-model` })) },
 })
 const goOn = (continues: string, run: string, ...lanes: string[]): SessionEvent =>
-  ({ type: 'stream_start', data: { ...start(run, ...lanes).data, continues } }) as SessionEvent
+  ({ type: 'stream_start', data: { ...(start(run, ...lanes).data as object), continues } }) as SessionEvent
 const finish = (run: string, status: LaneEnd['status'], outputTokens = 3): SessionEvent => ({
   type: 'stream_end',
   data: { run, ...end(status, outputTokens) },
@@ -30,7 +30,7 @@ const say = (run: string, lane: string, text: string): SessionEvent => ({ type: 
 /** What a transcript is, said by looking things up in the whole log instead of going through it. */
 function lookUp(events: readonly SessionEvent[]): Transcript['runs'] {
   return dataOf(events, 'stream_start').map(({ run, query, lanes, continues }) => {
-    const ofRun = events.filter(({ data }) => data.run === run)
+    const ofRun = events.filter(({ data }) => (data as { run?: string }).run === run)
     const { lanes: laneEnds, ...runEnd } = dataOf(ofRun, 'stream_end')[0] ?? { run, status: 'streaming' as const }
     return {
       ...runEnd,
@@ -47,6 +47,11 @@ function lookUp(events: readonly SessionEvent[]): Transcript['runs'] {
           text: dataOf(ofLane, 'message').reduce((all, { text }) => all + text, ''),
           reasoning: dataOf(ofLane, 'reasoning').reduce((all, { reasoning }) => all + reasoning, ''),
           data: dataOf(ofLane, 'data').map(({ name, value }) => ({ name, value })),
+          files: ofLane.flatMap((event) => {
+            if (event.type !== 'file') return []
+            const { run: _, lane: _lane, ...file } = event.data
+            return [{ ...file, position: `k3f9a2xq-${events.indexOf(event) + 1}` }]
+          }),
         }
       }),
     }
@@ -59,7 +64,7 @@ function dataOf<T extends keyof SessionEvents>(events: readonly SessionEvent[], 
 
 /** Steps of three runs that overlap; the first has one lane, the others two. */
 const step = fc.record({
-  kind: fc.constantFrom('message', 'message', 'message', 'reasoning', 'data', 'lane_end', 'stream_end'),
+  kind: fc.constantFrom('message', 'message', 'message', 'reasoning', 'data', 'file', 'lane_end', 'stream_end'),
   run: fc.nat(2),
   lane: fc.constantFrom('a', 'b'),
   text: fc.string({ minLength: 1, maxLength: 4, unit: fc.constantFrom('1', ' ', '你', '👋', '\n') }),
@@ -96,9 +101,26 @@ function writeLog(steps: readonly (typeof step extends fc.Arbitrary<infer T> ? T
       events.push({ type: 'lane_end', data: { run, lane, ...laneEnd } })
     } else if (kind === 'reasoning') events.push({ type: 'reasoning', data: { run, lane, reasoning: text } })
     else if (kind === 'data') events.push({ type: 'data', data: { run, lane, name: 'note', value: text } })
-    else events.push(say(run, lane, text))
+    else if (kind === 'file') {
+      events.push({ type: 'file', data: { run, lane, mediaType: 'text/plain', name: text, size: 1 } })
+      events.push({ type: 'file_data', data: Uint8Array.of(text.length) })
+    } else events.push(say(run, lane, text))
   }
   return events
+}
+
+/** A transcript has none; whoever has the bytes of a file has its own. */
+function withoutBytes(runs: ChatTranscript['runs']): ChatTranscript['runs'] {
+  return runs.map((run) => ({
+    ...run,
+    lanes: run.lanes.map((lane) => ({
+      ...lane,
+      files: lane.files.map(({ bytes, ...file }) => {
+        expect([undefined, file.name?.length]).toContain(bytes?.[0])
+        return file
+      }),
+    })),
+  }))
 }
 
 describe('folding the events of a log', () => {
@@ -108,7 +130,7 @@ describe('folding the events of a log', () => {
         const events = writeLog(steps)
         const snapshotAt = (offset: number) => joinTranscript({ ...empty, runs: lookUp(events.slice(0, offset)) })
         const { runs, position } = fold(snapshotAt(cut), events.slice(cut), Math.min(cut, events.length))
-        expect(runs).toEqual(snapshotAt(events.length).runs)
+        expect(withoutBytes(runs)).toEqual(snapshotAt(events.length).runs)
         if (cut < events.length) expect(position).toBe(`k3f9a2xq-${events.length}`)
       }),
       { numRuns: 300 },
@@ -162,6 +184,27 @@ describe('folding the events of a log', () => {
       },
       { run: 'two' },
     ])
+  })
+
+  it('gives a file its bytes, whatever else was given one before, and leaves the other lanes as they were', () => {
+    const file = (run: string, lane: string, name: string): SessionEvent => ({
+      type: 'file',
+      data: { run, lane, mediaType: 'image/png', name, size: 2 },
+    })
+    const bytes = (...values: number[]): SessionEvent => ({ type: 'file_data', data: Uint8Array.from(values) })
+    const other = [start('two', 'a'), file('two', 'a', 'other'), bytes(9, 9)]
+    const before = fold(empty, [start('one', 'a', 'b'), file('one', 'a', 'first'), bytes(1, 1), ...other])
+    const told = fold(before, [file('one', 'a', 'second')], 6)
+    expect(told.runs[0]?.lanes[0]?.files[1]).not.toHaveProperty('bytes')
+    const after = fold(told, [bytes(2, 2), say('one', 'a', 'so')], 7)
+    expect(after.runs[0]?.lanes[0]?.files).toEqual([
+      { mediaType: 'image/png', name: 'first', size: 2, position: 'k3f9a2xq-2', bytes: Uint8Array.of(1, 1) },
+      { mediaType: 'image/png', name: 'second', size: 2, position: 'k3f9a2xq-7', bytes: Uint8Array.of(2, 2) },
+    ])
+    expect(after.runs[0]?.lanes[1]).toBe(before.runs[0]?.lanes[1])
+    expect(after.runs[1]).toBe(before.runs[1])
+    // A file that was cut off by retention.
+    expect(fold(after, [bytes(3)], 9).runs).toEqual(after.runs)
   })
 
   it('shows what continues a run that is no longer kept as a run of its own', () => {

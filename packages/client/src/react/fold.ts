@@ -9,7 +9,8 @@ import type { SessionEvent } from '@millrace/protocol'
 import type { Transcript } from '../session.ts'
 
 /** One question and its answers: a run, and the runs that continue it, as one. */
-export type ChatRun = Transcript['runs'][number] & {
+export type ChatRun = Omit<Transcript['runs'][number], 'lanes'> & {
+  readonly lanes: readonly ChatLane[]
   /** The last of the runs that continue it. */
   readonly continuedBy?: string
 }
@@ -20,13 +21,19 @@ export interface ChatTranscript extends Transcript {
 }
 
 /** What one model answered. */
-export type ChatLane = ChatRun['lanes'][number]
+export type ChatLane = Omit<Transcript['runs'][number]['lanes'][number], 'files'> & { readonly files: readonly ChatFile[] }
+
+export type ChatFile = Transcript['runs'][number]['lanes'][number]['files'][number] & {
+  /** Where they came since the transcript was read; else they can be read from `position`. */
+  readonly bytes?: Uint8Array<ArrayBuffer>
+}
 
 type LogEvent = SessionEvent & { readonly id: string }
 
 /** `now`, in milliseconds since 1970, is when a run counts as started: events do not carry their time. */
 export function foldTranscript(transcript: ChatTranscript, event: LogEvent, now: number): ChatTranscript {
-  return { ...transcript, position: event.id, runs: foldRuns(transcript.runs, event, now) }
+  const runs = event.type === 'file_data' ? addBytes(transcript, event.data) : foldRuns(transcript.runs, event, now)
+  return { ...transcript, position: event.id, runs }
 }
 
 /** What a server answers has the runs one by one. */
@@ -55,17 +62,34 @@ function addRun(runs: readonly ChatRun[], next: ChatRun): readonly ChatRun[] {
   const lanes = before.lanes.map((lane) => {
     const more = next.lanes.find((one) => one.lane === lane.lane)
     if (more === undefined) return lane
-    const { text, reasoning, data } = lane
-    return { ...more, text: text + more.text, reasoning: reasoning + more.reasoning, data: [...data, ...more.data] }
+    const { text, reasoning, data, files } = lane
+    return {
+      ...more,
+      text: text + more.text,
+      reasoning: reasoning + more.reasoning,
+      data: [...data, ...more.data],
+      files: [...files, ...more.files],
+    }
   })
   const { continues, query, startedAt } = before
   return runs.with(index, { ...end, ...(continues && { continues }), run: before.run, continuedBy: run, query, startedAt, lanes })
 }
 
-function foldRuns(runs: readonly ChatRun[], event: LogEvent, now: number): readonly ChatRun[] {
+/** Of the file that was told of by the event before, which is where the transcript ends. */
+function addBytes({ runs, position }: ChatTranscript, bytes: Uint8Array<ArrayBuffer>): readonly ChatRun[] {
+  const isNext = ({ files }: ChatLane) => files.at(-1)?.position === position
+  const index = runs.findLastIndex(({ lanes }) => lanes.some(isNext))
+  const run = runs[index]
+  if (run === undefined) return runs
+  const add = (lane: ChatLane) =>
+    isNext(lane) ? { ...lane, files: lane.files.map((file) => (file.position === position ? { ...file, bytes } : file)) } : lane
+  return runs.with(index, { ...run, lanes: run.lanes.map(add) })
+}
+
+function foldRuns(runs: readonly ChatRun[], event: Exclude<LogEvent, { type: 'file_data' }>, now: number): readonly ChatRun[] {
   if (event.type === 'stream_start') {
     const { session: _, lanes, ...start } = event.data
-    const silent = { status: 'streaming', text: '', reasoning: '', data: [] } as const
+    const silent = { status: 'streaming', text: '', reasoning: '', data: [], files: [] } as const
     return addRun(runs, {
       ...start,
       startedAt: now,
@@ -77,10 +101,10 @@ function foldRuns(runs: readonly ChatRun[], event: LogEvent, now: number): reado
   const index = runs.findLastIndex((run) => lastRun(run) === event.data.run)
   const run = runs[index]
   // Where retention has cut its start away, half an answer without its question would mislead.
-  return run === undefined ? runs : runs.with(index, foldRun(run, event))
+  return run === undefined ? runs : runs.with(index, foldRun(run, event, event.id))
 }
 
-function foldRun(run: ChatRun, { type, data }: Exclude<LogEvent, { type: 'stream_start' }>): ChatRun {
+function foldRun(run: ChatRun, { type, data }: Exclude<LogEvent, { type: 'stream_start' | 'file_data' }>, id: string): ChatRun {
   switch (type) {
     case 'message':
       return foldLane(run, data.lane, ({ text }) => ({ text: text + data.text }))
@@ -88,6 +112,10 @@ function foldRun(run: ChatRun, { type, data }: Exclude<LogEvent, { type: 'stream
       return foldLane(run, data.lane, ({ reasoning }) => ({ reasoning: reasoning + data.reasoning }))
     case 'data':
       return foldLane(run, data.lane, (lane) => ({ data: [...lane.data, { name: data.name, value: data.value }] }))
+    case 'file': {
+      const { run: _, lane, ...file } = data
+      return foldLane(run, lane, ({ files }) => ({ files: [...files, { ...file, position: id }] }))
+    }
     case 'lane_end': {
       const { run: _, lane, ...end } = data
       return foldLane(run, lane, () => end)

@@ -1,5 +1,5 @@
 export type { ChannelEvents, ChannelLike } from './channel-store.ts'
 export { type Chat, chatOf, type PendingRun } from './chat-store.ts'
-export type { ChatLane, ChatRun } from './fold.ts'
+export type { ChatFile, ChatLane, ChatRun } from './fold.ts'
 export { type UseChannelOptions, useChannel, useChat, useConnection, useRun } from './hooks.ts'
 export type { Store } from './live-store.ts'

@@ -63,7 +63,8 @@ function asLogged({ type, data }: LogEvent): Rendered {
 }
 
 function oneLane({ type, data }: LogEvent): Rendered | undefined {
-  if (data instanceof Uint8Array) return { event: type, data }
+  // Bytes do not say of which run they are; who was told of a file reads them where it was told: PROTOCOL.md#files.
+  if (data instanceof Uint8Array) return undefined
   // A delta is by far the most frequent event, so it is written without building another object.
   if (type === 'message') return { event: type, data: `{"text":${JSON.stringify((data as SessionEvents['message']).text)}}` }
   if (type === 'lane_end') return undefined

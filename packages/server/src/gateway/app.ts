@@ -32,7 +32,7 @@ export type App = Hono<Env>
 type RouteInput = Parameters<Route['handle']>[0]
 
 const pagePolicy =
-  "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; frame-ancestors 'none'; base-uri 'none'"
+  "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; frame-ancestors 'none'; base-uri 'none'"
 
 export function createApp(options: AppOptions): App {
   const { sse, connections, version, page, onError } = options

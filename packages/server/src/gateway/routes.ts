@@ -216,9 +216,12 @@ export function createRoutes({
     await authorize(principal, 'session.read', { session })
     const after = await begin(engine, session, token)
     // The event that the position stands behind says which run was being read.
-    const { events } = await engine.read(session, { ...after, offset: Math.max(0, offset - 1) }, { eventsMax: 1 })
-    const event = events[0]
-    const id = event === undefined ? undefined : (event.data as { run?: string }).run
+    const eventAt = async (at: number) =>
+      (await engine.read(session, { ...after, offset: Math.max(0, at - 1) }, { eventsMax: 1 })).events[0]
+    const event = await eventAt(offset)
+    // Bytes are of the run of the event before them.
+    const of = event?.data instanceof Uint8Array ? await eventAt(offset - 1) : event
+    const id = of === undefined ? undefined : (of.data as { run?: string }).run
     if (event === undefined || id === undefined || (offset > 0 && event.offset !== offset))
       throw new MillraceError('position_expired')
     if (event.type === 'stream_end') return { status: 204 }

@@ -134,6 +134,7 @@ const lane = z.object({
   text: z.string(),
   reasoning: z.string(),
   data: z.array(z.object({ name: z.string(), value: z.json() })),
+  files: z.array(z.object({ mediaType: z.string(), name: z.string().optional(), size: z.number(), position: z.string() })),
   ...end,
 })
 

@@ -32,8 +32,19 @@ export type ModelPart =
   | { readonly text: string }
   | { readonly reasoning: string }
   | { readonly data: { readonly name: string; readonly value: Json } }
+  | { readonly file: ModelFile }
   | { readonly usage: Omit<Usage, 'estimated'> }
   | { readonly finishReason: FinishReason }
+
+/** A picture, a document, a sound: PROTOCOL.md#files. */
+export interface ModelFile {
+  /** `image/png`; without parameters. */
+  readonly mediaType: string
+  /** 1 to 255 characters, none of them a control character. */
+  readonly name?: string
+  /** At most `limits.fileBytesMax`. They are copied. */
+  readonly bytes: Uint8Array
+}
 
 export interface Model {
   /** As it is asked for: `openai:gpt-6-luna`, `sim:count`, `builtin:guide`. */

@@ -13,7 +13,7 @@ const numbers = {
   jitter: { default: 0, min: 0, max: 1 },
   /** Of everything random. */
   seed: { default: 1, min: 0, max: 2 ** 32 - 1 },
-  /** Tokens before the fault. */
+  /** Tokens before the fault, or the file. */
   after: { default: 20, min: 0, max: 1_000_000 },
   /** Tokens of reasoning before the answer. */
   think: { default: 20, min: 0, max: 1_000_000 },
@@ -35,6 +35,7 @@ const kinds = {
   fail: ['after', 'code'],
   hang: ['after'],
   garbage: ['after'],
+  file: ['after'],
 } as const satisfies Record<string, readonly (keyof typeof numbers | keyof typeof words)[]>
 
 export type SimulationKind = keyof typeof kinds

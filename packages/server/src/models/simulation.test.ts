@@ -105,6 +105,12 @@ describe('simulated models', () => {
     expect(await next).toEqual({ value: undefined, done: true })
   })
 
+  it('sim:file gives a picture between its numbers, which is no token', async () => {
+    const said = await say('sim:file?after=1')
+    const file = { mediaType: 'image/png', name: 'wheel.png', bytes: expect.any(Uint8Array) }
+    expect(said.slice(0, 4)).toMatchObject(['1 ', { file }, '2 ', { usage: { outputTokens: 2 } }])
+  })
+
   it('sim:garbage sends what is no part', async () => {
     expect((await say('sim:garbage?after=1')).slice(0, 2)).toEqual(['1 ', 0xdead])
   })

@@ -18,6 +18,7 @@ const menu: readonly ModelInfo[] = [
   ['sim:think', 'Thinks before it counts'],
   ['sim:fail', 'Fails after 20 tokens; ?after= says when'],
   ['sim:hang', 'Stops talking after 20 tokens and never ends'],
+  ['sim:file', 'Counts, gives a small picture, and counts on'],
 ].map(([name = '', description = '']) => ({ name, description, languageModel: false }))
 
 export function simulationProvider(ticker: Ticker = createTicker()): ModelProvider {
@@ -42,7 +43,7 @@ function simulation(name: string, ticker: Ticker): Model {
         if (wait !== undefined) await wait
         if (signal.aborted) return
         if (typeof part === 'object' && 'reasoning' in part) thought += 1
-        said += 1
+        if (typeof part !== 'object' || !('file' in part)) said += 1
         yield part
       }
       if (options.kind === 'fail')
@@ -63,6 +64,10 @@ function* script(options: SimulationOptions, question: string): Generator<ModelP
   else if (kind === 'think') {
     for (const token of count(think)) yield { reasoning: token }
     yield* count(n)
+  } else if (kind === 'file') {
+    yield* count(after)
+    yield { file: { mediaType: 'image/png', name: 'wheel.png', bytes: Buffer.from(wheel, 'base64') } }
+    yield* count(2 * after, after + 1)
   } else {
     yield* count(after)
     // What a provider with a fault may send: not a part, and not even an object.
@@ -70,9 +75,16 @@ function* script(options: SimulationOptions, question: string): Generator<ModelP
   }
 }
 
-function* count(n: number): Generator<string> {
-  for (let number = 1; number <= n; number++) yield `${number} `
+function* count(n: number, first = 1): Generator<string> {
+  for (let number = first; number <= n; number++) yield `${number} `
 }
+
+/** A mill wheel of 64 by 64. */
+const wheel =
+  'iVBORw0KGgoAAAANSUhEUgAAAEAAAABAAQMAAACQp+OdAAAABlBMVEX///8OdJDkANHCAAAAAXRSTlMAQObYZgAAAPRJREFUeNp9UrtqxDAQHLO' +
+  'FS/9B9COH81suDPaRH9twxZX5hBiuSBlBighyeLMrhTlXWYM1oNnXjIBDPN/bKWZawWCW241Zu7Pb1SplF12C1BfRtAV3E+2DnVbRrkQSRBFpc4' +
+  'DRwR5gAToLYCvkM8jfCvlQUf+hv0Sdy4b+nEWH84ZhjRZdxoBZdERGwig6o+AJSbRg8uLDy2v2Ricv4Mkn/+R21Qq6r7fVjxn4eYdTJ2DZ4clTW' +
+  '7mCVAIsVmP/D5B8TG8F2YJND2P8DcZROTzX4YJcmSJQFgpF6Sgm5X0ITgtoCm2icbSS5j7s5gPgk+AjafELIiW9qRdHE/YAAAAASUVORK5CYII='
 
 const syllables = {
   en: 'river stone light water mill wheel slow morning field grain stream turn over under bright quiet hand road'.split(' '),

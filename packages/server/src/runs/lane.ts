@@ -99,7 +99,11 @@ export async function runLane(options: LaneOptions): Promise<LaneEnd> {
       firstTokenAt ??= lastPartAt
       if ('text' in part) writer.write('message', { run, lane, text: part.text })
       else if ('reasoning' in part) writer.write('reasoning', { run, lane, reasoning: part.reasoning })
-      else writer.write('data', { run, lane, ...part.data })
+      else if ('data' in part) writer.write('data', { run, lane, ...part.data })
+      else {
+        const { bytes, ...file } = part.file
+        writer.writeFile({ run, lane, ...file, size: bytes.length }, bytes)
+      }
     }
   }
 

@@ -1,11 +1,14 @@
 /** What a model or an application may yield, checked: a stranger's stream must not be able to harm the log. */
 import { type FinishReason, limits, MillraceError, type Usage } from '@millrace/protocol'
-import type { ModelPart } from '../models/model.ts'
+import type { ModelFile, ModelPart } from '../models/model.ts'
 
 export type CheckedPart = Exclude<ModelPart, string>
 
 /** Leaves room for the event's other fields and for JSON's escapes. */
 const textLengthMax = limits.eventBytesMax / 8
+/** RFC 6838, section 4.2. */
+const mediaTypePattern = /^[A-Za-z0-9][\w!#$&^.+-]{0,126}\/[A-Za-z0-9][\w!#$&^.+-]{0,126}$/
+const fileNamePattern = /^[^\p{Cc}\p{Cs}]{1,255}$/u
 const finishReasons: ReadonlySet<string> = new Set<FinishReason>(['stop', 'length', 'content_filter', 'tool_calls', 'other'])
 
 /** The part in its one shape; undefined for a part that says nothing. Throws `model_failed` for what is not a part. */
@@ -17,6 +20,7 @@ export function checkPart(part: unknown): CheckedPart | undefined {
   if ('usage' in part) return usage(part.usage)
   if ('finishReason' in part) return finish(part.finishReason)
   if ('data' in part) return data(part.data)
+  if ('file' in part) return file(part.file)
   throw garbage()
 }
 
@@ -61,6 +65,17 @@ function data(value: unknown): CheckedPart {
   bounded(text)
   // A copy: what the log holds must not change when the application's object does.
   return { data: { name: value.name, value: JSON.parse(text) } }
+}
+
+function file(value: unknown): CheckedPart {
+  if (typeof value !== 'object' || value === null) throw garbage()
+  const { mediaType, name, bytes } = value as Partial<ModelFile>
+  if (typeof mediaType !== 'string' || !mediaTypePattern.test(mediaType)) throw garbage('a file without a media type')
+  if (name !== undefined && !(typeof name === 'string' && fileNamePattern.test(name))) throw garbage('a file with an unfit name')
+  if (!(bytes instanceof Uint8Array)) throw garbage('a file without bytes')
+  if (bytes.length > limits.fileBytesMax) throw garbage('a file larger than an event may be')
+  // A copy, as above; of plain bytes also where they are a Buffer.
+  return { file: { mediaType, ...(name !== undefined && { name }), bytes: new Uint8Array(bytes) } }
 }
 
 function garbage(what = 'something that is not part of an answer'): MillraceError {

@@ -2,8 +2,8 @@
  * Appends what a run says to its session's log, one batch at a time: while the engine works on one,
  * what comes in gathers for the next, so a slow engine gets larger batches and not more of them.
  */
-import type { Json, MillraceError, Position, SessionEvents, SessionEventType } from '@millrace/protocol'
-import type { Engine, NewEvent } from '../log/log.ts'
+import type { MillraceError, Position, SessionEvents, SessionEventType } from '@millrace/protocol'
+import type { Engine, EventData, NewEvent } from '../log/log.ts'
 import { insist, toError } from './insist.ts'
 
 /** Events that may wait before the models are asked to. */
@@ -11,6 +11,8 @@ const backlogMax = 256
 
 export interface RunWriter {
   write<T extends SessionEventType>(type: T, data: SessionEvents[T]): void
+  /** Writes a file as two events with nothing between them. The bytes MUST NOT be changed afterwards. */
+  writeFile(file: SessionEvents['file'], bytes: Uint8Array): void
   /** Whether so much waits that whoever writes SHOULD await `settled()` first. */
   readonly full: boolean
   /** Resolves when all that was written is acknowledged; rejects when the engine refused it. */
@@ -49,13 +51,11 @@ export function createRunWriter({ engine, log, start, endKey, onFailure, signal 
   let { epoch } = start
 
   return {
-    write(type, data) {
-      if (failure !== undefined) return
-      waiting.push(sessionEvent(type, data))
-      writing ??= writeAll()
-    },
+    write: (type, data) => push(sessionEvent(type, data)),
+    writeFile: (file, bytes) => push(sessionEvent('file', file), { type: 'file_data', data: bytes }),
     get full() {
-      return waiting.length >= backlogMax
+      // A file takes as much memory as a whole backlog of words.
+      return waiting.length >= backlogMax || waiting.at(-1)?.type === 'file_data'
     },
     async settled() {
       await writing
@@ -69,6 +69,13 @@ export function createRunWriter({ engine, log, start, endKey, onFailure, signal 
         return { data }
       }
     },
+  }
+
+  /** All of a call at once: what is written first is on its way to the engine before the call returns. */
+  function push(...events: NewEvent[]): void {
+    if (failure !== undefined) return
+    waiting.push(...events)
+    writing ??= writeAll()
   }
 
   async function offerEnd<T extends SessionEventType>(type: T, data: SessionEvents[T]): Promise<Ended<T>> {
@@ -105,12 +112,16 @@ export function createRunWriter({ engine, log, start, endKey, onFailure, signal 
     onFailure(error)
   }
 
+  /** A file by itself: its events are not to be parted, and with others they could be more than an engine takes at once. */
+  function takeBatch(): NewEvent[] {
+    const file = waiting.findIndex(({ type }) => type === 'file')
+    return waiting.splice(0, file === 0 ? 2 : file === -1 ? waiting.length : file)
+  }
+
   async function writeAll(): Promise<void> {
     try {
       while (waiting.length > 0) {
-        const batch = waiting
-        waiting = []
-        await engine.append(log, batch, { epoch, unless: endKey })
+        await engine.append(log, takeBatch(), { epoch, unless: endKey })
       }
     } catch (cause) {
       fail(toError(cause))
@@ -120,7 +131,7 @@ export function createRunWriter({ engine, log, start, endKey, onFailure, signal 
   }
 }
 
-/** An event of a session as the log takes it: the log keeps JSON, and what JSON it is, is said here. */
+/** An event of a session as the log takes it: the log keeps JSON or bytes, and what JSON it is, is said here. */
 export function sessionEvent<T extends SessionEventType>(type: T, data: SessionEvents[T]): NewEvent {
-  return { type, data: data as unknown as Json }
+  return { type, data: data as unknown as EventData }
 }

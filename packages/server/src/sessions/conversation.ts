@@ -3,7 +3,7 @@
  * it are one answer. PROTOCOL.md#continuing-an-answer.
  */
 import type { ModelMessage } from '../models/model.ts'
-import type { RunRecord } from './transcript.ts'
+import type { LaneRecord, RunRecord } from './transcript.ts'
 
 /** One question, and the answers to it. */
 export interface Exchange {
@@ -12,8 +12,8 @@ export interface Exchange {
   readonly runs: string[]
   /** Of the last of them. */
   status: RunRecord['status']
-  /** By lane, in the order in which they were asked; the text of all runs. */
-  readonly lanes: Map<string, { readonly model: string; readonly text: string }>
+  /** By lane, in the order in which they were asked; the text and the files of all runs. */
+  readonly lanes: Map<string, Pick<LaneRecord, 'model' | 'text' | 'files'>>
 }
 
 /** In the order of the questions. What continues a run that is no longer kept is left out: its beginning is missing. */
@@ -25,8 +25,10 @@ export function joinRuns(records: readonly RunRecord[]): Exchange[] {
     if (exchange === undefined) continue
     exchange.runs.push(run)
     exchange.status = status
-    for (const { lane, model, text } of lanes)
-      exchange.lanes.set(lane, { model, text: (exchange.lanes.get(lane)?.text ?? '') + text })
+    for (const { lane, model, text, files } of lanes) {
+      const before = exchange.lanes.get(lane)
+      exchange.lanes.set(lane, { model, text: (before?.text ?? '') + text, files: [...(before?.files ?? []), ...files] })
+    }
     byRun.set(run, exchange)
   }
   return [...new Set(byRun.values())]

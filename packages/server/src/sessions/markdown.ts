@@ -4,15 +4,17 @@ import type { Transcript } from './transcript.ts'
 
 /**
  * Questions are quoted and answers stand as they were said, Markdown and all; what continues an answer is part of it,
- * and an answer that is not whole says so.
+ * and an answer that is not whole says so. Files are named, behind the words.
  */
 export function toMarkdown(title: string, { id, runs }: Transcript): string {
   const blocks = [`# ${oneLine(title) || id}`, `Session \`${id}\``]
   for (const { query, status, lanes } of joinRuns(runs)) {
     blocks.push('---', query.replace(/^/gm, '> '))
-    for (const { model, text } of lanes.values()) {
+    for (const { model, text, files } of lanes.values()) {
       blocks.push(`**${oneLine(model)}**${status === 'completed' ? '' : ` (${status})`}`)
       if (text !== '') blocks.push(closeFences(text.trimEnd()))
+      for (const { name, mediaType, size } of files)
+        blocks.push(`*${oneLine(name ?? 'file')}* (${oneLine(mediaType)}, ${size} bytes)`)
     }
   }
   return `${blocks.join('\n\n')}\n`

@@ -1,5 +1,6 @@
 /** A session's log, folded into what a person would call the conversation: PROTOCOL.md, `GET /api/sessions/:id`. */
 import {
+  type FileInfo,
   formatPosition,
   type LaneEnd,
   type MillraceError,
@@ -16,6 +17,13 @@ export interface LaneRecord extends Partial<Omit<LaneEnd, 'status' | 'model'>> {
   text: string
   reasoning: string
   readonly data: { readonly name: string; readonly value: unknown }[]
+  readonly files: FileRecord[]
+}
+
+/** A file of an answer, without its bytes. */
+export interface FileRecord extends FileInfo {
+  /** The next event after it has the bytes. */
+  readonly position: string
 }
 
 export interface RunRecord extends Partial<Omit<RunEnd, 'status' | 'lanes'>> {
@@ -67,7 +75,7 @@ async function fold(engine: Engine, session: string): Promise<Transcript | undef
   for (;;) {
     const read = await engine.read(session, position, page)
     if (read.gap !== undefined) complete = false
-    for (const event of read.events) apply(runs, event)
+    for (const event of read.events) apply(runs, event, position.epoch)
     position = read.position
     // What another node has appended, `read` may show later than `inspect`.
     if (position.offset >= Math.max(state.head.offset, read.head.offset)) break
@@ -76,16 +84,18 @@ async function fold(engine: Engine, session: string): Promise<Transcript | undef
   return { id: session, position: formatPosition(position), complete, runs: [...runs.values()] }
 }
 
-function apply(runs: Map<string, RunRecord>, { type, data, time }: LogEvent): void {
+function apply(runs: Map<string, RunRecord>, { type, data, time, offset }: LogEvent, epoch: string): void {
   if (type === 'stream_start') {
     const { run, query, lanes, continues } = data as unknown as SessionEvents['stream_start']
-    const records = lanes.map((lane): LaneRecord => ({ ...lane, status: 'streaming', text: '', reasoning: '', data: [] }))
+    const records = lanes.map(
+      (lane): LaneRecord => ({ ...lane, status: 'streaming', text: '', reasoning: '', data: [], files: [] }),
+    )
     const continued = continues === undefined ? {} : { continues }
     runs.set(run, { run, query, ...continued, startedAt: time, status: 'streaming', lanes: records })
     return
   }
   const run = runs.get((data as { run: string }).run)
-  // Its beginning was cut off by retention; half an answer without its question would mislead.
+  // Bytes, which are of no run; or its beginning was cut off by retention: half an answer without its question would mislead.
   if (run === undefined) return
   if (type === 'stream_end') {
     const { run: _run, lanes, ...end } = data as unknown as SessionEvents['stream_end']
@@ -99,7 +109,10 @@ function apply(runs: Map<string, RunRecord>, { type, data, time }: LogEvent): vo
   else if (type === 'reasoning') lane.reasoning += (data as SessionEvents['reasoning']).reasoning
   else if (type === 'data')
     lane.data.push({ name: (data as SessionEvents['data']).name, value: (data as SessionEvents['data']).value })
-  else if (type === 'lane_end') {
+  else if (type === 'file') {
+    const { run: _run, lane: _lane, ...file } = data as unknown as SessionEvents['file']
+    lane.files.push({ ...file, position: formatPosition({ epoch, offset }) })
+  } else if (type === 'lane_end') {
     const { run: _run, lane: _lane, ...end } = data as unknown as SessionEvents['lane_end']
     Object.assign(lane, end)
   }

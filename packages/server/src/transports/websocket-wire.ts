@@ -34,7 +34,9 @@ export function plainFrames(dialect: Dialect): Wire {
   return {
     key: `ws plain ${dialect.key}`,
     encode(event) {
-      const rendered = event.type === 'stream_start' ? undefined : dialect.render(event)
+      // Without a position a file could not be read.
+      const isLeftOut = event.type === 'stream_start' || event.type === 'file'
+      const rendered = isLeftOut ? undefined : dialect.render(event)
       return rendered === undefined ? '' : textFrame(dataText(rendered.data))
     },
     encodeGap: (from, to) => textFrame(JSON.stringify({ gap: { from: dialect.position(from), to: dialect.position(to) } })),

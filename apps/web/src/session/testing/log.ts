@@ -30,7 +30,7 @@ function snapshotBody(events: readonly SessionEvent[]): unknown {
   const runs = events
     .filter((event) => event.type === 'stream_start')
     .map((start) => {
-      const ofRun = events.filter((event) => event.data.run === start.data.run)
+      const ofRun = events.filter((event) => event.type !== 'file_data').filter((event) => event.data.run === start.data.run)
       const runEnd = ofRun.find((event) => event.type === 'stream_end')?.data
       const lanes = start.data.lanes.map(({ lane, model }) => {
         const laneEnd = ofRun.find((event) => event.type === 'lane_end' && event.data.lane === lane)?.data
@@ -46,6 +46,11 @@ function snapshotBody(events: readonly SessionEvent[]): unknown {
           data: ofRun.flatMap((event) =>
             event.type === 'data' && event.data.lane === lane ? [{ name: event.data.name, value: event.data.value }] : [],
           ),
+          files: ofRun.flatMap((event) => {
+            if (event.type !== 'file' || event.data.lane !== lane) return []
+            const { run: _, lane: _lane, ...file } = event.data
+            return [{ ...file, position: position(events.indexOf(event) + 1) }]
+          }),
         }
       })
       return {
