@@ -17,6 +17,8 @@ export default defineConfig({
     reporters: ['default', './scripts/count-reporter.ts'],
     retry: 0,
     passWithNoTests: false,
+    // Most of them wait most of the time; left to itself, vitest keeps one of two cores for its own.
+    maxWorkers: 2,
     projects: [
       {
         resolve,

@@ -28,7 +28,7 @@ const readers: Record<TransportName, readonly { readonly head: string; readonly 
   sse: [{ head: stream }],
   ws: [{ head: handshake, more: attachFrame }],
   hybrid: [{ head: handshake.replace('/ws/chat', '/ws/chat?session=s&down=sse') }, { head: stream }],
-  poll: [{ head: stream.replace('session=s', 'session=s&live=poll&wait=60') }],
+  poll: [{ head: stream.replace('session=s', 'session=s&live=poll&wait=30') }],
 }
 
 it.each(transports)(

@@ -28,12 +28,12 @@ it('answers every heartbeat, and every ten seconds while one may be stuck behind
   const come = async (text: string) => {
     const before = heard
     await writer.write(new TextEncoder().encode(text))
-    await vi.waitFor(() => expect(heard).toBe(before + 1))
+    await vi.waitFor(() => expect(heard).toBeGreaterThan(before))
   }
   await come('retry: 1000\n\n: millrace\n\n')
   await come('data: 1\n\n')
   expect(answered).toEqual([])
-  await come(':\n\n')
+  await come(': 15000\n\n')
   await vi.waitFor(() => expect(answered).toEqual([{ stream: 'mine' }]))
   vi.advanceTimersByTime(10_001)
   await come('data: 2\n\n')
