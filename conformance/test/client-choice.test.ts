@@ -90,7 +90,7 @@ describe('a proxy that hands on in bursts', () => {
     const numbers = await readNumbers(session, async (number) => {
       if (number !== 3) return
       await status(client, ({ state, transport }) => state === 'live' && transport === 'poll')
-      expect(client.explainTransport().reason).toMatch(/sse is avoided: .*holds back/)
+      expect(client.explainTransport().reason).toMatch(/sse is avoided: .*holds events back/)
       counter.letTo(6)
       box.flushEvery(0)
       await status(client, ({ state, transport }) => state === 'live' && transport === 'sse')

@@ -3,9 +3,11 @@ import { createClient } from '@redis/client'
 import { redisEngine } from 'millrace/redis'
 import { afterAll, expect, it } from 'vitest'
 import { engineConformance } from '../src/index.ts'
+import { findPort } from '../src/servers/port.ts'
 import { startRedis } from '../src/servers/redis.ts'
 
-const redis = await startRedis({ args: ['--cluster-enabled', 'yes'] })
+// Left to itself it takes a port that is 10,000 higher, which may be anybody's.
+const redis = await startRedis({ args: ['--cluster-enabled', 'yes', '--cluster-port', String(await findPort())] })
 const client = createClient({ url: redis.url })
 await client.connect()
 await client.sendCommand(['CLUSTER', 'ADDSLOTSRANGE', '0', '16383'])

@@ -117,6 +117,8 @@ test('a tab hidden for long lets go of its connection, not before the answer has
   model.end()
   await page.reaches('completed')
   await page.page.clock.runFor(31_000)
+  // A way up is kept for a while that nobody needs any more.
+  await page.page.clock.runFor(31_000)
   await expect.poll(() => stage.streams).toBe(0)
 
   // Meanwhile somebody else asks in the same conversation.

@@ -14,7 +14,7 @@ import { checkFrom, type Readable } from './readable.ts'
 import { createSession, type Session } from './session.ts'
 import { createSocket, type WebSocketConstructor } from './socket.ts'
 import { type ConnectionStatus, type ConnectionStore, summarize, tellAll } from './status.ts'
-import { checkTimings, type Timings } from './timings.ts'
+import { checkTimings, type Timings, timerMsMax } from './timings.ts'
 import { createPollTransport, readOnce } from './transports/poll.ts'
 import { createSseTransport } from './transports/sse.ts'
 import type { Appetite, Reading, Transport, TransportName } from './transports/transport.ts'
@@ -273,9 +273,10 @@ export function connect(url: string | URL = '.', options: ConnectOptions = {}): 
     tellAll(listeners, current)
   }
 
-  /** A way up over the WebSocket stays open while it is the way up: else each command costs a handshake. */
+  /** A way up over the WebSocket stays open, or with `auto` for a while: else each command costs a handshake. */
   function keepSocket(): void {
-    socket?.keep((asked === 'hybrid' || explain().transport === 'ws') && shared?.isLeading !== false)
+    const isUsed = (asked === 'hybrid' || explain().transport === 'ws') && shared?.isLeading !== false
+    socket?.keep(isUsed ? (asked === 'auto' ? timings.silenceMs : timerMsMax) : 0)
   }
 
   function createTransports(): Record<TransportName, Transport> {

@@ -6,7 +6,7 @@ import type { ErrorCode } from '@millrace/protocol'
 
 const known = {
   unreachable: { retryable: true, message: 'The server could not be reached, or the connection broke.' },
-  silent: { retryable: true, message: 'Nothing came for too long; the connection was given up.' },
+  silent: { retryable: true, message: 'Nothing came for too long.' },
   refused: { retryable: false, message: 'The server refused the request.' },
   bad_answer: { retryable: true, message: 'The answer is not what a Millrace server sends; is there a proxy in between?' },
   outbox_full: { retryable: true, message: 'Too many commands wait for the connection.' },

@@ -154,7 +154,7 @@ function stepStream(state: LinkState, input: Extract<LinkInput, { stream: number
 function hearBeat(state: LinkState, heard: Stream, clock: number | undefined, { now, timings }: LinkContext): LinkStep {
   if (clock === undefined) return stay(put(state, heard))
   const stream = beat(heard, clock, now, timings.heldMs)
-  const error = new MillraceError('silent', { message: 'Something in between holds back what the server sends.' })
+  const error = new MillraceError('silent', { message: 'Something on the way holds events back.' })
   return {
     state: put({ ...state, silences: 0 }, { ...stream, held: stream.held % heldMax }),
     effects: stream.held < heldMax ? [] : [{ type: 'unfit', transport: stream.transport, error }],

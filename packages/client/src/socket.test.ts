@@ -58,7 +58,7 @@ describe('the one WebSocket of a client', () => {
 
   it('is let go within two heartbeats when nothing comes, also while nobody waits for anything', async () => {
     const { socket, last, command } = setup()
-    socket.keep(true)
+    socket.keep(60_000)
     const { answer } = command()
     last().onopen?.()
     await turn()
@@ -73,6 +73,23 @@ describe('the one WebSocket of a client', () => {
     command()
     expect(FakeWebSocket.all).toHaveLength(2)
     socket.close()
+  })
+
+  it('stays for as long as it is to be kept after the last answer, and no longer', async () => {
+    const { socket, last, command } = setup()
+    socket.keep(10_000)
+    for (const ref of ['1', '2']) {
+      const { answer } = command()
+      last().onopen?.()
+      await turn()
+      last().hear({ type: 'ended', ref, run: 'r', end: {} })
+      await answer
+      await vi.advanceTimersByTimeAsync(9_000)
+    }
+    expect(FakeWebSocket.all).toHaveLength(1)
+    expect(last().isClosed).toBe(false)
+    await vi.advanceTimersByTimeAsync(1_000)
+    expect(last().isClosed).toBe(true)
   })
 
   it('detaches also what was left before its answer, and not what was never asked for', async () => {

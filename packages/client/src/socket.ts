@@ -28,8 +28,8 @@ export interface Socket {
    * any more when the socket has not opened after `slowMs`; `onSent` is called when it is.
    */
   command(message: object, onSent: () => void): Promise<DownMessage>
-  /** While true it is kept open also when nothing is attached. */
-  keep(isKept: boolean): void
+  /** For so many milliseconds it stays open when nothing is attached and no answer waited for; at first 0. */
+  keep(idleMs: number): void
   close(): void
 }
 
@@ -48,7 +48,8 @@ export function createSocket(base: string, WebSocket: WebSocketConstructor, timi
   const address = new URL('ws/chat', base)
   address.protocol = address.protocol.replace('http', 'ws')
   let current: Connection | undefined
-  let isKept = false
+  let idleMs = 0
+  let idleTimer: ReturnType<typeof setTimeout> | undefined
   let refs = 0
 
   return {
@@ -113,12 +114,11 @@ export function createSocket(base: string, WebSocket: WebSocketConstructor, timi
     },
 
     keep(next) {
-      isKept = next
+      idleMs = next
       if (current !== undefined) letGo(current)
     },
 
     close() {
-      isKept = false
       current?.fail(new MillraceError('closed'))
     },
   }
@@ -142,6 +142,7 @@ export function createSocket(base: string, WebSocket: WebSocketConstructor, timi
       waiting: new Map(),
       fail(error) {
         clearTimeout(timer)
+        if (current === connection) clearTimeout(idleTimer)
         socket.onopen = socket.onmessage = socket.onclose = null
         if (current === connection) current = undefined
         opening.reject(error)
@@ -212,10 +213,13 @@ export function createSocket(base: string, WebSocket: WebSocketConstructor, timi
     }
   }
 
-  /** Closes what nobody needs any more. */
+  /** Closes what nobody needs any more, after a while. */
   function letGo(connection: Connection): void {
-    if (connection !== current || isKept || connection.attached.size > 0 || connection.waiting.size > 0) return
-    connection.fail(new MillraceError('closed'))
+    if (connection !== current) return
+    clearTimeout(idleTimer)
+    idleTimer = setTimeout(() => {
+      if (connection.attached.size + connection.waiting.size === 0) connection.fail(new MillraceError('closed'))
+    }, idleMs)
   }
 
   function send({ socket }: Connection, message: object): void {

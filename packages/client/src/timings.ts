@@ -52,6 +52,9 @@ export interface Timings {
   readonly pollWaitSeconds: number
 }
 
+/** The longest that a timer waits. */
+export const timerMsMax = 2 ** 31 - 1
+
 export const defaultTimings: Timings = {
   firstBytesMs: 5000,
   slowMs: 1000,
@@ -72,7 +75,7 @@ export function checkTimings(given: Partial<Timings> = {}, transport?: string): 
   const check = (isGood: boolean, problem: string) => {
     if (!isGood) throw new RangeError(`Timings: ${problem}`)
   }
-  for (const [name, value] of Object.entries(timings)) check(value >= 0 && value < 2 ** 31, `${name} is ${value}`)
+  for (const [name, value] of Object.entries(timings)) check(value >= 0 && value <= timerMsMax, `${name} is ${value}`)
   check(
     backoffFirstMs <= backoffLongestMs,
     `backoffFirstMs, ${backoffFirstMs}, is more than backoffLongestMs, ${backoffLongestMs}`,

@@ -17,6 +17,8 @@ scope.onmessage = async ({ data: { url, transport } }) => {
     if (event.type === 'message') text += event.data.text
     if (event.type === 'stream_end' && event.data.run === run.id) break
   }
+  // The events may be here before the answer to the question is.
+  await run
   client.close()
   scope.postMessage(text)
 }
