@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest'
 import { unreachable } from '../errors.ts'
 import { deadConnection } from '../socket.ts'
 import type { PollAnswer } from '../transports/poll.ts'
-import type { StreamHandlers, StreamRequest, Transport } from '../transports/transport.ts'
+import type { Appetite, StreamHandlers, StreamRequest, Transport } from '../transports/transport.ts'
 import { createHub } from './hub.ts'
 
 const at = (offset: number) => `k3f9a2xq-${offset}`
@@ -35,7 +35,7 @@ function setup() {
       return promise
     },
   })
-  function read(from: string) {
+  function read(from: string, appetite: Appetite = {}) {
     const seen: string[] = []
     const abort = new AbortController()
     const on: StreamHandlers = {
@@ -46,7 +46,7 @@ function setup() {
       reached: (position) => seen.push(`reached ${position.split('-')[1]}`),
       failed: ({ code }) => seen.push(`failed ${code}`),
     }
-    hub.transports.ws.open({ source, from, signal: abort.signal, on })
+    hub.transports.ws.open({ source: { ...source, ...appetite }, from, signal: abort.signal, on })
     return { seen, abort: (reason?: unknown) => abort.abort(reason) }
   }
   return { hub, opened, asked, read }
@@ -74,6 +74,15 @@ describe('streams that several read', () => {
     expect([opened.length, opened[0]?.from, asked.length]).toEqual([1, at(0), 0])
     expect(first.seen).toEqual(['6', 'heard'])
     expect(second.seen).toEqual(['opened', 'reached 5', '6', 'heard'])
+  })
+
+  // What happened: each way of reading was an attachment, and a socket has one for each session: they displaced each other.
+  it('are one however their readers would be slow', async () => {
+    const { opened, read } = setup()
+    read(at(0))
+    read(at(0), { slow: 'latest', interval: 100 })
+    await turn()
+    expect(opened.map((request) => request.source)).toEqual([source])
   })
 
   it('give a reader that is a little behind what it has missed', async () => {

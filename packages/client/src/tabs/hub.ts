@@ -52,8 +52,10 @@ export function createHub({ transports, readNow }: Pick<OwnCarrier, 'transports'
   }
 
   function join(name: TransportName, request: StreamRequest): void {
-    const key = `${name} ${JSON.stringify(request.source)}`
-    const stream = streams.get(key) ?? begin(key, name, request.source, request.from)
+    // What is shared is read whole: one attachment of a socket cannot have the appetites of two tabs.
+    const { slow: _slow, interval: _interval, ...source } = request.source
+    const key = `${name} ${JSON.stringify(source)}`
+    const stream = streams.get(key) ?? begin(key, name, source, request.from)
     const isAtStart = !stream.isOpen && stream.from === request.from
     stream.readers.set(request, isAtStart)
     request.signal.addEventListener('abort', () => {

@@ -6,7 +6,9 @@ import type { Position } from '@millrace/protocol'
 import type { LogEvent, NewEvent, Page } from './log.ts'
 
 const eventsPerLogMax = 512
+const bytesPerLogMax = 1024 * 1024
 const logsMax = 2048
+const totalBytesMax = 64 * 1024 * 1024
 
 interface Held {
   readonly epoch: string
@@ -14,6 +16,7 @@ interface Held {
   from: number
   head: number
   events: LogEvent[]
+  bytes: number
 }
 
 export interface Appended {
@@ -36,24 +39,29 @@ export interface Recent {
 export function createRecent(): Recent {
   /** In the order of their last append. */
   const logs = new Map<string, Held>()
+  let totalBytes = 0
 
   return {
     push(log, { epoch, head, start, time, events }) {
       const from = head - events.length
       const known = logs.get(log)
       const isNext = known?.epoch === epoch && known.head === from
-      const held = isNext ? known : { epoch, from, head, events: [] }
-      for (const [index, { type, data }] of events.entries()) held.events.push({ type, data, time, offset: from + index + 1 })
-      held.head = head
-      const surplus = Math.max(start - held.from, held.events.length - eventsPerLogMax)
-      // Twice the bound before it is cut: one cut then stands for hundreds of appends.
-      if (start > held.from || held.events.length > 2 * eventsPerLogMax) {
-        held.events.splice(0, surplus)
-        held.from += surplus
-      }
+      if (!isNext) drop(log)
+      const held = isNext ? known : { epoch, from, head, events: [], bytes: 0 }
       logs.delete(log)
       logs.set(log, held)
-      if (logs.size > logsMax) logs.delete(logs.keys().next().value as string)
+      let bytes = 0
+      for (const [index, { type, data }] of events.entries()) {
+        held.events.push({ type, data, time, offset: from + index + 1 })
+        bytes += sizeOf(data)
+      }
+      grow(held, bytes)
+      held.head = head
+      // Twice the bound before it is cut: one cut then stands for hundreds of appends.
+      const isLong = held.events.length > 2 * eventsPerLogMax
+      cut(held, Math.max(start - held.from, isLong ? held.events.length - eventsPerLogMax : 0))
+      if (held.bytes > bytesPerLogMax) cut(held, countOver(held))
+      while (logs.size > logsMax || (totalBytes > totalBytesMax && logs.size > 1)) drop(logs.keys().next().value as string)
     },
 
     read(log, { epoch, offset }, { eventsMax, bytesMax, oldest }) {
@@ -69,9 +77,37 @@ export function createRecent(): Recent {
       return { events: held.events.slice(first, last), position: at(held.from + last), head: at(held.head) }
     },
 
-    forget: (log) => void logs.delete(log),
-    clear: () => logs.clear(),
+    forget: drop,
+    clear() {
+      logs.clear()
+      totalBytes = 0
+    },
   }
+
+  function drop(log: string): void {
+    totalBytes -= logs.get(log)?.bytes ?? 0
+    logs.delete(log)
+  }
+
+  function grow(held: Held, bytes: number): void {
+    held.bytes += bytes
+    totalBytes += bytes
+  }
+
+  /** Lets the oldest go. */
+  function cut(held: Held, count: number): void {
+    if (count <= 0) return
+    const gone = held.events.splice(0, count)
+    held.from += gone.length
+    grow(held, -gone.reduce((sum, { data }) => sum + sizeOf(data), 0))
+  }
+}
+
+/** How many of the oldest are more than may be held: half of that stays, so that one cut stands for many, and the newest in any case. */
+function countOver({ events, bytes }: Held): number {
+  let count = 0
+  for (let left = bytes; left > bytesPerLogMax / 2 && count < events.length - 1; count++) left -= sizeOf(events[count]?.data)
+  return count
 }
 
 /** Near enough to bound a page by, and far cheaper than writing it. */

@@ -1,5 +1,5 @@
 import fc from 'fast-check'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import { offsets, setup, testSink, testWire, words } from '../../test/support/log-readers.ts'
 import { memoryEngine } from '../engines/memory.ts'
 import type { Engine } from './log.ts'
@@ -115,6 +115,28 @@ describe('a reader that wants less, or takes less', () => {
     await engine.append('a', words(1))
     await sink.until('53;')
     expect(sink.text()).toBe('1;2;gap 2 51;52;53;')
+  })
+
+  // What happened: an event larger than the window pushed out of it the place where everybody stood.
+  it('gives an event larger than the window to all that are live, encoded once, however they would be slow', async () => {
+    const { engine, fanOut, at } = await setup()
+    const wire = testWire({ encode: ({ offset, data }) => `${data as string}${offset};` })
+    const encode = vi.spyOn(wire, 'encode')
+    const sinks = (['wait', 'latest', 'close'] as const).map((slow) => {
+      const sink = testSink()
+      fanOut.attach({ log: 'a', after: at(0), wire, sink, slow })
+      return sink
+    })
+    await engine.append('a', words(1))
+    await Promise.all(sinks.map((sink) => sink.until('x1;')))
+    for (const offset of [2, 3]) {
+      await engine.append('a', words(1, 700_000))
+      await Promise.all(sinks.map((sink) => sink.until(`x${offset};`)))
+    }
+    await engine.append('a', words(1))
+    await Promise.all(sinks.map((sink) => sink.until('x4;')))
+    for (const sink of sinks) expect(sink.text().replaceAll(/x+/g, 'x')).toBe('x1;x2;x3;x4;')
+    expect(encode.mock.calls.filter(([{ offset }]) => offset > 1)).toHaveLength(3)
   })
 
   it('lets a reader go that has fallen out of the window, where it asked for that', async () => {

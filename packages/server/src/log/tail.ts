@@ -4,7 +4,7 @@
  * cursor the slice between its own place and the end. Bytes that were once in a slab never change,
  * so the slices that sockets still hold stay valid.
  *
- * Memory: `windowBytesMax` a tail, whatever the number of readers. A cursor that has fallen out of
+ * Memory: `windowBytesMax` a tail, or its last event where that is larger, whatever the number of readers. A cursor that has fallen out of
  * the window catches up by itself.
  */
 import { type Cursor, type CursorTail, nearlyLive } from './cursor.ts'
@@ -307,7 +307,8 @@ export class Tail implements Task, CursorTail {
     this.#slabs.push(slab)
     let held = 0
     for (const { buffer } of this.#slabs) held += buffer.length
-    while (held > windowBytesMax && this.#slabs.length > 1) {
+    // The one before it stays however large this one is: that is where everybody stands who is live.
+    while (held > windowBytesMax && this.#slabs.length > 2) {
       held -= this.#slabs.shift()?.buffer.length ?? 0
       this.#firstSlab += 1
       // Who has stopped reading never wakes to be told.

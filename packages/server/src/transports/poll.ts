@@ -35,14 +35,18 @@ export function createPollTransport(engine: Engine): PollTransport {
 
   return {
     async answer({ log, after, dialect }, { waitMs, signal }) {
-      let ring = () => {}
-      // Watched before it is read: what comes in between rings, and is read.
+      let isRung = false
+      let ring = () => {
+        isRung = true
+      }
+      // Watched before it is read: what comes in between has rung, and is not waited for.
       const unwatch = engine.watch(log, () => ring())
       try {
         let page = await engine.read(log, after, pageMax)
         if (page.events.length === 0 && page.gap === undefined) {
           await new Promise<void>((resolve) => {
             ring = wait(resolve, waitMs, signal)
+            if (isRung) ring()
           })
           page = await engine.read(log, after, pageMax)
         }
