@@ -1,7 +1,8 @@
 /**
  * Who may still come in when this process is near its limit of open files. At the limit its engine could open nothing
  * and nobody would hear of its health, so the last tenth is kept: a connection that would take from it is answered once,
- * with a refusal or with the health, and closed.
+ * with a refusal, with the health, or as an answer to a heartbeat, without which a stream that is in would be cut; and
+ * closed.
  */
 import { readFileSync } from 'node:fs'
 import type { IncomingMessage } from 'node:http'
@@ -12,7 +13,7 @@ import { MillraceError } from '@millrace/protocol'
 const filesMaxDefault = 10_240
 /** Of the limit. */
 const admittedPart = 0.9
-/** Those that come beyond it and have not asked for anything yet; for one more the oldest of them is closed. */
+/** Those that come beyond it and have not asked for anything as a whole yet; for one more the oldest of them is closed. */
 const waitingPart = 0.04
 
 export interface Admission {
@@ -48,6 +49,8 @@ export function createAdmission(refuse: (socket: Socket, error: MillraceError) =
     },
     check({ socket, url = '' }) {
       if (!surplus.has(socket)) return undefined
+      // It waits on: its body is still to come, and may never.
+      if (/^\/api\/heartbeat(\?|$)/.test(url)) return undefined
       waiting.delete(socket)
       return /^\/healthz(\?|$)/.test(url) ? undefined : new MillraceError('server_full')
     },
