@@ -124,11 +124,13 @@ export function createMillrace(options: MillraceOptions = {}): Millrace {
   const shared = nodes && { nodes, registry: createRegistry({ engine: store, nodes, isStarting }) }
   const recovery = createRecovery({ engine: store, isOurs: (run) => runs.has(run), nodes, onError })
   const { engine, recover } = recovery
+  const stopping = new AbortController()
+  const isStopping = () => stopping.signal.aborted
   const turns = createTurns()
   const pulse = createPulse({ turns, periodMs: heartbeatMs })
   const fanOut = createFanOut({ engine, turns })
   const answers = createAnswers({ newId, hear: (stream) => sse.hear(stream), nodes, gatherMs: heartbeatMs / 50 })
-  const sse = createSseTransport({ fanOut, pulse, newStream: answers.newStream })
+  const sse = createSseTransport({ fanOut, pulse, newStream: answers.newStream, isStopping })
   const connections = createConnections(options.limits)
   const poll = createPollTransport(engine)
   const webSocket = createWebSocketTransport({ fanOut, pulse })
@@ -139,9 +141,7 @@ export function createMillrace(options: MillraceOptions = {}): Millrace {
   const channels = createChannels(engine)
   const chats = createChats({ engine, runs, resolveModel: models.resolve, newId })
   const version = readVersion()
-  const stopping = new AbortController()
   let closing: Promise<void> | undefined
-  const isStopping = () => closing !== undefined
   const servers: Server[] = []
 
   const app = createApp({

@@ -2,8 +2,8 @@
 import { streamHeader } from '@millrace/protocol'
 import { type Engine, memoryEngine } from 'millrace'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
-import { postJson, startServer } from './support/server.ts'
-import { openStream } from './support/stream.ts'
+import { postJson, startRun, startServer } from './support/server.ts'
+import { data, openStream } from './support/stream.ts'
 
 describe('a stream whose reader answers heartbeats', () => {
   it('is cut when an answer does not come, and none other is', async () => {
@@ -33,6 +33,17 @@ describe('a stream whose reader answers heartbeats', () => {
     }
     await expect(readToEnd()).rejects.toThrow('for too long')
     expect(millrace.connections).toBe(0)
+  })
+
+  it('is read to the end of the run on a server that stops, to which nobody can connect', async () => {
+    const { url, millrace } = await startServer({ heartbeatMs: 100 })
+    const { session } = await startRun(url, { query: 'x', model: 'sim:count?n=30&tps=20' })
+    const stream = await openStream(`${url}/api/stream?session=${session}&heartbeat=answered`)
+    await answer(url, stream.response.headers.get(streamHeader))
+    const closed = millrace.close({ graceMs: 10_000 })
+    const end = (await stream.until('stream_end')).at(-1)
+    expect(data(end as never).status).toBe('completed')
+    await closed
   })
 
   it('may have ended when its answer comes, and a name that is none is refused', async () => {

@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { Agent, createServer, type IncomingMessage, request } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { json } from 'node:stream/consumers'
+import { text } from 'node:stream/consumers'
 import { createMillrace, type MillraceOptions } from 'millrace'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { gatedModel } from './support/gated-model.ts'
@@ -148,7 +148,8 @@ describe('a server that stops', () => {
       const headers = { 'content-type': 'application/json', accept: 'application/json' }
       const asking = request(`${url}${path}`, { agent, method, headers }).end(body && JSON.stringify(body))
       const [answer] = (await once(asking, 'response')) as [IncomingMessage]
-      return [answer.statusCode, await json(answer)] as const
+      const said = await text(answer)
+      return [answer.statusCode, said === '' ? undefined : JSON.parse(said)] as const
     }
     const [, started] = await call('POST', '/api/chat', { query: 'x', id: 'r' })
     const { session } = started as { session: string }
@@ -158,6 +159,7 @@ describe('a server that stops', () => {
     expect(await call('GET', '/healthz')).toMatchObject([503, { status: 'stopping' }])
     expect(await call('GET', '/api/sessions')).toMatchObject([200, { sessions: [{ id: session }] }])
     expect(await call('GET', `/api/sessions/${session}`)).toMatchObject([200, { runs: [{ status: 'streaming' }] }])
+    expect(await call('POST', '/api/heartbeat', { stream: 'mine' })).toEqual([204, undefined])
     expect(await call('POST', '/api/runs/r/stop', {})).toMatchObject([200, { status: 'stopped' }])
     await closing
   })

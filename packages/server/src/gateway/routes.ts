@@ -108,6 +108,7 @@ export function createRoutes({
       method: 'post',
       path: '/api/heartbeat',
       summary: 'Answer a heartbeat of a stream that was opened with heartbeat=answered',
+      isForStopping: true,
       body: heartbeatBody,
       answers: { 204: 'nothing' },
       // Nobody but the stream's reader knows its name, and to read it was authorized. One that has ended needs no answer.

@@ -60,6 +60,8 @@ export interface SseTransportOptions {
   readonly pulse: Pulse
   /** Names a stream whose heartbeats are answered. MUST NOT be guessable. */
   readonly newStream: () => string
+  /** A reader may then be unable to connect, and so to answer: none is cut for that. */
+  readonly isStopping: () => boolean
   /** From 0 to 1; default `Math.random`. */
   readonly random?: () => number
 }
@@ -76,7 +78,8 @@ interface Peer extends Sink {
   destroy(): void
 }
 
-export function createSseTransport({ fanOut, pulse, newStream, random = Math.random }: SseTransportOptions): SseTransport {
+export function createSseTransport(options: SseTransportOptions): SseTransport {
+  const { fanOut, pulse, newStream, isStopping, random = Math.random } = options
   const open = new Map<Cursor, Peer>()
   /** By the names of their streams. */
   const answers = new Map<string, Answer>()
@@ -149,7 +152,7 @@ export function createSseTransport({ fanOut, pulse, newStream, random = Math.ran
     if (answer !== undefined) answers.set(answer.stream, answer)
     let stalledAt: number | undefined
     const leavePulse = pulse.join((clock) => {
-      if (isOverdue(answer) || (cursor.blocked && stalledAt === cursor.offset)) {
+      if ((isOverdue(answer) && !isStopping()) || (cursor.blocked && stalledAt === cursor.offset)) {
         cursor.close()
         peer.destroy()
       } else if (cursor.blocked) {
