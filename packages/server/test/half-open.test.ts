@@ -6,19 +6,23 @@ import { postJson, startRun, startServer } from './support/server.ts'
 import { data, openStream } from './support/stream.ts'
 
 describe('a stream whose reader answers heartbeats', () => {
-  it('is cut when an answer does not come, and none other is', async () => {
+  it('is cut when an answer does not come any more, and none other is', async () => {
     const { url, millrace } = await startServer({ heartbeatMs: 100 })
     await millrace.engine.append('s', [])
     const plain = await openStream(`${url}/api/stream?session=s`)
     const silent = await openStream(`${url}/api/stream?session=s&heartbeat=answered`)
     const there = await openStream(`${url}/api/stream?session=s&heartbeat=answered`)
+    const unnamed = await openStream(`${url}/api/stream?session=s&heartbeat=answered`)
+    await answer(url, silent.response.headers.get(streamHeader))
     expect(plain.response.headers.get(streamHeader)).toBeNull()
     const answering = setInterval(() => void answer(url, there.response.headers.get(streamHeader)), 50)
     onTestFinished(() => clearInterval(answering))
     await silent.rest()
     clearInterval(answering)
-    expect(millrace.listConnections('s')).toHaveLength(2)
+    expect(millrace.listConnections('s')).toHaveLength(3)
     await there.rest()
+    await vi.waitFor(() => expect(millrace.listConnections('s')).toHaveLength(2))
+    unnamed.close()
     await vi.waitFor(() => expect(millrace.listConnections('s')).toHaveLength(1))
   })
 
@@ -27,6 +31,14 @@ describe('a stream whose reader answers heartbeats', () => {
     await millrace.engine.append('s', [])
     const { body, headers } = await millrace.fetch(new Request('http://localhost/api/stream?session=s&heartbeat=answered'))
     expect(headers.get(streamHeader)).toMatch(/^[\w-]{22}$/)
+    const said = { stream: headers.get(streamHeader) }
+    await millrace.fetch(
+      new Request('http://localhost/api/heartbeat', {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify(said),
+      }),
+    )
     const reader = (body as ReadableStream<Uint8Array>).getReader()
     const readToEnd = async () => {
       while (!(await reader.read()).done);
@@ -61,6 +73,7 @@ it('passes an answer on to a server that shares the engine, and to none that is 
   await engine.append('s', [])
   const stream = await openStream(`${url}/api/stream?session=s&heartbeat=answered`)
   const silent = await openStream(`${url}/api/stream?session=s&heartbeat=answered`)
+  await answer(url, silent.response.headers.get(streamHeader))
   const answering = setInterval(() => {
     void answer(other.url, 'nobody.name')
     void answer(other.url, stream.response.headers.get(streamHeader))

@@ -3,7 +3,7 @@ import { expect, it, onTestFinished, vi } from 'vitest'
 import { createHttp } from '../http.ts'
 import { createSseTransport } from './sse.ts'
 
-it('answers every heartbeat, and every ten seconds while one may be stuck behind what comes', async () => {
+it('answers when the stream opens, every heartbeat, and every ten seconds while one may be stuck behind what comes', async () => {
   vi.useFakeTimers({ toFake: ['performance'] })
   onTestFinished(() => void vi.useRealTimers())
   const { readable, writable } = new TransformStream<Uint8Array, Uint8Array>()
@@ -31,13 +31,14 @@ it('answers every heartbeat, and every ten seconds while one may be stuck behind
     await vi.waitFor(() => expect(heard).toBeGreaterThan(before))
   }
   await come('retry: 1000\n\n: millrace\n\n')
-  await come('data: 1\n\n')
-  expect(answered).toEqual([])
-  await come(': 15000\n\n')
   await vi.waitFor(() => expect(answered).toEqual([{ stream: 'mine' }]))
+  await come('data: 1\n\n')
+  expect(answered).toHaveLength(1)
+  await come(': 15000\n\n')
+  await vi.waitFor(() => expect(answered).toHaveLength(2))
   vi.advanceTimersByTime(10_001)
   await come('data: 2\n\n')
-  await vi.waitFor(() => expect(answered).toHaveLength(2))
+  await vi.waitFor(() => expect(answered).toHaveLength(3))
   await come('data: 3\n\n')
-  expect(answered).toHaveLength(2)
+  expect(answered).toHaveLength(3)
 })

@@ -7,7 +7,7 @@ import { MillraceError, unreachable } from '../errors.ts'
 import { type Http, toError } from '../http.ts'
 import { queryOf, type StreamRequest, type Transport } from './transport.ts'
 
-/** Where bytes keep coming, and a heartbeat may be long behind them, the server hears of us at least so often. */
+/** Where bytes keep coming, and a heartbeat may be long behind them, the server hears of us at least so often; first at once. */
 const answerMsMax = 10_000
 
 export function createSseTransport(http: Http): Transport {
@@ -28,7 +28,7 @@ async function read(http: Http, { source, from, signal, on }: StreamRequest): Pr
     throw new MillraceError('bad_answer')
   // Absent where an older server, or something on the way, does not know of it.
   const stream = response.headers.get(streamHeader)
-  let answeredAt = performance.now()
+  let answeredAt = Number.NEGATIVE_INFINITY
   // One that is lost is followed by the next; a stream that is cut for it is opened anew.
   const answer = () => {
     answeredAt = performance.now()

@@ -75,7 +75,7 @@ export const streamQuery = reading.extend({
   heartbeat: z
     .enum(['told', 'answered'])
     .default('told')
-    .describe('With `answered` the reader answers each heartbeat by POST /api/heartbeat, and is cut when it does not'),
+    .describe('With `answered` the reader answers each heartbeat by POST /api/heartbeat, and is cut when it does so no more'),
   wait: z.coerce.number().min(0).max(30).default(25).describe('With `live=poll`: seconds to wait for the first event'),
 })
 

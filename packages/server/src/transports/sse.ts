@@ -1,7 +1,7 @@
 /**
  * The SSE transport: a cursor over a log, written to a socket or to a web stream. It sends the first
  * bytes before there is anything to say, beats every 15 s, and lets a client go that has not taken a
- * byte between two beats, or has not answered one as it had said it would. See PROTOCOL.md#server-sent-events.
+ * byte between two beats, or has not answered one although it had begun to. See PROTOCOL.md#server-sent-events.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Writable } from 'node:stream'
@@ -34,7 +34,7 @@ export interface SseStream extends Appetite {
   readonly log: string
   readonly after: Position
   readonly dialect: Dialect
-  /** The reader answers every heartbeat; one that does not is cut at the next. */
+  /** The reader answers every heartbeat; from its first answer on it is cut at the next when it does not. */
   readonly isAnswered?: boolean
   /** Called once when the reader has gone or the stream has ended. */
   readonly onClose?: () => void
@@ -69,7 +69,10 @@ export interface SseTransportOptions {
 /** What a reader owes that has said it would answer heartbeats. */
 interface Answer {
   readonly stream: string
-  /** When the first heartbeat was sent after which nothing has come. */
+  /**
+   * When the first heartbeat was sent after which nothing has come. Infinity before the first answer: where something
+   * on the way drops the name of the stream or the answers, the reader would be cut again and again.
+   */
   dueAt: number | undefined
 }
 
@@ -142,7 +145,7 @@ export function createSseTransport(options: SseTransportOptions): SseTransport {
 
   function prepare({ isAnswered }: SseStream): { answer?: Answer; headers: Record<string, string> } {
     if (!isAnswered) return { headers: sseHeaders }
-    const answer = { stream: newStream(), dueAt: undefined }
+    const answer = { stream: newStream(), dueAt: Number.POSITIVE_INFINITY }
     return { answer, headers: { ...sseHeaders, [streamHeader]: answer.stream } }
   }
 
