@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import { Agent, createServer, type IncomingMessage, request } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { text } from 'node:stream/consumers'
-import { createMillrace, type MillraceOptions } from 'millrace'
+import { createMillrace, type MillraceOptions, memoryEngine } from 'millrace'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { gatedModel } from './support/gated-model.ts'
 import { counted, data, openStream, readStream, textOf } from './support/stream.ts'
@@ -162,6 +162,16 @@ describe('a server that stops', () => {
     expect(await call('POST', '/api/heartbeat', { stream: 'mine' })).toEqual([204, undefined])
     expect(await call('POST', '/api/runs/r/stop', {})).toMatchObject([200, { status: 'stopped' }])
     await closing
+  })
+})
+
+describe('the readers that a server lets go all at once', () => {
+  it.each([false, true])('are not told to be back within a second; with a shared engine: %s', async (isShared) => {
+    const millrace = make({ engine: { ...memoryEngine(), isShared } })
+    await millrace.engine.append('s', [])
+    const stream = await millrace.fetch(new Request('http://host/api/stream?session=s'))
+    await millrace.close()
+    expect(await stream.text()).toMatch(/^retry: [12]\d{3}\n\n: millrace\n\n$/)
   })
 })
 

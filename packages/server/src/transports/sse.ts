@@ -51,7 +51,10 @@ export interface SseTransport {
   readonly connections: number
   /** Whether every reader that takes bytes has been given all that stands in its log. */
   settled(): Promise<boolean>
-  /** Ends so many connections; their readers come back elsewhere within a second. */
+  /**
+   * Ends so many connections, whose readers come back elsewhere within a second. Infinity ends all of them; together
+   * they would be a wave, and come back as after a cut.
+   */
   letGo(count: number): void
 }
 
@@ -136,8 +139,8 @@ export function createSseTransport(options: SseTransportOptions): SseTransport {
 
     letGo(count) {
       for (const [cursor, peer] of [...open].slice(0, count)) {
-        // Whoever is cut waits longer: there, nobody spreads them but their own retry.
-        peer.write(Buffer.from(encodeSseRetry(100 + Math.floor(random() * 900))))
+        // Whoever is cut, or goes with all others, waits longer: there, nobody spreads them but their own retry.
+        if (count < Number.POSITIVE_INFINITY) peer.write(Buffer.from(encodeSseRetry(100 + Math.floor(random() * 900))))
         cursor.end()
       }
     },
