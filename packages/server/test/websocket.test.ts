@@ -1,5 +1,7 @@
 import { once } from 'node:events'
-import { connect } from 'node:net'
+import { createServer } from 'node:http'
+import { type AddressInfo, connect, type Socket } from 'node:net'
+import { text } from 'node:stream/consumers'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import { WebSocket } from 'ws'
 import { gatedModel } from './support/gated-model.ts'
@@ -265,6 +267,21 @@ describe('the handshake', () => {
   it('refuses another address', async () => {
     const { url } = await startServer()
     expect(await refused(url, '/ws/other', {})).toBe(404)
+  })
+
+  it('that is refused says when to ask again, and does not hold its socket when the client does not close', async () => {
+    const { millrace, url } = await startServer({ limits: { perAddressMax: 1 } })
+    await openSocket(url)
+    const host = createServer(millrace.handler).on('upgrade', millrace.upgrade).listen(0, '127.0.0.1')
+    onTestFinished(() => void host.close())
+    await once(host, 'listening')
+    const accepted = once(host, 'connection')
+    const client = connect({ port: (host.address() as AddressInfo).port, host: '127.0.0.1', allowHalfOpen: true })
+    onTestFinished(() => void client.destroy())
+    client.write('GET /ws/chat HTTP/1.1\r\nhost: localhost\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n')
+    const [socket] = (await accepted) as [Socket]
+    const [answer] = await Promise.all([text(client), once(socket, 'close')])
+    expect(answer).toMatch(/^HTTP\/1\.1 429 .*\r\nretry-after: 1\r\n.*"too_many_connections"/s)
   })
 
   it('never negotiates compression, whatever is offered', async () => {

@@ -13,6 +13,7 @@ import { readJson } from './body.ts'
 import { errorsPage } from './errors-page.ts'
 import { openApiDocument } from './openapi.ts'
 import { checkOrigin } from './origin.ts'
+import { retryAfter } from './refuse.ts'
 import type { Route, RouteAnswer } from './route.ts'
 import { createRoutes, type GatewayOptions } from './routes.ts'
 import { check } from './schemas.ts'
@@ -98,8 +99,8 @@ export function createApp(options: AppOptions): App {
 }
 
 export function refuse(error: MillraceError, headers: Record<string, string> = {}): Response {
-  const retry = error.status === 429 || error.status === 503 ? { 'retry-after': '1' } : {}
-  return Response.json(error.toBody(), { status: error.status, headers: { 'cache-control': 'no-store', ...retry, ...headers } })
+  const all = { 'cache-control': 'no-store', ...retryAfter(error), ...headers }
+  return Response.json(error.toBody(), { status: error.status, headers: all })
 }
 
 async function readRequest(context: Context<Env>, route: Route): Promise<RouteInput> {

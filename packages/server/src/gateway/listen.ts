@@ -1,11 +1,11 @@
 /** A Node HTTP server of Millrace's own, with bounds on everything that happens before a request is complete. */
 import { createServer, type IncomingMessage, type RequestListener, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import type { Duplex } from 'node:stream'
 import { limits, MillraceError } from '@millrace/protocol'
 import { isTakenOver } from '../transports/sse.ts'
 import { createAdmission } from './admission.ts'
 import { createHostRule, isLoopback } from './origin.ts'
+import { refuseSocket, retryAfter } from './refuse.ts'
 import type { Upgrade } from './websocket.ts'
 
 export interface ListenOptions {
@@ -46,12 +46,12 @@ export async function listen(
     // Node would answer without a code.
     requireHostHeader: false,
   })
-  const admission = createAdmission(refuse)
+  const admission = createAdmission(refuseSocket)
   server.on('connection', admission.accept)
   server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
     // An answer to the rest of a second request would stand in the middle of the stream.
     if (!socket.writable || error.code === 'ECONNRESET' || isTakenOver(socket)) return void socket.destroy()
-    refuse(socket, new MillraceError(clientErrors[error.code ?? ''] ?? 'malformed_http'))
+    refuseSocket(socket, new MillraceError(clientErrors[error.code ?? ''] ?? 'malformed_http'))
   })
   const { promise, resolve, reject } = Promise.withResolvers<void>()
   server.once('error', reject)
@@ -67,7 +67,7 @@ export async function listen(
     if (admission.isSurplus(request)) response.setHeader('connection', 'close')
     if (refusal === undefined) return handler(request, response)
     response.statusCode = refusal.status
-    if (refusal.status === 503) response.setHeader('retry-after', retryAfterSeconds)
+    response.setHeaders(new Map(Object.entries(retryAfter(refusal))))
     response.setHeader('content-type', 'application/json').setHeader('cache-control', 'no-store')
     response.end(JSON.stringify(refusal.toBody()))
   })
@@ -76,28 +76,9 @@ export async function listen(
     if (refusal === undefined) return upgrade(request, socket, head)
     // Nobody else listens for the errors of a socket that is to be upgraded.
     socket.on('error', () => {})
-    refuse(socket, refusal)
+    refuseSocket(socket, refusal)
   })
   return { url: `http://${host.includes(':') ? `[${host}]` : host}:${bound.port}`, port: bound.port, server }
-}
-
-/** Until some of those that are connected may have gone. */
-const retryAfterSeconds = 5
-
-/** Answers on a socket that has no response. */
-function refuse(socket: Duplex, error: MillraceError): void {
-  const body = JSON.stringify(error.toBody())
-  const head = [
-    `HTTP/1.1 ${error.status} Refused`,
-    'content-type: application/json',
-    `content-length: ${Buffer.byteLength(body)}`,
-    'connection: close',
-    ...(error.status === 503 ? [`retry-after: ${retryAfterSeconds}`] : []),
-  ]
-  socket.end(`${head.join('\r\n')}\r\n\r\n${body}`)
-  // What the client is still sending would otherwise keep the socket, and end it with a reset that eats the answer.
-  socket.resume()
-  setTimeout(() => socket.destroy(), 1000).unref()
 }
 
 const clientErrors: Record<string, 'headers_too_large' | 'request_timeout'> = {

@@ -7,6 +7,7 @@ import type { WebSocketTransport } from '../transports/websocket.ts'
 import { anonymous } from './authorize.ts'
 import { type MessageContext, obey, type Peer } from './messages.ts'
 import { checkOrigin } from './origin.ts'
+import { refuseSocket } from './refuse.ts'
 import { check, idParam } from './schemas.ts'
 
 /** Messages refused for their own fault before the connection is closed: a client in a loop must not go on for ever. */
@@ -44,7 +45,7 @@ export function createUpgrade(transport: WebSocketTransport, context: Context): 
         onClose: () => own.close(),
       })
     } catch (error) {
-      answer(socket, error instanceof MillraceError ? error : new MillraceError('internal', { cause: error }))
+      refuseSocket(socket, error instanceof MillraceError ? error : new MillraceError('internal', { cause: error }))
     }
   }
 }
@@ -112,11 +113,4 @@ function readHandshake({ url = '', headers }: IncomingMessage): z.output<typeof 
   if (pathname !== '/ws/chat') throw new MillraceError('not_found')
   checkOrigin({ site: headers['sec-fetch-site'], origin: headers.origin, address: `http://${headers.host}` })
   return check(handshakeQuery, Object.fromEntries(searchParams))
-}
-
-function answer(socket: Duplex, error: MillraceError): void {
-  const body = JSON.stringify(error.toBody())
-  socket.end(
-    `HTTP/1.1 ${error.status} Refused\r\ncontent-type: application/json\r\ncontent-length: ${Buffer.byteLength(body)}\r\nconnection: close\r\n\r\n${body}`,
-  )
 }
