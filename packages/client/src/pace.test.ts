@@ -1,3 +1,4 @@
+/** Heartbeats by two clocks that nobody set: late in a row is held back; a slow line, one late beat or a bad clock is not. */
 import { describe, expect, it } from 'vitest'
 import { beat, createPace, hear, type Pace } from './pace.ts'
 

@@ -1,3 +1,4 @@
+/** The one WebSocket of a client, against one that says what a test lets it: when it is kept and let go, and what is sent over it. */
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import type { MillraceError } from './errors.ts'
 import { createSocket, type WebSocketLike } from './socket.ts'

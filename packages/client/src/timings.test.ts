@@ -1,3 +1,4 @@
+/** What `timings` may be, and the wait that comes of a server's `Retry-After`; the silence is held to the protocol's. */
 import { silenceMs } from '@millrace/protocol'
 import { describe, expect, it } from 'vitest'
 import { readRefusal } from './errors.ts'

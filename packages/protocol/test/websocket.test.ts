@@ -1,3 +1,4 @@
+/** The close codes, and which are worth connecting again after, are held to the table of PROTOCOL.md. */
 import { readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
 import { closeCodes, isWorthReconnecting } from '../src/index.ts'

@@ -1,3 +1,4 @@
+/** Engine addresses with a mistake are refused with a sentence that names it. */
 import { expect, it } from 'vitest'
 import { openEngine } from './open-engine.ts'
 

@@ -1,3 +1,4 @@
+/** Tabs over one lock, as the Web Locks API has it: exactly one leads, and all of them come to know which. */
 import { describe, expect, it } from 'vitest'
 import { shareTabs } from './index.ts'
 import { createLeadership, type Leadership, type Locks } from './leadership.ts'

@@ -1,3 +1,4 @@
+/** The SDK's SSE stream is held to its side of `heartbeat=answered`, as PROTOCOL.md has it. */
 import { streamHeader } from '@millrace/protocol'
 import { expect, it, onTestFinished, vi } from 'vitest'
 import { createHttp } from '../http.ts'
