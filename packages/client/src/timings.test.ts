@@ -21,10 +21,19 @@ describe('timings', () => {
     },
   )
 
+  // The server answers 400 to each long-poll that asks for more.
+  it.each([0, 0.5, 1.5, 31, Number.NaN])('are refused where no server waits so long: %s', (pollWaitSeconds) => {
+    expect(() => checkTimings({ pollWaitSeconds })).toThrow(`pollWaitSeconds is ${pollWaitSeconds}`)
+  })
+
+  it.each([1, 30])('may have a long-poll wait from 1 to 30 seconds: %s', (pollWaitSeconds) => {
+    expect(checkTimings({ pollWaitSeconds })).toMatchObject({ pollWaitSeconds })
+  })
+
   it('are refused where two contradict each other, and both are named', () => {
-    expect(() => checkTimings({ backoffFirstMs: 40_000 })).toThrow(/backoffFirstMs, 40000, .* backoffLongestMs, 30000/)
+    expect(() => checkTimings({ backoffFirstMs: 40_000 })).toThrow('backoffFirstMs is 40000 and backoffLongestMs is 30000')
     const poll = { pollWaitSeconds: 30, silenceMs: 28_000 }
-    expect(() => checkTimings(poll, 'poll')).toThrow(/pollWaitSeconds, 30, .* silenceMs, 28000/)
+    expect(() => checkTimings(poll, 'poll')).toThrow('pollWaitSeconds is 30 and silenceMs is 28000')
     expect(checkTimings(poll, 'ws')).toMatchObject(poll)
   })
 

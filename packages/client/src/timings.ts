@@ -1,7 +1,7 @@
 /**
  * How long the client waits for what. The defaults are for networks between people and servers; tests shorten them.
- * Each is a number from 0 to 2,147,483,647, more than a timer can wait; `connect` refuses others, and two that
- * contradict each other, with a RangeError that names them.
+ * Each is a number from 0 to 2,147,483,647, more than a timer can wait, or has limits of its own; `connect` refuses
+ * others, and two that contradict each other, with a RangeError that names them.
  */
 export interface Timings {
   /**
@@ -67,23 +67,16 @@ export const defaultTimings: Timings = {
   pollWaitSeconds: 25,
 }
 
-/** Throws a RangeError for what no timer can wait, and for two that contradict each other. */
+/** Throws a RangeError for what no timer can wait or no server allows, and for two that contradict each other. */
 export function checkTimings(given: Partial<Timings> = {}, transport?: string): Timings {
   const timings = { ...defaultTimings, ...given }
-  const { backoffFirstMs, backoffLongestMs, silenceMs } = timings
-  const { pollWaitSeconds = 0 } = given
-  const check = (isGood: boolean, problem: string) => {
-    if (!isGood) throw new RangeError(`Timings: ${problem}`)
+  const check = (isGood: boolean, ...names: string[]) => {
+    if (!isGood) throw new RangeError(names.map((name) => `${name} is ${timings[name as keyof Timings]}`).join(' and '))
   }
-  for (const [name, value] of Object.entries(timings)) check(value >= 0 && value <= timerMsMax, `${name} is ${value}`)
-  check(
-    backoffFirstMs <= backoffLongestMs,
-    `backoffFirstMs, ${backoffFirstMs}, is more than backoffLongestMs, ${backoffLongestMs}`,
-  )
-  check(
-    transport !== 'poll' || pollWaitSeconds * 1000 < silenceMs,
-    `pollWaitSeconds, ${pollWaitSeconds}, is more than silenceMs, ${silenceMs}`,
-  )
+  for (const [name, value] of Object.entries(timings))
+    check(name === 'pollWaitSeconds' ? value > 0 && value <= 30 && value % 1 === 0 : value >= 0 && value <= timerMsMax, name)
+  check(timings.backoffFirstMs <= timings.backoffLongestMs, 'backoffFirstMs', 'backoffLongestMs')
+  check(transport !== 'poll' || (given.pollWaitSeconds ?? 0) * 1000 < timings.silenceMs, 'pollWaitSeconds', 'silenceMs')
   return timings
 }
 
