@@ -108,5 +108,5 @@ export function createUp({ http, socket, timings, asked, transport, isBlocked, o
 
 /** Nobody knows whether it was carried out, or the server said that it did nothing and will soon be back. */
 export function isUnanswered({ code, retryable, status }: MillraceError): boolean {
-  return retryable && (['unreachable', 'silent', 'bad_answer', 'server_stopping'].includes(code) || status === 408)
+  return retryable && (['unreachable', 'silent', 'bad_answer', 'server_full', 'server_stopping'].includes(code) || status === 408)
 }
