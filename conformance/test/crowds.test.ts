@@ -47,7 +47,9 @@ it('200 clients over all transports that are cut at once come back one after ano
   }
   cutAt = performance.now()
   proxy.cut()
-  await Promise.all(clients.map((client) => status(client, ({ state }) => state === 'reconnecting')))
+  const cut = await Promise.all(clients.map((client) => status(client, ({ state }) => state === 'reconnecting')))
+  // When they come is also a matter of the machine; what they have drawn is not.
+  const drawn = cut.map(({ retryInMs = 0 }) => retryInMs)
   let isOver = false
   const health = (async () => {
     const answers = new Set<number>()
@@ -57,10 +59,12 @@ it('200 clients over all transports that are cut at once come back one after ano
   await Promise.all(clients.map((client) => status(client, ({ state }) => state === 'live')))
   isOver = true
   expect(await health).toEqual([200])
-  const fifths = [...triedAt.values()].map((ms) => Math.floor(ms / (spreadMs / 5)))
+  const fifths = drawn.map((ms) => Math.floor(ms / (spreadMs / 5)))
   const most = Math.max(...fifths.map((one) => fifths.filter((other) => other === one).length))
-  expect(triedAt.size).toBe(clients.length)
   expect(most / clients.length).toBeLessThan(0.4)
+  // And nobody came before: a timer may be a millisecond early, and what is told is rounded.
+  expect(triedAt.size).toBe(clients.length)
+  expect(drawn.filter((ms, index) => (triedAt.get(index) ?? 0) < ms - 2)).toEqual([])
   back.resolve()
   counter.letTo(12)
   for (const numbers of await Promise.all(reading)) expect(numbers).toEqual(oneTo(12))
