@@ -168,6 +168,7 @@ describe('a connection on which nothing comes', () => {
     expect(socket.feed(failed(1))).toEqual([])
     socket.wait(500)
     expect(socket.feed(failed(2))).toEqual(['unfit ws unreachable'])
+    expect(socket.now).toBeLessThan(3000)
     const events = machine('sse')
     events.feed({ type: 'start' }, failed(1))
     events.wait(500)
@@ -205,6 +206,7 @@ describe('a connection that does not open', () => {
     expect(link.feed({ type: 'switch', to: 'poll' })).toEqual(['close 2 false', 'open 3 poll'])
     expect(link.feed(opened(3))).toEqual(['close 1 false'])
     expect(link.state).toMatchObject({ phase: 'live', stream: { id: 3 } })
+    expect(link.now).toBeLessThan(3000)
   })
 
   it('is not hurried where there is nothing else: long-poll, and a patience that is shorter still', () => {
