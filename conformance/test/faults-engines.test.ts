@@ -12,7 +12,7 @@ const times = { leaseMs: 2000, graceMs: 1000 }
 /** Within so long `/healthz` says what is wrong. */
 const redMsMax = 2000
 /** And that it is not any more, half of the times: one server may be busy with much else. */
-const after = ({ times }: Tally) => expect(percentile(times.get('green') ?? [], 0.5)).toBeLessThan(2000)
+const afterMany = ({ times }: Tally) => expect(percentile(times.get('green') ?? [], 0.5)).toBeLessThan(2000)
 
 interface Outage {
   readonly leave: () => unknown
@@ -74,7 +74,7 @@ describe.each(engines)('two servers over $name', ({ name, startEngine }) => {
         awayMs: chance.whole(0, chance.pick([300, 300, 2500])),
         comeBack: () => shared.engine.restart(),
       }),
-    after,
+    afterMany,
   })
 
   itWithstands({
@@ -87,6 +87,6 @@ describe.each(engines)('two servers over $name', ({ name, startEngine }) => {
         awayMs: chance.whole(500, 3000),
         comeBack: () => process.kill(shared.engine.pid, 'SIGCONT'),
       }),
-    after,
+    afterMany,
   })
 })

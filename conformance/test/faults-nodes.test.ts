@@ -32,7 +32,7 @@ describe.each(engines)('two servers over $name', ({ name, startEngine }) => {
       await world.settle(other.url)
       await killed.restart()
     },
-    after: ({ times }) => expect(percentile(times.get('resume') ?? [], 0.99)).toBeLessThan(2000),
+    afterMany: ({ times }) => expect(percentile(times.get('resume') ?? [], 0.99)).toBeLessThan(2000),
   })
 
   itWithstands({
@@ -91,7 +91,7 @@ describe.each(engines)('two servers over $name', ({ name, startEngine }) => {
       await stop()
       await world.settle(urls[0] as string)
     },
-    after({ times }) {
+    afterMany({ times }) {
       expect(percentile(times.get('resume') ?? [], 0.99)).toBeLessThan(2000)
       expect(percentile(times.get('gone') ?? [], 1)).toBeLessThan(graceMs + 2000)
     },

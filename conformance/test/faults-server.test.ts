@@ -61,6 +61,8 @@ itWithstands({
   },
   after({ times }) {
     expect(times.get('back')?.length).toBeGreaterThanOrEqual(sessions * readers)
+  },
+  afterMany({ times }) {
     expect(percentile(times.get('back') ?? [], 0.99)).toBeLessThan(2000)
     expect(percentile(times.get('end') ?? [], 0.99)).toBeLessThan(2000)
   },

@@ -23,8 +23,12 @@ export interface Fault<World> {
   readonly round: (world: World, chance: Chance, tally: Tally) => Promise<void>
   /** After the last round. */
   readonly after?: (tally: Tally) => void
+  /** After the last of many, as `npm run faults` does: for what few rounds beside other tests do not show, as times. */
+  readonly afterMany?: (tally: Tally) => void
 }
 
+/** From so many `FAULT_ROUNDS` on they are many. */
+const manyRounds = 50
 const roundMsMax = 30_000
 const seedMax = 2 ** 31
 
@@ -37,6 +41,7 @@ export function itWithstands<World>({
   open,
   round,
   after,
+  afterMany,
 }: Fault<World>): void {
   const { FAULT_ROUNDS, FAULT_SEED, FAULT_RESULTS } = process.env
   const count = FAULT_ROUNDS === undefined ? few : Number(FAULT_ROUNDS) * times
@@ -57,6 +62,7 @@ export function itWithstands<World>({
       }
       failed = 'After all of them'
       after?.(tally)
+      if (FAULT_SEED === undefined && Number(FAULT_ROUNDS) >= manyRounds) afterMany?.(tally)
       failed = undefined
     } catch (error) {
       // Whoever looks into it needs the seed first of all.
