@@ -112,10 +112,11 @@ describe.skipIf(missing)(`a disk that is flushed to${missing ? ` (skipped: ${mis
       expect(slow.length).toBeGreaterThan(0)
       for (const { ms = 0, lags = [] } of slow) {
         noteTime(tally, 'append', ms)
-        // Of some sixty that a free loop has in that time.
-        expect(lags.length).toBeGreaterThan(10)
-        noteTime(tally, 'lag', Math.max(...lags))
+        noteTime(tally, 'lag', Math.max(0, ...lags))
       }
+      // Of some sixty that a free loop has in that time, in half of them: the machine may stand still in some.
+      const turns = slow.map(({ lags = [] }) => lags.length)
+      expect(percentile(turns, 0.5)).toBeGreaterThan(10)
       expect(numbers(final.events)).toEqual(said.map(({ n }) => n))
       tally.acknowledged += said.length
       tally.events += final.events.length
