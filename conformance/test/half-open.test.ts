@@ -1,7 +1,7 @@
 /** A network that swallows everything without a word: the server lets the client's connections go, whatever carries them. */
 import type { TransportName } from '@millrace/client'
 import { describe, expect, it } from 'vitest'
-import { readNumbers, startWorld, status } from '../src/client/world.ts'
+import { quickTimings, readNumbers, startWorld, status } from '../src/client/world.ts'
 
 describe('a client in a network that swallows everything', () => {
   it.each<TransportName>(['ws', 'sse', 'hybrid', 'poll'])('is noticed by the server over %s', async (transport) => {
@@ -25,7 +25,7 @@ describe('a client in a network that swallows everything', () => {
 
   it('is let be over SSE as long as it is there', async () => {
     const { connect, millrace, counter } = await startWorld()
-    const session = connect('sse').session()
+    const session = connect('sse', { timings: { ...quickTimings('sse'), silenceMs: 28_000 } }).session()
     await session.run({ query: '2' })
     const reading = readNumbers(session)
     counter.letTo(1)
