@@ -8,9 +8,9 @@ const known = {
   unreachable: { retryable: true, message: 'The server could not be reached, or the connection broke.' },
   silent: { retryable: true, message: 'Nothing came for too long.' },
   refused: { retryable: false, message: 'The server refused the request.' },
-  bad_answer: { retryable: true, message: 'The answer is not what a Millrace server sends; is there a proxy in between?' },
-  outbox_full: { retryable: true, message: 'Too many commands wait for the connection.' },
-  closed: { retryable: false, message: 'The client was closed; make a new one with connect().' },
+  bad_answer: { retryable: true, message: 'This is not how a Millrace server answers; is there a proxy in between?' },
+  outbox_full: { retryable: true, message: 'Too many commands wait.' },
+  closed: { retryable: false, message: 'The client was closed; connect() makes another.' },
   // Codes of the server that this side finds out by itself as well.
   position_foreign: {
     retryable: false,
