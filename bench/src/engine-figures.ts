@@ -16,7 +16,7 @@ type Words = (figures: ReturnType<typeof describe>) => readonly [string, string]
 
 const english: Words = (f) => [
   ...f.appends.map(([engine, runs, perSecond, added]): [string, string] => [
-    `${engine}, ${runs} runs that append at once`,
+    `${engine}, ${runs === '1' ? 'one run' : `${runs} runs at once`}`,
     `${perSecond} appends/s, ${added} ms more than in memory`,
   ]),
   ['CPU per token over SQLite', `${f.ratio} x memory`],
@@ -30,7 +30,7 @@ const english: Words = (f) => [
 
 const chinese: Words = (f) => [
   ...f.appends.map(([engine, runs, perSecond, added]): [string, string] => [
-    `${engine}，${runs} 个回答同时写入`,
+    `${engine}，${runs === '1' ? '一个回答写入' : `${runs} 个回答同时写入`}`,
     `每秒 ${perSecond} 次写入，比内存多 ${added} ms`,
   ]),
   ['SQLite 下每个 token 的 CPU', `内存的 ${f.ratio} 倍`],
