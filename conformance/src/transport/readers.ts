@@ -40,7 +40,7 @@ export const overSse: WireReader = async function* (request) {
   }
 }
 
-/** Down as SSE; up a socket of its own, over which each event is acknowledged. */
+/** Down as SSE; up a socket of its own, over which each event of a session is acknowledged: the way up of hybrid names no channel. */
 export const overHybrid: WireReader = async function* (request) {
   const { url, source } = request
   const query = new URLSearchParams({ ...source, down: 'sse' })
@@ -56,7 +56,7 @@ export const overHybrid: WireReader = async function* (request) {
     for await (const event of overSse(request)) {
       await opened
       if (refusal !== undefined) throw new Error(refusal)
-      socket.send(JSON.stringify({ type: 'ack', ...source, id: event.id }))
+      if ('session' in source) socket.send(JSON.stringify({ type: 'ack', ...source, id: event.id }))
       yield event
     }
   } finally {
