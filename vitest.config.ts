@@ -2,6 +2,7 @@
  * Every test of the repository, in two projects: `node`, and `browser`, which drives a real
  * Chromium from Node and therefore runs one file at a time. No retries: a flaky test is a bug.
  */
+import process from 'node:process'
 import { defaultClientConditions, defaultServerConditions } from 'vite'
 import { defineConfig } from 'vitest/config'
 
@@ -17,8 +18,8 @@ export default defineConfig({
     reporters: ['default', './scripts/count-reporter.ts'],
     retry: 0,
     passWithNoTests: false,
-    // Most of them wait most of the time; left to itself, vitest keeps one of two cores for its own.
-    maxWorkers: 2,
+    // Most of them wait most of the time. CI has the time, and is to say what the code does and not how busy two cores are.
+    maxWorkers: process.env.CI ? 1 : 2,
     projects: [
       {
         resolve,
