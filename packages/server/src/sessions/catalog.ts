@@ -34,8 +34,11 @@ type Said = { readonly session: string; readonly deleted?: true } | { readonly a
 /** No name of a session or channel: nobody reads or writes it from outside. */
 const catalog = 'catalog/sessions'
 const unread = { epoch: '', offset: 0 }
-/** After so many events the older half of the log is looked through. */
-const renewAfter = 256
+/**
+ * After so many events the older half of the log is looked through. Half of what a log keeps MUST be more than that,
+ * and what is said at once on top: what was just not old enough would be gone before the next time.
+ */
+const renewAfter = 128
 const saidAtOnce = 200
 /** Sessions that are listed; beyond it those used longest ago are not. */
 const sessionsMax = 100_000
