@@ -53,3 +53,34 @@ it('looks at a few logs at a time, however many a node had', async () => {
   await vi.waitFor(() => expect(looked).toBe(200))
   expect(most).toBeLessThanOrEqual(8)
 })
+
+// What happened: Redis was away for a little less than a period, the other came back to it a second later, and was given up.
+it('counts no time in which the engine did not answer', async () => {
+  vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval', 'performance'] })
+  onTestFinished(() => void vi.useRealTimers())
+  const engine = memoryEngine()
+  let held: Promise<void> | undefined
+  const slow: Engine = { ...engine, inspect: (log) => (held ?? Promise.resolve()).then(() => engine.inspect(log)) }
+  const gone: string[] = []
+  const here = openNode({ engine: slow, onGone: async (log) => void gone.push(log) })
+  await engine.append('node/there', [{ type: 'beat', data: null }])
+  const pass = async (ms: number) => {
+    vi.advanceTimersByTime(ms)
+    await new Promise(setImmediate)
+  }
+  here.onceGone('there', 'log', 'run')
+  await pass(0)
+  for (let times = 0; times < 2; times++) {
+    const { promise, resolve } = Promise.withResolvers<void>()
+    held = promise
+    await pass(20)
+    await pass(19)
+    resolve()
+    held = undefined
+    await pass(1)
+  }
+  await pass(20)
+  expect(gone).toEqual([])
+  await pass(20)
+  expect(gone).toEqual(['log'])
+})

@@ -153,9 +153,10 @@ export function createNodes({
     try {
       const state = await engine.inspect(`node/${node}`)
       const head = state?.head.offset
-      // An engine that was away until now had no beat to give: nobody is given up for what it kept back.
-      const wasAway = now() - askedAt > periodMs
-      if (head !== undefined && (head !== other.head || wasAway)) {
+      // While the engine was away there was no beat to be had: nobody is given up for what it kept back.
+      const awayMs = now() - askedAt
+      other.heardAt += awayMs
+      if (head !== undefined && (head !== other.head || awayMs > periodMs)) {
         other.head = head
         other.heardAt = now()
       }
