@@ -32,7 +32,8 @@ const passing = /^(LOADING|READONLY|MASTERDOWN|CLUSTERDOWN|TRYAGAIN|BUSY) /
 /** It would keep no more, or not as safely as it is told to. */
 const full = /^(OOM|MISCONF|NOREPLICAS) /
 const retryMs = 50
-const retryMsMax = 1000
+/** Well within the time that servers have to vouch for a log. */
+const retryMsMax = 500
 const closeMsMax = 1000
 const waitSlackMs = 250
 

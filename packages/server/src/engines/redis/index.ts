@@ -37,7 +37,7 @@ export interface RedisEngineOptions {
  * So long after a Redis process was met for the first time, engines that can vouch for a log are waited for: they are
  * connected by then, and each holds what it knows against it as soon as it is.
  */
-const vouchMs = 1500
+const vouchMs = 2500
 const vouchPollMs = 50
 const dayMs = 24 * 60 * 60 * 1000
 
