@@ -4,10 +4,10 @@ import { describe, expect } from 'vitest'
 import type { Chance } from '../src/faults/chance.ts'
 import { ask, codeOf } from '../src/faults/request.ts'
 import { itWithstands } from '../src/faults/rounds.ts'
-import { allEnded, engines, openShared, type SharedWorld, statusOf } from '../src/faults/shared.ts'
+import { allEnded, engines, openShared, type SharedWorld } from '../src/faults/shared.ts'
 import { noteTime, percentile, type Tally } from '../src/faults/tally.ts'
 
-/** Shorter than the storage may be away; a client of Redis takes up to a second to be back. */
+/** Shorter than the storage may be away; a client of Redis takes up to half a second to be back. */
 const times = { leaseMs: 2000, graceMs: 1000 }
 /** Within so long `/healthz` says what is wrong. */
 const redMsMax = 2000
@@ -18,10 +18,13 @@ interface Outage {
   readonly leave: () => unknown
   readonly awayMs: number
   readonly comeBack: () => unknown
+  /** Runs may be told that it is away. */
+  readonly mayFail?: boolean
 }
 
 /** Runs, readers and a publisher on two servers while what keeps their logs is away. */
-async function during(shared: SharedWorld, chance: Chance, tally: Tally, { leave, awayMs, comeBack }: Outage): Promise<void> {
+async function during(shared: SharedWorld, chance: Chance, tally: Tally, outage: Outage): Promise<void> {
+  const { leave, awayMs, comeBack, mayFail = false } = outage
   const { world, nodes } = shared
   const asked = await shared.ask(4, 6, () => `sim:count?n=${chance.whole(40, 80)}&tps=${chance.whole(60, 100)}`)
   const channel = world.openChannel()
@@ -49,7 +52,11 @@ async function during(shared: SharedWorld, chance: Chance, tally: Tally, { leave
   await world.until(() => allEnded(asked), 'the ends of all runs')
   noteTime(tally, 'end', performance.now() - backAt)
   // No server was gone: none of them may be given up for a storage that did not answer.
-  for (const each of asked) expect(statusOf(each)).toBe('completed')
+  for (const each of asked) {
+    const end = each.session.ends.get(each.run)
+    if (!mayFail || end?.status !== 'failed') expect(end?.status).toBe('completed')
+    else expect(end.error?.code).toBe('engine_failed')
+  }
   await stop()
   await world.settle(other)
 }
@@ -63,7 +70,7 @@ async function turned(url: string, to: 'red' | 'green', msMax: number): Promise<
   return performance.now()
 }
 
-describe.each(engines)('two servers over $name', ({ name, startEngine }) => {
+describe.each(engines)('two servers over $name', ({ name, startEngine, callMs }) => {
   itWithstands({
     fault: `F5, F12 kill -9 and restart of ${name}`,
     claim: 'keeps what was acknowledged, says that it is away, and goes on',
@@ -88,5 +95,21 @@ describe.each(engines)('two servers over $name', ({ name, startEngine }) => {
         comeBack: () => process.kill(shared.engine.pid, 'SIGCONT'),
       }),
     afterMany,
+  })
+
+  itWithstands({
+    fault: `F6 ${name} that stands still for longer than a call may take`,
+    claim: 'ends what has to be told so with a code, keeps what was acknowledged, and goes on',
+    few: 1,
+    times: 0.2,
+    msMax: 60_000,
+    open: (tally) => openShared(startEngine, tally, times),
+    round: (shared, chance, tally) =>
+      during(shared, chance, tally, {
+        leave: () => process.kill(shared.engine.pid, 'SIGSTOP'),
+        awayMs: callMs + chance.whole(200, 2000),
+        comeBack: () => process.kill(shared.engine.pid, 'SIGCONT'),
+        mayFail: true,
+      }),
   })
 })

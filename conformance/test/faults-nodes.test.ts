@@ -1,8 +1,9 @@
 /** Servers that share an engine, and one of them dies, stands still or is told to end: the others and their readers go on. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect } from 'vitest'
+import type { Chance } from '../src/faults/chance.ts'
 import { ask } from '../src/faults/request.ts'
-import { itWithstands } from '../src/faults/rounds.ts'
+import { areMany, itWithstands } from '../src/faults/rounds.ts'
 import { allEnded, engines, graceMs, leaseMs, openShared, pickNode, statusOf } from '../src/faults/shared.ts'
 import { noteTime, percentile } from '../src/faults/tally.ts'
 
@@ -35,36 +36,43 @@ describe.each(engines)('two servers over $name', ({ name, startEngine }) => {
     afterMany: ({ times }) => expect(percentile(times.get('resume') ?? [], 0.99)).toBeLessThan(2000),
   })
 
-  itWithstands({
-    fault: `F3, F40 a server over ${name} that stands still for longer than its lease`,
-    claim: 'is fenced: one end of each run, nothing after it, and it takes others',
-    few: 1,
-    open: (tally) => openShared(startEngine, tally),
-    async round(shared, chance, tally) {
-      const { world } = shared
-      const [stalled, other] = pickNode(shared, chance)
-      const asked = await shared.ask(4, 4, () => `sim:count?n=${chance.pick([60, 100_000])}&tps=${chance.whole(50, 100)}`)
-      await sleep(chance.whole(50, 300))
-      stalled.signal('SIGSTOP')
-      const stoppedAt = performance.now()
-      await sleep(leaseMs + chance.whole(-200, 800))
-      stalled.signal('SIGCONT')
-      // Those that would go on for ever are stopped by whoever is asked, unless they were ended as lost.
-      await Promise.all(asked.map(({ run }, index) => ask(`${shared.nodes[index % 2]?.url}/api/runs/${run}/stop`, {})))
-      await world.until(() => allEnded(asked), 'the ends of all runs')
-      noteTime(tally, 'end', performance.now() - stoppedAt)
-      for (const each of asked) {
-        const expected = each.node === stalled ? ['interrupted', 'stopped', 'completed'] : ['stopped', 'completed']
-        expect(expected).toContain(statusOf(each))
-      }
-      // It takes runs again, also in a session where one of its own was ended by another.
-      const [first] = asked
-      if (first === undefined) throw new Error('nothing was asked')
-      const next = await world.start(stalled.url, 'sim:count?n=5&tps=0', first.session)
-      await world.until(() => statusOf(next) === 'completed', 'the end of a run that comes after')
-      await world.settle(other.url)
-    },
-  })
+  const stalls = [
+    { long: 'for longer than its lease', stallMs: (chance: Chance) => leaseMs + chance.whole(-200, 800) },
+    { long: 'for half a minute', stallMs: () => (areMany ? 30_000 : 5000), times: 0.1, msMax: 60_000 },
+  ]
+  for (const { long, stallMs, ...bounds } of stalls) {
+    itWithstands({
+      fault: `F3, F40 a server over ${name} that stands still ${long}`,
+      claim: 'is fenced: one end of each run, nothing after it, and it takes others',
+      few: 1,
+      ...bounds,
+      open: (tally) => openShared(startEngine, tally),
+      async round(shared, chance, tally) {
+        const { world } = shared
+        const [stalled, other] = pickNode(shared, chance)
+        const asked = await shared.ask(4, 4, () => `sim:count?n=${chance.pick([60, 100_000])}&tps=${chance.whole(50, 100)}`)
+        await sleep(chance.whole(50, 300))
+        stalled.signal('SIGSTOP')
+        const stoppedAt = performance.now()
+        await sleep(stallMs(chance))
+        stalled.signal('SIGCONT')
+        // Those that would go on for ever are stopped by whoever is asked, unless they were ended as lost.
+        await Promise.all(asked.map(({ run }, index) => ask(`${shared.nodes[index % 2]?.url}/api/runs/${run}/stop`, {})))
+        await world.until(() => allEnded(asked), 'the ends of all runs')
+        noteTime(tally, 'end', performance.now() - stoppedAt)
+        for (const each of asked) {
+          const expected = each.node === stalled ? ['interrupted', 'stopped', 'completed'] : ['stopped', 'completed']
+          expect(expected).toContain(statusOf(each))
+        }
+        // It takes runs again, also in a session where one of its own was ended by another.
+        const [first] = asked
+        if (first === undefined) throw new Error('nothing was asked')
+        const next = await world.start(stalled.url, 'sim:count?n=5&tps=0', first.session)
+        await world.until(() => statusOf(next) === 'completed', 'the end of a run that comes after')
+        await world.settle(other.url)
+      },
+    })
+  }
 
   itWithstands({
     fault: `F2 SIGTERM and restart of two servers over ${name}, one after the other`,

@@ -4,7 +4,8 @@ import { natsEngine } from 'millrace/nats'
 import { redisEngine } from 'millrace/redis'
 
 const [url = '', leaseMs = '', port = '0', graceMs = '8000'] = process.argv.slice(2)
-const replicas = Number(new URL(url).searchParams.get('replicas') ?? 0)
+// Those of a cluster come with commas.
+const replicas = Number(new URL(url.split(',')[0] ?? '').searchParams.get('replicas') ?? 0)
 const millrace = createMillrace({
   engine: url.startsWith('nats:') ? natsEngine({ url }) : redisEngine({ url: url.replace(/\?.*/, ''), replicas }),
   model: 'sim:count',

@@ -18,6 +18,8 @@ export interface Fault<World> {
   readonly times?: number
   /** Whether readers may be told to begin anew; default false: nothing is lost that they would have to be told of. */
   readonly mayReset?: boolean
+  /** How long a round may take; default 30,000. */
+  readonly msMax?: number
   /** What all rounds share; it ends itself with `onTestFinished`. */
   readonly open: (tally: Tally) => Promise<World>
   readonly round: (world: World, chance: Chance, tally: Tally) => Promise<void>
@@ -27,9 +29,9 @@ export interface Fault<World> {
   readonly afterMany?: (tally: Tally) => void
 }
 
-/** From so many `FAULT_ROUNDS` on they are many. */
+/** From so many `FAULT_ROUNDS` on they are many, and what takes long may. */
 const manyRounds = 50
-const roundMsMax = 30_000
+export const areMany = Number(process.env.FAULT_ROUNDS) >= manyRounds
 const seedMax = 2 ** 31
 
 export function itWithstands<World>({
@@ -38,6 +40,7 @@ export function itWithstands<World>({
   few = 2,
   times = 1,
   mayReset = false,
+  msMax = 30_000,
   open,
   round,
   after,
@@ -49,20 +52,20 @@ export function itWithstands<World>({
   const seeds = FAULT_SEED === undefined ? [...Array(count).keys()].slice(1) : [Number(FAULT_SEED)]
   if (FAULT_SEED === undefined) seeds.push(randomSeed)
 
-  it(`${fault}: ${claim}`, { timeout: roundMsMax * (seeds.length + 1) }, async () => {
+  it(`${fault}: ${claim}`, { timeout: msMax * (seeds.length + 1) }, async () => {
     const tally = createTally()
     let failed: string | undefined
     try {
       const world = await open(tally)
       for (const seed of seeds) {
         failed = `With FAULT_SEED=${seed}`
-        await inTime(round(world, createChance(seed), tally))
+        await inTime(round(world, createChance(seed), tally), msMax)
         const resets = mayReset ? 0 : tally.resets
         expect({ ...tally.found, resets }).toEqual({ ...nothingFound, resets: 0 })
       }
       failed = 'After all of them'
       after?.(tally)
-      if (FAULT_SEED === undefined && Number(FAULT_ROUNDS) >= manyRounds) afterMany?.(tally)
+      if (FAULT_SEED === undefined && areMany) afterMany?.(tally)
       failed = undefined
     } catch (error) {
       // Whoever looks into it needs the seed first of all.
@@ -79,10 +82,10 @@ export function itWithstands<World>({
   })
 }
 
-async function inTime(round: Promise<void>): Promise<void> {
+async function inTime(round: Promise<void>, msMax: number): Promise<void> {
   let timer: ReturnType<typeof setTimeout> | undefined
   const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`the round did not end within ${roundMsMax} ms`)), roundMsMax)
+    timer = setTimeout(() => reject(new Error(`the round did not end within ${msMax} ms`)), msMax)
   })
   await Promise.race([round, late]).finally(() => clearTimeout(timer))
 }

@@ -10,17 +10,20 @@ import { type Asked, createWorld, type World } from './world.ts'
 export const leaseMs = 600
 export const graceMs = 1500
 
-export interface EngineServer {
+export interface Started {
   readonly url: string
-  readonly pid: number
-  kill(signal?: NodeJS.Signals): Promise<void>
-  restart(): Promise<void>
   close(): Promise<void>
 }
 
-export interface SharedWorld {
+export interface EngineServer extends Started {
+  readonly pid: number
+  kill(signal?: NodeJS.Signals): Promise<void>
+  restart(): Promise<void>
+}
+
+export interface SharedWorld<E extends Started = EngineServer> {
   readonly world: World
-  readonly engine: EngineServer
+  readonly engine: E
   readonly nodes: readonly [ServerProcess, ServerProcess]
   /** A session on each of `urls` in turn with a run in it, whose readers begin at every server. */
   ask(count: number, readers: number, model: () => string): Promise<AskedOf[]>
@@ -31,16 +34,23 @@ export interface AskedOf extends Asked {
   readonly node: ServerProcess
 }
 
-export const engines = [
-  { name: 'Redis', startEngine: startRedis },
-  { name: 'NATS', startEngine: startNats },
-] as const
+interface SharedEngine {
+  readonly name: string
+  readonly startEngine: () => Promise<EngineServer>
+  /** How long a call of it waits for an answer. */
+  readonly callMs: number
+}
 
-export async function openShared(
-  startEngine: () => Promise<EngineServer>,
+export const engines: readonly SharedEngine[] = [
+  { name: 'Redis', startEngine: startRedis, callMs: 5000 },
+  { name: 'NATS', startEngine: startNats, callMs: 15_000 },
+]
+
+export async function openShared<E extends Started>(
+  startEngine: () => Promise<E>,
   tally: Tally,
   times: NodeTimes = { leaseMs, graceMs },
-): Promise<SharedWorld> {
+): Promise<SharedWorld<E>> {
   const engine = await startEngine()
   onTestFinished(() => engine.close())
   const nodes = await Promise.all([startNode(engine.url, times), startNode(engine.url, times)])
@@ -67,7 +77,7 @@ export async function openShared(
 }
 
 /** Which of the two it is this time, and which it is not. */
-export function pickNode({ nodes }: SharedWorld, chance: Chance): [hit: ServerProcess, other: ServerProcess] {
+export function pickNode({ nodes }: Pick<SharedWorld, 'nodes'>, chance: Chance): [hit: ServerProcess, other: ServerProcess] {
   return chance.whole(0, 1) === 0 ? [nodes[0], nodes[1]] : [nodes[1], nodes[0]]
 }
 
