@@ -9,6 +9,8 @@ export interface Bells {
   watch(log: string, bell: () => void, seen: Position | undefined): () => void
   /** A log has come as far as `head`; 0 says that it has ended, or has a new epoch. */
   ring(log: string, head: number): void
+  /** Readers are told that a log has come no further, whatever was rung for: when it has, it is to be rung for again. */
+  told(log: string, head: number): void
   readonly watched: Iterable<string>
   /** Whether every append to a log, by whomever, is heard from now on. */
   hears(log: string): boolean
@@ -53,6 +55,10 @@ export function createBells({ listen, headOf }: BellsOptions): Bells {
       }
     },
     ring,
+    told(log, head) {
+      const watched = logs.get(log)
+      if (watched !== undefined) watched.head = Math.min(watched.head, head)
+    },
     get watched() {
       return logs.keys()
     },

@@ -21,12 +21,14 @@ export async function requireLog(engine: Engine, session: string): Promise<LogSt
  * token. Throws the four refusals of PROTOCOL.md#positions, and `session_not_found`.
  */
 export async function begin(engine: Engine, session: string, from: string): Promise<Position> {
-  const { start, head } = await requireLog(engine, session)
-  if (from === 'start') return start
-  if (from === 'now') return head
+  const state = from === 'start' || from === 'now' ? await requireLog(engine, session) : await engine.inspect(session)
+  if (from === 'start' && state !== undefined) return state.start
+  if (from === 'now' && state !== undefined) return state.head
   const { epoch, offset, session: named = session } = requirePosition(from)
-  if (named !== session || epoch !== head.epoch) throw new MillraceError('position_foreign')
-  if (offset > head.offset) throw new MillraceError('position_ahead')
-  if (offset < start.offset) throw new MillraceError('position_expired')
-  return { epoch, offset }
+  if (state !== undefined && named !== session) throw new MillraceError('position_foreign')
+  const after = { epoch, offset }
+  // Whoever said how far the log has come may be one of a cluster that is behind: the engine takes its time before it refuses.
+  if (epoch !== state?.head.epoch || offset > state.head.offset) await engine.read(session, after, { eventsMax: 1 })
+  else if (offset < state.start.offset) throw new MillraceError('position_expired')
+  return after
 }

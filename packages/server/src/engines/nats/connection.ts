@@ -13,6 +13,12 @@ export interface Stored {
   readonly data: Uint8Array
 }
 
+/**
+ * A message of a replica, which may lag, or lack something, is `doubtful` where it does not follow what was taken
+ * before: it MUST NOT be taken then, and what the leader has there comes next.
+ */
+export type Take = (message: Stored, isLeaders: boolean) => 'more' | 'enough' | 'doubtful'
+
 export interface Connection {
   /**
    * Stores a message as the next of its subject, whose last one MUST have the sequence `after`, 0 for none. Undefined
@@ -21,8 +27,8 @@ export interface Connection {
   store(subject: string, data: Uint8Array, after: number, deadline: number): Promise<number | undefined>
   /** The last message of a subject, if there is one. */
   last(subject: string, deadline: number): Promise<Stored | undefined>
-  /** Messages of a subject from a sequence on, until `take` answers false or there are no more for now. */
-  each(subject: string, from: number, take: (message: Stored) => boolean, deadline: number): Promise<void>
+  /** Messages of a subject from a sequence on, until `take` has enough or there are no more for now. */
+  each(subject: string, from: number, take: Take, deadline: number): Promise<void>
   /** Overwrites a message where it is stored, and lets it go; one that is gone is none. */
   erase(seq: number, deadline: number): Promise<void>
   /** Lets go of messages before a sequence; nobody waits for it. */
@@ -31,6 +37,8 @@ export interface Connection {
   listen(subject: string, hear: (text: string) => void): Promise<() => void>
   /** What a message may be at most. */
   readonly bytesMax: number
+  /** Whether it is one of several that may answer, of which one may be behind. */
+  readonly isInCluster: boolean
   close(): Promise<void>
 }
 
@@ -50,7 +58,10 @@ const outOfRoom = new Set([10023, 10047, 10077])
 /** JetStream refuses less. */
 const ageMsLeast = 100
 const retryMs = 100
+type Kind = 'read' | 'write'
 const callMsMax = 2000
+/** One of a cluster that has had no answer for so long may be cut off from the others. */
+const silentMsMax = 4000
 const closeMsMax = 1000
 
 export function createConnection({ url, stream, ageMsMax, onConnected }: ConnectionOptions): Connection {
@@ -63,6 +74,8 @@ export function createConnection({ url, stream, ageMsMax, onConnected }: Connect
   let online = Promise.withResolvers<void>()
   online.resolve()
   let trouble: Error | undefined
+  /** Since when nothing was answered: only writing shows that there is a majority behind who answers. */
+  let silence: { readonly since: number; readonly kind: Kind } | undefined
   let connection: NatsConnection | undefined
   const opening = open()
   // Whoever calls is told.
@@ -73,10 +86,14 @@ export function createConnection({ url, stream, ageMsMax, onConnected }: Connect
       return connection?.info?.max_payload ?? 1024 * 1024
     },
 
+    get isInCluster() {
+      return connection?.info?.cluster !== undefined
+    },
+
     store(subject, data, after, deadline) {
       ids += 1
       const msgID = `${instance}-${ids}`
-      return call(deadline, async ({ js }, timeout) => {
+      return call('write', deadline, async ({ js }, timeout) => {
         const options = { msgID, timeout, expect: { lastSubjectSequence: after } }
         try {
           return (await js.publish(subject, data, options)).seq
@@ -87,22 +104,21 @@ export function createConnection({ url, stream, ageMsMax, onConnected }: Connect
       })
     },
 
-    last: (subject, deadline) => call(deadline, ({ nc }, timeout) => get(nc, { last_by_subj: subject }, timeout)),
+    last: (subject, deadline) => call('read', deadline, ({ nc }, timeout) => get(nc, { last_by_subj: subject }, timeout)),
 
     each(subject, from, take, deadline) {
       // Where it is cut off it goes on: nothing is taken twice.
       let at = Math.max(1, from)
-      return call(deadline, async ({ nc, js }, timeout) => {
+      return call('read', deadline, async ({ nc, js }, timeout) => {
         for (;;) {
-          // The leader says what is next; a consumer may be given its messages by a replica that lags, and begin late.
           const message = await get(nc, { seq: at, next_by_subj: subject }, timeout)
           if (message === undefined) return
           at = message.seq + 1
-          if (!take(message) || !(await goOn(js, message.seq, timeout))) return
+          if (take(message, true) !== 'more' || !(await goOn(js, message.seq, timeout))) return
         }
       })
 
-      /** What a consumer gives behind a message that was taken, for as long as nothing is missing; false where that is enough. */
+      /** What a consumer gives behind a message that was taken, until something may be missing; false where that is enough. */
       async function goOn(js: JetStreamClient, first: number, timeout: number): Promise<boolean> {
         const consumer = await js.consumers.get(stream, {
           filter_subjects: subject,
@@ -119,8 +135,10 @@ export function createConnection({ url, stream, ageMsMax, onConnected }: Connect
               if (info.deliverySequence !== count || (count === 1 && seq !== first)) return true
               hasMore = info.pending > 0
               if (count > 1) {
+                const answer = take({ seq, data }, false)
+                if (answer === 'doubtful') return true
                 at = seq + 1
-                if (!take({ seq, data })) return false
+                if (answer === 'enough') return false
               }
               if (!hasMore) break
             }
@@ -133,7 +151,7 @@ export function createConnection({ url, stream, ageMsMax, onConnected }: Connect
     },
 
     erase: (seq, deadline) =>
-      call(deadline, async ({ nc }, timeout) => {
+      call('write', deadline, async ({ nc }, timeout) => {
         const answer = await nc.request(`$JS.API.STREAM.MSG.DELETE.${stream}`, JSON.stringify({ seq }), { timeout })
         const { error } = answer.json<{ error?: { description: string } }>()
         if (error === undefined || (await get(nc, { seq }, timeout)) === undefined) return
@@ -208,10 +226,12 @@ export function createConnection({ url, stream, ageMsMax, onConnected }: Connect
           if (!(error instanceof JetStreamApiError) || error.code !== noStreamFound) throw error
           return manager.streams.add(config)
         })
+        answered('read')
         return
       } catch (error) {
         if (isClosed) return
         trouble = error as Error
+        unanswered('read')
         await new Promise((resolve) => setTimeout(resolve, retryMs))
       }
     }
@@ -235,6 +255,7 @@ export function createConnection({ url, stream, ageMsMax, onConnected }: Connect
   }
 
   async function call<T>(
+    kind: Kind,
     deadline: number,
     act: (to: Awaited<ReturnType<typeof open>>, timeout: number) => Promise<T>,
   ): Promise<T> {
@@ -245,14 +266,30 @@ export function createConnection({ url, stream, ageMsMax, onConnected }: Connect
       try {
         const to = await within(opening, left)
         await within(online.promise, left)
-        return await within(act(to, Math.max(1, Math.min(callMsMax, left))), left)
+        const answer = await within(act(to, Math.max(1, Math.min(callMsMax, left))), left)
+        answered(kind)
+        return answer
       } catch (error) {
         if (error instanceof MillraceError) throw error
         trouble = error as Error
         if (error instanceof JetStreamApiError && outOfRoom.has(error.code)) throw new MillraceError('log_full', { cause: error })
+        unanswered(kind)
         await new Promise((resolve) => setTimeout(resolve, retryMs))
       }
     }
+  }
+
+  function answered(kind: Kind): void {
+    if (kind === 'write' || silence?.kind === 'read') silence = undefined
+  }
+
+  /** Goes to another one of a cluster where this one has answered nothing for too long. */
+  function unanswered(kind: Kind): void {
+    silence ??= { since: performance.now(), kind }
+    if (connection?.info?.cluster === undefined || performance.now() - silence.since < silentMsMax) return
+    silence = undefined
+    // Where it is on its way already, or over, it says so.
+    connection.reconnect().catch(() => {})
   }
 
   async function within<T>(promise: Promise<T>, ms: number): Promise<T> {

@@ -3,14 +3,15 @@
  * batch. A batch is stored only behind the one that its writer knows as the last, so that writers on all nodes agree
  * on one order. "Acknowledged" means: JetStream has stored it, and it survives what that JetStream is set up to survive.
  */
-import { randomBytes } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { MillraceError, type Position } from '@millrace/protocol'
 import { createBells } from '../../log/bells.ts'
-import type { Appended, AppendOptions, Engine, LogEvent, NewEvent, Page } from '../../log/log.ts'
-import { createRecent, sizeOf } from '../../log/recent.ts'
-import { decodeBatch, encodeBatch, encodeEnd, idOf, type NewBatch } from './batch.ts'
+import type { Appended, AppendOptions, Engine, NewEvent, Page } from '../../log/log.ts'
+import { createRecent } from '../../log/recent.ts'
+import { type Batch, decodeBatch, encodeBatch, encodeEnd, idOf, type NewBatch, newId } from './batch.ts'
 import { createConnection, type Stored } from './connection.ts'
+import { answerOf, newBatch } from './next.ts'
+import { type Bounds, loadPage } from './page.ts'
 import { createShelf, fold, type Known, trim } from './shelf.ts'
 
 export interface NatsEngineOptions {
@@ -32,13 +33,25 @@ export interface NatsEngineOptions {
 }
 
 const dayMs = 24 * 60 * 60 * 1000
-/** One of a cluster that was cut off knows after a heartbeat, of which there is one each second. */
-const doubtMs = 1500
+/**
+ * One of a cluster that was cut off, or stood still, may not know for ten seconds that it does not lead any more. Only
+ * what is lost, or behind there, is less than somebody knows; a log may well have been deleted, and is not waited for as long.
+ */
+const doubtMsMax = { less: 12_000, other: 2000 }
+const doubtPauseMs = 500
+/** As often it is looked for what one of a cluster says is missing. */
+const looksMax = 4
+/** Logs that are watched and not written to are asked about at least so often; in a cluster a bell may be lost without a word. */
+const askMs = { alone: 60_000, inCluster: 5000 }
+/** At the same time, and then a pause, so that thousands of them are no load. */
+const askedAtOnce = 64
+const askPauseMs = 250
 /** Messages of a deleted log that are overwritten at the same time. */
 const erasedAtOnce = 256
 
 export function natsEngine({ url, stream = 'millrace', timeoutMs = 15_000, ...options }: NatsEngineOptions): Engine {
   const { eventsMax = 100_000, bytesMax = 64 * 1024 * 1024, ageMsMax = 30 * dayMs } = options
+  const limits = { eventsMax, bytesMax, ageMsMax }
   const shelf = createShelf()
   const recent = createRecent()
   /** Of each log, the call that others wait for: what is known of it changes in one order. */
@@ -53,8 +66,7 @@ export function natsEngine({ url, stream = 'millrace', timeoutMs = 15_000, ...op
       }),
     headOf: async (log) => headOf(await inTurn(log, (known, deadline) => refresh(log, known, deadline))),
   })
-  const sweeper = setInterval(() => void sweep(), Math.min(60_000, Math.max(10, ageMsMax / 4)))
-  sweeper.unref()
+  void askAround()
 
   return {
     isDurable: true,
@@ -67,18 +79,13 @@ export function natsEngine({ url, stream = 'millrace', timeoutMs = 15_000, ...op
       const held = recent.read(log, after, bounds)
       // Nothing more here may still be something more there.
       if (held !== undefined && held.events.length > 0) return held
-      return inTurn(log, async (known, deadline) => {
-        for (;;) {
-          await refresh(log, known, deadline)
-          if (known.epoch === undefined) throw new MillraceError('session_not_found')
-          if (known.epoch !== after.epoch) throw new MillraceError('position_foreign')
-          if (after.offset > known.head) throw new MillraceError('position_ahead')
-          const from = Math.max(after.offset, known.start)
-          const held = from === after.offset ? recent.read(log, after, bounds) : undefined
-          const page = held ?? (await load(log, known, { after, from, countMax, sizeMax, deadline }))
-          if (page !== undefined) return page
-        }
-      })
+      for (const askedAt = performance.now(); ; await sleep(doubtPauseMs)) {
+        const answer = await inTurn(log, (known, deadline) => readOn(log, known, after, bounds, deadline))
+        // Others may wait for this log meanwhile: nobody may keep it busy with a position that is none.
+        if (!(answer instanceof MillraceError)) return answer
+        const doubtMs = answer.code === 'position_ahead' ? doubtMsMax.less : doubtMsMax.other
+        if (!connection.isInCluster || performance.now() > askedAt + doubtMs) throw answer
+      }
     },
 
     async inspect(log) {
@@ -98,8 +105,7 @@ export function natsEngine({ url, stream = 'millrace', timeoutMs = 15_000, ...op
           const data = encodeEnd(id)
           const seq = await connection.store(subject(log), data, known.seq, deadline)
           if (seq === undefined) continue
-          fold(known, seq, decodeBatch(data))
-          end(log)
+          take(log, known, seq, decodeBatch(data))
           connection.publish(`${stream}.bell.${token(log)}`, '0')
         }
         // Also what is left where this was cut off before: the log is gone by then, and its words are not.
@@ -110,7 +116,6 @@ export function natsEngine({ url, stream = 'millrace', timeoutMs = 15_000, ...op
     async close() {
       if (isClosed) return
       isClosed = true
-      clearInterval(sweeper)
       bells.close()
       await connection.close()
     },
@@ -155,7 +160,7 @@ export function natsEngine({ url, stream = 'millrace', timeoutMs = 15_000, ...op
         if (answer instanceof MillraceError) throw answer
         return answer
       }
-      const batch = newBatch(known, events, asked)
+      const batch = newBatch(known, events, asked, limits)
       const data = encodeBatch(batch)
       if (data.byteLength > connection.bytesMax - 1024) throw new MillraceError('event_too_large')
       const seq = await connection.store(subject(log), data, known.seq, deadline)
@@ -165,13 +170,10 @@ export function natsEngine({ url, stream = 'millrace', timeoutMs = 15_000, ...op
         // Unless it is this one that was stored, and the answer to that was lost for longer than JetStream remembers.
         if (!known.batches.some(({ id }) => id === batch.id)) continue
       } else {
-        take(log, known, seq, data)
+        take(log, known, seq, decodeBatch(data))
         if (batch.start > 0) connection.purge(subject(log), known.batches[0]?.seq ?? seq)
       }
-      if (events.length > 0) {
-        bells.ring(log, known.head)
-        connection.publish(`${stream}.bell.${token(log)}`, String(known.head))
-      }
+      if (events.length > 0) connection.publish(`${stream}.bell.${token(log)}`, String(known.head))
       return { position: { epoch: batch.epoch, offset: batch.last }, duplicate: false }
     }
   }
@@ -179,7 +181,11 @@ export function natsEngine({ url, stream = 'millrace', timeoutMs = 15_000, ...op
   /** Overwrites all messages of a log before one, a few at a time. */
   async function erase(log: string, before: number): Promise<void> {
     const seqs: number[] = []
-    const note = ({ seq }: Stored) => seq < before && seqs.push(seq) > 0
+    const note = ({ seq }: Stored) => {
+      if (seq >= before) return 'enough'
+      seqs.push(seq)
+      return 'more'
+    }
     await connection.each(subject(log), 0, note, performance.now() + timeoutMs)
     for (let at = 0; at < seqs.length; at += erasedAtOnce) {
       const deadline = performance.now() + timeoutMs
@@ -187,44 +193,14 @@ export function natsEngine({ url, stream = 'millrace', timeoutMs = 15_000, ...op
     }
   }
 
-  /** Undefined where there is something to store. */
-  function answerOf(
-    known: Known,
-    events: readonly NewEvent[],
-    { epoch, key, unless }: AppendOptions,
-  ): Appended | MillraceError | undefined {
-    if (epoch !== undefined && epoch !== known.epoch) return new MillraceError('position_foreign')
-    const used = key === undefined ? undefined : known.keys.get(key)
-    if (used !== undefined && known.epoch !== undefined)
-      return { position: { epoch: known.epoch, offset: used }, duplicate: true }
-    if (unless !== undefined && known.keys.has(unless)) return new MillraceError('fenced')
-    if (events.length > 0 || key !== undefined || known.epoch === undefined) return undefined
-    return { position: { epoch: known.epoch, offset: known.head }, duplicate: false }
-  }
-
-  function newBatch(known: Known, events: readonly NewEvent[], { key, keep = eventsMax }: AppendOptions): NewBatch {
-    const { epoch = newId(), id: after, batches } = known
-    const last = known.head + events.length
-    const time = Math.max(Date.now(), known.time)
-    const countMax = Math.min(keep, eventsMax)
-    let { start, bytes } = known
-    const oldest = batches.find(({ count }) => count > 0)?.time ?? time
-    const isOver = last - start > countMax + Math.min(1000, countMax / 8) || bytes > bytesMax * 1.125 || oldest < time - ageMsMax
-    for (const place of isOver ? batches : []) {
-      if (last - place.last < countMax && bytes <= bytesMax && place.time >= time - ageMsMax) break
-      start = place.last
-      bytes -= place.bytes
-    }
-    return { id: newId(), after, epoch, last, time, start, key, events }
-  }
-
   /** Folds what others have stored since. */
   async function refresh(log: string, known: Known, deadline: number): Promise<Known> {
     const last = await lastOf(log, known, deadline)
     if (last === undefined) {
       if (known.seq > 0) reset(log, known)
-    } else if (last.seq !== known.seq || idOf(last.data) !== known.id) {
-      if (last.seq > known.seq && decodeBatch(last.data).after === known.id) take(log, known, last.seq, last.data)
+    } else if (last.seq !== known.seq || idOf(last.data) !== known.said) {
+      const batch = decodeBatch(last.data)
+      if (last.seq > known.seq && batch.after === known.id) take(log, known, last.seq, batch)
       else await catchUp(log, known, last.seq, deadline)
     }
     trim(known, ({ time }) => time < Date.now() - ageMsMax)
@@ -232,14 +208,14 @@ export function natsEngine({ url, stream = 'millrace', timeoutMs = 15_000, ...op
   }
 
   /**
-   * Where it is less than is known, JetStream has lost something; or it is said by one of a cluster that has been
-   * replaced and does not know it yet, and will when it is asked again.
+   * Where it is less than is known, JetStream has lost something; or it is said by one of a cluster that does not lead
+   * any more.
    */
   async function lastOf(log: string, { seq, time }: Known, deadline: number): Promise<Stored | undefined> {
-    for (const until = performance.now() + doubtMs; ; await sleep(doubtMs / 10)) {
+    for (const until = performance.now() + doubtMsMax.less; ; await sleep(doubtPauseMs)) {
       const last = await connection.last(subject(log), deadline)
       const isLess = (last?.seq ?? 0) < seq && time >= Date.now() - ageMsMax
-      if (!isLess || performance.now() > until) return last
+      if (!isLess || !connection.isInCluster || performance.now() > until) return last
     }
   }
 
@@ -249,10 +225,10 @@ export function natsEngine({ url, stream = 'millrace', timeoutMs = 15_000, ...op
       await connection.each(
         subject(log),
         known.seq + 1,
-        (message) => {
-          isWhole = decodeBatch(message.data).after === known.id
-          if (isWhole) take(log, known, message.seq, message.data)
-          return isWhole && message.seq < to
+        (message, isLeaders) => {
+          isWhole = takeNext(log, known, message)
+          if (!isWhole && !isLeaders) return 'doubtful'
+          return isWhole && message.seq < to ? 'more' : 'enough'
         },
         deadline,
       )
@@ -262,21 +238,26 @@ export function natsEngine({ url, stream = 'millrace', timeoutMs = 15_000, ...op
   }
 
   /** What there is, whatever was known; with a new epoch where something of it was lost, so that who has seen that is told. */
-  async function foldAnew(log: string, known: Known, to: number, deadline: number): Promise<void> {
-    const { epoch, head } = known
+  async function foldAnew(log: string, known: Known, to: number, deadline: number, isSure = false): Promise<void> {
+    const { epoch, head, id, start } = known
     reset(log, known)
     await connection.each(
       subject(log),
       0,
-      (message) => {
-        if (decodeBatch(message.data).after !== known.id) reset(log, known)
-        take(log, known, message.seq, message.data)
-        return message.seq < to
+      (message, isLeaders) => {
+        if (!takeNext(log, known, message)) {
+          if (!isLeaders) return 'doubtful'
+          reset(log, known)
+          take(log, known, message.seq, decodeBatch(message.data))
+        }
+        return message.seq < to ? 'more' : 'enough'
       },
       deadline,
     )
     if (epoch === undefined || known.epoch !== epoch || known.start >= head) return
-    const renewed: NewBatch = { ...newBatch(known, [], {}), epoch: newId(), start: known.start, isRenewed: true }
+    // All that was known is there; who said otherwise was behind, unless it is said again and again.
+    if (!isSure && known.start <= start && known.batches.some((each) => each.id === id)) return
+    const renewed: NewBatch = { ...newBatch(known, [], {}, limits), epoch: newId(), start: known.start, isRenewed: true }
     const data = encodeBatch(renewed)
     const stored = await connection.store(subject(log), data, known.seq, deadline)
     if (stored === undefined) {
@@ -285,22 +266,30 @@ export function natsEngine({ url, stream = 'millrace', timeoutMs = 15_000, ...op
       await refresh(log, known, deadline)
       return
     }
-    take(log, known, stored, data)
+    take(log, known, stored, decodeBatch(data))
     connection.publish(`${stream}.bell.${token(log)}`, '0')
-    bells.ring(log, 0)
   }
 
-  function take(log: string, known: Known, seq: number, data: Uint8Array): void {
+  /** False where it does not follow. A batch that is known is none: who has just begun to lead a cluster may store it twice. */
+  function takeNext(log: string, known: Known, { seq, data }: Stored): boolean {
     const batch = decodeBatch(data)
+    if (batch.after === known.id) take(log, known, seq, batch)
+    else if (known.batches.some(({ id }) => id === batch.id)) Object.assign(known, { seq, said: batch.id })
+    else return false
+    return true
+  }
+
+  function take(log: string, known: Known, seq: number, batch: Batch): void {
     fold(known, seq, batch)
-    if (batch.isEnd || batch.isRenewed) recent.forget(log)
+    if (batch.isEnd || batch.isRenewed) end(log)
     const { epoch, last: head, time, start, events } = batch
     if (!batch.isEnd) recent.push(log, { epoch, head, start, time, events })
+    if (events.length > 0) bells.ring(log, head)
   }
 
   function reset(log: string, known: Known): void {
     const hadLog = known.epoch !== undefined
-    Object.assign(known, { seq: 0, id: '', epoch: undefined, head: 0, start: 0, bytes: 0, batches: [] })
+    Object.assign(known, { seq: 0, said: '', id: '', epoch: undefined, head: 0, start: 0, bytes: 0, batches: [] })
     known.keys.clear()
     if (hadLog) end(log)
   }
@@ -310,54 +299,38 @@ export function natsEngine({ url, stream = 'millrace', timeoutMs = 15_000, ...op
     bells.ring(log, 0)
   }
 
-  interface Loading {
-    readonly after: Position
-    readonly from: number
-    readonly countMax: number
-    readonly sizeMax: number
-    readonly deadline: number
-  }
-
-  /** Undefined where it is to be asked for again, because the log was not what it was known to be. */
-  async function load(
+  /** A page, or a refusal that one of a cluster may have given who is behind. */
+  async function readOn(
     log: string,
     known: Known,
-    { after, from, countMax, sizeMax, deadline }: Loading,
-  ): Promise<Page | undefined> {
-    const events: LogEvent[] = []
-    let reached = from
-    let size = 0
-    const place = from < known.head ? known.batches.find(({ last }) => last > from) : undefined
-    let isBroken = false
-    const take = ({ seq, data }: Stored) => {
-      // Not gone by age, and yet gone.
-      isBroken = place !== undefined && events.length === 0 && seq > place.seq && place.time >= Date.now() - ageMsMax
-      if (isBroken) return false
-      for (const event of decodeBatch(data).events) {
-        if (event.offset <= reached) continue
-        isBroken = events.length > 0 && event.offset !== reached + 1
-        if (isBroken) return false
-        if (events.length === countMax || (size >= sizeMax && events.length > 0)) return false
-        // What has gone by age since is missing before the first.
-        if (events.length === 0) known.start = Math.max(known.start, event.offset > from + 1 ? event.offset - 1 : 0)
-        events.push(event)
-        reached = event.offset
-        size += sizeOf(event.data)
+    after: Position,
+    bounds: Bounds,
+    deadline: number,
+  ): Promise<Page | MillraceError> {
+    for (let isSure = !connection.isInCluster, looks = 0; ; isSure ||= ++looks === looksMax) {
+      await refresh(log, known, deadline)
+      if (known.epoch === undefined) {
+        const refusal = new MillraceError('session_not_found')
+        // It was seen to end.
+        if (known.seq > 0) throw refusal
+        return refusal
       }
-      return reached < known.head
-    }
-    if (place !== undefined) await connection.each(subject(log), place.seq, take, deadline)
-    if (isBroken) {
+      if (known.epoch !== after.epoch) return new MillraceError('position_foreign')
+      if (after.offset > known.head) return new MillraceError('position_ahead')
+      const isKept = after.offset >= known.start
+      const page =
+        (isKept ? recent.read(log, after, bounds) : undefined) ??
+        (await loadPage(connection, subject(log), known, after, bounds, deadline))
+      if (page !== undefined) {
+        bells.told(log, page.head.offset)
+        return page
+      }
       const { seq } = known
       await refresh(log, known, deadline)
       // Unless others have written since, and let go of it.
-      if (known.seq === seq) await foldAnew(log, known, seq, deadline)
-      return undefined
+      if (known.seq === seq) await foldAnew(log, known, seq, deadline, isSure)
+      if (!isSure) await sleep(doubtPauseMs)
     }
-    const first = (events[0]?.offset ?? from + 1) - 1
-    const at = (offset: number): Position => ({ epoch: after.epoch, offset })
-    const page = { events, position: at(events.at(-1)?.offset ?? first), head: at(known.head) }
-    return first === after.offset ? page : { ...page, gap: { from: after, to: at(first) } }
   }
 
   function onConnected(): void {
@@ -366,9 +339,22 @@ export function natsEngine({ url, stream = 'millrace', timeoutMs = 15_000, ...op
     bells.connected()
   }
 
-  /** What nobody writes to goes by age without a word. */
-  async function sweep(): Promise<void> {
-    for (const log of bells.watched) await inTurn(log, (known, deadline) => refresh(log, known, deadline)).catch(() => {})
+  /** About the logs that are watched: what nobody writes to goes by age without a word, and a bell may be lost. */
+  async function askAround(): Promise<void> {
+    const pause = (ms: number) => sleep(ms, undefined, { ref: false })
+    while (!isClosed) {
+      const startedAt = performance.now()
+      const logs = [...bells.watched]
+      for (let at = 0; at < logs.length && !isClosed; at += askedAtOnce) {
+        const asking = logs
+          .slice(at, at + askedAtOnce)
+          .map((log) => inTurn(log, (known, deadline) => refresh(log, known, deadline)))
+        await Promise.allSettled(asking)
+        await pause(askPauseMs)
+      }
+      const every = Math.min(connection.isInCluster ? askMs.inCluster : askMs.alone, Math.max(10, ageMsMax / 4))
+      await pause(Math.max(10, startedAt + every - performance.now()))
+    }
   }
 
   function subject(log: string): string {
@@ -383,10 +369,4 @@ function token(log: string): string {
 
 function headOf({ epoch, head }: Known): Position | undefined {
   return epoch === undefined ? undefined : { epoch, offset: head }
-}
-
-/** 60 bits: two epochs of one name, or two batches, never meet by chance. */
-function newId(): string {
-  const digits = '0123456789abcdefghijklmnopqrstuv'
-  return Array.from(randomBytes(12), (byte) => digits[byte % 32]).join('')
 }

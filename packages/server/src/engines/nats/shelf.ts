@@ -7,7 +7,9 @@ import type { Batch } from './batch.ts'
 export interface Known {
   /** Sequence of the last message folded; 0 before any. */
   seq: number
-  /** And its batch's id. */
+  /** Id of the batch in it, which may have been stored before. */
+  said: string
+  /** Id of the last batch; the next one names it. */
   id: string
   /** Undefined where there is no log. */
   epoch: string | undefined
@@ -64,11 +66,12 @@ export function createShelf(): Shelf {
 }
 
 function emptyLog(): Known {
-  return { seq: 0, id: '', epoch: undefined, head: 0, start: 0, time: 0, bytes: 0, batches: [], keys: new Map() }
+  return { seq: 0, said: '', id: '', epoch: undefined, head: 0, start: 0, time: 0, bytes: 0, batches: [], keys: new Map() }
 }
 
 export function fold(known: Known, seq: number, batch: Batch): void {
   known.seq = seq
+  known.said = batch.id
   known.id = batch.id
   if (batch.isRenewed && known.epoch !== undefined) known.epoch = batch.epoch
   if (batch.isEnd || batch.epoch !== known.epoch) {
