@@ -45,6 +45,8 @@ export function checkHistory({ attempts, readers, final }: History): Findings {
   const found = { ...nothingFound }
   const outcomes = new Map(attempts.map(({ value, outcome }) => [value, outcome]))
   const places = new Map<string, number>()
+  // What was let go of, or lost and told, is missing before it: who begins at its start has left nothing out.
+  const start = final[0]
 
   for (const given of [...readers, final]) {
     const values = new Set<number>()
@@ -58,7 +60,8 @@ export function checkHistory({ attempts, readers, final }: History): Findings {
       }
       if (values.has(value)) found.repeated += 1
       values.add(value)
-      const before = isSame ? (last?.offset ?? 0) : 0
+      const isStart = !isSame && epoch === start?.epoch && offset === start.offset
+      const before = isSame ? (last?.offset ?? 0) : isStart ? offset - 1 : 0
       if (offset <= before) found.reordered += 1
       else if (offset > before + 1) found.gapped += 1
       const outcome = outcomes.get(value)

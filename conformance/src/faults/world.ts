@@ -18,6 +18,8 @@ export interface Followed {
   readonly ends: Map<string, { readonly status: string; readonly error?: { readonly code: string } }>
   /** Events that any of its readers was given. */
   events: number
+  /** How often one of them was told to begin anew. */
+  resets: number
 }
 
 /** A run, and the session it is in. */
@@ -85,6 +87,7 @@ export function createWorld(tally: Tally): World {
           onResumed: (ms) => noteTime(tally, 'resume', ms),
           onReset() {
             tally.resets += 1
+            log.resets += 1
           },
         })
         log.readers.push(reader)
@@ -136,7 +139,14 @@ export function createWorld(tally: Tally): World {
   }
 
   function follow(id: string, kind: 'session' | 'channel'): Followed {
-    const followed: Followed = { id, record: createLogRecord(`${kind}=${id}`), readers: [], ends: new Map(), events: 0 }
+    const followed: Followed = {
+      id,
+      record: createLogRecord(`${kind}=${id}`),
+      readers: [],
+      ends: new Map(),
+      events: 0,
+      resets: 0,
+    }
     logs.push(followed)
     return followed
   }

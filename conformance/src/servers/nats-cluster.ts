@@ -1,28 +1,38 @@
-/** Three real NATS as one cluster, which keep the logs of the engine three times. */
+/** Three real NATS as one cluster, which keep the logs of the engine three times, and the lines between them. */
 import { jetstreamManager } from '@nats-io/jetstream'
 import { connect, type NatsConnection } from '@nats-io/transport-node'
+import { type Line, startLine } from './line.ts'
 import { type NatsServer, startNats } from './nats.ts'
 import { findPort } from './port.ts'
 
 export interface NatsCluster {
   /** All three, with commas. */
   readonly url: string
+  readonly servers: readonly NatsServer[]
   /** The one that takes what is stored just now. */
   leader(): Promise<NatsServer>
+  /** The others no longer hear it, or it no longer hears them, until all is healed; whoever is connected to it still is. */
+  isolate(server: NatsServer, what: 'unheard' | 'deaf'): void
+  /** What was held back arrives now; cut, it never does. */
+  heal(isCut: boolean): void
   close(): Promise<void>
 }
 
 const stream = 'millrace'
+/** Where nobody listens: they would tell each other of ways around the lines. */
+const nowhere = '127.0.0.1:1'
 
 export async function startNatsCluster(): Promise<NatsCluster> {
   const ports = [await findPort(), await findPort(), await findPort()]
-  const routes = ports.map((port) => `nats://127.0.0.1:${port}`).join(',')
+  const lines: { readonly line: Line; readonly from: number; readonly to: number }[] = []
+  for (const from of ports.keys())
+    for (const [to, port] of ports.entries()) if (from !== to) lines.push({ line: await startLine(port), from, to })
   const servers = await Promise.all(
-    ports.map((port, index) =>
-      startNats({
-        args: ['-n', `n${index}`, '--cluster_name', 'c', '--cluster', `nats://127.0.0.1:${port}`, '--routes', routes],
-      }),
-    ),
+    ports.map((port, index) => {
+      const routes = lines.flatMap(({ from, line }) => (from === index ? [`nats://127.0.0.1:${line.port}`] : [])).join(',')
+      const own = ['-n', `n${index}`, '--cluster', `nats://127.0.0.1:${port}`, '--cluster_advertise', nowhere]
+      return startNats({ args: ['--cluster_name', 'c', ...own, '--routes', routes] })
+    }),
   )
   const url = servers.map((server) => server.url).join(',')
   const make = () =>
@@ -44,6 +54,7 @@ export async function startNatsCluster(): Promise<NatsCluster> {
 
   return {
     url,
+    servers,
     async leader() {
       for (;;) {
         const info = await withManager(url, (manager) => manager.streams.info(stream)).catch(() => undefined)
@@ -52,8 +63,20 @@ export async function startNatsCluster(): Promise<NatsCluster> {
         if (server !== undefined) return server
       }
     },
+    isolate(server, what) {
+      const index = servers.indexOf(server)
+      for (const { line, from, to } of lines) {
+        // Whichever of the two has called the other.
+        if (from === index) line.hold(what === 'unheard' ? 'there' : 'back')
+        if (to === index) line.hold(what === 'unheard' ? 'back' : 'there')
+      }
+    },
+    heal(isCut) {
+      for (const { line } of lines) line.heal(isCut)
+    },
     async close() {
       await Promise.all(servers.map((server) => server.close()))
+      await Promise.all(lines.map(({ line }) => line.close()))
     },
   }
 }

@@ -1,0 +1,113 @@
+/** Three NATS as one, of which some die, stand still or cannot hear each other: nothing is there twice, nothing is lost without a word. */
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Chance } from '../src/faults/chance.ts'
+import { itWithstands } from '../src/faults/rounds.ts'
+import { openShared, type SharedWorld, statusOf } from '../src/faults/shared.ts'
+import { noteTime, type Tally } from '../src/faults/tally.ts'
+import type { Asked } from '../src/faults/world.ts'
+import type { NatsServer } from '../src/servers/nats.ts'
+import { type NatsCluster, startNatsCluster } from '../src/servers/nats-cluster.ts'
+
+/** A new leader is found within ten seconds, on a busy machine within more. */
+const electionMsMax = 40_000
+const msMax = 90_000
+const times = { leaseMs: 6000, graceMs: 1000 }
+
+const open = (tally: Tally) => openShared(startNatsCluster, tally, times)
+
+interface Outage {
+  readonly leave: () => unknown
+  readonly awayMs: number
+  readonly comeBack: () => unknown
+}
+
+/** Runs, readers and publishers on two servers while something is wrong within the cluster. */
+async function during(shared: SharedWorld<NatsCluster>, chance: Chance, tally: Tally, { leave, awayMs, comeBack }: Outage) {
+  const { world, nodes } = shared
+  const urls = nodes.map(({ url }) => url) as [string, string]
+  const asked = await shared.ask(4, 4, () => `sim:count?n=${chance.whole(20, 80)}&tps=${chance.whole(20, 60)}`)
+  const channels = [world.openChannel(), world.openChannel()] as const
+  const stops = channels.map((channel, index) => {
+    world.read(channel, 2, urls)
+    return world.publish(channel, () => urls[index] as string)
+  })
+  await world.until(() => channels.every(({ events }) => events > 0), 'the first events', electionMsMax)
+  await sleep(chance.whole(0, 400))
+  await leave()
+  await sleep(awayMs)
+  await comeBack()
+  const backAt = performance.now()
+  const before = channels.map(({ events }) => events)
+  const goOn = channels.map(async (channel, index) => {
+    await world.until(() => channel.events > (before[index] ?? 0), 'an event after it', electionMsMax)
+    noteTime(tally, 'first event', performance.now() - backAt)
+  })
+  await Promise.all(goOn)
+  // Nobody waits for the end of a run whose log is not there any more.
+  const isOver = (each: Asked) => statusOf(each) !== undefined || each.session.resets > 0
+  await world.until(() => asked.every(isOver), 'the ends of all runs', electionMsMax)
+  await Promise.all(stops.map((stop) => stop()))
+  await world.settle(chance.pick(urls))
+}
+
+const all = (servers: readonly NatsServer[], act: (server: NatsServer) => unknown) => Promise.all(servers.map(act))
+
+// Of nats-server 2.9: one that was killed may lead with less than it had acknowledged. What MUST hold is that it is told.
+const mayReset = true
+
+itWithstands({
+  fault: 'F12 one NATS of a cluster is killed, or told to end, or all of them',
+  claim: 'has what was acknowledged once, or tells its readers to begin anew, and goes on when there is a leader again',
+  few: 1,
+  msMax,
+  mayReset,
+  open,
+  async round(shared, chance, tally) {
+    const { leader, servers } = shared.engine
+    const hit = chance.pick([[await leader()], [chance.pick(servers)], servers])
+    const signal = chance.pick(['SIGKILL', 'SIGTERM'] as const)
+    await during(shared, chance, tally, {
+      leave: () => all(hit, (server) => server.kill(signal)),
+      awayMs: chance.pick([0, chance.whole(0, 5000)]),
+      comeBack: () => all(hit, (server) => server.restart()),
+    })
+  },
+})
+
+itWithstands({
+  fault: 'F12 one NATS of a cluster that stands still',
+  claim: 'has what was acknowledged once, or tells its readers to begin anew, and goes on',
+  few: 1,
+  msMax,
+  mayReset,
+  open,
+  async round(shared, chance, tally) {
+    const { leader, servers } = shared.engine
+    const hit = chance.pick([await leader(), chance.pick(servers)])
+    await during(shared, chance, tally, {
+      leave: () => process.kill(hit.pid, 'SIGSTOP'),
+      awayMs: chance.pick([chance.whole(200, 2000), chance.whole(4000, 12_000)]),
+      comeBack: () => process.kill(hit.pid, 'SIGCONT'),
+    })
+  },
+})
+
+itWithstands({
+  fault: 'F13 one NATS of a cluster is cut off from the others, or in one direction only',
+  claim: 'has what was acknowledged once, or tells its readers to begin anew, and goes on',
+  few: 1,
+  msMax,
+  mayReset,
+  open,
+  async round(shared, chance, tally) {
+    const { leader, servers, isolate, heal } = shared.engine
+    const hit = chance.pick([await leader(), await leader(), chance.pick(servers)])
+    const whats = chance.pick([['unheard'], ['deaf'], ['unheard', 'deaf']] as const)
+    const isCut = chance.pick([true, false])
+    await during(shared, chance, tally, {
+      leave: () => whats.map((what) => isolate(hit, what)),
+      awayMs: chance.pick([chance.whole(200, 2000), chance.whole(4000, 12_000)]),
+      comeBack: () => heal(isCut),
+    })
+  },
+})
