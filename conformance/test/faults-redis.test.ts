@@ -29,15 +29,25 @@ interface Busy {
   readonly channel: Followed
 }
 
-/** Runs, readers and a publisher while something is lost; afterwards all of it works again, for all of them. */
-async function during(shared: SharedWorld, chance: Chance, tally: Tally, lose: (busy: Busy) => Promise<void>): Promise<void> {
+/**
+ * Runs, readers and a publisher while something is lost, after so many events for each reader; afterwards all of it
+ * works again, for all of them.
+ */
+async function during(
+  shared: SharedWorld,
+  chance: Chance,
+  tally: Tally,
+  lose: (busy: Busy) => Promise<void>,
+  eventsBefore = 1,
+): Promise<void> {
   const { world, nodes } = shared
   const asked = await shared.ask(4, 5, () => 'sim:count?n=100000&tps=100')
   const channel = world.openChannel()
   const urls = nodes.map(({ url }) => url) as [string, string]
   world.read(channel, 4, urls)
   const stop = world.publish(channel, () => urls[0])
-  await world.until(() => channel.events > 0 && asked.every(({ session }) => session.events > 0), 'the first events')
+  const logs = [channel, ...asked.map(({ session }) => session)]
+  await world.until(() => logs.every(({ events, readers }) => events >= eventsBefore * readers.length), 'the first events')
   await sleep(chance.whole(20, 300))
   await lose({ asked, channel })
   const lostAt = performance.now()
@@ -144,13 +154,15 @@ itWithstands({
     return { shared: await openShared(async () => engine, tally, times), entrance, follow, current: primary, replica }
   },
   async round(world, chance, tally) {
-    await during(world.shared, chance, tally, async () => {
+    const fail = async () => {
       await world.current.kill()
       await tell(world.replica.url, 'REPLICAOF', 'NO', 'ONE')
       world.entrance.to(world.replica.port)
       world.current = world.replica
       world.replica = await world.follow(world.current.port)
-    })
+    }
+    // Only who has listened to a log can vouch for it: somebody does by then.
+    await during(world.shared, chance, tally, fail, 10)
   },
 })
 
