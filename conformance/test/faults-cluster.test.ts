@@ -47,7 +47,7 @@ async function during(shared: SharedWorld<NatsCluster>, chance: Chance, tally: T
   const isOver = (each: Asked) => statusOf(each) !== undefined || each.session.resets > 0
   await world.until(() => asked.every(isOver), 'the ends of all runs', electionMsMax)
   await Promise.all(stops.map((stop) => stop()))
-  await world.settle(chance.pick(urls))
+  await world.settle(chance.pick(urls), electionMsMax)
 }
 
 const all = (servers: readonly NatsServer[], act: (server: NatsServer) => unknown) => Promise.all(servers.map(act))

@@ -41,8 +41,8 @@ export interface World {
   readonly refusals: number
   /** Waits for a state. Rejects when it does not come. */
   until(isSo: () => boolean, what: string, msMax?: number): Promise<void>
-  /** Reads every log whole, waits for its readers to be there too, and counts what may not be. */
-  settle(url: string): Promise<void>
+  /** Reads every log whole, waits for its readers to be there too, and counts what may not be. Default of `msMax`: 15,000. */
+  settle(url: string, msMax?: number): Promise<void>
 }
 
 let names = 0
@@ -114,7 +114,7 @@ export function createWorld(tally: Tally): World {
 
     until,
 
-    async settle(url) {
+    async settle(url, msMax) {
       for (const { record, readers } of logs) {
         const final = await readFinal(url, record)
         const last = final.at(-1)
@@ -123,6 +123,7 @@ export function createWorld(tally: Tally): World {
           () => readers.every(({ position }) => position === head),
           () =>
             `readers of ${record.source} are at ${[...new Set(readers.map(({ position }) => position))].join(', ')}, not at ${head}`,
+          msMax,
         )
         for (const reader of readers) reader.close()
         const found = record.check(final)

@@ -2,7 +2,7 @@
  * One connection to NATS, which comes back by itself, and the stream that holds all logs. A call is made again where
  * it was cut off, until its time is up; what is stored carries an id, so that it is stored once.
  */
-
+import { setTimeout as sleep } from 'node:timers/promises'
 import { MillraceError } from '@millrace/protocol'
 import { JetStreamApiError, type JetStreamClient, jetstream, jetstreamManager } from '@nats-io/jetstream'
 import { connect, type NatsConnection, type ConnectionOptions as NatsOptions } from '@nats-io/transport-node'
@@ -107,19 +107,35 @@ export function createConnection({ url, stream, ageMsMax, onConnected }: Connect
     last: (subject, deadline) => call('read', deadline, ({ nc }, timeout) => get(nc, { last_by_subj: subject }, timeout)),
 
     each(subject, from, take, deadline) {
-      // Where it is cut off it goes on: nothing is taken twice.
+      // Where it is cut off it goes on: nothing is taken twice, and nothing by what was given up.
       let at = Math.max(1, from)
-      return call('read', deadline, async ({ nc, js }, timeout) => {
+      let attempts = 0
+      const reading = call('read', deadline, async ({ nc, js }, timeout) => {
+        const attempt = ++attempts
+        const isOver = () => attempt !== attempts
         for (;;) {
           const message = await get(nc, { seq: at, next_by_subj: subject }, timeout)
-          if (message === undefined) return
+          if (message === undefined || isOver()) return
           at = message.seq + 1
-          if (take(message, true) !== 'more' || !(await goOn(js, message.seq, timeout))) return
+          if (take(message, true) !== 'more' || !(await goOnFor(timeout, js, message.seq, isOver))) return
         }
       })
+      return reading.finally(() => {
+        attempts += 1
+      })
+
+      /** A consumer may be on one of a cluster that is away, and would be waited for; the leader knows what it would have given. */
+      function goOnFor(timeout: number, js: JetStreamClient, first: number, isOver: () => boolean): Promise<boolean> {
+        let isLate = false
+        const late = sleep(timeout, true, { ref: false }).then(() => {
+          isLate = true
+          return true
+        })
+        return Promise.race([goOn(js, first, timeout, () => isLate || isOver()), late])
+      }
 
       /** What a consumer gives behind a message that was taken, until something may be missing; false where that is enough. */
-      async function goOn(js: JetStreamClient, first: number, timeout: number): Promise<boolean> {
+      async function goOn(js: JetStreamClient, first: number, timeout: number, isOver: () => boolean): Promise<boolean> {
         const consumer = await js.consumers.get(stream, {
           filter_subjects: subject,
           deliver_policy: 'by_start_sequence' as never,
@@ -132,7 +148,7 @@ export function createConnection({ url, stream, ageMsMax, onConnected }: Connect
             const messages = await consumer.fetch({ max_messages: 256, expires: Math.max(1000, timeout) })
             for await (const { seq, data, info } of messages) {
               count += 1
-              if (info.deliverySequence !== count || (count === 1 && seq !== first)) return true
+              if (isOver() || info.deliverySequence !== count || (count === 1 && seq !== first)) return true
               hasMore = info.pending > 0
               if (count > 1) {
                 const answer = take({ seq, data }, false)
@@ -232,7 +248,7 @@ export function createConnection({ url, stream, ageMsMax, onConnected }: Connect
         if (isClosed) return
         trouble = error as Error
         unanswered('read')
-        await new Promise((resolve) => setTimeout(resolve, retryMs))
+        await sleep(retryMs)
       }
     }
   }
@@ -274,7 +290,7 @@ export function createConnection({ url, stream, ageMsMax, onConnected }: Connect
         trouble = error as Error
         if (error instanceof JetStreamApiError && outOfRoom.has(error.code)) throw new MillraceError('log_full', { cause: error })
         unanswered(kind)
-        await new Promise((resolve) => setTimeout(resolve, retryMs))
+        await sleep(retryMs)
       }
     }
   }
