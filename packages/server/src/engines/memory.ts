@@ -7,6 +7,7 @@
  */
 import { MillraceError, type Position } from '@millrace/protocol'
 import type { Appended, AppendOptions, Engine, EventData, LogEvent, LogState, Page, ReadOptions } from '../log/log.ts'
+import { newId } from './new-id.ts'
 
 export interface MemoryEngineOptions {
   /** Events kept per log; default 100,000. */
@@ -58,7 +59,7 @@ export function memoryEngine(options: MemoryEngineOptions = {}): Engine {
   const logsMax = options.logsMax ?? 10_000
   const totalBytesMax = options.totalBytesMax ?? 1024 * 1024 * 1024
   const now = options.now ?? Date.now
-  const newEpoch = options.epoch ?? randomEpoch
+  const newEpoch = options.epoch ?? newId
   const logs = new Map<string, MemoryLog>()
   /** The names of all logs: of those nothing was ever written to, and of the others in the order of their last write. */
   const empty = new Set<string>()
@@ -262,10 +263,4 @@ function dataBytes(data: EventData): number {
   if (Array.isArray(data)) for (const item of data) bytes += 1 + dataBytes(item)
   else for (const [key, value] of Object.entries(data)) bytes += key.length + 4 + dataBytes(value)
   return bytes
-}
-
-/** 60 bits: two epochs of one name never meet by chance. */
-function randomEpoch(): string {
-  const digits = '0123456789abcdefghijklmnopqrstuv'
-  return Array.from(crypto.getRandomValues(new Uint8Array(12)), (byte) => digits[byte % 32]).join('')
 }

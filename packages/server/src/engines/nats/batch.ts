@@ -1,5 +1,4 @@
 /** What an append is in the stream: one message, so that it is stored completely or not at all. */
-import { randomBytes } from 'node:crypto'
 import type { Json } from '@millrace/protocol'
 import type { EventData, LogEvent, NewEvent } from '../../log/log.ts'
 
@@ -95,10 +94,4 @@ export function decodeBatch(data: Uint8Array): Batch {
     size: data.byteLength,
     events,
   }
-}
-
-/** 60 bits: two epochs of one name, or two batches, never meet by chance. */
-export function newId(): string {
-  const digits = '0123456789abcdefghijklmnopqrstuv'
-  return Array.from(randomBytes(12), (byte) => digits[byte % 32]).join('')
 }

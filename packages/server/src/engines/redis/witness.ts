@@ -2,7 +2,7 @@
  * What this engine knows of each log: how far it had come, in which Redis process, and whether it would have heard of
  * more. A Redis that has less has lost something; one that was not there before is vouched for by who knows all.
  */
-import { randomFillSync } from 'node:crypto'
+import { newId } from '../new-id.ts'
 
 export interface Seen {
   readonly epoch: string
@@ -37,14 +37,14 @@ const logsMax = 10_000
 
 export function createWitness(): Witness {
   const seen = new Map<string, Seen>()
-  const instance = newEpoch()
+  const instance = newId()
 
   return {
     instance,
 
     say(log, to, isForced) {
       const { epoch = '', offset = 0, server = '', isHeard = false, own = 0 } = seen.get(log) ?? {}
-      return [to, epoch, offset, isHeard ? server : '', instance, own, newEpoch(), isForced ? 1 : 0].map(String)
+      return [to, epoch, offset, isHeard ? server : '', instance, own, newId(), isForced ? 1 : 0].map(String)
     },
 
     remember(log, now) {
@@ -84,20 +84,4 @@ export function createWitness(): Witness {
     },
     offsetOf: (log) => seen.get(log),
   }
-}
-
-const digits = '0123456789abcdefghijklmnopqrstuv'
-/** Drawn for a few hundred at once: each append brings one along, and nearly none is used. */
-const pool = Buffer.alloc(12 * 256)
-let used = pool.length
-
-/** 60 bits: two epochs of one name never meet by chance. */
-function newEpoch(): string {
-  if (used === pool.length) {
-    randomFillSync(pool)
-    used = 0
-  }
-  let epoch = ''
-  for (const end = used + 12; used < end; used++) epoch += digits[(pool[used] as number) % 32]
-  return epoch
 }

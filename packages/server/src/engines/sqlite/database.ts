@@ -2,9 +2,9 @@
  * The file of the SQLite engine, opened: for this process alone, in today's form, and held against its witness. Where
  * what was acknowledged may be missing each log gets a new epoch before anybody is given one of its positions.
  */
-import { randomBytes } from 'node:crypto'
 import { dirname, join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
+import { newId } from '../new-id.ts'
 import { damage, isSum, sumOfLog } from './checks.ts'
 import type { Limits } from './requests.ts'
 import { createSchema, type Log, prepare, type Statements } from './schema.ts'
@@ -53,12 +53,6 @@ export function openDatabase(file: string, { isDurableOnDisk }: Limits): Opened 
   }
 }
 
-/** 60 bits: two epochs of one name never meet by chance. */
-export function newEpoch(): string {
-  const digits = '0123456789abcdefghijklmnopqrstuv'
-  return Array.from(randomBytes(12), (byte) => digits[byte % 32]).join('')
-}
-
 /**
  * A log that its index does not lead to would be none, and a new one would take its name: the index is made anew from
  * the rows where the two differ. Returns how many rows are not what was written, whose names nobody can tell then.
@@ -82,7 +76,7 @@ function renewEpochs(database: DatabaseSync, sql: Statements, count: number): vo
       // What is damaged stays so.
       if (!isSum(log.sum, sumOfLog(log))) continue
       const { id, start, head, bytes, touched } = log
-      const renewed = { ...log, epoch: newEpoch(), written: count }
+      const renewed = { ...log, epoch: newId(), written: count }
       sql.save.run(renewed.epoch, start, head, bytes, touched, count, sumOfLog(renewed), id)
     }
     database.exec('COMMIT')

@@ -3,9 +3,10 @@
  * worker and owns its file alone, so what it knows of a log it keeps. It knows no packages of Millrace's: what is
  * refused is an answer that says so, and what is thrown is SQLite's, or told as it tells it.
  */
+import { newId } from '../new-id.ts'
 import { pack, packed, type StoredData, type StoredEvent, unpack } from '../stored.ts'
 import { damage, isSum, sumOfEvent, sumOfLog } from './checks.ts'
-import { newEpoch, type Opened, openDatabase } from './database.ts'
+import { type Opened, openDatabase } from './database.ts'
 import type { Answer, Limits, Request } from './requests.ts'
 import type { Log, Row } from './schema.ts'
 
@@ -220,7 +221,7 @@ function createStore({ database, sql, witness, told, ...opened }: Opened, { even
   }
 
   function create(name: string, now: number): Log {
-    const epoch = newEpoch()
+    const epoch = newId()
     const { lastInsertRowid } = sql.create.run(name, epoch, now)
     return know({ id: Number(lastInsertRowid), name, epoch, start: 0, head: 0, bytes: 0, touched: now, written: 0 })
   }
