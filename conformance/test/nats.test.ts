@@ -166,6 +166,20 @@ describe('nats engine, whose server comes back with less', () => {
     expect(events.map(({ offset }) => offset)).toEqual(Array.from({ length: 160 }, (_, index) => index + 1))
   })
 
+  // What happened: a log that was not there for a moment was forgotten, and what came back of it was believed.
+  it('refuses them also when it has nothing at first', async () => {
+    const { server, engine, position, backup } = await lose()
+    await server.restart()
+    expect(await refusal(engine.read('log', position))).toBe('session_not_found')
+    await server.kill()
+    rmSync(server.folder, { recursive: true })
+    cpSync(backup, server.folder, { recursive: true })
+    await server.restart()
+    const other = await open(() => make(server))
+    expect((await other.append('log', numbered(76, 160))).position).toEqual({ ...position, offset: 160 })
+    expect(await refusal(engine.read('log', position))).toBe('position_foreign')
+  })
+
   it.each([1, 2])('refuses them also when another node has written on before it could look, %i times', async (times) => {
     const { server, engine, position, backup } = await lose()
     cpSync(backup, server.folder, { recursive: true })

@@ -146,7 +146,7 @@ export function natsEngine({ url, stream = 'millrace', timeoutMs = 15_000, ...op
     deadline: number,
   ): Promise<Appended> {
     for (let isFresh = false; ; ) {
-      if (known.seq === 0 && !isFresh) {
+      if ((known.seq === 0 || known.before !== undefined) && !isFresh) {
         await refresh(log, known, deadline)
         isFresh = true
       }
@@ -204,6 +204,7 @@ export function natsEngine({ url, stream = 'millrace', timeoutMs = 15_000, ...op
       if (last.seq > known.seq && batch.after === known.id) take(log, known, last.seq, batch)
       else await catchUp(log, known, last.seq, deadline)
     }
+    await holdAgainst(log, known, deadline)
     trim(known, ({ time }) => time < Date.now() - ageMsMax)
     return known
   }
@@ -238,9 +239,8 @@ export function natsEngine({ url, stream = 'millrace', timeoutMs = 15_000, ...op
     if (!isWhole) await foldAnew(log, known, to, deadline)
   }
 
-  /** What there is, whatever was known; with a new epoch where something of it was lost, so that who has seen that is told. */
-  async function foldAnew(log: string, known: Known, to: number, deadline: number, isSure = false): Promise<void> {
-    const { epoch, head, id, start } = known
+  /** What there is, whatever was known. */
+  async function foldAnew(log: string, known: Known, to: number, deadline: number): Promise<void> {
     reset(log, known)
     await connection.each(
       subject(log),
@@ -255,18 +255,23 @@ export function natsEngine({ url, stream = 'millrace', timeoutMs = 15_000, ...op
       },
       deadline,
     )
-    if (epoch === undefined || known.epoch !== epoch || known.start >= head) return
-    // All that was known is there; who said otherwise was behind, unless it is said again and again.
-    if (!isSure && known.start <= start && known.batches.some((each) => each.id === id)) return
+  }
+
+  /** Gives a log that was folded anew a new epoch where something of it was lost, so that who has seen that is told. */
+  async function holdAgainst(log: string, known: Known, deadline: number): Promise<void> {
+    const { before } = known
+    if (before === undefined || known.seq === 0) return
+    const isWhole = known.start <= before.start && known.batches.some(({ id }) => id === before.id)
+    if (known.epoch !== before.epoch || known.start >= before.head || (isWhole && !before.isBroken)) {
+      known.before = undefined
+      return
+    }
     const renewed: NewBatch = { ...newBatch(known, [], {}, limits), epoch: newId(), start: known.start, isRenewed: true }
     const data = encodeBatch(renewed)
     const stored = await connection.store(subject(log), data, known.seq, deadline)
-    if (stored === undefined) {
-      // Somebody else was first.
-      reset(log, known)
-      await refresh(log, known, deadline)
-      return
-    }
+    // Somebody else has written; whether something was lost is to be seen again.
+    if (stored === undefined) return void (await refresh(log, known, deadline))
+    known.before = undefined
     take(log, known, stored, decodeBatch(data))
     connection.publish(`${stream}.bell.${token(log)}`, '0')
   }
@@ -284,15 +289,16 @@ export function natsEngine({ url, stream = 'millrace', timeoutMs = 15_000, ...op
     fold(known, seq, batch)
     if (batch.isEnd || batch.isRenewed) end(log)
     const { epoch, last: head, time, start, events } = batch
-    if (!batch.isEnd) recent.push(log, { epoch, head, start, time, events })
+    if (!batch.isEnd && known.before === undefined) recent.push(log, { epoch, head, start, time, events })
     if (events.length > 0) bells.ring(log, head)
   }
 
   function reset(log: string, known: Known): void {
-    const hadLog = known.epoch !== undefined
+    const { epoch, head, start, id } = known
+    if (epoch !== undefined) known.before ??= { epoch, head, start, id }
     Object.assign(known, { seq: 0, said: '', id: '', epoch: undefined, head: 0, start: 0, bytes: 0, batches: [] })
     known.keys.clear()
-    if (hadLog) end(log)
+    if (epoch !== undefined) end(log)
   }
 
   function end(log: string): void {
@@ -329,7 +335,8 @@ export function natsEngine({ url, stream = 'millrace', timeoutMs = 15_000, ...op
       const { seq } = known
       await refresh(log, known, deadline)
       // Unless others have written since, and let go of it.
-      if (known.seq === seq) await foldAnew(log, known, seq, deadline, isSure)
+      if (known.seq === seq) await foldAnew(log, known, seq, deadline)
+      if (known.before !== undefined) known.before = { ...known.before, isBroken: isSure }
       if (!isSure) await sleep(doubtPauseMs)
     }
   }

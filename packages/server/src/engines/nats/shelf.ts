@@ -19,6 +19,18 @@ export interface Known {
   bytes: number
   batches: Place[]
   readonly keys: Map<string, number>
+  /** What was known before it was folded anew; what there is MUST be held against it before anybody is given it. */
+  before: Before | undefined
+}
+
+export interface Before {
+  readonly epoch: string
+  readonly head: number
+  readonly start: number
+  /** Of the last batch. */
+  readonly id: string
+  /** Something of it is missing, whatever it looks like. */
+  readonly isBroken?: boolean
 }
 
 /** Where a batch is. */
@@ -66,7 +78,20 @@ export function createShelf(): Shelf {
 }
 
 function emptyLog(): Known {
-  return { seq: 0, said: '', id: '', epoch: undefined, head: 0, start: 0, time: 0, bytes: 0, batches: [], keys: new Map() }
+  const keys = new Map<string, number>()
+  return {
+    seq: 0,
+    said: '',
+    id: '',
+    epoch: undefined,
+    head: 0,
+    start: 0,
+    time: 0,
+    bytes: 0,
+    batches: [],
+    keys,
+    before: undefined,
+  }
 }
 
 export function fold(known: Known, seq: number, batch: Batch): void {
