@@ -2,6 +2,7 @@ import { once } from 'node:events'
 import { createServer } from 'node:http'
 import { type AddressInfo, connect, type Socket } from 'node:net'
 import { text } from 'node:stream/consumers'
+import { type Engine, MillraceError, memoryEngine } from 'millrace'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import { WebSocket } from 'ws'
 import { gatedModel } from './support/gated-model.ts'
@@ -364,6 +365,23 @@ describe('the end of the server', () => {
     await millrace.engine.delete('s')
     expect((await socket.closed)[0]).toBe(4404)
   })
+})
+
+it('is told that a log cannot be read for now as worth connecting again, not as one that is gone', async () => {
+  let isAway = false
+  const memory = memoryEngine()
+  const read: Engine['read'] = async (...request) => {
+    if (isAway) throw new MillraceError('engine_failed')
+    return memory.read(...request)
+  }
+  const { url, millrace } = await startServer({ engine: { ...memory, read } })
+  await millrace.engine.append('s', [])
+  const socket = await openSocket(url)
+  socket.send({ type: 'attach', session: 's' })
+  await socket.next()
+  isAway = true
+  await millrace.run({ session: 's', source: ['x'] })
+  expect(await socket.closed).toEqual([1013, 'The log of s cannot be read now; connect again.'])
 })
 
 it('never lets a broken handshake end the process', async () => {

@@ -103,11 +103,11 @@ export class Cursor {
     this.#onClose?.()
   }
 
-  /** Nothing more will come: the wire has said its last event, or the log is gone. */
-  end(): void {
+  /** Nothing more will come: the wire has said its last event, or the log cannot be read, with what its engine said. */
+  end(refusal?: unknown): void {
     if (this.closed) return
     this.close()
-    this.sink.end()
+    this.sink.end(refusal)
   }
 
   /** Whether everything that stands in the log now has been handed to the sink, or nothing ever will be. */
@@ -139,10 +139,10 @@ export class Cursor {
         if (isLast) return this.end()
         if (this.offset === page.head.offset) return this.join(this.#findTail(this))
       }
-    } catch {
+    } catch (refusal) {
       // The log is gone, or the engine cannot be reached. The reader is let go; when it comes back
       // it is told which, or it goes on from its position.
-      this.end()
+      this.end(refusal)
     }
   }
 

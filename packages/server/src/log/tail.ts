@@ -211,9 +211,9 @@ export class Tail implements Task, CursorTail {
         this.#rung = true
         await new Promise(setImmediate)
       }
-    } catch {
+    } catch (refusal) {
       // The log is gone or cannot be read: readers are let go, and told why when they come back.
-      for (const cursor of [...this.#ready, ...this.#blocked, ...this.#early]) cursor.end()
+      for (const cursor of [...this.#ready, ...this.#blocked, ...this.#early]) cursor.end(refusal)
     } finally {
       this.#reading = false
     }

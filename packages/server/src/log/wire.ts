@@ -44,8 +44,8 @@ export interface Sink {
    * the same. MUST NOT change the bytes: other sinks are given the same memory. MUST NOT throw.
    */
   write(bytes: Uint8Array): boolean
-  /** Called once, when the wire has said its last event or the log is gone. MUST NOT throw. */
-  end(): void
+  /** Called once: the wire has said its last event, or the log cannot be read, with what its engine said. MUST NOT throw. */
+  end(refusal?: unknown): void
   /** Called once, instead of `end`, when a reader whose policy is `close` has fallen behind. Default `end`. */
   onSlow?(): void
 }

@@ -120,7 +120,11 @@ export function createWebSocketTransport({ fanOut, pulse }: { fanOut: FanOut; pu
         if (!cursors.has(key) && cursors.size >= attachmentsMax) throw new MillraceError('too_many_attachments')
         const earlier = cursors.get(key)
         const wire = source === undefined ? plainFrames(dialect) : paced(eventFrames(dialect, source), intervalMs)
-        const end = () => source !== undefined && close(closeCodes.sessionGone, `The log of ${key} is gone.`)
+        const end = (refusal?: unknown) => {
+          if (refusal === undefined) return
+          if (refusal instanceof MillraceError && !refusal.retryable) close(closeCodes.sessionGone, `The log of ${key} is gone.`)
+          else close(closeCodes.unreadable, `The log of ${key} cannot be read now; connect again.`)
+        }
         // Else who reads nothing would be given the first page again for each time that it attaches.
         const blocked = socket.writableNeedDrain
         const cursor = fanOut.attach({ log, after, wire, sink: { write, end, onSlow }, slow, blocked })
