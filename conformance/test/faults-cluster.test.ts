@@ -1,6 +1,7 @@
 /** Three NATS as one, of which some die, stand still or cannot hear each other: nothing is there twice, nothing is lost without a word. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Chance } from '../src/faults/chance.ts'
+import { ask, codeOf } from '../src/faults/request.ts'
 import { itWithstands } from '../src/faults/rounds.ts'
 import { openShared, type SharedWorld, statusOf } from '../src/faults/shared.ts'
 import { noteTime, type Tally } from '../src/faults/tally.ts'
@@ -25,6 +26,7 @@ interface Outage {
 async function during(shared: SharedWorld<NatsCluster>, chance: Chance, tally: Tally, { leave, awayMs, comeBack }: Outage) {
   const { world, nodes } = shared
   const urls = nodes.map(({ url }) => url) as [string, string]
+  await untilTaken(urls)
   const asked = await shared.ask(4, 4, () => `sim:count?n=${chance.whole(20, 80)}&tps=${chance.whole(20, 60)}`)
   const channels = [world.openChannel(), world.openChannel()] as const
   const stops = channels.map((channel, index) => {
@@ -48,6 +50,16 @@ async function during(shared: SharedWorld<NatsCluster>, chance: Chance, tally: T
   await world.until(() => asked.every(isOver), 'the ends of all runs', electionMsMax)
   await Promise.all(stops.map((stop) => stop()))
   await world.settle(chance.pick(urls), electionMsMax)
+}
+
+/** What was done to a cluster before may keep it busy for longer than a call may take. */
+async function untilTaken(urls: readonly string[]): Promise<void> {
+  const publish = (url: string) => codeOf(ask(`${url}/api/publish`, { channel: 'knock', data: 1 }))
+  for (const deadline = performance.now() + electionMsMax; ; ) {
+    const codes = await Promise.all(urls.map(publish))
+    if (codes.every((code) => code === '')) return
+    if (performance.now() > deadline) throw new Error(`The cluster takes nothing: ${codes.join(', ')}.`)
+  }
 }
 
 const all = (servers: readonly NatsServer[], act: (server: NatsServer) => unknown) => Promise.all(servers.map(act))

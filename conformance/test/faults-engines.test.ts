@@ -31,7 +31,10 @@ async function during(shared: SharedWorld, chance: Chance, tally: Tally, outage:
   const [url, other] = nodes.map((node) => node.url) as [string, string]
   world.read(channel, 4, [url, other])
   const stop = world.publish(channel, () => url)
-  await sleep(chance.whole(20, 400))
+  // Only who has listened to a log can say afterwards that nothing of it was lost.
+  const logs = [channel, ...asked.map(({ session }) => session)]
+  await world.until(() => logs.every(({ events, readers }) => events >= 5 * readers.length), 'the first events')
+  await sleep(chance.whole(0, 400))
   await leave()
   const awayAt = performance.now()
   const red = turned(url, 'red', awayMs)

@@ -47,7 +47,7 @@ export function itWithstands<World>({
   afterMany,
 }: Fault<World>): void {
   const { FAULT_ROUNDS, FAULT_SEED, FAULT_RESULTS } = process.env
-  const count = FAULT_ROUNDS === undefined ? few : Number(FAULT_ROUNDS) * times
+  const count = FAULT_ROUNDS === undefined ? few : Math.max(1, Math.round(Number(FAULT_ROUNDS) * times))
   const randomSeed = Math.floor(Math.random() * seedMax)
   const seeds = FAULT_SEED === undefined ? [...Array(count).keys()].slice(1) : [Number(FAULT_SEED)]
   if (FAULT_SEED === undefined) seeds.push(randomSeed)
