@@ -2,7 +2,6 @@ import { once } from 'node:events'
 import { createServer } from 'node:http'
 import { type AddressInfo, connect, type Socket } from 'node:net'
 import { text } from 'node:stream/consumers'
-import { type Engine, MillraceError, memoryEngine } from 'millrace'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import { WebSocket } from 'ws'
 import { gatedModel } from './support/gated-model.ts'
@@ -341,47 +340,6 @@ describe('a reader that stops reading', () => {
     const messages = await socket.until(({ event }) => event === 'stream_end')
     expect(saidIn(messages).replaceAll('.', '')).toBe(counted(1, 3000))
   })
-})
-
-describe('the end of the server', () => {
-  it('is told to its sockets as worth connecting again, after the ends of their runs', async () => {
-    const { url, millrace, model } = await gated()
-    const socket = await openSocket(url)
-    socket.send({ query: 'x' })
-    model.say('last words')
-    await socket.next()
-    await millrace.close()
-    expect(await socket.next()).toMatchObject({ status: 'interrupted' })
-    expect(await socket.closed).toEqual([1012, 'The server stops; connect again.'])
-  })
-
-  it('of a session is told with a code of its own', async () => {
-    const { url, millrace } = await startServer()
-    await millrace.engine.append('s', [])
-    const socket = await openSocket(url)
-    socket.send({ type: 'attach', session: 's' })
-    await socket.next()
-    await millrace.engine.append('s', [])
-    await millrace.engine.delete('s')
-    expect((await socket.closed)[0]).toBe(4404)
-  })
-})
-
-it('is told that a log cannot be read for now as worth connecting again, not as one that is gone', async () => {
-  let isAway = false
-  const memory = memoryEngine()
-  const read: Engine['read'] = async (...request) => {
-    if (isAway) throw new MillraceError('engine_failed')
-    return memory.read(...request)
-  }
-  const { url, millrace } = await startServer({ engine: { ...memory, read } })
-  await millrace.engine.append('s', [])
-  const socket = await openSocket(url)
-  socket.send({ type: 'attach', session: 's' })
-  await socket.next()
-  isAway = true
-  await millrace.run({ session: 's', source: ['x'] })
-  expect(await socket.closed).toEqual([1013, 'The log of s cannot be read now; connect again.'])
 })
 
 it('never lets a broken handshake end the process', async () => {

@@ -7,7 +7,7 @@
  */
 import { MillraceError, type Position } from '@millrace/protocol'
 import type { Appended, AppendOptions, Engine, EventData, LogEvent, LogState, Page, ReadOptions } from '../log/log.ts'
-import { newId } from './new-id.ts'
+import { newId } from '../log/new-id.ts'
 
 export interface MemoryEngineOptions {
   /** Events kept per log; default 100,000. */

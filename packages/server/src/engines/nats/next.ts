@@ -1,7 +1,7 @@
 /** What an append comes to, by what is known of its log. */
 import { MillraceError } from '@millrace/protocol'
 import type { Appended, AppendOptions, NewEvent } from '../../log/log.ts'
-import { newId } from '../new-id.ts'
+import { newId } from '../../log/new-id.ts'
 import type { NewBatch } from './batch.ts'
 import type { Known } from './shelf.ts'
 

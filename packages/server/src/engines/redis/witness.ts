@@ -2,7 +2,7 @@
  * What this engine knows of each log: how far it had come, in which Redis process, and whether it would have heard of
  * more. A Redis that has less has lost something; one that was not there before is vouched for by who knows all.
  */
-import { newId } from '../new-id.ts'
+import { newId } from '../../log/new-id.ts'
 
 export interface Seen {
   readonly epoch: string

@@ -4,7 +4,7 @@
  */
 import { dirname, join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
-import { newId } from '../new-id.ts'
+import { newId } from '../../log/new-id.ts'
 import { damage, isSum, sumOfLog } from './checks.ts'
 import type { Limits } from './requests.ts'
 import { createSchema, type Log, prepare, type Statements } from './schema.ts'

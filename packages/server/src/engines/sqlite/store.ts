@@ -3,7 +3,7 @@
  * worker and owns its file alone, so what it knows of a log it keeps. It knows no packages of Millrace's: what is
  * refused is an answer that says so, and what is thrown is SQLite's, or told as it tells it.
  */
-import { newId } from '../new-id.ts'
+import { newId } from '../../log/new-id.ts'
 import { pack, packed, type StoredData, type StoredEvent, unpack } from '../stored.ts'
 import { damage, isSum, sumOfEvent, sumOfLog } from './checks.ts'
 import { type Opened, openDatabase } from './database.ts'

@@ -1,0 +1,48 @@
+/** Why the server ends a WebSocket, in codes that say whether to connect again. */
+import { type Engine, MillraceError, memoryEngine } from 'millrace'
+import { describe, expect, it } from 'vitest'
+import { gatedModel } from './support/gated-model.ts'
+import { startServer } from './support/server.ts'
+import { openSocket } from './support/socket.ts'
+
+describe('the end', () => {
+  it('of a server is told as worth connecting again, after the ends of its runs', async () => {
+    const model = gatedModel()
+    const { url, millrace } = await startServer({ models: [model], model: 'gated' })
+    const socket = await openSocket(url)
+    socket.send({ query: 'x' })
+    model.say('last words')
+    await socket.next()
+    await millrace.close()
+    expect(await socket.next()).toMatchObject({ status: 'interrupted' })
+    expect(await socket.closed).toEqual([1012, 'The server stops; connect again.'])
+  })
+
+  it('of a session is told with a code of its own', async () => {
+    const { url, millrace } = await startServer()
+    await millrace.engine.append('s', [])
+    const socket = await openSocket(url)
+    socket.send({ type: 'attach', session: 's' })
+    await socket.next()
+    await millrace.engine.append('s', [])
+    await millrace.engine.delete('s')
+    expect((await socket.closed)[0]).toBe(4404)
+  })
+
+  it('of reading, where a log cannot be read for now, is told as worth connecting again, not as one that is gone', async () => {
+    let isAway = false
+    const memory = memoryEngine()
+    const read: Engine['read'] = async (...request) => {
+      if (isAway) throw new MillraceError('engine_failed')
+      return memory.read(...request)
+    }
+    const { url, millrace } = await startServer({ engine: { ...memory, read } })
+    await millrace.engine.append('s', [])
+    const socket = await openSocket(url)
+    socket.send({ type: 'attach', session: 's' })
+    await socket.next()
+    isAway = true
+    await millrace.run({ session: 's', source: ['x'] })
+    expect(await socket.closed).toEqual([1013, 'The log of s cannot be read now; connect again.'])
+  })
+})
