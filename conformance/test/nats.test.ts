@@ -180,6 +180,32 @@ describe('nats engine, whose server comes back with less', () => {
     expect(await refusal(engine.read('log', position))).toBe('position_foreign')
   })
 
+  // What happened: that the beginning of a log was lost was taken for retention.
+  it('refuses them also when what it has is only what came later', async () => {
+    const server = await startNats()
+    const backup = `${server.folder}-backup`
+    onTestFinished(async () => {
+      await server.close()
+      rmSync(backup, { recursive: true, force: true })
+    })
+    const engine = await open(() => make(server))
+    const { position } = await engine.append('log', numbered(1, 75))
+    await (await open(() => make(server))).append('log', numbered(76, 150))
+    const nc = await connect({ servers: server.url })
+    await (await jetstreamManager(nc)).streams.deleteMessage('millrace', 1)
+    await nc.close()
+    await server.kill()
+    cpSync(server.folder, backup, { recursive: true })
+    rmSync(server.folder, { recursive: true })
+    await server.restart()
+    expect(await refusal(engine.read('log', position))).toBe('session_not_found')
+    await server.kill()
+    rmSync(server.folder, { recursive: true })
+    cpSync(backup, server.folder, { recursive: true })
+    await server.restart()
+    expect(await refusal(engine.read('log', position))).toBe('position_foreign')
+  })
+
   it.each([1, 2])('refuses them also when another node has written on before it could look, %i times', async (times) => {
     const { server, engine, position, backup } = await lose()
     cpSync(backup, server.folder, { recursive: true })

@@ -262,7 +262,8 @@ export function natsEngine({ url, stream = 'millrace', timeoutMs = 15_000, ...op
     const { before } = known
     if (before === undefined || known.seq === 0) return
     const isWhole = known.start <= before.start && known.batches.some(({ id }) => id === before.id)
-    if (known.epoch !== before.epoch || known.start >= before.head || (isWhole && !before.isBroken)) {
+    const isLetGo = known.letGo >= before.head || before.time < Date.now() - ageMsMax
+    if (known.epoch !== before.epoch || isLetGo || (isWhole && !before.isBroken)) {
       known.before = undefined
       return
     }
@@ -294,9 +295,9 @@ export function natsEngine({ url, stream = 'millrace', timeoutMs = 15_000, ...op
   }
 
   function reset(log: string, known: Known): void {
-    const { epoch, head, start, id } = known
-    if (epoch !== undefined) known.before ??= { epoch, head, start, id }
-    Object.assign(known, { seq: 0, said: '', id: '', epoch: undefined, head: 0, start: 0, bytes: 0, batches: [] })
+    const { epoch, head, start, id, time } = known
+    if (epoch !== undefined) known.before ??= { epoch, head, start, id, time }
+    Object.assign(known, { seq: 0, said: '', id: '', epoch: undefined, head: 0, start: 0, letGo: 0, bytes: 0, batches: [] })
     known.keys.clear()
     if (epoch !== undefined) end(log)
   }

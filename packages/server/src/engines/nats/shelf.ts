@@ -15,6 +15,8 @@ export interface Known {
   epoch: string | undefined
   head: number
   start: number
+  /** Offset up to which those who wrote have let its events go; what else is missing has gone by age, or was lost. */
+  letGo: number
   time: number
   bytes: number
   batches: Place[]
@@ -27,8 +29,9 @@ export interface Before {
   readonly epoch: string
   readonly head: number
   readonly start: number
-  /** Of the last batch. */
+  /** Of the last batch, and when it was written. */
   readonly id: string
+  readonly time: number
   /** Something of it is missing, whatever it looks like. */
   readonly isBroken?: boolean
 }
@@ -86,6 +89,7 @@ function emptyLog(): Known {
     epoch: undefined,
     head: 0,
     start: 0,
+    letGo: 0,
     time: 0,
     bytes: 0,
     batches: [],
@@ -106,6 +110,7 @@ export function fold(known: Known, seq: number, batch: Batch): void {
     if (batch.isEnd) known.start = 0
   }
   known.head = batch.last
+  known.letGo = batch.start
   known.time = Math.max(known.time, batch.time)
   const { id, last, count, time, key } = batch
   const bytes = batch.size + overheadBytes * count
