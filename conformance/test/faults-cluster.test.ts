@@ -62,29 +62,36 @@ async function untilTaken(urls: readonly string[]): Promise<void> {
   }
 }
 
-const all = (servers: readonly NatsServer[], act: (server: NatsServer) => unknown) => Promise.all(servers.map(act))
-
 // Of nats-server 2.9: one that was killed may lead with less than it had acknowledged. What MUST hold is that it is told.
 const mayReset = true
 
-itWithstands({
-  fault: 'F12 one NATS of a cluster is killed, or told to end, or all of them',
-  claim: 'has what was acknowledged once, or tells its readers to begin anew, and goes on when there is a leader again',
-  few: 1,
-  msMax,
-  mayReset,
-  open,
-  async round(shared, chance, tally) {
-    const { leader, servers } = shared.engine
-    const hit = chance.pick([[await leader()], [chance.pick(servers)], servers])
-    const signal = chance.pick(['SIGKILL', 'SIGTERM'] as const)
-    await during(shared, chance, tally, {
-      leave: () => all(hit, (server) => server.kill(signal)),
-      awayMs: chance.pick([0, chance.whole(0, 5000)]),
-      comeBack: () => all(hit, (server) => server.restart()),
-    })
+const kills = [
+  {
+    whom: 'one NATS',
+    few: 1,
+    pick: ({ servers }: NatsCluster, leader: NatsServer, chance: Chance) => [chance.pick([leader, ...servers])],
   },
-})
+  { whom: 'every NATS', few: 0, pick: ({ servers }: NatsCluster) => servers },
+]
+for (const { whom, few, pick } of kills) {
+  itWithstands({
+    fault: `F12 ${whom} of a cluster is killed, or told to end`,
+    claim: 'has what was acknowledged once, or tells its readers to begin anew, and goes on when there is a leader again',
+    few,
+    msMax,
+    mayReset,
+    open,
+    async round(shared, chance, tally) {
+      const hit = pick(shared.engine, await shared.engine.leader(), chance)
+      const signal = chance.pick(['SIGKILL', 'SIGTERM'] as const)
+      await during(shared, chance, tally, {
+        leave: () => Promise.all(hit.map((server) => server.kill(signal))),
+        awayMs: chance.pick([0, chance.whole(0, 5000)]),
+        comeBack: () => Promise.all(hit.map((server) => server.restart())),
+      })
+    },
+  })
+}
 
 itWithstands({
   fault: 'F12 one NATS of a cluster that stands still',
