@@ -50,6 +50,8 @@ export interface ConnectionOptions {
   readonly onConnected: () => void
 }
 
+type Kind = 'read' | 'write'
+
 /** https://github.com/nats-io/nats-server/blob/main/server/errors.json */
 const wrongLastSequence = 10071
 const noMessageFound = 10037
@@ -58,7 +60,6 @@ const outOfRoom = new Set([10023, 10047, 10077])
 /** JetStream refuses less. */
 const ageMsLeast = 100
 const retryMs = 100
-type Kind = 'read' | 'write'
 const callMsMax = 2000
 /** One of a cluster that has had no answer for so long may be cut off from the others. */
 const silentMsMax = 4000

@@ -351,18 +351,17 @@ export function natsEngine({ url, stream = 'millrace', timeoutMs = 15_000, ...op
   /** About the logs that are watched: what nobody writes to goes by age without a word, and a bell may be lost. */
   async function askAround(): Promise<void> {
     const pause = (ms: number) => sleep(ms, undefined, { ref: false })
-    while (!isClosed) {
-      const startedAt = performance.now()
+    const atMost = (ms: number) => Math.min(ms, Math.max(10, ageMsMax / 4))
+    const ask = (log: string) => inTurn(log, (known, deadline) => refresh(log, known, deadline))
+    for (let askedAt = performance.now(); !isClosed; await pause(atMost(askMs.inCluster))) {
+      // Which of the two it is, is known when it is connected, and may be another when it is again.
+      if (!connection.isInCluster && performance.now() - askedAt < atMost(askMs.alone)) continue
+      askedAt = performance.now()
       const logs = [...bells.watched]
       for (let at = 0; at < logs.length && !isClosed; at += askedAtOnce) {
-        const asking = logs
-          .slice(at, at + askedAtOnce)
-          .map((log) => inTurn(log, (known, deadline) => refresh(log, known, deadline)))
-        await Promise.allSettled(asking)
+        await Promise.allSettled(logs.slice(at, at + askedAtOnce).map(ask))
         await pause(askPauseMs)
       }
-      const every = Math.min(connection.isInCluster ? askMs.inCluster : askMs.alone, Math.max(10, ageMsMax / 4))
-      await pause(Math.max(10, startedAt + every - performance.now()))
     }
   }
 
