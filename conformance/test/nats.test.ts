@@ -103,6 +103,31 @@ describe('nats engine, as it is named', () => {
     }
   })
 
+  // What happened: one that had just begun to lead a cluster stored two batches behind the same one, and some read the first.
+  it('goes on behind the second of two that are stored behind one, for all of its readers', async () => {
+    const server = await startNats()
+    onTestFinished(() => server.close())
+    const [writer, reader] = [await open(() => make(server)), await open(() => make(server))]
+    await writer.append('log', numbered(1, 1))
+    expect(numbers(await readAll(reader, 'log'))).toEqual([1])
+    const nc = await connect({ servers: server.url })
+    onTestFinished(() => nc.close())
+    const { subject = '', data } = (await (await jetstreamManager(nc)).streams.getMessage('millrace', { seq: 1 })) ?? {}
+    const [id, , epoch, , time] = JSON.parse(Buffer.from(data ?? []).toString()) as [string, string, string, number, number]
+    const store = (own: string, n: number) =>
+      nc.request(subject, JSON.stringify([own, id, epoch, 2, time, 0, 0, [['message', { n }]]]))
+    await store('first', 9)
+    await store('second', 2)
+    await writer.append('log', numbered(3, 3))
+    const fresh = await open(() => make(server))
+    expect(numbers(await readAll(fresh, 'log'))).toEqual([1, 2, 3])
+    expect((await fresh.inspect('log'))?.head).toEqual({ epoch, offset: 3 })
+    // It may have given the first to somebody, and tells everybody.
+    expect(numbers(await readAll(reader, 'log'))).toEqual([1, 2, 3])
+    expect((await reader.inspect('log'))?.head.epoch).not.toBe(epoch)
+    for (const engine of [writer, fresh]) expect(numbers(await readAll(engine, 'log'))).toEqual([1, 2, 3])
+  })
+
   it('knows its own batch when its server has forgotten that it took it', async () => {
     const server = await startNats()
     onTestFinished(() => server.close())

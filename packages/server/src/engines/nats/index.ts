@@ -13,7 +13,7 @@ import { type Batch, decodeBatch, encodeBatch, encodeEnd, idOf, type NewBatch } 
 import { createConnection, type Stored } from './connection.ts'
 import { answerOf, newBatch } from './next.ts'
 import { type Bounds, loadPage } from './page.ts'
-import { createShelf, fold, type Known, trim } from './shelf.ts'
+import { createShelf, fold, type Known, rewind, trim } from './shelf.ts'
 
 export interface NatsEngineOptions {
   /**
@@ -222,13 +222,13 @@ export function natsEngine({ url, stream = 'millrace', timeoutMs = 15_000, ...op
   }
 
   async function catchUp(log: string, known: Known, to: number, deadline: number): Promise<void> {
-    let isWhole = to > known.seq
+    let isWhole = known.seq > 0 && to > known.seq
     if (isWhole) {
       await connection.each(
         subject(log),
         known.seq + 1,
         (message, isLeaders) => {
-          isWhole = takeNext(log, known, message)
+          isWhole = takeNext(known, message, (batch) => take(log, known, message.seq, batch))
           if (!isWhole && !isLeaders) return 'doubtful'
           return isWhole && message.seq < to ? 'more' : 'enough'
         },
@@ -239,22 +239,26 @@ export function natsEngine({ url, stream = 'millrace', timeoutMs = 15_000, ...op
     if (!isWhole) await foldAnew(log, known, to, deadline)
   }
 
-  /** What there is, whatever was known. */
+  /** What there is, whatever was known; nobody is given anything of it before it is whole. */
   async function foldAnew(log: string, known: Known, to: number, deadline: number): Promise<void> {
     reset(log, known)
     await connection.each(
       subject(log),
       0,
       (message, isLeaders) => {
-        if (!takeNext(log, known, message)) {
+        const { seq, data } = message
+        if (!takeNext(known, message, (batch) => fold(known, seq, batch))) {
           if (!isLeaders) return 'doubtful'
-          reset(log, known)
-          take(log, known, message.seq, decodeBatch(message.data))
+          const batch = decodeBatch(data)
+          // Two were stored behind one, by a leader that did not know the first: the log goes on behind the second.
+          if (!rewind(known, batch.after)) reset(log, known)
+          fold(known, seq, batch)
         }
-        return message.seq < to ? 'more' : 'enough'
+        return seq < to ? 'more' : 'enough'
       },
       deadline,
     )
+    bells.ring(log, known.head)
   }
 
   /** Gives a log that was folded anew a new epoch where something of it was lost, so that who has seen that is told. */
@@ -278,9 +282,9 @@ export function natsEngine({ url, stream = 'millrace', timeoutMs = 15_000, ...op
   }
 
   /** False where it does not follow. A batch that is known is none: who has just begun to lead a cluster may store it twice. */
-  function takeNext(log: string, known: Known, { seq, data }: Stored): boolean {
+  function takeNext(known: Known, { seq, data }: Stored, take: (batch: Batch) => void): boolean {
     const batch = decodeBatch(data)
-    if (batch.after === known.id) take(log, known, seq, batch)
+    if (batch.after === known.id) take(batch)
     else if (known.batches.some(({ id }) => id === batch.id)) Object.assign(known, { seq, said: batch.id })
     else return false
     return true

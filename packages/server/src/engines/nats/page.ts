@@ -27,15 +27,22 @@ export async function loadPage(
   const events: LogEvent[] = []
   let reached = from
   let size = 0
-  const place = from < known.head ? known.batches.find(({ last }) => last > from) : undefined
+  let next = from < known.head ? known.batches.findIndex(({ last }) => last > from) : -1
+  const place = known.batches[next]
   let isBroken = false
   const isKept = place !== undefined && place.time >= oldest
   const take = ({ seq, data }: Stored, isLeaders: boolean) => {
-    for (const event of decodeBatch(data).events) {
+    // Gone by age.
+    while (events.length === 0 && !isKept && (known.batches[next]?.seq ?? seq) < seq) next += 1
+    const due = known.batches[next]
+    if (due === undefined) return 'enough'
+    // No batch of this log: stored twice, or by somebody who did not know the one before it.
+    if (seq < due.seq) return 'more'
+    const batch = decodeBatch(data)
+    isBroken = batch.id !== due.id
+    if (isBroken) return isLeaders ? 'enough' : 'doubtful'
+    for (const event of batch.events) {
       if (event.offset <= reached) continue
-      // Not gone by age, and yet gone.
-      isBroken = events.length > 0 ? event.offset !== reached + 1 : isKept && seq > place.seq
-      if (isBroken) return isLeaders ? 'enough' : 'doubtful'
       if (events.length === countMax || (size >= sizeMax && events.length > 0)) return 'enough'
       // What has gone by age since is missing before the first.
       if (events.length === 0) known.start = Math.max(known.start, event.offset > from + 1 ? event.offset - 1 : 0)
@@ -43,6 +50,7 @@ export async function loadPage(
       reached = event.offset
       size += sizeOf(event.data)
     }
+    next += 1
     return reached < known.head ? 'more' : 'enough'
   }
   if (place !== undefined) await connection.each(subject, place.seq, take, deadline)

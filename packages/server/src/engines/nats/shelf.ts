@@ -135,3 +135,19 @@ export function trim(known: Known, mayGo: (oldest: Place, known: Known) => boole
   }
   if (gone > 0) known.batches.splice(0, gone)
 }
+
+/**
+ * Lets go of the batches behind one, in whose place another has been stored. False where it is not known, or where
+ * more than events would have to be taken back.
+ */
+export function rewind(known: Known, id: string): boolean {
+  const index = known.batches.findIndex((place) => place.id === id)
+  const place = known.batches[index]
+  if (place === undefined || known.batches.slice(index + 1).some(({ count }) => count === 0)) return false
+  for (const { key, last, bytes } of known.batches.splice(index + 1)) {
+    known.bytes -= bytes
+    if (key !== undefined && known.keys.get(key) === last) known.keys.delete(key)
+  }
+  Object.assign(known, { id, head: place.last })
+  return true
+}
