@@ -7,7 +7,7 @@ import { formatPosition } from '@millrace/protocol'
 import type { Given } from '../history.ts'
 import { createLogRecord, type LogRecord, type WireEvent } from './log-record.ts'
 import { openReader, type Reader } from './reader.ts'
-import { ask, type Refusal } from './request.ts'
+import { ask, codeOf, type Refusal } from './request.ts'
 import { addFindings, noteTime, type Tally } from './tally.ts'
 
 export interface Followed {
@@ -56,11 +56,11 @@ export function createWorld(tally: Tally): World {
   return {
     async start(url, model, session) {
       const followed = session ?? follow(newName(), 'session')
-      if (session === undefined) await ask(`${url}/api/sessions`, { id: followed.id })
+      if (session === undefined) await insist(`${url}/api/sessions`, { id: followed.id })
       const run = newName()
       // Before its first event can come.
       followed.record.addRun(run)
-      await ask(`${url}/api/chat`, { query: 'count', model, session: followed.id, id: run })
+      await insist(`${url}/api/chat`, { query: 'count', model, session: followed.id, id: run })
       return { session: followed, run }
     },
 
@@ -199,6 +199,15 @@ async function readFinal(url: string, record: LogRecord): Promise<Given[]> {
     final.push(...page.events.flatMap((event) => record.toGiven(event)))
     if (page.events.length === 0) return final
     from = page.position
+  }
+}
+
+/** What has an id is done once, however often it is asked for, and is asked for again where the storage does not answer. */
+async function insist(url: string, body: object): Promise<void> {
+  for (let attempt = 1; ; attempt++) {
+    const code = await codeOf(ask(url, body))
+    if (code === '') return
+    if (code !== 'engine_failed' || attempt === 4) throw new Error(`${url}: ${code}`)
   }
 }
 
