@@ -283,7 +283,8 @@ export function createConnection({ url, stream, ageMsMax, onConnected }: Connect
       try {
         const to = await within(opening, left)
         await within(online.promise, left)
-        const answer = await within(act(to, Math.max(1, Math.min(callMsMax, left))), left)
+        // Whole ones: JetStream takes no others.
+        const answer = await within(act(to, Math.ceil(Math.min(callMsMax, left))), left)
         answered(kind)
         return answer
       } catch (error) {
