@@ -52,7 +52,8 @@ export function itWithstands<World>({
   const seeds = FAULT_SEED === undefined ? [...Array(count).keys()].slice(1) : [Number(FAULT_SEED)]
   if (FAULT_SEED === undefined) seeds.push(randomSeed)
 
-  it.skipIf(count === 0)(`${fault}: ${claim}`, { timeout: msMax * (seeds.length + 1) }, async () => {
+  const why = count === 0 ? ' (skipped: it is for `npm run faults`)' : ''
+  it.skipIf(count === 0)(`${fault}: ${claim}${why}`, { timeout: msMax * (seeds.length + 1) }, async () => {
     const tally = createTally()
     let failed: string | undefined
     try {
