@@ -29,9 +29,9 @@ export interface Fault<World> {
   readonly afterMany?: (tally: Tally) => void
 }
 
-/** From so many `FAULT_ROUNDS` on they are many, and what takes long may. */
+/** From so many `FAULT_ROUNDS` on they are many. */
 const manyRounds = 50
-export const areMany = Number(process.env.FAULT_ROUNDS) >= manyRounds
+const areMany = Number(process.env.FAULT_ROUNDS) >= manyRounds
 const seedMax = 2 ** 31
 
 export function itWithstands<World>({
