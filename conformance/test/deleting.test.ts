@@ -60,7 +60,7 @@ it('overwrites what NATS has stored of it, titles that it had before among that'
 
 // Whatever is kept is listed, so that it can be deleted.
 it('lists a session that was used long ago, whichever servers were used since', async () => {
-  const bounds = { eventsMax: 512, prefix: 'listed' }
+  const bounds = { eventsMax: 1024, prefix: 'listed' }
   const open = () => openNode(redisEngine({ url: redis.url, ...bounds }))
   const [a, b] = await Promise.all([open(), open()])
   const old = await Promise.all([a, b, a, b].map(({ millrace }) => millrace.run({ source: ['old'] })))
@@ -68,7 +68,7 @@ it('lists a session that was used long ago, whichever servers were used since', 
   // The second one knows nothing of all this when its turn comes, and much is said at once then.
   const turns = [
     ...Array.from({ length: 18 }, () => ({ at: a, runs: 40 })),
-    ...Array.from({ length: 6 }, () => ({ at: b, runs: 100 })),
+    ...Array.from({ length: 10 }, () => ({ at: b, runs: 100 })),
   ]
   for (const turn of turns) {
     const runs = Array.from({ length: turn.runs }, (_, n) => turn.at.millrace.run({ session: `busy-${n % 40}`, source: ['x'] }))
