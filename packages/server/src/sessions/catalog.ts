@@ -51,21 +51,16 @@ export function createCatalog(store: Engine): Catalog {
   let reading: Promise<void> | undefined
 
   return {
-    async note(session) {
-      const offset = await append({ session })
-      // Whichever server comes upon it: one in so many does.
-      if (offset % renewAfter === 0) await renew()
-    },
-    async noteDeleted(session) {
-      await append({ session, deleted: true })
-    },
+    note: (session) => append({ session }),
+    noteDeleted: (session) => append({ session, deleted: true }),
     read,
     drop: (session) => void entries.delete(session),
   }
 
-  async function append(said: Said): Promise<number> {
+  async function append(said: Said): Promise<void> {
     const { position } = await store.append(catalog, [{ type: 'session', data: said as unknown as Json }])
-    return position.offset
+    // Whichever server comes upon it, with whatever it says: one in so many does.
+    if (position.offset % renewAfter === 0) await renew()
   }
 
   async function read(): Promise<ReadonlyMap<string, Known>> {
