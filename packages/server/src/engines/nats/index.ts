@@ -329,10 +329,10 @@ export function natsEngine({ url, stream = 'millrace', timeoutMs = 15_000, ...op
       }
       if (known.epoch !== after.epoch) return new MillraceError('position_foreign')
       if (after.offset > known.head) return new MillraceError('position_ahead')
-      const isKept = after.offset >= known.start
-      const page =
-        (isKept ? recent.read(log, after, bounds) : undefined) ??
-        (await loadPage(connection, subject(log), known, after, bounds, deadline))
+      const held = after.offset >= known.start ? recent.read(log, after, bounds) : undefined
+      // What was folded anew is not in there: who is told that it ends before would wait for a bell that has rung.
+      const isWhole = held?.head.offset === known.head
+      const page = isWhole ? held : await loadPage(connection, subject(log), known, after, bounds, deadline)
       if (page !== undefined) {
         bells.told(log, page.head.offset)
         return page
