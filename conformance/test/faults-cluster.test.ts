@@ -63,14 +63,12 @@ async function untilTaken(urls: readonly string[]): Promise<void> {
 }
 
 // Of nats-server 2.9: one that was killed may lead with less than it had acknowledged. What MUST hold is that it is told.
-const mayReset = true
-// Some of them do not find a leader again for minutes, or differ for good: nothing for every `npm test`.
-const few = 0
+// Some do not find a leader again for minutes, or differ for good: nothing for every `npm test`.
+const common = { few: 0, msMax, mayReset: true, open }
 
 const kills = [
   {
     whom: 'one NATS',
-    few,
     pick: ({ servers }: NatsCluster, leader: NatsServer, chance: Chance) => [chance.pick([leader, ...servers])],
   },
   { whom: 'every NATS', pick: ({ servers }: NatsCluster) => servers },
@@ -79,10 +77,7 @@ for (const { whom, pick } of kills) {
   itWithstands({
     fault: `F12 ${whom} of a cluster is killed, or told to end`,
     claim: 'has what was acknowledged once, or tells its readers to begin anew, and goes on when there is a leader again',
-    few,
-    msMax,
-    mayReset,
-    open,
+    ...common,
     async round(shared, chance, tally) {
       const hit = pick(shared.engine, await shared.engine.leader(), chance)
       const signal = chance.pick(['SIGKILL', 'SIGTERM'] as const)
@@ -98,10 +93,7 @@ for (const { whom, pick } of kills) {
 itWithstands({
   fault: 'F12 one NATS of a cluster that stands still',
   claim: 'has what was acknowledged once, or tells its readers to begin anew, and goes on',
-  few,
-  msMax,
-  mayReset,
-  open,
+  ...common,
   async round(shared, chance, tally) {
     const { leader, servers } = shared.engine
     const hit = chance.pick([await leader(), chance.pick(servers)])
@@ -116,10 +108,7 @@ itWithstands({
 itWithstands({
   fault: 'F13 one NATS of a cluster is cut off from the others, or in one direction only',
   claim: 'has what was acknowledged once, or tells its readers to begin anew, and goes on',
-  few,
-  msMax,
-  mayReset,
-  open,
+  ...common,
   async round(shared, chance, tally) {
     const { leader, servers, isolate, heal } = shared.engine
     const hit = chance.pick([await leader(), await leader(), chance.pick(servers)])

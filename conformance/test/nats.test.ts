@@ -10,7 +10,7 @@ import { nodesConformance } from '../src/engine/nodes.ts'
 import { numbered, numbers, open, readAll, refusal } from '../src/engine/support.ts'
 import { startFaultProxy } from '../src/fault-proxy.ts'
 import { engineConformance } from '../src/index.ts'
-import { startNats } from '../src/servers/nats.ts'
+import { type NatsServer, startNats } from '../src/servers/nats.ts'
 import { findPort } from '../src/servers/port.ts'
 
 const nats = await startNats()
@@ -152,6 +152,14 @@ describe('nats engine, as it is named', () => {
   })
 })
 
+/** A server that has what it once had, and nothing else. */
+async function putBack(server: NatsServer, backup: string): Promise<void> {
+  await server.kill()
+  rmSync(server.folder, { recursive: true })
+  cpSync(backup, server.folder, { recursive: true })
+  await server.restart()
+}
+
 describe('nats engine, whose server comes back with less', () => {
   /** Acknowledges 150 events, and has 75 of them when it is back: a power loss does that. */
   async function lose() {
@@ -196,10 +204,7 @@ describe('nats engine, whose server comes back with less', () => {
     const { server, engine, position, backup } = await lose()
     await server.restart()
     expect(await refusal(engine.read('log', position))).toBe('session_not_found')
-    await server.kill()
-    rmSync(server.folder, { recursive: true })
-    cpSync(backup, server.folder, { recursive: true })
-    await server.restart()
+    await putBack(server, backup)
     const other = await open(() => make(server))
     expect((await other.append('log', numbered(76, 160))).position).toEqual({ ...position, offset: 160 })
     expect(await refusal(engine.read('log', position))).toBe('position_foreign')
@@ -224,10 +229,7 @@ describe('nats engine, whose server comes back with less', () => {
     rmSync(server.folder, { recursive: true })
     await server.restart()
     expect(await refusal(engine.read('log', position))).toBe('session_not_found')
-    await server.kill()
-    rmSync(server.folder, { recursive: true })
-    cpSync(backup, server.folder, { recursive: true })
-    await server.restart()
+    await putBack(server, backup)
     expect(await refusal(engine.read('log', position))).toBe('position_foreign')
   })
 
