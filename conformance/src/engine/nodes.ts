@@ -78,6 +78,21 @@ export function nodesConformance({ name, makeNodes }: NodesSuite): void {
       await ended.promise
     })
 
+    it('rings for whatever is behind the head of a page', async () => {
+      const [a, b] = await openNodes()
+      const { epoch } = (await b.append('log', [])).position
+      let bell = Promise.withResolvers<void>()
+      a.watch('log', () => bell.resolve())
+      await a.append('log', numbered(1, 1))
+      await b.append('log', numbered(2, 2))
+      // Always from the beginning, of which this node holds less than there is.
+      for (;;) {
+        bell = Promise.withResolvers()
+        if ((await a.read('log', { epoch, offset: 0 })).head.offset === 2) return
+        await bell.promise
+      }
+    })
+
     it('gives every event one place, whoever appends, and shows both the same', async () => {
       const nodes = await openNodes()
       const answers = await Promise.all(

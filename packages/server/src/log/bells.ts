@@ -9,6 +9,8 @@ export interface Bells {
   watch(log: string, bell: () => void, seen: Position | undefined): () => void
   /** A log has come as far as `head`; 0 says that it has ended, or has a new epoch. */
   ring(log: string, head: number): void
+  /** How far a log has come by what was rung for. A page that ends before MUST NOT say that the log does: nobody rings again. */
+  rungFor(log: string): number
   /** Readers are told that a log has come no further, whatever was rung for: when it has, it is to be rung for again. */
   told(log: string, head: number): void
   readonly watched: Iterable<string>
@@ -55,6 +57,7 @@ export function createBells({ listen, headOf }: BellsOptions): Bells {
       }
     },
     ring,
+    rungFor: (log) => logs.get(log)?.head ?? 0,
     told(log, head) {
       const watched = logs.get(log)
       if (watched !== undefined) watched.head = Math.min(watched.head, head)

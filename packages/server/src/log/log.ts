@@ -73,7 +73,7 @@ export interface Page {
   readonly events: readonly LogEvent[]
   /** Where to read on from: the last event's position, or where the reader already was. */
   readonly position: Position
-  /** The log's last position when the page was read. */
+  /** The log's last position when the page was read. A bell MUST ring later for whatever comes behind it. */
   readonly head: Position
   /** Events after `from` up to and including `to` are gone by retention; `events` begins after `to`. */
   readonly gap?: { readonly from: Position; readonly to: Position }

@@ -28,10 +28,19 @@ export interface Appended {
   readonly events: readonly NewEvent[]
 }
 
+interface Bounds {
+  readonly eventsMax: number
+  readonly bytesMax: number
+  /** What is older has gone by age, which is the database's to decide. */
+  readonly oldest: number
+  /** How far others are known to have brought the log; default 0. */
+  readonly head?: number
+}
+
 export interface Recent {
   push(log: string, appended: Appended): void
   /** Undefined where the database has to be asked. */
-  read(log: string, after: Position, bounds: { eventsMax: number; bytesMax: number; oldest: number }): Page | undefined
+  read(log: string, after: Position, bounds: Bounds): Page | undefined
   forget(log: string): void
   clear(): void
 }
@@ -64,17 +73,16 @@ export function createRecent(): Recent {
       while (logs.size > logsMax || (totalBytes > totalBytesMax && logs.size > 1)) drop(logs.keys().next().value as string)
     },
 
-    read(log, { epoch, offset }, { eventsMax, bytesMax, oldest }) {
+    read(log, { epoch, offset }, { eventsMax, bytesMax, oldest, head = 0 }) {
       const held = logs.get(log)
       if (held === undefined || held.epoch !== epoch || offset < held.from || offset > held.head) return undefined
       const first = offset - held.from
-      // Retention is the database's to decide.
       if ((held.events[first]?.time ?? oldest) < oldest) return undefined
       let last = first
       for (let bytes = 0; last < held.events.length && last - first < eventsMax && (bytes < bytesMax || last === first); last++)
         bytes += sizeOf(held.events[last]?.data)
       const at = (to: number): Position => ({ epoch, offset: to })
-      return { events: held.events.slice(first, last), position: at(held.from + last), head: at(held.head) }
+      return { events: held.events.slice(first, last), position: at(held.from + last), head: at(Math.max(held.head, head)) }
     },
 
     forget: drop,

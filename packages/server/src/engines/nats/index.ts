@@ -77,7 +77,7 @@ export function natsEngine({ url, stream = 'millrace', timeoutMs = 15_000, ...op
     async read(log, after, { eventsMax: countMax = 512, bytesMax: sizeMax = 262_144 } = {}) {
       if (isClosed) throw new MillraceError('server_stopping')
       const bounds = { eventsMax: countMax, bytesMax: sizeMax, oldest: Date.now() - ageMsMax }
-      const held = recent.read(log, after, bounds)
+      const held = recent.read(log, after, { ...bounds, head: bells.rungFor(log) })
       // Nothing more here may still be something more there.
       if (held !== undefined && held.events.length > 0) return held
       for (const askedAt = performance.now(); ; await sleep(doubtPauseMs)) {

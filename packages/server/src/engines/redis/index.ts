@@ -91,7 +91,8 @@ export function redisEngine({
 
     async read(log, position, { eventsMax: countMax = 512, bytesMax: sizeMax = 262_144 } = {}) {
       if (isClosed) throw new MillraceError('server_stopping')
-      const held = recent.read(log, position, { eventsMax: countMax, bytesMax: sizeMax, oldest: Date.now() - ageMsMax })
+      const bounds = { eventsMax: countMax, bytesMax: sizeMax, oldest: Date.now() - ageMsMax }
+      const held = recent.read(log, position, { ...bounds, head: bells.rungFor(log) })
       // Nothing more here may still be something more there.
       if (held !== undefined && held.events.length > 0) return held
       const args = [position.epoch, position.offset, countMax, sizeMax].map(String)
