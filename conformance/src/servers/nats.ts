@@ -28,8 +28,11 @@ export interface NatsServerOptions {
   readonly args?: readonly string[]
 }
 
-/** Debian keeps it where only root has it on the path. */
-const binary = ['/usr/sbin/nats-server', '/usr/local/bin/nats-server'].find((file) => existsSync(file)) ?? 'nats-server'
+/** Another one may be named; Debian keeps it where only root has it on the path. */
+const binary =
+  process.env.NATS_SERVER ??
+  ['/usr/sbin/nats-server', '/usr/local/bin/nats-server'].find((file) => existsSync(file)) ??
+  'nats-server'
 
 export async function startNats({ args = [] }: NatsServerOptions = {}): Promise<NatsServer> {
   const folder = mkdtempSync(join(tmpdir(), 'millrace-nats-'))
