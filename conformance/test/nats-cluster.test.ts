@@ -1,4 +1,7 @@
 /** Three NATS as one: what they keep three times is there when one of them is not. */
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import type { MillraceError } from 'millrace'
 import { natsEngine } from 'millrace/nats'
 import { expect, it, onTestFinished } from 'vitest'
@@ -19,6 +22,40 @@ it('nats engine, whose cluster loses its leader: waits for another one, and has 
   for (const n of range(21, 40)) await insist(() => writer.append('log', numbered(n, n), { key: `k${n}` }))
   for (const engine of [writer, reader, await open(make)])
     expect(numbers(await insist(() => readAll(engine, 'log')))).toEqual(range(1, 40))
+}, 150_000)
+
+it('nats engine, whose NATS can neither hear nor be heard by the others: goes to one of those', async () => {
+  const cluster = await startNatsCluster()
+  onTestFinished(() => cluster.close())
+  const leader = await cluster.leader()
+  const engine = await open(() => natsEngine({ url: leader.url }))
+  await engine.append('log', numbered(1, 1), { key: 'k1' })
+  cluster.isolate(leader, 'unheard')
+  cluster.isolate(leader, 'deaf')
+  await insist(() => engine.append('log', numbered(2, 2), { key: 'k2' }))
+  expect(numbers(await insist(() => readAll(engine, 'log')))).toEqual([1, 2])
+}, 150_000)
+
+it('nats engine in a cluster, where a bell is lost: hears of what is new within seconds', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'millrace-nats-mute-'))
+  onTestFinished(() => rmSync(folder, { recursive: true }))
+  const config = join(folder, 'mute.conf')
+  const users = '{ user: any, password: any }, { user: mute, password: mute, permissions: { publish: { deny: ["*.bell.>"] } } }'
+  writeFileSync(config, `no_auth_user: any\nauthorization { users: [ ${users} ] }\n`)
+  const cluster = await startNatsCluster({ args: ['-c', config] })
+  onTestFinished(() => cluster.close())
+  const mute = await open(() => natsEngine({ url: cluster.url.replaceAll('nats://', 'nats://mute:mute@') }))
+  const other = await open(() => natsEngine({ url: cluster.url }))
+  await insist(() => mute.append('log', numbered(1, 1), { key: 'k1' }))
+  let bell = Promise.withResolvers<void>()
+  other.watch('log', () => bell.resolve())
+  await insist(() => readAll(other, 'log'))
+  bell = Promise.withResolvers()
+  await insist(() => mute.append('log', numbered(2, 2), { key: 'k2' }))
+  const appendedAt = performance.now()
+  await bell.promise
+  expect(performance.now() - appendedAt).toBeLessThan(30_000)
+  expect(numbers(await insist(() => readAll(other, 'log')))).toEqual([1, 2])
 }, 150_000)
 
 /** As whoever is told that it is worth asking again: three servers that have two cores may take longer than a call may. */

@@ -2,7 +2,7 @@
 import { jetstreamManager } from '@nats-io/jetstream'
 import { connect, type NatsConnection } from '@nats-io/transport-node'
 import { type Line, startLine } from './line.ts'
-import { type NatsServer, startNats } from './nats.ts'
+import { type NatsServer, type NatsServerOptions, startNats } from './nats.ts'
 import { findPort } from './port.ts'
 
 export interface NatsCluster {
@@ -22,7 +22,7 @@ const stream = 'millrace'
 /** Where nobody listens: they would tell each other of ways around the lines. */
 const nowhere = '127.0.0.1:1'
 
-export async function startNatsCluster(): Promise<NatsCluster> {
+export async function startNatsCluster({ args = [] }: NatsServerOptions = {}): Promise<NatsCluster> {
   const ports = [await findPort(), await findPort(), await findPort()]
   const lines: { readonly line: Line; readonly from: number; readonly to: number }[] = []
   for (const from of ports.keys())
@@ -31,7 +31,7 @@ export async function startNatsCluster(): Promise<NatsCluster> {
     ports.map((port, index) => {
       const routes = lines.flatMap(({ from, line }) => (from === index ? [`nats://127.0.0.1:${line.port}`] : [])).join(',')
       const own = ['-n', `n${index}`, '--cluster', `nats://127.0.0.1:${port}`, '--cluster_advertise', nowhere]
-      return startNats({ args: ['--cluster_name', 'c', ...own, '--routes', routes] })
+      return startNats({ args: [...args, '--cluster_name', 'c', ...own, '--routes', routes] })
     }),
   )
   const url = servers.map((server) => server.url).join(',')
