@@ -12,6 +12,8 @@ type Client = ReturnType<typeof createClient>
 export interface Connection {
   /** Runs a script until `deadline` (of `performance.now`); `args` is asked anew each time, with the Redis process it goes to. */
   run(script: string, keys: readonly string[], args: (server: string) => readonly string[], deadline: number): Promise<unknown>
+  /** Sends plain commands, one behind the other; with the Redis process that has answered them. */
+  ask(commands: readonly string[][], deadline: number): Promise<{ readonly server: string; readonly answers: readonly unknown[] }>
   /** Hears what is published in a channel, until the returned function is called. */
   listen(channel: string, hear: (message: string) => void): Promise<() => void>
   close(): Promise<void>
@@ -108,6 +110,17 @@ export function createConnection({ url, onReady, onHearing, replicas = 0 }: Conn
         }
       }
     },
+    async ask(commands, deadline) {
+      for (;;) {
+        const server = await within(ready.promise, deadline)
+        try {
+          return { server, answers: await within(Promise.all(commands.map((command) => client.sendCommand(command))), deadline) }
+        } catch (error) {
+          if (error instanceof MillraceError) throw error
+          await recover(error as Error)
+        }
+      }
+    },
     async close() {
       ready.promise.catch(() => {})
       ready.reject(new MillraceError('server_stopping'))
@@ -138,7 +151,7 @@ export function createConnection({ url, onReady, onHearing, replicas = 0 }: Conn
   }
 
   /** Returns where the call is worth making again. */
-  async function recover(error: Error, script: string): Promise<void> {
+  async function recover(error: Error, script = ''): Promise<void> {
     if (!(error instanceof ErrorReply)) return sleep(1)
     if (error.message.startsWith('NOSCRIPT')) return load(script)
     if (passing.test(error.message)) return sleep(retryMs)
