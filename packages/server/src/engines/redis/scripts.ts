@@ -26,18 +26,19 @@ const overheadBytes = 100
  * of its last append, fresh epoch, whether to wait no longer for somebody who can vouch. What is left of them is ARGV[10]
  * and on.
  */
-const known = `
-local meta = redis.call('HMGET', KEYS[1], 'epoch', 'head', 'start', 'bytes', 'time', 'oldest', 'until', 'server', 'shown')
+const knownWith = (own: string) => `
+local meta = redis.call('HMGET', KEYS[1], 'epoch', 'head', 'start', 'bytes', 'time', 'oldest', 'until', 'server', 'shown'${own})
 local epoch, head, start = meta[1], tonumber(meta[2]), tonumber(meta[3])
 local function visible()
   return math.max(math.min(head, tonumber(meta[9]) or head), start)
 end
 `
+const known = knownWith('')
 
-const vouched = `${known}
+const vouched = `${knownWith(", 'w:' .. ARGV[6]")}
 local function vouch(call)
   local server, seenEpoch, seen, seenServer, instance, own, fresh, isForced = unpack(ARGV, 2, 9)
-  local last = redis.call('HGET', KEYS[1], 'w:' .. instance)
+  local last = meta[10]
   local isMissed = tonumber(string.match(last or '0', '^%d+')) < tonumber(own)
   local isLost = seenEpoch == epoch and (head < tonumber(seen) or isMissed)
   if meta[8] == server and not isLost then return true, last end
@@ -142,8 +143,10 @@ if head - start > countMax + math.min(1000, math.floor(countMax / 8)) or bytes >
   if start > from then redis.call('ZREMRANGEBYSCORE', KEYS[3], '-inf', start) end
 end
 
-redis.call('HSET', KEYS[1], 'epoch', epoch, 'head', head, 'start', start, 'bytes', bytes, 'time', time, 'oldest', oldest,
-  'server', ARGV[2], 'w:' .. ARGV[6], number .. ' ' .. head)
+redis.call('HSET', KEYS[1], 'head', head, 'bytes', bytes, 'time', time, 'w:' .. ARGV[6], number .. ' ' .. head)
+if not meta[8] or start ~= tonumber(meta[3]) or oldest ~= tonumber(meta[6]) then
+  redis.call('HSET', KEYS[1], 'start', start, 'oldest', oldest, 'server', ARGV[2])
+end
 if isHidden or meta[9] then redis.call('HSET', KEYS[1], 'shown', isHidden and shown or head) end
 -- Not with every append: it lives a tenth longer, and is given its time again when that tenth has gone.
 if expires < now + age or count == 0 then
