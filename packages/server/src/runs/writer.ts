@@ -1,11 +1,20 @@
 /**
- * Appends what a run says to its session's log, one batch at a time: while the engine works on one,
- * what comes in gathers for the next, so a slow engine gets larger batches and not more of them.
+ * Appends what a run says to its session's log, one batch at a time: while the engine works on one, what comes in
+ * gathers for the next, so a slow engine gets larger batches and not more of them. A busy one also gets a rest.
  */
 import type { MillraceError, Position, SessionEvents, SessionEventType } from '@millrace/protocol'
 import type { Engine, EventData, NewEvent } from '../log/log.ts'
 import { insist, toError } from './insist.ts'
 
+/**
+ * Of the time that an append took beyond the quickest, which it spent behind others, so many times is rested; else as
+ * many small appends as an engine can just bear would all wait behind each other. Two nodes over one Redis, 1,000 runs
+ * at 50 tokens/s: half of the tokens are read within 70 ms, and without rest within 115.
+ */
+const restFactor = 8
+const restMsMax = 50
+/** A timer is no more exact. */
+const restMsMin = 2
 /** Events that may wait before the models are asked to. */
 const backlogMax = 256
 
@@ -49,6 +58,11 @@ export function createRunWriter({ engine, log, start, endKey, onFailure, signal 
   let writing: Promise<void> | undefined
   let failure: MillraceError | undefined
   let { epoch } = start
+  /** Of the appends of this run, in milliseconds: what the engine takes when it has nothing else to do. */
+  let quickest = Number.POSITIVE_INFINITY
+  /** Somebody waits for all of it: this is no time to rest. */
+  let isAwaited = false
+  let wake = () => {}
 
   return {
     write: (type, data) => push(sessionEvent(type, data)),
@@ -58,11 +72,11 @@ export function createRunWriter({ engine, log, start, endKey, onFailure, signal 
       return waiting.length >= backlogMax || waiting.at(-1)?.type === 'file_data'
     },
     async settled() {
-      await writing
+      await written()
       if (failure !== undefined) throw failure
     },
     async end(type, data) {
-      await writing
+      await written()
       try {
         return await insist(() => offerEnd(type, data), signal)
       } catch {
@@ -118,10 +132,32 @@ export function createRunWriter({ engine, log, start, endKey, onFailure, signal 
     return waiting.splice(0, file === 0 ? 2 : file === -1 ? waiting.length : file)
   }
 
+  function written(): Promise<void> | undefined {
+    isAwaited = true
+    wake()
+    return writing
+  }
+
+  function rest(ms: number): Promise<void> | undefined {
+    if (ms < restMsMin || isAwaited) return undefined
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, ms)
+      wake = () => {
+        clearTimeout(timer)
+        resolve()
+      }
+    })
+  }
+
   async function writeAll(): Promise<void> {
+    isAwaited = false
     try {
       while (waiting.length > 0) {
+        const began = performance.now()
         await engine.append(log, takeBatch(), { epoch, unless: endKey })
+        const took = performance.now() - began
+        quickest = Math.min(quickest, took)
+        await rest(Math.min(restMsMax, (took - quickest) * restFactor))
       }
     } catch (cause) {
       fail(toError(cause))
