@@ -27,7 +27,7 @@ let tally = newTally()
 serveCommands({
   open: openMany,
   async openEach({ port, paths }: { port: number; paths: readonly string[] }) {
-    for (const path of paths) await openMany({ port, path, count: 1 })
+    for (const path of paths) await openMany({ port, path, count: 1, isExact: true })
   },
   begin() {
     tally = newTally()
@@ -61,11 +61,13 @@ export interface Crowd {
   readonly count: number
   /** The session to attach to over WebSockets, from now on; absent reads SSE from `path`, or opens the way up that it names. */
   readonly attach?: string | undefined
+  /** How old each event is, and not only the oldest of a read. */
+  readonly isExact?: boolean
   /** Nothing is answered for now: it is enough that they are connected. */
   readonly isSilent?: boolean
 }
 
-async function openMany({ port, path, count, attach, isSilent = false }: Crowd): Promise<void> {
+async function openMany({ port, path, count, attach, isExact, isSilent = false }: Crowd): Promise<void> {
   // In batches, so that the listen backlog is not what is measured.
   for (let opened = 0; opened < count; opened += 100) {
     await Promise.all(
@@ -74,7 +76,7 @@ async function openMany({ port, path, count, attach, isSilent = false }: Crowd):
         const isUp = path.startsWith('/ws/')
         const asked = isUp ? upgradeRequest.replace('/ws/chat', path) : attach === undefined ? request(path) : upgradeRequest
         const say = attach === undefined ? undefined : { type: 'attach', session: attach, from: 'now' }
-        readers.push(openReader({ port, request: asked, say, tally: () => tally, onFirstBytes: resolve }))
+        readers.push(openReader({ port, request: asked, say, tally: () => tally, isExact, onFirstBytes: resolve }))
         if (isSilent) resolve()
         return promise
       }),

@@ -1,6 +1,6 @@
 /**
  * A reader that is cheap enough not to be the bottleneck: it counts events in the bytes as they come,
- * without building strings of them, and takes one latency sample a read, of its oldest event.
+ * without building strings of them, and takes one latency sample a read, of its oldest event, or one of each event.
  */
 import { connect, type Socket } from 'node:net'
 import { frameCounter, sseCounter } from './counters.ts'
@@ -32,12 +32,14 @@ export interface ReaderOptions {
   /** Where the request asks for a WebSocket: the message to send when it is one. */
   readonly say?: object | undefined
   readonly tally: () => Tally
+  /** A sample of each event, where they are few. */
+  readonly isExact?: boolean | undefined
   readonly onFirstBytes?: () => void
   readonly onRead?: (reader: Reader) => void
   readonly onClose?: () => void
 }
 
-export function openReader({ port, request, say, tally, onFirstBytes, onRead, onClose }: ReaderOptions): Reader {
+export function openReader({ port, request, say, tally, isExact = false, onFirstBytes, onRead, onClose }: ReaderOptions): Reader {
   const countEvents = say === undefined ? sseCounter() : frameCounter()
   let begun = false
   const socket = connect({
@@ -73,9 +75,11 @@ export function openReader({ port, request, say, tally, onFirstBytes, onRead, on
     if (events === 0) return
     counts.events += events
     reader.events += events
-    const text = chunk.indexOf(textField)
-    if (text !== -1 && text + 21 <= chunk.length)
-      counts.latencies.push(Date.now() - Number(chunk.toString('latin1', text + 8, text + 21)))
+    const now = Date.now()
+    for (let at = chunk.indexOf(textField); at !== -1 && at + 21 <= chunk.length; at = chunk.indexOf(textField, at + 21)) {
+      counts.latencies.push(now - Number(chunk.toString('latin1', at + 8, at + 21)))
+      if (!isExact) break
+    }
     const field = say === undefined ? idField : quotedIdField
     if (reader.first === 0) reader.first = offsetAfter(chunk, field, chunk.indexOf(field)) ?? 0
     reader.last = offsetAfter(chunk, field, chunk.lastIndexOf(field)) ?? reader.last
