@@ -186,7 +186,8 @@ export function redisEngine({
   ): Promise<Page | undefined> {
     const isHeard = bells.hears(log)
     const count = bells.rungFor(log) - after.offset
-    if (!isHeard || count < 1 || count > liveMax) return undefined
+    // Where replicas are waited for, only a script can tell what may be shown.
+    if (!isHeard || replicas > 0 || count < 1 || count > liveMax) return undefined
     const { server: asked, answers } = await connection.ask(
       liveQuestions(keysOf(log), after, liveMax),
       performance.now() + timeoutMs,
