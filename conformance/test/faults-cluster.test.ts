@@ -6,7 +6,7 @@ import { itWithstands } from '../src/faults/rounds.ts'
 import { openShared, type SharedWorld, statusOf } from '../src/faults/shared.ts'
 import { noteTime, type Tally } from '../src/faults/tally.ts'
 import type { Asked } from '../src/faults/world.ts'
-import type { NatsServer } from '../src/servers/nats.ts'
+import { type NatsServer, natsVersion } from '../src/servers/nats.ts'
 import { type NatsCluster, startNatsCluster } from '../src/servers/nats-cluster.ts'
 
 /** A new leader is found within ten seconds, on a busy machine within more. */
@@ -64,6 +64,7 @@ async function untilTaken(urls: readonly string[]): Promise<void> {
 
 // Of nats-server 2.9: one that was killed may lead with less than it had acknowledged. What MUST hold is that it is told.
 // Some do not find a leader again for minutes, or differ for good: nothing for every `npm test`.
+const cluster = `a cluster of nats-server ${natsVersion()}`
 const common = { few: 0, msMax, mayReset: true, open }
 
 const kills = [
@@ -75,7 +76,7 @@ const kills = [
 ]
 for (const { whom, pick } of kills) {
   itWithstands({
-    fault: `F12 ${whom} of a cluster is killed, or told to end`,
+    fault: `F12 ${whom} of ${cluster} is killed, or told to end`,
     claim: 'has what was acknowledged once, or tells its readers to begin anew, and goes on when there is a leader again',
     ...common,
     async round(shared, chance, tally) {
@@ -91,7 +92,7 @@ for (const { whom, pick } of kills) {
 }
 
 itWithstands({
-  fault: 'F12 one NATS of a cluster that stands still',
+  fault: `F12 one NATS of ${cluster} that stands still`,
   claim: 'has what was acknowledged once, or tells its readers to begin anew, and goes on',
   ...common,
   async round(shared, chance, tally) {
@@ -106,7 +107,7 @@ itWithstands({
 })
 
 itWithstands({
-  fault: 'F13 one NATS of a cluster is cut off from the others, or in one direction only',
+  fault: `F13 one NATS of ${cluster} is cut off from the others, or in one direction only`,
   claim: 'has what was acknowledged once, or tells its readers to begin anew, and goes on',
   ...common,
   async round(shared, chance, tally) {

@@ -1,5 +1,5 @@
 /** A real NATS with JetStream for tests, from its binary, on a port of its own, ended by its pid. */
-import { type ChildProcess, spawn } from 'node:child_process'
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -33,6 +33,12 @@ const binary =
   process.env.NATS_SERVER ??
   ['/usr/sbin/nats-server', '/usr/local/bin/nats-server'].find((file) => existsSync(file)) ??
   'nats-server'
+
+/** `2.9.10`; what a cluster holds is not the same in all of them. */
+export function natsVersion(): string {
+  const { stdout } = spawnSync(binary, ['--version'], { encoding: 'utf8' })
+  return /v([\d.]+)/.exec(stdout ?? '')?.[1] ?? 'unknown'
+}
 
 export async function startNats({ args = [] }: NatsServerOptions = {}): Promise<NatsServer> {
   const folder = mkdtempSync(join(tmpdir(), 'millrace-nats-'))
