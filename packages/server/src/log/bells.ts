@@ -101,8 +101,11 @@ export function createBells({ listen, headOf }: BellsOptions): Bells {
       try {
         const head = await headOf(log)
         const isSame = seen === undefined || seen.epoch === head?.epoch
-        if (!isSame || (head?.offset ?? 0) !== watched.head) ringAll(watched)
-        return
+        const offset = head?.offset ?? 0
+        if (isSame && offset === watched.head) return
+        // What comes behind it is heard.
+        watched.head = isSame ? Math.max(watched.head, offset) : offset
+        return ringAll(watched)
       } catch {
         // It has waited as long as it does for one that does not answer: now once more.
       }
