@@ -13,10 +13,10 @@ export function encode(events: readonly NewEvent[]): string {
   )
 }
 
-/** Rejects what is not as an engine has written it, such as entries of another hand. */
-export function decodeAll(entries: readonly Entry[]): LogEvent[] {
+/** One batch after another, as far as they are asked for. Throws where one is not as an engine has written it. */
+export function* decodeAll(entries: readonly Entry[]): Generator<LogEvent> {
   try {
-    return entries.flatMap(decode)
+    for (const entry of entries) yield* decode(entry)
   } catch (cause) {
     throw new MillraceError('engine_failed', { cause })
   }

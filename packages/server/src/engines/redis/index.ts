@@ -42,7 +42,7 @@ export interface RedisEngineOptions {
 const vouchMs = 2500
 const vouchPollMs = 50
 /** Events behind which a reader is live; further back the script gives whole pages. */
-const liveMax = 32
+const liveMax = 16
 const dayMs = 24 * 60 * 60 * 1000
 
 export function redisEngine({
@@ -189,7 +189,7 @@ export function redisEngine({
     // Where replicas are waited for, only a script can tell what may be shown.
     if (!isHeard || replicas > 0 || count < 1 || count > liveMax) return undefined
     const { server: asked, answers } = await connection.ask(
-      liveQuestions(keysOf(log), after, liveMax),
+      liveQuestions(keysOf(log), after, Math.min(count, bounds.eventsMax)),
       performance.now() + timeoutMs,
     )
     const page = livePage(after, answers, bounds)
@@ -227,7 +227,7 @@ export function redisEngine({
       [packed.eventsMax, packed.eventsMin].map(String),
     )) as [string, string, Entry[]]
     if (status !== 'done') return false
-    const events = decodeAll(entries)
+    const events = [...decodeAll(entries)]
     const [first, last] = [entries[0], entries.at(-1)]
     if (first === undefined || last === undefined || events.length < packed.eventsMin) return false
     const data = Buffer.from(pack(events.map(({ data, ...event }) => ({ ...event, data: toStored(data) })))).toString('base64')

@@ -27,10 +27,11 @@ it('gives what is behind the position, also out of the middle of a batch, and sa
 it.each([
   ['the log is another one', [[entry(5, 1)], meta({ epoch: 'f' })]],
   ['there is no log', [[], [null, null, null, null, null]]],
-  ['retention has gone past the position', [[entry(9, 1)], meta({ start: '8' })]],
+  ['retention has gone past the position', [[entry(5, 1)], meta({ start: '8' })]],
   ['what is behind the position is packed, or gone', [[entry(8, 2)], meta()]],
   ['something between two batches is missing', [[entry(5, 1), entry(9, 2)], meta()]],
   ['nothing is there', [[], meta()]],
+  ['there is more than there is', [[entry(5, 1)], meta({ head: '4' })]],
   ['replicas are waited for', [[entry(5, 1)], meta({ shown: '4' })]],
 ])('gives nothing where %s', (_, answers) => {
   expect(offsets(answers)).toBeUndefined()

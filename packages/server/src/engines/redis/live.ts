@@ -14,7 +14,7 @@ export type Live = Page & {
   readonly server: string | null
 }
 
-/** So many batches behind a position, and how the log is. */
+/** So many batches behind a position at most, and how the log is. */
 export function liveQuestions([meta, events]: readonly string[], { offset }: Position, batches: number): string[][] {
   return [
     ['XRANGE', String(events), `${offset + 1}-0`, '+', 'COUNT', String(batches)],
@@ -33,7 +33,8 @@ export function livePage(after: Position, [raws, meta]: readonly unknown[], boun
     if (last - Number(count) > reached) return undefined
     reached = last
   }
-  if (reached === after.offset) return undefined
+  // Or the two have seen different data: a Redis that is made a replica takes over another's.
+  if (reached === after.offset || reached > Number(head)) return undefined
   return { ...toPage(after, { head: Number(head), start: Number(start), entries }, bounds), server: server ?? null }
 }
 
