@@ -2,6 +2,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { connect } from '@nats-io/transport-node'
 import type { MillraceError } from 'millrace'
 import { natsEngine } from 'millrace/nats'
 import { expect, it, onTestFinished } from 'vitest'
@@ -50,13 +51,23 @@ it('nats engine in a cluster, where a bell is lost: hears of what is new within 
   let bell = Promise.withResolvers<void>()
   other.watch('log', () => bell.resolve())
   await insist(() => readAll(other, 'log'))
+  const rung: string[] = []
+  await hear(cluster.url, '*.bell.>', rung)
   bell = Promise.withResolvers()
   await insist(() => mute.append('log', numbered(2, 2), { key: 'k2' }))
   const appendedAt = performance.now()
   await bell.promise
   expect(performance.now() - appendedAt).toBeLessThan(30_000)
+  expect(rung).toEqual([])
   expect(numbers(await insist(() => readAll(other, 'log')))).toEqual([1, 2])
 }, 150_000)
+
+async function hear(url: string, subject: string, heard: string[]): Promise<void> {
+  const connection = await connect({ servers: url.split(',') })
+  onTestFinished(() => connection.close())
+  connection.subscribe(subject, { callback: (_, message) => void heard.push(message.subject) })
+  await connection.flush()
+}
 
 /** As whoever is told that it is worth asking again: three servers that have two cores may take longer than a call may. */
 async function insist<T>(act: () => Promise<T>): Promise<T> {
