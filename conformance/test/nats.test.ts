@@ -33,7 +33,7 @@ nodesConformance({
     const server = await startNats()
     onTestFinished(() => server.close())
     // Hundreds that want one place at once take their time.
-    return [natsEngine(server), natsEngine(server)]
+    return [natsEngine({ url: server.url }), natsEngine({ url: server.url })]
   },
 })
 
