@@ -99,7 +99,11 @@ export function createHistory({ store, engine, runs }: HistoryOptions): History 
     },
 
     async delete(id) {
-      const told = (await readTranscript(engine, id))?.runs
+      // What cannot be read goes all the same. What runs in it ends by itself, and only this process's runs are known.
+      const told = await readTranscript(engine, id).then(
+        (transcript) => transcript?.runs,
+        () => [],
+      )
       await Promise.all((told ?? []).filter(({ status }) => status === 'streaming').map(({ run }) => stop(run)))
       // Before the log, by which the session is found again where this is refused half way; and after it, because a
       // rename may have come in between that still saw the log. What an attempt before this one has left goes too.
@@ -116,7 +120,8 @@ export function createHistory({ store, engine, runs }: HistoryOptions): History 
   }
 
   async function describe(id: string, { createdAt, updatedAt }: Entry): Promise<ListedSession | undefined> {
-    const title = await readTitle(id)
+    // The engine has just answered: it is this one that cannot be read, and nobody could delete what is not listed.
+    const title = await readTitle(id).catch(() => '')
     return title === undefined ? undefined : { id, title, createdAt, updatedAt }
   }
 
