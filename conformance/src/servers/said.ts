@@ -14,7 +14,11 @@ export function untilSaid(server: ChildProcess, output: Readable, words: string)
       if (log.includes(words)) resolve()
     })
     server.once('error', reject)
-    server.once('exit', () => reject(new Error(`${server.spawnfile} ended:\n${log}`)))
+    server.once('exit', () => {
+      reject(new Error(`${server.spawnfile} ended:\n${log}`))
+      // Whoever uses it is only told that it is gone.
+      if (/^(panic|fatal error):/m.test(log)) console.error(`${server.spawnfile} died by itself:\n${log}`)
+    })
   })
 }
 
