@@ -8,13 +8,12 @@ import { insist, toError } from './insist.ts'
 
 /**
  * Of the time that an append took beyond the quickest, which it spent behind others, so many times is rested; else as
- * many small appends as an engine can just bear would all wait behind each other. Two nodes over one Redis, 1,000 runs
- * at 50 tokens/s: half of the tokens are read within 70 ms, and without rest within 115.
+ * many small appends as an engine can just bear would all wait behind each other: docs/decisions/0015.
  */
 const restFactor = 8
 const restMsMax = 50
-/** A timer is no more exact. */
-const restMsMin = 2
+/** So much is chance. */
+const slackMs = 4
 /** Events that may wait before the models are asked to. */
 const backlogMax = 256
 
@@ -139,7 +138,7 @@ export function createRunWriter({ engine, log, start, endKey, onFailure, signal 
   }
 
   function rest(ms: number): Promise<void> | undefined {
-    if (ms < restMsMin || isAwaited) return undefined
+    if (ms <= 0 || isAwaited) return undefined
     return new Promise((resolve) => {
       const timer = setTimeout(resolve, ms)
       wake = () => {
@@ -157,7 +156,7 @@ export function createRunWriter({ engine, log, start, endKey, onFailure, signal 
         await engine.append(log, takeBatch(), { epoch, unless: endKey })
         const took = performance.now() - began
         quickest = Math.min(quickest, took)
-        await rest(Math.min(restMsMax, (took - quickest) * restFactor))
+        await rest(Math.min(restMsMax, (took - quickest - slackMs) * restFactor))
       }
     } catch (cause) {
       fail(toError(cause))
