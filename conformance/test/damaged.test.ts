@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
-import { createMillrace, sqliteEngine } from 'millrace'
+import { createMillrace, type Engine, MillraceError, memoryEngine, sqliteEngine } from 'millrace'
 import { expect, it, onTestFinished } from 'vitest'
 
 it.each([
@@ -31,4 +31,36 @@ it.each([
   expect((await fetch(`${url}/api/sessions/${damaged}`, { method: 'DELETE' })).status).toBe(200)
   expect(await listed()).toEqual({ [whole]: 'whole' })
   expect((await fetch(`${url}/api/sessions/${damaged}`)).status).toBe(404)
+})
+
+it('takes nothing for damaged that the engine could not give for a moment, or that it does not answer for', async () => {
+  const engine = memoryEngine()
+  let failures = 0
+  let isAway = false
+  const refusing: Engine = {
+    ...engine,
+    async read(log, ...rest) {
+      if (isAway || (log === session && failures-- > 0)) throw new MillraceError('engine_failed')
+      return engine.read(log, ...rest)
+    },
+    async inspect(log) {
+      if (isAway) throw new MillraceError('engine_failed')
+      return engine.inspect(log)
+    },
+  }
+  const millrace = createMillrace({ engine: refusing, model: 'sim:count?n=1000&tps=10', onError: () => {} })
+  onTestFinished(() => millrace.close())
+  let session = ''
+  const run = await millrace.ask({ query: 'count' })
+  session = run.session
+  failures = 1
+  expect((await millrace.sessions.list()).sessions.map(({ title }) => title)).toEqual(['count'])
+  isAway = true
+  await expect(millrace.sessions.list()).rejects.toMatchObject({ code: 'engine_failed' })
+  await expect(millrace.sessions.delete(session)).rejects.toMatchObject({ code: 'engine_failed' })
+  isAway = false
+  expect(await engine.inspect(session)).toBeDefined()
+  failures = 1
+  await millrace.sessions.delete(session)
+  expect((await run.ended).status).toBe('stopped')
 })

@@ -99,11 +99,8 @@ export function createHistory({ store, engine, runs }: HistoryOptions): History 
     },
 
     async delete(id) {
-      // What cannot be read goes all the same. What runs in it ends by itself, and only this process's runs are known.
-      const told = await readTranscript(engine, id).then(
-        (transcript) => transcript?.runs,
-        () => [],
-      )
+      // What is damaged goes all the same. What runs in it ends by itself, and only this process's runs are known.
+      const told = await unlessDamaged(async () => (await readTranscript(engine, id))?.runs, [])
       await Promise.all((told ?? []).filter(({ status }) => status === 'streaming').map(({ run }) => stop(run)))
       // Before the log, by which the session is found again where this is refused half way; and after it, because a
       // rename may have come in between that still saw the log. What an attempt before this one has left goes too.
@@ -120,9 +117,19 @@ export function createHistory({ store, engine, runs }: HistoryOptions): History 
   }
 
   async function describe(id: string, { createdAt, updatedAt }: Entry): Promise<ListedSession | undefined> {
-    // The engine has just answered: it is this one that cannot be read, and nobody could delete what is not listed.
-    const title = await readTitle(id).catch(() => '')
+    // Nobody could delete what is not listed.
+    const title = await unlessDamaged(() => readTitle(id), '')
     return title === undefined ? undefined : { id, title, createdAt, updatedAt }
+  }
+
+  /** What cannot be read although the engine answers is damaged. Rejects where the engine does not answer. */
+  async function unlessDamaged<T>(read: () => Promise<T>, otherwise: T): Promise<T> {
+    try {
+      return await read()
+    } catch {
+      await catalog.read()
+      return read().catch(() => otherwise)
+    }
   }
 
   /** Undefined where there is no such session. */
