@@ -7,11 +7,11 @@ beforeEach(() => void vi.useFakeTimers())
 afterEach(() => void vi.useRealTimers())
 
 /** A run over an engine that takes as long as it is told to; `batches` is what was appended, in words. */
-async function open() {
+async function open(ms = 0) {
   const engine = memoryEngine()
   const { position } = await engine.append('log', [])
   const batches: string[] = []
-  const slow = { ms: 0 }
+  const slow = { ms }
   const writer = createRunWriter({
     engine: {
       ...engine,
@@ -32,15 +32,19 @@ async function open() {
     writer.end('stream_end', { run: 'run', status: 'completed' } as Parameters<typeof writer.end<'stream_end'>>[1])
   const pass = (ms: number) => vi.advanceTimersByTimeAsync(ms)
   say('a')
-  await pass(0)
+  await pass(ms)
   return { batches, slow, writer, say, end, pass }
 }
 
-it('appends each word at once where the engine is quick', async () => {
-  const { batches, say, pass } = await open()
+it.each([
+  ['quick', 0, 4],
+  ['far away, and not busy', 20, 24],
+])('appends each word at once where the engine is %s', async (_, ms, most) => {
+  const { batches, slow, say, pass } = await open(ms)
+  slow.ms = most
   for (const text of ['b', 'c', 'd']) {
     say(text)
-    await pass(0)
+    await pass(most)
   }
   expect(batches).toEqual(['a', 'b', 'c', 'd'])
 })
