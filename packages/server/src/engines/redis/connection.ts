@@ -89,37 +89,25 @@ export function createConnection({ url, onReady, onHearing, replicas = 0 }: Conn
       await ears.sSubscribe(channel, listener)
       return () => void ears.sUnsubscribe(channel, listener).catch(() => {})
     },
-    async run(script, keys, args, deadline) {
-      for (;;) {
-        const link = ready
-        const server = await within(link.promise, deadline)
-        try {
-          const command = ['EVALSHA', digestOf(script), String(keys.length), ...keys, ...args(server)]
-          const answer = await within(client.sendCommand(command), deadline)
-          if (replicas === 0) return answer
-          const held = await within(confirm(deadline), deadline)
-          // Another connection has been asked, which has written nothing.
-          if (link !== ready) continue
-          if (held >= replicas) return answer
-          throw new MillraceError('engine_failed', {
-            message: `Only ${held} of ${replicas} replicas of Redis answer; see that they run and are reached.`,
-          })
-        } catch (error) {
-          if (error instanceof MillraceError) throw error
-          await recover(error as Error, script)
-        }
+    run(script, keys, args, deadline) {
+      const act = async (server: string, isCut: () => boolean) => {
+        const answer = await client.sendCommand(['EVALSHA', digestOf(script), String(keys.length), ...keys, ...args(server)])
+        if (replicas === 0) return answer
+        const held = await confirm(deadline)
+        if (isCut()) throw new Error('another connection has been asked, which has written nothing')
+        if (held >= replicas) return answer
+        throw new MillraceError('engine_failed', {
+          message: `Only ${held} of ${replicas} replicas of Redis answer; see that they run and are reached.`,
+        })
       }
+      return perform(act, deadline, script)
     },
-    async ask(commands, deadline) {
-      for (;;) {
-        const server = await within(ready.promise, deadline)
-        try {
-          return { server, answers: await within(Promise.all(commands.map((command) => client.sendCommand(command))), deadline) }
-        } catch (error) {
-          if (error instanceof MillraceError) throw error
-          await recover(error as Error)
-        }
-      }
+    ask(commands, deadline) {
+      const act = async (server: string) => ({
+        server,
+        answers: await Promise.all(commands.map((command) => client.sendCommand(command))),
+      })
+      return perform(act, deadline)
     },
     async close() {
       ready.promise.catch(() => {})
@@ -131,6 +119,27 @@ export function createConnection({ url, onReady, onHearing, replicas = 0 }: Conn
         client.destroy(),
       )
     },
+  }
+
+  /** Until it is done, refused for good, or its time is up. */
+  async function perform<T>(
+    act: (server: string, isCut: () => boolean) => Promise<T>,
+    deadline: number,
+    script?: string,
+  ): Promise<T> {
+    for (;;) {
+      const link = ready
+      const server = await within(link.promise, deadline)
+      try {
+        return await within(
+          act(server, () => link !== ready),
+          deadline,
+        )
+      } catch (error) {
+        if (error instanceof MillraceError) throw error
+        await recover(error as Error, script)
+      }
+    }
   }
 
   /** One for all that was run in a turn. https://redis.io/docs/latest/commands/wait/ */
