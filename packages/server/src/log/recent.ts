@@ -3,7 +3,7 @@
  * them without asking the database. Bounded for each log and for all together.
  */
 import type { Position } from '@millrace/protocol'
-import type { LogEvent, NewEvent, Page } from './log.ts'
+import type { LogEvent, NewEvent, Page, ReadOptions } from './log.ts'
 
 const eventsPerLogMax = 512
 const bytesPerLogMax = 1024 * 1024
@@ -28,9 +28,7 @@ export interface Appended {
   readonly events: readonly NewEvent[]
 }
 
-interface Bounds {
-  readonly eventsMax: number
-  readonly bytesMax: number
+export interface Bounds extends Required<ReadOptions> {
   /** What is older has gone by age, which is the database's to decide. */
   readonly oldest: number
   /** How far others are known to have brought the log; default 0. */

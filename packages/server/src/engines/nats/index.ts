@@ -8,11 +8,11 @@ import { MillraceError, type Position } from '@millrace/protocol'
 import { createBells } from '../../log/bells.ts'
 import type { Appended, AppendOptions, Engine, NewEvent, Page } from '../../log/log.ts'
 import { newId } from '../../log/new-id.ts'
-import { createRecent } from '../../log/recent.ts'
+import { type Bounds, createRecent } from '../../log/recent.ts'
 import { type Batch, decodeBatch, encodeBatch, encodeEnd, idOf, type NewBatch } from './batch.ts'
 import { createConnection, type Stored } from './connection.ts'
 import { answerOf, newBatch } from './next.ts'
-import { type Bounds, loadPage } from './page.ts'
+import { loadPage } from './page.ts'
 import { createShelf, fold, type Known, rewind, trim } from './shelf.ts'
 
 export interface NatsEngineOptions {

@@ -1,18 +1,10 @@
 /** What a reader is given of a log, out of the messages that its batches are in. */
 import type { Position } from '@millrace/protocol'
 import type { LogEvent, Page } from '../../log/log.ts'
-import { sizeOf } from '../../log/recent.ts'
+import { type Bounds, sizeOf } from '../../log/recent.ts'
 import { decodeBatch } from './batch.ts'
 import type { Connection, Stored } from './connection.ts'
 import type { Known } from './shelf.ts'
-
-export interface Bounds {
-  /** Events and bytes of a page; one event is given in any case. */
-  readonly eventsMax: number
-  readonly bytesMax: number
-  /** What is older has gone by age. */
-  readonly oldest: number
-}
 
 /** Undefined where something is missing that is known to be there. */
 export async function loadPage(

@@ -1,6 +1,6 @@
 /** Batches as they stand in Redis, and what a reader is given of them. */
 import { type Json, MillraceError, type Position } from '@millrace/protocol'
-import type { EventData, LogEvent, NewEvent, Page } from '../../log/log.ts'
+import type { EventData, LogEvent, NewEvent, Page, ReadOptions } from '../../log/log.ts'
 import { sizeOf } from '../../log/recent.ts'
 import { fromStored, unpack } from '../stored.ts'
 
@@ -38,13 +38,8 @@ export interface Answer {
   readonly entries: readonly Entry[]
 }
 
-export interface Bounds {
-  readonly eventsMax: number
-  readonly bytesMax: number
-}
-
 /** A batch is read as a whole; what the reader has of it, or has not asked for, is left out. */
-export function toPage(after: Position, { head, start, entries }: Answer, { eventsMax, bytesMax }: Bounds): Page {
+export function toPage(after: Position, { head, start, entries }: Answer, { eventsMax, bytesMax }: Required<ReadOptions>): Page {
   const { epoch } = after
   const from = Math.max(after.offset, start)
   const events: LogEvent[] = []

@@ -6,7 +6,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { MillraceError, type Position } from '@millrace/protocol'
 import { createBells } from '../../log/bells.ts'
-import type { Appended, AppendOptions, Engine, LogState, NewEvent, Page } from '../../log/log.ts'
+import type { Appended, AppendOptions, Engine, LogState, NewEvent, Page, ReadOptions } from '../../log/log.ts'
 import { createRecent } from '../../log/recent.ts'
 import { pack, packed, toStored } from '../stored.ts'
 import { createConnection } from './connection.ts'
@@ -93,15 +93,15 @@ export function redisEngine({
       }
     },
 
-    async read(log, position, { eventsMax: countMax = 512, bytesMax: sizeMax = 262_144 } = {}) {
+    async read(log, position, { eventsMax = 512, bytesMax = 262_144 } = {}) {
       if (isClosed) throw new MillraceError('server_stopping')
-      const bounds = { eventsMax: countMax, bytesMax: sizeMax, oldest: Date.now() - ageMsMax }
-      const held = recent.read(log, position, { ...bounds, head: bells.rungFor(log) })
+      const bounds = { eventsMax, bytesMax }
+      const held = recent.read(log, position, { ...bounds, oldest: Date.now() - ageMsMax, head: bells.rungFor(log) })
       // Nothing more here may still be something more there.
       if (held !== undefined && held.events.length > 0) return held
       const live = await readLive(log, position, bounds)
       if (live !== undefined) return live
-      const args = [position.epoch, position.offset, countMax, sizeMax].map(String)
+      const args = [position.epoch, position.offset, eventsMax, bytesMax].map(String)
       const isHeard = bells.hears(log)
       let asked = ''
       const to = (name: string) => {
@@ -178,12 +178,8 @@ export function redisEngine({
     return { position: { epoch, offset: head }, duplicate }
   }
 
-  /** What has just been rung for, which costs Redis less than half without a script; undefined where one has to look. */
-  async function readLive(
-    log: string,
-    after: Position,
-    bounds: { eventsMax: number; bytesMax: number },
-  ): Promise<Page | undefined> {
+  /** What has just been rung for, without a script; undefined where one has to look. */
+  async function readLive(log: string, after: Position, bounds: Required<ReadOptions>): Promise<Page | undefined> {
     const isHeard = bells.hears(log)
     const count = bells.rungFor(log) - after.offset
     // Where replicas are waited for, only a script can tell what may be shown.

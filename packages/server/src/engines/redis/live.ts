@@ -1,10 +1,10 @@
 /**
- * What a reader asks for who is live, as two plain commands: they cost Redis a third of what the script does, and are
+ * What a reader asks for who is live, as two plain commands: they cost Redis a quarter of what the script does, and are
  * no less exact. The entries are asked for first: where the epoch then is the reader's, it was that before too.
  */
 import type { Position } from '@millrace/protocol'
-import type { Page } from '../../log/log.ts'
-import { type Bounds, type Entry, toPage } from './entries.ts'
+import type { Page, ReadOptions } from '../../log/log.ts'
+import { type Entry, toPage } from './entries.ts'
 
 /** An entry as Redis gives it, with the fields that `scripts.append` has given it. */
 type Raw = readonly [id: string, fields: readonly [n: string, count: string, t: string, time: string, d: string, data: string]]
@@ -23,7 +23,7 @@ export function liveQuestions([meta, events]: readonly string[], { offset }: Pos
 }
 
 /** Undefined where not everything is as it is for nearly all: the script tells what it is. */
-export function livePage(after: Position, [raws, meta]: readonly unknown[], bounds: Bounds): Live | undefined {
+export function livePage(after: Position, [raws, meta]: readonly unknown[], bounds: Required<ReadOptions>): Live | undefined {
   const [epoch, head, start, server, shown] = meta as readonly (string | null)[]
   if (epoch !== after.epoch || shown !== null || Number(start) > after.offset) return undefined
   const entries = (raws as readonly Raw[]).map(toEntry)
