@@ -85,21 +85,24 @@ export const errors = {
   server_stopping: entry(503, true, 'The server is stopping; connect again.'),
   server_full: entry(503, true, 'The server has as many files and connections open as it may; connect again later.'),
   engine_failed: entry(500, true, "The engine could not do it; the server's log has the details."),
+  log_damaged: entry(500, false, 'What is kept of this is damaged and cannot be read; delete it, or ask who runs the server.'),
   log_full: entry(507, true, 'The engine could not keep the event; nothing was lost, try again.'),
   internal: entry(500, true, 'The server made a mistake; its log has the details.'),
 } as const
 
 export type ErrorCode = keyof typeof errors
 
+/** The part of an error that may leave the server. */
+export interface PublicError {
+  readonly code: ErrorCode
+  readonly message: string
+  /** Whether the same may succeed later without a change. */
+  readonly retryable: boolean
+}
+
 /** The body of every answer that is not a success. */
 export interface ErrorBody {
-  readonly error: {
-    readonly code: ErrorCode
-    readonly message: string
-    readonly docs: string
-    /** Whether the same may succeed later without a change. */
-    readonly retryable: boolean
-  }
+  readonly error: PublicError & { readonly docs: string }
 }
 
 /** Where a code is explained; the server serves this address itself. */
@@ -108,7 +111,10 @@ export function errorDocs(code: ErrorCode): string {
 }
 
 export interface MillraceErrorOptions {
-  /** A sentence more exact than the table's; it leaves the server, so it MUST NOT hold details of the inside. */
+  /**
+   * A sentence more exact than the table's. It leaves the server, so it MUST NOT hold details of the inside; with status
+   * 500 it does not, and is for whoever runs it.
+   */
   readonly message?: string
   readonly cause?: unknown
 }
@@ -131,8 +137,15 @@ export class MillraceError extends Error {
     return errors[this.code].retryable
   }
 
+  /** What of it may leave the server. */
+  toPublic(): PublicError {
+    const { code, status, message, retryable } = this
+    return { code, message: status === 500 ? errors[code].message : message, retryable }
+  }
+
   toBody(): ErrorBody {
-    return { error: { code: this.code, message: this.message, docs: errorDocs(this.code), retryable: this.retryable } }
+    const { retryable, ...told } = this.toPublic()
+    return { error: { ...told, docs: errorDocs(this.code), retryable } }
   }
 }
 

@@ -3,7 +3,7 @@
  * is a sequence of runs; each run is one `stream_start`, then deltas of its lanes, then one
  * `stream_end`. Runs may overlap. See PROTOCOL.md#events.
  */
-import type { ErrorCode } from './errors.ts'
+import type { PublicError } from './errors.ts'
 
 export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json }
 
@@ -28,13 +28,6 @@ export interface Timings {
   readonly firstTokenMs: number | null
   /** From the acceptance of the request to the end. */
   readonly durationMs: number
-}
-
-/** The part of an error that may leave the server. */
-export interface PublicError {
-  readonly code: ErrorCode
-  readonly message: string
-  readonly retryable: boolean
 }
 
 export interface LaneEnd {

@@ -14,11 +14,13 @@ import { createApp, refuse } from './gateway/app.ts'
 import { type Authorize, allowAll } from './gateway/authorize.ts'
 import { createHealth } from './gateway/health.ts'
 import { type ListenOptions, listen } from './gateway/listen.ts'
+import { toRefusal } from './gateway/refuse.ts'
 import { createUpgrade, type Upgrade } from './gateway/websocket.ts'
 import { createFanOut } from './log/fan-out.ts'
 import type { Engine } from './log/log.ts'
 import { createTurns } from './log/turns.ts'
 import { createModels, type ModelsOptions } from './models/index.ts'
+import { createReport, guard, type OnError } from './report.ts'
 import { createAnswers } from './runs/answers.ts'
 import { insist } from './runs/insist.ts'
 import { createNodes } from './runs/nodes.ts'
@@ -55,8 +57,8 @@ export interface MillraceOptions {
   readonly leaseMs?: number
   /** Asked before every attach, replay and command of every transport; default allows all. See gateway/authorize.ts. */
   readonly authorize?: Authorize
-  /** Told of every error that was not the client's, in full; default writes to standard error. */
-  readonly onError?: (error: unknown, context?: { run?: string; lane?: string }) => void
+  /** Told of every error that was not the client's, in full; default writes to standard error, the same one once in ten seconds. */
+  readonly onError?: OnError
 }
 
 /** A request handler for `node:http`, Express and Fastify's raw requests; calls `next` for addresses that are not Millrace's. */
@@ -115,7 +117,8 @@ const drainStepMs = 100
 export function createMillrace(options: MillraceOptions = {}): Millrace {
   const { page, heartbeatMs = 15_000, authorize = allowAll } = options
   checkHeartbeat(heartbeatMs)
-  const onError = guard(options.onError ?? reportError)
+  const report = createReport()
+  const onError = guard(options.onError ?? report, report)
   const store = options.engine ?? memoryEngine()
   const nodes = store.isShared
     ? createNodes({ engine: store, id: newId(), leaseMs: options.leaseMs, onGone, onMessage })
@@ -169,8 +172,7 @@ export function createMillrace(options: MillraceOptions = {}): Millrace {
     // For what never came as far as the app, which answers its own errors.
     errorHandler(error) {
       if (error instanceof RequestError) return refuse(new MillraceError('malformed_http'))
-      onError(error)
-      return refuse(new MillraceError('internal'))
+      return refuse(toRefusal(error, onError))
     },
   })
   const handler: Handler = (request, response, next) => {
@@ -278,17 +280,6 @@ function checkHeartbeat(heartbeatMs: number): void {
   )
 }
 
-/** The host's own mistake while it is told of one must not end a run half way, nor the process. */
-function guard(onError: NonNullable<MillraceOptions['onError']>): NonNullable<MillraceOptions['onError']> {
-  return (error, context) => {
-    try {
-      onError(error, context)
-    } catch (mistake) {
-      reportError(mistake, context)
-    }
-  }
-}
-
 /** 128 bits: an id is all that it takes to read a session. */
 function newId(): string {
   return randomBytes(16).toString('base64url')
@@ -296,9 +287,4 @@ function newId(): string {
 
 function readVersion(): string {
   return JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')).version
-}
-
-function reportError(error: unknown, context: object = {}): void {
-  // A model's or client's mistake is already told in its code; what needs the operator is the cause.
-  console.error('millrace:', context, error instanceof MillraceError ? `${error.code}: ${error.message}` : error)
 }

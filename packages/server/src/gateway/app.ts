@@ -13,7 +13,7 @@ import { readJson } from './body.ts'
 import { errorsPage } from './errors-page.ts'
 import { openApiDocument } from './openapi.ts'
 import { checkOrigin } from './origin.ts'
-import { retryAfter } from './refuse.ts'
+import { retryAfter, toRefusal } from './refuse.ts'
 import type { Route, RouteAnswer } from './route.ts'
 import { createRoutes, type GatewayOptions } from './routes.ts'
 import { check } from './schemas.ts'
@@ -60,11 +60,7 @@ export function createApp(options: AppOptions): App {
   }
   if (page !== undefined) servePage(app, page)
   app.notFound(() => throwError(new MillraceError('not_found')))
-  app.onError((error) => {
-    if (error instanceof MillraceError) return refuse(error)
-    onError(error)
-    return refuse(new MillraceError('internal'))
-  })
+  app.onError((error) => refuse(toRefusal(error, onError)))
   return app
 
   /** What a GET would answer, found out without starting, opening or waiting for anything. */

@@ -1,9 +1,17 @@
-/** Refusals on sockets that have no response: before a request is complete, and of handshakes. None holds its socket. */
+/** What is refused: to whom it is told, and on sockets that have no response, before a request is complete, and of handshakes. */
 import type { Duplex } from 'node:stream'
-import type { MillraceError } from '@millrace/protocol'
+import { MillraceError } from '@millrace/protocol'
 
 /** For the client to take the answer, and close. */
 const closeMsMax = 1000
+
+/** What is answered for an error. One that was not the client's, of which it is told little, is told in full to `onError`. */
+export function toRefusal(error: unknown, onError: (error: unknown) => void): MillraceError {
+  const refusal = error instanceof MillraceError ? error : new MillraceError('internal', { cause: error })
+  // 507: there is no room. Other statuses beyond 500 are of models, whose runs have told it, or say how busy it is.
+  if (refusal.status === 500 || refusal.status === 507) onError(error)
+  return refusal
+}
 
 /** Answers, and closes the socket whatever its client does. */
 export function refuseSocket(socket: Duplex, error: MillraceError): void {

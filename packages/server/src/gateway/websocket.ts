@@ -7,7 +7,7 @@ import type { WebSocketTransport } from '../transports/websocket.ts'
 import { anonymous } from './authorize.ts'
 import { type MessageContext, obey, type Peer } from './messages.ts'
 import { checkOrigin } from './origin.ts'
-import { refuseSocket } from './refuse.ts'
+import { refuseSocket, toRefusal } from './refuse.ts'
 import { check, idParam } from './schemas.ts'
 
 /** Messages refused for their own fault before the connection is closed: a client in a loop must not go on for ever. */
@@ -45,7 +45,7 @@ export function createUpgrade(transport: WebSocketTransport, context: Context): 
         onClose: () => own.close(),
       })
     } catch (error) {
-      refuseSocket(socket, error instanceof MillraceError ? error : new MillraceError('internal', { cause: error }))
+      refuseSocket(socket, toRefusal(error, context.onError))
     }
   }
 }
@@ -82,11 +82,10 @@ async function receive(peer: Client, text: string, context: Context): Promise<vo
     if (typeof message.ref === 'string' && message.ref.length <= 64) ref = message.ref
     await obey(peer, message, context)
   } catch (error) {
-    if (!(error instanceof MillraceError)) context.onError(error)
-    const known = error instanceof MillraceError ? error : new MillraceError('internal')
-    peer.connection.send({ type: 'error', ...(ref !== undefined && { ref }), ...known.toBody() })
+    const refusal = toRefusal(error, context.onError)
+    peer.connection.send({ type: 'error', ...(ref !== undefined && { ref }), ...refusal.toBody() })
     // What fails because an engine is away says nothing about the client, whom 4400 would send away for good.
-    if (known.retryable) return
+    if (refusal.retryable) return
     peer.refusals += 1
     if (peer.refusals === refusalsMax) peer.connection.close(closeCodes.misuse, 'Too many messages were refused.')
   }

@@ -2,7 +2,6 @@
 import { MillraceError, type PublicError } from '@millrace/protocol'
 
 export function publicError(error: unknown): PublicError {
-  const { code, message, retryable } =
-    error instanceof MillraceError ? error : new MillraceError('model_failed', { cause: error })
-  return { code, message, retryable }
+  const known = error instanceof MillraceError ? error : new MillraceError('model_failed', { cause: error })
+  return known.toPublic()
 }

@@ -1,0 +1,29 @@
+import { MillraceError } from '@millrace/protocol'
+import { afterEach, beforeEach, expect, it, vi } from 'vitest'
+import { createReport } from './report.ts'
+
+const written = vi.spyOn(console, 'error')
+const lines = () => written.mock.calls.map((words) => words.map((word) => (word instanceof Error ? word.message : word)))
+
+beforeEach(() => {
+  vi.useFakeTimers()
+  written.mockReset().mockImplementation(() => {})
+})
+afterEach(() => void vi.useRealTimers())
+
+const away = () => new MillraceError('engine_failed', { message: 'Redis did not answer.', cause: new Error('ECONNREFUSED') })
+
+it('says an error at once with its cause, and after ten seconds how often it came again', () => {
+  const report = createReport()
+  for (let n = 0; n < 500; n++) report(away(), { run: `r${n}` })
+  report(new Error('another'))
+  const text = 'engine_failed: Redis did not answer. (ECONNREFUSED)'
+  expect(lines()).toEqual([
+    ['millrace:', { run: 'r0' }, text],
+    ['millrace:', {}, 'another'],
+  ])
+  vi.advanceTimersByTime(10_000)
+  expect(lines().slice(2)).toEqual([[`millrace: 499 times more in 10 s: ${text}`]])
+  report(away())
+  expect(lines().slice(3)).toEqual([['millrace:', {}, text]])
+})

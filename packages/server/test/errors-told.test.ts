@@ -1,0 +1,61 @@
+/** What is wrong inside is told in full to who runs the server, and to clients that it is wrong. */
+import { type Engine, MillraceError, memoryEngine } from 'millrace'
+import { describe, expect, it } from 'vitest'
+import { postJson, startServer } from './support/server.ts'
+import { openSocket } from './support/socket.ts'
+import { openStream } from './support/stream.ts'
+
+const inside = new MillraceError('engine_failed', { message: 'The disk under /srv/secret fails.' })
+const table = new MillraceError('engine_failed').message
+
+function failing(error: unknown, isHit: (types: readonly string[]) => boolean = () => true): Engine {
+  const engine = memoryEngine()
+  return {
+    ...engine,
+    async append(log, events, options) {
+      if (isHit(events.map(({ type }) => type))) throw error
+      return engine.append(log, events, options)
+    },
+  }
+}
+
+describe('what an engine says when it fails', () => {
+  it('is not in the answer of a request, and is told to the host', async () => {
+    const { url, errors } = await startServer({ engine: failing(inside) })
+    const answer = await postJson(`${url}/api/publish`, { channel: 'c', data: 1 })
+    expect([answer.status, await answer.json()]).toEqual([500, inside.toBody()])
+    expect(inside.toBody().error.message).toBe(table)
+    expect(errors).toEqual([inside])
+  })
+
+  it('is not in the answer over a WebSocket, and is told to the host', async () => {
+    const { url, errors } = await startServer({ engine: failing(inside) })
+    const socket = await openSocket(url)
+    socket.send({ type: 'publish', channel: 'c', data: 1 })
+    expect(await socket.next()).toMatchObject({ error: { code: 'engine_failed', message: table } })
+    expect(errors).toEqual([inside])
+  })
+
+  it('is not in the end of a run, and is told to the host', async () => {
+    const { url, errors } = await startServer({ engine: failing(inside, (types) => types.includes('message')) })
+    await using stream = await openStream(`${url}/api/chat?query=x`)
+    const end = (await stream.until('stream_end')).at(-1)
+    expect(JSON.parse(end?.data ?? '{}')).toMatchObject({ status: 'failed', error: { code: 'engine_failed', message: table } })
+    expect(errors).toEqual([inside])
+  })
+
+  it('is told where there is no room, and is as it was for who calls it in the process', async () => {
+    const full = new MillraceError('log_full')
+    const { url, errors, millrace } = await startServer({ engine: failing(full) })
+    expect((await postJson(`${url}/api/publish`, { channel: 'c', data: 1 })).status).toBe(507)
+    expect(errors).toEqual([full])
+    await expect(millrace.publish({ channel: 'c', data: 1 })).rejects.toBe(full)
+  })
+})
+
+it('does not tell the host of the mistakes of clients', async () => {
+  const { url, errors } = await startServer()
+  expect((await fetch(`${url}/api/sessions/none`)).status).toBe(404)
+  expect((await postJson(`${url}/api/publish`, { channel: '', data: 1 })).status).toBe(400)
+  expect(errors).toEqual([])
+})
