@@ -104,6 +104,23 @@ describe('nats engine, as it is named', () => {
     }
   })
 
+  it('refuses a log as damaged in which something is that no engine has written, and deletes it', async () => {
+    const server = await startNats()
+    onTestFinished(() => server.close())
+    const engine = await open(() => make(server))
+    const { position } = await engine.append('log', numbered(1, 3))
+    await engine.append('other', numbered(1, 1))
+    const nc = await connect({ servers: server.url })
+    onTestFinished(() => nc.close())
+    const { subject = '' } = (await (await jetstreamManager(nc)).streams.getMessage('millrace', { seq: 1 })) ?? {}
+    await nc.request(subject, '["no batch')
+    const fresh = await open(() => make(server))
+    expect(await refusal(fresh.read('log', position))).toBe('log_damaged')
+    expect(numbers(await readAll(fresh, 'other'))).toEqual([1])
+    expect(await fresh.delete('log')).toBe(true)
+    expect((await fresh.append('log', numbered(1, 1))).position.offset).toBe(1)
+  })
+
   // What happened: one that had just begun to lead a cluster stored two batches behind the same one, and some read the first.
   it('goes on behind the second of two that are stored behind one, for all of its readers', async () => {
     const server = await startNats()

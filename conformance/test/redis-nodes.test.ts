@@ -89,6 +89,18 @@ it('takes appends, and gives times that do not go back, where the clock of Redis
   expect((await readAll(engine, 'log')).slice(1).map(({ time }) => time)).toEqual([future, future])
 })
 
+it('refuses a log as damaged in which something is that no engine has written, and deletes it', async () => {
+  const server = await startRedis()
+  onTestFinished(() => server.close())
+  const engine = await open(() => make(server))
+  const { position } = await engine.append('log', numbered(1, 3))
+  await command(server, ['XADD', '{millrace/log}:events', '4-0', 'n', '1', 't', '1', 'd', '[["n",'])
+  await command(server, ['HSET', '{millrace/log}:meta', 'head', '4'])
+  expect(await refusal(engine.read('log', position))).toBe('log_damaged')
+  expect(await engine.delete('log')).toBe(true)
+  expect((await engine.append('log', numbered(1, 1))).position.offset).toBe(1)
+})
+
 describe('a log of the redis engine that Redis let go in part', () => {
   it('says what is gone between what is packed and what is not', async () => {
     const server = await startRedis()

@@ -1,7 +1,11 @@
 /** The list of conversations: found again, opened, renamed, taken along, and gone for good. */
-import { readFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
+import { createMillrace, sqliteEngine } from 'millrace'
 import type { Locator } from 'playwright-core'
-import { expect, test } from 'vitest'
+import { expect, onTestFinished, test } from 'vitest'
 import type { Driver } from './support/driver.ts'
 import { prepareStage } from './support/stage.ts'
 
@@ -9,7 +13,7 @@ const startStage = prepareStage()
 
 const rows = ({ page }: Driver): Locator => page.getByTestId('history-row')
 const titles = async (page: Driver): Promise<string[]> =>
-  (await rows(page).getByRole('link').allTextContents()).filter((text) => text !== '')
+  (await rows(page).getByRole('link').allTextContents()).filter((text) => text !== 'Untitled')
 
 async function askNew(page: Driver, query: string): Promise<string> {
   await page.page.getByTestId('new-session').click()
@@ -110,6 +114,28 @@ test('deletes only when it is confirmed, and then everywhere', async () => {
   await tab.page.getByTestId('missing').waitFor()
   const { status } = await fetch(`${stage.url}/api/sessions/${new URL(address).searchParams.get('session')}`)
   expect(status).toBe(404)
+})
+
+test('says of a conversation that it is damaged, and lets it be deleted', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'millrace-damaged-'))
+  onTestFinished(() => rmSync(folder, { recursive: true }))
+  const before = createMillrace({ engine: sqliteEngine({ folder }), model: 'sim:echo?tps=0' })
+  const { session, ended } = await before.ask({ query: 'what is this?' })
+  await ended
+  await before.close()
+  const database = new DatabaseSync(join(folder, 'millrace.db'))
+  database.prepare('UPDATE logs SET head = head + 1 WHERE name = ?').run(session)
+  database.close()
+  await using stage = await startStage({ engine: sqliteEngine({ folder }), onError: () => {} })
+  const { page } = await stage.open(`/?session=${session}`)
+  await page.getByTestId('damaged').waitFor()
+  await page.getByTestId('history-toggle').click()
+  await page.getByRole('link', { name: 'Untitled' }).waitFor()
+  await page.getByTestId('history-more').click()
+  await page.getByTestId('history-delete').click()
+  await page.getByTestId('history-confirm').click()
+  await page.getByText('What you ask will be listed here.').waitFor()
+  expect((await fetch(`${stage.url}/api/sessions/${session}`)).status).toBe(404)
 })
 
 test('says that it could not be read, and reads when it is asked again', async () => {

@@ -213,7 +213,7 @@ describe('the SQLite engine', () => {
     const engine = sqliteEngine({ folder })
     onTestFinished(() => engine.close())
     const [a, b] = await Promise.allSettled([engine.read('a', { ...position, offset: 0 }), numbers(engine, 'b')])
-    expect(a).toMatchObject({ reason: { code: 'engine_failed', message: expect.stringContaining('damaged') } })
+    expect(a).toMatchObject({ reason: { code: 'log_damaged', message: expect.stringContaining('the log a is damaged') } })
     expect(b).toMatchObject({ value: { all: [1] } })
   })
 
@@ -232,7 +232,7 @@ describe('the SQLite engine', () => {
     writeFileSync(file, bytes)
     const engine = sqliteEngine({ folder })
     onTestFinished(() => engine.close())
-    const damaged = { code: 'engine_failed', message: expect.stringContaining('damaged') }
+    const damaged = { code: 'log_damaged', message: expect.stringContaining('the log a is damaged') }
     await expect(engine.compact?.('a')).rejects.toMatchObject(damaged)
     await expect(engine.read('a', { ...position, offset: 0 })).rejects.toMatchObject(damaged)
     // What comes after it is what was written.
@@ -265,7 +265,7 @@ describe('the SQLite engine', () => {
       engine.append('c', [{ type: 'n', data: { n: 2 } }]),
       numbers(engine, 'b'),
     ])
-    expect(a).toMatchObject({ reason: { code: 'engine_failed', message: expect.stringContaining('damaged') } })
+    expect(a).toMatchObject({ reason: { code: 'log_damaged', message: expect.stringContaining('the log a is damaged') } })
     expect([b, c]).toMatchObject([
       { value: { position: { offset: 2 }, duplicate: false } },
       { value: { position: { offset: 2 } } },

@@ -58,6 +58,7 @@ export function HistoryRow({ session, isShown, onOpen, onRename, onRemove }: His
     onOpen(id)
   }
 
+  const name = title === '' ? t.history.untitled : title
   return (
     <li className="history-row" data-testid="history-row" data-session={id} data-open={mode !== 'closed'}>
       {mode === 'renaming' ? (
@@ -68,17 +69,17 @@ export function HistoryRow({ session, isShown, onOpen, onRename, onRemove }: His
             className="history-title"
             href={addressOf(id)}
             aria-current={isShown ? 'page' : undefined}
-            title={title}
+            title={name}
             onClick={open}
           >
-            {title}
+            {name}
           </a>
           <button
             ref={more}
             type="button"
             className="history-more"
             aria-expanded={mode !== 'closed'}
-            aria-label={t.history.actions(title)}
+            aria-label={t.history.actions(name)}
             title={t.history.actionsShort}
             data-testid="history-more"
             onClick={() => (mode === 'closed' ? setMode('open') : close())}

@@ -11,6 +11,9 @@ const errorTitles: Partial<Record<ErrorCode, string>> = {
   too_many_runs: 'Too many answers are in progress',
   query_too_long: 'The question is too long',
   session_not_found: 'This conversation no longer exists',
+  log_damaged: 'What is kept of this conversation is damaged',
+  log_full: 'The server has no room left',
+  engine_failed: 'The server cannot reach its storage',
 }
 
 /** The server describes its models in English; other languages have their own words for those it always has. */
@@ -123,6 +126,7 @@ export const en = {
     failed: 'The list could not be read.',
     unreachable: 'The server cannot be reached; nothing was changed.',
     more: 'Show older ones',
+    untitled: 'Untitled',
     actions: (title: string) => `Rename, export or delete “${title}”`,
     actionsShort: 'Rename, export or delete',
     rename: 'Rename',
@@ -136,6 +140,10 @@ export const en = {
   missing: {
     title: 'This conversation is not here',
     text: 'It was never begun, or the server no longer keeps it.',
+  },
+  damaged: {
+    title: 'This conversation cannot be read',
+    text: 'What the server keeps of it is damaged. You can delete it in the list of conversations.',
   },
   lost: 'The server no longer has what stands above. It stays here until you leave; the next question begins anew.',
   cutBeginning: 'The beginning of this conversation is no longer kept.',

@@ -110,6 +110,9 @@ export const zh: Dictionary = {
       too_many_runs: '正在进行的回答太多',
       query_too_long: '问题太长',
       session_not_found: '这个对话已不存在',
+      log_damaged: '这个对话的记录已损坏',
+      log_full: '服务器没有剩余空间了',
+      engine_failed: '服务器暂时无法读写存储',
     },
     generic: '出了点问题',
     kept: '已经说出的内容都保留着。',
@@ -125,6 +128,7 @@ export const zh: Dictionary = {
     failed: '无法读取列表。',
     unreachable: '无法连接服务器，未作任何更改。',
     more: '显示更早的',
+    untitled: '无标题',
     actions: (title) => `重命名、导出或删除“${title}”`,
     actionsShort: '重命名、导出或删除',
     rename: '重命名',
@@ -138,6 +142,10 @@ export const zh: Dictionary = {
   missing: {
     title: '找不到这个对话',
     text: '它从未开始，或者服务器已不再保存。',
+  },
+  damaged: {
+    title: '无法读取这个对话',
+    text: '服务器上它的记录已损坏。可以在对话列表中删除它。',
   },
   lost: '服务器已不再保存以上内容。它会留在这里，直到你离开；下一个问题将重新开始。',
   cutBeginning: '这个对话的开头已不再保存。',

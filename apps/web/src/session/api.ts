@@ -48,7 +48,10 @@ export async function readModels(): Promise<ModelList | undefined> {
 
 export async function readSession(session: string, signal?: AbortSignal): Promise<SnapshotAnswer> {
   const answer = await call(`api/sessions/${encodeURIComponent(session)}`, undefined, signal)
-  if (answer.kind === 'refused') return { kind: answer.status < 500 && answer.status !== 429 ? 'missing' : 'unreachable' }
+  if (answer.kind === 'refused') {
+    if (answer.error.code === 'log_damaged') return { kind: 'damaged' }
+    return { kind: answer.status < 500 && answer.status !== 429 ? 'missing' : 'unreachable' }
+  }
   const state = answer.kind === 'done' ? readSnapshot(answer.body) : undefined
   return state === undefined ? { kind: 'unreachable' } : { kind: 'snapshot', state }
 }

@@ -149,13 +149,13 @@ test('asks for the snapshot again while the server cannot be reached, waiting lo
   expect(page.loop().from).toBe(position(1))
 })
 
-test('stops trying when the session is gone, and says so', async () => {
+test.each(['missing', 'damaged'] as const)('stops trying when the session is %s, and says so', async (kind) => {
   const page = openStream()
   await page.settle()
-  page.answers({ kind: 'missing' })
+  page.answers({ kind })
   page.loop().fail()
   await vi.advanceTimersByTimeAsync(60_000)
-  expect(page.seen.at(-1)).toEqual({ state: 'lost' })
+  expect(page.seen.at(-1)).toEqual({ state: 'lost', why: kind })
   expect(page.loops).toHaveLength(1)
 })
 

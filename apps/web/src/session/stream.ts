@@ -10,15 +10,15 @@ import { isEventType, readEvent, type WireEvent } from './wire.ts'
 
 /** State of the wire; never mixed up with the state of a run. */
 export type Connection =
-  | { readonly state: 'idle' | 'catching-up' | 'lost' }
+  | { readonly state: 'idle' | 'catching-up' }
+  | { readonly state: 'lost'; readonly why: 'missing' | 'damaged' }
   | { readonly state: 'live'; readonly transport: TransportName }
   /** `retryAt` is missing while an attempt is under way. */
   | { readonly state: 'reconnecting'; readonly retryAt?: number }
 
 export type SnapshotAnswer =
   | { readonly kind: 'snapshot'; readonly state: SessionState }
-  | { readonly kind: 'missing' }
-  | { readonly kind: 'unreachable' }
+  | { readonly kind: 'missing' | 'damaged' | 'unreachable' }
 
 export interface StreamPorts {
   readonly client: Pick<Client, 'session' | 'connection'>
@@ -59,7 +59,7 @@ export function openSessionStream(session: string, owner: StreamOwner, ports: St
     const answer = await ports.readSnapshot(session, abort.signal)
     if (abort.signal.aborted) return
     if (answer.kind === 'unreachable') return waitAndLoad()
-    if (answer.kind === 'missing') return owner.takeConnection({ state: 'lost' })
+    if (answer.kind !== 'snapshot') return owner.takeConnection({ state: 'lost', why: answer.kind })
     owner.takeSnapshot(answer.state)
     listen(answer.state.position)
   }

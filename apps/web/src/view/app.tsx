@@ -108,7 +108,7 @@ export function App({ conversation, client }: { conversation: Conversation; clie
             {view.session === undefined || view.state !== undefined ? (
               <Empty ask={ask} />
             ) : view.connection.state === 'lost' ? (
-              <Missing onNew={begin} />
+              <Missing why={view.connection.why} onNew={begin} />
             ) : (
               <p className="notice pending-note">{t.loading}</p>
             )}
@@ -135,15 +135,15 @@ export function App({ conversation, client }: { conversation: Conversation; clie
   )
 }
 
-function Missing({ onNew }: { onNew: () => void }) {
+function Missing({ why, onNew }: { why: 'missing' | 'damaged'; onNew: () => void }) {
   const { t } = useLanguage()
   return (
     <section
       className="mx-auto flex w-full max-w-md flex-1 flex-col items-center justify-center px-5 text-center"
-      data-testid="missing"
+      data-testid={why}
     >
-      <h2 className="text-xl font-semibold">{t.missing.title}</h2>
-      <p className="mt-2 text-balance text-muted">{t.missing.text}</p>
+      <h2 className="text-xl font-semibold">{t[why].title}</h2>
+      <p className="mt-2 text-balance text-muted">{t[why].text}</p>
       <button type="button" className="primary-button mt-6" onClick={onNew}>
         {t.newSession}
       </button>

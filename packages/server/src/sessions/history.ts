@@ -122,13 +122,12 @@ export function createHistory({ store, engine, runs }: HistoryOptions): History 
     return title === undefined ? undefined : { id, title, createdAt, updatedAt }
   }
 
-  /** What cannot be read although the engine answers is damaged. Rejects where the engine does not answer. */
   async function unlessDamaged<T>(read: () => Promise<T>, otherwise: T): Promise<T> {
     try {
       return await read()
-    } catch {
-      await catalog.read()
-      return read().catch(() => otherwise)
+    } catch (error) {
+      if ((error as MillraceError).code === 'log_damaged') return otherwise
+      throw error
     }
   }
 

@@ -1,5 +1,5 @@
 /** What an append is in the stream: one message, so that it is stored completely or not at all. */
-import type { Json } from '@millrace/protocol'
+import { type Json, MillraceError } from '@millrace/protocol'
 import type { EventData, LogEvent, NewEvent } from '../../log/log.ts'
 
 export interface Batch {
@@ -71,10 +71,9 @@ export function idOf(data: Uint8Array): string {
   return decoder.decode(data.subarray(2, data.indexOf(quote, 2)))
 }
 
+/** Throws where it is not as an engine has written it. */
 export function decodeBatch(data: Uint8Array): Batch {
-  const [id = '', after = '', epoch = '', last = 0, time = 0, start = 0, key = 0, written = [], isRenewed] = JSON.parse(
-    decoder.decode(data),
-  ) as Partial<Written>
+  const [id = '', after = '', epoch = '', last = 0, time = 0, start = 0, key = 0, written = [], isRenewed] = parse(data)
   const first = last - written.length + 1
   const events = written.map(([type, value, isBytes], index): LogEvent => {
     const given: EventData = isBytes ? new Uint8Array(Buffer.from(value as string, 'base64')) : value
@@ -93,5 +92,13 @@ export function decodeBatch(data: Uint8Array): Batch {
     isEnd: epoch === '',
     size: data.byteLength,
     events,
+  }
+}
+
+function parse(data: Uint8Array): Partial<Written> {
+  try {
+    return JSON.parse(decoder.decode(data)) as Partial<Written>
+  } catch (cause) {
+    throw new MillraceError('log_damaged', { cause })
   }
 }

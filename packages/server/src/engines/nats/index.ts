@@ -99,19 +99,19 @@ export function natsEngine({ url, stream = 'millrace', timeoutMs = 15_000, ...op
 
     delete: (log) =>
       inTurn(log, async (known, deadline) => {
-        const id = newId()
-        for (;;) {
-          await refresh(log, known, deadline)
-          if (known.epoch === undefined) break
-          const data = encodeEnd(id)
-          const seq = await connection.store(subject(log), data, known.seq, deadline)
-          if (seq === undefined) continue
-          take(log, known, seq, decodeBatch(data))
+        try {
+          const isOurs = await storeEnd(log, known, deadline)
+          // Also what is left where this was cut off before: the log is gone by then, and its words are not.
+          await erase(log, known.seq)
+          return isOurs
+        } catch (error) {
+          if ((error as MillraceError).code !== 'log_damaged') throw error
+          // Behind what cannot be read no end would be.
+          await erase(log, Number.POSITIVE_INFINITY)
+          reset(log, known)
           connection.publish(`${stream}.bell.${token(log)}`, '0')
+          return true
         }
-        // Also what is left where this was cut off before: the log is gone by then, and its words are not.
-        await erase(log, known.seq)
-        return known.id === id
       }),
 
     async close() {
@@ -176,6 +176,20 @@ export function natsEngine({ url, stream = 'millrace', timeoutMs = 15_000, ...op
       }
       if (events.length > 0) connection.publish(`${stream}.bell.${token(log)}`, String(known.head))
       return { position: { epoch: batch.epoch, offset: batch.last }, duplicate: false }
+    }
+  }
+
+  /** False where the log has ended already. */
+  async function storeEnd(log: string, known: Known, deadline: number): Promise<boolean> {
+    const id = newId()
+    const data = encodeEnd(id)
+    for (;;) {
+      await refresh(log, known, deadline)
+      if (known.epoch === undefined) return known.id === id
+      const seq = await connection.store(subject(log), data, known.seq, deadline)
+      if (seq === undefined) continue
+      take(log, known, seq, decodeBatch(data))
+      connection.publish(`${stream}.bell.${token(log)}`, '0')
     }
   }
 

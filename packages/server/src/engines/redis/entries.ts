@@ -18,7 +18,7 @@ export function* decodeAll(entries: readonly Entry[]): Generator<LogEvent> {
   try {
     for (const entry of entries) yield* decode(entry)
   } catch (cause) {
-    throw new MillraceError('engine_failed', { cause })
+    throw new MillraceError('log_damaged', { cause })
   }
 }
 

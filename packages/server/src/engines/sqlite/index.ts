@@ -69,7 +69,7 @@ export function sqliteEngine({ folder, durability = 'process', timeoutMs = 10_00
       const answer = await ask({ op: 'read', log, ...after, eventsMax, bytesMax, now: Date.now() })
       const { epoch = '', start = 0, head = 0, events: stored = [] } = answer
       const at = (offset: number): Position => ({ epoch, offset })
-      const events = eventsOf(stored)
+      const events = eventsOf(log, stored)
       const page = { events, position: at(events.at(-1)?.offset ?? start), head: at(head) }
       return start === after.offset ? page : { ...page, gap: { from: after, to: at(start) } }
     },
@@ -136,11 +136,12 @@ export function sqliteEngine({ folder, durability = 'process', timeoutMs = 10_00
     ring(log)
   }
 
-  function eventsOf(stored: readonly StoredEvent[]): LogEvent[] {
+  function eventsOf(log: string, stored: readonly StoredEvent[]): LogEvent[] {
     try {
       return stored.map(fromStored)
     } catch {
-      throw damaged(folder)
+      // The database has not noticed it: it keeps no checksums of its own.
+      throw damaged(folder, log, 'an event is not what was written')
     }
   }
 

@@ -125,10 +125,10 @@ export function createThread({ folder, limits, timeoutMs, onLate, onTold }: Thre
       isLate = false
       for (const { request } of group) onLate(request)
     }
-    for (const [index, { resolve, reject }] of group.entries()) {
+    for (const [index, { request, resolve, reject }] of group.entries()) {
       const answer = answers[index]
       if (answer === undefined) reject(toError(failure, folder))
-      else if (answer.failure !== undefined) reject(toError(answer.failure, folder))
+      else if (answer.failure !== undefined) reject(toErrorOfOne(answer.failure, folder, request))
       else if (answer.refused !== undefined) reject(new MillraceError(answer.refused))
       else resolve(answer)
     }
@@ -160,7 +160,12 @@ function toError({ kind, message }: Failure, folder: string): MillraceError {
   return new MillraceError('engine_failed', { cause, ...(told !== undefined && { message: told }) })
 }
 
-/** What the database has not noticed: it keeps no checksums of its own. */
-export function damaged(folder: string): MillraceError {
-  return toError({ kind: 'damaged', message: 'an event is not what was written' }, folder)
+function toErrorOfOne(failure: Failure, folder: string, request: Request): MillraceError {
+  return failure.kind === 'damaged' && 'log' in request ? damaged(folder, request.log, failure.message) : toError(failure, folder)
+}
+
+/** One log; others in the file go on. */
+export function damaged(folder: string, log: string, what: string): MillraceError {
+  const message = `What millrace.db in ${folder} holds of the log ${log} is damaged: ${what}. Delete it, or stop the server and put a copy of the folder in its place.`
+  return new MillraceError('log_damaged', { message })
 }
