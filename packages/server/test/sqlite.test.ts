@@ -241,6 +241,31 @@ describe('the SQLite engine', () => {
     expect(await engine.delete('a')).toBe(true)
   })
 
+  // What happened: of a row whose key is another, SQLite takes the end of the log for found, and nothing is wrong with it.
+  it('gives no end of a log before its end, where the key of an event is not what was written', async () => {
+    const folder = newFolder()
+    const first = sqliteEngine({ folder })
+    await first.append('first', [{ type: 'n', data: {} }])
+    const { position } = await first.append(
+      'a',
+      Array.from({ length: 20 }, (_, n) => ({ type: 'n', data: { n } })),
+    )
+    await first.close()
+    const file = join(folder, 'millrace.db')
+    const bytes = readFileSync(file)
+    // The columns before the data: the log (2), the offset (11), the type, the time in six bytes, the size.
+    const key = bytes.indexOf('{"n":10}') - 10
+    expect([bytes[key], bytes[key + 1], bytes.toString('latin1', key + 2, key + 3)]).toEqual([2, 11, 'n'])
+    bytes[key] = 3
+    writeFileSync(file, bytes)
+    const engine = sqliteEngine({ folder })
+    onTestFinished(() => engine.close())
+    const damaged = { code: 'log_damaged', message: expect.stringContaining('the log a is damaged: an event is missing') }
+    await expect(engine.read('a', { ...position, offset: 0 })).rejects.toMatchObject(damaged)
+    expect((await engine.read('a', { ...position, offset: 0 }, { eventsMax: 10 })).events).toHaveLength(10)
+    expect((await numbers(engine, 'first')).all).toHaveLength(1)
+  })
+
   it('does what else was asked for in the turn in which a damaged log is read', async () => {
     const folder = newFolder()
     const first = sqliteEngine({ folder })
