@@ -20,13 +20,14 @@ export function guard(onError: OnError, report: OnError): OnError {
 export function createReport(): OnError {
   const again = new Map<string, number>()
 
-  return (error, context = {}) => {
+  return (error, context) => {
     const text = describe(error)
     const count = again.get(text)
     if (count !== undefined) return void again.set(text, count + 1)
     again.set(text, 0)
     // Where it has a code of its own, that and its cause say all; else where it was thrown has to be known.
-    console.error('millrace:', context, error instanceof MillraceError && error.code !== 'internal' ? text : error)
+    const said = error instanceof MillraceError && error.code !== 'internal' ? text : error
+    console.error('millrace:', ...(context === undefined ? [said] : [context, said]))
     setTimeout(() => {
       const more = again.get(text)
       again.delete(text)
