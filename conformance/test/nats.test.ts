@@ -104,21 +104,46 @@ describe('nats engine, as it is named', () => {
     }
   })
 
-  it('refuses a log as damaged in which something is that no engine has written, and deletes it', async () => {
-    const server = await startNats()
-    onTestFinished(() => server.close())
-    const engine = await open(() => make(server))
-    const { position } = await engine.append('log', numbered(1, 3))
-    await engine.append('other', numbered(1, 1))
-    const nc = await connect({ servers: server.url })
-    onTestFinished(() => nc.close())
-    const { subject = '' } = (await (await jetstreamManager(nc)).streams.getMessage('millrace', { seq: 1 })) ?? {}
-    await nc.request(subject, '["no batch')
-    const fresh = await open(() => make(server))
-    expect(await refusal(fresh.read('log', position))).toBe('log_damaged')
-    expect(numbers(await readAll(fresh, 'other'))).toEqual([1])
-    expect(await fresh.delete('log')).toBe(true)
-    expect((await fresh.append('log', numbered(1, 1))).position.offset).toBe(1)
+  describe('refuses a log as damaged in which something is that no engine has written', () => {
+    async function openWith(text: string) {
+      const server = await startNats()
+      onTestFinished(() => server.close())
+      const engine = await open(() => make(server))
+      const { position } = await engine.append('log', numbered(1, 3))
+      await engine.append('other', numbered(1, 1))
+      const nc = await connect({ servers: server.url })
+      onTestFinished(() => nc.close())
+      const manager = await jetstreamManager(nc)
+      const { subject = '' } = (await manager.streams.getMessage('millrace', { seq: 1 })) ?? {}
+      await nc.request(subject, text)
+      return { server, nc, subject, manager, start: { ...position, offset: 0 }, engine: await open(() => make(server)) }
+    }
+
+    it.each(['["no batch', 'null', '7', '{}', '"abc"', '[1]', '["id","after","epoch",4,1,0,0,[5]]'])('%s', async (text) => {
+      const { engine, start } = await openWith(text)
+      expect(await refusal(engine.read('log', start))).toBe('log_damaged')
+      expect(numbers(await readAll(engine, 'other'))).toEqual([1])
+      expect(await engine.delete('log')).toBe(true)
+      expect((await engine.append('log', numbered(1, 1))).position.offset).toBe(1)
+    })
+
+    it('and leaves nothing of it that looks whole where deleting it is cut off', async () => {
+      const { server, nc, manager, subject, engine, start } = await openWith('7')
+      // Much to erase.
+      for (let n = 0; n < 600; n++) await nc.request(subject, '7')
+      const erased = Promise.withResolvers<void>()
+      nc.subscribe('$JS.API.STREAM.MSG.DELETE.millrace', { callback: () => erased.resolve() })
+      await nc.flush()
+      const deleting = refusal(engine.delete('log'))
+      await erased.promise
+      await engine.close()
+      expect(await deleting).toBe('server_stopping')
+      expect((await manager.streams.info('millrace')).state.messages).toBeGreaterThan(100)
+      const fresh = await open(() => make(server))
+      expect(await refusal(fresh.read('log', start))).toMatch(/^(log_damaged|session_not_found)$/)
+      await fresh.delete('log')
+      expect(await refusal(fresh.read('log', start))).toBe('session_not_found')
+    })
   })
 
   // What happened: one that had just begun to lead a cluster stored two batches behind the same one, and some read the first.

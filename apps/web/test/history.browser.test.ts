@@ -3,7 +3,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
-import { createMillrace, sqliteEngine } from 'millrace'
+import { createMillrace, type Engine, MillraceError, memoryEngine, sqliteEngine } from 'millrace'
 import type { Locator } from 'playwright-core'
 import { expect, onTestFinished, test } from 'vitest'
 import type { Driver } from './support/driver.ts'
@@ -136,6 +136,37 @@ test('says of a conversation that it is damaged, and lets it be deleted', async 
   await page.getByTestId('history-confirm').click()
   await page.getByText('What you ask will be listed here.').waitFor()
   expect((await fetch(`${stage.url}/api/sessions/${session}`)).status).toBe(404)
+})
+
+test('begins another conversation where the one that is shown turns out to be damaged', async () => {
+  const engine = memoryEngine()
+  let damaged = ''
+  const check = (log: string) => {
+    if (log === damaged) throw new MillraceError('log_damaged')
+  }
+  const failing: Engine = {
+    ...engine,
+    async read(log, ...rest) {
+      check(log)
+      return engine.read(log, ...rest)
+    },
+    async inspect(log) {
+      check(log)
+      return engine.inspect(log)
+    },
+  }
+  await using stage = await startStage({ engine: failing, model: 'sim:count?n=20&tps=20', onError: () => {} })
+  const page = await stage.open()
+  await page.ask('what stays')
+  await page.reaches('streaming')
+  const shown = new URL(page.page.url()).searchParams.get('session')
+  damaged = shown ?? ''
+  stage.proxy.cut()
+  await page.isConnected('lost')
+  await page.page.getByRole('heading', { name: 'what stays' }).waitFor()
+  await page.ask('what is new')
+  await page.reaches('completed')
+  expect(new URL(page.page.url()).searchParams.get('session')).not.toBe(shown)
 })
 
 test('says that it could not be read, and reads when it is asked again', async () => {

@@ -131,7 +131,7 @@ export function createMillrace(options: MillraceOptions = {}): Millrace {
   const isStopping = () => stopping.signal.aborted
   const turns = createTurns()
   const pulse = createPulse({ turns, periodMs: heartbeatMs })
-  const fanOut = createFanOut({ engine, turns })
+  const fanOut = createFanOut({ engine, turns, onError })
   const answers = createAnswers({ newId, hear: (stream) => sse.hear(stream), nodes, gatherMs: heartbeatMs / 50 })
   const sse = createSseTransport({ fanOut, pulse, newStream: answers.newStream, isStopping })
   const connections = createConnections(options.limits)
@@ -140,7 +140,7 @@ export function createMillrace(options: MillraceOptions = {}): Millrace {
   const models = createModels({ models: options.models, default: options.model })
   const onBegin = (session: string) => void history.note(session).catch(onError)
   const runs = createRuns({ engine, limits: options.limits, shared, recover, onError, onBegin })
-  const history = createHistory({ store, engine, runs })
+  const history = createHistory({ store, engine, runs, onError })
   const channels = createChannels(engine)
   const chats = createChats({ engine, runs, resolveModel: models.resolve, newId })
   const version = readVersion()

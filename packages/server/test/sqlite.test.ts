@@ -266,6 +266,25 @@ describe('the SQLite engine', () => {
     expect((await numbers(engine, 'first')).all).toHaveLength(1)
   })
 
+  it('tells of the file, and of no log, where it cannot write for what is damaged', async () => {
+    const folder = newFolder()
+    const first = sqliteEngine({ folder })
+    await first.append('a', [{ type: 'n', data: {} }])
+    await first.close()
+    const file = join(folder, 'millrace.db')
+    const database = new DatabaseSync(file)
+    const { rootpage } = database.prepare("SELECT rootpage FROM sqlite_schema WHERE name = 'keys'").get() as { rootpage: number }
+    database.close()
+    const bytes = readFileSync(file)
+    bytes.fill(0xee, (rootpage - 1) * 4096, (rootpage - 1) * 4096 + 200)
+    writeFileSync(file, bytes)
+    const engine = sqliteEngine({ folder })
+    onTestFinished(() => engine.close())
+    const refusal = { code: 'engine_failed', message: expect.stringMatching(/millrace\.db.* is damaged\. Move it away/) }
+    await expect(engine.append('b', [{ type: 'n', data: {} }], { key: 'k' })).rejects.toMatchObject(refusal)
+    expect((await numbers(engine, 'a')).all).toHaveLength(1)
+  })
+
   it('does what else was asked for in the turn in which a damaged log is read', async () => {
     const folder = newFolder()
     const first = sqliteEngine({ folder })

@@ -74,15 +74,15 @@ describe('a client that does harm is closed with a code, and nobody else notices
     expect((await socket.closed)[0]).toBe(4429)
   })
 
-  it('but not for what is refused because an engine is away', async () => {
+  it.each(['engine_failed', 'log_damaged'] as const)('but not for what is refused with %s', async (code) => {
     const engine = memoryEngine()
     const append: Engine['append'] = async () => {
-      throw new MillraceError('engine_failed')
+      throw new MillraceError(code)
     }
     const { url } = await startServer({ engine: { ...engine, append } })
     const socket = await openSocket(url)
     times(20, () => socket.send({ type: 'publish', channel: 'c', data: 1 }))
-    for (let n = 0; n < 20; n++) expect(await socket.next()).toMatchObject({ error: { code: 'engine_failed', retryable: true } })
+    for (let n = 0; n < 20; n++) expect(await socket.next()).toMatchObject({ error: { code } })
     socket.send({ type: 'ping' })
     expect(await socket.next()).toEqual({ type: 'pong' })
   })

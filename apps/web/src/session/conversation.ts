@@ -186,8 +186,9 @@ export function createConversation(ports: ConversationPorts): Conversation {
     ask(query, models) {
       const id = ports.newId()
       let box = outbox
-      // An address that led nowhere is not made into a session: its name may be anybody's.
-      if (box === undefined || (next.connection.state === 'lost' && next.lost.length === 0)) {
+      const { connection } = next
+      // An address that led nowhere is not made into a session: its name may be anybody's. Nor can one be used that is damaged.
+      if (box === undefined || (connection.state === 'lost' && (connection.why === 'damaged' || next.lost.length === 0))) {
         const session = ports.newId()
         box = begin(session)
         ports.sessionBegan(session)

@@ -8,8 +8,9 @@ const closeMsMax = 1000
 /** What is answered for an error. One that was not the client's, of which it is told little, is told in full to `onError`. */
 export function toRefusal(error: unknown, onError: (error: unknown) => void): MillraceError {
   const refusal = error instanceof MillraceError ? error : new MillraceError('internal', { cause: error })
-  // 507: there is no room. Other statuses beyond 500 are of models, whose runs have told it, or say how busy it is.
-  if (refusal.status === 500 || refusal.status === 507) onError(error)
+  const { status, cause } = refusal
+  // 507: there is no room. Others beyond 500 say how busy it is, or which model there is not; and perhaps why.
+  if (status === 500 || status === 507 || (status > 500 && cause !== undefined)) onError(error)
   return refusal
 }
 

@@ -84,8 +84,8 @@ async function receive(peer: Client, text: string, context: Context): Promise<vo
   } catch (error) {
     const refusal = toRefusal(error, context.onError)
     peer.connection.send({ type: 'error', ...(ref !== undefined && { ref }), ...refusal.toBody() })
-    // What fails because an engine is away says nothing about the client, whom 4400 would send away for good.
-    if (refusal.retryable) return
+    // What fails because an engine is away, or a log is damaged, says nothing about the client, whom 4400 would send away for good.
+    if (refusal.retryable || refusal.status >= 500) return
     peer.refusals += 1
     if (peer.refusals === refusalsMax) peer.connection.close(closeCodes.misuse, 'Too many messages were refused.')
   }

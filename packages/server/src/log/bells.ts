@@ -28,6 +28,9 @@ export interface BellsOptions {
   readonly headOf: (log: string) => Promise<Position | undefined>
 }
 
+/** Before the head of a log is asked for again. */
+const pauseMs = 200
+
 interface Watched {
   readonly ringers: Set<() => void>
   /** What has been rung for: the engine's own appends are heard twice. */
@@ -107,7 +110,8 @@ export function createBells({ listen, headOf }: BellsOptions): Bells {
         watched.head = isSame ? Math.max(watched.head, offset) : offset
         return ringAll(watched)
       } catch {
-        // It has waited as long as it does for one that does not answer: now once more.
+        // Mostly it has waited as long as it does for one that does not answer; a log that is damaged is refused at once.
+        await new Promise((resolve) => setTimeout(resolve, pauseMs).unref())
       }
     }
   }

@@ -43,6 +43,8 @@ export interface CursorOptions {
   readonly blocked?: boolean
   /** The tail to join at the head; makes one where there is none. */
   readonly findTail: (cursor: Cursor) => CursorTail
+  /** The log cannot be read; the cursor has been ended. */
+  readonly onRefused: (refusal: unknown) => void
 }
 
 export class Cursor {
@@ -63,10 +65,12 @@ export class Cursor {
   readonly #engine: Engine
   readonly #turns: Turns
   readonly #findTail: (cursor: Cursor) => CursorTail
+  readonly #onRefused: (refusal: unknown) => void
   #tail: CursorTail | undefined
   #onDrained: (() => void) | undefined
 
-  constructor({ engine, turns, log, wire, sink, after, slow = 'wait', blocked = false, findTail }: CursorOptions) {
+  constructor(options: CursorOptions) {
+    const { engine, turns, log, wire, sink, after, slow = 'wait', blocked = false, findTail, onRefused } = options
     this.log = log
     this.epoch = after.epoch
     this.offset = after.offset
@@ -77,6 +81,7 @@ export class Cursor {
     this.#engine = engine
     this.#turns = turns
     this.#findTail = findTail
+    this.#onRefused = onRefused
   }
 
   /** Calls once when the cursor is closed, by its reader's leaving or by the end of the stream; at once where it is already. */
@@ -143,6 +148,7 @@ export class Cursor {
       // The log is gone, or the engine cannot be reached. The reader is let go; when it comes back
       // it is told which, or it goes on from its position.
       this.end(refusal)
+      this.#onRefused(refusal)
     }
   }
 

@@ -1,5 +1,5 @@
 /** Hands out cursors: the one way from a log to its readers. Tails are made on demand and shared. */
-import type { Position } from '@millrace/protocol'
+import { MillraceError, type Position } from '@millrace/protocol'
 import { Cursor } from './cursor.ts'
 import type { Engine } from './log.ts'
 import { Tail } from './tail.ts'
@@ -23,17 +23,29 @@ export interface FanOut {
   attach(attachment: Attachment): Cursor
 }
 
-export function createFanOut({ engine, turns }: { engine: Engine; turns: Turns }): FanOut {
+export interface FanOutOptions {
+  readonly engine: Engine
+  readonly turns: Turns
+  /** Told of what is wrong inside, for which readers are let go. Default: nobody is. */
+  readonly onError?: (error: unknown) => void
+}
+
+export function createFanOut({ engine, turns, onError = () => {} }: FanOutOptions): FanOut {
   const tails = new Map<string, Tail>()
 
   return {
     attach(attachment) {
-      const cursor = new Cursor({ ...attachment, engine, turns, findTail })
+      const cursor = new Cursor({ ...attachment, engine, turns, findTail, onRefused })
       const tail = tails.get(keyOf(cursor))
       if (tail?.reaches(cursor)) cursor.join(tail)
       else void cursor.catchUp()
       return cursor
     },
+  }
+
+  /** A log that is gone, or that has a new epoch, is nothing that is wrong. */
+  function onRefused(refusal: unknown): void {
+    if (!(refusal instanceof MillraceError) || refusal.status === 500) onError(refusal)
   }
 
   function findTail(cursor: Cursor): Tail {
@@ -48,6 +60,7 @@ export function createFanOut({ engine, turns }: { engine: Engine; turns: Turns }
       epoch,
       wire,
       offset,
+      onRefused,
       onEmpty: () => {
         if (tails.get(key) === tail) tails.delete(key)
       },

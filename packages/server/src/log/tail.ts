@@ -45,6 +45,8 @@ export interface TailOptions {
   readonly wire: Wire
   /** Where the tail begins. */
   readonly offset: number
+  /** The log cannot be read; all its cursors have been ended. */
+  readonly onRefused: (refusal: unknown) => void
   /** Called when the last cursor has left. */
   readonly onEmpty: () => void
 }
@@ -214,6 +216,7 @@ export class Tail implements Task, CursorTail {
     } catch (refusal) {
       // The log is gone or cannot be read: readers are let go, and told why when they come back.
       for (const cursor of [...this.#ready, ...this.#blocked, ...this.#early]) cursor.end(refusal)
+      this.#options.onRefused(refusal)
     } finally {
       this.#reading = false
     }

@@ -5,6 +5,7 @@
  * it. Nothing is searched at start.
  */
 import { idPattern, type LaneEnd, type Position, type SessionEvents } from '@millrace/protocol'
+import { createDoubts, type Doubts, isDamaged } from '../log/doubts.ts'
 import type { Engine, LogEvent, NewEvent } from '../log/log.ts'
 import type { Nodes } from './nodes.ts'
 import { runEnd } from './run-end.ts'
@@ -25,7 +26,10 @@ export interface RecoveryOptions {
 }
 
 export interface Recovery {
-  /** The same engine, whose `inspect`, the door to every session, is answered when the log has no dead runs. */
+  /**
+   * The same engine, whose `inspect`, the door to every session, is answered when the log has no dead runs, and refused
+   * while it is known to be damaged.
+   */
   readonly engine: Engine
   /** Ends what is dead in a log. Rejects with the engine's refusal. */
   recover(log: string): Promise<void>
@@ -46,12 +50,13 @@ interface Look {
 export function createRecovery({ engine, isOurs, nodes, onError }: RecoveryOptions): Recovery {
   const seen = new Map<string, Seen>()
   const looks = new Map<string, Look>()
+  const doubts = createDoubts(engine)
   const watchful: Engine = {
     ...(engine.isDurable && { isDurable: true }),
     ...(engine.isShared && { isShared: true }),
     append: (...request) => engine.append(...request),
     async read(...request) {
-      const page = await engine.read(...request)
+      const page = await doubts.read(...request)
       const [log] = request
       // Only a session's log has runs in it, whatever the events of a channel are called.
       if (nodes !== undefined && idPattern.test(log)) for (const event of page.events) follow(log, event, nodes)
@@ -67,12 +72,19 @@ export function createRecovery({ engine, isOurs, nodes, onError }: RecoveryOptio
         throw error
       }
     },
-    delete: (log) => engine.delete(log),
+    delete(log) {
+      doubts.forget(log)
+      return engine.delete(log)
+    },
     close: () => engine.close(),
     async inspect(log) {
-      // Who asks for it is answered either way.
-      if (idPattern.test(log) && isToBeLookedAt(log)) await (looksOnce(log) ?? recover(log)).catch(onError)
-      return engine.inspect(log)
+      await doubts.check(log)
+      const refusal = idPattern.test(log) && isToBeLookedAt(log) ? await refusalOf(looksOnce(log) ?? recover(log)) : undefined
+      if (isDamaged(refusal)) throw refusal
+      // Who asks for it is answered either way; where it is refused, whoever asked is told.
+      const state = await engine.inspect(log)
+      if (refusal !== undefined) onError(refusal)
+      return state
     },
   }
   return { engine: engine.isDurable || engine.isShared ? watchful : engine, recover }
@@ -105,7 +117,7 @@ export function createRecovery({ engine, isOurs, nodes, onError }: RecoveryOptio
     const isFirst = known?.position.epoch !== head.epoch
     const { position, runs }: Seen = known === undefined || isFirst ? { position: start, runs: new Map() } : known
     seen.delete(log)
-    const reached = await readOn(engine, log, { position, runs, to: head.offset })
+    const reached = await readOn(doubts, log, { position, runs, to: head.offset })
     for (const [run, unfinished] of runs) {
       if (isOurs(run)) continue
       const { node } = unfinished
@@ -123,6 +135,14 @@ export function createRecovery({ engine, isOurs, nodes, onError }: RecoveryOptio
     if (seen.size > seenMax) seen.delete(seen.keys().next().value as string)
     // Whoever ended its last run may have died before it was put in less room.
     if (isFirst && runs.size === 0 && head.offset > start.offset) engine.compact?.(log).catch(onError)
+  }
+}
+
+async function refusalOf(look: Promise<void>): Promise<unknown> {
+  try {
+    return await look
+  } catch (refusal) {
+    return refusal
   }
 }
 
@@ -145,7 +165,7 @@ interface Unfinished {
 
 /** Notes what has begun and ended up to an offset, and returns the position from where to go on. */
 async function readOn(
-  engine: Engine,
+  engine: Pick<Doubts, 'read'>,
   log: string,
   { position: from, runs, to }: Seen & { readonly to: number },
 ): Promise<Position> {

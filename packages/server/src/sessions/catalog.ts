@@ -3,7 +3,8 @@
  * server has the same one. The log is bounded as any other; what would soon be gone from it, though its session is not,
  * is said again, many sessions in one event. Whoever says it does no harm if another has said it too.
  */
-import type { Json } from '@millrace/protocol'
+import { type Json, MillraceError } from '@millrace/protocol'
+import { isDamaged } from '../log/doubts.ts'
 import type { Engine, LogEvent } from '../log/log.ts'
 
 export interface Entry {
@@ -43,7 +44,7 @@ const saidAtOnce = 200
 /** Sessions that are listed; beyond it those used longest ago are not. */
 const sessionsMax = 100_000
 
-export function createCatalog(store: Engine): Catalog {
+export function createCatalog(store: Engine, onError: (error: unknown) => void): Catalog {
   let entries = new Map<string, Known>()
   let isInOrder = true
   let position = unread
@@ -58,7 +59,7 @@ export function createCatalog(store: Engine): Catalog {
   }
 
   async function append(said: Said): Promise<void> {
-    const { position } = await store.append(catalog, [{ type: 'session', data: said as unknown as Json }])
+    const { position } = await unlessDamaged(() => store.append(catalog, [{ type: 'session', data: said as unknown as Json }]))
     // Whichever server comes upon it, with whatever it says: one in so many does.
     if (position.offset % renewAfter === 0) await renew()
   }
@@ -86,7 +87,8 @@ export function createCatalog(store: Engine): Catalog {
   }
 
   function catchUp(): Promise<void> {
-    const next = (reading ?? Promise.resolve()).then(readOn, readOn)
+    const readAgain = () => unlessDamaged(readOn)
+    const next = (reading ?? Promise.resolve()).then(readAgain, readAgain)
     reading = next
     return next
   }
@@ -103,6 +105,19 @@ export function createCatalog(store: Engine): Catalog {
       const page = await store.read(catalog, position, { eventsMax: 2048 })
       for (const event of page.events) apply(event)
       position = page.position
+    }
+  }
+
+  /** Begins anew where it is damaged: without a list nobody would find anything, and each session is entered when it is used. */
+  async function unlessDamaged<T>(act: () => Promise<T>): Promise<T> {
+    try {
+      return await act()
+    } catch (cause) {
+      if (!isDamaged(cause)) throw cause
+      await store.delete(catalog)
+      const message = 'The list of sessions was damaged and begins anew: each is listed again when it is used.'
+      onError(new MillraceError('log_damaged', { message, cause }))
+      return act()
     }
   }
 

@@ -45,6 +45,7 @@ export interface HistoryOptions {
   /** The door to every session. */
   readonly engine: Engine
   readonly runs: Runs
+  readonly onError: (error: unknown) => void
 }
 
 const titleOf = (session: string) => `title/${session}`
@@ -52,8 +53,8 @@ const derivedTitleMax = 80
 /** A run that does not end for so long, in milliseconds, finds its log gone. */
 const stopMsMax = 5000
 
-export function createHistory({ store, engine, runs }: HistoryOptions): History {
-  const catalog = createCatalog(store)
+export function createHistory({ store, engine, runs, onError }: HistoryOptions): History {
+  const catalog = createCatalog(store, onError)
 
   return {
     note: catalog.note,
@@ -122,12 +123,13 @@ export function createHistory({ store, engine, runs }: HistoryOptions): History 
     return title === undefined ? undefined : { id, title, createdAt, updatedAt }
   }
 
+  /** What cannot be read although the engine answers is damaged, whatever it says. Rejects where the engine does not answer. */
   async function unlessDamaged<T>(read: () => Promise<T>, otherwise: T): Promise<T> {
     try {
       return await read()
-    } catch (error) {
-      if ((error as MillraceError).code === 'log_damaged') return otherwise
-      throw error
+    } catch {
+      await catalog.read()
+      return read().catch(() => otherwise)
     }
   }
 

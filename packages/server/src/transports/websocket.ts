@@ -122,7 +122,8 @@ export function createWebSocketTransport({ fanOut, pulse }: { fanOut: FanOut; pu
         const wire = source === undefined ? plainFrames(dialect) : paced(eventFrames(dialect, source), intervalMs)
         const end = (refusal?: unknown) => {
           if (refusal === undefined) return
-          if (refusal instanceof MillraceError && !refusal.retryable) close(closeCodes.sessionGone, `The log of ${key} is gone.`)
+          if (refusal instanceof MillraceError && !refusal.retryable)
+            close(closeCodes.sessionGone, `The log of ${key} is ${refusal.code === 'log_damaged' ? 'damaged' : 'gone'}.`)
           else close(closeCodes.unreadable, `The log of ${key} cannot be read now; connect again.`)
         }
         // Else who reads nothing would be given the first page again for each time that it attaches.

@@ -71,9 +71,19 @@ export function idOf(data: Uint8Array): string {
   return decoder.decode(data.subarray(2, data.indexOf(quote, 2)))
 }
 
-/** Throws where it is not as an engine has written it. */
+/** Throws `log_damaged` where it is not as an engine has written it. */
 export function decodeBatch(data: Uint8Array): Batch {
-  const [id = '', after = '', epoch = '', last = 0, time = 0, start = 0, key = 0, written = [], isRenewed] = parse(data)
+  try {
+    return decode(data)
+  } catch (cause) {
+    throw new MillraceError('log_damaged', { cause })
+  }
+}
+
+function decode(data: Uint8Array): Batch {
+  const parsed: unknown = JSON.parse(decoder.decode(data))
+  if (!isWritten(parsed)) throw new TypeError('A message in the stream is no batch.')
+  const [id = '', after = '', epoch = '', last = 0, time = 0, start = 0, key = 0, written = [], isRenewed] = parsed
   const first = last - written.length + 1
   const events = written.map(([type, value, isBytes], index): LogEvent => {
     const given: EventData = isBytes ? new Uint8Array(Buffer.from(value as string, 'base64')) : value
@@ -95,10 +105,11 @@ export function decodeBatch(data: Uint8Array): Batch {
   }
 }
 
-function parse(data: Uint8Array): Partial<Written> {
-  try {
-    return JSON.parse(decoder.decode(data)) as Partial<Written>
-  } catch (cause) {
-    throw new MillraceError('log_damaged', { cause })
-  }
+/** A batch, or an end. */
+function isWritten(parsed: unknown): parsed is Partial<Written> {
+  if (!Array.isArray(parsed) || typeof parsed[0] !== 'string') return false
+  const [, after, epoch, last, time, start, , events] = parsed as unknown[]
+  const hasNumbers = [last, time, start].every((each) => typeof each === 'number')
+  const isBatch = typeof after === 'string' && typeof epoch === 'string' && hasNumbers
+  return parsed.length === 1 || (isBatch && Array.isArray(events) && events.every((event) => typeof event?.[0] === 'string'))
 }

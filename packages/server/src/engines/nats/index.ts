@@ -6,11 +6,13 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { MillraceError, type Position } from '@millrace/protocol'
 import { createBells } from '../../log/bells.ts'
+import { isDamaged } from '../../log/doubts.ts'
 import type { Appended, AppendOptions, Engine, NewEvent, Page } from '../../log/log.ts'
 import { newId } from '../../log/new-id.ts'
 import { type Bounds, createRecent } from '../../log/recent.ts'
 import { type Batch, decodeBatch, encodeBatch, encodeEnd, idOf, type NewBatch } from './batch.ts'
 import { createConnection, type Stored } from './connection.ts'
+import { erase } from './erase.ts'
 import { answerOf, newBatch } from './next.ts'
 import { loadPage } from './page.ts'
 import { createShelf, fold, type Known, rewind, trim } from './shelf.ts'
@@ -47,8 +49,6 @@ const askMs = { alone: 60_000, inCluster: 5000 }
 /** At the same time, and then a pause, so that thousands of them are no load. */
 const askedAtOnce = 64
 const askPauseMs = 250
-/** Messages of a deleted log that are overwritten at the same time. */
-const erasedAtOnce = 256
 
 export function natsEngine({ url, stream = 'millrace', timeoutMs = 15_000, ...options }: NatsEngineOptions): Engine {
   const { eventsMax = 100_000, bytesMax = 64 * 1024 * 1024, ageMsMax = 30 * dayMs } = options
@@ -102,14 +102,11 @@ export function natsEngine({ url, stream = 'millrace', timeoutMs = 15_000, ...op
         try {
           const isOurs = await storeEnd(log, known, deadline)
           // Also what is left where this was cut off before: the log is gone by then, and its words are not.
-          await erase(log, known.seq)
+          await erase(connection, subject(log), known.seq, timeoutMs)
           return isOurs
         } catch (error) {
-          if ((error as MillraceError).code !== 'log_damaged') throw error
-          // Behind what cannot be read no end would be.
-          await erase(log, Number.POSITIVE_INFINITY)
-          reset(log, known)
-          connection.publish(`${stream}.bell.${token(log)}`, '0')
+          if (!isDamaged(error)) throw error
+          await endUnread(log, known, deadline)
           return true
         }
       }),
@@ -193,18 +190,16 @@ export function natsEngine({ url, stream = 'millrace', timeoutMs = 15_000, ...op
     }
   }
 
-  /** Overwrites all messages of a log before one, a few at a time. */
-  async function erase(log: string, before: number): Promise<void> {
-    const seqs: number[] = []
-    const note = ({ seq }: Stored) => {
-      if (seq >= before) return 'enough'
-      seqs.push(seq)
-      return 'more'
-    }
-    await connection.each(subject(log), 0, note, performance.now() + timeoutMs)
-    for (let at = 0; at < seqs.length; at += erasedAtOnce) {
-      const deadline = performance.now() + timeoutMs
-      await Promise.all(seqs.slice(at, at + erasedAtOnce).map((seq) => connection.erase(seq, deadline)))
+  /** Of a log that cannot be read an end is read once all that stands before it is erased. */
+  async function endUnread(log: string, known: Known, deadline: number): Promise<void> {
+    const end = encodeEnd(newId())
+    for (;;) {
+      const last = await connection.last(subject(log), deadline)
+      const seq = await connection.store(subject(log), end, last?.seq ?? 0, deadline)
+      if (seq === undefined) continue
+      await erase(connection, subject(log), seq, timeoutMs)
+      reset(log, known)
+      return connection.publish(`${stream}.bell.${token(log)}`, '0')
     }
   }
 

@@ -16,7 +16,12 @@ export function isSum(kept: number | null, sum: number): boolean {
   return kept === null || kept === sum
 }
 
-/** Told as SQLite tells what it finds itself. */
+/** Of the file, told as SQLite tells what it finds itself. */
 export function damage(what: string): Error {
   return Object.assign(new Error(what), { errcode: 11 })
+}
+
+/** Of one log, which SQLite does not find. */
+export function logDamage(what: string): Error {
+  return Object.assign(new Error(what), { code: 'LOG_DAMAGED' })
 }

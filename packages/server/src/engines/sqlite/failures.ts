@@ -22,6 +22,7 @@ const kinds: Readonly<Record<number | string, Failure['kind']>> = {
   EDQUOT: 'full',
   EIO: 'broken',
   EROFS: 'broken',
+  LOG_DAMAGED: 'log_damaged',
 }
 
 export function toFailure(error: unknown): Failure {
@@ -32,7 +33,7 @@ export function toFailure(error: unknown): Failure {
 
 /** What is wrong with one request, or with the log that it is about, is wrong with no other. */
 export function isOfOne({ kind }: Failure): boolean {
-  return kind === 'damaged' || kind === 'internal'
+  return kind === 'damaged' || kind === 'log_damaged' || kind === 'internal'
 }
 
 function isOfFile(error: unknown): boolean {

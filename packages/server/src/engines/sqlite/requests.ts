@@ -61,7 +61,7 @@ export interface Reply {
 }
 
 export interface Failure {
-  readonly kind: 'full' | 'broken' | 'busy' | 'damaged' | 'unusable' | 'internal'
+  readonly kind: 'full' | 'broken' | 'busy' | 'damaged' | 'log_damaged' | 'unusable' | 'internal'
   /** What the database says. */
   readonly message: string
 }

@@ -5,7 +5,7 @@
  */
 import { newId } from '../../log/new-id.ts'
 import { pack, packed, type StoredData, type StoredEvent, unpack } from '../stored.ts'
-import { damage, isSum, sumOfEvent, sumOfLog } from './checks.ts'
+import { isSum, logDamage, sumOfEvent, sumOfLog } from './checks.ts'
 import { type Opened, openDatabase } from './database.ts'
 import type { Answer, Limits, Request } from './requests.ts'
 import type { Log, Row } from './schema.ts'
@@ -123,7 +123,7 @@ function createStore({ database, sql, witness, told, ...opened }: Opened, { even
     const { sum, ...log } = row
     if (!isSum(sum, sumOfLog(log))) {
       if (isDamagedToo) return log
-      throw damage('the row of a log is not what was written')
+      throw logDamage('the row of a log is not what was written')
     }
     return know(log)
   }
@@ -180,14 +180,14 @@ function createStore({ database, sql, witness, told, ...opened }: Opened, { even
     const events: StoredEvent[] = []
     let bytes = 0
     for (const event of eventsAfter(log, from, countMax)) {
-      if (event.offset !== from + events.length + 1) throw damage('an event is missing')
+      if (event.offset !== from + events.length + 1) throw logDamage('an event is missing')
       events.push(event)
       bytes += sizeOf(event.data)
       if (events.length === countMax || bytes >= sizeMax) break
     }
     // Where the key of a row is not what was written, SQLite finds no more rows of the log and nothing wrong.
     const isCut = events.length < countMax && bytes < sizeMax && from + events.length < log.head
-    if (isCut) throw damage('an event is missing')
+    if (isCut) throw logDamage('an event is missing')
     return { epoch: log.epoch, head: log.head, start: from, events }
   }
 
@@ -201,7 +201,7 @@ function createStore({ database, sql, witness, told, ...opened }: Opened, { even
 
   function checked({ id }: Log, { offset, type, time, data, sum }: StoredEvent & Pick<Row, 'sum'>): StoredEvent {
     const event = { offset, type, time, data }
-    if (!isSum(sum, sumOfEvent(id, event))) throw damage('an event is not what was written')
+    if (!isSum(sum, sumOfEvent(id, event))) throw logDamage('an event is not what was written')
     return event
   }
 
@@ -210,7 +210,7 @@ function createStore({ database, sql, witness, told, ...opened }: Opened, { even
     const rows = sql.unpacked.all(log.id, packed.eventsMax) as unknown as (StoredEvent & Row)[]
     const last = rows.at(-1)
     if (last === undefined || rows.length < packed.eventsMin) return false
-    if (last.offset - (rows[0] as Row).offset !== rows.length - 1) throw damage('an event is missing')
+    if (last.offset - (rows[0] as Row).offset !== rows.length - 1) throw logDamage('an event is missing')
     // What a pack has is taken as true from then on.
     const data = pack(rows.map((row) => checked(log, row)))
     const size = overheadBytes + data.byteLength
@@ -240,7 +240,7 @@ function createStore({ database, sql, witness, told, ...opened }: Opened, { even
       // A pack goes as a whole: only where what is left is enough.
       const fits = log.head - offset >= countMax || log.bytes > bytesMax || at < time - ageMsMax
       if (!fits || !isDue(at)) break
-      if (offset > log.head) throw damage('an event is not where it was')
+      if (offset > log.head) throw logDamage('an event is not where it was')
       log.oldest = undefined
       log.start = offset
       log.bytes -= size
@@ -300,6 +300,6 @@ function unpacked({ offset, data }: Row): StoredEvent[] {
   try {
     return unpack(offset, data as Uint8Array)
   } catch {
-    throw damage('a pack is not what was written')
+    throw logDamage('a pack is not what was written')
   }
 }

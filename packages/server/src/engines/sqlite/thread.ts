@@ -155,17 +155,22 @@ function toError({ kind, message }: Failure, folder: string): MillraceError {
     damaged: `The file millrace.db in ${folder} is damaged. Move it away, and what stands beside it, to begin anew, or put a copy in their place; what it says: ${message}.`,
     unusable: `The folder ${folder} cannot be used: ${message}.`,
     broken: `The disk under ${folder} fails (${message}); see what the system says of it. What was acknowledged is kept, and it is tried again with each call.`,
+    log_damaged: undefined,
     internal: undefined,
   }[kind]
   return new MillraceError('engine_failed', { cause, ...(told !== undefined && { message: told }) })
 }
 
 function toErrorOfOne(failure: Failure, folder: string, request: Request): MillraceError {
-  return failure.kind === 'damaged' && 'log' in request ? damaged(folder, request.log, failure.message) : toError(failure, folder)
+  const { kind, message } = failure
+  const { op } = request
+  // What SQLite finds while it reads is mostly where the log stands; while it writes, it may be anywhere.
+  const isOfLog = kind === 'log_damaged' || (kind === 'damaged' && (op === 'read' || op === 'compact'))
+  return isOfLog && 'log' in request ? damaged(folder, request.log, message) : toError(failure, folder)
 }
 
 /** One log; others in the file go on. */
 export function damaged(folder: string, log: string, what: string): MillraceError {
-  const message = `What millrace.db in ${folder} holds of the log ${log} is damaged: ${what}. Delete it, or stop the server and put a copy of the folder in its place.`
+  const message = `What millrace.db in ${folder} holds of the log ${log} is damaged: ${what}. Delete it, if it is a session, or stop the server and put a copy of the folder in its place.`
   return new MillraceError('log_damaged', { message })
 }

@@ -1,0 +1,57 @@
+/**
+ * Logs in which something is not what was written. A reader is let in by `inspect` and finds out only later; let go without
+ * a word, it would come back for ever. So a log that somebody could not read is refused at the door, until it can be.
+ */
+import { MillraceError, type Position } from '@millrace/protocol'
+import type { Engine, ReadOptions } from './log.ts'
+
+/** Logs that are doubted at once; beyond it the one that was doubted first is let be until it is read again. */
+const doubtedMax = 1000
+
+export interface Doubts {
+  /** Of the engine; what it refuses as damaged is doubted from then on, and named. */
+  readonly read: Engine['read']
+  /** Rejects with `log_damaged` where what could not be read cannot be read now. */
+  check(log: string): Promise<void>
+  forget(log: string): void
+}
+
+export function createDoubts(engine: Engine): Doubts {
+  /** What was asked for: a page of another size may be whole. */
+  const doubted = new Map<string, readonly [after: Position, options?: ReadOptions | undefined]>()
+
+  return {
+    async read(log, ...asked) {
+      try {
+        return await engine.read(log, ...asked)
+      } catch (error) {
+        if (!isDamaged(error)) throw error
+        doubted.set(log, asked)
+        if (doubted.size > doubtedMax) doubted.delete(doubted.keys().next().value as string)
+        throw named(log, error)
+      }
+    },
+    async check(log) {
+      const asked = doubted.get(log)
+      if (asked === undefined) return
+      try {
+        await engine.read(log, ...asked)
+      } catch (error) {
+        if (isDamaged(error)) throw named(log, error)
+      }
+      // It has gone by age, or is another one: whatever is wrong now is for who asks for it.
+      doubted.delete(log)
+    },
+    forget: (log) => void doubted.delete(log),
+  }
+}
+
+export function isDamaged(error: unknown): error is MillraceError {
+  return error instanceof MillraceError && error.code === 'log_damaged'
+}
+
+function named(log: string, error: MillraceError): MillraceError {
+  if (error.message.includes(log)) return error
+  const message = `What is kept of the log ${log} is damaged. Delete it, if it is a session.`
+  return new MillraceError('log_damaged', { message, cause: error.cause })
+}
