@@ -73,11 +73,11 @@ async function turned(url: string, to: 'red' | 'green', msMax: number): Promise<
   return performance.now()
 }
 
-describe.each(engines)('two servers over $name', ({ name, startEngine, callMs }) => {
+describe.each(engines)('two servers over $name', ({ name, startEngine, startLossless, callMs }) => {
   itWithstands({
     fault: `F5, F12 kill -9 and restart of ${name}`,
     claim: 'keeps what was acknowledged, says that it is away, and goes on',
-    open: (tally) => openShared(startEngine, tally, times),
+    open: (tally) => openShared(startLossless, tally, times),
     round: (shared, chance, tally) =>
       during(shared, chance, tally, {
         leave: () => shared.engine.kill(),

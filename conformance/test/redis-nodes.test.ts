@@ -6,7 +6,7 @@ import { nodesConformance } from '../src/engine/nodes.ts'
 import { numbered, numbers, open, range, readAll, refusal } from '../src/engine/support.ts'
 import { ask } from '../src/faults/request.ts'
 import { startMillrace } from '../src/faults/server-process.ts'
-import { startRedis } from '../src/servers/redis.ts'
+import { startLosslessRedis, startRedis } from '../src/servers/redis.ts'
 
 const make = ({ url }: { url: string }) => redisEngine({ url, timeoutMs: 3000 })
 
@@ -19,10 +19,7 @@ nodesConformance({
   },
 })
 
-/** Without it Redis acknowledges for up to two seconds what it has not written yet, while the disk is busy. */
-const startLossless = () => startRedis({ args: ['--appendfsync', 'always'] })
-
-faultsConformance({ name: 'redis', start: startLossless, make })
+faultsConformance({ name: 'redis', start: startLosslessRedis, make })
 
 async function command<T>({ url }: { url: string }, words: readonly string[]): Promise<T> {
   const client = createClient({ url })
@@ -189,7 +186,7 @@ describe('redis engine, whose server comes back with less', () => {
   })
 
   it('keeps the epoch of a log that is whole, where somebody has heard all of it', async () => {
-    const server = await startLossless()
+    const server = await startLosslessRedis()
     onTestFinished(() => server.close())
     const [writer, reader] = [await open(() => make(server)), await open(() => make(server))]
     await writer.append('log', numbered(1, 18))

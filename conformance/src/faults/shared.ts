@@ -1,7 +1,7 @@
 /** Two servers over one engine, their engine's own server, and the readers and runs of both: what faults of shared engines need. */
 import { onTestFinished } from 'vitest'
 import { startNats } from '../servers/nats.ts'
-import { startRedis } from '../servers/redis.ts'
+import { startLosslessRedis, startRedis } from '../servers/redis.ts'
 import type { Chance } from './chance.ts'
 import { type NodeTimes, type ServerProcess, startNode } from './server-process.ts'
 import type { Tally } from './tally.ts'
@@ -37,13 +37,15 @@ export interface AskedOf extends Asked {
 interface SharedEngine {
   readonly name: string
   readonly startEngine: () => Promise<EngineServer>
+  /** One that has what it has acknowledged also when it is killed, whatever its disk does. */
+  readonly startLossless: () => Promise<EngineServer>
   /** How long a call of it waits for an answer. */
   readonly callMs: number
 }
 
 export const engines: readonly SharedEngine[] = [
-  { name: 'Redis', startEngine: startRedis, callMs: 5000 },
-  { name: 'NATS', startEngine: startNats, callMs: 15_000 },
+  { name: 'Redis', startEngine: startRedis, startLossless: startLosslessRedis, callMs: 5000 },
+  { name: 'NATS', startEngine: startNats, startLossless: startNats, callMs: 15_000 },
 ]
 
 export async function openShared<E extends Started>(

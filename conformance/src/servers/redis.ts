@@ -28,6 +28,11 @@ export interface RedisServerOptions {
   readonly folder?: string
 }
 
+/** By default Redis acknowledges for up to two seconds what it has not even written yet, while its disk is busy. */
+export function startLosslessRedis(): Promise<RedisServer> {
+  return startRedis({ args: ['--appendfsync', 'always'] })
+}
+
 export async function startRedis({ args = [], folder: given }: RedisServerOptions = {}): Promise<RedisServer> {
   const folder = given ?? mkdtempSync(join(tmpdir(), 'millrace-redis-'))
   const port = await findPort()
