@@ -74,7 +74,10 @@ describe('a client that does harm is closed with a code, and nobody else notices
     expect((await socket.closed)[0]).toBe(4429)
   })
 
-  it.each(['engine_failed', 'log_damaged'] as const)('but not for what is refused with %s', async (code) => {
+  it.each([
+    ['engine_failed', true],
+    ['log_damaged', false],
+  ] as const)('but not for what is refused with %s', async (code, retryable) => {
     const engine = memoryEngine()
     const append: Engine['append'] = async () => {
       throw new MillraceError(code)
@@ -82,7 +85,7 @@ describe('a client that does harm is closed with a code, and nobody else notices
     const { url } = await startServer({ engine: { ...engine, append } })
     const socket = await openSocket(url)
     times(20, () => socket.send({ type: 'publish', channel: 'c', data: 1 }))
-    for (let n = 0; n < 20; n++) expect(await socket.next()).toMatchObject({ error: { code } })
+    for (let n = 0; n < 20; n++) expect(await socket.next()).toMatchObject({ error: { code, retryable } })
     socket.send({ type: 'ping' })
     expect(await socket.next()).toEqual({ type: 'pong' })
   })
