@@ -20,6 +20,7 @@
  *  - ring every bell of a log after an append to it has become readable; one ring may stand for many appends;
  *  - bound what it keeps (count, bytes, age) and say so by `gap`: a hole is never silent;
  *  - where it bounds all logs together and can give nothing up, reject an append with `log_full` and leave all as it was;
+ *  - reject with `log_damaged` what it finds to be other than was written, and let `delete` take such a log;
  *  - reject with a MillraceError, never with a bare one; and answer or reject every call in bounded time.
  * An engine MUST NOT
  *  - hand data to a bell, call a bell inside `append` before it has resolved its storage, or after `unwatch`;
