@@ -44,6 +44,27 @@ describe('what an engine says when it fails', () => {
     expect(errors).toEqual([inside])
   })
 
+  it.each(['start', 'now'])('is told to the host where it lets go of a reader from %s', async (from) => {
+    const engine = memoryEngine()
+    let isBroken = false
+    const read: Engine['read'] = async (...request) => {
+      if (isBroken) throw inside
+      return engine.read(...request)
+    }
+    const { url, errors, millrace } = await startServer({ engine: { ...engine, read } })
+    await millrace.publish({ channel: 'c', data: 1 })
+    isBroken = from === 'start'
+    await using stream = await openStream(`${url}/api/stream?channel=c&from=${from}`)
+    if (from === 'now') {
+      await millrace.publish({ channel: 'c', data: 2 })
+      await stream.next()
+      isBroken = true
+      await millrace.publish({ channel: 'c', data: 3 })
+    }
+    await stream.rest()
+    expect(errors).toEqual([inside])
+  })
+
   it('is told where there is no room, and is as it was for who calls it in the process', async () => {
     const full = new MillraceError('log_full')
     const { url, errors, millrace } = await startServer({ engine: failing(full) })
