@@ -1,11 +1,10 @@
 /** A log in a file that is damaged: its readers are told once and for all, the session is listed, and can be deleted. */
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { connect } from '@millrace/client'
 import { createMillrace, type Engine, type Millrace, MillraceError, memoryEngine, sqliteEngine } from 'millrace'
 import { expect, it, onTestFinished } from 'vitest'
+import { makeFolder } from '../src/faults/folder.ts'
 
 const ofEvent = `UPDATE events SET data = '{"' WHERE log = (SELECT id FROM logs WHERE name = ?)`
 const ofRow = 'UPDATE logs SET head = head + 1 WHERE name = ?'
@@ -20,8 +19,7 @@ interface Damaged {
 
 /** A server over a file with two sessions and a channel; by default one of the sessions is damaged. */
 async function openDamaged(damage: string, log?: string): Promise<Damaged> {
-  const folder = mkdtempSync(join(tmpdir(), 'millrace-damaged-'))
-  onTestFinished(() => rmSync(folder, { recursive: true }))
+  const folder = makeFolder()
   const told: MillraceError[] = []
   const open = () =>
     createMillrace({

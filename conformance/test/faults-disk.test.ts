@@ -40,6 +40,7 @@ describe.skipIf(missing)(`a server on a small disk${missing ? ` (skipped: ${miss
       const end = () => asked.session.ends.get(asked.run)
       // The last page may still have room for some.
       const filledAt = performance.now()
+      // Five publish here.
       await world.until(() => world.refusals > 5 * refusalsMin, 'refusals')
       expect(await codeOfMuch(url)).toBe('log_full')
       // What is there can be read, by who comes only now, also beside what cannot be written.
