@@ -16,6 +16,8 @@ const frameMsMax = 900
 async function ask(page: Page, query: string): Promise<void> {
   await page.locator('input').fill(query)
   await page.locator('input').press('Enter')
+  // React empties the form when its action has been shown: what was filled in before that would be gone.
+  await page.waitForFunction(() => document.querySelector('input')?.value === '')
 }
 
 test('renders a long answer through a cut: 1 to 500, at most once per frame', async () => {
