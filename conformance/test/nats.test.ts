@@ -1,4 +1,6 @@
+import { once } from 'node:events'
 import { cpSync, rmSync } from 'node:fs'
+import { type AddressInfo, connect as connectTo, createServer } from 'node:net'
 import { limits } from '@millrace/protocol'
 import { jetstreamManager } from '@nats-io/jetstream'
 import { connect } from '@nats-io/transport-node'
@@ -73,6 +75,41 @@ describe('nats engine, as it is named', () => {
 
   it('refuses at once what is no URL', () => {
     expect(() => natsEngine({ url: 'nats://127.0.0.1:port' })).toThrow(TypeError)
+  })
+
+  // What happened: two nodes began at once, one made the stream, and what the other asked of it ended nats-server 2.9.10.
+  it('asks nothing of a stream that is still being made', async () => {
+    const server = await startNats()
+    onTestFinished(() => server.close())
+    let infos = 0
+    const early: string[] = []
+    const proxy = createServer((near) => {
+      const far = connectTo(server.port, '127.0.0.1')
+      near.on('data', (bytes) => {
+        if (infos <= 2)
+          early.push(
+            ...bytes
+              .toString('latin1')
+              .matchAll(/MSG\.GET/g)
+              .map(String),
+          )
+        far.write(bytes)
+      })
+      far.on('data', (bytes) => {
+        const text = bytes.toString('latin1')
+        if (text.includes('"created":')) infos += 1
+        // As the server says it of one that it has only begun to make.
+        const instead = (_: string, digits: string) => `"created":"${'0001-01-01T00:00:00.'.padEnd(digits.length, '0')}Z"`
+        near.write(infos <= 2 ? text.replace(/"created":"([^"]*)Z"/, instead) : bytes, 'latin1')
+      })
+      for (const socket of [near, far]) socket.on('error', () => {}).on('close', () => [near, far].map((each) => each.destroy()))
+    }).listen(0, '127.0.0.1')
+    onTestFinished(() => void proxy.close())
+    await once(proxy, 'listening')
+    const engine = await open(() => make({ url: `nats://127.0.0.1:${(proxy.address() as AddressInfo).port}` }))
+    expect((await engine.append('log', numbered(1, 1))).position.offset).toBe(1)
+    expect(early).toEqual([])
+    expect(infos).toBeGreaterThan(2)
   })
 
   // What happened: one that had just begun to lead a cluster took a batch again that it had not come to yet, up to five times.

@@ -56,6 +56,8 @@ type Kind = 'read' | 'write'
 const wrongLastSequence = 10071
 const noMessageFound = 10037
 const noStreamFound = 10059
+/** Go's zero time: https://pkg.go.dev/time#Time */
+const yearOfNone = '0001-'
 const outOfRoom = new Set([10023, 10047, 10077])
 /** JetStream refuses less. */
 const ageMsLeast = 100
@@ -239,10 +241,12 @@ export function createConnection({ url, stream, ageMsMax, onConnected }: Connect
     }
     for (;;) {
       try {
-        await manager.streams.info(stream).catch((error) => {
+        const { created } = await manager.streams.info(stream).catch((error) => {
           if (!(error instanceof JetStreamApiError) || error.code !== noStreamFound) throw error
           return manager.streams.add(config)
         })
+        // Another node's, which 2.9 tells of before there is anything behind it: to read of it then ends the server.
+        if (created.startsWith(yearOfNone)) throw new Error('the stream is still being made')
         answered('read')
         return
       } catch (error) {
