@@ -2,7 +2,7 @@
  * Logs in which something is not what was written. A reader is let in by `inspect` and finds out only later; let go without
  * a word, it would come back for ever. So a log that somebody could not read is refused at the door, until it can be.
  */
-import { MillraceError, type Position } from '@millrace/protocol'
+import { errors, MillraceError, type Position } from '@millrace/protocol'
 import type { Engine, ReadOptions } from './log.ts'
 
 /** Logs that are doubted at once; beyond it the one that was doubted first is let be until it is read again. */
@@ -51,7 +51,8 @@ export function isDamaged(error: unknown): error is MillraceError {
 }
 
 function named(log: string, error: MillraceError): MillraceError {
-  if (error.message.includes(log)) return error
+  // An engine with a sentence of its own names it.
+  if (error.message !== errors.log_damaged.message) return error
   const message = `What is kept of the log ${log} is damaged. Delete it, if it is a session.`
   return new MillraceError('log_damaged', { message, cause: error.cause })
 }
