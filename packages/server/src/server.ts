@@ -131,7 +131,7 @@ export function createMillrace(options: MillraceOptions = {}): Millrace {
   const isStopping = () => stopping.signal.aborted
   const turns = createTurns()
   const pulse = createPulse({ turns, periodMs: heartbeatMs })
-  const fanOut = createFanOut({ engine, turns, onError })
+  const fanOut = createFanOut({ engine, turns, onRefused: (refusal) => toRefusal(refusal, onError) })
   const answers = createAnswers({ newId, hear: (stream) => sse.hear(stream), nodes, gatherMs: heartbeatMs / 50 })
   const sse = createSseTransport({ fanOut, pulse, newStream: answers.newStream, isStopping })
   const connections = createConnections(options.limits)

@@ -19,7 +19,7 @@ describe('the end', () => {
   })
 
   it('of a session is told with a code of its own', async () => {
-    const { url, millrace } = await startServer()
+    const { url, millrace, errors } = await startServer()
     await millrace.engine.append('s', [])
     const socket = await openSocket(url)
     socket.send({ type: 'attach', session: 's' })
@@ -27,13 +27,23 @@ describe('the end', () => {
     await millrace.engine.append('s', [])
     await millrace.engine.delete('s')
     expect((await socket.closed)[0]).toBe(4404)
+    // It is nothing that is wrong.
+    expect(errors).toEqual([])
   })
 
-  it('of reading, where a log cannot be read for now, is told as worth connecting again, not as one that is gone', async () => {
+  it.each([
+    [
+      'that cannot be read for now as worth connecting again, not as one that is gone',
+      'engine_failed',
+      1013,
+      'cannot be read now; connect again',
+    ],
+    ['that is damaged as one to ask for first, for it would be refused again', 'log_damaged', 4404, 'is damaged'],
+  ] as const)('of reading a log %s', async (_, refusal, code, words) => {
     let isAway = false
     const memory = memoryEngine()
     const read: Engine['read'] = async (...request) => {
-      if (isAway) throw new MillraceError('engine_failed')
+      if (isAway) throw new MillraceError(refusal)
       return memory.read(...request)
     }
     const { url, millrace } = await startServer({ engine: { ...memory, read } })
@@ -43,6 +53,6 @@ describe('the end', () => {
     await socket.next()
     isAway = true
     await millrace.run({ session: 's', source: ['x'] })
-    expect(await socket.closed).toEqual([1013, 'The log of s cannot be read now; connect again.'])
+    expect(await socket.closed).toEqual([code, `The log of s ${words}.`])
   })
 })

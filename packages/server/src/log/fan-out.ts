@@ -1,5 +1,5 @@
 /** Hands out cursors: the one way from a log to its readers. Tails are made on demand and shared. */
-import { MillraceError, type Position } from '@millrace/protocol'
+import type { Position } from '@millrace/protocol'
 import { Cursor } from './cursor.ts'
 import type { Engine } from './log.ts'
 import { Tail } from './tail.ts'
@@ -26,11 +26,11 @@ export interface FanOut {
 export interface FanOutOptions {
   readonly engine: Engine
   readonly turns: Turns
-  /** Told of what is wrong inside, for which readers are let go. Default: nobody is. */
-  readonly onError?: (error: unknown) => void
+  /** Told why readers were let go: a log is gone, or cannot be read. Default: nobody is. */
+  readonly onRefused?: (refusal: unknown) => void
 }
 
-export function createFanOut({ engine, turns, onError = () => {} }: FanOutOptions): FanOut {
+export function createFanOut({ engine, turns, onRefused = () => {} }: FanOutOptions): FanOut {
   const tails = new Map<string, Tail>()
 
   return {
@@ -41,11 +41,6 @@ export function createFanOut({ engine, turns, onError = () => {} }: FanOutOption
       else void cursor.catchUp()
       return cursor
     },
-  }
-
-  /** A log that is gone, or that has a new epoch, is nothing that is wrong. */
-  function onRefused(refusal: unknown): void {
-    if (!(refusal instanceof MillraceError) || refusal.status === 500) onError(refusal)
   }
 
   function findTail(cursor: Cursor): Tail {
