@@ -1,6 +1,4 @@
-import { once } from 'node:events'
 import { cpSync, rmSync } from 'node:fs'
-import { type AddressInfo, connect as connectTo, createServer } from 'node:net'
 import { limits } from '@millrace/protocol'
 import { jetstreamManager } from '@nats-io/jetstream'
 import { connect } from '@nats-io/transport-node'
@@ -14,6 +12,7 @@ import { startFaultProxy } from '../src/fault-proxy.ts'
 import { engineConformance } from '../src/index.ts'
 import { type NatsServer, startNats } from '../src/servers/nats.ts'
 import { findPort } from '../src/servers/port.ts'
+import { startMiddlebox } from './support/middlebox.ts'
 
 const nats = await startNats()
 afterAll(() => nats.close())
@@ -81,34 +80,22 @@ describe('nats engine, as it is named', () => {
   it('asks nothing of a stream that is still being made', async () => {
     const server = await startNats()
     onTestFinished(() => server.close())
+    await using box = await startMiddlebox(server.url)
     let infos = 0
-    const early: string[] = []
-    const proxy = createServer((near) => {
-      const far = connectTo(server.port, '127.0.0.1')
-      near.on('data', (bytes) => {
-        if (infos <= 2)
-          early.push(
-            ...bytes
-              .toString('latin1')
-              .matchAll(/MSG\.GET/g)
-              .map(String),
-          )
-        far.write(bytes)
-      })
-      far.on('data', (bytes) => {
-        const text = bytes.toString('latin1')
-        if (text.includes('"created":')) infos += 1
-        // As the server says it of one that it has only begun to make.
-        const instead = (_: string, digits: string) => `"created":"${'0001-01-01T00:00:00.'.padEnd(digits.length, '0')}Z"`
-        near.write(infos <= 2 ? text.replace(/"created":"([^"]*)Z"/, instead) : bytes, 'latin1')
-      })
-      for (const socket of [near, far]) socket.on('error', () => {}).on('close', () => [near, far].map((each) => each.destroy()))
-    }).listen(0, '127.0.0.1')
-    onTestFinished(() => void proxy.close())
-    await once(proxy, 'listening')
-    const engine = await open(() => make({ url: `nats://127.0.0.1:${(proxy.address() as AddressInfo).port}` }))
+    let early = 0
+    box.answer((said) => {
+      if (infos <= 2 && said.includes('MSG.GET')) early += 1
+      return undefined
+    })
+    // As the server says it of one that it has only begun to make.
+    const unmade = (_: string, time: string) => `"created":"${'0001-01-01T00:00:00.'.padEnd(time.length, '0')}Z"`
+    box.change((said) => {
+      if (said.includes('"created":')) infos += 1
+      return infos <= 2 ? said.replace(/"created":"([^"]*)Z"/, unmade) : said
+    })
+    const engine = await open(() => make({ url: box.url.replace('http', 'nats') }))
     expect((await engine.append('log', numbered(1, 1))).position.offset).toBe(1)
-    expect(early).toEqual([])
+    expect(early).toBe(0)
     expect(infos).toBeGreaterThan(2)
   })
 

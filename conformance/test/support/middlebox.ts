@@ -8,11 +8,14 @@ export interface Middlebox extends AsyncDisposable {
   flushEvery(ms: number): void
   /** What is answered to a request in the server's place; '' is silence, undefined lets it through. */
   answer(to: (head: string) => string | undefined): void
+  /** What the server says is handed on as this makes it, piece by piece as it comes. */
+  change(said: (piece: string) => string): void
 }
 
 export async function startMiddlebox(target: string): Promise<Middlebox> {
   let flushMs = 0
   let answerTo: (head: string) => string | undefined = () => undefined
+  let changeTo: ((piece: string) => string) | undefined
   const open = new Set<{ destroy(): void }>()
   const server = createServer((near) => {
     const far = connect(Number(new URL(target).port), '127.0.0.1')
@@ -29,7 +32,7 @@ export async function startMiddlebox(target: string): Promise<Middlebox> {
       else if (answer !== '') near.end(answer)
     })
     far.on('data', (chunk: Buffer) => {
-      held.push(chunk)
+      held.push(changeTo === undefined ? chunk : Buffer.from(changeTo(chunk.toString('latin1')), 'latin1'))
       if (flushMs === 0) flush()
       // By the clock, as a box does that knows nothing of what it carries.
       else timer ??= setTimeout(flush, flushMs - (performance.now() % flushMs))
@@ -56,6 +59,9 @@ export async function startMiddlebox(target: string): Promise<Middlebox> {
     },
     answer(to) {
       answerTo = to
+    },
+    change(said) {
+      changeTo = said
     },
     async [Symbol.asyncDispose]() {
       for (const socket of open) socket.destroy()

@@ -57,7 +57,7 @@ const wrongLastSequence = 10071
 const noMessageFound = 10037
 const noStreamFound = 10059
 /** Go's zero time: https://pkg.go.dev/time#Time */
-const yearOfNone = '0001-'
+const zeroTime = '0001-01-01T00:00:00'
 const outOfRoom = new Set([10023, 10047, 10077])
 /** JetStream refuses less. */
 const ageMsLeast = 100
@@ -246,7 +246,7 @@ export function createConnection({ url, stream, ageMsMax, onConnected }: Connect
           return manager.streams.add(config)
         })
         // Another node's, which 2.9 tells of before there is anything behind it: to read of it then ends the server.
-        if (created.startsWith(yearOfNone)) throw new Error('the stream is still being made')
+        if (created.startsWith(zeroTime)) throw new Error('the stream is still being made')
         answered('read')
         return
       } catch (error) {
