@@ -1,11 +1,11 @@
 /** The list of conversations: found again, opened, renamed, taken along, and gone for good. */
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
+import { makeFolder } from '@millrace/conformance'
 import { createMillrace, type Engine, MillraceError, memoryEngine, sqliteEngine } from 'millrace'
 import type { Locator } from 'playwright-core'
-import { expect, onTestFinished, test } from 'vitest'
+import { expect, test } from 'vitest'
 import type { Driver } from './support/driver.ts'
 import { prepareStage } from './support/stage.ts'
 
@@ -117,8 +117,7 @@ test('deletes only when it is confirmed, and then everywhere', async () => {
 })
 
 test('says of a conversation that it is damaged, and lets it be deleted', async () => {
-  const folder = mkdtempSync(join(tmpdir(), 'millrace-damaged-'))
-  onTestFinished(() => rmSync(folder, { recursive: true }))
+  const folder = makeFolder()
   const before = createMillrace({ engine: sqliteEngine({ folder }), model: 'sim:echo?tps=0' })
   const { session, ended } = await before.ask({ query: 'what is this?' })
   await ended

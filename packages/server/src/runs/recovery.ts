@@ -79,7 +79,11 @@ export function createRecovery({ engine, isOurs, nodes, onError }: RecoveryOptio
     close: () => engine.close(),
     async inspect(log) {
       await doubts.check(log)
-      const refusal = idPattern.test(log) && isToBeLookedAt(log) ? await refusalOf(looksOnce(log) ?? recover(log)) : undefined
+      let refusal: unknown
+      if (idPattern.test(log) && isToBeLookedAt(log))
+        await (looksOnce(log) ?? recover(log)).catch((error) => {
+          refusal = error
+        })
       if (isDamaged(refusal)) throw refusal
       // Who asks for it is answered either way; where it is refused, whoever asked is told.
       const state = await engine.inspect(log)
@@ -135,14 +139,6 @@ export function createRecovery({ engine, isOurs, nodes, onError }: RecoveryOptio
     if (seen.size > seenMax) seen.delete(seen.keys().next().value as string)
     // Whoever ended its last run may have died before it was put in less room.
     if (isFirst && runs.size === 0 && head.offset > start.offset) engine.compact?.(log).catch(onError)
-  }
-}
-
-async function refusalOf(look: Promise<void>): Promise<unknown> {
-  try {
-    return await look
-  } catch (refusal) {
-    return refusal
   }
 }
 

@@ -59,7 +59,7 @@ export function createCatalog(store: Engine, onError: (error: unknown) => void):
   }
 
   async function append(said: Said): Promise<void> {
-    const { position } = await unlessDamaged(() => store.append(catalog, [{ type: 'session', data: said as unknown as Json }]))
+    const { position } = await orAnew(() => store.append(catalog, [{ type: 'session', data: said as unknown as Json }]))
     // Whichever server comes upon it, with whatever it says: one in so many does.
     if (position.offset % renewAfter === 0) await renew()
   }
@@ -87,7 +87,7 @@ export function createCatalog(store: Engine, onError: (error: unknown) => void):
   }
 
   function catchUp(): Promise<void> {
-    const readAgain = () => unlessDamaged(readOn)
+    const readAgain = () => orAnew(readOn)
     const next = (reading ?? Promise.resolve()).then(readAgain, readAgain)
     reading = next
     return next
@@ -109,7 +109,7 @@ export function createCatalog(store: Engine, onError: (error: unknown) => void):
   }
 
   /** Begins anew where it is damaged: without a list nobody would find anything, and each session is entered when it is used. */
-  async function unlessDamaged<T>(act: () => Promise<T>): Promise<T> {
+  async function orAnew<T>(act: () => Promise<T>): Promise<T> {
     try {
       return await act()
     } catch (cause) {
