@@ -5,6 +5,7 @@ import fc from 'fast-check'
 import { createMillrace, type ModelPart, memoryEngine } from 'millrace'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { oneTo, startWorld, status } from '../src/client/world.ts'
+import { keepNewest } from '../src/engine/support.ts'
 
 /** Resolves with the first state that is wanted, now or later. */
 function until<T>(store: Store<T>, isWanted: (current: T) => boolean): Promise<T> {
@@ -101,7 +102,7 @@ describe('the transcript', () => {
   })
 
   it('is read again when retention was faster, and says that its beginning is gone', async () => {
-    const millrace = createMillrace({ engine: memoryEngine({ eventsMax: 2000 }) })
+    const millrace = createMillrace({ engine: keepNewest(memoryEngine(), 2000) })
     onTestFinished(() => millrace.close())
     const { url } = await millrace.listen({ port: 0 })
     const client = connect(url)

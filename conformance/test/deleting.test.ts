@@ -5,6 +5,7 @@ import { createMillrace, type Engine, MillraceError } from 'millrace'
 import { natsEngine } from 'millrace/nats'
 import { redisEngine } from 'millrace/redis'
 import { afterAll, describe, expect, it, onTestFinished } from 'vitest'
+import { keepNewest } from '../src/engine/support.ts'
 import { ask, codeOf } from '../src/faults/request.ts'
 import { startNats } from '../src/servers/nats.ts'
 import { startRedis } from '../src/servers/redis.ts'
@@ -13,10 +14,9 @@ const redis = await startRedis()
 const nats = await startNats()
 afterAll(() => Promise.all([redis.close(), nats.close()]))
 
-type Bounds = { readonly eventsMax?: number }
 const engines = [
-  { name: 'redis', make: (bounds: Bounds = {}): Engine => redisEngine({ url: redis.url, ...bounds }) },
-  { name: 'nats', make: (bounds: Bounds = {}): Engine => natsEngine({ url: nats.url, ...bounds }) },
+  { name: 'redis', make: (): Engine => redisEngine({ url: redis.url }) },
+  { name: 'nats', make: (): Engine => natsEngine({ url: nats.url }) },
 ]
 
 async function openNode(engine: Engine) {
@@ -60,8 +60,7 @@ it('overwrites what NATS has stored of it, titles that it had before among that'
 
 // Whatever is kept is listed, so that it can be deleted.
 it('lists a session that was used long ago, whichever servers were used since', async () => {
-  const bounds = { eventsMax: 1024, prefix: 'listed' }
-  const open = () => openNode(redisEngine({ url: redis.url, ...bounds }))
+  const open = () => openNode(keepNewest(redisEngine({ url: redis.url, prefix: 'listed' }), 1024))
   const [a, b] = await Promise.all([open(), open()])
   const old = await Promise.all([a, b, a, b].map(({ millrace }) => millrace.run({ source: ['old'] })))
   await Promise.all(old.map(({ ended }) => ended))
@@ -84,7 +83,7 @@ describe.each(engines)('deleting over $name', ({ make }) => {
   it('leaves no word of runs that retention had taken out of the session', async () => {
     const own = make()
     onTestFinished(() => own.close())
-    const { url, millrace } = await openNode(make({ eventsMax: 8 }))
+    const { url, millrace } = await openNode(keepNewest(make(), 8))
     const first = await millrace.ask({ query: 'sentinel' })
     await first.ended
     for (let n = 0; n < 8; n++) await (await millrace.ask({ query: 'more', session: first.session })).ended

@@ -1,6 +1,6 @@
 import type { Engine, NewEvent } from 'millrace'
 import { describe, expect, it } from 'vitest'
-import { type EngineFactory, numbered, numbers, open, range, readAll, refusal } from './support.ts'
+import { type EngineFactory, keepNewest, numbered, numbers, open, range, readAll, refusal } from './support.ts'
 
 /** More than one page, and not a round number of anything. */
 const count = 1234
@@ -41,7 +41,7 @@ export function compactCases(make: EngineFactory): void {
     })
 
     it('is bounded all the same, and says what is gone', async () => {
-      const engine = await open(make, { eventsMax: 1000 })
+      const engine = keepNewest(await open(make), 1000)
       for (let n = 1; n <= 4000; n += 40) {
         await engine.append('a', numbered(n, n + 39))
         if (n % 400 === 1) await compact(engine, 'a')

@@ -1,11 +1,11 @@
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
-import { type EngineFactory, numbered, numbers, open, range, refusal } from './support.ts'
+import { type EngineFactory, keepNewest, numbered, numbers, open, range, refusal } from './support.ts'
 
 export function retentionCases(make: EngineFactory): void {
   describe('retention', () => {
-    it('keeps the newest by count and says exactly what is gone', async () => {
-      const engine = await open(make, { eventsMax: 10 })
-      for (const n of range(1, 25)) await engine.append('a', numbered(n, n))
+    it('keeps the newest that were asked for and says exactly what is gone', async () => {
+      const engine = await open(make)
+      for (const n of range(1, 25)) await engine.append('a', numbered(n, n), { keep: 10 })
       const state = await engine.inspect('a')
       // An engine may keep more than asked, never less.
       const start = state?.start.offset ?? Number.NaN
@@ -29,6 +29,18 @@ export function retentionCases(make: EngineFactory): void {
       await engine.append('a', numbered(21, 40))
       expect((await engine.inspect('a'))?.start.offset).toBe(start)
     })
+
+    // What happened: ten answers of 10,000 tokens filled a log by their number, and the eleventh deleted the first question.
+    it('keeps everything that bytes and age allow, however many events it is', async () => {
+      const engine = await open(make)
+      const token = { type: 'm', data: { n: 0 } }
+      const batch = Array.from({ length: 1000 }, () => token)
+      for (let count = 0; count < 110_000; count += batch.length) await engine.append('a', batch)
+      const { start, head } = (await engine.inspect('a')) ?? expect.fail('The log is gone.')
+      expect([start.offset, head.offset]).toEqual([0, 110_000])
+      const page = await engine.read('a', start, { eventsMax: 1 })
+      expect([page.gap, page.events[0]?.offset]).toEqual([undefined, 1])
+    }, 60_000)
 
     it('keeps the newest by bytes', async () => {
       const engine = await open(make, { bytesMax: 10_000 })
@@ -83,7 +95,7 @@ export function retentionCases(make: EngineFactory): void {
     })
 
     it('takes a key again when its batch is gone, and not before', async () => {
-      const engine = await open(make, { eventsMax: 5 })
+      const engine = keepNewest(await open(make), 5)
       await engine.append('a', numbered(1, 1), { key: 'k' })
       await engine.append('a', numbered(2, 3))
       expect((await engine.append('a', numbered(9, 9), { key: 'k' })).duplicate).toBe(true)

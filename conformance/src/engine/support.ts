@@ -3,13 +3,17 @@ import { onTestFinished } from 'vitest'
 
 /** What a case asks the engine to keep; absent means more than the case needs. */
 export interface EngineLimits {
-  readonly eventsMax?: number
   readonly bytesMax?: number
   readonly ageMsMax?: number
 }
 
 /** A new, empty engine; the suite closes it. */
 export type EngineFactory = (limits?: EngineLimits) => Engine | Promise<Engine>
+
+/** An engine that keeps only so many of each log's newest events, as its writer may ask for. */
+export function keepNewest(engine: Engine, keep: number): Engine {
+  return { ...engine, append: (log, events, options) => engine.append(log, events, { keep, ...options }) }
+}
 
 /** An engine that ends with the test. */
 export async function open(make: EngineFactory, limits?: EngineLimits): Promise<Engine> {

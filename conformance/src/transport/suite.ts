@@ -1,6 +1,7 @@
 /** What every transport promises of the way down, asked of a real server: run once for each. */
 import { createMillrace, type Engine, type Millrace, memoryEngine } from 'millrace'
 import { describe, expect, it, onTestFinished } from 'vitest'
+import { keepNewest } from '../engine/support.ts'
 import type { WireEvent, WireReader } from './readers.ts'
 
 export interface TransportSuite {
@@ -106,7 +107,7 @@ export function transportConformance({ name, read: open }: TransportSuite): void
     })
 
     it('tells what retention has taken, and goes on behind it', async () => {
-      const { millrace, read } = await start({ engine: memoryEngine({ eventsMax: 4 }) })
+      const { millrace, read } = await start({ engine: keepNewest(memoryEngine(), 4) })
       await (await answer(millrace, 10)).ended
       const { head } = (await millrace.engine.inspect('s')) ?? expect.fail()
       await expect(read(`${head.epoch}-1`, isEnd)).rejects.toThrow('position_expired')

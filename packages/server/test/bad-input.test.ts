@@ -3,6 +3,7 @@ import { type AddressInfo, connect } from 'node:net'
 import { errors, limits } from '@millrace/protocol'
 import { memoryEngine } from 'millrace'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
+import { keepNewest } from './support/keep-newest.ts'
 import { ask, raw } from './support/raw.ts'
 import { postJson, startRun, startServer } from './support/server.ts'
 import { openStream, textOf } from './support/stream.ts'
@@ -183,7 +184,7 @@ it.each(['end', 'destroy', 'resetAndDestroy'] as const)(
 
 describe('a position that cannot be served exactly is refused', () => {
   async function session() {
-    const server = await startServer({ engine: memoryEngine({ eventsMax: 4 }) })
+    const server = await startServer({ engine: keepNewest(memoryEngine(), 4) })
     const { session } = await startRun(server.url, { query: 'x', id: 'r' })
     await server.millrace.findRun('r')?.ended
     const other = await startRun(server.url, { query: 'x' })

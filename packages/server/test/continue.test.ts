@@ -3,6 +3,7 @@ import { MillraceError, memoryEngine, sqliteEngine } from 'millrace'
 import { describe, expect, it, vi } from 'vitest'
 import { continueQuery } from '../src/models/continuation.ts'
 import { type GatedModel, gatedModel } from './support/gated-model.ts'
+import { keepNewest } from './support/keep-newest.ts'
 import { makeFolder, startProcess } from './support/process.ts'
 import { postJson, startRun, startServer, type TestServer } from './support/server.ts'
 import { openSocket } from './support/socket.ts'
@@ -220,7 +221,7 @@ describe('an answer that cannot be continued is refused', () => {
 
   it('when its beginning is no longer kept', async () => {
     const model = gatedModel()
-    const engine = memoryEngine({ eventsMax: 12 })
+    const engine = keepNewest(memoryEngine(), 12)
     const server = await startServer({ engine, models: [model], model: 'gated' })
     const { session, run } = await startRun(server.url, { query: 'first' })
     await stopAfter(server, model, { run, said: 'half of ' })

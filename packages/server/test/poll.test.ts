@@ -1,6 +1,7 @@
 import { memoryEngine } from 'millrace'
 import { describe, expect, it, vi } from 'vitest'
 import { gatedModel } from './support/gated-model.ts'
+import { keepNewest } from './support/keep-newest.ts'
 import { startRun, startServer } from './support/server.ts'
 import { counted } from './support/stream.ts'
 
@@ -62,7 +63,7 @@ describe('long-poll', () => {
   })
 
   it('tells a gap, and refuses positions like every other stream', async () => {
-    const { url, millrace } = await startServer({ engine: memoryEngine({ eventsMax: 5 }) })
+    const { url, millrace } = await startServer({ engine: keepNewest(memoryEngine(), 5) })
     const { session } = await startRun(url, { query: 'x', id: 'r' })
     await millrace.findRun('r')?.ended
     for (const [from, status] of [

@@ -1,6 +1,7 @@
 import { memoryEngine } from 'millrace'
 import { describe, expect, it } from 'vitest'
 import { gatedModel } from './support/gated-model.ts'
+import { keepNewest } from './support/keep-newest.ts'
 import { startRun, startServer } from './support/server.ts'
 import { counted, data, openStream, textOf } from './support/stream.ts'
 
@@ -111,7 +112,7 @@ describe('where a stream begins', () => {
 
 describe('retention', () => {
   it('refuses a position past it with what to do, and serves what is left with a gap in mid-stream', async () => {
-    const { url, millrace } = await startServer({ engine: memoryEngine({ eventsMax: 50 }) })
+    const { url, millrace } = await startServer({ engine: keepNewest(memoryEngine(), 50) })
     const { session } = await startRun(url, { query: 'x', model: 'sim:count?n=200&tps=0', id: 'r' })
     await millrace.findRun('r')?.ended
     const state = await millrace.engine.inspect(session)

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { createMillrace, type Engine, type MillraceOptions, memoryEngine, sqliteEngine } from 'millrace'
 import { describe, expect, it, vi } from 'vitest'
 import { gatedModel } from './support/gated-model.ts'
+import { keepNewest } from './support/keep-newest.ts'
 import { makeFolder } from './support/process.ts'
 import { postJson, startRun, startServer } from './support/server.ts'
 import { openSocket } from './support/socket.ts'
@@ -82,7 +83,7 @@ describe('the list of sessions', () => {
 
   // What happened: the list was of the last 100,000 runs, and sessions that were there could not be found to be deleted.
   it('has sessions that were used long ago, for a server that comes only then', async () => {
-    const engine = memoryEngine({ eventsMax: 1000 })
+    const engine = keepNewest(memoryEngine(), 1000)
     const { ask, millrace, call } = await setup({ engine })
     const ids: string[] = []
     for (let n = 0; n < 30; n++) ids.unshift(await ask(`q${n}`))

@@ -10,9 +10,7 @@ import type { Appended, AppendOptions, Engine, EventData, LogEvent, LogState, Pa
 import { newId } from '../log/new-id.ts'
 
 export interface MemoryEngineOptions {
-  /** Events kept per log; default 100,000. */
-  readonly eventsMax?: number
-  /** Bytes kept per log, counted as said above; default 64 MiB. */
+  /** Bytes kept per log, however many events that is, counted as said above; default 64 MiB. */
   readonly bytesMax?: number
   /** Age up to which an event is kept; a log without events or appends for so long is deleted. Default 24 h. */
   readonly ageMsMax?: number
@@ -53,7 +51,6 @@ interface MemoryLog {
 }
 
 export function memoryEngine(options: MemoryEngineOptions = {}): Engine {
-  const eventsMax = options.eventsMax ?? 100_000
   const bytesMax = options.bytesMax ?? 64 * 1024 * 1024
   const ageMsMax = options.ageMsMax ?? 24 * 60 * 60 * 1000
   const logsMax = options.logsMax ?? 10_000
@@ -71,7 +68,7 @@ export function memoryEngine(options: MemoryEngineOptions = {}): Engine {
   sweeper.unref()
 
   return {
-    async append(name, batch, { epoch, key, unless, keep = eventsMax }: AppendOptions = {}): Promise<Appended> {
+    async append(name, batch, { epoch, key, unless, keep }: AppendOptions = {}): Promise<Appended> {
       assertOpen()
       const existing = logs.get(name)
       if (epoch !== undefined && existing?.epoch !== epoch) throw new MillraceError('position_foreign')
@@ -203,11 +200,11 @@ export function memoryEngine(options: MemoryEngineOptions = {}): Engine {
     totalBytes += bytes
   }
 
-  function trim(log: MemoryLog, time: number, keep = eventsMax): void {
+  function trim(log: MemoryLog, time: number, keep = Number.POSITIVE_INFINITY): void {
     const oldest = time - ageMsMax
     for (let first = log.events[log.skip]; first !== undefined; first = log.events[log.skip]) {
       const kept = log.events.length - log.skip
-      if (kept <= Math.min(keep, eventsMax) && log.bytes <= bytesMax && first.time >= oldest) break
+      if (kept <= keep && log.bytes <= bytesMax && first.time >= oldest) break
       grow(log, -eventBytes(first.data))
       log.events[log.skip] = gone
       log.skip += 1

@@ -1,5 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { keepNewest } from '../../test/support/keep-newest.ts'
 import { offsets, setup, testSink, testWire, words } from '../../test/support/log-readers.ts'
 import { memoryEngine } from '../engines/memory.ts'
 import { createFanOut } from './fan-out.ts'
@@ -176,7 +177,7 @@ describe('fan-out', () => {
   })
 
   it('tells a reader that retention has overtaken what is gone, and goes on', async () => {
-    const { engine, fanOut, at } = await setup(memoryEngine({ eventsMax: 10 }))
+    const { engine, fanOut, at } = await setup(keepNewest(memoryEngine(), 10))
     let accept = false
     const sink = testSink(() => accept)
     const cursor = fanOut.attach({ log: 'a', after: at(0), wire: testWire(), sink })

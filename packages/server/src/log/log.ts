@@ -18,7 +18,8 @@
  *  - show by `inspect` whatever was acknowledged before it was called, by any node; `read` shows what other nodes have
  *    appended with its bell at the latest, and before that up to the last `inspect`;
  *  - ring every bell of a log after an append to it has become readable; one ring may stand for many appends;
- *  - bound what it keeps (count, bytes, age) and say so by `gap`: a hole is never silent;
+ *  - bound what it keeps of a log by bytes and age, never by a count of events that its writer did not ask for with `keep`,
+ *    and say so by `gap`: a hole is never silent;
  *  - where it bounds all logs together and can give nothing up, reject an append with `log_full` and leave all as it was;
  *  - reject with `log_damaged` what it finds to be other than was written, and let `delete` take such a log;
  *  - reject with a MillraceError, never with a bare one; and answer or reject every call in bounded time.

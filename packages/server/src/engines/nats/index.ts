@@ -25,9 +25,7 @@ export interface NatsEngineOptions {
   readonly url: string
   /** The stream that holds the logs, made if it does not exist; default `millrace`. Servers with the same one share their logs. */
   readonly stream?: string
-  /** Events kept per log, and up to an eighth more; default 100,000. */
-  readonly eventsMax?: number
-  /** Bytes kept per log as they are stored, 100 for each event beside, and up to an eighth more; default 64 MiB. */
+  /** Bytes kept per log as they are stored, however many events that is, 100 for each event beside, and up to an eighth more; default 64 MiB. */
   readonly bytesMax?: number
   /** Age up to which an event is kept, at least 100 ms; a log in which nothing is left does not exist. Default 30 days. */
   readonly ageMsMax?: number
@@ -51,8 +49,8 @@ const askedAtOnce = 64
 const askPauseMs = 250
 
 export function natsEngine({ url, stream = 'millrace', timeoutMs = 15_000, ...options }: NatsEngineOptions): Engine {
-  const { eventsMax = 100_000, bytesMax = 64 * 1024 * 1024, ageMsMax = 30 * dayMs } = options
-  const limits = { eventsMax, bytesMax, ageMsMax }
+  const { bytesMax = 64 * 1024 * 1024, ageMsMax = 30 * dayMs } = options
+  const limits = { bytesMax, ageMsMax }
   const shelf = createShelf()
   const recent = createRecent()
   /** Of each log, the call that others wait for: what is known of it changes in one order. */

@@ -7,7 +7,6 @@ import type { Known } from './shelf.ts'
 
 /** What is kept of each log. */
 export interface Limits {
-  readonly eventsMax: number
   readonly bytesMax: number
   readonly ageMsMax: number
 }
@@ -30,18 +29,17 @@ export function answerOf(
 export function newBatch(
   known: Known,
   events: readonly NewEvent[],
-  { key, keep }: AppendOptions,
-  { eventsMax, bytesMax, ageMsMax }: Limits,
+  { key, keep = Number.POSITIVE_INFINITY }: AppendOptions,
+  { bytesMax, ageMsMax }: Limits,
 ): NewBatch {
   const { epoch = newId(), id: after, batches } = known
   const last = known.head + events.length
   const time = Math.max(Date.now(), known.time)
-  const countMax = Math.min(keep ?? eventsMax, eventsMax)
   let { start, bytes } = known
   const oldest = batches.find(({ count }) => count > 0)?.time ?? time
-  const isOver = last - start > countMax + Math.min(1000, countMax / 8) || bytes > bytesMax * 1.125 || oldest < time - ageMsMax
+  const isOver = last - start > keep + Math.min(1000, keep / 8) || bytes > bytesMax * 1.125 || oldest < time - ageMsMax
   for (const place of isOver ? batches : []) {
-    if (last - place.last < countMax && bytes <= bytesMax && place.time >= time - ageMsMax) break
+    if (last - place.last < keep && bytes <= bytesMax && place.time >= time - ageMsMax) break
     start = place.last
     bytes -= place.bytes
   }

@@ -20,9 +20,7 @@ export interface RedisEngineOptions {
   readonly url: string
   /** Every key and bell begins with `{prefix/`; default `millrace`. Servers with the same prefix share their logs. */
   readonly prefix?: string
-  /** Events kept per log, and up to an eighth more; default 100,000. */
-  readonly eventsMax?: number
-  /** Bytes kept per log, 100 for each event beside its data, and up to an eighth more; default 64 MiB. */
+  /** Bytes kept per log, however many events that is, 100 for each event beside its data, and up to an eighth more; default 64 MiB. */
   readonly bytesMax?: number
   /** Age up to which an event is kept; a log without events or appends for so long, and a tenth longer, is deleted. Default 30 days. */
   readonly ageMsMax?: number
@@ -52,7 +50,7 @@ export function redisEngine({
   replicas = 0,
   ...options
 }: RedisEngineOptions): Engine {
-  const { eventsMax = 100_000, bytesMax = 64 * 1024 * 1024, ageMsMax = 30 * dayMs } = options
+  const { bytesMax = 64 * 1024 * 1024, ageMsMax = 30 * dayMs } = options
   const witness = createWitness()
   const recent = createRecent()
   /** Of each log, the append that others wait for: one at a time can be made again without doubt whether it was made. */
@@ -153,8 +151,8 @@ export function redisEngine({
 
   async function append(log: string, events: readonly NewEvent[], asked: AppendOptions, deadline: number): Promise<Appended> {
     const mine = ++number
-    const { epoch: wanted = '', key = '', unless = '', keep = eventsMax } = asked
-    const limits = [Math.min(keep, eventsMax), bytesMax, ageMsMax, replicas > 0 ? 1 : 0]
+    const { epoch: wanted = '', key = '', unless = '', keep = '' } = asked
+    const limits = [keep, bytesMax, ageMsMax, replicas > 0 ? 1 : 0]
     const rest = [mine, wanted, key, unless, ...limits, events.length, encode(events)].map(String)
     const isHeard = bells.hears(log)
     let to = ''

@@ -65,12 +65,12 @@ end
 `
 
 /**
- * ARGV[10] and on: number, epoch asked for, key, unless, events kept, bytes kept, age kept, whether replicas are waited
+ * ARGV[10] and on: number, epoch asked for, key, unless, events kept or '' for all that the rest allows, bytes kept, age kept, whether replicas are waited
  * for before it is shown, count, data. Answers status, epoch, head, start, time, whether it is vouched for.
  */
 export const append = `${vouched}${entries}
 local number, wanted, key, unless = ARGV[10], ARGV[11], ARGV[12], ARGV[13]
-local countMax, sizeMax, age = tonumber(ARGV[14]), tonumber(ARGV[15]), tonumber(ARGV[16])
+local countMax, sizeMax, age = tonumber(ARGV[14]) or math.huge, tonumber(ARGV[15]), tonumber(ARGV[16])
 local isHidden, count, data = ARGV[17] == '1', tonumber(ARGV[18]), ARGV[19]
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)

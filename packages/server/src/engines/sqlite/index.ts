@@ -17,9 +17,7 @@ export interface SqliteEngineOptions {
    * `disk`: a power loss too, at the cost of a flush to the disk for each group.
    */
   readonly durability?: 'process' | 'disk'
-  /** Events kept per log, and up to 512 more; default 100,000. */
-  readonly eventsMax?: number
-  /** Bytes kept per log, 100 for each event beside its data; default 64 MiB. */
+  /** Bytes kept per log, however many events that is, 100 for each event beside its data; default 64 MiB. */
   readonly bytesMax?: number
   /** Age up to which an event is kept; a log without events or appends for so long is deleted. Default 30 days. */
   readonly ageMsMax?: number
@@ -35,7 +33,6 @@ export function sqliteEngine({ folder, durability = 'process', timeoutMs = 10_00
   const onLoss = options.onLoss ?? ((told) => console.error('millrace:', told))
   const ageMsMax = options.ageMsMax ?? 30 * dayMs
   const limits: Limits = {
-    eventsMax: options.eventsMax ?? 100_000,
     bytesMax: options.bytesMax ?? 64 * 1024 * 1024,
     ageMsMax,
     isDurableOnDisk: durability === 'disk',

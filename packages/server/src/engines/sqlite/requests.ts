@@ -2,7 +2,6 @@
 import type { StoredData, StoredEvent } from '../stored.ts'
 
 export interface Limits {
-  readonly eventsMax: number
   readonly bytesMax: number
   readonly ageMsMax: number
   readonly isDurableOnDisk: boolean

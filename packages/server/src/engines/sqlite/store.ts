@@ -33,7 +33,7 @@ export function openStore(file: string, limits: Limits): Store {
   return createStore(openDatabase(file, limits), limits)
 }
 
-function createStore({ database, sql, witness, told, ...opened }: Opened, { eventsMax, bytesMax, ageMsMax }: Limits): Store {
+function createStore({ database, sql, witness, told, ...opened }: Opened, { bytesMax, ageMsMax }: Limits): Store {
   const known = new Map<string, Log>()
   let isReadOnly = false
   /** Groups that were committed. */
@@ -228,9 +228,8 @@ function createStore({ database, sql, witness, told, ...opened }: Opened, { even
     return know({ id: Number(lastInsertRowid), name, epoch, start: 0, head: 0, bytes: 0, touched: now, written: 0 })
   }
 
-  function trim(log: Log, time: number, keep = eventsMax): void {
-    const countMax = Math.min(keep, eventsMax)
-    const isDue = (at: number) => log.head - log.start > countMax || log.bytes > bytesMax || at < time - ageMsMax
+  function trim(log: Log, time: number, keep = Number.POSITIVE_INFINITY): void {
+    const isDue = (at: number) => log.head - log.start > keep || log.bytes > bytesMax || at < time - ageMsMax
     if (log.oldest !== undefined && !isDue(log.oldest)) return
     const before = log.start
     log.oldest = undefined
@@ -238,7 +237,7 @@ function createStore({ database, sql, witness, told, ...opened }: Opened, { even
       const { offset, time: at, size } = row as Row
       log.oldest = at
       // A pack goes as a whole: only where what is left is enough.
-      const fits = log.head - offset >= countMax || log.bytes > bytesMax || at < time - ageMsMax
+      const fits = log.head - offset >= keep || log.bytes > bytesMax || at < time - ageMsMax
       if (!fits || !isDue(at)) break
       if (offset > log.head) throw logDamage('an event is not where it was')
       log.oldest = undefined
