@@ -2,6 +2,7 @@ import { once } from 'node:events'
 import { Agent, createServer, type IncomingMessage, request } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { text } from 'node:stream/consumers'
+import type { Position } from '@millrace/protocol'
 import { createMillrace, type MillraceOptions, memoryEngine } from 'millrace'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { gatedModel } from './support/gated-model.ts'
@@ -91,6 +92,21 @@ describe('run({ session, source })', () => {
     expect(data(events[0] as never)).toMatchObject({ query: 'greet', run: run.id, lanes: [{ lane: 'app', model: 'app' }] })
     expect(await run.ended).toMatchObject({ status: 'completed', finishReason: 'stop' })
     expect((await millrace.readSession('room'))?.runs).toMatchObject([{ status: 'completed', lanes: [{ text: 'Hello, world' }] }])
+  })
+
+  it('lets only whole characters into the log, and cuts what is larger than an event', async () => {
+    const millrace = make()
+    const large = '😀'.repeat(100_000)
+    const source = ['a \ud83d', { reasoning: 'b\ud83d' }, '\ude00', { data: { name: 'n', value: ['\ud83d'] } }, large, 'c\ud83d']
+    const run = await millrace.run({ session: 'whole', source })
+    expect((await run.ended).status).toBe('completed')
+    const { head } = (await millrace.engine.inspect('whole')) as { head: Position }
+    const { events } = await millrace.engine.read('whole', { ...head, offset: 0 }, { eventsMax: 100, bytesMax: 10_000_000 })
+    const said = events.slice(1, -1).map(({ data }) => data) as { text?: string; reasoning?: string; value?: unknown }[]
+    for (const each of said) expect(JSON.stringify(each)).not.toMatch(/\\ud[89a-f]/)
+    expect(said.map(({ text = '' }) => text).join('')).toBe(`a 😀${large}c\ufffd`)
+    expect(said.map(({ reasoning = '' }) => reasoning).join('')).toBe('b\ufffd')
+    expect(said.find(({ value }) => value !== undefined)?.value).toEqual(['\ufffd'])
   })
 
   it('refuses what no run could be made of, at once and with a code', async () => {

@@ -15,6 +15,7 @@ import {
 import type { ModelPart } from '../models/model.ts'
 import { checkPart } from './part.ts'
 import { publicError } from './public-error.ts'
+import { createWholeText } from './whole-text.ts'
 import type { RunWriter } from './writer.ts'
 
 /** Parts taken without a pause before the event loop gets a turn: a source need not ever wait by itself. */
@@ -55,6 +56,8 @@ export async function runLane(options: LaneOptions): Promise<LaneEnd> {
   let usage: Usage | undefined
   let finishReason: FinishReason | undefined
   let over = false
+  const text = createWholeText()
+  const reasoning = createWholeText()
 
   // Whoever aborts for a reason has reported it.
   const onAbort = () => {
@@ -69,7 +72,11 @@ export async function runLane(options: LaneOptions): Promise<LaneEnd> {
   if (signal.aborted) onAbort()
   else
     read().then(
-      () => finish({ status: 'completed' }),
+      () => {
+        if (!over) say(text.end())
+        if (!over) think(reasoning.end())
+        finish({ status: 'completed' })
+      },
       (error) => finish(failed(error)),
     )
   const outcome = await ended
@@ -97,14 +104,22 @@ export async function runLane(options: LaneOptions): Promise<LaneEnd> {
     else {
       deltas += 1
       firstTokenAt ??= lastPartAt
-      if ('text' in part) writer.write('message', { run, lane, text: part.text })
-      else if ('reasoning' in part) writer.write('reasoning', { run, lane, reasoning: part.reasoning })
+      if ('text' in part) say(text.push(part.text))
+      else if ('reasoning' in part) think(reasoning.push(part.reasoning))
       else if ('data' in part) writer.write('data', { run, lane, ...part.data })
       else {
         const { bytes, ...file } = part.file
         writer.writeFile({ run, lane, ...file, size: bytes.length }, bytes)
       }
     }
+  }
+
+  function say(pieces: readonly string[]): void {
+    for (const piece of pieces) writer.write('message', { run, lane, text: piece })
+  }
+
+  function think(pieces: readonly string[]): void {
+    for (const piece of pieces) writer.write('reasoning', { run, lane, reasoning: piece })
   }
 
   /** The first caller decides; whatever the model does after that is not heard. */

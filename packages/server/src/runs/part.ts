@@ -1,19 +1,18 @@
 /** What a model or an application may yield, checked: a stranger's stream must not be able to harm the log. */
 import { type FinishReason, limits, MillraceError, type Usage } from '@millrace/protocol'
 import type { ModelFile, ModelPart } from '../models/model.ts'
+import { textLengthMax, toWholeJson } from './whole-text.ts'
 
 export type CheckedPart = Exclude<ModelPart, string>
 
-/** Leaves room for the event's other fields and for JSON's escapes. */
-const textLengthMax = limits.eventBytesMax / 8
 /** RFC 6838, section 4.2. */
 const mediaTypePattern = /^[A-Za-z0-9][\w!#$&^.+-]{0,126}\/[A-Za-z0-9][\w!#$&^.+-]{0,126}$/
 const fileNamePattern = /^[^\p{Cc}\p{Cs}]{1,255}$/u
 const finishReasons: ReadonlySet<string> = new Set<FinishReason>(['stop', 'length', 'content_filter', 'tool_calls', 'other'])
 
-/** The part in its one shape; undefined for a part that says nothing. Throws `model_failed` for what is not a part. */
+/** The part in its one shape, text of any length; undefined for a part that says nothing. Throws `model_failed` for what is not a part. */
 export function checkPart(part: unknown): CheckedPart | undefined {
-  if (typeof part === 'string') return part === '' ? undefined : { text: bounded(part) }
+  if (typeof part === 'string') return part === '' ? undefined : { text: part }
   if (typeof part !== 'object' || part === null) throw garbage()
   if ('text' in part) return typed(part, 'text')
   if ('reasoning' in part) return typed(part, 'reasoning')
@@ -28,12 +27,7 @@ function typed(part: object, field: 'text' | 'reasoning'): CheckedPart | undefin
   const value = (part as Record<string, unknown>)[field]
   if (typeof value !== 'string') throw garbage()
   if (value === '') return undefined
-  return field === 'text' ? { text: bounded(value) } : { reasoning: bounded(value) }
-}
-
-function bounded(text: string): string {
-  if (text.length > textLengthMax) throw garbage('a piece of text larger than an event may be')
-  return text
+  return field === 'text' ? { text: value } : { reasoning: value }
 }
 
 function usage(value: unknown): CheckedPart {
@@ -54,7 +48,6 @@ function finish(value: unknown): CheckedPart {
 
 function data(value: unknown): CheckedPart {
   if (typeof value !== 'object' || value === null || !('name' in value) || typeof value.name !== 'string') throw garbage()
-  bounded(value.name)
   let text: string | undefined
   try {
     text = JSON.stringify((value as { value?: unknown }).value)
@@ -62,9 +55,9 @@ function data(value: unknown): CheckedPart {
     // A cycle or a BigInt: not JSON, which is what the next line says.
   }
   if (text === undefined) throw garbage('data that is not JSON')
-  bounded(text)
+  if (value.name.length + text.length > textLengthMax) throw garbage('data larger than an event may be')
   // A copy: what the log holds must not change when the application's object does.
-  return { data: { name: value.name, value: JSON.parse(text) } }
+  return { data: { name: value.name.toWellFormed(), value: JSON.parse(toWholeJson(text)) } }
 }
 
 function file(value: unknown): CheckedPart {
