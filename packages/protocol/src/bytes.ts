@@ -3,11 +3,14 @@
  * carries them as they are, in a binary frame behind a JSON header.
  */
 
+/** `atob` by itself also takes base64 without padding and with whitespace, so that JSON would silently become bytes. */
+const base64Pattern = /^[A-Za-z0-9+/]*={0,2}$/
+
 /** The bytes of `{"$binary":"…"}` (base64 with padding, RFC 4648 section 4); undefined for every other value. */
 export function readBinary(value: unknown): Uint8Array<ArrayBuffer> | undefined {
   if (typeof value !== 'object' || value === null || !('$binary' in value) || Object.keys(value).length !== 1) return undefined
   const { $binary: text } = value
-  if (typeof text !== 'string') return undefined
+  if (typeof text !== 'string' || text.length % 4 !== 0 || !base64Pattern.test(text)) return undefined
   try {
     return Uint8Array.from(atob(text), (character) => character.charCodeAt(0))
   } catch {

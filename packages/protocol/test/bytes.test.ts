@@ -9,6 +9,14 @@ it.each([null, 1, 'x', [], {}, { $binary: 1 }, { $binary: '*' }, { $binary: 'aGk
   },
 )
 
+// What happened: these were taken for base64, and what was published as JSON came out as bytes.
+it.each(['aGk', 'aGk= ', ' aGk=', 'aG k', 'aGk\n', 'aG\nk', 'YQ', 'YQ=', 'YQ=Y', '=', '====', 'YWI=YWI=', 'aG-_', '$aGk'])(
+  'takes %j for JSON: it is no base64 with padding',
+  (text) => {
+    expect(readBinary({ $binary: text })).toBeUndefined()
+  },
+)
+
 it('reads the bytes that base64 stands for', () => {
   fc.assert(
     fc.property(fc.uint8Array(), (bytes) => {
