@@ -46,8 +46,8 @@ interface MemoryLog {
   start: number
   bytes: number
   touched: number
+  /** In the order of their offsets; several may have one. */
   readonly keys: Map<string, number>
-  readonly keyOfOffset: Map<number, string>
 }
 
 export function memoryEngine(options: MemoryEngineOptions = {}): Engine {
@@ -83,7 +83,7 @@ export function memoryEngine(options: MemoryEngineOptions = {}): Engine {
       logs.set(name, log)
       for (const { type, data } of batch) log.events.push({ type, data, time, offset: headOf(log) + 1 })
       grow(log, bytes)
-      if (key !== undefined) remember(log, key)
+      if (key !== undefined) log.keys.set(key, headOf(log))
       log.touched = time
       empty.delete(name)
       written.delete(name)
@@ -157,7 +157,6 @@ export function memoryEngine(options: MemoryEngineOptions = {}): Engine {
       bytes: 0,
       touched: time,
       keys: new Map(),
-      keyOfOffset: new Map(),
     }
   }
 
@@ -202,6 +201,7 @@ export function memoryEngine(options: MemoryEngineOptions = {}): Engine {
 
   function trim(log: MemoryLog, time: number, keep = Number.POSITIVE_INFINITY): void {
     const oldest = time - ageMsMax
+    const before = log.start
     for (let first = log.events[log.skip]; first !== undefined; first = log.events[log.skip]) {
       const kept = log.events.length - log.skip
       if (kept <= keep && log.bytes <= bytesMax && first.time >= oldest) break
@@ -209,8 +209,8 @@ export function memoryEngine(options: MemoryEngineOptions = {}): Engine {
       log.events[log.skip] = gone
       log.skip += 1
       log.start += 1
-      forget(log, log.start)
     }
+    if (log.start > before) forgetKeys(log)
     if (log.skip > trimSlackMax || log.skip === log.events.length) {
       log.events.splice(0, log.skip)
       log.skip = 0
@@ -234,17 +234,12 @@ function headOf(log: MemoryLog): number {
   return log.start + log.events.length - log.skip
 }
 
-function remember(log: MemoryLog, key: string): void {
-  const offset = headOf(log)
-  log.keys.set(key, offset)
-  log.keyOfOffset.set(offset, key)
-}
-
-function forget(log: MemoryLog, offset: number): void {
-  const key = log.keyOfOffset.get(offset)
-  if (key === undefined) return
-  log.keyOfOffset.delete(offset)
-  log.keys.delete(key)
+/** Of batches that are gone. */
+function forgetKeys({ keys, start }: MemoryLog): void {
+  for (const [key, offset] of keys) {
+    if (offset > start) return
+    keys.delete(key)
+  }
 }
 
 function eventBytes(data: EventData): number {
