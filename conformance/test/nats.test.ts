@@ -99,6 +99,32 @@ describe('nats engine, as it is named', () => {
     expect(infos).toBeGreaterThan(2)
   })
 
+  // What happened: a connection that was cut at that moment left its subscription behind, once for each log and time.
+  it('listens once to a log that is watched, also where it was cut off as it began to', async () => {
+    const server = await startNats()
+    onTestFinished(() => server.close())
+    await using box = await startMiddlebox(server.url)
+    let said = ''
+    let isCut = false
+    box.answer((piece) => {
+      said += piece
+      if (isCut || !piece.includes('SUB millrace.bell.')) return undefined
+      isCut = true
+      said = ''
+      return '-ERR cut'
+    })
+    const engine = await open(() => make({ url: box.url.replace('http', 'nats') }))
+    const writer = await open(() => make(server))
+    await engine.append('log', numbered(1, 1))
+    const rung = Promise.withResolvers<void>()
+    const asked = () => [...said.matchAll(/SUB millrace\.bell\.\S+/g)].length
+    engine.watch('log', () => asked() > 0 && rung.resolve())
+    await expect.poll(asked, { timeout: 10_000 }).toBeGreaterThan(0)
+    await writer.append('log', numbered(2, 2))
+    await rung.promise
+    expect(asked()).toBe(1)
+  })
+
   // What happened: one that had just begun to lead a cluster took a batch again that it had not come to yet, up to five times.
   it('takes a batch that is stored twice for one, wherever the second one stands', async () => {
     const server = await startNats()

@@ -193,8 +193,14 @@ export function createConnection({ url, stream, ageMsMax, onConnected }: Connect
           if (error === null) hear(message.string())
         },
       })
-      // Answered when the server has taken what was said before.
-      await nc.flush()
+      try {
+        // Answered when the server has taken what was said before.
+        await nc.flush()
+      } catch (error) {
+        // The client would subscribe again with the next connection, and so does who asked.
+        subscription.unsubscribe()
+        throw error
+      }
       return () => subscription.unsubscribe()
     },
 
