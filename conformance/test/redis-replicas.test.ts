@@ -84,6 +84,20 @@ it('refuses to write and shows nobody what it refused while the replica stands s
   expect(numbers((await other.read('a', position)).events)).toEqual(range(11, 12))
 }, 30_000)
 
+// Redis 7.0 waits for what anybody has written; WAIT promises it only for what its own connection has.
+it('does not show what another has written, where it is found by its key and the replica does not have it', async () => {
+  const { primary, replica } = await startPair()
+  const make = () => redisEngine({ url: primary.url, replicas: 1, timeoutMs: 1000 })
+  const [engine, other] = [await open(make), await open(make)]
+  const { position } = await engine.append('a', numbered(1, 1))
+  expect((await other.inspect('a'))?.head).toEqual(position)
+  process.kill(replica.pid, 'SIGSTOP')
+  onTestFinished(() => void process.kill(replica.pid, 'SIGCONT'))
+  expect(await refusal(engine.append('a', numbered(2, 2), { key: 'k' }))).toBe('engine_failed')
+  expect(await refusal(other.append('a', numbered(2, 2), { key: 'k' }))).toBe('engine_failed')
+  expect((await other.inspect('a'))?.head).toEqual(position)
+}, 30_000)
+
 it('refuses at once what a Redis would not write that knows of too few replicas', async () => {
   const { primary, replica } = await startPair(['--min-replicas-to-write', '1'])
   const engine = await open(() => redisEngine({ url: primary.url, replicas: 1 }))

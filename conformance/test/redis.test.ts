@@ -1,5 +1,7 @@
+import { createClient } from '@redis/client'
 import { redisEngine } from 'millrace/redis'
-import { afterAll } from 'vitest'
+import { afterAll, describe, expect, it, onTestFinished } from 'vitest'
+import { numbered, open, refusal } from '../src/engine/support.ts'
 import { engineConformance } from '../src/index.ts'
 import { startRedis } from '../src/servers/redis.ts'
 
@@ -13,4 +15,41 @@ engineConformance({
     engines += 1
     return redisEngine({ url: redis.url, prefix: `test-${engines}`, ...limits })
   },
+})
+
+describe('redis engine, beyond what every engine promises', () => {
+  // What happened: a user who may not ask INFO was told for ever that Redis had not answered in time.
+  it.each(['info', 'script|load'])('says at once that it may not ask %s, and goes on when it may', async (command) => {
+    const server = await startRedis()
+    onTestFinished(() => server.close())
+    await server.say(`ACL SETUSER app on >pass ~* &* +@all -${command}`)
+    const engine = await open(() => redisEngine({ url: server.url.replace('//', '//app:pass@'), timeoutMs: 60_000 }))
+    const name = command.toUpperCase().replace('|', ' ')
+    const message = expect.stringMatching(`Redis refuses ${name}.*NOPERM`)
+    await expect(engine.append('a', numbered(1, 1))).rejects.toMatchObject({ code: 'engine_failed', message })
+    await server.say(`ACL SETUSER app +${command}`)
+    await expect.poll(() => refusal(engine.append('a', numbered(1, 1), { key: '1' }))).toBe('not refused')
+  })
+
+  // What happened: each process that had ever written to a log left a field with it, also in those that live for ever.
+  it('forgets who wrote what is gone by retention, and does not take that for a loss', async () => {
+    const make = () => redisEngine({ url: redis.url, prefix: 'writers', ageMsMax: 1000 })
+    const idle = await open(make)
+    const { position } = await idle.append('a', numbered(1, 1))
+    for (let n = 0; n < 5; n++) {
+      const engine = make()
+      await engine.append('a', numbered(1, 1))
+      await engine.close()
+    }
+    const client = createClient({ url: redis.url })
+    onTestFinished(() => client.destroy())
+    await client.connect()
+    const writer = await open(make)
+    const writers = async () => {
+      await writer.append('a', numbered(1, 1), { keep: 1 })
+      return (await client.hKeys('{writers/a}:meta')).filter((field) => field.startsWith('w:')).length
+    }
+    await expect.poll(writers, { timeout: 10_000 }).toBe(1)
+    expect((await idle.append('a', numbered(1, 1))).position.epoch).toBe(position.epoch)
+  })
 })

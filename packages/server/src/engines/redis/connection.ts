@@ -55,6 +55,7 @@ export function createConnection({ url, onReady, onHearing, replicas = 0 }: Conn
   const digests = new Map<string, string>()
   let ready = Promise.withResolvers<string>()
   let isReady = false
+  let isRefused = false
   let trouble: NodeJS.ErrnoException | undefined
 
   client.on('error', (error: Error) => {
@@ -62,19 +63,7 @@ export function createConnection({ url, onReady, onHearing, replicas = 0 }: Conn
     lose()
   })
   client.on('reconnecting', lose)
-  client.on('ready', () => {
-    client.sendCommand(['INFO', 'server']).then(
-      (info) => {
-        trouble = undefined
-        isReady = true
-        const server = /run_id:(\w+)/.exec(info as unknown as string)?.[1] ?? ''
-        ready.resolve(server)
-        onReady?.(server)
-      },
-      // Cut off again; the next one asks anew.
-      () => {},
-    )
-  })
+  client.on('ready', () => void identify())
   const ears = client.duplicate({ disableOfflineQueue: false }) as Client
   // Its troubles are those of the other one; it comes back by itself, and so does what it listens to.
   ears.on('error', () => {})
@@ -119,6 +108,27 @@ export function createConnection({ url, onReady, onHearing, replicas = 0 }: Conn
         client.destroy(),
       )
     },
+  }
+
+  /** Learns which Redis process this is. One that refuses to say so is asked again: its operator may change that. */
+  async function identify(): Promise<void> {
+    try {
+      const info = await client.sendCommand<string>(['INFO', 'server'])
+      trouble = undefined
+      isReady = true
+      if (isRefused) ready = Promise.withResolvers()
+      isRefused = false
+      const server = /run_id:(\w+)/.exec(info)?.[1] ?? ''
+      ready.resolve(server)
+      onReady?.(server)
+    } catch (cause) {
+      // Cut off again; the next connection asks anew.
+      if (!(cause instanceof ErrorReply)) return
+      isRefused = true
+      ready.promise.catch(() => {})
+      ready.reject(notAllowed('INFO', cause))
+      setTimeout(() => void identify(), retryMsMax).unref()
+    }
   }
 
   /** Until it is done, refused for good, or its time is up. */
@@ -169,8 +179,17 @@ export function createConnection({ url, onReady, onHearing, replicas = 0 }: Conn
   }
 
   async function load(script: string): Promise<void> {
-    // Cut off here too, it is found missing once more.
-    await client.sendCommand(['SCRIPT', 'LOAD', script]).catch(() => {})
+    try {
+      await client.sendCommand(['SCRIPT', 'LOAD', script])
+    } catch (error) {
+      if (error instanceof ErrorReply && error.message.startsWith('NOPERM')) throw notAllowed('SCRIPT LOAD', error)
+      // Cut off here too, it is found missing once more.
+    }
+  }
+
+  function notAllowed(command: string, cause: ErrorReply): MillraceError {
+    const message = `Redis refuses ${command}, which Millrace needs (${cause.message}); allow it to this user with ACL SETUSER.`
+    return new MillraceError('engine_failed', { message, cause })
   }
 
   async function within<T>(promise: Promise<T>, deadline: number): Promise<T> {

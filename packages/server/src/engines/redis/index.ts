@@ -169,7 +169,7 @@ export function redisEngine({
     if (replicas > 0) await run(scripts.show, log, () => [epoch, String(head)], deadline)
     const duplicate = status === 'duplicate'
     if (!duplicate) {
-      if (isVouched) remember(log, { epoch, offset: head, server: to, isHeard, own: mine })
+      if (isVouched) remember(log, { epoch, offset: head, server: to, isHeard, own: { number: mine, offset: head } })
       recent.push(log, { epoch, head, start, time: Number(time), events })
       if (events.length > 0) bells.ring(log, head)
     }

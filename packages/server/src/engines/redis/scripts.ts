@@ -4,7 +4,7 @@
  *
  * KEYS[1] meta, a hash: epoch, head, start (offset before the oldest kept), bytes, time (of the last append), oldest
  *         (time of the oldest kept), until (when it expires), server (the Redis process that the log was last vouched
- *         for in), for each engine `w:<instance>` its last append, "number offset", and where replicas are waited for
+ *         for in), for each engine `w:<instance>` its last append, "number offset", gone (start when it was last given its time), and where replicas are waited for
  *         shown, the offset up to which they have it.
  * KEYS[2] events, a stream: one entry for each batch, its id the offset of its last event, so that XRANGE from an
  *         offset begins with the batch that holds it. Fields: n events, t time, d data.
@@ -22,8 +22,8 @@ const overheadBytes = 100
  * an append of its own, says that something was lost, at any time. Where it was, or nobody can vouch, the epoch is a
  * new one, and every reader is told to begin again.
  *
- * ARGV: bell, server, epoch seen, offset seen, server it was seen in by one who heard all (else empty), instance, number
- * of its last append, fresh epoch, whether to wait no longer for somebody who can vouch. What is left of them is ARGV[10]
+ * ARGV: bell, server, epoch seen, offset seen, server it was seen in by one who heard all (else empty), instance, number and
+ * offset of its last append, fresh epoch, whether to wait no longer for somebody who can vouch. What is left of them is ARGV[10]
  * and on.
  */
 const knownWith = (own: string) => `
@@ -39,7 +39,10 @@ const vouched = `${knownWith(", 'w:' .. ARGV[6]")}
 local function vouch(call)
   local server, seenEpoch, seen, seenServer, instance, own, fresh, isForced = unpack(ARGV, 2, 9)
   local last = meta[10]
-  local isMissed = tonumber(string.match(last or '0', '^%d+')) < tonumber(own)
+  local ownNumber, ownAt = string.match(own, '^(%d+) (%d+)$')
+  -- What retention has taken is not missed.
+  local isGone = not last and start > 0 and tonumber(ownAt) <= start
+  local isMissed = tonumber(string.match(last or '0', '^%d+')) < tonumber(ownNumber) and not isGone
   local isLost = seenEpoch == epoch and (head < tonumber(seen) or isMissed)
   if meta[8] == server and not isLost then return true, last end
   local isWitnessed = seenEpoch == epoch and seenServer == meta[8]
@@ -95,7 +98,11 @@ if wanted ~= '' and wanted ~= epoch then
 end
 if epoch then
   local used = key ~= '' and redis.call('ZSCORE', KEYS[3], key)
-  if used then return {'duplicate', epoch, tonumber(used), start, time, 1} end
+  if used then
+    -- Replicas are waited for up to the last write of a connection: without one here, nobody knows that they have it.
+    if isHidden or meta[9] then redis.call('HSET', KEYS[1], 'epoch', epoch) end
+    return {'duplicate', epoch, tonumber(used), start, time, 1}
+  end
   if unless ~= '' and redis.call('ZSCORE', KEYS[3], unless) then return {'fenced'} end
 else
   epoch, head, start = ARGV[8], 0, 0
@@ -152,7 +159,14 @@ if isHidden or meta[9] then redis.call('HSET', KEYS[1], 'shown', isHidden and sh
 if expires < now + age or count == 0 then
   local life = math.ceil(age * 1.1)
   for index = 1, 4 do redis.call('PEXPIRE', KEYS[index], life) end
-  redis.call('HSET', KEYS[1], 'until', now + life)
+  -- Each process that ever wrote would leave a field for ever. What was gone by retention the last time is asked for no more.
+  local gone = tonumber(redis.call('HGET', KEYS[1], 'gone')) or 0
+  local fields = gone > 0 and redis.call('HGETALL', KEYS[1]) or {}
+  for index = 1, #fields, 2 do
+    local at = string.match(fields[index], '^w:') and string.match(fields[index + 1], '%d+$')
+    if at and tonumber(at) <= gone then redis.call('HDEL', KEYS[1], fields[index]) end
+  end
+  redis.call('HSET', KEYS[1], 'until', now + life, 'gone', start)
 elseif count > 0 and (head == count or key ~= '') then
   for index = 2, 3 do redis.call('PEXPIREAT', KEYS[index], expires) end
 end

@@ -11,8 +11,8 @@ export interface Seen {
   readonly server: string
   /** Every append to it since has been heard of. */
   readonly isHeard: boolean
-  /** Number of this engine's last append to it. */
-  readonly own?: number | undefined
+  /** Of this engine's last append to it. */
+  readonly own?: { readonly number: number; readonly offset: number } | undefined
 }
 
 export interface Witness {
@@ -43,8 +43,9 @@ export function createWitness(): Witness {
     instance,
 
     say(log, to, isForced) {
-      const { epoch = '', offset = 0, server = '', isHeard = false, own = 0 } = seen.get(log) ?? {}
-      return [to, epoch, offset, isHeard ? server : '', instance, own, newId(), isForced ? 1 : 0].map(String)
+      const { epoch = '', offset = 0, server = '', isHeard = false, own } = seen.get(log) ?? {}
+      const last = `${own?.number ?? 0} ${own?.offset ?? 0}`
+      return [to, epoch, offset, isHeard ? server : '', instance, last, newId(), isForced ? 1 : 0].map(String)
     },
 
     remember(log, now) {
