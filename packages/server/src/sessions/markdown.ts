@@ -9,7 +9,7 @@ import type { Transcript } from './transcript.ts'
 export function toMarkdown(title: string, { id, runs }: Transcript): string {
   const blocks = [`# ${oneLine(title) || id}`, `Session \`${id}\``]
   for (const { query, status, lanes } of joinRuns(runs)) {
-    blocks.push('---', query.replace(/^/gm, '> '))
+    blocks.push('---', query.replace(firstOfLine, '> '))
     for (const { model, text, files } of lanes.values()) {
       blocks.push(`**${oneLine(model)}**${status === 'completed' ? '' : ` (${status})`}`)
       if (text !== '') blocks.push(closeFences(text.trimEnd()))
@@ -20,19 +20,28 @@ export function toMarkdown(title: string, { id, runs }: Transcript): string {
   return `${blocks.join('\n\n')}\n`
 }
 
+/** Of what CommonMark 0.31, section 2.1, takes for a line: `^` alone would also match inside CRLF and after U+2028. */
+const firstOfLine = /(?<=^|\n|\r(?!\n))/g
+const lineEnd = /\r\n?|\n/
+
 function oneLine(text: string): string {
   return text.replace(/\s+/g, ' ').replace(/[\\`*_[\]<>#]/g, '\\$&')
 }
 
-/** Code that was cut off would swallow everything after it. CommonMark 0.31, section 4.5. */
+/**
+ * Code that was cut off would swallow everything after it. CommonMark 0.31, section 4.5. The closing fence is indented as
+ * the opening one: in a list item, where that is deeper than the margin, it would open new code otherwise.
+ */
 function closeFences(text: string): string {
-  let open: string | undefined
-  for (const line of text.split('\n')) {
-    const fence = /^ {0,3}(`{3,}|~{3,})(.*)$/.exec(line)
-    const [, marks = '', rest = ''] = fence ?? []
+  let open: { readonly indent: string; readonly marks: string } | undefined
+  for (const line of text.split(lineEnd)) {
+    const fence = /^( {0,3})(?:(`{3,})([^`]*)|(~{3,})(.*))$/s.exec(line)
     if (fence === null) continue
-    if (open === undefined) open = marks
-    else if (marks[0] === open[0] && marks.length >= open.length && rest.trim() === '') open = undefined
+    const [, indent = '', ticks, afterTicks, tildes, afterTildes] = fence
+    const marks = ticks ?? tildes ?? ''
+    const rest = afterTicks ?? afterTildes ?? ''
+    if (open === undefined) open = { indent, marks }
+    else if (marks[0] === open.marks[0] && marks.length >= open.marks.length && rest.trim() === '') open = undefined
   }
-  return open === undefined ? text : `${text}\n${open}`
+  return open === undefined ? text : `${text}\n${open.indent}${open.marks}`
 }
