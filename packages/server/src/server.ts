@@ -28,6 +28,7 @@ import { createRecovery } from './runs/recovery.ts'
 import { createRegistry } from './runs/registry.ts'
 import type { Run } from './runs/run.ts'
 import { createRuns, type RunLimits } from './runs/runs.ts'
+import { soleNode } from './runs/sole-node.ts'
 import { createChannels, type Publication, type Published } from './sessions/channels.ts'
 import { type ChatRequest, type ContinueRequest, createChats, type SourceRequest } from './sessions/chats.ts'
 import { type ConnectionLimits, createConnections, type ListedConnection } from './sessions/connections.ts'
@@ -123,9 +124,13 @@ export function createMillrace(options: MillraceOptions = {}): Millrace {
   const nodes = store.isShared
     ? createNodes({ engine: store, id: newId(), leaseMs: options.leaseMs, onGone, onMessage })
     : undefined
+  const all = nodes ?? (store.isDurable ? soleNode({ id: newId(), onGone }) : undefined)
   const isStarting = (run: string) => runs.isStarting(run)
-  const shared = nodes && { nodes, registry: createRegistry({ engine: store, nodes, isStarting }) }
-  const recovery = createRecovery({ engine: store, isOurs: (run) => runs.has(run), nodes, onError })
+  const isActive = (run: string) => runs.isActive(run)
+  const shared = all && { nodes: all, registry: createRegistry({ engine: store, nodes: all, isStarting, isActive }) }
+  const isOurs = (run: string, session: string) => runs.isOurs(run, session)
+  const readRecorded = async (run: string) => shared?.registry.read(run)
+  const recovery = createRecovery({ engine: store, isOurs, readRecorded, nodes, onError })
   const { engine, recover } = recovery
   const stopping = new AbortController()
   const isStopping = () => stopping.signal.aborted
@@ -138,7 +143,7 @@ export function createMillrace(options: MillraceOptions = {}): Millrace {
   const poll = createPollTransport(engine)
   const webSocket = createWebSocketTransport({ fanOut, pulse })
   const models = createModels({ models: options.models, default: options.model })
-  const onBegin = (session: string) => void history.note(session).catch(onError)
+  const onBegin = ({ session }: { readonly session: string }) => void history.note(session).catch(onError)
   const runs = createRuns({ engine, limits: options.limits, shared, recover, onError, onBegin })
   const history = createHistory({ store, engine, runs, onError })
   const channels = createChannels(engine)

@@ -153,31 +153,30 @@ describe('going on with an answer', () => {
     expect(await socket.next()).toMatchObject({ type: 'error', ref: '2', error: { code: 'run_not_continuable' } })
   })
 
-  it('goes on after the server was killed, from the very next number, where it is told the session', async () => {
-    const folder = makeFolder()
-    const killed = await startProcess(folder)
-    const { session, run } = await startRun(killed.url, { query: 'count', model: 'sim:count?n=300&tps=200' })
-    const stream = await openStream(`${killed.url}/api/stream?session=${session}`)
-    while (textOf(stream.events).length < 100) await stream.next()
-    await killed.kill()
+  it.each([['names the session'], ['does not']])(
+    'goes on after the server was killed, from the very next number, for who %s',
+    async (who) => {
+      const folder = makeFolder()
+      const killed = await startProcess(folder)
+      const { session, run } = await startRun(killed.url, { query: 'count', model: 'sim:count?n=300&tps=200' })
+      const stream = await openStream(`${killed.url}/api/stream?session=${session}`)
+      while (textOf(stream.events).length < 100) await stream.next()
+      await killed.kill()
 
-    const { url, millrace, errors } = await startServer({ engine: sqliteEngine({ folder }) })
-    expect(await refusal(goOn(url, run))).toMatchObject({
-      status: 404,
-      code: 'run_not_found',
-      message: expect.stringContaining('send the session'),
-    })
-    const { run: next } = (await (await goOn(url, run, { session })).json()) as { run: string }
-    await millrace.findRun(next)?.ended
-    const runs = (await millrace.readSession(session))?.runs ?? []
-    expect(runs.map(({ status, continues }) => [status, continues])).toEqual([
-      ['interrupted', undefined],
-      ['completed', run],
-    ])
-    expect(runs[0]?.lanes[0]?.text.length).toBeGreaterThan(90)
-    expect(runs.map(({ lanes }) => lanes[0]?.text).join('')).toBe(counted(1, 300))
-    expect(errors).toEqual([])
-  })
+      const { url, millrace, errors } = await startServer({ engine: sqliteEngine({ folder }) })
+      const named = who === 'names the session' ? { session } : {}
+      const { run: next } = (await (await goOn(url, run, named)).json()) as { run: string }
+      await millrace.findRun(next)?.ended
+      const runs = (await millrace.readSession(session))?.runs ?? []
+      expect(runs.map(({ status, continues }) => [status, continues])).toEqual([
+        ['interrupted', undefined],
+        ['completed', run],
+      ])
+      expect(runs[0]?.lanes[0]?.text.length).toBeGreaterThan(90)
+      expect(runs.map(({ lanes }) => lanes[0]?.text).join('')).toBe(counted(1, 300))
+      expect(errors).toEqual([])
+    },
+  )
 })
 
 describe('an answer that cannot be continued is refused', () => {
@@ -281,7 +280,7 @@ describe('asked again with the same id', () => {
     expect((await millrace.readSession(session))?.runs).toHaveLength(2)
   })
 
-  it('after a restart it is refused, and starts nothing, as any other id is', async () => {
+  it('after a restart it is the same run, and any other request is refused', async () => {
     const folder = makeFolder()
     const model = gatedModel()
     const first = await startServer({ engine: sqliteEngine({ folder }), models: [model], model: 'gated' })
@@ -293,7 +292,8 @@ describe('asked again with the same id', () => {
 
     const { url, millrace } = await startServer({ engine: sqliteEngine({ folder }), models: [model], model: 'gated' })
     const isUsed = { code: 'run_conflict', message: expect.stringContaining('in the session already') }
-    expect(await refusal(goOn(url, run, { session, id: 'next' }))).toMatchObject(isUsed)
+    for (const named of [{ session }, {}])
+      expect(await (await goOn(url, run, { ...named, id: 'next' })).json()).toMatchObject({ session, run: 'next' })
     expect(await refusal(postJson(`${url}/api/chat`, { query: 'first', session, id: 'next' }))).toMatchObject(isUsed)
     expect(await refusal(goOn(url, run, { session, id: 'other' }))).toEqual(notContinuable('continued by the run next'))
     expect((await millrace.readSession(session))?.runs).toHaveLength(2)

@@ -1,3 +1,5 @@
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import { type Engine, MillraceError, type Model, memoryEngine } from 'millrace'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import { gatedModel } from './support/gated-model.ts'
@@ -77,6 +79,53 @@ describe('a run', () => {
     expect(model.requests).toHaveLength(1)
     expect(textOf(await (await openStream(`${url}/api/chat?query=x&id=r`)).rest())).toBe('once')
     expect(model.requests).toHaveLength(1)
+  })
+
+  // What happened: after 10,000 others its id was free again, and it ran a second time.
+  it('starts once for the same id, also after many thousands of others', { timeout: 60_000 }, async () => {
+    const { millrace } = await startServer()
+    let opened = 0
+    const first = () =>
+      millrace.run({
+        id: 'first',
+        source: () => {
+          opened += 1
+          return ['x']
+        },
+      })
+    const { session } = await first()
+    for (let n = 0; n < 12_000; n++) await (await millrace.run({ session: `s${n % 100}`, source: ['x'] })).ended
+    expect(await first()).toMatchObject({ session, end: { status: 'completed' } })
+    expect(opened).toBe(1)
+  })
+
+  // What happened: what was said before a question was held by its run, and by 10,000 runs that had ended.
+  it('lets the conversation go that its model was given', async () => {
+    setFlagsFromString('--expose-gc')
+    const collect = runInNewContext('gc') as () => void
+    const given: WeakRef<object>[] = []
+    const { promise: over, resolve } = Promise.withResolvers<void>()
+    async function* say() {
+      yield 'half'
+      await over
+    }
+    const model: Model = {
+      name: 'asked',
+      stream({ messages }) {
+        given.push(new WeakRef(messages))
+        return say()
+      },
+    }
+    const { url, millrace } = await startServer({ models: [model], model: 'asked' })
+    const { run } = await startRun(url, { query: 'x' })
+    await vi.waitFor(() => expect(given).toHaveLength(1))
+    await vi.waitFor(() => {
+      collect()
+      expect(given[0]?.deref()).toBeUndefined()
+    })
+    expect(millrace.findRun(run)?.end).toBeUndefined()
+    resolve()
+    await millrace.findRun(run)?.ended
   })
 
   it('ends when a stop and its own end race, exactly once', async () => {

@@ -108,7 +108,7 @@ export const exportQuery = z.object({ format: z.enum(['json', 'markdown']).defau
 export const idParam = z.object({ id })
 export const runParam = z.object({ run: id })
 export const continueBody = z.object({
-  session: id.optional().describe('Where the run is; needed where this server does not know it, as after a restart'),
+  session: id.optional().describe('Where the run is; needed where the run is not known by its id'),
   id: id.optional().describe('Id of the new run; the same id again attaches to it instead of starting another'),
   events: chatBody.shape.events,
 })

@@ -1,5 +1,5 @@
 /** A run that is not this process's, as the log of its session tells of it. */
-import { formatPosition, type MillraceError, type Position, type SessionEvents } from '@millrace/protocol'
+import { formatPosition, MillraceError, type Position, type SessionEvents } from '@millrace/protocol'
 import type { Engine, LogEvent } from '../log/log.ts'
 import type { Run, StandingEnd } from './run.ts'
 
@@ -33,6 +33,19 @@ export async function readStart(engine: Engine, { session, run }: RunPlace, firs
   }
 }
 
+/** The start of a run, wherever it is in the log that its session has now: for who was not told where. */
+export async function findStart(engine: Engine, { session, run }: RunPlace): Promise<Position | undefined> {
+  const state = await engine.inspect(session)
+  if (state === undefined) return undefined
+  for (let position = state.start; position.offset < state.head.offset; ) {
+    const page = await engine.read(session, position)
+    const found = page.events.find((event) => startOf(event, run) !== undefined)
+    if (found !== undefined) return { epoch: position.epoch, offset: found.offset - 1 }
+    position = page.position
+  }
+  return undefined
+}
+
 interface RunPlace {
   readonly session: string
   readonly run: string
@@ -47,19 +60,26 @@ export type Logged = Omit<Run, 'ended' | 'end' | 'stop'>
 
 export interface LoggedRunHooks {
   readonly stop: () => void
-  /** Somebody waits for the end; returns what is to be called when it has come. */
+  /** Where it is known already. */
+  readonly end?: StandingEnd | undefined
+  /** The end, where it is recorded beside the log: retention may have taken it from there. */
+  readonly readEnd?: () => Promise<StandingEnd | undefined>
+  /** Whether nobody performs the run any more. */
+  readonly isOver?: () => Promise<boolean>
+  /** Somebody waits for the end; returns what is to be called when nobody does any more. */
   readonly onFollow?: () => () => void
 }
 
-export function loggedRun(engine: Engine, run: Logged, { stop, onFollow }: LoggedRunHooks): Run {
-  let ended: Promise<StandingEnd> | undefined
+export function loggedRun(engine: Engine, run: Logged, hooks: LoggedRunHooks): Run {
+  const { stop, end } = hooks
+  let ended = end && Promise.resolve(end)
   return {
     ...run,
     get ended() {
-      ended ??= follow(engine, run, onFollow)
+      ended ??= follow(engine, run, hooks)
       return ended
     },
-    end: undefined,
+    end,
     stop,
   }
 }
@@ -67,25 +87,36 @@ export function loggedRun(engine: Engine, run: Logged, { stop, onFollow }: Logge
 async function follow(
   engine: Engine,
   { id, session, start }: Logged,
-  onFollow: LoggedRunHooks['onFollow'],
+  { readEnd, isOver, onFollow }: LoggedRunHooks,
 ): Promise<StandingEnd> {
   const rung = ringable()
   const unwatch = engine.watch(session, rung.ring)
-  const onEnd = onFollow?.()
+  const onOver = onFollow?.()
+  let isCut = false
+  let roundsOver = 0
   try {
     for (let position = start; ; ) {
+      // Asked before the log is read: what is over by then has all of it in there, or is ended by who noticed.
+      if (isCut && (await isOver?.())) roundsOver += 1
       const page = await engine.read(session, position)
       const end = page.events.find((event) => isEndOf(event, id))
       if (end !== undefined) {
-        onEnd?.()
         const { run: _run, ...outcome } = end.data as unknown as SessionEvents['stream_end']
         return { ...outcome, position: formatPosition({ epoch: start.epoch, offset: end.offset }, session) }
       }
       position = page.position
-      if (position.offset === page.head.offset) await rung.wait(followPollMs)
+      if (page.gap !== undefined) {
+        const recorded = await readEnd?.()
+        if (recorded !== undefined) return recorded
+        isCut = true
+      }
+      if (position.offset < page.head.offset) continue
+      if (roundsOver > 1) throw new MillraceError('position_expired', { message: 'The end of this run is no longer kept.' })
+      await rung.wait(followPollMs)
     }
   } finally {
     unwatch()
+    onOver?.()
   }
 }
 

@@ -9,6 +9,8 @@ import type { Engine, Page } from '../log/log.ts'
 export interface Nodes {
   /** This server among those that share the engine. */
   readonly id: string
+  /** There is no other, nor will be while this one runs: see sole-node.ts. */
+  readonly isSole?: true
   /** Says from now on that this node lives; resolves when others can see it. A run MUST NOT stand in a log before. */
   join(): Promise<void>
   /** Whether the node has ended, or been given up. Rejects with the engine's refusal. */

@@ -2,12 +2,14 @@
  * What another process left unfinished, ended: its runs died with it, and without an end in the log their readers
  * would wait for ever. A log is looked at when it is first asked for; where servers share it, on from there whenever it
  * is asked for, because another may have begun a run in it since, and again when one is gone whose runs were seen in
- * it. Nothing is searched at start.
+ * it. Nothing is searched at start, and reading writes nothing: what is read behind the last look is noted, so that the
+ * nodes of runs which go on there are watched.
  */
 import { idPattern, type LaneEnd, type Position, type SessionEvents } from '@millrace/protocol'
 import { createDoubts, type Doubts, isDamaged } from '../log/doubts.ts'
-import type { Engine, LogEvent, NewEvent } from '../log/log.ts'
+import type { Engine, LogEvent, NewEvent, Page } from '../log/log.ts'
 import type { Nodes } from './nodes.ts'
+import type { Recorded } from './registry.ts'
 import { runEnd } from './run-end.ts'
 import { estimateTokens } from './tokens.ts'
 import { sessionEvent } from './writer.ts'
@@ -19,7 +21,9 @@ const page = { eventsMax: 2048, bytesMax: 256 * 1024 }
 export interface RecoveryOptions {
   readonly engine: Engine
   /** Runs of this process are alive, or have ended by themselves. */
-  readonly isOurs: (run: string) => boolean
+  readonly isOurs: (run: string, log: string) => boolean
+  /** What is recorded of a run beside its log. */
+  readonly readRecorded: (run: string) => Promise<Recorded | undefined>
   /** Where servers share the engine: their runs are alive as long as they are. */
   readonly nodes?: Nodes | undefined
   readonly onError: (error: unknown) => void
@@ -47,7 +51,7 @@ interface Look {
   next?: Promise<void>
 }
 
-export function createRecovery({ engine, isOurs, nodes, onError }: RecoveryOptions): Recovery {
+export function createRecovery({ engine, isOurs, readRecorded, nodes, onError }: RecoveryOptions): Recovery {
   const seen = new Map<string, Seen>()
   const looks = new Map<string, Look>()
   const doubts = createDoubts(engine)
@@ -59,7 +63,7 @@ export function createRecovery({ engine, isOurs, nodes, onError }: RecoveryOptio
       const page = await doubts.read(...request)
       const [log] = request
       // Only a session's log has runs in it, whatever the events of a channel are called.
-      if (nodes !== undefined && idPattern.test(log)) for (const event of page.events) follow(log, event, nodes)
+      if (nodes !== undefined && idPattern.test(log)) learn(log, page, nodes)
       return page
     },
     watch: (...request) => engine.watch(...request),
@@ -94,7 +98,31 @@ export function createRecovery({ engine, isOurs, nodes, onError }: RecoveryOptio
   return { engine: engine.isDurable || engine.isShared ? watchful : engine, recover }
 
   function isToBeLookedAt(log: string): boolean {
-    return nodes !== undefined || looks.has(log) || !seen.has(log)
+    const known = seen.get(log)
+    if (nodes !== undefined || looks.has(log) || known === undefined) return true
+    // A run that this process was about to start turned out to be another's, which is dead.
+    return [...known.runs.keys()].some((run) => !isOurs(run, log))
+  }
+
+  /** What others have begun and ended behind the last look, as somebody here reads it. What is before it is known. */
+  function learn(log: string, { events, position }: Page, nodes: Nodes): void {
+    const known = seen.get(log)
+    const isSame = known?.position.epoch === position.epoch
+    if (isSame && position.offset <= known.position.offset) return
+    const [first] = events
+    if (!isSame || first === undefined || first.offset > known.position.offset + 1) {
+      // Between the two is what nobody has looked at, or a look is on its way through it.
+      if (events.some(({ type }) => type === 'stream_start')) void recover(log).catch(() => {})
+      return
+    }
+    const { runs } = known
+    for (const event of events) {
+      if (event.offset <= known.position.offset) continue
+      if (event.type === 'stream_end') nodes.ended((event.data as { run: string }).run)
+      note(runs, event)
+    }
+    for (const [run, { node }] of runs) if (isOthers(node, nodes)) nodes.onceGone(node, log, run)
+    seen.set(log, { position, runs })
   }
 
   /** Of a log that only this process writes to, any look is as good as another. */
@@ -123,10 +151,10 @@ export function createRecovery({ engine, isOurs, nodes, onError }: RecoveryOptio
     seen.delete(log)
     const reached = await readOn(doubts, log, { position, runs, to: head.offset })
     for (const [run, unfinished] of runs) {
-      if (isOurs(run)) continue
-      const { node } = unfinished
-      if (nodes !== undefined && node !== undefined && node !== nodes.id && !(await nodes.isGone(node)))
-        nodes.onceGone(node, log, run)
+      if (isOurs(run, log)) continue
+      const node = unfinished.isCut ? await nodeOfCut(run, unfinished) : unfinished.node
+      if (node === null) runs.delete(run)
+      else if (nodes !== undefined && isOthers(node, nodes) && !(await nodes.isGone(node))) nodes.onceGone(node, log, run)
       else {
         // Twice over the same log, by two that ask at once, it is still one end.
         await engine.append(log, endOf(run, unfinished), { epoch: head.epoch, key: `end ${run}` })
@@ -140,24 +168,40 @@ export function createRecovery({ engine, isOurs, nodes, onError }: RecoveryOptio
     // Whoever ended its last run may have died before it was put in less room.
     if (isFirst && runs.size === 0 && head.offset > start.offset) engine.compact?.(log).catch(onError)
   }
+
+  /** Of a run whose start retention has taken, and perhaps its end: null where it has ended, or nobody can say. */
+  async function nodeOfCut(run: string, { lanes }: Unfinished): Promise<string | undefined | null> {
+    const recorded = await readRecorded(run)
+    if (recorded === undefined) return nodes === undefined ? undefined : null
+    if (recorded.end !== undefined) return null
+    for (const { lane, model } of recorded.claim.lanes) lanes.set(lane, { ...(lanes.get(lane) ?? unsaid), model })
+    return recorded.claim.node
+  }
 }
 
-/** A run of another node begins, or ends, before the eyes of somebody here. */
-function follow(log: string, { type, data }: LogEvent, nodes: Nodes): void {
-  if (type !== 'stream_start' && type !== 'stream_end') return
-  const { run = '', node } = data as { run?: string; node?: string }
-  if (type === 'stream_end') nodes.ended(run)
-  else if (node !== undefined && node !== nodes.id) nodes.onceGone(node, log, run)
+function isOthers(node: string | undefined, nodes: Nodes): node is string {
+  return node !== undefined && node !== nodes.id
 }
 
 /** A run as far as its end needs to know it. */
 interface Unfinished {
-  readonly query: string
+  /** Its start is gone by retention, and perhaps its end. */
+  isCut: boolean
+  readonly inputTokens: number
   readonly node: string | undefined
   readonly startedAt: number
-  readonly lanes: Map<string, { readonly model: string; tokens: number; firstAt: number | undefined; end: LaneEnd | undefined }>
+  readonly lanes: Map<string, UnfinishedLane>
   lastAt: number
 }
+
+interface UnfinishedLane {
+  readonly model: string
+  tokens: number
+  firstAt: number | undefined
+  end: LaneEnd | undefined
+}
+
+const unsaid = { tokens: 0, firstAt: undefined, end: undefined }
 
 /** Notes what has begun and ended up to an offset, and returns the position from where to go on. */
 async function readOn(
@@ -168,8 +212,8 @@ async function readOn(
   let position = from
   while (position.offset < to) {
     const read = await engine.read(log, position, page)
-    // What retention has taken may have been an end: what began before it is left as it is.
-    if (read.gap !== undefined) runs.clear()
+    // What retention has taken may have been an end.
+    if (read.gap !== undefined) for (const run of runs.values()) run.isCut = true
     for (const event of read.events) note(runs, event)
     position = read.position
     await new Promise(setImmediate)
@@ -180,17 +224,22 @@ async function readOn(
 function note(runs: Map<string, Unfinished>, { type, data, time }: LogEvent): void {
   if (type === 'stream_start') {
     const { run, query, lanes, node } = data as unknown as SessionEvents['stream_start']
-    const each = lanes.map(({ lane, model }) => [lane, { model, tokens: 0, firstAt: undefined, end: undefined }] as const)
-    runs.set(run, { query, node, startedAt: time, lastAt: time, lanes: new Map(each) })
+    const each = lanes.map(({ lane, model }) => [lane, { ...unsaid, model }] as const)
+    const inputTokens = estimateTokens([query])
+    runs.set(run, { isCut: false, inputTokens, node, startedAt: time, lastAt: time, lanes: new Map(each) })
     return
   }
   const { run: id, lane: name } = data as { run?: string; lane?: string }
-  const run = id === undefined ? undefined : runs.get(id)
-  if (run === undefined) return
-  if (type === 'stream_end') return void runs.delete(id as string)
+  if (id === undefined) return
+  if (type === 'stream_end') return void runs.delete(id)
+  const run = runs.get(id) ?? { isCut: true, inputTokens: 0, node: undefined, startedAt: time, lastAt: time, lanes: new Map() }
+  runs.set(id, run)
   run.lastAt = time
-  const lane = name === undefined ? undefined : run.lanes.get(name)
+  if (name === undefined) return
+  // Of a lane whose start is gone nothing is left but its name.
+  const lane = run.lanes.get(name) ?? (run.isCut ? { ...unsaid, model: name } : undefined)
   if (lane === undefined) return
+  run.lanes.set(name, lane)
   if (type === 'lane_end') {
     const { run: _run, lane: _lane, ...end } = data as unknown as SessionEvents['lane_end']
     lane.end = end
@@ -200,8 +249,7 @@ function note(runs: Map<string, Unfinished>, { type, data, time }: LogEvent): vo
   }
 }
 
-function endOf(run: string, { query, startedAt, lastAt, lanes }: Unfinished): NewEvent[] {
-  const inputTokens = estimateTokens([query])
+function endOf(run: string, { inputTokens, startedAt, lastAt, lanes }: Unfinished): NewEvent[] {
   const events: NewEvent[] = []
   const ends = new Map<string, LaneEnd>()
   for (const [lane, { model, tokens, firstAt, end }] of lanes) {

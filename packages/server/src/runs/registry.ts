@@ -1,34 +1,54 @@
 /**
- * Runs by their id over all nodes: each has a small log, in which the node that takes it says so before anything
- * else. So one id is one run, whichever nodes it is asked of, and any node can find it, wait for it and stop it.
- * No word of what was asked is in it: that stands in the log of the session, and goes with it.
+ * Runs by their id, over all nodes and restarts: each has a small log, in which the node that takes it says so before
+ * anything else. So one id is one run, whichever nodes it is asked of and whenever, and any node can find it, wait for
+ * it and stop it. No word of what was asked is in it: that stands in the log of the session, and goes with it.
  */
 import { type Json, MillraceError, type Position } from '@millrace/protocol'
-import type { Engine, LogEvent, LogState } from '../log/log.ts'
-import { loggedRun, readStart, ringable } from './logged-run.ts'
+import type { Engine, LogEvent } from '../log/log.ts'
+import { findStart, loggedRun, readStart, ringable } from './logged-run.ts'
 import type { Nodes } from './nodes.ts'
-import type { Run } from './run.ts'
+import type { Run, StandingEnd } from './run.ts'
 
 /** What the log of a run keeps of what was asked. */
-export interface Claim extends Pick<Run, 'session' | 'lanes'> {
+export interface Claim extends Pick<Run, 'session' | 'lanes' | 'queryHash'> {
   /** Null for the default model. */
   readonly asked: readonly string[] | null
   /** Absent for a question. */
   readonly continues?: string
   readonly node: string
+  /** Of the session's log, where the run MUST NOT be put into another. */
+  readonly epoch?: string
+  /** Key of the batch that keeps the start of this claim from coming into the session's log. */
+  readonly fence: string
+}
+
+/** What the log of a run says of it. */
+export interface Recorded {
+  readonly claim: Claim
+  /** Of the claim in the log of the run. */
+  readonly at: Position
+  /** Of the run in the log of its session. */
+  readonly start?: Position
+  readonly end?: StandingEnd
+  readonly isReleased?: true
 }
 
 export interface Registry {
   /**
-   * Undefined where the id is the caller's to start; else the run that another has started with it. MUST NOT be called
-   * while this node is starting a run of the same id: what it had claimed before has come to nothing.
+   * Gives the epoch of the run's own log where the id is the caller's to start, else the run that was started with it
+   * before. Rejects with `session_not_found` where that run's session is gone. MUST NOT be called while this node is
+   * starting a run of the same id: what it had claimed before has come to nothing.
    */
-  claim(id: string, claim: Claim): Promise<Run | undefined>
+  claim(id: string, claim: Claim): Promise<{ readonly epoch: string } | { readonly run: Run }>
   /** The run's start stands in its session's log. */
-  started(id: string, start: Position): Promise<void>
-  /** What this node claimed has come to nothing: the id is free, for all. */
-  release(id: string): Promise<void>
+  started(id: string, epoch: string, start: Position): Promise<void>
+  /** So does its end, which retention may take from there. */
+  ended(id: string, epoch: string, end: StandingEnd): Promise<void>
+  /** The claim with this fence has come to nothing: the id is free, for all. */
+  release(id: string, fence: string): Promise<void>
   find(id: string): Promise<Run | undefined>
+  /** What stands in the run's own log. */
+  read(id: string): Promise<Recorded | undefined>
   /** Takes the run's own log away. */
   forget(id: string): Promise<void>
 }
@@ -38,73 +58,96 @@ export interface RegistryOptions {
   readonly nodes: Nodes
   /** This node has claimed a run, and is about to start it. */
   readonly isStarting: (id: string) => boolean
+  /** This node performs a run. */
+  readonly isActive: (id: string) => boolean
 }
 
 /** How long a node may take from its claim to the start in the log. */
 const startMsMax = 10_000
 const startPollMs = 200
 
-interface Known {
-  readonly claim: Claim
-  /** Of the claim in the log of the run. */
-  readonly at: Position
-  readonly start?: Position
-  readonly isReleased?: true
-}
+export function createRegistry({ engine, nodes, isStarting, isActive }: RegistryOptions): Registry {
+  /** Runs whose end somebody waits for: however many do, their logs are followed once. */
+  const followed = new Map<string, Run>()
 
-export function createRegistry({ engine, nodes, isStarting }: RegistryOptions): Registry {
   return {
     async claim(id, claim) {
       for (let after: Position | undefined; ; ) {
-        if (await append(id, claim, after)) return undefined
-        const known = await look(id, () => false)
-        const run = known && (await open(id, known))
-        if (run !== undefined) return run
-        // Whoever had it is gone or has let it go, or its session is deleted: the next one may have it. And where the
-        // log was let go between the two calls, the first one.
-        after = known?.at
+        const epoch = await append(id, claim, after)
+        if (epoch !== undefined) return { epoch }
+        const recorded = await look(id, () => false)
+        const start = recorded && (await startOf(id, recorded))
+        if (recorded !== undefined && start !== undefined) return { run: await open(id, recorded, start) }
+        // Whoever had it is gone or has let it go: the next one may have it. And where the log was let go between the
+        // two calls, the first one.
+        after = recorded?.at
       }
     },
-    async started(id, { epoch, offset }) {
-      await engine.append(logOf(id), [{ type: 'started', data: { epoch, offset } }])
+    async started(id, epoch, { epoch: of, offset }) {
+      await tell(id, epoch, { type: 'started', data: { epoch: of, offset } })
     },
-    async release(id) {
-      await engine.append(logOf(id), [{ type: 'released', data: { node: nodes.id } }])
+    async ended(id, epoch, end) {
+      await tell(id, epoch, { type: 'ended', data: end as unknown as Json })
+    },
+    async release(id, fence) {
+      await engine.append(logOf(id), [{ type: 'released', data: { fence } }])
     },
     async find(id) {
-      const known = await look(id, () => isStarting(id))
-      return known && open(id, known)
+      const known = followed.get(id)
+      if (known !== undefined) return known
+      const recorded = await look(id, () => isStarting(id))
+      const start = recorded && (await startOf(id, recorded))
+      if (recorded === undefined || start === undefined) return undefined
+      try {
+        return await open(id, recorded, start)
+      } catch (error) {
+        if ((error as MillraceError).code === 'session_not_found') return undefined
+        throw error
+      }
     },
+    read,
     async forget(id) {
       await engine.delete(logOf(id))
     },
   }
 
-  /** False where another has claimed it since. */
-  async function append(id: string, claim: Claim, after: Position | undefined): Promise<boolean> {
+  /** The epoch of the run's log; undefined where another has claimed it since. */
+  async function append(id: string, claim: Claim, after: Position | undefined): Promise<string | undefined> {
     const key = `claimed ${after?.offset ?? 0}`
     try {
       const options = after === undefined ? { key } : { key, epoch: after.epoch }
-      return !(await engine.append(logOf(id), [{ type: 'claimed', data: claim as unknown as Json }], options)).duplicate
+      const claimed = { type: 'claimed', data: claim as unknown as Json }
+      const { position, duplicate } = await engine.append(logOf(id), [claimed], options)
+      return duplicate ? undefined : position.epoch
     } catch (error) {
-      if ((error as MillraceError).code === 'position_foreign') return false
+      if ((error as MillraceError).code === 'position_foreign') return undefined
       throw error
     }
   }
 
+  /** A log that is made anew has no claim in it, and nothing of the run that was claimed in the old one belongs there. */
+  async function tell(id: string, epoch: string, event: { readonly type: string; readonly data: Json }): Promise<void> {
+    try {
+      await engine.append(logOf(id), [event], { epoch })
+    } catch (cause) {
+      if ((cause as MillraceError).code !== 'position_foreign') throw cause
+      throw new MillraceError('engine_failed', { cause })
+    }
+  }
+
   /** Waits for a start that is on its way: without one, the node that claimed the run is gone, or has let it go. */
-  async function look(id: string, isOurs: () => boolean): Promise<Known | undefined> {
+  async function look(id: string, isOurs: () => boolean): Promise<Recorded | undefined> {
     const deadline = performance.now() + startMsMax
     const rung = ringable()
     const unwatch = engine.watch(logOf(id), rung.ring)
     try {
       for (;;) {
-        const state = await engine.inspect(logOf(id))
-        if (state === undefined) return undefined
-        const known = await readKnown(id, state)
-        if (known === undefined || known.start !== undefined || known.isReleased) return known
-        const { node } = known.claim
-        if (node === nodes.id ? !isOurs() : await nodes.isGone(node)) return known
+        const recorded = await read(id)
+        if (recorded === undefined || recorded.start !== undefined || recorded.isReleased) return recorded
+        const { node, session } = recorded.claim
+        if (node === nodes.id ? !isOurs() : await nodes.isGone(node)) return recorded
+        // One that was killed is found to be gone by who watches it, which perhaps nobody does.
+        if (node !== nodes.id) nodes.onceGone(node, session, id)
         if (performance.now() > deadline) throw new MillraceError('engine_failed')
         await rung.wait(startPollMs)
       }
@@ -113,44 +156,82 @@ export function createRegistry({ engine, nodes, isStarting }: RegistryOptions): 
     }
   }
 
-  async function readKnown(id: string, { start, head }: LogState): Promise<Known | undefined> {
-    let known: Known | undefined
+  async function read(id: string): Promise<Recorded | undefined> {
+    const state = await engine.inspect(logOf(id))
+    if (state === undefined) return undefined
+    const { start, head } = state
+    let recorded: Recorded | undefined
     // What another node has appended may be a page of its own.
     for (let position = start; position.offset < head.offset; ) {
       const page = await engine.read(logOf(id), position)
-      for (const event of page.events) known = fold(known, event, head.epoch)
+      for (const event of page.events) recorded = fold(recorded, event, head.epoch)
       position = page.position
     }
-    return known
+    return recorded
   }
 
-  /** Undefined where it has not begun, or its session is gone. */
-  async function open(id: string, { claim, start: first }: Known): Promise<Run | undefined> {
-    const { session, asked, continues, lanes } = claim
-    const standing = first && (await readStart(engine, { session, run: id }, first))
-    if (standing === undefined) return undefined
-    const { start, event } = standing
-    const node = event?.node ?? claim.node
-    const run = { id, session, query: event?.query ?? '', asked: asked ?? undefined, continues, lanes, start }
-    return loggedRun(engine, run, {
-      // Whoever waits for the end says it again.
-      stop: () => void nodes.send(node, { type: 'stop', run: id }).catch(() => {}),
-      onFollow() {
-        // Perhaps nobody else here reads it, and its node is gone already.
-        if (node !== nodes.id) nodes.onceGone(node, session, id)
-        return () => nodes.ended(id)
+  /**
+   * Where the run of a claim was put; undefined where it never was, nor will be. A node that is gone may have put it
+   * there without a word here: what it may still have under way is kept out first, then the log is looked through.
+   */
+  async function startOf(id: string, { claim, at, start, isReleased }: Recorded): Promise<Position | undefined> {
+    if (start !== undefined || isReleased) return isReleased ? undefined : start
+    const { session, epoch, fence } = claim
+    // Nothing is under way to the log of a sole node's own past, which is not made for this either.
+    if (!nodes.isSole) await keepOut(session, fence, epoch)
+    const found = await findStart(engine, { session, run: id })
+    if (found !== undefined) await tell(id, at.epoch, { type: 'started', data: { ...found } })
+    return found
+  }
+
+  async function keepOut(session: string, fence: string, epoch: string | undefined): Promise<void> {
+    try {
+      await engine.append(session, [], { key: fence, ...(epoch !== undefined && { epoch }) })
+    } catch (error) {
+      // Then the start is refused as well.
+      if ((error as MillraceError).code !== 'position_foreign') throw error
+    }
+  }
+
+  /** Rejects with `session_not_found` where the log is gone that the run was put into. */
+  async function open(id: string, { claim, end }: Recorded, first: Position): Promise<Run> {
+    const { session, queryHash, asked, continues, lanes } = claim
+    const standing = await readStart(engine, { session, run: id }, first)
+    if (standing === undefined) throw new MillraceError('session_not_found')
+    const node = standing.event?.node ?? claim.node
+    const isOver = async () => (node === nodes.id ? !isActive(id) : nodes.isGone(node))
+    const run = loggedRun(
+      engine,
+      { id, session, queryHash, asked: asked ?? undefined, continues, lanes, start: standing.start },
+      {
+        end,
+        // Whoever waits for the end says it again.
+        stop: () => void nodes.send(node, { type: 'stop', run: id }).catch(() => {}),
+        readEnd: async () => (await read(id))?.end,
+        isOver,
+        onFollow() {
+          followed.set(id, run)
+          // Perhaps nobody else here reads it, and its node is gone already.
+          if (node !== nodes.id) nodes.onceGone(node, session, id)
+          return () => {
+            followed.delete(id)
+            nodes.ended(id)
+          }
+        },
       },
-    })
+    )
+    return run
   }
 }
 
 const logOf = (id: string): string => `run/${id}`
 
-function fold(before: Known | undefined, { type, data, offset }: LogEvent, epoch: string): Known | undefined {
+function fold(before: Recorded | undefined, { type, data, offset }: LogEvent, epoch: string): Recorded | undefined {
   if (type === 'claimed') return { claim: data as unknown as Claim, at: { epoch, offset } }
   if (before === undefined) return undefined
   if (type === 'started') return { ...before, start: data as unknown as Position }
+  if (type === 'ended') return { ...before, end: data as unknown as StandingEnd }
   // One that comes late is of another claim.
-  const isOf = before.start === undefined && (data as { node?: string }).node === before.claim.node
+  const isOf = (data as { fence?: string }).fence === before.claim.fence
   return type === 'released' && isOf ? { ...before, isReleased: true } : before
 }

@@ -9,7 +9,8 @@ export interface StandingEnd extends RunEnd {
 export interface Run {
   readonly id: string
   readonly session: string
-  readonly query: string
+  /** Of what was asked: the words stand in the log only. See query-hash.ts. */
+  readonly queryHash: string
   readonly asked: readonly string[] | undefined
   /** The run that this one goes on with. */
   readonly continues: string | undefined
@@ -21,7 +22,7 @@ export interface Run {
    * where its log cannot be read any more.
    */
   readonly ended: Promise<StandingEnd>
-  /** Undefined while the run goes on, and for another node's. */
+  /** Undefined while the run goes on, and where it is not known here that it has ended. */
   readonly end: StandingEnd | undefined
   /** Ends the run for everybody; what was said is kept. Does nothing after the end. */
   stop(): void

@@ -5,14 +5,17 @@
  * Starting is idempotent by the run's id: the first start with an id counts, every later one is handed
  * the same run.
  */
-import { formatPosition, type LaneEnd, MillraceError, type Position } from '@millrace/protocol'
+import { formatPosition, type LaneEnd, MillraceError } from '@millrace/protocol'
 import type { Engine } from '../log/log.ts'
+import type { ModelMessage } from '../models/model.ts'
+import { createEndedRuns } from './ended-runs.ts'
 import { interruption, runLane } from './lane.ts'
 import type { LanePlan, RunPlan } from './plan.ts'
 import { publicError } from './public-error.ts'
+import { hashQuery } from './query-hash.ts'
 import type { Run, StandingEnd } from './run.ts'
 import { runEnd } from './run-end.ts'
-import { createStarts, type Shared } from './starts.ts'
+import { type Begun, createStarts, type Shared } from './starts.ts'
 import { estimateTokens } from './tokens.ts'
 import { createRunWriter, type RunWriter } from './writer.ts'
 
@@ -23,8 +26,11 @@ export interface RunLimits {
   readonly idleMsMax?: number
   /** Runs in progress; default 4,096. */
   readonly runsMax?: number
-  /** Ended runs that are still known by their id; default 10,000. */
-  readonly endedRunsMax?: number
+  /**
+   * Bytes for ended runs that are known without asking the engine, which with an engine that forgets them with the
+   * process is all that keeps their ids from running again; default 32 MiB, which is about 50,000 runs.
+   */
+  readonly endedRunsBytesMax?: number
 }
 
 export interface RunsOptions {
@@ -32,8 +38,8 @@ export interface RunsOptions {
   readonly limits?: RunLimits | undefined
   readonly onError: (error: unknown, context: { run: string; lane?: string }) => void
   /** A run stands in the log of its session. */
-  readonly onBegin?: ((session: string) => void) | undefined
-  /** Where servers share the engine. */
+  readonly onBegin?: ((run: Pick<RunPlan, 'session' | 'query'>) => void) | undefined
+  /** Where logs outlive the process, or servers share them. */
   readonly shared?: Shared | undefined
   /** Ends what is dead in a log. */
   readonly recover: (log: string) => Promise<void>
@@ -48,10 +54,11 @@ export interface Runs {
   get(id: string): Run | undefined
   /** A run of any node. Rejects with the engine's refusal. */
   find(id: string): Promise<Run | undefined>
-  /** Whether a run is this process's: in progress, ended by itself, or about to stand in the log. */
-  has(id: string): boolean
+  /** Whether a run in a session is this process's: in progress, ended by itself, or about to stand in the log. */
+  isOurs(id: string, session: string): boolean
   /** Whether its start is on its way into the log. */
   isStarting(id: string): boolean
+  isActive(id: string): boolean
   readonly active: number
   /**
    * Lets runs of a session go that is deleted: those named, and those that only this process knows of. Never rejects: no
@@ -73,10 +80,9 @@ export function createRuns({
   recover,
   now = () => performance.now(),
 }: RunsOptions): Runs {
-  const { runMsMax = 600_000, idleMsMax = 120_000, runsMax = 4096, endedRunsMax = 10_000 } = limits
+  const { runMsMax = 600_000, idleMsMax = 120_000, runsMax = 4096, endedRunsBytesMax = 32 * 1024 * 1024 } = limits
   const active = new Map<string, Run>()
-  /** In the order of their ends. */
-  const ended = new Map<string, Run>()
+  const ended = createEndedRuns(endedRunsBytesMax)
   const aborts = new Map<Run, AbortController>()
   const closing = new AbortController()
   const starts = createStarts({ engine, shared, recover, onError, onBegin, signal: closing.signal })
@@ -87,18 +93,18 @@ export function createRuns({
       if (isRefusing) throw new MillraceError('server_stopping')
       if (active.size + starts.count >= runsMax) throw new MillraceError('too_many_runs')
       const acceptedAt = now()
-      return starts.begin(plan, (start) => launch(plan, start, acceptedAt))
+      return starts.begin(plan, (begun) => launch(plan, begun, acceptedAt))
     },
     get,
     find: async (id) => get(id) ?? shared?.registry.find(id),
-    has: (id) => starts.has(id) || active.has(id) || ended.has(id),
-    isStarting: starts.has,
+    isOurs: (id, session) => starts.sessionOf(id) === session || get(id)?.session === session,
+    isStarting: (id) => starts.sessionOf(id) !== undefined,
+    isActive: (id) => active.has(id),
     get active() {
       return active.size
     },
     async forget(session, ids) {
-      const ours = [...ended.values()].filter((run) => run.session === session).map(({ id }) => id)
-      await Promise.allSettled([...new Set([...ids, ...ours])].map(forget))
+      await Promise.allSettled([...new Set([...ids, ...ended.of(session)])].map(forget))
     },
     refuse() {
       isRefusing = true
@@ -117,23 +123,23 @@ export function createRuns({
   }
 
   async function forget(id: string): Promise<void> {
-    ended.delete(id)
+    ended.forget(id)
     await shared?.registry.forget(id)
   }
 
   /** In the same turn in which its start has come to stand in the log, so that it is never nobody's. */
-  function launch(plan: RunPlan, start: Position, acceptedAt: number): Run {
-    const { id, session, query, asked, continues } = plan
+  function launch(plan: RunPlan, { start, recordEnd }: Begun, acceptedAt: number): Run {
+    const { id, session, query, asked, continues, lanes } = plan
     const abort = new AbortController()
     const { promise, resolve } = Promise.withResolvers<StandingEnd>()
     let end: StandingEnd | undefined
     const run: Run = {
       id,
       session,
-      query,
+      queryHash: hashQuery(id, query),
       asked,
       continues,
-      lanes: plan.lanes.map(({ lane, model }) => ({ lane, model })),
+      lanes: lanes.map(({ lane, model }) => ({ lane, model })),
       start,
       ended: promise,
       get end() {
@@ -143,20 +149,22 @@ export function createRuns({
     }
     active.set(id, run)
     aborts.set(run, abort)
-    void perform(plan, run, abort, acceptedAt).then((outcome) => {
+    // Each is let go when its model has it: a conversation is not kept here for as long as its answer takes.
+    const messages = new Map(lanes.map(({ lane }) => [lane, plan.messages(lane)]))
+    void perform({ run, lanes, messages, abort, acceptedAt }).then((outcome) => {
       end = outcome
       active.delete(id)
       aborts.delete(run)
-      ended.set(id, run)
-      // What stays of one that is forgotten has no word in it, and goes by age.
-      if (ended.size > endedRunsMax) forget(ended.keys().next().value as string).catch(() => {})
+      ended.add(run, outcome)
+      // What it is needed for is rare, and found in the session's log for as long as that keeps it.
+      recordEnd(outcome).catch(() => {})
       resolve(outcome)
     })
     return run
   }
 
   /** Never rejects. */
-  async function perform(plan: RunPlan, run: Run, abort: AbortController, acceptedAt: number): Promise<StandingEnd> {
+  async function perform({ run, lanes, messages, abort, acceptedAt }: Launched): Promise<StandingEnd> {
     const fail = (error: MillraceError) => {
       onError(error, { run: run.id })
       abort.abort(error)
@@ -174,14 +182,14 @@ export function createRuns({
     })
     const ends = new Map<string, LaneEnd>()
     await Promise.all(
-      plan.lanes.map(async (lane) => {
-        const laneEnd = await performLane(plan, lane, { writer, signal: abort.signal, acceptedAt })
+      lanes.map(async (lane) => {
+        const laneEnd = await performLane(run.id, lane, messages, { writer, signal: abort.signal, acceptedAt })
         ends.set(lane.lane, laneEnd)
-        if (plan.lanes.length > 1) writer.write('lane_end', { run: run.id, lane: lane.lane, ...laneEnd })
+        if (lanes.length > 1) writer.write('lane_end', { run: run.id, lane: lane.lane, ...laneEnd })
       }),
     )
     clearTimeout(deadline)
-    const outcome = runEnd(new Map(plan.lanes.map(({ lane }) => [lane, ends.get(lane) as LaneEnd])))
+    const outcome = runEnd(new Map(lanes.map(({ lane }) => [lane, ends.get(lane) as LaneEnd])))
     const { data, position } = await writer.end('stream_end', { run: run.id, ...outcome })
     unwatch()
     engine.compact?.(run.session).catch((error) => onError(error, { run: run.id }))
@@ -189,18 +197,26 @@ export function createRuns({
     return position === undefined ? end : { ...end, position: formatPosition(position, run.session) }
   }
 
-  async function performLane(plan: RunPlan, { lane, model, open }: LanePlan, shared: LaneShared): Promise<LaneEnd> {
-    const messages = plan.messages(lane)
+  async function performLane(
+    run: string,
+    { lane, model, open }: LanePlan,
+    messages: Messages,
+    shared: LaneShared,
+  ): Promise<LaneEnd> {
     const end = await runLane({
       ...shared,
-      run: plan.id,
+      run,
       lane,
       model,
       idleMsMax,
-      inputTokens: estimateTokens(messages.map(({ text }) => text)),
+      inputTokens: estimateTokens((messages.get(lane) ?? []).map(({ text }) => text)),
       now,
-      open: (signal) => open(messages, signal),
-      onError: (error) => onError(error, { run: plan.id, lane }),
+      open(signal) {
+        const told = messages.get(lane) ?? []
+        messages.delete(lane)
+        return open(told, signal)
+      },
+      onError: (error) => onError(error, { run, lane }),
     })
     try {
       await shared.writer.settled()
@@ -210,6 +226,18 @@ export function createRuns({
       return { ...end, status: 'failed', error: publicError(error) }
     }
   }
+}
+
+/** What each lane's model is to see. */
+type Messages = Map<string, readonly ModelMessage[]>
+
+/** A run as far as it is performed. */
+interface Launched {
+  readonly run: Run
+  readonly lanes: readonly LanePlan[]
+  readonly messages: Messages
+  readonly abort: AbortController
+  readonly acceptedAt: number
 }
 
 interface LaneShared {

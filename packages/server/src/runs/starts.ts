@@ -1,5 +1,5 @@
 /**
- * How a run begins: once for its id, or not at all. Where servers share the engine it is claimed first; then its start
+ * How a run begins: once for its id, or not at all. Where logs outlive the process it is claimed first; then its start
  * is put into the log of its session. One that was refused on the way may stand there all the same, or come to stand
  * there yet, with nobody who performs it: it is taken back, however long that takes, and its id is free again.
  */
@@ -10,11 +10,12 @@ import { insist } from './insist.ts'
 import { loggedRun, readStart } from './logged-run.ts'
 import type { Nodes } from './nodes.ts'
 import type { RunPlan } from './plan.ts'
+import { hashQuery } from './query-hash.ts'
 import type { Registry } from './registry.ts'
-import type { Run } from './run.ts'
+import type { Run, StandingEnd } from './run.ts'
 import { sessionEvent } from './writer.ts'
 
-/** Where servers share the engine. */
+/** Where logs outlive the process, or servers share them. */
 export interface Shared {
   readonly nodes: Nodes
   readonly registry: Registry
@@ -26,25 +27,32 @@ export interface StartsOptions {
   /** Ends what is dead in a log. */
   readonly recover: (log: string) => Promise<void>
   readonly onError: (error: unknown, context: { run: string }) => void
-  readonly onBegin: ((session: string) => void) | undefined
+  readonly onBegin: ((run: RunPlan) => void) | undefined
   /** Aborts when there is no time left to take anything back. */
   readonly signal: AbortSignal
 }
 
 export interface Starts {
   /** `perform` is called where the run is this process's to perform, else the run comes from its log. Rejects with the engine's refusal. */
-  begin(plan: RunPlan, perform: (start: Position) => Run): Promise<Run>
-  /** Whether a run is about to stand in the log. */
-  has(id: string): boolean
+  begin(plan: RunPlan, perform: (begun: Begun) => Run): Promise<Run>
+  /** The session in whose log a run is about to stand. */
+  sessionOf(id: string): string | undefined
   /** Those, and those that are being taken back. */
   readonly count: number
+}
+
+export interface Begun {
+  readonly start: Position
+  /** Notes that the end stands in the log, beside it. */
+  readonly recordEnd: (end: StandingEnd) => Promise<void>
 }
 
 /** Refusals after which nothing stands in the log, and nothing will. */
 const refusals: ReadonlySet<string> = new Set(['run_conflict', 'run_not_continuable', 'position_foreign', 'event_too_large'])
 
 export function createStarts({ engine, shared, recover, onError, onBegin, signal }: StartsOptions): Starts {
-  const starting = new Set<string>()
+  /** Sessions, by run. */
+  const starting = new Map<string, string>()
   /** By run, what takes it back; it may be called again until it has. */
   const failed = new Map<string, () => Promise<void>>()
 
@@ -54,73 +62,90 @@ export function createStarts({ engine, shared, recover, onError, onBegin, signal
       const undo = failed.get(id)
       if (undo !== undefined) await undo()
       // In the same turn otherwise: starts on their way are counted.
-      starting.add(id)
+      starting.set(id, plan.session)
       const fence = `void ${randomUUID()}`
       let isOffered = false
       try {
-        const other = await claim(plan)
-        if (other !== undefined) return other
+        const claimed = await claim(plan, fence)
+        if (claimed !== undefined && 'run' in claimed) return claimed.run
         isOffered = true
         const { start, isOurs } = await putStart(plan, fence)
-        return isOurs ? perform(start) : await findStanding(plan, start)
+        const note = async (at: Position) => claimed && shared?.registry.started(id, claimed.epoch, at)
+        if (!isOurs) return await findStanding(plan, start, note)
+        // Where servers share the log, the others find the run by it; a sole one finds it in the log as well.
+        if (shared?.nodes.isSole) note(start).catch(() => {})
+        else await note(start)
+        onBegin?.(plan)
+        return perform({ start, recordEnd: async (end) => claimed && shared?.registry.ended(id, claimed.epoch, end) })
       } catch (error) {
-        takeBack(plan, isOffered && !refusals.has((error as MillraceError).code) ? fence : undefined)
+        takeBack(plan, fence, isOffered && !refusals.has((error as MillraceError).code))
         throw error
       } finally {
         starting.delete(id)
       }
     },
-    has: (id) => starting.has(id),
+    sessionOf: (id) => starting.get(id),
     get count() {
       return starting.size + failed.size
     },
   }
 
-  async function claim({ id, session, asked, continues, lanes }: RunPlan): Promise<Run | undefined> {
+  async function claim(plan: RunPlan, fence: string): Promise<{ readonly run: Run } | { readonly epoch: string } | undefined> {
     if (shared === undefined) return undefined
+    const { id, session, query, asked, continues, lanes, epoch } = plan
     await shared.nodes.join()
-    const goesOn = continues === undefined ? {} : { continues }
-    return shared.registry.claim(id, { session, asked: asked ?? null, ...goesOn, lanes: toLanes(lanes), node: shared.nodes.id })
+    return shared.registry.claim(id, {
+      session,
+      queryHash: hashQuery(id, query),
+      asked: asked ?? null,
+      ...(continues !== undefined && { continues }),
+      lanes: toLanes(lanes),
+      node: shared.nodes.id,
+      ...(epoch !== undefined && { epoch }),
+      fence,
+    })
   }
 
   async function putStart(plan: RunPlan, fence: string): Promise<{ start: Position; isOurs: boolean }> {
     const { id, session, query, continues, lanes, epoch } = plan
-    const node = shared === undefined ? {} : { node: shared.nodes.id }
+    const node = shared === undefined || shared.nodes.isSole ? {} : { node: shared.nodes.id }
     const goesOn = continues === undefined ? {} : { continues }
     const event = sessionEvent('stream_start', { run: id, session, query, lanes: toLanes(lanes), ...goesOn, ...node })
     // Of several that want to go on with a run, on whichever nodes, the first one does.
     const key = continues === undefined ? `run ${id}` : `continued ${continues}`
     const options = { key, unless: fence, ...(epoch !== undefined && { epoch }) }
     const { position, duplicate } = await engine.append(session, [event], options)
-    const start = { epoch: position.epoch, offset: position.offset - 1 }
-    if (duplicate) return { start, isOurs: false }
-    await shared?.registry.started(id, start)
-    onBegin?.(session)
-    return { start, isOurs: true }
+    return { start: { epoch: position.epoch, offset: position.offset - 1 }, isOurs: !duplicate }
   }
 
   /** The start stands there already, of the same request in an earlier attempt; or what stands there is another. */
-  async function findStanding({ id, session, asked, continues, lanes }: RunPlan, first: Position): Promise<Run> {
+  async function findStanding(
+    { id, session, asked, continues, lanes }: RunPlan,
+    first: Position,
+    note: (start: Position) => Promise<unknown>,
+  ): Promise<Run> {
     const { start = first, event } = (await readStart(engine, { session, run: id }, first)) ?? {}
     if (event === undefined || JSON.stringify(event.lanes) !== JSON.stringify(toLanes(lanes))) {
       throw continues === undefined
         ? new MillraceError('run_conflict')
         : new MillraceError('run_not_continuable', { message: 'This answer was continued by another run; continue that one.' })
     }
-    if (shared === undefined)
-      return loggedRun(engine, { id, session, query: event.query, asked, continues, lanes: event.lanes, start }, { stop() {} })
-    await shared.registry.started(id, start)
+    if (shared === undefined) {
+      const queryHash = hashQuery(id, event.query)
+      return loggedRun(engine, { id, session, queryHash, asked, continues, lanes: event.lanes, start }, { stop() {} })
+    }
+    await note(start)
     const run = await shared.registry.find(id)
     if (run === undefined) throw new MillraceError('session_not_found')
     return run
   }
 
-  function takeBack(plan: RunPlan, fence: string | undefined): void {
+  function takeBack(plan: RunPlan, fence: string, mayStand: boolean): void {
     const { id } = plan
-    if (fence === undefined && shared === undefined) return
+    if (!mayStand && shared === undefined) return
     let undoing: Promise<void> | undefined
     const undoOnce = async () => {
-      undoing ??= undo(plan, fence)
+      undoing ??= undo(plan, fence, mayStand)
       try {
         await undoing
         if (failed.get(id) === undoOnce) failed.delete(id)
@@ -137,11 +162,11 @@ export function createStarts({ engine, shared, recover, onError, onBegin, signal
     })
   }
 
-  async function undo({ id, session, epoch, isNew }: RunPlan, fence: string | undefined): Promise<void> {
+  async function undo({ id, session, epoch, isNew }: RunPlan, fence: string, mayStand: boolean): Promise<void> {
     // Nobody else knows of a session that was to be made for this run.
-    if (fence !== undefined && isNew) await engine.delete(session)
-    else if (fence !== undefined) await endStart(session, epoch, fence)
-    await shared?.registry.release(id)
+    if (mayStand && isNew) await engine.delete(session)
+    else if (mayStand) await endStart(session, epoch, fence)
+    await shared?.registry.release(id, fence)
   }
 
   /** Nothing comes into the log by this attempt any more; what has come in is a run that nobody performs. */

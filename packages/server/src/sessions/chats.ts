@@ -8,6 +8,7 @@ import { continuation } from '../models/continuation.ts'
 import type { Model } from '../models/model.ts'
 import type { Source } from '../runs/lane.ts'
 import type { LanePlan } from '../runs/plan.ts'
+import { hashQuery } from '../runs/query-hash.ts'
 import type { Run } from '../runs/run.ts'
 import type { Runs } from '../runs/runs.ts'
 import { requireLog } from './begin.ts'
@@ -27,7 +28,7 @@ export interface ChatRequest {
 export interface ContinueRequest {
   /** The run to go on with. MUST have ended, MUST NOT be whole, and MUST NOT have been continued by another. */
   readonly run: string
-  /** Where it is; needed where this process does not know the run. */
+  /** Where it is; needed where the run is not known by its id any more. */
   readonly session?: string | undefined
   /** The new run's id; absent means a new one. The same id again is the same run. */
   readonly id?: string | undefined
@@ -194,14 +195,14 @@ type StartRequest = Omit<ChatRequest, 'query'> & { readonly query?: string; read
 
 /** The same id MUST mean the same request: otherwise somebody would be shown the answer to another question. */
 function requireSame({ query = '', models, session, continues }: StartRequest, run: Run): Run {
-  const sameQuestion = continues === run.continues && (continues !== undefined || query === run.query)
+  const sameQuestion = continues === run.continues && (continues !== undefined || hashQuery(run.id, query) === run.queryHash)
   const sameSession = session === undefined || session === run.session
   const sameModels = models === undefined || JSON.stringify(models) === JSON.stringify(run.asked)
   if (!sameQuestion || !sameSession || !sameModels) throw new MillraceError('run_conflict')
   return run
 }
 
-const notKnownHere = 'This server does not know the run; if it was started before the server was, send the session that it is in.'
+const notKnownHere = 'This server does not know the run; if there is one, send the session that it is in.'
 
 /** The lanes that are to go on. Throws `run_not_found` and `run_not_continuable`. */
 function requireContinuable(past: readonly RunRecord[], run: string): readonly LaneRecord[] {
