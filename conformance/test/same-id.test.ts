@@ -18,7 +18,8 @@ const nats = await startNats()
 afterAll(() => Promise.all([redis.close(), nats.close()]))
 
 const leaseMs = 300
-const eventsMax = 100
+/** Of about a hundred words. */
+const bytesMax = 20_000
 
 /** What makes engines over the same logs, one after the other where only one may have them. */
 const engines = [
@@ -26,11 +27,11 @@ const engines = [
     name: 'sqlite',
     makeLogs: () => {
       const folder = makeFolder()
-      return (): Engine => sqliteEngine({ folder, eventsMax })
+      return (): Engine => sqliteEngine({ folder, bytesMax })
     },
   },
-  { name: 'redis', makeLogs: () => (): Engine => redisEngine({ url: redis.url, eventsMax }) },
-  { name: 'nats', makeLogs: () => (): Engine => natsEngine({ url: nats.url, eventsMax }) },
+  { name: 'redis', makeLogs: () => (): Engine => redisEngine({ url: redis.url, bytesMax }) },
+  { name: 'nats', makeLogs: () => (): Engine => natsEngine({ url: nats.url, bytesMax }) },
 ]
 
 interface Started {

@@ -97,7 +97,7 @@ it.each([
   ['that has ended', { claim: { node: 'gone', lanes }, end: { status: 'completed' } }, []],
   ['that nobody knows', undefined, []],
 ] as const)('of a run whose start is no longer kept, %s, writes an end where it is needed', async (_of, recorded, written) => {
-  const inner = memoryEngine({ eventsMax: 10 })
+  const inner = memoryEngine({ bytesMax: 1500 })
   await inner.append('s', [started('a', 'gone'), ...Array.from({ length: 30 }, () => said('a'))])
   const { recover, live } = open(inner, recorded && { a: recorded as never })
   live.add('there')
