@@ -134,7 +134,7 @@ export function createMillrace(options: MillraceOptions = {}): Millrace {
   const { engine, recover } = recovery
   const stopping = new AbortController()
   const isStopping = () => stopping.signal.aborted
-  const turns = createTurns()
+  const turns = createTurns({ onError })
   const pulse = createPulse({ turns, periodMs: heartbeatMs })
   const fanOut = createFanOut({ engine, turns, onRefused: (refusal) => toRefusal(refusal, onError) })
   const answers = createAnswers({ newId, hear: (stream) => sse.hear(stream), nodes, gatherMs: heartbeatMs / 50 })

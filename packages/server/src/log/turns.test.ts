@@ -5,11 +5,18 @@ import { createTurns, type Task } from './turns.ts'
 function loop(sliceMs = 10) {
   let time = 0
   const deferred: (() => void)[] = []
-  const turns = createTurns({ sliceMs, now: () => time, defer: (turn) => deferred.push(turn) })
+  const errors: unknown[] = []
+  const turns = createTurns({
+    sliceMs,
+    now: () => time,
+    defer: (turn) => deferred.push(turn),
+    onError: (error) => errors.push(error),
+  })
   const log: string[] = []
   return {
     turns,
     log,
+    errors,
     pending: () => deferred.length,
     turn: () => deferred.shift()?.(),
     task(name: string, states: ('more' | 'later' | 'done')[], cost = 1): Task {
@@ -72,5 +79,23 @@ describe('turns of the event loop', () => {
     turn()
     expect(log).toEqual(['a', 'a'])
     expect(pending()).toBe(0)
+  })
+
+  // What happened: nothing was delivered to anybody any more.
+  it('tells of a step that throws, and goes on with the others and with later turns', () => {
+    const { turns, log, turn, task, pending, errors } = loop()
+    const failure = new Error('broken')
+    turns.add({
+      step() {
+        throw failure
+      },
+    })
+    turns.add(task('a', ['later', 'done']))
+    turn()
+    turn()
+    expect([log.join(''), errors, pending()]).toEqual(['aa', [failure], 0])
+    turns.add(task('b', []))
+    turn()
+    expect(log.join('')).toBe('aab')
   })
 })

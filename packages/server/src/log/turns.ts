@@ -16,7 +16,10 @@ export interface Task {
 }
 
 export interface Turns {
-  /** The task is called in the next turn; adding it again before then changes nothing. */
+  /**
+   * The task is called in the next turn; adding it again before then changes nothing. One whose step throws is dropped,
+   * unless it has added itself again; the others go on.
+   */
   add(task: Task): void
 }
 
@@ -27,12 +30,15 @@ export interface TurnsOptions {
   readonly now?: () => number
   /** Runs a function in the next turn of the event loop; default `setImmediate`. */
   readonly defer?: (turn: () => void) => void
+  /** Told what a step has thrown; by default it is thrown as an uncaught exception. */
+  readonly onError?: (error: unknown) => void
 }
 
 export function createTurns(options: TurnsOptions = {}): Turns {
   const sliceMs = options.sliceMs ?? 0.5
   const now = options.now ?? (() => performance.now())
   const defer = options.defer ?? setImmediate
+  const onError = options.onError ?? throwUncaught
   let waiting = new Set<Task>()
   let scheduled = false
 
@@ -53,7 +59,7 @@ export function createTurns(options: TurnsOptions = {}): Turns {
     // taking a task out and adding it again puts it behind the others.
     for (const task of tasks) {
       tasks.delete(task)
-      const state = task.step()
+      const state = stepOf(task)
       if (state === 'more') tasks.add(task)
       else if (state === 'later') waiting.add(task)
       if (now() >= end) break
@@ -63,4 +69,20 @@ export function createTurns(options: TurnsOptions = {}): Turns {
     scheduled = waiting.size > 0
     if (scheduled) defer(turn)
   }
+
+  /** One task that fails must not end the delivery to everybody else. */
+  function stepOf(task: Task): ReturnType<Task['step']> {
+    try {
+      return task.step()
+    } catch (error) {
+      onError(error)
+      return 'done'
+    }
+  }
+}
+
+function throwUncaught(error: unknown): void {
+  queueMicrotask(() => {
+    throw error
+  })
 }

@@ -45,21 +45,28 @@ export function createPulse({ turns, periodMs }: { turns: Turns; periodMs: numbe
   function tick(): void {
     const due = wheel[slot] as Set<(clock: number) => void>
     slot = (slot + 1) % slots
-    if (due.size > 0) turns.add(beatAll(due))
+    if (due.size > 0) turns.add(beatAll(due, turns))
   }
 }
 
-function beatAll(due: Set<(clock: number) => void>): Task {
+function beatAll(due: Set<(clock: number) => void>, turns: Turns): Task {
   const members = due.values()
-  return {
+  const task: Task = {
     step() {
       const clock = Math.round(performance.now())
       for (let beats = 0; beats < beatsPerStep; beats++) {
         const { value: beat, done } = members.next()
         if (done) return 'done'
-        beat(clock)
+        try {
+          beat(clock)
+        } catch (error) {
+          // The others have their heartbeat all the same, in the next turn.
+          turns.add(task)
+          throw error
+        }
       }
       return 'more'
     },
   }
+  return task
 }
