@@ -89,7 +89,7 @@ export const closeCodes = {
   flood: 4429,
   /** The log of an attached session is gone. */
   sessionGone: 4404,
-  /** A log cannot be read for now; connect again. RFC 6455 and IANA call it 1013. */
+  /** Reading a log failed by a mistake of the server; connect again. RFC 6455 and IANA call it 1013. */
   unreadable: 1013,
   /** Slower than its log, and had asked to be let go; connect and go on from the last position. */
   stalled: 4508,

@@ -44,12 +44,15 @@ describe('what an engine says when it fails', () => {
     expect(errors).toEqual([inside])
   })
 
-  it.each(['start', 'now'])('is told to the host where it lets go of a reader from %s', async (from) => {
+  it.each(['start', 'now'])('is told to the host once while a reader from %s waits for it', async (from) => {
     const engine = memoryEngine()
     let isBroken = false
+    const refused = Promise.withResolvers<void>()
+    let refusals = 0
     const read: Engine['read'] = async (...request) => {
-      if (isBroken) throw inside
-      return engine.read(...request)
+      if (!isBroken) return engine.read(...request)
+      if (++refusals === 3) refused.resolve()
+      throw inside
     }
     const { url, errors, millrace } = await startServer({ engine: { ...engine, read } })
     await millrace.publish({ channel: 'c', data: 1 })
@@ -61,7 +64,9 @@ describe('what an engine says when it fails', () => {
       isBroken = true
       await millrace.publish({ channel: 'c', data: 3 })
     }
-    await stream.rest()
+    await refused.promise
+    isBroken = false
+    expect((await stream.next())?.data).toBe(from === 'start' ? '1' : '3')
     expect(errors).toEqual([inside])
   })
 

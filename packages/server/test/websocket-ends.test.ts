@@ -33,8 +33,8 @@ describe('the end', () => {
 
   it.each([
     [
-      'that cannot be read for now as worth connecting again, not as one that is gone',
-      'engine_failed',
+      'that fails by a mistake of the server as worth connecting again, not as one that is gone',
+      'internal',
       1013,
       'cannot be read now; connect again',
     ],

@@ -6,6 +6,7 @@
  */
 import type { Position } from '@millrace/protocol'
 import type { Engine, Page } from './log.ts'
+import { retryWhileUnavailable } from './retry.ts'
 import type { Turns } from './turns.ts'
 import type { Encoded, Sink, SlowPolicy, Wire } from './wire.ts'
 
@@ -43,7 +44,7 @@ export interface CursorOptions {
   readonly blocked?: boolean
   /** The tail to join at the head; makes one where there is none. */
   readonly findTail: (cursor: Cursor) => CursorTail
-  /** The log cannot be read; the cursor has been ended. */
+  /** The log cannot be read, for now or, where the cursor has been ended, at all. */
   readonly onRefused: (refusal: unknown) => void
 }
 
@@ -112,7 +113,11 @@ export class Cursor {
   end(refusal?: unknown): void {
     if (this.closed) return
     this.close()
-    this.sink.end(refusal)
+    try {
+      this.sink.end(refusal)
+    } catch (error) {
+      this.#onRefused(error)
+    }
   }
 
   /** Whether everything that stands in the log now has been handed to the sink, or nothing ever will be. */
@@ -130,7 +135,10 @@ export class Cursor {
     else this.sink.onSlow()
   }
 
-  /** Reads the log until its head, then joins the tail. Never rejects: a log that cannot be read ends the stream. */
+  /**
+   * Reads the log until its head, then joins the tail, however long the engine is unavailable meanwhile. Never rejects: a
+   * log that cannot be read ends the stream.
+   */
   async catchUp(): Promise<void> {
     this.#tail = undefined
     try {
@@ -138,18 +146,22 @@ export class Cursor {
         if (this.blocked) await this.#untilDrained()
         if (this.closed) return
         if (isFirst && this.slow === 'latest') await this.#skipToLatest()
-        const page = await this.#engine.read(this.log, { epoch: this.epoch, offset: this.offset }, catchUpPage)
+        const page = await this.#ask(() => this.#engine.read(this.log, { epoch: this.epoch, offset: this.offset }, catchUpPage))
         const isLast = await this.#inTurn(() => this.#writePage(page))
         if (this.closed) return
         if (isLast) return this.end()
         if (this.offset === page.head.offset) return this.join(this.#findTail(this))
       }
     } catch (refusal) {
-      // The log is gone, or the engine cannot be reached. The reader is let go; when it comes back
-      // it is told which, or it goes on from its position.
+      if (this.closed) return
+      // The log is gone, or something is wrong with it. The reader is let go, and told which when it comes back.
       this.end(refusal)
       this.#onRefused(refusal)
     }
+  }
+
+  #ask<T>(act: () => Promise<T>): Promise<T> {
+    return retryWhileUnavailable(act, { isOver: () => this.closed, onUnavailable: this.#onRefused })
   }
 
   join(tail: CursorTail): void {
@@ -158,7 +170,7 @@ export class Cursor {
   }
 
   async #skipToLatest(): Promise<void> {
-    const state = await this.#engine.inspect(this.log)
+    const state = await this.#ask(() => this.#engine.inspect(this.log))
     if (state === undefined || this.closed || state.head.offset - 1 <= this.offset) return
     const to = { epoch: this.epoch, offset: state.head.offset - 1 }
     const gap = join([this.wire.encodeGap({ epoch: this.epoch, offset: this.offset }, to)])

@@ -3,6 +3,7 @@ import type { Position } from '@millrace/protocol'
 import { Cursor } from './cursor.ts'
 import type { Engine } from './log.ts'
 import { Tail } from './tail.ts'
+import { createTailMemory } from './tail-memory.ts'
 import type { Turns } from './turns.ts'
 import type { Sink, SlowPolicy, Wire } from './wire.ts'
 
@@ -21,17 +22,25 @@ export interface Attachment {
 export interface FanOut {
   /** Begins to write what comes after a position into a sink, until the cursor is closed or ends. */
   attach(attachment: Attachment): Cursor
+  /** What all tails hold, 2 KiB of each not counted. */
+  readonly tailBytes: number
 }
 
 export interface FanOutOptions {
   readonly engine: Engine
   readonly turns: Turns
-  /** Told why readers were let go: a log is gone, or cannot be read. Default: nobody is. */
+  /** Told why readers wait, or were let go: a log is gone, or cannot be read. Default: nobody is. */
   readonly onRefused?: (refusal: unknown) => void
+  /** What all tails may hold together, 2 KiB of each not counted; default 64 MiB. */
+  readonly tailBytesMax?: number
 }
 
-export function createFanOut({ engine, turns, onRefused = () => {} }: FanOutOptions): FanOut {
+const mebibyte = 1024 * 1024
+
+export function createFanOut(options: FanOutOptions): FanOut {
+  const { engine, turns, onRefused = () => {}, tailBytesMax = 64 * mebibyte } = options
   const tails = new Map<string, Tail>()
+  const memory = createTailMemory(tailBytesMax)
 
   return {
     attach(attachment) {
@@ -40,6 +49,9 @@ export function createFanOut({ engine, turns, onRefused = () => {} }: FanOutOpti
       if (tail?.reaches(cursor)) cursor.join(tail)
       else void cursor.catchUp()
       return cursor
+    },
+    get tailBytes() {
+      return memory.total
     },
   }
 
@@ -51,6 +63,7 @@ export function createFanOut({ engine, turns, onRefused = () => {} }: FanOutOpti
     const tail: Tail = new Tail({
       engine,
       turns,
+      memory,
       log,
       epoch,
       wire,

@@ -1,7 +1,7 @@
 /** What the tests of cursors and tails read logs with. */
 
 import { memoryEngine } from '../../src/engines/memory.ts'
-import { createFanOut } from '../../src/log/fan-out.ts'
+import { createFanOut, type FanOutOptions } from '../../src/log/fan-out.ts'
 import type { Engine, NewEvent } from '../../src/log/log.ts'
 import { createTurns } from '../../src/log/turns.ts'
 import type { Sink, Wire } from '../../src/log/wire.ts'
@@ -53,9 +53,9 @@ export const words = (count: number, size = 1): NewEvent[] =>
 export const offsets = (from: number, to: number) =>
   Array.from({ length: to - from + 1 }, (_, index) => `${from + index};`).join('')
 
-export async function setup(engine: Engine = memoryEngine()) {
+export async function setup(engine: Engine = memoryEngine(), options: Partial<FanOutOptions> = {}) {
   const { position } = await engine.append('a', [])
-  const fanOut = createFanOut({ engine, turns: createTurns() })
+  const fanOut = createFanOut({ engine, turns: createTurns(), ...options })
   const at = (offset: number) => ({ epoch: position.epoch, offset })
   return { engine, fanOut, at }
 }

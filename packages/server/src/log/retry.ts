@@ -1,0 +1,50 @@
+/**
+ * An engine that is unavailable: it could not be reached, or did not answer in time. That says nothing about the log,
+ * so whoever reads or writes it waits and asks again. Every other rejection is an answer, and final.
+ */
+import { MillraceError } from '@millrace/protocol'
+
+/** A call mostly waits for its engine by itself, so little has to be waited between two. */
+const delayMs = { first: 50, most: 1000 }
+
+export interface RetryOptions {
+  /** Nobody needs the answer any more: the last rejection is final. */
+  readonly isOver: () => boolean
+  /** Called with the first rejection, of each call that had one. */
+  readonly onUnavailable: (error: MillraceError) => void
+  /** Ends the wait between two calls. */
+  readonly signal?: AbortSignal
+}
+
+export function isUnavailable(error: unknown): error is MillraceError {
+  return error instanceof MillraceError && error.code === 'engine_failed'
+}
+
+export async function retryWhileUnavailable<T>(act: () => Promise<T>, options: RetryOptions): Promise<T> {
+  const { isOver, onUnavailable, signal } = options
+  for (let attempt = 0; ; attempt++) {
+    try {
+      return await act()
+    } catch (error) {
+      if (!isUnavailable(error) || isOver()) throw error
+      if (attempt === 0) onUnavailable(error)
+      await pause(Math.min(delayMs.most, delayMs.first * 2 ** attempt), signal)
+      if (isOver()) throw error
+    }
+  }
+}
+
+/** Shorter where the signal aborts. */
+export function pause(ms: number, signal?: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal?.aborted) return resolve()
+    const timer = setTimeout(goOn, ms)
+    signal?.addEventListener('abort', goOn)
+
+    function goOn(): void {
+      clearTimeout(timer)
+      signal?.removeEventListener('abort', goOn)
+      resolve()
+    }
+  })
+}
