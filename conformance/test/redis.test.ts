@@ -1,3 +1,5 @@
+import { randomBytes } from 'node:crypto'
+import { inflateSync } from 'node:zlib'
 import { createClient } from '@redis/client'
 import { redisEngine } from 'millrace/redis'
 import { afterAll, describe, expect, it, onTestFinished } from 'vitest'
@@ -29,6 +31,26 @@ describe('redis engine, beyond what every engine promises', () => {
     await expect(engine.append('a', numbered(1, 1))).rejects.toMatchObject({ code: 'engine_failed', message })
     await server.say(`ACL SETUSER app +${command}`)
     await expect.poll(() => refusal(engine.append('a', numbered(1, 1), { key: '1' }))).toBe('not refused')
+  })
+
+  // What happened: 84 pictures went into one pack, which blocked the event loop and was unpacked for each of its pages.
+  it('packs no more than a reader wants to unpack, and no files', async () => {
+    const engine = await open(() => redisEngine({ url: redis.url, prefix: 'packs' }))
+    const file = { type: 'file', data: randomBytes(100_000) }
+    const words = Array.from({ length: 20 }, () => ({ type: 'm', data: 'y'.repeat(3000) }))
+    for (let n = 0; n < 10; n++) {
+      for (const word of words) await engine.append('a', [word])
+      await engine.append('a', [{ type: 'm', data: 'about the file' }, file])
+    }
+    await engine.compact?.('a')
+    const client = createClient({ url: redis.url })
+    onTestFinished(() => client.destroy())
+    await client.connect()
+    const entries = (await client.xRange('{packs/a}:packs', '-', '+')) ?? []
+    const packs = entries.flatMap(({ message: { p } }) => (p === undefined ? [] : [inflateSync(Buffer.from(p, 'base64'))]))
+    expect(packs.length).toBeGreaterThan(5)
+    for (const { length } of packs) expect(length).toBeLessThan(300 * 1024)
+    expect(entries.filter(({ message: { b } }) => b !== undefined)).toHaveLength(10)
   })
 
   // What happened: each process that had ever written to a log left a field with it, also in those that live for ever.

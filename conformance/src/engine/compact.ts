@@ -27,6 +27,27 @@ export function compactCases(make: EngineFactory): void {
       expect((await engine.read('a', { epoch, offset: 3 }, { bytesMax: 1 })).events).toEqual(before.slice(3, 4))
     })
 
+    it('reads the same where files stand between its words, and goes on', async () => {
+      const engine = await open(make)
+      const file = (n: number) => ({ type: 'file', data: new Uint8Array(n * 10_000).fill(n) })
+      const large = { type: 'text', data: 'x'.repeat(300_000) }
+      await engine.append('a', [file(1), ...numbered(1, 2), file(2), ...numbered(3, 40)])
+      await engine.append('a', numbered(41, 600))
+      await engine.append('a', [file(3)])
+      await compact(engine, 'a')
+      await engine.append('a', [...numbered(601, 620), large, ...numbered(621, 640)])
+      await compact(engine, 'a')
+      for (const n of range(641, 700)) await engine.append('a', n % 20 === 0 ? [file(1)] : numbered(n, n))
+      const before = await readAll(engine, 'a')
+      await compact(engine, 'a')
+      await compact(engine, 'a')
+      const after = await readAll(engine, 'a')
+      expect(after).toEqual(before)
+      expect(after.map(({ offset }) => offset)).toEqual(range(1, 704))
+      for (const offset of [0, 1, 3, 4, 43, 603, 604, 640, 703])
+        expect(await readAll(engine, 'a', offset)).toEqual(after.slice(offset))
+    })
+
     it('goes on, and is compacted again', async () => {
       const engine = await open(make)
       for (let round = 0; round < 5; round++) {

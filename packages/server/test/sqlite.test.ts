@@ -1,11 +1,13 @@
 /** What only an engine on a disk promises: it survives its process, and says so when it cannot. */
 import { spawn } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { fileURLToPath } from 'node:url'
+import { inflateSync } from 'node:zlib'
 import { createMillrace, type Engine, MillraceError, sqliteEngine } from 'millrace'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
 
@@ -135,6 +137,24 @@ describe('the SQLite engine', () => {
         Array.from({ length: 100 }, (_, index) => ({ type: 'n', data: { n: n * 100 + index + 1 } })),
       )
     expect((await numbers(engine)).all).toEqual(Array.from({ length: 3000 }, (_, index) => index + 1))
+  })
+
+  // What happened: 84 pictures went into one pack, which held up everybody's appends and was unpacked for each of its pages.
+  it('packs no more than a reader wants to unpack, and no files', async () => {
+    const folder = newFolder()
+    const engine = sqliteEngine({ folder })
+    const file = { type: 'file', data: randomBytes(100_000) }
+    const words = Array.from({ length: 200 }, () => ({ type: 'm', data: 'y'.repeat(3000) }))
+    for (let n = 0; n < 10; n++) await engine.append('a', [...words, file])
+    await engine.compact?.('a')
+    await engine.close()
+    const database = new DatabaseSync(join(folder, 'millrace.db'))
+    const packs = database.prepare('SELECT data FROM packs').all() as { data: Uint8Array }[]
+    const left = database.prepare('SELECT data FROM events').all() as { data: unknown }[]
+    database.close()
+    expect(packs.length).toBeGreaterThan(20)
+    for (const { data } of packs) expect(inflateSync(data).length).toBeLessThan(300 * 1024)
+    expect(left.filter(({ data }) => data instanceof Uint8Array)).toHaveLength(10)
   })
 
   it('keeps an answer that has ended in few rows, and reads it word for word', async () => {

@@ -2,7 +2,7 @@
 import { type Json, MillraceError, type Position } from '@millrace/protocol'
 import type { EventData, LogEvent, NewEvent, Page, ReadOptions } from '../../log/log.ts'
 import { sizeOf } from '../../log/recent.ts'
-import { fromStored, unpack } from '../stored.ts'
+import { createUnpacked, fromStored, unpackAside } from '../stored.ts'
 
 /** A batch as it stands in Redis, or a pack of them. */
 export type Entry = readonly [last: number, count: string, time: string, data: string, isPacked: 0 | 1]
@@ -13,38 +13,61 @@ export function encode(events: readonly NewEvent[]): string {
   )
 }
 
-/** One batch after another, as far as they are asked for. Throws where one is not as an engine has written it. */
-export function* decodeAll(entries: readonly Entry[]): Generator<LogEvent> {
+/** Throws `log_damaged` where a batch is not as an engine has written it. */
+export function decode([last, count, time, text]: Entry): LogEvent[] {
   try {
-    for (const entry of entries) yield* decode(entry)
+    const events = JSON.parse(text) as readonly (readonly [type: string, data: Json, isBytes?: 1])[]
+    const first = last - Number(count) + 1
+    return events.map(([type, data, isBytes], index) => {
+      const value: EventData = isBytes ? new Uint8Array(Buffer.from(data as string, 'base64')) : data
+      return { offset: first + index, type, time: Number(time), data: value }
+    })
   } catch (cause) {
     throw new MillraceError('log_damaged', { cause })
   }
 }
 
-function decode([last, count, time, text, isPacked]: Entry): LogEvent[] {
-  if (isPacked) return unpack(last, Buffer.from(text, 'base64')).map(fromStored)
-  const events = JSON.parse(text) as readonly (readonly [type: string, data: Json, isBytes?: 1])[]
-  const first = last - Number(count) + 1
-  return events.map(([type, data, isBytes], index) => {
-    const value: EventData = isBytes ? new Uint8Array(Buffer.from(data as string, 'base64')) : data
-    return { offset: first + index, type, time: Number(time), data: value }
-  })
+export interface Packs {
+  /** The events of a batch or of a pack, of a log of this epoch; rejects with `log_damaged`. */
+  read(epoch: string, entry: Entry): Promise<readonly LogEvent[]>
+}
+
+export function createPacks(): Packs {
+  const unpacked = createUnpacked<Promise<readonly LogEvent[]>>()
+
+  return {
+    async read(epoch, entry) {
+      const [last, count, , , isPacked] = entry
+      if (!isPacked) return decode(entry)
+      // With the count: a Redis that lost a pack, and none of its events, may pack others up to the same one.
+      const key = `${epoch} ${last} ${count}`
+      try {
+        return await unpacked.read(key, () => unpack(entry))
+      } catch (cause) {
+        unpacked.forget(key)
+        throw new MillraceError('log_damaged', { cause })
+      }
+    },
+  }
+
+  async function unpack([last, , , text]: Entry): Promise<readonly LogEvent[]> {
+    return (await unpackAside(last, Buffer.from(text, 'base64'))).map(fromStored)
+  }
 }
 
 export interface Answer {
   readonly head: number
   readonly start: number
-  readonly entries: readonly Entry[]
+  readonly batches: readonly (readonly LogEvent[])[]
 }
 
 /** A batch is read as a whole; what the reader has of it, or has not asked for, is left out. */
-export function toPage(after: Position, { head, start, entries }: Answer, { eventsMax, bytesMax }: Required<ReadOptions>): Page {
+export function toPage(after: Position, { head, start, batches }: Answer, { eventsMax, bytesMax }: Required<ReadOptions>): Page {
   const { epoch } = after
   const from = Math.max(after.offset, start)
   const events: LogEvent[] = []
   let size = 0
-  for (const event of decodeAll(entries)) {
+  for (const event of batches.flat()) {
     if (event.offset <= from) continue
     if (events.length === eventsMax || (size >= bytesMax && events.length > 0)) break
     events.push(event)

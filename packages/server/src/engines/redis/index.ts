@@ -8,9 +8,9 @@ import { MillraceError, type Position } from '@millrace/protocol'
 import { createBells } from '../../log/bells.ts'
 import type { Appended, AppendOptions, Engine, LogState, NewEvent, Page, ReadOptions } from '../../log/log.ts'
 import { createRecent } from '../../log/recent.ts'
-import { pack, packed, toStored } from '../stored.ts'
+import { packAside, packed, toStored } from '../stored.ts'
 import { createConnection } from './connection.ts'
-import { decodeAll, type Entry, encode, toPage } from './entries.ts'
+import { createPacks, decode, type Entry, encode, toPage } from './entries.ts'
 import { livePage, liveQuestions } from './live.ts'
 import * as scripts from './scripts.ts'
 import { createWitness, type Seen } from './witness.ts'
@@ -53,6 +53,7 @@ export function redisEngine({
   const { bytesMax = 64 * 1024 * 1024, ageMsMax = 30 * dayMs } = options
   const witness = createWitness()
   const recent = createRecent()
+  const packs = createPacks()
   /** Of each log, the append that others wait for: one at a time can be made again without doubt whether it was made. */
   const appending = new Map<string, Promise<unknown>>()
   let number = 0
@@ -108,7 +109,8 @@ export function redisEngine({
       }
       const [isVouched, head, start, entries] = (await run(scripts.read, log, to)) as [0 | 1, number, number, Entry[]]
       if (isVouched) remember(log, { epoch: position.epoch, offset: head, server: asked, isHeard })
-      return toPage(position, { head, start, entries }, bounds)
+      const batches = await Promise.all(entries.map((entry) => packs.read(position.epoch, entry)))
+      return toPage(position, { head, start, batches }, bounds)
     },
 
     async inspect(log) {
@@ -153,7 +155,8 @@ export function redisEngine({
     const mine = ++number
     const { epoch: wanted = '', key = '', unless = '', keep = '' } = asked
     const limits = [keep, bytesMax, ageMsMax, replicas > 0 ? 1 : 0]
-    const rest = [mine, wanted, key, unless, ...limits, events.length, encode(events)].map(String)
+    const field = events.some(({ data }) => data instanceof Uint8Array) ? 'b' : 'd'
+    const rest = [mine, wanted, key, unless, ...limits, events.length, encode(events), field].map(String)
     const isHeard = bells.hears(log)
     let to = ''
     const args = (name: string) => {
@@ -217,15 +220,16 @@ export function redisEngine({
 
   /** Puts the oldest batches into one entry; true where there may be more of them. */
   async function compactSome(log: string): Promise<boolean> {
-    const [status, epoch, entries] = (await call(scripts.unpacked, log, () =>
-      [packed.eventsMax, packed.eventsMin].map(String),
-    )) as [string, string, Entry[]]
+    const bounds = [packed.eventsMax, packed.eventsMin, packed.bytesMax].map(String)
+    const [status, epoch, entries] = (await call(scripts.unpacked, log, () => bounds)) as [string, string, Entry[]]
+    if (status === 'moved') return true
     if (status !== 'done') return false
-    const events = [...decodeAll(entries)]
+    const events = entries.flatMap(decode).map(({ data, ...event }) => ({ ...event, data: toStored(data) as string }))
     const [first, last] = [entries[0], entries.at(-1)]
     if (first === undefined || last === undefined || events.length < packed.eventsMin) return false
-    const data = Buffer.from(pack(events.map(({ data, ...event }) => ({ ...event, data: toStored(data) })))).toString('base64')
-    const args = [epoch, first[0], last[0], events.length, last[2], data].map(String)
+    const data = Buffer.from(await packAside(events)).toString('base64')
+    const size = events.reduce((sum, each) => sum + each.data.length, 0)
+    const args = [epoch, first[0], last[0], events.length, last[2], data, size].map(String)
     await run(scripts.compact, log, () => args)
     return true
   }

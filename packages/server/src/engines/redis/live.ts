@@ -4,7 +4,7 @@
  */
 import type { Position } from '@millrace/protocol'
 import type { Page, ReadOptions } from '../../log/log.ts'
-import { type Entry, toPage } from './entries.ts'
+import { decode, type Entry, toPage } from './entries.ts'
 
 /** An entry as Redis gives it, with the fields that `scripts.append` has given it. */
 type Raw = readonly [id: string, fields: readonly [n: string, count: string, t: string, time: string, d: string, data: string]]
@@ -35,7 +35,10 @@ export function livePage(after: Position, [raws, meta]: readonly unknown[], boun
   }
   // Or the two have seen different data: a Redis that is made a replica takes over another's.
   if (reached === after.offset || reached > Number(head)) return undefined
-  return { ...toPage(after, { head: Number(head), start: Number(start), entries }, bounds), server: server ?? null }
+  return {
+    ...toPage(after, { head: Number(head), start: Number(start), batches: entries.map(decode) }, bounds),
+    server: server ?? null,
+  }
 }
 
 function toEntry([id, [, count, , time, , data]]: Raw): Entry {

@@ -7,9 +7,10 @@
  *         for in), for each engine `w:<instance>` its last append, "number offset", gone (start when it was last given its time), and where replicas are waited for
  *         shown, the offset up to which they have it.
  * KEYS[2] events, a stream: one entry for each batch, its id the offset of its last event, so that XRANGE from an
- *         offset begins with the batch that holds it. Fields: n events, t time, d data.
+ *         offset begins with the batch that holds it. Fields: n events, t time, d data, or b data where some of it is bytes.
  * KEYS[3] keys, a sorted set: each key by the offset of its batch.
- * KEYS[4] packs, a stream like KEYS[2] of what came before it: the batches of a log at rest, many in one entry.
+ * KEYS[4] packs, a stream like KEYS[2] of what came before it: the batches of a log at rest, many in one entry, whose
+ *         data is the field p and its size when unpacked s; and as they were those that are too large, or have bytes.
  */
 
 /** Of each event beside its data; the same as in the other engines. */
@@ -62,14 +63,17 @@ const entries = `
 local function lastOf(entry)
   return tonumber(string.match(entry[1], '^%d+'))
 end
-local function sizeOf(stream, entry)
-  return #entry[2][6] + ${overheadBytes} * (stream == KEYS[4] and 1 or entry[2][2])
+local function isPacked(entry)
+  return entry[2][5] == 'p'
+end
+local function sizeOf(entry)
+  return #entry[2][6] + ${overheadBytes} * (isPacked(entry) and 1 or entry[2][2])
 end
 `
 
 /**
  * ARGV[10] and on: number, epoch asked for, key, unless, events kept or '' for all that the rest allows, bytes kept, age kept, whether replicas are waited
- * for before it is shown, count, data. Answers status, epoch, head, start, time, whether it is vouched for.
+ * for before it is shown, count, data, its field. Answers status, epoch, head, start, time, whether it is vouched for.
  */
 export const append = `${vouched}${entries}
 local number, wanted, key, unless = ARGV[10], ARGV[11], ARGV[12], ARGV[13]
@@ -117,7 +121,7 @@ if count > 0 then
   if head == start then oldest = time end
   head = head + count
   bytes = bytes + #data + ${overheadBytes} * count
-  redis.call('XADD', KEYS[2], head .. '-0', 'n', count, 't', time, 'd', data)
+  redis.call('XADD', KEYS[2], head .. '-0', 'n', count, 't', time, ARGV[20], data)
 end
 if key ~= '' then redis.call('ZADD', KEYS[3], head, key) end
 
@@ -129,8 +133,10 @@ if head - start > countMax + math.min(1000, math.floor(countMax / 8)) or bytes >
   local from = start
   local isDone = false
   local function letGo(stream)
+    -- Few at first: each may be as large as a file.
+    local some = 2
     while not isDone do
-      local entries = redis.call('XRANGE', stream, (start + 1) .. '-0', '+', 'COUNT', 64)
+      local entries = redis.call('XRANGE', stream, (start + 1) .. '-0', '+', 'COUNT', some)
       for _, entry in ipairs(entries) do
         local last, at = lastOf(entry), tonumber(entry[2][4])
         -- An entry goes as a whole: only where what is left is enough.
@@ -139,9 +145,10 @@ if head - start > countMax + math.min(1000, math.floor(countMax / 8)) or bytes >
           oldest, isDone = at, true
           break
         end
-        start, bytes = last, bytes - sizeOf(stream, entry)
+        start, bytes = last, bytes - sizeOf(entry)
       end
-      if #entries < 64 then break end
+      if #entries < some then break end
+      some = math.min(64, some * 2)
     end
     if start > from then redis.call('XTRIM', stream, 'MINID', '=', (start + 1) .. '-0') end
   end
@@ -197,14 +204,17 @@ local function isFull()
   return isBroken or count >= countMax or (size >= sizeMax and count > 0)
 end
 local function take(stream)
+  -- Few at first: each may be as large as a file.
+  local step = 2
   while at < head and not isFull() do
-    local some = redis.call('XRANGE', stream, (at + 1) .. '-0', '+', 'COUNT', math.min(32, countMax))
+    local some = redis.call('XRANGE', stream, (at + 1) .. '-0', '+', 'COUNT', math.min(step, countMax))
+    step = math.min(32, step * 2)
     for _, entry in ipairs(some) do
       local last = lastOf(entry)
       isBroken = last > head or (count > 0 and last - entry[2][2] > at)
       if isBroken then return end
-      found[#found + 1] = {last, entry[2][2], entry[2][4], entry[2][6], stream == KEYS[4] and 1 or 0}
-      count, size, at = count + last - at, size + #entry[2][6], last
+      found[#found + 1] = {last, entry[2][2], entry[2][4], entry[2][6], isPacked(entry) and 1 or 0}
+      count, size, at = count + last - at, size + (tonumber(entry[2][8]) or #entry[2][6]), last
       if isFull() then return end
     end
     if #some == 0 then return end
@@ -220,28 +230,46 @@ end
 return {'done', meta[8] == ARGV[2] and 1 or 0, head, start, found}
 `
 
-/** ARGV: bell, events at most, events at least. Answers status, epoch, and the oldest entries that are not packed. */
+/**
+ * ARGV: bell, events at most, events at least, bytes at most. Answers status, epoch, and the oldest entries that are to be
+ * packed; or `moved` where some are not, and now stand as they were among the packs.
+ */
 export const unpacked = `${known}${entries}
 if not epoch then return {'session_not_found'} end
-local found, count = {}, 0
-for _, entry in ipairs(redis.call('XRANGE', KEYS[2], '-', '+', 'COUNT', ARGV[2])) do
-  -- One too small to be a pack takes the next one in, however large.
-  if lastOf(entry) > visible() or (count >= tonumber(ARGV[3]) and count + entry[2][2] > tonumber(ARGV[2])) then break end
-  count = count + entry[2][2]
-  found[#found + 1] = {lastOf(entry), entry[2][2], entry[2][4], entry[2][6], 0}
+local countMax, countMin, sizeMax = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
+local found, count, size, from = {}, 0, 0, '-'
+local function move(last)
+  for _, entry in ipairs(redis.call('XRANGE', KEYS[2], '-', last)) do redis.call('XADD', KEYS[4], entry[1], unpack(entry[2])) end
+  redis.call('XTRIM', KEYS[2], 'MINID', '=', (tonumber(string.match(last, '^%d+')) + 1) .. '-0')
+  redis.call('PEXPIREAT', KEYS[4], meta[7])
+  return {'moved'}
 end
-return {'done', epoch, found}
+while true do
+  -- A few at a time: each may be as large as a file.
+  local some = redis.call('XRANGE', KEYS[2], from, '+', 'COUNT', 8)
+  for _, entry in ipairs(some) do
+    local events, bytes = tonumber(entry[2][2]), #entry[2][6]
+    local isLeft = entry[2][5] == 'b' or bytes > sizeMax
+    if lastOf(entry) > visible() then return {'done', epoch, found} end
+    if isLeft and count < countMin then return move(entry[1]) end
+    -- One too small to be a pack takes the next one in, however many that are.
+    if isLeft or (count >= countMin and (count + events > countMax or size + bytes > sizeMax)) then return {'done', epoch, found} end
+    count, size, from = count + events, size + bytes, '(' .. entry[1]
+    found[#found + 1] = {lastOf(entry), entry[2][2], entry[2][4], entry[2][6], 0}
+  end
+  if #some < 8 then return {'done', epoch, found} end
+end
 `
 
-/** ARGV: bell, epoch, offset of the first entry packed, of the last, count, time, pack. Answers status. */
+/** ARGV: bell, epoch, offset of the first entry packed, of the last, count, time, pack, its size when unpacked. Answers status. */
 export const compact = `${known}${entries}
 if epoch ~= ARGV[2] then return {'position_foreign'} end
 local oldest = redis.call('XRANGE', KEYS[2], '-', '+', 'COUNT', 1)[1]
 -- Another server has done it, or retention has.
 if not oldest or oldest[1] ~= ARGV[3] .. '-0' then return {'done'} end
 local bytes = tonumber(meta[4]) + #ARGV[7] + ${overheadBytes}
-for _, entry in ipairs(redis.call('XRANGE', KEYS[2], '-', ARGV[4] .. '-0')) do bytes = bytes - sizeOf(KEYS[2], entry) end
-redis.call('XADD', KEYS[4], ARGV[4] .. '-0', 'n', ARGV[5], 't', ARGV[6], 'd', ARGV[7])
+for _, entry in ipairs(redis.call('XRANGE', KEYS[2], '-', ARGV[4] .. '-0')) do bytes = bytes - sizeOf(entry) end
+redis.call('XADD', KEYS[4], ARGV[4] .. '-0', 'n', ARGV[5], 't', ARGV[6], 'p', ARGV[7], 's', ARGV[8])
 redis.call('XTRIM', KEYS[2], 'MINID', '=', (ARGV[4] + 1) .. '-0')
 redis.call('PEXPIREAT', KEYS[4], meta[7])
 redis.call('HSET', KEYS[1], 'bytes', bytes)

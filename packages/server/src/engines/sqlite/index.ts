@@ -89,7 +89,8 @@ export function sqliteEngine({ folder, durability = 'process', timeoutMs = 10_00
 
     async compact(log) {
       // Step by step, so that nobody who writes waits for long.
-      while (!isClosed && (await ask({ op: 'compact', log })).goesOn);
+      let after: number | undefined = 0
+      while (!isClosed && after !== undefined) after = (await ask({ op: 'compact', log, after })).next
     },
 
     async delete(log) {

@@ -28,7 +28,7 @@ export type Request =
       readonly now: number
     }
   | { readonly op: 'inspect'; readonly log: string; readonly now: number }
-  | { readonly op: 'compact'; readonly log: string }
+  | { readonly op: 'compact'; readonly log: string; readonly after: number }
   | { readonly op: 'delete'; readonly log: string }
   | { readonly op: 'sweep'; readonly now: number }
 
@@ -42,8 +42,8 @@ export interface Answer {
   readonly head?: number
   readonly time?: number
   readonly duplicate?: boolean
-  /** There is more to do of the same. */
-  readonly goesOn?: boolean
+  /** There is more to do of the same, behind this offset. */
+  readonly next?: number | undefined
   readonly existed?: boolean
   readonly events?: readonly StoredEvent[]
   readonly gone?: readonly string[]

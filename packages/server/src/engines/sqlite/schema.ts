@@ -90,11 +90,17 @@ export function prepare(database: DatabaseSync) {
     read: statement(`
       SELECT "offset", type, time, data, sum FROM events WHERE log = ? AND "offset" > ?
       UNION ALL SELECT "offset", NULL, time, data, NULL FROM packs WHERE log = ? AND "offset" > ? ORDER BY 1 LIMIT ?`),
-    unpacked: statement('SELECT "offset", type, time, size, data, sum FROM events WHERE log = ? ORDER BY "offset" LIMIT ?'),
+    // Without the data: of a file it stands in pages of its own, and the kind of it does not.
+    unpacked: statement(`
+      SELECT "offset", size, typeof(data) AS kind FROM events WHERE log = ? AND "offset" > ? ORDER BY "offset" LIMIT ?`),
+    readEvents: statement(
+      'SELECT "offset", type, time, size, data, sum FROM events WHERE log = ? AND "offset" BETWEEN ? AND ? ORDER BY "offset"',
+    ),
     oldest: statement(`
       SELECT "offset", time, size FROM events WHERE log = ?
       UNION ALL SELECT "offset", time, size FROM packs WHERE log = ? ORDER BY 1`),
     forgetEvents: statement('DELETE FROM events WHERE log = ? AND "offset" <= ?'),
+    forgetPacked: statement('DELETE FROM events WHERE log = ? AND "offset" BETWEEN ? AND ?'),
     forgetPacks: statement('DELETE FROM packs WHERE log = ? AND "offset" <= ?'),
     findKey: statement('SELECT "offset" FROM keys WHERE log = ? AND key = ?'),
     insertKey: statement('INSERT INTO keys (log, key, "offset") VALUES (?, ?, ?)'),

@@ -4,9 +4,10 @@
  * refused is an answer that says so, and what is thrown is SQLite's, or told as it tells it.
  */
 import { newId } from '../../log/new-id.ts'
-import { pack, packed, type StoredData, type StoredEvent, unpack } from '../stored.ts'
+import { createUnpacked, pack, type StoredData, type StoredEvent, type StoredText, unpack } from '../stored.ts'
 import { isSum, logDamage, sumOfEvent, sumOfLog } from './checks.ts'
 import { type Opened, openDatabase } from './database.ts'
+import { type Candidate, nextPack } from './packing.ts'
 import type { Answer, Limits, Request } from './requests.ts'
 import type { Log, Row } from './schema.ts'
 
@@ -35,6 +36,7 @@ export function openStore(file: string, limits: Limits): Store {
 
 function createStore({ database, sql, witness, told, ...opened }: Opened, { bytesMax, ageMsMax }: Limits): Store {
   const known = new Map<string, Log>()
+  const unpacked = createUnpacked<readonly StoredEvent[]>()
   let isReadOnly = false
   /** Groups that were committed. */
   let { count } = opened
@@ -90,7 +92,7 @@ function createStore({ database, sql, witness, told, ...opened }: Opened, { byte
       }
       case 'compact': {
         const log = find(request.log)
-        return { goesOn: log !== undefined && compact(log) }
+        return { next: log && compact(log, request.after) }
       }
       case 'delete': {
         const log = find(request.log, { isDamagedToo: true })
@@ -195,7 +197,16 @@ function createStore({ database, sql, witness, told, ...opened }: Opened, { byte
     for (const row of sql.read.iterate(log.id, from, log.id, from, rowsMax) as Iterable<unknown>) {
       const { type } = row as Row
       if (type !== null) yield checked(log, row as Row & StoredEvent)
-      else for (const event of unpacked(row as Row)) if (event.offset > from) yield event
+      else for (const event of unpackOnce(log, row as Row)) if (event.offset > from) yield event
+    }
+  }
+
+  /** A pack of a log of one epoch is never another one. */
+  function unpackOnce({ epoch }: Log, { offset, data }: Row): readonly StoredEvent[] {
+    try {
+      return unpacked.read(`${epoch} ${offset}`, () => unpack(offset, data as Uint8Array))
+    } catch {
+      throw logDamage('a pack is not what was written')
     }
   }
 
@@ -205,21 +216,21 @@ function createStore({ database, sql, witness, told, ...opened }: Opened, { byte
     return event
   }
 
-  /** Puts the oldest events that are rows of their own into one; true where there are more of them. */
-  function compact(log: Log): boolean {
-    const rows = sql.unpacked.all(log.id, packed.eventsMax) as unknown as (StoredEvent & Row)[]
-    const last = rows.at(-1)
-    if (last === undefined || rows.length < packed.eventsMin) return false
-    if (last.offset - (rows[0] as Row).offset !== rows.length - 1) throw logDamage('an event is missing')
+  /** Puts events behind an offset into one row; answers behind which one to look for more, if there may be any. */
+  function compact(log: Log, after: number): number | undefined {
+    const found = nextPack((rowsMax) => sql.unpacked.all(log.id, after, rowsMax) as unknown as Candidate[])
+    if (found.first === undefined) return found.next
+    const { first, last = first } = found
+    const rows = sql.readEvents.all(log.id, first, last) as unknown as (StoredEvent & Row)[]
     // What a pack has is taken as true from then on.
-    const data = pack(rows.map((row) => checked(log, row)))
+    const data = pack(rows.map((row) => checked(log, row) as StoredText))
     const size = overheadBytes + data.byteLength
     log.bytes += size - rows.reduce((sum, row) => sum + row.size, 0)
     log.oldest = undefined
-    sql.forgetEvents.run(log.id, last.offset)
-    sql.insertPack.run(log.id, last.offset, last.time, size, data)
+    sql.forgetPacked.run(log.id, first, last)
+    sql.insertPack.run(log.id, last, (rows.at(-1) as Row).time, size, data)
     save(log)
-    return rows.length === packed.eventsMax
+    return found.next
   }
 
   function create(name: string, now: number): Log {
@@ -293,12 +304,4 @@ function isReading({ op }: Request): boolean {
 
 function sizeOf(data: StoredData): number {
   return typeof data === 'string' ? data.length : data.byteLength
-}
-
-function unpacked({ offset, data }: Row): StoredEvent[] {
-  try {
-    return unpack(offset, data as Uint8Array)
-  } catch {
-    throw logDamage('a pack is not what was written')
-  }
 }
