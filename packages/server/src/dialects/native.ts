@@ -1,5 +1,5 @@
 /** Millrace's own two renderings of a session's log: PROTOCOL.md#events. */
-import { formatPosition, type SessionEvents } from '@millrace/protocol'
+import { encodeJson, formatPosition, type SessionEvents } from '@millrace/protocol'
 import type { LogEvent } from '../log/log.ts'
 import type { Dialect, Rendered } from './dialect.ts'
 import { mergeDeltas } from './merge.ts'
@@ -59,28 +59,28 @@ export function chatDialect({ session, run, lanes, events = 'type' }: ChatDialec
 }
 
 function asLogged({ type, data }: LogEvent): Rendered {
-  return { event: type, data: data instanceof Uint8Array ? data : JSON.stringify(data) }
+  return { event: type, data: data instanceof Uint8Array ? data : encodeJson(data) }
 }
 
 function oneLane({ type, data }: LogEvent): Rendered | undefined {
   // Bytes do not say of which run they are; who was told of a file reads them where it was told: PROTOCOL.md#files.
   if (data instanceof Uint8Array) return undefined
   // A delta is by far the most frequent event, so it is written without building another object.
-  if (type === 'message') return { event: type, data: `{"text":${JSON.stringify((data as SessionEvents['message']).text)}}` }
+  if (type === 'message') return { event: type, data: `{"text":${encodeJson((data as SessionEvents['message']).text)}}` }
   if (type === 'lane_end') return undefined
   if (type === 'stream_start') {
     const { session, run, lanes, continues } = data as unknown as SessionEvents['stream_start']
-    return { event: type, data: JSON.stringify({ session, run, continues, model: lanes[0]?.model }) }
+    return { event: type, data: encodeJson({ session, run, continues, model: lanes[0]?.model }) }
   }
   const { run: _run, lane: _lane, ...rest } = data as Record<string, unknown>
-  return { event: type, data: JSON.stringify(rest) }
+  return { event: type, data: encodeJson(rest) }
 }
 
 function severalLanes({ type, data }: LogEvent): Rendered {
   if (type === 'stream_start') {
     const { session, run, lanes, continues } = data as unknown as SessionEvents['stream_start']
-    return { event: type, data: JSON.stringify({ session, run, continues, lanes }) }
+    return { event: type, data: encodeJson({ session, run, continues, lanes }) }
   }
   const { run: _run, lane, ...rest } = data as Record<string, unknown>
-  return { event: type, data: JSON.stringify(lane === undefined ? rest : { ...rest, lane }) }
+  return { event: type, data: encodeJson(lane === undefined ? rest : { ...rest, lane }) }
 }

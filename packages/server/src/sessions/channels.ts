@@ -1,6 +1,7 @@
 /** Channels: logs that many write and read. A channel is there as soon as somebody publishes into it or reads it. */
 import {
   channelPattern,
+  encodeJson,
   eventPattern,
   idPattern,
   type Json,
@@ -68,7 +69,7 @@ function checkData(data: Publication['data']): EventData {
 function toJson(data: Json): string {
   try {
     // Undefined for a function or a symbol, which only code without types can give.
-    return JSON.stringify(data) ?? refuse()
+    return encodeJson(data) ?? refuse()
   } catch {
     return refuse()
   }
