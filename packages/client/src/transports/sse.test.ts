@@ -1,5 +1,5 @@
 /** The SDK's SSE stream is held to its side of `heartbeat=answered`, as PROTOCOL.md has it. */
-import { streamHeader } from '@millrace/protocol'
+import { encodeSseEvent, streamHeader } from '@millrace/protocol'
 import { expect, it, onTestFinished, vi } from 'vitest'
 import { createHttp } from '../http.ts'
 import { createSseTransport } from './sse.ts'
@@ -42,4 +42,33 @@ it('answers when the stream opens, every heartbeat, and every ten seconds while 
   await vi.waitFor(() => expect(answered).toHaveLength(3))
   await come('data: 3\n\n')
   expect(answered).toHaveLength(3)
+})
+
+it('takes an error without a position for the refusal that it is, and an event of that name for an event', async () => {
+  const refusal = { code: 'too_many_connections', message: 'full', docs: '/docs/errors#x', retryable: true }
+  const error = encodeSseEvent({ event: 'error', data: JSON.stringify({ error: refusal }) })
+  const happened: unknown[] = []
+  const read = (body: string) => {
+    const { promise, resolve } = Promise.withResolvers<void>()
+    const fetch = async () => new Response(body, { headers: { 'content-type': 'text/event-stream' } })
+    createSseTransport(createHttp({ base: 'http://host/', fetch: fetch as never, token: undefined })).open({
+      source: { channel: 'c' },
+      from: 'start',
+      signal: new AbortController().signal,
+      on: {
+        opened: () => void happened.push('opened'),
+        heard() {},
+        retry: (milliseconds) => void happened.push(milliseconds),
+        event: (name, id) => void happened.push([name, id]),
+        reached() {},
+        failed: ({ code, retryable }) => resolve(void happened.push([code, retryable])),
+      },
+    })
+    return promise
+  }
+  await read(`retry: 1234\n\n${error}`)
+  expect(happened.splice(0)).toEqual([1234, ['too_many_connections', true]])
+  const published = encodeSseEvent({ event: 'error', id: 'aaaaaaaa-1', data: '1' })
+  await read(`: millrace\n\n${published}${error}`)
+  expect(happened).toEqual(['opened', ['error', 'aaaaaaaa-1'], ['too_many_connections', true]])
 })

@@ -3,7 +3,7 @@
  * heartbeats, sends a token, and says what a refusal was.
  */
 import { createSseParser, streamHeader } from '@millrace/protocol'
-import { MillraceError, unreachable } from '../errors.ts'
+import { MillraceError, readError, unreachable } from '../errors.ts'
 import { type Http, toError } from '../http.ts'
 import { queryOf, type StreamRequest, type Transport } from './transport.ts'
 
@@ -34,12 +34,25 @@ async function read(http: Http, { source, from, signal, on }: StreamRequest): Pr
     answeredAt = performance.now()
     if (stream !== null) http.request('api/heartbeat', { body: { stream }, signal }).catch(() => {})
   }
+  let isOpen = false
+  const open = () => {
+    if (!isOpen) on.opened()
+    isOpen = true
+  }
+  let lastId = ''
   const parser = createSseParser({
     onEvent({ event, id, data }) {
-      if (!signal.aborted) on.event(event, id, parse(data))
+      // Every event of a log has a position of its own: without one it is an error of the stream, as of a request.
+      if (event === 'error' && id === lastId) throw readError(parse(data), http.base) ?? new MillraceError('bad_answer')
+      lastId = id
+      if (signal.aborted) return
+      open()
+      on.event(event, id, parse(data))
     },
     onRetry: on.retry,
     onComment(comment) {
+      // A stream begins with one; a refusal has none.
+      open()
       // The first comment has words; a heartbeat is a number.
       const clock = Number(comment)
       if (!clock || signal.aborted) return
@@ -51,11 +64,10 @@ async function read(http: Http, { source, from, signal, on }: StreamRequest): Pr
     },
   })
   const reader = response.body.getReader()
-  for (let isFirst = true; ; isFirst = false) {
+  for (;;) {
     const { done, value } = await reader.read()
     if (signal.aborted || done) throw unreachable('The stream ended.')
-    if (isFirst) on.opened()
-    else on.heard()
+    if (isOpen) on.heard()
     parser.push(value)
     if (performance.now() - answeredAt > answerMsMax) answer()
   }
