@@ -4,13 +4,14 @@ const test = '\\.test\\.ts$'
 
 /** What a layer of the server may know of the others, besides itself and the log. */
 const knows = {
+  access: [],
   engines: [],
   models: [],
   transports: ['dialects/dialect\\.ts$'],
   dialects: [],
   runs: ['models/model\\.ts$'],
-  sessions: ['models/(model|continuation)\\.ts$', 'dialects/', 'runs/'],
-  gateway: ['models/model\\.ts$', 'dialects/', 'runs/', 'sessions/', 'transports/(sse|websocket|poll)\\.ts$'],
+  sessions: ['access/', 'models/(model|continuation)\\.ts$', 'dialects/', 'runs/'],
+  gateway: ['access/', 'models/model\\.ts$', 'dialects/', 'runs/', 'sessions/', 'transports/(sse|websocket|poll)\\.ts$'],
 }
 
 module.exports = {

@@ -37,7 +37,7 @@ export const errors = {
   host_not_allowed: entry(
     403,
     false,
-    'This server answers only to names of its own machine; give it others with --host-name or listen({ hostNames }).',
+    'The server does not answer to this host name; allow it with --host-name or createMillrace({ hostNames }).',
   ),
   forbidden: entry(403, false, 'This is not yours to read or to do.'),
   not_found: entry(404, false, 'There is nothing at this address; see /api/openapi.json.'),
@@ -83,6 +83,7 @@ export const errors = {
   model_rate_limited: entry(429, true, 'The model provider is limiting requests; try again later.'),
   model_timeout: entry(504, true, 'The model did not answer in time; what it had said so far is kept.'),
   server_stopping: entry(503, true, 'The server is stopping; connect again.'),
+  connection_closed: entry(503, true, 'The operator of the server closed this connection; connect again.'),
   server_full: entry(503, true, 'The server has as many files and connections open as it may; connect again later.'),
   engine_failed: entry(500, true, "The engine could not do it; the server's log has the details."),
   log_damaged: entry(500, false, 'What is kept of this is damaged and cannot be read; delete it, or ask who runs the server.'),

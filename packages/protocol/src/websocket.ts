@@ -97,6 +97,11 @@ export const closeCodes = {
   restart: 1012,
 } as const
 
+/** The code of a connection that is closed because of an error: the range says whether to connect again, the rest is its status. */
+export function closeCodeOf({ status, retryable }: { readonly status: number; readonly retryable: boolean }): number {
+  return (retryable ? 4500 : 4400) + (status % 100)
+}
+
 export function isWorthReconnecting(code: number): boolean {
   if (code >= 4000) return code >= 4500
   return [1000, 1001, 1005, 1006].includes(code) || (code >= 1011 && code <= 1014)

@@ -28,7 +28,7 @@ export interface Served {
 /** Rejects with a sentence for people. */
 export async function serve({ engine, place, port, host, hostNames, model }: ServeOptions): Promise<Served> {
   const page = findPage()
-  const millrace = createMillrace({ engine, model, ...(page && { page }) })
+  const millrace = createMillrace({ engine, model, modelsByName: ['*'], ...(page && { page }) })
   const { name, reason } = await millrace.defaultModel()
   const { url } = await millrace.listen({ port, host, hostNames }).catch((error: NodeJS.ErrnoException) => {
     throw error.code === 'EADDRINUSE' ? new Error(`Port ${port} is taken; choose another with --port.`) : error

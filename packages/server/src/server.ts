@@ -8,14 +8,18 @@ import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import { Server as NetServer } from 'node:net'
 import { setTimeout } from 'node:timers/promises'
 import { getRequestListener, RequestError } from '@hono/node-server'
-import { type Json, MillraceError, silenceMs } from '@millrace/protocol'
+import { type ErrorCode, type Json, MillraceError, silenceMs } from '@millrace/protocol'
 import { memoryEngine } from './engines/memory.ts'
 import { createApp, refuse } from './gateway/app.ts'
 import { type Authorize, allowAll } from './gateway/authorize.ts'
 import { createHealth } from './gateway/health.ts'
+import { createHostRule, headerOf } from './gateway/host-names.ts'
 import { type ListenOptions, listen } from './gateway/listen.ts'
-import { toRefusal } from './gateway/refuse.ts'
-import { createUpgrade, type Upgrade } from './gateway/websocket.ts'
+import { createOffer } from './gateway/offered.ts'
+import { refuseRequest, toRefusal } from './gateway/refuse.ts'
+import { createStops } from './gateway/stops.ts'
+import { createUpgradeListener, type Upgrade } from './gateway/upgrade.ts'
+import { acceptWebSockets } from './gateway/websocket.ts'
 import { createFanOut } from './log/fan-out.ts'
 import type { Engine } from './log/log.ts'
 import { createTurns } from './log/turns.ts'
@@ -31,21 +35,33 @@ import { createRuns, type RunLimits } from './runs/runs.ts'
 import { soleNode } from './runs/sole-node.ts'
 import { createChannels, type Publication, type Published } from './sessions/channels.ts'
 import { type ChatRequest, type ContinueRequest, createChats, type SourceRequest } from './sessions/chats.ts'
-import { type ConnectionLimits, createConnections, type ListedConnection } from './sessions/connections.ts'
+import { type ConnectionFilter, type ConnectionLimits, createConnections, type ListedConnection } from './sessions/connections.ts'
 import { createHistory, type History } from './sessions/history.ts'
 import { readTranscript, type Transcript } from './sessions/transcript.ts'
 import { createPollTransport } from './transports/poll.ts'
 import { createPulse } from './transports/pulse.ts'
+import { settle } from './transports/settle.ts'
 import { createSseTransport } from './transports/sse.ts'
 import { createWebSocketTransport } from './transports/websocket.ts'
 
 export interface MillraceOptions {
   /** Where logs are kept; default `memoryEngine()`. Closed with the Millrace. */
   readonly engine?: Engine
-  /** Models of your own, by name: LangChain chat models or `{ name, stream }`. `sim:`, `builtin:guide` and `provider:model` are always there. */
+  /** Models of your own, by name: LangChain chat models or `{ name, stream }`. */
   readonly models?: ModelsOptions['models']
   /** The model of a request that names none; default `auto`: a key in the environment, a local server, or the guide. */
   readonly model?: string
+  /**
+   * Which models clients may ask for by name beside `models`, `model` and `builtin:guide`: what stands before the colon, such
+   * as `sim` or `openai`, or `*` for every model whose package and key are there. Default none, but `sim` where neither
+   * `models` nor another `model` is given. Your own code may name any.
+   */
+  readonly modelsByName?: readonly string[]
+  /**
+   * Host names that the server answers to, also inside a server of yours; `localhost` and IP addresses are always among them.
+   * Without any it answers to every name, but for browsers that come over plain HTTP, whose page may have led its own name here.
+   */
+  readonly hostNames?: readonly string[]
   readonly limits?: RunLimits & ConnectionLimits
   /** Folder with a web page to serve at `/`; default none. */
   readonly page?: string
@@ -95,6 +111,12 @@ export interface Millrace {
   /** All of them, or those that read one session. */
   listConnections(session?: string): ListedConnection[]
   /**
+   * Ends the connections for which all that is given holds, of this process, and returns how many they were. Their clients get
+   * the code; one that may be retried makes them connect again, and `authorize` is asked anew: `forbidden` for whoever may
+   * read no more, `connection_closed` for everybody else.
+   */
+  closeConnections(filter: ConnectionFilter, code: ErrorCode): number
+  /**
    * Takes no more connections and no more runs, and lets those there are come to their end for `graceMs` milliseconds,
    * default 0; where servers share the engine, readers are let go meanwhile, a few at a time, to read on elsewhere.
    * What runs then still go on end as `interrupted`, with all that they said; streams and the engine are closed.
@@ -103,20 +125,22 @@ export interface Millrace {
 }
 
 /** Addresses that are Millrace's own; everything else is the host's, or the page's. */
-const ownPath = /^\/(api\/|healthz(\?|$)|docs\/errors)/
+const ownPath = /^\/(api\/|healthz\/?(\?|$)|docs\/errors)/
 
 /** A heartbeat has to arrive in time also over a slow line. */
 const heartbeatMsMax = silenceMs - 3000
 /** For so long an engine is asked again whose log of a node that is gone cannot be looked at. */
 const lookMsMax = 60_000
+/** For the ends of runs, and for readers to be given them. */
 const closeMsMax = 1000
-const closePollMs = 10
+/** For an engine that does not answer any more. One that does is closed as soon as it has written what it took. */
+const engineCloseMsMax = 3000
 /** Over this time readers are spread that can read on elsewhere, in steps. */
 const drainMsMax = 5000
 const drainStepMs = 100
 
 export function createMillrace(options: MillraceOptions = {}): Millrace {
-  const { page, heartbeatMs = 15_000, authorize = allowAll } = options
+  const { page, heartbeatMs = 15_000, authorize = allowAll, hostNames = [] } = options
   checkHeartbeat(heartbeatMs)
   const report = createReport()
   const onError = guard(options.onError ?? report, report)
@@ -149,6 +173,9 @@ export function createMillrace(options: MillraceOptions = {}): Millrace {
   const channels = createChannels(engine)
   const chats = createChats({ engine, runs, resolveModel: models.resolve, newId })
   const version = readVersion()
+  const offer = createOffer({ models, byName: options.modelsByName ?? defaultByName(options) })
+  const stops = createStops(runs)
+  const checkHost = createHostRule({ names: hostNames })
   let closing: Promise<void> | undefined
   const servers: Server[] = []
 
@@ -158,7 +185,9 @@ export function createMillrace(options: MillraceOptions = {}): Millrace {
     chats,
     channels,
     history,
-    models,
+    describeDefault: models.describeDefault,
+    offer,
+    stops,
     sse,
     poll,
     authorize,
@@ -171,26 +200,46 @@ export function createMillrace(options: MillraceOptions = {}): Millrace {
     isStopping,
     health: createHealth({ engine: store, version, isStopping }),
   })
-  const upgrade = createUpgrade(webSocket, { engine, runs, chats, channels, authorize, connections, onError })
+  const accept = acceptWebSockets(webSocket, {
+    engine,
+    runs,
+    chats,
+    channels,
+    authorize,
+    connections,
+    offer,
+    stops,
+    onError,
+    isStopping,
+  })
   const listener = getRequestListener(app.fetch as never, {
     overrideGlobalObjects: false,
     // For what never came as far as the app, which answers its own errors.
     errorHandler(error) {
-      if (error instanceof RequestError) return refuse(new MillraceError('malformed_http'))
-      return refuse(toRefusal(error, onError))
+      if (error instanceof RequestError) return refuse(new MillraceError('malformed_http'), {})
+      return refuse(toRefusal(error, onError), {})
     },
   })
+  const handle = (request: IncomingMessage, response: ServerResponse) => void listener(request, response)
   const handler: Handler = (request, response, next) => {
     if (next !== undefined && page === undefined && !ownPath.test(request.url ?? '')) return next()
-    void listener(request, response)
+    const refusal = checkHost(headerOf(request))
+    if (refusal === undefined) handle(request, response)
+    else refuseRequest(request, response, refusal)
   }
 
   return {
     handler,
-    upgrade,
-    fetch: async (request) => app.fetch(request, {}),
-    async listen(listenOptions) {
-      const { server, url, port } = await listen({ handler, upgrade }, listenOptions)
+    upgrade: createUpgradeListener({ accept, check: (request) => checkHost(headerOf(request)) }),
+    async fetch(request) {
+      const { headers, method, url } = request
+      const refusal = checkHost((name) => headers.get(name) ?? (name === 'host' ? new URL(url).host : undefined))
+      if (refusal !== undefined) return refuse(refusal, { method })
+      return app.fetch(request, {})
+    },
+    async listen(listenOptions = {}) {
+      const names = [...hostNames, ...(listenOptions.hostNames ?? [])]
+      const { server, url, port } = await listen({ handle, accept }, { ...listenOptions, hostNames: names })
       servers.push(server)
       return { url, port }
     },
@@ -207,6 +256,7 @@ export function createMillrace(options: MillraceOptions = {}): Millrace {
       return connections.count
     },
     listConnections: connections.list,
+    closeConnections: (filter, code) => connections.terminate(filter, new MillraceError(code)),
     close({ graceMs = 0 } = {}) {
       closing ??= close(graceMs)
       return closing
@@ -219,15 +269,26 @@ export function createMillrace(options: MillraceOptions = {}): Millrace {
     // Only the listening: `Server.close` of HTTP destroys what it takes for idle connections at once, streams among them.
     for (const server of servers) NetServer.prototype.close.call(server)
     await drain(graceMs)
-    await runs.close()
+    const late = AbortSignal.timeout(closeMsMax)
+    await atMost(closeMsMax, runs.close())
     // Readers are given the ends of their runs before they are let go, unless they are slow to take them.
-    for (let waited = 0; waited < closeMsMax && !(await isSettled()); waited += closePollMs) await setTimeout(closePollMs)
+    await atMost(closeMsMax, settle(engine, [...sse.cursors(), ...webSocket.cursors()], late))
     for (const server of servers) server.close()
     letGo(Number.POSITIVE_INFINITY)
     pulse.close()
     for (const server of servers) server.closeAllConnections()
-    await nodes?.close()
-    await engine.close()
+    await atMost(
+      engineCloseMsMax,
+      Promise.resolve(nodes?.close()).finally(() => engine.close()),
+    )
+  }
+
+  /** Whatever has not come to its end by then must not hold up the process's; nor may what fails. */
+  async function atMost(milliseconds: number, work: Promise<unknown>): Promise<void> {
+    const waiting = new AbortController()
+    const late = setTimeout(milliseconds, undefined, { signal: waiting.signal, ref: false }).catch(() => {})
+    await Promise.race([work.catch(onError), late])
+    waiting.abort()
   }
 
   /** A node is gone that had runs in this log. */
@@ -245,7 +306,8 @@ export function createMillrace(options: MillraceOptions = {}): Millrace {
   }
 
   async function drain(graceMs: number): Promise<void> {
-    for (let left = graceMs; left > 0; left -= drainStepMs) {
+    const end = performance.now() + graceMs
+    for (let left = graceMs; left > 0; left = end - performance.now()) {
       const readers = sse.connections + webSocket.connections + poll.waiting
       if (runs.active === 0 && (nodes === undefined || readers === 0)) return
       // All at once they would be a wave to the other servers.
@@ -265,16 +327,6 @@ export function createMillrace(options: MillraceOptions = {}): Millrace {
       left = Math.max(0, left - open)
     }
   }
-
-  /** An engine that cannot be asked any more has nothing left to give to a reader. */
-  async function isSettled(): Promise<boolean> {
-    try {
-      return (await sse.settled()) && (await webSocket.settled())
-    } catch (error) {
-      onError(error)
-      return true
-    }
-  }
 }
 
 /** With heartbeats further apart every client would take its connection for dead, and connect again, for ever. */
@@ -283,6 +335,10 @@ function checkHeartbeat(heartbeatMs: number): void {
   throw new TypeError(
     `heartbeatMs is ${heartbeatMs} and must be from 1 to ${heartbeatMsMax}: clients give up a connection on which nothing has come for ${silenceMs} ms.`,
   )
+}
+
+function defaultByName({ models, model }: MillraceOptions): readonly string[] {
+  return models === undefined && (model === undefined || model.startsWith('sim:')) ? ['sim'] : []
 }
 
 /** 128 bits: an id is all that it takes to read a session. */

@@ -7,7 +7,7 @@ describe('authorize', () => {
   it('is asked before every attach, replay and command, over every transport', async () => {
     let allowed = true
     const asked: string[] = []
-    const authorize: Authorize = (principal, action, { session }) => {
+    const authorize: Authorize = ({ principal }, action, { session }) => {
       asked.push(`${principal.id} ${action} ${session === undefined ? 'new' : 'known'}`)
       if (!allowed) throw new MillraceError('forbidden')
     }
@@ -73,7 +73,7 @@ describe('authorize', () => {
   })
 
   it('does not hand out a run by its id to whoever may not read its session', async () => {
-    const authorize: Authorize = (_principal, action) => {
+    const authorize: Authorize = (_caller, action) => {
       if (action === 'session.read') throw new MillraceError('forbidden')
     }
     const { url, millrace } = await startServer({ authorize })

@@ -70,7 +70,7 @@ describe('a server on a loopback address', () => {
     const answer = await raw(port, 'GET / HTTP/1.1\r\nhost: Proxied.example:80\r\nconnection: close\r\n\r\n')
     const { error } = JSON.parse(answer.split('\r\n\r\n')[1] ?? '') as { error: { message: string; docs: string } }
     expect(error.message).toMatch('--host-name proxied.example')
-    expect(error.message).toMatch("listen({ hostNames: ['proxied.example'] })")
+    expect(error.message).toMatch("createMillrace({ hostNames: ['proxied.example'] })")
     expect(error.docs).toBe('/docs/errors#host_not_allowed')
   })
 

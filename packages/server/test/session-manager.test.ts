@@ -18,6 +18,7 @@ describe('which connections read which session', () => {
     await vi.waitFor(() => expect(millrace.listConnections('a').map(({ transport }) => transport)).toEqual(['sse', 'ws', 'poll']))
     expect(millrace.listConnections('b')).toEqual([
       {
+        id: expect.any(String),
         transport: 'ws',
         principal: 'anonymous',
         address: '127.0.0.1',

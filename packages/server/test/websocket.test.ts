@@ -354,8 +354,11 @@ it('never lets a broken handshake end the process', async () => {
   expect((await fetch(`${url}/healthz`)).status).toBe(200)
 })
 
-it.each(['//[', 'http://[/ws/chat'])('refuses a handshake at %s, which is no address', async (target) => {
+it.each([
+  ['//[', '404 not_found'],
+  ['http://[/ws/chat', '400 malformed_http'],
+])('refuses a handshake at %s, which is no address', async (target, refusal) => {
   const { port } = await startServer()
-  const headers = { host: 'localhost', connection: 'upgrade', upgrade: 'websocket' }
-  expect(await ask(port, `GET ${target}`, headers)).toBe('400 malformed_http')
+  const headers = { host: 'localhost', connection: 'upgrade, close', upgrade: 'websocket' }
+  expect(await ask(port, `GET ${target}`, headers)).toBe(refusal)
 })

@@ -5,15 +5,18 @@
 import { readFile } from 'node:fs/promises'
 import type { HttpBindings } from '@hono/node-server'
 import { serveStatic } from '@hono/node-server/serve-static'
-import { MillraceError } from '@millrace/protocol'
+import { encodeJson, MillraceError } from '@millrace/protocol'
 import { type Context, Hono } from 'hono'
+import { identify } from '../access/caller.ts'
+import type { Connection } from '../sessions/connections.ts'
 import { type SseTransport, sseHeaders } from '../transports/sse.ts'
-import { anonymous } from './authorize.ts'
+import { wantsJson } from './accept.ts'
 import { readJson } from './body.ts'
 import { errorsPage } from './errors-page.ts'
+import type { ReadHeader } from './host-names.ts'
 import { openApiDocument } from './openapi.ts'
-import { checkOrigin } from './origin.ts'
-import { retryAfter, toRefusal } from './refuse.ts'
+import { checkOrigin, checkStart } from './origin.ts'
+import { type Asked, formatRefusal, toRefusal } from './refuse.ts'
 import type { Route, RouteAnswer } from './route.ts'
 import { createRoutes, type GatewayOptions } from './routes.ts'
 import { check } from './schemas.ts'
@@ -38,83 +41,106 @@ const pagePolicy =
 export function createApp(options: AppOptions): App {
   const { sse, connections, version, page, onError } = options
   const routes = createRoutes(options)
-  const app: App = new Hono()
+  // An address with a slash behind it is the same.
+  const app: App = new Hono({ strict: false })
 
+  app.use(forbidSniffing)
   app.use('/api/*', refuseOtherSites)
   for (const route of routes) {
     app.on(route.method.toUpperCase(), route.path, async (context) => {
       if (options.isStopping() && !route.isForStopping) throw new MillraceError('server_stopping')
-      const request = await readRequest(context, route)
-      if (context.req.method === 'HEAD') return answerHead(context, route, request)
-      return answer(context, await route.handle(request))
+      let connection: Connection | undefined
+      const request = await readRequest(context, route, (transport, log) => {
+        const { caller } = request
+        connection = connections.open({ transport, principal: caller.principal, address: caller.address }, log)
+        return connection
+      })
+      try {
+        const result = await (context.req.method === 'HEAD' ? answerHead(route, request) : route.handle(request))
+        if (!('stream' in result)) return answer(context, result)
+        if (context.req.method === 'HEAD') return new Response(null, { headers: sseHeaders })
+        const stream = { ...result.stream, ...(connection && { connection }) }
+        // Its end is the stream's.
+        connection = undefined
+        return serve(context, stream)
+      } finally {
+        connection?.close()
+      }
     })
   }
-  let openApi: unknown
+  let openApi: string | undefined
   app.get('/api/openapi.json', (context) => {
-    openApi ??= openApiDocument(routes, version)
-    return context.json(openApi as object)
+    openApi ??= encodeJson(openApiDocument(routes, version))
+    return context.body(openApi, 200, { 'content-type': 'application/json' })
   })
   app.get('/docs/errors', (context) => context.html(errorsPage()))
   for (const [path, methods] of methodsByPath(routes)) {
-    app.all(path, () => refuse(new MillraceError('method_not_allowed'), { allow: methods }))
+    app.all(path, (context) => refuse(new MillraceError('method_not_allowed'), askedBy(context), { allow: methods }))
   }
   if (page !== undefined) servePage(app, page)
   app.notFound(() => throwError(new MillraceError('not_found')))
-  app.onError((error) => refuse(toRefusal(error, onError)))
+  app.onError((error, context) => refuse(toRefusal(error, onError), askedBy(context)))
   return app
 
-  /** What a GET would answer, found out without starting, opening or waiting for anything. */
-  async function answerHead(context: Context<Env>, route: Route, request: RouteInput): Promise<Response> {
-    const { input, lastEventId = input.lastEventId, wantsJson } = request
-    // Only what would start something may answer that it has only started it.
-    const isStart = 202 in route.answers && lastEventId === undefined
-    if (isStart && wantsJson) return answer(context, { status: 202, json: {} })
-    const result = isStart ? undefined : await route.handle({ ...request, signal: AbortSignal.abort() })
-    if (result === undefined || 'stream' in result) return new Response(null, { headers: sseHeaders })
-    return answer(context, result)
-  }
-
-  function answer(context: Context<Env>, result: RouteAnswer): Response {
-    if (!('stream' in result)) {
-      context.header('cache-control', 'no-store')
-      if ('text' in result) {
-        const headers = { 'content-type': 'application/json', ...result.headers }
-        return context.body(result.text, result.status as 200, headers)
-      }
-      if (result.json === undefined) return context.body(null, result.status as 204)
-      return context.json(result.json as object, result.status as 200)
-    }
+  function serve(context: Context<Env>, stream: Parameters<SseTransport['serve']>[0]): Response {
     const { incoming, outgoing } = context.env ?? {}
-    const info = { transport: 'sse', principal: anonymous.id, address: incoming?.socket.remoteAddress } as const
-    const connection = connections.open(info, result.stream.log)
-    const stream = { ...result.stream, onClose: () => connection.close() }
     if (incoming === undefined || outgoing === undefined) return sse.respond(stream, context.req.raw.signal)
     sse.serve(stream, incoming, outgoing as never)
     return new Response(null, { headers: { 'x-hono-already-sent': 'true' } })
   }
 }
 
-export function refuse(error: MillraceError, headers: Record<string, string> = {}): Response {
-  const all = { 'cache-control': 'no-store', ...retryAfter(error), ...headers }
-  return Response.json(error.toBody(), { status: error.status, headers: all })
+/** What a GET would answer, found out without starting, opening or waiting for anything. */
+async function answerHead(route: Route, request: RouteInput): Promise<RouteAnswer> {
+  const { input, lastEventId = input.lastEventId } = request
+  // Only what would start something may answer that it has only started it.
+  const isStart = 202 in route.answers && lastEventId === undefined
+  if (!isStart) return route.handle({ ...request, signal: AbortSignal.abort() })
+  return request.wantsJson ? { status: 202, json: {} } : { status: 200, text: '', headers: sseHeaders }
 }
 
-async function readRequest(context: Context<Env>, route: Route): Promise<RouteInput> {
+function answer(context: Context<Env>, result: Exclude<RouteAnswer, { stream: unknown }>): Response {
+  context.header('cache-control', 'no-store')
+  if ('text' in result) {
+    const headers = { 'content-type': 'application/json', ...result.headers }
+    return context.body(result.text, result.status as 200, headers)
+  }
+  if (result.json === undefined) return context.body(null, result.status as 204)
+  return context.body(encodeJson(result.json), result.status as 200, { 'content-type': 'application/json' })
+}
+
+export function refuse(error: MillraceError, asked: Asked, more: Record<string, string> = {}): Response {
+  const { status, headers, body } = formatRefusal(error, asked)
+  return new Response(body, { status, headers: { ...headers, ...more } })
+}
+
+function askedBy({ req }: Context): Asked {
+  return { method: req.method, accept: req.header('accept') }
+}
+
+async function readRequest(context: Context<Env>, route: Route, connect: RouteInput['connect']): Promise<RouteInput> {
   const { req } = context
   const input = {
     ...(route.params && check(route.params, req.param())),
     ...(route.query && check(route.query, req.query())),
     ...(route.body && check(route.body, await readJson(context.req.raw, hostBody(context)))),
   }
-  const accept = req.header('accept') ?? ''
+  // An EventSource whose last id was reset sends none; an empty one means the same.
+  const lastEventId = req.header('last-event-id') || undefined
+  const isStart = 202 in route.answers && route.method === 'get' && (lastEventId ?? input.lastEventId) === undefined
+  if (isStart) checkStart(headerOf(context), req.url)
   return {
     input,
-    principal: anonymous,
-    address: context.env?.incoming?.socket.remoteAddress,
+    caller: identify({
+      transport: 'http',
+      address: context.env?.incoming?.socket.remoteAddress,
+      path: req.path,
+      headers: req.raw.headers,
+    }),
     signal: req.raw.signal,
-    // An EventSource whose last id was reset sends none; an empty one means the same.
-    lastEventId: req.header('last-event-id') || undefined,
-    wantsJson: accept.includes('application/json') && !accept.includes('text/event-stream'),
+    lastEventId,
+    wantsJson: wantsJson(req.header('accept') ?? ''),
+    connect,
   }
 }
 
@@ -123,9 +149,19 @@ function hostBody({ env }: Context<Env>): unknown {
   return (env?.incoming as { body?: unknown } | undefined)?.body
 }
 
-async function refuseOtherSites({ req }: Context<Env>, next: () => Promise<void>): Promise<void> {
-  checkOrigin({ site: req.header('sec-fetch-site'), origin: req.header('origin'), address: req.url })
+function headerOf({ req }: Context<Env>): ReadHeader {
+  return (name) => req.header(name)
+}
+
+async function refuseOtherSites(context: Context<Env>, next: () => Promise<void>): Promise<void> {
+  checkOrigin(headerOf(context), context.req.url)
   await next()
+}
+
+/** A browser that is led to JSON or a stream as a page MUST NOT find a page in what somebody said. */
+async function forbidSniffing(context: Context<Env>, next: () => Promise<void>): Promise<void> {
+  await next()
+  context.res.headers.set('x-content-type-options', 'nosniff')
 }
 
 function servePage(app: App, root: string): void {
@@ -136,7 +172,6 @@ function servePage(app: App, root: string): void {
   app.get('/', async (context) => {
     context.header('content-security-policy', pagePolicy)
     context.header('cache-control', 'no-cache')
-    context.header('x-content-type-options', 'nosniff')
     return context.html(await readFile(`${root}/index.html`, 'utf8'))
   })
   app.use('/*', serveStatic({ root }))

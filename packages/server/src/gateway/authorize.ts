@@ -1,14 +1,8 @@
 /**
- * The one seam through which every attach, replay and command goes, of every transport. Open for now:
- * the server listens on loopback and ids are unguessable. Authentication will arrive here without
- * touching a transport.
+ * The one seam through which every attach, replay and command goes, of every transport. Open by default:
+ * ids are unguessable, and a server of its own listens on loopback. The host decides by whatever the request shows.
  */
-
-/** Who asks. */
-export interface Principal {
-  /** `anonymous` until somebody authenticates. */
-  readonly id: string
-}
+import type { Caller } from '../access/caller.ts'
 
 export type Action =
   | 'session.list'
@@ -29,8 +23,6 @@ export interface Resource {
 }
 
 /** Returns or resolves to allow; throws or rejects with a MillraceError (`forbidden`, or `session_not_found` to hide it) to refuse. */
-export type Authorize = (principal: Principal, action: Action, resource: Resource) => void | Promise<void>
-
-export const anonymous: Principal = { id: 'anonymous' }
+export type Authorize = (caller: Caller, action: Action, resource: Resource) => void | Promise<void>
 
 export const allowAll: Authorize = () => {}

@@ -16,7 +16,7 @@ export async function readJson(request: Request, hostBody: unknown): Promise<unk
   }
 }
 
-/** Never holds more than one chunk over the limit. */
+/** Never holds more than one chunk over the limit. Without the byte order mark that PowerShell and .NET put before it. */
 async function readText({ headers, body }: Request): Promise<string> {
   if (Number(headers.get('content-length') ?? 0) > limits.bodyBytesMax) throw new MillraceError('body_too_large')
   const chunks: Uint8Array[] = []
@@ -32,7 +32,7 @@ async function readText({ headers, body }: Request): Promise<string> {
     if (hasLeft(cause)) throw new MillraceError('malformed_http', { cause })
     throw cause
   }
-  return Buffer.concat(chunks).toString('utf8')
+  return new TextDecoder().decode(Buffer.concat(chunks))
 }
 
 function hasLeft(error: unknown): boolean {

@@ -4,16 +4,17 @@ import type { AddressInfo } from 'node:net'
 import { limits, MillraceError } from '@millrace/protocol'
 import { isTakenOver } from '../transports/sse.ts'
 import { createAdmission } from './admission.ts'
-import { createHostRule, isLoopback } from './origin.ts'
-import { refuseSocket, retryAfter } from './refuse.ts'
-import type { Upgrade } from './websocket.ts'
+import { createHostRule, headerOf, isLoopback } from './host-names.ts'
+import { createPipeline } from './pipeline.ts'
+import { refuseRequest, refuseSocket } from './refuse.ts'
+import { createUpgradeListener, type Upgrade } from './upgrade.ts'
 
 export interface ListenOptions {
   /** Default 4600; 0 takes any free port. */
   readonly port?: number | undefined
   /** Default 127.0.0.1. Anything else can be reached by others: there is no authentication yet. */
   readonly host?: string | undefined
-  /** Names that a server on a loopback address answers to beside its own machine's; on other addresses it answers to any. */
+  /** Names that it answers to beside those of its own machine and those of `createMillrace`; see there. */
   readonly hostNames?: readonly string[] | undefined
 }
 
@@ -24,15 +25,17 @@ export interface Listening {
 }
 
 export interface Handlers {
-  readonly handler: RequestListener
-  readonly upgrade: Upgrade
+  readonly handle: RequestListener
+  /** Takes a connection that asks for Millrace's WebSocket. */
+  readonly accept: Upgrade
 }
 
 export async function listen(
-  { handler, upgrade }: Handlers,
+  { handle, accept }: Handlers,
   { port = 4600, host = '127.0.0.1', hostNames = [] }: ListenOptions = {},
 ): Promise<Listening> {
-  const hostRule = createHostRule(hostNames)
+  // A name that is none is refused before anything is opened.
+  createHostRule({ names: hostNames })
   const server = createServer({
     maxHeaderSize: limits.headerBytesMax,
     // Node's own bounds dropped none of 300 slow clients within a minute.
@@ -48,9 +51,17 @@ export async function listen(
   })
   const admission = createAdmission(refuseSocket)
   server.on('connection', admission.accept)
+  const pipeline = createPipeline((request, response) => {
+    const refusal = check(request)
+    // One that is answered for its health alone takes no more room than that.
+    if (admission.isSurplus(request)) response.setHeader('connection', 'close')
+    if (refusal === undefined) handle(request, response)
+    else refuseRequest(request, response, refusal)
+  })
   server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
-    // An answer to the rest of a second request would stand in the middle of the stream.
-    if (!socket.writable || error.code === 'ECONNRESET' || isTakenOver(socket)) return void socket.destroy()
+    // An answer to the rest of a second request would stand in the middle of the first.
+    const isInUse = isTakenOver(socket) || pipeline.isAnswering(socket)
+    if (!socket.writable || error.code === 'ECONNRESET' || isInUse) return void socket.destroy()
     refuseSocket(socket, new MillraceError(clientErrors[error.code ?? ''] ?? 'malformed_http'))
   })
   const { promise, resolve, reject } = Promise.withResolvers<void>()
@@ -59,25 +70,10 @@ export async function listen(
   await promise
   server.off('error', reject)
   const bound = server.address() as AddressInfo
-  const checkHost = isLoopback(bound.address) ? hostRule : () => undefined
-  const check = (request: IncomingMessage) => admission.check(request) ?? checkHost(request.headers.host)
-  server.on('request', (request, response) => {
-    const refusal = check(request)
-    // One that is answered for its health alone takes no more room than that.
-    if (admission.isSurplus(request)) response.setHeader('connection', 'close')
-    if (refusal === undefined) return handler(request, response)
-    response.statusCode = refusal.status
-    response.setHeaders(new Map(Object.entries(retryAfter(refusal))))
-    response.setHeader('content-type', 'application/json').setHeader('cache-control', 'no-store')
-    response.end(JSON.stringify(refusal.toBody()))
-  })
-  server.on('upgrade', (request, socket, head) => {
-    const refusal = check(request)
-    if (refusal === undefined) return upgrade(request, socket, head)
-    // Nobody else listens for the errors of a socket that is to be upgraded.
-    socket.on('error', () => {})
-    refuseSocket(socket, refusal)
-  })
+  const checkHost = createHostRule({ names: hostNames, isLoopback: isLoopback(bound.address) })
+  const check = (request: IncomingMessage) => admission.check(request) ?? checkHost(headerOf(request))
+  server.on('request', pipeline.handle)
+  server.on('upgrade', createUpgradeListener({ accept, check }))
   return { url: `http://${host.includes(':') ? `[${host}]` : host}:${bound.port}`, port: bound.port, server }
 }
 

@@ -1,13 +1,12 @@
 /** What the messages of a WebSocket mean: PROTOCOL.md#websocket. */
 import { formatPosition, MillraceError, type UpMessage } from '@millrace/protocol'
 import { z } from 'zod'
+import type { Caller } from '../access/caller.ts'
 import { chatDialect } from '../dialects/native.ts'
 import type { Run } from '../runs/run.ts'
-import { stopRun } from '../runs/stop.ts'
 import { requirePosition } from '../sessions/begin.ts'
 import type { Connection } from '../sessions/connections.ts'
-import type { WebSocketConnection } from '../transports/websocket.ts'
-import { anonymous } from './authorize.ts'
+import type { WebSocketConnection, WebSocketStream } from '../transports/websocket.ts'
 import { openReading, requireReadable } from './reading.ts'
 import type { GatewayOptions } from './routes.ts'
 import { chatBody, check, continueBody, idParam, publication, reading, runParam } from './schemas.ts'
@@ -27,11 +26,21 @@ const messages = {
   ping: z.object({ ref }),
 }
 
-export type MessageContext = Pick<GatewayOptions, 'engine' | 'runs' | 'chats' | 'channels' | 'authorize' | 'connections'>
+export type MessageContext = Pick<
+  GatewayOptions,
+  'engine' | 'runs' | 'chats' | 'channels' | 'authorize' | 'connections' | 'offer' | 'stops'
+> & { readonly isStopping: () => boolean }
+
+/** What begins nothing is answered also while the server stops. */
+const forStopping = new Set(['stop', 'ping', 'ack', 'detach'])
+
+/** The key of what is about to be read. Messages come one after another, so there is one at most. */
+const reserved = 'reserved'
 
 /** What one socket remembers between its messages. */
 export interface Peer {
   readonly connection: WebSocketConnection
+  readonly caller: Caller
   /** Its place among all connections. */
   readonly own: Connection
   /** The conversation of messages that name none: the handshake's, or that of the first question. */
@@ -42,17 +51,25 @@ export interface Peer {
 
 /** Does what one message says. Rejects with the refusal. */
 export async function obey(peer: Peer, message: Record<string, unknown>, context: MessageContext): Promise<void> {
-  const { connection } = peer
-  const { runs, chats, channels, authorize } = context
+  const { connection, caller, own } = peer
+  const { runs, chats, channels, authorize, offer, stops } = context
   const { type = 'query' } = message as { type?: 'query' | Extract<UpMessage, { type: string }>['type'] }
+  if (context.isStopping() && !forStopping.has(type)) throw new MillraceError('server_stopping')
   switch (type) {
     case 'query': {
       const request = check(messages.query, message)
-      const run = await ask({ ...request, session: request.session ?? peer.session })
-      peer.session ??= run.session
-      if (peer.isUpOnly) return acknowledge(run, undefined)
-      const dialect = chatDialect({ session: run.session, run: run.id, lanes: run.lanes.length })
-      return connection.attach(`run ${run.id}`, { log: run.session, after: run.start, dialect })
+      const session = request.session ?? peer.session
+      try {
+        // Before the run is begun: a question that was refused is asked, and paid, again.
+        if (!peer.isUpOnly) reserve(session)
+        const run = await ask({ ...request, session })
+        peer.session ??= run.session
+        if (peer.isUpOnly) return acknowledge(run, undefined)
+        const dialect = chatDialect({ session: run.session, run: run.id, lanes: run.lanes.length })
+        return attach(`run ${run.id}`, { log: run.session, after: run.start, dialect })
+      } finally {
+        own.detach(reserved)
+      }
     }
     case 'run': {
       const { ref, ...request } = check(messages.run, message)
@@ -61,49 +78,43 @@ export async function obey(peer: Peer, message: Record<string, unknown>, context
     case 'continue': {
       const { ref, run, id, session: named } = check(messages.continue, message)
       const session = named ?? (await runs.find(run))?.session
-      await authorize(anonymous, 'run.start', { session })
+      await authorize(caller, 'run.start', { session })
       return acknowledge(await requireReadableRun(await chats.continue({ run, session, id })), ref)
     }
     case 'attach': {
       const { ref, ...request } = check(messages.attach, message)
-      const stream = await openReading(context, anonymous, request)
-      peer.own.attach(stream.log)
-      try {
-        connection.attach(stream.log, stream)
-      } catch (error) {
-        peer.own.detach(stream.log)
-        throw error
-      }
+      // Whoever reads it already has its place.
+      const connect = (log: string) => own.reads(log) || reserve(log)
+      const stream = await openReading(context, caller, request, connect).finally(() => own.detach(reserved))
+      attach(stream.log, stream)
       return connection.send({ type: 'attached', ...withRef(ref), ...stream.source, position: formatPosition(stream.after) })
     }
     case 'detach': {
       const { ref, ...named } = check(messages.detach, message)
-      const { log, source } = await requireReadable(authorize, anonymous, named)
+      const { log, source } = await requireReadable(authorize, caller, named)
       if (!connection.detach(log)) throw new MillraceError('not_attached')
       return connection.send({ type: 'detached', ...withRef(ref), ...source })
     }
     case 'ack': {
       const { ref, id, ...named } = check(messages.ack, message)
       requirePosition(id)
-      const { log, source } = await requireReadable(authorize, anonymous, named)
+      const { log, source } = await requireReadable(authorize, caller, named)
       // With a stream of its own for what comes down, the session is read by another connection.
-      if (!peer.own.reads(log) && peer.session !== log) throw new MillraceError('not_attached')
-      peer.own.acknowledge(log, id)
+      if (!own.reads(log) && peer.session !== log) throw new MillraceError('not_attached')
+      own.acknowledge(log, id)
       return ref === undefined ? undefined : connection.send({ type: 'acknowledged', ref, ...source, id })
     }
     case 'publish': {
       const { ref, ...request } = check(messages.publish, message)
-      await authorize(anonymous, 'channel.publish', { session: undefined, channel: request.channel })
+      await authorize(caller, 'channel.publish', { session: undefined, channel: request.channel })
       const { position, duplicate } = await channels.publish(request)
       const id = formatPosition(position)
       return connection.send({ type: 'published', ...withRef(ref), channel: request.channel, position: id, duplicate })
     }
     case 'stop': {
       const { ref, run: id } = check(messages.stop, message)
-      const run = await runs.find(id)
-      if (run === undefined) throw new MillraceError('run_not_found')
-      await authorize(anonymous, 'run.stop', { session: run.session })
-      return connection.send({ type: 'ended', ...withRef(ref), run: id, end: await stopRun(run) })
+      const end = await stops.stop(id, ({ session }) => authorize(caller, 'run.stop', { session }))
+      return connection.send({ type: 'ended', ...withRef(ref), run: id, end })
     }
     case 'ping':
       return connection.send({ type: 'pong', ...withRef(check(messages.ping, message).ref) })
@@ -111,20 +122,38 @@ export async function obey(peer: Peer, message: Record<string, unknown>, context
       throw new MillraceError('invalid_request', { message: 'There is no message of this type; see PROTOCOL.md, WebSocket.' })
   }
 
+  /** A place for what is about to be read. Throws `too_many_attachments` and `too_many_connections`. */
+  function reserve(log: string | undefined): void {
+    connection.requireRoom()
+    if (log !== undefined) own.attach(log, reserved)
+  }
+
+  function attach(key: string, stream: WebSocketStream): void {
+    // In the same turn, so that nobody else takes the place.
+    own.detach(reserved)
+    own.attach(stream.log, key)
+    try {
+      connection.attach(key, stream)
+    } catch (error) {
+      own.detach(key)
+      throw error
+    }
+  }
+
   function acknowledge({ session, id, start }: Run, ref: string | undefined): void {
     connection.send({ type: 'started', ...withRef(ref), session, run: id, position: formatPosition(start) })
   }
 
   async function ask({ query, model, models, session, id }: z.output<typeof asked>): Promise<Run> {
-    await authorize(anonymous, 'run.start', { session })
-    return requireReadableRun(
-      await chats.ask({ query, models: models ?? (model === undefined ? undefined : [model]), session, id }),
-    )
+    await authorize(caller, 'run.start', { session })
+    const names = models ?? (model === undefined ? undefined : [model])
+    await offer.require(names)
+    return requireReadableRun(await chats.ask({ query, models: names, session, id }))
   }
 
   /** The id may have led to a run of a session that was not named. */
   async function requireReadableRun(run: Run): Promise<Run> {
-    await authorize(anonymous, 'session.read', { session: run.session })
+    await authorize(caller, 'session.read', { session: run.session })
     return run
   }
 }

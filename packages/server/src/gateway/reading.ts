@@ -1,13 +1,14 @@
 /** What a reader names and asks for, of any transport: a session or a channel, from a position on. */
 import { MillraceError, type Position, type Source } from '@millrace/protocol'
 import type { z } from 'zod'
+import type { Caller } from '../access/caller.ts'
 import type { Dialect } from '../dialects/dialect.ts'
 import { channelDialect, sessionDialect } from '../dialects/native.ts'
 import type { Engine } from '../log/log.ts'
 import type { Appetite } from '../log/wire.ts'
 import { begin } from '../sessions/begin.ts'
 import { type Channels, channelLog } from '../sessions/channels.ts'
-import type { Authorize, Principal } from './authorize.ts'
+import type { Authorize } from './authorize.ts'
 import type { reading } from './schemas.ts'
 
 export interface Reading extends Required<Appetite> {
@@ -23,13 +24,18 @@ export interface ReadingContext {
   readonly authorize: Authorize
 }
 
-/** Authorized, and found. Throws as `requireReadable` and `begin` do. */
+/**
+ * Authorized, and found. `connect` takes the reader's place, before a channel is made for it. Throws as it, `requireReadable`
+ * and `begin` do.
+ */
 export async function openReading(
   { engine, channels, authorize }: ReadingContext,
-  principal: Principal,
+  caller: Caller,
   { session, channel, from, slow, interval }: z.output<typeof reading>,
+  connect: (log: string) => void,
 ): Promise<Reading> {
-  const { source, log } = await requireReadable(authorize, principal, { session, channel })
+  const { source, log } = await requireReadable(authorize, caller, { session, channel })
+  connect(log)
   // Whoever listens is often there before anybody has said something.
   if (channel !== undefined) await channels.open(channel)
   const after = await begin(engine, log, from)
@@ -42,9 +48,9 @@ interface Named {
 }
 
 /** What is named, for whoever may read it. Throws as `authorize` does, and `invalid_request` for both or neither. */
-export async function requireReadable(authorize: Authorize, principal: Principal, named: Named): Promise<Found> {
+export async function requireReadable(authorize: Authorize, caller: Caller, named: Named): Promise<Found> {
   const found = findSource(named)
-  await authorize(principal, named.channel === undefined ? 'session.read' : 'channel.read', {
+  await authorize(caller, named.channel === undefined ? 'session.read' : 'channel.read', {
     session: named.session,
     ...found.source,
   })

@@ -1,6 +1,8 @@
-/** What is refused: to whom it is told, and on sockets that have no response, before a request is complete, and of handshakes. */
+/** What is refused: to whom it is told, how it is written, and on sockets that have no response. */
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
-import { MillraceError } from '@millrace/protocol'
+import { encodeJson, encodeSseEvent, encodeSseRetry, MillraceError } from '@millrace/protocol'
+import { sseHeaders } from '../transports/sse.ts'
 
 /** For the client to take the answer, and close. */
 const closeMsMax = 1000
@@ -14,16 +16,52 @@ export function toRefusal(error: unknown, onError: (error: unknown) => void): Mi
   return refusal
 }
 
+export interface Refusal {
+  readonly status: number
+  readonly headers: Readonly<Record<string, string>>
+  readonly body: string
+}
+
+/** What decides how a refusal is written. */
+export interface Asked {
+  readonly method?: string | undefined
+  readonly accept?: string | undefined
+}
+
+/**
+ * A native EventSource never connects again after a status other than 200 (HTML standard, "fail the connection"). So an error
+ * that will pass is told to it inside of a stream, which then ends: PROTOCOL.md#server-sent-events.
+ */
+export function formatRefusal(error: MillraceError, { method, accept = '' }: Asked = {}): Refusal {
+  const body = encodeJson(error.toBody())
+  if (method === 'GET' && error.retryable && /\btext\/event-stream\b/i.test(accept)) {
+    const retry = encodeSseRetry(1000 + Math.floor(Math.random() * 2000))
+    return { status: 200, headers: sseHeaders, body: retry + encodeSseEvent({ event: 'error', data: body }) }
+  }
+  return {
+    status: error.status,
+    headers: {
+      'content-type': 'application/json',
+      'cache-control': 'no-store',
+      'x-content-type-options': 'nosniff',
+      ...retryAfter(error),
+    },
+    body,
+  }
+}
+
+/** Refuses a request of a Node server. */
+export function refuseRequest({ method, headers }: IncomingMessage, response: ServerResponse, error: MillraceError): void {
+  const { status, headers: own, body } = formatRefusal(error, { method, accept: headers.accept })
+  response.writeHead(status, { ...own, 'content-length': Buffer.byteLength(body) })
+  response.end(method === 'HEAD' ? undefined : body)
+}
+
 /** Answers, and closes the socket whatever its client does. */
 export function refuseSocket(socket: Duplex, error: MillraceError): void {
-  const body = JSON.stringify(error.toBody())
-  const head = [
-    `HTTP/1.1 ${error.status} Refused`,
-    'content-type: application/json',
-    `content-length: ${Buffer.byteLength(body)}`,
-    'connection: close',
-    ...Object.entries(retryAfter(error)).map(([name, value]) => `${name}: ${value}`),
-  ]
+  const { status, headers, body } = formatRefusal(error)
+  const all = { ...headers, 'content-length': Buffer.byteLength(body), connection: 'close' }
+  const head = [`HTTP/1.1 ${status} Refused`, ...Object.entries(all).map(([name, value]) => `${name}: ${value}`)]
   socket.end(`${head.join('\r\n')}\r\n\r\n${body}`)
   // What the client is still sending would otherwise keep the socket, and end it with a reset that eats the answer.
   socket.resume()
@@ -31,7 +69,7 @@ export function refuseSocket(socket: Duplex, error: MillraceError): void {
 }
 
 /** The header that says when to ask again; at the limit of open files some of those that are connected have to go first. */
-export function retryAfter({ code, status }: MillraceError): Record<string, string> {
+function retryAfter({ code, status }: MillraceError): Record<string, string> {
   if (status !== 429 && status !== 503) return {}
   return { 'retry-after': code === 'server_full' ? '5' : '1' }
 }

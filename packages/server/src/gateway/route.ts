@@ -1,18 +1,23 @@
 /** What a route of the HTTP face is: what it takes, what it answers, and how it comes to it. */
 import type { z } from 'zod'
+import type { Caller } from '../access/caller.ts'
+import type { Connection, TransportName } from '../sessions/connections.ts'
 import type { SseStream } from '../transports/sse.ts'
-import type { Principal } from './authorize.ts'
 
 /** What a route is given: its inputs, checked by its own schemas. */
 export interface RouteRequest<Input> {
   readonly input: Input
   readonly lastEventId: string | undefined
-  readonly principal: Principal
-  readonly address: string | undefined
+  readonly caller: Caller
   /** Aborts when the client has gone. */
   readonly signal: AbortSignal
   /** The client asked for JSON and not for a stream. */
   readonly wantsJson: boolean
+  /**
+   * Takes the reader's place among all connections. MUST be called before anything is begun that is then to be read: who is
+   * refused with `too_many_connections` asks again. It is closed with the answer.
+   */
+  connect(transport: TransportName, log?: string): Connection
 }
 
 export type RouteAnswer =

@@ -3,11 +3,9 @@ import { formatPosition, type Lane, MillraceError } from '@millrace/protocol'
 import type { z } from 'zod'
 import { chatDialect, plainDialect } from '../dialects/native.ts'
 import type { Engine } from '../log/log.ts'
-import type { ModelInfo } from '../models/model.ts'
 import type { Answers } from '../runs/answers.ts'
 import type { Run } from '../runs/run.ts'
 import type { Runs } from '../runs/runs.ts'
-import { stopRun } from '../runs/stop.ts'
 import { begin, requireLog, requirePosition } from '../sessions/begin.ts'
 import type { Channels } from '../sessions/channels.ts'
 import type { Chats, ContinueRequest } from '../sessions/chats.ts'
@@ -16,8 +14,9 @@ import type { History } from '../sessions/history.ts'
 import { readTranscript } from '../sessions/transcript.ts'
 import type { PollTransport } from '../transports/poll.ts'
 import type { SseStream } from '../transports/sse.ts'
-import type { Authorize, Principal } from './authorize.ts'
+import type { Authorize } from './authorize.ts'
 import type { Health } from './health.ts'
+import type { Offer } from './offered.ts'
 import { openReading } from './reading.ts'
 import type { Route, RouteAnswer, RouteRequest } from './route.ts'
 import {
@@ -32,6 +31,7 @@ import {
   streamQuery,
 } from './schemas.ts'
 import { createSessionRoutes } from './session-routes.ts'
+import type { Stops } from './stops.ts'
 
 export interface GatewayOptions {
   readonly engine: Engine
@@ -39,14 +39,13 @@ export interface GatewayOptions {
   readonly chats: Chats
   readonly channels: Channels
   readonly history: History
-  readonly models: {
-    readonly list: () => Promise<readonly ModelInfo[]>
-    readonly describeDefault: () => Promise<{ readonly name: string }>
-  }
+  readonly describeDefault: () => Promise<{ readonly name: string }>
   readonly newId: () => string
   readonly poll: PollTransport
   readonly authorize: Authorize
   readonly connections: Connections
+  readonly offer: Offer
+  readonly stops: Stops
   readonly answers: Answers
   readonly health: () => Promise<Health>
 }
@@ -60,12 +59,13 @@ export function createRoutes({
   chats,
   channels,
   history,
-  models,
+  describeDefault,
   newId,
   health,
   poll,
   authorize,
-  connections,
+  offer,
+  stops,
   answers: heartbeats,
 }: GatewayOptions): Route[] {
   return [
@@ -91,17 +91,19 @@ export function createRoutes({
       summary: 'Everything that happens in a session or channel, from a position on',
       query: streamQuery,
       answers: { 200: 'stream' },
-      async handle({ input, lastEventId, principal, address, signal }: RouteRequest<z.output<typeof streamQuery>>) {
+      async handle({ input, lastEventId, caller, signal, connect }: RouteRequest<z.output<typeof streamQuery>>) {
         const from = lastEventId ?? input.lastEventId ?? input.from
-        const read = await openReading({ engine, channels, authorize }, principal, { ...input, from })
+        const terminated = new AbortController()
+        const read = await openReading({ engine, channels, authorize }, caller, { ...input, from }, (log) => {
+          const connection = connect(input.live, log)
+          if (input.live === 'poll') connection.onTerminated((error) => terminated.abort(error))
+        })
         const stream = input.shape === 'plain' && input.session !== undefined ? { ...read, dialect: plainDialect } : read
         if (input.live === 'sse') return { stream: { ...stream, isAnswered: input.heartbeat === 'answered' } }
-        const connection = connections.open({ transport: 'poll', principal: principal.id, address }, stream.log)
-        try {
-          return { status: 200, text: await poll.answer(stream, { waitMs: input.wait * 1000, signal }) }
-        } finally {
-          connection.close()
-        }
+        const waiting = { waitMs: input.wait * 1000, signal: AbortSignal.any([signal, terminated.signal]) }
+        const text = await poll.answer(stream, waiting)
+        terminated.signal.throwIfAborted()
+        return { status: 200, text }
       },
     },
     {
@@ -124,8 +126,8 @@ export function createRoutes({
       summary: 'Put an event into a channel, which is made if it does not exist',
       body: publication,
       answers: { 200: answers.published },
-      async handle({ input, principal }: RouteRequest<z.output<typeof publication>>) {
-        await authorize(principal, 'channel.publish', { session: undefined, channel: input.channel })
+      async handle({ input, caller }: RouteRequest<z.output<typeof publication>>) {
+        await authorize(caller, 'channel.publish', { session: undefined, channel: input.channel })
         const { position, duplicate } = await channels.publish(input)
         return { status: 200, json: { channel: input.channel, position: formatPosition(position), duplicate } }
       },
@@ -137,11 +139,9 @@ export function createRoutes({
       isForStopping: true,
       params: idParam,
       answers: { 200: answers.end },
-      async handle({ input, principal }: RouteRequest<{ id: string }>) {
-        const run = await runs.find(input.id)
-        if (run === undefined) throw new MillraceError('run_not_found')
-        await authorize(principal, 'run.stop', { session: run.session })
-        return { status: 200, json: await stopRun(run) }
+      async handle({ input, caller }: RouteRequest<{ id: string }>) {
+        const end = await stops.stop(input.id, ({ session }) => authorize(caller, 'run.stop', { session }))
+        return { status: 200, json: end }
       },
     },
     {
@@ -151,12 +151,13 @@ export function createRoutes({
       params: runParam,
       body: continueBody,
       answers: { 200: 'stream', 202: answers.started, 204: 'nothing' },
-      async handle({ input, lastEventId, wantsJson, principal }: RouteRequest<ContinueInput>) {
-        if (lastEventId !== undefined) return resume(input, lastEventId, principal)
+      async handle(request: RouteRequest<ContinueInput>) {
+        const { input, lastEventId, caller } = request
+        if (lastEventId !== undefined) return resume(request, lastEventId)
         const session = input.session ?? (await runs.find(input.run))?.session
-        await authorize(principal, 'run.start', { session })
-        const run = await chats.continue({ run: input.run, session, id: input.id })
-        return started(run, { principal, wantsJson, events: input.events })
+        await authorize(caller, 'run.start', { session })
+        const start = () => chats.continue({ run: input.run, session, id: input.id })
+        return beginRun(start, session, request)
       },
     },
     {
@@ -165,7 +166,7 @@ export function createRoutes({
       summary: 'Models that can be asked by name',
       answers: { 200: answers.models },
       async handle() {
-        const [{ name }, list] = await Promise.all([models.describeDefault(), models.list()])
+        const [{ name }, list] = await Promise.all([describeDefault(), offer.list()])
         return { status: 200, json: { default: name, models: list } }
       },
     },
@@ -182,25 +183,26 @@ export function createRoutes({
     },
   ]
 
-  async function chat({
-    input,
-    lastEventId = input.lastEventId,
-    wantsJson,
-    principal,
-  }: RouteRequest<ChatInput>): Promise<RouteAnswer> {
-    if (lastEventId !== undefined) return resume(input, lastEventId, principal)
-    await authorize(principal, 'run.start', { session: input.session })
+  async function chat(request: RouteRequest<ChatInput>): Promise<RouteAnswer> {
+    const { input, lastEventId = input.lastEventId, caller } = request
+    if (lastEventId !== undefined) return resume(request, lastEventId)
     const { query, model, models: names = model === undefined ? undefined : [model], session, id } = input
-    const run = await chats.ask({ query, models: names, session, id })
-    return started(run, { principal, wantsJson, events: input.events })
+    await authorize(caller, 'run.start', { session })
+    await offer.require(names)
+    return beginRun(() => chats.ask({ query, models: names, session, id }), session, request)
   }
 
-  async function started(
-    run: Run,
-    { principal, wantsJson, events }: { principal: Principal; wantsJson: boolean; events: 'type' | 'lane' },
+  /** Its reader has a place before anything is begun: one that was refused would ask again, and pay again. */
+  async function beginRun(
+    start: () => Promise<Run>,
+    session: string | undefined,
+    { input: { events }, caller, wantsJson, connect }: RouteRequest<Pick<ChatInput, 'events'>>,
   ): Promise<RouteAnswer> {
+    const connection = wantsJson ? undefined : connect('sse', session)
+    const run = await start()
+    connection?.attach(run.session)
     // The id may have led to a run of a session that was not named.
-    await authorize(principal, 'session.read', { session: run.session })
+    await authorize(caller, 'session.read', { session: run.session })
     // A run outlives its log where the session was deleted or given up: there is nothing left to read.
     const log = await requireLog(engine, run.session)
     if (log.head.epoch !== run.start.epoch) throw new MillraceError('position_foreign')
@@ -209,12 +211,15 @@ export function createRoutes({
   }
 
   /** A reader of a run comes back. Nothing is started, whatever the query says: an EventSource repeats its address. */
-  async function resume(input: Pick<ChatInput, 'session' | 'events'>, token: string, principal: Principal): Promise<RouteAnswer> {
+  async function resume(
+    { input, caller, connect }: RouteRequest<{ session?: string | undefined; events: 'type' | 'lane' }>,
+    token: string,
+  ): Promise<RouteAnswer> {
     const { session: named, offset } = requirePosition(token)
     const session = named ?? input.session
     if (session === undefined) throw new MillraceError('position_invalid')
     if (input.session !== undefined && input.session !== session) throw new MillraceError('position_foreign')
-    await authorize(principal, 'session.read', { session })
+    await authorize(caller, 'session.read', { session })
     const after = await begin(engine, session, token)
     // The event that the position stands behind says which run was being read.
     const eventAt = async (at: number) =>
@@ -226,6 +231,7 @@ export function createRoutes({
     if (event === undefined || id === undefined || (offset > 0 && event.offset !== offset))
       throw new MillraceError('position_expired')
     if (event.type === 'stream_end') return { status: 204 }
+    connect('sse', session)
     const lanes = await lanesOf(session, id)
     return { stream: chatStream({ id, session, lanes, start: after }, input.events) }
   }

@@ -1,5 +1,5 @@
 /** Sessions as a whole, route by route. PROTOCOL.md#sessions. */
-import { MillraceError } from '@millrace/protocol'
+import { encodeJson, MillraceError } from '@millrace/protocol'
 import type { z } from 'zod'
 import type { Engine } from '../log/log.ts'
 import type { History } from '../sessions/history.ts'
@@ -25,8 +25,8 @@ export function createSessionRoutes({ engine, history, authorize, newId }: Sessi
       isForStopping: true,
       query: sessionsQuery,
       answers: { 200: answers.sessions },
-      async handle({ input, principal }: RouteRequest<z.output<typeof sessionsQuery>>) {
-        await authorize(principal, 'session.list', { session: undefined })
+      async handle({ input, caller }: RouteRequest<z.output<typeof sessionsQuery>>) {
+        await authorize(caller, 'session.list', { session: undefined })
         return { status: 200, json: await history.list(input) }
       },
     },
@@ -36,8 +36,8 @@ export function createSessionRoutes({ engine, history, authorize, newId }: Sessi
       summary: 'Make a session, or make sure that it exists',
       body: sessionBody,
       answers: { 200: answers.session, 201: answers.session },
-      async handle({ input, principal }: RouteRequest<z.output<typeof sessionBody>>) {
-        await authorize(principal, 'session.create', { session: input.id })
+      async handle({ input, caller }: RouteRequest<z.output<typeof sessionBody>>) {
+        await authorize(caller, 'session.create', { session: input.id })
         const id = input.id ?? newId()
         const existed = (await engine.inspect(id)) !== undefined
         await engine.append(id, [])
@@ -51,8 +51,8 @@ export function createSessionRoutes({ engine, history, authorize, newId }: Sessi
       isForStopping: true,
       params: idParam,
       answers: { 200: answers.transcript },
-      async handle({ input, principal }: RouteRequest<{ id: string }>) {
-        await authorize(principal, 'session.read', { session: input.id })
+      async handle({ input, caller }: RouteRequest<{ id: string }>) {
+        await authorize(caller, 'session.read', { session: input.id })
         const transcript = await readTranscript(engine, input.id)
         if (transcript === undefined) throw new MillraceError('session_not_found')
         return { status: 200, json: transcript }
@@ -65,8 +65,8 @@ export function createSessionRoutes({ engine, history, authorize, newId }: Sessi
       params: idParam,
       body: renameBody,
       answers: { 200: answers.listedSession },
-      async handle({ input, principal }: RouteRequest<{ id: string; title: string }>) {
-        await authorize(principal, 'session.rename', { session: input.id })
+      async handle({ input, caller }: RouteRequest<{ id: string; title: string }>) {
+        await authorize(caller, 'session.rename', { session: input.id })
         return { status: 200, json: await history.rename(input.id, input.title) }
       },
     },
@@ -76,8 +76,8 @@ export function createSessionRoutes({ engine, history, authorize, newId }: Sessi
       summary: 'Stop what runs in a session, and delete it with everything that was said in it',
       params: idParam,
       answers: { 200: answers.session },
-      async handle({ input, principal }: RouteRequest<{ id: string }>) {
-        await authorize(principal, 'session.delete', { session: input.id })
+      async handle({ input, caller }: RouteRequest<{ id: string }>) {
+        await authorize(caller, 'session.delete', { session: input.id })
         await history.delete(input.id)
         return { status: 200, json: { id: input.id } }
       },
@@ -90,13 +90,13 @@ export function createSessionRoutes({ engine, history, authorize, newId }: Sessi
       params: idParam,
       query: exportQuery,
       answers: { 200: answers.exported },
-      async handle({ input, principal }: RouteRequest<{ id: string } & z.output<typeof exportQuery>>) {
+      async handle({ input, caller }: RouteRequest<{ id: string } & z.output<typeof exportQuery>>) {
         const { id, format } = input
-        await authorize(principal, 'session.read', { session: id })
+        await authorize(caller, 'session.read', { session: id })
         const { title, transcript } = await history.read(id)
         const [type, ending, text] =
           format === 'json'
-            ? ['application/json', 'json', JSON.stringify({ title, ...transcript }, undefined, 2)]
+            ? ['application/json', 'json', encodeJson({ title, ...transcript }, 2)]
             : ['text/markdown; charset=utf-8', 'md', toMarkdown(title, transcript)]
         // An id has no character that a header or a file system would read as anything else.
         const headers = { 'content-type': type, 'content-disposition': `attachment; filename="${id}.${ending}"` }

@@ -1,46 +1,50 @@
 /** The WebSocket's handshake, and its messages one by one: one that is refused is answered, the others go on. */
 import type { IncomingMessage } from 'node:http'
-import type { Duplex } from 'node:stream'
-import { closeCodes, MillraceError } from '@millrace/protocol'
+import { closeCodeOf, closeCodes, MillraceError } from '@millrace/protocol'
 import { z } from 'zod'
+import { type Caller, identify } from '../access/caller.ts'
 import type { WebSocketTransport } from '../transports/websocket.ts'
-import { anonymous } from './authorize.ts'
+import { headerOf } from './host-names.ts'
 import { type MessageContext, obey, type Peer } from './messages.ts'
 import { checkOrigin } from './origin.ts'
 import { refuseSocket, toRefusal } from './refuse.ts'
 import { check, idParam } from './schemas.ts'
+import type { Upgrade } from './upgrade.ts'
 
 /** Messages refused for their own fault before the connection is closed: a client in a loop must not go on for ever. */
 const refusalsMax = 16
+const stopsMax = 16
 
 type Context = MessageContext & { readonly onError: (error: unknown) => void }
-
-export type Upgrade = (request: IncomingMessage, socket: Duplex, head: Buffer) => void
 
 /** A socket whose messages are obeyed one after another, so that what was sent first happens first. */
 interface Client extends Peer {
   refusals: number
+  /** Stops under way that hold up nothing. */
+  stops: number
   /** Resolves when the last of them that the next has to wait for was obeyed. */
   turn: Promise<void>
 }
 
-export function createUpgrade(transport: WebSocketTransport, context: Context): Upgrade {
+export function acceptWebSockets(transport: WebSocketTransport, context: Context): Upgrade {
   return (request, socket, head) => {
-    // Until it is a WebSocket nobody else listens for its errors.
-    socket.on('error', () => {})
     // A host may have thought about it for so long that the client has left.
     if (socket.destroyed) return
     try {
       const { session, down } = readHandshake(request)
-      const own = context.connections.open({ transport: 'ws', principal: anonymous.id, address: request.socket.remoteAddress })
+      const caller = identifyHandshake(request)
+      const { principal, address } = caller
+      const own = context.connections.open({ transport: 'ws', principal, address })
       // A handshake that fails later on never becomes a WebSocket, and never closes as one.
       socket.once('close', () => own.close())
-      let client: Client | undefined
+      let client: Client
       transport.upgrade(request, socket, head, {
-        onText(connection, text) {
-          client ??= { connection, own, session, isUpOnly: down === 'sse', refusals: 0, turn: Promise.resolve() }
-          return inTurn(client, text, context)
+        onOpen(connection) {
+          const isUpOnly = down === 'sse'
+          client = { connection, caller, own, session, isUpOnly, refusals: 0, stops: 0, turn: Promise.resolve() }
+          own.onTerminated((error) => connection.close(closeCodeOf(error), error.code))
         },
+        onText: (_connection, text) => inTurn(client, text, context),
         onDetach: (key) => own.detach(key),
         onClose: () => own.close(),
       })
@@ -58,8 +62,16 @@ function inTurn(peer: Client, text: string, context: Context): Promise<void> {
   const type = typeOf(text)
   if (type === 'ping') return receive(peer, text, context)
   const obeyed = peer.turn.then(() => receive(peer, text, context))
-  if (type !== 'stop') peer.turn = obeyed
+  // Each waits for up to 15 s, asking again and again; beyond so many at a time they wait for each other.
+  if (type !== 'stop' || peer.stops >= stopsMax) peer.turn = obeyed
+  else void countStop(peer, obeyed)
   return obeyed
+}
+
+async function countStop(peer: Client, stopped: Promise<void>): Promise<void> {
+  peer.stops += 1
+  await stopped
+  peer.stops -= 1
 }
 
 /** Of a short message, which `ping` and `stop` are: what is long is parsed only when it is its turn. */
@@ -94,7 +106,8 @@ async function receive(peer: Client, text: string, context: Context): Promise<vo
 function parse(text: string): Record<string, unknown> {
   let message: unknown
   try {
-    message = JSON.parse(text)
+    // As of a body: some put a byte order mark before it.
+    message = JSON.parse(text.replace(/^\uFEFF/, ''))
   } catch (cause) {
     throw new MillraceError('invalid_json', { cause })
   }
@@ -105,11 +118,16 @@ function parse(text: string): Record<string, unknown> {
 const handshakeQuery = z.object({ session: idParam.shape.id.optional(), down: z.enum(['socket', 'sse']).default('socket') })
 
 /** What the address says, and what is wrong with a handshake beside what `ws` sees to. */
-function readHandshake({ url = '', headers }: IncomingMessage): z.output<typeof handshakeQuery> {
-  const address = URL.parse(url, 'http://host')
+function readHandshake(request: IncomingMessage): z.output<typeof handshakeQuery> {
+  const address = URL.parse(request.url ?? '', 'http://host')
   if (address === null) throw new MillraceError('malformed_http')
-  const { pathname, searchParams } = address
-  if (pathname !== '/ws/chat') throw new MillraceError('not_found')
-  checkOrigin({ site: headers['sec-fetch-site'], origin: headers.origin, address: `http://${headers.host}` })
-  return check(handshakeQuery, Object.fromEntries(searchParams))
+  checkOrigin(headerOf(request), `http://${request.headers.host}`)
+  return check(handshakeQuery, Object.fromEntries(address.searchParams))
+}
+
+function identifyHandshake({ url = '', socket, headersDistinct }: IncomingMessage): Caller {
+  const headers = new Headers()
+  for (const [name, values = []] of Object.entries(headersDistinct)) for (const value of values) headers.append(name, value)
+  const [path = ''] = url.split('?', 1)
+  return identify({ transport: 'ws', address: socket.remoteAddress, path, headers })
 }

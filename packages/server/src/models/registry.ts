@@ -29,6 +29,8 @@ export interface Models {
   /** Rejects with `model_not_found` or `model_unavailable`. */
   resolve(name?: string): Promise<Model>
   list(): Promise<readonly ModelInfo[]>
+  /** One that was handed in. */
+  isOwn(name: string): boolean
   /** Rejects where the default itself cannot be opened. */
   describeDefault(): Promise<DefaultModel>
 }
@@ -53,6 +55,7 @@ export function createModels({ models = [], default: defaultName = 'auto', env =
       if (chosen === undefined || known.some(({ name }) => name === chosen.name)) return known
       return [{ name: chosen.name, description: chosen.reason, languageModel: !providers.has(prefixOf(chosen.name)) }, ...known]
     },
+    isOwn: (name) => own.has(name),
     describeDefault,
   }
 

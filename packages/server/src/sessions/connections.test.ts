@@ -3,7 +3,7 @@ import { type ConnectionInfo, createConnections } from './connections.ts'
 
 const info = (more: Partial<ConnectionInfo> = {}): ConnectionInfo => ({
   transport: 'sse',
-  principal: 'anonymous',
+  principal: { id: 'anonymous' },
   address: '127.0.0.1',
   ...more,
 })
@@ -11,12 +11,12 @@ const info = (more: Partial<ConnectionInfo> = {}): ConnectionInfo => ({
 describe('connections', () => {
   it('are listed with the sessions they read, of all transports', () => {
     const connections = createConnections({}, () => 7)
-    const socket = connections.open(info({ transport: 'ws', principal: 'ada' }))
+    const socket = connections.open(info({ transport: 'ws', principal: { id: 'ada' } }))
     for (const session of ['a', 'b']) socket.attach(session)
     connections.open(info()).attach('a')
     expect(connections.list('a').map(({ transport }) => transport)).toEqual(['ws', 'sse'])
     expect(connections.list('b')).toEqual([
-      { transport: 'ws', principal: 'ada', address: '127.0.0.1', since: 7, sessions: ['a', 'b'], acknowledged: {} },
+      { id: expect.any(String), transport: 'ws', principal: 'ada', address: '127.0.0.1', since: 7, sessions: ['a', 'b'], acknowledged: {} },
     ])
     socket.detach('b')
     expect(connections.list('b')).toEqual([])
@@ -27,7 +27,7 @@ describe('connections', () => {
 
   it.each([
     ['session', { perSessionMax: 2 }, {}],
-    ['principal', { perPrincipalMax: 2 }, { principal: 'ada' }],
+    ['principal', { perPrincipalMax: 2 }, { principal: { id: 'ada' } }],
     ['address', { perAddressMax: 2 }, {}],
   ])('are bounded exactly per %s, and a place that was left is free again', (_what, limits, more) => {
     const connections = createConnections(limits)
@@ -42,8 +42,8 @@ describe('connections', () => {
 
   it('of others are not touched by one that is refused', () => {
     const connections = createConnections({ perPrincipalMax: 1, perAddressMax: 1 })
-    connections.open(info({ principal: 'ada' }))
-    expect(() => connections.open(info({ principal: 'bob' }))).toThrow()
-    connections.open(info({ principal: 'bob', address: '127.0.0.2' }))
+    connections.open(info({ principal: { id: 'ada' } }))
+    expect(() => connections.open(info({ principal: { id: 'bob' } }))).toThrow()
+    connections.open(info({ principal: { id: 'bob' }, address: '127.0.0.2' }))
   })
 })

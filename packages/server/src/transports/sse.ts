@@ -5,7 +5,15 @@
  */
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Writable } from 'node:stream'
-import { encodeSseComment, encodeSseRetry, type Position, streamHeader } from '@millrace/protocol'
+import {
+  encodeJson,
+  encodeSseComment,
+  encodeSseEvent,
+  encodeSseRetry,
+  type MillraceError,
+  type Position,
+  streamHeader,
+} from '@millrace/protocol'
 import type { Dialect } from '../dialects/dialect.ts'
 import type { Cursor } from '../log/cursor.ts'
 import type { FanOut } from '../log/fan-out.ts'
@@ -21,6 +29,7 @@ export const sseHeaders = {
   // no-transform keeps proxies from compressing, which would hold events back; nginx obeys the third.
   'cache-control': 'no-store, no-transform',
   'x-accel-buffering': 'no',
+  'x-content-type-options': 'nosniff',
 } as const
 
 /** After the last event the client closes; one that does not is cut after so long. */
@@ -36,8 +45,12 @@ export interface SseStream extends Appetite {
   readonly dialect: Dialect
   /** The reader answers every heartbeat; from its first answer on it is cut at the next when it does not. */
   readonly isAnswered?: boolean
-  /** Called once when the reader has gone or the stream has ended. */
-  readonly onClose?: () => void
+  /** Its place among all connections; closed once when the reader has gone or the stream has ended. */
+  readonly connection?: {
+    /** Calls when the connection is to be ended because of an error, at once where it was already. */
+    onTerminated(call: (error: MillraceError) => void): void
+    close(): void
+  }
 }
 
 export interface SseTransport {
@@ -49,8 +62,8 @@ export interface SseTransport {
   hear(stream: string): boolean
   /** Connections that are open now. */
   readonly connections: number
-  /** Whether every reader that takes bytes has been given all that stands in its log. */
-  settled(): Promise<boolean>
+  /** Of all connections. */
+  cursors(): Iterable<Cursor>
   /**
    * Ends so many connections, whose readers come back elsewhere within a second. Infinity ends all of them; together
    * they would be a wave, and come back as after a cut.
@@ -130,12 +143,7 @@ export function createSseTransport(options: SseTransportOptions): SseTransport {
       return open.size
     },
 
-    async settled() {
-      for (const cursor of open.keys()) {
-        if (!cursor.blocked && !(await cursor.isAtHead())) return false
-      }
-      return true
-    },
+    cursors: () => open.keys(),
 
     letGo(count) {
       for (const [cursor, peer] of [...open].slice(0, count)) {
@@ -152,7 +160,7 @@ export function createSseTransport(options: SseTransportOptions): SseTransport {
     return { answer, headers: { ...sseHeaders, [streamHeader]: answer.stream } }
   }
 
-  function start({ log, after, dialect, slow, intervalMs, onClose }: SseStream, peer: Peer, answer?: Answer): Cursor {
+  function start({ log, after, dialect, slow, intervalMs, connection }: SseStream, peer: Peer, answer?: Answer): Cursor {
     // Clients that were cut together must not come back together.
     peer.write(Buffer.from(encodeSseRetry(1000 + Math.floor(random() * 2000)) + encodeSseComment('millrace')))
     if (answer !== undefined) answers.set(answer.stream, answer)
@@ -176,7 +184,12 @@ export function createSseTransport(options: SseTransportOptions): SseTransport {
       leavePulse()
       open.delete(cursor)
       if (answer !== undefined) answers.delete(answer.stream)
-      onClose?.()
+      connection?.close()
+    })
+    connection?.onTerminated((error) => {
+      if (cursor.closed) return
+      peer.write(Buffer.from(encodeSseEvent({ event: 'error', data: encodeJson(error.toBody()) })))
+      cursor.end()
     })
     return cursor
   }

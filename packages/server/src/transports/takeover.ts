@@ -43,6 +43,8 @@ export function takeOver(request: IncomingMessage, response: ServerResponse, hea
     if (strayBytes > strayBytesMax) socket.destroy()
   })
   socket.on('end', () => socket.destroy())
+  // It was not read while the request behind this one waited: pipeline.ts.
+  socket.resume()
   // Loggers and metrics of the host wait for the response to close.
   socket.once('close', () => response.emit('close'))
   socket.setTimeout(0)

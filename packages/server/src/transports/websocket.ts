@@ -8,6 +8,7 @@ import type { Duplex } from 'node:stream'
 import {
   closeCodes,
   type DownMessage,
+  encodeJson,
   limits,
   MillraceError,
   type Position,
@@ -44,6 +45,8 @@ export interface WebSocketConnection {
   send(message: DownMessage): void
   /** Sends what comes after a position; under a key that is attached, from there instead. Throws `too_many_attachments`. */
   attach(key: string, stream: WebSocketStream): void
+  /** Throws `too_many_attachments` where nothing more can be attached. */
+  requireRoom(): void
   /** False where nothing was attached under this key. */
   detach(key: string): boolean
   close(code: number, reason: string): void
@@ -52,6 +55,8 @@ export interface WebSocketConnection {
 }
 
 export interface WebSocketHandlers {
+  /** Called once, before everything else. */
+  onOpen(connection: WebSocketConnection): void
   /** Each text message until the connection is closed. Resolves when it has been obeyed and answered. MUST NOT throw or reject. */
   onText(connection: WebSocketConnection, text: string): Promise<void>
   /** A stream that was attached has ended or was detached. */
@@ -63,7 +68,8 @@ export interface WebSocketTransport {
   /** Takes a connection over that asks to be upgraded. */
   upgrade(request: IncomingMessage, socket: Duplex, head: Buffer, handlers: WebSocketHandlers): void
   readonly connections: number
-  settled(): Promise<boolean>
+  /** Of all connections. */
+  cursors(): Iterable<Cursor>
   /** Closes so many connections; their readers come back elsewhere, or here later. */
   letGo(count: number): void
 }
@@ -89,12 +95,7 @@ export function createWebSocketTransport({ fanOut, pulse }: { fanOut: FanOut; pu
     get connections() {
       return open.size
     },
-    async settled() {
-      for (const cursors of open.values()) {
-        for (const cursor of cursors.values()) if (!cursor.blocked && !(await cursor.isAtHead())) return false
-      }
-      return true
-    },
+    cursors: () => open.values().flatMap((cursors) => cursors.values()),
     letGo(count) {
       for (const connection of [...open.keys()].slice(0, count)) {
         open.delete(connection)
@@ -113,11 +114,11 @@ export function createWebSocketTransport({ fanOut, pulse }: { fanOut: FanOut; pu
     let stalled = false
 
     const connection: WebSocketConnection = {
-      send: (message) => void write(textFrame(JSON.stringify(message))),
+      send: (message) => void write(textFrame(encodeJson(message))),
       attach(key, { log, after, dialect, source, slow, intervalMs }) {
         // Who has left in the meantime would read for ever: nobody closes what was attached after the close.
         if (client.readyState !== client.OPEN) return
-        if (!cursors.has(key) && cursors.size >= attachmentsMax) throw new MillraceError('too_many_attachments')
+        if (!cursors.has(key)) connection.requireRoom()
         const earlier = cursors.get(key)
         const wire = source === undefined ? plainFrames(dialect) : paced(eventFrames(dialect, source), intervalMs)
         const end = (refusal?: unknown) => {
@@ -138,6 +139,9 @@ export function createWebSocketTransport({ fanOut, pulse }: { fanOut: FanOut; pu
         // After the new one has its place: the key stays attached.
         earlier?.close()
       },
+      requireRoom() {
+        if (cursors.size >= attachmentsMax) throw new MillraceError('too_many_attachments')
+      },
       detach(key) {
         const cursor = cursors.get(key)
         cursor?.close()
@@ -149,6 +153,7 @@ export function createWebSocketTransport({ fanOut, pulse }: { fanOut: FanOut; pu
       },
     }
     open.set(connection, cursors)
+    handlers.onOpen(connection)
     const leavePulse = pulse.join(beat)
 
     client.on('message', (data, isBinary) => {

@@ -1,0 +1,36 @@
+/** Stops of runs: however many ask for the same one, it is looked for, told and waited for once. */
+import { MillraceError } from '@millrace/protocol'
+import type { Run, StandingEnd } from '../runs/run.ts'
+import type { Runs } from '../runs/runs.ts'
+import { stopRun } from '../runs/stop.ts'
+
+export interface Stops {
+  /** Resolves with the run's end. `allow` is asked for each. Rejects with `run_not_found`, as `allow`, or as `stopRun` does. */
+  stop(run: string, allow: (run: Run) => void | Promise<void>): Promise<StandingEnd>
+}
+
+export function createStops(runs: Runs): Stops {
+  const finding = new Map<string, Promise<Run>>()
+  const stopping = new Map<string, Promise<StandingEnd>>()
+
+  return {
+    async stop(id, allow) {
+      const run = await once(finding, id, async () => {
+        const found = await runs.find(id)
+        if (found === undefined) throw new MillraceError('run_not_found')
+        return found
+      })
+      await allow(run)
+      return once(stopping, id, () => stopRun(run))
+    },
+  }
+}
+
+/** What is under way for this key, or else is begun now. */
+function once<T>(underWay: Map<string, Promise<T>>, key: string, begin: () => Promise<T>): Promise<T> {
+  const known = underWay.get(key)
+  if (known !== undefined) return known
+  const begun = begin().finally(() => underWay.delete(key))
+  underWay.set(key, begun)
+  return begun
+}
