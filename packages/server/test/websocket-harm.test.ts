@@ -1,4 +1,5 @@
 /** Clients that do harm over a WebSocket: each is closed with a code, and somebody who reads beside it notices nothing. */
+import { once } from 'node:events'
 import { type Engine, MillraceError, memoryEngine } from 'millrace'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import { clientFrame, closeCode, openRawSocket, type RawSocket } from './support/raw-socket.ts'
@@ -72,6 +73,15 @@ describe('a client that does harm is closed with a code, and nobody else notices
     expect((await socket.until(({ ref }) => ref === 'last')).length).toBe(2000)
     socket.send({ type: 'ping' })
     expect((await socket.closed)[0]).toBe(4429)
+  })
+
+  it('and does not wait for the Close frame of a flood, behind which there may be more of it', async () => {
+    const { port, millrace } = await startServer()
+    const { socket, until } = await openRawSocket(port)
+    socket.write(clientFrame('{"type":"ping"}').toString('latin1').repeat(2001), 'latin1')
+    await until((frame) => closeCode(frame) === 4429)
+    await once(socket, 'end')
+    await vi.waitFor(() => expect(millrace.connections).toBe(0))
   })
 
   it.each([
