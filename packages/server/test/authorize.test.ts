@@ -72,6 +72,26 @@ describe('authorize', () => {
     ])
   })
 
+  it('is told what the request shows, over every transport', async () => {
+    const seen: unknown[] = []
+    const authorize: Authorize = ({ principal, transport, address, path, headers }) => {
+      seen.push([principal, transport, address, path, headers.get('x-tenant')])
+    }
+    const { url, millrace } = await startServer({ authorize })
+    const headers = { 'x-tenant': 'mill' }
+    await fetch(`${url}/api/sessions?limit=1`, { headers })
+    const socket = await openSocket(url, [], { headers }, '?session=s')
+    socket.send({ type: 'attach', channel: 'c' })
+    await socket.next()
+    await millrace.fetch(new Request('http://host/api/sessions', { headers }))
+    const anonymous = { id: 'anonymous' }
+    expect(seen).toEqual([
+      [anonymous, 'http', '127.0.0.1', '/api/sessions', 'mill'],
+      [anonymous, 'ws', '127.0.0.1', '/ws/chat', 'mill'],
+      [anonymous, 'http', undefined, '/api/sessions', 'mill'],
+    ])
+  })
+
   it('does not hand out a run by its id to whoever may not read its session', async () => {
     const authorize: Authorize = (_caller, action) => {
       if (action === 'session.read') throw new MillraceError('forbidden')
@@ -79,5 +99,34 @@ describe('authorize', () => {
     const { url, millrace } = await startServer({ authorize })
     await millrace.ask({ query: 'x', id: 'secret' })
     expect((await fetch(`${url}/api/chat?query=x&id=secret`)).status).toBe(403)
+  })
+})
+
+describe('models that are asked for by name', () => {
+  const mine = { name: 'mine', async *stream() {} }
+  const names = async (url: string) =>
+    ((await (await fetch(`${url}/api/models`)).json()) as { models: { name: string }[] }).models.map(({ name }) => name)
+
+  it('are those that were handed in, the default and the guide', async () => {
+    const { url, millrace } = await startServer({ models: [mine], model: 'sim:count?n=2&tps=0' })
+    for (const model of ['mine', 'sim:count?n=2&tps=0', 'auto', 'builtin:guide']) await startRun(url, { query: 'x', model })
+    for (const model of ['sim:count', 'sim:count?n=1000000', 'openai:gpt-6-luna', 'nobody']) {
+      const refused = await postJson(`${url}/api/chat`, { query: 'x', models: ['mine', model] })
+      expect([refused.status, await refused.json()]).toMatchObject([404, { error: { code: 'model_not_found' } }])
+      const socket = await openSocket(url)
+      for (const type of [undefined, 'run']) {
+        socket.send({ type, query: 'x', model })
+        expect(await socket.next()).toMatchObject({ error: { code: 'model_not_found' } })
+      }
+    }
+    expect(await names(url)).toEqual(['sim:count?n=2&tps=0', 'mine', 'builtin:guide'])
+    // The host's own code may name any.
+    await millrace.ask({ query: 'x', models: ['sim:count'] })
+  })
+
+  it.each([['sim'], ['*']])('and those that begin with %s, where that is said', async (prefix) => {
+    const { url } = await startServer({ models: [mine], model: 'mine', modelsByName: [prefix] })
+    await startRun(url, { query: 'x', model: 'sim:count?n=2&tps=0' })
+    expect(await names(url)).toContain('sim:count')
   })
 })

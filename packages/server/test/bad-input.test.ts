@@ -257,3 +257,51 @@ describe('the same id', () => {
     expect(await startRun(url, { query: 'x', id: 'r', session })).toMatchObject({ run: 'r', session })
   })
 })
+
+it.each([
+  ['application/json', 202],
+  ['application/json; charset=utf-8', 202],
+  ['application/json, text/html;q=0.5', 202],
+  ['application/json, text/event-stream;q=0, */*;q=0.0', 202],
+  // axios, Angular and jQuery, unless they are told otherwise.
+  ['application/json, text/plain, */*', 200],
+  ['application/json, text/javascript, */*; q=0.01', 200],
+  ['application/json, text/event-stream', 200],
+  ['application/json, text/*', 200],
+  ['*/*', 200],
+  [undefined, 200],
+])('a start that accepts %j is answered with %i', async (accept, status) => {
+  const { url } = await startServer()
+  const response = await postJson(`${url}/api/chat`, { query: 'x' }, accept === undefined ? {} : { accept })
+  await response.body?.cancel()
+  expect(response.status).toBe(status)
+})
+
+it('takes a body with a byte order mark, and an address with a slash behind it', async () => {
+  const { url } = await startServer()
+  const body = Buffer.concat([Buffer.of(0xef, 0xbb, 0xbf), Buffer.from('{"id":"s"}')])
+  const headers = { 'content-type': 'application/json' }
+  expect((await fetch(`${url}/api/sessions/`, { method: 'POST', headers, body })).status).toBe(201)
+  for (const path of ['/api/models/', '/api/sessions/s/', '/healthz/', '/docs/errors/']) {
+    expect((await fetch(url + path)).status).toBe(200)
+  }
+  expect((await fetch(`${url}/api/models/`, { method: 'DELETE' })).status).toBe(405)
+})
+
+it('forbids browsers to guess what an answer is', async () => {
+  const { url, millrace } = await startServer()
+  await millrace.engine.append('s', [])
+  for (const path of [
+    '/api/models',
+    '/api/nothing',
+    '/api/stream?session=s',
+    '/api/openapi.json',
+    '/docs/errors',
+    '/api/sessions/s/export',
+  ]) {
+    for (const response of [await fetch(url + path), await millrace.fetch(new Request(`http://host${path}`))]) {
+      await response.body?.cancel()
+      expect(response.headers.get('x-content-type-options')).toBe('nosniff')
+    }
+  }
+})

@@ -89,18 +89,72 @@ describe('a server on a loopback address', () => {
   })
 })
 
-it('a server on every address answers to any name', async () => {
-  const { port } = await listen({ host: '0.0.0.0' })
-  expect(await ask(port, 'GET /api/models', { host: 'example.com' })).toBe('200')
-  expect(await upgrade(port, 'example.com')).toBe('101')
-})
+const browser = { 'user-agent': 'Mozilla/5.0 (X11; Linux x86_64)' }
+const refused = '403 host_not_allowed'
 
-it('a server of the host decides for itself which names it answers to', async () => {
-  const { millrace } = await listen()
+/** Inside a server of the host, which Millrace does not know. */
+async function embed(hostNames?: string[]): Promise<number> {
+  const millrace = createMillrace({ model: 'sim:count?n=5&tps=0', ...(hostNames && { hostNames }) })
   const server = createServer(millrace.handler).on('upgrade', millrace.upgrade)
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  onTestFinished(() => void server.close())
-  const { port } = server.address() as AddressInfo
-  expect(await ask(port, 'GET /api/models', { host: 'example.com' })).toBe('200')
-  expect(await upgrade(port, 'example.com')).toBe('101')
+  onTestFinished(async () => {
+    server.closeAllConnections()
+    server.close()
+    await millrace.close()
+  })
+  return (server.address() as AddressInfo).port
+}
+
+describe.each<[string, (hostNames?: string[]) => Promise<number>]>([
+  ['a server on every address', async (hostNames) => (await listen({ host: '0.0.0.0', hostNames })).port],
+  ['a server of the host', embed],
+])('%s', (_what, start) => {
+  it('that was given no names answers to any, but not to what may be a page that led its own name there', async () => {
+    const port = await start()
+    const evil = { host: 'evil.example', origin: 'http://evil.example' }
+    expect(await ask(port, 'GET /api/models', { host: 'example.com' })).toBe('200')
+    expect(await upgrade(port, 'example.com')).toBe('101')
+    expect(await ask(port, 'GET /api/models', evil)).toBe(refused)
+    expect(await ask(port, 'GET /api/models', { host: 'evil.example', ...browser })).toBe(refused)
+    expect(await ask(port, 'GET /ws/chat', { ...evil, ...handshake, connection: 'upgrade' })).toBe(refused)
+    // What cannot be led elsewhere: an address, the own machine, and over HTTPS any name.
+    for (const host of ['192.168.1.7:4600', '[fd00::1]', 'localhost']) {
+      expect(await ask(port, 'GET /api/models', { host, ...browser })).toBe('200')
+    }
+    expect(await ask(port, 'GET /api/models', { host: 'app.example', ...browser, 'sec-fetch-site': 'same-origin' })).toBe('200')
+  })
+
+  it('that was given names answers to them, to addresses and to the own machine', async () => {
+    const port = await start(['app.example'])
+    for (const host of ['app.example', 'APP.example:443', '10.0.0.7', 'localhost:1']) {
+      expect(await ask(port, 'GET /api/models', { host, ...browser })).toBe('200')
+    }
+    expect(await ask(port, 'GET /api/models', { host: 'example.com' })).toBe(refused)
+    expect(await upgrade(port, 'example.com')).toBe(refused)
+  })
+
+  it.each([
+    ['two', ['host: localhost', 'host: localhost']],
+    ['two that differ', ['host: localhost', 'host: evil.example']],
+    ['one that is none', ['host: a b']],
+    ['no', []],
+  ])('refuses a request with %s host names', async (_count, hosts) => {
+    const port = await start()
+    const lines = [...hosts, 'connection: close'].map((line) => `${line}\r\n`).join('')
+    expect(await raw(port, `GET /api/models HTTP/1.1\r\n${lines}\r\n`)).toMatch(/^HTTP\/1\.1 400 /)
+    const upgradeLines = ['connection: upgrade', 'upgrade: websocket', ...hosts].map((line) => `${line}\r\n`).join('')
+    expect(await raw(port, `GET /ws/chat HTTP/1.1\r\n${upgradeLines}\r\n`)).toMatch(/^HTTP\/1\.1 400 /)
+  })
+})
+
+it('fetch(request) on a web-standard host holds to the same names', async () => {
+  const { millrace } = await listen()
+  const models = (host: string, headers = {}) => millrace.fetch(new Request(`http://${host}/api/models`, { headers }))
+  expect((await models('example.com')).status).toBe(200)
+  expect((await models('evil.example', browser)).status).toBe(403)
+  expect((await models('localhost:3000', browser)).status).toBe(200)
+})
+
+it('a name that is none is refused when it is given', () => {
+  expect(() => createMillrace({ hostNames: ['https://example.com'] })).toThrow('is not a host name')
 })

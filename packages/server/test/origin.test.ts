@@ -42,6 +42,38 @@ it('takes a page of its own, also from another port, and clients that are no bro
   }
 })
 
+describe('over plain HTTP, where a browser sends neither Sec-Fetch-Site nor, for an image, an Origin', () => {
+  const browser = { host: '192.168.1.7:4600', 'user-agent': 'Mozilla/5.0 (X11; Linux x86_64)' }
+  const start = 'GET /api/chat?query=x&id=r'
+
+  it.each([{}, { referer: 'http://evil.example/' }, { referer: 'http://192.168.1.7.evil.example/' }, { referer: 'nothing' }])(
+    'a run is not started for %o',
+    async (headers) => {
+      const { millrace, port } = await startEverywhere()
+      expect(await ask(port, start, { ...browser, ...headers })).toBe('403 origin_not_allowed')
+      expect(millrace.findRun('r')).toBeUndefined()
+      expect(await ask(port, 'GET /api/models', { ...browser, ...headers })).toBe('200')
+    },
+  )
+
+  it('a run is started for a page of the server, and for what is no browser', async () => {
+    const { port } = await startEverywhere()
+    expect(await ask(port, start, { ...browser, referer: 'http://192.168.1.7:3000/chat' })).toBe('200')
+    expect(await ask(port, start, { host: browser.host, 'user-agent': 'curl/8.14.1' })).toBe('200')
+    expect(await ask(port, start, { host: browser.host, ...{ origin: '' } })).toBe('200')
+  })
+
+  async function startEverywhere() {
+    const { millrace } = await startServer()
+    return { millrace, ...(await millrace.listen({ port: 0, host: '0.0.0.0' })) }
+  }
+})
+
+it('takes an empty Origin for none', async () => {
+  const { port } = await startServer()
+  expect(await ask(port, 'GET /api/models', { host: 'localhost', origin: '' })).toBe('200')
+})
+
 it('takes the word of a browser that says how far the page is: a proxy may have changed the Host', async () => {
   const { url, port } = await startServer()
   const host = `127.0.0.1:${port}`
