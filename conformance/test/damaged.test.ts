@@ -53,7 +53,7 @@ it.each([
     text: JSON.stringify(new MillraceError('log_damaged').toBody()),
   })
   expect(told.map(({ message }) => message)).toEqual([expect.stringContaining(`the log ${damaged} is damaged`)])
-  expect(await listed()).toEqual({ [whole]: 'whole', [damaged]: '' })
+  expect(await listed()).toEqual({ [whole]: 'whole', [damaged]: damage === ofRow ? '' : 'damaged' })
   expect((await fetch(`${url}/api/sessions/${damaged}`, { method: 'DELETE' })).status).toBe(200)
   expect(await listed()).toEqual({ [whole]: 'whole' })
   expect((await fetch(`${url}/api/sessions/${damaged}`)).status).toBe(404)

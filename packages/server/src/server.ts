@@ -37,6 +37,7 @@ import { createChannels, type Publication, type Published } from './sessions/cha
 import { type ChatRequest, type ContinueRequest, createChats, type SourceRequest } from './sessions/chats.ts'
 import { type ConnectionFilter, type ConnectionLimits, createConnections, type ListedConnection } from './sessions/connections.ts'
 import { createHistory, type History } from './sessions/history.ts'
+import type { TitleSource } from './sessions/titles.ts'
 import { readTranscript, type Transcript } from './sessions/transcript.ts'
 import { createPollTransport } from './transports/poll.ts'
 import { createPulse } from './transports/pulse.ts'
@@ -167,7 +168,7 @@ export function createMillrace(options: MillraceOptions = {}): Millrace {
   const poll = createPollTransport(engine)
   const webSocket = createWebSocketTransport({ fanOut, pulse })
   const models = createModels({ models: options.models, default: options.model })
-  const onBegin = ({ session }: { readonly session: string }) => void history.note(session).catch(onError)
+  const onBegin = (run: TitleSource) => void history.note(run).catch(onError)
   const runs = createRuns({ engine, limits: options.limits, shared, recover, onError, onBegin })
   const history = createHistory({ store, engine, runs, onError })
   const channels = createChannels(engine)

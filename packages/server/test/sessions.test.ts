@@ -1,7 +1,7 @@
 /** Sessions as a whole: listed, renamed, exported, and really deleted. */
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { createMillrace, type Engine, type MillraceOptions, memoryEngine, sqliteEngine } from 'millrace'
+import { createMillrace, type Engine, MillraceError, type MillraceOptions, memoryEngine, sqliteEngine } from 'millrace'
 import { describe, expect, it, vi } from 'vitest'
 import { gatedModel } from './support/gated-model.ts'
 import { keepNewest } from './support/keep-newest.ts'
@@ -120,6 +120,88 @@ describe('the list of sessions', () => {
     ])
   })
 
+  // What happened: who might read nothing of a session was still shown its title.
+  it('has for each what it may read, over as many pages as it takes', async () => {
+    const mine = new Set<string>()
+    const server = await setup({
+      authorize(_who, action, { session = '' }) {
+        if (action === 'session.read' && !mine.has(session)) throw new MillraceError('forbidden')
+      },
+    })
+    const { millrace, list } = server
+    for (let n = 0; n < 60; n++) {
+      const { session } = await millrace.run({ query: `q${n}`, source: ['x'] })
+      if (n % 20 === 7) mine.add(session)
+    }
+    const newestFirst = [...mine].reverse()
+    expect((await list()).sessions.map(({ id }) => id)).toEqual(newestFirst)
+    const first = await list('?limit=2')
+    expect(first.sessions.map(({ title }) => title)).toEqual(['q47', 'q27'])
+    expect((await list(`?limit=2&before=${first.next}`)).sessions.map(({ title }) => title)).toEqual(['q7'])
+    expect((await millrace.sessions.list({ limit: 200 })).sessions).toHaveLength(60)
+  })
+
+  it('goes through so many at most that are not for who asks, and says where to go on', async () => {
+    const { millrace, list } = await setup({
+      authorize(_who, action) {
+        if (action === 'session.read') throw new MillraceError('forbidden')
+      },
+    })
+    for (let n = 0; n < 2010; n++) await millrace.run({ source: ['x'] })
+    const { sessions, next } = await list()
+    expect([sessions, next]).toEqual([[], expect.any(Number)])
+    expect(await list(`?before=${next}`)).toEqual({ sessions: [] })
+  })
+
+  it('tells an error of authorize that is no refusal', async () => {
+    let isBroken = false
+    const { ask, url } = await setup({
+      authorize(_who, action) {
+        if (isBroken && action === 'session.read') throw new Error('no database')
+      },
+    })
+    await ask('x')
+    isBroken = true
+    expect((await fetch(`${url}/api/sessions`)).status).toBe(500)
+  })
+
+  // What happened: a title was looked for in the first 64 events that were kept, and was empty or of another question.
+  it.each([['in this process'], ['after a restart']])('has the title of a question that is no longer kept, %s', async (when) => {
+    const folder = makeFolder()
+    const make = () => sqliteEngine({ folder, bytesMax: 20_000 })
+    let server = await setup({ engine: when === 'in this process' ? memoryEngine({ bytesMax: 20_000 }) : make() })
+    const id = await server.ask('the first question')
+    const renamed = await server.ask('renamed')
+    await server.call('PATCH', renamed, { title: 'given' })
+    for (const session of [id, renamed]) await server.ask('another', { session, models: ['sim:count?n=1000&tps=0'] })
+    expect(await server.call('GET', id)).toMatchObject({ body: { complete: false } })
+    if (when === 'after a restart') {
+      await server.millrace.close()
+      server = await setup({ engine: make() })
+    }
+    expect((await server.list()).sessions).toMatchObject([
+      { id: renamed, title: 'given' },
+      { id, title: 'the first question' },
+    ])
+  })
+
+  // What happened: each request for the list read it to its end after the one before, and asked four times for a title.
+  it('asks the engine once for each session, and reads the list once for all who ask', async () => {
+    const inner = sqliteEngine({ folder: makeFolder() })
+    const calls: string[] = []
+    const inspect: Engine['inspect'] = (log) => {
+      calls.push(log)
+      return inner.inspect(log)
+    }
+    const { ask, millrace } = await setup({ engine: { ...inner, inspect } })
+    for (let n = 0; n < 10; n++) await ask(`q${n}`)
+    await millrace.sessions.list()
+    calls.length = 0
+    await Promise.all(Array.from({ length: 20 }, () => millrace.sessions.list({ limit: 5 })))
+    const ofList = calls.filter((log) => log === 'catalog/sessions').length
+    expect([ofList, calls.length - ofList]).toEqual([2, 20 * 5])
+  })
+
   it('and what is done with a session are asked of authorize', async () => {
     const asked: unknown[] = []
     const { ask, list, call } = await setup({ authorize: (_who, action, { session }) => void asked.push([action, session]) })
@@ -131,6 +213,7 @@ describe('the list of sessions', () => {
     await call('DELETE', id)
     expect(asked).toEqual([
       ['session.list', undefined],
+      ['session.read', id],
       ['session.rename', id],
       ['session.read', id],
       ['session.delete', id],

@@ -1,6 +1,7 @@
 /** Sessions as a whole, route by route. PROTOCOL.md#sessions. */
 import { encodeJson, MillraceError } from '@millrace/protocol'
 import type { z } from 'zod'
+import type { Caller } from '../access/caller.ts'
 import type { Engine } from '../log/log.ts'
 import type { History } from '../sessions/history.ts'
 import { toMarkdown } from '../sessions/markdown.ts'
@@ -17,6 +18,18 @@ export interface SessionRoutesOptions {
 }
 
 export function createSessionRoutes({ engine, history, authorize, newId }: SessionRoutesOptions): Route[] {
+  /** A title says what a session is about: it is listed for whoever may read it. */
+  const mayRead = async (caller: Caller, session: string) => {
+    try {
+      await authorize(caller, 'session.read', { session })
+      return true
+    } catch (error) {
+      // Only what was thought of as a refusal is one.
+      if (error instanceof MillraceError && error.status < 500) return false
+      throw error
+    }
+  }
+
   return [
     {
       method: 'get',
@@ -27,7 +40,7 @@ export function createSessionRoutes({ engine, history, authorize, newId }: Sessi
       answers: { 200: answers.sessions },
       async handle({ input, caller }: RouteRequest<z.output<typeof sessionsQuery>>) {
         await authorize(caller, 'session.list', { session: undefined })
-        return { status: 200, json: await history.list(input) }
+        return { status: 200, json: await history.list({ ...input, isVisible: (session) => mayRead(caller, session) }) }
       },
     },
     {

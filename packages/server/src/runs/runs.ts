@@ -15,7 +15,7 @@ import { publicError } from './public-error.ts'
 import { hashQuery } from './query-hash.ts'
 import type { Run, StandingEnd } from './run.ts'
 import { runEnd } from './run-end.ts'
-import { type Begun, createStarts, type Shared } from './starts.ts'
+import { type Begun, createStarts, type OnBegin, type Shared } from './starts.ts'
 import { estimateTokens } from './tokens.ts'
 import { createRunWriter, type RunWriter } from './writer.ts'
 
@@ -37,8 +37,7 @@ export interface RunsOptions {
   readonly engine: Engine
   readonly limits?: RunLimits | undefined
   readonly onError: (error: unknown, context: { run: string; lane?: string }) => void
-  /** A run stands in the log of its session. */
-  readonly onBegin?: ((run: Pick<RunPlan, 'session' | 'query'>) => void) | undefined
+  readonly onBegin?: OnBegin | undefined
   /** Where logs outlive the process, or servers share them. */
   readonly shared?: Shared | undefined
   /** Ends what is dead in a log. */

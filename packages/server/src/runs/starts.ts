@@ -21,13 +21,16 @@ export interface Shared {
   readonly registry: Registry
 }
 
+/** Told that a run stands in the log of its session, and whether it is the first thing in there. */
+export type OnBegin = (run: Pick<RunPlan, 'session' | 'query'> & { readonly isFirst: boolean }) => void
+
 export interface StartsOptions {
   readonly engine: Engine
   readonly shared: Shared | undefined
   /** Ends what is dead in a log. */
   readonly recover: (log: string) => Promise<void>
   readonly onError: (error: unknown, context: { run: string }) => void
-  readonly onBegin: ((run: RunPlan) => void) | undefined
+  readonly onBegin: OnBegin | undefined
   /** Aborts when there is no time left to take anything back. */
   readonly signal: AbortSignal
 }
@@ -75,7 +78,7 @@ export function createStarts({ engine, shared, recover, onError, onBegin, signal
         // Where servers share the log, the others find the run by it; a sole one finds it in the log as well.
         if (shared?.nodes.isSole) note(start).catch(() => {})
         else await note(start)
-        onBegin?.(plan)
+        onBegin?.({ session: plan.session, query: plan.query, isFirst: start.offset === 0 })
         return perform({ start, recordEnd: async (end) => claimed && shared?.registry.ended(id, claimed.epoch, end) })
       } catch (error) {
         takeBack(plan, fence, isOffered && !refusals.has((error as MillraceError).code))

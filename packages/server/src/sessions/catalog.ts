@@ -12,14 +12,21 @@ export interface Entry {
   readonly offset: number
   readonly createdAt: number
   readonly updatedAt: number
+  /** Changes when it is renamed. */
+  readonly titledAt?: number
 }
 
 export interface Catalog {
   /** A run begins in a session. */
   note(session: string): Promise<void>
   noteDeleted(session: string): Promise<void>
-  /** In the order of their last use. */
-  read(): Promise<ReadonlyMap<string, Entry>>
+  /** It has another title. */
+  noteTitled(session: string): Promise<void>
+  /** What follows knows of all that was noted before this was called. */
+  refresh(): Promise<void>
+  get(session: string): Entry | undefined
+  /** So many of those used before an offset, the one used last first. */
+  newest(before: number, count: number): (readonly [session: string, entry: Entry])[]
   /** There is no such session any more; should it be used again, it is entered again. */
   drop(session: string): void
 }
@@ -30,7 +37,14 @@ interface Known extends Entry {
 }
 
 type SaidAgain = readonly [session: string, offset: number, createdAt: number, updatedAt: number]
-type Said = { readonly session: string; readonly deleted?: true } | { readonly again: readonly SaidAgain[] }
+type Said =
+  | { readonly session: string; readonly deleted?: true; readonly titled?: true }
+  | { readonly again: readonly SaidAgain[] }
+
+interface Place {
+  readonly session: string
+  readonly offset: number
+}
 
 /** No name of a session or channel: nobody reads or writes it from outside. */
 const catalog = 'catalog/sessions'
@@ -43,18 +57,34 @@ const renewAfter = 128
 const saidAtOnce = 200
 /** Sessions that are listed; beyond it those used longest ago are not. */
 const sessionsMax = 100_000
+/** So many more go at once, so that this is done once in a while. */
+const spare = 1000
 
 export function createCatalog(store: Engine, onError: (error: unknown) => void): Catalog {
-  let entries = new Map<string, Known>()
+  const entries = new Map<string, Known>()
+  /** By offset, once they are in order; a place that is not its session's newest any more is passed over. */
+  let places: Place[] = []
   let isInOrder = true
   let position = unread
   let start = 0
   let reading: Promise<void> | undefined
+  let next: Promise<void> | undefined
 
   return {
     note: (session) => append({ session }),
     noteDeleted: (session) => append({ session, deleted: true }),
-    read,
+    noteTitled: (session) => append({ session, titled: true }),
+    refresh,
+    get: (session) => entries.get(session),
+    newest(before, count) {
+      const found: (readonly [string, Entry])[] = []
+      for (let at = findPlace(before) - 1; at >= 0 && found.length < count; at--) {
+        const place = places[at] as Place
+        const entry = entryAt(place)
+        if (entry !== undefined) found.push([place.session, entry])
+      }
+      return found
+    },
     drop: (session) => void entries.delete(session),
   }
 
@@ -64,39 +94,66 @@ export function createCatalog(store: Engine, onError: (error: unknown) => void):
     if (position.offset % renewAfter === 0) await renew()
   }
 
-  async function read(): Promise<ReadonlyMap<string, Known>> {
-    await catchUp()
-    if (!isInOrder) entries = new Map([...entries].sort(([, a], [, b]) => a.offset - b.offset))
-    isInOrder = true
-    for (const session of entries.keys()) {
-      if (entries.size <= sessionsMax) break
-      entries.delete(session)
+  function entryAt({ session, offset }: Place): Known | undefined {
+    const entry = entries.get(session)
+    return entry?.offset === offset ? entry : undefined
+  }
+
+  /** The first place at this offset or behind it. */
+  function findPlace(offset: number): number {
+    let low = 0
+    let high = places.length
+    while (low < high) {
+      const middle = (low + high) >> 1
+      if ((places[middle]?.offset ?? 0) < offset) low = middle + 1
+      else high = middle
     }
-    return entries
+    return low
+  }
+
+  /** Whoever comes while it is read waits for the next time, together: that one knows all that was noted by now. */
+  function refresh(): Promise<void> {
+    if (reading === undefined) {
+      reading = orAnew(readOn).finally(() => {
+        reading = undefined
+      })
+      return reading
+    }
+    next ??= reading
+      .catch(() => {})
+      .then(() => {
+        next = undefined
+        return refresh()
+      })
+    return next
+  }
+
+  function tidy(): void {
+    const isLong = places.length > 2 * entries.size + 1000
+    if (isInOrder && !isLong && entries.size <= sessionsMax) return
+    places = places.filter((place) => entryAt(place) !== undefined)
+    if (!isInOrder) places.sort((a, b) => a.offset - b.offset)
+    isInOrder = true
+    if (entries.size <= sessionsMax) return
+    for (const { session } of places.splice(0, entries.size - sessionsMax + spare)) entries.delete(session)
   }
 
   /** Also of sessions that retention has taken since: to look at each would be to have all of them read. */
   async function renew(): Promise<void> {
-    const all = [...(await read())]
+    await refresh()
     const middle = (start + position.offset) / 2
-    const old = all.filter(([, { at }]) => at <= middle)
+    const old = [...entries].filter(([, { at }]) => at <= middle)
     for (let index = 0; index < old.length; index += saidAtOnce) {
       const some = old.slice(index, index + saidAtOnce)
       await append({ again: some.map(([id, { offset, createdAt, updatedAt }]): SaidAgain => [id, offset, createdAt, updatedAt]) })
     }
   }
 
-  function catchUp(): Promise<void> {
-    const readAgain = () => orAnew(readOn)
-    const next = (reading ?? Promise.resolve()).then(readAgain, readAgain)
-    reading = next
-    return next
-  }
-
   async function readOn(): Promise<void> {
     const state = await store.inspect(catalog)
     if (state?.head.epoch !== position.epoch) {
-      entries = new Map()
+      entries.clear()
+      places = []
       position = state?.start ?? unread
     }
     if (state === undefined) return
@@ -106,6 +163,7 @@ export function createCatalog(store: Engine, onError: (error: unknown) => void):
       for (const event of page.events) apply(event)
       position = page.position
     }
+    tidy()
   }
 
   /** Begins anew where it is damaged: without a list nobody would find anything, and each session is entered when it is used. */
@@ -127,17 +185,27 @@ export function createCatalog(store: Engine, onError: (error: unknown) => void):
       for (const each of said.again) applyAgain(each, offset)
       return
     }
-    const createdAt = entries.get(said.session)?.createdAt ?? time
-    // Set again, it is the last.
-    entries.delete(said.session)
-    if (!said.deleted) entries.set(said.session, { offset, at: offset, createdAt, updatedAt: time })
+    const { session } = said
+    const known = entries.get(session)
+    if (said.titled) {
+      if (known !== undefined) entries.set(session, { ...known, titledAt: offset })
+    } else if (said.deleted) entries.delete(session)
+    else place(session, { ...known, offset, at: offset, createdAt: known?.createdAt ?? time, updatedAt: time })
+  }
+
+  function place(session: string, entry: Known): void {
+    entries.set(session, entry)
+    places.push({ session, offset: entry.offset })
   }
 
   function applyAgain([session, offset, createdAt, updatedAt]: SaidAgain, at: number): void {
     const known = entries.get(session)
+    if (known !== undefined) {
+      entries.set(session, { ...known, at, createdAt })
+      return
+    }
     // Its place in the order is that of the event that said it first, which may be gone.
-    if (known === undefined) isInOrder = false
-    const newest = known ?? { offset, updatedAt }
-    entries.set(session, { offset: newest.offset, at, createdAt, updatedAt: newest.updatedAt })
+    isInOrder = false
+    place(session, { offset, at, createdAt, updatedAt })
   }
 }

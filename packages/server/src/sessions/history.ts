@@ -1,10 +1,11 @@
-/** What is done with a session as a whole, and their list: the catalog, with titles. No text of anybody's is kept twice. */
-import { MillraceError, type SessionEvents } from '@millrace/protocol'
-import type { Engine, LogState } from '../log/log.ts'
+/** What is done with a session as a whole, and their list: the catalog, with titles. */
+import { MillraceError } from '@millrace/protocol'
+import type { Engine } from '../log/log.ts'
 import type { Runs } from '../runs/runs.ts'
 import { stopRun } from '../runs/stop.ts'
 import { requireLog } from './begin.ts'
 import { createCatalog, type Entry } from './catalog.ts'
+import { createTitles, type TitleSource } from './titles.ts'
 import { readTranscript, type Transcript } from './transcript.ts'
 
 export interface ListedSession {
@@ -16,18 +17,25 @@ export interface ListedSession {
   readonly updatedAt: number
 }
 
+export interface ListRequest {
+  /** Default 50. */
+  readonly limit?: number | undefined
+  readonly before?: number | undefined
+  /** Whether a session is one to be listed, for whoever asks; default all are. */
+  readonly isVisible?: (session: string) => boolean | Promise<boolean>
+}
+
 export interface SessionList {
-  /** The one used last comes first. */
+  /** The one used last comes first. They may be fewer than asked for, or none, though others follow. */
   readonly sessions: readonly ListedSession[]
   /** To be given as `before` for those that follow; absent where there are none. */
   readonly next?: number
 }
 
 export interface History {
-  /** A run begins in a session. */
-  note(session: string): Promise<void>
-  /** `limit` sessions, default 50. */
-  list(page?: { readonly limit?: number | undefined; readonly before?: number | undefined }): Promise<SessionList>
+  /** A run has begun. */
+  note(run: TitleSource): Promise<void>
+  list(request?: ListRequest): Promise<SessionList>
   /** Rejects with `session_not_found`. */
   rename(session: string, title: string): Promise<ListedSession>
   /** What was said, under its title. Rejects with `session_not_found`. */
@@ -48,55 +56,56 @@ export interface HistoryOptions {
   readonly onError: (error: unknown) => void
 }
 
-const titleOf = (session: string) => `title/${session}`
-const derivedTitleMax = 80
+/** Sessions that one request goes through, also where most of them are not for whoever asks. */
+const lookedThroughMax = 2000
 /** A run that does not end for so long, in milliseconds, finds its log gone. */
 const stopMsMax = 5000
 
 export function createHistory({ store, engine, runs, onError }: HistoryOptions): History {
   const catalog = createCatalog(store, onError)
+  const titles = createTitles(store)
 
   return {
-    note: catalog.note,
+    async note(run) {
+      // Both, whichever is refused.
+      const noted = await Promise.allSettled([catalog.note(run.session), titles.keep(run)])
+      for (const each of noted) if (each.status === 'rejected') throw each.reason
+    },
 
-    async list({ limit = 50, before = Number.POSITIVE_INFINITY } = {}) {
-      const entries = await catalog.read()
+    async list({ limit = 50, before = Number.POSITIVE_INFINITY, isVisible = () => true } = {}) {
+      await catalog.refresh()
       const sessions: ListedSession[] = []
-      const rest = [...entries].reverse().filter(([, { offset }]) => offset < before)
-      for (let index = 0; index < rest.length; index += limit) {
-        const some = rest.slice(index, index + limit)
-        const found = await Promise.all(some.map(([id, entry]) => describe(id, entry)))
+      let next = before
+      for (let looked = 0; looked < lookedThroughMax && sessions.length < limit; ) {
+        const some = catalog.newest(next, Math.min(limit, lookedThroughMax - looked))
+        if (some.length === 0) return { sessions }
+        looked += some.length
+        const found = await Promise.all(
+          some.map(async ([id, entry]) => ((await isVisible(id)) ? describe(id, entry) : undefined)),
+        )
         for (const [at, session] of found.entries()) {
-          if (session === undefined) {
-            // Retention has taken it.
-            catalog.drop(some[at]?.[0] ?? '')
-            continue
-          }
-          sessions.push(session)
-          const isLast = index + at === rest.length - 1
-          if (sessions.length === limit) return isLast ? { sessions } : { sessions, next: some[at]?.[1].offset ?? 0 }
+          if (sessions.length === limit) break
+          next = some[at]?.[1].offset ?? next
+          if (session !== undefined) sessions.push(session)
         }
       }
-      return { sessions }
+      return catalog.newest(next, 1).length === 0 ? { sessions } : { sessions, next }
     },
 
     async rename(id, title) {
       await requireLog(engine, id)
-      // The titles before it stay until the session goes: what an engine lets go by itself, it need not overwrite.
-      await store.append(titleOf(id), [{ type: 'title', data: title }])
-      if ((await store.inspect(id)) === undefined) {
-        // Deleted since; whoever did it has seen no title, perhaps.
-        await store.delete(titleOf(id))
-        throw new MillraceError('session_not_found')
-      }
-      const { createdAt = Date.now(), updatedAt = createdAt } = (await catalog.read()).get(id) ?? {}
+      await titles.rename(id, title)
+      // By this the others know that they have to read it again.
+      await catalog.noteTitled(id)
+      await catalog.refresh()
+      const { createdAt = Date.now(), updatedAt = createdAt } = catalog.get(id) ?? {}
       return { id, title, createdAt, updatedAt }
     },
 
     async read(id) {
       const transcript = await readTranscript(engine, id)
       if (transcript === undefined) throw new MillraceError('session_not_found')
-      return { title: (await readTitle(id)) ?? '', transcript }
+      return { title: (await titles.read(id)) ?? '', transcript }
     },
 
     async delete(id) {
@@ -105,9 +114,9 @@ export function createHistory({ store, engine, runs, onError }: HistoryOptions):
       await Promise.all((told ?? []).filter(({ status }) => status === 'streaming').map(({ run }) => stop(run)))
       // Before the log, by which the session is found again where this is refused half way; and after it, because a
       // rename may have come in between that still saw the log. What an attempt before this one has left goes too.
-      await store.delete(titleOf(id))
+      await titles.delete(id)
       await engine.delete(id)
-      await store.delete(titleOf(id))
+      await titles.delete(id)
       if (told === undefined) throw new MillraceError('session_not_found')
       await runs.forget(
         id,
@@ -117,9 +126,11 @@ export function createHistory({ store, engine, runs, onError }: HistoryOptions):
     },
   }
 
-  async function describe(id: string, { createdAt, updatedAt }: Entry): Promise<ListedSession | undefined> {
+  /** Undefined where retention has taken it. */
+  async function describe(id: string, { createdAt, updatedAt, titledAt = 0 }: Entry): Promise<ListedSession | undefined> {
     // Nobody could delete what is not listed.
-    const title = await unlessDamaged(() => readTitle(id), '')
+    const title = await unlessDamaged(() => titles.read(id, titledAt), '')
+    if (title === undefined) catalog.drop(id)
     return title === undefined ? undefined : { id, title, createdAt, updatedAt }
   }
 
@@ -128,38 +139,9 @@ export function createHistory({ store, engine, runs, onError }: HistoryOptions):
     try {
       return await read()
     } catch {
-      await catalog.read()
+      await catalog.refresh()
       return read().catch(() => otherwise)
     }
-  }
-
-  /** Undefined where there is no such session. */
-  async function readTitle(id: string): Promise<string | undefined> {
-    const [named, state] = await Promise.all([store.inspect(titleOf(id)), store.inspect(id)])
-    if (state === undefined) return undefined
-    try {
-      if (named !== undefined) {
-        const { events } = await store.read(titleOf(id), { ...named.head, offset: Math.max(0, named.head.offset - 1) })
-        if (events.length > 0) return events.at(-1)?.data as string
-      }
-      return await deriveTitle(id, state)
-    } catch (error) {
-      // Deleted between two calls.
-      if (error instanceof MillraceError && (error.code === 'session_not_found' || error.code === 'position_foreign'))
-        return undefined
-      throw error
-    }
-  }
-
-  async function deriveTitle(id: string, { start }: LogState): Promise<string> {
-    const { events } = await store.read(id, start, { eventsMax: 64 })
-    const first = events.find(({ type }) => type === 'stream_start')?.data as SessionEvents['stream_start'] | undefined
-    const words = (first?.query ?? '')
-      .slice(0, 20 * derivedTitleMax)
-      .replace(/\s+/g, ' ')
-      .trim()
-    const characters = Array.from(new Intl.Segmenter().segment(words), ({ segment }) => segment)
-    return characters.length > derivedTitleMax ? `${characters.slice(0, derivedTitleMax - 1).join('')}…` : words
   }
 
   async function stop(id: string): Promise<void> {
