@@ -36,12 +36,14 @@ describe('what an engine says when it fails', () => {
     expect(errors).toEqual([inside])
   })
 
-  it('is not in the end of a run, and is told to the host', async () => {
-    const { url, errors } = await startServer({ engine: failing(inside, (types) => types.includes('message')) })
+  it('is not in the end of a run that has waited for it in vain, and is told to the host', async () => {
+    const engine = failing(inside, (types) => types.includes('message'))
+    const { url, errors } = await startServer({ engine, limits: { runMsMax: 200 } })
     await using stream = await openStream(`${url}/api/chat?query=x`)
     const end = (await stream.until('stream_end')).at(-1)
     expect(JSON.parse(end?.data ?? '{}')).toMatchObject({ status: 'failed', error: { code: 'engine_failed', message: table } })
-    expect(errors).toEqual([inside])
+    // When it began to wait, and when it was given up.
+    expect(errors).toEqual([inside, inside])
   })
 
   it.each(['start', 'now'])('is told to the host once while a reader from %s waits for it', async (from) => {

@@ -12,6 +12,8 @@
  *
  * An engine MUST
  *  - append a batch completely or not at all, and resolve only when it would survive what the engine promises to survive;
+ *  - where an append is rejected and still enters the log, let it do so before any later append to that log through the
+ *    same engine is acknowledged, or never: whoever tries again finds out by another append whether it is there;
  *  - never return from `read` what has not been acknowledged so, nor change or reorder what was once returned;
  *  - draw a new epoch whenever it creates a log, also one of a name that existed before;
  *  - never let an event's time go back within a log, whatever its clock does, also once retention has taken every event;

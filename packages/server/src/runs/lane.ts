@@ -56,6 +56,7 @@ export async function runLane(options: LaneOptions): Promise<LaneEnd> {
   let usage: Usage | undefined
   let finishReason: FinishReason | undefined
   let over = false
+  let isHeld = false
   const text = createWholeText()
   const reasoning = createWholeText()
 
@@ -90,9 +91,17 @@ export async function runLane(options: LaneOptions): Promise<LaneEnd> {
       const { done, value } = await iterator.next()
       if (over || done) return
       take(value)
-      if (writer.full) await writer.settled()
+      if (writer.full) await waitForEngine()
       else if (parts % partsPerTurn === 0) await new Promise(setImmediate)
     }
+  }
+
+  /** Which is not the model's silence. */
+  async function waitForEngine(): Promise<void> {
+    isHeld = true
+    await writer.settled()
+    isHeld = false
+    lastPartAt = now()
   }
 
   function take(value: unknown): void {
@@ -150,7 +159,7 @@ export async function runLane(options: LaneOptions): Promise<LaneEnd> {
 
   /** One timer for all parts: it looks when the last one came, and waits for what is left. */
   function checkIdle(): void {
-    const left = options.idleMsMax - (now() - lastPartAt)
+    const left = options.idleMsMax - (isHeld ? 0 : now() - lastPartAt)
     if (left <= 0) finish(failed(new MillraceError('model_timeout')))
     else idleTimer = setTimeout(checkIdle, left)
   }

@@ -170,15 +170,21 @@ export function createRuns({
     }
     // Readers come and go; an engine short of room keeps the log of a run in progress because it is watched.
     const unwatch = engine.watch(run.session, () => {})
-    const deadline = setTimeout(() => fail(new MillraceError('model_timeout')), runMsMax)
     const writer = createRunWriter({
       engine,
       log: run.session,
       start: run.start,
-      endKey: `end ${run.id}`,
+      run: run.id,
       signal: closing.signal,
       onFailure: fail,
+      onUnavailable: (error) => onError(error, { run: run.id }),
     })
+    let isSaid = false
+    const deadline = setTimeout(() => {
+      // Where the run waits for the engine, that is what it fails with.
+      writer.giveUp()
+      if (!isSaid && !abort.signal.aborted) fail(new MillraceError('model_timeout'))
+    }, runMsMax)
     const ends = new Map<string, LaneEnd>()
     await Promise.all(
       lanes.map(async (lane) => {
@@ -187,9 +193,10 @@ export function createRuns({
         if (lanes.length > 1) writer.write('lane_end', { run: run.id, lane: lane.lane, ...laneEnd })
       }),
     )
-    clearTimeout(deadline)
+    isSaid = true
     const outcome = runEnd(new Map(lanes.map(({ lane }) => [lane, ends.get(lane) as LaneEnd])))
     const { data, position } = await writer.end('stream_end', { run: run.id, ...outcome })
+    clearTimeout(deadline)
     unwatch()
     engine.compact?.(run.session).catch((error) => onError(error, { run: run.id }))
     const { run: _run, ...end } = data

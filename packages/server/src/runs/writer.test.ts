@@ -1,6 +1,9 @@
-/** How what a run says comes to be appended: at once, and in fewer and larger batches where the engine is busy. */
+/** How what a run says comes to be appended: at once, in fewer and larger batches where the engine is busy, and once. */
+import { MillraceError, type RunEnd } from '@millrace/protocol'
+import fc from 'fast-check'
 import { afterEach, beforeEach, expect, it, vi } from 'vitest'
 import { memoryEngine } from '../engines/memory.ts'
+import type { Engine } from '../log/log.ts'
 import { createRunWriter } from './writer.ts'
 
 beforeEach(() => void vi.useFakeTimers())
@@ -23,8 +26,9 @@ async function open(ms = 0) {
     },
     log: 'log',
     start: position,
-    endKey: 'end run',
+    run: 'run',
     onFailure: (error) => expect.unreachable(error.message),
+    onUnavailable: (error) => expect.unreachable(error.message),
     signal: new AbortController().signal,
   })
   const say = (text: string) => writer.write('message', { run: 'run', lane: 'lane', text })
@@ -77,3 +81,189 @@ it.each(['end', 'settled'] as const)('does not rest while somebody waits for all
     expect(batches.slice(0, 3)).toEqual(['a', 'b', 'c'])
   }
 })
+
+// What happened: where others wrote on, a lane waited until there was a pause; its end was withheld, and it was failed as silent.
+it('has written what was written before, whatever is written meanwhile', async () => {
+  const { batches, slow, writer, say, pass } = await open()
+  slow.ms = 30
+  say('b')
+  let settledAfter: string | undefined
+  void writer.settled().then(() => {
+    settledAfter = batches.join('')
+  })
+  for (let n = 0; n < 40; n++) {
+    say('.')
+    await pass(10)
+  }
+  expect(settledAfter).toMatch(/^ab\.*$/)
+  expect(settledAfter?.length).toBeLessThan(10)
+})
+
+it('rests again once nobody waits', async () => {
+  const { batches, slow, writer, say, pass } = await open()
+  slow.ms = 20
+  say('b')
+  const settled = writer.settled()
+  await pass(20)
+  await settled
+  for (const text of ['c', 'd', 'e', 'f']) {
+    say(text)
+    await pass(5)
+  }
+  expect(batches).toEqual(['a', 'b'])
+  await pass(50)
+  expect(batches).toEqual(['a', 'b', 'cdef'])
+})
+
+it('appends no more at once than an engine takes, also of what has gathered for long', async () => {
+  const { batches, slow, writer, say, pass } = await open()
+  slow.ms = 1000
+  say('b')
+  for (let n = 0; n < 10; n++) say('x'.repeat(50_000))
+  slow.ms = 0
+  const settled = writer.settled()
+  await pass(1000)
+  await settled
+  expect(Math.max(...batches.map(({ length }) => length))).toBeLessThanOrEqual(150_000)
+  expect(batches.join('')).toHaveLength(2 + 500_000)
+})
+
+type Outcome = 'taken' | 'rejected' | 'taken, and the answer lost' | 'taken later, and rejected'
+
+/** A run over an engine whose appends and reads come to what they are told to, one after the other; then all is well. */
+async function openFailing(outcomes: Outcome[]) {
+  const inner = memoryEngine()
+  const { position } = await inner.append('log', [{ type: 'stream_start', data: { run: 'run' } }])
+  const late: (() => Promise<unknown>)[] = []
+  const unavailable = () => new MillraceError('engine_failed')
+  const engine: Engine = {
+    ...inner,
+    async append(...request) {
+      const outcome = outcomes.shift() ?? 'taken'
+      if (outcome === 'taken later, and rejected') late.push(() => inner.append(...request))
+      if (outcome === 'rejected' || outcome === 'taken later, and rejected') throw unavailable()
+      // In the order in which they were asked for.
+      for (const append of late.splice(0)) await append().catch(() => {})
+      const answer = await inner.append(...request)
+      if (outcome === 'taken, and the answer lost') throw unavailable()
+      return answer
+    },
+    async read(...request) {
+      if (outcomes.length > 0 && outcomes.length % 3 === 0) {
+        outcomes.shift()
+        throw unavailable()
+      }
+      return inner.read(...request)
+    },
+  }
+  const failures: string[] = []
+  let outages = 0
+  const closing = new AbortController()
+  const writer = createRunWriter({
+    engine,
+    log: 'log',
+    run: 'run',
+    start: { ...position, offset: 0 },
+    onFailure: ({ code }) => failures.push(code),
+    onUnavailable: () => {
+      outages += 1
+    },
+    signal: closing.signal,
+  })
+  const read = async () => {
+    const { events } = await inner.read('log', { ...position, offset: 0 }, { eventsMax: 10_000 })
+    return events.map(({ type, data }) => (type === 'message' ? (data as { text: string }).text : type))
+  }
+  const other = () => inner.append('log', [{ type: 'message', data: { run: 'other', lane: 'lane', text: '' } }])
+  return { writer, closing, read, other, failures, countOutages: () => outages }
+}
+
+const end: { run: string } & RunEnd = {
+  run: 'run',
+  status: 'completed',
+  usage: { inputTokens: 0, outputTokens: 0, totalTokens: 0 },
+  timings: { firstTokenMs: null, durationMs: 0 },
+}
+
+it('puts each word into the log once and in order, whatever becomes of the appends', async () => {
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(fc.constantFrom<Outcome>('taken', 'rejected', 'taken, and the answer lost', 'taken later, and rejected'), {
+        maxLength: 30,
+      }),
+      fc.array(fc.record({ words: fc.integer({ min: 1, max: 5 }), pauseMs: fc.constantFrom(0, 10, 400), others: fc.boolean() }), {
+        minLength: 1,
+        maxLength: 10,
+      }),
+      async (outcomes, steps) => {
+        const { writer, read, other } = await openFailing(outcomes)
+        const said: string[] = []
+        for (const { words, pauseMs, others } of steps) {
+          for (let n = 0; n < words; n++) {
+            said.push(`${said.length}`)
+            writer.write('message', { run: 'run', lane: 'lane', text: `${said.length - 1}` })
+          }
+          if (others) await other()
+          await vi.advanceTimersByTimeAsync(pauseMs)
+        }
+        const ended = writer.end('stream_end', end)
+        await vi.advanceTimersByTimeAsync(600_000)
+        expect((await ended).position).toBeDefined()
+        expect((await read()).filter((text) => text !== '')).toEqual(['stream_start', ...said, 'stream_end'])
+      },
+    ),
+    { numRuns: 200 },
+  )
+})
+
+it('asks who writes to wait while the engine is unavailable, and tells of it once', async () => {
+  const { writer, read, countOutages } = await openFailing(Array.from({ length: 10 }, () => 'rejected'))
+  let written = 0
+  for (; !writer.full; written++) writer.write('message', { run: 'run', lane: 'lane', text: 'x' })
+  expect(written).toBeLessThan(300)
+  const settled = writer.settled()
+  await vi.advanceTimersByTimeAsync(60_000)
+  await settled
+  expect(await read()).toHaveLength(1 + written)
+  expect(countOutages()).toBe(1)
+})
+
+it.each(['given up', 'closed'] as const)(
+  'fails with what the engine says when it is %s meanwhile, and still offers the end',
+  async (how) => {
+    const { writer, closing, read, failures } = await openFailing(Array.from({ length: 5 }, () => 'rejected'))
+    writer.write('message', { run: 'run', lane: 'lane', text: 'x' })
+    await vi.advanceTimersByTimeAsync(100)
+    if (how === 'given up') writer.giveUp()
+    else closing.abort()
+    await expect(writer.settled()).rejects.toMatchObject({ code: 'engine_failed' })
+    expect(failures).toEqual(['engine_failed'])
+    const ended = writer.end('stream_end', end)
+    await vi.advanceTimersByTimeAsync(60_000)
+    const isEnded = how === 'given up'
+    expect((await ended).position !== undefined).toBe(isEnded)
+    expect(await read()).toEqual(isEnded ? ['stream_start', 'stream_end'] : ['stream_start'])
+  },
+)
+
+it.each(['fenced', 'position_foreign', 'log_damaged', 'log_full', 'internal'] as const)(
+  'does not try again after %s',
+  async (code) => {
+    const inner = memoryEngine()
+    const { position } = await inner.append('log', [])
+    const append = vi.fn(async () => Promise.reject(new MillraceError(code)))
+    const failures: string[] = []
+    const writer = createRunWriter({
+      engine: { ...inner, append },
+      log: 'log',
+      run: 'run',
+      start: position,
+      onFailure: (error) => failures.push(error.code),
+      onUnavailable: () => expect.unreachable(),
+      signal: new AbortController().signal,
+    })
+    writer.write('message', { run: 'run', lane: 'lane', text: 'x' })
+    await expect(writer.settled()).rejects.toMatchObject({ code })
+    expect([failures, append.mock.calls.length]).toEqual([[code], 1])
+  },
+)

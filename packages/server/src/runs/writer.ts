@@ -1,9 +1,12 @@
 /**
  * Appends what a run says to its session's log, one batch at a time: while the engine works on one, what comes in
- * gathers for the next, so a slow engine gets larger batches and not more of them. A busy one also gets a rest.
+ * gathers for the next, so a slow engine gets larger batches and not more of them. A busy one also gets a rest. While
+ * the engine is unavailable a batch is kept and tried again, and each of them enters the log once.
  */
 import type { MillraceError, Position, SessionEvents, SessionEventType } from '@millrace/protocol'
 import type { Engine, EventData, NewEvent } from '../log/log.ts'
+import { sizeOf } from '../log/recent.ts'
+import { createBatchStore } from './batch-store.ts'
 import { insist, toError } from './insist.ts'
 
 /**
@@ -16,6 +19,8 @@ const restMsMax = 50
 const slackMs = 4
 /** Events that may wait before the models are asked to. */
 const backlogMax = 256
+/** Data in one batch: what gathers while an engine is unavailable may be more than it takes at once. */
+const batchBytesMax = 128 * 1024
 
 export interface RunWriter {
   write<T extends SessionEventType>(type: T, data: SessionEvents[T]): void
@@ -23,10 +28,12 @@ export interface RunWriter {
   writeFile(file: SessionEvents['file'], bytes: Uint8Array): void
   /** Whether so much waits that whoever writes SHOULD await `settled()` first. */
   readonly full: boolean
-  /** Resolves when all that was written is acknowledged; rejects when the engine refused it. */
+  /** Resolves when all that was written before the call is acknowledged; rejects when the engine refused it. */
   settled(): Promise<void>
+  /** From now on a batch is not tried again. Fails the run where one is being tried again. */
+  giveUp(): void
   /**
-   * Writes the last event, after all others, and also where the engine refused one of them: without it
+   * Writes the last event, after all others, also where the engine refused one of them or it was given up: without it
    * readers would wait for ever. It is offered for as long as the engine refuses it and there is time. Resolves when it
    * stands in the log, or never will; with another's end, where this run had been given up and ended by somebody else.
    */
@@ -42,26 +49,41 @@ export interface Ended<T extends SessionEventType> {
 export interface RunWriterOptions {
   readonly engine: Engine
   readonly log: string
-  /** Before the run's first event. */
+  readonly run: string
+  /** Before the run's first event, its `stream_start`. */
   readonly start: Position
-  /** Of the end in the log, which is there once however often it is offered. */
-  readonly endKey: string
   /** The engine refuses: the run is to end. Called once. */
   readonly onFailure: (error: MillraceError) => void
+  /** The engine is unavailable: the run waits for it. */
+  readonly onUnavailable: (error: MillraceError) => void
   /** Aborts when there is no time left to try again. */
   readonly signal: AbortSignal
 }
 
-export function createRunWriter({ engine, log, start, endKey, onFailure, signal }: RunWriterOptions): RunWriter {
+interface Waiter {
+  /** Of the events written, how many have to be acknowledged. */
+  readonly count: number
+  readonly resolve: () => void
+}
+
+export function createRunWriter(options: RunWriterOptions): RunWriter {
+  const { engine, log, run, start, onFailure, onUnavailable, signal } = options
+  /** Of the end in the log, which is there once however often it is offered. */
+  const endKey = `end ${run}`
   let waiting: NewEvent[] = []
-  let writing: Promise<void> | undefined
+  let isWriting = false
   let failure: MillraceError | undefined
+  let isGivenUp = false
   let { epoch } = start
+  let written = 0
+  let acknowledged = 0
+  /** In the order of their counts. */
+  const waiters: Waiter[] = []
   /** Of the appends of this run, in milliseconds: what the engine takes when it has nothing else to do. */
   let quickest = Number.POSITIVE_INFINITY
-  /** Somebody waits for all of it: this is no time to rest. */
-  let isAwaited = false
   let wake = () => {}
+  const isOver = () => isGivenUp || signal.aborted || failure !== undefined
+  const store = createBatchStore({ engine, log, run, start, endKey, isOver, onUnavailable, signal })
 
   return {
     write: (type, data) => push(sessionEvent(type, data)),
@@ -71,11 +93,15 @@ export function createRunWriter({ engine, log, start, endKey, onFailure, signal 
       return waiting.length >= backlogMax || waiting.at(-1)?.type === 'file_data'
     },
     async settled() {
-      await written()
+      await allWritten()
       if (failure !== undefined) throw failure
     },
+    giveUp() {
+      isGivenUp = true
+      if (store.trouble !== undefined) fail(store.trouble)
+    },
     async end(type, data) {
-      await written()
+      await allWritten()
       try {
         return await insist(() => offerEnd(type, data), signal)
       } catch {
@@ -88,7 +114,8 @@ export function createRunWriter({ engine, log, start, endKey, onFailure, signal 
   function push(...events: NewEvent[]): void {
     if (failure !== undefined) return
     waiting.push(...events)
-    writing ??= writeAll()
+    written += events.length
+    if (!isWriting) void writeAll()
   }
 
   async function offerEnd<T extends SessionEventType>(type: T, data: SessionEvents[T]): Promise<Ended<T>> {
@@ -120,25 +147,44 @@ export function createRunWriter({ engine, log, start, endKey, onFailure, signal 
   }
 
   function fail(error: MillraceError): void {
+    if (failure !== undefined) return
     waiting = []
     failure = error
+    resolveWaiters(Number.POSITIVE_INFINITY)
     onFailure(error)
   }
 
   /** A file by itself: its events are not to be parted, and with others they could be more than an engine takes at once. */
   function takeBatch(): NewEvent[] {
     const file = waiting.findIndex(({ type }) => type === 'file')
-    return waiting.splice(0, file === 0 ? 2 : file === -1 ? waiting.length : file)
+    return waiting.splice(0, file === 0 ? 2 : countFitting(file === -1 ? waiting.length : file))
   }
 
-  function written(): Promise<void> | undefined {
-    isAwaited = true
-    wake()
-    return writing
+  function countFitting(most: number): number {
+    let count = 1
+    for (let bytes = most > 1 ? sizeOf(waiting[0]?.data) : 0; count < most; count++) {
+      bytes += sizeOf(waiting[count]?.data)
+      if (bytes > batchBytesMax) break
+    }
+    return count
+  }
+
+  /** Of what is written by now; what others write meanwhile is not waited for. */
+  function allWritten(): Promise<void> | undefined {
+    if (acknowledged === written || failure !== undefined) return undefined
+    return new Promise((resolve) => {
+      waiters.push({ count: written, resolve })
+      // This is no time to rest.
+      wake()
+    })
+  }
+
+  function resolveWaiters(count: number): void {
+    while (waiters[0] !== undefined && waiters[0].count <= count) waiters.shift()?.resolve()
   }
 
   function rest(ms: number): Promise<void> | undefined {
-    if (ms <= 0 || isAwaited) return undefined
+    if (ms <= 0 || waiters.length > 0) return undefined
     return new Promise((resolve) => {
       const timer = setTimeout(resolve, ms)
       wake = () => {
@@ -149,19 +195,23 @@ export function createRunWriter({ engine, log, start, endKey, onFailure, signal 
   }
 
   async function writeAll(): Promise<void> {
-    isAwaited = false
+    isWriting = true
     try {
       while (waiting.length > 0) {
-        const began = performance.now()
-        await engine.append(log, takeBatch(), { epoch, unless: endKey })
-        const took = performance.now() - began
+        const batch = takeBatch()
+        const took = await store.store(batch)
+        // Given up meanwhile, and ended or about to be.
+        if (failure !== undefined) return
+        acknowledged += batch.length
+        resolveWaiters(acknowledged)
+        if (took === undefined) continue
         quickest = Math.min(quickest, took)
         await rest(Math.min(restMsMax, (took - quickest - slackMs) * restFactor))
       }
     } catch (cause) {
       fail(toError(cause))
     } finally {
-      writing = undefined
+      isWriting = false
     }
   }
 }

@@ -91,6 +91,8 @@ if epoch then
     redis.call('HSET', KEYS[1], 'epoch', epoch)
     return {'done', epoch, tonumber(at), start, meta[5], isVouched and 1 or 0}
   end
+  -- Its caller was told that it failed, and has tried again since: it must not come in behind that.
+  if done and tonumber(done) > tonumber(number) then return {'fenced'} end
   if not isVouched then return {'unvouched'} end
   bytes, oldest, expires, shown = tonumber(meta[4]), tonumber(meta[6]), tonumber(meta[7]), visible()
   time = math.max(now, tonumber(meta[5]))
