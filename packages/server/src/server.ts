@@ -130,8 +130,6 @@ const ownPath = /^\/(api\/|healthz\/?(\?|$)|docs\/errors)/
 
 /** A heartbeat has to arrive in time also over a slow line. */
 const heartbeatMsMax = silenceMs - 3000
-/** For so long an engine is asked again whose log of a node that is gone cannot be looked at. */
-const lookMsMax = 60_000
 /** For the ends of runs, and for readers to be given them. */
 const closeMsMax = 1000
 /** For an engine that does not answer any more. One that does is closed as soon as it has written what it took. */
@@ -163,7 +161,8 @@ export function createMillrace(options: MillraceOptions = {}): Millrace {
   const pulse = createPulse({ turns, periodMs: heartbeatMs })
   const fanOut = createFanOut({ engine, turns, onRefused: (refusal) => toRefusal(refusal, onError) })
   const answers = createAnswers({ newId, hear: (stream) => sse.hear(stream), nodes, gatherMs: heartbeatMs / 50 })
-  const sse = createSseTransport({ fanOut, pulse, newStream: answers.newStream, isStopping })
+  const isExcused = (since: number) => isStopping() || (nodes?.missedAt ?? 0) > since
+  const sse = createSseTransport({ fanOut, pulse, newStream: answers.newStream, isExcused })
   const connections = createConnections(options.limits)
   const poll = createPollTransport(engine)
   const webSocket = createWebSocketTransport({ fanOut, pulse })
@@ -294,8 +293,8 @@ export function createMillrace(options: MillraceOptions = {}): Millrace {
 
   /** A node is gone that had runs in this log. */
   async function onGone(log: string): Promise<void> {
-    const signal = AbortSignal.any([stopping.signal, AbortSignal.timeout(lookMsMax)])
-    await insist(() => recover(log), signal).catch(onError)
+    // However long that takes: readers wait for the end of what was lost.
+    await insist(() => recover(log), stopping.signal).catch(onError)
   }
 
   /** Another node was asked something that is this one's. */

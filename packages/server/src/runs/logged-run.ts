@@ -1,6 +1,7 @@
 /** A run that is not this process's, as the log of its session tells of it. */
 import { formatPosition, MillraceError, type Position, type SessionEvents } from '@millrace/protocol'
 import type { Engine, LogEvent } from '../log/log.ts'
+import { retryWhileUnavailable } from '../log/retry.ts'
 import type { Run, StandingEnd } from './run.ts'
 
 /** A bell that was lost costs no more than this. */
@@ -94,11 +95,13 @@ async function follow(
   const onOver = onFollow?.()
   let isCut = false
   let roundsOver = 0
+  // Nothing is over because the engine is unavailable.
+  const ask = <T>(act: () => Promise<T>) => retryWhileUnavailable(act, { isOver: () => false, onUnavailable: () => {} })
   try {
     for (let position = start; ; ) {
       // Asked before the log is read: what is over by then has all of it in there, or is ended by who noticed.
-      if (isCut && (await isOver?.())) roundsOver += 1
-      const page = await engine.read(session, position)
+      if (isCut && (await ask(async () => isOver?.()))) roundsOver += 1
+      const page = await ask(() => engine.read(session, position))
       const end = page.events.find((event) => isEndOf(event, id))
       if (end !== undefined) {
         const { run: _run, ...outcome } = end.data as unknown as SessionEvents['stream_end']
@@ -106,7 +109,7 @@ async function follow(
       }
       position = page.position
       if (page.gap !== undefined) {
-        const recorded = await readEnd?.()
+        const recorded = await ask(async () => readEnd?.())
         if (recorded !== undefined) return recorded
         isCut = true
       }

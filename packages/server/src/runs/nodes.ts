@@ -19,6 +19,8 @@ export interface Nodes {
   onceGone(node: string, log: string, run: string): void
   /** The end of a run was seen: its log need not be looked at for its sake. */
   ended(run: string): void
+  /** When the engine last did not take this node's beat in time, by `now`; what others sent it then may be lost. */
+  readonly missedAt: number
   /** Tells a node something; it may be gone. */
   send(node: string, message: Json): Promise<void>
   /** Leaves: the others need not wait for a lease to end. */
@@ -78,6 +80,7 @@ export function createNodes({
   const periodMs = leaseMs / 3
   let joining: Promise<void> | undefined
   let beatAt = Number.NEGATIVE_INFINITY
+  let missedAt = Number.NEGATIVE_INFINITY
   let unwatchInbox: (() => void) | undefined
   let lookIntoInbox = () => {}
   let timer: ReturnType<typeof setInterval> | undefined
@@ -98,6 +101,9 @@ export function createNodes({
     },
     ended(run) {
       for (const { runs } of others.values()) runs.delete(run)
+    },
+    get missedAt() {
+      return missedAt
     },
     async send(node, message) {
       await engine.append(`inbox/${node}`, [{ type: 'message', data: message }], { keep: inboxMax })
@@ -125,8 +131,13 @@ export function createNodes({
   }
 
   async function beat(): Promise<void> {
-    await engine.append(life, [{ type: 'beat', data: null }], { keep: 1 })
-    beatAt = now()
+    const askedAt = now()
+    try {
+      await engine.append(life, [{ type: 'beat', data: null }], { keep: 1 })
+      beatAt = now()
+    } finally {
+      if (now() - askedAt > periodMs || beatAt < askedAt) missedAt = now()
+    }
   }
 
   function tick(): void {

@@ -22,6 +22,7 @@ function open(engine: Engine, recorded: Record<string, Partial<Recorded>> = {}) 
     isOurs: () => false,
     readRecorded: async (run) => recorded[run] as Recorded | undefined,
     nodes: {
+      missedAt: Number.NEGATIVE_INFINITY,
       id: 'here',
       join: async () => {},
       async isGone(node) {

@@ -9,6 +9,7 @@ export function soleNode({ id, onGone }: { readonly id: string; readonly onGone:
     isGone: async (node) => node !== id,
     onceGone: (_node, log) => void onGone(log),
     ended() {},
+    missedAt: Number.NEGATIVE_INFINITY,
     send: async () => {},
     close: async () => {},
   }

@@ -5,6 +5,7 @@
 import type { Position } from '@millrace/protocol'
 import { type Dialect, dataText } from '../dialects/dialect.ts'
 import type { Engine } from '../log/log.ts'
+import { isUnavailable, retryWhileUnavailable } from '../log/retry.ts'
 
 const pageMax = { eventsMax: 8192, bytesMax: 1024 * 1024 }
 
@@ -35,6 +36,10 @@ export function createPollTransport(engine: Engine): PollTransport {
 
   return {
     async answer({ log, after, dialect }, { waitMs, signal }) {
+      const until = performance.now() + waitMs
+      const isOver = () => signal.aborted || performance.now() >= until
+      const read = () =>
+        retryWhileUnavailable(() => engine.read(log, after, pageMax), { isOver, onUnavailable: () => {}, signal })
       let isRung = false
       let ring = () => {
         isRung = true
@@ -42,13 +47,17 @@ export function createPollTransport(engine: Engine): PollTransport {
       // Watched before it is read: what comes in between has rung, and is not waited for.
       const unwatch = engine.watch(log, () => ring())
       try {
-        let page = await engine.read(log, after, pageMax)
+        let page = await read()
         if (page.events.length === 0 && page.gap === undefined) {
           await new Promise<void>((resolve) => {
             ring = wait(resolve, waitMs, signal)
             if (isRung) ring()
           })
-          page = await engine.read(log, after, pageMax)
+          page = await read().catch((error) => {
+            // There is nothing that it knows of, and the next one finds out.
+            if (!isUnavailable(error)) throw error
+            return page
+          })
         }
         const events = page.gap === undefined ? [] : [entry('gap', page.gap.to, gapData(page.gap))]
         for (const event of dialect.merge(page.events)) {

@@ -76,8 +76,8 @@ export interface SseTransportOptions {
   readonly pulse: Pulse
   /** Names a stream whose heartbeats are answered. MUST NOT be guessable. */
   readonly newStream: () => string
-  /** A reader may then be unable to connect, and so to answer: none is cut for that. */
-  readonly isStopping: () => boolean
+  /** Answers since then, by `performance.now`, may not have come through: no reader is cut for the lack of one. */
+  readonly isExcused: (since: number) => boolean
   /** From 0 to 1; default `Math.random`. */
   readonly random?: () => number
 }
@@ -98,7 +98,7 @@ interface Peer extends Sink {
 }
 
 export function createSseTransport(options: SseTransportOptions): SseTransport {
-  const { fanOut, pulse, newStream, isStopping, random = Math.random } = options
+  const { fanOut, pulse, newStream, isExcused, random = Math.random } = options
   const open = new Map<Cursor, Peer>()
   /** By the names of their streams. */
   const answers = new Map<string, Answer>()
@@ -166,7 +166,8 @@ export function createSseTransport(options: SseTransportOptions): SseTransport {
     if (answer !== undefined) answers.set(answer.stream, answer)
     let stalledAt: number | undefined
     const leavePulse = pulse.join((clock) => {
-      if ((isOverdue(answer) && !isStopping()) || (cursor.blocked && stalledAt === cursor.offset)) {
+      if (answer?.dueAt !== undefined && isOverdue(answer) && isExcused(answer.dueAt)) answer.dueAt = undefined
+      if (isOverdue(answer) || (cursor.blocked && stalledAt === cursor.offset)) {
         cursor.close()
         peer.destroy()
       } else if (cursor.blocked) {

@@ -31,8 +31,8 @@ export interface ConnectionOptions {
 
 /** Refusals that pass: starting, failing over, moving slots, an odd script. https://redis.io/docs/latest/develop/reference/protocol-spec/#simple-errors */
 const passing = /^(LOADING|READONLY|MASTERDOWN|CLUSTERDOWN|TRYAGAIN|BUSY) /
-/** It would keep no more, or not as safely as it is told to. */
-const full = /^(OOM|MISCONF|NOREPLICAS) /
+/** It would keep no more. */
+const full = /^(OOM|MISCONF) /
 const retryMs = 50
 /** Well within the time that servers have to vouch for a log. */
 const retryMsMax = 500
