@@ -16,6 +16,7 @@ import type { PollTransport } from '../transports/poll.ts'
 import type { SseStream } from '../transports/sse.ts'
 import type { Authorize } from './authorize.ts'
 import type { Health } from './health.ts'
+import { createHeartbeatLimit } from './heartbeat-limit.ts'
 import type { Offer } from './offered.ts'
 import { openReading } from './reading.ts'
 import type { Route, RouteAnswer, RouteRequest } from './route.ts'
@@ -68,6 +69,7 @@ export function createRoutes({
   stops,
   answers: heartbeats,
 }: GatewayOptions): Route[] {
+  const heartbeatLimit = createHeartbeatLimit()
   return [
     {
       method: 'get',
@@ -114,8 +116,8 @@ export function createRoutes({
       body: heartbeatBody,
       answers: { 204: 'nothing' },
       // Nobody but the stream's reader knows its name, and to read it was authorized. One that has ended needs no answer.
-      async handle({ input }: RouteRequest<{ stream: string }>) {
-        heartbeats.take(input.stream)
+      async handle({ input, caller }: RouteRequest<{ stream: string }>) {
+        if (heartbeatLimit.allows(input.stream, caller.address)) heartbeats.take(input.stream)
         return { status: 204 }
       },
     },
