@@ -120,6 +120,12 @@ describe('run({ session, source })', () => {
     expect(await refusal(millrace.run({ id: '', source: [] }))).toBe('invalid_id')
     expect(await refusal(millrace.ask({ query: 'x', session: 'a b' }))).toBe('invalid_id')
     expect(await refusal(millrace.ask({ query: 'x', models: [] }))).toBe('invalid_request')
+    for (const model of ['', 'a\nb', 'a\rb', 'a\0b', 'a\u0085b', 'a\u2028b', 'x'.repeat(257)]) {
+      expect(await refusal(millrace.run({ model, source: [] }))).toBe('invalid_request')
+      expect(() => createMillrace({ models: { [model]: { name: 'x', async *stream() {} } } })).toThrow('needs a name')
+      const query = new URLSearchParams({ query: 'x', model })
+      expect((await millrace.fetch(new Request(`http://host/api/chat?${query}`))).status).toBe(400)
+    }
   })
 
   it('tells the source when the run is stopped', async () => {

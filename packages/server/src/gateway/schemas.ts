@@ -12,6 +12,7 @@ import {
   type Json,
   limits,
   MillraceError,
+  modelPattern,
   streamPattern,
 } from '@millrace/protocol'
 import { z } from 'zod'
@@ -19,11 +20,7 @@ import { z } from 'zod'
 const id = z.string({ error: 'invalid_id' }).regex(idPattern, 'invalid_id')
 const channel = z.string({ error: 'invalid_channel' }).regex(channelPattern, 'invalid_channel')
 const query = z.string({ error: 'query_missing' }).trim().min(1, 'query_missing').max(limits.queryLengthMax, 'query_too_long')
-// Without control characters: with `events=lane` the name becomes the name of an event.
-const model = z
-  .string()
-  .max(limits.modelLengthMax)
-  .regex(/^\P{Cc}+$/u, 'a name has no control characters')
+const model = z.string().regex(modelPattern, 'a name has 1 to 256 characters, none of which ends a line or controls anything')
 const models = z.array(model).min(1).max(limits.lanesMax)
 const position = z.string().max(200, 'position_invalid').describe('An id that an event carried')
 

@@ -1,5 +1,5 @@
 /** Finds a model by its name: those handed in by code first, then by the part before the colon. */
-import { MillraceError } from '@millrace/protocol'
+import { MillraceError, modelPattern } from '@millrace/protocol'
 import { resolveAuto } from './auto.ts'
 import { guideProvider } from './guide.ts'
 import { fromLangChain, isLangChainModel, type LangChainModel } from './langchain.ts'
@@ -98,8 +98,10 @@ export function createModels({ models = [], default: defaultName = 'auto', env =
 function named(key: string | undefined, model: OwnModel): [string, Model] {
   const converted = isLangChainModel(model) ? fromLangChain(model, key) : model
   const name = key ?? converted.name
-  if (!/^\P{Cc}+$/u.test(name))
-    throw new TypeError(`A model needs a name without control characters, not ${JSON.stringify(name)}.`)
+  if (!modelPattern.test(name))
+    throw new TypeError(
+      `A model needs a name of 1 to 256 characters, none of them a control character, not ${JSON.stringify(name)}.`,
+    )
   return [name, converted.name === name ? converted : { name, stream: (request) => converted.stream(request) }]
 }
 

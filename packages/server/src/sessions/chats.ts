@@ -2,7 +2,7 @@
  * Turns a question, or the wish to go on with an answer, into a run: finds the session and its conversation, the
  * models, and makes the start idempotent, also for two requests with the same id at the same moment.
  */
-import { idPattern, type Lane, MillraceError } from '@millrace/protocol'
+import { idPattern, type Lane, MillraceError, modelPattern } from '@millrace/protocol'
 import type { Engine } from '../log/log.ts'
 import { continuation } from '../models/continuation.ts'
 import type { Model } from '../models/model.ts'
@@ -100,8 +100,10 @@ export function createChats({ engine, runs, resolveModel, newId }: ChatsOptions)
       )
     },
 
-    play: ({ source, query = '', model = 'app', ...request }) =>
-      once({ ...request, query, models: [model] }, (id) => {
+    async play({ source, query = '', model = 'app', ...request }) {
+      // With `events=lane` it is the name of an event: what ends a line would end all who read it.
+      if (!modelPattern.test(model)) throw new MillraceError('invalid_request', { message: 'The `model` is no name of a model.' })
+      return once({ ...request, query, models: [model] }, (id) => {
         const lane: LanePlan = {
           lane: model,
           model,
@@ -116,7 +118,8 @@ export function createChats({ engine, runs, resolveModel, newId }: ChatsOptions)
           isNew: request.session === undefined,
           messages: () => continuation(query, ''),
         })
-      }),
+      })
+    },
   }
 
   async function once(request: StartRequest, start: (id: string) => Promise<Run>): Promise<Run> {
