@@ -1,0 +1,73 @@
+/** `close()` comes to its end in bounded time, whatever its engine does, or a service manager would kill it in the middle. */
+import { setTimeout } from 'node:timers/promises'
+import { createMillrace, type Engine, memoryEngine } from 'millrace'
+import { describe, expect, it, onTestFinished } from 'vitest'
+import { startServer } from './support/server.ts'
+import { openSocket } from './support/socket.ts'
+
+const never = () => new Promise<never>(() => {})
+
+describe('close()', () => {
+  it('looks at each log once, and does not wait for what is written meanwhile', async () => {
+    const inner = memoryEngine()
+    let looks = 0
+    const engine: Engine = {
+      ...inner,
+      async inspect(log) {
+        looks++
+        await setTimeout(2)
+        return inner.inspect(log)
+      },
+    }
+    const { millrace } = await startServer({ engine })
+    for (let n = 0; n < 50; n++) await engine.append(`s${n}`, [])
+    for (let n = 0; n < 100; n++) await millrace.fetch(new Request(`http://host/api/stream?session=s${n % 50}`))
+    let isWriting = true
+    onTestFinished(() => {
+      isWriting = false
+    })
+    void (async () => {
+      for (let n = 0; isWriting; n++) {
+        await inner.append(`s${n % 50}`, [{ type: 'message', data: { run: 'r', lane: 'l', text: 'x' } }]).catch(() => {})
+        await setTimeout(0)
+      }
+    })()
+    looks = 0
+    await millrace.close()
+    expect(looks).toBeLessThanOrEqual(50)
+  })
+
+  it.each(['append', 'inspect', 'close'] as const)('has an end where the engine never answers %s', async (call) => {
+    const inner = memoryEngine()
+    let isGone = false
+    const real = inner[call] as (...args: never[]) => unknown
+    const engine: Engine = { ...inner, [call]: (...args: never[]) => (isGone ? never() : real(...args)) }
+    const millrace = createMillrace({ engine, model: 'sim:count?n=10000&tps=100', onError: () => {} })
+    await millrace.ask({ query: 'x' })
+    await engine.append('s', [])
+    const stream = await millrace.fetch(new Request('http://host/api/stream?session=s'))
+    isGone = true
+    await millrace.close()
+    await stream.text()
+    expect(millrace.connections).toBe(0)
+  })
+
+  it('takes nothing new over a WebSocket that is open', async () => {
+    const { url, millrace } = await startServer()
+    const socket = await openSocket(url)
+    const run = await millrace.run({ source: never as never })
+    const closing = millrace.close({ graceMs: 60_000 })
+    for (const message of [
+      { type: 'publish', channel: 'c', data: 1 },
+      { type: 'run', query: 'x' },
+      { query: 'x' },
+      { type: 'attach', channel: 'c' },
+    ]) {
+      socket.send(message)
+      expect(await socket.next()).toMatchObject({ error: { code: 'server_stopping' } })
+    }
+    socket.send({ type: 'stop', run: run.id })
+    expect(await socket.next()).toMatchObject({ type: 'ended', end: { status: 'stopped' } })
+    await closing
+  })
+})
