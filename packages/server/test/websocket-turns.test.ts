@@ -40,6 +40,23 @@ describe('messages of one WebSocket', () => {
     expect(await socket.next()).toMatchObject({ type: 'ended', ref: 'stop', end: { status: 'stopped' } })
   })
 
+  it('wait for one of 17 stops', async () => {
+    const engine = gatedEngine()
+    const { url } = await startServer({ engine, models: [gatedModel()], model: 'gated' })
+    await startRun(url, { query: 'x', id: 'r' })
+    const socket = await openSocket(url)
+    socket.send({ type: 'attach', channel: 'c' })
+    await socket.next()
+    engine.hold()
+    for (let n = 0; n < 17; n++) socket.send({ type: 'stop', run: 'r' })
+    socket.send({ type: 'detach', channel: 'c', ref: 'next' })
+    socket.send({ type: 'ping' })
+    expect(await socket.next()).toEqual({ type: 'pong' })
+    engine.release()
+    const types = (await socket.until(({ ref }) => ref === 'next')).map(({ type }) => type)
+    expect(types).toEqual([...Array(17).fill('ended'), 'detached'])
+  })
+
   // 1,500 of 250 KB from one client filled 560 MiB while an engine took its time.
   it('are not read while 1 MiB of them waits, and their client is neither lost nor taken for dead', async () => {
     const engine = gatedEngine()

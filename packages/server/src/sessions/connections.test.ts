@@ -16,7 +16,15 @@ describe('connections', () => {
     connections.open(info()).attach('a')
     expect(connections.list('a').map(({ transport }) => transport)).toEqual(['ws', 'sse'])
     expect(connections.list('b')).toEqual([
-      { id: expect.any(String), transport: 'ws', principal: 'ada', address: '127.0.0.1', since: 7, sessions: ['a', 'b'], acknowledged: {} },
+      {
+        id: expect.any(String),
+        transport: 'ws',
+        principal: 'ada',
+        address: '127.0.0.1',
+        since: 7,
+        sessions: ['a', 'b'],
+        acknowledged: {},
+      },
     ])
     socket.detach('b')
     expect(connections.list('b')).toEqual([])

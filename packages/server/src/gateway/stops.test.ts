@@ -1,0 +1,30 @@
+import { MillraceError } from '@millrace/protocol'
+import { expect, it } from 'vitest'
+import type { Run, StandingEnd } from '../runs/run.ts'
+import type { Runs } from '../runs/runs.ts'
+import { createStops } from './stops.ts'
+
+it('looks for a run once however many stop it at once, asks for each whether it may, and again later', async () => {
+  const { promise: ended, resolve } = Promise.withResolvers<StandingEnd>()
+  let told = 0
+  const run = { session: 's', ended, stop: () => void told++ } as unknown as Run
+  let looks = 0
+  const find = async (id: string) => {
+    looks++
+    return id === 'r' ? run : undefined
+  }
+  const stops = createStops({ find } as unknown as Runs)
+  let asked = 0
+  const allow = () => void asked++
+  const all = Array.from({ length: 2000 }, () => stops.stop('r', allow))
+  const refuse = () => {
+    throw new MillraceError('forbidden')
+  }
+  await expect(stops.stop('r', refuse)).rejects.toMatchObject({ code: 'forbidden' })
+  resolve({ status: 'stopped' } as StandingEnd)
+  expect((await Promise.all(all)).every(({ status }) => status === 'stopped')).toBe(true)
+  expect([looks, asked, told]).toEqual([1, 2000, 1])
+  await stops.stop('r', allow)
+  expect([looks, told]).toEqual([2, 2])
+  await expect(stops.stop('unknown', allow)).rejects.toMatchObject({ code: 'run_not_found' })
+})
