@@ -86,6 +86,7 @@ export const errors = {
   connection_closed: entry(503, true, 'The operator of the server closed this connection; connect again.'),
   server_full: entry(503, true, 'The server has as many files and connections open as it may; connect again later.'),
   engine_failed: entry(500, true, "The engine could not do it; the server's log has the details."),
+  engine_busy: entry(503, true, 'More is asked of the engine than it can do; nothing was lost, try again.'),
   log_damaged: entry(500, false, 'What is kept of this is damaged and cannot be read; delete it, or ask who runs the server.'),
   log_full: entry(507, true, 'The engine could not keep the event; nothing was lost, try again.'),
   internal: entry(500, true, 'The server made a mistake; its log has the details.'),

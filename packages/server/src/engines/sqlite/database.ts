@@ -1,5 +1,5 @@
 /**
- * The file of the SQLite engine, opened: for this process alone, in today's form, and held against its witness. Where
+ * The file of the SQLite engine, opened: by this process alone, in today's form, and held against its witness. Where
  * what was acknowledged may be missing each log gets a new epoch before anybody is given one of its positions.
  */
 import { dirname, join } from 'node:path'
@@ -10,10 +10,15 @@ import type { Limits } from './requests.ts'
 import { createSchema, type Log, prepare, type Statements } from './schema.ts'
 import { doubtOf, openWitness, readWitness, sizeOf, type Witness } from './witness.ts'
 
+/** Far more than reading a group takes. */
+const readMsMax = 1000
+
 export interface Opened {
   readonly database: DatabaseSync
   readonly sql: Statements
-  readonly witness: Witness
+  /** What keeps other processes away, and what says how far it had come; absent where it is only read. */
+  readonly lock?: DatabaseSync
+  readonly witness?: Witness
   /** Groups that were committed to it. */
   readonly count: number
   /** What its operator has to know, in sentences. */
@@ -26,11 +31,12 @@ export function openDatabase(file: string, { isDurableOnDisk }: Limits): Opened 
   // SQLite would take it for a new one, and delete the write-ahead log.
   if (sizeOf(file) === 0 && (sizeOf(`${file}-wal`) > 0 || (seen !== undefined && seen.count !== 0)))
     throw damage('it is gone or empty, and what stood beside it is there')
-  const database = new DatabaseSync(file)
+  const lock = lockFolder(dirname(file))
+  // A checkpoint that has to empty the write-ahead log waits for who reads in it.
+  const database = new DatabaseSync(file, { timeout: readMsMax })
   try {
-    // Alone from the first write on: two servers on one file would each believe what it remembers.
     // Room that is given back to the disk in steps: only a new file can be told.
-    database.exec('PRAGMA locking_mode = EXCLUSIVE; PRAGMA auto_vacuum = INCREMENTAL; PRAGMA journal_mode = WAL')
+    database.exec('PRAGMA auto_vacuum = INCREMENTAL; PRAGMA journal_mode = WAL')
     // What is deleted is overwritten, not only left to be used again.
     database.exec('PRAGMA secure_delete = ON')
     database.exec(`PRAGMA synchronous = ${isDurableOnDisk ? 'FULL' : 'NORMAL'}; PRAGMA wal_autocheckpoint = 4000`)
@@ -45,10 +51,32 @@ export function openDatabase(file: string, { isDurableOnDisk }: Limits): Opened 
     }
     const witness = openWitness(beside, file, { count, isFlushed: isDurableOnDisk })
     if (!hadWitness) sql.noteGroups.run(count)
-    return { database, sql, witness, count, told: tell(file, doubt, unnamed) }
+    return { database, sql, lock, witness, count, told: tell(file, doubt, unnamed) }
   } catch (error) {
     // Whoever tries again would find the file in use.
     database.close()
+    lock.close()
+    throw error
+  }
+}
+
+/** A connection that only reads: WAL lets it do so while another one writes. */
+export function openForReading(file: string): Opened {
+  const database = new DatabaseSync(file, { readOnly: true, timeout: readMsMax })
+  return { database, sql: prepare(database), count: 0, told: undefined }
+}
+
+/**
+ * Two servers on one file would each believe what it remembers. The lock is SQLite's own, on a file beside: the system
+ * gives it up with the process, however that ends. Throws as SQLite does where another one has it.
+ */
+function lockFolder(folder: string): DatabaseSync {
+  const lock = new DatabaseSync(join(folder, 'millrace.lock'))
+  try {
+    lock.exec('BEGIN EXCLUSIVE')
+    return lock
+  } catch (error) {
+    lock.close()
     throw error
   }
 }

@@ -6,7 +6,7 @@ import { MillraceError, type Position } from '@millrace/protocol'
 import type { Engine, LogEvent } from '../../log/log.ts'
 import { createRecent } from '../../log/recent.ts'
 import { fromStored, type StoredEvent, toStored } from '../stored.ts'
-import type { Limits, Request } from './requests.ts'
+import type { Answer, Limits, Request } from './requests.ts'
 import { createThread, damaged } from './thread.ts'
 
 export interface SqliteEngineOptions {
@@ -41,7 +41,10 @@ export function sqliteEngine({ folder, durability = 'process', timeoutMs = 10_00
   const recent = createRecent()
   const sweeper = setInterval(() => void sweep(), Math.min(60_000, Math.max(10, ageMsMax / 4)))
   sweeper.unref()
-  const { ask, close } = createThread({ folder, limits, timeoutMs, onLate, onTold })
+  const writer = createThread({ folder, limits, timeoutMs, onLate, onTold })
+  // Of its own, so that nobody who appends waits for those who read.
+  const reader = createThread({ folder, limits, timeoutMs, isReader: true })
+  let opening: Promise<unknown> | undefined
   let isClosed = false
   let closing: Promise<void> | undefined
 
@@ -63,7 +66,7 @@ export function sqliteEngine({ folder, durability = 'process', timeoutMs = 10_00
       if (isClosed) throw new MillraceError('server_stopping')
       const held = recent.read(log, after, { eventsMax, bytesMax, oldest: Date.now() - ageMsMax })
       if (held !== undefined) return held
-      const answer = await ask({ op: 'read', log, ...after, eventsMax, bytesMax, now: Date.now() })
+      const answer = await askReader({ op: 'read', log, ...after, eventsMax, bytesMax, now: Date.now() })
       const { epoch = '', start = 0, head = 0, events: stored = [] } = answer
       const at = (offset: number): Position => ({ epoch, offset })
       const events = eventsOf(log, stored)
@@ -72,7 +75,7 @@ export function sqliteEngine({ folder, durability = 'process', timeoutMs = 10_00
     },
 
     async inspect(log) {
-      const { epoch, start = 0, head = 0 } = await ask({ op: 'inspect', log, now: Date.now() })
+      const { epoch, start = 0, head = 0 } = await askReader({ op: 'inspect', log, now: Date.now() })
       return epoch === undefined ? undefined : { start: { epoch, offset: start }, head: { epoch, offset: head } }
     },
 
@@ -103,9 +106,24 @@ export function sqliteEngine({ folder, durability = 'process', timeoutMs = 10_00
       isClosed = true
       clearInterval(sweeper)
       bells.clear()
-      closing ??= close()
+      // What is closed last writes what the write-ahead log has into the file.
+      closing ??= reader.close().then(() => writer.close())
       return closing
     },
+  }
+
+  function ask(request: Request): Promise<Answer> {
+    return isClosed ? Promise.reject(new MillraceError('server_stopping')) : writer.ask(request)
+  }
+
+  /** The file has to be there, and to be found whole by who writes it. */
+  async function askReader(request: Request): Promise<Answer> {
+    opening ??= ask({ op: 'open' }).catch((error) => {
+      opening = undefined
+      throw error
+    })
+    await opening
+    return reader.ask(request)
   }
 
   function onLate(request: Request): void {

@@ -27,6 +27,7 @@ export type Request =
       readonly bytesMax: number
       readonly now: number
     }
+  | { readonly op: 'open' }
   | { readonly op: 'inspect'; readonly log: string; readonly now: number }
   | { readonly op: 'compact'; readonly log: string; readonly after: number }
   | { readonly op: 'delete'; readonly log: string }
@@ -51,7 +52,7 @@ export interface Answer {
 
 /** Of a group of requests: those that have an answer have happened, and have not where it is a failure. */
 export interface Reply {
-  /** In the order of the requests; where the group failed only of those that wrote nothing, or that happened before. */
+  /** In the order of the requests; where the group failed only of those that happened before. */
   readonly answers: readonly (Answer | undefined)[]
   /** Why the others have none. */
   readonly failure?: Failure

@@ -1,12 +1,12 @@
 /**
  * The database behind the SQLite engine, as plain calls: what log/log.ts promises, in tables. It runs in a
- * worker and owns its file alone, so what it knows of a log it keeps. It knows no packages of Millrace's: what is
+ * worker and alone writes its file, so what it knows of a log it keeps; another one reads it beside. It knows no packages of Millrace's: what is
  * refused is an answer that says so, and what is thrown is SQLite's, or told as it tells it.
  */
 import { newId } from '../../log/new-id.ts'
 import { createUnpacked, pack, type StoredData, type StoredEvent, type StoredText, unpack } from '../stored.ts'
 import { isSum, logDamage, sumOfEvent, sumOfLog } from './checks.ts'
-import { type Opened, openDatabase } from './database.ts'
+import { type Opened, openDatabase, openForReading } from './database.ts'
 import { type Candidate, nextPack } from './packing.ts'
 import type { Answer, Limits, Request } from './requests.ts'
 import type { Log, Row } from './schema.ts'
@@ -23,8 +23,6 @@ const pagesPerSweep = 2000
 export interface Store {
   /** All of them in one transaction: none is answered that has not been written. */
   perform(requests: readonly Request[]): readonly Answer[]
-  /** Of them what only reads, writing nothing on the way; the rest has no answer. */
-  performReads(requests: readonly Request[]): readonly (Answer | undefined)[]
   /** What the operator has to know of how it was found. */
   readonly told: string | undefined
   close(): void
@@ -34,10 +32,15 @@ export function openStore(file: string, limits: Limits): Store {
   return createStore(openDatabase(file, limits), limits)
 }
 
-function createStore({ database, sql, witness, told, ...opened }: Opened, { bytesMax, ageMsMax }: Limits): Store {
+/** Of a file that a store has opened: what is asked of it MUST only read. */
+export function openReader(file: string, limits: Limits): Store {
+  return createStore(openForReading(file), limits)
+}
+
+function createStore({ database, sql, lock, witness, told, ...opened }: Opened, { bytesMax, ageMsMax }: Limits): Store {
   const known = new Map<string, Log>()
   const unpacked = createUnpacked<readonly StoredEvent[]>()
-  let isReadOnly = false
+  const isReadOnly = witness === undefined
   /** Groups that were committed. */
   let { count } = opened
   let isWriting = false
@@ -45,11 +48,13 @@ function createStore({ database, sql, witness, told, ...opened }: Opened, { byte
   return {
     perform(requests) {
       isWriting = false
+      // What the other thread has written since.
+      if (isReadOnly) known.clear()
       database.exec('BEGIN')
       try {
         const answers = requests.map(answer)
         database.exec('COMMIT')
-        if (isWriting) witness.note(++count)
+        if (isWriting) witness?.note(++count)
         if (requests.some(({ op }) => op === 'delete')) truncate()
         return answers
       } catch (error) {
@@ -59,28 +64,18 @@ function createStore({ database, sql, witness, told, ...opened }: Opened, { byte
         throw error
       }
     },
-    performReads(requests) {
-      isReadOnly = true
-      try {
-        return requests.map((request) => (isReading(request) ? answer(request) : undefined))
-      } catch {
-        // Why the group failed is what they are told.
-        return []
-      } finally {
-        isReadOnly = false
-        // What was let go of in memory alone.
-        known.clear()
-      }
-    },
     told,
     close() {
       database.close()
-      witness.close()
+      witness?.close()
+      lock?.close()
     },
   }
 
   function answer(request: Request): Answer {
     switch (request.op) {
+      case 'open':
+        return {}
       case 'append':
         return append(request)
       case 'read':
@@ -296,10 +291,6 @@ function createStore({ database, sql, witness, told, ...opened }: Opened, { byte
     database.exec(`PRAGMA incremental_vacuum(${pagesPerSweep})`)
     return gone
   }
-}
-
-function isReading({ op }: Request): boolean {
-  return op === 'read' || op === 'inspect'
 }
 
 function sizeOf(data: StoredData): number {

@@ -1,8 +1,8 @@
 /**
- * The thread in which the database works, as its engine sees it: what is asked while it writes waits and becomes the
- * next group, one transaction for all, so that a thousand runs cost hardly more commits than one. A group that takes
- * too long is given up by who asked, and nothing more is accepted until it is answered: no queue grows behind a disk
- * that stands still.
+ * A thread in which the database works, as its engine sees it: what is asked while it works waits and becomes the next
+ * group, one transaction for all, so that a thousand runs cost hardly more commits than one. Groups and the queue are
+ * bounded in requests and bytes. A group that takes too long is rejected, and nothing more is accepted until it is
+ * answered: no queue grows behind a disk that stands still.
  */
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
@@ -19,24 +19,35 @@ export interface Thread {
 export interface ThreadOptions {
   readonly folder: string
   readonly limits: Limits
-  /** How long a group may take, in milliseconds. */
+  /** It reads on a connection of its own, beside the thread that writes; what else is asked of it fails. */
+  readonly isReader?: boolean
+  /** How long a group may take, and a request may wait for its group, in milliseconds. */
   readonly timeoutMs: number
   /** Told of each request that has happened, perhaps, after its caller was told that it was given up. */
-  readonly onLate: (request: Request) => void
+  readonly onLate?: (request: Request) => void
   /** What the operator has to know of the file, which has just been opened. */
-  readonly onTold: (told: string) => void
+  readonly onTold?: (told: string) => void
 }
+
+/** A group: what is worth one transaction, and short enough that what is asked next does not wait for long. */
+const groupMax = { requests: 256, bytes: 4 * 1024 * 1024 }
+/** The queue, in bytes that it holds: beyond it, more is asked than the disk can do. */
+const queueMax = { requests: 20_000, bytes: 64 * 1024 * 1024 }
 
 interface Asked {
   readonly request: Request
+  /** Of what it brings, or asks for. */
+  readonly bytes: number
+  readonly askedAt: number
   readonly resolve: (answer: Answer) => void
   readonly reject: (error: MillraceError) => void
 }
 
-export function createThread({ folder, limits, timeoutMs, onLate, onTold }: ThreadOptions): Thread {
+export function createThread({ folder, limits, isReader = false, timeoutMs, onLate, onTold }: ThreadOptions): Thread {
   let worker: Worker | undefined
   let waiting: Asked[] = []
-  let asked: readonly Asked[] = []
+  let waitingBytes = 0
+  let group: readonly Asked[] = []
   let timer: ReturnType<typeof setTimeout> | undefined
   let isLate = false
   let isClosed = false
@@ -47,14 +58,18 @@ export function createThread({ folder, limits, timeoutMs, onLate, onTold }: Thre
       new Promise((resolve, reject) => {
         if (isClosed) return reject(new MillraceError('server_stopping'))
         if (isLate) return reject(lateError())
-        waiting.push({ request, resolve, reject })
+        const asked: Asked = { request, bytes: bytesOf(request), askedAt: performance.now(), resolve, reject }
+        const isFull = waiting.length >= queueMax.requests || waitingBytes + heldBy(asked) > queueMax.bytes
+        if (isFull) return reject(busyError())
+        waiting.push(asked)
+        waitingBytes += heldBy(asked)
         // What else is asked in this turn comes along.
-        if (waiting.length === 1 && asked.length === 0) setImmediate(send)
+        if (waiting.length === 1 && group.length === 0) setImmediate(send)
       }),
 
     async close() {
       isClosed = true
-      while (asked.length + waiting.length > 0 && !isLate) await settled.promise
+      while (group.length + waiting.length > 0 && !isLate) await settled.promise
       const thread = worker
       worker = undefined
       if (thread === undefined) return
@@ -69,25 +84,41 @@ export function createThread({ folder, limits, timeoutMs, onLate, onTold }: Thre
   }
 
   function send(): void {
-    if (asked.length > 0 || waiting.length === 0) return
-    asked = waiting
-    waiting = []
+    if (group.length > 0) return
+    group = takeGroup()
+    if (group.length === 0) return
     try {
       worker ??= start()
       // A process with nothing else to do waits for what it asked, and for nothing else.
       worker.ref()
-      worker.postMessage(asked.map(({ request }) => request))
+      worker.postMessage(group.map(({ request }) => request))
       timer = setTimeout(giveUp, timeoutMs)
     } catch (error) {
       fail('unusable', (error as Error).message)
     }
   }
 
+  function takeGroup(): readonly Asked[] {
+    const oldest = performance.now() - timeoutMs
+    let late = 0
+    while ((waiting[late]?.askedAt ?? oldest) < oldest) late++
+    let end = late
+    let bytes = 0
+    for (let each = waiting[end]; each !== undefined; each = waiting[++end]) {
+      if (end > late && (end - late === groupMax.requests || bytes + each.bytes > groupMax.bytes)) break
+      bytes += each.bytes
+    }
+    const taken = waiting.splice(0, end)
+    waitingBytes -= taken.reduce((sum, each) => sum + heldBy(each), 0)
+    for (const { reject } of taken.splice(0, late)) reject(busyError())
+    return taken
+  }
+
   function start(): Worker {
     mkdirSync(folder, { recursive: true })
     const isSource = import.meta.url.endsWith('.ts')
     const thread = new Worker(new URL(isSource ? './worker.ts' : './worker.js', import.meta.url), {
-      workerData: { file: join(folder, 'millrace.db'), limits },
+      workerData: { file: join(folder, 'millrace.db'), limits, isReader },
       // Nothing of the host's flags: a loader of its tests or its own would be run there too.
       execArgv: ['--disable-warning=ExperimentalWarning'],
     })
@@ -106,8 +137,9 @@ export function createThread({ folder, limits, timeoutMs, onLate, onTold }: Thre
     isLate = true
     worker?.unref()
     // What waits is never done; what is being done may happen yet.
-    for (const { reject } of [...asked, ...waiting]) reject(lateError())
+    for (const { reject } of [...group, ...waiting]) reject(lateError())
     waiting = []
+    waitingBytes = 0
     next()
   }
 
@@ -116,16 +148,16 @@ export function createThread({ folder, limits, timeoutMs, onLate, onTold }: Thre
   }
 
   function settle({ answers, failure = { kind: 'internal', message: 'There is no answer.' }, told }: Reply): void {
-    if (told !== undefined) onTold(told)
-    const group = asked
-    asked = []
+    if (told !== undefined) onTold?.(told)
+    const answered = group
+    group = []
     clearTimeout(timer)
     worker?.unref()
     if (isLate) {
       isLate = false
-      for (const { request } of group) onLate(request)
+      for (const { request } of answered) onLate?.(request)
     }
-    for (const [index, { request, resolve, reject }] of group.entries()) {
+    for (const [index, { request, resolve, reject }] of answered.entries()) {
       const answer = answers[index]
       if (answer === undefined) reject(toError(failure, folder))
       else if (answer.failure !== undefined) reject(toErrorOfOne(answer.failure, folder, request))
@@ -141,10 +173,26 @@ export function createThread({ folder, limits, timeoutMs, onLate, onTold }: Thre
     settled = Promise.withResolvers()
   }
 
+  function busyError(): MillraceError {
+    const message = `More is asked of the disk under ${folder} than it can do; try again.`
+    return new MillraceError('engine_busy', { message })
+  }
+
   function lateError(): MillraceError {
     const message = `The disk under ${folder} has not answered for ${timeoutMs} ms; what was asked is not known to have happened. It is used again when it answers.`
     return new MillraceError('engine_failed', { message })
   }
+}
+
+function bytesOf(request: Request): number {
+  if (request.op === 'read') return request.bytesMax
+  if (request.op !== 'append') return 0
+  return request.events.reduce((sum, { data }) => sum + data.length, 0)
+}
+
+/** While it waits: what it asks for is not there yet. */
+function heldBy({ request, bytes }: Asked): number {
+  return request.op === 'append' ? bytes : 0
 }
 
 function toError({ kind, message }: Failure, folder: string): MillraceError {

@@ -1,0 +1,53 @@
+/** More is asked of the SQLite engine at once than its disk can do: it takes turns, and rejects what would pile up. */
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { type Engine, type MillraceError, sqliteEngine } from 'millrace'
+import { expect, it, onTestFinished } from 'vitest'
+
+function open(): Engine {
+  const folder = mkdtempSync(join(tmpdir(), 'millrace-load-'))
+  const engine = sqliteEngine({ folder })
+  onTestFinished(async () => {
+    await engine.close()
+    rmSync(folder, { recursive: true, force: true })
+  })
+  return engine
+}
+
+const text = (length: number) => ({ type: 'm', data: 'x'.repeat(length) })
+const codeOf = (asked: Promise<unknown>) =>
+  asked.then(
+    () => 'taken',
+    ({ code }: MillraceError) => code,
+  )
+
+// What happened: after a restart all clients read at once, in one group that every token had to wait for.
+it('appends while thousands of pages are read', async () => {
+  const engine = open()
+  const { position } = await engine.append(
+    'read',
+    Array.from({ length: 3000 }, () => text(1000)),
+  )
+  let pages = 0
+  const start = { ...position, offset: 0 }
+  const reading = Array.from({ length: 1000 }, async () => {
+    await engine.read('read', start, { bytesMax: 128 * 1024 })
+    pages += 1
+  })
+  for (let n = 0; n < 5; n++) await engine.append('written', [text(10)])
+  expect(pages).toBeLessThan(500)
+  await Promise.all(reading)
+})
+
+it('rejects what is more than may wait, and does all the rest', async () => {
+  const engine = open()
+  await engine.append('a', [])
+  const inspected = await Promise.all(Array.from({ length: 21_000 }, () => codeOf(engine.inspect('a'))))
+  expect(new Set(inspected)).toEqual(new Set(['taken', 'engine_busy']))
+  const appended = await Promise.all(Array.from({ length: 80 }, () => codeOf(engine.append('a', [text(1_000_000)]))))
+  expect(new Set(appended)).toEqual(new Set(['taken', 'engine_busy']))
+  const taken = appended.filter((code) => code === 'taken')
+  expect((await engine.inspect('a'))?.head.offset).toBe(taken.length)
+  expect(await codeOf(engine.append('a', [text(1)]))).toBe('taken')
+})
