@@ -5,13 +5,13 @@
 import { spawn } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import process from 'node:process'
-import { fileURLToPath } from 'node:url'
 
 const signals = /** @type {const} */ (['SIGINT', 'SIGTERM', 'SIGHUP'])
 /** Ctrl-C comes twice, from the terminal and from npm; a second one by hand does not come so soon. */
 const sameSignalMs = 300
 const parentCheckMs = 500
-const lifeline = fileURLToPath(new URL('./lifeline.mjs', import.meta.url))
+/** `--import` takes a URL: in a path, `#` and `%` would mean something else. */
+const lifeline = new URL('./lifeline.mjs', import.meta.url).href
 
 /**
  * @param {string} node

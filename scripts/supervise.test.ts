@@ -1,8 +1,12 @@
 /** A process under supervision, its supervisor, and what each learns of the other's end. */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { cpSync, mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import process from 'node:process'
 import { createInterface } from 'node:readline'
+import { pathToFileURL } from 'node:url'
 import { expect, it, onTestFinished } from 'vitest'
 import { dropRepeats } from './supervise.mjs'
 
@@ -81,4 +85,15 @@ it.each(ends)('leaves no process behind when %s', async (_, parents) => {
   child.kill('SIGKILL')
   expect(await next()).toBe('SIGTERM')
   expect(await next()).toBeUndefined()
+})
+
+it('starts in a folder whose path means something else in a URL', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'C# 100%25 é '))
+  onTestFinished(() => rmSync(folder, { recursive: true, force: true }))
+  for (const file of ['supervise.mjs', 'lifeline.mjs']) cpSync(new URL(file, import.meta.url), join(folder, file))
+  const code = `
+    import { runToEnd } from ${JSON.stringify(pathToFileURL(join(folder, 'supervise.mjs')).href)}
+    await runToEnd(process.execPath, ['--input-type=module', '--eval', 'process.exitCode = 7'])`
+  const child = spawn(process.execPath, ['--input-type=module', '--eval', code], { stdio: 'inherit' })
+  expect(await once(child, 'exit')).toEqual([7, null])
 })
