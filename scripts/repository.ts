@@ -9,7 +9,16 @@ import { root } from './install.mjs'
 const linesMax = 400
 
 export function findProblems(): string[] {
-  return [...findIgnored(), ...findLongFiles(), ...findRegistries(), ...findLockDrift(), ...findStaleDocs()]
+  return [...findIgnored(), ...findLongFiles(), ...findRegistries(), ...findLockDrift(), ...findStaleDocs(), ...findLicences()]
+}
+
+/** npm packs the files of a package's own folder. */
+function findLicences(): string[] {
+  const licence = readFileSync(join(root, 'LICENSE'), 'utf8')
+  return globSync('packages/*/package.json', { cwd: root })
+    .map((file) => join(dirname(file), 'LICENSE'))
+    .filter((file) => !existsSync(join(root, file)) || readFileSync(join(root, file), 'utf8') !== licence)
+    .map((file) => `${file} is not the LICENSE of the repository; copy it.`)
 }
 
 /** Both tracked and ignored: what changes there is not seen by anybody. */

@@ -1,4 +1,3 @@
-#!/usr/bin/env node
 /** `millrace start`: the server by itself, on the command line. */
 import cluster from 'node:cluster'
 import { constants } from 'node:os'

@@ -1,3 +1,6 @@
+// First, and set apart from what is sorted.
+import './require-node.ts'
+
 export { type ErrorCode, MillraceError } from '@millrace/protocol'
 export type { Caller, Principal } from './access/caller.ts'
 export { type MemoryEngineOptions, memoryEngine } from './engines/memory.ts'

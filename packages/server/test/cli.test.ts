@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
 import { afterAll, describe, expect, it, onTestFinished } from 'vitest'
 import { ask } from './support/raw.ts'
@@ -69,6 +70,14 @@ describe('millrace start', () => {
       expect(await ask(Number(port), 'GET /healthz', { host })).toBe('200')
     }
     expect(await ask(Number(port), 'GET /healthz', { host: 'd.example' })).toBe('403 host_not_allowed')
+  })
+
+  it('names the Node that it needs, before anything is loaded that needs it', async () => {
+    const old = 'Object.defineProperty(process, "versions", { value: { ...process.versions, node: "20.20.2" } })'
+    const bin = fileURLToPath(new URL('../src/bin.ts', import.meta.url))
+    const child = spawn(process.execPath, ['--import', `data:text/javascript,${old}`, '--conditions=source', bin, 'start'])
+    const [said, [code]] = await Promise.all([text(child.stderr), once(child, 'close')])
+    expect([code, said]).toEqual([1, 'millrace: Millrace needs Node 22.19 or newer, and this is Node 20.20.2.\n'])
   })
 
   it('makes the folder for its data', async () => {
