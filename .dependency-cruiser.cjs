@@ -11,7 +11,7 @@ const knows = {
   dialects: [],
   runs: ['models/model\\.ts$'],
   sessions: ['access/', 'models/(model|continuation)\\.ts$', 'dialects/', 'runs/'],
-  gateway: ['access/', 'models/model\\.ts$', 'dialects/', 'runs/', 'sessions/', 'transports/(sse|websocket|poll)\\.ts$'],
+  gateway: ['access/', 'models/model\\.ts$', 'dialects/', 'runs/', 'sessions/', 'transports/(logs|sse|websocket|poll)\\.ts$'],
 }
 
 module.exports = {

@@ -3,8 +3,9 @@
  * real browser, reads an answer to its end though its connections are cut again and again.
  */
 import { EventSource as PackageEventSource } from 'eventsource'
-import { describe, expect, it } from 'vitest'
-import { cuts, cutText, launchChromium, startCutAnswer } from '../src/index.ts'
+import { createMillrace } from 'millrace'
+import { describe, expect, it, onTestFinished, vi } from 'vitest'
+import { cuts, cutText, launchChromium, startCutAnswer, startFaultProxy } from '../src/index.ts'
 
 /** Reads until `stream_end`; runs here and, as text, in a browser. */
 function readAll({
@@ -47,5 +48,90 @@ describe('an EventSource whose connection is cut in mid-answer resumes by itself
     const { text, opened } = await page.evaluate(readAll, { address })
     expect(text).toBe(cutText)
     expect(opened).toBeGreaterThan(cuts)
+  }, 60_000)
+})
+
+/** Reads batches until every log has its last number; what each log was given, in order. Runs here and, as text, in a browser. */
+function readBatches({
+  address,
+  last,
+  logs,
+  source = EventSource,
+}: {
+  address: string
+  last: number
+  logs: number
+  source?: typeof EventSource
+}): Promise<{ numbers: Record<string, number[]>; opened: number }> {
+  return new Promise((resolve, reject) => {
+    const stream = new source(address)
+    const numbers: Record<string, number[]> = {}
+    let opened = 0
+    stream.addEventListener('open', () => opened++)
+    stream.addEventListener('batch', (batch) => {
+      for (const line of ((batch as MessageEvent).data as string).split('\n')) {
+        const { channel, data: number } = JSON.parse(line) as { channel: string; data: number }
+        numbers[channel] ??= []
+        numbers[channel].push(number)
+      }
+      if (Object.values(numbers).filter((seen) => seen.at(-1) === last).length < logs) return
+      stream.close()
+      resolve({ numbers, opened })
+    })
+    stream.addEventListener('error', () => {
+      if (stream.readyState === 2) reject(new Error('closed for good'))
+    })
+  })
+}
+
+describe('an EventSource that reads several logs in one stream, cut again and again, has every event of each once', () => {
+  const channels = ['a', 'b', 'c']
+  const last = 400
+
+  /** Publishes everywhere, and cuts the connection in between. */
+  async function startBusyChannels() {
+    const millrace = createMillrace()
+    const { port } = await millrace.listen({ port: 0 })
+    const proxy = await startFaultProxy(port)
+    onTestFinished(async () => {
+      await proxy[Symbol.asyncDispose]()
+      await millrace.close()
+    })
+    return {
+      address: `${proxy.url}/api/stream?${channels.map((name) => `channel=${name}`).join('&')}`,
+      async publish() {
+        for (let number = 1; number <= last; number++) {
+          if (number % 100 === 1) await vi.waitFor(() => expect(millrace.connections).toBe(1), 10_000)
+          for (const channel of channels) await millrace.publish({ channel, data: number })
+          // Lets the proxy and the reader take some of it, so that the cut falls between events.
+          await new Promise(setImmediate)
+          if (number % 100 !== 0 || number === last) continue
+          proxy.cut()
+          await vi.waitFor(() => expect(millrace.connections).toBe(0), 10_000)
+        }
+      },
+    }
+  }
+
+  const whole = Object.fromEntries(channels.map((name) => [name, Array.from({ length: last }, (_, index) => index + 1)]))
+
+  it('as the npm package', async () => {
+    const { address, publish } = await startBusyChannels()
+    const reading = readBatches({ address, last, logs: channels.length, source: PackageEventSource as never })
+    await publish()
+    const { numbers, opened } = await reading
+    expect(numbers).toEqual(whole)
+    expect(opened).toBeGreaterThan(1)
+  }, 60_000)
+
+  it('as the native one of Chromium', async () => {
+    const { address, publish } = await startBusyChannels()
+    const page = await (await launchChromium()).newPage()
+    await page.goto(new URL('/healthz', address).href)
+    const reading = page.evaluate(readBatches, { address, last, logs: channels.length })
+    await publish()
+    const { numbers, opened } = await reading
+    expect(numbers).toEqual(whole)
+    expect(opened).toBeGreaterThan(1)
   }, 60_000)
 })

@@ -162,7 +162,7 @@ export function createMillrace(options: MillraceOptions = {}): Millrace {
   const fanOut = createFanOut({ engine, turns, onRefused: (refusal) => toRefusal(refusal, onError) })
   const answers = createAnswers({ newId, hear: (stream) => sse.hear(stream), nodes, gatherMs: heartbeatMs / 50 })
   const isExcused = (since: number) => isStopping() || (nodes?.missedAt ?? 0) > since
-  const sse = createSseTransport({ fanOut, pulse, newStream: answers.newStream, isExcused })
+  const sse = createSseTransport({ fanOut, turns, pulse, newStream: answers.newStream, isExcused })
   const connections = createConnections(options.limits)
   const poll = createPollTransport(engine)
   const webSocket = createWebSocketTransport({ fanOut, pulse })

@@ -7,6 +7,7 @@ import type { HttpBindings } from '@hono/node-server'
 import { serveStatic } from '@hono/node-server/serve-static'
 import { encodeJson, MillraceError } from '@millrace/protocol'
 import { type Context, Hono } from 'hono'
+import { z } from 'zod'
 import { identify } from '../access/caller.ts'
 import type { Connection } from '../sessions/connections.ts'
 import { type SseTransport, sseHeaders } from '../transports/sse.ts'
@@ -122,7 +123,7 @@ async function readRequest(context: Context<Env>, route: Route, connect: RouteIn
   const { req } = context
   const input = {
     ...(route.params && check(route.params, req.param())),
-    ...(route.query && check(route.query, req.query())),
+    ...(route.query && check(route.query, readQuery(route.query, req.queries()))),
     ...(route.body && check(route.body, await readJson(context.req.raw, hostBody(context)))),
   }
   // An EventSource whose last id was reset sends none; an empty one means the same.
@@ -142,6 +143,14 @@ async function readRequest(context: Context<Env>, route: Route, connect: RouteIn
     wantsJson: wantsJson(req.header('accept') ?? ''),
     connect,
   }
+}
+
+/** Only a field that is a list may be repeated; in another, a list is what its schema rejects. */
+function readQuery(schema: z.ZodObject, queries: Record<string, string[]>): Record<string, string | string[]> {
+  const isList = (name: string) => schema.shape[name] instanceof z.ZodDefault && schema.shape[name].unwrap() instanceof z.ZodArray
+  return Object.fromEntries(
+    Object.entries(queries).map(([name, values]) => [name, values.length > 1 || isList(name) ? values : (values[0] as string)]),
+  )
 }
 
 /** What a host such as Express may have read before us; where there was no body, an empty object. */

@@ -8,6 +8,7 @@ import type { Engine } from '../log/log.ts'
 import type { Appetite } from '../log/wire.ts'
 import { begin } from '../sessions/begin.ts'
 import { type Channels, channelLog } from '../sessions/channels.ts'
+import { type UnreadableLog, unreadPosition } from '../transports/logs.ts'
 import type { Authorize } from './authorize.ts'
 import type { reading } from './schemas.ts'
 
@@ -40,6 +41,47 @@ export async function openReading(
   if (channel !== undefined) await channels.open(channel)
   const after = await begin(engine, log, from)
   return { source, log, after, dialect: channel === undefined ? sessionDialect : channelDialect, slow, intervalMs: interval }
+}
+
+/**
+ * Several logs at once, sessions before channels, each settled by itself: one that cannot be read has its error in place of
+ * a position. Throws where none can be read, and where an engine failed, so that the client asks for all of them again.
+ */
+export async function openReadings(
+  context: ReadingContext,
+  caller: Caller,
+  { sessions, channels, from, slow, interval }: SeveralLogs,
+  connect: (log: string) => void,
+): Promise<(Reading | UnreadableLog)[]> {
+  const named = [...sessions.map((session) => ({ session })), ...channels.map((channel) => ({ channel }))]
+  if (new Set(named.map((source) => JSON.stringify(source))).size < named.length)
+    throw new MillraceError('invalid_request', { message: 'A log is named twice; name each session and channel once.' })
+  const positions = from === 'start' || from === 'now' ? named.map(() => from) : from.split(',')
+  if (positions.length !== named.length) throw new MillraceError('position_invalid')
+  const opened = await Promise.allSettled(
+    named.map((source, index) => {
+      const position = positions[index] as string
+      return openReading(
+        context,
+        caller,
+        { ...source, slow, interval, from: position === unreadPosition ? 'start' : position },
+        connect,
+      )
+    }),
+  )
+  const failures = opened.filter((result) => result.status === 'rejected').map(({ reason }) => reason)
+  const inside = failures.find((reason) => !(reason instanceof MillraceError) || reason.retryable)
+  if (inside !== undefined || failures.length === named.length) throw inside ?? failures[0]
+  return opened.map((result, index) => {
+    if (result.status === 'fulfilled') return result.value
+    const isKnown = positions[index] === unreadPosition
+    return { source: named[index] as Source, error: result.reason as MillraceError, isKnown }
+  })
+}
+
+interface SeveralLogs extends Pick<z.output<typeof reading>, 'from' | 'slow' | 'interval'> {
+  readonly sessions: readonly string[]
+  readonly channels: readonly string[]
 }
 
 interface Named {

@@ -1,7 +1,7 @@
 /** The HTTP face, route by route: each says what it takes and answers, and does it. PROTOCOL.md#http. */
 import { formatPosition, type Lane, MillraceError } from '@millrace/protocol'
 import type { z } from 'zod'
-import { chatDialect, plainDialect } from '../dialects/native.ts'
+import { chatDialect } from '../dialects/native.ts'
 import type { Engine } from '../log/log.ts'
 import type { Answers } from '../runs/answers.ts'
 import type { Run } from '../runs/run.ts'
@@ -16,23 +16,12 @@ import type { PollTransport } from '../transports/poll.ts'
 import type { SseStream } from '../transports/sse.ts'
 import type { Authorize } from './authorize.ts'
 import type { Health } from './health.ts'
-import { createHeartbeatLimit } from './heartbeat-limit.ts'
 import type { Offer } from './offered.ts'
-import { openReading } from './reading.ts'
 import type { Route, RouteAnswer, RouteRequest } from './route.ts'
-import {
-  answers,
-  chatBody,
-  chatQuery,
-  continueBody,
-  heartbeatBody,
-  idParam,
-  publication,
-  runParam,
-  streamQuery,
-} from './schemas.ts'
+import { answers, chatBody, chatQuery, continueBody, idParam, runParam } from './schemas.ts'
 import { createSessionRoutes } from './session-routes.ts'
 import type { Stops } from './stops.ts'
+import { createStreamRoutes } from './stream-routes.ts'
 
 export interface GatewayOptions {
   readonly engine: Engine
@@ -69,7 +58,6 @@ export function createRoutes({
   stops,
   answers: heartbeats,
 }: GatewayOptions): Route[] {
-  const heartbeatLimit = createHeartbeatLimit()
   return [
     {
       method: 'get',
@@ -87,53 +75,8 @@ export function createRoutes({
       answers: { 200: 'stream', 202: answers.started, 204: 'nothing' },
       handle: chat,
     },
-    {
-      method: 'get',
-      path: '/api/stream',
-      summary: 'Everything that happens in a session or channel, from a position on',
-      query: streamQuery,
-      answers: { 200: 'stream' },
-      async handle({ input, lastEventId, caller, signal, connect }: RouteRequest<z.output<typeof streamQuery>>) {
-        const from = lastEventId ?? input.lastEventId ?? input.from
-        const terminated = new AbortController()
-        const read = await openReading({ engine, channels, authorize }, caller, { ...input, from }, (log) => {
-          const connection = connect(input.live, log)
-          if (input.live === 'poll') connection.onTerminated((error) => terminated.abort(error))
-        })
-        const stream = input.shape === 'plain' && input.session !== undefined ? { ...read, dialect: plainDialect } : read
-        if (input.live === 'sse') return { stream: { ...stream, isAnswered: input.heartbeat === 'answered' } }
-        const waiting = { waitMs: input.wait * 1000, signal: AbortSignal.any([signal, terminated.signal]) }
-        const text = await poll.answer(stream, waiting)
-        terminated.signal.throwIfAborted()
-        return { status: 200, text }
-      },
-    },
-    {
-      method: 'post',
-      path: '/api/heartbeat',
-      summary: 'Answer a heartbeat of a stream that was opened with heartbeat=answered',
-      isForStopping: true,
-      body: heartbeatBody,
-      answers: { 204: 'nothing' },
-      // Nobody but the stream's reader knows its name, and to read it was authorized. One that has ended needs no answer.
-      async handle({ input, caller }: RouteRequest<{ stream: string }>) {
-        if (heartbeatLimit.allows(input.stream, caller.address)) heartbeats.take(input.stream)
-        return { status: 204 }
-      },
-    },
+    ...createStreamRoutes({ engine, channels, poll, authorize, heartbeats }),
     ...createSessionRoutes({ engine, history, authorize, newId }),
-    {
-      method: 'post',
-      path: '/api/publish',
-      summary: 'Put an event into a channel, which is made if it does not exist',
-      body: publication,
-      answers: { 200: answers.published },
-      async handle({ input, caller }: RouteRequest<z.output<typeof publication>>) {
-        await authorize(caller, 'channel.publish', { session: undefined, channel: input.channel })
-        const { position, duplicate } = await channels.publish(input)
-        return { status: 200, json: { channel: input.channel, position: formatPosition(position), duplicate } }
-      },
-    },
     {
       method: 'post',
       path: '/api/runs/:id/stop',
@@ -250,6 +193,7 @@ export function createRoutes({
     { id, session, lanes, start }: Pick<Run, 'id' | 'session' | 'lanes' | 'start'>,
     events: 'type' | 'lane',
   ): SseStream {
-    return { log: session, after: start, dialect: chatDialect({ session, run: id, lanes: lanes.length, events }) }
+    const dialect = chatDialect({ session, run: id, lanes: lanes.length, events })
+    return { logs: [{ source: { session }, log: session, after: start, dialect }] }
   }
 }

@@ -45,6 +45,9 @@ export const chatBody = chatQuery.omit({ models: true, lastEventId: true }).exte
 /** Turned into a few steps, so that readers who ask for nearly the same share one encoding. */
 const intervalStepMs = 20
 
+/** Logs that one stream or long-poll may carry; as many as a WebSocket may be attached to. */
+const logsPerStreamMax = 64
+
 /** What is read, from where, and how much of it at a time. */
 export const reading = z.object({
   session: id.optional().describe('The session to read; this or `channel`'),
@@ -65,8 +68,18 @@ export const reading = z.object({
     .describe('At least so many milliseconds between two writes of live events, in steps of 20'),
 })
 
+/** Positions in several logs, in their order. */
+const positions = z.string().max(200 * logsPerStreamMax, 'position_invalid')
+
 export const streamQuery = reading.extend({
-  lastEventId: position.optional().describe('Like the header Last-Event-ID; goes before `from`'),
+  session: z.array(id).max(logsPerStreamMax).default([]).describe('A session to read; may be repeated, also beside `channel`'),
+  channel: z
+    .array(channel)
+    .max(logsPerStreamMax)
+    .default([])
+    .describe('A channel to read; made if it does not exist; may be repeated'),
+  from: positions.default('start').describe('`start`, `now`, or a position; of several logs their positions with commas between'),
+  lastEventId: positions.optional().describe('Like the header Last-Event-ID; goes before `from`'),
   shape: z.enum(['session', 'plain']).default('session').describe('`plain` leaves out run and lane: `{"text":"你"}`'),
   live: z.enum(['sse', 'poll']).default('sse').describe('`poll` answers once, with JSON'),
   heartbeat: z

@@ -120,12 +120,6 @@ export class Cursor {
     }
   }
 
-  /** Whether everything that stands in the log now has been handed to the sink, or nothing ever will be. */
-  async isAtHead(): Promise<boolean> {
-    const state = await this.#engine.inspect(this.log)
-    return this.closed || state === undefined || this.offset >= state.head.offset
-  }
-
   /** Its tail has nothing for it any more. */
   fallBehind(): void {
     if (this.slow !== 'close') return void this.catchUp()

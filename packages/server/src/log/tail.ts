@@ -158,6 +158,8 @@ export class Tail implements Task, CursorTail, MemoryHolder {
     if (cursor.at < slab.used) {
       const bytes = this.#bytes(slab.buffer, cursor.at, slab.used)
       cursor.at = slab.used
+      // Before the write: a sink that several cursors share notes with the bytes how far they bring its reader.
+      cursor.offset = slab.to
       if (!cursor.sink.write(bytes)) {
         cursor.blocked = true
         this.#ready.delete(cursor)

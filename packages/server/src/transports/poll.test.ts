@@ -20,6 +20,6 @@ it('hears of an append between its look and its wait', async () => {
   }
   const poll = createPollTransport(engine)
   const options = { waitMs: 60_000, signal: new AbortController().signal }
-  expect(await poll.answer({ log: 's', after, dialect: sessionDialect }, options)).toContain('late')
+  expect(await poll.answer([{ source: { session: 's' }, log: 's', after, dialect: sessionDialect }], options)).toContain('late')
   await inner.close()
 })

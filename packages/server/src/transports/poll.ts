@@ -2,18 +2,13 @@
  * Long-poll: one answer at a time, for networks that break streams. The same read as every cursor's,
  * from the same positions; what it lacks is only the connection that stays.
  */
-import type { Position } from '@millrace/protocol'
-import { type Dialect, dataText } from '../dialects/dialect.ts'
-import type { Engine } from '../log/log.ts'
+import { encodeJson, type Position } from '@millrace/protocol'
+import { dataText } from '../dialects/dialect.ts'
+import type { Engine, Page } from '../log/log.ts'
 import { isUnavailable, retryWhileUnavailable } from '../log/retry.ts'
+import { type ReadableLog, type UnreadableLog, unreadPosition } from './logs.ts'
 
 const pageMax = { eventsMax: 8192, bytesMax: 1024 * 1024 }
-
-export interface PollStream {
-  readonly log: string
-  readonly after: Position
-  readonly dialect: Dialect
-}
 
 export interface PollOptions {
   /** How long to wait for the first event. */
@@ -24,7 +19,7 @@ export interface PollOptions {
 
 export interface PollTransport {
   /** The body of an answer: PROTOCOL.md, `live=poll`. Rejects as `Engine.read` does. */
-  answer(stream: PollStream, options: PollOptions): Promise<string>
+  answer(logs: readonly (ReadableLog | UnreadableLog)[], options: PollOptions): Promise<string>
   /** Answers that are waited for. */
   readonly waiting: number
   /** Ends so many waits with what there is. */
@@ -35,47 +30,33 @@ export function createPollTransport(engine: Engine): PollTransport {
   const waits = new Set<() => void>()
 
   return {
-    async answer({ log, after, dialect }, { waitMs, signal }) {
+    async answer(logs, { waitMs, signal }) {
       const until = performance.now() + waitMs
       const isOver = () => signal.aborted || performance.now() >= until
-      const read = () =>
-        retryWhileUnavailable(() => engine.read(log, after, pageMax), { isOver, onUnavailable: () => {}, signal })
+      const readable = logs.filter((log) => 'log' in log)
+      const readAll = () => readPages(readable, { isOver, onUnavailable: () => {}, signal })
       let isRung = false
       let ring = () => {
         isRung = true
       }
       // Watched before it is read: what comes in between has rung, and is not waited for.
-      const unwatch = engine.watch(log, () => ring())
+      const unwatches = readable.map(({ log }) => engine.watch(log, () => ring()))
       try {
-        let page = await read()
-        if (page.events.length === 0 && page.gap === undefined) {
+        let pages = await readAll()
+        if (logs.every((log) => 'log' in log || log.isKnown) && pages.every(isEmpty)) {
           await new Promise<void>((resolve) => {
             ring = wait(resolve, waitMs, signal)
             if (isRung) ring()
           })
-          page = await read().catch((error) => {
+          pages = await readAll().catch((error) => {
             // There is nothing that it knows of, and the next one finds out.
             if (!isUnavailable(error)) throw error
-            return page
+            return pages
           })
         }
-        const events = page.gap === undefined ? [] : [entry('gap', page.gap.to, gapData(page.gap))]
-        for (const event of dialect.merge(page.events)) {
-          const rendered = dialect.render(event)
-          if (rendered !== undefined)
-            events.push(entry(rendered.event, { ...after, offset: event.offset }, dataText(rendered.data)))
-        }
-        return `{"events":[${events.join(',')}],"position":"${dialect.position(page.position)}"}`
+        return format(logs, pages)
       } finally {
-        unwatch()
-      }
-
-      function entry(event: string, position: Position, data: string): string {
-        return `{"id":"${dialect.position(position)}","event":"${event}","data":${data}}`
-      }
-
-      function gapData({ from, to }: { from: Position; to: Position }): string {
-        return JSON.stringify({ from: dialect.position(from), to: dialect.position(to) })
+        for (const unwatch of unwatches) unwatch()
       }
     },
     get waiting() {
@@ -84,6 +65,11 @@ export function createPollTransport(engine: Engine): PollTransport {
     letGo(count) {
       for (const end of [...waits].slice(0, count)) end()
     },
+  }
+
+  function readPages(logs: readonly ReadableLog[], until: Parameters<typeof retryWhileUnavailable>[1]): Promise<Page[]> {
+    const bounds = { ...pageMax, bytesMax: Math.ceil(pageMax.bytesMax / logs.length) }
+    return Promise.all(logs.map(({ log, after }) => retryWhileUnavailable(() => engine.read(log, after, bounds), until)))
   }
 
   /** Calls `resolve` after the time, when the client goes, at the end of the server, or when what it returns is called. */
@@ -101,4 +87,37 @@ export function createPollTransport(engine: Engine): PollTransport {
       resolve()
     }
   }
+}
+
+const isEmpty = ({ events, gap }: Page) => events.length === 0 && gap === undefined
+
+/** With several logs each event names its own, and the position is that of all. */
+function format(logs: readonly (ReadableLog | UnreadableLog)[], pages: readonly Page[]): string {
+  const rest = pages.values()
+  const isOne = logs.length === 1
+  const parts = logs.map((log) => {
+    const start = isOne ? '{' : `{${encodeJson(log.source).slice(1, -1)},`
+    if (!('log' in log))
+      return { events: [`${start}"event":"error","data":${encodeJson(log.error.toPublic())}}`], id: unreadPosition }
+    return formatPage(log, rest.next().value as Page, start)
+  })
+  return `{"events":[${parts.flatMap(({ events }) => events).join(',')}],"position":"${parts.map(({ id }) => id).join(',')}"}`
+}
+
+function formatPage(
+  { dialect, after }: ReadableLog,
+  { events, gap, position }: Page,
+  start: string,
+): { events: string[]; id: string } {
+  const entry = (event: string, at: Position, data: string) =>
+    `${start}"id":"${dialect.position(at)}","event":"${event}","data":${data}}`
+  const entries =
+    gap === undefined
+      ? []
+      : [entry('gap', gap.to, encodeJson({ from: dialect.position(gap.from), to: dialect.position(gap.to) }))]
+  for (const event of dialect.merge(events)) {
+    const rendered = dialect.render(event)
+    if (rendered !== undefined) entries.push(entry(rendered.event, { ...after, offset: event.offset }, dataText(rendered.data)))
+  }
+  return { events: entries, id: dialect.position(position) }
 }

@@ -11,14 +11,16 @@ import {
   encodeSseEvent,
   encodeSseRetry,
   type MillraceError,
-  type Position,
   streamHeader,
 } from '@millrace/protocol'
-import type { Dialect } from '../dialects/dialect.ts'
 import type { Cursor } from '../log/cursor.ts'
+import type { CursorGroup } from '../log/cursor-group.ts'
 import type { FanOut } from '../log/fan-out.ts'
-import { type Appetite, paced, type Sink } from '../log/wire.ts'
+import type { Turns } from '../log/turns.ts'
+import { paced, type Sink } from '../log/wire.ts'
+import type { ReadableLog, UnreadableLog } from './logs.ts'
 import type { Pulse } from './pulse.ts'
+import { attachBatch } from './sse-batch.ts'
 import { sseWire } from './sse-wire.ts'
 import { takeOver } from './takeover.ts'
 
@@ -39,10 +41,9 @@ const answerMsMin = 1000
 /** What a web stream holds before its cursor waits. */
 const webBufferBytes = 64 * 1024
 
-export interface SseStream extends Appetite {
-  readonly log: string
-  readonly after: Position
-  readonly dialect: Dialect
+export interface SseStream {
+  /** At least one that can be read. With several, their events come as batches. */
+  readonly logs: readonly (ReadableLog | UnreadableLog)[]
   /** The reader answers every heartbeat; from its first answer on it is cut at the next when it does not. */
   readonly isAnswered?: boolean
   /** Its place among all connections; closed once when the reader has gone or the stream has ended. */
@@ -73,6 +74,7 @@ export interface SseTransport {
 
 export interface SseTransportOptions {
   readonly fanOut: FanOut
+  readonly turns: Turns
   readonly pulse: Pulse
   /** Names a stream whose heartbeats are answered. MUST NOT be guessable. */
   readonly newStream: () => string
@@ -98,8 +100,8 @@ interface Peer extends Sink {
 }
 
 export function createSseTransport(options: SseTransportOptions): SseTransport {
-  const { fanOut, pulse, newStream, isExcused, random = Math.random } = options
-  const open = new Map<Cursor, Peer>()
+  const { fanOut, turns, pulse, newStream, isExcused, random = Math.random } = options
+  const open = new Map<Cursor | CursorGroup, Peer>()
   /** By the names of their streams. */
   const answers = new Map<string, Answer>()
 
@@ -116,7 +118,7 @@ export function createSseTransport(options: SseTransportOptions): SseTransport {
     },
 
     respond(stream, signal) {
-      let cursor: Cursor | undefined
+      let cursor: Cursor | CursorGroup | undefined
       const { answer, headers } = prepare(stream)
       const body = new ReadableStream<Uint8Array>(
         {
@@ -143,7 +145,12 @@ export function createSseTransport(options: SseTransportOptions): SseTransport {
       return open.size
     },
 
-    cursors: () => open.keys(),
+    *cursors() {
+      for (const reader of open.keys()) {
+        if ('cursors' in reader) yield* reader.cursors
+        else yield reader
+      }
+    },
 
     letGo(count) {
       for (const [cursor, peer] of [...open].slice(0, count)) {
@@ -160,7 +167,7 @@ export function createSseTransport(options: SseTransportOptions): SseTransport {
     return { answer, headers: { ...sseHeaders, [streamHeader]: answer.stream } }
   }
 
-  function start({ log, after, dialect, slow, intervalMs, connection }: SseStream, peer: Peer, answer?: Answer): Cursor {
+  function start({ logs, connection }: SseStream, peer: Peer, answer?: Answer): Cursor | CursorGroup {
     // Clients that were cut together must not come back together.
     peer.write(Buffer.from(encodeSseRetry(1000 + Math.floor(random() * 2000)) + encodeSseComment('millrace')))
     if (answer !== undefined) answers.set(answer.stream, answer)
@@ -178,8 +185,7 @@ export function createSseTransport(options: SseTransportOptions): SseTransport {
         if (answer !== undefined) answer.dueAt ??= performance.now()
       }
     })
-    const sink: Sink = { write: peer.write, end: peer.end }
-    const cursor = fanOut.attach({ log, after, wire: paced(sseWire(dialect), intervalMs), sink, slow })
+    const cursor = attach(logs, { write: peer.write, end: peer.end })
     open.set(cursor, peer)
     cursor.onceClosed(() => {
       leavePulse()
@@ -193,6 +199,14 @@ export function createSseTransport(options: SseTransportOptions): SseTransport {
       cursor.end()
     })
     return cursor
+  }
+
+  function attach(logs: SseStream['logs'], sink: Sink): Cursor | CursorGroup {
+    const [first, ...rest] = logs
+    if (first === undefined || rest.length > 0 || !('log' in first))
+      return attachBatch({ attach: fanOut.attach, turns, logs, sink })
+    const { log, after, dialect, slow, intervalMs } = first
+    return fanOut.attach({ log, after, wire: paced(sseWire(dialect), intervalMs), sink, slow })
   }
 }
 
