@@ -33,6 +33,21 @@ describe('redis engine, beyond what every engine promises', () => {
     await expect.poll(() => refusal(engine.append('a', numbered(1, 1), { key: '1' }))).toBe('not refused')
   })
 
+  // What happened: appends piled up without a bound behind a Redis that stood still.
+  it('rejects what more would have to wait for a Redis that stands still', async () => {
+    const server = await startRedis()
+    onTestFinished(() => server.close())
+    const engine = await open(() => redisEngine({ url: server.url, timeoutMs: 60_000 }))
+    await engine.append('a', [])
+    process.kill(server.pid, 'SIGSTOP')
+    const file = { type: 'file', data: new Uint8Array(1024 * 1024) }
+    const appends = Array.from({ length: 20 }, () => refusal(engine.append('a', [file])))
+    expect(await Promise.all(appends.slice(16))).toEqual(Array(4).fill('engine_busy'))
+    process.kill(server.pid, 'SIGCONT')
+    expect(new Set(await Promise.all(appends.slice(0, 16)))).toEqual(new Set(['not refused']))
+    expect((await engine.inspect('a'))?.head.offset).toBe(16)
+  })
+
   // What happened: 84 pictures went into one pack, which blocked the event loop and was unpacked for each of its pages.
   it('packs no more than a reader wants to unpack, and no files', async () => {
     const engine = await open(() => redisEngine({ url: redis.url, prefix: 'packs' }))

@@ -116,6 +116,11 @@ function countOver({ events, bytes }: Held): number {
   return count
 }
 
+/** Of the data of events. */
+export function sizeOfAll(events: readonly NewEvent[]): number {
+  return events.reduce((sum, { data }) => sum + sizeOf(data), 0)
+}
+
 /** Near enough to bound a page by, and far cheaper than writing it. */
 export function sizeOf(data: unknown): number {
   if (typeof data === 'string') return data.length

@@ -1,5 +1,5 @@
 /**
- * An engine that is unavailable: it could not be reached, or did not answer in time. That says nothing about the log,
+ * An engine that is unavailable: it could not be reached, did not answer in time, or has as many calls waiting as it may. That says nothing about the log,
  * so whoever reads or writes it waits and asks again. Every other rejection is an answer, and final.
  */
 import { MillraceError } from '@millrace/protocol'
@@ -17,7 +17,7 @@ export interface RetryOptions {
 }
 
 export function isUnavailable(error: unknown): error is MillraceError {
-  return error instanceof MillraceError && error.code === 'engine_failed'
+  return error instanceof MillraceError && (error.code === 'engine_failed' || error.code === 'engine_busy')
 }
 
 export async function retryWhileUnavailable<T>(act: () => Promise<T>, options: RetryOptions): Promise<T> {

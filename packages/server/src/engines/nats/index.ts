@@ -9,7 +9,8 @@ import { createBells } from '../../log/bells.ts'
 import { isDamaged } from '../../log/doubts.ts'
 import type { Appended, AppendOptions, Engine, NewEvent, Page } from '../../log/log.ts'
 import { newId } from '../../log/new-id.ts'
-import { type Bounds, createRecent } from '../../log/recent.ts'
+import { type Bounds, createRecent, sizeOfAll } from '../../log/recent.ts'
+import { createQueues } from '../queues.ts'
 import { type Batch, decodeBatch, encodeBatch, encodeEnd, idOf, type NewBatch } from './batch.ts'
 import { createConnection, type Stored } from './connection.ts'
 import { erase } from './erase.ts'
@@ -53,8 +54,8 @@ export function natsEngine({ url, stream = 'millrace', timeoutMs = 15_000, ...op
   const limits = { bytesMax, ageMsMax }
   const shelf = createShelf()
   const recent = createRecent()
-  /** Of each log, the call that others wait for: what is known of it changes in one order. */
-  const busy = new Map<string, Promise<unknown>>()
+  /** What is known of a log changes in one order. */
+  const queue = createQueues()
   let isClosed = false
   const connection = createConnection({ url, stream, ageMsMax, onConnected })
   const bells = createBells({
@@ -70,7 +71,8 @@ export function natsEngine({ url, stream = 'millrace', timeoutMs = 15_000, ...op
   return {
     isDurable: true,
     isShared: true,
-    append: (log, events, asked = {}) => inTurn(log, (known, deadline) => append(log, known, events, asked, deadline)),
+    append: (log, events, asked = {}) =>
+      inTurn(log, (known, deadline) => append(log, known, events, asked, deadline), sizeOfAll(events)),
 
     async read(log, after, { eventsMax: countMax = 512, bytesMax: sizeMax = 262_144 } = {}) {
       if (isClosed) throw new MillraceError('server_stopping')
@@ -117,20 +119,10 @@ export function natsEngine({ url, stream = 'millrace', timeoutMs = 15_000, ...op
     },
   }
 
-  async function inTurn<T>(log: string, act: (known: Known, deadline: number) => Promise<T>): Promise<T> {
+  async function inTurn<T>(log: string, act: (known: Known, deadline: number) => Promise<T>, bytes = 0): Promise<T> {
     if (isClosed) throw new MillraceError('server_stopping')
     const deadline = performance.now() + timeoutMs
-    const before = busy.get(log)
-    const mine = (async () => {
-      await before?.catch(() => {})
-      return act(shelf.get(log), deadline)
-    })()
-    busy.set(log, mine)
-    try {
-      return await mine
-    } finally {
-      if (busy.get(log) === mine) busy.delete(log)
-    }
+    return queue(log, bytes, () => act(shelf.get(log), deadline))
   }
 
   async function append(

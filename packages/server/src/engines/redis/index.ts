@@ -7,7 +7,8 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { MillraceError, type Position } from '@millrace/protocol'
 import { createBells } from '../../log/bells.ts'
 import type { Appended, AppendOptions, Engine, LogState, NewEvent, Page, ReadOptions } from '../../log/log.ts'
-import { createRecent } from '../../log/recent.ts'
+import { createRecent, sizeOfAll } from '../../log/recent.ts'
+import { createQueues } from '../queues.ts'
 import { packAside, packed, toStored } from '../stored.ts'
 import { createConnection } from './connection.ts'
 import { createPacks, decode, type Entry, encode, toPage } from './entries.ts'
@@ -54,8 +55,8 @@ export function redisEngine({
   const witness = createWitness()
   const recent = createRecent()
   const packs = createPacks()
-  /** Of each log, the append that others wait for: one at a time can be made again without doubt whether it was made. */
-  const appending = new Map<string, Promise<unknown>>()
+  /** Of appends: one at a time can be made again without doubt whether it was made. */
+  const inTurn = createQueues()
   let number = 0
   let server = ''
   let settledAt = Number.POSITIVE_INFINITY
@@ -79,17 +80,9 @@ export function redisEngine({
     isDurable: true,
     isShared: true,
 
-    async append(log, events, asked = {}) {
+    append(log, events, asked = {}) {
       const deadline = performance.now() + timeoutMs
-      const before = appending.get(log)
-      const mine =
-        before === undefined ? append(log, events, asked, deadline) : after(before, () => append(log, events, asked, deadline))
-      appending.set(log, mine)
-      try {
-        return await mine
-      } finally {
-        if (appending.get(log) === mine) appending.delete(log)
-      }
+      return inTurn(log, sizeOfAll(events), () => append(log, events, asked, deadline))
     },
 
     async read(log, position, { eventsMax = 512, bytesMax = 262_144 } = {}) {
@@ -302,9 +295,4 @@ export function redisEngine({
 interface Inspected {
   readonly state: LogState
   readonly isVouched: boolean
-}
-
-async function after<T>(before: Promise<unknown>, next: () => Promise<T>): Promise<T> {
-  await before.catch(() => {})
-  return next()
 }
