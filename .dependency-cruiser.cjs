@@ -58,7 +58,12 @@ module.exports = {
       from: { path: `${server}/${layer}/`, pathNot: test },
       to: {
         path: `${server}/`,
-        pathNot: [`${server}/${layer}/`, `${server}/log/`, ...others.map((other) => `${server}/${other}`)],
+        pathNot: [
+          `${server}/${layer}/`,
+          `${server}/log/`,
+          `${server}/redact\\.ts$`,
+          ...others.map((other) => `${server}/${other}`),
+        ],
       },
     })),
     {

@@ -3,7 +3,9 @@ import { afterEach, beforeEach, expect, it, vi } from 'vitest'
 import { createReport } from './report.ts'
 
 const written = vi.spyOn(console, 'error')
-const lines = () => written.mock.calls.map((words) => words.map((word) => (word instanceof Error ? word.message : word)))
+/** Of an error with its stack the first line. */
+const lines = () =>
+  written.mock.calls.map((words) => words.map((word) => (typeof word === 'string' ? word.split('\n')[0] : word)))
 
 beforeEach(() => {
   vi.useFakeTimers()
@@ -20,10 +22,20 @@ it('says an error at once with its cause, and after ten seconds how often it cam
   const text = 'engine_failed: Redis did not answer. (ECONNREFUSED)'
   expect(lines()).toEqual([
     ['millrace:', { run: 'r0' }, text],
-    ['millrace:', 'another'],
+    ['millrace:', 'Error: another'],
   ])
   vi.advanceTimersByTime(10_000)
   expect(lines().slice(2)).toEqual([[`millrace: 499 times more in 10 s: ${text}`]])
   report(away())
   expect(lines().slice(3)).toEqual([['millrace:', text]])
+})
+
+it('leaves keys out of an error that it says in full, and of the cause of another', () => {
+  vi.stubEnv('SOME_API_KEY', 'sk-SECRET\nsk-OTHER')
+  const report = createReport()
+  report(new TypeError('Headers.append: "Bearer sk-SECRET\nsk-OTHER" is an invalid header value.'))
+  report(new MillraceError('model_failed', { cause: new Error('no such key: sk-OTHER') }))
+  vi.unstubAllEnvs()
+  expect(JSON.stringify(written.mock.calls)).toMatch(/Bearer \[redacted\].*no such key: \[redacted\]/s)
+  expect(JSON.stringify(written.mock.calls)).not.toMatch(/sk-/)
 })

@@ -1,5 +1,7 @@
 /** Errors that are not the client's: to the host, who may be mistaken itself; by default to standard error, which they MUST NOT fill. */
+import { format } from 'node:util'
 import { MillraceError } from '@millrace/protocol'
+import { redact } from './redact.ts'
 
 export type OnError = (error: unknown, context?: { run?: string; lane?: string }) => void
 
@@ -21,12 +23,12 @@ export function createReport(): OnError {
   const again = new Map<string, number>()
 
   return (error, context) => {
-    const text = describe(error)
+    const text = redact(describe(error))
     const count = again.get(text)
     if (count !== undefined) return void again.set(text, count + 1)
     again.set(text, 0)
     // Where it has a code of its own, that and its cause say all; else where it was thrown has to be known.
-    const said = error instanceof MillraceError && error.code !== 'internal' ? text : error
+    const said = error instanceof MillraceError && error.code !== 'internal' ? text : redact(format(error))
     console.error('millrace:', ...(context === undefined ? [said] : [context, said]))
     setTimeout(() => {
       const more = again.get(text)
