@@ -80,6 +80,7 @@ export const errors = {
   too_many_runs: entry(429, true, 'Too many runs are in progress; try again when one has ended.'),
   model_failed: entry(502, true, 'The model ended with an error; what it had said so far is kept.'),
   model_rejected: entry(502, false, 'The model refused the request; another attempt would be refused too.'),
+  model_unauthorized: entry(502, false, 'The model provider does not accept the key; check it on the server.'),
   model_rate_limited: entry(429, true, 'The model provider is limiting requests; try again later.'),
   model_timeout: entry(504, true, 'The model did not answer in time; what it had said so far is kept.'),
   server_stopping: entry(503, true, 'The server is stopping; connect again.'),

@@ -4,6 +4,7 @@ import type { ErrorCode } from '@millrace/protocol'
 const errorTitles: Partial<Record<ErrorCode, string>> = {
   model_failed: 'The model ended with an error',
   model_rejected: 'The model refused the request',
+  model_unauthorized: 'The model provider does not accept the key',
   model_rate_limited: 'The model provider is limiting requests',
   model_timeout: 'The model did not answer in time',
   model_not_found: 'There is no model of this name',

@@ -103,6 +103,7 @@ export const zh: Dictionary = {
     titles: {
       model_failed: '模型出错，回答中止',
       model_rejected: '模型拒绝了这个请求',
+      model_unauthorized: '模型服务商不接受密钥',
       model_rate_limited: '模型服务商正在限流',
       model_timeout: '模型没有及时回答',
       model_not_found: '没有这个名称的模型',

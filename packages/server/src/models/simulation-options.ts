@@ -21,7 +21,7 @@ const numbers = {
 
 const words = {
   lang: ['en', 'zh'],
-  code: ['model_failed', 'model_rate_limited', 'model_rejected'],
+  code: ['model_failed', 'model_rate_limited', 'model_rejected', 'model_unauthorized'],
 } as const
 
 const common = ['tps', 'ttft', 'jitter', 'seed'] as const
