@@ -6,7 +6,19 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { onTestFinished } from 'vitest'
 import type { Chance } from './chance.ts'
 
-export const faults = ['whole', 'refuses', 'is silent', 'stalls', 'drops', 'sends garbage', 'ends early', 'never ends'] as const
+export const faults = [
+  'whole',
+  'only says that it is done',
+  'stays open',
+  'refuses',
+  'is silent',
+  'stalls',
+  'drops',
+  'sends garbage',
+  'ends early',
+  'breaks off',
+  'never ends',
+] as const
 
 /** What it does with one question. */
 export interface Behaviour {
@@ -17,6 +29,14 @@ export interface Behaviour {
   readonly paceMs: number
   readonly status: number
   readonly garbage: string
+  /** The finish reason of one that breaks off. */
+  readonly reason: string
+}
+
+/** How a run must end that asked it. */
+export function endOf({ fault, words }: Behaviour): 'completed' | 'failed' {
+  if (fault === 'only says that it is done') return words > 0 ? 'completed' : 'failed'
+  return fault === 'whole' || fault === 'stays open' ? 'completed' : 'failed'
 }
 
 export function chooseBehaviour(chance: Chance, fault: Behaviour['fault']): Behaviour {
@@ -29,8 +49,10 @@ export function chooseBehaviour(chance: Chance, fault: Behaviour['fault']): Beha
       'data: {"choices":[{"delta":\n\n',
       'data: {"error":{"message":"secret detail","code":500}}\n\n',
       'data: 42\n\n',
+      'data: {"code":429,"message":"secret detail"}\n\n',
       `data: ${'x'.repeat(chance.whole(1, 100_000))}\n\n`,
     ]),
+    reason: chance.pick(['error', 'insufficient_system_resource', 'network_error', 'abort']),
   }
 }
 
@@ -77,7 +99,7 @@ export async function startProvider(): Promise<Provider> {
 }
 
 async function behave(
-  { fault, words, paceMs, status, garbage }: Behaviour,
+  { fault, words, paceMs, status, garbage, reason }: Behaviour,
   asked: Asked,
   response: ServerResponse,
 ): Promise<void> {
@@ -98,7 +120,9 @@ async function behave(
   // After what was written, and without the chunk that would end the body.
   if (fault === 'drops') return response.socket?.destroySoon()
   if (fault === 'sends garbage') response.write(garbage)
-  if (fault === 'whole') response.write(chunk({}, 'stop'))
+  if (fault === 'whole' || fault === 'stays open') response.write(chunk({}, 'stop'))
+  if (fault === 'breaks off') response.write(chunk({}, reason))
+  if (fault === 'stays open') return void response.write(': still here\n\n')
   response.end(fault === 'ends early' ? '' : 'data: [DONE]\n\n')
 }
 

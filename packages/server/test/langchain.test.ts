@@ -98,10 +98,10 @@ describe('a real @langchain/openai against an OpenAI-compatible server', () => {
   })
 
   it.each([
-    [401, 'model_rejected', false, 'does not accept the key'],
+    [401, 'model_unauthorized', false, 'does not accept the key'],
     [404, 'model_rejected', false, 'does not know the model'],
     [429, 'model_rate_limited', true, 'limiting requests'],
-    [500, 'model_failed', true, 'ended with an error'],
+    [500, 'model_failed', true, 'answered with status 500'],
   ])('answers %d with %s', async (status, code, retryable, message) => {
     const { url } = await startWithOpenAi({ status })
     const events = await (await openStream(`${url}/api/chat?query=x`)).rest()

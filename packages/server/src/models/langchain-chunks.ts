@@ -1,6 +1,7 @@
-/** A LangChain model's message chunks, read as parts. */
-import { finishOf, type UsageMetadata, usageOf } from './langchain-end.ts'
+/** A LangChain model's message chunks, read as parts; usage and finish reason go into `end`. */
+import type { AnswerEnd, UsageMetadata } from './langchain-end.ts'
 import type { ModelPart } from './model.ts'
+import { asFields, readContent, readReason } from './provider-chunk.ts'
 
 /** As much of LangChain's `AIMessageChunk` as is looked at. */
 export interface LangChainChunk {
@@ -14,10 +15,7 @@ export interface LangChainChunk {
   readonly tool_calls?: readonly unknown[] | undefined
 }
 
-export async function* readChunks(chunks: AsyncIterable<LangChainChunk>): AsyncGenerator<ModelPart> {
-  let usage: UsageMetadata | undefined
-  let reason: string | undefined
-  let hasToolCalls = false
+export async function* readChunks(chunks: AsyncIterable<LangChainChunk>, end: AnswerEnd): AsyncGenerator<ModelPart> {
   let hasReasoning = false
   for await (const chunk of chunks) {
     // The last chunk of OpenAI's Responses, which tells the status, says all its reasoning once more.
@@ -27,12 +25,10 @@ export async function* readChunks(chunks: AsyncIterable<LangChainChunk>): AsyncG
       hasReasoning ||= isReasoning
       if (!(isReasoning && isSummary)) yield part
     }
-    usage = add(usage, chunk.usage_metadata)
-    reason = reasonOf(chunk) ?? reason
-    hasToolCalls ||= Boolean(chunk.tool_call_chunks?.length || chunk.tool_calls?.length)
+    end.usage = add(end.usage, chunk.usage_metadata)
+    end.reason = reasonOf(chunk) ?? end.reason
+    end.hasToolCalls ||= Boolean(chunk.tool_call_chunks?.length || chunk.tool_calls?.length)
   }
-  yield* usageOf(usage)
-  yield* finishOf(reason, hasToolCalls)
 }
 
 function* partsOf(chunk: LangChainChunk): Generator<ModelPart> {
@@ -43,11 +39,16 @@ function* partsOf(chunk: LangChainChunk): Generator<ModelPart> {
     if (chunk.content !== '') yield chunk.content
     return
   }
+  // LangChain has no block for thinking that is a list itself, which is Mistral's.
+  let thought = isSaid(reasoning) ? '' : readContent(chunk.content).reasoning
   for (const block of chunk.contentBlocks ?? []) {
     if (block.type === 'text' && 'text' in block && isSaid(block.text)) yield block.text
-    else if (block.type === 'reasoning' && 'reasoning' in block && isSaid(block.reasoning) && block.reasoning !== reasoning)
-      yield { reasoning: block.reasoning }
+    else if (block.type === 'reasoning' && 'reasoning' in block && isSaid(block.reasoning)) {
+      if (block.reasoning !== reasoning) yield { reasoning: block.reasoning }
+      thought = ''
+    }
   }
+  if (thought !== '') yield { reasoning: thought }
 }
 
 function isSaid(value: unknown): value is string {
@@ -69,11 +70,11 @@ function add(sum: UsageMetadata | undefined, added: UsageMetadata | undefined): 
 function reasonOf({ response_metadata: metadata = {}, additional_kwargs: extra = {} }: LangChainChunk): string | undefined {
   const reason =
     metadata.finish_reason ?? metadata.stop_reason ?? metadata.finishReason ?? extra.stop_reason ?? metadata.done_reason
-  if (isSaid(reason)) return reason
-  // Bedrock's, and that of OpenAI's Responses where the answer is not whole.
-  const { stopReason } = (metadata.messageStop ?? {}) as { stopReason?: unknown }
-  const { reason: incomplete } = (metadata.incomplete_details ?? {}) as { reason?: unknown }
-  if (isSaid(stopReason)) return stopReason
-  if (isSaid(incomplete)) return incomplete
-  return metadata.status === 'completed' ? 'stop' : undefined
+  // The others are Bedrock's, and that of OpenAI's Responses where the answer is not whole.
+  return (
+    readReason(reason) ??
+    readReason(asFields(metadata.messageStop).stopReason) ??
+    readReason(asFields(metadata.incomplete_details).reason) ??
+    (metadata.status === 'completed' ? 'stop' : undefined)
+  )
 }

@@ -1,6 +1,4 @@
-import { ChatOpenAI, type ChatOpenAIFields } from '@langchain/openai'
 import { expect, it } from 'vitest'
-import { type Step, startFakeOpenAi } from '../../test/support/fake-openai.ts'
 import { fromLangChain, type LangChainModel } from './langchain.ts'
 import type { Model, ModelPart } from './model.ts'
 
@@ -14,9 +12,6 @@ async function read(model: Model, signal = new AbortController().signal): Promis
   }
 }
 
-const openAi = (url: string, fields: ChatOpenAIFields = {}) =>
-  fromLangChain(new ChatOpenAI({ model: 'fake', apiKey: 'k', maxRetries: 0, ...fields, configuration: { baseURL: url } }))
-
 const chunked = (chunk: object) =>
   fromLangChain({
     _llmType: () => 'chunked',
@@ -26,17 +21,34 @@ const chunked = (chunk: object) =>
       })(),
   } as LangChainModel)
 
-const watched = { callbacks: [{ handleLLMNewToken() {} }] }
+it.each([
+  'ERROR',
+  'insufficient_system_resource',
+  'network_error',
+  'abort',
+  'MALFORMED_FUNCTION_CALL',
+  'timed_out',
+  'server_err',
+])('takes the end %s for a failure, and says so', async (finishReason) => {
+  const { parts, error } = await read(chunked({ content: 'half', response_metadata: { finishReason } }))
+  expect(parts).toEqual(['half'])
+  expect(error).toMatchObject({ code: 'model_failed', message: expect.stringContaining(`"${finishReason}"`) })
+})
 
-it.each<[string, Step[], ChatOpenAIFields]>([
-  ['ends before its finish reason', [{ delta: { content: 'a' } }], {}],
-  ['ends before its finish reason, by chunks', [{ delta: { content: 'a' } }], watched],
-  ['turns into bytes that are no events', [{ delta: { content: 'a' } }, { raw: '\u0000\ufffd<html>\n\n' }], {}],
-])('fails when the stream %s, with what came before', async (_what, script, fields) => {
-  const { url } = await startFakeOpenAi({ script })
-  const { parts, error } = await read(openAi(url, fields))
-  expect(parts[0]).toEqual('a')
-  expect(error).toMatchObject({ code: 'model_failed' })
+it.each(['', ' ', 'null', 'None'])('takes the end %j for none', async (finishReason) => {
+  expect(await read(chunked({ content: 'a', response_metadata: { finishReason } }))).toEqual({ parts: ['a'] })
+})
+
+it('takes an error after the finish reason for none, as the answer is whole', async () => {
+  const model = {
+    _llmType: () => 'breaking',
+    stream: async () =>
+      (async function* () {
+        yield { content: 'a', response_metadata: { stop_reason: 'end_turn' } }
+        throw new Error('the connection broke')
+      })(),
+  }
+  expect(await read(fromLangChain(model))).toEqual({ parts: ['a', { finishReason: 'stop' }] })
 })
 
 it.each<[string, object, ModelPart[]]>([

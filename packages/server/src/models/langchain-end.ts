@@ -2,6 +2,14 @@
 import type { FinishReason } from '@millrace/protocol'
 import type { ModelPart } from './model.ts'
 
+/** Filled while an answer is read, so that what is known is there also where the reading throws. */
+export interface AnswerEnd {
+  usage?: UsageMetadata | undefined
+  /** In the provider's own word, where LangChain passes it on. */
+  reason?: string | undefined
+  hasToolCalls?: boolean
+}
+
 export interface UsageMetadata {
   readonly input_tokens?: number | null | undefined
   readonly output_tokens?: number | null | undefined
@@ -20,26 +28,34 @@ export function* usageOf(usage: UsageMetadata | undefined): Generator<ModelPart>
     yield { usage: { inputTokens, outputTokens, totalTokens, ...(reasoningTokens > 0 && { reasoningTokens }) } }
 }
 
-/** The words of OpenAI, Anthropic, Google, Mistral and LangChain for the same four reasons. */
-const finishReasons = new Map<string, FinishReason>([
-  ['stop', 'stop'],
-  ['end_turn', 'stop'],
-  ['stop_sequence', 'stop'],
-  ['length', 'length'],
-  ['max_tokens', 'length'],
-  ['max_output_tokens', 'length'],
-  ['model_length', 'length'],
-  ['content_filter', 'content_filter'],
-  ['safety', 'content_filter'],
-  ['refusal', 'content_filter'],
-  ['tool_calls', 'tool_calls'],
-  ['tool_use', 'tool_calls'],
-  ['function_call', 'tool_calls'],
-])
+/** The words of many providers for the same four reasons. */
+const reasonWords = {
+  stop: 'stop end_turn stop_sequence eos eos_token end complete completed',
+  length: 'length max_tokens max_output_tokens model_length model_context_window_exceeded error_limit',
+  content_filter:
+    'content_filter content_filtered safety image_safety refusal sensitive guardrail_intervened recitation blocklist prohibited_content spii error_toxic',
+  tool_calls: 'tool_calls tool_call tool_use function_call',
+} satisfies Partial<Record<FinishReason, string>>
+
+const finishReasons = new Map(
+  Object.entries(reasonWords).flatMap(([known, words]) => words.split(' ').map((word) => [word, known as FinishReason] as const)),
+)
+
+/**
+ * Words by which providers say that they broke off: `error`, `insufficient_system_resource` (DeepSeek), `network_error`
+ * (GLM), `abort` (vLLM), `malformed_function_call` (Google). A new one that is no failure is `other`.
+ */
+const failureWords =
+  /(^|_)err|error|fail|abort|cancel|interrupt|terminat|time[d_]*out|insufficient|overload|unavailable|busy|exhaust|quota|rate_?limit|throttl|network|disconnect|exception|crash|malformed|unexpected|incomplete/i
+
+/** Whether the model did not end by itself, so that the answer is not whole. */
+export function saysFailure(reason: string): boolean {
+  return !finishReasons.has(reason.toLowerCase()) && failureWords.test(reason)
+}
 
 /** Ollama and Google end a call of a tool with `stop`. */
-export function* finishOf(reason: string | undefined, hasToolCalls: boolean): Generator<ModelPart> {
+export function* finishOf(reason: string | undefined, hasToolCalls = false): Generator<ModelPart> {
   const known = reason === undefined ? undefined : (finishReasons.get(reason.toLowerCase()) ?? 'other')
-  const finishReason = hasToolCalls && (known === undefined || known === 'stop') ? 'tool_calls' : known
+  const finishReason = hasToolCalls && known !== 'length' && known !== 'content_filter' ? 'tool_calls' : known
   if (finishReason !== undefined) yield { finishReason }
 }

@@ -1,6 +1,7 @@
-/** A LangChain model's typed events, read as parts: each piece once, usage and finish reason at the end. */
-import { finishOf, type UsageMetadata, usageOf } from './langchain-end.ts'
+/** A LangChain model's typed events, read as parts, each piece once; usage and finish reason go into `end`. */
+import type { AnswerEnd, UsageMetadata } from './langchain-end.ts'
 import type { ModelPart } from './model.ts'
+import { readContent, readReason } from './provider-chunk.ts'
 
 /** As much of LangChain's `ChatModelStreamEvent` as is looked at. */
 export interface LangChainEvent {
@@ -10,8 +11,9 @@ export interface LangChainEvent {
   readonly delta?: unknown
   /** So far, not since the last one. */
   readonly usage?: UsageMetadata | undefined
-  /** Why the model ended. */
+  /** Why the model ended, in LangChain's word; one that it does not know is `stop`. */
   readonly reason?: string | undefined
+  readonly responseMetadata?: Readonly<Record<string, unknown>> | undefined
   /** Of an `error`. */
   readonly message?: string
 }
@@ -23,27 +25,25 @@ interface Piece {
   readonly thinking?: unknown
 }
 
-export async function* readEvents(events: AsyncIterable<LangChainEvent>): AsyncGenerator<ModelPart> {
-  let usage: UsageMetadata | undefined
-  let reason: string | undefined
-  let hasToolCalls = false
+export async function* readEvents(events: AsyncIterable<LangChainEvent>, end: AnswerEnd): AsyncGenerator<ModelPart> {
   for await (const { event, content, delta, ...rest } of events) {
-    usage = rest.usage ?? usage
+    // So far, and not a sum: what is told before the end is too little.
+    end.usage = rest.usage ?? end.usage
     if (event === 'content-block-start' || event === 'content-block-delta') {
       const piece = (delta ?? content ?? {}) as Piece
-      if (piece.type === 'tool_call_chunk' || piece.type === 'tool_call') hasToolCalls = true
+      if (piece.type === 'tool_call_chunk' || piece.type === 'tool_call') end.hasToolCalls = true
       yield* say(piece)
-    } else if (event === 'message-finish') reason = rest.reason
+    } else if (event === 'message-finish') end.reason = readReason(rest.responseMetadata?.finish_reason) ?? rest.reason
     else if (event === 'error') throw new Error(rest.message)
   }
-  // Only now: what is known before the end is too little, and would replace an honest estimate when the run is stopped.
-  yield* usageOf(usage)
-  yield* finishOf(reason, hasToolCalls)
 }
 
 function* say({ type, text, reasoning, thinking }: Piece): Generator<ModelPart> {
   if (type === 'text' || type === 'text-delta') {
-    if (typeof text === 'string' && text !== '') yield text
+    // LangChain takes for text what the provider puts there, a list of parts too.
+    const said = readContent(text)
+    if (said.reasoning !== '') yield { reasoning: said.reasoning }
+    if (said.text !== '') yield said.text
   } else if (type === 'reasoning' || type === 'reasoning-delta' || type === 'thinking') {
     const thought = reasoning ?? thinking
     if (typeof thought === 'string' && thought !== '') yield { reasoning: thought }

@@ -166,6 +166,13 @@ describe('what only one way gives', () => {
     expect(parts).toEqual([{ reasoning: 'Hm.' }, 'Yes.'])
   })
 
+  it('takes <think> at the beginning for reasoning, unless the host wants it as it is', async () => {
+    const model = chunked({ content: '<think>Hm.</th' }, { content: 'ink>Yes.' })
+    expect(await collect(ask(fromLangChain(model)))).toEqual([{ reasoning: 'Hm.' }, 'Yes.'])
+    const untouched = await collect(ask(fromLangChain(model, 'raw', { thinkTags: false })))
+    expect(untouched).toEqual(['<think>Hm.</th', 'ink>Yes.'])
+  })
+
   it('adds a usage that is spread over chunks', async () => {
     const usage = (input_tokens: number, output_tokens: number): LangChainChunk => ({
       content: '',
@@ -191,15 +198,15 @@ describe('what only one way gives', () => {
 describe('errors of a provider', () => {
   it.each([
     [400, 'x', 'model_rejected', 'a shorter conversation may help'],
-    [401, 'x', 'model_rejected', 'does not accept the key'],
+    [401, 'x', 'model_unauthorized', 'does not accept the key'],
     [402, 'x', 'model_rejected', 'no credit left'],
-    [403, 'x', 'model_rejected', 'does not allow this key'],
+    [403, 'x', 'model_unauthorized', 'does not allow this key'],
     [404, 'x', 'model_rejected', 'does not know the model'],
     [413, 'x', 'model_rejected', 'a shorter conversation may help'],
     [422, 'x', 'model_rejected', 'a shorter conversation may help'],
     [429, 'x', 'model_rate_limited', 'try again later'],
     [429, 'insufficient_quota', 'model_rejected', 'no credit left'],
-    [500, 'x', 'model_failed', 'ended with an error'],
+    [500, 'x', 'model_failed', 'answered with status 500'],
   ])('%d with code %s is %s', async (status, code, expected, message) => {
     const error = await answer({ status, code }, { maxRetries: 0 }).catch((reason: unknown) => reason)
     expect(error).toBeInstanceOf(MillraceError)

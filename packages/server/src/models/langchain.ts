@@ -10,9 +10,13 @@
  */
 import { MillraceError } from '@millrace/protocol'
 import { type LangChainChunk, readChunks } from './langchain-chunks.ts'
-import { toMillraceError } from './langchain-errors.ts'
+import { type AnswerEnd, finishOf, usageOf } from './langchain-end.ts'
+import { failureOf, failureOfReason, toMillraceError } from './langchain-errors.ts'
 import { type LangChainEvent, readEvents } from './langchain-events.ts'
 import type { Model, ModelMessage, ModelPart } from './model.ts'
+import { watch } from './provider-fetch.ts'
+import type { ProviderReport } from './provider-stream.ts'
+import { readThinkTags } from './think-tags.ts'
 
 /** What is needed of a LangChain chat model, whichever version it is of. */
 export interface LangChainModel {
@@ -31,14 +35,24 @@ export function isLangChainModel(value: object): value is LangChainModel {
   return '_llmType' in value && typeof value._llmType === 'function'
 }
 
+export interface LangChainOptions {
+  /** Whether `<think>…</think>` at the beginning of an answer is reasoning; default true. */
+  readonly thinkTags?: boolean
+}
+
 /** @param name How the model is asked for; default its own, such as `gpt-6-luna`. */
-export function fromLangChain(chatModel: LangChainModel, name = nameOf(chatModel)): Model {
+export function fromLangChain(
+  chatModel: LangChainModel,
+  name = nameOf(chatModel),
+  { thinkTags = true }: LangChainOptions = {},
+): Model {
   return {
     name,
     stream({ messages, signal }) {
       const left = new AbortController()
       const either = AbortSignal.any([signal, left.signal])
-      const parts = read(chatModel, messages, either, name)
+      const read = readAnswer(chatModel, messages, either, name)
+      const parts = thinkTags ? readThinkTags(read) : read
       return {
         [Symbol.asyncIterator]: () => ({
           next: () => parts.next(),
@@ -53,30 +67,49 @@ export function fromLangChain(chatModel: LangChainModel, name = nameOf(chatModel
   }
 }
 
-async function* read(
+async function* readAnswer(
   chatModel: LangChainModel,
   messages: readonly ModelMessage[],
   signal: AbortSignal,
   name: string,
 ): AsyncGenerator<ModelPart> {
+  checkKey(chatModel, name)
   const conversation = messages.map(({ role, text }): LangChainMessage => ({ role, content: text }))
-  let finished = false
+  const report: ProviderReport = { isRead: false, isDone: false, hasContent: false }
+  const end: AnswerEnd = {}
   try {
-    for await (const part of parts()) {
-      finished ||= typeof part === 'object' && 'finishReason' in part
-      yield part
-    }
+    if (makesEvents(chatModel)) {
+      yield* readEvents(
+        watch(chatModel, { report, signal }, () => chatModel.streamEvents(conversation, { signal })),
+        end,
+      )
+    } else yield* readChunks(watch(chatModel, { report, signal }, chunks), end)
   } catch (error) {
-    // What the abort of a request throws is no failure of the provider, and nothing to report.
-    if (!signal.aborted) throw toMillraceError(error, name)
+    // A stream that was read here ends well in any case: then it is not the provider that failed after its finish reason.
+    const isWhole = !report.isRead && end.reason !== undefined
+    if (!signal.aborted && !isWhole) throw failureOf(report, name) ?? toMillraceError(error, name)
   }
-  // OpenAI's protocol always says why it ended; a stream that just stops, or turns into something else, was cut.
-  if (!finished && !signal.aborted && chatModel._llmType() === 'openai') throw new MillraceError('model_failed')
+  // What the abort of a request throws is no failure of the provider, and nothing to report.
+  if (signal.aborted) return
+  // Only now: what is known before the end is too little, and would replace an honest estimate when the run is stopped.
+  yield* usageOf(end.usage)
+  // Without a reason of the provider's, LangChain's would be made up.
+  const reason = report.isRead ? (report.reason ?? (report.isDone ? 'unknown' : undefined)) : end.reason
+  const failure = failureOf(report, name) ?? (reason === undefined ? undefined : failureOfReason(reason, name))
+  if (failure !== undefined) throw failure
+  yield* finishOf(reason, end.hasToolCalls)
 
-  async function* parts(): AsyncGenerator<ModelPart> {
-    if (makesEvents(chatModel)) yield* readEvents(chatModel.streamEvents(conversation, { signal }))
-    else yield* readChunks(await chatModel.stream(conversation, { signal }))
+  async function* chunks(): AsyncGenerator<LangChainChunk> {
+    yield* await chatModel.stream(conversation, { signal })
   }
+}
+
+/** A key that cannot stand in a header would be in Node's error about it, word for word. */
+function checkKey(chatModel: object, name: string): void {
+  const { apiKey } = chatModel as { apiKey?: unknown }
+  if (typeof apiKey !== 'string' || /^[\t\x20-\x7e\x80-\xff]*$/.test(apiKey.trim())) return
+  const message = `The key for ${name} has a line end in it, or another character that no key has; check it on the server.`
+  throw new MillraceError('model_unauthorized', { message })
 }
 
 function nameOf(chatModel: LangChainModel): string {

@@ -13,6 +13,8 @@ export type Step =
   | { readonly gate: Promise<void> }
   | 'hang'
   | 'cut'
+  /** The end of the body, without `[DONE]`. */
+  | 'end'
 
 export interface FakeOpenAi {
   /** Base of the API, with `/v1`. */
@@ -73,6 +75,10 @@ export async function startFakeOpenAi({ script = [], status = 200, code = 'x', m
 /** False where the answer goes no further. */
 async function play(step: Step, response: ServerResponse): Promise<boolean> {
   if (step === 'hang') return false
+  if (step === 'end') {
+    response.end()
+    return false
+  }
   if (step === 'cut') {
     // After what was written, and without the chunk that would end the body.
     response.socket?.destroySoon()

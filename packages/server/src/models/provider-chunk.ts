@@ -1,0 +1,110 @@
+/**
+ * One event of a provider that speaks OpenAI's protocol, read as providers really write it: errors in the midst of a
+ * stream with status 200, content that is a list of parts, finish reasons that are no reasons. Pure.
+ */
+
+export type Fields = Readonly<Record<string, unknown>>
+
+/** What one event says of the answer as a whole. */
+export interface ChunkReport {
+  /** Whether it belongs to an answer: a chunk of Chat Completions, or an event of Responses. */
+  readonly isAnswer: boolean
+  /** Text, reasoning or a call of a tool. */
+  readonly hasContent: boolean
+  /** Why the model ended, in the provider's own word. */
+  readonly reason?: string | undefined
+  /** What the provider put where an error is told; its shape is anybody's. */
+  readonly error?: unknown
+}
+
+export function reportChunk(chunk: Fields, event: string): ChunkReport {
+  const error = errorOf(chunk, event)
+  if (error !== undefined) return { isAnswer: false, hasContent: false, error }
+  const response = asFields(chunk.response)
+  if (isText(chunk.type) && chunk.type.startsWith('response.')) return reportResponse(chunk.type, response)
+  const choice = firstChoice(chunk)
+  const delta = asFields(choice.delta)
+  const hasContent = ['content', 'reasoning_content', 'reasoning', 'refusal', 'tool_calls', 'function_call', 'audio'].some(
+    (key) => isSomething(delta[key]),
+  )
+  return { isAnswer: Array.isArray(chunk.choices), hasContent, reason: readReason(choice.finish_reason ?? choice.finishReason) }
+}
+
+/** OpenAI's Responses say their end in an event of its own. */
+function reportResponse(type: string, response: Fields): ChunkReport {
+  const hasContent = type.endsWith('.delta')
+  if (type === 'response.completed') return { isAnswer: true, hasContent, reason: 'stop' }
+  if (type !== 'response.incomplete') return { isAnswer: true, hasContent }
+  return { isAnswer: true, hasContent, reason: readReason(asFields(response.incomplete_details).reason) ?? 'incomplete' }
+}
+
+/** Some servers send `""` or `"null"` in each chunk, one an object. */
+export function readReason(value: unknown): string | undefined {
+  const reason = isText(value) ? value.trim() : asFields(value).type
+  return isText(reason) && !/^(|null|none|undefined)$/i.test(reason) ? reason : undefined
+}
+
+function errorOf(chunk: Fields, event: string): unknown {
+  const told = [chunk.error, firstChoice(chunk).error, asFields(chunk.response).error].find(isSomething)
+  if (told !== undefined) return told
+  if ([event, chunk.object, chunk.type].includes('error') || chunk.type === 'response.failed') return chunk
+  // Not wrapped in anything, as gateways do: {"code":429,"message":"…"}, {"detail":"…"}.
+  const isBare = chunk.choices === undefined && chunk.type === undefined && chunk.usage === undefined && chunk.id === undefined
+  return isBare && ['message', 'msg', 'detail', 'errors'].some((key) => isSomething(chunk[key])) ? chunk : undefined
+}
+
+/**
+ * The chunk as LangChain's packages can read it without losing something; the same object where they can. Content that is
+ * a list of parts becomes a string, thinking among it `reasoning_content`. The first delta says whose it is: without that
+ * some of them pass on nothing but its text.
+ */
+export function repairChunk(chunk: Fields, isFirst: boolean): Fields {
+  const choice = firstChoice(chunk)
+  const delta = asFields(choice.delta)
+  const isList = typeof delta.content === 'object' && delta.content !== null
+  const needsRole = isFirst && choice.delta !== undefined && delta.role === undefined
+  if (!isList && !needsRole) return chunk
+  const { text, reasoning } = readContent(delta.content)
+  const flat = isList && { content: text, ...(reasoning !== '' && { reasoning_content: reasoning }) }
+  return { ...chunk, choices: [{ ...choice, delta: { role: 'assistant', ...delta, ...flat } }] }
+}
+
+/** An answer that came as one JSON body, as the one chunk it would have been; undefined for other JSON. */
+export function wholeAnswer(body: Fields): Fields | undefined {
+  const choice = firstChoice(body)
+  if (typeof choice.message !== 'object') return undefined
+  const { message, ...rest } = choice
+  return { ...body, object: 'chat.completion.chunk', choices: [{ index: 0, ...rest, delta: message }] }
+}
+
+/** Text and thinking of content in whatever shape: a string, a part, or a list of them. */
+export function readContent(content: unknown): { text: string; reasoning: string } {
+  if (isText(content)) return { text: content, reasoning: '' }
+  if (Array.isArray(content)) {
+    const pieces = content.map(readContent)
+    return { text: pieces.map(({ text }) => text).join(''), reasoning: pieces.map(({ reasoning }) => reasoning).join('') }
+  }
+  const part = asFields(content)
+  const thought = part.thinking ?? part.reasoning
+  if (thought !== undefined) return { text: '', reasoning: readContent(thought).text }
+  // A part that is a link, a picture or something new has no text, or has it elsewhere.
+  return isText(part.text) || Array.isArray(part.text) ? readContent(part.text) : { text: '', reasoning: '' }
+}
+
+/** Only the first choice is an answer; whoever asks for several asks a model of its own. */
+function firstChoice(chunk: Fields): Fields {
+  return Array.isArray(chunk.choices) ? asFields(chunk.choices[0]) : {}
+}
+
+export function asFields(value: unknown): Fields {
+  return typeof value === 'object' && value !== null ? (value as Fields) : {}
+}
+
+function isText(value: unknown): value is string {
+  return typeof value === 'string'
+}
+
+function isSomething(value: unknown): boolean {
+  if (typeof value === 'object' && value !== null) return Object.keys(value).length > 0
+  return Boolean(value)
+}

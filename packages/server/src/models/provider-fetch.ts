@@ -1,0 +1,87 @@
+/**
+ * Puts the reading of provider-stream.ts between a LangChain model and its provider. By what the model has and not by
+ * its name: packages of OpenAI's protocol keep their `fetch` in the settings of OpenAI's client, in a client that is made
+ * already, or in an `httpClient`. A model that has none of them is left as it is.
+ *
+ * The model belongs to the host, who may use it elsewhere: what is put in does nothing outside a call that is watched.
+ */
+import { AsyncLocalStorage } from 'node:async_hooks'
+import { asFields } from './provider-chunk.ts'
+import { type ProviderReport, readProviderStream } from './provider-stream.ts'
+
+type Fetch = typeof fetch
+
+interface Watch {
+  readonly report: ProviderReport
+  /** Aborts when nobody waits for the answer any more. */
+  readonly signal: AbortSignal
+}
+
+const watches = new AsyncLocalStorage<Watch>()
+const installed = new WeakSet<object>()
+
+/** Iterates what `open` gives; the provider's stream that is fetched for it goes into the report. */
+export async function* watch<T>(chatModel: object, current: Watch, open: () => AsyncIterable<T>): AsyncGenerator<T> {
+  // OpenAI's own model asks through one of two others, for the two APIs that it speaks.
+  for (const each of [chatModel, Reflect.get(chatModel, 'completions'), Reflect.get(chatModel, 'responses')]) installIn(each)
+  const iterator = watches.run(current, () => open()[Symbol.asyncIterator]())
+  try {
+    for (;;) {
+      const { done, value } = await watches.run(current, () => iterator.next())
+      if (done) return
+      yield value
+    }
+  } finally {
+    await iterator.return?.()
+  }
+}
+
+function installIn(chatModel: unknown): void {
+  const { clientConfig, client, httpClient, caller } = asFields(chatModel)
+  replace(clientConfig, 'fetch', (own = fetch) => watching(own as Fetch))
+  if (asFields(client).fetch !== undefined) replace(client, 'fetch', (own) => watching(own as Fetch))
+  // A model with `maxConcurrency` begins what waits when another call has ended, and would begin it as part of that call.
+  replace(asFields(caller).queue, 'add', (own) => (task: () => unknown, ...rest: unknown[]) => {
+    return Reflect.apply(own as () => unknown, asFields(caller).queue, [AsyncLocalStorage.bind(task), ...rest])
+  })
+  // Mistral's, who reads lists by itself and forgets the signal. Where the host has set none, its SDK makes one for each call.
+  if (!('httpClient' in asFields(chatModel))) return
+  const sender = (httpClient ?? { request: fetch }) as { request: Fetch }
+  replace(sender, 'request', (own) => {
+    const send = watching((request) => Reflect.apply(own as Fetch, sender, [request]), true)
+    return (request: Request) => send(withSignal(request))
+  })
+  Reflect.set(chatModel as object, 'httpClient', sender)
+}
+
+function withSignal(request: Request): Request {
+  const { signal } = watches.getStore() ?? {}
+  return signal === undefined ? request : new Request(request, { signal: AbortSignal.any([request.signal, signal]) })
+}
+
+function watching(own: Fetch, readsLists = false): Fetch {
+  return async (input, init) => {
+    const response = await own(input, init)
+    const { report } = watches.getStore() ?? {}
+    if (report === undefined || response.body === null || !response.ok || !asksForStream(input, init)) return response
+    return readProviderStream(response, report, { readsLists })
+  }
+}
+
+/** Other APIs, and answers that are not to be streamed, are left alone. */
+function asksForStream(...[input, init = {}]: Parameters<Fetch>): boolean {
+  const { pathname } = new URL(input instanceof Request ? input.url : input)
+  if (!/\/(chat\/completions|responses)$/.test(pathname)) return false
+  if (input instanceof Request) return input.headers.get('accept')?.includes('event-stream') ?? false
+  return typeof init.body === 'string' && /"stream"\s*:\s*true/.test(init.body)
+}
+
+/** Once, however often it is asked for. */
+function replace(holder: unknown, key: string, make: (own: unknown) => object): void {
+  if (typeof holder !== 'object' || holder === null) return
+  const own: unknown = Reflect.get(holder, key)
+  if (typeof own === 'function' && installed.has(own)) return
+  const made = make(own)
+  installed.add(made)
+  Reflect.set(holder, key, made)
+}
