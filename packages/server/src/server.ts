@@ -38,7 +38,8 @@ import { type ChatRequest, type ContinueRequest, createChats, type SourceRequest
 import { type ConnectionFilter, type ConnectionLimits, createConnections, type ListedConnection } from './sessions/connections.ts'
 import { createHistory, type History } from './sessions/history.ts'
 import type { TitleSource } from './sessions/titles.ts'
-import { readTranscript, type Transcript } from './sessions/transcript.ts'
+import type { Transcript } from './sessions/transcript.ts'
+import { createTranscripts } from './sessions/transcripts.ts'
 import { createPollTransport } from './transports/poll.ts'
 import { createPulse } from './transports/pulse.ts'
 import { settle } from './transports/settle.ts'
@@ -169,9 +170,10 @@ export function createMillrace(options: MillraceOptions = {}): Millrace {
   const models = createModels({ models: options.models, default: options.model })
   const onBegin = (run: TitleSource) => void history.note(run).catch(onError)
   const runs = createRuns({ engine, limits: options.limits, shared, recover, onError, onBegin })
-  const history = createHistory({ store, engine, runs, onError })
+  const transcripts = createTranscripts(engine)
+  const history = createHistory({ store, engine, runs, transcripts, onError })
   const channels = createChannels(engine)
-  const chats = createChats({ engine, runs, resolveModel: models.resolve, newId })
+  const chats = createChats({ engine, runs, transcripts, resolveModel: models.resolve, newId })
   const version = readVersion()
   const offer = createOffer({ models, byName: options.modelsByName ?? defaultByName(options) })
   const stops = createStops(runs)
@@ -185,6 +187,7 @@ export function createMillrace(options: MillraceOptions = {}): Millrace {
     chats,
     channels,
     history,
+    transcripts,
     describeDefault: models.describeDefault,
     offer,
     stops,
@@ -248,7 +251,7 @@ export function createMillrace(options: MillraceOptions = {}): Millrace {
     run: chats.play,
     publish: channels.publish,
     findRun: runs.get,
-    readSession: (id) => readTranscript(engine, id),
+    readSession: (id) => transcripts.read(id),
     sessions: { list: history.list, rename: history.rename, delete: history.delete },
     defaultModel: models.describeDefault,
     engine,

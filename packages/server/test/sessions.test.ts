@@ -221,6 +221,25 @@ describe('the list of sessions', () => {
   })
 })
 
+describe('asking in a session', () => {
+  // What happened: each question read all that had been said: 6 ms at first, 181 ms after 500 answers.
+  it('reads what was said since the question before, however long it is', async () => {
+    const inner = memoryEngine()
+    let events = 0
+    const read: Engine['read'] = async (...request) => {
+      const page = await inner.read(...request)
+      events += page.events.length
+      return page
+    }
+    const { ask } = await setup({ engine: { ...inner, read } })
+    const session = await ask('first', { models: ['sim:count?n=5000&tps=0'] })
+    await ask('second', { session })
+    events = 0
+    await ask('third', { session })
+    expect(events).toBeLessThan(10)
+  })
+})
+
 describe('renaming a session', () => {
   it('gives it a title for everybody, as often as it is done', async () => {
     const { ask, list, call } = await setup()

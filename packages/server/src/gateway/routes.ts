@@ -11,7 +11,7 @@ import type { Channels } from '../sessions/channels.ts'
 import type { Chats, ContinueRequest } from '../sessions/chats.ts'
 import type { Connections } from '../sessions/connections.ts'
 import type { History } from '../sessions/history.ts'
-import { readTranscript } from '../sessions/transcript.ts'
+import type { Transcripts } from '../sessions/transcripts.ts'
 import type { PollTransport } from '../transports/poll.ts'
 import type { SseStream } from '../transports/sse.ts'
 import type { Authorize } from './authorize.ts'
@@ -29,6 +29,7 @@ export interface GatewayOptions {
   readonly chats: Chats
   readonly channels: Channels
   readonly history: History
+  readonly transcripts: Transcripts
   readonly describeDefault: () => Promise<{ readonly name: string }>
   readonly newId: () => string
   readonly poll: PollTransport
@@ -49,6 +50,7 @@ export function createRoutes({
   chats,
   channels,
   history,
+  transcripts,
   describeDefault,
   newId,
   health,
@@ -76,7 +78,7 @@ export function createRoutes({
       handle: chat,
     },
     ...createStreamRoutes({ engine, channels, poll, authorize, heartbeats }),
-    ...createSessionRoutes({ engine, history, authorize, newId }),
+    ...createSessionRoutes({ engine, history, transcripts, authorize, newId }),
     {
       method: 'post',
       path: '/api/runs/:id/stop',
@@ -184,7 +186,7 @@ export function createRoutes({
   async function lanesOf(session: string, id: string): Promise<readonly Lane[]> {
     const known = runs.get(id)
     if (known !== undefined) return known.lanes
-    const record = (await readTranscript(engine, session))?.runs.find(({ run }) => run === id)
+    const record = (await transcripts.read(session))?.runs.find(({ run }) => run === id)
     if (record === undefined) throw new MillraceError('position_expired')
     return record.lanes
   }

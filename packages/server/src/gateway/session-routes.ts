@@ -5,7 +5,7 @@ import type { Caller } from '../access/caller.ts'
 import type { Engine } from '../log/log.ts'
 import type { History } from '../sessions/history.ts'
 import { toMarkdown } from '../sessions/markdown.ts'
-import { readTranscript } from '../sessions/transcript.ts'
+import type { Transcripts } from '../sessions/transcripts.ts'
 import type { Authorize } from './authorize.ts'
 import type { Route, RouteRequest } from './route.ts'
 import { answers, exportQuery, idParam, renameBody, sessionBody, sessionsQuery } from './schemas.ts'
@@ -13,11 +13,12 @@ import { answers, exportQuery, idParam, renameBody, sessionBody, sessionsQuery }
 export interface SessionRoutesOptions {
   readonly engine: Engine
   readonly history: History
+  readonly transcripts: Transcripts
   readonly authorize: Authorize
   readonly newId: () => string
 }
 
-export function createSessionRoutes({ engine, history, authorize, newId }: SessionRoutesOptions): Route[] {
+export function createSessionRoutes({ engine, history, transcripts, authorize, newId }: SessionRoutesOptions): Route[] {
   /** A title says what a session is about: it is listed for whoever may read it. */
   const mayRead = async (caller: Caller, session: string) => {
     try {
@@ -66,7 +67,7 @@ export function createSessionRoutes({ engine, history, authorize, newId }: Sessi
       answers: { 200: answers.transcript },
       async handle({ input, caller }: RouteRequest<{ id: string }>) {
         await authorize(caller, 'session.read', { session: input.id })
-        const transcript = await readTranscript(engine, input.id)
+        const transcript = await transcripts.read(input.id)
         if (transcript === undefined) throw new MillraceError('session_not_found')
         return { status: 200, json: transcript }
       },

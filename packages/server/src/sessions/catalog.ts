@@ -4,6 +4,7 @@
  * is said again, many sessions in one event. Whoever says it does no harm if another has said it too.
  */
 import { type Json, MillraceError } from '@millrace/protocol'
+import { coalesce } from '../coalesce.ts'
 import { isDamaged } from '../log/doubts.ts'
 import type { Engine, LogEvent } from '../log/log.ts'
 
@@ -67,8 +68,8 @@ export function createCatalog(store: Engine, onError: (error: unknown) => void):
   let isInOrder = true
   let position = unread
   let start = 0
-  let reading: Promise<void> | undefined
-  let next: Promise<void> | undefined
+  const readOnce = coalesce(() => orAnew(readOn))
+  const refresh = () => readOnce(catalog)
 
   return {
     note: (session) => append({ session }),
@@ -109,23 +110,6 @@ export function createCatalog(store: Engine, onError: (error: unknown) => void):
       else high = middle
     }
     return low
-  }
-
-  /** Whoever comes while it is read waits for the next time, together: that one knows all that was noted by now. */
-  function refresh(): Promise<void> {
-    if (reading === undefined) {
-      reading = orAnew(readOn).finally(() => {
-        reading = undefined
-      })
-      return reading
-    }
-    next ??= reading
-      .catch(() => {})
-      .then(() => {
-        next = undefined
-        return refresh()
-      })
-    return next
   }
 
   function tidy(): void {

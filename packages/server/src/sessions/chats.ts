@@ -2,7 +2,7 @@
  * Turns a question, or the wish to go on with an answer, into a run: finds the session and its conversation, the
  * models, and makes the start idempotent, also for two requests with the same id at the same moment.
  */
-import { idPattern, type Lane, MillraceError, modelPattern } from '@millrace/protocol'
+import { idPattern, type Lane, MillraceError, modelPattern, parsePosition } from '@millrace/protocol'
 import type { Engine } from '../log/log.ts'
 import { continuation } from '../models/continuation.ts'
 import type { Model } from '../models/model.ts'
@@ -13,7 +13,8 @@ import type { Run } from '../runs/run.ts'
 import type { Runs } from '../runs/runs.ts'
 import { requireLog } from './begin.ts'
 import { conversation, joinRuns } from './conversation.ts'
-import { type LaneRecord, type RunRecord, readTranscript } from './transcript.ts'
+import type { LaneRecord, RunRecord } from './transcript.ts'
+import type { Transcripts } from './transcripts.ts'
 
 export interface ChatRequest {
   readonly query: string
@@ -61,14 +62,17 @@ export interface Chats {
 export interface ChatsOptions {
   readonly engine: Engine
   readonly runs: Runs
+  readonly transcripts: Transcripts
   readonly resolveModel: (name?: string) => Promise<Model>
   readonly newId: () => string
 }
 
+/** Events; so many are folded in about ten milliseconds. */
+const longAnswer = 4096
 /** How often a session is begun with anew whose log is made again meanwhile. */
 const attemptsMax = 3
 
-export function createChats({ engine, runs, resolveModel, newId }: ChatsOptions): Chats {
+export function createChats({ engine, runs, transcripts, resolveModel, newId }: ChatsOptions): Chats {
   /** Starts in progress, by run id: the second of two equal requests waits for the first. */
   const starting = new Map<string, Promise<Run>>()
 
@@ -134,8 +138,10 @@ export function createChats({ engine, runs, resolveModel, newId }: ChatsOptions)
     const run = start(id)
     starting.set(id, run)
     try {
+      const begun = await run
+      if (runs.isActive(id)) void readAhead(begun)
       // Another node may have begun it.
-      return requireSame(request, await run)
+      return requireSame(request, begun)
     } finally {
       starting.delete(id)
     }
@@ -189,8 +195,16 @@ export function createChats({ engine, runs, resolveModel, newId }: ChatsOptions)
     })
   }
 
+  /** A long answer is folded at its end, and not when the next question waits for it. */
+  async function readAhead({ session, start, ended }: Run): Promise<void> {
+    const { position } = await ended
+    const end = position === undefined ? undefined : parsePosition(position)
+    // Where it cannot be read, whoever asks next is told.
+    if (end !== undefined && end.offset - start.offset > longAnswer) await transcripts.read(session).catch(() => {})
+  }
+
   async function pastRuns(session: string): Promise<readonly RunRecord[]> {
-    return (await readTranscript(engine, session))?.runs ?? []
+    return (await transcripts.read(session))?.runs ?? []
   }
 }
 

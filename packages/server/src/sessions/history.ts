@@ -6,7 +6,8 @@ import { stopRun } from '../runs/stop.ts'
 import { requireLog } from './begin.ts'
 import { createCatalog, type Entry } from './catalog.ts'
 import { createTitles, type TitleSource } from './titles.ts'
-import { readTranscript, type Transcript } from './transcript.ts'
+import type { Transcript } from './transcript.ts'
+import type { Transcripts } from './transcripts.ts'
 
 export interface ListedSession {
   readonly id: string
@@ -53,6 +54,7 @@ export interface HistoryOptions {
   /** The door to every session. */
   readonly engine: Engine
   readonly runs: Runs
+  readonly transcripts: Transcripts
   readonly onError: (error: unknown) => void
 }
 
@@ -61,7 +63,7 @@ const lookedThroughMax = 2000
 /** A run that does not end for so long, in milliseconds, finds its log gone. */
 const stopMsMax = 5000
 
-export function createHistory({ store, engine, runs, onError }: HistoryOptions): History {
+export function createHistory({ store, engine, runs, transcripts, onError }: HistoryOptions): History {
   const catalog = createCatalog(store, onError)
   const titles = createTitles(store)
 
@@ -103,19 +105,20 @@ export function createHistory({ store, engine, runs, onError }: HistoryOptions):
     },
 
     async read(id) {
-      const transcript = await readTranscript(engine, id)
+      const transcript = await transcripts.read(id)
       if (transcript === undefined) throw new MillraceError('session_not_found')
       return { title: (await titles.read(id)) ?? '', transcript }
     },
 
     async delete(id) {
       // What is damaged goes all the same. What runs in it ends by itself, and only this process's runs are known.
-      const told = await unlessDamaged(async () => (await readTranscript(engine, id))?.runs, [])
+      const told = await unlessDamaged(async () => (await transcripts.read(id))?.runs, [])
       await Promise.all((told ?? []).filter(({ status }) => status === 'streaming').map(({ run }) => stop(run)))
       // Before the log, by which the session is found again where this is refused half way; and after it, because a
       // rename may have come in between that still saw the log. What an attempt before this one has left goes too.
       await titles.delete(id)
       await engine.delete(id)
+      transcripts.forget(id)
       await titles.delete(id)
       if (told === undefined) throw new MillraceError('session_not_found')
       await runs.forget(

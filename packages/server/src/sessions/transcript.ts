@@ -1,14 +1,6 @@
 /** A session's log, folded into what a person would call the conversation: PROTOCOL.md, `GET /api/sessions/:id`. */
-import {
-  type FileInfo,
-  formatPosition,
-  type LaneEnd,
-  type MillraceError,
-  type Position,
-  type RunEnd,
-  type SessionEvents,
-} from '@millrace/protocol'
-import type { Engine, LogEvent } from '../log/log.ts'
+import { type FileInfo, formatPosition, type LaneEnd, type RunEnd, type SessionEvents } from '@millrace/protocol'
+import type { LogEvent } from '../log/log.ts'
 
 export interface LaneRecord extends Partial<Omit<LaneEnd, 'status' | 'model'>> {
   readonly lane: string
@@ -46,74 +38,67 @@ export interface Transcript {
   readonly runs: readonly RunRecord[]
 }
 
-/** What is folded before the event loop gets a turn: about two milliseconds. */
-const page = { eventsMax: 2048, bytesMax: 256 * 1024 }
-
-/** How often a log is begun anew that is lost, or deleted and made again, while it is read. */
-const attemptsMax = 3
-
-/** Undefined where there is no such session. */
-export async function readTranscript(engine: Engine, session: string): Promise<Transcript | undefined> {
-  for (let attempt = 1; ; attempt++) {
-    try {
-      return await fold(engine, session)
-    } catch (error) {
-      const { code } = error as MillraceError
-      // Whoever asked has given no position.
-      if (code === 'session_not_found') return undefined
-      if (code !== 'position_foreign' || attempt === attemptsMax) throw error
-    }
-  }
+/** A run as it is folded; in it everything that was read so far. */
+export interface Folded {
+  readonly record: RunRecord
+  /** Of its start in the log. */
+  readonly offset: number
+  /** About what it takes in memory. */
+  bytes: number
 }
 
-async function fold(engine: Engine, session: string): Promise<Transcript | undefined> {
-  const state = await engine.inspect(session)
-  if (state === undefined) return undefined
-  const runs = new Map<string, RunRecord>()
-  let complete = true
-  let position: Position = { epoch: state.head.epoch, offset: 0 }
-  for (;;) {
-    const read = await engine.read(session, position, page)
-    if (read.gap !== undefined) complete = false
-    for (const event of read.events) apply(runs, event, position.epoch)
-    position = read.position
-    // What another node has appended, `read` may show later than `inspect`.
-    if (position.offset >= Math.max(state.head.offset, read.head.offset)) break
-    await new Promise(setImmediate)
-  }
-  return { id: session, position: formatPosition(position), complete, runs: [...runs.values()] }
-}
+const runBytes = 1000
+const partBytes = 200
 
-function apply(runs: Map<string, RunRecord>, { type, data, time, offset }: LogEvent, epoch: string): void {
+/** Folds one event into the runs, by their ids. Events of a run MUST come in their order, its start first. */
+export function fold(runs: Map<string, Folded>, { type, data, time, offset }: LogEvent, epoch: string): void {
   if (type === 'stream_start') {
     const { run, query, lanes, continues } = data as unknown as SessionEvents['stream_start']
     const records = lanes.map(
       (lane): LaneRecord => ({ ...lane, status: 'streaming', text: '', reasoning: '', data: [], files: [] }),
     )
     const continued = continues === undefined ? {} : { continues }
-    runs.set(run, { run, query, ...continued, startedAt: time, status: 'streaming', lanes: records })
+    const record: RunRecord = { run, query, ...continued, startedAt: time, status: 'streaming', lanes: records }
+    runs.set(run, { record, offset, bytes: runBytes * (1 + lanes.length) + 2 * query.length })
     return
   }
-  const run = runs.get((data as { run: string }).run)
+  const folded = runs.get((data as { run: string }).run)
   // Bytes, which are of no run; or its beginning was cut off by retention: half an answer without its question would mislead.
-  if (run === undefined) return
+  if (folded === undefined) return
+  const run = folded.record
   if (type === 'stream_end') {
     const { run: _run, lanes, ...end } = data as unknown as SessionEvents['stream_end']
     Object.assign(run, end)
     for (const lane of run.lanes) Object.assign(lane, lanes?.[lane.lane] ?? end)
+    for (const lane of run.lanes) flatten(lane)
     return
   }
   const lane = run.lanes.find((each) => each.lane === (data as { lane: string }).lane)
   if (lane === undefined) return
-  if (type === 'message') lane.text += (data as SessionEvents['message']).text
-  else if (type === 'reasoning') lane.reasoning += (data as SessionEvents['reasoning']).reasoning
-  else if (type === 'data')
-    lane.data.push({ name: (data as SessionEvents['data']).name, value: (data as SessionEvents['data']).value })
-  else if (type === 'file') {
+  if (type === 'message') {
+    const { text } = data as SessionEvents['message']
+    lane.text += text
+    folded.bytes += 2 * text.length
+  } else if (type === 'reasoning') {
+    const { reasoning } = data as SessionEvents['reasoning']
+    lane.reasoning += reasoning
+    folded.bytes += 2 * reasoning.length
+  } else if (type === 'data') {
+    const { name, value } = data as SessionEvents['data']
+    lane.data.push({ name, value })
+    folded.bytes += partBytes + 2 * JSON.stringify(value).length
+  } else if (type === 'file') {
     const { run: _run, lane: _lane, ...file } = data as unknown as SessionEvents['file']
+    folded.bytes += partBytes + 2 * (file.name ?? '').length
     lane.files.push({ ...file, position: formatPosition({ epoch, offset }) })
   } else if (type === 'lane_end') {
     const { run: _run, lane: _lane, ...end } = data as unknown as SessionEvents['lane_end']
     Object.assign(lane, end)
   }
+}
+
+/** Text that was put together of many pieces is a tree of them until it is looked into: several times its size. */
+function flatten({ text, reasoning }: LaneRecord): void {
+  text.charCodeAt(0)
+  reasoning.charCodeAt(0)
 }

@@ -1,0 +1,111 @@
+import { type Engine, memoryEngine, type NewEvent } from 'millrace'
+import { expect, it, onTestFinished } from 'vitest'
+import { createTranscripts } from './transcripts.ts'
+
+const lanes = [{ lane: 'm', model: 'm' }]
+const started = (run: string): NewEvent => ({ type: 'stream_start', data: { run, session: 's', query: `q ${run}`, lanes } })
+const said = (run: string, text: string): NewEvent => ({ type: 'message', data: { run, lane: 'm', text } })
+const ended = (run: string): NewEvent => ({ type: 'stream_end', data: { run, status: 'completed' } })
+
+function open(inner: Engine, bytesMax?: number) {
+  onTestFinished(() => inner.close())
+  const read: number[] = []
+  const engine: Engine = {
+    ...inner,
+    async read(...request) {
+      const page = await inner.read(...request)
+      read.push(page.events.length)
+      return page
+    },
+  }
+  return { engine, read, transcripts: createTranscripts(engine, bytesMax) }
+}
+
+// What happened: each question read and folded its whole session, the bytes of its files as well.
+it('reads only what is new, and gives what a reader without memory would be given', async () => {
+  const { engine, read, transcripts } = open(memoryEngine())
+  for (let n = 0; n < 50; n++) {
+    await engine.append('s', [started(`r${n}`), said(`r${n}`, 'a'), { type: 'file_data', data: new Uint8Array(1000) }])
+    await transcripts.read('s')
+    await engine.append('s', [said(`r${n}`, 'b'), ended(`r${n}`)])
+    read.length = 0
+    const transcript = await transcripts.read('s')
+    expect(read).toEqual([2])
+    expect(transcript).toEqual(await createTranscripts(engine).read('s'))
+    expect(transcript?.runs.at(-1)).toMatchObject({ query: `q r${n}`, status: 'completed', lanes: [{ text: 'ab' }] })
+  }
+})
+
+it('shows what was there when it was asked, to all who ask at once, in two readings', async () => {
+  const { engine, read, transcripts } = open(memoryEngine())
+  await engine.append('s', [started('a')])
+  const first = transcripts.read('s')
+  const others = Array.from({ length: 20 }, () => transcripts.read('s'))
+  const all = await Promise.all([first, ...others])
+  for (const transcript of all) expect(transcript?.runs).toHaveLength(1)
+  expect(read).toEqual([1, 0])
+})
+
+it('does not change what it has given', async () => {
+  const { engine, transcripts } = open(memoryEngine())
+  await engine.append('s', [started('a'), said('a', 'x')])
+  const before = await transcripts.read('s')
+  const copy = structuredClone(before)
+  await engine.append('s', [said('a', 'y'), { type: 'data', data: { run: 'a', lane: 'm', name: 'n', value: 1 } }, ended('a')])
+  await transcripts.read('s')
+  expect(before).toEqual(copy)
+})
+
+it('forgets what retention has taken', async () => {
+  const { engine, transcripts } = open(memoryEngine({ bytesMax: 3000 }))
+  for (let n = 0; n < 100; n++) {
+    await engine.append('s', [started(`r${n}`), said(`r${n}`, 'x'), ended(`r${n}`)])
+    const transcript = await transcripts.read('s')
+    const fresh = await createTranscripts(engine).read('s')
+    expect(transcript).toEqual(fresh)
+  }
+  expect(await transcripts.read('s')).toMatchObject({ complete: false })
+})
+
+it('begins anew with a log of the same name, and with one that it was told to forget', async () => {
+  const { engine, read, transcripts } = open(memoryEngine())
+  await engine.append('s', [started('a'), ended('a')])
+  await transcripts.read('s')
+  await engine.delete('s')
+  expect(await transcripts.read('s')).toBeUndefined()
+  await engine.append('s', [started('b'), ended('b')])
+  expect((await transcripts.read('s'))?.runs).toMatchObject([{ run: 'b' }])
+  transcripts.forget('s')
+  read.length = 0
+  await transcripts.read('s')
+  expect(read).toEqual([2])
+})
+
+it('keeps so many bytes, of the logs that were read last', async () => {
+  const { engine, read, transcripts } = open(memoryEngine(), 50_000)
+  const names = Array.from({ length: 10 }, (_, n) => `s${n}`)
+  for (const name of names) await engine.append(name, [started('a'), said('a', 'x'.repeat(5000)), ended('a')])
+  for (const name of names) await transcripts.read(name)
+  read.length = 0
+  for (const name of [...names].reverse()) await transcripts.read(name)
+  // 13 kB each: the last three were still there, then each has pushed out another.
+  expect(read).toEqual([0, 0, 0, 3, 3, 3, 3, 3, 3, 3])
+})
+
+it('keeps what it has when the engine fails in between, and goes on from there', async () => {
+  const inner = memoryEngine()
+  let fails = false
+  const { engine, read, transcripts } = open({
+    ...inner,
+    read: (...request) => (fails ? Promise.reject(new Error('away')) : inner.read(...request)),
+  })
+  await engine.append('s', [started('a'), said('a', 'x')])
+  await transcripts.read('s')
+  await engine.append('s', [said('a', 'y')])
+  fails = true
+  await expect(transcripts.read('s')).rejects.toThrow('away')
+  fails = false
+  read.length = 0
+  expect((await transcripts.read('s'))?.runs[0]?.lanes[0]?.text).toBe('xy')
+  expect(read).toEqual([1])
+})

@@ -1,0 +1,113 @@
+/**
+ * The transcripts of sessions, as their logs tell them. How far a log was folded is kept, and what came of it, in bounded
+ * bytes: to ask in a long session, or to open it once more, is to read what was said since. What retention has taken from
+ * the log is gone from here too.
+ */
+import { formatPosition, type MillraceError, type Position } from '@millrace/protocol'
+import { coalesce } from '../coalesce.ts'
+import type { Engine, LogState } from '../log/log.ts'
+import { type Folded, fold, type RunRecord, type Transcript } from './transcript.ts'
+
+export interface Transcripts {
+  /** Undefined where there is no such session. Those who ask at the same time share what they are given. */
+  read(session: string): Promise<Transcript | undefined>
+  /** What is kept of it goes: nobody is to find a word of what was deleted. */
+  forget(session: string): void
+}
+
+/** A log as far as it was folded: at any moment, `runs` is what is in it up to `position`. */
+interface Kept {
+  readonly runs: Map<string, Folded>
+  position: Position
+  bytes: number
+}
+
+/** What is folded before the event loop gets a turn: about two milliseconds. */
+const page = { eventsMax: 2048, bytesMax: 256 * 1024 }
+/** How often a log is begun anew that is lost, or deleted and made again, while it is read. */
+const attemptsMax = 3
+
+export function createTranscripts(engine: Engine, bytesMax: number = 64 * 1024 * 1024): Transcripts {
+  /** The one read last is the last. */
+  const kept = new Map<string, Kept>()
+  let bytes = 0
+
+  return { read: coalesce(readOn), forget }
+
+  async function readOn(session: string): Promise<Transcript | undefined> {
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return await foldOn(session)
+      } catch (error) {
+        const { code } = error as MillraceError
+        // Whoever asked has given no position.
+        if (code === 'session_not_found') return undefined
+        if (code !== 'position_foreign' || attempt === attemptsMax) throw error
+      }
+    }
+  }
+
+  async function foldOn(session: string): Promise<Transcript | undefined> {
+    const state = await engine.inspect(session)
+    if (state === undefined) {
+      forget(session)
+      return undefined
+    }
+    const log = open(session, state.head)
+    const start = await readPages(session, log, state)
+    for (const [run, { offset }] of log.runs) if (offset <= start) log.runs.delete(run)
+    keep(session, log)
+    const runs = [...log.runs.values()].map(({ record }) => copy(record))
+    return { id: session, position: formatPosition(log.position), complete: start === 0, runs }
+  }
+
+  function open(session: string, { epoch, offset }: Position): Kept {
+    const known = kept.get(session)
+    if (known?.position.epoch === epoch && known.position.offset <= offset) return known
+    forget(session)
+    const fresh: Kept = { runs: new Map(), position: { epoch, offset: 0 }, bytes: 0 }
+    kept.set(session, fresh)
+    return fresh
+  }
+
+  /** Gives the offset up to which retention has taken the log. */
+  async function readPages(session: string, log: Kept, { start, head }: LogState): Promise<number> {
+    for (let cut = start.offset; ; ) {
+      const read = await engine.read(session, log.position, page)
+      cut = Math.max(cut, read.gap?.to.offset ?? 0)
+      for (const event of read.events) fold(log.runs, event, log.position.epoch)
+      log.position = read.position
+      // What another node has appended, `read` may show later than `inspect`.
+      if (log.position.offset >= Math.max(head.offset, read.head.offset)) return cut
+      await new Promise(setImmediate)
+    }
+  }
+
+  /** Unless it was forgotten while it was read. */
+  function keep(session: string, log: Kept): void {
+    if (kept.get(session) !== log) return
+    forget(session)
+    log.bytes = sum(log.runs)
+    kept.set(session, log)
+    bytes += log.bytes
+    for (const oldest of kept.keys()) {
+      if (bytes <= bytesMax) break
+      forget(oldest)
+    }
+  }
+
+  function forget(session: string): void {
+    bytes -= kept.get(session)?.bytes ?? 0
+    kept.delete(session)
+  }
+}
+
+function sum(runs: ReadonlyMap<string, Folded>): number {
+  let bytes = 1000
+  for (const run of runs.values()) bytes += run.bytes
+  return bytes
+}
+
+function copy(run: RunRecord): RunRecord {
+  return { ...run, lanes: run.lanes.map((lane) => ({ ...lane, data: [...lane.data], files: [...lane.files] })) }
+}
