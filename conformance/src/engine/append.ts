@@ -104,6 +104,31 @@ export function appendCases(make: EngineFactory): void {
       }
     })
 
+    it('appends behind the head that is expected, and says where it is otherwise', async () => {
+      const engine = await open(make)
+      const { position } = await engine.append('a', numbered(1, 2), { expect: 0 })
+      expect(position.offset).toBe(2)
+      await expect(engine.append('a', numbered(9, 9), { expect: 0 })).rejects.toMatchObject({ code: 'head_moved', position })
+      await expect(engine.append('a', [], { expect: 3 })).rejects.toMatchObject({ code: 'head_moved', position })
+      await expect(engine.append('none', numbered(9, 9), { expect: 1 })).rejects.toMatchObject({ code: 'head_moved' })
+      expect(await engine.inspect('none')).toBeUndefined()
+      expect((await engine.append('a', numbered(3, 3), { expect: 2, key: 'k' })).position.offset).toBe(3)
+      // Asked again, it is the same batch.
+      expect(await engine.append('a', numbered(3, 3), { expect: 2, key: 'k' })).toMatchObject({ duplicate: true })
+      expect(await refusal(engine.append('a', numbered(9, 9), { expect: 3, epoch: '00000000' }))).toBe('position_foreign')
+      expect(await refusal(engine.append('a', numbered(9, 9), { expect: 9, unless: 'k' }))).toBe('fenced')
+      expect(numbers(await readAll(engine, 'a'))).toEqual([1, 2, 3])
+    })
+
+    it('lets one of many win that expect the same head', async () => {
+      const engine = await open(make)
+      for (const head of range(0, 9)) {
+        const answers = await Promise.all(range(1, 10).map((n) => refusal(engine.append('a', numbered(n, n), { expect: head }))))
+        expect(answers.toSorted()).toEqual([...Array(9).fill('head_moved'), 'not refused'])
+      }
+      expect(await readAll(engine, 'a')).toHaveLength(10)
+    })
+
     it('refuses to append to another incarnation of the log, and to one that is gone', async () => {
       const engine = await open(make)
       const { position } = await engine.append('a', numbered(1, 1))

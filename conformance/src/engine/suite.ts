@@ -8,6 +8,7 @@ import { bellCases } from './bell.ts'
 import { commandCases } from './commands.ts'
 import { compactCases } from './compact.ts'
 import { lifeCases } from './life.ts'
+import { listCases } from './list.ts'
 import { readCases } from './read.ts'
 import { retentionCases } from './retention.ts'
 import { type RoomOptions, roomCases } from './room.ts'
@@ -23,6 +24,7 @@ export function engineConformance({ name, make, makeBounded }: EngineSuite): voi
     appendCases(make)
     readCases(make)
     bellCases(make)
+    listCases(make)
     retentionCases(make)
     compactCases(make)
     roomCases({ makeBounded })

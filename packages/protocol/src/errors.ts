@@ -2,6 +2,8 @@
  * Every error that may leave the server: one closed table. Clients decide by `code`; the message
  * is for people and may change. A test holds docs/errors.md and this table to each other.
  */
+import type { Position } from './position.ts'
+
 export interface ErrorEntry {
   /** HTTP status where the error answers a request. */
   readonly status: number
@@ -59,6 +61,7 @@ export const errors = {
     'The run was told to stop and has not ended yet; ask again, or read the session to see how it is.',
   ),
   fenced: entry(409, false, 'Another server has ended what this one was writing; read the session to see how.'),
+  head_moved: entry(409, false, 'The log has moved on; read what is new in it, and decide again.'),
   position_invalid: entry(400, false, 'This is not a position; send one that an event carried as its id.'),
   position_foreign: entry(
     409,
@@ -120,16 +123,20 @@ export interface MillraceErrorOptions {
    */
   readonly message?: string
   readonly cause?: unknown
+  /** Of `head_moved`: the head of the log as it is. */
+  readonly position?: Position | undefined
 }
 
 /** The only error class of Millrace. Compare `code`, never `message`. */
 export class MillraceError extends Error {
   override readonly name = 'MillraceError'
   readonly code: ErrorCode
+  readonly position: Position | undefined
 
   constructor(code: ErrorCode, options: MillraceErrorOptions = {}) {
     super(options.message ?? errors[code].message, { cause: options.cause })
     this.code = code
+    this.position = options.position
   }
 
   get status(): number {

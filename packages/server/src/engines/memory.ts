@@ -8,6 +8,7 @@
 import { MillraceError, type Position } from '@millrace/protocol'
 import type { Appended, AppendOptions, Engine, EventData, LogEvent, LogState, Page, ReadOptions } from '../log/log.ts'
 import { newId } from '../log/new-id.ts'
+import { pageOfNames } from './names.ts'
 
 export interface MemoryEngineOptions {
   /** Bytes kept per log, however many events that is, counted as said above; default 64 MiB. */
@@ -68,13 +69,15 @@ export function memoryEngine(options: MemoryEngineOptions = {}): Engine {
   sweeper.unref()
 
   return {
-    async append(name, batch, { epoch, key, unless, keep }: AppendOptions = {}): Promise<Appended> {
+    async append(name, batch, { epoch, key, unless, expect, keep }: AppendOptions = {}): Promise<Appended> {
       assertOpen()
       const existing = logs.get(name)
       if (epoch !== undefined && existing?.epoch !== epoch) throw new MillraceError('position_foreign')
       const used = key === undefined ? undefined : existing?.keys.get(key)
       if (existing && used !== undefined) return { position: { epoch: existing.epoch, offset: used }, duplicate: true }
       if (unless !== undefined && existing?.keys.has(unless)) throw new MillraceError('fenced')
+      const head = existing && { epoch: existing.epoch, offset: headOf(existing) }
+      if (expect !== undefined && expect !== (head?.offset ?? 0)) throw new MillraceError('head_moved', { position: head })
       const time = Math.max(now(), existing?.touched ?? 0)
       if (existing) trim(existing, time)
       const bytes = batch.reduce((sum, { data }) => sum + eventBytes(data), 0)
@@ -129,6 +132,11 @@ export function memoryEngine(options: MemoryEngineOptions = {}): Engine {
       if (log === undefined) return undefined
       trim(log, now())
       return { start: { epoch: log.epoch, offset: log.start }, head: { epoch: log.epoch, offset: headOf(log) } }
+    },
+
+    async list(prefix, after) {
+      assertOpen()
+      return pageOfNames(logs.keys(), prefix, after)
     },
 
     async delete(name) {

@@ -55,6 +55,11 @@ export interface AppendOptions {
   readonly key?: string
   /** Reject with `fenced`, and append nothing, where a batch with this key is in the log: somebody has ended what this writer goes on with. */
   readonly unless?: string
+  /**
+   * Append only where the log's head has this offset, 0 also where there is no log; otherwise reject with `head_moved`,
+   * whose `position` is the head. A batch whose key is in the log is a duplicate before that is looked at.
+   */
+  readonly expect?: number
   /** Of the log, only the newest so many events need to be kept after this append; those before them are gone as by retention. */
   readonly keep?: number
 }
@@ -103,6 +108,11 @@ export interface Engine {
   read(log: string, after: Position, options?: ReadOptions): Promise<Page>
   /** Undefined where there is no such log. */
   inspect(log: string): Promise<LogState | undefined>
+  /**
+   * Names of logs that begin with `prefix`, those behind `after` in the order of their code points; at most 1,000, and
+   * fewer only where there are no more. A log that is there during a whole walk by pages is in exactly one of them.
+   */
+  list(prefix: string, after?: string): Promise<readonly string[]>
   /** Calls `bell` after appends and after the log's end (deleted, expired) until the returned function is called. */
   watch(log: string, bell: () => void): () => void
   /**

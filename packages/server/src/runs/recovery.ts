@@ -66,6 +66,7 @@ export function createRecovery({ engine, isOurs, readRecorded, nodes, onError }:
       if (nodes !== undefined && idPattern.test(log)) learn(log, page, nodes)
       return page
     },
+    list: (...request) => engine.list(...request),
     watch: (...request) => engine.watch(...request),
     async compact(log) {
       try {

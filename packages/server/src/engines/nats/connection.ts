@@ -27,6 +27,8 @@ export interface Connection {
   store(subject: string, data: Uint8Array, after: number, deadline: number): Promise<number | undefined>
   /** The last message of a subject, if there is one. */
   last(subject: string, deadline: number): Promise<Stored | undefined>
+  /** Subjects in which there are messages. */
+  subjects(deadline: number): Promise<readonly string[]>
   /** Messages of a subject from a sequence on, until `take` has enough or there are no more for now. */
   each(subject: string, from: number, take: Take, deadline: number): Promise<void>
   /** Overwrites a message where it is stored, and lets it go; one that is gone is none. */
@@ -108,6 +110,13 @@ export function createConnection({ url, stream, ageMsMax, onConnected }: Connect
     },
 
     last: (subject, deadline) => call('read', deadline, ({ nc }, timeout) => get(nc, { last_by_subj: subject }, timeout)),
+
+    subjects: (deadline) =>
+      call('read', deadline, async ({ nc }, timeout) => {
+        const manager = await jetstreamManager(nc, { checkAPI: false, timeout })
+        const { state } = await manager.streams.info(stream, { subjects_filter: `${stream}.log.*` })
+        return Object.keys(state.subjects ?? {})
+      }),
 
     each(subject, from, take, deadline) {
       // Where it is cut off it goes on: nothing is taken twice, and nothing by what was given up.

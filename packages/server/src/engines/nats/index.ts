@@ -14,6 +14,7 @@ import { createQueues } from '../queues.ts'
 import { type Batch, decodeBatch, encodeBatch, encodeEnd, idOf, type NewBatch } from './batch.ts'
 import { createConnection, type Stored } from './connection.ts'
 import { erase } from './erase.ts'
+import { listLogs, token, untoken } from './list.ts'
 import { answerOf, newBatch } from './next.ts'
 import { loadPage } from './page.ts'
 import { createShelf, fold, type Known, rewind, trim } from './shelf.ts'
@@ -51,6 +52,7 @@ const askPauseMs = 250
 
 export function natsEngine({ url, stream = 'millrace', timeoutMs = 15_000, ...options }: NatsEngineOptions): Engine {
   const { bytesMax = 64 * 1024 * 1024, ageMsMax = 30 * dayMs } = options
+  const subjectPrefix = `${stream}.log.`
   const limits = { bytesMax, ageMsMax }
   const shelf = createShelf()
   const recent = createRecent()
@@ -93,6 +95,14 @@ export function natsEngine({ url, stream = 'millrace', timeoutMs = 15_000, ...op
       const known = await inTurn(log, (known, deadline) => refresh(log, known, deadline))
       const head = headOf(known)
       return head && { start: { ...head, offset: known.start }, head }
+    },
+
+    async list(prefix, after) {
+      const subjects = await connection.subjects(performance.now() + timeoutMs)
+      const all = subjects.map((each) => untoken(each.slice(subjectPrefix.length)))
+      const isThere = async (log: string) =>
+        (await inTurn(log, (known, deadline) => refresh(log, known, deadline))).epoch !== undefined
+      return listLogs(all, isThere, prefix, after)
     },
 
     watch: (log, bell) => bells.watch(log, bell, headOf(shelf.get(log))),
@@ -369,13 +379,8 @@ export function natsEngine({ url, stream = 'millrace', timeoutMs = 15_000, ...op
   }
 
   function subject(log: string): string {
-    return `${stream}.log.${token(log)}`
+    return `${subjectPrefix}${token(log)}`
   }
-}
-
-/** One token of a subject, whatever the name. */
-function token(log: string): string {
-  return `_${Buffer.from(log).toString('base64url')}`
 }
 
 function headOf({ epoch, head }: Known): Position | undefined {

@@ -15,12 +15,14 @@ export interface Limits {
 export function answerOf(
   known: Known,
   events: readonly NewEvent[],
-  { epoch, key, unless }: AppendOptions,
+  { epoch, key, unless, expect }: AppendOptions,
 ): Appended | MillraceError | undefined {
   if (epoch !== undefined && epoch !== known.epoch) return new MillraceError('position_foreign')
   const used = key === undefined ? undefined : known.keys.get(key)
   if (used !== undefined && known.epoch !== undefined) return { position: { epoch: known.epoch, offset: used }, duplicate: true }
   if (unless !== undefined && known.keys.has(unless)) return new MillraceError('fenced')
+  const head = known.epoch === undefined ? undefined : { epoch: known.epoch, offset: known.head }
+  if (expect !== undefined && expect !== (head?.offset ?? 0)) return new MillraceError('head_moved', { position: head })
   if (events.length > 0 || key !== undefined || known.epoch === undefined) return undefined
   return { position: { epoch: known.epoch, offset: known.head }, duplicate: false }
 }

@@ -8,6 +8,7 @@ import { MillraceError, type Position } from '@millrace/protocol'
 import { createBells } from '../../log/bells.ts'
 import type { Appended, AppendOptions, Engine, LogState, NewEvent, Page, ReadOptions } from '../../log/log.ts'
 import { createRecent, sizeOfAll } from '../../log/recent.ts'
+import { pageOfNames } from '../names.ts'
 import { createQueues } from '../queues.ts'
 import { packAside, packed, toStored } from '../stored.ts'
 import { createConnection } from './connection.ts'
@@ -42,6 +43,8 @@ const vouchMs = 2500
 const vouchPollMs = 50
 /** Events behind which a reader is live; further back the script gives whole pages. */
 const liveMax = 16
+/** Keys: some milliseconds of Redis's time. */
+const scannedAtOnce = 5000
 const dayMs = 24 * 60 * 60 * 1000
 
 export function redisEngine({
@@ -116,6 +119,21 @@ export function redisEngine({
       }
     },
 
+    async list(prefix, after) {
+      if (isClosed) throw new MillraceError('server_stopping')
+      const [before, behind] = [channelOf('').slice(0, -1), '}:meta']
+      const pattern = `${before}${prefix}`.replace(/[\\*?[\]]/g, '\\$&')
+      const deadline = performance.now() + timeoutMs
+      const names = new Set<string>()
+      for (let cursor: string | undefined = '0'; cursor !== undefined; ) {
+        const scan = ['SCAN', cursor, 'MATCH', `${pattern}*${behind}`, 'COUNT', String(scannedAtOnce)]
+        const [next, keys] = (await connection.ask([scan], deadline)).answers[0] as [string, string[]]
+        for (const key of keys) names.add(key.slice(before.length, -behind.length))
+        cursor = next === '0' ? undefined : next
+      }
+      return pageOfNames(names, prefix, after)
+    },
+
     watch(log, bell) {
       const unwatch = bells.watch(log, bell, witness.offsetOf(log))
       return () => {
@@ -146,10 +164,10 @@ export function redisEngine({
 
   async function append(log: string, events: readonly NewEvent[], asked: AppendOptions, deadline: number): Promise<Appended> {
     const mine = ++number
-    const { epoch: wanted = '', key = '', unless = '', keep = '' } = asked
+    const { epoch: wanted = '', key = '', unless = '', expect = '', keep = '' } = asked
     const limits = [keep, bytesMax, ageMsMax, replicas > 0 ? 1 : 0]
     const field = events.some(({ data }) => data instanceof Uint8Array) ? 'b' : 'd'
-    const rest = [mine, wanted, key, unless, ...limits, events.length, encode(events), field].map(String)
+    const rest = [mine, wanted, key, unless, ...limits, events.length, encode(events), field, expect].map(String)
     const isHeard = bells.hears(log)
     let to = ''
     const args = (name: string) => {
@@ -237,7 +255,8 @@ export function redisEngine({
     const [status, ...answer] = (await call(script, log, args, deadline)) as [string, ...unknown[]]
     if (status === 'done' || status === 'duplicate' || status === 'unvouched') return [...answer, status]
     if (status === 'position_foreign') forget(log)
-    throw new MillraceError(status as 'position_foreign')
+    const [epoch = '', offset = 0] = answer as [string?, number?]
+    throw new MillraceError(status as 'position_foreign', { position: epoch === '' ? undefined : { epoch, offset } })
   }
 
   function call(

@@ -73,7 +73,7 @@ end
 
 /**
  * ARGV[10] and on: number, epoch asked for, key, unless, events kept or '' for all that the rest allows, bytes kept, age kept, whether replicas are waited
- * for before it is shown, count, data, its field. Answers status, epoch, head, start, time, whether it is vouched for.
+ * for before it is shown, count, data, its field, head expected or ''. Answers status, epoch, head, start, time, whether it is vouched for.
  */
 export const append = `${vouched}${entries}
 local number, wanted, key, unless = ARGV[10], ARGV[11], ARGV[12], ARGV[13]
@@ -110,7 +110,9 @@ if epoch then
     return {'duplicate', epoch, tonumber(used), start, time, 1}
   end
   if unless ~= '' and redis.call('ZSCORE', KEYS[3], unless) then return {'fenced'} end
-else
+end
+if ARGV[21] ~= '' and tonumber(ARGV[21]) ~= (epoch and head or 0) then return {'head_moved', epoch or '', head or 0} end
+if not epoch then
   epoch, head, start = ARGV[8], 0, 0
   -- Before anything else, because Redis at its limit refuses a script only until it has written.
   redis.call('HSET', KEYS[1], 'epoch', epoch)

@@ -5,6 +5,7 @@
 import { MillraceError, type Position } from '@millrace/protocol'
 import type { Engine, LogEvent } from '../../log/log.ts'
 import { createRecent } from '../../log/recent.ts'
+import { namesMax } from '../names.ts'
 import { fromStored, type StoredEvent, toStored } from '../stored.ts'
 import type { Answer, Limits, Request } from './requests.ts'
 import { createThread, damaged } from './thread.ts'
@@ -51,9 +52,9 @@ export function sqliteEngine({ folder, durability = 'process', timeoutMs = 10_00
   return {
     isDurable: true,
 
-    async append(log, events, { epoch, key, unless, keep } = {}) {
+    async append(log, events, { epoch, key, unless, expect, keep } = {}) {
       const stored = events.map(({ type, data }) => ({ type, data: toStored(data) }))
-      const answer = await ask({ op: 'append', log, epoch, key, unless, keep, events: stored, now: Date.now() })
+      const answer = await ask({ op: 'append', log, epoch, key, unless, expect, keep, events: stored, now: Date.now() })
       const { epoch: made = '', head = 0, start = 0, time = 0, duplicate = false } = answer
       if (!duplicate) {
         recent.push(log, { epoch: made, head, start, time, events })
@@ -77,6 +78,11 @@ export function sqliteEngine({ folder, durability = 'process', timeoutMs = 10_00
     async inspect(log) {
       const { epoch, start = 0, head = 0 } = await askReader({ op: 'inspect', log, now: Date.now() })
       return epoch === undefined ? undefined : { start: { epoch, offset: start }, head: { epoch, offset: head } }
+    },
+
+    async list(prefix, after = '') {
+      const { names = [] } = await askReader({ op: 'list', prefix, after, namesMax })
+      return names
     },
 
     watch(log, bell) {

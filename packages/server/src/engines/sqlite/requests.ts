@@ -14,6 +14,7 @@ export type Request =
       readonly epoch: string | undefined
       readonly key: string | undefined
       readonly unless: string | undefined
+      readonly expect: number | undefined
       readonly keep: number | undefined
       readonly events: readonly { readonly type: string; readonly data: StoredData }[]
       readonly now: number
@@ -28,6 +29,7 @@ export type Request =
       readonly now: number
     }
   | { readonly op: 'open' }
+  | { readonly op: 'list'; readonly prefix: string; readonly after: string; readonly namesMax: number }
   | { readonly op: 'inspect'; readonly log: string; readonly now: number }
   | { readonly op: 'compact'; readonly log: string; readonly after: number }
   | { readonly op: 'delete'; readonly log: string }
@@ -37,7 +39,7 @@ export type Request =
 export interface Answer {
   /** It alone failed, for what is wrong with it or with its log, and has changed nothing. */
   readonly failure?: Failure
-  readonly refused?: 'position_foreign' | 'fenced' | 'position_ahead' | 'session_not_found'
+  readonly refused?: 'position_foreign' | 'fenced' | 'head_moved' | 'position_ahead' | 'session_not_found'
   readonly epoch?: string
   readonly start?: number
   readonly head?: number
@@ -48,6 +50,7 @@ export interface Answer {
   readonly existed?: boolean
   readonly events?: readonly StoredEvent[]
   readonly gone?: readonly string[]
+  readonly names?: readonly string[]
 }
 
 /** Of a group of requests: those that have an answer have happened, and have not where it is a failure. */

@@ -73,6 +73,7 @@ export function prepare(database: DatabaseSync) {
   const statement = (text: string): StatementSync => database.prepare(text)
   return {
     find: statement('SELECT id, name, epoch, start, head, bytes, touched, written, sum FROM logs WHERE name = ?'),
+    names: statement('SELECT name FROM logs WHERE name >= ? AND name > ? ORDER BY name'),
     create: statement('INSERT INTO logs (name, epoch, start, head, bytes, touched) VALUES (?, ?, 0, 0, 0, ?)'),
     save: statement('UPDATE logs SET epoch = ?, start = ?, head = ?, bytes = ?, touched = ?, written = ?, sum = ? WHERE id = ?'),
     remove: statement('DELETE FROM logs WHERE id = ?'),

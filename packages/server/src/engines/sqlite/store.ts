@@ -85,6 +85,8 @@ function createStore({ database, sql, lock, witness, told, ...opened }: Opened, 
         if (log !== undefined) trim(log, request.now)
         return log === undefined ? {} : { epoch: log.epoch, start: log.start, head: log.head }
       }
+      case 'list':
+        return { names: list(request) }
       case 'compact': {
         const log = find(request.log)
         return { next: log && compact(log, request.after) }
@@ -131,13 +133,15 @@ function createStore({ database, sql, lock, witness, told, ...opened }: Opened, 
     return log
   }
 
-  function append({ log: name, epoch, key, unless, keep, events, now }: Extract<Request, { op: 'append' }>): Answer {
+  function append({ log: name, epoch, key, unless, expect, keep, events, now }: Extract<Request, { op: 'append' }>): Answer {
     const existing = find(name)
     if (epoch !== undefined && existing?.epoch !== epoch) return { refused: 'position_foreign' }
     const used = findKey(existing, key)
     if (existing !== undefined && used !== undefined)
       return { epoch: existing.epoch, head: used.offset, start: existing.start, time: 0, duplicate: true }
     if (findKey(existing, unless) !== undefined) return { refused: 'fenced' }
+    if (expect !== undefined && expect !== (existing?.head ?? 0))
+      return { refused: 'head_moved', ...(existing && { epoch: existing.epoch, head: existing.head }) }
     const log = existing ?? create(name, now)
     const time = Math.max(now, log.touched)
     for (const { type, data } of events) {
@@ -153,6 +157,16 @@ function createStore({ database, sql, lock, witness, told, ...opened }: Opened, 
     trim(log, time, keep)
     save(log)
     return { epoch: log.epoch, head: log.head, start: log.start, time, duplicate: false }
+  }
+
+  function list({ prefix, after, namesMax }: Extract<Request, { op: 'list' }>): string[] {
+    const names: string[] = []
+    for (const row of sql.names.iterate(prefix, after) as Iterable<unknown>) {
+      const { name } = row as { name: string }
+      if (!name.startsWith(prefix) || names.length === namesMax) break
+      names.push(name)
+    }
+    return names
   }
 
   function findKey(log: Log | undefined, key: string | undefined): { offset: number } | undefined {

@@ -161,7 +161,7 @@ export function createThread({ folder, limits, isReader = false, timeoutMs, onLa
       const answer = answers[index]
       if (answer === undefined) reject(toError(failure, folder))
       else if (answer.failure !== undefined) reject(toErrorOfOne(answer.failure, folder, request))
-      else if (answer.refused !== undefined) reject(new MillraceError(answer.refused))
+      else if (answer.refused !== undefined) reject(toRefusal(answer.refused, answer))
       else resolve(answer)
     }
     send()
@@ -188,6 +188,10 @@ function bytesOf(request: Request): number {
   if (request.op === 'read') return request.bytesMax
   if (request.op !== 'append') return 0
   return request.events.reduce((sum, { data }) => sum + data.length, 0)
+}
+
+function toRefusal(code: NonNullable<Answer['refused']>, { epoch, head = 0 }: Answer): MillraceError {
+  return new MillraceError(code, { position: epoch === undefined ? undefined : { epoch, offset: head } })
 }
 
 /** While it waits: what it asks for is not there yet. */
