@@ -8,7 +8,7 @@
 import { MillraceError, type Position } from '@millrace/protocol'
 import type { Appended, AppendOptions, Engine, EventData, LogEvent, LogState, Page, ReadOptions } from '../log/log.ts'
 import { newId } from '../log/new-id.ts'
-import { pageOfNames } from './names.ts'
+import { pageOfNames } from './shared/names.ts'
 
 export interface MemoryEngineOptions {
   /** Bytes kept per log, however many events that is, counted as said above; default 64 MiB. */

@@ -1,5 +1,5 @@
 /** The names of the logs in a stream, of whose subjects each is the name of one. */
-import { namesMax, pageOfNames } from '../names.ts'
+import { namesMax, pageOfNames } from '../shared/names.ts'
 
 /** Looked at together. */
 const atOnce = 64

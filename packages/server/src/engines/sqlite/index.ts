@@ -5,7 +5,7 @@
 import { MillraceError, type Position } from '@millrace/protocol'
 import type { Engine, LogEvent } from '../../log/log.ts'
 import { createRecent } from '../../log/recent.ts'
-import { namesMax } from '../names.ts'
+import { namesMax } from '../shared/names.ts'
 import { fromStored, type StoredEvent, toStored } from '../stored.ts'
 import type { Answer, Limits, Request } from './requests.ts'
 import { createThread, damaged } from './thread.ts'

@@ -16,7 +16,7 @@ export function pageOfNames(names: Iterable<string>, prefix: string, after?: str
 }
 
 /** In the order of code points; that of UTF-16, which JavaScript compares by, is another beyond U+FFFF. */
-export function compareNames(one: string, other: string): number {
+function compareNames(one: string, other: string): number {
   return Buffer.compare(Buffer.from(one), Buffer.from(other))
 }
 
