@@ -6,7 +6,8 @@
  * A model MUST
  *  - end its stream by returning when it is done, and by throwing when it failed;
  *  - stop its work, including the request to its provider, when `signal` aborts, and then return or throw soon;
- *  - yield text exactly once, in order; nothing it yielded is ever taken back.
+ *  - yield text exactly once, in order; nothing it yielded is ever taken back. It may be cut anywhere, also within an
+ *    emoji, and be of any length.
  * A model MUST NOT keep state between calls that changes a later answer, nor know who reads it.
  */
 import type { FinishReason, Json, Usage } from '@millrace/protocol'

@@ -172,6 +172,47 @@ describe.each(all)('@langchain/%s by %s', (name, way) => {
   })
 })
 
+describe("OpenAI's Responses", () => {
+  const event = (type: string, more: object = {}): Step => ({
+    raw: `event: ${type}\ndata: ${JSON.stringify({ type, ...more })}\n\n`,
+  })
+  const begun = [
+    event('response.created', { response: { id: 'r', status: 'in_progress', output: [], model: 'm', error: null } }),
+    event('response.output_text.delta', { output_index: 0, item_id: 'i', content_index: 0, delta: 'half' }),
+  ]
+  const ended = (status: string, more: object) =>
+    event(`response.${status}`, { response: { id: 'r', status, output: [], ...more } })
+
+  it.each<[string, Step[], string, string]>([
+    ['just stop', ['end'], 'model_failed', 'in the middle of an answer'],
+    [
+      'fail',
+      [ended('failed', { error: { code: 'server_error', message: 'secret' } })],
+      'model_failed',
+      'the error "server_error"',
+    ],
+    ['are limited', [event('error', { code: 'rate_limit_exceeded', message: 'secret' })], 'model_rate_limited', 'limiting'],
+  ])('are not whole when they %s', async (_what, script, code, message) => {
+    for (const way of Object.values(ways)) {
+      const { url } = await startFakeOpenAi({ script: [...begun, ...script] })
+      const chatModel = new ChatOpenAI({ ...settings, ...way, useResponsesApi: true, configuration: { baseURL: url } })
+      const { text, error } = await read(fromLangChain(chatModel))
+      expect([text, error]).toEqual(['half', expect.objectContaining({ code, message: expect.stringContaining(message) })])
+    }
+  })
+})
+
+it('waits for more of a provider that gives a reason in each chunk', async () => {
+  const gate = Promise.withResolvers<void>()
+  const piece = (content: string): Step => raw({ ...base, choices: [{ index: 0, delta: { content }, finish_reason: 'stop' }] })
+  const { url } = await startFakeOpenAi({ script: [piece('a '), piece('b '), { gate: gate.promise }, piece('c')] })
+  const chatModel = new ChatOpenAI({ ...settings, configuration: { baseURL: url } })
+  const answering = read(fromLangChain(chatModel))
+  // Longer than it would wait for one that has said all.
+  setTimeout(gate.resolve, 1300)
+  expect((await answering).text).toBe('a b c')
+})
+
 it('keeps apart two answers of a model that asks one after the other', async () => {
   const gate = Promise.withResolvers<void>()
   const { url, requests } = await startFakeOpenAi({ script: [...say('a'), { gate: gate.promise }, 'end'] })

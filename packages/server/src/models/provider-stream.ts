@@ -129,10 +129,13 @@ export function readProviderStream(response: Response, report: ProviderReport, o
   function take(chunk: Fields, event: string, text?: string): void {
     const { error, reason, hasContent } = reportChunk(chunk, event)
     if (error !== undefined) return fail({ kind: 'error', cause: error })
-    if (reason !== undefined) report.reason = reason
     const isFirst = !report.hasContent
+    // Some say `stop` in each chunk: where more comes after it, it is no sign that nothing will.
+    const saysMore = report.reason !== undefined && hasContent
+    if (saysMore) endBy = Number.POSITIVE_INFINITY
+    else if (reason !== undefined && report.reason === undefined) endBy = performance.now() + afterReasonMs
+    report.reason = reason ?? report.reason
     report.hasContent ||= hasContent
-    if (report.reason !== undefined && (reason !== undefined || hasContent)) endBy = performance.now() + afterReasonMs
     const repaired = readsLists ? chunk : repairChunk(chunk, isFirst)
     const name = event === 'message' ? '' : `event: ${event}\n`
     out += `${name}data: ${repaired === chunk && text !== undefined ? text.replaceAll('\n', '\ndata: ') : JSON.stringify(repaired)}\n\n`
