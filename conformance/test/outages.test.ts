@@ -10,7 +10,6 @@ import { type Engine, MillraceError, type Model, memoryEngine, sqliteEngine } fr
 import { natsEngine } from 'millrace/nats'
 import { redisEngine } from 'millrace/redis'
 import { describe, expect, it, onTestFinished } from 'vitest'
-import { WebSocket } from 'ws'
 import { ask, codeOf } from '../src/faults/request.ts'
 import { startNats } from '../src/servers/nats.ts'
 import { startLosslessRedis, startRedis } from '../src/servers/redis.ts'
@@ -173,14 +172,14 @@ async function readSse(url: string, { session, run }: Started, answerTo?: string
 function readSocket(url: string, { session, run }: Started): Reader {
   const reader = createReader(run)
   const socket = new WebSocket(`${url.replace('http', 'ws')}/ws/chat`, ['millrace.v1'])
-  onTestFinished(() => socket.terminate())
-  socket.on('open', () => socket.send(JSON.stringify({ type: 'attach', session })))
-  socket.on('message', (message) => {
-    const { type, event, data } = JSON.parse(String(message))
+  onTestFinished(() => socket.close())
+  socket.addEventListener('open', () => socket.send(JSON.stringify({ type: 'attach', session })))
+  socket.addEventListener('message', (message) => {
+    const { type, event, data } = JSON.parse(message.data as string)
     if (type === 'event') reader.take(event, data)
     if (type === 'heartbeat') reader.beat()
   })
-  socket.on('close', reader.cut)
+  socket.addEventListener('close', reader.cut)
   return reader
 }
 

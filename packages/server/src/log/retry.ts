@@ -1,6 +1,7 @@
 /**
- * An engine that is unavailable: it could not be reached, did not answer in time, or has as many calls waiting as it may. That says nothing about the log,
- * so whoever reads or writes it waits and asks again. Every other rejection is an answer, and final.
+ * An engine that is unavailable: it could not be reached, did not answer in time, or has as many calls waiting as it
+ * may. That says nothing about the log, so whoever reads or writes it waits and asks again. Every other rejection is an
+ * answer, and final.
  */
 import { MillraceError } from '@millrace/protocol'
 
@@ -14,23 +15,31 @@ export interface RetryOptions {
   readonly onUnavailable: (error: MillraceError) => void
   /** Ends the wait between two calls. */
   readonly signal?: AbortSignal
+  /** Of a call that was made already. */
+  readonly first?: MillraceError
 }
 
 export function isUnavailable(error: unknown): error is MillraceError {
   return error instanceof MillraceError && (error.code === 'engine_failed' || error.code === 'engine_busy')
 }
 
-export async function retryWhileUnavailable<T>(act: () => Promise<T>, options: RetryOptions): Promise<T> {
+/** `act` is given the rejection before. */
+export async function retryWhileUnavailable<T>(act: (last?: MillraceError) => Promise<T>, options: RetryOptions): Promise<T> {
   const { isOver, onUnavailable, signal } = options
+  let last = options.first
   for (let attempt = 0; ; attempt++) {
-    try {
-      return await act()
-    } catch (error) {
-      if (!isUnavailable(error) || isOver()) throw error
-      if (attempt === 0) onUnavailable(error)
-      await pause(Math.min(delayMs.most, delayMs.first * 2 ** attempt), signal)
-      if (isOver()) throw error
+    if (last === undefined || attempt > 0) {
+      try {
+        return await act(last)
+      } catch (error) {
+        if (!isUnavailable(error)) throw error
+        last = error
+      }
     }
+    if (isOver()) throw last
+    if (attempt === 0) onUnavailable(last)
+    await pause(Math.min(delayMs.most, delayMs.first * 2 ** attempt), signal)
+    if (isOver()) throw last
   }
 }
 

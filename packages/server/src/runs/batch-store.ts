@@ -64,17 +64,14 @@ export function createBatchStore(options: BatchStoreOptions): BatchStore {
 
   async function storeLater(batch: readonly NewEvent[], first: MillraceError): Promise<number> {
     trouble = first
-    let isFirst = true
-    const act = async () => {
-      // It has been tried already.
-      if (isFirst) {
-        isFirst = false
-        throw first
-      }
-      return (await findStored()) ?? (await append(batch))
+    let isDoubtful = false
+    const act = async (last?: MillraceError) => {
+      // A call that an engine was too busy for was not even begun, and it is not to be given more to do.
+      isDoubtful ||= last?.code !== 'engine_busy'
+      return (isDoubtful ? await findStored() : undefined) ?? (await append(batch))
     }
     try {
-      return await retryWhileUnavailable(act, { isOver, onUnavailable, signal })
+      return await retryWhileUnavailable(act, { isOver, onUnavailable, signal, first })
     } finally {
       trouble = undefined
     }

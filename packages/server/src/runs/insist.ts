@@ -3,6 +3,7 @@
  * bounded rate. An engine that is away for a night is back in the morning, and readers wait for it.
  */
 import { MillraceError } from '@millrace/protocol'
+import { pause } from '../log/retry.ts'
 
 const delayMs = { first: 50, most: 5000 }
 
@@ -22,17 +23,4 @@ export async function insist<T>(act: () => Promise<T>, signal: AbortSignal): Pro
 
 export function toError(cause: unknown): MillraceError {
   return cause instanceof MillraceError ? cause : new MillraceError('internal', { cause })
-}
-
-function pause(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const timer = setTimeout(goOn, ms)
-    signal.addEventListener('abort', goOn)
-
-    function goOn(): void {
-      clearTimeout(timer)
-      signal.removeEventListener('abort', goOn)
-      resolve()
-    }
-  })
 }

@@ -128,7 +128,7 @@ it('appends no more at once than an engine takes, also of what has gathered for 
   expect(batches.join('')).toHaveLength(2 + 500_000)
 })
 
-type Outcome = 'taken' | 'rejected' | 'taken, and the answer lost' | 'taken later, and rejected'
+type Outcome = 'taken' | 'too busy' | 'rejected' | 'taken, and the answer lost' | 'taken later, and rejected'
 
 /** A run over an engine whose appends and reads come to what they are told to, one after the other; then all is well. */
 async function openFailing(outcomes: Outcome[]) {
@@ -140,6 +140,7 @@ async function openFailing(outcomes: Outcome[]) {
     ...inner,
     async append(...request) {
       const outcome = outcomes.shift() ?? 'taken'
+      if (outcome === 'too busy') throw new MillraceError('engine_busy')
       if (outcome === 'taken later, and rejected') late.push(() => inner.append(...request))
       if (outcome === 'rejected' || outcome === 'taken later, and rejected') throw unavailable()
       // In the order in which they were asked for.
@@ -188,9 +189,12 @@ const end: { run: string } & RunEnd = {
 it('puts each word into the log once and in order, whatever becomes of the appends', async () => {
   await fc.assert(
     fc.asyncProperty(
-      fc.array(fc.constantFrom<Outcome>('taken', 'rejected', 'taken, and the answer lost', 'taken later, and rejected'), {
-        maxLength: 30,
-      }),
+      fc.array(
+        fc.constantFrom<Outcome>('taken', 'too busy', 'rejected', 'taken, and the answer lost', 'taken later, and rejected'),
+        {
+          maxLength: 30,
+        },
+      ),
       fc.array(fc.record({ words: fc.integer({ min: 1, max: 5 }), pauseMs: fc.constantFrom(0, 10, 400), others: fc.boolean() }), {
         minLength: 1,
         maxLength: 10,
