@@ -134,7 +134,7 @@ export function readProviderStream(response: Response, report: ProviderReport, o
     const saysMore = report.reason !== undefined && hasContent
     if (saysMore) endBy = Number.POSITIVE_INFINITY
     else if (reason !== undefined && report.reason === undefined) endBy = performance.now() + afterReasonMs
-    report.reason = reason ?? report.reason
+    if (reason !== undefined) report.reason = reason
     report.hasContent ||= hasContent
     const repaired = readsLists ? chunk : repairChunk(chunk, isFirst)
     const name = event === 'message' ? '' : `event: ${event}\n`
