@@ -49,16 +49,24 @@ export async function readModels(): Promise<ModelList | undefined> {
 export async function readSession(session: string, signal?: AbortSignal): Promise<SnapshotAnswer> {
   const answer = await call(`api/sessions/${encodeURIComponent(session)}`, undefined, signal)
   if (answer.kind === 'refused') {
-    if (answer.error.code === 'log_damaged') return { kind: 'damaged' }
-    return { kind: answer.status < 500 && answer.status !== 429 ? 'missing' : 'unreachable' }
+    const { code } = answer.error
+    if (code === 'log_damaged') return { kind: 'damaged' }
+    // Only the server itself knows that: a gateway's 404 while it is replaced, or a 403, says nothing about the session.
+    return { kind: code === 'session_not_found' || code === 'invalid_id' ? 'missing' : 'unreachable' }
   }
   const state = answer.kind === 'done' ? readSnapshot(answer.body) : undefined
   return state === undefined ? { kind: 'unreachable' } : { kind: 'snapshot', state }
 }
 
-/** The bytes of a file; undefined where they cannot be read, or are no longer kept. */
-export async function readFile(session: string, position: string): Promise<Uint8Array<ArrayBuffer> | undefined> {
-  const answer = await call(`api/stream?${new URLSearchParams({ session, from: position, live: 'poll', wait: '0' })}`)
+/** The bytes of a file; undefined where they are no longer kept, `unreachable` where another attempt may bring them. */
+export async function readFile(
+  session: string,
+  position: string,
+  signal: AbortSignal,
+): Promise<Uint8Array<ArrayBuffer> | 'unreachable' | undefined> {
+  const query = new URLSearchParams({ session, from: position, live: 'poll', wait: '0' })
+  const answer = await call(`api/stream?${query}`, undefined, signal)
+  if (answer.kind === 'unreachable' || (answer.kind === 'refused' && answer.error.retryable)) return 'unreachable'
   if (answer.kind !== 'done' || !isFields(answer.body) || !Array.isArray(answer.body.events)) return undefined
   const [event] = answer.body.events as unknown[]
   return isFields(event) && event.event === 'file_data' ? readBinary(event.data) : undefined

@@ -3,6 +3,7 @@
  * anew: the network is back, the page was woken from the back-forward cache or from a long sleep.
  */
 import type { Client } from '@millrace/client'
+import { errors } from '@millrace/protocol'
 import { createSession, readSession } from './api.ts'
 import { type Commands, createCommands } from './commands.ts'
 import { type Conversation, type ConversationPorts, createConversation } from './conversation.ts'
@@ -21,7 +22,8 @@ export function openConversation(client: Client): Conversation {
   const conversation = createConversation({ ...browserPorts, ...createCommands(client), client })
   conversation.open(sessionOfPage())
   window.addEventListener('popstate', () => conversation.open(sessionOfPage()))
-  window.addEventListener('online', () => conversation.reconnect())
+  // The client hears it as well and opens its connection again; what the page itself waits with is not its business.
+  window.addEventListener('online', () => conversation.hurry())
   window.addEventListener('pageshow', (event) => event.persisted && conversation.reconnect())
   letGoWhileHidden(conversation)
   return conversation
@@ -101,5 +103,6 @@ function pendingKey(session: string): string {
 
 function isPendingRun(entry: unknown): entry is PendingRun {
   if (!isFields(entry) || !Array.isArray(entry.models)) return false
+  if (entry.error !== undefined && !(isFields(entry.error) && String(entry.error.code) in errors)) return false
   return typeof entry.id === 'string' && typeof entry.query === 'string'
 }

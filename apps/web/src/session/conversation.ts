@@ -36,6 +36,8 @@ export interface Conversation {
   readonly retryPending: (id: string) => void
   readonly cancelPending: (id: string) => void
   readonly reconnect: () => void
+  /** The network is back: what waits is tried at once. The client sees to its own connection. */
+  readonly hurry: () => void
   /** Gives up the connection if nothing is expected over it; answers whether it did. */
   readonly rest: () => boolean
 }
@@ -105,13 +107,12 @@ export function createConversation(ports: ConversationPorts): Conversation {
           change({ connection })
           if (connection.state !== 'lost') return
           isKnownToServer = false
-          change(withLostLog(next))
+          loseLog()
           outbox?.settle(new Set(), false)
         },
         takeSnapshot(state) {
           isKnownToServer = true
-          if (next.state !== undefined && comparePositions(next.state.position, state.position) === 'foreign')
-            change(withLostLog(next))
+          if (next.state !== undefined && comparePositions(next.state.position, state.position) === 'foreign') loseLog()
           takeState(state)
         },
         takeEvent(event) {
@@ -124,6 +125,11 @@ export function createConversation(ports: ConversationPorts): Conversation {
       },
       ports,
     )
+  }
+
+  function loseLog(): void {
+    change(withLostLog(next))
+    outbox?.lose()
   }
 
   function takeState(state: SessionState): void {
@@ -214,6 +220,10 @@ export function createConversation(ports: ConversationPorts): Conversation {
     },
     reconnect() {
       stream?.reconnect()
+      outbox?.hurry()
+    },
+    hurry() {
+      stream?.hurry()
       outbox?.hurry()
     },
     rest() {

@@ -99,3 +99,27 @@ test('what was taken back is not sent', async () => {
   await settle()
   expect(sent).toEqual([])
 })
+
+test('what was refused before a reload is not sent again by it', async () => {
+  const { outbox, sent, statuses, settle } = openOutbox()
+  const error = { code: 'model_not_found', message: 'no', retryable: false } as const
+  outbox.add({ id: 'one', query: 'q', models: ['m'], error })
+  await settle()
+  expect([sent, statuses()]).toEqual([[], ['refused']])
+  outbox.retry('one')
+  await settle()
+  expect(sent).toHaveLength(1)
+})
+
+test('a question whose log is lost after it was accepted does not hold up the next one', async () => {
+  const { outbox, sent, ask, statuses, settle } = openOutbox()
+  ask('one')
+  await settle()
+  ask('two')
+  outbox.lose()
+  outbox.settle(new Set(), false)
+  await settle()
+  expect(sent.map(({ id }) => id)).toEqual(['one', 'two'])
+  expect(statuses()).toEqual(['refused', 'sending'])
+  expect(outbox.pending[0]?.error?.retryable).toBe(true)
+})

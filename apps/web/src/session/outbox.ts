@@ -4,7 +4,7 @@
  * its run. A question asked while an answer is being written waits for its end: a follow-up that
  * overtakes the answer would be answered without knowing it.
  */
-import type { PublicError } from '@millrace/protocol'
+import { errors, type PublicError } from '@millrace/protocol'
 import type { Answer, Question } from './api.ts'
 import { backoffMs } from './backoff.ts'
 
@@ -28,9 +28,12 @@ export interface OutboxPorts {
 
 export interface Outbox {
   readonly pending: readonly PendingRun[]
-  readonly add: (entry: Pick<PendingRun, 'id' | 'query' | 'models'>) => void
+  /** One with an error was refused before the page was reloaded; it is not sent again until the user says so. */
+  readonly add: (entry: Omit<PendingRun, 'status'>) => void
   /** Runs that stand in the log are no longer pending; `isBusy` holds the others back. */
   readonly settle: (logged: ReadonlySet<string>, isBusy: boolean) => void
+  /** The log is lost. What it had accepted and not shown yet will not come; asking again is the user's to decide. */
+  readonly lose: () => void
   readonly retry: (id: string) => void
   readonly cancel: (id: string) => void
   /** Tries at once what is waiting for the server to come back. */
@@ -44,6 +47,8 @@ export function createOutbox(session: string, ports: OutboxPorts): Outbox {
   let attempt = 0
   let cancelTimer = () => {}
   let isClosed = false
+  /** Ids that the server has accepted and the log does not show yet. */
+  const accepted = new Set<string>()
 
   function update(next: readonly PendingRun[]): void {
     pending = next
@@ -77,6 +82,7 @@ export function createOutbox(session: string, ports: OutboxPorts): Outbox {
     }
     if (answer.kind === 'done') {
       attempt = 0
+      accepted.add(id)
       return
     }
     mark(id, 'waiting')
@@ -94,13 +100,19 @@ export function createOutbox(session: string, ports: OutboxPorts): Outbox {
       return pending
     },
     add(entry) {
-      update([...pending, { ...entry, status: 'queued' }])
+      update([...pending, { ...entry, status: entry.error === undefined ? 'queued' : 'refused' }])
       sendNext()
     },
     settle(logged, isBusy) {
       busy = isBusy
+      for (const id of logged) accepted.delete(id)
       if (pending.some((entry) => logged.has(entry.id))) update(pending.filter((entry) => !logged.has(entry.id)))
       sendNext()
+    },
+    lose() {
+      for (const id of accepted)
+        mark(id, 'refused', { code: 'run_not_found', message: errors.run_not_found.message, retryable: true })
+      accepted.clear()
     },
     retry(id) {
       mark(id, 'queued')

@@ -201,11 +201,48 @@ test('rests, and reads the snapshot when it is woken', async () => {
   expect([page.loops.length, page.snapshots()]).toEqual([2, 2])
 })
 
+test('two wishes to reconnect while a snapshot is on its way make one loop', async () => {
+  const page = openStream()
+  page.stream.reconnect()
+  page.stream.hurry()
+  page.stream.reconnect()
+  await vi.advanceTimersByTimeAsync(60_000)
+  expect(page.loops).toHaveLength(1)
+  expect(page.snapshots()).toBe(3)
+  page.stream.close()
+  expect(page.loop().signal.aborted).toBe(true)
+})
+
+test('events that are refused after every snapshot are asked for ever more rarely', async () => {
+  const page = openStream()
+  await page.settle()
+  for (let minute = 0; minute < 60; minute++) {
+    page.loop().fail()
+    await vi.advanceTimersByTimeAsync(1_000)
+  }
+  // 0.5, 1, 2, 4, 8 and then every 15 s, each with the second in which the test lets it fail.
+  expect(page.snapshots()).toBeLessThan(9)
+})
+
+test('a wait ends when the network is back; a connection that is being read is left to the client', async () => {
+  const page = openStream()
+  await page.settle()
+  page.say({ state: 'reconnecting' })
+  page.stream.hurry()
+  expect(page.loops).toHaveLength(1)
+  page.loop().fail()
+  await page.settle()
+  page.stream.hurry()
+  await page.settle()
+  expect([page.loops.length, page.snapshots()]).toEqual([2, 2])
+})
+
 test('does nothing any more once it is closed', async () => {
   const page = openStream()
   page.stream.close()
   await vi.advanceTimersByTimeAsync(60_000)
   page.stream.reconnect()
+  page.stream.hurry()
   expect(page.loops).toHaveLength(0)
   expect(page.state()).toBeUndefined()
 })

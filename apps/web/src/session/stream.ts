@@ -40,6 +40,8 @@ export interface StreamOwner {
 export interface SessionStream {
   /** Tries again at once, where it is not live. */
   readonly reconnect: () => void
+  /** Ends a wait for the next attempt. A connection that is being read is the client's to mend. */
+  readonly hurry: () => void
   /** Gives the connection up until `reconnect`. */
   readonly rest: () => void
   readonly close: () => void
@@ -47,27 +49,35 @@ export interface SessionStream {
 
 export function openSessionStream(session: string, owner: StreamOwner, ports: StreamPorts): SessionStream {
   const { client } = ports
-  const abort = new AbortController()
-  let loop: AbortController | undefined
-  let cancelTimer = () => {}
+  /** What is under way: one load, one wait or one loop of events. Beginning another ends it. */
+  let current: { readonly step: 'loading' | 'waiting' | 'reading'; readonly abort: AbortController } | undefined
+  let isClosed = false
   let attempt = 0
   const unsubscribe = client.connection.subscribe(show)
 
-  async function load(): Promise<void> {
+  function begin(step: 'loading' | 'waiting' | 'reading'): AbortSignal {
     drop()
+    const abort = new AbortController()
+    current = { step, abort }
+    return abort.signal
+  }
+
+  async function load(): Promise<void> {
+    const signal = begin('loading')
     owner.takeConnection({ state: 'catching-up' })
-    const answer = await ports.readSnapshot(session, abort.signal)
-    if (abort.signal.aborted) return
+    const answer = await ports.readSnapshot(session, signal)
+    if (signal.aborted) return
     if (answer.kind === 'unreachable') return waitAndLoad()
-    if (answer.kind !== 'snapshot') return owner.takeConnection({ state: 'lost', why: answer.kind })
-    owner.takeSnapshot(answer.state)
-    listen(answer.state.position)
+    if (answer.kind === 'snapshot') {
+      owner.takeSnapshot(answer.state)
+      return listen(answer.state.position)
+    }
+    drop()
+    owner.takeConnection({ state: 'lost', why: answer.kind })
   }
 
   function listen(position: string): void {
-    const own = new AbortController()
-    loop = own
-    void read(position, own.signal)
+    void read(position, begin('reading'))
     show(client.connection.current)
   }
 
@@ -83,13 +93,14 @@ export function openSessionStream(session: string, owner: StreamOwner, ports: St
         attempt = 0
       }
     } catch {
-      // It cannot go on from here: only the snapshot tells from where, or that the session is gone.
-      if (!signal.aborted) void load()
+      // It cannot go on from here: only the snapshot tells from where, or that the session is gone. After a pause,
+      // for whatever refused the events may refuse them again right after a snapshot that was given.
+      if (!signal.aborted) waitAndLoad()
     }
   }
 
   function show(status: ConnectionStatus): void {
-    if (loop === undefined) return
+    if (current?.step !== 'reading') return
     const { state, transport, retryInMs } = status
     if (state === 'live') owner.takeConnection({ state, transport })
     else if (state === 'connecting' || state === 'catching-up') owner.takeConnection({ state: 'catching-up' })
@@ -98,35 +109,35 @@ export function openSessionStream(session: string, owner: StreamOwner, ports: St
   }
 
   function waitAndLoad(): void {
-    drop()
+    const signal = begin('waiting')
     const delayMs = backoffMs(attempt++, ports.random)
     owner.takeConnection({ state: 'reconnecting', retryAt: ports.now() + delayMs })
-    cancelTimer = ports.setTimer(() => void load(), delayMs)
+    signal.addEventListener('abort', ports.setTimer(() => void load(), delayMs))
   }
 
   function drop(): void {
-    cancelTimer()
-    const own = loop
-    loop = undefined
-    own?.abort()
+    const ended = current
+    current = undefined
+    ended?.abort.abort()
   }
 
   void load()
   return {
     reconnect() {
-      if (abort.signal.aborted) return
+      if (isClosed) return
       const position = owner.position()
-      if (loop === undefined || position === undefined) return void load()
-      if (client.connection.current.state === 'live') return
-      drop()
-      listen(position)
+      if (current?.step !== 'reading' || position === undefined) return void load()
+      if (client.connection.current.state !== 'live') listen(position)
+    },
+    hurry() {
+      if (current?.step === 'waiting') void load()
     },
     rest() {
       drop()
-      if (!abort.signal.aborted) owner.takeConnection({ state: 'idle' })
+      if (!isClosed) owner.takeConnection({ state: 'idle' })
     },
     close() {
-      abort.abort()
+      isClosed = true
       unsubscribe()
       drop()
     },
