@@ -34,6 +34,19 @@ test('a picture stands in the answer while it is written, and after a reload', a
   await expect.poll(width).toBe(64)
 })
 
+test('a picture whose bytes did not arrive is asked for again', async () => {
+  await using stage = await startStage({ model: 'sim:file?after=3&tps=0' })
+  const page = await stage.open()
+  await page.ask('go')
+  await page.reaches('completed')
+  let cuts = 2
+  await page.page.route(/api\/stream\?.*wait=0/, (route) => (cuts-- > 0 ? route.abort() : route.continue()))
+  await page.page.reload()
+  const picture = page.answer().getByRole('img', { name: 'wheel.png' })
+  await expect.poll(() => picture.evaluate((image) => (image as HTMLImageElement).naturalWidth)).toBe(64)
+  expect(cuts).toBeLessThan(0)
+})
+
 test('what a browser might run is saved as it is, under its name, and a broken picture too', async () => {
   const model = heldModel('test:held')
   await using stage = await startStage({ models: { 'test:held': model }, model: 'test:held' })

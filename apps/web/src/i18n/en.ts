@@ -12,6 +12,7 @@ const errorTitles: Partial<Record<ErrorCode, string>> = {
   too_many_runs: 'Too many answers are in progress',
   query_too_long: 'The question is too long',
   session_not_found: 'This conversation no longer exists',
+  run_not_found: 'The server lost this question before it was answered',
   log_damaged: 'What is kept of this conversation is damaged',
   log_full: 'The server has no room left',
   engine_failed: 'The server cannot reach its storage',

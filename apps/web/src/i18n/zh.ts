@@ -111,6 +111,7 @@ export const zh: Dictionary = {
       too_many_runs: '正在进行的回答太多',
       query_too_long: '问题太长',
       session_not_found: '这个对话已不存在',
+      run_not_found: '服务器在回答之前丢失了这个问题',
       log_damaged: '这个对话的记录已损坏',
       log_full: '服务器没有剩余空间了',
       engine_failed: '服务器暂时无法读写存储',

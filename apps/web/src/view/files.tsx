@@ -5,6 +5,7 @@
 import { useEffect, useState } from 'react'
 import { useLanguage } from '../i18n/language.tsx'
 import { readFile } from '../session/api.ts'
+import { backoffMs } from '../session/backoff.ts'
 import type { FileState } from '../session/state.ts'
 import { FileIcon } from './icons.tsx'
 
@@ -42,19 +43,25 @@ function File({ file, session }: { file: FileState; session: string }) {
 function useUrl({ bytes, position }: FileState, session: string, type: string): string | undefined {
   const [url, setUrl] = useState<string>()
   useEffect(() => {
-    let own: string | undefined
-    let isOver = false
-    const show = (content: Uint8Array<ArrayBuffer> | undefined) => {
-      if (isOver || content === undefined) return
-      own = URL.createObjectURL(new Blob([content], { type }))
+    const abort = new AbortController()
+    const { signal } = abort
+    const show = (content: Uint8Array<ArrayBuffer>) => {
+      const own = URL.createObjectURL(new Blob([content], { type }))
+      signal.addEventListener('abort', () => URL.revokeObjectURL(own))
       setUrl(own)
     }
-    if (bytes === undefined) void readFile(session, position).then(show)
+    const read = async (attempt: number) => {
+      const content = await readFile(session, position, signal)
+      if (signal.aborted || content === undefined) return
+      if (content !== 'unreachable') return show(content)
+      const timer = setTimeout(() => void read(attempt + 1), backoffMs(attempt, Math.random))
+      signal.addEventListener('abort', () => clearTimeout(timer))
+    }
+    if (bytes === undefined) void read(0)
     else if (bytes !== 'coming') show(bytes)
     return () => {
-      isOver = true
+      abort.abort()
       setUrl(undefined)
-      if (own !== undefined) URL.revokeObjectURL(own)
     }
   }, [bytes, position, session, type])
   return url
