@@ -112,7 +112,8 @@ export function openSessionStream(session: string, owner: StreamOwner, ports: St
     const signal = begin('waiting')
     const delayMs = backoffMs(attempt++, ports.random)
     owner.takeConnection({ state: 'reconnecting', retryAt: ports.now() + delayMs })
-    signal.addEventListener('abort', ports.setTimer(() => void load(), delayMs))
+    const cancel = ports.setTimer(() => void load(), delayMs)
+    signal.addEventListener('abort', cancel)
   }
 
   function drop(): void {
