@@ -1,16 +1,10 @@
 import fc from 'fast-check'
+import type { Tokens } from 'marked'
 import { expect, test } from 'vitest'
-import { growBlocks, noBlocks } from './blocks.ts'
+import { growBlocks, listBlocks, noBlocks } from './blocks.ts'
 import { lexBlocks } from './lexer.ts'
 
 const kinds = (text: string) => lexBlocks(text).map((token) => token.type)
-const bold = (text: string) => JSON.stringify(lexBlocks(text)).includes('"type":"strong"')
-
-test('bold closes beside full-width punctuation, as people who write Chinese expect', () => {
-  expect(bold('**注意：**请看')).toBe(true)
-  expect(bold('他说**“你好”**。')).toBe(true)
-  expect(bold('2 ** 3 ** 4')).toBe(false)
-})
 
 test('plain text and markdown come out as the same kinds of block', () => {
   expect(kinds('1 2 3 4')).toEqual(['paragraph'])
@@ -37,6 +31,10 @@ const piece = fc.constantFrom(
   '***\n',
   '    l\n',
   '<b>',
+  '[1]: /m\n',
+  '[n][1] ',
+  '$$\n',
+  '\\[',
 )
 
 test('text that arrives in pieces ends as text that was there at once', () => {
@@ -70,6 +68,51 @@ test('blocks that are final stay the same objects, however long the answer gets'
   expect(before.length).toBeGreaterThan(80)
   blocks = growBlocks(blocks, `${text}and more`, true)
   for (const [index, token] of before.entries()) expect(blocks.frozen[index]).toBe(token)
+})
+
+test('a definition at the end makes links of what was there before, at the latest when the answer is complete', () => {
+  const text = 'See [docs][1].\n\nTwo\n\nThree\n\n[1]: https://a.example\n\nAgain [docs][1].\n\nEnd'
+  let blocks = noBlocks
+  for (let end = 1; end <= text.length; end++) blocks = growBlocks(blocks, text.slice(0, end), true)
+  const links = () => listBlocks(blocks).map((token) => JSON.stringify(token).includes('"type":"link"'))
+  // Below its definition it is a link at once.
+  expect(links().indexOf(true)).toBe(8)
+  blocks = growBlocks(blocks, text, false)
+  expect(links().indexOf(true)).toBe(0)
+  expect(listBlocks(blocks)).toEqual(listBlocks(growBlocks(noBlocks, text, false)))
+})
+
+test('of a list or a table that grows only the end is made anew', () => {
+  const grow = <T>(before: string, after: string) => {
+    const blocks = growBlocks(noBlocks, before, true)
+    return [blocks.live.at(-1), growBlocks(blocks, before + after, true).live.at(-1)] as [T, T]
+  }
+  const [list, longer] = grow<Tokens.List>('- a\n- b **c**\n- d', ' e\n- f')
+  expect(longer.items.map((item, index) => item === list.items[index])).toEqual([true, true, false, false])
+  const [table, higher] = grow<Tokens.Table>('| a |\n|-|\n| 1 |\n| 2 |', '\n| 3 |')
+  expect(higher.rows.map((row, index) => row === table.rows[index])).toEqual([true, true, false])
+  const [, loose] = grow<Tokens.List>('- a\n- b', '\n\n- c')
+  expect(loose.items.every((item) => item.loose)).toBe(true)
+})
+
+test.each([
+  ['exclamation marks', '!'],
+  ['emphasis that does not close', '**_* '],
+  ['underscores', '_a'],
+  ['line ends', '\n'],
+  ['items', '- a **b**\n'],
+  ['rows', '| a |\n'],
+  ['brackets', '![['],
+])('the work for a long text of %s is shown in full and bounded', (_, part) => {
+  const text = `a\n\n${part.repeat(Math.ceil(100_000 / part.length))}`
+  const began = performance.now()
+  let blocks = noBlocks
+  for (let end = 1_000; end < text.length; end += 1_000) blocks = growBlocks(blocks, text.slice(0, end), true)
+  blocks = growBlocks(blocks, text, true)
+  expect(blocks.source.slice(blocks.lexedEnd).length).toBeLessThan(text.length / 12)
+  growBlocks(blocks, text, false)
+  // A hundred frames. Of the square it would be minutes.
+  expect(performance.now() - began).toBeLessThan(8_000)
 })
 
 test('a text that is not a continuation is read anew', () => {

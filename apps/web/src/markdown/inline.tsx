@@ -1,7 +1,12 @@
 // biome-ignore-all lint/suspicious/noArrayIndexKey: a token has no identity but its place, and text only grows at the end
-/** Inline tokens as React elements. Unknown kinds are shown as the text they were. */
+/**
+ * Inline tokens as React elements. Unknown kinds are shown as the text they were. Each text has an element of its own:
+ * a browser that translates the page replaces text nodes, and React cannot take away one that stands beside elements
+ * and is no longer there.
+ */
 import type { Token, Tokens } from 'marked'
 import type { ReactNode } from 'react'
+import { decodeEntities } from './text.ts'
 
 export function Inline({ tokens }: { tokens: readonly Token[] | undefined }): ReactNode {
   return tokens?.map((token, index) => <InlineToken key={index} token={token} />)
@@ -9,11 +14,16 @@ export function Inline({ tokens }: { tokens: readonly Token[] | undefined }): Re
 
 function InlineToken({ token }: { token: Token }): ReactNode {
   switch (token.type) {
-    case 'text':
-    case 'escape': {
+    case 'text': {
       const text = token as Tokens.Text
-      return text.tokens === undefined ? plain(text.text) : <Inline tokens={text.tokens} />
+      return text.tokens === undefined ? <span>{decodeEntities(text.text)}</span> : <Inline tokens={text.tokens} />
     }
+    case 'escape': {
+      const { text } = token as Tokens.Escape
+      return text.length > 2 ? <span className="math">{text}</span> : <span>{text}</span>
+    }
+    case 'html':
+      return <Html text={token.raw} />
     case 'strong':
       return (
         <strong>
@@ -42,39 +52,39 @@ function InlineToken({ token }: { token: Token }): ReactNode {
       // Loading it would tell a stranger's server that this answer was read.
       return <Link link={{ ...(token as Tokens.Image), type: 'link', tokens: [] }} />
     default:
-      return token.raw
+      return <span>{token.raw}</span>
   }
 }
 
+/** Shown as the text it is, never as elements; but a line break is one, for in a table there is no other. */
+export function Html({ text }: { text: string }): ReactNode {
+  const parts = text.split(/(<br\s*\/?>)/i)
+  return parts.map((part, index) => (index % 2 === 1 ? <br key={index} /> : part !== '' && <span key={index}>{part}</span>))
+}
+
 function Link({ link }: { link: Tokens.Link }): ReactNode {
-  const words = link.tokens.length > 0 ? <Inline tokens={link.tokens} /> : link.text || link.href
-  const href = vetLink(link.href)
-  if (href === undefined) return words
+  const href = vetLink(decodeEntities(link.href), document.baseURI)
+  const words = link.tokens.length > 0 ? <Inline tokens={link.tokens} /> : decodeEntities(link.text || (href ?? ''))
+  if (href === undefined) return <span>{words}</span>
   return (
-    <a href={href} target="_blank" rel="noopener noreferrer">
+    <a href={href} target="_blank" rel="nofollow noopener noreferrer">
       {words}
     </a>
   )
 }
 
-/** Only addresses that cannot run anything: a model's text is not to be trusted with `javascript:`. */
-export function vetLink(href: string): string | undefined {
-  // The base only makes relative addresses parse; what is answered is the address as it stood.
-  const base = 'http://relative.invalid'
-  if (!URL.canParse(href, base)) return undefined
-  return ['http:', 'https:', 'mailto:'].includes(new URL(href, base).protocol) ? href : undefined
-}
-
-/** Text may hold entities; the few that models write are decoded, all others are shown as they stand. */
-function plain(text: string): string {
-  return text.includes('&') ? text.replace(/&(?:amp|lt|gt|quot|#39|nbsp);/g, (entity) => entities[entity] ?? entity) : text
-}
-
-const entities: Record<string, string> = {
-  '&amp;': '&',
-  '&lt;': '<',
-  '&gt;': '>',
-  '&quot;': '"',
-  '&#39;': "'",
-  '&nbsp;': '\u00a0',
+/**
+ * Only addresses that cannot run anything: a model's text is not to be trusted with `javascript:`. Nor with addresses of
+ * this server, which believes what comes from its own page: `/api/chat?query=…` would start a run by one click. Only its
+ * documentation and a part of the page may be named.
+ */
+export function vetLink(href: string, page: string): string | undefined {
+  if (href.startsWith('#')) return href
+  if (!URL.canParse(href, page)) return undefined
+  const url = new URL(href, page)
+  if (!['http:', 'https:', 'mailto:'].includes(url.protocol)) return undefined
+  const isAbsolute = URL.canParse(href)
+  const isOwn = url.host === new URL(page).host
+  if (isAbsolute && !isOwn) return href
+  return isOwn && url.pathname.startsWith('/docs/') ? href : undefined
 }

@@ -2,34 +2,49 @@
  * Markdown as tokens, never as HTML: what marked recognises is handed to React, which escapes
  * everything. marked's own HTML renderer is not used anywhere.
  */
-import { Marked, type Token, type TokenizerExtension, type Tokens } from 'marked'
+import { getDefaults, Lexer, type Links, type Token, type Tokens } from 'marked'
+import { AnswerTokenizer, answerHooks } from './tokenizer.ts'
 
-/**
- * CommonMark closes `**` only where a word ends, and full-width punctuation is no word's end for
- * it: `**注意：**请看` stays full of asterisks. A model that writes Chinese produces this constantly.
- */
-const strongBesideChinese: TokenizerExtension = {
-  name: 'strong',
-  level: 'inline',
-  start: (source) => source.indexOf('**'),
-  tokenizer(source) {
-    const match = /^\*\*(?=[^\s*])([^*\n]*[^\s*])\*\*(?!\*)/.exec(source)
-    if (match === null) return undefined
-    const [raw, text = ''] = match
-    return { type: 'strong', raw, text, tokens: this.lexer.inlineTokens(text) }
-  },
-}
-
-const marked = new Marked({ gfm: true, breaks: true, extensions: [strongBesideChinese] })
+export type { Links }
 
 /** A text in which no markdown can be hidden, for example a long count, is not worth a lexer's pass per frame. */
 const mayBeMarkdown = /[^\p{L}\p{N} ,;，。；、]/u
 
-export function lexBlocks(source: string): readonly Token[] {
+/** @param links Definitions that stand in earlier blocks. */
+export function lexBlocks(source: string, links: Links = {}): readonly Token[] {
   if (!mayBeMarkdown.test(source) && !/^\s/.test(source) && source !== '') return [plainParagraph(source)]
-  return marked.lexer(source)
+  const lexer = new AnswerLexer(source.length)
+  Object.assign(lexer.tokens.links, links)
+  return lexer.lex(source)
 }
 
-function plainParagraph(raw: string): Tokens.Paragraph {
-  return { type: 'paragraph', raw, text: raw, tokens: [{ type: 'text', raw, text: raw, escaped: false }] }
+class AnswerLexer extends Lexer {
+  #budget: number
+
+  constructor(length: number) {
+    super({ ...getDefaults(), gfm: true, breaks: true, tokenizer: new AnswerTokenizer(), hooks: answerHooks })
+    this.#budget = 4_000_000 + 200 * length
+  }
+
+  /**
+   * marked's work on one paragraph grows with its length times the characters that may begin something: seconds for
+   * 40,000 exclamation marks. What goes beyond the budget, far above any text that was written to be read, is plain.
+   */
+  override inlineTokens(src: string, tokens: Token[] = []): Token[] {
+    const cost = src.length * (src.match(/[*_~`[\]<!\\$@]/g)?.length ?? 0)
+    if (cost > this.#budget) {
+      tokens.push(plainText(src))
+      return tokens
+    }
+    this.#budget -= cost
+    return super.inlineTokens(src, tokens)
+  }
+}
+
+export function plainParagraph(raw: string): Tokens.Paragraph {
+  return { type: 'paragraph', raw, text: raw, tokens: [plainText(raw)] }
+}
+
+function plainText(raw: string): Tokens.Text {
+  return { type: 'text', raw, text: raw, escaped: false }
 }

@@ -2,23 +2,26 @@
 /** A markdown text that may still grow. Blocks that are final are rendered once and never again. */
 import type { Token, Tokens } from 'marked'
 import { memo, type ReactNode, useState } from 'react'
-import { growBlocks, noBlocks } from './blocks.ts'
+import { growBlocks, listBlocks, noBlocks } from './blocks.ts'
 import { CodeBlock } from './code-block.tsx'
-import { Inline } from './inline.tsx'
+import { Html, Inline } from './inline.tsx'
 
 export function Markdown({ text, isGrowing }: { text: string; isGrowing: boolean }) {
   const [before, setBlocks] = useState(noBlocks)
   const blocks = growBlocks(before, text, isGrowing)
   // Kept for the next text; the same text gives the same object, so this settles at once.
   if (blocks !== before) setBlocks(blocks)
-  const { frozen, live } = blocks
   return (
-    <div className="prose" dir="auto">
-      {[...frozen, ...live].map((token, index) => (
-        <Block key={index} token={token} isOpen={isGrowing && index >= frozen.length + live.length - 1} />
-      ))}
+    // Half a sentence is translated wrongly, and what is translated does not grow.
+    <div className="prose" dir="auto" translate={isGrowing ? 'no' : undefined}>
+      <BlockList tokens={listBlocks(blocks)} isOpen={isGrowing} />
     </div>
   )
+}
+
+/** @param isOpen The last of them may get more. */
+function BlockList({ tokens, isOpen }: { tokens: readonly Token[]; isOpen: boolean }): ReactNode {
+  return tokens.map((token, index) => <Block key={index} token={token} isOpen={isOpen && index === tokens.length - 1} />)
 }
 
 /** A frozen block's token is the same object for ever, so `memo` keeps its DOM untouched. */
@@ -45,11 +48,11 @@ const Block = memo(function Block({ token, isOpen }: { token: Token; isOpen: boo
     case 'code':
       return <CodeBlock code={(token as Tokens.Code).text} language={(token as Tokens.Code).lang} isOpen={isOpen} />
     case 'list':
-      return <List list={token as Tokens.List} />
+      return <List list={token as Tokens.List} isOpen={isOpen} />
     case 'blockquote':
       return (
         <blockquote>
-          <BlockList tokens={token.tokens} />
+          <BlockList tokens={token.tokens ?? []} isOpen={isOpen} />
         </blockquote>
       )
     case 'table':
@@ -61,43 +64,54 @@ const Block = memo(function Block({ token, isOpen }: { token: Token; isOpen: boo
     case 'text':
       return <Inline tokens={token.tokens ?? [token]} />
     default:
-      // HTML among the rest: shown as the text it is, never as elements.
-      return <p>{token.raw.trim()}</p>
+      return (
+        <p>
+          <Html text={token.raw.trim()} />
+        </p>
+      )
   }
 })
 
-function BlockList({ tokens }: { tokens: readonly Token[] | undefined }): ReactNode {
-  return tokens?.map((token, index) => <Block key={index} token={token} isOpen={false} />)
-}
-
-function List({ list }: { list: Tokens.List }) {
+function List({ list, isOpen }: { list: Tokens.List; isOpen: boolean }) {
   const items = list.items.map((item, index) => (
-    <li key={index} className={item.task ? 'task' : undefined}>
-      <BlockList tokens={item.tokens} />
-    </li>
+    <Item key={index} item={item} isOpen={isOpen && index === list.items.length - 1} />
   ))
   return list.ordered ? <ol start={Number(list.start) || 1}>{items}</ol> : <ul>{items}</ul>
 }
 
+const Item = memo(function Item({ item, isOpen }: { item: Tokens.ListItem; isOpen: boolean }) {
+  return (
+    <li className={item.task ? 'task' : undefined}>
+      <BlockList tokens={item.tokens} isOpen={isOpen} />
+    </li>
+  )
+})
+
 function Table({ table }: { table: Tokens.Table }) {
-  const cells = (row: readonly Tokens.TableCell[], Cell: 'th' | 'td') =>
-    row.map((cell, index) => (
-      <Cell key={index} style={cell.align === null ? undefined : { textAlign: cell.align }}>
-        <Inline tokens={cell.tokens} />
-      </Cell>
-    ))
   return (
     <div className="table-scroll">
       <table>
         <thead>
-          <tr>{cells(table.header, 'th')}</tr>
+          <Row cells={table.header} Cell="th" />
         </thead>
         <tbody>
           {table.rows.map((row, index) => (
-            <tr key={index}>{cells(row, 'td')}</tr>
+            <Row key={index} cells={row} Cell="td" />
           ))}
         </tbody>
       </table>
     </div>
   )
 }
+
+const Row = memo(function Row({ cells, Cell }: { cells: readonly Tokens.TableCell[]; Cell: 'th' | 'td' }) {
+  return (
+    <tr>
+      {cells.map((cell, index) => (
+        <Cell key={index} style={cell.align === null ? undefined : { textAlign: cell.align }}>
+          <Inline tokens={cell.tokens} />
+        </Cell>
+      ))}
+    </tr>
+  )
+})
