@@ -9,6 +9,8 @@ import { readTheme, showTheme } from './settings/theme.ts'
 import { readTransport } from './settings/transport.ts'
 import './style/page.css'
 import { App } from './view/app.tsx'
+import { Boundary } from './view/boundary.tsx'
+import { PageFailure } from './view/page-failure.tsx'
 
 // Before the first paint, so that nothing is seen to change.
 showTheme(readTheme())
@@ -22,7 +24,9 @@ if (root === null) throw new Error('index.html must have an element #root')
 createRoot(root).render(
   <StrictMode>
     <LanguageProvider>
-      <App conversation={openConversation(client)} client={client} />
+      <Boundary fallback={<PageFailure />}>
+        <App conversation={openConversation(client)} client={client} />
+      </Boundary>
     </LanguageProvider>
   </StrictMode>,
 )

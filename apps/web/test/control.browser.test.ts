@@ -43,6 +43,36 @@ test('a question asked during an answer waits for its end, and Escape in an empt
   expect(await page.textWith('second')).toBe('second')
 })
 
+test('of several answers at once each can be stopped alone, and Stop ends them all', async () => {
+  const [a, b] = [heldModel('test:a'), heldModel('test:b')]
+  await using stage = await startStage({ models: { 'test:a': a, 'test:b': b }, model: 'test:a' })
+  const page = await stage.open()
+  a.say('one')
+  await page.ask('go')
+  await page.textWith('one')
+  const session = new URL(page.page.url()).searchParams.get('session')
+  const askElsewhere = (model: string) =>
+    fetch(`${stage.url}/api/chat`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', accept: 'application/json' },
+      body: JSON.stringify({ session, query: 'elsewhere', model }),
+    })
+  const buttons = page.page.getByTestId('stop-run')
+  expect(await buttons.count()).toBe(0)
+  b.say('two')
+  await askElsewhere('test:b')
+  await page.textWith('two')
+  await expect.poll(() => buttons.count()).toBe(2)
+  await buttons.first().click()
+  await page.page.locator('article[data-status="stopped"] + article[data-status="streaming"]').waitFor()
+  await buttons.first().waitFor({ state: 'detached' })
+  a.say('three')
+  await askElsewhere('test:a')
+  await page.textWith('three')
+  await page.stop.click()
+  await expect.poll(() => page.page.locator('article[data-status="stopped"]').count()).toBe(3)
+})
+
 test('an error stands below what was said, and Retry asks the same again', async () => {
   const model = heldModel('test:held')
   await using stage = await startStage({ models: { 'test:held': model }, model: 'test:held', onError: () => {} })

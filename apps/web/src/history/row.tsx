@@ -3,6 +3,7 @@ import type { ListedSession, MillraceError } from '@millrace/client'
 import { type MouseEvent, type SyntheticEvent, useEffect, useRef, useState } from 'react'
 import { useLanguage } from '../i18n/language.tsx'
 import { addressOf } from '../session/browser.ts'
+import { useComposition } from '../view/composition.ts'
 import { DownloadIcon, MoreIcon, RenameIcon, TrashIcon } from '../view/icons.tsx'
 
 export interface HistoryRowProps {
@@ -152,6 +153,7 @@ interface TitleFieldProps {
 function TitleField({ title, isBusy, onSave, onCancel }: TitleFieldProps) {
   const { t } = useLanguage()
   const field = useRef<HTMLInputElement>(null)
+  const composition = useComposition()
   useEffect(() => field.current?.select(), [])
   const save = (event: SyntheticEvent) => {
     event.preventDefault()
@@ -172,7 +174,10 @@ function TitleField({ title, isBusy, onSave, onCancel }: TitleFieldProps) {
         aria-label={t.history.rename}
         data-testid="history-title"
         onBlur={save}
+        onCompositionEnd={composition.onCompositionEnd}
         onKeyDown={(event) => {
+          // Neither saved nor closed, also by the browser itself: Enter sends a form, Escape ends a dialog.
+          if (composition.owns(event) && ['Enter', 'Escape'].includes(event.key)) return event.preventDefault()
           if (event.key !== 'Escape') return
           // Of this field, and not of the dialog around it.
           event.preventDefault()

@@ -147,6 +147,12 @@ export const en = {
     title: 'This conversation cannot be read',
     text: 'What the server keeps of it is damaged. You can delete it in the list of conversations.',
   },
+  broken: {
+    title: 'The page could not be shown',
+    text: 'Something in the browser, perhaps a translator or an extension, has changed it. Nothing that was said is lost.',
+    reload: 'Reload the page',
+    answer: 'This answer cannot be shown as it is meant to be. This is its text.',
+  },
   lost: 'The server no longer has what stands above. It stays here until you leave; the next question begins anew.',
   cutBeginning: 'The beginning of this conversation is no longer kept.',
   loading: 'Opening the conversation…',

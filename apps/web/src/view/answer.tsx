@@ -11,6 +11,7 @@ import { CopyButton } from './copy-button.tsx'
 import { ErrorCard } from './error-card.tsx'
 import { Files } from './files.tsx'
 import { useHeldText } from './held-text.ts'
+import { StopIcon } from './icons.tsx'
 import { ModelName } from './model-name.tsx'
 import { Reasoning } from './reasoning.tsx'
 import { StatusStrip } from './status-strip.tsx'
@@ -25,13 +26,39 @@ export interface AnswerProps {
   /** Why it was not, although that was asked for. */
   readonly refusal: PublicError | undefined
   readonly onRetry: (model: string) => void
+  /** Ends its run. Undefined where it is the only one: then the button beside the composer does. */
+  readonly onStop: (() => void) | undefined
 }
 
-export const Answer = memo(function Answer({ session, lane, models, isStopping, continuable, refusal, onRetry }: AnswerProps) {
+/** In the place of an answer that cannot be drawn: what it says, as it was said. */
+export function PlainAnswer({ lane }: { lane: LaneState }) {
+  const { t } = useLanguage()
+  return (
+    <section className="answer" data-testid="answer" data-lane={lane.lane} data-status={lane.status} aria-label={lane.lane}>
+      <p className="text-sm text-muted" data-testid="plain-answer">
+        {t.broken.answer}
+      </p>
+      <div data-testid="answer-text" className="answer-text whitespace-pre-wrap" translate="no" dir="auto">
+        {lane.text}
+      </div>
+    </section>
+  )
+}
+
+export const Answer = memo(function Answer({
+  session,
+  lane,
+  models,
+  isStopping,
+  continuable,
+  refusal,
+  onRetry,
+  onStop,
+}: AnswerProps) {
   const { t } = useLanguage()
   const body = useRef<HTMLDivElement>(null)
-  const text = useHeldText(lane.text, body)
   const isStreaming = lane.status === 'streaming'
+  const text = useHeldText(lane.text, body, isStreaming)
   const hasFailed = lane.status === 'failed' || lane.status === 'interrupted' || refusal !== undefined
   return (
     <section className="answer" data-testid="answer" data-lane={lane.lane} data-status={lane.status} aria-label={lane.lane}>
@@ -61,6 +88,12 @@ export const Answer = memo(function Answer({ session, lane, models, isStopping, 
         />
       )}
       <StatusStrip lane={lane} isStopping={isStopping}>
+        {isStreaming && onStop !== undefined && (
+          <button type="button" className="quiet-button" disabled={isStopping} onClick={onStop} data-testid="stop-run">
+            <StopIcon />
+            <span>{t.stop}</span>
+          </button>
+        )}
         {!isStreaming && lane.text !== '' && (
           <span className="flex shrink-0 items-start">
             {!hasFailed && continuable !== undefined && <ContinueButton {...continuable} className="quiet-button" />}

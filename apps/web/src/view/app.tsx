@@ -50,18 +50,18 @@ export function App({ conversation, client }: { conversation: Conversation; clie
   const begin = () => show(undefined)
 
   const last = view.state?.runs.at(-1)
-  const streaming = view.state?.runs.findLast((run) => run.status === 'streaming')
+  const streaming = view.state?.runs.filter((run) => run.status === 'streaming') ?? []
   const sending = view.pending.find((entry) => entry.status === 'sending' || entry.status === 'waiting')
-  const isStopping = streaming !== undefined && view.stopping.has(streaming.run)
-  const activity = isStopping ? 'stopping' : streaming === undefined && sending === undefined ? 'idle' : 'stoppable'
+  const isStopping = streaming.length > 0 && streaming.every(({ run }) => view.stopping.has(run))
+  const activity = isStopping ? 'stopping' : streaming.length === 0 && sending === undefined ? 'idle' : 'stoppable'
   const takeBack = (entry: PendingRun) => {
     conversation.cancelPending(entry.id)
     setReturned(entry)
     field.current?.focus()
   }
   const stop = () => {
-    if (streaming !== undefined) conversation.stop(streaming.run)
-    else if (sending !== undefined) takeBack(sending)
+    for (const { run } of streaming) conversation.stop(run)
+    if (streaming.length === 0 && sending !== undefined) takeBack(sending)
     // The button goes away with the answer; without this a keyboard would be left nowhere.
     focusPolitely(field.current)
   }
@@ -102,6 +102,7 @@ export function App({ conversation, client }: { conversation: Conversation; clie
             models={models.list}
             ask={ask}
             onContinue={goOn}
+            onStop={conversation.stop}
             onRetry={conversation.retryPending}
             onTakeBack={takeBack}
           >

@@ -6,6 +6,7 @@ import { limits } from '@millrace/protocol'
 import { type RefObject, useCallback, useEffect, useLayoutEffect, useRef, useState } from 'react'
 import { useLanguage } from '../i18n/language.tsx'
 import { keepSetting, readSetting } from '../settings/storage.ts'
+import { useComposition } from './composition.ts'
 import { readKey } from './enter.ts'
 import { SendIcon, StopIcon } from './icons.tsx'
 import { ModelChoice } from './model-choice.tsx'
@@ -27,7 +28,7 @@ export interface ComposerProps {
 export function Composer({ session, models, activity, field, returned, onSend, onStop }: ComposerProps) {
   const { t, number } = useLanguage()
   const [draft, setDraft] = useDraft(session ?? 'new')
-  const compositionEndAt = useRef(0)
+  const composition = useComposition()
   const isTooLong = draft.length > limits.queryLengthMax
   const canSend = draft.trim() !== '' && !isTooLong
 
@@ -51,13 +52,13 @@ export function Composer({ session, models, activity, field, returned, onSend, o
 
   const onKeyDown = (event: React.KeyboardEvent<HTMLTextAreaElement>) => {
     const context = {
-      msSinceComposition: Date.now() - compositionEndAt.current,
+      msSinceComposition: composition.msSinceEnd(),
       isCoarsePointer: window.matchMedia('(pointer: coarse)').matches,
     }
     const meaning = readKey(event.nativeEvent, context)
     if (meaning !== 'type') event.preventDefault()
     if (meaning === 'send') send()
-    else if (event.key === 'Escape' && draft === '' && activity === 'stoppable' && !event.nativeEvent.isComposing) onStop()
+    else if (event.key === 'Escape' && draft === '' && activity === 'stoppable' && !composition.owns(event)) onStop()
   }
 
   return (
@@ -76,9 +77,7 @@ export function Composer({ session, models, activity, field, returned, onSend, o
         value={draft}
         onChange={(event) => setDraft(event.target.value)}
         onKeyDown={onKeyDown}
-        onCompositionEnd={() => {
-          compositionEndAt.current = Date.now()
-        }}
+        onCompositionEnd={composition.onCompositionEnd}
       />
       {isTooLong && (
         <p className="px-1 text-sm text-danger">{t.queryTooLong(number(draft.length), number(limits.queryLengthMax))}</p>

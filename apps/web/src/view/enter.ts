@@ -21,6 +21,11 @@ export interface EnterContext {
 
 const afterCompositionMs = 50
 
+/** Whether a key is the input method's: it accepts or takes back a word there, and means nothing to the field. */
+export function isOfInputMethod(event: Pick<EnterKey, 'isComposing' | 'keyCode'>, msSinceComposition: number): boolean {
+  return event.isComposing || event.keyCode === 229 || msSinceComposition < afterCompositionMs
+}
+
 /** `ignore`: neither send nor make a new line, since the key was meant for the input method. */
 export type KeyMeaning = 'send' | 'ignore' | 'type'
 

@@ -2,7 +2,7 @@
  * Scroll following that yields to the reader: one owner of the scroll position. While pinned, the
  * end of the conversation stays in view as it grows. The reader unpins by scrolling up (wheel,
  * touch, keys or scrollbar), by selecting text or by moving the focus into an older answer, never
- * because content grew. Only the reader reaching the end, or the button, pins again.
+ * because content grew. Only the reader pins again: by reaching the end, by the button, or by asking.
  */
 import { type RefObject, useCallback, useEffect, useLayoutEffect, useRef, useState } from 'react'
 
@@ -20,11 +20,16 @@ export interface Follow {
   readonly pin: () => void
 }
 
-export function useFollow(revision: unknown): Follow {
+/**
+ * @param revision Changes with what there is to see.
+ * @param wish Changes when the reader has done something whose outcome is at the end.
+ */
+export function useFollow(revision: unknown, wish: unknown): Follow {
   const scroller = useRef<HTMLDivElement>(null)
   const content = useRef<HTMLDivElement>(null)
   const pinned = useRef(true)
   const painted = useRef(revision)
+  const wished = useRef(wish)
   const last = useRef({ top: 0, height: 0, room: 0 })
   const [isPinned, setPinned] = useState(true)
   const [hasNew, setNew] = useState(false)
@@ -98,11 +103,13 @@ export function useFollow(revision: unknown): Follow {
   }, [setPin, toEnd])
 
   useLayoutEffect(() => {
-    if (painted.current === revision) return
+    if (wished.current !== wish) setPin(true)
+    else if (painted.current === revision) return
+    wished.current = wish
     painted.current = revision
     if (pinned.current) toEnd()
     else setNew(true)
-  }, [revision, toEnd])
+  }, [revision, wish, setPin, toEnd])
 
   return { scroller, content, isPinned, hasNew, pin }
 }

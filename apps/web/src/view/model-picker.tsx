@@ -2,6 +2,7 @@
 import { useEffect, useId, useRef, useState } from 'react'
 import { useLanguage } from '../i18n/language.tsx'
 import type { ModelInfo, ModelList } from '../session/api.ts'
+import { useComposition } from './composition.ts'
 import { CheckIcon } from './icons.tsx'
 import { usePressOutside } from './press-outside.ts'
 import { kindOf } from './use-models.ts'
@@ -26,6 +27,7 @@ export function ModelPicker({ list, hasFailed, current, onChoose, onClose }: Mod
   const [search, setSearch] = useState('')
   const [active, setActive] = useState(() => Math.max(0, list?.models.findIndex(({ name }) => name === current) ?? 0))
   const panel = useRef<HTMLDivElement>(null)
+  const composition = useComposition()
   const options = findOptions(list?.models ?? [], search)
   const chosen = options[Math.min(active, options.length - 1)]
 
@@ -36,7 +38,7 @@ export function ModelPicker({ list, hasFailed, current, onChoose, onClose }: Mod
   })
 
   const onKeyDown = (event: React.KeyboardEvent) => {
-    if (event.nativeEvent.isComposing || event.keyCode === 229) return
+    if (composition.owns(event)) return
     if (event.key === 'Escape') onClose()
     else if (event.key === 'Enter' && chosen !== undefined) onChoose(chosen.name)
     else if (event.key === 'ArrowDown') setActive((active + 1) % Math.max(1, options.length))
@@ -71,6 +73,7 @@ export function ModelPicker({ list, hasFailed, current, onChoose, onClose }: Mod
         spellCheck={false}
         data-testid="model-search"
         className="picker-search"
+        onCompositionEnd={composition.onCompositionEnd}
         onChange={(event) => {
           setSearch(event.target.value)
           setActive(0)

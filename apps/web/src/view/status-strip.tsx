@@ -16,7 +16,7 @@ export function StatusStrip({ lane, isStopping, children }: { lane: LaneState; i
       <div className="strip-facts">
         <span className="strip-state" data-phase={phase}>
           <span className="strip-dot" aria-hidden="true" />
-          {isStopping && lane.status === 'streaming' ? t.stopping : t.status[phase]}
+          <span>{isStopping && lane.status === 'streaming' ? t.stopping : t.status[phase]}</span>
         </span>
         {readMetrics(lane, language).map((metric) => (
           <span key={metric} title={lane.end === undefined ? undefined : t.metrics.label}>

@@ -15,17 +15,21 @@ export interface TranscriptProps {
   readonly ask: (query: string, models: readonly string[]) => void
   /** Goes on with an answer that ended before its time. */
   readonly onContinue: (run: string) => void
+  readonly onStop: (run: string) => void
   readonly onRetry: (id: string) => void
   readonly onTakeBack: (pending: PendingRun) => void
   /** Shown instead of turns while there are none. */
   readonly children: ReactNode
 }
 
-export function Transcript({ view, models, ask, onContinue, onRetry, onTakeBack, children }: TranscriptProps) {
+export function Transcript({ view, models, ask, onContinue, onStop, onRetry, onTakeBack, children }: TranscriptProps) {
   const { t } = useLanguage()
   const { state, lost, pending, stopping, continuing, asked } = view
   const runs = [...lost, ...(state?.runs ?? [])]
-  const { scroller, content, isPinned, hasNew, pin } = useFollow(`${state?.position} ${pending.length} ${asked.size}`)
+  const revision = `${state?.position} ${pending.length} ${asked.size}`
+  // Whoever asks, or opens a conversation, wants to see its end, wherever they had scrolled to.
+  const { scroller, content, isPinned, hasNew, pin } = useFollow(revision, `${view.session} ${asked.size}`)
+  const isOneOfSeveral = runs.filter(({ status }) => status === 'streaming').length > 1
   const isEmpty = runs.length === 0 && pending.length === 0
   const isLast = (index: number) => index === runs.length + pending.length - 1
   return (
@@ -44,6 +48,7 @@ export function Transcript({ view, models, ask, onContinue, onRetry, onTakeBack,
                 onContinue={index < lost.length ? undefined : onContinue}
                 isAnchored={isLast(index) && asked.has(run.run)}
                 ask={ask}
+                onStop={isOneOfSeveral && run.status === 'streaming' ? onStop : undefined}
               />
               {index === lost.length - 1 && <p className="notice">{t.lost}</p>}
             </Fragment>

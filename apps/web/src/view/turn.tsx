@@ -1,10 +1,11 @@
 /** One question with its answers: one below it, or up to four beside each other. */
-import { memo, useId, useRef, useState } from 'react'
+import { memo, useCallback, useId, useRef, useState } from 'react'
 import { useLanguage } from '../i18n/language.tsx'
 import type { ModelList } from '../session/api.ts'
 import type { LaneState, RunState } from '../session/state.ts'
 import type { Continuing } from '../session/view.ts'
-import { Answer } from './answer.tsx'
+import { Answer, PlainAnswer } from './answer.tsx'
+import { Boundary } from './boundary.tsx'
 import type { Continuable } from './continue-button.tsx'
 import { shortenName } from './short-name.ts'
 
@@ -19,24 +20,32 @@ export interface TurnProps {
   /** Keeps room for the answer below the question, so that nothing moves while it fills. */
   readonly isAnchored: boolean
   readonly ask: (query: string, models: readonly string[]) => void
+  /** Undefined where nothing else is being answered. */
+  readonly onStop: ((run: string) => void) | undefined
 }
 
-export const Turn = memo(function Turn({ session, run, models, isStopping, continuing, isAnchored, ask, onContinue }: TurnProps) {
+export const Turn = memo(function Turn(props: TurnProps) {
+  const { session, run, models, isStopping, continuing, isAnchored, ask, onContinue, onStop } = props
   const { t } = useLanguage()
   const id = useId()
-  const retry = (model: string) => ask(run.query, [model])
+  const retry = useCallback((model: string) => ask(run.query, [model]), [ask, run.query])
   const continuable = onContinue && readContinuable(run, continuing, onContinue)
+  // Lanes are not stopped one by one, so that one button is enough.
+  const stoppable = run.lanes.find(({ status }) => status === 'streaming')
+  const stop = useCallback(() => onStop?.(run.run), [onStop, run.run])
   const answers = run.lanes.map((lane) => (
-    <Answer
-      key={lane.lane}
-      session={session}
-      lane={lane}
-      models={models}
-      isStopping={isStopping}
-      continuable={isCut(lane) && lane.text !== '' ? continuable : undefined}
-      refusal={isCut(lane) ? continuing?.error : undefined}
-      onRetry={retry}
-    />
+    <Boundary key={lane.lane} retryKey={lane.status} fallback={<PlainAnswer lane={lane} />}>
+      <Answer
+        session={session}
+        lane={lane}
+        models={models}
+        isStopping={isStopping}
+        continuable={isCut(lane) && lane.text !== '' ? continuable : undefined}
+        refusal={isCut(lane) ? continuing?.error : undefined}
+        onRetry={retry}
+        onStop={lane === stoppable && onStop !== undefined ? stop : undefined}
+      />
+    </Boundary>
   ))
   return (
     <article className="turn" data-run={run.run} data-status={run.status} data-anchored={isAnchored} aria-labelledby={id}>
