@@ -122,7 +122,9 @@ function foldRun(run: ChatRun, { type, data }: Exclude<LogEvent, { type: 'stream
     }
     case 'stream_end': {
       const { run: _, lanes, ...end } = data
-      return { ...run, ...end, lanes: run.lanes.map((lane) => ({ ...lane, ...(lanes?.[lane.lane] ?? end) })) }
+      // A lane that has ended keeps its end: what continues an answer has only those lanes that had not completed.
+      const endOf = ({ lane, status }: ChatLane) => lanes?.[lane] ?? (status === 'streaming' ? end : undefined)
+      return { ...run, ...end, lanes: run.lanes.map((lane) => (endOf(lane) ? { ...lane, ...endOf(lane) } : lane)) }
     }
     default:
       // Of a newer server.
