@@ -79,4 +79,34 @@ describe('a reader', () => {
     expect(await reader.next()).toMatchObject({ done: true })
     expect(calls.filter((call) => call === 'end')).toHaveLength(1)
   })
+
+  // What happened: of a loop that had been left, up to a thousand events were still handed out and moved the position.
+  it.each([undefined, new MillraceError('position_foreign')])('hands out nothing more once it was left, after %s', async (error) => {
+    const { reader, calls } = open()
+    reader.take(at(0), 'message', at(1), {})
+    reader.take(at(1), 'message', at(2), {})
+    await reader.next()
+    if (error !== undefined) reader.end(error)
+    reader.end()
+    expect(await reader.next()).toMatchObject({ done: true })
+    expect(calls).toEqual([at(1), 'end'])
+  })
+
+  it('answers every call of next, in order', async () => {
+    const { reader } = open()
+    const calls = [reader.next(), reader.next(), reader.next()]
+    reader.take(at(0), 'message', at(1), {})
+    reader.take(at(1), 'message', at(2), {})
+    reader.end()
+    const [one, two, three] = await Promise.all(calls)
+    expect([one?.value?.id, two?.value?.id, three?.done]).toEqual([at(1), at(2), true])
+  })
+
+  it('is moved by what it was told is empty, but not past what it holds', () => {
+    const { reader, calls } = open()
+    reader.skipTo(at(0), at(3))
+    reader.take(at(3), 'message', at(4), {})
+    reader.skipTo(at(4), at(6))
+    expect([reader.reached, calls]).toEqual([at(6), [at(3)]])
+  })
 })

@@ -37,11 +37,11 @@ const queueLow = 100
 
 export interface ReaderOptions {
   readonly from: string
-  /** An event was handed to the caller. */
+  /** Up to here everything was handed to the caller. */
   readonly onHanded: (position: string) => void
   readonly onFull: () => void
   readonly onLow: () => void
-  readonly onEnd: () => void
+  readonly onEnd: (error?: MillraceError) => void
 }
 
 export interface Reader extends AsyncIterableIterator<ReadEvent> {
@@ -50,16 +50,20 @@ export interface Reader extends AsyncIterableIterator<ReadEvent> {
   take(before: string | undefined, name: string, id: string, data: unknown): Verdict
   /** Nothing was to be handed out up to here. */
   skipTo(before: string | undefined, position: string): void
-  /** After what is queued the caller is told; without an error the iteration just ends. */
+  /**
+   * With an error the caller gets what is queued and then the error. Without one the caller has left: what is queued
+   * is dropped, and `position` stays where the caller is.
+   */
   end(error?: MillraceError): void
 }
 
 export function createReader({ from, onHanded, onFull, onLow, onEnd }: ReaderOptions): Reader {
   const queue: ReadEvent[] = []
+  /** Calls of `next` without an answer, in their order. */
+  const pending: PromiseWithResolvers<IteratorResult<ReadEvent>>[] = []
   let position = parsePosition(from) === undefined ? undefined : from
   let ended: { readonly error: MillraceError | undefined } | undefined
   let isFull = false
-  let wake: (() => void) | undefined
 
   const reader: Reader = {
     get reached() {
@@ -76,47 +80,51 @@ export function createReader({ from, onHanded, onFull, onLow, onEnd }: ReaderOpt
         isFull = true
         onFull()
       }
-      wake?.()
+      answer()
       return verdict
     },
     skipTo(before, next) {
-      if (judge(next, before, position) === 'take') position = next
+      if (judge(next, before, position) !== 'take') return
+      position = next
+      if (queue.length === 0) onHanded(next)
     },
     end(error) {
-      if (ended !== undefined) return
-      ended = { error }
-      onEnd()
-      wake?.()
+      if (error === undefined) queue.length = 0
+      const isFirst = ended === undefined
+      if (isFirst || error === undefined) ended = { error }
+      if (isFirst) onEnd(error)
+      answer()
     },
-    async next() {
-      for (;;) {
-        const event = queue.shift()
-        if (event !== undefined) {
-          onHanded(event.id)
-          if (isFull && queue.length <= queueLow) {
-            isFull = false
-            onLow()
-          }
-          return { done: false, value: event }
-        }
-        if (ended !== undefined) {
-          const { error } = ended
-          // Told once; a loop that goes on after its error sees the end.
-          ended = { error: undefined }
-          if (error !== undefined) throw error
-          return { done: true, value: undefined }
-        }
-        await new Promise<void>((resolve) => {
-          wake = resolve
-        })
-      }
+    next() {
+      const call = Promise.withResolvers<IteratorResult<ReadEvent>>()
+      pending.push(call)
+      answer()
+      return call.promise
     },
     async return() {
-      queue.length = 0
       reader.end()
       return { done: true, value: undefined }
     },
     [Symbol.asyncIterator]: () => reader,
   }
   return reader
+
+  function answer(): void {
+    while (pending.length > 0) {
+      const event = queue.shift()
+      if (event === undefined && ended === undefined) return
+      const call = pending.shift()
+      if (event !== undefined) {
+        onHanded(event.id)
+        call?.resolve({ done: false, value: event })
+      } else if (ended?.error !== undefined) {
+        call?.reject(ended.error)
+        // Once; a loop that goes on after its error sees the end.
+        ended = { error: undefined }
+      } else call?.resolve({ done: true, value: undefined })
+    }
+    if (!isFull || queue.length > queueLow) return
+    isFull = false
+    onLow()
+  }
 }
