@@ -1,5 +1,5 @@
 /** Tabs over one lock, as the Web Locks API has it: exactly one leads, and all of them come to know which. */
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import { shareTabs } from './index.ts'
 import { createLeadership, type Leadership, type Locks } from './leadership.ts'
 import type { ToAll } from './messages.ts'
@@ -33,17 +33,22 @@ function createLocks(): Locks {
 }
 
 /** Tabs that hear each other when the test lets them. */
-function setup() {
+function setup(answerMs = 2 ** 30) {
   const tabs = new Map<string, Leadership>()
   const bus: { readonly from: string; readonly message: ToAll }[] = []
   const locks = createLocks()
+  let count = 0
   return {
     bus,
     locks,
+    said: () => count,
     open(tab: string, own = locks) {
-      const say = (message: ToAll) => void bus.push({ from: tab, message })
-      // Nobody doubts by himself here.
-      const leadership = createLeadership({ name: 'lead', tab, locks: own, answerMs: 2 ** 30, say, onChange: () => {} })
+      const say = (message: ToAll) => {
+        count++
+        bus.push({ from: tab, message })
+      }
+      // By default nobody doubts by himself.
+      const leadership = createLeadership({ name: 'lead', tab, locks: own, answerMs, say, onChange: () => {} })
       tabs.set(tab, leadership)
       leadership.join()
       return leadership
@@ -97,6 +102,50 @@ describe('who leads', () => {
     // The one that has the lock.
     expect(both.map(({ leader }) => leader)).toEqual([first, first])
     for (const one of both) one.resign()
+  })
+
+  // What happened: `request` was called again in a microtask, for ever, and the tab stood still.
+  it('is each tab for itself where the host refuses locks, as in a sandboxed frame', async () => {
+    let requests = 0
+    const { open, settle } = setup()
+    const refusing: Locks = {
+      request() {
+        requests++
+        return Promise.reject(new DOMException('denied', 'SecurityError'))
+      },
+    }
+    const both = [open('a', refusing), open('b', refusing)]
+    await settle()
+    expect([both.map(({ leader }) => leader), requests]).toEqual([['a', 'b'], 2])
+    // It may have been put away, where nothing is granted.
+    both[0]?.resign()
+    both[0]?.join()
+    await settle()
+    expect([both[0]?.leader, requests]).toEqual(['a', 3])
+    for (const one of both) one.resign()
+  })
+
+  // What happened: each tab asked every two seconds, and everybody heard each question and each answer.
+  it('is asked for by one of many tabs at a time', async () => {
+    vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] })
+    onTestFinished(() => void vi.useRealTimers())
+    const { open, settle, said } = setup(1000)
+    const tabs: Leadership[] = []
+    // Not all in the same moment.
+    for (let index = 0; index < 10; index++) {
+      tabs.push(open(`tab-${index}`))
+      await settle()
+      vi.advanceTimersByTime(70)
+    }
+    const before = said()
+    for (let step = 0; step < 200; step++) {
+      vi.advanceTimersByTime(50)
+      await settle()
+    }
+    // In ten seconds, a question and an answer each.
+    expect(said() - before).toBeLessThanOrEqual(2 * 10)
+    expect(said() - before).toBeGreaterThan(0)
+    for (const one of tabs) one.resign()
   })
 
   it('is not changed by what was said before it changed', async () => {

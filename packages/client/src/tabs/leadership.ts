@@ -46,12 +46,17 @@ export function createLeadership({ name, tab, locks, answerMs, say, onChange }: 
   let release: (() => void) | undefined
   let timer: ReturnType<typeof setInterval> | undefined
   let isUnanswered = false
+  /** The leader was heard since this tab last thought of asking: others ask, too. */
+  let isHeard = false
+  /** The host refuses the lock, as in a sandboxed frame: this tab carries itself, and nobody else. */
+  let isAlone = false
 
   return {
     get leader() {
       return leader
     },
     hear(message) {
+      if (isAlone) return
       if (message.type === 'who') {
         if (leader !== tab) return
         // Whoever asks knows of a term that this tab slept through.
@@ -64,6 +69,7 @@ export function createLeadership({ name, tab, locks, answerMs, say, onChange }: 
       }
       term = message.term
       isUnanswered = false
+      isHeard = true
       if (leader === message.leader) return
       // Somebody has taken the lock from a tab that slept.
       const wasLeading = leader === tab
@@ -84,15 +90,23 @@ export function createLeadership({ name, tab, locks, answerMs, say, onChange }: 
   function queue(steal: boolean): void {
     waiting?.abort()
     const own = new AbortController()
+    let wasHeld = false
+    const held = () => {
+      wasHeld = true
+      return hold()
+    }
     waiting = own
-    // A lock that is stolen cannot be waited for at the same time.
     const over = () => {
-      // Given up for another, or taken away: this tab is in line again.
       if (waiting !== own) return
+      // To ask again would be refused again, at once and for ever.
+      isAlone = !wasHeld
+      if (isAlone) return follow(tab)
+      // Given up for another, or taken away: this tab is in line again.
       if (leader === tab) follow(undefined)
       queue(false)
     }
-    locks.request(name, steal ? { steal } : { signal: own.signal }, hold).then(over, over)
+    // A lock that is stolen cannot be waited for at the same time.
+    locks.request(name, steal ? { steal } : { signal: own.signal }, held).then(over, over)
   }
 
   function hold(): Promise<void> {
@@ -107,6 +121,10 @@ export function createLeadership({ name, tab, locks, answerMs, say, onChange }: 
 
   function doubt(): void {
     if (leader === tab) return
+    // One answer is heard by all: of many tabs, one asks at a time.
+    const wasHeard = isHeard
+    isHeard = false
+    if (wasHeard) return
     if (isUnanswered) queue(true)
     isUnanswered = !isUnanswered
     ask()
@@ -132,6 +150,7 @@ export function createLeadership({ name, tab, locks, answerMs, say, onChange }: 
     timer = undefined
     waiting?.abort()
     waiting = undefined
+    isAlone = false
     release?.()
     follow(undefined)
   }
