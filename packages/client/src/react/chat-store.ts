@@ -3,9 +3,9 @@
  * but does not stand in it yet. First the transcript is read, then the events from its position are folded into
  * it; where the log can no longer be read on from there, it is read again.
  */
-import { MillraceError } from '../errors.ts'
+import { isFinal, MillraceError } from '../errors.ts'
 import { listenToHost } from '../host.ts'
-import type { Run, RunOptions, Session } from '../session.ts'
+import type { Run, RunOptions, Session, Transcript } from '../session.ts'
 import { backoffMs, defaultTimings } from '../timings.ts'
 import { type ChatRun, type ChatTranscript, foldTranscript, interruptTranscript, joinTranscript, lastRun } from './fold.ts'
 import { createLiveStore, type Store } from './live-store.ts'
@@ -57,10 +57,15 @@ export interface Chat {
   reload(): void
 }
 
-const stores = new WeakMap<Session, Store<Chat>>()
+export interface ChatStore extends Store<Chat> {
+  /** What a server has read already; ignored once anything was read here. */
+  begin(transcript: Transcript): void
+}
+
+const stores = new WeakMap<Session, ChatStore>()
 
 /** The store of a session: the same one for everybody. Nothing is read until somebody subscribes. */
-export function chatOf(session: Session): Store<Chat> {
+export function chatOf(session: Session): ChatStore {
   const known = stores.get(session)
   if (known !== undefined) return known
   const store = createChatStore(session)
@@ -68,7 +73,7 @@ export function chatOf(session: Session): Store<Chat> {
   return store
 }
 
-function createChatStore(session: Session): Store<Chat> {
+function createChatStore(session: Session): ChatStore {
   let transcript: ChatTranscript = { id: session.id, position: 'start', complete: true, runs: [] }
   let isStale = true
   let pending: readonly PendingRun[] = []
@@ -117,7 +122,14 @@ function createChatStore(session: Session): Store<Chat> {
     () => ({ runs: transcript.runs, pending, complete: transcript.complete, status, error, ...commands }),
     follow,
   )
-  return store
+  return Object.assign(store, {
+    begin(first: Transcript) {
+      if (transcript.position !== 'start') return
+      isStale = false
+      put(joinTranscript(first))
+      store.changed('now')
+    },
+  })
 
   /** Never rejects. */
   async function follow(signal: AbortSignal): Promise<void> {
@@ -126,6 +138,8 @@ function createChatStore(session: Session): Store<Chat> {
         if (isStale) await read(signal)
         tell('live')
         for await (const event of session.events({ from: transcript.position, signal })) {
+          // Another loop may have begun where this one was when it ended.
+          if (signal.aborted) return
           // What is missing would be a hole in the text; the transcript says what there still is.
           if (event.type === 'gap') throw new MillraceError('position_expired')
           attempt = 0
@@ -136,11 +150,11 @@ function createChatStore(session: Session): Store<Chat> {
       } catch (cause) {
         if (signal.aborted) return
         isStale = true
-        const { code, retryable, retryAfterMs } = cause as MillraceError
+        const { code, retryAfterMs } = cause as MillraceError
         if (code === 'session_not_found') put(interruptTranscript(transcript))
         // Of no more use, but the transcript names a position that is.
         const isPosition = ['position_foreign', 'position_expired', 'position_ahead'].includes(code)
-        if (!retryable && !isPosition) return tell('closed', cause as Error)
+        if (!isPosition && (!(cause instanceof MillraceError) || isFinal(cause))) return tell('closed', cause as Error)
         tell('loading', cause as Error)
         await pause(backoffMs(attempt, Math.random(), defaultTimings, { retryAfterMs }), signal)
       }

@@ -64,7 +64,18 @@ function dataOf<T extends keyof SessionEvents>(events: readonly SessionEvent[], 
 
 /** Steps of three runs that overlap; the first has one lane, the others two. */
 const step = fc.record({
-  kind: fc.constantFrom('message', 'message', 'message', 'reasoning', 'data', 'file', 'lane_end', 'lane_end', 'stream_end', 'stream_end'),
+  kind: fc.constantFrom(
+    'message',
+    'message',
+    'message',
+    'reasoning',
+    'data',
+    'file',
+    'lane_end',
+    'lane_end',
+    'stream_end',
+    'stream_end',
+  ),
   run: fc.nat(2),
   lane: fc.constantFrom('a', 'b'),
   text: fc.string({ minLength: 1, maxLength: 4, unit: fc.constantFrom('1', ' ', '你', '👋', '\n') }),

@@ -4,11 +4,11 @@
  */
 import { useCallback, useMemo, useSyncExternalStore } from 'react'
 import type { Client } from '../client.ts'
-import type { Session } from '../session.ts'
+import type { Session, Transcript } from '../session.ts'
 import type { ConnectionStatus } from '../status.ts'
 import { type ChannelEvents, type ChannelLike, channelStoreOf } from './channel-store.ts'
 import { type Chat, chatOf } from './chat-store.ts'
-import type { ChatRun } from './fold.ts'
+import { type ChatRun, joinTranscript } from './fold.ts'
 
 /** How the connection of a client is; never mixed with how a run is. On a server always `idle`. */
 export function useConnection(client: Client): ConnectionStatus {
@@ -25,18 +25,39 @@ export function useConnection(client: Client): ConnectionStatus {
   )
 }
 
+export interface UseChatOptions {
+  /**
+   * What `session.read()` gave on a server: it is rendered there and first on the page, which then reads on from it. The
+   * same object in every rendering. Default none: an empty transcript that is `loading`.
+   */
+  readonly transcript?: Transcript
+}
+
 /**
  * A session's transcript, live, and the way to ask in it. All hooks of one session share one loop over its
  * events; it begins with the first component and ends with the last, and runs go on without it.
  *
  * Pass the same `Session` in every rendering: `client.session(id)` gives it, `client.session()` makes another each time.
  */
-export function useChat(session: Session): Chat {
+export function useChat(session: Session, { transcript }: UseChatOptions = {}): Chat {
   const store = chatOf(session)
+  // Not in the store: on a server, several requests may render one session.
+  const first = useMemo(() => {
+    if (transcript === undefined) return store.initial
+    const { runs, complete } = joinTranscript(transcript)
+    return { ...store.initial, runs, complete }
+  }, [store, transcript])
+  const subscribe = useCallback(
+    (listener: () => void) => {
+      if (transcript !== undefined) store.begin(transcript)
+      return store.subscribe(listener)
+    },
+    [store, transcript],
+  )
   return useSyncExternalStore(
-    store.subscribe,
-    () => store.current,
-    () => store.initial,
+    subscribe,
+    () => (store.current === store.initial ? first : store.current),
+    () => first,
   )
 }
 
@@ -46,12 +67,23 @@ export function useChat(session: Session): Chat {
  */
 export function useRun(session: Session, run: string): ChatRun | undefined {
   const store = chatOf(session)
-  const find = ({ runs }: Chat) => runs.find((one) => one.run === run)
+  const find = ({ runs }: Chat) => indexOf(runs).get(run)
   return useSyncExternalStore(
     store.subscribe,
     () => find(store.current),
     () => find(store.initial),
   )
+}
+
+/** Made once for all hooks that look for a run of their own. */
+const indexes = new WeakMap<Chat['runs'], ReadonlyMap<string, ChatRun>>()
+
+function indexOf(runs: Chat['runs']): ReadonlyMap<string, ChatRun> {
+  const known = indexes.get(runs)
+  if (known !== undefined) return known
+  const index = new Map(runs.map((run) => [run.run, run]))
+  indexes.set(runs, index)
+  return index
 }
 
 export interface UseChannelOptions {
