@@ -1,7 +1,7 @@
 /** Channels: many write, everybody reads the same, whatever happens to the network. */
 import type { Channel } from '@millrace/client'
 import { expect, it } from 'vitest'
-import { type ClientSuite, oneTo, startWorld, status } from './world.ts'
+import { type ClientSuite, oneTo, patientTimings, startWorld, status } from './world.ts'
 
 export function channelCases({ transport }: ClientSuite): void {
   it('reads what is published from when it began to read, though it is cut before the first event and after every other', async () => {
@@ -31,6 +31,48 @@ export function channelCases({ transport }: ClientSuite): void {
     await Promise.all(sent)
     expect(await reading).toEqual(oneTo(20))
     expect((await millrace.engine.inspect('channel/c'))?.head.offset).toBe(20)
+  })
+
+  it.runIf(transport === 'ws' || transport === 'hybrid')(
+    'publishes many without waiting for the answers, in order, also when they are then cut',
+    async () => {
+      const { connect, millrace, proxy } = await startWorld({ heartbeatMs: 15_000 })
+      const channel = connect(transport, { timings: patientTimings }).channel('c', { from: 'start' })
+      const head = async () => (await millrace.engine.inspect('channel/c'))?.head.offset
+      await channel.publish(1)
+      // From here on the server hears, and is not heard.
+      proxy.mute()
+      const sent = oneTo(60)
+        .slice(1)
+        .map((number) => channel.publish(number))
+      await expect.poll(head).toBe(60)
+      proxy.cut()
+      const answers = await Promise.all(sent)
+      expect(answers.map(({ duplicate }) => duplicate)).toEqual(sent.map(() => true))
+      expect(await numbers(channel, 60)).toEqual(oneTo(60))
+      expect(await head()).toBe(60)
+    },
+  )
+
+  it('leaves nothing behind of reading that began and ended without a connection', async () => {
+    const { connect, millrace, proxy } = await startWorld()
+    await millrace.publish({ channel: 'c', data: 'before' })
+    proxy.refuse(true)
+    const client = connect(transport)
+    const channel = client.channel('c')
+    for (let times = 0; times < 150; times++) {
+      channel.events()
+      channel.leave()
+    }
+    const reading = numbers(channel, 3)
+    await status(client, ({ error }) => error !== undefined)
+    const published = channel.publish(1)
+    proxy.refuse(false)
+    expect(await published).toMatchObject({ duplicate: false })
+    await status(client, ({ state }) => state === 'live')
+    for (const number of [2, 3]) await channel.publish(number)
+    // Where "now" was, the first may have been published already.
+    expect((await reading).slice(-2)).toEqual([2, 3])
   })
 
   it('carries bytes, and events under their own names', async () => {

@@ -1,6 +1,7 @@
 /** What goes up: once, in order, whatever happens to the connection on its way. */
+import type { Run, Session } from '@millrace/client'
 import { expect, it } from 'vitest'
-import { type ClientSuite, oneTo, readNumbers, readUntil, startWorld } from './world.ts'
+import { type ClientSuite, oneTo, patientTimings, readNumbers, readUntil, startWorld } from './world.ts'
 
 export function commandCases({ transport }: ClientSuite): void {
   it('sends what was asked without a connection when there is one, in order and once', async () => {
@@ -32,6 +33,40 @@ export function commandCases({ transport }: ClientSuite): void {
     await expect(run).resolves.toMatchObject({ run: run.id })
     const transcript = await millrace.readSession(session.id)
     expect(transcript?.runs.map(({ run: id }) => id)).toEqual([made.id, run.id])
+  })
+
+  // What happened: one command of the whole client at a time, and each waited for the answer to the one before it.
+  it('does not let what is asked in one session wait for the answer to what was asked elsewhere', async () => {
+    const { connect, counter, millrace, proxy } = await startWorld({ heartbeatMs: 15_000 })
+    const client = connect(transport, { timings: patientTimings })
+    const [one, two] = ['one', 'two'].map((id) => client.session(id)) as [Session, Session]
+    for (const { id } of [one, two]) await millrace.engine.append(id, [])
+    const run = one.run({ query: '100' })
+    await run
+    counter.letTo(3)
+    // From here on the server hears, and is not heard.
+    proxy.mute()
+    const asked = [one.run({ query: '1' }), two.run({ query: '1' }), run.stop(), client.channel('c').publish(1)]
+    for (const answer of asked) answer.catch(() => {})
+    for (const { id } of asked.slice(0, 2) as Run[]) await expect.poll(() => millrace.findRun(id)).toBeDefined()
+    await expect.poll(() => millrace.findRun(run.id)?.end).toMatchObject({ status: 'stopped' })
+    await expect.poll(async () => (await millrace.engine.inspect('channel/c'))?.head.offset).toBe(1)
+  })
+
+  it('stops a run that waits for its start, after it, and goes on with it after that', async () => {
+    const { connect, counter, millrace, proxy } = await startWorld()
+    counter.letTo(5)
+    proxy.refuse(true)
+    const session = connect(transport).session()
+    const run = session.run({ query: '100' })
+    const stopped = run.stop()
+    const next = session.continue(run.id)
+    counter.letTo(0)
+    proxy.refuse(false)
+    expect(await stopped).toMatchObject({ status: 'stopped' })
+    await next
+    await session.stop(next.id)
+    expect((await millrace.readSession(session.id))?.runs.map(({ run }) => run)).toEqual([run.id, next.id])
   })
 
   it('stops a run for everybody and keeps what was said', async () => {

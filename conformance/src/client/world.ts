@@ -53,6 +53,16 @@ export function quickTimings(transport: TransportName | 'auto'): NonNullable<Con
   }
 }
 
+/** Nothing is given up while a test lasts. */
+export const patientTimings: NonNullable<ConnectOptions['timings']> = {
+  firstBytesMs: 60_000,
+  slowMs: 60_000,
+  silenceMs: 60_000,
+  answerMs: 60_000,
+  backoffFirstMs: 5,
+  backoffLongestMs: 30,
+}
+
 export async function startWorld({ openEngine, heartbeatMs = 60 }: WorldOptions = {}): Promise<World> {
   const counter = createCounter()
   const open = async () => {

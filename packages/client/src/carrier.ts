@@ -23,6 +23,8 @@ export interface OwnCarrier extends Carrier {
 export interface SharedCarrier extends Carrier {
   /** This tab's connections are those of all. */
   readonly isLeading: boolean
+  /** Undefined while it is known which tab leads. */
+  readonly whenLed: Promise<void> | undefined
   close(): void
 }
 

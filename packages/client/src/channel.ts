@@ -42,9 +42,8 @@ export interface Channel<Events extends object = AnyEvents> extends Readable<Cha
   ): Promise<Published>
 }
 
-export interface ChannelOptions extends Pick<ReadableOptions, 'openLink' | 'closeLink' | 'onReading'> {
+export interface ChannelOptions extends Omit<ReadableOptions, 'source' | 'prepare'> {
   readonly name: string
-  readonly from: string
   readonly appetite: Appetite
   readonly outbox: Outbox
 }
@@ -53,8 +52,7 @@ export function createChannel({ name, outbox, appetite, ...options }: ChannelOpt
   const readable = createReadable<ReadEvent>({
     ...options,
     source: { channel: name, ...appetite },
-    outbox,
-    ready: () => Promise.resolve(),
+    prepare: () => undefined,
   })
   const publish = (data: Json | Uint8Array, { event, id = newId() }: PublishOptions = {}) =>
     outbox.send({ type: 'publish', channel: name, event, data: data instanceof Uint8Array ? toJson(data) : data, id })
@@ -63,5 +61,10 @@ export function createChannel({ name, outbox, appetite, ...options }: ChannelOpt
 
 /** PROTOCOL.md#bytes: up they are base64 over every transport. */
 function toJson(bytes: Uint8Array): Json {
-  return { $binary: btoa(Array.from(bytes, (byte) => String.fromCharCode(byte)).join('')) }
+  const { toBase64 } = bytes as { toBase64?: () => string }
+  if (toBase64 !== undefined) return { $binary: toBase64.call(bytes) }
+  let text = ''
+  // In pieces: each is arguments of one call.
+  for (let at = 0; at < bytes.length; at += 8192) text += String.fromCharCode(...bytes.subarray(at, at + 8192))
+  return { $binary: btoa(text) }
 }

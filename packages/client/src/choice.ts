@@ -21,13 +21,18 @@ export interface ChoiceFacts {
   readonly isBinary: boolean
   /** Several tabs share what is chosen. */
   readonly isShared: boolean
+  /** A page: its browser opens six connections to an HTTP/1.1 server, and any number of WebSockets. */
+  readonly isPage: boolean
+  /** Requests carry a token, which a WebSocket cannot yet. */
+  readonly hasToken: boolean
   /** The host has a WebSocket. */
   readonly hasWebSocket: boolean
   readonly avoided: ReadonlyMap<TransportName, Avoided>
   readonly now: number
 }
 
-export function chooseTransport({ asked, isTwoWay, isBinary, isShared, hasWebSocket, avoided, now }: ChoiceFacts): Choice {
+export function chooseTransport(facts: ChoiceFacts): Choice {
+  const { asked, isTwoWay, isBinary, isShared, isPage, hasToken, hasWebSocket, avoided, now } = facts
   if (asked !== 'auto') return { transport: asked, reason: `${asked} was asked for` }
   const wish = isTwoWay
     ? 'traffic goes both ways'
@@ -35,9 +40,12 @@ export function chooseTransport({ asked, isTwoWay, isBinary, isShared, hasWebSoc
       ? 'data is bytes'
       : isShared
         ? 'tabs share one connection'
-        : undefined
-  const order: readonly TransportName[] = wish !== undefined && hasWebSocket ? ['ws', 'sse', 'poll'] : ['sse', 'poll']
-  const best = wish === undefined ? 'text comes one way' : hasWebSocket ? wish : 'this host has no WebSocket'
+        : isPage
+          ? 'a browser opens six connections, and WebSockets beside them'
+          : undefined
+  const obstacle = hasToken ? 'a WebSocket carries no token' : hasWebSocket ? undefined : 'this host has no WebSocket'
+  const order: readonly TransportName[] = wish !== undefined && obstacle === undefined ? ['ws', 'sse', 'poll'] : ['sse', 'poll']
+  const best = wish === undefined ? 'text comes one way' : (obstacle ?? wish)
   const failures: string[] = []
   for (const transport of order) {
     const known = avoided.get(transport)

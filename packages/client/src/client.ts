@@ -5,19 +5,20 @@ import { type AnyEvents, type Channel, createChannel } from './channel.ts'
 import { type Avoided, type Choice, chooseTransport } from './choice.ts'
 import { MillraceError } from './errors.ts'
 import { createSessions, type Sessions } from './history.ts'
-import { listenToHost } from './host.ts'
-import { createHttp } from './http.ts'
+import { listenToHost, newId } from './host.ts'
+import { createHttp, type TokenRequest } from './http.ts'
 import { createLink, type Link } from './link.ts'
 import type { LinkState } from './link-state.ts'
 import { createOutbox } from './outbox.ts'
-import { checkFrom, type Readable } from './readable.ts'
+import { checkFrom, type Readable, type ReadableOptions } from './readable.ts'
+import { createRegistry } from './registry.ts'
 import { createSession, type Session } from './session.ts'
 import { createSocket, type WebSocketConstructor } from './socket.ts'
 import { type ConnectionStatus, type ConnectionStore, summarize, tellAll } from './status.ts'
 import { checkTimings, type Timings, timerMsMax } from './timings.ts'
 import { createPollTransport, readOnce } from './transports/poll.ts'
 import { createSseTransport } from './transports/sse.ts'
-import type { Appetite, Reading, Transport, TransportName } from './transports/transport.ts'
+import type { Appetite, Transport, TransportName } from './transports/transport.ts'
 import { createUp } from './up.ts'
 
 export interface ConnectOptions {
@@ -36,19 +37,21 @@ export interface ConnectOptions {
    */
   readonly isBinary?: boolean
   /**
-   * Gives the bearer token; called for every request and so for every reconnection. Sent as `Authorization` and
-   * nowhere else, so a WebSocket, which cannot carry a header from a browser, ignores it. Default none. It is waited
-   * for as long as it takes; where it rejects, the attempt has failed. Tabs that share a connection use the leader's.
+   * Gives the bearer token; called for every request and so for every reconnection, and once more with `expired` or
+   * `rejected` where the server refused it with 401. Sent as `Authorization` and nowhere else: a WebSocket does not carry
+   * it, so with a token `auto` takes SSE. Default none. Waited for as long as for an answer. Where it rejects,
+   * `connection.error` is `token_failed`, with its error as `cause`, and it is called again later; rejected with a
+   * MillraceError that is not `retryable`, it is not. Tabs that share a connection use the leader's.
    */
-  readonly token?: () => string | Promise<string>
+  readonly token?: (request: TokenRequest) => string | Promise<string>
   /** Default the host's. A WebSocket ignores it; sessions are made, read and listed with it over every transport. */
   readonly fetch?: typeof globalThis.fetch
   /** Default the host's; `sse` and `poll` ignore it. Where there is none, `ws` cannot be asked for and `hybrid` uses POST. */
   readonly WebSocket?: WebSocketConstructor
   /**
    * One connection for all tabs of this origin: `shareTabs()` of `@millrace/client/tabs`. Default none, each tab
-   * its own. With it `auto` takes a WebSocket first, because one carries up to 64 sessions and channels. Hosts without
-   * Web Locks or BroadcastChannel ignore it.
+   * its own. With it `auto` takes a WebSocket first, because one carries up to 64 sessions and channels. What is shared
+   * is read whole: `slow` and `interval` are ignored. Hosts without Web Locks or BroadcastChannel ignore it.
    */
   readonly tabs?: TabSharing
   /** How long is waited for what; each has a default, a limit and an effect of its own. Default all of them. */
@@ -69,7 +72,10 @@ export interface ChannelStart extends Appetite {
 
 export interface Client {
   readonly connection: ConnectionStore
-  /** Without an id a new session is made. The same id gives the same session, unless it shall be read in another way. */
+  /**
+   * Without an id a new session, made on the server when it is first read or asked in. The same id gives the same object
+   * while somebody holds or reads it, unless it shall be read in another way; later one that goes on at its position.
+   */
   session(id?: string, options?: SessionStart): Session
   /**
    * A log that many write and read: 1 to 128 characters of `A-Z a-z 0-9 _ . : / -`. The same name gives the same channel,
@@ -91,7 +97,8 @@ export interface Client {
 
 /**
  * `url` is where the server is, with the path it is mounted at, without `/api`; relative to the page in a browser.
- * Nothing is connected until there is something to read or to send.
+ * Nothing is connected until there is something to read or to send. On a server, where there is no page, that is
+ * rejected for a relative address; to make clients and sessions is not.
  */
 export function connect(url: string | URL = '.', options: ConnectOptions = {}): Client {
   const timings = checkTimings(options.timings, options.transport)
@@ -99,14 +106,17 @@ export function connect(url: string | URL = '.', options: ConnectOptions = {}): 
   const WebSocket = options.WebSocket ?? ((globalThis as { WebSocket?: unknown }).WebSocket as WebSocketConstructor | undefined)
   // Called as a plain function: browsers refuse a fetch that has become somebody's method.
   const fetch = options.fetch ?? ((...request: Parameters<typeof globalThis.fetch>) => globalThis.fetch(...request))
-  const http = createHttp({ base, fetch, token: options.token })
-  const socket = WebSocket === undefined ? undefined : createSocket(base, WebSocket, timings)
+  let isReached = false
+  const onReached = () => {
+    isReached = true
+  }
+  const http = createHttp({ base, fetch, token: options.token, answerMs: timings.answerMs, onReached })
+  const socket = WebSocket === undefined || base === '' ? undefined : createSocket(base, WebSocket, timings, onReached)
   const avoided = new Map<TransportName, Avoided>()
   let asked = checkTransport(options.transport ?? 'auto', WebSocket)
   const up = createUp({
     http,
     socket,
-    timings,
     asked: () => asked,
     transport: () => explain().transport,
     isBlocked: () => (avoided.get('ws')?.until ?? 0) > performance.now(),
@@ -116,11 +126,18 @@ export function connect(url: string | URL = '.', options: ConnectOptions = {}): 
   const readNow: OwnCarrier['readNow'] = (source, from, signal) => readOnce(http, source, from, 0, signal)
   const shared = options.tabs?.({ ...own, base, timings, readNow, onLeading: () => keepSocket() })
   const { transports } = shared ?? own
-  const outbox = createOutbox((shared ?? own).up, timings)
+  let lastRefusal: { readonly error: MillraceError; readonly attempts: number } | undefined
+  const outbox = createOutbox((shared ?? own).up, timings, (error, attempts = 0) => {
+    const before = lastRefusal
+    lastRefusal = error && { error, attempts }
+    if (before !== lastRefusal) tell()
+  })
   const links = new Set<Link>()
-  const sessions = new Map<string, Session>()
-  const channels = new Map<string, Channel>()
-  const reading = { outbox, openLink, closeLink, onReading: tell }
+  const sessions = createRegistry<Session>('start')
+  const channels = createRegistry<Channel>('now')
+  /** What is being read is held. */
+  const active = new Set<Readable>()
+  const reading = { outbox, openLink, closeLink, onReading }
   const listeners = new Set<(status: ConnectionStatus) => void>()
   let fallen: LinkState | undefined
   let isClosed = false
@@ -141,20 +158,14 @@ export function connect(url: string | URL = '.', options: ConnectOptions = {}): 
         return () => listeners.delete(listener)
       },
     },
-    session(id, start = {}) {
-      const known = find(sessions, id, start)
-      if (known !== undefined) return known
-      const { from = 'start', ...appetite } = start
-      const session = createSession({ ...reading, id, from: checkFrom(from), appetite, http })
-      sessions.set(session.id, session)
-      return session
+    session(given, start = {}) {
+      checkOpen(start)
+      const id = given ?? newId()
+      return sessions.get(id, start, (entry) => createSession({ ...reading, ...entry, id, http }), given !== undefined)
     },
     channel<Events extends object>(name: string, start: ChannelStart = {}) {
-      const known = find(channels, name, start)
-      if (known !== undefined) return known as object as Channel<Events>
-      const { from = 'now', ...appetite } = start
-      const channel = createChannel({ ...reading, name, from: checkFrom(from), appetite })
-      channels.set(name, channel)
+      checkOpen(start)
+      const channel = channels.get(name, start, (entry) => createChannel({ ...reading, ...entry, name }))
       return channel as object as Channel<Events>
     },
     sessions: createSessions(http),
@@ -173,7 +184,7 @@ export function connect(url: string | URL = '.', options: ConnectOptions = {}): 
       if (isClosed) return
       isClosed = true
       stopListening()
-      for (const one of readables()) one.leave()
+      for (const one of active) one.leave()
       outbox.close()
       shared?.close()
       socket?.close()
@@ -182,17 +193,15 @@ export function connect(url: string | URL = '.', options: ConnectOptions = {}): 
     },
   }
 
-  function readables(): readonly Readable[] {
-    return [...sessions.values(), ...channels.values()]
+  function checkOpen({ from = 'start' }: SessionStart): void {
+    if (isClosed) throw new MillraceError('closed')
+    checkFrom(from)
   }
 
-  /** The one there is, unless it shall be read from elsewhere, or in another way. */
-  function find<T extends Readable>(all: Map<string, T>, name: string | undefined, start: object): T | undefined {
-    if (isClosed) throw new MillraceError('closed')
-    const one = name === undefined ? undefined : all.get(name)
-    if (one !== undefined && Object.keys(start).length === 0) return one
-    if (one?.isRead) throw new TypeError('This is being read; call leave() before it is read from elsewhere.')
-    return undefined
+  function onReading(readable: Readable): void {
+    if (readable.isRead) active.add(readable)
+    else active.delete(readable)
+    tell()
   }
 
   function explain(): Choice {
@@ -201,19 +210,25 @@ export function connect(url: string | URL = '.', options: ConnectOptions = {}): 
       isTwoWay: options.isTwoWay ?? false,
       isBinary: options.isBinary ?? false,
       isShared: shared !== undefined,
+      isPage: (globalThis as { document?: unknown }).document !== undefined,
+      hasToken: options.token !== undefined,
       hasWebSocket: socket !== undefined,
       avoided,
       now: performance.now(),
     })
   }
 
-  function openLink(source: Reading, reader: Parameters<typeof createLink>[0]['reader']): Link {
+  function openLink(...[source, reader, prepare]: Parameters<ReadableOptions['openLink']>): Link {
     if (isClosed) throw new MillraceError('closed')
     const link = createLink({
       source,
       reader,
       transports,
       timings,
+      prepare() {
+        const led = shared?.whenLed
+        return led === undefined ? prepare() : led.then(prepare)
+      },
       choose: () => explain().transport,
       onUnfit: avoid,
       onFit(transport) {
@@ -222,7 +237,10 @@ export function connect(url: string | URL = '.', options: ConnectOptions = {}): 
       },
       onState({ phase }) {
         // What waits goes up as soon as there is a sign of life, not when its own wait is over.
-        if (phase === 'live') outbox.kick()
+        if (phase === 'live') {
+          onReached()
+          outbox.kick()
+        }
         tell()
       },
     })
@@ -262,14 +280,21 @@ export function connect(url: string | URL = '.', options: ConnectOptions = {}): 
   function status(): ConnectionStatus {
     const { transport } = explain()
     if (isClosed) return { state: 'closed', transport, attempt: 0 }
-    // A session that is being made has no link yet.
-    if (links.size === 0 && readables().some(({ isRead }) => isRead)) return { state: 'connecting', transport, attempt: 0 }
     const states = [...links].map(({ state }) => state)
-    return summarize(states.length === 0 && fallen !== undefined ? [fallen] : states, transport, performance.now())
+    const shown = summarize(states.length === 0 && fallen !== undefined ? [fallen] : states, transport, performance.now())
+    // Where nothing is read, what is sent tells how it is.
+    const { error = lastRefusal?.error, attempt } = shown
+    const attempts = Math.max(attempt, lastRefusal?.attempts ?? 0)
+    const isElsewhere = error?.code === 'unreachable' && !isReached && attempts >= attemptsMax && isOtherOrigin(base)
+    return { ...shown, ...(error !== undefined && { error: isElsewhere ? otherOrigin : error }) }
   }
 
   function tell(): void {
-    current = status()
+    const next = status()
+    const isSame = (['state', 'transport', 'attempt', 'error'] as const).every((key) => next[key] === current[key])
+    // It begins and ends with an attempt; between them only time passes.
+    if (isSame && (next.retryInMs === undefined) === (current.retryInMs === undefined)) return
+    current = next
     tellAll(listeners, current)
   }
 
@@ -290,6 +315,18 @@ export function connect(url: string | URL = '.', options: ConnectOptions = {}): 
   }
 }
 
+/** A browser does not tell a page why it may not read an answer; after so many attempts it is worth a guess. */
+const attemptsMax = 3
+const otherOrigin = new MillraceError('unreachable', {
+  message:
+    'The server was never reached. It refuses pages of other origins (scheme, host and port): serve this page and the API from one, or start the server.',
+})
+
+function isOtherOrigin(base: string): boolean {
+  const { origin } = (globalThis as { location?: { origin: string } }).location ?? {}
+  return origin !== undefined && base !== '' && new URL(base).origin !== origin
+}
+
 function checkTransport(transport: TransportName | 'auto', WebSocket: unknown): TransportName | 'auto' {
   const all = 'auto, ws, sse, hybrid and poll'
   if (!all.split(/, | and /).includes(transport)) throw new TypeError(`There is no transport "${transport}"; there are ${all}.`)
@@ -301,6 +338,7 @@ function checkTransport(transport: TransportName | 'auto', WebSocket: unknown): 
 
 function baseOf(url: string | URL): string {
   const page = (globalThis as { location?: { href: string } }).location?.href
+  if (page === undefined && !URL.canParse(String(url))) return ''
   const base = new URL(url, page)
   base.search = base.hash = ''
   if (!base.pathname.endsWith('/')) base.pathname += '/'

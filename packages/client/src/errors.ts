@@ -8,6 +8,7 @@ const known = {
   unreachable: { retryable: true, message: 'The server could not be reached, or the connection broke.' },
   silent: { retryable: true, message: 'Nothing came for too long.' },
   refused: { retryable: false, message: 'The server refused the request.' },
+  token_failed: { retryable: true, message: 'token() gave no token; the cause says why.' },
   bad_answer: { retryable: true, message: 'This is not how a Millrace server answers; is there a proxy in between?' },
   outbox_full: { retryable: true, message: 'Too many commands wait.' },
   closed: { retryable: false, message: 'The client was closed; connect() makes another.' },
@@ -56,6 +57,14 @@ export class MillraceError extends Error {
       details.docs ??
       (entry === undefined || code.startsWith('position_') ? `/docs/errors#${code}` : '@millrace/client/README.md#errors')
   }
+}
+
+/** The same connection goes through another tab now: nobody failed. */
+export const handedOver = new MillraceError('unreachable', { message: 'Another tab leads now.' })
+
+/** Whether nothing will change by itself. Where something on the way has refused, as in a roll-out, it may; a token has been renewed. */
+export function isFinal({ code, retryable, status }: MillraceError): boolean {
+  return !retryable && (code !== 'refused' || status === 401)
 }
 
 /** A connection that broke; carries what the host said about it. */

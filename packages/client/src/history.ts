@@ -25,7 +25,7 @@ export interface ListOptions {
   readonly signal?: AbortSignal
 }
 
-/** Each is one attempt, and rejects with a MillraceError: `unreachable`, or what the server refuses it with. */
+/** Each is one attempt, and rejects with a MillraceError: `unreachable`, `silent`, or what the server refuses it with. */
 export interface Sessions {
   list(options?: ListOptions): Promise<SessionList>
   /** 1 to 200 characters, none of them a control character. Rejects with `invalid_request` or `session_not_found`. */
@@ -39,7 +39,7 @@ export interface Sessions {
   export(id: string, format?: 'markdown' | 'json'): Promise<string>
 }
 
-export function createSessions({ request, json }: Http): Sessions {
+export function createSessions({ text, json }: Http): Sessions {
   const address = (id: string) => `api/sessions/${encodeURIComponent(id)}`
   return {
     list({ limit = 50, before, signal } = {}) {
@@ -48,10 +48,8 @@ export function createSessions({ request, json }: Http): Sessions {
     },
     rename: (id, title) => json(address(id), { method: 'PATCH', body: { title } }) as Promise<ListedSession>,
     async delete(id) {
-      await request(address(id), { method: 'DELETE' })
+      await text(address(id), { method: 'DELETE' })
     },
-    async export(id, format = 'markdown') {
-      return (await request(`${address(id)}/export?format=${format}`, { accept: '*/*' })).text()
-    },
+    export: (id, format = 'markdown') => text(`${address(id)}/export?format=${format}`, { accept: '*/*' }),
   }
 }

@@ -21,6 +21,11 @@ export function listenToHost(listener: HostListener): () => void {
   }
 }
 
+/** What the browser itself says, before any news of it. */
+export function isHostOffline(): boolean {
+  return (globalThis as { navigator?: { onLine?: boolean } }).navigator?.onLine === false
+}
+
 /** 128 random bits. `crypto.randomUUID` would be shorter but is missing on plain http outside localhost. */
 export function newId(): string {
   const bytes = crypto.getRandomValues(new Uint8Array(16))

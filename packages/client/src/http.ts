@@ -1,11 +1,23 @@
-/** Requests to the server: addresses, the token, and refusals turned into errors. */
+/** Requests to the server: addresses, the token, deadlines, and refusals turned into errors. */
 import { MillraceError, readRefusal, unreachable } from './errors.ts'
 
+export interface TokenRequest {
+  /**
+   * `first`: for a request that was not refused yet; a token that was kept will do. `expired`, `rejected`: the server
+   * refused the last one with 401, which is asked for anew once per request.
+   */
+  readonly reason: 'first' | 'expired' | 'rejected'
+}
+
 export interface HttpOptions {
-  /** Ends with a slash. */
+  /** Ends with a slash; empty where a relative address has no page. */
   readonly base: string
   readonly fetch: typeof globalThis.fetch
-  readonly token: (() => string | Promise<string>) | undefined
+  readonly token: ((request: TokenRequest) => string | Promise<string>) | undefined
+  /** Without a byte for so many milliseconds, an answer is given up with `silent`. */
+  readonly answerMs: number
+  /** A server, or something on the way, has answered. */
+  readonly onReached: () => void
 }
 
 export interface HttpRequest {
@@ -15,29 +27,30 @@ export interface HttpRequest {
   /** Default `POST` where there is a body, else `GET`. */
   readonly method?: 'PATCH' | 'DELETE'
   readonly signal?: AbortSignal | undefined
+  /** How much longer than usual the server may take to answer. */
+  readonly extraMs?: number
 }
 
 export interface Http {
   readonly base: string
-  /** Rejects with a MillraceError for everything that is not a success. */
-  request(path: string, request?: HttpRequest): Promise<Response>
+  /** Rejects with a MillraceError for everything that is not a success. Has no deadline: it is for streams, which have their own. */
+  stream(path: string, request?: HttpRequest): Promise<Response>
+  /** The whole answer. Rejects likewise, and with `silent`. */
+  text(path: string, request?: HttpRequest): Promise<string>
   /** The same, read as JSON. */
   json(path: string, request?: HttpRequest): Promise<unknown>
 }
 
-export function createHttp({ base, fetch, token }: HttpOptions): Http {
-  return { base, request, json }
+export function createHttp({ base, fetch, token, answerMs, onReached }: HttpOptions): Http {
+  return { base, stream, text, json }
 
-  async function request(
-    path: string,
-    { accept = 'application/json', body, signal, ...rest }: HttpRequest = {},
-  ): Promise<Response> {
-    let response: Response
-    try {
-      // Asked for each time: a token that is good now may not be at the next attempt.
-      const bearer = await token?.()
-      response = await fetch(new URL(path, base), {
-        method: rest.method ?? (body === undefined ? 'GET' : 'POST'),
+  async function stream(path: string, request: HttpRequest = {}): Promise<Response> {
+    const { accept = 'application/json', body, signal, method = body === undefined ? 'GET' : 'POST' } = request
+    if (base === '') throw new MillraceError('unreachable', { message: needsPage, retryable: false })
+    for (let reason: TokenRequest['reason'] = 'first'; ; ) {
+      const bearer = await ask(reason, signal)
+      const response = await fetch(new URL(path, base), {
+        method,
         headers: {
           accept,
           ...(body !== undefined && { 'content-type': 'application/json' }),
@@ -46,22 +59,69 @@ export function createHttp({ base, fetch, token }: HttpOptions): Http {
         cache: 'no-store',
         body: body === undefined ? null : JSON.stringify(body),
         signal: signal ?? null,
+      }).catch((cause: unknown) => {
+        throw toError(cause)
       })
-    } catch (cause) {
-      throw unreachable(cause)
+      onReached()
+      if (response.ok) return response
+      const error = await readRefusal(response, base)
+      if (error.status !== 401 || bearer === undefined || reason !== 'first') throw error
+      reason = error.code === 'token_expired' ? 'expired' : 'rejected'
     }
-    if (!response.ok) throw await readRefusal(response, base)
-    return response
+  }
+
+  async function text(path: string, { signal, extraMs = 0, ...request }: HttpRequest = {}): Promise<string> {
+    const silence = new AbortController()
+    let timer: ReturnType<typeof setTimeout> | undefined
+    const wait = () => {
+      clearTimeout(timer)
+      timer = setTimeout(() => silence.abort(new MillraceError('silent')), answerMs + extraMs)
+    }
+    wait()
+    try {
+      const own = signal === undefined ? silence.signal : AbortSignal.any([signal, silence.signal])
+      const response = await stream(path, { ...request, signal: own })
+      const reader = response.body?.getReader()
+      if (reader === undefined) return await response.text()
+      const decoder = new TextDecoder()
+      for (let all = ''; ; ) {
+        const { done, value } = await reader.read()
+        wait()
+        all += decoder.decode(value, { stream: !done })
+        if (done) return all
+      }
+    } catch (cause) {
+      throw toError(cause)
+    } finally {
+      clearTimeout(timer)
+    }
   }
 
   async function json(path: string, options?: HttpRequest): Promise<unknown> {
-    const response = await request(path, options)
+    const answer = await text(path, options)
     try {
-      return await response.json()
+      return JSON.parse(answer)
     } catch (cause) {
       throw new MillraceError('bad_answer', { cause })
     }
   }
+
+  /** Asked for each time: a token that is good now may not be at the next attempt. */
+  async function ask(reason: TokenRequest['reason'], signal: AbortSignal | undefined): Promise<string | undefined> {
+    if (token === undefined) return undefined
+    try {
+      return await Promise.race([token({ reason }), whenAborted(signal)])
+    } catch (cause) {
+      if (cause instanceof MillraceError || signal?.aborted) throw toError(cause)
+      throw new MillraceError('token_failed', { cause })
+    }
+  }
+}
+
+const needsPage = 'A relative address needs a page; give connect() an absolute one.'
+
+function whenAborted(signal: AbortSignal | undefined): Promise<never> {
+  return new Promise((_resolve, reject) => signal?.addEventListener('abort', () => reject(signal.reason as Error)))
 }
 
 /** The error as this client's, whatever it was. */

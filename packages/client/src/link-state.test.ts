@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { MillraceError, unreachable } from './errors.ts'
+import { handedOver, MillraceError, unreachable } from './errors.ts'
 import { createLinkState, type LinkEffect, type LinkInput, type LinkState, nextTickAt, stepLink } from './link-state.ts'
 import { defaultTimings as timings } from './timings.ts'
 import type { TransportName } from './transports/transport.ts'
@@ -21,9 +21,13 @@ function machine(transport: TransportName = 'sse', random = 1) {
     },
     /** Answers with the effects of these inputs, in short. */
     feed(...inputs: LinkInput[]): string[] {
+      return this.feedAsleep(0, ...inputs)
+    },
+    /** After a sleep in which the clock stood still. */
+    feedAsleep(sleptMs: number, ...inputs: LinkInput[]): string[] {
       effects = []
       for (const input of inputs) {
-        const step = stepLink(state, input, { now, random, timings })
+        const step = stepLink(state, input, { now, sleptMs, random, timings })
         state = step.state
         effects.push(...step.effects)
       }
@@ -82,12 +86,41 @@ describe('a connection that is cut', () => {
     expect(link.feed({ type: 'online' }, { type: 'switch', to: 'ws' }, { type: 'start' })).toEqual([])
   })
 
-  it('asks for a new token once when the old one is refused', () => {
-    const unauthorized = () => new MillraceError('refused', { status: 401 })
+  it('stops when a token that was asked for anew is refused', () => {
     const link = machine()
-    link.feed({ type: 'start' }, failed(1, unauthorized()))
-    expect(link.wait(500)).toEqual(['open 2 sse'])
-    expect(link.feed(failed(2, unauthorized()))).toEqual(['end refused'])
+    link.feed({ type: 'start' })
+    expect(link.feed(failed(1, new MillraceError('refused', { status: 401 })))).toEqual(['end refused'])
+  })
+
+  // What happened: an ingress that answered 404 during a roll-out, or closed with 1008, ended the reading.
+  it('tries another transport, and then slowly, when something on the way refuses', () => {
+    const link = machine('ws')
+    link.feed({ type: 'start' })
+    expect(link.feed(failed(1, new MillraceError('refused')))).toEqual(['unfit ws refused'])
+    expect(link.state).toMatchObject({ phase: 'reconnecting', error: { code: 'refused' } })
+    expect(link.wait(29_999)).toEqual([])
+    expect(link.feed({ type: 'switch', to: 'sse' })).toEqual(['open 2 sse'])
+    link.feed(failed(2, new MillraceError('refused', { status: 403 })))
+    expect(link.wait(30_000)).toEqual(['open 3 sse'])
+  })
+
+  it('goes to another tab at once, as if nothing had failed', () => {
+    const link = machine('ws')
+    link.feed({ type: 'start' })
+    for (let stream = 1; stream <= 3; stream++)
+      expect(link.feed(failed(stream, handedOver))).toEqual([`close ${stream} false`, `open ${stream + 1} ws`])
+    expect(link.state).not.toHaveProperty('error')
+    expect(link.state.attempt).toBe(0)
+  })
+
+  it('does not take for slow what waits for something else to happen first', () => {
+    const link = machine('ws')
+    link.feed({ type: 'start' }, { type: 'preparing', stream: 1 })
+    expect(link.tickAt).toBe(Number.POSITIVE_INFINITY)
+    expect(link.wait(60_000)).toEqual([])
+    link.feed({ type: 'begun', stream: 1 })
+    expect(link.wait(999)).toEqual([])
+    expect(link.wait(1)).toEqual(['unfit ws silent'])
   })
 
   it('ignores what a stream of the past still says', () => {
@@ -115,9 +148,19 @@ describe('the host\u2019s news of its network', () => {
     expect(link.feed({ type: 'visible' })).toEqual([])
     expect(link.feed({ type: 'online' })).toEqual(['close 1 true', 'open 2 sse'])
     link.feed(opened(2))
-    link.wait(15_000)
-    expect(link.feed({ type: 'visible' })).toEqual(['close 2 true', 'open 3 sse'])
+    // Heartbeats of a server may be 25 s apart.
+    link.wait(25_000)
+    expect(link.feed({ type: 'visible' })).toEqual([])
+    // Clocks of some hosts stand still while the machine sleeps.
+    expect(link.feedAsleep(2999, { type: 'visible' })).toEqual([])
+    expect(link.feedAsleep(3000, { type: 'visible' })).toEqual(['close 2 true', 'open 3 sse'])
     expect(link.state.phase).toBe('catching-up')
+  })
+
+  it('says offline also where the host had no network from the beginning', () => {
+    const { state } = stepLink(createLinkState('sse', true), { type: 'start' }, { now: 0, sleptMs: 0, random: 1, timings })
+    const broken = stepLink(state, failed(1), { now: 0, sleptMs: 0, random: 1, timings })
+    expect(broken.state.phase).toBe('offline')
   })
 })
 
@@ -306,7 +349,7 @@ describe('a change of the transport', () => {
   it('stays where it is when the new one is refused for good', () => {
     const link = machine()
     link.feed({ type: 'start' }, opened(1), { type: 'switch', to: 'ws' })
-    expect(link.feed(failed(2, new MillraceError('refused')))).toEqual([])
+    expect(link.feed(failed(2, new MillraceError('forbidden')))).toEqual([])
     expect(link.state).toMatchObject({ phase: 'live', target: 'sse', retryAt: undefined })
   })
 })

@@ -9,7 +9,7 @@
  * has not opened after `slowMs` is said to be unfit, so that the next transport is opened beside it; of the two
  * the first that opens is read.
  */
-import { MillraceError } from './errors.ts'
+import { handedOver, isFinal, MillraceError } from './errors.ts'
 import { beat, createPace, hear, type Pace } from './pace.ts'
 import { backoffMs, type Timings } from './timings.ts'
 import type { TransportName } from './transports/transport.ts'
@@ -21,6 +21,7 @@ const heldMax = 2
 export interface Stream extends Pace {
   readonly id: number
   readonly transport: TransportName
+  /** When it was asked for: the wait for its first bytes counts from there. `Infinity` while it is being prepared. */
   readonly openedAt: number
   /** Its first bytes are in. */
   readonly isOpen: boolean
@@ -55,8 +56,8 @@ export interface LinkState {
 export type LinkInput =
   | { readonly type: 'start' | 'tick' | 'online' | 'offline' | 'visible' | 'pause' | 'resume' | 'close' }
   | { readonly type: 'switch'; readonly to: TransportName }
-  /** `caught-up`: it is where the reader is. */
-  | { readonly type: 'opened' | 'caught-up' | 'delivered' | 'stale'; readonly stream: number }
+  /** Between `preparing` and `begun` something else has to happen before it is asked for. `caught-up`: it is where the reader is. */
+  | { readonly type: 'preparing' | 'begun' | 'opened' | 'caught-up' | 'delivered' | 'stale'; readonly stream: number }
   /** `clock`: the server's, of a heartbeat. */
   | { readonly type: 'heard'; readonly stream: number; readonly clock?: number | undefined }
   | { readonly type: 'retry'; readonly stream: number; readonly retryMs: number }
@@ -75,6 +76,8 @@ export type LinkEffect =
 
 export interface LinkContext {
   readonly now: number
+  /** How long this clock stood still since a stream was last heard from: some do while the machine sleeps. */
+  readonly sleptMs: number
   /** From 0 to 1. */
   readonly random: number
   readonly timings: Timings
@@ -85,8 +88,8 @@ export interface LinkStep {
   readonly effects: readonly LinkEffect[]
 }
 
-export function createLinkState(target: TransportName): LinkState {
-  return { phase: 'connecting', target, attempt: 0, isOffline: false, isPaused: false, count: 0, silences: 0 }
+export function createLinkState(target: TransportName, isOffline = false): LinkState {
+  return { phase: 'connecting', target, attempt: 0, isOffline, isPaused: false, count: 0, silences: 0 }
 }
 
 /** When the next `tick` is due; `Infinity` while nothing is being waited for. */
@@ -126,6 +129,10 @@ function stepStream(state: LinkState, input: Extract<LinkInput, { stream: number
   const { now, timings } = context
   const stream = hear(known, now, timings.heldMs)
   switch (input.type) {
+    case 'preparing':
+      return stay(put(state, { ...stream, openedAt: Number.POSITIVE_INFINITY }))
+    case 'begun':
+      return stay(put(state, { ...stream, openedAt: now }))
     case 'heard':
       return hearBeat(state, stream, input.clock, context)
     case 'retry':
@@ -219,21 +226,25 @@ function reopen(state: LinkState, context: LinkContext, isDead: boolean): LinkSt
 }
 
 function fail(state: LinkState, stream: Stream, error: MillraceError, context: LinkContext): LinkStep {
+  if (error === handedOver) return reopen(state, context, false)
   const { now, random, timings } = context
   const other = stream === state.next ? state.stream : state.next
   const effects: LinkEffect[] = []
-  // A token that had run out is made anew for the next attempt; refused again it is final.
-  const isFinal = !error.retryable && !(error.status === 401 && state.attempt === 0)
-  if (isFinal && other === undefined) {
+  const isOver = isFinal(error)
+  if (isOver && other === undefined) {
     return { state: { ...without(state), phase: 'closed', error }, effects: [{ type: 'end', error }] }
   }
   const silences = error.code === 'silent' && stream.isOpen ? state.silences + 1 : state.silences
-  const didNotOpen = !stream.isOpen && (error.code === 'silent' || (stream.transport === 'ws' && state.attempt > 0))
-  if (didNotOpen || silences === silencesMax) effects.push({ type: 'unfit', transport: stream.transport, error })
+  // Something on the way, which may let another transport through, or this one later.
+  const isRefused = error.code === 'refused'
+  const isTried = stream.openedAt !== Number.POSITIVE_INFINITY
+  const didNotOpen = isTried && !stream.isOpen && (error.code === 'silent' || (stream.transport === 'ws' && state.attempt > 0))
+  if (didNotOpen || isRefused || silences === silencesMax) effects.push({ type: 'unfit', transport: stream.transport, error })
   const isSettled = stream.hasDelivered || (stream.isOpen && now - stream.openedAt >= timings.backoffLongestMs)
   const attempt = isSettled ? 0 : state.attempt
   const hints = { retryMs: state.retryMs, retryAfterMs: error.retryAfterMs }
-  const retryAt = now + backoffMs(attempt, random, timings, hints)
+  const slowMs = isRefused ? (timings.backoffLongestMs * (1 + random)) / 2 : 0
+  const retryAt = now + Math.max(slowMs, backoffMs(attempt, random, timings, hints))
   const failed = {
     ...state,
     silences: silences % silencesMax,
@@ -245,7 +256,7 @@ function fail(state: LinkState, stream: Stream, error: MillraceError, context: L
   }
   if (other === undefined) return { state: { ...failed, phase: state.isOffline ? 'offline' : 'reconnecting' }, effects }
   // The one that is left carries on; one that cannot be had is not asked for again.
-  const target = isFinal ? other.transport : state.target
+  const target = isOver ? other.transport : state.target
   const isWaiting = other.transport !== target
   return {
     state: { ...failed, target, retryAt: isWaiting ? retryAt : undefined, phase: other.isOpen ? 'live' : 'reconnecting' },
@@ -267,9 +278,9 @@ function put(state: LinkState, stream: Stream): LinkState {
   return { ...state, [stream.id === state.next?.id ? 'next' : 'stream']: stream }
 }
 
-/** Heard from within one heartbeat: a machine that slept has not been. */
-function isFresh({ stream }: LinkState, { now, timings }: LinkContext): boolean {
-  return stream !== undefined && now - stream.heardAt < timings.silenceMs / 2
+/** Not silent for too long, also by the clock on the wall: a machine that slept may have lost it without a word. */
+function isFresh({ stream }: LinkState, { now, sleptMs, timings }: LinkContext): boolean {
+  return stream !== undefined && now - stream.heardAt + Math.max(0, sleptMs) < timings.silenceMs
 }
 
 function without(state: LinkState): LinkState {

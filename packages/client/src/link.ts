@@ -1,6 +1,8 @@
 /** The shell around link-state.ts: one source's streams, timer and reader. It decides nothing. */
 import type { Gap } from '@millrace/protocol'
 import { MillraceError } from './errors.ts'
+import { isHostOffline } from './host.ts'
+import { toError } from './http.ts'
 import { createLinkState, type LinkEffect, type LinkInput, type LinkState, nextTickAt, stepLink } from './link-state.ts'
 import type { Reader } from './reader.ts'
 import { deadConnection } from './socket.ts'
@@ -12,6 +14,8 @@ export interface LinkOptions {
   readonly reader: Reader
   readonly transports: Readonly<Record<TransportName, Transport>>
   readonly timings: Timings
+  /** What must have happened before a stream is asked for; undefined where it has. Its wait is not the transport's. */
+  readonly prepare: () => Promise<unknown> | undefined
   /** The transport to use now. */
   readonly choose: () => TransportName
   readonly onUnfit: (transport: TransportName, error: MillraceError) => void
@@ -24,11 +28,14 @@ export interface Link {
   dispatch(input: LinkInput): void
 }
 
-export function createLink({ source, reader, transports, timings, choose, onUnfit, onFit, onState }: LinkOptions): Link {
-  let state = createLinkState(choose())
+export function createLink(options: LinkOptions): Link {
+  const { source, reader, transports, timings, prepare, choose, onUnfit, onFit, onState } = options
+  let state = createLinkState(choose(), isHostOffline())
   const streams = new Map<number, AbortController>()
   let timer: ReturnType<typeof setTimeout> | undefined
   let timerAt = Number.POSITIVE_INFINITY
+  /** How far the clock on the wall was ahead of the other one when a stream was last heard from. */
+  let lead = leadOfWall()
 
   return {
     get state() {
@@ -39,7 +46,9 @@ export function createLink({ source, reader, transports, timings, choose, onUnfi
 
   function dispatch(input: LinkInput): void {
     const before = state
-    const step = stepLink(state, input, { now: performance.now(), random: Math.random(), timings })
+    if ('stream' in input) lead = leadOfWall()
+    const sleptMs = leadOfWall() - lead
+    const step = stepLink(state, input, { now: performance.now(), sleptMs, random: Math.random(), timings })
     state = step.state
     for (const effect of step.effects) perform(effect)
     arm()
@@ -67,12 +76,46 @@ export function createLink({ source, reader, transports, timings, choose, onUnfi
   function open(stream: number, transport: TransportName): void {
     const abort = new AbortController()
     streams.set(stream, abort)
+    const ready = prepare()
+    const { signal } = abort
+    if (ready === undefined && reader.reached !== 'now') return read(stream, transport, signal)
+    // After the step that caused it.
+    queueMicrotask(() => dispatch({ type: 'preparing', stream }))
+    locate(ready, signal).then(
+      () => {
+        if (signal.aborted) return
+        dispatch({ type: 'begun', stream })
+        read(stream, transport, signal)
+      },
+      (error: unknown) => !signal.aborted && fail(stream, toError(error)),
+    )
+  }
+
+  /** A cut before the first event must not lose what comes after it: "now" is a place, found once. */
+  async function locate(ready: Promise<unknown> | undefined, signal: AbortSignal): Promise<void> {
+    await ready
+    if (reader.reached !== 'now' || signal.aborted) return
+    const found = Promise.withResolvers<string>()
+    const over = new AbortController()
+    const ignore = () => {}
+    transports.poll.open({
+      source,
+      from: 'now',
+      signal: AbortSignal.any([signal, over.signal]),
+      on: { opened: ignore, heard: ignore, retry: ignore, event: ignore, reached: found.resolve, failed: found.reject },
+    })
+    const position = await found.promise
+    over.abort()
+    reader.skipTo(undefined, position)
+  }
+
+  function read(stream: number, transport: TransportName, signal: AbortSignal): void {
     const from = reader.reached
     let before = from === 'start' ? undefined : from
     transports[transport].open({
       source,
       from,
-      signal: abort.signal,
+      signal,
       on: {
         opened() {
           dispatch({ type: 'opened', stream })
@@ -129,6 +172,10 @@ export function createLink({ source, reader, transports, timings, choose, onUnfi
       Math.max(0, Math.ceil(dueAt - performance.now())),
     )
   }
+}
+
+function leadOfWall(): number {
+  return Date.now() - performance.now()
 }
 
 function hasChanged(before: LinkState, after: LinkState): boolean {

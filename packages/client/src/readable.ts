@@ -2,8 +2,8 @@
 import { parsePosition } from '@millrace/protocol'
 import { MillraceError } from './errors.ts'
 import type { Link } from './link.ts'
-import type { Outbox } from './outbox.ts'
 import { createReader, type ReadEvent, type Reader } from './reader.ts'
+import type { Place } from './registry.ts'
 import type { Reading } from './transports/transport.ts'
 
 export interface Readable<E extends ReadEvent = ReadEvent> {
@@ -24,76 +24,70 @@ export interface Readable<E extends ReadEvent = ReadEvent> {
 
 export interface ReadableOptions {
   readonly source: Reading
-  readonly from: string
-  /** What must have happened before it can be read. */
-  readonly ready: () => Promise<unknown>
-  readonly outbox: Outbox
-  readonly openLink: (source: Reading, reader: Reader) => Link
+  readonly place: Place
+  /** What must have happened before it can be read; undefined where it has. */
+  readonly prepare: () => Promise<unknown> | undefined
+  readonly openLink: (source: Reading, reader: Reader, prepare: ReadableOptions['prepare']) => Link
   readonly closeLink: (link: Link) => void
-  /** A loop has begun or ended, perhaps without a link. */
-  readonly onReading: () => void
+  /** A loop has begun or ended. */
+  readonly onReading: (readable: Readable) => void
 }
 
 export function createReadable<E extends ReadEvent>(options: ReadableOptions): Readable<E> {
-  const { source, from, ready, outbox, openLink, closeLink, onReading } = options
-  let position = from
+  const { source, place, prepare, openLink, closeLink, onReading } = options
+  /** The last loop's; also when it has ended, for what it still holds. */
   let reader: Reader | undefined
+  let isRead = false
 
-  return {
+  const readable: Readable<E> = {
     get position() {
-      return position
+      return place.position
     },
     get isRead() {
-      return reader !== undefined
+      return isRead
     },
-    events({ signal, from: next = position } = {}) {
-      if (reader !== undefined) throw new TypeError('This is being read; leave the other loop first, or call leave().')
-      position = checkFrom(next)
+    events({ signal, from: next = place.position } = {}) {
+      if (isRead) throw new TypeError('This is being read; leave the other loop first, or call leave().')
+      reader?.end()
+      place.position = checkFrom(next)
       return begin(signal) as AsyncIterableIterator<ReadEvent> as AsyncIterableIterator<E>
     },
     leave: () => reader?.end(),
   }
+  return readable
 
   function begin(signal: AbortSignal | undefined): Reader {
     let link: Link | undefined
     const own = createReader({
-      from: position,
+      from: place.position,
       onHanded(next) {
-        position = next
+        place.position = next
       },
       onFull: () => link?.dispatch({ type: 'pause' }),
       onLow: () => link?.dispatch({ type: 'resume' }),
-      onEnd() {
-        if (reader === own) reader = undefined
-        signal?.removeEventListener('abort', leave)
+      onEnd(error) {
+        isRead = false
+        // After an error there may be events that it has not handed out yet.
+        if (error === undefined) signal?.removeEventListener('abort', leave)
         if (link !== undefined) closeLink(link)
-        onReading()
+        onReading(readable)
       },
     })
     const leave = () => own.end()
     reader = own
-    onReading()
-    if (signal?.aborted) own.end()
-    else {
-      signal?.addEventListener('abort', leave)
-      locate()
-        .then((located) => {
-          if (reader !== own) return
-          if (located !== undefined) {
-            position = located
-            own.skipTo(undefined, located)
-          }
-          link = openLink(source, own)
-        })
-        .catch((error: MillraceError) => own.end(error))
+    isRead = true
+    onReading(readable)
+    if (signal?.aborted) {
+      own.end()
+      return own
+    }
+    signal?.addEventListener('abort', leave)
+    try {
+      link = openLink(source, own, prepare)
+    } catch (error) {
+      own.end(error as MillraceError)
     }
     return own
-  }
-
-  /** A cut before the first event must not lose what comes after it: "now" is a place, found once. */
-  async function locate(): Promise<string | undefined> {
-    await ready()
-    return position === 'now' ? ((await outbox.send({ type: 'locate', source })) as string) : undefined
   }
 }
 

@@ -81,16 +81,19 @@ describe('a reader', () => {
   })
 
   // What happened: of a loop that had been left, up to a thousand events were still handed out and moved the position.
-  it.each([undefined, new MillraceError('position_foreign')])('hands out nothing more once it was left, after %s', async (error) => {
-    const { reader, calls } = open()
-    reader.take(at(0), 'message', at(1), {})
-    reader.take(at(1), 'message', at(2), {})
-    await reader.next()
-    if (error !== undefined) reader.end(error)
-    reader.end()
-    expect(await reader.next()).toMatchObject({ done: true })
-    expect(calls).toEqual([at(1), 'end'])
-  })
+  it.each([undefined, new MillraceError('position_foreign')])(
+    'hands out nothing more once it was left, after %s',
+    async (error) => {
+      const { reader, calls } = open()
+      reader.take(at(0), 'message', at(1), {})
+      reader.take(at(1), 'message', at(2), {})
+      await reader.next()
+      if (error !== undefined) reader.end(error)
+      reader.end()
+      expect(await reader.next()).toMatchObject({ done: true })
+      expect(calls).toEqual([at(1), 'end'])
+    },
+  )
 
   it('answers every call of next, in order', async () => {
     const { reader } = open()

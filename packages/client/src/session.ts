@@ -47,7 +47,7 @@ export interface Session extends Readable<ReaderEvent> {
   continue(run: string, options?: ContinueOptions): Run
   /** The same as `stop` of a Run, for one that was started elsewhere. Rejects with `run_not_found`. */
   stop(run: string): Promise<StandingEnd>
-  /** The conversation so far, and the position to go on from. One attempt; a session that is being made is waited for. */
+  /** The conversation so far, and the position to go on from. One attempt; where nothing comes for `answerMs`, it is `silent`. */
   read(options?: { readonly signal?: AbortSignal }): Promise<Transcript>
 }
 
@@ -76,22 +76,19 @@ export interface Transcript {
   })[]
 }
 
-export interface SessionOptions extends Pick<ReadableOptions, 'from' | 'openLink' | 'closeLink' | 'onReading'> {
+export interface SessionOptions extends Omit<ReadableOptions, 'source' | 'prepare'> {
   readonly appetite: Appetite
-  readonly id: string | undefined
+  readonly id: string
   readonly http: Http
   readonly outbox: Outbox
 }
 
-export function createSession({ id: given, http, outbox, appetite, ...options }: SessionOptions): Session {
-  const id = given ?? newId()
-  // First in the outbox, so that everything asked in the session comes after it.
-  const created = given === undefined ? outbox.send({ type: 'create', session: id }) : Promise.resolve()
-  // Whoever reads is told; whoever asks is refused for the same reason.
-  created.catch(() => {})
+export function createSession({ id, http, outbox, appetite, ...options }: SessionOptions): Session {
+  const { place } = options
+  let making: Promise<unknown> | undefined
   const address = `api/sessions/${encodeURIComponent(id)}`
 
-  const readable = createReadable<ReaderEvent>({ ...options, outbox, source: { session: id, ...appetite }, ready: () => created })
+  const readable = createReadable<ReaderEvent>({ ...options, source: { session: id, ...appetite }, prepare: make })
   const session: Session = Object.assign(readable, {
     id,
     run: ({ query, models, id: run = newId(), isRetried }: RunOptions) =>
@@ -99,13 +96,29 @@ export function createSession({ id: given, http, outbox, appetite, ...options }:
     continue: (run: string, { id: next = newId(), isRetried }: ContinueOptions = {}) =>
       start({ type: 'continue', run, session: id, id: next }, isRetried),
     stop: (run: string) => outbox.send({ type: 'stop', run }) as Promise<StandingEnd>,
-    read: ({ signal }: { readonly signal?: AbortSignal } = {}) =>
-      created.then(() => http.json(address, { signal }) as Promise<Transcript>),
+    async read({ signal }: { readonly signal?: AbortSignal } = {}) {
+      await make()
+      return (await http.json(address, { signal })) as Transcript
+    },
   })
   return session
 
+  /** When it is first needed, and undefined once it is made. Made twice it is the same. */
+  function make(): Promise<unknown> | undefined {
+    if (place.isMade) return undefined
+    making ??= http
+      .json('api/sessions', { body: { id } })
+      .then(() => {
+        place.isMade = true
+      })
+      .finally(() => {
+        making = undefined
+      })
+    return making
+  }
+
   function start(command: Extract<Command, { type: 'run' | 'continue' }>, isRetried: boolean | undefined): Run {
-    const started = outbox.send(command, isRetried) as Promise<Started>
+    const started = outbox.send(command, { isRetried, prepare: make }) as Promise<Started>
     return Object.assign(started, { id: command.id, stop: () => session.stop(command.id) })
   }
 }

@@ -124,6 +124,21 @@ describe('the one WebSocket of a client', () => {
     socket.close()
   })
 
+  it.each(['null', '1', '{"type":"event","session":"a","event":"gap","id":"x","data":null}', 'no JSON'])(
+    'is let go after %s, which is no message',
+    async (data) => {
+      const { last, attach } = setup()
+      const { on } = attach('a')
+      on.event.mockImplementation((_name, _id, { to }: { to: string }) => to)
+      last().onopen?.()
+      await turn()
+      last().hear({ type: 'attached', ref: '1', session: 'a', position: 'k3f9a2xq-0' })
+      last().onmessage?.({ data })
+      expect(last().isClosed).toBe(true)
+      expect(on.failed).toHaveBeenCalledExactlyOnceWith(expect.objectContaining({ code: 'bad_answer' }))
+    },
+  )
+
   it.each([
     [[1000, 1001, 1005, 1006, 1011, 1012, 1013, 1014, 4404, 4500, 4508, 4999], true],
     [[1002, 1003, 1007, 1008, 1009, 1010, 1015, 3000, 4000, 4400, 4429, 4499], false],

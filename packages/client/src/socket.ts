@@ -44,7 +44,7 @@ interface Connection {
   fail(error: MillraceError): void
 }
 
-export function createSocket(base: string, WebSocket: WebSocketConstructor, timings: Timings): Socket {
+export function createSocket(base: string, WebSocket: WebSocketConstructor, timings: Timings, onReached = () => {}): Socket {
   const address = new URL('ws/chat', base)
   address.protocol = address.protocol.replace('http', 'ws')
   let current: Connection | undefined
@@ -155,13 +155,19 @@ export function createSocket(base: string, WebSocket: WebSocketConstructor, timi
     socket.binaryType = 'arraybuffer'
     socket.onopen = () => {
       heardAt = performance.now()
+      onReached()
       clearTimeout(timer)
       wait(timings.silenceMs)
       opening.resolve()
     }
     socket.onmessage = ({ data }) => {
       heardAt = performance.now()
-      receive(connection, data)
+      try {
+        receive(connection, data)
+      } catch {
+        // Valid JSON that is no message of ours, such as `null`.
+        connection.fail(new MillraceError('bad_answer'))
+      }
     }
     socket.onclose = ({ code, reason }) => connection.fail(closeError(code, reason))
     // `close` follows and says more.

@@ -2,12 +2,10 @@
  * The way up: a command is sent over the WebSocket where the transport has one, else by POST. Every
  * command may be sent again with the same ids without being carried out twice.
  */
-import type { Json, Source } from '@millrace/protocol'
-import { MillraceError } from './errors.ts'
+import type { Json } from '@millrace/protocol'
+import { MillraceError, unreachable } from './errors.ts'
 import { type Http, toError } from './http.ts'
 import type { Socket } from './socket.ts'
-import type { Timings } from './timings.ts'
-import { readOnce } from './transports/poll.ts'
 import type { TransportName } from './transports/transport.ts'
 
 export interface RunCommand {
@@ -25,7 +23,6 @@ export interface Started {
 }
 
 export type Command =
-  | { readonly type: 'create'; readonly session: string }
   | ({ readonly type: 'run' } & RunCommand)
   | { readonly type: 'continue'; readonly run: string; readonly session: string; readonly id: string }
   | { readonly type: 'stop'; readonly run: string }
@@ -36,18 +33,20 @@ export type Command =
       readonly data: Json
       readonly id: string
     }
-  /** Where its end is now. */
-  | { readonly type: 'locate'; readonly source: Source }
 
 export interface Up {
-  /** Rejects with a MillraceError; `unreachable` and `silent` mean that nobody knows. */
-  send(command: Command): Promise<unknown>
+  /**
+   * Rejects with a MillraceError; `unreachable` and `silent` mean that nobody knows. What is pipelined goes over the
+   * WebSocket or not at all, so that it is carried out in the order of the calls.
+   */
+  send(command: Command, isPipelined?: boolean): Promise<unknown>
+  /** Commands go over a WebSocket now. */
+  canPipeline(): boolean
 }
 
 export interface UpOptions {
   readonly http: Http
   readonly socket: Socket | undefined
-  readonly timings: Timings
   readonly asked: () => TransportName | 'auto'
   /** The transport to use now. */
   readonly transport: () => TransportName
@@ -57,12 +56,14 @@ export interface UpOptions {
   readonly onBlocked: (error: MillraceError) => void
 }
 
-export function createUp({ http, socket, timings, asked, transport, isBlocked, onBlocked }: UpOptions): Up {
+export function createUp({ http, socket, asked, transport, isBlocked, onBlocked }: UpOptions): Up {
   return {
-    async send(command) {
-      const name = transport()
-      if (socket === undefined || command.type === 'create' || command.type === 'locate') return post(command)
-      if (name !== 'ws' && (name !== 'hybrid' || isBlocked())) return post(command)
+    canPipeline,
+    async send(command, isPipelined = false) {
+      if (socket === undefined || !canPipeline()) {
+        if (isPipelined) throw unreachable()
+        return post(command)
+      }
       let isSent = false
       try {
         const message = await socket.command(command, () => {
@@ -73,6 +74,7 @@ export function createUp({ http, socket, timings, asked, transport, isBlocked, o
         const { type: _, ref: __, ...answer } = message
         return answer
       } catch (cause) {
+        if (isPipelined) throw cause
         const error = toError(cause)
         // Of the command, not of the socket: that has no code of the server's.
         const isRefused = !isUnanswered(error) && error.code !== 'refused'
@@ -85,28 +87,31 @@ export function createUp({ http, socket, timings, asked, transport, isBlocked, o
     },
   }
 
+  function canPipeline(): boolean {
+    const name = transport()
+    return socket !== undefined && (name === 'ws' || (name === 'hybrid' && !isBlocked()))
+  }
+
   async function post(command: Command): Promise<unknown> {
-    const signal = AbortSignal.timeout(timings.answerMs)
     switch (command.type) {
-      case 'create':
-        return http.json('api/sessions', { body: { id: command.session }, signal })
       case 'run':
       case 'publish': {
         const { type, ...body } = command
-        return http.json(type === 'run' ? 'api/chat' : 'api/publish', { body, signal })
+        return http.json(type === 'run' ? 'api/chat' : 'api/publish', { body })
       }
       case 'continue':
       case 'stop': {
         const { type, run, ...body } = command
-        return http.json(`api/runs/${encodeURIComponent(run)}/${type}`, { body, signal })
+        return http.json(`api/runs/${encodeURIComponent(run)}/${type}`, { body })
       }
-      case 'locate':
-        return (await readOnce(http, command.source, 'now', 0, signal)).position
     }
   }
 }
 
 /** Nobody knows whether it was carried out, or the server said that it did nothing and will soon be back. */
 export function isUnanswered({ code, retryable, status }: MillraceError): boolean {
-  return retryable && (['unreachable', 'silent', 'bad_answer', 'server_full', 'server_stopping'].includes(code) || status === 408)
+  return (
+    retryable &&
+    (['unreachable', 'silent', 'bad_answer', 'token_failed', 'server_full', 'server_stopping'].includes(code) || status === 408)
+  )
 }

@@ -5,13 +5,15 @@
  */
 import { type Gap, parsePosition, type Source } from '@millrace/protocol'
 import type { OwnCarrier } from '../carrier.ts'
-import { unreachable } from '../errors.ts'
+import { handedOver, unreachable } from '../errors.ts'
 import { toError } from '../http.ts'
 import { deadConnection } from '../socket.ts'
 import type { StreamHandlers, StreamRequest, Transport, TransportName } from '../transports/transport.ts'
 
 /** Events kept of each stream: enough for a reader to come from an answer to the stream without a second answer. */
 const recentMax = 64
+/** An event of more bytes is not kept, nor what is before it. */
+const recentBytesMax = 16_384
 /** Answers that may be needed to catch up with a stream that runs on. */
 const answersMax = 20
 
@@ -36,7 +38,7 @@ interface Shared {
 
 export interface Hub {
   readonly transports: Readonly<Record<TransportName, Transport>>
-  /** Ends every stream; its readers are told that it broke. */
+  /** Ends every stream: another tab has them now. */
   close(): void
 }
 
@@ -47,7 +49,7 @@ export function createHub({ transports, readNow }: Pick<OwnCarrier, 'transports'
   return {
     transports: { sse: open('sse'), hybrid: open('sse'), ws: open('ws'), poll: open('poll') },
     close() {
-      for (const key of streams.keys()) end(key)
+      for (const key of streams.keys()) end(key, undefined, handedOver)
     },
   }
 
@@ -99,6 +101,8 @@ export function createHub({ transports, readNow }: Pick<OwnCarrier, 'transports'
           event(name, id, data) {
             stream.recent.push({ before: stream.position, name, id, data })
             if (stream.recent.length > recentMax) stream.recent.shift()
+            // Files are not kept here: whoever comes meanwhile asks for a second answer.
+            if (sizeOf(data) > recentBytesMax) stream.recent = []
             stream.position = name === 'gap' ? (data as Gap).to : id
             tell(stream, (on) => on.event(name, id, data))
           },
@@ -119,13 +123,13 @@ export function createHub({ transports, readNow }: Pick<OwnCarrier, 'transports'
     return stream
   }
 
-  function end(key: string, reason?: unknown): void {
+  function end(key: string, reason?: unknown, error = unreachable('The shared stream ended.')): void {
     const stream = streams.get(key)
     if (stream === undefined) return
     streams.delete(key)
     stream.abort.abort(reason)
     stream.whenOpen.resolve()
-    for (const { on } of drain(stream)) on.failed(unreachable('The shared stream ended.'))
+    for (const { on } of drain(stream)) on.failed(error)
   }
 
   async function catchUp(stream: Shared, request: StreamRequest): Promise<void> {
@@ -157,6 +161,13 @@ function goLive(stream: Shared, request: StreamRequest, position: string): boole
   if (isAhead) request.on.reached(stream.position as string)
   else for (const { name, id, data } of recent.slice(next)) request.on.event(name, id, data)
   return true
+}
+
+/** About, and not of what is nested: text and bytes are what is large. */
+function sizeOf(data: unknown): number {
+  if (typeof data === 'string') return data.length
+  if (data instanceof Uint8Array) return data.byteLength
+  return Object.values(data ?? {}).reduce<number>((sum, value) => sum + (typeof value === 'string' ? value.length : 0), 0)
 }
 
 function isAtOrAfter(position: string, other: string): boolean {

@@ -7,6 +7,7 @@
 import type { OwnCarrier, SharedCarrier, TabSharing } from '../carrier.ts'
 import { newId } from '../host.ts'
 import type { Transport, TransportName } from '../transports/transport.ts'
+import { openTabChannel } from './channel.ts'
 import { createHub } from './hub.ts'
 import { createLeadership, type Locks } from './leadership.ts'
 import type { Answer, News, ToAll, ToLeader } from './messages.ts'
@@ -42,9 +43,14 @@ function share(own: OwnCarrier, locks: Locks, { key = '', answerMs = 2000 }: Sha
   const tab = newId()
   const name = `millrace ${own.base} ${key}`
   const lockOf = (of: string) => `${name} ${of}`
-  const all = openChannel(name)
-  const mine = openChannel(lockOf(tab))
-  const say = (message: ToAll | ToLeader) => all.postMessage(message)
+  const all = openTabChannel<ToAll | ToLeader>(name, (message) => {
+    if (message.type === 'who' || message.type === 'leading') leadership.hear(message)
+    else service?.hear(message)
+  })
+  const mine = openTabChannel<News | Answer>(lockOf(tab), (message) => {
+    if (message.leader === leadership.leader) relay.hear(message)
+  })
+  const say = all.post
   const hub = createHub(own)
   const relay = createRelay({ tab, answerMs: own.timings.answerMs, say })
   let service: ReturnType<typeof createService> | undefined
@@ -55,13 +61,6 @@ function share(own: OwnCarrier, locks: Locks, { key = '', answerMs = 2000 }: Sha
   let alive: AbortController | undefined
   let isClosed = false
 
-  all.onmessage = ({ data }: { data: ToAll | ToLeader }) => {
-    if (data.type === 'who' || data.type === 'leading') leadership.hear(data)
-    else service?.hear(data)
-  }
-  mine.onmessage = ({ data }: { data: News | Answer }) => {
-    if (data.leader === leadership.leader) relay.hear(data)
-  }
   const unlisten = listen({ pagehide: rest, freeze: rest, pageshow: wake, resume: wake })
   wake()
 
@@ -75,10 +74,14 @@ function share(own: OwnCarrier, locks: Locks, { key = '', answerMs = 2000 }: Sha
   return {
     transports: { sse: over('sse'), ws: over('ws'), hybrid: over('hybrid'), poll: over('poll') },
     up: {
-      async send(command) {
+      canPipeline: own.up.canPipeline,
+      async send(command, isPipelined) {
         await whenLed.promise
-        return carrier().up.send(command)
+        return carrier().up.send(command, isPipelined)
       },
+    },
+    get whenLed() {
+      return leadership.leader === undefined ? whenLed.promise : undefined
     },
     get isLeading() {
       return leadership.leader === tab
@@ -108,10 +111,10 @@ function share(own: OwnCarrier, locks: Locks, { key = '', answerMs = 2000 }: Sha
           up: own.up,
           locks,
           lockOf,
-          openChannel: (of) => openChannel(lockOf(of)),
+          openChannel: (of) => openTabChannel(lockOf(of)),
         })
       : undefined
-    // After the change is whole: whoever is cut asks again at once.
+    // After the change is whole: whoever is handed over asks again at once.
     relay.cut()
     hub.close()
     own.onLeading()
@@ -134,13 +137,6 @@ function share(own: OwnCarrier, locks: Locks, { key = '', answerMs = 2000 }: Sha
       .catch(() => {})
     leadership.join()
   }
-}
-
-function openChannel(name: string): InstanceType<typeof BroadcastChannel> {
-  const channel = new BroadcastChannel(name)
-  // Elsewhere than in a browser it would keep the process alive.
-  ;(channel as { unref?: () => void }).unref?.()
-  return channel
 }
 
 function listen(listeners: Readonly<Record<string, () => void>>): () => void {

@@ -17,10 +17,16 @@ export type ToLeader =
       readonly from: string
     }
   | { readonly type: 'close'; readonly tab: string; readonly stream: number; readonly isDead: boolean }
-  | { readonly type: 'command'; readonly tab: string; readonly ref: number; readonly command: Command }
+  | {
+      readonly type: 'command'
+      readonly tab: string
+      readonly ref: number
+      readonly command: Command
+      readonly isPipelined: boolean
+    }
 
 export type ToAll =
-  /** Whoever leads answers with `leading`. */
+  /** Whoever leads answers with `leading`, which is for all. */
   { readonly type: 'who'; readonly term: number } | { readonly type: 'leading'; readonly leader: string; readonly term: number }
 
 /** A call of one of a stream's handlers; `n` counts them, so that a lost one is noticed. */

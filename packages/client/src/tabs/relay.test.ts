@@ -1,5 +1,6 @@
 import { describe, expect, it, vi } from 'vitest'
 import { MillraceError } from '../errors.ts'
+import { openTabChannel } from './channel.ts'
 import type { Answer, News, ToLeader } from './messages.ts'
 import { createRelay } from './relay.ts'
 import { createService } from './service.ts'
@@ -53,18 +54,40 @@ describe('a tab that leads', () => {
     const service = createService({
       tab: 'leader',
       transports: { sse: transport, ws: transport, hybrid: transport, poll: transport },
-      up: { send: () => Promise.reject(new MillraceError('run_conflict', { message: 'no', status: 409, retryable: false })) },
+      up: {
+        canPipeline: () => true,
+        send: () => Promise.reject(new MillraceError('run_conflict', { message: 'no', status: 409, retryable: false })),
+      },
       // Granted when its holder, the other tab, is gone.
       locks: { request: (_name, _options, held) => gone.promise.then(held) },
       lockOf: (tab) => tab,
-      openChannel: () => ({ postMessage: (message) => posted.push(message), close() {} }),
+      openChannel: () => ({ post: (message) => void posted.push(message), close() {} }),
     })
     service.hear({ type: 'open', tab: 'other', stream: 1, transport: 'ws', source: { session: 's' }, from: 'start' })
-    service.hear({ type: 'command', tab: 'other', ref: 2, command: { type: 'stop', run: 'r' } })
+    service.hear({ type: 'command', tab: 'other', ref: 2, command: { type: 'stop', run: 'r' }, isPipelined: false })
     await vi.waitFor(() => expect(posted).toHaveLength(1))
     expect(posted[0]).toMatchObject({ ref: 2, error: { code: 'run_conflict', message: 'no', status: 409, retryable: false } })
     expect(opened[0]?.aborted).toBe(false)
     gone.resolve()
     await vi.waitFor(() => expect(opened[0]?.aborted).toBe(true))
+  })
+
+  // What happened: to answer on a channel that was closed meanwhile threw where nobody caught it, which ends a process of Node.
+  it('answers nobody when the tab that asked is gone, or it leads no more', async () => {
+    const answer = Promise.withResolvers<unknown>()
+    const transport = { open: () => {} }
+    const service = createService({
+      tab: 'leader',
+      transports: { sse: transport, ws: transport, hybrid: transport, poll: transport },
+      up: { canPipeline: () => false, send: () => answer.promise },
+      locks: { request: () => new Promise(() => {}) },
+      lockOf: (tab) => tab,
+      openChannel: openTabChannel,
+    })
+    service.hear({ type: 'command', tab: 'other', ref: 2, command: { type: 'stop', run: 'r' }, isPipelined: false })
+    service.close()
+    answer.resolve('ended')
+    // What nobody catches fails the run of the tests.
+    await new Promise(setImmediate)
   })
 })

@@ -1,6 +1,6 @@
 /** A tab that does not lead: what it reads comes from the leader, what it sends goes through it. */
 import type { Carrier } from '../carrier.ts'
-import { MillraceError, unreachable } from '../errors.ts'
+import { handedOver, MillraceError, unreachable } from '../errors.ts'
 import { deadConnection } from '../socket.ts'
 import type { StreamRequest, Transport, TransportName } from '../transports/transport.ts'
 import { type Answer, fromPlain, type News, type ToLeader } from './messages.ts'
@@ -26,12 +26,14 @@ export function createRelay({ tab, answerMs, say }: RelayOptions): Relay {
   return {
     transports: { sse: over('sse'), ws: over('ws'), hybrid: over('hybrid'), poll: over('poll') },
     up: {
-      async send(command) {
+      // What the leading tab cannot it rejects.
+      canPipeline: () => true,
+      async send(command, isPipelined = false) {
         const ref = ++count
         const answer = Promise.withResolvers<unknown>()
         const timer = setTimeout(() => answer.reject(new MillraceError('silent')), answerMs)
         waiting.set(ref, answer)
-        say({ type: 'command', tab, ref, command })
+        say({ type: 'command', tab, ref, command, isPipelined })
         try {
           return await answer.promise
         } finally {
@@ -49,8 +51,8 @@ export function createRelay({ tab, answerMs, say }: RelayOptions): Relay {
     cut() {
       const [cut, lost] = [[...streams.values()], [...waiting.values()]]
       streams.clear()
-      for (const { request } of cut) request.on.failed(unreachable('Another tab leads now.'))
-      for (const { reject } of lost) reject(unreachable('Another tab leads now.'))
+      for (const { request } of cut) request.on.failed(handedOver)
+      for (const { reject } of lost) reject(handedOver)
     },
   }
 

@@ -3,6 +3,7 @@ import type { Carrier } from '../carrier.ts'
 import { toError } from '../http.ts'
 import { deadConnection } from '../socket.ts'
 import type { StreamHandlers } from '../transports/transport.ts'
+import type { TabChannel } from './channel.ts'
 import type { Locks } from './leadership.ts'
 import { type Answer, type News, type ToLeader, toPlain } from './messages.ts'
 
@@ -12,7 +13,7 @@ export interface ServiceOptions extends Carrier {
   /** The name of the lock that a tab holds as long as it lives. */
   readonly lockOf: (tab: string) => string
   /** Opens the channel on which a tab is spoken to. */
-  readonly openChannel: (tab: string) => { postMessage(message: News | Answer): void; close(): void }
+  readonly openChannel: (tab: string) => TabChannel<News | Answer>
 }
 
 export interface Service {
@@ -66,7 +67,7 @@ export function createService({ tab: leader, transports, up, locks, lockOf, open
     client.streams.set(stream, abort)
     let n = 0
     const say = (call: keyof StreamHandlers, ...args: readonly unknown[]) => {
-      if (!abort.signal.aborted) client.channel.postMessage({ type: 'news', leader, stream, n: ++n, call, args } as News)
+      if (!abort.signal.aborted) client.channel.post({ type: 'news', leader, stream, n: ++n, call, args } as News)
     }
     transports[transport].open({
       source,
@@ -86,11 +87,11 @@ export function createService({ tab: leader, transports, up, locks, lockOf, open
     })
   }
 
-  async function send({ channel }: Client, { ref, command }: Extract<ToLeader, { type: 'command' }>): Promise<void> {
-    const answer: Answer = await up.send(command).then(
+  async function send({ channel }: Client, { ref, command, isPipelined }: Extract<ToLeader, { type: 'command' }>): Promise<void> {
+    const answer: Answer = await up.send(command, isPipelined).then(
       (value) => ({ type: 'answer', leader, ref, value }),
       (error: unknown) => ({ type: 'answer', leader, ref, error: toPlain(toError(error)) }),
     )
-    channel.postMessage(answer)
+    channel.post(answer)
   }
 }

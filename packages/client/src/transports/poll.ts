@@ -30,7 +30,7 @@ export async function readOnce(
   signal: AbortSignal,
 ): Promise<PollAnswer> {
   const query = queryOf({ ...source, from, live: 'poll', wait: waitSeconds })
-  const answer = (await http.json(`api/stream?${query}`, { signal })) as PollAnswer
+  const answer = (await http.json(`api/stream?${query}`, { signal, extraMs: waitSeconds * 1000 })) as PollAnswer
   if (!Array.isArray(answer?.events) || typeof answer.position !== 'string') throw new MillraceError('bad_answer')
   return answer
 }

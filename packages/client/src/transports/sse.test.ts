@@ -20,7 +20,8 @@ it('answers when the stream opens, every heartbeat, and every ten seconds while 
   onTestFinished(() => abort.abort())
   let heard = 0
   const hear = () => void heard++
-  createSseTransport(createHttp({ base: 'http://host/', fetch: fetch as never, token: undefined })).open({
+  const options = { base: 'http://host/', fetch: fetch as never, token: undefined, answerMs: 20_000, onReached() {} }
+  createSseTransport(createHttp(options)).open({
     source: { session: 's' },
     from: 'start',
     signal: abort.signal,

@@ -23,7 +23,7 @@ export function createSseTransport(http: Http): Transport {
 /** Never resolves well: a session's stream has no end of its own. */
 async function read(http: Http, { source, from, signal, on }: StreamRequest): Promise<never> {
   const query = queryOf({ ...source, from, heartbeat: 'answered' })
-  const response = await http.request(`api/stream?${query}`, { accept: 'text/event-stream', signal })
+  const response = await http.stream(`api/stream?${query}`, { accept: 'text/event-stream', signal })
   if (!response.body || !response.headers.get('content-type')?.startsWith('text/event-stream'))
     throw new MillraceError('bad_answer')
   // Absent where an older server, or something on the way, does not know of it.
@@ -32,7 +32,7 @@ async function read(http: Http, { source, from, signal, on }: StreamRequest): Pr
   // One that is lost is followed by the next; a stream that is cut for it is opened anew.
   const answer = () => {
     answeredAt = performance.now()
-    if (stream !== null) http.request('api/heartbeat', { body: { stream }, signal }).catch(() => {})
+    if (stream !== null) http.text('api/heartbeat', { body: { stream }, signal }).catch(() => {})
   }
   let isOpen = false
   const open = () => {

@@ -40,7 +40,7 @@ export interface StreamHandlers {
 
 export interface StreamRequest {
   readonly source: Reading
-  /** `start` or a position. */
+  /** `start` or a position; of long-poll also `now`. */
   readonly from: string
   readonly signal: AbortSignal
   readonly on: StreamHandlers

@@ -1,0 +1,46 @@
+/**
+ * The sessions, or the channels, of a client by name. The same name gives the same object for as long as somebody holds
+ * or reads it; with the last holder it is gone, and with it all that was folded from its events. What is kept is how it
+ * was to be read, and where its reader is.
+ */
+import type { Readable } from './readable.ts'
+import type { Appetite } from './transports/transport.ts'
+
+/** What is kept when nobody holds what is read. */
+export interface Place {
+  position: string
+  /** It is there, on the server. */
+  isMade: boolean
+}
+
+export interface Entry {
+  readonly appetite: Appetite
+  readonly place: Place
+}
+
+export interface Registry<T extends Readable> {
+  /**
+   * The one there is, unless `start` asks for another way to read: then a new one, which throws a TypeError while the old
+   * one is being read.
+   */
+  get(name: string, start: Appetite & { readonly from?: string }, make: (entry: Entry) => T, isMade?: boolean): T
+}
+
+/** Reading begins at `from` where nothing else is asked for. */
+export function createRegistry<T extends Readable>(from: string): Registry<T> {
+  const entries = new Map<string, Entry & { readonly ref: WeakRef<T> }>()
+  return {
+    get(name, start, make, isMade = true) {
+      const known = entries.get(name)
+      const one = known?.ref.deref()
+      const isAsked = Object.keys(start).length > 0
+      if (one !== undefined && !isAsked) return one
+      if (one?.isRead) throw new TypeError('This is being read; call leave() before it is read from elsewhere.')
+      const { from: position = from, ...appetite } = start
+      const entry = known !== undefined && !isAsked ? known : { appetite, place: { position, isMade } }
+      const made = make(entry)
+      entries.set(name, { ...entry, ref: new WeakRef(made) })
+      return made
+    },
+  }
+}
