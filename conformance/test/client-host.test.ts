@@ -52,6 +52,39 @@ describe.each(['sse', 'ws', 'hybrid', 'poll'] as const)('the host\u2019s news, o
     expect(await reading).toEqual({ a: said, b: said })
     expect((await millrace.readSession('s'))?.runs.map(({ run }) => run)).toEqual(['a', 'b'])
   })
+
+  it('says offline when it begins without a network', async () => {
+    const { connect: join, proxy } = await startWorld()
+    proxy.refuse(true)
+    vi.stubGlobal('navigator', { onLine: false })
+    const client = join(transport)
+    const reading = client.session().events().next()
+    await status(client, ({ state }) => state === 'offline')
+    client.close()
+    await reading
+  })
+
+  // What happened: clocks of some hosts stand still while the machine sleeps, and what was dead was said to be live.
+  it('begins anew when the page is seen again after a sleep, and not after as long awake as heartbeats are apart', async () => {
+    const { proxy } = await startWorld()
+    const client = connect(proxy.url, { transport, timings: patient })
+    onTestFinished(() => client.close())
+    const reading = client.session().events().next()
+    await status(client, ({ state }) => state === 'live')
+    const changes: string[] = []
+    client.connection.subscribe(({ state }) => changes.push(state))
+    const now = Date.now
+    onTestFinished(() => void vi.restoreAllMocks())
+    vi.spyOn(Date, 'now').mockImplementation(() => now() + 26_000)
+    tell('visibilitychange')
+    expect(changes).toEqual([])
+    vi.spyOn(Date, 'now').mockImplementation(() => now() + 60_000)
+    tell('visibilitychange')
+    expect(changes[0]).toBe('catching-up')
+    await status(client, ({ state }) => state === 'live')
+    client.close()
+    await reading
+  })
 })
 
 /** What each run said, up to so many ends. */

@@ -1,5 +1,6 @@
 /** The client in networks that treat transports differently, and at its own limits. */
-import { describe, expect, it } from 'vitest'
+import { chatOf } from '@millrace/client/react'
+import { describe, expect, it, onTestFinished } from 'vitest'
 import { oneTo, quickTimings, readNumbers, startWorld, status } from '../src/client/world.ts'
 
 /** A network in which a WebSocket is neither opened nor refused. */
@@ -7,7 +8,7 @@ class SilentWebSocket {
   binaryType = ''
   onopen = null
   onmessage = null
-  onclose = null
+  onclose: ((event: { code: number; reason: string }) => void) | null = null
   onerror = null
   send(): void {}
   close(): void {}
@@ -57,6 +58,55 @@ describe('a client that chooses its transport', () => {
     proxy.bufferStreams(bytes)
     expect(await readNumbers(session, (number) => counter.letTo(number < 20 ? 20 : 29))).toEqual(oneTo(29))
     expect(client.explainTransport().transport).toBe('poll')
+  })
+})
+
+describe('a gateway that refuses by itself', () => {
+  /** Answers for a server that is being exchanged, as an ingress does. */
+  const gateway = () => {
+    let isUp = false
+    const refused: string[] = []
+    const refusing: typeof fetch = async (address, request) => {
+      if (isUp) return fetch(address, request)
+      refused.push((address as URL).searchParams.get('live') ?? (address as URL).pathname)
+      return new Response('default backend - 404', { status: 404 })
+    }
+    return { refused, refusing, rise: () => void (isUp = true) }
+  }
+
+  it('ends no reading: each transport is tried, then all of them slowly, until the server is there', async () => {
+    const { connect, counter, millrace } = await startWorld()
+    await millrace.engine.append('s', [])
+    class ClosingWebSocket extends SilentWebSocket {
+      constructor() {
+        super()
+        queueMicrotask(() => this.onclose?.({ code: 1008, reason: 'policy' }))
+      }
+    }
+    const { refused, refusing, rise } = gateway()
+    const client = connect('auto', { isTwoWay: true, WebSocket: ClosingWebSocket, fetch: refusing })
+    const session = client.session('s')
+    const reading = readNumbers(session)
+    await expect.poll(() => refused.filter((what) => what === 'poll').length).toBeGreaterThan(1)
+    expect(refused).toContain('/api/stream')
+    expect(client.connection.current).toMatchObject({ state: 'reconnecting', error: { code: 'refused' } })
+    // Not as fast as they come.
+    expect(client.connection.current.retryInMs).toBeDefined()
+    rise()
+    await status(client, ({ state }) => state === 'live')
+    counter.letTo(3)
+    await session.run({ query: '3' })
+    expect(await reading).toEqual(oneTo(3))
+  })
+
+  it('does not end a conversation of the hooks', async () => {
+    const { connect } = await startWorld()
+    const { refusing, rise } = gateway()
+    const store = chatOf(connect('sse', { fetch: refusing }).session())
+    onTestFinished(store.subscribe(() => {}))
+    await expect.poll(() => store.current).toMatchObject({ status: 'loading', error: { code: 'refused' } })
+    rise()
+    await expect.poll(() => store.current.status).toBe('live')
   })
 })
 

@@ -52,7 +52,8 @@ it('takes an error without a position for the refusal that it is, and an event o
   const read = (body: string) => {
     const { promise, resolve } = Promise.withResolvers<void>()
     const fetch = async () => new Response(body, { headers: { 'content-type': 'text/event-stream' } })
-    createSseTransport(createHttp({ base: 'http://host/', fetch: fetch as never, token: undefined })).open({
+    const options = { base: 'http://host/', fetch: fetch as never, token: undefined, answerMs: 20_000, onReached() {} }
+    createSseTransport(createHttp(options)).open({
       source: { channel: 'c' },
       from: 'start',
       signal: new AbortController().signal,
