@@ -71,7 +71,10 @@ describe('a gateway that refuses by itself', () => {
       refused.push((address as URL).searchParams.get('live') ?? (address as URL).pathname)
       return new Response('default backend - 404', { status: 404 })
     }
-    return { refused, refusing, rise: () => void (isUp = true) }
+    const rise = () => {
+      isUp = true
+    }
+    return { refused, refusing, rise }
   }
 
   it('ends no reading: each transport is tried, then all of them slowly, until the server is there', async () => {

@@ -3,7 +3,6 @@ import { parsePosition } from '@millrace/protocol'
 import { MillraceError } from './errors.ts'
 import type { Link } from './link.ts'
 import { createReader, type ReadEvent, type Reader } from './reader.ts'
-import type { Place } from './registry.ts'
 import type { Reading } from './transports/transport.ts'
 
 export interface Readable<E extends ReadEvent = ReadEvent> {
@@ -20,6 +19,13 @@ export interface Readable<E extends ReadEvent = ReadEvent> {
   events(options?: { readonly signal?: AbortSignal; readonly from?: string }): AsyncIterableIterator<E>
   /** Ends the loop over `events`. Runs go on. */
   leave(): void
+}
+
+/** What is kept when nobody holds what is read. */
+export interface Place {
+  position: string
+  /** It is there, on the server. */
+  isMade: boolean
 }
 
 export interface ReadableOptions {

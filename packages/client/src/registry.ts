@@ -3,15 +3,8 @@
  * or reads it; with the last holder it is gone, and with it all that was folded from its events. What is kept is how it
  * was to be read, and where its reader is.
  */
-import type { Readable } from './readable.ts'
+import type { Place, Readable } from './readable.ts'
 import type { Appetite } from './transports/transport.ts'
-
-/** What is kept when nobody holds what is read. */
-export interface Place {
-  position: string
-  /** It is there, on the server. */
-  isMade: boolean
-}
 
 export interface Entry {
   readonly appetite: Appetite

@@ -14,7 +14,8 @@ export interface Commit {
   readonly edges: string
 }
 
-const client = connect()
+// Streams are counted: a WebSocket stays for a while when nobody reads.
+const client = connect('.', { transport: 'sse' })
 const session = client.session(new URLSearchParams(location.search).get('session') ?? undefined)
 const other = connect()
 const commits: Commit[] = []
