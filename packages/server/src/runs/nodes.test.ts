@@ -54,6 +54,20 @@ it('looks at a few logs at a time, however many a node had', async () => {
   expect(most).toBeLessThanOrEqual(8)
 })
 
+// What happened: what was told to a node that was gone stayed in an inbox of its own for 30 days.
+it('leaves no inbox of a node that is gone', async () => {
+  const engine = memoryEngine()
+  onTestFinished(() => engine.close())
+  const from = openNode({ engine })
+  await engine.append('node/killed', [{ type: 'beat', data: null }])
+  await from.send('killed', 'x')
+  expect(await engine.inspect('inbox/killed')).toBeDefined()
+  from.onceGone('killed', 'log', 'run')
+  await vi.waitFor(async () => expect(await engine.inspect('inbox/killed')).toBeUndefined())
+  await from.send('killed', 'x')
+  expect(await engine.inspect('inbox/killed')).toBeUndefined()
+})
+
 // What happened: Redis was away for a little less than a period, the other came back to it a second later, and was given up.
 it('counts no time in which the engine did not answer', async () => {
   vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval', 'performance'] })

@@ -60,6 +60,7 @@ const looksMax = 8
  * or the engine have lost its life with everything else, and its next beat by the clock may be seconds away.
  */
 const freshMs = 100
+const deadMax = 1000
 /** Messages that wait in an inbox. */
 const inboxMax = 1000
 /** What a reader is told whose log is not there any more, or is another. */
@@ -75,6 +76,8 @@ export function createNodes({
   now = () => performance.now(),
 }: NodesOptions): Nodes {
   const others = new Map<string, Other>()
+  /** Those given up last. */
+  const dead = new Set<string>()
   const life = `node/${id}`
   const inbox = `inbox/${id}`
   const periodMs = leaseMs / 3
@@ -92,7 +95,7 @@ export function createNodes({
       await joining
       if (now() - beatAt > freshMs) await beat()
     },
-    isGone: async (node) => node !== id && (await engine.inspect(`node/${node}`)) === undefined,
+    isGone,
     onceGone(node, log, run) {
       const { runs } = others.get(node) ?? observe(node)
       runs.delete(run)
@@ -106,6 +109,9 @@ export function createNodes({
       return missedAt
     },
     async send(node, message) {
+      // It would get an inbox again that nobody empties. Of others it is not asked: a life may be lost with the engine's
+      // data, and the node go on.
+      if (dead.has(node) && (await isGone(node))) return
       await engine.append(`inbox/${node}`, [{ type: 'message', data: message }], { keep: inboxMax })
     },
     async close() {
@@ -117,6 +123,10 @@ export function createNodes({
       await joining.catch(() => {})
       await Promise.allSettled([engine.delete(life), engine.delete(inbox)])
     },
+  }
+
+  async function isGone(node: string): Promise<boolean> {
+    return node !== id && (await engine.inspect(`node/${node}`)) === undefined
   }
 
   async function join(): Promise<void> {
@@ -184,6 +194,10 @@ export function createNodes({
 
   async function giveUp(node: string, other: Other): Promise<void> {
     await engine.delete(`node/${node}`)
+    dead.add(node)
+    if (dead.size > deadMax) dead.delete(dead.keys().next().value as string)
+    // Should it live after all, it makes another.
+    await engine.delete(`inbox/${node}`)
     if (!others.delete(node)) return
     other.unwatch()
     const logs = new Set(other.runs.values()).values()

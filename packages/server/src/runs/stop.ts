@@ -9,6 +9,7 @@ const againMs = 1000
 
 /** Rejects with `run_not_ended`, or as `Run.ended` does. */
 export async function stopRun(run: Run, mostMs: number = stopMsMax): Promise<StandingEnd> {
+  if (run.end !== undefined) return run.end
   const { promise: late, reject } = Promise.withResolvers<never>()
   const timer = setTimeout(() => reject(new MillraceError('run_not_ended')), mostMs)
   const again = setInterval(() => run.stop(), againMs)
