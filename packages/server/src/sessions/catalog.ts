@@ -4,9 +4,9 @@
  * is said again, many sessions in one event. Whoever says it does no harm if another has said it too.
  */
 import { type Json, MillraceError } from '@millrace/protocol'
-import { coalesce } from '../coalesce.ts'
 import { isDamaged } from '../log/doubts.ts'
 import type { Engine, LogEvent } from '../log/log.ts'
+import { coalesce } from './coalesce.ts'
 
 export interface Entry {
   /** Of the event in which it was used last: the order of the list, wherever that was said. */

@@ -4,8 +4,8 @@
  * the log is gone from here too.
  */
 import { formatPosition, type MillraceError, type Position } from '@millrace/protocol'
-import { coalesce } from '../coalesce.ts'
 import type { Engine, LogState } from '../log/log.ts'
+import { coalesce } from './coalesce.ts'
 import { type Folded, fold, type RunRecord, type Transcript } from './transcript.ts'
 
 export interface Transcripts {
