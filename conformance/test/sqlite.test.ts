@@ -3,18 +3,17 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { sqliteEngine } from 'millrace'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
-import { numbered, numbers, open, readAll, refusal } from '../src/engine/support.ts'
+import { type EngineLimits, numbered, numbers, open, readAll, refusal } from '../src/engine/support.ts'
 import { makeSmallDisk, smallDiskMissing } from '../src/faults/folder.ts'
 import { engineConformance } from '../src/index.ts'
 
-engineConformance({
-  name: 'sqlite',
-  make(limits) {
-    const folder = mkdtempSync(join(tmpdir(), 'millrace-sqlite-'))
-    onTestFinished(() => rmSync(folder, { recursive: true, force: true }))
-    return sqliteEngine({ folder, ...limits })
-  },
-})
+function make(limits: EngineLimits & { readonly totalBytesMax?: number } = {}) {
+  const folder = mkdtempSync(join(tmpdir(), 'millrace-sqlite-'))
+  onTestFinished(() => rmSync(folder, { recursive: true, force: true }))
+  return sqliteEngine({ folder, ...limits })
+}
+
+engineConformance({ name: 'sqlite', make, makeBounded: (totalBytesMax) => make({ totalBytesMax }) })
 
 const missing = smallDiskMissing()
 

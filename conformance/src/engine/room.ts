@@ -34,6 +34,23 @@ export function roomCases({ makeBounded }: RoomOptions): void {
       expect(await engine.inspect('new')).toBeUndefined()
     })
 
+    it('is made by the logs written to longest ago that nobody reads, and by no more of them than need be', async () => {
+      const engine = await open(make)
+      for (const name of ['read', 'old', 'older', 'new']) await engine.append(name, Array(4).fill(large))
+      await engine.append('old', [large])
+      engine.watch('read', () => {})
+      await engine.append('more', Array(4).fill(large))
+      const there = async () => {
+        const states = await Promise.all(['read', 'old', 'older', 'new', 'more'].map((name) => engine.inspect(name)))
+        return ['read', 'old', 'older', 'new', 'more'].filter((_, index) => states[index] !== undefined)
+      }
+      expect(await there()).toEqual(['read', 'old', 'new', 'more'])
+      // What would not fit even so takes nothing away.
+      expect(await refusal(engine.append('read', Array(16).fill(large)))).toBe('log_full')
+      expect(await there()).toEqual(['read', 'old', 'new', 'more'])
+      expect(await readAll(engine, 'old')).toHaveLength(5)
+    })
+
     it('is made by a log that goes: the refused batch is taken, with the key it came with', async () => {
       const { engine, count } = await filled(make)
       expect(await refusal(engine.append('full', [large], { key: 'k' }))).toBe('log_full')

@@ -16,6 +16,11 @@
  *    same engine is acknowledged, or never: whoever tries again finds out by another append whether it is there;
  *  - never return from `read` what has not been acknowledged so, nor change or reorder what was once returned;
  *  - draw a new epoch whenever it creates a log, also one of a name that existed before;
+ *  - say in its options what an acknowledged event survives, and give a log that may have lost one a new epoch before
+ *    anybody reads it or appends to it. What is lost cannot tell of itself, so an engine holds what it finds against
+ *    something that is not lost with it, whenever its store may have been restarted or replaced: a count beside the file
+ *    (SQLite), the heads that living servers have seen (Redis), batches that each name the one before (NATS). Where
+ *    nothing can vouch for a log, it has a new epoch;
  *  - never let an event's time go back within a log, whatever its clock does, also once retention has taken every event;
  *  - show by `inspect` whatever was acknowledged before it was called, by any node; `read` shows what other nodes have
  *    appended with its bell at the latest, and before that up to the last `inspect`;

@@ -20,6 +20,11 @@ export interface SqliteEngineOptions {
   readonly durability?: 'process' | 'disk'
   /** Bytes kept per log, however many events that is, 100 for each event beside its data; default 64 MiB. */
   readonly bytesMax?: number
+  /**
+   * Bytes kept in all logs together, counted in the same way; for more, logs are deleted, the one written to longest ago
+   * first and none that has a reader. What fits in no other way is rejected with `log_full`. Default: what the disk holds.
+   */
+  readonly totalBytesMax?: number
   /** Age up to which an event is kept; a log without events or appends for so long is deleted. Default 30 days. */
   readonly ageMsMax?: number
   /** How long a call waits for a disk that stands still, in milliseconds; default 10,000. */
@@ -36,6 +41,7 @@ export function sqliteEngine({ folder, durability = 'process', timeoutMs = 10_00
   const limits: Limits = {
     bytesMax: options.bytesMax ?? 64 * 1024 * 1024,
     ageMsMax,
+    totalBytesMax: options.totalBytesMax ?? Number.POSITIVE_INFINITY,
     isDurableOnDisk: durability === 'disk',
   }
   const bells = new Map<string, Set<() => void>>()
@@ -54,7 +60,7 @@ export function sqliteEngine({ folder, durability = 'process', timeoutMs = 10_00
 
     async append(log, events, { epoch, key, unless, expect, keep } = {}) {
       const stored = events.map(({ type, data }) => ({ type, data: toStored(data) }))
-      const answer = await ask({ op: 'append', log, epoch, key, unless, expect, keep, events: stored, now: Date.now() })
+      const answer = await append({ op: 'append', log, epoch, key, unless, expect, keep, events: stored, now: Date.now() })
       const { epoch: made = '', head = 0, start = 0, time = 0, duplicate = false } = answer
       if (!duplicate) {
         recent.push(log, { epoch: made, head, start, time, events })
@@ -120,6 +126,20 @@ export function sqliteEngine({ folder, durability = 'process', timeoutMs = 10_00
 
   function ask(request: Request): Promise<Answer> {
     return isClosed ? Promise.reject(new MillraceError('server_stopping')) : writer.ask(request)
+  }
+
+  /** Who appends beside it may take the room that was made. */
+  async function append(request: Extract<Request, { op: 'append' }>): Promise<Answer> {
+    for (;;) {
+      const answer = await ask(request)
+      if (answer.bytesOver === undefined) return answer
+      const { gone = [] } = await ask({ op: 'makeRoom', bytes: answer.bytesOver, spare: [request.log, ...bells.keys()] })
+      if (gone.length === 0) {
+        const message = `All of the ${limits.totalBytesMax} bytes that are kept are in use; try again later.`
+        throw new MillraceError('log_full', { message })
+      }
+      for (const log of gone) end(log)
+    }
   }
 
   /** The file has to be there, and to be found whole by who writes it. */

@@ -4,6 +4,7 @@ import type { StoredData, StoredEvent } from '../stored.ts'
 export interface Limits {
   readonly bytesMax: number
   readonly ageMsMax: number
+  readonly totalBytesMax: number
   readonly isDurableOnDisk: boolean
 }
 
@@ -33,6 +34,8 @@ export type Request =
   | { readonly op: 'inspect'; readonly log: string; readonly now: number }
   | { readonly op: 'compact'; readonly log: string; readonly after: number }
   | { readonly op: 'delete'; readonly log: string }
+  /** Deletes the logs written to longest ago for so many bytes, and none where those that may go are too few. */
+  | { readonly op: 'makeRoom'; readonly bytes: number; readonly spare: readonly string[] }
   | { readonly op: 'sweep'; readonly now: number }
 
 /** What an operation has to say, its own fields only. */
@@ -50,6 +53,8 @@ export interface Answer {
   readonly existed?: boolean
   readonly events?: readonly StoredEvent[]
   readonly gone?: readonly string[]
+  /** Nothing was appended: all logs together would have so many bytes too many. */
+  readonly bytesOver?: number
   readonly names?: readonly string[]
 }
 

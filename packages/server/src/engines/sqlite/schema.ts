@@ -80,6 +80,8 @@ export function prepare(database: DatabaseSync) {
     after: statement(
       'SELECT id, name, epoch, start, head, bytes, touched, written, sum FROM logs WHERE id > ? ORDER BY id LIMIT 1000',
     ),
+    byTouched: statement('SELECT name, bytes FROM logs ORDER BY touched'),
+    countBytes: statement('SELECT coalesce(sum(bytes), 0) AS bytes FROM logs'),
     untouched: statement('SELECT name FROM logs WHERE touched < ? LIMIT 1000'),
     countGroups: statement(
       'SELECT max(coalesce((SELECT max(count) FROM groups), 0), coalesce((SELECT max(written) FROM logs), 0)) AS count',

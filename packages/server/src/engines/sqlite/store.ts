@@ -37,13 +37,18 @@ export function openReader(file: string, limits: Limits): Store {
   return createStore(openForReading(file), limits)
 }
 
-function createStore({ database, sql, lock, witness, told, ...opened }: Opened, { bytesMax, ageMsMax }: Limits): Store {
+function createStore(
+  { database, sql, lock, witness, told, ...opened }: Opened,
+  { bytesMax, ageMsMax, totalBytesMax }: Limits,
+): Store {
   const known = new Map<string, Log>()
   const unpacked = createUnpacked<readonly StoredEvent[]>()
   const isReadOnly = witness === undefined
   /** Groups that were committed. */
   let { count } = opened
   let isWriting = false
+  /** Of all logs; undefined where it has to be looked up, also since what was counted was rolled back. */
+  let totalBytes: number | undefined
 
   return {
     perform(requests) {
@@ -60,6 +65,7 @@ function createStore({ database, sql, lock, witness, told, ...opened }: Opened, 
       } catch (error) {
         // Of the database itself, such as a full disk: nothing of this group has happened.
         known.clear()
+        totalBytes = undefined
         if (database.isTransaction) database.exec('ROLLBACK')
         throw error
       }
@@ -96,6 +102,8 @@ function createStore({ database, sql, lock, witness, told, ...opened }: Opened, 
         if (log !== undefined) remove(log)
         return { existed: log !== undefined }
       }
+      case 'makeRoom':
+        return { gone: makeRoom(request) }
       case 'sweep':
         return { gone: sweep(request.now) }
     }
@@ -142,6 +150,10 @@ function createStore({ database, sql, lock, witness, told, ...opened }: Opened, 
     if (findKey(existing, unless) !== undefined) return { refused: 'fenced' }
     if (expect !== undefined && expect !== (existing?.head ?? 0))
       return { refused: 'head_moved', ...(existing && { epoch: existing.epoch, head: existing.head }) }
+    const bytes = events.reduce((sum, { data }) => sum + overheadBytes + sizeOf(data), 0)
+    // Of a log that is full by itself its own oldest make room.
+    const bytesOver = countAll() + Math.min(bytes, bytesMax - (existing?.bytes ?? 0)) - totalBytesMax
+    if (events.length > 0 && bytesOver > 0) return { bytesOver }
     const log = existing ?? create(name, now)
     const time = Math.max(now, log.touched)
     for (const { type, data } of events) {
@@ -153,6 +165,7 @@ function createStore({ database, sql, lock, witness, told, ...opened }: Opened, 
     }
     if (key !== undefined) sql.insertKey.run(log.id, key, log.head)
     log.touched = time
+    grow(bytes)
     if (log.start + events.length === log.head) log.oldest = time
     trim(log, time, keep)
     save(log)
@@ -234,7 +247,9 @@ function createStore({ database, sql, lock, witness, told, ...opened }: Opened, 
     // What a pack has is taken as true from then on.
     const data = pack(rows.map((row) => checked(log, row) as StoredText))
     const size = overheadBytes + data.byteLength
-    log.bytes += size - rows.reduce((sum, row) => sum + row.size, 0)
+    const growth = size - rows.reduce((sum, row) => sum + row.size, 0)
+    log.bytes += growth
+    grow(growth)
     log.oldest = undefined
     sql.forgetPacked.run(log.id, first, last)
     sql.insertPack.run(log.id, last, (rows.at(-1) as Row).time, size, data)
@@ -263,6 +278,7 @@ function createStore({ database, sql, lock, witness, told, ...opened }: Opened, 
       log.oldest = undefined
       log.start = offset
       log.bytes -= size
+      grow(-size)
     }
     if (log.start === before || isReadOnly) return
     forget(log, log.start)
@@ -276,8 +292,35 @@ function createStore({ database, sql, lock, witness, told, ...opened }: Opened, 
     sql.save.run(epoch, start, head, bytes, touched, written, sumOfLog(log), id)
   }
 
+  function countAll(): number {
+    if (totalBytesMax === Number.POSITIVE_INFINITY) return 0
+    totalBytes ??= (sql.countBytes.get() as { bytes: number }).bytes
+    return totalBytes
+  }
+
+  function grow(bytes: number): void {
+    if (totalBytes !== undefined) totalBytes += bytes
+  }
+
+  function makeRoom({ bytes, spare }: Extract<Request, { op: 'makeRoom' }>): string[] {
+    const spared = new Set(spare)
+    const chosen: string[] = []
+    let freed = 0
+    for (const row of sql.byTouched.iterate() as Iterable<unknown>) {
+      const { name, bytes: size } = row as Log
+      if (freed >= bytes) break
+      if (spared.has(name) || size === 0) continue
+      chosen.push(name)
+      freed += size
+    }
+    if (freed < bytes) return []
+    for (const name of chosen) remove(find(name, { isDamagedToo: true }) as Log)
+    return chosen
+  }
+
   function remove(log: Log): void {
     isWriting = true
+    grow(-log.bytes)
     known.delete(log.name)
     sql.remove.run(log.id)
     forget(log, Number.MAX_SAFE_INTEGER)
