@@ -135,3 +135,40 @@ describe('an EventSource that reads several logs in one stream, cut again and ag
     expect(opened).toBeGreaterThan(1)
   }, 60_000)
 })
+
+it('the native EventSource of Chromium comes back after a refusal that passes, and is told why', async () => {
+  const millrace = createMillrace({ model: 'sim:count', limits: { perAddressMax: 1 } })
+  const { url, port } = await millrace.listen({ port: 0 })
+  const proxy = await startFaultProxy(port)
+  onTestFinished(async () => {
+    await proxy[Symbol.asyncDispose]()
+    await millrace.close()
+  })
+  await millrace.engine.append('s', [])
+  const page = await (await launchChromium()).newPage()
+  await page.goto(`${proxy.url}/healthz`)
+  const statuses: number[] = []
+  page.on('response', (response) => void statuses.push(response.status()))
+  const read = page.evaluate(
+    () =>
+      new Promise<unknown>((resolve, reject) => {
+        const source = new EventSource('/api/stream?session=s')
+        const told: string[] = []
+        source.addEventListener('message', ({ data }) => resolve([JSON.parse(data).text, ...told]))
+        source.addEventListener('error', (event) => {
+          if (event instanceof MessageEvent) told.push(JSON.parse(event.data).error.code)
+          if (source.readyState === 2) reject(new Error('closed for good'))
+        })
+      }),
+  )
+  await expect.poll(() => millrace.connections).toBe(1)
+  proxy.cut()
+  await expect.poll(() => millrace.connections).toBe(0)
+  const other = new AbortController()
+  expect((await fetch(`${url}/api/stream?channel=c`, { signal: other.signal })).status).toBe(200)
+  await expect.poll(() => statuses.length, { timeout: 10_000 }).toBe(2)
+  other.abort()
+  await millrace.run({ session: 's', source: ['there'] })
+  expect(await read).toEqual(['there', 'too_many_connections'])
+  expect(statuses.slice(0, 2)).toEqual([200, 200])
+}, 30_000)

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs'
 import { type Client, connect, type TransportName } from '@millrace/client'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { oneTo, quickTimings, readNumbers, startWorld, status } from '../src/client/world.ts'
+import { launchChromium } from '../src/index.ts'
 import { startNginx } from '../src/servers/nginx.ts'
 
 const guide = (language = '') => {
@@ -89,6 +90,34 @@ describe('behind nginx', () => {
     },
   )
 })
+
+it('as the guide sets it, a native EventSource comes back after the server was away', async () => {
+  const { proxy, millrace } = await startWorld({ heartbeatMs: 25_000 })
+  const url = await startNginx(asInTheGuide(proxy.url))
+  await millrace.engine.append('s', [])
+  const page = await (await launchChromium()).newPage()
+  await page.goto(`${url}/api/models`)
+  const statuses: number[] = []
+  page.on('response', (response) => void statuses.push(response.status()))
+  const read = page.evaluate(
+    () =>
+      new Promise<string>((resolve, reject) => {
+        const source = new EventSource('/api/stream?session=s')
+        source.addEventListener('message', ({ data }) => resolve(JSON.parse(data).text))
+        source.addEventListener('error', () => source.readyState === 2 && reject(new Error('closed for good')))
+      }),
+  )
+  await expect.poll(() => millrace.connections).toBe(1)
+  proxy.refuse(true)
+  proxy.cut()
+  await expect.poll(() => statuses.length, { timeout: 10_000 }).toBeGreaterThanOrEqual(2)
+  // What is no EventSource is told the truth.
+  expect((await fetch(`${url}/api/models`)).status).toBe(502)
+  expect((await fetch(`${url}/api/chat`, { method: 'POST', headers: { accept: 'text/event-stream' } })).status).toBe(502)
+  proxy.refuse(false)
+  await millrace.run({ session: 's', source: ['there'] })
+  expect(await read).toBe('there')
+}, 30_000)
 
 it('the guide sets nginx in the same way in both languages', () => {
   expect(guide('.zh-CN')).toBe(guide())
