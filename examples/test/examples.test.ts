@@ -56,6 +56,16 @@ describe('the example', () => {
     expect(await (await fetch(new URL('/', address))).text()).toBe('my own page')
   })
 
+  it("fastify.ts keeps the headers of the host's plug-ins, on a stream, an answer and a refusal", async () => {
+    const address = await start('fastify.ts')
+    for (const path of ['/api/chat?query=hello', '/api/models', '/api/nothing']) {
+      const answer = await fetch(new URL(path, address))
+      await answer.body?.cancel()
+      expect(answer.headers.get('x-frame-options')).toBe('DENY')
+      expect(answer.headers.get('content-type')).toMatch(/json|event-stream/)
+    }
+  })
+
   it.each(['node-http.ts', 'express.ts'])('%s takes WebSockets', async (file) => {
     const socket = new WebSocket(new URL('/ws/chat', await start(file)))
     await once(socket, 'open')
