@@ -131,10 +131,10 @@ const ownPath = /^\/(api\/|healthz\/?(\?|$)|docs\/errors)/
 
 /** A heartbeat has to arrive in time also over a slow line. */
 const heartbeatMsMax = silenceMs - 3000
-/** For the ends of runs, and for readers to be given them. */
+/** For the ends of runs, then for readers to be given them, then for other servers to be told that this one is gone. */
 const closeMsMax = 1000
 /** For an engine that does not answer any more. One that does is closed as soon as it has written what it took. */
-const engineCloseMsMax = 3000
+const engineCloseMsMax = 2000
 /** Over this time readers are spread that can read on elsewhere, in steps. */
 const drainMsMax = 5000
 const drainStepMs = 100
@@ -272,25 +272,23 @@ export function createMillrace(options: MillraceOptions = {}): Millrace {
     // Only the listening: `Server.close` of HTTP destroys what it takes for idle connections at once, streams among them.
     for (const server of servers) NetServer.prototype.close.call(server)
     await drain(graceMs)
-    const late = AbortSignal.timeout(closeMsMax)
     await atMost(closeMsMax, runs.close())
     // Readers are given the ends of their runs before they are let go, unless they are slow to take them.
-    await atMost(closeMsMax, settle(engine, [...sse.cursors(), ...webSocket.cursors()], late))
+    const cursors = [...sse.cursors(), ...webSocket.cursors()]
+    await atMost(closeMsMax, settle(engine, cursors, AbortSignal.timeout(closeMsMax)))
     for (const server of servers) server.close()
     letGo(Number.POSITIVE_INFINITY)
     pulse.close()
     for (const server of servers) server.closeAllConnections()
-    await atMost(
-      engineCloseMsMax,
-      Promise.resolve(nodes?.close()).finally(() => engine.close()),
-    )
+    await atMost(closeMsMax, nodes?.close())
+    await atMost(engineCloseMsMax, engine.close())
   }
 
   /** Whatever has not come to its end by then must not hold up the process's; nor may what fails. */
-  async function atMost(milliseconds: number, work: Promise<unknown>): Promise<void> {
+  async function atMost(milliseconds: number, work: Promise<unknown> | undefined): Promise<void> {
     const waiting = new AbortController()
     const late = setTimeout(milliseconds, undefined, { signal: waiting.signal, ref: false }).catch(() => {})
-    await Promise.race([work.catch(onError), late])
+    await Promise.race([work?.catch(onError), late])
     waiting.abort()
   }
 

@@ -124,7 +124,7 @@ describe('run({ session, source })', () => {
       expect(await refusal(millrace.run({ model, source: [] }))).toBe('invalid_request')
       expect(() => createMillrace({ models: { [model]: { name: 'x', async *stream() {} } } })).toThrow('needs a name')
       const query = new URLSearchParams({ query: 'x', model })
-      expect((await millrace.fetch(new Request(`http://host/api/chat?${query}`))).status).toBe(400)
+      expect((await millrace.fetch(new Request(`http://host/api/chat?${query.toString()}`))).status).toBe(400)
     }
   })
 

@@ -60,7 +60,7 @@ describe('over plain HTTP, where a browser sends neither Sec-Fetch-Site nor, for
     const { port } = await startEverywhere()
     expect(await ask(port, start, { ...browser, referer: 'http://192.168.1.7:3000/chat' })).toBe('200')
     expect(await ask(port, start, { host: browser.host, 'user-agent': 'curl/8.14.1' })).toBe('200')
-    expect(await ask(port, start, { host: browser.host, ...{ origin: '' } })).toBe('200')
+    expect(await ask(port, start, { host: browser.host, origin: '' })).toBe('200')
   })
 
   async function startEverywhere() {

@@ -115,8 +115,8 @@ describe('closeConnections(filter, code)', () => {
     await millrace.engine.append('s', [])
     const stream = await openStream(`${url}/api/stream?session=s`)
     const other = await openStream(`${url}/api/stream?channel=c`)
-    const [{ id = '' } = {}] = millrace.listConnections('s')
-    expect(millrace.closeConnections({ id }, 'connection_closed')).toBe(1)
+    const [listed] = millrace.listConnections('s')
+    expect(millrace.closeConnections({ id: listed?.id ?? '' }, 'connection_closed')).toBe(1)
     const [error] = await stream.rest()
     expect([error?.event, data(error as never)]).toMatchObject([
       'error',

@@ -75,7 +75,7 @@ it("gives the host's own routes what they were sent", async () => {
 
 it.each(['before', 'after'])("leaves the host's own WebSockets to it, whose listener came %s", async (order) => {
   const own = new WebSocketServer({ noServer: true })
-  own.on('connection', (socket) => socket.on('message', (data) => socket.send(`own ${data}`)))
+  own.on('connection', (socket) => socket.on('message', (data: Buffer) => socket.send(`own ${data.toString()}`)))
   const port = await startHost(({ upgrade }) => {
     const listener = (...[request, socket, head]: Parameters<typeof upgrade>) => {
       // As a host that asks somebody before it lets anybody in.
