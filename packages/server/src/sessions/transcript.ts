@@ -66,11 +66,17 @@ export function fold(runs: Map<string, Folded>, { type, data, time, offset }: Lo
   // Bytes, which are of no run; or its beginning was cut off by retention: half an answer without its question would mislead.
   if (folded === undefined) return
   const run = folded.record
+  // Nothing of a run follows its end, and what has ended is in the hands of others.
+  if (run.status !== 'streaming') return
   if (type === 'stream_end') {
     const { run: _run, lanes, ...end } = data as unknown as SessionEvents['stream_end']
     Object.assign(run, end)
     for (const lane of run.lanes) Object.assign(lane, lanes?.[lane.lane] ?? end)
-    for (const lane of run.lanes) flatten(lane)
+    for (const lane of run.lanes) {
+      flatten(lane)
+      Object.freeze(lane)
+    }
+    Object.freeze(run)
     return
   }
   const lane = run.lanes.find((each) => each.lane === (data as { lane: string }).lane)

@@ -108,6 +108,8 @@ function sum(runs: ReadonlyMap<string, Folded>): number {
   return bytes
 }
 
+/** One that has ended stays as it is, and may be shared. */
 function copy(run: RunRecord): RunRecord {
+  if (run.status !== 'streaming') return run
   return { ...run, lanes: run.lanes.map((lane) => ({ ...lane, data: [...lane.data], files: [...lane.files] })) }
 }
