@@ -8,9 +8,9 @@ const hasLineSeparator = /[\u0085\u2028\u2029]/
 export function encodeJson(value: unknown, indent?: number): string {
   const text = JSON.stringify(value, undefined, indent)
   // Outside of a string JSON has none of them, and inside an escape means the same. `undefined` has no JSON.
-  return text !== undefined && hasLineSeparator.test(text) ? text.replace(lineSeparators, escape) : text
+  return text !== undefined && hasLineSeparator.test(text) ? text.replace(lineSeparators, toEscape) : text
 }
 
-function escape(character: string): string {
+function toEscape(character: string): string {
   return `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`
 }

@@ -16,8 +16,8 @@ const usage = `Usage: millrace start [options]
   --port <number>    port to listen on            PORT             4600
   --host <address>   address to listen on         HOST             127.0.0.1
   --host-name <name> a name beside localhost      MILLRACE_HOST_NAMES
-                     that it answers to on a loopback address, as behind a
-                     proxy; may be given again, or several with commas
+                     that it answers to, as behind a proxy; may be given
+                     again, or several with commas
   --model <name>     model of a question that     MILLRACE_MODEL   auto
                      names none: auto, builtin:guide, sim:count,
                      openai:gpt-6-luna, any provider:model of LangChain
