@@ -1,4 +1,4 @@
-/** Behind a real nginx: as it comes, as docs/guides/operating.md sets it, and with a timeout shorter than the heartbeat. */
+/** Behind a real nginx: as it comes, as docs/guides/proxies.md sets it, and with a timeout shorter than the heartbeat. */
 import { readFileSync } from 'node:fs'
 import { type Client, connect, type TransportName } from '@millrace/client'
 import { describe, expect, it, onTestFinished } from 'vitest'
@@ -7,7 +7,7 @@ import { launchChromium } from '../src/index.ts'
 import { startNginx } from '../src/servers/nginx.ts'
 
 const guide = (language = '') => {
-  const text = readFileSync(new URL(`../../docs/guides/operating${language}.md`, import.meta.url), 'utf8')
+  const text = readFileSync(new URL(`../../docs/guides/proxies${language}.md`, import.meta.url), 'utf8')
   return /^```nginx\n(.*?)^```$/ms.exec(text)?.[1] ?? ''
 }
 const last = 12

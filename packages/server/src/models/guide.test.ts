@@ -44,8 +44,15 @@ describe('what the guide finds', () => {
     ['Can I use it with Express?', 'library.md', 'app.use(millrace.handler)'],
     ['Which simulated models are there?', 'models.md', 'sim:hang'],
     ['Does reloading the page lose anything?', 'how-it-works.md', 'A reload closes a connection'],
-    ['How do I change the port?', 'operating.md', '--port 8080'],
-    ['nginx', 'operating.md', 'proxy_pass'],
+    ['How do I change the port?', 'deploy.md', '--port 8080'],
+    ['What is a rolling restart?', 'deploy.md', 'SIGTERM'],
+    ['nginx', 'proxies.md', 'proxy_pass'],
+    ['What survives a power loss?', 'engines.md', '--durability disk'],
+    ['How do I wait for replicas of Redis?', 'redis.md', 'min-replicas-to-write'],
+    ['How do I back up SQLite?', 'sqlite.md', 'millrace.*'],
+    ['What happens when the disk is full?', 'sqlite.md', 'log_full'],
+    ['How do I delete a session?', 'retention.md', 'BGREWRITEAOF'],
+    ['How many runs may be in progress?', 'limits.md', '4,096'],
   ])('answers %j from %s', async (question, page, words) => {
     const text = await ask(question)
     expect(text.match(/Source: `(.*)`/)?.[1]).toBe(`docs/guides/${page}`)
@@ -59,9 +66,12 @@ describe('what the guide finds', () => {
     ['怎么使用真正的模型？', 'models.zh-CN.md', 'OPENAI_API_KEY=sk-… npm start'],
     ['刷新页面会丢失内容吗？', 'how-it-works.zh-CN.md', '刷新只是关掉了连接'],
     ['如何在 Express 里使用？', 'library.zh-CN.md', 'app.use(millrace.handler)'],
-    ['怎么修改端口？', 'operating.zh-CN.md', '--port 8080'],
+    ['怎么修改端口？', 'deploy.zh-CN.md', '--port 8080'],
     ['有哪些模拟模型？', 'models.zh-CN.md', 'sim:hang'],
-    ['nginx 怎么配置？', 'operating.zh-CN.md', 'proxy_pass'],
+    ['nginx 怎么配置？', 'proxies.zh-CN.md', 'proxy_pass'],
+    ['断电之后会丢失什么？', 'engines.zh-CN.md', '--durability disk'],
+    ['怎么备份 SQLite？', 'sqlite.zh-CN.md', 'millrace.*'],
+    ['怎么删除会话？', 'retention.zh-CN.md', 'BGREWRITEAOF'],
   ])('answers %j from %s', async (question, page, words) => {
     const text = await ask(question)
     expect(text.match(/出处：`(.*)`/)?.[1]).toBe(`docs/guides/${page}`)
