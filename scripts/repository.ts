@@ -5,11 +5,20 @@ import { dirname, join } from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
 import { errorDocsFile, renderErrorDocs } from './error-docs.ts'
 import { root } from './install.mjs'
+import { findBrokenLinks, findLongTexts, findUntranslated, readDocuments } from './markdown.ts'
 
 const linesMax = 400
 
 export function findProblems(): string[] {
-  return [...findIgnored(), ...findLongFiles(), ...findRegistries(), ...findLockDrift(), ...findStaleDocs(), ...findLicences()]
+  return [
+    ...findIgnored(),
+    ...findLongFiles(),
+    ...findRegistries(),
+    ...findLockDrift(),
+    ...findStaleDocs(),
+    ...findLicences(),
+    ...findDocumentFaults(),
+  ]
 }
 
 /** npm packs the files of a package's own folder. */
@@ -72,6 +81,14 @@ export function compareLock(locked: Readonly<Record<string, Manifest>>, manifest
 function findStaleDocs(): string[] {
   const written = existsSync(errorDocsFile) ? readFileSync(errorDocsFile, 'utf8') : ''
   return written === renderErrorDocs() ? [] : ['docs/errors.md does not say what the table of errors says; run npm run docs.']
+}
+
+function findDocumentFaults(): string[] {
+  const files = git('ls-files', '--cached', '--others', '--exclude-standard', '*.md').filter((file) =>
+    existsSync(join(root, file)),
+  )
+  const documents = readDocuments(root, files)
+  return [...findBrokenLinks(documents), ...findLongTexts(documents), ...findUntranslated(root)]
 }
 
 function readJson(file: string): Manifest {
