@@ -37,7 +37,7 @@ describe('bad input is refused with a code', () => {
     ['an id that is too long', `/api/chat?query=x&id=${'a'.repeat(65)}`, '400 invalid_id'],
     ['an unknown rendering', '/api/chat?query=x&events=all', '400 invalid_request'],
     ['a stream of nothing', '/api/stream', '400 invalid_request'],
-    ['a stream of two things', '/api/stream?session=s&channel=c', '400 invalid_request'],
+    ['a stream of one thing twice', '/api/stream?session=s&session=s', '400 invalid_request'],
     ['a channel that is none', '/api/stream?channel=%2Fetc', '400 invalid_channel'],
     ['an interval that is none', '/api/stream?channel=c&interval=x', '400 invalid_request'],
     ['an interval of an hour', '/api/stream?channel=c&interval=3600000', '400 invalid_request'],
