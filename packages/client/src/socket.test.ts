@@ -124,6 +124,20 @@ describe('the one WebSocket of a client', () => {
     socket.close()
   })
 
+  it('sends no more than a server takes, in order', async () => {
+    const { socket, last } = setup()
+    const sent: number[] = []
+    for (let n = 0; n < 1000; n++) socket.command({ type: 'publish', n }, () => sent.push(n)).catch(() => {})
+    last().onopen?.()
+    await turn()
+    expect(sent.length).toBeGreaterThanOrEqual(400)
+    await vi.advanceTimersByTimeAsync(1000)
+    expect(sent.length).toBeLessThanOrEqual(502)
+    await vi.advanceTimersByTimeAsync(5000)
+    expect(sent).toEqual(Array.from({ length: 1000 }, (_, n) => n))
+    socket.close()
+  })
+
   it.each(['null', '1', '{"type":"event","session":"a","event":"gap","id":"x","data":null}', 'no JSON'])(
     'is let go after %s, which is no message',
     async (data) => {
