@@ -17,7 +17,7 @@ export interface Commit {
 // Streams are counted: a WebSocket stays for a while when nobody reads.
 const client = connect('.', { transport: 'sse' })
 const session = client.session(new URLSearchParams(location.search).get('session') ?? undefined)
-const other = connect()
+const other = connect('.', { transport: 'sse' })
 const commits: Commit[] = []
 
 /** What a worker of this page reads by itself. */
