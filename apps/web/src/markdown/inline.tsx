@@ -8,22 +8,46 @@ import type { Token, Tokens } from 'marked'
 import type { ReactNode } from 'react'
 import { decodeEntities } from './text.ts'
 
-export function Inline({ tokens }: { tokens: readonly Token[] | undefined }): ReactNode {
-  return tokens?.map((token, index) => <InlineToken key={index} token={token} />)
+export function Inline({ tokens = [] }: { tokens: readonly Token[] | undefined }): ReactNode {
+  const parts: (Token | string)[] = []
+  for (const token of tokens) {
+    const words = readWords(token)
+    const last = parts.at(-1)
+    if (words !== undefined && typeof last === 'string') parts[parts.length - 1] = last + words
+    else parts.push(words ?? token)
+  }
+  return parts.map((part, index) =>
+    typeof part === 'string' ? <Words key={index} text={part} /> : <InlineToken key={index} token={part} />,
+  )
+}
+
+/** HTML is shown as the text it is, never as elements; but a line break is one, for in a table there is no other. */
+export function Words({ text }: { text: string }): ReactNode {
+  if (!text.includes(lineBreak)) return <span>{text}</span>
+  const lines = text.split(lineBreak)
+  return <span>{lines.flatMap((line, index) => (index === 0 ? line : [<br key={index} />, line]))}</span>
+}
+
+export function readHtml(html: string): string {
+  return html.replace(/<br\s*\/?>/gi, lineBreak)
+}
+
+/** Stands for `<br>` among words; U+2028 is what Unicode has for it. */
+const lineBreak = '\u2028'
+
+/** Of what is nothing but words. */
+function readWords(token: Token): string | undefined {
+  if (token.type === 'html') return readHtml(token.raw)
+  if (token.type === 'escape') return token.text.length > 2 ? undefined : token.text
+  return token.type === 'text' && token.tokens === undefined ? decodeEntities(token.text) : undefined
 }
 
 function InlineToken({ token }: { token: Token }): ReactNode {
   switch (token.type) {
-    case 'text': {
-      const text = token as Tokens.Text
-      return text.tokens === undefined ? <span>{decodeEntities(text.text)}</span> : <Inline tokens={text.tokens} />
-    }
-    case 'escape': {
-      const { text } = token as Tokens.Escape
-      return text.length > 2 ? <span className="math">{text}</span> : <span>{text}</span>
-    }
-    case 'html':
-      return <Html text={token.raw} />
+    case 'text':
+      return <Inline tokens={token.tokens} />
+    case 'escape':
+      return <span className="math">{token.text}</span>
     case 'strong':
       return (
         <strong>
@@ -54,12 +78,6 @@ function InlineToken({ token }: { token: Token }): ReactNode {
     default:
       return <span>{token.raw}</span>
   }
-}
-
-/** Shown as the text it is, never as elements; but a line break is one, for in a table there is no other. */
-export function Html({ text }: { text: string }): ReactNode {
-  const parts = text.split(/(<br\s*\/?>)/i)
-  return parts.map((part, index) => (index % 2 === 1 ? <br key={index} /> : part !== '' && <span key={index}>{part}</span>))
 }
 
 function Link({ link }: { link: Tokens.Link }): ReactNode {

@@ -4,7 +4,7 @@ import type { Token, Tokens } from 'marked'
 import { memo, type ReactNode, useState } from 'react'
 import { growBlocks, listBlocks, noBlocks } from './blocks.ts'
 import { CodeBlock } from './code-block.tsx'
-import { Html, Inline } from './inline.tsx'
+import { Inline, readHtml, Words } from './inline.tsx'
 
 export function Markdown({ text, isGrowing }: { text: string; isGrowing: boolean }) {
   const [before, setBlocks] = useState(noBlocks)
@@ -66,7 +66,7 @@ const Block = memo(function Block({ token, isOpen }: { token: Token; isOpen: boo
     default:
       return (
         <p>
-          <Html text={token.raw.trim()} />
+          <Words text={readHtml(token.raw.trim())} />
         </p>
       )
   }
