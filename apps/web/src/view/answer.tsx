@@ -35,6 +35,7 @@ export function PlainAnswer({ lane }: { lane: LaneState }) {
   const { t } = useLanguage()
   return (
     <section className="answer" data-testid="answer" data-lane={lane.lane} data-status={lane.status} aria-label={lane.lane}>
+      <div className="model-name">{lane.model}</div>
       <p className="text-sm text-muted" data-testid="plain-answer">
         {t.broken.answer}
       </p>
