@@ -33,7 +33,7 @@ export function Reasoning({ text, isThinking }: { text: string; isThinking: bool
         <ChevronIcon size={14} />
         {isThinking ? t.reasoningLive : t.reasoning}
       </summary>
-      <div ref={body} className="reasoning-text" dir="auto">
+      <div ref={body} className="reasoning-text" dir="auto" translate={isThinking ? 'no' : undefined}>
         {text}
       </div>
     </details>
