@@ -153,6 +153,28 @@ export function commandCases({ transport }: ClientSuite): void {
     await expect(next).resolves.toMatchObject({ run: next.id })
   })
 
+  it('tells of its connection when that has changed, and only then', async () => {
+    const { connect, counter, proxy } = await startWorld()
+    const client = connect(transport)
+    const session = client.session()
+    const told: string[] = []
+    client.connection.subscribe(({ retryInMs, ...status }) =>
+      told.push(JSON.stringify({ ...status, waits: retryInMs !== undefined })),
+    )
+    counter.letTo(3)
+    const numbers = readNumbers(session, async (number) => {
+      if (number !== 3) return
+      proxy.cut()
+      await session.run({ query: '0' })
+      await client.channel('c').publish(1)
+      counter.letTo(6)
+    })
+    await session.run({ query: '6' })
+    await numbers
+    expect(told.filter((status, index) => status === told[index - 1])).toEqual([])
+    expect(told.length).toBeGreaterThan(1)
+  })
+
   it('gives two clients of one session the same events', async () => {
     const { connect, counter, proxy } = await startWorld()
     const one = connect(transport).session()

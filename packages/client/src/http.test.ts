@@ -132,6 +132,16 @@ describe('a token', () => {
   })
 })
 
+describe('a page', () => {
+  it('uses a WebSocket, which its browser does not count, unless requests carry a token', () => {
+    vi.stubGlobal('document', new EventTarget())
+    onTestFinished(() => void vi.unstubAllGlobals())
+    const auto = { transport: 'auto' } as const
+    expect(open('http://host/', auto).explainTransport().transport).toBe('ws')
+    expect(open('http://host/', { ...auto, token: () => 't' }).explainTransport().transport).toBe('sse')
+  })
+})
+
 describe('a server that is never reached', () => {
   beforeEach(() => void vi.stubGlobal('location', { href: 'http://page.example/chat', origin: 'http://page.example' }))
   afterEach(() => void vi.unstubAllGlobals())

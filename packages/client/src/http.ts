@@ -110,7 +110,7 @@ export function createHttp({ base, fetch, token, answerMs, onReached }: HttpOpti
   async function ask(reason: TokenRequest['reason'], signal: AbortSignal | undefined): Promise<string | undefined> {
     if (token === undefined) return undefined
     try {
-      return await Promise.race([token({ reason }), whenAborted(signal)])
+      return await unlessAborted(Promise.resolve(token({ reason })), signal)
     } catch (cause) {
       if (cause instanceof MillraceError || signal?.aborted) throw toError(cause)
       throw new MillraceError('token_failed', { cause })
@@ -120,8 +120,11 @@ export function createHttp({ base, fetch, token, answerMs, onReached }: HttpOpti
 
 const needsPage = 'A relative address needs a page; give connect() an absolute one.'
 
-function whenAborted(signal: AbortSignal | undefined): Promise<never> {
-  return new Promise((_resolve, reject) => signal?.addEventListener('abort', () => reject(signal.reason as Error)))
+function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  const aborted = Promise.withResolvers<never>()
+  const abort = () => aborted.reject(signal?.reason)
+  signal?.addEventListener('abort', abort)
+  return Promise.race([promise, aborted.promise]).finally(() => signal?.removeEventListener('abort', abort))
 }
 
 /** The error as this client's, whatever it was. */

@@ -32,7 +32,8 @@ export interface Timings {
    */
   readonly backoffFirstMs: number
   /**
-   * The longest such wait in milliseconds, also where a stream's `retry:` asks for more. Default 30,000. A refusal's
+   * The longest such wait in milliseconds, also where a stream's `retry:` asks for more, and about the wait after a
+   * refusal by something on the way. Default 30,000. A refusal's
    * `Retry-After` is obeyed up to ten minutes.
    */
   readonly backoffLongestMs: number
@@ -42,7 +43,8 @@ export interface Timings {
    */
   readonly avoidMs: number
   /**
-   * A command that was not answered for so many milliseconds is sent again, on another connection. Default 20,000.
+   * A request on whose answer no byte came for so many milliseconds is given up; a command is then sent again, on another
+   * connection. Default 20,000. Streams and sockets have waits of their own.
    */
   readonly answerMs: number
   /**

@@ -10,13 +10,12 @@ import { type ChannelEvents, type ChannelLike, channelStoreOf } from './channel-
 import { type Chat, chatOf } from './chat-store.ts'
 import { type ChatRun, joinTranscript } from './fold.ts'
 
+/** The same on a server and on the page that goes on with what it rendered, which may use another transport. */
+const idle: ConnectionStatus = { state: 'idle', transport: 'sse', attempt: 0 }
+
 /** How the connection of a client is; never mixed with how a run is. On a server always `idle`. */
 export function useConnection(client: Client): ConnectionStatus {
   const { connection } = client
-  const idle = useMemo(
-    (): ConnectionStatus => ({ state: 'idle', transport: client.explainTransport().transport, attempt: 0 }),
-    [client],
-  )
   const subscribe = useCallback((listener: () => void) => connection.subscribe(listener), [connection])
   return useSyncExternalStore(
     subscribe,
