@@ -34,8 +34,13 @@ export function shareTabs(options: ShareTabsOptions = {}): TabSharing {
   if (!(answerMs >= 1 && answerMs < 2 ** 31)) throw new RangeError(`answerMs is ${answerMs}: not 1 to 2147483647.`)
   return (own) => {
     const { navigator } = globalThis as { navigator?: { locks?: Locks } }
-    const hasAll = navigator?.locks !== undefined && typeof BroadcastChannel === 'function'
-    return hasAll ? share(own, navigator.locks as Locks, options) : undefined
+    try {
+      const hasAll = navigator?.locks !== undefined && typeof BroadcastChannel === 'function'
+      return hasAll ? share(own, navigator.locks as Locks, options) : undefined
+    } catch {
+      // A host that keeps such things from this page throws where others have none: the tab connects by itself.
+      return undefined
+    }
   }
 }
 

@@ -1,5 +1,6 @@
 /** Tabs over one lock, as the Web Locks API has it: exactly one leads, and all of them come to know which. */
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
+import { connect } from '../index.ts'
 import { shareTabs } from './index.ts'
 import { createLeadership, type Leadership, type Locks } from './leadership.ts'
 import type { ToAll } from './messages.ts'
@@ -69,6 +70,16 @@ function setup(answerMs = 2 ** 30) {
 describe('who leads', () => {
   it.each([0, -1, Number.NaN, 2 ** 31])('may not take %s milliseconds to answer', (answerMs) => {
     expect(() => shareTabs({ answerMs })).toThrow(`answerMs is ${answerMs}`)
+  })
+
+  it('is nobody where the host refuses a channel: each tab connects by itself', () => {
+    vi.stubGlobal('BroadcastChannel', function refuse() {
+      throw new DOMException('denied', 'SecurityError')
+    })
+    onTestFinished(() => void vi.unstubAllGlobals())
+    const client = connect('http://host/', { tabs: shareTabs() })
+    expect(client.isLeading).toBe(true)
+    client.close()
   })
 
   it('is the first that asks, then the next when that one resigns', async () => {
