@@ -145,7 +145,7 @@ async function measureCompacted(answer: (engine: Engine, log: string, tokens: nu
 }
 
 async function timeStart(folder: string): Promise<number> {
-  const cli = fileURLToPath(new URL('../../packages/server/src/cli.ts', import.meta.url))
+  const cli = fileURLToPath(new URL('../../packages/server/src/cli/index.ts', import.meta.url))
   const started = performance.now()
   const server = spawn(process.execPath, ['--conditions=source', cli, '--port', '0', '--model', 'sim:count', '--data', folder], {
     stdio: ['ignore', 'pipe', 'inherit'],

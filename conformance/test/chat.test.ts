@@ -245,13 +245,13 @@ describe('the loop', () => {
     leaveToo()
     const leaveLast = store.subscribe(() => {})
     await Promise.resolve()
-    expect({ isRead: session.isRead, state: client.connection.current.state }).toEqual({ isRead: true, state: 'live' })
+    expect({ isRead: session.isBeingRead, state: client.connection.current.state }).toEqual({ isRead: true, state: 'live' })
     expect(proxy.accepted).toBe(before)
 
     const run = await store.current.ask('3')
     leaveLast()
     await expect.poll(() => millrace.connections).toBe(0)
-    expect(session.isRead).toBe(false)
+    expect(session.isBeingRead).toBe(false)
     counter.letTo(3)
     await millrace.findRun(run.run)?.ended
     expect(textOf(await until(store, ended(2)))).toBe('said before\n1 2 3 ')

@@ -90,7 +90,7 @@ describe('a network that blocks a WebSocket', () => {
 describe('a proxy that hands on in bursts', () => {
   it('is left for long-poll, remembered, and tried again when it has bettered itself', async () => {
     const { box, join, counter } = await startNetwork()
-    const client = join({ timings: { ...quickTimings('auto'), heldMs: 120, avoidMs: 400 } })
+    const client = join({ timings: { ...quickTimings('auto'), lateMs: 120, avoidMs: 400 } })
     const session = client.session()
     await session.run({ query: '9' })
     counter.letTo(3)

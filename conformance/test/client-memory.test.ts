@@ -43,6 +43,6 @@ it.each(['sse', 'ws'] as const)(
     expect(position).toBe((await millrace.readSession('a'))?.position)
     heldRead = undefined
     collect()
-    expect([heldRead, client.session('read').isRead]).toEqual([undefined, true])
+    expect([heldRead, client.session('read').isBeingRead]).toEqual([undefined, true])
   },
 )

@@ -94,7 +94,7 @@ describe('a gateway that refuses by itself', () => {
     expect(refused).toContain('/api/stream')
     expect(client.connection.current).toMatchObject({ state: 'reconnecting', error: { code: 'refused' } })
     // Not as fast as they come.
-    expect(client.connection.current.retryInMs).toBeDefined()
+    expect(client.connection.current.retryAt).toBeDefined()
     rise()
     await status(client, ({ state }) => state === 'live')
     counter.letTo(3)

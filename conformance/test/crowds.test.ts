@@ -49,7 +49,7 @@ it('200 clients over all transports that are cut at once come back one after ano
   proxy.cut()
   const cut = await Promise.all(clients.map((client) => status(client, ({ state }) => state === 'reconnecting')))
   // When they come is also a matter of the machine; what they have drawn is not.
-  const drawn = cut.map(({ retryInMs = 0 }) => retryInMs)
+  const drawn = cut.map(({ retryAt = 0 }) => retryAt)
   let isOver = false
   const health = (async () => {
     const answers = new Set<number>()

@@ -239,7 +239,7 @@ describe.each(shared)('several servers over $name', ({ make, flush }) => {
 
 it.each(shared)('are two of the command line, where both are given the same $name', async ({ name, url: engineUrl }) => {
   const start = async () => {
-    const cli = fileURLToPath(new URL('../../packages/server/src/cli.ts', import.meta.url))
+    const cli = fileURLToPath(new URL('../../packages/server/src/cli/index.ts', import.meta.url))
     const args = ['--conditions=source', cli, '--port', '0', '--model', 'sim:count?n=5&tps=0', '--engine', engineUrl]
     const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] })
     onTestFinished(() => void child.kill('SIGKILL'))

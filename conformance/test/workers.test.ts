@@ -8,7 +8,7 @@ import { startRedis } from '../src/servers/redis.ts'
 
 const redis = await startRedis()
 afterAll(() => redis.close())
-const cli = fileURLToPath(new URL('../../packages/server/src/cli.ts', import.meta.url))
+const cli = fileURLToPath(new URL('../../packages/server/src/cli/index.ts', import.meta.url))
 
 async function startWorkers(count: number, grace = '0') {
   const args = [

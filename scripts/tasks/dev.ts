@@ -13,7 +13,13 @@ const args = process.argv.slice(2)
 const { values } = parseArgs({ args, options: { port: { type: 'string' } }, strict: false, allowPositionals: true })
 const port = String(values.port ?? process.env['PORT'] ?? 4600)
 const env = { ...process.env, PORT: port, MILLRACE_URL: `http://127.0.0.1:${port}` }
-const server = ['--watch', '--watch-preserve-output', '--conditions=source', join(root, 'packages/server/src/cli.ts'), 'start']
+const server = [
+  '--watch',
+  '--watch-preserve-output',
+  '--conditions=source',
+  join(root, 'packages/server/src/cli/index.ts'),
+  'start',
+]
 const children = [
   spawn(process.execPath, [...server, ...args], { cwd: root, env, stdio: ['ignore', 'inherit', 'inherit'] }),
   spawn('vite', {

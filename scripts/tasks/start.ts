@@ -9,6 +9,6 @@ await ensurePage()
 const cwd = process.env['INIT_CWD'] ?? process.cwd()
 await runToEnd(
   process.execPath,
-  ['--conditions=source', `${root}packages/server/src/cli.ts`, 'start', ...process.argv.slice(2)],
+  ['--conditions=source', `${root}packages/server/src/cli/index.ts`, 'start', ...process.argv.slice(2)],
   { cwd },
 )

@@ -8,9 +8,9 @@ import { openConversation } from './session/browser.ts'
 import { readTheme, showTheme } from './settings/theme.ts'
 import { readTransport } from './settings/transport.ts'
 import './style/page.css'
-import { App } from './view/app.tsx'
-import { Boundary } from './view/boundary.tsx'
-import { PageFailure } from './view/page-failure.tsx'
+import { App } from './app.tsx'
+import { Boundary } from './chat/boundary.tsx'
+import { PageFailure } from './ui/page-failure.tsx'
 
 // Before the first paint, so that nothing is seen to change.
 showTheme(readTheme())

@@ -41,7 +41,7 @@ test('renders an empty conversation that is loading, and asks the network for no
     events: [],
     connection: { state: 'idle', transport: 'sse', attempt: 0 },
   })
-  expect({ requests, isRead: session.isRead, state: client.connection.current.state }).toEqual({
+  expect({ requests, isRead: session.isBeingRead, state: client.connection.current.state }).toEqual({
     requests: [],
     isRead: false,
     state: 'idle',

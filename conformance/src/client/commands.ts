@@ -60,7 +60,7 @@ export function commandCases({ transport }: ClientSuite): void {
     const session = connect(transport).session()
     const run = session.run({ query: '100' })
     const stopped = run.stop()
-    const next = session.continue(run.id)
+    const next = session.resume(run.id)
     counter.letTo(0)
     proxy.refuse(false)
     expect(await stopped).toMatchObject({ status: 'stopped' })
@@ -90,11 +90,11 @@ export function commandCases({ transport }: ClientSuite): void {
     })
     proxy.cut()
     proxy.cutAfter(40, 3)
-    const next = session.continue(run.id)
+    const next = session.resume(run.id)
     counter.letTo(6)
     expect([...numbers, ...(await readNumbers(session))]).toEqual(oneTo(6))
     expect(await next).toMatchObject({ run: next.id, session: session.id })
-    await expect(session.continue(run.id)).rejects.toMatchObject({ code: 'run_not_continuable' })
+    await expect(session.resume(run.id)).rejects.toMatchObject({ code: 'run_not_continuable' })
     // Not over the network: of the connections that are to be cut there may be one left.
     const transcript = await millrace.readSession(session.id)
     expect(transcript?.runs).toMatchObject([
@@ -116,7 +116,7 @@ export function commandCases({ transport }: ClientSuite): void {
           if (number === cut) await run.stop()
         })),
       )
-      run = session.continue(run.id, { id: `after-${cut}` })
+      run = session.resume(run.id, { id: `after-${cut}` })
     }
     counter.letTo(9)
     expect([...all, ...(await readNumbers(session))]).toEqual(oneTo(9))
@@ -158,8 +158,8 @@ export function commandCases({ transport }: ClientSuite): void {
     const client = connect(transport)
     const session = client.session()
     const told: string[] = []
-    client.connection.subscribe(({ retryInMs, ...status }) =>
-      told.push(JSON.stringify({ ...status, waits: retryInMs !== undefined })),
+    client.connection.subscribe(({ retryAt, ...status }) =>
+      told.push(JSON.stringify({ ...status, waits: retryAt !== undefined })),
     )
     counter.letTo(3)
     const numbers = readNumbers(session, async (number) => {

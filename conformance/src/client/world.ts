@@ -4,8 +4,8 @@ import {
   type ConnectionStatus,
   type ConnectOptions,
   connect,
-  type ReaderEvent,
   type Session,
+  type SessionLogEvent,
   type TransportName,
 } from '@millrace/client'
 import { createMillrace, type Engine, type Millrace } from 'millrace'
@@ -161,15 +161,15 @@ export async function readAnswer(
       await onNumber(numbersIn(text).at(-1) as number, event.data.run)
     } else if (event.type === 'stream_end' && event.data.run === run) {
       if (event.data.status !== 'interrupted') break
-      run = session.continue(run).id
+      run = session.resume(run).id
     }
   }
   return numbersIn(text)
 }
 
 /** Everything up to and including the first event that is wanted. */
-export async function readUntil(session: Session, isLast: (event: ReaderEvent) => boolean): Promise<ReaderEvent[]> {
-  const events: ReaderEvent[] = []
+export async function readUntil(session: Session, isLast: (event: SessionLogEvent) => boolean): Promise<SessionLogEvent[]> {
+  const events: SessionLogEvent[] = []
   for await (const event of session.events()) {
     events.push(event)
     if (isLast(event)) break

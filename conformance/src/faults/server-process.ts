@@ -19,7 +19,7 @@ export interface ServerProcess {
 
 /** `millrace start` with these arguments. */
 export async function startMillrace(args: readonly string[], shell?: string): Promise<ServerProcess> {
-  const cli = fileURLToPath(new URL('../../../packages/server/src/cli.ts', import.meta.url))
+  const cli = fileURLToPath(new URL('../../../packages/server/src/cli/index.ts', import.meta.url))
   return startProcess((port) => [cli, '--port', String(port), '--model', 'sim:count', ...args], shell)
 }
 

@@ -1,13 +1,13 @@
 /** What carries events down and commands up: this client's own connections, or those of another tab. */
 import type { Source } from '@millrace/protocol'
+import type { CommandSender } from './commands/sender.ts'
 import type { Timings } from './timings.ts'
 import type { PollAnswer } from './transports/poll.ts'
 import type { Transport, TransportName } from './transports/transport.ts'
-import type { Up } from './up.ts'
 
 export interface Carrier {
   readonly transports: Readonly<Record<TransportName, Transport>>
-  readonly up: Up
+  readonly sender: CommandSender
 }
 
 export interface OwnCarrier extends Carrier {
@@ -15,7 +15,7 @@ export interface OwnCarrier extends Carrier {
   readonly base: string
   readonly timings: Timings
   /** What there is after a position now. */
-  readonly readNow: (source: Source, from: string, signal: AbortSignal) => Promise<PollAnswer>
+  readonly pollOnce: (source: Source, from: string, signal: AbortSignal) => Promise<PollAnswer>
   /** Called when this tab begins or ceases to carry the others. */
   readonly onLeading: () => void
 }

@@ -1,10 +1,10 @@
 /** One channel: what anybody publishes into it comes out of `events`. PROTOCOL.md#channels. */
 import type { Gap, Json } from '@millrace/protocol'
+import type { Outbox } from './commands/outbox.ts'
 import { newId } from './host.ts'
-import type { Outbox } from './outbox.ts'
-import { createReadable, type Readable, type ReadableOptions } from './readable.ts'
-import type { ReadEvent } from './reader.ts'
-import type { Appetite } from './transports/transport.ts'
+import type { LogEvent } from './link/reader.ts'
+import { createLogReader, type LogReader, type LogReaderOptions } from './log-reader.ts'
+import type { FlowOptions } from './transports/transport.ts'
 
 /** Names of events, and what each carries: JSON, or bytes. */
 export type AnyEvents = Readonly<Record<string, Json | Uint8Array>>
@@ -29,7 +29,7 @@ export interface Published {
   readonly duplicate: boolean
 }
 
-export interface Channel<Events extends object = AnyEvents> extends Readable<ChannelEvent<Events>> {
+export interface Channel<Events extends object = AnyEvents> extends LogReader<ChannelEvent<Events>> {
   readonly name: string
   /**
    * Puts an event into the channel, exactly once, in the order of the calls; waits while there is no connection.
@@ -42,21 +42,21 @@ export interface Channel<Events extends object = AnyEvents> extends Readable<Cha
   ): Promise<Published>
 }
 
-export interface ChannelOptions extends Omit<ReadableOptions, 'source' | 'prepare'> {
+export interface ChannelOptions extends Omit<LogReaderOptions, 'source' | 'prepare'> {
   readonly name: string
-  readonly appetite: Appetite
+  readonly flow: FlowOptions
   readonly outbox: Outbox
 }
 
-export function createChannel({ name, outbox, appetite, ...options }: ChannelOptions): Channel {
-  const readable = createReadable<ReadEvent>({
+export function createChannel({ name, outbox, flow, ...options }: ChannelOptions): Channel {
+  const logReader = createLogReader<LogEvent>({
     ...options,
-    source: { channel: name, ...appetite },
+    source: { channel: name, ...flow },
     prepare: () => undefined,
   })
   const publish = (data: Json | Uint8Array, { event, id = newId() }: PublishOptions = {}) =>
     outbox.send({ type: 'publish', channel: name, event, data: data instanceof Uint8Array ? toJson(data) : data, id })
-  return Object.assign(readable, { name, publish }) as Channel
+  return Object.assign(logReader, { name, publish }) as Channel
 }
 
 /** PROTOCOL.md#bytes: up they are base64 over every transport. */

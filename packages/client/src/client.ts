@@ -2,24 +2,24 @@
 
 import type { OwnCarrier, TabSharing } from './carrier.ts'
 import { type AnyEvents, type Channel, createChannel } from './channel.ts'
-import { type Avoided, type Choice, chooseTransport } from './choice.ts'
+import { createOutbox } from './commands/outbox.ts'
+import { createCommandSender } from './commands/sender.ts'
 import { MillraceError } from './errors.ts'
-import { createSessions, type Sessions } from './history.ts'
 import { listenToHost, newId } from './host.ts'
 import { createHttp, type TokenRequest } from './http.ts'
-import { createLink, type Link } from './link.ts'
-import type { LinkState } from './link-state.ts'
-import { createOutbox } from './outbox.ts'
-import { checkFrom, type Readable, type ReadableOptions } from './readable.ts'
+import { type Avoided, type Choice, chooseTransport } from './link/choice.ts'
+import { createLink, type Link } from './link/link.ts'
+import type { LinkState } from './link/link-state.ts'
+import { checkFrom, type LogReader, type LogReaderOptions } from './log-reader.ts'
 import { createRegistry } from './registry.ts'
 import { createSession, type Session } from './session.ts'
-import { createSocket, type WebSocketConstructor } from './socket.ts'
+import { createSessionList, type SessionList } from './session-list.ts'
 import { type ConnectionStatus, type ConnectionStore, summarize, tellAll } from './status.ts'
 import { checkTimings, type Timings, timerMsMax } from './timings.ts'
-import { createPollTransport, readOnce } from './transports/poll.ts'
+import { createPollTransport, pollOnce } from './transports/poll.ts'
+import { createSocket, type WebSocketConstructor } from './transports/socket.ts'
 import { createSseTransport } from './transports/sse.ts'
-import type { Appetite, Transport, TransportName } from './transports/transport.ts'
-import { createUp } from './up.ts'
+import type { FlowOptions, Transport, TransportName } from './transports/transport.ts'
 
 export interface ConnectOptions {
   /**
@@ -59,13 +59,13 @@ export interface ConnectOptions {
 }
 
 /** Where any of these is given, nobody may be reading the session. */
-export interface SessionStart extends Appetite {
+export interface SessionStart extends FlowOptions {
   /** `start` (the default), `now`, or a position that an event or `read` gave. */
   readonly from?: string
 }
 
 /** Where any of these is given, nobody may be reading the channel. */
-export interface ChannelStart extends Appetite {
+export interface ChannelStart extends FlowOptions {
   /** `now` (the default), `start`, or a position. */
   readonly from?: string
 }
@@ -84,7 +84,7 @@ export interface Client {
    */
   channel<Events extends object = AnyEvents>(name: string, options?: ChannelStart): Channel<Events>
   /** Which sessions there are; to rename, delete and export them. */
-  readonly sessions: Sessions
+  readonly sessions: SessionList
   /** This tab's connections are those of all; always true where tabs share nothing. */
   readonly isLeading: boolean
   /** Changes the transport, also in mid-answer: the new stream begins where the old one is, which is closed when the new one has caught up. */
@@ -113,21 +113,21 @@ export function connect(url: string | URL = '.', options: ConnectOptions = {}): 
   const http = createHttp({ base, fetch, token: options.token, answerMs: timings.answerMs, onReached })
   const socket = WebSocket === undefined || base === '' ? undefined : createSocket(base, WebSocket, timings, onReached)
   const avoided = new Map<TransportName, Avoided>()
-  let asked = checkTransport(options.transport ?? 'auto', WebSocket)
-  const up = createUp({
+  let requested = checkTransport(options.transport ?? 'auto', WebSocket)
+  const sender = createCommandSender({
     http,
     socket,
-    asked: () => asked,
+    asked: () => requested,
     transport: () => explain().transport,
     isBlocked: () => (avoided.get('ws')?.until ?? 0) > performance.now(),
     onBlocked: (error) => avoid('ws', error),
   })
-  const own = { transports: createTransports(), up }
-  const readNow: OwnCarrier['readNow'] = (source, from, signal) => readOnce(http, source, from, 0, signal)
-  const shared = options.tabs?.({ ...own, base, timings, readNow, onLeading: () => keepSocket() })
+  const own = { transports: createTransports(), sender }
+  const readOnce: OwnCarrier['pollOnce'] = (source, from, signal) => pollOnce(http, source, from, 0, signal)
+  const shared = options.tabs?.({ ...own, base, timings, pollOnce: readOnce, onLeading: () => keepSocket() })
   const { transports } = shared ?? own
   let lastRefusal: { readonly error: MillraceError; readonly attempts: number } | undefined
-  const outbox = createOutbox((shared ?? own).up, timings, (error, attempts = 0) => {
+  const outbox = createOutbox((shared ?? own).sender, timings, (error, attempts = 0) => {
     const before = lastRefusal
     lastRefusal = error && { error, attempts }
     if (before !== lastRefusal) tell()
@@ -136,10 +136,10 @@ export function connect(url: string | URL = '.', options: ConnectOptions = {}): 
   const sessions = createRegistry<Session>('start')
   const channels = createRegistry<Channel>('now')
   /** What is being read is held. */
-  const active = new Set<Readable>()
+  const active = new Set<LogReader>()
   const reading = { outbox, openLink, closeLink, onReading }
   const listeners = new Set<(status: ConnectionStatus) => void>()
-  let fallen: LinkState | undefined
+  let lastFailed: LinkState | undefined
   let isClosed = false
   let current = status()
   const stopListening = listenToHost((news) => {
@@ -168,12 +168,12 @@ export function connect(url: string | URL = '.', options: ConnectOptions = {}): 
       const channel = channels.get(name, start, (entry) => createChannel({ ...reading, ...entry, name }))
       return channel as object as Channel<Events>
     },
-    sessions: createSessions(http),
+    sessions: createSessionList(http),
     get isLeading() {
       return shared?.isLeading ?? true
     },
     setTransport(transport) {
-      asked = checkTransport(transport, WebSocket)
+      requested = checkTransport(transport, WebSocket)
       // Whoever asks for it wants it tried, also where it has failed.
       avoided.clear()
       for (const link of links) link.dispatch({ type: 'switch', to: explain().transport })
@@ -198,15 +198,15 @@ export function connect(url: string | URL = '.', options: ConnectOptions = {}): 
     checkFrom(from)
   }
 
-  function onReading(readable: Readable): void {
-    if (readable.isRead) active.add(readable)
-    else active.delete(readable)
+  function onReading(logReader: LogReader): void {
+    if (logReader.isBeingRead) active.add(logReader)
+    else active.delete(logReader)
     tell()
   }
 
   function explain(): Choice {
     return chooseTransport({
-      asked,
+      requested,
       isTwoWay: options.isTwoWay ?? false,
       isBinary: options.isBinary ?? false,
       isShared: shared !== undefined,
@@ -218,7 +218,7 @@ export function connect(url: string | URL = '.', options: ConnectOptions = {}): 
     })
   }
 
-  function openLink(...[source, reader, prepare]: Parameters<ReadableOptions['openLink']>): Link {
+  function openLink(...[source, reader, prepare]: Parameters<LogReaderOptions['openLink']>): Link {
     if (isClosed) throw new MillraceError('closed')
     const link = createLink({
       source,
@@ -244,7 +244,7 @@ export function connect(url: string | URL = '.', options: ConnectOptions = {}): 
         tell()
       },
     })
-    fallen = undefined
+    lastFailed = undefined
     links.add(link)
     link.dispatch({ type: 'start' })
     return link
@@ -271,7 +271,7 @@ export function connect(url: string | URL = '.', options: ConnectOptions = {}): 
   }
 
   function closeLink(link: Link): void {
-    if (link.state.error !== undefined && link.state.phase === 'closed') fallen = link.state
+    if (link.state.error !== undefined && link.state.phase === 'closed') lastFailed = link.state
     links.delete(link)
     link.dispatch({ type: 'close' })
     tell()
@@ -281,7 +281,7 @@ export function connect(url: string | URL = '.', options: ConnectOptions = {}): 
     const { transport } = explain()
     if (isClosed) return { state: 'closed', transport, attempt: 0 }
     const states = [...links].map(({ state }) => state)
-    const shown = summarize(states.length === 0 && fallen !== undefined ? [fallen] : states, transport, performance.now())
+    const shown = summarize(states.length === 0 && lastFailed !== undefined ? [lastFailed] : states, transport, performance.now())
     // Where nothing is read, what is sent tells how it is.
     const { error = lastRefusal?.error, attempt } = shown
     const attempts = Math.max(attempt, lastRefusal?.attempts ?? 0)
@@ -293,15 +293,15 @@ export function connect(url: string | URL = '.', options: ConnectOptions = {}): 
     const next = status()
     const isSame = (['state', 'transport', 'attempt', 'error'] as const).every((key) => next[key] === current[key])
     // It begins and ends with an attempt; between them only time passes.
-    if (isSame && (next.retryInMs === undefined) === (current.retryInMs === undefined)) return
+    if (isSame && (next.retryAt === undefined) === (current.retryAt === undefined)) return
     current = next
     tellAll(listeners, current)
   }
 
   /** A way up over the WebSocket stays open, or with `auto` for a while: else each command costs a handshake. */
   function keepSocket(): void {
-    const isUsed = (asked === 'hybrid' || explain().transport === 'ws') && shared?.isLeading !== false
-    socket?.keep(isUsed ? (asked === 'auto' ? timings.silenceMs : timerMsMax) : 0)
+    const isUsed = (requested === 'hybrid' || explain().transport === 'ws') && shared?.isLeading !== false
+    socket?.keep(isUsed ? (requested === 'auto' ? timings.silenceMs : timerMsMax) : 0)
   }
 
   function createTransports(): Record<TransportName, Transport> {

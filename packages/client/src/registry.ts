@@ -3,24 +3,24 @@
  * or reads it; with the last holder it is gone, and with it all that was folded from its events. What is kept is how it
  * was to be read, and where its reader is.
  */
-import type { Place, Readable } from './readable.ts'
-import type { Appetite } from './transports/transport.ts'
+import type { LogReader, Place } from './log-reader.ts'
+import type { FlowOptions } from './transports/transport.ts'
 
 export interface Entry {
-  readonly appetite: Appetite
+  readonly flow: FlowOptions
   readonly place: Place
 }
 
-export interface Registry<T extends Readable> {
+export interface Registry<T extends LogReader> {
   /**
    * The one there is, unless `start` asks for another way to read: then a new one, which throws a TypeError while the old
    * one is being read.
    */
-  get(name: string, start: Appetite & { readonly from?: string }, make: (entry: Entry) => T, isMade?: boolean): T
+  get(name: string, start: FlowOptions & { readonly from?: string }, make: (entry: Entry) => T, isMade?: boolean): T
 }
 
 /** Reading begins at `from` where nothing else is asked for. */
-export function createRegistry<T extends Readable>(from: string): Registry<T> {
+export function createRegistry<T extends LogReader>(from: string): Registry<T> {
   const entries = new Map<string, Entry & { readonly ref: WeakRef<T> }>()
   return {
     get(name, start, make, isMade = true) {
@@ -28,9 +28,9 @@ export function createRegistry<T extends Readable>(from: string): Registry<T> {
       const one = known?.ref.deref()
       const isAsked = Object.keys(start).length > 0
       if (one !== undefined && !isAsked) return one
-      if (one?.isRead) throw new TypeError('This is being read; call leave() before it is read from elsewhere.')
-      const { from: position = from, ...appetite } = start
-      const entry = known !== undefined && !isAsked ? known : { appetite, place: { position, isMade } }
+      if (one?.isBeingRead) throw new TypeError('This is being read; call leave() before it is read from elsewhere.')
+      const { from: position = from, ...flow } = start
+      const entry = known !== undefined && !isAsked ? known : { flow, place: { position, isMade } }
       const made = make(entry)
       entries.set(name, { ...entry, ref: new WeakRef(made) })
       return made

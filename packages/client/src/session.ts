@@ -1,16 +1,16 @@
 /** One conversation: what is said in it comes out of `events`, what is asked goes in by `run`. */
 import type { EndStatus, FileInfo, Gap, Json, LaneEnd, RunEnd, SessionEvent } from '@millrace/protocol'
+import type { Outbox } from './commands/outbox.ts'
+import type { Command, Started } from './commands/sender.ts'
 import { newId } from './host.ts'
 import type { Http } from './http.ts'
-import type { Outbox } from './outbox.ts'
-import { createReadable, type Readable, type ReadableOptions } from './readable.ts'
-import type { Appetite } from './transports/transport.ts'
-import type { Command, Started } from './up.ts'
+import { createLogReader, type LogReader, type LogReaderOptions } from './log-reader.ts'
+import type { FlowOptions } from './transports/transport.ts'
 
 /** An event and the position after it. A `gap` says that retention was faster than this reader. */
-export type ReaderEvent = (SessionEvent | { readonly type: 'gap'; readonly data: Gap }) & { readonly id: string }
+export type SessionLogEvent = (SessionEvent | { readonly type: 'gap'; readonly data: Gap }) & { readonly id: string }
 
-export interface ContinueOptions {
+export interface ResumeOptions {
   /** Id of the run, 1 to 64 of `A-Z a-z 0-9 _ -`; the same id is the same run. Default a random one. */
   readonly id?: string
   /**
@@ -20,7 +20,7 @@ export interface ContinueOptions {
   readonly isRetried?: boolean
 }
 
-export interface RunOptions extends ContinueOptions {
+export interface RunOptions extends ResumeOptions {
   /** At most 32,768 characters. */
   readonly query: string
   /** Names of models, one lane each, at most 8; default the server's. */
@@ -28,25 +28,25 @@ export interface RunOptions extends ContinueOptions {
 }
 
 /** An end; `position` is after it, with the session, and absent where its log is gone. */
-export type StandingEnd = RunEnd & { readonly position?: string }
+export type RecordedEnd = RunEnd & { readonly position?: string }
 
 /** Resolves when the run's start stands in the log; rejects with the refusal. Waits while there is no connection. */
 export interface Run extends Promise<Started> {
   readonly id: string
   /** Stops the run for everybody. Resolves with its end, which keeps what was said. Sent after the start, in order. */
-  stop(): Promise<StandingEnd>
+  stop(): Promise<RecordedEnd>
 }
 
-export interface Session extends Readable<ReaderEvent> {
+export interface Session extends LogReader<SessionLogEvent> {
   readonly id: string
   run(options: RunOptions): Run
   /**
    * Goes on with an answer that was stopped, has failed or was interrupted, in a run of its own: its `stream_start` says
    * which one it `continues`. Rejects with `run_not_continuable` where that run goes on, is complete, or was continued.
    */
-  continue(run: string, options?: ContinueOptions): Run
+  resume(run: string, options?: ResumeOptions): Run
   /** The same as `stop` of a Run, for one that was started elsewhere. Rejects with `run_not_found`. */
-  stop(run: string): Promise<StandingEnd>
+  stop(run: string): Promise<RecordedEnd>
   /** The conversation so far, and the position to go on from. One attempt; where nothing comes for `answerMs`, it is `silent`. */
   read(options?: { readonly signal?: AbortSignal }): Promise<Transcript>
 }
@@ -76,26 +76,26 @@ export interface Transcript {
   })[]
 }
 
-export interface SessionOptions extends Omit<ReadableOptions, 'source' | 'prepare'> {
-  readonly appetite: Appetite
+export interface SessionOptions extends Omit<LogReaderOptions, 'source' | 'prepare'> {
+  readonly flow: FlowOptions
   readonly id: string
   readonly http: Http
   readonly outbox: Outbox
 }
 
-export function createSession({ id, http, outbox, appetite, ...options }: SessionOptions): Session {
+export function createSession({ id, http, outbox, flow, ...options }: SessionOptions): Session {
   const { place } = options
   let making: Promise<unknown> | undefined
   const address = `api/sessions/${encodeURIComponent(id)}`
 
-  const readable = createReadable<ReaderEvent>({ ...options, source: { session: id, ...appetite }, prepare: make })
-  const session: Session = Object.assign(readable, {
+  const logReader = createLogReader<SessionLogEvent>({ ...options, source: { session: id, ...flow }, prepare: make })
+  const session: Session = Object.assign(logReader, {
     id,
     run: ({ query, models, id: run = newId(), isRetried }: RunOptions) =>
       start({ type: 'run', query, models, session: id, id: run }, isRetried),
-    continue: (run: string, { id: next = newId(), isRetried }: ContinueOptions = {}) =>
+    resume: (run: string, { id: next = newId(), isRetried }: ResumeOptions = {}) =>
       start({ type: 'continue', run, session: id, id: next }, isRetried),
-    stop: (run: string) => outbox.send({ type: 'stop', run }) as Promise<StandingEnd>,
+    stop: (run: string) => outbox.send({ type: 'stop', run }) as Promise<RecordedEnd>,
     async read({ signal }: { readonly signal?: AbortSignal } = {}) {
       await make()
       return (await http.json(address, { signal })) as Transcript

@@ -1,6 +1,6 @@
 /** How the connection is, as an application sees it: one value for all sessions, never mixed with how a run is. */
 import type { MillraceError } from './errors.ts'
-import type { LinkState } from './link-state.ts'
+import type { LinkState } from './link/link-state.ts'
 import type { TransportName } from './transports/transport.ts'
 
 export interface ConnectionStatus {
@@ -14,8 +14,8 @@ export interface ConnectionStatus {
   readonly transport: TransportName
   /** Attempts that failed since anything was delivered. */
   readonly attempt: number
-  /** Milliseconds until the next attempt, as of when this was told. */
-  readonly retryInMs?: number
+  /** When the next attempt is made, in milliseconds since 1970. */
+  readonly retryAt?: number
   /** Why the last attempt failed, or why it is closed. */
   readonly error?: MillraceError
 }
@@ -38,7 +38,7 @@ export function summarize(links: readonly LinkState[], transport: TransportName,
     state: phase,
     transport: stream?.transport ?? target,
     attempt,
-    ...(retryAt !== undefined && { retryInMs: Math.max(0, Math.round(retryAt - now)) }),
+    ...(retryAt !== undefined && { retryAt: Math.round(retryAt - now) + Date.now() }),
     ...(error !== undefined && { error }),
   }
 }

@@ -25,7 +25,7 @@ export interface Timings {
    * back; after two in a row `auto` reads in another way. Default 700. Long-poll, which has no heartbeats, and transports
    * that were asked for by name ignore it.
    */
-  readonly heldMs: number
+  readonly lateMs: number
   /**
    * Milliseconds: the wait before another attempt is drawn from 0 to this; it doubles with each. Default 500, at most
    * `backoffLongestMs`. A server that asks for more is obeyed. Commands that are sent again wait likewise.
@@ -61,7 +61,7 @@ export const defaultTimings: Timings = {
   firstBytesMs: 5000,
   slowMs: 1000,
   silenceMs: 28_000,
-  heldMs: 700,
+  lateMs: 700,
   backoffFirstMs: 500,
   backoffLongestMs: 30_000,
   avoidMs: 600_000,

@@ -12,7 +12,7 @@ export const webSocketProtocol = 'millrace.v1'
 export type Source = { readonly session: string } | { readonly channel: string }
 
 /** What a client sends. `ref`, where given, comes back with the answer. */
-export type UpMessage =
+export type ClientMessage =
   | {
       readonly query: string
       readonly model?: string
@@ -57,7 +57,7 @@ export type UpMessage =
   | { readonly type: 'ping'; readonly ref?: string }
 
 /** What a server sends, beside the chat shapes. */
-export type DownMessage =
+export type ServerMessage =
   | ({ readonly type: 'event'; readonly id: string; readonly event: string; readonly data: Json } & Source)
   | { readonly type: 'started'; readonly ref?: string; readonly session: string; readonly run: string; readonly position: string }
   | ({ readonly type: 'attached'; readonly ref?: string; readonly position: string } & Source)

@@ -9,39 +9,44 @@ import { Server as NetServer } from 'node:net'
 import { setTimeout } from 'node:timers/promises'
 import { getRequestListener, RequestError } from '@hono/node-server'
 import { type ErrorCode, type Json, MillraceError, silenceMs } from '@millrace/protocol'
-import { memoryEngine } from './engines/memory.ts'
+import { type Authorize, allowAll } from './access/authorize.ts'
+import { createHostRule, headerOf } from './access/host-names.ts'
+import { createChannels, type Publication, type Published } from './channels/channels.ts'
+import { createHeartbeatAcks } from './cluster/heartbeat-acks.ts'
+import { createMembership } from './cluster/membership.ts'
+import { createRunDirectory } from './cluster/run-directory.ts'
+import { soleMember } from './cluster/sole-member.ts'
+import { createFanOut } from './delivery/fan-out.ts'
+import { createScheduler } from './delivery/scheduler.ts'
+import { memoryEngine } from './engines/memory/index.ts'
 import { createApp, refuse } from './gateway/app.ts'
-import { type Authorize, allowAll } from './gateway/authorize.ts'
-import { createHealth } from './gateway/health.ts'
-import { createHostRule, headerOf } from './gateway/host-names.ts'
 import { type ListenOptions, listen } from './gateway/listen.ts'
 import { createOffer } from './gateway/offered.ts'
 import { refuseRequest, toRefusal } from './gateway/refuse.ts'
 import { createStops } from './gateway/stops.ts'
 import { createUpgradeListener, type Upgrade } from './gateway/upgrade.ts'
 import { acceptWebSockets } from './gateway/websocket.ts'
-import { createFanOut } from './log/fan-out.ts'
 import type { Engine } from './log/log.ts'
-import { createTurns } from './log/turns.ts'
 import { createModels, type ModelsOptions } from './models/index.ts'
-import { createReport, guard, type OnError } from './report.ts'
-import { createAnswers } from './runs/answers.ts'
-import { insist } from './runs/insist.ts'
-import { createNodes } from './runs/nodes.ts'
+import { createHealth } from './operations/health.ts'
+import { createReport, guard, type OnError } from './operations/report.ts'
 import { createRecovery } from './runs/recovery.ts'
-import { createRegistry } from './runs/registry.ts'
+import { retryUntil } from './runs/retry-until.ts'
 import type { Run } from './runs/run.ts'
 import { createRuns, type RunLimits } from './runs/runs.ts'
-import { soleNode } from './runs/sole-node.ts'
-import { createChannels, type Publication, type Published } from './sessions/channels.ts'
-import { type ChatRequest, type ContinueRequest, createChats, type SourceRequest } from './sessions/chats.ts'
-import { type ConnectionFilter, type ConnectionLimits, createConnections, type ListedConnection } from './sessions/connections.ts'
+import { type ChatRequest, createChats, type ResumeRequest, type SourceRequest } from './sessions/chats.ts'
 import { createHistory, type History } from './sessions/history.ts'
 import type { TitleSource } from './sessions/titles.ts'
 import type { Transcript } from './sessions/transcript.ts'
 import { createTranscripts } from './sessions/transcripts.ts'
+import {
+  type ConnectionFilter,
+  type ConnectionLimits,
+  createConnections,
+  type ListedConnection,
+} from './transports/connections.ts'
+import { createHeartbeat } from './transports/heartbeat.ts'
 import { createPollTransport } from './transports/poll.ts'
-import { createPulse } from './transports/pulse.ts'
 import { settle } from './transports/settle.ts'
 import { createSseTransport } from './transports/sse.ts'
 import { createWebSocketTransport } from './transports/websocket.ts'
@@ -74,7 +79,7 @@ export interface MillraceOptions {
    * its runs are ended as `interrupted`; default 6,000.
    */
   readonly leaseMs?: number
-  /** Asked before every attach, replay and command of every transport; default allows all. See gateway/authorize.ts. */
+  /** Asked before every attach, replay and command of every transport; default allows all. See access/authorize.ts. */
   readonly authorize?: Authorize
   /** Told of every error that was not the client's, in full; default writes to standard error, the same one once in ten seconds. */
   readonly onError?: OnError
@@ -94,7 +99,7 @@ export interface Millrace {
   /** Asks models. Resolves when the run's start stands in the log; its readers see the rest. */
   ask(request: ChatRequest): Promise<Run>
   /** Goes on with an answer that ended before its time, in a run of its own; only lanes that did not complete go on. */
-  continue(request: ContinueRequest): Promise<Run>
+  resume(request: ResumeRequest): Promise<Run>
   /** A run whose tokens come from your own code: any iterable of text or events. */
   run(request: SourceRequest): Promise<Run>
   /** Puts an event into a channel, which is made if it does not exist; whoever reads it is given the event. */
@@ -145,31 +150,39 @@ export function createMillrace(options: MillraceOptions = {}): Millrace {
   const report = createReport()
   const onError = guard(options.onError ?? report, report)
   const store = options.engine ?? memoryEngine()
-  const nodes = store.isShared
-    ? createNodes({ engine: store, id: newId(), leaseMs: options.leaseMs, onGone, onMessage })
+  const membership = store.isShared
+    ? createMembership({ engine: store, id: newId(), leaseMs: options.leaseMs, onOrphaned, onMessage })
     : undefined
-  const all = nodes ?? (store.isDurable ? soleNode({ id: newId(), onGone }) : undefined)
+  const liveness = membership ?? (store.isDurable ? soleMember({ id: newId(), onOrphaned }) : undefined)
   const isStarting = (run: string) => runs.isStarting(run)
   const isActive = (run: string) => runs.isActive(run)
-  const shared = all && { nodes: all, registry: createRegistry({ engine: store, nodes: all, isStarting, isActive }) }
+  const cluster = liveness && {
+    liveness,
+    directory: createRunDirectory({ engine: store, liveness, send: liveness.send, isStarting, isActive }),
+  }
   const isOurs = (run: string, session: string) => runs.isOurs(run, session)
-  const readRecorded = async (run: string) => shared?.registry.read(run)
-  const recovery = createRecovery({ engine: store, isOurs, readRecorded, nodes, onError })
+  const readRecorded = async (run: string) => cluster?.directory.read(run)
+  const recovery = createRecovery({ engine: store, isOurs, readRecorded, liveness: membership, onError })
   const { engine, recover } = recovery
   const stopping = new AbortController()
   const isStopping = () => stopping.signal.aborted
-  const turns = createTurns({ onError })
-  const pulse = createPulse({ turns, periodMs: heartbeatMs })
-  const fanOut = createFanOut({ engine, turns, onRefused: (refusal) => toRefusal(refusal, onError) })
-  const answers = createAnswers({ newId, hear: (stream) => sse.hear(stream), nodes, gatherMs: heartbeatMs / 50 })
-  const isExcused = (since: number) => isStopping() || (nodes?.missedAt ?? 0) > since
-  const sse = createSseTransport({ fanOut, turns, pulse, newStream: answers.newStream, isExcused })
+  const scheduler = createScheduler({ onError })
+  const heartbeat = createHeartbeat({ scheduler, periodMs: heartbeatMs })
+  const fanOut = createFanOut({ engine, scheduler, onRefused: (refusal) => toRefusal(refusal, onError) })
+  const answers = createHeartbeatAcks({
+    newId,
+    acknowledgeHere: (stream) => sse.acknowledge(stream),
+    membership,
+    gatherMs: heartbeatMs / 50,
+  })
+  const isExcused = (since: number) => isStopping() || (membership?.missedAt ?? 0) > since
+  const sse = createSseTransport({ fanOut, scheduler, heartbeat, newStream: answers.newStream, isExcused })
   const connections = createConnections(options.limits)
   const poll = createPollTransport(engine)
-  const webSocket = createWebSocketTransport({ fanOut, pulse })
+  const webSocket = createWebSocketTransport({ fanOut, heartbeat })
   const models = createModels({ models: options.models, default: options.model })
   const onBegin = (run: TitleSource) => void history.note(run).catch(onError)
-  const runs = createRuns({ engine, limits: options.limits, shared, recover, onError, onBegin })
+  const runs = createRuns({ engine, limits: options.limits, cluster, recover, onError, onBegin })
   const transcripts = createTranscripts(engine)
   const history = createHistory({ store, engine, runs, transcripts, onError })
   const channels = createChannels(engine)
@@ -247,7 +260,7 @@ export function createMillrace(options: MillraceOptions = {}): Millrace {
       return { url, port }
     },
     ask: chats.ask,
-    continue: chats.continue,
+    resume: chats.resume,
     run: chats.play,
     publish: channels.publish,
     findRun: runs.get,
@@ -277,10 +290,10 @@ export function createMillrace(options: MillraceOptions = {}): Millrace {
     const cursors = [...sse.cursors(), ...webSocket.cursors()]
     await atMost(closeMsMax, settle(engine, cursors, AbortSignal.timeout(closeMsMax)))
     for (const server of servers) server.close()
-    letGo(Number.POSITIVE_INFINITY)
-    pulse.close()
+    drainReaders(Number.POSITIVE_INFINITY)
+    heartbeat.close()
     for (const server of servers) server.closeAllConnections()
-    await atMost(closeMsMax, nodes?.close())
+    await atMost(closeMsMax, membership?.close())
     await atMost(engineCloseMsMax, engine.close())
   }
 
@@ -293,9 +306,9 @@ export function createMillrace(options: MillraceOptions = {}): Millrace {
   }
 
   /** A node is gone that had runs in this log. */
-  async function onGone(log: string): Promise<void> {
+  async function onOrphaned(log: string): Promise<void> {
     // However long that takes: readers wait for the end of what was lost.
-    await insist(() => recover(log), stopping.signal).catch(onError)
+    await retryUntil(() => recover(log), stopping.signal).catch(onError)
   }
 
   /** Another node was asked something that is this one's. */
@@ -303,28 +316,28 @@ export function createMillrace(options: MillraceOptions = {}): Millrace {
     const { type, run, streams } = message as { type?: string; run?: string; streams?: string[] }
     if (type === 'stop' && run !== undefined) runs.get(run)?.stop()
     // A reader of this one has answered a heartbeat there.
-    if (type === 'answered' && streams !== undefined) answers.takeAll(streams)
+    if (type === 'answered' && streams !== undefined) answers.acknowledgeAll(streams)
   }
 
   async function drain(graceMs: number): Promise<void> {
     const end = performance.now() + graceMs
     for (let left = graceMs; left > 0; left = end - performance.now()) {
       const readers = sse.connections + webSocket.connections + poll.waiting
-      if (runs.active === 0 && (nodes === undefined || readers === 0)) return
+      if (runs.active === 0 && (membership === undefined || readers === 0)) return
       // All at once they would be a wave to the other servers.
-      if (nodes !== undefined) letGo(Math.ceil((readers * drainStepMs) / Math.min(left, drainMsMax)))
+      if (membership !== undefined) drainReaders(Math.ceil((readers * drainStepMs) / Math.min(left, drainMsMax)))
       await setTimeout(Math.min(left, drainStepMs))
     }
   }
 
-  function letGo(count: number): void {
+  function drainReaders(count: number): void {
     let left = count
     for (const [transport, open] of [
       [sse, sse.connections],
       [webSocket, webSocket.connections],
       [poll, poll.waiting],
     ] as const) {
-      transport.letGo(left)
+      transport.drain(left)
       left = Math.max(0, left - open)
     }
   }

@@ -9,7 +9,7 @@ import { afterAll, describe, expect, it, onTestFinished } from 'vitest'
 import { ask } from './support/raw.ts'
 import { counted, openStream, textOf } from './support/stream.ts'
 
-const cli = fileURLToPath(new URL('../src/cli.ts', import.meta.url))
+const cli = fileURLToPath(new URL('../src/cli/index.ts', import.meta.url))
 
 /** For a server that does not begin. */
 const unused = mkdtempSync(join(tmpdir(), 'millrace-'))
@@ -74,7 +74,7 @@ describe('millrace start', () => {
 
   it('names the Node that it needs, before anything is loaded that needs it', async () => {
     const old = 'Object.defineProperty(process, "versions", { value: { ...process.versions, node: "20.20.2" } })'
-    const bin = fileURLToPath(new URL('../src/bin.ts', import.meta.url))
+    const bin = fileURLToPath(new URL('../src/cli/bin.ts', import.meta.url))
     const child = spawn(process.execPath, ['--import', `data:text/javascript,${old}`, '--conditions=source', bin, 'start'])
     const [said, [code]] = await Promise.all([text(child.stderr), once(child, 'close')])
     expect([code, said]).toEqual([1, 'millrace: Millrace needs Node 22.19 or newer, and this is Node 20.20.2.\n'])
@@ -91,7 +91,7 @@ describe('millrace start', () => {
     onTestFinished(() => rmSync(folder, { recursive: true, force: true }))
     const args = ['--port', '0', '--model', 'sim:count', '--engine', 'sqlite', '--data', folder]
     await run([...args, '--durability', 'disk']).until(/Logs {3}kept in .*, flushed to the disk\n/)
-    expect(readFileSync(join(folder, 'millrace.witness'), 'utf8')).toMatch('"isFlushed":true')
+    expect(readFileSync(join(folder, 'millrace.marker'), 'utf8')).toMatch('"isFlushed":true')
   })
 
   it.each([

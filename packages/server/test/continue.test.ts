@@ -78,7 +78,7 @@ describe('going on with an answer', () => {
     await startRun(url, { query: 'asked after it', session })
     model.finish()
     await vi.waitFor(() => expect(model.requests).toHaveLength(3))
-    await millrace.continue({ run })
+    await millrace.resume({ run })
     await vi.waitFor(() => expect(model.requests).toHaveLength(4))
     expect(model.requests[3]?.messages).toEqual([
       { role: 'user', text: 'first' },
@@ -94,11 +94,11 @@ describe('going on with an answer', () => {
     model.say('yes')
     model.finish()
     await millrace.findRun((await startRun(url, { query: 'second', session })).run)?.ended
-    const { id } = await millrace.continue({ run })
+    const { id } = await millrace.resume({ run })
     await stopAfter(server, model, { run: id, said: 'the ' })
     model.say('answer')
     model.finish()
-    await (await millrace.continue({ run: id })).ended
+    await (await millrace.resume({ run: id })).ended
     expect(model.requests.at(-1)?.messages.map(({ text }) => text)).toEqual(['first', 'half of the ', continueQuery])
     await startRun(url, { query: 'third', session })
     await vi.waitFor(() => expect(model.requests).toHaveLength(5))
@@ -121,7 +121,7 @@ describe('going on with an answer', () => {
       model.say(`rest of ${model.name}`)
       model.finish()
     }
-    const next = await server.millrace.continue({ run })
+    const next = await server.millrace.resume({ run })
     expect(next.lanes).toEqual([
       { lane: 'b', model: 'b' },
       { lane: 'c', model: 'c' },
@@ -195,7 +195,7 @@ describe('an answer that cannot be continued is refused', () => {
 
   it('when another run has continued it, which is named', async () => {
     const { url, run, millrace } = await startStopped()
-    const next = await millrace.continue({ run })
+    const next = await millrace.resume({ run })
     expect(await refusal(goOn(url, run))).toEqual(notContinuable(`continued by the run ${next.id}`))
     expect(await refusal(goOn(url, next.id))).toEqual(notContinuable('still being written'))
   })
@@ -224,7 +224,7 @@ describe('an answer that cannot be continued is refused', () => {
     const server = await startServer({ engine, models: [model], model: 'gated' })
     const { session, run } = await startRun(server.url, { query: 'first' })
     await stopAfter(server, model, { run, said: 'half of ' })
-    const next = await server.millrace.continue({ run })
+    const next = await server.millrace.resume({ run })
     for (let n = 0; n < 5; n++) model.say(`${n}`)
     await stopAfter(server, model, { run: next.id, said: 'more' })
     // Filled with what is not of it, until its first run is gone and its second is not.
@@ -272,7 +272,7 @@ describe('asked again with the same id', () => {
 
   it('two ids at the same moment start one run, and the other is refused', async () => {
     const { run, millrace, session } = await startStopped()
-    const asked = Array.from({ length: 5 }, (_, n) => millrace.continue({ run, id: `next-${n}` }))
+    const asked = Array.from({ length: 5 }, (_, n) => millrace.resume({ run, id: `next-${n}` }))
     const outcomes = await Promise.allSettled(asked)
     expect(outcomes.map(({ status }) => status).sort()).toEqual(['fulfilled', ...Array(4).fill('rejected')])
     for (const outcome of outcomes)
@@ -287,7 +287,7 @@ describe('asked again with the same id', () => {
     const { session, run } = await startRun(first.url, { query: 'first' })
     await stopAfter(first, model, { run, said: 'half' })
     model.finish()
-    await (await first.millrace.continue({ run, id: 'next' })).ended
+    await (await first.millrace.resume({ run, id: 'next' })).ended
     await first.millrace.close()
 
     const { url, millrace } = await startServer({ engine: sqliteEngine({ folder }), models: [model], model: 'gated' })

@@ -54,7 +54,7 @@ async function makeKilled(durability: 'process' | 'disk' = 'process') {
 
 const file = (folder: string) => join(folder, 'millrace.db')
 const wal = (folder: string) => `${file(folder)}-wal`
-const witness = (folder: string) => join(folder, 'millrace.witness')
+const witness = (folder: string) => join(folder, 'millrace.marker')
 
 function flip(path: string, part: number): void {
   const bytes = readFileSync(path)
@@ -98,7 +98,7 @@ describe('the SQLite engine over less than it had', () => {
       },
       'it is a copy',
     ],
-    ['nothing beside it that says how far it had come', (folder) => rmSync(witness(folder)), 'millrace.witness is gone'],
+    ['nothing beside it that says how far it had come', (folder) => rmSync(witness(folder)), 'millrace.marker is gone'],
     ['a machine that ended', restart, 'the machine ended'],
   ])('gives every log a new epoch after %s, once, and says why', async (_what, lose, why) => {
     const { folder, earlier, head } = await makeKilled()

@@ -1,6 +1,6 @@
 /** A block of code with its language and a button that copies it, there from the first line on. */
 import { memo } from 'react'
-import { CopyButton } from '../view/copy-button.tsx'
+import { CopyButton } from '../ui/copy-button.tsx'
 
 /** Lines of one element. Of code that grows only the last element is changed and laid out again. */
 const chunkLines = 64

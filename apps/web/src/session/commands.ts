@@ -16,7 +16,7 @@ export function createCommands(client: Client): Commands {
     startRun: ({ session, id, query, models }) =>
       // None chosen, because the list could not be read: the server knows its default.
       toAnswer(client.session(session).run({ id, query, isRetried: false, ...(models.length > 0 && { models }) })),
-    continueRun: (session, run, id) => toAnswer(client.session(session).continue(run, { id })),
+    continueRun: (session, run, id) => toAnswer(client.session(session).resume(run, { id })),
     stopRun: (session, run) => toAnswer(client.session(session).stop(run)),
   }
 }

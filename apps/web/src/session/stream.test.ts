@@ -1,4 +1,4 @@
-import type { Client, ConnectionStatus, ReaderEvent } from '@millrace/client'
+import type { Client, ConnectionStatus, SessionLogEvent } from '@millrace/client'
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import { reduceSession } from './reduce.ts'
 import type { SessionState } from './state.ts'
@@ -44,7 +44,7 @@ function fakeClient() {
         })
         while (!signal.aborted) {
           const event = queue.shift()
-          if (event !== undefined) yield event as ReaderEvent
+          if (event !== undefined) yield event as SessionLogEvent
           else if (hasFailed) throw new Error('it cannot go on')
           else await new Promise<void>((resolve) => (wake = resolve))
         }
@@ -122,9 +122,9 @@ test('reads the snapshot, then goes on from its position', async () => {
 test('shows what the client says of a cut connection, and when it tries again', async () => {
   const page = openStream()
   await page.settle()
-  page.say({ state: 'reconnecting', retryInMs: 700 })
+  page.say({ state: 'reconnecting', retryAt: 700 })
   expect(page.seen.at(-1)).toEqual({ state: 'reconnecting', retryAt: Date.now() + 700 })
-  page.say({ state: 'offline', retryInMs: 900 })
+  page.say({ state: 'offline', retryAt: 900 })
   expect(page.seen.at(-1)).toEqual({ state: 'reconnecting', retryAt: Date.now() + 900 })
   expect([page.loops.length, page.snapshots()]).toEqual([1, 1])
 })

@@ -101,11 +101,11 @@ export function openSessionStream(session: string, owner: StreamOwner, ports: St
 
   function show(status: ConnectionStatus): void {
     if (current?.step !== 'reading') return
-    const { state, transport, retryInMs } = status
+    const { state, transport, retryAt } = status
     if (state === 'live') owner.takeConnection({ state, transport })
     else if (state === 'connecting' || state === 'catching-up') owner.takeConnection({ state: 'catching-up' })
     else if (state === 'reconnecting' || state === 'offline')
-      owner.takeConnection({ state: 'reconnecting', ...(retryInMs !== undefined && { retryAt: ports.now() + retryInMs }) })
+      owner.takeConnection({ state: 'reconnecting', ...(retryAt !== undefined && { retryAt: ports.now() + retryAt }) })
   }
 
   function waitAndLoad(): void {

@@ -44,7 +44,7 @@ function App() {
 }
 
 function Conversation() {
-  const { runs, pending, status, ask, stop, continue: goOn } = useChat(session)
+  const { runs, pending, status, ask, stop, resume: goOn } = useChat(session)
   const connection = useConnection(client)
   // Of commits, not of renderings: in StrictMode each is rendered twice.
   useLayoutEffect(() => {

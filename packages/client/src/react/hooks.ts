@@ -3,12 +3,12 @@
  * server there are none.
  */
 import { useCallback, useMemo, useSyncExternalStore } from 'react'
+import { type ChannelEvents, type ChannelLike, channelStoreOf } from '../chat/channel-store.ts'
+import { type Chat, chatOf } from '../chat/chat-store.ts'
+import { type ChatRun, joinTranscript } from '../chat/fold.ts'
 import type { Client } from '../client.ts'
 import type { Session, Transcript } from '../session.ts'
 import type { ConnectionStatus } from '../status.ts'
-import { type ChannelEvents, type ChannelLike, channelStoreOf } from './channel-store.ts'
-import { type Chat, chatOf } from './chat-store.ts'
-import { type ChatRun, joinTranscript } from './fold.ts'
 
 /** The same on a server and on the page that goes on with what it rendered, which may use another transport. */
 const idle: ConnectionStatus = { state: 'idle', transport: 'sse', attempt: 0 }

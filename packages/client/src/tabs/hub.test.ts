@@ -1,9 +1,9 @@
 import type { Source } from '@millrace/protocol'
 import { describe, expect, it } from 'vitest'
 import { unreachable } from '../errors.ts'
-import { deadConnection } from '../socket.ts'
 import type { PollAnswer } from '../transports/poll.ts'
-import type { Appetite, StreamHandlers, StreamRequest, Transport } from '../transports/transport.ts'
+import { deadConnection } from '../transports/socket.ts'
+import type { FlowOptions, StreamHandlers, StreamRequest, Transport } from '../transports/transport.ts'
 import { createHub } from './hub.ts'
 
 const at = (offset: number) => `k3f9a2xq-${offset}`
@@ -17,7 +17,7 @@ function setup() {
   const asked: { from: string; answer(to: number): Promise<void>; refuse(): Promise<void> }[] = []
   const hub = createHub({
     transports: { sse: transport, ws: transport, hybrid: transport, poll: transport },
-    readNow: (_source, from) => {
+    pollOnce: (_source, from) => {
       const { promise, resolve, reject } = Promise.withResolvers<PollAnswer>()
       asked.push({
         from,
@@ -35,7 +35,7 @@ function setup() {
       return promise
     },
   })
-  function read(from: string, appetite: Appetite = {}) {
+  function read(from: string, flow: FlowOptions = {}) {
     const seen: string[] = []
     const abort = new AbortController()
     const on: StreamHandlers = {
@@ -46,7 +46,7 @@ function setup() {
       reached: (position) => seen.push(`reached ${position.split('-')[1]}`),
       failed: ({ code }) => seen.push(`failed ${code}`),
     }
-    hub.transports.ws.open({ source: { ...source, ...appetite }, from, signal: abort.signal, on })
+    hub.transports.ws.open({ source: { ...source, ...flow }, from, signal: abort.signal, on })
     return { seen, abort: (reason?: unknown) => abort.abort(reason) }
   }
   return { hub, opened, asked, read }

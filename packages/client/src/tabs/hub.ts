@@ -7,7 +7,7 @@ import { type Gap, parsePosition, type Source } from '@millrace/protocol'
 import type { OwnCarrier } from '../carrier.ts'
 import { handedOver, unreachable } from '../errors.ts'
 import { toError } from '../http.ts'
-import { deadConnection } from '../socket.ts'
+import { deadConnection } from '../transports/socket.ts'
 import type { StreamHandlers, StreamRequest, Transport, TransportName } from '../transports/transport.ts'
 
 /** Events kept of each stream: enough for a reader to come from an answer to the stream without a second answer. */
@@ -42,7 +42,7 @@ export interface Hub {
   close(): void
 }
 
-export function createHub({ transports, readNow }: Pick<OwnCarrier, 'transports' | 'readNow'>): Hub {
+export function createHub({ transports, pollOnce }: Pick<OwnCarrier, 'transports' | 'pollOnce'>): Hub {
   const streams = new Map<string, Shared>()
   const open = (name: TransportName): Transport => ({ open: (request) => join(name, request) })
 
@@ -138,7 +138,7 @@ export function createHub({ transports, readNow }: Pick<OwnCarrier, 'transports'
     for (let answers = 0; answers < answersMax; answers++) {
       if (answers > 0) await stream.whenOpen.promise
       if (!stream.readers.has(request) || (stream.isOpen && goLive(stream, request, position))) return
-      const answer = await readNow(source, position, signal)
+      const answer = await pollOnce(source, position, signal)
       if (!stream.readers.has(request)) return
       if (answers === 0) on.opened()
       for (const { event, id, data } of answer.events) on.event(event, id, data)

@@ -69,7 +69,7 @@ function share(own: OwnCarrier, locks: Locks, { key = '', answerMs = 2000 }: Sha
   const unlisten = listen({ pagehide: rest, freeze: rest, pageshow: wake, resume: wake })
   wake()
 
-  const over = (transport: TransportName): Transport => ({
+  const transportThrough = (transport: TransportName): Transport => ({
     open(request) {
       void whenLed.promise.then(() => {
         if (!request.signal.aborted) carrier().transports[transport].open(request)
@@ -77,12 +77,17 @@ function share(own: OwnCarrier, locks: Locks, { key = '', answerMs = 2000 }: Sha
     },
   })
   return {
-    transports: { sse: over('sse'), ws: over('ws'), hybrid: over('hybrid'), poll: over('poll') },
-    up: {
-      canPipeline: own.up.canPipeline,
+    transports: {
+      sse: transportThrough('sse'),
+      ws: transportThrough('ws'),
+      hybrid: transportThrough('hybrid'),
+      poll: transportThrough('poll'),
+    },
+    sender: {
+      canPipeline: own.sender.canPipeline,
       async send(command, isPipelined) {
         await whenLed.promise
-        return carrier().up.send(command, isPipelined)
+        return carrier().sender.send(command, isPipelined)
       },
     },
     get whenLed() {
@@ -101,7 +106,7 @@ function share(own: OwnCarrier, locks: Locks, { key = '', answerMs = 2000 }: Sha
   }
 
   function carrier() {
-    return leadership.leader === tab ? { transports: hub.transports, up: own.up } : relay
+    return leadership.leader === tab ? { transports: hub.transports, sender: own.sender } : relay
   }
 
   function onChange(): void {
@@ -113,7 +118,7 @@ function share(own: OwnCarrier, locks: Locks, { key = '', answerMs = 2000 }: Sha
       ? createService({
           tab,
           transports: hub.transports,
-          up: own.up,
+          sender: own.sender,
           locks,
           lockOf,
           openChannel: (of) => openTabChannel(lockOf(of)),

@@ -11,10 +11,10 @@ const turn = () => new Promise(setImmediate)
 function createLocks(): Locks {
   const queue: { grant(): void; readonly lose: (error: Error) => void }[] = []
   return {
-    request: (_name, { signal, steal }, held) =>
+    request: (_name, { signal, steal }, onGranted) =>
       new Promise((resolve, reject) => {
         const own = {
-          grant: () => void held().then(() => leave(resolve), reject),
+          grant: () => void onGranted().then(() => leave(resolve), reject),
           lose: reject,
         }
         const leave = (then: (value: undefined) => void) => {
@@ -100,10 +100,10 @@ describe('who leads', () => {
     const { open, settle, locks } = setup()
     let isGranted = false
     const usurping: Locks = {
-      request(name, options, held) {
-        if (isGranted) return locks.request(name, options, held)
+      request(name, options, onGranted) {
+        if (isGranted) return locks.request(name, options, onGranted)
         isGranted = true
-        return held()
+        return onGranted()
       },
     }
     const both = [open(first), open(second, usurping)] as const

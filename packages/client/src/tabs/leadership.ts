@@ -11,7 +11,7 @@ export interface Locks {
   request(
     name: string,
     options: { readonly signal?: AbortSignal; readonly steal?: boolean },
-    held: () => Promise<void>,
+    onGranted: () => Promise<void>,
   ): Promise<unknown>
 }
 
@@ -91,12 +91,12 @@ export function createLeadership({ name, tab, locks, answerMs, say, onChange }: 
     waiting?.abort()
     const own = new AbortController()
     let wasHeld = false
-    const held = () => {
+    const onGranted = () => {
       wasHeld = true
       return hold()
     }
     waiting = own
-    const over = () => {
+    const onWaitEnded = () => {
       if (waiting !== own) return
       // To ask again would be refused again, at once and for ever.
       isAlone = !wasHeld
@@ -106,7 +106,7 @@ export function createLeadership({ name, tab, locks, answerMs, say, onChange }: 
       queue(false)
     }
     // A lock that is stolen cannot be waited for at the same time.
-    locks.request(name, steal ? { steal } : { signal: own.signal }, held).then(over, over)
+    locks.request(name, steal ? { steal } : { signal: own.signal }, onGranted).then(onWaitEnded, onWaitEnded)
   }
 
   function hold(): Promise<void> {

@@ -3,9 +3,9 @@
  * listen to, and is spoken to on one of its own, so that events are not copied to tabs that do not want them.
  */
 import type { Source } from '@millrace/protocol'
+import type { Command } from '../commands/sender.ts'
 import { MillraceError } from '../errors.ts'
 import type { StreamHandlers, TransportName } from '../transports/transport.ts'
-import type { Command } from '../up.ts'
 
 export type ToLeader =
   | {

@@ -29,7 +29,7 @@ describe('what a tab hears from the one that leads', () => {
 
   it('breaks at once when another leads, what was asked of it too', async () => {
     const { relay, on } = setup()
-    const answer = relay.up.send({ type: 'stop', run: 'r' })
+    const answer = relay.sender.send({ type: 'stop', run: 'r' })
     relay.cut()
     expect(on.failed).toHaveBeenCalledExactlyOnceWith(expect.objectContaining({ code: 'unreachable', retryable: true }))
     await expect(answer).rejects.toMatchObject({ code: 'unreachable' })
@@ -54,7 +54,7 @@ describe('a tab that leads', () => {
     const service = createService({
       tab: 'leader',
       transports: { sse: transport, ws: transport, hybrid: transport, poll: transport },
-      up: {
+      sender: {
         canPipeline: () => true,
         send: () => Promise.reject(new MillraceError('run_conflict', { message: 'no', status: 409, retryable: false })),
       },
@@ -79,7 +79,7 @@ describe('a tab that leads', () => {
     const service = createService({
       tab: 'leader',
       transports: { sse: transport, ws: transport, hybrid: transport, poll: transport },
-      up: { canPipeline: () => false, send: () => answer.promise },
+      sender: { canPipeline: () => false, send: () => answer.promise },
       locks: { request: () => new Promise(() => {}) },
       lockOf: (tab) => tab,
       openChannel: openTabChannel,

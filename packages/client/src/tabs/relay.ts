@@ -1,7 +1,7 @@
 /** A tab that does not lead: what it reads comes from the leader, what it sends goes through it. */
 import type { Carrier } from '../carrier.ts'
 import { handedOver, MillraceError, unreachable } from '../errors.ts'
-import { deadConnection } from '../socket.ts'
+import { deadConnection } from '../transports/socket.ts'
 import type { StreamRequest, Transport, TransportName } from '../transports/transport.ts'
 import { type Answer, fromPlain, type News, type ToLeader } from './messages.ts'
 
@@ -21,11 +21,16 @@ export function createRelay({ tab, answerMs, say }: RelayOptions): Relay {
   const streams = new Map<number, { readonly request: StreamRequest; calls: number }>()
   const waiting = new Map<number, PromiseWithResolvers<unknown>>()
   let count = 0
-  const over = (transport: TransportName): Transport => ({ open: (request) => open(transport, request) })
+  const transportThrough = (transport: TransportName): Transport => ({ open: (request) => open(transport, request) })
 
   return {
-    transports: { sse: over('sse'), ws: over('ws'), hybrid: over('hybrid'), poll: over('poll') },
-    up: {
+    transports: {
+      sse: transportThrough('sse'),
+      ws: transportThrough('ws'),
+      hybrid: transportThrough('hybrid'),
+      poll: transportThrough('poll'),
+    },
+    sender: {
       // What the leading tab cannot it rejects.
       canPipeline: () => true,
       async send(command, isPipelined = false) {

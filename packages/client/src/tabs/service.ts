@@ -1,7 +1,7 @@
 /** What the leading tab does for the others: opens their streams, sends their commands, and forgets tabs that are gone. */
 import type { Carrier } from '../carrier.ts'
 import { toError } from '../http.ts'
-import { deadConnection } from '../socket.ts'
+import { deadConnection } from '../transports/socket.ts'
 import type { StreamHandlers } from '../transports/transport.ts'
 import type { TabChannel } from './channel.ts'
 import type { Locks } from './leadership.ts'
@@ -27,7 +27,7 @@ interface Client {
   readonly watch: AbortController
 }
 
-export function createService({ tab: leader, transports, up, locks, lockOf, openChannel }: ServiceOptions): Service {
+export function createService({ tab: leader, transports, sender, locks, lockOf, openChannel }: ServiceOptions): Service {
   const clients = new Map<string, Client>()
 
   return {
@@ -88,7 +88,7 @@ export function createService({ tab: leader, transports, up, locks, lockOf, open
   }
 
   async function send({ channel }: Client, { ref, command, isPipelined }: Extract<ToLeader, { type: 'command' }>): Promise<void> {
-    const answer: Answer = await up.send(command, isPipelined).then(
+    const answer: Answer = await sender.send(command, isPipelined).then(
       (value) => ({ type: 'answer', leader, ref, value }),
       (error: unknown) => ({ type: 'answer', leader, ref, error: toPlain(toError(error)) }),
     )

@@ -2,7 +2,7 @@
 import { MillraceError } from '../errors.ts'
 import { type Http, toError } from '../http.ts'
 import type { Timings } from '../timings.ts'
-import { queryOf, type Reading, type StreamRequest, type Transport } from './transport.ts'
+import { queryOf, type ReadRequest, type StreamRequest, type Transport } from './transport.ts'
 
 export interface PollAnswer {
   readonly events: readonly { readonly id: string; readonly event: string; readonly data: unknown }[]
@@ -22,9 +22,9 @@ export function createPollTransport(http: Http, { pollWaitSeconds, silenceMs }: 
 }
 
 /** What there is after a position now, or within the time. Rejects with a MillraceError. */
-export async function readOnce(
+export async function pollOnce(
   http: Http,
-  source: Reading,
+  source: ReadRequest,
   from: string,
   waitSeconds: number,
   signal: AbortSignal,
@@ -39,7 +39,7 @@ async function poll(http: Http, { source, from, signal, on }: StreamRequest, wai
   let position = from
   // The first answer shows that polling works at all; it must not take as long as nothing happens.
   for (let wait = 0; !signal.aborted; wait = waitSeconds) {
-    const answer = await readOnce(http, source, position, wait, signal)
+    const answer = await pollOnce(http, source, position, wait, signal)
     if (signal.aborted) return
     on.opened()
     for (const { event, id, data } of answer.events) {

@@ -8,7 +8,7 @@ import type { Source } from '@millrace/protocol'
 import type { MillraceError } from '../errors.ts'
 
 /** How much a reader wants; `poll` ignores it. PROTOCOL.md#http, `GET /api/stream`. */
-export interface Appetite {
+export interface FlowOptions {
   /**
    * When it takes less than there is: `wait`, the default, gives it everything at its own pace; `latest` skips what it has
    * missed, tells it by a `gap`, and goes on with the newest event; `close` lets it go, and the client begins again where
@@ -20,7 +20,7 @@ export interface Appetite {
 }
 
 /** What is read, and how. */
-export type Reading = Source & Appetite
+export type ReadRequest = Source & FlowOptions
 
 export type TransportName = 'ws' | 'sse' | 'hybrid' | 'poll'
 
@@ -39,7 +39,7 @@ export interface StreamHandlers {
 }
 
 export interface StreamRequest {
-  readonly source: Reading
+  readonly source: ReadRequest
   /** `start` or a position; of long-poll also `now`. */
   readonly from: string
   readonly signal: AbortSignal

@@ -9,16 +9,16 @@ import { encodeJson, MillraceError } from '@millrace/protocol'
 import { type Context, Hono } from 'hono'
 import { z } from 'zod'
 import { identify } from '../access/caller.ts'
-import type { Connection } from '../sessions/connections.ts'
+import type { ReadHeader } from '../access/host-names.ts'
+import { checkOrigin, checkStart } from '../access/origin.ts'
+import type { Connection } from '../transports/connections.ts'
 import { type SseTransport, sseHeaders } from '../transports/sse.ts'
 import { wantsJson } from './accept.ts'
 import { readJson } from './body.ts'
 import { errorsPage } from './errors-page.ts'
-import type { ReadHeader } from './host-names.ts'
 import { openApiDocument } from './openapi.ts'
-import { checkOrigin, checkStart } from './origin.ts'
 import { type Asked, formatRefusal, toRefusal } from './refuse.ts'
-import type { Route, RouteAnswer } from './route.ts'
+import type { Route, RouteResponse } from './route.ts'
 import { createRoutes, type GatewayOptions } from './routes.ts'
 import { check } from './schemas.ts'
 
@@ -92,7 +92,7 @@ export function createApp(options: AppOptions): App {
 }
 
 /** What a GET would answer, found out without starting, opening or waiting for anything. */
-async function answerHead(route: Route, request: RouteInput): Promise<RouteAnswer> {
+async function answerHead(route: Route, request: RouteInput): Promise<RouteResponse> {
   const { input, lastEventId = input.lastEventId } = request
   // Only what would start something may answer that it has only started it.
   const isStart = 202 in route.answers && lastEventId === undefined
@@ -100,7 +100,7 @@ async function answerHead(route: Route, request: RouteInput): Promise<RouteAnswe
   return request.wantsJson ? { status: 202, json: {} } : { status: 200, text: '', headers: sseHeaders }
 }
 
-function answer(context: Context<Env>, result: Exclude<RouteAnswer, { stream: unknown }>): Response {
+function answer(context: Context<Env>, result: Exclude<RouteResponse, { stream: unknown }>): Response {
   context.header('cache-control', 'no-store')
   if ('text' in result) {
     const headers = { 'content-type': 'application/json', ...result.headers }

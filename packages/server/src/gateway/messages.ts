@@ -1,11 +1,11 @@
 /** What the messages of a WebSocket mean: PROTOCOL.md#websocket. */
-import { formatPosition, MillraceError, type UpMessage } from '@millrace/protocol'
+import { type ClientMessage, formatPosition, MillraceError } from '@millrace/protocol'
 import { z } from 'zod'
 import type { Caller } from '../access/caller.ts'
 import { chatDialect } from '../dialects/native.ts'
 import type { Run } from '../runs/run.ts'
-import { requirePosition } from '../sessions/begin.ts'
-import type { Connection } from '../sessions/connections.ts'
+import { requirePosition } from '../sessions/positions.ts'
+import type { Connection } from '../transports/connections.ts'
 import type { WebSocketConnection, WebSocketStream } from '../transports/websocket.ts'
 import { openReading, requireReadable } from './reading.ts'
 import type { GatewayOptions } from './routes.ts'
@@ -38,7 +38,7 @@ const forStopping = new Set(['stop', 'ping', 'ack', 'detach'])
 const reserved = 'reserved'
 
 /** What one socket remembers between its messages. */
-export interface Peer {
+export interface SocketSession {
   readonly connection: WebSocketConnection
   readonly caller: Caller
   /** Its place among all connections. */
@@ -46,25 +46,25 @@ export interface Peer {
   /** The conversation of messages that name none: the handshake's, or that of the first question. */
   session: string | undefined
   /** Answers to plain questions go down a stream of their own; here they are only acknowledged. */
-  readonly isUpOnly: boolean
+  readonly isCommandsOnly: boolean
 }
 
 /** Does what one message says. Rejects with the refusal. */
-export async function obey(peer: Peer, message: Record<string, unknown>, context: MessageContext): Promise<void> {
-  const { connection, caller, own } = peer
+export async function handle(socket: SocketSession, message: Record<string, unknown>, context: MessageContext): Promise<void> {
+  const { connection, caller, own } = socket
   const { runs, chats, channels, authorize, offer, stops } = context
-  const { type = 'query' } = message as { type?: 'query' | Extract<UpMessage, { type: string }>['type'] }
+  const { type = 'query' } = message as { type?: 'query' | Extract<ClientMessage, { type: string }>['type'] }
   if (context.isStopping() && !forStopping.has(type)) throw new MillraceError('server_stopping')
   switch (type) {
     case 'query': {
       const request = check(messages.query, message)
-      const session = request.session ?? peer.session
+      const session = request.session ?? socket.session
       try {
         // Before the run is begun: a question that was refused is asked, and paid, again.
-        if (!peer.isUpOnly) reserve(session)
+        if (!socket.isCommandsOnly) reserve(session)
         const run = await ask({ ...request, session })
-        peer.session ??= run.session
-        if (peer.isUpOnly) return acknowledge(run, undefined)
+        socket.session ??= run.session
+        if (socket.isCommandsOnly) return acknowledge(run, undefined)
         const dialect = chatDialect({ session: run.session, run: run.id, lanes: run.lanes.length })
         return attach(`run ${run.id}`, { log: run.session, after: run.start, dialect })
       } finally {
@@ -79,7 +79,7 @@ export async function obey(peer: Peer, message: Record<string, unknown>, context
       const { ref, run, id, session: named } = check(messages.continue, message)
       const session = named ?? (await runs.find(run))?.session
       await authorize(caller, 'run.start', { session })
-      return acknowledge(await requireReadableRun(await chats.continue({ run, session, id })), ref)
+      return acknowledge(await requireReadableRun(await chats.resume({ run, session, id })), ref)
     }
     case 'attach': {
       const { ref, ...request } = check(messages.attach, message)
@@ -100,7 +100,7 @@ export async function obey(peer: Peer, message: Record<string, unknown>, context
       requirePosition(id)
       const { log, source } = await requireReadable(authorize, caller, named)
       // With a stream of its own for what comes down, the session is read by another connection.
-      if (!own.reads(log) && peer.session !== log) throw new MillraceError('not_attached')
+      if (!own.reads(log) && socket.session !== log) throw new MillraceError('not_attached')
       own.acknowledge(log, id)
       return ref === undefined ? undefined : connection.send({ type: 'acknowledged', ref, ...source, id })
     }

@@ -1,18 +1,18 @@
 /** What a reader names and asks for, of any transport: a session or a channel, from a position on. */
 import { MillraceError, type Position, type Source } from '@millrace/protocol'
 import type { z } from 'zod'
+import type { Authorize } from '../access/authorize.ts'
 import type { Caller } from '../access/caller.ts'
+import { type Channels, channelLog } from '../channels/channels.ts'
+import type { DeliveryOptions } from '../delivery/wire.ts'
 import type { Dialect } from '../dialects/dialect.ts'
 import { channelDialect, sessionDialect } from '../dialects/native.ts'
 import type { Engine } from '../log/log.ts'
-import type { Appetite } from '../log/wire.ts'
-import { begin } from '../sessions/begin.ts'
-import { type Channels, channelLog } from '../sessions/channels.ts'
+import { resolveStart } from '../sessions/positions.ts'
 import { type UnreadableLog, unreadPosition } from '../transports/logs.ts'
-import type { Authorize } from './authorize.ts'
 import type { reading } from './schemas.ts'
 
-export interface Reading extends Required<Appetite> {
+export interface Reading extends Required<DeliveryOptions> {
   readonly source: Source
   readonly log: string
   readonly after: Position
@@ -39,7 +39,7 @@ export async function openReading(
   connect(log)
   // Whoever listens is often there before anybody has said something.
   if (channel !== undefined) await channels.open(channel)
-  const after = await begin(engine, log, from)
+  const after = await resolveStart(engine, log, from)
   return { source, log, after, dialect: channel === undefined ? sessionDialect : channelDialect, slow, intervalMs: interval }
 }
 

@@ -1,7 +1,7 @@
 /** What a route of the HTTP face is: what it takes, what it answers, and how it comes to it. */
 import type { z } from 'zod'
 import type { Caller } from '../access/caller.ts'
-import type { Connection, TransportName } from '../sessions/connections.ts'
+import type { Connection, TransportName } from '../transports/connections.ts'
 import type { SseStream } from '../transports/sse.ts'
 
 /** What a route is given: its inputs, checked by its own schemas. */
@@ -20,7 +20,7 @@ export interface RouteRequest<Input> {
   connect(transport: TransportName, log?: string): Connection
 }
 
-export type RouteAnswer =
+export type RouteResponse =
   | { readonly status: number; readonly json?: unknown }
   /** Written already; JSON, unless the headers say otherwise. */
   | { readonly status: number; readonly text: string; readonly headers?: Readonly<Record<string, string>> }
@@ -38,5 +38,5 @@ export interface Route {
   readonly body?: z.ZodObject
   readonly answers: Readonly<Record<number, z.ZodType | 'stream' | 'nothing'>>
   // biome-ignore lint/suspicious/noExplicitAny: the gateway calls it with what the route's own schemas have checked.
-  readonly handle: (request: RouteRequest<any>) => Promise<RouteAnswer>
+  readonly handle: (request: RouteRequest<any>) => Promise<RouteResponse>
 }

@@ -1,23 +1,23 @@
 /** The HTTP face, route by route: each says what it takes and answers, and does it. PROTOCOL.md#http. */
 import { formatPosition, type Lane, MillraceError } from '@millrace/protocol'
 import type { z } from 'zod'
+import type { Authorize } from '../access/authorize.ts'
+import type { Channels } from '../channels/channels.ts'
 import { chatDialect } from '../dialects/native.ts'
 import type { Engine } from '../log/log.ts'
-import type { Answers } from '../runs/answers.ts'
+import type { Health } from '../operations/health.ts'
 import type { Run } from '../runs/run.ts'
 import type { Runs } from '../runs/runs.ts'
-import { begin, requireLog, requirePosition } from '../sessions/begin.ts'
-import type { Channels } from '../sessions/channels.ts'
-import type { Chats, ContinueRequest } from '../sessions/chats.ts'
-import type { Connections } from '../sessions/connections.ts'
+import type { Chats, ResumeRequest } from '../sessions/chats.ts'
 import type { History } from '../sessions/history.ts'
+import { requireLog, requirePosition, resolveStart } from '../sessions/positions.ts'
 import type { Transcripts } from '../sessions/transcripts.ts'
+import type { Connections } from '../transports/connections.ts'
+import type { HeartbeatAcks } from '../transports/heartbeat.ts'
 import type { PollTransport } from '../transports/poll.ts'
 import type { SseStream } from '../transports/sse.ts'
-import type { Authorize } from './authorize.ts'
-import type { Health } from './health.ts'
 import type { Offer } from './offered.ts'
-import type { Route, RouteAnswer, RouteRequest } from './route.ts'
+import type { Route, RouteRequest, RouteResponse } from './route.ts'
 import { answers, chatBody, chatQuery, continueBody, idParam, runParam } from './schemas.ts'
 import { createSessionRoutes } from './session-routes.ts'
 import type { Stops } from './stops.ts'
@@ -37,11 +37,11 @@ export interface GatewayOptions {
   readonly connections: Connections
   readonly offer: Offer
   readonly stops: Stops
-  readonly answers: Answers
+  readonly answers: HeartbeatAcks
   readonly health: () => Promise<Health>
 }
 
-type ContinueInput = z.output<typeof continueBody> & Pick<ContinueRequest, 'run'>
+type ContinueInput = z.output<typeof continueBody> & Pick<ResumeRequest, 'run'>
 type ChatInput = z.output<typeof chatBody> & { readonly lastEventId?: string | undefined }
 
 export function createRoutes({
@@ -103,7 +103,7 @@ export function createRoutes({
         if (lastEventId !== undefined) return resume(request, lastEventId)
         const session = input.session ?? (await runs.find(input.run))?.session
         await authorize(caller, 'run.start', { session })
-        const start = () => chats.continue({ run: input.run, session, id: input.id })
+        const start = () => chats.resume({ run: input.run, session, id: input.id })
         return beginRun(start, session, request)
       },
     },
@@ -130,7 +130,7 @@ export function createRoutes({
     },
   ]
 
-  async function chat(request: RouteRequest<ChatInput>): Promise<RouteAnswer> {
+  async function chat(request: RouteRequest<ChatInput>): Promise<RouteResponse> {
     const { input, lastEventId = input.lastEventId, caller } = request
     if (lastEventId !== undefined) return resume(request, lastEventId)
     const { query, model, models: names = model === undefined ? undefined : [model], session, id } = input
@@ -144,7 +144,7 @@ export function createRoutes({
     start: () => Promise<Run>,
     session: string | undefined,
     { input: { events }, caller, wantsJson, connect }: RouteRequest<Pick<ChatInput, 'events'>>,
-  ): Promise<RouteAnswer> {
+  ): Promise<RouteResponse> {
     const connection = wantsJson ? undefined : connect('sse', session)
     const run = await start()
     connection?.attach(run.session)
@@ -161,13 +161,13 @@ export function createRoutes({
   async function resume(
     { input, caller, connect }: RouteRequest<{ session?: string | undefined; events: 'type' | 'lane' }>,
     token: string,
-  ): Promise<RouteAnswer> {
+  ): Promise<RouteResponse> {
     const { session: named, offset } = requirePosition(token)
     const session = named ?? input.session
     if (session === undefined) throw new MillraceError('position_invalid')
     if (input.session !== undefined && input.session !== session) throw new MillraceError('position_foreign')
     await authorize(caller, 'session.read', { session })
-    const after = await begin(engine, session, token)
+    const after = await resolveStart(engine, session, token)
     // The event that the position stands behind says which run was being read.
     const eventAt = async (at: number) =>
       (await engine.read(session, { ...after, offset: Math.max(0, at - 1) }, { eventsMax: 1 })).events[0]

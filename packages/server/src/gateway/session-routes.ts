@@ -1,12 +1,12 @@
 /** Sessions as a whole, route by route. PROTOCOL.md#sessions. */
 import { encodeJson, MillraceError } from '@millrace/protocol'
 import type { z } from 'zod'
+import type { Authorize } from '../access/authorize.ts'
 import type { Caller } from '../access/caller.ts'
 import type { Engine } from '../log/log.ts'
+import { toMarkdown } from '../sessions/export.ts'
 import type { History } from '../sessions/history.ts'
-import { toMarkdown } from '../sessions/markdown.ts'
 import type { Transcripts } from '../sessions/transcripts.ts'
-import type { Authorize } from './authorize.ts'
 import type { Route, RouteRequest } from './route.ts'
 import { answers, exportQuery, idParam, renameBody, sessionBody, sessionsQuery } from './schemas.ts'
 

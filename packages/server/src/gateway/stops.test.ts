@@ -1,11 +1,11 @@
 import { MillraceError } from '@millrace/protocol'
 import { expect, it } from 'vitest'
-import type { Run, StandingEnd } from '../runs/run.ts'
+import type { RecordedEnd, Run } from '../runs/run.ts'
 import type { Runs } from '../runs/runs.ts'
 import { createStops } from './stops.ts'
 
 it('looks for a run once however many stop it at once, asks for each whether it may, and again later', async () => {
-  const { promise: ended, resolve } = Promise.withResolvers<StandingEnd>()
+  const { promise: ended, resolve } = Promise.withResolvers<RecordedEnd>()
   let told = 0
   const run = { session: 's', ended, stop: () => void told++ } as unknown as Run
   let looks = 0
@@ -21,7 +21,7 @@ it('looks for a run once however many stop it at once, asks for each whether it 
     throw new MillraceError('forbidden')
   }
   await expect(stops.stop('r', refuse)).rejects.toMatchObject({ code: 'forbidden' })
-  resolve({ status: 'stopped' } as StandingEnd)
+  resolve({ status: 'stopped' } as RecordedEnd)
   expect((await Promise.all(all)).every(({ status }) => status === 'stopped')).toBe(true)
   expect([looks, asked, told]).toEqual([1, 2000, 1])
   await stops.stop('r', allow)

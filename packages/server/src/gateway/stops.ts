@@ -1,17 +1,17 @@
 /** Stops of runs: however many ask for the same one, it is looked for, told and waited for once. */
 import { MillraceError } from '@millrace/protocol'
-import type { Run, StandingEnd } from '../runs/run.ts'
+import type { RecordedEnd, Run } from '../runs/run.ts'
 import type { Runs } from '../runs/runs.ts'
 import { stopRun } from '../runs/stop.ts'
 
 export interface Stops {
   /** Resolves with the run's end. `allow` is asked for each. Rejects with `run_not_found`, as `allow`, or as `stopRun` does. */
-  stop(run: string, allow: (run: Run) => void | Promise<void>): Promise<StandingEnd>
+  stop(run: string, allow: (run: Run) => void | Promise<void>): Promise<RecordedEnd>
 }
 
 export function createStops(runs: Runs): Stops {
   const finding = new Map<string, Promise<Run>>()
-  const stopping = new Map<string, Promise<StandingEnd>>()
+  const stopping = new Map<string, Promise<RecordedEnd>>()
 
   return {
     async stop(id, allow) {

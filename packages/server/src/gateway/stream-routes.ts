@@ -1,16 +1,16 @@
 /** Reading logs over HTTP, one or several in one stream or long-poll, and publishing into channels. */
 import { formatPosition } from '@millrace/protocol'
 import type { z } from 'zod'
+import type { Authorize } from '../access/authorize.ts'
+import type { Channels } from '../channels/channels.ts'
 import { plainDialect } from '../dialects/native.ts'
+import { createHeartbeatLimit } from '../limits/heartbeat-limit.ts'
 import type { Engine } from '../log/log.ts'
-import type { Answers } from '../runs/answers.ts'
-import type { Channels } from '../sessions/channels.ts'
-import type { Connection } from '../sessions/connections.ts'
+import type { Connection } from '../transports/connections.ts'
+import type { HeartbeatAcks } from '../transports/heartbeat.ts'
 import type { PollTransport } from '../transports/poll.ts'
-import type { Authorize } from './authorize.ts'
-import { createHeartbeatLimit } from './heartbeat-limit.ts'
 import { openReading, openReadings } from './reading.ts'
-import type { Route, RouteAnswer, RouteRequest } from './route.ts'
+import type { Route, RouteRequest, RouteResponse } from './route.ts'
 import { answers, heartbeatBody, publication, streamQuery } from './schemas.ts'
 
 export interface StreamRoutesOptions {
@@ -18,7 +18,7 @@ export interface StreamRoutesOptions {
   readonly channels: Channels
   readonly poll: PollTransport
   readonly authorize: Authorize
-  readonly heartbeats: Answers
+  readonly heartbeats: HeartbeatAcks
 }
 
 export function createStreamRoutes({ engine, channels, poll, authorize, heartbeats }: StreamRoutesOptions): Route[] {
@@ -42,7 +42,7 @@ export function createStreamRoutes({ engine, channels, poll, authorize, heartbea
       answers: { 204: 'nothing' },
       // Nobody but the stream's reader knows its name, and to read it was authorized. One that has ended needs no answer.
       async handle({ input, caller }: RouteRequest<{ stream: string }>) {
-        if (heartbeatLimit.allows(input.stream, caller.address)) heartbeats.take(input.stream)
+        if (heartbeatLimit.allows(input.stream, caller.address)) heartbeats.acknowledge(input.stream)
         return { status: 204 }
       },
     },
@@ -60,7 +60,7 @@ export function createStreamRoutes({ engine, channels, poll, authorize, heartbea
     },
   ]
 
-  async function read(request: RouteRequest<z.output<typeof streamQuery>>): Promise<RouteAnswer> {
+  async function read(request: RouteRequest<z.output<typeof streamQuery>>): Promise<RouteResponse> {
     const { input, lastEventId, caller, signal, connect } = request
     const { session: sessions, channel: named, slow, interval } = input
     const from = lastEventId ?? input.lastEventId ?? input.from

@@ -3,10 +3,10 @@ import type { IncomingMessage } from 'node:http'
 import { closeCodeOf, closeCodes, MillraceError } from '@millrace/protocol'
 import { z } from 'zod'
 import { type Caller, identify } from '../access/caller.ts'
+import { headerOf } from '../access/host-names.ts'
+import { checkOrigin } from '../access/origin.ts'
 import type { WebSocketTransport } from '../transports/websocket.ts'
-import { headerOf } from './host-names.ts'
-import { type MessageContext, obey, type Peer } from './messages.ts'
-import { checkOrigin } from './origin.ts'
+import { handle, type MessageContext, type SocketSession } from './messages.ts'
 import { refuseSocket, toRefusal } from './refuse.ts'
 import { check, idParam } from './schemas.ts'
 import type { Upgrade } from './upgrade.ts'
@@ -18,7 +18,7 @@ const stopsMax = 16
 type Context = MessageContext & { readonly onError: (error: unknown) => void }
 
 /** A socket whose messages are obeyed one after another, so that what was sent first happens first. */
-interface Client extends Peer {
+interface Client extends SocketSession {
   refusals: number
   /** Stops under way that hold up nothing. */
   stops: number
@@ -40,8 +40,8 @@ export function acceptWebSockets(transport: WebSocketTransport, context: Context
       let client: Client
       transport.upgrade(request, socket, head, {
         onOpen(connection) {
-          const isUpOnly = down === 'sse'
-          client = { connection, caller, own, session, isUpOnly, refusals: 0, stops: 0, turn: Promise.resolve() }
+          const isCommandsOnly = down === 'sse'
+          client = { connection, caller, own, session, isCommandsOnly, refusals: 0, stops: 0, turn: Promise.resolve() }
           own.onTerminated((error) => connection.close(closeCodeOf(error), error.code))
         },
         onText: (_connection, text) => inTurn(client, text, context),
@@ -58,20 +58,20 @@ export function acceptWebSockets(transport: WebSocketTransport, context: Context
  * A ping asks whether somebody is there, not whether all before it is done; and the end that `stop` waits for may be long
  * in coming. Everything else waits until what came before it was answered.
  */
-function inTurn(peer: Client, text: string, context: Context): Promise<void> {
+function inTurn(socket: Client, text: string, context: Context): Promise<void> {
   const type = typeOf(text)
-  if (type === 'ping') return receive(peer, text, context)
-  const obeyed = peer.turn.then(() => receive(peer, text, context))
+  if (type === 'ping') return receive(socket, text, context)
+  const handled = socket.turn.then(() => receive(socket, text, context))
   // Each waits for up to 15 s, asking again and again; beyond so many at a time they wait for each other.
-  if (type !== 'stop' || peer.stops >= stopsMax) peer.turn = obeyed
-  else void countStop(peer, obeyed)
-  return obeyed
+  if (type !== 'stop' || socket.stops >= stopsMax) socket.turn = handled
+  else void countStop(socket, handled)
+  return handled
 }
 
-async function countStop(peer: Client, stopped: Promise<void>): Promise<void> {
-  peer.stops += 1
+async function countStop(socket: Client, stopped: Promise<void>): Promise<void> {
+  socket.stops += 1
   await stopped
-  peer.stops -= 1
+  socket.stops -= 1
 }
 
 /** Of a short message, which `ping` and `stop` are: what is long is parsed only when it is its turn. */
@@ -86,20 +86,20 @@ function typeOf(text: string): unknown {
 }
 
 /** Never rejects: a message that is refused is answered. */
-async function receive(peer: Client, text: string, context: Context): Promise<void> {
-  if (peer.connection.isCut) return
+async function receive(socket: Client, text: string, context: Context): Promise<void> {
+  if (socket.connection.isCut) return
   let ref: string | undefined
   try {
     const message = parse(text)
     if (typeof message.ref === 'string' && message.ref.length <= 64) ref = message.ref
-    await obey(peer, message, context)
+    await handle(socket, message, context)
   } catch (error) {
     const refusal = toRefusal(error, context.onError)
-    peer.connection.send({ type: 'error', ...(ref !== undefined && { ref }), ...refusal.toBody() })
+    socket.connection.send({ type: 'error', ...(ref !== undefined && { ref }), ...refusal.toBody() })
     // What fails because an engine is away, or a log is damaged, says nothing about the client, whom 4400 would send away for good.
     if (refusal.retryable || refusal.status >= 500) return
-    peer.refusals += 1
-    if (peer.refusals === refusalsMax) peer.connection.close(closeCodes.misuse, 'Too many messages were refused.')
+    socket.refusals += 1
+    if (socket.refusals === refusalsMax) socket.connection.close(closeCodes.misuse, 'Too many messages were refused.')
   }
 }
 

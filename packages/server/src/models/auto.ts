@@ -1,6 +1,6 @@
 /** `auto`: the best model that can be had without asking. A key in the environment, then a local server, then the guide. */
-import { fromLangChain, type LangChainModel } from './langchain.ts'
-import { canImport, packagesOf, providers } from './langchain-provider.ts'
+import { fromLangChain, type LangChainModel } from './langchain/index.ts'
+import { canImport, packagesOf, providers } from './langchain/provider.ts'
 import type { Model } from './model.ts'
 
 export interface AutoOptions {

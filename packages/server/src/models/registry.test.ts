@@ -5,7 +5,7 @@ import { MillraceError } from '@millrace/protocol'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import { startFakeOpenAi } from '../../test/support/fake-openai.ts'
 import { resolveAuto } from './auto.ts'
-import { openLangChain, providers } from './langchain-provider.ts'
+import { openLangChain, providers } from './langchain/provider.ts'
 import type { Model, ModelPart } from './model.ts'
 import { createModels } from './registry.ts'
 

@@ -1,11 +1,11 @@
 /** Finds a model by its name: those handed in by code first, then by the part before the colon. */
 import { MillraceError, modelPattern } from '@millrace/protocol'
 import { resolveAuto } from './auto.ts'
-import { guideProvider } from './guide.ts'
-import { fromLangChain, isLangChainModel, type LangChainModel } from './langchain.ts'
-import { openLangChain } from './langchain-provider.ts'
+import { guideProvider } from './guide/index.ts'
+import { fromLangChain, isLangChainModel, type LangChainModel } from './langchain/index.ts'
+import { openLangChain } from './langchain/provider.ts'
 import type { Model, ModelInfo, ModelProvider } from './model.ts'
-import { simulationProvider } from './simulation.ts'
+import { simulationProvider } from './simulated/index.ts'
 
 /** A model of the host's own: one that streams, or a LangChain chat model. */
 export type OwnModel = Model | LangChainModel

@@ -1,9 +1,9 @@
 import { expect, it } from 'vitest'
 import { createEndedRuns } from './ended-runs.ts'
 import { hashQuery } from './query-hash.ts'
-import type { Run, StandingEnd } from './run.ts'
+import type { RecordedEnd, Run } from './run.ts'
 
-const end: StandingEnd = {
+const end: RecordedEnd = {
   status: 'completed',
   usage: { inputTokens: 1, outputTokens: 2, totalTokens: 3 },
   timings: { firstTokenMs: 4, durationMs: 5 },

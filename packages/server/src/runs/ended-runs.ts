@@ -3,11 +3,11 @@
  * with. Each is kept as text, so that neither a conversation nor a model stays reachable from it, and so that the bound
  * is in bytes.
  */
-import type { Run, StandingEnd } from './run.ts'
+import type { RecordedEnd, Run } from './run.ts'
 
 export interface EndedRuns {
   get(id: string): Run | undefined
-  add(run: Run, end: StandingEnd): void
+  add(run: Run, end: RecordedEnd): void
   forget(id: string): void
   /** Ids of the runs of a session. */
   of(session: string): string[]
@@ -16,7 +16,7 @@ export interface EndedRuns {
 /** Of an entry beside its text; measured with Node 24. */
 const entryBytes = 250
 
-type EndedRun = Omit<Run, 'ended' | 'end' | 'stop'> & { readonly end: StandingEnd }
+type EndedRun = Omit<Run, 'ended' | 'end' | 'stop'> & { readonly end: RecordedEnd }
 
 export function createEndedRuns(bytesMax: number): EndedRuns {
   /** In the order of their ends. */

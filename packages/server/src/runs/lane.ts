@@ -19,7 +19,7 @@ import { createWholeText } from './whole-text.ts'
 import type { RunWriter } from './writer.ts'
 
 /** Parts taken without a pause before the event loop gets a turn: a source need not ever wait by itself. */
-const partsPerTurn = 128
+const partsPerTick = 128
 
 export interface LaneOptions {
   readonly run: string
@@ -92,7 +92,7 @@ export async function runLane(options: LaneOptions): Promise<LaneEnd> {
       if (over || done) return
       take(value)
       if (writer.full) await waitForEngine()
-      else if (parts % partsPerTurn === 0) await new Promise(setImmediate)
+      else if (parts % partsPerTick === 0) await new Promise(setImmediate)
     }
   }
 

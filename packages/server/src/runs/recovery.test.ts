@@ -1,8 +1,8 @@
 /** What a look at a log and its readers ask of the engine and of the other nodes. */
 import { type Engine, memoryEngine, type NewEvent } from 'millrace'
 import { expect, it, onTestFinished, vi } from 'vitest'
+import type { Recorded } from './cluster.ts'
 import { createRecovery } from './recovery.ts'
-import type { Recorded } from './registry.ts'
 
 const lanes = [{ lane: 'm', model: 'm' }]
 const started = (run: string, node: string): NewEvent => ({
@@ -21,18 +21,15 @@ function open(engine: Engine, recorded: Record<string, Partial<Recorded>> = {}) 
     engine: { ...engine, isShared: true },
     isOurs: () => false,
     readRecorded: async (run) => recorded[run] as Recorded | undefined,
-    nodes: {
-      missedAt: Number.NEGATIVE_INFINITY,
+    liveness: {
       id: 'here',
       join: async () => {},
-      async isGone(node) {
+      async isDead(node) {
         asked(node)
         return !live.has(node)
       },
-      onceGone: (node, _log, run) => void watched.push(`${node} ${run}`),
+      onNodeDead: (node, _log, run) => void watched.push(`${node} ${run}`),
       ended: (run) => void watched.splice(0, watched.length, ...watched.filter((each) => !each.endsWith(` ${run}`))),
-      send: async () => {},
-      close: async () => {},
     },
     onError: () => {},
   })

@@ -6,16 +6,15 @@
  * nodes of runs which go on there are watched.
  */
 import { idPattern, type LaneEnd, type Position, type SessionEvents } from '@millrace/protocol'
-import { createDoubts, type Doubts, isDamaged } from '../log/doubts.ts'
 import type { Engine, LogEvent, NewEvent, Page } from '../log/log.ts'
-import type { Nodes } from './nodes.ts'
-import type { Recorded } from './registry.ts'
+import { createQuarantine, isDamaged, type Quarantine } from '../log/quarantine.ts'
+import type { Liveness, Recorded } from './cluster.ts'
 import { runEnd } from './run-end.ts'
 import { estimateTokens } from './tokens.ts'
 import { sessionEvent } from './writer.ts'
 
 /** Logs of which is known what was seen in them; beyond it the one asked for longest ago is looked at from its start. */
-const seenMax = 10_000
+const checkpointsMax = 10_000
 const page = { eventsMax: 2048, bytesMax: 256 * 1024 }
 
 export interface RecoveryOptions {
@@ -25,7 +24,7 @@ export interface RecoveryOptions {
   /** What is recorded of a run beside its log. */
   readonly readRecorded: (run: string) => Promise<Recorded | undefined>
   /** Where servers share the engine: their runs are alive as long as they are. */
-  readonly nodes?: Nodes | undefined
+  readonly liveness?: Liveness | undefined
   readonly onError: (error: unknown) => void
 }
 
@@ -40,30 +39,30 @@ export interface Recovery {
 }
 
 /** How far a log was looked at, and what had not ended there. */
-interface Seen {
+interface ScanCheckpoint {
   readonly position: Position
   readonly runs: Map<string, Unfinished>
 }
 
 /** A look under way, and the one that all wait for who came since: it sees what was there when they came. */
-interface Look {
+interface Scan {
   readonly now: Promise<void>
   next?: Promise<void>
 }
 
-export function createRecovery({ engine, isOurs, readRecorded, nodes, onError }: RecoveryOptions): Recovery {
-  const seen = new Map<string, Seen>()
-  const looks = new Map<string, Look>()
-  const doubts = createDoubts(engine)
-  const watchful: Engine = {
+export function createRecovery({ engine, isOurs, readRecorded, liveness, onError }: RecoveryOptions): Recovery {
+  const checkpoints = new Map<string, ScanCheckpoint>()
+  const scans = new Map<string, Scan>()
+  const quarantine = createQuarantine(engine)
+  const recoveringEngine: Engine = {
     ...(engine.isDurable && { isDurable: true }),
     ...(engine.isShared && { isShared: true }),
     append: (...request) => engine.append(...request),
     async read(...request) {
-      const page = await doubts.read(...request)
+      const page = await quarantine.read(...request)
       const [log] = request
       // Only a session's log has runs in it, whatever the events of a channel are called.
-      if (nodes !== undefined && idPattern.test(log)) learn(log, page, nodes)
+      if (liveness !== undefined && idPattern.test(log)) learn(log, page, liveness)
       return page
     },
     list: (...request) => engine.list(...request),
@@ -73,20 +72,20 @@ export function createRecovery({ engine, isOurs, readRecorded, nodes, onError }:
         await engine.compact?.(log)
       } catch (error) {
         // It is offered once more to whoever looks at the log from its start.
-        seen.delete(log)
+        checkpoints.delete(log)
         throw error
       }
     },
     delete(log) {
-      doubts.forget(log)
+      quarantine.forget(log)
       return engine.delete(log)
     },
     close: () => engine.close(),
     async inspect(log) {
-      await doubts.check(log)
+      await quarantine.check(log)
       let refusal: unknown
-      if (idPattern.test(log) && isToBeLookedAt(log))
-        await (looksOnce(log) ?? recover(log)).catch((error) => {
+      if (idPattern.test(log) && needsScan(log))
+        await (scansOnce(log) ?? recover(log)).catch((error) => {
           refusal = error
         })
       if (isDamaged(refusal)) throw refusal
@@ -96,18 +95,18 @@ export function createRecovery({ engine, isOurs, readRecorded, nodes, onError }:
       return state
     },
   }
-  return { engine: engine.isDurable || engine.isShared ? watchful : engine, recover }
+  return { engine: engine.isDurable || engine.isShared ? recoveringEngine : engine, recover }
 
-  function isToBeLookedAt(log: string): boolean {
-    const known = seen.get(log)
-    if (nodes !== undefined || looks.has(log) || known === undefined) return true
+  function needsScan(log: string): boolean {
+    const known = checkpoints.get(log)
+    if (liveness !== undefined || scans.has(log) || known === undefined) return true
     // A run that this process was about to start turned out to be another's, which is dead.
     return [...known.runs.keys()].some((run) => !isOurs(run, log))
   }
 
   /** What others have begun and ended behind the last look, as somebody here reads it. What is before it is known. */
-  function learn(log: string, { events, position }: Page, nodes: Nodes): void {
-    const known = seen.get(log)
+  function learn(log: string, { events, position }: Page, liveness: Liveness): void {
+    const known = checkpoints.get(log)
     const isSame = known?.position.epoch === position.epoch
     if (isSame && position.offset <= known.position.offset) return
     const [first] = events
@@ -119,53 +118,54 @@ export function createRecovery({ engine, isOurs, readRecorded, nodes, onError }:
     const { runs } = known
     for (const event of events) {
       if (event.offset <= known.position.offset) continue
-      if (event.type === 'stream_end') nodes.ended((event.data as { run: string }).run)
+      if (event.type === 'stream_end') liveness.ended((event.data as { run: string }).run)
       note(runs, event)
     }
-    for (const [run, { node }] of runs) if (isOthers(node, nodes)) nodes.onceGone(node, log, run)
-    seen.set(log, { position, runs })
+    for (const [run, { node }] of runs) if (isOthers(node, liveness)) liveness.onNodeDead(node, log, run)
+    checkpoints.set(log, { position, runs })
   }
 
   /** Of a log that only this process writes to, any look is as good as another. */
-  function looksOnce(log: string): Promise<void> | undefined {
-    return nodes === undefined ? looks.get(log)?.now : undefined
+  function scansOnce(log: string): Promise<void> | undefined {
+    return liveness === undefined ? scans.get(log)?.now : undefined
   }
 
   function recover(log: string): Promise<void> {
-    const look = looks.get(log)
-    if (look !== undefined) {
-      look.next ??= look.now.catch(() => {}).then(() => recover(log))
-      return look.next
+    const scan = scans.get(log)
+    if (scan !== undefined) {
+      scan.next ??= scan.now.catch(() => {}).then(() => recover(log))
+      return scan.next
     }
-    const now = lookAt(log).finally(() => looks.delete(log))
-    looks.set(log, { now })
+    const now = scanLog(log).finally(() => scans.delete(log))
+    scans.set(log, { now })
     return now
   }
 
-  async function lookAt(log: string): Promise<void> {
+  async function scanLog(log: string): Promise<void> {
     const state = await engine.inspect(log)
-    if (state === undefined) return void seen.delete(log)
+    if (state === undefined) return void checkpoints.delete(log)
     const { start, head } = state
-    const known = seen.get(log)
+    const known = checkpoints.get(log)
     const isFirst = known?.position.epoch !== head.epoch
-    const { position, runs }: Seen = known === undefined || isFirst ? { position: start, runs: new Map() } : known
-    seen.delete(log)
-    const reached = await readOn(doubts, log, { position, runs, to: head.offset })
+    const { position, runs }: ScanCheckpoint = known === undefined || isFirst ? { position: start, runs: new Map() } : known
+    checkpoints.delete(log)
+    const reached = await readOn(quarantine, log, { position, runs, to: head.offset })
     for (const [run, unfinished] of runs) {
       if (isOurs(run, log)) continue
       const node = unfinished.isCut ? await nodeOfCut(run, unfinished) : unfinished.node
       if (node === null) runs.delete(run)
-      else if (nodes !== undefined && isOthers(node, nodes) && !(await nodes.isGone(node))) nodes.onceGone(node, log, run)
+      else if (liveness !== undefined && isOthers(node, liveness) && !(await liveness.isDead(node)))
+        liveness.onNodeDead(node, log, run)
       else {
         // Twice over the same log, by two that ask at once, it is still one end.
         await engine.append(log, endOf(run, unfinished), { epoch: head.epoch, key: `end ${run}` })
-        nodes?.ended(run)
+        liveness?.ended(run)
         runs.delete(run)
         engine.compact?.(log).catch(onError)
       }
     }
-    seen.set(log, { position: reached, runs })
-    if (seen.size > seenMax) seen.delete(seen.keys().next().value as string)
+    checkpoints.set(log, { position: reached, runs })
+    if (checkpoints.size > checkpointsMax) checkpoints.delete(checkpoints.keys().next().value as string)
     // Whoever ended its last run may have died before it was put in less room.
     if (isFirst && runs.size === 0 && head.offset > start.offset) engine.compact?.(log).catch(onError)
   }
@@ -173,15 +173,15 @@ export function createRecovery({ engine, isOurs, readRecorded, nodes, onError }:
   /** Of a run whose start retention has taken, and perhaps its end: null where it has ended, or nobody can say. */
   async function nodeOfCut(run: string, { lanes }: Unfinished): Promise<string | undefined | null> {
     const recorded = await readRecorded(run)
-    if (recorded === undefined) return nodes === undefined ? undefined : null
+    if (recorded === undefined) return liveness === undefined ? undefined : null
     if (recorded.end !== undefined) return null
     for (const { lane, model } of recorded.claim.lanes) lanes.set(lane, { ...(lanes.get(lane) ?? unsaid), model })
     return recorded.claim.node
   }
 }
 
-function isOthers(node: string | undefined, nodes: Nodes): node is string {
-  return node !== undefined && node !== nodes.id
+function isOthers(node: string | undefined, liveness: Liveness): node is string {
+  return node !== undefined && node !== liveness.id
 }
 
 /** A run as far as its end needs to know it. */
@@ -206,9 +206,9 @@ const unsaid = { tokens: 0, firstAt: undefined, end: undefined }
 
 /** Notes what has begun and ended up to an offset, and returns the position from where to go on. */
 async function readOn(
-  engine: Pick<Doubts, 'read'>,
+  engine: Pick<Quarantine, 'read'>,
   log: string,
-  { position: from, runs, to }: Seen & { readonly to: number },
+  { position: from, runs, to }: ScanCheckpoint & { readonly to: number },
 ): Promise<Position> {
   let position = from
   while (position.offset < to) {

@@ -1,7 +1,7 @@
 import type { Position, RunEnd, SessionEvents } from '@millrace/protocol'
 
 /** An end as it stands in the log. */
-export interface StandingEnd extends RunEnd {
+export interface RecordedEnd extends RunEnd {
   /** After it, with the session: all that was said is before it. Absent where its log is gone, or takes nothing any more. */
   readonly position?: string
 }
@@ -21,9 +21,9 @@ export interface Run {
    * The end once it stands in the log. Never rejects for a run of this server; for another node's with the refusal
    * where its log cannot be read any more.
    */
-  readonly ended: Promise<StandingEnd>
+  readonly ended: Promise<RecordedEnd>
   /** Undefined while the run goes on, and where it is not known here that it has ended. */
-  readonly end: StandingEnd | undefined
+  readonly end: RecordedEnd | undefined
   /** Ends the run for everybody; what was said is kept. Does nothing after the end. */
   stop(): void
 }

@@ -8,14 +8,15 @@
 import { formatPosition, type LaneEnd, MillraceError } from '@millrace/protocol'
 import type { Engine } from '../log/log.ts'
 import type { ModelMessage } from '../models/model.ts'
+import type { Cluster } from './cluster.ts'
 import { createEndedRuns } from './ended-runs.ts'
 import { interruption, runLane } from './lane.ts'
 import type { LanePlan, RunPlan } from './plan.ts'
 import { publicError } from './public-error.ts'
 import { hashQuery } from './query-hash.ts'
-import type { Run, StandingEnd } from './run.ts'
+import type { RecordedEnd, Run } from './run.ts'
 import { runEnd } from './run-end.ts'
-import { type Begun, createStarts, type OnBegin, type Shared } from './starts.ts'
+import { type Begun, createStarts, type OnBegin } from './starts.ts'
 import { estimateTokens } from './tokens.ts'
 import { createRunWriter, type RunWriter } from './writer.ts'
 
@@ -39,7 +40,7 @@ export interface RunsOptions {
   readonly onError: (error: unknown, context: { run: string; lane?: string }) => void
   readonly onBegin?: OnBegin | undefined
   /** Where logs outlive the process, or servers share them. */
-  readonly shared?: Shared | undefined
+  readonly cluster?: Cluster | undefined
   /** Ends what is dead in a log. */
   readonly recover: (log: string) => Promise<void>
   /** Milliseconds that never go back; default `performance.now`. */
@@ -75,7 +76,7 @@ export function createRuns({
   limits = {},
   onError,
   onBegin,
-  shared,
+  cluster,
   recover,
   now = () => performance.now(),
 }: RunsOptions): Runs {
@@ -84,7 +85,7 @@ export function createRuns({
   const ended = createEndedRuns(endedRunsBytesMax)
   const aborts = new Map<Run, AbortController>()
   const closing = new AbortController()
-  const starts = createStarts({ engine, shared, recover, onError, onBegin, signal: closing.signal })
+  const starts = createStarts({ engine, cluster, recover, onError, onBegin, signal: closing.signal })
   let isRefusing = false
 
   return {
@@ -95,7 +96,7 @@ export function createRuns({
       return starts.begin(plan, (begun) => launch(plan, begun, acceptedAt))
     },
     get,
-    find: async (id) => get(id) ?? shared?.registry.find(id),
+    find: async (id) => get(id) ?? cluster?.directory.find(id),
     isOurs: (id, session) => starts.sessionOf(id) === session || get(id)?.session === session,
     isStarting: (id) => starts.sessionOf(id) !== undefined,
     isActive: (id) => active.has(id),
@@ -123,15 +124,15 @@ export function createRuns({
 
   async function forget(id: string): Promise<void> {
     ended.forget(id)
-    await shared?.registry.forget(id)
+    await cluster?.directory.forget(id)
   }
 
   /** In the same turn in which its start has come to stand in the log, so that it is never nobody's. */
   function launch(plan: RunPlan, { start, recordEnd }: Begun, acceptedAt: number): Run {
     const { id, session, query, asked, continues, lanes } = plan
     const abort = new AbortController()
-    const { promise, resolve } = Promise.withResolvers<StandingEnd>()
-    let end: StandingEnd | undefined
+    const { promise, resolve } = Promise.withResolvers<RecordedEnd>()
+    let end: RecordedEnd | undefined
     const run: Run = {
       id,
       session,
@@ -163,7 +164,7 @@ export function createRuns({
   }
 
   /** Never rejects. */
-  async function perform({ run, lanes, messages, abort, acceptedAt }: Launched): Promise<StandingEnd> {
+  async function perform({ run, lanes, messages, abort, acceptedAt }: Launched): Promise<RecordedEnd> {
     const fail = (error: MillraceError) => {
       onError(error, { run: run.id })
       abort.abort(error)
@@ -179,11 +180,11 @@ export function createRuns({
       onFailure: fail,
       onUnavailable: (error) => onError(error, { run: run.id }),
     })
-    let isSaid = false
+    let isRecorded = false
     const deadline = setTimeout(() => {
       // Where the run waits for the engine, that is what it fails with.
       writer.giveUp()
-      if (!isSaid && !abort.signal.aborted) fail(new MillraceError('model_timeout'))
+      if (!isRecorded && !abort.signal.aborted) fail(new MillraceError('model_timeout'))
     }, runMsMax)
     const ends = new Map<string, LaneEnd>()
     await Promise.all(
@@ -193,7 +194,7 @@ export function createRuns({
         if (lanes.length > 1) writer.write('lane_end', { run: run.id, lane: lane.lane, ...laneEnd })
       }),
     )
-    isSaid = true
+    isRecorded = true
     const outcome = runEnd(new Map(lanes.map(({ lane }) => [lane, ends.get(lane) as LaneEnd])))
     const { data, position } = await writer.end('stream_end', { run: run.id, ...outcome })
     clearTimeout(deadline)
@@ -207,10 +208,10 @@ export function createRuns({
     run: string,
     { lane, model, open }: LanePlan,
     messages: Messages,
-    shared: LaneShared,
+    cluster: LaneShared,
   ): Promise<LaneEnd> {
     const end = await runLane({
-      ...shared,
+      ...cluster,
       run,
       lane,
       model,
@@ -225,7 +226,7 @@ export function createRuns({
       onError: (error) => onError(error, { run, lane }),
     })
     try {
-      await shared.writer.settled()
+      await cluster.writer.settled()
       return end
     } catch (error) {
       // What was said last is not in the log: whatever the model thinks, its answer is not whole.

@@ -6,27 +6,20 @@
 import { randomUUID } from 'node:crypto'
 import { MillraceError, type Position } from '@millrace/protocol'
 import type { Engine } from '../log/log.ts'
-import { insist } from './insist.ts'
-import { loggedRun, readStart } from './logged-run.ts'
-import type { Nodes } from './nodes.ts'
+import type { Cluster } from './cluster.ts'
 import type { RunPlan } from './plan.ts'
 import { hashQuery } from './query-hash.ts'
-import type { Registry } from './registry.ts'
-import type { Run, StandingEnd } from './run.ts'
+import { openRemoteRun, readStart } from './remote-run.ts'
+import { retryUntil } from './retry-until.ts'
+import type { RecordedEnd, Run } from './run.ts'
 import { sessionEvent } from './writer.ts'
-
-/** Where logs outlive the process, or servers share them. */
-export interface Shared {
-  readonly nodes: Nodes
-  readonly registry: Registry
-}
 
 /** Told that a run stands in the log of its session, and whether it is the first thing in there. */
 export type OnBegin = (run: Pick<RunPlan, 'session' | 'query'> & { readonly isFirst: boolean }) => void
 
 export interface StartsOptions {
   readonly engine: Engine
-  readonly shared: Shared | undefined
+  readonly cluster: Cluster | undefined
   /** Ends what is dead in a log. */
   readonly recover: (log: string) => Promise<void>
   readonly onError: (error: unknown, context: { run: string }) => void
@@ -47,13 +40,13 @@ export interface Starts {
 export interface Begun {
   readonly start: Position
   /** Notes that the end stands in the log, beside it. */
-  readonly recordEnd: (end: StandingEnd) => Promise<void>
+  readonly recordEnd: (end: RecordedEnd) => Promise<void>
 }
 
 /** Refusals after which nothing stands in the log, and nothing will. */
 const refusals: ReadonlySet<string> = new Set(['run_conflict', 'run_not_continuable', 'position_foreign', 'event_too_large'])
 
-export function createStarts({ engine, shared, recover, onError, onBegin, signal }: StartsOptions): Starts {
+export function createStarts({ engine, cluster, recover, onError, onBegin, signal }: StartsOptions): Starts {
   /** Sessions, by run. */
   const starting = new Map<string, string>()
   /** By run, what takes it back; it may be called again until it has. */
@@ -72,16 +65,16 @@ export function createStarts({ engine, shared, recover, onError, onBegin, signal
         const claimed = await claim(plan, fence)
         if (claimed !== undefined && 'run' in claimed) return claimed.run
         isOffered = true
-        const { start, isOurs } = await putStart(plan, fence)
-        const note = async (at: Position) => claimed && shared?.registry.started(id, claimed.epoch, at)
-        if (!isOurs) return await findStanding(plan, start, note)
+        const { start, isOurs } = await appendStart(plan, fence)
+        const note = async (at: Position) => claimed && cluster?.directory.started(id, claimed.epoch, at)
+        if (!isOurs) return await findExisting(plan, start, note)
         // Where servers share the log, the others find the run by it; a sole one finds it in the log as well.
-        if (shared?.nodes.isSole) note(start).catch(() => {})
+        if (cluster?.liveness.isSole) note(start).catch(() => {})
         else await note(start)
         onBegin?.({ session: plan.session, query: plan.query, isFirst: start.offset === 0 })
-        return perform({ start, recordEnd: async (end) => claimed && shared?.registry.ended(id, claimed.epoch, end) })
+        return perform({ start, recordEnd: async (end) => claimed && cluster?.directory.ended(id, claimed.epoch, end) })
       } catch (error) {
-        takeBack(plan, fence, isOffered && !refusals.has((error as MillraceError).code))
+        rollBack(plan, fence, isOffered && !refusals.has((error as MillraceError).code))
         throw error
       } finally {
         starting.delete(id)
@@ -94,24 +87,24 @@ export function createStarts({ engine, shared, recover, onError, onBegin, signal
   }
 
   async function claim(plan: RunPlan, fence: string): Promise<{ readonly run: Run } | { readonly epoch: string } | undefined> {
-    if (shared === undefined) return undefined
+    if (cluster === undefined) return undefined
     const { id, session, query, asked, continues, lanes, epoch } = plan
-    await shared.nodes.join()
-    return shared.registry.claim(id, {
+    await cluster.liveness.join()
+    return cluster.directory.claim(id, {
       session,
       queryHash: hashQuery(id, query),
       asked: asked ?? null,
       ...(continues !== undefined && { continues }),
       lanes: toLanes(lanes),
-      node: shared.nodes.id,
+      node: cluster.liveness.id,
       ...(epoch !== undefined && { epoch }),
       fence,
     })
   }
 
-  async function putStart(plan: RunPlan, fence: string): Promise<{ start: Position; isOurs: boolean }> {
+  async function appendStart(plan: RunPlan, fence: string): Promise<{ start: Position; isOurs: boolean }> {
     const { id, session, query, continues, lanes, epoch } = plan
-    const node = shared === undefined || shared.nodes.isSole ? {} : { node: shared.nodes.id }
+    const node = cluster === undefined || cluster.liveness.isSole ? {} : { node: cluster.liveness.id }
     const goesOn = continues === undefined ? {} : { continues }
     const event = sessionEvent('stream_start', { run: id, session, query, lanes: toLanes(lanes), ...goesOn, ...node })
     // Of several that want to go on with a run, on whichever nodes, the first one does.
@@ -122,7 +115,7 @@ export function createStarts({ engine, shared, recover, onError, onBegin, signal
   }
 
   /** The start stands there already, of the same request in an earlier attempt; or what stands there is another. */
-  async function findStanding(
+  async function findExisting(
     { id, session, asked, continues, lanes }: RunPlan,
     first: Position,
     note: (start: Position) => Promise<unknown>,
@@ -133,19 +126,19 @@ export function createStarts({ engine, shared, recover, onError, onBegin, signal
         ? new MillraceError('run_conflict')
         : new MillraceError('run_not_continuable', { message: 'This answer was continued by another run; continue that one.' })
     }
-    if (shared === undefined) {
+    if (cluster === undefined) {
       const queryHash = hashQuery(id, event.query)
-      return loggedRun(engine, { id, session, queryHash, asked, continues, lanes: event.lanes, start }, { stop() {} })
+      return openRemoteRun(engine, { id, session, queryHash, asked, continues, lanes: event.lanes, start }, { stop() {} })
     }
     await note(start)
-    const run = await shared.registry.find(id)
+    const run = await cluster.directory.find(id)
     if (run === undefined) throw new MillraceError('session_not_found')
     return run
   }
 
-  function takeBack(plan: RunPlan, fence: string, mayStand: boolean): void {
+  function rollBack(plan: RunPlan, fence: string, mayStand: boolean): void {
     const { id } = plan
-    if (!mayStand && shared === undefined) return
+    if (!mayStand && cluster === undefined) return
     let undoing: Promise<void> | undefined
     const undoOnce = async () => {
       undoing ??= undo(plan, fence, mayStand)
@@ -158,7 +151,7 @@ export function createStarts({ engine, shared, recover, onError, onBegin, signal
       }
     }
     failed.set(id, undoOnce)
-    insist(undoOnce, signal).catch((error: unknown) => {
+    retryUntil(undoOnce, signal).catch((error: unknown) => {
       if (failed.get(id) === undoOnce) failed.delete(id)
       // With no time left it is for whoever comes after this process.
       if (!signal.aborted) onError(error, { run: id })
@@ -169,7 +162,7 @@ export function createStarts({ engine, shared, recover, onError, onBegin, signal
     // Nobody else knows of a session that was to be made for this run.
     if (mayStand && isNew) await engine.delete(session)
     else if (mayStand) await endStart(session, epoch, fence)
-    await shared?.registry.release(id, fence)
+    await cluster?.directory.release(id, fence)
   }
 
   /** Nothing comes into the log by this attempt any more; what has come in is a run that nobody performs. */

@@ -1,6 +1,6 @@
 /** Stops a run, whosever it is, and waits for its end in bounded time. */
 import { MillraceError } from '@millrace/protocol'
-import type { Run, StandingEnd } from './run.ts'
+import type { RecordedEnd, Run } from './run.ts'
 
 /** Longer than a node that is gone is waited for. */
 const stopMsMax = 15_000
@@ -8,7 +8,7 @@ const stopMsMax = 15_000
 const againMs = 1000
 
 /** Rejects with `run_not_ended`, or as `Run.ended` does. */
-export async function stopRun(run: Run, mostMs: number = stopMsMax): Promise<StandingEnd> {
+export async function stopRun(run: Run, mostMs: number = stopMsMax): Promise<RecordedEnd> {
   if (run.end !== undefined) return run.end
   const { promise: late, reject } = Promise.withResolvers<never>()
   const timer = setTimeout(() => reject(new MillraceError('run_not_ended')), mostMs)

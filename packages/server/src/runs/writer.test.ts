@@ -2,7 +2,7 @@
 import { MillraceError, type RunEnd } from '@millrace/protocol'
 import fc from 'fast-check'
 import { afterEach, beforeEach, expect, it, vi } from 'vitest'
-import { memoryEngine } from '../engines/memory.ts'
+import { memoryEngine } from '../engines/memory/index.ts'
 import type { Engine } from '../log/log.ts'
 import { createRunWriter } from './writer.ts'
 

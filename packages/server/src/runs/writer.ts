@@ -4,10 +4,10 @@
  * the engine is unavailable a batch is kept and tried again, and each of them enters the log once.
  */
 import type { MillraceError, Position, SessionEvents, SessionEventType } from '@millrace/protocol'
+import { sizeOf } from '../log/event-size.ts'
 import type { Engine, EventData, NewEvent } from '../log/log.ts'
-import { sizeOf } from '../log/recent.ts'
 import { createBatchStore } from './batch-store.ts'
-import { insist, toError } from './insist.ts'
+import { retryUntil, toError } from './retry-until.ts'
 
 /**
  * Of the time that an append took beyond the quickest, which it spent behind others, so many times is rested; else as
@@ -103,7 +103,7 @@ export function createRunWriter(options: RunWriterOptions): RunWriter {
     async end(type, data) {
       await allWritten()
       try {
-        return await insist(() => offerEnd(type, data), signal)
+        return await retryUntil(() => offerEnd(type, data), signal)
       } catch {
         return { data }
       }

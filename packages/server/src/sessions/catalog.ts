@@ -4,8 +4,8 @@
  * is said again, many sessions in one event. Whoever says it does no harm if another has said it too.
  */
 import { type Json, MillraceError } from '@millrace/protocol'
-import { isDamaged } from '../log/doubts.ts'
 import type { Engine, LogEvent } from '../log/log.ts'
+import { isDamaged } from '../log/quarantine.ts'
 import { coalesce } from './coalesce.ts'
 
 export interface Entry {
@@ -37,10 +37,10 @@ interface Known extends Entry {
   readonly at: number
 }
 
-type SaidAgain = readonly [session: string, offset: number, createdAt: number, updatedAt: number]
-type Said =
+type CatalogSnapshot = readonly [session: string, offset: number, createdAt: number, updatedAt: number]
+type CatalogEvent =
   | { readonly session: string; readonly deleted?: true; readonly titled?: true }
-  | { readonly again: readonly SaidAgain[] }
+  | { readonly again: readonly CatalogSnapshot[] }
 
 interface Place {
   readonly session: string
@@ -54,8 +54,8 @@ const unread = { epoch: '', offset: 0 }
  * After so many events the older half of the log is looked through. Half of what a log keeps MUST be more than that,
  * and what is said at once on top: what was just not old enough would be gone before the next time.
  */
-const renewAfter = 128
-const saidAtOnce = 200
+const resnapshotAfter = 128
+const snapshotSize = 200
 /** Sessions that are listed; beyond it those used longest ago are not. */
 const sessionsMax = 100_000
 /** So many more go at once, so that this is done once in a while. */
@@ -68,7 +68,7 @@ export function createCatalog(store: Engine, onError: (error: unknown) => void):
   let isInOrder = true
   let position = unread
   let start = 0
-  const readOnce = coalesce(() => orAnew(readOn))
+  const readOnce = coalesce(() => resetIfDamaged(readOn))
   const refresh = () => readOnce(catalog)
 
   return {
@@ -89,10 +89,10 @@ export function createCatalog(store: Engine, onError: (error: unknown) => void):
     drop: (session) => void entries.delete(session),
   }
 
-  async function append(said: Said): Promise<void> {
-    const { position } = await orAnew(() => store.append(catalog, [{ type: 'session', data: said as unknown as Json }]))
+  async function append(said: CatalogEvent): Promise<void> {
+    const { position } = await resetIfDamaged(() => store.append(catalog, [{ type: 'session', data: said as unknown as Json }]))
     // Whichever server comes upon it, with whatever it says: one in so many does.
-    if (position.offset % renewAfter === 0) await renew()
+    if (position.offset % resnapshotAfter === 0) await resnapshot()
   }
 
   function entryAt({ session, offset }: Place): Known | undefined {
@@ -123,13 +123,15 @@ export function createCatalog(store: Engine, onError: (error: unknown) => void):
   }
 
   /** Also of sessions that retention has taken since: to look at each would be to have all of them read. */
-  async function renew(): Promise<void> {
+  async function resnapshot(): Promise<void> {
     await refresh()
     const middle = (start + position.offset) / 2
     const old = [...entries].filter(([, { at }]) => at <= middle)
-    for (let index = 0; index < old.length; index += saidAtOnce) {
-      const some = old.slice(index, index + saidAtOnce)
-      await append({ again: some.map(([id, { offset, createdAt, updatedAt }]): SaidAgain => [id, offset, createdAt, updatedAt]) })
+    for (let index = 0; index < old.length; index += snapshotSize) {
+      const some = old.slice(index, index + snapshotSize)
+      await append({
+        again: some.map(([id, { offset, createdAt, updatedAt }]): CatalogSnapshot => [id, offset, createdAt, updatedAt]),
+      })
     }
   }
 
@@ -151,7 +153,7 @@ export function createCatalog(store: Engine, onError: (error: unknown) => void):
   }
 
   /** Begins anew where it is damaged: without a list nobody would find anything, and each session is entered when it is used. */
-  async function orAnew<T>(act: () => Promise<T>): Promise<T> {
+  async function resetIfDamaged<T>(act: () => Promise<T>): Promise<T> {
     try {
       return await act()
     } catch (cause) {
@@ -164,7 +166,7 @@ export function createCatalog(store: Engine, onError: (error: unknown) => void):
   }
 
   function apply({ data, offset, time }: LogEvent): void {
-    const said = data as Said
+    const said = data as CatalogEvent
     if ('again' in said) {
       for (const each of said.again) applyAgain(each, offset)
       return
@@ -182,7 +184,7 @@ export function createCatalog(store: Engine, onError: (error: unknown) => void):
     places.push({ session, offset: entry.offset })
   }
 
-  function applyAgain([session, offset, createdAt, updatedAt]: SaidAgain, at: number): void {
+  function applyAgain([session, offset, createdAt, updatedAt]: CatalogSnapshot, at: number): void {
     const known = entries.get(session)
     if (known !== undefined) {
       entries.set(session, { ...known, at, createdAt })

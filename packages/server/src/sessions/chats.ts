@@ -11,8 +11,8 @@ import type { LanePlan } from '../runs/plan.ts'
 import { hashQuery } from '../runs/query-hash.ts'
 import type { Run } from '../runs/run.ts'
 import type { Runs } from '../runs/runs.ts'
-import { requireLog } from './begin.ts'
 import { conversation, joinRuns } from './conversation.ts'
+import { requireLog } from './positions.ts'
 import type { LaneRecord, RunRecord } from './transcript.ts'
 import type { Transcripts } from './transcripts.ts'
 
@@ -26,7 +26,7 @@ export interface ChatRequest {
   readonly id?: string | undefined
 }
 
-export interface ContinueRequest {
+export interface ResumeRequest {
   /** The run to go on with. MUST have ended, MUST NOT be whole, and MUST NOT have been continued by another. */
   readonly run: string
   /** Where it is; needed where the run is not known by its id any more. */
@@ -55,7 +55,7 @@ export interface Chats {
    * Goes on with the lanes of a run that did not complete, in a run of its own. Rejects with `run_not_found`,
    * `run_not_continuable`, or as `ask` does.
    */
-  continue(request: ContinueRequest): Promise<Run>
+  resume(request: ResumeRequest): Promise<Run>
   play(request: SourceRequest): Promise<Run>
 }
 
@@ -96,7 +96,7 @@ export function createChats({ engine, runs, transcripts, resolveModel, newId }: 
         })
       }),
 
-    async continue({ run, session: named, id }) {
+    async resume({ run, session: named, id }) {
       const session = named ?? (await runs.find(run))?.session
       if (session === undefined) throw new MillraceError('run_not_found', { message: notKnownHere })
       return once({ id, session, continues: run }, (newRun) =>

@@ -1,9 +1,9 @@
 /** What one stream or long-poll carries: the logs that its reader named, each with its own place. */
 import type { MillraceError, Position, Source } from '@millrace/protocol'
+import type { DeliveryOptions } from '../delivery/wire.ts'
 import type { Dialect } from '../dialects/dialect.ts'
-import type { Appetite } from '../log/wire.ts'
 
-export interface ReadableLog extends Appetite {
+export interface ReadableLog extends DeliveryOptions {
   readonly source: Source
   readonly log: string
   readonly after: Position

@@ -2,7 +2,7 @@
 import { MillraceError } from '@millrace/protocol'
 import { expect, it } from 'vitest'
 import { sessionDialect } from '../dialects/native.ts'
-import { memoryEngine } from '../engines/memory.ts'
+import { memoryEngine } from '../engines/memory/index.ts'
 import type { Engine } from '../log/log.ts'
 import { createPollTransport } from './poll.ts'
 

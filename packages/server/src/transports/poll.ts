@@ -23,7 +23,7 @@ export interface PollTransport {
   /** Answers that are waited for. */
   readonly waiting: number
   /** Ends so many waits with what there is. */
-  letGo(count: number): void
+  drain(count: number): void
 }
 
 export function createPollTransport(engine: Engine): PollTransport {
@@ -35,9 +35,9 @@ export function createPollTransport(engine: Engine): PollTransport {
       const isOver = () => signal.aborted || performance.now() >= until
       const readable = logs.filter((log) => 'log' in log)
       const readAll = () => readPages(readable, { isOver, onUnavailable: () => {}, signal })
-      let isRung = false
+      let isNotified = false
       let ring = () => {
-        isRung = true
+        isNotified = true
       }
       // Watched before it is read: what comes in between has rung, and is not waited for.
       const unwatches = readable.map(({ log }) => engine.watch(log, () => ring()))
@@ -46,7 +46,7 @@ export function createPollTransport(engine: Engine): PollTransport {
         if (logs.every((log) => 'log' in log || log.isKnown) && pages.every(isEmpty)) {
           await new Promise<void>((resolve) => {
             ring = wait(resolve, waitMs, signal)
-            if (isRung) ring()
+            if (isNotified) ring()
           })
           pages = await readAll().catch((error) => {
             // There is nothing that it knows of, and the next one finds out.
@@ -62,7 +62,7 @@ export function createPollTransport(engine: Engine): PollTransport {
     get waiting() {
       return waits.size
     },
-    letGo(count) {
+    drain(count) {
       for (const end of [...waits].slice(0, count)) end()
     },
   }

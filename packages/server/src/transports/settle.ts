@@ -1,6 +1,6 @@
 /** Before a server closes: its readers are given what stands in their logs, in bounded time. */
 import { setTimeout } from 'node:timers/promises'
-import type { Cursor } from '../log/cursor.ts'
+import type { Cursor } from '../delivery/cursor.ts'
 import type { Engine } from '../log/log.ts'
 
 const pollMs = 10

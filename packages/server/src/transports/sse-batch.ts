@@ -4,22 +4,22 @@
  * See PROTOCOL.md#several-logs-in-one-stream.
  */
 import { encodeJson, type MillraceError, type Position, type Source } from '@millrace/protocol'
+import type { Cursor } from '../delivery/cursor.ts'
+import { CursorGroup } from '../delivery/cursor-group.ts'
+import type { Attachment } from '../delivery/fan-out.ts'
+import type { Scheduler } from '../delivery/scheduler.ts'
+import { type Sink, throttled, type Wire } from '../delivery/wire.ts'
 import { type Dialect, dataText } from '../dialects/dialect.ts'
-import type { Cursor } from '../log/cursor.ts'
-import { CursorGroup } from '../log/cursor-group.ts'
-import type { Attachment } from '../log/fan-out.ts'
-import type { Turns } from '../log/turns.ts'
-import { paced, type Sink, type Wire } from '../log/wire.ts'
 import { type ReadableLog, type UnreadableLog, unreadPosition } from './logs.ts'
 
 export interface BatchOptions {
   readonly attach: (attachment: Attachment) => Cursor
-  readonly turns: Turns
+  readonly scheduler: Scheduler
   readonly logs: readonly (ReadableLog | UnreadableLog)[]
   readonly sink: Sink
 }
 
-export function attachBatch({ attach, turns, logs, sink }: BatchOptions): CursorGroup {
+export function attachBatch({ attach, scheduler, logs, sink }: BatchOptions): CursorGroup {
   const readable = logs.filter((log) => 'log' in log)
   const encodeFrame = (lines: readonly Uint8Array[], positions: readonly Position[]) => {
     const ids = logs.map((log) =>
@@ -39,10 +39,10 @@ export function attachBatch({ attach, turns, logs, sink }: BatchOptions): Cursor
     log,
     after,
     slow,
-    wire: paced(batchWire(dialect, source), intervalMs),
+    wire: throttled(batchWire(dialect, source), intervalMs),
     encodeEnd: (error: MillraceError) => errorLine(source, error),
   }))
-  return new CursorGroup({ attach, turns, members, sink, encodeFrame })
+  return new CursorGroup({ attach, scheduler, members, sink, encodeFrame })
 }
 
 const endOfEvent = Buffer.from('\n')

@@ -1,7 +1,7 @@
 /** A dialect in server-sent events: the bytes that all readers of a log share. */
 import { encodeSseEvent } from '@millrace/protocol'
+import type { Wire } from '../delivery/wire.ts'
 import { type Dialect, dataText } from '../dialects/dialect.ts'
-import type { Wire } from '../log/wire.ts'
 
 export function sseWire(dialect: Dialect): Wire {
   return {

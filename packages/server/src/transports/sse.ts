@@ -13,13 +13,13 @@ import {
   type MillraceError,
   streamHeader,
 } from '@millrace/protocol'
-import type { Cursor } from '../log/cursor.ts'
-import type { CursorGroup } from '../log/cursor-group.ts'
-import type { FanOut } from '../log/fan-out.ts'
-import type { Turns } from '../log/turns.ts'
-import { paced, type Sink } from '../log/wire.ts'
+import type { Cursor } from '../delivery/cursor.ts'
+import type { CursorGroup } from '../delivery/cursor-group.ts'
+import type { FanOut } from '../delivery/fan-out.ts'
+import type { Scheduler } from '../delivery/scheduler.ts'
+import { type Sink, throttled } from '../delivery/wire.ts'
+import type { Heartbeat } from './heartbeat.ts'
 import type { ReadableLog, UnreadableLog } from './logs.ts'
-import type { Pulse } from './pulse.ts'
 import { attachBatch } from './sse-batch.ts'
 import { sseWire } from './sse-wire.ts'
 import { takeOver } from './takeover.ts'
@@ -60,7 +60,7 @@ export interface SseTransport {
   /** The stream as a web-standard response. The signal aborts when the client has gone: not every host then cancels the body. */
   respond(stream: SseStream, signal: AbortSignal): Response
   /** A reader has answered. False where the stream is not one of these. */
-  hear(stream: string): boolean
+  acknowledge(stream: string): boolean
   /** Connections that are open now. */
   readonly connections: number
   /** Of all connections. */
@@ -69,13 +69,13 @@ export interface SseTransport {
    * Ends so many connections, whose readers come back elsewhere within a second. Infinity ends all of them; together
    * they would be a wave, and come back as after a cut.
    */
-  letGo(count: number): void
+  drain(count: number): void
 }
 
 export interface SseTransportOptions {
   readonly fanOut: FanOut
-  readonly turns: Turns
-  readonly pulse: Pulse
+  readonly scheduler: Scheduler
+  readonly heartbeat: Heartbeat
   /** Names a stream whose heartbeats are answered. MUST NOT be guessable. */
   readonly newStream: () => string
   /** Answers since then, by `performance.now`, may not have come through: no reader is cut for the lack of one. */
@@ -94,14 +94,14 @@ interface Answer {
   dueAt: number | undefined
 }
 
-interface Peer extends Sink {
+interface SseSink extends Sink {
   /** Cuts the connection without a goodbye. */
   destroy(): void
 }
 
 export function createSseTransport(options: SseTransportOptions): SseTransport {
-  const { fanOut, turns, pulse, newStream, isExcused, random = Math.random } = options
-  const open = new Map<Cursor | CursorGroup, Peer>()
+  const { fanOut, scheduler, heartbeat, newStream, isExcused, random = Math.random } = options
+  const open = new Map<Cursor | CursorGroup, SseSink>()
   /** By the names of their streams. */
   const answers = new Map<string, Answer>()
 
@@ -109,7 +109,7 @@ export function createSseTransport(options: SseTransportOptions): SseTransport {
     serve(stream, request, response) {
       const { answer, headers } = prepare(stream)
       const body = takeOver(request, response, headers)
-      const cursor = start(stream, writablePeer(body), answer)
+      const cursor = start(stream, nodeSink(body), answer)
       body.on('drain', () => cursor.drained())
       body.once('close', () => cursor.close())
       // An error is followed by close, which is where the cursor is let go.
@@ -123,7 +123,7 @@ export function createSseTransport(options: SseTransportOptions): SseTransport {
       const body = new ReadableStream<Uint8Array>(
         {
           start: (controller) => {
-            cursor = start(stream, webPeer(controller), answer)
+            cursor = start(stream, webSink(controller), answer)
           },
           pull: () => cursor?.drained(),
           cancel: () => cursor?.close(),
@@ -135,7 +135,7 @@ export function createSseTransport(options: SseTransportOptions): SseTransport {
       return new Response(body, { headers })
     },
 
-    hear(stream) {
+    acknowledge(stream) {
       const answer = answers.get(stream)
       if (answer !== undefined) answer.dueAt = undefined
       return answer !== undefined
@@ -152,7 +152,7 @@ export function createSseTransport(options: SseTransportOptions): SseTransport {
       }
     },
 
-    letGo(count) {
+    drain(count) {
       for (const [cursor, peer] of [...open].slice(0, count)) {
         // Whoever is cut, or goes with all others, waits longer: there, nobody spreads them but their own retry.
         if (count < Number.POSITIVE_INFINITY) peer.write(Buffer.from(encodeSseRetry(100 + Math.floor(random() * 900))))
@@ -167,12 +167,12 @@ export function createSseTransport(options: SseTransportOptions): SseTransport {
     return { answer, headers: { ...sseHeaders, [streamHeader]: answer.stream } }
   }
 
-  function start({ logs, connection }: SseStream, peer: Peer, answer?: Answer): Cursor | CursorGroup {
+  function start({ logs, connection }: SseStream, peer: SseSink, answer?: Answer): Cursor | CursorGroup {
     // Clients that were cut together must not come back together.
     peer.write(Buffer.from(encodeSseRetry(1000 + Math.floor(random() * 2000)) + encodeSseComment('millrace')))
     if (answer !== undefined) answers.set(answer.stream, answer)
     let stalledAt: number | undefined
-    const leavePulse = pulse.join((clock) => {
+    const leaveHeartbeat = heartbeat.join((clock) => {
       if (answer?.dueAt !== undefined && isOverdue(answer) && isExcused(answer.dueAt)) answer.dueAt = undefined
       if (isOverdue(answer) || (cursor.blocked && stalledAt === cursor.offset)) {
         cursor.close()
@@ -188,7 +188,7 @@ export function createSseTransport(options: SseTransportOptions): SseTransport {
     const cursor = attach(logs, { write: peer.write, end: peer.end })
     open.set(cursor, peer)
     cursor.onceClosed(() => {
-      leavePulse()
+      leaveHeartbeat()
       open.delete(cursor)
       if (answer !== undefined) answers.delete(answer.stream)
       connection?.close()
@@ -204,9 +204,9 @@ export function createSseTransport(options: SseTransportOptions): SseTransport {
   function attach(logs: SseStream['logs'], sink: Sink): Cursor | CursorGroup {
     const [first, ...rest] = logs
     if (first === undefined || rest.length > 0 || !('log' in first))
-      return attachBatch({ attach: fanOut.attach, turns, logs, sink })
+      return attachBatch({ attach: fanOut.attach, scheduler, logs, sink })
     const { log, after, dialect, slow, intervalMs } = first
-    return fanOut.attach({ log, after, wire: paced(sseWire(dialect), intervalMs), sink, slow })
+    return fanOut.attach({ log, after, wire: throttled(sseWire(dialect), intervalMs), sink, slow })
   }
 }
 
@@ -214,7 +214,7 @@ function isOverdue(answer: Answer | undefined): boolean {
   return answer?.dueAt !== undefined && performance.now() - answer.dueAt >= answerMsMin
 }
 
-function writablePeer(body: Writable): Peer {
+function nodeSink(body: Writable): SseSink {
   return {
     write: (bytes) => body.write(bytes),
     end() {
@@ -228,7 +228,7 @@ function writablePeer(body: Writable): Peer {
   }
 }
 
-function webPeer(controller: ReadableStreamDefaultController<Uint8Array>): Peer {
+function webSink(controller: ReadableStreamDefaultController<Uint8Array>): SseSink {
   return {
     write(bytes) {
       // A copy: whoever reads the stream may transfer its chunks, and these bytes are everybody's.

@@ -3,8 +3,8 @@
  * bytes of a message are the same on every connection (RFC 6455, "Base Framing Protocol").
  */
 import type { Position, Source } from '@millrace/protocol'
+import type { Wire } from '../delivery/wire.ts'
 import { type Dialect, dataText } from '../dialects/dialect.ts'
-import type { Wire } from '../log/wire.ts'
 
 const finalText = 0x81
 const finalBinary = 0x82

@@ -7,20 +7,20 @@ import type { IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
 import {
   closeCodes,
-  type DownMessage,
   encodeJson,
   limits,
   MillraceError,
   type Position,
+  type ServerMessage,
   type Source,
   webSocketProtocol,
 } from '@millrace/protocol'
 import { type WebSocket, WebSocketServer } from 'ws'
+import type { Cursor } from '../delivery/cursor.ts'
+import type { FanOut } from '../delivery/fan-out.ts'
+import { type DeliveryOptions, throttled } from '../delivery/wire.ts'
 import type { Dialect } from '../dialects/dialect.ts'
-import type { Cursor } from '../log/cursor.ts'
-import type { FanOut } from '../log/fan-out.ts'
-import { type Appetite, paced } from '../log/wire.ts'
-import type { Pulse } from './pulse.ts'
+import type { Heartbeat } from './heartbeat.ts'
 import { eventFrames, plainFrames, textFrame } from './websocket-wire.ts'
 
 /** One message; a query of the greatest length in UTF-8, and room. */
@@ -29,12 +29,12 @@ const fragmentsMax = 1024
 /** What a message that waits takes beside its text, roughly: many small ones must not cost more than a few large. */
 const messageOverheadBytes = 512
 /** Messages and pings in one period of the pulse before it is a flood. */
-const messagesPerBeatMax = 2000
+const messagesPerHeartbeatMax = 2000
 const attachmentsMax = 64
 /** For the client of a flood to take the Close frame. */
 const floodCloseMsMax = 1000
 
-export interface WebSocketStream extends Appetite {
+export interface WebSocketStream extends DeliveryOptions {
   readonly log: string
   readonly after: Position
   readonly dialect: Dialect
@@ -44,7 +44,7 @@ export interface WebSocketStream extends Appetite {
 
 /** One socket. When its client has left, or it is being closed, nothing is sent any more and nothing attached. */
 export interface WebSocketConnection {
-  send(message: DownMessage): void
+  send(message: ServerMessage): void
   /** Sends what comes after a position; under a key that is attached, from there instead. Throws `too_many_attachments`. */
   attach(key: string, stream: WebSocketStream): void
   /** Throws `too_many_attachments` where nothing more can be attached. */
@@ -73,10 +73,10 @@ export interface WebSocketTransport {
   /** Of all connections. */
   cursors(): Iterable<Cursor>
   /** Closes so many connections; their readers come back elsewhere, or here later. */
-  letGo(count: number): void
+  drain(count: number): void
 }
 
-export function createWebSocketTransport({ fanOut, pulse }: { fanOut: FanOut; pulse: Pulse }): WebSocketTransport {
+export function createWebSocketTransport({ fanOut, heartbeat }: { fanOut: FanOut; heartbeat: Heartbeat }): WebSocketTransport {
   const server = new WebSocketServer({
     noServer: true,
     clientTracking: false,
@@ -98,7 +98,7 @@ export function createWebSocketTransport({ fanOut, pulse }: { fanOut: FanOut; pu
       return open.size
     },
     cursors: () => open.values().flatMap((cursors) => cursors.values()),
-    letGo(count) {
+    drain(count) {
       for (const connection of [...open.keys()].slice(0, count)) {
         open.delete(connection)
         connection.close(closeCodes.restart, 'The server stops; connect again.')
@@ -122,7 +122,7 @@ export function createWebSocketTransport({ fanOut, pulse }: { fanOut: FanOut; pu
         if (client.readyState !== client.OPEN) return
         if (!cursors.has(key)) connection.requireRoom()
         const earlier = cursors.get(key)
-        const wire = source === undefined ? plainFrames(dialect) : paced(eventFrames(dialect, source), intervalMs)
+        const wire = source === undefined ? plainFrames(dialect) : throttled(eventFrames(dialect, source), intervalMs)
         const end = (refusal?: unknown) => {
           if (refusal === undefined) return
           if (refusal instanceof MillraceError && !refusal.retryable)
@@ -156,7 +156,7 @@ export function createWebSocketTransport({ fanOut, pulse }: { fanOut: FanOut; pu
     }
     open.set(connection, cursors)
     handlers.onOpen(connection)
-    const leavePulse = pulse.join(beat)
+    const leaveHeartbeat = heartbeat.join(beat)
 
     client.on('message', (data, isBinary) => {
       if (!isAllowed()) return
@@ -176,7 +176,7 @@ export function createWebSocketTransport({ fanOut, pulse }: { fanOut: FanOut; pu
     // A client that breaks the protocol: ws has closed it with the right code, and there is nothing more to say.
     client.on('error', cut)
     client.once('close', () => {
-      leavePulse()
+      leaveHeartbeat()
       open.delete(connection)
       for (const cursor of cursors.values()) cursor.close()
       handlers.onClose()
@@ -225,7 +225,7 @@ export function createWebSocketTransport({ fanOut, pulse }: { fanOut: FanOut; pu
       isAlive = true
       if (client.readyState !== client.OPEN) return false
       messages += 1
-      if (messages <= messagesPerBeatMax) return true
+      if (messages <= messagesPerHeartbeatMax) return true
       close(closeCodes.flood, 'Too many messages.')
       stopParsing()
       return false

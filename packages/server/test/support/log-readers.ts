@@ -1,10 +1,10 @@
 /** What the tests of cursors and tails read logs with. */
 
-import { memoryEngine } from '../../src/engines/memory.ts'
-import { createFanOut, type FanOutOptions } from '../../src/log/fan-out.ts'
+import { createFanOut, type FanOutOptions } from '../../src/delivery/fan-out.ts'
+import { createScheduler } from '../../src/delivery/scheduler.ts'
+import type { Sink, Wire } from '../../src/delivery/wire.ts'
+import { memoryEngine } from '../../src/engines/memory/index.ts'
 import type { Engine, NewEvent } from '../../src/log/log.ts'
-import { createTurns } from '../../src/log/turns.ts'
-import type { Sink, Wire } from '../../src/log/wire.ts'
 
 /** Every event as `offset;`, merged ones as `from-to;`, so that a hole or a repeat is visible. */
 export function testWire(overrides: Partial<Wire> = {}): Wire & { encoded: number[] } {
@@ -55,7 +55,7 @@ export const offsets = (from: number, to: number) =>
 
 export async function setup(engine: Engine = memoryEngine(), options: Partial<FanOutOptions> = {}) {
   const { position } = await engine.append('a', [])
-  const fanOut = createFanOut({ engine, turns: createTurns(), ...options })
+  const fanOut = createFanOut({ engine, scheduler: createScheduler(), ...options })
   const at = (offset: number) => ({ epoch: position.epoch, offset })
   return { engine, fanOut, at }
 }

@@ -36,7 +36,7 @@ export interface Connection {
   /** Lets go of messages before a sequence; nobody waits for it. */
   purge(subject: string, before: number): void
   publish(subject: string, text: string): void
-  listen(subject: string, hear: (text: string) => void): Promise<() => void>
+  subscribe(subject: string, onMessage: (text: string) => void): Promise<() => void>
   /** What a message may be at most. */
   readonly bytesMax: number
   /** Whether it is one of several that may answer, of which one may be behind. */
@@ -195,11 +195,11 @@ export function createConnection({ url, stream, ageMsMax, onConnected }: Connect
 
     publish: (subject, text) => connection?.publish(subject, text),
 
-    async listen(subject, hear) {
+    async subscribe(subject, onMessage) {
       const { nc } = await opening
       const subscription = nc.subscribe(subject, {
         callback(error, message) {
-          if (error === null) hear(message.string())
+          if (error === null) onMessage(message.string())
         },
       })
       try {
@@ -224,7 +224,7 @@ export function createConnection({ url, stream, ageMsMax, onConnected }: Connect
   /** By the leader: https://docs.nats.io/reference/reference-protocols/nats_api_reference#fetching-from-a-stream-by-sequence */
   async function get(nc: NatsConnection, question: object, timeout: number): Promise<Stored | undefined> {
     const answer = await nc.request(`$JS.API.STREAM.MSG.GET.${stream}`, JSON.stringify(question), { timeout })
-    const { message, error } = answer.json<GetAnswer>()
+    const { message, error } = answer.json<GetResponse>()
     if (message !== undefined) return { seq: message.seq, data: Buffer.from(message.data ?? '', 'base64') }
     if (error?.err_code === noMessageFound) return undefined
     throw new Error(error?.description ?? 'no message in the answer')
@@ -364,7 +364,7 @@ function parseServers(url: string): Pick<NatsOptions, 'servers' | 'user' | 'pass
   }
 }
 
-interface GetAnswer {
+interface GetResponse {
   readonly message?: { readonly seq: number; readonly data?: string }
   readonly error?: { readonly err_code: number; readonly description: string }
 }

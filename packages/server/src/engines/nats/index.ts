@@ -5,19 +5,20 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { MillraceError, type Position } from '@millrace/protocol'
-import { createBells } from '../../log/bells.ts'
-import { isDamaged } from '../../log/doubts.ts'
+import { sizeOfAll } from '../../log/event-size.ts'
 import type { Appended, AppendOptions, Engine, NewEvent, Page } from '../../log/log.ts'
-import { newId } from '../../log/new-id.ts'
-import { type Bounds, createRecent, sizeOfAll } from '../../log/recent.ts'
+import { isDamaged } from '../../log/quarantine.ts'
+import { newId } from '../shared/new-epoch.ts'
+import { createNotifier } from '../shared/notifier.ts'
 import { createQueues } from '../shared/queues.ts'
+import { type Bounds, createRecentEvents } from '../shared/recent-events.ts'
 import { type Batch, decodeBatch, encodeBatch, encodeEnd, idOf, type NewBatch } from './batch.ts'
 import { createConnection, type Stored } from './connection.ts'
 import { erase } from './erase.ts'
+import { createIndexCache, fold, type LogIndex, rewind, trim } from './index-cache.ts'
 import { listLogs, token, untoken } from './list.ts'
-import { answerOf, newBatch } from './next.ts'
+import { newBatch, toAppended } from './next.ts'
 import { loadPage } from './page.ts'
-import { createShelf, fold, type Known, rewind, trim } from './shelf.ts'
 
 export interface NatsEngineOptions {
   /**
@@ -40,35 +41,35 @@ const dayMs = 24 * 60 * 60 * 1000
  * One of a cluster that was cut off, or stood still, may not know for ten seconds that it does not lead any more. Only
  * what is lost, or behind there, is less than somebody knows; a log may well have been deleted, and is not waited for as long.
  */
-const doubtMsMax = { less: 12_000, other: 2000 }
-const doubtPauseMs = 500
+const staleMsMax = { less: 12_000, other: 2000 }
+const stalePauseMs = 500
 /** As often it is looked for what one of a cluster says is missing. */
-const looksMax = 4
+const readsMax = 4
 /** Logs that are watched and not written to are asked about at least so often; in a cluster a bell may be lost without a word. */
-const askMs = { alone: 60_000, inCluster: 5000 }
+const pollMs = { alone: 60_000, inCluster: 5000 }
 /** At the same time, and then a pause, so that thousands of them are no load. */
-const askedAtOnce = 64
-const askPauseMs = 250
+const polledAtOnce = 64
+const pollPauseMs = 250
 
 export function natsEngine({ url, stream = 'millrace', timeoutMs = 15_000, ...options }: NatsEngineOptions): Engine {
   const { bytesMax = 64 * 1024 * 1024, ageMsMax = 30 * dayMs } = options
   const subjectPrefix = `${stream}.log.`
   const limits = { bytesMax, ageMsMax }
-  const shelf = createShelf()
-  const recent = createRecent()
+  const indexCache = createIndexCache()
+  const recent = createRecentEvents()
   /** What is known of a log changes in one order. */
   const queue = createQueues()
   let isClosed = false
   const connection = createConnection({ url, stream, ageMsMax, onConnected })
-  const bells = createBells({
-    listen: (log, hear) =>
-      connection.listen(`${stream}.bell.${token(log)}`, (head) => {
+  const notifier = createNotifier({
+    subscribe: (log, onMessage) =>
+      connection.subscribe(`${stream}.bell.${token(log)}`, (head) => {
         if (head === '0') recent.forget(log)
-        hear(Number(head))
+        onMessage(Number(head))
       }),
     headOf: async (log) => headOf(await inTurn(log, (known, deadline) => refresh(log, known, deadline))),
   })
-  void askAround()
+  void pollWatched()
 
   return {
     isDurable: true,
@@ -79,15 +80,15 @@ export function natsEngine({ url, stream = 'millrace', timeoutMs = 15_000, ...op
     async read(log, after, { eventsMax: countMax = 512, bytesMax: sizeMax = 262_144 } = {}) {
       if (isClosed) throw new MillraceError('server_stopping')
       const bounds = { eventsMax: countMax, bytesMax: sizeMax, oldest: Date.now() - ageMsMax }
-      const held = recent.read(log, after, { ...bounds, head: bells.rungFor(log) })
+      const cached = recent.read(log, after, { ...bounds, head: notifier.notifiedHead(log) })
       // Nothing more here may still be something more there.
-      if (held !== undefined && held.events.length > 0) return held
-      for (const askedAt = performance.now(); ; await sleep(doubtPauseMs)) {
+      if (cached !== undefined && cached.events.length > 0) return cached
+      for (const askedAt = performance.now(); ; await sleep(stalePauseMs)) {
         const answer = await inTurn(log, (known, deadline) => readOn(log, known, after, bounds, deadline))
         // Others may wait for this log meanwhile: nobody may keep it busy with a position that is none.
         if (!(answer instanceof MillraceError)) return answer
-        const doubtMs = answer.code === 'position_ahead' ? doubtMsMax.less : doubtMsMax.other
-        if (!connection.isInCluster || performance.now() > askedAt + doubtMs) throw answer
+        const staleMs = answer.code === 'position_ahead' ? staleMsMax.less : staleMsMax.other
+        if (!connection.isInCluster || performance.now() > askedAt + staleMs) throw answer
       }
     },
 
@@ -105,7 +106,7 @@ export function natsEngine({ url, stream = 'millrace', timeoutMs = 15_000, ...op
       return listLogs(all, isThere, prefix, after)
     },
 
-    watch: (log, bell) => bells.watch(log, bell, headOf(shelf.get(log))),
+    watch: (log, bell) => notifier.watch(log, bell, headOf(indexCache.get(log))),
 
     delete: (log) =>
       inTurn(log, async (known, deadline) => {
@@ -116,7 +117,7 @@ export function natsEngine({ url, stream = 'millrace', timeoutMs = 15_000, ...op
           return isOurs
         } catch (error) {
           if (!isDamaged(error)) throw error
-          await endUnread(log, known, deadline)
+          await forceEnd(log, known, deadline)
           return true
         }
       }),
@@ -124,20 +125,20 @@ export function natsEngine({ url, stream = 'millrace', timeoutMs = 15_000, ...op
     async close() {
       if (isClosed) return
       isClosed = true
-      bells.close()
+      notifier.close()
       await connection.close()
     },
   }
 
-  async function inTurn<T>(log: string, act: (known: Known, deadline: number) => Promise<T>, bytes = 0): Promise<T> {
+  async function inTurn<T>(log: string, act: (known: LogIndex, deadline: number) => Promise<T>, bytes = 0): Promise<T> {
     if (isClosed) throw new MillraceError('server_stopping')
     const deadline = performance.now() + timeoutMs
-    return queue(log, bytes, () => act(shelf.get(log), deadline))
+    return queue(log, bytes, () => act(indexCache.get(log), deadline))
   }
 
   async function append(
     log: string,
-    known: Known,
+    known: LogIndex,
     events: readonly NewEvent[],
     asked: AppendOptions,
     deadline: number,
@@ -147,7 +148,7 @@ export function natsEngine({ url, stream = 'millrace', timeoutMs = 15_000, ...op
         await refresh(log, known, deadline)
         isFresh = true
       }
-      const answer = answerOf(known, events, asked)
+      const answer = toAppended(known, events, asked)
       if (answer !== undefined) {
         if (!isFresh) {
           // By what is known here; it may have changed since.
@@ -177,7 +178,7 @@ export function natsEngine({ url, stream = 'millrace', timeoutMs = 15_000, ...op
   }
 
   /** False where the log has ended already. */
-  async function storeEnd(log: string, known: Known, deadline: number): Promise<boolean> {
+  async function storeEnd(log: string, known: LogIndex, deadline: number): Promise<boolean> {
     const id = newId()
     const data = encodeEnd(id)
     for (;;) {
@@ -191,7 +192,7 @@ export function natsEngine({ url, stream = 'millrace', timeoutMs = 15_000, ...op
   }
 
   /** Of a log that cannot be read an end is read once all that stands before it is erased. */
-  async function endUnread(log: string, known: Known, deadline: number): Promise<void> {
+  async function forceEnd(log: string, known: LogIndex, deadline: number): Promise<void> {
     const end = encodeEnd(newId())
     for (;;) {
       const last = await connection.last(subject(log), deadline)
@@ -204,7 +205,7 @@ export function natsEngine({ url, stream = 'millrace', timeoutMs = 15_000, ...op
   }
 
   /** Folds what others have stored since. */
-  async function refresh(log: string, known: Known, deadline: number): Promise<Known> {
+  async function refresh(log: string, known: LogIndex, deadline: number): Promise<LogIndex> {
     const last = await lastOf(log, known, deadline)
     if (last === undefined) {
       if (known.seq > 0) reset(log, known)
@@ -213,7 +214,7 @@ export function natsEngine({ url, stream = 'millrace', timeoutMs = 15_000, ...op
       if (last.seq > known.seq && batch.after === known.id) take(log, known, last.seq, batch)
       else await catchUp(log, known, last.seq, deadline)
     }
-    await holdAgainst(log, known, deadline)
+    await reconcile(log, known, deadline)
     trim(known, ({ time }) => time < Date.now() - ageMsMax)
     return known
   }
@@ -222,15 +223,15 @@ export function natsEngine({ url, stream = 'millrace', timeoutMs = 15_000, ...op
    * Where it is less than is known, JetStream has lost something; or it is said by one of a cluster that does not lead
    * any more.
    */
-  async function lastOf(log: string, { seq, time }: Known, deadline: number): Promise<Stored | undefined> {
-    for (const until = performance.now() + doubtMsMax.less; ; await sleep(doubtPauseMs)) {
+  async function lastOf(log: string, { seq, time }: LogIndex, deadline: number): Promise<Stored | undefined> {
+    for (const until = performance.now() + staleMsMax.less; ; await sleep(stalePauseMs)) {
       const last = await connection.last(subject(log), deadline)
       const isLess = (last?.seq ?? 0) < seq && time >= Date.now() - ageMsMax
       if (!isLess || !connection.isInCluster || performance.now() > until) return last
     }
   }
 
-  async function catchUp(log: string, known: Known, to: number, deadline: number): Promise<void> {
+  async function catchUp(log: string, known: LogIndex, to: number, deadline: number): Promise<void> {
     let isWhole = known.seq > 0 && to > known.seq
     if (isWhole) {
       await connection.each(
@@ -245,11 +246,11 @@ export function natsEngine({ url, stream = 'millrace', timeoutMs = 15_000, ...op
       )
     }
     // Between what is known and what is there something is missing: retention has taken it, or it was lost.
-    if (!isWhole) await foldAnew(log, known, to, deadline)
+    if (!isWhole) await rebuildIndex(log, known, to, deadline)
   }
 
   /** What there is, whatever was known; nobody is given anything of it before it is whole. */
-  async function foldAnew(log: string, known: Known, to: number, deadline: number): Promise<void> {
+  async function rebuildIndex(log: string, known: LogIndex, to: number, deadline: number): Promise<void> {
     reset(log, known)
     await connection.each(
       subject(log),
@@ -267,16 +268,16 @@ export function natsEngine({ url, stream = 'millrace', timeoutMs = 15_000, ...op
       },
       deadline,
     )
-    bells.ring(log, known.head)
+    notifier.notify(log, known.head)
   }
 
   /** Gives a log that was folded anew a new epoch where something of it was lost, so that who has seen that is told. */
-  async function holdAgainst(log: string, known: Known, deadline: number): Promise<void> {
+  async function reconcile(log: string, known: LogIndex, deadline: number): Promise<void> {
     const { before } = known
     if (before === undefined || known.seq === 0) return
     const isWhole = known.start <= before.start && known.batches.some(({ id }) => id === before.id)
-    const isLetGo = known.letGo >= before.head || before.time < Date.now() - ageMsMax
-    if (known.epoch !== before.epoch || isLetGo || (isWhole && !before.isBroken)) {
+    const isTrimmed = known.trimmedTo >= before.head || before.time < Date.now() - ageMsMax
+    if (known.epoch !== before.epoch || isTrimmed || (isWhole && !before.isBroken)) {
       known.before = undefined
       return
     }
@@ -291,7 +292,7 @@ export function natsEngine({ url, stream = 'millrace', timeoutMs = 15_000, ...op
   }
 
   /** False where it does not follow. A batch that is known is none: who has just begun to lead a cluster may store it twice. */
-  function takeNext(known: Known, { seq, data }: Stored, take: (batch: Batch) => void): boolean {
+  function takeNext(known: LogIndex, { seq, data }: Stored, take: (batch: Batch) => void): boolean {
     const batch = decodeBatch(data)
     if (batch.after === known.id) take(batch)
     else if (known.batches.some(({ id }) => id === batch.id)) Object.assign(known, { seq, said: batch.id })
@@ -299,36 +300,36 @@ export function natsEngine({ url, stream = 'millrace', timeoutMs = 15_000, ...op
     return true
   }
 
-  function take(log: string, known: Known, seq: number, batch: Batch): void {
+  function take(log: string, known: LogIndex, seq: number, batch: Batch): void {
     fold(known, seq, batch)
     if (batch.isEnd || batch.isRenewed) end(log)
     const { epoch, last: head, time, start, events } = batch
     if (!batch.isEnd && known.before === undefined) recent.push(log, { epoch, head, start, time, events })
-    if (events.length > 0) bells.ring(log, head)
+    if (events.length > 0) notifier.notify(log, head)
   }
 
-  function reset(log: string, known: Known): void {
+  function reset(log: string, known: LogIndex): void {
     const { epoch, head, start, id, time } = known
     if (epoch !== undefined) known.before ??= { epoch, head, start, id, time }
-    Object.assign(known, { seq: 0, said: '', id: '', epoch: undefined, head: 0, start: 0, letGo: 0, bytes: 0, batches: [] })
+    Object.assign(known, { seq: 0, said: '', id: '', epoch: undefined, head: 0, start: 0, trimmedTo: 0, bytes: 0, batches: [] })
     known.keys.clear()
     if (epoch !== undefined) end(log)
   }
 
   function end(log: string): void {
     recent.forget(log)
-    bells.ring(log, 0)
+    notifier.notify(log, 0)
   }
 
   /** A page, or a refusal that one of a cluster may have given who is behind. */
   async function readOn(
     log: string,
-    known: Known,
+    known: LogIndex,
     after: Position,
     bounds: Bounds,
     deadline: number,
   ): Promise<Page | MillraceError> {
-    for (let isSure = !connection.isInCluster, looks = 0; ; isSure ||= ++looks === looksMax) {
+    for (let isSure = !connection.isInCluster, looks = 0; ; isSure ||= ++looks === readsMax) {
       await refresh(log, known, deadline)
       if (known.epoch === undefined) {
         const refusal = new MillraceError('session_not_found')
@@ -338,42 +339,42 @@ export function natsEngine({ url, stream = 'millrace', timeoutMs = 15_000, ...op
       }
       if (known.epoch !== after.epoch) return new MillraceError('position_foreign')
       if (after.offset > known.head) return new MillraceError('position_ahead')
-      const held = after.offset >= known.start ? recent.read(log, after, bounds) : undefined
+      const cached = after.offset >= known.start ? recent.read(log, after, bounds) : undefined
       // What was folded anew is not in there: who is told that it ends before would wait for a bell that has rung.
-      const isWhole = held?.head.offset === known.head
-      const page = isWhole ? held : await loadPage(connection, subject(log), known, after, bounds, deadline)
+      const isWhole = cached?.head.offset === known.head
+      const page = isWhole ? cached : await loadPage(connection, subject(log), known, after, bounds, deadline)
       if (page !== undefined) {
-        bells.told(log, page.head.offset)
+        notifier.resetNotifiedHead(log, page.head.offset)
         return page
       }
       const { seq } = known
       await refresh(log, known, deadline)
       // Unless others have written since, and let go of it.
-      if (known.seq === seq) await foldAnew(log, known, seq, deadline)
+      if (known.seq === seq) await rebuildIndex(log, known, seq, deadline)
       if (known.before !== undefined) known.before = { ...known.before, isBroken: isSure }
-      if (!isSure) await sleep(doubtPauseMs)
+      if (!isSure) await sleep(stalePauseMs)
     }
   }
 
   function onConnected(): void {
     // What came to an end meanwhile was heard by nobody.
     recent.clear()
-    bells.connected()
+    notifier.connected()
   }
 
   /** About the logs that are watched: what nobody writes to goes by age without a word, and a bell may be lost. */
-  async function askAround(): Promise<void> {
+  async function pollWatched(): Promise<void> {
     const pause = (ms: number) => sleep(ms, undefined, { ref: false })
     const atMost = (ms: number) => Math.min(ms, Math.max(10, ageMsMax / 4))
     const ask = (log: string) => inTurn(log, (known, deadline) => refresh(log, known, deadline))
-    for (let askedAt = performance.now(); !isClosed; await pause(atMost(askMs.inCluster))) {
+    for (let askedAt = performance.now(); !isClosed; await pause(atMost(pollMs.inCluster))) {
       // Which of the two it is, is known when it is connected, and may be another when it is again.
-      if (!connection.isInCluster && performance.now() - askedAt < atMost(askMs.alone)) continue
+      if (!connection.isInCluster && performance.now() - askedAt < atMost(pollMs.alone)) continue
       askedAt = performance.now()
-      const logs = [...bells.watched]
-      for (let at = 0; at < logs.length && !isClosed; at += askedAtOnce) {
-        await Promise.allSettled(logs.slice(at, at + askedAtOnce).map(ask))
-        await pause(askPauseMs)
+      const logs = [...notifier.watched]
+      for (let at = 0; at < logs.length && !isClosed; at += polledAtOnce) {
+        await Promise.allSettled(logs.slice(at, at + polledAtOnce).map(ask))
+        await pause(pollPauseMs)
       }
     }
   }
@@ -383,6 +384,6 @@ export function natsEngine({ url, stream = 'millrace', timeoutMs = 15_000, ...op
   }
 }
 
-function headOf({ epoch, head }: Known): Position | undefined {
+function headOf({ epoch, head }: LogIndex): Position | undefined {
   return epoch === undefined ? undefined : { epoch, offset: head }
 }

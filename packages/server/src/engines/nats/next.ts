@@ -1,9 +1,9 @@
 /** What an append comes to, by what is known of its log. */
 import { MillraceError } from '@millrace/protocol'
 import type { Appended, AppendOptions, NewEvent } from '../../log/log.ts'
-import { newId } from '../../log/new-id.ts'
+import { newId } from '../shared/new-epoch.ts'
 import type { NewBatch } from './batch.ts'
-import type { Known } from './shelf.ts'
+import type { LogIndex } from './index-cache.ts'
 
 /** What is kept of each log. */
 export interface Limits {
@@ -12,8 +12,8 @@ export interface Limits {
 }
 
 /** Undefined where there is something to store. */
-export function answerOf(
-  known: Known,
+export function toAppended(
+  known: LogIndex,
   events: readonly NewEvent[],
   { epoch, key, unless, expect }: AppendOptions,
 ): Appended | MillraceError | undefined {
@@ -29,7 +29,7 @@ export function answerOf(
 
 /** Behind what is known, and with what is kept from then on. */
 export function newBatch(
-  known: Known,
+  known: LogIndex,
   events: readonly NewEvent[],
   { key, keep = Number.POSITIVE_INFINITY }: AppendOptions,
   { bytesMax, ageMsMax }: Limits,

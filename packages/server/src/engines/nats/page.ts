@@ -1,16 +1,17 @@
 /** What a reader is given of a log, out of the messages that its batches are in. */
 import type { Position } from '@millrace/protocol'
+import { sizeOf } from '../../log/event-size.ts'
 import type { LogEvent, Page } from '../../log/log.ts'
-import { type Bounds, sizeOf } from '../../log/recent.ts'
+import type { Bounds } from '../shared/recent-events.ts'
 import { decodeBatch } from './batch.ts'
 import type { Connection, Stored } from './connection.ts'
-import type { Known } from './shelf.ts'
+import type { LogIndex } from './index-cache.ts'
 
 /** Undefined where something is missing that is known to be there. */
 export async function loadPage(
   connection: Connection,
   subject: string,
-  known: Known,
+  known: LogIndex,
   after: Position,
   { eventsMax: countMax, bytesMax: sizeMax, oldest }: Bounds,
   deadline: number,

@@ -15,7 +15,7 @@ export interface Connection {
   /** Sends plain commands, one behind the other; with the Redis process that has answered them. */
   ask(commands: readonly string[][], deadline: number): Promise<{ readonly server: string; readonly answers: readonly unknown[] }>
   /** Hears what is published in a channel, until the returned function is called. */
-  listen(channel: string, hear: (message: string) => void): Promise<() => void>
+  subscribe(channel: string, onMessage: (message: string) => void): Promise<() => void>
   close(): Promise<void>
 }
 
@@ -24,7 +24,7 @@ export interface ConnectionOptions {
   /** Connected, perhaps again, to the Redis process of this id. */
   readonly onReady?: (server: string) => void
   /** It hears again, or for the first time; absent where it is to hear nothing. */
-  readonly onHearing?: () => void
+  readonly onSubscribed?: () => void
   /** What is run is not answered before so many replicas have it; default 0. */
   readonly replicas?: number
 }
@@ -39,7 +39,7 @@ const retryMsMax = 500
 const closeMsMax = 1000
 const waitSlackMs = 250
 
-export function createConnection({ url, onReady, onHearing, replicas = 0 }: ConnectionOptions): Connection {
+export function createConnection({ url, onReady, onSubscribed, replicas = 0 }: ConnectionOptions): Connection {
   const client = createClient({
     url,
     // A command that was made for one Redis process must not wait for the next one.
@@ -64,29 +64,29 @@ export function createConnection({ url, onReady, onHearing, replicas = 0 }: Conn
   })
   client.on('reconnecting', lose)
   client.on('ready', () => void identify())
-  const ears = client.duplicate({ disableOfflineQueue: false }) as Client
+  const subscriber = client.duplicate({ disableOfflineQueue: false }) as Client
   // Its troubles are those of the other one; it comes back by itself, and so does what it listens to.
-  ears.on('error', () => {})
-  if (onHearing !== undefined) ears.on('ready', onHearing)
+  subscriber.on('error', () => {})
+  if (onSubscribed !== undefined) subscriber.on('ready', onSubscribed)
   // Only a client that was closed stops trying, and that needs no telling.
-  for (const each of onHearing === undefined ? [client] : [client, ears]) each.connect().catch(() => {})
+  for (const each of onSubscribed === undefined ? [client] : [client, subscriber]) each.connect().catch(() => {})
   let confirming: Promise<number> | undefined
 
   return {
-    async listen(channel, hear) {
-      const listener = (message: string) => hear(message)
-      await ears.sSubscribe(channel, listener)
-      return () => void ears.sUnsubscribe(channel, listener).catch(() => {})
+    async subscribe(channel, onMessage) {
+      const listener = (message: string) => onMessage(message)
+      await subscriber.sSubscribe(channel, listener)
+      return () => void subscriber.sUnsubscribe(channel, listener).catch(() => {})
     },
     run(script, keys, args, deadline) {
       const act = async (server: string, isCut: () => boolean) => {
         const answer = await client.sendCommand(['EVALSHA', digestOf(script), String(keys.length), ...keys, ...args(server)])
         if (replicas === 0) return answer
-        const held = await confirm(deadline)
+        const cached = await confirm(deadline)
         if (isCut()) throw new Error('another connection has been asked, which has written nothing')
-        if (held >= replicas) return answer
+        if (cached >= replicas) return answer
         throw new MillraceError('engine_failed', {
-          message: `Only ${held} of ${replicas} replicas of Redis answer; see that they run and are reached.`,
+          message: `Only ${cached} of ${replicas} replicas of Redis answer; see that they run and are reached.`,
         })
       }
       return perform(act, deadline, script)
@@ -101,7 +101,7 @@ export function createConnection({ url, onReady, onHearing, replicas = 0 }: Conn
     async close() {
       ready.promise.catch(() => {})
       ready.reject(new MillraceError('server_stopping'))
-      if (ears.isOpen) ears.destroy()
+      if (subscriber.isOpen) subscriber.destroy()
       if (!client.isOpen) return
       const closed = isReady ? client.close() : Promise.reject(new Error('not connected'))
       await Promise.race([closed, sleep(closeMsMax).then(() => Promise.reject(new Error('too slow')))]).catch(() =>

@@ -1,8 +1,8 @@
 /** Batches as they stand in Redis, and what a reader is given of them. */
 import { type Json, MillraceError, type Position } from '@millrace/protocol'
+import { sizeOf } from '../../log/event-size.ts'
 import type { EventData, LogEvent, NewEvent, Page, ReadOptions } from '../../log/log.ts'
-import { sizeOf } from '../../log/recent.ts'
-import { createUnpacked, fromStored, unpackAside } from '../stored.ts'
+import { createUnpacked, fromStored, unpackAside } from '../shared/packing.ts'
 
 /** A batch as it stands in Redis, or a pack of them. */
 export type Entry = readonly [last: number, count: string, time: string, data: string, isPacked: 0 | 1]

@@ -5,17 +5,18 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { MillraceError, type Position } from '@millrace/protocol'
-import { createBells } from '../../log/bells.ts'
+import { sizeOfAll } from '../../log/event-size.ts'
 import type { Appended, AppendOptions, Engine, LogState, NewEvent, Page, ReadOptions } from '../../log/log.ts'
-import { createRecent, sizeOfAll } from '../../log/recent.ts'
 import { pageOfNames } from '../shared/names.ts'
+import { createNotifier } from '../shared/notifier.ts'
+import { packAside, packed, toStored } from '../shared/packing.ts'
 import { createQueues } from '../shared/queues.ts'
-import { packAside, packed, toStored } from '../stored.ts'
+import { createRecentEvents } from '../shared/recent-events.ts'
 import { createConnection } from './connection.ts'
 import { createPacks, decode, type Entry, encode, toPage } from './entries.ts'
+import { createHighWaterMarks, type Mark } from './high-water-marks.ts'
 import { livePage, liveQuestions } from './live.ts'
 import * as scripts from './scripts.ts'
-import { createWitness, type Seen } from './witness.ts'
 
 export interface RedisEngineOptions {
   /** `redis://user:password@host:6379/0`, or `rediss://` for TLS. Redis 7.0 or later. */
@@ -39,8 +40,8 @@ export interface RedisEngineOptions {
  * So long after a Redis process was met for the first time, engines that can vouch for a log are waited for: they are
  * connected by then, and each holds what it knows against it as soon as it is.
  */
-const vouchMs = 2500
-const vouchPollMs = 50
+const verificationGraceMs = 2500
+const verificationPollMs = 50
 /** Events behind which a reader is live; further back the script gives whole pages. */
 const liveMax = 16
 /** Keys: some milliseconds of Redis's time. */
@@ -55,8 +56,8 @@ export function redisEngine({
   ...options
 }: RedisEngineOptions): Engine {
   const { bytesMax = 64 * 1024 * 1024, ageMsMax = 30 * dayMs } = options
-  const witness = createWitness()
-  const recent = createRecent()
+  const marks = createHighWaterMarks()
+  const recent = createRecentEvents()
   const packs = createPacks()
   /** Of appends: one at a time can be made again without doubt whether it was made. */
   const inTurn = createQueues()
@@ -64,15 +65,15 @@ export function redisEngine({
   let server = ''
   let settledAt = Number.POSITIVE_INFINITY
   let isClosed = false
-  const connection = createConnection({ url, onReady, onHearing })
+  const connection = createConnection({ url, onReady, onSubscribed })
   // Of its own, because all that comes behind a write that waits for replicas would wait with it.
   const writing = replicas > 0 ? createConnection({ url, replicas }) : connection
-  const bells = createBells({
-    listen: (log, hear) =>
-      connection.listen(channelOf(log), (head) => {
-        witness.note(log, Number(head))
+  const notifier = createNotifier({
+    subscribe: (log, onMessage) =>
+      connection.subscribe(channelOf(log), (head) => {
+        marks.note(log, Number(head))
         if (head === '0') recent.forget(log)
-        hear(Number(head))
+        onMessage(Number(head))
       }),
     headOf,
   })
@@ -91,20 +92,20 @@ export function redisEngine({
     async read(log, position, { eventsMax = 512, bytesMax = 262_144 } = {}) {
       if (isClosed) throw new MillraceError('server_stopping')
       const bounds = { eventsMax, bytesMax }
-      const held = recent.read(log, position, { ...bounds, oldest: Date.now() - ageMsMax, head: bells.rungFor(log) })
+      const cached = recent.read(log, position, { ...bounds, oldest: Date.now() - ageMsMax, head: notifier.notifiedHead(log) })
       // Nothing more here may still be something more there.
-      if (held !== undefined && held.events.length > 0) return held
+      if (cached !== undefined && cached.events.length > 0) return cached
       const live = await readLive(log, position, bounds)
       if (live !== undefined) return live
       const args = [position.epoch, position.offset, eventsMax, bytesMax].map(String)
-      const isHeard = bells.hears(log)
+      const isSubscribed = notifier.isSubscribed(log)
       let asked = ''
       const to = (name: string) => {
         asked = name
         return [name, ...args]
       }
-      const [isVouched, head, start, entries] = (await run(scripts.read, log, to)) as [0 | 1, number, number, Entry[]]
-      if (isVouched) remember(log, { epoch: position.epoch, offset: head, server: asked, isHeard })
+      const [isVerified, head, start, entries] = (await run(scripts.read, log, to)) as [0 | 1, number, number, Entry[]]
+      if (isVerified) remember(log, { epoch: position.epoch, offset: head, server: asked, isSubscribed })
       const batches = await Promise.all(entries.map((entry) => packs.read(position.epoch, entry)))
       return toPage(position, { head, start, batches }, bounds)
     },
@@ -112,10 +113,10 @@ export function redisEngine({
     async inspect(log) {
       const deadline = performance.now() + timeoutMs
       for (;;) {
-        const isForced = mayForce()
-        const answer = await inspect(log, isForced, deadline)
-        if (answer === undefined || answer.isVouched || isForced) return answer?.state
-        await sleep(vouchPollMs)
+        const forceVerify = mayForceVerify()
+        const answer = await inspect(log, forceVerify, deadline)
+        if (answer === undefined || answer.isVerified || forceVerify) return answer?.state
+        await sleep(verificationPollMs)
       }
     },
 
@@ -135,10 +136,10 @@ export function redisEngine({
     },
 
     watch(log, bell) {
-      const unwatch = bells.watch(log, bell, witness.offsetOf(log))
+      const unwatch = notifier.watch(log, bell, marks.offsetOf(log))
       return () => {
         unwatch()
-        if (!bells.hears(log)) witness.unhear(log)
+        if (!notifier.isSubscribed(log)) marks.unsubscribed(log)
       }
     },
 
@@ -157,7 +158,7 @@ export function redisEngine({
       if (isClosed) return
       isClosed = true
       clearInterval(sweeper)
-      bells.close()
+      notifier.close()
       await Promise.all([connection.close(), ...(writing === connection ? [] : [writing.close()])])
     },
   }
@@ -168,64 +169,64 @@ export function redisEngine({
     const limits = [keep, bytesMax, ageMsMax, replicas > 0 ? 1 : 0]
     const field = events.some(({ data }) => data instanceof Uint8Array) ? 'b' : 'd'
     const rest = [mine, wanted, key, unless, ...limits, events.length, encode(events), field, expect].map(String)
-    const isHeard = bells.hears(log)
+    const isSubscribed = notifier.isSubscribed(log)
     let to = ''
     const args = (name: string) => {
       to = name
-      return [...witness.say(log, name, mayForce()), ...rest]
+      return [...marks.say(log, name, mayForceVerify()), ...rest]
     }
     let answer = await run(scripts.append, log, args, deadline)
     while (answer.at(-1) === 'unvouched') {
-      await sleep(vouchPollMs)
+      await sleep(verificationPollMs)
       answer = await run(scripts.append, log, args, deadline)
     }
-    const [epoch, head, start, time, isVouched, status] = answer as [string, number, number, number, 0 | 1, string]
+    const [epoch, head, start, time, isVerified, status] = answer as [string, number, number, number, 0 | 1, string]
     if (replicas > 0) await run(scripts.show, log, () => [epoch, String(head)], deadline)
     const duplicate = status === 'duplicate'
     if (!duplicate) {
-      if (isVouched) remember(log, { epoch, offset: head, server: to, isHeard, own: { number: mine, offset: head } })
+      if (isVerified) remember(log, { epoch, offset: head, server: to, isSubscribed, own: { number: mine, offset: head } })
       recent.push(log, { epoch, head, start, time: Number(time), events })
-      if (events.length > 0) bells.ring(log, head)
+      if (events.length > 0) notifier.notify(log, head)
     }
     return { position: { epoch, offset: head }, duplicate }
   }
 
   /** What has just been rung for, without a script; undefined where one has to look. */
   async function readLive(log: string, after: Position, bounds: Required<ReadOptions>): Promise<Page | undefined> {
-    const isHeard = bells.hears(log)
-    const count = bells.rungFor(log) - after.offset
+    const isSubscribed = notifier.isSubscribed(log)
+    const count = notifier.notifiedHead(log) - after.offset
     // Where replicas are waited for, only a script can tell what may be shown.
-    if (!isHeard || replicas > 0 || count < 1 || count > liveMax) return undefined
+    if (!isSubscribed || replicas > 0 || count < 1 || count > liveMax) return undefined
     const { server: asked, answers } = await connection.ask(
       liveQuestions(keysOf(log), after, Math.min(count, bounds.eventsMax)),
       performance.now() + timeoutMs,
     )
     const page = livePage(after, answers, bounds)
-    if (page?.server === asked) remember(log, { epoch: after.epoch, offset: page.head.offset, server: asked, isHeard })
+    if (page?.server === asked) remember(log, { epoch: after.epoch, offset: page.head.offset, server: asked, isSubscribed })
     return page
   }
 
   /** Decides that a log has a new epoch, where nobody vouches for it and `isForced` says not to wait for one that does. */
-  async function inspect(log: string, isForced: boolean, deadline?: number): Promise<Inspected | undefined> {
-    const isHeard = bells.hears(log)
+  async function inspect(log: string, forceVerify: boolean, deadline?: number): Promise<Inspected | undefined> {
+    const isSubscribed = notifier.isSubscribed(log)
     let asked = ''
     const args = (to: string) => {
       asked = to
-      return witness.say(log, to, isForced)
+      return marks.say(log, to, forceVerify)
     }
     const answer = (await call(scripts.inspect, log, args, deadline)) as [string, string, number, number, 0 | 1]
-    const [status, epoch, head, start, isVouched] = answer
+    const [status, epoch, head, start, isVerified] = answer
     if (status === 'session_not_found') return undefined
-    if (isVouched) remember(log, { epoch, offset: head, server: asked, isHeard })
-    return { state: { start: { epoch, offset: start }, head: { epoch, offset: head } }, isVouched: isVouched === 1 }
+    if (isVerified) remember(log, { epoch, offset: head, server: asked, isSubscribed })
+    return { state: { start: { epoch, offset: start }, head: { epoch, offset: head } }, isVerified: isVerified === 1 }
   }
 
-  function remember(log: string, seen: Seen): void {
-    if (witness.remember(log, seen)) recent.forget(log)
+  function remember(log: string, seen: Mark): void {
+    if (marks.remember(log, seen)) recent.forget(log)
   }
 
   /** Whoever knows a log has had the time to say so. */
-  function mayForce(): boolean {
+  function mayForceVerify(): boolean {
     return performance.now() >= settledAt
   }
 
@@ -280,29 +281,29 @@ export function redisEngine({
   }
 
   function forget(log: string): void {
-    witness.forget(log)
+    marks.forget(log)
     recent.forget(log)
-    bells.ring(log, 0)
+    notifier.notify(log, 0)
   }
 
-  function onHearing(): void {
+  function onSubscribed(): void {
     // What came to an end meanwhile was heard by nobody.
     recent.clear()
-    bells.connected()
+    notifier.connected()
   }
 
   /** Another Redis process may have less than the one before it: each log is held against what was seen of it. */
   function onReady(next: string): void {
     if (server === next) return
     server = next
-    settledAt = performance.now() + vouchMs
-    for (const log of witness.logs) inspect(log, false).catch(() => {})
+    settledAt = performance.now() + verificationGraceMs
+    for (const log of marks.logs) inspect(log, false).catch(() => {})
   }
 
   /** Redis lets a log go without a word. */
   async function sweep(): Promise<void> {
-    for (const log of bells.watched) {
-      if (witness.has(log) && (await headOf(log).catch(() => true)) === undefined) forget(log)
+    for (const log of notifier.watched) {
+      if (marks.has(log) && (await headOf(log).catch(() => true)) === undefined) forget(log)
     }
   }
 
@@ -313,5 +314,5 @@ export function redisEngine({
 
 interface Inspected {
   readonly state: LogState
-  readonly isVouched: boolean
+  readonly isVerified: boolean
 }

@@ -1,6 +1,6 @@
 /** What stands with a row so that one that is not what was written is noticed: SQLite keeps no checksums of its own. */
 import { crc32 } from 'node:zlib'
-import type { StoredEvent } from '../stored.ts'
+import type { StoredEvent } from '../shared/packing.ts'
 import type { Log } from './schema.ts'
 
 export function sumOfEvent(log: number, { offset, type, time, data }: StoredEvent): number {

@@ -4,11 +4,11 @@
  */
 import { dirname, join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
-import { newId } from '../../log/new-id.ts'
+import { newId } from '../shared/new-epoch.ts'
 import { damage, isSum, sumOfLog } from './checks.ts'
+import { type CommitMarker, doubtOf, openMarker, readMarker, sizeOf } from './commit-marker.ts'
 import type { Limits } from './requests.ts'
 import { createSchema, type Log, prepare, type Statements } from './schema.ts'
-import { doubtOf, openWitness, readWitness, sizeOf, type Witness } from './witness.ts'
 
 /** Far more than reading a group takes. */
 const readMsMax = 1000
@@ -18,16 +18,16 @@ export interface Opened {
   readonly sql: Statements
   /** What keeps other processes away, and what says how far it had come; absent where it is only read. */
   readonly lock?: DatabaseSync
-  readonly witness?: Witness
+  readonly marker?: CommitMarker
   /** Groups that were committed to it. */
   readonly count: number
   /** What its operator has to know, in sentences. */
-  readonly told: string | undefined
+  readonly warning: string | undefined
 }
 
 export function openDatabase(file: string, { isDurableOnDisk }: Limits): Opened {
-  const beside = join(dirname(file), 'millrace.witness')
-  const seen = readWitness(beside)
+  const beside = join(dirname(file), 'millrace.marker')
+  const seen = readMarker(beside)
   // SQLite would take it for a new one, and delete the write-ahead log.
   if (sizeOf(file) === 0 && (sizeOf(`${file}-wal`) > 0 || (seen !== undefined && seen.count !== 0)))
     throw damage('it is gone or empty, and what stood beside it is there')
@@ -40,18 +40,18 @@ export function openDatabase(file: string, { isDurableOnDisk }: Limits): Opened 
     // What is deleted is overwritten, not only left to be used again.
     database.exec('PRAGMA secure_delete = ON')
     database.exec(`PRAGMA synchronous = ${isDurableOnDisk ? 'FULL' : 'NORMAL'}; PRAGMA wal_autocheckpoint = 4000`)
-    const hadWitness = createSchema(database)
+    const hadMarker = createSchema(database)
     const sql = prepare(database)
     const unnamed = repair(database, sql)
     let { count } = sql.countGroups.get() as { count: number }
-    const doubt = hadWitness || seen !== undefined ? doubtOf(seen, count, file) : undefined
-    if (doubt !== undefined) {
+    const loss = hadMarker || seen !== undefined ? doubtOf(seen, count, file) : undefined
+    if (loss !== undefined) {
       count = Math.max(count, seen?.count || 0) + 1
       renewEpochs(database, sql, count)
     }
-    const witness = openWitness(beside, file, { count, isFlushed: isDurableOnDisk })
-    if (!hadWitness) sql.noteGroups.run(count)
-    return { database, sql, lock, witness, count, told: tell(file, doubt, unnamed) }
+    const marker = openMarker(beside, file, { count, isFlushed: isDurableOnDisk })
+    if (!hadMarker) sql.noteGroups.run(count)
+    return { database, sql, lock, marker, count, warning: tell(file, loss, unnamed) }
   } catch (error) {
     // Whoever tries again would find the file in use.
     database.close()
@@ -63,7 +63,7 @@ export function openDatabase(file: string, { isDurableOnDisk }: Limits): Opened 
 /** A connection that only reads: WAL lets it do so while another one writes. */
 export function openForReading(file: string): Opened {
   const database = new DatabaseSync(file, { readOnly: true, timeout: readMsMax })
-  return { database, sql: prepare(database), count: 0, told: undefined }
+  return { database, sql: prepare(database), count: 0, warning: undefined }
 }
 
 /**
@@ -128,12 +128,12 @@ function* allLogs({ after }: Statements): Generator<Kept> {
   }
 }
 
-function tell(file: string, doubt: string | undefined, unnamed: number): string | undefined {
-  const told: string[] = []
-  if (doubt !== undefined)
-    told.push(
-      `The logs in ${file} may have lost events that were acknowledged: ${doubt}. Each goes on under a new epoch, and its readers are told to read it anew.`,
+function tell(file: string, loss: string | undefined, unnamed: number): string | undefined {
+  const warning: string[] = []
+  if (loss !== undefined)
+    warning.push(
+      `The logs in ${file} may have lost events that were acknowledged: ${loss}. Each goes on under a new epoch, and its readers are told to read it anew.`,
     )
-  if (unnamed > 0) told.push(`Of the logs in ${file}, ${unnamed} cannot be found by name any more: their rows are damaged.`)
-  return told.length === 0 ? undefined : told.join(' ')
+  if (unnamed > 0) warning.push(`Of the logs in ${file}, ${unnamed} cannot be found by name any more: their rows are damaged.`)
+  return warning.length === 0 ? undefined : warning.join(' ')
 }

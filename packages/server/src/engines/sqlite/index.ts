@@ -4,9 +4,9 @@
  */
 import { MillraceError, type Position } from '@millrace/protocol'
 import type { Engine, LogEvent } from '../../log/log.ts'
-import { createRecent } from '../../log/recent.ts'
 import { namesMax } from '../shared/names.ts'
-import { fromStored, type StoredEvent, toStored } from '../stored.ts'
+import { fromStored, type StoredEvent, toStored } from '../shared/packing.ts'
+import { createRecentEvents } from '../shared/recent-events.ts'
 import type { Answer, Limits, Request } from './requests.ts'
 import { createThread, damaged } from './thread.ts'
 
@@ -30,13 +30,13 @@ export interface SqliteEngineOptions {
   /** How long a call waits for a disk that stands still, in milliseconds; default 10,000. */
   readonly timeoutMs?: number
   /** Told, in sentences, when logs may have lost what was acknowledged, and have new epochs; default writes to standard error. */
-  readonly onLoss?: (told: string) => void
+  readonly onLoss?: (warning: string) => void
 }
 
 const dayMs = 24 * 60 * 60 * 1000
 
 export function sqliteEngine({ folder, durability = 'process', timeoutMs = 10_000, ...options }: SqliteEngineOptions): Engine {
-  const onLoss = options.onLoss ?? ((told) => console.error('millrace:', told))
+  const onLoss = options.onLoss ?? ((warning) => console.error('millrace:', warning))
   const ageMsMax = options.ageMsMax ?? 30 * dayMs
   const limits: Limits = {
     bytesMax: options.bytesMax ?? 64 * 1024 * 1024,
@@ -44,11 +44,11 @@ export function sqliteEngine({ folder, durability = 'process', timeoutMs = 10_00
     totalBytesMax: options.totalBytesMax ?? Number.POSITIVE_INFINITY,
     isDurableOnDisk: durability === 'disk',
   }
-  const bells = new Map<string, Set<() => void>>()
-  const recent = createRecent()
+  const notifier = new Map<string, Set<() => void>>()
+  const recent = createRecentEvents()
   const sweeper = setInterval(() => void sweep(), Math.min(60_000, Math.max(10, ageMsMax / 4)))
   sweeper.unref()
-  const writer = createThread({ folder, limits, timeoutMs, onLate, onTold })
+  const writer = createThread({ folder, limits, timeoutMs, onLate, onWarning })
   // Of its own, so that nobody who appends waits for those who read.
   const reader = createThread({ folder, limits, timeoutMs, isReader: true })
   let opening: Promise<unknown> | undefined
@@ -64,15 +64,15 @@ export function sqliteEngine({ folder, durability = 'process', timeoutMs = 10_00
       const { epoch: made = '', head = 0, start = 0, time = 0, duplicate = false } = answer
       if (!duplicate) {
         recent.push(log, { epoch: made, head, start, time, events })
-        if (events.length > 0) ring(log)
+        if (events.length > 0) notify(log)
       }
       return { position: { epoch: made, offset: head }, duplicate }
     },
 
     async read(log, after, { eventsMax = 512, bytesMax = 262_144 } = {}) {
       if (isClosed) throw new MillraceError('server_stopping')
-      const held = recent.read(log, after, { eventsMax, bytesMax, oldest: Date.now() - ageMsMax })
-      if (held !== undefined) return held
+      const cached = recent.read(log, after, { eventsMax, bytesMax, oldest: Date.now() - ageMsMax })
+      if (cached !== undefined) return cached
       const answer = await askReader({ op: 'read', log, ...after, eventsMax, bytesMax, now: Date.now() })
       const { epoch = '', start = 0, head = 0, events: stored = [] } = answer
       const at = (offset: number): Position => ({ epoch, offset })
@@ -92,13 +92,13 @@ export function sqliteEngine({ folder, durability = 'process', timeoutMs = 10_00
     },
 
     watch(log, bell) {
-      const ringers = bells.get(log) ?? new Set()
+      const watchers = notifier.get(log) ?? new Set()
       // A wrapper of its own, so that the same function can watch twice and each watch ends alone.
-      const ringer = () => bell()
-      bells.set(log, ringers.add(ringer))
+      const watcher = () => bell()
+      notifier.set(log, watchers.add(watcher))
       return () => {
-        ringers.delete(ringer)
-        if (ringers.size === 0 && bells.get(log) === ringers) bells.delete(log)
+        watchers.delete(watcher)
+        if (watchers.size === 0 && notifier.get(log) === watchers) notifier.delete(log)
       }
     },
 
@@ -117,7 +117,7 @@ export function sqliteEngine({ folder, durability = 'process', timeoutMs = 10_00
     close() {
       isClosed = true
       clearInterval(sweeper)
-      bells.clear()
+      notifier.clear()
       // What is closed last writes what the write-ahead log has into the file.
       closing ??= reader.close().then(() => writer.close())
       return closing
@@ -133,7 +133,7 @@ export function sqliteEngine({ folder, durability = 'process', timeoutMs = 10_00
     for (;;) {
       const answer = await ask(request)
       if (answer.bytesOver === undefined) return answer
-      const { gone = [] } = await ask({ op: 'makeRoom', bytes: answer.bytesOver, spare: [request.log, ...bells.keys()] })
+      const { gone = [] } = await ask({ op: 'makeRoom', bytes: answer.bytesOver, spare: [request.log, ...notifier.keys()] })
       if (gone.length === 0) {
         const message = `All of the ${limits.totalBytesMax} bytes that are kept are in use; try again later.`
         throw new MillraceError('log_full', { message })
@@ -157,11 +157,11 @@ export function sqliteEngine({ folder, durability = 'process', timeoutMs = 10_00
     if ('log' in request) end(request.log)
   }
 
-  function onTold(told: string): void {
+  function onWarning(warning: string): void {
     // Where a thread that ended was replaced, what it had appended is of another epoch.
     recent.clear()
-    for (const log of bells.keys()) ring(log)
-    onLoss(told)
+    for (const log of notifier.keys()) notify(log)
+    onLoss(warning)
   }
 
   async function sweep(): Promise<void> {
@@ -175,7 +175,7 @@ export function sqliteEngine({ folder, durability = 'process', timeoutMs = 10_00
 
   function end(log: string): void {
     recent.forget(log)
-    ring(log)
+    notify(log)
   }
 
   function eventsOf(log: string, stored: readonly StoredEvent[]): LogEvent[] {
@@ -187,8 +187,8 @@ export function sqliteEngine({ folder, durability = 'process', timeoutMs = 10_00
     }
   }
 
-  function ring(log: string): void {
-    const ringers = bells.get(log)
-    if (ringers !== undefined) for (const ringer of ringers) ringer()
+  function notify(log: string): void {
+    const watchers = notifier.get(log)
+    if (watchers !== undefined) for (const watcher of watchers) watcher()
   }
 }

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { expect, it } from 'vitest'
-import { packed } from '../stored.ts'
+import { packed } from '../shared/packing.ts'
 import { type Candidate, nextPack } from './packing.ts'
 
 const kinds = fc.constantFrom<Candidate['kind']>('text', 'text', 'text', 'text', 'text', 'text', 'text', 'text', 'blob')

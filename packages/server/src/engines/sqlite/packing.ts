@@ -1,5 +1,5 @@
 /** Which events of a log are packed next: those that come one after another, are no bytes and fit. */
-import { packed } from '../stored.ts'
+import { packed } from '../shared/packing.ts'
 
 export interface Candidate {
   readonly offset: number

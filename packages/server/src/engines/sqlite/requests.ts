@@ -1,5 +1,5 @@
 /** What the engine asks of its worker, and what it is answered. */
-import type { StoredData, StoredEvent } from '../stored.ts'
+import type { StoredData, StoredEvent } from '../shared/packing.ts'
 
 export interface Limits {
   readonly bytesMax: number
@@ -65,7 +65,7 @@ export interface Reply {
   /** Why the others have none. */
   readonly failure?: Failure
   /** What the operator has to know, in sentences. */
-  readonly told?: string | undefined
+  readonly warning?: string | undefined
 }
 
 export interface Failure {

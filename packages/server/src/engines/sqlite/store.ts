@@ -3,8 +3,8 @@
  * worker and alone writes its file, so what it knows of a log it keeps; another one reads it beside. It knows no packages of Millrace's: what is
  * refused is an answer that says so, and what is thrown is SQLite's, or told as it tells it.
  */
-import { newId } from '../../log/new-id.ts'
-import { createUnpacked, pack, type StoredData, type StoredEvent, type StoredText, unpack } from '../stored.ts'
+import { newId } from '../shared/new-epoch.ts'
+import { createUnpacked, pack, type StoredData, type StoredEvent, type StoredText, unpack } from '../shared/packing.ts'
 import { isSum, logDamage, sumOfEvent, sumOfLog } from './checks.ts'
 import { type Opened, openDatabase, openForReading } from './database.ts'
 import { type Candidate, nextPack } from './packing.ts'
@@ -24,7 +24,7 @@ export interface Store {
   /** All of them in one transaction: none is answered that has not been written. */
   perform(requests: readonly Request[]): readonly Answer[]
   /** What the operator has to know of how it was found. */
-  readonly told: string | undefined
+  readonly warning: string | undefined
   close(): void
 }
 
@@ -38,12 +38,12 @@ export function openReader(file: string, limits: Limits): Store {
 }
 
 function createStore(
-  { database, sql, lock, witness, told, ...opened }: Opened,
+  { database, sql, lock, marker, warning, ...opened }: Opened,
   { bytesMax, ageMsMax, totalBytesMax }: Limits,
 ): Store {
   const known = new Map<string, Log>()
   const unpacked = createUnpacked<readonly StoredEvent[]>()
-  const isReadOnly = witness === undefined
+  const isReadOnly = marker === undefined
   /** Groups that were committed. */
   let { count } = opened
   let isWriting = false
@@ -59,7 +59,7 @@ function createStore(
       try {
         const answers = requests.map(answer)
         database.exec('COMMIT')
-        if (isWriting) witness?.note(++count)
+        if (isWriting) marker?.note(++count)
         if (requests.some(({ op }) => op === 'delete')) truncate()
         return answers
       } catch (error) {
@@ -70,10 +70,10 @@ function createStore(
         throw error
       }
     },
-    told,
+    warning,
     close() {
       database.close()
-      witness?.close()
+      marker?.close()
       lock?.close()
     },
   }

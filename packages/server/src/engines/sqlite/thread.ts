@@ -26,7 +26,7 @@ export interface ThreadOptions {
   /** Told of each request that has happened, perhaps, after its caller was told that it was given up. */
   readonly onLate?: (request: Request) => void
   /** What the operator has to know of the file, which has just been opened. */
-  readonly onTold?: (told: string) => void
+  readonly onWarning?: (warning: string) => void
 }
 
 /** A group: what is worth one transaction, and short enough that what is asked next does not wait for long. */
@@ -34,7 +34,7 @@ const groupMax = { requests: 256, bytes: 4 * 1024 * 1024 }
 /** The queue, in bytes that it holds: beyond it, more is asked than the disk can do. */
 const queueMax = { requests: 20_000, bytes: 64 * 1024 * 1024 }
 
-interface Asked {
+interface PendingRequest {
   readonly request: Request
   /** Of what it brings, or asks for. */
   readonly bytes: number
@@ -43,11 +43,11 @@ interface Asked {
   readonly reject: (error: MillraceError) => void
 }
 
-export function createThread({ folder, limits, isReader = false, timeoutMs, onLate, onTold }: ThreadOptions): Thread {
+export function createThread({ folder, limits, isReader = false, timeoutMs, onLate, onWarning }: ThreadOptions): Thread {
   let worker: Worker | undefined
-  let waiting: Asked[] = []
+  let waiting: PendingRequest[] = []
   let waitingBytes = 0
-  let group: readonly Asked[] = []
+  let group: readonly PendingRequest[] = []
   let timer: ReturnType<typeof setTimeout> | undefined
   let isLate = false
   let isClosed = false
@@ -58,7 +58,7 @@ export function createThread({ folder, limits, isReader = false, timeoutMs, onLa
       new Promise((resolve, reject) => {
         if (isClosed) return reject(new MillraceError('server_stopping'))
         if (isLate) return reject(lateError())
-        const asked: Asked = { request, bytes: bytesOf(request), askedAt: performance.now(), resolve, reject }
+        const asked: PendingRequest = { request, bytes: bytesOf(request), askedAt: performance.now(), resolve, reject }
         const isFull = waiting.length >= queueMax.requests || waitingBytes + heldBy(asked) > queueMax.bytes
         if (isFull) return reject(busyError())
         waiting.push(asked)
@@ -92,13 +92,13 @@ export function createThread({ folder, limits, isReader = false, timeoutMs, onLa
       // A process with nothing else to do waits for what it asked, and for nothing else.
       worker.ref()
       worker.postMessage(group.map(({ request }) => request))
-      timer = setTimeout(giveUp, timeoutMs)
+      timer = setTimeout(rejectAll, timeoutMs)
     } catch (error) {
       fail('unusable', (error as Error).message)
     }
   }
 
-  function takeGroup(): readonly Asked[] {
+  function takeGroup(): readonly PendingRequest[] {
     const oldest = performance.now() - timeoutMs
     let late = 0
     while ((waiting[late]?.askedAt ?? oldest) < oldest) late++
@@ -133,7 +133,7 @@ export function createThread({ folder, limits, isReader = false, timeoutMs, onLa
     return thread
   }
 
-  function giveUp(): void {
+  function rejectAll(): void {
     isLate = true
     worker?.unref()
     // What waits is never done; what is being done may happen yet.
@@ -147,8 +147,8 @@ export function createThread({ folder, limits, isReader = false, timeoutMs, onLa
     settle({ answers: [], failure: { kind, message } })
   }
 
-  function settle({ answers, failure = { kind: 'internal', message: 'There is no answer.' }, told }: Reply): void {
-    if (told !== undefined) onTold?.(told)
+  function settle({ answers, failure = { kind: 'internal', message: 'There is no answer.' }, warning }: Reply): void {
+    if (warning !== undefined) onWarning?.(warning)
     const answered = group
     group = []
     clearTimeout(timer)
@@ -195,14 +195,14 @@ function toRefusal(code: NonNullable<Answer['refused']>, { epoch, head = 0 }: An
 }
 
 /** While it waits: what it asks for is not there yet. */
-function heldBy({ request, bytes }: Asked): number {
+function heldBy({ request, bytes }: PendingRequest): number {
   return request.op === 'append' ? bytes : 0
 }
 
 function toError({ kind, message }: Failure, folder: string): MillraceError {
   const cause = new Error(message)
   if (kind === 'full') return new MillraceError('log_full', { cause })
-  const told = {
+  const warning = {
     busy: `Another server is using ${folder}; stop it, or give this one a folder of its own with --data.`,
     damaged: `The file millrace.db in ${folder} is damaged. Move it away, and what stands beside it, to begin anew, or put a copy in their place; what it says: ${message}.`,
     unusable: `The folder ${folder} cannot be used: ${message}.`,
@@ -210,7 +210,7 @@ function toError({ kind, message }: Failure, folder: string): MillraceError {
     log_damaged: undefined,
     internal: undefined,
   }[kind]
-  return new MillraceError('engine_failed', { cause, ...(told !== undefined && { message: told }) })
+  return new MillraceError('engine_failed', { cause, ...(warning !== undefined && { message: warning }) })
 }
 
 function toErrorOfOne(failure: Failure, folder: string, request: Request): MillraceError {

@@ -16,19 +16,19 @@ parentPort?.on('message', (requests: readonly Request[] | 'close') => {
 })
 
 function perform(requests: readonly Request[]): Reply {
-  let told: string | undefined
+  let warning: string | undefined
   try {
     if (store === undefined) {
       store = isReader ? openReader(file, limits) : openStore(file, limits)
-      told = store.told
+      warning = store.warning
     }
-    return { answers: store.perform(requests), told }
+    return { answers: store.perform(requests), warning }
   } catch (error) {
     const failure = toFailure(error)
-    if (store !== undefined && isOfOne(failure)) return { ...performEach(store, requests), told }
+    if (store !== undefined && isOfOne(failure)) return { ...performEach(store, requests), warning }
     // Who only wants it open is not rejected for what could not be written in the same group.
     const answers = requests.map(({ op }) => (op === 'open' && store !== undefined ? {} : undefined))
-    return { answers, failure, told }
+    return { answers, failure, warning }
   }
 }
 

@@ -1,0 +1,172 @@
+/** The whole page: header, conversation, composer. */
+import type { Client } from '@millrace/client'
+import { useCallback, useEffect, useRef, useState, useSyncExternalStore } from 'react'
+import { Announcer } from './chat/announcer.tsx'
+import { Empty } from './chat/empty.tsx'
+import { Transcript } from './chat/transcript.tsx'
+import { Composer } from './composer/composer.tsx'
+import { useModels } from './composer/use-models.ts'
+import { ConnectionCapsule } from './connection/connection.tsx'
+import { TransportMenu } from './connection/transport-menu.tsx'
+import { Header } from './header.tsx'
+import { useLanguage } from './i18n/language.tsx'
+import { addressOf } from './session/browser.ts'
+import type { Conversation } from './session/conversation.ts'
+import type { PendingRun } from './session/outbox.ts'
+import { HistoryPanel } from './threads/panel.tsx'
+import { usePanel } from './threads/use-panel.ts'
+
+export function App({ conversation, client }: { conversation: Conversation; client: Client }) {
+  const { t } = useLanguage()
+  const view = useSyncExternalStore(conversation.subscribe, conversation.getView)
+  const models = useModels()
+  const field = useRef<HTMLTextAreaElement>(null)
+  const [returned, setReturned] = useState<PendingRun>()
+  const { chosen } = models
+
+  const ask = useCallback(
+    (query: string, asked?: readonly string[]) => {
+      conversation.ask(query, asked ?? chosen)
+      focusPolitely(field.current)
+    },
+    [conversation, chosen],
+  )
+  const goOn = useCallback(
+    (run: string) => {
+      conversation.continue(run)
+      // The button goes away with what it was for, as that of stopping does.
+      focusPolitely(field.current)
+    },
+    [conversation],
+  )
+  const panel = usePanel()
+  const show = (session: string | undefined) => {
+    panel.leave()
+    if (session === view.session && session !== undefined) return
+    window.history.pushState(null, '', addressOf(session))
+    conversation.open(session)
+    focusPolitely(field.current)
+  }
+  const begin = () => show(undefined)
+
+  const last = view.state?.runs.at(-1)
+  const streaming = view.state?.runs.filter((run) => run.status === 'streaming') ?? []
+  const sending = view.pending.find((entry) => entry.status === 'sending' || entry.status === 'waiting')
+  const isStopping = streaming.length > 0 && streaming.every(({ run }) => view.stopping.has(run))
+  const activity = isStopping ? 'stopping' : streaming.length === 0 && sending === undefined ? 'idle' : 'stoppable'
+  const takeBack = (entry: PendingRun) => {
+    conversation.cancelPending(entry.id)
+    setReturned(entry)
+    field.current?.focus()
+  }
+  const stop = () => {
+    for (const { run } of streaming) conversation.stop(run)
+    if (streaming.length === 0 && sending !== undefined) takeBack(sending)
+    // The button goes away with the answer; without this a keyboard would be left nowhere.
+    focusPolitely(field.current)
+  }
+
+  const firstQuery = view.state?.runs[0]?.query ?? view.pending[0]?.query
+  useEffect(() => {
+    document.title = firstQuery === undefined ? 'Millrace' : `${firstQuery.slice(0, 60)} · Millrace`
+  }, [firstQuery])
+  useSlashFocus(field)
+
+  return (
+    <div className="shell">
+      <Header
+        isHistoryOpen={panel.isOpen}
+        onHistory={panel.toggle}
+        onNew={begin}
+        wire={
+          <>
+            <ConnectionCapsule connection={view.connection} isServerThere={!models.hasFailed} onRetry={conversation.reconnect} />
+            <TransportMenu client={client} />
+          </>
+        }
+      />
+      <div className="flex min-h-0 flex-1">
+        {panel.isOpen && (
+          <HistoryPanel
+            client={client}
+            session={view.session}
+            news={`${view.session}/${last?.run}/${last?.status}`}
+            isWide={panel.isWide}
+            onOpen={show}
+            onClose={panel.toggle}
+          />
+        )}
+        <main className="flex min-h-0 min-w-0 flex-1 flex-col">
+          <Transcript
+            view={view}
+            models={models.list}
+            ask={ask}
+            onContinue={goOn}
+            onStop={conversation.stop}
+            onRetry={conversation.retryPending}
+            onTakeBack={takeBack}
+          >
+            {view.session === undefined || view.state !== undefined ? (
+              <Empty ask={ask} />
+            ) : view.connection.state === 'lost' ? (
+              <Missing why={view.connection.why} onNew={begin} />
+            ) : (
+              <p className="notice pending-note">{t.loading}</p>
+            )}
+          </Transcript>
+          <div className="composer-row">
+            <Composer
+              session={view.session}
+              models={models}
+              activity={activity}
+              field={field}
+              returned={returned}
+              onSend={ask}
+              onStop={stop}
+            />
+          </div>
+        </main>
+      </div>
+      <Announcer
+        key={view.state === undefined ? 'before' : 'after'}
+        run={last}
+        isOwn={last !== undefined && view.asked.has(last.run)}
+      />
+    </div>
+  )
+}
+
+function Missing({ why, onNew }: { why: 'missing' | 'damaged'; onNew: () => void }) {
+  const { t } = useLanguage()
+  return (
+    <section
+      className="mx-auto flex w-full max-w-md flex-1 flex-col items-center justify-center px-5 text-center"
+      data-testid={why}
+    >
+      <h2 className="text-xl font-semibold">{t[why].title}</h2>
+      <p className="mt-2 text-balance text-muted">{t[why].text}</p>
+      <button type="button" className="primary-button mt-6" onClick={onNew}>
+        {t.newSession}
+      </button>
+    </section>
+  )
+}
+
+/** On a phone the focus would bring up the keyboard over the answer. */
+function focusPolitely(field: HTMLElement | null): void {
+  if (!window.matchMedia('(pointer: coarse)').matches) field?.focus({ preventScroll: true })
+}
+
+/** `/` leads to the composer from anywhere that is not a field of its own. */
+function useSlashFocus(field: React.RefObject<HTMLTextAreaElement | null>): void {
+  useEffect(() => {
+    const onKey = (event: KeyboardEvent) => {
+      const isTyping = event.target instanceof Element && event.target.matches('input, textarea, [contenteditable]')
+      if (event.key !== '/' || isTyping || event.ctrlKey || event.metaKey || event.altKey) return
+      event.preventDefault()
+      field.current?.focus()
+    }
+    document.addEventListener('keydown', onKey)
+    return () => document.removeEventListener('keydown', onKey)
+  }, [field])
+}

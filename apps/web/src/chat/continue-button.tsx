@@ -1,0 +1,22 @@
+/** Goes on with an answer that ended before its time. */
+import { useLanguage } from '../i18n/language.tsx'
+import { PlayIcon } from '../ui/icons.tsx'
+
+/** What there is to go on with. */
+export interface Continuable {
+  /** Other lanes of the run go on with it. */
+  readonly isAll: boolean
+  /** It was asked for, and does not stand in the log yet. */
+  readonly isPending: boolean
+  onContinue(): void
+}
+
+export function ContinueButton({ isAll, isPending, onContinue, className }: Continuable & { readonly className: string }) {
+  const { t } = useLanguage()
+  return (
+    <button type="button" className={className} disabled={isPending} onClick={onContinue} data-testid="continue">
+      <PlayIcon size={14} />
+      {isPending ? t.continuing : isAll ? t.continueAll : t.continue}
+    </button>
+  )
+}

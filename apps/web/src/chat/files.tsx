@@ -1,0 +1,68 @@
+/**
+ * The files of an answer: pictures as they are, everything else to be saved. What a file holds is a stranger's: only
+ * what a browser draws without running it is shown, and all else is bytes without a type, which no tab renders.
+ */
+import { useEffect, useState } from 'react'
+import { useLanguage } from '../i18n/language.tsx'
+import { readFile } from '../session/api.ts'
+import { backoffMs } from '../session/backoff.ts'
+import type { FileState } from '../session/state.ts'
+import { FileIcon } from '../ui/icons.tsx'
+
+const drawn: readonly string[] = ['image/png', 'image/jpeg', 'image/gif', 'image/webp', 'image/avif']
+
+export function Files({ files, session }: { files: readonly FileState[]; session: string }) {
+  return (
+    <div className="files">
+      {files.map((file) => (
+        <File key={file.position} file={file} session={session} />
+      ))}
+    </div>
+  )
+}
+
+function File({ file, session }: { file: FileState; session: string }) {
+  const { t, bytes } = useLanguage()
+  const [isBroken, setBroken] = useState(false)
+  const isDrawn = drawn.includes(file.mediaType) && !isBroken
+  const url = useUrl(file, session, isDrawn ? file.mediaType : 'application/octet-stream')
+  const name = file.name ?? t.files.unnamed
+  if (isDrawn && url !== undefined)
+    return <img className="file-image" src={url} alt={file.name ?? t.files.picture} onError={() => setBroken(true)} />
+  return (
+    <a className="file-chip" data-testid="file" href={url} download={name}>
+      <FileIcon />
+      <span className="sr-only">{t.files.save}</span>
+      <bdi className="truncate">{name}</bdi>
+      <span className="shrink-0 text-muted">{bytes(file.size)}</span>
+    </a>
+  )
+}
+
+/** Undefined until the bytes are there. The browser keeps them until the address is revoked. */
+function useUrl({ bytes, position }: FileState, session: string, type: string): string | undefined {
+  const [url, setUrl] = useState<string>()
+  useEffect(() => {
+    const abort = new AbortController()
+    const { signal } = abort
+    const show = (content: Uint8Array<ArrayBuffer>) => {
+      const own = URL.createObjectURL(new Blob([content], { type }))
+      signal.addEventListener('abort', () => URL.revokeObjectURL(own))
+      setUrl(own)
+    }
+    const read = async (attempt: number) => {
+      const content = await readFile(session, position, signal)
+      if (signal.aborted || content === undefined) return
+      if (content !== 'unreachable') return show(content)
+      const timer = setTimeout(() => void read(attempt + 1), backoffMs(attempt, Math.random))
+      signal.addEventListener('abort', () => clearTimeout(timer))
+    }
+    if (bytes === undefined) void read(0)
+    else if (bytes !== 'coming') show(bytes)
+    return () => {
+      abort.abort()
+      setUrl(undefined)
+    }
+  }, [bytes, position, session, type])
+  return url
+}

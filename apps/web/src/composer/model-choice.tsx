@@ -1,0 +1,83 @@
+/** Which models the next question goes to: one, or up to four side by side. */
+import { useCallback, useState } from 'react'
+import { shortenName } from '../chat/short-name.ts'
+import { useLanguage } from '../i18n/language.tsx'
+import { ChevronIcon, CloseIcon, PlusIcon } from '../ui/icons.tsx'
+import { ModelPicker } from './model-picker.tsx'
+import { lanesShownMax, type Models } from './use-models.ts'
+
+export function ModelChoice({ models, onDone }: { models: Models; onDone: () => void }) {
+  const { t } = useLanguage()
+  const { chosen, choose, list, hasFailed } = models
+  /** Which of the chosen is being replaced; one past the last adds another. */
+  const [editing, setEditing] = useState<number>()
+
+  const close = useCallback(() => setEditing(undefined), [])
+  const finish = (model?: string) => {
+    if (model !== undefined && editing !== undefined) choose([...chosen.slice(0, editing), model, ...chosen.slice(editing + 1)])
+    close()
+    onDone()
+  }
+
+  return (
+    <div
+      className={`order-first flex min-w-0 flex-1 flex-wrap items-center gap-1.5 ${chosen.length > 1 ? 'max-sm:basis-full' : ''}`}
+    >
+      {/* Before the list has arrived there is no name yet, only the server's default. */}
+      {(chosen.length === 0 ? [t.models.serverDefault] : chosen).map((name, index) => (
+        // biome-ignore lint/suspicious/noArrayIndexKey: the same model may stand there twice
+        <span key={`${index} ${name}`} className="model-chip">
+          <button
+            type="button"
+            className="model-chip-name"
+            aria-label={t.models.choose(name)}
+            aria-haspopup="dialog"
+            aria-expanded={editing === index}
+            title={name}
+            data-testid={index === 0 ? 'model-menu' : undefined}
+            // The press would first close the open list as a press outside of it, and then open it anew.
+            onPointerDown={(event) => editing === index && event.stopPropagation()}
+            onClick={() => setEditing(editing === index ? undefined : index)}
+          >
+            <span className="truncate">{shortenName(name, 20)}</span>
+            <ChevronIcon size={14} />
+          </button>
+          {chosen.length > 1 && (
+            <button
+              type="button"
+              className="model-chip-remove"
+              aria-label={t.models.remove(name)}
+              onClick={() => choose(chosen.filter((_, other) => other !== index))}
+            >
+              <CloseIcon size={14} />
+            </button>
+          )}
+        </span>
+      ))}
+      {chosen.length > 0 && chosen.length < lanesShownMax && (
+        <button
+          type="button"
+          className="small-button border-dashed"
+          aria-label={t.models.compareLabel}
+          title={t.models.compareLabel}
+          aria-haspopup="dialog"
+          data-testid="compare"
+          onClick={() => setEditing(chosen.length)}
+        >
+          <PlusIcon size={14} />
+          {t.models.compare}
+        </button>
+      )}
+      {editing !== undefined && (
+        <ModelPicker
+          key={editing}
+          list={list}
+          hasFailed={hasFailed}
+          current={chosen[editing]}
+          onChoose={finish}
+          onClose={() => finish()}
+        />
+      )}
+    </div>
+  )
+}

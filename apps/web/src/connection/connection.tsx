@@ -1,0 +1,96 @@
+/**
+ * The state of the wire, always visible, in words and colour. Trouble shows after one second only:
+ * a connection that is back by then is nothing a reader needs to know.
+ */
+import { useEffect, useState } from 'react'
+import { useLanguage } from '../i18n/language.tsx'
+import type { Connection } from '../session/stream.ts'
+import { RetryIcon } from '../ui/icons.tsx'
+
+export type WireState = 'ready' | 'live' | 'catching-up' | 'reconnecting' | 'offline' | 'lost'
+
+export interface ConnectionCapsuleProps {
+  readonly connection: Connection
+  /** Without a session there is no stream; then this says whether the server answers at all. */
+  readonly isServerThere: boolean
+  readonly onRetry: () => void
+}
+
+const patienceMs = 1_000
+
+export function ConnectionCapsule({ connection, isServerThere, onRetry }: ConnectionCapsuleProps) {
+  const language = useLanguage()
+  const isOnline = useOnline()
+  const state = useUnhurried(readState(connection, isOnline, isServerThere))
+  const retryAt = state === 'reconnecting' && connection.state === 'reconnecting' ? connection.retryAt : undefined
+  const content = (
+    <>
+      <span className="capsule-dot" aria-hidden="true" />
+      <span className="sr-only">{language.t.connection.label}: </span>
+      <span className="truncate">
+        {retryAt === undefined ? language.t.connection[state] : <Countdown key={retryAt} until={retryAt} />}
+      </span>
+    </>
+  )
+  if (state !== 'reconnecting' && state !== 'offline') {
+    return (
+      <span data-testid="connection" data-state={state} className="capsule" title={language.t.connection.label}>
+        {content}
+      </span>
+    )
+  }
+  const { retryNow } = language.t.connection
+  return (
+    <button type="button" data-testid="connection" data-state={state} className="capsule" title={retryNow} onClick={onRetry}>
+      {content}
+      <RetryIcon size={14} />
+      <span className="sr-only">{retryNow}</span>
+    </button>
+  )
+}
+
+function readState(connection: Connection, isOnline: boolean, isServerThere: boolean): WireState {
+  if (connection.state === 'idle') return !isOnline ? 'offline' : isServerThere ? 'ready' : 'reconnecting'
+  // A browser that believes to be offline may still hold a stream to its own machine.
+  if (connection.state === 'reconnecting' && !isOnline) return 'offline'
+  return connection.state
+}
+
+/** Good news at once, trouble after a second of it. */
+function useUnhurried(state: WireState): WireState {
+  const isGood = state === 'live' || state === 'ready'
+  const [lastGood, setLastGood] = useState<WireState>(isGood ? state : 'ready')
+  const [isPatient, setPatient] = useState(true)
+  if (isGood && lastGood !== state) setLastGood(state)
+  if (isGood && !isPatient) setPatient(true)
+  useEffect(() => {
+    if (isGood) return
+    const timer = window.setTimeout(() => setPatient(false), patienceMs)
+    return () => window.clearTimeout(timer)
+  }, [isGood])
+  return !isGood && isPatient ? lastGood : state
+}
+
+function Countdown({ until }: { until: number }) {
+  const { t, number } = useLanguage()
+  const [now, setNow] = useState(Date.now)
+  useEffect(() => {
+    const timer = window.setInterval(() => setNow(Date.now()), 250)
+    return () => window.clearInterval(timer)
+  }, [])
+  return t.connection.reconnectingIn(number(Math.max(0, Math.ceil((until - now) / 1000))))
+}
+
+function useOnline(): boolean {
+  const [isOnline, setOnline] = useState(() => navigator.onLine)
+  useEffect(() => {
+    const read = () => setOnline(navigator.onLine)
+    window.addEventListener('online', read)
+    window.addEventListener('offline', read)
+    return () => {
+      window.removeEventListener('online', read)
+      window.removeEventListener('offline', read)
+    }
+  }, [])
+  return isOnline
+}

@@ -1,0 +1,190 @@
+/** One conversation in the list, and what can be done with it: opened, renamed, taken along, deleted. */
+import type { ListedSession, MillraceError } from '@millrace/client'
+import { type MouseEvent, type SyntheticEvent, useEffect, useRef, useState } from 'react'
+import { useComposition } from '../composer/composition.ts'
+import { useLanguage } from '../i18n/language.tsx'
+import { addressOf } from '../session/browser.ts'
+import { DownloadIcon, MoreIcon, RenameIcon, TrashIcon } from '../ui/icons.tsx'
+
+export interface HistoryRowProps {
+  readonly session: ListedSession
+  readonly isShown: boolean
+  readonly onOpen: (session: string) => void
+  readonly onRename: (id: string, title: string) => Promise<void>
+  readonly onRemove: (id: string) => Promise<void>
+}
+
+type Mode = 'closed' | 'open' | 'renaming' | 'removing'
+
+export function HistoryRow({ session, isShown, onOpen, onRename, onRemove }: HistoryRowProps) {
+  const { t } = useLanguage()
+  const { id, title } = session
+  const [mode, change] = useState<Mode>('closed')
+  const [error, setError] = useState<string>()
+  const [isBusy, setBusy] = useState(false)
+  const more = useRef<HTMLButtonElement>(null)
+  const keep = useRef<HTMLButtonElement>(null)
+  const wasUsed = useRef(false)
+  useEffect(() => {
+    // Whoever presses Enter by mistake has deleted nothing.
+    if (mode === 'removing') keep.current?.focus()
+    // The field that had the focus is gone; it stays where somebody has taken it since.
+    if (mode === 'closed' && wasUsed.current && document.activeElement === document.body) more.current?.focus()
+  }, [mode])
+  const setMode = (next: Mode) => {
+    wasUsed.current = true
+    change(next)
+  }
+
+  const act = async (action: () => Promise<void>) => {
+    setBusy(true)
+    setError(undefined)
+    try {
+      await action()
+      setMode('closed')
+    } catch (cause) {
+      const { code } = cause as MillraceError
+      setError(code === 'unreachable' ? t.history.unreachable : t.error.generic)
+    }
+    setBusy(false)
+  }
+  const close = () => {
+    setMode('closed')
+    setError(undefined)
+  }
+  const open = (event: MouseEvent) => {
+    // As a link it can also be opened in a tab of its own.
+    if (event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return
+    event.preventDefault()
+    onOpen(id)
+  }
+
+  const name = title === '' ? t.history.untitled : title
+  return (
+    <li className="history-row" data-testid="history-row" data-session={id} data-open={mode !== 'closed'}>
+      {mode === 'renaming' ? (
+        <TitleField title={title} isBusy={isBusy} onSave={(next) => void act(() => onRename(id, next))} onCancel={close} />
+      ) : (
+        <div className="flex items-center">
+          <a
+            className="history-title"
+            href={addressOf(id)}
+            aria-current={isShown ? 'page' : undefined}
+            title={name}
+            onClick={open}
+          >
+            {name}
+          </a>
+          <button
+            ref={more}
+            type="button"
+            className="history-more"
+            aria-expanded={mode !== 'closed'}
+            aria-label={t.history.actions(name)}
+            title={t.history.actionsShort}
+            data-testid="history-more"
+            onClick={() => (mode === 'closed' ? setMode('open') : close())}
+          >
+            <MoreIcon size={18} />
+          </button>
+        </div>
+      )}
+      {mode === 'open' && (
+        <div className="history-actions">
+          <button type="button" className="quiet-button" data-testid="history-rename" onClick={() => setMode('renaming')}>
+            <RenameIcon size={14} /> {t.history.rename}
+          </button>
+          <button type="button" className="quiet-button danger" data-testid="history-delete" onClick={() => setMode('removing')}>
+            <TrashIcon size={14} /> {t.history.delete}
+          </button>
+          <ExportLink id={id} format="markdown" name="Markdown" />
+          <ExportLink id={id} format="json" name="JSON" />
+        </div>
+      )}
+      {mode === 'removing' && (
+        <fieldset className="history-actions">
+          <legend className="w-full px-1.5 py-1 text-[13px]">{t.history.confirm}</legend>
+          <button
+            type="button"
+            className="quiet-button danger"
+            data-testid="history-confirm"
+            disabled={isBusy}
+            onClick={() => void act(() => onRemove(id))}
+          >
+            <TrashIcon size={14} /> {t.history.deleteForGood}
+          </button>
+          <button ref={keep} type="button" className="quiet-button" onClick={close}>
+            {t.history.keep}
+          </button>
+        </fieldset>
+      )}
+      {error !== undefined && (
+        <p role="alert" className="px-3 pb-2 text-[13px] text-danger">
+          {error}
+        </p>
+      )}
+    </li>
+  )
+}
+
+function ExportLink({ id, format, name }: { id: string; format: 'markdown' | 'json'; name: string }) {
+  const { t } = useLanguage()
+  return (
+    <a
+      className="quiet-button"
+      href={`api/sessions/${encodeURIComponent(id)}/export?format=${format}`}
+      download
+      aria-label={t.history.exportAs(name)}
+      title={t.history.exportAs(name)}
+      data-testid={`history-${format}`}
+    >
+      <DownloadIcon size={14} /> {name}
+    </a>
+  )
+}
+
+interface TitleFieldProps {
+  readonly title: string
+  readonly isBusy: boolean
+  readonly onSave: (title: string) => void
+  readonly onCancel: () => void
+}
+
+function TitleField({ title, isBusy, onSave, onCancel }: TitleFieldProps) {
+  const { t } = useLanguage()
+  const field = useRef<HTMLInputElement>(null)
+  const composition = useComposition()
+  useEffect(() => field.current?.select(), [])
+  const save = (event: SyntheticEvent) => {
+    event.preventDefault()
+    if (isBusy) return
+    const next = field.current?.value.trim() ?? ''
+    // A conversation without a name could not be found again.
+    if (next === '' || next === title) onCancel()
+    else onSave(next)
+  }
+  return (
+    <form className="p-1" onSubmit={save}>
+      <input
+        ref={field}
+        className="history-field"
+        defaultValue={title}
+        maxLength={200}
+        readOnly={isBusy}
+        aria-label={t.history.rename}
+        data-testid="history-title"
+        onBlur={save}
+        onCompositionEnd={composition.onCompositionEnd}
+        onKeyDown={(event) => {
+          // Neither saved nor closed, also by the browser itself: Enter sends a form, Escape ends a dialog.
+          if (composition.owns(event) && ['Enter', 'Escape'].includes(event.key)) return event.preventDefault()
+          if (event.key !== 'Escape') return
+          // Of this field, and not of the dialog around it.
+          event.preventDefault()
+          event.stopPropagation()
+          onCancel()
+        }}
+      />
+    </form>
+  )
+}

@@ -1,0 +1,124 @@
+/**
+ * The way up: a command is sent over the WebSocket where the transport has one, else by POST. Every
+ * command may be sent again with the same ids without being carried out twice.
+ */
+import type { Json } from '@millrace/protocol'
+import { MillraceError, unreachable } from '../errors.ts'
+import { type Http, toError } from '../http.ts'
+import type { Socket } from '../transports/socket.ts'
+import type { TransportName } from '../transports/transport.ts'
+
+export interface RunCommand {
+  readonly query: string
+  readonly models?: readonly string[] | undefined
+  readonly session: string
+  readonly id: string
+}
+
+/** Where a run was started, and the position before its first event. */
+export interface Started {
+  readonly run: string
+  readonly session: string
+  readonly position: string
+}
+
+export type Command =
+  | ({ readonly type: 'run' } & RunCommand)
+  | { readonly type: 'continue'; readonly run: string; readonly session: string; readonly id: string }
+  | { readonly type: 'stop'; readonly run: string }
+  | {
+      readonly type: 'publish'
+      readonly channel: string
+      readonly event?: string | undefined
+      readonly data: Json
+      readonly id: string
+    }
+
+export interface CommandSender {
+  /**
+   * Rejects with a MillraceError; `unreachable` and `silent` mean that nobody knows. What is pipelined goes over the
+   * WebSocket or not at all, so that it is carried out in the order of the calls.
+   */
+  send(command: Command, isPipelined?: boolean): Promise<unknown>
+  /** Commands go over a WebSocket now. */
+  canPipeline(): boolean
+}
+
+export interface CommandSenderOptions {
+  readonly http: Http
+  readonly socket: Socket | undefined
+  readonly asked: () => TransportName | 'auto'
+  /** The transport to use now. */
+  readonly transport: () => TransportName
+  /** A WebSocket did not open lately. */
+  readonly isBlocked: () => boolean
+  /** It did not open, where POST got through. */
+  readonly onBlocked: (error: MillraceError) => void
+}
+
+export function createCommandSender({
+  http,
+  socket,
+  asked,
+  transport,
+  isBlocked,
+  onBlocked,
+}: CommandSenderOptions): CommandSender {
+  return {
+    canPipeline,
+    async send(command, isPipelined = false) {
+      if (socket === undefined || !canPipeline()) {
+        if (isPipelined) throw unreachable()
+        return post(command)
+      }
+      let isSent = false
+      try {
+        const message = await socket.command(command, () => {
+          isSent = true
+        })
+        if (message.type === 'ended') return message.end
+        if (message.type !== 'started' && message.type !== 'published') throw new MillraceError('bad_answer')
+        const { type: _, ref: __, ...answer } = message
+        return answer
+      } catch (cause) {
+        if (isPipelined) throw cause
+        const error = toError(cause)
+        // Of the command, not of the socket: that has no code of the server's.
+        const isRefused = !isUnanswered(error) && error.code !== 'refused'
+        if (isRefused || asked() === 'ws') throw error
+        const answer = await post(command)
+        // A WebSocket that is blocked would cost each command its time.
+        if (!isSent) onBlocked(error)
+        return answer
+      }
+    },
+  }
+
+  function canPipeline(): boolean {
+    const name = transport()
+    return socket !== undefined && (name === 'ws' || (name === 'hybrid' && !isBlocked()))
+  }
+
+  async function post(command: Command): Promise<unknown> {
+    switch (command.type) {
+      case 'run':
+      case 'publish': {
+        const { type, ...body } = command
+        return http.json(type === 'run' ? 'api/chat' : 'api/publish', { body })
+      }
+      case 'continue':
+      case 'stop': {
+        const { type, run, ...body } = command
+        return http.json(`api/runs/${encodeURIComponent(run)}/${type}`, { body })
+      }
+    }
+  }
+}
+
+/** Nobody knows whether it was carried out, or the server said that it did nothing and will soon be back. */
+export function isUnanswered({ code, retryable, status }: MillraceError): boolean {
+  return (
+    retryable &&
+    (['unreachable', 'silent', 'bad_answer', 'token_failed', 'server_full', 'server_stopping'].includes(code) || status === 408)
+  )
+}

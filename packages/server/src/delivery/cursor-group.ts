@@ -1,0 +1,150 @@
+/**
+ * Several cursors that share one sink: a connection that reads many logs where only one stream is to be
+ * had. What all of them have written in one tick leaves in frames, and each frame carries the positions of
+ * all logs. A frame is whole or absent for its reader, so events and positions cannot come apart: resume
+ * is as exact as with one log. See docs/decisions/0019-one-stream-for-many-logs.md.
+ */
+import { MillraceError, type Position } from '@millrace/protocol'
+import type { Cursor } from './cursor.ts'
+import type { Attachment } from './fan-out.ts'
+import type { Scheduler, Task } from './scheduler.ts'
+import type { Sink } from './wire.ts'
+
+/** Bytes of events in one frame, unless a single write of a cursor is larger. */
+const frameBytesMax = 64 * 1024
+
+export interface GroupMember extends Omit<Attachment, 'sink' | 'blocked'> {
+  /** What the reader gets in place of further events when this log alone can no longer be read. */
+  readonly encodeEnd: (error: MillraceError) => Uint8Array
+}
+
+export interface CursorGroupOptions {
+  readonly attach: (attachment: Attachment) => Cursor
+  readonly scheduler: Scheduler
+  /** At least one. */
+  readonly members: readonly GroupMember[]
+  readonly sink: Sink
+  /** One frame: events of any of the logs, and where the reader of each log then is, in the order of the members. */
+  readonly encodeFrame: (events: readonly Uint8Array[], positions: readonly Position[]) => Uint8Array
+}
+
+interface Piece {
+  readonly member: number
+  /** Of the member's last event in `bytes`. */
+  readonly offset: number
+  readonly bytes: Uint8Array
+}
+
+export class CursorGroup implements Task {
+  readonly #options: CursorGroupOptions
+  readonly cursors: readonly Cursor[]
+  /** Where the reader is in each log, by the frames that were written. */
+  readonly #positions: Position[]
+  #pieces: Piece[] = []
+  #open: number
+  #onClose: (() => void) | undefined
+  closed = false
+  /** The sink asked to wait. */
+  blocked = false
+
+  constructor(options: CursorGroupOptions) {
+    const { attach, members } = options
+    this.#options = options
+    this.#positions = members.map(({ after }) => after)
+    this.#open = members.length
+    this.cursors = members.map((member, index) =>
+      attach({
+        ...member,
+        sink: {
+          write: (bytes) => this.#add(index, this.cursors[index]?.offset ?? 0, bytes),
+          end: (error) => this.#endMember(index, error),
+          // A reader that asked to be closed when it is slow is closed, whichever log it was slow for.
+          onSlow: () => this.#closeSlow(),
+        },
+      }),
+    )
+  }
+
+  /** Grows with everything that the reader is given; for a heartbeat that looks whether a blocked reader moves. */
+  get offset(): number {
+    return this.#positions.reduce((sum, { offset }) => sum + offset, 0)
+  }
+
+  /** Calls once, when the reader has left or the last log has ended. */
+  onceClosed(call: () => void): void {
+    if (this.closed) call()
+    else this.#onClose = call
+  }
+
+  drained(): void {
+    if (!this.blocked) return
+    this.blocked = false
+    for (const cursor of this.cursors) cursor.drained()
+  }
+
+  /** The reader has left. */
+  close(): void {
+    if (this.closed) return
+    this.closed = true
+    this.#pieces = []
+    for (const cursor of this.cursors) cursor.close()
+    this.#onClose?.()
+  }
+
+  /** Closes the connection, after what is waiting to be framed. */
+  end(): void {
+    if (this.closed) return
+    this.step()
+    this.close()
+    this.#options.sink.end()
+  }
+
+  /** Writes what has come since the last tick, in one write. */
+  step(): 'done' {
+    const frames: Uint8Array[] = []
+    let events: Uint8Array[] = []
+    let size = 0
+    for (const { member, offset, bytes } of this.#pieces) {
+      if (size > 0 && size + bytes.length > frameBytesMax) {
+        frames.push(this.#options.encodeFrame(events, this.#positions))
+        events = []
+        size = 0
+      }
+      events.push(bytes)
+      size += bytes.length
+      this.#positions[member] = { epoch: (this.#positions[member] as Position).epoch, offset }
+    }
+    this.#pieces = []
+    if (events.length > 0) frames.push(this.#options.encodeFrame(events, this.#positions))
+    if (frames.length > 0 && !this.#options.sink.write(frames.length === 1 ? (frames[0] as Uint8Array) : Buffer.concat(frames)))
+      this.blocked = true
+    return 'done'
+  }
+
+  #add(member: number, offset: number, bytes: Uint8Array): boolean {
+    this.#pieces.push({ member, offset, bytes })
+    this.#options.scheduler.add(this)
+    // Each cursor then waits after this one write, so what a slow reader holds here is bounded.
+    return !this.blocked
+  }
+
+  #endMember(index: number, error: unknown): void {
+    if (this.closed) return
+    this.#open -= 1
+    // A wire that has reached its last event ends without an error.
+    if (error !== undefined) {
+      const known = error instanceof MillraceError ? error : new MillraceError('internal', { cause: error })
+      const { encodeEnd } = this.#options.members[index] as GroupMember
+      this.#add(index, this.cursors[index]?.offset ?? 0, encodeEnd(known))
+    }
+    if (this.#open === 0) this.end()
+  }
+
+  #closeSlow(): void {
+    if (this.closed) return
+    this.close()
+    const { sink } = this.#options
+    if (sink.onSlow === undefined) sink.end()
+    else sink.onSlow()
+  }
+}

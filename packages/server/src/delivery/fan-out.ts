@@ -1,0 +1,83 @@
+/** Hands out cursors: the one way from a log to its readers. Tails are made on demand and shared. */
+import type { Position } from '@millrace/protocol'
+import type { Engine } from '../log/log.ts'
+import { Cursor } from './cursor.ts'
+import type { Scheduler } from './scheduler.ts'
+import { Tail } from './tail.ts'
+import { createTailMemory } from './tail-memory.ts'
+import type { Sink, SlowPolicy, Wire } from './wire.ts'
+
+export interface Attachment {
+  readonly log: string
+  /** MUST have been served by this log: the caller has checked it, see `Engine.read` for the refusals. */
+  readonly after: Position
+  readonly wire: Wire
+  readonly sink: Sink
+  /** Default `wait`. */
+  readonly slow?: SlowPolicy | undefined
+  /** The sink takes nothing until the cursor is told that it has `drained()`. Default false. */
+  readonly blocked?: boolean
+}
+
+export interface FanOut {
+  /** Begins to write what comes after a position into a sink, until the cursor is closed or ends. */
+  attach(attachment: Attachment): Cursor
+  /** What all tails hold, 2 KiB of each not counted. */
+  readonly tailBytes: number
+}
+
+export interface FanOutOptions {
+  readonly engine: Engine
+  readonly scheduler: Scheduler
+  /** Told why readers wait, or were let go: a log is gone, or cannot be read. Default: nobody is. */
+  readonly onRefused?: (refusal: unknown) => void
+  /** What all tails may hold together, 2 KiB of each not counted; default 64 MiB. */
+  readonly tailBytesMax?: number
+}
+
+const mebibyte = 1024 * 1024
+
+export function createFanOut(options: FanOutOptions): FanOut {
+  const { engine, scheduler, onRefused = () => {}, tailBytesMax = 64 * mebibyte } = options
+  const tails = new Map<string, Tail>()
+  const memory = createTailMemory(tailBytesMax)
+
+  return {
+    attach(attachment) {
+      const cursor = new Cursor({ ...attachment, engine, scheduler, findTail, onRefused })
+      const tail = tails.get(keyOf(cursor))
+      if (tail?.reaches(cursor)) cursor.join(tail)
+      else void cursor.catchUp()
+      return cursor
+    },
+    get tailBytes() {
+      return memory.total
+    },
+  }
+
+  function findTail(cursor: Cursor): Tail {
+    const key = keyOf(cursor)
+    const existing = tails.get(key)
+    if (existing !== undefined) return existing
+    const { log, epoch, wire, offset } = cursor
+    const tail: Tail = new Tail({
+      engine,
+      scheduler,
+      memory,
+      log,
+      epoch,
+      wire,
+      offset,
+      onRefused,
+      onEmpty: () => {
+        if (tails.get(key) === tail) tails.delete(key)
+      },
+    })
+    tails.set(key, tail)
+    return tail
+  }
+}
+
+function keyOf({ log, epoch, wire }: Cursor): string {
+  return `${log}\0${epoch}\0${wire.key}`
+}

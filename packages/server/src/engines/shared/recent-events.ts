@@ -1,0 +1,118 @@
+/**
+ * For engines: the newest events of the logs in use, as this process appended them, so that whoever is live reads
+ * them without asking the database. Bounded for each log and for all together.
+ */
+import type { Position } from '@millrace/protocol'
+import { sizeOf } from '../../log/event-size.ts'
+import type { LogEvent, NewEvent, Page, ReadOptions } from '../../log/log.ts'
+
+const eventsPerLogMax = 512
+const bytesPerLogMax = 1024 * 1024
+const logsMax = 2048
+const totalBytesMax = 64 * 1024 * 1024
+
+interface CachedLog {
+  readonly epoch: string
+  /** The events after `from`, up to the log's head. */
+  from: number
+  head: number
+  events: LogEvent[]
+  bytes: number
+}
+
+export interface Appended {
+  readonly epoch: string
+  readonly head: number
+  /** What retention has left begins after it. */
+  readonly start: number
+  readonly time: number
+  readonly events: readonly NewEvent[]
+}
+
+export interface Bounds extends Required<ReadOptions> {
+  /** What is older has gone by age, which is the database's to decide. */
+  readonly oldest: number
+  /** How far others are known to have brought the log; default 0. */
+  readonly head?: number
+}
+
+export interface RecentEvents {
+  push(log: string, appended: Appended): void
+  /** Undefined where the database has to be asked. */
+  read(log: string, after: Position, bounds: Bounds): Page | undefined
+  forget(log: string): void
+  clear(): void
+}
+
+export function createRecentEvents(): RecentEvents {
+  /** In the order of their last append. */
+  const logs = new Map<string, CachedLog>()
+  let totalBytes = 0
+
+  return {
+    push(log, { epoch, head, start, time, events }) {
+      const from = head - events.length
+      const known = logs.get(log)
+      const isNext = known?.epoch === epoch && known.head === from
+      if (!isNext) drop(log)
+      const cached = isNext ? known : { epoch, from, head, events: [], bytes: 0 }
+      logs.delete(log)
+      logs.set(log, cached)
+      let bytes = 0
+      for (const [index, { type, data }] of events.entries()) {
+        cached.events.push({ type, data, time, offset: from + index + 1 })
+        bytes += sizeOf(data)
+      }
+      grow(cached, bytes)
+      cached.head = head
+      // Twice the bound before it is cut: one cut then stands for hundreds of appends.
+      const isLong = cached.events.length > 2 * eventsPerLogMax
+      cut(cached, Math.max(start - cached.from, isLong ? cached.events.length - eventsPerLogMax : 0))
+      if (cached.bytes > bytesPerLogMax) cut(cached, countOver(cached))
+      while (logs.size > logsMax || (totalBytes > totalBytesMax && logs.size > 1)) drop(logs.keys().next().value as string)
+    },
+
+    read(log, { epoch, offset }, { eventsMax, bytesMax, oldest, head = 0 }) {
+      const cached = logs.get(log)
+      if (cached === undefined || cached.epoch !== epoch || offset < cached.from || offset > cached.head) return undefined
+      const first = offset - cached.from
+      if ((cached.events[first]?.time ?? oldest) < oldest) return undefined
+      let last = first
+      for (let bytes = 0; last < cached.events.length && last - first < eventsMax && (bytes < bytesMax || last === first); last++)
+        bytes += sizeOf(cached.events[last]?.data)
+      const at = (to: number): Position => ({ epoch, offset: to })
+      return { events: cached.events.slice(first, last), position: at(cached.from + last), head: at(Math.max(cached.head, head)) }
+    },
+
+    forget: drop,
+    clear() {
+      logs.clear()
+      totalBytes = 0
+    },
+  }
+
+  function drop(log: string): void {
+    totalBytes -= logs.get(log)?.bytes ?? 0
+    logs.delete(log)
+  }
+
+  function grow(cached: CachedLog, bytes: number): void {
+    cached.bytes += bytes
+    totalBytes += bytes
+  }
+
+  /** Lets the oldest go. */
+  function cut(cached: CachedLog, count: number): void {
+    if (count <= 0) return
+    const gone = cached.events.splice(0, count)
+    cached.from += gone.length
+    grow(cached, -gone.reduce((sum, { data }) => sum + sizeOf(data), 0))
+  }
+}
+
+/** How many of the oldest are more than may be held: half of that stays, so that one cut stands for many, and the newest in any case. */
+function countOver({ events, bytes }: CachedLog): number {
+  let count = 0
+  for (let left = bytes; left > bytesPerLogMax / 2 && count < events.length - 1; count++) left -= sizeOf(events[count]?.data)
+  return count
+}

@@ -1,0 +1,81 @@
+/** A LangChain model's message chunks, read as parts; usage and finish reason go into `end`. */
+
+import type { ModelPart } from '../model.ts'
+import type { AnswerEnd, UsageMetadata } from './end.ts'
+import { asFields, readContent, readReason } from './provider-chunk.ts'
+
+/** As much of LangChain's `AIMessageChunk` as is looked at. */
+export interface LangChainChunk {
+  readonly content: unknown
+  /** LangChain's own reading of content that is not plain text; computed when it is asked for. */
+  readonly contentBlocks?: readonly { readonly type: string }[] | undefined
+  readonly additional_kwargs?: Readonly<Record<string, unknown>> | undefined
+  readonly response_metadata?: Readonly<Record<string, unknown>> | undefined
+  readonly usage_metadata?: UsageMetadata | undefined
+  readonly tool_call_chunks?: readonly unknown[] | undefined
+  readonly tool_calls?: readonly unknown[] | undefined
+}
+
+export async function* readChunks(chunks: AsyncIterable<LangChainChunk>, end: AnswerEnd): AsyncGenerator<ModelPart> {
+  let hasReasoning = false
+  for await (const chunk of chunks) {
+    // The last chunk of OpenAI's Responses, which tells the status, says all its reasoning once more.
+    const isSummary = hasReasoning && chunk.response_metadata?.status !== undefined
+    for (const part of partsOf(chunk)) {
+      const isReasoning = typeof part === 'object' && 'reasoning' in part
+      hasReasoning ||= isReasoning
+      if (!(isReasoning && isSummary)) yield part
+    }
+    end.usage = add(end.usage, chunk.usage_metadata)
+    end.reason = reasonOf(chunk) ?? end.reason
+    end.hasToolCalls ||= Boolean(chunk.tool_call_chunks?.length || chunk.tool_calls?.length)
+  }
+}
+
+function* partsOf(chunk: LangChainChunk): Generator<ModelPart> {
+  // A de-facto field of providers that speak OpenAI's protocol: DeepSeek, LM Studio, llama.cpp.
+  const reasoning = chunk.additional_kwargs?.reasoning_content
+  if (isSaid(reasoning)) yield { reasoning }
+  if (typeof chunk.content === 'string') {
+    if (chunk.content !== '') yield chunk.content
+    return
+  }
+  // LangChain has no block for thinking that is a list itself, which is Mistral's.
+  let thought = isSaid(reasoning) ? '' : readContent(chunk.content).reasoning
+  for (const block of chunk.contentBlocks ?? []) {
+    if (block.type === 'text' && 'text' in block && isSaid(block.text)) yield block.text
+    else if (block.type === 'reasoning' && 'reasoning' in block && isSaid(block.reasoning)) {
+      if (block.reasoning !== reasoning) yield { reasoning: block.reasoning }
+      thought = ''
+    }
+  }
+  if (thought !== '') yield { reasoning: thought }
+}
+
+function isSaid(value: unknown): value is string {
+  return typeof value === 'string' && value !== ''
+}
+
+/** Providers tell their usage in one chunk or spread over several; LangChain's convention is that the sum is right. */
+function add(sum: UsageMetadata | undefined, added: UsageMetadata | undefined): UsageMetadata | undefined {
+  if (sum === undefined || added === undefined) return sum ?? added
+  const reasoning = (sum.output_token_details?.reasoning ?? 0) + (added.output_token_details?.reasoning ?? 0)
+  return {
+    input_tokens: (sum.input_tokens ?? 0) + (added.input_tokens ?? 0),
+    output_tokens: (sum.output_tokens ?? 0) + (added.output_tokens ?? 0),
+    total_tokens: (sum.total_tokens ?? 0) + (added.total_tokens ?? 0),
+    output_token_details: { reasoning },
+  }
+}
+
+function reasonOf({ response_metadata: metadata = {}, additional_kwargs: extra = {} }: LangChainChunk): string | undefined {
+  const reason =
+    metadata.finish_reason ?? metadata.stop_reason ?? metadata.finishReason ?? extra.stop_reason ?? metadata.done_reason
+  // The others are Bedrock's, and that of OpenAI's Responses where the answer is not whole.
+  return (
+    readReason(reason) ??
+    readReason(asFields(metadata.messageStop).stopReason) ??
+    readReason(asFields(metadata.incomplete_details).reason) ??
+    (metadata.status === 'completed' ? 'stop' : undefined)
+  )
+}

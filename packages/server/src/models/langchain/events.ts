@@ -1,0 +1,52 @@
+/** A LangChain model's typed events, read as parts, each piece once; usage and finish reason go into `end`. */
+
+import type { ModelPart } from '../model.ts'
+import type { AnswerEnd, UsageMetadata } from './end.ts'
+import { readContent, readReason } from './provider-chunk.ts'
+
+/** As much of LangChain's `ChatModelStreamEvent` as is looked at. */
+export interface LangChainEvent {
+  readonly event: string
+  /** Of a block that begins; some models put its first words here. Also the delta of older ones. */
+  readonly content?: unknown
+  readonly delta?: unknown
+  /** So far, not since the last one. */
+  readonly usage?: UsageMetadata | undefined
+  /** Why the model ended, in LangChain's word; one that it does not know is `stop`. */
+  readonly reason?: string | undefined
+  readonly responseMetadata?: Readonly<Record<string, unknown>> | undefined
+  /** Of an `error`. */
+  readonly message?: string
+}
+
+interface Piece {
+  readonly type?: unknown
+  readonly text?: unknown
+  readonly reasoning?: unknown
+  readonly thinking?: unknown
+}
+
+export async function* readEvents(events: AsyncIterable<LangChainEvent>, end: AnswerEnd): AsyncGenerator<ModelPart> {
+  for await (const { event, content, delta, ...rest } of events) {
+    // So far, and not a sum: what is told before the end is too little.
+    end.usage = rest.usage ?? end.usage
+    if (event === 'content-block-start' || event === 'content-block-delta') {
+      const piece = (delta ?? content ?? {}) as Piece
+      if (piece.type === 'tool_call_chunk' || piece.type === 'tool_call') end.hasToolCalls = true
+      yield* say(piece)
+    } else if (event === 'message-finish') end.reason = readReason(rest.responseMetadata?.finish_reason) ?? rest.reason
+    else if (event === 'error') throw new Error(rest.message)
+  }
+}
+
+function* say({ type, text, reasoning, thinking }: Piece): Generator<ModelPart> {
+  if (type === 'text' || type === 'text-delta') {
+    // LangChain takes for text what the provider puts there, a list of parts too.
+    const said = readContent(text)
+    if (said.reasoning !== '') yield { reasoning: said.reasoning }
+    if (said.text !== '') yield said.text
+  } else if (type === 'reasoning' || type === 'reasoning-delta' || type === 'thinking') {
+    const thought = reasoning ?? thinking
+    if (typeof thought === 'string' && thought !== '') yield { reasoning: thought }
+  }
+}

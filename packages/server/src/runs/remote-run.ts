@@ -1,0 +1,142 @@
+/** A run that is not this process's, as the log of its session tells of it. */
+import { formatPosition, MillraceError, type Position, type SessionEvents } from '@millrace/protocol'
+import type { Engine, LogEvent } from '../log/log.ts'
+import { retryWhileUnavailable } from '../log/retry.ts'
+import type { RecordedEnd, Run } from './run.ts'
+
+/** A bell that was lost costs no more than this. */
+const followPollMs = 5000
+
+export interface RecordedStart {
+  /** Before the run's first event, in the epoch that the log has now. */
+  readonly start: Position
+  /** Absent where retention has taken it. */
+  readonly event?: SessionEvents['stream_start']
+}
+
+/** The start of a run where it was put; undefined where that log is gone. Rejects with the engine's refusal. */
+export async function readStart(engine: Engine, { session, run }: RunPlace, first: Position): Promise<RecordedStart | undefined> {
+  for (let start = first; ; ) {
+    try {
+      const { events } = await engine.read(session, start, { eventsMax: 1 })
+      const event = startOf(events[0], run)
+      if (event !== undefined) return { start, event }
+      return start === first ? { start } : undefined
+    } catch (error) {
+      const { code } = error as MillraceError
+      if (code === 'session_not_found') return undefined
+      if (code !== 'position_foreign' && code !== 'position_ahead') throw error
+      // Its end was lost, and it goes on in another epoch; or it is another of the same name.
+      const state = await engine.inspect(session)
+      if (state === undefined || state.head.epoch === start.epoch) return undefined
+      start = { epoch: state.head.epoch, offset: first.offset }
+    }
+  }
+}
+
+/** The start of a run, wherever it is in the log that its session has now: for who was not told where. */
+export async function findStart(engine: Engine, { session, run }: RunPlace): Promise<Position | undefined> {
+  const state = await engine.inspect(session)
+  if (state === undefined) return undefined
+  for (let position = state.start; position.offset < state.head.offset; ) {
+    const page = await engine.read(session, position)
+    const found = page.events.find((event) => startOf(event, run) !== undefined)
+    if (found !== undefined) return { epoch: position.epoch, offset: found.offset - 1 }
+    position = page.position
+  }
+  return undefined
+}
+
+interface RunPlace {
+  readonly session: string
+  readonly run: string
+}
+
+function startOf(event: LogEvent | undefined, run: string): SessionEvents['stream_start'] | undefined {
+  const start = event?.type === 'stream_start' ? (event.data as unknown as SessionEvents['stream_start']) : undefined
+  return start?.run === run ? start : undefined
+}
+
+export type RemoteRun = Omit<Run, 'ended' | 'end' | 'stop'>
+
+export interface RemoteRunHooks {
+  readonly stop: () => void
+  /** Where it is known already. */
+  readonly end?: RecordedEnd | undefined
+  /** The end, where it is recorded beside the log: retention may have taken it from there. */
+  readonly readEnd?: () => Promise<RecordedEnd | undefined>
+  /** Whether nobody performs the run any more. */
+  readonly isOver?: () => Promise<boolean>
+  /** Somebody waits for the end; returns what is to be called when nobody does any more. */
+  readonly onFollow?: () => () => void
+}
+
+export function openRemoteRun(engine: Engine, run: RemoteRun, hooks: RemoteRunHooks): Run {
+  const { stop, end } = hooks
+  let ended = end && Promise.resolve(end)
+  return {
+    ...run,
+    get ended() {
+      ended ??= follow(engine, run, hooks)
+      return ended
+    },
+    end,
+    stop,
+  }
+}
+
+async function follow(
+  engine: Engine,
+  { id, session, start }: RemoteRun,
+  { readEnd, isOver, onFollow }: RemoteRunHooks,
+): Promise<RecordedEnd> {
+  const notified = createSignal()
+  const unwatch = engine.watch(session, notified.ring)
+  const onOver = onFollow?.()
+  let isCut = false
+  let roundsOver = 0
+  // Nothing is over because the engine is unavailable.
+  const ask = <T>(act: () => Promise<T>) => retryWhileUnavailable(act, { isOver: () => false, onUnavailable: () => {} })
+  try {
+    for (let position = start; ; ) {
+      // Asked before the log is read: what is over by then has all of it in there, or is ended by who noticed.
+      if (isCut && (await ask(async () => isOver?.()))) roundsOver += 1
+      const page = await ask(() => engine.read(session, position))
+      const end = page.events.find((event) => isEndOf(event, id))
+      if (end !== undefined) {
+        const { run: _run, ...outcome } = end.data as unknown as SessionEvents['stream_end']
+        return { ...outcome, position: formatPosition({ epoch: start.epoch, offset: end.offset }, session) }
+      }
+      position = page.position
+      if (page.gap !== undefined) {
+        const recorded = await ask(async () => readEnd?.())
+        if (recorded !== undefined) return recorded
+        isCut = true
+      }
+      if (position.offset < page.head.offset) continue
+      if (roundsOver > 1) throw new MillraceError('position_expired', { message: 'The end of this run is no longer kept.' })
+      await notified.wait(followPollMs)
+    }
+  } finally {
+    unwatch()
+    onOver?.()
+  }
+}
+
+function isEndOf({ type, data }: LogEvent, run: string): boolean {
+  return type === 'stream_end' && (data as { run: string }).run === run
+}
+
+/** A bell that can be waited for; one that rings early is not missed. */
+export function createSignal() {
+  let { promise, resolve } = Promise.withResolvers<void>()
+  return {
+    ring: (): void => resolve(),
+    async wait(mostMs: number): Promise<void> {
+      const timer = setTimeout(resolve, mostMs)
+      await promise
+      clearTimeout(timer)
+      ;({ promise, resolve } = Promise.withResolvers<void>())
+    },
+  }
+}
