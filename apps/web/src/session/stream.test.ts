@@ -122,10 +122,11 @@ test('reads the snapshot, then goes on from its position', async () => {
 test('shows what the client says of a cut connection, and when it tries again', async () => {
   const page = openStream()
   await page.settle()
-  page.say({ state: 'reconnecting', retryAt: 700 })
-  expect(page.seen.at(-1)).toEqual({ state: 'reconnecting', retryAt: Date.now() + 700 })
-  page.say({ state: 'offline', retryAt: 900 })
-  expect(page.seen.at(-1)).toEqual({ state: 'reconnecting', retryAt: Date.now() + 900 })
+  const retryAt = Date.now() + 700
+  page.say({ state: 'reconnecting', retryAt })
+  expect(page.seen.at(-1)).toEqual({ state: 'reconnecting', retryAt })
+  page.say({ state: 'offline', retryAt: retryAt + 200 })
+  expect(page.seen.at(-1)).toEqual({ state: 'reconnecting', retryAt: retryAt + 200 })
   expect([page.loops.length, page.snapshots()]).toEqual([1, 1])
 })
 

@@ -105,7 +105,7 @@ export function openSessionStream(session: string, owner: StreamOwner, ports: St
     if (state === 'live') owner.takeConnection({ state, transport })
     else if (state === 'connecting' || state === 'catching-up') owner.takeConnection({ state: 'catching-up' })
     else if (state === 'reconnecting' || state === 'offline')
-      owner.takeConnection({ state: 'reconnecting', ...(retryAt !== undefined && { retryAt: ports.now() + retryAt }) })
+      owner.takeConnection({ state: 'reconnecting', ...(retryAt !== undefined && { retryAt }) })
   }
 
   function waitAndLoad(): void {
