@@ -6,6 +6,7 @@
  * nodes of runs which go on there are watched.
  */
 import { idPattern, type LaneEnd, type Position, type SessionEvents } from '@millrace/protocol'
+import { decorate } from '../log/decorate.ts'
 import type { Engine, LogEvent, NewEvent, Page } from '../log/log.ts'
 import { createQuarantine, isDamaged, type Quarantine } from '../log/quarantine.ts'
 import type { Liveness, Recorded } from './cluster.ts'
@@ -54,10 +55,7 @@ export function createRecovery({ engine, isOurs, readRecorded, liveness, onError
   const checkpoints = new Map<string, ScanCheckpoint>()
   const scans = new Map<string, Scan>()
   const quarantine = createQuarantine(engine)
-  const recoveringEngine: Engine = {
-    ...(engine.isDurable && { isDurable: true }),
-    ...(engine.isShared && { isShared: true }),
-    append: (...request) => engine.append(...request),
+  const recoveringEngine = decorate(engine, {
     async read(...request) {
       const page = await quarantine.read(...request)
       const [log] = request
@@ -65,8 +63,6 @@ export function createRecovery({ engine, isOurs, readRecorded, liveness, onError
       if (liveness !== undefined && idPattern.test(log)) learn(log, page, liveness)
       return page
     },
-    list: (...request) => engine.list(...request),
-    watch: (...request) => engine.watch(...request),
     async compact(log) {
       try {
         await engine.compact?.(log)
@@ -80,7 +76,6 @@ export function createRecovery({ engine, isOurs, readRecorded, liveness, onError
       quarantine.forget(log)
       return engine.delete(log)
     },
-    close: () => engine.close(),
     async inspect(log) {
       await quarantine.check(log)
       let refusal: unknown
@@ -94,7 +89,7 @@ export function createRecovery({ engine, isOurs, readRecorded, liveness, onError
       if (refusal !== undefined) onError(refusal)
       return state
     },
-  }
+  })
   return { engine: engine.isDurable || engine.isShared ? recoveringEngine : engine, recover }
 
   function needsScan(log: string): boolean {
