@@ -38,6 +38,6 @@ export async function serve({ engine, place, port, host, hostNames, model }: Ser
 
 /** Beside the built server in the published package, in its own workspace in a checkout. */
 function findPage(): string | undefined {
-  const places = ['./web/', '../../../apps/web/dist/'].map((place) => fileURLToPath(new URL(place, import.meta.url)))
+  const places = ['../web/', '../../../../apps/web/dist/'].map((place) => fileURLToPath(new URL(place, import.meta.url)))
   return places.find((place) => existsSync(`${place}index.html`))
 }

@@ -21,23 +21,17 @@ export interface Section {
 const singleFiles = ['README.md', 'README.zh-CN.md', 'PROTOCOL.md', 'docs/errors.md']
 export const guidesFolder = 'docs/guides/'
 
-/** Source runs only in a checkout, whose top is known; what is built and published has a copy in the folder `guide`. */
-const folders = (import.meta.url.endsWith('.ts') ? ['../../../../'] : ['./guide/', '../guide/']).map(
-  (path) => new URL(path, import.meta.url),
-)
+/** Source runs only in a checkout, from its root; the published package has a copy in `dist/guide`. */
+const folder = new URL(import.meta.url.endsWith('.ts') ? '../../../../../' : '../../guide/', import.meta.url)
 
 /** The documents that are there. */
 export async function readDocuments(): Promise<readonly GuideDocument[]> {
-  for (const folder of folders) {
-    const names = (await orAbsent(readdir(new URL(guidesFolder, folder)))) ?? []
-    const paths = [...singleFiles, ...names.filter((name) => name.endsWith('.md')).map((name) => guidesFolder + name)]
-    const read = await Promise.all(
-      paths.map(async (path) => ({ path, text: await orAbsent(readFile(new URL(path, folder), 'utf8')) })),
-    )
-    const present = read.filter((document): document is GuideDocument => document.text !== undefined)
-    if (present.length > 0) return present
-  }
-  return []
+  const names = (await orAbsent(readdir(new URL(guidesFolder, folder)))) ?? []
+  const paths = [...singleFiles, ...names.filter((name) => name.endsWith('.md')).map((name) => guidesFolder + name)]
+  const read = await Promise.all(
+    paths.map(async (path) => ({ path, text: await orAbsent(readFile(new URL(path, folder), 'utf8')) })),
+  )
+  return read.filter((document): document is GuideDocument => document.text !== undefined)
 }
 
 export function cutDocument({ path, text }: GuideDocument): Section[] {
