@@ -54,7 +54,7 @@ describe('the transcript', () => {
         }
       },
     })
-    const millrace = createMillrace({ models: [scripted('one'), scripted('two')], modelsByName: ['sim'], onError: () => {} })
+    const millrace = createMillrace({ models: [scripted('one'), scripted('two')], onError: () => {} })
     onTestFinished(() => millrace.close())
     const { url } = await millrace.listen({ port: 0 })
     const clients = [connect(url), connect(url)] as const

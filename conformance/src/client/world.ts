@@ -67,7 +67,7 @@ export async function startWorld({ openEngine, heartbeatMs = 60 }: WorldOptions 
   const counter = createCounter()
   const open = async () => {
     const engine = openEngine && { engine: openEngine() }
-    const millrace = createMillrace({ ...engine, models: [counter.model], model: 'counting', modelsByName: ['sim'], heartbeatMs })
+    const millrace = createMillrace({ ...engine, models: [counter.model], model: 'counting', heartbeatMs })
     onTestFinished(() => millrace.close())
     return { millrace, ...(await millrace.listen({ port: 0 })) }
   }

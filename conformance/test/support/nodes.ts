@@ -25,7 +25,7 @@ export async function openNodeOver(
   models: readonly Model[] = [],
   heartbeatMs = 15_000,
 ): Promise<{ millrace: Millrace; url: string }> {
-  const millrace = createMillrace({ engine, leaseMs, models, modelsByName: ['sim'], heartbeatMs, onError: () => {} })
+  const millrace = createMillrace({ engine, leaseMs, models, heartbeatMs, onError: () => {} })
   onTestFinished(() => millrace.close())
   return { millrace, url: (await millrace.listen({ port: 0 })).url }
 }

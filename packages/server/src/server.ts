@@ -60,8 +60,8 @@ export interface MillraceOptions {
   readonly model?: string
   /**
    * Which models clients may ask for by name beside `models`, `model` and `builtin:guide`: what stands before the colon, such
-   * as `sim` or `openai`, or `*` for every model whose package and key are there. Default none, but `sim` where neither
-   * `models` nor another `model` is given. Your own code may name any.
+   * as `sim` or `openai`, or `*` for every model whose package and key are there. Default `['sim']`; `[]` closes these too.
+   * Your own code may name any.
    */
   readonly modelsByName?: readonly string[]
   /**
@@ -188,7 +188,7 @@ export function createMillrace(options: MillraceOptions = {}): Millrace {
   const channels = createChannels(engine)
   const chats = createChats({ engine, runs, transcripts, resolveModel: models.resolve, newId })
   const version = readVersion()
-  const offer = createOffer({ models, byName: options.modelsByName ?? defaultByName(options) })
+  const offer = createOffer({ models, byName: options.modelsByName ?? ['sim'] })
   const stops = createStops(runs)
   const checkHost = createHostRule({ names: hostNames })
   let closing: Promise<void> | undefined
@@ -349,10 +349,6 @@ function checkHeartbeat(heartbeatMs: number): void {
   throw new TypeError(
     `heartbeatMs is ${heartbeatMs} and must be from 1 to ${heartbeatMsMax}: clients give up a connection on which nothing has come for ${silenceMs} ms.`,
   )
-}
-
-function defaultByName({ models, model }: MillraceOptions): readonly string[] {
-  return models === undefined && (model === undefined || model.startsWith('sim:')) ? ['sim'] : []
 }
 
 /** 128 bits: an id is all that it takes to read a session. */

@@ -107,8 +107,8 @@ describe('models that are asked for by name', () => {
   const names = async (url: string) =>
     ((await (await fetch(`${url}/api/models`)).json()) as { models: { name: string }[] }).models.map(({ name }) => name)
 
-  it('are those that were handed in, the default and the guide', async () => {
-    const { url, millrace } = await startServer({ models: [mine], model: 'sim:count?n=2&tps=0' })
+  it('are those that were handed in, the default and the guide where the host closes the rest', async () => {
+    const { url, millrace } = await startServer({ models: [mine], model: 'sim:count?n=2&tps=0', modelsByName: [] })
     for (const model of ['mine', 'sim:count?n=2&tps=0', 'auto', 'builtin:guide']) await startRun(url, { query: 'x', model })
     for (const model of ['sim:count', 'sim:count?n=1000000', 'openai:gpt-6-luna', 'nobody']) {
       const refused = await postJson(`${url}/api/chat`, { query: 'x', models: ['mine', model] })
@@ -124,8 +124,8 @@ describe('models that are asked for by name', () => {
     await millrace.ask({ query: 'x', models: ['sim:count'] })
   })
 
-  it.each([['sim'], ['*']])('and those that begin with %s, where that is said', async (prefix) => {
-    const { url } = await startServer({ models: [mine], model: 'mine', modelsByName: [prefix] })
+  it.each([[undefined], [['sim']], [['*']]])('and simulated ones with modelsByName %j', async (modelsByName) => {
+    const { url } = await startServer({ models: [mine], model: 'mine', ...(modelsByName && { modelsByName }) })
     await startRun(url, { query: 'x', model: 'sim:count?n=2&tps=0' })
     expect(await names(url)).toContain('sim:count')
   })

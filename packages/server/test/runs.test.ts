@@ -293,7 +293,7 @@ describe('limits of runs', () => {
 
   it('are interrupted, all lanes of them, when the grace is over', async () => {
     const model = gatedModel()
-    const { url, millrace } = await startServer({ models: [model], model: 'gated', modelsByName: ['sim'] })
+    const { url, millrace } = await startServer({ models: [model], model: 'gated' })
     const { session } = await startRun(url, { query: 'x', models: ['gated', 'sim:count?n=3&tps=0'] })
     const stream = await openStream(`${url}/api/stream?session=${session}`)
     await stream.until('lane_end')

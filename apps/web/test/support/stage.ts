@@ -42,7 +42,7 @@ export function prepareStage(page: PageSource = {}): (options?: MillraceOptions)
 }
 
 async function startStage(browser: Browser, page: string, options: MillraceOptions): Promise<Stage> {
-  const start = () => createMillrace({ model: 'sim:count', modelsByName: ['sim'], ...options, page })
+  const start = () => createMillrace({ model: 'sim:count', ...options, page })
   let millrace = start()
   const { port } = await millrace.listen({ port: 0 })
   const proxy = await startFaultProxy(port)
