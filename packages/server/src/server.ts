@@ -19,10 +19,10 @@ import { soleMember } from './cluster/sole-member.ts'
 import { createFanOut } from './delivery/fan-out.ts'
 import { createScheduler } from './delivery/scheduler.ts'
 import { memoryEngine } from './engines/memory/index.ts'
-import { createApp, refuse } from './gateway/app.ts'
+import { createApp, errorResponse } from './gateway/app.ts'
+import { sendError, toMillraceError } from './gateway/error-response.ts'
 import { type ListenOptions, listen } from './gateway/listen.ts'
 import { createOffer } from './gateway/offered.ts'
-import { refuseRequest, toRefusal } from './gateway/refuse.ts'
 import { createStops } from './gateway/stops.ts'
 import { createUpgradeListener, type Upgrade } from './gateway/upgrade.ts'
 import { acceptWebSockets } from './gateway/websocket.ts'
@@ -168,7 +168,7 @@ export function createMillrace(options: MillraceOptions = {}): Millrace {
   const isStopping = () => stopping.signal.aborted
   const scheduler = createScheduler({ onError })
   const heartbeat = createHeartbeat({ scheduler, periodMs: heartbeatMs })
-  const fanOut = createFanOut({ engine, scheduler, onRefused: (refusal) => toRefusal(refusal, onError) })
+  const fanOut = createFanOut({ engine, scheduler, onReadError: (error) => toMillraceError(error, onError) })
   const answers = createHeartbeatAcks({
     newId,
     acknowledgeHere: (stream) => sse.acknowledge(stream),
@@ -232,16 +232,16 @@ export function createMillrace(options: MillraceOptions = {}): Millrace {
     overrideGlobalObjects: false,
     // For what never came as far as the app, which answers its own errors.
     errorHandler(error) {
-      if (error instanceof RequestError) return refuse(new MillraceError('malformed_http'), {})
-      return refuse(toRefusal(error, onError), {})
+      if (error instanceof RequestError) return errorResponse(new MillraceError('malformed_http'), {})
+      return errorResponse(toMillraceError(error, onError), {})
     },
   })
   const handle = (request: IncomingMessage, response: ServerResponse) => void listener(request, response)
   const handler: Handler = (request, response, next) => {
     if (next !== undefined && page === undefined && !ownPath.test(request.url ?? '')) return next()
-    const refusal = checkHost(headerOf(request))
-    if (refusal === undefined) handle(request, response)
-    else refuseRequest(request, response, refusal)
+    const error = checkHost(headerOf(request))
+    if (error === undefined) handle(request, response)
+    else sendError(request, response, error)
   }
 
   return {
@@ -249,8 +249,8 @@ export function createMillrace(options: MillraceOptions = {}): Millrace {
     upgrade: createUpgradeListener({ accept, check: (request) => checkHost(headerOf(request)) }),
     async fetch(request) {
       const { headers, method, url } = request
-      const refusal = checkHost((name) => headers.get(name) ?? (name === 'host' ? new URL(url).host : undefined))
-      if (refusal !== undefined) return refuse(refusal, { method })
+      const error = checkHost((name) => headers.get(name) ?? (name === 'host' ? new URL(url).host : undefined))
+      if (error !== undefined) return errorResponse(error, { method })
       return app.fetch(request, {})
     },
     async listen(listenOptions = {}) {

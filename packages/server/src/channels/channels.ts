@@ -69,12 +69,12 @@ function checkData(data: Publication['data']): EventData {
 function toJson(data: Json): string {
   try {
     // Undefined for a function or a symbol, which only code without types can give.
-    return encodeJson(data) ?? refuse()
+    return encodeJson(data) ?? rejectData()
   } catch {
-    return refuse()
+    return rejectData()
   }
 }
 
-function refuse(): never {
+function rejectData(): never {
   throw new MillraceError('invalid_event')
 }

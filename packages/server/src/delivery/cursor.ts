@@ -45,7 +45,7 @@ export interface CursorOptions {
   /** The tail to join at the head; makes one where there is none. */
   readonly findTail: (cursor: Cursor) => CursorTail
   /** The log cannot be read, for now or, where the cursor has been ended, at all. */
-  readonly onRefused: (refusal: unknown) => void
+  readonly onReadError: (error: unknown) => void
 }
 
 export class Cursor {
@@ -66,12 +66,12 @@ export class Cursor {
   readonly #engine: Engine
   readonly #scheduler: Scheduler
   readonly #findTail: (cursor: Cursor) => CursorTail
-  readonly #onRefused: (refusal: unknown) => void
+  readonly #onReadError: (error: unknown) => void
   #tail: CursorTail | undefined
   #onDrained: (() => void) | undefined
 
   constructor(options: CursorOptions) {
-    const { engine, scheduler, log, wire, sink, after, slow = 'wait', blocked = false, findTail, onRefused } = options
+    const { engine, scheduler, log, wire, sink, after, slow = 'wait', blocked = false, findTail, onReadError } = options
     this.log = log
     this.epoch = after.epoch
     this.offset = after.offset
@@ -82,7 +82,7 @@ export class Cursor {
     this.#engine = engine
     this.#scheduler = scheduler
     this.#findTail = findTail
-    this.#onRefused = onRefused
+    this.#onReadError = onReadError
   }
 
   /** Calls once when the cursor is closed, by its reader's leaving or by the end of the stream; at once where it is already. */
@@ -110,13 +110,13 @@ export class Cursor {
   }
 
   /** Nothing more will come: the wire has said its last event, or the log cannot be read, with what its engine said. */
-  end(refusal?: unknown): void {
+  end(error?: unknown): void {
     if (this.closed) return
     this.close()
     try {
-      this.sink.end(refusal)
-    } catch (error) {
-      this.#onRefused(error)
+      this.sink.end(error)
+    } catch (cause) {
+      this.#onReadError(cause)
     }
   }
 
@@ -146,16 +146,16 @@ export class Cursor {
         if (isLast) return this.end()
         if (this.offset === page.head.offset) return this.join(this.#findTail(this))
       }
-    } catch (refusal) {
+    } catch (error) {
       if (this.closed) return
       // The log is gone, or something is wrong with it. The reader is let go, and told which when it comes back.
-      this.end(refusal)
-      this.#onRefused(refusal)
+      this.end(error)
+      this.#onReadError(error)
     }
   }
 
   #ask<T>(act: () => Promise<T>): Promise<T> {
-    return retryWhileUnavailable(act, { isOver: () => this.closed, onUnavailable: this.#onRefused })
+    return retryWhileUnavailable(act, { isOver: () => this.closed, onUnavailable: this.#onReadError })
   }
 
   join(tail: CursorTail): void {

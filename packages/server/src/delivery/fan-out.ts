@@ -9,7 +9,7 @@ import type { Sink, SlowPolicy, Wire } from './wire.ts'
 
 export interface Attachment {
   readonly log: string
-  /** MUST have been served by this log: the caller has checked it, see `Engine.read` for the refusals. */
+  /** MUST have been served by this log: the caller has checked it, see `Engine.read` for the errors. */
   readonly after: Position
   readonly wire: Wire
   readonly sink: Sink
@@ -30,7 +30,7 @@ export interface FanOutOptions {
   readonly engine: Engine
   readonly scheduler: Scheduler
   /** Told why readers wait, or were let go: a log is gone, or cannot be read. Default: nobody is. */
-  readonly onRefused?: (refusal: unknown) => void
+  readonly onReadError?: (error: unknown) => void
   /** What all tails may hold together, 2 KiB of each not counted; default 64 MiB. */
   readonly tailBytesMax?: number
 }
@@ -38,13 +38,13 @@ export interface FanOutOptions {
 const mebibyte = 1024 * 1024
 
 export function createFanOut(options: FanOutOptions): FanOut {
-  const { engine, scheduler, onRefused = () => {}, tailBytesMax = 64 * mebibyte } = options
+  const { engine, scheduler, onReadError = () => {}, tailBytesMax = 64 * mebibyte } = options
   const tails = new Map<string, Tail>()
   const memory = createTailMemory(tailBytesMax)
 
   return {
     attach(attachment) {
-      const cursor = new Cursor({ ...attachment, engine, scheduler, findTail, onRefused })
+      const cursor = new Cursor({ ...attachment, engine, scheduler, findTail, onReadError })
       const tail = tails.get(keyOf(cursor))
       if (tail?.reaches(cursor)) cursor.join(tail)
       else void cursor.catchUp()
@@ -68,7 +68,7 @@ export function createFanOut(options: FanOutOptions): FanOut {
       epoch,
       wire,
       offset,
-      onRefused,
+      onReadError,
       onEmpty: () => {
         if (tails.get(key) === tail) tails.delete(key)
       },

@@ -191,18 +191,18 @@ describe('where something fails', () => {
     async (slow) => {
       const inner = memoryEngine()
       let isAway = false
-      let refusals = 0
+      let errors = 0
       const refused = Promise.withResolvers<void>()
       const guard = <T extends unknown[], R>(act: (...args: T) => Promise<R>) => {
         return async (...args: T): Promise<R> => {
           if (!isAway) return act(...args)
-          if (++refusals === 4) refused.resolve()
+          if (++errors === 4) refused.resolve()
           throw away()
         }
       }
       const engine: Engine = { ...inner, read: guard(inner.read), inspect: guard(inner.inspect) }
       const told: unknown[] = []
-      const { fanOut, at } = await setup(engine, { onRefused: (error) => told.push(error) })
+      const { fanOut, at } = await setup(engine, { onReadError: (error) => told.push(error) })
       const [live, late] = [testSink(), testSink()]
       fanOut.attach({ log: 'a', after: at(0), wire: testWire(), sink: live, slow })
       await engine.append('a', words(1))
@@ -250,7 +250,7 @@ describe('where something fails', () => {
     const broken = new Error('broken')
     const errors: unknown[] = []
     const scheduler = createScheduler({ onError: (error) => errors.push(error) })
-    const fanOut = createFanOut({ engine, scheduler, onRefused: (error) => errors.push(error) })
+    const fanOut = createFanOut({ engine, scheduler, onReadError: (error) => errors.push(error) })
     const sinks = [testSink(), testSink(), testSink()] as const
     let isBroken = false
     const thrower = {

@@ -33,7 +33,7 @@ export interface TailOptions {
   /** Where the tail begins. */
   readonly offset: number
   /** The log cannot be read, for now or, where its cursors have been ended, at all. */
-  readonly onRefused: (refusal: unknown) => void
+  readonly onReadError: (error: unknown) => void
   /** Called when the last cursor has left. */
   readonly onEmpty: () => void
 }
@@ -226,11 +226,11 @@ export class Tail implements Task, CursorTail, MemoryHolder {
         })
       }
       this.#afterIdle ||= this.#rung
-    } catch (refusal) {
+    } catch (error) {
       if (this.#isEmpty) return
       // The log is gone or cannot be read: readers are let go, and told why when they come back.
-      for (const cursor of [...this.#ready, ...this.#blocked, ...this.#early]) cursor.end(refusal)
-      this.#options.onRefused(refusal)
+      for (const cursor of [...this.#ready, ...this.#blocked, ...this.#early]) cursor.end(error)
+      this.#options.onReadError(error)
     } finally {
       this.#reading = false
     }
@@ -246,10 +246,10 @@ export class Tail implements Task, CursorTail, MemoryHolder {
 
   /** Readers wait, and have their heartbeats, while the engine is unavailable. */
   #read(): Promise<Page> {
-    const { engine, log, epoch, onRefused } = this.#options
+    const { engine, log, epoch, onReadError } = this.#options
     return retryWhileUnavailable(() => engine.read(log, { epoch, offset: this.#offset }, page), {
       isOver: () => this.#isEmpty,
-      onUnavailable: onRefused,
+      onUnavailable: onReadError,
     })
   }
 

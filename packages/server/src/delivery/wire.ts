@@ -45,7 +45,7 @@ export interface Sink {
    */
   write(bytes: Uint8Array): boolean
   /** Called once: the wire has said its last event, or the log cannot be read, with what its engine said. MUST NOT throw. */
-  end(refusal?: unknown): void
+  end(error?: unknown): void
   /** Called once, instead of `end`, when a reader whose policy is `close` has fallen behind. Default `end`. */
   onSlow?(): void
 }

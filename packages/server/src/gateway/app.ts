@@ -15,9 +15,9 @@ import type { Connection } from '../transports/connections.ts'
 import { type SseTransport, sseHeaders } from '../transports/sse.ts'
 import { wantsJson } from './accept.ts'
 import { readJson } from './body.ts'
+import { type Asked, formatError, toMillraceError } from './error-response.ts'
 import { errorsPage } from './errors-page.ts'
 import { openApiDocument } from './openapi.ts'
-import { type Asked, formatRefusal, toRefusal } from './refuse.ts'
 import type { Route, RouteResponse } from './route.ts'
 import { createRoutes, type GatewayOptions } from './routes.ts'
 import { check } from './schemas.ts'
@@ -46,7 +46,7 @@ export function createApp(options: AppOptions): App {
   const app: App = new Hono({ strict: false })
 
   app.use(forbidSniffing)
-  app.use('/api/*', refuseOtherSites)
+  app.use('/api/*', rejectOtherSites)
   for (const route of routes) {
     app.on(route.method.toUpperCase(), route.path, async (context) => {
       if (options.isStopping() && !route.isForStopping) throw new MillraceError('server_stopping')
@@ -76,11 +76,11 @@ export function createApp(options: AppOptions): App {
   })
   app.get('/docs/errors', (context) => context.html(errorsPage()))
   for (const [path, methods] of methodsByPath(routes)) {
-    app.all(path, (context) => refuse(new MillraceError('method_not_allowed'), askedBy(context), { allow: methods }))
+    app.all(path, (context) => errorResponse(new MillraceError('method_not_allowed'), askedBy(context), { allow: methods }))
   }
   if (page !== undefined) servePage(app, page)
   app.notFound(() => throwError(new MillraceError('not_found')))
-  app.onError((error, context) => refuse(toRefusal(error, onError), askedBy(context)))
+  app.onError((error, context) => errorResponse(toMillraceError(error, onError), askedBy(context)))
   return app
 
   function serve(context: Context<Env>, stream: Parameters<SseTransport['serve']>[0]): Response {
@@ -110,8 +110,8 @@ function answer(context: Context<Env>, result: Exclude<RouteResponse, { stream: 
   return context.body(encodeJson(result.json), result.status as 200, { 'content-type': 'application/json' })
 }
 
-export function refuse(error: MillraceError, asked: Asked, more: Record<string, string> = {}): Response {
-  const { status, headers, body } = formatRefusal(error, asked)
+export function errorResponse(error: MillraceError, asked: Asked, more: Record<string, string> = {}): Response {
+  const { status, headers, body } = formatError(error, asked)
   return new Response(body, { status, headers: { ...headers, ...more } })
 }
 
@@ -162,7 +162,7 @@ function headerOf({ req }: Context<Env>): ReadHeader {
   return (name) => req.header(name)
 }
 
-async function refuseOtherSites(context: Context<Env>, next: () => Promise<void>): Promise<void> {
+async function rejectOtherSites(context: Context<Env>, next: () => Promise<void>): Promise<void> {
   checkOrigin(headerOf(context), context.req.url)
   await next()
 }

@@ -28,7 +28,7 @@ async function readText({ headers, body }: Request): Promise<string> {
       chunks.push(chunk)
     }
   } catch (cause) {
-    // Nobody is left to read this refusal; it only keeps the client's leaving from being our error.
+    // Nobody is left to read this error; it only keeps the client's leaving from being our error.
     if (hasLeft(cause)) throw new MillraceError('malformed_http', { cause })
     throw cause
   }

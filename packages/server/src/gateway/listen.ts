@@ -5,8 +5,8 @@ import { limits, MillraceError } from '@millrace/protocol'
 import { createHostRule, headerOf, isLoopback } from '../access/host-names.ts'
 import { createAdmission } from '../operations/admission.ts'
 import { isTakenOver } from '../transports/sse.ts'
+import { endWithError, sendError } from './error-response.ts'
 import { createPipeline } from './pipeline.ts'
-import { refuseRequest, refuseSocket } from './refuse.ts'
 import { createUpgradeListener, type Upgrade } from './upgrade.ts'
 
 export interface ListenOptions {
@@ -49,20 +49,20 @@ export async function listen(
     // Node would answer without a code.
     requireHostHeader: false,
   })
-  const admission = createAdmission(refuseSocket)
+  const admission = createAdmission(endWithError)
   server.on('connection', admission.accept)
   const pipeline = createPipeline((request, response) => {
-    const refusal = check(request)
+    const error = check(request)
     // One that is answered for its health alone takes no more room than that.
     if (admission.isSurplus(request)) response.setHeader('connection', 'close')
-    if (refusal === undefined) handle(request, response)
-    else refuseRequest(request, response, refusal)
+    if (error === undefined) handle(request, response)
+    else sendError(request, response, error)
   })
   server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
     // An answer to the rest of a second request would stand in the middle of the first.
     const isInUse = isTakenOver(socket) || pipeline.isAnswering(socket)
     if (!socket.writable || error.code === 'ECONNRESET' || isInUse) return void socket.destroy()
-    refuseSocket(socket, new MillraceError(clientErrors[error.code ?? ''] ?? 'malformed_http'))
+    endWithError(socket, new MillraceError(clientErrors[error.code ?? ''] ?? 'malformed_http'))
   })
   const { promise, resolve, reject } = Promise.withResolvers<void>()
   server.once('error', reject)

@@ -49,7 +49,7 @@ export interface SocketSession {
   readonly isCommandsOnly: boolean
 }
 
-/** Does what one message says. Rejects with the refusal. */
+/** Does what one message says. Rejects with the error. */
 export async function handle(socket: SocketSession, message: Record<string, unknown>, context: MessageContext): Promise<void> {
   const { connection, caller, own } = socket
   const { runs, chats, channels, authorize, offer, stops } = context

@@ -25,7 +25,7 @@ export function createSessionRoutes({ engine, history, transcripts, authorize, n
       await authorize(caller, 'session.read', { session })
       return true
     } catch (error) {
-      // Only what was thought of as a refusal is one.
+      // Only what was thought of as a error is one.
       if (error instanceof MillraceError && error.status < 500) return false
       throw error
     }

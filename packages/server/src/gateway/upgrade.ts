@@ -6,7 +6,7 @@ import type { IncomingMessage, Server } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { MillraceError } from '@millrace/protocol'
-import { refuseSocket } from './refuse.ts'
+import { endWithError } from './error-response.ts'
 
 export type Upgrade = (request: IncomingMessage, socket: Duplex, head: Buffer) => void
 
@@ -31,9 +31,9 @@ export function createUpgradeListener({ accept, check }: UpgradeOptions): Upgrad
     if (!isWebSocket(request)) return leave(request, socket as ServedSocket, head)
     // Until it is a WebSocket nobody else listens for its errors.
     socket.on('error', () => {})
-    const refusal = check(request)
-    if (refusal === undefined) accept(request, socket, head)
-    else refuseSocket(socket, refusal)
+    const error = check(request)
+    if (error === undefined) accept(request, socket, head)
+    else endWithError(socket, error)
   }
 }
 
@@ -63,7 +63,7 @@ function leave(request: IncomingMessage, socket: ServedSocket, head: Buffer): vo
 function answerAsRequest(request: IncomingMessage, socket: ServedSocket, head: Buffer): void {
   const { method, url, httpVersion, rawHeaders } = request
   const { server, encrypted } = socket
-  if (server === undefined) return refuseSocket(socket, new MillraceError('not_found'))
+  if (server === undefined) return endWithError(socket, new MillraceError('not_found'))
   const lines = [`${method} ${url} HTTP/${httpVersion}`]
   for (let index = 0; index < rawHeaders.length; index += 2) {
     const [name = '', value = ''] = rawHeaders.slice(index, index + 2)

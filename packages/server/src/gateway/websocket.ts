@@ -6,20 +6,20 @@ import { type Caller, identify } from '../access/caller.ts'
 import { headerOf } from '../access/host-names.ts'
 import { checkOrigin } from '../access/origin.ts'
 import type { WebSocketTransport } from '../transports/websocket.ts'
+import { endWithError, toMillraceError } from './error-response.ts'
 import { handle, type MessageContext, type SocketSession } from './messages.ts'
-import { refuseSocket, toRefusal } from './refuse.ts'
 import { check, idParam } from './schemas.ts'
 import type { Upgrade } from './upgrade.ts'
 
 /** Messages refused for their own fault before the connection is closed: a client in a loop must not go on for ever. */
-const refusalsMax = 16
+const errorsMax = 16
 const stopsMax = 16
 
 type Context = MessageContext & { readonly onError: (error: unknown) => void }
 
 /** A socket whose messages are obeyed one after another, so that what was sent first happens first. */
 interface Client extends SocketSession {
-  refusals: number
+  errors: number
   /** Stops under way that hold up nothing. */
   stops: number
   /** Resolves when the last of them that the next has to wait for was obeyed. */
@@ -41,7 +41,7 @@ export function acceptWebSockets(transport: WebSocketTransport, context: Context
       transport.upgrade(request, socket, head, {
         onOpen(connection) {
           const isCommandsOnly = down === 'sse'
-          client = { connection, caller, own, session, isCommandsOnly, refusals: 0, stops: 0, turn: Promise.resolve() }
+          client = { connection, caller, own, session, isCommandsOnly, errors: 0, stops: 0, turn: Promise.resolve() }
           own.onTerminated((error) => connection.close(closeCodeOf(error), error.code))
         },
         onText: (_connection, text) => inTurn(client, text, context),
@@ -49,7 +49,7 @@ export function acceptWebSockets(transport: WebSocketTransport, context: Context
         onClose: () => own.close(),
       })
     } catch (error) {
-      refuseSocket(socket, toRefusal(error, context.onError))
+      endWithError(socket, toMillraceError(error, context.onError))
     }
   }
 }
@@ -93,13 +93,13 @@ async function receive(socket: Client, text: string, context: Context): Promise<
     const message = parse(text)
     if (typeof message.ref === 'string' && message.ref.length <= 64) ref = message.ref
     await handle(socket, message, context)
-  } catch (error) {
-    const refusal = toRefusal(error, context.onError)
-    socket.connection.send({ type: 'error', ...(ref !== undefined && { ref }), ...refusal.toBody() })
+  } catch (cause) {
+    const error = toMillraceError(cause, context.onError)
+    socket.connection.send({ type: 'error', ...(ref !== undefined && { ref }), ...error.toBody() })
     // What fails because an engine is away, or a log is damaged, says nothing about the client, whom 4400 would send away for good.
-    if (refusal.retryable || refusal.status >= 500) return
-    socket.refusals += 1
-    if (socket.refusals === refusalsMax) socket.connection.close(closeCodes.misuse, 'Too many messages were refused.')
+    if (error.retryable || error.status >= 500) return
+    socket.errors += 1
+    if (socket.errors === errorsMax) socket.connection.close(closeCodes.misuse, 'Too many messages were refused.')
   }
 }
 

@@ -123,10 +123,10 @@ export function createWebSocketTransport({ fanOut, heartbeat }: { fanOut: FanOut
         if (!cursors.has(key)) connection.requireRoom()
         const earlier = cursors.get(key)
         const wire = source === undefined ? plainFrames(dialect) : throttled(eventFrames(dialect, source), intervalMs)
-        const end = (refusal?: unknown) => {
-          if (refusal === undefined) return
-          if (refusal instanceof MillraceError && !refusal.retryable)
-            close(closeCodes.sessionGone, `The log of ${key} is ${refusal.code === 'log_damaged' ? 'damaged' : 'gone'}.`)
+        const end = (error?: unknown) => {
+          if (error === undefined) return
+          if (error instanceof MillraceError && !error.retryable)
+            close(closeCodes.sessionGone, `The log of ${key} is ${error.code === 'log_damaged' ? 'damaged' : 'gone'}.`)
           else close(closeCodes.unreadable, `The log of ${key} cannot be read now; connect again.`)
         }
         // Else who reads nothing would be given the first page again for each time that it attaches.

@@ -8,21 +8,21 @@ import { sseHeaders } from '../transports/sse.ts'
 const closeMsMax = 1000
 
 /** What is answered for an error. One that was not the client's, of which it is told little, is told in full to `onError`. */
-export function toRefusal(error: unknown, onError: (error: unknown) => void): MillraceError {
-  const refusal = error instanceof MillraceError ? error : new MillraceError('internal', { cause: error })
-  const { status, cause } = refusal
+export function toMillraceError(error: unknown, onError: (error: unknown) => void): MillraceError {
+  const known = error instanceof MillraceError ? error : new MillraceError('internal', { cause: error })
+  const { status, cause } = known
   // 507: there is no room. Others beyond 500 say how busy it is, or which model there is not; and perhaps why.
   if (status === 500 || status === 507 || (status > 500 && cause !== undefined)) onError(error)
-  return refusal
+  return known
 }
 
-export interface Refusal {
+export interface ErrorResponse {
   readonly status: number
   readonly headers: Readonly<Record<string, string>>
   readonly body: string
 }
 
-/** What decides how a refusal is written. */
+/** What decides how an error is written. */
 export interface Asked {
   readonly method?: string | undefined
   readonly accept?: string | undefined
@@ -32,7 +32,7 @@ export interface Asked {
  * A native EventSource never connects again after a status other than 200 (HTML standard, "fail the connection"). So an error
  * that will pass is told to it inside of a stream, which then ends: PROTOCOL.md#server-sent-events.
  */
-export function formatRefusal(error: MillraceError, { method, accept = '' }: Asked = {}): Refusal {
+export function formatError(error: MillraceError, { method, accept = '' }: Asked = {}): ErrorResponse {
   const body = encodeJson(error.toBody())
   if (method === 'GET' && error.retryable && /\btext\/event-stream\b/i.test(accept)) {
     const retry = encodeSseRetry(1000 + Math.floor(Math.random() * 2000))
@@ -51,15 +51,15 @@ export function formatRefusal(error: MillraceError, { method, accept = '' }: Ask
 }
 
 /** Refuses a request of a Node server. */
-export function refuseRequest({ method, headers }: IncomingMessage, response: ServerResponse, error: MillraceError): void {
-  const { status, headers: own, body } = formatRefusal(error, { method, accept: headers.accept })
+export function sendError({ method, headers }: IncomingMessage, response: ServerResponse, error: MillraceError): void {
+  const { status, headers: own, body } = formatError(error, { method, accept: headers.accept })
   response.writeHead(status, { ...own, 'content-length': Buffer.byteLength(body) })
   response.end(method === 'HEAD' ? undefined : body)
 }
 
 /** Answers, and closes the socket whatever its client does. */
-export function refuseSocket(socket: Duplex, error: MillraceError): void {
-  const { status, headers, body } = formatRefusal(error)
+export function endWithError(socket: Duplex, error: MillraceError): void {
+  const { status, headers, body } = formatError(error)
   const all = { ...headers, 'content-length': Buffer.byteLength(body), connection: 'close' }
   const head = [`HTTP/1.1 ${status} Refused`, ...Object.entries(all).map(([name, value]) => `${name}: ${value}`)]
   socket.end(`${head.join('\r\n')}\r\n\r\n${body}`)

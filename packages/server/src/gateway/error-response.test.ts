@@ -1,7 +1,7 @@
 /** Who runs the server is told of what was not the client's mistake, and of nothing else. */
 import { type ErrorCode, MillraceError } from '@millrace/protocol'
 import { expect, it, vi } from 'vitest'
-import { toRefusal } from './refuse.ts'
+import { toMillraceError } from './error-response.ts'
 
 const cause = new Error('why')
 
@@ -16,12 +16,12 @@ it.each<[ErrorCode, Error | undefined, boolean]>([
 ])('of %s, caused by %s: %s', (code, cause, isTold) => {
   const error = new MillraceError(code, { cause })
   const onError = vi.fn()
-  expect(toRefusal(error, onError)).toBe(error)
+  expect(toMillraceError(error, onError)).toBe(error)
   expect(onError.mock.calls).toEqual(isTold ? [[error]] : [])
 })
 
 it('of what has no code, as it was thrown', () => {
   const onError = vi.fn()
-  expect(toRefusal(cause, onError)).toMatchObject({ code: 'internal', cause })
+  expect(toMillraceError(cause, onError)).toMatchObject({ code: 'internal', cause })
   expect(onError.mock.calls).toEqual([[cause]])
 })
