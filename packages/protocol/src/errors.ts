@@ -1,133 +1,133 @@
 /**
- * Every error that may leave the server: one closed table. Clients decide by `code`; the message
- * is for people and may change. A test holds docs/errors.md and this table to each other.
+ * Every error that the server sends: one closed table. Clients decide by `code`; the message is for people and may
+ * change. A check compares docs/errors.md with this table.
  */
 import type { Position } from './position.ts'
 
 export interface ErrorEntry {
-  /** HTTP status where the error answers a request. */
+  /** HTTP status; `closeCodeOf` derives the close code of a WebSocket from it. */
   readonly status: number
-  /** Whether the same request may succeed later without a change. */
+  /** Whether the same request may succeed later. */
   readonly retryable: boolean
-  /** What happened and what to do, for people. */
+  /** What happened and what to do, in one sentence for people. */
   readonly message: string
 }
 
 export const errors = {
-  invalid_request: entry(400, false, 'The request does not have the expected shape; see /api/openapi.json.'),
+  invalid_request: entry(400, false, 'The request does not match its schema; compare it with /api/openapi.json.'),
   invalid_json: entry(400, false, 'The body is not valid JSON; send one JSON object in UTF-8.'),
-  invalid_id: entry(400, false, 'An id has 1 to 64 characters of A-Z a-z 0-9 _ and -; choose another one.'),
+  invalid_id: entry(400, false, 'The id is not valid; use 1 to 64 characters of A-Z a-z 0-9 _ and -.'),
   invalid_channel: entry(
     400,
     false,
-    'A channel has a name of 1 to 128 characters of A-Z a-z 0-9 _ . : / and -, the first a letter, digit or _; choose another one.',
+    'The channel name is not valid; use 1 to 128 characters of A-Z a-z 0-9 _ . : / and -, starting with a letter, digit or _.',
   ),
   invalid_event: entry(
     400,
     false,
-    'An event has a name of 1 to 64 characters of A-Z a-z 0-9 _ . and -, the first a letter, other than gap, and data that is JSON.',
+    'The event is not valid; send JSON data and a name of 1 to 64 characters of A-Z a-z 0-9 _ . and -, starting with a letter, not gap.',
   ),
-  query_missing: entry(400, false, 'There is no query; send ?query=… or {"query": "…"}.'),
+  query_missing: entry(400, false, 'The request has no query; send ?query=… or {"query": "…"}.'),
   query_too_long: entry(413, false, 'The query is longer than 32,768 characters; shorten it.'),
-  body_too_large: entry(413, false, 'The body is larger than 1 MiB; send less.'),
+  body_too_large: entry(413, false, 'The body is larger than 1 MiB; send a smaller one.'),
   event_too_large: entry(413, false, 'The event is larger than 1 MiB on the wire; send less, or a link.'),
   headers_too_large: entry(431, false, 'The request line and headers are larger than 16 KiB; send fewer or shorter ones.'),
-  malformed_http: entry(400, false, 'The request is not valid HTTP/1.1.'),
+  malformed_http: entry(400, false, 'The request is not valid HTTP/1.1; correct the client or proxy that sent it.'),
   request_timeout: entry(408, true, 'The request did not arrive completely in time; send it again.'),
-  unsupported_media_type: entry(415, false, 'The body must be JSON; send content-type: application/json.'),
-  origin_not_allowed: entry(403, false, 'Another web site may not use this server from a browser.'),
+  unsupported_media_type: entry(415, false, 'The body is not declared as JSON; send content-type: application/json.'),
+  origin_not_allowed: entry(
+    403,
+    false,
+    'A page of another site sent the request; serve the page from the origin of this server.',
+  ),
   host_not_allowed: entry(
     403,
     false,
     'The server does not answer to this host name; allow it with --host-name or createMillrace({ hostNames }).',
   ),
-  forbidden: entry(403, false, 'This is not yours to read or to do.'),
-  not_found: entry(404, false, 'There is nothing at this address; see /api/openapi.json.'),
-  method_not_allowed: entry(405, false, 'This address does not take this method; see the Allow header.'),
-  model_not_found: entry(404, false, 'There is no model of this name; GET /api/models lists what there is.'),
-  model_unavailable: entry(503, false, 'The model is known but cannot be used here: its package or key is missing.'),
-  session_not_found: entry(404, false, 'There is no such session; it was never created, or it has expired.'),
+  forbidden: entry(403, false, 'You may not do this; ask the operator of the server for permission.'),
+  not_found: entry(404, false, 'Nothing is at this address; /api/openapi.json lists the addresses.'),
+  method_not_allowed: entry(405, false, 'This address does not accept this method; use one of the Allow header.'),
+  model_not_found: entry(404, false, 'No model has this name; choose one of GET /api/models.'),
+  model_unavailable: entry(503, false, 'The package or key of this model is missing; install or set it on the server.'),
+  session_not_found: entry(404, false, 'The session does not exist, was deleted or has expired; create a new one.'),
   not_attached: entry(409, false, 'This connection is not attached to that session or channel; attach first.'),
-  run_not_found: entry(404, false, 'There is no such run; it was never started, or it has expired.'),
-  run_conflict: entry(409, false, 'A run with this id was started with another session, query or models; choose a new id.'),
-  run_not_continuable: entry(
-    409,
-    false,
-    'Only an answer that has ended, is not whole and was not continued yet can be continued; read the session to see how it is.',
-  ),
-  run_not_ended: entry(
-    504,
-    true,
-    'The run was told to stop and has not ended yet; ask again, or read the session to see how it is.',
-  ),
-  fenced: entry(409, false, 'Another server has ended what this one was writing; read the session to see how.'),
-  head_moved: entry(409, false, 'The log has moved on; read what is new in it, and decide again.'),
-  position_invalid: entry(400, false, 'This is not a position; send one that an event carried as its id.'),
+  run_not_found: entry(404, false, 'No run has this id, or it has expired; check the id.'),
+  run_conflict: entry(409, false, 'A run with this id has another session, query or models; choose a new id.'),
+  run_not_continuable: entry(409, false, 'The answer is active, complete or already continued; read the session to see which.'),
+  run_not_ended: entry(504, true, 'The run is stopped, but its end is not recorded yet; send the request again.'),
+  fenced: entry(409, false, 'Another server has ended this run; read the session to see its end.'),
+  head_moved: entry(409, false, 'The log has grown since it was read; read the new events and decide again.'),
+  position_invalid: entry(400, false, 'This is not a position; send the id of an event unchanged.'),
   position_foreign: entry(
     409,
     false,
-    'The position belongs to another log, or to an earlier one that was lost; read the session and go on from its position.',
+    'The position belongs to another log, or to one that was lost; read the session and resume from its position.',
   ),
-  position_ahead: entry(409, false, 'The position is ahead of the log; read the session and go on from its position.'),
+  position_ahead: entry(409, false, 'The position is ahead of the log; read the session and resume from its position.'),
   position_expired: entry(
     410,
     false,
-    'The log no longer reaches back to this position; read the session and go on from its position.',
+    'Events after this position are no longer kept; read the session and resume from its position.',
   ),
   too_many_attachments: entry(
     429,
     false,
-    'One connection carries at most 64 sessions and runs; detach from some, or open another.',
+    'This connection already reads 64 sessions and runs; detach some, or open another connection.',
   ),
-  too_many_connections: entry(429, true, 'There are as many connections as there may be; close one, or try again later.'),
-  too_many_runs: entry(429, true, 'Too many runs are in progress; try again when one has ended.'),
-  model_failed: entry(502, true, 'The model ended with an error; what it had said so far is kept.'),
-  model_rejected: entry(502, false, 'The model refused the request; another attempt would be refused too.'),
+  too_many_connections: entry(429, true, 'The limit of connections is reached; close one, or connect again later.'),
+  too_many_runs: entry(429, true, 'Too many runs are in progress; send the request again when one has ended.'),
+  model_failed: entry(502, true, 'The model ended with an error; the text before it is kept, try again.'),
+  model_rejected: entry(502, false, 'The model rejected the request and would reject it again; change the request.'),
   model_unauthorized: entry(502, false, 'The model provider does not accept the key; check it on the server.'),
-  model_rate_limited: entry(429, true, 'The model provider is limiting requests; try again later.'),
-  model_timeout: entry(504, true, 'The model did not answer in time; what it had said so far is kept.'),
+  model_rate_limited: entry(429, true, 'The model provider limits the rate of requests; try again later.'),
+  model_timeout: entry(504, true, 'The model did not answer in time; the text before it is kept, try again.'),
   server_stopping: entry(503, true, 'The server is stopping; connect again.'),
   connection_closed: entry(503, true, 'The operator of the server closed this connection; connect again.'),
-  server_full: entry(503, true, 'The server has as many files and connections open as it may; connect again later.'),
-  engine_failed: entry(500, true, "The engine could not do it; the server's log has the details."),
-  engine_busy: entry(503, true, 'More is asked of the engine than it can do; nothing was lost, try again.'),
-  log_damaged: entry(500, false, 'What is kept of this is damaged and cannot be read; delete it, or ask who runs the server.'),
-  log_full: entry(507, true, 'The engine could not keep the event; nothing was lost, try again.'),
-  internal: entry(500, true, 'The server made a mistake; its log has the details.'),
+  server_full: entry(503, true, 'The server is near the limit of its open files; connect again later.'),
+  engine_failed: entry(500, true, 'The engine did not read or write; try again, and see the error output of the server.'),
+  engine_busy: entry(503, true, 'The engine gets more requests than it can handle; nothing is lost, try again.'),
+  log_damaged: entry(
+    500,
+    false,
+    'The stored events are damaged and cannot be read; delete the log, or ask the operator of the server.',
+  ),
+  log_full: entry(507, true, 'The engine has no room for the event; nothing is lost, try again later.'),
+  internal: entry(500, true, 'The server failed unexpectedly; try again, and see the error output of the server.'),
 } as const
 
 export type ErrorCode = keyof typeof errors
 
-/** The part of an error that may leave the server. */
+/** The part of an error that clients get. */
 export interface PublicError {
   readonly code: ErrorCode
   readonly message: string
-  /** Whether the same may succeed later without a change. */
+  /** Whether the same request may succeed later. */
   readonly retryable: boolean
 }
 
-/** The body of every answer that is not a success. */
+/** The body of every HTTP response that is not a success. */
 export interface ErrorBody {
   readonly error: PublicError & { readonly docs: string }
 }
 
-/** Where a code is explained; the server serves this address itself. */
+/** The address of the explanation; the server serves it. */
 export function errorDocs(code: ErrorCode): string {
   return `/docs/errors#${code}`
 }
 
 export interface MillraceErrorOptions {
   /**
-   * A sentence more exact than the table's. It leaves the server, so it MUST NOT hold details of the inside; with status
-   * 500 it does not, and is for whoever runs it.
+   * Replaces the sentence of the table. Clients get it, so it must not contain internal details. With status 500 only
+   * the operator gets it.
    */
   readonly message?: string
   readonly cause?: unknown
-  /** Of `head_moved`: the head of the log as it is. */
+  /** With `head_moved`: the head of the log. */
   readonly position?: Position | undefined
 }
 
-/** The only error class of Millrace. Compare `code`, never `message`. */
+/** The only error class of the server. Compare `code`, never `message`. */
 export class MillraceError extends Error {
   override readonly name = 'MillraceError'
   readonly code: ErrorCode
@@ -147,15 +147,15 @@ export class MillraceError extends Error {
     return errors[this.code].retryable
   }
 
-  /** What of it may leave the server. */
+  /** The part that clients get. With status 500 the message may contain internal details, so the table's replaces it. */
   toPublic(): PublicError {
     const { code, status, message, retryable } = this
     return { code, message: status === 500 ? errors[code].message : message, retryable }
   }
 
   toBody(): ErrorBody {
-    const { retryable, ...told } = this.toPublic()
-    return { error: { ...told, docs: errorDocs(this.code), retryable } }
+    const { retryable, ...rest } = this.toPublic()
+    return { error: { ...rest, docs: errorDocs(this.code), retryable } }
   }
 }
 

@@ -108,7 +108,7 @@ describe('millrace start', () => {
     [['--engine', 'sqlite', '--workers', '2'], '--workers needs an engine that servers share'],
     [['--engine', 'sqlite', '--durability', 'none'], '--durability takes process or disk, not "none"'],
     [['--durability', 'disk'], '--durability is of the engine sqlite; what "memory" keeps is not decided here.'],
-    [['--model', 'nobody'], 'There is no model of this name'],
+    [['--model', 'nobody'], 'No model has this name'],
     [['--model', 'sim:count?n=x'], 'n takes a number from 0'],
   ])('refuses %j with a sentence and the usage, without a stack', async (args, message) => {
     const { exited, output } = run(['--port', '0', ...args])
