@@ -1,12 +1,12 @@
 /**
- * Bytes on the wire: PROTOCOL.md#bytes. Where JSON is due they are `{"$binary":"<base64>"}`; a WebSocket
- * carries them as they are, in a binary frame behind a JSON header.
+ * Bytes on the wire: PROTOCOL.md#bytes. In JSON they are `{"$binary":"<base64>"}`; the server sends them over a
+ * WebSocket as a binary frame with a JSON header.
  */
 
-/** `atob` by itself also takes base64 without padding and with whitespace, so that JSON would silently become bytes. */
+/** `atob` also accepts whitespace and missing padding; without this pattern, published JSON could arrive as bytes. */
 const base64Pattern = /^[A-Za-z0-9+/]*={0,2}$/
 
-/** The bytes of `{"$binary":"…"}` (base64 with padding, RFC 4648 section 4); undefined for every other value. */
+/** The bytes of `{"$binary":"…"}` (base64 with padding, RFC 4648 section 4); `undefined` for every other value. */
 export function readBinary(value: unknown): Uint8Array<ArrayBuffer> | undefined {
   if (typeof value !== 'object' || value === null || !('$binary' in value) || Object.keys(value).length !== 1) return undefined
   const { $binary: text } = value
@@ -23,7 +23,7 @@ export interface BinaryFrame {
   readonly bytes: Uint8Array
 }
 
-/** The length of the header in two bytes, big-endian, the header as JSON, the bytes. Undefined for everything else; never throws. */
+/** Reads the header's length (two bytes, big-endian), the header (JSON) and the bytes. `undefined` for every other frame; never throws. */
 export function readBinaryFrame(frame: ArrayBuffer): BinaryFrame | undefined {
   if (frame.byteLength < 2) return undefined
   const headerEnd = 2 + new DataView(frame).getUint16(0)

@@ -1,7 +1,7 @@
 /**
- * The events of a session's log: what is appended, what every transport carries. A session's log
- * is a sequence of runs; each run is one `stream_start`, then deltas of its lanes, then one
- * `stream_end`. Runs may overlap. See PROTOCOL.md#events.
+ * The events of a session's log, as they are appended and as every transport sends them. A session's log contains
+ * runs; each run is one `stream_start`, then deltas of its lanes, then one `stream_end`. Runs may overlap. See
+ * PROTOCOL.md#events.
  */
 import type { PublicError } from './errors.ts'
 
@@ -10,21 +10,21 @@ export type Json = null | boolean | number | string | readonly Json[] | { readon
 /** How a lane or a run ended. A deadline ends it as `failed` with the code `model_timeout`. */
 export type EndStatus = 'completed' | 'stopped' | 'failed' | 'interrupted'
 
-/** Why the model itself ended, in the provider's terms mapped to this list. */
+/** Why the model ended; the provider's term mapped to this list. */
 export type FinishReason = 'stop' | 'length' | 'content_filter' | 'tool_calls' | 'other'
 
 export interface Usage {
   readonly inputTokens: number
   readonly outputTokens: number
   readonly totalTokens: number
-  /** Part of `outputTokens` that was spent on reasoning. */
+  /** The part of `outputTokens` spent on reasoning. */
   readonly reasoningTokens?: number
-  /** True when the provider did not say and Millrace counted deltas instead. */
+  /** The provider did not report the usage, and Millrace counted deltas. */
   readonly estimated?: true
 }
 
 export interface Timings {
-  /** From the acceptance of the request to the first delta of any kind; null when none came. */
+  /** From the acceptance of the request to the first delta of any kind; `null` without a delta. */
   readonly firstTokenMs: number | null
   /** From the acceptance of the request to the end. */
   readonly durationMs: number
@@ -39,12 +39,12 @@ export interface LaneEnd {
   readonly error?: PublicError
 }
 
-/** Data of each event type as it stands in the log. */
+/** The data of each event type, as recorded in the log. */
 export interface SessionEvents {
   /**
-   * A run began: who asked what of which models. `lanes` maps each lane to its model, in order; `node` is the server
-   * that the run belongs to, where several share their logs. With `continues` it goes on with what these lanes said
-   * in that run, which ended before its time: PROTOCOL.md#continuing-an-answer.
+   * A run started. `lanes` lists each lane with its model, in order. `node` is the server that owns the run, where
+   * several servers share an engine. With `continues`, the lanes continue their answers of that run:
+   * PROTOCOL.md#continuing-an-answer.
    */
   stream_start: {
     run: string
@@ -54,31 +54,31 @@ export interface SessionEvents {
     continues?: string
     node?: string
   }
-  /** A piece of the answer of one lane. */
+  /** A piece of the text of one lane. */
   message: { run: string; lane: string; text: string }
-  /** A piece of the thinking of one lane. */
+  /** A piece of the reasoning of one lane. */
   reasoning: { run: string; lane: string; reasoning: string }
-  /** A value the application put into the run under a name of its own. */
+  /** A value that the application added to the run, under a name that it chose. */
   data: { run: string; lane: string; name: string; value: Json }
-  /** One lane gives a file of `size` bytes, which are the data of the next event of the log: PROTOCOL.md#files. */
+  /** A file of one lane. Its bytes are the data of the next event in the log: PROTOCOL.md#files. */
   file: { run: string; lane: string } & FileInfo
-  /** The bytes of the file that the event before told of. */
+  /** The bytes of the `file` event before it. */
   file_data: Uint8Array<ArrayBuffer>
-  /** One lane of a run with several lanes ended; the others go on. */
+  /** One lane ended; the other lanes go on. Only in runs with several lanes. */
   lane_end: { run: string; lane: string } & LaneEnd
-  /** The run ended. `lanes` only where there were several. */
+  /** The run ended. `lanes` is present only in runs with several lanes. */
   stream_end: { run: string } & RunEnd
 }
 
 export interface FileInfo {
   readonly mediaType: string
   readonly name?: string
-  /** In bytes. */
+  /** Number of bytes. */
   readonly size: number
 }
 
 export interface Lane {
-  /** Unique in its run: the model's name, with `#2`, `#3` … where a model runs more than once. */
+  /** Unique in its run: the model's name, with `#2`, `#3` … when a model runs more than once. */
   readonly lane: string
   readonly model: string
 }
@@ -96,7 +96,7 @@ export type SessionEventType = keyof SessionEvents
 
 export type SessionEvent = { [T in SessionEventType]: { type: T; data: SessionEvents[T] } }[SessionEventType]
 
-/** Between two events some are gone for good: `from` is the last position served, `to` where it goes on. */
+/** Events after `from`, up to and including `to`, are no longer kept; the stream goes on after `to`. */
 export interface Gap {
   readonly from: string
   readonly to: string

@@ -1,10 +1,10 @@
-/** Heartbeats and their answers: PROTOCOL.md#heartbeats. */
+/** Constants of heartbeats: PROTOCOL.md#heartbeats. */
 
 /**
- * A client takes a connection for dead on which nothing has come for so many milliseconds. So a server's heartbeats MUST
- * be closer, by enough for a slow line.
+ * A client closes a connection that was silent for this time. The server's heartbeat interval must be shorter, with a
+ * margin for slow networks.
  */
 export const silenceMs = 28_000
 
-/** Of a stream whose reader has asked for `heartbeat=answered`: the name to answer with. */
+/** Response header of a stream with `heartbeat=answered`: the name to send to `POST /api/heartbeat`. */
 export const streamHeader = 'millrace-stream'

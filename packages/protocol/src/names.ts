@@ -1,16 +1,16 @@
-/** What names that come from outside may look like. */
+/** The patterns of names that clients send. */
 
-/** A client-chosen session, run or publication id. */
+/** The id of a session, a run or a publication. */
 export const idPattern = /^[A-Za-z0-9_-]{1,64}$/
 
-/** A channel: `room:42`, `quote/AAPL`. */
+/** The name of a channel, such as `room:42` or `quote/AAPL`. */
 export const channelPattern = /^[A-Za-z0-9_][A-Za-z0-9_.:/-]{0,127}$/
 
-/** An event of a channel. `gap` is the server's own word. */
+/** The name of a channel's event. The server itself sends `gap`. */
 export const eventPattern = /^(?!gap$)[A-Za-z][A-Za-z0-9_.-]{0,63}$/
 
-/** A stream whose heartbeats are answered; where servers share their logs, with the one that has it before the dot. */
+/** The name of a stream in `POST /api/heartbeat`. Where servers share an engine, the part before the dot names the server. */
 export const streamPattern = /^([A-Za-z0-9_-]{1,64}\.)?[A-Za-z0-9_-]{1,64}$/
 
-/** A model's name: it becomes the name of a lane, and with `events=lane` that of an event, which is one line for every reader. */
+/** The name of a model. It becomes a lane's name, and with `events=lane` an SSE event name, which must be one line. */
 export const modelPattern = /^[^\p{Cc}\p{Zl}\p{Zp}]{1,256}$/u

@@ -1,16 +1,15 @@
 /**
- * A position says how far a reader has come in one log: `epoch` names the incarnation of the log,
- * `offset` the last event seen. The epoch changes when a log is lost or made anew; without it a
- * reader at offset 42 of the lost log would silently be given event 43 of another one.
+ * A reader's place in one log: `epoch` names the incarnation of the log, `offset` the last event read. The epoch
+ * changes when a log is lost or re-created; without it, a reader at offset 42 of the lost log would silently get event
+ * 43 of the new one.
  *
- * On the wire a position is one ASCII token, `epoch-offset`, for example `k3f9a2xq-42`; where the
- * address of a stream does not name the session, the token does: `session:epoch-offset`.
- * See PROTOCOL.md#positions.
+ * On the wire a position is one ASCII token, `epoch-offset`, such as `k3f9a2xq-42`. Where the address of a stream does
+ * not name the session, the token does: `session:epoch-offset`. See PROTOCOL.md#positions.
  */
 export interface Position {
-  /** 8 to 32 characters of `[0-9a-z]`, drawn at random when the log is created. */
+  /** 8 to 32 characters of `[0-9a-z]`, random, chosen when the log is created. */
   readonly epoch: string
-  /** Count of events up to and including the last one seen; 0 is before the first. */
+  /** Number of events up to and including the last one read; 0 is before the first. */
   readonly offset: number
 }
 
@@ -26,9 +25,9 @@ export function formatPosition(position: Position, session?: string): string {
   return session === undefined ? plain : `${session}:${plain}`
 }
 
-/** Answers `undefined` for everything that is not exactly a position; never throws. */
+/** `undefined` for every text that is not exactly a position; never throws. */
 export function parsePosition(text: string): QualifiedPosition | undefined {
-  // The longest legal token is 64 + 1 + 32 + 1 + 16; a longer one is refused unread.
+  // The longest valid token is 64 + 1 + 32 + 1 + 16 characters; the pattern need not read a longer one.
   if (text.length > 114) return undefined
   const match = token.exec(text)
   if (match === null) return undefined

@@ -1,18 +1,18 @@
 /**
- * The SSE parser: bytes in, events out. For every way of cutting the same bytes into chunks it gives
- * the same events, each as soon as the last byte of its blank line is in. It never throws at its
- * caller and holds at most one unfinished event, bounded in bytes.
+ * The SSE parser: bytes in, events out. The same bytes give the same events, however they are split into chunks. It
+ * emits each event at the last byte of its blank line, never throws for its input, and buffers at most one incomplete
+ * event, bounded in bytes.
  *
- * Follows the HTML standard, "Interpreting an event stream": UTF-8 always, one leading BOM dropped,
- * lines end at LF, CRLF or CR, an event without data is not dispatched but its id still counts.
+ * It follows the HTML standard, "Interpreting an event stream": always UTF-8, one leading BOM dropped, lines end at
+ * LF, CRLF or CR; an event without data is not emitted, but its id counts.
  */
 import { eventBytesMax } from './limits.ts'
 
 export interface ParsedSseEvent {
-  /** `message` where the stream named none. */
+  /** `message` when the stream names none. */
   readonly event: string
   readonly data: string
-  /** The last event id of the stream at this event; '' before the first. */
+  /** The stream's last event id, including this event's; '' before the first id. */
   readonly id: string
 }
 
@@ -20,15 +20,15 @@ export interface SseParserOptions {
   onEvent(event: ParsedSseEvent): void
   onRetry?(milliseconds: number): void
   onComment?(comment: string): void
-  /** Called once, with a sentence for people, when an event is larger than `eventBytesMax`; the rest of the stream is ignored. */
+  /** Called once, when an event is larger than `eventBytesMax`; the parser ignores the rest of the stream. */
   onError?(problem: string): void
-  /** Bytes of one unfinished event, default 1 MiB. */
+  /** Limit of one incomplete event; default 1 MiB. */
   readonly eventBytesMax?: number
 }
 
 export interface SseParser {
   push(chunk: Uint8Array): void
-  /** The id to resume from; also moved by an id without data. */
+  /** The id to resume from; an id without data sets it too. */
   readonly lastEventId: string
 }
 
@@ -41,17 +41,17 @@ export function createSseParser(options: SseParserOptions): SseParser {
   }
   const bytesMax = options.eventBytesMax ?? eventBytesMax
   const decoder = new TextDecoder('utf-8', { ignoreBOM: true })
-  /** Of the line that is not whole; what is cut in the middle of a character waits in the decoder. */
+  /** The incomplete line; the decoder buffers an incomplete character. */
   let line = ''
   let eventBytes = 0
   let atStart = true
   let failed = false
-  // A CR ends its line at once, so that an event is not held back for an LF that may never come;
-  // when the LF does come, perhaps in the next chunk, it belongs to that line end and is dropped.
+  // A CR ends its line at once: waiting for an LF could delay the event without limit. An LF right after it, perhaps
+  // in the next chunk, belongs to the same line end and is skipped.
   let skipLf = false
   let data: string[] = []
   let eventName = ''
-  // An id counts from the end of its event: resuming from one that was cut off would skip that event.
+  // An id takes effect at the end of its event: resuming from the id of an incomplete event would skip that event.
   let idBuffer = ''
   let lastEventId = ''
 

@@ -1,17 +1,17 @@
 /**
- * The words of the WebSocket at `/ws/chat`: PROTOCOL.md#websocket. A message without a `type` is the
- * reference exchange: `{"query":"你好"}` up, `{"text":"你"}` … `{"status":"completed"}` down.
+ * The messages of the WebSocket at `/ws/chat`: PROTOCOL.md#websocket. A message without a `type` belongs to the plain
+ * exchange: `{"query":"你好"}` up, `{"text":"你"}` … `{"status":"completed"}` down.
  */
 import type { ErrorBody } from './errors.ts'
 import type { Json, RunEnd } from './events.ts'
 
-/** Offered by clients that understand heartbeats; nothing but them depends on it. */
+/** The subprotocol that clients offer to get `heartbeat` messages; nothing else depends on it. */
 export const webSocketProtocol = 'millrace.v1'
 
-/** What is read, as clients name it. */
+/** The log that a client names. */
 export type Source = { readonly session: string } | { readonly channel: string }
 
-/** What a client sends. `ref`, where given, comes back with the answer. */
+/** What a client sends. The response repeats the `ref`. */
 export type ClientMessage =
   | {
       readonly query: string
@@ -56,7 +56,7 @@ export type ClientMessage =
   | { readonly type: 'stop'; readonly ref?: string; readonly run: string }
   | { readonly type: 'ping'; readonly ref?: string }
 
-/** What a server sends, beside the chat shapes. */
+/** What a server sends, apart from the data of the plain exchange. */
 export type ServerMessage =
   | ({ readonly type: 'event'; readonly id: string; readonly event: string; readonly data: Json } & Source)
   | { readonly type: 'started'; readonly ref?: string; readonly session: string; readonly run: string; readonly position: string }
@@ -77,27 +77,27 @@ export type ServerMessage =
   | ({ readonly type: 'error'; readonly ref?: string } & ErrorBody)
 
 /**
- * Why a WebSocket was closed. Ranges decide, so that a client which does not know a code does the right
- * thing: up to 4499 the same connection would be closed again, from 4500 on it is worth connecting again.
- * Of the standard codes 1002, 1003 and 1007 to 1010 are final. The others say that something on the way, or the server, is
- * gone for now; so do 1000 and 1005 to a client that has not closed by itself.
+ * Why the server closed a WebSocket. The range decides, so that a client handles unknown codes correctly: after 4000 to
+ * 4499 it must not reconnect, after 4500 and above it should. Of the standard codes 1002, 1003 and 1007 to 1010 are
+ * final; the others mean that the server or the network is temporarily unavailable, as do 1000 and 1005 for a client
+ * that did not close the connection itself.
  */
 export const closeCodes = {
-  /** Too many messages that were refused. */
+  /** Too many invalid messages. */
   misuse: 4400,
-  /** More messages than anybody needs. */
+  /** Too many messages in a short time. */
   flood: 4429,
-  /** The log of an attached session is gone. */
+  /** The log of an attached session is deleted, lost or damaged. */
   sessionGone: 4404,
-  /** Reading a log failed by a mistake of the server; connect again. RFC 6455 and IANA call it 1013. */
+  /** The server failed to read a log; reconnect. IANA: "Try Again Later". */
   unreadable: 1013,
-  /** Slower than its log, and had asked to be let go; connect and go on from the last position. */
+  /** The reader was slower than its log and had asked for `slow=close`; reconnect and resume. */
   stalled: 4508,
-  /** The server stops; connect again, to whichever answers. RFC 6455 and IANA call it 1012. */
+  /** The server is stopping; reconnect. IANA: "Service Restart". */
   restart: 1012,
 } as const
 
-/** The code of a connection that is closed because of an error: the range says whether to connect again, the rest is its status. */
+/** The close code for an error: the range says whether to reconnect, the last two digits are those of the HTTP status. */
 export function closeCodeOf({ status, retryable }: { readonly status: number; readonly retryable: boolean }): number {
   return (retryable ? 4500 : 4400) + (status % 100)
 }

@@ -1,8 +1,8 @@
 import { encodeJson } from '@millrace/protocol'
 import { expect, it } from 'vitest'
 
-it('has no character that ends a line for anybody, and means the same', () => {
-  // What Python's str.splitlines() takes for line ends.
+it('contains no character that Python takes for a line end, and parses to the same value', () => {
+  // The line ends of Python's str.splitlines().
   const separators = '\n\r\v\f\x1c\x1d\x1e\u0085\u2028\u2029'
   const value = { [separators]: [separators, 'a\u2028b', '\\u2028', 'plain 你好 😀'], undefined }
   const text = encodeJson(value)

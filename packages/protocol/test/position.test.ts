@@ -5,8 +5,8 @@ import { formatPosition, parsePosition } from '../src/index.ts'
 const epoch = fc.stringMatching(/^[0-9a-z]{8,32}$/)
 const session = fc.stringMatching(/^[A-Za-z0-9_-]{1,64}$/)
 
-describe('a position on the wire', () => {
-  it('comes back as it was, with and without its session', () => {
+describe('the token of a position', () => {
+  it('parses to the same position, with and without a session', () => {
     fc.assert(
       fc.property(epoch, fc.maxSafeNat(), fc.option(session, { nil: undefined }), (anEpoch, offset, aSession) => {
         const position = { epoch: anEpoch, offset }
@@ -38,11 +38,11 @@ describe('a position on the wire', () => {
     '你好好好好好好好-1',
     `k3f9a2xq-${'9'.repeat(16)}`,
     'x'.repeat(1_000_000),
-  ])('is refused when it is not exactly one (case %#)', (text) => {
+  ])('does not parse when the text is not exactly one (case %#)', (text) => {
     expect(parsePosition(text)).toBeUndefined()
   })
 
-  it('never throws, whatever the text', () => {
+  it('throws for no text', () => {
     fc.assert(fc.property(fc.string({ unit: 'binary' }), (text) => parsePosition(text) === undefined || text.length <= 114))
   })
 })

@@ -25,16 +25,16 @@ describe('the SSE encoder', () => {
     expect(Buffer.from(text)).toEqual(wire('encoder'))
   })
 
-  it.each(['a\rb', 'a\nb', 'a\r\nb', 'a\0b'])('refuses %j in the name and the id of an event', (value) => {
+  it.each(['a\rb', 'a\nb', 'a\r\nb', 'a\0b'])('rejects %j in the name and the id of an event', (value) => {
     expect(() => encodeSseEvent({ event: value, data: '' })).toThrow(TypeError)
     expect(() => encodeSseEvent({ id: value, data: '' })).toThrow(TypeError)
   })
 
-  it.each([1.5, -1, Number.NaN, Number.POSITIVE_INFINITY])('refuses %d as a retry, which browsers would ignore', (value) => {
+  it.each([1.5, -1, Number.NaN, Number.POSITIVE_INFINITY])('rejects %d as a retry, which browsers would ignore', (value) => {
     expect(() => encodeSseRetry(value)).toThrow(TypeError)
   })
 
-  it('never lets a field become another field or another event', () => {
+  it('writes one event with exactly these fields, whatever they contain', () => {
     const nasty = fc.string({
       unit: fc.constantFrom('\r', '\n', '\0', ':', ' ', 'data', 'id', 'event', 'x', '\uFEFF', '你', '\u2028'),
     })
@@ -89,13 +89,13 @@ describe('the SSE parser', () => {
     expect(parse([wire(name)])).toEqual(events)
   })
 
-  it.each(cases)('reads %s the same from every possible pair of chunks, and byte by byte', (name, events) => {
+  it.each(cases)('reads %s the same from every pair of chunks, and byte by byte', (name, events) => {
     const whole = wire(name)
     for (let at = 0; at <= whole.length; at++) expect(parse([whole.subarray(0, at), whole.subarray(at)])).toEqual(events)
     expect(parse(Array.from(whole, (byte) => Uint8Array.of(byte)))).toEqual(events)
   })
 
-  it('reads any stream the same from any split', () => {
+  it('reads every stream the same from every split', () => {
     const piece = fc.constantFrom(
       'data',
       'id',
@@ -124,7 +124,7 @@ describe('the SSE parser', () => {
     )
   })
 
-  it.each(['\n\n', '\r\r', '\r\n\r'])('gives an event at the last byte of its blank line, %j', (blank) => {
+  it.each(['\n\n', '\r\r', '\r\n\r'])('emits an event at the last byte of its blank line, %j', (blank) => {
     const events: ParsedSseEvent[] = []
     const parser = createSseParser({ onEvent: (event) => events.push(event) })
     const text = bytes(`data: now${blank}`)
@@ -134,11 +134,11 @@ describe('the SSE parser', () => {
     expect(events).toHaveLength(1)
   })
 
-  it('keeps bytes that are not UTF-8 as replacement characters instead of throwing', () => {
+  it('reads bytes that are not UTF-8 as replacement characters', () => {
     expect(parse([Uint8Array.of(...bytes('data: a'), 0xff, ...bytes('b\n\n'))])[0]?.data).toBe('a\uFFFDb')
   })
 
-  it('moves the id to resume from only with a whole event', () => {
+  it('sets the id to resume from only at the end of an event', () => {
     const parser = createSseParser({ onEvent: () => {} })
     parser.push(bytes('id: one\ndata: a\n\nid: two\nda'))
     expect(parser.lastEventId).toBe('one')
@@ -146,7 +146,7 @@ describe('the SSE parser', () => {
     expect(parser.lastEventId).toBe('three')
   })
 
-  it('reports comments and retry, and only a retry of digits', () => {
+  it('reports comments, and a retry that has only digits', () => {
     const seen: unknown[] = []
     const parser = createSseParser({
       onEvent: () => {},
@@ -161,7 +161,7 @@ describe('the SSE parser', () => {
     ['one endless line', 'x'],
     ['endless lines of one event', 'data: x\n'],
     ['endless empty lines of data', 'data\n'],
-  ])('gives up, once and with a sentence, on %s', (_name, piece) => {
+  ])('stops with one error on %s', (_name, piece) => {
     const problems: string[] = []
     const parser = createSseParser({ onEvent: () => {}, onError: (problem) => problems.push(problem), eventBytesMax: 1000 })
     for (let i = 0; i < 3000; i++) parser.push(bytes(piece))
@@ -169,7 +169,7 @@ describe('the SSE parser', () => {
     expect(problems).toEqual(['An event of the stream is larger than 1000 bytes.'])
   })
 
-  it('reads any number of events and comments after one another within the bound', () => {
+  it('limits one event, not the number of events and comments', () => {
     let count = 0
     const parser = createSseParser({
       onEvent: () => count++,
@@ -180,8 +180,8 @@ describe('the SSE parser', () => {
     expect(count).toBe(1000)
   })
 
-  it('says what it takes when it is given something else', () => {
-    // @ts-expect-error A caller without types makes this mistake.
+  it('names the options it takes when it gets something else', () => {
+    // @ts-expect-error A caller without types can make this mistake.
     expect(() => createSseParser(() => {})).toThrow('createSseParser takes { onEvent(event)')
   })
 })
