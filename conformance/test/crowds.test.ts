@@ -46,11 +46,11 @@ it('200 clients over all transports that are cut at once come back one after ano
       await expect.poll(() => millrace.listConnections('s').length, { timeout: 10_000 }).toBe(clients.length)
   }
   cutAt = performance.now()
-  const cutAt = Date.now()
+  const cutTime = Date.now()
   proxy.cut()
   const cut = await Promise.all(clients.map((client) => status(client, ({ state }) => state === 'reconnecting')))
   // When they come is also a matter of the machine; what they have drawn is not.
-  const drawn = cut.map(({ retryAt = cutAt }) => retryAt - cutAt)
+  const drawn = cut.map(({ retryAt = cutTime }) => retryAt - cutTime)
   let isOver = false
   const health = (async () => {
     const answers = new Set<number>()
