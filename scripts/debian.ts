@@ -1,12 +1,13 @@
-/** The Debian packages that tests run against: present, or installed where that is permitted. */
+/** The programs that tests run against: Debian packages and a nats-server. Installs what is missing where it may. */
 import { spawnSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import process from 'node:process'
+import { hasPip, installNatsServer, isNatsMissing } from './nats-server.ts'
 
 interface SystemPackage {
   readonly name: string
   readonly usedFor: string
-  /** Any of these files says that it is there, however it was installed. */
+  /** The package counts as installed when any of these files exists. */
   readonly files: readonly string[]
 }
 
@@ -27,11 +28,6 @@ const packages: readonly SystemPackage[] = [
     files: ['/usr/bin/redis-server', '/usr/local/bin/redis-server'],
   },
   {
-    name: 'nats-server',
-    usedFor: 'the tests of the NATS engine',
-    files: ['/usr/bin/nats-server', '/usr/sbin/nats-server', '/usr/local/bin/nats-server'],
-  },
-  {
     name: 'nginx',
     usedFor: 'the tests behind a proxy',
     files: ['/usr/sbin/nginx', '/usr/local/sbin/nginx'],
@@ -43,12 +39,14 @@ const packages: readonly SystemPackage[] = [
   },
 ]
 
-/** Installs what is missing; says what stays missing, and returns its names. */
+/** pip itself, which Debian packages apart from Python. */
+const pipPackage = 'python3-pip'
+
+/** Installs what is missing. Prints what is still missing after that, and returns its names. */
 export function ensureSystemPackages(): string[] {
-  const missing = findMissing()
-  if (missing.length === 0) return []
-  const names = missing.map(({ name }) => name)
-  const sudo = findPermission()
+  const missing = findMissing().map(({ name }) => name)
+  const names = isNatsMissing() && !hasPip() ? [...missing, pipPackage] : missing
+  const sudo = names.length > 0 && findPermission()
   if (sudo) {
     console.error(`Installing Debian packages: ${names.join(' ')} …`)
     apt(sudo, ['update', '-qq'])
@@ -57,14 +55,15 @@ export function ensureSystemPackages(): string[] {
   const left = findMissing()
   for (const { name, usedFor } of left) console.error(`Missing: ${name}, for ${usedFor}. Those tests will fail.`)
   if (left.length > 0) console.error(`Install it with: sudo apt-get install ${left.map(({ name }) => name).join(' ')}\n`)
-  return left.map(({ name }) => name)
+  const hasNats = !isNatsMissing() || installNatsServer()
+  return [...left.map(({ name }) => name), ...(hasNats ? [] : ['nats-server'])]
 }
 
 function findMissing(): SystemPackage[] {
   return packages.filter(({ files }) => !files.some((file) => existsSync(file)))
 }
 
-/** What goes before apt-get: nothing for root, sudo where it asks for no password; undefined where neither. */
+/** The prefix of apt-get: none for root, `sudo -n` where sudo asks for no password. Undefined where neither works. */
 function findPermission(): string[] | undefined {
   if (spawnSync('apt-get', ['--version']).status !== 0) return undefined
   if (process.getuid?.() === 0) return []
@@ -73,6 +72,6 @@ function findPermission(): string[] | undefined {
 
 function apt(sudo: readonly string[], args: readonly string[]): void {
   const [command, ...rest] = [...sudo, 'env', 'DEBIAN_FRONTEND=noninteractive', 'apt-get', ...args]
-  // Its output goes to stderr, and its failure shows as what is still missing.
+  // Its output goes to stderr. A failure needs no handling here: the caller checks what is still missing.
   spawnSync(command as string, rest, { stdio: ['ignore', 2, 2] })
 }

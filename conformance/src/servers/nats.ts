@@ -1,9 +1,10 @@
-/** A real NATS with JetStream for tests, from its binary, on a port of its own, ended by its pid. */
-import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
+/** Starts a real nats-server with JetStream for tests, on a free port, and ends it by its pid. */
+import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { requireNatsBinary } from './nats-binary.ts'
 import { findPort } from './port.ts'
 import { converse, untilSaid } from './said.ts'
 
@@ -11,36 +12,25 @@ export interface NatsServer {
   readonly url: string
   readonly port: number
   readonly pid: number
-  /** Where it keeps everything. */
+  /** Its storage folder. */
   readonly folder: string
-  /** `SIGKILL`, unless another is named; resolves when the process is gone. */
+  /** Sends `SIGKILL` unless another signal is given; resolves when the process has exited. */
   kill(signal?: NodeJS.Signals): Promise<void>
-  /** The same port and folder again. */
+  /** Kills it and starts it again with the same port and folder. */
   restart(): Promise<void>
-  /** Takes every message out of a stream. */
+  /** Removes every message from a stream. */
   purge(stream: string): Promise<void>
-  /** Ends it, and takes its folder away. */
+  /** Kills it and removes its folder. */
   close(): Promise<void>
 }
 
 export interface NatsServerOptions {
-  /** Beside those of JetStream. */
+  /** Arguments in addition to those for JetStream. */
   readonly args?: readonly string[]
 }
 
-/** Another one may be named; Debian keeps it where only root has it on the path. */
-const binary =
-  process.env.NATS_SERVER ??
-  ['/usr/sbin/nats-server', '/usr/local/bin/nats-server'].find((file) => existsSync(file)) ??
-  'nats-server'
-
-/** `2.9.10`; what a cluster holds is not the same in all of them. */
-export function natsVersion(): string {
-  const { stdout } = spawnSync(binary, ['--version'], { encoding: 'utf8' })
-  return /v([\d.]+)/.exec(stdout ?? '')?.[1] ?? 'unknown'
-}
-
 export async function startNats({ args = [] }: NatsServerOptions = {}): Promise<NatsServer> {
+  const binary = requireNatsBinary()
   const folder = mkdtempSync(join(tmpdir(), 'millrace-nats-'))
   const port = await findPort()
   let child = await start()
