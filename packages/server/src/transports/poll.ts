@@ -20,9 +20,9 @@ export interface PollOptions {
 export interface PollTransport {
   /** The body of an answer: PROTOCOL.md, `live=poll`. Rejects as `Engine.read` does. */
   answer(logs: readonly (ReadableLog | UnreadableLog)[], options: PollOptions): Promise<string>
-  /** Answers that are waited for. */
-  readonly waiting: number
-  /** Ends so many waits with what there is. */
+  /** Requests that wait for events. */
+  readonly connections: number
+  /** Answers up to this number of them with what there is. */
   drain(count: number): void
 }
 
@@ -59,7 +59,7 @@ export function createPollTransport(engine: Engine): PollTransport {
         for (const unwatch of unwatches) unwatch()
       }
     },
-    get waiting() {
+    get connections() {
       return waits.size
     },
     drain(count) {

@@ -1,0 +1,60 @@
+/** The application behind the interfaces of its hosts: Node's request listener, middleware, and web-standard `fetch`. */
+import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http'
+import { getRequestListener, RequestError } from '@hono/node-server'
+import { MillraceError } from '@millrace/protocol'
+import { createHostRule, headerOf } from '../access/host-names.ts'
+import { type App, errorResponse } from './app.ts'
+import { sendError, toMillraceError } from './error-response.ts'
+import { createUpgradeListener, type Upgrade } from './upgrade.ts'
+
+export interface HandlersOptions {
+  readonly app: App
+  /** Accepts a WebSocket handshake. */
+  readonly accept: Upgrade
+  readonly hostNames: readonly string[]
+  /** Whether the application serves a page, and with it every path. */
+  readonly hasPage: boolean
+  readonly onError: (error: unknown) => void
+}
+
+/** A request handler for `node:http`, Express and Fastify's raw requests; calls `next` for paths that are not Millrace's. */
+export type Handler = (request: IncomingMessage, response: ServerResponse, next?: () => void) => void
+
+export interface HostHandlers {
+  /** Without the check of the host name: `listen` makes a stricter one. */
+  readonly handle: RequestListener
+  readonly handler: Handler
+  readonly upgrade: Upgrade
+  readonly fetch: (request: Request) => Promise<Response>
+}
+
+/** Paths of Millrace; all others belong to the host, or to the page. */
+const ownPath = /^\/(api\/|healthz\/?(\?|$)|docs\/errors)/
+
+export function createHandlers({ app, accept, hostNames, hasPage, onError }: HandlersOptions): HostHandlers {
+  const checkHost = createHostRule({ names: hostNames })
+  const listener = getRequestListener(app.fetch as never, {
+    overrideGlobalObjects: false,
+    // For requests that fail before they reach the app, which answers its own errors.
+    errorHandler: (error) =>
+      errorResponse(error instanceof RequestError ? new MillraceError('malformed_http') : toMillraceError(error, onError), {}),
+  })
+  const handle: RequestListener = (request, response) => void listener(request, response)
+
+  return {
+    handle,
+    handler(request, response, next) {
+      if (next !== undefined && !hasPage && !ownPath.test(request.url ?? '')) return next()
+      const error = checkHost(headerOf(request))
+      if (error === undefined) handle(request, response)
+      else sendError(request, response, error)
+    },
+    upgrade: createUpgradeListener({ accept, check: (request) => checkHost(headerOf(request)) }),
+    async fetch(request) {
+      const { headers, method, url } = request
+      const error = checkHost((name) => headers.get(name) ?? (name === 'host' ? new URL(url).host : undefined))
+      if (error !== undefined) return errorResponse(error, { method })
+      return app.fetch(request, {})
+    },
+  }
+}

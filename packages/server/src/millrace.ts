@@ -1,0 +1,55 @@
+/** The API of a server in a Node application: what `createMillrace` returns. */
+import type { ErrorCode } from '@millrace/protocol'
+import type { Publication, Published } from './channels/channels.ts'
+import type { Handler } from './gateway/handlers.ts'
+import type { ListenOptions } from './gateway/listen.ts'
+import type { Upgrade } from './gateway/upgrade.ts'
+import type { Engine } from './log/log.ts'
+import type { Run } from './runs/run.ts'
+import type { ChatRequest, ResumeRequest, SourceRequest } from './sessions/chats.ts'
+import type { History } from './sessions/history.ts'
+import type { Transcript } from './sessions/transcript.ts'
+import type { ConnectionFilter, ListedConnection } from './transports/connections.ts'
+
+export interface Millrace {
+  readonly handler: Handler
+  /** The same for web-standard hosts: Hono, Next.js, Deno-style servers. */
+  readonly fetch: (request: Request) => Promise<Response>
+  /** For WebSockets on your own server: `server.on('upgrade', millrace.upgrade)`. */
+  readonly upgrade: Upgrade
+  /** Starts an HTTP server, beside those that earlier calls started. Rejects when the port is taken. */
+  listen(options?: ListenOptions): Promise<{ readonly url: string; readonly port: number }>
+  /** Asks models. Resolves when the run's start is recorded; its events are read from the log. */
+  ask(request: ChatRequest): Promise<Run>
+  /** Resumes an answer that ended early, in a new run; only lanes that did not complete are continued. */
+  resume(request: ResumeRequest): Promise<Run>
+  /** A run whose tokens come from your own code: any iterable of text or events. */
+  run(request: SourceRequest): Promise<Run>
+  /** Appends an event to a channel, which is created if it does not exist; every reader of the channel gets it. */
+  publish(publication: Publication): Promise<Published>
+  /** A run of this server; undefined if the id is unknown, or the run ended too long ago to be remembered. */
+  findRun(id: string): Run | undefined
+  /** The conversation so far; undefined if the session does not exist. */
+  readSession(id: string): Promise<Transcript | undefined>
+  /** Lists, renames and deletes sessions. */
+  readonly sessions: Pick<History, 'list' | 'rename' | 'delete'>
+  /** Which model answers a request that names none, and why. */
+  defaultModel(): Promise<{ readonly name: string; readonly reason: string }>
+  readonly engine: Engine
+  /** The number of open connections, of all transports. */
+  readonly connections: number
+  /** All of them, or those that read one session. */
+  listConnections(session?: string): ListedConnection[]
+  /**
+   * Closes the connections of this process that match every given condition, and returns their number. Their clients get
+   * the code. If it may be retried they reconnect, and `authorize` is asked again: it rejects those that may no longer
+   * read. `connection_closed` is the code for everybody else.
+   */
+  closeConnections(filter: ConnectionFilter, code: ErrorCode): number
+  /**
+   * Accepts no more connections and runs, and waits up to `graceMs` milliseconds, default 0, for those in progress. Where
+   * servers share the engine, readers are disconnected meanwhile, a few at a time, to continue on another server. Runs
+   * that are still in progress then end as `interrupted`, with everything they wrote; streams and the engine are closed.
+   */
+  close(options?: { readonly graceMs?: number }): Promise<void>
+}

@@ -1,0 +1,53 @@
+/** Disconnects readers before the server stops: a few at a time while another server can take them over, then all. */
+import { setTimeout } from 'node:timers/promises'
+
+export interface DrainableTransport {
+  /** Open connections. */
+  readonly connections: number
+  /** Closes up to this number of them. */
+  drain(count: number): void
+}
+
+export interface DrainOptions {
+  readonly transports: readonly DrainableTransport[]
+  /** Whether other servers share the engine, so that a disconnected reader can continue there. */
+  readonly isShared: boolean
+  /** Runs in progress on this server. */
+  readonly activeRuns: () => number
+}
+
+export interface Drain {
+  /** Resolves when nothing is in progress, at the latest after `graceMs`. */
+  wait(graceMs: number): Promise<void>
+  /** Closes every connection. */
+  closeAll(): void
+}
+
+/** Readers are disconnected over this time, however long the grace is. */
+const drainMsMax = 5000
+const stepMs = 100
+
+export function createDrain({ transports, isShared, activeRuns }: DrainOptions): Drain {
+  return {
+    async wait(graceMs) {
+      const end = performance.now() + graceMs
+      for (let left = graceMs; left > 0; left = end - performance.now()) {
+        const readers = transports.reduce((sum, { connections }) => sum + connections, 0)
+        if (activeRuns() === 0 && (!isShared || readers === 0)) return
+        // In steps: all readers at once would overload the servers that take them over.
+        if (isShared) close(Math.ceil((readers * stepMs) / Math.min(left, drainMsMax)))
+        await setTimeout(Math.min(left, stepMs))
+      }
+    },
+    closeAll: () => close(Number.POSITIVE_INFINITY),
+  }
+
+  function close(count: number): void {
+    let left = count
+    for (const transport of transports) {
+      const { connections } = transport
+      transport.drain(left)
+      left = Math.max(0, left - connections)
+    }
+  }
+}

@@ -1,0 +1,73 @@
+/**
+ * The order in which a server stops. Each step has a bound, so that `close()` ends in time whatever a run, a reader or the
+ * engine does: a service manager would otherwise kill the process half way.
+ */
+import type { Server } from 'node:http'
+import { Server as NetServer } from 'node:net'
+import { setTimeout } from 'node:timers/promises'
+import type { Engine } from '../log/log.ts'
+import type { Drain } from './drain.ts'
+
+export interface ShutdownOptions {
+  readonly runs: { refuse(): void; close(): Promise<void> }
+  /** Aborted first: from then on requests get `server_stopping`. */
+  readonly stopping: AbortController
+  readonly drain: Drain
+  /** Resolves when every reader has what its log holds, or the signal aborts. */
+  readonly settleReaders: (signal: AbortSignal) => Promise<void>
+  readonly heartbeat: { close(): void }
+  readonly membership: { close(): Promise<void> } | undefined
+  readonly engine: Engine
+  readonly onError: (error: unknown) => void
+}
+
+export interface Shutdown {
+  /** An HTTP server to close. */
+  add(server: Server): void
+  /** Calls after the first return its promise. */
+  close(graceMs: number): Promise<void>
+}
+
+/** For the ends of runs, then for readers to get them, then for the other servers to learn that this one leaves. */
+const stepMsMax = 1000
+/** For an engine that no longer responds. A working one closes as soon as it has written what it accepted. */
+const engineCloseMsMax = 2000
+
+export function createShutdown(options: ShutdownOptions): Shutdown {
+  const { runs, stopping, drain, settleReaders, heartbeat, membership, engine, onError } = options
+  const servers: Server[] = []
+  let closing: Promise<void> | undefined
+
+  return {
+    add: (server) => void servers.push(server),
+    close(graceMs) {
+      closing ??= close(graceMs)
+      return closing
+    },
+  }
+
+  async function close(graceMs: number): Promise<void> {
+    runs.refuse()
+    stopping.abort()
+    // Stops listening only: `http.Server.close` also destroys connections that it takes for idle, streams among them.
+    for (const server of servers) NetServer.prototype.close.call(server)
+    await drain.wait(graceMs)
+    await atMost(stepMsMax, runs.close())
+    // Readers that are not slow get the ends of their runs before they are disconnected.
+    await atMost(stepMsMax, settleReaders(AbortSignal.timeout(stepMsMax)))
+    for (const server of servers) server.close()
+    drain.closeAll()
+    heartbeat.close()
+    for (const server of servers) server.closeAllConnections()
+    await atMost(stepMsMax, membership?.close())
+    await atMost(engineCloseMsMax, engine.close())
+  }
+
+  /** Waits for a step up to its bound; reports its error and continues. */
+  async function atMost(milliseconds: number, step: Promise<unknown> | undefined): Promise<void> {
+    const waiting = new AbortController()
+    const late = setTimeout(milliseconds, undefined, { signal: waiting.signal, ref: false }).catch(() => {})
+    await Promise.race([step?.catch(onError), late])
+    waiting.abort()
+  }
+}

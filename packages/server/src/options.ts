@@ -1,0 +1,94 @@
+/** What `createMillrace` takes: each option with its default, checked here before any part is created. */
+import { silenceMs } from '@millrace/protocol'
+import { type Authorize, allowAll } from './access/authorize.ts'
+import { createHostRule } from './access/host-names.ts'
+import { memoryEngine } from './engines/memory/index.ts'
+import type { Engine } from './log/log.ts'
+import type { ModelsOptions } from './models/index.ts'
+import { createReport, guard, type OnError } from './operations/report.ts'
+import type { RunLimits } from './runs/runs.ts'
+import type { ConnectionLimits } from './transports/connections.ts'
+
+export interface MillraceOptions {
+  /** Where logs are kept; default `memoryEngine()`. `close()` closes it too. */
+  readonly engine?: Engine
+  /** Models of your own, by name: LangChain chat models or `{ name, stream }`. */
+  readonly models?: ModelsOptions['models']
+  /** The model of a request that names none; default `auto`: a key in the environment, a local server, or the guide. */
+  readonly model?: string
+  /**
+   * Which models clients may request by name, beside `models`, `model` and `builtin:guide`: the part before the colon, such
+   * as `sim` or `openai`, or `*` for every model whose package and key are present. Default `['sim']`; `[]` allows none.
+   * Your own code may name any model.
+   */
+  readonly modelsByName?: readonly string[]
+  /**
+   * Host names that the server answers to, also inside your own server; `localhost` and IP addresses are always allowed.
+   * Without any it answers to every name, except for browsers on plain HTTP: their page may have rebound its DNS name to
+   * this server.
+   */
+  readonly hostNames?: readonly string[]
+  readonly limits?: RunLimits & ConnectionLimits
+  /** Folder with a web page to serve at `/`; default none. */
+  readonly page?: string
+  /** Milliseconds between heartbeats, up to 25,000; default 15,000. Keep it under the idle timeout of your proxies. */
+  readonly heartbeatMs?: number
+  /**
+   * With an engine that several servers share: after how many milliseconds without a lease a server counts as dead, and
+   * its runs end as `interrupted`; default 6,000.
+   */
+  readonly leaseMs?: number
+  /** Called before every attach, replay and command of every transport; default allows all. See access/authorize.ts. */
+  readonly authorize?: Authorize
+  /**
+   * Called with every error that the client did not cause, in full. The default writes to standard error, the same error
+   * at most once in ten seconds.
+   */
+  readonly onError?: OnError
+}
+
+/** The options with their defaults. */
+export interface Settings {
+  readonly engine: Engine
+  readonly models: ModelsOptions
+  readonly modelsByName: readonly string[]
+  readonly hostNames: readonly string[]
+  readonly limits: RunLimits & ConnectionLimits
+  readonly page: string | undefined
+  readonly heartbeatMs: number
+  readonly leaseMs: number | undefined
+  readonly authorize: Authorize
+  readonly onError: OnError
+}
+
+/** Leaves three seconds for a heartbeat to cross a slow line. */
+const heartbeatMsMax = silenceMs - 3000
+
+/** Throws for an option that no server could work with. */
+export function resolveOptions(options: MillraceOptions): Settings {
+  const { heartbeatMs = 15_000, hostNames = [] } = options
+  checkHeartbeat(heartbeatMs)
+  // Throws for a name that is not a host name.
+  createHostRule({ names: hostNames })
+  const report = createReport()
+  return {
+    engine: options.engine ?? memoryEngine(),
+    models: { models: options.models, default: options.model },
+    modelsByName: options.modelsByName ?? ['sim'],
+    hostNames,
+    limits: options.limits ?? {},
+    page: options.page,
+    heartbeatMs,
+    leaseMs: options.leaseMs,
+    authorize: options.authorize ?? allowAll,
+    onError: guard(options.onError ?? report, report),
+  }
+}
+
+/** With heartbeats further apart every client would take its connection for dead and reconnect, in a loop. */
+function checkHeartbeat(heartbeatMs: number): void {
+  if (heartbeatMs > 0 && heartbeatMs <= heartbeatMsMax) return
+  throw new TypeError(
+    `heartbeatMs is ${heartbeatMs} and must be from 1 to ${heartbeatMsMax}: clients close a connection that is silent for ${silenceMs} ms.`,
+  )
+}
