@@ -4,7 +4,7 @@ import { memoryEngine } from './index.ts'
 const one = [{ type: 'm', data: 1 }]
 
 describe('the memory engine, beyond what every engine promises', () => {
-  it('gives up the log that was written to longest ago, and none that has a reader', async () => {
+  it('evicts the log with the oldest last append, and none that has a reader', async () => {
     let time = 0
     const engine = memoryEngine({ logsMax: 3, now: () => ++time })
     for (const name of ['a', 'b', 'c', 'a']) await engine.append(name, one)
@@ -17,7 +17,7 @@ describe('the memory engine, beyond what every engine promises', () => {
     await engine.close()
   })
 
-  it('gives up logs nobody wrote to before any other, the oldest of them first', async () => {
+  it('evicts logs that never had an event first, the oldest before newer ones', async () => {
     const engine = memoryEngine({ logsMax: 4 })
     await engine.append('a', one)
     for (const name of ['b', 'c']) await engine.append(name, [])
@@ -36,7 +36,7 @@ describe('the memory engine, beyond what every engine promises', () => {
     await engine.close()
   })
 
-  it('bounds all logs together, whichever has grown', async () => {
+  it('bounds all logs together, whichever log grows', async () => {
     let time = 0
     const engine = memoryEngine({ totalBytesMax: 10_000, now: () => ++time })
     const some = [{ type: 'm', data: 'x'.repeat(1000) }]
@@ -48,7 +48,7 @@ describe('the memory engine, beyond what every engine promises', () => {
     await engine.close()
   })
 
-  it('gives up nothing for a batch that would not fit even so', async () => {
+  it('evicts nothing for a batch that would not fit anyway', async () => {
     const engine = memoryEngine({ totalBytesMax: 10_000 })
     const thousands = (count: number) => Array.from({ length: count }, () => ({ type: 'm', data: 'x'.repeat(900) }))
     engine.watch('read', () => {})
@@ -61,7 +61,7 @@ describe('the memory engine, beyond what every engine promises', () => {
     await engine.close()
   })
 
-  it('takes an event into a log that is full by itself and gives up its own oldest, also where nothing else can go', async () => {
+  it('trims a log at its own bound for a new event, also when no other log can be evicted', async () => {
     const engine = memoryEngine({ bytesMax: 4500, totalBytesMax: 5000 })
     engine.watch('a', () => {})
     for (let n = 0; n < 20; n++) await engine.append('a', [{ type: 'm', data: 'x'.repeat(900) }])
@@ -69,7 +69,7 @@ describe('the memory engine, beyond what every engine promises', () => {
     await engine.close()
   })
 
-  it('counts what an event takes beside its data', async () => {
+  it('counts the memory that an event takes beside its data', async () => {
     const engine = memoryEngine({ bytesMax: 10_000 })
     const many = Array.from({ length: 1000 }, () => ({ type: 'm', data: 1 }))
     await engine.append('a', many)
@@ -80,7 +80,7 @@ describe('the memory engine, beyond what every engine promises', () => {
     await engine.close()
   })
 
-  it('never lets time go back within a log, whatever the clock does', async () => {
+  it('never decreases times within a log, whatever the clock does', async () => {
     const clock = [1000, 1000, 5000, 200, 6000]
     const engine = memoryEngine({ now: () => clock.shift() ?? 6000 })
     const { position } = await engine.append('a', one)

@@ -1,0 +1,113 @@
+/** One log of a memory engine: its events and keys, and what its own bounds remove. */
+import { MillraceError, type Position } from '@millrace/protocol'
+import type { EventData, LogEvent, LogState, NewEvent, Page, ReadOptions } from '../../log/log.ts'
+
+export interface TrimBounds {
+  /** Events kept at most. */
+  readonly keep: number
+  readonly bytesMax: number
+  /** Time of the oldest event kept. */
+  readonly oldest: number
+}
+
+/** Removed slots at the front of the array are spliced off when there are this many, so that trims share a splice. */
+const trimSlackMax = 1024
+/** Fills a removed slot, which must not keep its event alive. */
+const removed: LogEvent = { type: '', data: null, offset: 0, time: 0 }
+
+/** Beyond its data; measured with Node 24 for 500,000 events: 73 with a number, 101 with a word, 111 with a text delta. */
+const eventOverheadBytes = 100
+
+export class MemoryLog {
+  readonly epoch: string
+  /** By the offset of their batch, in that order; several may have one offset. */
+  readonly keys = new Map<string, number>()
+  bytes = 0
+  /** Time of the last append. */
+  touched = 0
+  /** The kept events are `#events[#skip…]`; the first of them has the offset `#start + 1`. */
+  readonly #events: LogEvent[] = []
+  #skip = 0
+  #start = 0
+
+  constructor(epoch: string) {
+    this.epoch = epoch
+  }
+
+  get head(): number {
+    return this.#start + this.#events.length - this.#skip
+  }
+
+  get isEmpty(): boolean {
+    return this.#events.length === this.#skip
+  }
+
+  get state(): LogState {
+    return { start: this.#at(this.#start), head: this.#at(this.head) }
+  }
+
+  /** `bytes` is the size of the batch. */
+  push(batch: readonly NewEvent[], bytes: number, time: number): void {
+    for (const { type, data } of batch) this.#events.push({ type, data, time, offset: this.head + 1 })
+    this.bytes += bytes
+    this.touched = time
+  }
+
+  read(after: Position, { eventsMax, bytesMax }: Required<ReadOptions>): Page {
+    if (after.epoch !== this.epoch) throw new MillraceError('position_foreign')
+    if (after.offset > this.head) throw new MillraceError('position_ahead')
+    const from = Math.max(after.offset, this.#start)
+    const first = from - this.#start + this.#skip
+    let last = first
+    for (let bytes = 0; last < this.#events.length && last - first < eventsMax && (bytes < bytesMax || last === first); last++)
+      bytes += dataBytes(this.#events[last]?.data ?? null)
+    const page = { events: this.#events.slice(first, last), position: this.#at(from + last - first), head: this.#at(this.head) }
+    return from === after.offset ? page : { ...page, gap: { from: after, to: this.#at(from) } }
+  }
+
+  /** Removes the oldest events beyond the bounds; returns their bytes. */
+  trim({ keep, bytesMax, oldest }: TrimBounds): number {
+    const before = this.bytes
+    const start = this.#start
+    for (let first = this.#events[this.#skip]; first !== undefined; first = this.#events[this.#skip]) {
+      if (this.head - this.#start <= keep && this.bytes <= bytesMax && first.time >= oldest) break
+      this.bytes -= eventBytes(first.data)
+      this.#events[this.#skip] = removed
+      this.#skip += 1
+      this.#start += 1
+    }
+    if (this.#start > start) this.#forgetKeys()
+    if (this.#skip > trimSlackMax || this.isEmpty) {
+      this.#events.splice(0, this.#skip)
+      this.#skip = 0
+    }
+    return before - this.bytes
+  }
+
+  /** Of batches that were removed. */
+  #forgetKeys(): void {
+    for (const [key, offset] of this.keys) {
+      if (offset > this.#start) return
+      this.keys.delete(key)
+    }
+  }
+
+  #at(offset: number): Position {
+    return { epoch: this.epoch, offset }
+  }
+}
+
+export function eventBytes(data: EventData): number {
+  return eventOverheadBytes + dataBytes(data)
+}
+
+/** About the size of the data as JSON: close enough to bound memory, and far cheaper than serializing it. */
+function dataBytes(data: EventData): number {
+  if (typeof data === 'string') return data.length + 2
+  if (typeof data !== 'object' || data === null) return 8
+  if (data instanceof Uint8Array) return data.byteLength
+  let bytes = 2
+  if (Array.isArray(data)) for (const item of data) bytes += 1 + dataBytes(item)
+  else for (const [key, value] of Object.entries(data)) bytes += key.length + 4 + dataBytes(value)
+  return bytes
+}
