@@ -1,12 +1,11 @@
-/** How large events are, as every limit in bytes counts it: an estimate, far cheaper than writing them. */
+/** The size of events for every limit in bytes: an estimate, far cheaper than serializing them. */
 import type { NewEvent } from './log.ts'
 
-/** Bytes of the data of events. */
 export function sizeOfAll(events: readonly NewEvent[]): number {
   return events.reduce((sum, { data }) => sum + sizeOf(data), 0)
 }
 
-/** Bytes of one event's data. */
+/** Of one event's data. */
 export function sizeOf(data: unknown): number {
   if (typeof data === 'string') return data.length
   if (data instanceof Uint8Array) return data.byteLength

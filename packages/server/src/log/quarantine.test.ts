@@ -1,26 +1,26 @@
-/** A log that somebody could not read is refused at the door for as long as that is so. */
+/** A log that could not be read is rejected at attach until it can be read. */
 import { MillraceError } from '@millrace/protocol'
 import { expect, it } from 'vitest'
 import { memoryEngine } from '../engines/memory/index.ts'
+import { decorate } from './decorate.ts'
 import { createQuarantine } from './quarantine.ts'
 
 async function openDamaged() {
   const engine = memoryEngine()
   const { position } = await engine.append('this', [{ type: 'n', data: 1 }])
   const state = { isDamaged: true }
-  const quarantine = createQuarantine({
-    ...engine,
+  const damageable = decorate(engine, {
     async read(...request) {
       if (state.isDamaged) throw new MillraceError('log_damaged', { cause: new Error('odd') })
       return engine.read(...request)
     },
   })
-  return { quarantine, state, start: { ...position, offset: 0 } }
+  return { quarantine: createQuarantine(damageable), state, start: { ...position, offset: 0 } }
 }
 
 const damaged = { code: 'log_damaged', message: expect.stringContaining('the log this is damaged'), cause: new Error('odd') }
 
-it('lets in who asks for a log before anybody could not read it, and then no more, by name', async () => {
+it('rejects a log by name once a read has found it damaged, and no other log', async () => {
   const { quarantine, start } = await openDamaged()
   await quarantine.check('this')
   await expect(quarantine.read('this', start)).rejects.toMatchObject(damaged)
@@ -29,7 +29,7 @@ it('lets in who asks for a log before anybody could not read it, and then no mor
   await quarantine.check('other')
 })
 
-it('lets in again who asks for it when it can be read, or is another one', async () => {
+it('admits a log again when it can be read, or was replaced', async () => {
   const { quarantine, state, start } = await openDamaged()
   await expect(quarantine.read('this', start)).rejects.toMatchObject(damaged)
   state.isDamaged = false

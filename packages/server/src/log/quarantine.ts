@@ -1,45 +1,45 @@
 /**
- * Logs in which something is not what was written. A reader is let in by `inspect` and finds out only later; let go without
- * a word, it would come back for ever. So a log that somebody could not read is refused at the door, until it can be.
+ * Logs found damaged. Without this a client would attach, fail on the first page and reconnect for ever: such logs are
+ * rejected at attach until a read succeeds.
  */
 import { errors, MillraceError, type Position } from '@millrace/protocol'
+import { LRUCache } from 'lru-cache'
 import type { Engine, ReadOptions } from './log.ts'
 
-/** Logs that are doubted at once; beyond it the one that was doubted first is let be until it is read again. */
+/** A log evicted from the quarantine returns to it with its next failed read. */
 const quarantinedMax = 1000
 
 export interface Quarantine {
-  /** Of the engine; what it refuses as damaged is doubted from then on, and named. */
+  /** Reads from the engine. A log that is rejected as damaged is quarantined, and the error names it. */
   readonly read: Engine['read']
-  /** Rejects with `log_damaged` where what could not be read cannot be read now. */
+  /** Rejects with `log_damaged` when the log is quarantined and its failed read fails again. */
   check(log: string): Promise<void>
   forget(log: string): void
 }
 
 export function createQuarantine(engine: Engine): Quarantine {
-  /** What was asked for: a page of another size may be whole. */
-  const quarantined = new Map<string, readonly [after: Position, options?: ReadOptions | undefined]>()
+  /** The failed read of each log: a page of another size may succeed. */
+  const quarantined = new LRUCache<string, readonly [after: Position, options?: ReadOptions | undefined]>({ max: quarantinedMax })
 
   return {
-    async read(log, ...asked) {
+    async read(log, ...request) {
       try {
-        return await engine.read(log, ...asked)
+        return await engine.read(log, ...request)
       } catch (error) {
         if (!isDamaged(error)) throw error
-        quarantined.set(log, asked)
-        if (quarantined.size > quarantinedMax) quarantined.delete(quarantined.keys().next().value as string)
+        quarantined.set(log, request)
         throw named(log, error)
       }
     },
     async check(log) {
-      const asked = quarantined.get(log)
-      if (asked === undefined) return
+      const request = quarantined.get(log)
+      if (request === undefined) return
       try {
-        await engine.read(log, ...asked)
+        await engine.read(log, ...request)
       } catch (error) {
         if (isDamaged(error)) throw named(log, error)
       }
-      // It has gone by age, or is another one: whatever is wrong now is for who asks for it.
+      // Any other rejection, such as of an expired position, is the caller's to handle.
       quarantined.delete(log)
     },
     forget: (log) => void quarantined.delete(log),
@@ -51,8 +51,8 @@ export function isDamaged(error: unknown): error is MillraceError {
 }
 
 function named(log: string, error: MillraceError): MillraceError {
-  // An engine with a sentence of its own names it.
+  // The engine's own message, where it has one, names the log.
   if (error.message !== errors.log_damaged.message) return error
-  const message = `What is kept of the log ${log} is damaged. Delete it, if it is a session.`
+  const message = `The stored data of the log ${log} is damaged. Delete it, if it is a session.`
   return new MillraceError('log_damaged', { message, cause: error.cause })
 }

@@ -1,21 +1,20 @@
 /**
- * An engine that is unavailable: it could not be reached, did not answer in time, or has as many calls waiting as it
- * may. That says nothing about the log, so whoever reads or writes it waits and asks again. Every other rejection is an
- * answer, and final.
+ * Calls to an engine that is unavailable: it cannot be reached, does not respond in time, or has too many calls waiting.
+ * Such a rejection says nothing about the log, so readers and writers wait and call again. Every other rejection is final.
  */
 import { MillraceError } from '@millrace/protocol'
 
-/** A call mostly waits for its engine by itself, so little has to be waited between two. */
+/** An engine waits within each call already, so the pauses between calls are short. */
 const delayMs = { first: 50, most: 1000 }
 
 export interface RetryOptions {
-  /** Nobody needs the answer any more: the last rejection is final. */
+  /** True when no caller needs the result any more: the last rejection is final. */
   readonly isOver: () => boolean
-  /** Called with the first rejection, of each call that had one. */
+  /** Called once, with the first rejection. */
   readonly onUnavailable: (error: MillraceError) => void
-  /** Ends the wait between two calls. */
+  /** Ends the pause between two calls. */
   readonly signal?: AbortSignal
-  /** Of a call that was made already. */
+  /** The rejection of a call that was made before. */
   readonly first?: MillraceError
 }
 
@@ -23,7 +22,7 @@ export function isUnavailable(error: unknown): error is MillraceError {
   return error instanceof MillraceError && (error.code === 'engine_failed' || error.code === 'engine_busy')
 }
 
-/** `act` is given the rejection before. */
+/** Passes the previous rejection to `act`. */
 export async function retryWhileUnavailable<T>(act: (last?: MillraceError) => Promise<T>, options: RetryOptions): Promise<T> {
   const { isOver, onUnavailable, signal } = options
   let last = options.first
@@ -43,16 +42,16 @@ export async function retryWhileUnavailable<T>(act: (last?: MillraceError) => Pr
   }
 }
 
-/** Shorter where the signal aborts. */
+/** Resolves earlier when the signal aborts. */
 export function pause(ms: number, signal?: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
     if (signal?.aborted) return resolve()
-    const timer = setTimeout(goOn, ms)
-    signal?.addEventListener('abort', goOn)
+    const timer = setTimeout(end, ms)
+    signal?.addEventListener('abort', end)
 
-    function goOn(): void {
+    function end(): void {
       clearTimeout(timer)
-      signal?.removeEventListener('abort', goOn)
+      signal?.removeEventListener('abort', end)
       resolve()
     }
   })

@@ -41,10 +41,12 @@ export function createPacks(): Packs {
       if (!isPacked) return decode(entry)
       // With the count: a Redis that lost a pack, and none of its events, may pack others up to the same one.
       const key = `${epoch} ${last} ${count}`
+      const events = unpacked.get(key) ?? unpack(entry)
+      unpacked.set(key, events)
       try {
-        return await unpacked.read(key, () => unpack(entry))
+        return await events
       } catch (cause) {
-        unpacked.forget(key)
+        unpacked.delete(key)
         throw new MillraceError('log_damaged', { cause })
       }
     },

@@ -2,6 +2,7 @@
  * What this engine knows of each log: how far it had come, in which Redis process, and whether it would have heard of
  * more. A Redis that has less has lost something; one that was not there before is vouched for by who knows all.
  */
+import { LRUCache } from 'lru-cache'
 import { newId } from '../shared/new-epoch.ts'
 
 export interface Mark {
@@ -36,7 +37,7 @@ export interface HighWaterMarks {
 const logsMax = 10_000
 
 export function createHighWaterMarks(): HighWaterMarks {
-  const seen = new Map<string, Mark>()
+  const seen = new LRUCache<string, Mark>({ max: logsMax })
   const instance = newId()
 
   return {
@@ -60,9 +61,7 @@ export function createHighWaterMarks(): HighWaterMarks {
             isSubscribed: now.isSubscribed || (known.isSubscribed && known.server === now.server),
           }
         : now
-      seen.delete(log)
       seen.set(log, merged)
-      if (seen.size > logsMax) seen.delete(seen.keys().next().value as string)
       return known !== undefined && !isSame
     },
 

@@ -1,21 +1,21 @@
-/** The names of logs, as `Engine.list` gives them. */
+/** Pages of log names, as `Engine.list` returns them. */
 
-/** In one page. */
+/** Names in one page. */
 export const namesMax = 1000
 
-/** Of all names in any order those of one page. */
+/** The page of the names in `names`, which come in any order. */
 export function pageOfNames(names: Iterable<string>, prefix: string, after?: string): string[] {
   const found: string[] = []
   for (const name of names) {
     if (!name.startsWith(prefix) || (after !== undefined && compareNames(name, after) <= 0)) continue
     found.push(name)
-    // Cut now and then: all names of a large database need not be held at once.
+    // Cut from time to time, so that memory does not grow with the number of names.
     if (found.length >= 20 * namesMax) cut(found)
   }
   return cut(found)
 }
 
-/** In the order of code points; that of UTF-16, which JavaScript compares by, is another beyond U+FFFF. */
+/** In the order of code points. JavaScript compares UTF-16 units, whose order differs above U+FFFF. */
 function compareNames(one: string, other: string): number {
   return Buffer.compare(Buffer.from(one), Buffer.from(other))
 }

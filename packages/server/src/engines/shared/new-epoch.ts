@@ -1,8 +1,8 @@
-/** Ids that engines give out: 60 bits, so that two of them, such as the epochs of one name, never meet by chance. */
+/** Ids that engines create: 60 random bits, so that two of them, such as two epochs of one name, do not collide. */
 
 const digits = '0123456789abcdefghijklmnopqrstuv'
 const length = 12
-/** Drawn for a few hundred at once: an append may bring one along, and nearly none is used. */
+/** Random bytes for 256 ids at once: an append may carry a fresh epoch, and nearly none of them is used. */
 const pool = new Uint8Array(length * 256)
 let used = pool.length
 

@@ -1,33 +1,33 @@
-/** What is rung for is known, so that whoever is told by memory how far a log goes is not told less. */
+/** The notified head, which bounds what pages from memory report as the log's end. */
 import { expect, it, onTestFinished, vi } from 'vitest'
 import { createNotifier } from './notifier.ts'
 
-it('knows how far a log had come before it could be heard', async () => {
-  const { promise: listening, resolve: subscribe } = Promise.withResolvers<() => void>()
-  const notifier = createNotifier({ subscribe: () => listening, headOf: async () => ({ epoch: 'e', offset: 2 }) })
-  const rung = Promise.withResolvers<void>()
+it('knows the head that a log had before the subscription', async () => {
+  const { promise: subscription, resolve: subscribe } = Promise.withResolvers<() => void>()
+  const notifier = createNotifier({ subscribe: () => subscription, headOf: async () => ({ epoch: 'e', offset: 2 }) })
+  const notified = Promise.withResolvers<void>()
   let count = 0
-  notifier.watch('log', () => ++count === 2 && rung.resolve(), { epoch: 'e', offset: 0 })
+  notifier.watch('log', () => ++count === 2 && notified.resolve(), { epoch: 'e', offset: 0 })
   notifier.notify('log', 1)
   subscribe(() => {})
-  await rung.promise
+  await notified.promise
   expect(notifier.notifiedHead('log')).toBe(2)
 })
 
-it('rings for a log that is another one, and shorter, when it can be heard', async () => {
-  const { promise: listening, resolve: subscribe } = Promise.withResolvers<() => void>()
-  const notifier = createNotifier({ subscribe: () => listening, headOf: async () => ({ epoch: 'f', offset: 2 }) })
-  let rung = Promise.withResolvers<void>()
-  notifier.watch('log', () => rung.resolve(), { epoch: 'e', offset: 9 })
+it('notifies when the subscription finds a shorter log of another epoch', async () => {
+  const { promise: subscription, resolve: subscribe } = Promise.withResolvers<() => void>()
+  const notifier = createNotifier({ subscribe: () => subscription, headOf: async () => ({ epoch: 'f', offset: 2 }) })
+  let notified = Promise.withResolvers<void>()
+  notifier.watch('log', () => notified.resolve(), { epoch: 'e', offset: 9 })
   subscribe(() => {})
-  await rung.promise
-  rung = Promise.withResolvers()
+  await notified.promise
+  notified = Promise.withResolvers()
   notifier.notify('log', 3)
-  await rung.promise
+  await notified.promise
   expect(notifier.notifiedHead('log')).toBe(3)
 })
 
-it('asks again for the head of a log that is refused at once, and not as fast as it can', async () => {
+it('asks again, after a pause, for a head that is rejected at once', async () => {
   vi.useFakeTimers()
   onTestFinished(() => void vi.useRealTimers())
   let asked = 0

@@ -1,42 +1,42 @@
 /**
- * For engines that are shared: the bells of the logs that are watched here, rung by what is appended here and by what
- * others are heard to append. What is heard says how far a log has come, and carries no event.
+ * For engines that are shared: notifies the bells of the logs watched on this node, of this engine's own appends and of
+ * other nodes' appends. A notification carries the log's head and no event.
  */
 import type { Position } from '@millrace/protocol'
 
 export interface Notifier {
-  /** `seen` is the head of the log by what this engine has heard of it, if it has. */
+  /** `seen` is the head of the log that this engine has seen last, if any. */
   watch(log: string, bell: () => void, seen: Position | undefined): () => void
-  /** A log has come as far as `head`; 0 says that it has ended, or has a new epoch. */
+  /** The log has reached `head`; 0 when the log has ended or has a new epoch. */
   notify(log: string, head: number): void
-  /** How far a log has come by what was rung for. A page that ends before MUST NOT say that the log does: nobody rings again. */
+  /** The head by the last notification. A page before it MUST NOT report its end as the log's: no bell would follow. */
   notifiedHead(log: string): number
-  /** Readers are told that a log has come no further, whatever was rung for: when it has, it is to be rung for again. */
+  /** Lowers the notified head to the head that was just read, so that a later append notifies again. */
   resetNotifiedHead(log: string, head: number): void
   readonly watched: Iterable<string>
-  /** Whether every append to a log, by whomever, is heard from now on. */
+  /** True when this node is notified of every append to the log, by any node. */
   isSubscribed(log: string): boolean
-  /** It can hear, for the first time or again; what was rung meanwhile was heard by nobody. */
+  /** The connection was opened, for the first time or again; notifications in between are lost. */
   connected(): void
   close(): void
 }
 
 export interface NotifierOptions {
-  /** Begins to hear of a log, and resolves when it does with what ends it; rejects where it is not connected. */
+  /** Resolves when subscribed, with the function that ends the subscription; rejects when not connected. */
   readonly subscribe: (log: string, onMessage: (head: number) => void) => Promise<() => void>
-  /** The head of a log now; undefined where there is none. */
+  /** The head of a log now; undefined when there is none. */
   readonly headOf: (log: string) => Promise<Position | undefined>
 }
 
-/** Before the head of a log is asked for again. */
+/** Between two calls of `headOf` that reject. */
 const pauseMs = 200
 
 interface Watched {
-  readonly watchers: Set<() => void>
-  /** What has been rung for: the engine's own appends are heard twice. */
+  readonly bells: Set<() => void>
+  /** By the last notification: the engine's own appends are published to it, too. */
   head: number
-  state: 'deaf' | 'asking' | 'hearing'
-  silence: (() => void) | undefined
+  state: 'unsubscribed' | 'subscribing' | 'subscribed'
+  unsubscribe: (() => void) | undefined
 }
 
 export function createNotifier({ subscribe, headOf }: NotifierOptions): Notifier {
@@ -45,23 +45,23 @@ export function createNotifier({ subscribe, headOf }: NotifierOptions): Notifier
 
   return {
     watch(log, bell, seen) {
-      // A wrapper of its own, so that the same function can watch twice and each watch ends alone.
-      const watcher = () => bell()
+      // A wrapper, so that the same function can watch twice and each watch ends alone.
+      const own = () => bell()
       const watched: Watched = logs.get(log) ?? {
-        watchers: new Set(),
+        bells: new Set(),
         head: seen?.offset ?? 0,
-        state: 'deaf',
-        silence: undefined,
+        state: 'unsubscribed',
+        unsubscribe: undefined,
       }
-      watched.watchers.add(watcher)
+      watched.bells.add(own)
       if (!logs.has(log)) {
         logs.set(log, watched)
         void begin(log, watched, seen)
       }
       return () => {
-        if (!watched.watchers.delete(watcher) || watched.watchers.size > 0) return
+        if (!watched.bells.delete(own) || watched.bells.size > 0) return
         logs.delete(log)
-        watched.silence?.()
+        watched.unsubscribe?.()
       }
     },
     notify,
@@ -73,10 +73,10 @@ export function createNotifier({ subscribe, headOf }: NotifierOptions): Notifier
     get watched() {
       return logs.keys()
     },
-    isSubscribed: (log) => logs.get(log)?.state === 'hearing',
+    isSubscribed: (log) => logs.get(log)?.state === 'subscribed',
     connected() {
       for (const [log, watched] of logs) {
-        if (watched.state === 'deaf') void begin(log, watched)
+        if (watched.state === 'unsubscribed') void begin(log, watched)
         else if (wasConnected) notifyAll(watched)
       }
       wasConnected = true
@@ -92,36 +92,36 @@ export function createNotifier({ subscribe, headOf }: NotifierOptions): Notifier
   }
 
   async function begin(log: string, watched: Watched, seen?: Position): Promise<void> {
-    if (watched.state !== 'deaf') return
-    watched.state = 'asking'
+    if (watched.state !== 'unsubscribed') return
+    watched.state = 'subscribing'
     try {
-      const silence = await subscribe(log, (head) => notify(log, head))
-      watched.state = 'hearing'
-      watched.silence = silence
-      if (logs.get(log) !== watched) return silence()
+      const unsubscribe = await subscribe(log, (head) => notify(log, head))
+      watched.state = 'subscribed'
+      watched.unsubscribe = unsubscribe
+      if (logs.get(log) !== watched) return unsubscribe()
     } catch {
-      // Not connected: the next connection asks anew.
-      watched.state = 'deaf'
+      // Not connected: `connected` subscribes again.
+      watched.state = 'unsubscribed'
       return
     }
-    // What was appended before it could hear has rung no bell here.
+    // Appends before the subscription have notified nobody here.
     while (logs.get(log) === watched) {
       try {
         const head = await headOf(log)
         const isSame = seen === undefined || seen.epoch === head?.epoch
         const offset = head?.offset ?? 0
         if (isSame && offset === watched.head) return
-        // What comes behind it is heard.
+        // Later appends are notified.
         watched.head = isSame ? Math.max(watched.head, offset) : offset
         return notifyAll(watched)
       } catch {
-        // Mostly it has waited as long as it does for one that does not answer; a log that is damaged is refused at once.
+        // An engine that does not respond has waited already; a damaged log is rejected at once.
         await new Promise((resolve) => setTimeout(resolve, pauseMs).unref())
       }
     }
   }
 }
 
-function notifyAll({ watchers }: Watched): void {
-  for (const watcher of watchers) watcher()
+function notifyAll({ bells }: Watched): void {
+  for (const bell of bells) bell()
 }

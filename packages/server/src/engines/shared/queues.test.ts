@@ -2,13 +2,13 @@ import { MillraceError } from '@millrace/protocol'
 import { expect, it } from 'vitest'
 import { createQueues } from './queues.ts'
 
-const codeOf = (asked: Promise<unknown>) =>
-  asked.then(
+const codeOf = (call: Promise<unknown>) =>
+  call.then(
     () => 'done',
     (error) => (error instanceof MillraceError ? error.code : 'failed'),
   )
 
-it('does the calls of a log one after another, whatever becomes of each, and those of others beside them', async () => {
+it('runs the calls of a log one after another, also after one that fails, and other logs in parallel', async () => {
   const inTurn = createQueues()
   const order: string[] = []
   const gate = Promise.withResolvers<void>()
@@ -29,7 +29,7 @@ it('does the calls of a log one after another, whatever becomes of each, and tho
 it.each([
   ['calls', 0, 10_000],
   ['bytes', 1024 * 1024, 16],
-])('rejects what waits beyond a bound in %s, and takes more when there is room', async (_what, bytes, count) => {
+])('rejects calls beyond the bound in %s, and accepts more when there is room', async (_what, bytes, count) => {
   const inTurn = createQueues()
   const gate = Promise.withResolvers<void>()
   const calls = Array.from({ length: count }, () => codeOf(inTurn('a', bytes, () => gate.promise)))

@@ -1,6 +1,6 @@
 /**
- * For engines that do one thing at a time with each log: the calls of a log, one after another. What waits is bounded
- * in count and bytes, since a log that is asked for faster than its engine answers would take all memory.
+ * For engines that do one thing at a time with each log: runs the calls of a log one after another. The queue of a log
+ * is bounded in count and bytes; otherwise a log that gets calls faster than its engine responds would take all memory.
  */
 import { MillraceError } from '@millrace/protocol'
 
@@ -13,7 +13,7 @@ interface Queue {
   bytes: number
 }
 
-/** Rejects with `engine_busy` where as much waits as may; one call is always taken. `bytes` is what the call holds. */
+/** Rejects with `engine_busy` when the queue is full; an empty queue accepts any call. `bytes` is what the call holds. */
 export type InTurn = <T>(log: string, bytes: number, act: () => Promise<T>) => Promise<T>
 
 export function createQueues(): InTurn {

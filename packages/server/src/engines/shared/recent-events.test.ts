@@ -1,4 +1,4 @@
-/** What engines hold of the newest events is bounded by bytes too, and has no hole where it was cut. */
+/** The cache of recent events is bounded in bytes too, and has no hole after a trim. */
 import { expect, it } from 'vitest'
 import { createRecentEvents } from './recent-events.ts'
 
@@ -6,7 +6,7 @@ const bounds = { eventsMax: 512, bytesMax: 10_000_000, oldest: 0 }
 const at = (offset: number) => ({ epoch: 'e', offset })
 const data = new Uint8Array(300_000)
 
-it('holds about a mebibyte of one log, always the newest', () => {
+it('keeps about a mebibyte of one log, always the newest events', () => {
   const recent = createRecentEvents()
   for (let head = 1; head <= 20; head++) {
     recent.push('a', { epoch: 'e', head, start: 0, time: 1, events: [{ type: 'file_data', data }] })
@@ -16,7 +16,7 @@ it('holds about a mebibyte of one log, always the newest', () => {
   expect(recent.read('a', at(18), bounds)?.events.map(({ offset }) => offset)).toEqual([19, 20])
 })
 
-it('lets go of the logs used longest ago when all together are too much', () => {
+it('evicts the logs with the oldest last append when all together are too large', () => {
   const recent = createRecentEvents()
   for (let log = 0; log < 400; log++)
     recent.push(`${log}`, { epoch: 'e', head: 1, start: 0, time: 1, events: [{ type: 'file_data', data }] })

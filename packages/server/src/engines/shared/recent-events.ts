@@ -1,6 +1,7 @@
 /**
- * For engines: the newest events of the logs in use, as this process appended them, so that whoever is live reads
- * them without asking the database. Bounded for each log and for all together.
+ * A cache of the events that this process appended last, so that live readers do not cost a call to the database.
+ * Bounded in each log and in total. Not an LRU of a library: a log's size changes with every append, and a library
+ * would remove and insert the log each time.
  */
 import type { Position } from '@millrace/protocol'
 import { sizeOf } from '../../log/event-size.ts'
@@ -13,7 +14,7 @@ const totalBytesMax = 64 * 1024 * 1024
 
 interface CachedLog {
   readonly epoch: string
-  /** The events after `from`, up to the log's head. */
+  /** `events` are the ones after `from`, up to `head`. */
   from: number
   head: number
   events: LogEvent[]
@@ -23,22 +24,22 @@ interface CachedLog {
 export interface Appended {
   readonly epoch: string
   readonly head: number
-  /** What retention has left begins after it. */
+  /** Retention has removed the events up to this offset. */
   readonly start: number
   readonly time: number
   readonly events: readonly NewEvent[]
 }
 
 export interface Bounds extends Required<ReadOptions> {
-  /** What is older has gone by age, which is the database's to decide. */
+  /** Of the events to return; the database decides about older ones. */
   readonly oldest: number
-  /** How far others are known to have brought the log; default 0. */
+  /** The head by the notifications of other nodes; default 0. */
   readonly head?: number
 }
 
 export interface RecentEvents {
   push(log: string, appended: Appended): void
-  /** Undefined where the database has to be asked. */
+  /** Undefined when only the database can tell. */
   read(log: string, after: Position, bounds: Bounds): Page | undefined
   forget(log: string): void
   clear(): void
@@ -65,10 +66,10 @@ export function createRecentEvents(): RecentEvents {
       }
       grow(cached, bytes)
       cached.head = head
-      // Twice the bound before it is cut: one cut then stands for hundreds of appends.
+      // Trimmed at twice the bound, so that hundreds of appends share one splice.
       const isLong = cached.events.length > 2 * eventsPerLogMax
-      cut(cached, Math.max(start - cached.from, isLong ? cached.events.length - eventsPerLogMax : 0))
-      if (cached.bytes > bytesPerLogMax) cut(cached, countOver(cached))
+      trim(cached, Math.max(start - cached.from, isLong ? cached.events.length - eventsPerLogMax : 0))
+      if (cached.bytes > bytesPerLogMax) trim(cached, countOver(cached))
       while (logs.size > logsMax || (totalBytes > totalBytesMax && logs.size > 1)) drop(logs.keys().next().value as string)
     },
 
@@ -101,16 +102,16 @@ export function createRecentEvents(): RecentEvents {
     totalBytes += bytes
   }
 
-  /** Lets the oldest go. */
-  function cut(cached: CachedLog, count: number): void {
+  /** Removes the oldest events. */
+  function trim(cached: CachedLog, count: number): void {
     if (count <= 0) return
-    const gone = cached.events.splice(0, count)
-    cached.from += gone.length
-    grow(cached, -gone.reduce((sum, { data }) => sum + sizeOf(data), 0))
+    const removed = cached.events.splice(0, count)
+    cached.from += removed.length
+    grow(cached, -removed.reduce((sum, { data }) => sum + sizeOf(data), 0))
   }
 }
 
-/** How many of the oldest are more than may be held: half of that stays, so that one cut stands for many, and the newest in any case. */
+/** The number of oldest events to remove: half of the bound stays, so that appends share a trim, and always the newest. */
 function countOver({ events, bytes }: CachedLog): number {
   let count = 0
   for (let left = bytes; left > bytesPerLogMax / 2 && count < events.length - 1; count++) left -= sizeOf(events[count]?.data)

@@ -3,6 +3,7 @@
  * worker and alone writes its file, so what it knows of a log it keeps; another one reads it beside. It knows no packages of Millrace's: what is
  * refused is an answer that says so, and what is thrown is SQLite's, or told as it tells it.
  */
+import { LRUCache } from 'lru-cache'
 import { newId } from '../shared/new-epoch.ts'
 import { createUnpacked, pack, type StoredData, type StoredEvent, type StoredText, unpack } from '../shared/packing.ts'
 import { isSum, logDamage, sumOfEvent, sumOfLog } from './checks.ts'
@@ -41,7 +42,7 @@ function createStore(
   { database, sql, lock, marker, warning, ...opened }: Opened,
   { bytesMax, ageMsMax, totalBytesMax }: Limits,
 ): Store {
-  const known = new Map<string, Log>()
+  const known = new LRUCache<string, Log>({ max: knownMax })
   const unpacked = createUnpacked<readonly StoredEvent[]>()
   const isReadOnly = marker === undefined
   /** Groups that were committed. */
@@ -120,11 +121,7 @@ function createStore(
 
   function find(name: string, { isDamagedToo = false } = {}): Log | undefined {
     const found = known.get(name)
-    if (found !== undefined) {
-      known.delete(name)
-      known.set(name, found)
-      return found
-    }
+    if (found !== undefined) return found
     const row = sql.find.get(name) as (Log & { sum: number | null }) | undefined
     if (row === undefined) return undefined
     const { sum, ...log } = row
@@ -137,7 +134,6 @@ function createStore(
 
   function know(log: Log): Log {
     known.set(log.name, log)
-    if (known.size > knownMax) known.delete(known.keys().next().value as string)
     return log
   }
 
@@ -225,8 +221,13 @@ function createStore(
 
   /** A pack of a log of one epoch is never another one. */
   function unpackOnce({ epoch }: Log, { offset, data }: Row): readonly StoredEvent[] {
+    const key = `${epoch} ${offset}`
+    const cached = unpacked.get(key)
+    if (cached !== undefined) return cached
     try {
-      return unpacked.read(`${epoch} ${offset}`, () => unpack(offset, data as Uint8Array))
+      const events = unpack(offset, data as Uint8Array)
+      unpacked.set(key, events)
+      return events
     } catch {
       throw logDamage('a pack is not what was written')
     }
