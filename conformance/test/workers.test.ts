@@ -87,7 +87,7 @@ it('serves with all of them, and goes on when one is killed: its runs end, and a
     )
   expect(await statuses()).toEqual(started.map(() => 'streaming'))
   process.kill(workers[0] as number, 'SIGKILL')
-  await until(/Worker \d ended \(SIGKILL\); another one takes its place\./)
+  await until(/Worker \d exited \(SIGKILL\) and is replaced\./)
   await expect.poll(statuses, { timeout: 20_000, interval: 200 }).toContain('interrupted')
   expect(await statuses()).toContain('streaming')
   await expect.poll(() => workersOf(child.pid).length, { timeout: 10_000 }).toBe(3)

@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-/** The command `millrace`, which says so where Node is too old for it. */
+/** The command `millrace`. Checks the version of Node before it loads anything that needs it. */
 try {
   await import('./cli/require-node.ts')
 } catch (error) {

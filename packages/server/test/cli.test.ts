@@ -104,10 +104,10 @@ describe('millrace start', () => {
     [['--grace', 'long'], '--grace takes seconds from 0 to 3600, not "long"'],
     [['--keep', '0'], '--keep takes days, more than 0 and up to 36500, not "0"'],
     [['--workers', '0'], '--workers takes a number from 1 to 64, not "0"'],
-    [['--workers', '2'], '--workers needs an engine that servers share: redis://… or nats://…; "memory" is of one process.'],
+    [['--workers', '2'], '--workers needs an engine that servers share, redis://… or nats://…; "memory" is not shared.'],
     [['--engine', 'sqlite', '--workers', '2'], '--workers needs an engine that servers share'],
     [['--engine', 'sqlite', '--durability', 'none'], '--durability takes process or disk, not "none"'],
-    [['--durability', 'disk'], '--durability is of the engine sqlite; what "memory" keeps is not decided here.'],
+    [['--durability', 'disk'], '--durability applies to the engine sqlite only, not to "memory".'],
     [['--model', 'nobody'], 'No model has this name'],
     [['--model', 'sim:count?n=x'], 'n takes a number from 0'],
   ])('refuses %j with a sentence and the usage, without a stack', async (args, message) => {

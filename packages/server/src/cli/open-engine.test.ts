@@ -1,4 +1,4 @@
-/** Engine addresses with a mistake are refused with a sentence that names it. */
+/** An engine address with a mistake is rejected with a sentence that names the mistake. */
 import { expect, it } from 'vitest'
 import { openEngine } from './open-engine.ts'
 
@@ -7,6 +7,6 @@ it.each([
   ['redis://127.0.0.1:1?replicas=-1', 'replicas of a Redis address is a number from 0 to 64, not "-1".'],
   ['redis://127.0.0.1:1?replicas=99', 'not "99".'],
   ['redis://127.0.0.1:1?prefix=', 'prefix of a Redis address must not be empty.'],
-])('refuses %s with a sentence', async (name, message) => {
+])('rejects %s with a sentence', async (name, message) => {
   await expect(openEngine(name, { folder: '' })).rejects.toThrow(message)
 })

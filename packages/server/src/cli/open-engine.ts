@@ -1,9 +1,9 @@
-/** The engine that the command line names. Each is loaded only where it is named: its package may not be there. */
+/** Opens the engine that the command line names. Its module is loaded only then: its package may not be installed. */
 import type { Engine } from '../log/log.ts'
 
 export interface NamedEngine {
   readonly engine: Engine
-  /** Where logs are, for people; without a password. */
+  /** Where logs are kept, for people; without a password. */
   readonly place: string
 }
 
@@ -12,14 +12,14 @@ export interface OpenOptions {
   readonly folder: string
   /** Of the engine sqlite. */
   readonly durability?: 'process' | 'disk' | undefined
-  /** Age up to which events are kept, and logs in which nothing happens; default the engine's own. */
+  /** How long events and unused logs are kept; default the engine's own. */
   readonly ageMsMax?: number | undefined
 }
 
-/** Undefined for a name that is none; rejects with a sentence for one that cannot be used here. */
+/** Undefined for an unknown name. Rejects with a sentence for an engine that cannot be used. */
 export async function openEngine(name: string, options: OpenOptions): Promise<NamedEngine | undefined> {
   const opened = await open(name, options)
-  // Asked once before anybody is let in: what cannot be used is told here, and not to the first reader.
+  // One call before the server listens: an engine that fails is reported here, not to the first reader.
   await opened?.engine.inspect('')
   return opened
 }
@@ -28,24 +28,27 @@ async function open(name: string, { folder, durability = 'process', ageMsMax }: 
   const age = ageMsMax === undefined ? {} : { ageMsMax }
   if (name === 'memory') {
     const { memoryEngine } = await import('../engines/memory/index.ts')
-    return { engine: memoryEngine(age), place: 'kept in memory, gone when the server ends' }
+    return { engine: memoryEngine(age), place: 'kept in memory, lost when the server stops' }
   }
   if (name === 'sqlite') {
     const { sqliteEngine } = await import('../engines/sqlite/index.ts')
     const place = `kept in ${folder}${durability === 'disk' ? ', flushed to the disk' : ''}`
     return { engine: sqliteEngine({ folder, durability, ...age }), place }
   }
-  // Servers of one cluster come with commas; the first says what they are.
+  // Servers of one cluster are separated by commas; the first names the protocol.
   const url = URL.parse(name.split(',')[0] ?? '')
   switch (url?.protocol) {
     case 'redis:':
     case 'rediss:': {
-      const { redisEngine } = await needing('@redis/client', import('../engines/redis/index.ts'))
+      const { redisEngine } = await requirePackages('@redis/client', import('../engines/redis/index.ts'))
       return { engine: redisEngine({ ...redisOptions(url), ...age }), place: `kept in Redis at ${url.host}` }
     }
     case 'nats:':
     case 'tls:': {
-      const { natsEngine } = await needing('@nats-io/jetstream @nats-io/transport-node', import('../engines/nats/index.ts'))
+      const { natsEngine } = await requirePackages(
+        '@nats-io/jetstream @nats-io/transport-node',
+        import('../engines/nats/index.ts'),
+      )
       return { engine: natsEngine({ url: name, ...age }), place: `kept in NATS at ${url.host}` }
     }
     default:
@@ -55,7 +58,7 @@ async function open(name: string, { folder, durability = 'process', ageMsMax }: 
 
 const replicasMax = 64
 
-/** `?prefix=` and `?replicas=` behind the address, which are not Redis's own. */
+/** Reads `?prefix=` and `?replicas=`, which Redis's own URLs do not have, and removes them from the address. */
 function redisOptions(url: URL) {
   const plain = new URL(url)
   const { prefix, replicas = '0', ...unknown } = Object.fromEntries(url.searchParams)
@@ -68,7 +71,7 @@ function redisOptions(url: URL) {
   return { url: plain.href, replicas: Number(replicas), ...(prefix !== undefined && { prefix }) }
 }
 
-async function needing<T>(packages: string, loading: Promise<T>): Promise<T> {
+async function requirePackages<T>(packages: string, loading: Promise<T>): Promise<T> {
   try {
     return await loading
   } catch (error) {

@@ -1,4 +1,4 @@
-/** Imported before everything else, none of which an older Node can run: it would end with a sentence about the inside. */
+/** Imported before everything else: an older Node cannot run the rest, and would fail with an unrelated error. */
 const oldest = [22, 19] as const
 
 const [major = 0, minor = 0] = process.versions.node.split('.').map(Number)

@@ -3,15 +3,11 @@ import { existsSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { createMillrace } from '../server.ts'
 import type { NamedEngine } from './open-engine.ts'
+import { type StartOptions, UsageError } from './options.ts'
 
-export interface ServeOptions extends NamedEngine {
-  readonly port: number
-  readonly host: string | undefined
-  readonly hostNames: readonly string[]
-  readonly model: string
-}
+export type ServeOptions = NamedEngine & Pick<StartOptions, 'port' | 'host' | 'hostNames' | 'model'>
 
-/** What there is to say of a server that is ready. */
+/** What is printed of a server that is ready. */
 export interface Ready {
   readonly url: string
   readonly page: boolean
@@ -25,18 +21,22 @@ export interface Served {
   close(options: { readonly graceMs: number }): Promise<void>
 }
 
-/** Rejects with a sentence for people. */
+/** Rejects with a UsageError: what fails here is a model, a port or a host name. */
 export async function serve({ engine, place, port, host, hostNames, model }: ServeOptions): Promise<Served> {
   const page = findPage()
   const millrace = createMillrace({ engine, model, modelsByName: ['*'], ...(page && { page }) })
-  const { name, reason } = await millrace.defaultModel()
-  const { url } = await millrace.listen({ port, host, hostNames }).catch((error: NodeJS.ErrnoException) => {
-    throw error.code === 'EADDRINUSE' ? new Error(`Port ${port} is taken; choose another with --port.`) : error
-  })
-  return { ready: { url, page: page !== undefined, model: name, reason, place }, close: millrace.close }
+  try {
+    const { name, reason } = await millrace.defaultModel()
+    const { url } = await millrace.listen({ port, host, hostNames })
+    return { ready: { url, page: page !== undefined, model: name, reason, place }, close: millrace.close }
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException
+    const text = code === 'EADDRINUSE' ? `Port ${port} is taken; choose another with --port.` : message
+    throw new UsageError(text, { cause: error })
+  }
 }
 
-/** Beside the built server in the published package, in its own workspace in a checkout. */
+/** In the published package next to the built server, in a checkout in its own workspace. */
 function findPage(): string | undefined {
   const places = ['../web/', '../../../../apps/web/dist/'].map((place) => fileURLToPath(new URL(place, import.meta.url)))
   return places.find((place) => existsSync(`${place}index.html`))

@@ -1,25 +1,25 @@
 /**
- * `millrace start --workers`: as many servers as processes, behind one port. They are one by their engine, as servers
- * on several machines are: each reads what the others write, and the runs of one that dies are ended by another.
+ * `millrace start --workers`: several server processes behind one port. They share an engine, as servers on several
+ * machines do: each reads what the others write, and the runs of one that dies are ended by another.
  */
 import cluster, { type Worker } from 'node:cluster'
 import type { Ready, Served } from './serve.ts'
 
-/** One that died sooner after its start is not replaced before this time, in milliseconds. */
+/** The shortest time between two starts of one worker: one that dies at its start must not restart in a busy loop. */
 const replaceMsMin = 1000
 
 export interface Workers {
-  /** Of the first that is ready; rejects where one ends before it is. */
+  /** Resolves when all are ready; rejects when one exits before. */
   readonly ready: Promise<Ready>
-  /** Ends all of them; a worker ends its runs as it would on a signal. */
+  /** Stops all of them; a worker stops as it would on the signal. */
   close(signal: NodeJS.Signals): Promise<void>
 }
 
-/** The process that the workers belong to: it takes their places when they die, and serves nobody itself. */
+/** Runs in the primary process, which serves no requests itself: starts the workers and replaces those that die. */
 export function startWorkers(count: number, onDeath: (text: string) => void): Workers {
   const { promise: ready, resolve, reject } = Promise.withResolvers<Ready>()
   let isClosing = false
-  let awaited = count
+  let notReady = count
 
   for (let index = 0; index < count; index++) start(index, true)
 
@@ -28,15 +28,15 @@ export function startWorkers(count: number, onDeath: (text: string) => void): Wo
     const startedAt = performance.now()
     const worker = cluster.fork()
     let isReady = false
-    worker.on('message', (said: Ready) => {
+    worker.on('message', (message: Ready) => {
       isReady = true
-      if (isFirst && --awaited === 0) resolve(said)
+      if (isFirst && --notReady === 0) resolve(message)
     })
     worker.once('exit', (code, signal) => {
       if (isClosing) return
-      // It has said why itself.
-      if (isFirst && !isReady) return reject(new Error(`A worker ended before it was ready (${signal ?? code}).`))
-      onDeath(`Worker ${index + 1} ended (${signal ?? code}); another one takes its place.`)
+      // The worker has printed the reason.
+      if (isFirst && !isReady) return reject(new Error(`A worker exited before it was ready (${signal ?? code}).`))
+      onDeath(`Worker ${index + 1} exited (${signal ?? code}) and is replaced.`)
       const delay = Math.max(0, replaceMsMin - (performance.now() - startedAt))
       setTimeout(() => start(index, false), delay)
     })
@@ -46,29 +46,29 @@ export function startWorkers(count: number, onDeath: (text: string) => void): Wo
     ready,
     async close(signal) {
       isClosing = true
-      await Promise.all(Object.values(cluster.workers ?? {}).map((worker) => end(worker as Worker, signal)))
+      await Promise.all(Object.values(cluster.workers ?? {}).map((worker) => stopWorker(worker as Worker, signal)))
     },
   }
 }
 
-function end(worker: Worker, signal: NodeJS.Signals): Promise<void> {
+function stopWorker(worker: Worker, signal: NodeJS.Signals): Promise<void> {
   const { promise, resolve } = Promise.withResolvers<void>()
   worker.once('exit', () => resolve())
   if (worker.isDead()) resolve()
-  // Not as a signal: a terminal sends its own to all of them, and a second one would end them at once.
+  // As a message: a terminal signals every process of its group, and a second signal would make the worker exit at once.
   else worker.send(signal)
   return promise
 }
 
 export interface Stops {
   readonly stop: (signal: NodeJS.Signals) => void
-  /** Ends at once where it has been told to stop before. */
-  readonly stopOrEnd: (signal: NodeJS.Signals) => void
+  /** Exits at once if it is stopping already. */
+  readonly stopOrExit: (signal: NodeJS.Signals) => void
 }
 
-/** In a worker: says that it is ready, and ends when it is told to, or when the process it belongs to is gone. */
-export function follow({ ready }: Pick<Served, 'ready'>, { stop, stopOrEnd }: Stops): void {
+/** Runs in a worker: reports that it is ready, and stops on a message from the primary process or when that one dies. */
+export function follow({ ready }: Pick<Served, 'ready'>, { stop, stopOrExit }: Stops): void {
   process.on('message', (signal: NodeJS.Signals) => stop(signal))
-  process.once('disconnect', () => stopOrEnd('SIGTERM'))
+  process.once('disconnect', () => stopOrExit('SIGTERM'))
   process.send?.(ready)
 }

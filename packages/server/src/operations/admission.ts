@@ -1,41 +1,41 @@
 /**
- * Who may still come in when this process is near its limit of open files. At the limit its engine could open nothing
- * and nobody would hear of its health, so the last tenth is kept: a connection that would take from it is answered once,
- * with a refusal, with the health, or as an answer to a heartbeat, without which a stream that is in would be cut; and
- * closed.
+ * Rejects connections when this process is near its limit of open files. At the limit the engine could open no file and
+ * `/healthz` would not respond, so the last tenth is reserved: a connection in that range gets one response, which closes
+ * it. That response is `server_full`, except for `/healthz` and for heartbeat acknowledgements, without which an admitted
+ * stream would be closed.
  */
 import { readFileSync } from 'node:fs'
 import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import { MillraceError } from '@millrace/protocol'
 
-/** Where the system does not say: what macOS gives. */
+/** Where the system does not report a limit: the default of macOS. */
 const filesMaxDefault = 10_240
-/** Of the limit. */
+/** The share of the limit that is open to every connection. */
 const admittedPart = 0.9
-/** Those that come beyond it and have not asked for anything as a whole yet; for one more the oldest of them is closed. */
+/** The share for connections beyond it that have not sent a complete request; one more closes the oldest of them. */
 const waitingPart = 0.04
 
 export interface Admission {
-  /** MUST be told of each connection when it is accepted. */
+  /** MUST be called for each connection when it is accepted. */
   accept(socket: Socket): void
-  /** Why what is asked over a connection is refused; undefined where it is not. */
+  /** Why a request is rejected; undefined if it is not. */
   check(request: IncomingMessage): MillraceError | undefined
-  /** The answer MUST close the connection. */
+  /** Whether the response MUST close the connection. */
   isSurplus(request: IncomingMessage): boolean
 }
 
-/** `refuse` answers on a socket on which nothing was asked, and closes it. */
-export function createAdmission(refuse: (socket: Socket, error: MillraceError) => void, filesMax = readFilesMax()): Admission {
+/** `reject` responds on a socket that has sent no request, and closes it. */
+export function createAdmission(reject: (socket: Socket, error: MillraceError) => void, filesMax = readFilesMax()): Admission {
   const admittedMax = Math.floor(filesMax * admittedPart)
   const waitingMax = Math.max(1, Math.floor(filesMax * waitingPart))
-  /** In the order in which they came. */
+  /** In the order in which they were accepted. */
   const waiting = new Set<Socket>()
   const surplus = new WeakSet<Socket>()
 
   return {
     accept(socket) {
-      // The system gives the lowest number that is free: all that are lower are in use. There is none on Windows.
+      // The system assigns the lowest free number, so all lower ones are in use. Windows has no such number.
       const { fd = -1 } = (socket as { _handle?: { fd?: number } })._handle ?? {}
       if (fd < admittedMax) return
       surplus.add(socket)
@@ -44,12 +44,12 @@ export function createAdmission(refuse: (socket: Socket, error: MillraceError) =
       const [oldest] = waiting
       if (waiting.size <= waitingMax || oldest === undefined) return
       waiting.delete(oldest)
-      refuse(oldest, new MillraceError('server_full'))
+      reject(oldest, new MillraceError('server_full'))
       oldest.destroy()
     },
     check({ socket, url = '' }) {
       if (!surplus.has(socket)) return undefined
-      // It waits on: its body is still to come, and may never.
+      // Stays in `waiting`: its body may never arrive.
       if (/^\/api\/heartbeat(\?|$)/.test(url)) return undefined
       waiting.delete(socket)
       return /^\/healthz(\?|$)/.test(url) ? undefined : new MillraceError('server_full')

@@ -1,6 +1,6 @@
 /**
- * Whether the server can do what it is asked: `GET /healthz`. Its engine is asked each time, in bounded time, because
- * a server whose engine is away answers every request with a code and should be sent none.
+ * `GET /healthz`: whether the server can serve requests. Every check calls the engine, in bounded time: a server whose
+ * engine is unreachable answers every request with an error, and a load balancer should send it none.
  */
 import type { Engine } from '../log/log.ts'
 
@@ -18,8 +18,8 @@ export interface HealthOptions {
   readonly now?: () => number
 }
 
-/** An engine that needs longer for the cheapest call there is has no answer to anything. */
-const answerMsMax = 1000
+/** An engine that takes longer for its cheapest call counts as failed. */
+const responseMsMax = 1000
 
 export function createHealth({
   engine,
@@ -28,32 +28,32 @@ export function createHealth({
   now = () => performance.now(),
 }: HealthOptions): () => Promise<Health> {
   const startedAt = now()
-  /** However many ask for health, the engine is asked once at a time. */
-  let asking: Promise<boolean> | undefined
+  /** Concurrent requests share one call of the engine. */
+  let probing: Promise<boolean> | undefined
 
   return async () => {
-    const status = isStopping() ? 'stopping' : (await isAnswering()) ? 'ok' : 'engine_failed'
+    const status = isStopping() ? 'stopping' : (await isResponding()) ? 'ok' : 'engine_failed'
     return { status, version, uptimeSeconds: Math.round((now() - startedAt) / 1000) }
   }
 
-  async function isAnswering(): Promise<boolean> {
-    asking ??= ask()
+  async function isResponding(): Promise<boolean> {
+    probing ??= probe()
     let timer: ReturnType<typeof setTimeout> | undefined
     const late = new Promise<boolean>((resolve) => {
-      timer = setTimeout(resolve, answerMsMax, false)
+      timer = setTimeout(resolve, responseMsMax, false)
     })
-    return Promise.race([asking, late]).finally(() => clearTimeout(timer))
+    return Promise.race([probing, late]).finally(() => clearTimeout(timer))
   }
 
-  async function ask(): Promise<boolean> {
+  async function probe(): Promise<boolean> {
     try {
       await engine.inspect('')
       return true
     } catch {
-      // Why it does not answer is told to whoever needs it, with the request that failed.
+      // The requests that fail report the reason.
       return false
     } finally {
-      asking = undefined
+      probing = undefined
     }
   }
 }

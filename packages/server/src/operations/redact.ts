@@ -1,5 +1,5 @@
 /**
- * Takes the values of secrets out of what is written to a log or sent to a reader. Providers repeat a key in their
+ * Removes the values of secrets from text that is written to a log or sent to a reader. Providers repeat a key in their
  * errors, and Node prints a header that it cannot send.
  */
 
@@ -12,7 +12,7 @@ export function redact(text: string, env: NodeJS.ProcessEnv = process.env): stri
   return secretsOf(env).reduce((rest, secret) => rest.replaceAll(secret, '[redacted]'), text)
 }
 
-/** A value of several lines or words piece by piece: what prints it may have escaped, quoted or cut what is between them. */
+/** Values with several lines or words are matched word by word: the text may escape, quote or cut what separates them. */
 function secretsOf(env: NodeJS.ProcessEnv): string[] {
   return Object.entries(env)
     .filter(([name]) => secretName.test(name))

@@ -3,7 +3,7 @@ import { afterEach, beforeEach, expect, it, vi } from 'vitest'
 import { createReport } from './report.ts'
 
 const written = vi.spyOn(console, 'error')
-/** Of an error with its stack the first line. */
+/** What was printed, each text cut to its first line: the rest is a stack. */
 const lines = () =>
   written.mock.calls.map((words) => words.map((word) => (typeof word === 'string' ? word.split('\n')[0] : word)))
 
@@ -13,11 +13,12 @@ beforeEach(() => {
 })
 afterEach(() => void vi.useRealTimers())
 
-const away = () => new MillraceError('engine_failed', { message: 'Redis did not answer.', cause: new Error('ECONNREFUSED') })
+const engineFailure = () =>
+  new MillraceError('engine_failed', { message: 'Redis did not answer.', cause: new Error('ECONNREFUSED') })
 
-it('says an error at once with its cause, and after ten seconds how often it came again', () => {
+it('prints an error at once with its cause, and after ten seconds how often it recurred', () => {
   const report = createReport()
-  for (let n = 0; n < 500; n++) report(away(), { run: `r${n}` })
+  for (let n = 0; n < 500; n++) report(engineFailure(), { run: `r${n}` })
   report(new Error('another'))
   const text = 'engine_failed: Redis did not answer. (ECONNREFUSED)'
   expect(lines()).toEqual([
@@ -26,11 +27,11 @@ it('says an error at once with its cause, and after ten seconds how often it cam
   ])
   vi.advanceTimersByTime(10_000)
   expect(lines().slice(2)).toEqual([[`millrace: 499 times more in 10 s: ${text}`]])
-  report(away())
+  report(engineFailure())
   expect(lines().slice(3)).toEqual([['millrace:', text]])
 })
 
-it('leaves keys out of an error that it says in full, and of the cause of another', () => {
+it('redacts keys in an error with its stack, and in the cause of another error', () => {
   vi.stubEnv('SOME_API_KEY', 'sk-SECRET\nsk-OTHER')
   const report = createReport()
   report(new TypeError('Headers.append: "Bearer sk-SECRET\nsk-OTHER" is an invalid header value.'))

@@ -1,4 +1,4 @@
-/** Errors that are not the client's: to the host, who may be mistaken itself; by default to standard error, which they MUST NOT fill. */
+/** Reports errors that the client did not cause: to the host's `onError`, or by default to standard error, at a bounded rate. */
 import { format } from 'node:util'
 import { MillraceError } from '@millrace/protocol'
 import { redact } from './redact.ts'
@@ -7,7 +7,7 @@ export type OnError = (error: unknown, context?: { run?: string; lane?: string }
 
 const quietMs = 10_000
 
-/** The host's own mistake while it is told of one must not end a run half way, nor the process. */
+/** An exception in the host's `onError` must end neither a run nor the process; it is reported instead. */
 export function guard(onError: OnError, report: OnError): OnError {
   return (error, context) => {
     try {
@@ -18,21 +18,23 @@ export function guard(onError: OnError, report: OnError): OnError {
   }
 }
 
-/** Says an error when it comes, and ten seconds later how often it came again: of an engine that is away everybody hears at once. */
+/**
+ * Prints an error at once, and ten seconds later how often it recurred: an unreachable engine fails every request at once.
+ */
 export function createReport(): OnError {
-  const again = new Map<string, number>()
+  const recurrences = new Map<string, number>()
 
   return (error, context) => {
     const text = redact(describe(error))
-    const count = again.get(text)
-    if (count !== undefined) return void again.set(text, count + 1)
-    again.set(text, 0)
-    // Where it has a code of its own, that and its cause say all; else where it was thrown has to be known.
-    const said = error instanceof MillraceError && error.code !== 'internal' ? text : redact(format(error))
-    console.error('millrace:', ...(context === undefined ? [said] : [context, said]))
+    const count = recurrences.get(text)
+    if (count !== undefined) return void recurrences.set(text, count + 1)
+    recurrences.set(text, 0)
+    // An error with a code needs no stack: the code and the cause identify it.
+    const line = error instanceof MillraceError && error.code !== 'internal' ? text : redact(format(error))
+    console.error('millrace:', ...(context === undefined ? [line] : [context, line]))
     setTimeout(() => {
-      const more = again.get(text)
-      again.delete(text)
+      const more = recurrences.get(text)
+      recurrences.delete(text)
       if (more) console.error(`millrace: ${more} times more in ${quietMs / 1000} s: ${text}`)
     }, quietMs).unref()
   }
