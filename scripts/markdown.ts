@@ -1,17 +1,17 @@
-/** The documents: every link in them leads somewhere, every page is there in both languages, and guides are short. */
+/** Checks of documents: links and citations resolve, pages exist in both languages, and guides are short. */
 import { existsSync, globSync, readFileSync, statSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 
 const pageWordsMax = 1200
 const cellWordsMax = 15
 
-/** Documents by their path, with what a reader finds there; folders and other files are what `exists` says. */
+/** The text of each document, by its path. `exists` also covers folders and other files. */
 export interface Documents {
   readonly texts: Readonly<Record<string, string>>
   readonly exists: (path: string) => boolean
 }
 
-/** Pages that a user reads; what is for contributors is English only. */
+/** Pages for users. Pages for contributors are English only. */
 const translated = ['README.md', 'docs/README.md', 'docs/guides/*.md']
 
 export function readDocuments(root: string, files: readonly string[]): Documents {
@@ -24,23 +24,38 @@ export function findUntranslated(root: string): string[] {
   return files
     .map((file) => (file.endsWith('.zh-CN.md') ? file.replace('.zh-CN.md', '.md') : file.replace(/\.md$/, '.zh-CN.md')))
     .filter((twin) => !existsSync(join(root, twin)))
-    .map((twin) => `${twin} is missing: a page is there in both languages.`)
+    .map((twin) => `${twin} is missing: a page exists in both languages.`)
 }
 
-export function findBrokenLinks({ texts, exists }: Documents): string[] {
-  return Object.entries(texts).flatMap(([file, text]) =>
+export function findBrokenLinks(documents: Documents): string[] {
+  return Object.entries(documents.texts).flatMap(([file, text]) =>
     linksOf(text).flatMap((link) => {
       const [path = '', anchor] = decodeURI(link).split('#')
-      const target = path === '' ? file : join(dirname(file), path)
-      if (!exists(target)) return [`${file} links to ${link}, which is not there.`]
-      const page = texts[target]
-      if (anchor === undefined || page === undefined || anchorsOf(page).has(anchor)) return []
-      return [`${file} links to ${link}, and ${basename(target)} has no such heading.`]
+      const problem = checkTarget(documents, path === '' ? file : join(dirname(file), path), anchor)
+      return problem === undefined ? [] : [`${file} links to ${link}, but ${problem}.`]
     }),
   )
 }
 
-/** In English pages; Chinese ones say the same. */
+/** Comments cite documents by their path from the root: `PROTOCOL.md#limits`. `code` is the text of each file by its path. */
+export function findBrokenCitations(documents: Documents, code: Readonly<Record<string, string>>): string[] {
+  return Object.entries(code).flatMap(([file, text]) =>
+    citationsOf(text).flatMap((citation) => {
+      const [path = '', anchor] = citation.split('#')
+      const problem = checkTarget(documents, path, anchor)
+      return problem === undefined ? [] : [`${file} cites ${citation}, but ${problem}.`]
+    }),
+  )
+}
+
+function checkTarget({ texts, exists }: Documents, target: string, anchor: string | undefined): string | undefined {
+  if (!exists(target)) return `${target} does not exist`
+  const page = texts[target]
+  if (anchor === undefined || page === undefined || anchorsOf(page).has(anchor)) return undefined
+  return `${basename(target)} has no such heading`
+}
+
+/** Checks English pages only; the Chinese ones are their translations. */
 export function findLongTexts({ texts }: Documents): string[] {
   const guides = Object.entries(texts).filter(([file]) => /^docs\/guides\/[\w-]+\.md$/.test(file))
   return guides.flatMap(([file, text]) => {
@@ -50,7 +65,7 @@ export function findLongTexts({ texts }: Documents): string[] {
     const count = countWords(prose)
     return [
       ...long.map((cell) => `${file} has a table cell of more than ${cellWordsMax} words: ${cell.trim()}`),
-      ...(count > pageWordsMax ? [`${file} has ${count} words; more than ${pageWordsMax} are two pages.`] : []),
+      ...(count > pageWordsMax ? [`${file} has ${count} words; split a page of more than ${pageWordsMax}.`] : []),
     ]
   })
 }
@@ -63,10 +78,16 @@ function withoutCode(markdown: string): string {
   return markdown.replace(/^```.*?^```$/gms, '')
 }
 
-/** Relative ones, outside of code. */
+/** Relative links, outside of code. */
 function linksOf(markdown: string): string[] {
   const prose = withoutCode(markdown).replace(/`[^`\n]*`/g, '')
   return [...prose.matchAll(/\]\(([^)\s]+)\)/g)].map(([, link = '']) => link).filter((link) => !/^[a-z]+:/.test(link))
+}
+
+/** Outside of strings: a path in a string may be relative to anything. */
+function citationsOf(source: string): string[] {
+  const comments = source.match(/(^|\s)\/\/ .*|\/\*\*[\s\S]*?\*\//g) ?? []
+  return comments.flatMap((comment) => comment.match(/(?<![\w./@-])[\w./-]+\.md\b(#[\p{L}\p{N}_-]+)?/gu) ?? [])
 }
 
 /** As GitHub makes them. https://github.com/Flet/github-slugger */

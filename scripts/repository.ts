@@ -1,11 +1,11 @@
-/** What must hold for the repository itself; each problem is one sentence. */
+/** Checks of the repository itself; each problem is one sentence. */
 import { spawnSync } from 'node:child_process'
 import { existsSync, globSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
 import { errorDocsFile, renderErrorDocs } from './error-docs.ts'
 import { root } from './install.mjs'
-import { findBrokenLinks, findLongTexts, findUntranslated, readDocuments } from './markdown.ts'
+import { findBrokenCitations, findBrokenLinks, findLongTexts, findUntranslated, readDocuments } from './markdown.ts'
 
 const linesMax = 400
 
@@ -21,7 +21,7 @@ export function findProblems(): string[] {
   ]
 }
 
-/** npm packs the files of a package's own folder. */
+/** npm packs only files in the folder of the package. */
 function findLicences(): string[] {
   const licence = readFileSync(join(root, 'LICENSE'), 'utf8')
   return globSync('packages/*/package.json', { cwd: root })
@@ -30,23 +30,21 @@ function findLicences(): string[] {
     .map((file) => `${file} is not the LICENSE of the repository; copy it.`)
 }
 
-/** Both tracked and ignored: what changes there is not seen by anybody. */
+/** Files that are tracked and ignored: `git status` does not show that they changed. */
 function findIgnored(): string[] {
   return git('ls-files', '--cached', '--ignored', '--exclude-standard').map(
-    (file) => `${file} is tracked although .gitignore names it.`,
+    (file) => `${file} is tracked, but .gitignore names it.`,
   )
 }
 
 function findLongFiles(): string[] {
-  const files = git('ls-files', '--cached', '--others', '--exclude-standard', '*.ts', '*.tsx')
-  return files
-    .filter((file) => existsSync(join(root, file)))
+  return listFiles('*.ts', '*.tsx')
     .map((file) => ({ file, lines: readFileSync(join(root, file), 'utf8').trimEnd().split('\n').length }))
     .filter(({ lines }) => lines > linesMax)
-    .map(({ file, lines }) => `${file} has ${lines} lines; more than ${linesMax} are two files.`)
+    .map(({ file, lines }) => `${file} has ${lines} lines; split a file of more than ${linesMax}.`)
 }
 
-/** An address in the lock would send everybody to the registry of whoever wrote it. */
+/** An address in the lock would send every installation to the registry of the person who wrote it. */
 function findRegistries(): string[] {
   const found = readFileSync(join(root, 'package-lock.json'), 'utf8').match(/"resolved": "https?:[^"]*"/g) ?? []
   return found.length === 0 ? [] : [`package-lock.json names a registry ${found.length} times, first ${found[0]}; see .npmrc.`]
@@ -56,19 +54,18 @@ type Manifest = Readonly<Record<string, unknown>>
 
 const dependencyFields = ['dependencies', 'devDependencies', 'optionalDependencies', 'peerDependencies']
 
-/** `npm ci` would refuse such a lock, but it is not what installs here: see decision 7. */
+/** `npm ci` would reject such a lock, but is not used here: docs/decisions/0007. */
 function findLockDrift(): string[] {
   const { workspaces } = readJson('package.json') as { workspaces: string[] }
   const files = globSync(['package.json', ...workspaces.map((folder) => `${folder}/package.json`)], { cwd: root })
   const manifests = Object.fromEntries(files.map((file) => [dirname(file), readJson(file)]))
   const { packages } = readJson('package-lock.json') as { packages: Record<string, Manifest> }
   return compareLock(packages, manifests).map(
-    (folder) =>
-      `package-lock.json does not say what ${join(folder, 'package.json')} says; run npm install under the workspace's Node.`,
+    (folder) => `package-lock.json differs from ${join(folder, 'package.json')}; run npm install under the workspace's Node.`,
   )
 }
 
-/** The folders whose package.json names other dependencies than the lock knows of. */
+/** The folders whose package.json names other dependencies than the lock. */
 export function compareLock(locked: Readonly<Record<string, Manifest>>, manifests: Readonly<Record<string, Manifest>>): string[] {
   return Object.entries(manifests)
     .filter(([folder, manifest]) => {
@@ -80,19 +77,27 @@ export function compareLock(locked: Readonly<Record<string, Manifest>>, manifest
 
 function findStaleDocs(): string[] {
   const written = existsSync(errorDocsFile) ? readFileSync(errorDocsFile, 'utf8') : ''
-  return written === renderErrorDocs() ? [] : ['docs/errors.md does not say what the table of errors says; run npm run docs.']
+  return written === renderErrorDocs() ? [] : ['docs/errors.md differs from the table of errors; run npm run docs.']
 }
 
 function findDocumentFaults(): string[] {
-  const files = git('ls-files', '--cached', '--others', '--exclude-standard', '*.md').filter((file) =>
-    existsSync(join(root, file)),
-  )
-  const documents = readDocuments(root, files)
-  return [...findBrokenLinks(documents), ...findLongTexts(documents), ...findUntranslated(root)]
+  const documents = readDocuments(root, listFiles('*.md'))
+  const code = readDocuments(root, listFiles('*.ts', '*.tsx', '*.mjs', ':!scripts/markdown.test.ts')).texts
+  return [
+    ...findBrokenLinks(documents),
+    ...findBrokenCitations(documents, code),
+    ...findLongTexts(documents),
+    ...findUntranslated(root),
+  ]
 }
 
 function readJson(file: string): Manifest {
   return JSON.parse(readFileSync(join(root, file), 'utf8')) as Manifest
+}
+
+/** Files in the work tree that are tracked, or new and not ignored. */
+function listFiles(...patterns: string[]): string[] {
+  return git('ls-files', '--cached', '--others', '--exclude-standard', ...patterns).filter((file) => existsSync(join(root, file)))
 }
 
 function git(...args: string[]): string[] {

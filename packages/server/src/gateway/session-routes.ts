@@ -1,4 +1,4 @@
-/** Sessions as a whole, route by route. PROTOCOL.md#sessions. */
+/** Sessions as a whole, route by route. PROTOCOL.md#http. */
 import { encodeJson, MillraceError } from '@millrace/protocol'
 import type { z } from 'zod'
 import type { Authorize } from '../access/authorize.ts'
