@@ -1,4 +1,4 @@
-/** More is asked of the SQLite engine at once than its disk can do: it takes turns, and rejects what would pile up. */
+/** The SQLite engine gets more requests than its disk can do: it performs them in groups, and rejects what exceeds its queue. */
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -16,13 +16,13 @@ function open(): Engine {
 }
 
 const text = (length: number) => ({ type: 'm', data: 'x'.repeat(length) })
-const codeOf = (asked: Promise<unknown>) =>
-  asked.then(
+const codeOf = (call: Promise<unknown>) =>
+  call.then(
     () => 'taken',
     ({ code }: MillraceError) => code,
   )
 
-// What happened: after a restart all clients read at once, in one group that every token had to wait for.
+// What happened: after a restart all clients read at once, in one group that every append had to wait for.
 it('appends while thousands of pages are read', async () => {
   const engine = open()
   const { position } = await engine.append(
@@ -40,7 +40,7 @@ it('appends while thousands of pages are read', async () => {
   await Promise.all(reading)
 })
 
-it('rejects what is more than may wait, and does all the rest', async () => {
+it('rejects calls beyond the bound of its queue, and performs all others', async () => {
   const engine = open()
   await engine.append('a', [])
   const inspected = await Promise.all(Array.from({ length: 21_000 }, () => codeOf(engine.inspect('a'))))

@@ -1,4 +1,4 @@
-/** A file that has less than was acknowledged: its logs do not go on as if nothing had been, and its operator is told. */
+/** A file that has less than was acknowledged: its logs get new epochs, and the operator gets a warning. */
 import { mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -15,16 +15,16 @@ function newFolder(): string {
   return folder
 }
 
-function open(folder: string, options: Partial<SqliteEngineOptions> = {}): { engine: Engine; told: string[] } {
-  const told: string[] = []
-  const engine = sqliteEngine({ folder, onLoss: (text) => told.push(text), ...options })
+function open(folder: string, options: Partial<SqliteEngineOptions> = {}): { engine: Engine; warnings: string[] } {
+  const warnings: string[] = []
+  const engine = sqliteEngine({ folder, onLoss: (text) => warnings.push(text), ...options })
   onTestFinished(() => engine.close())
-  return { engine, told }
+  return { engine, warnings }
 }
 
 const readFiles = (folder: string): Files => new Map(readdirSync(folder).map((name) => [name, readFileSync(join(folder, name))]))
 
-/** In their places, so that none is younger than it was. */
+/** Overwritten in place, so that the times of their creation stay. */
 function writeFiles(folder: string, files: Files): void {
   for (const name of readdirSync(folder)) if (!files.has(name)) rmSync(join(folder, name))
   for (const [name, bytes] of files) writeFileSync(join(folder, name), bytes)
@@ -34,7 +34,7 @@ async function append(engine: Engine, log: string, count: number): Promise<void>
   for (let n = 1; n <= count; n++) await engine.append(log, [{ type: 'n', data: { n } }])
 }
 
-/** A folder as a kill leaves it, `a` with forty events and `b` with one, of which the first ten were there in `earlier`. */
+/** A folder as a kill leaves it: `a` has forty events and `b` one. `earlier` is a copy with the first ten of `a`. */
 async function makeKilled(durability: 'process' | 'disk' = 'process') {
   const folder = newFolder()
   const first = open(folder, { durability })
@@ -47,14 +47,14 @@ async function makeKilled(durability: 'process' | 'disk' = 'process') {
   const { head } = (await second.engine.inspect('a')) ?? expect.fail()
   const killed = readFiles(folder)
   await second.engine.close()
-  expect([...first.told, ...second.told]).toEqual([])
+  expect([...first.warnings, ...second.warnings]).toEqual([])
   writeFiles(folder, killed)
   return { folder, earlier, head }
 }
 
 const file = (folder: string) => join(folder, 'millrace.db')
 const wal = (folder: string) => `${file(folder)}-wal`
-const witness = (folder: string) => join(folder, 'millrace.marker')
+const marker = (folder: string) => join(folder, 'millrace.marker')
 
 function flip(path: string, part: number): void {
   const bytes = readFileSync(path)
@@ -63,32 +63,32 @@ function flip(path: string, part: number): void {
   writeFileSync(path, bytes)
 }
 
-/** As if the machine had been started again since. */
+/** The marker looks as if the machine had been restarted since. */
 function restart(folder: string): void {
-  const text = readFileSync(witness(folder), 'utf8')
+  const text = readFileSync(marker(folder), 'utf8')
   const [boot = ''] = /(?<="boot":")[^"]+/.exec(text) ?? []
-  writeFileSync(witness(folder), text.replace(boot, '7'.repeat(boot.length)))
+  writeFileSync(marker(folder), text.replace(boot, '7'.repeat(boot.length)))
 }
 
-describe('the SQLite engine over less than it had', () => {
-  it('goes on without a word after a kill', async () => {
+describe('the SQLite engine after a loss', () => {
+  it('keeps every log after a kill, without a warning', async () => {
     const { folder, head } = await makeKilled()
-    const { engine, told } = open(folder)
+    const { engine, warnings } = open(folder)
     expect((await engine.inspect('a'))?.head).toEqual(head)
-    expect(told).toEqual([])
+    expect(warnings).toEqual([])
   })
 
   it.each<[string, (folder: string, earlier: Files) => void, string]>([
-    ['a flipped bit in its write-ahead log', (folder) => flip(wal(folder), 0.5), 'of 41 groups'],
-    ['a write-ahead log that is shorter', (folder) => truncateSync(wal(folder), 60_000), 'of 41 groups'],
-    ['no write-ahead log any more', (folder) => rmSync(wal(folder)), 'of 41 groups'],
+    ['a flipped bit in its write-ahead log', (folder) => flip(wal(folder), 0.5), 'of 41 commits'],
+    ['a shorter write-ahead log', (folder) => truncateSync(wal(folder), 60_000), 'of 41 commits'],
+    ['the loss of its write-ahead log', (folder) => rmSync(wal(folder)), 'of 41 commits'],
     [
       'an earlier copy of the database alone',
       (folder, earlier) => {
         rmSync(wal(folder))
         writeFileSync(file(folder), earlier.get('millrace.db') as Buffer)
       },
-      'of 41 groups of events it has 10',
+      'it has 10 of 41 commits',
     ],
     [
       'an earlier copy of the whole folder',
@@ -98,42 +98,42 @@ describe('the SQLite engine over less than it had', () => {
       },
       'it is a copy',
     ],
-    ['nothing beside it that says how far it had come', (folder) => rmSync(witness(folder)), 'millrace.marker is gone'],
-    ['a machine that ended', restart, 'the machine ended'],
-  ])('gives every log a new epoch after %s, once, and says why', async (_what, lose, why) => {
+    ['the loss of its commit marker', (folder) => rmSync(marker(folder)), 'millrace.marker is missing'],
+    ['a restart of the machine', restart, 'the machine stopped'],
+  ])('gives every log a new epoch after %s, once, and warns with the reason', async (_what, lose, why) => {
     const { folder, earlier, head } = await makeKilled()
     lose(folder, earlier)
-    const { engine, told } = open(folder)
+    const { engine, warnings } = open(folder)
     const { head: left } = (await engine.inspect('a')) ?? expect.fail()
     expect(left.epoch).not.toBe(head.epoch)
-    expect(told).toEqual([expect.stringContaining(why)])
-    // Grown past where a reader had been: it is not given the later events for those that it missed.
+    expect(warnings).toEqual([expect.stringContaining(why)])
+    // The log has grown past the reader's position, which must not get the new events.
     await append(engine, 'a', 50)
     await expect(engine.read('a', head)).rejects.toMatchObject({ code: 'position_foreign' })
     await engine.close()
     const again = open(folder)
     expect((await again.engine.inspect('a'))?.head).toEqual({ epoch: left.epoch, offset: left.offset + 50 })
-    expect(again.told).toEqual([])
+    expect(again.warnings).toEqual([])
   })
 
-  it('goes on after the end of the machine where each group was flushed, or all of them at its close', async () => {
+  it('keeps every log after a restart of the machine when each group was flushed, or all were at the close', async () => {
     const flushed = await makeKilled('disk')
     restart(flushed.folder)
-    const { engine, told } = open(flushed.folder, { durability: 'disk' })
+    const { engine, warnings } = open(flushed.folder, { durability: 'disk' })
     expect((await engine.inspect('a'))?.head).toEqual(flushed.head)
     await engine.close()
     restart(flushed.folder)
-    // From here on nothing is flushed but by its close.
+    // From here on only the close flushes.
     const second = open(flushed.folder)
     await append(second.engine, 'a', 1)
     await second.engine.close()
     restart(flushed.folder)
     const third = open(flushed.folder)
     expect((await third.engine.inspect('a'))?.head).toEqual({ ...flushed.head, offset: flushed.head.offset + 1 })
-    expect([...told, ...second.told, ...third.told]).toEqual([])
+    expect([...warnings, ...second.warnings, ...third.warnings]).toEqual([])
   })
 
-  it('keeps its count when the log that was written last is deleted', async () => {
+  it('keeps its count of commits when the log of the last append is deleted', async () => {
     const { folder, head } = await makeKilled()
     const { engine } = open(folder)
     await append(engine, 'b', 1)
@@ -143,44 +143,47 @@ describe('the SQLite engine over less than it had', () => {
     writeFiles(folder, killed)
     const again = open(folder)
     expect((await again.engine.inspect('a'))?.head).toEqual(head)
-    expect(again.told).toEqual([])
+    expect(again.warnings).toEqual([])
   })
 
   it.each<[string, (folder: string) => void]>([
     ['is empty', (folder) => truncateSync(file(folder))],
-    ['is gone', (folder) => rmSync(file(folder))],
+    ['is missing', (folder) => rmSync(file(folder))],
     [
-      'is empty, and its write-ahead log gone',
+      'is empty and its write-ahead log missing',
       (folder) => {
         truncateSync(file(folder))
         rmSync(wal(folder))
       },
     ],
     [
-      'is gone, and what said how far it had come',
+      'is missing with its commit marker',
       (folder) => {
         rmSync(file(folder))
-        rmSync(witness(folder))
+        rmSync(marker(folder))
       },
     ],
-  ])('refuses to begin where its file %s, leaves what there is, and begins anew when that is moved away', async (_what, lose) => {
-    const { folder } = await makeKilled()
-    lose(folder)
-    const left = readFiles(folder)
-    const { engine } = open(folder)
-    const refusal = { code: 'engine_failed', message: expect.stringMatching(/damaged.*Move it away, and what stands beside it/) }
-    await expect(engine.append('a', [])).rejects.toMatchObject(refusal)
-    expect(readFiles(folder)).toEqual(left)
-    for (const name of left.keys()) renameSync(join(folder, name), join(newFolder(), name))
-    expect((await engine.append('a', [{ type: 'n', data: {} }])).position.offset).toBe(1)
-  })
+  ])(
+    'rejects appends and changes no file when its file %s, and starts empty when the files are moved away',
+    async (_what, lose) => {
+      const { folder } = await makeKilled()
+      lose(folder)
+      const left = readFiles(folder)
+      const { engine } = open(folder)
+      const rejection = { code: 'engine_failed', message: expect.stringMatching(/damaged.*Move all millrace/) }
+      await expect(engine.append('a', [])).rejects.toMatchObject(rejection)
+      expect(readFiles(folder)).toEqual(left)
+      for (const name of left.keys()) renameSync(join(folder, name), join(newFolder(), name))
+      expect((await engine.append('a', [{ type: 'n', data: {} }])).position.offset).toBe(1)
+    },
+  )
 
   it.each([
     ['the index of the names', 'sqlite_autoindex_logs_1', /^$/, ['fulfilled', 'fulfilled']],
-    ['the row that has the name', 'logs', /^Of the logs in .*, 1 cannot be found by name any more/, ['rejected', 'fulfilled']],
+    ['the row with the name', 'logs', /^1 logs in .* cannot be found by name/, ['rejected', 'fulfilled']],
   ])(
-    'finds every log that is there, and says so of one that is not, after a flipped bit in %s',
-    async (_what, table, said, found) => {
+    'finds every log that it can, and warns of one that it cannot, after a flipped bit in %s',
+    async (_what, table, warning, found) => {
       const folder = newFolder()
       const first = open(folder)
       const positions = await Promise.all(
@@ -193,18 +196,18 @@ describe('the SQLite engine over less than it had', () => {
       const bytes = readFileSync(file(folder))
       bytes.write('g', bytes.indexOf('first-log', (pageno - 1) * 4096))
       writeFileSync(file(folder), bytes)
-      const { engine, told } = open(folder)
+      const { engine, warnings } = open(folder)
       const [one, other] = positions
       const reads = await Promise.allSettled([
         engine.read('first-log', one as Position),
         engine.read('second-log', other as Position),
       ])
       expect(reads.map(({ status }) => status)).toEqual(found)
-      expect(told.join()).toMatch(said)
+      expect(warnings.join()).toMatch(warning)
     },
   )
 
-  it('takes over the file of a version that had neither sums nor a witness', async () => {
+  it('migrates the file of a version without sums and commit marker', async () => {
     const folder = newFolder()
     const database = new DatabaseSync(file(folder))
     database.exec(`
@@ -223,9 +226,9 @@ describe('the SQLite engine over less than it had', () => {
     const first = open(folder)
     await first.engine.append('a', [{ type: 'n', data: { n: 2 } }])
     await first.engine.close()
-    const { engine, told } = open(folder)
+    const { engine, warnings } = open(folder)
     const { events } = await engine.read('a', { epoch: 'old', offset: 0 })
     expect(events.map(({ data }) => data)).toEqual([{ n: 1 }, { n: 2 }])
-    expect([...first.told, ...told]).toEqual([])
+    expect([...first.warnings, ...warnings]).toEqual([])
   })
 })

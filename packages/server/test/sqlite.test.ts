@@ -1,4 +1,4 @@
-/** What only an engine on a disk promises: it survives its process, and says so when it cannot. */
+/** What only an engine on a disk promises: its logs survive the process, and it reports what it cannot keep. */
 import { spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
@@ -29,7 +29,7 @@ async function numbers(engine: Engine, log = 'a'): Promise<{ epoch: string; all:
 }
 
 describe('the SQLite engine', () => {
-  it('keeps logs, positions and keys over its end', async () => {
+  it('keeps logs, positions and keys across a restart', async () => {
     const folder = newFolder()
     const first = sqliteEngine({ folder })
     const { position } = await first.append('a', [{ type: 'n', data: { n: 1 } }], { key: 'k' })
@@ -43,33 +43,33 @@ describe('the SQLite engine', () => {
     expect((await second.read('bytes', { ...head, offset: 0 })).events[0]?.data).toEqual(Uint8Array.of(0, 255))
   })
 
-  it('is waited for by a program that has nothing else to do, and holds it no longer', async () => {
+  it('keeps the process alive until its calls are answered, and no longer', async () => {
     const script = fileURLToPath(new URL('./support/append-once.ts', import.meta.url))
     const folder = newFolder()
     const child = spawn(process.execPath, ['--conditions=source', '--disable-warning=ExperimentalWarning', script, folder])
-    let said = ''
+    let output = ''
     child.stdout.setEncoding('utf8').on('data', (text) => {
-      said += text
+      output += text
     })
     expect(await once(child, 'close')).toEqual([0, null])
-    expect(said).toBe('appended\n')
+    expect(output).toBe('appended\n')
   })
 
-  it('has everything that was acknowledged after its process was killed, again and again', async () => {
+  it('has every acknowledged event after repeated kills of its process', async () => {
     const folder = newFolder()
     const script = fileURLToPath(new URL('./support/appending.ts', import.meta.url))
     let epoch: string | undefined
     for (let round = 0; round < 6; round++) {
       const child = spawn(process.execPath, ['--conditions=source', '--disable-warning=ExperimentalWarning', script, folder])
-      let said = ''
+      let output = ''
       child.stdout.setEncoding('utf8').on('data', (text) => {
-        said += text
+        output += text
       })
       await once(child.stdout, 'data')
       await new Promise((resolve) => setTimeout(resolve, 20 + round * 17))
       child.kill('SIGKILL')
       await once(child, 'close')
-      const acknowledged = said
+      const acknowledged = output
         .split('\n')
         .slice(0, -1)
         .map((line) => Number(line.split(' ')[1]))
@@ -85,29 +85,29 @@ describe('the SQLite engine', () => {
     }
   }, 60_000)
 
-  it('keeps nobody waiting for a disk that stands still, and goes on when it answers', async () => {
-    // Its thread alone needs longer to begin.
+  it('rejects calls while the disk does not respond, and continues when it does', async () => {
+    // Starting its thread takes longer.
     const engine = sqliteEngine({ folder: newFolder(), timeoutMs: 5 })
     onTestFinished(() => engine.close())
-    const rung = Promise.withResolvers<void>()
-    engine.watch('a', rung.resolve)
+    const notified = Promise.withResolvers<void>()
+    engine.watch('a', notified.resolve)
     const append = () => engine.append('a', [{ type: 'n', data: { n: 1 } }], { key: 'k' })
-    const late = { code: 'engine_failed', message: expect.stringContaining('has not answered for 5 ms') }
+    const late = { code: 'engine_failed', message: expect.stringContaining('has not responded for 5 ms') }
     await expect(append()).rejects.toMatchObject(late)
-    // Nothing waits behind it.
+    // No request queues behind it.
     await expect(append()).rejects.toMatchObject(late)
-    await rung.promise
+    await notified.promise
     await vi.waitFor(async () => expect(await append()).toMatchObject({ position: { offset: 1 }, duplicate: true }))
   })
 
-  it('ends though its disk stands still', async () => {
+  it('closes although its disk does not respond', async () => {
     const engine = sqliteEngine({ folder: newFolder(), timeoutMs: 5 })
-    const asked = engine.inspect('a')
+    const inspected = engine.inspect('a')
     await engine.close()
-    await expect(asked).rejects.toMatchObject({ code: 'engine_failed' })
+    await expect(inspected).rejects.toMatchObject({ code: 'engine_failed' })
   })
 
-  it('refuses a folder that another server uses, and says which', async () => {
+  it('rejects a folder that another server uses, and names it', async () => {
     const folder = newFolder()
     const [first, second] = [sqliteEngine({ folder }), sqliteEngine({ folder })]
     onTestFinished(async () => void (await Promise.all([first.close(), second.close()])))
@@ -120,15 +120,15 @@ describe('the SQLite engine', () => {
     expect(await second.inspect('a')).toBeDefined()
   })
 
-  it('refuses a file that is no database, leaves it as it is, and says what to do', async () => {
+  it('rejects a file that is not a database, and its message says what to do', async () => {
     const folder = newFolder()
     writeFileSync(join(folder, 'millrace.db'), 'not a database, but somebody’s file '.repeat(100))
     const engine = sqliteEngine({ folder })
     onTestFinished(() => engine.close())
-    await expect(engine.append('a', [])).rejects.toMatchObject({ message: expect.stringMatching(/damaged.*Move it away/) })
+    await expect(engine.append('a', [])).rejects.toMatchObject({ message: expect.stringMatching(/damaged.*Move all millrace/) })
   })
 
-  it('reads back from the file what is no longer held in memory', async () => {
+  it('reads from the file what is no longer cached', async () => {
     const engine = sqliteEngine({ folder: newFolder() })
     onTestFinished(() => engine.close())
     for (let n = 0; n < 30; n++)
@@ -139,8 +139,8 @@ describe('the SQLite engine', () => {
     expect((await numbers(engine)).all).toEqual(Array.from({ length: 3000 }, (_, index) => index + 1))
   })
 
-  // What happened: 84 pictures went into one pack, which held up everybody's appends and was unpacked for each of its pages.
-  it('packs no more than a reader wants to unpack, and no files', async () => {
+  // What happened: 84 pictures went into one pack, which delayed all appends and was unpacked for each of its pages.
+  it('packs at most about a page of events, and no files', async () => {
     const folder = newFolder()
     const engine = sqliteEngine({ folder })
     const file = { type: 'file', data: randomBytes(100_000) }
@@ -157,7 +157,7 @@ describe('the SQLite engine', () => {
     expect(left.filter(({ data }) => data instanceof Uint8Array)).toHaveLength(10)
   })
 
-  it('keeps an answer that has ended in few rows, and reads it word for word', async () => {
+  it('packs an ended answer into few rows, and reads it word for word', async () => {
     const folder = newFolder()
     const sqlite = sqliteEngine({ folder })
     const compacted = Promise.withResolvers<void>()
@@ -178,26 +178,26 @@ describe('the SQLite engine', () => {
     onTestFinished(() => engine.close())
     const { head } = (await engine.inspect(run.session)) ?? expect.fail('The log is gone.')
     const { events } = await engine.read(run.session, { ...head, offset: 0 }, { eventsMax: 4096 })
-    const said = events.filter(({ type }) => type === 'message').map(({ data }) => (data as { text: string }).text)
-    expect(said.join('')).toBe(Array.from({ length: 2000 }, (_, index) => `${index + 1} `).join(''))
+    const output = events.filter(({ type }) => type === 'message').map(({ data }) => (data as { text: string }).text)
+    expect(output.join('')).toBe(Array.from({ length: 2000 }, (_, index) => `${index + 1} `).join(''))
   })
 
   it.each([['the same server'], ['the next one']])(
-    'has an answer put in few rows by %s that is asked for it, where that had failed at its end',
+    'packs an answer when %s opens its session, after packing failed at its end',
     async (whose) => {
       const folder = newFolder()
       const sqlite = sqliteEngine({ folder })
-      const refused = Promise.withResolvers<void>()
-      let refusals = 0
+      const failed = Promise.withResolvers<void>()
+      let attempts = 0
       const compact = async (log: string) => {
-        if (refusals++ > 0) return sqlite.compact?.(log)
-        refused.resolve()
+        if (attempts++ > 0) return sqlite.compact?.(log)
+        failed.resolve()
         throw new MillraceError('log_full')
       }
       const first = createMillrace({ engine: { ...sqlite, compact }, onError: () => {} })
       onTestFinished(() => first.close())
       const run = await first.ask({ query: 'x', models: ['sim:count?n=200&tps=0'] })
-      await Promise.all([refused.promise, run.ended])
+      await Promise.all([failed.promise, run.ended])
       if (whose === 'the next one') await first.close()
       const next = whose === 'the next one' ? createMillrace({ engine: sqliteEngine({ folder }) }) : first
       onTestFinished(() => next.close())
@@ -215,8 +215,8 @@ describe('the SQLite engine', () => {
     ['a byte of a pack', "UPDATE packs SET data = CAST(substr(data, 1, 40) || x'00' || substr(data, 42) AS BLOB)"],
     ['an event', `UPDATE events SET data = '{"n":' WHERE "offset" = 101`],
     ['the end of a log', "UPDATE logs SET head = 50 WHERE name = 'a'"],
-    ['what is left', 'DELETE FROM packs'],
-  ])('tells that %s is not what was written, and reads the other logs', async (_what, change) => {
+    ['the packs of a log', 'DELETE FROM packs'],
+  ])('rejects reads after damage to %s, and reads the other logs', async (_what, change) => {
     const folder = newFolder()
     const first = sqliteEngine({ folder })
     const { position } = await first.append(
@@ -237,7 +237,7 @@ describe('the SQLite engine', () => {
     expect(b).toMatchObject({ value: { all: [1] } })
   })
 
-  it('delivers no event of which a bit is another than was written, and packs none', async () => {
+  it('neither delivers nor packs an event with a flipped bit', async () => {
     const folder = newFolder()
     const first = sqliteEngine({ folder })
     const { position } = await first.append('a', [
@@ -255,14 +255,14 @@ describe('the SQLite engine', () => {
     const damaged = { code: 'log_damaged', message: expect.stringContaining('the log a is damaged') }
     await expect(engine.compact?.('a')).rejects.toMatchObject(damaged)
     await expect(engine.read('a', { ...position, offset: 0 })).rejects.toMatchObject(damaged)
-    // What comes after it is what was written.
+    // The events after it are undamaged.
     expect((await engine.read('a', { ...position, offset: 1 })).events).toHaveLength(20)
     expect((await numbers(engine, 'b')).all).toEqual([1])
     expect(await engine.delete('a')).toBe(true)
   })
 
-  // What happened: of a row whose key is another, SQLite takes the end of the log for found, and nothing is wrong with it.
-  it('gives no end of a log before its end, where the key of an event is not what was written', async () => {
+  // What happened: after a row with a damaged key SQLite found no later row of the log, and reported no error.
+  it('does not end a log early when the key of an event is damaged', async () => {
     const folder = newFolder()
     const first = sqliteEngine({ folder })
     await first.append('first', [{ type: 'n', data: {} }])
@@ -286,7 +286,7 @@ describe('the SQLite engine', () => {
     expect((await numbers(engine, 'first')).all).toHaveLength(1)
   })
 
-  it('tells of the file, and of no log, where it cannot write for what is damaged', async () => {
+  it('reports the file, not a log, when damage prevents an append', async () => {
     const folder = newFolder()
     const first = sqliteEngine({ folder })
     await first.append('a', [{ type: 'n', data: {} }])
@@ -300,12 +300,12 @@ describe('the SQLite engine', () => {
     writeFileSync(file, bytes)
     const engine = sqliteEngine({ folder })
     onTestFinished(() => engine.close())
-    const refusal = { code: 'engine_failed', message: expect.stringMatching(/millrace\.db.* is damaged\. Move it away/) }
-    await expect(engine.append('b', [{ type: 'n', data: {} }], { key: 'k' })).rejects.toMatchObject(refusal)
+    const rejection = { code: 'engine_failed', message: expect.stringMatching(/millrace\.db.* is damaged .*Move all millrace/) }
+    await expect(engine.append('b', [{ type: 'n', data: {} }], { key: 'k' })).rejects.toMatchObject(rejection)
     expect((await numbers(engine, 'a')).all).toHaveLength(1)
   })
 
-  it('does what else was asked for in the turn in which a damaged log is read', async () => {
+  it('performs the other requests of a group in which a damaged log is read', async () => {
     const folder = newFolder()
     const first = sqliteEngine({ folder })
     const { position } = await first.append(
@@ -337,7 +337,7 @@ describe('the SQLite engine', () => {
     expect(read).toMatchObject({ value: { all: [1, 2] } })
   })
 
-  it('gives room back to the disk when logs go', async () => {
+  it('returns space to the disk when logs are deleted', async () => {
     const folder = newFolder()
     const file = join(folder, 'millrace.db')
     const first = sqliteEngine({ folder })

@@ -1,4 +1,4 @@
-/** What stands with a row so that one that is not what was written is noticed: SQLite keeps no checksums of its own. */
+/** Checksums stored with each row, because SQLite has none of its own. */
 import { crc32 } from 'node:zlib'
 import type { StoredEvent } from '../shared/packing.ts'
 import type { Log } from './schema.ts'
@@ -11,17 +11,17 @@ export function sumOfLog({ id, name, epoch, start, head, bytes, touched, written
   return crc32(`${id} ${epoch} ${start} ${head} ${bytes} ${touched} ${written} ${name}`)
 }
 
-/** A row of an older version has no sum, and is taken as it is. */
+/** A row of an older version has no sum, and passes. */
 export function isSum(kept: number | null, sum: number): boolean {
   return kept === null || kept === sum
 }
 
-/** Of the file, told as SQLite tells what it finds itself. */
+/** Damage of the file, with SQLite's own code for it. */
 export function damage(what: string): Error {
   return Object.assign(new Error(what), { errcode: 11 })
 }
 
-/** Of one log, which SQLite does not find. */
+/** Damage of one log, which SQLite does not detect. */
 export function logDamage(what: string): Error {
   return Object.assign(new Error(what), { code: 'LOG_DAMAGED' })
 }

@@ -1,52 +1,52 @@
 /**
- * What stands beside the database and says how far it had come, since a database alone cannot know what it has lost:
- * SQLite takes a write-ahead log whose end is cut off or damaged for a shorter one, and an older copy for the file
- * itself. A log that may have lost what was acknowledged MUST NOT go on under its epoch.
+ * The file millrace.marker counts the commits of the database, because a database cannot detect its own loss: SQLite
+ * accepts a write-ahead log whose end is cut off or damaged, and an older copy of the file. A log that may have lost
+ * acknowledged events MUST NOT keep its epoch.
  */
 import { closeSync, constants, fsyncSync, openSync, readFileSync, statSync, writeSync } from 'node:fs'
 import { uptime } from 'node:os'
 
 export interface CommitMarker {
-  /** How many groups were committed. Without a flush: it outlives the process, which is what the count is for. */
+  /** Records the number of committed groups. Not flushed: it survives the process, which is what it is for. */
   note(count: number): void
   /** MUST be called when the database is closed. */
   close(): void
 }
 
-/** What the last one that wrote has left. */
+/** What the last process has recorded. */
 export interface MarkerRecord {
   readonly count: number
-  /** When the file of the database was made: a copy is younger. */
+  /** When the file of the database was created: a copy is younger. */
   readonly createdAt: string
-  /** Of the machine, between two of its starts. */
+  /** The id of the machine's boot. */
   readonly boot: string
-  /** Each group was flushed to the disk. */
+  /** Every group was flushed to the disk. */
   readonly isFlushed: boolean
-  /** It came to its end, with all flushed. */
+  /** The engine was closed, and all groups were flushed. */
   readonly isClosed: boolean
 }
 
-/** Of the count, which is written over in its place. */
+/** The count has a fixed width, so that it can be overwritten in place. */
 const digits = 16
 
-/** Undefined where there is none, or none that can be read. */
+/** Undefined when there is none, or it cannot be read. */
 export function readMarker(file: string): MarkerRecord | undefined {
   try {
     const text = readFileSync(file, 'utf8')
     return { ...(JSON.parse(text.slice(digits)) as Omit<MarkerRecord, 'count'>), count: Number(text.slice(0, digits)) }
   } catch {
-    // A database that has had one is told from one that never had by the database itself.
+    // The database records whether it has had one.
     return undefined
   }
 }
 
-/** Why what was acknowledged may be missing from a database with so many groups in it; undefined where nothing is. */
-export function doubtOf(seen: MarkerRecord | undefined, count: number, database: string): string | undefined {
-  if (seen === undefined) return 'the file millrace.marker is gone, or cannot be read'
-  if (!(count >= seen.count)) return `of ${seen.count} groups of events it has ${count}`
+/** Why a database with `count` groups may miss acknowledged events; undefined when it misses none. */
+export function detectLoss(seen: MarkerRecord | undefined, count: number, database: string): string | undefined {
+  if (seen === undefined) return 'the file millrace.marker is missing or cannot be read'
+  if (!(count >= seen.count)) return `it has ${count} of ${seen.count} commits`
   if (seen.createdAt !== createdAtOf(database)) return 'it is a copy'
   if (seen.isClosed || seen.isFlushed || isSameBoot(seen.boot, readBoot())) return undefined
-  return 'the machine ended before all was flushed to the disk'
+  return 'the machine stopped before all commits were flushed to the disk'
 }
 
 export function openMarker(
@@ -54,7 +54,7 @@ export function openMarker(
   database: string,
   { count, isFlushed }: Pick<MarkerRecord, 'count' | 'isFlushed'>,
 ): CommitMarker {
-  // Never empty in between: whoever is killed there would leave none.
+  // Not truncated: a process killed in between would leave an empty file.
   const handle = openSync(file, constants.O_RDWR | constants.O_CREAT)
   const buffer = Buffer.alloc(digits)
   const known = { createdAt: createdAtOf(database), boot: readBoot(), isFlushed }
@@ -73,15 +73,15 @@ export function openMarker(
       try {
         writeSync(handle, buffer, 0, digits, 0)
       } catch {
-        // What is committed is there; the next one says it too, and until then a loss might not be noticed.
+        // The commit stands. The next note corrects the count; a loss before it may go undetected.
       }
     },
     close() {
       try {
-        // With something left in its write-ahead log the database has not flushed all.
+        // A write-ahead log that is not empty has not been flushed.
         if (sizeOf(`${database}-wal`) === 0) write(true)
       } catch {
-        // As after a kill.
+        // The next start finds the marker as after a kill.
       }
       closeSync(handle)
     },
@@ -93,7 +93,7 @@ export function openMarker(
   }
 }
 
-/** 0 where there is no such file. */
+/** 0 when there is no such file. */
 export function sizeOf(file: string): number {
   return statSync(file, { throwIfNoEntry: false })?.size ?? 0
 }
@@ -106,7 +106,7 @@ function createdAtOf(file: string): string {
   return String(statSync(file, { bigint: true }).birthtimeNs)
 }
 
-/** An id where the system has one, else the second in which the machine was started. */
+/** The system's boot id where it has one, else the second of the boot. */
 function readBoot(): string {
   try {
     return readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()
@@ -115,7 +115,7 @@ function readBoot(): string {
   }
 }
 
-/** A clock that is set moves the start of the machine by a little. */
+/** Setting the clock moves the second of the boot a little. */
 function isSameBoot(one: string, other: string): boolean {
   return one === other || Math.abs(Number(one) - Number(other)) < 10
 }

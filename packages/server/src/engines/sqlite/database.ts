@@ -1,74 +1,73 @@
 /**
- * The file of the SQLite engine, opened: by this process alone, in today's form, and held against its witness. Where
- * what was acknowledged may be missing each log gets a new epoch before anybody is given one of its positions.
+ * Opens the file of the SQLite engine: locks it for this process, migrates it, and compares it with its commit marker.
+ * When acknowledged events may be missing, every log gets a new epoch before its first read.
  */
 import { dirname, join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { newId } from '../shared/new-epoch.ts'
 import { damage, isSum, sumOfLog } from './checks.ts'
-import { type CommitMarker, doubtOf, openMarker, readMarker, sizeOf } from './commit-marker.ts'
+import { type CommitMarker, detectLoss, openMarker, readMarker, sizeOf } from './commit-marker.ts'
 import type { Limits } from './requests.ts'
 import { createSchema, type Log, prepare, type Statements } from './schema.ts'
 
-/** Far more than reading a group takes. */
+/** How long a checkpoint waits for readers, far longer than a group of reads takes. */
 const readMsMax = 1000
 
 export interface Opened {
   readonly database: DatabaseSync
   readonly sql: Statements
-  /** What keeps other processes away, and what says how far it had come; absent where it is only read. */
+  /** The lock against other processes, and the count of commits; absent in a connection that only reads. */
   readonly lock?: DatabaseSync
   readonly marker?: CommitMarker
-  /** Groups that were committed to it. */
+  /** Committed groups. */
   readonly count: number
-  /** What its operator has to know, in sentences. */
+  /** What the operator has to know, in sentences. */
   readonly warning: string | undefined
 }
 
 export function openDatabase(file: string, { isDurableOnDisk }: Limits): Opened {
   const beside = join(dirname(file), 'millrace.marker')
   const seen = readMarker(beside)
-  // SQLite would take it for a new one, and delete the write-ahead log.
+  // SQLite would treat an empty file as a new database, and delete the write-ahead log.
   if (sizeOf(file) === 0 && (sizeOf(`${file}-wal`) > 0 || (seen !== undefined && seen.count !== 0)))
-    throw damage('it is gone or empty, and what stood beside it is there')
+    throw damage('it is missing or empty, but the files beside it exist')
   const lock = lockFolder(dirname(file))
-  // A checkpoint that has to empty the write-ahead log waits for who reads in it.
   const database = new DatabaseSync(file, { timeout: readMsMax })
   try {
-    // Room that is given back to the disk in steps: only a new file can be told.
+    // Returns free pages to the disk in steps. SQLite takes this setting only for a new file.
     database.exec('PRAGMA auto_vacuum = INCREMENTAL; PRAGMA journal_mode = WAL')
-    // What is deleted is overwritten, not only left to be used again.
+    // Overwrites deleted data, instead of only marking its pages as free.
     database.exec('PRAGMA secure_delete = ON')
     database.exec(`PRAGMA synchronous = ${isDurableOnDisk ? 'FULL' : 'NORMAL'}; PRAGMA wal_autocheckpoint = 4000`)
     const hadMarker = createSchema(database)
     const sql = prepare(database)
     const unnamed = repair(database, sql)
     let { count } = sql.countGroups.get() as { count: number }
-    const loss = hadMarker || seen !== undefined ? doubtOf(seen, count, file) : undefined
+    const loss = hadMarker || seen !== undefined ? detectLoss(seen, count, file) : undefined
     if (loss !== undefined) {
       count = Math.max(count, seen?.count || 0) + 1
       renewEpochs(database, sql, count)
     }
     const marker = openMarker(beside, file, { count, isFlushed: isDurableOnDisk })
     if (!hadMarker) sql.noteGroups.run(count)
-    return { database, sql, lock, marker, count, warning: tell(file, loss, unnamed) }
+    return { database, sql, lock, marker, count, warning: warningOf(file, loss, unnamed) }
   } catch (error) {
-    // Whoever tries again would find the file in use.
+    // Otherwise the next attempt would find the file in use.
     database.close()
     lock.close()
     throw error
   }
 }
 
-/** A connection that only reads: WAL lets it do so while another one writes. */
+/** A read-only connection: with WAL it can read while another one writes. */
 export function openForReading(file: string): Opened {
   const database = new DatabaseSync(file, { readOnly: true, timeout: readMsMax })
   return { database, sql: prepare(database), count: 0, warning: undefined }
 }
 
 /**
- * Two servers on one file would each believe what it remembers. The lock is SQLite's own, on a file beside: the system
- * gives it up with the process, however that ends. Throws as SQLite does where another one has it.
+ * Two servers on one file would each rely on their caches. The lock is SQLite's own, on a second file: the system
+ * releases it when the process ends, however it ends. Throws SQLite's error when another process has the lock.
  */
 function lockFolder(folder: string): DatabaseSync {
   const lock = new DatabaseSync(join(folder, 'millrace.lock'))
@@ -82,8 +81,8 @@ function lockFolder(folder: string): DatabaseSync {
 }
 
 /**
- * A log that its index does not lead to would be none, and a new one would take its name: the index is made anew from
- * the rows where the two differ. Returns how many rows are not what was written, whose names nobody can tell then.
+ * A log that is missing in the index of names would not be found, and a new log would take its name: the index is
+ * rebuilt from the rows when the two differ. Returns the number of damaged rows, whose names are unknown.
  */
 function repair(database: DatabaseSync, sql: Statements): number {
   if (isWhole(database)) return 0
@@ -101,7 +100,7 @@ function renewEpochs(database: DatabaseSync, sql: Statements, count: number): vo
   database.exec('BEGIN')
   try {
     for (const log of allLogs(sql)) {
-      // What is damaged stays so.
+      // A new sum would hide the damage.
       if (!isSum(log.sum, sumOfLog(log))) continue
       const { id, start, head, bytes, touched } = log
       const renewed = { ...log, epoch: newId(), written: count }
@@ -112,7 +111,7 @@ function renewEpochs(database: DatabaseSync, sql: Statements, count: number): vo
     if (database.isTransaction) database.exec('ROLLBACK')
     throw error
   }
-  // Flushed before the witness says that all is well.
+  // Flushed before the marker records the new count.
   database.exec('PRAGMA wal_checkpoint(TRUNCATE)')
 }
 
@@ -128,12 +127,12 @@ function* allLogs({ after }: Statements): Generator<Kept> {
   }
 }
 
-function tell(file: string, loss: string | undefined, unnamed: number): string | undefined {
+function warningOf(file: string, loss: string | undefined, unnamed: number): string | undefined {
   const warning: string[] = []
   if (loss !== undefined)
     warning.push(
-      `The logs in ${file} may have lost events that were acknowledged: ${loss}. Each goes on under a new epoch, and its readers are told to read it anew.`,
+      `The logs in ${file} may have lost acknowledged events: ${loss}. Each log gets a new epoch, and its readers read it again.`,
     )
-  if (unnamed > 0) warning.push(`Of the logs in ${file}, ${unnamed} cannot be found by name any more: their rows are damaged.`)
+  if (unnamed > 0) warning.push(`${unnamed} logs in ${file} cannot be found by name: their rows are damaged.`)
   return warning.length === 0 ? undefined : warning.join(' ')
 }

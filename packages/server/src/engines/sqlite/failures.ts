@@ -1,12 +1,12 @@
-/** What an error of the database, or of a file beside it, is to whoever asked. */
+/** Classifies the errors of the database and of the files beside it. */
 import type { Failure } from './requests.ts'
 
 /**
- * By SQLite's result codes, the extended before the primary: https://sqlite.org/rescode.html. An I/O error is nearly
- * always a full disk, unless it comes of reading, writing or flushing: a write that lacks room is 13.
+ * By SQLite's result codes, extended before primary: https://sqlite.org/rescode.html. An I/O error is nearly always a
+ * full disk, except when reading, writing or flushing: a write without space is 13.
  */
 const kinds: Readonly<Record<number | string, Failure['kind']>> = {
-  // A statement that does not fit the tables: they are not those that were made.
+  // A statement does not match the tables: they are not the ones that were created.
   1: 'damaged',
   5: 'busy',
   10: 'full',
@@ -31,7 +31,7 @@ export function toFailure(error: unknown): Failure {
   return { kind: kind ?? (isOfFile(error) ? 'unusable' : 'internal'), message }
 }
 
-/** What is wrong with one request, or with the log that it is about, is wrong with no other. */
+/** The failure is of one request or its log; other requests of the group can succeed. */
 export function isOfOne({ kind }: Failure): boolean {
   return kind === 'damaged' || kind === 'log_damaged' || kind === 'internal'
 }

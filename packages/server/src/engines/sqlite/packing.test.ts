@@ -9,7 +9,7 @@ const rows = fc.array(fc.record({ kind: kinds, size: sizes, skip: fc.constantFro
   maxLength: 1500,
 })
 
-it('packs runs of text that are bounded in bytes, and leaves no long run of small events unpacked', () => {
+it('packs runs of text within the bounds, and leaves no long run of small events unpacked', () => {
   fc.assert(
     fc.property(rows, (given) => {
       let at = 0

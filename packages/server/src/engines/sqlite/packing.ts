@@ -1,22 +1,22 @@
-/** Which events of a log are packed next: those that come one after another, are no bytes and fit. */
+/** Chooses the events of a log to pack next: consecutive ones without bytes that fit into a pack. */
 import { packed } from '../shared/packing.ts'
 
 export interface Candidate {
   readonly offset: number
   readonly size: number
-  /** As SQLite names it. */
+  /** SQLite's name of the type. */
   readonly kind: 'text' | 'blob'
 }
 
 export interface NextPack {
-  /** Absent where none of the rows are worth it. */
+  /** Absent when no run of rows is worth a pack. */
   readonly first?: number
   readonly last?: number | undefined
-  /** Behind which offset to look further; undefined at the end of the log. */
+  /** The offset after which to look next; undefined at the end of the log. */
   readonly next: number | undefined
 }
 
-/** `load` gives the oldest rows of the log, at most so many. */
+/** `load` returns at most `rowsMax` of the log's oldest rows. */
 export function nextPack(load: (rowsMax: number) => readonly Candidate[]): NextPack {
   const rows = load(packed.eventsMax)
   const isAll = rows.length < packed.eventsMax
@@ -36,6 +36,6 @@ export function nextPack(load: (rowsMax: number) => readonly Candidate[]): NextP
   }
   const [first, last] = [run[0]?.offset, run.at(-1)?.offset]
   if (first !== undefined && run.length >= packed.eventsMin) return { first, last, next: last }
-  // A few at the end of a log wait for more; at the end of what was loaded they are looked at again with what follows.
+  // A short run at the end of the log waits for more events; at the end of the rows loaded it is loaded again with the next.
   return { next: isAll ? undefined : first === undefined ? rows.at(-1)?.offset : first - 1 }
 }

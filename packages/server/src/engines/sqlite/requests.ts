@@ -1,4 +1,4 @@
-/** What the engine asks of its worker, and what it is answered. */
+/** What the engine requests from its worker threads, and their answers. */
 import type { StoredData, StoredEvent } from '../shared/packing.ts'
 
 export interface Limits {
@@ -34,35 +34,36 @@ export type Request =
   | { readonly op: 'inspect'; readonly log: string; readonly now: number }
   | { readonly op: 'compact'; readonly log: string; readonly after: number }
   | { readonly op: 'delete'; readonly log: string }
-  /** Deletes the logs written to longest ago for so many bytes, and none where those that may go are too few. */
+  /** Deletes the logs with the oldest last append until `bytes` are free, or none when they would not be. */
   | { readonly op: 'makeRoom'; readonly bytes: number; readonly spare: readonly string[] }
   | { readonly op: 'sweep'; readonly now: number }
 
-/** What an operation has to say, its own fields only. */
+/** An answer has the fields of its operation only. */
 export interface Answer {
-  /** It alone failed, for what is wrong with it or with its log, and has changed nothing. */
+  /** Only this request failed, because of itself or its log, and has changed nothing. */
   readonly failure?: Failure
-  readonly refused?: 'position_foreign' | 'fenced' | 'head_moved' | 'position_ahead' | 'session_not_found'
+  readonly rejected?: 'position_foreign' | 'fenced' | 'head_moved' | 'position_ahead' | 'session_not_found'
   readonly epoch?: string
   readonly start?: number
   readonly head?: number
   readonly time?: number
   readonly duplicate?: boolean
-  /** There is more to do of the same, behind this offset. */
+  /** The offset after which the same request has more to do. */
   readonly next?: number | undefined
   readonly existed?: boolean
   readonly events?: readonly StoredEvent[]
-  readonly gone?: readonly string[]
-  /** Nothing was appended: all logs together would have so many bytes too many. */
+  /** Names of the logs that were removed. */
+  readonly removed?: readonly string[]
+  /** Nothing was appended: all logs together would exceed their limit by this. */
   readonly bytesOver?: number
   readonly names?: readonly string[]
 }
 
-/** Of a group of requests: those that have an answer have happened, and have not where it is a failure. */
+/** To a group of requests. A request with an answer has happened, unless the answer is a failure. */
 export interface Reply {
-  /** In the order of the requests; where the group failed only of those that happened before. */
+  /** In the order of the requests; when the group failed, only of the requests before the failure. */
   readonly answers: readonly (Answer | undefined)[]
-  /** Why the others have none. */
+  /** Why the other requests have no answer. */
   readonly failure?: Failure
   /** What the operator has to know, in sentences. */
   readonly warning?: string | undefined
@@ -70,6 +71,6 @@ export interface Reply {
 
 export interface Failure {
   readonly kind: 'full' | 'broken' | 'busy' | 'damaged' | 'log_damaged' | 'unusable' | 'internal'
-  /** What the database says. */
+  /** The message of the database. */
   readonly message: string
 }

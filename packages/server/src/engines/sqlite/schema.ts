@@ -1,30 +1,30 @@
-/** The tables of the SQLite engine, brought up to date where they are older, and what is asked of them. */
+/** The tables of the SQLite engine, their migration, and the statements over them. */
 import type { DatabaseSync, StatementSync } from 'node:sqlite'
 
-/** A row of a log, as it is kept and as the store changes it. */
+/** The row of a log, cached and changed by the store. */
 export interface Log {
   readonly id: number
   readonly name: string
   epoch: string
-  /** Offset before the oldest event kept, and of the newest. */
+  /** The offset before the oldest event kept, and the offset of the newest. */
   start: number
   head: number
   bytes: number
   touched: number
   /** The number of the group that wrote this row. */
   written: number
-  /** When the oldest row was written; undefined where it has to be looked up. */
+  /** Time of the oldest row; undefined until it is looked up. */
   oldest?: number | undefined
 }
 
-/** An event, or a pack of them under the offset and time of its last. */
+/** An event, or a pack under the offset and time of its last event. */
 export interface Row {
   readonly offset: number
   readonly type: string | null
   readonly time: number
   readonly size: number
   readonly data: string | Uint8Array
-  /** Of an event; null of a pack, which has its own inside, and of an event of an older version. */
+  /** Null for a pack, which has its own checksum, and for an event of an older version. */
   readonly sum: number | null
 }
 
@@ -49,8 +49,8 @@ const tables = `
 `
 
 /**
- * What came later: sums, and the number of the group that wrote a log's row. The number of all groups is the greatest
- * of them, which costs no page more for each; only a group that took a row away writes it down.
+ * The second version: sums, and the number of the group that wrote a log's row. The number of groups is the greatest of
+ * these, which costs no page more per group; only a group that removes a row writes the number into `groups`.
  */
 const later = `
   ALTER TABLE events ADD COLUMN sum INTEGER;
@@ -59,7 +59,7 @@ const later = `
   CREATE TABLE groups (count INTEGER NOT NULL) STRICT;
 `
 
-/** Whether a witness has stood beside it. */
+/** True when the file has had a commit marker beside it. */
 export function createSchema(database: DatabaseSync): boolean {
   database.exec(tables)
   const isLater = database.prepare("SELECT 1 FROM sqlite_schema WHERE name = 'groups'").get() !== undefined
@@ -93,7 +93,7 @@ export function prepare(database: DatabaseSync) {
     read: statement(`
       SELECT "offset", type, time, data, sum FROM events WHERE log = ? AND "offset" > ?
       UNION ALL SELECT "offset", NULL, time, data, NULL FROM packs WHERE log = ? AND "offset" > ? ORDER BY 1 LIMIT ?`),
-    // Without the data: of a file it stands in pages of its own, and the kind of it does not.
+    // Without the data: large data is in pages of its own, and its type is not.
     unpacked: statement(`
       SELECT "offset", size, typeof(data) AS kind FROM events WHERE log = ? AND "offset" > ? ORDER BY "offset" LIMIT ?`),
     readEvents: statement(

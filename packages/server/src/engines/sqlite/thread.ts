@@ -1,228 +1,147 @@
 /**
- * A thread in which the database works, as its engine sees it: what is asked while it works waits and becomes the next
- * group, one transaction for all, so that a thousand runs cost hardly more commits than one. Groups and the queue are
- * bounded in requests and bytes. A group that takes too long is rejected, and nothing more is accepted until it is
- * answered: no queue grows behind a disk that stands still.
+ * A worker thread in which the database works. Requests that arrive while it works become the next group, one
+ * transaction for all, so that a thousand runs cost hardly more commits than one. When a group takes too long, it is
+ * rejected, and so is every request until the thread answers: no queue grows behind a disk that does not respond.
  */
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { Worker } from 'node:worker_threads'
 import { MillraceError } from '@millrace/protocol'
+import { ThreadErrors } from './errors.ts'
+import { type PendingRequest, RequestQueue } from './request-queue.ts'
 import type { Answer, Failure, Limits, Reply, Request } from './requests.ts'
-
-export interface Thread {
-  ask(request: Request): Promise<Answer>
-  /** Answers what was asked, for as long as a call may take, and ends. */
-  close(): Promise<void>
-}
 
 export interface ThreadOptions {
   readonly folder: string
   readonly limits: Limits
-  /** It reads on a connection of its own, beside the thread that writes; what else is asked of it fails. */
+  /** Opens its own connection, which can only read, beside the thread that writes. */
   readonly isReader?: boolean
   /** How long a group may take, and a request may wait for its group, in milliseconds. */
   readonly timeoutMs: number
-  /** Told of each request that has happened, perhaps, after its caller was told that it was given up. */
+  /** Called with each request that was rejected as late and may have happened since. */
   readonly onLate?: (request: Request) => void
-  /** What the operator has to know of the file, which has just been opened. */
+  /** Called with what the operator has to know about the file that was opened. */
   readonly onWarning?: (warning: string) => void
 }
 
-/** A group: what is worth one transaction, and short enough that what is asked next does not wait for long. */
-const groupMax = { requests: 256, bytes: 4 * 1024 * 1024 }
-/** The queue, in bytes that it holds: beyond it, more is asked than the disk can do. */
-const queueMax = { requests: 20_000, bytes: 64 * 1024 * 1024 }
+export class Thread {
+  readonly #options: ThreadOptions
+  readonly #errors: ThreadErrors
+  readonly #queue = new RequestQueue()
+  #worker: Worker | undefined
+  /** Requests that the worker is performing. */
+  #group: readonly PendingRequest[] = []
+  #timer: ReturnType<typeof setTimeout> | undefined
+  /** The group has been rejected, and the worker has not answered yet. */
+  #isLate = false
+  #isClosed = false
+  #settled = Promise.withResolvers<void>()
 
-interface PendingRequest {
-  readonly request: Request
-  /** Of what it brings, or asks for. */
-  readonly bytes: number
-  readonly askedAt: number
-  readonly resolve: (answer: Answer) => void
-  readonly reject: (error: MillraceError) => void
-}
-
-export function createThread({ folder, limits, isReader = false, timeoutMs, onLate, onWarning }: ThreadOptions): Thread {
-  let worker: Worker | undefined
-  let waiting: PendingRequest[] = []
-  let waitingBytes = 0
-  let group: readonly PendingRequest[] = []
-  let timer: ReturnType<typeof setTimeout> | undefined
-  let isLate = false
-  let isClosed = false
-  let settled = Promise.withResolvers<void>()
-
-  return {
-    ask: (request) =>
-      new Promise((resolve, reject) => {
-        if (isClosed) return reject(new MillraceError('server_stopping'))
-        if (isLate) return reject(lateError())
-        const asked: PendingRequest = { request, bytes: bytesOf(request), askedAt: performance.now(), resolve, reject }
-        const isFull = waiting.length >= queueMax.requests || waitingBytes + heldBy(asked) > queueMax.bytes
-        if (isFull) return reject(busyError())
-        waiting.push(asked)
-        waitingBytes += heldBy(asked)
-        // What else is asked in this turn comes along.
-        if (waiting.length === 1 && group.length === 0) setImmediate(send)
-      }),
-
-    async close() {
-      isClosed = true
-      while (group.length + waiting.length > 0 && !isLate) await settled.promise
-      const thread = worker
-      worker = undefined
-      if (thread === undefined) return
-      // What stands still would not hear it.
-      if (isLate) return void thread.terminate()
-      await new Promise<void>((resolve) => {
-        thread.once('exit', () => resolve())
-        thread.ref()
-        thread.postMessage('close')
-      })
-    },
+  constructor(options: ThreadOptions) {
+    this.#options = options
+    this.#errors = new ThreadErrors(options.folder)
   }
 
-  function send(): void {
-    if (group.length > 0) return
-    group = takeGroup()
+  ask(request: Request): Promise<Answer> {
+    return new Promise((resolve, reject) => {
+      if (this.#isClosed) return reject(new MillraceError('server_stopping'))
+      if (this.#isLate) return reject(this.#errors.late(this.#options.timeoutMs))
+      if (!this.#queue.add({ request, addedAt: performance.now(), resolve, reject })) return reject(this.#errors.busy())
+      // Other requests of the same tick join the group.
+      if (this.#queue.length === 1 && this.#group.length === 0) setImmediate(() => this.#send())
+    })
+  }
+
+  /** Answers the requests made so far, within the time that a call may take, and ends the worker. */
+  async close(): Promise<void> {
+    this.#isClosed = true
+    while (this.#group.length + this.#queue.length > 0 && !this.#isLate) await this.#settled.promise
+    const worker = this.#worker
+    this.#worker = undefined
+    if (worker === undefined) return
+    // A worker that does not respond would not handle the message.
+    if (this.#isLate) return void worker.terminate()
+    await new Promise<void>((resolve) => {
+      worker.once('exit', () => resolve())
+      worker.ref()
+      worker.postMessage('close')
+    })
+  }
+
+  #send(): void {
+    if (this.#group.length > 0) return
+    const { timeoutMs } = this.#options
+    const { late, group } = this.#queue.take(performance.now() - timeoutMs)
+    for (const { reject } of late) reject(this.#errors.busy())
+    this.#group = group
     if (group.length === 0) return
     try {
-      worker ??= start()
-      // A process with nothing else to do waits for what it asked, and for nothing else.
-      worker.ref()
-      worker.postMessage(group.map(({ request }) => request))
-      timer = setTimeout(rejectAll, timeoutMs)
+      this.#worker ??= this.#start()
+      // The process stays alive for its requests, and for nothing else of the worker.
+      this.#worker.ref()
+      this.#worker.postMessage(group.map(({ request }) => request))
+      this.#timer = setTimeout(() => this.#rejectAll(), timeoutMs)
     } catch (error) {
-      fail('unusable', (error as Error).message)
+      this.#fail('unusable', (error as Error).message)
     }
   }
 
-  function takeGroup(): readonly PendingRequest[] {
-    const oldest = performance.now() - timeoutMs
-    let late = 0
-    while ((waiting[late]?.askedAt ?? oldest) < oldest) late++
-    let end = late
-    let bytes = 0
-    for (let each = waiting[end]; each !== undefined; each = waiting[++end]) {
-      if (end > late && (end - late === groupMax.requests || bytes + each.bytes > groupMax.bytes)) break
-      bytes += each.bytes
-    }
-    const taken = waiting.splice(0, end)
-    waitingBytes -= taken.reduce((sum, each) => sum + heldBy(each), 0)
-    for (const { reject } of taken.splice(0, late)) reject(busyError())
-    return taken
-  }
-
-  function start(): Worker {
+  #start(): Worker {
+    const { folder, limits, isReader = false } = this.#options
     mkdirSync(folder, { recursive: true })
     const isSource = import.meta.url.endsWith('.ts')
-    const thread = new Worker(new URL(isSource ? './worker.ts' : './worker.js', import.meta.url), {
+    const worker = new Worker(new URL(isSource ? './worker.ts' : './worker.js', import.meta.url), {
       workerData: { file: join(folder, 'millrace.db'), limits, isReader },
-      // Nothing of the host's flags: a loader of its tests or its own would be run there too.
+      // Without the flags of the host: its loaders would run in the worker, too.
       execArgv: ['--disable-warning=ExperimentalWarning'],
     })
-    thread.unref()
-    thread.on('message', (reply: Reply) => settle(reply))
-    thread.on('error', (error) => fail('internal', error.message))
-    // One that is gone is made anew by whoever asks next.
-    thread.once('exit', () => {
-      if (worker === thread) worker = undefined
-      fail('internal', 'The thread of the SQLite engine ended.')
+    worker.unref()
+    worker.on('message', (reply: Reply) => this.#settle(reply))
+    worker.on('error', (error) => this.#fail('internal', error.message))
+    // The next request starts another worker.
+    worker.once('exit', () => {
+      if (this.#worker === worker) this.#worker = undefined
+      this.#fail('internal', 'The thread of the SQLite engine ended.')
     })
-    return thread
+    return worker
   }
 
-  function rejectAll(): void {
-    isLate = true
-    worker?.unref()
-    // What waits is never done; what is being done may happen yet.
-    for (const { reject } of [...group, ...waiting]) reject(lateError())
-    waiting = []
-    waitingBytes = 0
-    next()
+  #rejectAll(): void {
+    this.#isLate = true
+    this.#worker?.unref()
+    // Waiting requests never happen; the ones in the group still may.
+    const error = this.#errors.late(this.#options.timeoutMs)
+    for (const { reject } of [...this.#group, ...this.#queue.takeAll()]) reject(error)
+    this.#notifySettled()
   }
 
-  function fail(kind: Failure['kind'], message: string): void {
-    settle({ answers: [], failure: { kind, message } })
+  #fail(kind: Failure['kind'], message: string): void {
+    this.#settle({ answers: [], failure: { kind, message } })
   }
 
-  function settle({ answers, failure = { kind: 'internal', message: 'There is no answer.' }, warning }: Reply): void {
-    if (warning !== undefined) onWarning?.(warning)
-    const answered = group
-    group = []
-    clearTimeout(timer)
-    worker?.unref()
-    if (isLate) {
-      isLate = false
-      for (const { request } of answered) onLate?.(request)
+  #settle({ answers, failure = { kind: 'internal', message: 'There is no answer.' }, warning }: Reply): void {
+    if (warning !== undefined) this.#options.onWarning?.(warning)
+    const group = this.#group
+    this.#group = []
+    clearTimeout(this.#timer)
+    this.#worker?.unref()
+    if (this.#isLate) {
+      this.#isLate = false
+      for (const { request } of group) this.#options.onLate?.(request)
     }
-    for (const [index, { request, resolve, reject }] of answered.entries()) {
+    for (const [index, { request, resolve, reject }] of group.entries()) {
       const answer = answers[index]
-      if (answer === undefined) reject(toError(failure, folder))
-      else if (answer.failure !== undefined) reject(toErrorOfOne(answer.failure, folder, request))
-      else if (answer.refused !== undefined) reject(toRefusal(answer.refused, answer))
+      if (answer === undefined) reject(this.#errors.failed(failure))
+      else if (answer.failure !== undefined) reject(this.#errors.failedRequest(answer.failure, request))
+      else if (answer.rejected !== undefined) reject(this.#errors.rejected(answer.rejected, answer))
       else resolve(answer)
     }
-    send()
-    next()
+    this.#send()
+    this.#notifySettled()
   }
 
-  function next(): void {
-    settled.resolve()
-    settled = Promise.withResolvers()
+  #notifySettled(): void {
+    this.#settled.resolve()
+    this.#settled = Promise.withResolvers()
   }
-
-  function busyError(): MillraceError {
-    const message = `More is asked of the disk under ${folder} than it can do; try again.`
-    return new MillraceError('engine_busy', { message })
-  }
-
-  function lateError(): MillraceError {
-    const message = `The disk under ${folder} has not answered for ${timeoutMs} ms; what was asked is not known to have happened. It is used again when it answers.`
-    return new MillraceError('engine_failed', { message })
-  }
-}
-
-function bytesOf(request: Request): number {
-  if (request.op === 'read') return request.bytesMax
-  if (request.op !== 'append') return 0
-  return request.events.reduce((sum, { data }) => sum + data.length, 0)
-}
-
-function toRefusal(code: NonNullable<Answer['refused']>, { epoch, head = 0 }: Answer): MillraceError {
-  return new MillraceError(code, { position: epoch === undefined ? undefined : { epoch, offset: head } })
-}
-
-/** While it waits: what it asks for is not there yet. */
-function heldBy({ request, bytes }: PendingRequest): number {
-  return request.op === 'append' ? bytes : 0
-}
-
-function toError({ kind, message }: Failure, folder: string): MillraceError {
-  const cause = new Error(message)
-  if (kind === 'full') return new MillraceError('log_full', { cause })
-  const warning = {
-    busy: `Another server is using ${folder}; stop it, or give this one a folder of its own with --data.`,
-    damaged: `The file millrace.db in ${folder} is damaged. Move it away, and what stands beside it, to begin anew, or put a copy in their place; what it says: ${message}.`,
-    unusable: `The folder ${folder} cannot be used: ${message}.`,
-    broken: `The disk under ${folder} fails (${message}); see what the system says of it. What was acknowledged is kept, and it is tried again with each call.`,
-    log_damaged: undefined,
-    internal: undefined,
-  }[kind]
-  return new MillraceError('engine_failed', { cause, ...(warning !== undefined && { message: warning }) })
-}
-
-function toErrorOfOne(failure: Failure, folder: string, request: Request): MillraceError {
-  const { kind, message } = failure
-  const { op } = request
-  // What SQLite finds while it reads is mostly where the log stands; while it writes, it may be anywhere.
-  const isOfLog = kind === 'log_damaged' || (kind === 'damaged' && (op === 'read' || op === 'compact'))
-  return isOfLog && 'log' in request ? damaged(folder, request.log, message) : toError(failure, folder)
-}
-
-/** One log; others in the file go on. */
-export function damaged(folder: string, log: string, what: string): MillraceError {
-  const message = `What millrace.db in ${folder} holds of the log ${log} is damaged: ${what}. Delete it, if it is a session, or stop the server and put a copy of the folder in its place.`
-  return new MillraceError('log_damaged', { message })
 }

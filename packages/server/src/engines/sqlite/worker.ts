@@ -1,4 +1,4 @@
-/** A thread of the SQLite engine: one group of requests after another, each a transaction. */
+/** A thread of the SQLite engine: performs one group of requests after another, each in a transaction. */
 import { parentPort, workerData } from 'node:worker_threads'
 import { isOfOne, toFailure } from './failures.ts'
 import type { Answer, Limits, Reply, Request } from './requests.ts'
@@ -26,13 +26,13 @@ function perform(requests: readonly Request[]): Reply {
   } catch (error) {
     const failure = toFailure(error)
     if (store !== undefined && isOfOne(failure)) return { ...performEach(store, requests), warning }
-    // Who only wants it open is not rejected for what could not be written in the same group.
+    // `open` succeeds although other requests of its group could not be written.
     const answers = requests.map(({ op }) => (op === 'open' && store !== undefined ? {} : undefined))
     return { answers, failure, warning }
   }
 }
 
-/** Each in a transaction of its own: a damaged log does not take along those that were asked for beside it. */
+/** Each request in its own transaction: a damaged log does not fail the requests for other logs. */
 function performEach(store: Store, requests: readonly Request[]): Reply {
   const answers: (Answer | undefined)[] = []
   for (const request of requests) {
