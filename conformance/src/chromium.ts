@@ -1,7 +1,7 @@
 import { type Browser, chromium, type LaunchOptions } from 'playwright-core'
 import { onTestFinished } from 'vitest'
 
-/** Debian's Chromium. As root it has no sandbox; the rest keeps it from calling home. */
+/** Debian's Chromium. It has no sandbox as root; the other flags stop its background requests. */
 export const chromiumOptions: LaunchOptions = {
   executablePath: process.env.CHROMIUM_PATH ?? '/usr/bin/chromium',
   args: [
@@ -15,7 +15,7 @@ export const chromiumOptions: LaunchOptions = {
   ],
 }
 
-/** A browser that ends with the test. */
+/** A browser that closes with the test. */
 export async function launchChromium(): Promise<Browser> {
   const browser = await chromium.launch(chromiumOptions)
   onTestFinished(() => browser.close())

@@ -1,4 +1,4 @@
-/** An answer that is cut in the middle: it goes on only when its reader is back. */
+/** An answer whose connection is cut several times; the model continues only when the reader has reconnected. */
 import { createMillrace } from 'millrace'
 import { onTestFinished } from 'vitest'
 import { type FaultProxy, startFaultProxy } from './fault-proxy.ts'
@@ -8,18 +8,18 @@ export const cuts = 2
 export const cutText: string = Array.from({ length: cutTokens }, (_, index) => `${index + 1} `).join('')
 
 export interface CutAnswer {
-  /** Through a proxy that cuts whatever reads an answer `cuts` times. */
+  /** Behind a proxy that cuts each reader `cuts` times. */
   readonly url: string
   readonly proxy: FaultProxy
-  /** Starts an answer that nobody reads yet; its session. */
+  /** Starts an answer without reading it; resolves with its session. */
   start(): Promise<string>
-  /** Runs that were started, by whomever. */
+  /** Runs started so far. */
   readonly runs: number
 }
 
 export async function startCutAnswer(): Promise<CutAnswer> {
   let runs = 0
-  /** How many connections there are when somebody reads. */
+  /** The number of connections at which the answer has a reader. */
   let readFrom = 0
   const counting = {
     name: 'counting',
@@ -27,7 +27,7 @@ export async function startCutAnswer(): Promise<CutAnswer> {
       runs += 1
       while (proxy.accepted < readFrom) await new Promise((done) => setTimeout(done, 5))
       for (let n = 1; n <= cutTokens; n++) {
-        // Every cut falls into the middle of it.
+        // Spreads the cuts evenly over the answer.
         if (n % Math.ceil(cutTokens / (cuts + 1)) === 0) {
           const before = proxy.accepted
           proxy.cut()

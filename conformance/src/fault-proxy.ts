@@ -1,6 +1,6 @@
 /**
- * A TCP proxy between client and server that breaks as networks do. Playwright's `setOffline` cannot
- * prove a resume: streams that are open go on under it. Cutting the sockets is what a real network does.
+ * A TCP proxy between client and server that fails as networks do. Playwright's `setOffline` cannot prove a resume:
+ * open streams survive it. This proxy cuts the sockets themselves.
  */
 import { once } from 'node:events'
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
@@ -9,27 +9,27 @@ import { late, type NetworkShape, narrow } from './network-shape.ts'
 
 export interface FaultProxy extends AsyncDisposable {
   readonly url: string
-  /** Connections that were accepted so far. */
+  /** Connections accepted so far. */
   readonly accepted: number
   /** Connections that `cutAfter` has cut so far. */
   readonly cuts: number
-  /** Cuts every connection there is; new ones are let through. */
+  /** Cuts every open connection; accepts new ones. */
   cut(): void
-  /** New connections go there: the server was started anew. */
+  /** Sends new connections to another port, as after a restart of the server. */
   redirect(targetPort: number): void
-  /** While true, every new connection is cut at once. */
+  /** While true, cuts every new connection at once. */
   refuse(isRefusing: boolean): void
-  /** Connections there are swallow everything from now on, without a word; while true, new ones too. */
+  /** Swallows all bytes of the open connections from now on, without closing them; while true, of new ones too. */
   blackHole(isSwallowing: boolean): void
-  /** Connections there no longer hear the server; what they say still arrives there. */
+  /** Swallows what the server sends on the open connections; what the client sends still arrives. */
   mute(): void
-  /** Of the next `times` connections that are answered each is cut after so many bytes, which are still delivered. */
+  /** Cuts each of the next `times` connections that get a response after this number of bytes, which are still delivered. */
   cutAfter(bytes: number, times?: number): void
-  /** This side of every connection there is says no more, and the other is told so, which may go on. */
+  /** Ends one side of every open connection (FIN); the other side may continue. */
   halfClose(side: 'client' | 'server'): void
-  /** The bytes of an event stream are held back until there are so many, or it ends, as some proxies do; other answers pass. */
+  /** Buffers an event stream until it has this number of bytes, or ends, as some proxies do; other responses pass. */
   bufferStreams(bytes: number): void
-  /** How bytes travel from now on, in both directions. */
+  /** Applies to bytes from now on, in both directions. */
   shape(shape: NetworkShape): void
 }
 

@@ -1,41 +1,41 @@
 /**
- * What happened to a log, held against what was promised: every append with its outcome, every event that a reader
- * was given. Each numbered value is appended once; what may not be is counted by its kind.
+ * Compares what happened to a log with what was promised: every append with its outcome, and every event that a reader
+ * received. Each value is appended once; violations are counted by kind.
  */
 
 export interface Attempt {
   readonly value: number
-  /** `unknown`: the append was refused in a way that leaves open whether it happened. */
+  /** `unknown`: the append failed in a way that leaves open whether it was written. */
   readonly outcome: 'acknowledged' | 'refused' | 'unknown'
 }
 
 export interface Given {
   readonly epoch: string
   readonly offset: number
-  /** Undefined where the reader was told of a gap up to `offset`, or of a new beginning. */
+  /** Undefined for a gap up to `offset`, or for a reset. */
   readonly value?: number
 }
 
 export interface History {
   readonly attempts: readonly Attempt[]
-  /** For each reader, what it was given, in that order. */
+  /** What each reader received, in order. */
   readonly readers: readonly (readonly Given[])[]
-  /** What stands in the log at the end, read from its start. */
+  /** The log at the end, read from its start. */
   readonly final: readonly Given[]
 }
 
 export interface Findings {
-  /** Acknowledged, and not in the log at the end, though nobody was told of a gap. */
+  /** Acknowledged, but missing in the log at the end without a reported gap. */
   readonly lost: number
-  /** Given to one reader more than once. */
+  /** Received by one reader more than once. */
   readonly repeated: number
-  /** Given to a reader at an offset at or before one it had already been given. */
+  /** Received at an offset at or before one that this reader already had. */
   readonly reordered: number
-  /** Given, but never appended, or refused. */
+  /** Received, but never appended, or rejected. */
   readonly phantom: number
   /** Another value at the same position for another reader, or in the log at the end. */
   readonly diverging: number
-  /** An offset was left out without a word. */
+  /** An offset was skipped without a reported gap. */
   readonly gapped: number
 }
 
@@ -45,7 +45,7 @@ export function checkHistory({ attempts, readers, final }: History): Findings {
   const found = { ...nothingFound }
   const outcomes = new Map(attempts.map(({ value, outcome }) => [value, outcome]))
   const places = new Map<string, number>()
-  // What was let go of, or lost and told, is missing before it: who begins at its start has left nothing out.
+  // Events before it were trimmed, or lost and reported: a reader that begins there has skipped nothing.
   const start = final[0]
 
   for (const given of [...readers, final]) {

@@ -1,21 +1,21 @@
-/** How bytes travel that do arrive: late, slowly, in pieces. Always all of them, and in order. */
+/** Delays, throttles and splits the bytes of a connection. All of them arrive, in order. */
 import { Transform } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
 
 export interface NetworkShape {
-  /** Each piece arrives so many milliseconds late, and up to `jitterMs` later than that; default 0. */
+  /** Delay of each chunk in milliseconds, plus up to `jitterMs` at random; default 0. */
   readonly delayMs?: number
   readonly jitterMs?: number
-  /** Default as fast as they come. */
+  /** Default unlimited. */
   readonly bytesPerSecond?: number
-  /** Default as they come. */
+  /** Default unchanged. */
   readonly pieceBytes?: number
 }
 
-/** Pieces of a thin link: so many a second, each with its share of what the link carries. */
+/** A thin link carries this number of chunks a second, each with its share of the bandwidth. */
 const piecesPerSecond = 50
 
-/** What is on its way when the shape changes still arrives as it would have. */
+/** Chunks that are on their way when the shape changes keep their old timing. */
 export function late(shape: () => NetworkShape): Transform {
   let before: Promise<unknown> = Promise.resolve()
   let dueAt = 0
@@ -24,7 +24,7 @@ export function late(shape: () => NetworkShape): Transform {
       const { delayMs = 0, jitterMs = 0 } = shape()
       const arrivesAt = performance.now() + delayMs + Math.random() * jitterMs
       if (delayMs + jitterMs === 0 && dueAt <= arrivesAt) return done(null, chunk)
-      // Not before what was sent before it.
+      // Never before an earlier chunk.
       dueAt = Math.max(dueAt, arrivesAt)
       const wait = dueAt - performance.now()
       before = Promise.all([before, sleep(wait)]).then(() => this.push(chunk))
@@ -45,7 +45,7 @@ export function narrow(shape: () => NetworkShape): Transform {
           this.push(piece)
           at += piece.length
           if (bytesPerSecond !== Number.POSITIVE_INFINITY) await sleep((piece.length / bytesPerSecond) * 1000)
-          // One write for each, or the kernel would put them together again.
+          // One write for each, or the kernel would merge them.
           else if (at < chunk.length) await new Promise(setImmediate)
         }
       }

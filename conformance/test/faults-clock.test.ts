@@ -1,4 +1,4 @@
-/** Wall clocks that jump, and so are not those of others: only timers decide what is late, and only offsets what comes after what. */
+/** Wall clocks that jump, and so differ from those of others. Only timers decide what is late, and only offsets what comes first. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, onTestFinished } from 'vitest'
@@ -30,7 +30,7 @@ async function startTwo(startEngine: () => Promise<{ readonly url: string; close
 describe.each(places)('the wall clock of $name', ({ name, start }) => {
   itWithstands({
     fault: `F36, F37 the wall clock of ${name} jumps by two hours`,
-    claim: 'keeps the order, and gives up no run, no reader and no server for it',
+    claim: 'keeps the order, and ends no run, reader or server because of it',
     few: 1,
     open: async (tally) => ({ world: createWorld(tally), servers: await start() }),
     async round({ world, servers }, chance) {
@@ -51,7 +51,7 @@ describe.each(places)('the wall clock of $name', ({ name, start }) => {
         await sleep(chance.whole(50, 400))
         await jump(jumping)
       }
-      // Longer than another server may be silent.
+      // Longer than the lease.
       await sleep(leaseMs + 200)
       await Promise.all(asked.map(({ run }) => ask(`${chance.pick(urls)}/api/runs/${run}/stop`, {})))
       await world.until(() => allEnded(asked), 'the ends of all runs')

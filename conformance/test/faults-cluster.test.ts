@@ -1,4 +1,4 @@
-/** Three NATS as one, of which some die, stand still or cannot hear each other: nothing is there twice, nothing is lost without a word. */
+/** Three nats-servers as a cluster, of which some are killed, stopped or cut off: nothing is repeated or lost unreported. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Chance } from '../src/faults/chance.ts'
 import { ask, codeOf } from '../src/faults/request.ts'
@@ -10,7 +10,7 @@ import type { NatsServer } from '../src/servers/nats.ts'
 import { natsVersion } from '../src/servers/nats-binary.ts'
 import { type NatsCluster, startNatsCluster } from '../src/servers/nats-cluster.ts'
 
-/** A new leader is found within ten seconds, on a busy machine within more. */
+/** A new leader is elected within ten seconds, on a busy machine within more. */
 const electionMsMax = 40_000
 const msMax = 90_000
 const times = { leaseMs: 6000, graceMs: 1000 }
@@ -23,7 +23,7 @@ interface Outage {
   readonly comeBack: () => unknown
 }
 
-/** Runs, readers and publishers on two servers while something is wrong within the cluster. */
+/** Runs, readers and publishers on two servers during a fault in the cluster. */
 async function during(shared: SharedWorld<NatsCluster>, chance: Chance, tally: Tally, { leave, awayMs, comeBack }: Outage) {
   const { world, nodes } = shared
   const urls = nodes.map(({ url }) => url) as [string, string]
@@ -46,14 +46,14 @@ async function during(shared: SharedWorld<NatsCluster>, chance: Chance, tally: T
     noteTime(tally, 'first event', performance.now() - backAt)
   })
   await Promise.all(goOn)
-  // Nobody waits for the end of a run whose log is not there any more.
+  // A run whose log no longer exists has no end to wait for.
   const isOver = (each: Asked) => statusOf(each) !== undefined || each.session.resets > 0
   await world.until(() => asked.every(isOver), 'the ends of all runs', electionMsMax)
   await Promise.all(stops.map((stop) => stop()))
   await world.settle(chance.pick(urls), electionMsMax)
 }
 
-/** What was done to a cluster before may keep it busy for longer than a call may take. */
+/** The cluster may need longer than a call's timeout to recover from the round before. */
 async function untilTaken(urls: readonly string[]): Promise<void> {
   const publish = (url: string) => codeOf(ask(`${url}/api/publish`, { channel: 'knock', data: 1 }))
   for (const deadline = performance.now() + electionMsMax; ; ) {
@@ -76,8 +76,8 @@ const kills = [
 ]
 for (const { whom, pick } of kills) {
   itWithstands({
-    fault: `F12 ${whom} of ${cluster} is killed, or told to end`,
-    claim: 'has what was acknowledged once, or tells its readers to begin anew, and goes on when there is a leader again',
+    fault: `F12 ${whom} of ${cluster} is killed, or stopped with SIGTERM`,
+    claim: 'keeps what was acknowledged once, or resets its readers, and continues when there is a leader again',
     ...common,
     async round(shared, chance, tally) {
       const hit = pick(shared.engine, await shared.engine.leader(), chance)
@@ -92,8 +92,8 @@ for (const { whom, pick } of kills) {
 }
 
 itWithstands({
-  fault: `F12 one NATS of ${cluster} that stands still`,
-  claim: 'has what was acknowledged once, or tells its readers to begin anew, and goes on',
+  fault: `F12 one NATS of ${cluster} that is paused`,
+  claim: 'keeps what was acknowledged once, or resets its readers, and continues',
   ...common,
   async round(shared, chance, tally) {
     const { leader, servers } = shared.engine
@@ -108,7 +108,7 @@ itWithstands({
 
 itWithstands({
   fault: `F13 one NATS of ${cluster} is cut off from the others, or in one direction only`,
-  claim: 'has what was acknowledged once, or tells its readers to begin anew, and goes on',
+  claim: 'keeps what was acknowledged once, or resets its readers, and continues',
   ...common,
   async round(shared, chance, tally) {
     const { leader, servers, isolate, heal } = shared.engine

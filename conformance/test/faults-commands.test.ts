@@ -1,4 +1,4 @@
-/** What is asked twice, or of two at once, happens once: publications, and the stop of a run at its end. */
+/** Commands that are sent twice, or to two servers at once, take effect once: publications, and the stop of a run at its end. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect } from 'vitest'
 import { makeFolder } from '../src/faults/folder.ts'
@@ -16,7 +16,7 @@ interface Published {
 
 itWithstands({
   fault: 'F35 the same publication again, at once and after kill -9, over SQLite',
-  claim: 'is one event, and all are told the same position',
+  claim: 'is one event, and every response has the same position',
   open: async (tally) => ({ world: createWorld(tally), server: await startMillrace(['--data', makeFolder()]) }),
   async round({ world, server }, chance) {
     const { url } = server
@@ -24,7 +24,7 @@ itWithstands({
     world.read(channel, 3, [url])
     const publish = (n: number) => ask<Published>(`${url}/api/publish`, { channel: channel.id, data: { n }, id: `p-${n}` })
     const count = chance.whole(5, 20)
-    // Each several times at once, some of them cut off by the end of the server.
+    // Each several times at once, some of them cut off by the kill of the server.
     const before = Array.from({ length: count }, (_, index) => [1, 2, 3].map(() => publish(index + 1)))
     const settled = Promise.all(before.map((same) => Promise.allSettled(same)))
     await sleep(chance.whole(0, 30))
@@ -45,7 +45,7 @@ itWithstands({
 describe.each(engines)('two servers over $name', ({ name, startEngine }) => {
   itWithstands({
     fault: `F39 a run over ${name} is stopped by many while it ends`,
-    claim: 'has one end, which all of them are told',
+    claim: 'ends once, and every caller gets that end',
     open: (tally) => openShared(startEngine, tally),
     async round(shared, chance, tally) {
       const { world } = shared
@@ -63,7 +63,7 @@ describe.each(engines)('two servers over $name', ({ name, startEngine }) => {
         for (const { position: _position, ...end } of told) expect(end).toEqual(each.session.ends.get(each.run))
         expect(new Set(told.map(({ position }) => position)).size).toBe(1)
       }
-      // Of a run that has ended, the same end once more.
+      // A stop after the end returns the same end.
       const [first] = asked
       expect(await codeOf(ask(`${other.url}/api/runs/${first?.run}/stop`, {}))).toBe('')
       await world.settle(other.url)

@@ -1,4 +1,4 @@
-/** A disk that is full: what cannot be kept is refused with a code, what is kept can be read, and room is used when there is some again. */
+/** A full disk: what cannot be stored is rejected with a code, what is stored can be read, and freed space is used again. */
 import { rmSync, statfsSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect } from 'vitest'
@@ -13,15 +13,15 @@ import { startRedis } from '../src/servers/redis.ts'
 
 const missing = smallDiskMissing()
 /**
- * Of one who publishes, 20 ms apart: a run that rests writes nothing for up to 50 ms, and where there is room again before
- * it was refused anything it rightly goes on.
+ * Of one publisher, 20 ms apart. A run writes up to 50 ms later, and if space is freed before
+ * any of its writes was rejected, it rightly continues.
  */
 const refusalsMin = 20
 
 describe.skipIf(missing)(`a server on a small disk${missing ? ` (skipped: ${missing})` : ''}`, () => {
   itWithstands({
     fault: 'F18 a full disk under SQLite, which then has room again',
-    claim: 'ends the run as failed with what it said, refuses what it cannot keep, gives what it has, and goes on',
+    claim: 'ends the run as failed with its text, rejects what it cannot store, serves what it has, and continues',
     async open(tally) {
       const folder = makeSmallDisk(24 * 1024)
       return { folder, world: createWorld(tally), server: await startMillrace(['--data', folder]) }
@@ -31,7 +31,7 @@ describe.skipIf(missing)(`a server on a small disk${missing ? ` (skipped: ${miss
       world.read(asked.session, 6, [url])
       const channel = world.openChannel()
       world.read(channel, 3, [url])
-      // Several, so that reads and writes are asked of the database together.
+      // Several, so that the database gets reads and writes together.
       const stops = Array.from({ length: 4 }, () => world.openChannel()).map((each) => world.publish(each, () => url))
       const stop = world.publish(channel, () => url)
       await world.until(() => asked.session.events > chance.whole(20, 600), 'some of the answer')
@@ -43,7 +43,7 @@ describe.skipIf(missing)(`a server on a small disk${missing ? ` (skipped: ${miss
       // Five publish here.
       await world.until(() => world.refusals > 5 * refusalsMin, 'refusals')
       expect(await codeOfMuch(url)).toBe('log_full')
-      // What is there can be read, by who comes only now, also beside what cannot be written.
+      // What is stored can be read by new readers, also next to writes that fail.
       for (let attempt = 1; attempt <= 20; attempt++) {
         const { runs } = await ask<{ runs: { lanes: { text: string }[] }[] }>(`${url}/api/sessions/${asked.session.id}`)
         expect(runs[0]?.lanes[0]?.text).toMatch(/^1 2 3 /)
@@ -68,7 +68,7 @@ describe.skipIf(missing)(`a server on a small disk${missing ? ` (skipped: ${miss
 describe.skipIf(missing)(`Redis on a small disk${missing ? ` (skipped: ${missing})` : ''}`, () => {
   itWithstands({
     fault: 'F10 a full disk under Redis, which then has room again',
-    claim: 'ends runs as failed with what they said, refuses what it cannot keep, gives what it has, and goes on',
+    claim: 'ends runs as failed with their text, rejects what it cannot store, serves what it has, and continues',
     few: 1,
     async open(tally) {
       const folder = makeSmallDisk(24 * 1024)
@@ -104,7 +104,7 @@ describe.skipIf(missing)(`Redis on a small disk${missing ? ` (skipped: ${missing
   })
 })
 
-/** Of publishing much; what was refused once may have let go of some room. */
+/** Publishes a lot; a rejected append may have freed some space. */
 async function codeOfMuch(url: string): Promise<string> {
   let code = ''
   for (let attempt = 1; attempt <= 50 && code === ''; attempt++)
@@ -112,13 +112,13 @@ async function codeOfMuch(url: string): Promise<string> {
   return code
 }
 
-/** Takes all the room there is. */
+/** Fills the disk. */
 function fill(file: string, folder: string): void {
   const { bavail, bsize } = statfsSync(folder)
   try {
     writeFileSync(file, Buffer.alloc(bavail * bsize + 1))
   } catch (error) {
-    // It has taken what there was, and was refused the rest.
+    // The disk is full: writing more failed.
     if ((error as NodeJS.ErrnoException).code !== 'ENOSPC') throw error
   }
 }

@@ -1,4 +1,4 @@
-/** The storage of whole servers is killed or stands still in mid-stream: they wait, answer with a code meanwhile, and go on by themselves. */
+/** The storage of whole servers is killed or paused during streams: servers wait, respond with a code, and recover by themselves. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect } from 'vitest'
 import type { Chance } from '../src/faults/chance.ts'
@@ -7,11 +7,11 @@ import { itWithstands } from '../src/faults/rounds.ts'
 import { allEnded, engines, openShared, type SharedWorld, statusOf } from '../src/faults/shared.ts'
 import { noteTime, percentile, type Tally } from '../src/faults/tally.ts'
 
-/** Shorter than the storage may be away; a client of Redis takes up to half a second to be back. */
+/** Shorter than the storage may be down; a client of Redis takes up to half a second to reconnect. */
 const times = { leaseMs: 2000, graceMs: 1000 }
-/** Within so long `/healthz` says what is wrong. */
+/** `/healthz` reports the failure within this time. */
 const redMsMax = 2000
-/** And that it is not any more, half of the times: one server may be busy with much else. */
+/** And the recovery within this time, in the median: one server may be busy with much else. */
 const afterMany = ({ times }: Tally) => expect(percentile(times.get('green') ?? [], 0.5)).toBeLessThan(2000)
 
 interface Outage {
@@ -20,7 +20,7 @@ interface Outage {
   readonly comeBack: () => unknown
 }
 
-/** Runs, readers and a publisher on two servers while what keeps their logs is away. */
+/** Runs, readers and a publisher on two servers while their storage is down. */
 async function during(shared: SharedWorld, chance: Chance, tally: Tally, outage: Outage): Promise<void> {
   const { leave, awayMs, comeBack } = outage
   const { world, nodes } = shared
@@ -29,7 +29,7 @@ async function during(shared: SharedWorld, chance: Chance, tally: Tally, outage:
   const [url, other] = nodes.map((node) => node.url) as [string, string]
   world.read(channel, 4, [url, other])
   const stop = world.publish(channel, () => url)
-  // Only who has listened to a log can say afterwards that nothing of it was lost.
+  // Only a reader that was attached before can tell afterwards that nothing was lost.
   const logs = [channel, ...asked.map(({ session }) => session)]
   await world.until(() => logs.every(({ events, readers }) => events >= 5 * readers.length), 'the first events')
   await sleep(chance.whole(0, 400))
@@ -52,13 +52,13 @@ async function during(shared: SharedWorld, chance: Chance, tally: Tally, outage:
   expect(['', 'engine_failed']).toContain(await asking)
   await world.until(() => allEnded(asked), 'the ends of all runs')
   noteTime(tally, 'end', performance.now() - backAt)
-  // No server was gone: none of them may be given up for a storage that did not answer.
+  // No server died: none may be declared dead because the storage did not respond.
   for (const each of asked) expect(statusOf(each)).toBe('completed')
   await stop()
   await world.settle(other)
 }
 
-/** When `/healthz` says so first, or the end of the time that it has. */
+/** The time of the first such response, or the deadline. */
 async function turned(url: string, to: 'red' | 'green', msMax: number): Promise<number> {
   for (const deadline = performance.now() + msMax; performance.now() < deadline; await sleep(20)) {
     const { status } = await fetch(`${url}/healthz`)
@@ -70,7 +70,7 @@ async function turned(url: string, to: 'red' | 'green', msMax: number): Promise<
 describe.each(engines)('two servers over $name', ({ name, startEngine, startLossless, callMs }) => {
   itWithstands({
     fault: `F5, F12 kill -9 and restart of ${name}`,
-    claim: 'keeps what was acknowledged, says that it is away, and goes on',
+    claim: 'keeps what was acknowledged, reports the failure, and continues',
     open: (tally) => openShared(startLossless, tally, times),
     round: (shared, chance, tally) =>
       during(shared, chance, tally, {
@@ -82,8 +82,8 @@ describe.each(engines)('two servers over $name', ({ name, startEngine, startLoss
   })
 
   itWithstands({
-    fault: `F6 ${name} that stands still`,
-    claim: 'keeps what was acknowledged, says that it is away, and goes on',
+    fault: `F6 ${name} that is paused`,
+    claim: 'keeps what was acknowledged, reports the failure, and continues',
     open: (tally) => openShared(startEngine, tally, times),
     round: (shared, chance, tally) =>
       during(shared, chance, tally, {
@@ -95,8 +95,8 @@ describe.each(engines)('two servers over $name', ({ name, startEngine, startLoss
   })
 
   itWithstands({
-    fault: `F6 ${name} that stands still for longer than a call may take`,
-    claim: 'holds runs and readers, says that it is away, and goes on',
+    fault: `F6 ${name} that is paused for longer than a call's timeout`,
+    claim: 'holds runs and readers, reports the failure, and continues',
     few: 1,
     times: 0.2,
     msMax: 60_000,

@@ -1,4 +1,4 @@
-/** SQLite with `durability: 'disk'` on a disk whose flushes fail or take long. */
+/** SQLite with `durability: 'disk'` on a disk whose flushes fail or are slow. */
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { sqliteEngine } from 'millrace'
@@ -13,7 +13,7 @@ import { checkHistory } from '../src/history.ts'
 const script = fileURLToPath(new URL('../src/faults/flushing-process.ts', import.meta.url))
 const missing = straceMissing()
 
-/** By which the disk is changed. */
+/** Calls that change the disk. */
 const cutCalls = ['pwrite64', 'fsync', 'ftruncate', 'unlink']
 
 interface Said {
@@ -30,7 +30,7 @@ const failures = [
   { fault: 'F21 the disk may not be written to', call: 'pwrite64', error: 'EROFS', callsMax: 80 },
 ]
 
-/** What came of each append, and what is in the file afterwards. */
+/** The outcome of each append, and what is in the file afterwards. */
 async function appendAll(inject: readonly string[], folder = makeFolder()) {
   const { said, calls } = await runTraced(['-e', 'trace=fsync,pwrite64,write', ...inject], script, [folder])
   const engine = sqliteEngine({ folder })
@@ -65,21 +65,21 @@ describe.skipIf(missing)(`a disk that is flushed to${missing ? ` (skipped: ${mis
   for (const { fault, call, error, callsMax } of failures)
     itWithstands({
       fault: `${fault}, once, for a while or from then on`,
-      claim: 'acknowledges nothing that was not written and flushed, gives what it has, and goes on when it can',
+      claim: 'acknowledges nothing that was not written and flushed, serves what it has, and recovers',
       open: async () => undefined,
       async round(_world, chance, tally) {
         const first = chance.whole(1, callsMax)
         const last = chance.pick([first, first + chance.whole(1, 10), undefined])
         const when = last === undefined ? `${first}+` : `${first}..${last}`
         const folder = makeFolder()
-        // Not of the witness: that it could not be written is no reason to refuse what was.
+        // Except of the commit marker: if it cannot be written, the append is still valid.
         const files = ['millrace.db', 'millrace.db-wal'].flatMap((name) => ['-P', join(folder, name)])
         const { said, final } = await appendAll([...files, '-e', `inject=${call}:error=${error}:when=${when}`], folder)
         const refused = said.filter(({ offset }) => offset === undefined)
         expect(refused.length).toBeGreaterThan(0)
         for (const { code } of refused) expect(code).toBe('engine_failed')
         if (last !== undefined) expect(said.at(-1)?.offset).toBeDefined()
-        // What it still gives is what it had acknowledged, and nothing of what it refused.
+        // It still serves what it had acknowledged, and nothing of what it rejected.
         let acknowledged = 0
         for (const { n, offset, kept } of said) {
           if (offset !== undefined) acknowledged += 1
@@ -101,7 +101,7 @@ describe.skipIf(missing)(`a disk that is flushed to${missing ? ` (skipped: ${mis
 
   itWithstands({
     fault: 'F19 flushing to the disk takes 300 ms',
-    claim: 'takes longer, loses nothing, and leaves the event loop alone',
+    claim: 'takes longer, loses nothing, and does not block the event loop',
     few: 1,
     open: async () => undefined,
     async round(_world, chance, tally) {
@@ -114,21 +114,21 @@ describe.skipIf(missing)(`a disk that is flushed to${missing ? ` (skipped: ${mis
         noteTime(tally, 'append', ms)
         noteTime(tally, 'lag', Math.max(0, ...lags))
       }
-      // Of some sixty that a free loop has in that time, in half of them: the machine may stand still in some.
+      // An idle event loop has some sixty in that time; half of the rounds must, because the machine may pause in some.
       const turns = slow.map(({ lags = [] }) => lags.length)
       expect(percentile(turns, 0.5)).toBeGreaterThan(10)
       expect(numbers(final.events)).toEqual(said.map(({ n }) => n))
       tally.acknowledged += said.length
       tally.events += final.events.length
     },
-    // The longest of each flush. One that the engine held up would be held up by all of them, and not now and then by the machine.
+    // The longest pause of each flush. If the engine blocked the loop, every flush would show it, and not only some.
     afterMany: ({ times }) => expect(percentile(times.get('lag') ?? [], 0.5)).toBeLessThan(50),
   })
 
   const cuts = new Set<string>()
   itWithstands({
-    fault: 'F15 kill -9 at a call by which SQLite, or the witness beside it, writes, flushes or removes',
-    claim: 'leaves every event that was acknowledged, and of the others none but the next, under the same epoch',
+    fault: 'F15 kill -9 at a call by which SQLite, or the commit marker beside it, writes, flushes or removes',
+    claim: 'leaves every event that was acknowledged, and of the others at most the next one, under the same epoch',
     times: 8,
     async open() {
       const { calls } = await runTraced(['-e', `trace=${cutCalls.join()}`], script, [makeFolder()])

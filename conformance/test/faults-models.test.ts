@@ -1,4 +1,4 @@
-/** A provider that stalls, refuses, drops, breaks off, sends garbage, stays open or never ends, under clients that ask again and again. */
+/** A provider that stalls, rejects, drops, breaks off, sends garbage, stays open or never ends, under clients that retry. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { ChatOpenAI } from '@langchain/openai'
 import { createSseParser } from '@millrace/protocol'
@@ -10,9 +10,9 @@ import { ask } from '../src/faults/request.ts'
 import { itWithstands } from '../src/faults/rounds.ts'
 import { noteTime } from '../src/faults/tally.ts'
 
-/** Longer than a machine with something else to do may stand still: of what comes then, a model gets the blame. */
+/** Longer than a busy machine may pause: a pause would be blamed on the model. */
 const limits = { idleMsMax: 2000, runMsMax: 4000 }
-/** Beyond the time of one that never ends, on that machine. */
+/** Beyond the deadline of a run that never ends, on that machine. */
 const slackMs = 3000
 
 interface Told {
@@ -40,7 +40,7 @@ async function readRun(url: string, request: Record<string, string>): Promise<To
 
 itWithstands({
   fault: 'F38 a provider that stalls, refuses, drops, breaks off, sends garbage, stays open or never ends',
-  claim: 'ends each run once and in time, keeps what was said, and asks the provider once however often it is asked',
+  claim: 'ends each run once and in time, keeps its text, and asks the provider once however often the client asks',
   async open() {
     const provider = await startProvider()
     const fake = new ChatOpenAI({ model: 'fake', apiKey: 'sk-123', maxRetries: 0, configuration: { baseURL: provider.url } })
@@ -54,7 +54,7 @@ itWithstands({
       const id = `run-${++names.next}`
       const behaviour = chooseBehaviour(chance, fault)
       const asked = provider.expect(id, behaviour)
-      // Two at once, two while it goes on, or when it is over already.
+      // Two at once, and two during the run or after it.
       const waits = [0, 0, chance.whole(1, 100), chance.whole(100, 2000)]
       return askAgain(url, id, waits).then((outcome) => ({ fault, asked, status: endOf(behaviour), ...outcome }))
     })
@@ -65,7 +65,7 @@ itWithstands({
       expect([fault, asked.requests, runs.length]).toEqual([fault, 1, 1])
       expect(ms).toBeLessThan(fault === 'never ends' ? limits.runMsMax + slackMs : limits.runMsMax)
       const text = runs[0]?.lanes[0]?.text ?? ''
-      // Of one that never ends, what came before the time was up; of one that drops, `fetch` loses what it had not handed on.
+      // Of one that never ends, the text before the deadline; of one that drops, `fetch` loses what it had not delivered yet.
       const isCut = fault === 'never ends' || fault === 'drops'
       const said = isCut ? asked.text.slice(0, text.length) : asked.text
       expect([fault, text]).toEqual([fault, said])
@@ -78,11 +78,11 @@ itWithstands({
 interface Outcome {
   readonly told: readonly Told[]
   readonly runs: readonly { readonly status: string; readonly lanes: readonly { readonly text: string }[] }[]
-  /** Until the first of them was told the end. */
+  /** Until the first of them received the end. */
   readonly ms: number
 }
 
-/** The same question with the same id, after each of these milliseconds, and once more when it is over. */
+/** The same question with the same id, after each of these milliseconds, and once more after the end. */
 async function askAgain(url: string, id: string, waits: readonly number[]): Promise<Outcome> {
   const { id: session } = await ask<{ id: string }>(`${url}/api/sessions`, {})
   const request = { query: id, session, id }

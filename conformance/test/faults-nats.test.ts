@@ -1,4 +1,4 @@
-/** A NATS whose answers do not arrive for longer than it remembers what it took: what is offered again is there once. */
+/** Responses of NATS that are lost for longer than its deduplication window: a retried batch is stored once. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { jetstreamManager } from '@nats-io/jetstream'
 import { connect } from '@nats-io/transport-node'
@@ -9,7 +9,7 @@ import { allEnded, openShared, statusOf } from '../src/faults/shared.ts'
 import { noteTime } from '../src/faults/tally.ts'
 import { startNats } from '../src/servers/nats.ts'
 
-/** Of JetStream's own word for what it has taken before; two minutes, where nobody says otherwise. */
+/** JetStream's deduplication window; two minutes by default. */
 const remembersMs = 100
 
 async function startForgetful() {
@@ -24,8 +24,8 @@ async function startForgetful() {
 }
 
 itWithstands({
-  fault: 'F14 answers of NATS that are lost for longer than it remembers',
-  claim: 'has what was stored once, where it was acknowledged',
+  fault: 'F14 responses of NATS that are lost for longer than its deduplication window',
+  claim: 'stores once what it acknowledges',
   open: (tally) => openShared(startForgetful, tally, { leaseMs: 3000, graceMs: 1000 }),
   async round(shared, chance, tally) {
     const { world, engine, nodes } = shared

@@ -1,4 +1,4 @@
-/** Servers that share an engine, and one of them dies, stands still or is told to end: the others and their readers go on. */
+/** Of two servers that share an engine one is killed, paused or stopped with SIGTERM: the other and its readers continue. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect } from 'vitest'
 import type { Chance } from '../src/faults/chance.ts'
@@ -10,7 +10,7 @@ import { noteTime, percentile } from '../src/faults/tally.ts'
 describe.each(engines)('two servers over $name', ({ name, startEngine }) => {
   itWithstands({
     fault: `F1, F23 kill -9 of one of two servers over ${name}`,
-    claim: 'ends its runs within the lease and seconds, and leaves those of the other alone',
+    claim: 'ends its runs within the lease and a few seconds, and does not touch those of the other',
     few: 1,
     open: (tally) => openShared(startEngine, tally),
     async round(shared, chance, tally) {
@@ -42,8 +42,8 @@ describe.each(engines)('two servers over $name', ({ name, startEngine }) => {
   ]
   for (const { long, stallMs, ...bounds } of stalls) {
     itWithstands({
-      fault: `F3, F40 a server over ${name} that stands still ${long}`,
-      claim: 'is fenced: one end of each run, nothing after it, and it takes others',
+      fault: `F3, F40 a server over ${name} that is paused ${long}`,
+      claim: 'is fenced: one end of each run, nothing after it, and it accepts new runs',
       few: 1,
       ...bounds,
       open: (tally) => openShared(startEngine, tally),
@@ -56,7 +56,7 @@ describe.each(engines)('two servers over $name', ({ name, startEngine }) => {
         const stoppedAt = performance.now()
         await sleep(stallMs(chance))
         stalled.signal('SIGCONT')
-        // Those that would go on for ever are stopped by whoever is asked, unless they were ended as lost.
+        // Runs without an end are stopped through any server, unless they ended as interrupted.
         await Promise.all(asked.map(({ run }, index) => ask(`${shared.nodes[index % 2]?.url}/api/runs/${run}/stop`, {})))
         await world.until(() => allEnded(asked), 'the ends of all runs')
         noteTime(tally, 'end', performance.now() - stoppedAt)
@@ -64,7 +64,7 @@ describe.each(engines)('two servers over $name', ({ name, startEngine }) => {
           const expected = each.node === stalled ? ['interrupted', 'stopped', 'completed'] : ['stopped', 'completed']
           expect(expected).toContain(statusOf(each))
         }
-        // It takes runs again, also in a session where one of its own was ended by another.
+        // It accepts runs again, also in a session where another server ended one of its runs.
         const [first] = asked
         if (first === undefined) throw new Error('nothing was asked')
         const next = await world.start(stalled.url, 'sim:count?n=5&tps=0', first.session)
@@ -76,7 +76,7 @@ describe.each(engines)('two servers over $name', ({ name, startEngine }) => {
 
   itWithstands({
     fault: `F2 SIGTERM and restart of two servers over ${name}, one after the other`,
-    claim: 'lets runs come to their ends and readers go on elsewhere, and ends in bounded time',
+    claim: 'lets runs end and readers continue on the other server, and stops in bounded time',
     few: 1,
     open: (tally) => openShared(startEngine, tally),
     async round(shared, chance, tally) {

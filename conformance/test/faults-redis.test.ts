@@ -1,4 +1,4 @@
-/** A Redis that loses what it had acknowledged, or has no room: readers are told to begin anew, writers are refused, never a silent splice. */
+/** A Redis that loses acknowledged writes, or is full: readers are reset, writers get an error, and logs are never spliced silently. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { createClient } from '@redis/client'
 import { expect, onTestFinished } from 'vitest'
@@ -12,7 +12,7 @@ import { type RedisServer, startRedis } from '../src/servers/redis.ts'
 import { startSwitch } from '../src/servers/switch.ts'
 
 const times = { leaseMs: 2000, graceMs: 1000 }
-/** It would wait for more replicas before it begins with one. */
+/** It would wait for more replicas before it starts with one. */
 const args = ['--repl-diskless-sync-delay', '0']
 
 async function tell(url: string, ...command: string[]): Promise<unknown> {
@@ -30,8 +30,8 @@ interface Busy {
 }
 
 /**
- * Runs, readers and a publisher while something is lost, after so many events for each reader; afterwards all of it
- * works again, for all of them.
+ * Runs, readers and a publisher during a loss, after the given number of events for each reader; afterwards all of
+ * them work again.
  */
 async function during(
   shared: SharedWorld,
@@ -54,14 +54,14 @@ async function during(
   const { events } = channel
   await world.until(() => channel.events > events, 'an event after it')
   noteTime(tally, 'back', performance.now() - lostAt)
-  // A server that was lost with all else is there again with its next run, at most so much later.
+  // A server that was lost with all other data registers again with its next run, after at most this delay.
   await sleep(150)
   for (const node of nodes) {
     const next = await world.start(node.url, 'sim:count?n=5&tps=0')
     world.read(next.session, 2, urls)
     await world.until(() => statusOf(next) === 'completed', 'a run that comes after')
   }
-  // Those whose log is there still; nobody waits for the end of one that is not.
+  // Runs whose log still exists; a lost one has no end to wait for.
   for (const { run } of asked) await codeOf(ask(`${urls[0]}/api/runs/${run}/stop`, {}))
   await stop()
   await world.settle(urls[1])
@@ -69,21 +69,21 @@ async function during(
 
 itWithstands({
   fault: 'F9 FLUSHALL of Redis',
-  claim: 'tells every reader to begin anew, and goes on',
+  claim: 'resets every reader, and continues',
   few: 1,
   mayReset: true,
   open: (tally) => openShared(startRedis, tally, times),
   async round(shared, chance, tally) {
     const before = tally.resets
     await during(shared, chance, tally, async () => void (await tell(shared.engine.url, 'FLUSHALL')))
-    // Those of all sessions and of the channel.
+    // Of all sessions and of the channel.
     expect(tally.resets - before).toBeGreaterThanOrEqual(4 * 5 + 4)
   },
 })
 
 itWithstands({
   fault: 'F9 a key of a log is evicted from Redis, or its stream trimmed',
-  claim: 'tells the readers of that log, and leaves the others alone',
+  claim: 'resets the readers of that log, and does not touch the others',
   few: 2,
   mayReset: true,
   open: (tally) => openShared(startRedis, tally, times),
@@ -102,7 +102,7 @@ itWithstands({
 
 itWithstands({
   fault: 'F7, F8 a replica of Redis that lags, or was never in sync, is promoted',
-  claim: 'tells who has seen what is lost, and never gives other events under its positions',
+  claim: 'resets readers that have seen what is lost, and never serves other events under its positions',
   few: 2,
   mayReset: true,
   open: async (tally) => {
@@ -120,7 +120,7 @@ itWithstands({
     onTestFinished(() => replica.close())
     if (isInSync) await untilInSync(replica)
     await during(shared, chance, tally, async () => {
-      // Replication ends here; what is acknowledged from now on is on the one that dies.
+      // Replication stops here: from now on, what is acknowledged is only on the server that is killed.
       await tell(replica.url, 'REPLICAOF', 'NO', 'ONE')
       await sleep(chance.whole(50, 300))
       await current.kill()
@@ -137,7 +137,7 @@ async function untilInSync(replica: RedisServer): Promise<void> {
 
 itWithstands({
   fault: 'F7 a replica of Redis is promoted, where appends wait for it',
-  claim: 'loses nothing that was acknowledged or shown, tells nobody to begin anew, and goes on',
+  claim: 'loses nothing that was acknowledged or shown, resets no reader, and continues',
   few: 1,
   open: async (tally) => {
     const primary = await startRedis({ args })
@@ -161,14 +161,14 @@ itWithstands({
       world.current = world.replica
       world.replica = await world.follow(world.current.port)
     }
-    // Only who has listened to a log can vouch for it: somebody does by then.
+    // Only a reader that was attached can tell whether its log is intact, and one is attached by then.
     await during(world.shared, chance, tally, fail, 10)
   },
 })
 
 itWithstands({
   fault: 'F9 Redis at its maxmemory, which then has room again',
-  claim: 'ends runs as failed, refuses with a code what it cannot keep, gives what it has, and goes on',
+  claim: 'ends runs as failed, rejects with a code what it cannot store, serves what it has, and continues',
   few: 1,
   open: (tally) => openShared(startRedis, tally, times),
   async round(shared, chance, tally) {
@@ -180,7 +180,7 @@ itWithstands({
     const { url } = shared.nodes[0]
     expect(await codeOf(ask(`${url}/api/publish`, { channel: `full-${tally.readers}`, data: { n: -1 } }))).toBe('log_full')
     expect(await codeOf(ask(`${url}/api/sessions/${asked[1]?.session.id}`))).toBe('')
-    // Long enough for each of them to say something.
+    // Long enough for each of them to write something.
     await sleep(chance.whole(100, 500))
     await tell(engine.url, 'CONFIG', 'SET', 'maxmemory', '0')
     const freedAt = performance.now()

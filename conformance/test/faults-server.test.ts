@@ -1,4 +1,4 @@
-/** A server that is killed while many read: what any of them saw is there when it is back, and nobody has to do anything. */
+/** A server that is killed while it has many readers: what any reader saw is there after the restart, without intervention. */
 import { once } from 'node:events'
 import { type IncomingMessage, type OutgoingHttpHeaders, request } from 'node:http'
 import { connect } from 'node:net'
@@ -18,13 +18,13 @@ const readers = 20
 
 itWithstands({
   fault: 'F1 kill -9 of a server over SQLite, 200 readers',
-  claim: 'keeps what anybody saw, ends every run, and goes on with one of them to its end',
+  claim: 'keeps what any reader saw, ends every run, and completes one that is resumed',
   open: async (tally) => ({ world: createWorld(tally), server: await startMillrace(['--data', makeFolder()]) }),
   async round({ world, server }, chance, tally) {
     const { url } = server
     const asked: Asked[] = []
     for (let index = 0; index < sessions; index++) {
-      // Some are whole before the end, one is short enough to be whole soon when it goes on.
+      // Some complete before the kill; one is short enough to complete soon after it is resumed.
       const model =
         index === 0 ? 'sim:count?n=150&tps=100' : `sim:count?n=${chance.pick([10, 100_000])}&tps=${chance.whole(20, 100)}`
       const started = await world.start(url, model)
@@ -46,7 +46,7 @@ itWithstands({
     for (const { session, run } of asked) expect(['interrupted', 'completed']).toContain(session.ends.get(run)?.status)
     const { session, run } = asked[0] as Asked
     if (session.ends.get(run)?.status === 'interrupted') {
-      const next = await world.goOn(url, { session, run })
+      const next = await world.resume(url, { session, run })
       await world.until(() => session.ends.has(next.run), 'the end of the run that goes on')
       expect(session.ends.get(next.run)?.status).toBe('completed')
       const { runs } = await ask<Transcript>(`${url}/api/sessions/${session.id}`)
@@ -55,7 +55,7 @@ itWithstands({
     }
     await stop()
     await world.settle(url)
-    // Each was cut off when the server died, and had nothing to come back to before it was there.
+    // Each was cut off by the kill, and could not reconnect before the restart.
     for (const ms of tally.times.get('resume')?.slice(resumed) ?? [])
       noteTime(tally, 'back', Math.max(0, ms - (backAt - killedAt)))
   },
@@ -74,10 +74,10 @@ interface Transcript {
 
 const stalls = [
   {
-    fault: 'F4 a server over SQLite that stands still, as with its event loop blocked',
+    fault: 'F4 a server over SQLite that is paused, as with a blocked event loop',
     async stall({ signal }: ServerProcess, chance: Chance) {
       signal('SIGSTOP')
-      // One in ten stands still for long.
+      // One in ten pauses is long.
       await sleep(chance.whole(1, 10) === 1 ? 5000 : chance.whole(100, 2000))
       signal('SIGCONT')
     },
@@ -98,7 +98,7 @@ const stalls = [
 for (const { fault, stall } of stalls)
   itWithstands({
     fault,
-    claim: 'goes on with every run and every reader, and nothing is lost or said twice',
+    claim: 'continues every run and every reader, and nothing is lost or repeated',
     few: 1,
     open: async (tally) => ({ world: createWorld(tally), server: await startMillrace(['--data', makeFolder()]) }),
     async round({ world, server }, chance, tally) {
@@ -125,7 +125,7 @@ for (const { fault, stall } of stalls)
 
 itWithstands({
   fault: 'F22 a server at its limit of open files',
-  claim: 'refuses others with a code, answers for its health, goes on with the readers it has, and takes others again',
+  claim: 'rejects others with a code, responds to /healthz, serves the readers it has, and recovers',
   few: 1,
   open: async (tally) => ({
     world: createWorld(tally),
@@ -136,7 +136,7 @@ itWithstands({
     const { session, run } = await world.start(url, 'sim:count?n=100000&tps=50')
     world.read(session, 5, [url])
     await world.until(() => session.events > 0, 'the first events')
-    // More than there may be: they connect, and wait.
+    // More than it can accept: they connect, and wait.
     const { port } = new URL(url)
     const sockets = Array.from({ length: chance.whole(60, 200) }, () => connect(Number(port), '127.0.0.1').on('error', () => {}))
     await Promise.all(sockets.map((socket) => once(socket, 'connect')))
@@ -171,7 +171,7 @@ async function askOnce(url: string, headers: OutgoingHttpHeaders = {}) {
   return { status: response.statusCode, retryAfter: response.headers['retry-after'], code: error?.code }
 }
 
-/** Until it is answered: what was refused at the limit may be asked again at once. */
+/** Retries until it gets a response: what was rejected at the limit may be sent again at once. */
 async function again<T>(asking: () => Promise<T>): Promise<T> {
   for (let attempt = 1; ; attempt++) {
     try {

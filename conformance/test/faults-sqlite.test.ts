@@ -1,4 +1,4 @@
-/** SQLite whose writer is killed at any moment, or whose file is damaged: what was acknowledged is there, or somebody is told. */
+/** SQLite whose writer is killed at any moment, or whose file is damaged: what was acknowledged is there, or an error reports it. */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
@@ -32,12 +32,12 @@ const numberOf = ({ data }: LogEvent): number => (data as { n: number }).n
 
 itWithstands({
   fault: 'F15 kill -9 of a process that appends to SQLite as fast as it can',
-  claim: 'leaves every batch that was acknowledged, in order, and of others all or nothing',
+  claim: 'leaves every batch that was acknowledged, in order, and of the others all or nothing',
   few: 4,
   times: 4,
   open: async () => ({ folder: makeFolder(), rounds: 0 }),
   async round(world, chance, tally) {
-    // Over what the last one left, but not until retention lets the first ones go.
+    // In the file of the round before, up to the limit of retention.
     if (world.rounds++ % 5 === 0) rmSync(join(world.folder), { recursive: true, force: true })
     const { folder } = world
     const batch = chance.pick([1, 1, 7, 50])
@@ -109,12 +109,12 @@ async function makeLogs() {
 
 itWithstands({
   fault: 'F20 a page of the SQLite file is overwritten, or a bit of it or of its write-ahead log is another',
-  claim: 'gives what was written, and refuses the rest with a code or under a new epoch, of the logs that it is in',
+  claim: 'serves what was written, and rejects the rest with a code or under a new epoch, in the damaged logs only',
   few: 10,
   times: 8,
   open: makeLogs,
   async round({ folder, written, files, leaves }, chance, tally) {
-    // In its place: a file that is younger would be taken for a copy.
+    // In place: a newer file would be taken for a copy.
     for (const [name, bytes] of files) writeFileSync(join(folder, name), bytes)
     const name = chance.pick(['millrace.db', 'millrace.db', 'millrace.db-wal'])
     const bytes = Buffer.from(files.get(name) as Buffer)
@@ -127,13 +127,13 @@ itWithstands({
     writeFileSync(join(folder, name), bytes)
     const told: string[] = []
     const engine = sqliteEngine({ folder, onLoss: (text) => told.push(text) })
-    // All in one turn, each from where a reader may have begun.
+    // All in one tick, each from where a reader may have started.
     const reads = await Promise.allSettled(
       names.map((log) => engine.read(log, { epoch: written.get(log)?.epoch as string, offset: 0 }, { eventsMax: each })),
     )
     const refused = new Set<string>()
     const codes = reads.map((read) => read.status === 'rejected' && (read.reason as { code: string }).code)
-    // It is not opened at all, or each log that something is wrong with is refused by itself.
+    // Either the file is not opened at all, or each damaged log is rejected.
     const damaged = codes.every((code) => code === 'engine_failed') ? 'engine_failed' : 'log_damaged'
     for (const [index, read] of reads.entries()) {
       const expected = written.get(names[index] as string)
@@ -149,12 +149,12 @@ itWithstands({
       expect({ ...what, code }).toEqual({ ...what, code: isTold ? expect.stringMatching(anew) : damaged })
     }
     await engine.close()
-    // A page of events has those of a few logs, one of packs those of all that have one.
+    // A page of events belongs to a few logs, a page of packs to every log with a pack.
     const isInLeaf = name === 'millrace.db' && leaves.has(page / 4096 + 1)
     if (kind === 'bit' && isInLeaf) expect(refused.size).toBeLessThanOrEqual(logs / 2)
     tally.acknowledged += logs * each
   },
 })
 
-/** Refused for its damage, or not the log any more that a reader had begun. */
+/** Rejected as damaged, or no longer the log that the reader had started. */
 const anew = /^(engine_failed|log_damaged|position_foreign|session_not_found)$/

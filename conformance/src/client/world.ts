@@ -1,4 +1,4 @@
-/** A server, a network that can break, and clients: what every case of the client suite begins with. */
+/** A server, a network that can fail, and clients: the fixture of every case of the client suite. */
 import {
   type Client,
   type ConnectionStatus,

@@ -3,7 +3,7 @@ import { type EngineFactory, numbered, numbers, open, range, readAll, refusal, r
 
 export function appendCases(make: EngineFactory): void {
   describe('append', () => {
-    it('creates the log, counts from 1 and answers with the last position', async () => {
+    it('creates the log, numbers events from 1 and returns the last position', async () => {
       const engine = await open(make)
       const first = await engine.append('a', numbered(1, 3))
       expect(first).toEqual({ position: { epoch: expect.stringMatching(/^[0-9a-z]{8,32}$/), offset: 3 }, duplicate: false })
@@ -12,7 +12,7 @@ export function appendCases(make: EngineFactory): void {
       expect((await readAll(engine, 'a')).map((event) => event.offset)).toEqual([1, 2, 3, 4])
     })
 
-    it('creates an empty log from an empty batch, once', async () => {
+    it('creates an empty log with an empty batch, and keeps its epoch on the next one', async () => {
       const engine = await open(make)
       const { position } = await engine.append('a', [])
       expect(position.offset).toBe(0)
@@ -20,7 +20,7 @@ export function appendCases(make: EngineFactory): void {
       expect(await engine.inspect('a')).toEqual({ start: position, head: position })
     })
 
-    it('gives type, data and time back unchanged, bytes as bytes', async () => {
+    it('returns type, data and time unchanged, bytes as bytes', async () => {
       const engine = await open(make)
       const before = Date.now() - 1000
       const data = {
@@ -44,7 +44,7 @@ export function appendCases(make: EngineFactory): void {
       expect(events.map(({ time }) => time)).toEqual(events.map(({ time }) => time).sort((a, b) => a - b))
     })
 
-    it('keeps concurrent batches whole and gives each its own positions', async () => {
+    it('keeps concurrent batches contiguous and gives each its own positions', async () => {
       const engine = await open(make)
       const batches = range(0, 49).map((batch) => Array.from({ length: 5 }, () => ({ type: 'message', data: { n: batch } })))
       const answers = await Promise.all(batches.map((batch) => engine.append('a', batch)))
@@ -55,14 +55,14 @@ export function appendCases(make: EngineFactory): void {
       })
     })
 
-    it('keeps logs apart, whatever their names', async () => {
+    it('keeps logs separate, whatever their names', async () => {
       const engine = await open(make)
       const names = ['a', 'A', 'a:b', 'a-b', '__proto__', 'constructor', 'toString', '0']
       await Promise.all(names.map((name, index) => engine.append(name, numbered(index, index))))
       for (const [index, name] of names.entries()) expect(numbers(await readAll(engine, name))).toEqual([index])
     })
 
-    it('takes a batch with a key once, also when asked twice at the same time', async () => {
+    it('appends a batch with a key once, also when it is sent twice at the same time', async () => {
       const engine = await open(make)
       const answers = await Promise.all(range(1, 10).map((n) => engine.append('a', numbered(n, n), { key: 'run-1' })))
       expect(answers.filter(({ duplicate }) => !duplicate)).toHaveLength(1)
@@ -73,20 +73,20 @@ export function appendCases(make: EngineFactory): void {
       expect(await readAll(engine, 'a')).toHaveLength(2)
     })
 
-    it('refuses a batch where a key says that somebody has ended it, and appends nothing', async () => {
+    it('rejects a batch whose fence another writer has closed, and appends nothing', async () => {
       const engine = await open(make)
       const { position } = await engine.append('a', numbered(1, 1), { unless: 'end' })
       await engine.append('a', numbered(2, 2), { key: 'end', unless: 'end' })
       const late = { epoch: position.epoch, unless: 'end' }
       expect(await refusal(engine.append('a', numbered(3, 3), late))).toBe('fenced')
       expect(await refusal(engine.append('a', numbered(3, 3), { ...late, key: 'other' }))).toBe('fenced')
-      // What stood in the log before is still what it was.
+      // What was recorded before is unchanged.
       expect(await engine.append('a', numbered(3, 3), { key: 'end', unless: 'end' })).toMatchObject({ duplicate: true })
       expect(await engine.append('a', numbered(3, 3), { key: 'other' })).toMatchObject({ duplicate: false })
       expect(numbers(await readAll(engine, 'a'))).toEqual([1, 2, 3])
     })
 
-    it('lets one of two win that end the same thing and go on with it at the same time', async () => {
+    it('accepts one of two concurrent writers that close a fence and continue behind it', async () => {
       const engine = await open(make)
       for (const round of range(1, 20)) {
         const key = `end ${round}`
@@ -104,7 +104,7 @@ export function appendCases(make: EngineFactory): void {
       }
     })
 
-    it('appends behind the head that is expected, and says where it is otherwise', async () => {
+    it('appends behind the expected head, and reports the head if it is another', async () => {
       const engine = await open(make)
       const { position } = await engine.append('a', numbered(1, 2), { expect: 0 })
       expect(position.offset).toBe(2)
@@ -113,14 +113,14 @@ export function appendCases(make: EngineFactory): void {
       await expect(engine.append('none', numbered(9, 9), { expect: 1 })).rejects.toMatchObject({ code: 'head_moved' })
       expect(await engine.inspect('none')).toBeUndefined()
       expect((await engine.append('a', numbered(3, 3), { expect: 2, key: 'k' })).position.offset).toBe(3)
-      // Asked again, it is the same batch.
+      // Sent again, it is the same batch.
       expect(await engine.append('a', numbered(3, 3), { expect: 2, key: 'k' })).toMatchObject({ duplicate: true })
       expect(await refusal(engine.append('a', numbered(9, 9), { expect: 3, epoch: '00000000' }))).toBe('position_foreign')
       expect(await refusal(engine.append('a', numbered(9, 9), { expect: 9, unless: 'k' }))).toBe('fenced')
       expect(numbers(await readAll(engine, 'a'))).toEqual([1, 2, 3])
     })
 
-    it('lets one of many win that expect the same head', async () => {
+    it('accepts one of many writers that expect the same head', async () => {
       const engine = await open(make)
       for (const head of range(0, 9)) {
         const answers = await Promise.all(range(1, 10).map((n) => refusal(engine.append('a', numbered(n, n), { expect: head }))))
@@ -129,7 +129,7 @@ export function appendCases(make: EngineFactory): void {
       expect(await readAll(engine, 'a')).toHaveLength(10)
     })
 
-    it('refuses to append to another incarnation of the log, and to one that is gone', async () => {
+    it('rejects an append to another epoch of the log, and to a deleted log', async () => {
       const engine = await open(make)
       const { position } = await engine.append('a', numbered(1, 1))
       await engine.append('a', numbered(2, 2), { epoch: position.epoch })

@@ -1,4 +1,4 @@
-/** Model-based: any sequence of calls leaves the engine and a plain array agreeing about every answer. */
+/** Model-based: after any sequence of calls the engine and a plain array agree about every result. */
 import fc from 'fast-check'
 import type { Engine, NewEvent } from 'millrace'
 import { describe, expect, it } from 'vitest'

@@ -2,7 +2,7 @@ import type { Engine, NewEvent } from 'millrace'
 import { describe, expect, it } from 'vitest'
 import { type EngineFactory, keepNewest, numbered, numbers, open, range, readAll, refusal } from './support.ts'
 
-/** More than one page, and not a round number of anything. */
+/** More than one page, and no multiple of a page. */
 const count = 1234
 
 export function compactCases(make: EngineFactory): void {
@@ -27,7 +27,7 @@ export function compactCases(make: EngineFactory): void {
       expect((await engine.read('a', { epoch, offset: 3 }, { bytesMax: 1 })).events).toEqual(before.slice(3, 4))
     })
 
-    it('reads the same where files stand between its words, and goes on', async () => {
+    it('reads the same with files between the text, and grows', async () => {
       const engine = await open(make)
       const file = (n: number) => ({ type: 'file', data: new Uint8Array(n * 10_000).fill(n) })
       const large = { type: 'text', data: 'x'.repeat(300_000) }
@@ -48,7 +48,7 @@ export function compactCases(make: EngineFactory): void {
         expect(await readAll(engine, 'a', offset)).toEqual(after.slice(offset))
     })
 
-    it('goes on, and is compacted again', async () => {
+    it('grows, and is compacted again', async () => {
       const engine = await open(make)
       for (let round = 0; round < 5; round++) {
         await engine.append('a', numbered(round * 20 + 1, round * 20 + 20), { key: `k${round}` })
@@ -61,7 +61,7 @@ export function compactCases(make: EngineFactory): void {
       expect(await refusal(engine.append('a', numbered(1, 1), { unless: 'k0' }))).toBe('fenced')
     })
 
-    it('is bounded all the same, and says what is gone', async () => {
+    it('is trimmed like any other log, and reports the gap', async () => {
       const engine = keepNewest(await open(make), 1000)
       for (let n = 1; n <= 4000; n += 40) {
         await engine.append('a', numbered(n, n + 39))
@@ -80,12 +80,12 @@ export function compactCases(make: EngineFactory): void {
       await engine.append('a', numbered(1, 100))
       await compact(engine, 'a')
       expect(await engine.delete('a')).toBe(true)
-      // More than an engine holds in memory.
+      // More than an engine caches.
       for (let n = 501; n <= 2100; n += 100) await engine.append('a', numbered(n, n + 99))
       expect(numbers(await readAll(engine, 'a'))).toEqual(range(501, 2100))
     })
 
-    it('takes of the bytes it is allowed what it needs', async () => {
+    it('counts its compacted size against the byte limit', async () => {
       const engine = await open(make, { bytesMax: 60_000 })
       for (let n = 1; n <= 3000; n += 100) {
         await engine.append('a', numbered(n, n + 99))
@@ -97,7 +97,7 @@ export function compactCases(make: EngineFactory): void {
       else expect(kept).toEqual(range(1, 3000))
     })
 
-    it('is none where there is no such log', async () => {
+    it('resolves for a log that does not exist', async () => {
       const engine = await open(make)
       await compact(engine, 'a')
       expect(await engine.inspect('a')).toBeUndefined()

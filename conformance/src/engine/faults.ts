@@ -1,4 +1,4 @@
-/** What an engine promises whose storage is a server: that server ended, stopped and come back in mid-stream. */
+/** What an engine promises whose storage is a server, while that server is killed, stopped and restarted. */
 import type { Engine, LogEvent } from 'millrace'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { startFaultProxy } from '../fault-proxy.ts'
@@ -18,13 +18,13 @@ export interface FaultsSuite<Server extends StorageServer> {
   readonly name: string
   readonly start: () => Promise<Server>
   readonly make: (server: { readonly url: string }) => Engine
-  /** How often each fault is done to one stream; default 10. */
+  /** How often each fault is injected into one stream; default 10. */
   readonly rounds?: number
 }
 
 export function faultsConformance<Server extends StorageServer>({ name, start, make, rounds = 10 }: FaultsSuite<Server>): void {
   describe(`${name} engine, whose server fails`, () => {
-    it('loses nothing that was acknowledged and gives nothing twice, killed again and again in mid-stream', async () => {
+    it('loses nothing that was acknowledged and repeats nothing when its server is killed during a stream', async () => {
       await stream(async (server, progress) => {
         for (let round = 0; round < rounds; round++) {
           await progress(25)
@@ -33,7 +33,7 @@ export function faultsConformance<Server extends StorageServer>({ name, start, m
       })
     })
 
-    it('goes on where it was when its server stood still', async () => {
+    it('continues where it was after its server was stopped', async () => {
       await stream(async (server, progress) => {
         for (let round = 0; round < rounds; round++) {
           await progress(25)
@@ -44,14 +44,14 @@ export function faultsConformance<Server extends StorageServer>({ name, start, m
       })
     })
 
-    it('refuses in bounded time with a code while its server is away, and takes calls again', async () => {
+    it('rejects in bounded time with a code while its server is down, and recovers', async () => {
       const server = await start()
       onTestFinished(() => server.close())
       const engine = await open(() => make(server))
       const { position } = await engine.append('log', numbered(1, 1))
       await server.kill()
       const calls = [engine.append('log', numbered(2, 2)), engine.read('log', { ...position, offset: 0 }), engine.inspect('log')]
-      // What it still holds it may still give.
+      // It may still serve cached events.
       const [append, , inspect] = await Promise.allSettled(calls)
       for (const settled of [append, inspect])
         expect(settled?.status === 'rejected' && refusalOf(settled.reason)).toBe('engine_failed')
@@ -61,7 +61,7 @@ export function faultsConformance<Server extends StorageServer>({ name, start, m
   })
 
   describe(`${name} engine, whose connection is cut`, () => {
-    it('appends once what its server had taken when the answer was cut off', async () => {
+    it('appends once what its server had accepted when the response was cut', async () => {
       const { proxy, near, far } = await openBehindProxy()
       const { position } = await near.append('log', numbered(1, 1))
       for (const n of range(2, 10)) {
@@ -74,7 +74,7 @@ export function faultsConformance<Server extends StorageServer>({ name, start, m
       expect(numbers(await readAll(far, 'log'))).toEqual(range(1, 10))
     })
 
-    it('rings for what was appended while it was away', async () => {
+    it('notifies for what was appended while it was disconnected', async () => {
       const { proxy, near, far } = await openBehindProxy()
       const { position } = await near.append('log', numbered(1, 1))
       let at = position
@@ -83,7 +83,7 @@ export function faultsConformance<Server extends StorageServer>({ name, start, m
         at = (await near.read('log', at)).position
         reached.resolve()
       }
-      // A reconnection rings once more, perhaps when the test is over.
+      // A reconnection notifies once more, perhaps when the test has ended.
       near.watch('log', () => void read().catch(reached.reject))
       await far.append('log', numbered(2, 2))
       await reached.promise
@@ -98,7 +98,7 @@ export function faultsConformance<Server extends StorageServer>({ name, start, m
   })
 
   describe(`${name} engine, whose server is slow`, () => {
-    it('keeps the order of its calls and does each once, and readers see it', async () => {
+    it('keeps the order of its calls and runs each once, and readers see it', async () => {
       const { proxy, near, far } = await openBehindProxy()
       const { position } = await near.append('log', [])
       proxy.shape({ delayMs: 20 })
@@ -107,7 +107,7 @@ export function faultsConformance<Server extends StorageServer>({ name, start, m
       const elsewhere = range(1, 20).map((n) => near.append(`other-${n}`, numbered(n, n)))
       const appended = await Promise.all(appending)
       await Promise.all(elsewhere)
-      // Not less: it was slow.
+      // At least this long: the server was slow.
       expect(performance.now() - startedAt).toBeGreaterThan(20)
       expect(appended).toEqual(range(1, 20).map((offset) => ({ position: { ...position, offset }, duplicate: false })))
       expect(await near.append('log', numbered(3, 3), { key: 'k3' })).toMatchObject({ position: { offset: 3 }, duplicate: true })
@@ -151,7 +151,7 @@ export function faultsConformance<Server extends StorageServer>({ name, start, m
             if (at.offset === page.head.offset) return
           }
         } catch {
-          // Away for longer than a call waits: it is read again with the next bell, or at the end.
+          // Down for longer than a call's timeout: the next notification, or the end of the test, reads it again.
         }
       })
     }
@@ -173,7 +173,7 @@ export function faultsConformance<Server extends StorageServer>({ name, start, m
       for (const { at, resolve } of waiting) if (attempts.length >= at) resolve()
     }
     await faulting
-    // The last bell may have been rung before the reader was back.
+    // The last notification may have been sent before the reader had reconnected.
     const { head } = (await reader.inspect('log')) ?? {}
     while (at.offset < (head?.offset ?? 0)) {
       read()

@@ -3,7 +3,7 @@ import { type EngineFactory, numbered, numbers, open, readAll, refusal } from '.
 
 export function lifeCases(make: EngineFactory): void {
   describe('life of a log', () => {
-    it('draws a new epoch when a deleted log is made anew, so that an old position is noticed', async () => {
+    it('assigns a new epoch when a deleted log is re-created, so that an old position is detected', async () => {
       const engine = await open(make)
       const old = await engine.append('a', numbered(1, 5))
       expect(await engine.delete('a')).toBe(true)
@@ -23,7 +23,7 @@ export function lifeCases(make: EngineFactory): void {
       expect((await engine.append('a', numbered(2, 2), { key: 'k' })).duplicate).toBe(false)
     })
 
-    it('refuses every call with a code once it is closed', async () => {
+    it('rejects every call with a code once it is closed', async () => {
       const engine = await make()
       const { position } = await engine.append('a', numbered(1, 1))
       await engine.close()

@@ -3,7 +3,7 @@ import { type EngineFactory, numbered, open, range, refusal } from './support.ts
 
 export function listCases(make: EngineFactory): void {
   describe('list', () => {
-    it('gives the names of the logs under a prefix, in the order of their code points', async () => {
+    it('returns the names of the logs under a prefix, in the order of their code points', async () => {
       const engine = await open(make)
       const names = ['b', 'a/2', 'a/1', 'a/10', 'a', 'a*', 'a[x]', 'a\\', 'A/1', 'a/\u{ff5e}', 'a/\u{1f600}', 'a}:meta']
       for (const name of names) await engine.append(name, numbered(1, 1))
@@ -20,7 +20,7 @@ export function listCases(make: EngineFactory): void {
       expect(await engine.list('')).toEqual(['A/1', 'a', 'a*', ...under, 'a[x]', 'a\\', 'a}:meta', 'b'])
     })
 
-    it('gives a log that was just made, and none that was deleted', async () => {
+    it('includes a log that was just created, and excludes a deleted one', async () => {
       const engine = await open(make)
       await engine.append('a', numbered(1, 1))
       await engine.append('b', numbered(1, 1))
@@ -30,7 +30,7 @@ export function listCases(make: EngineFactory): void {
       expect(await engine.list('')).toEqual(['a', 'b'])
     })
 
-    it('gives all by pages that are bounded, each once', async () => {
+    it('returns all of them in bounded pages, each once', async () => {
       const engine = await open(make)
       const names = range(1, 1100).map((n) => `log/${String(n).padStart(5, '0')}`)
       await Promise.all([...names.toReversed(), 'other'].map((name) => engine.append(name, numbered(1, 1))))
@@ -41,7 +41,7 @@ export function listCases(make: EngineFactory): void {
       expect(await engine.list('log/', first.at(-1))).toEqual(kept.slice(1000))
     })
 
-    it('refuses once it is closed', async () => {
+    it('rejects once it is closed', async () => {
       const engine = await make()
       await engine.append('a', [])
       await engine.close()

@@ -1,11 +1,11 @@
-/** What an engine promises that several servers share: two of it over the same logs are one. */
+/** What a shared engine promises: two instances over the same storage behave as one. */
 import type { Engine } from 'millrace'
 import { describe, expect, it } from 'vitest'
 import { type EngineFactory, numbered, numbers, open, range, readAll, refusal, refusalOf } from './support.ts'
 
 export interface NodesSuite {
   readonly name: string
-  /** Two engines over the same, empty storage. */
+  /** Two instances over the same, empty storage. */
   readonly makeNodes: () => Promise<readonly [Engine, Engine]> | readonly [Engine, Engine]
 }
 
@@ -20,7 +20,7 @@ export function nodesConformance({ name, makeNodes }: NodesSuite): void {
   }
 
   describe(`${name} engine on two nodes`, () => {
-    it('shows on one what the other has appended, once its append is acknowledged', async () => {
+    it('shows on one node what the other has appended, once its append is acknowledged', async () => {
       const [a, b] = await openNodes()
       for (const n of range(1, 30)) {
         const { position } = await a.append('log', numbered(n, n))
@@ -29,7 +29,7 @@ export function nodesConformance({ name, makeNodes }: NodesSuite): void {
       expect(numbers(await readAll(b, 'log'))).toEqual(range(1, 30))
     })
 
-    it('reads on one, from any position, what both compact at once while others append', async () => {
+    it('reads the same from any position while both nodes compact and others append', async () => {
       const [a, b] = await openNodes()
       const { epoch } = (await a.append('log', [])).position
       for (let n = 1; n <= 700; n += 7) {
@@ -49,7 +49,7 @@ export function nodesConformance({ name, makeNodes }: NodesSuite): void {
       }
     })
 
-    it('rings on one for what the other appends, and for the end of the log', async () => {
+    it('notifies one node of what the other appends, and of the deletion of the log', async () => {
       const [a, b] = await openNodes()
       const { position } = await a.append('log', [])
       let at = position
@@ -78,14 +78,14 @@ export function nodesConformance({ name, makeNodes }: NodesSuite): void {
       await ended.promise
     })
 
-    it('rings for whatever is behind the head of a page', async () => {
+    it('notifies of every event behind the head of a page', async () => {
       const [a, b] = await openNodes()
       const { epoch } = (await b.append('log', [])).position
       let bell = Promise.withResolvers<void>()
       a.watch('log', () => bell.resolve())
       await a.append('log', numbered(1, 1))
       await b.append('log', numbered(2, 2))
-      // Always from the beginning, of which this node holds less than there is.
+      // Always from the start, of which this node caches only a part.
       for (;;) {
         bell = Promise.withResolvers()
         if ((await a.read('log', { epoch, offset: 0 })).head.offset === 2) return
@@ -93,7 +93,7 @@ export function nodesConformance({ name, makeNodes }: NodesSuite): void {
       }
     })
 
-    it('gives every event one place, whoever appends, and shows both the same', async () => {
+    it('gives every event one position, whichever node appends, and shows both nodes the same', async () => {
       const nodes = await openNodes()
       const answers = await Promise.all(
         range(1, 200).map((n) =>
@@ -106,7 +106,7 @@ export function nodesConformance({ name, makeNodes }: NodesSuite): void {
         for (const { offset, data } of await readAll(node, 'log')) expect((data as { n: number }).n).toBe(placed.get(offset))
     })
 
-    it('lets one of two create a log, and one of two use a key', async () => {
+    it('lets one of two nodes create a log, and one of two use a key', async () => {
       const [a, b] = await openNodes()
       for (const round of range(1, 25)) {
         const log = `log-${round}`
@@ -117,14 +117,14 @@ export function nodesConformance({ name, makeNodes }: NodesSuite): void {
       }
     })
 
-    it('fences on one what the other has ended', async () => {
+    it('fences on one node what the other has closed', async () => {
       const [a, b] = await openNodes()
       const { position } = await a.append('log', numbered(1, 1), { unless: 'end' })
       await b.append('log', numbered(2, 2), { key: 'end' })
       expect(await refusal(a.append('log', numbered(3, 3), { epoch: position.epoch, unless: 'end' }))).toBe('fenced')
     })
 
-    it('takes on one a key that was used in a log the other has deleted', async () => {
+    it('accepts on one node a key of a log that the other has deleted', async () => {
       const [a, b] = await openNodes()
       await a.append('log', numbered(1, 1), { key: 'k' })
       await b.delete('log')
@@ -132,7 +132,7 @@ export function nodesConformance({ name, makeNodes }: NodesSuite): void {
       expect(numbers(await readAll(b, 'log'))).toEqual([2])
     })
 
-    it('refuses on one an epoch that the other has ended', async () => {
+    it('rejects on one node an epoch that the other has ended', async () => {
       const [a, b] = await openNodes()
       const { position } = await a.append('log', numbered(1, 3))
       await b.delete('log')

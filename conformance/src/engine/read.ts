@@ -3,7 +3,7 @@ import { type EngineFactory, numbered, numbers, open, range, refusal } from './s
 
 export function readCases(make: EngineFactory): void {
   describe('read', () => {
-    it('goes on from exactly where the reader was, from every position', async () => {
+    it('returns the exact rest from every position', async () => {
       const engine = await open(make)
       const { position } = await engine.append('a', numbered(1, 20))
       for (const offset of range(0, 20)) {
@@ -14,7 +14,7 @@ export function readCases(make: EngineFactory): void {
       }
     })
 
-    it('stops at the count and at the bytes asked for, yet always goes on', async () => {
+    it('stops at the requested count and bytes, but returns at least one event', async () => {
       const engine = await open(make)
       const { position } = await engine.append('a', numbered(1, 10))
       const start = { epoch: position.epoch, offset: 0 }
@@ -29,13 +29,13 @@ export function readCases(make: EngineFactory): void {
       ['a log that does not exist', 'b', 0, 0, 'session_not_found'],
       ['a position of another epoch', 'a', '00000000', 1, 'position_foreign'],
       ['a position ahead of the log', 'a', 0, 4, 'position_ahead'],
-    ])('refuses %s', async (_what, log, epoch, offset, code) => {
+    ])('rejects %s', async (_what, log, epoch, offset, code) => {
       const engine = await open(make)
       const { position } = await engine.append('a', numbered(1, 3))
       expect(await refusal(engine.read(log, { epoch: epoch === 0 ? position.epoch : String(epoch), offset }))).toBe(code)
     })
 
-    it('never shows a part of a batch to a reader that reads all the time', async () => {
+    it('never returns part of a batch to a concurrent reader', async () => {
       const engine = await open(make)
       const { position } = await engine.append('a', [])
       let writing = true

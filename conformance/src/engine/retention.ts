@@ -3,11 +3,11 @@ import { type EngineFactory, keepNewest, numbered, numbers, open, range, refusal
 
 export function retentionCases(make: EngineFactory): void {
   describe('retention', () => {
-    it('keeps the newest that were asked for and says exactly what is gone', async () => {
+    it('keeps the newest events up to the limit and reports the exact gap', async () => {
       const engine = await open(make)
       for (const n of range(1, 25)) await engine.append('a', numbered(n, n), { keep: 10 })
       const state = await engine.inspect('a')
-      // An engine may keep more than asked, never less.
+      // An engine may keep more than the limit, never less.
       const start = state?.start.offset ?? Number.NaN
       expect(start).toBeGreaterThan(0)
       expect(start).toBeLessThanOrEqual(15)
@@ -18,7 +18,7 @@ export function retentionCases(make: EngineFactory): void {
       expect((await engine.read('a', { epoch, offset: start })).gap).toBeUndefined()
     })
 
-    it('keeps only so many of the newest as an append says', async () => {
+    it('keeps only the number of newest events that an append requests', async () => {
       const engine = await open(make)
       for (const n of range(1, 20)) await engine.append('a', numbered(n, n), { keep: 3 })
       const state = await engine.inspect('a')
@@ -30,7 +30,7 @@ export function retentionCases(make: EngineFactory): void {
       expect((await engine.inspect('a'))?.start.offset).toBe(start)
     })
 
-    // What happened: ten answers of 10,000 tokens filled a log by their number, and the eleventh deleted the first question.
+    // Ten answers of 10,000 tokens once filled a log by their number, and the eleventh deleted the first question.
     it('keeps everything that bytes and age allow, however many events it is', async () => {
       const engine = await open(make)
       const token = { type: 'm', data: { n: 0 } }
@@ -42,7 +42,7 @@ export function retentionCases(make: EngineFactory): void {
       expect([page.gap, page.events[0]?.offset]).toEqual([undefined, 1])
     }, 60_000)
 
-    it('keeps the newest by bytes', async () => {
+    it('keeps the newest events up to the byte limit', async () => {
       const engine = await open(make, { bytesMax: 10_000 })
       for (const n of range(1, 50)) await engine.append('a', [{ type: 'm', data: { n, text: 'x'.repeat(1000) } }])
       const state = await engine.inspect('a')
@@ -51,14 +51,14 @@ export function retentionCases(make: EngineFactory): void {
       expect(state?.start.offset).toBeLessThan(45)
     })
 
-    it('lets events go by age', async () => {
+    it('trims events by age', async () => {
       const engine = await open(make, { ageMsMax: 60 })
       const first = await engine.append('a', numbered(1, 5))
       await vi.waitFor(
         async () => {
           const { position } = await engine.append('a', numbered(6, 6))
-          // Where this machine stood still for so long, the log was not written to either and went as a whole: the
-          // new epoch says that of the old position. A case that asks that one again is refused for ever.
+          // If this machine paused for longer than that, the log was not written to either and was deleted as a whole: the
+          // old position then gets an error for its epoch, and asking again cannot help.
           if (position.epoch !== first.position.epoch) return
           const page = await engine.read('a', { epoch: position.epoch, offset: 0 })
           expect(page.gap?.to.offset).toBeGreaterThanOrEqual(5)
@@ -67,7 +67,7 @@ export function retentionCases(make: EngineFactory): void {
       )
     })
 
-    it('lets a log nobody writes to go by age, and its bell rings', async () => {
+    it('deletes a log that is no longer written to by age, and notifies its watchers', async () => {
       const engine = await open(make, { ageMsMax: 60 })
       const { position } = await engine.append('a', numbered(1, 5))
       const gone = Promise.withResolvers<void>()
@@ -77,8 +77,8 @@ export function retentionCases(make: EngineFactory): void {
       expect(await refusal(engine.read('a', position))).toBe('session_not_found')
     })
 
-    it('never lets time go back, though no event is left to compare with', async () => {
-      // An engine whose clock is not this process's does not notice, and keeps its own promise as well.
+    it('never lets time go backwards, even if no event is left to compare with', async () => {
+      // An engine whose clock is not this process's is unaffected by the fake clock.
       vi.useFakeTimers({ toFake: ['Date'] })
       onTestFinished(() => void vi.useRealTimers())
       const ageMsMax = 60_000
@@ -94,8 +94,8 @@ export function retentionCases(make: EngineFactory): void {
       expect(after).toBeGreaterThanOrEqual(before)
     })
 
-    // What happened: of two keys at one offset, as a batch without events has it, the first was never forgotten.
-    it('forgets every key whose batch is gone, also those of batches without events', async () => {
+    // Of two keys at one offset, which a batch without events produces, the first was never forgotten.
+    it('forgets every key whose batch was trimmed, also of batches without events', async () => {
       const engine = keepNewest(await open(make), 5)
       const keys = ['event', 'empty', 'another']
       await engine.append('a', [], { key: 'first' })
@@ -106,7 +106,7 @@ export function retentionCases(make: EngineFactory): void {
       for (const key of ['first', ...keys]) expect([key, (await engine.append('a', [], { key })).duplicate]).toEqual([key, false])
     })
 
-    it('takes a key again when its batch is gone, and not before', async () => {
+    it('accepts a key again once its batch is trimmed, and not before', async () => {
       const engine = keepNewest(await open(make), 5)
       await engine.append('a', numbered(1, 1), { key: 'k' })
       await engine.append('a', numbered(2, 3))

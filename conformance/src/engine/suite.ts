@@ -1,6 +1,6 @@
 /**
- * The suite every engine passes unchanged: what log/log.ts promises, asked of a real engine. An
- * engine calls it with a factory; a case it cannot pass is named with the reason, never silently left out.
+ * The suite that every engine passes unchanged: what log/log.ts promises, tested on a real engine. An engine calls it
+ * with a factory. A case that it cannot pass is skipped by name with the reason, never silently.
  */
 import { describe } from 'vitest'
 import { appendCases } from './append.ts'

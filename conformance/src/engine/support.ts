@@ -1,13 +1,13 @@
 import type { Engine, LogEvent, NewEvent } from 'millrace'
 import { onTestFinished } from 'vitest'
 
-/** What a case asks the engine to keep; absent means more than the case needs. */
+/** Limits that a case asks for; absent means more than the case needs. */
 export interface EngineLimits {
   readonly bytesMax?: number
   readonly ageMsMax?: number
 }
 
-/** A new, empty engine; the suite closes it. */
+/** Opens a new, empty engine, which the suite closes. */
 export type EngineFactory = (limits?: EngineLimits) => Engine | Promise<Engine>
 
 /** An engine that keeps only so many of each log's newest events, as its writer may ask for. */
@@ -15,7 +15,7 @@ export function keepNewest(engine: Engine, keep: number): Engine {
   return { ...engine, append: (log, events, options) => engine.append(log, events, { keep, ...options }) }
 }
 
-/** An engine that ends with the test. */
+/** An engine that is closed with the test. */
 export async function open(make: EngineFactory, limits?: EngineLimits): Promise<Engine> {
   const engine = await make(limits)
   onTestFinished(() => engine.close())
@@ -30,7 +30,7 @@ export const numbers = (events: readonly LogEvent[]): unknown[] => events.map((e
 
 export const range = (from: number, to: number): number[] => Array.from({ length: to - from + 1 }, (_, index) => from + index)
 
-/** Everything after a position, page by page, as a cursor reads it. */
+/** Every event after a position, page by page, as a cursor reads. */
 export async function readAll(engine: Engine, log: string, offset = 0): Promise<LogEvent[]> {
   const state = await engine.inspect(log)
   if (state === undefined) return []
@@ -44,7 +44,7 @@ export async function readAll(engine: Engine, log: string, offset = 0): Promise<
   }
 }
 
-/** The code an action is refused with. */
+/** The code an action is rejected with. */
 export async function refusal(action: Promise<unknown>): Promise<string> {
   try {
     await action

@@ -1,4 +1,4 @@
-/** Appends 1, 2, 3, … to a log in SQLite as fast as it can, in batches, and says each that was acknowledged, until it is killed. */
+/** Appends 1, 2, 3, … to a log in SQLite in batches until it is killed, and prints each batch that was acknowledged. */
 import { writeSync } from 'node:fs'
 import { sqliteEngine } from 'millrace'
 
@@ -7,7 +7,7 @@ const engine = sqliteEngine({ folder })
 const { position } = await engine.append('log', [])
 const keep = setInterval(() => {}, 1000)
 let next = position.offset + 1
-const goOn = async (): Promise<void> => {
+const append = async (): Promise<void> => {
   for (;;) {
     const events = Array.from({ length: Number(batch) }, () => ({ type: 'n', data: { n: next++ } }))
     const { position: last } = await engine.append('log', events)
@@ -15,16 +15,16 @@ const goOn = async (): Promise<void> => {
   }
 }
 
-/** At once and whole: what is still in a buffer when the process is killed would not have been said. */
+/** Synchronous: a buffer would be lost when the process is killed. */
 function say(line: string): void {
   for (;;) {
     try {
       return void writeSync(1, line)
     } catch (error) {
-      // Again where whoever listens is behind.
+      // The pipe is full; try again.
       if ((error as NodeJS.ErrnoException).code !== 'EAGAIN') throw error
     }
   }
 }
 
-await goOn().finally(() => clearInterval(keep))
+await append().finally(() => clearInterval(keep))

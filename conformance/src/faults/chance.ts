@@ -1,14 +1,14 @@
-/** What a seed decides: the same seed, the same faults at the same moments. */
+/** Random numbers of a seed: the same seed, the same faults at the same moments. */
 
 export interface Chance {
-  /** From 0 up to 1. */
+  /** From 0 (inclusive) to 1 (exclusive). */
   real(): number
-  /** A whole number from `least` to `most`. */
+  /** An integer from `least` to `most`. */
   whole(least: number, most: number): number
   pick<T>(list: readonly T[]): T
 }
 
-/** mulberry32: small, and the same on every machine. */
+/** mulberry32: small, and deterministic on every machine. */
 export function createChance(seed: number): Chance {
   let state = seed >>> 0
   const real = () => {

@@ -1,6 +1,6 @@
 /**
- * Appends 1 to 40 to a log in SQLite, one after the other and each flushed to the disk, says what came of each, and
- * what can be read after it where it was refused.
+ * Appends 1 to 40 to a log in SQLite, one after the other and each flushed to the disk, and prints the outcome of each;
+ * after a rejected one also what can be read.
  */
 import { writeSync } from 'node:fs'
 import { sqliteEngine } from 'millrace'
@@ -11,7 +11,7 @@ const say = (line: object) => writeSync(1, `${JSON.stringify(line)}\n`)
 
 for (let n = 1; n <= 40; n++) {
   const startedAt = performance.now()
-  /** How much later than they were due turns of the event loop came. */
+  /** By how much timers of the event loop were late. */
   const lags: number[] = []
   let lastAt = startedAt
   const timer = setInterval(() => {

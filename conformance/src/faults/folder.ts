@@ -1,4 +1,4 @@
-/** Folders that are gone when the test is, one of them on a disk of its own that is soon full. */
+/** Temporary folders that are removed with the test; one of them is on a small disk. */
 import { spawnSync } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -11,7 +11,7 @@ export function makeFolder(): string {
   return folder
 }
 
-/** Why there can be no small disk here; undefined where there can. */
+/** Why no small disk can be mounted here; undefined if one can. */
 export function smallDiskMissing(): string | undefined {
   const folder = mkdtempSync(join(tmpdir(), 'millrace-mount-'))
   const { status } = spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=64k', 'none', folder])
@@ -20,7 +20,7 @@ export function smallDiskMissing(): string | undefined {
   return status === 0 ? undefined : 'may not mount a tmpfs'
 }
 
-/** A folder on a disk of so many KiB. Servers that use it MUST be made afterwards, and so end before it does. */
+/** A folder on a disk of `kib` KiB. Start servers that use it afterwards, so that they stop before it is unmounted. */
 export function makeSmallDisk(kib: number): string {
   const folder = mkdtempSync(join(tmpdir(), 'millrace-disk-'))
   const { status, stderr } = spawnSync('mount', ['-t', 'tmpfs', '-o', `size=${kib}k`, 'none', folder])

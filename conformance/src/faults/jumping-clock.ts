@@ -1,6 +1,6 @@
 /**
- * Loaded before a server: its wall clock jumps by two hours at every SIGUSR2, forth and back and back and forth, and it
- * says so. Its timers are of a clock that cannot be set, and stay as they are.
+ * Preloaded into a server: at every SIGUSR2 its wall clock jumps by two hours, forward and back in turn, and it prints
+ * that. Timers use the monotonic clock and are unaffected.
  */
 import process from 'node:process'
 

@@ -1,6 +1,6 @@
 /**
- * One session or channel as all saw it: what was asked to be in it, what each reader was given, and what stands in it
- * at the end. Every event becomes a number of its own, so that history.ts can hold them against each other.
+ * One session or channel as its writers and readers saw it: what was appended, what each reader received, and the log
+ * at the end. Every event becomes a distinct number, so that history.ts can compare them.
  */
 import { type Position, parsePosition } from '@millrace/protocol'
 import { type Attempt, checkHistory, type Findings, type Given } from '../history.ts'
@@ -11,20 +11,20 @@ export interface WireEvent {
   readonly data: unknown
 }
 
-/** Of the events of one run, 0 is its start, 1… are what it counts, and this is its end. */
+/** Numbers of the events of one run: 0 is its start, 1… are its deltas, and this is its end. */
 const endNumber = 9_999_999
 const perRun = endNumber + 1
 
 export interface LogRecord {
-  /** As in the address of a stream: `session=…`, `channel=…`. */
+  /** The query of the stream's address: `session=…`, `channel=…`. */
   readonly source: string
-  /** A run that belongs to this session; what belongs to no run of it is a phantom. */
+  /** A run of this session; an event of any other run is a phantom. */
   addRun(id: string): void
-  /** What became of an event that was published, and the position that it was acknowledged with. */
+  /** The outcome of a published event, and the position it was acknowledged with. */
   note(value: number, outcome: Attempt['outcome'], position?: string): void
-  /** An event of the wire; several where deltas were merged. */
+  /** Converts an event of the wire; several if deltas were merged. */
   toGiven(event: WireEvent): Given[]
-  /** A new list for what one reader is given, from its beginning to the next reset. */
+  /** A new list for what one reader receives, from its start to the next reset. */
   openList(): Given[]
   readonly acknowledged: number
   check(final: readonly Given[]): Findings
@@ -59,7 +59,7 @@ export function createLogRecord(source: string): LogRecord {
       return attempts.values().reduce((sum, outcome) => sum + (outcome === 'acknowledged' ? 1 : 0), 0)
     },
     check(final) {
-      // What a reader was shown is acknowledged; of what a model said else nothing is known.
+      // An event that a reader received is acknowledged; nothing is known about the model's other events.
       const known = (value: number | undefined): value is number => value !== undefined && value < runs.size * perRun
       for (const { value } of final) if (runs.size > 0 && known(value)) attempts.set(value, 'unknown')
       for (const list of lists)
@@ -72,7 +72,7 @@ export function createLogRecord(source: string): LogRecord {
       const isTold = [...lists, final].some((list) => list.some(({ value }) => value === undefined))
       const diverging = found.diverging + countMoved(places, final, isTold)
       const { lost, reordered } = addRuns(found, runs.size > 0 ? final : [])
-      // A run whose log has lost something has holes.
+      // A run whose log has lost events has holes.
       return { ...(isTold ? addUntold(found, lists, final) : { ...found, lost }), reordered, diverging }
     },
   }
@@ -80,7 +80,7 @@ export function createLogRecord(source: string): LogRecord {
   function valuesOf(event: string, data: unknown): number[] {
     const { run, text, n } = data as { run?: string; text?: string; n?: number }
     if (run === undefined) return [n ?? -1]
-    // Beyond every run there is.
+    // Beyond the numbers of every run.
     const base = (runs.get(run) ?? 1_000_000) * perRun
     if (event === 'stream_start') return [base]
     if (event === 'stream_end') return [base + endNumber]
@@ -91,7 +91,7 @@ export function createLogRecord(source: string): LogRecord {
   }
 }
 
-/** Acknowledged with a position at which it does not stand. */
+/** Counts publications that the log does not have at the position they were acknowledged with. */
 function countMoved(places: ReadonlyMap<number, Position>, final: readonly Given[], isTold: boolean): number {
   let moved = 0
   for (const { epoch, offset, value } of final) {
@@ -102,10 +102,10 @@ function countMoved(places: ReadonlyMap<number, Position>, final: readonly Given
   return moved
 }
 
-/** Who was told that it begins anew may have seen what is lost; nobody else. */
+/** Counts lost events. A reader that was reset may have seen some of them; no other reader may. */
 function addUntold(found: Findings, lists: readonly (readonly Given[])[], final: readonly Given[]): Findings {
   const kept = new Set(final.map(({ epoch, offset, value }) => `${epoch} ${offset} ${value}`))
-  // What a log itself says it has no more, everybody is told who asks for it.
+  // A gap that the log itself reports is reported to every reader.
   const gone = final.find(({ value }) => value === undefined)
   let { lost } = found
   for (const list of lists) {
@@ -118,7 +118,7 @@ function addUntold(found: Findings, lists: readonly (readonly Given[])[], final:
   return { ...found, lost }
 }
 
-/** Each run counts from 1 without a hole and says nothing after its end. */
+/** Checks that each run counts from 1 without a hole and ends once. */
 function addRuns(found: Findings, final: readonly Given[]): Findings {
   let { lost, reordered } = found
   const last = new Map<number, number>()
@@ -128,7 +128,7 @@ function addRuns(found: Findings, final: readonly Given[]): Findings {
     const before = last.get(run)
     last.set(run, number)
     if (before === endNumber) reordered += 1
-    // A run that goes on with another begins where that one ended.
+    // A run that resumes another starts at the number where that one ended.
     else if (number !== endNumber && before !== undefined && before > 0 && number > before + 1) lost += 1
   }
   return { ...found, lost, reordered }

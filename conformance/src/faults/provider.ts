@@ -1,4 +1,4 @@
-/** A provider of models on this machine that speaks OpenAI's protocol and misbehaves in the ways that providers do. */
+/** A model provider on this machine that speaks OpenAI's protocol and fails in the ways that providers do. */
 import { once } from 'node:events'
 import { createServer, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
@@ -20,20 +20,20 @@ export const faults = [
   'never ends',
 ] as const
 
-/** What it does with one question. */
+/** How it behaves on one question. */
 export interface Behaviour {
   readonly fault: (typeof faults)[number]
-  /** Words before that. */
+  /** Words before the fault. */
   readonly words: number
-  /** Milliseconds between two of them, less than the server waits. */
+  /** Milliseconds between two words, less than the server's idle timeout. */
   readonly paceMs: number
   readonly status: number
   readonly garbage: string
-  /** The finish reason of one that breaks off. */
+  /** The finish reason of `breaks off`. */
   readonly reason: string
 }
 
-/** How a run must end that asked it. */
+/** The status that the run must end with. */
 export function endOf({ fault, words }: Behaviour): 'completed' | 'failed' {
   if (fault === 'only says that it is done') return words > 0 ? 'completed' : 'failed'
   return fault === 'whole' || fault === 'stays open' ? 'completed' : 'failed'
@@ -56,16 +56,16 @@ export function chooseBehaviour(chance: Chance, fault: Behaviour['fault']): Beha
   }
 }
 
-/** What it has said to one question. */
+/** What one question has received so far. */
 export interface Asked {
   requests: number
   text: string
 }
 
 export interface Provider {
-  /** Base of the API. */
+  /** Base URL of the API. */
   readonly url: string
-  /** To a question it behaves so. */
+  /** Sets the behaviour for a question. */
   expect(question: string, behaviour: Behaviour): Asked
 }
 
@@ -117,7 +117,7 @@ async function behave(
     await sleep(fault === 'never ends' ? 1 : paceMs)
   }
   if (fault === 'stalls') return
-  // After what was written, and without the chunk that would end the body.
+  // After the last word, and without the chunk that ends the body.
   if (fault === 'drops') return response.socket?.destroySoon()
   if (fault === 'sends garbage') response.write(garbage)
   if (fault === 'whole' || fault === 'stays open') response.write(chunk({}, 'stop'))

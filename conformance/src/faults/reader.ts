@@ -1,6 +1,6 @@
 /**
- * A reader as light as can be, so that hundreds fit into one process: it keeps its last position, comes back from it
- * by itself, elsewhere where there is elsewhere, and begins anew where it is told that its position is none any more.
+ * A reader that is light enough for hundreds in one process: it keeps its last position, reconnects from it, to the
+ * next server if there are several, and starts over when its position is rejected.
  */
 import { type IncomingMessage, request } from 'node:http'
 import { createSseParser } from '@millrace/protocol'
@@ -9,24 +9,24 @@ import type { LogRecord, WireEvent } from './log-record.ts'
 
 export interface ReaderOptions {
   readonly record: LogRecord
-  /** Servers, the one to begin with first; when it is cut off it tries the next. */
+  /** Servers; it connects to the first, and to the next one after each cut. */
   readonly urls: readonly string[]
   readonly transport: 'sse' | 'websocket'
   readonly onEvent: (event: WireEvent) => void
-  /** How long it was without a connection, in milliseconds. */
+  /** How long it was disconnected, in milliseconds. */
   readonly onResumed: (ms: number) => void
   readonly onReset: () => void
 }
 
 export interface Reader {
-  /** Of the last event it was given; undefined before the first, and after a reset. */
+  /** Of the last event received; undefined before the first, and after a reset. */
   readonly position: string | undefined
   close(): void
 }
 
 interface Connection {
-  /** Resolves when it is over: `reset` where its position was refused for good. */
-  readonly over: Promise<'cut' | 'reset'>
+  /** Resolves when the connection ends: `reset` if its position was rejected permanently. */
+  readonly ended: Promise<'cut' | 'reset'>
   close(): void
 }
 
@@ -34,7 +34,7 @@ type Connect = (url: string, from: string, hear: { onOpen: () => void; onEvent: 
 
 const backoffMs = { first: 20, most: 250 }
 const answerMsMax = 5000
-const anew = new Set(['position_foreign', 'position_ahead', 'position_expired', 'session_not_found'])
+const resetCodes = new Set(['position_foreign', 'position_ahead', 'position_expired', 'session_not_found'])
 
 export function openReader({ record, urls, transport, onEvent, onResumed, onReset }: ReaderOptions): Reader {
   const connect = transport === 'sse' ? openSse(record.source) : openWebSocket(record.source)
@@ -73,7 +73,7 @@ export function openReader({ record, urls, transport, onEvent, onResumed, onRese
         onEvent(event)
       },
     })
-    void connection.over.then((why) => {
+    void connection.ended.then((why) => {
       if (isClosed) return
       cutAt ??= performance.now()
       if (why === 'reset' && position !== undefined) {
@@ -91,19 +91,20 @@ export function openReader({ record, urls, transport, onEvent, onResumed, onRese
 
 function openSse(source: string): Connect {
   return (url, from, { onOpen, onEvent }) => {
-    const { promise: over, resolve } = Promise.withResolvers<'cut' | 'reset'>()
+    const { promise: ended, resolve } = Promise.withResolvers<'cut' | 'reset'>()
     const asking = request(`${url}/api/stream?${source}&from=${from}`, { agent: false }, (response) => {
       asking.setTimeout(0)
-      if (response.statusCode !== 200) return void readCode(response).then((code) => resolve(anew.has(code) ? 'reset' : 'cut'))
+      if (response.statusCode !== 200)
+        return void readCode(response).then((code) => resolve(resetCodes.has(code) ? 'reset' : 'cut'))
       response.on('close', () => resolve('cut')).on('error', () => resolve('cut'))
       onOpen()
       const parser = createSseParser({ onEvent: ({ data, ...event }) => onEvent({ ...event, data: JSON.parse(data) }) })
       response.on('data', (chunk: Buffer) => parser.push(chunk))
     })
-    // A server that stands still accepts, and answers nothing.
+    // A stopped server accepts connections but does not respond.
     asking.setTimeout(answerMsMax, () => asking.destroy())
     asking.on('error', () => resolve('cut')).end()
-    return { over, close: () => asking.destroy() }
+    return { ended, close: () => asking.destroy() }
   }
 }
 
@@ -120,7 +121,7 @@ async function readCode(response: IncomingMessage): Promise<string> {
 function openWebSocket(source: string): Connect {
   const [kind = '', name = ''] = source.split('=')
   return (url, from, { onOpen, onEvent }) => {
-    const { promise: over, resolve } = Promise.withResolvers<'cut' | 'reset'>()
+    const { promise: ended, resolve } = Promise.withResolvers<'cut' | 'reset'>()
     const socket = new WebSocket(`${url.replace('http', 'ws')}/ws/chat`)
     const late = setTimeout(() => resolve('cut'), answerMsMax)
     socket.onopen = () => socket.send(JSON.stringify({ type: 'attach', [kind]: name, from }))
@@ -132,12 +133,12 @@ function openWebSocket(source: string): Connect {
         clearTimeout(late)
         onOpen()
       }
-      if (message.type === 'error') resolve(anew.has(message.error?.code ?? '') ? 'reset' : 'cut')
+      if (message.type === 'error') resolve(resetCodes.has(message.error?.code ?? '') ? 'reset' : 'cut')
     }
-    void over.then(() => {
+    void ended.then(() => {
       clearTimeout(late)
       socket.close()
     })
-    return { over, close: () => resolve('cut') }
+    return { ended, close: () => resolve('cut') }
   }
 }

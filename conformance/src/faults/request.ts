@@ -1,22 +1,22 @@
-/** One question to a server over HTTP: its answer, or its refusal with a code. */
+/** One HTTP request: resolves with the JSON of its response, or rejects with the error's code. */
 
 export interface Refusal extends Error {
-  /** 0 where there was no answer. */
+  /** 0 without a response. */
   readonly status: number
   readonly code: string
 }
 
-/** Longer than any engine may wait. */
+/** Longer than any engine's timeout. */
 const answerMsMax = 20_000
 
-/** A `POST` where there is a body, else a `GET`. Rejects with a `Refusal`. */
+/** A `POST` if there is a body, else a `GET`. Rejects with a `Refusal`. */
 export async function ask<T>(url: string, body?: object): Promise<T> {
   const headers = { 'content-type': 'application/json', accept: 'application/json' }
   const signal = AbortSignal.timeout(answerMsMax)
   const posted = body === undefined ? {} : { method: 'POST', headers, body: JSON.stringify(body) }
   const send = () => fetch(url, { ...posted, signal })
   const answer = await send()
-    // A connection that was kept, and closed by the server in the moment in which it was used again.
+    // The server may close a kept-alive connection in the moment in which it is reused.
     .catch((error: Error) => (body === undefined && error.name === 'TypeError' ? send() : Promise.reject(error)))
     .catch((error: Error) => {
       throw refusal(0, error.name, `${url}: ${error.message}`)
@@ -29,7 +29,7 @@ export async function ask<T>(url: string, body?: object): Promise<T> {
   throw refusal(answer.status, code, `${url}: ${answer.status} ${text}`)
 }
 
-/** The code of a refusal, or '' where it was none. */
+/** The code of the error, or '' on success. */
 export async function codeOf(asking: Promise<unknown>): Promise<string> {
   return asking.then(
     () => '',

@@ -1,6 +1,6 @@
 /**
- * A fault done again and again, each time at moments that a seed decides. `FAULT_ROUNDS` says how often, which is
- * otherwise few, `FAULT_SEED` takes one seed alone, as a failure names it, and `FAULT_RESULTS` is a file for what came of it.
+ * Repeats a fault in rounds, each at moments that a seed decides. `FAULT_ROUNDS` sets the number, which is small by default,
+ * `FAULT_SEED` runs one seed, as a failure reports it, and `FAULT_RESULTS` names a file for the results.
  */
 import { expect, it } from 'vitest'
 import { nothingFound } from '../history.ts'
@@ -8,28 +8,28 @@ import { type Chance, createChance } from './chance.ts'
 import { createTally, type Tally, writeResult } from './tally.ts'
 
 export interface Fault<World> {
-  /** Which of the known faults it is, and what is done, in a few words: `F1 kill -9 of a server`. */
+  /** The number of the fault and what is done, in a few words: `F1 kill -9 of a server`. */
   readonly fault: string
-  /** What holds all the same: the name of the test. */
+  /** What holds despite the fault. The test's name is `fault: claim`. */
   readonly claim: string
-  /** Rounds in `npm test`; default 2; 0 leaves it to `npm run faults`. */
+  /** Rounds in `npm test`; default 2; 0 leaves the fault to `npm run faults`. */
   readonly few?: number
-  /** For each round that is asked for by `FAULT_ROUNDS`, so many are done; default 1. */
+  /** Rounds for each one of `FAULT_ROUNDS`; default 1. */
   readonly times?: number
-  /** Whether readers may be told to begin anew; default false: nothing is lost that they would have to be told of. */
+  /** Whether readers may be reset; default false: the fault loses nothing. */
   readonly mayReset?: boolean
-  /** How long a round may take; default 30,000. */
+  /** Timeout of a round; default 30,000. */
   readonly msMax?: number
-  /** What all rounds share; it ends itself with `onTestFinished`. */
+  /** Opens what all rounds share; it closes itself with `onTestFinished`. */
   readonly open: (tally: Tally) => Promise<World>
   readonly round: (world: World, chance: Chance, tally: Tally) => Promise<void>
   /** After the last round. */
   readonly after?: (tally: Tally) => void
-  /** After the last of many, as `npm run faults` does: for what few rounds beside other tests do not show, as times. */
+  /** After many rounds, as in `npm run faults`: checks what a few rounds beside other tests cannot show, such as times. */
   readonly afterMany?: (tally: Tally) => void
 }
 
-/** From so many `FAULT_ROUNDS` on they are many. */
+/** From this number of `FAULT_ROUNDS` on, `afterMany` runs. */
 const manyRounds = 50
 const areMany = Number(process.env.FAULT_ROUNDS) >= manyRounds
 const seedMax = 2 ** 31
@@ -69,7 +69,7 @@ export function itWithstands<World>({
       if (FAULT_SEED === undefined && areMany) afterMany?.(tally)
       failed = undefined
     } catch (error) {
-      // Whoever looks into it needs the seed first of all.
+      // The seed comes first: it reproduces the failure.
       failed = `${failed}: ${(error as Error).message}`
       ;(error as Error).message = failed
       throw error

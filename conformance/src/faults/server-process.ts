@@ -1,4 +1,4 @@
-/** Servers as processes of their own, which can be killed, stopped and started again at the same address. */
+/** Server processes that can be killed, stopped and restarted at the same address. */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
@@ -8,31 +8,31 @@ import { findPort } from '../servers/port.ts'
 export interface ServerProcess {
   readonly url: string
   readonly pid: number
-  /** What it has said to its operator since it was last started. */
+  /** Standard error since the last start. */
   readonly errors: string
   signal(signal: NodeJS.Signals): void
-  /** Sends a signal, `SIGKILL` unless another is named, and resolves when the process is gone. */
+  /** Sends a signal, default `SIGKILL`, and resolves when the process has exited. */
   end(signal?: NodeJS.Signals): Promise<void>
-  /** At the same address, over the same logs; a server that is still there is killed first. */
+  /** Starts it again at the same address, over the same logs; kills it first if it still runs. */
   restart(): Promise<void>
 }
 
-/** `millrace start` with these arguments. */
+/** Runs `millrace start` with these arguments. */
 export async function startMillrace(args: readonly string[], shell?: string): Promise<ServerProcess> {
   const cli = fileURLToPath(new URL('../../../packages/server/src/cli/index.ts', import.meta.url))
   return startProcess((port) => [cli, '--port', String(port), '--model', 'sim:count', ...args], shell)
 }
 
-/** One of several servers, with times that are short enough for a test. */
+/** One of several servers, with timeouts short enough for a test. */
 export async function startNode(engine: string, { leaseMs, graceMs }: NodeTimes, shell?: string): Promise<ServerProcess> {
   const script = fileURLToPath(new URL('./node-process.ts', import.meta.url))
   return startProcess((port) => [script, engine, String(leaseMs), String(port), String(graceMs)], shell)
 }
 
 export interface NodeTimes {
-  /** How long another one that is not heard of is waited for. */
+  /** The lease of the other servers. */
   readonly leaseMs: number
-  /** How long runs may go on after SIGTERM. */
+  /** The grace of SIGTERM. */
   readonly graceMs: number
 }
 
@@ -61,7 +61,7 @@ async function startProcess(argsOf: (port: number) => readonly string[], shell?:
   async function start(): Promise<ChildProcess> {
     errors = ''
     const command = [process.execPath, '--conditions=source', ...argsOf(port)]
-    // With a shell around it, for limits that only a shell can set; it becomes the server.
+    // A shell sets limits that Node cannot set, then replaces itself with the server.
     const [file = '', ...args] = shell === undefined ? command : ['/bin/sh', '-c', `${shell}; exec "$@"`, 'sh', ...command]
     const server = spawn(file, args, { stdio: ['ignore', 'pipe', 'pipe'] })
     server.stderr.setEncoding('utf8').on('data', (text) => {

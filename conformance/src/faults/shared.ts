@@ -1,4 +1,4 @@
-/** Two servers over one engine, their engine's own server, and the readers and runs of both: what faults of shared engines need. */
+/** Two servers over one shared engine, with runs and readers on both. */
 import { onTestFinished } from 'vitest'
 import { startNats } from '../servers/nats.ts'
 import { startLosslessRedis, startRedis } from '../servers/redis.ts'
@@ -25,21 +25,21 @@ export interface SharedWorld<E extends Started = EngineServer> {
   readonly world: World
   readonly engine: E
   readonly nodes: readonly [ServerProcess, ServerProcess]
-  /** A session on each of `urls` in turn with a run in it, whose readers begin at every server. */
+  /** Starts a session with a run on each of `urls` in turn; its readers start at different servers. */
   ask(count: number, readers: number, model: () => string): Promise<AskedOf[]>
 }
 
 export interface AskedOf extends Asked {
-  /** The server that the run belongs to. */
+  /** The server that owns the run. */
   readonly node: ServerProcess
 }
 
 interface SharedEngine {
   readonly name: string
   readonly startEngine: () => Promise<EngineServer>
-  /** One that has what it has acknowledged also when it is killed, whatever its disk does. */
+  /** An engine whose acknowledged events survive `kill -9`, whatever its disk does. */
   readonly startLossless: () => Promise<EngineServer>
-  /** How long a call of it waits for an answer. */
+  /** The engine's timeout for one call. */
   readonly callMs: number
 }
 
@@ -78,7 +78,7 @@ export async function openShared<E extends Started>(
   }
 }
 
-/** Which of the two it is this time, and which it is not. */
+/** Picks one of the two, and returns the other too. */
 export function pickNode({ nodes }: Pick<SharedWorld, 'nodes'>, chance: Chance): [hit: ServerProcess, other: ServerProcess] {
   return chance.whole(0, 1) === 0 ? [nodes[0], nodes[1]] : [nodes[1], nodes[0]]
 }

@@ -1,24 +1,24 @@
-/** System calls that fail, or take long: what strace does to a process as it asks the kernel. https://strace.io */
+/** Runs a program under strace, which makes system calls fail or delays them. https://strace.io */
 import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { makeFolder } from './folder.ts'
 
-/** Why there is none here; undefined where there is. */
+/** Why strace cannot be used here; undefined if it can. */
 export function straceMissing(): string | undefined {
   return spawnSync('strace', ['-o', '/dev/null', 'true']).status === 0 ? undefined : 'strace cannot be used'
 }
 
 export interface Traced {
-  /** What the program said, line by line. */
+  /** The program's output, line by line. */
   readonly said: readonly string[]
-  /** Its calls in their order, as strace writes them. */
+  /** Its system calls in order, as strace writes them. */
   readonly calls: readonly string[]
   readonly isKilled: boolean
 }
 
-/** Runs a script to its end, or until it is killed, with these options of strace; rejects where it ends with an error. */
+/** Runs a script under strace with these options until it exits or is killed; rejects if it exits with an error. */
 export async function runTraced(options: readonly string[], script: string, args: readonly string[]): Promise<Traced> {
   const file = join(makeFolder(), 'calls')
   const command = [process.execPath, '--conditions=source', '--disable-warning=ExperimentalWarning', script, ...args]

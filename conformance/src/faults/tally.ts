@@ -1,18 +1,18 @@
-/** What came of all rounds of one fault, for the test and for results/faults.json. */
+/** The results of all rounds of one fault, for the test and for results/faults.json. */
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { type Findings, nothingFound } from '../history.ts'
 
 export interface Tally {
   readers: number
-  /** Events that readers were given, of all of them together. */
+  /** Events that all readers together received. */
   events: number
-  /** Appends that were acknowledged to whoever asked for them, or by being shown to a reader. */
+  /** Appends acknowledged to the caller, or by being shown to a reader. */
   acknowledged: number
-  /** Readers that were told to begin anew. */
+  /** Readers whose position was rejected, so that they started over. */
   resets: number
   found: Findings
-  /** Milliseconds by what they were the time of: `resume`, `end`. */
+  /** Milliseconds by what was measured: `resume`, `end`. */
   readonly times: Map<string, number[]>
 }
 
@@ -31,7 +31,7 @@ export function addFindings(tally: Tally, found: Findings): void {
   tally.found = Object.fromEntries(kinds.map((kind) => [kind, tally.found[kind] + found[kind]])) as unknown as Findings
 }
 
-/** The smallest time that so many of them do not exceed; 0 of none. */
+/** The given percentile; 0 for no values. */
 export function percentile(times: readonly number[], part: number): number {
   const sorted = [...times].sort((a, b) => a - b)
   return Math.round(sorted[Math.max(0, Math.ceil(sorted.length * part) - 1)] ?? 0)
@@ -42,11 +42,11 @@ export interface Rounds {
   readonly rounds: number
   readonly firstSeed: number
   readonly randomSeed: number
-  /** What went wrong, where something did, with its seed. */
+  /** What failed, with the seed. */
   readonly failed?: string
 }
 
-/** Puts one fault's row into a file of them; faults are run one at a time where there is such a file. */
+/** Writes one fault's row into the file of all rows. Faults run one at a time when there is such a file. */
 export function writeResult(file: string, { fault, ...rounds }: Rounds, { times, ...tally }: Tally): void {
   const timesMs = Object.fromEntries(
     [...times].map(([what, all]) => [what, { p50: percentile(all, 0.5), p99: percentile(all, 0.99) }]),
@@ -61,7 +61,7 @@ function readResults(file: string): object {
   try {
     return JSON.parse(readFileSync(file, 'utf8')) as object
   } catch {
-    // The first one.
+    // There is no file yet.
     return {}
   }
 }

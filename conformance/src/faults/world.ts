@@ -1,6 +1,6 @@
 /**
- * Sessions that are asked and read, channels that are published into and read, while something goes wrong: what
- * happens to them is written down, and held against what was promised at the end of each round.
+ * Sessions with runs and readers, and channels with publishers and readers, during a fault. Everything that happens to
+ * them is recorded, and compared with what was promised at the end of each round.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { formatPosition } from '@millrace/protocol'
@@ -14,39 +14,39 @@ export interface Followed {
   readonly id: string
   readonly record: LogRecord
   readonly readers: Reader[]
-  /** Runs that some reader has been given the end of, with its data. */
+  /** Runs whose end a reader has received, with its data. */
   readonly ends: Map<string, { readonly status: string; readonly error?: { readonly code: string } }>
-  /** Events that any of its readers was given. */
+  /** Events that its readers received. */
   events: number
-  /** How often one of them was told to begin anew. */
+  /** Resets of its readers. */
   resets: number
 }
 
-/** A run, and the session it is in. */
+/** A run, and its session. */
 export interface Asked {
   readonly session: Followed
   readonly run: string
 }
 
 export interface World {
-  /** A session with a run in it, whose model is `sim:…`. */
+  /** Starts a run of the model `sim:…`, in a new session unless one is given. */
   start(url: string, model: string, session?: Followed): Promise<Asked>
-  /** Goes on with a run that ended before its time. */
-  goOn(url: string, asked: Asked): Promise<Asked>
+  /** Resumes a run that ended early. */
+  resume(url: string, asked: Asked): Promise<Asked>
   openChannel(): Followed
   read(log: Followed, count: number, urls: readonly string[], transport?: 'sse' | 'websocket'): void
-  /** Publishes 1, 2, 3, … each under an id of its own until it is acknowledged; returns how it is ended. */
+  /** Publishes 1, 2, 3, … each under its own id until it is acknowledged; returns a function that stops. */
   publish(channel: Followed, url: () => string): () => Promise<void>
-  /** How often a publication was refused, or not answered, in this round. */
+  /** Publications in this round that were rejected or got no response. */
   readonly refusals: number
-  /** Waits for a state. Rejects when it does not come. */
+  /** Waits for a state. Rejects after `msMax`. */
   until(isSo: () => boolean, what: string, msMax?: number): Promise<void>
-  /** Reads every log whole, waits for its readers to be there too, and counts what may not be. Default of `msMax`: 15,000. */
+  /** Reads every log, waits until its readers have caught up, and counts violations. `msMax` is 15,000 by default. */
   settle(url: string, msMax?: number): Promise<void>
 }
 
 let names = 0
-/** Another one in each process that shares an engine with this one. */
+/** Distinct in each process that shares an engine with this one. */
 const newName = () => `${process.pid}-${Date.now().toString(36)}-${++names}`
 
 export function createWorld(tally: Tally): World {
@@ -56,15 +56,15 @@ export function createWorld(tally: Tally): World {
   return {
     async start(url, model, session) {
       const followed = session ?? follow(newName(), 'session')
-      if (session === undefined) await insist(`${url}/api/sessions`, { id: followed.id })
+      if (session === undefined) await postWithRetry(`${url}/api/sessions`, { id: followed.id })
       const run = newName()
-      // Before its first event can come.
+      // Before its first event can arrive.
       followed.record.addRun(run)
-      await insist(`${url}/api/chat`, { query: 'count', model, session: followed.id, id: run })
+      await postWithRetry(`${url}/api/chat`, { query: 'count', model, session: followed.id, id: run })
       return { session: followed, run }
     },
 
-    async goOn(url, { session, run }) {
+    async resume(url, { session, run }) {
       const id = newName()
       session.record.addRun(id)
       await ask(`${url}/api/runs/${run}/continue`, { session: session.id, id })
@@ -194,7 +194,7 @@ async function readFinal(url: string, record: LogRecord): Promise<Given[]> {
     const page = await askAgain<{ events: WireEvent[]; position: string }>(
       `${url}/api/stream?${record.source}&live=poll&wait=0&from=${from}`,
     )
-    // There is no such log any more, of which nobody may have a position then.
+    // The log no longer exists, and no position of it is valid.
     if (page === undefined) return []
     final.push(...page.events.flatMap((event) => record.toGiven(event)))
     if (page.events.length === 0) return final
@@ -202,8 +202,8 @@ async function readFinal(url: string, record: LogRecord): Promise<Given[]> {
   }
 }
 
-/** What has an id is done once, however often it is asked for, and is asked for again where the storage does not answer. */
-async function insist(url: string, body: object): Promise<void> {
+/** Retries while the storage does not respond. The id makes it idempotent. */
+async function postWithRetry(url: string, body: object): Promise<void> {
   for (let attempt = 1; ; attempt++) {
     const code = await codeOf(ask(url, body))
     if (code === '') return

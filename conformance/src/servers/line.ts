@@ -1,4 +1,4 @@
-/** A line to a server that can stand still in each direction, as a partition makes it, and go on with what it has held back. */
+/** A TCP link that can hold bytes back in each direction, as a network partition does, and deliver them later. */
 import { once } from 'node:events'
 import { connect, createServer, type Socket } from 'node:net'
 
@@ -6,9 +6,9 @@ export type Direction = 'there' | 'back'
 
 export interface Line {
   readonly port: number
-  /** Nothing that is said in this direction arrives until it heals, also what is said over new connections. */
+  /** Holds everything in this direction until `heal`, on new connections too. */
   hold(direction: Direction): void
-  /** What was held back arrives now; cut, it never does. */
+  /** Delivers what was held; `cut` drops it. */
   heal(isCut: boolean): void
   close(): Promise<void>
 }

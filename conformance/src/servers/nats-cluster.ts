@@ -1,4 +1,4 @@
-/** Three real NATS as one cluster, which keep the logs of the engine three times, and the lines between them. */
+/** Three real nats-servers as one cluster, which replicate the engine's logs three times, and the links between them. */
 import { jetstreamManager } from '@nats-io/jetstream'
 import { connect, type NatsConnection } from '@nats-io/transport-node'
 import { type Line, startLine } from './line.ts'
@@ -6,20 +6,20 @@ import { type NatsServer, type NatsServerOptions, startNats } from './nats.ts'
 import { findPort } from './port.ts'
 
 export interface NatsCluster {
-  /** All three, with commas. */
+  /** All three URLs, with commas. */
   readonly url: string
   readonly servers: readonly NatsServer[]
-  /** The one that takes what is stored just now. */
+  /** The leader of the stream. */
   leader(): Promise<NatsServer>
-  /** The others no longer hear it, or it no longer hears them, until all is healed; whoever is connected to it still is. */
+  /** Cuts one direction between a server and the others until `heal`; its clients stay connected. */
   isolate(server: NatsServer, what: 'unheard' | 'deaf'): void
-  /** What was held back arrives now; cut, it never does. */
+  /** Delivers what was held; `cut` drops it. */
   heal(isCut: boolean): void
   close(): Promise<void>
 }
 
 const stream = 'millrace'
-/** Where nobody listens: they would tell each other of ways around the lines. */
+/** An address where nothing listens: the servers must not learn of routes around the links. */
 const nowhere = '127.0.0.1:1'
 
 export async function startNatsCluster({ args = [] }: NatsServerOptions = {}): Promise<NatsCluster> {
@@ -45,7 +45,7 @@ export async function startNatsCluster({ args = [] }: NatsServerOptions = {}): P
         num_replicas: servers.length,
       }),
     )
-  // Until the three have found each other.
+  // Until the three have formed a cluster.
   for (let isMade = false; !isMade; )
     isMade = await make().then(
       () => true,
@@ -66,7 +66,7 @@ export async function startNatsCluster({ args = [] }: NatsServerOptions = {}): P
     isolate(server, what) {
       const index = servers.indexOf(server)
       for (const { line, from, to } of lines) {
-        // Whichever of the two has called the other.
+        // Either of the two may have opened the connection.
         if (from === index) line.hold(what === 'unheard' ? 'there' : 'back')
         if (to === index) line.hold(what === 'unheard' ? 'back' : 'there')
       }

@@ -1,10 +1,10 @@
 import { once } from 'node:events'
 import { createServer } from 'node:net'
 
-/** Below what systems give to outgoing connections: one of those could take the port while its server is away, or meet itself there. */
+/** Below the ephemeral range: an outgoing connection could take the port while its server is down, or connect to itself. */
 const range = { from: 12_000, to: 30_000 }
 
-/** Free a moment ago: for servers that cannot be asked to choose one, or come back to the one they had. */
+/** A port that was free a moment ago: for servers that cannot choose one, or that restart at the same one. */
 export async function findPort(): Promise<number> {
   for (;;) {
     const port = range.from + Math.floor(Math.random() * (range.to - range.from))

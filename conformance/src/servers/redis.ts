@@ -1,4 +1,4 @@
-/** A real Redis for tests, from its binary, on a port of its own, ended by its pid. */
+/** Starts a real redis-server for tests, on a free port, and ends it by its pid. */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
@@ -11,24 +11,24 @@ export interface RedisServer {
   readonly url: string
   readonly port: number
   readonly pid: number
-  /** `SIGKILL`, unless another is named; resolves when the process is gone. */
+  /** Sends `SIGKILL` unless another signal is given; resolves when the process has exited. */
   kill(signal?: NodeJS.Signals): Promise<void>
-  /** The same port and folder again. */
+  /** Starts it again with the same port and folder. */
   restart(): Promise<void>
-  /** A command of one line; rejects where it is refused. */
+  /** Sends a command line; rejects if Redis returns an error. */
   say(command: string): Promise<void>
-  /** Ends it, and takes its own folder away. */
+  /** Kills it and removes its folder. */
   close(): Promise<void>
 }
 
 export interface RedisServerOptions {
-  /** Beside those of an append-only file, which is kept by default. */
+  /** Arguments in addition to those for an append-only file. */
   readonly args?: readonly string[]
-  /** One that is the caller's, and stays. Default: one of its own, which goes with it. */
+  /** The caller's folder, which stays. Default: a folder of its own, which is removed with it. */
   readonly folder?: string
 }
 
-/** By default Redis acknowledges for up to two seconds what it has not even written yet, while its disk is busy. */
+/** By default Redis acknowledges for up to two seconds what it has not written yet, while its disk is busy. */
 export function startLosslessRedis(): Promise<RedisServer> {
   return startRedis({ args: ['--appendfsync', 'always'] })
 }

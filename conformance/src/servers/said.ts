@@ -3,8 +3,8 @@ import { connect } from 'node:net'
 import type { Readable } from 'node:stream'
 
 /**
- * Resolves when a server says that it is ready. What it says afterwards is read too, for as long as it lives: a pipe
- * that is full stops it, and one that is closed ends it with the next line of its log.
+ * Resolves when a server prints that it is ready. Its output is read for as long as it lives: a full pipe would block the
+ * server, and a closed one would end it with its next line.
  */
 export function untilSaid(server: ChildProcess, output: Readable, words: string): Promise<void> {
   let log = ''
@@ -16,13 +16,13 @@ export function untilSaid(server: ChildProcess, output: Readable, words: string)
     server.once('error', reject)
     server.once('exit', () => {
       reject(new Error(`${server.spawnfile} ended:\n${log}`))
-      // Whoever uses it is only told that it is gone.
+      // The test that uses it sees only a lost connection.
       if (/^(panic|fatal error):/m.test(log)) console.error(`${server.spawnfile} died by itself:\n${log}`)
     })
   })
 }
 
-/** Says something to a server of a text protocol, and resolves when it has answered so. */
+/** Sends a command to a server of a text protocol, and resolves when the response matches. */
 export async function converse(port: number, words: string, answer: RegExp): Promise<void> {
   const socket = connect(port, '127.0.0.1').setEncoding('utf8')
   try {

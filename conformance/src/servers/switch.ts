@@ -1,10 +1,10 @@
-/** An address behind which one server takes the place of another, as a failover does: whoever was connected is cut off. */
+/** One address in front of several servers, as for a failover: switching cuts the open connections. */
 import { once } from 'node:events'
 import { connect, createServer, type Socket } from 'node:net'
 
 export interface Switch {
   readonly port: number
-  /** From now on it is that port; connections to the one before are cut. */
+  /** Forwards to this port from now on; cuts the open connections. */
   to(port: number): void
   close(): Promise<void>
 }

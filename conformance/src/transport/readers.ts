@@ -1,4 +1,4 @@
-/** The same question over each transport, by nothing but the standards: what any client does to read a log. */
+/** Reads a log over each transport with nothing but the standards, as any client can. */
 import { createSseParser, readBinary, readBinaryFrame, type Source } from '@millrace/protocol'
 
 export interface WireEvent {
@@ -15,7 +15,7 @@ export interface ReadRequest {
   readonly signal: AbortSignal
 }
 
-/** Events after a position until the signal aborts. Throws an error whose message is the code of a refusal. */
+/** Events after a position until the signal aborts. Throws an error whose message is the code. */
 export type WireReader = (request: ReadRequest) => AsyncGenerator<WireEvent>
 
 const address = ({ url, source, from }: ReadRequest, more: Record<string, string> = {}) =>
@@ -40,7 +40,7 @@ export const overSse: WireReader = async function* (request) {
   }
 }
 
-/** Down as SSE; up a socket of its own, over which each event of a session is acknowledged: the way up of hybrid names no channel. */
+/** Reads over SSE and acknowledges each event of a session over a WebSocket; hybrid's commands do not name a channel. */
 export const overHybrid: WireReader = async function* (request) {
   const { url, source } = request
   const query = new URLSearchParams({ ...source, down: 'sse' })

@@ -1,4 +1,4 @@
-/** What every transport promises of the way down, asked of a real server: run once for each. */
+/** What every transport promises its readers, tested on a real server: run once for each transport. */
 import { createMillrace, type Engine, type Millrace, memoryEngine } from 'millrace'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { keepNewest } from '../engine/support.ts'
@@ -11,7 +11,7 @@ export interface TransportSuite {
 
 interface Stage {
   readonly millrace: Millrace
-  /** Reads until an event is the last that is wanted. */
+  /** Reads until it has the last expected event. */
   read(from: string, isLast: (event: WireEvent) => boolean): Promise<WireEvent[]>
 }
 
@@ -46,24 +46,24 @@ export function transportConformance({ name, read: open }: TransportSuite): void
     millrace.run({ session: 's', source: Array.from({ length: count }, (_, index) => `${index + 1} `) })
 
   describe(`reading over ${name}`, () => {
-    it('gives every event with the position after it, in order', async () => {
+    it('delivers every event with the position after it, in order', async () => {
       const { millrace, read } = await start()
       await (await answer(millrace, 20)).ended
       const events = await read('start', isEnd)
       expect(textOf(events)).toBe(oneTo(20))
-      // Several that were merged have the position of the last.
+      // Merged events have the position of the last one.
       expect([offsetOf(events[0]), offsetOf(events.at(-1))]).toEqual([1, 22])
       for (const [index, event] of events.slice(1).entries()) expect(offsetOf(event)).toBeGreaterThan(offsetOf(events[index]))
     })
 
-    it('goes on behind any of them with exactly the rest', async () => {
+    it('resumes behind any of them with exactly the rest', async () => {
       const { millrace, read } = await start()
       await (await answer(millrace, 10)).ended
       const events = await read('start', isEnd)
       for (const [index, { id }] of events.slice(0, -1).entries()) expect(await read(id, isEnd)).toEqual(events.slice(index + 1))
     })
 
-    it('gives what is said while it is read, to all who read the same', async () => {
+    it('delivers events while they are written, to every reader of the log', async () => {
       const { millrace, read } = await start()
       await millrace.engine.append('s', [])
       const reading = Promise.all([read('start', isEnd), read('start', isEnd), read('now', isEnd)])
@@ -75,7 +75,7 @@ export function transportConformance({ name, read: open }: TransportSuite): void
       expect(textOf(third)).toBe(textOf(first))
     })
 
-    it('says the same in fewer events to a reader that is far behind', async () => {
+    it('delivers the same text in fewer events to a reader that is far behind', async () => {
       const { millrace, read } = await start()
       await (await answer(millrace, 3000)).ended
       const events = await read('start', isEnd)
@@ -83,7 +83,7 @@ export function transportConformance({ name, read: open }: TransportSuite): void
       expect(events.length).toBeLessThan(10)
     })
 
-    it('begins now where it is asked to', async () => {
+    it('starts at the current head on request', async () => {
       const { millrace, read } = await start({ source: { channel: 'c' } })
       await millrace.publish({ channel: 'c', data: 'before' })
       const reading = read('now', ({ data }) => data === 'after')
@@ -106,7 +106,7 @@ export function transportConformance({ name, read: open }: TransportSuite): void
       expect(events.map(({ event, data }) => [event, data])).toEqual(published.map((data) => ['a.name', data]))
     })
 
-    it('tells what retention has taken, and goes on behind it', async () => {
+    it('reports what retention has trimmed, and continues behind it', async () => {
       const { millrace, read } = await start({ engine: keepNewest(memoryEngine(), 4) })
       await (await answer(millrace, 10)).ended
       const { head } = (await millrace.engine.inspect('s')) ?? expect.fail()
@@ -120,13 +120,13 @@ export function transportConformance({ name, read: open }: TransportSuite): void
       ['x', 'position_invalid'],
       ['k3f9a2xq-1', 'position_foreign'],
       [undefined, 'position_ahead'],
-    ])('refuses the position %s with %s, and gives nothing', async (from, code) => {
+    ])('rejects the position %s with %s, and delivers nothing', async (from, code) => {
       const { millrace, read } = await start()
       const { position } = await millrace.engine.append('s', [])
       await expect(read(from ?? `${position.epoch}-7`, () => true)).rejects.toThrow(code)
     })
 
-    it('refuses a session that does not exist', async () => {
+    it('rejects a session that does not exist', async () => {
       const { read } = await start()
       await expect(read('start', () => true)).rejects.toThrow('session_not_found')
     })
