@@ -4,7 +4,7 @@ import { postJson, startRun, startServer } from './support/server.ts'
 import { openSocket } from './support/socket.ts'
 
 describe('authorize', () => {
-  it('is asked before every attach, replay and command, over every transport', async () => {
+  it('is called before every attach, replay and command, over every transport', async () => {
     let allowed = true
     const asked: string[] = []
     const authorize: Authorize = ({ principal }, action, { session }) => {
@@ -72,7 +72,7 @@ describe('authorize', () => {
     ])
   })
 
-  it('is told what the request shows, over every transport', async () => {
+  it('gets the details of the request, over every transport', async () => {
     const seen: unknown[] = []
     const authorize: Authorize = ({ principal, transport, address, path, headers }) => {
       seen.push([principal, transport, address, path, headers.get('x-tenant')])
@@ -92,7 +92,7 @@ describe('authorize', () => {
     ])
   })
 
-  it('does not hand out a run by its id to whoever may not read its session', async () => {
+  it('does not return a run by its id to a caller that may not read its session', async () => {
     const authorize: Authorize = (_caller, action) => {
       if (action === 'session.read') throw new MillraceError('forbidden')
     }
@@ -102,12 +102,12 @@ describe('authorize', () => {
   })
 })
 
-describe('models that are asked for by name', () => {
+describe('models that clients may request by name', () => {
   const mine = { name: 'mine', async *stream() {} }
   const names = async (url: string) =>
     ((await (await fetch(`${url}/api/models`)).json()) as { models: { name: string }[] }).models.map(({ name }) => name)
 
-  it('are those that were handed in, the default and the guide where the host closes the rest', async () => {
+  it('are the ones given in options, the default and the guide, if the host closes the others', async () => {
     const { url, millrace } = await startServer({ models: [mine], model: 'sim:count?n=2&tps=0', modelsByName: [] })
     for (const model of ['mine', 'sim:count?n=2&tps=0', 'auto', 'builtin:guide']) await startRun(url, { query: 'x', model })
     for (const model of ['sim:count', 'sim:count?n=1000000', 'openai:gpt-6-luna', 'nobody']) {
@@ -120,11 +120,11 @@ describe('models that are asked for by name', () => {
       }
     }
     expect(await names(url)).toEqual(['sim:count?n=2&tps=0', 'mine', 'builtin:guide'])
-    // The host's own code may name any.
+    // The host's own code may name any model.
     await millrace.ask({ query: 'x', models: ['sim:count'] })
   })
 
-  it.each([[undefined], [['sim']], [['*']]])('and simulated ones with modelsByName %j', async (modelsByName) => {
+  it.each([[undefined], [['sim']], [['*']]])('include simulated ones with modelsByName %j', async (modelsByName) => {
     const { url } = await startServer({ models: [mine], model: 'mine', ...(modelsByName && { modelsByName }) })
     await startRun(url, { query: 'x', model: 'sim:count?n=2&tps=0' })
     expect(await names(url)).toContain('sim:count')

@@ -8,7 +8,7 @@ import { ask, raw } from './support/raw.ts'
 import { postJson, startRun, startServer } from './support/server.ts'
 import { openStream, textOf } from './support/stream.ts'
 
-/** The code and the status; fails when the answer is not an error in its one shape. */
+/** The code and the status; fails if the response is not an error in the one shape of errors. */
 async function refusal(response: Response): Promise<string> {
   const body = (await response.json()) as { error: { code: keyof typeof errors; message: string; docs: string } }
   expect(Object.keys(body)).toEqual(['error'])
@@ -19,7 +19,7 @@ async function refusal(response: Response): Promise<string> {
   return `${response.status} ${body.error.code}`
 }
 
-describe('bad input is refused with a code', () => {
+describe('bad input is rejected with a code', () => {
   const long = 'x'.repeat(limits.queryLengthMax + 1)
 
   it.each([
@@ -71,7 +71,7 @@ describe('bad input is refused with a code', () => {
   })
 
   it.each(['text/plain', 'application/x-www-form-urlencoded', 'application/jsonx', 'application/json; charset=utf-8 x', ''])(
-    'a body that calls itself %j',
+    'a body of the type %j',
     async (type) => {
       const { url } = await startServer()
       const response = await fetch(`${url}/api/chat`, {
@@ -87,9 +87,9 @@ describe('bad input is refused with a code', () => {
     ['text/plain', '415 unsupported_media_type'],
     [undefined, '415 unsupported_media_type'],
     ['application/json', '202'],
-  ])('a body that the host has read and that calls itself %j', async (type, expected) => {
+  ])('a body of the type %j that the host has read', async (type, expected) => {
     const { millrace } = await startServer()
-    // As a body parser does that is told to read every type.
+    // As a body parser does that is configured to read every type.
     const server = createServer((request, response) => {
       request.resume().on('end', () => millrace.handler(Object.assign(request, { body: { query: 'x' } }), response))
     })
@@ -100,7 +100,7 @@ describe('bad input is refused with a code', () => {
     expect(await ask(port, 'POST /api/chat', headers, '{"query":"x"}')).toBe(expected)
   })
 
-  it('a body without an announced length over the limit', async () => {
+  it('a body without a content length that exceeds the limit', async () => {
     const { url } = await startServer()
     const endless = new ReadableStream({ pull: (controller) => controller.enqueue(new Uint8Array(64 * 1024).fill(0x20)) })
     const request: RequestInit = { method: 'POST', headers: { 'content-type': 'application/json' }, body: endless }
@@ -108,14 +108,14 @@ describe('bad input is refused with a code', () => {
     expect(await refusal(response)).toBe('413 body_too_large')
   })
 
-  it('a method that an address does not take', async () => {
+  it('a method that a path does not support', async () => {
     const { url } = await startServer()
     const response = await fetch(`${url}/api/chat`, { method: 'DELETE' })
     expect(response.headers.get('allow')).toBe('GET, POST')
     expect(await refusal(response)).toBe('405 method_not_allowed')
   })
 
-  it('a page of another site, which could spend the keys of whoever visits it', async () => {
+  it('a page of another site, which could spend the API keys of its visitors', async () => {
     const { url } = await startServer()
     const response = await fetch(`${url}/api/chat?query=x`, { headers: { 'sec-fetch-site': 'cross-site' } })
     expect(await refusal(response)).toBe('403 origin_not_allowed')
@@ -158,19 +158,19 @@ describe('bad input is refused with a code', () => {
 })
 
 it.each(['end', 'destroy', 'resetAndDestroy'] as const)(
-  'a client that leaves by %s in the middle of its body is no error of the server',
+  'a client that disconnects by %s during its body is not an error of the server',
   async (how) => {
     const { port, errors: reported, millrace } = await startServer()
-    // Seen here when the server has let go of it.
+    // Observed here when the server has closed its side.
     const seen = vi.spyOn(console, 'error')
     onTestFinished(() => seen.mockRestore())
     for (const line of ['POST /api/chat', 'POST /api/sessions']) {
-      // It reads to the end: what is left unread would keep it from closing.
+      // Reads to the end: unread bytes would keep the socket from closing.
       const socket = connect(port, '127.0.0.1').resume()
       socket.on('error', () => {})
       const head = `${line} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n`
       await new Promise<void>((resolve) => socket.write(`${head}{"query":`, () => resolve()))
-      // An answer to another client shows that the first request has been read that far.
+      // A response to another client shows that the first request has been read up to here.
       expect(await ask(port, 'GET /healthz', { host: 'localhost' })).toBe('200')
       socket[how]()
       await new Promise<void>((resolve) => (socket.closed ? resolve() : socket.once('close', () => resolve())))
@@ -182,7 +182,7 @@ it.each(['end', 'destroy', 'resetAndDestroy'] as const)(
   },
 )
 
-describe('a position that cannot be served exactly is refused', () => {
+describe('a position that cannot be served exactly is rejected', () => {
   async function session() {
     const server = await startServer({ engine: keepNewest(memoryEngine(), 4) })
     const { session } = await startRun(server.url, { query: 'x', id: 'r' })
@@ -203,13 +203,13 @@ describe('a position that cannot be served exactly is refused', () => {
     'x'.repeat(300),
     '-1',
     'NaN',
-  ])('because %j is none', async (token) => {
+  ])('because %j is not a position', async (token) => {
     const { url, session: id } = await session()
     expect(await refusal(await fetch(`${url}/api/stream?session=${id}&from=${token}`))).toBe('400 position_invalid')
     expect(await refusal(await fetch(`${url}/api/chat?query=x&lastEventId=${token}`))).toBe('400 position_invalid')
   })
 
-  it('because it is of another log, of another session, from the future, or past retention', async () => {
+  it('because it is of another log, of another session, ahead of the log, or trimmed', async () => {
     const { url, session: id, other, epoch, otherEpoch } = await session()
     const stream = (token: string) => fetch(`${url}/api/stream?session=${id}`, { headers: { 'last-event-id': token } })
     expect(await refusal(await stream(`${otherEpoch}-1`))).toBe('409 position_foreign')
@@ -229,7 +229,7 @@ describe('a position that cannot be served exactly is refused', () => {
     )
   })
 
-  it('and nothing is lost by asking wrongly: the session tells where to go on', async () => {
+  it('and the session still returns the position to continue from', async () => {
     const { url, millrace } = await startServer()
     const { session: id } = await startRun(url, { query: 'x', id: 'r' })
     await millrace.findRun('r')?.ended
@@ -263,21 +263,21 @@ it.each([
   ['application/json; charset=utf-8', 202],
   ['application/json, text/html;q=0.5', 202],
   ['application/json, text/event-stream;q=0, */*;q=0.0', 202],
-  // axios, Angular and jQuery, unless they are told otherwise.
+  // axios, Angular and jQuery send this by default.
   ['application/json, text/plain, */*', 200],
   ['application/json, text/javascript, */*; q=0.01', 200],
   ['application/json, text/event-stream', 200],
   ['application/json, text/*', 200],
   ['*/*', 200],
   [undefined, 200],
-])('a start that accepts %j is answered with %i', async (accept, status) => {
+])('a start that accepts %j gets %i', async (accept, status) => {
   const { url } = await startServer()
   const response = await postJson(`${url}/api/chat`, { query: 'x' }, accept === undefined ? {} : { accept })
   await response.body?.cancel()
   expect(response.status).toBe(status)
 })
 
-it('takes a body with a byte order mark, and an address with a slash behind it', async () => {
+it('accepts a body with a byte order mark, and a path with a trailing slash', async () => {
   const { url } = await startServer()
   const body = Buffer.concat([Buffer.of(0xef, 0xbb, 0xbf), Buffer.from('{"id":"s"}')])
   const headers = { 'content-type': 'application/json' }
@@ -288,7 +288,7 @@ it('takes a body with a byte order mark, and an address with a slash behind it',
   expect((await fetch(`${url}/api/models/`, { method: 'DELETE' })).status).toBe(405)
 })
 
-it('forbids browsers to guess what an answer is', async () => {
+it('forbids browsers to guess the type of a response', async () => {
   const { url, millrace } = await startServer()
   await millrace.engine.append('s', [])
   for (const path of [

@@ -1,4 +1,4 @@
-/** Channels: what is published by anybody, over HTTP, a WebSocket or in this process, is read by all from one log. */
+/** Channels: what is published over HTTP, a WebSocket or in this process is read by every reader from one log. */
 import { MillraceError, readBinaryFrame } from '@millrace/protocol'
 import { describe, expect, it } from 'vitest'
 import { postJson, startServer } from './support/server.ts'
@@ -11,7 +11,7 @@ const publish = async (url: string, body: object) => {
 }
 
 describe('a channel', () => {
-  it('is there for whoever listens before anybody has said something, and carries events from everywhere', async () => {
+  it('can be read before its first event, and carries events of every publisher', async () => {
     const { url, millrace } = await startServer()
     const stream = await openStream(`${url}/api/stream?channel=room:42`)
     const socket = await openSocket(url)
@@ -50,14 +50,14 @@ describe('a channel', () => {
     expect(await socket.next()).toEqual({ type: 'detached', channel: 'room:42' })
   })
 
-  it('never merges what was published, however far behind its reader is', async () => {
+  it('never merges published events, however far behind a reader is', async () => {
     const { url, millrace } = await startServer()
     for (let n = 1; n <= 200; n++) await millrace.publish({ channel: 'c', data: { text: `${n}`, run: 'r', lane: 'l' } })
     const stream = await openStream(`${url}/api/stream?channel=c&interval=40`)
     for (let n = 1; n <= 200; n++) expect(JSON.parse((await stream.next()).data)).toEqual({ text: `${n}`, run: 'r', lane: 'l' })
   })
 
-  it('takes a publication with the same id once', async () => {
+  it('accepts a publication with the same id once', async () => {
     const { url } = await startServer()
     const [first, again] = [
       await publish(url, { channel: 'c', id: 'x', data: 1 }),
@@ -67,7 +67,7 @@ describe('a channel', () => {
     expect(again.body.position).toBe(first.body.position)
   })
 
-  it('is another log than the session of the same name', async () => {
+  it('is separate from the session of the same name', async () => {
     const { url, millrace } = await startServer()
     await millrace.publish({ channel: 'a', data: 1 })
     expect((await fetch(`${url}/api/stream?session=a`)).status).toBe(404)
@@ -86,12 +86,12 @@ describe('a channel', () => {
     [{ channel: '', data: 1 }, 'invalid_channel'],
     [{ channel: 'a b', data: 1 }, 'invalid_channel'],
     [{ data: 1 }, 'invalid_channel'],
-  ])('refuses %j over HTTP with %s', async (body, code) => {
+  ])('rejects %j over HTTP with %s', async (body, code) => {
     const { url } = await startServer()
     expect((await publish(url, body)).body.error.code).toBe(code)
   })
 
-  it('refuses what cannot be an event, and what is too large for one, from the host itself too', async () => {
+  it("rejects what is not an event or is too large, also from the host's own code", async () => {
     const { millrace } = await startServer()
     const cycle: Record<string, unknown> = {}
     cycle.self = cycle
@@ -107,7 +107,7 @@ describe('a channel', () => {
     await millrace.publish({ channel: 'c', data: new Uint8Array(780_000) })
   })
 
-  it('is asked for through the one seam, to read and to publish', async () => {
+  it('asks authorize for reading and for publishing', async () => {
     const { url } = await startServer({
       authorize(_principal, action, { channel, session }) {
         if (action.startsWith('channel.') && (channel !== 'open' || session !== undefined)) throw new MillraceError('forbidden')
@@ -131,7 +131,7 @@ describe('bytes as the data of an event', () => {
   const bytes = Uint8Array.from({ length: 256 }, (_, index) => index)
   const text = Buffer.from(bytes).toString('base64')
 
-  it('are base64 with a marker where text goes, and come in as that or as bytes', async () => {
+  it('are base64 with a marker in text, and are accepted in both forms', async () => {
     const { url, millrace } = await startServer()
     await millrace.publish({ channel: 'c', data: bytes })
     await publish(url, { channel: 'c', data: { $binary: text } })

@@ -11,7 +11,7 @@ const end = (status: string) => ({
 })
 
 describe('GET /api/chat', () => {
-  it('answers in the shapes of the reference document, word for word', async () => {
+  it('responds in the shapes of the reference document, byte for byte', async () => {
     const model = gatedModel()
     const { url } = await startServer({ models: [model], model: 'gated' })
     model.say('你', '好', '！')
@@ -43,7 +43,7 @@ describe('GET /api/chat', () => {
     expect(stream.comments).toEqual(['millrace'])
   })
 
-  it('gives each token as it is said, and not when the next one comes', async () => {
+  it('delivers each token at once, without waiting for the next one', async () => {
     const model = gatedModel()
     const { url } = await startServer({ models: [model], model: 'gated' })
     const stream = await openStream(`${url}/api/chat?query=hello`)
@@ -54,7 +54,7 @@ describe('GET /api/chat', () => {
     }
   })
 
-  it('lets its retry differ from client to client', async () => {
+  it('varies its retry between clients', async () => {
     const { url } = await startServer()
     const texts = await Promise.all(Array.from({ length: 8 }, async () => (await fetch(`${url}/api/chat?query=x`)).text()))
     expect(new Set(texts.map((text) => /^retry: (\d+)/.exec(text)?.[1])).size).toBeGreaterThan(1)
@@ -82,7 +82,7 @@ describe('GET /api/chat', () => {
     ])
   })
 
-  it('answers HEAD as it would answer GET, without a body', async () => {
+  it('responds to HEAD as to GET, without a body', async () => {
     const { url, port, millrace } = await startServer()
     await millrace.engine.append('s', [])
     for (const [path, status] of [
@@ -112,14 +112,14 @@ describe('GET /api/chat', () => {
     await vi.waitFor(() => expect(millrace.connections).toBe(0))
   })
 
-  it('answers HEAD of a long-poll at once', async () => {
+  it('responds to HEAD of a long-poll at once', async () => {
     const { url, millrace } = await startServer()
     await millrace.engine.append('s', [])
     const response = await fetch(`${url}/api/stream?session=s&live=poll&wait=30`, { method: 'HEAD' })
     expect([response.status, response.headers.get('content-type')]).toEqual([200, 'application/json'])
   })
 
-  it('answers HEAD with the headers, and starts nothing', async () => {
+  it('responds to HEAD with the headers, and starts nothing', async () => {
     const model = gatedModel()
     const { url } = await startServer({ models: [model], model: 'gated' })
     for (const [accept, expected] of [
@@ -134,7 +134,7 @@ describe('GET /api/chat', () => {
 })
 
 describe('several models at once', () => {
-  it('runs them side by side, every event of a lane carrying it', async () => {
+  it('runs them in parallel, and every event of a lane names it', async () => {
     const [a, b] = [gatedModel('a'), gatedModel('b')]
     const { url } = await startServer({ models: [a, b] })
     const stream = await openStream(`${url}/api/chat?query=hello&models=a,b,a`)
@@ -154,7 +154,7 @@ describe('several models at once', () => {
     expect(data(await stream.next())).toMatchObject({ text: 'a1 ' })
   })
 
-  it('lets the others go on when one fails', async () => {
+  it('continues the other lanes when one fails', async () => {
     const { url } = await startServer()
     const models = encodeURIComponent('sim:count?n=30&tps=0,sim:fail?after=3&tps=0')
     const events = await (await openStream(`${url}/api/chat?query=hello&models=${models}`)).rest()
@@ -172,7 +172,7 @@ describe('several models at once', () => {
     expect((last.usage as { outputTokens: number }).outputTokens).toBe(33)
   })
 
-  it('names events after their lane when asked to', async () => {
+  it('names events after their lane on request', async () => {
     const { url } = await startServer()
     const models = encodeURIComponent('sim:count?n=2&tps=0,sim:echo?tps=0')
     const events = await (await openStream(`${url}/api/chat?query=hello&events=lane&models=${models}`)).rest()
@@ -195,7 +195,7 @@ describe('POST /api/chat', () => {
     expect(await response.text()).toMatch(/"text":"你/)
   })
 
-  it('only starts the run when asked for JSON, and says where to read it', async () => {
+  it('only starts the run if JSON is accepted, and says where to read it', async () => {
     const { url } = await startServer()
     const { session, run, position } = await startRun(url, { query: 'x' })
     const events = await (await openStream(`${url}/api/stream?session=${session}&from=${position}`)).until('stream_end')
@@ -204,7 +204,7 @@ describe('POST /api/chat', () => {
     expect(textOf(events)).toBe(counted(1, 5))
   })
 
-  it('goes on with the conversation of its session', async () => {
+  it('continues the conversation of its session', async () => {
     const model = gatedModel()
     const { url } = await startServer({ models: [model], model: 'gated' })
     const { id: session } = (await (await postJson(`${url}/api/sessions`, {})).json()) as { id: string }

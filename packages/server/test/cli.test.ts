@@ -11,13 +11,13 @@ import { counted, openStream, textOf } from './support/stream.ts'
 
 const cli = fileURLToPath(new URL('../src/cli/index.ts', import.meta.url))
 
-/** For a server that does not begin. */
+/** For a server that does not start. */
 const unused = mkdtempSync(join(tmpdir(), 'millrace-'))
 afterAll(() => rmSync(unused, { recursive: true, force: true }))
 
-/** The command, its output so far, and its end. */
+/** The command, its output so far, and its exit. */
 function run(args: string[], env: Record<string, string> = {}) {
-  // Unless a test is about what is kept, nothing is.
+  // Data is discarded unless a test is about it.
   const { PORT: _port, MILLRACE_MODEL: _model, MILLRACE_HOST_NAMES: _names, ...inherited } = process.env
   const child = spawn(process.execPath, ['--conditions=source', cli, ...args], {
     env: { ...inherited, MILLRACE_ENGINE: 'memory', MILLRACE_DATA: unused, ...env },
@@ -47,7 +47,7 @@ function run(args: string[], env: Record<string, string> = {}) {
 }
 
 describe('millrace start', () => {
-  it('prints a page, an address, a line to try and the model, and serves them', async () => {
+  it('prints the page, the API, a curl line and the model, and serves them', async () => {
     const { until } = run(['start', '--port', '0', '--model', 'sim:count?n=5&tps=0'])
     const [, url] = await until(/API {4}(http:\S+)\/api\/openapi\.json/)
     const [banner] = await until(/curl -N "[^"]+"[\s\S]*Model {2}.*/)
@@ -55,7 +55,7 @@ describe('millrace start', () => {
     expect(textOf(await (await openStream(`${url}/api/chat?query=x`)).rest())).toBe(counted(1, 5))
   })
 
-  it('takes port and model from the environment, and the options go before them', async () => {
+  it('reads port and model from the environment, overridden by the options', async () => {
     const env = { PORT: '1', MILLRACE_MODEL: 'sim:echo' }
     await run(['--port', '0'], env).until(/Model {2}sim:echo/)
     await run(['--port', '0', '--model', 'sim:count'], env).until(/Model {2}sim:count/)
@@ -72,7 +72,7 @@ describe('millrace start', () => {
     expect(await ask(Number(port), 'GET /healthz', { host: 'd.example' })).toBe('403 host_not_allowed')
   })
 
-  it('names the Node that it needs, before anything is loaded that needs it', async () => {
+  it('names the Node version it needs before it loads anything that needs it', async () => {
     const old = 'Object.defineProperty(process, "versions", { value: { ...process.versions, node: "20.20.2" } })'
     const bin = fileURLToPath(new URL('../src/cli.ts', import.meta.url))
     const child = spawn(process.execPath, ['--import', `data:text/javascript,${old}`, '--conditions=source', bin, 'start'])
@@ -80,13 +80,13 @@ describe('millrace start', () => {
     expect([code, said]).toEqual([1, 'millrace: Millrace needs Node 22.19 or newer, and this is Node 20.20.2.\n'])
   })
 
-  it('makes the folder for its data', async () => {
+  it('creates the folder for its data', async () => {
     const folder = join(mkdtempSync(join(tmpdir(), 'millrace-')), 'deep', 'data')
     await run(['--port', '0', '--model', 'sim:count', '--engine', 'sqlite', '--data', folder]).until(/Logs/)
     expect(existsSync(join(folder, 'millrace.db'))).toBe(true)
   })
 
-  it('flushes its data to the disk where it is told to', async () => {
+  it('flushes its data to the disk with --durability disk', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'millrace-'))
     onTestFinished(() => rmSync(folder, { recursive: true, force: true }))
     const args = ['--port', '0', '--model', 'sim:count', '--engine', 'sqlite', '--data', folder]
@@ -110,7 +110,7 @@ describe('millrace start', () => {
     [['--durability', 'disk'], '--durability applies to the engine sqlite only, not to "memory".'],
     [['--model', 'nobody'], 'No model has this name'],
     [['--model', 'sim:count?n=x'], 'n takes a number from 0'],
-  ])('refuses %j with a sentence and the usage, without a stack', async (args, message) => {
+  ])('rejects %j with a sentence and the usage, without a stack', async (args, message) => {
     const { exited, output } = run(['--port', '0', ...args])
     expect(await exited).toBe(2)
     expect(output()).toMatch(message)
@@ -118,21 +118,21 @@ describe('millrace start', () => {
     expect(output()).not.toMatch(/\n\s+at /)
   })
 
-  it('lets a session go in which nothing happens for as long as --keep says', async () => {
+  it('deletes a session that is unused for longer than --keep', async () => {
     const [, url] = await run(['--port', '0', '--model', 'sim:count', '--keep', '0.000004']).until(/API {4}(http:\S+)\/api/)
     const headers = { 'content-type': 'application/json' }
     await fetch(`${url}/api/sessions`, { method: 'POST', headers, body: JSON.stringify({ id: 'left' }) })
     await expect.poll(async () => (await fetch(`${url}/api/sessions/left`)).status, { timeout: 10_000 }).toBe(404)
   })
 
-  it('says which port is taken', async () => {
+  it('names the port that is taken', async () => {
     const [, port = ''] = await run(['--port', '0', '--model', 'sim:count']).until(/127\.0\.0\.1:(\d+)/)
     const { exited, output } = run(['--port', port, '--model', 'sim:count'])
     expect(await exited).toBe(2)
     expect(output()).toMatch(`Port ${port} is taken`)
   })
 
-  it('ends on SIGTERM, its readers told how their runs ended', async () => {
+  it('exits on SIGTERM after its readers have the ends of their runs', async () => {
     const { child, until, exited } = run(['--port', '0', '--model', 'sim:hang?after=1&tps=0', '--grace', '0.2'])
     const [, url] = await until(/API {4}(http:\S+)\/api/)
     const stream = await openStream(`${url}/api/chat?query=x`)
@@ -142,7 +142,7 @@ describe('millrace start', () => {
     expect(await exited).toBe(0)
   })
 
-  it('ends with one sentence and 1 when it cannot end as it should', async () => {
+  it('prints one sentence and exits with 1 when closing fails', async () => {
     const broken = "import { Server } from 'node:http'; Server.prototype.close = () => { throw new Error('The disk is gone.') }"
     const { child, until, exited, output } = run(['--port', '0', '--model', 'sim:count'], {
       NODE_OPTIONS: `--import="data:text/javascript,${encodeURIComponent(broken)}"`,
@@ -154,7 +154,7 @@ describe('millrace start', () => {
     expect(output()).not.toMatch(/\n\s+at /)
   })
 
-  it('ends with one sentence and 1 when there can be no folder for its data', async () => {
+  it('prints one sentence and exits with 1 when it cannot create the folder for its data', async () => {
     const { exited, output } = run(['--port', '0', '--model', 'sim:count', '--engine', 'sqlite', '--data', cli])
     expect(await exited).toBe(1)
     expect(output()).toMatch(/^millrace: .*EEXIST.*\n$/)

@@ -1,4 +1,4 @@
-/** `close()` comes to its end in bounded time, whatever its engine does, or a service manager would kill it in the middle. */
+/** `close()` ends in bounded time whatever its engine does: a service manager would otherwise kill it half way. */
 import { setTimeout } from 'node:timers/promises'
 import { createMillrace, type Engine, memoryEngine } from 'millrace'
 import { describe, expect, it, onTestFinished } from 'vitest'
@@ -8,7 +8,7 @@ import { openSocket } from './support/socket.ts'
 const never = () => new Promise<never>(() => {})
 
 describe('close()', () => {
-  it('looks at each log once, and does not wait for what is written meanwhile', async () => {
+  it('inspects each log once, and does not wait for concurrent writes', async () => {
     const inner = memoryEngine()
     let looks = 0
     const engine: Engine = {
@@ -37,7 +37,7 @@ describe('close()', () => {
     expect(looks).toBeLessThanOrEqual(50)
   })
 
-  it.each(['append', 'inspect', 'close'] as const)('has an end where the engine never answers %s', async (call) => {
+  it.each(['append', 'inspect', 'close'] as const)('ends if the engine never responds to %s', async (call) => {
     const inner = memoryEngine()
     let isGone = false
     const real = inner[call] as (...args: never[]) => unknown
@@ -52,7 +52,7 @@ describe('close()', () => {
     expect(millrace.connections).toBe(0)
   })
 
-  it('takes nothing new over a WebSocket that is open', async () => {
+  it('accepts nothing new over an open WebSocket', async () => {
     const { url, millrace } = await startServer()
     const socket = await openSocket(url)
     const run = await millrace.run({ source: never as never })

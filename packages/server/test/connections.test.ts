@@ -5,7 +5,7 @@ import { gatedModel } from './support/gated-model.ts'
 import { startRun, startServer, type TestServer } from './support/server.ts'
 import { openStream } from './support/stream.ts'
 
-/** A stream over a socket of the test's own, so that it can be cut, stalled and abused. */
+/** A stream over a raw socket, which the test can cut, stall and abuse. */
 async function rawStream(
   port: number,
   path: string,
@@ -38,8 +38,8 @@ async function sessionServer(): Promise<TestServer & { model: ReturnType<typeof 
   return { ...server, model, path: `/api/stream?session=${session}` }
 }
 
-describe('a stream on a socket that was taken over', () => {
-  it('is one HTTP/1.1 answer whose body ends with the connection', async () => {
+describe('a stream on a socket that the transport has taken over', () => {
+  it('is one HTTP/1.1 response whose body ends with the connection', async () => {
     const { port, path, model } = await sessionServer()
     const { text, until } = await rawStream(port, path)
     model.say('hello')
@@ -51,7 +51,7 @@ describe('a stream on a socket that was taken over', () => {
     expect(body).toMatch(/^retry: \d+\n\n: millrace\n\nevent: stream_start\n/)
   })
 
-  it('never answers a second request into the middle of the first', async () => {
+  it('never responds to a second request inside the first response', async () => {
     const { port, path, model } = await sessionServer()
     const { socket, text, until } = await rawStream(port, path)
     socket.write('GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n')
@@ -60,7 +60,7 @@ describe('a stream on a socket that was taken over', () => {
     expect(text().match(/HTTP\/1\.1/g)).toHaveLength(1)
   })
 
-  it('nor one that came in the same packet', async () => {
+  it('nor to one in the same packet', async () => {
     const { port, path, model } = await sessionServer()
     const socket = connect(port, '127.0.0.1')
     onTestFinished(() => void socket.destroy())
@@ -76,7 +76,7 @@ describe('a stream on a socket that was taken over', () => {
     expect(text.match(/HTTP\/1\.1/g)).toHaveLength(1)
   })
 
-  it('is closed when the client sends without end', async () => {
+  it('is closed when the client keeps sending', async () => {
     const { port, path } = await sessionServer()
     const { socket } = await rawStream(port, path)
     const closed = once(socket, 'close')
@@ -85,15 +85,18 @@ describe('a stream on a socket that was taken over', () => {
     await closed
   })
 
-  it.each(['end', 'destroy', 'resetAndDestroy'] as const)('notices at once that its client has gone by %s', async (how) => {
-    const { port, path, millrace } = await sessionServer()
-    const { socket } = await rawStream(port, path)
-    expect(millrace.connections).toBe(1)
-    socket[how]()
-    await vi.waitFor(() => expect(millrace.connections).toBe(0))
-  })
+  it.each(['end', 'destroy', 'resetAndDestroy'] as const)(
+    'detects at once that its client has disconnected by %s',
+    async (how) => {
+      const { port, path, millrace } = await sessionServer()
+      const { socket } = await rawStream(port, path)
+      expect(millrace.connections).toBe(1)
+      socket[how]()
+      await vi.waitFor(() => expect(millrace.connections).toBe(0))
+    },
+  )
 
-  it('beats from the beginning, also while there is nothing to say, and no beat moves the position', async () => {
+  it('sends heartbeats from the start, which do not move the position', async () => {
     const model = gatedModel()
     const { url, port } = await startServer({ models: [model], model: 'gated', heartbeatMs: 60 })
     const { session } = await startRun(url, { query: 'x' })
@@ -106,7 +109,7 @@ describe('a stream on a socket that was taken over', () => {
 })
 
 describe('a reader that stops reading', () => {
-  it('holds up nobody, costs a cursor and not a queue, and is cut when it has not moved between two beats', async () => {
+  it('blocks nobody, costs a cursor and not a queue, and is cut if it does not move between two heartbeats', async () => {
     const { millrace, port, url } = await startServer({ heartbeatMs: 300 })
     await millrace.engine.append('s', [])
     const stalled = await Promise.all(Array.from({ length: 20 }, () => rawStream(port, '/api/stream?session=s')))
@@ -125,12 +128,12 @@ describe('a reader that stops reading', () => {
     const before = process.memoryUsage().external
     await reader.until('stream_end')
     expect((await run.ended).status).toBe('completed')
-    // 20 queues would hold 640 MB.
+    // 20 queues would take 640 MB.
     expect(process.memoryUsage().external - before).toBeLessThan(150 * 2 ** 20)
     await vi.waitFor(() => expect(millrace.connections).toBe(1), 5000)
   })
 
-  it('goes on where it was when it reads again', async () => {
+  it('continues where it was when it reads again', async () => {
     const { millrace, port } = await startServer()
     await millrace.engine.append('s', [])
     const { socket, text, until } = await rawStream(port, '/api/stream?session=s')

@@ -1,4 +1,4 @@
-/** A server that is killed in mid-answer: what was said is still there, and its readers are told that it ended. */
+/** A server that is killed during an answer: its text is kept, and readers learn that the run was interrupted. */
 import { sqliteEngine } from 'millrace'
 import { expect, it } from 'vitest'
 import { gatedModel } from './support/gated-model.ts'
@@ -6,7 +6,7 @@ import { makeFolder, startProcess } from './support/process.ts'
 import { postJson, startRun, startServer } from './support/server.ts'
 import { data, openStream, textOf } from './support/stream.ts'
 
-it('ends the run of a killed server as interrupted for every reader, with all that was said, and goes on in the session', async () => {
+it('ends the runs of a killed server as interrupted with all their text, and accepts new questions in the session', async () => {
   const folder = makeFolder()
   const killed = await startProcess(folder)
   const { session, run } = await startRun(killed.url, {
@@ -27,7 +27,7 @@ it('ends the run of a killed server as interrupted for every reader, with all th
   expect(rest.filter(({ event }) => event === 'lane_end').map((event) => data(event))).toEqual([
     expect.objectContaining({ lane: 'sim:count?n=100000&tps=200', status: 'interrupted' }),
   ])
-  // Everything once: what was seen before and after are one answer without a hole.
+  // Everything once: the parts before and after the restart are one answer without a hole.
   const lane = ({ data: text }: { data: string }) => (JSON.parse(text) as { lane?: string }).lane === 'sim:count?n=100000&tps=200'
   const said = textOf([...seen, ...rest].filter(lane))
   const numbers = said.trim().split(' ').map(Number)
@@ -47,7 +47,7 @@ it('ends the run of a killed server as interrupted for every reader, with all th
   expect(errors).toEqual([])
 })
 
-it('leaves the runs of its own process alone, however often their session is asked for', async () => {
+it('does not end runs of its own process when their session is read', async () => {
   const folder = makeFolder()
   const model = gatedModel()
   const { url, millrace } = await startServer({ engine: sqliteEngine({ folder }), models: [model], model: 'gated' })
@@ -58,7 +58,7 @@ it('leaves the runs of its own process alone, however often their session is ask
   expect(textOf(await (await openStream(`${url}/api/stream?session=${session}`)).until('stream_end'))).toBe('whole')
 })
 
-it('knows a run by its id when it comes after the server that ran it', async () => {
+it('finds a run of the killed server by its id', async () => {
   const folder = makeFolder()
   const first = await startServer({ engine: sqliteEngine({ folder }) })
   await first.millrace.engine.append('s', [])

@@ -10,7 +10,7 @@ interface Operation {
   readonly responses: Record<string, object>
 }
 
-describe('what the server says of itself', () => {
+describe('the documentation that the server serves', () => {
   it('describes every route in OpenAPI 3.1, from the schemas that validate', async () => {
     const { url } = await startServer()
     const document = (await (await fetch(`${url}/api/openapi.json`)).json()) as {
@@ -59,7 +59,7 @@ describe('what the server says of itself', () => {
     }
   })
 
-  it('answers with what OpenAPI promises', async () => {
+  it('responds as OpenAPI promises', async () => {
     const { url } = await startServer()
     const { default: name, models } = (await (await fetch(`${url}/api/models`)).json()) as {
       default: string
@@ -88,7 +88,7 @@ describe('what the server says of itself', () => {
     })
   })
 
-  it('explains every error at the address its docs name', async () => {
+  it('explains every error at the address that its docs name', async () => {
     const { url } = await startServer()
     const page = await (await fetch(`${url}/docs/errors`)).text()
     expect([...page.matchAll(/<tr id="(\w+)">/g)].map(([, code]) => code)).toEqual(Object.keys(errors))

@@ -1,4 +1,4 @@
-/** What is wrong inside is told in full to who runs the server, and to clients that it is wrong. */
+/** Internal errors are reported to the host in full, and to clients without details. */
 import { type Engine, MillraceError, memoryEngine } from 'millrace'
 import { describe, expect, it } from 'vitest'
 import { postJson, startServer } from './support/server.ts'
@@ -19,8 +19,8 @@ function failing(error: unknown, isHit: (types: readonly string[]) => boolean = 
   }
 }
 
-describe('what an engine says when it fails', () => {
-  it('is not in the answer of a request, and is told to the host', async () => {
+describe('the message of an engine that fails', () => {
+  it('is not in the response to a request, but is reported to the host', async () => {
     const { url, errors } = await startServer({ engine: failing(inside) })
     const answer = await postJson(`${url}/api/publish`, { channel: 'c', data: 1 })
     expect([answer.status, await answer.json()]).toEqual([500, inside.toBody()])
@@ -28,7 +28,7 @@ describe('what an engine says when it fails', () => {
     expect(errors).toEqual([inside])
   })
 
-  it('is not in the answer over a WebSocket, and is told to the host', async () => {
+  it('is not in a response over a WebSocket, but is reported to the host', async () => {
     const { url, errors } = await startServer({ engine: failing(inside) })
     const socket = await openSocket(url)
     socket.send({ type: 'publish', channel: 'c', data: 1 })
@@ -36,17 +36,17 @@ describe('what an engine says when it fails', () => {
     expect(errors).toEqual([inside])
   })
 
-  it('is not in the end of a run that has waited for it in vain, and is told to the host', async () => {
+  it('is not in the end of a run that waited for the engine, but is reported to the host', async () => {
     const engine = failing(inside, (types) => types.includes('message'))
     const { url, errors } = await startServer({ engine, limits: { runMsMax: 200 } })
     await using stream = await openStream(`${url}/api/chat?query=x`)
     const end = (await stream.until('stream_end')).at(-1)
     expect(JSON.parse(end?.data ?? '{}')).toMatchObject({ status: 'failed', error: { code: 'engine_failed', message: table } })
-    // When it began to wait, and when it was given up.
+    // When the wait began, and when it ended.
     expect(errors).toEqual([inside, inside])
   })
 
-  it.each(['start', 'now'])('is told to the host once while a reader from %s waits for it', async (from) => {
+  it.each(['start', 'now'])('is reported to the host once while a reader from %s waits for it', async (from) => {
     const engine = memoryEngine()
     let isBroken = false
     const refused = Promise.withResolvers<void>()
@@ -72,7 +72,7 @@ describe('what an engine says when it fails', () => {
     expect(errors).toEqual([inside])
   })
 
-  it('is told where there is no room, and is as it was for who calls it in the process', async () => {
+  it('is reported to the host on a full disk, and is unchanged for a caller in the process', async () => {
     const full = new MillraceError('log_full')
     const { url, errors, millrace } = await startServer({ engine: failing(full) })
     expect((await postJson(`${url}/api/publish`, { channel: 'c', data: 1 })).status).toBe(507)
@@ -81,7 +81,7 @@ describe('what an engine says when it fails', () => {
   })
 })
 
-it('does not tell the host of the mistakes of clients', async () => {
+it('does not report the errors of clients to the host', async () => {
   const { url, errors } = await startServer()
   expect((await fetch(`${url}/api/sessions/none`)).status).toBe(404)
   expect((await postJson(`${url}/api/publish`, { channel: '', data: 1 })).status).toBe(400)

@@ -1,12 +1,12 @@
-/** Clients that are gone without a word: the connection stands, and nobody is there. WebSockets: websocket.test.ts. */
+/** Clients that vanish without closing their connection. WebSockets: websocket.test.ts. */
 import { streamHeader } from '@millrace/protocol'
 import { type Engine, memoryEngine } from 'millrace'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import { postJson, startRun, startServer } from './support/server.ts'
 import { data, openStream } from './support/stream.ts'
 
-describe('a stream whose reader answers heartbeats', () => {
-  it('is cut when an answer does not come any more, and none other is', async () => {
+describe('a stream whose reader acknowledges heartbeats', () => {
+  it('is cut when acknowledgements stop, and no other stream is', async () => {
     const { url, millrace } = await startServer({ heartbeatMs: 100 })
     await millrace.engine.append('s', [])
     const plain = await openStream(`${url}/api/stream?session=s`)
@@ -47,7 +47,7 @@ describe('a stream whose reader answers heartbeats', () => {
     expect(millrace.connections).toBe(0)
   })
 
-  it('is read to the end of the run on a server that stops, to which nobody can connect', async () => {
+  it('is read to the end of the run on a stopping server, which accepts no connections', async () => {
     const { url, millrace } = await startServer({ heartbeatMs: 100 })
     const { session } = await startRun(url, { query: 'x', model: 'sim:count?n=30&tps=20' })
     const stream = await openStream(`${url}/api/stream?session=${session}&heartbeat=answered`)
@@ -58,7 +58,7 @@ describe('a stream whose reader answers heartbeats', () => {
     await closed
   })
 
-  it('may have ended when its answer comes, and a name that is none is refused', async () => {
+  it('may have ended when its acknowledgement arrives, and an unknown name is rejected', async () => {
     const { url } = await startServer()
     expect((await answer(url, 'long-gone')).status).toBe(204)
     expect((await answer(url, 'node.long-gone')).status).toBe(204)
@@ -66,7 +66,7 @@ describe('a stream whose reader answers heartbeats', () => {
   })
 })
 
-it('passes an answer on to a server that shares the engine, and to none that is only named', async () => {
+it('forwards an acknowledgement to a server that shares the engine, but not to an unknown one', async () => {
   const engine: Engine = { ...memoryEngine(), isShared: true }
   const { millrace, url } = await startServer({ engine, heartbeatMs: 100 })
   const other = await startServer({ engine })
@@ -86,7 +86,7 @@ it('passes an answer on to a server that shares the engine, and to none that is 
   expect(await engine.inspect('inbox/nobody')).toBeUndefined()
 })
 
-it('asks no long-poll to wait for more than half a minute, after which it is over', async () => {
+it('lets no long-poll wait for more than half a minute', async () => {
   const { url, millrace } = await startServer()
   await millrace.engine.append('s', [])
   const poll = (wait: number) => fetch(`${url}/api/stream?session=s&live=poll&wait=${wait}`, { method: 'HEAD' })

@@ -1,4 +1,4 @@
-/** Names of a server that only its own machine can reach: a foreign one was led here by somebody else's DNS. */
+/** Host names of a server that only its own machine can reach: a foreign name was rebound by somebody else's DNS. */
 import { once } from 'node:events'
 import { createServer, get, type IncomingMessage } from 'node:http'
 import type { AddressInfo } from 'node:net'
@@ -18,10 +18,10 @@ const handshake = {
   'sec-websocket-version': '13',
 }
 
-/** Status of a handshake; the connection of one that is accepted stays open and is not waited for. */
+/** Status of a handshake. The connection of an accepted one stays open and is not waited for. */
 async function upgrade(port: number, host: string): Promise<string> {
   const head = Object.entries({ host, connection: 'upgrade', ...handshake }).map(([name, value]) => `${name}: ${value}\r\n`)
-  // A frame with a bit set that must not be ends an accepted connection.
+  // A frame with a reserved bit set closes an accepted connection.
   const answer = await raw(port, `GET /ws/chat HTTP/1.1\r\n${head.join('')}\r\n`, '\xff\xff\xff\xff')
   return `${/^HTTP\/1\.1 (\d+)/.exec(answer)?.[1]} ${/"code":"(\w+)"/.exec(answer)?.[1] ?? ''}`.trim()
 }
@@ -35,7 +35,7 @@ describe('a server on a loopback address', () => {
     'notlocalhost',
     '10.0.0.1',
     'xn--x',
-  ])('does not answer to %s, and starts nothing', async (host) => {
+  ])('rejects %s, and starts nothing', async (host) => {
     const { port, millrace } = await listen()
     for (const line of ['GET /api/chat?query=x&id=r', 'GET /api/models', 'GET /healthz', 'GET /', 'POST /api/sessions']) {
       expect(await ask(port, line, { host, origin: `http://${host}` })).toBe('403 host_not_allowed')
@@ -54,13 +54,13 @@ describe('a server on a loopback address', () => {
     '127.1.2.3:80',
     '[::1]',
     '[::1]:4600',
-  ])('answers to %s', async (host) => {
+  ])('accepts %s', async (host) => {
     const { port } = await listen()
     expect(await ask(port, 'GET /api/models', { host })).toBe('200')
     expect(await upgrade(port, host)).toBe('101')
   })
 
-  it('answers to the names it was given, on any port, and says how to give them', async () => {
+  it('accepts its configured names, on any port, and the error says how to add one', async () => {
     const { port } = await listen({ hostNames: ['Example.com', 'other.example:8443'] })
     for (const host of ['example.com', 'EXAMPLE.COM:443', 'other.example', 'localhost']) {
       expect(await ask(port, 'GET /api/models', { host })).toBe('200')
@@ -76,13 +76,13 @@ describe('a server on a loopback address', () => {
 
   it('is one by its address, whatever name was used to listen', async () => {
     const { url } = await listen({ host: 'localhost' })
-    // Through the name, which may stand for ::1.
+    // By the name, which may resolve to ::1.
     const [response] = (await once(get(url, { headers: { host: 'evil.example' } }), 'response')) as [IncomingMessage]
     response.resume()
     expect(response.statusCode).toBe(403)
   })
 
-  it('does not start with a name that is none', async () => {
+  it('does not start with an invalid host name', async () => {
     for (const name of ['https://example.com', '', 'a b', '*.example.com']) {
       await expect(listen({ hostNames: [name] })).rejects.toMatchObject({ code: 'invalid_request' })
     }
@@ -92,7 +92,7 @@ describe('a server on a loopback address', () => {
 const browser = { 'user-agent': 'Mozilla/5.0 (X11; Linux x86_64)' }
 const refused = '403 host_not_allowed'
 
-/** Inside a server of the host, which Millrace does not know. */
+/** Inside the host's own server, whose names Millrace does not know. */
 async function embed(hostNames?: string[]): Promise<number> {
   const millrace = createMillrace({ model: 'sim:count?n=5&tps=0', ...(hostNames && { hostNames }) })
   const server = createServer(millrace.handler).on('upgrade', millrace.upgrade)
@@ -109,7 +109,7 @@ describe.each<[string, (hostNames?: string[]) => Promise<number>]>([
   ['a server on every address', async (hostNames) => (await listen({ host: '0.0.0.0', hostNames })).port],
   ['a server of the host', embed],
 ])('%s', (_what, start) => {
-  it('that was given no names answers to any, but not to what may be a page that led its own name there', async () => {
+  it('accepts any name without configured names, except from a page that may have rebound its DNS name', async () => {
     const port = await start()
     const evil = { host: 'evil.example', origin: 'http://evil.example' }
     expect(await ask(port, 'GET /api/models', { host: 'example.com' })).toBe('200')
@@ -117,14 +117,14 @@ describe.each<[string, (hostNames?: string[]) => Promise<number>]>([
     expect(await ask(port, 'GET /api/models', evil)).toBe(refused)
     expect(await ask(port, 'GET /api/models', { host: 'evil.example', ...browser })).toBe(refused)
     expect(await ask(port, 'GET /ws/chat', { ...evil, ...handshake, connection: 'upgrade' })).toBe(refused)
-    // What cannot be led elsewhere: an address, the own machine, and over HTTPS any name.
+    // What cannot be rebound: an address, this machine, and any name over HTTPS.
     for (const host of ['192.168.1.7:4600', '[fd00::1]', 'localhost']) {
       expect(await ask(port, 'GET /api/models', { host, ...browser })).toBe('200')
     }
     expect(await ask(port, 'GET /api/models', { host: 'app.example', ...browser, 'sec-fetch-site': 'same-origin' })).toBe('200')
   })
 
-  it('that was given names answers to them, to addresses and to the own machine', async () => {
+  it('accepts its configured names, addresses and this machine', async () => {
     const port = await start(['app.example'])
     for (const host of ['app.example', 'APP.example:443', '10.0.0.7', 'localhost:1']) {
       expect(await ask(port, 'GET /api/models', { host, ...browser })).toBe('200')
@@ -138,7 +138,7 @@ describe.each<[string, (hostNames?: string[]) => Promise<number>]>([
     ['two that differ', ['host: localhost', 'host: evil.example']],
     ['one that is none', ['host: a b']],
     ['no', []],
-  ])('refuses a request with %s host names', async (_count, hosts) => {
+  ])('rejects a request with %s host names', async (_count, hosts) => {
     const port = await start()
     const lines = [...hosts, 'connection: close'].map((line) => `${line}\r\n`).join('')
     expect(await raw(port, `GET /api/models HTTP/1.1\r\n${lines}\r\n`)).toMatch(/^HTTP\/1\.1 400 /)
@@ -147,7 +147,7 @@ describe.each<[string, (hostNames?: string[]) => Promise<number>]>([
   })
 })
 
-it('fetch(request) on a web-standard host holds to the same names', async () => {
+it('fetch(request) on a web-standard host applies the same rule', async () => {
   const { millrace } = await listen()
   const models = (host: string, headers = {}) => millrace.fetch(new Request(`http://${host}/api/models`, { headers }))
   expect((await models('example.com')).status).toBe(200)
@@ -155,6 +155,6 @@ it('fetch(request) on a web-standard host holds to the same names', async () => 
   expect((await models('localhost:3000', browser)).status).toBe(200)
 })
 
-it('a name that is none is refused when it is given', () => {
+it('an invalid host name is rejected by createMillrace', () => {
   expect(() => createMillrace({ hostNames: ['https://example.com'] })).toThrow('is not a host name')
 })

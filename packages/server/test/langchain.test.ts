@@ -55,7 +55,7 @@ describe('a real @langchain/openai against an OpenAI-compatible server', () => {
     ])
   })
 
-  it('gives each token as it comes', async () => {
+  it('delivers each token as it arrives', async () => {
     const gate = Promise.withResolvers<void>()
     const { url } = await startWithOpenAi({ script: [...say('one'), { gate: gate.promise }, ...say('two'), { finish: 'stop' }] })
     const stream = await openStream(`${url}/api/chat?query=x`)
@@ -65,7 +65,7 @@ describe('a real @langchain/openai against an OpenAI-compatible server', () => {
     expect(data(await stream.next())).toEqual({ text: 'two' })
   })
 
-  it('carries a stop to the provider, whose request is closed', async () => {
+  it('passes a stop on to the provider, whose request is closed', async () => {
     const { url, provider } = await startWithOpenAi({ script: [...say('begun'), 'hang'] })
     const stream = await openStream(`${url}/api/chat?query=x&id=r`)
     await stream.next()
@@ -76,7 +76,7 @@ describe('a real @langchain/openai against an OpenAI-compatible server', () => {
     expect(textOf(await stream.rest())).toBe('')
   })
 
-  it('closes the request of a provider that hangs, when it has waited long enough', async () => {
+  it('closes the request of a provider that hangs, after the idle timeout', async () => {
     const { url, provider } = await startWithOpenAi({ script: [...say('begun'), 'hang'] }, { limits: { idleMsMax: 100 } })
     const events = await (await openStream(`${url}/api/chat?query=x`)).rest()
     expect(data(events.at(-1) as never)).toMatchObject({ status: 'failed', error: { code: 'model_timeout' } })
@@ -87,7 +87,7 @@ describe('a real @langchain/openai against an OpenAI-compatible server', () => {
     ['an error in the stream', [{ raw: 'data: {"error":{"message":"secret detail sk-123","code":500}}\n\n' }]],
     ['garbage', [{ raw: 'data: {"choices":[{"delta":\n\n' }]],
     ['a cut connection', ['cut']],
-  ])('ends as failed on %s in mid-stream, with the partial kept and nothing given away', async (_what, fault) => {
+  ])('ends as failed on %s during the stream, keeps the partial text and leaks no details', async (_what, fault) => {
     const { url, millrace } = await startWithOpenAi({ script: [...say('so ', 'far'), ...fault] })
     const events = await (await openStream(`${url}/api/chat?query=x`)).rest()
     expect(textOf(events)).toBe('so far')
@@ -102,7 +102,7 @@ describe('a real @langchain/openai against an OpenAI-compatible server', () => {
     [404, 'model_rejected', false, 'does not know the model'],
     [429, 'model_rate_limited', true, 'limiting requests'],
     [500, 'model_failed', true, 'answered with status 500'],
-  ])('answers %d with %s', async (status, code, retryable, message) => {
+  ])('responds to %d with %s', async (status, code, retryable, message) => {
     const { url } = await startWithOpenAi({ status })
     const events = await (await openStream(`${url}/api/chat?query=x`)).rest()
     expect(data(events.at(-1) as never)).toMatchObject({
@@ -122,7 +122,7 @@ describe("LangChain's own fake models", () => {
     expect(data(events.at(-1) as never)).toMatchObject({ status: 'completed', usage: { outputTokens: 2, estimated: true } })
   })
 
-  it('are found under the name they are given, and run side by side', async () => {
+  it('are found under their names, and run in parallel', async () => {
     const { url } = await startServer({
       models: [
         fromLangChain(new FakeListChatModel({ responses: ['from a'] }), 'a'),

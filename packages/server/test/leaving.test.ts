@@ -1,7 +1,7 @@
 /**
- * Clients that leave while the server still does what they asked for. Sixty that had sent `attach` and gone were
- * counted as readers for ever, and their session refused everybody with 429; the suites before only let clients go
- * that had been answered.
+ * Clients that disconnect while the server still handles their request. Sixty that had sent `attach` and left were once
+ * counted as readers for ever, and their session answered 429 to everybody; earlier tests only disconnected clients
+ * that had got their response.
  */
 import { once } from 'node:events'
 import { createServer } from 'node:http'
@@ -11,7 +11,7 @@ import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import { gatedEngine } from './support/gated-engine.ts'
 import { openSocket } from './support/socket.ts'
 
-/** A host of the test's own, which can say that a client has gone. */
+/** A host that can report that a client has disconnected. */
 async function start() {
   const engine = gatedEngine()
   const millrace = createMillrace({ engine, model: 'sim:count?n=5&tps=0', limits: { perSessionMax: 1 } })
@@ -46,7 +46,7 @@ const get = (path: string) => async (url: string) => {
   }
 }
 
-describe('a client that leaves before it is answered', () => {
+describe('a client that disconnects before its response', () => {
   it.each([
     ['an attach', message('{"type":"attach","session":"s"}')],
     ['an attach to a channel', message('{"type":"attach","channel":"c"}')],
@@ -57,13 +57,13 @@ describe('a client that leaves before it is answered', () => {
   ])('leaves nothing behind: %s', async (_what, open) => {
     const host = await start()
     await leaveWhileObeyed(host, await open(host.url))
-    // One place there is, and nobody is in it.
+    // There is one place, and it is free.
     expect((await fetch(`${host.url}/api/stream?session=s&live=poll&wait=0`)).status).toBe(200)
     await vi.waitFor(() => expect([host.engine.watchers, host.millrace.connections]).toEqual([0, 0]))
   })
 })
 
-it('leaves nothing behind of a web-standard request whose body nobody cancels', async () => {
+it('leaves nothing behind of a web-standard request whose body is never cancelled', async () => {
   const { engine, millrace } = await start()
   for (const when of ['before the answer', 'after it']) {
     const abort = new AbortController()

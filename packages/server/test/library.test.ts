@@ -15,7 +15,7 @@ function make(options: MillraceOptions = {}) {
 }
 
 describe('fetch(request), for web-standard hosts', () => {
-  it('streams, resumes and answers errors like the server', async () => {
+  it('streams, resumes and responds with errors like the server', async () => {
     const millrace = make()
     const ask = (headers = {}) => millrace.fetch(new Request('http://host/api/chat?query=x', { headers }))
     const response = await ask()
@@ -28,7 +28,7 @@ describe('fetch(request), for web-standard hosts', () => {
     expect((await millrace.fetch(new Request('http://host/api/chat'))).status).toBe(400)
   })
 
-  it('gives each reader memory of its own, which it may hand away', async () => {
+  it('gives each reader its own memory, which it may transfer', async () => {
     const model = gatedModel()
     const millrace = make({ models: [model], model: 'gated' })
     await millrace.ask({ query: 'x', id: 'r' })
@@ -43,7 +43,7 @@ describe('fetch(request), for web-standard hosts', () => {
     expect(Buffer.from(chunks[1] as Uint8Array).toString()).toMatch('shared')
   })
 
-  it('lets the cursor go when the host cancels the stream, and the run goes on', async () => {
+  it('closes the cursor when the host cancels the stream, and the run continues', async () => {
     const model = gatedModel()
     const millrace = make({ models: [model], model: 'gated' })
     const response = await millrace.fetch(new Request('http://host/api/chat?query=x&id=r'))
@@ -65,7 +65,7 @@ describe('fetch(request), for web-standard hosts', () => {
 })
 
 describe('handler(request, response, next)', () => {
-  it('serves Millrace inside any node:http server and leaves other addresses to it', async () => {
+  it('serves Millrace inside any node:http server and leaves other paths to it', async () => {
     const millrace = make()
     const server = createServer((request, response) => millrace.handler(request, response, () => response.end('mine')))
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
@@ -77,7 +77,7 @@ describe('handler(request, response, next)', () => {
 })
 
 describe('run({ session, source })', () => {
-  it('takes text and events from the caller, and any reader sees them', async () => {
+  it('takes text and events from the caller, and every reader gets them', async () => {
     const millrace = make()
     async function* source() {
       yield 'Hello, '
@@ -94,7 +94,7 @@ describe('run({ session, source })', () => {
     expect((await millrace.readSession('room'))?.runs).toMatchObject([{ status: 'completed', lanes: [{ text: 'Hello, world' }] }])
   })
 
-  it('lets only whole characters into the log, and cuts what is larger than an event', async () => {
+  it('writes only whole characters to the log, and splits what is larger than an event', async () => {
     const millrace = make()
     const large = '😀'.repeat(100_000)
     const source = ['a \ud83d', { reasoning: 'b\ud83d' }, '\ude00', { data: { name: 'n', value: ['\ud83d'] } }, large, 'c\ud83d']
@@ -109,7 +109,7 @@ describe('run({ session, source })', () => {
     expect(said.find(({ value }) => value !== undefined)?.value).toEqual(['\ufffd'])
   })
 
-  it('refuses what no run could be made of, at once and with a code', async () => {
+  it('rejects arguments that cannot become a run, at once and with a code', async () => {
     const millrace = make()
     const refusal = (asked: Promise<unknown>) =>
       asked.then(
@@ -128,7 +128,7 @@ describe('run({ session, source })', () => {
     }
   })
 
-  it('tells the source when the run is stopped', async () => {
+  it("aborts the source's signal when the run is stopped", async () => {
     const millrace = make()
     const begun = Promise.withResolvers<void>()
     const told = Promise.withResolvers<void>()
@@ -148,7 +148,7 @@ describe('run({ session, source })', () => {
 })
 
 describe('health', () => {
-  it('says so when the server is stopping', async () => {
+  it('reports that the server is stopping', async () => {
     const millrace = make()
     expect(await (await millrace.fetch(new Request('http://host/healthz'))).json()).toMatchObject({ status: 'ok' })
     const closing = millrace.close()
@@ -159,11 +159,11 @@ describe('health', () => {
 })
 
 describe('a server that stops', () => {
-  it('still stops runs, and gives sessions, to who is connected, and takes nothing else', async () => {
+  it('still stops runs and returns sessions on open connections, and accepts nothing else', async () => {
     const model = gatedModel()
     const millrace = make({ models: [model], model: 'gated' })
     const { url } = await millrace.listen({ port: 0 })
-    // One connection, which is there before and stays.
+    // One connection, opened before and kept.
     const agent = new Agent({ keepAlive: true, maxSockets: 1 })
     onTestFinished(() => agent.destroy())
     const call = async (method: string, path: string, body?: object) => {
@@ -187,8 +187,8 @@ describe('a server that stops', () => {
   })
 })
 
-describe('the readers that a server lets go all at once', () => {
-  it.each([false, true])('are not told to be back within a second; with a shared engine: %s', async (isShared) => {
+describe('readers that a server disconnects all at once', () => {
+  it.each([false, true])('are not asked to reconnect within a second; with a shared engine: %s', async (isShared) => {
     const millrace = make({ engine: { ...memoryEngine(), isShared } })
     await millrace.engine.append('s', [])
     const stream = await millrace.fetch(new Request('http://host/api/stream?session=s'))
@@ -198,7 +198,7 @@ describe('the readers that a server lets go all at once', () => {
 })
 
 describe('listen(options)', () => {
-  it('may be called more than once, and close() ends every server', async () => {
+  it('may be called more than once, and close() closes every server', async () => {
     const millrace = make()
     const servers = [await millrace.listen({ port: 0 }), await millrace.listen({ port: 0 })]
     for (const { url } of servers) expect((await fetch(`${url}/healthz`)).status).toBe(200)
@@ -207,6 +207,6 @@ describe('listen(options)', () => {
   })
 })
 
-it.each([28_000, 25_001, 0, -1, Number.NaN])('refuses a heartbeat of %d ms, and says what clients wait for', (heartbeatMs) => {
+it.each([28_000, 25_001, 0, -1, Number.NaN])('rejects a heartbeat of %d ms, and names the timeout of clients', (heartbeatMs) => {
   expect(() => createMillrace({ heartbeatMs })).toThrow(new RegExp(`heartbeatMs is ${heartbeatMs} .* 28000 ms`))
 })

@@ -1,4 +1,4 @@
-/** Pages of other sites: what a visitor's browser would send for them is refused, and nothing is started. */
+/** Pages of other sites: a request that a visitor's browser sends for them is rejected, and starts nothing. */
 import { describe, expect, it } from 'vitest'
 import { ask } from './support/raw.ts'
 import { startServer } from './support/server.ts'
@@ -18,7 +18,7 @@ describe.each([
     ['POST /api/chat', '{"query":"x","id":"r"}'],
     ['POST /api/sessions', '{"id":"s"}'],
     ['POST /api/runs/r/stop', ''],
-  ])('is refused at %s, also by a browser that does not say how far the page is', async (line, body) => {
+  ])('is rejected at %s, also from a browser without Sec-Fetch-Site', async (line, body) => {
     const { port, millrace } = await startServer()
     const headers = { host: `127.0.0.1:${port}`, origin, ...(body && json) }
     expect(await ask(port, line, headers, body)).toBe('403 origin_not_allowed')
@@ -26,14 +26,14 @@ describe.each([
     expect(await millrace.readSession('s')).toBeUndefined()
   })
 
-  it('is refused by fetch(request) on a host that gives no Host header', async () => {
+  it('is rejected by fetch(request) on a host that provides no Host header', async () => {
     const { millrace } = await startServer()
     const response = await millrace.fetch(new Request('http://127.0.0.1/api/chat?query=x', { headers: { origin } }))
     expect(response.status).toBe(403)
   })
 })
 
-it('takes a page of its own, also from another port, and clients that are no browsers', async () => {
+it('accepts its own pages, also from another port, and clients that are not browsers', async () => {
   const { port } = await startServer()
   const host = `127.0.0.1:${port}`
   for (const from of [{ origin: `http://${host}` }, { origin: 'https://127.0.0.1:3000' }, {}]) {
@@ -56,7 +56,7 @@ describe('over plain HTTP, where a browser sends neither Sec-Fetch-Site nor, for
     },
   )
 
-  it('a run is started for a page of the server, and for what is no browser', async () => {
+  it('a run is started for a page of the server, and for a client that is not a browser', async () => {
     const { port } = await startEverywhere()
     expect(await ask(port, start, { ...browser, referer: 'http://192.168.1.7:3000/chat' })).toBe('200')
     expect(await ask(port, start, { host: browser.host, 'user-agent': 'curl/8.14.1' })).toBe('200')
@@ -69,12 +69,12 @@ describe('over plain HTTP, where a browser sends neither Sec-Fetch-Site nor, for
   }
 })
 
-it('takes an empty Origin for none', async () => {
+it('treats an empty Origin as none', async () => {
   const { port } = await startServer()
   expect(await ask(port, 'GET /api/models', { host: 'localhost', origin: '' })).toBe('200')
 })
 
-it('takes the word of a browser that says how far the page is: a proxy may have changed the Host', async () => {
+it('trusts Sec-Fetch-Site: a proxy may have changed the Host', async () => {
   const { url, port } = await startServer()
   const host = `127.0.0.1:${port}`
   const origin = 'https://app.example.com'

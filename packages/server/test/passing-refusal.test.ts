@@ -1,4 +1,4 @@
-/** What a native EventSource is told of an error that will pass. Any other status than 200 would end it for good. */
+/** Errors that a native EventSource may retry come inside a stream: any status but 200 would end it permanently. */
 import { type Engine, MillraceError, memoryEngine } from 'millrace'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { postJson, startServer } from './support/server.ts'
@@ -24,7 +24,7 @@ function brokenEngine(): { engine: Engine; broken: (isBroken: boolean) => void }
 }
 
 describe.each(['/api/stream?session=s', '/api/chat?query=x&session=s'])('GET %s', (path) => {
-  it('is answered with 200, a time and the code where the error will pass', async () => {
+  it('gets 200, a retry time and the code if the error may be retried', async () => {
     const { engine, broken } = brokenEngine()
     const { url, millrace } = await startServer({ engine })
     await engine.append('s', [])
@@ -39,7 +39,7 @@ describe.each(['/api/stream?session=s', '/api/chat?query=x&session=s'])('GET %s'
       expect(retry).toMatch(/^retry: [12]\d{3}$/)
       expect(error).toMatch(/^event: error\ndata: \{"error":\{"code":"engine_failed",.*"retryable":true\}\}$/)
     }
-    // Whoever reads the status is told by it.
+    // A client that reads the status gets it.
     expect((await fetch(url + path)).status).toBe(500)
     expect((await fetch(url + path, { headers: { accept: '*/*' } })).status).toBe(500)
   })
@@ -49,20 +49,20 @@ it.each([
   ['/api/stream?session=unknown', 404],
   ['/api/stream?session=s&from=zzzzzzzz-1', 409],
   ['/api/chat', 400],
-])('GET %s is answered with %i, for it would not pass', async (path, status) => {
+])('GET %s gets %i, because a retry cannot help', async (path, status) => {
   const { url, millrace } = await startServer()
   await millrace.engine.append('s', [])
   expect((await fetch(url + path, eventStream)).status).toBe(status)
 })
 
-it('a POST is answered with the status, which whoever can send one can read', async () => {
+it('a POST gets the status, because its client can read it', async () => {
   const { engine, broken } = brokenEngine()
   const { url } = await startServer({ engine })
   broken(true)
   expect((await postJson(`${url}/api/chat`, { query: 'x' }, eventStream.headers)).status).toBe(500)
 })
 
-it('a reader too many, and one of a server that stops, come back', async () => {
+it('a reader too many, and one of a stopping server, reconnect', async () => {
   const { url, millrace } = await startServer({ limits: { perAddressMax: 1 } })
   const stream = await openStream(`${url}/api/stream?channel=c`)
   onTestFinished(() => stream.close())

@@ -1,4 +1,4 @@
-/** Requests that are sent before the answers to those before: answered in order, one after another, and in bounded memory. */
+/** Requests sent before the responses to earlier ones: handled in order, one after another, and in bounded memory. */
 import { once } from 'node:events'
 import { createServer, type ServerResponse } from 'node:http'
 import { type AddressInfo, connect, type Socket } from 'node:net'
@@ -9,7 +9,7 @@ import { startServer } from './support/server.ts'
 
 const get = (path: string, more = '') => `GET ${path} HTTP/1.1\r\nhost: localhost\r\n${more}\r\n`
 
-it('are answered in the order in which they came', async () => {
+it('are handled in the order in which they were sent', async () => {
   const { port } = await startServer()
   const paths = Array.from({ length: 40 }, (_, index) => `/api/sessions/s${index}`)
   const answer = await raw(port, paths.map((path) => get(path)).join(''), get('/healthz', 'connection: close\r\n'))
@@ -18,7 +18,7 @@ it('are answered in the order in which they came', async () => {
   expect(answer.lastIndexOf('HTTP/1.1 200')).toBeGreaterThan(answer.lastIndexOf('HTTP/1.1 404'))
 })
 
-it('are not read while one is answered, and go on when it was', async () => {
+it('are not read while one is handled, and are read again afterwards', async () => {
   const begun: [url: string | undefined, ServerResponse][] = []
   let wake = () => {}
   const sockets: Socket[] = []
@@ -47,14 +47,14 @@ it('are not read while one is answered, and go on when it was', async () => {
     }
     expect(begun).toHaveLength(index + 1)
     expect(begun[index]?.[0]).toBe(`/${index}`)
-    // 28 MB are on their way.
+    // 28 MB are in transit.
     expect(sockets[0]?.bytesRead).toBeLessThan((index + 1) * 14_100 + 2 ** 20)
     begun[index]?.[1].end('done')
   }
   await vi.waitFor(() => expect(text.match(/done/g)).toHaveLength(count))
 })
 
-it('end the connection where they are more than anybody needs', async () => {
+it('close the connection if they exceed the limit', async () => {
   const { port, url } = await startServer()
   const sockets = await Promise.all(
     Array.from({ length: 20 }, async () => {
@@ -74,7 +74,7 @@ it('end the connection where they are more than anybody needs', async () => {
   expect(process.memoryUsage.rss() - before).toBeLessThan(200 * 2 ** 20)
 })
 
-it('that are not whole end the connection, and are not answered into the answer of the one before', async () => {
+it('that are malformed close the connection, without a response inside the one before', async () => {
   const { port, millrace } = await startServer()
   await millrace.engine.append('s', [])
   const poll = get('/api/stream?session=s&live=poll&from=now&wait=1')

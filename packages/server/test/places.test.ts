@@ -1,4 +1,4 @@
-/** A reader has its place before its run is begun: who is refused asks again, and would pay again. And places are taken away. */
+/** A reader gets its place before its run starts: a rejected client asks again, and would pay again. And connections are closed. */
 import { type MillraceOptions, memoryEngine } from 'millrace'
 import { describe, expect, it, vi } from 'vitest'
 import { openRawSocket } from './support/raw-socket.ts'
@@ -6,7 +6,7 @@ import { postJson, startRun, startServer } from './support/server.ts'
 import { openSocket } from './support/socket.ts'
 import { data, openStream } from './support/stream.ts'
 
-/** A server on which every start of a model is counted. */
+/** A server that counts every start of a model. */
 async function startCounting(options: MillraceOptions) {
   let asked = 0
   const model = {
@@ -19,14 +19,14 @@ async function startCounting(options: MillraceOptions) {
   return { ...(await startServer({ models: [model], model: 'paid', ...options })), asked: () => asked }
 }
 
-describe('a reader that is refused has begun nothing', () => {
+describe('a reader that is rejected has started nothing', () => {
   const starts: [string, (url: string, session: string) => Promise<Response>][] = [
     ['GET', (url, session) => fetch(`${url}/api/chat?query=x&session=${session}`)],
     ['POST', (url, session) => postJson(`${url}/api/chat`, { query: 'x', session })],
     ['continue', (url, session) => postJson(`${url}/api/runs/stopped/continue`, { session })],
   ]
 
-  it.each(starts)('where its address has no place left: %s', async (_how, start) => {
+  it.each(starts)('if its address has no place left: %s', async (_how, start) => {
     const { url, millrace, asked } = await startCounting({ limits: { perAddressMax: 1 } })
     const run = await millrace.run({
       id: 'stopped',
@@ -43,7 +43,7 @@ describe('a reader that is refused has begun nothing', () => {
     expect((await millrace.readSession(run.session))?.runs).toHaveLength(1)
   })
 
-  it.each(starts)('where the session has no place left: %s', async (_how, start) => {
+  it.each(starts)('if the session has no place left: %s', async (_how, start) => {
     const { url, millrace, asked } = await startCounting({ limits: { perSessionMax: 1 } })
     const run = await millrace.run({
       id: 'stopped',
@@ -58,13 +58,13 @@ describe('a reader that is refused has begun nothing', () => {
     expect((await start(url, run.session)).status).toBe(429)
     expect(asked()).toBe(0)
     expect((await millrace.readSession(run.session))?.runs).toHaveLength(1)
-    // Who does not read needs no place.
+    // A client that does not read needs no place.
     expect((await postJson(`${url}/api/chat`, { query: 'x', session: run.session }, { accept: 'application/json' })).status).toBe(
       202,
     )
   })
 
-  it('over a WebSocket: where the session has no place left', async () => {
+  it('over a WebSocket: if the session has no place left', async () => {
     const { url, millrace, asked } = await startCounting({ limits: { perSessionMax: 1 } })
     const { session } = await startRun(url, { query: 'x' })
     await vi.waitFor(() => expect(asked()).toBe(1))
@@ -80,7 +80,7 @@ describe('a reader that is refused has begun nothing', () => {
     expect(asked()).toBe(2)
   })
 
-  it('over a WebSocket: where it carries as many answers as it may', async () => {
+  it('over a WebSocket: if it carries as many answers as it may', async () => {
     const { url, asked } = await startCounting({})
     const socket = await openSocket(url)
     for (let n = 1; n <= 64; n++) {
@@ -92,14 +92,14 @@ describe('a reader that is refused has begun nothing', () => {
     expect(asked()).toBe(0)
   })
 
-  it('nor made a channel', async () => {
+  it('nor created a channel', async () => {
     const engine = memoryEngine()
     const { url } = await startServer({ engine, limits: { perAddressMax: 0 } })
     for (const more of ['', '&live=poll']) expect((await fetch(`${url}/api/stream?channel=c${more}`)).status).toBe(429)
     expect(await engine.inspect('channel/c')).toBeUndefined()
   })
 
-  it('and a reader that has a place attaches again where no other is left', async () => {
+  it('and a reader that has a place attaches again when no other place is left', async () => {
     const { url } = await startServer({ limits: { perSessionMax: 1 } })
     const socket = await openSocket(url)
     for (let n = 0; n < 2; n++) {
@@ -110,7 +110,7 @@ describe('a reader that is refused has begun nothing', () => {
 })
 
 describe('closeConnections(filter, code)', () => {
-  it('tells a stream why, and a native EventSource when to come back', async () => {
+  it('gives a stream the reason, and a native EventSource the time to reconnect', async () => {
     const { url, millrace } = await startServer()
     await millrace.engine.append('s', [])
     const stream = await openStream(`${url}/api/stream?session=s`)
@@ -126,7 +126,7 @@ describe('closeConnections(filter, code)', () => {
     other.close()
   })
 
-  it('closes a WebSocket with a code that says whether to connect again, and answers a long-poll', async () => {
+  it('closes a WebSocket with a code that says whether to reconnect, and ends a long-poll', async () => {
     const { url, port, millrace } = await startServer()
     await millrace.engine.append('s', [])
     const polled = fetch(`${url}/api/stream?session=s&live=poll`)
@@ -138,13 +138,13 @@ describe('closeConnections(filter, code)', () => {
     expect(await socket.closed).toEqual([4403, 'forbidden'])
     const answer = await polled
     expect([answer.status, await answer.json()]).toMatchObject([403, { error: { code: 'forbidden' } }])
-    // One that has said nothing yet.
+    // One that has sent nothing yet.
     const silent = await openRawSocket(port)
     await vi.waitFor(() => expect(millrace.closeConnections({ principal: 'anonymous' }, 'connection_closed')).toBe(1))
     expect((await silent.until(({ opcode }) => opcode === 8)).payload.readUInt16BE()).toBe(4503)
   })
 
-  it('closes nothing for a filter that says nothing', async () => {
+  it('closes nothing with an empty filter', async () => {
     const { millrace } = await startServer()
     expect(() => millrace.closeConnections({}, 'forbidden')).toThrow('Say which connections')
     expect(millrace.closeConnections({ principal: 'ada' }, 'forbidden')).toBe(0)

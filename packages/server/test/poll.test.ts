@@ -23,7 +23,7 @@ const textOf = ({ events }: Polled) =>
     .join('')
 
 describe('long-poll', () => {
-  it('answers at once with everything after the position, merged, and where to go on', async () => {
+  it('responds at once with everything after the position, merged, and with the next position', async () => {
     const { url, millrace } = await startServer()
     const { session } = await startRun(url, { query: 'x', id: 'r', model: 'sim:count?n=3000&tps=0' })
     await millrace.findRun('r')?.ended
@@ -35,7 +35,7 @@ describe('long-poll', () => {
     expect(textOf(await poll(url, session, `${epoch}-2990`))).toBe(counted(2990, 3000))
   })
 
-  it('waits for the first event, and comes back with nothing when there is none', async () => {
+  it('waits for the first event, and responds without events after the wait', async () => {
     const model = gatedModel()
     const { url, millrace } = await startServer({ models: [model], model: 'gated' })
     const { session, position } = await startRun(url, { query: 'x' })
@@ -48,7 +48,7 @@ describe('long-poll', () => {
     expect([events, same]).toEqual([[], expect.stringMatching(/-2$/)])
   })
 
-  it('reads an answer to its end, one token after another, none lost and none twice', async () => {
+  it('reads an answer to its end, one token after another, none lost and none repeated', async () => {
     const { url } = await startServer()
     const { session, position } = await startRun(url, { query: 'x', model: 'sim:count?n=100&tps=500' })
     let from = position
@@ -62,7 +62,7 @@ describe('long-poll', () => {
     expect(text).toBe(counted(1, 100))
   })
 
-  it('tells a gap, and refuses positions like every other stream', async () => {
+  it('reports a gap, and rejects positions like every other stream', async () => {
     const { url, millrace } = await startServer({ engine: keepNewest(memoryEngine(), 5) })
     const { session } = await startRun(url, { query: 'x', id: 'r' })
     await millrace.findRun('r')?.ended
@@ -75,7 +75,7 @@ describe('long-poll', () => {
     expect((await fetch(`${url}/api/stream?session=${session}&live=poll&wait=100`)).status).toBe(400)
   })
 
-  it('lets go of a wait whose client has gone, or whose server ends', async () => {
+  it('ends a wait when the client disconnects or the server closes', async () => {
     const { url, millrace } = await startServer()
     await millrace.engine.append('s', [])
     const abort = new AbortController()

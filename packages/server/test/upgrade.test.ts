@@ -1,4 +1,4 @@
-/** Offers to upgrade that are not for Millrace's WebSocket: they are ignored, or left to those they are for. */
+/** Upgrade requests that are not for Millrace's WebSocket: they are ignored, or left to the host's listeners. */
 import { once } from 'node:events'
 import { createServer, type RequestListener } from 'node:http'
 import type { AddressInfo } from 'node:net'
@@ -8,7 +8,7 @@ import { WebSocket, WebSocketServer } from 'ws'
 import { ask, raw } from './support/raw.ts'
 import { startServer } from './support/server.ts'
 
-/** A server of the host's, where Node gives every offer to whoever listens for upgrades. */
+/** The host's own server, where Node passes every upgrade request to the `upgrade` listeners. */
 async function startHost(upgrades: (millrace: Millrace) => ((...upgrade: never[]) => void)[]): Promise<number> {
   const millrace = createMillrace({ model: 'sim:count?n=2&tps=0' })
   const listener: RequestListener = (request, response) => {
@@ -39,12 +39,12 @@ const h2c = {
   'http2-settings': 'AAEAAEAAAAIAAAAAAAMAAAAAAAQBAAAAAAUAAEAAAAYABgAA',
 }
 
-describe.each(places)('an offer to upgrade, on %s', (_where, start) => {
+describe.each(places)('an upgrade request, on %s', (_where, start) => {
   it.each([
     ['HTTP/2, as of Java and curl --http2', h2c],
     ['TLS', { connection: 'upgrade, close', upgrade: 'TLS/1.0' }],
     ['several', { connection: 'close, Upgrade', upgrade: 'h2c, IRC/6.9' }],
-  ])('of %s is ignored', async (_what, headers) => {
+  ])('for %s is ignored', async (_what, headers) => {
     const port = await start()
     const host = { host: 'localhost', ...headers }
     const json = { ...host, 'content-type': 'application/json' }
@@ -67,18 +67,18 @@ describe.each(places)('an offer to upgrade, on %s', (_where, start) => {
   })
 })
 
-it("gives the host's own routes what they were sent", async () => {
+it("gives the host's own routes the request unchanged", async () => {
   const port = await startHost(({ upgrade }) => [upgrade])
   const answer = await raw(port, `POST /own HTTP/1.1\r\nhost: localhost\r\n${lines(h2c)}content-length: 4\r\n\r\nbody`)
   expect(answer).toMatch(/^HTTP\/1\.1 200 [\s\S]*body[\s\S]*host/)
 })
 
-it.each(['before', 'after'])("leaves the host's own WebSockets to it, whose listener came %s", async (order) => {
+it.each(['before', 'after'])("leaves the host's own WebSockets to the listener that it added %s", async (order) => {
   const own = new WebSocketServer({ noServer: true })
   own.on('connection', (socket) => socket.on('message', (data: Buffer) => socket.send(`own ${data.toString()}`)))
   const port = await startHost(({ upgrade }) => {
     const listener = (...[request, socket, head]: Parameters<typeof upgrade>) => {
-      // As a host that asks somebody before it lets anybody in.
+      // As a host that authenticates before it accepts.
       if (request.url === '/own')
         setImmediate(() => own.handleUpgrade(request, socket, head, (client) => own.emit('connection', client)))
     }
@@ -96,7 +96,7 @@ it.each(['before', 'after'])("leaves the host's own WebSockets to it, whose list
   expect(String((await once(ours, 'message'))[0])).toBe('{"type":"pong"}')
 })
 
-it('answers a WebSocket for another address like any request, where nobody else could take it', async () => {
+it('responds to a WebSocket of another path as to any request, if no other listener could take it', async () => {
   const { port } = await startServer()
   const headers = { host: 'localhost', connection: 'upgrade, close', upgrade: 'websocket' }
   expect(await ask(port, 'GET /ws/nothing', headers)).toBe('404 not_found')

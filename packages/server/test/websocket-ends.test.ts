@@ -1,4 +1,4 @@
-/** Why the server ends a WebSocket, in codes that say whether to connect again. */
+/** Why the server closes a WebSocket, in codes that say whether to reconnect. */
 import { type Engine, MillraceError, memoryEngine } from 'millrace'
 import { describe, expect, it } from 'vitest'
 import { gatedModel } from './support/gated-model.ts'
@@ -6,7 +6,7 @@ import { startServer } from './support/server.ts'
 import { openSocket } from './support/socket.ts'
 
 describe('the end', () => {
-  it('of a server is told as worth connecting again, after the ends of its runs', async () => {
+  it('of a server has a code that says to reconnect, after the ends of its runs', async () => {
     const model = gatedModel()
     const { url, millrace } = await startServer({ models: [model], model: 'gated' })
     const socket = await openSocket(url)
@@ -18,7 +18,7 @@ describe('the end', () => {
     expect(await socket.closed).toEqual([1012, 'The server stops; connect again.'])
   })
 
-  it('of a session is told with a code of its own', async () => {
+  it('of a session has a code of its own', async () => {
     const { url, millrace, errors } = await startServer()
     await millrace.engine.append('s', [])
     const socket = await openSocket(url)
@@ -27,13 +27,13 @@ describe('the end', () => {
     await millrace.engine.append('s', [])
     await millrace.engine.delete('s')
     expect((await socket.closed)[0]).toBe(4404)
-    // It is nothing that is wrong.
+    // It is not an error.
     expect(errors).toEqual([])
   })
 
   it.each([
     [
-      'that fails by a mistake of the server as worth connecting again, not as one that is gone',
+      'by an internal error has a code that says to reconnect, unlike a session that is deleted',
       'internal',
       1013,
       'cannot be read now; connect again',

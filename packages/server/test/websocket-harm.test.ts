@@ -1,4 +1,4 @@
-/** Clients that do harm over a WebSocket: each is closed with a code, and somebody who reads beside it notices nothing. */
+/** Harmful clients of a WebSocket: each is closed with a code, and a reader beside it is not disturbed. */
 import { once } from 'node:events'
 import { type Engine, MillraceError, memoryEngine } from 'millrace'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
@@ -6,7 +6,7 @@ import { clientFrame, closeCode, openRawSocket, type RawSocket } from './support
 import { startServer, type TestServer } from './support/server.ts'
 import { openSocket, type TestSocket } from './support/socket.ts'
 
-/** Reads a channel into which numbers are published until it is asked what it was given. */
+/** Reads a channel, into which numbers are published, and records what it receives. */
 async function startBystander({ url, millrace }: TestServer) {
   const socket = await openSocket(url)
   socket.send({ type: 'attach', channel: 'c' })
@@ -25,7 +25,7 @@ async function startBystander({ url, millrace }: TestServer) {
   }
   onTestFinished(stop)
   return {
-    /** Resolves when it has read twenty more. */
+    /** Resolves when it has received twenty more. */
     async readOn() {
       const last = published + 20
       await socket.until(({ data }) => data === last)
@@ -43,7 +43,7 @@ const times = (count: number, act: () => void) => {
   for (let n = 0; n < count; n++) act()
 }
 
-describe('a client that does harm is closed with a code, and nobody else notices', () => {
+describe('a harmful client is closed with a code, and nobody else is disturbed', () => {
   it.each<[string, (socket: TestSocket) => void, number]>([
     ['sixteen refused messages', ({ send }) => times(16, () => send('{}')), 4400],
     ['a flood of messages', ({ send }) => times(2001, () => send({ type: 'ping' })), 4429],
@@ -65,7 +65,7 @@ describe('a client that does harm is closed with a code, and nobody else notices
     expect(server.errors).toEqual([])
   })
 
-  it('but takes 2,000 messages and pings between two beats', async () => {
+  it('but 2,000 messages and pings between two heartbeats are accepted', async () => {
     const { url } = await startServer()
     const socket = await openSocket(url)
     times(1999, () => socket.send({ type: 'ping' }))
@@ -75,7 +75,7 @@ describe('a client that does harm is closed with a code, and nobody else notices
     expect((await socket.closed)[0]).toBe(4429)
   })
 
-  it('and does not wait for the Close frame of a flood, behind which there may be more of it', async () => {
+  it('and the server does not wait for the Close frame of a client that floods it', async () => {
     const { port, millrace } = await startServer()
     const { socket, until } = await openRawSocket(port)
     socket.write(clientFrame('{"type":"ping"}').toString('latin1').repeat(2001), 'latin1')
@@ -100,7 +100,7 @@ describe('a client that does harm is closed with a code, and nobody else notices
     expect(await socket.next()).toEqual({ type: 'pong' })
   })
 
-  it('but is only refused more than 64 sessions and channels at once', async () => {
+  it('but more than 64 sessions and channels at once are only rejected', async () => {
     const { url } = await startServer()
     const socket = await openSocket(url)
     for (let n = 1; n <= 65; n++) socket.send({ type: 'attach', channel: `c${n}`, ref: `${n}` })
@@ -114,7 +114,7 @@ describe('a client that does harm is closed with a code, and nobody else notices
   })
 })
 
-// Frames of a busy log came behind the Close frame; Chromium then reports 1006, on which every client connects again.
+// Frames of a busy log came after the Close frame; Chromium then reports 1006, on which every client reconnects.
 describe('the Close frame', () => {
   it.each<[number, () => Buffer]>([
     [4400, () => Buffer.concat(Array.from({ length: 16 }, () => clientFrame('{}')))],
@@ -122,20 +122,20 @@ describe('the Close frame', () => {
     [1009, () => clientFrame('x'.repeat(300_000))],
     [1003, () => clientFrame('{}', 2)],
     [1002, () => clientFrame('', 3)],
-  ])('with %i is the last that a client is sent, however busy its logs', async (code, harm) => {
+  ])('with %i is the last one that a client gets, however busy its logs', async (code, harm) => {
     const server = await startServer()
     const bystander = await startBystander(server)
     const raw = await attached(server)
     raw.socket.write(harm())
     await raw.until((frame) => closeCode(frame) === code)
-    // Its own half stays open: what the server still sends would arrive.
+    // Its own side stays open: frames that the server still sends would arrive.
     raw.socket.write(clientFrame('{"type":"ping","ref":"late"}'))
     await bystander.readOn()
     expect(closeCode(raw.frames.at(-1) as never)).toBe(code)
     await bystander.expectUntouched()
   })
 
-  it('is followed by no obedience, of what came before it neither', async () => {
+  it('stops the handling of messages, also of earlier ones', async () => {
     const server = await startServer()
     const raw = await attached(server)
     const publish = (channel: string) => clientFrame(JSON.stringify({ type: 'publish', channel, data: 1 }))

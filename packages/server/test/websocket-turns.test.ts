@@ -1,4 +1,4 @@
-/** In which order the messages of one WebSocket are obeyed, and how many may wait. */
+/** In which order the messages of one WebSocket are handled, and how many are queued. */
 import { once } from 'node:events'
 import { setTimeout } from 'node:timers/promises'
 import { describe, expect, it, vi } from 'vitest'
@@ -9,7 +9,7 @@ import { startRun, startServer } from './support/server.ts'
 import { openSocket } from './support/socket.ts'
 
 describe('messages of one WebSocket', () => {
-  it('are obeyed in the order they came, but a ping at once', async () => {
+  it('are handled in the order of arrival, but a ping at once', async () => {
     const engine = gatedEngine()
     const { url } = await startServer({ engine })
     const socket = await openSocket(url)
@@ -24,7 +24,7 @@ describe('messages of one WebSocket', () => {
     expect([await socket.next(), await socket.next()]).toMatchObject([{ ref: 'first' }, { ref: 'second' }])
   })
 
-  // All commands of a socket, and of everybody who shared it, waited for the end: longer than a client waits for an answer.
+  // All commands of a socket, and of everybody who shared it, waited for the end: longer than a client's timeout.
   it('do not wait for the end that a stop waits for', async () => {
     const engine = gatedEngine()
     const { url } = await startServer({ engine, models: [gatedModel()], model: 'gated' })
@@ -57,8 +57,8 @@ describe('messages of one WebSocket', () => {
     expect(types).toEqual([...Array(17).fill('ended'), 'detached'])
   })
 
-  // 1,500 of 250 KB from one client filled 560 MiB while an engine took its time.
-  it('are not read while 1 MiB of them waits, and their client is neither lost nor taken for dead', async () => {
+  // 1,500 of 250 KB from one client filled 560 MiB while an engine was slow.
+  it('are not read while 1 MiB of them is queued, and their client is neither disconnected nor taken for dead', async () => {
     const engine = gatedEngine()
     const { port } = await startServer({ engine, heartbeatMs: 60 })
     const { socket, frames } = await openRawSocket(port)
@@ -69,12 +69,12 @@ describe('messages of one WebSocket', () => {
     const sending = (async () => {
       for (; sent < count; sent++) if (!socket.write(frame)) await once(socket, 'drain')
     })()
-    // Until it stands still, or is at its end: twenty looks, in each of which the loop could have taken more.
+    // Until it stops or ends: twenty checks, in each of which the loop could have read more.
     for (let before = -1, still = 0; still < 20; still = sent === before ? still + 1 : 0) {
       before = sent
       await setTimeout(20)
     }
-    // What waits, and what the kernel has for both sides of the line.
+    // The queue, and the kernel's buffers on both sides.
     expect(sent * frame.length).toBeLessThan(32 * 2 ** 20)
     engine.release()
     await sending

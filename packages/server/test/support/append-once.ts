@@ -1,4 +1,4 @@
-/** A program that has nothing else to do than to append, and does not close anything. */
+/** A program that only appends, and closes nothing. */
 import { sqliteEngine } from 'millrace'
 
 const engine = sqliteEngine({ folder: process.argv[2] ?? '' })

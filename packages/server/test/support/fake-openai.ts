@@ -1,10 +1,10 @@
-/** A real HTTP server on this machine that speaks as much of OpenAI's protocol as LangChain asks for, from a script. */
+/** A real HTTP server on this machine that plays a script in the part of OpenAI's protocol that LangChain uses. */
 import { once } from 'node:events'
 import { createServer, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { onTestFinished } from 'vitest'
 
-/** What is sent next: a delta, bytes as they are, or a pause until the gate is opened. */
+/** One step: a delta, raw bytes, or a pause until the gate is opened. */
 export type Step =
   | { readonly delta: Record<string, unknown> }
   | { readonly finish: string }
@@ -13,11 +13,11 @@ export type Step =
   | { readonly gate: Promise<void> }
   | 'hang'
   | 'cut'
-  /** The end of the body, without `[DONE]`. */
+  /** Ends the body without `[DONE]`. */
   | 'end'
 
 export interface FakeOpenAi {
-  /** Base of the API, with `/v1`. */
+  /** Base URL of the API, with `/v1`. */
   readonly url: string
   readonly requests: {
     readonly body: { messages: { role: string; content: string }[]; model: string }
@@ -27,11 +27,11 @@ export interface FakeOpenAi {
 
 export interface FakeOpenAiOptions {
   readonly script?: readonly Step[]
-  /** Refuses every question with this status. */
+  /** Rejects every request with this status. */
   readonly status?: number
-  /** The code in the body of a refusal; default `x`. */
+  /** The code in the body of an error; default `x`. */
   readonly code?: string
-  /** Answer to GET /v1/models; default one model, `fake`. */
+  /** The response to GET /v1/models; default one model, `fake`. */
   readonly models?: unknown
 }
 
@@ -72,7 +72,7 @@ export async function startFakeOpenAi({ script = [], status = 200, code = 'x', m
   return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/v1`, requests }
 }
 
-/** False where the answer goes no further. */
+/** Returns false if the response ends here. */
 async function play(step: Step, response: ServerResponse): Promise<boolean> {
   if (step === 'hang') return false
   if (step === 'end') {
@@ -80,7 +80,7 @@ async function play(step: Step, response: ServerResponse): Promise<boolean> {
     return false
   }
   if (step === 'cut') {
-    // After what was written, and without the chunk that would end the body.
+    // After the last chunk, and without the one that ends the body.
     response.socket?.destroySoon()
     return false
   }

@@ -1,11 +1,11 @@
-/** A memory engine that answers when the test lets it, and counts who watches. */
+/** A memory engine whose calls wait until the test releases them, and that counts its watchers. */
 import { type Engine, memoryEngine } from 'millrace'
 
 export interface GatedEngine extends Engine {
-  /** From now on `append` and `inspect` wait. */
+  /** Makes `append` and `inspect` wait from now on. */
   hold(): void
   release(): void
-  /** Calls that wait now. */
+  /** The number of waiting calls. */
   readonly held: number
   readonly watchers: number
 }

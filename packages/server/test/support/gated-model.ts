@@ -1,13 +1,13 @@
-/** A model that says what the test tells it to, when the test tells it to. */
+/** A model that produces the text that the test passes to it, when the test does. */
 import type { Model, ModelPart, ModelRequest } from 'millrace'
 
 export interface GatedModel extends Model {
   say(...parts: ModelPart[]): void
   finish(): void
   fail(error: unknown): void
-  /** What it was asked, oldest first. */
+  /** The requests it got, oldest first. */
   readonly requests: ModelRequest[]
-  /** Resolves when the current request was aborted. */
+  /** Resolves when the current request is aborted. */
   readonly aborted: Promise<void>
 }
 

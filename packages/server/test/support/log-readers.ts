@@ -1,4 +1,4 @@
-/** What the tests of cursors and tails read logs with. */
+/** Readers of logs for the tests of cursors and tails. */
 
 import { createFanOut, type FanOutOptions } from '../../src/delivery/fan-out.ts'
 import { createScheduler } from '../../src/delivery/scheduler.ts'
@@ -6,7 +6,7 @@ import type { Sink, Wire } from '../../src/delivery/wire.ts'
 import { memoryEngine } from '../../src/engines/memory/index.ts'
 import type { Engine, NewEvent } from '../../src/log/log.ts'
 
-/** Every event as `offset;`, merged ones as `from-to;`, so that a hole or a repeat is visible. */
+/** Prints every event as `offset;`, merged ones as `from-to;`, so that a hole or a repeat is visible. */
 export function testWire(overrides: Partial<Wire> = {}): Wire & { encoded: number[] } {
   const encoded: number[] = []
   return {

@@ -1,4 +1,4 @@
-/** `millrace start` as a process of its own over a folder, which can be killed. */
+/** `millrace start` as a process over a folder, which can be killed. */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
@@ -9,7 +9,7 @@ import { onTestFinished } from 'vitest'
 
 const cli = fileURLToPath(new URL('../../src/cli/index.ts', import.meta.url))
 
-/** Gone when the test is. */
+/** Removed with the test. */
 export function makeFolder(): string {
   const folder = mkdtempSync(join(tmpdir(), 'millrace-crash-'))
   onTestFinished(() => rmSync(folder, { recursive: true, force: true }))

@@ -1,4 +1,4 @@
-/** A WebSocket without a library: what a client sends byte by byte, and every frame as it comes, also after a Close. It answers pings. */
+/** A WebSocket without a library: sends any bytes, and shows every frame, also after a Close. It responds to pings. */
 import { connect, type Socket } from 'node:net'
 import { onTestFinished } from 'vitest'
 
@@ -10,7 +10,7 @@ export interface Frame {
 export interface RawSocket {
   readonly socket: Socket
   readonly frames: readonly Frame[]
-  /** The next frame that this accepts, of all that have come. */
+  /** The next frame that the predicate accepts, of all frames so far. */
   until(accept: (frame: Frame) => boolean): Promise<Frame>
 }
 
@@ -23,7 +23,7 @@ const handshake = [
   'sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==',
 ]
 
-/** As a client must, masked, if only with zeros. */
+/** Clients must mask their frames; a mask of zeros keeps the payload. */
 export function clientFrame(payload: string | Uint8Array, opcode = 1): Buffer {
   const bytes = Buffer.from(payload)
   const long = Buffer.alloc(8)

@@ -1,21 +1,21 @@
-/** Requests that no HTTP client would send, or not in this way. */
+/** Sends requests that an HTTP client would not send. */
 import { connect } from 'node:net'
 
-/** Sends bytes as they are and reads what comes until the other side closes. */
+/** Sends raw bytes and reads until the server closes. */
 export async function raw(port: number, ...pieces: string[]): Promise<string> {
   const socket = connect(port, '127.0.0.1')
   let text = ''
   socket.setEncoding('utf8').on('data', (chunk) => {
     text += chunk
   })
-  // The server may answer and close while we are still sending.
+  // The server may respond and close before everything is sent.
   socket.on('error', () => {})
   for (const piece of pieces) socket.write(piece)
   await new Promise((resolve) => socket.once('close', resolve))
   return text
 }
 
-/** One request with exactly these headers; the status and the code of the answer, empty where there is none. */
+/** Sends one request with exactly these headers; resolves with the status and the code of the error, if there is one. */
 export async function ask(port: number, line: string, headers: Record<string, string>, body = ''): Promise<string> {
   const all = { connection: 'close', ...headers, ...(body && { 'content-length': String(Buffer.byteLength(body)) }) }
   const head = Object.entries(all).map(([name, value]) => `${name}: ${value}\r\n`)

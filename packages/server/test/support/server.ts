@@ -1,4 +1,4 @@
-/** A server of the test's own, on a free port, that ends with the test. */
+/** A server on a free port that closes with the test. */
 import { createMillrace, type Millrace, type MillraceOptions } from 'millrace'
 import { onTestFinished } from 'vitest'
 
@@ -6,7 +6,7 @@ export interface TestServer {
   readonly millrace: Millrace
   readonly url: string
   readonly port: number
-  /** Everything reported to `onError` so far. */
+  /** Every error passed to `onError` so far. */
   readonly errors: unknown[]
 }
 

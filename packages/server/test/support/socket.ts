@@ -1,4 +1,4 @@
-/** A WebSocket client of the test's own, message by message. */
+/** A WebSocket client that reads message by message. */
 import { once } from 'node:events'
 import { onTestFinished } from 'vitest'
 import { type ClientOptions, WebSocket } from 'ws'
@@ -8,7 +8,7 @@ export interface TestSocket {
   readonly received: Record<string, unknown>[]
   send(message: object | string): void
   next(): Promise<Record<string, unknown>>
-  /** Messages up to and including the first that this accepts. */
+  /** Messages up to and including the first that the predicate accepts. */
   until(accept: (message: Record<string, unknown>) => boolean): Promise<Record<string, unknown>[]>
   /** Close code and reason, once it is closed. */
   readonly closed: Promise<[code: number, reason: string]>

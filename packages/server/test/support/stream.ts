@@ -1,10 +1,10 @@
-/** Reads a server's streams as a client would, event by event. */
+/** Reads a server's streams as a client does, event by event. */
 import { createSseParser, type ParsedSseEvent } from '@millrace/protocol'
 import { onTestFinished } from 'vitest'
 
 export interface OpenStream extends AsyncDisposable {
   readonly response: Response
-  /** Events in the order they came. */
+  /** Events in order of arrival. */
   readonly events: ParsedSseEvent[]
   readonly comments: string[]
   /** The next event; rejects when the stream ends first. */
@@ -68,7 +68,7 @@ export function readStream(response: Response, close: () => void): OpenStream {
 
 export const data = (event: ParsedSseEvent): Record<string, unknown> => JSON.parse(event.data)
 
-/** What the deltas of a stream say. */
+/** The text of a stream's deltas. */
 export function textOf(events: readonly ParsedSseEvent[]): string {
   return events
     .filter(({ event }) => event === 'message')
