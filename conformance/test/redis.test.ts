@@ -27,7 +27,7 @@ describe('redis engine, beyond what every engine promises', () => {
     await server.say(`ACL SETUSER app on >pass ~* &* +@all -${command}`)
     const engine = await open(() => redisEngine({ url: server.url.replace('//', '//app:pass@'), timeoutMs: 60_000 }))
     const name = command.toUpperCase().replace('|', ' ')
-    const message = expect.stringMatching(`Redis refuses ${name}.*NOPERM`)
+    const message = expect.stringMatching(`Redis denies ${name}.*NOPERM`)
     await expect(engine.append('a', numbered(1, 1))).rejects.toMatchObject({ code: 'engine_failed', message })
     await server.say(`ACL SETUSER app +${command}`)
     await expect.poll(() => refusal(engine.append('a', numbered(1, 1), { key: '1' }))).toBe('not refused')

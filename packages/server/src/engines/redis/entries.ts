@@ -1,10 +1,10 @@
-/** Batches as they stand in Redis, and what a reader is given of them. */
+/** Batches as Redis stores them, and the pages made of them. */
 import { type Json, MillraceError, type Position } from '@millrace/protocol'
 import { sizeOf } from '../../log/event-size.ts'
 import type { EventData, LogEvent, NewEvent, Page, ReadOptions } from '../../log/log.ts'
 import { createUnpacked, fromStored, unpackAside } from '../shared/packing.ts'
 
-/** A batch as it stands in Redis, or a pack of them. */
+/** A stored batch, or a pack of batches. */
 export type Entry = readonly [last: number, count: string, time: string, data: string, isPacked: 0 | 1]
 
 export function encode(events: readonly NewEvent[]): string {
@@ -13,7 +13,7 @@ export function encode(events: readonly NewEvent[]): string {
   )
 }
 
-/** Throws `log_damaged` where a batch is not as an engine has written it. */
+/** Throws `log_damaged` when an engine has not written the batch like this. */
 export function decode([last, count, time, text]: Entry): LogEvent[] {
   try {
     const events = JSON.parse(text) as readonly (readonly [type: string, data: Json, isBytes?: 1])[]
@@ -28,7 +28,7 @@ export function decode([last, count, time, text]: Entry): LogEvent[] {
 }
 
 export interface Packs {
-  /** The events of a batch or of a pack, of a log of this epoch; rejects with `log_damaged`. */
+  /** The events of a batch or pack of the log with this epoch; rejects with `log_damaged`. */
   read(epoch: string, entry: Entry): Promise<readonly LogEvent[]>
 }
 
@@ -39,7 +39,7 @@ export function createPacks(): Packs {
     async read(epoch, entry) {
       const [last, count, , , isPacked] = entry
       if (!isPacked) return decode(entry)
-      // With the count: a Redis that lost a pack, and none of its events, may pack others up to the same one.
+      // With the count: a Redis that lost a pack, but not its events, may pack another number up to the same offset.
       const key = `${epoch} ${last} ${count}`
       const events = unpacked.get(key) ?? unpack(entry)
       unpacked.set(key, events)
@@ -57,14 +57,19 @@ export function createPacks(): Packs {
   }
 }
 
-export interface Answer {
+/** What the script `read` returns, decoded. */
+export interface StoredBatches {
   readonly head: number
   readonly start: number
   readonly batches: readonly (readonly LogEvent[])[]
 }
 
-/** A batch is read as a whole; what the reader has of it, or has not asked for, is left out. */
-export function toPage(after: Position, { head, start, batches }: Answer, { eventsMax, bytesMax }: Required<ReadOptions>): Page {
+/** Batches are read whole; the page leaves out events before the reader's position and beyond the bounds. */
+export function toPage(
+  after: Position,
+  { head, start, batches }: StoredBatches,
+  { eventsMax, bytesMax }: Required<ReadOptions>,
+): Page {
   const { epoch } = after
   const from = Math.max(after.offset, start)
   const events: LogEvent[] = []

@@ -1,6 +1,6 @@
 /**
- * What this engine knows of each log: how far it had come, in which Redis process, and whether it would have heard of
- * more. A Redis that has less has lost something; one that was not there before is vouched for by who knows all.
+ * What this engine knows of each log: the head it has seen, in which Redis process, and whether it was notified of every
+ * append since. A Redis with less has lost something; a Redis process that is new is verified by an engine that knows all.
  */
 import { LRUCache } from 'lru-cache'
 import { newId } from '../shared/new-epoch.ts'
@@ -8,80 +8,71 @@ import { newId } from '../shared/new-epoch.ts'
 export interface Mark {
   readonly epoch: string
   readonly offset: number
-  /** The Redis process that had it, and that it was vouched for in. */
+  /** The Redis process in which the head was seen and the log verified. */
   readonly server: string
-  /** Every append to it since has been heard of. */
+  /** This engine was notified of every append since. */
   readonly isSubscribed: boolean
-  /** Of this engine's last append to it. */
+  /** This engine's last append to the log. */
   readonly own?: { readonly number: number; readonly offset: number } | undefined
 }
 
-export interface HighWaterMarks {
-  /** Of this engine among all that share the Redis. */
-  readonly instance: string
-  /** What can be said of a log to a Redis process, as `scripts.ts` wants it. */
-  say(log: string, to: string, forceVerify: boolean): readonly string[]
-  /** True where it is another incarnation of the log than was known. */
-  remember(log: string, now: Mark): boolean
-  /** A bell says that a log has come so far; 0 that it has ended, or has another epoch. */
-  note(log: string, head: number): void
-  /** Nobody listens for its bells any more. */
-  unsubscribed(log: string): void
-  forget(log: string): void
-  has(log: string): boolean
-  readonly logs: Iterable<string>
-  offsetOf(log: string): { readonly epoch: string; readonly offset: number } | undefined
-}
-
-/** Logs that are remembered; beyond it the one used longest ago is forgotten. */
+/** Logs beyond it are forgotten in the order of their last use. */
 const logsMax = 10_000
 
-export function createHighWaterMarks(): HighWaterMarks {
-  const seen = new LRUCache<string, Mark>({ max: logsMax })
-  const instance = newId()
+export class HighWaterMarks {
+  readonly #marks = new LRUCache<string, Mark>({ max: logsMax })
+  /** Identifies this engine among all that share the Redis. */
+  readonly #instance = newId()
 
-  return {
-    instance,
+  /** The arguments of a verifying script for the Redis process `server`, see `scripts.ts`. */
+  argsFor(log: string, server: string, forceVerify: boolean): readonly string[] {
+    const mark = this.#marks.get(log)
+    const { epoch = '', offset = 0, isSubscribed = false, own } = mark ?? {}
+    const last = `${own?.number ?? 0} ${own?.offset ?? 0}`
+    const witnessed = isSubscribed ? (mark?.server ?? '') : ''
+    return [server, epoch, offset, witnessed, this.#instance, last, newId(), forceVerify ? 1 : 0].map(String)
+  }
 
-    say(log, to, forceVerify) {
-      const { epoch = '', offset = 0, server = '', isSubscribed = false, own } = seen.get(log) ?? {}
-      const last = `${own?.number ?? 0} ${own?.offset ?? 0}`
-      return [to, epoch, offset, isSubscribed ? server : '', instance, last, newId(), forceVerify ? 1 : 0].map(String)
-    },
+  /** True when the log has another epoch than it had. */
+  record(log: string, now: Mark): boolean {
+    const known = this.#marks.get(log)
+    const isSame = known?.epoch === now.epoch
+    const merged: Mark = isSame
+      ? {
+          ...now,
+          offset: Math.max(now.offset, known.offset),
+          own: now.own ?? known.own,
+          // Appends that another process notified of may be lost with it.
+          isSubscribed: now.isSubscribed || (known.isSubscribed && known.server === now.server),
+        }
+      : now
+    this.#marks.set(log, merged)
+    return known !== undefined && !isSame
+  }
 
-    remember(log, now) {
-      const known = seen.get(log)
-      const isSame = known?.epoch === now.epoch
-      const merged: Mark = isSame
-        ? {
-            ...now,
-            offset: Math.max(now.offset, known.offset),
-            own: now.own ?? known.own,
-            // What was heard in another process may have gone with it.
-            isSubscribed: now.isSubscribed || (known.isSubscribed && known.server === now.server),
-          }
-        : now
-      seen.set(log, merged)
-      return known !== undefined && !isSame
-    },
+  /** By a notification; a head of 0 when the log has ended or has another epoch. */
+  raise(log: string, head: number): void {
+    const known = this.#marks.get(log)
+    if (known === undefined) return
+    if (head === 0) this.#marks.delete(log)
+    else if (head > known.offset) this.#marks.set(log, { ...known, offset: head })
+  }
 
-    note(log, head) {
-      const known = seen.get(log)
-      if (known === undefined) return
-      if (head === 0) seen.delete(log)
-      else if (head > known.offset) seen.set(log, { ...known, offset: head })
-    },
+  /** This engine is no longer notified of the log's appends. */
+  unsubscribed(log: string): void {
+    const known = this.#marks.get(log)
+    if (known?.isSubscribed) this.#marks.set(log, { ...known, isSubscribed: false })
+  }
 
-    unsubscribed(log) {
-      const known = seen.get(log)
-      if (known?.isSubscribed) seen.set(log, { ...known, isSubscribed: false })
-    },
+  forget(log: string): void {
+    this.#marks.delete(log)
+  }
 
-    forget: (log) => void seen.delete(log),
-    has: (log) => seen.has(log),
-    get logs() {
-      return seen.keys()
-    },
-    offsetOf: (log) => seen.get(log),
+  get(log: string): Mark | undefined {
+    return this.#marks.get(log)
+  }
+
+  get logs(): Iterable<string> {
+    return this.#marks.keys()
   }
 }

@@ -1,4 +1,4 @@
-/** What two plain commands say is taken only where it is the whole truth: for everything else the script is asked. */
+/** The answers of two plain commands make a page only in the common case; the script handles every other. */
 import { expect, it } from 'vitest'
 import { livePage } from './live.ts'
 
@@ -17,7 +17,7 @@ const meta = ({ epoch = 'e', head = '9', start = '2', server = 's', shown = null
 ]
 const offsets = (answers: readonly unknown[]) => livePage(after, answers, bounds)?.events.map(({ offset }) => offset)
 
-it('gives what is behind the position, also out of the middle of a batch, and says what more there is', () => {
+it('returns the events after the position, also from the middle of a batch, and the head of the log', () => {
   const page = livePage(after, [[entry(6, 3), entry(7, 1)], meta()], bounds)
   expect(page?.events.map(({ offset }) => offset)).toEqual([5, 6, 7])
   expect(page).toMatchObject({ position: { epoch: 'e', offset: 7 }, head: { epoch: 'e', offset: 9 }, server: 's' })
@@ -25,14 +25,14 @@ it('gives what is behind the position, also out of the middle of a batch, and sa
 })
 
 it.each([
-  ['the log is another one', [[entry(5, 1)], meta({ epoch: 'f' })]],
+  ['the log has another epoch', [[entry(5, 1)], meta({ epoch: 'f' })]],
   ['there is no log', [[], [null, null, null, null, null]]],
-  ['retention has gone past the position', [[entry(5, 1)], meta({ start: '8' })]],
-  ['what is behind the position is packed, or gone', [[entry(8, 2)], meta()]],
-  ['something between two batches is missing', [[entry(5, 1), entry(9, 2)], meta()]],
-  ['nothing is there', [[], meta()]],
-  ['there is more than there is', [[entry(5, 1)], meta({ head: '4' })]],
-  ['replicas are waited for', [[entry(5, 1)], meta({ shown: '4' })]],
-])('gives nothing where %s', (_, answers) => {
+  ['retention has removed events after the position', [[entry(5, 1)], meta({ start: '8' })]],
+  ['the events after the position are packed or missing', [[entry(8, 2)], meta()]],
+  ['a batch between two others is missing', [[entry(5, 1), entry(9, 2)], meta()]],
+  ['there is no entry', [[], meta()]],
+  ['an entry is beyond the head', [[entry(5, 1)], meta({ head: '4' })]],
+  ['appends wait for replicas', [[entry(5, 1)], meta({ shown: '4' })]],
+])('returns no page when %s', (_, answers) => {
   expect(offsets(answers)).toBeUndefined()
 })

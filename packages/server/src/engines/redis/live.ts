@@ -1,39 +1,39 @@
 /**
- * What a reader asks for who is live, as two plain commands: they cost Redis a quarter of what the script does, and are
- * no less exact. The entries are asked for first: where the epoch then is the reader's, it was that before too.
+ * Reads for live readers, as two plain commands: they cost Redis a quarter of the script, and are as exact. The entries
+ * are read first: when the epoch read after them is the reader's, the entries are of that epoch, too.
  */
 import type { Position } from '@millrace/protocol'
 import type { Page, ReadOptions } from '../../log/log.ts'
 import { decode, type Entry, toPage } from './entries.ts'
 
-/** An entry as Redis gives it, with the fields that `scripts.append` has given it. */
+/** An entry as Redis returns it, with the fields written by `scripts.append`. */
 type Raw = readonly [id: string, fields: readonly [n: string, count: string, t: string, time: string, d: string, data: string]]
 
 export type Live = Page & {
-  /** The Redis process that the log was last vouched for in. */
+  /** The Redis process in which the log was verified last. */
   readonly server: string | null
 }
 
-/** So many batches behind a position at most, and how the log is. */
-export function liveQuestions([meta, events]: readonly string[], { offset }: Position, batches: number): string[][] {
+/** At most `batches` after a position, and the state of the log. */
+export function liveCommands([meta, events]: readonly string[], { offset }: Position, batches: number): string[][] {
   return [
     ['XRANGE', String(events), `${offset + 1}-0`, '+', 'COUNT', String(batches)],
     ['HMGET', String(meta), 'epoch', 'head', 'start', 'server', 'shown'],
   ]
 }
 
-/** Undefined where not everything is as it is for nearly all: the script tells what it is. */
+/** Undefined in any case but the common one; the script handles the others. */
 export function livePage(after: Position, [raws, meta]: readonly unknown[], bounds: Required<ReadOptions>): Live | undefined {
   const [epoch, head, start, server, shown] = meta as readonly (string | null)[]
   if (epoch !== after.epoch || shown !== null || Number(start) > after.offset) return undefined
   const entries = (raws as readonly Raw[]).map(toEntry)
   let reached = after.offset
   for (const [last, count] of entries) {
-    // Something is missing, or packed.
+    // An entry is missing or packed.
     if (last - Number(count) > reached) return undefined
     reached = last
   }
-  // Or the two have seen different data: a Redis that is made a replica takes over another's.
+  // Beyond the head, the commands have read different data: a Redis that becomes a replica loads another's.
   if (reached === after.offset || reached > Number(head)) return undefined
   return {
     ...toPage(after, { head: Number(head), start: Number(start), batches: entries.map(decode) }, bounds),

@@ -1,31 +1,33 @@
 /**
- * What is done inside Redis, as Lua: each call is one script over the keys of one log, so that it happens
- * completely or not at all, and one server of a cluster can do it alone.
+ * The Lua scripts of the engine. Each call is one script over the keys of one log, so that it happens completely or not
+ * at all, and one node of a cluster can run it alone.
  *
- * KEYS[1] meta, a hash: epoch, head, start (offset before the oldest kept), bytes, time (of the last append), oldest
- *         (time of the oldest kept), until (when it expires), server (the Redis process that the log was last vouched
- *         for in), for each engine `w:<instance>` its last append, "number offset", gone (start when it was last given its time), and where replicas are waited for
- *         shown, the offset up to which they have it.
- * KEYS[2] events, a stream: one entry for each batch, its id the offset of its last event, so that XRANGE from an
- *         offset begins with the batch that holds it. Fields: n events, t time, d data, or b data where some of it is bytes.
+ * KEYS[1] meta, a hash:
+ *         epoch, head, start (offset before the oldest event kept), bytes,
+ *         time (of the last append), oldest (time of the oldest event kept), until (when the log expires),
+ *         server (the Redis process in which the log was verified last),
+ *         `w:<instance>` (the last append of each engine, "number offset"),
+ *         gone (start when the expiry was renewed last),
+ *         shown (when appends wait for replicas: the offset up to which the replicas have the log).
+ * KEYS[2] events, a stream: one entry per batch, whose id is the offset of its last event, so that XRANGE from an offset
+ *         begins with the batch that has it. Fields: n events, t time, d data, or b data when some of it is bytes.
  * KEYS[3] keys, a sorted set: each key by the offset of its batch.
- * KEYS[4] packs, a stream like KEYS[2] of what came before it: the batches of a log at rest, many in one entry, whose
- *         data is the field p and its size when unpacked s; and as they were those that are too large, or have bytes.
+ * KEYS[4] packs, a stream of the batches before KEYS[2], after compaction: many batches in one entry, whose data is the
+ *         field p and its unpacked size s; or single batches as in KEYS[2], which are too large or have bytes.
  */
 
-/** Of each event beside its data; the same as in the other engines. */
+/** Bytes of each event beside its data; the same in all engines. */
 const overheadBytes = 100
 
 /**
- * The log as it is, and whether its epoch goes on. A Redis that was restarted or failed over to may have lost the end
- * of a log: offsets would be given out twice. So in each Redis process a log is vouched for anew, by an engine that has
- * heard of every append to it until the process before that one ended. One that has seen more than there is, or misses
- * an append of its own, says that something was lost, at any time. Where it was, or nobody can vouch, the epoch is a
- * new one, and every reader is told to begin again.
+ * Reads the log's state and decides whether its epoch stays. After a restart or failover, Redis may have lost the end of
+ * a log, and would assign offsets twice. So each Redis process needs a verification of the log, by an engine that was
+ * notified of every append while the previous process ran. At any time, an engine that has seen a higher head, or misses
+ * its own append, detects a loss. After a loss, or when no engine can verify the log, it gets a new epoch, and its
+ * readers get `position_foreign`.
  *
- * ARGV: bell, server, epoch seen, offset seen, server it was seen in by one who heard all (else empty), instance, number and
- * offset of its last append, fresh epoch, whether to wait no longer for somebody who can vouch. What is left of them is ARGV[10]
- * and on.
+ * ARGV[1…9]: channel, server, epoch seen, offset seen, server it was seen in by an engine notified of all (else empty),
+ * instance, "number offset" of its last append, fresh epoch, whether to stop waiting for an engine that can verify.
  */
 const knownWith = (own: string) => `
 local meta = redis.call('HMGET', KEYS[1], 'epoch', 'head', 'start', 'bytes', 'time', 'oldest', 'until', 'server', 'shown'${own})
@@ -36,20 +38,20 @@ end
 `
 const known = knownWith('')
 
-const vouched = `${knownWith(", 'w:' .. ARGV[6]")}
-local function vouch(call)
-  local server, seenEpoch, seen, seenServer, instance, own, fresh, isForced = unpack(ARGV, 2, 9)
+const verified = `${knownWith(", 'w:' .. ARGV[6]")}
+local function verify(call)
+  local server, seenEpoch, seen, seenServer, instance, own, fresh, force = unpack(ARGV, 2, 9)
   local last = meta[10]
   local ownNumber, ownAt = string.match(own, '^(%d+) (%d+)$')
-  -- What retention has taken is not missed.
+  -- An append that retention has removed is not lost.
   local isGone = not last and start > 0 and tonumber(ownAt) <= start
   local isMissed = tonumber(string.match(last or '0', '^%d+')) < tonumber(ownNumber) and not isGone
   local isLost = seenEpoch == epoch and (head < tonumber(seen) or isMissed)
   if meta[8] == server and not isLost then return true, last end
   local isWitnessed = seenEpoch == epoch and seenServer == meta[8]
-  if not isLost and not isWitnessed and isForced == '0' then return false, last end
+  if not isLost and not isWitnessed and force == '0' then return false, last end
   local chosen = not isLost and isWitnessed and epoch or fresh
-  -- What has come through is in all there is.
+  -- After a restart or failover every event that is left may be shown.
   local answer = call('HSET', KEYS[1], 'epoch', chosen, 'server', server, unpack(meta[9] and {'shown', head} or {}))
   if type(answer) == 'table' and answer.err then return false, last end
   meta[8], meta[9] = server, meta[9] and head
@@ -72,10 +74,11 @@ end
 `
 
 /**
- * ARGV[10] and on: number, epoch asked for, key, unless, events kept or '' for all that the rest allows, bytes kept, age kept, whether replicas are waited
- * for before it is shown, count, data, its field, head expected or ''. Answers status, epoch, head, start, time, whether it is vouched for.
+ * ARGV[10…21]: number of the append, epoch wanted, key, unless, events to keep or '', bytes kept, age kept, whether the
+ * batch is hidden until replicas have it, count, data, field of the data, head expected or ''.
+ * Returns status, epoch, head, start, time, whether the log is verified.
  */
-export const append = `${vouched}${entries}
+export const append = `${verified}${entries}
 local number, wanted, key, unless = ARGV[10], ARGV[11], ARGV[12], ARGV[13]
 local countMax, sizeMax, age = tonumber(ARGV[14]) or math.huge, tonumber(ARGV[15]), tonumber(ARGV[16])
 local isHidden, count, data = ARGV[17] == '1', tonumber(ARGV[18]), ARGV[19]
@@ -84,28 +87,28 @@ local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 local bytes, time, oldest, expires, shown = 0, now, now, 0, 0
 
 if epoch then
-  local isVouched, last = vouch(redis.call)
+  local isVerified, last = verify(redis.call)
   local done, at = string.match(last or '', '^(%d+) (%d+)$')
   if done == number then
-    -- What is repeated is a write again: replicas are waited for up to the last write of a connection.
+    -- Written again, because WAIT covers a connection's writes only.
     redis.call('HSET', KEYS[1], 'epoch', epoch)
-    return {'done', epoch, tonumber(at), start, meta[5], isVouched and 1 or 0}
+    return {'done', epoch, tonumber(at), start, meta[5], isVerified and 1 or 0}
   end
-  -- Its caller was told that it failed, and has tried again since: it must not come in behind that.
+  -- A later append of this engine is in the log: this one was rejected to its caller, and must not enter after it.
   if done and tonumber(done) > tonumber(number) then return {'fenced'} end
-  if not isVouched then return {'unvouched'} end
+  if not isVerified then return {'unverified'} end
   bytes, oldest, expires, shown = tonumber(meta[4]), tonumber(meta[6]), tonumber(meta[7]), visible()
   time = math.max(now, tonumber(meta[5]))
 end
 if wanted ~= '' and wanted ~= epoch then
-  -- Redis let the log go without a word; whoever reads it elsewhere is told by its writer.
+  -- Redis has expired or evicted the log without a notification; readers on other nodes get it now.
   if not epoch then redis.call('SPUBLISH', ARGV[1], 0) end
   return {'position_foreign'}
 end
 if epoch then
   local used = key ~= '' and redis.call('ZSCORE', KEYS[3], key)
   if used then
-    -- Replicas are waited for up to the last write of a connection: without one here, nobody knows that they have it.
+    -- WAIT covers a connection's writes only: without one here it would not confirm the batch.
     if isHidden or meta[9] then redis.call('HSET', KEYS[1], 'epoch', epoch) end
     return {'duplicate', epoch, tonumber(used), start, time, 1}
   end
@@ -114,9 +117,9 @@ end
 if ARGV[21] ~= '' and tonumber(ARGV[21]) ~= (epoch and head or 0) then return {'head_moved', epoch or '', head or 0} end
 if not epoch then
   epoch, head, start = ARGV[8], 0, 0
-  -- Before anything else, because Redis at its limit refuses a script only until it has written.
+  -- First, because a Redis at its memory limit rejects only the first write of a script.
   redis.call('HSET', KEYS[1], 'epoch', epoch)
-  -- Of a log that Redis let go in part, the rest; and to its readers the heads of this one would be nothing new.
+  -- Removes what is left of a log that Redis evicted in part. The notification resets readers to the new, lower head.
   redis.call('DEL', KEYS[2], KEYS[3], KEYS[4])
   redis.call('SPUBLISH', ARGV[1], 0)
 end
@@ -132,18 +135,18 @@ if key ~= '' then redis.call('ZADD', KEYS[3], head, key) end
 local function isOver(events, size, at)
   return events > countMax or size > sizeMax or at < now - age
 end
--- A little more is kept than need be, so that one trim stands for many appends.
+-- Trims only beyond an eighth more than the bound, so that many appends share a trim.
 if head - start > countMax + math.min(1000, math.floor(countMax / 8)) or bytes > sizeMax * 1.125 or oldest < now - age then
   local from = start
   local isDone = false
-  local function letGo(stream)
-    -- Few at first: each may be as large as a file.
+  local function trim(stream)
+    -- Few entries at first: each may be as large as a file.
     local some = 2
     while not isDone do
       local entries = redis.call('XRANGE', stream, (start + 1) .. '-0', '+', 'COUNT', some)
       for _, entry in ipairs(entries) do
         local last, at = lastOf(entry), tonumber(entry[2][4])
-        -- An entry goes as a whole: only where what is left is enough.
+        -- An entry is removed as a whole: only when the entries after it are enough.
         local fits = at < now - age or bytes > sizeMax or head - last >= countMax
         if not (fits and isOver(head - start, bytes, at)) then
           oldest, isDone = at, true
@@ -156,8 +159,8 @@ if head - start > countMax + math.min(1000, math.floor(countMax / 8)) or bytes >
     end
     if start > from then redis.call('XTRIM', stream, 'MINID', '=', (start + 1) .. '-0') end
   end
-  letGo(KEYS[4])
-  letGo(KEYS[2])
+  trim(KEYS[4])
+  trim(KEYS[2])
   if start > from then redis.call('ZREMRANGEBYSCORE', KEYS[3], '-inf', start) end
 end
 
@@ -166,11 +169,11 @@ if not meta[8] or start ~= tonumber(meta[3]) or oldest ~= tonumber(meta[6]) then
   redis.call('HSET', KEYS[1], 'start', start, 'oldest', oldest, 'server', ARGV[2])
 end
 if isHidden or meta[9] then redis.call('HSET', KEYS[1], 'shown', isHidden and shown or head) end
--- Not with every append: it lives a tenth longer, and is given its time again when that tenth has gone.
+-- Not with every append: the keys live a tenth longer, and are renewed when that tenth has passed.
 if expires < now + age or count == 0 then
   local life = math.ceil(age * 1.1)
   for index = 1, 4 do redis.call('PEXPIRE', KEYS[index], life) end
-  -- Each process that ever wrote would leave a field for ever. What was gone by retention the last time is asked for no more.
+  -- Otherwise every process that ever wrote would leave its field. Appends removed before the last renewal need none.
   local gone = tonumber(redis.call('HGET', KEYS[1], 'gone')) or 0
   local fields = gone > 0 and redis.call('HGETALL', KEYS[1]) or {}
   for index = 1, #fields, 2 do
@@ -185,7 +188,7 @@ if count > 0 and not isHidden then redis.call('SPUBLISH', ARGV[1], head) end
 return {'done', epoch, head, start, time, 1}
 `
 
-/** ARGV: bell, epoch, offset up to which the replicas have it. */
+/** ARGV: channel, epoch, offset up to which the replicas have the log. */
 export const show = `${known}
 if epoch == ARGV[2] and meta[9] and tonumber(meta[9]) < tonumber(ARGV[3]) then
   redis.call('HSET', KEYS[1], 'shown', ARGV[3])
@@ -194,13 +197,13 @@ end
 return {'done'}
 `
 
-/** ARGV: bell, server, epoch, offset, events at most, bytes at most. Answers status, whether it is vouched for, head, start, entries. */
+/** ARGV: channel, server, epoch, offset, maximal events, maximal bytes. Returns status, whether the log is verified, head, start, entries. */
 export const read = `${known}${entries}
 if not epoch then return {'session_not_found'} end
 if epoch ~= ARGV[3] then return {'position_foreign'} end
 local after, countMax, sizeMax = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
 if after > head then return {'position_ahead'} end
--- Who has seen more than is shown has seen it before a failover.
+-- A reader beyond the shown offset has read those events before a failover.
 head = math.max(visible(), after)
 local from = math.max(after, start)
 local found, count, size, at, isBroken = {}, 0, 0, from, false
@@ -208,7 +211,7 @@ local function isFull()
   return isBroken or count >= countMax or (size >= sizeMax and count > 0)
 end
 local function take(stream)
-  -- Few at first: each may be as large as a file.
+  -- Few entries at first: each may be as large as a file.
   local step = 2
   while at < head and not isFull() do
     local some = redis.call('XRANGE', stream, (at + 1) .. '-0', '+', 'COUNT', math.min(step, countMax))
@@ -226,7 +229,7 @@ local function take(stream)
 end
 take(KEYS[4])
 take(KEYS[2])
--- Redis may have let events go and not the rest: what is missing is told as gone, here or by the next page.
+-- Redis may have evicted the events and not the other keys: missing events are a gap, in this page or the next.
 if from < head then
   local first = found[1]
   start = math.max(start, first and math.max(from, first[1] - first[2]) or head)
@@ -235,8 +238,8 @@ return {'done', meta[8] == ARGV[2] and 1 or 0, head, start, found}
 `
 
 /**
- * ARGV: bell, events at most, events at least, bytes at most. Answers status, epoch, and the oldest entries that are to be
- * packed; or `moved` where some are not, and now stand as they were among the packs.
+ * ARGV: channel, maximal events, minimal events, maximal bytes. Returns status, epoch and the oldest entries to pack; or
+ * `moved` after it has moved entries that cannot be packed, unchanged, to the packs.
  */
 export const unpacked = `${known}${entries}
 if not epoch then return {'session_not_found'} end
@@ -249,14 +252,14 @@ local function move(last)
   return {'moved'}
 end
 while true do
-  -- A few at a time: each may be as large as a file.
+  -- A few entries at a time: each may be as large as a file.
   local some = redis.call('XRANGE', KEYS[2], from, '+', 'COUNT', 8)
   for _, entry in ipairs(some) do
     local events, bytes = tonumber(entry[2][2]), #entry[2][6]
     local isLeft = entry[2][5] == 'b' or bytes > sizeMax
     if lastOf(entry) > visible() then return {'done', epoch, found} end
     if isLeft and count < countMin then return move(entry[1]) end
-    -- One too small to be a pack takes the next one in, however many that are.
+    -- A pack that is still too small takes the next entry, whatever its size.
     if isLeft or (count >= countMin and (count + events > countMax or size + bytes > sizeMax)) then return {'done', epoch, found} end
     count, size, from = count + events, size + bytes, '(' .. entry[1]
     found[#found + 1] = {lastOf(entry), entry[2][2], entry[2][4], entry[2][6], 0}
@@ -265,11 +268,11 @@ while true do
 end
 `
 
-/** ARGV: bell, epoch, offset of the first entry packed, of the last, count, time, pack, its size when unpacked. Answers status. */
+/** ARGV: channel, epoch, id of the first packed entry and of the last, count, time, pack, its unpacked size. Returns status. */
 export const compact = `${known}${entries}
 if epoch ~= ARGV[2] then return {'position_foreign'} end
 local oldest = redis.call('XRANGE', KEYS[2], '-', '+', 'COUNT', 1)[1]
--- Another server has done it, or retention has.
+-- Another server has packed the entries, or retention has removed them.
 if not oldest or oldest[1] ~= ARGV[3] .. '-0' then return {'done'} end
 local bytes = tonumber(meta[4]) + #ARGV[7] + ${overheadBytes}
 for _, entry in ipairs(redis.call('XRANGE', KEYS[2], '-', ARGV[4] .. '-0')) do bytes = bytes - sizeOf(entry) end
@@ -280,15 +283,15 @@ redis.call('HSET', KEYS[1], 'bytes', bytes)
 return {'done'}
 `
 
-/** Answers status, epoch, head, start, whether it is vouched for. */
-export const inspect = `${vouched}
+/** Returns status, epoch, head, start, whether the log is verified. */
+export const inspect = `${verified}
 if not epoch then return {'session_not_found'} end
--- At its limit Redis refuses what is written, and still says what it has.
-local isVouched = vouch(redis.pcall)
-return {'done', epoch, visible(), start, isVouched and 1 or 0}
+-- A Redis at its memory limit rejects the write of a verification, and still answers reads.
+local isVerified = verify(redis.pcall)
+return {'done', epoch, visible(), start, isVerified and 1 or 0}
 `
 
-/** ARGV: bell. Answers whether there was a log. */
+/** ARGV: channel. Returns whether there was a log. */
 export const remove = `
 local existed = redis.call('DEL', KEYS[1], KEYS[2], KEYS[3], KEYS[4])
 if existed > 0 then redis.call('SPUBLISH', ARGV[1], 0) end

@@ -1,0 +1,268 @@
+/** The logs under one prefix: the calls of the engine, as scripts, with what this node knows of each log. */
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Position } from '@millrace/protocol'
+import { sizeOfAll } from '../../log/event-size.ts'
+import type { Appended, AppendOptions, LogState, NewEvent, Page, ReadOptions } from '../../log/log.ts'
+import { pageOfNames } from '../shared/names.ts'
+import { createNotifier, type Notifier } from '../shared/notifier.ts'
+import { createQueues } from '../shared/queues.ts'
+import { createRecentEvents } from '../shared/recent-events.ts'
+import { Calls } from './calls.ts'
+import { packOldest } from './compaction.ts'
+import { createPacks, type Entry, encode, toPage } from './entries.ts'
+import { HighWaterMarks, type Mark } from './high-water-marks.ts'
+import { liveCommands, livePage } from './live.ts'
+import { Names } from './names.ts'
+import * as scripts from './scripts.ts'
+
+export interface RedisLogsOptions {
+  readonly url: string
+  readonly prefix: string
+  readonly bytesMax: number
+  readonly ageMsMax: number
+  readonly replicas: number
+  readonly timeoutMs: number
+}
+
+/**
+ * After the first connection to a Redis process, engines that can verify a log are waited for: by then they are
+ * connected, and each verifies the logs it knows as soon as it is.
+ */
+const verificationGraceMs = 2500
+const verificationPollMs = 50
+/** A reader at most this far behind reads with plain commands; further back the script returns larger pages. */
+const liveMax = 16
+/** Keys per SCAN: some milliseconds of Redis's time. */
+const keysPerScan = 5000
+
+interface Inspected {
+  readonly state: LogState
+  readonly isVerified: boolean
+}
+
+export class RedisLogs {
+  readonly #options: RedisLogsOptions
+  readonly #names: Names
+  readonly #calls: Calls
+  readonly #notifier: Notifier
+  readonly #marks = new HighWaterMarks()
+  readonly #recent = createRecentEvents()
+  readonly #packs = createPacks()
+  /** Of appends: only the last one can be made again, so a log has one at a time. */
+  readonly #inTurn = createQueues()
+  readonly #sweeper: ReturnType<typeof setInterval>
+  /** Appends of this engine. */
+  #appends = 0
+  /** The Redis process connected last, and when a log in it may be verified by force. */
+  #server = ''
+  #forceFrom = Number.POSITIVE_INFINITY
+
+  constructor(options: RedisLogsOptions) {
+    const { url, prefix, replicas, timeoutMs, ageMsMax } = options
+    this.#options = options
+    this.#names = new Names(prefix)
+    this.#calls = new Calls({
+      url,
+      names: this.#names,
+      replicas,
+      timeoutMs,
+      onForeign: (log) => this.#forget(log),
+      onReady: (server) => this.#onReady(server),
+      onSubscribed: () => this.#onSubscribed(),
+    })
+    this.#notifier = createNotifier({
+      subscribe: (log, onHead) => this.#subscribe(log, onHead),
+      headOf: (log) => this.#headOf(log),
+    })
+    this.#sweeper = setInterval(() => void this.#sweep(), Math.min(60_000, Math.max(10, ageMsMax / 4)))
+    this.#sweeper.unref()
+  }
+
+  append(log: string, events: readonly NewEvent[], options: AppendOptions = {}): Promise<Appended> {
+    const deadline = this.#calls.newDeadline()
+    return this.#inTurn(log, sizeOfAll(events), () => this.#append(log, events, options, deadline))
+  }
+
+  async read(log: string, after: Position, { eventsMax = 512, bytesMax = 262_144 }: ReadOptions = {}): Promise<Page> {
+    this.#calls.assertOpen()
+    const bounds = { eventsMax, bytesMax }
+    const oldest = Date.now() - this.#options.ageMsMax
+    const cached = this.#recent.read(log, after, { ...bounds, oldest, head: this.#notifier.notifiedHead(log) })
+    // An empty page from memory proves nothing: another node may have appended.
+    if (cached !== undefined && cached.events.length > 0) return cached
+    return (await this.#readLive(log, after, bounds)) ?? this.#readStored(log, after, bounds)
+  }
+
+  /** While the log is not verified, waits for an engine that can verify it. */
+  async inspect(log: string): Promise<LogState | undefined> {
+    const deadline = this.#calls.newDeadline()
+    for (;;) {
+      const forceVerify = this.#mayForceVerify()
+      const answer = await this.#inspect(log, forceVerify, deadline)
+      if (answer === undefined || answer.isVerified || forceVerify) return answer?.state
+      await sleep(verificationPollMs)
+    }
+  }
+
+  async list(prefix: string, after?: string): Promise<readonly string[]> {
+    this.#calls.assertOpen()
+    const { pattern, logOf } = this.#names.scanOf(prefix)
+    const deadline = this.#calls.newDeadline()
+    const names = new Set<string>()
+    for (let cursor: string | undefined = '0'; cursor !== undefined; ) {
+      const scan = ['SCAN', cursor, 'MATCH', pattern, 'COUNT', String(keysPerScan)]
+      const [next, keys] = (await this.#calls.connection.ask([scan], deadline)).answers[0] as [string, string[]]
+      for (const key of keys) names.add(logOf(key))
+      cursor = next === '0' ? undefined : next
+    }
+    return pageOfNames(names, prefix, after)
+  }
+
+  watch(log: string, bell: () => void): () => void {
+    const unwatch = this.#notifier.watch(log, bell, this.#marks.get(log))
+    return () => {
+      unwatch()
+      if (!this.#notifier.isSubscribed(log)) this.#marks.unsubscribed(log)
+    }
+  }
+
+  async compact(log: string): Promise<void> {
+    // In steps, so that appends do not wait for long.
+    while (!this.#calls.isClosed && (await packOldest(this.#calls, log)));
+  }
+
+  async delete(log: string): Promise<boolean> {
+    const existed = (await this.#calls.call(scripts.remove, log)) !== 0
+    this.#forget(log)
+    return existed
+  }
+
+  async close(): Promise<void> {
+    if (this.#calls.isClosed) return
+    clearInterval(this.#sweeper)
+    this.#notifier.close()
+    await this.#calls.close()
+  }
+
+  async #append(log: string, events: readonly NewEvent[], options: AppendOptions, deadline: number): Promise<Appended> {
+    const number = ++this.#appends
+    const { bytesMax, ageMsMax, replicas } = this.#options
+    const { epoch: wanted = '', key = '', unless = '', expect = '', keep = '' } = options
+    const limits = [keep, bytesMax, ageMsMax, replicas > 0 ? 1 : 0]
+    const field = events.some(({ data }) => data instanceof Uint8Array) ? 'b' : 'd'
+    const rest = [number, wanted, key, unless, ...limits, events.length, encode(events), field, expect].map(String)
+    const isSubscribed = this.#notifier.isSubscribed(log)
+    let server = ''
+    const args = (to: string) => {
+      server = to
+      return [...this.#marks.argsFor(log, to, this.#mayForceVerify()), ...rest]
+    }
+    let answer = await this.#calls.run(scripts.append, log, args, deadline)
+    while (answer.at(-1) === 'unverified') {
+      await sleep(verificationPollMs)
+      answer = await this.#calls.run(scripts.append, log, args, deadline)
+    }
+    const [epoch, head, start, time, isVerified, status] = answer as [string, number, number, number, 0 | 1, string]
+    if (replicas > 0) await this.#calls.run(scripts.show, log, () => [epoch, String(head)], deadline)
+    const duplicate = status === 'duplicate'
+    if (!duplicate) {
+      if (isVerified) this.#record(log, { epoch, offset: head, server, isSubscribed, own: { number, offset: head } })
+      this.#recent.push(log, { epoch, head, start, time: Number(time), events })
+      if (events.length > 0) this.#notifier.notify(log, head)
+    }
+    return { position: { epoch, offset: head }, duplicate }
+  }
+
+  /** Reads what a notification was for, without a script; undefined when only a script can tell. */
+  async #readLive(log: string, after: Position, bounds: Required<ReadOptions>): Promise<Page | undefined> {
+    const isSubscribed = this.#notifier.isSubscribed(log)
+    const count = this.#notifier.notifiedHead(log) - after.offset
+    // With replicas only the script knows up to where events may be shown.
+    if (!isSubscribed || this.#options.replicas > 0 || count < 1 || count > liveMax) return undefined
+    const { server, answers } = await this.#calls.connection.ask(
+      liveCommands(this.#names.keysOf(log), after, Math.min(count, bounds.eventsMax)),
+      this.#calls.newDeadline(),
+    )
+    const page = livePage(after, answers, bounds)
+    if (page?.server === server) this.#record(log, { epoch: after.epoch, offset: page.head.offset, server, isSubscribed })
+    return page
+  }
+
+  async #readStored(log: string, after: Position, bounds: Required<ReadOptions>): Promise<Page> {
+    const args = [after.epoch, after.offset, bounds.eventsMax, bounds.bytesMax].map(String)
+    const isSubscribed = this.#notifier.isSubscribed(log)
+    let server = ''
+    const answer = await this.#calls.run(scripts.read, log, (to) => {
+      server = to
+      return [to, ...args]
+    })
+    const [isVerified, head, start, entries] = answer as [0 | 1, number, number, Entry[]]
+    if (isVerified) this.#record(log, { epoch: after.epoch, offset: head, server, isSubscribed })
+    const batches = await Promise.all(entries.map((entry) => this.#packs.read(after.epoch, entry)))
+    return toPage(after, { head, start, batches }, bounds)
+  }
+
+  /** Verifies the log. With `forceVerify` a log that no engine can verify gets a new epoch. */
+  async #inspect(log: string, forceVerify: boolean, deadline?: number): Promise<Inspected | undefined> {
+    const isSubscribed = this.#notifier.isSubscribed(log)
+    let server = ''
+    const args = (to: string) => {
+      server = to
+      return this.#marks.argsFor(log, to, forceVerify)
+    }
+    const answer = (await this.#calls.call(scripts.inspect, log, args, deadline)) as [string, string, number, number, 0 | 1]
+    const [status, epoch, head, start, isVerified] = answer
+    if (status === 'session_not_found') return undefined
+    if (isVerified) this.#record(log, { epoch, offset: head, server, isSubscribed })
+    return { state: { start: { epoch, offset: start }, head: { epoch, offset: head } }, isVerified: isVerified === 1 }
+  }
+
+  /** Engines that can verify have had the time to do so. */
+  #mayForceVerify(): boolean {
+    return performance.now() >= this.#forceFrom
+  }
+
+  #record(log: string, seen: Mark): void {
+    if (this.#marks.record(log, seen)) this.#recent.forget(log)
+  }
+
+  #forget(log: string): void {
+    this.#marks.forget(log)
+    this.#recent.forget(log)
+    this.#notifier.notify(log, 0)
+  }
+
+  #subscribe(log: string, onHead: (head: number) => void): Promise<() => void> {
+    return this.#calls.connection.subscribe(this.#names.channelOf(log), (message) => {
+      const head = Number(message)
+      this.#marks.raise(log, head)
+      if (head === 0) this.#recent.forget(log)
+      onHead(head)
+    })
+  }
+
+  #onSubscribed(): void {
+    // Logs may have ended in between, without a notification.
+    this.#recent.clear()
+    this.#notifier.connected()
+  }
+
+  /** Another Redis process may have less than the one before it: compares each log with its mark. */
+  #onReady(server: string): void {
+    if (this.#server === server) return
+    this.#server = server
+    this.#forceFrom = performance.now() + verificationGraceMs
+    for (const log of this.#marks.logs) this.#inspect(log, false).catch(() => {})
+  }
+
+  /** Redis expires and evicts logs without a notification. */
+  async #sweep(): Promise<void> {
+    for (const log of this.#notifier.watched) {
+      if (this.#marks.get(log) !== undefined && (await this.#headOf(log).catch(() => true)) === undefined) this.#forget(log)
+    }
+  }
+
+  async #headOf(log: string): Promise<Position | undefined> {
+    return (await this.#inspect(log, false))?.state.head
+  }
+}
