@@ -1,4 +1,4 @@
-/** The store under the hooks, without React: a session as it is shown, against a real server. */
+/** The stores under the hooks, without React: a session as it is shown, from a real server. */
 import { connect, type Session, type Transcript } from '@millrace/client'
 import { type Chat, chatOf, type Store } from '@millrace/client/react'
 import fc from 'fast-check'
@@ -7,7 +7,7 @@ import { describe, expect, it, onTestFinished } from 'vitest'
 import { oneTo, startWorld, status } from '../src/client/world.ts'
 import { keepNewest } from '../src/engine/support.ts'
 
-/** Resolves with the first state that is wanted, now or later. */
+/** Resolves with the first state that the predicate accepts, now or later. */
 function until<T>(store: Store<T>, isWanted: (current: T) => boolean): Promise<T> {
   return new Promise((resolve) => {
     const look = () => {
@@ -20,7 +20,7 @@ function until<T>(store: Store<T>, isWanted: (current: T) => boolean): Promise<T
   })
 }
 
-/** Somebody who looks for as long as the test lasts. */
+/** A subscriber for as long as the test lasts. */
 function watch(session: Session): Store<Chat> {
   const store = chatOf(session)
   onTestFinished(store.subscribe(() => {}))
@@ -29,7 +29,7 @@ function watch(session: Session): Store<Chat> {
 
 const ended = (count: number) => (chat: Chat) => chat.runs.filter((run) => run.status !== 'streaming').length === count
 const textOf = ({ runs }: Pick<Chat, 'runs'>) => runs.map(({ lanes }) => lanes.map(({ text }) => text).join('|')).join('\n')
-/** The time of an event is the server's; what was folded from events has the reader's. */
+/** Events have the server's time; what was folded from them has the reader's. */
 const timeless = (runs: Transcript['runs']) => runs.map((run) => ({ ...run, startedAt: 0 }))
 
 describe('the transcript', () => {
@@ -41,8 +41,8 @@ describe('the transcript', () => {
   )
   const script = fc.dictionary(fc.constantFrom('one', 'two'), fc.array(part, { maxLength: 20 }), { noNullPrototype: true })
 
-  it('folded from events is what the server makes of its log, from the beginning or from the middle of it', async () => {
-    /** Says what the question holds for it; slow enough that somebody can come in between. */
+  it("folded from events equals the server's, from the start or from the middle of the log", async () => {
+    /** Writes what the question contains, slowly enough for a reader to attach in between. */
     const scripted = (name: string) => ({
       name,
       async *stream({ messages }: { messages: readonly { text: string }[] }) {
@@ -82,7 +82,7 @@ describe('the transcript', () => {
     )
   })
 
-  it('is read again when the log was made anew, and followed on from there', async () => {
+  it('is read again when the log was re-created, and followed from there', async () => {
     const { connect, counter, proxy, restart } = await startWorld()
     const session = connect('sse').session()
     const store = watch(session)
@@ -101,7 +101,7 @@ describe('the transcript', () => {
     expect(store.current.error).toBeUndefined()
   })
 
-  it('is read again when retention was faster, and says that its beginning is gone', async () => {
+  it('is read again when retention was faster, and shows that its start is trimmed', async () => {
     const millrace = createMillrace({ engine: keepNewest(memoryEngine(), 2000) })
     onTestFinished(() => millrace.close())
     const { url } = await millrace.listen({ port: 0 })
@@ -120,7 +120,7 @@ describe('the transcript', () => {
     expect(timeless(runs)).toEqual(timeless((await session.read()).runs))
   })
 
-  it('is read again at a gap, and shows no text that has a hole', async () => {
+  it('is read again at a gap, and shows no text with a hole', async () => {
     const { connect, millrace } = await startWorld()
     const session = connect('sse').session('holed')
     await millrace.run({ session: 'holed', source: ['said before'] })
@@ -142,7 +142,7 @@ describe('the transcript', () => {
     expect(timeless(runs)).toEqual(timeless((await session.read()).runs))
   })
 
-  it('keeps what was said when the session is gone, closes, and is there again when it is made anew', async () => {
+  it('keeps its content when the session is deleted, closes, and is back when the session is re-created', async () => {
     const { connect, counter, restart } = await startWorld()
     const session = connect('sse').session()
     const store = watch(session)
@@ -158,7 +158,7 @@ describe('the transcript', () => {
     await until(store, (chat) => chat.status === 'live' && textOf(chat) === 'another')
   })
 
-  it('is waited for while the server cannot be reached, and the reason is told', async () => {
+  it('is retried while the server cannot be reached, and shows the reason', async () => {
     const { connect, counter, proxy, millrace } = await startWorld()
     const session = connect('sse').session('known')
     await millrace.run({ session: 'known', source: ['said before'] })
@@ -174,8 +174,8 @@ describe('the transcript', () => {
   })
 })
 
-describe('what was asked', () => {
-  it('is pending, in order, until the change that brings its run; what is refused stays until it is dismissed', async () => {
+describe('a question', () => {
+  it('is pending, in order, until its run appears; a rejected one stays until it is dismissed', async () => {
     const { connect, counter } = await startWorld()
     const store = watch(connect('sse').session())
     const states: Chat[] = []
@@ -197,7 +197,7 @@ describe('what was asked', () => {
     expect(store.current.pending).toEqual([])
   })
 
-  it('is stopped by anybody who knows its id; a stop too late rejects and does no harm', async () => {
+  it('is stopped by any client that knows its id; a stop after the end rejects and changes nothing', async () => {
     const { connect, counter } = await startWorld()
     const store = watch(connect('sse').session())
     counter.letTo(2)
@@ -209,12 +209,12 @@ describe('what was asked', () => {
     await expect(other.current.stop('unknown')).rejects.toMatchObject({ code: 'run_not_found' })
   })
 
-  it('is forgotten when the log was lost after it had started', async () => {
+  it('is dropped when the log was lost after its run had started', async () => {
     const { connect, proxy, restart } = await startWorld()
     const session = connect('sse').session()
     const store = chatOf(session)
     await until(store, (chat) => chat.status === 'live')
-    // Nobody looks, so nobody sees the start.
+    // Without a subscriber the start is not seen.
     await store.current.ask('1')
     expect(store.current.pending).toHaveLength(1)
     proxy.refuse(true)
@@ -225,8 +225,8 @@ describe('what was asked', () => {
   })
 })
 
-describe('the loop', () => {
-  it('is one for all who look, begins with the first of them and ends with the last; runs go on', async () => {
+describe('the read loop', () => {
+  it('is shared by all subscribers, starts with the first and stops with the last; runs go on', async () => {
     const { connect, counter, proxy, millrace } = await startWorld()
     const client = connect('sse')
     const session = client.session('shared')
@@ -239,7 +239,7 @@ describe('the loop', () => {
     await status(client, ({ state }) => state === 'live')
     expect(millrace.connections).toBe(1)
 
-    // As StrictMode does: gone and back in one go.
+    // As StrictMode does: unsubscribes and subscribes at once.
     const before = proxy.accepted
     leave()
     leaveToo()
@@ -257,7 +257,7 @@ describe('the loop', () => {
     expect(textOf(await until(store, ended(2)))).toBe('said before\n1 2 3 ')
   })
 
-  it('shows every start and end, and far fewer changes than there are events', async () => {
+  it('shows every start and end, in far fewer updates than there are events', async () => {
     const { connect, counter } = await startWorld()
     const store = watch(connect('sse').session())
     await until(store, (chat) => chat.status === 'live')
@@ -276,7 +276,7 @@ describe('the loop', () => {
     expect(seen.length).toBeLessThan(1000)
   })
 
-  it('closes when the client is closed, also while the transcript is on its way', async () => {
+  it('closes when the client is closed, also while the transcript loads', async () => {
     const { connect, millrace } = await startWorld()
     await millrace.run({ session: 'known', source: ['said before'] })
     const one = connect('sse')
@@ -291,7 +291,7 @@ describe('the loop', () => {
     await expect.poll(() => millrace.connections).toBe(0)
   })
 
-  it('tells whoever reads the same session by a loop of their own', async () => {
+  it('also notifies subscribers of another loop on the same session', async () => {
     const { connect } = await startWorld()
     const session = connect('sse').session()
     session.events()

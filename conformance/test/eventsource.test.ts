@@ -1,13 +1,13 @@
 /**
- * Clients that know nothing of Millrace: the EventSource of the standard, as an npm package and in a
- * real browser, reads an answer to its end though its connections are cut again and again.
+ * Clients that do not know Millrace: the standard's EventSource, as an npm package and in a real browser, reads an answer
+ * to its end although its connections are cut repeatedly.
  */
 import { EventSource as PackageEventSource } from 'eventsource'
 import { createMillrace } from 'millrace'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import { cuts, cutText, launchChromium, startCutAnswer, startFaultProxy } from '../src/index.ts'
 
-/** Reads until `stream_end`; runs here and, as text, in a browser. */
+/** Reads until `stream_end`. Runs here and, as text, in a browser. */
 function readAll({
   address,
   source = EventSource,
@@ -33,7 +33,7 @@ function readAll({
   })
 }
 
-describe('an EventSource whose connection is cut in mid-answer resumes by itself', () => {
+describe('an EventSource whose connection is cut during an answer resumes by itself', () => {
   it('as the npm package', async () => {
     const address = `${(await startCutAnswer()).url}/api/chat?query=count`
     const { text, opened } = await readAll({ address, source: PackageEventSource as never })
@@ -51,7 +51,7 @@ describe('an EventSource whose connection is cut in mid-answer resumes by itself
   }, 60_000)
 })
 
-/** Reads batches until every log has its last number; what each log was given, in order. Runs here and, as text, in a browser. */
+/** Reads batches until every log has its last number; returns the events of each log, in order. Runs here and, as text, in a browser. */
 function readBatches({
   address,
   last,
@@ -84,11 +84,11 @@ function readBatches({
   })
 }
 
-describe('an EventSource that reads several logs in one stream, cut again and again, has every event of each once', () => {
+describe('an EventSource that reads several logs in one stream has every event of each once, despite cuts', () => {
   const channels = ['a', 'b', 'c']
   const last = 400
 
-  /** Publishes everywhere, and cuts the connection in between. */
+  /** Publishes to all of them, and cuts the connection in between. */
   async function startBusyChannels() {
     const millrace = createMillrace()
     const { port } = await millrace.listen({ port: 0 })
@@ -103,7 +103,7 @@ describe('an EventSource that reads several logs in one stream, cut again and ag
         for (let number = 1; number <= last; number++) {
           if (number % 100 === 1) await vi.waitFor(() => expect(millrace.connections).toBe(1), 10_000)
           for (const channel of channels) await millrace.publish({ channel, data: number })
-          // Lets the proxy and the reader take some of it, so that the cut falls between events.
+          // Gives the proxy and the reader time to take some events, so that the cut falls between events.
           await new Promise(setImmediate)
           if (number % 100 !== 0 || number === last) continue
           proxy.cut()
@@ -136,7 +136,7 @@ describe('an EventSource that reads several logs in one stream, cut again and ag
   }, 60_000)
 })
 
-it('the native EventSource of Chromium comes back after a refusal that passes, and is told why', async () => {
+it('the native EventSource of Chromium reconnects after an error that may be retried, and gets its code', async () => {
   const millrace = createMillrace({ model: 'sim:count', limits: { perAddressMax: 1 } })
   const { url, port } = await millrace.listen({ port: 0 })
   const proxy = await startFaultProxy(port)

@@ -1,6 +1,6 @@
 /**
- * Clients that know nothing of Millrace, as docs/guides/clients.md shows them: each program is run as it
- * stands there, and reads an answer to its end though its connections are cut in the middle.
+ * Clients that do not know Millrace, as docs/guides/clients.md shows them: each program is run unchanged, and reads an
+ * answer to its end although its connections are cut.
  */
 import { execFile, spawnSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
@@ -17,7 +17,7 @@ const programs = (text: string) => [...text.matchAll(/^```(?:js|python)\n(.*?)^`
 const [eventSource = '', eventSourceClient = '', fetchEventSource = '', partySocket = '', webSocket = '', ask = '', read = ''] =
   programs(guide())
 
-/** Debian's, which `npm test` gives the package, or any other that has it. */
+/** Debian's, for which `npm test` installs the package, or any other that has it. */
 const python = ['/usr/bin/python3', 'python3'].find((one) => spawnSync(one, ['-c', 'import websockets']).status === 0)
 
 async function run(command: string, ...args: readonly string[]): Promise<string> {
@@ -28,7 +28,7 @@ async function run(command: string, ...args: readonly string[]): Promise<string>
 const node = (program: string, ...args: readonly string[]) =>
   run(process.execPath, '--input-type=module', '-e', program, '--', 'program', ...args)
 
-describe('a Node program reads an answer whole though it is cut', () => {
+describe('a Node program reads a whole answer despite cuts', () => {
   it.each([
     ['eventsource', eventSource],
     ['eventsource-client', eventSourceClient],
@@ -45,7 +45,7 @@ describe('a Node program reads an answer whole though it is cut', () => {
   })
 })
 
-describe('a page reads an answer whole though it is cut', () => {
+describe('a page reads a whole answer despite cuts', () => {
   async function open(url: string): Promise<Page> {
     const page = await (await launchChromium()).newPage()
     await page.route('**/lib/*', (route) => {
@@ -59,7 +59,7 @@ describe('a page reads an answer whole though it is cut', () => {
   }
   const textOf = (page: Page, part: string) => page.waitForFunction(`document.body.textContent.includes(${JSON.stringify(part)})`)
 
-  it('with @microsoft/fetch-event-source, its POST repeated and the run started once', async () => {
+  it('with @microsoft/fetch-event-source, whose POST is repeated and starts the run once', async () => {
     const answer = await startCutAnswer()
     const page = await open(answer.url)
     await page.addScriptTag({
@@ -71,7 +71,7 @@ describe('a page reads an answer whole though it is cut', () => {
     expect([answer.runs, answer.proxy.accepted > cuts]).toEqual([1, true])
   })
 
-  it('with a WebSocket and nothing else', async () => {
+  it('with only a WebSocket', async () => {
     const { url, proxy, start } = await startCutAnswer()
     const page = await open(url)
     await page.evaluate(`(() => { ${webSocket}; read(${JSON.stringify(await start())}) })()`)
@@ -80,10 +80,10 @@ describe('a page reads an answer whole though it is cut', () => {
     expect(proxy.accepted).toBeGreaterThan(cuts)
   })
 
-  it('with a WebSocket, and ends where the server says that it is of no use', async () => {
+  it('with a WebSocket, and stops when the server says that reconnecting is useless', async () => {
     const { url } = await startCutAnswer()
     const page = await open(url)
-    // Instead of waiting it notes what it would wait for.
+    // Records the delays instead of waiting.
     const reads = `(() => { const setTimeout = (_read, _ms, session) => waits.push(session); ${webSocket}; read('unknown') })()`
     await page.evaluate(`globalThis.waits = []; globalThis.sockets = []; globalThis.WebSocket = class extends WebSocket {
       constructor(url) { super(url); sockets.push(this) }
@@ -91,7 +91,7 @@ describe('a page reads an answer whole though it is cut', () => {
     await page.evaluate(reads)
     await page.waitForFunction('sockets[0].readyState === 3')
     const closeWith = (code: number) => `sockets[0].onclose({ code: ${code} })`
-    // Refused, it is over whatever the code; so what a code means is asked of one that never opened.
+    // A handshake that is rejected has no close code; so each code is tested on a socket that never opened.
     await page.evaluate(closeWith(1006))
     expect(await page.evaluate('waits')).toEqual([])
     await page.evaluate(`sockets.length = 0; ${reads}; sockets[0].onopen = null`)
@@ -111,13 +111,13 @@ describe.skipIf(missing)(`Python with websockets${missing}`, () => {
     expect(await run(python as string, '-c', ask, `${url.replace('http', 'ws')}/ws/chat`)).toBe('1 2 3 4 5 ')
   })
 
-  it('reads a session whole though it is cut', async () => {
+  it('reads a whole session despite cuts', async () => {
     const { url, proxy, start } = await startCutAnswer()
     expect(await run(python as string, '-c', read, `${url.replace('http', 'ws')}/ws/chat`, await start())).toBe(cutText)
     expect(proxy.accepted).toBeGreaterThan(cuts)
   })
 
-  it('ends where a session is unknown, and where it is deleted while it is read', async () => {
+  it('stops if a session is unknown, and when it is deleted while it is read', async () => {
     const model = { name: 'terse', stream: ({ signal }: { signal: AbortSignal }) => sayLittle(signal) }
     const millrace = createMillrace({ models: [model], model: 'terse' })
     onTestFinished(() => millrace.close())
@@ -137,7 +137,7 @@ describe.skipIf(missing)(`Python with websockets${missing}`, () => {
   }
 })
 
-it('the guide shows the same programs in both languages', () => {
+it('the guide has the same programs in both languages', () => {
   expect(programs(guide('.zh-CN'))).toEqual(programs(guide()))
   expect(programs(guide())).toHaveLength(7)
 })

@@ -7,17 +7,17 @@ const whole: History = { attempts, readers: [given(1, 2, 3, 4, 5), given(1, 2, 3
 const with3 = (change: Partial<Given>): Given[] =>
   given(1, 2, 3, 4, 5).map((each) => (each.value === 3 ? { ...each, ...change } : each))
 
-it('finds nothing in a history that is whole', () => {
+it('finds nothing in a complete history', () => {
   expect(checkHistory(whole)).toEqual(nothingFound)
 })
 
-it('leaves open what an unknown outcome leaves open', () => {
+it('accepts both outcomes of an append whose outcome is unknown', () => {
   const unknown: Attempt[] = [...attempts, { value: 6, outcome: 'unknown' }]
   expect(checkHistory({ ...whole, attempts: unknown })).toEqual(nothingFound)
   expect(checkHistory({ ...whole, attempts: unknown, final: given(1, 2, 3, 4, 5, 6) })).toEqual(nothingFound)
 })
 
-it('takes a gap and a new beginning that were told', () => {
+it('accepts a reported gap and a reset', () => {
   const told: Given[] = [...given(1, 2), { epoch: 'e', offset: 4 }, { epoch: 'e', offset: 5, value: 5 }]
   expect(checkHistory({ ...whole, readers: [told] })).toEqual(nothingFound)
   const anew: Given[] = [...given(1, 2), { epoch: 'f', offset: 0 }, { epoch: 'f', offset: 1, value: 1 }]

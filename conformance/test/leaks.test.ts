@@ -1,4 +1,4 @@
-/** Connections that are reset or half-closed in a storm: what the server held for them is gone with them. */
+/** Connections that are reset or half-closed in a storm: the server releases everything it held for them. */
 import { once } from 'node:events'
 import { readdirSync } from 'node:fs'
 import { connect, type Socket } from 'node:net'
@@ -8,7 +8,7 @@ import { expect, it, onTestFinished } from 'vitest'
 
 const transports: readonly TransportName[] = ['sse', 'ws', 'hybrid', 'poll']
 
-/** On a machine that does much else. */
+/** On a busy machine. */
 const patience = { timeout: 10_000 }
 
 const handshake = [
@@ -19,11 +19,11 @@ const handshake = [
   'sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==',
 ].join('\r\n')
 const attach = JSON.stringify({ type: 'attach', session: 's' })
-/** As a client must, masked, if only with zeros. */
+/** Clients must mask their frames; a mask of zeros keeps the payload. */
 const attachFrame = `\x81${String.fromCharCode(0x80 + attach.length)}\0\0\0\0${attach}`
 const stream = 'GET /api/stream?session=s HTTP/1.1'
 
-/** What is sent down each connection of one reader. */
+/** The request of each connection of one reader. */
 const readers: Record<TransportName, readonly { readonly head: string; readonly more?: string }[]> = {
   sse: [{ head: stream }],
   ws: [{ head: handshake, more: attachFrame }],
@@ -35,7 +35,7 @@ it.each(transports)(
   'a storm of resets and half-closes over %s leaves no connection, watcher, timer or file behind',
   async (transport) => {
     const { engine, watchers } = watchedEngine()
-    // These sockets answer no heartbeat, and all of them must be seen at once, however slow the machine.
+    // These sockets acknowledge no heartbeat, and all of them must be open at once, however slow the machine.
     const millrace = createMillrace({ engine, heartbeatMs: 2000 })
     onTestFinished(() => millrace.close())
     const { port } = await millrace.listen({ port: 0 })
@@ -46,7 +46,7 @@ it.each(transports)(
       const gone = Promise.all(sockets.map((socket) => once(socket, 'close')))
       await expect.poll(() => millrace.connections, patience).toBe(sockets.length)
       await expect.poll(watchers, patience).toBeGreaterThan(0)
-      // A half-close is not answered by silence: the server lets go of the connection, too.
+      // The server does not ignore a half-close: it closes its side, too.
       for (const [index, socket] of sockets.entries()) {
         if (index % 3 === 0) socket.end()
         else socket.resetAndDestroy()
@@ -73,7 +73,7 @@ function openTcp(port: number, { head, more = '' }: { readonly head: string; rea
   return socket
 }
 
-/** Open files and running timers, once no socket is left. */
+/** Open files and active timers, once no socket is left. */
 async function heldResources(): Promise<{ readonly files: number; readonly timers: number }> {
   const count = (name: string) => process.getActiveResourcesInfo().filter((one) => one === name).length
   await expect.poll(() => count('TCPSocketWrap'), patience).toBe(0)

@@ -1,4 +1,4 @@
-/** What the faults hold the readers of whole servers against finds what is wrong, if it is. */
+/** The checks of the fault suites: they find every violation, and nothing else. */
 import { expect, it } from 'vitest'
 import { createLogRecord, type LogRecord, type WireEvent } from '../src/faults/log-record.ts'
 import { type Findings, type Given, nothingFound } from '../src/history.ts'
@@ -18,7 +18,7 @@ function give(record: LogRecord, events: readonly WireEvent[]): Given[] {
   return events.flatMap((event) => record.toGiven(event))
 }
 
-/** A channel in which 1 to 4 are acknowledged, with what its readers and its log have of it. */
+/** A channel in which 1 to 4 are acknowledged, with the events of its readers and its log. */
 function ofChannel(readers: readonly (readonly WireEvent[])[], log: readonly WireEvent[]): Findings {
   const record = createLogRecord('channel=c')
   for (const n of [1, 2, 3, 4]) record.note(n, 'acknowledged', id(n))
@@ -26,7 +26,7 @@ function ofChannel(readers: readonly (readonly WireEvent[])[], log: readonly Wir
   return record.check(give(record, log))
 }
 
-/** A session with a run that says 1 to 3. */
+/** A session with a run that writes 1 to 3. */
 function ofSession(readers: readonly (readonly WireEvent[])[], log: readonly WireEvent[]): Findings {
   const record = createLogRecord('session=s')
   record.addRun('r')
@@ -37,7 +37,7 @@ function ofSession(readers: readonly (readonly WireEvent[])[], log: readonly Wir
 const all = [1, 2, 3, 4].map((n) => published(n))
 const merged = [start, said(4, '1 2 3 '), ended(5)]
 
-it('finds nothing where nothing is wrong', () => {
+it('finds nothing in a correct record', () => {
   expect(ofChannel([all, all.slice(0, 2)], all)).toEqual(nothingFound)
   expect(ofSession([answer, merged, answer.slice(0, 3)], answer)).toEqual(nothingFound)
 })
@@ -49,7 +49,7 @@ it.each<[keyof Findings, readonly WireEvent[][], readonly WireEvent[]]>([
   ['phantom', [], [...all, published(5, 9)]],
   ['diverging', [[published(1), published(2, 4)]], all],
   ['gapped', [[published(1), published(3)]], all],
-  // Acknowledged at 3 and 4, and standing the other way about.
+  // Acknowledged at 3 and 4, but recorded in the other order.
   ['diverging', [], [published(1), published(2), published(3, 4), published(4, 3)]],
 ])('finds what is %s in a channel', (kind, readers, log) => {
   expect(ofChannel(readers, log)[kind]).toBeGreaterThan(0)
@@ -68,7 +68,7 @@ it.each<[keyof Findings, readonly WireEvent[][], readonly WireEvent[]]>([
   expect(ofSession(readers, log)[kind]).toBeGreaterThan(0)
 })
 
-/** As a reader ends its list that is told to begin anew. */
+/** The end of a reader's list when it is reset. */
 const anew: Given = { epoch: '', offset: 0 }
 const after = [1, 2].map((n) => published(n, n, 'm3f9a2xq7m2p'))
 
@@ -80,15 +80,15 @@ function ofChannelAnew(log: readonly WireEvent[], others: readonly (readonly Wir
   return record.check(give(record, log))
 }
 
-it('takes for told what a reader saw who begins anew, and only that', () => {
+it('counts events as reported lost only for a reader that was reset', () => {
   expect(ofChannelAnew(after)).toEqual(nothingFound)
-  // This one was told of nothing, and is left with what is gone.
+  // This one was not reset, and has events that are lost.
   expect(ofChannelAnew(after, [all]).lost).toBeGreaterThan(0)
-  // In what is left, 4 does not stand where it was acknowledged.
+  // In the rest of the log, 4 is not at the position it was acknowledged with.
   expect(ofChannelAnew([published(1), published(2), published(3, 4)]).diverging).toBeGreaterThan(0)
 })
 
-it('takes nothing that is said after the end of a run, whatever was told', () => {
+it('finds events after the end of a run, whatever was reset', () => {
   const record = createLogRecord('session=s')
   record.addRun('r')
   record.openList().push(...give(record, [start]), anew)

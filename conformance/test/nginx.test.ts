@@ -1,4 +1,4 @@
-/** Behind a real nginx: as it comes, as docs/guides/proxies.md sets it, and with a timeout shorter than the heartbeat. */
+/** Behind a real nginx: with its defaults, with the settings of docs/guides/proxies.md, and with a timeout below the heartbeat. */
 import { readFileSync } from 'node:fs'
 import { type Client, connect, type TransportName } from '@millrace/client'
 import { describe, expect, it, onTestFinished } from 'vitest'
@@ -12,7 +12,7 @@ const guide = (language = '') => {
 }
 const last = 12
 
-/** Heartbeats are too few to push anything through a buffer, or to keep a connection from its timeout. */
+/** Heartbeats are too rare to push bytes through a buffer, or to keep a connection from its timeout. */
 async function open(transport: TransportName | 'auto', locations: (server: string) => string) {
   const world = await startWorld({ heartbeatMs: 25_000 })
   const url = await startNginx(locations(world.proxy.url))
@@ -28,7 +28,7 @@ async function open(transport: TransportName | 'auto', locations: (server: strin
 const onlyPassing = (server: string) => `location / { proxy_pass ${server}; }`
 const asInTheGuide = (server: string) => guide().replaceAll('http://127.0.0.1:4600', server)
 
-/** Each number is said when the one before it was read: one that is held back is the last. */
+/** Each number is written when the one before was read: a buffered one is the last. */
 async function readOneByOne(client: Client, counter: { letTo(number: number): void }): Promise<number[]> {
   const session = client.session()
   await session.run({ query: `${last}` })
@@ -42,7 +42,7 @@ describe('behind nginx', () => {
     async (transport) => {
       const { client, counter, url, millrace } = await open(transport, onlyPassing)
       expect(await readOneByOne(client, counter)).toEqual(oneTo(last))
-      // It does both where nobody tells it not to.
+      // It does both by default.
       const { id } = client.session('s')
       await millrace.engine.append(id, [])
       const answer = await fetch(`${url}/api/sessions/${id}`, { headers: { 'accept-encoding': 'gzip' } })
@@ -53,7 +53,7 @@ describe('behind nginx', () => {
     },
   )
 
-  it('that strips the Upgrade off, whoever would have a WebSocket asks and reads without', async () => {
+  it('without the Upgrade header, a client that would use a WebSocket asks and reads without', async () => {
     const { client, counter } = await open('auto', onlyPassing)
     expect(client.explainTransport().transport).toBe('ws')
     expect(await readOneByOne(client, counter)).toEqual(oneTo(last))
@@ -91,7 +91,7 @@ describe('behind nginx', () => {
   )
 })
 
-it('as the guide sets it, a native EventSource comes back after the server was away', async () => {
+it('with the settings of the guide, a native EventSource reconnects after the server was down', async () => {
   const { proxy, millrace } = await startWorld({ heartbeatMs: 25_000 })
   const url = await startNginx(asInTheGuide(proxy.url))
   await millrace.engine.append('s', [])
@@ -111,7 +111,7 @@ it('as the guide sets it, a native EventSource comes back after the server was a
   proxy.refuse(true)
   proxy.cut()
   await expect.poll(() => statuses.length, { timeout: 10_000 }).toBeGreaterThanOrEqual(2)
-  // What is no EventSource is told the truth.
+  // A client that is not an EventSource gets the real status.
   expect((await fetch(`${url}/api/models`)).status).toBe(502)
   expect((await fetch(`${url}/api/chat`, { method: 'POST', headers: { accept: 'text/event-stream' } })).status).toBe(502)
   proxy.refuse(false)
@@ -119,6 +119,6 @@ it('as the guide sets it, a native EventSource comes back after the server was a
   expect(await read).toBe('there')
 }, 30_000)
 
-it('the guide sets nginx in the same way in both languages', () => {
+it('the guide has the same nginx settings in both languages', () => {
   expect(guide('.zh-CN')).toBe(guide())
 })

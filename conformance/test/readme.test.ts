@@ -1,4 +1,4 @@
-/** What the READMEs show is run here: the lines for a shell, the example and the script for a browser. */
+/** Runs what the READMEs show: the shell lines, the example and the script for a browser. */
 import { execFile } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { promisify } from 'node:util'
@@ -39,7 +39,7 @@ describe.each(['README.md', 'README.zh-CN.md'])('%s', (file) => {
     expect(lines.filter((line) => line.startsWith('curl'))).not.toHaveLength(0)
   })
 
-  it('shows an example as it stands among the examples that are run', () => {
+  it('shows an example that is one of the tested examples', () => {
     const [example = ''] = blocks(text, 'ts')
     expect(read('examples/src/express.ts').startsWith(example)).toBe(true)
   })

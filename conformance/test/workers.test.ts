@@ -60,7 +60,7 @@ const isAlive = (pid: number) => {
   }
 }
 
-/** By a connection of its own, so that whichever worker is next takes it. */
+/** On a new connection, which any worker may accept. */
 async function ask<T>(url: string, body?: object): Promise<T> {
   const headers = { 'content-type': 'application/json', accept: 'application/json', connection: 'close' }
   const answer = await fetch(url, { headers, ...(body && { method: 'POST', body: JSON.stringify(body) }) })
@@ -72,7 +72,7 @@ interface Transcript {
   readonly runs: { status: string; lanes: { text: string }[] }[]
 }
 
-it('serves with all of them, and goes on when one is killed: its runs end, and another takes its place', async () => {
+it('serves with all workers, and when one is killed ends its runs and replaces it', async () => {
   const { child, until, url } = await startWorkers(3)
   const workers = workersOf(child.pid)
   expect(workers).toHaveLength(3)
@@ -93,12 +93,12 @@ it('serves with all of them, and goes on when one is killed: its runs end, and a
   await expect.poll(() => workersOf(child.pid).length, { timeout: 10_000 }).toBe(3)
 }, 60_000)
 
-it('ends with all of them on SIGTERM, and leaves none behind', async () => {
+it('stops all workers on SIGTERM, and leaves none behind', async () => {
   const { child, exited, url } = await startWorkers(2, '0.2')
   const workers = workersOf(child.pid)
   const { session } = await ask<{ session: string }>(`${url}/api/chat`, { query: 'x', model: 'sim:count?n=100000&tps=50' })
   child.kill('SIGTERM')
-  // As a service manager does that signals the whole group.
+  // As a service manager that signals the whole group.
   for (const pid of workers) process.kill(pid, 'SIGTERM')
   expect(await exited).toEqual([0, null])
   expect(workers.filter(isAlive)).toEqual([])
@@ -107,7 +107,7 @@ it('ends with all of them on SIGTERM, and leaves none behind', async () => {
   expect(runs).toMatchObject([{ status: 'interrupted' }])
 }, 60_000)
 
-it('ends its workers when the process they belong to is killed', async () => {
+it('stops its workers when the primary process is killed', async () => {
   const { child, exited } = await startWorkers(2)
   const workers = workersOf(child.pid)
   child.kill('SIGKILL')

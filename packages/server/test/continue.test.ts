@@ -1,4 +1,4 @@
-/** An answer that ended before its time goes on in a run of its own, and is one answer to whoever comes later. */
+/** An answer that ended early is resumed in a new run, and later readers get both as one answer. */
 import { MillraceError, memoryEngine, sqliteEngine } from 'millrace'
 import { describe, expect, it, vi } from 'vitest'
 import { continueQuery } from '../src/models/continuation.ts'
@@ -25,7 +25,7 @@ const notContinuable = (message: string) =>
     message: expect.stringContaining(message),
   })
 
-/** Lets the model say this much, and stops the run. */
+/** Lets the model write this text, and stops the run. */
 async function stopAfter({ millrace }: TestServer, model: GatedModel, { run, said }: { run: string; said: string }) {
   const { session } = millrace.findRun(run) as { session: string }
   model.say(said)
@@ -43,8 +43,8 @@ async function startStopped(others: GatedModel[] = []) {
   return { ...server, server, model, session, run }
 }
 
-describe('going on with an answer', () => {
-  it('streams what is added, in a run that says which one it continues', async () => {
+describe('resuming an answer', () => {
+  it('streams the rest, in a run that names the one it continues', async () => {
     const { url, model, session, run, millrace } = await startStopped()
     model.say('the answer')
     model.finish()
@@ -61,7 +61,7 @@ describe('going on with an answer', () => {
       { run, status: 'stopped', lanes: [{ text: 'half of ' }] },
       { run: 'next', query: 'first', continues: run, status: 'completed', lanes: [{ lane: 'gated', text: 'the answer' }] },
     ])
-    // Somebody who was cut comes back to it as to any other.
+    // A reader that was cut off resumes it like any other.
     const resumed = await openStream(`${url}/api/chat?query=first`, { headers: { 'last-event-id': events[0]?.id as string } })
     expect(textOf(await resumed.rest())).toBe('the answer')
     const again = await fetch(`${url}/api/runs/${run}/continue`, {
@@ -71,7 +71,7 @@ describe('going on with an answer', () => {
     expect(again.status).toBe(204)
   })
 
-  it('gives the model what came before, the question, its own words, and the request to go on', async () => {
+  it('gives the model the conversation, the question, its own text, and the request to continue', async () => {
     const { server, url, model, session, millrace } = await startStopped()
     const { run } = await startRun(url, { query: 'second', session })
     await stopAfter(server, model, { run, said: 'more ' })
@@ -89,7 +89,7 @@ describe('going on with an answer', () => {
     ])
   })
 
-  it('goes on again and again, and later questions see one answer at its place', async () => {
+  it('can be repeated, and later questions see one answer in its place', async () => {
     const { server, url, model, session, run, millrace } = await startStopped()
     model.say('yes')
     model.finish()
@@ -105,7 +105,7 @@ describe('going on with an answer', () => {
     expect(model.requests[4]?.messages.map(({ text }) => text)).toEqual(['first', 'half of the answer', 'second', 'yes', 'third'])
   })
 
-  it('asks only the lanes that did not complete, each with its own words', async () => {
+  it('asks only the lanes that did not complete, each with its own text', async () => {
     const [a, b, c] = [gatedModel('a'), gatedModel('b'), gatedModel('c')]
     const server = await startServer({ models: [a, b, c] })
     const { session, run } = await startRun(server.url, { query: 'q', models: ['a', 'b', 'c'] })
@@ -114,7 +114,7 @@ describe('going on with an answer', () => {
     b.say('half of b ')
     b.fail(new Error('broken'))
     c.fail(new Error('broken, too'))
-    // As a whole the run has completed, because one lane has.
+    // The run as a whole has completed, because one lane has.
     expect(await server.millrace.findRun(run)?.ended).toMatchObject({ status: 'completed' })
 
     for (const model of [b, c]) {
@@ -130,7 +130,7 @@ describe('going on with an answer', () => {
     expect(a.requests).toHaveLength(1)
     const asked = ({ requests }: GatedModel) => requests.at(-1)?.messages.map(({ text }) => text)
     expect(asked(b)).toEqual(['q', 'half of b ', continueQuery])
-    // It had said nothing: there is nothing to go on from.
+    // It had no text: there is nothing to continue.
     expect(asked(c)).toEqual(['q'])
     a.finish()
     await server.millrace.ask({ query: 'later', models: ['a', 'b'], session })
@@ -138,7 +138,7 @@ describe('going on with an answer', () => {
     expect(asked(a)).toEqual(['q', 'whole', 'later'])
   })
 
-  it('goes over a WebSocket, to whoever is attached', async () => {
+  it('works over a WebSocket, for every attached reader', async () => {
     const { url, model, session, run } = await startStopped()
     const socket = await openSocket(url)
     socket.send({ type: 'attach', session, from: 'now' })
@@ -154,7 +154,7 @@ describe('going on with an answer', () => {
   })
 
   it.each([['names the session'], ['does not']])(
-    'goes on after the server was killed, from the very next number, for who %s',
+    'continues after the server was killed, from the very next number, for a request that %s',
     async (who) => {
       const folder = makeFolder()
       const killed = await startProcess(folder)
@@ -179,7 +179,7 @@ describe('going on with an answer', () => {
   )
 })
 
-describe('an answer that cannot be continued is refused', () => {
+describe('an answer that cannot be resumed is rejected', () => {
   it('while it is being written', async () => {
     const { url } = await startServer({ models: [gatedModel()], model: 'gated' })
     const { run } = await startRun(url, { query: 'x' })
@@ -200,7 +200,7 @@ describe('an answer that cannot be continued is refused', () => {
     expect(await refusal(goOn(url, next.id))).toEqual(notContinuable('still being written'))
   })
 
-  it('when there is no such run, session or model', async () => {
+  it('when the run, the session or the model does not exist', async () => {
     const { url, session, run } = await startStopped()
     await postJson(`${url}/api/sessions`, { id: 'empty' })
     expect(await refusal(goOn(url, 'unknown'))).toMatchObject({ status: 404, code: 'run_not_found' })
@@ -210,7 +210,7 @@ describe('an answer that cannot be continued is refused', () => {
     expect(await refusal(goOn(url, 'no/id'.replace('/', '%2F')))).toMatchObject({ status: 400, code: 'invalid_id' })
   })
 
-  it('when it came from the caller\u2019s own code, which nobody else can ask', async () => {
+  it('when it came from the caller’s own code, which cannot be asked again', async () => {
     const { url, millrace } = await startServer()
     const run = await millrace.run({ source: ['half', undefined as never] })
     run.stop()
@@ -218,7 +218,7 @@ describe('an answer that cannot be continued is refused', () => {
     expect(await refusal(goOn(url, run.id))).toMatchObject({ status: 404, code: 'model_not_found' })
   })
 
-  it('when its beginning is no longer kept', async () => {
+  it('when its start is no longer kept', async () => {
     const model = gatedModel()
     const engine = keepNewest(memoryEngine(), 12)
     const server = await startServer({ engine, models: [model], model: 'gated' })
@@ -227,7 +227,7 @@ describe('an answer that cannot be continued is refused', () => {
     const next = await server.millrace.resume({ run })
     for (let n = 0; n < 5; n++) model.say(`${n}`)
     await stopAfter(server, model, { run: next.id, said: 'more' })
-    // Filled with what is not of it, until its first run is gone and its second is not.
+    // Filled with other events, until its first run is trimmed and its second is not.
     while ((await server.millrace.readSession(session))?.runs.length !== 1)
       await engine.append(session, [{ type: 'x', data: {} }])
     expect(await refusal(goOn(server.url, next.id, { session }))).toEqual(notContinuable('no longer kept'))
@@ -235,7 +235,7 @@ describe('an answer that cannot be continued is refused', () => {
     await vi.waitFor(() => expect(model.requests.at(-1)?.messages.map(({ text }) => text)).toEqual(['later']))
   })
 
-  it('to whoever may not start runs in its session, whether the session was named or not', async () => {
+  it('for a caller that may not start runs in its session, whether the session was named or not', async () => {
     const model = gatedModel()
     let isForbidden = false
     const server = await startServer({
@@ -257,8 +257,8 @@ describe('an answer that cannot be continued is refused', () => {
   })
 })
 
-describe('asked again with the same id', () => {
-  it('it is the same run, also at the same moment and after its end', async () => {
+describe('a repeated request with the same id', () => {
+  it('returns the same run, also at the same moment and after its end', async () => {
     const { url, model, run, millrace, session } = await startStopped()
     const answers = await Promise.all(Array.from({ length: 5 }, () => goOn(url, run, { id: 'next' })))
     expect(answers.map(({ status }) => status)).toEqual([202, 202, 202, 202, 202])
@@ -270,7 +270,7 @@ describe('asked again with the same id', () => {
     expect(model.requests).toHaveLength(2)
   })
 
-  it('two ids at the same moment start one run, and the other is refused', async () => {
+  it('and one with another id at the same moment start one run, and the other is rejected', async () => {
     const { run, millrace, session } = await startStopped()
     const asked = Array.from({ length: 5 }, (_, n) => millrace.resume({ run, id: `next-${n}` }))
     const outcomes = await Promise.allSettled(asked)
@@ -280,7 +280,7 @@ describe('asked again with the same id', () => {
     expect((await millrace.readSession(session))?.runs).toHaveLength(2)
   })
 
-  it('after a restart it is the same run, and any other request is refused', async () => {
+  it('returns the same run after a restart, and any other request is rejected', async () => {
     const folder = makeFolder()
     const model = gatedModel()
     const first = await startServer({ engine: sqliteEngine({ folder }), models: [model], model: 'gated' })
@@ -299,7 +299,7 @@ describe('asked again with the same id', () => {
     expect((await millrace.readSession(session))?.runs).toHaveLength(2)
   })
 
-  it('it is no other run: neither the continued one, nor one of a question', async () => {
+  it('is rejected for the id of another run: the continued one, or one of a question', async () => {
     const { url, server, model, session, run } = await startStopped()
     const { run: other } = await startRun(url, { query: 'first', session, id: 'other' })
     await stopAfter(server, model, { run: other, said: 'something' })

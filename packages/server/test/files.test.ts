@@ -11,7 +11,7 @@ const asked = (model: string) => `query=x&model=${encodeURIComponent(model)}`
 const file = { mediaType: 'text/plain', name: '说明.txt', bytes: Uint8Array.of(0, 1, 255) }
 const largest = { mediaType: 'application/octet-stream', bytes: new Uint8Array(limits.fileBytesMax) }
 
-/** A memory engine that takes a turn for every batch, and notes it. */
+/** A memory engine that waits one turn of the event loop for every batch, and records it. */
 function notingEngine() {
   const batches: (readonly NewEvent[])[] = []
   const inner = memoryEngine()
@@ -30,15 +30,15 @@ async function readSession(url: string, session: string) {
   return runs
 }
 
-/** What stands behind a position, as long-poll has it. */
+/** The events behind a position, as long-poll returns them. */
 async function readAfter(url: string, session: string, position: unknown) {
   const query = new URLSearchParams({ session, from: String(position), live: 'poll' }).toString()
   const { events } = (await (await fetch(`${url}/api/stream?${query}`)).json()) as { events: { event: string; data: unknown }[] }
   return events[0]
 }
 
-describe('a file that a model gives', () => {
-  it('is two events of one append that nothing else is part of, whatever is said at the same time', async () => {
+describe('a file that a model produces', () => {
+  it('is two events of one append that contains nothing else, whatever is written at the same time', async () => {
     const { engine, batches, files: kept } = notingEngine()
     let given = 0
     let waiting = 0
@@ -46,7 +46,7 @@ describe('a file that a model gives', () => {
       for (let number = 1; number <= 20; number++) {
         given += 1
         waiting = Math.max(waiting, given - kept())
-        // The first is written where nothing else is on its way.
+        // The first one is written at once.
         yield { file: largest }
         yield `${number} `
       }
@@ -61,7 +61,7 @@ describe('a file that a model gives', () => {
       expect(batch.map(({ type }) => type)).toEqual(['file', 'file_data'])
       expect(batch[1]?.data).toHaveLength(limits.fileBytesMax)
     }
-    // Of each lane one is on its way and one waits, however fast it is.
+    // Each lane has one in flight and one waiting, however fast it is.
     expect(waiting).toBeLessThanOrEqual(2 * names.length)
     const [{ lanes } = { lanes: [] }] = await readSession(url, session)
     for (const { text, files } of lanes) {
@@ -70,7 +70,7 @@ describe('a file that a model gives', () => {
     }
   })
 
-  it('is a copy, whose model may use the memory again', async () => {
+  it('is copied: the model may reuse its memory', async () => {
     const { engine, batches } = notingEngine()
     const bytes = Uint8Array.of(1, 1)
     const source = function* () {
@@ -85,11 +85,11 @@ describe('a file that a model gives', () => {
     expect(given.map(({ data: kept }) => kept)).toEqual([Uint8Array.of(1, 1), Uint8Array.of(2)])
   })
 
-  it('is told in its place, on SSE with its bytes as base64, and read from where it was told', async () => {
+  it('is delivered in its place, over SSE with its bytes as base64, and can be read from there', async () => {
     const { url, millrace } = await startServer()
     const { session, run } = await startRun(url, { query: 'x', model: 'sim:file?after=100&tps=0' })
     await millrace.findRun(run)?.ended
-    // From the start it is behind, and what is said is merged.
+    // A reader from the start is behind, and gets merged text.
     const events = await (await openStream(`${url}/api/stream?session=${session}`)).until('stream_end')
     const at = events.findIndex(({ event }) => event === 'file')
     expect(textOf(events.slice(0, at))).toBe(counted(1, 100))
@@ -113,7 +113,7 @@ describe('a file that a model gives', () => {
     expect(markdown).toContain(`200\n\n*wheel.png* (image/png, ${String(told.size)} bytes)\n`)
   })
 
-  it('is told without its bytes to who reads one run, and a reader that is cut there goes on', async () => {
+  it('is delivered without its bytes to a reader of one run, which resumes after a cut there', async () => {
     const { url } = await startServer()
     const address = `${url}/api/chat?${asked('sim:file?after=3&tps=0')}`
     const events = await (await openStream(address)).rest()
@@ -126,7 +126,7 @@ describe('a file that a model gives', () => {
     expect(types(await plain.until('stream_end'))).toEqual(types(events))
     const id = told?.id as string
     expect(await readAfter(url, id.split(':')[0] as string, id)).toMatchObject({ event: 'file_data' })
-    // Also after the bytes, as a reader of the session is.
+    // Also after the bytes, as a reader of the session does.
     for (const position of [id, id.replace(/\d+$/, (offset) => String(Number(offset) + 1))]) {
       const resumed = await (await openStream(address, { headers: { 'last-event-id': position } })).rest()
       expect(textOf(resumed)).toBe(counted(4, 6))
@@ -141,7 +141,7 @@ describe('a file that a model gives', () => {
     expect(messages.slice(0, -1)).toEqual([{ text: '1 ' }, { text: '2 ' }, { text: '3 ' }, { text: '4 ' }])
   })
 
-  it('stays when the answer is cut after it, is continued, and is asked about', async () => {
+  it('is kept when the answer is cut after it, is continued, and is asked about', async () => {
     const model = gatedModel()
     const { url, millrace } = await startServer({ models: [model], model: 'gated' })
     const { session, run } = await startRun(url, { query: 'x' })
@@ -169,7 +169,7 @@ describe('a file that a model gives', () => {
     expect(model.requests.at(-1)?.messages.map(({ text }) => text)).toEqual(['x', 'half and half', 'and?'])
   })
 
-  it('is one word of the answer when its process dies, and does not keep it from an end', async () => {
+  it('counts as text of the answer when its process dies, and does not prevent its end', async () => {
     const engine: Engine = { ...memoryEngine(), isDurable: true }
     const start = { run: 'r', session: 's', query: 'x', lanes: [{ lane: 'm', model: 'm' }] }
     await engine.append('s', [{ type: 'stream_start', data: start }])
@@ -195,7 +195,7 @@ describe('a file fails its lane', () => {
     ['without bytes', { ...file, bytes: 'bytes' }],
     ['that is too large', { ...largest, bytes: new Uint8Array(limits.fileBytesMax + 1) }],
     ['that is none', null],
-  ])('%s, and what was said before is kept', async (_, bad) => {
+  ])('%s, and earlier text is kept', async (_, bad) => {
     const model = gatedModel()
     const { url } = await startServer({ models: [model], model: 'gated' })
     model.say('so far', { file: bad } as never, 'never said')
@@ -204,7 +204,7 @@ describe('a file fails its lane', () => {
     expect(data(events.at(-1) as never)).toMatchObject({ status: 'failed', error: { code: 'model_failed' } })
   })
 
-  it('and the largest that may be given is one event on every wire', async () => {
+  it('and the largest allowed one is one event on every wire', async () => {
     const model = gatedModel('m'.repeat(200))
     const { url } = await startServer({ models: [model], model: model.name })
     const { session } = await startRun(url, { query: 'x' })

@@ -12,7 +12,7 @@ describe('a stream that was cut', () => {
       '/api/chat with two lanes',
       (url: string) => `${url}/api/chat?query=x&models=${encodeURIComponent('sim:count?n=40&tps=0,sim:hang?after=0')}`,
     ],
-  ])('%s goes on after any event, none lost and none twice', async (_name, address) => {
+  ])('%s resumes after any event, none lost and none repeated', async (_name, address) => {
     const { url, millrace } = await startServer({ limits: { idleMsMax: 200 } })
     const whole = await (await openStream(address(url))).rest()
     expect(textOf(whole)).toBe(counted(1, 40))
@@ -22,12 +22,12 @@ describe('a stream that was cut', () => {
       expect(resumed.at(-1)).toEqual(whole.at(-1))
     }
     expect((await fetch(address(url), { headers: { 'last-event-id': whole.at(-1)?.id ?? '' } })).status).toBe(204)
-    // Not one of these requests has started another run.
+    // None of these requests has started another run.
     const session = String(data(whole[0] as never).session)
     expect((await millrace.readSession(session))?.runs).toHaveLength(1)
   })
 
-  it('goes on in mid-answer, with what was said meanwhile and what is still to come', async () => {
+  it('resumes during an answer, with what was written meanwhile and what follows', async () => {
     const model = gatedModel()
     const { url } = await startServer({ models: [model], model: 'gated' })
     const first = await openStream(`${url}/api/chat?query=x`)
@@ -111,7 +111,7 @@ describe('where a stream begins', () => {
 })
 
 describe('retention', () => {
-  it('refuses a position past it with what to do, and serves what is left with a gap in mid-stream', async () => {
+  it('rejects a trimmed position with what to do, and serves the rest with a gap during a stream', async () => {
     const { url, millrace } = await startServer({ engine: keepNewest(memoryEngine(), 50) })
     const { session } = await startRun(url, { query: 'x', model: 'sim:count?n=200&tps=0', id: 'r' })
     await millrace.findRun('r')?.ended
@@ -126,13 +126,13 @@ describe('retention', () => {
   })
 })
 
-describe('a run whose log is gone', () => {
-  it.each(['deleted', 'made anew'])('is not an empty answer: %s', async (how) => {
+describe('a run whose log is lost', () => {
+  it.each(['deleted', 're-created'])('is not an empty answer: %s', async (how) => {
     const { url, millrace } = await startServer()
     const { run, session } = await startRun(url, { query: 'x' })
     await millrace.findRun(run)?.ended
     await millrace.engine.delete(session)
-    if (how === 'made anew') await millrace.engine.append(session, [])
+    if (how === 're-created') await millrace.engine.append(session, [])
     const answer = await fetch(`${url}/api/chat?query=x&id=${run}`)
     expect([answer.status, await answer.json()]).toMatchObject(
       how === 'deleted' ? [404, { error: { code: 'session_not_found' } }] : [409, { error: { code: 'position_foreign' } }],

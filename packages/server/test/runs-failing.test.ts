@@ -4,13 +4,13 @@ import { gatedModel } from './support/gated-model.ts'
 import { startServer } from './support/server.ts'
 import { counted, data, openStream, textOf } from './support/stream.ts'
 
-describe('a model that goes wrong in mid-stream ends its lane as failed, with the partial kept', () => {
+describe('a model that fails during a stream ends its lane as failed, with the partial text kept', () => {
   const failure = (code: string, retryable: boolean) => ({
     status: 'failed',
     error: { code, message: expect.any(String), retryable },
   })
 
-  it('by throwing, without a word of the inside in what leaves the server', async () => {
+  it('by throwing, without internal details in what leaves the server', async () => {
     const model = gatedModel()
     const { url, errors } = await startServer({ models: [model], model: 'gated' })
     const secret = new Error('connect ECONNREFUSED 10.0.0.7:443 key=sk-secret')
@@ -24,7 +24,7 @@ describe('a model that goes wrong in mid-stream ends its lane as failed, with th
     expect(errors).toContain(secret)
   })
 
-  it('by throwing with a code of ours', async () => {
+  it('by throwing one of our errors with a code', async () => {
     const model = gatedModel()
     const { url } = await startServer({ models: [model], model: 'gated' })
     model.fail(new MillraceError('model_rate_limited'))
@@ -62,7 +62,7 @@ describe('a model that goes wrong in mid-stream ends its lane as failed, with th
     expect(data(events.at(-1) as never)).toMatchObject({ ...failure('model_timeout', true), usage: { outputTokens: 3 } })
   })
 
-  it('by talking without end, past the deadline, and ignoring its signal', async () => {
+  it('by writing without end, past the deadline, and ignoring its signal', async () => {
     const endless = {
       name: 'endless',
       async *stream() {
@@ -78,7 +78,7 @@ describe('a model that goes wrong in mid-stream ends its lane as failed, with th
     expect(data(events.at(-1) as never)).toMatchObject(failure('model_timeout', true))
   })
 
-  it('by never letting the event loop go: others are still served', async () => {
+  it('by blocking the event loop: others are still served', async () => {
     const greedy = {
       name: 'greedy',
       async *stream() {
@@ -100,7 +100,7 @@ describe('a model that goes wrong in mid-stream ends its lane as failed, with th
   })
 })
 
-describe('a source that goes wrong when it is left', () => {
+describe('a source that fails when it is closed', () => {
   const refuse = () => {
     throw new Error('not now')
   }
@@ -116,7 +116,7 @@ describe('a source that goes wrong when it is left', () => {
     expect(errors.map(String)).toEqual(expect.arrayContaining(['Error: not now', 'Error: first']))
   })
 
-  it('by stopping its own run, in the middle of a word', async () => {
+  it('by stopping its own run, in the middle of a character', async () => {
     const { millrace } = await startServer()
     await millrace.engine.append('s', [])
     const run = await millrace.run({
@@ -130,7 +130,7 @@ describe('a source that goes wrong when it is left', () => {
     expect((await run.ended).status).toBe('stopped')
   })
 
-  it('with a host that throws when it is told', async () => {
+  it('with a host whose onError throws', async () => {
     const { millrace } = await startServer({ onError: refuse })
     const run = await millrace.run({ source: broken(() => Promise.reject(new Error('first'))) })
     expect((await run.ended).status).toBe('failed')

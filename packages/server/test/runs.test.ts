@@ -21,7 +21,7 @@ describe('a run', () => {
     expect(textOf(again)).toBe('nobody listens')
   })
 
-  it('is stopped from any connection, and keeps the partial', async () => {
+  it('is stopped from any connection, and keeps the partial text', async () => {
     const model = gatedModel()
     const { url, millrace } = await startServer({ models: [model], model: 'gated' })
     const stream = await openStream(`${url}/api/chat?query=x&id=r`)
@@ -46,7 +46,7 @@ describe('a run', () => {
     expect((await postJson(`${url}/api/runs/unknown/stop`, {})).status).toBe(404)
   })
 
-  it('is stopped, and says so in bounded time, though the engine takes no end', async () => {
+  it('is stopped, and returns in bounded time although the engine accepts no end', async () => {
     const inner = memoryEngine()
     const engine: Engine = {
       ...inner,
@@ -81,7 +81,7 @@ describe('a run', () => {
     expect(model.requests).toHaveLength(1)
   })
 
-  // What happened: after 10,000 others its id was free again, and it ran a second time.
+  // After 10,000 other runs its id was free again, and it ran a second time.
   it('starts once for the same id, also after many thousands of others', { timeout: 60_000 }, async () => {
     const { millrace } = await startServer()
     let opened = 0
@@ -99,8 +99,8 @@ describe('a run', () => {
     expect(opened).toBe(1)
   })
 
-  // What happened: what was said before a question was held by its run, and by 10,000 runs that had ended.
-  it('lets the conversation go that its model was given', async () => {
+  // The messages before a question were held by its run, and by 10,000 runs that had ended.
+  it('releases the conversation that its model was given', async () => {
     setFlagsFromString('--expose-gc')
     const collect = runInNewContext('gc') as () => void
     const given: WeakRef<object>[] = []
@@ -143,13 +143,13 @@ describe('a run', () => {
 })
 
 describe('limits of runs', () => {
-  it('counts starts that are still on their way', async () => {
+  it('counts starts that are in progress', async () => {
     const { millrace } = await startServer({ limits: { runsMax: 1 } })
     const asked = await Promise.allSettled(Array.from({ length: 20 }, () => millrace.ask({ query: 'x', models: ['sim:hang'] })))
     expect(asked.filter(({ status }) => status === 'fulfilled')).toHaveLength(1)
   })
 
-  it('refuses one run too many, and takes it when another has ended', async () => {
+  it('rejects one run too many, and accepts it when another has ended', async () => {
     const model = gatedModel()
     const { url, millrace } = await startServer({ models: [model], model: 'gated', limits: { runsMax: 1 } })
     await startRun(url, { query: 'x', id: 'r' })
@@ -160,7 +160,7 @@ describe('limits of runs', () => {
     expect((await startRun(url, { query: 'y' })).run).toBeTruthy()
   })
 
-  it('ends a run whose session is deleted, instead of making the session anew', async () => {
+  it('ends a run whose session is deleted, instead of creating the session again', async () => {
     const model = gatedModel()
     const { url, millrace } = await startServer({ models: [model], model: 'gated' })
     const { session } = await startRun(url, { query: 'x', id: 'r' })
@@ -174,7 +174,7 @@ describe('limits of runs', () => {
     expect(await millrace.engine.inspect(session)).toBeUndefined()
   })
 
-  it('keeps its log though nobody reads it and the engine gives others up, until its end', async () => {
+  it('keeps its log until its end although nobody reads it and the engine evicts others', async () => {
     const model = gatedModel()
     const { url, millrace } = await startServer({ engine: memoryEngine({ logsMax: 2 }), models: [model], model: 'gated' })
     const { session, run } = await startRun(url, { query: 'x', id: 'r' })
@@ -191,7 +191,7 @@ describe('limits of runs', () => {
     expect(await millrace.engine.inspect(session)).toBeUndefined()
   })
 
-  it('is told to its readers as failed when the engine refuses, as soon as the engine takes anything', async () => {
+  it('ends as failed for its readers when the engine rejects writes, as soon as it accepts any', async () => {
     const inner = memoryEngine()
     let refusals = 3
     const engine: Engine = {
@@ -209,8 +209,8 @@ describe('limits of runs', () => {
     expect(errors).toMatchObject([{ code: 'log_full' }])
   })
 
-  // What happened: the end was offered for 53 s. A disk that was full for longer left the answer `streaming` until a restart.
-  it('has its end in the log when the engine takes anything, however long that was away', async () => {
+  // The end was retried for 53 s. A disk that was full for longer left the answer `streaming` until a restart.
+  it('records its end when the engine accepts writes again, however long that takes', async () => {
     const inner = memoryEngine()
     let isAway = true
     const engine: Engine = {
@@ -232,7 +232,7 @@ describe('limits of runs', () => {
     expect((await millrace.readSession(run.session))?.runs[0]).toMatchObject({ status: 'completed', lanes: [{ text: 'said' }] })
   })
 
-  it('closes in time though the engine refuses everything', async () => {
+  it('closes in time although the engine rejects everything', async () => {
     const inner = memoryEngine()
     const engine: Engine = {
       ...inner,
@@ -247,7 +247,7 @@ describe('limits of runs', () => {
     expect(millrace.findRun(run)?.end).toMatchObject({ status: 'failed' })
   })
 
-  it('says nothing of an error that its model ends with once it was stopped', async () => {
+  it('does not report an error that its model throws after a stop', async () => {
     const model: Model = {
       name: 'sore',
       async *stream({ signal }) {
@@ -266,7 +266,7 @@ describe('limits of runs', () => {
     expect(errors).toEqual([])
   })
 
-  it('are interrupted when the server closes, and everything is kept', async () => {
+  it('are interrupted when the server closes, and their text is kept', async () => {
     const model = gatedModel()
     const { url, millrace } = await startServer({ models: [model], model: 'gated' })
     const stream = await openStream(`${url}/api/chat?query=x`)
@@ -277,7 +277,7 @@ describe('limits of runs', () => {
     expect((await stream.rest()).map(data)).toMatchObject([{ status: 'interrupted' }])
   })
 
-  it('come to their end within the grace of a server that closes, which takes no others', async () => {
+  it('end within the grace of a closing server, which accepts no others', async () => {
     const model = gatedModel()
     const { url, millrace } = await startServer({ models: [model], model: 'gated' })
     const stream = await openStream(`${url}/api/chat?query=x`)
@@ -291,7 +291,7 @@ describe('limits of runs', () => {
     await closing
   })
 
-  it('are interrupted, all lanes of them, when the grace is over', async () => {
+  it('are interrupted, all lanes of them, after the grace', async () => {
     const model = gatedModel()
     const { url, millrace } = await startServer({ models: [model], model: 'gated' })
     const { session } = await startRun(url, { query: 'x', models: ['gated', 'sim:count?n=3&tps=0'] })

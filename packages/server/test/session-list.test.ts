@@ -31,12 +31,12 @@ async function setup(options: MillraceOptions = {}) {
 }
 
 describe('the list of sessions', () => {
-  it('is empty before anything was asked', async () => {
+  it('is empty before the first question', async () => {
     const { list } = await setup()
     expect(await list()).toEqual({ sessions: [] })
   })
 
-  it('has each session once, the one used last first, under its first question', async () => {
+  it('has each session once, the one used last first, titled with its first question', async () => {
     const { ask, list } = await setup()
     const a = await ask('  first\n question ')
     const b = await ask('问'.repeat(100))
@@ -64,7 +64,7 @@ describe('the list of sessions', () => {
     expect(third.next).toBeUndefined()
   })
 
-  it('leaves out what retention has taken', async () => {
+  it('leaves out deleted and expired sessions', async () => {
     const engine = memoryEngine()
     const { ask, list } = await setup({ engine })
     const gone = await ask('gone')
@@ -73,8 +73,8 @@ describe('the list of sessions', () => {
     expect((await list()).sessions.map(({ id }) => id)).toEqual([kept])
   })
 
-  // What happened: the list was of the last 100,000 runs, and sessions that were there could not be found to be deleted.
-  it('has sessions that were used long ago, for a server that comes only then', async () => {
+  // The list covered the last 100,000 runs, and older sessions could not be found to be deleted.
+  it('has sessions that were used long ago, on a server that starts later', async () => {
     const engine = keepNewest(memoryEngine(), 1000)
     const { ask, millrace, call } = await setup({ engine })
     const ids: string[] = []
@@ -92,7 +92,7 @@ describe('the list of sessions', () => {
     expect((await list(`?limit=7&before=${page.next}`)).sessions).toEqual(sessions.slice(7, 14))
   })
 
-  it('is the same for the server that comes after this one', async () => {
+  it('is the same on the next server', async () => {
     const folder = makeFolder()
     const first = createMillrace({ engine: sqliteEngine({ folder }), model: count })
     const run = await first.ask({ query: 'kept' })
@@ -103,7 +103,7 @@ describe('the list of sessions', () => {
     expect((await list()).sessions).toMatchObject([{ id: run.session, title: 'Named' }])
   })
 
-  it.each(['?limit=0', '?limit=201', '?limit=x', '?before=-1', '?before=1.5'])('refuses %s', async (query) => {
+  it.each(['?limit=0', '?limit=201', '?limit=x', '?before=-1', '?before=1.5'])('rejects %s', async (query) => {
     const { url } = await setup()
     const response = await fetch(`${url}/api/sessions${query}`)
     expect([response.status, ((await response.json()) as { error: { code: string } }).error.code]).toEqual([
@@ -112,8 +112,8 @@ describe('the list of sessions', () => {
     ])
   })
 
-  // What happened: who might read nothing of a session was still shown its title.
-  it('has for each what it may read, over as many pages as it takes', async () => {
+  // A caller that may not read a session was still shown its title.
+  it('has for each caller the sessions it may read, over as many pages as it takes', async () => {
     const mine = new Set<string>()
     const server = await setup({
       authorize(_who, action, { session = '' }) {
@@ -133,7 +133,7 @@ describe('the list of sessions', () => {
     expect((await millrace.sessions.list({ limit: 200 })).sessions).toHaveLength(60)
   })
 
-  it('goes through so many at most that are not for who asks, and says where to go on', async () => {
+  it('skips a bounded number of sessions that a caller may not read, and returns where to continue', async () => {
     const { millrace, list } = await setup({
       authorize(_who, action) {
         if (action === 'session.read') throw new MillraceError('forbidden')
@@ -145,7 +145,7 @@ describe('the list of sessions', () => {
     expect(await list(`?before=${next}`)).toEqual({ sessions: [] })
   })
 
-  it('tells an error of authorize that is no refusal', async () => {
+  it('reports an error of authorize that is not a rejection', async () => {
     let isBroken = false
     const { ask, url } = await setup({
       authorize(_who, action) {
@@ -157,7 +157,7 @@ describe('the list of sessions', () => {
     expect((await fetch(`${url}/api/sessions`)).status).toBe(500)
   })
 
-  // What happened: a title was looked for in the first 64 events that were kept, and was empty or of another question.
+  // The title was looked for in the first 64 events that were kept, and was empty or of another question.
   it.each([['in this process'], ['after a restart']])('has the title of a question that is no longer kept, %s', async (when) => {
     const folder = makeFolder()
     const make = () => sqliteEngine({ folder, bytesMax: 20_000 })
@@ -177,8 +177,8 @@ describe('the list of sessions', () => {
     ])
   })
 
-  // What happened: each request for the list read it to its end after the one before, and asked four times for a title.
-  it('asks the engine once for each session, and reads the list once for all who ask', async () => {
+  // Each request read the list to its end after the one before, and looked for a title four times.
+  it('calls the engine once for each session, and reads the list once for concurrent requests', async () => {
     const inner = sqliteEngine({ folder: makeFolder() })
     const calls: string[] = []
     const inspect: Engine['inspect'] = (log) => {
@@ -194,7 +194,7 @@ describe('the list of sessions', () => {
     expect([ofList, calls.length - ofList]).toEqual([2, 20 * 5])
   })
 
-  it('and what is done with a session are asked of authorize', async () => {
+  it('asks authorize, as does each command on a session', async () => {
     const asked: unknown[] = []
     const { ask, list, call } = await setup({ authorize: (_who, action, { session }) => void asked.push([action, session]) })
     const id = await ask('x')

@@ -3,8 +3,8 @@ import { startServer } from './support/server.ts'
 import { openSocket } from './support/socket.ts'
 import { openStream } from './support/stream.ts'
 
-describe('which connections read which session', () => {
-  it('is known for every transport, and forgotten when they go', async () => {
+describe('the readers of a session', () => {
+  it('are listed for every transport, and removed when they disconnect', async () => {
     const { url, millrace } = await startServer()
     for (const session of ['a', 'b']) await millrace.engine.append(session, [])
     const stream = await openStream(`${url}/api/stream?session=a`)
@@ -39,7 +39,7 @@ describe('which connections read which session', () => {
     await vi.waitFor(() => expect(millrace.connections).toBe(0))
   })
 
-  it('is bounded, over all transports together, and one that is refused disturbs nobody', async () => {
+  it('are bounded, over all transports together, and a rejected one disturbs nobody', async () => {
     const { url, millrace } = await startServer({ limits: { perSessionMax: 2 } })
     await millrace.engine.append('a', [])
     const [stream, socket] = [await openStream(`${url}/api/stream?session=a`), await openSocket(url)]
@@ -55,7 +55,7 @@ describe('which connections read which session', () => {
     await Promise.all([stream.until('stream_end'), socket.until(({ event }) => event === 'stream_end')])
   })
 
-  it('refuses the handshake of one connection too many from an address', async () => {
+  it('are rejected in the handshake beyond the connections of one address', async () => {
     const { url } = await startServer({ limits: { perAddressMax: 1 } })
     await openSocket(url)
     await expect(openSocket(url)).rejects.toThrow('429')

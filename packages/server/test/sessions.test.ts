@@ -1,4 +1,4 @@
-/** Sessions as a whole: listed, renamed, exported, and really deleted. */
+/** Sessions: renamed, exported, and deleted with all their data. */
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type Engine, type MillraceOptions, memoryEngine, sqliteEngine } from 'millrace'
@@ -38,8 +38,8 @@ async function setup(options: MillraceOptions = {}) {
 const refused = (status: number, code: string) => ({ status, body: { error: expect.objectContaining({ code }) } })
 
 describe('asking in a session', () => {
-  // What happened: each question read all that had been said: 6 ms at first, 181 ms after 500 answers.
-  it('reads what was said since the question before, however long it is', async () => {
+  // Each question read everything before it: 6 ms at first, 181 ms after 500 answers.
+  it('reads only what was written since the question before, however long the session is', async () => {
     const inner = memoryEngine()
     let events = 0
     const read: Engine['read'] = async (...request) => {
@@ -57,7 +57,7 @@ describe('asking in a session', () => {
 })
 
 describe('renaming a session', () => {
-  it('gives it a title for everybody, as often as it is done', async () => {
+  it('gives it a title for every reader, as often as it is done', async () => {
     const { ask, list, call } = await setup()
     const id = await ask('x')
     await call('PATCH', id, { title: 'one' })
@@ -65,19 +65,19 @@ describe('renaming a session', () => {
     expect((await list()).sessions).toMatchObject([{ id, title: '两 two' }])
   })
 
-  it.each([[''], ['   '], ['x'.repeat(201)], ['a\u0000b'], [7], [undefined]])('refuses the title %j', async (title) => {
+  it.each([[''], ['   '], ['x'.repeat(201)], ['a\u0000b'], [7], [undefined]])('rejects the title %j', async (title) => {
     const { ask, call } = await setup()
     expect(await call('PATCH', await ask('x'), { title })).toMatchObject(refused(400, 'invalid_request'))
   })
 
-  it('refuses a session that there is not', async () => {
+  it('rejects an unknown session', async () => {
     const { call } = await setup()
     expect(await call('PATCH', 'nowhere', { title: 'x' })).toMatchObject(refused(404, 'session_not_found'))
   })
 })
 
 describe('exporting a session', () => {
-  it('gives its questions and answers as Markdown', async () => {
+  it('returns its questions and answers as Markdown', async () => {
     const { url, ask, call } = await setup()
     const id = await ask('One?\nTwo?')
     await ask('side by side', { session: id, models: [count, 'sim:count?n=1&tps=0'] })
@@ -103,7 +103,7 @@ describe('exporting a session', () => {
     )
   })
 
-  it('says of an answer that it is not whole, and lets its open code swallow nothing', async () => {
+  it('marks an incomplete answer, and closes its open code block', async () => {
     const model = gatedModel()
     const { url, millrace } = await setup({ models: [model], model: 'gated' })
     const { session, run } = await startRun(url, { query: 'x' })
@@ -115,14 +115,14 @@ describe('exporting a session', () => {
     expect(text).toMatch(/\*\*gated\*\* \(stopped\)\n\n```ts\nconst half\n```\n$/)
   })
 
-  it('gives what GET gives, and the title, as JSON', async () => {
+  it('returns what GET returns, and the title, as JSON', async () => {
     const { ask, call } = await setup()
     const id = await ask('x')
     const { body } = await call('GET', id)
     expect(await call('GET', `${id}/export?format=json`)).toEqual({ status: 200, body: { title: 'x', ...body } })
   })
 
-  it('refuses other formats, and sessions that there are not', async () => {
+  it('rejects other formats, and unknown sessions', async () => {
     const { ask, call } = await setup()
     expect(await call('GET', `${await ask('x')}/export?format=pdf`)).toMatchObject(refused(400, 'invalid_request'))
     expect(await call('GET', 'nowhere/export')).toMatchObject(refused(404, 'session_not_found'))
@@ -130,7 +130,7 @@ describe('exporting a session', () => {
 })
 
 describe('deleting a session', () => {
-  it('leaves nothing that anybody could ask for', async () => {
+  it('leaves nothing that a request could return', async () => {
     const { ask, list, call } = await setup()
     const id = await ask('x')
     await call('PATCH', id, { title: 'named' })
@@ -144,7 +144,7 @@ describe('deleting a session', () => {
       expect(await call(method, path)).toMatchObject(refused(404, 'session_not_found'))
   })
 
-  it('stops what runs in it, and lets its readers go', async () => {
+  it('stops its runs, and disconnects its readers', async () => {
     const model = gatedModel()
     const { url, millrace, call } = await setup({ models: [model], model: 'gated' })
     const { session, run } = await startRun(url, { query: 'x' })
@@ -162,7 +162,7 @@ describe('deleting a session', () => {
     expect(await call('GET', session)).toMatchObject(refused(404, 'session_not_found'))
   })
 
-  it('lets the ids of its runs be used again', async () => {
+  it('frees the ids of its runs', async () => {
     const { ask, call, list } = await setup()
     const id = await ask('first', { id: 'again' })
     await call('DELETE', id)
@@ -170,8 +170,8 @@ describe('deleting a session', () => {
     expect((await list()).sessions).toMatchObject([{ id: next, title: 'second' }])
   })
 
-  // What happened: a question that was on its way made the session anew, with what had been said in the old one.
-  it.each([['is asked in'], ['goes on in']])('keeps it deleted for what %s it at the same moment', async (what) => {
+  // A question in flight created the session again, with the messages of the deleted one.
+  it.each([['is asked in'], ['goes on in']])('keeps it deleted for a request that %s it at the same moment', async (what) => {
     const model = gatedModel()
     const inner = memoryEngine()
     let onStart: (() => Promise<unknown>) | undefined
@@ -201,7 +201,7 @@ describe('deleting a session', () => {
     expect(model.requests).toHaveLength(1)
   })
 
-  it('takes every word of it off the disk', async () => {
+  it('removes all its text from the disk', async () => {
     const folder = makeFolder()
     const { ask, call, millrace } = await setup({ engine: sqliteEngine({ folder }) })
     const found = () =>
@@ -218,7 +218,7 @@ describe('deleting a session', () => {
 })
 
 describe('a session that is lost while it is read', () => {
-  it('is read as it is now, or is not there', async () => {
+  it('is read as it is now, or does not exist', async () => {
     const engine = memoryEngine()
     const { millrace, url } = await startServer({ engine: { ...engine, inspect: lose } })
     let remakes = true

@@ -14,7 +14,7 @@ interface Line {
 const linesOf = (data: string) => data.split('\n').map((line) => JSON.parse(line) as Line)
 const codeOf = async (response: Response) => ((await response.json()) as { error: { code: string } }).error.code
 
-/** Reads batches until so many lines have come; with the id of the last batch. */
+/** Reads batches until it has this number of lines; with the id of the last batch. */
 async function readLines(stream: Awaited<ReturnType<typeof openStream>>, count: number) {
   const lines: Line[] = []
   let id = ''
@@ -56,7 +56,7 @@ describe('a stream of several logs', () => {
     expect(lines.find(({ channel }) => channel === 'c')?.data).toEqual({ $binary: 'AQID' })
   })
 
-  it('gives a log that cannot be read as an error line, and goes on with the others', async () => {
+  it('delivers an error line for a log that cannot be read, and continues with the others', async () => {
     const { url, millrace } = await startServer()
     const stream = await openStream(`${url}/api/stream?session=nowhere&channel=c`)
     const start = await readLines(stream, 1)
@@ -72,7 +72,7 @@ describe('a stream of several logs', () => {
     })
   })
 
-  it('is rejected where no log can be read, one is named twice, or positions and logs do not match', async () => {
+  it('is rejected if no log can be read, one is named twice, or positions and logs do not match', async () => {
     const { url } = await startServer()
     const request = (query: string) => fetch(`${url}/api/stream?${query}`)
     const nowhere = await request('session=x1&session=x2')
@@ -83,7 +83,7 @@ describe('a stream of several logs', () => {
     expect(await codeOf(await request('channel=a&slow=wait&slow=close'))).toBe('invalid_request')
   })
 
-  it('answers a long-poll with the events of all, and their positions', async () => {
+  it('responds to a long-poll with the events of all logs, and their positions', async () => {
     const { url, millrace } = await startServer()
     const address = `${url}/api/stream?channel=a&channel=b&live=poll`
     const waiting = fetch(address)

@@ -1,4 +1,4 @@
-/** What a reader may say of its appetite, over real sockets. The policies themselves: src/log/slow-readers.test.ts. */
+/** The delivery options of a reader, over real sockets. The policies themselves: src/delivery/slow-readers.test.ts. */
 import { connect } from 'node:net'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
@@ -9,8 +9,8 @@ import { startServer } from './support/server.ts'
 import { openSocket } from './support/socket.ts'
 import { openStream } from './support/stream.ts'
 
-describe('a least interval between writes', () => {
-  it.each(['SSE', 'WebSocket'])('makes few frames of many words over %s, and loses none', async (transport) => {
+describe('a minimum interval between writes', () => {
+  it.each(['SSE', 'WebSocket'])('makes few frames of many tokens over %s, and loses none', async (transport) => {
     const { url, millrace } = await startServer()
     await millrace.engine.append('s', [])
     const texts: string[] = []
@@ -38,7 +38,7 @@ describe('a least interval between writes', () => {
   }
 })
 
-/** A client that reads nothing until it is told to. */
+/** A client that reads nothing until `read` is called. */
 async function stopped(port: number, head: string, then = ''): Promise<{ read(): Promise<string> }> {
   const socket = connect({ port, host: '127.0.0.1' })
   onTestFinished(() => void socket.destroy())
@@ -58,7 +58,7 @@ async function stopped(port: number, head: string, then = ''): Promise<{ read():
   }
 }
 
-/** More than the kernel holds for a socket that nobody reads, and than a tail holds for its readers. */
+/** More than the kernel buffers for a socket that is not read, and than a tail keeps for its readers. */
 async function flood(publish: (n: number) => Promise<unknown>): Promise<number> {
   const piece = 300
   for (let n = 1; n <= piece; n++) {
@@ -68,7 +68,7 @@ async function flood(publish: (n: number) => Promise<unknown>): Promise<number> 
   return piece
 }
 
-/** What this process holds beyond what could be let go. */
+/** The memory of this process after a garbage collection. */
 function heldBytes(): number {
   setFlagsFromString('--expose-gc')
   ;(runInNewContext('gc') as () => void)()
@@ -76,7 +76,7 @@ function heldBytes(): number {
   return heapUsed + arrayBuffers
 }
 
-describe('a hundred readers that have stopped', () => {
+describe('a hundred readers that have stopped reading', () => {
   const handshake = [
     'GET /ws/chat HTTP/1.1',
     'connection: upgrade',
@@ -85,27 +85,27 @@ describe('a hundred readers that have stopped', () => {
     'sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==',
   ]
   const message = JSON.stringify({ type: 'attach', channel: 'c' })
-  /** As a client must, masked, if only with zeros. */
+  /** Clients must mask their frames; a mask of zeros keeps the payload. */
   const attach = `\x81${String.fromCharCode(0x80 + message.length)}\0\0\0\0${message}`
 
-  it.each(['SSE', 'WebSocket'])('hold no more over %s, however much comes', async (transport) => {
+  it.each(['SSE', 'WebSocket'])('take no more memory over %s, however much is published', async (transport) => {
     const { port, millrace } = await startServer({ engine: memoryEngine({ bytesMax: 1_000_000 }) })
     const head = transport === 'SSE' ? 'GET /api/stream?channel=c HTTP/1.1' : handshake.join('\r\n')
     for (let n = 0; n < 100; n++) await stopped(port, head, transport === 'SSE' ? '' : attach)
     await vi.waitFor(() => expect(millrace.listConnections('channel/c')).toHaveLength(100))
     const publish = (n: number) => millrace.publish({ channel: 'c', data: `${n} ${'x'.repeat(100_000)}` })
-    // 30 MB for each, more than the kernel takes for it, and as much again.
+    // 30 MB for each, more than the kernel buffers for it, and the same again.
     await flood(publish)
     const before = heldBytes()
     await flood(publish)
     expect(millrace.listConnections('channel/c').length).toBe(100)
-    // One that was not stopped yet may have taken a few events more; queues would be 3 GB.
+    // A reader that had not stopped yet may have taken a few more events; queues would take 3 GB.
     expect((heldBytes() - before) / 1024 / 1024).toBeLessThan(40)
   })
 })
 
-describe('one reader that has stopped', () => {
-  it('holds no more, however often it attaches again', async () => {
+describe('one reader that has stopped reading', () => {
+  it('takes no more memory, however often it attaches again', async () => {
     const { port, millrace } = await startServer()
     for (let n = 0; n < 200; n++) await millrace.publish({ channel: 'c', data: 'x'.repeat(60_000) })
     const { socket } = await openRawSocket(port)
@@ -114,14 +114,14 @@ describe('one reader that has stopped', () => {
     const attachMany = async (times: number, channel: string) => {
       for (let n = 0; n < times; n++) {
         socket.write(attach)
-        // Each is obeyed, and would be written to, before the next comes.
+        // Each command is handled, and would be written to, before the next is sent.
         for (let turn = 0; turn < 3; turn++) await new Promise(setImmediate)
       }
       socket.write(clientFrame(JSON.stringify({ type: 'publish', channel, data: 1 })))
       await vi.waitFor(async () => expect(await millrace.engine.inspect(`channel/${channel}`)).toBeDefined())
       await vi.waitFor(() => expect(millrace.listConnections('channel/c')).toHaveLength(1))
     }
-    // What the kernel takes for it.
+    // The kernel's buffers.
     await attachMany(300, 'first')
     const before = heldBytes()
     await attachMany(1000, 'second')
@@ -129,8 +129,8 @@ describe('one reader that has stopped', () => {
   })
 })
 
-describe('a reader that takes less than there is', () => {
-  it('is let go over SSE with slow=close', async () => {
+describe('a reader that is slower than its log', () => {
+  it('is disconnected over SSE with slow=close', async () => {
     const { port, millrace } = await startServer()
     const client = await stopped(port, 'GET /api/stream?channel=c&slow=close HTTP/1.1')
     await vi.waitFor(() => expect(millrace.connections).toBe(1))
@@ -139,7 +139,7 @@ describe('a reader that takes less than there is', () => {
     expect(await client.read()).not.toContain(`"${count} `)
   })
 
-  it('is closed with 4508 over a WebSocket with slow=close, and worth connecting again', async () => {
+  it('is closed with 4508 over a WebSocket with slow=close, and may reconnect', async () => {
     const { url, millrace } = await startServer()
     const socket = await openSocket(url)
     socket.send({ type: 'attach', channel: 'c', slow: 'close' })
@@ -150,8 +150,8 @@ describe('a reader that takes less than there is', () => {
     expect(await socket.closed).toEqual([4508, expect.stringContaining('slow')])
   })
 
-  // It begins inside a merged event, where nothing of what others are sent begins: it was cut for that, and stayed counted.
-  it.each(['wait', 'close', 'latest'])('is not who has only just come, with slow=%s', async (slow) => {
+  // It starts inside a merged event, where no shared frame starts: it was cut for that, and still counted.
+  it.each(['wait', 'close', 'latest'])('is not a reader that has just attached, with slow=%s', async (slow) => {
     const { url, millrace } = await startServer()
     await millrace.engine.append('s', [])
     const first = await openStream(`${url}/api/stream?session=s&interval=500`)
@@ -167,7 +167,7 @@ describe('a reader that takes less than there is', () => {
     await vi.waitFor(() => expect(millrace.connections).toBe(0))
   })
 
-  it('is given the newest and a gap with slow=latest', async () => {
+  it('gets the newest event and a gap with slow=latest', async () => {
     const { url, millrace } = await startServer()
     const socket = await openSocket(url)
     socket.send({ type: 'attach', channel: 'c', slow: 'latest' })
@@ -179,7 +179,7 @@ describe('a reader that takes less than there is', () => {
     const gaps = seen.filter(({ event }) => event === 'gap')
     expect(gaps.length).toBeGreaterThan(0)
     expect(seen.length).toBeLessThan(count)
-    // Nothing is missing without a gap that says so.
+    // Nothing is missing without a reported gap.
     let offset = 0
     for (const { id, event, data } of seen) {
       const at = Number(String(id).split('-')[1])
@@ -191,7 +191,7 @@ describe('a reader that takes less than there is', () => {
 })
 
 describe('an acknowledgement', () => {
-  it('is remembered of who reads, and of who reads over another connection', async () => {
+  it('is recorded for the connection that reads, also if it arrives over another one', async () => {
     const { url, millrace } = await startServer()
     const { position } = await millrace.engine.append('s', [])
     const id = `${position.epoch}-0`

@@ -22,7 +22,7 @@ const saidIn = (messages: readonly Record<string, unknown>[]) =>
     .join('')
 
 describe('the exchange of the reference document, section 3.2', () => {
-  it('is answered word for word', async () => {
+  it('gets responses byte for byte', async () => {
     const { url, model } = await gated()
     const socket = await openSocket(url)
     socket.client.send('{"query":"你好"}')
@@ -34,7 +34,7 @@ describe('the exchange of the reference document, section 3.2', () => {
     expect(model.requests[0]?.messages).toEqual([{ role: 'user', text: '你好' }])
   })
 
-  it('takes the questions of one socket for one conversation', async () => {
+  it('keeps the questions of one socket in one conversation', async () => {
     const { url, model } = await gated()
     const socket = await openSocket(url)
     for (const [query, answer] of [
@@ -49,7 +49,7 @@ describe('the exchange of the reference document, section 3.2', () => {
     expect(model.requests[1]?.messages.map(({ text }) => text)).toEqual(['one', 'first', 'two'])
   })
 
-  it('takes several questions at once, in the order they were sent', async () => {
+  it('accepts several questions at once, in the order they were sent', async () => {
     const { url } = await startServer()
     const socket = await openSocket(url)
     for (const query of ['one', 'two']) socket.send({ query, model: 'sim:echo?tps=0' })
@@ -63,7 +63,7 @@ describe('the exchange of the reference document, section 3.2', () => {
 
 describe('the mixed scheme of the reference document, section 5.3.2', () => {
   it.each(['the socket first', 'the stream first'])(
-    'goes up over a WebSocket and down over SSE, word for word: %s',
+    'sends over a WebSocket and reads over SSE, byte for byte: %s',
     async (order) => {
       const { url, model, millrace } = await gated()
       await millrace.engine.append('s', [])
@@ -89,7 +89,7 @@ describe('the mixed scheme of the reference document, section 5.3.2', () => {
     },
   )
 
-  it('loses either side without disturbing the other', async () => {
+  it('survives the loss of either side', async () => {
     const { url, model, millrace } = await gated()
     await millrace.engine.append('s', [])
     const down = await openStream(`${url}/api/stream?session=s&shape=plain`)
@@ -111,7 +111,7 @@ describe('the mixed scheme of the reference document, section 5.3.2', () => {
 })
 
 describe('a session over a WebSocket', () => {
-  it('is attached from a position, and each event carries session, position, name and data', async () => {
+  it('is attached from a position, and each event has its session, position, name and data', async () => {
     const { url, millrace } = await startServer()
     const { session } = await startRun(url, { query: 'x', id: 'r' })
     await millrace.findRun('r')?.ended
@@ -129,7 +129,7 @@ describe('a session over a WebSocket', () => {
     expect(saidIn(whole)).toBe(counted(1, 5))
   })
 
-  it('goes on after any event over another connection of either kind, none lost and none twice', async () => {
+  it('resumes after any event over another connection of either kind, none lost and none repeated', async () => {
     const { url, model } = await gated()
     const { session } = await startRun(url, { query: 'x' })
     const stream = await openStream(`${url}/api/stream?session=${session}`)
@@ -173,7 +173,7 @@ describe('a session over a WebSocket', () => {
     expect(heard).toMatchObject({ session: two.session, data: { text: 'heard' } })
   })
 
-  it('starts, reads and stops a run, told over the up-channel and the down-channel of another kind', async () => {
+  it('starts, reads and stops a run, visible over the WebSocket and over SSE', async () => {
     const { url, model } = await gated()
     const up = await openSocket(url)
     up.send({ type: 'run', ref: 'go', query: '你好', id: 'r' })
@@ -191,7 +191,7 @@ describe('a session over a WebSocket', () => {
   })
 })
 
-describe('a message that is refused is answered with a code, and the others go on', () => {
+describe('a message that is rejected gets a code, and the next ones are handled', () => {
   it.each([
     ['not JSON', '{"query":', 'invalid_json'],
     ['not an object', '[]', 'invalid_request'],
@@ -221,7 +221,7 @@ describe('a message that is refused is answered with a code, and the others go o
     expect(errors).toEqual([])
   })
 
-  it('answers with the ref of the message', async () => {
+  it('responds with the ref of the message', async () => {
     const { url } = await startServer()
     const socket = await openSocket(url)
     socket.send({ type: 'attach', ref: 'mine', session: 'nobody' })
@@ -254,22 +254,22 @@ describe('the handshake', () => {
     ['http://127.0.0.1.evil.example'],
     ['http://127.0.0.1@evil.example'],
     ['http://evil.example/127.0.0.1'],
-  ])('refuses a page from %s', async (origin) => {
+  ])('rejects a page from %s', async (origin) => {
     const { url } = await startServer()
     expect(await refused(url, '/ws/chat', { origin })).toBe(403)
   })
 
-  it('takes a page of its own, also from another port, and clients that are no browsers', async () => {
+  it('accepts its own pages, also from another port, and clients that are not browsers', async () => {
     const { url } = await startServer()
     for (const headers of [{ origin: url }, { origin: 'http://127.0.0.1:3000' }, {}]) await openSocket(url, [], { headers })
   })
 
-  it('refuses another address', async () => {
+  it('rejects another path', async () => {
     const { url } = await startServer()
     expect(await refused(url, '/ws/other', {})).toBe(404)
   })
 
-  it('that is refused says when to ask again, and does not hold its socket when the client does not close', async () => {
+  it('that is rejected says when to retry, and does not hold its socket if the client does not close', async () => {
     const { millrace, url } = await startServer({ limits: { perAddressMax: 1 } })
     await openSocket(url)
     const host = createServer(millrace.handler).on('upgrade', millrace.upgrade).listen(0, '127.0.0.1')
@@ -290,7 +290,7 @@ describe('the handshake', () => {
     expect(client.extensions).toBe('')
   })
 
-  it('picks the protocol that is offered, or none', async () => {
+  it('selects the offered protocol, or none', async () => {
     const { url } = await startServer()
     expect((await openSocket(url, ['other', 'millrace.v1'])).client.protocol).toBe('millrace.v1')
     expect((await openSocket(url)).client.protocol).toBe('')
@@ -298,7 +298,7 @@ describe('the handshake', () => {
 })
 
 describe('heartbeats', () => {
-  it('reach those who asked for them as messages, and never the others', async () => {
+  it('are sent as messages to clients that asked for them, and never to others', async () => {
     const model = gatedModel()
     const { url } = await startServer({ models: [model], model: 'gated', heartbeatMs: 60 })
     const [plain, asked] = [await openSocket(url), await openSocket(url, ['millrace.v1'])]
@@ -310,17 +310,17 @@ describe('heartbeats', () => {
     expect(await plain.next()).toEqual({ text: 'hello' })
   })
 
-  it('notice a client that is there no more within two beats', async () => {
+  it('detect a vanished client within two heartbeats', async () => {
     const { url, millrace } = await startServer({ heartbeatMs: 100 })
     const socket = await openSocket(url)
-    // Half open: the connection stands, and nobody answers.
+    // Half open: the connection exists, and nobody responds.
     ;(socket.client as unknown as { _socket: { pause(): void } })._socket.pause()
     await vi.waitFor(() => expect(millrace.connections).toBe(0), 5000)
   })
 })
 
 describe('a reader that stops reading', () => {
-  it('goes on exactly where it was when it reads again', async () => {
+  it('resumes exactly where it was when it reads again', async () => {
     const { url, millrace } = await startServer()
     await millrace.engine.append('s', [])
     const socket = await openSocket(url)
@@ -342,7 +342,7 @@ describe('a reader that stops reading', () => {
   })
 })
 
-it('never lets a broken handshake end the process', async () => {
+it('a broken handshake never ends the process', async () => {
   const { url, port } = await startServer()
   const socket = connect(port, '127.0.0.1')
   onTestFinished(() => void socket.destroy())
@@ -357,7 +357,7 @@ it('never lets a broken handshake end the process', async () => {
 it.each([
   ['//[', '404 not_found'],
   ['http://[/ws/chat', '400 malformed_http'],
-])('refuses a handshake at %s, which is no address', async (target, refusal) => {
+])('rejects a handshake at %s, which is not a URL', async (target, refusal) => {
   const { port } = await startServer()
   const headers = { host: 'localhost', connection: 'upgrade, close', upgrade: 'websocket' }
   expect(await ask(port, `GET ${target}`, headers)).toBe(refusal)
