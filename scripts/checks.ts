@@ -1,4 +1,4 @@
-/** The checks of `npm run check`, in the order they are begun: the longest first. */
+/** The checks of `npm run check`, in the order they are started: the longest first. */
 import { buildPackages, packageFolders } from './build-packages.ts'
 import { clientBytesMax, measureClient, measureReact, measureTabs, reactBytesMax, tabsBytesMax } from './client-size.ts'
 import { ensurePage, pageFolder } from './page.ts'
@@ -8,7 +8,7 @@ import { findProblems } from './repository.ts'
 
 export interface Verdict {
   readonly isPassed: boolean
-  /** Why, when it failed; a few words worth knowing when it did not. */
+  /** The reason of a failure; of a success a figure worth knowing. */
   readonly output: string
 }
 
@@ -19,7 +19,7 @@ export interface Check {
 
 type Command = readonly [command: string, ...args: string[]]
 
-/** Where code is; generated and installed folders are no code of ours. */
+/** Folders with code; generated and installed ones are not in it. */
 const codeFolders = [
   'packages',
   'apps/web/src',
@@ -31,7 +31,7 @@ const codeFolders = [
   'scripts',
 ]
 
-/** Begun once, used by two checks. */
+/** Started once, used by two checks. */
 let page: Promise<void> | undefined
 const builtPage = () => (page ??= ensurePage())
 
@@ -49,7 +49,7 @@ export const checks: readonly Check[] = [
   { name: 'repository', run: checkRepository },
 ]
 
-/** Every command is run, so that one failure does not hide another. */
+/** Runs every command, so that one failure does not hide another. */
 async function all(...commands: readonly Command[]): Promise<Verdict> {
   const failures: string[] = []
   for (const [command, ...args] of commands) {
@@ -59,7 +59,7 @@ async function all(...commands: readonly Command[]): Promise<Verdict> {
   return { isPassed: failures.length === 0, output: failures.join('\n\n') }
 }
 
-/** The packages as their users will have them: built, packed and resolved. */
+/** Checks the packages as their users get them: built, packed and resolved. */
 async function checkExports(): Promise<Verdict> {
   await builtPage()
   const built = await buildPackages()

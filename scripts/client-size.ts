@@ -1,6 +1,6 @@
 /**
- * How much the client adds to a page, minified, as it goes over the wire: all of it with the protocol's words, and what
- * its hooks and the sharing between tabs add to that.
+ * The bytes that the client adds to a page, minified and compressed: the client with the protocol, and what its hooks and
+ * the sharing between tabs add.
  */
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
@@ -15,12 +15,12 @@ export function measureClient(): Promise<number> {
   return measure('src/index.ts')
 }
 
-/** Without React, and without what the client itself has already. */
+/** Without React and the client. */
 export function measureReact(): Promise<number> {
   return measure('src/react/index.ts', [/^react$/, /^\.\.\/(?!chat\/)/])
 }
 
-/** Without what the client itself has already. */
+/** Without the client. */
 export function measureTabs(): Promise<number> {
   return measure('src/tabs/index.ts', [/^\.\.\//])
 }
@@ -31,7 +31,7 @@ async function measure(input: string, external: readonly RegExp[] = []): Promise
     root: join(root, 'packages/client'),
     logLevel: 'error',
     resolve: { conditions: ['source'] },
-    // As part of an application, not as a library: of those Vite leaves the white space.
+    // As part of an application: Vite does not remove the white space of libraries.
     build: {
       write: false,
       modulePreload: false,

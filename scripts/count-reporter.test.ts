@@ -37,7 +37,7 @@ describe('countModules', () => {
 })
 
 describe('the last line', () => {
-  it('says what was skipped only when something was', () => {
+  it('mentions skipped tests only if there are any', () => {
     expect(format({ passed: 3, failed: 0, skipped: 0 })).toBe('3 passed, 0 failed')
     expect(format({ passed: 3, failed: 1, skipped: 2 })).toBe('3 passed, 1 failed, 2 skipped')
   })

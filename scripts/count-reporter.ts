@@ -1,13 +1,13 @@
 /**
- * Counts tests for the last line of `npm test`. The task prints it, not the reporter: vitest may
- * still have something to say after its reporters, and a run that broke down has no report at all.
+ * Counts tests for the last line of `npm test`. The task prints it, not the reporter: vitest may print after its
+ * reporters, and a run that crashed has no report at all.
  */
 import { writeFileSync } from 'node:fs'
 import process from 'node:process'
 import type { Reporter, TestModule } from 'vitest/node'
 import { format, type Report } from './counts.ts'
 
-/** Names the file that the counts are written to; without it they are printed. */
+/** Names the file for the counts; without it they are printed. */
 export const countsFileVariable = 'MILLRACE_COUNTS_FILE'
 
 export default class CountReporter implements Reporter {
@@ -19,12 +19,12 @@ export default class CountReporter implements Reporter {
   }
 }
 
-/** In the name of a test or of what it stands in: `it.skip('… (skipped: needs two machines)')`. */
+/** In the name of a test or its suite: `it.skip('… (skipped: needs two machines)')`. */
 const reason = /\(skipped: [^)]+\)/
 
 type Result = 'passed' | 'failed' | 'skipped' | 'pending'
 
-/** What is needed of a TestModule, so that the counting can be tried without running vitest in vitest. */
+/** The used part of a TestModule, so that the counting can be tested without running vitest in vitest. */
 export interface CountedModule {
   readonly children: { allTests(): Iterable<CountedTest> }
   ok(): boolean
@@ -36,22 +36,22 @@ interface CountedTest {
 }
 
 export function countModules(modules: readonly CountedModule[], unhandledErrors: number): Report {
-  // An error that belongs to no test is a failure all the same.
+  // An error outside of any test is a failure too.
   const counts = { passed: 0, failed: unhandledErrors, skipped: 0 }
   const unexplained: string[] = []
   for (const module of modules) {
     const before = counts.failed
     for (const test of module.children.allTests()) {
       const { state } = test.result()
-      // A test that never came to an end did not pass.
+      // A test that never ended did not pass.
       counts[state === 'pending' ? 'failed' : state]++
       if (state === 'skipped' && !reason.test(test.fullName)) unexplained.push(test.fullName)
     }
-    // A file that could not be loaded, or whose hook threw, has no failed test to show for it.
+    // A file that could not be loaded, or whose hook threw, contains no failed test.
     if (!module.ok() && counts.failed === before) counts.failed++
   }
   return { ...counts, unexplained }
 }
 
-// Breaks here, at type-checking, when vitest's own type is no longer what is counted.
+// Fails to compile when vitest's type changes.
 export type Accepted = TestModule extends CountedModule ? true : never

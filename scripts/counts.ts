@@ -1,4 +1,4 @@
-/** How many tests passed, failed and were skipped, and the one line that says so. */
+/** The numbers of passed, failed and skipped tests, and the line that reports them. */
 export interface Counts {
   readonly passed: number
   readonly failed: number
@@ -7,12 +7,12 @@ export interface Counts {
 
 export const none: Counts = { passed: 0, failed: 0, skipped: 0 }
 
-/** What vitest counted, and which of the skipped tests do not say why in their names. */
+/** What vitest counted, and which skipped tests give no reason in their names. */
 export interface Report extends Counts {
   readonly unexplained: readonly string[]
 }
 
-/** Always the last line of a run, for people and for machines that read only that (.ci/run does). */
+/** Always the last line of a run, for people and for programs that read only that line, as .ci/run does. */
 export function format({ passed, failed, skipped }: Counts): string {
   return `${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ''}`
 }

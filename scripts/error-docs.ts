@@ -1,4 +1,4 @@
-/** docs/errors.md, made from the one table of errors that the server answers with. */
+/** Renders docs/errors.md from the table of errors. */
 import { join } from 'node:path'
 import { errors } from '../packages/protocol/src/index.ts'
 import { root } from './install.mjs'

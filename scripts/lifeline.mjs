@@ -1,11 +1,11 @@
 /**
- * Loaded before a supervised process: when the supervisor is gone, however that happened, the
- * process ends in good order. The channel is closed by the system, so nothing has to be sent.
+ * Preloaded into a supervised process: stops it when the supervisor dies in any way. The system closes the channel, so
+ * nothing has to be sent.
  */
 import process from 'node:process'
 
 process.on('disconnect', () => process.kill(process.pid, 'SIGTERM'))
-// Waiting for the supervisor must not keep a process alive that has nothing else to do.
+// The channel must not keep a process alive that has nothing else to do.
 process.channel?.unref()
-// The channel is no business of the processes this one starts: they would try to speak on it.
+// Child processes must not inherit the channel: they would write to it.
 delete process.env['NODE_CHANNEL_FD']

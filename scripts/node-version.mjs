@@ -1,6 +1,6 @@
 /**
- * Which Node runs Millrace: the one that was installed with its packages (Linux), otherwise the
- * host's when it is new enough to run TypeScript as it is.
+ * Finds the Node that runs Millrace: the one installed with the packages (Linux), or the host's if it is new enough to run
+ * TypeScript directly.
  */
 import { existsSync, realpathSync } from 'node:fs'
 import { delimiter, join } from 'node:path'
@@ -18,7 +18,7 @@ export function findNode(root) {
   const bin = join(root, 'node_modules/.bin')
   const installed = join(bin, 'node')
   const path = (process.env['PATH'] ?? '').split(delimiter).filter((folder) => folder !== bin)
-  // First on PATH, so that whatever a task starts finds the same Node and the tools of the lock.
+  // First on PATH, so that tasks start the same Node and the tools of the lock.
   const env = { ...process.env, PATH: [bin, ...path].join(delimiter) }
   if (existsSync(installed))
     return { node: installed, env, isThisProcess: realpathSync(installed) === realpathSync(process.execPath) }

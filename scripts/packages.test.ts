@@ -1,4 +1,4 @@
-/** What is published: the tarballs, before anything is built. */
+/** The published tarballs, before anything is built. */
 import { spawnSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'

@@ -1,9 +1,9 @@
-/** How much JavaScript a first visit to the page loads, as it goes over the wire. */
+/** How much compressed JavaScript the first visit to the page loads. */
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 
-/** On a slow phone line a quarter of a second more; past it, something should load later. */
+/** A quarter of a second more on a slow phone line; beyond it, something should load later. */
 export const firstRouteBytesMax = 150 * 1024
 
 export interface PageSize {
@@ -11,7 +11,7 @@ export interface PageSize {
   readonly files: readonly string[]
 }
 
-/** What index.html itself names: the entry and what it preloads. What is imported lazily comes later. */
+/** The scripts that index.html names: the entry and its preloads. Lazy imports come later. */
 export function measureFirstRoute(folder: string): PageSize {
   const html = readFileSync(join(folder, 'index.html'), 'utf8')
   const files = [...html.matchAll(/<(?:script|link)\b[^>]*?\b(?:src|href)="([^"]+\.js)"/g)].map(([, file]) => file as string)

@@ -14,11 +14,11 @@ describe('readStamp', () => {
   })
   afterEach(() => rmSync(folder, { recursive: true }))
 
-  it('stays the same while nothing changes', () => {
+  it('is the same while nothing changes', () => {
     expect(readStamp([folder])).toBe(readStamp([folder]))
   })
 
-  it('changes when a file is saved, added or taken away', () => {
+  it('changes when a file is saved, added or deleted', () => {
     const seen = new Set([readStamp([folder])])
     utimesSync(join(folder, 'src/a.ts'), 2_000_000_000, 2_000_000_000)
     seen.add(readStamp([folder]))
@@ -30,7 +30,7 @@ describe('readStamp', () => {
     expect(seen.size).toBe(4)
   })
 
-  it('changes when a file is renamed, or an older one takes its place', () => {
+  it('changes when a file is renamed, or replaced by an older one', () => {
     for (const name of ['a.ts', 'b.ts']) utimesSync(join(folder, 'src', name), 2_000_000_000, 2_000_000_000)
     const seen = new Set([readStamp([folder])])
     renameSync(join(folder, 'src/a.ts'), join(folder, 'src/c.ts'))

@@ -1,4 +1,4 @@
-/** The page: built into apps/web/dist, and only when something it is made of has changed. */
+/** Builds the page into apps/web/dist if any of its inputs has changed. */
 import { createHash } from 'node:crypto'
 import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -22,8 +22,8 @@ const inputs = [
 const stampFile = join(pageFolder, '.stamp')
 
 /**
- * What the inputs look like now: every file with its size and time. Compared for equality, not for
- * being newer: a file that was renamed, or an older one that came back, is a change as well.
+ * A hash of every input file with its size and time. Stamps are compared for equality, not for age: a file that is
+ * renamed, or restored from an older copy, is a change too.
  */
 export function readStamp(paths: readonly string[]): string {
   const hash = createHash('sha256')
@@ -41,7 +41,7 @@ export async function ensurePage(): Promise<void> {
   const stamp = readStamp(inputs)
   if (stamp === readBuiltStamp()) return
   console.error('Building the page …')
-  // The stamp was read before: a file saved during the build makes the next start build again.
+  // The stamp was read before the build: a file that is saved meanwhile makes the next start build again.
   const { code, output } = await run('vite', ['build', '--logLevel', 'warn'], { cwd: join(root, 'apps/web') })
   if (code !== 0) throw new Error(`The page could not be built.\n${output}`)
   writeFileSync(stampFile, stamp)

@@ -1,6 +1,6 @@
 /**
- * Processes that tasks start: one to its end with its output, or one shown as it goes. None of them
- * goes on when its task is told to end.
+ * Child processes of tasks: one that runs to its end and returns its output, or one whose output is shown. All of them
+ * are stopped with the task.
  */
 import { spawn } from 'node:child_process'
 import process from 'node:process'
@@ -10,18 +10,18 @@ import { forwardSignals } from './supervise.mjs'
 export interface RunOptions {
   readonly cwd?: string
   readonly env?: NodeJS.ProcessEnv
-  /** Shows the output as it comes instead of collecting it. */
+  /** Shows the output instead of collecting it. */
   readonly isShown?: boolean
 }
 
 export interface Ended {
   readonly code: number
-  /** Both outputs in the order they came; empty when they were shown. */
+  /** Both outputs in order; empty if they were shown. */
   readonly output: string
   readonly durationMs: number
 }
 
-/** Never throws: a command that is missing or killed is a command that failed. */
+/** Never throws: a missing command, or one that is killed, counts as failed. */
 export function run(
   command: string,
   args: readonly string[],
@@ -49,7 +49,7 @@ export function run(
     })
     const end = (code: number) => {
       release()
-      // The task ends as it was told to, and not with a verdict about what it did not let finish.
+      // The task exits by the signal, not with a verdict about commands that could not finish.
       if (told) process.kill(process.pid, told)
       else resolve({ code, output, durationMs: performance.now() - startedAt })
     }

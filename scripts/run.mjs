@@ -1,9 +1,8 @@
 /**
- * The way into every task: `node scripts/run.mjs <task> [arguments]`, called by the scripts of
- * package.json. It needs nothing but the Node and npm that a machine has (20 or newer): it installs
- * what is missing, finds the Node that Millrace runs on, and hands over to scripts/tasks/<task>.ts.
+ * The entry of every task: `node scripts/run.mjs <task> [arguments]`, called by the scripts of package.json. It needs only
+ * Node 20 and npm: it installs what is missing, finds the Node that Millrace runs on, and calls scripts/tasks/<task>.ts.
  *
- * It stays plain JavaScript because Node 20 cannot read TypeScript.
+ * Plain JavaScript, because Node 20 cannot run TypeScript.
  */
 import process from 'node:process'
 import { pathToFileURL } from 'node:url'
@@ -18,7 +17,7 @@ try {
   const { node, env, isThisProcess } = findNode(root)
   const file = `${root}scripts/tasks/${task}.ts`
   if (isThisProcess) {
-    // No second process: a second start should cost as little as possible.
+    // Without a second process: a start should be cheap.
     Object.assign(process.env, env)
     process.argv.splice(1, 2, file)
     await import(pathToFileURL(file).href)
@@ -26,7 +25,7 @@ try {
     await runToEnd(node, [file, ...args], { env })
   }
 } catch (error) {
-  // A mistake of the machine is told in one sentence; a mistake of these scripts keeps its stack.
+  // A problem of the machine is printed as one sentence; a bug of these scripts keeps its stack.
   const isExpected = error instanceof Error && error.name === 'Refusal'
   console.error(isExpected ? `\n${error.message}\n` : error)
   process.exitCode = 1

@@ -1,28 +1,28 @@
 /**
- * Runs one process as if it were this one: its output, its signals, its exit code, and no orphan
- * behind, not even when this process is killed without a chance to say so.
+ * Runs a child process in place of this one, with its output, its signals and its exit code. It leaves no orphan, not even
+ * when this process is killed with SIGKILL.
  */
 import { spawn } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import process from 'node:process'
 
 const signals = /** @type {const} */ (['SIGINT', 'SIGTERM', 'SIGHUP'])
-/** Ctrl-C comes twice, from the terminal and from npm; a second one by hand does not come so soon. */
+/** Ctrl-C arrives twice, from the terminal and from npm; a person needs longer for a second one. */
 const sameSignalMs = 300
 const parentCheckMs = 500
-/** `--import` takes a URL: in a path, `#` and `%` would mean something else. */
+/** `--import` takes a URL, in which `#` and `%` of a path are escaped. */
 const lifeline = new URL('./lifeline.mjs', import.meta.url).href
 
 /**
  * @param {string} node
  * @param {readonly string[]} args
  * @param {{ env?: NodeJS.ProcessEnv, cwd?: string }} [options]
- * @returns {Promise<void>} when it has ended; this process's exit code is then its exit code
+ * @returns {Promise<void>} when the child has exited; this process's exit code is then the child's
  */
 export function runToEnd(node, args, options = {}) {
   return new Promise((resolve, reject) => {
-    // Detached from the terminal's group, or a Ctrl-C would reach it once from there and once from
-    // us, and the second one ends a server at once instead of in good order.
+    // Detached from the terminal's process group: a Ctrl-C would arrive from the terminal and from this process, and a
+    // server exits at once on the second.
     const child = spawn(node, ['--import', lifeline, ...args], {
       ...options,
       stdio: ['inherit', 'inherit', 'inherit', 'ipc'],
@@ -36,7 +36,7 @@ export function runToEnd(node, args, options = {}) {
     child.once('exit', (code, signal) => {
       release()
       if (signal === null) process.exitCode = code ?? 1
-      // Ends this process by the same signal, so that whoever waits for it sees what happened.
+      // Exits by the same signal, so that the parent process sees it.
       else process.kill(process.pid, signal)
       resolve()
     })
@@ -44,21 +44,21 @@ export function runToEnd(node, args, options = {}) {
 }
 
 /**
- * Hands every signal to the receiver instead of ending this process, and SIGTERM when npm is gone.
+ * Passes every signal to the receiver instead of exiting, and SIGTERM when npm dies.
  * @param {(signal: NodeJS.Signals) => void} receive
- * @returns {() => void} gives this process its own end back
+ * @returns {() => void} restores the default handling of signals
  */
 export function forwardSignals(receive) {
   const forward = dropRepeats(receive)
   for (const signal of signals) process.on(signal, forward)
-  // npm ends its shell and not what the shell has started, so the only sign of it is another parent.
+  // A dying npm kills its shell but not the shell's child, which only gets a new parent.
   const ancestors = readAncestors()
   const watch = setInterval(() => {
     if (readAncestors() === ancestors) return
     clearInterval(watch)
     forward('SIGTERM')
   }, parentCheckMs)
-  // By hand in a shell, it may well outlive that shell; and one that is supervised is told.
+  // A command that was started by hand may outlive its shell; a supervised one gets a signal.
   if (process.env['npm_execpath'] === undefined || process.connected) clearInterval(watch)
   return () => {
     clearInterval(watch)
@@ -67,8 +67,8 @@ export function forwardSignals(receive) {
 }
 
 /**
- * Whose end is ours: the parent, and npm behind it where its shell stays in between, as dash does.
- * When npm is killed that shell knows nothing of it; only /proc shows its new parent.
+ * The processes whose death ends this one: the parent, and npm if its shell stays in between, as dash does. That shell
+ * survives a killed npm; only /proc shows its new parent.
  */
 function readAncestors() {
   const parent = process.ppid

@@ -1,4 +1,4 @@
-/** A process under supervision, its supervisor, and what each learns of the other's end. */
+/** A supervised process, its supervisor, and what each notices when the other dies. */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { cpSync, mkdtempSync, rmSync } from 'node:fs'
@@ -14,14 +14,14 @@ const supervisor = (code: string) => `
   import { runToEnd } from ${JSON.stringify(new URL('./supervise.mjs', import.meta.url).href)}
   await runToEnd(process.execPath, ['--input-type=module', '--eval', ${JSON.stringify(code)}])`
 
-/** Says its id, then each signal; ends with 3 at a `last` one. */
+/** Prints its pid, then each signal; exits with 3 at a `last` one. */
 const listening = `
   const timer = setInterval(() => {}, 1000)
   process.on('SIGINT', () => console.log('SIGINT'))
   process.on('SIGTERM', () => { console.log('SIGTERM'); clearInterval(timer); process.exitCode = 3 })
   console.log(process.pid)`
 
-/** With parents, as npm starts it. */
+/** With parent processes, as npm starts it. */
 async function start(code: string, parents: readonly string[] = []) {
   const command = [...parents, process.execPath, '--input-type=module', '--eval', supervisor(code)]
   const env = { ...process.env, npm_execpath: parents.length > 0 ? 'npm' : undefined }
@@ -37,14 +37,14 @@ it('passes the exit code on', async () => {
   expect(await once(child, 'exit')).toEqual([7, null])
 })
 
-it('ends by the signal that ended the process', async () => {
+it('exits by the signal that ended the process', async () => {
   const { child, next } = await start(`console.log('up'); setInterval(() => {}, 1000)`)
   await next()
   child.kill('SIGTERM')
   expect(await once(child, 'exit')).toEqual([null, 'SIGTERM'])
 })
 
-it('passes signals on, and leaves the end to the process', async () => {
+it('passes signals on, and leaves the exit to the process', async () => {
   const { child, next } = await start(listening)
   await next()
   child.kill('SIGINT')
@@ -54,7 +54,7 @@ it('passes signals on, and leaves the end to the process', async () => {
   expect(await once(child, 'exit')).toEqual([3, null])
 })
 
-it('takes a signal that comes twice at a time for one', () => {
+it('takes two signals in quick succession for one', () => {
   let now = 1000
   const passed: string[] = []
   const forward = dropRepeats(
@@ -76,7 +76,7 @@ const ends: [string, readonly string[]][] = [
   ['the supervisor is killed', []],
   ['the shell that npm started it with is killed', shell],
 ]
-// Elsewhere npm's shell becomes what it starts, and does not stay in between.
+// Elsewhere npm's shell replaces itself with the command.
 if (process.platform === 'linux') ends.push(['npm is killed', [...npm, ...shell]])
 
 it.each(ends)('leaves no process behind when %s', async (_, parents) => {
@@ -87,7 +87,7 @@ it.each(ends)('leaves no process behind when %s', async (_, parents) => {
   expect(await next()).toBeUndefined()
 })
 
-it('starts in a folder whose path means something else in a URL', async () => {
+it('starts in a folder whose path has characters that are special in a URL', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'C# 100%25 é '))
   onTestFinished(() => rmSync(folder, { recursive: true, force: true }))
   for (const file of ['supervise.mjs', 'lifeline.mjs']) cpSync(new URL(file, import.meta.url), join(folder, file))

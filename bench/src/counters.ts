@@ -1,4 +1,4 @@
-/** How many events came in a chunk, without building a string of any: one way for each transport. */
+/** Counts the events in a chunk without building strings of them: one way for each transport. */
 export type Counter = (chunk: Buffer) => number
 
 const newline = 0x0a
@@ -19,7 +19,7 @@ export function sseCounter(): Counter {
   }
 }
 
-/** Text frames of a server, whole; the answer to the handshake and control frames do not count. */
+/** Counts complete text frames; the handshake's response and control frames do not count. */
 export function frameCounter(): Counter {
   let inHead = true
   let header: number[] = []

@@ -1,4 +1,4 @@
-/** What it costs to keep logs, in words, for the READMEs. */
+/** The figures of the engines, as a table for the READMEs. */
 import type { AppendRow, KeptRow, NodesRow } from './engines.ts'
 import { median, render, replaceFigures } from './figures.ts'
 import type { RunsRow } from './runs.ts'

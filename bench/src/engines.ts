@@ -1,4 +1,4 @@
-/** What it costs to keep logs: each engine by itself, the same runs over memory and SQLite, and two servers over one Redis. */
+/** The cost of storage: each engine alone, the same runs over memory and SQLite, and two servers over one Redis. */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs'
@@ -17,7 +17,7 @@ export interface AppendRow {
   readonly appendsPerSecond: number
   readonly p50Ms: number
   readonly p99Ms: number
-  /** Of p50 over that of memory with as many runs: what a token waits because it is kept. */
+  /** The p50 minus that of memory with as many runs: the delay of a token that storage adds. */
   readonly addedMs: number
   readonly cpuMicrosPerAppend: number
 }
@@ -54,7 +54,7 @@ export interface NodesRow {
   readonly readingCores: number
 }
 
-/** Runs on one server at 50 tokens/s, one reader for each on the other; how old a token is when its reader has it. */
+/** Runs on one server at 50 tokens/s, with a reader for each on the other; the age of a token when its reader gets it. */
 export async function measureNodes(runs: number, seconds: number): Promise<NodesRow> {
   const redis = await startRedis()
   const writing = startWorker('./servers/millrace.ts', [redis.url])
@@ -89,11 +89,11 @@ export async function measureNodes(runs: number, seconds: number): Promise<Nodes
 
 export interface KeptRow {
   readonly sessions: number
-  /** From the start of the process to its first answers: the page's list of sessions, and one of them. */
+  /** From the start of the process to its first responses: the page's list of sessions, and one of them. */
   readonly startMs: number
-  /** Of one answer of 1,000 tokens, each a batch of its own. */
+  /** Of one answer of 1,000 tokens, each in its own batch. */
   readonly bytesPerAnswer: number
-  /** The same, at rest. */
+  /** The same, compacted. */
   readonly compactedBytesPerAnswer: number
 }
 
@@ -128,7 +128,7 @@ export async function measureKept(sessions: number): Promise<KeptRow> {
   }
 }
 
-/** One answer after another, each compacted at its end, as runs do it. */
+/** One answer after another, each compacted at its end, as runs do. */
 async function measureCompacted(answer: (engine: Engine, log: string, tokens: number) => Promise<void>): Promise<number> {
   const folder = mkdtempSync(join(tmpdir(), 'millrace-bench-'))
   try {

@@ -1,4 +1,4 @@
-/** One log, many readers: Millrace beside the control row. */
+/** One log, many readers: Millrace next to the control row. */
 import { setTimeout } from 'node:timers/promises'
 import type { Knocks, Window } from './load.ts'
 import { startWorker, type Usage } from './processes.ts'
@@ -16,7 +16,7 @@ export interface FanOutRow {
   readonly p50Ms: number
   readonly p99Ms: number
   readonly eventsPerRead: number
-  /** Share of one core that the load generator took; near 1 it is the bottleneck itself. */
+  /** Share of one core that the load generator used; near 1 it is itself the bottleneck. */
   readonly loadCores: number
   readonly knocks?: Knocks
 }
@@ -28,7 +28,7 @@ export interface FanOutOptions {
   readonly readers: number
   readonly eventsPerSecond: number
   readonly seconds: number
-  /** New connections a second beside the broadcast; absent measures without. */
+  /** New connections a second during the broadcast; none if absent. */
   readonly knocksPerSecond?: number
 }
 
@@ -42,7 +42,7 @@ export async function measureFanOut(options: FanOutOptions): Promise<FanOutRow> 
     const path = '/api/stream?session=bench&from=now'
     await load.ask('open', { port, path, count: readers, ...(transport === 'ws' && { attach: 'bench' }) })
     await server.ask('publish', name === 'millrace' ? { perSecond: eventsPerSecond, session: 'bench' } : eventsPerSecond)
-    // A second to warm up: JIT, socket buffers, the pace itself.
+    // A second to warm up: JIT, socket buffers, the pace.
     await setTimeout(1000)
     await Promise.all([server.ask('begin'), load.ask('begin')])
     const knocks =

@@ -1,4 +1,4 @@
-/** The medians of a run of the benchmark, in words, and their place in the READMEs: no figure there is typed by hand. */
+/** The medians of a benchmark run as tables, written into the READMEs: no figure there is typed by hand. */
 import { readFileSync, writeFileSync } from 'node:fs'
 import type { FanOutRow } from './fan-out.ts'
 import type { IdleRow } from './idle.ts'

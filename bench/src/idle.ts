@@ -1,11 +1,11 @@
-/** What a connection costs on which nothing happens. */
+/** The cost of an idle connection. */
 import { startWorker } from './processes.ts'
 
 export interface IdleRow {
-  /** Of hybrid a connection is the pair: one up, one down. */
+  /** For hybrid, the pair of a WebSocket and a stream. */
   readonly transport: 'sse' | 'ws' | 'hybrid' | 'poll'
   readonly connections: number
-  /** Of the server's process, what the kernel holds for its sockets left out. */
+  /** Of the server's process, without the kernel's memory for its sockets. */
   readonly kibPerConnection: number
 }
 
@@ -26,7 +26,7 @@ export async function measureIdle(transport: IdleRow['transport'], connections: 
       })
       if (transport === 'hybrid') await load.ask('open', { port, path: '/ws/chat?session=bench&down=sse', count })
     }
-    // The first ones pay for what is made once.
+    // The first connections include one-time costs.
     await open(200)
     const before = await server.ask<number>('memory')
     await open(connections)

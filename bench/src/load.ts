@@ -1,4 +1,4 @@
-/** The load: readers in numbers, clients that knock, and runs with one reader each. */
+/** The load: many readers, clients that connect at a fixed rate, and runs with one reader each. */
 import { pace } from './pace.ts'
 import { createMeter, serveCommands, type Usage } from './processes.ts'
 import { newTally, openReader, quantile, type Reader } from './reader.ts'
@@ -59,16 +59,16 @@ export interface Crowd {
   readonly port: number
   readonly path: string
   readonly count: number
-  /** The session to attach to over WebSockets, from now on; absent reads SSE from `path`, or opens the way up that it names. */
+  /** The session to attach to over WebSockets from now on; absent reads SSE from `path`, or opens the WebSocket that it names. */
   readonly attach?: string | undefined
-  /** How old each event is, and not only the oldest of a read. */
+  /** The age of each event, and not only of the oldest one of a read. */
   readonly isExact?: boolean
-  /** Nothing is answered for now: it is enough that they are connected. */
+  /** Does not wait for responses: being connected is enough. */
   readonly isSilent?: boolean
 }
 
 async function openMany({ port, path, count, attach, isExact, isSilent = false }: Crowd): Promise<void> {
-  // In batches, so that the listen backlog is not what is measured.
+  // In batches, so that the listen backlog is not measured.
   for (let opened = 0; opened < count; opened += 100) {
     await Promise.all(
       Array.from({ length: Math.min(100, count - opened) }, () => {
@@ -85,7 +85,7 @@ async function openMany({ port, path, count, attach, isExact, isSilent = false }
   }
 }
 
-/** Opens connections at a fixed rate, whether or not the earlier ones were answered, and leaves at the first bytes. */
+/** Opens connections at a fixed rate, whether or not earlier ones got a response, and disconnects at the first bytes. */
 async function knock(port: number, path: string, perSecond: number, seconds: number): Promise<Knocks> {
   const times: number[] = []
   let asked = 0
@@ -126,7 +126,7 @@ async function runMany({ port, transport, runs, tokens }: ManyRuns) {
   await Promise.all(
     Array.from({ length: runs }, (_, index) => {
       const { promise, resolve } = Promise.withResolvers<void>()
-      // Spread over a second, as people are; otherwise every token of every run falls due at the same instant.
+      // Spread over a second; otherwise every token of every run is due at the same instant.
       setTimeout(
         () => {
           const started = performance.now()
@@ -157,7 +157,7 @@ async function runMany({ port, transport, runs, tokens }: ManyRuns) {
   return { complete, p50Ms: quantile(durations, 0.5), p99Ms: quantile(durations, 0.99) }
 }
 
-/** From the request to the last event of a log that is at rest. */
+/** From the request to the last event of a finished log. */
 async function attachOnce({ port, path, head }: { port: number; path: string; head: number }) {
   const own = newTally()
   const started = performance.now()

@@ -1,8 +1,8 @@
 /**
- * `npm run bench`: Millrace's figures on this machine, beside a control row. Prints every run, writes
- * them to bench/results/latest.json and their medians into the READMEs. Method: bench/README.md.
- * With `engines`: what it costs to keep logs, to bench/results/engines.json. BENCH_REPEATS sets the runs of each
- * measurement, default 3; with fewer nothing is written.
+ * `npm run bench`: Millrace's figures on this machine, next to control rows. Prints every run, writes all of them to
+ * bench/results/latest.json and their medians into the READMEs. Method: bench/README.md. With `engines`: the cost of
+ * storage, to bench/results/engines.json. BENCH_REPEATS sets the runs of each measurement, default 3; with fewer, nothing
+ * is written.
  */
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { cpus } from 'node:os'
@@ -39,7 +39,7 @@ async function measureAll(): Promise<void> {
     idle: [],
   }
 
-  // The control row and Millrace take turns, so that a machine whose speed drifts drifts for both.
+  // The control row and Millrace alternate, so that a drift of the machine affects both.
   for (let repeat = 0; repeat < repeats; repeat++) {
     results.control.push(await measureFanOut({ server: 'control', readers, eventsPerSecond: 50, seconds }))
     results.steady.push(await measureFanOut({ server: 'millrace', readers, eventsPerSecond: 50, seconds }))
@@ -77,7 +77,7 @@ async function measureAll(): Promise<void> {
   console.log(`\n${writeFigures(results, repeats >= 3)}`)
 }
 
-/** `npm run bench -- engines`: what it costs to keep logs. */
+/** `npm run bench -- engines`: the cost of storage. */
 async function measureEngines(): Promise<void> {
   const rows: EngineResults = { machine, date: new Date().toISOString(), appends: [], runs: [], nodes: [], kept: [] }
   await repeat('Appends of one token, each when the one before it is acknowledged', rows.appends, measureAppends)

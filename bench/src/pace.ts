@@ -1,4 +1,4 @@
-/** Calls back with how many events are due, so that the average rate is exact however late a timer fires. */
+/** Calls back with the number of due events, so that the average rate is exact however late a timer fires. */
 export function pace(perSecond: number, emit: (count: number) => void): () => void {
   const start = performance.now()
   let sent = 0

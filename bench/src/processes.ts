@@ -1,9 +1,9 @@
-/** Servers and load run in processes of their own, so that neither's work is counted as the other's. */
+/** Servers and load run in separate processes, so that the work of one is not counted for the other. */
 import { type ChildProcess, fork } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 
 export interface Worker {
-  /** Sends a command and resolves with the worker's answer. */
+  /** Sends a command and resolves with the worker's reply. */
   ask<T>(command: string, argument?: unknown): Promise<T>
   stop(): Promise<void>
 }
@@ -14,7 +14,7 @@ interface Reply {
   readonly error?: string
 }
 
-/** Long enough for any one measurement; a worker that says nothing for so long has failed. */
+/** Longer than any one measurement; a worker that does not reply in time has failed. */
 const replyMsMax = 120_000
 
 export function startWorker(file: string, args: readonly string[] = []): Worker {
@@ -57,7 +57,7 @@ export function startWorker(file: string, args: readonly string[] = []): Worker 
   }
 }
 
-/** The worker's side: answers each command with what its function returns. */
+/** The worker's side: replies to each command with what its function returns. */
 export function serveCommands(commands: Record<string, (argument: never) => unknown>): void {
   process.on(
     'message',

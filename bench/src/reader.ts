@@ -1,6 +1,6 @@
 /**
- * A reader that is cheap enough not to be the bottleneck: it counts events in the bytes as they come,
- * without building strings of them, and takes one latency sample a read, of its oldest event, or one of each event.
+ * A reader that is cheap enough not to be the bottleneck: it counts events in the bytes without building strings of
+ * them, and takes one latency sample a read, of its oldest event, or one of each event.
  */
 import { connect, type Socket } from 'node:net'
 import { frameCounter, sseCounter } from './counters.ts'
@@ -20,7 +20,7 @@ export const newTally = (): Tally => ({ events: 0, bytes: 0, reads: 0, latencies
 
 export interface Reader {
   readonly socket: Socket
-  /** Offset of the first and of the last event seen: their distance and `events` tell what was lost or doubled. */
+  /** Offset of the first and the last event: compared with `events`, they show losses and repeats. */
   first: number
   last: number
   events: number
@@ -29,10 +29,10 @@ export interface Reader {
 export interface ReaderOptions {
   readonly port: number
   readonly request: string
-  /** Where the request asks for a WebSocket: the message to send when it is one. */
+  /** For a WebSocket: the message to send once it is open. */
   readonly say?: object | undefined
   readonly tally: () => Tally
-  /** A sample of each event, where they are few. */
+  /** Samples every event, if there are few. */
   readonly isExact?: boolean | undefined
   readonly onFirstBytes?: () => void
   readonly onRead?: (reader: Reader) => void
@@ -47,7 +47,7 @@ export function openReader({ port, request, say, tally, isExact = false, onFirst
     host: '127.0.0.1',
     noDelay: true,
     onread: {
-      // Each read reuses the reader's own buffer; nothing is kept of it.
+      // Each read reuses the reader's buffer; nothing of it is kept.
       buffer: Buffer.allocUnsafeSlow(16 * 1024),
       callback(length, buffer) {
         if (!begun) {
@@ -88,7 +88,7 @@ export function openReader({ port, request, say, tally, isExact = false, onFirst
 
 function offsetAfter(chunk: Buffer, field: Buffer, at: number): number | undefined {
   if (at === -1) return undefined
-  // A token never spans the end of a read and is used for that: the next read has the next one.
+  // A token that is split between two reads gives no sample: the next one does.
   const [, offset] = /^[^\n"]*-(\d+)[\n"]/.exec(chunk.toString('latin1', at + field.length, at + field.length + 130)) ?? []
   return offset === undefined ? undefined : Number(offset)
 }
@@ -99,7 +99,7 @@ export function quantile(values: readonly number[], q: number): number {
   return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * q))] as number
 }
 
-/** A client's frame is masked; with a mask of zeros the payload stays as it is. */
+/** Clients must mask their frames; a mask of zeros keeps the payload. */
 function maskedFrame(text: string): Buffer {
   const payload = Buffer.from(text)
   return Buffer.concat([Buffer.of(0x81, 0x80 | payload.length, 0, 0, 0, 0), payload])

@@ -1,4 +1,4 @@
-/** What the load asks for, as bytes. */
+/** The requests of the load, as bytes. */
 export const upgradeRequest =
   'GET /ws/chat HTTP/1.1\r\nhost: 127.0.0.1\r\nconnection: Upgrade\r\nupgrade: websocket\r\n' +
   'sec-websocket-version: 13\r\nsec-websocket-key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n'

@@ -1,14 +1,14 @@
-/** Readers that are cut together and come back: how long until each has what it missed, and whether that is all of it. */
+/** Readers that are cut together and reconnect: how long until each has what it missed, and whether it has all of it. */
 import { startWorker } from './processes.ts'
 import { openReader, quantile, type Reader, type Tally } from './reader.ts'
 import { upgradeRequest } from './requests.ts'
 
 export interface ResumeRow {
   readonly readers: number
-  /** From the first that comes back until the last has an event that it had missed. */
+  /** From the first reconnection until the last reader has an event that it had missed. */
   readonly withinMs: number
   readonly p99Ms: number
-  /** Readers that saw every event once, the cut and all. */
+  /** Readers that have every event once, despite the cut. */
   readonly whole: number
 }
 
@@ -16,15 +16,15 @@ export interface ResumeOptions {
   readonly port: number
   readonly session: string
   readonly epoch: string
-  /** How long they stay away. */
+  /** How long they stay disconnected. */
   readonly awayMs: number
-  /** In how much time they come back. */
+  /** The time over which they reconnect. */
   readonly spreadMs: number
   readonly readers: Reader[]
   readonly tally: () => Tally
 }
 
-/** Cuts every reader and lets them come back from where they were. */
+/** Cuts every reader and reconnects each from its position. */
 export async function resumeAll({ port, session, epoch, awayMs, spreadMs, readers, tally }: ResumeOptions): Promise<ResumeRow> {
   const cut = readers.splice(0)
   for (const { socket } of cut) socket.destroy()
@@ -37,7 +37,7 @@ export async function resumeAll({ port, session, epoch, awayMs, spreadMs, reader
       await sleep((index / before.length) * spreadMs)
       const { promise, resolve } = Promise.withResolvers<void>()
       const say = { type: 'attach', session, from: `${epoch}-${last}` }
-      // The first of its messages is the answer to `attach`.
+      // The first message is the response to `attach`.
       const reader = openReader({ port, request: upgradeRequest, say, tally, onRead: ({ events }) => events > 1 && resolve() })
       readers.push(reader)
       await promise
@@ -70,7 +70,7 @@ export async function measureResume(readers: number): Promise<ResumeRow> {
   }
 }
 
-/** As many events as there are offsets: none missing, none twice. One message more is the answer to `attach`. */
+/** As many events as offsets: none missing, none repeated. One more message is the response to `attach`. */
 function isWhole({ first, last, events }: Pick<Reader, 'first' | 'last' | 'events'>): boolean {
   return events - 1 === last - first + 1
 }

@@ -1,16 +1,16 @@
-/** Many runs, one reader each; and attaching to an answer that is over. */
+/** Many runs with one reader each; and attaching to a finished answer. */
 import { setTimeout } from 'node:timers/promises'
 import type { ManyRuns, Window } from './load.ts'
 import { startWorker, type Usage } from './processes.ts'
 
-/** Runs begin within a second; one more, and all of them go on. */
+/** Runs start within a second; after one more all of them are in progress. */
 const startMs = 2000
 
 export interface RunsRow {
   readonly transport: 'sse' | 'ws'
   readonly engine: string
   readonly runs: number
-  /** Given to readers from when all runs go on until the first may end: what is kept up, without the beginning and the end. */
+  /** Deliveries while all runs are in progress: without their starts and ends. */
   readonly tokensPerSecond: number
   readonly complete: number
   /** How much longer a run took than its tokens at 50 a second. */

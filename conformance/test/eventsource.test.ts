@@ -28,7 +28,7 @@ function readAll({
       resolve({ text, opened })
     })
     stream.addEventListener('error', () => {
-      if (stream.readyState === 2) reject(new Error(`closed for good after ${text}`))
+      if (stream.readyState === 2) reject(new Error(`closed permanently after ${text}`))
     })
   })
 }
@@ -79,7 +79,7 @@ function readBatches({
       resolve({ numbers, opened })
     })
     stream.addEventListener('error', () => {
-      if (stream.readyState === 2) reject(new Error('closed for good'))
+      if (stream.readyState === 2) reject(new Error('closed permanently'))
     })
   })
 }
@@ -157,7 +157,7 @@ it('the native EventSource of Chromium reconnects after an error that may be ret
         source.addEventListener('message', ({ data }) => resolve([JSON.parse(data).text, ...told]))
         source.addEventListener('error', (event) => {
           if (event instanceof MessageEvent) told.push(JSON.parse(event.data).error.code)
-          if (source.readyState === 2) reject(new Error('closed for good'))
+          if (source.readyState === 2) reject(new Error('closed permanently'))
         })
       }),
   )

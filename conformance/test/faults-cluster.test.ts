@@ -113,7 +113,7 @@ itWithstands({
   async round(shared, chance, tally) {
     const { leader, servers, isolate, heal } = shared.engine
     const hit = chance.pick([await leader(), await leader(), chance.pick(servers)])
-    const whats = chance.pick([['unheard'], ['deaf'], ['unheard', 'deaf']] as const)
+    const whats = chance.pick([['outgoing'], ['incoming'], ['outgoing', 'incoming']] as const)
     const isCut = chance.pick([true, false])
     await during(shared, chance, tally, {
       leave: () => whats.map((what) => isolate(hit, what)),

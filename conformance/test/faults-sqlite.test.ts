@@ -146,7 +146,7 @@ itWithstands({
       const code = codes[index]
       refused.add(names[index] as string)
       const isTold = told.length > 0
-      expect({ ...what, code }).toEqual({ ...what, code: isTold ? expect.stringMatching(anew) : damaged })
+      expect({ ...what, code }).toEqual({ ...what, code: isTold ? expect.stringMatching(rejected) : damaged })
     }
     await engine.close()
     // A page of events belongs to a few logs, a page of packs to every log with a pack.
@@ -157,4 +157,4 @@ itWithstands({
 })
 
 /** Rejected as damaged, or no longer the log that the reader had started. */
-const anew = /^(engine_failed|log_damaged|position_foreign|session_not_found)$/
+const rejected = /^(engine_failed|log_damaged|position_foreign|session_not_found)$/

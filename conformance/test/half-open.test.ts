@@ -4,27 +4,24 @@ import { describe, expect, it } from 'vitest'
 import { quickTimings, readNumbers, startWorld, status } from '../src/client/world.ts'
 
 describe('a client in a network that swallows all bytes', () => {
-  it.each<TransportName>(['ws', 'sse', 'hybrid', 'poll'])(
-    'is noticed by the server over %s',
-    async (transport) => {
-      const { connect, millrace, proxy } = await startWorld()
-      let answered = 0
-      const counting = async (...[address, init]: Parameters<typeof fetch>) => {
-        const response = await fetch(address, init)
-        if ((address as URL).pathname === '/api/heartbeat') answered++
-        return response
-      }
-      const client = connect(transport, { timings: { pollWaitSeconds: 1 }, fetch: counting })
-      const session = client.session()
-      void readNumbers(session)
-      await status(client, ({ state }) => state === 'live')
-      await expect.poll(() => millrace.listConnections(session.id).length).toBe(1)
-      // Over SSE from its first acknowledgement on.
-      if (transport === 'sse' || transport === 'hybrid') await expect.poll(() => answered).toBeGreaterThan(0)
-      proxy.blackHole(true)
-      await expect.poll(() => millrace.connections, { timeout: 5000 }).toBe(0)
-    },
-  )
+  it.each<TransportName>(['ws', 'sse', 'hybrid', 'poll'])('is noticed by the server over %s', async (transport) => {
+    const { connect, millrace, proxy } = await startWorld()
+    let answered = 0
+    const counting = async (...[address, init]: Parameters<typeof fetch>) => {
+      const response = await fetch(address, init)
+      if ((address as URL).pathname === '/api/heartbeat') answered++
+      return response
+    }
+    const client = connect(transport, { timings: { pollWaitSeconds: 1 }, fetch: counting })
+    const session = client.session()
+    void readNumbers(session)
+    await status(client, ({ state }) => state === 'live')
+    await expect.poll(() => millrace.listConnections(session.id).length).toBe(1)
+    // Over SSE from its first acknowledgement on.
+    if (transport === 'sse' || transport === 'hybrid') await expect.poll(() => answered).toBeGreaterThan(0)
+    proxy.blackHole(true)
+    await expect.poll(() => millrace.connections, { timeout: 5000 }).toBe(0)
+  })
 
   it('stays connected over SSE as long as it responds', async () => {
     const { connect, millrace, counter } = await startWorld()

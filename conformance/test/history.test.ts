@@ -20,8 +20,8 @@ it('accepts both outcomes of an append whose outcome is unknown', () => {
 it('accepts a reported gap and a reset', () => {
   const told: Given[] = [...given(1, 2), { epoch: 'e', offset: 4 }, { epoch: 'e', offset: 5, value: 5 }]
   expect(checkHistory({ ...whole, readers: [told] })).toEqual(nothingFound)
-  const anew: Given[] = [...given(1, 2), { epoch: 'f', offset: 0 }, { epoch: 'f', offset: 1, value: 1 }]
-  expect(checkHistory({ ...whole, readers: [anew] })).toMatchObject({ gapped: 0, reordered: 0, diverging: 0 })
+  const afterReset: Given[] = [...given(1, 2), { epoch: 'f', offset: 0 }, { epoch: 'f', offset: 1, value: 1 }]
+  expect(checkHistory({ ...whole, readers: [afterReset] })).toMatchObject({ gapped: 0, reordered: 0, diverging: 0 })
 })
 
 it.each<[keyof typeof nothingFound, Partial<History>]>([

@@ -69,13 +69,13 @@ it.each<[keyof Findings, readonly WireEvent[][], readonly WireEvent[]]>([
 })
 
 /** The end of a reader's list when it is reset. */
-const anew: Given = { epoch: '', offset: 0 }
+const reset: Given = { epoch: '', offset: 0 }
 const after = [1, 2].map((n) => published(n, n, 'm3f9a2xq7m2p'))
 
 function ofChannelAnew(log: readonly WireEvent[], others: readonly (readonly WireEvent[])[] = []): Findings {
   const record = createLogRecord('channel=c')
   for (const n of [1, 2, 3, 4]) record.note(n, 'acknowledged', id(n))
-  record.openList().push(...give(record, all), anew)
+  record.openList().push(...give(record, all), reset)
   for (const events of [log, ...others]) record.openList().push(...give(record, events))
   return record.check(give(record, log))
 }
@@ -91,6 +91,6 @@ it('counts events as reported lost only for a reader that was reset', () => {
 it('finds events after the end of a run, whatever was reset', () => {
   const record = createLogRecord('session=s')
   record.addRun('r')
-  record.openList().push(...give(record, [start]), anew)
+  record.openList().push(...give(record, [start]), reset)
   expect(record.check(give(record, [start, said(2, '1 '), ended(3), said(4, '2 ')])).reordered).toBeGreaterThan(0)
 })

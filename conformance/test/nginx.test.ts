@@ -74,7 +74,7 @@ describe('behind nginx', () => {
   )
 
   it.each(['sse', 'ws', 'hybrid', 'poll'] as const)(
-    'that lets go of what is silent for a second, %s resumes',
+    'that closes connections after a second of silence, %s resumes',
     async (transport) => {
       const short = (server: string) => asInTheGuide(server).replaceAll('60s', '1s')
       const { client, counter } = await open(transport, short)
@@ -104,7 +104,7 @@ it('with the settings of the guide, a native EventSource reconnects after the se
       new Promise<string>((resolve, reject) => {
         const source = new EventSource('/api/stream?session=s')
         source.addEventListener('message', ({ data }) => resolve(JSON.parse(data).text))
-        source.addEventListener('error', () => source.readyState === 2 && reject(new Error('closed for good')))
+        source.addEventListener('error', () => source.readyState === 2 && reject(new Error('closed permanently')))
       }),
   )
   await expect.poll(() => millrace.connections).toBe(1)

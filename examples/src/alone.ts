@@ -1,4 +1,4 @@
-// Millrace as a server of its own, from your own code.
+// A Millrace server, started from your own code.
 import { createMillrace } from 'millrace'
 
 const millrace = createMillrace({ model: 'sim:count?n=5' })

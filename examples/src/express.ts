@@ -1,4 +1,4 @@
-// In Express: Millrace takes its own addresses and leaves the rest, before or after a body parser.
+// In Express: Millrace handles its own paths and leaves the others, before or after a body parser.
 import type { AddressInfo } from 'node:net'
 import express from 'express'
 import { createMillrace } from 'millrace'

@@ -1,4 +1,4 @@
-// In Fastify: a plugin of its own, in which bodies are left for Millrace to read.
+// In Fastify: a plugin, in which Millrace reads the bodies itself.
 import fastify from 'fastify'
 import { createMillrace } from 'millrace'
 

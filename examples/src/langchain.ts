@@ -1,4 +1,4 @@
-// Any LangChain chat model, handed in by name. Here one that needs no key.
+// Any LangChain chat model, passed by name. This one needs no key.
 import { FakeListChatModel } from '@langchain/core/utils/testing'
 import { createMillrace } from 'millrace'
 

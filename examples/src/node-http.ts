@@ -1,4 +1,4 @@
-// Beside your own routes in a plain node:http server.
+// Next to your own routes in a plain node:http server.
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { createMillrace } from 'millrace'

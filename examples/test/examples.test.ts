@@ -9,7 +9,7 @@ import { describe, expect, it, onTestFinished } from 'vitest'
 const folder = new URL('../src/', import.meta.url)
 const examples = readdirSync(folder).filter((file) => file.endsWith('.ts'))
 
-/** What each example says, where it is not the count of five. */
+/** The output of each example, if it is not the count of five. */
 const answers: Record<string, string> = {
   'own-tokens.ts': 'Tomorrow: sun, then rain.',
   'langchain.ts': 'A mill turns where the river runs.',
@@ -46,17 +46,20 @@ describe('the example', () => {
     expect(await readText(await fetch(address))).toBe(answers[file] ?? '1 2 3 4 5 ')
   })
 
-  it.each(['node-http.ts', 'express.ts', 'fastify.ts', 'hono.ts'])('%s takes a POST and keeps its own pages', async (file) => {
-    const address = await start(file)
-    const headers = { 'content-type': 'application/json' }
-    const answer = await fetch(new URL('/api/chat', address), { method: 'POST', headers, body: '{"query":"hello"}' })
-    expect(await readText(answer)).toBe('1 2 3 4 5 ')
-    const refused = await fetch(new URL('/api/chat', address), { method: 'POST', headers, body: '{"query":""}' })
-    expect([refused.status, await refused.json()]).toMatchObject([400, { error: { code: 'query_missing' } }])
-    expect(await (await fetch(new URL('/', address))).text()).toBe('my own page')
-  })
+  it.each(['node-http.ts', 'express.ts', 'fastify.ts', 'hono.ts'])(
+    "%s accepts a POST and keeps the host's own pages",
+    async (file) => {
+      const address = await start(file)
+      const headers = { 'content-type': 'application/json' }
+      const answer = await fetch(new URL('/api/chat', address), { method: 'POST', headers, body: '{"query":"hello"}' })
+      expect(await readText(answer)).toBe('1 2 3 4 5 ')
+      const refused = await fetch(new URL('/api/chat', address), { method: 'POST', headers, body: '{"query":""}' })
+      expect([refused.status, await refused.json()]).toMatchObject([400, { error: { code: 'query_missing' } }])
+      expect(await (await fetch(new URL('/', address))).text()).toBe('my own page')
+    },
+  )
 
-  it("fastify.ts keeps the headers of the host's plug-ins, on a stream, an answer and a refusal", async () => {
+  it("fastify.ts keeps the headers of the host's plug-ins on a stream, a response and an error", async () => {
     const address = await start('fastify.ts')
     for (const path of ['/api/chat?query=hello', '/api/models', '/api/nothing']) {
       const answer = await fetch(new URL(path, address))
@@ -66,7 +69,7 @@ describe('the example', () => {
     }
   })
 
-  it.each(['node-http.ts', 'express.ts'])('%s takes WebSockets', async (file) => {
+  it.each(['node-http.ts', 'express.ts'])('%s accepts WebSockets', async (file) => {
     const socket = new WebSocket(new URL('/ws/chat', await start(file)))
     await once(socket, 'open')
     let text = ''
@@ -83,7 +86,7 @@ describe('the example', () => {
     expect(text).toBe('1 2 3 4 5 ')
   })
 
-  it('next/app/api/[...path]/route.ts answers as a route of Next.js', async () => {
+  it('next/app/api/[...path]/route.ts works as a route of Next.js', async () => {
     const { GET, POST } = await import('../src/next/app/api/[...path]/route.ts')
     expect(await readText(await GET(new Request('http://host/api/chat?query=hello')))).toBe('1 2 3 4 5 ')
     const body = JSON.stringify({ query: 'hello' })

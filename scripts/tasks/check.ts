@@ -1,4 +1,4 @@
-/** `npm run check [-- name …]`: every check, or those named; the failures, then one table. */
+/** `npm run check [-- name …]`: runs every check, or the named ones; prints the failures, then a table. */
 import { availableParallelism } from 'node:os'
 import process from 'node:process'
 import { type Check, checks, type Verdict } from '../checks.ts'
@@ -23,7 +23,7 @@ const failed = results.filter(({ isPassed }) => !isPassed).length
 console.log(format({ passed: results.length - failed, failed, skipped: 0 }))
 process.exitCode = failed > 0 ? 1 : 0
 
-/** In the order they were given, whichever ends first. */
+/** Results in the order of the queue, whichever ends first. */
 async function runAll(queue: readonly Check[], width: number): Promise<readonly Result[]> {
   const results: Result[] = []
   const waiting = queue.entries()
@@ -36,7 +36,7 @@ async function runAll(queue: readonly Check[], width: number): Promise<readonly 
 
 async function runOne({ name, run }: Check): Promise<Result> {
   const startedAt = performance.now()
-  // A check that breaks down has not passed, and must not keep the others from being seen.
+  // A check that throws has failed, and must not hide the others.
   const verdict = await run().catch((error: unknown) => ({
     isPassed: false,
     output: error instanceof Error ? error.message : String(error),

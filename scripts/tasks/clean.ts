@@ -1,4 +1,4 @@
-/** `npm run clean`: removes everything that was built; what was installed stays. */
+/** `npm run clean`: removes everything that was built; keeps what was installed. */
 import { globSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { root } from '../install.mjs'

@@ -1,6 +1,6 @@
 /**
- * `npm run dev [-- arguments of start]`: the server, started again when its sources change, and
- * the page from Vite with the server behind it. When one ends, both do.
+ * `npm run dev [-- arguments of start]`: the server, restarted when its sources change, and the page from Vite with the
+ * server behind it. When one exits, both do.
  */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { join } from 'node:path'
@@ -39,7 +39,7 @@ function end(child: ChildProcess): Promise<void> {
   return new Promise((resolve) => {
     child.once('error', (error) => console.error(error.message))
     child.once('close', (code) => {
-      // Asked once: a server that is asked twice does not finish what it is doing.
+      // Once: a second signal would make the server exit without finishing.
       if (!isEnding) {
         process.exitCode = code ?? 1
         endAll()

@@ -1,6 +1,6 @@
 /**
- * `npm run faults [-- filter]`: every fault of conformance/test/faults-*.test.ts fifty times or more, one at a time, and
- * what came of it in conformance/results/faults.json. `FAULT_ROUNDS` is another number, `FAULT_SEED` one seed alone.
+ * `npm run faults [-- filter]`: every fault of conformance/test/faults-*.test.ts at least fifty times, one at a time, with
+ * the results in conformance/results/faults.json. `FAULT_ROUNDS` sets another number, `FAULT_SEED` runs one seed.
  */
 import process from 'node:process'
 import { ensureSystemPackages } from '../debian.ts'

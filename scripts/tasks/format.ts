@@ -1,4 +1,4 @@
-/** `npm run format [-- path …]`: writes every file as the check `format` wants it. */
+/** `npm run format [-- path …]`: formats files as the check `format` requires. */
 import process from 'node:process'
 import { run } from '../process.ts'
 

@@ -5,7 +5,7 @@ import { ensurePage } from '../page.ts'
 import { runToEnd } from '../supervise.mjs'
 
 await ensurePage()
-// From where the person stands, so that --data and ./.millrace mean what they read like.
+// In the current folder of the user, so that --data and ./.millrace are relative to it.
 const cwd = process.env['INIT_CWD'] ?? process.cwd()
 await runToEnd(
   process.execPath,

@@ -1,4 +1,4 @@
-/** `npm test [-- filter]`: installs what the tests need and runs them all. The last line says how it went. */
+/** `npm test [-- filter]`: installs what the tests need and runs them. The last line has the counts. */
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -23,7 +23,7 @@ if (isCi && missing.length > 0) console.error(`In CI nothing may be missing: ${m
 if (isCi && unexplained.length > 0)
   console.error(`In CI no test may be skipped without "(skipped: <reason>)" in its name:\n  ${unexplained.join('\n  ')}`)
 const isRefused = isCi && (missing.length > 0 || unexplained.length > 0)
-// Whatever the reason, a run that is red says at least one failure.
+// A failed run reports at least one failure, whatever the reason.
 const failed = code !== 0 || isRefused ? Math.max(counts.failed, 1) : counts.failed
 console.log(format({ ...counts, failed }))
 process.exitCode = failed > 0 ? 1 : 0
@@ -32,7 +32,7 @@ function readReport(): Report | undefined {
   try {
     return JSON.parse(readFileSync(file, 'utf8')) as Report
   } catch {
-    // vitest ended before it could report.
+    // vitest exited before it could report.
     return undefined
   }
 }

@@ -1,4 +1,4 @@
-/** The control row: a bare `net` server that writes one shared buffer an event to every socket, and does nothing else. */
+/** The control row: a bare `net` server that writes one shared buffer per event to every socket, and does nothing else. */
 import { type AddressInfo, createServer, type Socket } from 'node:net'
 import { pace } from '../pace.ts'
 import { createMeter, serveCommands } from '../processes.ts'

@@ -1,4 +1,4 @@
-/** An engine by itself: runs that append one token after another, each as soon as the one before is acknowledged. */
+/** An engine alone: runs that append one token after another, each as soon as the one before is acknowledged. */
 
 import { createMeter, serveCommands } from '../processes.ts'
 import { quantile } from '../reader.ts'
@@ -23,7 +23,7 @@ serveCommands({
           await engine.append(log, [{ type: 'message', data }], { epoch: position.epoch, unless: 'end' })
           waits.push(performance.now() - before)
           appends += 1
-          // Memory answers without waiting for anything: the loop itself must come to its turn.
+          // The memory engine never waits: the event loop must get a turn.
           if (token % 64 === 0) await new Promise(setImmediate)
         }
       }),

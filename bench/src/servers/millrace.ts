@@ -1,4 +1,4 @@
-/** Millrace as anybody would run it, with a publisher beside it in the same process. */
+/** Millrace with its defaults, with a publisher in the same process. */
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import { createMillrace, type ModelPart } from 'millrace'
@@ -37,14 +37,14 @@ serveCommands({
   end: () => meter.end(),
 })
 
-/** After everything that could be let go was. */
+/** After a garbage collection. */
 function heldBytes(): number {
   setFlagsFromString('--expose-gc')
   ;(runInNewContext('gc') as () => void)()
   return process.memoryUsage.rss()
 }
 
-/** Text that is the time it was said at, each time it is woken. */
+/** Text that is the current time, each time it is woken. */
 async function* paced(wakes: (() => void)[], index: number): AsyncGenerator<ModelPart> {
   let due = 0
   let wake = () => {}
@@ -63,7 +63,7 @@ async function* paced(wakes: (() => void)[], index: number): AsyncGenerator<Mode
   }
 }
 
-/** Text that is the time it was said at, at an exact average rate. */
+/** Text that is the current time, at an exact average rate. */
 async function* timestamps(perSecond: number): AsyncGenerator<ModelPart> {
   let due = 0
   let wake = () => {}

@@ -1,4 +1,4 @@
-/** The engine that a row of the benchmark is about, with a server of its own where it needs one. */
+/** Opens the engine that a row of the benchmark names. */
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'

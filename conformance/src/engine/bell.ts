@@ -2,8 +2,8 @@ import { describe, expect, it } from 'vitest'
 import { type EngineFactory, numbered, numbers, open, range } from './support.ts'
 
 export function bellCases(make: EngineFactory): void {
-  describe('bell', () => {
-    it('rings after an append, and what it rang for can be read', async () => {
+  describe('notifications', () => {
+    it('follow an append, whose events can then be read', async () => {
       const engine = await open(make)
       const { position } = await engine.append('a', [])
       const seen: unknown[] = []
@@ -25,7 +25,7 @@ export function bellCases(make: EngineFactory): void {
       expect(seen).toEqual(range(1, 30))
     })
 
-    it('rings every watcher of its log alone, and none after unwatch', async () => {
+    it('reach every watcher of the log only, and none after unwatch', async () => {
       const engine = await open(make)
       const rings = { a: 0, b: 0 }
       const first = Promise.withResolvers<void>()
@@ -49,21 +49,21 @@ export function bellCases(make: EngineFactory): void {
       expect(rings).toEqual({ a: after, b: 0 })
     })
 
-    it('rings when the log is deleted', async () => {
+    it('follow the deletion of the log', async () => {
       const engine = await open(make)
       await engine.append('a', numbered(1, 1))
-      const rung = Promise.withResolvers<void>()
-      engine.watch('a', () => rung.resolve())
+      const notified = Promise.withResolvers<void>()
+      engine.watch('a', () => notified.resolve())
       await engine.delete('a')
-      await rung.promise
+      await notified.promise
     })
 
-    it('can be set before the log exists', async () => {
+    it('can be watched before the log exists', async () => {
       const engine = await open(make)
-      const rung = Promise.withResolvers<void>()
-      engine.watch('later', () => rung.resolve())
+      const notified = Promise.withResolvers<void>()
+      engine.watch('later', () => notified.resolve())
       await engine.append('later', numbered(1, 1))
-      await rung.promise
+      await notified.promise
     })
   })
 }

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest'
 import { type EngineFactory, numbered, open, readAll, refusal } from './support.ts'
 
 export interface RoomOptions {
-  /** An engine that keeps at most so many bytes in all its logs together; absent where there is no such limit. */
+  /** An engine that keeps at most `bytesMax` bytes in all its logs together; absent if it has no such limit. */
   readonly makeBounded?: ((totalBytesMax: number) => Engine | Promise<Engine>) | undefined
 }
 
@@ -13,13 +13,13 @@ const tooMuch = [large, large]
 
 export function roomCases({ makeBounded }: RoomOptions): void {
   if (makeBounded === undefined) {
-    it.skip('keeps within its room (skipped: the engine does not bound all logs together)')
+    it.skip('bounds all logs together (skipped: the engine has no such limit)')
     return
   }
   const make: EngineFactory = () => makeBounded(totalBytesMax)
 
-  describe('room', () => {
-    it('is never exceeded by logs with readers: what does not fit is refused, and nothing of it appended', async () => {
+  describe('the limit of all logs together', () => {
+    it('is never exceeded by logs with readers: a batch that does not fit is rejected as a whole', async () => {
       const { engine, count } = await filled(make)
       for (const [name, kept] of Object.entries({ full: count, beside: 1 })) {
         expect(await refusal(engine.append(name, [...numbered(1, 1), ...tooMuch]))).toBe('log_full')
@@ -28,13 +28,13 @@ export function roomCases({ makeBounded }: RoomOptions): void {
       }
     })
 
-    it('is not taken by a log whose first batch is refused', async () => {
+    it('is not used by a log whose first batch is rejected', async () => {
       const { engine } = await filled(make)
       expect(await refusal(engine.append('new', tooMuch))).toBe('log_full')
       expect(await engine.inspect('new')).toBeUndefined()
     })
 
-    it('is made by the logs written to longest ago that nobody reads, and by no more of them than need be', async () => {
+    it('evicts the logs without readers that were written to longest ago, and only as many as necessary', async () => {
       const engine = await open(make)
       for (const name of ['read', 'old', 'older', 'new']) await engine.append(name, Array(4).fill(large))
       await engine.append('old', [large])
@@ -45,13 +45,13 @@ export function roomCases({ makeBounded }: RoomOptions): void {
         return ['read', 'old', 'older', 'new', 'more'].filter((_, index) => states[index] !== undefined)
       }
       expect(await there()).toEqual(['read', 'old', 'new', 'more'])
-      // What would not fit even so takes nothing away.
+      // A batch that would not fit even then evicts nothing.
       expect(await refusal(engine.append('read', Array(16).fill(large)))).toBe('log_full')
       expect(await there()).toEqual(['read', 'old', 'new', 'more'])
       expect(await readAll(engine, 'old')).toHaveLength(5)
     })
 
-    it('is made by a log that goes: the refused batch is taken, with the key it came with', async () => {
+    it('accepts a rejected batch, with its key, once another log is deleted', async () => {
       const { engine, count } = await filled(make)
       expect(await refusal(engine.append('full', [large], { key: 'k' }))).toBe('log_full')
       await engine.delete('beside')

@@ -12,7 +12,7 @@ export interface NatsCluster {
   /** The leader of the stream. */
   leader(): Promise<NatsServer>
   /** Cuts one direction between a server and the others until `heal`; its clients stay connected. */
-  isolate(server: NatsServer, what: 'unheard' | 'deaf'): void
+  isolate(server: NatsServer, what: 'outgoing' | 'incoming'): void
   /** Delivers what was held; `cut` drops it. */
   heal(isCut: boolean): void
   close(): Promise<void>
@@ -67,8 +67,8 @@ export async function startNatsCluster({ args = [] }: NatsServerOptions = {}): P
       const index = servers.indexOf(server)
       for (const { line, from, to } of lines) {
         // Either of the two may have opened the connection.
-        if (from === index) line.hold(what === 'unheard' ? 'there' : 'back')
-        if (to === index) line.hold(what === 'unheard' ? 'back' : 'there')
+        if (from === index) line.hold(what === 'outgoing' ? 'there' : 'back')
+        if (to === index) line.hold(what === 'outgoing' ? 'back' : 'there')
       }
     },
     heal(isCut) {

@@ -145,7 +145,7 @@ function onMessage(message: Json, runs: Runs, answers: HeartbeatAcks): void {
   if (type === 'answered' && streams !== undefined) answers.acknowledgeAll(streams)
 }
 
-/** 128 bits: whoever has a session's id can read it. */
+/** 128 bits: a client that has a session's id can read it. */
 function newId(): string {
   return randomBytes(16).toString('base64url')
 }
