@@ -54,30 +54,19 @@ export async function startFaultProxy(firstPort: number): Promise<FaultProxy> {
     if (isSwallowing) dead.add(near)
     pairs.set(near, far)
     near.on('close', () => pairs.delete(near))
-    for (const socket of [near, far]) socket.setNoDelay(true)
-    for (const [socket, other] of [
-      [near, far],
-      [far, near],
-    ] as const) {
-      sockets.add(socket)
-      socket.on('close', () => {
-        sockets.delete(socket)
-        other.destroy()
-      })
-      // The cut itself; `close` follows and ends the other side.
-      socket.on('error', () => {})
-    }
+    track(near, far, sockets)
+    track(far, near, sockets)
     near
-      .pipe(swallow(near, [dead]))
+      .pipe(swallow(() => dead.has(near)))
       .pipe(narrow(() => shape))
       .pipe(late(() => shape))
       .pipe(far)
     far
-      .pipe(swallow(near, [dead, muted]))
-      .pipe(hold())
+      .pipe(swallow(() => dead.has(near) || muted.has(near)))
+      .pipe(holdStream(() => bufferBytes))
       .pipe(narrow(() => shape))
       .pipe(late(() => shape))
-      .pipe(cutDoomed(near))
+      .pipe(cutAt(near, takeCut, () => cuts++))
       .pipe(near)
   })
   server.listen(0, '127.0.0.1')
@@ -131,40 +120,57 @@ export async function startFaultProxy(firstPort: number): Promise<FaultProxy> {
     },
   }
 
-  function swallow(near: Socket, whose: readonly WeakSet<Socket>[]): Transform {
-    return new Transform({
-      transform: (chunk, _encoding, done) => (whose.some((sockets) => sockets.has(near)) ? done() : done(null, chunk)),
-    })
+  /** After how many bytes the next connection is cut. Asked at its first response bytes: others use up no cut. */
+  function takeCut(): number {
+    return doomed !== undefined && doomed.times-- > 0 ? doomed.bytes : Number.POSITIVE_INFINITY
   }
+}
 
-  function hold(): Transform {
-    let held = Buffer.alloc(0)
-    let isStream = false
-    return new Transform({
-      transform(chunk: Buffer, _encoding, done) {
-        isStream ||= chunk.includes('text/event-stream')
-        held = Buffer.concat([held, chunk])
-        if (isStream && held.length < bufferBytes) return done()
-        done(null, held)
-        held = Buffer.alloc(0)
-      },
-      flush: (done) => done(null, held),
-    })
-  }
+/** Keeps a socket in the set while it is open, and closes the other side with it. */
+function track(socket: Socket, other: Socket, sockets: Set<Socket>): void {
+  socket.setNoDelay(true)
+  sockets.add(socket)
+  socket.on('close', () => {
+    sockets.delete(socket)
+    other.destroy()
+  })
+  // A cut; `close` follows.
+  socket.on('error', () => {})
+}
 
-  function cutDoomed(near: Socket): Transform {
-    let end: number | undefined
-    let passed = 0
-    return new Transform({
-      transform(chunk: Buffer, _encoding, done) {
-        // One that is given up before it is answered takes nobody's place.
-        end ??= doomed !== undefined && doomed.times-- > 0 ? doomed.bytes : Number.POSITIVE_INFINITY
-        const rest = end - passed
-        passed += chunk.length
-        if (chunk.length < rest) return done(null, chunk)
-        cuts++
-        near.end(chunk.subarray(0, rest), () => near.resetAndDestroy())
-      },
-    })
-  }
+function swallow(isSwallowed: () => boolean): Transform {
+  return new Transform({
+    transform: (chunk, _encoding, done) => (isSwallowed() ? done() : done(null, chunk)),
+  })
+}
+
+/** Holds an event stream until it has `bytes()`; passes everything else. */
+function holdStream(bytes: () => number): Transform {
+  let held = Buffer.alloc(0)
+  let isStream = false
+  return new Transform({
+    transform(chunk: Buffer, _encoding, done) {
+      isStream ||= chunk.includes('text/event-stream')
+      held = Buffer.concat([held, chunk])
+      if (isStream && held.length < bytes()) return done()
+      done(null, held)
+      held = Buffer.alloc(0)
+    },
+    flush: (done) => done(null, held),
+  })
+}
+
+function cutAt(near: Socket, takeCut: () => number, onCut: () => void): Transform {
+  let end: number | undefined
+  let passed = 0
+  return new Transform({
+    transform(chunk: Buffer, _encoding, done) {
+      end ??= takeCut()
+      const rest = end - passed
+      passed += chunk.length
+      if (chunk.length < rest) return done(null, chunk)
+      onCut()
+      near.end(chunk.subarray(0, rest), () => near.resetAndDestroy())
+    },
+  })
 }

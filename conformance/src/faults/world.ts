@@ -140,14 +140,8 @@ export function createWorld(tally: Tally): World {
   }
 
   function follow(id: string, kind: 'session' | 'channel'): Followed {
-    const followed: Followed = {
-      id,
-      record: createLogRecord(`${kind}=${id}`),
-      readers: [],
-      ends: new Map(),
-      events: 0,
-      resets: 0,
-    }
+    const record = createLogRecord(`${kind}=${id}`)
+    const followed: Followed = { id, record, readers: [], ends: new Map(), events: 0, resets: 0 }
     logs.push(followed)
     return followed
   }
