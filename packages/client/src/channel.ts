@@ -1,4 +1,4 @@
-/** One channel: what anybody publishes into it comes out of `events`. PROTOCOL.md#channels-post-apipublish. */
+/** One channel: what anybody publishes into it comes out of `events`. PROTOCOL.md#channels. */
 import type { Gap, Json } from '@millrace/protocol'
 import type { Outbox } from './commands/outbox.ts'
 import { newId } from './host.ts'
