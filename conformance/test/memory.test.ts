@@ -1,8 +1,10 @@
 import { memoryEngine } from 'millrace'
-import { engineConformance } from '../src/index.ts'
+import { engineConformance, ephemeralConformance } from '../src/index.ts'
 
 engineConformance({
   name: 'memory',
   make: (limits) => memoryEngine(limits),
   makeBounded: (totalBytesMax) => memoryEngine({ totalBytesMax }),
 })
+
+ephemeralConformance({ name: 'memory', makeNodes: () => [memoryEngine()] })

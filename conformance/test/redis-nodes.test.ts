@@ -1,6 +1,7 @@
 import { createClient } from '@redis/client'
 import { redisEngine } from 'millrace/redis'
 import { describe, expect, it, onTestFinished } from 'vitest'
+import { ephemeralConformance } from '../src/engine/ephemeral.ts'
 import { faultsConformance } from '../src/engine/faults.ts'
 import { nodesConformance } from '../src/engine/nodes.ts'
 import { numbered, numbers, open, range, readAll, refusal } from '../src/engine/support.ts'
@@ -10,14 +11,17 @@ import { startLosslessRedis, startRedis } from '../src/servers/redis.ts'
 
 const make = ({ url }: { url: string }) => redisEngine({ url, timeoutMs: 3000 })
 
-nodesConformance({
+const nodes = {
   name: 'redis',
   async makeNodes() {
     const server = await startRedis()
     onTestFinished(() => server.close())
-    return [make(server), make(server)]
+    return [make(server), make(server)] as const
   },
-})
+}
+
+nodesConformance(nodes)
+ephemeralConformance(nodes)
 
 faultsConformance({ name: 'redis', start: startLosslessRedis, make })
 

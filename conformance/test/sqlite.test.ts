@@ -5,7 +5,7 @@ import { sqliteEngine } from 'millrace'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import { type EngineLimits, numbered, numbers, open, readAll, refusal } from '../src/engine/support.ts'
 import { makeSmallDisk, smallDiskMissing } from '../src/faults/folder.ts'
-import { engineConformance } from '../src/index.ts'
+import { engineConformance, ephemeralConformance } from '../src/index.ts'
 
 function make(limits: EngineLimits & { readonly totalBytesMax?: number } = {}) {
   const folder = mkdtempSync(join(tmpdir(), 'millrace-sqlite-'))
@@ -14,6 +14,7 @@ function make(limits: EngineLimits & { readonly totalBytesMax?: number } = {}) {
 }
 
 engineConformance({ name: 'sqlite', make, makeBounded: (totalBytesMax) => make({ totalBytesMax }) })
+ephemeralConformance({ name: 'sqlite', makeNodes: () => [make()] })
 
 const missing = smallDiskMissing()
 

@@ -132,6 +132,39 @@ export function nodesConformance({ name, makeNodes }: NodesSuite): void {
       expect(numbers(await readAll(b, 'log'))).toEqual([2])
     })
 
+    it('broadcasts to the subscribers of a topic on every node, in order, until they unsubscribe', async ({ skip }) => {
+      const [a, b] = await openNodes()
+      const [sender, receiver] = [a.broadcast, b.broadcast]
+      if (sender === undefined || receiver === undefined) return skip('The engine has no broadcast.')
+      const received: string[] = []
+      let arrived = Promise.withResolvers<void>()
+      const unsubscribe = await receiver.subscribe('topic', (message) => received.push(`b ${message}`))
+      await sender.subscribe('topic', (message) => {
+        received.push(`a ${message}`)
+        if (message.startsWith('last')) arrived.resolve()
+      })
+      await sender.publish('other', 'of another topic')
+      await Promise.all(range(1, 20).map((n) => sender.publish('topic', `${n}`)))
+      await sender.publish('topic', 'last')
+      await arrived.promise
+      const messages = [...range(1, 20), 'last']
+      await expect.poll(() => received.filter((each) => each.startsWith('b'))).toEqual(messages.map((each) => `b ${each}`))
+      expect(received.filter((each) => each.startsWith('a'))).toEqual(messages.map((each) => `a ${each}`))
+      unsubscribe()
+      arrived = Promise.withResolvers()
+      await sender.publish('topic', 'last of all')
+      await arrived.promise
+      expect(received).not.toContain('b last of all')
+    })
+
+    it('rejects a broadcast once it is closed', async ({ skip }) => {
+      const [a] = await openNodes()
+      if (a.broadcast === undefined) return skip('The engine has no broadcast.')
+      await a.close()
+      expect(await refusal(a.broadcast.publish('topic', 'late'))).toBe('server_stopping')
+      expect(await refusal(a.broadcast.subscribe('topic', () => {}))).toBe('server_stopping')
+    })
+
     it('rejects on one node an epoch that the other has ended', async () => {
       const [a, b] = await openNodes()
       const { position } = await a.append('log', numbered(1, 3))

@@ -102,11 +102,27 @@ export interface LogState {
   readonly head: Position
 }
 
+/**
+ * Messages between the nodes that share an engine. They are not stored: a message reaches the nodes that are subscribed
+ * and connected when it is published, and no other. An engine with this power MUST
+ *  - deliver a message at most once to each callback, and the messages of one node in the order of their `publish` calls;
+ *  - deliver to every callback of the topic on every node, the publishing node included, after `subscribe` has resolved;
+ *  - deliver nothing after the function that `subscribe` returned was called, and nothing from another topic;
+ *  - reject `publish` and `subscribe` with a MillraceError, in bounded time, when the message or subscription cannot be sent.
+ * `engines/memory/ephemeral.ts` builds the logs of presence and typing on it.
+ */
+export interface Broadcast {
+  publish(topic: string, message: string): Promise<void>
+  subscribe(topic: string, onMessage: (message: string) => void): Promise<() => void>
+}
+
 export interface Engine {
   /** Logs may hold what an earlier process wrote; absent means that they never do. */
   readonly isDurable?: boolean
   /** Other processes may append to the same logs; absent means that they never do. */
   readonly isShared?: boolean
+  /** Absent when the engine has no other nodes, or cannot send them messages. */
+  readonly broadcast?: Broadcast
   /** Appends to a log, and creates it where there is none; an empty batch only creates. */
   append(log: string, events: readonly NewEvent[], options?: AppendOptions): Promise<Appended>
   /**

@@ -27,6 +27,8 @@ export interface MemoryEngineOptions {
    * the oldest last append first. What still does not fit is rejected with `log_full`. Default 1 GiB.
    */
   readonly totalBytesMax?: number
+  /** Logs for which it is true are not deleted by age or for space, as if they had a reader; default none. */
+  readonly isPinned?: (log: string) => boolean
   /** Milliseconds since 1970; default `Date.now`. */
   readonly now?: () => number
   /** Creates epochs; default random. */
@@ -47,6 +49,7 @@ export function memoryEngine(options: MemoryEngineOptions = {}): Engine {
     },
     newEpoch,
     watchers,
+    isPinned: options.isPinned ?? (() => false),
   })
   let isClosed = false
   const sweeper = setInterval(() => logs.sweep(now()), Math.min(60_000, Math.max(10, ageMsMax / 4)))

@@ -16,22 +16,25 @@ export interface MemoryLogsOptions {
   readonly newEpoch: () => string
   /** A log that is watched is not evicted. */
   readonly watchers: Watchers
+  readonly isPinned: (log: string) => boolean
 }
 
 export class MemoryLogs {
   readonly #limits: MemoryLimits
   readonly #newEpoch: () => string
   readonly #watchers: Watchers
+  readonly #isPinned: (log: string) => boolean
   readonly #logs = new Map<string, MemoryLog>()
   /** Names in the order of the last append: of the logs that never had an event, and of the others. */
   readonly #empty = new Set<string>()
   readonly #written = new Set<string>()
   #totalBytes = 0
 
-  constructor({ limits, newEpoch, watchers }: MemoryLogsOptions) {
+  constructor({ limits, newEpoch, watchers, isPinned }: MemoryLogsOptions) {
     this.#limits = limits
     this.#newEpoch = newEpoch
     this.#watchers = watchers
+    this.#isPinned = isPinned
   }
 
   append(name: string, batch: readonly NewEvent[], options: AppendOptions, now: number): Appended {
@@ -86,7 +89,7 @@ export class MemoryLogs {
   sweep(now: number): void {
     for (const [name, log] of this.#logs) {
       this.#trim(log, now)
-      if (log.isEmpty && log.touched < now - this.#limits.ageMsMax) this.delete(name)
+      if (log.isEmpty && log.touched < now - this.#limits.ageMsMax && !this.#isPinned(name)) this.delete(name)
     }
   }
 
@@ -110,7 +113,7 @@ export class MemoryLogs {
     for (const order of logsOver > 0 ? [this.#empty, this.#written] : [this.#written]) {
       for (const other of order) {
         if (bytesOver <= 0 && logsOver <= 0) break
-        if (other === name || this.#watchers.has(other)) continue
+        if (other === name || this.#watchers.has(other) || this.#isPinned(other)) continue
         evicted.push(other)
         bytesOver -= this.#logs.get(other)?.bytes ?? 0
         logsOver -= 1

@@ -72,11 +72,36 @@ export class Connection {
     return this.#perform(act, deadline)
   }
 
-  /** Subscribes until the returned function is called. */
-  async subscribe(channel: string, onMessage: (message: string) => void): Promise<() => void> {
-    const listener = (message: string) => onMessage(message)
-    await this.#subscriber.sSubscribe(channel, listener)
-    return () => void this.#subscriber.sUnsubscribe(channel, listener).catch(() => {})
+  /** Publishes once: unlike a call, a message that was repeated would be delivered twice. */
+  async publish(channel: string, message: string, deadline: number): Promise<void> {
+    try {
+      await this.#link.within(this.#link.server, deadline)
+      await this.#link.within(this.#link.client.sendCommand(['SPUBLISH', channel, message]), deadline)
+    } catch (cause) {
+      if (cause instanceof MillraceError) throw cause
+      throw new MillraceError('engine_failed', { cause })
+    }
+  }
+
+  /** Subscribes until the returned function is called. Without a deadline it waits until Redis is connected. */
+  async subscribe(channel: string, onMessage: (message: string) => void, deadline?: number): Promise<() => void> {
+    let isEnded = false
+    const listener = (message: string) => {
+      if (!isEnded) onMessage(message)
+    }
+    const end = () => {
+      isEnded = true
+      this.#subscriber.sUnsubscribe(channel, listener).catch(() => {})
+    }
+    const subscribing = this.#subscriber.sSubscribe(channel, listener)
+    if (deadline === undefined) await subscribing
+    else
+      await this.#link.within(subscribing, deadline).catch((error) => {
+        // It may still be subscribed, after its caller got the error.
+        subscribing.then(end, () => {})
+        throw error
+      })
+    return end
   }
 
   async close(): Promise<void> {

@@ -1,27 +1,18 @@
 /** Batches as Redis stores them, and the pages made of them. */
-import { type Json, MillraceError, type Position } from '@millrace/protocol'
+import { MillraceError, type Position } from '@millrace/protocol'
 import { sizeOf } from '../../log/event-size.ts'
-import type { EventData, LogEvent, NewEvent, Page, ReadOptions } from '../../log/log.ts'
+import type { LogEvent, Page, ReadOptions } from '../../log/log.ts'
+import { parseEvents } from '../shared/event-text.ts'
 import { createUnpacked, fromStored, unpackAside } from '../shared/packing.ts'
 
 /** A stored batch, or a pack of batches. */
 export type Entry = readonly [last: number, count: string, time: string, data: string, isPacked: 0 | 1]
 
-export function encode(events: readonly NewEvent[]): string {
-  return JSON.stringify(
-    events.map(({ type, data }) => (data instanceof Uint8Array ? [type, Buffer.from(data).toString('base64'), 1] : [type, data])),
-  )
-}
-
 /** Throws `log_damaged` when an engine has not written the batch like this. */
 export function decode([last, count, time, text]: Entry): LogEvent[] {
   try {
-    const events = JSON.parse(text) as readonly (readonly [type: string, data: Json, isBytes?: 1])[]
     const first = last - Number(count) + 1
-    return events.map(([type, data, isBytes], index) => {
-      const value: EventData = isBytes ? new Uint8Array(Buffer.from(data as string, 'base64')) : data
-      return { offset: first + index, type, time: Number(time), data: value }
-    })
+    return parseEvents(text).map((event, index) => ({ ...event, offset: first + index, time: Number(time) }))
   } catch (cause) {
     throw new MillraceError('log_damaged', { cause })
   }

@@ -53,10 +53,6 @@ export class Link {
     return this.#ready.promise
   }
 
-  get isReady(): boolean {
-    return this.#isReady
-  }
-
   /** Rejects when the deadline (of `performance.now`) passes first. */
   async within<T>(promise: Promise<T>, deadline: number): Promise<T> {
     let timer: ReturnType<typeof setTimeout> | undefined

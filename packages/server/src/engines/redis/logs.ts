@@ -2,14 +2,15 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Position } from '@millrace/protocol'
 import { sizeOfAll } from '../../log/event-size.ts'
-import type { Appended, AppendOptions, LogState, NewEvent, Page, ReadOptions } from '../../log/log.ts'
+import type { Appended, AppendOptions, Broadcast, LogState, NewEvent, Page, ReadOptions } from '../../log/log.ts'
+import { formatEvents } from '../shared/event-text.ts'
 import { pageOfNames } from '../shared/names.ts'
 import { createNotifier, type Notifier } from '../shared/notifier.ts'
 import { createQueues } from '../shared/queues.ts'
 import { createRecentEvents } from '../shared/recent-events.ts'
 import { Calls } from './calls.ts'
 import { packOldest } from './compaction.ts'
-import { createPacks, type Entry, encode, toPage } from './entries.ts'
+import { createPacks, type Entry, toPage } from './entries.ts'
 import { HighWaterMarks, type Mark } from './high-water-marks.ts'
 import { liveCommands, livePage } from './live.ts'
 import { Names } from './names.ts'
@@ -48,7 +49,7 @@ export class RedisLogs {
   readonly #marks = new HighWaterMarks()
   readonly #recent = createRecentEvents()
   readonly #packs = createPacks()
-  /** Of appends: only the last one can be made again, so a log has one at a time. */
+  /** Appends, of which only a log's last one can be made again, and messages, whose order it keeps. */
   readonly #inTurn = createQueues()
   readonly #sweeper: ReturnType<typeof setInterval>
   /** Appends of this engine. */
@@ -137,6 +138,19 @@ export class RedisLogs {
     return existed
   }
 
+  readonly broadcast: Broadcast = {
+    publish: async (topic, message) => {
+      this.#calls.assertOpen()
+      const [channel, deadline] = [this.#names.broadcastOf(topic), this.#calls.newDeadline()]
+      const { connection } = this.#calls
+      await this.#inTurn(channel, message.length, () => connection.publish(channel, message, deadline))
+    },
+    subscribe: async (topic, onMessage) => {
+      this.#calls.assertOpen()
+      return this.#calls.connection.subscribe(this.#names.broadcastOf(topic), onMessage, this.#calls.newDeadline())
+    },
+  }
+
   async close(): Promise<void> {
     if (this.#calls.isClosed) return
     clearInterval(this.#sweeper)
@@ -150,7 +164,7 @@ export class RedisLogs {
     const { epoch: wanted = '', key = '', unless = '', expect = '', keep = '' } = options
     const limits = [keep, bytesMax, ageMsMax, replicas > 0 ? 1 : 0]
     const field = events.some(({ data }) => data instanceof Uint8Array) ? 'b' : 'd'
-    const rest = [number, wanted, key, unless, ...limits, events.length, encode(events), field, expect].map(String)
+    const rest = [number, wanted, key, unless, ...limits, events.length, formatEvents(events), field, expect].map(String)
     const isSubscribed = this.#notifier.isSubscribed(log)
     let server = ''
     const args = (to: string) => {
