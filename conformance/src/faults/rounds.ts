@@ -55,7 +55,7 @@ export function itWithstands<World>({
   const why = count === 0 ? ' (skipped: it is for `npm run faults`)' : ''
   it.skipIf(count === 0)(`${fault}: ${claim}${why}`, { timeout: msMax * (seeds.length + 1) }, async () => {
     const tally = createTally()
-    let failed: string | undefined
+    let failed: string | undefined = 'At the start'
     try {
       const world = await open(tally)
       for (const seed of seeds) {
