@@ -6,3 +6,5 @@ const millrace = createMillrace({ model: 'sim:count?n=5' })
 export const dynamic = 'force-dynamic'
 export const GET = millrace.fetch
 export const POST = millrace.fetch
+export const PATCH = millrace.fetch
+export const DELETE = millrace.fetch
