@@ -1,4 +1,4 @@
-/** The whole suite once more, over a server that is a cluster: it refuses a script whose keys are in two slots, or not declared. */
+/** The whole suite over a cluster, which rejects a script whose keys are in two slots or not declared. */
 import { createClient } from '@redis/client'
 import { redisEngine } from 'millrace/redis'
 import { afterAll, expect, it } from 'vitest'
@@ -6,7 +6,7 @@ import { engineConformance } from '../src/index.ts'
 import { findPort } from '../src/servers/port.ts'
 import { startRedis } from '../src/servers/redis.ts'
 
-// Left to itself it takes a port that is 10,000 higher, which may be anybody's.
+// The default is a port that is 10,000 higher, which another program may have.
 const redis = await startRedis({ args: ['--cluster-enabled', 'yes', '--cluster-port', String(await findPort())] })
 const client = createClient({ url: redis.url })
 await client.connect()
@@ -17,7 +17,7 @@ afterAll(async () => {
   await redis.close()
 })
 
-it('is a cluster that refuses what crosses slots', async () => {
+it('is a cluster that rejects commands across slots', async () => {
   await expect(client.sendCommand(['DEL', 'a', 'b'])).rejects.toThrow('CROSSSLOT')
 })
 

@@ -36,7 +36,7 @@ async function command<T>({ url }: { url: string }, words: readonly string[]): P
   }
 }
 
-it('keeps under the prefix of its address all that a server writes', async () => {
+it('writes only under the prefix of its address', async () => {
   const server = await startRedis()
   onTestFinished(() => server.close())
   const { url } = await startMillrace(['--engine', `${server.url}?prefix=shop`])
@@ -54,7 +54,7 @@ describe('a compacted log of the redis engine', () => {
     }
   }
 
-  it('takes a fraction of the room, and goes by age like any other', async () => {
+  it('takes a fraction of the memory, and expires like any other log', async () => {
     const server = await startRedis()
     onTestFinished(() => server.close())
     const engine = await open(() => make(server))
@@ -68,7 +68,7 @@ describe('a compacted log of the redis engine', () => {
   })
 })
 
-it('packs a large batch that comes behind one that is too small to be a pack', async () => {
+it('packs a large batch after one that is too small for a pack', async () => {
   const server = await startRedis()
   onTestFinished(() => server.close())
   const engine = await open(() => make(server))
@@ -79,7 +79,7 @@ it('packs a large batch that comes behind one that is too small to be a pack', a
   expect(numbers(await readAll(engine, 'log'))).toEqual(range(1, 514))
 })
 
-it('takes appends, and gives times that do not go back, where the clock of Redis was two hours ahead', async () => {
+it('accepts appends, with times that do not decrease, after the clock of Redis was two hours ahead', async () => {
   const server = await startRedis()
   onTestFinished(() => server.close())
   const engine = await open(() => make(server))
@@ -90,7 +90,7 @@ it('takes appends, and gives times that do not go back, where the clock of Redis
   expect((await readAll(engine, 'log')).slice(1).map(({ time }) => time)).toEqual([future, future])
 })
 
-it('refuses a log as damaged in which something is that no engine has written, and deletes it', async () => {
+it('rejects a log with an entry that no engine has written as damaged, and deletes it', async () => {
   const server = await startRedis()
   onTestFinished(() => server.close())
   const engine = await open(() => make(server))
@@ -102,8 +102,8 @@ it('refuses a log as damaged in which something is that no engine has written, a
   expect((await engine.append('log', numbered(1, 1))).position.offset).toBe(1)
 })
 
-describe('a log of the redis engine that Redis let go in part', () => {
-  it('says what is gone between what is packed and what is not', async () => {
+describe('a log that Redis evicted in part', () => {
+  it('reports the missing events between packed and unpacked ones as a gap', async () => {
     const server = await startRedis()
     onTestFinished(() => server.close())
     const [engine, other] = [await open(() => make(server)), await open(() => make(server))]
@@ -120,8 +120,8 @@ describe('a log of the redis engine that Redis let go in part', () => {
   })
 })
 
-describe('redis engine, whose server comes back with less', () => {
-  /** Acknowledges 150 events, and has 75 of them when it is back: what a failover to a replica that lags does. */
+describe('redis engine after its server has lost data', () => {
+  /** Acknowledges 150 events, of which Redis has 75 after the restart, as after a failover to a replica that lags. */
   async function lose() {
     const server = await startRedis({ args: ['--appendonly', 'no'] })
     onTestFinished(() => server.close())
@@ -138,7 +138,7 @@ describe('redis engine, whose server comes back with less', () => {
     return /run_id:(\w+)/.exec(await command<string>(server, ['INFO', 'server']))?.[1] ?? ''
   }
 
-  it('refuses the old positions, also when the log has grown past them again', async () => {
+  it('rejects the old positions, also when the log has grown past them again', async () => {
     const { server, engine, position } = await lose()
     await server.restart()
     expect(await refusal(engine.read('log', position))).toMatch(/position_(ahead|foreign)/)
@@ -149,17 +149,20 @@ describe('redis engine, whose server comes back with less', () => {
     expect(await refusal(engine.append('log', numbered(1, 1), { epoch: position.epoch }))).toBe('position_foreign')
   })
 
-  it.each(['appends', 'looks, and appends'])('refuses them on a node that has never seen the log, and %s', async (does) => {
-    const { server, engine, position } = await lose()
-    await engine.close()
-    await server.restart()
-    const other = await open(() => make(server))
-    if (does !== 'appends') expect((await other.inspect('log'))?.head.epoch).not.toBe(position.epoch)
-    await other.append('log', numbered(76, 160))
-    expect(await refusal(other.read('log', position))).toBe('position_foreign')
-  })
+  it.each(['appends', 'inspects the log and appends'])(
+    'rejects them on a node that has never seen the log and %s',
+    async (does) => {
+      const { server, engine, position } = await lose()
+      await engine.close()
+      await server.restart()
+      const other = await open(() => make(server))
+      if (does !== 'appends') expect((await other.inspect('log'))?.head.epoch).not.toBe(position.epoch)
+      await other.append('log', numbered(76, 160))
+      expect(await refusal(other.read('log', position))).toBe('position_foreign')
+    },
+  )
 
-  it('refuses them where only one that knows the beginning has lived on', async () => {
+  it('rejects them when the only node left knows the beginning of the log', async () => {
     const { server, engine, position, other } = await lose()
     await engine.close()
     await server.restart()
@@ -167,9 +170,9 @@ describe('redis engine, whose server comes back with less', () => {
     expect(await refusal(other.read('log', position))).toBe('position_foreign')
   })
 
-  it('refuses them also when others have gone on before the one that misses its own is back', async () => {
+  it('rejects them when other nodes have appended before the node that misses its own append reconnects', async () => {
     const { server, engine, position } = await lose()
-    // Another one hears all of it but the loss, and vouches for what is there.
+    // As if another node had verified the log after the loss, and appended.
     await server.restart()
     const fields = ['server', await processOf(server), 'head', '160']
     await command(server, ['HSET', '{millrace/log}:meta', ...fields])
@@ -178,28 +181,28 @@ describe('redis engine, whose server comes back with less', () => {
     expect(await refusal(engine.read('log', position))).toBe('position_foreign')
   })
 
-  it('rings for whoever waits at the end that was lost', async () => {
+  it('notifies a reader that waits at a lost position', async () => {
     const { server, engine, position } = await lose()
-    const told = Promise.withResolvers<void>()
+    const rejected = Promise.withResolvers<void>()
     const read = async () => {
-      if ((await refusal(engine.read('log', position))).startsWith('position_')) told.resolve()
+      if ((await refusal(engine.read('log', position))).startsWith('position_')) rejected.resolve()
     }
     engine.watch('log', () => void read())
     await server.restart()
-    await told.promise
+    await rejected.promise
   })
 
-  it('keeps the epoch of a log that is whole, where somebody has heard all of it', async () => {
+  it('keeps the epoch of a complete log that one node was notified of entirely', async () => {
     const server = await startLosslessRedis()
     onTestFinished(() => server.close())
     const [writer, reader] = [await open(() => make(server)), await open(() => make(server))]
     await writer.append('log', numbered(1, 18))
     await reader.inspect('log')
-    const heard = Promise.withResolvers<void>()
-    reader.watch('log', heard.resolve)
-    // Rings for what came before it could hear, or after.
+    const notified = Promise.withResolvers<void>()
+    reader.watch('log', notified.resolve)
+    // Notifies of an append before the subscription, too.
     await writer.append('log', numbered(19, 19))
-    await heard.promise
+    await notified.promise
     await reader.inspect('log')
     const { position } = await writer.append('log', numbered(20, 20))
     await server.restart()
@@ -209,7 +212,7 @@ describe('redis engine, whose server comes back with less', () => {
   })
 })
 
-describe('redis engine, whose log was let go', () => {
+describe('redis engine after its log was evicted', () => {
   async function openTwo() {
     const server = await startRedis()
     onTestFinished(() => server.close())
@@ -219,20 +222,20 @@ describe('redis engine, whose log was let go', () => {
     return { client, engine: await open(() => make(server)), other: await open(() => make(server)) }
   }
 
-  it('rings for who waits in it on any node, although the log that comes after it is shorter', async () => {
+  it('notifies readers on every node, although the next log of the name is shorter', async () => {
     const { client, engine, other } = await openTwo()
     await engine.append('log', numbered(1, 4))
     await other.inspect('log')
-    // Until both have heard of an append, and so hear.
-    const heard = [engine, other].map((node) => {
+    // Both nodes are subscribed once they were notified.
+    const notified = [engine, other].map((node) => {
       const { promise, resolve } = Promise.withResolvers<void>()
       node.watch('log', resolve)
       return promise
     })
     const { position } = await engine.append('log', numbered(5, 5))
-    await Promise.all(heard)
+    await Promise.all(notified)
     await Promise.all([engine.inspect('log'), other.inspect('log')])
-    const told = [engine, other].map((node) => {
+    const rejected = [engine, other].map((node) => {
       const { promise, resolve } = Promise.withResolvers<string>()
       const read = async () => {
         const code = await refusal(node.read('log', position))
@@ -243,10 +246,10 @@ describe('redis engine, whose log was let go', () => {
     })
     await client.sendCommand(['FLUSHALL'])
     await engine.append('log', numbered(6, 6))
-    expect(await Promise.all(told)).toEqual(['position_foreign', 'position_foreign'])
+    expect(await Promise.all(rejected)).toEqual(['position_foreign', 'position_foreign'])
   })
 
-  it.each(['events', 'meta'])('takes appends and tells who reads, where only its %s are gone', async (key) => {
+  it.each(['events', 'meta'])('accepts appends, and readers notice, when only its %s are missing', async (key) => {
     const { client, engine, other } = await openTwo()
     const { position } = await engine.append('log', numbered(1, 5))
     await client.sendCommand(['DEL', `{millrace/log}:${key}`])

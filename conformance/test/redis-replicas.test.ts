@@ -1,4 +1,4 @@
-/** The strict mode of the Redis engine: what it acknowledged is in the replica, whichever moment the failover comes at. */
+/** The Redis engine with `replicas`: an acknowledged event is in the replica, at whatever moment the failover happens. */
 import { createClient } from '@redis/client'
 import { redisEngine } from 'millrace/redis'
 import { expect, it, onTestFinished } from 'vitest'
@@ -9,7 +9,7 @@ async function startPair(args: readonly string[] = []): Promise<{ primary: Redis
   const primary = await startRedis({ args: ['--repl-diskless-sync-delay', '0', ...args] })
   const replica = await startRedis({ args: ['--replicaof', '127.0.0.1', String(primary.port)] })
   onTestFinished(async () => void (await Promise.all([primary.close(), replica.close()])))
-  // The primary counts a replica only when it has heard of it what it has.
+  // The primary counts a replica only after its first acknowledgement.
   await expect.poll(() => isFollowed(primary), { timeout: 10_000 }).toBe(true)
   return { primary, replica }
 }
@@ -18,7 +18,7 @@ async function isFollowed(primary: RedisServer): Promise<boolean> {
   return (await command(primary, ['SET', 'followed', '1'], ['WAIT', '1', '1000'])) === 1
 }
 
-/** The answer to the last of them. */
+/** Resolves with the answer to the last command. */
 async function command(server: RedisServer, ...commands: (readonly string[])[]): Promise<unknown> {
   const client = createClient({ url: server.url })
   client.on('error', () => {})
@@ -32,7 +32,7 @@ async function command(server: RedisServer, ...commands: (readonly string[])[]):
   }
 }
 
-it('has in the replica that takes over whatever was acknowledged, killed in mid-stream', async () => {
+it('has every acknowledged event in the replica that takes over, after a kill in mid-stream', async () => {
   const { primary, replica } = await startPair()
   const engine = await open(() => redisEngine({ url: primary.url, replicas: 1, timeoutMs: 3000 }))
   const other = await open(() => redisEngine({ url: primary.url, replicas: 1, timeoutMs: 3000 }))
@@ -40,10 +40,10 @@ it('has in the replica that takes over whatever was acknowledged, killed in mid-
   const count = 200
   const write = async (log: string, node: typeof engine) => {
     for (let n = 1; ; n++) {
-      const refused = await refusal(node.append(log, numbered(n, n)))
-      if (refused === 'not refused' && log === 'a') acknowledged.push(n)
-      if (refused !== 'not refused' || (log === 'a' && n === count)) killed.resolve()
-      if (refused !== 'not refused') return
+      const code = await refusal(node.append(log, numbered(n, n)))
+      if (code === 'not refused' && log === 'a') acknowledged.push(n)
+      if (code !== 'not refused' || (log === 'a' && n === count)) killed.resolve()
+      if (code !== 'not refused') return
     }
   }
   const killed = Promise.withResolvers<void>()
@@ -58,7 +58,7 @@ it('has in the replica that takes over whatever was acknowledged, killed in mid-
   expect(kept.slice(0, acknowledged.length)).toEqual(range(1, acknowledged.length))
 }, 30_000)
 
-it('refuses to write and shows nobody what it refused while the replica stands still, and reads on, and takes writes when it is back', async () => {
+it('rejects appends and shows none of them while the replica does not respond, and accepts them when it does', async () => {
   const { primary, replica } = await startPair()
   const engine = await open(() => redisEngine({ url: primary.url, replicas: 1, timeoutMs: 2000 }))
   const { position } = await engine.append('a', numbered(1, 10))
@@ -66,9 +66,9 @@ it('refuses to write and shows nobody what it refused while the replica stands s
   expect((await other.inspect('a'))?.head).toEqual(position)
   process.kill(replica.pid, 'SIGSTOP')
   const append = engine.append('a', numbered(11, 11))
-  // Where a write waits, who reads does not.
+  // Reads do not wait behind the append.
   expect(await engine.inspect('b')).toBeUndefined()
-  // It stands in Redis by now.
+  // Redis has the event, and the replica does not.
   await expect.poll(() => command(primary, ['HGET', '{millrace/a}:meta', 'head'])).toBe('11')
   for (const node of [engine, other]) {
     const page = await node.read('a', { ...position, offset: 5 })
@@ -77,15 +77,15 @@ it('refuses to write and shows nobody what it refused while the replica stands s
   }
   await expect(append).rejects.toMatchObject({ code: 'engine_failed', message: expect.stringContaining('0 of 1 replicas') })
   process.kill(replica.pid, 'SIGCONT')
-  const rung = Promise.withResolvers<void>()
-  other.watch('a', rung.resolve)
+  const notified = Promise.withResolvers<void>()
+  other.watch('a', notified.resolve)
   await expect.poll(() => refusal(engine.append('a', numbered(12, 12), { key: '12' })), { timeout: 10_000 }).toBe('not refused')
-  await rung.promise
+  await notified.promise
   expect(numbers((await other.read('a', position)).events)).toEqual(range(11, 12))
 }, 30_000)
 
-// Redis 7.0 waits for what anybody has written; WAIT promises it only for what its own connection has.
-it('does not show what another has written, where it is found by its key and the replica does not have it', async () => {
+// Redis 7.0 waits for the writes of all connections; WAIT promises it only for its own connection's.
+it('does not acknowledge a duplicate whose first batch the replica does not have', async () => {
   const { primary, replica } = await startPair()
   const make = () => redisEngine({ url: primary.url, replicas: 1, timeoutMs: 1000 })
   const [engine, other] = [await open(make), await open(make)]
@@ -98,16 +98,16 @@ it('does not show what another has written, where it is found by its key and the
   expect((await other.inspect('a'))?.head).toEqual(position)
 }, 30_000)
 
-it('refuses at once what a Redis would not write that knows of too few replicas', async () => {
+it('rejects at once when Redis has fewer replicas than min-replicas-to-write', async () => {
   const { primary, replica } = await startPair(['--min-replicas-to-write', '1'])
   const engine = await open(() => redisEngine({ url: primary.url, replicas: 1 }))
   await engine.append('a', numbered(1, 1))
   await replica.kill()
-  const refusedAtOnce = async () => {
-    const askedAt = performance.now()
-    // As what passes, like every other failover.
-    return (await refusal(engine.append('a', numbered(2, 2)))) === 'engine_failed' && performance.now() - askedAt < 2000
+  const rejectedAtOnce = async () => {
+    const startedAt = performance.now()
+    // A passing error, as during any failover.
+    return (await refusal(engine.append('a', numbered(2, 2)))) === 'engine_failed' && performance.now() - startedAt < 2000
   }
-  await expect.poll(refusedAtOnce, { timeout: 15_000 }).toBe(true)
+  await expect.poll(rejectedAtOnce, { timeout: 15_000 }).toBe(true)
   expect(numbers(await readAll(engine, 'a')).at(0)).toBe(1)
 }, 30_000)

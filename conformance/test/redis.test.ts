@@ -19,9 +19,9 @@ engineConformance({
   },
 })
 
-describe('redis engine, beyond what every engine promises', () => {
-  // What happened: a user who may not ask INFO was told for ever that Redis had not answered in time.
-  it.each(['info', 'script|load'])('says at once that it may not ask %s, and goes on when it may', async (command) => {
+describe('redis engine, beyond the contract of engines', () => {
+  // What happened: a user without the right to INFO always got the error that Redis had not answered in time.
+  it.each(['info', 'script|load'])('reports at once that %s is denied, and continues when it is allowed', async (command) => {
     const server = await startRedis()
     onTestFinished(() => server.close())
     await server.say(`ACL SETUSER app on >pass ~* &* +@all -${command}`)
@@ -33,8 +33,8 @@ describe('redis engine, beyond what every engine promises', () => {
     await expect.poll(() => refusal(engine.append('a', numbered(1, 1), { key: '1' }))).toBe('not refused')
   })
 
-  // What happened: appends piled up without a bound behind a Redis that stood still.
-  it('rejects what more would have to wait for a Redis that stands still', async () => {
+  // What happened: appends queued without a bound behind a Redis that did not respond.
+  it('rejects appends beyond the bound while Redis does not respond', async () => {
     const server = await startRedis()
     onTestFinished(() => server.close())
     const engine = await open(() => redisEngine({ url: server.url, timeoutMs: 60_000 }))
@@ -49,7 +49,7 @@ describe('redis engine, beyond what every engine promises', () => {
   })
 
   // What happened: 84 pictures went into one pack, which blocked the event loop and was unpacked for each of its pages.
-  it('packs no more than a reader wants to unpack, and no files', async () => {
+  it('packs at most about a page of events, and no files', async () => {
     const engine = await open(() => redisEngine({ url: redis.url, prefix: 'packs' }))
     const file = { type: 'file', data: randomBytes(100_000) }
     const words = Array.from({ length: 20 }, () => ({ type: 'm', data: 'y'.repeat(3000) }))
@@ -68,8 +68,8 @@ describe('redis engine, beyond what every engine promises', () => {
     expect(entries.filter(({ message: { b } }) => b !== undefined)).toHaveLength(10)
   })
 
-  // What happened: each process that had ever written to a log left a field with it, also in those that live for ever.
-  it('forgets who wrote what is gone by retention, and does not take that for a loss', async () => {
+  // What happened: each process that had ever appended to a log left a field in it, also in logs that never expire.
+  it('forgets the writers of removed events, and does not mistake that for a loss', async () => {
     const make = () => redisEngine({ url: redis.url, prefix: 'writers', ageMsMax: 1000 })
     const idle = await open(make)
     const { position } = await idle.append('a', numbered(1, 1))

@@ -19,7 +19,7 @@ ephemeralConformance({ name: 'sqlite', makeNodes: () => [make()] })
 const missing = smallDiskMissing()
 
 describe.skipIf(missing)(`sqlite engine on a small disk${missing ? ` (skipped: ${missing})` : ''}`, () => {
-  it('begins on a full disk as soon as there is room', async () => {
+  it('starts on a full disk as soon as there is space', async () => {
     const folder = makeSmallDisk(1024)
     const filler = join(folder, 'filler')
     writeFileSync(filler, new Uint8Array(statfsSync(folder).bavail * statfsSync(folder).bsize - 8192))
@@ -29,12 +29,12 @@ describe.skipIf(missing)(`sqlite engine on a small disk${missing ? ` (skipped: $
     expect((await engine.append('log', numbered(1, 1))).position.offset).toBe(1)
   })
 
-  it('gives what it has when the disk is full, and nothing that is too old though it cannot delete it', async () => {
+  it('returns events while the disk is full, but none that are too old, although it cannot delete them', async () => {
     const folder = makeSmallDisk(4 * 1024)
     onTestFinished(() => void vi.useRealTimers())
     vi.useFakeTimers({ toFake: ['Date'] })
     const engine = await open(() => sqliteEngine({ folder, ageMsMax: 60_000 }))
-    // More than is held in memory, so that it is read from the disk.
+    // More than is cached, so that it is read from the disk.
     for (let n = 1; n <= 1001; n += 500) await engine.append('log', numbered(n, n + 499))
     vi.advanceTimersByTime(50_000)
     for (let n = 1501; n <= 2501; n += 500) await engine.append('log', numbered(n, n + 499))
