@@ -1,5 +1,6 @@
 /** The checks of `npm run check`, in the order they are started: the longest first. */
 import { buildPackages, packageFolders } from './build-packages.ts'
+import { checkBuiltCommand } from './built-command.ts'
 import { clientBytesMax, measureClient, measureReact, measureTabs, reactBytesMax, tabsBytesMax } from './client-size.ts'
 import { ensurePage, pageFolder } from './page.ts'
 import { firstRouteBytesMax, measureFirstRoute } from './page-size.ts'
@@ -46,7 +47,7 @@ export const checks: readonly Check[] = [
   { name: 'dependencies', run: () => all(['depcruise', '--output-type', 'err', ...codeFolders]) },
   { name: 'unused', run: () => all(['knip']) },
   { name: 'format', run: () => all(['biome', 'check', '--linter-enabled=false', '--error-on-warnings']) },
-  { name: 'repository', run: checkRepository },
+  { name: 'repository', run: async () => toVerdict(findProblems()) },
 ]
 
 /** Runs every command, so that one failure does not hide another. */
@@ -59,11 +60,13 @@ async function all(...commands: readonly Command[]): Promise<Verdict> {
   return { isPassed: failures.length === 0, output: failures.join('\n\n') }
 }
 
-/** Checks the packages as their users get them: built, packed and resolved. */
+/** Checks the packages as their users get them: built, started, packed and resolved. */
 async function checkExports(): Promise<Verdict> {
   await builtPage()
   const built = await buildPackages()
   if (built.code !== 0) return { isPassed: false, output: built.output }
+  const problems = await checkBuiltCommand()
+  if (problems.length > 0) return toVerdict(problems)
   return all(
     ...packageFolders.map((folder): Command => ['publint', 'run', folder, '--strict']),
     ...packageFolders.map((folder): Command => ['attw', '--pack', folder, '--profile', 'esm-only']),
@@ -81,7 +84,6 @@ function checkBytes(bytes: number, bytesMax: number): Verdict {
   return { isPassed: bytes <= bytesMax, output: `${(bytes / 1024).toFixed(1)} KiB of ${bytesMax / 1024}` }
 }
 
-async function checkRepository(): Promise<Verdict> {
-  const problems = findProblems()
+function toVerdict(problems: readonly string[]): Verdict {
   return { isPassed: problems.length === 0, output: problems.join('\n') }
 }

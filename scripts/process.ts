@@ -42,15 +42,15 @@ export function run(
     }
     child.stdout?.setEncoding('utf8').on('data', collect)
     child.stderr?.setEncoding('utf8').on('data', collect)
-    let told: NodeJS.Signals | undefined
+    let received: NodeJS.Signals | undefined
     const release = forwardSignals((signal) => {
-      told = signal
+      received = signal
       child.kill(signal)
     })
     const end = (code: number) => {
       release()
       // The task exits by the signal, not with a verdict about commands that could not finish.
-      if (told) process.kill(process.pid, told)
+      if (received) process.kill(process.pid, received)
       else resolve({ code, output, durationMs: performance.now() - startedAt })
     }
     child.once('error', (error) => {

@@ -75,7 +75,7 @@ export function checkHistory({ attempts, readers, final }: History): Findings {
   }
 
   const kept = new Set(final.map(({ value }) => value))
-  const isTold = [...readers, final].some((given) => given.some(({ value }) => value === undefined))
-  for (const { value, outcome } of attempts) if (outcome === 'acknowledged' && !kept.has(value) && !isTold) found.lost += 1
+  const isReported = [...readers, final].some((given) => given.some(({ value }) => value === undefined))
+  for (const { value, outcome } of attempts) if (outcome === 'acknowledged' && !kept.has(value) && !isReported) found.lost += 1
   return found
 }

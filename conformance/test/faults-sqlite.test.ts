@@ -145,8 +145,8 @@ itWithstands({
       }
       const code = codes[index]
       refused.add(names[index] as string)
-      const isTold = told.length > 0
-      expect({ ...what, code }).toEqual({ ...what, code: isTold ? expect.stringMatching(rejected) : damaged })
+      const isReported = told.length > 0
+      expect({ ...what, code }).toEqual({ ...what, code: isReported ? expect.stringMatching(rejected) : damaged })
     }
     await engine.close()
     // A page of events belongs to a few logs, a page of packs to every log with a pack.

@@ -69,11 +69,11 @@ export function createLogRecord(source: string): LogRecord {
         readers: lists,
         final,
       })
-      const isTold = [...lists, final].some((list) => list.some(({ value }) => value === undefined))
-      const diverging = found.diverging + countMoved(places, final, isTold)
+      const isReported = [...lists, final].some((list) => list.some(({ value }) => value === undefined))
+      const diverging = found.diverging + countMoved(places, final, isReported)
       const { lost, reordered } = addRuns(found, runs.size > 0 ? final : [])
       // A run whose log has lost events has holes.
-      return { ...(isTold ? addUntold(found, lists, final) : { ...found, lost }), reordered, diverging }
+      return { ...(isReported ? addUnreported(found, lists, final) : { ...found, lost }), reordered, diverging }
     },
   }
 
@@ -92,18 +92,18 @@ export function createLogRecord(source: string): LogRecord {
 }
 
 /** Counts publications that the log does not have at the position they were acknowledged with. */
-function countMoved(places: ReadonlyMap<number, Position>, final: readonly Given[], isTold: boolean): number {
+function countMoved(places: ReadonlyMap<number, Position>, final: readonly Given[], isReported: boolean): number {
   let moved = 0
   for (const { epoch, offset, value } of final) {
     const place = value === undefined ? undefined : places.get(value)
-    if (place === undefined || (isTold && place.epoch !== epoch)) continue
+    if (place === undefined || (isReported && place.epoch !== epoch)) continue
     if (place.epoch !== epoch || place.offset !== offset) moved += 1
   }
   return moved
 }
 
 /** Counts lost events. A reader that was reset may have seen some of them; no other reader may. */
-function addUntold(found: Findings, lists: readonly (readonly Given[])[], final: readonly Given[]): Findings {
+function addUnreported(found: Findings, lists: readonly (readonly Given[])[], final: readonly Given[]): Findings {
   const kept = new Set(final.map(({ epoch, offset, value }) => `${epoch} ${offset} ${value}`))
   // A gap that the log itself reports is reported to every reader.
   const gone = final.find(({ value }) => value === undefined)

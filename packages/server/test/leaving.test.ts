@@ -56,7 +56,7 @@ describe('a client that disconnects before its response', () => {
     ['a question over SSE', get('/api/chat?query=x&session=s')],
   ])('leaves nothing behind: %s', async (_what, open) => {
     const host = await start()
-    await leaveWhileObeyed(host, await open(host.url))
+    await leaveWhileHandled(host, await open(host.url))
     // There is one place, and it is free.
     expect((await fetch(`${host.url}/api/stream?session=s&live=poll&wait=0`)).status).toBe(200)
     await vi.waitFor(() => expect([host.engine.watchers, host.millrace.connections]).toEqual([0, 0]))
@@ -77,7 +77,7 @@ it('leaves nothing behind of a web-standard request whose body is never cancelle
   }
 })
 
-async function leaveWhileObeyed({ engine, sockets }: Host, client: { ask(): void; leave(): void }): Promise<void> {
+async function leaveWhileHandled({ engine, sockets }: Host, client: { ask(): void; leave(): void }): Promise<void> {
   engine.hold()
   client.ask()
   await vi.waitFor(() => expect(engine.held).toBeGreaterThan(0))
