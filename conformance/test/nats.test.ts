@@ -7,7 +7,7 @@ import { natsEngine } from 'millrace/nats'
 import { afterAll, describe, expect, it, onTestFinished } from 'vitest'
 import { faultsConformance } from '../src/engine/faults.ts'
 import { nodesConformance } from '../src/engine/nodes.ts'
-import { numbered, numbers, open, range, readAll, refusal } from '../src/engine/support.ts'
+import { numbered, numbers, open, range, readAll, rejectionOf } from '../src/engine/support.ts'
 import { startFaultProxy } from '../src/fault-proxy.ts'
 import { engineConformance } from '../src/index.ts'
 import { type NatsServer, startNats } from '../src/servers/nats.ts'
@@ -69,7 +69,7 @@ describe('nats engine, as it is named', () => {
     const engine = await open(() => make({ url: `${server.url.replace('//', `//${who}`)},nats://127.0.0.1:${away}` }))
     expect((await engine.append('log', numbered(1, 1))).position.offset).toBe(1)
     const stranger = await open(() => natsEngine({ url: server.url, timeoutMs: 300 }))
-    expect(await refusal(stranger.inspect('log'))).toBe('engine_failed')
+    expect(await rejectionOf(stranger.inspect('log'))).toBe('engine_failed')
   })
 
   it('refuses at once what is no URL', () => {
@@ -170,7 +170,7 @@ describe('nats engine, as it is named', () => {
 
     it.each(['["no batch', 'null', '7', '{}', '"abc"', '[1]', '["id","after","epoch",4,1,0,0,[5]]'])('%s', async (text) => {
       const { engine, start } = await openWith(text)
-      expect(await refusal(engine.read('log', start))).toBe('log_damaged')
+      expect(await rejectionOf(engine.read('log', start))).toBe('log_damaged')
       expect(numbers(await readAll(engine, 'other'))).toEqual([1])
       expect(await engine.delete('log')).toBe(true)
       expect((await engine.append('log', numbered(1, 1))).position.offset).toBe(1)
@@ -197,12 +197,12 @@ describe('nats engine, as it is named', () => {
       nc.subscribe('$JS.API.STREAM.MSG.DELETE.millrace', { callback: () => erased.resolve() })
       await nc.flush()
       const cut = await open(() => make(server))
-      const deleting = refusal(cut.delete('log'))
+      const deleting = rejectionOf(cut.delete('log'))
       await erased.promise
       await cut.close()
       expect(await deleting).toBe('server_stopping')
       const fresh = await open(() => make(server))
-      const reads = () => refusal(fresh.read('log', { epoch, offset: 300 }))
+      const reads = () => rejectionOf(fresh.read('log', { epoch, offset: 300 }))
       expect(await reads()).toMatch(/^(log_damaged|session_not_found)$/)
       await fresh.delete('log')
       expect(await reads()).toBe('session_not_found')
@@ -290,7 +290,7 @@ describe('nats engine, whose server comes back with less', () => {
     const { server, engine, position, backup } = await lose()
     const told = Promise.withResolvers<void>()
     const read = async () => {
-      if ((await refusal(engine.read('log', position))).startsWith('position_')) told.resolve()
+      if ((await rejectionOf(engine.read('log', position))).startsWith('position_')) told.resolve()
     }
     engine.watch('log', () => void read())
     cpSync(backup, server.folder, { recursive: true })
@@ -299,8 +299,8 @@ describe('nats engine, whose server comes back with less', () => {
     const { position: grown } = await engine.append('log', numbered(76, 160))
     expect(grown.offset).toBe(160)
     expect(grown.epoch).not.toBe(position.epoch)
-    expect(await refusal(engine.read('log', position))).toBe('position_foreign')
-    expect(await refusal(engine.append('log', numbered(1, 1), { epoch: position.epoch }))).toBe('position_foreign')
+    expect(await rejectionOf(engine.read('log', position))).toBe('position_foreign')
+    expect(await rejectionOf(engine.append('log', numbered(1, 1), { epoch: position.epoch }))).toBe('position_foreign')
     const { events } = await engine.read('log', { ...grown, offset: 0 })
     expect(events.map(({ offset }) => offset)).toEqual(Array.from({ length: 160 }, (_, index) => index + 1))
   })
@@ -309,11 +309,11 @@ describe('nats engine, whose server comes back with less', () => {
   it('refuses them also when it has nothing at first', async () => {
     const { server, engine, position, backup } = await lose()
     await server.restart()
-    expect(await refusal(engine.read('log', position))).toBe('session_not_found')
+    expect(await rejectionOf(engine.read('log', position))).toBe('session_not_found')
     await putBack(server, backup)
     const other = await open(() => make(server))
     expect((await other.append('log', numbered(76, 160))).position).toEqual({ ...position, offset: 160 })
-    expect(await refusal(engine.read('log', position))).toBe('position_foreign')
+    expect(await rejectionOf(engine.read('log', position))).toBe('position_foreign')
   })
 
   // What happened: that the beginning of a log was lost was taken for retention.
@@ -334,9 +334,9 @@ describe('nats engine, whose server comes back with less', () => {
     cpSync(server.folder, backup, { recursive: true })
     rmSync(server.folder, { recursive: true })
     await server.restart()
-    expect(await refusal(engine.read('log', position))).toBe('session_not_found')
+    expect(await rejectionOf(engine.read('log', position))).toBe('session_not_found')
     await putBack(server, backup)
-    expect(await refusal(engine.read('log', position))).toBe('position_foreign')
+    expect(await rejectionOf(engine.read('log', position))).toBe('position_foreign')
   })
 
   it.each([1, 2])('refuses them also when another node has written on before it could look, %i times', async (times) => {
@@ -345,18 +345,18 @@ describe('nats engine, whose server comes back with less', () => {
     await server.restart()
     const other = await open(() => make(server))
     for (let time = 0; time < times; time++) await other.append('log', numbered(76, 160))
-    expect(await refusal(engine.read('log', position))).toBe('position_foreign')
+    expect(await rejectionOf(engine.read('log', position))).toBe('position_foreign')
     // As every reader begins.
     await other.inspect('log')
-    expect(await refusal(other.read('log', position))).toBe('position_foreign')
+    expect(await rejectionOf(other.read('log', position))).toBe('position_foreign')
   })
 
   it('has no log where everything was lost, and takes another of its name', async () => {
     const { server, engine, position } = await lose()
     await server.restart()
     expect(await engine.inspect('log')).toBeUndefined()
-    expect(await refusal(engine.append('log', numbered(1, 1), { epoch: position.epoch }))).toBe('position_foreign')
+    expect(await rejectionOf(engine.append('log', numbered(1, 1), { epoch: position.epoch }))).toBe('position_foreign')
     expect((await engine.append('log', numbered(1, 200))).position.epoch).not.toBe(position.epoch)
-    expect(await refusal(engine.read('log', position))).toBe('position_foreign')
+    expect(await rejectionOf(engine.read('log', position))).toBe('position_foreign')
   })
 })

@@ -4,7 +4,7 @@ import { describe, expect, it, onTestFinished } from 'vitest'
 import { ephemeralConformance } from '../src/engine/ephemeral.ts'
 import { faultsConformance } from '../src/engine/faults.ts'
 import { nodesConformance } from '../src/engine/nodes.ts'
-import { numbered, numbers, open, range, readAll, refusal } from '../src/engine/support.ts'
+import { numbered, numbers, open, range, readAll, rejectionOf } from '../src/engine/support.ts'
 import { ask } from '../src/faults/request.ts'
 import { startMillrace } from '../src/faults/server-process.ts'
 import { startLosslessRedis, startRedis } from '../src/servers/redis.ts'
@@ -97,7 +97,7 @@ it('rejects a log with an entry that no engine has written as damaged, and delet
   const { position } = await engine.append('log', numbered(1, 3))
   await command(server, ['XADD', '{millrace/log}:events', '4-0', 'n', '1', 't', '1', 'd', '[["n",'])
   await command(server, ['HSET', '{millrace/log}:meta', 'head', '4'])
-  expect(await refusal(engine.read('log', position))).toBe('log_damaged')
+  expect(await rejectionOf(engine.read('log', position))).toBe('log_damaged')
   expect(await engine.delete('log')).toBe(true)
   expect((await engine.append('log', numbered(1, 1))).position.offset).toBe(1)
 })
@@ -141,12 +141,12 @@ describe('redis engine after its server has lost data', () => {
   it('rejects the old positions, also when the log has grown past them again', async () => {
     const { server, engine, position } = await lose()
     await server.restart()
-    expect(await refusal(engine.read('log', position))).toMatch(/position_(ahead|foreign)/)
+    expect(await rejectionOf(engine.read('log', position))).toMatch(/position_(ahead|foreign)/)
     const { position: grown } = await engine.append('log', numbered(76, 160))
     expect(grown.offset).toBe(160)
     expect(grown.epoch).not.toBe(position.epoch)
-    expect(await refusal(engine.read('log', position))).toBe('position_foreign')
-    expect(await refusal(engine.append('log', numbered(1, 1), { epoch: position.epoch }))).toBe('position_foreign')
+    expect(await rejectionOf(engine.read('log', position))).toBe('position_foreign')
+    expect(await rejectionOf(engine.append('log', numbered(1, 1), { epoch: position.epoch }))).toBe('position_foreign')
   })
 
   it.each(['appends', 'inspects the log and appends'])(
@@ -158,7 +158,7 @@ describe('redis engine after its server has lost data', () => {
       const other = await open(() => make(server))
       if (does !== 'appends') expect((await other.inspect('log'))?.head.epoch).not.toBe(position.epoch)
       await other.append('log', numbered(76, 160))
-      expect(await refusal(other.read('log', position))).toBe('position_foreign')
+      expect(await rejectionOf(other.read('log', position))).toBe('position_foreign')
     },
   )
 
@@ -167,7 +167,7 @@ describe('redis engine after its server has lost data', () => {
     await engine.close()
     await server.restart()
     await other.append('log', numbered(76, 160))
-    expect(await refusal(other.read('log', position))).toBe('position_foreign')
+    expect(await rejectionOf(other.read('log', position))).toBe('position_foreign')
   })
 
   it('rejects them when other nodes have appended before the node that misses its own append reconnects', async () => {
@@ -178,14 +178,14 @@ describe('redis engine after its server has lost data', () => {
     await command(server, ['HSET', '{millrace/log}:meta', ...fields])
     await command(server, ['XADD', '{millrace/log}:events', '160-0', 'n', '85', 't', '1', 'd', '[]'])
     await engine.inspect('log')
-    expect(await refusal(engine.read('log', position))).toBe('position_foreign')
+    expect(await rejectionOf(engine.read('log', position))).toBe('position_foreign')
   })
 
   it('notifies a reader that waits at a lost position', async () => {
     const { server, engine, position } = await lose()
     const rejected = Promise.withResolvers<void>()
     const read = async () => {
-      if ((await refusal(engine.read('log', position))).startsWith('position_')) rejected.resolve()
+      if ((await rejectionOf(engine.read('log', position))).startsWith('position_')) rejected.resolve()
     }
     engine.watch('log', () => void read())
     await server.restart()
@@ -238,7 +238,7 @@ describe('redis engine after its log was evicted', () => {
     const rejected = [engine, other].map((node) => {
       const { promise, resolve } = Promise.withResolvers<string>()
       const read = async () => {
-        const code = await refusal(node.read('log', position))
+        const code = await rejectionOf(node.read('log', position))
         if (code.startsWith('position_')) resolve(code)
       }
       const unwatch = node.watch('log', () => void read())
@@ -256,7 +256,7 @@ describe('redis engine after its log was evicted', () => {
     const { position: next } = await engine.append('log', numbered(6, 6))
     const start = { epoch: position.epoch, offset: 2 }
     if (key === 'meta') {
-      expect(await refusal(other.read('log', start))).toBe('position_foreign')
+      expect(await rejectionOf(other.read('log', start))).toBe('position_foreign')
       expect(numbers(await readAll(other, 'log'))).toEqual([6])
     } else {
       expect(next.offset).toBe(6)

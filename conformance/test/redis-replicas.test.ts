@@ -2,7 +2,7 @@
 import { createClient } from '@redis/client'
 import { redisEngine } from 'millrace/redis'
 import { expect, it, onTestFinished } from 'vitest'
-import { numbered, numbers, open, range, readAll, refusal } from '../src/engine/support.ts'
+import { numbered, numbers, open, range, readAll, rejectionOf } from '../src/engine/support.ts'
 import { type RedisServer, startRedis } from '../src/servers/redis.ts'
 
 async function startPair(args: readonly string[] = []): Promise<{ primary: RedisServer; replica: RedisServer }> {
@@ -40,10 +40,10 @@ it('has every acknowledged event in the replica that takes over, after a kill in
   const count = 200
   const write = async (log: string, node: typeof engine) => {
     for (let n = 1; ; n++) {
-      const code = await refusal(node.append(log, numbered(n, n)))
-      if (code === 'not refused' && log === 'a') acknowledged.push(n)
-      if (code !== 'not refused' || (log === 'a' && n === count)) killed.resolve()
-      if (code !== 'not refused') return
+      const code = await rejectionOf(node.append(log, numbered(n, n)))
+      if (code === 'resolved' && log === 'a') acknowledged.push(n)
+      if (code !== 'resolved' || (log === 'a' && n === count)) killed.resolve()
+      if (code !== 'resolved') return
     }
   }
   const killed = Promise.withResolvers<void>()
@@ -79,7 +79,7 @@ it('rejects appends and shows none of them while the replica does not respond, a
   process.kill(replica.pid, 'SIGCONT')
   const notified = Promise.withResolvers<void>()
   other.watch('a', notified.resolve)
-  await expect.poll(() => refusal(engine.append('a', numbered(12, 12), { key: '12' })), { timeout: 10_000 }).toBe('not refused')
+  await expect.poll(() => rejectionOf(engine.append('a', numbered(12, 12), { key: '12' })), { timeout: 10_000 }).toBe('resolved')
   await notified.promise
   expect(numbers((await other.read('a', position)).events)).toEqual(range(11, 12))
 }, 30_000)
@@ -93,8 +93,8 @@ it('does not acknowledge a duplicate whose first batch the replica does not have
   expect((await other.inspect('a'))?.head).toEqual(position)
   process.kill(replica.pid, 'SIGSTOP')
   onTestFinished(() => void process.kill(replica.pid, 'SIGCONT'))
-  expect(await refusal(engine.append('a', numbered(2, 2), { key: 'k' }))).toBe('engine_failed')
-  expect(await refusal(other.append('a', numbered(2, 2), { key: 'k' }))).toBe('engine_failed')
+  expect(await rejectionOf(engine.append('a', numbered(2, 2), { key: 'k' }))).toBe('engine_failed')
+  expect(await rejectionOf(other.append('a', numbered(2, 2), { key: 'k' }))).toBe('engine_failed')
   expect((await other.inspect('a'))?.head).toEqual(position)
 }, 30_000)
 
@@ -106,7 +106,7 @@ it('rejects at once when Redis has fewer replicas than min-replicas-to-write', a
   const rejectedAtOnce = async () => {
     const startedAt = performance.now()
     // A passing error, as during any failover.
-    return (await refusal(engine.append('a', numbered(2, 2)))) === 'engine_failed' && performance.now() - startedAt < 2000
+    return (await rejectionOf(engine.append('a', numbered(2, 2)))) === 'engine_failed' && performance.now() - startedAt < 2000
   }
   await expect.poll(rejectedAtOnce, { timeout: 15_000 }).toBe(true)
   expect(numbers(await readAll(engine, 'a')).at(0)).toBe(1)

@@ -3,7 +3,7 @@ import { inflateSync } from 'node:zlib'
 import { createClient } from '@redis/client'
 import { redisEngine } from 'millrace/redis'
 import { afterAll, describe, expect, it, onTestFinished } from 'vitest'
-import { numbered, open, refusal } from '../src/engine/support.ts'
+import { numbered, open, rejectionOf } from '../src/engine/support.ts'
 import { engineConformance } from '../src/index.ts'
 import { startRedis } from '../src/servers/redis.ts'
 
@@ -30,7 +30,7 @@ describe('redis engine, beyond the contract of engines', () => {
     const message = expect.stringMatching(`Redis denies ${name}.*NOPERM`)
     await expect(engine.append('a', numbered(1, 1))).rejects.toMatchObject({ code: 'engine_failed', message })
     await server.say(`ACL SETUSER app +${command}`)
-    await expect.poll(() => refusal(engine.append('a', numbered(1, 1), { key: '1' }))).toBe('not refused')
+    await expect.poll(() => rejectionOf(engine.append('a', numbered(1, 1), { key: '1' }))).toBe('resolved')
   })
 
   // What happened: appends queued without a bound behind a Redis that did not respond.
@@ -41,10 +41,10 @@ describe('redis engine, beyond the contract of engines', () => {
     await engine.append('a', [])
     process.kill(server.pid, 'SIGSTOP')
     const file = { type: 'file', data: new Uint8Array(1024 * 1024) }
-    const appends = Array.from({ length: 20 }, () => refusal(engine.append('a', [file])))
+    const appends = Array.from({ length: 20 }, () => rejectionOf(engine.append('a', [file])))
     expect(await Promise.all(appends.slice(16))).toEqual(Array(4).fill('engine_busy'))
     process.kill(server.pid, 'SIGCONT')
-    expect(new Set(await Promise.all(appends.slice(0, 16)))).toEqual(new Set(['not refused']))
+    expect(new Set(await Promise.all(appends.slice(0, 16)))).toEqual(new Set(['resolved']))
     expect((await engine.inspect('a'))?.head.offset).toBe(16)
   })
 

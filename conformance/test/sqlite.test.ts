@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { sqliteEngine } from 'millrace'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
-import { type EngineLimits, numbered, numbers, open, readAll, refusal } from '../src/engine/support.ts'
+import { type EngineLimits, numbered, numbers, open, readAll, rejectionOf } from '../src/engine/support.ts'
 import { makeSmallDisk, smallDiskMissing } from '../src/faults/folder.ts'
 import { engineConformance, ephemeralConformance } from '../src/index.ts'
 
@@ -24,7 +24,7 @@ describe.skipIf(missing)(`sqlite engine on a small disk${missing ? ` (skipped: $
     const filler = join(folder, 'filler')
     writeFileSync(filler, new Uint8Array(statfsSync(folder).bavail * statfsSync(folder).bsize - 8192))
     const engine = await open(() => sqliteEngine({ folder }))
-    expect(await refusal(engine.append('log', numbered(1, 1)))).toBe('log_full')
+    expect(await rejectionOf(engine.append('log', numbered(1, 1)))).toBe('log_full')
     rmSync(filler)
     expect((await engine.append('log', numbered(1, 1))).position.offset).toBe(1)
   })
@@ -41,7 +41,7 @@ describe.skipIf(missing)(`sqlite engine on a small disk${missing ? ` (skipped: $
     writeFileSync(join(folder, 'filler'), new Uint8Array(statfsSync(folder).bavail * statfsSync(folder).bsize))
     vi.advanceTimersByTime(20_000)
     const [full, first, second] = await Promise.all([
-      refusal(engine.append('log', [{ type: 'm', data: 'x'.repeat(10_000) }])),
+      rejectionOf(engine.append('log', [{ type: 'm', data: 'x'.repeat(10_000) }])),
       readAll(engine, 'log'),
       readAll(engine, 'log'),
     ])

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { type EngineFactory, numbered, numbers, open, range, readAll, refusal, refusalOf } from './support.ts'
+import { type EngineFactory, errorCode, numbered, numbers, open, range, readAll, rejectionOf } from './support.ts'
 
 export function appendCases(make: EngineFactory): void {
   describe('append', () => {
@@ -78,8 +78,8 @@ export function appendCases(make: EngineFactory): void {
       const { position } = await engine.append('a', numbered(1, 1), { unless: 'end' })
       await engine.append('a', numbered(2, 2), { key: 'end', unless: 'end' })
       const late = { epoch: position.epoch, unless: 'end' }
-      expect(await refusal(engine.append('a', numbered(3, 3), late))).toBe('fenced')
-      expect(await refusal(engine.append('a', numbered(3, 3), { ...late, key: 'other' }))).toBe('fenced')
+      expect(await rejectionOf(engine.append('a', numbered(3, 3), late))).toBe('fenced')
+      expect(await rejectionOf(engine.append('a', numbered(3, 3), { ...late, key: 'other' }))).toBe('fenced')
       // What was recorded before is unchanged.
       expect(await engine.append('a', numbered(3, 3), { key: 'end', unless: 'end' })).toMatchObject({ duplicate: true })
       expect(await engine.append('a', numbered(3, 3), { key: 'other' })).toMatchObject({ duplicate: false })
@@ -90,9 +90,9 @@ export function appendCases(make: EngineFactory): void {
       const engine = await open(make)
       for (const round of range(1, 20)) {
         const key = `end ${round}`
-        const written = range(1, 10).map((n) => engine.append('a', numbered(n, n), { unless: key }).then(() => true, refusalOf))
+        const written = range(1, 10).map((n) => engine.append('a', numbered(n, n), { unless: key }).then(() => true, errorCode))
         const ended = engine.append('a', numbered(0, 0), { key })
-        const more = range(11, 20).map((n) => engine.append('a', numbered(n, n), { unless: key }).then(() => true, refusalOf))
+        const more = range(11, 20).map((n) => engine.append('a', numbered(n, n), { unless: key }).then(() => true, errorCode))
         const { position } = await ended
         const answers = await Promise.all([...written, ...more])
         expect(new Set(answers).isSubsetOf(new Set([true, 'fenced']))).toBe(true)
@@ -115,16 +115,18 @@ export function appendCases(make: EngineFactory): void {
       expect((await engine.append('a', numbered(3, 3), { expect: 2, key: 'k' })).position.offset).toBe(3)
       // Sent again, it is the same batch.
       expect(await engine.append('a', numbered(3, 3), { expect: 2, key: 'k' })).toMatchObject({ duplicate: true })
-      expect(await refusal(engine.append('a', numbered(9, 9), { expect: 3, epoch: '00000000' }))).toBe('position_foreign')
-      expect(await refusal(engine.append('a', numbered(9, 9), { expect: 9, unless: 'k' }))).toBe('fenced')
+      expect(await rejectionOf(engine.append('a', numbered(9, 9), { expect: 3, epoch: '00000000' }))).toBe('position_foreign')
+      expect(await rejectionOf(engine.append('a', numbered(9, 9), { expect: 9, unless: 'k' }))).toBe('fenced')
       expect(numbers(await readAll(engine, 'a'))).toEqual([1, 2, 3])
     })
 
     it('accepts one of many writers that expect the same head', async () => {
       const engine = await open(make)
       for (const head of range(0, 9)) {
-        const answers = await Promise.all(range(1, 10).map((n) => refusal(engine.append('a', numbered(n, n), { expect: head }))))
-        expect(answers.toSorted()).toEqual([...Array(9).fill('head_moved'), 'not refused'])
+        const answers = await Promise.all(
+          range(1, 10).map((n) => rejectionOf(engine.append('a', numbered(n, n), { expect: head }))),
+        )
+        expect(answers.toSorted()).toEqual([...Array(9).fill('head_moved'), 'resolved'])
       }
       expect(await readAll(engine, 'a')).toHaveLength(10)
     })
@@ -133,9 +135,9 @@ export function appendCases(make: EngineFactory): void {
       const engine = await open(make)
       const { position } = await engine.append('a', numbered(1, 1))
       await engine.append('a', numbered(2, 2), { epoch: position.epoch })
-      expect(await refusal(engine.append('a', numbered(3, 3), { epoch: '00000000' }))).toBe('position_foreign')
+      expect(await rejectionOf(engine.append('a', numbered(3, 3), { epoch: '00000000' }))).toBe('position_foreign')
       await engine.delete('a')
-      expect(await refusal(engine.append('a', numbered(3, 3), { epoch: position.epoch }))).toBe('position_foreign')
+      expect(await rejectionOf(engine.append('a', numbered(3, 3), { epoch: position.epoch }))).toBe('position_foreign')
       expect(await engine.inspect('a')).toBeUndefined()
     })
   })

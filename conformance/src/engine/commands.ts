@@ -2,7 +2,7 @@
 import fc from 'fast-check'
 import type { Engine, NewEvent } from 'millrace'
 import { describe, expect, it } from 'vitest'
-import { type EngineFactory, numbers, readAll, refusal } from './support.ts'
+import { type EngineFactory, numbers, readAll, rejectionOf } from './support.ts'
 
 interface KeptLog {
   readonly numbers: number[]
@@ -53,8 +53,8 @@ function read(log: string, from: number, eventsMax: number): EngineCommand {
     async run(model, { engine, epochs }) {
       const kept = model.logs.get(log)
       const position = { epoch: epochs.get(log) ?? '00000000', offset: from }
-      if (kept === undefined) return expect(await refusal(engine.read(log, position))).toBe('session_not_found')
-      if (from > kept.numbers.length) return expect(await refusal(engine.read(log, position))).toBe('position_ahead')
+      if (kept === undefined) return expect(await rejectionOf(engine.read(log, position))).toBe('session_not_found')
+      if (from > kept.numbers.length) return expect(await rejectionOf(engine.read(log, position))).toBe('position_ahead')
       const page = await engine.read(log, position, { eventsMax })
       expect(numbers(page.events)).toEqual(kept.numbers.slice(from, from + eventsMax))
       expect(page.position.offset).toBe(Math.min(from + eventsMax, kept.numbers.length))

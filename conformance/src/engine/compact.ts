@@ -1,6 +1,6 @@
 import type { Engine, NewEvent } from 'millrace'
 import { describe, expect, it } from 'vitest'
-import { type EngineFactory, keepNewest, numbered, numbers, open, range, readAll, refusal } from './support.ts'
+import { type EngineFactory, keepNewest, numbered, numbers, open, range, readAll, rejectionOf } from './support.ts'
 
 /** More than one page, and no multiple of a page. */
 const count = 1234
@@ -58,7 +58,7 @@ export function compactCases(make: EngineFactory): void {
       expect(numbers(await readAll(engine, 'a'))).toEqual(range(1, 103))
       const again = await engine.append('a', numbered(1, 1), { key: 'k2' })
       expect([again.duplicate, again.position.offset]).toEqual([true, 60])
-      expect(await refusal(engine.append('a', numbered(1, 1), { unless: 'k0' }))).toBe('fenced')
+      expect(await rejectionOf(engine.append('a', numbered(1, 1), { unless: 'k0' }))).toBe('fenced')
     })
 
     it('is trimmed like any other log, and reports the gap', async () => {

@@ -1,7 +1,7 @@
 /** What ephemeral logs do over an engine, on every node that shares it. */
 import { type Engine, EphemeralLogs, type EphemeralOptions } from 'millrace'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
-import { numbered, numbers, range, readAll, refusal } from './support.ts'
+import { numbered, numbers, range, readAll, rejectionOf } from './support.ts'
 
 export interface EphemeralSuite {
   readonly name: string
@@ -101,7 +101,7 @@ export function ephemeralConformance({ name, makeNodes }: EphemeralSuite): void 
       const [a] = await openNodes()
       await a.open('room')
       await a.close()
-      expect(await refusal(a.copies.inspect('room'))).toBe('server_stopping')
+      expect(await rejectionOf(a.copies.inspect('room'))).toBe('server_stopping')
     })
   })
 }

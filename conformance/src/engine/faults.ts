@@ -3,7 +3,7 @@ import type { Engine, LogEvent } from 'millrace'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { startFaultProxy } from '../fault-proxy.ts'
 import { type Attempt, checkHistory, type Given, nothingFound } from '../history.ts'
-import { numbered, numbers, open, range, readAll, refusal, refusalOf } from './support.ts'
+import { errorCode, numbered, numbers, open, range, readAll, rejectionOf } from './support.ts'
 
 export interface StorageServer {
   kill(signal?: NodeJS.Signals): Promise<void>
@@ -54,9 +54,9 @@ export function faultsConformance<Server extends StorageServer>({ name, start, m
       // It may still serve cached events.
       const [append, , inspect] = await Promise.allSettled(calls)
       for (const settled of [append, inspect])
-        expect(settled?.status === 'rejected' && refusalOf(settled.reason)).toBe('engine_failed')
+        expect(settled?.status === 'rejected' && errorCode(settled.reason)).toBe('engine_failed')
       await server.restart()
-      expect(await refusal(engine.append('log', []))).toBe('not refused')
+      expect(await rejectionOf(engine.append('log', []))).toBe('resolved')
     })
   })
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { type EngineFactory, numbered, numbers, open, readAll, refusal } from './support.ts'
+import { type EngineFactory, numbered, numbers, open, readAll, rejectionOf } from './support.ts'
 
 export function lifeCases(make: EngineFactory): void {
   describe('life of a log', () => {
@@ -12,7 +12,7 @@ export function lifeCases(make: EngineFactory): void {
       const made = await engine.append('a', numbered(101, 106))
       expect(made.position.epoch).not.toBe(old.position.epoch)
       expect(made.position.offset).toBe(6)
-      expect(await refusal(engine.read('a', old.position))).toBe('position_foreign')
+      expect(await rejectionOf(engine.read('a', old.position))).toBe('position_foreign')
       expect(numbers(await readAll(engine, 'a'))).toEqual([101, 102, 103, 104, 105, 106])
     })
 
@@ -28,7 +28,7 @@ export function lifeCases(make: EngineFactory): void {
       const { position } = await engine.append('a', numbered(1, 1))
       await engine.close()
       const calls = [engine.append('a', []), engine.read('a', position), engine.inspect('a'), engine.delete('a')]
-      expect(await Promise.all(calls.map(refusal))).toEqual(Array(4).fill('server_stopping'))
+      expect(await Promise.all(calls.map(rejectionOf))).toEqual(Array(4).fill('server_stopping'))
     })
   })
 }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { type EngineFactory, numbered, open, range, refusal } from './support.ts'
+import { type EngineFactory, numbered, open, range, rejectionOf } from './support.ts'
 
 export function listCases(make: EngineFactory): void {
   describe('list', () => {
@@ -45,7 +45,7 @@ export function listCases(make: EngineFactory): void {
       const engine = await make()
       await engine.append('a', [])
       await engine.close()
-      expect(await refusal(engine.list(''))).toBe('server_stopping')
+      expect(await rejectionOf(engine.list(''))).toBe('server_stopping')
     })
   })
 }

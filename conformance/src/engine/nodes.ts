@@ -1,7 +1,7 @@
 /** What a shared engine promises: two instances over the same storage behave as one. */
 import type { Engine } from 'millrace'
 import { describe, expect, it } from 'vitest'
-import { type EngineFactory, numbered, numbers, open, range, readAll, refusal, refusalOf } from './support.ts'
+import { type EngineFactory, errorCode, numbered, numbers, open, range, readAll, rejectionOf } from './support.ts'
 
 export interface NodesSuite {
   readonly name: string
@@ -65,7 +65,7 @@ export function nodesConformance({ name, makeNodes }: NodesSuite): void {
             seen.push(...numbers(page.events))
             if (seen.length === 100) done.resolve()
           } catch (error) {
-            if (refusalOf(error) === 'session_not_found') ended.resolve()
+            if (errorCode(error) === 'session_not_found') ended.resolve()
           }
         })
       }
@@ -121,7 +121,7 @@ export function nodesConformance({ name, makeNodes }: NodesSuite): void {
       const [a, b] = await openNodes()
       const { position } = await a.append('log', numbered(1, 1), { unless: 'end' })
       await b.append('log', numbered(2, 2), { key: 'end' })
-      expect(await refusal(a.append('log', numbered(3, 3), { epoch: position.epoch, unless: 'end' }))).toBe('fenced')
+      expect(await rejectionOf(a.append('log', numbered(3, 3), { epoch: position.epoch, unless: 'end' }))).toBe('fenced')
     })
 
     it('accepts on one node a key of a log that the other has deleted', async () => {
@@ -161,18 +161,18 @@ export function nodesConformance({ name, makeNodes }: NodesSuite): void {
       const [a] = await openNodes()
       if (a.broadcast === undefined) return skip('The engine has no broadcast.')
       await a.close()
-      expect(await refusal(a.broadcast.publish('topic', 'late'))).toBe('server_stopping')
-      expect(await refusal(a.broadcast.subscribe('topic', () => {}))).toBe('server_stopping')
+      expect(await rejectionOf(a.broadcast.publish('topic', 'late'))).toBe('server_stopping')
+      expect(await rejectionOf(a.broadcast.subscribe('topic', () => {}))).toBe('server_stopping')
     })
 
     it('rejects on one node an epoch that the other has ended', async () => {
       const [a, b] = await openNodes()
       const { position } = await a.append('log', numbered(1, 3))
       await b.delete('log')
-      expect(await refusal(a.append('log', numbered(4, 4), { epoch: position.epoch }))).toBe('position_foreign')
+      expect(await rejectionOf(a.append('log', numbered(4, 4), { epoch: position.epoch }))).toBe('position_foreign')
       const made = await b.append('log', numbered(1, 5))
-      expect(await refusal(a.append('log', numbered(4, 4), { epoch: position.epoch }))).toBe('position_foreign')
-      expect(await refusal(a.read('log', position))).toBe('position_foreign')
+      expect(await rejectionOf(a.append('log', numbered(4, 4), { epoch: position.epoch }))).toBe('position_foreign')
+      expect(await rejectionOf(a.read('log', position))).toBe('position_foreign')
       expect((await a.append('log', numbered(6, 6))).position).toEqual({ epoch: made.position.epoch, offset: 6 })
     })
   })

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { type EngineFactory, numbered, numbers, open, range, refusal } from './support.ts'
+import { type EngineFactory, numbered, numbers, open, range, rejectionOf } from './support.ts'
 
 export function readCases(make: EngineFactory): void {
   describe('read', () => {
@@ -32,7 +32,7 @@ export function readCases(make: EngineFactory): void {
     ])('rejects %s', async (_what, log, epoch, offset, code) => {
       const engine = await open(make)
       const { position } = await engine.append('a', numbered(1, 3))
-      expect(await refusal(engine.read(log, { epoch: epoch === 0 ? position.epoch : String(epoch), offset }))).toBe(code)
+      expect(await rejectionOf(engine.read(log, { epoch: epoch === 0 ? position.epoch : String(epoch), offset }))).toBe(code)
     })
 
     it('never returns part of a batch to a concurrent reader', async () => {

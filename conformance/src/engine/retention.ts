@@ -1,5 +1,5 @@
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
-import { type EngineFactory, keepNewest, numbered, numbers, open, range, refusal } from './support.ts'
+import { type EngineFactory, keepNewest, numbered, numbers, open, range, rejectionOf } from './support.ts'
 
 export function retentionCases(make: EngineFactory): void {
   describe('retention', () => {
@@ -74,7 +74,7 @@ export function retentionCases(make: EngineFactory): void {
       engine.watch('a', () => gone.resolve())
       await gone.promise
       expect(await engine.inspect('a')).toBeUndefined()
-      expect(await refusal(engine.read('a', position))).toBe('session_not_found')
+      expect(await rejectionOf(engine.read('a', position))).toBe('session_not_found')
     })
 
     it('never lets time go backwards, even if no event is left to compare with', async () => {

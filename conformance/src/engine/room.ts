@@ -1,6 +1,6 @@
 import type { Engine } from 'millrace'
 import { describe, expect, it } from 'vitest'
-import { type EngineFactory, numbered, open, readAll, refusal } from './support.ts'
+import { type EngineFactory, numbered, open, readAll, rejectionOf } from './support.ts'
 
 export interface RoomOptions {
   /** An engine that keeps at most `bytesMax` bytes in all its logs together; absent if it has no such limit. */
@@ -22,7 +22,7 @@ export function roomCases({ makeBounded }: RoomOptions): void {
     it('is never exceeded by logs with readers: a batch that does not fit is rejected as a whole', async () => {
       const { engine, count } = await filled(make)
       for (const [name, kept] of Object.entries({ full: count, beside: 1 })) {
-        expect(await refusal(engine.append(name, [...numbered(1, 1), ...tooMuch]))).toBe('log_full')
+        expect(await rejectionOf(engine.append(name, [...numbered(1, 1), ...tooMuch]))).toBe('log_full')
         expect((await engine.inspect(name))?.head.offset).toBe(kept)
         expect(await readAll(engine, name)).toHaveLength(kept)
       }
@@ -30,7 +30,7 @@ export function roomCases({ makeBounded }: RoomOptions): void {
 
     it('is not used by a log whose first batch is rejected', async () => {
       const { engine } = await filled(make)
-      expect(await refusal(engine.append('new', tooMuch))).toBe('log_full')
+      expect(await rejectionOf(engine.append('new', tooMuch))).toBe('log_full')
       expect(await engine.inspect('new')).toBeUndefined()
     })
 
@@ -46,14 +46,14 @@ export function roomCases({ makeBounded }: RoomOptions): void {
       }
       expect(await there()).toEqual(['read', 'old', 'new', 'more'])
       // A batch that would not fit even then evicts nothing.
-      expect(await refusal(engine.append('read', Array(16).fill(large)))).toBe('log_full')
+      expect(await rejectionOf(engine.append('read', Array(16).fill(large)))).toBe('log_full')
       expect(await there()).toEqual(['read', 'old', 'new', 'more'])
       expect(await readAll(engine, 'old')).toHaveLength(5)
     })
 
     it('accepts a rejected batch, with its key, once another log is deleted', async () => {
       const { engine, count } = await filled(make)
-      expect(await refusal(engine.append('full', [large], { key: 'k' }))).toBe('log_full')
+      expect(await rejectionOf(engine.append('full', [large], { key: 'k' }))).toBe('log_full')
       await engine.delete('beside')
       const { position, duplicate } = await engine.append('full', [large], { key: 'k' })
       expect({ offset: position.offset, duplicate }).toEqual({ offset: count + 1, duplicate: false })
@@ -69,9 +69,9 @@ async function filled(make: EngineFactory): Promise<{ engine: Engine; count: num
     await engine.append(name, [large])
   }
   for (let count = 1; count * large.data.length < totalBytesMax; count++) {
-    const answer = await refusal(engine.append('full', [large]))
+    const answer = await rejectionOf(engine.append('full', [large]))
     if (answer === 'log_full') return { engine, count }
-    expect(answer).toBe('not refused')
+    expect(answer).toBe('resolved')
   }
   return expect.fail('More was taken than there is room for.')
 }

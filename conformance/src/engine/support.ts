@@ -44,16 +44,16 @@ export async function readAll(engine: Engine, log: string, offset = 0): Promise<
   }
 }
 
-/** The code an action is rejected with. */
-export async function refusal(action: Promise<unknown>): Promise<string> {
+/** The code of a rejection, or `resolved`. */
+export async function rejectionOf(action: Promise<unknown>): Promise<string> {
   try {
     await action
   } catch (error) {
-    return refusalOf(error)
+    return errorCode(error)
   }
-  return 'not refused'
+  return 'resolved'
 }
 
-export function refusalOf(error: unknown): string {
+export function errorCode(error: unknown): string {
   return (error as { code?: string }).code ?? `not a MillraceError: ${String(error)}`
 }
