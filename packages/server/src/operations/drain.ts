@@ -14,6 +14,8 @@ export interface DrainOptions {
   readonly isShared: boolean
   /** Runs in progress on this server. */
   readonly activeRuns: () => number
+  /** Default `setTimeout` and `performance.now`. */
+  readonly clock?: { readonly sleep: (milliseconds: number) => Promise<void>; readonly now: () => number }
 }
 
 export interface Drain {
@@ -27,16 +29,18 @@ export interface Drain {
 const drainMsMax = 5000
 const stepMs = 100
 
-export function createDrain({ transports, isShared, activeRuns }: DrainOptions): Drain {
+const systemClock = { sleep: (milliseconds: number) => setTimeout(milliseconds), now: () => performance.now() }
+
+export function createDrain({ transports, isShared, activeRuns, clock = systemClock }: DrainOptions): Drain {
   return {
     async wait(graceMs) {
-      const end = performance.now() + graceMs
-      for (let left = graceMs; left > 0; left = end - performance.now()) {
+      const end = clock.now() + graceMs
+      for (let left = graceMs; left > 0; left = end - clock.now()) {
         const readers = transports.reduce((sum, { connections }) => sum + connections, 0)
         if (activeRuns() === 0 && (!isShared || readers === 0)) return
         // In steps: all readers at once would overload the servers that take them over.
         if (isShared) close(Math.ceil((readers * stepMs) / Math.min(left, drainMsMax)))
-        await setTimeout(Math.min(left, stepMs))
+        await clock.sleep(Math.min(left, stepMs))
       }
     },
     closeAll: () => close(Number.POSITIVE_INFINITY),
