@@ -74,7 +74,7 @@ function readAncestors() {
   const parent = process.ppid
   try {
     if (readFileSync(`/proc/${parent}/cmdline`, 'utf8').split('\0')[1] !== '-c') return `${parent}`
-    // "27 (sh) S 26 …"; what stands in parentheses may hold any character.
+    // "27 (sh) S 26 …"; the name in parentheses may contain any character.
     const [, grandparent] = readFileSync(`/proc/${parent}/stat`, 'utf8').split(') ').at(-1)?.split(' ') ?? []
     return `${parent} ${grandparent}`
   } catch {

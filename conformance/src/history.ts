@@ -6,7 +6,7 @@
 export interface Attempt {
   readonly value: number
   /** `unknown`: the append failed in a way that leaves open whether it was written. */
-  readonly outcome: 'acknowledged' | 'refused' | 'unknown'
+  readonly outcome: 'acknowledged' | 'rejected' | 'unknown'
 }
 
 export interface Given {
@@ -65,7 +65,7 @@ export function checkHistory({ attempts, readers, final }: History): Findings {
       if (offset <= before) found.reordered += 1
       else if (offset > before + 1) found.gapped += 1
       const outcome = outcomes.get(value)
-      if (outcome === undefined || outcome === 'refused') found.phantom += 1
+      if (outcome === undefined || outcome === 'rejected') found.phantom += 1
       const place = `${epoch} ${offset}`
       const there = places.get(place)
       if (there !== undefined && there !== value) found.diverging += 1

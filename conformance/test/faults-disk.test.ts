@@ -41,7 +41,7 @@ describe.skipIf(missing)(`a server on a small disk${missing ? ` (skipped: ${miss
       // The last page may still have room for some.
       const filledAt = performance.now()
       // Five publish here.
-      await world.until(() => world.refusals > 5 * refusalsMin, 'refusals')
+      await world.until(() => world.rejections > 5 * refusalsMin, 'refusals')
       expect(await codeOfMuch(url)).toBe('log_full')
       // What is stored can be read by new readers, also next to writes that fail.
       for (let attempt = 1; attempt <= 20; attempt++) {
@@ -83,7 +83,7 @@ describe.skipIf(missing)(`Redis on a small disk${missing ? ` (skipped: ${missing
       await world.until(() => asked.every(({ session }) => session.events > chance.whole(5, 200)), 'some of each answer')
       const filler = join(folder, 'filler')
       fill(filler, folder)
-      await world.until(() => world.refusals > refusalsMin, 'refusals')
+      await world.until(() => world.rejections > refusalsMin, 'refusals')
       expect(await codeOfMuch(url)).toBe('log_full')
       for (const node of [url, other]) {
         const { runs } = await ask<{ runs: { lanes: { text: string }[] }[] }>(`${node}/api/sessions/${asked[1]?.session.id}`)

@@ -32,12 +32,12 @@ const failures = [
 
 /** The outcome of each append, and what is in the file afterwards. */
 async function appendAll(inject: readonly string[], folder = makeFolder()) {
-  const { said, calls } = await runTraced(['-e', 'trace=fsync,pwrite64,write', ...inject], script, [folder])
+  const { output, calls } = await runTraced(['-e', 'trace=fsync,pwrite64,write', ...inject], script, [folder])
   const engine = sqliteEngine({ folder })
   const events = await readAll(engine, 'log')
   const final = { epoch: (await engine.inspect('log'))?.head.epoch ?? '', events }
   await engine.close()
-  return { said: said.map((line) => JSON.parse(line) as Said), calls, final }
+  return { said: output.map((line) => JSON.parse(line) as Said), calls, final }
 }
 
 describe.skipIf(missing)(`a disk that is flushed to${missing ? ` (skipped: ${missing})` : ''}`, () => {
@@ -141,9 +141,9 @@ describe.skipIf(missing)(`a disk that is flushed to${missing ? ` (skipped: ${mis
       cuts.add(`${call} ${when}`)
       const folder = makeFolder()
       const inject = ['-e', `trace=${call}`, '-e', `inject=${call}:signal=KILL:when=${when}`]
-      const { said, isKilled } = await runTraced(inject, script, [folder])
+      const { output, isKilled } = await runTraced(inject, script, [folder])
       expect(isKilled).toBe(true)
-      const acknowledged = said.filter((line) => line !== '').map((line) => JSON.parse(line) as Said)
+      const acknowledged = output.filter((line) => line !== '').map((line) => JSON.parse(line) as Said)
       const told: string[] = []
       const engine = sqliteEngine({ folder, onLoss: (text) => told.push(text) })
       const events = (await engine.inspect('log')) === undefined ? [] : await readAll(engine, 'log')

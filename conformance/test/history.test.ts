@@ -29,7 +29,7 @@ it.each<[keyof typeof nothingFound, Partial<History>]>([
   ['repeated', { readers: [[...given(1, 2, 3), { epoch: 'e', offset: 4, value: 3 }]] }],
   ['reordered', { readers: [[...given(1, 2, 3), { epoch: 'e', offset: 2, value: 2 }]] }],
   ['phantom', { final: given(1, 2, 3, 4, 5, 9) }],
-  ['phantom', { attempts: [...attempts, { value: 6, outcome: 'refused' }], final: given(1, 2, 3, 4, 5, 6) }],
+  ['phantom', { attempts: [...attempts, { value: 6, outcome: 'rejected' }], final: given(1, 2, 3, 4, 5, 6) }],
   ['diverging', { readers: [with3({ value: 4 })] }],
   ['gapped', { readers: [given(1, 2, 3, 4, 5).filter(({ value }) => value !== 3)] }],
 ])('finds what is %s', (kind, change) => {

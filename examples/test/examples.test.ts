@@ -53,8 +53,8 @@ describe('the example', () => {
       const headers = { 'content-type': 'application/json' }
       const answer = await fetch(new URL('/api/chat', address), { method: 'POST', headers, body: '{"query":"hello"}' })
       expect(await readText(answer)).toBe('1 2 3 4 5 ')
-      const refused = await fetch(new URL('/api/chat', address), { method: 'POST', headers, body: '{"query":""}' })
-      expect([refused.status, await refused.json()]).toMatchObject([400, { error: { code: 'query_missing' } }])
+      const response = await fetch(new URL('/api/chat', address), { method: 'POST', headers, body: '{"query":""}' })
+      expect([response.status, await response.json()]).toMatchObject([400, { error: { code: 'query_missing' } }])
       expect(await (await fetch(new URL('/', address))).text()).toBe('my own page')
     },
   )

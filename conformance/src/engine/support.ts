@@ -10,7 +10,7 @@ export interface EngineLimits {
 /** Opens a new, empty engine, which the suite closes. */
 export type EngineFactory = (limits?: EngineLimits) => Engine | Promise<Engine>
 
-/** An engine that keeps only so many of each log's newest events, as its writer may ask for. */
+/** An engine that keeps a number of newest events of each log, as an append may request. */
 export function keepNewest(engine: Engine, keep: number): Engine {
   return { ...engine, append: (log, events, options) => engine.append(log, events, { keep, ...options }) }
 }

@@ -1,6 +1,6 @@
 /** One HTTP request: resolves with the JSON of its response, or rejects with the error's code. */
 
-export interface Refusal extends Error {
+export interface RequestError extends Error {
   /** 0 without a response. */
   readonly status: number
   readonly code: string
@@ -19,24 +19,24 @@ export async function ask<T>(url: string, body?: object): Promise<T> {
     // The server may close a kept-alive connection in the moment in which it is reused.
     .catch((error: Error) => (body === undefined && error.name === 'TypeError' ? send() : Promise.reject(error)))
     .catch((error: Error) => {
-      throw refusal(0, error.name, `${url}: ${error.message}`)
+      throw requestError(0, error.name, `${url}: ${error.message}`)
     })
   const text = await answer.text().catch((error: Error) => {
-    throw refusal(0, error.name, `${url}: ${error.message}`)
+    throw requestError(0, error.name, `${url}: ${error.message}`)
   })
   if (answer.ok) return JSON.parse(text) as T
   const { code = '' } = (JSON.parse(text) as { error?: { code?: string } }).error ?? {}
-  throw refusal(answer.status, code, `${url}: ${answer.status} ${text}`)
+  throw requestError(answer.status, code, `${url}: ${answer.status} ${text}`)
 }
 
 /** The code of the error, or '' on success. */
 export async function codeOf(asking: Promise<unknown>): Promise<string> {
   return asking.then(
     () => '',
-    (error: Refusal) => error.code,
+    (error: RequestError) => error.code,
   )
 }
 
-function refusal(status: number, code: string, message: string): Refusal {
+function requestError(status: number, code: string, message: string): RequestError {
   return Object.assign(new Error(message), { status, code })
 }

@@ -71,9 +71,9 @@ async function startProcess(argsOf: (port: number) => readonly string[], shell?:
     let output = ''
     server.stdout.setEncoding('utf8')
     while (!/^ *Logs |^http/m.test(output)) {
-      const said = await Promise.race([once(server.stdout, 'data'), ended.then(() => undefined)])
-      if (said === undefined) throw new Error(`The server ended before it was ready:\n${errors}`)
-      output += said[0]
+      const started = await Promise.race([once(server.stdout, 'data'), ended.then(() => undefined)])
+      if (started === undefined) throw new Error(`The server exited before it was ready:\n${errors}`)
+      output += started[0]
     }
     server.stdout.resume()
     return server
@@ -81,8 +81,8 @@ async function startProcess(argsOf: (port: number) => readonly string[], shell?:
 
   async function end(signal: NodeJS.Signals): Promise<void> {
     if (child.exitCode !== null || child.signalCode !== null) return
-    const gone = once(child, 'exit')
+    const exited = once(child, 'exit')
     child.kill(signal)
-    await gone
+    await exited
   }
 }

@@ -12,7 +12,7 @@ export function straceMissing(): string | undefined {
 
 export interface Traced {
   /** The program's output, line by line. */
-  readonly said: readonly string[]
+  readonly output: readonly string[]
   /** Its system calls in order, as strace writes them. */
   readonly calls: readonly string[]
   readonly isKilled: boolean
@@ -31,6 +31,6 @@ export async function runTraced(options: readonly string[], script: string, args
   })
   const [code, signal] = await once(child, 'close')
   const isKilled = signal === 'SIGKILL'
-  if (code !== 0 && !isKilled) throw new Error(`The program ended with ${code}, and had said: ${output}`)
-  return { said: output.trimEnd().split('\n'), calls: readFileSync(file, 'utf8').trimEnd().split('\n'), isKilled }
+  if (code !== 0 && !isKilled) throw new Error(`The program exited with ${code}. Its output: ${output}`)
+  return { output: output.trimEnd().split('\n'), calls: readFileSync(file, 'utf8').trimEnd().split('\n'), isKilled }
 }

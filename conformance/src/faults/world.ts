@@ -7,7 +7,7 @@ import { formatPosition } from '@millrace/protocol'
 import type { Given } from '../history.ts'
 import { createLogRecord, type LogRecord, type WireEvent } from './log-record.ts'
 import { openReader, type Reader } from './reader.ts'
-import { ask, codeOf, type Refusal } from './request.ts'
+import { ask, codeOf, type RequestError } from './request.ts'
 import { addFindings, noteTime, type Tally } from './tally.ts'
 
 export interface Followed {
@@ -38,7 +38,7 @@ export interface World {
   /** Publishes 1, 2, 3, … each under its own id until it is acknowledged; returns a function that stops. */
   publish(channel: Followed, url: () => string): () => Promise<void>
   /** Publications in this round that were rejected or got no response. */
-  readonly refusals: number
+  readonly rejections: number
   /** Waits for a state. Rejects after `msMax`. */
   until(isSo: () => boolean, what: string, msMax?: number): Promise<void>
   /** Reads every log, waits until its readers have caught up, and counts violations. `msMax` is 15,000 by default. */
@@ -51,7 +51,7 @@ const newName = () => `${process.pid}-${Date.now().toString(36)}-${++names}`
 
 export function createWorld(tally: Tally): World {
   const logs: Followed[] = []
-  let refusals = 0
+  let rejections = 0
 
   return {
     async start(url, model, session) {
@@ -108,8 +108,8 @@ export function createWorld(tally: Tally): World {
       }
     },
 
-    get refusals() {
-      return refusals
+    get rejections() {
+      return rejections
     },
 
     until,
@@ -131,12 +131,12 @@ export function createWorld(tally: Tally): World {
         tally.acknowledged += record.acknowledged
       }
       logs.length = 0
-      refusals = 0
+      rejections = 0
     },
   }
 
   function onRefused(): void {
-    refusals += 1
+    rejections += 1
   }
 
   function follow(id: string, kind: 'session' | 'channel'): Followed {
@@ -165,14 +165,14 @@ interface Publishing {
   readonly onRefused: () => void
 }
 
-/** Where it stands; undefined where nobody has said so. */
+/** Its position; undefined if no response arrived. */
 async function publishOne(channel: Followed, n: number, { url, isOver, onRefused }: Publishing): Promise<string | undefined> {
   for (;;) {
     try {
       const body = { channel: channel.id, data: { n }, id: `p-${n}` }
       return (await ask<{ position: string }>(`${url()}/api/publish`, body)).position
     } catch (error) {
-      const { status } = error as Refusal
+      const { status } = error as RequestError
       if (status >= 400 && status < 500) throw error
       onRefused()
       if (isOver()) return undefined
@@ -181,7 +181,7 @@ async function publishOne(channel: Followed, n: number, { url, isOver, onRefused
   }
 }
 
-/** The log from its first event to its last, as a reader is given it who comes only now. */
+/** The log from its first event to its last, as a new reader gets it. */
 async function readFinal(url: string, record: LogRecord): Promise<Given[]> {
   const final: Given[] = []
   for (let from = 'start'; ; ) {
@@ -210,7 +210,7 @@ async function askAgain<T>(url: string): Promise<T | undefined> {
     try {
       return await ask<T>(url)
     } catch (error) {
-      if ((error as Refusal).code === 'session_not_found') return undefined
+      if ((error as RequestError).code === 'session_not_found') return undefined
       if (attempt === 20) throw error
       await sleep(100)
     }

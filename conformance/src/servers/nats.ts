@@ -5,8 +5,8 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { requireNatsBinary } from './nats-binary.ts'
+import { sendCommand, waitForOutput } from './output.ts'
 import { findPort } from './port.ts'
-import { converse, untilSaid } from './said.ts'
 
 export interface NatsServer {
   readonly url: string
@@ -48,7 +48,7 @@ export async function startNats({ args = [] }: NatsServerOptions = {}): Promise<
       child = await start()
     },
     purge: (stream) =>
-      converse(port, `CONNECT {}\r\nSUB answer 1\r\nPUB $JS.API.STREAM.PURGE.${stream} answer 0\r\n\r\n`, /"success":true/),
+      sendCommand(port, `CONNECT {}\r\nSUB answer 1\r\nPUB $JS.API.STREAM.PURGE.${stream} answer 0\r\n\r\n`, /"success":true/),
     async close() {
       await end(child, 'SIGKILL')
       rmSync(folder, { recursive: true, force: true })
@@ -59,7 +59,7 @@ export async function startNats({ args = [] }: NatsServerOptions = {}): Promise<
     const server = spawn(binary, ['-js', '-sd', folder, '-p', String(port), '-a', '127.0.0.1', ...args], {
       stdio: ['ignore', 'ignore', 'pipe'],
     })
-    await untilSaid(server, server.stderr, 'Server is ready')
+    await waitForOutput(server, server.stderr, 'Server is ready')
     return server
   }
 }

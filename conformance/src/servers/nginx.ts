@@ -5,8 +5,8 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { onTestFinished } from 'vitest'
+import { waitForOutput } from './output.ts'
 import { findPort } from './port.ts'
-import { untilSaid } from './said.ts'
 
 /** An nginx with these locations; all other settings are nginx's or Debian's defaults. Resolves with its address. */
 export async function startNginx(locations: string): Promise<string> {
@@ -28,6 +28,6 @@ export async function startNginx(locations: string): Promise<string> {
     rmSync(folder, { recursive: true, force: true })
   })
   // It has printed that, so it listens.
-  await untilSaid(nginx, nginx.stderr, 'OS: ')
+  await waitForOutput(nginx, nginx.stderr, 'OS: ')
   return `http://127.0.0.1:${port}`
 }

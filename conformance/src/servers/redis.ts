@@ -4,8 +4,8 @@ import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { sendCommand, waitForOutput } from './output.ts'
 import { findPort } from './port.ts'
-import { converse, untilSaid } from './said.ts'
 
 export interface RedisServer {
   readonly url: string
@@ -49,7 +49,7 @@ export async function startRedis({ args = [], folder: given }: RedisServerOption
       await end(child, 'SIGKILL')
       child = await start()
     },
-    say: (command) => converse(port, `${command}\r\n`, /^\+OK/),
+    say: (command) => sendCommand(port, `${command}\r\n`, /^\+OK/),
     async close() {
       await end(child, 'SIGKILL')
       if (given === undefined) rmSync(folder, { recursive: true, force: true })
@@ -59,14 +59,14 @@ export async function startRedis({ args = [], folder: given }: RedisServerOption
   async function start(): Promise<ChildProcess> {
     const own = ['--port', String(port), '--bind', '127.0.0.1', '--dir', folder, '--save', '', '--appendonly', 'yes']
     const server = spawn('redis-server', [...own, ...args], { stdio: ['ignore', 'pipe', 'inherit'] })
-    await untilSaid(server, server.stdout, 'Ready to accept connections')
+    await waitForOutput(server, server.stdout, 'Ready to accept connections')
     return server
   }
 }
 
 async function end(child: ChildProcess, signal: NodeJS.Signals): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null) return
-  const gone = once(child, 'exit')
+  const exited = once(child, 'exit')
   child.kill(signal)
-  await gone
+  await exited
 }

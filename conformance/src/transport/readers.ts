@@ -21,7 +21,7 @@ export type WireReader = (request: ReadRequest) => AsyncGenerator<WireEvent>
 const address = ({ url, source, from }: ReadRequest, more: Record<string, string> = {}) =>
   `${url}/api/stream?${new URLSearchParams({ ...source, from, ...more }).toString()}`
 
-async function refuse(response: Response): Promise<never> {
+async function throwCode(response: Response): Promise<never> {
   throw new Error(((await response.json()) as { error: { code: string } }).error.code)
 }
 
@@ -29,7 +29,7 @@ const withBytes = (data: unknown): unknown => readBinary(data) ?? data
 
 export const overSse: WireReader = async function* (request) {
   const response = await fetch(address(request), { signal: request.signal })
-  if (!response.ok || response.body === null) return refuse(response)
+  if (!response.ok || response.body === null) return throwCode(response)
   const events: WireEvent[] = []
   const parser = createSseParser({
     onEvent: ({ id, event, data }) => void events.push({ id, event, data: withBytes(JSON.parse(data)) }),
@@ -48,14 +48,14 @@ export const overHybrid: WireReader = async function* (request) {
   const opened = new Promise((resolve) => {
     socket.onopen = resolve
   })
-  let refusal: string | undefined
+  let code: string | undefined
   socket.onmessage = ({ data }) => {
-    refusal ??= (JSON.parse(String(data)) as { error?: { code: string } }).error?.code
+    code ??= (JSON.parse(String(data)) as { error?: { code: string } }).error?.code
   }
   try {
     for await (const event of overSse(request)) {
       await opened
-      if (refusal !== undefined) throw new Error(refusal)
+      if (code !== undefined) throw new Error(code)
       if ('session' in source) socket.send(JSON.stringify({ type: 'ack', ...source, id: event.id }))
       yield event
     }
@@ -67,7 +67,7 @@ export const overHybrid: WireReader = async function* (request) {
 export const overPoll: WireReader = async function* (request) {
   for (let from = request.from; !request.signal.aborted; ) {
     const response = await fetch(address({ ...request, from }, { live: 'poll', wait: '1' }), { signal: request.signal })
-    if (!response.ok) return refuse(response)
+    if (!response.ok) return throwCode(response)
     const answer = (await response.json()) as { events: WireEvent[]; position: string }
     for (const { id, event, data } of answer.events) yield { id, event, data: withBytes(data) }
     from = answer.position
