@@ -100,7 +100,7 @@ describe('a real @langchain/openai against an OpenAI-compatible server', () => {
   it.each([
     [401, 'model_unauthorized', false, 'does not accept the key'],
     [404, 'model_rejected', false, 'does not know the model'],
-    [429, 'model_rate_limited', true, 'limiting requests'],
+    [429, 'model_rate_limited', true, 'limits the rate of requests'],
     [500, 'model_failed', true, 'answered with status 500'],
   ])('responds to %d with %s', async (status, code, retryable, message) => {
     const { url } = await startWithOpenAi({ status })

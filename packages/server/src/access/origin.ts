@@ -5,7 +5,7 @@ import { isOfBrowser, type ReadHeader } from './host-names.ts'
 const nearSites = new Set<unknown>(['same-origin', 'same-site', 'none'])
 
 /**
- * Throws `origin_not_allowed` for a page of another site: it could spend the keys of whoever visits it,
+ * Throws `origin_not_allowed` for a page of another site: it could spend the API keys of its visitors,
  * as GET /api/chat is one <img> away and any page may open a WebSocket anywhere. `address` is a URL whose host is the one that
  * the request was sent to.
  */

@@ -1,4 +1,4 @@
-/** `auto`: the best model that can be had without asking. A key in the environment, then a local server, then the guide. */
+/** `auto`: the best model that needs no configuration: a key in the environment, then a local server, then the guide. */
 import { fromLangChain, type LangChainModel } from './langchain/index.ts'
 import { canImport, packagesOf, providers } from './langchain/provider.ts'
 import type { Model } from './model.ts'
@@ -7,27 +7,27 @@ export interface AutoOptions {
   readonly env: NodeJS.ProcessEnv
   /** Opens a model by its full name. */
   readonly open: (name: string) => Promise<Model>
-  /** Where local servers are looked for; default the ports they listen on when nobody has changed them. */
+  /** Where to look for local servers; default their standard ports. */
   readonly servers?: readonly LocalServer[]
   readonly isInstalled?: (name: string) => boolean
 }
 
 export interface LocalServer {
-  /** For people, and in small letters the first part of the model's name. */
+  /** For people; in lower case the first part of the model's name. */
   readonly name: string
-  /** Speaks OpenAI's protocol below `/v1`. */
+  /** Base URL of OpenAI's protocol, with `/v1` below it. */
   readonly url: string
 }
 
 export interface Auto {
   readonly model: Model
-  /** Why this one, for people. */
+  /** Why this model, for people. */
   readonly reason: string
 }
 
 /**
- * A provider with a key, and a model of it that is a sensible start: quick, current, not the dearest. Names that
- * providers move on by themselves go first: a year is the life of most others. Looked up in November 2026.
+ * A provider with a key, and its default model: fast, current, not the most expensive. Names that the provider updates
+ * itself come first: most others live for a year. Looked up in November 2026.
  */
 const keyed: readonly [provider: string, model: string][] = [
   ['openai', 'gpt-6-luna'],
@@ -45,7 +45,7 @@ const localServers: readonly LocalServer[] = [
   { name: 'llama.cpp', url: 'http://127.0.0.1:8080' },
 ]
 
-/** A server on this machine that has not answered after so long is not there. */
+/** A server on this machine that does not respond in this time counts as absent. */
 const answerMsMax = 300
 
 export async function resolveAuto({ env, open, servers = localServers, isInstalled = canImport }: AutoOptions): Promise<Auto> {
@@ -80,13 +80,13 @@ interface Found {
   readonly model: string
 }
 
-/** Becomes part of a model's name, and with it of an event's. */
+/** Becomes part of a model's name, and so of an event's. */
 const isName = /^\P{Cc}{1,200}$/u
 
-/** Models that local servers list beside those that can chat. */
+/** Models that local servers list but that cannot chat. */
 const noChat = /embed|rerank|minilm|whisper|\b(bge|gte|e5|tts|clip)\b/i
 
-/** All are asked at once; the first in the list that answers counts, however fast the others were. */
+/** Asks all at once; the first in the list that responds wins, however fast the others are. */
 async function findLocal(servers: readonly LocalServer[]): Promise<Found | undefined> {
   const answers = await Promise.all(
     servers.map(async (server): Promise<Found | undefined> => {
@@ -97,7 +97,7 @@ async function findLocal(servers: readonly LocalServer[]): Promise<Found | undef
   return answers.find((answer) => answer !== undefined)
 }
 
-/** Undefined for a server that is not there, and for one that is something else: it must answer with OpenAI's list. */
+/** Undefined for an absent server, and for one that does not respond with OpenAI's list. */
 async function firstModel(url: string): Promise<string | undefined> {
   try {
     const response = await fetch(`${url}/v1/models`, { signal: AbortSignal.timeout(answerMsMax), redirect: 'error' })
@@ -106,7 +106,7 @@ async function firstModel(url: string): Promise<string | undefined> {
     const names = list.data.map((entry: { id?: unknown }) => entry?.id)
     return names.find((name): name is string => typeof name === 'string' && isName.test(name) && !noChat.test(name))
   } catch {
-    // Nobody there, too slow, or not JSON: no model server.
+    // Absent, too slow, or not JSON.
     return undefined
   }
 }

@@ -1,14 +1,13 @@
 /**
- * What a model is to Millrace: something that answers messages with a stream of parts. Adapters
- * in this folder make LangChain models, simulated models and the guide into one; a host makes its
- * own by writing `stream`.
+ * The contract of a model: it answers messages with a stream of parts. The adapters in this folder implement it for
+ * LangChain's models, simulated models and the guide; a host implements it with a `stream` method.
  *
  * A model MUST
  *  - end its stream by returning when it is done, and by throwing when it failed;
  *  - stop its work, including the request to its provider, when `signal` aborts, and then return or throw soon;
- *  - yield text exactly once, in order; nothing it yielded is ever taken back. It may be cut anywhere, also within an
- *    emoji, and be of any length.
- * A model MUST NOT keep state between calls that changes a later answer, nor know who reads it.
+ *  - yield text exactly once, in order, and never retract it. A piece may end anywhere, also within an emoji, and may have
+ *    any length.
+ * A model MUST NOT keep state between calls that changes a later answer, nor know its readers.
  */
 import type { FinishReason, Json, Usage } from '@millrace/protocol'
 
@@ -19,11 +18,11 @@ export interface ModelMessage {
 
 export interface ModelRequest {
   /**
-   * The conversation so far, oldest first; the last one is the user's: a question, or, after a part of an answer, the
-   * request to go on with it.
+   * The conversation so far, oldest first. The last message is the user's: a question, or, after a partial answer, the
+   * request to continue it.
    */
   readonly messages: readonly ModelMessage[]
-  /** Aborts when the run is stopped, times out, or the server ends. */
+  /** Aborts when the run is stopped, times out, or the server stops. */
   readonly signal: AbortSignal
 }
 
@@ -39,29 +38,29 @@ export type ModelPart =
 
 /** A picture, a document, a sound: PROTOCOL.md#files. */
 export interface ModelFile {
-  /** `image/png`; without parameters. */
+  /** Such as `image/png`, without parameters. */
   readonly mediaType: string
   /** 1 to 255 characters, none of them a control character. */
   readonly name?: string
-  /** At most `limits.fileBytesMax`. They are copied. */
+  /** At most `limits.fileBytesMax`; the bytes are copied. */
   readonly bytes: Uint8Array
 }
 
 export interface Model {
-  /** As it is asked for: `openai:gpt-6-luna`, `sim:count`, `builtin:guide`. */
+  /** The full name: `openai:gpt-6-luna`, `sim:count`, `builtin:guide`. */
   readonly name: string
   stream(request: ModelRequest): AsyncIterable<ModelPart>
 }
 
 /** A family of models that share the part before the colon. */
 export interface ModelProvider {
-  /** The part before the colon, without it: `sim`. */
+  /** The part before the colon: `sim`. */
   readonly prefix: string
-  /** Names that work as they are, for the model menu; may be empty where any name can be asked for. */
+  /** Names for the model menu; may be empty if any name is possible. */
   list(): readonly ModelInfo[]
   /**
-   * The model of this full name. MUST throw a MillraceError: `model_not_found` for a name that cannot
-   * be meant, `model_unavailable` with what to install or set where the name is fine and this machine is not ready.
+   * The model of this full name. MUST throw a MillraceError: `model_not_found` for an impossible name, `model_unavailable`
+   * with what to install or set if the name is right and this machine is not ready.
    */
   open(name: string): Model | Promise<Model>
 }

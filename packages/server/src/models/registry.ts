@@ -1,4 +1,4 @@
-/** Finds a model by its name: those handed in by code first, then by the part before the colon. */
+/** Finds a model by its name: the host's own models first, then by the part before the colon. */
 import { MillraceError, modelPattern } from '@millrace/protocol'
 import { resolveAuto } from './auto.ts'
 import { guideProvider } from './guide/index.ts'
@@ -7,11 +7,11 @@ import { openLangChain } from './langchain/provider.ts'
 import type { Model, ModelInfo, ModelProvider } from './model.ts'
 import { simulationProvider } from './simulated/index.ts'
 
-/** A model of the host's own: one that streams, or a LangChain chat model. */
+/** A model of the host: one that streams, or a LangChain chat model. */
 export type OwnModel = Model | LangChainModel
 
 export interface ModelsOptions {
-  /** By name, or as a list of models that have one. */
+  /** By name, or a list of models with names. */
   readonly models?: readonly OwnModel[] | Readonly<Record<string, OwnModel>> | undefined
   /** The model of a request that names none; default `auto`. */
   readonly default?: string | undefined
@@ -29,13 +29,13 @@ export interface Models {
   /** Rejects with `model_not_found` or `model_unavailable`. */
   resolve(name?: string): Promise<Model>
   list(): Promise<readonly ModelInfo[]>
-  /** One that was handed in. */
+  /** Whether it is one of the host's models. */
   isOwn(name: string): boolean
-  /** Rejects where the default itself cannot be opened. */
+  /** Rejects if the default cannot be opened. */
   describeDefault(): Promise<DefaultModel>
 }
 
-/** Models opened by name; names come from outside, so there must be a bound. */
+/** Bounds the models opened by name: clients choose the names. */
 const openModelsMax = 64
 
 export function createModels({ models = [], default: defaultName = 'auto', env = process.env }: ModelsOptions): Models {
@@ -71,7 +71,7 @@ export function createModels({ models = [], default: defaultName = 'auto', env =
     if (name === 'auto') return (await auto()).model
     const provider = providers.get(prefixOf(name))
     if (provider !== undefined) return provider.open(name)
-    // The model that `auto` has found may need more than its name, a local server's address for one.
+    // The model that `auto` finds may need more than its name, such as a local server's address.
     const found = await automatic?.catch(() => undefined)
     if (found?.model.name === name) return found.model
     return open(name)
@@ -83,7 +83,7 @@ export function createModels({ models = [], default: defaultName = 'auto', env =
     if (!name.includes(':')) return Promise.reject(new MillraceError('model_not_found'))
     const opening = openLangChain(name, { env })
     opened.set(name, opening)
-    // A key or a package may be there the next time.
+    // The key or the package may be there the next time.
     opening.catch(() => opened.delete(name))
     if (opened.size > openModelsMax) opened.delete(opened.keys().next().value as string)
     return opening

@@ -1,7 +1,7 @@
-/** What the guide says: sections as they stand in the documents, and that it is no language model, in the question's language. */
+/** The guide's answer: sections of the documents, and the note that it is not a language model, in the question's language. */
 import type { Language, Section } from './documents.ts'
 
-/** Text of one section, beyond which paragraphs are left out. A block of code is never cut. */
+/** The length of a section, beyond which paragraphs are left out. A block of code is never cut. */
 const bodyLengthMax = 1000
 const rowsMax = 4
 
@@ -43,7 +43,7 @@ export function introduce(language: Language, { greeted }: { greeted: boolean })
   return [greeted ? hello : nothing, tries.map((question) => `- ${question}`).join('\n'), disclaimer].join('\n\n')
 }
 
-/** `relevance` is how much of the question a table's row has in it. */
+/** `relevance` is the share of the question that a table row contains. */
 export function answerFrom(sections: readonly Section[], language: Language, relevance: (row: string) => number): string {
   const { found, source, more, disclaimer } = phrases[language]
   const told = sections.map(({ titles, body, path }) => {
@@ -65,12 +65,12 @@ function trim(body: string, relevance: (row: string) => number): { text: string;
     length += short.length
     isWhole &&= short === block
   }
-  // What leads up to a block that was left out would end in the air.
+  // The sentence before an omitted block would announce nothing.
   while (kept.length > 1 && kept.length < blocks.length && /[:：]$/.test(kept.at(-1) as string)) kept.pop()
   return { text: kept.join('\n\n'), isWhole: isWhole && kept.length === blocks.length }
 }
 
-/** A long table only with the rows that have most of the question, or else with its first ones. */
+/** Keeps of a long table the rows that contain most of the question, or else its first ones. */
 function trimTable(table: string, relevance: (row: string) => number): string {
   if (table.length <= bodyLengthMax) return table
   const [head = '', line = '', ...rows] = table.split('\n')
@@ -79,12 +79,12 @@ function trimTable(table: string, relevance: (row: string) => number): string {
   return [head, line, ...rows.filter((_, row) => relevances[row] === most).slice(0, rowsMax)].join('\n')
 }
 
-/** Paragraphs, lists, tables and blocks of code, which may have empty lines in them. */
+/** Paragraphs, lists, tables and blocks of code, which may contain empty lines. */
 function blocksOf(body: string): string[] {
   return body.match(/^```[\s\S]*?^```$|^(?!```).*\S.*(?:\n(?!```).+)*/gm) ?? []
 }
 
-/** Links to other files lead nowhere from where the answer is read. */
+/** Removes links to other files, which the reader of the answer does not have. */
 function plainLinks(markdown: string): string {
   return markdown.replace(/!\[[^\]]*\]\([^)]*\)/g, '').replace(/\[([^\]]*)\]\((?!https?:)[^)]*\)/g, '$1')
 }

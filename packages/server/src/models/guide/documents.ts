@@ -1,10 +1,10 @@
-/** Millrace's own documents: where they are, and how they are cut into the sections that the guide finds. */
+/** Millrace's own documents: where they are, and how they are split into the sections that the guide searches. */
 import { readdir, readFile } from 'node:fs/promises'
 
 export type Language = 'en' | 'zh'
 
 export interface GuideDocument {
-  /** From the top of the repository: `docs/guides/http.md`. */
+  /** From the root of the repository: `docs/guides/http.md`. */
   readonly path: string
   readonly text: string
 }
@@ -12,9 +12,9 @@ export interface GuideDocument {
 export interface Section {
   readonly path: string
   readonly language: Language
-  /** Headings from the document's title down to its own. */
+  /** Headings from the document's title to the section's own. */
   readonly titles: readonly string[]
-  /** Markdown, without its heading. */
+  /** Markdown, without the heading. */
   readonly body: string
 }
 
@@ -24,7 +24,7 @@ export const guidesFolder = 'docs/guides/'
 /** Source runs only in a checkout, from its root; the published package has a copy in `dist/guide`. */
 const folder = new URL(import.meta.url.endsWith('.ts') ? '../../../../../' : '../../guide/', import.meta.url)
 
-/** The documents that are there. */
+/** The documents that exist. */
 export async function readDocuments(): Promise<readonly GuideDocument[]> {
   const names = (await orAbsent(readdir(new URL(guidesFolder, folder)))) ?? []
   const paths = [...singleFiles, ...names.filter((name) => name.endsWith('.md')).map((name) => guidesFolder + name)]
@@ -44,7 +44,7 @@ export function cutDocument({ path, text }: GuideDocument): Section[] {
     if (line.startsWith('```')) isCode = !isCode
     const heading = isCode ? null : /^(#{1,4}) (.*)$/.exec(line)
     if (heading === null) {
-      // Badges, pictures and rows of links are for the page they stand on.
+      // Badges, pictures and rows of links belong to the page.
       if (isCode || !(line.startsWith('<') || /^\s*(\[[^\]]*\]\([^)]*\)[\s·|]*)+$/.test(line))) lines.push(line)
       continue
     }

@@ -1,6 +1,6 @@
 /**
- * `builtin:guide`: answers from Millrace's own documents, so that there is something to read where no
- * model is. It is a search and not a language model, says so in every answer, and needs no network.
+ * `builtin:guide`: answers from Millrace's own documents when no model is available. It is a search and not a language
+ * model, says so in every answer, and needs no network.
  */
 import { setTimeout } from 'node:timers/promises'
 import { MillraceError } from '@millrace/protocol'
@@ -11,9 +11,9 @@ import { type GuideDocument, readDocuments } from './documents.ts'
 import { createGuideIndex, type GuideIndex, termsOf, words } from './search-index.ts'
 
 export interface GuideOptions {
-  /** Words a second; 0 is all at once. Default 60. */
+  /** Words a second; 0 is unlimited. Default 60. */
   readonly tps?: number
-  /** Reads the documents, at the first question; default those of Millrace. */
+  /** Reads the documents, on the first question; default Millrace's. */
   readonly load?: () => Promise<readonly GuideDocument[]>
 }
 
@@ -34,7 +34,7 @@ export function guideProvider({ tps = 60, load = readDocuments }: GuideOptions =
       const startedAt = performance.now()
       for (const [said, token] of tokens.entries()) {
         const waitMs = tps === 0 ? 0 : startedAt + (said * 1000) / tps - performance.now()
-        // Only an abort rejects, and takes the timer with it.
+        // Only an abort rejects, and it clears the timer.
         if (waitMs > 0) await setTimeout(waitMs, undefined, { signal }).catch(() => {})
         if (signal.aborted) return
         yield token
@@ -57,7 +57,7 @@ export function guideProvider({ tps = 60, load = readDocuments }: GuideOptions =
     index ??= load()
       .then(createGuideIndex)
       .catch((error: unknown) => {
-        // A disk that fails once may not fail the next time.
+        // A disk error may be temporary.
         index = undefined
         throw error
       })
@@ -74,7 +74,7 @@ function answer(index: GuideIndex, question: string): string {
   return answerFrom(sections, language, (row) => new Set(termsOf(row)).intersection(asked).size)
 }
 
-/** Words, each with the space and punctuation behind it; joined they are the text. */
+/** Words, each with the space and punctuation that follow it; joined they are the text. */
 function tokensOf(text: string): string[] {
   const tokens: string[] = []
   for (const { segment, isWordLike } of new Intl.Segmenter('zh', { granularity: 'word' }).segment(text)) {

@@ -1,12 +1,12 @@
 /**
- * What the guide knows: sections of Millrace's own documents, in an index that reads English and Chinese.
- * It finds them by their words and nothing else.
+ * A search index of the sections of Millrace's own documents, in English and Chinese. It matches words, and nothing
+ * else.
  */
 import MiniSearch from 'minisearch'
 import { cutDocument, type GuideDocument, guidesFolder, type Language, type Section } from './documents.ts'
 
 export interface GuideIndex {
-  /** The best sections for the question, best first; none where too little of it is known. */
+  /** The best sections for the question, best first; none if too few of its words are known. */
   find(question: string, language: Language): readonly Section[]
 }
 
@@ -18,7 +18,7 @@ export function createGuideIndex(documents: readonly GuideDocument[]): GuideInde
       if (field === 'page') return section.titles[0] ?? ''
       if (field === 'heading') return section.titles.slice(1).join(' ')
       if (field !== 'body') return String(section.id)
-      // A forecast in an example does not make it the page about the weather; the names in it are what it is about.
+      // An example about the weather does not make a page about the weather; the names in it are what it is about.
       return section.body.replace(/^```[\s\S]*?^```$/gm, (code) => code.match(/[A-Za-z]+(?:_[A-Za-z]+)+/g)?.join(' ') ?? '')
     },
     tokenize: termsOf,
@@ -29,12 +29,12 @@ export function createGuideIndex(documents: readonly GuideDocument[]): GuideInde
   return {
     find(question, language) {
       const asked = new Set(termsOf(question.slice(0, questionLengthMax)))
-      // "What is Millrace?" holds no word that tells one section from another: the beginning answers it.
+      // "What is Millrace?" contains no word that distinguishes a section: the introduction answers it.
       if (asked.size === 0 && words(question).includes('millrace'))
         return sections.filter((section) => section.language === language && section.path.startsWith('README')).slice(0, 1)
       const results = index.search([...asked].slice(0, termsMax).join(' '), {
         tokenize: (terms) => terms.split(' '),
-        // A name is worth more than the words that it is made of.
+        // A name counts more than the words it is made of.
         boostTerm: (term) => (term.includes('_') ? 8 : 1),
         boost: { page: 2, heading: 4 },
         prefix: (term) => term.length > 4,
@@ -42,7 +42,7 @@ export function createGuideIndex(documents: readonly GuideDocument[]): GuideInde
         boostDocument: (id) => boostOf(sections[id] as Section, language),
       })
       const [best] = results
-      // A section that has one word of many in common is about something else.
+      // A section that shares one word of many is about something else.
       if (best === undefined || (best.queryTerms.length < 3 && best.queryTerms.length * 2 < asked.size)) return []
       return results.filter(({ score }) => score >= best.score * runnerUpScore).map(({ id }) => sections[id] as Section)
     },
@@ -51,20 +51,20 @@ export function createGuideIndex(documents: readonly GuideDocument[]): GuideInde
 
 const questionLengthMax = 1000
 const termsMax = 32
-/** How near to the best section another must come to be told too. */
+/** The score that another section needs, as a share of the best one's, to be part of the answer. */
 const runnerUpScore = 0.6
 
 function boostOf({ language, path }: Section, asked: Language): number {
-  // The guides explain; the protocol and the table of errors are for looking up.
+  // The guides explain; the protocol and the table of errors are reference.
   return (language === asked ? 1 : 0.2) * (path.startsWith(guidesFolder) ? 1.5 : 1)
 }
 
-/** Lower-cased words of both languages. */
+/** Lower-case words of both languages. */
 export function words(text: string): string[] {
   return [...segmenter.segment(text)].filter(({ isWordLike }) => isWordLike).map(({ segment }) => segment.toLowerCase())
 }
 
-/** The words that say what a text is about. `OPENAI_API_KEY` is also found by its parts. */
+/** The words that a text is about. `OPENAI_API_KEY` is also found by its parts. */
 export function termsOf(text: string): string[] {
   return words(text).flatMap((word) => {
     const parts = word.split(/[^\p{L}\p{N}]+/u).filter((part) => part !== '' && !stopWords.has(part))
@@ -74,7 +74,7 @@ export function termsOf(text: string): string[] {
 
 const segmenter = new Intl.Segmenter('zh', { granularity: 'word' })
 
-/** Words that every section has, or every question. */
+/** Words of every section, or of every question. */
 const stopWords = new Set(
   `a an and any are as at be but by can could do does for from get give happen happens has have how i if in into is it its let make many may me mean means my of
   on or our please should so some tell than that the their them then there these this to too us use using want was way we were what when where which who

@@ -1,13 +1,13 @@
-/** A LangChain model's message chunks, read as parts; usage and finish reason go into `end`. */
+/** Reads the message chunks of a LangChain model as parts; usage and finish reason go into `end`. */
 
 import type { ModelPart } from '../model.ts'
 import type { AnswerEnd, UsageMetadata } from './end.ts'
 import { asFields, readContent, readReason } from './provider-chunk.ts'
 
-/** As much of LangChain's `AIMessageChunk` as is looked at. */
+/** The used part of LangChain's `AIMessageChunk`. */
 export interface LangChainChunk {
   readonly content: unknown
-  /** LangChain's own reading of content that is not plain text; computed when it is asked for. */
+  /** LangChain's representation of content that is not plain text; computed by its getter. */
   readonly contentBlocks?: readonly { readonly type: string }[] | undefined
   readonly additional_kwargs?: Readonly<Record<string, unknown>> | undefined
   readonly response_metadata?: Readonly<Record<string, unknown>> | undefined
@@ -19,7 +19,7 @@ export interface LangChainChunk {
 export async function* readChunks(chunks: AsyncIterable<LangChainChunk>, end: AnswerEnd): AsyncGenerator<ModelPart> {
   let hasReasoning = false
   for await (const chunk of chunks) {
-    // The last chunk of OpenAI's Responses, which tells the status, says all its reasoning once more.
+    // The last chunk of OpenAI's Responses, which has the status, repeats all its reasoning.
     const isSummary = hasReasoning && chunk.response_metadata?.status !== undefined
     for (const part of partsOf(chunk)) {
       const isReasoning = typeof part === 'object' && 'reasoning' in part
@@ -33,14 +33,14 @@ export async function* readChunks(chunks: AsyncIterable<LangChainChunk>, end: An
 }
 
 function* partsOf(chunk: LangChainChunk): Generator<ModelPart> {
-  // A de-facto field of providers that speak OpenAI's protocol: DeepSeek, LM Studio, llama.cpp.
+  // A de-facto field of providers with OpenAI's protocol: DeepSeek, LM Studio, llama.cpp.
   const reasoning = chunk.additional_kwargs?.reasoning_content
   if (isSaid(reasoning)) yield { reasoning }
   if (typeof chunk.content === 'string') {
     if (chunk.content !== '') yield chunk.content
     return
   }
-  // LangChain has no block for thinking that is a list itself, which is Mistral's.
+  // LangChain has no block for thinking that is a list, as Mistral's is.
   let thought = isSaid(reasoning) ? '' : readContent(chunk.content).reasoning
   for (const block of chunk.contentBlocks ?? []) {
     if (block.type === 'text' && 'text' in block && isSaid(block.text)) yield block.text
@@ -56,7 +56,7 @@ function isSaid(value: unknown): value is string {
   return typeof value === 'string' && value !== ''
 }
 
-/** Providers tell their usage in one chunk or spread over several; LangChain's convention is that the sum is right. */
+/** Providers send usage in one chunk or spread over several; by LangChain's convention the sum is right. */
 function add(sum: UsageMetadata | undefined, added: UsageMetadata | undefined): UsageMetadata | undefined {
   if (sum === undefined || added === undefined) return sum ?? added
   const reasoning = (sum.output_token_details?.reasoning ?? 0) + (added.output_token_details?.reasoning ?? 0)
@@ -71,7 +71,7 @@ function add(sum: UsageMetadata | undefined, added: UsageMetadata | undefined): 
 function reasonOf({ response_metadata: metadata = {}, additional_kwargs: extra = {} }: LangChainChunk): string | undefined {
   const reason =
     metadata.finish_reason ?? metadata.stop_reason ?? metadata.finishReason ?? extra.stop_reason ?? metadata.done_reason
-  // The others are Bedrock's, and that of OpenAI's Responses where the answer is not whole.
+  // The others are Bedrock's, and OpenAI's Responses for an incomplete answer.
   return (
     readReason(reason) ??
     readReason(asFields(metadata.messageStop).stopReason) ??

@@ -1,9 +1,9 @@
-/** A provider's errors as codes. What leaves the server says what to do, and nothing of keys, addresses or stacks. */
+/** Maps a provider's errors to codes. What leaves the server says what to do, and contains no keys, addresses or stacks. */
 import { MillraceError } from '@millrace/protocol'
 import { saysFailure } from './end.ts'
 import type { ProviderFault, ProviderReport } from './provider-stream.ts'
 
-/** Why an answer is not whole, by how the provider's stream went; undefined where it is, or was not seen. */
+/** Why an answer is incomplete, by how the provider's stream ended; undefined if it is complete, or was not read here. */
 export function failureOf(
   { isRead, isDone, hasContent, reason, fault }: ProviderReport,
   model: string,
@@ -30,7 +30,7 @@ function failureOfFault({ kind, cause }: ProviderFault, model: string): Millrace
 
 const kept = '; what it had said is kept.'
 
-/** What a provider told in the midst of its stream. Its own words are for who runs the server. */
+/** An error inside a provider's stream. Its text is for the operator only. */
 class ProviderError extends Error {
   constructor(told: unknown) {
     super(`the provider said: ${(JSON.stringify(told) ?? String(told)).slice(0, 500)}`, {
@@ -44,7 +44,7 @@ export function toMillraceError(error: unknown, model: string): MillraceError {
   const cause = error
   const code = find(error, codeOf)
   const status = find(error, statusOf) ?? find(error, statusByWord)
-  // Providers answer with 429 here too, but waiting does not help.
+  // Providers respond with 429 here too, but waiting does not help.
   const isSpent = status === 402 || find(error, wordsOf)?.includes('insufficient_quota') === true
   const refusal = refusals[isSpent ? 402 : (status ?? 0)]
   if (refusal !== undefined) {
@@ -58,7 +58,7 @@ export function toMillraceError(error: unknown, model: string): MillraceError {
   if (unreachable.has(code ?? '')) return failed(`The provider of ${model} cannot be reached; try again later.`, cause)
   if (broken.has(code ?? '')) return failed(`The connection to the provider of ${model} broke; try again later.`, cause)
   if (error instanceof ProviderError) {
-    // A word may be shown, a sentence may hold anything.
+    // A code may be shown; a sentence may contain anything.
     const what = /^[\w.:-]{1,40}$/.test(code ?? '') ? `the error "${code}"` : 'an error'
     return failed(`The provider of ${model} sent ${what}${kept}`, cause)
   }
@@ -93,7 +93,7 @@ const unreachable: ReadonlySet<string> = new Set([
 
 const broken: ReadonlySet<string> = new Set(['ECONNRESET', 'EPIPE', 'UND_ERR_SOCKET'])
 
-/** What providers write where no HTTP status can stand: `rate_limit_exceeded`, `authentication_error`. The first that fits. */
+/** Codes of providers where there is no HTTP status: `rate_limit_exceeded`, `authentication_error`. The first match wins. */
 const statusWords: readonly (readonly [RegExp, number])[] = [
   [/insufficient_?quota|billing|credit|payment/i, 402],
   [/rate.?limit|too.?many.?requests|throttl|resource.?exhausted/i, 429],
@@ -103,14 +103,14 @@ const statusWords: readonly (readonly [RegExp, number])[] = [
   [/context.?length|invalid_request/i, 400],
 ]
 
-/** The first answer on the way down: SDKs wrap errors in errors, and Node many attempts in one. */
+/** The first HTTP response in the chain of causes: SDKs wrap errors in errors, and Node several attempts in one. */
 function find<T>(error: unknown, look: (error: Record<string, unknown>) => T | undefined, depth = 0): T | undefined {
   if (typeof error !== 'object' || error === null || depth > 4) return undefined
   const { cause, errors } = error as { cause?: unknown; errors?: unknown }
   return look(error as Record<string, unknown>) ?? find(cause ?? (Array.isArray(errors) ? errors[0] : undefined), look, depth + 1)
 }
 
-/** SDKs put the HTTP status here or there, Amazon's among the metadata, and gateways into the code, as a number or a text. */
+/** SDKs put the HTTP status in various fields, Amazon's in the metadata, gateways in the code, as a number or a text. */
 function statusOf({ status, statusCode, response, $metadata, code }: Record<string, unknown>): number | undefined {
   const { status: ofResponse } = (response ?? {}) as { status?: unknown }
   const { httpStatusCode } = ($metadata ?? {}) as { httpStatusCode?: unknown }

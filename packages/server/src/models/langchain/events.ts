@@ -1,18 +1,18 @@
-/** A LangChain model's typed events, read as parts, each piece once; usage and finish reason go into `end`. */
+/** Reads the typed events of a LangChain model as parts, each piece once; usage and finish reason go into `end`. */
 
 import type { ModelPart } from '../model.ts'
 import type { AnswerEnd, UsageMetadata } from './end.ts'
 import { readContent, readReason } from './provider-chunk.ts'
 
-/** As much of LangChain's `ChatModelStreamEvent` as is looked at. */
+/** The used part of LangChain's `ChatModelStreamEvent`. */
 export interface LangChainEvent {
   readonly event: string
-  /** Of a block that begins; some models put its first words here. Also the delta of older ones. */
+  /** Of a block that starts; some models put its first text here. Also the delta of older ones. */
   readonly content?: unknown
   readonly delta?: unknown
-  /** So far, not since the last one. */
+  /** The total so far, not the difference. */
   readonly usage?: UsageMetadata | undefined
-  /** Why the model ended, in LangChain's word; one that it does not know is `stop`. */
+  /** The finish reason in LangChain's term; it turns unknown ones into `stop`. */
   readonly reason?: string | undefined
   readonly responseMetadata?: Readonly<Record<string, unknown>> | undefined
   /** Of an `error`. */
@@ -28,7 +28,7 @@ interface Piece {
 
 export async function* readEvents(events: AsyncIterable<LangChainEvent>, end: AnswerEnd): AsyncGenerator<ModelPart> {
   for await (const { event, content, delta, ...rest } of events) {
-    // So far, and not a sum: what is told before the end is too little.
+    // The total so far, and not a sum: a value before the end is too low.
     end.usage = rest.usage ?? end.usage
     if (event === 'content-block-start' || event === 'content-block-delta') {
       const piece = (delta ?? content ?? {}) as Piece
@@ -41,7 +41,7 @@ export async function* readEvents(events: AsyncIterable<LangChainEvent>, end: An
 
 function* say({ type, text, reasoning, thinking }: Piece): Generator<ModelPart> {
   if (type === 'text' || type === 'text-delta') {
-    // LangChain takes for text what the provider puts there, a list of parts too.
+    // LangChain passes on what the provider sends as text, which may be a list of parts.
     const said = readContent(text)
     if (said.reasoning !== '') yield { reasoning: said.reasoning }
     if (said.text !== '') yield said.text

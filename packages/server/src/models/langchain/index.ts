@@ -1,12 +1,11 @@
 /**
- * LangChain's chat models as Millrace's: text, reasoning, usage, finish reason, and errors as codes.
- * Nothing of LangChain is imported here: it is an optional peer, and a model handed in by code brings
- * its own.
+ * Adapts LangChain's chat models: text, reasoning, usage, finish reason, and errors as codes. It imports nothing of
+ * LangChain, which is an optional peer dependency: a model that the host passes brings its own.
  *
- * Read by typed events where the model makes them itself: they alone tell reasoning apart for every
- * provider. OpenAI's Responses repeat it at the end of a chunked stream, and what Ollama, vLLM and
- * OpenRouter call `reasoning` is in no chunk at all. Everything else is read by chunks. A
- * token costs about 20 µs by events and twice that by chunks, nearly all of it in the provider's own package.
+ * Reads typed events if the model produces them itself: only they separate reasoning for every provider. OpenAI's
+ * Responses repeat it at the end of a stream of chunks, and what Ollama, vLLM and OpenRouter call `reasoning` is in no
+ * chunk at all. Everything else is read by chunks. A token costs about 20 µs by events and twice that by chunks, nearly
+ * all of it in the provider's package.
  */
 import { MillraceError } from '@millrace/protocol'
 import type { Model, ModelMessage, ModelPart } from '../model.ts'
@@ -18,13 +17,13 @@ import { watch } from './provider-fetch.ts'
 import type { ProviderReport } from './provider-stream.ts'
 import { readThinkTags } from './think-tags.ts'
 
-/** What is needed of a LangChain chat model, whichever version it is of. */
+/** The used part of a LangChain chat model, of any version. */
 export interface LangChainModel {
   _llmType(): string
   stream(messages: LangChainMessage[], options: { signal: AbortSignal }): Promise<AsyncIterable<LangChainChunk>>
 }
 
-/** A type, not an interface: LangChain's own wants an index, which only a type gives by itself. */
+/** A type, not an interface: LangChain's requires an index signature, which only a type has implicitly. */
 type LangChainMessage = { role: 'user' | 'assistant'; content: string }
 
 interface EventModel extends LangChainModel {
@@ -36,11 +35,11 @@ export function isLangChainModel(value: object): value is LangChainModel {
 }
 
 export interface LangChainOptions {
-  /** Whether `<think>…</think>` at the beginning of an answer is reasoning; default true. */
+  /** Whether `<think>…</think>` at the start of an answer is reasoning; default true. */
   readonly thinkTags?: boolean
 }
 
-/** @param name How the model is asked for; default its own, such as `gpt-6-luna`. */
+/** @param name The name for requests; default its own, such as `gpt-6-luna`. */
 export function fromLangChain(
   chatModel: LangChainModel,
   name = nameOf(chatModel),
@@ -56,7 +55,7 @@ export function fromLangChain(
       return {
         [Symbol.asyncIterator]: () => ({
           next: () => parts.next(),
-          // A generator cannot be left while it waits for its next token, so the request has to end first.
+          // A generator cannot be closed while it waits for its next token, so the request must end first.
           return() {
             left.abort()
             return parts.return(undefined)
@@ -85,15 +84,15 @@ async function* readAnswer(
       )
     } else yield* readChunks(watch(chatModel, { report, signal }, chunks), end)
   } catch (error) {
-    // A stream that was read here ends well in any case: then it is not the provider that failed after its finish reason.
+    // A stream that was read here always ends without an error: the provider did not fail after its finish reason.
     const isWhole = !report.isRead && end.reason !== undefined
     if (!signal.aborted && !isWhole) throw failureOf(report, name) ?? toMillraceError(error, name)
   }
-  // What the abort of a request throws is no failure of the provider, and nothing to report.
+  // An abort makes the request throw; that is no failure of the provider, and is not reported.
   if (signal.aborted) return
-  // Only now: what is known before the end is too little, and would replace an honest estimate when the run is stopped.
+  // Only now: a value before the end is too low, and would replace a better estimate when the run is stopped.
   yield* usageOf(end.usage)
-  // Without a reason of the provider's, LangChain's would be made up.
+  // Without the provider's reason, LangChain's would be invented.
   const reason = report.isRead ? (report.reason ?? (report.isDone ? 'unknown' : undefined)) : end.reason
   const failure = failureOf(report, name) ?? (reason === undefined ? undefined : failureOfReason(reason, name))
   if (failure !== undefined) throw failure
@@ -104,7 +103,7 @@ async function* readAnswer(
   }
 }
 
-/** A key that cannot stand in a header would be in Node's error about it, word for word. */
+/** Node's error about an invalid header contains the key verbatim. */
 function checkKey(chatModel: object, name: string): void {
   const { apiKey } = chatModel as { apiKey?: unknown }
   if (typeof apiKey !== 'string' || /^[\t\x20-\x7e\x80-\xff]*$/.test(apiKey.trim())) return
@@ -118,8 +117,8 @@ function nameOf(chatModel: LangChainModel): string {
 }
 
 /**
- * LangChain makes events of chunks for a model that makes none, but then they are poorer: every answer ends
- * with `stop`. A model that does not stream at all has none, and callbacks and tracers are told of chunks only.
+ * LangChain derives events from chunks for a model that has none, but they are poorer: every answer ends with `stop`. A
+ * model that does not stream has none, and callbacks and tracers get chunks only.
  */
 function makesEvents(chatModel: LangChainModel): chatModel is EventModel {
   const { callbacks, disableStreaming } = chatModel as { callbacks?: unknown; disableStreaming?: unknown }
@@ -127,12 +126,12 @@ function makesEvents(chatModel: LangChainModel): chatModel is EventModel {
   return !isWatched && disableStreaming !== true && countOwners(chatModel, '_streamChatModelEvents') > 1
 }
 
-/** How often a method is defined on the way up; the last one is the base class's. */
+/** The number of definitions of a method in the prototype chain; the last one is the base class's. */
 function countOwners(value: object | null, method: string): number {
   return value === null ? 0 : Number(Object.hasOwn(value, method)) + countOwners(Object.getPrototypeOf(value), method)
 }
 
-/** The variables by which LangChain itself decides whether to trace. */
+/** The variables that make LangChain trace. */
 function isTraced(env: NodeJS.ProcessEnv = process.env): boolean {
   return ['LANGSMITH_TRACING', 'LANGSMITH_TRACING_V2', 'LANGCHAIN_TRACING', 'LANGCHAIN_TRACING_V2'].some(
     (key) => env[key] === 'true',

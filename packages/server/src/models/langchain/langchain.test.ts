@@ -132,7 +132,7 @@ describe.each([
 })
 
 describe('what only one way gives', () => {
-  it('hears the reasoning that Ollama, vLLM and OpenRouter give another name', async () => {
+  it('reads the reasoning that Ollama, vLLM and OpenRouter send under another name', async () => {
     const script: Step[] = [{ delta: { role: 'assistant', content: '', reasoning: 'Hm.' } }, ...say('a'), { finish: 'stop' }]
     expect(await answer({ script })).toEqual([{ reasoning: 'Hm.' }, 'a', { finishReason: 'stop' }])
   })

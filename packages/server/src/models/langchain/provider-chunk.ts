@@ -1,19 +1,19 @@
 /**
- * One event of a provider that speaks OpenAI's protocol, read as providers really write it: errors in the midst of a
- * stream with status 200, content that is a list of parts, finish reasons that are no reasons. Pure.
+ * Reads one event of a provider with OpenAI's protocol as providers really write it: errors inside a stream with status
+ * 200, content that is a list of parts, finish reasons that are empty. Pure.
  */
 
 export type Fields = Readonly<Record<string, unknown>>
 
-/** What one event says of the answer as a whole. */
+/** What one event contributes to the answer as a whole. */
 export interface ChunkReport {
   /** Whether it belongs to an answer: a chunk of Chat Completions, or an event of Responses. */
   readonly isAnswer: boolean
-  /** Text, reasoning or a call of a tool. */
+  /** Text, reasoning or a tool call. */
   readonly hasContent: boolean
-  /** Why the model ended, in the provider's own word. */
+  /** The finish reason, in the provider's term. */
   readonly reason?: string | undefined
-  /** What the provider put where an error is told; its shape is anybody's. */
+  /** What the provider sent as an error, of any shape. */
   readonly error?: unknown
 }
 
@@ -30,7 +30,7 @@ export function reportChunk(chunk: Fields, event: string): ChunkReport {
   return { isAnswer: Array.isArray(chunk.choices), hasContent, reason: readReason(choice.finish_reason ?? choice.finishReason) }
 }
 
-/** OpenAI's Responses say their end in an event of its own. */
+/** OpenAI's Responses report their end in a separate event. */
 function reportResponse(type: string, response: Fields): ChunkReport {
   const hasContent = type.endsWith('.delta')
   if (type === 'response.completed') return { isAnswer: true, hasContent, reason: 'stop' }
@@ -48,15 +48,15 @@ function errorOf(chunk: Fields, event: string): unknown {
   const told = [chunk.error, firstChoice(chunk).error, asFields(chunk.response).error].find(isSomething)
   if (told !== undefined) return told
   if ([event, chunk.object, chunk.type].includes('error') || chunk.type === 'response.failed') return chunk
-  // Not wrapped in anything, as gateways do: {"code":429,"message":"…"}, {"detail":"…"}.
+  // Without an envelope, as gateways send it: {"code":429,"message":"…"}, {"detail":"…"}.
   const isBare = chunk.choices === undefined && chunk.type === undefined && chunk.usage === undefined && chunk.id === undefined
   return isBare && ['message', 'msg', 'detail', 'errors'].some((key) => isSomething(chunk[key])) ? chunk : undefined
 }
 
 /**
- * The chunk as LangChain's packages can read it without losing something; the same object where they can. Content that is
- * a list of parts becomes a string, thinking among it `reasoning_content`. The first delta says whose it is: without that
- * some of them pass on nothing but its text.
+ * The chunk in a form that LangChain's packages can read without losing data; the same object if they can already.
+ * Content that is a list of parts becomes a string, thinking in it `reasoning_content`. The first delta gets a role:
+ * without it some packages pass on only its text.
  */
 export function repairChunk(chunk: Fields, isFirst: boolean): Fields {
   const choice = firstChoice(chunk)
@@ -69,7 +69,7 @@ export function repairChunk(chunk: Fields, isFirst: boolean): Fields {
   return { ...chunk, choices: [{ ...choice, delta: { role: 'assistant', ...delta, ...flat } }] }
 }
 
-/** An answer that came as one JSON body, as the one chunk it would have been; undefined for other JSON. */
+/** Converts an answer that is one JSON body to one chunk; undefined for other JSON. */
 export function wholeAnswer(body: Fields): Fields | undefined {
   const choice = firstChoice(body)
   if (typeof choice.message !== 'object') return undefined
@@ -77,7 +77,7 @@ export function wholeAnswer(body: Fields): Fields | undefined {
   return { ...body, object: 'chat.completion.chunk', choices: [{ index: 0, ...rest, delta: message }] }
 }
 
-/** Text and thinking of content in whatever shape: a string, a part, or a list of them. */
+/** Text and thinking of content of any shape: a string, a part, or a list of parts. */
 export function readContent(content: unknown): { text: string; reasoning: string } {
   if (isText(content)) return { text: content, reasoning: '' }
   if (Array.isArray(content)) {
@@ -91,7 +91,7 @@ export function readContent(content: unknown): { text: string; reasoning: string
   return isText(part.text) || Array.isArray(part.text) ? readContent(part.text) : { text: '', reasoning: '' }
 }
 
-/** Only the first choice is an answer; whoever asks for several asks a model of its own. */
+/** Only the first choice is an answer: a model is never asked for several. */
 function firstChoice(chunk: Fields): Fields {
   return Array.isArray(chunk.choices) ? asFields(chunk.choices[0]) : {}
 }

@@ -1,9 +1,9 @@
 /**
- * Puts the reading of provider-stream.ts between a LangChain model and its provider. By what the model has and not by
- * its name: packages of OpenAI's protocol keep their `fetch` in the settings of OpenAI's client, in a client that is made
- * already, or in an `httpClient`. A model that has none of them is left as it is.
+ * Inserts provider-stream.ts between a LangChain model and its provider. It looks at the model's fields and not at its
+ * name: packages of OpenAI's protocol keep their `fetch` in the settings of OpenAI's client, in a client that exists
+ * already, or in an `httpClient`. A model without any of them is left unchanged.
  *
- * The model belongs to the host, who may use it elsewhere: what is put in does nothing outside a call that is watched.
+ * The model belongs to the host, who may use it elsewhere: outside of a watched call the inserted `fetch` does nothing.
  */
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { asFields } from './provider-chunk.ts'
@@ -13,16 +13,16 @@ type Fetch = typeof fetch
 
 interface Watch {
   readonly report: ProviderReport
-  /** Aborts when nobody waits for the answer any more. */
+  /** Aborts when the answer is no longer needed. */
   readonly signal: AbortSignal
 }
 
 const watches = new AsyncLocalStorage<Watch>()
 const installed = new WeakSet<object>()
 
-/** Iterates what `open` gives; the provider's stream that is fetched for it goes into the report. */
+/** Iterates what `open` returns; the provider's stream that it fetches goes into the report. */
 export async function* watch<T>(chatModel: object, current: Watch, open: () => AsyncIterable<T>): AsyncGenerator<T> {
-  // OpenAI's own model asks through one of two others, for the two APIs that it speaks.
+  // OpenAI's model delegates to one of two others, for its two APIs.
   for (const each of [chatModel, Reflect.get(chatModel, 'completions'), Reflect.get(chatModel, 'responses')]) installIn(each)
   const iterator = watches.run(current, () => open()[Symbol.asyncIterator]())
   try {
@@ -40,11 +40,11 @@ function installIn(chatModel: unknown): void {
   const { clientConfig, client, httpClient, caller } = asFields(chatModel)
   replace(clientConfig, 'fetch', (own = fetch) => watching(own as Fetch))
   if (asFields(client).fetch !== undefined) replace(client, 'fetch', (own) => watching(own as Fetch))
-  // A model with `maxConcurrency` begins what waits when another call has ended, and would begin it as part of that call.
+  // A model with `maxConcurrency` starts a queued call when another ends, and would start it in that call's context.
   replace(asFields(caller).queue, 'add', (own) => (task: () => unknown, ...rest: unknown[]) => {
     return Reflect.apply(own as () => unknown, asFields(caller).queue, [AsyncLocalStorage.bind(task), ...rest])
   })
-  // Mistral's, who reads lists by itself and forgets the signal. Where the host has set none, its SDK makes one for each call.
+  // Mistral's reads lists itself and ignores the signal. Unless the host sets a client, its SDK creates one for each call.
   if (!('httpClient' in asFields(chatModel))) return
   const sender = (httpClient ?? { request: fetch }) as { request: Fetch }
   replace(sender, 'request', (own) => {
@@ -68,7 +68,7 @@ function watching(own: Fetch, readsLists = false): Fetch {
   }
 }
 
-/** Other APIs, and answers that are not to be streamed, are left alone. */
+/** Other APIs, and responses that are not streams, are left alone. */
 function asksForStream(...[input, init = {}]: Parameters<Fetch>): boolean {
   const { pathname } = new URL(input instanceof Request ? input.url : input)
   if (!/\/(chat\/completions|responses)$/.test(pathname)) return false
@@ -76,7 +76,7 @@ function asksForStream(...[input, init = {}]: Parameters<Fetch>): boolean {
   return typeof init.body === 'string' && /"stream"\s*:\s*true/.test(init.body)
 }
 
-/** Once, however often it is asked for. */
+/** Once, however often it is called. */
 function replace(holder: unknown, key: string, make: (own: unknown) => object): void {
   if (typeof holder !== 'object' || holder === null) return
   const own: unknown = Reflect.get(holder, key)

@@ -191,7 +191,7 @@ describe("OpenAI's Responses", () => {
       'model_failed',
       'the error "server_error"',
     ],
-    ['are limited', [event('error', { code: 'rate_limit_exceeded', message: 'secret' })], 'model_rate_limited', 'limiting'],
+    ['are limited', [event('error', { code: 'rate_limit_exceeded', message: 'secret' })], 'model_rate_limited', 'limits'],
   ])('are not whole when they %s', async (_what, script, code, message) => {
     for (const way of Object.values(ways)) {
       const { url } = await startFakeOpenAi({ script: [...begun, ...script] })

@@ -1,20 +1,20 @@
 /**
- * The stream of a provider that speaks OpenAI's protocol, on its way to the package that asked for it. The packages hide
- * how it really ended: they turn unknown finish reasons into `stop`, a cut into an end, and print what they cannot read.
- * So it is read here first. What goes on to the package is always well-formed and ends without an error, so that no text
- * is lost in its queues; what was wrong is in the report, and decides.
+ * Reads the stream of a provider that speaks OpenAI's protocol before LangChain's package does. The packages hide how a
+ * stream ended: they turn unknown finish reasons into `stop`, a cut into an end, and print what they cannot parse. The
+ * package gets a well-formed stream that ends without an error, so that no text is lost in its queues; the report has
+ * the faults, and decides how the answer ended.
  */
 import { createSseParser } from '@millrace/protocol'
 import { saysFailure } from './end.ts'
 import { asFields, type Fields, repairChunk, reportChunk, wholeAnswer } from './provider-chunk.ts'
 
-/** How one stream went; filled while it is read. */
+/** How one stream ended; filled while it is read. */
 export interface ProviderReport {
   isRead: boolean
-  /** Whether the provider said `[DONE]`. */
+  /** Whether the provider sent `[DONE]`. */
   isDone: boolean
   hasContent: boolean
-  /** Why the model ended, in the provider's own word. */
+  /** The finish reason, in the provider's term. */
   reason?: string
   fault?: ProviderFault
 }
@@ -25,13 +25,13 @@ export interface ProviderFault {
 }
 
 export interface ProviderStreamOptions {
-  /** Whether the package reads content that is a list of parts by itself. */
+  /** Whether the package can read content that is a list of parts. */
   readonly readsLists: boolean
-  /** Milliseconds after the finish reason in which usage may still come; some providers leave the stream open for ever. */
+  /** How long to wait for usage after the finish reason; some providers never close the stream. Default 1,000. */
   readonly afterReasonMs?: number
 }
 
-/** A whole answer may come as one event. */
+/** A complete answer may be one event. */
 const eventBytesMax = 16 * 1_048_576
 
 export function readProviderStream(response: Response, report: ProviderReport, options: ProviderStreamOptions): Response {
@@ -56,42 +56,24 @@ export function readProviderStream(response: Response, report: ProviderReport, o
         out = ''
         if (!isOver) return
         controller.close()
-        // The provider is not told, and not waited for: a connection that it keeps open must not be kept.
+        // Not awaited: the provider may keep its connection open.
         reader.cancel().catch(() => {})
       },
       cancel: (reason) => reader.cancel(reason),
     },
-    // Nothing is read ahead of the package.
+    // Reads no chunk before the package asks for it.
     { highWaterMark: 0 },
   )
   const headers = new Headers({ 'content-type': 'text/event-stream' })
   return new Response(body, { status: response.status, statusText: response.statusText, headers })
 
   async function step(): Promise<void> {
-    const piece = await nextPiece()
+    const piece = await readBefore(reader, endBy).catch((cause: unknown) => fail({ kind: 'broken', cause }))
     if (piece !== undefined) return push(piece)
     isFlushing = true
     if (shape === 'json') endJson()
     else parser.push(encoder.encode('\n\n'))
     isOver = true
-  }
-
-  /** Undefined at the end, however it came. */
-  async function nextPiece(): Promise<Uint8Array | undefined> {
-    let timer: NodeJS.Timeout | undefined
-    try {
-      const read = reader.read()
-      if (endBy === Number.POSITIVE_INFINITY) return (await read).value
-      const timeout = new Promise<{ value?: undefined }>((resolve) => {
-        timer = setTimeout(() => resolve({}), Math.max(0, endBy - performance.now()))
-      })
-      return (await Promise.race([read, timeout])).value
-    } catch (cause) {
-      fail({ kind: 'broken', cause })
-      return undefined
-    } finally {
-      clearTimeout(timer)
-    }
   }
 
   function push(piece: Uint8Array): void {
@@ -112,7 +94,7 @@ export function readProviderStream(response: Response, report: ProviderReport, o
 
   function onEvent({ event, data }: { event: string; data: string }): void {
     const text = data.trim()
-    // Some keep a connection alive by events that say nothing.
+    // Some providers keep a connection alive with events without content.
     if (isOver || text === '' || /^(ping|heartbeat|keep-?alive)$/i.test(event)) return
     if (text === '[DONE]') {
       report.isDone = true
@@ -122,7 +104,7 @@ export function readProviderStream(response: Response, report: ProviderReport, o
     }
     const chunk = parse(text)
     if (chunk !== undefined) take(chunk, event, text)
-    // At the end of the bytes it is an event that was cut, which is no other fault than the cut.
+    // At the end of the bytes it is an event that was cut; the cut is reported already.
     else if (!isFlushing) fail({ kind: 'garbage' })
   }
 
@@ -130,25 +112,40 @@ export function readProviderStream(response: Response, report: ProviderReport, o
     const { error, reason, hasContent } = reportChunk(chunk, event)
     if (error !== undefined) return fail({ kind: 'error', cause: error })
     const isFirst = !report.hasContent
-    // Some say `stop` in each chunk: where more comes after it, it is no sign that nothing will.
+    // Some send `stop` in each chunk: if content follows, it was not the end.
     const saysMore = report.reason !== undefined && hasContent
     if (saysMore) endBy = Number.POSITIVE_INFINITY
     else if (reason !== undefined && report.reason === undefined) endBy = performance.now() + afterReasonMs
     if (reason !== undefined) report.reason = reason
     report.hasContent ||= hasContent
     const repaired = readsLists ? chunk : repairChunk(chunk, isFirst)
-    const name = event === 'message' ? '' : `event: ${event}\n`
-    out += `${name}data: ${repaired === chunk && text !== undefined ? text.replaceAll('\n', '\ndata: ') : JSON.stringify(repaired)}\n\n`
+    out += formatEvent(event, repaired === chunk && text !== undefined ? text : JSON.stringify(repaired))
   }
 
-  /** After its finish reason an answer is whole, whatever comes; only of a failure more can be learnt. */
+  /** After a finish reason an answer is complete despite a fault; only the details of a failure may follow. */
   function fail(fault: ProviderFault): void {
     if (report.reason === undefined || (fault.kind === 'error' && saysFailure(report.reason))) report.fault ??= fault
     isOver = true
   }
 }
 
-/** By its first character, not by what the headers say: servers of this protocol send all sorts. */
+/** Resolves with undefined at the end of the stream, or at `endBy`. */
+async function readBefore(reader: ReadableStreamDefaultReader<Uint8Array>, endBy: number): Promise<Uint8Array | undefined> {
+  const read = reader.read()
+  if (endBy === Number.POSITIVE_INFINITY) return (await read).value
+  let timer: NodeJS.Timeout | undefined
+  const timeout = new Promise<{ value?: undefined }>((resolve) => {
+    timer = setTimeout(() => resolve({}), Math.max(0, endBy - performance.now()))
+  })
+  return (await Promise.race([read, timeout]).finally(() => clearTimeout(timer))).value
+}
+
+function formatEvent(event: string, data: string): string {
+  const name = event === 'message' ? '' : `event: ${event}\n`
+  return `${name}data: ${data.replaceAll('\n', '\ndata: ')}\n\n`
+}
+
+/** Judged by the first character: the headers of such servers are unreliable. */
 function shapeOf(piece: Uint8Array): 'events' | 'json' | 'page' | undefined {
   const first = new TextDecoder().decode(piece.subarray(0, 64)).trimStart()[0]
   if (first === undefined) return undefined
@@ -160,7 +157,7 @@ function parse(text: string): Fields | undefined {
     const value: unknown = JSON.parse(text)
     return typeof value === 'object' && value !== null && !Array.isArray(value) ? asFields(value) : undefined
   } catch {
-    // Not JSON, which is the answer.
+    // Not JSON.
     return undefined
   }
 }

@@ -1,15 +1,15 @@
-/** Models by LangChain's names, `provider:model`: says exactly what is missing before it tries. */
+/** Opens models by LangChain's names, `provider:model`, and says exactly what is missing before it tries. */
 import { MillraceError } from '@millrace/protocol'
 import type { Model } from '../model.ts'
 import { fromLangChain, type LangChainModel } from './index.ts'
 
 interface Provider {
   readonly package: string
-  /** The variable that holds its key; absent where it needs none, or finds it elsewhere. */
+  /** The variable with its key; absent if it needs none, or finds it elsewhere. */
   readonly key?: string
 }
 
-/** LangChain's names for providers, and what each needs. A test holds this to LangChain's own table. */
+/** LangChain's names of providers, and what each needs. A test compares them with LangChain's own table. */
 export const providers: Readonly<Record<string, Provider>> = {
   anthropic: { package: '@langchain/anthropic', key: 'ANTHROPIC_API_KEY' },
   aws: { package: '@langchain/aws' },
@@ -40,7 +40,7 @@ export interface LangChainProviderOptions {
   readonly isInstalled?: (name: string) => boolean
 }
 
-/** Rejects with `model_not_found` for a provider that is none, and `model_unavailable` with what to install or set. */
+/** Rejects with `model_not_found` for an unknown provider, and `model_unavailable` with what to install or set. */
 export async function openLangChain(name: string, { env, isInstalled = canImport }: LangChainProviderOptions): Promise<Model> {
   const colon = name.indexOf(':')
   const [prefix, model] = [name.slice(0, colon), name.slice(colon + 1)]
@@ -51,11 +51,11 @@ export async function openLangChain(name: string, { env, isInstalled = canImport
   if (provider.key !== undefined && !env[provider.key])
     throw unavailable(`${name} needs a key: set ${provider.key} on the server.`)
   try {
-    // The front door, `langchain`, loads its agents too: 0.6 s of imports where this takes 0.3.
+    // The main entry of `langchain` loads its agents too: 0.6 s of imports instead of 0.3.
     const { initChatModel } = await import('langchain/chat_models/universal')
-    // Retries concern the request only, never a stream that has begun; six of them, the default, take minutes.
+    // Retries apply to the request only, never to a stream that has started; the default of six takes minutes.
     const configurable = await initChatModel(model, { modelProvider: prefix, maxRetries: 2 })
-    // Without its wrapper, which hides what the model itself can do, and adds a stream around its stream.
+    // Without its wrapper, which hides the model's own methods and adds a stream around its stream.
     return fromLangChain((await configurable._getModelInstance()) as unknown as LangChainModel, name)
   } catch (cause) {
     const message = `${name} could not be set up: ${provider.package} needs settings beside the key; see its documentation.`
@@ -63,7 +63,7 @@ export async function openLangChain(name: string, { env, isInstalled = canImport
   }
 }
 
-/** Everything that has to be installed for a provider. */
+/** Every package that a provider needs. */
 export function packagesOf(prefix: string): string[] {
   return ['langchain', '@langchain/core', (providers[prefix] as Provider).package]
 }
@@ -73,7 +73,7 @@ export function canImport(name: string): boolean {
     import.meta.resolve(name)
     return true
   } catch {
-    // Not installed, which is the answer.
+    // Not installed.
     return false
   }
 }

@@ -1,13 +1,13 @@
 /**
  * Some models, such as DeepSeek R1 behind a server without a parser for it, write their reasoning into the text, between
- * `<think>` and `</think>` at its beginning. This makes it reasoning, however the tags are cut into deltas.
+ * `<think>` and `</think>` at its start. This turns it into reasoning, however deltas split the tags.
  */
 import type { ModelPart } from '../model.ts'
 
 const opening = '<think>'
 const closing = '</think>'
 
-/** Takes and gives parts in which text is a bare string. */
+/** Reads and yields parts in which text is a bare string. */
 export async function* readThinkTags(parts: AsyncIterable<ModelPart>): AsyncGenerator<ModelPart> {
   const reader = createTagReader()
   for await (const part of parts) {
@@ -19,9 +19,9 @@ export async function* readThinkTags(parts: AsyncIterable<ModelPart>): AsyncGene
 
 function createTagReader() {
   let state: 'before' | 'thinking' | 'text' = 'before'
-  /** Of the text: what may be the beginning of a tag. */
+  /** Text that may be the start of a tag. */
   let held = ''
-  /** Right behind a tag: blank lines there belong to neither side. */
+  /** Directly after a tag: blank lines there belong to neither side. */
   let isBehindTag = false
 
   return {
@@ -64,7 +64,7 @@ function createTagReader() {
   }
 }
 
-/** How much of the end of a text could be the beginning of the closing tag. */
+/** The length of the end of a text that could be the start of the closing tag. */
 function heldLength(text: string): number {
   for (let length = Math.min(closing.length - 1, text.length); length > 0; length--) {
     if (closing.startsWith(text.slice(-length))) return length

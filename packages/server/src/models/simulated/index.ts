@@ -1,6 +1,6 @@
 /**
- * Simulated models, for tests, demonstrations and benchmarks: exact about what they say and when, with
- * faults to order. Not language models, and not to be taken for any.
+ * Simulated models for tests, demonstrations and benchmarks: exact in content and timing, with faults on request. They
+ * are not language models.
  */
 import { MillraceError, type Usage } from '@millrace/protocol'
 import { readContinuation, withoutSaid } from '../continuation.ts'
@@ -8,7 +8,7 @@ import type { Model, ModelInfo, ModelMessage, ModelPart, ModelProvider } from '.
 import { parseSimulation, type SimulationOptions } from './options.ts'
 import { createTicker, type Ticker } from './ticker.ts'
 
-/** Tokens said without a pause where no pace is asked for; then others have their turn. */
+/** Tokens without a pause at an unlimited rate; then the event loop gets a turn. */
 const tokensPerTick = 64
 
 const menu: readonly ModelInfo[] = [
@@ -70,7 +70,7 @@ function* script(options: SimulationOptions, question: string): Generator<ModelP
     yield* count(2 * after, after + 1)
   } else {
     yield* count(after)
-    // What a provider with a fault may send: not a part, and not even an object.
+    // What a faulty provider may send: not a part, and not even an object.
     if (kind === 'garbage') yield 0xdead as never
   }
 }
@@ -101,8 +101,8 @@ function* lorem({ n, lang, seed }: SimulationOptions): Generator<string> {
 }
 
 /**
- * Undefined when the next token is due, else a promise that waits for it. Times are counted from the
- * beginning, so a late token does not delay those after it: the rate is exact in the long run.
+ * Undefined if the next token is due, else a promise that waits for it. Times are counted from the start, so that a late
+ * token does not delay the next ones: the rate is exact in the long run.
  */
 function createPace(
   { tps, ttft, jitter, seed }: SimulationOptions,
@@ -152,7 +152,7 @@ function usage(messages: readonly ModelMessage[], outputTokens: number, reasonin
   return { inputTokens, outputTokens, totalTokens: inputTokens + outputTokens, ...(reasoningTokens > 0 && { reasoningTokens }) }
 }
 
-/** mulberry32: small, and the same on every machine. */
+/** mulberry32: small, and deterministic on every machine. */
 function seeded(seed: number): () => number {
   let state = seed >>> 0
   return () => {

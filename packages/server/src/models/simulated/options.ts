@@ -1,17 +1,17 @@
-/** The names of simulated models: `sim:count?n=500&tps=100`. Everything a simulation does stands in its name. */
+/** The names of simulated models: `sim:count?n=500&tps=100`. The name contains everything that a simulation does. */
 import { MillraceError } from '@millrace/protocol'
 
 /** Default and allowed range of every numeric option. */
 const numbers = {
-  /** Tokens to say; 0 and more. */
+  /** The number of tokens. */
   n: { default: 200, min: 0, max: 1_000_000 },
   /** Tokens a second; 0 is as fast as possible. */
   tps: { default: 50, min: 0, max: 100_000 },
   /** Milliseconds before the first token. */
   ttft: { default: 0, min: 0, max: 600_000 },
-  /** How far a token may stray from its time, as a part of the distance between two. */
+  /** How far a token may stray from its time, as a share of the interval. */
   jitter: { default: 0, min: 0, max: 1 },
-  /** Of everything random. */
+  /** Seed of everything random. */
   seed: { default: 1, min: 0, max: 2 ** 32 - 1 },
   /** Tokens before the fault, or the file. */
   after: { default: 20, min: 0, max: 1_000_000 },
@@ -26,7 +26,7 @@ const words = {
 
 const common = ['tps', 'ttft', 'jitter', 'seed'] as const
 
-/** What each kind takes beside the common options. */
+/** What each kind accepts in addition to the common options. */
 const kinds = {
   count: ['n'],
   echo: [],
@@ -45,7 +45,7 @@ export type SimulationOptions = { readonly kind: SimulationKind } & Readonly<Rec
     readonly code: (typeof words.code)[number]
   }
 
-/** Throws `model_not_found` for an unknown kind, and for an option that is unknown or out of range, saying what is allowed. */
+/** Throws `model_not_found` for an unknown kind, and for an option that is unknown or out of range, with what is allowed. */
 export function parseSimulation(name: string): SimulationOptions {
   const [, kind = '', query = ''] = /^sim:([^?]*)\??(.*)$/s.exec(name) ?? []
   if (!Object.hasOwn(kinds, kind))

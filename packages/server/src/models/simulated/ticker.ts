@@ -1,22 +1,22 @@
 /**
- * One timer for all simulated models. A thousand of them at 50 tokens a second would otherwise set
- * fifty thousand timers a second, and a benchmark would measure those.
+ * One timer for all simulated models. A thousand of them at 50 tokens a second would otherwise set fifty thousand timers a
+ * second, and a benchmark would measure those.
  */
 export interface Ticker {
-  /** Milliseconds that never go back. */
+  /** Monotonic milliseconds. */
   now(): number
   /** Calls `wake` once, at the first tick at or after this time, unless the returned function is called before. */
   at(time: number, wake: () => void): () => void
 }
 
 export interface TickerOptions {
-  /** Milliseconds between ticks: how exactly a time is met; default 4. */
+  /** Milliseconds between ticks, the precision of a wake; default 4. */
   readonly periodMs?: number
   readonly now?: () => number
 }
 
 export function createTicker({ periodMs = 4, now = () => performance.now() }: TickerOptions = {}): Ticker {
-  /** Who is to be woken at each tick, by the number of the tick since time 0. */
+  /** Callbacks of each tick, by the number of the tick since time 0. */
   const ticks = new Map<number, Set<() => void>>()
   let done = 0
   let timer: NodeJS.Timeout | undefined
@@ -42,7 +42,7 @@ export function createTicker({ periodMs = 4, now = () => performance.now() }: Ti
   }
 
   function tick(): void {
-    // A late timer makes up for the ticks it has missed.
+    // A late timer runs the ticks it has missed.
     const last = Math.floor(now() / periodMs)
     while (done < last) {
       done += 1
