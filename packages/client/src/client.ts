@@ -1,25 +1,20 @@
-/** The introductions: what an application gets from `connect`, put together from its parts. */
+/** The API of the package: `connect` and the client it returns, assembled from its parts. */
 
-import type { OwnCarrier, TabSharing } from './carrier.ts'
+import type { TabSharing } from './carrier.ts'
 import { type AnyEvents, type Channel, createChannel } from './channel.ts'
-import { createOutbox } from './commands/outbox.ts'
-import { createCommandSender } from './commands/sender.ts'
+import { createConnection } from './connection.ts'
 import { MillraceError } from './errors.ts'
-import { listenToHost, newId } from './host.ts'
-import { createHttp, type TokenRequest } from './http.ts'
-import { type Avoided, type Choice, chooseTransport } from './link/choice.ts'
-import { createLink, type Link } from './link/link.ts'
-import type { LinkState } from './link/link-state.ts'
-import { checkFrom, type LogReader, type LogReaderOptions } from './log-reader.ts'
+import { newId } from './host.ts'
+import type { TokenRequest } from './http.ts'
+import type { Choice } from './link/choice.ts'
+import { checkFrom } from './log-reader.ts'
 import { createRegistry } from './registry.ts'
 import { createSession, type Session } from './session.ts'
 import { createSessionList, type SessionList } from './session-list.ts'
-import { type ConnectionStatus, type ConnectionStore, summarize, tellAll } from './status.ts'
-import { checkTimings, type Timings, timerMsMax } from './timings.ts'
-import { createPollTransport, pollOnce } from './transports/poll.ts'
-import { createSocket, type WebSocketConstructor } from './transports/socket.ts'
-import { createSseTransport } from './transports/sse.ts'
-import type { FlowOptions, Transport, TransportName } from './transports/transport.ts'
+import type { ConnectionStore } from './status.ts'
+import type { Timings } from './timings.ts'
+import type { WebSocketConstructor } from './transports/socket.ts'
+import type { FlowOptions, TransportName } from './transports/transport.ts'
 
 export interface ConnectOptions {
   /**
@@ -101,246 +96,35 @@ export interface Client {
  * rejected for a relative address; to make clients and sessions is not.
  */
 export function connect(url: string | URL = '.', options: ConnectOptions = {}): Client {
-  const timings = checkTimings(options.timings, options.transport)
-  const base = baseOf(url)
-  const WebSocket = options.WebSocket ?? ((globalThis as { WebSocket?: unknown }).WebSocket as WebSocketConstructor | undefined)
-  // Called as a plain function: browsers refuse a fetch that has become somebody's method.
-  const fetch = options.fetch ?? ((...request: Parameters<typeof globalThis.fetch>) => globalThis.fetch(...request))
-  let isReached = false
-  const onReached = () => {
-    isReached = true
-  }
-  const http = createHttp({ base, fetch, token: options.token, answerMs: timings.answerMs, onReached })
-  const socket = WebSocket === undefined || base === '' ? undefined : createSocket(base, WebSocket, timings, onReached)
-  const avoided = new Map<TransportName, Avoided>()
-  let requested = checkTransport(options.transport ?? 'auto', WebSocket)
-  const sender = createCommandSender({
-    http,
-    socket,
-    asked: () => requested,
-    transport: () => explain().transport,
-    isBlocked: () => (avoided.get('ws')?.until ?? 0) > performance.now(),
-    onBlocked: (error) => avoid('ws', error),
-  })
-  const own = { transports: createTransports(), sender }
-  const readOnce: OwnCarrier['pollOnce'] = (source, from, signal) => pollOnce(http, source, from, 0, signal)
-  const shared = options.tabs?.({ ...own, base, timings, pollOnce: readOnce, onLeading: () => keepSocket() })
-  const { transports } = shared ?? own
-  let lastRefusal: { readonly error: MillraceError; readonly attempts: number } | undefined
-  const outbox = createOutbox((shared ?? own).sender, timings, (error, attempts = 0) => {
-    const before = lastRefusal
-    lastRefusal = error && { error, attempts }
-    if (before !== lastRefusal) tell()
-  })
-  const links = new Set<Link>()
+  const connection = createConnection(url, options)
+  const { http, outbox, links, store, selector } = connection
   const sessions = createRegistry<Session>('start')
   const channels = createRegistry<Channel>('now')
-  /** What is being read is held. */
-  const active = new Set<LogReader>()
-  const reading = { outbox, openLink, closeLink, onReading }
-  const listeners = new Set<(status: ConnectionStatus) => void>()
-  let lastFailed: LinkState | undefined
-  let isClosed = false
-  let current = status()
-  const stopListening = listenToHost((news) => {
-    for (const link of links) link.dispatch({ type: news })
-    if (news !== 'offline') outbox.kick()
-  })
-  keepSocket()
+  const shared = { outbox, links }
 
   return {
-    connection: {
-      get current() {
-        return current
-      },
-      subscribe(listener) {
-        listeners.add(listener)
-        return () => listeners.delete(listener)
-      },
-    },
+    connection: store,
     session(given, start = {}) {
-      checkOpen(start)
+      check(start)
       const id = given ?? newId()
-      return sessions.get(id, start, (entry) => createSession({ ...reading, ...entry, id, http }), given !== undefined)
+      return sessions.get(id, start, (entry) => createSession({ ...shared, ...entry, id, http }), given !== undefined)
     },
     channel<Events extends object>(name: string, start: ChannelStart = {}) {
-      checkOpen(start)
-      const channel = channels.get(name, start, (entry) => createChannel({ ...reading, ...entry, name }))
+      check(start)
+      const channel = channels.get(name, start, (entry) => createChannel({ ...shared, ...entry, name }))
       return channel as object as Channel<Events>
     },
     sessions: createSessionList(http),
     get isLeading() {
-      return shared?.isLeading ?? true
+      return connection.isLeading
     },
-    setTransport(transport) {
-      requested = checkTransport(transport, WebSocket)
-      // Whoever asks for it wants it tried, also where it has failed.
-      avoided.clear()
-      for (const link of links) link.dispatch({ type: 'switch', to: explain().transport })
-      reconsider()
-    },
-    explainTransport: explain,
-    close() {
-      if (isClosed) return
-      isClosed = true
-      stopListening()
-      for (const one of active) one.leave()
-      outbox.close()
-      shared?.close()
-      socket?.close()
-      tell()
-      listeners.clear()
-    },
+    setTransport: connection.setTransport,
+    explainTransport: selector.explain,
+    close: connection.close,
   }
 
-  function checkOpen({ from = 'start' }: SessionStart): void {
-    if (isClosed) throw new MillraceError('closed')
+  function check({ from = 'start' }: SessionStart): void {
+    if (links.isClosed) throw new MillraceError('closed')
     checkFrom(from)
   }
-
-  function onReading(logReader: LogReader): void {
-    if (logReader.isBeingRead) active.add(logReader)
-    else active.delete(logReader)
-    tell()
-  }
-
-  function explain(): Choice {
-    return chooseTransport({
-      requested,
-      isTwoWay: options.isTwoWay ?? false,
-      isBinary: options.isBinary ?? false,
-      isShared: shared !== undefined,
-      isPage: (globalThis as { document?: unknown }).document !== undefined,
-      hasToken: options.token !== undefined,
-      hasWebSocket: socket !== undefined,
-      avoided,
-      now: performance.now(),
-    })
-  }
-
-  function openLink(...[source, reader, prepare]: Parameters<LogReaderOptions['openLink']>): Link {
-    if (isClosed) throw new MillraceError('closed')
-    const link = createLink({
-      source,
-      reader,
-      transports,
-      timings,
-      prepare() {
-        const led = shared?.whenLed
-        return led === undefined ? prepare() : led.then(prepare)
-      },
-      choose: () => explain().transport,
-      onUnfit: avoid,
-      onFit(transport) {
-        avoided.delete(transport)
-        queueMicrotask(reconsider)
-      },
-      onState({ phase }) {
-        // What waits goes up as soon as there is a sign of life, not when its own wait is over.
-        if (phase === 'live') {
-          onReached()
-          outbox.kick()
-        }
-        tell()
-      },
-    })
-    lastFailed = undefined
-    links.add(link)
-    link.dispatch({ type: 'start' })
-    return link
-  }
-
-  function avoid(transport: TransportName, { message }: MillraceError): void {
-    // Where not even long-poll works it is the network: nothing is known of the others.
-    if (transport === 'poll') return avoided.clear()
-    avoided.set(transport, { until: performance.now() + timings.avoidMs, reason: message })
-    // After what runs now: a link's effect MUST NOT change its state under the step that caused it.
-    queueMicrotask(reconsider)
-    const timer = setTimeout(reconsider, timings.avoidMs + 1)
-    // Elsewhere than in a browser it would keep the process alive.
-    ;(timer as { unref?: () => void }).unref?.()
-  }
-
-  /** Goes over to what is best now. */
-  function reconsider(): void {
-    if (isClosed) return
-    keepSocket()
-    const to = explain().transport
-    for (const link of links) if (link.state.target !== to) link.dispatch({ type: 'switch', to })
-    tell()
-  }
-
-  function closeLink(link: Link): void {
-    if (link.state.error !== undefined && link.state.phase === 'closed') lastFailed = link.state
-    links.delete(link)
-    link.dispatch({ type: 'close' })
-    tell()
-  }
-
-  function status(): ConnectionStatus {
-    const { transport } = explain()
-    if (isClosed) return { state: 'closed', transport, attempt: 0 }
-    const states = [...links].map(({ state }) => state)
-    const shown = summarize(states.length === 0 && lastFailed !== undefined ? [lastFailed] : states, transport, performance.now())
-    // Where nothing is read, what is sent tells how it is.
-    const { error = lastRefusal?.error, attempt } = shown
-    const attempts = Math.max(attempt, lastRefusal?.attempts ?? 0)
-    const isElsewhere = error?.code === 'unreachable' && !isReached && attempts >= attemptsMax && isOtherOrigin(base)
-    return { ...shown, ...(error !== undefined && { error: isElsewhere ? otherOrigin : error }) }
-  }
-
-  function tell(): void {
-    const next = status()
-    const isSame = (['state', 'transport', 'attempt', 'error'] as const).every((key) => next[key] === current[key])
-    // It begins and ends with an attempt; between them only time passes.
-    if (isSame && (next.retryAt === undefined) === (current.retryAt === undefined)) return
-    current = next
-    tellAll(listeners, current)
-  }
-
-  /** A way up over the WebSocket stays open, or with `auto` for a while: else each command costs a handshake. */
-  function keepSocket(): void {
-    const isUsed = (requested === 'hybrid' || explain().transport === 'ws') && shared?.isLeading !== false
-    socket?.keep(isUsed ? (requested === 'auto' ? timings.silenceMs : timerMsMax) : 0)
-  }
-
-  function createTransports(): Record<TransportName, Transport> {
-    const sse = createSseTransport(http)
-    return {
-      sse,
-      hybrid: sse,
-      poll: createPollTransport(http, timings),
-      ws: socket === undefined ? sse : { open: socket.attach },
-    }
-  }
-}
-
-/** A browser does not tell a page why it may not read an answer; after so many attempts it is worth a guess. */
-const attemptsMax = 3
-const otherOrigin = new MillraceError('unreachable', {
-  message:
-    'The server was never reached. It refuses pages of other origins (scheme, host and port): serve this page and the API from one, or start the server.',
-})
-
-function isOtherOrigin(base: string): boolean {
-  const { origin } = (globalThis as { location?: { origin: string } }).location ?? {}
-  return origin !== undefined && base !== '' && new URL(base).origin !== origin
-}
-
-function checkTransport(transport: TransportName | 'auto', WebSocket: unknown): TransportName | 'auto' {
-  const all = 'auto, ws, sse, hybrid and poll'
-  if (!all.split(/, | and /).includes(transport)) throw new TypeError(`There is no transport "${transport}"; there are ${all}.`)
-  if (transport === 'ws' && WebSocket === undefined) {
-    throw new TypeError('This host has no WebSocket; give connect() one, or take another transport.')
-  }
-  return transport
-}
-
-function baseOf(url: string | URL): string {
-  const page = (globalThis as { location?: { href: string } }).location?.href
-  if (page === undefined && !URL.canParse(String(url))) return ''
-  const base = new URL(url, page)
-  base.search = base.hash = ''
-  if (!base.pathname.endsWith('/')) base.pathname += '/'
-  return base.href
 }

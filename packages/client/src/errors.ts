@@ -5,19 +5,19 @@
 import type { ErrorCode } from '@millrace/protocol'
 
 const known = {
-  unreachable: { retryable: true, message: 'The server could not be reached, or the connection broke.' },
-  silent: { retryable: true, message: 'Nothing came for too long.' },
-  refused: { retryable: false, message: 'The server refused the request.' },
-  token_failed: { retryable: true, message: 'token() gave no token; the cause says why.' },
-  bad_answer: { retryable: true, message: 'This is not how a Millrace server answers; is there a proxy in between?' },
-  outbox_full: { retryable: true, message: 'Too many commands wait.' },
-  closed: { retryable: false, message: 'The client was closed; connect() makes another.' },
+  unreachable: { retryable: true, message: 'The server was not reached, or the connection broke.' },
+  silent: { retryable: true, message: 'No byte arrived in time.' },
+  refused: { retryable: false, message: 'The request was rejected.' },
+  token_failed: { retryable: true, message: 'token() failed; see cause.' },
+  bad_answer: { retryable: true, message: 'No answer of a Millrace server; is there a proxy?' },
+  outbox_full: { retryable: true, message: 'Too many commands are waiting.' },
+  closed: { retryable: false, message: 'The client is closed.' },
   // Codes of the server that this side finds out by itself as well.
   position_foreign: {
     retryable: false,
-    message: 'The position is of another log, or of an earlier one that was lost; read the session.',
+    message: 'The position is of another or a lost log; read the session.',
   },
-  position_invalid: { retryable: false, message: 'This is not a position; give one that an event carried as its id.' },
+  position_invalid: { retryable: false, message: 'This is no position; use the id of an event.' },
 } as const
 
 /** Known only on this side of the wire. */
@@ -60,7 +60,7 @@ export class MillraceError extends Error {
 }
 
 /** The same connection goes through another tab now: nobody failed. */
-export const handedOver = new MillraceError('unreachable', { message: 'Another tab leads now.' })
+export const handedOver = new MillraceError('unreachable', { message: 'Another tab leads.' })
 
 /** Whether nothing will change by itself. Where something on the way has refused, as in a roll-out, it may; a token has been renewed. */
 export function isFinal({ code, retryable, status }: MillraceError): boolean {

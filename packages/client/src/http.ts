@@ -118,7 +118,7 @@ export function createHttp({ base, fetch, token, answerMs, onReached }: HttpOpti
   }
 }
 
-const needsPage = 'A relative address needs a page; give connect() an absolute one.'
+const needsPage = 'connect() needs an absolute address here.'
 
 function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
   const aborted = Promise.withResolvers<never>()

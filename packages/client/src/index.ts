@@ -11,5 +11,6 @@ export type { ResumeOptions, Run, RunOptions, Session, SessionLogEvent, Transcri
 export type { ListedSession, ListOptions, SessionList, SessionPage } from './session-list.ts'
 export type { ConnectionStatus, ConnectionStore } from './status.ts'
 export type { Timings } from './timings.ts'
-export type { WebSocketConstructor, WebSocketLike } from './transports/socket.ts'
+export type { WebSocketConstructor } from './transports/socket.ts'
+export type { WebSocketLike } from './transports/socket-connection.ts'
 export type { FlowOptions, TransportName } from './transports/transport.ts'

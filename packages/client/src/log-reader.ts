@@ -2,6 +2,7 @@
 import { parsePosition } from '@millrace/protocol'
 import { MillraceError } from './errors.ts'
 import type { Link } from './link/link.ts'
+import type { Links } from './link/links.ts'
 import { createReader, type LogEvent, type Reader } from './link/reader.ts'
 import type { ReadRequest } from './transports/transport.ts'
 
@@ -33,14 +34,11 @@ export interface LogReaderOptions {
   readonly place: Place
   /** What must have happened before it can be read; undefined where it has. */
   readonly prepare: () => Promise<unknown> | undefined
-  readonly openLink: (source: ReadRequest, reader: Reader, prepare: LogReaderOptions['prepare']) => Link
-  readonly closeLink: (link: Link) => void
-  /** A loop has begun or ended. */
-  readonly onReading: (logReader: LogReader) => void
+  readonly links: Pick<Links, 'open' | 'close'>
 }
 
 export function createLogReader<E extends LogEvent>(options: LogReaderOptions): LogReader<E> {
-  const { source, place, prepare, openLink, closeLink, onReading } = options
+  const { source, place, prepare, links } = options
   /** The last loop's; also when it has ended, for what it still holds. */
   let reader: Reader | undefined
   let isBeingRead = false
@@ -53,7 +51,7 @@ export function createLogReader<E extends LogEvent>(options: LogReaderOptions): 
       return isBeingRead
     },
     events({ signal, from: next = place.position } = {}) {
-      if (isBeingRead) throw new TypeError('This is being read; leave the other loop first, or call leave().')
+      if (isBeingRead) throw new TypeError('This is being read; call leave() first.')
       reader?.end()
       place.position = checkFrom(next)
       return begin(signal) as AsyncIterableIterator<LogEvent> as AsyncIterableIterator<E>
@@ -75,21 +73,19 @@ export function createLogReader<E extends LogEvent>(options: LogReaderOptions): 
         isBeingRead = false
         // After an error there may be events that it has not handed out yet.
         if (error === undefined) signal?.removeEventListener('abort', leave)
-        if (link !== undefined) closeLink(link)
-        onReading(logReader)
+        if (link !== undefined) links.close(link)
       },
     })
     const leave = () => own.end()
     reader = own
     isBeingRead = true
-    onReading(logReader)
     if (signal?.aborted) {
       own.end()
       return own
     }
     signal?.addEventListener('abort', leave)
     try {
-      link = openLink(source, own, prepare)
+      link = links.open({ owner: logReader, source, reader: own, prepare })
     } catch (error) {
       own.end(error as MillraceError)
     }

@@ -28,7 +28,7 @@ export function createRegistry<T extends LogReader>(from: string): Registry<T> {
       const one = known?.ref.deref()
       const isAsked = Object.keys(start).length > 0
       if (one !== undefined && !isAsked) return one
-      if (one?.isBeingRead) throw new TypeError('This is being read; call leave() before it is read from elsewhere.')
+      if (one?.isBeingRead) throw new TypeError('This is being read; call leave() first.')
       const { from: position = from, ...flow } = start
       const entry = known !== undefined && !isAsked ? known : { flow, place: { position, isMade } }
       const made = make(entry)

@@ -1,4 +1,4 @@
-/** How the connection is, as an application sees it: one value for all sessions, never mixed with how a run is. */
+/** The state of the connection as an application sees it: one value for all sessions, separate from the status of runs. */
 import type { MillraceError } from './errors.ts'
 import type { LinkState } from './link/link-state.ts'
 import type { TransportName } from './transports/transport.ts'
@@ -6,13 +6,13 @@ import type { TransportName } from './transports/transport.ts'
 export interface ConnectionStatus {
   /**
    * `idle`: nothing is being read. `connecting`: for the first time. `live`: events come as they happen.
-   * `catching-up`: a stream is being made anew or exchanged, or the reader has more to take than may wait.
-   * `reconnecting`: cut, and trying again. `offline`: the same, and the host has no network. `closed`: for good.
+   * `catching-up`: a stream is being re-opened or replaced, or the reader's queue is full.
+   * `reconnecting`: cut, and trying again. `offline`: the same, and the host has no network. `closed`: permanently.
    */
   readonly state: 'idle' | LinkState['phase']
-  /** What events come over, or would. */
+  /** Carries the events, or would. */
   readonly transport: TransportName
-  /** Attempts that failed since anything was delivered. */
+  /** Failed attempts since the last event was delivered. */
   readonly attempt: number
   /** When the next attempt is made, in milliseconds since 1970. */
   readonly retryAt?: number
@@ -22,11 +22,39 @@ export interface ConnectionStatus {
 
 export interface ConnectionStore {
   readonly current: ConnectionStatus
-  /** Calls the listener at every change, not at once. Returns what ends it. */
+  /** Calls the listener at every change, but not with the current value. Returns the function that unsubscribes. */
   subscribe(listener: (status: ConnectionStatus) => void): () => void
 }
 
-/** What is worst comes first: one session that is cut is worth showing. */
+/** `update` reads the status again, and calls the listeners when it has changed. */
+export function createConnectionStore(read: () => ConnectionStatus): {
+  readonly store: ConnectionStore
+  update(): void
+} {
+  const listeners = new Set<(status: ConnectionStatus) => void>()
+  let current = read()
+  return {
+    store: {
+      get current() {
+        return current
+      },
+      subscribe(listener) {
+        listeners.add(listener)
+        return () => listeners.delete(listener)
+      },
+    },
+    update() {
+      const next = read()
+      const isSame = (['state', 'transport', 'attempt', 'error'] as const).every((key) => next[key] === current[key])
+      // Computed from two clocks, `retryAt` varies by a millisecond; a new wait comes with a new attempt or error.
+      if (isSame && (next.retryAt === undefined) === (current.retryAt === undefined)) return
+      current = next
+      notifyAll(listeners, current)
+    },
+  }
+}
+
+/** The worst first: of many sessions, the one that is cut is shown. */
 const order: readonly ConnectionStatus['state'][] = ['offline', 'reconnecting', 'connecting', 'catching-up', 'live']
 
 export function summarize(links: readonly LinkState[], transport: TransportName, now: number): ConnectionStatus {
@@ -43,8 +71,8 @@ export function summarize(links: readonly LinkState[], transport: TransportName,
   }
 }
 
-/** A listener's mistake is reported as one, and breaks no stream. */
-export function tellAll<T>(listeners: Iterable<(value: T) => void>, value: T): void {
+/** An error in a listener becomes an uncaught error, and breaks no stream. */
+export function notifyAll<T>(listeners: Iterable<(value: T) => void>, value: T): void {
   for (const listener of listeners) {
     try {
       listener(value)

@@ -5,7 +5,7 @@
  * What subscribers see changes at most once per painted frame, whatever happens in between, and
  * at once where the loop says so.
  */
-import { tellAll } from '../status.ts'
+import { notifyAll } from '../status.ts'
 
 export interface Store<T> {
   /** What it was before anything was read: what a server renders. */
@@ -78,7 +78,7 @@ export function createLiveStore<T>(view: () => T, loop: (signal: AbortSignal) =>
     cancel?.()
     cancel = undefined
     current = view()
-    tellAll(listeners, undefined)
+    notifyAll(listeners, undefined)
   }
 }
 

@@ -5,8 +5,8 @@
 import type { Json } from '@millrace/protocol'
 import { MillraceError, unreachable } from '../errors.ts'
 import { type Http, toError } from '../http.ts'
+import type { TransportSelector } from '../link/selector.ts'
 import type { Socket } from '../transports/socket.ts'
-import type { TransportName } from '../transports/transport.ts'
 
 export interface RunCommand {
   readonly query: string
@@ -47,23 +47,10 @@ export interface CommandSender {
 export interface CommandSenderOptions {
   readonly http: Http
   readonly socket: Socket | undefined
-  readonly asked: () => TransportName | 'auto'
-  /** The transport to use now. */
-  readonly transport: () => TransportName
-  /** A WebSocket did not open lately. */
-  readonly isBlocked: () => boolean
-  /** It did not open, where POST got through. */
-  readonly onBlocked: (error: MillraceError) => void
+  readonly selector: Pick<TransportSelector, 'requested' | 'explain' | 'avoid' | 'isAvoided'>
 }
 
-export function createCommandSender({
-  http,
-  socket,
-  asked,
-  transport,
-  isBlocked,
-  onBlocked,
-}: CommandSenderOptions): CommandSender {
+export function createCommandSender({ http, socket, selector }: CommandSenderOptions): CommandSender {
   return {
     canPipeline,
     async send(command, isPipelined = false) {
@@ -85,18 +72,18 @@ export function createCommandSender({
         const error = toError(cause)
         // Of the command, not of the socket: that has no code of the server's.
         const isRefused = !isUnanswered(error) && error.code !== 'refused'
-        if (isRefused || asked() === 'ws') throw error
+        if (isRefused || selector.requested === 'ws') throw error
         const answer = await post(command)
-        // A WebSocket that is blocked would cost each command its time.
-        if (!isSent) onBlocked(error)
+        // POST works where the WebSocket did not open: without this each command would wait for the WebSocket first.
+        if (!isSent) selector.avoid('ws', error)
         return answer
       }
     },
   }
 
   function canPipeline(): boolean {
-    const name = transport()
-    return socket !== undefined && (name === 'ws' || (name === 'hybrid' && !isBlocked()))
+    const { transport } = selector.explain()
+    return socket !== undefined && (transport === 'ws' || (transport === 'hybrid' && !selector.isAvoided('ws')))
   }
 
   async function post(command: Command): Promise<unknown> {

@@ -161,7 +161,7 @@ function stepStream(state: LinkState, input: Extract<LinkInput, { stream: number
 function hearBeat(state: LinkState, heard: Stream, clock: number | undefined, { now, timings }: LinkContext): LinkStep {
   if (clock === undefined) return stay(put(state, heard))
   const stream = beat(heard, clock, now, timings.lateMs)
-  const error = new MillraceError('silent', { message: 'Something on the way holds events back.' })
+  const error = new MillraceError('silent', { message: 'A proxy holds events back.' })
   return {
     state: put({ ...state, silences: 0 }, { ...stream, lateBeats: stream.lateBeats % heldMax }),
     effects: stream.lateBeats < heldMax ? [] : [{ type: 'unfit', transport: stream.transport, error }],

@@ -1,10 +1,10 @@
-/** The shell around link-state.ts: one source's streams, timer and reader. It decides nothing. */
+/** Performs the effects of link-state.ts: one source's streams, timer and reader. Every decision is made there. */
 import type { Gap } from '@millrace/protocol'
 import { MillraceError } from '../errors.ts'
 import { isHostOffline } from '../host.ts'
 import { toError } from '../http.ts'
 import type { Timings } from '../timings.ts'
-import { deadConnection } from '../transports/socket.ts'
+import { deadConnection } from '../transports/socket-connection.ts'
 import type { ReadRequest, Transport, TransportName } from '../transports/transport.ts'
 import { createLinkState, type LinkEffect, type LinkInput, type LinkState, nextTickAt, stepLink } from './link-state.ts'
 import type { Reader } from './reader.ts'
@@ -14,54 +14,53 @@ export interface LinkOptions {
   readonly reader: Reader
   readonly transports: Readonly<Record<TransportName, Transport>>
   readonly timings: Timings
-  /** What must have happened before a stream is asked for; undefined where it has. Its wait is not the transport's. */
+  /** Runs before a stream is requested; undefined when there is nothing to wait for. Its wait does not count against the transport. */
   readonly prepare: () => Promise<unknown> | undefined
-  /** The transport to use now. */
+  /** Returns the transport to use now. */
   readonly choose: () => TransportName
   readonly onUnfit: (transport: TransportName, error: MillraceError) => void
   readonly onFit: (transport: TransportName) => void
   readonly onState: (state: LinkState) => void
 }
 
-export interface Link {
-  readonly state: LinkState
-  dispatch(input: LinkInput): void
-}
+export class Link {
+  readonly #options: LinkOptions
+  readonly #streams = new Map<number, AbortController>()
+  #state: LinkState
+  #timer: ReturnType<typeof setTimeout> | undefined
+  #timerAt = Number.POSITIVE_INFINITY
+  /** How far the system clock was ahead of the monotonic clock when a stream last received bytes. */
+  #clockLeadMs = clockLeadMs()
 
-export function createLink(options: LinkOptions): Link {
-  const { source, reader, transports, timings, prepare, choose, onUnfit, onFit, onState } = options
-  let state = createLinkState(choose(), isHostOffline())
-  const streams = new Map<number, AbortController>()
-  let timer: ReturnType<typeof setTimeout> | undefined
-  let timerAt = Number.POSITIVE_INFINITY
-  /** How far the clock on the wall was ahead of the other one when a stream was last heard from. */
-  let lead = leadOfWall()
-
-  return {
-    get state() {
-      return state
-    },
-    dispatch,
+  constructor(options: LinkOptions) {
+    this.#options = options
+    this.#state = createLinkState(options.choose(), isHostOffline())
   }
 
-  function dispatch(input: LinkInput): void {
-    const before = state
-    if ('stream' in input) lead = leadOfWall()
-    const sleptMs = leadOfWall() - lead
-    const step = stepLink(state, input, { now: performance.now(), sleptMs, random: Math.random(), timings })
-    state = step.state
-    for (const effect of step.effects) perform(effect)
-    arm()
-    if (hasChanged(before, state)) onState(state)
+  get state(): LinkState {
+    return this.#state
   }
 
-  function perform(effect: LinkEffect): void {
+  dispatch(input: LinkInput): void {
+    const before = this.#state
+    if ('stream' in input) this.#clockLeadMs = clockLeadMs()
+    const sleptMs = clockLeadMs() - this.#clockLeadMs
+    const { timings, onState } = this.#options
+    const { state, effects } = stepLink(before, input, { now: performance.now(), sleptMs, random: Math.random(), timings })
+    this.#state = state
+    for (const effect of effects) this.#perform(effect)
+    this.#schedule()
+    if (hasChanged(before, this.#state)) onState(this.#state)
+  }
+
+  #perform(effect: LinkEffect): void {
+    const { onUnfit, onFit, reader } = this.#options
     switch (effect.type) {
       case 'open':
-        return open(effect.stream, effect.transport)
+        return this.#open(effect.stream, effect.transport)
       case 'close': {
-        const abort = streams.get(effect.stream)
-        streams.delete(effect.stream)
+        const abort = this.#streams.get(effect.stream)
+        this.#streams.delete(effect.stream)
         return abort?.abort(effect.isDead ? deadConnection : undefined)
       }
       case 'unfit':
@@ -73,108 +72,109 @@ export function createLink(options: LinkOptions): Link {
     }
   }
 
-  function open(stream: number, transport: TransportName): void {
+  #open(stream: number, transport: TransportName): void {
+    const { prepare, reader } = this.#options
     const abort = new AbortController()
-    streams.set(stream, abort)
+    this.#streams.set(stream, abort)
     const ready = prepare()
     const { signal } = abort
-    if (ready === undefined && reader.reached !== 'now') return read(stream, transport, signal)
-    // After the step that caused it.
-    queueMicrotask(() => dispatch({ type: 'preparing', stream }))
-    locate(ready, signal).then(
+    if (ready === undefined && reader.reached !== 'now') return this.#read(stream, transport, signal)
+    // In a microtask: dispatch() is not reentrant, and this runs inside one.
+    queueMicrotask(() => this.dispatch({ type: 'preparing', stream }))
+    this.#locate(ready, signal).then(
       () => {
         if (signal.aborted) return
-        dispatch({ type: 'begun', stream })
-        read(stream, transport, signal)
+        this.dispatch({ type: 'begun', stream })
+        this.#read(stream, transport, signal)
       },
-      (error: unknown) => !signal.aborted && fail(stream, toError(error)),
+      (error: unknown) => !signal.aborted && this.#fail(stream, toError(error)),
     )
   }
 
-  /** A cut before the first event must not lose what comes after it: "now" is a place, found once. */
-  async function locate(ready: Promise<unknown> | undefined, signal: AbortSignal): Promise<void> {
+  /** Resolves `now` to a position once: otherwise a cut before the first event would skip what was appended meanwhile. */
+  async #locate(ready: Promise<unknown> | undefined, signal: AbortSignal): Promise<void> {
+    const { source, reader, transports } = this.#options
     await ready
     if (reader.reached !== 'now' || signal.aborted) return
     const found = Promise.withResolvers<string>()
-    const over = new AbortController()
+    const done = new AbortController()
     const ignore = () => {}
     transports.poll.open({
       source,
       from: 'now',
-      signal: AbortSignal.any([signal, over.signal]),
+      signal: AbortSignal.any([signal, done.signal]),
       on: { opened: ignore, heard: ignore, retry: ignore, event: ignore, reached: found.resolve, failed: found.reject },
     })
     const position = await found.promise
-    over.abort()
+    done.abort()
     reader.skipTo(undefined, position)
   }
 
-  function read(stream: number, transport: TransportName, signal: AbortSignal): void {
+  #read(stream: number, transport: TransportName, signal: AbortSignal): void {
+    const { source, reader, transports } = this.#options
     const from = reader.reached
+    /** Where the stream is: the position after its last event. */
     let before = from === 'start' ? undefined : from
+    const compare = () => {
+      if (this.#state.next?.id === stream && (before ?? from) === reader.reached) this.dispatch({ type: 'caught-up', stream })
+    }
     transports[transport].open({
       source,
       from,
       signal,
       on: {
-        opened() {
-          dispatch({ type: 'opened', stream })
+        opened: () => {
+          this.dispatch({ type: 'opened', stream })
           compare()
         },
-        heard: (clock) => dispatch({ type: 'heard', stream, clock }),
-        retry: (retryMs) => dispatch({ type: 'retry', stream, retryMs }),
-        reached(position) {
-          if (!streams.has(stream)) return
+        heard: (clock) => this.dispatch({ type: 'heard', stream, clock }),
+        retry: (retryMs) => this.dispatch({ type: 'retry', stream, retryMs }),
+        reached: (position) => {
+          if (!this.#streams.has(stream)) return
           reader.skipTo(before, position)
           before = position
           compare()
         },
-        event(name, id, data) {
-          // The old stream is still read while a new one opens; a new one is read from when it is open.
-          if (!streams.has(stream)) return
+        event: (name, id, data) => {
+          // The old stream is read until the new one has caught up, so events of both arrive here.
+          if (!this.#streams.has(stream)) return
           const verdict = reader.take(before, name, id, data)
           before = name === 'gap' ? (data as Gap).to : id
-          if (verdict === 'take') dispatch({ type: 'delivered', stream })
-          else if (verdict === 'stale') dispatch({ type: 'stale', stream })
-          else if (verdict === 'foreign') fail(stream, new MillraceError('position_foreign'))
-          else if (verdict === 'bad') fail(stream, new MillraceError('bad_answer'))
-          else compare()
+          if (verdict === 'take') this.dispatch({ type: 'delivered', stream })
+          else if (verdict === 'stale') this.dispatch({ type: 'stale', stream })
+          else if (verdict === 'drop') compare()
+          else this.#fail(stream, new MillraceError(verdict === 'foreign' ? 'position_foreign' : 'bad_answer'))
         },
-        failed: (error) => fail(stream, error),
+        failed: (error) => this.#fail(stream, error),
       },
     })
-
-    function compare(): void {
-      if (state.next?.id === stream && (before ?? from) === reader.reached) dispatch({ type: 'caught-up', stream })
-    }
   }
 
-  function fail(stream: number, error: MillraceError): void {
-    streams.get(stream)?.abort()
-    streams.delete(stream)
-    dispatch({ type: 'failed', stream, error })
+  #fail(stream: number, error: MillraceError): void {
+    this.#streams.get(stream)?.abort()
+    this.#streams.delete(stream)
+    this.dispatch({ type: 'failed', stream, error })
   }
 
-  /** One timer, never set later than needed and seldom moved: a tick that comes too early does nothing. */
-  function arm(): void {
-    const dueAt = nextTickAt(state, timings)
-    if (dueAt >= timerAt && dueAt !== Number.POSITIVE_INFINITY) return
-    clearTimeout(timer)
-    timerAt = dueAt
-    if (dueAt === Number.POSITIVE_INFINITY) return
-    timer = setTimeout(
-      () => {
-        timerAt = Number.POSITIVE_INFINITY
-        // A transport that was avoided may be worth trying again by now.
-        if (state.stream === undefined && choose() !== state.target) dispatch({ type: 'switch', to: choose() })
-        else dispatch({ type: 'tick' })
-      },
-      Math.max(0, Math.ceil(dueAt - performance.now())),
-    )
+  /** One timer, moved only when something is due earlier: a tick that comes too early does nothing. */
+  #schedule(): void {
+    const dueAt = nextTickAt(this.#state, this.#options.timings)
+    const isEver = dueAt !== Number.POSITIVE_INFINITY
+    if (isEver && dueAt >= this.#timerAt) return
+    clearTimeout(this.#timer)
+    this.#timerAt = dueAt
+    if (isEver) this.#timer = setTimeout(() => this.#tick(), Math.max(0, Math.ceil(dueAt - performance.now())))
+  }
+
+  #tick(): void {
+    this.#timerAt = Number.POSITIVE_INFINITY
+    // A transport that was avoided may be allowed again.
+    const to = this.#options.choose()
+    this.dispatch(this.#state.stream === undefined && to !== this.#state.target ? { type: 'switch', to } : { type: 'tick' })
   }
 }
 
-function leadOfWall(): number {
+function clockLeadMs(): number {
   return Date.now() - performance.now()
 }
 

@@ -2,7 +2,7 @@ import type { Source } from '@millrace/protocol'
 import { describe, expect, it } from 'vitest'
 import { unreachable } from '../errors.ts'
 import type { PollAnswer } from '../transports/poll.ts'
-import { deadConnection } from '../transports/socket.ts'
+import { deadConnection } from '../transports/socket-connection.ts'
 import type { FlowOptions, StreamHandlers, StreamRequest, Transport } from '../transports/transport.ts'
 import { createHub } from './hub.ts'
 

@@ -7,7 +7,7 @@ import { type Gap, parsePosition, type Source } from '@millrace/protocol'
 import type { OwnCarrier } from '../carrier.ts'
 import { handedOver, unreachable } from '../errors.ts'
 import { toError } from '../http.ts'
-import { deadConnection } from '../transports/socket.ts'
+import { deadConnection } from '../transports/socket-connection.ts'
 import type { StreamHandlers, StreamRequest, Transport, TransportName } from '../transports/transport.ts'
 
 /** Events kept of each stream: enough for a reader to come from an answer to the stream without a second answer. */

@@ -1,7 +1,7 @@
 /** A tab that does not lead: what it reads comes from the leader, what it sends goes through it. */
 import type { Carrier } from '../carrier.ts'
 import { handedOver, MillraceError, unreachable } from '../errors.ts'
-import { deadConnection } from '../transports/socket.ts'
+import { deadConnection } from '../transports/socket-connection.ts'
 import type { StreamRequest, Transport, TransportName } from '../transports/transport.ts'
 import { type Answer, fromPlain, type News, type ToLeader } from './messages.ts'
 

@@ -1,7 +1,7 @@
 /** What the leading tab does for the others: opens their streams, sends their commands, and forgets tabs that are gone. */
 import type { Carrier } from '../carrier.ts'
 import { toError } from '../http.ts'
-import { deadConnection } from '../transports/socket.ts'
+import { deadConnection } from '../transports/socket-connection.ts'
 import type { StreamHandlers } from '../transports/transport.ts'
 import type { TabChannel } from './channel.ts'
 import type { Locks } from './leadership.ts'

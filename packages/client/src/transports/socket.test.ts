@@ -2,7 +2,8 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import type { MillraceError } from '../errors.ts'
 import { defaultTimings as timings } from '../timings.ts'
-import { createSocket, type WebSocketLike } from './socket.ts'
+import { createSocket } from './socket.ts'
+import type { WebSocketLike } from './socket-connection.ts'
 
 /** What the client says over it is kept; what the server says is up to the test. */
 class FakeWebSocket implements WebSocketLike {

@@ -1,0 +1,153 @@
+/**
+ * How one client reaches its server: HTTP, one WebSocket, the choice between them, the outbox, the links of what is being
+ * read, and one status for all of it. Sessions and channels are built on top, in client.ts.
+ */
+import { isOtherOrigin, resolveBase } from './address.ts'
+import type { OwnCarrier } from './carrier.ts'
+import type { ConnectOptions } from './client.ts'
+import { createOutbox, type Outbox } from './commands/outbox.ts'
+import { createCommandSender } from './commands/sender.ts'
+import { MillraceError } from './errors.ts'
+import { listenToHost } from './host.ts'
+import { createHttp, type Http } from './http.ts'
+import { createLinks, type Links } from './link/links.ts'
+import { createTransportSelector, type RequestedTransport, type TransportSelector } from './link/selector.ts'
+import { type ConnectionStatus, type ConnectionStore, createConnectionStore, summarize } from './status.ts'
+import { checkTimings, timerMsMax } from './timings.ts'
+import { createPollTransport, pollOnce } from './transports/poll.ts'
+import { createSocket, type WebSocketConstructor } from './transports/socket.ts'
+import { createSseTransport } from './transports/sse.ts'
+
+/** Failed attempts after which an unreachable server of another origin gets the message about origins. */
+const attemptsMax = 3
+/** A browser does not let a page know why it may not read an answer, so this is a guess. */
+const otherOrigin = new MillraceError('unreachable', {
+  message: "The server was never reached: start it, or serve it from this page's origin.",
+})
+
+export interface Connection {
+  readonly http: Http
+  readonly outbox: Outbox
+  readonly links: Links
+  readonly store: ConnectionStore
+  readonly selector: TransportSelector
+  /** This tab's connections are those of all tabs. */
+  readonly isLeading: boolean
+  setTransport(transport: RequestedTransport): void
+  close(): void
+}
+
+export function createConnection(url: string | URL, options: ConnectOptions): Connection {
+  const timings = checkTimings(options.timings, options.transport)
+  const base = resolveBase(url)
+  const WebSocket = options.WebSocket ?? ((globalThis as { WebSocket?: unknown }).WebSocket as WebSocketConstructor | undefined)
+  // Called as a plain function: browsers reject a fetch that is called as a method of another object.
+  const fetch = options.fetch ?? ((...request: Parameters<typeof globalThis.fetch>) => globalThis.fetch(...request))
+  let isReached = false
+  const onReached = () => {
+    isReached = true
+  }
+  const http = createHttp({ base, fetch, token: options.token, answerMs: timings.answerMs, onReached })
+  const socket = WebSocket === undefined || base === '' ? undefined : createSocket(base, WebSocket, timings, onReached)
+  const selector = createTransportSelector({
+    requested: options.transport ?? 'auto',
+    hasWebSocket: WebSocket !== undefined,
+    avoidMs: timings.avoidMs,
+    facts: () => ({
+      isTwoWay: options.isTwoWay ?? false,
+      isBinary: options.isBinary ?? false,
+      isShared: shared !== undefined,
+      isPage: (globalThis as { document?: unknown }).document !== undefined,
+      hasToken: options.token !== undefined,
+      hasWebSocket: socket !== undefined,
+    }),
+    onChange: applyChoice,
+  })
+  const chosen = () => selector.explain().transport
+  const sse = createSseTransport(http)
+  const transports = {
+    sse,
+    hybrid: sse,
+    poll: createPollTransport(http, timings),
+    ws: socket === undefined ? sse : { open: socket.attach },
+  }
+  const own = { transports, sender: createCommandSender({ http, socket, selector }) }
+  const readOnce: OwnCarrier['pollOnce'] = (source, from, signal) => pollOnce(http, source, from, 0, signal)
+  const shared = options.tabs?.({ ...own, base, timings, pollOnce: readOnce, onLeading: keepSocket })
+  const carrier = shared ?? own
+  /** Why the last command was not answered, and how many attempts in a row were not. */
+  let unanswered: { readonly error: MillraceError; readonly attempts: number } | undefined
+  const outbox = createOutbox(carrier.sender, timings, (error, attempts = 0) => {
+    const before = unanswered
+    unanswered = error && { error, attempts }
+    if (before !== unanswered) update()
+  })
+  const links = createLinks({
+    transports: carrier.transports,
+    timings,
+    selector,
+    whenLed: () => shared?.whenLed,
+    onLive() {
+      onReached()
+      // The server answers, so commands need not wait for their own retry.
+      outbox.kick()
+    },
+    onChange: () => update(),
+  })
+  const { store, update } = createConnectionStore(readStatus)
+  const stopListening = listenToHost((news) => {
+    links.dispatch({ type: news })
+    if (news !== 'offline') outbox.kick()
+  })
+  keepSocket()
+
+  return {
+    http,
+    outbox,
+    links,
+    store,
+    selector,
+    get isLeading() {
+      return shared?.isLeading ?? true
+    },
+    setTransport(transport) {
+      selector.request(transport)
+      // Also links that have this target already: one that waits for its next attempt makes it now.
+      links.dispatch({ type: 'switch', to: chosen() })
+      applyChoice()
+    },
+    close() {
+      if (links.isClosed) return
+      stopListening()
+      links.closeAll()
+      outbox.close()
+      shared?.close()
+      socket?.close()
+      update()
+    },
+  }
+
+  function applyChoice(): void {
+    if (links.isClosed) return
+    keepSocket()
+    links.switchTo(chosen())
+    update()
+  }
+
+  /** Keeps a WebSocket for commands open, with `auto` for a while only: otherwise each command costs a handshake. */
+  function keepSocket(): void {
+    const isUsed = (selector.requested === 'hybrid' || chosen() === 'ws') && shared?.isLeading !== false
+    socket?.keep(isUsed ? (selector.requested === 'auto' ? timings.silenceMs : timerMsMax) : 0)
+  }
+
+  function readStatus(): ConnectionStatus {
+    const transport = chosen()
+    if (links.isClosed) return { state: 'closed', transport, attempt: 0 }
+    const shown = summarize(links.states, transport, performance.now())
+    // While nothing is read, commands show whether the server can be reached.
+    const { error = unanswered?.error, attempt } = shown
+    const attempts = Math.max(attempt, unanswered?.attempts ?? 0)
+    const isElsewhere = error?.code === 'unreachable' && !isReached && attempts >= attemptsMax && isOtherOrigin(base)
+    return { ...shown, ...(error !== undefined && { error: isElsewhere ? otherOrigin : error }) }
+  }
+}
