@@ -33,7 +33,7 @@ export function App({ conversation, client }: { conversation: Conversation; clie
   )
   const goOn = useCallback(
     (run: string) => {
-      conversation.continue(run)
+      conversation.resume(run)
       // The button goes away with what it was for, as that of stopping does.
       focusPolitely(field.current)
     },
@@ -78,7 +78,7 @@ export function App({ conversation, client }: { conversation: Conversation; clie
         isHistoryOpen={panel.isOpen}
         onHistory={panel.toggle}
         onNew={begin}
-        wire={
+        connection={
           <>
             <ConnectionCapsule connection={view.connection} isServerThere={!models.hasFailed} onRetry={conversation.reconnect} />
             <TransportMenu client={client} />

@@ -8,13 +8,13 @@ import { Logo } from './ui/logo.tsx'
 const themeIcons = { system: SystemIcon, light: SunIcon, dark: MoonIcon }
 
 export interface HeaderProps {
-  readonly wire: ReactNode
+  readonly connection: ReactNode
   readonly isHistoryOpen: boolean
   readonly onHistory: () => void
   readonly onNew: () => void
 }
 
-export function Header({ wire, isHistoryOpen, onHistory, onNew }: HeaderProps) {
+export function Header({ connection, isHistoryOpen, onHistory, onNew }: HeaderProps) {
   const { t, toggle } = useLanguage()
   const [theme, setTheme] = useTheme()
   const ThemeIcon = themeIcons[theme]
@@ -40,7 +40,7 @@ export function Header({ wire, isHistoryOpen, onHistory, onNew }: HeaderProps) {
         <h1 className="text-[15px] font-semibold tracking-tight max-sm:sr-only">Millrace</h1>
       </div>
       <div className="ml-auto flex min-w-0 items-center gap-0.5 sm:gap-2">
-        {wire}
+        {connection}
         <button
           type="button"
           className="icon-button"

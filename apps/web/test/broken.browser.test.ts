@@ -1,13 +1,13 @@
 /** A page whose elements somebody else changes, as translators and extensions do, and answers that are hard to draw. */
 import type { Page } from 'playwright-core'
 import { expect, test } from 'vitest'
-import { heldModel } from './support/held-model.ts'
+import { gatedModel } from './support/gated-model.ts'
 import { prepareStage } from './support/stage.ts'
 
 const startStage = prepareStage()
 
 async function startHeld() {
-  const model = heldModel('test:held')
+  const model = gatedModel('test:held')
   const stage = await startStage({ models: { 'test:held': model }, model: 'test:held' })
   return { model, stage, page: await stage.open(), [Symbol.asyncDispose]: () => stage[Symbol.asyncDispose]() }
 }

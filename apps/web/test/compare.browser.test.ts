@@ -1,13 +1,13 @@
 /** Several models side by side: each in its own lane, each with its own fate. */
 import { expect, test } from 'vitest'
-import { heldModel } from './support/held-model.ts'
+import { gatedModel } from './support/gated-model.ts'
 import { prepareStage } from './support/stage.ts'
 
 const startStage = prepareStage()
 
 test('two lanes are not swapped, and one that fails does not hurt the other', async () => {
-  const a = heldModel('test:a')
-  const b = heldModel('test:b')
+  const a = gatedModel('test:a')
+  const b = gatedModel('test:b')
   await using stage = await startStage({ models: { 'test:a': a, 'test:b': b }, model: 'test:a', onError: () => {} })
   const page = await stage.open()
   await page.chooseModels('test:a', 'test:b')

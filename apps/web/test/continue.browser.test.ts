@@ -1,7 +1,7 @@
 /** An answer that ended before its time says so, and goes on where it stopped when that is asked. */
 import { expect, test } from 'vitest'
 import { type Driver, drive, range, readNumbers } from './support/driver.ts'
-import { type HeldModel, heldModel } from './support/held-model.ts'
+import { gatedModel, type HeldModel } from './support/gated-model.ts'
 import { startKillable } from './support/killable.ts'
 import { prepareStage } from './support/stage.ts'
 
@@ -9,7 +9,7 @@ const startStage = prepareStage()
 const goOn = ({ page }: Driver) => page.getByTestId('continue')
 
 async function startHeld(...names: string[]) {
-  const models = Object.fromEntries(names.map((name) => [name, heldModel(name)]))
+  const models = Object.fromEntries(names.map((name) => [name, gatedModel(name)]))
   const stage = await startStage({ models, model: names[0] as string, limits: { runsMax: 1 }, onError: () => {} })
   return { stage, models: names.map((name) => models[name] as HeldModel) }
 }

@@ -1,12 +1,12 @@
 /** Stopping, asking during an answer, and what happens when a model or a question fails. */
 import { expect, test } from 'vitest'
-import { heldModel } from './support/held-model.ts'
+import { gatedModel } from './support/gated-model.ts'
 import { prepareStage } from './support/stage.ts'
 
 const startStage = prepareStage()
 
 test('stop keeps what was said, here and after a reload', async () => {
-  const model = heldModel('test:held')
+  const model = gatedModel('test:held')
   await using stage = await startStage({ models: { 'test:held': model }, model: 'test:held' })
   const page = await stage.open()
   model.say('Half an answer')
@@ -23,7 +23,7 @@ test('stop keeps what was said, here and after a reload', async () => {
 })
 
 test('a question asked during an answer waits for its end, and Escape in an empty composer stops', async () => {
-  const model = heldModel('test:held')
+  const model = gatedModel('test:held')
   await using stage = await startStage({ models: { 'test:held': model }, model: 'test:held' })
   const page = await stage.open()
   model.say('first')
@@ -44,7 +44,7 @@ test('a question asked during an answer waits for its end, and Escape in an empt
 })
 
 test('of several answers at once each can be stopped alone, and Stop ends them all', async () => {
-  const [a, b] = [heldModel('test:a'), heldModel('test:b')]
+  const [a, b] = [gatedModel('test:a'), gatedModel('test:b')]
   await using stage = await startStage({ models: { 'test:a': a, 'test:b': b }, model: 'test:a' })
   const page = await stage.open()
   a.say('one')
@@ -74,7 +74,7 @@ test('of several answers at once each can be stopped alone, and Stop ends them a
 })
 
 test('an error stands below what was said, and Retry asks the same again', async () => {
-  const model = heldModel('test:held')
+  const model = gatedModel('test:held')
   await using stage = await startStage({ models: { 'test:held': model }, model: 'test:held', onError: () => {} })
   const page = await stage.open()
   model.say('as far as it got')

@@ -5,7 +5,7 @@ import { expect, test } from 'vitest'
 import type { Commit } from './hooks/main.tsx'
 import type { Order } from './hooks/worker.ts'
 import { range, readNumbers } from './support/driver.ts'
-import { heldModel } from './support/held-model.ts'
+import { gatedModel } from './support/gated-model.ts'
 import { prepareStage } from './support/stage.ts'
 
 const startStage = prepareStage({ source: fileURLToPath(new URL('./hooks', import.meta.url)), mode: 'development' })
@@ -51,7 +51,7 @@ test('renders a long answer through a cut: 1 to 500, at most once per frame', as
 })
 
 test('taken down in mid-answer it reads nothing, and put up again it goes on; then it is stopped', async () => {
-  const model = heldModel('test:held')
+  const model = gatedModel('test:held')
   await using stage = await startStage({ models: { 'test:held': model }, model: 'test:held' })
   const { page } = await stage.open()
   model.say('1 2 ')
@@ -71,7 +71,7 @@ test('taken down in mid-answer it reads nothing, and put up again it goes on; th
 })
 
 test('goes on with an answer as one, again and again, however often it is pressed', async () => {
-  const model = heldModel('test:held')
+  const model = gatedModel('test:held')
   await using stage = await startStage({ models: { 'test:held': model }, model: 'test:held' })
   const { page } = await stage.open()
   await ask(page, 'count')

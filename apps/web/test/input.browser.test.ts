@@ -1,7 +1,7 @@
 /** Writing the question: input methods, drafts, keys, and the two languages of the page itself. */
 import { expect, test } from 'vitest'
 import type { Driver } from './support/driver.ts'
-import { heldModel } from './support/held-model.ts'
+import { gatedModel } from './support/gated-model.ts'
 import { prepareStage } from './support/stage.ts'
 
 const startStage = prepareStage()
@@ -63,7 +63,7 @@ test('Shift+Enter makes a line; on a phone Enter does, and the button sends', as
 })
 
 test('everything is reached without a mouse: a model, a question, and Stop one Tab from the text', async () => {
-  const model = heldModel('test:held')
+  const model = gatedModel('test:held')
   await using stage = await startStage({ models: { 'test:held': model } })
   const { page, composer, ...driver } = await stage.open()
   await page.getByTestId('model-menu').focus()

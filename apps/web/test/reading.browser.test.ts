@@ -1,6 +1,6 @@
 /** Reading while it is written: the scroll position, the selection, a hidden tab, a screen reader, and unsafe text. */
 import { expect, test } from 'vitest'
-import { heldModel } from './support/held-model.ts'
+import { gatedModel } from './support/gated-model.ts'
 import { prepareStage } from './support/stage.ts'
 
 const startStage = prepareStage()
@@ -8,7 +8,7 @@ const paragraphs = (from: number, to: number) =>
   Array.from({ length: to - from + 1 }, (_, index) => `Paragraph ${from + index} of an answer.\n\n`).join('')
 
 async function startHeld() {
-  const model = heldModel('test:held')
+  const model = gatedModel('test:held')
   const stage = await startStage({ models: { 'test:held': model }, model: 'test:held' })
   const page = await stage.open()
   const scroller = page.page.getByTestId('scroller')

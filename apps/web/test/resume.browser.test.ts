@@ -1,7 +1,7 @@
 /** The page's first promise: whatever happens to it, an answer is read whole, and nothing twice. */
 import { expect, test } from 'vitest'
 import { drive, range, readNumbers } from './support/driver.ts'
-import { heldModel } from './support/held-model.ts'
+import { gatedModel } from './support/gated-model.ts'
 import { prepareStage } from './support/stage.ts'
 
 const startStage = prepareStage()
@@ -37,7 +37,7 @@ test('with its connection cut in mid-answer, it goes on where it was', async () 
 })
 
 test('while the server cannot be reached it says so, keeps the text, and sends a question when it is back', async () => {
-  const model = heldModel('test:held')
+  const model = gatedModel('test:held')
   await using stage = await startStage({ models: { 'test:held': model }, model: 'test:held' })
   const page = await stage.open()
   model.say('first half ')
@@ -94,7 +94,7 @@ test('an answer of 502, on which a browser gives up for good, does not end it', 
 })
 
 test('a second tab and another device read the same answer live, and each can stop it', async () => {
-  const model = heldModel('test:held')
+  const model = gatedModel('test:held')
   await using stage = await startStage({ models: { 'test:held': model }, model: 'test:held' })
   const first = await stage.open()
   model.say('1 2 ')
@@ -119,7 +119,7 @@ test('a second tab and another device read the same answer live, and each can st
 })
 
 test('after a restart that lost the log, what was read stays, and the next question begins anew', async () => {
-  const model = heldModel('test:held')
+  const model = gatedModel('test:held')
   await using stage = await startStage({ models: { 'test:held': model }, model: 'test:held' })
   const page = await stage.open()
   model.say('half of the first')

@@ -3,14 +3,14 @@ import { Fragment, type ReactNode } from 'react'
 import { useLanguage } from '../i18n/language.tsx'
 import type { ModelList } from '../session/api.ts'
 import type { PendingRun } from '../session/outbox.ts'
-import type { View } from '../session/view.ts'
+import type { ConversationView } from '../session/view.ts'
 import { ArrowDownIcon } from '../ui/icons.tsx'
 import { useFollow } from './follow.ts'
 import { PendingTurn } from './pending-turn.tsx'
 import { Turn } from './turn.tsx'
 
 export interface TranscriptProps {
-  readonly view: View
+  readonly view: ConversationView
   readonly models: ModelList | undefined
   readonly ask: (query: string, models: readonly string[]) => void
   /** Goes on with an answer that ended before its time. */

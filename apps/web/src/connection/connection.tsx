@@ -1,16 +1,16 @@
 /**
- * The state of the wire, always visible, in words and colour. Trouble shows after one second only:
+ * The state of the connection, always visible, in words and colour. Trouble shows after one second only:
  * a connection that is back by then is nothing a reader needs to know.
  */
 import { useEffect, useState } from 'react'
 import { useLanguage } from '../i18n/language.tsx'
-import type { Connection } from '../session/stream.ts'
+import type { SessionConnection } from '../session/stream.ts'
 import { RetryIcon } from '../ui/icons.tsx'
 
-export type WireState = 'ready' | 'live' | 'catching-up' | 'reconnecting' | 'offline' | 'lost'
+export type CapsuleState = 'ready' | 'live' | 'catching-up' | 'reconnecting' | 'offline' | 'lost'
 
 export interface ConnectionCapsuleProps {
-  readonly connection: Connection
+  readonly connection: SessionConnection
   /** Without a session there is no stream; then this says whether the server answers at all. */
   readonly isServerThere: boolean
   readonly onRetry: () => void
@@ -49,7 +49,7 @@ export function ConnectionCapsule({ connection, isServerThere, onRetry }: Connec
   )
 }
 
-function readState(connection: Connection, isOnline: boolean, isServerThere: boolean): WireState {
+function readState(connection: SessionConnection, isOnline: boolean, isServerThere: boolean): CapsuleState {
   if (connection.state === 'idle') return !isOnline ? 'offline' : isServerThere ? 'ready' : 'reconnecting'
   // A browser that believes to be offline may still hold a stream to its own machine.
   if (connection.state === 'reconnecting' && !isOnline) return 'offline'
@@ -57,9 +57,9 @@ function readState(connection: Connection, isOnline: boolean, isServerThere: boo
 }
 
 /** Good news at once, trouble after a second of it. */
-function useUnhurried(state: WireState): WireState {
+function useUnhurried(state: CapsuleState): CapsuleState {
   const isGood = state === 'live' || state === 'ready'
-  const [lastGood, setLastGood] = useState<WireState>(isGood ? state : 'ready')
+  const [lastGood, setLastGood] = useState<CapsuleState>(isGood ? state : 'ready')
   const [isPatient, setPatient] = useState(true)
   if (isGood && lastGood !== state) setLastGood(state)
   if (isGood && !isPatient) setPatient(true)

@@ -3,8 +3,8 @@
  * both under a path of its own. An answer is a value, never an exception: callers decide by `kind`.
  */
 import { type ErrorCode, errors, type PublicError, readBinary } from '@millrace/protocol'
+import { isFields, readSnapshot } from './decode.ts'
 import type { SnapshotAnswer } from './stream.ts'
-import { isFields, readSnapshot } from './wire.ts'
 
 export interface ModelInfo {
   readonly name: string

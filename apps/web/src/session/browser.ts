@@ -7,8 +7,8 @@ import { errors } from '@millrace/protocol'
 import { createSession, readSession } from './api.ts'
 import { type Commands, createCommands } from './commands.ts'
 import { type Conversation, type ConversationPorts, createConversation } from './conversation.ts'
+import { isFields } from './decode.ts'
 import type { PendingRun } from './outbox.ts'
-import { isFields } from './wire.ts'
 
 /**
  * A browser opens at most six connections to one HTTP/1.1 server, and each tab holds one: the
@@ -25,11 +25,11 @@ export function openConversation(client: Client): Conversation {
   // The client hears it as well and opens its connection again; what the page itself waits with is not its business.
   window.addEventListener('online', () => conversation.hurry())
   window.addEventListener('pageshow', (event) => event.persisted && conversation.reconnect())
-  letGoWhileHidden(conversation)
+  disconnectWhileHidden(conversation)
   return conversation
 }
 
-function letGoWhileHidden(conversation: Conversation): void {
+function disconnectWhileHidden(conversation: Conversation): void {
   let timer = 0
   let wasLong = false
   const check = () => {

@@ -7,7 +7,7 @@ export interface Commands {
   /** One attempt: the page's own outbox shows what waits, and lets it be taken back. */
   readonly startRun: (question: Question) => Promise<Answer>
   /** Tried until it is answered, like the next. */
-  readonly continueRun: (session: string, run: string, id: string) => Promise<Answer>
+  readonly resumeRun: (session: string, run: string, id: string) => Promise<Answer>
   readonly stopRun: (session: string, run: string) => Promise<Answer>
 }
 
@@ -16,7 +16,7 @@ export function createCommands(client: Client): Commands {
     startRun: ({ session, id, query, models }) =>
       // None chosen, because the list could not be read: the server knows its default.
       toAnswer(client.session(session).run({ id, query, isRetried: false, ...(models.length > 0 && { models }) })),
-    continueRun: (session, run, id) => toAnswer(client.session(session).resume(run, { id })),
+    resumeRun: (session, run, id) => toAnswer(client.session(session).resume(run, { id })),
     stopRun: (session, run) => toAnswer(client.session(session).stop(run)),
   }
 }

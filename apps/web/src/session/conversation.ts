@@ -11,7 +11,7 @@ import { createOutbox, type Outbox, type PendingRun } from './outbox.ts'
 import { comparePositions, reduceSession } from './reduce.ts'
 import type { SessionState } from './state.ts'
 import { openSessionStream, type SessionStream, type StreamPorts } from './stream.ts'
-import { type Continuing, emptyView, isAnswering, isBusy, type View, withLostLog, withState } from './view.ts'
+import { type Continuing, type ConversationView, emptyView, isAnswering, isBusy, withLostLog, withState } from './view.ts'
 
 export interface ConversationPorts extends StreamPorts, Commands {
   readonly frames: FramePorts
@@ -26,12 +26,12 @@ export interface ConversationPorts extends StreamPorts, Commands {
 
 export interface Conversation {
   readonly subscribe: (listener: () => void) => () => void
-  readonly getView: () => View
+  readonly getView: () => ConversationView
   /** Shows this session, or none: an empty page whose first question makes one. */
   readonly open: (session: string | undefined) => void
   readonly ask: (query: string, models: readonly string[]) => void
   /** Goes on with an answer that ended before its time. */
-  readonly continue: (run: string) => void
+  readonly resume: (run: string) => void
   readonly stop: (run: string) => void
   readonly retryPending: (id: string) => void
   readonly cancelPending: (id: string) => void
@@ -56,7 +56,7 @@ export function createConversation(ports: ConversationPorts): Conversation {
     for (const listener of listeners) listener()
   }, ports.frames)
 
-  function change(part: Partial<View>): void {
+  function change(part: Partial<ConversationView>): void {
     next = { ...next, ...part }
     frames.mark()
   }
@@ -143,7 +143,7 @@ export function createConversation(ports: ConversationPorts): Conversation {
     const last = lastOf(run)
     markContinuing(run, { last })
     // What is added comes through the log like everything else, and takes `run` out of `continuing`.
-    const answer = await ports.continueRun(session, last, ports.newId())
+    const answer = await ports.resumeRun(session, last, ports.newId())
     if (answer.kind === 'done' || next.continuing.get(run)?.last !== last) return
     // Where somebody else was quicker, it is told only until their run comes through the log.
     markContinuing(run, answer.kind === 'refused' ? { last, error: answer.error } : undefined)
@@ -203,7 +203,7 @@ export function createConversation(ports: ConversationPorts): Conversation {
       box.add({ id, query, models })
       frames.flushNow()
     },
-    continue(run) {
+    resume(run) {
       void goOn(run)
       frames.flushNow()
     },

@@ -8,9 +8,9 @@
  * state comes out the same.
  */
 import { type LaneEnd, parsePosition, type SessionEvents } from '@millrace/protocol'
+import { readEnd, type WireEvent } from './decode.ts'
 import { addEnd, addRun, lastRun } from './join.ts'
 import { type FileState, type LaneState, newLane, type RunState, type SessionState, type Status } from './state.ts'
-import { readEnd, type WireEvent } from './wire.ts'
 
 export function reduceSession(state: SessionState, event: WireEvent): SessionState {
   if (event.type === 'gap') return { ...state, complete: false, stale: true }

@@ -2,7 +2,7 @@ import type { Client, ConnectionStatus, SessionLogEvent } from '@millrace/client
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import { reduceSession } from './reduce.ts'
 import type { SessionState } from './state.ts'
-import { type Connection, openSessionStream, type SnapshotAnswer } from './stream.ts'
+import { openSessionStream, type SessionConnection, type SnapshotAnswer } from './stream.ts'
 import { position, snapshot } from './testing/log.ts'
 
 beforeEach(() => vi.useFakeTimers())
@@ -63,7 +63,7 @@ function fakeClient() {
 
 function openStream() {
   const fake = fakeClient()
-  const seen: Connection[] = []
+  const seen: SessionConnection[] = []
   let state: SessionState | undefined
   let answer: SnapshotAnswer = { kind: 'snapshot', state: snapshot([]) }
   let snapshots = 0

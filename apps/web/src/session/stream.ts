@@ -5,11 +5,11 @@
  */
 import type { Client, ConnectionStatus, TransportName } from '@millrace/client'
 import { backoffMs } from './backoff.ts'
+import { isEventType, readEvent, type WireEvent } from './decode.ts'
 import type { SessionState } from './state.ts'
-import { isEventType, readEvent, type WireEvent } from './wire.ts'
 
-/** State of the wire; never mixed up with the state of a run. */
-export type Connection =
+/** State of the connection, separate from the status of a run. */
+export type SessionConnection =
   | { readonly state: 'idle' | 'catching-up' }
   | { readonly state: 'lost'; readonly why: 'missing' | 'damaged' }
   | { readonly state: 'live'; readonly transport: TransportName }
@@ -34,7 +34,7 @@ export interface StreamOwner {
   readonly takeSnapshot: (state: SessionState) => void
   /** Answers false when the events no longer add up and a snapshot is needed. */
   readonly takeEvent: (event: WireEvent) => boolean
-  readonly takeConnection: (connection: Connection) => void
+  readonly takeConnection: (connection: SessionConnection) => void
 }
 
 export interface SessionStream {

@@ -4,7 +4,7 @@ import { lastRun } from './join.ts'
 import type { PendingRun } from './outbox.ts'
 import { interruptSession } from './reduce.ts'
 import type { RunState, SessionState } from './state.ts'
-import type { Connection } from './stream.ts'
+import type { SessionConnection } from './stream.ts'
 
 /** An answer is to go on, and does not in the log yet. */
 export interface Continuing {
@@ -14,7 +14,7 @@ export interface Continuing {
   readonly error?: PublicError
 }
 
-export interface View {
+export interface ConversationView {
   readonly session: string | undefined
   /** Undefined until the session's snapshot has been read. */
   readonly state: SessionState | undefined
@@ -27,10 +27,10 @@ export interface View {
   readonly continuing: ReadonlyMap<string, Continuing>
   /** Runs that were asked for in this tab since it was loaded. */
   readonly asked: ReadonlySet<string>
-  readonly connection: Connection
+  readonly connection: SessionConnection
 }
 
-export const emptyView: View = {
+export const emptyView: ConversationView = {
   session: undefined,
   state: undefined,
   lost: [],
@@ -42,7 +42,7 @@ export const emptyView: View = {
 }
 
 /** A stop that was asked for is over once its run has ended, however it ended; going on, once another run stands behind it. */
-export function withState(view: View, state: SessionState): View {
+export function withState(view: ConversationView, state: SessionState): ConversationView {
   const stopping = new Set(
     [...view.stopping].filter((id) => state.runs.some(({ run, status }) => run === id && status === 'streaming')),
   )
@@ -53,14 +53,14 @@ export function withState(view: View, state: SessionState): View {
 }
 
 /** What was read of a log that is no more is the reader's to keep. */
-export function withLostLog(view: View): View {
+export function withLostLog(view: ConversationView): ConversationView {
   if (view.state === undefined) return view
   const lost = [...view.lost, ...interruptSession(view.state).runs]
   return { ...view, lost, state: undefined, stopping: new Set(), continuing: new Map() }
 }
 
 /** Whether anything is still to come without the reader's doing. */
-export function isBusy({ pending, continuing, state }: View): boolean {
+export function isBusy({ pending, continuing, state }: ConversationView): boolean {
   return pending.length > 0 || continuing.size > 0 || isAnswering(state)
 }
 

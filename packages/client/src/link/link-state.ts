@@ -16,7 +16,7 @@ import { beat, createPace, hear, type Pace } from './pace.ts'
 
 /** After so many silences in a row the transport is unfit, and after so many bursts. */
 const silencesMax = 2
-const heldMax = 2
+const lateBeatsMax = 2
 
 export interface Stream extends Pace {
   readonly id: number
@@ -163,8 +163,8 @@ function hearBeat(state: LinkState, heard: Stream, clock: number | undefined, { 
   const stream = beat(heard, clock, now, timings.lateMs)
   const error = new MillraceError('silent', { message: 'A proxy holds events back.' })
   return {
-    state: put({ ...state, silences: 0 }, { ...stream, lateBeats: stream.lateBeats % heldMax }),
-    effects: stream.lateBeats < heldMax ? [] : [{ type: 'unfit', transport: stream.transport, error }],
+    state: put({ ...state, silences: 0 }, { ...stream, lateBeats: stream.lateBeats % lateBeatsMax }),
+    effects: stream.lateBeats < lateBeatsMax ? [] : [{ type: 'unfit', transport: stream.transport, error }],
   }
 }
 

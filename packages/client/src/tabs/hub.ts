@@ -17,21 +17,21 @@ const recentBytesMax = 16_384
 /** Answers that may be needed to catch up with a stream that runs on. */
 const answersMax = 20
 
-interface Recent {
+interface RecentEvent {
   readonly before: string | undefined
   readonly name: string
   readonly id: string
   readonly data: unknown
 }
 
-interface Shared {
+interface SharedStream {
   readonly abort: AbortController
   readonly from: string
   isOpen: boolean
   readonly whenOpen: PromiseWithResolvers<void>
   /** Where its next event begins. */
   position: string | undefined
-  recent: Recent[]
+  recent: RecentEvent[]
   /** True for those that are given each event as it comes. */
   readonly readers: Map<StreamRequest, boolean>
 }
@@ -43,7 +43,7 @@ export interface Hub {
 }
 
 export function createHub({ transports, pollOnce }: Pick<OwnCarrier, 'transports' | 'pollOnce'>): Hub {
-  const streams = new Map<string, Shared>()
+  const streams = new Map<string, SharedStream>()
   const open = (name: TransportName): Transport => ({ open: (request) => join(name, request) })
 
   return {
@@ -73,8 +73,8 @@ export function createHub({ transports, pollOnce }: Pick<OwnCarrier, 'transports
     }
   }
 
-  function begin(key: string, name: TransportName, source: Source, from: string): Shared {
-    const stream: Shared = {
+  function begin(key: string, name: TransportName, source: Source, from: string): SharedStream {
+    const stream: SharedStream = {
       abort: new AbortController(),
       from,
       isOpen: false,
@@ -132,7 +132,7 @@ export function createHub({ transports, pollOnce }: Pick<OwnCarrier, 'transports
     for (const { on } of drain(stream)) on.failed(error)
   }
 
-  async function catchUp(stream: Shared, request: StreamRequest): Promise<void> {
+  async function catchUp(stream: SharedStream, request: StreamRequest): Promise<void> {
     const { source, from, signal, on } = request
     let position = from
     for (let answers = 0; answers < answersMax; answers++) {
@@ -150,7 +150,7 @@ export function createHub({ transports, pollOnce }: Pick<OwnCarrier, 'transports
 }
 
 /** True when the stream goes on for this reader without a hole. */
-function goLive(stream: Shared, request: StreamRequest, position: string): boolean {
+function goLive(stream: SharedStream, request: StreamRequest, position: string): boolean {
   const { recent, readers } = stream
   const next = recent.findIndex(({ before }) => before === position)
   const isAhead = stream.position !== undefined && isAtOrAfter(position, stream.position)
@@ -175,11 +175,11 @@ function isAtOrAfter(position: string, other: string): boolean {
   return a !== undefined && a.epoch === b?.epoch && a.offset >= b.offset
 }
 
-function tell({ readers }: Shared, call: (on: StreamHandlers) => void): void {
+function tell({ readers }: SharedStream, call: (on: StreamHandlers) => void): void {
   for (const [{ on }, isLive] of readers) if (isLive) call(on)
 }
 
-function drain({ readers }: Shared): readonly StreamRequest[] {
+function drain({ readers }: SharedStream): readonly StreamRequest[] {
   const all = [...readers.keys()]
   readers.clear()
   return all

@@ -4,7 +4,7 @@
  * PROTOCOL.md allows it on replay.
  */
 import type { LaneEnd, SessionEvent } from '@millrace/protocol'
-import { readSnapshot, type WireEvent } from '../wire.ts'
+import { readSnapshot, type WireEvent } from '../decode.ts'
 
 const epoch = 'k3f9a2xq'
 

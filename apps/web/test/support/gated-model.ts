@@ -12,7 +12,7 @@ export interface HeldModel extends Model {
 
 type Step = { readonly part: ModelPart } | { readonly error?: Error }
 
-export function heldModel(name: string): HeldModel {
+export function gatedModel(name: string): HeldModel {
   let steps: Step[] = []
   let wake = () => {}
   const push = (step: Step) => {

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { type EventType, isEventType, readEvent, readSnapshot } from './wire.ts'
+import { type EventType, isEventType, readEvent, readSnapshot } from './decode.ts'
 
 test('an event that has its shape is read, with its position', () => {
   expect(readEvent('message', { run: 'r', lane: 'a', text: '你' }, 'k3f9a2xq-2')).toEqual({
