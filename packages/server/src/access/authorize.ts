@@ -1,6 +1,6 @@
 /**
- * The one seam through which every attach, replay and command goes, of every transport. Open by default:
- * ids are unguessable, and a server of its own listens on loopback. The host decides by whatever the request shows.
+ * The check of every attach, replay and command, over every transport. Open by default: ids are unguessable, and
+ * `millrace start` listens on loopback. The host decides by any detail of the request.
  */
 import type { Caller } from './caller.ts'
 
@@ -16,13 +16,13 @@ export type Action =
   | 'channel.publish'
 
 export interface Resource {
-  /** Undefined where the session is only about to be made, for the list of all, and for a channel. */
+  /** Undefined for a session that is about to be created, for the list of all sessions, and for a channel. */
   readonly session: string | undefined
-  /** Only for what is done with a channel. */
+  /** Only for actions on a channel. */
   readonly channel?: string
 }
 
-/** Returns or resolves to allow; throws or rejects with a MillraceError (`forbidden`, or `session_not_found` to hide it) to refuse. */
+/** Returns or resolves to allow; throws or rejects with a MillraceError (`forbidden`, or `session_not_found` to hide it) to deny. */
 export type Authorize = (caller: Caller, action: Action, resource: Resource) => void | Promise<void>
 
 export const allowAll: Authorize = () => {}

@@ -1,17 +1,17 @@
-/** Who asks, and what is known of the request: one value, which travels with every connection and every command. */
+/** The caller: who makes a request, and its details. One value, which belongs to every connection and every command. */
 
-/** Who asks. */
+/** Who makes the request. */
 export interface Principal {
-  /** `anonymous` until somebody authenticates. */
+  /** `anonymous` without authentication. */
   readonly id: string
 }
 
 export const anonymous: Principal = { id: 'anonymous' }
 
 export interface RequestFacts {
-  /** A message of a WebSocket has the facts of its handshake. */
+  /** A message of a WebSocket has the details of its handshake. */
   readonly transport: 'http' | 'ws'
-  /** Of the peer; a proxy's where there is one. Undefined on hosts that do not give it. */
+  /** Of the peer; of a proxy if there is one. Undefined on hosts that do not provide it. */
   readonly address: string | undefined
   /** Without the query. */
   readonly path: string

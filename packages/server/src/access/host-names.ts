@@ -1,28 +1,28 @@
-/** By which host names the server may be reached. */
+/** The host names that the server accepts. */
 import type { IncomingMessage } from 'node:http'
 import { isIP } from 'node:net'
 import { MillraceError } from '@millrace/protocol'
 
-/** A header of a request; where it was sent more than once, all of them with commas between. */
+/** A header of a request; the values of a repeated one are joined with commas. */
 export type ReadHeader = (name: string) => string | undefined
 
-/** What is wrong with the name that a request was sent to, if anything is. */
+/** Why the host name of a request is rejected; undefined if it is accepted. */
 export type HostRule = (header: ReadHeader) => MillraceError | undefined
 
 export interface HostRuleOptions {
-  /** Names that are answered to beside `localhost` and those under it. Throws `invalid_request` for one that is none. */
+  /** Names in addition to `localhost` and its subdomains. Throws `invalid_request` for an invalid one. */
   readonly names?: readonly string[]
-  /** Only the server's own machine can reach it: addresses of others are no names of it. */
+  /** Only this machine can reach the server, so addresses of other machines are rejected. */
   readonly isLoopback?: boolean
 }
 
 /**
- * A page whose DNS name is changed to lead here (DNS rebinding) is of the same origin as this server for its browser; what
- * gives it away is the name it asks for.
+ * A page whose DNS name was rebound to this server has the server's origin for its browser; it is recognized by the name
+ * that it requests.
  *
- * Without a list of names nobody knows which are right, and only what may be such a page is refused: a browser that does not
- * say `Sec-Fetch-Site`. Browsers say it over HTTPS, where a name cannot be taken over without its certificate, and to the
- * names of their own machine; an IP address is no name.
+ * Without configured names the right ones are unknown, and only what may be such a page is rejected: a browser that does not
+ * send `Sec-Fetch-Site`. Browsers send it over HTTPS, where a name cannot be taken over without its certificate, and to the
+ * names of their own machine; an IP address cannot be rebound.
  */
 export function createHostRule({ names = [], isLoopback = false }: HostRuleOptions = {}): HostRule {
   const known = new Set(names.map(requireName))
@@ -38,7 +38,7 @@ export function createHostRule({ names = [], isLoopback = false }: HostRuleOptio
   }
 }
 
-/** No page can change or hide what these headers begin with. */
+/** A page can neither change nor hide these headers. */
 export function isOfBrowser(header: ReadHeader): boolean {
   return Boolean(header('origin')) || /^(Mozilla|Opera)\//.test(header('user-agent') ?? '')
 }
@@ -54,7 +54,7 @@ export function isLoopback(address: string): boolean {
 const loopbackName = /^(localhost|.+\.localhost|127(\.\d{1,3}){3}|\[::1\])$/
 const hostPattern = /^(\[[\da-f:.]+\]|[\w.-]{1,253}?)\.?(:\d*)?$/i
 
-/** In lower case, without port and trailing dot. Not by `URL`, which refuses some names that DNS takes. Two names are none. */
+/** In lower case, without port and trailing dot. Not by `URL`, which rejects some DNS names. Two names are invalid. */
 function nameOf(host = ''): string | undefined {
   return hostPattern.exec(host)?.[1]?.toLowerCase()
 }

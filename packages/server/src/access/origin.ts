@@ -1,16 +1,16 @@
-/** Which pages may use this server from a browser. */
+/** The pages that may use this server from a browser. */
 import { MillraceError } from '@millrace/protocol'
 import { isOfBrowser, type ReadHeader } from './host-names.ts'
 
 const nearSites = new Set<unknown>(['same-origin', 'same-site', 'none'])
 
 /**
- * Throws `origin_not_allowed` for a page of another site: it could spend the API keys of its visitors,
- * as GET /api/chat is one <img> away and any page may open a WebSocket anywhere. `address` is a URL whose host is the one that
- * the request was sent to.
+ * Throws `origin_not_allowed` for a page of another site: it could spend the API keys of its visitors, as GET /api/chat is
+ * one <img> away and any page may open a WebSocket to any server. `address` is a URL with the host that the request was
+ * sent to.
  */
 export function checkOrigin(header: ReadHeader, address: string): void {
-  // No page can forge this header, and it is right also where a proxy has changed the Host.
+  // A page cannot forge this header, and it is right even if a proxy has changed the Host.
   const site = header('sec-fetch-site')
   if (nearSites.has(site)) return
   const origin = header('origin')
@@ -19,9 +19,9 @@ export function checkOrigin(header: ReadHeader, address: string): void {
 }
 
 /**
- * Throws `origin_not_allowed` for a GET that starts something and may be of another site's page. Over plain HTTP to an address
- * that is not loopback a browser sends neither `Sec-Fetch-Site` nor, for an image, an `Origin`; then only the `Referer`, which
- * no page can forge, says which page it was.
+ * Throws `origin_not_allowed` for a GET that starts something and may come from a page of another site. Over plain HTTP to
+ * an address that is not loopback a browser sends neither `Sec-Fetch-Site` nor, for an image, an `Origin`; then only the
+ * `Referer`, which a page cannot forge, names the page.
  */
 export function checkStart(header: ReadHeader, address: string): void {
   if (header('sec-fetch-site') !== undefined || header('origin') || !isOfBrowser(header)) return
@@ -32,7 +32,7 @@ export function checkStart(header: ReadHeader, address: string): void {
 }
 
 function isSameHost(origin: string, address: string): boolean {
-  // `null`, the origin of a sandboxed page, is no URL and the same as nothing.
+  // `null`, the origin of a sandboxed page, is not a URL and counts as another site.
   const from = URL.parse(origin)?.hostname
   return from !== undefined && from === URL.parse(address)?.hostname
 }

@@ -1,4 +1,4 @@
-/** Channels: logs that many write and read. A channel is there as soon as somebody publishes into it or reads it. */
+/** Channels: logs that many clients write and read. Publishing or reading creates a channel. */
 import {
   channelPattern,
   encodeJson,
@@ -18,25 +18,25 @@ export interface Publication {
   readonly event?: string | undefined
   /** JSON or bytes; `{"$binary":"<base64>"}` are bytes too. MUST NOT be changed afterwards. */
   readonly data: Json | Uint8Array
-  /** The same id again in the same channel publishes nothing. */
+  /** A repeated id in the same channel publishes nothing. */
   readonly id?: string | undefined
 }
 
 export interface Published {
-  /** Of the event. */
+  /** The event's position. */
   readonly position: Position
-  /** True where the id had been used: nothing was published. */
+  /** True if the id was used before: nothing was published. */
   readonly duplicate: boolean
 }
 
 export interface Channels {
   /** Rejects with `invalid_channel`, `invalid_event`, `invalid_id`, `event_too_large`, or as `Engine.append` does. */
   publish(publication: Publication): Promise<Published>
-  /** Makes sure that the channel exists. */
+  /** Creates the channel if it does not exist. */
   open(channel: string): Promise<void>
 }
 
-/** Room for an event's name, position and braces. */
+/** Space for an event's name, position and braces. */
 const dataBytesMax = limits.eventBytesMax - 1024
 
 export function createChannels(engine: Engine): Channels {
@@ -53,7 +53,7 @@ export function createChannels(engine: Engine): Channels {
   }
 }
 
-/** A session's id has no slash: no session can be named so that it is a channel's log. Throws `invalid_channel`. */
+/** A session's id has no slash, so no session has a channel's log. Throws `invalid_channel`. */
 export function channelLog(channel: string): string {
   if (!channelPattern.test(channel)) throw new MillraceError('invalid_channel')
   return `channel/${channel}`
@@ -68,7 +68,7 @@ function checkData(data: Publication['data']): EventData {
 
 function toJson(data: Json): string {
   try {
-    // Undefined for a function or a symbol, which only code without types can give.
+    // Undefined for a function or a symbol, which only untyped code can pass.
     return encodeJson(data) ?? rejectData()
   } catch {
     return rejectData()

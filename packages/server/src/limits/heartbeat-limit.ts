@@ -1,12 +1,12 @@
 /**
- * Bounds what answers to heartbeats cost that name a server: it may be another one, for which the engine is asked. Names come
- * from outside, and nobody's readers are on so many servers.
+ * Bounds heartbeat acknowledgements that name another server, for which the engine is called. Clients choose the names, and
+ * the readers of one client are on few servers.
  */
 const serversMax = 64
 const periodMs = 1000
 
 export interface HeartbeatLimit {
-  /** False for a server too many, named from this address in this second. */
+  /** False if this address has named too many servers in this second. */
   allows(stream: string, address: string | undefined): boolean
 }
 

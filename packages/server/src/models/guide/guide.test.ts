@@ -127,7 +127,7 @@ describe('what the guide finds', () => {
   it('knows every document that there is, and none that is not', async () => {
     const paths = (await readDocuments()).map(({ path }) => path)
     expect(paths).toContain('PROTOCOL.md')
-    const guides = await readdir(new URL('../../../../docs/guides', import.meta.url))
+    const guides = await readdir(new URL('../../../../../docs/guides', import.meta.url))
     expect(paths.filter((path) => path.startsWith('docs/guides/'))).toEqual(guides.map((name) => `docs/guides/${name}`))
     expect(createGuideIndex([]).find('resume', 'en')).toEqual([])
     expect(lastLine(await ask('resume', { load: async () => [] }))).toMatch(disclaimers.en)
