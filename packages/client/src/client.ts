@@ -53,13 +53,13 @@ export interface ConnectOptions {
   readonly timings?: Partial<Timings>
 }
 
-/** Where any of these is given, nobody may be reading the session. */
+/** With any of these, `session()` throws a TypeError while the session is being read. */
 export interface SessionStart extends FlowOptions {
   /** `start` (the default), `now`, or a position that an event or `read` gave. */
   readonly from?: string
 }
 
-/** Where any of these is given, nobody may be reading the channel. */
+/** With any of these, `channel()` throws a TypeError while the channel is being read. */
 export interface ChannelStart extends FlowOptions {
   /** `now` (the default), `start`, or a position. */
   readonly from?: string
@@ -75,7 +75,7 @@ export interface Client {
   /**
    * A log that many write and read: 1 to 128 characters of `A-Z a-z 0-9 _ . : / -`. The same name gives the same channel,
    * as with sessions. `Events` are the names of its events and what each carries, `channel<{ message: string }>('room')`;
-   * nobody checks that whoever publishes keeps to them.
+   * they are not checked against what is published.
    */
   channel<Events extends object = AnyEvents>(name: string, options?: ChannelStart): Channel<Events>
   /** Which sessions there are; to rename, delete and export them. */

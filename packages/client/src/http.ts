@@ -4,7 +4,7 @@ import { MillraceError, readRefusal, unreachable } from './errors.ts'
 export interface TokenRequest {
   /**
    * `first`: for a request that was not refused yet; a token that was kept will do. `expired`, `rejected`: the server
-   * refused the last one with 401, which is asked for anew once per request.
+   * refused the last one with 401, and it is requested again once per request.
    */
   readonly reason: 'first' | 'expired' | 'rejected'
 }
@@ -14,7 +14,7 @@ export interface HttpOptions {
   readonly base: string
   readonly fetch: typeof globalThis.fetch
   readonly token: ((request: TokenRequest) => string | Promise<string>) | undefined
-  /** Without a byte for so many milliseconds, an answer is given up with `silent`. */
+  /** Milliseconds without a byte after which a request rejects with `silent`. */
   readonly answerMs: number
   /** A server, or something on the way, has answered. */
   readonly onReached: () => void

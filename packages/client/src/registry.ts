@@ -1,6 +1,6 @@
 /**
- * The sessions, or the channels, of a client by name. The same name gives the same object for as long as somebody holds
- * or reads it; with the last holder it is gone, and with it all that was folded from its events. What is kept is how it
+ * The sessions, or the channels, of a client by name. The same name gives the same object while it is referenced
+ * or read; then it is collected, and with it all that was folded from its events. What is kept is how it
  * was to be read, and where its reader is.
  */
 import type { LogReader, Place } from './log-reader.ts'

@@ -31,8 +31,8 @@ export interface SessionList {
   /** 1 to 200 characters, none of them a control character. Rejects with `invalid_request` or `session_not_found`. */
   rename(id: string, title: string): Promise<ListedSession>
   /**
-   * Stops what runs in the session and deletes it with everything that was said in it. Whoever reads it is told
-   * `session_not_found`, and so is this call where there is none.
+   * Stops what runs in the session and deletes it with everything that was said in it. Its readers get
+   * `session_not_found`; this call rejects with it when there is no such session.
    */
   delete(id: string): Promise<void>
   /** The conversation as text: Markdown, or the JSON of `Session.read` with its title. Rejects with `session_not_found`. */

@@ -30,7 +30,7 @@ export interface RunOptions extends ResumeOptions {
 /** An end; `position` is after it, with the session, and absent where its log is gone. */
 export type RecordedEnd = RunEnd & { readonly position?: string }
 
-/** Resolves when the run's start stands in the log; rejects with the refusal. Waits while there is no connection. */
+/** Resolves when the run's start is recorded; rejects with the server's error. Waits while there is no connection. */
 export interface Run extends Promise<Started> {
   readonly id: string
   /** Stops the run for everybody. Resolves with its end, which keeps what was said. Sent after the start, in order. */

@@ -5,51 +5,50 @@
  */
 export interface Timings {
   /**
-   * A transport that has not delivered its first bytes after so many milliseconds is given up. Default 5,000. Every
-   * transport obeys it; for long-poll the first bytes are the first answer.
+   * Milliseconds without first bytes after which a transport fails. Default 5,000. Applies to every
+   * transport; for long-poll the first bytes are the first answer.
    */
   readonly firstBytesMs: number
   /**
    * Milliseconds without first bytes after which `auto` opens the next transport beside this one and reads what opens
    * first. Default 1,000; from `firstBytesMs` on it does nothing. `auto` and `hybrid` send a command by POST when their
-   * WebSocket has not opened for so long. Other transports that were asked for by name ignore it.
+   * WebSocket has not opened in that time. Other transports that were asked for by name ignore it.
    */
   readonly slowMs: number
   /**
-   * A stream or socket on which no byte came for so many milliseconds is dead. Default 28,000, nearly two heartbeats of
+   * Milliseconds without a byte after which a stream or socket is dead. Default 28,000, nearly two heartbeats of
    * the server; less than one of them cuts what is alive.
    */
   readonly silenceMs: number
   /**
-   * A heartbeat that comes so many milliseconds later than the fastest did, after nothing came for as long, was held
-   * back; after two in a row `auto` reads in another way. Default 700. Long-poll, which has no heartbeats, and transports
+   * A heartbeat is late when it arrives this many milliseconds later than the fastest did, after as long a silence; after two in a row `auto` reads in another way. Default 700. Long-poll, which has no heartbeats, and transports
    * that were asked for by name ignore it.
    */
   readonly lateMs: number
   /**
    * Milliseconds: the wait before another attempt is drawn from 0 to this; it doubles with each. Default 500, at most
-   * `backoffLongestMs`. A server that asks for more is obeyed. Commands that are sent again wait likewise.
+   * `backoffLongestMs`. A longer wait that the server asks for is kept. Commands that are sent again wait likewise.
    */
   readonly backoffFirstMs: number
   /**
    * The longest such wait in milliseconds, also where a stream's `retry:` asks for more, and about the wait after a
    * refusal by something on the way. Default 30,000. A refusal's
-   * `Retry-After` is obeyed up to ten minutes.
+   * `Retry-After` is kept up to ten minutes.
    */
   readonly backoffLongestMs: number
   /**
-   * For so many milliseconds `auto` avoids a transport that did not work, then it tries it beside the one it has; so
+   * Milliseconds for which `auto` avoids a transport that did not work, then it tries it beside the one it has; so
    * long `hybrid` sends by POST. Default 600,000. Others ignore it.
    */
   readonly avoidMs: number
   /**
-   * A request on whose answer no byte came for so many milliseconds is given up; a command is then sent again, on another
+   * Milliseconds without a byte of the answer after which a request fails; a command is then sent again, on another
    * connection. Default 20,000. Streams and sockets have waits of their own.
    */
   readonly answerMs: number
   /**
    * How many seconds one long-poll waits for something to happen: whole, 1 to 30. Default 25. Where `silenceMs` is
-   * shorter it waits less; with `transport: 'poll'` the two contradict each other. Only long-poll obeys it.
+   * shorter it waits less; with `transport: 'poll'` the two contradict each other. Only for long-poll.
    */
   readonly pollWaitSeconds: number
 }
@@ -82,7 +81,7 @@ export function checkTimings(given: Partial<Timings> = {}, transport?: string): 
   return timings
 }
 
-/** Of a server's Retry-After no more is obeyed: a mistyped date must not stop a client for a year. */
+/** The longest Retry-After that is kept: a mistyped date must not stop a client for a year. */
 const retryAfterMsMax = 600_000
 
 export interface Hints {

@@ -1,6 +1,6 @@
 /**
- * The conversation's ports in a real browser, and the moments at which a browser should connect
- * anew: the network is back, the page was woken from the back-forward cache or from a long sleep.
+ * The conversation's ports in a real browser, and the moments at which a browser should reconnect:
+ * the network is back, the page was woken from the back-forward cache or from a long sleep.
  */
 import type { Client } from '@millrace/client'
 import { errors } from '@millrace/protocol'
@@ -12,9 +12,9 @@ import type { PendingRun } from './outbox.ts'
 
 /**
  * A browser opens at most six connections to one HTTP/1.1 server, and each tab holds one: the
- * seventh tab would hang. So a tab that was hidden for this long and expects nothing lets go of
+ * seventh tab would hang. So a tab that was hidden for this long and expects nothing closes
  * its own. One that was hidden this long may also have lost it unnoticed (a closed laptop, a
- * phone in a pocket), so it connects anew when it is seen again. Nothing is missed either way.
+ * phone in a pocket), so it reconnects when it is seen again. Nothing is missed either way.
  */
 const hiddenMaxMs = 30_000
 
@@ -22,7 +22,7 @@ export function openConversation(client: Client): Conversation {
   const conversation = createConversation({ ...browserPorts, ...createCommands(client), client })
   conversation.open(sessionOfPage())
   window.addEventListener('popstate', () => conversation.open(sessionOfPage()))
-  // The client hears it as well and opens its connection again; what the page itself waits with is not its business.
+  // The client gets this event too and opens its connection again; what the page itself waits with is not its business.
   window.addEventListener('online', () => conversation.hurry())
   window.addEventListener('pageshow', (event) => event.persisted && conversation.reconnect())
   disconnectWhileHidden(conversation)

@@ -145,7 +145,7 @@ export function createConversation(ports: ConversationPorts): Conversation {
     // What is added comes through the log like everything else, and takes `run` out of `continuing`.
     const answer = await ports.resumeRun(session, last, ports.newId())
     if (answer.kind === 'done' || next.continuing.get(run)?.last !== last) return
-    // Where somebody else was quicker, it is told only until their run comes through the log.
+    // When another client was quicker, the error shows only until their run comes through the log.
     markContinuing(run, answer.kind === 'refused' ? { last, error: answer.error } : undefined)
   }
 

@@ -7,9 +7,9 @@ import { addRun } from './join.ts'
 import type { End, FileState, LaneState, RunState, SessionState, Status } from './state.ts'
 
 /** An event as it arrives; `gap` is not in the log and has no position. */
-export type WireEvent = (SessionEvent & { readonly position: string }) | { readonly type: 'gap'; readonly data: Gap }
+export type DecodedEvent = (SessionEvent & { readonly position: string }) | { readonly type: 'gap'; readonly data: Gap }
 
-export type EventType = WireEvent['type']
+export type EventType = DecodedEvent['type']
 
 type Fields = Readonly<Record<string, unknown>>
 
@@ -29,10 +29,10 @@ export function isEventType(type: string): type is EventType {
   return Object.hasOwn(shapes, type)
 }
 
-export function readEvent(type: EventType, data: unknown, position: string): WireEvent | undefined {
+export function readEvent(type: EventType, data: unknown, position: string): DecodedEvent | undefined {
   if (!isFields(data) || !shapes[type](data)) return undefined
   // The shape was just checked against the type; TypeScript cannot follow a table lookup.
-  return (type === 'gap' ? { type, data } : { type, data, position }) as unknown as WireEvent
+  return (type === 'gap' ? { type, data } : { type, data, position }) as unknown as DecodedEvent
 }
 
 /** Reads the body of `GET /api/sessions/:id`. */

@@ -43,7 +43,7 @@ function joinLane(before: LaneState, next: LaneState | undefined): LaneState {
   }
 }
 
-/** What is told of an end where part of the answer was said in earlier runs. */
+/** The measures of an answer whose first part came from earlier runs. */
 export function addEnd(before: End | undefined, end: End): End {
   if (before === undefined) return end
   return {

@@ -30,7 +30,7 @@ export interface Outbox {
   readonly pending: readonly PendingRun[]
   /** One with an error was refused before the page was reloaded; it is not sent again until the user says so. */
   readonly add: (entry: Omit<PendingRun, 'status'>) => void
-  /** Runs that stand in the log are no longer pending; `isBusy` holds the others back. */
+  /** Recorded runs are no longer pending; `isBusy` holds the others back. */
   readonly settle: (logged: ReadonlySet<string>, isBusy: boolean) => void
   /** The log is lost. What it had accepted and not shown yet will not come; asking again is the user's to decide. */
   readonly lose: () => void

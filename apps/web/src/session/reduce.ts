@@ -8,11 +8,11 @@
  * state comes out the same.
  */
 import { type LaneEnd, parsePosition, type SessionEvents } from '@millrace/protocol'
-import { readEnd, type WireEvent } from './decode.ts'
+import { type DecodedEvent, readEnd } from './decode.ts'
 import { addEnd, addRun, lastRun } from './join.ts'
 import { type FileState, type LaneState, newLane, type RunState, type SessionState, type Status } from './state.ts'
 
-export function reduceSession(state: SessionState, event: WireEvent): SessionState {
+export function reduceSession(state: SessionState, event: DecodedEvent): SessionState {
   if (event.type === 'gap') return { ...state, complete: false, stale: true }
   const order = comparePositions(state.position, event.position)
   if (order === 'foreign') return { ...state, stale: true }
@@ -36,9 +36,9 @@ export function comparePositions(reached: string, next: string): 'new' | 'seen' 
   return b.offset > a.offset ? 'new' : 'seen'
 }
 
-type LogEvent = Exclude<WireEvent, { type: 'gap' }>
+type LogEvent = Exclude<DecodedEvent, { type: 'gap' }>
 
-/** Of the file that was told of by the event before, which is where the state stands. */
+/** Of the file that the event before announced, which is where the state stands. */
 function addBytes({ runs, position }: SessionState, bytes: Uint8Array<ArrayBuffer>): readonly RunState[] {
   const isNext = ({ files }: LaneState) => files.at(-1)?.position === position
   const index = runs.findLastIndex(({ lanes }) => lanes.some(isNext))

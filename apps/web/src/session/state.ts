@@ -55,7 +55,7 @@ export interface SessionState {
   readonly position: string
   /** False where retention has cut the beginning of the session. */
   readonly complete: boolean
-  /** Set when what follows cannot be made whole from events alone: read the snapshot anew. */
+  /** Set when what follows cannot be made whole from events alone: read the snapshot again. */
   readonly stale: boolean
   readonly runs: readonly RunState[]
 }

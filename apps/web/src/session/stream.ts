@@ -1,11 +1,11 @@
 /**
  * Keeps one session read: snapshot first, then the client's events from the snapshot's position. The client
  * resumes by itself, over whichever transport. Where it cannot go on exactly, or the events no longer add up,
- * the snapshot is read anew; its status tells whether the session still exists.
+ * the snapshot is read again; its status tells whether the session still exists.
  */
 import type { Client, ConnectionStatus, TransportName } from '@millrace/client'
 import { backoffMs } from './backoff.ts'
-import { isEventType, readEvent, type WireEvent } from './decode.ts'
+import { type DecodedEvent, isEventType, readEvent } from './decode.ts'
 import type { SessionState } from './state.ts'
 
 /** State of the connection, separate from the status of a run. */
@@ -33,7 +33,7 @@ export interface StreamOwner {
   readonly position: () => string | undefined
   readonly takeSnapshot: (state: SessionState) => void
   /** Answers false when the events no longer add up and a snapshot is needed. */
-  readonly takeEvent: (event: WireEvent) => boolean
+  readonly takeEvent: (event: DecodedEvent) => boolean
   readonly takeConnection: (connection: SessionConnection) => void
 }
 

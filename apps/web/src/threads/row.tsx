@@ -26,7 +26,7 @@ export function HistoryRow({ session, isShown, onOpen, onRename, onRemove }: His
   const keep = useRef<HTMLButtonElement>(null)
   const wasUsed = useRef(false)
   useEffect(() => {
-    // Whoever presses Enter by mistake has deleted nothing.
+    // Enter pressed by mistake must not delete.
     if (mode === 'removing') keep.current?.focus()
     // The field that had the focus is gone; it stays where somebody has taken it since.
     if (mode === 'closed' && wasUsed.current && document.activeElement === document.body) more.current?.focus()

@@ -18,7 +18,7 @@ export interface ChannelEvents<Event> {
 }
 
 export interface ChannelStore<Event> extends Store<ChannelEvents<Event>> {
-  /** From now on at least so many events are kept. */
+  /** Keeps at least this number of events from now on. */
   keep(eventsMax: number): void
 }
 

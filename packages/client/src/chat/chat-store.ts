@@ -29,7 +29,7 @@ export interface Chat {
   /** False where retention has cut the beginning of the log. */
   readonly complete: boolean
   /**
-   * `loading`: the transcript is being read, for the first time or because the log was cut or made anew.
+   * `loading`: the transcript is being read, for the first time or because the log was cut or re-created.
    * `live`: `runs` follow the log; how the connection is, `client.connection` says. `closed`: it does not go on, by
    * `error`, or because somebody called `leave` of the session or `close` of the client.
    */
@@ -41,7 +41,7 @@ export interface Chat {
   readonly error: Error | undefined
   /**
    * Asks, in order after what was asked before; see `Session.run`. At most 100 wait. What it gives need not be awaited:
-   * a refusal is told in `pending`.
+   * an error shows in `pending`.
    */
   ask(query: string, options?: Pick<RunOptions, 'models'>): Run
   /**
@@ -79,7 +79,7 @@ function createChatStore(session: Session): ChatStore {
   let pending: readonly PendingRun[] = []
   let status: Chat['status'] = 'loading'
   let error: Error | undefined
-  /** Of the pending: their start stands in the log. */
+  /** Pending runs whose start is recorded. */
   const started = new WeakSet<PendingRun>()
 
   const commands: Pick<Chat, 'ask' | 'resume' | 'stop' | 'dismiss' | 'reload'> = {

@@ -41,7 +41,7 @@ export function joinTranscript(transcript: Transcript): ChatTranscript {
   return { ...transcript, runs: transcript.runs.reduce(addRun, []) }
 }
 
-/** The session is gone, and with it whoever was writing: what has no end will never get one. */
+/** The session was deleted or lost: a run without an end will never get one. */
 export function interruptTranscript(transcript: ChatTranscript): ChatTranscript {
   const interrupt = <T extends { readonly status: ChatRun['status'] }>(part: T): T =>
     part.status === 'streaming' ? { ...part, status: 'interrupted' } : part
@@ -75,7 +75,7 @@ function addRun(runs: readonly ChatRun[], next: ChatRun): readonly ChatRun[] {
   return runs.with(index, { ...end, ...(continues && { continues }), run: before.run, continuedBy: run, query, startedAt, lanes })
 }
 
-/** Of the file that was told of by the event before, which is where the transcript ends. */
+/** Of the file that the event before announced, which is where the transcript ends. */
 function addBytes({ runs, position }: ChatTranscript, bytes: Uint8Array<ArrayBuffer>): readonly ChatRun[] {
   const isNext = ({ files }: ChatLane) => files.at(-1)?.position === position
   const index = runs.findLastIndex(({ lanes }) => lanes.some(isNext))

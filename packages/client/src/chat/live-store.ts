@@ -19,7 +19,7 @@ export interface Store<T> {
 export interface LiveStore<T> extends Store<T> {
   /** Subscribers are to see a new view: with the next frame, or now. */
   changed(when: 'frame' | 'now'): void
-  /** Ends the loop and begins it anew, if anybody looks. */
+  /** Ends the loop and begins another if there are subscribers. */
   restart(): void
 }
 

@@ -1,5 +1,5 @@
 /**
- * Commands on their way up. Those of one session, and those of one channel, keep their order; others do not wait for
+ * Commands waiting to be sent or answered. Those of one session, and those of one channel, keep their order; others do not wait for
  * them. One that was not answered is sent again, with the same ids, until it is answered or refused.
  */
 import { MillraceError } from '../errors.ts'
@@ -20,7 +20,7 @@ interface Entry {
   isPipelined: boolean
 }
 
-/** What keeps its order. */
+/** Commands that keep their order. */
 interface Queue {
   /**
    * How many more go up one by one, each when the one before is answered, though a WebSocket would keep the order: one
@@ -47,7 +47,7 @@ export interface Outbox {
   close(): void
 }
 
-/** `onAttempt` is told why an attempt failed, and how many did in a row; without an error that one was answered. */
+/** `onAttempt` gets the error of a failed attempt and the number of failures in a row; no error when it was answered. */
 export function createOutbox(
   sender: CommandSender,
   timings: Timings,

@@ -1,4 +1,4 @@
-/** What a server refuses without having done anything is sent again; what it refuses for good is not. */
+/** What a server refuses without having done anything is sent again; what it rejects permanently is not. */
 import { expect, it, onTestFinished } from 'vitest'
 import { connect } from '../index.ts'
 

@@ -1,5 +1,5 @@
 /**
- * The way up: a command is sent over the WebSocket where the transport has one, else by POST. Every
+ * Sends commands: a command goes over the WebSocket where the transport has one, else by POST. Every
  * command may be sent again with the same ids without being carried out twice.
  */
 import type { Json } from '@millrace/protocol'

@@ -3,7 +3,7 @@
  * Time and chance come in with the context, so its tests need no network, timers or mocks.
  *
  * There is at most one stream that is read and one that shall replace it. A stream is named by a
- * number; what comes from any other number is of the past and is ignored.
+ * number; input from any other number is stale and ignored.
  *
  * A stream that is replaced is closed when the other has brought everything up to where the reader is. One that
  * has not opened after `slowMs` is said to be unfit, so that the next transport is opened beside it; of the two
@@ -14,7 +14,7 @@ import { backoffMs, type Timings } from '../timings.ts'
 import type { TransportName } from '../transports/transport.ts'
 import { beat, createPace, hear, type Pace } from './pace.ts'
 
-/** After so many silences in a row the transport is unfit, and after so many bursts. */
+/** A transport is unfit after this number of silences, or of late heartbeats, in a row. */
 const silencesMax = 2
 const lateBeatsMax = 2
 
@@ -71,7 +71,7 @@ export type LinkEffect =
   | { readonly type: 'unfit'; readonly transport: TransportName; readonly error: MillraceError }
   /** It came up after all, before any other. */
   | { readonly type: 'fit'; readonly transport: TransportName }
-  /** It cannot go on; the reader is told. */
+  /** It cannot go on; the reader gets the error. */
   | { readonly type: 'end'; readonly error: MillraceError }
 
 export interface LinkContext {
@@ -219,7 +219,7 @@ function open(state: LinkState, { now }: LinkContext): LinkStep {
   return { state: { ...base, count: id, stream, phase }, effects: [...effects, opening] }
 }
 
-/** Gives up what there is and asks anew, at once, from the position reached. */
+/** Closes every stream and opens one at once, from the position reached. */
 function reopen(state: LinkState, context: LinkContext, isDead: boolean): LinkStep {
   const { state: opened, effects } = open(without(state), context)
   return { state: opened, effects: [...closeAll(state, isDead), ...effects] }

@@ -1,11 +1,11 @@
 /**
- * Whether a stream gives what it is given, judged by heartbeats, which carry the server's clock: PROTOCOL.md#heartbeats.
+ * Whether a stream delivers without delay, judged by heartbeats, which carry the server's clock: PROTOCOL.md#heartbeats.
  * One was held back when it was on its way while nothing came. What only waits behind other bytes, on a slow line, is
  * not held back. Once is the network, or this side was asleep; again and again is a proxy.
  */
 export interface Pace {
   readonly heardAt: number
-  /** When something came after nothing had for longer than `heldMs`; 0 once a heartbeat has been judged by it. */
+  /** When something came after nothing had for longer than `lateMs`; 0 once a heartbeat has been judged by it. */
   readonly quietTo: number
   /** The least difference seen between this clock and the server's. */
   readonly fastest: number

@@ -1,5 +1,5 @@
 /**
- * Streams of one tab, read by several: whoever asks for what is being read joins the stream there is. Only the
+ * Streams of one tab, read by several: a request for a source that is being read joins its stream. Only the
  * first begins where it wants; the others are brought up to it by single answers (`live=poll`), which hold no
  * connection.
  */
@@ -54,7 +54,7 @@ export function createHub({ transports, pollOnce }: Pick<OwnCarrier, 'transports
   }
 
   function join(name: TransportName, request: StreamRequest): void {
-    // What is shared is read whole: one attachment of a socket cannot have the appetites of two tabs.
+    // What is shared is read whole: one attachment of a socket cannot have the flow options of two tabs.
     const { slow: _slow, interval: _interval, ...source } = request.source
     const key = `${name} ${JSON.stringify(source)}`
     const stream = streams.get(key) ?? begin(key, name, source, request.from)
@@ -101,7 +101,7 @@ export function createHub({ transports, pollOnce }: Pick<OwnCarrier, 'transports
           event(name, id, data) {
             stream.recent.push({ before: stream.position, name, id, data })
             if (stream.recent.length > recentMax) stream.recent.shift()
-            // Files are not kept here: whoever comes meanwhile asks for a second answer.
+            // Files are not kept here: a reader that joins meanwhile requests a second page.
             if (sizeOf(data) > recentBytesMax) stream.recent = []
             stream.position = name === 'gap' ? (data as Gap).to : id
             tell(stream, (on) => on.event(name, id, data))

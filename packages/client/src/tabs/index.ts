@@ -124,7 +124,7 @@ function share(own: OwnCarrier, locks: Locks, { key = '', answerMs = 2000 }: Sha
           openChannel: (of) => openTabChannel(lockOf(of)),
         })
       : undefined
-    // After the change is whole: whoever is handed over asks again at once.
+    // Last, when the new leader is set: readers that are handed over reconnect at once.
     relay.cut()
     hub.close()
     own.onLeading()

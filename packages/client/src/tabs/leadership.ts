@@ -59,7 +59,7 @@ export function createLeadership({ name, tab, locks, answerMs, say, onChange }: 
       if (isAlone) return
       if (message.type === 'who') {
         if (leader !== tab) return
-        // Whoever asks knows of a term that this tab slept through.
+        // The asking tab has seen a term that this tab slept through.
         if (message.term > term) term = message.term + 1
         return announce()
       }

@@ -26,7 +26,7 @@ export type ToLeader =
     }
 
 export type ToAll =
-  /** Whoever leads answers with `leading`, which is for all. */
+  /** The leader answers with `leading`, which every tab receives. */
   { readonly type: 'who'; readonly term: number } | { readonly type: 'leading'; readonly leader: string; readonly term: number }
 
 /** A call of one of a stream's handlers; `n` counts them, so that a lost one is noticed. */

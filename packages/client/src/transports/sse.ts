@@ -7,7 +7,7 @@ import { MillraceError, readError, unreachable } from '../errors.ts'
 import { type Http, toError } from '../http.ts'
 import { queryOf, type StreamRequest, type Transport } from './transport.ts'
 
-/** Where bytes keep coming, and a heartbeat may be long behind them, the server hears of us at least so often; first at once. */
+/** Where bytes keep coming, and a heartbeat may be long behind them, the server gets an acknowledgement at least this often; the first at once. */
 const answerMsMax = 10_000
 
 export function createSseTransport(http: Http): Transport {
@@ -29,7 +29,7 @@ async function read(http: Http, { source, from, signal, on }: StreamRequest): Pr
   // Absent where an older server, or something on the way, does not know of it.
   const stream = response.headers.get(streamHeader)
   let answeredAt = Number.NEGATIVE_INFINITY
-  // One that is lost is followed by the next; a stream that is cut for it is opened anew.
+  // A heartbeat response that is lost is followed by the next; a stream that is cut for it is re-opened.
   const answer = () => {
     answeredAt = performance.now()
     if (stream !== null) http.text('api/heartbeat', { body: { stream }, signal }).catch(() => {})

@@ -4,13 +4,13 @@
  * PROTOCOL.md allows it on replay.
  */
 import type { LaneEnd, SessionEvent } from '@millrace/protocol'
-import { readSnapshot, type WireEvent } from '../decode.ts'
+import { type DecodedEvent, readSnapshot } from '../decode.ts'
 
 const epoch = 'k3f9a2xq'
 
 export const position = (offset: number) => `${epoch}-${offset}`
 
-export type LoggedEvent = Extract<WireEvent, { position: string }>
+export type LoggedEvent = Extract<DecodedEvent, { position: string }>
 
 export function number(events: readonly SessionEvent[]): LoggedEvent[] {
   return events.map((event, index) => ({ ...event, position: position(index + 1) }))
