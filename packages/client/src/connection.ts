@@ -4,9 +4,9 @@
  */
 import { isOtherOrigin, resolveBase } from './address.ts'
 import type { OwnCarrier } from './carrier.ts'
-import type { ConnectOptions } from './client.ts'
 import { createOutbox, type Outbox } from './commands/outbox.ts'
 import { createCommandSender } from './commands/sender.ts'
+import type { ConnectOptions } from './connect-options.ts'
 import { MillraceError } from './errors.ts'
 import { listenToHost } from './host.ts'
 import { createHttp, type Http } from './http.ts'

@@ -3,7 +3,6 @@
  * garbage collection.
  */
 import { MillraceError } from '../errors.ts'
-import type { LogReader } from '../log-reader.ts'
 import type { TransportName } from '../transports/transport.ts'
 import { Link, type LinkOptions } from './link.ts'
 import type { LinkInput, LinkState } from './link-state.ts'
@@ -18,7 +17,8 @@ export interface LinksOptions extends Pick<LinkOptions, 'transports' | 'timings'
 }
 
 export interface LinkRequest extends Pick<LinkOptions, 'source' | 'reader' | 'prepare'> {
-  readonly owner: LogReader
+  /** What is being read through the link. */
+  readonly owner: { leave(): void }
 }
 
 export interface Links {
@@ -35,7 +35,7 @@ export interface Links {
 }
 
 export function createLinks({ transports, timings, selector, whenLed, onLive, onChange }: LinksOptions): Links {
-  const links = new Map<Link, LogReader>()
+  const links = new Map<Link, LinkRequest['owner']>()
   let lastFailed: LinkState | undefined
   let isClosed = false
 
