@@ -72,7 +72,7 @@ it.each<[keyof Findings, readonly WireEvent[][], readonly WireEvent[]]>([
 const reset: Given = { epoch: '', offset: 0 }
 const after = [1, 2].map((n) => published(n, n, 'm3f9a2xq7m2p'))
 
-function ofChannelAnew(log: readonly WireEvent[], others: readonly (readonly WireEvent[])[] = []): Findings {
+function ofChannelAfterReset(log: readonly WireEvent[], others: readonly (readonly WireEvent[])[] = []): Findings {
   const record = createLogRecord('channel=c')
   for (const n of [1, 2, 3, 4]) record.note(n, 'acknowledged', id(n))
   record.openList().push(...give(record, all), reset)
@@ -81,11 +81,11 @@ function ofChannelAnew(log: readonly WireEvent[], others: readonly (readonly Wir
 }
 
 it('counts events as reported lost only for a reader that was reset', () => {
-  expect(ofChannelAnew(after)).toEqual(nothingFound)
+  expect(ofChannelAfterReset(after)).toEqual(nothingFound)
   // This one was not reset, and has events that are lost.
-  expect(ofChannelAnew(after, [all]).lost).toBeGreaterThan(0)
+  expect(ofChannelAfterReset(after, [all]).lost).toBeGreaterThan(0)
   // In the rest of the log, 4 is not at the position it was acknowledged with.
-  expect(ofChannelAnew([published(1), published(2), published(3, 4)]).diverging).toBeGreaterThan(0)
+  expect(ofChannelAfterReset([published(1), published(2), published(3, 4)]).diverging).toBeGreaterThan(0)
 })
 
 it('finds events after the end of a run, whatever was reset', () => {

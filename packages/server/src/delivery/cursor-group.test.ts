@@ -45,7 +45,7 @@ async function setup({
 
 const framesOf = (text: string) => [...text.matchAll(/\[([^|]*)\|(\d+),(\d+)\]/g)]
 
-test('a frame carries the events of all logs, and the positions behind exactly these', async () => {
+test('a frame carries the events of all logs, and the positions directly after them', async () => {
   const { engine, sink } = await setup()
   await sink.until('b1')
   await engine.append('b', words(2))
@@ -60,7 +60,7 @@ test('a frame carries the events of all logs, and the positions behind exactly t
   expect(at).toEqual([2, 3])
 })
 
-test('frames are bounded, and a cut behind any of them repeats and loses nothing', async () => {
+test('frames are bounded, and a cut after any of them repeats and loses nothing', async () => {
   const { sink, group } = await setup({ count: 60, size: 8192 })
   await sink.until('a60')
   await sink.until('b60')
@@ -78,7 +78,7 @@ test('frames are bounded, and a cut behind any of them repeats and loses nothing
   expect(group.offset).toBe(120)
 })
 
-test('a log that is deleted ends with its reason, and the others go on until the last one', async () => {
+test('a deleted log ends with its reason, and the others continue until the last one ends', async () => {
   const { engine, sink, closes } = await setup()
   await sink.until('b1')
   await engine.delete('a')
@@ -92,7 +92,7 @@ test('a log that is deleted ends with its reason, and the others go on until the
   expect(closes()).toBe(1)
 })
 
-test('a sink that is full holds all logs, and drained it goes on where it was', async () => {
+test('a full sink stops all logs, and once drained they continue where they were', async () => {
   let isFull = true
   const { engine, group, sink } = await setup({ accept: () => !isFull })
   await sink.until('[')

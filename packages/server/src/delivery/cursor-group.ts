@@ -1,8 +1,8 @@
 /**
- * Several cursors that share one sink: a connection that reads many logs where only one stream is to be
- * had. What all of them have written in one tick leaves in frames, and each frame carries the positions of
- * all logs. A frame is whole or absent for its reader, so events and positions cannot come apart: resume
- * is as exact as with one log. See docs/decisions/0019-one-stream-for-many-logs.md.
+ * Several cursors that share one sink: a connection that reads many logs over one stream. What all of them write in one
+ * tick is sent in frames, and each frame carries the positions of all logs. A reader gets a frame as a whole or not at
+ * all, so events and positions cannot diverge: resume is as exact as with one log. See
+ * docs/decisions/0019-one-stream-for-many-logs.md.
  */
 import { MillraceError, type Position } from '@millrace/protocol'
 import type { Cursor } from './cursor.ts'
@@ -14,7 +14,7 @@ import type { Sink } from './wire.ts'
 const frameBytesMax = 64 * 1024
 
 export interface GroupMember extends Omit<Attachment, 'sink' | 'blocked'> {
-  /** What the reader gets in place of further events when this log alone can no longer be read. */
+  /** The reader gets it in place of further events when this log can no longer be read. */
   readonly encodeEnd: (error: MillraceError) => Uint8Array
 }
 
@@ -24,13 +24,13 @@ export interface CursorGroupOptions {
   /** At least one. */
   readonly members: readonly GroupMember[]
   readonly sink: Sink
-  /** One frame: events of any of the logs, and where the reader of each log then is, in the order of the members. */
+  /** One frame: events of any of the logs, and the reader's position in each log after them, in the order of the members. */
   readonly encodeFrame: (events: readonly Uint8Array[], positions: readonly Position[]) => Uint8Array
 }
 
 interface Piece {
   readonly member: number
-  /** Of the member's last event in `bytes`. */
+  /** The offset of the member's last event in `bytes`. */
   readonly offset: number
   readonly bytes: Uint8Array
 }
@@ -38,13 +38,13 @@ interface Piece {
 export class CursorGroup implements Task {
   readonly #options: CursorGroupOptions
   readonly cursors: readonly Cursor[]
-  /** Where the reader is in each log, by the frames that were written. */
+  /** The reader's position in each log, after the frames written so far. */
   readonly #positions: Position[]
   #pieces: Piece[] = []
   #open: number
   #onClose: (() => void) | undefined
   closed = false
-  /** The sink asked to wait. */
+  /** The sink is full. */
   blocked = false
 
   constructor(options: CursorGroupOptions) {
@@ -58,19 +58,19 @@ export class CursorGroup implements Task {
         sink: {
           write: (bytes) => this.#add(index, this.cursors[index]?.offset ?? 0, bytes),
           end: (error) => this.#endMember(index, error),
-          // A reader that asked to be closed when it is slow is closed, whichever log it was slow for.
+          // A reader with the policy `close` is closed, whichever log it was slow for.
           onSlow: () => this.#closeSlow(),
         },
       }),
     )
   }
 
-  /** Grows with everything that the reader is given; for a heartbeat that looks whether a blocked reader moves. */
+  /** Grows with every event that the reader gets; a heartbeat checks by it whether a blocked reader makes progress. */
   get offset(): number {
     return this.#positions.reduce((sum, { offset }) => sum + offset, 0)
   }
 
-  /** Calls once, when the reader has left or the last log has ended. */
+  /** Called once, when the reader has disconnected or the last log has ended. */
   onceClosed(call: () => void): void {
     if (this.closed) call()
     else this.#onClose = call
@@ -82,7 +82,7 @@ export class CursorGroup implements Task {
     for (const cursor of this.cursors) cursor.drained()
   }
 
-  /** The reader has left. */
+  /** The reader has disconnected. */
   close(): void {
     if (this.closed) return
     this.closed = true
@@ -91,7 +91,7 @@ export class CursorGroup implements Task {
     this.#onClose?.()
   }
 
-  /** Closes the connection, after what is waiting to be framed. */
+  /** Closes the connection after the frames that are pending. */
   end(): void {
     if (this.closed) return
     this.step()
@@ -99,7 +99,7 @@ export class CursorGroup implements Task {
     this.#options.sink.end()
   }
 
-  /** Writes what has come since the last tick, in one write. */
+  /** Writes the events since the last tick, in one write. */
   step(): 'done' {
     const frames: Uint8Array[] = []
     let events: Uint8Array[] = []
@@ -124,14 +124,14 @@ export class CursorGroup implements Task {
   #add(member: number, offset: number, bytes: Uint8Array): boolean {
     this.#pieces.push({ member, offset, bytes })
     this.#options.scheduler.add(this)
-    // Each cursor then waits after this one write, so what a slow reader holds here is bounded.
+    // Each cursor then waits after this one write, so the memory of a slow reader is bounded.
     return !this.blocked
   }
 
   #endMember(index: number, error: unknown): void {
     if (this.closed) return
     this.#open -= 1
-    // A wire that has reached its last event ends without an error.
+    // A wire that has written its last event ends without an error.
     if (error !== undefined) {
       const known = error instanceof MillraceError ? error : new MillraceError('internal', { cause: error })
       const { encodeEnd } = this.#options.members[index] as GroupMember

@@ -1,8 +1,8 @@
 /**
- * One reader's place in one log. A cursor is behind or live. Behind, it reads the log by itself, in
- * pages whose deltas are merged, until it has reached the head; live, it is given slices of the bytes
- * that its tail has encoded for everyone. A live cursor that is too slow for its tail's window is
- * behind again. It never holds events: what it has not written yet is in the log.
+ * One reader's place in one log. A cursor is behind or live. Behind, it reads the log itself, in pages whose deltas are
+ * merged, until it reaches the head; live, it gets slices of the bytes that its tail has encoded for all readers. A live
+ * cursor that is too slow for its tail's window is behind again. A cursor never holds events: what it has not written yet
+ * is in the log.
  */
 import type { Position } from '@millrace/protocol'
 import type { Engine, Page } from '../log/log.ts'
@@ -10,24 +10,24 @@ import { retryWhileUnavailable } from '../log/retry.ts'
 import type { Scheduler } from './scheduler.ts'
 import type { Encoded, Sink, SlowPolicy, Wire } from './wire.ts'
 
-/** What is read at once to catch up: enough to make a few frames of an answer of thousands of tokens. */
+/** The page size for catching up: enough to make a few frames of an answer of thousands of tokens. */
 const catchUpPage = { eventsMax: 2048, bytesMax: 128 * 1024 }
 
 /**
- * What is written of it at once; deltas that were merged are a fraction of what was read. Small enough for
- * one step of a turn, for a socket that takes nothing, and for a line of 3 KB/s to be through with before
- * the transport thinks that nobody reads.
+ * The size of one write while catching up; merged deltas are a fraction of what was read. Small enough for one step of
+ * the scheduler, for a socket that is full, and for a line of 3 KB/s to transmit it before the transport takes the reader
+ * for stalled.
  */
 const writeBytesMax = 64 * 1024
 
-/** A reader that is no further behind is given events as they were said: merging is for those who have missed much. */
+/** A reader that is at most this far behind gets events unmerged: merging is for readers that missed many. */
 export const nearlyLive = 64
 
-/** What a cursor asks of the tail that it is live on. */
+/** The part of a tail that a live cursor uses. */
 export interface CursorTail {
-  /** The cursor has read up to the head and wants to be written to from there on. */
+  /** The cursor has read up to the head and is live from there on. */
   join(cursor: Cursor): void
-  /** The cursor's sink takes bytes again. */
+  /** The cursor's sink accepts bytes again. */
   wake(cursor: Cursor): void
   leave(cursor: Cursor): void
 }
@@ -42,9 +42,9 @@ export interface CursorOptions {
   /** Default `wait`. */
   readonly slow?: SlowPolicy | undefined
   readonly blocked?: boolean
-  /** The tail to join at the head; makes one where there is none. */
+  /** The tail to join at the head; created if there is none. */
   readonly findTail: (cursor: Cursor) => CursorTail
-  /** The log cannot be read, for now or, where the cursor has been ended, at all. */
+  /** The log cannot be read, temporarily or, if the cursor has ended, permanently. */
   readonly onReadError: (error: unknown) => void
 }
 
@@ -54,12 +54,12 @@ export class Cursor {
   readonly wire: Wire
   readonly sink: Sink
   readonly slow: SlowPolicy
-  /** Of the last event that was handed to the sink. */
+  /** The offset of the last event passed to the sink. */
   offset: number
-  /** Place in the tail while live: which slab, and how many of its bytes have been written. */
+  /** The place in the tail while live: a slab, and how many of its bytes are written. */
   slab = 0
   at = 0
-  /** True from a write the sink answered with false until `drained()`, or from the beginning. */
+  /** True from a write for which the sink returned false until `drained()`, or from the start. */
   blocked: boolean
   closed = false
   #onClose: (() => void) | undefined
@@ -85,13 +85,13 @@ export class Cursor {
     this.#onReadError = onReadError
   }
 
-  /** Calls once when the cursor is closed, by its reader's leaving or by the end of the stream; at once where it is already. */
+  /** Called once when the cursor is closed, by its reader or at the end of the stream; at once if it is closed already. */
   onceClosed(call: () => void): void {
     if (this.closed) call()
     else this.#onClose = call
   }
 
-  /** The sink takes bytes again. */
+  /** The sink accepts bytes again. */
   drained(): void {
     if (!this.blocked || this.closed) return
     this.blocked = false
@@ -99,7 +99,7 @@ export class Cursor {
     this.#tail?.wake(this)
   }
 
-  /** The reader has gone; nothing is written after this. */
+  /** The reader has disconnected; nothing is written after this. */
   close(): void {
     if (this.closed) return
     this.closed = true
@@ -109,7 +109,7 @@ export class Cursor {
     this.#onClose?.()
   }
 
-  /** Nothing more will come: the wire has said its last event, or the log cannot be read, with what its engine said. */
+  /** There are no more events: the wire has written its last one, or the log cannot be read because of `error`. */
   end(error?: unknown): void {
     if (this.closed) return
     this.close()
@@ -120,7 +120,7 @@ export class Cursor {
     }
   }
 
-  /** Its tail has nothing for it any more. */
+  /** Its tail has dropped the cursor. */
   fallBehind(): void {
     if (this.slow !== 'close') return void this.catchUp()
     if (this.closed) return
@@ -130,8 +130,8 @@ export class Cursor {
   }
 
   /**
-   * Reads the log until its head, then joins the tail, however long the engine is unavailable meanwhile. Never rejects: a
-   * log that cannot be read ends the stream.
+   * Reads the log to its head, then joins the tail, however long the engine is unavailable meanwhile. Never rejects: a log
+   * that cannot be read ends the stream.
    */
   async catchUp(): Promise<void> {
     this.#tail = undefined
@@ -148,7 +148,7 @@ export class Cursor {
       }
     } catch (error) {
       if (this.closed) return
-      // The log is gone, or something is wrong with it. The reader is let go, and told which when it comes back.
+      // The log was deleted or is damaged. The reader is disconnected, and gets the reason when it reconnects.
       this.end(error)
       this.#onReadError(error)
     }
@@ -172,12 +172,12 @@ export class Cursor {
     this.blocked = !this.sink.write(gap)
   }
 
-  /** Encoding is work like any other writing: many that come back together must not hold up the rest. */
+  /** Encoding is scheduled like writing: many readers that reconnect together must not block the others. */
   #inTurn<T>(work: () => T): Promise<T> {
     return new Promise((resolve) => {
       this.#scheduler.add({
         step() {
-          // Begins here and now; what it throws is the promise's.
+          // Starts at once; what it throws rejects the promise.
           resolve((async () => work())())
           return 'done'
         },
@@ -185,7 +185,7 @@ export class Cursor {
     })
   }
 
-  /** True when the page held the wire's last event. */
+  /** True if the page contained the wire's last event. */
   #writePage({ events, gap, position }: Page): boolean {
     if (this.closed) return false
     const pieces: Encoded[] = gap === undefined ? [] : [this.wire.encodeGap(gap.from, gap.to)]
@@ -216,7 +216,7 @@ export class Cursor {
   }
 }
 
-/** A wire gives text or bytes, not both; text is joined before it is encoded, because that is cheaper. */
+/** A wire returns text or bytes, not both; text is joined before it is encoded, which is cheaper. */
 function join(pieces: readonly Encoded[]): Buffer {
   if (pieces.every((piece) => typeof piece === 'string')) return Buffer.from(pieces.join(''))
   return Buffer.concat(pieces.map((piece) => (typeof piece === 'string' ? Buffer.from(piece) : piece)))

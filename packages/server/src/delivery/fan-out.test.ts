@@ -17,11 +17,11 @@ describe('fan-out', () => {
     for (let n = 0; n < 20; n++) await engine.append('a', words(5))
     await Promise.all(sinks.map((sink) => sink.until('100;')))
     for (const sink of sinks) expect(sink.text()).toBe(offsets(1, 100))
-    // Some may have caught up for themselves at the beginning; all else was encoded once.
+    // Some may have caught up themselves at the start; everything else was encoded once.
     expect(wire.encoded.length).toBeLessThan(100 + 50 * 5)
   })
 
-  it('writes at most once to a reader in a turn, however much has come', async () => {
+  it('writes at most once to a reader in a tick, however many events there are', async () => {
     const { engine, fanOut, at } = await setup()
     const sink = testSink()
     fanOut.attach({ log: 'a', after: at(0), wire: testWire(), sink })
@@ -33,7 +33,7 @@ describe('fan-out', () => {
     expect(sink.writes - before).toBe(1)
   })
 
-  it('joins readers from any position while events keep coming: no hole and no repeat', async () => {
+  it('joins readers from any position while events are appended: no hole and no repeat', async () => {
     await fc.assert(
       fc.asyncProperty(
         fc.array(
@@ -76,7 +76,7 @@ describe('fan-out', () => {
     )
   }, 60_000)
 
-  it('hands a reader that takes nothing no more than a page of a long log', async () => {
+  it('passes a reader that accepts nothing no more than one page of a long log', async () => {
     const { engine, fanOut, at } = await setup()
     await engine.append('a', words(3000, 1000))
     let bytes = 0
@@ -96,7 +96,7 @@ describe('fan-out', () => {
     expect(bytes).toBeLessThanOrEqual(66_000)
   })
 
-  it('encodes one page in a step, however many readers come back together', async () => {
+  it('encodes one page in a step, however many readers reconnect together', async () => {
     const engine = memoryEngine()
     const { position } = await engine.append('a', words(3000, 1000))
     let time = 0
@@ -126,7 +126,7 @@ describe('fan-out', () => {
     expect(most).toBeLessThan(140)
   })
 
-  it('begins anew at the head when all readers had stopped: what they missed comes merged, to each alone', async () => {
+  it('restarts at the head when all readers had stopped: each reads what it missed itself, merged', async () => {
     const { engine, fanOut, at } = await setup()
     let accept = true
     const wire = testWire({
@@ -152,7 +152,7 @@ describe('fan-out', () => {
     expect(wire.encoded.length - before).toBeLessThan(20)
   })
 
-  it('leaves out what the wire leaves out, and still resumes from behind it', async () => {
+  it('leaves out what the wire leaves out, and still resumes behind it', async () => {
     const { engine, fanOut, at } = await setup()
     const wire = testWire({ encode: ({ offset }) => (offset % 2 === 0 ? `${offset};` : '') })
     const sink = testSink()
@@ -164,7 +164,7 @@ describe('fan-out', () => {
     expect(cursor.offset).toBe(10)
   })
 
-  it('ends every reader after the last event, and those that come later too', async () => {
+  it('ends every reader after the last event, also readers that attach later', async () => {
     const { engine, fanOut, at } = await setup()
     const live = testSink()
     fanOut.attach({ log: 'a', after: at(0), wire: testWire(), sink: live })
@@ -176,7 +176,7 @@ describe('fan-out', () => {
     expect([live.text(), late.text()]).toEqual(['1;2;3;', '2;3;'])
   })
 
-  it('tells a reader that retention has overtaken what is gone, and goes on', async () => {
+  it('reports a gap to a reader that retention has overtaken, and continues', async () => {
     const { engine, fanOut, at } = await setup(keepNewest(memoryEngine(), 10))
     let accept = false
     const sink = testSink(() => accept)
@@ -193,7 +193,7 @@ describe('fan-out', () => {
     expect(sink.text()).toBe(`1;2;3;gap 3 ${to};${offsets(to + 1, 104)}`)
   })
 
-  it('lets its readers go when the log is deleted or made anew, and watches nothing once they have left', async () => {
+  it('disconnects its readers when the log is deleted or re-created, and watches nothing after the last one', async () => {
     const inner = memoryEngine()
     let watches = 0
     const engine: Engine = {
@@ -222,7 +222,7 @@ describe('fan-out', () => {
     expect([gone.text(), left.text(), watches]).toEqual(['1;', '1;', 0])
   })
 
-  it('tells of a reader that was closed before anybody could listen, as by an engine that throws at once', async () => {
+  it('reports a reader that was closed before `onClosed` was set, as by an engine that throws at once', async () => {
     const { engine, at } = await setup()
     const broken: Engine = {
       ...engine,

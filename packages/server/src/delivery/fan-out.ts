@@ -1,4 +1,4 @@
-/** Hands out cursors: the one way from a log to its readers. Tails are made on demand and shared. */
+/** Creates cursors, the only way from a log to its readers. Tails are created on demand and shared. */
 import type { Position } from '@millrace/protocol'
 import type { Engine } from '../log/log.ts'
 import { Cursor } from './cursor.ts'
@@ -9,20 +9,20 @@ import type { Sink, SlowPolicy, Wire } from './wire.ts'
 
 export interface Attachment {
   readonly log: string
-  /** MUST have been served by this log: the caller has checked it, see `Engine.read` for the errors. */
+  /** MUST be a position of this log: the caller has checked it; see `Engine.read` for the errors. */
   readonly after: Position
   readonly wire: Wire
   readonly sink: Sink
   /** Default `wait`. */
   readonly slow?: SlowPolicy | undefined
-  /** The sink takes nothing until the cursor is told that it has `drained()`. Default false. */
+  /** The sink accepts nothing until the cursor's `drained()` is called. Default false. */
   readonly blocked?: boolean
 }
 
 export interface FanOut {
-  /** Begins to write what comes after a position into a sink, until the cursor is closed or ends. */
+  /** Writes the events after a position into a sink, until the cursor is closed or ends. */
   attach(attachment: Attachment): Cursor
-  /** What all tails hold, 2 KiB of each not counted. */
+  /** Memory of all tails, without 2 KiB of each. */
   readonly tailBytes: number
 }
 
@@ -31,7 +31,7 @@ export interface FanOutOptions {
   readonly scheduler: Scheduler
   /** Told why readers wait, or were let go: a log is gone, or cannot be read. Default: nobody is. */
   readonly onReadError?: (error: unknown) => void
-  /** What all tails may hold together, 2 KiB of each not counted; default 64 MiB. */
+  /** Bound of the memory of all tails, without 2 KiB of each; default 64 MiB. */
   readonly tailBytesMax?: number
 }
 

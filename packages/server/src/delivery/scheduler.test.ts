@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { createScheduler, type Task } from './scheduler.ts'
 
-/** An event loop of the test's own: turns come when it says so. */
+/** A fake event loop, whose turns the test runs. */
 function loop(budgetMs = 10) {
   let time = 0
   const deferred: (() => void)[] = []
@@ -31,8 +31,8 @@ function loop(budgetMs = 10) {
   }
 }
 
-describe('turns of the event loop', () => {
-  it('gives every task its steps in rounds, so that none waits for another to finish', () => {
+describe('the scheduler', () => {
+  it('runs the steps of all tasks in rounds, so that no task waits for another to finish', () => {
     const { scheduler, log, tick, task, pending } = loop()
     scheduler.add(task('a', ['more', 'more', 'done']))
     scheduler.add(task('b', ['more', 'done']))
@@ -41,7 +41,7 @@ describe('turns of the event loop', () => {
     expect(pending()).toBe(0)
   })
 
-  it('ends a slice in time and goes on in the next turn where it stopped', () => {
+  it('ends a tick in time and continues in the next one where it stopped', () => {
     const { scheduler, log, tick, task, pending } = loop(3)
     scheduler.add(task('a', ['more', 'more', 'more', 'done']))
     scheduler.add(task('b', ['more', 'done']))
@@ -52,7 +52,7 @@ describe('turns of the event loop', () => {
     expect(log.join('')).toBe('ababaa')
   })
 
-  it('calls a task that is done for this turn only in the next one', () => {
+  it('runs a task that is done for this tick only in the next one', () => {
     const { scheduler, log, tick, task } = loop()
     scheduler.add(task('a', ['later', 'done']))
     tick()
@@ -61,7 +61,7 @@ describe('turns of the event loop', () => {
     expect(log).toEqual(['a', 'a'])
   })
 
-  it('takes a task that is added twice once, and one added while working in the next turn', () => {
+  it('runs a task that is added twice once, and one that is added during a tick in the next one', () => {
     const { scheduler, log, tick, task, pending } = loop()
     const a = task('a', [])
     scheduler.add(a)
@@ -81,8 +81,8 @@ describe('turns of the event loop', () => {
     expect(pending()).toBe(0)
   })
 
-  // What happened: nothing was delivered to anybody any more.
-  it('tells of a step that throws, and goes on with the others and with later turns', () => {
+  // Nothing was delivered to any reader any more.
+  it('reports a step that throws, and continues with the other tasks and later ticks', () => {
     const { scheduler, log, tick, task, pending, errors } = loop()
     const failure = new Error('broken')
     scheduler.add({

@@ -1,36 +1,35 @@
 /**
- * Shares the event loop among all that have something to write. Work is done in slices: between two
- * of them the loop accepts connections, reads requests and runs timers, so that one log with many
- * readers cannot starve the rest.
+ * Shares the event loop between everything that has something to write. Work is done in ticks: between two of them the
+ * loop accepts connections, reads requests and runs timers, so that one log with many readers cannot starve the rest.
  *
- * Slices are short because Node accepts one connection in a turn of its loop. With 1,000 readers at
- * 1,000 ev/s, and 600 connections a second knocking: 4 ms let in 220 of them a second, 0.5 ms all of
- * them, at the same million deliveries.
+ * Ticks are short because Node accepts one connection per turn of its loop. With 1,000 readers at 1,000 ev/s, and 600 new
+ * connections a second: ticks of 4 ms accept 220 of them a second, ticks of 0.5 ms all of them, at the same million
+ * deliveries.
  */
 export interface Task {
   /**
-   * Does a little (some tenths of a millisecond) and says how it stands:
-   * `more` to go on in this turn after the others, `later` to be called in the next turn, `done` to rest.
+   * Does a little work (some tenths of a millisecond) and returns what is left: `more` to be called again in this tick
+   * after the others, `later` to be called in the next tick, `done` for nothing.
    */
   step(): 'more' | 'later' | 'done'
 }
 
 export interface Scheduler {
   /**
-   * The task is called in the next turn; adding it again before then changes nothing. One whose step throws is dropped,
-   * unless it has added itself again; the others go on.
+   * Calls the task in the next tick; adding it twice is the same as once. A task whose step throws is dropped, unless it
+   * has added itself again; the others continue.
    */
   add(task: Task): void
 }
 
 export interface SchedulerOptions {
-  /** Length of a slice in milliseconds; default 0.5. */
+  /** Length of a tick in milliseconds; default 0.5. */
   readonly budgetMs?: number
-  /** Milliseconds that never go back; default `performance.now`. */
+  /** Monotonic milliseconds; default `performance.now`. */
   readonly now?: () => number
   /** Runs a function in the next turn of the event loop; default `setImmediate`. */
   readonly defer?: (tick: () => void) => void
-  /** Told what a step has thrown; by default it is thrown as an uncaught exception. */
+  /** Called with what a step throws; by default it becomes an uncaught exception. */
   readonly onError?: (error: unknown) => void
 }
 
@@ -55,8 +54,8 @@ export function createScheduler(options: SchedulerOptions = {}): Scheduler {
     const tasks = waiting
     waiting = new Set()
     const end = now() + budgetMs
-    // A Set goes through its members in the order they came in, also those added on the way:
-    // taking a task out and adding it again puts it behind the others.
+    // A Set iterates in insertion order and includes members that are added meanwhile: deleting a task and adding it again
+    // puts it behind the others.
     for (const task of tasks) {
       tasks.delete(task)
       const state = stepOf(task)
@@ -64,13 +63,13 @@ export function createScheduler(options: SchedulerOptions = {}): Scheduler {
       else if (state === 'later') waiting.add(task)
       if (now() >= end) break
     }
-    // What the slice had no time for comes before what was added meanwhile.
+    // What the tick had no time for comes before what was added meanwhile.
     if (tasks.size > 0) waiting = tasks.union(waiting)
     scheduled = waiting.size > 0
     if (scheduled) defer(tick)
   }
 
-  /** One task that fails must not end the delivery to everybody else. */
+  /** One task that fails must not end the delivery to the others. */
   function stepOf(task: Task): ReturnType<Task['step']> {
     try {
       return task.step()

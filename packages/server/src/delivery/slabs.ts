@@ -1,48 +1,48 @@
 /**
- * The bytes of a tail: slabs of memory that grow at the end and are dropped from the beginning. Bytes that were once in
- * a slab never change, so the slices that sockets still hold stay valid. Slabs are numbered through the tail's life.
+ * The bytes of a tail: slabs of memory that grow at the end and are dropped from the start. Bytes in a slab never change,
+ * so the slices that sockets still hold stay valid. Slabs are numbered through the tail's life.
  */
 import type { Encoded } from './wire.ts'
 
 export const slabBytesMin = 2 * 1024
 const slabBytesMax = 64 * 1024
 const windowBytesMax = 256 * 1024
-/** Events in one slab: of those that a wire leaves out there are no bytes, only their places. */
+/** Events in one slab. An event that the wire leaves out has an end offset but no bytes. */
 const slabEventsMax = 4096
 
-/** The place of an event that was merged into a later one. */
-const inside = -1
+/** The end of an event that was merged into a later one. */
+const merged = -1
 
 export interface Slab {
   readonly buffer: Buffer
   used: number
-  /** The slab holds the events after `from` up to and including `to`. */
+  /** The slab contains the events after `from` up to and including `to`. */
   readonly from: number
   to: number
   /**
-   * Where each event ends, beginning with `from + 1`; one that the wire leaves out ends where it begins, and
-   * one that was merged into a later one nowhere: `inside`.
+   * Where each event ends, starting with `from + 1`. One that the wire leaves out ends where it starts; one that was
+   * merged into a later one has no end: `merged`.
    */
   readonly ends: number[]
 }
 
 export class Slabs {
   #slabs: Slab[]
-  /** Number of the first slab still held. */
+  /** Number of the first slab. */
   first = 0
-  /** What all of them take. */
+  /** Memory of all slabs. */
   bytes = slabBytesMin
 
   constructor(offset: number) {
     this.#slabs = [newSlab(offset, slabBytesMin)]
   }
 
-  /** What is held begins after it. */
+  /** The slabs contain the events after it. */
   get from(): number {
     return (this.#slabs[0] as Slab).from
   }
 
-  /** Up to where the log is in here. */
+  /** The last event in the slabs. */
   get to(): number {
     return this.last.to
   }
@@ -59,21 +59,21 @@ export class Slabs {
     return this.#slabs[number - this.first] as Slab
   }
 
-  /** Where the bytes after an offset begin; undefined where they are not held, or it lies within a merged event. */
+  /** Where the bytes after an offset start; undefined if they were dropped, or the offset lies within a merged event. */
   find(offset: number): { readonly slab: number; readonly at: number } | undefined {
     for (let index = this.#slabs.length - 1; index >= 0; index--) {
       const slab = this.#slabs[index] as Slab
       if (offset < slab.from) continue
-      // An offset inside a gap stands before the gap's own bytes, behind the last event in front of it.
+      // An offset inside a gap is before the gap's own bytes, and behind the last event in front of it.
       const events = Math.min(offset - slab.from, slab.ends.length)
       const at = offset >= slab.to ? slab.used : (slab.ends[events - 1] ?? 0)
-      // From the middle of a merged event its first half would be said twice.
-      return at === inside ? undefined : { slab: this.first + index, at }
+      // From the middle of a merged event its first half would be repeated.
+      return at === merged ? undefined : { slab: this.first + index, at }
     }
     return undefined
   }
 
-  /** Goes on at an offset with nothing held. */
+  /** Restarts at an offset without any bytes. */
   beginAt(offset: number): void {
     this.first += this.#slabs.length
     this.#slabs = [newSlab(offset, slabBytesMin)]
@@ -83,28 +83,28 @@ export class Slabs {
   appendEvent(offset: number, encoded: Encoded): void {
     if (this.last.ends.length >= slabEventsMax) this.#add(slabBytesMin)
     this.#append(encoded)
-    this.#advance(offset - 1, inside)
+    this.#advance(offset - 1, merged)
     this.skipTo(offset)
   }
 
   appendGap(to: number, encoded: Encoded): void {
     this.#append(encoded)
     this.last.to = to
-    // Offsets are dense within a slab; behind the gap a new one begins.
+    // Offsets are dense within a slab; a gap starts a new one.
     this.#add(slabBytesMin)
   }
 
-  /** Of the events up to an offset there are no bytes. */
+  /** There are no bytes of the events up to an offset. */
   skipTo(offset: number): void {
     this.#advance(offset, this.last.used)
   }
 
-  /** Drops the slabs before this one that hold nothing after `offset`. */
+  /** Drops the slabs before this one that contain nothing after `offset`. */
   drop(before: number, offset: number): void {
     while (this.first < before && (this.#slabs[0] as Slab).to <= offset) this.#shift()
   }
 
-  /** Moves the end of the last slab on to an event; those on the way have the same place. */
+  /** Moves the end of the last slab to an event; skipped events end at the same place. */
   #advance(to: number, place: number): void {
     const slab = this.last
     for (; slab.to < to; slab.to++) slab.ends.push(place)
@@ -118,7 +118,7 @@ export class Slabs {
       slab.used += encoded.length
       return
     }
-    // Three bytes are the most that one UTF-16 code unit takes; counting exactly is for the rare tight case.
+    // One UTF-16 code unit takes at most three bytes; the exact count is computed only if that does not fit.
     if (slab.buffer.length - slab.used < encoded.length * 3) {
       const bytes = Buffer.byteLength(encoded)
       if (slab.buffer.length - slab.used < bytes) slab = this.#add(bytes)
@@ -131,7 +131,7 @@ export class Slabs {
     const slab = newSlab(this.to, size)
     this.#slabs.push(slab)
     this.bytes += size
-    // The one before it stays however large this one is: that is where everybody stands who is live.
+    // The one before stays, however large this one is: every live cursor is there.
     while (this.bytes > windowBytesMax && this.#slabs.length > 2) this.#shift()
     return slab
   }
@@ -143,6 +143,6 @@ export class Slabs {
 }
 
 function newSlab(from: number, size: number): Slab {
-  // Not from Buffer's pool: a slice of that would keep 8 KiB of strangers alive.
+  // Not from Buffer's pool: a slice of it would keep 8 KiB of other data alive.
   return { buffer: Buffer.allocUnsafeSlow(size), used: 0, from, to: from, ends: [] }
 }

@@ -4,8 +4,8 @@ import { offsets, setup, testSink, testWire, words } from '../../test/support/lo
 import { memoryEngine } from '../engines/memory/index.ts'
 import type { Engine } from '../log/log.ts'
 
-describe('a reader that wants less, or takes less', () => {
-  it('merges what comes within an interval, for all readers that ask for it, wherever they join', async () => {
+describe('a reader with delivery options, or one that is slow', () => {
+  it('merges events within an interval, for all readers that ask for it, wherever they join', async () => {
     await fc.assert(
       fc.asyncProperty(
         fc.array(fc.record({ batch: fc.integer({ min: 1, max: 5 }), join: fc.option(fc.nat(100)), waits: fc.boolean() }), {
@@ -16,7 +16,7 @@ describe('a reader that wants less, or takes less', () => {
           const { engine, fanOut, at } = await setup()
           const wire = testWire({
             intervalMs: 2,
-            // Every third event is somebody else's.
+            // Every third event belongs to another lane.
             merge(events) {
               const ours = events.filter(({ offset }) => offset % 3 !== 0)
               const last = ours.at(-1)
@@ -39,7 +39,7 @@ describe('a reader that wants less, or takes less', () => {
             total += batch
             if (waits) await new Promise(setImmediate)
           }
-          // The last one is nobody else's.
+          // The last one belongs to this lane.
           const last = total + 1 + Number((total + 1) % 3 === 0)
           await engine.append('a', words(last - total))
           const said = (from: number) =>
@@ -53,7 +53,7 @@ describe('a reader that wants less, or takes less', () => {
     )
   }, 60_000)
 
-  it('does not merge across the place where a reader waits to join, which would have to read alone for ever', async () => {
+  it('does not merge across a place where a reader waits to join, which would then have to read alone for ever', async () => {
     const inner = memoryEngine()
     let gate: Promise<void> | undefined
     let readsAlone = 0
@@ -98,7 +98,7 @@ describe('a reader that wants less, or takes less', () => {
     expect(sink.writes).toBeLessThanOrEqual(2 + (performance.now() - startedAt) / 20)
   })
 
-  it('gives a reader that stopped the newest event only, and a gap, where it asked for that', async () => {
+  it('gives a reader that stopped only the newest event, and a gap, with the policy `latest`', async () => {
     const { engine, fanOut, at } = await setup()
     let accept = true
     const sink = testSink(() => accept)
@@ -117,8 +117,8 @@ describe('a reader that wants less, or takes less', () => {
     expect(sink.text()).toBe('1;2;gap 2 51;52;53;')
   })
 
-  // What happened: an event larger than the window pushed out of it the place where everybody stood.
-  it('gives an event larger than the window to all that are live, encoded once, however they would be slow', async () => {
+  // An event larger than the window pushed the place of every live reader out of it.
+  it('gives an event larger than the window to all live readers, encoded once, whatever their policies', async () => {
     const { engine, fanOut, at } = await setup()
     const wire = testWire({ encode: ({ offset, data }) => `${data as string}${offset};` })
     const encode = vi.spyOn(wire, 'encode')
@@ -139,7 +139,7 @@ describe('a reader that wants less, or takes less', () => {
     expect(encode.mock.calls.filter(([{ offset }]) => offset > 1)).toHaveLength(3)
   })
 
-  it('lets a reader go that has fallen out of the window, where it asked for that', async () => {
+  it('disconnects a reader that fell out of the window, with the policy `close`', async () => {
     const { engine, fanOut, at } = await setup()
     const slow = Promise.withResolvers<void>()
     let accept = true

@@ -1,19 +1,19 @@
 /**
- * A bound on what all tails hold together: most of them are of logs where nothing happens, and keep what was delivered
- * long ago. Beyond the bound the tails that have grown least recently give their memory back.
+ * Bounds the memory of all tails together: most of them belong to idle logs, and keep what was delivered long ago. Beyond
+ * the bound, the tails that have grown least recently release their memory.
  */
 export interface MemoryHolder {
-  /** Gives back what can be read again, unless it is just being delivered; then returns false. */
+  /** Releases what can be read again, unless it is being delivered; then returns false. */
   shrink(): boolean
 }
 
 export interface TailMemory {
-  /** A tail holds so many bytes more than it always does; 0 where it has shrunk, or ended. */
+  /** A tail takes this many bytes more than its minimum; 0 if it has shrunk, or ended. */
   note(holder: MemoryHolder, bytes: number): void
   readonly total: number
 }
 
-/** Tails that are tried at once: those that deliver would be tried for each other's sake, over and over. */
+/** Tails that are tried at once: those that are delivering would otherwise be tried for each other, over and over. */
 const triesMax = 64
 
 export function createTailMemory(bytesMax: number): TailMemory {
@@ -41,7 +41,7 @@ export function createTailMemory(bytesMax: number): TailMemory {
     for (const [other, bytes] of [...held].slice(0, triesMax)) {
       if (total <= bytesMax) return
       if (other === grown) continue
-      // One that is busy has its turn again behind the others.
+      // A busy one is tried again after the others.
       set(other, other.shrink() ? 0 : bytes)
     }
   }

@@ -1,4 +1,4 @@
-/** What a tail reads, and when; what it keeps; and what becomes of its readers where something fails. */
+/** What a tail reads, and when; what it keeps; and what its readers get when something fails. */
 import { MillraceError } from '@millrace/protocol'
 import { describe, expect, it, vi } from 'vitest'
 import { offsets, setup, testSink, testWire, words } from '../../test/support/log-readers.ts'
@@ -9,10 +9,10 @@ import { createScheduler } from './scheduler.ts'
 import type { SlowPolicy } from './wire.ts'
 
 const away = () => new MillraceError('engine_failed')
-/** Beyond one page: 256 events, 64 KiB. */
+/** More than one page: 256 events, 64 KiB. */
 const pages = 5
 
-/** Keeps slices as they are, so that many sinks cost little; done when one ends as told, or when it is let go. */
+/** Keeps slices without copying, so that many sinks are cheap; done when one is ended or disconnected. */
 function sliceSink(last: string) {
   const slices: Buffer[] = []
   const begun = Promise.withResolvers<void>()
@@ -33,11 +33,11 @@ function sliceSink(last: string) {
 }
 
 describe('an interval', () => {
-  // What happened: a page an interval, so that a reader of 1,000 events a second was further behind with each of them.
+  // It read a page per interval, so that a reader of 1,000 events a second fell further behind.
   it.each([
     ['many events', 256, 1],
     ['large events', 20, 5000],
-  ])('brings all that has come meanwhile, however much: %s', async (_, count, size) => {
+  ])('delivers everything since the last one, however much it is: %s', async (_, count, size) => {
     const { engine, fanOut, at } = await setup()
     const timers = vi.spyOn(globalThis, 'setTimeout')
     const [first, second] = [testSink(), testSink()]
@@ -103,14 +103,14 @@ describe('readers that are not slow', () => {
     },
   )
 
-  it('are not taken for slow by a tail that has just begun', async () => {
+  it('are not taken for slow by a tail that has just started', async () => {
     const inner = memoryEngine()
     let fill = async () => {}
     const engine: Engine = {
       ...inner,
       async read(log, after, options) {
         const page = await inner.read(log, after, options)
-        // As others do, between the page of a reader and the first one of its tail.
+        // As other writers do, between the page of a reader and the first one of its tail.
         if (options?.eventsMax === 2048) await fill()
         return page
       },
@@ -135,7 +135,7 @@ describe('readers that are not slow', () => {
 describe('memory', () => {
   const wire = testWire({ encode: ({ offset, data }) => `${data as string}${offset};` })
 
-  it('is given back once all have been given it, but for what the next reader needs to join', async () => {
+  it('is released once all readers have it, except what the next reader needs to join', async () => {
     const { engine, fanOut, at } = await setup()
     const sink = testSink()
     fanOut.attach({ log: 'a', after: at(0), wire, sink })
@@ -153,7 +153,7 @@ describe('memory', () => {
     encode.mockRestore()
   })
 
-  it('of all tails together is bounded, and who has been given all stays live', async () => {
+  it('of all tails together is bounded, and a reader that is up to date stays live', async () => {
     const tailBytesMax = 512 * 1024
     const { engine, fanOut } = await setup(memoryEngine(), { tailBytesMax })
     const readers = await Promise.all(
@@ -185,7 +185,7 @@ describe('memory', () => {
   })
 })
 
-describe('where something fails', () => {
+describe('on a failure', () => {
   it.each<SlowPolicy>(['wait', 'latest', 'close'])(
     'an engine that is unavailable is waited for, by readers that catch up and by those that are live: %s',
     async (slow) => {
@@ -215,12 +215,12 @@ describe('where something fails', () => {
       isAway = false
       await Promise.all([live.until('2;'), late.until('2;')])
       expect([live.text(), late.text()]).toEqual(['1;2;', '1;2;'])
-      // Once of each that waits, and not of each attempt.
+      // Once for each reader that waits, and not for each attempt.
       expect(told).toEqual([away(), away()])
     },
   )
 
-  it('an engine is asked no more for a reader that has left', async () => {
+  it('the engine is not read for a reader that has disconnected', async () => {
     const inner = memoryEngine()
     let reads = 0
     let asked = () => {}
@@ -245,7 +245,7 @@ describe('where something fails', () => {
     expect(reads).toBe(1)
   })
 
-  it('a sink that throws ends its own reader and nobody else, and the host is told', async () => {
+  it('a sink that throws ends its own reader only, and the error is reported', async () => {
     const { engine, at } = await setup()
     const broken = new Error('broken')
     const errors: unknown[] = []

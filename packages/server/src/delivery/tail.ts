@@ -1,11 +1,11 @@
 /**
- * The recent end of one log in one wire form, encoded once and shared by all cursors that are live.
- * A bell makes it read what is new and encode it at the end of its last slab; a turn then gives each
- * cursor the slice between its own place and the end.
+ * The recent end of one log in one wire form, encoded once and shared by all live cursors. A notification makes it read
+ * what is new and encode it at the end of its last slab; a tick then gives each cursor the slice between its own place
+ * and the end.
  *
- * Memory: 256 KiB a tail, or its last event where that is larger, whatever the number of readers; once all have
- * been given it, what the next reader needs to join; and a bound for all tails together. A cursor that has fallen out
- * of the window catches up by itself.
+ * Memory: 256 KiB a tail, or its last event if that is larger, whatever the number of readers; once all readers have it,
+ * only what the next reader needs to join; and a bound for all tails together. A cursor that falls out of the window
+ * catches up itself.
  */
 
 import type { Engine, LogEvent, Page } from '../log/log.ts'
@@ -16,11 +16,11 @@ import { Slabs, slabBytesMin } from './slabs.ts'
 import type { MemoryHolder, TailMemory } from './tail-memory.ts'
 import type { Wire } from './wire.ts'
 
-/** One page of reading: what is encoded at once, about a millisecond. */
+/** One page: what is encoded at once, about a millisecond. */
 const page = { eventsMax: 256, bytesMax: 64 * 1024 }
-/** Events that may have come while nobody could be written to; beyond, readers catch up by themselves, merged. */
+/** Events that may be appended while no cursor is writable; beyond, readers catch up themselves, merged. */
 const idleBacklogMax = 512
-/** Writes in one step of a turn; about a tenth of a millisecond. */
+/** Writes in one step of a tick; about a tenth of a millisecond. */
 const writesPerStep = 16
 
 export interface TailOptions {
@@ -30,9 +30,9 @@ export interface TailOptions {
   readonly log: string
   readonly epoch: string
   readonly wire: Wire
-  /** Where the tail begins. */
+  /** Where the tail starts. */
   readonly offset: number
-  /** The log cannot be read, for now or, where its cursors have been ended, at all. */
+  /** The log cannot be read, temporarily or, if its cursors have ended, permanently. */
   readonly onReadError: (error: unknown) => void
   /** Called when the last cursor has left. */
   readonly onEmpty: () => void
@@ -42,25 +42,25 @@ export class Tail implements Task, CursorTail, MemoryHolder {
   readonly #options: TailOptions
   readonly #unwatch: () => void
   readonly #slabs: Slabs
-  /** Cursors that can be written to, those that wait for their sink, and those ahead of what was read here. */
+  /** Cursors that are writable, those that wait for their sink, and those ahead of what was read here. */
   readonly #ready = new Set<Cursor>()
   readonly #blocked = new Set<Cursor>()
   readonly #early = new Set<Cursor>()
   #pass: SetIterator<Cursor> | undefined
   #unfinished = false
-  /** Everything was delivered, and the turns have nothing to call. */
+  /** Everything is delivered, and the scheduler has nothing to call. */
   #isIdle = true
-  /** Every reader that takes bytes has been given what was read. */
+  /** Every writable reader has everything that was read. */
   #onDelivered = () => {}
   #reading = false
-  /** What was appended between the reader's last page and the watch has rung no bell here. */
+  /** An append between the reader's last page and the watch has not notified this tail. */
   #rung = true
-  /** Bells have rung while nobody could be written to. */
+  /** Notifications arrived while no cursor was writable. */
   #afterIdle = false
   #readAt = Number.NEGATIVE_INFINITY
-  /** Up to where it is read without another wait, where there is an interval: the head when the last one was over. */
+  /** With an interval: how far it reads without another wait, which is the head at the end of the last interval. */
   #goal = 0
-  /** The wire has said its last event. */
+  /** The wire has written its last event. */
   #ended = false
   #slice: { buffer: Buffer; from: number; to: number; bytes: Buffer } | undefined
 
@@ -70,12 +70,12 @@ export class Tail implements Task, CursorTail, MemoryHolder {
     this.#unwatch = options.engine.watch(options.log, () => void this.#pull())
   }
 
-  /** Up to where the log has been read and encoded. */
+  /** Up to where the log is read and encoded. */
   get #offset(): number {
     return this.#slabs.to
   }
 
-  /** Whether a cursor can join without reading for itself. */
+  /** Whether a cursor can join without reading itself. */
   reaches({ offset, slow }: Cursor): boolean {
     if (slow === 'latest' && this.#offset - offset > 1) return false
     return offset >= this.#slabs.from && this.#offset - offset <= nearlyLive
@@ -112,7 +112,7 @@ export class Tail implements Task, CursorTail, MemoryHolder {
     return this.#isIdle
   }
 
-  /** Writes to some of the cursors; each gets at most one write in a turn. */
+  /** Writes to some of the cursors; each gets at most one write in a tick. */
   step(): 'more' | 'later' | 'done' {
     if (this.#pass === undefined) {
       this.#pass = this.#ready.values()
@@ -131,7 +131,7 @@ export class Tail implements Task, CursorTail, MemoryHolder {
       try {
         this.#deliver(cursor)
       } catch (error) {
-        // A sink has broken its promise not to throw; the others go on in the next turn.
+        // A sink has broken its promise not to throw; the others continue in the next tick.
         this.#schedule()
         cursor.end(error)
         throw error
@@ -148,7 +148,7 @@ export class Tail implements Task, CursorTail, MemoryHolder {
   #deliver(cursor: Cursor): void {
     if (this.#isBehind(cursor)) return this.#fallBehind(cursor)
     const slabs = this.#slabs
-    // It has been given all that was dropped.
+    // It has everything that was dropped.
     if (cursor.slab < slabs.first) Object.assign(cursor, { slab: slabs.first, at: 0 })
     let slab = slabs.get(cursor.slab)
     if (cursor.at === slab.used && slab !== slabs.last) {
@@ -159,7 +159,7 @@ export class Tail implements Task, CursorTail, MemoryHolder {
     if (cursor.at < slab.used) {
       const bytes = this.#bytes(slab.buffer, cursor.at, slab.used)
       cursor.at = slab.used
-      // Before the write: a sink that several cursors share notes with the bytes how far they bring its reader.
+      // Before the write: a sink that several cursors share records with the bytes how far they bring its reader.
       cursor.offset = slab.to
       if (!cursor.sink.write(bytes)) {
         cursor.blocked = true
@@ -176,7 +176,7 @@ export class Tail implements Task, CursorTail, MemoryHolder {
     return slab < this.#slabs.first && offset !== this.#slabs.from
   }
 
-  /** Nearly all cursors of a turn are at the same place, so nearly all take the same slice. */
+  /** Nearly all cursors of a tick are at the same place, so nearly all get the same slice. */
   #bytes(buffer: Buffer, from: number, to: number): Buffer {
     const last = this.#slice
     if (last !== undefined && last.buffer === buffer && last.from === from && last.to === to) return last.bytes
@@ -190,13 +190,13 @@ export class Tail implements Task, CursorTail, MemoryHolder {
     cursor.fallBehind()
   }
 
-  /** Nothing of the window begins where it stands. It has not been slow, and is not let go for that. */
+  /** Its place is not in the window. It was not slow, and is not disconnected for that. */
   #rejoin(cursor: Cursor): void {
     this.leave(cursor)
     void cursor.catchUp()
   }
 
-  /** Finds the cursor's offset among the slabs; false where it is no longer there. */
+  /** Finds the cursor's offset in the slabs; false if it was dropped. */
   #place(cursor: Cursor): boolean {
     const place = this.#slabs.find(cursor.offset)
     Object.assign(cursor, place)
@@ -208,7 +208,7 @@ export class Tail implements Task, CursorTail, MemoryHolder {
     if (this.#reading) return
     this.#reading = true
     try {
-      // With nobody to write to, reading waits for the first that wakes.
+      // Without a writable cursor, reading waits for the first one.
       while (this.#rung && !this.#ended && this.#isNeeded()) {
         await this.#untilDue()
         this.#rung = false
@@ -220,7 +220,7 @@ export class Tail implements Task, CursorTail, MemoryHolder {
         else this.#take(read)
         if (this.#offset === read.head.offset) continue
         this.#rung = true
-        // Else who takes all that it is given would fall out of the window, because there are many others.
+        // Otherwise a fast reader would fall out of the window because there are many others.
         await new Promise<void>((resolve) => {
           this.#onDelivered = resolve
         })
@@ -228,7 +228,7 @@ export class Tail implements Task, CursorTail, MemoryHolder {
       this.#afterIdle ||= this.#rung
     } catch (error) {
       if (this.#isEmpty) return
-      // The log is gone or cannot be read: readers are let go, and told why when they come back.
+      // The log was deleted or cannot be read: readers are disconnected, and get the reason when they reconnect.
       for (const cursor of [...this.#ready, ...this.#blocked, ...this.#early]) cursor.end(error)
       this.#options.onReadError(error)
     } finally {
@@ -236,7 +236,7 @@ export class Tail implements Task, CursorTail, MemoryHolder {
     }
   }
 
-  /** Once in an interval; then it is read to the head that there was, in as many pages as it takes. */
+  /** Once in an interval; then it reads to the head of that moment, in as many pages as necessary. */
   async #untilDue(): Promise<void> {
     if (this.#offset < this.#goal) return
     const wait = this.#readAt + (this.#options.wire.intervalMs ?? 0) - performance.now()
@@ -244,7 +244,7 @@ export class Tail implements Task, CursorTail, MemoryHolder {
     this.#readAt = performance.now()
   }
 
-  /** Readers wait, and have their heartbeats, while the engine is unavailable. */
+  /** Readers wait, and get heartbeats, while the engine is unavailable. */
   #read(): Promise<Page> {
     const { engine, log, epoch, onReadError } = this.#options
     return retryWhileUnavailable(() => engine.read(log, { epoch, offset: this.#offset }, page), {
@@ -257,12 +257,12 @@ export class Tail implements Task, CursorTail, MemoryHolder {
     return this.#ready.size + this.#blocked.size + this.#early.size === 0
   }
 
-  /** Somebody can be written to, or is to be let go when the window has left it behind. */
+  /** A cursor is writable, or must be disconnected when it falls out of the window. */
   #isNeeded(): boolean {
     return this.#ready.size + this.#early.size > 0 || this.#blocked.values().some(({ slow }) => slow === 'close')
   }
 
-  /** Goes on at the head with an empty window, out of which every cursor has fallen. */
+  /** Restarts at the head with an empty window, out of which every cursor has fallen. */
   #skipTo(offset: number): void {
     this.#beginAt(offset)
     this.#joinEarly()
@@ -290,7 +290,7 @@ export class Tail implements Task, CursorTail, MemoryHolder {
     this.#joinEarly()
     this.#noteMemory()
     if (first === this.#slabs.first) return
-    // Who has stopped reading never wakes to be told.
+    // A cursor that has stopped never becomes writable to be closed.
     for (const cursor of this.#blocked) if (cursor.slow === 'close' && this.#isBehind(cursor)) this.#fallBehind(cursor)
   }
 
@@ -312,7 +312,7 @@ export class Tail implements Task, CursorTail, MemoryHolder {
     this.#schedule()
   }
 
-  /** Drops what every cursor has been given, but for the events that the next one may need to join. */
+  /** Drops what every cursor has, except the events that the next one may need to join. */
   #trim(): void {
     const slabs = this.#slabs
     if (slabs.first === slabs.lastNumber) return
