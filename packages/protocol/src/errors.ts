@@ -48,6 +48,7 @@ export const errors = {
   forbidden: entry(403, false, 'You may not do this; ask the operator of the server for permission.'),
   not_found: entry(404, false, 'Nothing is at this address; /api/openapi.json lists the addresses.'),
   method_not_allowed: entry(405, false, 'This address does not accept this method; use one of the Allow header.'),
+  upgrade_required: entry(426, false, 'This address is a WebSocket; open it as one, with upgrade: websocket.'),
   model_not_found: entry(404, false, 'No model has this name; choose one of GET /api/models.'),
   model_unavailable: entry(503, false, 'The package or key of this model is missing; install or set it on the server.'),
   session_not_found: entry(404, false, 'The session does not exist, was deleted or has expired; create a new one.'),

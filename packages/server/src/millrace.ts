@@ -9,7 +9,8 @@ import type { Run } from './runs/run.ts'
 import type { ChatRequest, ResumeRequest, SourceRequest } from './sessions/chats.ts'
 import type { History } from './sessions/history.ts'
 import type { Transcript } from './sessions/transcript.ts'
-import type { ConnectionFilter, ListedConnection } from './transports/connections.ts'
+import type { ListedConnection } from './transports/connection.ts'
+import type { ConnectionFilter } from './transports/connections.ts'
 
 export interface Millrace {
   readonly handler: Handler

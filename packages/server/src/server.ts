@@ -9,11 +9,13 @@ import { createRunDirectory } from './cluster/run-directory.ts'
 import { soleMember } from './cluster/sole-member.ts'
 import { createFanOut } from './delivery/fan-out.ts'
 import { createScheduler } from './delivery/scheduler.ts'
+import { nativeDialects } from './dialects/native.ts'
 import { createApp } from './gateway/app.ts'
 import { toMillraceError } from './gateway/error-response.ts'
 import { createHandlers } from './gateway/handlers.ts'
 import { listen } from './gateway/listen.ts'
 import { createOffer } from './gateway/offered.ts'
+import { createRoutes } from './gateway/routes.ts'
 import { createStops } from './gateway/stops.ts'
 import { acceptWebSockets } from './gateway/websocket.ts'
 import type { Millrace } from './millrace.ts'
@@ -90,25 +92,26 @@ export function createMillrace(options: MillraceOptions = {}): Millrace {
   const isExcused = (since: number) => isStopping() || (membership?.missedAt ?? 0) > since
   const sse = createSseTransport({ fanOut, scheduler, heartbeat, newStream: answers.newStream, isExcused })
   const webSocket = createWebSocketTransport({ fanOut, heartbeat })
-  const poll = createPollTransport(engine)
+  const transports = { sse, poll: createPollTransport(engine) }
   const connections = createConnections(limits)
 
   // Requests.
   const version = readVersion()
   const offer = createOffer({ models, byName: settings.modelsByName })
   const health = createHealth({ engine: store, version, isStopping })
-  const context = { engine, runs, chats, channels, authorize, connections, offer, stops: createStops(runs), isStopping, onError }
+  const requests = { engine, runs, chats, channels, authorize, offer, stops: createStops(runs), dialects: nativeDialects }
   const { describeDefault } = models
-  const app = createApp({ ...context, history, transcripts, describeDefault, sse, poll, answers, version, page, newId, health })
-  const accept = acceptWebSockets(webSocket, context)
+  const routes = createRoutes({ ...requests, history, transcripts, describeDefault, heartbeats: answers, newId, health })
+  const app = createApp({ routes, transports, connections, version, page, onError, isStopping })
+  const accept = acceptWebSockets(webSocket, { ...requests, connections, isStopping, onError })
   const { handle, ...handlers } = createHandlers({ app, accept, hostNames, hasPage: page !== undefined, onError })
 
   const drain = createDrain({
-    transports: [sse, webSocket, poll],
+    readers: connections,
     isShared: membership !== undefined,
     activeRuns: () => runs.active,
   })
-  const settleReaders = (signal: AbortSignal) => settle(engine, [...sse.cursors(), ...webSocket.cursors()], signal)
+  const settleReaders = (signal: AbortSignal) => settle(engine, connections.cursors(), signal)
   const shutdown = createShutdown({ runs, stopping, drain, settleReaders, heartbeat, membership, engine, onError })
 
   return {

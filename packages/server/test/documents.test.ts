@@ -30,6 +30,7 @@ describe('the documentation that the server serves', () => {
       'get /api/sessions/{id}/export',
       'get /api/stream',
       'get /healthz',
+      'get /ws/chat',
       'patch /api/sessions/{id}',
       'post /api/chat',
       'post /api/heartbeat',

@@ -92,6 +92,15 @@ describe('a reader that is rejected has started nothing', () => {
     expect(asked()).toBe(0)
   })
 
+  it('nor created any of several channels, where one has no place left', async () => {
+    const engine = memoryEngine()
+    const { url } = await startServer({ engine, limits: { perSessionMax: 1 } })
+    await using _stream = await openStream(`${url}/api/stream?channel=taken`)
+    const response = await fetch(`${url}/api/stream?channel=new&channel=taken`)
+    expect(response.status).toBe(429)
+    expect(await engine.inspect('channel/new')).toBeUndefined()
+  })
+
   it('nor created a channel', async () => {
     const engine = memoryEngine()
     const { url } = await startServer({ engine, limits: { perAddressMax: 0 } })

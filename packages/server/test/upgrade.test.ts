@@ -108,3 +108,11 @@ function lines(headers: Record<string, string>): string {
     .map(([name, value]) => `${name}: ${value}\r\n`)
     .join('')
 }
+
+it('answers a plain request to the WebSocket with upgrade_required, and the name of the protocol', async () => {
+  const { url } = await startServer()
+  const response = await fetch(`${url}/ws/chat`)
+  expect([response.status, response.headers.get('upgrade')]).toEqual([426, 'websocket'])
+  expect(await response.json()).toMatchObject({ error: { code: 'upgrade_required' } })
+  expect((await fetch(`${url}/ws/chat`, { method: 'POST' })).status).toBe(405)
+})

@@ -19,14 +19,31 @@ export function dataText(data: Rendered['data']): string {
 }
 
 export interface Dialect {
-  /** Readers whose dialects have the same key are shown the same, byte by byte. */
+  /** Readers whose dialects have the same key get the same bytes. */
   readonly key: string
   /** Undefined where this dialect leaves the event out. MUST be pure. */
   render(event: LogEvent): Rendered | undefined
   /** The token a reader resumes with. */
   position(position: Position): string
-  /** Fewer events that say the same, for readers that are behind. */
+  /** Fewer events with the same content, for readers that are behind. */
   merge(events: readonly LogEvent[]): readonly LogEvent[]
-  /** True for the event after which there is nothing more to say. */
+  /** True for the event after which this dialect renders nothing. */
   isLast(event: LogEvent): boolean
+}
+
+export interface RunView {
+  readonly session: string
+  readonly run: string
+  /** With one lane, deltas do not name it. */
+  readonly lanes: number
+  /** `lane` names the events of a lane after it, for readers that listen by event name. */
+  readonly events?: 'type' | 'lane'
+}
+
+/** The dialects that the gateway offers. `server.ts` fills it, and nothing else names a dialect. */
+export interface Dialects {
+  /** Of a whole session, by the `shape` that a client asks for. */
+  readonly session: { readonly session: Dialect } & Readonly<Record<string, Dialect>>
+  readonly channel: Dialect
+  readonly run: (view: RunView) => Dialect
 }

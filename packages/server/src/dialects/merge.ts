@@ -1,8 +1,7 @@
 /**
- * Joins consecutive deltas of the same run and lane, so that an answer of thousands of tokens is
- * replayed in a few frames. Only neighbours: deltas of two lanes that alternate keep their order,
- * because the merged event carries the position of its last part and everything before that
- * position must have been said.
+ * Merges consecutive deltas of the same run and lane, so that an answer of thousands of tokens is replayed in a few frames.
+ * Only neighbours: a merged event has the position of its last delta, and every event before that position must have been
+ * sent. Deltas of two lanes that alternate therefore stay as they are.
  */
 import type { SessionEvents } from '@millrace/protocol'
 import type { LogEvent } from '../log/log.ts'

@@ -1,11 +1,11 @@
-/** Millrace's own two renderings of a session's log: PROTOCOL.md#events. */
+/** Millrace's own dialects: PROTOCOL.md#events. */
 import { encodeJson, formatPosition, type SessionEvents } from '@millrace/protocol'
 import type { LogEvent } from '../log/log.ts'
-import type { Dialect, Rendered } from './dialect.ts'
+import type { Dialect, Dialects, Rendered, RunView } from './dialect.ts'
 import { mergeDeltas } from './merge.ts'
 
-/** Everything that happens in the session, as it stands in the log. */
-export const sessionDialect: Dialect = {
+/** Every event of the session, as it is in the log. */
+const sessionDialect: Dialect = {
   key: 'session',
   render: asLogged,
   position: (position) => formatPosition(position),
@@ -13,8 +13,8 @@ export const sessionDialect: Dialect = {
   isLast: () => false,
 }
 
-/** What is published into a channel, event by event: nothing is known of what it means, so nothing is merged. */
-export const channelDialect: Dialect = {
+/** Every event of a channel. Their meaning is the publisher's, so none are merged. */
+const channelDialect: Dialect = {
   key: 'channel',
   render: asLogged,
   position: (position) => formatPosition(position),
@@ -22,8 +22,8 @@ export const channelDialect: Dialect = {
   isLast: () => false,
 }
 
-/** Everything that happens in the session, in the shapes of the reference document: neither run nor lane is named. */
-export const plainDialect: Dialect = {
+/** Every event of the session, in the shapes of the reference document: without run and lane. */
+const plainDialect: Dialect = {
   key: 'plain',
   render: oneLane,
   position: (position) => formatPosition(position),
@@ -31,17 +31,8 @@ export const plainDialect: Dialect = {
   isLast: () => false,
 }
 
-export interface ChatDialectOptions {
-  readonly session: string
-  readonly run: string
-  /** With one lane, deltas do not name it. */
-  readonly lanes: number
-  /** `lane` names the events of a lane after it, for readers that listen by event name. */
-  readonly events?: 'type' | 'lane'
-}
-
 /** One run of a session, in the shapes of the reference document: `{"text":"你"}` … `{"status":"completed"}`. */
-export function chatDialect({ session, run, lanes, events = 'type' }: ChatDialectOptions): Dialect {
+function chatDialect({ session, run, lanes, events = 'type' }: RunView): Dialect {
   const isOurs = (event: LogEvent) => (event.data as { run?: string }).run === run
 
   return {
@@ -63,9 +54,9 @@ function asLogged({ type, data }: LogEvent): Rendered {
 }
 
 function oneLane({ type, data }: LogEvent): Rendered | undefined {
-  // Bytes do not say of which run they are; who was told of a file reads them where it was told: PROTOCOL.md#files.
+  // Bytes do not name their run. The `file` event before them has their position: PROTOCOL.md#files.
   if (data instanceof Uint8Array) return undefined
-  // A delta is by far the most frequent event, so it is written without building another object.
+  // By far the most frequent event, so it is encoded without building another object.
   if (type === 'message') return { event: type, data: `{"text":${encodeJson((data as SessionEvents['message']).text)}}` }
   if (type === 'lane_end') return undefined
   if (type === 'stream_start') {
@@ -83,4 +74,10 @@ function severalLanes({ type, data }: LogEvent): Rendered {
   }
   const { run: _run, lane, ...rest } = data as Record<string, unknown>
   return { event: type, data: encodeJson(lane === undefined ? rest : { ...rest, lane }) }
+}
+
+export const nativeDialects: Dialects = {
+  session: { session: sessionDialect, plain: plainDialect },
+  channel: channelDialect,
+  run: chatDialect,
 }

@@ -1,8 +1,9 @@
 /**
- * The HTTP face as one web-standard application. Requests come in checked, errors go out with a code,
- * and a stream is handed to its transport: on Node with the socket, elsewhere as a web stream.
+ * The HTTP API as one web-standard application. It validates requests, gives every error a code, and hands a response that
+ * reads logs to its transport.
  */
 import { readFile } from 'node:fs/promises'
+import type { ServerResponse } from 'node:http'
 import type { HttpBindings } from '@hono/node-server'
 import { serveStatic } from '@hono/node-server/serve-static'
 import { encodeJson, MillraceError } from '@millrace/protocol'
@@ -11,19 +12,22 @@ import { z } from 'zod'
 import { identify } from '../access/caller.ts'
 import type { ReadHeader } from '../access/host-names.ts'
 import { checkOrigin, checkStart } from '../access/origin.ts'
-import type { Connection } from '../transports/connections.ts'
-import { type SseTransport, sseHeaders } from '../transports/sse.ts'
+import type { Connection } from '../transports/connection.ts'
+import type { Connections } from '../transports/connections.ts'
+import { eventStreamHeaders } from '../transports/event-stream.ts'
+import type { HttpTransports } from '../transports/transport.ts'
 import { wantsJson } from './accept.ts'
 import { readJson } from './body.ts'
 import { type Asked, formatError, toMillraceError } from './error-response.ts'
 import { errorsPage } from './errors-page.ts'
 import { openApiDocument } from './openapi.ts'
 import type { Route, RouteResponse } from './route.ts'
-import { createRoutes, type GatewayOptions } from './routes.ts'
 import { check } from './schemas.ts'
 
-export interface AppOptions extends GatewayOptions {
-  readonly sse: SseTransport
+export interface AppOptions {
+  readonly routes: readonly Route[]
+  readonly transports: HttpTransports
+  readonly connections: Connections
   readonly version: string
   readonly isStopping: () => boolean
   /** Folder of the web page; undefined serves none. */
@@ -31,7 +35,7 @@ export interface AppOptions extends GatewayOptions {
   readonly onError: (error: unknown) => void
 }
 
-/** On Node the request and the response are handed along; a web-standard host has neither. */
+/** Node's request and response; a web-standard host has neither. */
 type Env = { Bindings: Partial<HttpBindings> }
 export type App = Hono<Env>
 type RouteInput = Parameters<Route['handle']>[0]
@@ -40,35 +44,13 @@ const pagePolicy =
   "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; frame-ancestors 'none'; base-uri 'none'"
 
 export function createApp(options: AppOptions): App {
-  const { sse, connections, version, page, onError } = options
-  const routes = createRoutes(options)
-  // An address with a slash behind it is the same.
+  const { routes, version, page, onError } = options
+  // `/healthz/` is the same address as `/healthz`.
   const app: App = new Hono({ strict: false })
 
   app.use(forbidSniffing)
   app.use('/api/*', rejectOtherSites)
-  for (const route of routes) {
-    app.on(route.method.toUpperCase(), route.path, async (context) => {
-      if (options.isStopping() && !route.isForStopping) throw new MillraceError('server_stopping')
-      let connection: Connection | undefined
-      const request = await readRequest(context, route, (transport, log) => {
-        const { caller } = request
-        connection = connections.open({ transport, principal: caller.principal, address: caller.address }, log)
-        return connection
-      })
-      try {
-        const result = await (context.req.method === 'HEAD' ? answerHead(route, request) : route.handle(request))
-        if (!('stream' in result)) return answer(context, result)
-        if (context.req.method === 'HEAD') return new Response(null, { headers: sseHeaders })
-        const stream = { ...result.stream, ...(connection && { connection }) }
-        // Its end is the stream's.
-        connection = undefined
-        return serve(context, stream)
-      } finally {
-        connection?.close()
-      }
-    })
-  }
+  for (const route of routes) app.on(route.method.toUpperCase(), route.path, (context) => serve(context, route, options))
   let openApi: string | undefined
   app.get('/api/openapi.json', (context) => {
     openApi ??= encodeJson(openApiDocument(routes, version))
@@ -82,25 +64,44 @@ export function createApp(options: AppOptions): App {
   app.notFound(() => throwError(new MillraceError('not_found')))
   app.onError((error, context) => errorResponse(toMillraceError(error, onError), askedBy(context)))
   return app
+}
 
-  function serve(context: Context<Env>, stream: Parameters<SseTransport['serve']>[0]): Response {
+async function serve(context: Context<Env>, route: Route, options: AppOptions): Promise<Response> {
+  const { connections, transports, isStopping } = options
+  if (isStopping() && !route.isForStopping) throw new MillraceError('server_stopping')
+  const isHead = context.req.method === 'HEAD'
+  let transport = transports.sse
+  let connection: Connection | undefined
+  const request = await readRequest(context, route, (name, log) => {
+    const { principal, address } = request.caller
+    transport = transports[name]
+    connection = connections.open({ transport: name, principal, address }, log)
+    return connection
+  })
+  try {
+    const response = await (isHead ? answerHead(route, request) : route.handle(request))
+    if (!('deliver' in response)) return answer(context, response)
+    if (isHead) return new Response(null, { headers: transport.headers })
+    // From here on the transport closes it.
+    connection = undefined
     const { incoming, outgoing } = context.env ?? {}
-    if (incoming === undefined || outgoing === undefined) return sse.respond(stream, context.req.raw.signal)
-    sse.serve(stream, incoming, outgoing as never)
-    return new Response(null, { headers: { 'x-hono-already-sent': 'true' } })
+    const node = incoming && outgoing && { request: incoming, response: outgoing as ServerResponse }
+    return await transport.respond(response.deliver, { node, signal: context.req.raw.signal })
+  } finally {
+    connection?.close()
   }
 }
 
-/** What a GET would answer, found out without starting, opening or waiting for anything. */
+/** The response to a GET, without starting a run or waiting. */
 async function answerHead(route: Route, request: RouteInput): Promise<RouteResponse> {
   const { input, lastEventId = input.lastEventId } = request
-  // Only what would start something may answer that it has only started it.
+  // A route that starts a run is one that may respond 202.
   const isStart = 202 in route.answers && lastEventId === undefined
   if (!isStart) return route.handle({ ...request, signal: AbortSignal.abort() })
-  return request.wantsJson ? { status: 202, json: {} } : { status: 200, text: '', headers: sseHeaders }
+  return request.wantsJson ? { status: 202, json: {} } : { status: 200, text: '', headers: eventStreamHeaders }
 }
 
-function answer(context: Context<Env>, result: Exclude<RouteResponse, { stream: unknown }>): Response {
+function answer(context: Context<Env>, result: Exclude<RouteResponse, { deliver: unknown }>): Response {
   context.header('cache-control', 'no-store')
   if ('text' in result) {
     const headers = { 'content-type': 'application/json', ...result.headers }
@@ -126,7 +127,7 @@ async function readRequest(context: Context<Env>, route: Route, connect: RouteIn
     ...(route.query && check(route.query, readQuery(route.query, req.queries()))),
     ...(route.body && check(route.body, await readJson(context.req.raw, hostBody(context)))),
   }
-  // An EventSource whose last id was reset sends none; an empty one means the same.
+  // An EventSource sends an empty id after the server has reset it.
   const lastEventId = req.header('last-event-id') || undefined
   const isStart = 202 in route.answers && route.method === 'get' && (lastEventId ?? input.lastEventId) === undefined
   if (isStart) checkStart(headerOf(context), req.url)
@@ -145,7 +146,7 @@ async function readRequest(context: Context<Env>, route: Route, connect: RouteIn
   }
 }
 
-/** Only a field that is a list may be repeated; in another, a list is what its schema rejects. */
+/** Only a list may be repeated; the schema of any other field rejects an array. */
 function readQuery(schema: z.ZodObject, queries: Record<string, string[]>): Record<string, string | string[]> {
   const isList = (name: string) => schema.shape[name] instanceof z.ZodDefault && schema.shape[name].unwrap() instanceof z.ZodArray
   return Object.fromEntries(
@@ -153,7 +154,7 @@ function readQuery(schema: z.ZodObject, queries: Record<string, string[]>): Reco
   )
 }
 
-/** What a host such as Express may have read before us; where there was no body, an empty object. */
+/** The body that a host such as Express has read already; an empty object where there was none. */
 function hostBody({ env }: Context<Env>): unknown {
   return (env?.incoming as { body?: unknown } | undefined)?.body
 }
@@ -167,7 +168,7 @@ async function rejectOtherSites(context: Context<Env>, next: () => Promise<void>
   await next()
 }
 
-/** A browser that is led to JSON or a stream as a page MUST NOT find a page in what somebody said. */
+/** A browser that opens JSON or a stream as a page MUST NOT render its text as HTML. */
 async function forbidSniffing(context: Context<Env>, next: () => Promise<void>): Promise<void> {
   await next()
   context.res.headers.set('x-content-type-options', 'nosniff')

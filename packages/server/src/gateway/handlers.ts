@@ -29,7 +29,7 @@ export interface HostHandlers {
 }
 
 /** Paths of Millrace; all others belong to the host, or to the page. */
-const ownPath = /^\/(api\/|healthz\/?(\?|$)|docs\/errors)/
+const ownPath = /^\/(api\/|(healthz|ws\/chat)\/?(\?|$)|docs\/errors)/
 
 export function createHandlers({ app, accept, hostNames, hasPage, onError }: HandlersOptions): HostHandlers {
   const checkHost = createHostRule({ names: hostNames })

@@ -1,163 +1,202 @@
 /** What the messages of a WebSocket mean: PROTOCOL.md#websocket. */
-import { type ClientMessage, formatPosition, MillraceError } from '@millrace/protocol'
+import { type ClientMessage, formatPosition, MillraceError, type ServerMessage } from '@millrace/protocol'
 import { z } from 'zod'
 import type { Caller } from '../access/caller.ts'
-import { chatDialect } from '../dialects/native.ts'
 import type { Run } from '../runs/run.ts'
 import { requirePosition } from '../sessions/positions.ts'
-import type { Connection } from '../transports/connections.ts'
-import type { WebSocketConnection, WebSocketStream } from '../transports/websocket.ts'
-import { openReading, requireReadable } from './reading.ts'
-import type { GatewayOptions } from './routes.ts'
-import { chatBody, check, continueBody, idParam, publication, reading, runParam } from './schemas.ts'
+import type { Connection } from '../transports/connection.ts'
+import type { Connections } from '../transports/connections.ts'
+import type { Socket, SocketStream } from '../transports/transport.ts'
+import type { ChatRoutesOptions } from './chat-routes.ts'
+import { openReading, type ReadingContext, requireReadable } from './reading.ts'
+import { chatBody, check, continueBody, publication, reading, runParam } from './schemas.ts'
+import type { Stops } from './stops.ts'
 
-const ref = z.string().max(64).optional()
-const asked = chatBody.omit({ events: true })
+const refSchema = z.object({ ref: z.string().max(64).optional() })
+const question = chatBody.omit({ events: true })
 const { session, channel } = reading.shape
-const messages = {
-  query: asked,
-  run: asked.extend({ ref }),
-  continue: continueBody.omit({ events: true }).extend({ ...runParam.shape, ref }),
-  attach: reading.extend({ ref }),
-  detach: z.object({ session, channel, ref }),
-  ack: z.object({ session, channel, id: z.string().max(200), ref }),
-  publish: publication.extend({ ref }),
-  stop: z.object({ run: idParam.shape.id, ref }),
-  ping: z.object({ ref }),
+const schemas = {
+  question,
+  continue: continueBody.omit({ events: true }).extend(runParam.shape),
+  attach: reading,
+  detach: z.object({ session, channel }),
+  ack: z.object({ session, channel, id: z.string().max(200) }),
+  publish: publication,
+  stop: runParam,
 }
 
-export type MessageContext = Pick<
-  GatewayOptions,
-  'engine' | 'runs' | 'chats' | 'channels' | 'authorize' | 'connections' | 'offer' | 'stops'
-> & { readonly isStopping: () => boolean }
+type Question = z.output<typeof question>
 
-/** What begins nothing is answered also while the server stops. */
-const forStopping = new Set(['stop', 'ping', 'ack', 'detach'])
+export interface MessageContext extends ReadingContext, Pick<ChatRoutesOptions, 'runs' | 'chats' | 'offer'> {
+  readonly connections: Connections
+  readonly stops: Stops
+  readonly isStopping: () => boolean
+}
 
-/** The key of what is about to be read. Messages come one after another, so there is one at most. */
+type MessageType = 'query' | Extract<ClientMessage, { type: string }>['type']
+
+/** Messages that start nothing are handled also while the server stops. */
+const allowedWhileStopping = new Set<unknown>(['stop', 'ping', 'ack', 'detach'])
+
+/** The key of a log that is about to be read. Messages are handled one after another, so there is at most one. */
 const reserved = 'reserved'
 
-/** What one socket remembers between its messages. */
-export interface SocketSession {
-  readonly connection: WebSocketConnection
+export interface SocketSessionOptions {
+  readonly socket: Socket
+  readonly connection: Connection
   readonly caller: Caller
-  /** Its place among all connections. */
-  readonly own: Connection
-  /** The conversation of messages that name none: the handshake's, or that of the first question. */
-  session: string | undefined
-  /** Answers to plain questions go down a stream of their own; here they are only acknowledged. */
+  /** The session of messages that name none: the handshake's, or that of the first query. */
+  readonly session: string | undefined
+  /** Answers are read over another connection; here queries are only acknowledged. */
   readonly isCommandsOnly: boolean
 }
 
-/** Does what one message says. Rejects with the error. */
-export async function handle(socket: SocketSession, message: Record<string, unknown>, context: MessageContext): Promise<void> {
-  const { connection, caller, own } = socket
-  const { runs, chats, channels, authorize, offer, stops } = context
-  const { type = 'query' } = message as { type?: 'query' | Extract<ClientMessage, { type: string }>['type'] }
-  if (context.isStopping() && !forStopping.has(type)) throw new MillraceError('server_stopping')
-  switch (type) {
-    case 'query': {
-      const request = check(messages.query, message)
-      const session = request.session ?? socket.session
-      try {
-        // Before the run is begun: a question that was refused is asked, and paid, again.
-        if (!socket.isCommandsOnly) reserve(session)
-        const run = await ask({ ...request, session })
-        socket.session ??= run.session
-        if (socket.isCommandsOnly) return acknowledge(run, undefined)
-        const dialect = chatDialect({ session: run.session, run: run.id, lanes: run.lanes.length })
-        return attach(`run ${run.id}`, { log: run.session, after: run.start, dialect })
-      } finally {
-        own.detach(reserved)
-      }
-    }
-    case 'run': {
-      const { ref, ...request } = check(messages.run, message)
-      return acknowledge(await ask(request), ref)
-    }
-    case 'continue': {
-      const { ref, run, id, session: named } = check(messages.continue, message)
-      const session = named ?? (await runs.find(run))?.session
-      await authorize(caller, 'run.start', { session })
-      return acknowledge(await requireReadableRun(await chats.resume({ run, session, id })), ref)
-    }
-    case 'attach': {
-      const { ref, ...request } = check(messages.attach, message)
-      // Whoever reads it already has its place.
-      const connect = (log: string) => own.reads(log) || reserve(log)
-      const stream = await openReading(context, caller, request, connect).finally(() => own.detach(reserved))
-      attach(stream.log, stream)
-      return connection.send({ type: 'attached', ...withRef(ref), ...stream.source, position: formatPosition(stream.after) })
-    }
-    case 'detach': {
-      const { ref, ...named } = check(messages.detach, message)
-      const { log, source } = await requireReadable(authorize, caller, named)
-      if (!connection.detach(log)) throw new MillraceError('not_attached')
-      return connection.send({ type: 'detached', ...withRef(ref), ...source })
-    }
-    case 'ack': {
-      const { ref, id, ...named } = check(messages.ack, message)
-      requirePosition(id)
-      const { log, source } = await requireReadable(authorize, caller, named)
-      // With a stream of its own for what comes down, the session is read by another connection.
-      if (!own.reads(log) && socket.session !== log) throw new MillraceError('not_attached')
-      own.acknowledge(log, id)
-      return ref === undefined ? undefined : connection.send({ type: 'acknowledged', ref, ...source, id })
-    }
-    case 'publish': {
-      const { ref, ...request } = check(messages.publish, message)
-      await authorize(caller, 'channel.publish', { session: undefined, channel: request.channel })
-      const { position, duplicate } = await channels.publish(request)
-      const id = formatPosition(position)
-      return connection.send({ type: 'published', ...withRef(ref), channel: request.channel, position: id, duplicate })
-    }
-    case 'stop': {
-      const { ref, run: id } = check(messages.stop, message)
-      const end = await stops.stop(id, ({ session }) => authorize(caller, 'run.stop', { session }))
-      return connection.send({ type: 'ended', ...withRef(ref), run: id, end })
-    }
-    case 'ping':
-      return connection.send({ type: 'pong', ...withRef(check(messages.ping, message).ref) })
-    default:
-      throw new MillraceError('invalid_request', { message: 'There is no message of this type; see PROTOCOL.md, WebSocket.' })
+/** One socket, and what it remembers between its messages. */
+export class SocketSession {
+  readonly socket: Socket
+  readonly #connection: Connection
+  readonly #caller: Caller
+  readonly #isCommandsOnly: boolean
+  readonly #context: MessageContext
+  #session: string | undefined
+
+  constructor({ socket, connection, caller, session, isCommandsOnly }: SocketSessionOptions, context: MessageContext) {
+    this.socket = socket
+    this.#connection = connection
+    this.#caller = caller
+    this.#session = session
+    this.#isCommandsOnly = isCommandsOnly
+    this.#context = context
   }
 
-  /** A place for what is about to be read. Throws `too_many_attachments` and `too_many_connections`. */
-  function reserve(log: string | undefined): void {
-    connection.requireRoom()
-    if (log !== undefined) own.attach(log, reserved)
+  /** Handles one message and sends the reply. Rejects with the error that the client is to get. */
+  async handle(message: Record<string, unknown>): Promise<void> {
+    const { type = 'query' } = message
+    if (this.#context.isStopping() && !allowedWhileStopping.has(type)) throw new MillraceError('server_stopping')
+    const { ref } = type === 'query' ? {} : check(refSchema, message)
+    const reply = await this.#dispatch(type as MessageType, message, ref)
+    if (reply !== undefined) this.socket.send({ ...reply, ...(ref !== undefined && { ref }) })
   }
 
-  function attach(key: string, stream: WebSocketStream): void {
-    // In the same turn, so that nobody else takes the place.
-    own.detach(reserved)
-    own.attach(stream.log, key)
+  async #dispatch(type: MessageType, message: unknown, ref: string | undefined): Promise<ServerMessage | undefined> {
+    switch (type) {
+      case 'query':
+        return this.#query(check(schemas.question, message))
+      case 'run':
+        return this.#run(check(schemas.question, message))
+      case 'continue':
+        return this.#continue(check(schemas.continue, message))
+      case 'attach':
+        return this.#attach(check(schemas.attach, message))
+      case 'detach':
+        return this.#detach(check(schemas.detach, message))
+      case 'ack':
+        return this.#ack(check(schemas.ack, message), ref)
+      case 'publish':
+        return this.#publish(check(schemas.publish, message))
+      case 'stop':
+        return this.#stop(check(schemas.stop, message))
+      case 'ping':
+        return { type: 'pong' }
+      default:
+        throw new MillraceError('invalid_request', { message: 'There is no message of this type; see PROTOCOL.md, WebSocket.' })
+    }
+  }
+
+  async #query(request: Question): Promise<ServerMessage | undefined> {
+    const session = request.session ?? this.#session
     try {
-      connection.attach(key, stream)
-    } catch (error) {
-      own.detach(key)
-      throw error
+      // Before the run is started: a rejected query is asked, and paid for, again.
+      if (!this.#isCommandsOnly) this.#reserve(session)
+      const run = await this.#ask({ ...request, session })
+      this.#session ??= run.session
+      if (this.#isCommandsOnly) return started(run)
+      const dialect = this.#context.dialects.run({ session: run.session, run: run.id, lanes: run.lanes.length })
+      this.#read(`run ${run.id}`, { log: run.session, after: run.start, dialect })
+    } finally {
+      this.#connection.detach(reserved)
     }
   }
 
-  function acknowledge({ session, id, start }: Run, ref: string | undefined): void {
-    connection.send({ type: 'started', ...withRef(ref), session, run: id, position: formatPosition(start) })
+  async #run(request: Question): Promise<ServerMessage> {
+    return started(await this.#ask(request))
   }
 
-  async function ask({ query, model, models, session, id }: z.output<typeof asked>): Promise<Run> {
-    await authorize(caller, 'run.start', { session })
+  async #continue({ run, id, session: named }: z.output<typeof schemas.continue>): Promise<ServerMessage> {
+    const { runs, chats, authorize } = this.#context
+    const session = named ?? (await runs.find(run))?.session
+    await authorize(this.#caller, 'run.start', { session })
+    return started(await this.#requireReadableRun(await chats.resume({ run, session, id })))
+  }
+
+  async #attach(request: z.output<typeof reading>): Promise<ServerMessage> {
+    // A log that the connection reads already needs no second place.
+    const connect = (log: string) => this.#connection.reads(log) || this.#reserve(log)
+    try {
+      const opened = await openReading(this.#context, this.#caller, request, connect)
+      this.#read(opened.log, opened)
+      return { type: 'attached', ...opened.source, position: formatPosition(opened.after) }
+    } finally {
+      this.#connection.detach(reserved)
+    }
+  }
+
+  async #detach(named: z.output<typeof schemas.detach>): Promise<ServerMessage> {
+    const { log, source } = await requireReadable(this.#context.authorize, this.#caller, named)
+    if (!this.socket.detach(log)) throw new MillraceError('not_attached')
+    return { type: 'detached', ...source }
+  }
+
+  /** A reply only where the client asks for one with a `ref`: acknowledgements are frequent. */
+  async #ack({ id, ...named }: z.output<typeof schemas.ack>, ref: string | undefined): Promise<ServerMessage | undefined> {
+    requirePosition(id)
+    const { log, source } = await requireReadable(this.#context.authorize, this.#caller, named)
+    // A socket for commands only: another connection reads the session.
+    if (!this.#connection.reads(log) && this.#session !== log) throw new MillraceError('not_attached')
+    this.#connection.acknowledge(log, id)
+    return ref === undefined ? undefined : { type: 'acknowledged', ref, ...source, id }
+  }
+
+  async #publish(request: z.output<typeof publication>): Promise<ServerMessage> {
+    const { channels, authorize } = this.#context
+    await authorize(this.#caller, 'channel.publish', { session: undefined, channel: request.channel })
+    const { position, duplicate } = await channels.publish(request)
+    return { type: 'published', channel: request.channel, position: formatPosition(position), duplicate }
+  }
+
+  async #stop({ run }: z.output<typeof schemas.stop>): Promise<ServerMessage> {
+    const { stops, authorize } = this.#context
+    const end = await stops.stop(run, ({ session }) => authorize(this.#caller, 'run.stop', { session }))
+    return { type: 'ended', run, end }
+  }
+
+  /** Reserves a place for what is about to be read. Throws `too_many_attachments` and `too_many_connections`. */
+  #reserve(log: string | undefined): void {
+    this.socket.requireRoom()
+    if (log !== undefined) this.#connection.attach(log, reserved)
+  }
+
+  /** In one tick, so that no other connection takes the reserved place. */
+  #read(key: string, stream: SocketStream): void {
+    this.#connection.detach(reserved)
+    this.socket.attach(key, stream)
+  }
+
+  async #ask({ query, model, models, session, id }: Question): Promise<Run> {
+    const { chats, authorize, offer } = this.#context
+    await authorize(this.#caller, 'run.start', { session })
     const names = models ?? (model === undefined ? undefined : [model])
     await offer.require(names)
-    return requireReadableRun(await chats.ask({ query, models: names, session, id }))
+    return this.#requireReadableRun(await chats.ask({ query, models: names, session, id }))
   }
 
-  /** The id may have led to a run of a session that was not named. */
-  async function requireReadableRun(run: Run): Promise<Run> {
-    await authorize(caller, 'session.read', { session: run.session })
+  /** The id may be that of a run in a session that the message did not name. */
+  async #requireReadableRun(run: Run): Promise<Run> {
+    await this.#context.authorize(this.#caller, 'session.read', { session: run.session })
     return run
   }
 }
 
-function withRef(ref: string | undefined): { readonly ref?: string } {
-  return ref === undefined ? {} : { ref }
+function started({ session, id, start }: Run): ServerMessage {
+  return { type: 'started', session, run: id, position: formatPosition(start) }
 }

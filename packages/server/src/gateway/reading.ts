@@ -1,77 +1,79 @@
-/** What a reader names and asks for, of any transport: a session or a channel, from a position on. */
-import { MillraceError, type Position, type Source } from '@millrace/protocol'
+/** Opens what a client of any transport asks to read: a session or a channel, from a position on. */
+import { MillraceError, type Source } from '@millrace/protocol'
 import type { z } from 'zod'
 import type { Authorize } from '../access/authorize.ts'
 import type { Caller } from '../access/caller.ts'
 import { type Channels, channelLog } from '../channels/channels.ts'
-import type { DeliveryOptions } from '../delivery/wire.ts'
-import type { Dialect } from '../dialects/dialect.ts'
-import { channelDialect, sessionDialect } from '../dialects/native.ts'
+import type { Dialects } from '../dialects/dialect.ts'
 import type { Engine } from '../log/log.ts'
 import { resolveStart } from '../sessions/positions.ts'
-import { type UnreadableLog, unreadPosition } from '../transports/logs.ts'
+import { type ReadableLog, type UnreadableLog, unreadPosition } from '../transports/transport.ts'
 import type { reading } from './schemas.ts'
-
-export interface Reading extends Required<DeliveryOptions> {
-  readonly source: Source
-  readonly log: string
-  readonly after: Position
-  readonly dialect: Dialect
-}
 
 export interface ReadingContext {
   readonly engine: Engine
   readonly channels: Channels
   readonly authorize: Authorize
+  readonly dialects: Dialects
 }
 
+interface ReadRequest extends z.output<typeof reading> {
+  /** Of a session; default `session`. */
+  readonly shape?: string | undefined
+}
+
+/** Takes the reader's place. Throws `too_many_connections` and `too_many_attachments`. */
+type Reserve = (log: string) => void
+
 /**
- * Authorized, and found. `connect` takes the reader's place, before a channel is made for it. Throws as it, `requireReadable`
- * and `begin` do.
+ * Authorizes the reader, reserves its place, then creates the channel. Throws as `reserve`, `requireReadable` and
+ * `resolveStart` do.
  */
 export async function openReading(
-  { engine, channels, authorize }: ReadingContext,
+  context: ReadingContext,
   caller: Caller,
-  { session, channel, from, slow, interval }: z.output<typeof reading>,
-  connect: (log: string) => void,
-): Promise<Reading> {
-  const { source, log } = await requireReadable(authorize, caller, { session, channel })
-  connect(log)
-  // Whoever listens is often there before anybody has said something.
-  if (channel !== undefined) await channels.open(channel)
-  const after = await resolveStart(engine, log, from)
-  return { source, log, after, dialect: channel === undefined ? sessionDialect : channelDialect, slow, intervalMs: interval }
+  request: ReadRequest,
+  reserve: Reserve,
+): Promise<ReadableLog> {
+  const found = await requireReadable(context.authorize, caller, request)
+  reserve(found.log)
+  return openFound(context, found, request)
 }
 
 /**
- * Several logs at once, sessions before channels, each settled by itself: one that cannot be read has its error in place of
- * a position. Throws where none can be read, and where an engine failed, so that the client asks for all of them again.
+ * Several logs at once, sessions before channels. All places are reserved before any channel is created. A log that cannot be
+ * read has its error in place of a position. Throws where none can be read, and where an engine failed, so that the client
+ * asks for all of them again.
  */
 export async function openReadings(
   context: ReadingContext,
   caller: Caller,
-  { sessions, channels, from, slow, interval }: SeveralLogs,
-  connect: (log: string) => void,
-): Promise<(Reading | UnreadableLog)[]> {
+  { sessions, channels, from, slow, interval, shape }: SeveralLogs,
+  reserve: Reserve,
+): Promise<(ReadableLog | UnreadableLog)[]> {
   const named = [...sessions.map((session) => ({ session })), ...channels.map((channel) => ({ channel }))]
   if (new Set(named.map((source) => JSON.stringify(source))).size < named.length)
     throw new MillraceError('invalid_request', { message: 'A log is named twice; name each session and channel once.' })
   const positions = from === 'start' || from === 'now' ? named.map(() => from) : from.split(',')
   if (positions.length !== named.length) throw new MillraceError('position_invalid')
-  const opened = await Promise.allSettled(
-    named.map((source, index) => {
-      const position = positions[index] as string
-      return openReading(
-        context,
-        caller,
-        { ...source, slow, interval, from: position === unreadPosition ? 'start' : position },
-        connect,
-      )
+  const found = await Promise.allSettled(named.map((source) => requireReadable(context.authorize, caller, source)))
+  const reserved = await Promise.allSettled(
+    found.map(async (result) => {
+      if (result.status === 'rejected') throw result.reason
+      reserve(result.value.log)
+      return result.value
     }),
   )
-  const failures = opened.filter((result) => result.status === 'rejected').map(({ reason }) => reason)
-  const inside = failures.find((reason) => !(reason instanceof MillraceError) || reason.retryable)
-  if (inside !== undefined || failures.length === named.length) throw inside ?? failures[0]
+  requireSome(reserved)
+  const opened = await Promise.allSettled(
+    reserved.map(async (result, index) => {
+      if (result.status === 'rejected') throw result.reason
+      const position = positions[index] as string
+      const start = position === unreadPosition ? 'start' : position
+      return openFound(context, result.value, { ...named[index], slow, interval, shape, from: start })
+    }),
+  )
+  requireSome(opened)
   return opened.map((result, index) => {
     if (result.status === 'fulfilled') return result.value
     const isKnown = positions[index] === unreadPosition
@@ -79,7 +81,26 @@ export async function openReadings(
   })
 }
 
-interface SeveralLogs extends Pick<z.output<typeof reading>, 'from' | 'slow' | 'interval'> {
+/** Throws an error that may pass, or is the server's, before others; where every log failed, the first. */
+function requireSome(results: readonly PromiseSettledResult<unknown>[]): void {
+  const errors = results.filter((result) => result.status === 'rejected').map(({ reason }) => reason)
+  const passing = errors.find((error) => !(error instanceof MillraceError) || error.retryable)
+  if (passing !== undefined || errors.length === results.length) throw passing ?? errors[0]
+}
+
+async function openFound(
+  { engine, channels, dialects }: ReadingContext,
+  { source, log }: Found,
+  { channel, from, slow, interval, shape = 'session' }: ReadRequest,
+): Promise<ReadableLog> {
+  // Readers of a channel often arrive before its first publisher.
+  if (channel !== undefined) await channels.open(channel)
+  const after = await resolveStart(engine, log, from)
+  const dialect = channel === undefined ? (dialects.session[shape] ?? dialects.session.session) : dialects.channel
+  return { source, log, after, dialect, slow, intervalMs: interval }
+}
+
+interface SeveralLogs extends Pick<ReadRequest, 'from' | 'slow' | 'interval' | 'shape'> {
   readonly sessions: readonly string[]
   readonly channels: readonly string[]
 }
@@ -89,7 +110,7 @@ interface Named {
   readonly channel?: string | undefined
 }
 
-/** What is named, for whoever may read it. Throws as `authorize` does, and `invalid_request` for both or neither. */
+/** The named log, where the caller may read it. Throws as `authorize` does, and `invalid_request` for both or neither. */
 export async function requireReadable(authorize: Authorize, caller: Caller, named: Named): Promise<Found> {
   const found = findSource(named)
   await authorize(caller, named.channel === undefined ? 'session.read' : 'channel.read', {

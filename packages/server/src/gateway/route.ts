@@ -1,37 +1,38 @@
-/** What a route of the HTTP face is: what it takes, what it answers, and how it comes to it. */
+/** A route: its input, its responses and its handler. A dialect with routes of its own gives them to `createApp` as these. */
 import type { z } from 'zod'
 import type { Caller } from '../access/caller.ts'
-import type { Connection, TransportName } from '../transports/connections.ts'
-import type { SseStream } from '../transports/sse.ts'
+import type { Connection } from '../transports/connection.ts'
+import type { Delivery, HttpTransports } from '../transports/transport.ts'
 
-/** What a route is given: its inputs, checked by its own schemas. */
+/** The request, its inputs checked by the schemas of the route. */
 export interface RouteRequest<Input> {
   readonly input: Input
   readonly lastEventId: string | undefined
   readonly caller: Caller
-  /** Aborts when the client has gone. */
+  /** Aborts when the client has left. */
   readonly signal: AbortSignal
   /** The client asked for JSON and not for a stream. */
   readonly wantsJson: boolean
   /**
-   * Takes the reader's place among all connections. MUST be called before anything is begun that is then to be read: who is
-   * refused with `too_many_connections` asks again. It is closed with the answer.
+   * Opens the reader's connection. Throws `too_many_connections`. MUST be called before a run is started or a channel is
+   * created for the reader: a rejected client retries. Closed with the response.
    */
-  connect(transport: TransportName, log?: string): Connection
+  connect(transport: keyof HttpTransports, log?: string): Connection
 }
 
 export type RouteResponse =
   | { readonly status: number; readonly json?: unknown }
-  /** Written already; JSON, unless the headers say otherwise. */
+  /** Encoded already; JSON, unless the headers name another type. */
   | { readonly status: number; readonly text: string; readonly headers?: Readonly<Record<string, string>> }
-  | { readonly stream: SseStream }
+  /** Logs that the transport carries over the connection that `connect` opened. */
+  | { readonly deliver: Delivery }
 
 export interface Route {
   readonly method: 'get' | 'post' | 'patch' | 'delete'
   /** With `:id` where `params` has it. */
   readonly path: string
   readonly summary: string
-  /** Answered also while the server stops, to who is connected: its runs go on for a while, and are to be stopped and read. */
+  /** Served also while the server stops: clients still read and stop the runs that have not ended. */
   readonly isForStopping?: true
   readonly params?: z.ZodObject
   readonly query?: z.ZodObject

@@ -1,7 +1,6 @@
 /**
- * What the HTTP face accepts and answers. The same schemas validate requests and make the OpenAPI
- * document, so that neither can say what the other does not. An issue whose message is an error code
- * becomes that error.
+ * Requests and responses of the HTTP API. The same schemas validate requests and make the OpenAPI document, so that the two
+ * agree. An issue whose message is an error code becomes that error.
  */
 import {
   channelPattern,
@@ -42,22 +41,22 @@ export const chatQuery = z.object({
 
 export const chatBody = chatQuery.omit({ models: true, lastEventId: true }).extend({ models: models.optional() })
 
-/** Turned into a few steps, so that readers who ask for nearly the same share one encoding. */
+/** A step, so that readers with nearly equal intervals share one encoding. */
 const intervalStepMs = 20
 
 /** Logs that one stream or long-poll may carry; as many as a WebSocket may be attached to. */
 const logsPerStreamMax = 64
 
-/** What is read, from where, and how much of it at a time. */
+/** The log to read, from which position, and how fast. */
 export const reading = z.object({
   session: id.optional().describe('The session to read; this or `channel`'),
-  channel: channel.optional().describe('The channel to read; made if it does not exist'),
+  channel: channel.optional().describe('The channel to read; created if it does not exist'),
   from: position.default('start').describe('`start`, `now` or a position'),
   slow: z
     .enum(['wait', 'latest', 'close'])
     .default('wait')
     .describe(
-      'For a reader that takes less than there is: `wait` gives it everything, `latest` only the newest, `close` lets it go',
+      'For a reader slower than its log: `wait` sends everything, `latest` only the newest event, `close` disconnects it',
     ),
   interval: z.coerce
     .number()
@@ -65,7 +64,7 @@ export const reading = z.object({
     .max(1000)
     .default(0)
     .transform((ms) => Math.ceil(ms / intervalStepMs) * intervalStepMs)
-    .describe('At least so many milliseconds between two writes of live events, in steps of 20'),
+    .describe('The least time between two writes of live events, in milliseconds and steps of 20'),
 })
 
 /** Positions in several logs, in their order. */
@@ -77,15 +76,16 @@ export const streamQuery = reading.extend({
     .array(channel)
     .max(logsPerStreamMax)
     .default([])
-    .describe('A channel to read; made if it does not exist; may be repeated'),
+    .describe('A channel to read; created if it does not exist; may be repeated'),
   from: positions.default('start').describe('`start`, `now`, or a position; of several logs their positions with commas between'),
   lastEventId: positions.optional().describe('Like the header Last-Event-ID; goes before `from`'),
-  shape: z.enum(['session', 'plain']).default('session').describe('`plain` leaves out run and lane: `{"text":"你"}`'),
   live: z.enum(['sse', 'poll']).default('sse').describe('`poll` answers once, with JSON'),
   heartbeat: z
     .enum(['told', 'answered'])
     .default('told')
-    .describe('With `answered` the reader answers each heartbeat by POST /api/heartbeat, and is cut when it does so no more'),
+    .describe(
+      'With `answered` the client acknowledges each heartbeat by POST /api/heartbeat, and is disconnected when it stops to',
+    ),
   wait: z.coerce.number().min(0).max(30).default(25).describe('With `live=poll`: seconds to wait for the first event'),
 })
 
@@ -98,12 +98,12 @@ export const publication = z.object({
 })
 
 export const heartbeatBody = z.object({
-  stream: z.string().regex(streamPattern, 'invalid_id').describe('What the header millrace-stream of the stream said'),
+  stream: z.string().regex(streamPattern, 'invalid_id').describe('The header millrace-stream of the stream'),
 })
 
 export const sessionBody = z.object({ id: id.optional() })
 export const sessionsQuery = z.object({
-  limit: z.coerce.number().int().min(1).max(200).default(50).describe('At most so many'),
+  limit: z.coerce.number().int().min(1).max(200).default(50).describe('Length of the page'),
   before: z.coerce.number().int().min(1).optional().describe('`next` of the page before'),
 })
 export const renameBody = z.object({
@@ -201,7 +201,7 @@ export const answers = {
   }),
 }
 
-/** The value, checked; throws a MillraceError that names the field and what is wrong with it. */
+/** Returns the parsed value. Throws a MillraceError that names the field and the problem. */
 export function check<S extends z.ZodType>(schema: S, value: unknown): z.output<S> {
   const result = schema.safeParse(value)
   if (result.success) return result.data
@@ -209,6 +209,6 @@ export function check<S extends z.ZodType>(schema: S, value: unknown): z.output<
   if (issue !== undefined && issue.message in errors) throw new MillraceError(issue.message as ErrorCode)
   const where = issue === undefined || issue.path.length === 0 ? 'The request' : `\`${issue.path.join('.')}\``
   throw new MillraceError('invalid_request', {
-    message: `${where} is not as it should be: ${issue?.message}. See /api/openapi.json.`,
+    message: `${where} is invalid: ${issue?.message}. See /api/openapi.json.`,
   })
 }

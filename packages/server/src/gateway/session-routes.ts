@@ -1,4 +1,4 @@
-/** Sessions as a whole, route by route. PROTOCOL.md#http. */
+/** Routes of sessions. PROTOCOL.md#http. */
 import { encodeJson, MillraceError } from '@millrace/protocol'
 import type { z } from 'zod'
 import type { Authorize } from '../access/authorize.ts'
@@ -19,35 +19,26 @@ export interface SessionRoutesOptions {
 }
 
 export function createSessionRoutes({ engine, history, transcripts, authorize, newId }: SessionRoutesOptions): Route[] {
-  /** A title says what a session is about: it is listed for whoever may read it. */
-  const mayRead = async (caller: Caller, session: string) => {
-    try {
-      await authorize(caller, 'session.read', { session })
-      return true
-    } catch (error) {
-      // Only what was thought of as a error is one.
-      if (error instanceof MillraceError && error.status < 500) return false
-      throw error
-    }
-  }
-
   return [
     {
       method: 'get',
       path: '/api/sessions',
-      summary: 'Sessions, the one used last first',
+      summary: 'Sessions, most recently used first',
       isForStopping: true,
       query: sessionsQuery,
       answers: { 200: answers.sessions },
       async handle({ input, caller }: RouteRequest<z.output<typeof sessionsQuery>>) {
         await authorize(caller, 'session.list', { session: undefined })
-        return { status: 200, json: await history.list({ ...input, isVisible: (session) => mayRead(caller, session) }) }
+        return {
+          status: 200,
+          json: await history.list({ ...input, isVisible: (session) => mayRead(authorize, caller, session) }),
+        }
       },
     },
     {
       method: 'post',
       path: '/api/sessions',
-      summary: 'Make a session, or make sure that it exists',
+      summary: 'Create a session, if it does not exist',
       body: sessionBody,
       answers: { 200: answers.session, 201: answers.session },
       async handle({ input, caller }: RouteRequest<z.output<typeof sessionBody>>) {
@@ -61,7 +52,7 @@ export function createSessionRoutes({ engine, history, transcripts, authorize, n
     {
       method: 'get',
       path: '/api/sessions/:id',
-      summary: 'The conversation so far, and the position to go on from',
+      summary: 'The conversation so far, and the position to read on from',
       isForStopping: true,
       params: idParam,
       answers: { 200: answers.transcript },
@@ -87,7 +78,7 @@ export function createSessionRoutes({ engine, history, transcripts, authorize, n
     {
       method: 'delete',
       path: '/api/sessions/:id',
-      summary: 'Stop what runs in a session, and delete it with everything that was said in it',
+      summary: 'Stop the runs of a session, and delete it with its conversation',
       params: idParam,
       answers: { 200: answers.session },
       async handle({ input, caller }: RouteRequest<{ id: string }>) {
@@ -112,10 +103,22 @@ export function createSessionRoutes({ engine, history, transcripts, authorize, n
           format === 'json'
             ? ['application/json', 'json', encodeJson({ title, ...transcript }, 2)]
             : ['text/markdown; charset=utf-8', 'md', toMarkdown(title, transcript)]
-        // An id has no character that a header or a file system would read as anything else.
+        // An id has no character with a meaning in a header or a file system.
         const headers = { 'content-type': type, 'content-disposition': `attachment; filename="${id}.${ending}"` }
         return { status: 200, text, headers }
       },
     },
   ]
+}
+
+/** A session is listed only for callers that may read it, because its title tells what it is about. */
+async function mayRead(authorize: Authorize, caller: Caller, session: string): Promise<boolean> {
+  try {
+    await authorize(caller, 'session.read', { session })
+    return true
+  } catch (error) {
+    // A failure of the host's code is not a denial.
+    if (error instanceof MillraceError && error.status < 500) return false
+    throw error
+  }
 }

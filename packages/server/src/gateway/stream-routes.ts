@@ -1,35 +1,27 @@
 /** Reading logs over HTTP, one or several in one stream or long-poll, and publishing into channels. */
 import { formatPosition } from '@millrace/protocol'
-import type { z } from 'zod'
-import type { Authorize } from '../access/authorize.ts'
-import type { Channels } from '../channels/channels.ts'
-import { plainDialect } from '../dialects/native.ts'
+import { z } from 'zod'
 import { createHeartbeatLimit } from '../limits/heartbeat-limit.ts'
-import type { Engine } from '../log/log.ts'
-import type { Connection } from '../transports/connections.ts'
+import type { Connection } from '../transports/connection.ts'
 import type { HeartbeatAcks } from '../transports/heartbeat.ts'
-import type { PollTransport } from '../transports/poll.ts'
-import { openReading, openReadings } from './reading.ts'
+import { openReading, openReadings, type ReadingContext } from './reading.ts'
 import type { Route, RouteRequest, RouteResponse } from './route.ts'
 import { answers, heartbeatBody, publication, streamQuery } from './schemas.ts'
 
-export interface StreamRoutesOptions {
-  readonly engine: Engine
-  readonly channels: Channels
-  readonly poll: PollTransport
-  readonly authorize: Authorize
+export interface StreamRoutesOptions extends ReadingContext {
   readonly heartbeats: HeartbeatAcks
 }
 
-export function createStreamRoutes({ engine, channels, poll, authorize, heartbeats }: StreamRoutesOptions): Route[] {
-  const context = { engine, channels, authorize }
+export function createStreamRoutes(context: StreamRoutesOptions): Route[] {
+  const { channels, authorize, dialects, heartbeats } = context
   const heartbeatLimit = createHeartbeatLimit()
+  const shape = z.enum(Object.keys(dialects.session)).default('session').describe(shapeDescription)
   return [
     {
       method: 'get',
       path: '/api/stream',
-      summary: 'Everything that happens in a session or channel, or in several, from a position on',
-      query: streamQuery,
+      summary: 'Every event of one or several sessions and channels, from a position on',
+      query: streamQuery.extend({ shape }),
       answers: { 200: 'stream' },
       handle: read,
     },
@@ -40,7 +32,7 @@ export function createStreamRoutes({ engine, channels, poll, authorize, heartbea
       isForStopping: true,
       body: heartbeatBody,
       answers: { 204: 'nothing' },
-      // Nobody but the stream's reader knows its name, and to read it was authorized. One that has ended needs no answer.
+      // Only the stream's reader knows its name, and was authorized to read. A stream that has ended ignores it.
       async handle({ input, caller }: RouteRequest<{ stream: string }>) {
         if (heartbeatLimit.allows(input.stream, caller.address)) heartbeats.acknowledge(input.stream)
         return { status: 204 }
@@ -49,7 +41,7 @@ export function createStreamRoutes({ engine, channels, poll, authorize, heartbea
     {
       method: 'post',
       path: '/api/publish',
-      summary: 'Put an event into a channel, which is made if it does not exist',
+      summary: 'Append an event to a channel, which is created if it does not exist',
       body: publication,
       answers: { 200: answers.published },
       async handle({ input, caller }: RouteRequest<z.output<typeof publication>>) {
@@ -60,30 +52,24 @@ export function createStreamRoutes({ engine, channels, poll, authorize, heartbea
     },
   ]
 
-  async function read(request: RouteRequest<z.output<typeof streamQuery>>): Promise<RouteResponse> {
-    const { input, lastEventId, caller, signal, connect } = request
-    const { session: sessions, channel: named, slow, interval } = input
+  async function read(request: RouteRequest<StreamInput>): Promise<RouteResponse> {
+    const { input, lastEventId, caller, connect } = request
+    const { session: sessions, channel: channels, slow, interval, shape } = input
     const from = lastEventId ?? input.lastEventId ?? input.from
-    const terminated = new AbortController()
     let connection: Connection | undefined
     const reserve = (log: string) => {
-      if (connection !== undefined) return connection.attach(log)
-      connection = connect(input.live, log)
-      if (input.live === 'poll') connection.onTerminated((error) => terminated.abort(error))
+      if (connection === undefined) connection = connect(input.live, log)
+      else connection.attach(log)
     }
-    const isOne = sessions.length + named.length <= 1
-    const opened = isOne
-      ? [await openReading(context, caller, { session: sessions[0], channel: named[0], from, slow, interval }, reserve)]
-      : await openReadings(context, caller, { sessions, channels: named, from, slow, interval }, reserve)
-    const logs = opened.map((log) =>
-      input.shape === 'plain' && 'log' in log && 'session' in log.source ? { ...log, dialect: plainDialect } : log,
-    )
-    if (input.live === 'sse') return { stream: { logs, isAnswered: input.heartbeat === 'answered' } }
-    const text = await poll.answer(logs, {
-      waitMs: input.wait * 1000,
-      signal: AbortSignal.any([signal, terminated.signal]),
-    })
-    terminated.signal.throwIfAborted()
-    return { status: 200, text }
+    const isOne = sessions.length + channels.length <= 1
+    const logs = isOne
+      ? [await openReading(context, caller, { session: sessions[0], channel: channels[0], from, slow, interval, shape }, reserve)]
+      : await openReadings(context, caller, { sessions, channels, from, slow, interval, shape }, reserve)
+    connection ??= connect(input.live)
+    return { deliver: { logs, connection, waitMs: input.wait * 1000, acknowledges: input.heartbeat === 'answered' } }
   }
 }
+
+type StreamInput = z.output<typeof streamQuery> & { readonly shape: string }
+
+const shapeDescription = '`plain` leaves out run and lane: `{"text":"你"}`'

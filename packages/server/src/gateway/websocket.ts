@@ -1,52 +1,37 @@
-/** The WebSocket's handshake, and its messages one by one: one that is refused is answered, the others go on. */
+/** The WebSocket's handshake, and the order in which its messages are handled. */
 import type { IncomingMessage } from 'node:http'
-import { closeCodeOf, closeCodes, MillraceError } from '@millrace/protocol'
+import { closeCodes, MillraceError } from '@millrace/protocol'
 import { z } from 'zod'
 import { type Caller, identify } from '../access/caller.ts'
 import { headerOf } from '../access/host-names.ts'
 import { checkOrigin } from '../access/origin.ts'
-import type { WebSocketTransport } from '../transports/websocket.ts'
+import type { WebSocketTransport } from '../transports/transport.ts'
 import { endWithError, toMillraceError } from './error-response.ts'
-import { handle, type MessageContext, type SocketSession } from './messages.ts'
+import { type MessageContext, SocketSession } from './messages.ts'
 import { check, idParam } from './schemas.ts'
 import type { Upgrade } from './upgrade.ts'
 
-/** Messages refused for their own fault before the connection is closed: a client in a loop must not go on for ever. */
+/** Messages that fail by the client's fault before the connection is closed: this ends a client in a loop. */
 const errorsMax = 16
 const stopsMax = 16
 
 type Context = MessageContext & { readonly onError: (error: unknown) => void }
 
-/** A socket whose messages are obeyed one after another, so that what was sent first happens first. */
-interface Client extends SocketSession {
-  errors: number
-  /** Stops under way that hold up nothing. */
-  stops: number
-  /** Resolves when the last of them that the next has to wait for was obeyed. */
-  turn: Promise<void>
-}
-
 export function acceptWebSockets(transport: WebSocketTransport, context: Context): Upgrade {
   return (request, socket, head) => {
-    // A host may have thought about it for so long that the client has left.
+    // The client may have disconnected while the host was deciding.
     if (socket.destroyed) return
     try {
       const { session, down } = readHandshake(request)
       const caller = identifyHandshake(request)
       const { principal, address } = caller
-      const own = context.connections.open({ transport: 'ws', principal, address })
-      // A handshake that fails later on never becomes a WebSocket, and never closes as one.
-      socket.once('close', () => own.close())
-      let client: Client
-      transport.upgrade(request, socket, head, {
-        onOpen(connection) {
-          const isCommandsOnly = down === 'sse'
-          client = { connection, caller, own, session, isCommandsOnly, errors: 0, stops: 0, turn: Promise.resolve() }
-          own.onTerminated((error) => connection.close(closeCodeOf(error), error.code))
-        },
-        onText: (_connection, text) => inTurn(client, text, context),
-        onDetach: (key) => own.detach(key),
-        onClose: () => own.close(),
+      const connection = context.connections.open({ transport: 'ws', principal, address })
+      // A handshake that fails later never becomes a WebSocket, and the transport never closes its connection.
+      socket.once('close', () => connection.close())
+      transport.upgrade(request, socket, head, connection, (opened) => {
+        const options = { socket: opened, connection, caller, session, isCommandsOnly: down === 'sse' }
+        const messages = new MessageQueue(new SocketSession(options, context), context.onError)
+        return (text) => messages.handle(text)
       })
     } catch (error) {
       endWithError(socket, toMillraceError(error, context.onError))
@@ -54,59 +39,75 @@ export function acceptWebSockets(transport: WebSocketTransport, context: Context
   }
 }
 
-/**
- * A ping asks whether somebody is there, not whether all before it is done; and the end that `stop` waits for may be long
- * in coming. Everything else waits until what came before it was answered.
- */
-function inTurn(socket: Client, text: string, context: Context): Promise<void> {
-  const type = typeOf(text)
-  if (type === 'ping') return receive(socket, text, context)
-  const handled = socket.turn.then(() => receive(socket, text, context))
-  // Each waits for up to 15 s, asking again and again; beyond so many at a time they wait for each other.
-  if (type !== 'stop' || socket.stops >= stopsMax) socket.turn = handled
-  else void countStop(socket, handled)
-  return handled
+/** Handles the messages of a socket one after another, in the order in which they were sent. */
+class MessageQueue {
+  readonly #session: SocketSession
+  readonly #onError: (error: unknown) => void
+  #errors = 0
+  /** Stops under way that the next message does not wait for. */
+  #stops = 0
+  /** Resolves when the last message that the next has to wait for was handled. */
+  #last: Promise<void> = Promise.resolve()
+
+  constructor(session: SocketSession, onError: (error: unknown) => void) {
+    this.#session = session
+    this.#onError = onError
+  }
+
+  /**
+   * A ping asks whether the server is alive, so it does not wait. Nor does anything wait for a `stop`, which resolves with
+   * the run's end. Every other message waits until the one before it was answered. Never rejects.
+   */
+  handle(text: string): Promise<void> {
+    const type = typeOf(text)
+    if (type === 'ping') return this.#handleNow(text)
+    const handled = this.#last.then(() => this.#handleNow(text))
+    // A stop asks the engine again and again for up to 15 s; beyond this number they wait for each other.
+    if (type !== 'stop' || this.#stops >= stopsMax) this.#last = handled
+    else void this.#countStop(handled)
+    return handled
+  }
+
+  async #countStop(handled: Promise<void>): Promise<void> {
+    this.#stops += 1
+    await handled
+    this.#stops -= 1
+  }
+
+  async #handleNow(text: string): Promise<void> {
+    const { socket } = this.#session
+    if (socket.isClosed) return
+    let ref: string | undefined
+    try {
+      const message = parse(text)
+      if (typeof message.ref === 'string' && message.ref.length <= 64) ref = message.ref
+      await this.#session.handle(message)
+    } catch (cause) {
+      const error = toMillraceError(cause, this.#onError)
+      socket.send({ type: 'error', ...(ref !== undefined && { ref }), ...error.toBody() })
+      // An engine failure is not the client's fault, and 4400 would keep the client away permanently.
+      if (error.retryable || error.status >= 500) return
+      this.#errors += 1
+      if (this.#errors === errorsMax) socket.close(closeCodes.misuse, 'Too many messages failed.')
+    }
+  }
 }
 
-async function countStop(socket: Client, stopped: Promise<void>): Promise<void> {
-  socket.stops += 1
-  await stopped
-  socket.stops -= 1
-}
-
-/** Of a short message, which `ping` and `stop` are: what is long is parsed only when it is its turn. */
+/** Only of a short message, which `ping` and `stop` are: a long one is parsed when it is handled. */
 function typeOf(text: string): unknown {
   if (text.length > 512) return undefined
   try {
     return parse(text).type
   } catch {
-    // It is refused in its turn.
+    // The error is sent when the message is handled.
     return undefined
-  }
-}
-
-/** Never rejects: a message that is refused is answered. */
-async function receive(socket: Client, text: string, context: Context): Promise<void> {
-  if (socket.connection.isCut) return
-  let ref: string | undefined
-  try {
-    const message = parse(text)
-    if (typeof message.ref === 'string' && message.ref.length <= 64) ref = message.ref
-    await handle(socket, message, context)
-  } catch (cause) {
-    const error = toMillraceError(cause, context.onError)
-    socket.connection.send({ type: 'error', ...(ref !== undefined && { ref }), ...error.toBody() })
-    // What fails because an engine is away, or a log is damaged, says nothing about the client, whom 4400 would send away for good.
-    if (error.retryable || error.status >= 500) return
-    socket.errors += 1
-    if (socket.errors === errorsMax) socket.connection.close(closeCodes.misuse, 'Too many messages were refused.')
   }
 }
 
 function parse(text: string): Record<string, unknown> {
   let message: unknown
   try {
-    // As of a body: some put a byte order mark before it.
+    // Some clients send a byte order mark, as with bodies.
     message = JSON.parse(text.replace(/^\uFEFF/, ''))
   } catch (cause) {
     throw new MillraceError('invalid_json', { cause })
@@ -117,7 +118,7 @@ function parse(text: string): Record<string, unknown> {
 
 const handshakeQuery = z.object({ session: idParam.shape.id.optional(), down: z.enum(['socket', 'sse']).default('socket') })
 
-/** What the address says, and what is wrong with a handshake beside what `ws` sees to. */
+/** The query of the address. Throws for what `ws` does not check: the address and the origin. */
 function readHandshake(request: IncomingMessage): z.output<typeof handshakeQuery> {
   const address = URL.parse(request.url ?? '', 'http://host')
   if (address === null) throw new MillraceError('malformed_http')

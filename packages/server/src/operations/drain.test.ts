@@ -1,12 +1,12 @@
 import { describe, expect, it } from 'vitest'
 import { createDrain } from './drain.ts'
 
-/** A transport whose clients disconnect at once. */
-function transport(connections: number) {
+/** Readers that disconnect at once. */
+function createReaders(drainable: number) {
   return {
-    connections,
+    drainable,
     drain(count: number) {
-      this.connections -= Math.min(count, this.connections)
+      this.drainable -= Math.min(count, this.drainable)
     },
   }
 }
@@ -25,36 +25,33 @@ function fakeClock(onSleep: (now: number) => void) {
 
 describe('wait', () => {
   it('disconnects a fiftieth of the readers every 100 ms if servers share the engine', async () => {
-    const transports = [transport(600), transport(400)]
-    const counts: number[][] = []
-    const clock = fakeClock(() => counts.push(transports.map(({ connections }) => connections)))
-    await createDrain({ transports, isShared: true, activeRuns: () => 0, clock }).wait(60_000)
-    expect(counts.slice(0, 2)).toEqual([
-      [580, 400],
-      [560, 400],
-    ])
-    expect(counts.at(-1)).toEqual([0, 0])
+    const readers = createReaders(1000)
+    const counts: number[] = []
+    const clock = fakeClock(() => counts.push(readers.drainable))
+    await createDrain({ readers, isShared: true, activeRuns: () => 0, clock }).wait(60_000)
+    expect(counts.slice(0, 2)).toEqual([980, 960])
+    expect(counts.at(-1)).toBe(0)
   })
 
   it('waits for runs and keeps their readers if no other server could take them', async () => {
-    const reader = transport(1)
+    const readers = createReaders(1)
     let activeRuns = 1
     const clock = fakeClock((now) => {
       if (now === 1000) activeRuns = 0
     })
-    await createDrain({ transports: [reader], isShared: false, activeRuns: () => activeRuns, clock }).wait(60_000)
-    expect([clock.now(), reader.connections]).toEqual([1100, 1])
+    await createDrain({ readers, isShared: false, activeRuns: () => activeRuns, clock }).wait(60_000)
+    expect([clock.now(), readers.drainable]).toEqual([1100, 1])
   })
 
   it('ends after the grace although a run does not', async () => {
     const clock = fakeClock(() => {})
-    await createDrain({ transports: [], isShared: false, activeRuns: () => 1, clock }).wait(1050)
+    await createDrain({ readers: createReaders(0), isShared: false, activeRuns: () => 1, clock }).wait(1050)
     expect(clock.now()).toBe(1050)
   })
 })
 
 it('closeAll closes every connection', () => {
-  const transports = [transport(2), transport(0), transport(3)]
-  createDrain({ transports, isShared: false, activeRuns: () => 0 }).closeAll()
-  expect(transports.map(({ connections }) => connections)).toEqual([0, 0, 0])
+  const readers = createReaders(5)
+  createDrain({ readers, isShared: false, activeRuns: () => 0 }).closeAll()
+  expect(readers.drainable).toBe(0)
 })

@@ -1,15 +1,15 @@
 /** Disconnects readers before the server stops: a few at a time while another server can take them over, then all. */
 import { setTimeout } from 'node:timers/promises'
 
-export interface DrainableTransport {
-  /** Open connections. */
-  readonly connections: number
+export interface DrainableReaders {
+  /** Connections that can be closed. */
+  readonly drainable: number
   /** Closes up to this number of them. */
   drain(count: number): void
 }
 
 export interface DrainOptions {
-  readonly transports: readonly DrainableTransport[]
+  readonly readers: DrainableReaders
   /** Whether other servers share the engine, so that a disconnected reader can continue there. */
   readonly isShared: boolean
   /** Runs in progress on this server. */
@@ -31,27 +31,18 @@ const stepMs = 100
 
 const systemClock = { sleep: (milliseconds: number) => setTimeout(milliseconds), now: () => performance.now() }
 
-export function createDrain({ transports, isShared, activeRuns, clock = systemClock }: DrainOptions): Drain {
+export function createDrain({ readers, isShared, activeRuns, clock = systemClock }: DrainOptions): Drain {
   return {
     async wait(graceMs) {
       const end = clock.now() + graceMs
       for (let left = graceMs; left > 0; left = end - clock.now()) {
-        const readers = transports.reduce((sum, { connections }) => sum + connections, 0)
-        if (activeRuns() === 0 && (!isShared || readers === 0)) return
+        const { drainable } = readers
+        if (activeRuns() === 0 && (!isShared || drainable === 0)) return
         // In steps: all readers at once would overload the servers that take them over.
-        if (isShared) close(Math.ceil((readers * stepMs) / Math.min(left, drainMsMax)))
+        if (isShared) readers.drain(Math.ceil((drainable * stepMs) / Math.min(left, drainMsMax)))
         await clock.sleep(Math.min(left, stepMs))
       }
     },
-    closeAll: () => close(Number.POSITIVE_INFINITY),
-  }
-
-  function close(count: number): void {
-    let left = count
-    for (const transport of transports) {
-      const { connections } = transport
-      transport.drain(left)
-      left = Math.max(0, left - connections)
-    }
+    closeAll: () => readers.drain(Number.POSITIVE_INFINITY),
   }
 }

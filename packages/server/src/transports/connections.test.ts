@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest'
-import { type ConnectionInfo, createConnections } from './connections.ts'
+import type { ConnectionInfo } from './connection.ts'
+import { createConnections } from './connections.ts'
 
-const info = (more: Partial<ConnectionInfo> = {}): ConnectionInfo => ({
+const createInfo = (more: Partial<ConnectionInfo> = {}): ConnectionInfo => ({
   transport: 'sse',
   principal: { id: 'anonymous' },
   address: '127.0.0.1',
@@ -9,11 +10,11 @@ const info = (more: Partial<ConnectionInfo> = {}): ConnectionInfo => ({
 })
 
 describe('connections', () => {
-  it('are listed with the sessions they read, of all transports', () => {
+  it('of all transports are listed with the sessions that they read', () => {
     const connections = createConnections({}, () => 7)
-    const socket = connections.open(info({ transport: 'ws', principal: { id: 'ada' } }))
+    const socket = connections.open(createInfo({ transport: 'ws', principal: { id: 'ada' } }))
     for (const session of ['a', 'b']) socket.attach(session)
-    connections.open(info()).attach('a')
+    connections.open(createInfo()).attach('a')
     expect(connections.list('a').map(({ transport }) => transport)).toEqual(['ws', 'sse'])
     expect(connections.list('b')).toEqual([
       {
@@ -37,9 +38,9 @@ describe('connections', () => {
     ['session', { perSessionMax: 2 }, {}],
     ['principal', { perPrincipalMax: 2 }, { principal: { id: 'ada' } }],
     ['address', { perAddressMax: 2 }, {}],
-  ])('are bounded exactly per %s, and a place that was left is free again', (_what, limits, more) => {
+  ])('are bounded exactly per %s, and a closed connection frees its place', (_what, limits, more) => {
     const connections = createConnections(limits)
-    const open = () => connections.open(info(more), 'a')
+    const open = () => connections.open(createInfo(more), 'a')
     const first = open()
     open()
     for (let n = 0; n < 3; n++) expect(open).toThrow(expect.objectContaining({ code: 'too_many_connections' }))
@@ -48,10 +49,10 @@ describe('connections', () => {
     expect(open).toThrow()
   })
 
-  it('of others are not touched by one that is refused', () => {
+  it('of others are not affected by one that is rejected', () => {
     const connections = createConnections({ perPrincipalMax: 1, perAddressMax: 1 })
-    connections.open(info({ principal: { id: 'ada' } }))
-    expect(() => connections.open(info({ principal: { id: 'bob' } }))).toThrow()
-    connections.open(info({ principal: { id: 'bob' }, address: '127.0.0.2' }))
+    connections.open(createInfo({ principal: { id: 'ada' } }))
+    expect(() => connections.open(createInfo({ principal: { id: 'bob' } }))).toThrow()
+    connections.open(createInfo({ principal: { id: 'bob' }, address: '127.0.0.2' }))
   })
 })

@@ -1,12 +1,23 @@
-/** A long-poll answers with what comes while it looks, and does not sleep on it. */
+/** A long-poll misses no event between its read and its wait. */
 import { MillraceError } from '@millrace/protocol'
 import { expect, it } from 'vitest'
-import { sessionDialect } from '../dialects/native.ts'
+import { nativeDialects } from '../dialects/native.ts'
 import { memoryEngine } from '../engines/memory/index.ts'
 import type { Engine } from '../log/log.ts'
+import { createConnections } from './connections.ts'
 import { createPollTransport } from './poll.ts'
+import type { ReadableLog } from './transport.ts'
 
-it('hears of an append between its look and its wait', async () => {
+async function poll(engine: Engine, log: ReadableLog, waitMs: number): Promise<string> {
+  const connection = createConnections().open({ transport: 'poll', principal: { id: 'anonymous' }, address: undefined })
+  const response = createPollTransport(engine).respond(
+    { logs: [log], connection, waitMs },
+    { signal: new AbortController().signal },
+  )
+  return (await response).text()
+}
+
+it('responds with an append between its read and its wait', async () => {
   const inner = memoryEngine()
   const { position: after } = await inner.append('s', [])
   let isFirst = true
@@ -19,16 +30,15 @@ it('hears of an append between its look and its wait', async () => {
       return page
     },
   }
-  const poll = createPollTransport(engine)
-  const options = { waitMs: 60_000, signal: new AbortController().signal }
-  expect(await poll.answer([{ source: { session: 's' }, log: 's', after, dialect: sessionDialect }], options)).toContain('late')
+  const log = { source: { session: 's' }, log: 's', after, dialect: nativeDialects.session.session }
+  expect(await poll(engine, log, 60_000)).toContain('late')
   await inner.close()
 })
 
 it.each([
-  ['has come back by then, with what has come', 60_000, 'late'],
-  ['has not, with nothing', 300, '"events":[]'],
-])('holds its answer while the engine is unavailable: where that %s', async (_, waitMs, said) => {
+  ['recovers in time, with the new event', 60_000, 'late'],
+  ['does not recover, with no event', 300, '"events":[]'],
+])('waits while the engine is unavailable, and responds where it %s', async (_, waitMs, expected) => {
   const inner = memoryEngine()
   const { position: after } = await inner.append('s', [])
   let reads = 0
@@ -45,8 +55,7 @@ it.each([
       return inner.read(...request)
     },
   }
-  const options = { waitMs, signal: new AbortController().signal }
-  const log = { source: { session: 's' }, log: 's', after, dialect: sessionDialect }
-  expect(await createPollTransport(engine).answer([log], options)).toContain(said)
+  const log = { source: { session: 's' }, log: 's', after, dialect: nativeDialects.session.session }
+  expect(await poll(engine, log, waitMs)).toContain(expected)
   await inner.close()
 })

@@ -1,101 +1,82 @@
 /**
- * Long-poll: one answer at a time, for networks that break streams. The same read as every cursor's,
- * from the same positions; what it lacks is only the connection that stays.
+ * The long-poll transport: one response at a time, for networks that break streams. It reads from the same positions as a
+ * cursor does; the connection does not stay open.
  */
-import { encodeJson, type Position } from '@millrace/protocol'
+import { encodeJson, MillraceError, type Position } from '@millrace/protocol'
 import { dataText } from '../dialects/dialect.ts'
 import type { Engine, Page } from '../log/log.ts'
 import { isUnavailable, retryWhileUnavailable } from '../log/retry.ts'
-import { type ReadableLog, type UnreadableLog, unreadPosition } from './logs.ts'
+import { type Delivery, type HttpTransport, type ReadableLog, type UnreadableLog, unreadPosition } from './transport.ts'
 
 const pageMax = { eventsMax: 8192, bytesMax: 1024 * 1024 }
+const headers = { 'content-type': 'application/json', 'cache-control': 'no-store' }
 
-export interface PollOptions {
-  /** How long to wait for the first event. */
-  readonly waitMs: number
-  /** Aborts when the client has gone; the answer is then of no interest. */
-  readonly signal: AbortSignal
-}
-
-export interface PollTransport {
-  /** The body of an answer: PROTOCOL.md, `live=poll`. Rejects as `Engine.read` does. */
-  answer(logs: readonly (ReadableLog | UnreadableLog)[], options: PollOptions): Promise<string>
-  /** Requests that wait for events. */
-  readonly connections: number
-  /** Answers up to this number of them with what there is. */
-  drain(count: number): void
-}
-
-export function createPollTransport(engine: Engine): PollTransport {
-  const waits = new Set<() => void>()
-
+export function createPollTransport(engine: Engine): HttpTransport {
   return {
-    async answer(logs, { waitMs, signal }) {
-      const until = performance.now() + waitMs
-      const isOver = () => signal.aborted || performance.now() >= until
-      const readable = logs.filter((log) => 'log' in log)
-      const readAll = () => readPages(readable, { isOver, onUnavailable: () => {}, signal })
-      let isNotified = false
-      let ring = () => {
-        isNotified = true
-      }
-      // Watched before it is read: what comes in between has rung, and is not waited for.
-      const unwatches = readable.map(({ log }) => engine.watch(log, () => ring()))
+    headers,
+
+    /** Rejects as `Engine.read` does, and with the error that terminates the connection. */
+    async respond({ logs, waitMs = 0, connection }, { signal }) {
+      const ended = new AbortController()
+      connection.serve({
+        terminate: (error) => ended.abort(error),
+        drain: () => ended.abort(),
+        cursors: [],
+      })
       try {
-        let pages = await readAll()
-        if (logs.every((log) => 'log' in log || log.isKnown) && pages.every(isEmpty)) {
-          await new Promise<void>((resolve) => {
-            ring = wait(resolve, waitMs, signal)
-            if (isNotified) ring()
-          })
-          pages = await readAll().catch((error) => {
-            // There is nothing that it knows of, and the next one finds out.
-            if (!isUnavailable(error)) throw error
-            return pages
-          })
-        }
-        return format(logs, pages)
+        const pages = await readOrWait(engine, logs, waitMs, AbortSignal.any([signal, ended.signal]))
+        if (ended.signal.reason instanceof MillraceError) throw ended.signal.reason
+        return new Response(format(logs, pages), { headers })
       } finally {
-        for (const unwatch of unwatches) unwatch()
+        connection.close()
       }
     },
-    get connections() {
-      return waits.size
-    },
-    drain(count) {
-      for (const end of [...waits].slice(0, count)) end()
-    },
   }
+}
 
-  function readPages(logs: readonly ReadableLog[], until: Parameters<typeof retryWhileUnavailable>[1]): Promise<Page[]> {
-    const bounds = { ...pageMax, bytesMax: Math.ceil(pageMax.bytesMax / logs.length) }
-    return Promise.all(logs.map(({ log, after }) => retryWhileUnavailable(() => engine.read(log, after, bounds), until)))
+/** One page of each log; where all are empty, waits for the first event, the time or the signal, and reads again. */
+async function readOrWait(engine: Engine, logs: Delivery['logs'], waitMs: number, signal: AbortSignal): Promise<Page[]> {
+  const until = performance.now() + waitMs
+  const isOver = () => signal.aborted || performance.now() >= until
+  const readable = logs.filter((log) => 'log' in log)
+  const bounds = { ...pageMax, bytesMax: Math.ceil(pageMax.bytesMax / readable.length) }
+  const read = ({ log, after }: ReadableLog) =>
+    retryWhileUnavailable(() => engine.read(log, after, bounds), { isOver, onUnavailable: () => {}, signal })
+  const readAll = () => Promise.all(readable.map(read))
+  const notified = Promise.withResolvers<void>()
+  // Watched before it is read: an append between the read and the wait has notified, and ends the wait at once.
+  const unwatches = readable.map(({ log }) => engine.watch(log, notified.resolve))
+  try {
+    const pages = await readAll()
+    const hasNews = logs.some((log) => !('log' in log) && !log.isKnown) || !pages.every(isEmpty)
+    if (hasNews) return pages
+    await untilNotified(notified.promise, waitMs, signal)
+    return await readAll().catch((error) => {
+      // The client gets an empty response; its next request finds out whether the engine is back.
+      if (!isUnavailable(error)) throw error
+      return pages
+    })
+  } finally {
+    for (const unwatch of unwatches) unwatch()
   }
+}
 
-  /** Calls `resolve` after the time, when the client goes, at the end of the server, or when what it returns is called. */
-  function wait(resolve: () => void, waitMs: number, signal: AbortSignal): () => void {
-    const timer = setTimeout(end, waitMs)
-    waits.add(end)
-    signal.addEventListener('abort', end, { once: true })
-    if (signal.aborted) end()
-    return end
-
-    function end(): void {
-      clearTimeout(timer)
-      waits.delete(end)
-      signal.removeEventListener('abort', end)
-      resolve()
-    }
-  }
+async function untilNotified(notified: Promise<void>, waitMs: number, signal: AbortSignal): Promise<void> {
+  const over = Promise.withResolvers<void>()
+  const timer = setTimeout(over.resolve, waitMs)
+  signal.addEventListener('abort', () => over.resolve(), { once: true })
+  if (signal.aborted) over.resolve()
+  await Promise.race([notified, over.promise])
+  clearTimeout(timer)
 }
 
 const isEmpty = ({ events, gap }: Page) => events.length === 0 && gap === undefined
 
 /** With several logs each event names its own, and the position is that of all. */
-function format(logs: readonly (ReadableLog | UnreadableLog)[], pages: readonly Page[]): string {
+function format(logs: Delivery['logs'], pages: readonly Page[]): string {
   const rest = pages.values()
   const isOne = logs.length === 1
-  const parts = logs.map((log) => {
+  const parts = logs.map((log: ReadableLog | UnreadableLog) => {
     const start = isOne ? '{' : `{${encodeJson(log.source).slice(1, -1)},`
     if (!('log' in log))
       return { events: [`${start}"event":"error","data":${encodeJson(log.error.toPublic())}}`], id: unreadPosition }

@@ -10,7 +10,7 @@ import type { Attachment } from '../delivery/fan-out.ts'
 import type { Scheduler } from '../delivery/scheduler.ts'
 import { type Sink, throttled, type Wire } from '../delivery/wire.ts'
 import { type Dialect, dataText } from '../dialects/dialect.ts'
-import { type ReadableLog, type UnreadableLog, unreadPosition } from './logs.ts'
+import { type ReadableLog, type UnreadableLog, unreadPosition } from './transport.ts'
 
 export interface BatchOptions {
   readonly attach: (attachment: Attachment) => Cursor

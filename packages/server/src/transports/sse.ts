@@ -1,207 +1,88 @@
 /**
- * The SSE transport: a cursor over a log, written to a socket or to a web stream. It sends the first
- * bytes before there is anything to say, beats every 15 s, and lets a client go that has not taken a
- * byte between two beats, or has not answered one although it had begun to. See PROTOCOL.md#server-sent-events.
+ * The SSE transport: a cursor over a log, written to a socket or to a web stream. It sends the first bytes before there is an
+ * event, and a heartbeat every period. See PROTOCOL.md#server-sent-events.
  */
-import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Writable } from 'node:stream'
-import {
-  encodeJson,
-  encodeSseComment,
-  encodeSseEvent,
-  encodeSseRetry,
-  type MillraceError,
-  streamHeader,
-} from '@millrace/protocol'
+import { streamHeader } from '@millrace/protocol'
 import type { Cursor } from '../delivery/cursor.ts'
 import type { CursorGroup } from '../delivery/cursor-group.ts'
 import type { FanOut } from '../delivery/fan-out.ts'
 import type { Scheduler } from '../delivery/scheduler.ts'
 import { type Sink, throttled } from '../delivery/wire.ts'
+import { eventStreamHeaders } from './event-stream.ts'
 import type { Heartbeat } from './heartbeat.ts'
-import type { ReadableLog, UnreadableLog } from './logs.ts'
 import { attachBatch } from './sse-batch.ts'
+import { SseReader, type SseSink } from './sse-reader.ts'
 import { sseWire } from './sse-wire.ts'
 import { takeOver } from './takeover.ts'
+import type { Delivery, Exchange, HttpTransport } from './transport.ts'
 
-export { isTakenOver } from './takeover.ts'
-
-export const sseHeaders = {
-  'content-type': 'text/event-stream; charset=utf-8',
-  // no-transform keeps proxies from compressing, which would hold events back; nginx obeys the third.
-  'cache-control': 'no-store, no-transform',
-  'x-accel-buffering': 'no',
-  'x-content-type-options': 'nosniff',
-} as const
-
-/** After the last event the client closes; one that does not is cut after so long. */
+/** The client closes after the last event; the server closes after this time. */
 const lingerMs = 10_000
-/** An answer has so much time also where heartbeats are closer: it is a request of its own. */
-const answerMsMin = 1000
-/** What a web stream holds before its cursor waits. */
+/** What a web stream buffers before its cursor waits. */
 const webBufferBytes = 64 * 1024
 
-export interface SseStream {
-  /** At least one that can be read. With several, their events come as batches. */
-  readonly logs: readonly (ReadableLog | UnreadableLog)[]
-  /** The reader answers every heartbeat; from its first answer on it is cut at the next when it does not. */
-  readonly isAnswered?: boolean
-  /** Its place among all connections; closed once when the reader has gone or the stream has ended. */
-  readonly connection?: {
-    /** Calls when the connection is to be ended because of an error, at once where it was already. */
-    onTerminated(call: (error: MillraceError) => void): void
-    close(): void
-  }
-}
-
-export interface SseTransport {
-  /** Writes the stream to a Node response, whose socket it takes over. */
-  serve(stream: SseStream, request: IncomingMessage, response: ServerResponse): void
-  /** The stream as a web-standard response. The signal aborts when the client has gone: not every host then cancels the body. */
-  respond(stream: SseStream, signal: AbortSignal): Response
-  /** A reader has answered. False where the stream is not one of these. */
+export interface SseTransport extends HttpTransport {
+  /** A client has acknowledged a heartbeat. False where the stream is not one of this server. */
   acknowledge(stream: string): boolean
-  /** Connections that are open now. */
-  readonly connections: number
-  /** Of all connections. */
-  cursors(): Iterable<Cursor>
-  /**
-   * Ends so many connections, whose readers come back elsewhere within a second. Infinity ends all of them; together
-   * they would be a wave, and come back as after a cut.
-   */
-  drain(count: number): void
 }
 
 export interface SseTransportOptions {
   readonly fanOut: FanOut
   readonly scheduler: Scheduler
   readonly heartbeat: Heartbeat
-  /** Names a stream whose heartbeats are answered. MUST NOT be guessable. */
+  /** Names a stream whose heartbeats are acknowledged. MUST NOT be guessable. */
   readonly newStream: () => string
-  /** Answers since then, by `performance.now`, may not have come through: no reader is cut for the lack of one. */
+  /** True where acknowledgements since then, by `performance.now`, may have been lost on the way. */
   readonly isExcused: (since: number) => boolean
   /** From 0 to 1; default `Math.random`. */
   readonly random?: () => number
 }
 
-/** What a reader owes that has said it would answer heartbeats. */
-interface Answer {
-  readonly stream: string
-  /**
-   * When the first heartbeat was sent after which nothing has come. Infinity before the first answer: where something
-   * on the way drops the name of the stream or the answers, the reader would be cut again and again.
-   */
-  dueAt: number | undefined
-}
-
-interface SseSink extends Sink {
-  /** Cuts the connection without a goodbye. */
-  destroy(): void
-}
-
 export function createSseTransport(options: SseTransportOptions): SseTransport {
   const { fanOut, scheduler, heartbeat, newStream, isExcused, random = Math.random } = options
-  const open = new Map<Cursor | CursorGroup, SseSink>()
-  /** By the names of their streams. */
-  const answers = new Map<string, Answer>()
+  /** Those that acknowledge heartbeats, by the names of their streams. */
+  const readers = new Map<string, SseReader>()
 
   return {
-    serve(stream, request, response) {
-      const { answer, headers } = prepare(stream)
-      const body = takeOver(request, response, headers)
-      const cursor = start(stream, nodeSink(body), answer)
-      body.on('drain', () => cursor.drained())
-      body.once('close', () => cursor.close())
-      // An error is followed by close, which is where the cursor is let go.
-      body.on('error', () => {})
-      if (body.destroyed) cursor.close()
-    },
+    headers: eventStreamHeaders,
 
-    respond(stream, signal) {
-      let cursor: Cursor | CursorGroup | undefined
-      const { answer, headers } = prepare(stream)
-      const body = new ReadableStream<Uint8Array>(
-        {
-          start: (controller) => {
-            cursor = start(stream, webSink(controller), answer)
-          },
-          pull: () => cursor?.drained(),
-          cancel: () => cursor?.close(),
-        },
-        new ByteLengthQueuingStrategy({ highWaterMark: webBufferBytes }),
-      )
-      signal.addEventListener('abort', () => cursor?.close(), { once: true })
-      if (signal.aborted) cursor?.close()
-      return new Response(body, { headers })
+    respond(delivery, exchange) {
+      const stream = delivery.acknowledges ? newStream() : undefined
+      const headers = { ...eventStreamHeaders, ...(stream !== undefined && { [streamHeader]: stream }) }
+      const start = (sink: SseSink) => startReader(delivery, stream, sink)
+      return exchange.node === undefined
+        ? respondWeb(start, headers, exchange.signal)
+        : respondNode(start, headers, exchange.node)
     },
 
     acknowledge(stream) {
-      const answer = answers.get(stream)
-      if (answer !== undefined) answer.dueAt = undefined
-      return answer !== undefined
-    },
-
-    get connections() {
-      return open.size
-    },
-
-    *cursors() {
-      for (const reader of open.keys()) {
-        if ('cursors' in reader) yield* reader.cursors
-        else yield reader
-      }
-    },
-
-    drain(count) {
-      for (const [cursor, peer] of [...open].slice(0, count)) {
-        // Whoever is cut, or goes with all others, waits longer: there, nobody spreads them but their own retry.
-        if (count < Number.POSITIVE_INFINITY) peer.write(Buffer.from(encodeSseRetry(100 + Math.floor(random() * 900))))
-        cursor.end()
-      }
+      const reader = readers.get(stream)
+      reader?.acknowledge()
+      return reader !== undefined
     },
   }
 
-  function prepare({ isAnswered }: SseStream): { answer?: Answer; headers: Record<string, string> } {
-    if (!isAnswered) return { headers: sseHeaders }
-    const answer = { stream: newStream(), dueAt: Number.POSITIVE_INFINITY }
-    return { answer, headers: { ...sseHeaders, [streamHeader]: answer.stream } }
-  }
-
-  function start({ logs, connection }: SseStream, peer: SseSink, answer?: Answer): Cursor | CursorGroup {
-    // Clients that were cut together must not come back together.
-    peer.write(Buffer.from(encodeSseRetry(1000 + Math.floor(random() * 2000)) + encodeSseComment('millrace')))
-    if (answer !== undefined) answers.set(answer.stream, answer)
-    let stalledAt: number | undefined
-    const leaveHeartbeat = heartbeat.join((clock) => {
-      if (answer?.dueAt !== undefined && isOverdue(answer) && isExcused(answer.dueAt)) answer.dueAt = undefined
-      if (isOverdue(answer) || (cursor.blocked && stalledAt === cursor.offset)) {
-        cursor.close()
-        peer.destroy()
-      } else if (cursor.blocked) {
-        stalledAt = cursor.offset
-      } else {
-        peer.write(Buffer.from(encodeSseComment(`${clock}`)))
-        stalledAt = undefined
-        if (answer !== undefined) answer.dueAt ??= performance.now()
-      }
+  function startReader({ logs, connection }: Delivery, stream: string | undefined, sink: SseSink): SseReader {
+    const reader = new SseReader({
+      sink,
+      attach: (shared) => attach(logs, shared),
+      acknowledges: stream !== undefined,
+      isExcused,
+      random,
     })
-    const cursor = attach(logs, { write: peer.write, end: peer.end })
-    open.set(cursor, peer)
-    cursor.onceClosed(() => {
+    if (stream !== undefined) readers.set(stream, reader)
+    const leaveHeartbeat = heartbeat.join((clock) => reader.beat(clock))
+    reader.onceClosed(() => {
       leaveHeartbeat()
-      open.delete(cursor)
-      if (answer !== undefined) answers.delete(answer.stream)
-      connection?.close()
+      if (stream !== undefined) readers.delete(stream)
+      connection.close()
     })
-    connection?.onTerminated((error) => {
-      if (cursor.closed) return
-      peer.write(Buffer.from(encodeSseEvent({ event: 'error', data: encodeJson(error.toBody()) })))
-      cursor.end()
-    })
-    return cursor
+    connection.serve(reader)
+    return reader
   }
 
-  function attach(logs: SseStream['logs'], sink: Sink): Cursor | CursorGroup {
+  function attach(logs: Delivery['logs'], sink: Sink): Cursor | CursorGroup {
     const [first, ...rest] = logs
     if (first === undefined || rest.length > 0 || !('log' in first))
       return attachBatch({ attach: fanOut.attach, scheduler, logs, sink })
@@ -210,8 +91,40 @@ export function createSseTransport(options: SseTransportOptions): SseTransport {
   }
 }
 
-function isOverdue(answer: Answer | undefined): boolean {
-  return answer?.dueAt !== undefined && performance.now() - answer.dueAt >= answerMsMin
+type Start = (sink: SseSink) => SseReader
+
+/** Takes the socket of Node's response over. */
+function respondNode(
+  start: Start,
+  headers: Record<string, string>,
+  { request, response }: NonNullable<Exchange['node']>,
+): Response {
+  const body = takeOver(request, response, headers)
+  const reader = start(nodeSink(body))
+  body.on('drain', () => reader.drained())
+  body.once('close', () => reader.close())
+  // `close` follows an error, and closes the reader.
+  body.on('error', () => {})
+  if (body.destroyed) reader.close()
+  // Tells @hono/node-server that the response was written.
+  return new Response(null, { headers: { 'x-hono-already-sent': 'true' } })
+}
+
+function respondWeb(start: Start, headers: Record<string, string>, signal: AbortSignal): Response {
+  let reader: SseReader | undefined
+  const body = new ReadableStream<Uint8Array>(
+    {
+      start: (controller) => {
+        reader = start(webSink(controller))
+      },
+      pull: () => reader?.drained(),
+      cancel: () => reader?.close(),
+    },
+    new ByteLengthQueuingStrategy({ highWaterMark: webBufferBytes }),
+  )
+  signal.addEventListener('abort', () => reader?.close(), { once: true })
+  if (signal.aborted) reader?.close()
+  return new Response(body, { headers })
 }
 
 function nodeSink(body: Writable): SseSink {
@@ -231,7 +144,7 @@ function nodeSink(body: Writable): SseSink {
 function webSink(controller: ReadableStreamDefaultController<Uint8Array>): SseSink {
   return {
     write(bytes) {
-      // A copy: whoever reads the stream may transfer its chunks, and these bytes are everybody's.
+      // A copy: the host may transfer the chunk, and these bytes are shared by all readers.
       controller.enqueue(new Uint8Array(bytes))
       return (controller.desiredSize ?? 0) > 0
     },

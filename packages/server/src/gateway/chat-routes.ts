@@ -1,0 +1,139 @@
+/** Asking, and reading the answer: PROTOCOL.md#http. */
+import { formatPosition, type Lane, MillraceError } from '@millrace/protocol'
+import type { z } from 'zod'
+import type { Authorize } from '../access/authorize.ts'
+import type { Dialects } from '../dialects/dialect.ts'
+import type { Engine } from '../log/log.ts'
+import type { Run } from '../runs/run.ts'
+import type { Runs } from '../runs/runs.ts'
+import type { Chats, ResumeRequest } from '../sessions/chats.ts'
+import { requireLog, requirePosition, resolveStart } from '../sessions/positions.ts'
+import type { Transcripts } from '../sessions/transcripts.ts'
+import type { Connection } from '../transports/connection.ts'
+import type { Offer } from './offered.ts'
+import type { Route, RouteRequest, RouteResponse } from './route.ts'
+import { answers, chatBody, chatQuery, continueBody, runParam } from './schemas.ts'
+
+export interface ChatRoutesOptions {
+  readonly engine: Engine
+  readonly runs: Runs
+  readonly chats: Chats
+  readonly transcripts: Transcripts
+  readonly authorize: Authorize
+  readonly offer: Offer
+  readonly dialects: Dialects
+}
+
+type ContinueInput = z.output<typeof continueBody> & Pick<ResumeRequest, 'run'>
+type ChatInput = z.output<typeof chatBody> & { readonly lastEventId?: string | undefined }
+type RunToRead = Pick<Run, 'id' | 'session' | 'lanes' | 'start'>
+
+export function createChatRoutes(options: ChatRoutesOptions): Route[] {
+  const { chat, resumeRun } = createChatHandlers(options)
+  const responses = { 200: 'stream', 202: answers.started, 204: 'nothing' } as const
+  return [
+    {
+      method: 'get',
+      path: '/api/chat',
+      summary: 'Ask, and stream the answer; with Last-Event-ID read an answer on',
+      query: chatQuery,
+      answers: responses,
+      handle: chat,
+    },
+    {
+      method: 'post',
+      path: '/api/chat',
+      summary: 'Ask, and stream the answer; with Accept: application/json only start it',
+      body: chatBody,
+      answers: responses,
+      handle: chat,
+    },
+    {
+      method: 'post',
+      path: '/api/runs/:run/continue',
+      summary: 'Resume an answer that ended early, and stream what is added',
+      params: runParam,
+      body: continueBody,
+      answers: responses,
+      handle: resumeRun,
+    },
+  ]
+}
+
+function createChatHandlers({ engine, runs, chats, transcripts, authorize, offer, dialects }: ChatRoutesOptions) {
+  return { chat, resumeRun }
+
+  async function chat(request: RouteRequest<ChatInput>): Promise<RouteResponse> {
+    const { input, lastEventId = input.lastEventId, caller } = request
+    if (lastEventId !== undefined) return reconnect(request, lastEventId)
+    const { query, model, models: names = model === undefined ? undefined : [model], session, id } = input
+    await authorize(caller, 'run.start', { session })
+    await offer.require(names)
+    return startRun(() => chats.ask({ query, models: names, session, id }), session, request)
+  }
+
+  async function resumeRun(request: RouteRequest<ContinueInput>): Promise<RouteResponse> {
+    const { input, lastEventId, caller } = request
+    if (lastEventId !== undefined) return reconnect(request, lastEventId)
+    const session = input.session ?? (await runs.find(input.run))?.session
+    await authorize(caller, 'run.start', { session })
+    return startRun(() => chats.resume({ run: input.run, session, id: input.id }), session, request)
+  }
+
+  /** Connects the reader before the run is started: a rejected client asks, and pays, again. */
+  async function startRun(
+    start: () => Promise<Run>,
+    session: string | undefined,
+    { input: { events }, caller, wantsJson, connect }: RouteRequest<Pick<ChatInput, 'events'>>,
+  ): Promise<RouteResponse> {
+    const connection = wantsJson ? undefined : connect('sse', session)
+    const run = await start()
+    connection?.attach(run.session)
+    // The id may be that of a run in a session that the request did not name.
+    await authorize(caller, 'session.read', { session: run.session })
+    // The log may be gone before its run: the session was deleted, or its log was evicted.
+    const log = await requireLog(engine, run.session)
+    if (log.head.epoch !== run.start.epoch) throw new MillraceError('position_foreign')
+    if (connection !== undefined) return deliver(connection, run, events)
+    return { status: 202, json: { session: run.session, run: run.id, position: formatPosition(run.start) } }
+  }
+
+  /** A reader of a run reconnects. Nothing is started, whatever the query: an EventSource repeats its address. */
+  async function reconnect(
+    { input, caller, connect }: RouteRequest<{ session?: string | undefined; events: 'type' | 'lane' }>,
+    token: string,
+  ): Promise<RouteResponse> {
+    const { session: named, offset } = requirePosition(token)
+    const session = named ?? input.session
+    if (session === undefined) throw new MillraceError('position_invalid')
+    if (input.session !== undefined && input.session !== session) throw new MillraceError('position_foreign')
+    await authorize(caller, 'session.read', { session })
+    const after = await resolveStart(engine, session, token)
+    // The event at the position names the run that was being read.
+    const eventAt = async (at: number) =>
+      (await engine.read(session, { ...after, offset: Math.max(0, at - 1) }, { eventsMax: 1 })).events[0]
+    const event = await eventAt(offset)
+    // Bytes belong to the run of the event before them.
+    const of = event?.data instanceof Uint8Array ? await eventAt(offset - 1) : event
+    const id = of === undefined ? undefined : (of.data as { run?: string }).run
+    if (event === undefined || id === undefined || (offset > 0 && event.offset !== offset))
+      throw new MillraceError('position_expired')
+    if (event.type === 'stream_end') return { status: 204 }
+    const connection = connect('sse', session)
+    const lanes = await lanesOf(session, id)
+    return deliver(connection, { id, session, lanes, start: after }, input.events)
+  }
+
+  async function lanesOf(session: string, id: string): Promise<readonly Lane[]> {
+    const known = runs.get(id)
+    if (known !== undefined) return known.lanes
+    const record = (await transcripts.read(session))?.runs.find(({ run }) => run === id)
+    if (record === undefined) throw new MillraceError('position_expired')
+    return record.lanes
+  }
+
+  function deliver(connection: Connection, { id, session, lanes, start }: RunToRead, events: 'type' | 'lane'): RouteResponse {
+    const dialect = dialects.run({ session, run: id, lanes: lanes.length, events })
+    return { deliver: { connection, logs: [{ source: { session }, log: session, after: start, dialect }] } }
+  }
+}

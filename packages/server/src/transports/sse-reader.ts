@@ -1,0 +1,108 @@
+/** One open event stream: its greeting, its heartbeats, and how it ends. */
+import { encodeJson, encodeSseComment, encodeSseEvent, encodeSseRetry, type MillraceError } from '@millrace/protocol'
+import type { Cursor } from '../delivery/cursor.ts'
+import type { CursorGroup } from '../delivery/cursor-group.ts'
+import type { Sink } from '../delivery/wire.ts'
+import type { Served } from './connection.ts'
+
+/** The least time for an acknowledgement, however short the heartbeat's period: it is a request of its own. */
+const acknowledgeMsMin = 1000
+
+export interface SseSink extends Sink {
+  /** Closes the connection without an end of the stream. */
+  destroy(): void
+}
+
+export interface SseReaderOptions {
+  readonly sink: SseSink
+  readonly attach: (sink: Sink) => Cursor | CursorGroup
+  readonly acknowledges: boolean
+  /** True where acknowledgements since then, by `performance.now`, may have been lost on the way. */
+  readonly isExcused: (since: number) => boolean
+  /** From 0 to 1. */
+  readonly random: () => number
+}
+
+export class SseReader implements Served {
+  readonly #options: SseReaderOptions
+  readonly #cursor: Cursor | CursorGroup
+  /** Where the cursor was at the last heartbeat that found it blocked. */
+  #stalledAt: number | undefined
+  /**
+   * When the oldest heartbeat without an acknowledgement was sent; undefined where there is none. Infinity until the first
+   * acknowledgement: a proxy that drops the stream's name or the acknowledgements would otherwise end every connection.
+   */
+  #unacknowledgedSince: number | undefined = Number.POSITIVE_INFINITY
+
+  constructor(options: SseReaderOptions) {
+    this.#options = options
+    const { sink, attach } = options
+    // Clients that lost their connections together must not reconnect together.
+    this.#write(encodeSseRetry(1000 + this.#randomBelow(2000)) + encodeSseComment('millrace'))
+    this.#cursor = attach({ write: sink.write, end: sink.end })
+  }
+
+  get cursors(): readonly Cursor[] {
+    return 'cursors' in this.#cursor ? this.#cursor.cursors : [this.#cursor]
+  }
+
+  onceClosed(call: () => void): void {
+    this.#cursor.onceClosed(call)
+  }
+
+  drained(): void {
+    this.#cursor.drained()
+  }
+
+  close(): void {
+    this.#cursor.close()
+  }
+
+  acknowledge(): void {
+    this.#unacknowledgedSince = undefined
+  }
+
+  terminate(error: MillraceError): void {
+    if (this.#cursor.closed) return
+    this.#write(encodeSseEvent({ event: 'error', data: encodeJson(error.toBody()) }))
+    this.#cursor.end()
+  }
+
+  drain(isPaced: boolean): void {
+    // Unless the server spreads its readers, only their own retry time does.
+    if (isPaced) this.#write(encodeSseRetry(100 + this.#randomBelow(900)))
+    this.#cursor.end()
+  }
+
+  /** Closes a reader that has not taken a byte since the last heartbeat, or has stopped acknowledging. */
+  beat(clock: number): void {
+    const isStalled = this.#cursor.blocked && this.#stalledAt === this.#cursor.offset
+    if (isStalled || this.#isOverdue()) {
+      this.#cursor.close()
+      this.#options.sink.destroy()
+    } else if (this.#cursor.blocked) {
+      this.#stalledAt = this.#cursor.offset
+    } else {
+      this.#write(encodeSseComment(`${clock}`))
+      this.#stalledAt = undefined
+      this.#unacknowledgedSince ??= performance.now()
+    }
+  }
+
+  #isOverdue(): boolean {
+    const { acknowledges, isExcused } = this.#options
+    const since = this.#unacknowledgedSince
+    if (!acknowledges || since === undefined || performance.now() - since < acknowledgeMsMin) return false
+    if (!isExcused(since)) return true
+    this.#unacknowledgedSince = undefined
+    return false
+  }
+
+  #write(text: string): void {
+    this.#options.sink.write(Buffer.from(text))
+  }
+
+  #randomBelow(limit: number): number {
+    return Math.floor(this.#options.random() * limit)
+  }
+}

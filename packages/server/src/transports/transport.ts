@@ -1,0 +1,94 @@
+/** What the gateway knows of a transport. `server.ts` names the transports that there are. */
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Duplex } from 'node:stream'
+import type { MillraceError, Position, ServerMessage, Source } from '@millrace/protocol'
+import type { DeliveryOptions } from '../delivery/wire.ts'
+import type { Dialect } from '../dialects/dialect.ts'
+import type { Connection } from './connection.ts'
+
+export interface ReadableLog extends DeliveryOptions {
+  readonly source: Source
+  readonly log: string
+  readonly after: Position
+  readonly dialect: Dialect
+}
+
+/** A log that the client named and that cannot be read: the client gets the error as a line. */
+export interface UnreadableLog {
+  readonly source: Source
+  readonly error: MillraceError
+  /** The client has received the error before: it sent `unreadPosition`. */
+  readonly isKnown: boolean
+}
+
+/** In place of a position, for a log that could not be read. A client that sends it back reads that log from its start. */
+export const unreadPosition = '-'
+
+export interface Delivery {
+  /** At least one that can be read; each has a position of its own. */
+  readonly logs: readonly (ReadableLog | UnreadableLog)[]
+  /** Closed by the transport when the client has left or the response is complete. */
+  readonly connection: Connection
+  /** The client acknowledges heartbeats. Only of a stream. */
+  readonly acknowledges?: boolean
+  /** How long to wait for the first event. Only of a long-poll. */
+  readonly waitMs?: number
+}
+
+/** The HTTP request that a delivery answers. */
+export interface Exchange {
+  /** Undefined on a host of the web standard, such as Deno. */
+  readonly node?: { readonly request: IncomingMessage; readonly response: ServerResponse } | undefined
+  /** Aborts when the client has left: not every web host then cancels the body. */
+  readonly signal: AbortSignal
+}
+
+/** Carries logs in the response to an HTTP request. */
+export interface HttpTransport {
+  /** Of every successful response, also to HEAD. */
+  readonly headers: Readonly<Record<string, string>>
+  /** Rejects with a MillraceError where nothing has been written yet. */
+  respond(delivery: Delivery, exchange: Exchange): Response | Promise<Response>
+}
+
+/** By the name that a client asks for. */
+export type HttpTransports = Readonly<Record<'sse' | 'poll', HttpTransport>>
+
+export interface SocketStream extends DeliveryOptions {
+  readonly log: string
+  readonly after: Position
+  readonly dialect: Dialect
+  /** Named in each event. Without it only the dialect's data is sent, and the stream ends where the dialect does. */
+  readonly source?: Source
+}
+
+/** One WebSocket. Once it is closing, nothing is sent and nothing is attached. */
+export interface Socket {
+  send(message: ServerMessage): void
+  /**
+   * Sends the events after a position. A key that is attached restarts from there. Throws `too_many_attachments` and
+   * `too_many_connections`.
+   */
+  attach(key: string, stream: SocketStream): void
+  /** Throws `too_many_attachments`. */
+  requireRoom(): void
+  /** False where nothing is attached under this key. */
+  detach(key: string): boolean
+  close(code: number, reason: string): void
+  /** The server has closed it: messages that still arrive are not handled. */
+  readonly isClosed: boolean
+}
+
+/** Handles one text message. Resolves when the message was handled and answered. MUST NOT throw or reject. */
+export type OnText = (text: string) => Promise<void>
+
+export interface WebSocketTransport {
+  /** Completes the handshake. `onOpen` is called once; the connection is closed with the socket. */
+  upgrade(
+    request: IncomingMessage,
+    socket: Duplex,
+    head: Buffer,
+    connection: Connection,
+    onOpen: (socket: Socket) => OnText,
+  ): void
+}
