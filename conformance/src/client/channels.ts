@@ -40,7 +40,7 @@ export function channelCases({ transport }: ClientSuite): void {
       const channel = connect(transport, { timings: patientTimings }).channel('c', { from: 'start' })
       const head = async () => (await millrace.engine.inspect('channel/c'))?.head.offset
       await channel.publish(1)
-      // From here on the server hears, and is not heard.
+      // From here on the client's bytes arrive and the server's do not.
       proxy.mute()
       const sent = oneTo(60)
         .slice(1)
@@ -91,7 +91,7 @@ export function channelCases({ transport }: ClientSuite): void {
     expect(channel.position).toBe(position)
   })
 
-  it('knows the types of its events where it is told them', async () => {
+  it('types its events by its type parameter', async () => {
     interface Files {
       readonly message: { readonly name: string }
       readonly chunk: Uint8Array
@@ -141,7 +141,7 @@ export function channelCases({ transport }: ClientSuite): void {
     await expect(refused.events().next()).rejects.toMatchObject({ code: 'invalid_request' })
   })
 
-  it('is told why a publication is refused, and publishes the next', async () => {
+  it('rejects a publication with the reason, and publishes the next', async () => {
     const { connect } = await startWorld()
     const channel = connect(transport).channel('c')
     const refused = channel.publish(1, { event: 'gap' })

@@ -44,7 +44,7 @@ export function commandCases({ transport }: ClientSuite): void {
     const run = one.run({ query: '100' })
     await run
     counter.letTo(3)
-    // From here on the server hears, and is not heard.
+    // From here on the client's bytes arrive and the server's do not.
     proxy.mute()
     const asked = [one.run({ query: '1' }), two.run({ query: '1' }), run.stop(), client.channel('c').publish(1)]
     for (const answer of asked) answer.catch(() => {})

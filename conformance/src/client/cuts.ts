@@ -1,4 +1,4 @@
-/** What a network does to a reader: it counts from 1 to N all the same. */
+/** What a network does to a reader: it still counts from 1 to N. */
 import { expect, it } from 'vitest'
 import { type ClientSuite, oneTo, quickTimings, readNumbers, startWorld, status } from './world.ts'
 
@@ -121,7 +121,7 @@ export function cutCases({ transport }: ClientSuite): void {
     expect(client.connection.current).toMatchObject({ state: 'closed', error: { code: 'session_not_found' } })
   })
 
-  it('ends with the code, and says where to read on, when the log was made anew', async () => {
+  it('ends with the code, and says where to read on, when the log was re-created', async () => {
     const { connect, counter, proxy, restart } = await startWorld()
     const client = connect(transport)
     const session = client.session()

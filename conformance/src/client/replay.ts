@@ -1,6 +1,6 @@
 /**
  * Whether these cases can fail: the same cut is read over a log that replays, and over one that does not.
- * Without replay whoever comes back is given what is said from then on, as every server without a log does it.
+ * Without replay a client that reconnects gets only later events, as every server without a log does it.
  */
 import { type Engine, memoryEngine } from 'millrace'
 import { expect, it } from 'vitest'

@@ -1,4 +1,4 @@
-/** Sessions as a whole, through the client: found, named, taken along, and gone for whoever reads them. */
+/** Sessions as a whole, through the client: listed, renamed, exported, and deleted under their readers. */
 import { expect, it } from 'vitest'
 import { type ClientSuite, readNumbers, startWorld } from './world.ts'
 
@@ -26,13 +26,13 @@ export function sessionCases({ transport }: ClientSuite): void {
     expect(JSON.parse(await client.sessions.export(ids[2] as string, 'json'))).toMatchObject({ id: ids[2], title: '计数' })
   })
 
-  it('tells whoever reads a session that it was deleted, and ends', async () => {
+  it('ends a reader with an error when its session is deleted', async () => {
     const { connect, counter } = await startWorld()
     const client = connect(transport)
     const session = client.session()
     void session.run({ query: '100' }).catch(() => {})
     counter.letTo(3)
-    // The end of the run that is stopped for it may be told yet, and after that nothing but the refusal.
+    // The end of the run that the deletion stops may still arrive, then only the error.
     const types: string[] = []
     const reading = (async () => {
       for await (const { type, data } of session.events()) {

@@ -1,4 +1,4 @@
-/** Networks that lose nothing and are bad all the same: late, thin, in pieces. */
+/** Networks that lose nothing and are still bad: late, thin, in pieces. */
 import { expect, it } from 'vitest'
 import type { NetworkShape } from '../network-shape.ts'
 import { type ClientSuite, oneTo, quickTimings, readNumbers, startWorld } from './world.ts'

@@ -130,7 +130,7 @@ export function tabCases({ transport }: ClientSuite): void {
     expect((await millrace.readSession(session.id))?.runs.map(({ run }) => run)).toEqual([run.id])
   })
 
-  it('lets go of what only a tab that is gone had read', async () => {
+  it('closes a stream that only a closed tab had read', async () => {
     const { tabs, millrace } = await openTabs(2)
     await millrace.engine.append('s', [])
     const [, other] = tabs as [Client, Client]

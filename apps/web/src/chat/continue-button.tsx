@@ -6,7 +6,7 @@ import { PlayIcon } from '../ui/icons.tsx'
 export interface Continuable {
   /** Other lanes of the run go on with it. */
   readonly isAll: boolean
-  /** It was asked for, and does not stand in the log yet. */
+  /** Requested, and not recorded yet. */
   readonly isPending: boolean
   onContinue(): void
 }

@@ -33,7 +33,7 @@ export function PendingTurn({ pending, isAnchored, models, onRetry, onTakeBack }
             <ErrorCard
               error={pending.error}
               hasPartial={false}
-              // What was refused for good would be refused again.
+              // A permanent error would come again.
               onRetry={pending.error?.retryable === true ? () => onRetry(pending.id) : undefined}
               onTakeBack={() => onTakeBack(pending)}
             />

@@ -27,7 +27,7 @@ export function Transcript({ view, models, ask, onContinue, onStop, onRetry, onT
   const { state, lost, pending, stopping, continuing, asked } = view
   const runs = [...lost, ...(state?.runs ?? [])]
   const revision = `${state?.position} ${pending.length} ${asked.size}`
-  // Whoever asks, or opens a conversation, wants to see its end, wherever they had scrolled to.
+  // Asking, and opening a conversation, scrolls to its end.
   const { scroller, content, isPinned, hasNew, pin } = useFollow(revision, `${view.session} ${asked.size}`)
   const isOneOfSeveral = runs.filter(({ status }) => status === 'streaming').length > 1
   const isEmpty = runs.length === 0 && pending.length === 0

@@ -16,7 +16,7 @@ export interface ComposerProps {
   /** Names the draft; a session not begun yet has one of its own. */
   readonly session: string | undefined
   readonly models: Models
-  /** `stoppable`: something is being answered; `stopping`: it was told to stop. */
+  /** `stoppable`: something is being answered; `stopping`: a stop was requested. */
   readonly activity: 'idle' | 'stoppable' | 'stopping'
   readonly field: RefObject<HTMLTextAreaElement | null>
   /** A question that was taken back; it returns to the field unless something else stands there. */

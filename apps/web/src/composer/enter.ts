@@ -21,7 +21,7 @@ export interface EnterContext {
 
 const afterCompositionMs = 50
 
-/** Whether a key is the input method's: it accepts or takes back a word there, and means nothing to the field. */
+/** Whether a key is the input method's: it accepts or cancels a word there, and means nothing to the field. */
 export function isOfInputMethod(event: Pick<EnterKey, 'isComposing' | 'keyCode'>, msSinceComposition: number): boolean {
   return event.isComposing || event.keyCode === 229 || msSinceComposition < afterCompositionMs
 }

@@ -35,7 +35,7 @@ export function ModelChoice({ models, onDone }: { models: Models; onDone: () => 
             aria-expanded={editing === index}
             title={name}
             data-testid={index === 0 ? 'model-menu' : undefined}
-            // The press would first close the open list as a press outside of it, and then open it anew.
+            // The press would first close the open list as a press outside of it, and then open it again.
             onPointerDown={(event) => editing === index && event.stopPropagation()}
             onClick={() => setEditing(editing === index ? undefined : index)}
           >

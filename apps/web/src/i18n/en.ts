@@ -153,7 +153,7 @@ export const en = {
     reload: 'Reload the page',
     answer: 'This answer cannot be shown as it is meant to be. This is its text.',
   },
-  lost: 'The server no longer has what stands above. It stays here until you leave; the next question begins anew.',
+  lost: 'The server no longer has what stands above. It stays here until you leave; the next question starts a new one.',
   cutBeginning: 'The beginning of this conversation is no longer kept.',
   loading: 'Opening the conversation…',
 

@@ -1,6 +1,6 @@
 /**
  * What an answer in progress has opened on its last line is closed, so that `**bo` is bold at once instead of showing
- * asterisks that vanish a moment later; and what cannot be told yet (`-`: a list, a rule or a heading?) is left out
+ * asterisks that vanish a moment later; and what is still ambiguous (`-`: a list, a rule or a heading?) is left out
  * until more comes. For text that still grows; a finished text is shown as it is.
  */
 import remend from 'remend'

@@ -1,4 +1,4 @@
-/** Under which heading of the history a moment stands, by the days of whoever looks. */
+/** The heading in the history for a moment, by the reader's local days. */
 
 export const days = ['today', 'yesterday', 'week', 'month', 'older'] as const
 export type Day = (typeof days)[number]
