@@ -58,7 +58,7 @@ module.exports = {
     },
     {
       name: 'the-core-does-not-know-the-hooks',
-      comment: 'Whoever renders without React would load it.',
+      comment: 'An application without React would load it.',
       severity: 'error',
       from: { path: '^packages/client/src/', pathNot: '^packages/client/src/react/' },
       to: { path: '^packages/client/src/react/' },

@@ -65,7 +65,7 @@ describe.each(['sse', 'ws', 'hybrid', 'poll'] as const)('the host\u2019s news, o
   })
 
   // What happened: clocks of some hosts stand still while the machine sleeps, and what was dead was said to be live.
-  it('begins anew when the page is seen again after a sleep, and not after as long awake as heartbeats are apart', async () => {
+  it('reconnects when the page is visible again after a sleep, and not after one heartbeat interval awake', async () => {
     const { proxy } = await startWorld()
     const client = connect(proxy.url, { transport, timings: patient })
     onTestFinished(() => client.close())

@@ -21,28 +21,25 @@ async function look(client: Client, id: string): Promise<readonly WeakRef<object
   return [new WeakRef(session), new WeakRef(store), new WeakRef(store.current)]
 }
 
-it.each(['sse', 'ws'] as const)(
-  'lets go of conversations that were left, and keeps what is held or read, over %s',
-  async (transport) => {
-    const { connect, millrace } = await startWorld()
-    const client = connect(transport)
-    const ids = ['a', 'b', 'c']
-    for (const id of [...ids, 'read']) await millrace.engine.append(id, [])
-    await millrace.engine.append('a', [{ type: 'message', data: { run: 'r', lane: 'l', text: '1' } }])
-    const read = client.session('read')
-    void read.events().next()
-    let heldRead: Session | undefined = read
-    const left = (await Promise.all(ids.map((id) => look(client, id)))).flat()
-    await expect
-      .poll(() => {
-        collect()
-        return left.filter((ref) => ref.deref() !== undefined).length
-      })
-      .toBe(0)
-    const { position } = client.session('a')
-    expect(position).toBe((await millrace.readSession('a'))?.position)
-    heldRead = undefined
-    collect()
-    expect([heldRead, client.session('read').isBeingRead]).toEqual([undefined, true])
-  },
-)
+it.each(['sse', 'ws'] as const)('releases closed conversations, and keeps the ones in use, over %s', async (transport) => {
+  const { connect, millrace } = await startWorld()
+  const client = connect(transport)
+  const ids = ['a', 'b', 'c']
+  for (const id of [...ids, 'read']) await millrace.engine.append(id, [])
+  await millrace.engine.append('a', [{ type: 'message', data: { run: 'r', lane: 'l', text: '1' } }])
+  const read = client.session('read')
+  void read.events().next()
+  let heldRead: Session | undefined = read
+  const left = (await Promise.all(ids.map((id) => look(client, id)))).flat()
+  await expect
+    .poll(() => {
+      collect()
+      return left.filter((ref) => ref.deref() !== undefined).length
+    })
+    .toBe(0)
+  const { position } = client.session('a')
+  expect(position).toBe((await millrace.readSession('a'))?.position)
+  heldRead = undefined
+  collect()
+  expect([heldRead, client.session('read').isBeingRead]).toEqual([undefined, true])
+})

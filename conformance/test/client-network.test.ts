@@ -186,7 +186,7 @@ describe('a client at its limits', () => {
     expect(new Set(sent).size).toBe(2)
   })
 
-  it('holds a hundred commands and refuses the next; those that wait are told of the end', async () => {
+  it('queues a hundred commands and rejects the next one; queued ones reject when the client closes', async () => {
     const { connect, proxy } = await startWorld()
     proxy.refuse(true)
     const client = connect('sse')
@@ -217,7 +217,7 @@ describe('a client at its limits', () => {
     expect(numbers).toEqual(oneTo(2500))
   })
 
-  it('names the right call to whoever reads twice, or mistypes', async () => {
+  it('names the right call in the error for a second reader, or a typo', async () => {
     const { connect } = await startWorld()
     const client = connect('sse')
     const session = client.session('one')

@@ -63,7 +63,7 @@ it('200 clients over all transports that are cut at once come back one after ano
   const fifths = drawn.map((ms) => Math.floor(ms / (spreadMs / 5)))
   const most = Math.max(...fifths.map((one) => fifths.filter((other) => other === one).length))
   expect(most / clients.length).toBeLessThan(0.4)
-  // And nobody came before: a timer may be a millisecond early, and what is told is rounded.
+  // And nobody reconnected earlier: a timer may be a millisecond early, and the reported time is rounded.
   expect(triedAt.size).toBe(clients.length)
   expect(drawn.filter((ms, index) => (triedAt.get(index) ?? 0) < ms - 2)).toEqual([])
   back.resolve()

@@ -1,4 +1,4 @@
-/** A log in a file that is damaged: its readers are told once and for all, the session is listed, and can be deleted. */
+/** A damaged log in a file: its readers get a permanent error, the session is listed, and can be deleted. */
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { connect } from '@millrace/client'
@@ -81,7 +81,7 @@ it.each(['sse', 'ws', 'poll'] as const)('ends the reading of a channel that is d
 it.each([
   ['an event', ofEvent],
   ['the row', ofRow],
-])('begins the list of sessions anew of which %s is not what was written', async (_, damage) => {
+])('resets the list of sessions if %s of it is damaged', async (_, damage) => {
   const { millrace, whole, damaged, told } = await openDamaged(damage, 'catalog/sessions')
   expect((await millrace.sessions.list()).sessions).toEqual([])
   expect(told.map(({ message }) => message)).toEqual([expect.stringContaining('begins anew')])

@@ -97,7 +97,7 @@ describe.each(shared)('several servers over $name', ({ url: engineUrl, make }) =
     }
   })
 
-  // What happened: a stop was told to the dead, and nobody looked whether they live.
+  // A stop was sent to a dead server, without a check of its lease.
   it("answer a stop of a killed server's run, which nobody reads, with its end", async () => {
     const [killed, other] = await Promise.all([startNode(), openNode()])
     const { session, run } = await post<Started>(`${killed.url}/api/chat`, {
@@ -161,7 +161,7 @@ describe.each(shared)('several servers over $name', ({ url: engineUrl, make }) =
     const isStarted = outcomes.findIndex((outcome) => outcome.status === 'fulfilled')
     const refusals = outcomes.filter((outcome) => outcome.status === 'rejected').map(({ reason }) => String(reason))
     expect(refusals).toEqual(Array(3).fill(expect.stringContaining('run_not_continuable')))
-    // The same id is the same run, of whomever it is asked; the others' ids are free again, at once.
+    // The same id is the same run on every server; the other ids are free again, at once.
     const next = { ...started, run: ids[isStarted] as string }
     for (const { url } of [other, later])
       expect(await goOn(url, next.run)).toMatchObject({ run: next.run, session: started.session })

@@ -24,7 +24,7 @@ interface Storage {
   comeBack(): unknown
 }
 
-/** An engine that rejects for a while; of what it is asked meanwhile every second append is made all the same. */
+/** An engine that rejects for a while; every second append that it rejects is written anyway. */
 function failing(inner: Engine): Storage {
   let isAway = false
   let appends = 0

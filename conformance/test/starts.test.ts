@@ -1,4 +1,4 @@
-/** A start that fails half way, over real engines: it is one run for its id all the same, or none, and no page hangs. */
+/** A start that fails half way, over real engines: its id has one run, or none, and no page hangs. */
 import { createMillrace, type Engine, type Millrace, MillraceError, type Model, type NewEvent, sqliteEngine } from 'millrace'
 import { natsEngine } from 'millrace/nats'
 import { redisEngine } from 'millrace/redis'
@@ -18,7 +18,7 @@ const engines = [
   { name: 'nats', make: (): Engine => natsEngine({ url: nats.url }), isShared: true },
 ]
 
-/** One append fails with `engine_failed`: refused, or taken and answered so all the same. */
+/** One append fails with `engine_failed`: it was rejected, or written without an acknowledgement. */
 interface Failure {
   readonly of: (event: NewEvent) => boolean
   readonly isTaken: boolean
@@ -57,7 +57,7 @@ interface Started {
 
 let ids = 0
 
-/** The start stands in the session all the same. */
+/** The start is recorded anyway. */
 const hasBegun = ({ of, isTaken }: Failure): boolean =>
   of({ type: 'started', data: null }) || (of({ type: 'stream_start', data: null }) && isTaken)
 

@@ -54,14 +54,14 @@ export function App({ conversation, client }: { conversation: Conversation; clie
   const sending = view.pending.find((entry) => entry.status === 'sending' || entry.status === 'waiting')
   const isStopping = streaming.length > 0 && streaming.every(({ run }) => view.stopping.has(run))
   const activity = isStopping ? 'stopping' : streaming.length === 0 && sending === undefined ? 'idle' : 'stoppable'
-  const takeBack = (entry: PendingRun) => {
+  const withdraw = (entry: PendingRun) => {
     conversation.cancelPending(entry.id)
     setReturned(entry)
     field.current?.focus()
   }
   const stop = () => {
     for (const { run } of streaming) conversation.stop(run)
-    if (streaming.length === 0 && sending !== undefined) takeBack(sending)
+    if (streaming.length === 0 && sending !== undefined) withdraw(sending)
     // The button goes away with the answer; without this a keyboard would be left nowhere.
     focusPolitely(field.current)
   }
@@ -104,7 +104,7 @@ export function App({ conversation, client }: { conversation: Conversation; clie
             onContinue={goOn}
             onStop={conversation.stop}
             onRetry={conversation.retryPending}
-            onTakeBack={takeBack}
+            onWithdraw={withdraw}
           >
             {view.session === undefined || view.state !== undefined ? (
               <Empty ask={ask} />

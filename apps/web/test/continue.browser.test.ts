@@ -146,7 +146,7 @@ test('side by side: only what did not end well goes on, and not before all have 
     expect(await page.textWith(text, lane)).toBe(text)
   }
 })
-test('where it is refused: the reason is told below the answer, and it may be asked again', async () => {
+test('a rejected request shows its reason below the answer, and can be repeated', async () => {
   const { stage, models } = await startHeld('test:held', 'test:other')
   await using _ = stage
   const [model, other] = models as [HeldModel, HeldModel]

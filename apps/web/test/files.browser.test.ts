@@ -25,7 +25,7 @@ test('a picture stands in the answer while it is written, and after a reload', a
   expect(await page.textWith('6')).toBe('1 2 3 4 5 6')
   await expect.poll(width).toBe(64)
   const address = await picture.getAttribute('src')
-  // Another conversation: what was shown of this one is let go.
+  // Another conversation: the files of this one are released.
   await page.page.getByRole('button', { name: 'New conversation' }).first().click()
   await expect.poll(() => page.page.evaluate(() => (window as unknown as { revoked: string[] }).revoked)).toEqual([address])
   await page.page.goBack()

@@ -1,4 +1,4 @@
-/** The list of conversations: found again, opened, renamed, taken along, and gone for good. */
+/** The list of conversations: searched, opened, renamed, exported, and deleted. */
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'

@@ -91,7 +91,7 @@ test('goes on with an answer as one, again and again, however often it is presse
   expect(readNumbers((await answer.textContent()) ?? '')).toEqual(range(1, 6))
   expect(await page.locator('h2').allTextContents()).toEqual(['count'])
 
-  // Whoever comes later is given the runs one by one, and shows the same.
+  // A later reader gets the runs one by one, and shows the same.
   const session = await page.locator('main').getAttribute('data-session')
   const later = await stage.open(`/?session=${session}`)
   const again = later.page.locator('article[data-status="completed"] output')

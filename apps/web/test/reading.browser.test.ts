@@ -17,7 +17,7 @@ async function startHeld() {
   return { model, stage, page, scroller, top, belowEnd, [Symbol.asyncDispose]: () => stage[Symbol.asyncDispose]() }
 }
 
-test('it follows the end, lets go when the reader scrolls up, and returns by the button', async () => {
+test('it follows the end, stops when the reader scrolls up, and returns by the button', async () => {
   await using held = await startHeld()
   const { model, page, top, belowEnd } = held
   model.say(paragraphs(1, 40))
@@ -63,7 +63,7 @@ test('a question goes to the top and its answer fills the room below it', async 
   expect(await top()).toBe(before)
 })
 
-test('whoever has scrolled up and asks sees the question', async () => {
+test('a reader who has scrolled up and asks sees the question', async () => {
   await using held = await startHeld()
   const { model, page, top } = held
   for (const question of ['first', 'second']) {
@@ -101,7 +101,7 @@ test('a selection in the answer stays while more arrives, also at its end', asyn
 })
 
 // Nothing really hides a tab in headless Chromium: behind another one that was brought to the front, and also when it is
-// frozen by its lifecycle, it stays visible and paints. Here and below it is told what a hidden one would be told.
+// frozen by its lifecycle, it stays visible and paints. Here and below it gets the events of a hidden tab.
 test('a hidden tab, which paints no frames, goes on reading', async () => {
   await using held = await startHeld()
   const { model, page } = held
@@ -118,7 +118,7 @@ test('a hidden tab, which paints no frames, goes on reading', async () => {
   await expect.poll(() => page.answer().textContent()).toContain('seen and unseen')
 })
 
-test('a tab hidden for long lets go of its connection, not before the answer has ended, and misses nothing', async () => {
+test('a tab that is hidden for long closes its connection after the answer has ended, and misses nothing', async () => {
   await using held = await startHeld()
   const { model, page, stage } = held
   await page.page.clock.install()
@@ -152,7 +152,7 @@ test('a tab hidden for long lets go of its connection, not before the answer has
   await page.isConnected('live')
 })
 
-test('a screen reader hears where the answer stands, never every word', async () => {
+test('a screen reader announces the state of the answer, not every word', async () => {
   await using held = await startHeld()
   const { model, page } = held
   await page.page.evaluate(() => {

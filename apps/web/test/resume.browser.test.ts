@@ -74,7 +74,7 @@ test('a question asked without a connection waits, survives a reload, and is ans
   expect(await page.page.locator('[data-pending]').count()).toBe(0)
 })
 
-test('an answer of 502, on which a browser gives up for good, does not end it', async () => {
+test('a 502, after which a browser never reconnects, does not end it', async () => {
   await using stage = await startStage()
   const page = await stage.open()
   await page.chooseTransport('sse')
@@ -118,7 +118,7 @@ test('a second tab and another device read the same answer live, and each can st
   for (const one of [first, tab, device]) expect(readNumbers(await one.textWith('5 6'))).toEqual([5, 6])
 })
 
-test('after a restart that lost the log, what was read stays, and the next question begins anew', async () => {
+test('after a restart that lost the log, what was read stays, and the next question starts a new log', async () => {
   const model = gatedModel('test:held')
   await using stage = await startStage({ models: { 'test:held': model }, model: 'test:held' })
   const page = await stage.open()
@@ -140,7 +140,7 @@ test('after a restart that lost the log, what was read stays, and the next quest
   expect(await page.page.getByTestId('answer-text').allTextContents()).toEqual(['half of the first', 'the second'])
 })
 
-test('a conversation that is not there is told apart from one that cannot be reached', async () => {
+test('a conversation that does not exist is distinguished from one that cannot be reached', async () => {
   await using stage = await startStage({ model: 'sim:count?n=3' })
   const page = await stage.open('/?session=never-begun')
   await page.page.getByTestId('missing').waitFor()

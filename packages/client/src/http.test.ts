@@ -81,7 +81,7 @@ describe('a token', () => {
     ['token_expired', 'expired'],
     ['unauthorized', 'rejected'],
     [undefined, 'rejected'],
-  ] as const)('that is refused with %s is asked for anew, with the reason %s', async (code, reason) => {
+  ] as const)('that is rejected with %s is requested again, with the reason %s', async (code, reason) => {
     const reasons: string[] = []
     const token = ({ reason }: TokenRequest) => {
       reasons.push(reason)
@@ -93,7 +93,7 @@ describe('a token', () => {
     expect(reasons).toEqual(['first', reason, 'first', reason])
   })
 
-  it('that is refused twice is an error for whoever reads and whoever sends', async () => {
+  it('that is rejected twice is an error for readers and for commands', async () => {
     let asked = 0
     const client = open(await guard('other', 'unauthorized'), { token: () => `${++asked}` })
     const refusal = { code: 'unauthorized', status: 401, retryable: false }

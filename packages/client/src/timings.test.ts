@@ -37,7 +37,7 @@ describe('timings', () => {
     expect(checkTimings(poll, 'ws')).toMatchObject(poll)
   })
 
-  it('obey a date of the server, and no clock that is two hours wrong', async () => {
+  it('use a date of the server, and not a clock that is two hours wrong', async () => {
     const wait = async (ms: number) => {
       const headers = { 'retry-after': new Date(Date.now() + ms).toUTCString() }
       return backoffMs(0, 0, defaultTimings, await readRefusal(new Response('', { status: 503, headers }), 'http://host/'))

@@ -11,10 +11,10 @@ export interface ErrorCardProps {
   /** Where there is something to go on with. */
   readonly continuable?: Continuable | undefined
   onRetry?: (() => void) | undefined
-  onTakeBack?: (() => void) | undefined
+  onWithdraw?: (() => void) | undefined
 }
 
-export function ErrorCard({ error, hasPartial, continuable, onRetry, onTakeBack }: ErrorCardProps) {
+export function ErrorCard({ error, hasPartial, continuable, onRetry, onWithdraw }: ErrorCardProps) {
   const { t } = useLanguage()
   const title = error === undefined ? t.error.interruptedTitle : (t.error.titles[error.code] ?? t.error.generic)
   return (
@@ -36,9 +36,9 @@ export function ErrorCard({ error, hasPartial, continuable, onRetry, onTakeBack 
               {t.retry}
             </button>
           )}
-          {onTakeBack !== undefined && (
-            <button type="button" className="small-button" onClick={onTakeBack}>
-              {t.takeBack}
+          {onWithdraw !== undefined && (
+            <button type="button" className="small-button" onClick={onWithdraw}>
+              {t.withdraw}
             </button>
           )}
           {error !== undefined && (

@@ -13,10 +13,10 @@ export interface PendingTurnProps {
   readonly models: ModelList | undefined
   readonly onRetry: (id: string) => void
   /** The question returns to the composer: it is never lost. */
-  readonly onTakeBack: (pending: PendingRun) => void
+  readonly onWithdraw: (pending: PendingRun) => void
 }
 
-export function PendingTurn({ pending, isAnchored, models, onRetry, onTakeBack }: PendingTurnProps) {
+export function PendingTurn({ pending, isAnchored, models, onRetry, onWithdraw }: PendingTurnProps) {
   const { t } = useLanguage()
   const id = useId()
   const notes = { queued: t.queued, sending: t.sending, waiting: t.waitingToSend, refused: '' }
@@ -35,15 +35,15 @@ export function PendingTurn({ pending, isAnchored, models, onRetry, onTakeBack }
               hasPartial={false}
               // A permanent error would come again.
               onRetry={pending.error?.retryable === true ? () => onRetry(pending.id) : undefined}
-              onTakeBack={() => onTakeBack(pending)}
+              onWithdraw={() => onWithdraw(pending)}
             />
           </div>
         ) : (
           <p className="pending-note">
             {notes[pending.status]}
             {pending.status !== 'sending' && (
-              <button type="button" className="small-button" onClick={() => onTakeBack(pending)}>
-                {t.takeBack}
+              <button type="button" className="small-button" onClick={() => onWithdraw(pending)}>
+                {t.withdraw}
               </button>
             )}
           </p>

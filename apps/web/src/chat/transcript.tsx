@@ -17,12 +17,12 @@ export interface TranscriptProps {
   readonly onContinue: (run: string) => void
   readonly onStop: (run: string) => void
   readonly onRetry: (id: string) => void
-  readonly onTakeBack: (pending: PendingRun) => void
+  readonly onWithdraw: (pending: PendingRun) => void
   /** Shown instead of turns while there are none. */
   readonly children: ReactNode
 }
 
-export function Transcript({ view, models, ask, onContinue, onStop, onRetry, onTakeBack, children }: TranscriptProps) {
+export function Transcript({ view, models, ask, onContinue, onStop, onRetry, onWithdraw, children }: TranscriptProps) {
   const { t } = useLanguage()
   const { state, lost, pending, stopping, continuing, asked } = view
   const runs = [...lost, ...(state?.runs ?? [])]
@@ -60,7 +60,7 @@ export function Transcript({ view, models, ask, onContinue, onStop, onRetry, onT
               isAnchored={entry.status !== 'queued' && isLast(runs.length + index) && asked.has(entry.id)}
               models={models}
               onRetry={onRetry}
-              onTakeBack={onTakeBack}
+              onWithdraw={onWithdraw}
             />
           ))}
           {isEmpty && children}

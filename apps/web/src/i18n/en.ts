@@ -50,7 +50,7 @@ export const en = {
   queued: 'Will be sent when the answer above has ended',
   sending: 'Sending…',
   waitingToSend: 'The server cannot be reached; this will be sent when it is back',
-  takeBack: 'Withdraw',
+  withdraw: 'Withdraw',
   retry: 'Retry',
   continue: 'Continue',
   /** Other lanes go on, too. */
@@ -135,7 +135,7 @@ export const en = {
     exportAs: (format: string) => `Export as ${format}`,
     delete: 'Delete',
     confirm: 'Everything said in it will be gone, for everybody.',
-    deleteForGood: 'Delete permanently',
+    deletePermanently: 'Delete permanently',
     keep: 'Keep',
     days: { today: 'Today', yesterday: 'Yesterday', week: 'Last seven days', month: 'Last thirty days', older: 'Older' },
   },

@@ -82,7 +82,7 @@ test('a definition at the end makes links of what was there before, at the lates
   expect(listBlocks(blocks)).toEqual(listBlocks(growBlocks(noBlocks, text, false)))
 })
 
-test('of a list or a table that grows only the end is made anew', () => {
+test('of a growing list or table only the end is rendered again', () => {
   const grow = <T>(before: string, after: string) => {
     const blocks = growBlocks(noBlocks, before, true)
     return [blocks.live.at(-1), growBlocks(blocks, before + after, true).live.at(-1)] as [T, T]
@@ -115,7 +115,7 @@ test.each([
   expect(performance.now() - began).toBeLessThan(8_000)
 })
 
-test('a text that is not a continuation is read anew', () => {
+test('a text that is not a continuation is parsed again', () => {
   const blocks = growBlocks(growBlocks(noBlocks, 'one\n\ntwo\n\nthree\n\nfour', true), 'other', false)
   expect(blocks.frozen).toEqual([])
   expect(blocks.live.map((token) => token.raw)).toEqual(['other'])

@@ -37,7 +37,7 @@ function openOutbox(...answers: Answer[]) {
   }
 }
 
-test('a question is sent at once and stays until its run stands in the log', async () => {
+test('a question is sent at once and stays until its run is recorded', async () => {
   const { outbox, sent, ask, statuses, settle } = openOutbox()
   ask('one')
   await settle()

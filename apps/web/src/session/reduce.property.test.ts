@@ -1,4 +1,4 @@
-/** However the log is cut, replayed, merged and begun anew from a snapshot, the reader ends up with the same state. */
+/** However the log is cut, replayed, merged or restarted from a snapshot, the reader gets the same state. */
 import type { SessionEvent } from '@millrace/protocol'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
@@ -99,7 +99,7 @@ test('any cut, repetition, merge and new snapshot gives the state of one unbroke
   )
 })
 
-/** A snapshot has none; whoever has the bytes of a file has its own. */
+/** A snapshot has none: a reader with the bytes of a file has its own. */
 function withoutBytes(runs: SessionState['runs']): SessionState['runs'] {
   return runs.map((run) => ({
     ...run,

@@ -111,7 +111,7 @@ export function HistoryRow({ session, isShown, onOpen, onRename, onRemove }: His
             disabled={isBusy}
             onClick={() => void act(() => onRemove(id))}
           >
-            <TrashIcon size={14} /> {t.history.deleteForGood}
+            <TrashIcon size={14} /> {t.history.deletePermanently}
           </button>
           <button ref={keep} type="button" className="quiet-button" onClick={close}>
             {t.history.keep}

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { channelStoreOf } from './channel-store.ts'
 
-/** A channel that says what it is told to, to whichever loop is under way, and goes on where the last one ended. */
+/** A fake channel: the test emits its events to the current loop, which continues where the last one ended. */
 function createChannel() {
   const said: number[] = []
   let handed = 0
@@ -67,7 +67,7 @@ describe('the events of a channel', () => {
     expect(channel.loops).toBe(2)
   })
 
-  it('stay when the channel is closed, which is told with its reason', async () => {
+  it('stay when the channel is closed, with the reason', async () => {
     const channel = createChannel()
     const store = channelStoreOf(channel)
     store.keep(10)

@@ -128,7 +128,7 @@ function endsContinuationOfPart(events: readonly SessionEvent[]): boolean {
   return starts.some(({ run, lanes, continues }) => ended.has(run) && lanes.length < lanesOf(continues))
 }
 
-/** A transcript has none; whoever has the bytes of a file has its own. */
+/** A transcript has none: a reader with the bytes of a file has its own. */
 function withoutBytes(runs: ChatTranscript['runs']): ChatTranscript['runs'] {
   return runs.map((run) => ({
     ...run,

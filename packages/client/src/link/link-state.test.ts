@@ -46,7 +46,7 @@ const delivered = (stream: number): LinkInput => ({ type: 'delivered', stream })
 const failed = (stream: number, error = unreachable()): LinkInput => ({ type: 'failed', stream, error })
 
 describe('a connection that is cut', () => {
-  it('waits longer each time, up to the longest, and begins anew once something was delivered', () => {
+  it('waits longer each time, up to the maximum, and starts over once something was delivered', () => {
     const link = machine()
     expect(link.feed({ type: 'start' })).toEqual(['open 1 sse'])
     const waits: number[] = []
@@ -77,7 +77,7 @@ describe('a connection that is cut', () => {
     expect(link.tickAt).toBe(61_700)
   })
 
-  it('stops for good at a refusal that cannot heal, and says so once', () => {
+  it('stops permanently at an error that cannot be retried, and reports it once', () => {
     const link = machine()
     link.feed({ type: 'start' })
     expect(link.feed(failed(1, new MillraceError('position_expired', { status: 410 })))).toEqual(['end position_expired'])
@@ -86,7 +86,7 @@ describe('a connection that is cut', () => {
     expect(link.feed({ type: 'online' }, { type: 'switch', to: 'ws' }, { type: 'start' })).toEqual([])
   })
 
-  it('stops when a token that was asked for anew is refused', () => {
+  it('stops when a renewed token is rejected', () => {
     const link = machine()
     link.feed({ type: 'start' })
     expect(link.feed(failed(1, new MillraceError('refused', { status: 401 })))).toEqual(['end refused'])
@@ -142,7 +142,7 @@ describe('the host\u2019s news of its network', () => {
     }
   })
 
-  it('makes a live connection anew on another network, and when the page had slept through a heartbeat', () => {
+  it('reconnects on another network, and when the page slept through a heartbeat', () => {
     const link = machine()
     link.feed({ type: 'start' }, opened(1))
     expect(link.feed({ type: 'visible' })).toEqual([])
@@ -346,7 +346,7 @@ describe('a change of the transport', () => {
     expect(link.state).toMatchObject({ phase: 'live', stream: { id: 1 }, next: undefined })
   })
 
-  it('stays where it is when the new one is refused for good', () => {
+  it('keeps its transport when the new one is rejected permanently', () => {
     const link = machine()
     link.feed({ type: 'start' }, opened(1), { type: 'switch', to: 'ws' })
     expect(link.feed(failed(2, new MillraceError('forbidden')))).toEqual([])

@@ -36,7 +36,7 @@ describe('a heartbeat', () => {
     ).toBe(0)
   })
 
-  it('begins anew with one that is on time', () => {
+  it('starts over with one that is on time', () => {
     const late = { at: 30_900, sent: 30_000 }
     expect(listen(onTime, late, { at: 45_000, sent: 45_000 }, { at: 60_900, sent: 60_000 }).lateBeats).toBe(1)
   })

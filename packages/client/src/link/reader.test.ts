@@ -105,7 +105,7 @@ describe('a reader', () => {
     expect([one?.value?.id, two?.value?.id, three?.done]).toEqual([at(1), at(2), true])
   })
 
-  it('is moved by what it was told is empty, but not past what it holds', () => {
+  it('is moved by an empty page, but not past buffered events', () => {
     const { reader, calls } = open()
     reader.skipTo(at(0), at(3))
     reader.take(at(3), 'message', at(4), {})

@@ -48,13 +48,13 @@ function setup(answerMs = 2 ** 30) {
         count++
         bus.push({ from: tab, message })
       }
-      // By default nobody doubts by himself.
+      // By default no tab checks on its own.
       const leadership = createLeadership({ name: 'lead', tab, locks: own, answerMs, say, onChange: () => {} })
       tabs.set(tab, leadership)
       leadership.join()
       return leadership
     },
-    /** Everybody hears what has been said, and then what is said to that, for so many rounds at most. */
+    /** Delivers the messages, and then the replies, for a bounded number of rounds. */
     async settle(roundsMax = 20) {
       for (let rounds = 0; rounds < roundsMax; rounds++) {
         await turn()
@@ -96,7 +96,7 @@ describe('who leads', () => {
   it.each([
     ['a', 'b'],
     ['b', 'a'],
-  ])('is one of two that both believe it, soon and for good: %s, then %s', async (first, second) => {
+  ])('is resolved permanently when two tabs claim it: %s, then %s', async (first, second) => {
     const { open, settle, locks } = setup()
     let isGranted = false
     const usurping: Locks = {

@@ -16,7 +16,7 @@ function setup() {
   return { relay, said, on, abort, news }
 }
 
-describe('what a tab hears from the one that leads', () => {
+describe('the messages of the leading tab', () => {
   it('breaks where something was lost, so that it is asked for again', () => {
     const { relay, said, on, news } = setup()
     relay.hear(news(1))

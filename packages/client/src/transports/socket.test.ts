@@ -1,4 +1,4 @@
-/** The one WebSocket of a client, against one that says what a test lets it: when it is kept and let go, and what is sent over it. */
+/** The one WebSocket of a client, against a fake server: when it is kept and closed, and what is sent over it. */
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import type { MillraceError } from '../errors.ts'
 import { defaultTimings as timings } from '../timings.ts'
@@ -58,7 +58,7 @@ describe('the one WebSocket of a client', () => {
     expect(vi.getTimerCount()).toBe(0)
   })
 
-  it('is let go within two heartbeats when nothing comes, also while nobody waits for anything', async () => {
+  it('is closed within two heartbeats of silence, also without pending commands', async () => {
     const { socket, last, command } = setup()
     socket.keep(60_000)
     const { answer } = command()
@@ -140,7 +140,7 @@ describe('the one WebSocket of a client', () => {
   })
 
   it.each(['null', '1', '{"type":"event","session":"a","event":"gap","id":"x","data":null}', 'no JSON'])(
-    'is let go after %s, which is no message',
+    'is closed after %s, which is not a message',
     async (data) => {
       const { last, attach } = setup()
       const { on } = attach('a')

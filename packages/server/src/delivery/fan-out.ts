@@ -29,7 +29,7 @@ export interface FanOut {
 export interface FanOutOptions {
   readonly engine: Engine
   readonly scheduler: Scheduler
-  /** Told why readers wait, or were let go: a log is gone, or cannot be read. Default: nobody is. */
+  /** Called with the reason why readers wait, or were disconnected: a log was deleted, or cannot be read. Default: none. */
   readonly onReadError?: (error: unknown) => void
   /** Bound of the memory of all tails, without 2 KiB of each; default 64 MiB. */
   readonly tailBytesMax?: number

@@ -54,7 +54,7 @@ export class Tail implements Task, CursorTail, MemoryHolder {
   #onDelivered = () => {}
   #reading = false
   /** An append between the reader's last page and the watch has not notified this tail. */
-  #rung = true
+  #hasNews = true
   /** Notifications arrived while no cursor was writable. */
   #afterIdle = false
   #readAt = Number.NEGATIVE_INFINITY
@@ -91,10 +91,10 @@ export class Tail implements Task, CursorTail, MemoryHolder {
   wake(cursor: Cursor): void {
     if (this.#blocked.delete(cursor)) {
       this.#ready.add(cursor)
-      if (cursor.slow === 'latest' && (this.#rung || this.#offset - cursor.offset > 1)) return this.#fallBehind(cursor)
+      if (cursor.slow === 'latest' && (this.#hasNews || this.#offset - cursor.offset > 1)) return this.#fallBehind(cursor)
     }
     this.#schedule()
-    if (this.#rung) void this.#pull()
+    if (this.#hasNews) void this.#pull()
   }
 
   leave(cursor: Cursor): void {
@@ -204,14 +204,14 @@ export class Tail implements Task, CursorTail, MemoryHolder {
   }
 
   async #pull(): Promise<void> {
-    this.#rung = true
+    this.#hasNews = true
     if (this.#reading) return
     this.#reading = true
     try {
       // Without a writable cursor, reading waits for the first one.
-      while (this.#rung && !this.#ended && this.#isNeeded()) {
+      while (this.#hasNews && !this.#ended && this.#isNeeded()) {
         await this.#untilDue()
-        this.#rung = false
+        this.#hasNews = false
         const read = await this.#read()
         if (this.#offset >= this.#goal) this.#goal = read.head.offset
         const isFarBehind = this.#afterIdle && read.head.offset - this.#offset > idleBacklogMax
@@ -219,13 +219,13 @@ export class Tail implements Task, CursorTail, MemoryHolder {
         if (isFarBehind) this.#skipTo(read.head.offset)
         else this.#take(read)
         if (this.#offset === read.head.offset) continue
-        this.#rung = true
+        this.#hasNews = true
         // Otherwise a fast reader would fall out of the window because there are many others.
         await new Promise<void>((resolve) => {
           this.#onDelivered = resolve
         })
       }
-      this.#afterIdle ||= this.#rung
+      this.#afterIdle ||= this.#hasNews
     } catch (error) {
       if (this.#isEmpty) return
       // The log was deleted or cannot be read: readers are disconnected, and get the reason when they reconnect.
