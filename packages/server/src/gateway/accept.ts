@@ -1,8 +1,8 @@
-/** What a client asks for by `Accept`, where the same address can stream or only start. */
+/** Content negotiation of routes that can stream a run or only start it. */
 
 /**
- * JSON is asked for by name, and a stream is not wanted at all. `*` for both wants one: it stands behind `application/json` in what
- * axios, Angular and jQuery send with every request.
+ * True where `Accept` names JSON and does not allow a stream. `*` allows one: axios, Angular and jQuery send it after
+ * `application/json` with every request.
  */
 export function wantsJson(accept: string): boolean {
   const ranges = accept

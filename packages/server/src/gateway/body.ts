@@ -1,12 +1,12 @@
-/** Bodies of requests: only JSON, bounded in bytes, and whoever leaves in the middle is no error of ours. */
+/** Bodies of requests: only JSON, and bounded in bytes. A client that disconnects in the middle is not a server error. */
 import { limits, MillraceError } from '@millrace/protocol'
 
-/** `hostBody` is what the host has read before us, if anything. */
+/** `hostBody` is the body where the host, such as Express, has read it already. */
 export async function readJson(request: Request, hostBody: unknown): Promise<unknown> {
   const body = typeof hostBody === 'object' && hostBody !== null ? hostBody : await readText(request)
   const type = request.headers.get('content-type')?.toLowerCase() ?? ''
   if (type === '' && (body === '' || (typeof body === 'object' && Object.keys(body).length === 0))) return {}
-  // Exactly JSON: anything a browser form can send must not reach a route from a foreign page.
+  // Only JSON: a form of another site's page can send other types without a preflight request.
   if (!/^application\/json\s*(;\s*charset="?utf-8"?\s*)?$/.test(type)) throw new MillraceError('unsupported_media_type')
   if (typeof body === 'object') return body
   try {
@@ -28,7 +28,7 @@ async function readText({ headers, body }: Request): Promise<string> {
       chunks.push(chunk)
     }
   } catch (cause) {
-    // Nobody is left to read this error; it only keeps the client's leaving from being our error.
+    // The client does not get this error; it keeps `onError` from reporting the disconnect.
     if (hasLeft(cause)) throw new MillraceError('malformed_http', { cause })
     throw cause
   }

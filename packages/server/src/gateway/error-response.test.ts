@@ -1,4 +1,4 @@
-/** Who runs the server is told of what was not the client's mistake, and of nothing else. */
+/** `onError` gets every error that is not the client's fault, and no other. */
 import { type ErrorCode, MillraceError } from '@millrace/protocol'
 import { expect, it, vi } from 'vitest'
 import { toMillraceError } from './error-response.ts'
@@ -13,14 +13,14 @@ it.each<[ErrorCode, Error | undefined, boolean]>([
   ['model_unavailable', undefined, false],
   ['server_full', undefined, false],
   ['invalid_json', cause, false],
-])('of %s, caused by %s: %s', (code, cause, isTold) => {
+])('reports %s with the cause %s: %s', (code, cause, isReported) => {
   const error = new MillraceError(code, { cause })
   const onError = vi.fn()
   expect(toMillraceError(error, onError)).toBe(error)
-  expect(onError.mock.calls).toEqual(isTold ? [[error]] : [])
+  expect(onError.mock.calls).toEqual(isReported ? [[error]] : [])
 })
 
-it('of what has no code, as it was thrown', () => {
+it('reports an error without a code as it was thrown', () => {
   const onError = vi.fn()
   expect(toMillraceError(cause, onError)).toMatchObject({ code: 'internal', cause })
   expect(onError.mock.calls).toEqual([[cause]])

@@ -29,8 +29,8 @@ export interface Asked {
 }
 
 /**
- * A native EventSource never connects again after a status other than 200 (HTML standard, "fail the connection"). So an error
- * that will pass is told to it inside of a stream, which then ends: PROTOCOL.md#server-sent-events.
+ * A native EventSource never reconnects after a status other than 200 (HTML standard, "fail the connection"). A retryable
+ * error is therefore sent as an event of a stream, which then ends: PROTOCOL.md#server-sent-events.
  */
 export function formatError(error: MillraceError, { method, accept = '' }: Asked = {}): ErrorResponse {
   const body = encodeJson(error.toBody())

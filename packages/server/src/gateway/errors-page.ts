@@ -1,4 +1,4 @@
-/** `/docs/errors`: every code with its status and what to do, made from the table that the server answers with. */
+/** `/docs/errors`: every code with its status and what to do, from the table of errors. */
 import { type ErrorCode, errors } from '@millrace/protocol'
 
 export function errorsPage(): string {

@@ -1,4 +1,4 @@
-/** A Node HTTP server of Millrace's own, with bounds on everything that happens before a request is complete. */
+/** Millrace's own HTTP server, with bounds on everything before a request is complete. */
 import { createServer, type IncomingMessage, type RequestListener, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { limits, MillraceError } from '@millrace/protocol'
@@ -34,7 +34,7 @@ export async function listen(
   { handle, accept }: Handlers,
   { port = 4600, host = '127.0.0.1', hostNames = [] }: ListenOptions = {},
 ): Promise<Listening> {
-  // A name that is none is refused before anything is opened.
+  // Rejects an invalid name before the port is opened.
   createHostRule({ names: hostNames })
   const server = createServer({
     maxHeaderSize: limits.headerBytesMax,
@@ -43,23 +43,23 @@ export async function listen(
     requestTimeout: 30_000,
     connectionsCheckingInterval: 2_000,
     noDelay: true,
-    // A client that is gone without a word while it waits for an answer: Linux asks ten times, a second apart, and cuts.
+    // Detects a client that vanished while it waits: Linux sends ten probes, a second apart, and closes.
     keepAlive: true,
     keepAliveInitialDelay: 5_000,
-    // Node would answer without a code.
+    // Node's own response would have no error code.
     requireHostHeader: false,
   })
   const admission = createAdmission(endWithError)
   server.on('connection', admission.accept)
   const pipeline = createPipeline((request, response) => {
     const error = check(request)
-    // One that is answered for its health alone takes no more room than that.
+    // A surplus connection is only for /healthz.
     if (admission.isSurplus(request)) response.setHeader('connection', 'close')
     if (error === undefined) handle(request, response)
     else sendError(request, response, error)
   })
   server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
-    // An answer to the rest of a second request would stand in the middle of the first.
+    // The error would be written into the middle of another response.
     const isInUse = isTakenOver(socket) || pipeline.isAnswering(socket)
     if (!socket.writable || error.code === 'ECONNRESET' || isInUse) return void socket.destroy()
     endWithError(socket, new MillraceError(clientErrors[error.code ?? ''] ?? 'malformed_http'))

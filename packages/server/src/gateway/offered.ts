@@ -1,6 +1,6 @@
 /**
- * Which models a client may ask for by name. A host's keys open every model of a provider, and a stranger would choose the
- * dearest: beyond what the host has handed in, and what answers by default, it says so itself.
+ * Which models a client may ask for by name: the host's own, the default, and the providers that the host allows. A key of the
+ * host opens every model of a provider, and a stranger would choose the most expensive.
  */
 import { MillraceError } from '@millrace/protocol'
 import type { ModelInfo } from '../models/model.ts'

@@ -1,22 +1,21 @@
 /**
- * Requests that a client sends before it has the answers to those before (HTTP pipelining), one after another: while one is
- * answered nothing more is read of its connection. Node answers all that it has read at once, and keeps reading: 100,000 small
- * requests whose answers nobody took made 1.6 GB.
+ * Handles pipelined HTTP requests one after another: while one is handled, nothing more is read from its connection. Node
+ * handles all at once and keeps reading: 100,000 small requests of a client that read no response took 1.6 GB.
  */
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 
-/** One read of 64 KB can bring 1,600 requests, and each costs some KB until it is answered. */
+/** One read of 64 KB can contain 1,600 requests, and each takes some KB until its response. */
 const waitingMax = 100
 
 export interface Pipeline {
   readonly handle: RequestListener
-  /** An answer is on its way on this connection. */
+  /** A request of this connection is being handled. */
   isAnswering(socket: object): boolean
 }
 
 export function createPipeline(handle: RequestListener): Pipeline {
-  /** What waits, by connection; there while one is answered. */
+  /** Waiting requests, by connection; an entry exists while a request is handled. */
   const connections = new WeakMap<object, [IncomingMessage, ServerResponse][]>()
 
   return {
@@ -28,7 +27,7 @@ export function createPipeline(handle: RequestListener): Pipeline {
         connections.set(socket, next)
         return begin(request, response, socket, next)
       }
-      // Whoever pipelines more than anybody does may send again what has no answer; what was read is let go at once.
+      // No real client pipelines so deep; it can send requests without a response again.
       if (waiting.length >= waitingMax) return void socket.destroy()
       waiting.push([request, response])
       hold(socket, waiting)
@@ -54,7 +53,7 @@ export function createPipeline(handle: RequestListener): Pipeline {
   }
 }
 
-/** Node reads on when it has parsed a request, and when it has answered one, in the ticks that follow; this comes behind them. */
+/** Node resumes the socket in the ticks after it has parsed a request or sent a response; `setImmediate` runs after these. */
 function hold(socket: Socket, waiting: readonly unknown[]): void {
   setImmediate(() => {
     if (waiting.length > 0) socket.pause()

@@ -1,11 +1,11 @@
-/** Stops of runs: however many ask for the same one, it is looked for, told and waited for once. */
+/** Stops runs. Concurrent stops of one run share its lookup, its stop and the wait for its end. */
 import { MillraceError } from '@millrace/protocol'
 import type { RecordedEnd, Run } from '../runs/run.ts'
 import type { Runs } from '../runs/runs.ts'
 import { stopRun } from '../runs/stop.ts'
 
 export interface Stops {
-  /** Resolves with the run's end. `allow` is asked for each. Rejects with `run_not_found`, as `allow`, or as `stopRun` does. */
+  /** Resolves with the run's end. `allow` is called for each caller. Rejects with `run_not_found`, as `allow`, or as `stopRun` does. */
   stop(run: string, allow: (run: Run) => void | Promise<void>): Promise<RecordedEnd>
 }
 
@@ -26,7 +26,7 @@ export function createStops(runs: Runs): Stops {
   }
 }
 
-/** What is under way for this key, or else is begun now. */
+/** The promise in progress for this key, or a new one. */
 function once<T>(underWay: Map<string, Promise<T>>, key: string, begin: () => Promise<T>): Promise<T> {
   const known = underWay.get(key)
   if (known !== undefined) return known

@@ -1,6 +1,6 @@
 /**
- * Which connections become WebSockets. Node hands every request with `Connection: Upgrade` to whoever listens for upgrades, also
- * the offer of HTTP/2 (`Upgrade: h2c`) that Java's HttpClient makes with each request, and those for WebSockets of the host's own.
+ * Selects the requests that become WebSockets. Node emits `upgrade` for every request with `Connection: Upgrade`, also for the
+ * offer of HTTP/2 (`Upgrade: h2c`) in each request of Java's HttpClient, and for WebSockets of the host.
  */
 import type { IncomingMessage, Server } from 'node:http'
 import type { Socket } from 'node:net'
@@ -11,25 +11,25 @@ import { endWithError } from './error-response.ts'
 export type Upgrade = (request: IncomingMessage, socket: Duplex, head: Buffer) => void
 
 export interface UpgradeOptions {
-  /** Given only what `isWebSocket` is true of. */
+  /** Called only for requests to Millrace's own WebSocket. */
   readonly accept: Upgrade
-  /** Why a request is refused; undefined where it is not. */
+  /** Why a request is rejected; undefined where it is not. */
   readonly check: (request: IncomingMessage) => MillraceError | undefined
 }
 
-/** Whether Millrace's own WebSocket is asked for. */
+/** A request to Millrace's own WebSocket. */
 function isWebSocket({ url = '', headers }: IncomingMessage): boolean {
   return wantsWebSocket(headers) && /^\/ws\/chat\/?$/.test(URL.parse(url, 'http://host')?.pathname ?? '')
 }
 
 /**
- * A listener for `upgrade` beside others. What is not Millrace's is left to the other listeners, or answered like any request:
+ * A listener for `upgrade` beside others. All other requests are left to those, or handled like a request without the offer:
  * a server MAY ignore an offer to upgrade (RFC 9110, "Upgrade").
  */
 export function createUpgradeListener({ accept, check }: UpgradeOptions): Upgrade {
   return (request, socket, head) => {
     if (!isWebSocket(request)) return leave(request, socket as ServedSocket, head)
-    // Until it is a WebSocket nobody else listens for its errors.
+    // Without a listener, an error before the handshake would be thrown.
     socket.on('error', () => {})
     const error = check(request)
     if (error === undefined) accept(request, socket, head)
@@ -43,7 +43,7 @@ type ServedSocket = Socket & { readonly server?: Server; readonly encrypted?: bo
 function leave(request: IncomingMessage, socket: ServedSocket, head: Buffer): void {
   const isOnlyListener = (socket.server?.listenerCount('upgrade') ?? 0) <= 1
   if (isOnlyListener) return answerAsRequest(request, socket, head)
-  // Which WebSockets the others take, and when, is theirs to know.
+  // The other listeners decide which WebSockets they accept, and when.
   if (wantsWebSocket(request.headers)) return
   socket.on('error', () => {})
   const { bytesWritten } = socket
@@ -57,8 +57,8 @@ function leave(request: IncomingMessage, socket: ServedSocket, head: Buffer): vo
 }
 
 /**
- * Gives the connection back to its server, with the request as it was, but for the offer. Node's `shouldUpgradeCallback` would
- * do it from 24.9 on, but loses what was read behind such a request.
+ * Gives the connection back to its server, with the request but without the offer. Node's `shouldUpgradeCallback` (24.9) does
+ * the same, but loses the bytes that were read after the request.
  */
 function answerAsRequest(request: IncomingMessage, socket: ServedSocket, head: Buffer): void {
   const { method, url, httpVersion, rawHeaders } = request

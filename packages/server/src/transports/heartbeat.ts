@@ -1,22 +1,21 @@
 /**
- * The heartbeat of all connections: one timer for everybody instead of one each. A member beats
- * every `periodMs` from the time it joined, to within a hundredth of the period or so; the work of
- * a beat is cut into slices like every other writing.
+ * The heartbeat of all connections: one shared timer. A member's `beat` is called every `periodMs` from the time it joined, to
+ * about a hundredth of the period. The scheduler runs the calls in slices, like every other write.
  */
 import type { Scheduler, Task } from '../delivery/scheduler.ts'
 
 /** Acknowledgements of readers, which may reach any server that shares the engine. `cluster/` implements it. */
 export interface HeartbeatAcks {
-  /** The name of a stream of this server that is to be answered. */
+  /** A name for a stream of this server whose heartbeats are acknowledged. */
   newStream(): string
-  /** A reader has answered, to whichever server. */
+  /** A client has acknowledged a stream of this or another server. */
   acknowledge(stream: string): void
-  /** Another server has passed these on. */
+  /** Acknowledgements that another server has passed on. */
   acknowledgeAll(streams: readonly string[]): void
 }
 
 export interface Heartbeat {
-  /** Calls `beat` every period until the returned function is called, with milliseconds of a clock that only runs forward. */
+  /** Calls `beat` every period until the returned function is called, with the milliseconds of a monotonic clock. */
   join(beat: (clock: number) => void): () => void
   close(): void
 }
@@ -32,7 +31,7 @@ export function createHeartbeat({ scheduler, periodMs }: { scheduler: Scheduler;
 
   return {
     join(beat) {
-      // The slot that has just passed comes round again after one period.
+      // The previous slot is due again after one period.
       const own = wheel[(slot + slots - 1) % slots] as Set<(clock: number) => void>
       const member = (clock: number) => beat(clock)
       own.add(member)
@@ -70,7 +69,7 @@ function sendAll(due: Set<(clock: number) => void>, scheduler: Scheduler): Task 
         try {
           beat(clock)
         } catch (error) {
-          // The others have their heartbeat all the same, in the next turn.
+          // The other members still get their heartbeat, in the next tick.
           scheduler.add(task)
           throw error
         }

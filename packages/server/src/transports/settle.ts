@@ -1,4 +1,4 @@
-/** Before a server closes: its readers are given what stands in their logs, in bounded time. */
+/** Lets readers catch up with their logs before a server closes, in bounded time. */
 import { setTimeout } from 'node:timers/promises'
 import type { Cursor } from '../delivery/cursor.ts'
 import type { Engine } from '../log/log.ts'
@@ -6,8 +6,8 @@ import type { Engine } from '../log/log.ts'
 const pollMs = 10
 
 /**
- * Resolves when every reader that takes bytes has been given what its log holds now, and at the latest when the signal aborts.
- * Each log is looked at once, however many read it, and what is written meanwhile is not waited for. Rejects as `Engine.inspect`.
+ * Resolves when every reader that is not blocked has the events that its log holds now, at the latest when the signal aborts.
+ * Each log is inspected once; later appends are not waited for. Rejects as `Engine.inspect` does.
  */
 export async function settle(engine: Engine, cursors: Iterable<Cursor>, signal: AbortSignal): Promise<void> {
   const aborted = new Promise<undefined>((resolve) => signal.addEventListener('abort', () => resolve(undefined), { once: true }))

@@ -1,33 +1,31 @@
 /**
- * Takes a connection away from Node's HTTP server once its response headers are sent, and gives back
- * the bare socket. What that saves is the response object's own queue, chunk framing and copies: a
- * write is then a slice of shared memory handed to the kernel.
+ * Detaches the socket from Node's HTTP server after the response headers. This saves the response's queue, chunk framing and
+ * copies: a write passes a slice of shared memory to the kernel.
  *
- * The HTTP server keeps its `close` listener, with which it frees its parser, and nothing else. In
- * particular it no longer reads: a second request sent down the same connection would otherwise be
- * answered into the middle of the stream.
+ * The HTTP server keeps only its `close` listener, which frees the parser. It no longer reads: it would write the response to
+ * a second request on the connection into the middle of the stream.
  */
 import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from 'node:http'
 import type { Writable } from 'node:stream'
 
-/** Sockets that are streams now: whatever the HTTP server still has to say about them must not be written to them. */
+/** Sockets that are streams: the HTTP server must not write an error to them. */
 const taken = new WeakSet<object>()
 
 export const isTakenOver = (socket: object): boolean => taken.has(socket)
 
-/** What a client may send on a connection that only writes; more is an attack or a mistake. */
+/** What a client may send after its request; more is an attack or a mistake. */
 const strayBytesMax = 64 * 1024
 
-/** Answers 200 with these headers; what comes back takes the body, ends, errors and closes like any stream. */
+/** Responds 200 with these headers, and returns a stream for the body. */
 export function takeOver(request: IncomingMessage, response: ServerResponse, headers: OutgoingHttpHeaders): Writable {
   const socket = response.socket
-  // On HTTP/2, and behind an earlier answer that is still being written, the response is all there is.
+  // On HTTP/2, and while an earlier response is being written, the response has no socket of its own.
   if (socket === null || request.httpVersionMajor !== 1) {
     response.writeHead(200, headers)
     response.flushHeaders()
     return response
   }
-  // The body ends with the connection; chunk framing would have to be made anew for every write.
+  // The body ends with the connection; chunk framing would be needed for every write.
   response.useChunkedEncodingByDefault = false
   response.shouldKeepAlive = false
   response.writeHead(200, headers)
@@ -36,14 +34,13 @@ export function takeOver(request: IncomingMessage, response: ServerResponse, hea
   taken.add(socket)
   for (const event of ['data', 'end', 'drain', 'timeout']) socket.removeAllListeners(event)
   let strayBytes = 0
-  // A data listener, even one that drops everything, is what takes reading back from the HTTP parser
-  // and keeps it going, without which the client's leaving would go unnoticed.
+  // A data listener takes reading over from the HTTP parser. A socket that is not read does not notice a disconnect.
   socket.on('data', (chunk) => {
     strayBytes += chunk.length
     if (strayBytes > strayBytesMax) socket.destroy()
   })
   socket.on('end', () => socket.destroy())
-  // It was not read while the request behind this one waited: pipeline.ts.
+  // pipeline.ts pauses the socket while the next request waits.
   socket.resume()
   // Loggers and metrics of the host wait for the response to close.
   socket.once('close', () => response.emit('close'))
