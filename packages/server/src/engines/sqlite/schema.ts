@@ -80,7 +80,8 @@ export function prepare(database: DatabaseSync) {
     after: statement(
       'SELECT id, name, epoch, start, head, bytes, touched, written, sum FROM logs WHERE id > ? ORDER BY id LIMIT 1000',
     ),
-    byTouched: statement('SELECT name, bytes FROM logs ORDER BY touched'),
+    // Several commits may fall into one millisecond; `written` counts them.
+    byTouched: statement('SELECT name, bytes FROM logs ORDER BY touched, written'),
     countBytes: statement('SELECT coalesce(sum(bytes), 0) AS bytes FROM logs'),
     untouched: statement('SELECT name FROM logs WHERE touched < ? LIMIT 1000'),
     countGroups: statement(
