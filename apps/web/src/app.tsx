@@ -13,16 +13,16 @@ import { useLanguage } from './i18n/language.tsx'
 import { addressOf } from './session/browser.ts'
 import type { Conversation } from './session/conversation.ts'
 import type { PendingRun } from './session/outbox.ts'
+import type { ConversationView } from './session/view.ts'
 import { HistoryPanel } from './threads/panel.tsx'
 import { usePanel } from './threads/use-panel.ts'
 
 export function App({ conversation, client }: { conversation: Conversation; client: Client }) {
-  const { t } = useLanguage()
   const view = useSyncExternalStore(conversation.subscribe, conversation.getView)
   const models = useModels()
+  const { chosen } = models
   const field = useRef<HTMLTextAreaElement>(null)
   const [returned, setReturned] = useState<PendingRun>()
-  const { chosen } = models
 
   const ask = useCallback(
     (query: string, asked?: readonly string[]) => {
@@ -34,7 +34,7 @@ export function App({ conversation, client }: { conversation: Conversation; clie
   const goOn = useCallback(
     (run: string) => {
       conversation.resume(run)
-      // The button goes away with what it was for, as that of stopping does.
+      // The button disappears: without this, the focus of a keyboard would be lost.
       focusPolitely(field.current)
     },
     [conversation],
@@ -47,13 +47,9 @@ export function App({ conversation, client }: { conversation: Conversation; clie
     conversation.open(session)
     focusPolitely(field.current)
   }
-  const begin = () => show(undefined)
 
   const last = view.state?.runs.at(-1)
-  const streaming = view.state?.runs.filter((run) => run.status === 'streaming') ?? []
-  const sending = view.pending.find((entry) => entry.status === 'sending' || entry.status === 'waiting')
-  const isStopping = streaming.length > 0 && streaming.every(({ run }) => view.stopping.has(run))
-  const activity = isStopping ? 'stopping' : streaming.length === 0 && sending === undefined ? 'idle' : 'stoppable'
+  const { streaming, sending, activity } = activityOf(view)
   const withdraw = (entry: PendingRun) => {
     conversation.cancelPending(entry.id)
     setReturned(entry)
@@ -62,14 +58,11 @@ export function App({ conversation, client }: { conversation: Conversation; clie
   const stop = () => {
     for (const { run } of streaming) conversation.stop(run)
     if (streaming.length === 0 && sending !== undefined) withdraw(sending)
-    // The button goes away with the answer; without this a keyboard would be left nowhere.
+    // As above.
     focusPolitely(field.current)
   }
 
-  const firstQuery = view.state?.runs[0]?.query ?? view.pending[0]?.query
-  useEffect(() => {
-    document.title = firstQuery === undefined ? 'Millrace' : `${firstQuery.slice(0, 60)} · Millrace`
-  }, [firstQuery])
+  useTitle(view.state?.runs[0]?.query ?? view.pending[0]?.query)
   useSlashFocus(field)
 
   return (
@@ -77,13 +70,8 @@ export function App({ conversation, client }: { conversation: Conversation; clie
       <Header
         isHistoryOpen={panel.isOpen}
         onHistory={panel.toggle}
-        onNew={begin}
-        connection={
-          <>
-            <ConnectionCapsule connection={view.connection} isServerThere={!models.hasFailed} onRetry={conversation.reconnect} />
-            <TransportMenu client={client} />
-          </>
-        }
+        onNew={() => show(undefined)}
+        connection={<ConnectionControls {...{ conversation, client, view }} isServerThere={!models.hasFailed} />}
       />
       <div className="flex min-h-0 flex-1">
         {panel.isOpen && (
@@ -106,13 +94,7 @@ export function App({ conversation, client }: { conversation: Conversation; clie
             onRetry={conversation.retryPending}
             onWithdraw={withdraw}
           >
-            {view.session === undefined || view.state !== undefined ? (
-              <Empty ask={ask} />
-            ) : view.connection.state === 'lost' ? (
-              <Missing why={view.connection.why} onNew={begin} />
-            ) : (
-              <p className="notice pending-note">{t.loading}</p>
-            )}
+            <Placeholder view={view} ask={ask} onNew={() => show(undefined)} />
           </Transcript>
           <div className="composer-row">
             <Composer
@@ -136,6 +118,36 @@ export function App({ conversation, client }: { conversation: Conversation; clie
   )
 }
 
+interface ConnectionControlsProps {
+  readonly conversation: Conversation
+  readonly client: Client
+  readonly view: ConversationView
+  readonly isServerThere: boolean
+}
+
+function ConnectionControls({ conversation, client, view, isServerThere }: ConnectionControlsProps) {
+  return (
+    <>
+      <ConnectionCapsule connection={view.connection} isServerThere={isServerThere} onRetry={conversation.reconnect} />
+      <TransportMenu client={client} />
+    </>
+  )
+}
+
+interface PlaceholderProps {
+  readonly view: ConversationView
+  readonly ask: (query: string) => void
+  readonly onNew: () => void
+}
+
+/** Shown in place of an empty transcript. */
+function Placeholder({ view, ask, onNew }: PlaceholderProps) {
+  const { t } = useLanguage()
+  if (view.session === undefined || view.state !== undefined) return <Empty ask={ask} />
+  if (view.connection.state === 'lost') return <Missing why={view.connection.why} onNew={onNew} />
+  return <p className="notice pending-note">{t.loading}</p>
+}
+
 function Missing({ why, onNew }: { why: 'missing' | 'damaged'; onNew: () => void }) {
   const { t } = useLanguage()
   return (
@@ -150,6 +162,20 @@ function Missing({ why, onNew }: { why: 'missing' | 'damaged'; onNew: () => void
       </button>
     </section>
   )
+}
+
+function activityOf({ state, pending, stopping }: ConversationView) {
+  const streaming = state?.runs.filter((run) => run.status === 'streaming') ?? []
+  const sending = pending.find((entry) => entry.status === 'sending' || entry.status === 'waiting')
+  const isStopping = streaming.length > 0 && streaming.every(({ run }) => stopping.has(run))
+  const isIdle = streaming.length === 0 && sending === undefined
+  return { streaming, sending, activity: isStopping ? 'stopping' : isIdle ? 'idle' : 'stoppable' } as const
+}
+
+function useTitle(firstQuery: string | undefined): void {
+  useEffect(() => {
+    document.title = firstQuery === undefined ? 'Millrace' : `${firstQuery.slice(0, 60)} · Millrace`
+  }, [firstQuery])
 }
 
 /** On a phone the focus would bring up the keyboard over the answer. */

@@ -106,11 +106,8 @@ export function createMillrace(options: MillraceOptions = {}): Millrace {
   const accept = acceptWebSockets(webSocket, { ...requests, connections, isStopping, onError })
   const { handle, ...handlers } = createHandlers({ app, accept, hostNames, hasPage: page !== undefined, onError })
 
-  const drain = createDrain({
-    readers: connections,
-    isShared: membership !== undefined,
-    activeRuns: () => runs.active,
-  })
+  const activeRuns = () => runs.active
+  const drain = createDrain({ readers: connections, isShared: membership !== undefined, activeRuns })
   const settleReaders = (signal: AbortSignal) => settle(engine, connections.cursors(), signal)
   const shutdown = createShutdown({ runs, stopping, drain, settleReaders, heartbeat, membership, engine, onError })
 

@@ -1,6 +1,6 @@
 /** One conversation in the list, and what can be done with it: opened, renamed, taken along, deleted. */
 import type { ListedSession, MillraceError } from '@millrace/client'
-import { type MouseEvent, type SyntheticEvent, useEffect, useRef, useState } from 'react'
+import { type MouseEvent, type RefObject, type SyntheticEvent, useEffect, useRef, useState } from 'react'
 import { useComposition } from '../composer/composition.ts'
 import { useLanguage } from '../i18n/language.tsx'
 import { addressOf } from '../session/browser.ts'
@@ -102,21 +102,7 @@ export function HistoryRow({ session, isShown, onOpen, onRename, onRemove }: His
         </div>
       )}
       {mode === 'removing' && (
-        <fieldset className="history-actions">
-          <legend className="w-full px-1.5 py-1 text-[13px]">{t.history.confirm}</legend>
-          <button
-            type="button"
-            className="quiet-button danger"
-            data-testid="history-confirm"
-            disabled={isBusy}
-            onClick={() => void act(() => onRemove(id))}
-          >
-            <TrashIcon size={14} /> {t.history.deletePermanently}
-          </button>
-          <button ref={keep} type="button" className="quiet-button" onClick={close}>
-            {t.history.keep}
-          </button>
-        </fieldset>
+        <ConfirmRemoval keep={keep} isBusy={isBusy} onConfirm={() => void act(() => onRemove(id))} onCancel={close} />
       )}
       {error !== undefined && (
         <p role="alert" className="px-3 pb-2 text-[13px] text-danger">
@@ -124,6 +110,28 @@ export function HistoryRow({ session, isShown, onOpen, onRename, onRemove }: His
         </p>
       )}
     </li>
+  )
+}
+
+interface ConfirmRemovalProps {
+  readonly keep: RefObject<HTMLButtonElement | null>
+  readonly isBusy: boolean
+  readonly onConfirm: () => void
+  readonly onCancel: () => void
+}
+
+function ConfirmRemoval({ keep, isBusy, onConfirm, onCancel }: ConfirmRemovalProps) {
+  const { t } = useLanguage()
+  return (
+    <fieldset className="history-actions">
+      <legend className="w-full px-1.5 py-1 text-[13px]">{t.history.confirm}</legend>
+      <button type="button" className="quiet-button danger" data-testid="history-confirm" disabled={isBusy} onClick={onConfirm}>
+        <TrashIcon size={14} /> {t.history.deletePermanently}
+      </button>
+      <button ref={keep} type="button" className="quiet-button" onClick={onCancel}>
+        {t.history.keep}
+      </button>
+    </fieldset>
   )
 }
 

@@ -85,41 +85,10 @@ export function createHub({ transports, pollOnce }: Pick<OwnCarrier, 'transports
     }
     streams.set(key, stream)
     // After the first reader has its place.
-    queueMicrotask(() =>
-      transports[name].open({
-        source,
-        from,
-        signal: stream.abort.signal,
-        on: {
-          opened() {
-            stream.isOpen = true
-            stream.whenOpen.resolve()
-            tell(stream, (on) => on.opened())
-          },
-          heard: (clock) => tell(stream, (on) => on.heard(clock)),
-          retry: (milliseconds) => tell(stream, (on) => on.retry(milliseconds)),
-          event(name, id, data) {
-            stream.recent.push({ before: stream.position, name, id, data })
-            if (stream.recent.length > recentMax) stream.recent.shift()
-            // Files are not kept here: a reader that joins meanwhile requests a second page.
-            if (sizeOf(data) > recentBytesMax) stream.recent = []
-            stream.position = name === 'gap' ? (data as Gap).to : id
-            tell(stream, (on) => on.event(name, id, data))
-          },
-          reached(position) {
-            if (position === stream.position) return
-            stream.position = position
-            stream.recent = []
-            tell(stream, (on) => on.reached(position))
-          },
-          failed(error) {
-            streams.delete(key)
-            stream.whenOpen.resolve()
-            for (const { on } of drain(stream)) on.failed(error)
-          },
-        },
-      }),
-    )
+    const onFailed = () => streams.delete(key)
+    queueMicrotask(() => {
+      transports[name].open({ source, from, signal: stream.abort.signal, on: distribute(stream, onFailed) })
+    })
     return stream
   }
 
@@ -146,6 +115,38 @@ export function createHub({ transports, pollOnce }: Pick<OwnCarrier, 'transports
       position = answer.position
     }
     throw unreachable('The stream is always ahead.')
+  }
+}
+
+/** Passes what arrives on a shared stream to its live readers, and keeps the recent events for those that join. */
+function distribute(stream: SharedStream, onFailed: () => void): StreamHandlers {
+  return {
+    opened() {
+      stream.isOpen = true
+      stream.whenOpen.resolve()
+      tell(stream, (on) => on.opened())
+    },
+    heard: (clock) => tell(stream, (on) => on.heard(clock)),
+    retry: (milliseconds) => tell(stream, (on) => on.retry(milliseconds)),
+    event(name, id, data) {
+      stream.recent.push({ before: stream.position, name, id, data })
+      if (stream.recent.length > recentMax) stream.recent.shift()
+      // Files are not kept here: a reader that joins meanwhile requests a second page.
+      if (sizeOf(data) > recentBytesMax) stream.recent = []
+      stream.position = name === 'gap' ? (data as Gap).to : id
+      tell(stream, (on) => on.event(name, id, data))
+    },
+    reached(position) {
+      if (position === stream.position) return
+      stream.position = position
+      stream.recent = []
+      tell(stream, (on) => on.reached(position))
+    },
+    failed(error) {
+      onFailed()
+      stream.whenOpen.resolve()
+      for (const { on } of drain(stream)) on.failed(error)
+    },
   }
 }
 

@@ -77,12 +77,7 @@ function share(own: OwnCarrier, locks: Locks, { key = '', answerMs = 2000 }: Sha
     },
   })
   return {
-    transports: {
-      sse: transportThrough('sse'),
-      ws: transportThrough('ws'),
-      hybrid: transportThrough('hybrid'),
-      poll: transportThrough('poll'),
-    },
+    transports: forEachName(transportThrough),
     sender: {
       canPipeline: own.sender.canPipeline,
       async send(command, isPipelined) {
@@ -147,6 +142,10 @@ function share(own: OwnCarrier, locks: Locks, { key = '', answerMs = 2000 }: Sha
       .catch(() => {})
     leadership.join()
   }
+}
+
+function forEachName<T>(create: (name: TransportName) => T): Record<TransportName, T> {
+  return { sse: create('sse'), ws: create('ws'), hybrid: create('hybrid'), poll: create('poll') }
 }
 
 function listen(listeners: Readonly<Record<string, () => void>>): () => void {
