@@ -15,7 +15,7 @@ const remembersMs = 100
 async function startForgetful() {
   const server = await startNats()
   const nc = await connect({ servers: server.url })
-  const config = { name: 'millrace', subjects: ['millrace.log.*'], allow_rollup_hdrs: true, duplicate_window: remembersMs * 1e6 }
+  const config = { name: 'millrace', subjects: ['millrace.log.*'], allow_direct: true, duplicate_window: remembersMs * 1e6 }
   await (await jetstreamManager(nc)).streams.add(config)
   await nc.close()
   const proxy = await startFaultProxy(server.port)

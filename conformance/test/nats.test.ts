@@ -2,7 +2,7 @@ import { cpSync, rmSync } from 'node:fs'
 import { limits } from '@millrace/protocol'
 import { jetstreamManager } from '@nats-io/jetstream'
 import { connect } from '@nats-io/transport-node'
-import { createMillrace } from 'millrace'
+import { createMillrace, type Engine } from 'millrace'
 import { natsEngine } from 'millrace/nats'
 import { afterAll, describe, expect, it, onTestFinished } from 'vitest'
 import { faultsConformance } from '../src/engine/faults.ts'
@@ -33,14 +33,14 @@ nodesConformance({
   async makeNodes() {
     const server = await startNats()
     onTestFinished(() => server.close())
-    // Hundreds that want one place at once take their time.
+    // The default timeout: hundreds of appends compete for one offset.
     return [natsEngine({ url: server.url }), natsEngine({ url: server.url })]
   },
 })
 
 faultsConformance({ name: 'nats', start: startNats, make })
 
-it('the nats engine takes the largest files that models may give, one after another and side by side', async () => {
+it('the nats engine stores the largest files that models may emit, in sequence and in parallel', async () => {
   const engine = natsEngine({ url: nats.url, stream: 'files' })
   const file = { mediaType: 'text/plain', name: '\u{1f600}'.repeat(127), bytes: new Uint8Array(limits.fileBytesMax).fill(255) }
   const names = ['a', 'b'].map((name) => name.repeat(100))
@@ -58,11 +58,11 @@ it('the nats engine takes the largest files that models may give, one after anot
   expect(lanes.map(({ text, files }) => [text, files.length])).toEqual(names.map(() => ['1 2 3 ', 2]))
 })
 
-describe('nats engine, as it is named', () => {
+describe('nats engine, its options', () => {
   it.each([
     ['a user and a password', ['--user', 'me', '--pass', 'p@ss'], 'me:p%40ss@'],
     ['a token', ['--auth', 's3cret/'], 's3cret%2F@'],
-  ])('is let in with %s, by whichever of its servers answers', async (_name, args, who) => {
+  ])('connects with %s to the server of its list that responds', async (_name, args, who) => {
     const server = await startNats({ args })
     onTestFinished(() => server.close())
     const away = await findPort()
@@ -72,35 +72,49 @@ describe('nats engine, as it is named', () => {
     expect(await rejectionOf(stranger.inspect('log'))).toBe('engine_failed')
   })
 
-  it('refuses at once what is no URL', () => {
+  it('rejects an invalid URL at once', () => {
     expect(() => natsEngine({ url: 'nats://127.0.0.1:port' })).toThrow(TypeError)
   })
 
-  // What happened: two nodes began at once, one made the stream, and what the other asked of it ended nats-server 2.9.10.
-  it('asks nothing of a stream that is still being made', async () => {
+  it.each(['2.9.10', '2.11.9'])('rejects nats-server %s with the version it needs', async (version) => {
+    await using box = await startMiddlebox(nats.url)
+    box.change((said) => said.replace(/"version":"[^"]*"/, `"version":"${version}"`))
+    const engine = await open(() => make({ url: box.url.replace('http', 'nats') }))
+    const place = new URL(box.url).host
+    const message = `nats-server ${version} at ${place} is too old; Millrace needs nats-server 2.12 or later.`
+    await expect(engine.inspect('log')).rejects.toMatchObject({ code: 'engine_failed', message })
+    await expect(engine.append('log', numbered(1, 1))).rejects.toMatchObject({ code: 'engine_failed', message })
+  })
+
+  it('accepts a nats-server that was too old when it comes back with a newer version', async () => {
     const server = await startNats()
     onTestFinished(() => server.close())
     await using box = await startMiddlebox(server.url)
-    let infos = 0
-    let early = 0
-    box.answer((said) => {
-      if (infos <= 2 && said.includes('MSG.GET')) early += 1
-      return undefined
-    })
-    // As the server says it of one that it has only begun to make.
-    const unmade = (_: string, time: string) => `"created":"${'0001-01-01T00:00:00.'.padEnd(time.length, '0')}Z"`
-    box.change((said) => {
-      if (said.includes('"created":')) infos += 1
-      return infos <= 2 ? said.replace(/"created":"([^"]*)Z"/, unmade) : said
-    })
+    let version = '2.9.10'
+    box.change((said) => said.replace(/"version":"[^"]*"/, `"version":"${version}"`))
     const engine = await open(() => make({ url: box.url.replace('http', 'nats') }))
-    expect((await engine.append('log', numbered(1, 1))).position.offset).toBe(1)
-    expect(early).toBe(0)
-    expect(infos).toBeGreaterThan(2)
+    await expect(engine.inspect('log')).rejects.toThrow('2.12')
+    version = '2.12.0'
+    await server.restart()
+    await expect.poll(() => rejectionOf(engine.inspect('log')), { timeout: 10_000 }).toBe('resolved')
   })
 
-  // What happened: a connection that was cut at that moment left its subscription behind, once for each log and time.
-  it('listens once to a log that is watched, also where it was cut off as it began to', async () => {
+  it('rejects a stream without direct reads until its operator allows them', async () => {
+    const server = await startNats()
+    onTestFinished(() => server.close())
+    const nc = await connect({ servers: server.url })
+    onTestFinished(() => nc.close())
+    const { streams } = await jetstreamManager(nc)
+    const config = { name: 'millrace', subjects: ['millrace.log.*'] }
+    await streams.add(config)
+    const engine = await open(() => make(server))
+    await expect(engine.inspect('log')).rejects.toThrow('nats stream edit millrace --allow-direct')
+    await streams.update('millrace', { ...config, allow_direct: true })
+    await expect.poll(() => rejectionOf(engine.inspect('log')), { timeout: 10_000 }).toBe('resolved')
+  })
+
+  // A connection that failed at that moment used to leave its subscription behind, one for each log and disconnect.
+  it('subscribes once to a watched log, also where the connection fails during that', async () => {
     const server = await startNats()
     onTestFinished(() => server.close())
     await using box = await startMiddlebox(server.url)
@@ -108,7 +122,7 @@ describe('nats engine, as it is named', () => {
     let isCut = false
     box.answer((piece) => {
       said += piece
-      if (isCut || !piece.includes('SUB millrace.bell.')) return undefined
+      if (isCut || !piece.includes('SUB millrace.notify.')) return undefined
       isCut = true
       said = ''
       return '-ERR cut'
@@ -116,45 +130,74 @@ describe('nats engine, as it is named', () => {
     const engine = await open(() => make({ url: box.url.replace('http', 'nats') }))
     const writer = await open(() => make(server))
     await engine.append('log', numbered(1, 1))
-    const rung = Promise.withResolvers<void>()
-    const asked = () => [...said.matchAll(/SUB millrace\.bell\.\S+/g)].length
-    engine.watch('log', () => asked() > 0 && rung.resolve())
+    const notified = Promise.withResolvers<void>()
+    const asked = () => [...said.matchAll(/SUB millrace\.notify\.\S+/g)].length
+    engine.watch('log', () => asked() > 0 && notified.resolve())
     await expect.poll(asked, { timeout: 10_000 }).toBeGreaterThan(0)
     await writer.append('log', numbered(2, 2))
-    await rung.promise
+    await notified.promise
     expect(asked()).toBe(1)
   })
 
-  // What happened: one that had just begun to lead a cluster took a batch again that it had not come to yet, up to five times.
-  it('takes a batch that is stored twice for one, wherever the second one stands', async () => {
-    const server = await startNats()
-    onTestFinished(() => server.close())
-    const [writer, reader] = [await open(() => make(server)), await open(() => make(server))]
-    const nc = await connect({ servers: server.url })
-    onTestFinished(() => nc.close())
-    const manager = await jetstreamManager(nc)
-    const again = async (seq: number) => {
-      const message = await manager.streams.getMessage('millrace', { seq })
-      if (message !== null) await nc.request(message.subject, message.data)
+  describe('opens a log', () => {
+    const keyed = (engine: Engine, key: string) => engine.append('log', numbered(1, 1), { key })
+
+    /** A log with two keys among many batches, and the requests that another engine makes for it. */
+    async function openLog(batches: number, keys = 2) {
+      const server = await startNats()
+      onTestFinished(() => server.close())
+      const writer = await open(() => make(server))
+      for (const n of range(1, keys)) await keyed(writer, `k${n}`)
+      for (const n of range(1, batches)) await writer.append('log', numbered(n, n))
+      const box = await startMiddlebox(server.url)
+      onTestFinished(() => box[Symbol.asyncDispose]())
+      const requests: string[] = []
+      box.answer((said) => {
+        for (const [, name = ''] of said.matchAll(/^PUB \$JS\.API\.(\S+)\.millrace /gm)) requests.push(name)
+        return undefined
+      })
+      const engine = await open(() => make({ url: box.url.replace('http', 'nats') }))
+      await engine.inspect('other')
+      requests.length = 0
+      return { writer, engine, requests }
     }
-    const { position } = await writer.append('log', numbered(1, 1))
-    const watched = Promise.withResolvers<void>()
-    expect(numbers(await readAll(reader, 'log'))).toEqual([1])
-    await writer.append('log', numbered(2, 2))
-    await again(1)
-    reader.watch('log', watched.resolve)
-    await watched.promise
-    expect(numbers(await readAll(reader, 'log'))).toEqual([1, 2])
-    await again(2)
-    await again(2)
-    await writer.append('log', numbered(3, 3))
-    for (const engine of [reader, writer, await open(() => make(server))]) {
-      expect(numbers(await readAll(engine, 'log'))).toEqual([1, 2, 3])
-      expect((await engine.inspect('log'))?.head).toEqual({ epoch: position.epoch, offset: 3 })
-    }
+
+    it('with one request, however many batches it has', async () => {
+      const { engine, requests } = await openLog(300)
+      expect((await engine.inspect('log'))?.head.offset).toBe(302)
+      expect(requests).toEqual(['STREAM.MSG.GET'])
+      await engine.append('log', numbered(303, 303))
+      expect(requests).toEqual(['STREAM.MSG.GET'])
+      expect((await readAll(engine, 'log')).map(({ offset }) => offset)).toEqual(range(1, 303))
+    })
+
+    it('with one request more to find a key, wherever that is in the log', async () => {
+      const { writer, engine, requests } = await openLog(300)
+      expect(await keyed(engine, 'k1')).toMatchObject({ duplicate: true, position: { offset: 1 } })
+      // The index of an earlier state gives no result: the last batch is read twice.
+      expect(requests.filter((name) => name !== 'STREAM.MSG.GET')).toEqual([])
+      expect(requests.length).toBeLessThanOrEqual(3)
+      expect(await keyed(engine, 'k3')).toMatchObject({ duplicate: false, position: { offset: 303 } })
+      expect(await keyed(writer, 'k3')).toMatchObject({ duplicate: true, position: { offset: 303 } })
+    })
+
+    it('and finds every key where there are too many to list', async () => {
+      const { engine } = await openLog(10, 300)
+      for (const n of [1, 150, 300])
+        expect(await keyed(engine, `k${n}`)).toMatchObject({ duplicate: true, position: { offset: n } })
+    })
+
+    it('and trims it as the engine that wrote it does', async () => {
+      const { writer, engine } = await openLog(20)
+      await engine.append('log', numbered(23, 23), { keep: 5 })
+      const state = await engine.inspect('log')
+      expect(state?.start.offset).toBe(18)
+      expect(await writer.inspect('log')).toEqual(state)
+      expect(await keyed(engine, 'k1')).toMatchObject({ duplicate: false })
+    })
   })
 
-  describe('refuses a log as damaged in which something is that no engine has written', () => {
+  describe('rejects a log as damaged that has a message no engine has written', () => {
     async function openWith(text: string) {
       const server = await startNats()
       onTestFinished(() => server.close())
@@ -168,7 +211,7 @@ describe('nats engine, as it is named', () => {
       return { start: { ...position, offset: 0 }, engine: await open(() => make(server)) }
     }
 
-    it.each(['["no batch', 'null', '7', '{}', '"abc"', '[1]', '["id","after","epoch",4,1,0,0,[5]]'])('%s', async (text) => {
+    it.each(['["no batch', 'null', '7', '{}', '"abc"', '[1]', '["id","after","epoch",4,1,0,0,1,0,0,[5]]'])('%s', async (text) => {
       const { engine, start } = await openWith(text)
       expect(await rejectionOf(engine.read('log', start))).toBe('log_damaged')
       expect(numbers(await readAll(engine, 'other'))).toEqual([1])
@@ -176,7 +219,7 @@ describe('nats engine, as it is named', () => {
       expect((await engine.append('log', numbered(1, 1))).position.offset).toBe(1)
     })
 
-    it('and leaves nothing of it that looks whole where deleting it is cut off', async () => {
+    it('and leaves no part of it readable where deleting it is interrupted', async () => {
       const server = await startNats()
       onTestFinished(() => server.close())
       const engine = await open(() => make(server))
@@ -187,7 +230,7 @@ describe('nats engine, as it is named', () => {
       const { position } = await engine.append('log', numbered(1, 1))
       const { subject = '' } = (await manager.streams.getMessage('millrace', { last_by_subj: 'millrace.log.*' })) ?? {}
       await engine.delete('log')
-      // All that the other one has, with what is no batch among the first.
+      // The messages of the other log, with one that is not a batch among the first.
       for (const seq of range(1, 600)) {
         await nc.request(subject, (await manager.streams.getMessage('millrace', { seq }))?.data)
         if (seq === 10) await nc.request(subject, '7')
@@ -209,38 +252,13 @@ describe('nats engine, as it is named', () => {
     })
   })
 
-  // What happened: one that had just begun to lead a cluster stored two batches behind the same one, and some read the first.
-  it('goes on behind the second of two that are stored behind one, for all of its readers', async () => {
+  it('recognizes its own batch when the server no longer recognizes the repeated message', async () => {
     const server = await startNats()
     onTestFinished(() => server.close())
-    const [writer, reader] = [await open(() => make(server)), await open(() => make(server))]
-    await writer.append('log', numbered(1, 1))
-    expect(numbers(await readAll(reader, 'log'))).toEqual([1])
-    const nc = await connect({ servers: server.url })
-    onTestFinished(() => nc.close())
-    const { subject = '', data } = (await (await jetstreamManager(nc)).streams.getMessage('millrace', { seq: 1 })) ?? {}
-    const [id, , epoch, , time] = JSON.parse(Buffer.from(data ?? []).toString()) as [string, string, string, number, number]
-    const store = (own: string, n: number) =>
-      nc.request(subject, JSON.stringify([own, id, epoch, 2, time, 0, 0, [['message', { n }]]]))
-    await store('first', 9)
-    await store('second', 2)
-    await writer.append('log', numbered(3, 3))
-    const fresh = await open(() => make(server))
-    expect(numbers(await readAll(fresh, 'log'))).toEqual([1, 2, 3])
-    expect((await fresh.inspect('log'))?.head).toEqual({ epoch, offset: 3 })
-    // It may have given the first to somebody, and tells everybody.
-    expect(numbers(await readAll(reader, 'log'))).toEqual([1, 2, 3])
-    expect((await reader.inspect('log'))?.head.epoch).not.toBe(epoch)
-    for (const engine of [writer, fresh]) expect(numbers(await readAll(engine, 'log'))).toEqual([1, 2, 3])
-  })
-
-  it('knows its own batch when its server has forgotten that it took it', async () => {
-    const server = await startNats()
-    onTestFinished(() => server.close())
-    // As where a retry comes after the two minutes of JetStream.
+    // As if a retry came after the two minutes for which JetStream recognizes a repeated message.
     const nc = await connect({ servers: server.url })
     const manager = await jetstreamManager(nc)
-    const config = { name: 'millrace', subjects: ['millrace.log.*'], allow_rollup_hdrs: true, duplicate_window: 100 * 1e6 }
+    const config = { name: 'millrace', subjects: ['millrace.log.*'], allow_direct: true, duplicate_window: 100 * 1e6 }
     await manager.streams.add(config)
     await nc.close()
     const proxy = await startFaultProxy(server.port)
@@ -258,16 +276,16 @@ describe('nats engine, as it is named', () => {
   })
 })
 
-/** A server that has what it once had, and nothing else. */
-async function putBack(server: NatsServer, backup: string): Promise<void> {
+/** Replaces a server's storage with an earlier copy. */
+async function restoreBackup(server: NatsServer, backup: string): Promise<void> {
   await server.kill()
   rmSync(server.folder, { recursive: true })
   cpSync(backup, server.folder, { recursive: true })
   await server.restart()
 }
 
-describe('nats engine, whose server comes back with less', () => {
-  /** Acknowledges 150 events, and has 75 of them when it is back: a power loss does that. */
+describe('nats engine, whose server has lost events', () => {
+  /** A server that acknowledged 150 events, and a backup with 75 of them, as a power loss leaves it. */
   async function lose() {
     const server = await startNats()
     const backup = `${server.folder}-backup`
@@ -286,16 +304,16 @@ describe('nats engine, whose server comes back with less', () => {
     return { server, engine, position, backup }
   }
 
-  it('refuses the old positions, also when the log has grown past them again, and rings for who waits', async () => {
+  it('rejects the old positions, also after the log has grown past them again, and notifies watchers', async () => {
     const { server, engine, position, backup } = await lose()
-    const told = Promise.withResolvers<void>()
+    const rejected = Promise.withResolvers<void>()
     const read = async () => {
-      if ((await rejectionOf(engine.read('log', position))).startsWith('position_')) told.resolve()
+      if ((await rejectionOf(engine.read('log', position))).startsWith('position_')) rejected.resolve()
     }
     engine.watch('log', () => void read())
     cpSync(backup, server.folder, { recursive: true })
     await server.restart()
-    await told.promise
+    await rejected.promise
     const { position: grown } = await engine.append('log', numbered(76, 160))
     expect(grown.offset).toBe(160)
     expect(grown.epoch).not.toBe(position.epoch)
@@ -305,19 +323,19 @@ describe('nats engine, whose server comes back with less', () => {
     expect(events.map(({ offset }) => offset)).toEqual(Array.from({ length: 160 }, (_, index) => index + 1))
   })
 
-  // What happened: a log that was not there for a moment was forgotten, and what came back of it was believed.
-  it('refuses them also when it has nothing at first', async () => {
+  // A log that was missing for a moment used to be forgotten, so that its restored part passed for the whole.
+  it('rejects them also when the log is missing at first', async () => {
     const { server, engine, position, backup } = await lose()
     await server.restart()
     expect(await rejectionOf(engine.read('log', position))).toBe('session_not_found')
-    await putBack(server, backup)
+    await restoreBackup(server, backup)
     const other = await open(() => make(server))
     expect((await other.append('log', numbered(76, 160))).position).toEqual({ ...position, offset: 160 })
     expect(await rejectionOf(engine.read('log', position))).toBe('position_foreign')
   })
 
-  // What happened: that the beginning of a log was lost was taken for retention.
-  it('refuses them also when what it has is only what came later', async () => {
+  // A lost beginning of a log used to pass for retention.
+  it('rejects them also when only later events are left', async () => {
     const server = await startNats()
     const backup = `${server.folder}-backup`
     onTestFinished(async () => {
@@ -335,23 +353,23 @@ describe('nats engine, whose server comes back with less', () => {
     rmSync(server.folder, { recursive: true })
     await server.restart()
     expect(await rejectionOf(engine.read('log', position))).toBe('session_not_found')
-    await putBack(server, backup)
+    await restoreBackup(server, backup)
     expect(await rejectionOf(engine.read('log', position))).toBe('position_foreign')
   })
 
-  it.each([1, 2])('refuses them also when another node has written on before it could look, %i times', async (times) => {
+  it.each([1, 2])('rejects them also when another node has appended %i times before the first read', async (times) => {
     const { server, engine, position, backup } = await lose()
     cpSync(backup, server.folder, { recursive: true })
     await server.restart()
     const other = await open(() => make(server))
     for (let time = 0; time < times; time++) await other.append('log', numbered(76, 160))
     expect(await rejectionOf(engine.read('log', position))).toBe('position_foreign')
-    // As every reader begins.
+    // Every reader begins with this call.
     await other.inspect('log')
     expect(await rejectionOf(other.read('log', position))).toBe('position_foreign')
   })
 
-  it('has no log where everything was lost, and takes another of its name', async () => {
+  it('has no log after losing everything, and accepts another one of the same name', async () => {
     const { server, engine, position } = await lose()
     await server.restart()
     expect(await engine.inspect('log')).toBeUndefined()

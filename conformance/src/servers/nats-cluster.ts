@@ -40,7 +40,7 @@ export async function startNatsCluster({ args = [] }: NatsServerOptions = {}): P
       manager.streams.add({
         name: stream,
         subjects: [`${stream}.log.*`],
-        allow_rollup_hdrs: true,
+        allow_direct: true,
         max_age: 24 * 60 * 60 * 1e9,
         num_replicas: servers.length,
       }),

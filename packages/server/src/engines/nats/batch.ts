@@ -1,77 +1,92 @@
-/** What an append is in the stream: one message, so that it is stored completely or not at all. */
+/**
+ * A batch: the events of one append as one message in the stream, so that it is stored completely or not at all. Each
+ * states what a log needs to be opened, so that its last batch is all that has to be read for that.
+ */
 import { type Json, MillraceError } from '@millrace/protocol'
 import type { EventData, LogEvent, NewEvent } from '../../log/log.ts'
 
-export interface Batch {
-  /** No other batch has it, whatever the stream has lost. */
+/** The keys of a log and the offset of each key's last event; or the sequence of the message that lists them. */
+export type Keys = readonly KeyEntry[] | number
+export type KeyEntry = readonly [key: string, last: number]
+/** There are no keys, or there are too many to list them in a message. */
+export const noKeys = 0
+export const unlistedKeys = -1
+
+/** What a batch states of its log. */
+export interface BatchHeader {
+  /** Unique, whatever the stream has lost. */
   readonly id: string
   /** Id of the batch before it in its log, '' for the first. */
   readonly after: string
   readonly epoch: string
-  /** Of its last event, or of the log's head where it has none. */
+  /** Offset of its last event, or of the log's head if it has no events. */
   readonly last: number
-  readonly count: number
   readonly time: number
   /** Offset before the oldest event that is kept after it. */
   readonly start: number
+  /** Bytes of the batches that are kept before it. */
+  readonly bytesBefore: number
+  /** Time of the oldest batch that is kept, or earlier. */
+  readonly oldestTime: number
   readonly key: string | undefined
-  /** The log goes on under this epoch: its end was lost, and somebody has noticed. */
+  readonly keys: Keys
+  /** The log continues under this epoch, because it has lost its end. */
   readonly isRenewed: boolean
-  /** The log ends here; the next batch begins another. */
+}
+
+export interface NewBatch extends BatchHeader {
+  readonly events: readonly NewEvent[]
+}
+
+export interface Batch extends BatchHeader {
+  readonly count: number
+  /** The log ends here; the next batch begins another one. */
   readonly isEnd: boolean
-  /** Bytes as they stand in the stream. */
+  /** Bytes of the message. */
   readonly size: number
   readonly events: readonly LogEvent[]
 }
 
-type Written = readonly [
+type Encoded = readonly [
   id: string,
   after: string,
   epoch: string,
   last: number,
   time: number,
   start: number,
+  bytesBefore: number,
+  oldestTime: number,
   key: string | 0,
-  events: readonly WrittenEvent[],
+  keys: Keys,
+  events: readonly EncodedEvent[],
   isRenewed?: 1,
 ]
-type WrittenEvent = readonly [type: string, data: Json, isBytes?: 1]
-
-export interface NewBatch {
-  readonly id: string
-  readonly after: string
-  readonly epoch: string
-  readonly last: number
-  readonly time: number
-  readonly start: number
-  readonly key: string | undefined
-  readonly events: readonly NewEvent[]
-  readonly isRenewed?: boolean
-}
+type EncodedEvent = readonly [type: string, data: Json, isBytes?: 1]
 
 const encoder = new TextEncoder()
 const decoder = new TextDecoder()
 const quote = 0x22
 
-export function encodeBatch({ id, after, epoch, last, time, start, key, events, isRenewed }: NewBatch): Uint8Array {
-  const written = events.map(({ type, data }): WrittenEvent => {
+export function encodeBatch(batch: NewBatch): Uint8Array {
+  const { id, after, epoch, last, time, start, bytesBefore, oldestTime, key, keys, events, isRenewed } = batch
+  const encoded = events.map(({ type, data }): EncodedEvent => {
     return data instanceof Uint8Array ? [type, Buffer.from(data).toString('base64'), 1] : [type, data]
   })
-  const plain: Written = [id, after, epoch, last, time, start, key ?? 0, written]
+  const plain: Encoded = [id, after, epoch, last, time, start, bytesBefore, oldestTime, key ?? 0, keys, encoded]
   return encoder.encode(JSON.stringify(isRenewed ? [...plain, 1] : plain))
 }
 
-/** A batch that says nothing but that the log ends. */
+/** A batch that states only that the log ends. */
 export function encodeEnd(id: string): Uint8Array {
   return encoder.encode(JSON.stringify([id]))
 }
 
-/** Without decoding the rest. */
+/** The id of an encoded batch, without decoding the rest. */
 export function idOf(data: Uint8Array): string {
   return decoder.decode(data.subarray(2, data.indexOf(quote, 2)))
 }
 
-/** Throws `log_damaged` where it is not as an engine has written it. */
+/** Throws `log_damaged` if no engine has written the message. */
 export function decodeBatch(data: Uint8Array): Batch {
   try {
     return decode(data)
@@ -82,22 +97,26 @@ export function decodeBatch(data: Uint8Array): Batch {
 
 function decode(data: Uint8Array): Batch {
   const parsed: unknown = JSON.parse(decoder.decode(data))
-  if (!isWritten(parsed)) throw new TypeError('A message in the stream is no batch.')
-  const [id = '', after = '', epoch = '', last = 0, time = 0, start = 0, key = 0, written = [], isRenewed] = parsed
-  const first = last - written.length + 1
-  const events = written.map(([type, value, isBytes], index): LogEvent => {
-    const given: EventData = isBytes ? new Uint8Array(Buffer.from(value as string, 'base64')) : value
-    return { offset: first + index, type, time, data: given }
+  if (!isEncoded(parsed)) throw new TypeError('A message in the stream is not a batch.')
+  const [id = '', after = '', epoch = '', last = 0, time = 0, start = 0, bytesBefore = 0, oldestTime = 0, ...rest] = parsed
+  const [key = 0, keys = noKeys, encoded = [], isRenewed] = rest
+  const first = last - encoded.length + 1
+  const events = encoded.map(([type, value, isBytes], index): LogEvent => {
+    const decoded: EventData = isBytes ? new Uint8Array(Buffer.from(value as string, 'base64')) : value
+    return { offset: first + index, type, time, data: decoded }
   })
   return {
     id,
     after,
     epoch,
     last,
-    count: written.length,
+    count: encoded.length,
     time,
     start,
+    bytesBefore,
+    oldestTime,
     key: key === 0 ? undefined : key,
+    keys,
     isRenewed: isRenewed === 1,
     isEnd: epoch === '',
     size: data.byteLength,
@@ -106,10 +125,12 @@ function decode(data: Uint8Array): Batch {
 }
 
 /** A batch, or an end. */
-function isWritten(parsed: unknown): parsed is Partial<Written> {
+function isEncoded(parsed: unknown): parsed is Partial<Encoded> {
   if (!Array.isArray(parsed) || typeof parsed[0] !== 'string') return false
-  const [, after, epoch, last, time, start, , events] = parsed as unknown[]
-  const hasNumbers = [last, time, start].every((each) => typeof each === 'number')
-  const isBatch = typeof after === 'string' && typeof epoch === 'string' && hasNumbers
-  return parsed.length === 1 || (isBatch && Array.isArray(events) && events.every((event) => typeof event?.[0] === 'string'))
+  const [, after, epoch, last, time, start, bytesBefore, oldestTime, , keys, events] = parsed as unknown[]
+  const hasNumbers = [last, time, start, bytesBefore, oldestTime].every((each) => typeof each === 'number')
+  const hasKeys = typeof keys === 'number' || (Array.isArray(keys) && keys.every((entry) => Array.isArray(entry)))
+  const hasEvents = Array.isArray(events) && events.every((event) => typeof event?.[0] === 'string')
+  const isBatch = typeof after === 'string' && typeof epoch === 'string' && hasNumbers && hasKeys && hasEvents
+  return parsed.length === 1 || isBatch
 }

@@ -1,20 +1,20 @@
-/** What deleting does beyond an end: no word of the log is left in JetStream's files. */
-import type { Connection, Stored } from './connection.ts'
+/** Deleting a log erases its messages, so that none of its data is left in JetStream's files. */
+import type { LogStream, Stored } from './stream.ts'
 
-/** Messages that are overwritten at the same time. */
-const atOnce = 256
+/** Messages that are overwritten in parallel. */
+const parallelMax = 256
 
-/** Overwrites all messages of a log before one, a few at a time; `timeoutMs` is for each of these steps. */
-export async function erase(connection: Connection, subject: string, before: number, timeoutMs: number): Promise<void> {
+/** Erases all messages of a log before a sequence; `timeoutMs` bounds each step. */
+export async function erase(stream: LogStream, log: string, before: number, timeoutMs: number): Promise<void> {
   const seqs: number[] = []
-  const note = ({ seq }: Stored) => {
+  const collect = ({ seq }: Stored) => {
     if (seq >= before) return 'enough'
     seqs.push(seq)
     return 'more'
   }
-  await connection.each(subject, 0, note, performance.now() + timeoutMs)
-  for (let at = 0; at < seqs.length; at += atOnce) {
+  await stream.each(log, 0, collect, performance.now() + timeoutMs)
+  for (let at = 0; at < seqs.length; at += parallelMax) {
     const deadline = performance.now() + timeoutMs
-    await Promise.all(seqs.slice(at, at + atOnce).map((seq) => connection.erase(seq, deadline)))
+    await Promise.all(seqs.slice(at, at + parallelMax).map((seq) => stream.erase(seq, deadline)))
   }
 }
