@@ -5,7 +5,8 @@ import { clientBytesMax, measureClient, measureReact, measureTabs, reactBytesMax
 import { ensurePage, pageFolder } from './page.ts'
 import { firstRouteBytesMax, measureFirstRoute } from './page-size.ts'
 import { run } from './process.ts'
-import { findProblems } from './repository.ts'
+import { findProblems, listFiles } from './repository.ts'
+import { findUnclearWords, wordFiles } from './words.ts'
 
 export interface Verdict {
   readonly isPassed: boolean
@@ -48,6 +49,7 @@ export const checks: readonly Check[] = [
   { name: 'unused', run: () => all(['knip']) },
   { name: 'format', run: () => all(['biome', 'check', '--linter-enabled=false', '--error-on-warnings']) },
   { name: 'repository', run: async () => toVerdict(findProblems()) },
+  { name: 'words', run: async () => toVerdict(findUnclearWords(listFiles(...wordFiles))) },
 ]
 
 /** Runs every command, so that one failure does not hide another. */

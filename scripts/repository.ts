@@ -96,7 +96,7 @@ function readJson(file: string): Manifest {
 }
 
 /** Files in the work tree that are tracked, or new and not ignored. */
-function listFiles(...patterns: string[]): string[] {
+export function listFiles(...patterns: string[]): string[] {
   return git('ls-files', '--cached', '--others', '--exclude-standard', ...patterns).filter((file) => existsSync(join(root, file)))
 }
 

@@ -84,7 +84,7 @@ it.each([
 ])('resets the list of sessions if %s of it is damaged', async (_, damage) => {
   const { millrace, whole, damaged, told } = await openDamaged(damage, 'catalog/sessions')
   expect((await millrace.sessions.list()).sessions).toEqual([])
-  expect(told.map(({ message }) => message)).toEqual([expect.stringContaining('begins anew')])
+  expect(told.map(({ message }) => message)).toEqual([expect.stringContaining('list of sessions was damaged')])
   await millrace.sessions.delete(damaged)
   await (await millrace.ask({ query: 'again', session: whole })).ended
   expect((await millrace.sessions.list()).sessions.map(({ id }) => id)).toEqual([whole])

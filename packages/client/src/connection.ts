@@ -37,10 +37,14 @@ export interface Connection {
   close(): void
 }
 
+// Creates the parts and connects them. Helpers would cost bytes in every page: the size of the client is bounded.
+// oxlint-disable-next-line max-lines-per-function
 export function createConnection(url: string | URL, options: ConnectOptions): Connection {
   const timings = checkTimings(options.timings, options.transport)
   const base = resolveBase(url)
-  const { WebSocket, fetch } = networkOf(options)
+  const WebSocket = options.WebSocket ?? ((globalThis as { WebSocket?: unknown }).WebSocket as WebSocketConstructor | undefined)
+  // Called as a plain function: browsers reject a fetch that is called as a method of another object.
+  const fetch = options.fetch ?? ((...request: Parameters<typeof globalThis.fetch>) => globalThis.fetch(...request))
   let isReached = false
   const onReached = () => {
     isReached = true
@@ -51,13 +55,24 @@ export function createConnection(url: string | URL, options: ConnectOptions): Co
     requested: options.transport ?? 'auto',
     hasWebSocket: WebSocket !== undefined,
     avoidMs: timings.avoidMs,
-    facts: () => ({ ...factsOf(options), isShared: shared !== undefined, hasWebSocket: socket !== undefined }),
+    facts: () => ({
+      isTwoWay: options.isTwoWay ?? false,
+      isBinary: options.isBinary ?? false,
+      isShared: shared !== undefined,
+      isPage: (globalThis as { document?: unknown }).document !== undefined,
+      hasToken: options.token !== undefined,
+      hasWebSocket: socket !== undefined,
+    }),
     onChange: applyChoice,
   })
   const chosen = () => selector.explain().transport
   const sse = createSseTransport(http)
-  const ws = socket === undefined ? sse : { open: socket.attach }
-  const transports = { sse, hybrid: sse, poll: createPollTransport(http, timings), ws }
+  const transports = {
+    sse,
+    hybrid: sse,
+    poll: createPollTransport(http, timings),
+    ws: socket === undefined ? sse : { open: socket.attach },
+  }
   const own = { transports, sender: createCommandSender({ http, socket, selector }) }
   const readOnce: OwnCarrier['pollOnce'] = (source, from, signal) => pollOnce(http, source, from, 0, signal)
   const shared = options.tabs?.({ ...own, base, timings, pollOnce: readOnce, onLeading: keepSocket })
@@ -107,7 +122,9 @@ export function createConnection(url: string | URL, options: ConnectOptions): Co
       if (links.isClosed) return
       stopListening()
       links.closeAll()
-      for (const part of [outbox, shared, socket]) part?.close()
+      outbox.close()
+      shared?.close()
+      socket?.close()
       update()
     },
   }
@@ -135,18 +152,4 @@ export function createConnection(url: string | URL, options: ConnectOptions): Co
     const isElsewhere = error?.code === 'unreachable' && !isReached && attempts >= attemptsMax && isOtherOrigin(base)
     return { ...shown, ...(error !== undefined && { error: isElsewhere ? otherOrigin : error }) }
   }
-}
-
-/** The host's WebSocket and fetch, unless the options replace them. */
-function networkOf(options: ConnectOptions) {
-  return {
-    WebSocket: options.WebSocket ?? ((globalThis as { WebSocket?: unknown }).WebSocket as WebSocketConstructor | undefined),
-    // Called as a plain function: browsers reject a fetch that is called as a method of another object.
-    fetch: options.fetch ?? ((...request: Parameters<typeof globalThis.fetch>) => globalThis.fetch(...request)),
-  }
-}
-
-function factsOf({ isTwoWay = false, isBinary = false, token }: ConnectOptions) {
-  const isPage = (globalThis as { document?: unknown }).document !== undefined
-  return { isTwoWay, isBinary, isPage, hasToken: token !== undefined }
 }

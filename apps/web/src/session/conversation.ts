@@ -42,6 +42,8 @@ export interface Conversation {
   readonly rest: () => boolean
 }
 
+// Connects the stream, the outbox and the view, each a part with a file of its own.
+// oxlint-disable-next-line max-lines-per-function
 export function createConversation(ports: ConversationPorts): Conversation {
   const listeners = new Set<() => void>()
   let next = emptyView

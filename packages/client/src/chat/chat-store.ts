@@ -73,6 +73,8 @@ export function chatOf(session: Session): ChatStore {
   return store
 }
 
+// The commands and the read loop share every variable; the fold of events is in fold.ts.
+// oxlint-disable-next-line max-lines-per-function
 function createChatStore(session: Session): ChatStore {
   let transcript: ChatTranscript = { id: session.id, position: 'start', complete: true, runs: [] }
   let isStale = true

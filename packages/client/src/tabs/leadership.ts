@@ -37,6 +37,8 @@ export interface Leadership {
   join(): void
 }
 
+// One state machine, whose lock, timer and messages all change the leader.
+// oxlint-disable-next-line max-lines-per-function
 export function createLeadership({ name, tab, locks, answerMs, say, onChange }: LeadershipOptions): Leadership {
   let leader: string | undefined
   /** The latest that is known of: each tab that begins to lead begins one. */

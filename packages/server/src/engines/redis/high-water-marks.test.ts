@@ -3,7 +3,7 @@ import { HighWaterMarks } from './high-water-marks.ts'
 
 const mark = { epoch: 'e', offset: 5, server: 'one', isSubscribed: true }
 
-it('witnesses a log for another Redis process only when it was notified of every append', () => {
+it('verifies a log for another Redis process only when it was notified of every append', () => {
   const marks = new HighWaterMarks()
   marks.record('log', mark)
   expect(marks.argsFor('log', 'two', false).slice(0, 4)).toEqual(['two', 'e', '5', 'one'])
