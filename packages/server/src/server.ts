@@ -18,14 +18,14 @@ import { createOffer } from './gateway/offered.ts'
 import { createRoutes } from './gateway/routes.ts'
 import { createStops } from './gateway/stops.ts'
 import { acceptWebSockets } from './gateway/websocket.ts'
+import { quarantineDamaged } from './log/quarantine.ts'
 import type { Millrace } from './millrace.ts'
 import { createModels } from './models/index.ts'
 import { createDrain } from './operations/drain.ts'
 import { createHealth } from './operations/health.ts'
 import { createShutdown } from './operations/shutdown.ts'
 import { type MillraceOptions, resolveOptions } from './options.ts'
-import { createRecovery } from './runs/recovery.ts'
-import { retryUntil } from './runs/retry-until.ts'
+import { Recovery } from './runs/recovery.ts'
 import { createRuns, type Runs } from './runs/runs.ts'
 import { createChats } from './sessions/chats.ts'
 import { createHistory } from './sessions/history.ts'
@@ -44,49 +44,56 @@ export function createMillrace(options: MillraceOptions = {}): Millrace {
   const stopping = new AbortController()
   const isStopping = () => stopping.signal.aborted
 
-  // The servers that share the engine, and their runs. Retries to end those of a dead one: readers wait for the ends.
-  const onOrphaned = (log: string) => retryUntil(() => recover(log), stopping.signal).catch(onError)
+  // The servers that share the engine, and their runs.
   const membership = store.isShared
     ? createMembership({
         engine: store,
         id: newId(),
         leaseMs,
-        onOrphaned,
+        onNodeDead: (node) => void recovery.recoverRunsOf(node),
         onMessage: (message) => onMessage(message, runs, answers),
       })
     : undefined
-  const liveness = membership ?? (store.isDurable ? soleMember({ id: newId(), onOrphaned }) : undefined)
+  const liveness = membership ?? (store.isDurable ? soleMember(newId()) : undefined)
   const cluster = liveness && {
     liveness,
     directory: createRunDirectory({
       engine: store,
       liveness,
       send: liveness.send,
+      follow: (session) => void recovery.follow(session),
       isStarting: (run) => runs.isStarting(run),
       isActive: (run) => runs.isActive(run),
     }),
   }
 
-  // From here on every log is read and written through recovery, which ends the runs of dead servers.
-  const { engine, recover } = createRecovery({
-    engine: store,
+  const engine = quarantineDamaged(store)
+  const recovery = new Recovery({
+    engine,
     isOurs: (run, session) => runs.isOurs(run, session),
     readRecorded: async (run) => cluster?.directory.read(run),
     liveness: membership,
+    signal: stopping.signal,
     onError,
   })
+  const openLog = recovery.open
   const onBegin = (run: TitleSource) => void history.note(run).catch(onError)
-  const runs = createRuns({ engine, limits, cluster, recover, onError, onBegin })
+  const runs = createRuns({ engine, limits, cluster, recovery, onError, onBegin })
   const models = createModels(settings.models)
-  const transcripts = createTranscripts(engine)
-  const history = createHistory({ store, engine, runs, transcripts, onError })
+  const transcripts = createTranscripts({ engine, openLog })
+  const history = createHistory({ store, engine, openLog, runs, transcripts, onError })
   const channels = createChannels(engine)
-  const chats = createChats({ engine, runs, transcripts, resolveModel: models.resolve, newId })
+  const chats = createChats({ openLog, runs, transcripts, resolveModel: models.resolve, newId })
 
   // From logs to readers.
   const scheduler = createScheduler({ onError })
   const heartbeat = createHeartbeat({ scheduler, periodMs: heartbeatMs })
-  const fanOut = createFanOut({ engine, scheduler, onReadError: (error) => toMillraceError(error, onError) })
+  const fanOut = createFanOut({
+    engine,
+    scheduler,
+    onPage: (log, read) => recovery.observe(log, read),
+    onReadError: (error) => toMillraceError(error, onError),
+  })
   const acknowledgeHere = (stream: string) => sse.acknowledge(stream)
   const answers = createHeartbeatAcks({ newId, acknowledgeHere, membership, gatherMs: heartbeatMs / 50 })
   const isExcused = (since: number) => isStopping() || (membership?.missedAt ?? 0) > since
@@ -99,7 +106,17 @@ export function createMillrace(options: MillraceOptions = {}): Millrace {
   const version = readVersion()
   const offer = createOffer({ models, byName: settings.modelsByName })
   const health = createHealth({ engine: store, version, isStopping })
-  const requests = { engine, runs, chats, channels, authorize, offer, stops: createStops(runs), dialects: nativeDialects }
+  const requests = {
+    engine,
+    openLog,
+    runs,
+    chats,
+    channels,
+    authorize,
+    offer,
+    stops: createStops(runs),
+    dialects: nativeDialects,
+  }
   const { describeDefault } = models
   const routes = createRoutes({ ...requests, history, transcripts, describeDefault, heartbeats: answers, newId, health })
   const app = createApp({ routes, transports, connections, version, page, onError, isStopping })

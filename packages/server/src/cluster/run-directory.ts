@@ -15,6 +15,8 @@ export interface RunDirectoryOptions {
   readonly liveness: Liveness
   /** Sends a message to a node, which may be dead. */
   readonly send: Membership['send']
+  /** Ends the runs in a session's log whose nodes die while a caller waits for the end of one. */
+  readonly follow: (session: string) => void
   /** This node has claimed a run, and is about to start it. */
   readonly isStarting: (id: string) => boolean
   /** This node performs a run. */
@@ -25,7 +27,7 @@ export interface RunDirectoryOptions {
 const startMsMax = 10_000
 const startPollMs = 200
 
-export function createRunDirectory({ engine, liveness, send, isStarting, isActive }: RunDirectoryOptions): RunDirectory {
+export function createRunDirectory({ engine, liveness, send, follow, isStarting, isActive }: RunDirectoryOptions): RunDirectory {
   /** Runs whose end somebody waits for: however many do, their logs are followed once. */
   const followed = new Map<string, Run>()
 
@@ -103,10 +105,10 @@ export function createRunDirectory({ engine, liveness, send, isStarting, isActiv
       for (;;) {
         const recorded = await read(id)
         if (recorded === undefined || recorded.start !== undefined || recorded.isReleased) return recorded
-        const { node, session } = recorded.claim
+        const { node } = recorded.claim
         if (node === liveness.id ? !isOurs() : await liveness.isDead(node)) return recorded
-        // One that was killed is found to be gone by who watches it, which perhaps nobody does.
-        if (node !== liveness.id) liveness.onNodeDead(node, session, id)
+        // A killed node is declared dead only by a node that watches it.
+        if (node !== liveness.id) liveness.watchNode(node)
         if (performance.now() > deadline) throw new MillraceError('engine_failed')
         await rung.wait(startPollMs)
       }
@@ -170,12 +172,12 @@ export function createRunDirectory({ engine, liveness, send, isStarting, isActiv
         isOver,
         onFollow() {
           followed.set(id, run)
-          // Perhaps nobody else here reads it, and its node is gone already.
-          if (node !== liveness.id) liveness.onNodeDead(node, session, id)
-          return () => {
-            followed.delete(id)
-            liveness.ended(id)
+          // The run's node may be dead, and no other reader of this session may be here to find out.
+          if (node !== liveness.id) {
+            liveness.watchNode(node)
+            follow(session)
           }
+          return () => void followed.delete(id)
         },
       },
     )

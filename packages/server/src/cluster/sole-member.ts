@@ -1,20 +1,13 @@
-/** A server that shares its logs with nobody, as `Nodes` sees it: whoever wrote to them before it is gone. */
+/** The membership of a server that shares its logs with no other: every other process that wrote to them is dead. */
 import type { Membership } from './membership.ts'
 
-export function soleMember({
-  id,
-  onOrphaned,
-}: {
-  readonly id: string
-  readonly onOrphaned: (log: string) => Promise<void>
-}): Membership {
+export function soleMember(id: string): Membership {
   return {
     id,
     isSole: true,
     join: async () => {},
     isDead: async (node) => node !== id,
-    onNodeDead: (_node, log) => void onOrphaned(log),
-    ended() {},
+    watchNode() {},
     missedAt: Number.NEGATIVE_INFINITY,
     send: async () => {},
     close: async () => {},

@@ -1,6 +1,7 @@
 /** Creates cursors, the only way from a log to its readers. Tails are created on demand and shared. */
 import type { Position } from '@millrace/protocol'
-import type { Engine } from '../log/log.ts'
+import { decorate } from '../log/decorate.ts'
+import type { Engine, Page } from '../log/log.ts'
 import { Cursor } from './cursor.ts'
 import type { Scheduler } from './scheduler.ts'
 import { Tail } from './tail.ts'
@@ -29,6 +30,8 @@ export interface FanOut {
 export interface FanOutOptions {
   readonly engine: Engine
   readonly scheduler: Scheduler
+  /** Called with each page that is read for a reader. */
+  readonly onPage?: (log: string, page: Page) => void
   /** Called with the reason why readers wait, or were disconnected: a log was deleted, or cannot be read. Default: none. */
   readonly onReadError?: (error: unknown) => void
   /** Bound of the memory of all tails, without 2 KiB of each; default 64 MiB. */
@@ -38,7 +41,8 @@ export interface FanOutOptions {
 const mebibyte = 1024 * 1024
 
 export function createFanOut(options: FanOutOptions): FanOut {
-  const { engine, scheduler, onReadError = () => {}, tailBytesMax = 64 * mebibyte } = options
+  const { scheduler, onPage, onReadError = () => {}, tailBytesMax = 64 * mebibyte } = options
+  const engine = onPage === undefined ? options.engine : decorate(options.engine, { read: readAndReport(options.engine, onPage) })
   const tails = new Map<string, Tail>()
   const memory = createTailMemory(tailBytesMax)
 
@@ -80,4 +84,12 @@ export function createFanOut(options: FanOutOptions): FanOut {
 
 function keyOf({ log, epoch, wire }: Cursor): string {
   return `${log}\0${epoch}\0${wire.key}`
+}
+
+function readAndReport(engine: Engine, onPage: (log: string, page: Page) => void): Engine['read'] {
+  return async (log, ...request) => {
+    const page = await engine.read(log, ...request)
+    onPage(log, page)
+    return page
+  }
 }

@@ -4,6 +4,7 @@ import type { z } from 'zod'
 import type { Authorize } from '../access/authorize.ts'
 import type { Dialects } from '../dialects/dialect.ts'
 import type { Engine } from '../log/log.ts'
+import type { OpenLog } from '../runs/recovery.ts'
 import type { Run } from '../runs/run.ts'
 import type { Runs } from '../runs/runs.ts'
 import type { Chats, ResumeRequest } from '../sessions/chats.ts'
@@ -16,6 +17,7 @@ import { answers, chatBody, chatQuery, continueBody, runParam } from './schemas.
 
 export interface ChatRoutesOptions {
   readonly engine: Engine
+  readonly openLog: OpenLog
   readonly runs: Runs
   readonly chats: Chats
   readonly transcripts: Transcripts
@@ -60,7 +62,7 @@ export function createChatRoutes(options: ChatRoutesOptions): Route[] {
   ]
 }
 
-function createChatHandlers({ engine, runs, chats, transcripts, authorize, offer, dialects }: ChatRoutesOptions) {
+function createChatHandlers({ engine, openLog, runs, chats, transcripts, authorize, offer, dialects }: ChatRoutesOptions) {
   return { chat, resumeRun }
 
   async function chat(request: RouteRequest<ChatInput>): Promise<RouteResponse> {
@@ -92,7 +94,7 @@ function createChatHandlers({ engine, runs, chats, transcripts, authorize, offer
     // The id may be that of a run in a session that the request did not name.
     await authorize(caller, 'session.read', { session: run.session })
     // The log may be gone before its run: the session was deleted, or its log was evicted.
-    const log = await requireLog(engine, run.session)
+    const log = await requireLog(openLog, run.session)
     if (log.head.epoch !== run.start.epoch) throw new MillraceError('position_foreign')
     if (connection !== undefined) return deliver(connection, run, events)
     return { status: 202, json: { session: run.session, run: run.id, position: formatPosition(run.start) } }
@@ -108,7 +110,7 @@ function createChatHandlers({ engine, runs, chats, transcripts, authorize, offer
     if (session === undefined) throw new MillraceError('position_invalid')
     if (input.session !== undefined && input.session !== session) throw new MillraceError('position_foreign')
     await authorize(caller, 'session.read', { session })
-    const after = await resolveStart(engine, session, token)
+    const after = await resolveStart({ engine, openLog }, session, token)
     // The event at the position names the run that was being read.
     const eventAt = async (at: number) =>
       (await engine.read(session, { ...after, offset: Math.max(0, at - 1) }, { eventsMax: 1 })).events[0]

@@ -6,12 +6,14 @@ import type { Caller } from '../access/caller.ts'
 import { type Channels, channelLog } from '../channels/channels.ts'
 import type { Dialects } from '../dialects/dialect.ts'
 import type { Engine } from '../log/log.ts'
+import type { OpenLog } from '../runs/recovery.ts'
 import { resolveStart } from '../sessions/positions.ts'
 import { type ReadableLog, type UnreadableLog, unreadPosition } from '../transports/transport.ts'
 import type { reading } from './schemas.ts'
 
 export interface ReadingContext {
   readonly engine: Engine
+  readonly openLog: OpenLog
   readonly channels: Channels
   readonly authorize: Authorize
   readonly dialects: Dialects
@@ -89,13 +91,13 @@ function requireSome(results: readonly PromiseSettledResult<unknown>[]): void {
 }
 
 async function openFound(
-  { engine, channels, dialects }: ReadingContext,
+  { engine, openLog, channels, dialects }: ReadingContext,
   { source, log }: Found,
   { channel, from, slow, interval, shape = 'session' }: ReadRequest,
 ): Promise<ReadableLog> {
   // Readers of a channel often arrive before its first publisher.
   if (channel !== undefined) await channels.open(channel)
-  const after = await resolveStart(engine, log, from)
+  const after = await resolveStart({ engine, openLog }, log, from)
   const dialect = channel === undefined ? (dialects.session[shape] ?? dialects.session.session) : dialects.channel
   return { source, log, after, dialect, slow, intervalMs: interval }
 }

@@ -4,6 +4,7 @@
  */
 import { errors, MillraceError, type Position } from '@millrace/protocol'
 import { LRUCache } from 'lru-cache'
+import { decorate } from './decorate.ts'
 import type { Engine, ReadOptions } from './log.ts'
 
 /** A log evicted from the quarantine returns to it with its next failed read. */
@@ -44,6 +45,23 @@ export function createQuarantine(engine: Engine): Quarantine {
     },
     forget: (log) => void quarantined.delete(log),
   }
+}
+
+/** An engine that rejects `inspect` of a quarantined log, so that a reader is rejected when it attaches. */
+export function quarantineDamaged(engine: Engine): Engine {
+  if (!engine.isDurable && !engine.isShared) return engine
+  const quarantine = createQuarantine(engine)
+  return decorate(engine, {
+    read: quarantine.read,
+    async inspect(log) {
+      await quarantine.check(log)
+      return engine.inspect(log)
+    },
+    delete(log) {
+      quarantine.forget(log)
+      return engine.delete(log)
+    },
+  })
 }
 
 export function isDamaged(error: unknown): error is MillraceError {

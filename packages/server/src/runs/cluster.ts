@@ -15,16 +15,14 @@ export interface Cluster {
 export interface Liveness {
   /** This server among those that share the engine. */
   readonly id: string
-  /** There is no other, nor will there be one while this server runs. */
+  /** No other server shares the engine while this one runs. */
   readonly isSole?: true
   /** Announces that this node is alive; resolves when others can see it. A run MUST NOT be recorded in a log before. */
   join(): Promise<void>
-  /** Whether the node has ended, or was declared dead. Rejects with the engine's error. */
+  /** Whether the node has closed, or was declared dead. Rejects with the engine's error. */
   isDead(node: string): Promise<boolean>
-  /** Ends the run in this log when its node is dead, unless the run has ended by then. */
-  onNodeDead(node: string, log: string, run: string): void
-  /** The end of a run was read: its log need not be scanned when its node dies. */
-  ended(run: string): void
+  /** Watches a node until it is dead; then the logs that are known to have its runs are recovered. */
+  watchNode(node: string): void
 }
 
 /** What the log of a run keeps of what was asked. */

@@ -1,8 +1,9 @@
-/** What a look at a log and its readers ask of the engine and of the other nodes. */
+/** Which runs recovery ends, which nodes it watches, and what it asks of the engine and of the other nodes. */
+import { MillraceError, type Position } from '@millrace/protocol'
 import { type Engine, memoryEngine, type NewEvent } from 'millrace'
 import { expect, it, onTestFinished, vi } from 'vitest'
 import type { Recorded } from './cluster.ts'
-import { createRecovery } from './recovery.ts'
+import { Recovery } from './recovery.ts'
 
 const lanes = [{ lane: 'm', model: 'm' }]
 const started = (run: string, node: string): NewEvent => ({
@@ -12,13 +13,14 @@ const started = (run: string, node: string): NewEvent => ({
 const said = (run: string): NewEvent => ({ type: 'message', data: { run, lane: 'm', text: 'x' } })
 const ended = (run: string): NewEvent => ({ type: 'stream_end', data: { run, status: 'completed' } })
 
-function open(engine: Engine, recorded: Record<string, Partial<Recorded>> = {}) {
-  onTestFinished(() => engine.close())
-  const watched: string[] = []
+function open(inner: Engine, recorded: Record<string, Partial<Recorded>> = {}) {
+  onTestFinished(() => inner.close())
+  const engine: Engine = { ...inner, isShared: true }
+  const watched = new Set<string>()
   const live = new Set<string>()
   const asked = vi.fn()
-  const recovery = createRecovery({
-    engine: { ...engine, isShared: true },
+  const recovery = new Recovery({
+    engine,
     isOurs: () => false,
     readRecorded: async (run) => recorded[run] as Recorded | undefined,
     liveness: {
@@ -28,24 +30,33 @@ function open(engine: Engine, recorded: Record<string, Partial<Recorded>> = {}) 
         asked(node)
         return !live.has(node)
       },
-      onNodeDead: (node, _log, run) => void watched.push(`${node} ${run}`),
-      ended: (run) => void watched.splice(0, watched.length, ...watched.filter((each) => !each.endsWith(` ${run}`))),
+      watchNode: (node) => void watched.add(node),
     },
+    signal: new AbortController().signal,
     onError: () => {},
   })
-  return { ...recovery, watched, live, asked }
+  /** As a reader of this server reads. */
+  const read = async (after: Position, eventsMax = 512) => {
+    const page = await engine.read('s', after, { eventsMax })
+    recovery.observe('s', page)
+    return page
+  }
+  const readAll = async (eventsMax: number) => {
+    const state = await recovery.open('s')
+    if (state === undefined) throw new Error('There is no session.')
+    let position = state.start
+    while (position.offset < state.head.offset) ({ position } = await read(position, eventsMax))
+    return position
+  }
+  const typesAfter = async (offset: number) => {
+    const epoch = (await inner.inspect('s'))?.head.epoch ?? ''
+    return (await inner.read('s', { epoch, offset })).events.map(({ type, data }) => `${type} ${(data as { run: string }).run}`)
+  }
+  return { recovery, read, readAll, typesAfter, watched, live, asked }
 }
 
-async function readAll(engine: Engine, eventsMax: number) {
-  const state = await engine.inspect('s')
-  if (state === undefined) throw new Error('There is no session.')
-  let position = state.start
-  while (position.offset < state.head.offset) ({ position } = await engine.read('s', position, { eventsMax }))
-  return position
-}
-
-// What happened: each start in a page of history was asked after, of a node that was gone for weeks: five calls each.
-it('asks after nobody for what is over, however it is read', async () => {
+// What happened: each start in a page of history was checked, of nodes that had been dead for weeks, with five calls each.
+it('checks no node of a run that has ended, whatever the size of the pages', async () => {
   const inner = memoryEngine()
   for (let n = 0; n < 30; n++)
     await inner.append('s', [started(`r${n}`, `node-${n}`), ...Array.from({ length: 9 }, () => said(`r${n}`)), ended(`r${n}`)])
@@ -54,53 +65,111 @@ it('asks after nobody for what is over, however it is read', async () => {
     calls(request[0])
     return inner.append(...request)
   }
-  const { engine, watched, asked } = open({ ...inner, append })
-  for (const eventsMax of [1, 7, 512]) await readAll(engine, eventsMax)
-  expect([watched, asked.mock.calls, calls.mock.calls]).toEqual([[], [], []])
+  const { readAll, watched, asked } = open({ ...inner, append })
+  for (const eventsMax of [1, 7, 512]) await readAll(eventsMax)
+  expect([[...watched], asked.mock.calls, calls.mock.calls]).toEqual([[], [], []])
 })
 
-it('watches what goes on behind the last look, from the page in which it begins to the one with its end', async () => {
+it('watches the node of a run that a reader sees start, and writes nothing when it is read', async () => {
   const inner = memoryEngine()
-  await inner.append('s', [started('old', 'gone'), ended('old')])
-  const { engine, watched, live, asked } = open(inner)
-  live.add('there')
-  let position = await readAll(engine, 512)
+  await inner.append('s', [started('old', 'dead'), ended('old')])
+  const { read, readAll, watched, asked } = open(inner)
+  let position = await readAll(512)
   const readOn = async (...events: NewEvent[]) => {
     await inner.append('s', events)
-    ;({ position } = await engine.read('s', position))
+    ;({ position } = await read(position))
   }
-  await readOn(started('a', 'there'), said('a'), started('b', 'there'), ended('b'))
-  expect(watched).toEqual(['there a'])
+  await readOn(started('b', 'other'), ended('b'))
+  expect([...watched]).toEqual([])
+  await readOn(started('a', 'there'), said('a'))
   await readOn(said('a'))
-  await readOn(ended('a'))
-  expect(watched).toEqual([])
+  expect([...watched]).toEqual(['there'])
   expect(asked).not.toHaveBeenCalled()
+  expect((await inner.inspect('s'))?.head.offset).toBe(position.offset)
 })
 
-it('looks at what lies between the last look and a page behind it', async () => {
+it('reads the events between its checkpoint and the page of a reader', async () => {
   const inner = memoryEngine()
   await inner.append('s', [])
-  const { engine, watched, live } = open(inner)
-  live.add('there')
-  const start = await readAll(engine, 512)
+  const { read, readAll, watched } = open(inner)
+  const start = await readAll(512)
   await inner.append('s', [started('a', 'there'), said('a')])
-  await inner.append('s', [started('b', 'there')])
-  await engine.read('s', { ...start, offset: 2 })
-  await vi.waitFor(() => expect(watched.toSorted()).toEqual(['there a', 'there b']))
+  await inner.append('s', [started('b', 'elsewhere')])
+  await read({ ...start, offset: 2 })
+  await vi.waitFor(() => expect([...watched].toSorted()).toEqual(['elsewhere', 'there']))
+})
+
+// What happened: logs were kept for as long as their node lived, and after 10,000 of them no other was recovered.
+it('ends the unfinished runs of a node that died, and no others', async () => {
+  const inner = memoryEngine()
+  await inner.append('s', [started('ended', 'there'), ended('ended'), started('a', 'there'), started('b', 'elsewhere')])
+  const { recovery, typesAfter, live } = open(inner)
+  live.add('there').add('elsewhere')
+  await recovery.open('s')
+  live.delete('there')
+  await recovery.recoverRunsOf('there')
+  expect(await typesAfter(4)).toEqual(['stream_end a'])
+})
+
+it('recovers a few logs at a time, however many a node had runs in', async () => {
+  const inner = memoryEngine()
+  let recovering = 0
+  let most = 0
+  const append: Engine['append'] = async (...request) => {
+    recovering += 1
+    most = Math.max(most, recovering)
+    await new Promise(setImmediate)
+    recovering -= 1
+    return inner.append(...request)
+  }
+  const { recovery, live } = open({ ...inner, append })
+  live.add('there')
+  const logs = Array.from({ length: 100 }, (_, n) => `s${n}`)
+  for (const log of logs) {
+    await inner.append(log, [started(`run-${log}`, 'there')])
+    await recovery.open(log)
+  }
+  live.clear()
+  await recovery.recoverRunsOf('there')
+  const heads = await Promise.all(logs.map(async (log) => (await inner.inspect(log))?.head.offset))
+  expect(new Set(heads)).toEqual(new Set([2]))
+  expect(most).toBeLessThanOrEqual(8)
+})
+
+// What happened: a scan that failed half way forgot the log, and the death of its node later ended nothing.
+it('keeps what it knows of a log when reading on in it fails', async () => {
+  const inner = memoryEngine()
+  await inner.append('s', [started('a', 'there')])
+  let isUnavailable = false
+  const { recovery, typesAfter, live } = open({
+    ...inner,
+    async read(...request) {
+      if (isUnavailable) throw new MillraceError('engine_failed')
+      return inner.read(...request)
+    },
+  })
+  live.add('there')
+  await recovery.open('s')
+  await inner.append('s', [said('a')])
+  isUnavailable = true
+  await expect(recovery.recover('s')).rejects.toMatchObject({ code: 'engine_failed' })
+  isUnavailable = false
+  live.clear()
+  await recovery.recoverRunsOf('there')
+  expect(await typesAfter(2)).toEqual(['stream_end a'])
 })
 
 it.each([
-  ['of a node that is gone', { claim: { node: 'gone', lanes } }, ['stream_end']],
-  ['of a node that lives', { claim: { node: 'there', lanes } }, []],
-  ['that has ended', { claim: { node: 'gone', lanes }, end: { status: 'completed' } }, []],
-  ['that nobody knows', undefined, []],
-] as const)('of a run whose start is no longer kept, %s, writes an end where it is needed', async (_of, recorded, written) => {
+  ['of a dead node', { claim: { node: 'dead', lanes } }, ['stream_end a']],
+  ['of a node that is alive', { claim: { node: 'there', lanes } }, []],
+  ['that has ended', { claim: { node: 'dead', lanes }, end: { status: 'completed' } }, []],
+  ['that is not recorded', undefined, []],
+] as const)('writes the end of a run whose start was deleted, %s, where it is needed', async (_of, recorded, written) => {
   const inner = memoryEngine({ bytesMax: 1500 })
-  await inner.append('s', [started('a', 'gone'), ...Array.from({ length: 30 }, () => said('a'))])
-  const { recover, live } = open(inner, recorded && { a: recorded as never })
+  await inner.append('s', [started('a', 'dead'), ...Array.from({ length: 30 }, () => said('a'))])
+  const { recovery, typesAfter, live } = open(inner, recorded && { a: recorded as never })
   live.add('there')
-  const head = (await inner.inspect('s'))?.head
-  await recover('s')
-  const { events } = await inner.read('s', head as never)
-  expect(events.map(({ type }) => type)).toEqual(written)
+  const head = (await inner.inspect('s'))?.head.offset ?? 0
+  await recovery.recover('s')
+  expect(await typesAfter(head)).toEqual(written)
 })

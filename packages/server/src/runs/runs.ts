@@ -14,6 +14,7 @@ import { interruption, runLane } from './lane.ts'
 import type { LanePlan, RunPlan } from './plan.ts'
 import { publicError } from './public-error.ts'
 import { hashQuery } from './query-hash.ts'
+import type { Recovery } from './recovery.ts'
 import type { RecordedEnd, Run } from './run.ts'
 import { runEnd } from './run-end.ts'
 import { type Begun, createStarts, type OnBegin } from './starts.ts'
@@ -41,8 +42,7 @@ export interface RunsOptions {
   readonly onBegin?: OnBegin | undefined
   /** Where logs outlive the process, or servers share them. */
   readonly cluster?: Cluster | undefined
-  /** Ends what is dead in a log. */
-  readonly recover: (log: string) => Promise<void>
+  readonly recovery: Pick<Recovery, 'recover' | 'compact'>
   /** Milliseconds that never go back; default `performance.now`. */
   readonly now?: () => number
 }
@@ -77,7 +77,7 @@ export function createRuns({
   onError,
   onBegin,
   cluster,
-  recover,
+  recovery,
   now = () => performance.now(),
 }: RunsOptions): Runs {
   const { runMsMax = 600_000, idleMsMax = 120_000, runsMax = 4096, endedRunsBytesMax = 32 * 1024 * 1024 } = limits
@@ -85,7 +85,7 @@ export function createRuns({
   const ended = createEndedRuns(endedRunsBytesMax)
   const aborts = new Map<Run, AbortController>()
   const closing = new AbortController()
-  const starts = createStarts({ engine, cluster, recover, onError, onBegin, signal: closing.signal })
+  const starts = createStarts({ engine, cluster, recover: recovery.recover, onError, onBegin, signal: closing.signal })
   let isRefusing = false
 
   return {
@@ -199,7 +199,7 @@ export function createRuns({
     const { data, position } = await writer.end('stream_end', { run: run.id, ...outcome })
     clearTimeout(deadline)
     unwatch()
-    engine.compact?.(run.session).catch((error) => onError(error, { run: run.id }))
+    recovery.compact(run.session).catch((error) => onError(error, { run: run.id }))
     const { run: _run, ...end } = data
     return position === undefined ? end : { ...end, position: formatPosition(position, run.session) }
   }

@@ -6,7 +6,7 @@
 import { type Json, MillraceError } from '@millrace/protocol'
 import type { Engine, LogEvent } from '../log/log.ts'
 import { isDamaged } from '../log/quarantine.ts'
-import { coalesce } from './coalesce.ts'
+import { coalesce } from '../runs/coalesce.ts'
 
 export interface Entry {
   /** Of the event in which it was used last: the order of the list, wherever that was said. */

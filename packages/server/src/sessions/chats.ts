@@ -3,12 +3,12 @@
  * models, and makes the start idempotent, also for two requests with the same id at the same moment.
  */
 import { idPattern, type Lane, MillraceError, modelPattern, parsePosition } from '@millrace/protocol'
-import type { Engine } from '../log/log.ts'
 import { continuation } from '../models/continuation.ts'
 import type { Model } from '../models/model.ts'
 import type { Source } from '../runs/lane.ts'
 import type { LanePlan } from '../runs/plan.ts'
 import { hashQuery } from '../runs/query-hash.ts'
+import type { OpenLog } from '../runs/recovery.ts'
 import type { Run } from '../runs/run.ts'
 import type { Runs } from '../runs/runs.ts'
 import { conversation, joinRuns } from './conversation.ts'
@@ -60,7 +60,7 @@ export interface Chats {
 }
 
 export interface ChatsOptions {
-  readonly engine: Engine
+  readonly openLog: OpenLog
   readonly runs: Runs
   readonly transcripts: Transcripts
   readonly resolveModel: (name?: string) => Promise<Model>
@@ -72,7 +72,7 @@ const longAnswer = 4096
 /** How often a session is begun with anew whose log is made again meanwhile. */
 const attemptsMax = 3
 
-export function createChats({ engine, runs, transcripts, resolveModel, newId }: ChatsOptions): Chats {
+export function createChats({ openLog, runs, transcripts, resolveModel, newId }: ChatsOptions): Chats {
   /** Starts in progress, by run id: the second of two equal requests waits for the first. */
   const starting = new Map<string, Promise<Run>>()
 
@@ -153,7 +153,7 @@ export function createChats({ engine, runs, transcripts, resolveModel, newId }: 
    */
   async function inSession(session: string, act: (epoch: string) => Promise<Run>): Promise<Run> {
     for (let attempt = 1; ; attempt++) {
-      const { head } = await requireLog(engine, session)
+      const { head } = await requireLog(openLog, session)
       try {
         return await act(head.epoch)
       } catch (error) {

@@ -1,6 +1,7 @@
 /** What is done with a session as a whole, and their list: the catalog, with titles. */
 import { MillraceError } from '@millrace/protocol'
 import type { Engine } from '../log/log.ts'
+import type { OpenLog } from '../runs/recovery.ts'
 import type { Runs } from '../runs/runs.ts'
 import { stopRun } from '../runs/stop.ts'
 import { createCatalog, type Entry } from './catalog.ts'
@@ -49,10 +50,10 @@ export interface History {
 }
 
 export interface HistoryOptions {
-  /** As it is: nothing is recovered of a session for the sake of a list. */
+  /** Without quarantine: a damaged session is listed, so that it can be deleted. */
   readonly store: Engine
-  /** The door to every session. */
   readonly engine: Engine
+  readonly openLog: OpenLog
   readonly runs: Runs
   readonly transcripts: Transcripts
   readonly onError: (error: unknown) => void
@@ -63,7 +64,7 @@ const lookedThroughMax = 2000
 /** A run that does not end for so long, in milliseconds, finds its log gone. */
 const stopMsMax = 5000
 
-export function createHistory({ store, engine, runs, transcripts, onError }: HistoryOptions): History {
+export function createHistory({ store, engine, openLog, runs, transcripts, onError }: HistoryOptions): History {
   const catalog = createCatalog(store, onError)
   const titles = createTitles(store)
 
@@ -95,7 +96,7 @@ export function createHistory({ store, engine, runs, transcripts, onError }: His
     },
 
     async rename(id, title) {
-      await requireLog(engine, id)
+      await requireLog(openLog, id)
       await titles.rename(id, title)
       // By this the others know that they have to read it again.
       await catalog.noteTitled(id)

@@ -18,7 +18,7 @@ function open(inner: Engine, bytesMax?: number) {
       return page
     },
   }
-  return { engine, read, transcripts: createTranscripts(engine, bytesMax) }
+  return { engine, read, transcripts: createTranscripts({ engine, openLog: engine.inspect, bytesMax }) }
 }
 
 // What happened: each question read and folded its whole session, the bytes of its files as well.
@@ -31,7 +31,7 @@ it('reads only what is new, and gives what a reader without memory would be give
     read.length = 0
     const transcript = await transcripts.read('s')
     expect(read).toEqual([2])
-    expect(transcript).toEqual(await createTranscripts(engine).read('s'))
+    expect(transcript).toEqual(await createTranscripts({ engine, openLog: engine.inspect }).read('s'))
     expect(transcript?.runs.at(-1)).toMatchObject({ query: `q r${n}`, status: 'completed', lanes: [{ text: 'ab' }] })
   }
 })
@@ -61,7 +61,7 @@ it('forgets what retention has taken', async () => {
   for (let n = 0; n < 100; n++) {
     await engine.append('s', [started(`r${n}`), said(`r${n}`, 'x'), ended(`r${n}`)])
     const transcript = await transcripts.read('s')
-    const fresh = await createTranscripts(engine).read('s')
+    const fresh = await createTranscripts({ engine, openLog: engine.inspect }).read('s')
     expect(transcript).toEqual(fresh)
   }
   expect(await transcripts.read('s')).toMatchObject({ complete: false })

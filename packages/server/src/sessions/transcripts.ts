@@ -5,7 +5,8 @@
  */
 import { formatPosition, type MillraceError, type Position } from '@millrace/protocol'
 import type { Engine, LogState } from '../log/log.ts'
-import { coalesce } from './coalesce.ts'
+import { coalesce } from '../runs/coalesce.ts'
+import type { OpenLog } from '../runs/recovery.ts'
 import { type Folded, fold, type RunRecord, type Transcript } from './transcript.ts'
 
 export interface Transcripts {
@@ -13,6 +14,13 @@ export interface Transcripts {
   read(session: string): Promise<Transcript | undefined>
   /** What is kept of it goes: nobody is to find a word of what was deleted. */
   forget(session: string): void
+}
+
+export interface TranscriptsOptions {
+  readonly engine: Engine
+  readonly openLog: OpenLog
+  /** Of the runs kept in memory; default 64 MiB. */
+  readonly bytesMax?: number | undefined
 }
 
 /** A log as far as it was folded: at any moment, `runs` is what is in it up to `position`. */
@@ -27,7 +35,7 @@ const page = { eventsMax: 2048, bytesMax: 256 * 1024 }
 /** How often a log is begun anew that is lost, or deleted and made again, while it is read. */
 const attemptsMax = 3
 
-export function createTranscripts(engine: Engine, bytesMax: number = 64 * 1024 * 1024): Transcripts {
+export function createTranscripts({ engine, openLog, bytesMax = 64 * 1024 * 1024 }: TranscriptsOptions): Transcripts {
   /** The one read last is the last. */
   const kept = new Map<string, Kept>()
   let bytes = 0
@@ -48,7 +56,7 @@ export function createTranscripts(engine: Engine, bytesMax: number = 64 * 1024 *
   }
 
   async function foldOn(session: string): Promise<Transcript | undefined> {
-    const state = await engine.inspect(session)
+    const state = await openLog(session)
     if (state === undefined) {
       forget(session)
       return undefined

@@ -1,0 +1,95 @@
+/** Runs in a log that have started and not ended, as far as their end needs to describe them. Pure. */
+import type { LaneEnd, Position, SessionEvents } from '@millrace/protocol'
+import type { LogEvent, NewEvent, Page } from '../log/log.ts'
+import type { Claim } from './cluster.ts'
+import { runEnd } from './run-end.ts'
+import { estimateTokens } from './tokens.ts'
+import { sessionEvent } from './writer.ts'
+
+export interface UnfinishedRun {
+  /** Retention has deleted its start, and perhaps its end. */
+  isCut: boolean
+  readonly inputTokens: number
+  node: string | undefined
+  readonly startedAt: number
+  readonly lanes: Map<string, UnfinishedLane>
+  lastAt: number
+}
+
+interface UnfinishedLane {
+  readonly model: string
+  tokens: number
+  firstAt: number | undefined
+  end: LaneEnd | undefined
+}
+
+const emptyLane = { tokens: 0, firstAt: undefined, end: undefined }
+
+/** How far a log was read, and the runs that had not ended by then. */
+export class Checkpoint {
+  readonly runs = new Map<string, UnfinishedRun>()
+  /** The log was read to its head once, and its dead runs were ended. */
+  isRecovered = false
+  position: Position
+
+  constructor(position: Position) {
+    this.position = position
+  }
+
+  /** Ignores events before its position, so that pages may be applied by several readers of one log. */
+  apply({ events, position, gap }: Page): void {
+    // The deleted events may have contained an end.
+    if (gap !== undefined) for (const run of this.runs.values()) run.isCut = true
+    for (const event of events) if (event.offset > this.position.offset) note(this.runs, event)
+    if (position.offset > this.position.offset) this.position = position
+  }
+}
+
+function note(runs: Map<string, UnfinishedRun>, { type, data, time }: LogEvent): void {
+  if (type === 'stream_start') {
+    const { run, query, lanes, node } = data as unknown as SessionEvents['stream_start']
+    const each = lanes.map(({ lane, model }) => [lane, { ...emptyLane, model }] as const)
+    const inputTokens = estimateTokens([query])
+    runs.set(run, { isCut: false, inputTokens, node, startedAt: time, lastAt: time, lanes: new Map(each) })
+    return
+  }
+  const { run: id, lane: name } = data as { run?: string; lane?: string }
+  if (id === undefined) return
+  if (type === 'stream_end') return void runs.delete(id)
+  const run = runs.get(id) ?? { isCut: true, inputTokens: 0, node: undefined, startedAt: time, lastAt: time, lanes: new Map() }
+  runs.set(id, run)
+  run.lastAt = time
+  if (name === undefined) return
+  // Where retention has deleted the start, the lane's name is all that is known of its model.
+  const lane = run.lanes.get(name) ?? (run.isCut ? { ...emptyLane, model: name } : undefined)
+  if (lane === undefined) return
+  run.lanes.set(name, lane)
+  if (type === 'lane_end') {
+    const { run: _run, lane: _lane, ...end } = data as unknown as SessionEvents['lane_end']
+    lane.end = end
+  } else {
+    lane.tokens += 1
+    lane.firstAt ??= time
+  }
+}
+
+/** Restores what retention has deleted with a run's start, from what was recorded when the run was claimed. */
+export function restoreClaimed(run: UnfinishedRun, { node, lanes }: Pick<Claim, 'node' | 'lanes'>): void {
+  run.node = node
+  for (const { lane, model } of lanes) run.lanes.set(lane, { ...(run.lanes.get(lane) ?? emptyLane), model })
+}
+
+/** The events that end a run as `interrupted`. */
+export function interruptedEnd(run: string, { inputTokens, startedAt, lastAt, lanes }: UnfinishedRun): NewEvent[] {
+  const events: NewEvent[] = []
+  const ends = new Map<string, LaneEnd>()
+  for (const [lane, { model, tokens, firstAt, end }] of lanes) {
+    const usage = { inputTokens, outputTokens: tokens, totalTokens: inputTokens + tokens, estimated: true } as const
+    const timings = { firstTokenMs: firstAt === undefined ? null : firstAt - startedAt, durationMs: lastAt - startedAt }
+    ends.set(lane, end ?? { model, status: 'interrupted', usage, timings })
+    if (end === undefined && lanes.size > 1)
+      events.push(sessionEvent('lane_end', { run, lane, model, status: 'interrupted', usage, timings }))
+  }
+  const { error: _error, ...outcome } = runEnd(ends)
+  return [...events, sessionEvent('stream_end', { run, ...outcome, status: 'interrupted' })]
+}
