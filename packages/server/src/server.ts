@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs'
 import { type Json, MillraceError } from '@millrace/protocol'
 import { createChannels } from './channels/channels.ts'
 import { createHeartbeatAcks } from './cluster/heartbeat-acks.ts'
-import { createMembership } from './cluster/membership.ts'
+import { createMembership, type MembershipOptions } from './cluster/membership.ts'
 import { createRunDirectory } from './cluster/run-directory.ts'
 import { soleMember } from './cluster/sole-member.ts'
 import { createFanOut } from './delivery/fan-out.ts'
@@ -44,29 +44,13 @@ export function createMillrace(options: MillraceOptions = {}): Millrace {
   const stopping = new AbortController()
   const isStopping = () => stopping.signal.aborted
 
-  // The servers that share the engine, and their runs.
-  const membership = store.isShared
-    ? createMembership({
-        engine: store,
-        id: newId(),
-        leaseMs,
-        onNodeDead: (node) => void recovery.recoverRunsOf(node),
-        onMessage: (message) => onMessage(message, runs, answers),
-      })
-    : undefined
-  const liveness = membership ?? (store.isDurable ? soleMember(newId()) : undefined)
-  const cluster = liveness && {
-    liveness,
-    directory: createRunDirectory({
-      engine: store,
-      liveness,
-      send: liveness.send,
-      follow: (session) => void recovery.follow(session),
-      isStarting: (run) => runs.isStarting(run),
-      isActive: (run) => runs.isActive(run),
-    }),
-  }
-
+  const { membership, cluster } = createCluster({
+    engine: store,
+    leaseMs,
+    onMessage: (message) => onMessage(message, runs, answers),
+    getRuns: () => runs,
+    getRecovery: () => recovery,
+  })
   const engine = quarantineDamaged(store)
   const recovery = new Recovery({
     engine,
@@ -152,6 +136,28 @@ export function createMillrace(options: MillraceOptions = {}): Millrace {
     closeConnections: (filter, code) => connections.terminate(filter, new MillraceError(code)),
     close: ({ graceMs = 0 } = {}) => shutdown.close(graceMs),
   }
+}
+
+interface ClusterOptions extends Pick<MembershipOptions, 'engine' | 'leaseMs' | 'onMessage'> {
+  readonly getRuns: () => Runs
+  readonly getRecovery: () => Recovery
+}
+
+/** The servers that share the engine, and the directory of their runs. */
+function createCluster({ engine, leaseMs, onMessage, getRuns, getRecovery }: ClusterOptions) {
+  const onNodeDead = (node: string) => void getRecovery().recoverRunsOf(node)
+  const membership = engine.isShared ? createMembership({ engine, id: newId(), leaseMs, onNodeDead, onMessage }) : undefined
+  const liveness = membership ?? (engine.isDurable ? soleMember(newId()) : undefined)
+  if (liveness === undefined) return { membership, cluster: undefined }
+  const directory = createRunDirectory({
+    engine,
+    liveness,
+    send: liveness.send,
+    follow: (session) => void getRecovery().follow(session),
+    isStarting: (run) => getRuns().isStarting(run),
+    isActive: (run) => getRuns().isActive(run),
+  })
+  return { membership, cluster: { liveness, directory } }
 }
 
 /** Handles a message from another server. */
