@@ -1,11 +1,12 @@
 /**
- * Puts the batches of a run into its log, each once, also where the engine is unavailable for a while. An append that
- * was rejected may have been made, so before it is made again it is looked for: only a retry costs anything, where a key
- * for each batch would cost every token.
+ * Puts the batches of a run into its log, each once, also where the engine is unavailable for a while. A rejected append
+ * may still have entered the log, so a retry looks for it first. Only retries pay for that; a key for each batch would
+ * cost every token.
  */
 import { MillraceError, type Position } from '@millrace/protocol'
 import type { Engine, NewEvent } from '../log/log.ts'
 import { isUnavailable, retryWhileUnavailable } from '../log/retry.ts'
+import { endKeyOf } from './end-append.ts'
 
 export interface BatchStoreOptions {
   readonly engine: Engine
@@ -13,80 +14,77 @@ export interface BatchStoreOptions {
   readonly run: string
   /** Before the run's first event, its `stream_start`. */
   readonly start: Position
-  /** Of the run's end: behind it nothing is stored. */
-  readonly endKey: string
-  /** The batch is not needed any more: it is not tried again. */
+  /** True when the batch is not needed any more: it is not tried again. */
   readonly isOver: () => boolean
   readonly onUnavailable: (error: MillraceError) => void
-  /** Ends the wait before the next try. */
+  /** Ends the pause before the next try. */
   readonly signal: AbortSignal
 }
 
-export interface BatchStore {
-  /**
-   * Stores one batch at a time. Resolves with how long the engine took for it, in milliseconds; undefined where it was
-   * unavailable meanwhile. Rejects with what is final, or once it is over.
-   */
-  store(batch: readonly NewEvent[]): Promise<number | undefined>
-  /** Why a batch is being tried again. */
-  readonly trouble: MillraceError | undefined
-}
-
-export function createBatchStore(options: BatchStoreOptions): BatchStore {
-  const { engine, log, run, start, endKey, isOver, onUnavailable, signal } = options
-  const { epoch } = start
+export class BatchStore {
+  readonly #options: BatchStoreOptions
+  readonly #appendOptions: { readonly epoch: string; readonly unless: string }
   /** Of this run's newest event that is known to be in the log. */
-  let lastOffset = start.offset + 1
-  let trouble: MillraceError | undefined
-  let retries = 0
+  #lastOffset: number
+  #retries = 0
+  /** Why a batch is being retried; undefined where none is. */
+  lastError: MillraceError | undefined
 
-  return {
-    async store(batch) {
-      const began = performance.now()
-      try {
-        lastOffset = await append(batch)
-        return performance.now() - began
-      } catch (error) {
-        if (!isUnavailable(error)) throw error
-        lastOffset = await storeLater(batch, error)
-        return undefined
-      }
-    },
-    get trouble() {
-      return trouble
-    },
+  constructor(options: BatchStoreOptions) {
+    this.#options = options
+    this.#appendOptions = { epoch: options.start.epoch, unless: endKeyOf(options.run) }
+    this.#lastOffset = options.start.offset + 1
   }
 
-  async function append(batch: readonly NewEvent[]): Promise<number> {
-    const { position } = await engine.append(log, batch, { epoch, unless: endKey })
+  /**
+   * Stores one batch at a time. Resolves with how long the engine took, in milliseconds; undefined where it was unavailable
+   * meanwhile. Rejects with an error that is final, or once the batch is not needed any more.
+   */
+  async store(batch: readonly NewEvent[]): Promise<number | undefined> {
+    const startedAt = performance.now()
+    try {
+      this.#lastOffset = await this.#append(batch)
+      return performance.now() - startedAt
+    } catch (error) {
+      if (!isUnavailable(error)) throw error
+      this.#lastOffset = await this.#retry(batch, error)
+      return undefined
+    }
+  }
+
+  async #append(batch: readonly NewEvent[]): Promise<number> {
+    const { position } = await this.#options.engine.append(this.#options.log, batch, this.#appendOptions)
     return position.offset
   }
 
-  async function storeLater(batch: readonly NewEvent[], first: MillraceError): Promise<number> {
-    trouble = first
-    let isDoubtful = false
+  async #retry(batch: readonly NewEvent[], first: MillraceError): Promise<number> {
+    this.lastError = first
+    let mayBeStored = false
     const act = async (last?: MillraceError) => {
-      // A call that an engine was too busy for was not even begun, and it is not to be given more to do.
-      isDoubtful ||= last?.code !== 'engine_busy'
-      return (isDoubtful ? await findStored() : undefined) ?? (await append(batch))
+      // A call that was rejected as `engine_busy` never reached the store, and a busy engine needs no further reads.
+      mayBeStored ||= last?.code !== 'engine_busy'
+      return (mayBeStored ? await this.#findStored() : undefined) ?? (await this.#append(batch))
     }
     try {
-      return await retryWhileUnavailable(act, { isOver, onUnavailable, signal, first })
+      return await retryWhileUnavailable(act, { ...this.#options, first })
     } finally {
-      trouble = undefined
+      this.lastError = undefined
     }
   }
 
   /**
-   * The end of the batch that was rejected and is in the log all the same; undefined where it is not, and will not be:
-   * behind an append that was acknowledged no earlier one comes in.
+   * The last offset of a rejected batch that is in the log nevertheless; undefined where it is not and never will be: no
+   * earlier append enters the log after a later one is acknowledged.
    */
-  async function findStored(): Promise<number | undefined> {
-    const { position: to } = await engine.append(log, [], { epoch, unless: endKey, key: `retry ${++retries} ${run}` })
+  async #findStored(): Promise<number | undefined> {
+    const { engine, log, run } = this.#options
+    const { epoch } = this.#appendOptions
+    const key = `retry ${++this.#retries} ${run}`
+    const { position: to } = await engine.append(log, [], { ...this.#appendOptions, key })
     let found: number | undefined
-    for (let at = { epoch, offset: lastOffset }; at.offset < to.offset; ) {
+    for (let at = { epoch, offset: this.#lastOffset }; at.offset < to.offset; ) {
       const { events, position, gap } = await engine.read(log, at)
-      // What is missing may have been the batch, and must not be written twice.
+      // The deleted events may have been the batch, which must not be written twice.
       if (gap !== undefined) throw new MillraceError('position_expired')
       for (const { data, offset } of events) if ((data as { run?: string } | null)?.run === run) found = offset
       at = position

@@ -1,7 +1,6 @@
 /**
- * One lane: a model's stream, read into the log until it ends, fails, is stopped or takes too long.
- * However it ends there is exactly one end, with its usage and timings; a model that ignores its
- * signal, hangs or throws what it likes cannot hold it up.
+ * One lane: reads a model's stream into the log until it ends, fails, is stopped or times out. A lane has exactly one end,
+ * with usage and timings. A model that ignores its signal, never yields or throws anything at all cannot delay it.
  */
 import {
   type EndStatus,
@@ -18,7 +17,7 @@ import { publicError } from './public-error.ts'
 import { createWholeText } from './whole-text.ts'
 import type { RunWriter } from './writer.ts'
 
-/** Parts taken without a pause before the event loop gets a turn: a source need not ever wait by itself. */
+/** Parts read without a pause before the event loop continues: a source may never wait by itself. */
 const partsPerTick = 128
 
 export interface LaneOptions {
@@ -27,94 +26,112 @@ export interface LaneOptions {
   readonly model: string
   /** Opens the stream; may throw. */
   readonly open: (signal: AbortSignal) => Source | Promise<Source>
-  readonly writer: RunWriter
-  /** Aborts with a MillraceError as its reason for a failure, with `interruption` for the end of the server, with anything else for a stop. */
+  readonly writer: Pick<RunWriter, 'write' | 'writeFile' | 'settled' | 'isFull'>
+  /** Its reason is a MillraceError for a failure, `interruption` when the server closes, anything else for a stop. */
   readonly signal: AbortSignal
   /** Milliseconds without any part after which the lane fails with `model_timeout`. */
   readonly idleMsMax: number
-  /** Tokens of the question and what came before it, for when the provider does not say. */
+  /** Estimated tokens of the conversation, for a provider that reports no usage. */
   readonly inputTokens: number
   /** When the request was accepted, by `now`. */
   readonly acceptedAt: number
   readonly now: () => number
-  /** Told of an error in full, before it is reduced to what may leave the server. */
+  /** Called with the whole error, before it is reduced to what may leave the server. */
   readonly onError: (error: unknown) => void
 }
 
-/** Why a run is aborted that nobody wanted to end. */
+/** The reason of an abort when the server closes. */
 export const interruption = Symbol('interruption')
 
 export type Source = AsyncIterable<ModelPart> | Iterable<ModelPart>
 
-export async function runLane(options: LaneOptions): Promise<LaneEnd> {
-  const { run, lane, model, writer, signal, acceptedAt, now } = options
-  const abort = new AbortController()
-  const { promise: ended, resolve: end } = Promise.withResolvers<{ status: EndStatus; error?: PublicError }>()
-  let firstTokenAt: number | undefined
-  let lastPartAt = now()
-  let deltas = 0
-  let usage: Usage | undefined
-  let finishReason: FinishReason | undefined
-  let over = false
-  let isHeld = false
-  const text = createWholeText()
-  const reasoning = createWholeText()
+/** Never rejects. */
+export function runLane(options: LaneOptions): Promise<LaneEnd> {
+  return new Lane(options).run()
+}
 
-  // Whoever aborts for a reason has reported it.
-  const onAbort = () => {
-    const { reason } = signal
-    if (reason === interruption) finish({ status: 'interrupted' })
-    else finish(reason instanceof MillraceError ? { status: 'failed', error: publicError(reason) } : { status: 'stopped' })
+interface Outcome {
+  readonly status: EndStatus
+  readonly error?: PublicError
+}
+
+class Lane {
+  readonly #options: LaneOptions
+  readonly #abort = new AbortController()
+  readonly #ended = Promise.withResolvers<Outcome>()
+  readonly #text = createWholeText()
+  readonly #reasoning = createWholeText()
+  #iterator: AsyncIterator<ModelPart> | Iterator<ModelPart> | undefined
+  #isOver = false
+  #isWaitingForEngine = false
+  #idleTimer: ReturnType<typeof setTimeout> | undefined
+  #firstTokenAt: number | undefined
+  #lastPartAt: number
+  #deltas = 0
+  #usage: Usage | undefined
+  #finishReason: FinishReason | undefined
+
+  constructor(options: LaneOptions) {
+    this.#options = options
+    this.#lastPartAt = options.now()
   }
-  signal.addEventListener('abort', onAbort, { once: true })
-  let idleTimer = setTimeout(checkIdle, options.idleMsMax)
-  let iterator: AsyncIterator<ModelPart> | Iterator<ModelPart> | undefined
 
-  if (signal.aborted) onAbort()
-  else
-    read().then(
-      () => {
-        if (!over) say(text.end())
-        if (!over) think(reasoning.end())
-        finish({ status: 'completed' })
-      },
-      (error) => finish(failed(error)),
-    )
-  const outcome = await ended
-  return { model, ...outcome, ...(finishReason && { finishReason }), usage: usage ?? estimate(), timings: timings() }
+  async run(): Promise<LaneEnd> {
+    const { model, signal, idleMsMax } = this.#options
+    signal.addEventListener('abort', this.#onAbort, { once: true })
+    this.#idleTimer = setTimeout(this.#checkIdle, idleMsMax)
+    if (signal.aborted) this.#onAbort()
+    else void this.#readAll()
+    const outcome = await this.#ended.promise
+    const finishReason = this.#finishReason && { finishReason: this.#finishReason }
+    return { model, ...outcome, ...finishReason, usage: this.#usage ?? this.#estimateUsage(), timings: this.#timings() }
+  }
 
-  async function read(): Promise<void> {
-    const source = await options.open(abort.signal)
-    if (over) return
-    iterator = Symbol.asyncIterator in source ? source[Symbol.asyncIterator]() : source[Symbol.iterator]()
+  async #readAll(): Promise<void> {
+    try {
+      await this.#read()
+      if (this.#isOver) return
+      this.#writeText(this.#text.end())
+      this.#writeReasoning(this.#reasoning.end())
+      this.#finish({ status: 'completed' })
+    } catch (error) {
+      this.#finish(this.#toFailure(error))
+    }
+  }
+
+  async #read(): Promise<void> {
+    const source = await this.#options.open(this.#abort.signal)
+    if (this.#isOver) return
+    this.#iterator = Symbol.asyncIterator in source ? source[Symbol.asyncIterator]() : source[Symbol.iterator]()
     for (let parts = 1; ; parts++) {
-      const { done, value } = await iterator.next()
-      if (over || done) return
-      take(value)
-      if (writer.full) await waitForEngine()
+      const { done, value } = await this.#iterator.next()
+      if (this.#isOver || done) return
+      this.#take(value)
+      if (this.#options.writer.isFull) await this.#waitForEngine()
       else if (parts % partsPerTick === 0) await new Promise(setImmediate)
     }
   }
 
-  /** Which is not the model's silence. */
-  async function waitForEngine(): Promise<void> {
-    isHeld = true
-    await writer.settled()
-    isHeld = false
-    lastPartAt = now()
+  /** This time does not count as the model's idle time. */
+  async #waitForEngine(): Promise<void> {
+    this.#isWaitingForEngine = true
+    await this.#options.writer.settled()
+    this.#isWaitingForEngine = false
+    this.#lastPartAt = this.#options.now()
   }
 
-  function take(value: unknown): void {
+  #take(value: unknown): void {
+    const { run, lane, writer, now } = this.#options
     const part = checkPart(value)
-    lastPartAt = now()
+    this.#lastPartAt = now()
     if (part === undefined) return
-    if ('usage' in part) usage = part.usage
-    else if ('finishReason' in part) finishReason = part.finishReason
+    if ('usage' in part) this.#usage = part.usage
+    else if ('finishReason' in part) this.#finishReason = part.finishReason
     else {
-      deltas += 1
-      firstTokenAt ??= lastPartAt
-      if ('text' in part) say(text.push(part.text))
-      else if ('reasoning' in part) think(reasoning.push(part.reasoning))
+      this.#deltas += 1
+      this.#firstTokenAt ??= this.#lastPartAt
+      if ('text' in part) this.#writeText(this.#text.push(part.text))
+      else if ('reasoning' in part) this.#writeReasoning(this.#reasoning.push(part.reasoning))
       else if ('data' in part) writer.write('data', { run, lane, ...part.data })
       else {
         const { bytes, ...file } = part.file
@@ -123,54 +140,67 @@ export async function runLane(options: LaneOptions): Promise<LaneEnd> {
     }
   }
 
-  function say(pieces: readonly string[]): void {
-    for (const piece of pieces) writer.write('message', { run, lane, text: piece })
+  #writeText(pieces: readonly string[]): void {
+    const { run, lane, writer } = this.#options
+    for (const text of pieces) writer.write('message', { run, lane, text })
   }
 
-  function think(pieces: readonly string[]): void {
-    for (const piece of pieces) writer.write('reasoning', { run, lane, reasoning: piece })
+  #writeReasoning(pieces: readonly string[]): void {
+    const { run, lane, writer } = this.#options
+    for (const reasoning of pieces) writer.write('reasoning', { run, lane, reasoning })
   }
 
-  /** The first caller decides; whatever the model does after that is not heard. */
-  function finish(outcome: { status: EndStatus; error?: PublicError }): void {
-    if (over) return
-    over = true
-    clearTimeout(idleTimer)
-    signal.removeEventListener('abort', onAbort)
-    abort.abort(signal.reason)
-    end(outcome)
-    if (outcome.status !== 'completed') void leave()
+  // The caller that aborts with an error has reported it.
+  readonly #onAbort = (): void => {
+    const { reason } = this.#options.signal
+    if (reason === interruption) this.#finish({ status: 'interrupted' })
+    else if (reason instanceof MillraceError) this.#finish({ status: 'failed', error: publicError(reason) })
+    else this.#finish({ status: 'stopped' })
   }
 
-  /** A generator waiting in `next()` returns when that settles; one that never does is left behind, and one that throws is heard. */
-  async function leave(): Promise<void> {
+  /** The first call decides; parts that the model yields afterwards are ignored. */
+  #finish(outcome: Outcome): void {
+    if (this.#isOver) return
+    this.#isOver = true
+    const { signal } = this.#options
+    clearTimeout(this.#idleTimer)
+    signal.removeEventListener('abort', this.#onAbort)
+    this.#abort.abort(signal.reason)
+    this.#ended.resolve(outcome)
+    if (outcome.status !== 'completed') void this.#closeIterator()
+  }
+
+  /** A generator that waits in `next()` returns once that settles. One that never settles is abandoned. */
+  async #closeIterator(): Promise<void> {
     try {
-      await iterator?.return?.()
+      await this.#iterator?.return?.()
     } catch (error) {
-      options.onError(error)
+      this.#options.onError(error)
     }
   }
 
-  function failed(error: unknown): { status: EndStatus; error: PublicError } {
-    // A model that was stopped often ends with an error, which is no news to anybody.
-    if (!over) options.onError(error)
+  #toFailure(error: unknown): Outcome {
+    // A model that is stopped often throws, which is not reported.
+    if (!this.#isOver) this.#options.onError(error)
     return { status: 'failed', error: publicError(error) }
   }
 
-  /** One timer for all parts: it looks when the last one came, and waits for what is left. */
-  function checkIdle(): void {
-    const left = options.idleMsMax - (isHeld ? 0 : now() - lastPartAt)
-    if (left <= 0) finish(failed(new MillraceError('model_timeout')))
-    else idleTimer = setTimeout(checkIdle, left)
+  /** One timer serves all parts: it computes the time left since the last part, and waits for that long. */
+  readonly #checkIdle = (): void => {
+    const { idleMsMax, now } = this.#options
+    const left = idleMsMax - (this.#isWaitingForEngine ? 0 : now() - this.#lastPartAt)
+    if (left <= 0) this.#finish(this.#toFailure(new MillraceError('model_timeout')))
+    else this.#idleTimer = setTimeout(this.#checkIdle, left)
   }
 
-  function estimate(): Usage {
-    const { inputTokens } = options
-    return { inputTokens, outputTokens: deltas, totalTokens: inputTokens + deltas, estimated: true }
+  #estimateUsage(): Usage {
+    const { inputTokens } = this.#options
+    return { inputTokens, outputTokens: this.#deltas, totalTokens: inputTokens + this.#deltas, estimated: true }
   }
 
-  function timings(): Timings {
+  #timings(): Timings {
+    const { acceptedAt, now } = this.#options
     const since = (time: number) => Math.max(0, Math.round(time - acceptedAt))
-    return { firstTokenMs: firstTokenAt === undefined ? null : since(firstTokenAt), durationMs: since(now()) }
+    return { firstTokenMs: this.#firstTokenAt === undefined ? null : since(this.#firstTokenAt), durationMs: since(now()) }
   }
 }

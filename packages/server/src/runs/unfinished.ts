@@ -3,8 +3,8 @@ import type { LaneEnd, Position, SessionEvents } from '@millrace/protocol'
 import type { LogEvent, NewEvent, Page } from '../log/log.ts'
 import type { Claim } from './cluster.ts'
 import { runEnd } from './run-end.ts'
+import { sessionEvent } from './session-event.ts'
 import { estimateTokens } from './tokens.ts'
-import { sessionEvent } from './writer.ts'
 
 export interface UnfinishedRun {
   /** Retention has deleted its start, and perhaps its end. */

@@ -4,7 +4,7 @@ import fc from 'fast-check'
 import { afterEach, beforeEach, expect, it, vi } from 'vitest'
 import { memoryEngine } from '../engines/memory/index.ts'
 import type { Engine } from '../log/log.ts'
-import { createRunWriter } from './writer.ts'
+import { RunWriter } from './writer.ts'
 
 beforeEach(() => void vi.useFakeTimers())
 afterEach(() => void vi.useRealTimers())
@@ -15,7 +15,7 @@ async function open(ms = 0) {
   const { position } = await engine.append('log', [])
   const batches: string[] = []
   const slow = { ms }
-  const writer = createRunWriter({
+  const writer = new RunWriter({
     engine: {
       ...engine,
       async append(log, events, options) {
@@ -160,7 +160,7 @@ async function openFailing(outcomes: Outcome[]) {
   const failures: string[] = []
   let outages = 0
   const closing = new AbortController()
-  const writer = createRunWriter({
+  const writer = new RunWriter({
     engine,
     log: 'log',
     run: 'run',
@@ -223,7 +223,7 @@ it('puts each word into the log once and in order, whatever becomes of the appen
 it('asks who writes to wait while the engine is unavailable, and tells of it once', async () => {
   const { writer, read, countOutages } = await openFailing(Array.from({ length: 10 }, () => 'rejected'))
   let written = 0
-  for (; !writer.full; written++) writer.write('message', { run: 'run', lane: 'lane', text: 'x' })
+  for (; !writer.isFull; written++) writer.write('message', { run: 'run', lane: 'lane', text: 'x' })
   expect(written).toBeLessThan(300)
   const settled = writer.settled()
   await vi.advanceTimersByTimeAsync(60_000)
@@ -238,7 +238,7 @@ it.each(['given up', 'closed'] as const)(
     const { writer, closing, read, failures } = await openFailing(Array.from({ length: 5 }, () => 'rejected'))
     writer.write('message', { run: 'run', lane: 'lane', text: 'x' })
     await vi.advanceTimersByTimeAsync(100)
-    if (how === 'given up') writer.giveUp()
+    if (how === 'given up') writer.stopRetrying()
     else closing.abort()
     await expect(writer.settled()).rejects.toMatchObject({ code: 'engine_failed' })
     expect(failures).toEqual(['engine_failed'])
@@ -257,7 +257,7 @@ it.each(['fenced', 'position_foreign', 'log_damaged', 'log_full', 'internal'] as
     const { position } = await inner.append('log', [])
     const append = vi.fn(async () => Promise.reject(new MillraceError(code)))
     const failures: string[] = []
-    const writer = createRunWriter({
+    const writer = new RunWriter({
       engine: { ...inner, append },
       log: 'log',
       run: 'run',

@@ -1,0 +1,107 @@
+/** Performs one run: its lanes side by side, then its end. */
+import { formatPosition, type LaneEnd, MillraceError } from '@millrace/protocol'
+import type { Engine } from '../log/log.ts'
+import type { ModelMessage } from '../models/model.ts'
+import { runLane } from './lane.ts'
+import type { LanePlan } from './plan.ts'
+import { publicError } from './public-error.ts'
+import type { Recovery } from './recovery.ts'
+import type { RecordedEnd, Run } from './run.ts'
+import { runEnd } from './run-end.ts'
+import { estimateTokens } from './tokens.ts'
+import { RunWriter } from './writer.ts'
+
+export interface PerformContext {
+  readonly engine: Engine
+  readonly recovery: Pick<Recovery, 'compact'>
+  readonly runMsMax: number
+  readonly idleMsMax: number
+  /** Aborts when the server closes. */
+  readonly signal: AbortSignal
+  readonly onError: (error: unknown, context: { run: string; lane?: string }) => void
+  readonly now: () => number
+}
+
+export interface StartedRun {
+  readonly run: Run
+  readonly lanes: readonly LanePlan[]
+  /** The messages for each lane's model. Each entry is deleted when its model has it, so that the conversation is released. */
+  readonly messages: Map<string, readonly ModelMessage[]>
+  readonly abort: AbortController
+  readonly acceptedAt: number
+}
+
+/** Never rejects. */
+export async function performRun(started: StartedRun, context: PerformContext): Promise<RecordedEnd> {
+  const { run, lanes, abort } = started
+  const { engine, recovery, runMsMax, signal, onError } = context
+  const fail = (error: MillraceError) => {
+    onError(error, { run: run.id })
+    abort.abort(error)
+  }
+  // An engine short of room evicts no log that is watched: the run keeps its log without readers, too.
+  const unwatch = engine.watch(run.session, () => {})
+  const writer = new RunWriter({
+    engine,
+    log: run.session,
+    start: run.start,
+    run: run.id,
+    signal,
+    onFailure: fail,
+    onUnavailable: (error) => onError(error, { run: run.id }),
+  })
+  let haveLanesEnded = false
+  const deadline = setTimeout(() => {
+    // A run that waits for the engine fails with the engine's error.
+    writer.stopRetrying()
+    if (!haveLanesEnded && !abort.signal.aborted) fail(new MillraceError('model_timeout'))
+  }, runMsMax)
+  const ends = new Map<string, LaneEnd>()
+  await Promise.all(
+    lanes.map(async (lane) => {
+      const laneEnd = await performLane(lane, writer, started, context)
+      ends.set(lane.lane, laneEnd)
+      if (lanes.length > 1) writer.write('lane_end', { run: run.id, lane: lane.lane, ...laneEnd })
+    }),
+  )
+  haveLanesEnded = true
+  const outcome = runEnd(new Map(lanes.map(({ lane }) => [lane, ends.get(lane) as LaneEnd])))
+  const { data, position } = await writer.end('stream_end', { run: run.id, ...outcome })
+  clearTimeout(deadline)
+  unwatch()
+  recovery.compact(run.session).catch((error) => onError(error, { run: run.id }))
+  const { run: _run, ...end } = data
+  return position === undefined ? end : { ...end, position: formatPosition(position, run.session) }
+}
+
+async function performLane(
+  { lane, model, open }: LanePlan,
+  writer: RunWriter,
+  { run, messages, abort, acceptedAt }: StartedRun,
+  { idleMsMax, onError, now }: PerformContext,
+): Promise<LaneEnd> {
+  const end = await runLane({
+    run: run.id,
+    lane,
+    model,
+    writer,
+    signal: abort.signal,
+    acceptedAt,
+    idleMsMax,
+    inputTokens: estimateTokens((messages.get(lane) ?? []).map(({ text }) => text)),
+    now,
+    open(signal) {
+      const conversation = messages.get(lane) ?? []
+      messages.delete(lane)
+      return open(conversation, signal)
+    },
+    onError: (error) => onError(error, { run: run.id, lane }),
+  })
+  try {
+    await writer.settled()
+    return end
+  } catch (error) {
+    // The last events of the lane are not in the log, so its answer is incomplete whatever the model reported.
+    return { ...end, status: 'failed', error: publicError(error) }
+  }
+}
