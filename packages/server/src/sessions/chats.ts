@@ -1,50 +1,47 @@
-/**
- * Turns a question, or the wish to go on with an answer, into a run: finds the session and its conversation, the
- * models, and makes the start idempotent, also for two requests with the same id at the same moment.
- */
-import { idPattern, type Lane, MillraceError, modelPattern, parsePosition } from '@millrace/protocol'
-import { continuation } from '../models/continuation.ts'
+/** Starts runs: finds the session, its conversation and the models for a question, or for an answer that is resumed. */
+import { MillraceError, modelPattern, parsePosition } from '@millrace/protocol'
 import type { Model } from '../models/model.ts'
 import type { Source } from '../runs/lane.ts'
-import type { LanePlan } from '../runs/plan.ts'
-import { hashQuery } from '../runs/query-hash.ts'
+import type { RunPlan } from '../runs/plan.ts'
 import type { OpenLog } from '../runs/recovery.ts'
 import type { Run } from '../runs/run.ts'
 import type { Runs } from '../runs/runs.ts'
-import { conversation, joinRuns } from './conversation.ts'
+import { joinRuns } from './conversation.ts'
+import { messagesFor, nameLanes, notResumable, planLanes, requireResumable } from './lane-plans.ts'
 import { requireLog } from './positions.ts'
-import type { LaneRecord, RunRecord } from './transcript.ts'
+import { StartOnce, type StartRequest } from './start-once.ts'
+import type { RunRecord } from './transcript.ts'
 import type { Transcripts } from './transcripts.ts'
 
 export interface ChatRequest {
   readonly query: string
   /** Names of models, one lane each; absent means the default model. */
   readonly models?: readonly string[] | undefined
-  /** MUST exist; absent means a new one. */
+  /** MUST exist. Absent means a new one. */
   readonly session?: string | undefined
   /** The run's id; absent means a new one. The same id again is the same run. */
   readonly id?: string | undefined
 }
 
 export interface ResumeRequest {
-  /** The run to go on with. MUST have ended, MUST NOT be whole, and MUST NOT have been continued by another. */
+  /** The run to resume. MUST have ended without completing, and MUST NOT have been resumed before. */
   readonly run: string
-  /** Where it is; needed where the run is not known by its id any more. */
+  /** Its session. Needed where the server no longer knows the run by its id. */
   readonly session?: string | undefined
   /** The new run's id; absent means a new one. The same id again is the same run. */
   readonly id?: string | undefined
 }
 
-/** A run whose words come from the caller's own code. */
+/** A run whose answer comes from the caller's own code. */
 export interface SourceRequest {
-  /** Made if it does not exist; absent means a new one. */
+  /** Created if it does not exist. Absent means a new one. */
   readonly session?: string | undefined
   readonly id?: string | undefined
-  /** What was asked, for the transcript; default ''. */
+  /** The question, for the transcript; default ''. */
   readonly query?: string
-  /** How the lane is called; default `app`. */
+  /** The lane's name; default `app`. */
   readonly model?: string
-  /** Text or events, or a function that gives them and is told when to stop. */
+  /** Text or events, or a function that returns them; its signal aborts when the run is stopped. */
   readonly source: Source | ((signal: AbortSignal) => Source)
 }
 
@@ -52,8 +49,8 @@ export interface Chats {
   /** Rejects with `invalid_id`, `invalid_request`, `session_not_found`, `model_not_found`, `model_unavailable`, `run_conflict` or `too_many_runs`. */
   ask(request: ChatRequest): Promise<Run>
   /**
-   * Goes on with the lanes of a run that did not complete, in a run of its own. Rejects with `run_not_found`,
-   * `run_not_continuable`, or as `ask` does.
+   * Resumes the lanes of a run that did not complete, in a new run. Rejects with `run_not_found`, `run_not_continuable`, or
+   * as `ask` does.
    */
   resume(request: ResumeRequest): Promise<Run>
   play(request: SourceRequest): Promise<Run>
@@ -67,89 +64,90 @@ export interface ChatsOptions {
   readonly newId: () => string
 }
 
-/** Events; so many are folded in about ten milliseconds. */
+/** Events of a run. Folding more than these takes about ten milliseconds. */
 const longAnswer = 4096
-/** How often a session is begun with anew whose log is made again meanwhile. */
+/** Attempts in a session whose log is re-created meanwhile. */
 const attemptsMax = 3
 
+interface Target {
+  readonly id: string
+  readonly session: string
+  /** Of the session's log. */
+  readonly epoch: string
+}
+
 export function createChats({ openLog, runs, transcripts, resolveModel, newId }: ChatsOptions): Chats {
-  /** Starts in progress, by run id: the second of two equal requests waits for the first. */
-  const starting = new Map<string, Promise<Run>>()
+  const starts = new StartOnce({ runs, newId })
 
   return {
-    ask: (request) =>
-      once(request, async (id) => {
-        const models = await Promise.all((request.models ?? [undefined]).map((name) => resolveModel(name)))
+    ask: ({ query, models: asked, session, id: requestedId }) =>
+      start({ query, models: asked, session, id: requestedId }, async (id) => {
+        const models = await Promise.all((asked ?? [undefined]).map((name) => resolveModel(name)))
         const lanes = planLanes(nameLanes(models.map(({ name }) => name)), models)
-        const { query, models: asked, session } = request
-        if (session === undefined) {
-          const messages = () => continuation(query, '')
-          return runs.start({ id, session: newId(), isNew: true, query, asked, lanes, messages })
-        }
-        return inSession(session, async (epoch) => {
-          const past = await pastRuns(session)
-          // The log itself knows the ids of questions only: what continues a run stands in it under that run's.
-          if (past.some(({ run, continues }) => run === id && continues !== undefined)) throw isInSession()
-          const before = joinRuns(past)
-          const messages = (lane: string) => [...conversation(before, modelOf(lanes, lane)), ...continuation(query, '')]
-          return runs.start({ id, session, epoch, query, asked, lanes, messages })
-        })
+        const plan = { id, query, asked, lanes }
+        if (session === undefined)
+          return runs.start({ ...plan, session: newId(), isNew: true, messages: messagesFor(lanes, [], query) })
+        return inSession(session, (epoch) => askIn({ id, session, epoch }, plan))
       }),
 
     async resume({ run, session: named, id }) {
       const session = named ?? (await runs.find(run))?.session
-      if (session === undefined) throw new MillraceError('run_not_found', { message: notKnownHere })
-      return once({ id, session, continues: run }, (newRun) =>
-        inSession(session, (epoch) => goOn(run, { id: newRun, session, epoch })),
+      if (session === undefined) throw new MillraceError('run_not_found', { message: unknownRun })
+      return start({ id, session, continues: run }, (newRun) =>
+        inSession(session, (epoch) => resumeIn({ id: newRun, session, epoch }, run)),
       )
     },
 
     async play({ source, query = '', model = 'app', ...request }) {
-      // With `events=lane` it is the name of an event: what ends a line would end all who read it.
+      // With `events=lane` the name is that of an event: a line end in it would break the stream of every reader.
       if (!modelPattern.test(model)) throw new MillraceError('invalid_request', { message: 'The `model` is no name of a model.' })
-      return once({ ...request, query, models: [model] }, (id) => {
-        const lane: LanePlan = {
-          lane: model,
-          model,
-          open: (_messages, signal) => (typeof source === 'function' ? source(signal) : source),
-        }
-        return runs.start({
-          id,
-          session: request.session ?? newId(),
-          query,
-          asked: [model],
-          lanes: [lane],
-          isNew: request.session === undefined,
-          messages: () => continuation(query, ''),
-        })
+      return start({ ...request, query, models: [model] }, (id) => {
+        const open = (_messages: unknown, signal: AbortSignal) => (typeof source === 'function' ? source(signal) : source)
+        const lanes = [{ lane: model, model, open }]
+        const { session = newId() } = request
+        const isNew = request.session === undefined
+        return runs.start({ id, session, query, asked: [model], lanes, isNew, messages: messagesFor(lanes, [], query) })
       })
     },
   }
 
-  async function once(request: StartRequest, start: (id: string) => Promise<Run>): Promise<Run> {
-    const { id = newId(), session = id, models } = request
-    // A name with a line end in it could never be written as a position: refused here, for callers that no schema has checked.
-    if (!idPattern.test(id) || !idPattern.test(session)) throw new MillraceError('invalid_id')
-    if (models?.length === 0) throw new MillraceError('invalid_request', { message: 'A run needs at least one model.' })
-    const known = runs.get(id)
-    if (known !== undefined) return requireSame(request, known)
-    const other = starting.get(id)
-    if (other !== undefined) return requireSame(request, await other)
-    const run = start(id)
-    starting.set(id, run)
-    try {
-      const begun = await run
-      if (runs.isActive(id)) void readAhead(begun)
-      // Another node may have begun it.
-      return requireSame(request, begun)
-    } finally {
-      starting.delete(id)
-    }
+  async function start(request: StartRequest, act: (id: string) => Promise<Run>): Promise<Run> {
+    return starts.start(request, async (id) => {
+      const run = await act(id)
+      if (runs.isActive(id)) void readAhead(run)
+      return run
+    })
+  }
+
+  async function askIn({ id, session, epoch }: Target, plan: Pick<RunPlan, 'id' | 'query' | 'asked' | 'lanes'>): Promise<Run> {
+    const past = await pastRuns(session)
+    // The log's keys contain the ids of questions. A run that resumes another is recorded under that run's id.
+    if (past.some(({ run, continues }) => run === id && continues !== undefined)) throw isInSession()
+    return runs.start({ ...plan, session, epoch, messages: messagesFor(plan.lanes, joinRuns(past), plan.query) })
+  }
+
+  async function resumeIn({ id, session, epoch }: Target, run: string): Promise<Run> {
+    // Another node may have started it already, for the same request.
+    const other = await runs.find(id)
+    if (other !== undefined) return other
+    const past = await pastRuns(session)
+    if (past.some((one) => one.run === id)) throw isInSession()
+    const unfinished = requireResumable(past, run)
+    const exchanges = joinRuns(past)
+    const index = exchanges.findIndex(({ runs }) => runs.includes(run))
+    const exchange = exchanges[index]
+    if (exchange === undefined) throw notResumable('The beginning of this answer is no longer kept; ask again instead.')
+    const { query } = exchange
+    const models = await Promise.all(unfinished.map(({ model }) => resolveModel(model)))
+    const lanes = planLanes(unfinished, models)
+    const answerOf = (lane: string) => exchange.lanes.get(lane)?.text ?? ''
+    const messages = messagesFor(lanes, exchanges.slice(0, index), query, answerOf)
+    return runs.start({ id, session, epoch, query, asked: undefined, continues: run, lanes, messages })
   }
 
   /**
-   * Rejects with `session_not_found`. What is asked in a session is not asked once it is deleted, nor with what was said
-   * in one that was there before; where its log only goes on in another epoch, it is read and asked again.
+   * Acts in a session as it is now: the run does not start once the session is deleted, nor with the conversation of a
+   * deleted one. A log that continues in another epoch is read again. Rejects with `session_not_found`.
    */
   async function inSession(session: string, act: (epoch: string) => Promise<Run>): Promise<Run> {
     for (let attempt = 1; ; attempt++) {
@@ -162,44 +160,11 @@ export function createChats({ openLog, runs, transcripts, resolveModel, newId }:
     }
   }
 
-  async function goOn(
-    run: string,
-    { id, session, epoch }: { readonly id: string; readonly session: string; readonly epoch: string },
-  ): Promise<Run> {
-    // Another node may have begun it; then it is refused to nobody who asks for the same.
-    const other = await runs.find(id)
-    if (other !== undefined) return other
-    const past = await pastRuns(session)
-    if (past.some((one) => one.run === id)) throw isInSession()
-    const unfinished = requireContinuable(past, run)
-    const exchanges = joinRuns(past)
-    const index = exchanges.findIndex(({ runs }) => runs.includes(run))
-    const exchange = exchanges[index]
-    if (exchange === undefined) throw notContinuable('The beginning of this answer is no longer kept; ask again instead.')
-    const { query } = exchange
-    const models = await Promise.all(unfinished.map(({ model }) => resolveModel(model)))
-    const lanes = planLanes(unfinished, models)
-    const before = exchanges.slice(0, index)
-    return runs.start({
-      id,
-      session,
-      query,
-      asked: undefined,
-      continues: run,
-      lanes,
-      epoch,
-      messages: (lane) => [
-        ...conversation(before, modelOf(lanes, lane)),
-        ...continuation(query, exchange.lanes.get(lane)?.text ?? ''),
-      ],
-    })
-  }
-
-  /** A long answer is folded at its end, and not when the next question waits for it. */
+  /** Folds a long answer at its end, so that the next question need not wait for it. */
   async function readAhead({ session, start, ended }: Run): Promise<void> {
     const { position } = await ended
     const end = position === undefined ? undefined : parsePosition(position)
-    // Where it cannot be read, whoever asks next is told.
+    // Where the log cannot be read, the next request gets the error.
     if (end !== undefined && end.offset - start.offset > longAnswer) await transcripts.read(session).catch(() => {})
   }
 
@@ -208,54 +173,8 @@ export function createChats({ openLog, runs, transcripts, resolveModel, newId }:
   }
 }
 
-type StartRequest = Omit<ChatRequest, 'query'> & { readonly query?: string; readonly continues?: string }
-
-/** The same id MUST mean the same request: otherwise somebody would be shown the answer to another question. */
-function requireSame({ query = '', models, session, continues }: StartRequest, run: Run): Run {
-  const sameQuestion = continues === run.continues && (continues !== undefined || hashQuery(run.id, query) === run.queryHash)
-  const sameSession = session === undefined || session === run.session
-  const sameModels = models === undefined || JSON.stringify(models) === JSON.stringify(run.asked)
-  if (!sameQuestion || !sameSession || !sameModels) throw new MillraceError('run_conflict')
-  return run
-}
-
-const notKnownHere = 'This server does not know the run; if there is one, send the session that it is in.'
-
-/** The lanes that are to go on. Throws `run_not_found` and `run_not_continuable`. */
-function requireContinuable(past: readonly RunRecord[], run: string): readonly LaneRecord[] {
-  const record = past.find((one) => one.run === run)
-  if (record === undefined) throw new MillraceError('run_not_found')
-  if (record.status === 'streaming') throw notContinuable('This answer is still being written; stop it, or wait for its end.')
-  const later = past.find(({ continues }) => continues === run)
-  if (later !== undefined) throw notContinuable(`This answer was continued by the run ${later.run}; continue that one.`)
-  const unfinished = record.lanes.filter(({ status }) => status !== 'completed')
-  if (unfinished.length === 0) throw notContinuable('This answer is complete; ask another question instead.')
-  return unfinished
-}
-
-function notContinuable(message: string): MillraceError {
-  return new MillraceError('run_not_continuable', { message })
-}
+const unknownRun = 'This server does not know the run; if it exists, send the session that it is in.'
 
 function isInSession(): MillraceError {
   return new MillraceError('run_conflict', { message: 'A run with this id is in the session already; choose a new id.' })
-}
-
-function planLanes(lanes: readonly Lane[], models: readonly Model[]): LanePlan[] {
-  return lanes.map(({ lane, model }, index) => ({
-    lane,
-    model,
-    open: (messages, signal) => (models[index] as Model).stream({ messages, signal }),
-  }))
-}
-
-function nameLanes(models: readonly string[]): Lane[] {
-  return models.map((model, index) => {
-    const earlier = models.slice(0, index).filter((name) => name === model).length
-    return { lane: earlier === 0 ? model : `${model}#${earlier + 1}`, model }
-  })
-}
-
-function modelOf(lanes: readonly LanePlan[], lane: string): string {
-  return lanes.find((each) => each.lane === lane)?.model ?? lane
 }

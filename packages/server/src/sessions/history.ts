@@ -4,7 +4,8 @@ import type { Engine } from '../log/log.ts'
 import type { OpenLog } from '../runs/recovery.ts'
 import type { Runs } from '../runs/runs.ts'
 import { stopRun } from '../runs/stop.ts'
-import { createCatalog, type Entry } from './catalog.ts'
+import { Catalog } from './catalog.ts'
+import type { Entry } from './catalog-view.ts'
 import { requireLog } from './positions.ts'
 import { createTitles, type TitleSource } from './titles.ts'
 import type { Transcript } from './transcript.ts'
@@ -65,13 +66,13 @@ const lookedThroughMax = 2000
 const stopMsMax = 5000
 
 export function createHistory({ store, engine, openLog, runs, transcripts, onError }: HistoryOptions): History {
-  const catalog = createCatalog(store, onError)
+  const catalog = new Catalog(store, onError)
   const titles = createTitles(store)
 
   return {
     async note(run) {
       // Both, whichever is refused.
-      const noted = await Promise.allSettled([catalog.note(run.session), titles.keep(run)])
+      const noted = await Promise.allSettled([catalog.noteUsed(run.session), titles.keep(run)])
       for (const each of noted) if (each.status === 'rejected') throw each.reason
     },
 
