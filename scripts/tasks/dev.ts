@@ -16,7 +16,7 @@ const env = { ...process.env, PORT: port, MILLRACE_URL: `http://127.0.0.1:${port
 const server = [
   '--watch',
   '--watch-preserve-output',
-  '--conditions=source',
+  '--conditions=millrace-source',
   join(root, 'packages/server/src/cli/index.ts'),
   'start',
 ]

@@ -5,10 +5,11 @@ import { ensurePage } from '../page.ts'
 import { runToEnd } from '../supervise.mjs'
 
 await ensurePage()
+// Not `source`: packages of providers have a condition of that name for their own TypeScript.
 // In the current folder of the user, so that --data and ./.millrace are relative to it.
 const cwd = process.env['INIT_CWD'] ?? process.cwd()
 await runToEnd(
   process.execPath,
-  ['--conditions=source', `${root}packages/server/src/cli/index.ts`, 'start', ...process.argv.slice(2)],
+  ['--conditions=millrace-source', `${root}packages/server/src/cli/index.ts`, 'start', ...process.argv.slice(2)],
   { cwd },
 )

@@ -1,4 +1,5 @@
 /** LangChain's models end to end: from the provider's bytes to the reader's events. */
+import { spawnSync } from 'node:child_process'
 import { AIMessageChunk } from '@langchain/core/messages'
 import { FakeListChatModel, FakeStreamingChatModel } from '@langchain/core/utils/testing'
 import { ChatOpenAI } from '@langchain/openai'
@@ -111,6 +112,15 @@ describe('a real @langchain/openai against an OpenAI-compatible server', () => {
     })
     expect(JSON.stringify(events)).not.toMatch(/sk-123|secret/)
   })
+})
+
+// What happened: a checkout was started with the condition `source`, which is also that of the TypeScript in Mistral's SDK.
+it('loads the packages of providers beside our sources, as `npm start` does', () => {
+  const code = "await import('@langchain/mistralai'); console.log(import.meta.resolve('millrace'))"
+  const args = ['--conditions=millrace-source', '--input-type=module', '--eval', code]
+  const { stdout, stderr } = spawnSync(process.execPath, args, { encoding: 'utf8', cwd: import.meta.dirname })
+  expect(stderr).not.toContain('Error')
+  expect(stdout.trim()).toMatch(/packages\/server\/src\/index\.ts$/)
 })
 
 describe("LangChain's own fake models", () => {
