@@ -44,7 +44,7 @@ async function openDamaged(damage: string, log?: string): Promise<Damaged> {
 it.each([
   ['an event', ofEvent],
   ['the row of the log', ofRow],
-])('lists a session in which %s is not what was written, and deletes it', async (_, damage) => {
+])('lists a session in which %s is damaged, and deletes it', async (_, damage) => {
   const { millrace, url, whole, damaged, told } = await openDamaged(damage)
   const listed = async () => Object.fromEntries((await millrace.sessions.list()).sessions.map(({ id, title }) => [id, title]))
   const refused = await fetch(`${url}/api/sessions/${damaged}`)
@@ -59,7 +59,7 @@ it.each([
   expect((await fetch(`${url}/api/sessions/${damaged}`)).status).toBe(404)
 })
 
-it.each(['sse', 'ws', 'poll'] as const)('ends the reading of what is damaged over %s, and nothing else', async (transport) => {
+it.each(['sse', 'ws', 'poll'] as const)('rejects reads of a damaged session over %s, and no others', async (transport) => {
   const { url, whole, damaged } = await openDamaged(ofEvent)
   const client = connect(url, { transport })
   onTestFinished(() => client.close())
@@ -69,7 +69,7 @@ it.each(['sse', 'ws', 'poll'] as const)('ends the reading of what is damaged ove
   expect((await others.next()).done).toBe(false)
 })
 
-it.each(['sse', 'ws', 'poll'] as const)('ends the reading of a channel that is damaged over %s', async (transport) => {
+it.each(['sse', 'ws', 'poll'] as const)('rejects reads of a damaged channel over %s', async (transport) => {
   const { url, told } = await openDamaged(ofEvent, 'channel/prices')
   const client = connect(url, { transport })
   onTestFinished(() => client.close())
@@ -91,7 +91,7 @@ it.each([
   expect(told).toHaveLength(1)
 })
 
-it('takes nothing for damaged that the engine could not give for a moment, or that it does not answer for', async () => {
+it('takes no log for damaged while the engine fails or does not respond', async () => {
   const engine = memoryEngine()
   let session = ''
   let failures = 0

@@ -1,4 +1,4 @@
-/** Deleting a session, over engines that are servers of their own: no word of it is left that anybody could find. */
+/** Deleting a session over Redis and NATS: none of its text remains in any log or file. */
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { createMillrace, type Engine, MillraceError } from 'millrace'
@@ -39,8 +39,8 @@ function filesWith(folder: string, text: string): string[] {
   return files.map(({ parentPath, name }) => join(parentPath, name)).filter((file) => readFileSync(file).includes(text))
 }
 
-// What happened: NATS purged the messages, and the file that they stood in had their words for as long as it was used.
-it('overwrites what NATS has stored of it, titles that it had before among that', async () => {
+// What happened: NATS purged the messages, and their text stayed in the file as long as that was used.
+it('overwrites its data in the files of NATS, earlier titles included', async () => {
   const { url, millrace } = await openNode(natsEngine({ url: nats.url }))
   const run = await millrace.ask({ query: 'sentinel question' })
   await run.ended
@@ -58,13 +58,13 @@ it('overwrites what NATS has stored of it, titles that it had before among that'
   await nats.restart()
 })
 
-// Whatever is kept is listed, so that it can be deleted.
-it('lists a session that was used long ago, whichever servers were used since', async () => {
+// Every session that is kept is listed, so that it can be deleted.
+it('lists a session that was used long ago, whichever servers were used since then', async () => {
   const open = () => openNode(keepNewest(redisEngine({ url: redis.url, prefix: 'listed' }), 1024))
   const [a, b] = await Promise.all([open(), open()])
   const old = await Promise.all([a, b, a, b].map(({ millrace }) => millrace.run({ source: ['old'] })))
   await Promise.all(old.map(({ ended }) => ended))
-  // The second one knows nothing of all this when its turn comes, and much is said at once then.
+  // The second server has read none of this when it appends a snapshot, and that is large.
   const turns = [
     ...Array.from({ length: 18 }, () => ({ at: a, runs: 40 })),
     ...Array.from({ length: 10 }, () => ({ at: b, runs: 100 })),
@@ -80,7 +80,7 @@ it('lists a session that was used long ago, whichever servers were used since', 
 })
 
 describe.each(engines)('deleting over $name', ({ make }) => {
-  it('leaves no word of runs that retention had taken out of the session', async () => {
+  it('leaves no text of runs that retention had deleted from the session', async () => {
     const own = make()
     onTestFinished(() => own.close())
     const { url, millrace } = await openNode(keepNewest(make(), 8))
@@ -92,12 +92,12 @@ describe.each(engines)('deleting over $name', ({ make }) => {
     const { start } = (await own.inspect(log)) ?? expect.fail('The log of the run is gone.')
     expect(JSON.stringify(await own.read(log, start))).not.toContain('sentinel')
     expect(await remove(`${url}/api/sessions/${first.session}`)).toBe(200)
-    // Its id is free with the session, whatever is left of the run.
+    // Its id is free once the session is deleted, whatever remains of the run.
     const again = await ask<{ run: string }>(`${url}/api/chat`, { query: 'another', id: first.id })
     expect(again.run).toBe(first.id)
   })
 
-  it('takes the title that it is given at the same moment, and refuses to give it', async () => {
+  it('deletes the title of a concurrent rename, and rejects the rename', async () => {
     const inner = make()
     let onTitle: (() => Promise<unknown>) | undefined
     const append: Engine['append'] = async (log, events, options) => {
@@ -113,7 +113,7 @@ describe.each(engines)('deleting over $name', ({ make }) => {
     expect(await inner.inspect(`title/${run.session}`)).toBeUndefined()
   })
 
-  it('takes what is left when it is asked for again, where it was refused half way', async () => {
+  it('deletes the rest when it is repeated after a failure half way', async () => {
     const inner = make()
     let refusals = 0
     const engine: Engine = {

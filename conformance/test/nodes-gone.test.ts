@@ -1,4 +1,4 @@
-/** One of several servers is killed or stands still: its runs end for everybody, once, and any other goes on with them. */
+/** One of several servers is killed or suspended: its runs end for every reader, once, and any other server can resume them. */
 import { parsePosition } from '@millrace/protocol'
 import { describe, expect, it } from 'vitest'
 import {
@@ -19,7 +19,7 @@ describe.each(shared)('several servers over $name', ({ url: engineUrl, make }) =
   const openNode = () => openNodeOver(make())
   const startNode = () => startNodeOver(engineUrl)
 
-  it('ends the run of a killed server as interrupted for who reads elsewhere, and who comes later', async () => {
+  it('ends the run of a killed server as interrupted, for its readers on other servers and for later ones', async () => {
     const [killed, other, later] = await Promise.all([startNode(), openNode(), openNode()])
     const started = await post<Started>(`${killed.url}/api/chat`, { query: 'count', model: 'sim:count?n=100000&tps=200' })
     const killing = Promise.withResolvers<void>()
@@ -34,7 +34,7 @@ describe.each(shared)('several servers over $name', ({ url: engineUrl, make }) =
     expect(await readToEnd(later.url, started)).toEqual({ text, status })
   })
 
-  it('ends it for a reader that began in the middle, and was never given its start', async () => {
+  it('ends it for a reader that attached in the middle, and never received its start', async () => {
     const [killed, other] = await Promise.all([startNode(), openNode()])
     const { session, run } = await post<Started>(`${killed.url}/api/chat`, {
       query: 'count',
@@ -50,7 +50,7 @@ describe.each(shared)('several servers over $name', ({ url: engineUrl, make }) =
     }
   })
 
-  it('ends it for a reader that was there before the run, and on a node that is asked only when its server is dead', async () => {
+  it('ends it for a reader that attached before the run, and on a node that is asked after the death', async () => {
     const [killed, other] = await Promise.all([startNode(), openNode()])
     const { id: session } = await post<{ id: string }>(`${other.url}/api/sessions`)
     const events = follow(other.url, session, 'now')
@@ -72,8 +72,8 @@ describe.each(shared)('several servers over $name', ({ url: engineUrl, make }) =
     expect((await late.millrace.readSession(session))?.runs[0]?.status).toBe('interrupted')
   })
 
-  // What happened: a log was looked at once, and a run that another began in it afterwards was nobody's for who came in its middle.
-  it('ends it for a reader that comes in its middle to a node which knew the session before', async () => {
+  // What happened: a log was scanned once, and a run that another server started in it later was not noticed.
+  it('ends it for a reader that attaches in the middle, on a node that had opened the session before', async () => {
     const [killed, other] = await Promise.all([startNode(), openNode()])
     const { id: session } = await post<{ id: string }>(`${other.url}/api/sessions`)
     expect((await other.millrace.readSession(session))?.runs).toEqual([])
@@ -98,7 +98,7 @@ describe.each(shared)('several servers over $name', ({ url: engineUrl, make }) =
   })
 
   // A stop was sent to a dead server, without a check of its lease.
-  it("answer a stop of a killed server's run, which nobody reads, with its end", async () => {
+  it("answers a stop of a killed server's run, which has no readers, with its end", async () => {
     const [killed, other] = await Promise.all([startNode(), openNode()])
     const { session, run } = await post<Started>(`${killed.url}/api/chat`, {
       query: 'count',
@@ -113,7 +113,7 @@ describe.each(shared)('several servers over $name', ({ url: engineUrl, make }) =
     expect(`${session}:${transcript?.position}`).toBe(position)
   })
 
-  it('fences a server that stood still for longer than its lease: its run has one end, and nothing after it', async () => {
+  it('fences a server that was suspended for longer than its lease: its run has one end, and no event after it', async () => {
     const [stalled, other] = await Promise.all([startNode(), openNode()])
     const started = await post<Started>(`${stalled.url}/api/chat`, { query: 'count', model: 'sim:count?n=100000&tps=200' })
     const stalling = Promise.withResolvers<void>()
@@ -124,9 +124,9 @@ describe.each(shared)('several servers over $name', ({ url: engineUrl, make }) =
     stalled.child.kill('SIGSTOP')
     expect(await reading).toMatchObject({ status: 'interrupted' })
     stalled.child.kill('SIGCONT')
-    // It answers again, and knows the end that the others have written.
+    // It runs again, and knows the end that another server wrote.
     expect(await post(`${stalled.url}/api/runs/${started.run}/stop`)).toMatchObject({ status: 'interrupted' })
-    // It goes on with other runs.
+    // It performs other runs.
     const next = await post<Started>(`${stalled.url}/api/chat`, {
       query: 'count',
       model: 'sim:count?n=5&tps=0',
@@ -143,7 +143,7 @@ describe.each(shared)('several servers over $name', ({ url: engineUrl, make }) =
     expect(kinds.slice(kinds.indexOf('stream_end') + 1).every((kind) => kind === 'next')).toBe(true)
   })
 
-  it('go on with the answer of a killed server on any other, whole and once', async () => {
+  it('resume the answer of a killed server on any other, completely and once', async () => {
     const [killed, other, later] = await Promise.all([startNode(), openNode(), openNode()])
     const started = await post<Started>(`${killed.url}/api/chat`, { query: 'count', model: 'sim:count?n=300&tps=300' })
     const killing = Promise.withResolvers<void>()
@@ -154,14 +154,14 @@ describe.each(shared)('several servers over $name', ({ url: engineUrl, make }) =
     killed.child.kill('SIGKILL')
     const { text, status } = await reading
     expect(status).toBe('interrupted')
-    // Of whom the run is found by its id alone, and of several that want to go on with it one does.
+    // The run is found by its id alone, and of several requests to resume it one succeeds.
     const goOn = (url: string, id: string) => post<Started>(`${url}/api/runs/${started.run}/continue`, { id })
     const ids = ['first', 'second', 'third', 'fourth']
     const outcomes = await Promise.allSettled(ids.map((id, index) => goOn((index % 2 === 0 ? other : later).url, id)))
     const isStarted = outcomes.findIndex((outcome) => outcome.status === 'fulfilled')
     const refusals = outcomes.filter((outcome) => outcome.status === 'rejected').map(({ reason }) => String(reason))
     expect(refusals).toEqual(Array(3).fill(expect.stringContaining('run_not_continuable')))
-    // The same id is the same run on every server; the other ids are free again, at once.
+    // The same id is the same run on every server. The other ids are free at once.
     const next = { ...started, run: ids[isStarted] as string }
     for (const { url } of [other, later])
       expect(await goOn(url, next.run)).toMatchObject({ run: next.run, session: started.session })

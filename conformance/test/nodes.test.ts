@@ -1,4 +1,4 @@
-/** Several servers over one engine: whichever is asked, it is the same run. */
+/** Several servers over one engine behave as one. */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
@@ -26,14 +26,14 @@ describe.each(shared)('several servers over $name', ({ make, flush }) => {
     expect(end.status).toBe('stopped')
     expect(read.status).toBe('stopped')
     expect(numbersOf(read.text)).toEqual(countTo(read.text))
-    // Asked once more, of whom it belongs to: the same end.
+    // Stopped again on the server that performed it: the same end.
     expect(await post(`${a.url}/api/runs/${started.run}/stop`)).toEqual(end)
     const transcript = await c.millrace.readSession(started.session)
     expect(transcript?.runs[0]).toMatchObject({ status: 'stopped', lanes: [{ text: read.text }] })
   })
 
-  // What happened: a node read its inbox from where it was, which was of another log for ever; it never heard of a stop again.
-  it('hear of each other when everything was lost that they had told each other', async () => {
+  // What happened: a node kept reading its inbox at a position of the lost log, and received no stop any more.
+  it('receive messages again after the engine lost all data', async () => {
     const [a, b] = await Promise.all([openNode(), openNode()])
     const model = 'sim:count?n=100000&tps=200'
     const before = await post<Started>(`${a.url}/api/chat`, { query: 'count', model })
@@ -43,7 +43,7 @@ describe.each(shared)('several servers over $name', ({ make, flush }) => {
     expect(await post(`${b.url}/api/runs/${after.run}/stop`)).toMatchObject({ status: 'stopped' })
   })
 
-  it('take what is asked up a WebSocket to one, and give what is said down SSE from another, each cut in its turn', async () => {
+  it('take questions over a WebSocket on one and stream answers over SSE from another, while each is cut in turn', async () => {
     const [up, down] = await Promise.all([openNode(), openNode()])
     const proxy = await startFaultProxy(Number(new URL(down.url).port))
     onTestFinished(() => proxy[Symbol.asyncDispose]())
@@ -83,7 +83,7 @@ describe.each(shared)('several servers over $name', ({ make, flush }) => {
     expect([up.millrace.findRun(run.id)?.end?.status, down.millrace.findRun(run.id)]).toEqual(['stopped', undefined])
   })
 
-  it('makes one run of one id, however many are asked to start it', async () => {
+  it('start one run for one id, however many of them receive the request', async () => {
     let asked = 0
     const model: Model = {
       name: 'counted',
@@ -107,7 +107,7 @@ describe.each(shared)('several servers over $name', ({ make, flush }) => {
     await expect(other).rejects.toThrow('run_conflict')
   })
 
-  it('list, rename and delete a session wherever it runs, and leave no word of it', async () => {
+  it('list, rename and delete a session wherever it runs, and leave no text of it', async () => {
     const own = make()
     onTestFinished(() => own.close())
     const [a, b] = await Promise.all([openNode(), openNode()])
@@ -128,7 +128,7 @@ describe.each(shared)('several servers over $name', ({ make, flush }) => {
       expect(await own.inspect(log)).toBeUndefined()
   })
 
-  it('keep a reader that answers its heartbeats to another of them, and cut one that does so no more', async () => {
+  it('keep a reader that acknowledges heartbeats to another server, and disconnect one that stops', async () => {
     const [holding, other] = await Promise.all([openNode([], 200), openNode([], 200)])
     const { id } = await post<{ id: string }>(`${other.url}/api/sessions`)
     const open = () => fetch(`${holding.url}/api/stream?session=${id}&heartbeat=answered`)
@@ -144,7 +144,7 @@ describe.each(shared)('several servers over $name', ({ make, flush }) => {
     await answered.text()
   })
 
-  it('lets the readers of a server that closes read on elsewhere, and its run come to its end', async () => {
+  it('move the readers of a closing server to others, and let its run end', async () => {
     const [closing, other] = await Promise.all([openNode(), openNode()])
     const started = await post<Started>(`${closing.url}/api/chat`, { query: 'count', model: 'sim:count?n=400&tps=200' })
     const moved: number[] = []
@@ -173,7 +173,7 @@ describe.each(shared)('several servers over $name', ({ make, flush }) => {
     expect(Math.max(...moved) - Math.min(...moved)).toBeGreaterThan(200)
   })
 
-  it('lets its readers go a few at a time over every transport, each told to come back soon', async () => {
+  it('disconnect readers a few at a time over every transport, each with a short retry delay', async () => {
     const { url, millrace } = await openNode()
     const { id: session } = await post<{ id: string }>(`${url}/api/sessions`)
     const address = `${url}/api/stream?session=${session}&from=start`
@@ -210,7 +210,7 @@ describe.each(shared)('several servers over $name', ({ make, flush }) => {
     await closed
   })
 
-  it('take what is said in a channel for what it is, whatever it is called', async () => {
+  it('take no event of a channel for a run, whatever its type', async () => {
     const { url } = await openNode()
     const events = [null, { run: 'r', node: 'gone', query: '', lanes: [] }]
     for (const data of events) await post(`${url}/api/publish`, { channel: 'named', event: 'stream_start', data })
@@ -220,7 +220,7 @@ describe.each(shared)('several servers over $name', ({ make, flush }) => {
     expect(said).toEqual(['stream_start', 'stream_start', 'last'])
   })
 
-  it('say a stop again that was lost on its way', async () => {
+  it('send a stop again that was lost', async () => {
     const engine = make()
     let refusals = 0
     const losing: Engine = {
@@ -237,7 +237,7 @@ describe.each(shared)('several servers over $name', ({ make, flush }) => {
   })
 })
 
-it.each(shared)('are two of the command line, where both are given the same $name', async ({ name, url: engineUrl }) => {
+it.each(shared)('start from the command line with the same $name', async ({ name, url: engineUrl }) => {
   const start = async () => {
     const cli = fileURLToPath(new URL('../../packages/server/src/cli/index.ts', import.meta.url))
     const args = ['--conditions=source', cli, '--port', '0', '--model', 'sim:count?n=5&tps=0', '--engine', engineUrl]

@@ -1,6 +1,6 @@
 /**
- * What keeps the logs is away for longer than a call waits for it: runs and readers are held, nobody is cut, and all goes
- * on where it was, each word once.
+ * The engine is unavailable for longer than a call waits for it: runs and readers wait, none is disconnected, and all continue
+ * where they were, with each word once.
  */
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -91,7 +91,7 @@ const storages: readonly (readonly [string, () => Promise<Storage>])[] = [
   ],
 ]
 
-/** Counts for as long as the test says, in words and thoughts of a few milliseconds. */
+/** Counts until the test ends it, in text and reasoning every few milliseconds. */
 function counter(name: string): Model & { stop(): void } {
   let isStopped = false
   return {
@@ -183,8 +183,8 @@ function readSocket(url: string, { session, run }: Started): Reader {
   return reader
 }
 
-describe.each(storages)('while it is away: %s', (_, start) => {
-  it('holds runs and readers, and goes on with each word once', async () => {
+describe.each(storages)('while the engine is unavailable: %s', (_, start) => {
+  it('runs and readers wait, and continue with each word once', async () => {
     const storage = await start()
     const models = [counter('one'), counter('two')]
     const nodes = await Promise.all(storage.engines.map((engine) => openNodeOver(engine, models, heartbeatMs)))
@@ -193,7 +193,7 @@ describe.each(storages)('while it is away: %s', (_, start) => {
     const readers = [
       await readSse(url, started),
       await readSse(other.url, started),
-      // A balancer has the answers come to the other server.
+      // A load balancer sends the acknowledgements to the other server.
       await readSse(url, started, other.url),
       readSocket(other.url, started),
     ]
@@ -206,7 +206,7 @@ describe.each(storages)('while it is away: %s', (_, start) => {
     }
     await goesOn()
     await storage.leave()
-    // Each call is refused when its time is over.
+    // Each call is rejected after its timeout.
     const publish = () => codeOf(ask(`${url}/api/publish`, { channel: 'c', data: 1 }))
     for (let refused = 0; refused < 3; ) if ((await publish()) !== '') refused += 1
     const before = readers.map(({ heartbeats }) => heartbeats())

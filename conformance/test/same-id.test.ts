@@ -1,8 +1,8 @@
 /**
- * One id is one run, also where its server died: over real engines, and whenever it is asked for again.
+ * One id is one run, also where its server died, over real engines.
  *
- * What happened: only servers that share an engine claimed a run by its id. Over SQLite an id without a session began a
- * second run after a restart; and the first one, whose id the new process now knew as its own, never ended.
+ * What happened: only servers that share an engine claimed a run by its id. Over SQLite an id without a session started a
+ * second run after a restart. The first run, whose id the new process took for its own, never ended.
  */
 import { createMillrace, type Engine, MillraceError, type Model, type NewEvent, sqliteEngine } from 'millrace'
 import { natsEngine } from 'millrace/nats'
@@ -21,7 +21,7 @@ const leaseMs = 300
 /** Of about a hundred words. */
 const bytesMax = 20_000
 
-/** What makes engines over the same logs, one after the other where only one may have them. */
+/** Creates engines over the same logs, one after the other where only one may open them. */
 const engines = [
   {
     name: 'sqlite',
@@ -40,7 +40,7 @@ interface Started {
 }
 
 interface Mortal extends Engine {
-  /** Nothing that its server does after this comes to the logs, as if the process had been killed. */
+  /** Rejects all later calls of its server, as if the process had been killed. */
   die(): Promise<void>
 }
 
@@ -97,29 +97,32 @@ describe.each(engines)('an id over $name', ({ makeLogs }) => {
   }
   const newId = () => `same-${process.pid}-${++ids}`
 
-  it.each([['names no session'], ['names one']])('whose server was killed is the run that it was, for who %s', async (who) => {
-    const make = makeLogs()
-    const dying = mortal(make())
-    const first = await openServer(dying)
-    const named = who === 'names one' ? { session: (await ask<{ id: string }>(`${first.url}/api/sessions`, {})).id } : {}
-    const request = { query: 'hello', id: newId(), ...named }
-    const started = await ask<Started>(`${first.url}/api/chat`, request)
-    await expect.poll(() => first.textOf(started.session)).not.toBe('')
-    await dying.die()
+  it.each([['names no session'], ['names one']])(
+    'whose server was killed is the same run, for a request that %s',
+    async (who) => {
+      const make = makeLogs()
+      const dying = mortal(make())
+      const first = await openServer(dying)
+      const named = who === 'names one' ? { session: (await ask<{ id: string }>(`${first.url}/api/sessions`, {})).id } : {}
+      const request = { query: 'hello', id: newId(), ...named }
+      const started = await ask<Started>(`${first.url}/api/chat`, request)
+      await expect.poll(() => first.textOf(started.session)).not.toBe('')
+      await dying.die()
 
-    const second = await openServer(make())
-    expect(await ask(`${second.url}/api/chat`, request)).toEqual(started)
-    expect(await codeOf(ask(`${second.url}/api/chat`, { ...request, query: 'another' }))).toBe('run_conflict')
-    await expect.poll(async () => (await second.millrace.readSession(started.session))?.runs[0]?.status).toBe('interrupted')
-    expect(await ask(`${second.url}/api/runs/${started.run}/stop`, {})).toMatchObject({ status: 'interrupted' })
-    expect(second.asked()).toBe(0)
-    const next = await ask<Started>(`${second.url}/api/runs/${started.run}/continue`, {})
-    expect(next.session).toBe(started.session)
-    await ask(`${second.url}/api/runs/${next.run}/stop`, {})
-    expect(await ask(`${second.url}/api/chat`, request)).toEqual(started)
-  })
+      const second = await openServer(make())
+      expect(await ask(`${second.url}/api/chat`, request)).toEqual(started)
+      expect(await codeOf(ask(`${second.url}/api/chat`, { ...request, query: 'another' }))).toBe('run_conflict')
+      await expect.poll(async () => (await second.millrace.readSession(started.session))?.runs[0]?.status).toBe('interrupted')
+      expect(await ask(`${second.url}/api/runs/${started.run}/stop`, {})).toMatchObject({ status: 'interrupted' })
+      expect(second.asked()).toBe(0)
+      const next = await ask<Started>(`${second.url}/api/runs/${started.run}/continue`, {})
+      expect(next.session).toBe(started.session)
+      await ask(`${second.url}/api/runs/${next.run}/stop`, {})
+      expect(await ask(`${second.url}/api/chat`, request)).toEqual(started)
+    },
+  )
 
-  it('whose server died before it had noted the start is the run that stands in the session', async () => {
+  it('whose server died before it recorded the start in the directory is the run in the session', async () => {
     const make = makeLogs()
     const dying = mortal(make(), ({ type }) => type === 'started')
     const first = await openServer(dying)
@@ -133,7 +136,7 @@ describe.each(engines)('an id over $name', ({ makeLogs }) => {
     expect([first.asked() <= 1, second.asked()]).toEqual([true, 0])
   })
 
-  it('whose server died with its claim runs once', async () => {
+  it('whose server died after its claim runs once', async () => {
     const make = makeLogs()
     const dying = mortal(make(), ({ type }) => type === 'stream_start')
     const first = await openServer(dying)
@@ -148,7 +151,7 @@ describe.each(engines)('an id over $name', ({ makeLogs }) => {
     expect([first.asked(), second.asked()]).toEqual([0, 1])
   })
 
-  // What happened: a run that had pushed its own start out of the log was not seen to be unfinished, and its readers waited.
+  // What happened: a run whose start retention had deleted was not recognized as unfinished, and its readers waited.
   it('of a run that outgrew its log is ended when its server dies', async () => {
     const make = makeLogs()
     const dying = mortal(make())
@@ -166,7 +169,7 @@ describe.each(engines)('an id over $name', ({ makeLogs }) => {
     expect(page.events).toMatchObject([{ type: 'stream_end', data: { run: started.run, status: 'interrupted' } }])
   })
 
-  // What happened: a stop of it read its log for ever, and so did each stop that was sent again.
+  // What happened: a stop of it read its log for ever, and so did each repeated stop.
   it('of a run whose end is no longer kept is still known to have ended', async () => {
     const make = makeLogs()
     const first = await openServer(make())

@@ -1,4 +1,4 @@
-/** A start that fails half way, over real engines: its id has one run, or none, and no page hangs. */
+/** A start that fails half way, over real engines: its id has one run or none, and no reader waits for ever. */
 import { createMillrace, type Engine, type Millrace, MillraceError, type Model, type NewEvent, sqliteEngine } from 'millrace'
 import { natsEngine } from 'millrace/nats'
 import { redisEngine } from 'millrace/redis'
@@ -27,10 +27,10 @@ interface Failure {
 }
 
 const failures: readonly (readonly [string, Failure])[] = [
-  ['whose claim is refused', { of: ({ type }) => type === 'claimed', isTaken: false, isOfShared: true }],
-  ['whose claim is taken, and answered with an error', { of: ({ type }) => type === 'claimed', isTaken: true, isOfShared: true }],
-  ['that the session refuses', { of: ({ type }) => type === 'stream_start', isTaken: false }],
-  ['that the session takes, and is answered with an error', { of: ({ type }) => type === 'stream_start', isTaken: true }],
+  ['whose claim is rejected', { of: ({ type }) => type === 'claimed', isTaken: false, isOfShared: true }],
+  ['whose claim is written, and rejected', { of: ({ type }) => type === 'claimed', isTaken: true, isOfShared: true }],
+  ['that the session rejects', { of: ({ type }) => type === 'stream_start', isTaken: false }],
+  ['that the session records, and rejects', { of: ({ type }) => type === 'stream_start', isTaken: true }],
   [
     'that stands in the session, and is not made known',
     { of: ({ type }) => type === 'started', isTaken: false, isOfShared: true },
@@ -78,7 +78,7 @@ describe.each(engines)('a start over $name', ({ make, isShared }) => {
 
   const cases = failures.filter(([, { isOfShared }]) => isShared || isOfShared === undefined)
 
-  it.each(cases)('%s, is one run when it is asked for again, and ends in the session', async (_what, failure) => {
+  it.each(cases)('%s, is one run when it is requested again, and ends in the session', async (_what, failure) => {
     const a = await openNode(failing(make(), failure))
     const b = isShared ? await openNode(make()) : a
     const id = `start-${process.pid}-${++ids}`
@@ -86,7 +86,7 @@ describe.each(engines)('a start over $name', ({ make, isShared }) => {
     const request = { query: 'hello', session, id }
     expect(await codeOf(ask(`${a.url}/api/chat`, request))).toBe('engine_failed')
     const startedAt = performance.now()
-    // Of another server too, which the first one has told nothing.
+    // On another server too, which got no message from the first one.
     const again = await ask<Started>(`${b.url}/api/chat`, request)
     expect(again).toMatchObject({ session, run: id })
     expect(performance.now() - startedAt).toBeLessThan(4000)
@@ -95,7 +95,7 @@ describe.each(engines)('a start over $name', ({ make, isShared }) => {
     const transcript = await a.millrace.readSession(session)
     expect(transcript?.runs).toHaveLength(1)
     const [run] = transcript?.runs ?? []
-    // It either never began, and was asked once in the second attempt; or it had, and nobody performed it.
+    // The first attempt recorded no run and the second one asked the model once, or it recorded a run that was not performed.
     const asked = a.counted.asked + (isShared ? b.counted.asked : 0)
     expect([run?.status, asked]).toEqual(hasBegun(failure) ? ['interrupted', 0] : ['completed', 1])
   })
@@ -112,7 +112,7 @@ describe.each(engines)('a start over $name', ({ make, isShared }) => {
     },
   )
 
-  it.each(cases)('%s, leaves nothing of a session that was to be made for it', async (_what, failure) => {
+  it.each(cases)('%s, leaves nothing of a session that was created for it', async (_what, failure) => {
     const made: string[] = []
     const engine = failing(make(), failure)
     const append: Engine['append'] = (log, events, options) => {

@@ -1,21 +1,21 @@
 /**
- * Answers of readers to heartbeats. Behind a load balancer they come to any server, so a stream's name says which one
- * has it, and what comes elsewhere is passed on: gathered for a moment, because each message is an append for the engine.
+ * Readers' acknowledgements of heartbeats. Behind a load balancer they arrive at any server, so a stream's name contains
+ * its node, and others pass them on. They are gathered for a moment, because each message is an append for the engine.
  */
 import type { HeartbeatAcks } from '../transports/heartbeat.ts'
 import type { Membership } from './membership.ts'
 
 export interface HeartbeatAcksOptions {
   readonly newId: () => string
-  /** False where the stream is not of this server. */
+  /** False where the stream is another server's. */
   readonly acknowledgeHere: (stream: string) => boolean
-  /** Where servers share the engine. */
+  /** With a shared engine. */
   readonly membership: Membership | undefined
-  /** How long answers are gathered; a fraction of the time between two heartbeats. */
+  /** How long acknowledgements are gathered; a fraction of the time between two heartbeats. */
   readonly gatherMs: number
 }
 
-/** Answers to one server and servers, each at once: names come from outside, and neither a message nor what waits may grow without end. */
+/** Bounds of one message and of the nodes with messages waiting: names come from clients. */
 const gatheredMax = 2000
 const nodesMax = 1000
 
@@ -26,7 +26,7 @@ export function createHeartbeatAcks({ newId, acknowledgeHere, membership, gather
   return {
     newStream() {
       if (membership === undefined) return newId()
-      // Only a node that has joined is told anything.
+      // Only a node that has joined receives messages.
       if (!isJoined) void join(membership)
       return `${membership.id}.${newId()}`
     },
@@ -53,7 +53,7 @@ export function createHeartbeatAcks({ newId, acknowledgeHere, membership, gather
     try {
       await membership.join()
     } catch {
-      // The engine is away: the next stream asks again.
+      // The engine is unavailable: the next stream tries again.
       isJoined = false
     }
   }
@@ -64,14 +64,14 @@ export function createHeartbeatAcks({ newId, acknowledgeHere, membership, gather
     gathered.set(node, streams)
     setTimeout(() => {
       gathered.delete(node)
-      // One that the engine does not take is followed by the next heartbeat's.
+      // After a lost message, the next heartbeat is acknowledged again.
       pass(membership, node, [...streams]).catch(() => {})
     }, gatherMs).unref()
     return streams
   }
 
   async function pass(membership: Membership, node: string, streams: string[]): Promise<void> {
-    // Anybody may name a server that never was: each would get an inbox that nobody empties.
+    // A client may name a server that never existed, which would get an inbox that no process empties.
     if (await membership.isDead(node)) return
     await membership.send(node, { type: 'answered', streams })
   }

@@ -1,19 +1,19 @@
 /**
- * What runs need of the other servers over the same engine: who is alive, and which run has which id. Runs own these
- * contracts, and `cluster/` implements them, so that neither folder imports how the other works.
+ * What runs need of the other servers over the same engine: which are alive, and which run has which id. `runs/` owns
+ * these contracts and `cluster/` implements them, so that neither folder imports the other's implementation.
  */
 import type { Position } from '@millrace/protocol'
 import type { RecordedEnd, Run } from './run.ts'
 
-/** Where logs outlive the process, or several servers share them. */
+/** With an engine that is durable or shared. */
 export interface Cluster {
   readonly liveness: Liveness
   readonly directory: RunDirectory
 }
 
-/** Which servers that share the engine are alive, as far as runs need it. `cluster/` implements it. */
+/** Which of the servers that share the engine are alive. */
 export interface Liveness {
-  /** This server among those that share the engine. */
+  /** This server's node id. */
   readonly id: string
   /** No other server shares the engine while this one runs. */
   readonly isSole?: true
@@ -25,25 +25,25 @@ export interface Liveness {
   watchNode(node: string): void
 }
 
-/** What the log of a run keeps of what was asked. */
+/** A request as the log of its run records it, without its text. */
 export interface Claim extends Pick<Run, 'session' | 'lanes' | 'queryHash'> {
   /** Null for the default model. */
   readonly asked: readonly string[] | null
-  /** Absent for a question. */
+  /** The run that this one resumes; absent for a question. */
   readonly continues?: string
   readonly node: string
-  /** Of the session's log, where the run MUST NOT be put into another. */
+  /** Of the session's log, where the run MUST NOT be recorded in another epoch. */
   readonly epoch?: string
-  /** Key of the batch that keeps the start of this claim from coming into the session's log. */
+  /** Key of a batch; once it is in the session's log, the start of this claim cannot be appended. */
   readonly fence: string
 }
 
-/** What the log of a run says of it. */
+/** The state of a run by its own log. */
 export interface Recorded {
   readonly claim: Claim
-  /** Of the claim in the log of the run. */
+  /** Of the claim, in the run's own log. */
   readonly at: Position
-  /** Of the run in the log of its session. */
+  /** Before the run's first event, in the log of its session. */
   readonly start?: Position
   readonly end?: RecordedEnd
   readonly isReleased?: true
@@ -51,20 +51,20 @@ export interface Recorded {
 
 export interface RunDirectory {
   /**
-   * Gives the epoch of the run's own log where the id is the caller's to start, else the run that was started with it
-   * before. Rejects with `session_not_found` where that run's session is gone. MUST NOT be called while this node is
-   * starting a run of the same id: what it had claimed before has come to nothing.
+   * Resolves with the epoch of the run's own log where the caller may start the run, else with the run that was started
+   * before. Rejects with `session_not_found` where that run's session was deleted. MUST NOT be called while this node starts
+   * a run of the same id: an earlier claim of this node counts as abandoned.
    */
   claim(id: string, claim: Claim): Promise<{ readonly epoch: string } | { readonly run: Run }>
-  /** The run's start stands in its session's log. */
+  /** Records that the run's start is in its session's log. */
   started(id: string, epoch: string, start: Position): Promise<void>
-  /** So does its end, which retention may take from there. */
+  /** Records the end, which retention may delete from the session's log. */
   ended(id: string, epoch: string, end: RecordedEnd): Promise<void>
-  /** The claim with this fence has come to nothing: the id is free, for all. */
+  /** Abandons the claim with this fence: any node may claim the id again. */
   release(id: string, fence: string): Promise<void>
   find(id: string): Promise<Run | undefined>
-  /** What stands in the run's own log. */
+  /** Reads the run's own log. */
   read(id: string): Promise<Recorded | undefined>
-  /** Takes the run's own log away. */
+  /** Deletes the run's own log. */
   forget(id: string): Promise<void>
 }

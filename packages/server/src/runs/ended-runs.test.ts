@@ -26,7 +26,7 @@ function runOf(id: string, more: Partial<Run> = {}): Run {
   }
 }
 
-it('gives a run back as it ended', async () => {
+it('returns a run as it ended', async () => {
   const ended = createEndedRuns(10_000)
   ended.add(runOf('a'), end)
   ended.add(runOf('b', { asked: undefined, continues: 'a', session: 't' }), end)
@@ -43,7 +43,7 @@ it('gives a run back as it ended', async () => {
 it.each([
   ['one byte for a character', 'm'],
   ['two', '模'],
-])('lets those go that ended first, in bytes with %s', (_bytes, letter) => {
+])('evicts the runs that ended first, by bytes, with %s', (_bytes, letter) => {
   const model = letter.repeat(256)
   const lanes = [{ lane: model, model }]
   const ended = createEndedRuns(100_000)

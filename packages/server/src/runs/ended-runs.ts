@@ -1,7 +1,6 @@
 /**
- * Runs of this process that have ended, by their id: what the start of the same id again, or a stop, has to be answered
- * with. Each is kept as text, so that neither a conversation nor a model stays reachable from it, and so that the bound
- * is in bytes.
+ * Runs of this process that have ended, by id, for a repeated start or stop with the same id. Each is kept as text, so
+ * that it references neither a conversation nor a model, and so that the bound is in bytes.
  */
 import type { RecordedEnd, Run } from './run.ts'
 
@@ -13,13 +12,13 @@ export interface EndedRuns {
   of(session: string): string[]
 }
 
-/** Of an entry beside its text; measured with Node 24. */
+/** Of an entry without its text; measured with Node 24. */
 const entryBytes = 250
 
 type EndedRun = Omit<Run, 'ended' | 'end' | 'stop'> & { readonly end: RecordedEnd }
 
 export function createEndedRuns(bytesMax: number): EndedRuns {
-  /** In the order of their ends. */
+  /** Ordered by their ends. */
   const kept = new Map<string, { readonly session: string; readonly text: string }>()
   let bytes = 0
 
@@ -51,7 +50,7 @@ export function createEndedRuns(bytesMax: number): EndedRuns {
   }
 }
 
-/** A string takes a byte for each character, or two for each where one of them is beyond Latin-1. */
+/** V8 stores one byte for each character, or two where any character is beyond Latin-1. */
 function size(text: string): number {
   return entryBytes + text.length * (/[^\0-\xff]/.test(text) ? 2 : 1)
 }

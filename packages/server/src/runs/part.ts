@@ -1,4 +1,4 @@
-/** What a model or an application may yield, checked: a stranger's stream must not be able to harm the log. */
+/** Checks the parts that a model or an application yields, so that a faulty stream cannot damage the log. */
 import { type FinishReason, limits, MillraceError, type Usage } from '@millrace/protocol'
 import type { ModelFile, ModelPart } from '../models/model.ts'
 import { textLengthMax, toWholeJson } from './whole-text.ts'
@@ -10,7 +10,7 @@ const mediaTypePattern = /^[A-Za-z0-9][\w!#$&^.+-]{0,126}\/[A-Za-z0-9][\w!#$&^.+
 const fileNamePattern = /^[^\p{Cc}\p{Cs}]{1,255}$/u
 const finishReasons: ReadonlySet<string> = new Set<FinishReason>(['stop', 'length', 'content_filter', 'tool_calls', 'other'])
 
-/** The part in its one shape, text of any length; undefined for a part that says nothing. Throws `model_failed` for what is not a part. */
+/** Normalizes a part, with text of any length. Undefined for an empty part. Throws `model_failed` for a value that is not a part. */
 export function checkPart(part: unknown): CheckedPart | undefined {
   if (typeof part === 'string') return part === '' ? undefined : { text: part }
   if (typeof part !== 'object' || part === null) throw garbage()
@@ -52,11 +52,11 @@ function data(value: unknown): CheckedPart {
   try {
     text = JSON.stringify((value as { value?: unknown }).value)
   } catch {
-    // A cycle or a BigInt: not JSON, which is what the next line says.
+    // A cycle or a BigInt: not JSON, as the next line reports.
   }
   if (text === undefined) throw garbage('data that is not JSON')
   if (value.name.length + text.length > textLengthMax) throw garbage('data larger than an event may be')
-  // A copy: what the log holds must not change when the application's object does.
+  // A copy: the log's data must not change with the application's object.
   return { data: { name: value.name.toWellFormed(), value: JSON.parse(toWholeJson(text)) } }
 }
 
@@ -67,7 +67,7 @@ function file(value: unknown): CheckedPart {
   if (name !== undefined && !(typeof name === 'string' && fileNamePattern.test(name))) throw garbage('a file with an unfit name')
   if (!(bytes instanceof Uint8Array)) throw garbage('a file without bytes')
   if (bytes.length > limits.fileBytesMax) throw garbage('a file larger than an event may be')
-  // A copy, as above; of plain bytes also where they are a Buffer.
+  // A copy, as above; a plain Uint8Array also of a Buffer.
   return { file: { mediaType, ...(name !== undefined && { name }), bytes: new Uint8Array(bytes) } }
 }
 

@@ -1,4 +1,4 @@
-/** A run before it begins. */
+/** A run before it starts. */
 import type { ModelMessage } from '../models/model.ts'
 import type { Source } from './lane.ts'
 
@@ -6,7 +6,7 @@ import type { Source } from './lane.ts'
 export interface LanePlan {
   readonly lane: string
   readonly model: string
-  /** Opens the stream for the conversation; called once, after the run's start stands in the log. */
+  /** Opens the stream for the conversation. Called once, after the run's start is recorded. */
   readonly open: (messages: readonly ModelMessage[], signal: AbortSignal) => Source | Promise<Source>
 }
 
@@ -14,15 +14,15 @@ export interface RunPlan {
   readonly id: string
   readonly session: string
   readonly query: string
-  /** The models as they were asked for; undefined for the default. */
+  /** The names of the models in the request; undefined for the default. */
   readonly asked: readonly string[] | undefined
   readonly lanes: readonly LanePlan[]
-  /** The run that this one goes on with. */
+  /** The run that this one resumes. */
   readonly continues?: string | undefined
-  /** Of the session's log when it was found: one that is deleted meanwhile MUST NOT be made anew by this run. */
+  /** Of the session's log when the request was accepted: this run MUST NOT re-create a log that is deleted meanwhile. */
   readonly epoch?: string
-  /** Nobody else knows of the session: it was made up for this run. */
+  /** The session's id was generated for this run, and no one else knows it. */
   readonly isNew?: boolean
-  /** What one lane's model is to see: the conversation before, the question, and what else there is to it. */
+  /** The messages for one lane's model: the conversation, the question, and for a resumed answer its beginning. */
   readonly messages: (lane: string) => readonly ModelMessage[]
 }

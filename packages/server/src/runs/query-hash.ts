@@ -1,6 +1,6 @@
 /**
- * What is kept of a question to tell whether another request with the same run id is the same request. The id is part of
- * it, so that equal questions of two runs do not look alike.
+ * Identifies a question, to tell whether a request with a known run id is the same request. The id is hashed too, so that
+ * equal questions of two runs have unlike hashes.
  */
 import { hash } from 'node:crypto'
 

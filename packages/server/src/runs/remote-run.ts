@@ -1,20 +1,20 @@
-/** A run that is not this process's, as the log of its session tells of it. */
+/** A run of another process, read from the log of its session. */
 import { formatPosition, MillraceError, type Position, type SessionEvents } from '@millrace/protocol'
 import type { Engine, LogEvent } from '../log/log.ts'
 import { retryWhileUnavailable } from '../log/retry.ts'
 import type { RecordedEnd, Run } from './run.ts'
 
-/** A bell that was lost costs no more than this. */
+/** The delay after a lost notification. */
 const followPollMs = 5000
 
 export interface RecordedStart {
-  /** Before the run's first event, in the epoch that the log has now. */
+  /** Before the run's first event, in the log's current epoch. */
   readonly start: Position
-  /** Absent where retention has taken it. */
+  /** Absent where retention has deleted it. */
   readonly event?: SessionEvents['stream_start']
 }
 
-/** The start of a run where it was put; undefined where that log is gone. Rejects with the engine's refusal. */
+/** Reads a run's start where it was recorded. Undefined where that log was deleted. Rejects with the engine's error. */
 export async function readStart(engine: Engine, { session, run }: RunPlace, first: Position): Promise<RecordedStart | undefined> {
   for (let start = first; ; ) {
     try {
@@ -26,7 +26,7 @@ export async function readStart(engine: Engine, { session, run }: RunPlace, firs
       const { code } = error as MillraceError
       if (code === 'session_not_found') return undefined
       if (code !== 'position_foreign' && code !== 'position_ahead') throw error
-      // Its end was lost, and it goes on in another epoch; or it is another of the same name.
+      // The log lost its newest events and continues in another epoch, or another log has its name.
       const state = await engine.inspect(session)
       if (state === undefined || state.head.epoch === start.epoch) return undefined
       start = { epoch: state.head.epoch, offset: first.offset }
@@ -34,7 +34,7 @@ export async function readStart(engine: Engine, { session, run }: RunPlace, firs
   }
 }
 
-/** The start of a run, wherever it is in the log that its session has now: for who was not told where. */
+/** Searches the log of a session for a run's start. */
 export async function findStart(engine: Engine, { session, run }: RunPlace): Promise<Position | undefined> {
   const state = await engine.inspect(session)
   if (state === undefined) return undefined
@@ -61,13 +61,13 @@ export type RemoteRun = Omit<Run, 'ended' | 'end' | 'stop'>
 
 export interface RemoteRunHooks {
   readonly stop: () => void
-  /** Where it is known already. */
+  /** Where it is already known. */
   readonly end?: RecordedEnd | undefined
-  /** The end, where it is recorded beside the log: retention may have taken it from there. */
+  /** Reads the end from the run directory: retention may have deleted it from the log. */
   readonly readEnd?: () => Promise<RecordedEnd | undefined>
-  /** Whether nobody performs the run any more. */
+  /** Whether no process performs the run any more. */
   readonly isOver?: () => Promise<boolean>
-  /** Somebody waits for the end; returns what is to be called when nobody does any more. */
+  /** Called when a caller waits for the end; the returned function is called when none does any more. */
   readonly onFollow?: () => () => void
 }
 
@@ -95,11 +95,11 @@ async function follow(
   const onOver = onFollow?.()
   let isCut = false
   let roundsOver = 0
-  // Nothing is over because the engine is unavailable.
+  // An unavailable engine ends nothing.
   const ask = <T>(act: () => Promise<T>) => retryWhileUnavailable(act, { isOver: () => false, onUnavailable: () => {} })
   try {
     for (let position = start; ; ) {
-      // Asked before the log is read: what is over by then has all of it in there, or is ended by who noticed.
+      // Before the log is read: a run that is over by now has its end in the log, or the process that noticed appends it.
       if (isCut && (await ask(async () => isOver?.()))) roundsOver += 1
       const page = await ask(() => engine.read(session, position))
       const end = page.events.find((event) => isEndOf(event, id))
@@ -127,7 +127,7 @@ function isEndOf({ type, data }: LogEvent, run: string): boolean {
   return type === 'stream_end' && (data as { run: string }).run === run
 }
 
-/** A bell that can be waited for; one that rings early is not missed. */
+/** A bell that can be awaited. A notification before the wait ends it at once. */
 export function createSignal() {
   let { promise, resolve } = Promise.withResolvers<void>()
   return {

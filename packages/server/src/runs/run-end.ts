@@ -1,4 +1,4 @@
-/** What a run with several lanes came to: PROTOCOL.md#events. */
+/** The end of a run, from the ends of its lanes: PROTOCOL.md#events. */
 import type { LaneEnd, RunEnd, Usage } from '@millrace/protocol'
 
 export function runEnd(ends: ReadonlyMap<string, LaneEnd>): RunEnd {

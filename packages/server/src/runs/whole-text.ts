@@ -1,7 +1,7 @@
 /**
- * The one place between a model and the log that text passes: only whole characters get through, and never more at once
- * than an event holds. A provider cuts its tokens where it likes, in the middle of an emoji too; half a surrogate pair
- * in an event is refused by strict JSON readers and shown as `�` by others.
+ * All text from models passes through here: only whole characters, and never more at once than an event holds. A provider
+ * may cut its tokens anywhere, also within an emoji. Half a surrogate pair in an event is rejected by strict JSON parsers
+ * and displayed as `�` by others.
  */
 import { limits } from '@millrace/protocol'
 
@@ -9,14 +9,14 @@ import { limits } from '@millrace/protocol'
 export const textLengthMax = limits.eventBytesMax / 8
 
 export interface WholeText {
-  /** What of a delta can be written now: none, one, or several pieces. */
+  /** The pieces that can be written now: none, one or several. */
   push(delta: string): string[]
-  /** What is left when no more will come: `\ufffd` for a half that never got its other half. */
+  /** The rest at the end of the text: `\ufffd` for half a pair without its other half. */
   end(): string[]
 }
 
 export function createWholeText(): WholeText {
-  /** The first half of a pair whose second half has not come yet. */
+  /** The first half of a surrogate pair whose second half has not arrived yet. */
   let half = ''
 
   return {
@@ -34,7 +34,7 @@ export function createWholeText(): WholeText {
   }
 }
 
-/** Takes the half characters out of a JSON text, which only has them as escapes: `JSON.stringify` is well-formed. */
+/** Replaces half surrogate pairs in a JSON text. `JSON.stringify` writes them only as escapes. */
 export function toWholeJson(json: string): string {
   return json.replaceAll(/\\(?:\\|ud[89a-f][0-9a-f]{2})/g, (found) => (found === '\\\\' ? found : '\ufffd'))
 }

@@ -1,4 +1,4 @@
-/** How what a run says comes to be appended: at once, in fewer and larger batches where the engine is busy, and once. */
+/** How a run's events are appended: at once, in fewer and larger batches where the engine is busy, and exactly once. */
 import { MillraceError, type RunEnd } from '@millrace/protocol'
 import fc from 'fast-check'
 import { afterEach, beforeEach, expect, it, vi } from 'vitest'
@@ -9,7 +9,7 @@ import { RunWriter } from './writer.ts'
 beforeEach(() => void vi.useFakeTimers())
 afterEach(() => void vi.useRealTimers())
 
-/** A run over an engine that takes as long as it is told to; `batches` is what was appended, in words. */
+/** A run over an engine with a given latency; `batches` is the appended text. */
 async function open(ms = 0) {
   const engine = memoryEngine()
   const { position } = await engine.append('log', [])
@@ -42,7 +42,7 @@ async function open(ms = 0) {
 
 it.each([
   ['quick', 0, 4],
-  ['far away, and not busy', 20, 24],
+  ['distant, and not busy', 20, 24],
 ])('appends each word at once where the engine is %s', async (_, ms, most) => {
   const { batches, slow, say, pass } = await open(ms)
   slow.ms = most
@@ -53,7 +53,7 @@ it.each([
   expect(batches).toEqual(['a', 'b', 'c', 'd'])
 })
 
-it('gathers for a while where the last append was slower than the quickest', async () => {
+it('pauses where the last append was slower than the quickest', async () => {
   const { batches, slow, say, pass } = await open()
   slow.ms = 20
   say('b')
@@ -67,7 +67,7 @@ it('gathers for a while where the last append was slower than the quickest', asy
   expect(batches).toEqual(['a', 'b', 'cde'])
 })
 
-it.each(['end', 'settled'] as const)('does not rest while somebody waits for all of it: %s', async (what) => {
+it.each(['end', 'settled'] as const)('does not pause while a caller waits for all events: %s', async (what) => {
   for (const isResting of [true, false]) {
     const { batches, slow, writer, say, end, pass } = await open()
     slow.ms = 20
@@ -82,8 +82,8 @@ it.each(['end', 'settled'] as const)('does not rest while somebody waits for all
   }
 })
 
-// What happened: where others wrote on, a lane waited until there was a pause; its end was withheld, and it was failed as silent.
-it('has written what was written before, whatever is written meanwhile', async () => {
+// What happened: while other lanes wrote, a lane waited until there was a pause. Its end was delayed, and it failed as idle.
+it('settles once earlier events are written, whatever is written meanwhile', async () => {
   const { batches, slow, writer, say, pass } = await open()
   slow.ms = 30
   say('b')
@@ -99,7 +99,7 @@ it('has written what was written before, whatever is written meanwhile', async (
   expect(settledAfter?.length).toBeLessThan(10)
 })
 
-it('rests again once nobody waits', async () => {
+it('pauses again once no caller waits', async () => {
   const { batches, slow, writer, say, pass } = await open()
   slow.ms = 20
   say('b')
@@ -115,7 +115,7 @@ it('rests again once nobody waits', async () => {
   expect(batches).toEqual(['a', 'b', 'cdef'])
 })
 
-it('appends no more at once than an engine takes, also of what has gathered for long', async () => {
+it('appends no more at once than an engine accepts, also after a long wait', async () => {
   const { batches, slow, writer, say, pass } = await open()
   slow.ms = 1000
   say('b')
@@ -128,9 +128,9 @@ it('appends no more at once than an engine takes, also of what has gathered for 
   expect(batches.join('')).toHaveLength(2 + 500_000)
 })
 
-type Outcome = 'taken' | 'too busy' | 'rejected' | 'taken, and the answer lost' | 'taken later, and rejected'
+type Outcome = 'committed' | 'too busy' | 'rejected' | 'committed, and rejected' | 'rejected, and committed later'
 
-/** A run over an engine whose appends and reads come to what they are told to, one after the other; then all is well. */
+/** A run over an engine whose first appends and reads have the given outcomes, in order. All later ones succeed. */
 async function openFailing(outcomes: Outcome[]) {
   const inner = memoryEngine()
   const { position } = await inner.append('log', [{ type: 'stream_start', data: { run: 'run' } }])
@@ -139,14 +139,14 @@ async function openFailing(outcomes: Outcome[]) {
   const engine: Engine = {
     ...inner,
     async append(...request) {
-      const outcome = outcomes.shift() ?? 'taken'
+      const outcome = outcomes.shift() ?? 'committed'
       if (outcome === 'too busy') throw new MillraceError('engine_busy')
-      if (outcome === 'taken later, and rejected') late.push(() => inner.append(...request))
-      if (outcome === 'rejected' || outcome === 'taken later, and rejected') throw unavailable()
-      // In the order in which they were asked for.
+      if (outcome === 'rejected, and committed later') late.push(() => inner.append(...request))
+      if (outcome === 'rejected' || outcome === 'rejected, and committed later') throw unavailable()
+      // In the order of the calls.
       for (const append of late.splice(0)) await append().catch(() => {})
       const answer = await inner.append(...request)
-      if (outcome === 'taken, and the answer lost') throw unavailable()
+      if (outcome === 'committed, and rejected') throw unavailable()
       return answer
     },
     async read(...request) {
@@ -186,11 +186,11 @@ const end: { run: string } & RunEnd = {
   timings: { firstTokenMs: null, durationMs: 0 },
 }
 
-it('puts each word into the log once and in order, whatever becomes of the appends', async () => {
+it('writes each word once and in order, whatever the outcome of the appends', async () => {
   await fc.assert(
     fc.asyncProperty(
       fc.array(
-        fc.constantFrom<Outcome>('taken', 'too busy', 'rejected', 'taken, and the answer lost', 'taken later, and rejected'),
+        fc.constantFrom<Outcome>('committed', 'too busy', 'rejected', 'committed, and rejected', 'rejected, and committed later'),
         {
           maxLength: 30,
         },
@@ -220,7 +220,7 @@ it('puts each word into the log once and in order, whatever becomes of the appen
   )
 })
 
-it('asks who writes to wait while the engine is unavailable, and tells of it once', async () => {
+it('is full while the engine is unavailable, and reports that once', async () => {
   const { writer, read, countOutages } = await openFailing(Array.from({ length: 10 }, () => 'rejected'))
   let written = 0
   for (; !writer.isFull; written++) writer.write('message', { run: 'run', lane: 'lane', text: 'x' })
@@ -232,26 +232,26 @@ it('asks who writes to wait while the engine is unavailable, and tells of it onc
   expect(countOutages()).toBe(1)
 })
 
-it.each(['given up', 'closed'] as const)(
-  'fails with what the engine says when it is %s meanwhile, and still offers the end',
+it.each(['out of time', 'closed'] as const)(
+  'fails with the error of the engine when it is %s meanwhile, and still appends the end',
   async (how) => {
     const { writer, closing, read, failures } = await openFailing(Array.from({ length: 5 }, () => 'rejected'))
     writer.write('message', { run: 'run', lane: 'lane', text: 'x' })
     await vi.advanceTimersByTimeAsync(100)
-    if (how === 'given up') writer.stopRetrying()
+    if (how === 'out of time') writer.stopRetrying()
     else closing.abort()
     await expect(writer.settled()).rejects.toMatchObject({ code: 'engine_failed' })
     expect(failures).toEqual(['engine_failed'])
     const ended = writer.end('stream_end', end)
     await vi.advanceTimersByTimeAsync(60_000)
-    const isEnded = how === 'given up'
+    const isEnded = how === 'out of time'
     expect((await ended).position !== undefined).toBe(isEnded)
     expect(await read()).toEqual(isEnded ? ['stream_start', 'stream_end'] : ['stream_start'])
   },
 )
 
 it.each(['fenced', 'position_foreign', 'log_damaged', 'log_full', 'internal'] as const)(
-  'does not try again after %s',
+  'does not retry after %s',
   async (code) => {
     const inner = memoryEngine()
     const { position } = await inner.append('log', [])

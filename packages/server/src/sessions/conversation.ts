@@ -1,22 +1,22 @@
 /**
- * What was asked in a session and what came of it, as models and people see it: a run and the runs that continue
- * it are one answer. PROTOCOL.md#continuing-an-answer.
+ * The questions of a session and their answers, as models and people see them: a run and the runs that resume it are one
+ * answer. PROTOCOL.md#continuing-an-answer.
  */
 import type { ModelMessage } from '../models/model.ts'
 import type { LaneRecord, RunRecord } from './transcript.ts'
 
-/** One question, and the answers to it. */
+/** One question and its answers. */
 export interface Exchange {
   readonly query: string
-  /** Ids of the run that was asked for and of those that continue it, in their order. */
+  /** Ids of the first run and of those that resume it, in order. */
   readonly runs: string[]
   /** Of the last of them. */
   status: RunRecord['status']
-  /** By lane, in the order in which they were asked; the text and the files of all runs. */
+  /** By lane, in the order of the request; with the text and the files of all runs. */
   readonly lanes: Map<string, Pick<LaneRecord, 'model' | 'text' | 'files'>>
 }
 
-/** In the order of the questions. What continues a run that is no longer kept is left out: its beginning is missing. */
+/** In the order of the questions. Runs that resume a run which is no longer kept are omitted: their beginning is missing. */
 export function joinRuns(records: readonly RunRecord[]): Exchange[] {
   const byRun = new Map<string, Exchange>()
   for (const { run, query, continues, status, lanes } of records) {
@@ -34,7 +34,7 @@ export function joinRuns(records: readonly RunRecord[]): Exchange[] {
   return [...new Set(byRun.values())]
 }
 
-/** The conversation as one lane's model saw it: its own answers, and where it gave none those of the first lane. */
+/** The conversation as one lane's model saw it: its own answers, or where it has none, those of the first lane. */
 export function conversation(exchanges: readonly Exchange[], model: string): ModelMessage[] {
   return exchanges.flatMap(({ query, status, lanes }): ModelMessage[] => {
     if (status === 'streaming') return []

@@ -3,8 +3,8 @@ import { joinRuns } from './conversation.ts'
 import type { Transcript } from './transcript.ts'
 
 /**
- * Questions are quoted and answers stand as they were said, Markdown and all; what continues an answer is part of it,
- * and an answer that is not whole says so. Files are named, behind the words.
+ * Questions are quoted. Answers are included unchanged, with their Markdown, and joined with the runs that resume them. An
+ * incomplete answer is marked. Files are named after the text.
  */
 export function toMarkdown(title: string, { id, runs }: Transcript): string {
   const blocks = [`# ${oneLine(title) || id}`, `Session \`${id}\``]
@@ -20,7 +20,7 @@ export function toMarkdown(title: string, { id, runs }: Transcript): string {
   return `${blocks.join('\n\n')}\n`
 }
 
-/** Of what CommonMark 0.31, section 2.1, takes for a line: `^` alone would also match inside CRLF and after U+2028. */
+/** A line as CommonMark 0.31, section 2.1, defines it: `^` alone would also match inside CRLF and after U+2028. */
 const firstOfLine = /(?<=^|\n|\r(?!\n))/g
 const lineEnd = /\r\n?|\n/
 
@@ -29,8 +29,8 @@ function oneLine(text: string): string {
 }
 
 /**
- * Code that was cut off would swallow everything after it. CommonMark 0.31, section 4.5. The closing fence is indented as
- * the opening one: in a list item, where that is deeper than the margin, it would open new code otherwise.
+ * Closes open code: unclosed code would include everything after it. CommonMark 0.31, section 4.5. The closing fence is
+ * indented as the opening one: in a list item, a fence at the margin would open new code.
  */
 function closeFences(text: string): string {
   let open: { readonly indent: string; readonly marks: string } | undefined

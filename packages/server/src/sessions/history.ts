@@ -1,4 +1,4 @@
-/** What is done with a session as a whole, and their list: the catalog, with titles. */
+/** Lists, renames, reads and deletes sessions: the catalog with titles. */
 import { MillraceError } from '@millrace/protocol'
 import type { Engine } from '../log/log.ts'
 import type { OpenLog } from '../runs/recovery.ts'
@@ -13,9 +13,9 @@ import type { Transcripts } from './transcripts.ts'
 
 export interface ListedSession {
   readonly id: string
-  /** What it was renamed to, else the beginning of its first question. */
+  /** The name it was given, else the beginning of its first question. */
   readonly title: string
-  /** When its first run began that is still known of, and its last one; milliseconds since 1970. */
+  /** When its first known run and its last run started; milliseconds since 1970. */
   readonly createdAt: number
   readonly updatedAt: number
 }
@@ -24,28 +24,28 @@ export interface ListRequest {
   /** Default 50. */
   readonly limit?: number | undefined
   readonly before?: number | undefined
-  /** Whether a session is one to be listed, for whoever asks; default all are. */
+  /** Whether the caller may see a session; default all of them. */
   readonly isVisible?: (session: string) => boolean | Promise<boolean>
 }
 
 export interface SessionList {
-  /** The one used last comes first. They may be fewer than asked for, or none, though others follow. */
+  /** The last used first. May be fewer than the limit, or none, although others follow. */
   readonly sessions: readonly ListedSession[]
-  /** To be given as `before` for those that follow; absent where there are none. */
+  /** The `before` of the next page; absent on the last one. */
   readonly next?: number
 }
 
 export interface History {
-  /** A run has begun. */
+  /** Called when a run has started. */
   note(run: TitleSource): Promise<void>
   list(request?: ListRequest): Promise<SessionList>
   /** Rejects with `session_not_found`. */
   rename(session: string, title: string): Promise<ListedSession>
-  /** What was said, under its title. Rejects with `session_not_found`. */
+  /** The title and the conversation. Rejects with `session_not_found`. */
   read(session: string): Promise<{ readonly title: string; readonly transcript: Transcript }>
   /**
-   * Stops what runs in a session and deletes all that is kept of it; its readers are told that it is gone. Rejects with
-   * `session_not_found`.
+   * Stops a session's runs and deletes everything that is kept of it. Its readers are disconnected with
+   * `session_not_found`. Rejects with `session_not_found`.
    */
   delete(session: string): Promise<void>
 }
@@ -60,9 +60,9 @@ export interface HistoryOptions {
   readonly onError: (error: unknown) => void
 }
 
-/** Sessions that one request goes through, also where most of them are not for whoever asks. */
-const lookedThroughMax = 2000
-/** A run that does not end for so long, in milliseconds, finds its log gone. */
+/** Sessions that one request checks, also where the caller may see few of them. */
+const checkedMax = 2000
+/** How long a run may take to end, in milliseconds, before its log is deleted nevertheless. */
 const stopMsMax = 5000
 
 export function createHistory({ store, engine, openLog, runs, transcripts, onError }: HistoryOptions): History {
@@ -71,7 +71,7 @@ export function createHistory({ store, engine, openLog, runs, transcripts, onErr
 
   return {
     async note(run) {
-      // Both, whichever is refused.
+      // Both are done, also where one is rejected.
       const noted = await Promise.allSettled([catalog.noteUsed(run.session), titles.keep(run)])
       for (const each of noted) if (each.status === 'rejected') throw each.reason
     },
@@ -80,10 +80,10 @@ export function createHistory({ store, engine, openLog, runs, transcripts, onErr
       await catalog.refresh()
       const sessions: ListedSession[] = []
       let next = before
-      for (let looked = 0; looked < lookedThroughMax && sessions.length < limit; ) {
-        const some = catalog.newest(next, Math.min(limit, lookedThroughMax - looked))
+      for (let checked = 0; checked < checkedMax && sessions.length < limit; ) {
+        const some = catalog.newest(next, Math.min(limit, checkedMax - checked))
         if (some.length === 0) return { sessions }
-        looked += some.length
+        checked += some.length
         const found = await Promise.all(
           some.map(async ([id, entry]) => ((await isVisible(id)) ? describe(id, entry) : undefined)),
         )
@@ -99,7 +99,7 @@ export function createHistory({ store, engine, openLog, runs, transcripts, onErr
     async rename(id, title) {
       await requireLog(openLog, id)
       await titles.rename(id, title)
-      // By this the others know that they have to read it again.
+      // The other servers learn from it that they have to read the title again.
       await catalog.noteTitled(id)
       await catalog.refresh()
       const { createdAt = Date.now(), updatedAt = createdAt } = catalog.get(id) ?? {}
@@ -113,33 +113,33 @@ export function createHistory({ store, engine, openLog, runs, transcripts, onErr
     },
 
     async delete(id) {
-      // What is damaged goes all the same. What runs in it ends by itself, and only this process's runs are known.
-      const told = await unlessDamaged(async () => (await transcripts.read(id))?.runs, [])
-      await Promise.all((told ?? []).filter(({ status }) => status === 'streaming').map(({ run }) => stop(run)))
-      // Before the log, by which the session is found again where this is refused half way; and after it, because a
-      // rename may have come in between that still saw the log. What an attempt before this one has left goes too.
+      // A damaged session is deleted too. Its runs end by themselves, and only this process's runs are known.
+      const known = await unlessDamaged(async () => (await transcripts.read(id))?.runs, [])
+      await Promise.all((known ?? []).filter(({ status }) => status === 'streaming').map(({ run }) => stop(run)))
+      // Before the log: if a later step is rejected, the session is still found and can be deleted again. And after it: a
+      // rename in between may still have seen the log. This also deletes the rest of an earlier attempt.
       await titles.delete(id)
       await engine.delete(id)
       transcripts.forget(id)
       await titles.delete(id)
-      if (told === undefined) throw new MillraceError('session_not_found')
+      if (known === undefined) throw new MillraceError('session_not_found')
       await runs.forget(
         id,
-        told.map(({ run }) => run),
+        known.map(({ run }) => run),
       )
       await catalog.noteDeleted(id)
     },
   }
 
-  /** Undefined where retention has taken it. */
+  /** Undefined where retention has deleted it. */
   async function describe(id: string, { createdAt, updatedAt, titledAt = 0 }: Entry): Promise<ListedSession | undefined> {
-    // Nobody could delete what is not listed.
+    // A damaged session is listed, so that it can be deleted.
     const title = await unlessDamaged(() => titles.read(id, titledAt), '')
     if (title === undefined) catalog.drop(id)
     return title === undefined ? undefined : { id, title, createdAt, updatedAt }
   }
 
-  /** What cannot be read although the engine answers is damaged, whatever it says. Rejects where the engine does not answer. */
+  /** A log that cannot be read although the engine responds counts as damaged. Rejects where the engine does not respond. */
   async function unlessDamaged<T>(read: () => Promise<T>, otherwise: T): Promise<T> {
     try {
       return await read()

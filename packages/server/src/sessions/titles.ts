@@ -1,22 +1,22 @@
 /**
- * What sessions are called: what they were renamed to, else the beginning of their first question. A title has a log of
- * its own, for retention may take the question, and goes with its session; in the list of sessions there is no word of it.
+ * Titles of sessions: the name that a session was given, else the beginning of its first question. A title has a log of
+ * its own, because retention may delete the question, and is deleted with its session. The catalog contains no title.
  */
 import { MillraceError, type SessionEvents } from '@millrace/protocol'
 import type { Engine, LogState } from '../log/log.ts'
 
-/** A run as far as it may give its session a title. */
+/** A run that may give its session a title. */
 export interface TitleSource {
   readonly session: string
   readonly query: string
-  /** Nothing stood in the session before it. */
+  /** The run's start is the session's first event. */
   readonly isFirst: boolean
 }
 
 export interface Titles {
-  /** A run has begun: its session has a title from now on, for as long as it is used. */
+  /** Called when a run has started: its session has a title from now on, as long as it is used. */
   keep(run: TitleSource): Promise<void>
-  /** Undefined where there is no such session. `version` changes when it may have been renamed; absent where nobody can say. */
+  /** Undefined where there is no such session. `version` changes with each rename; absent where it is unknown. */
   read(session: string, version?: number): Promise<string | undefined>
   /** Rejects with `session_not_found`. */
   rename(session: string, title: string): Promise<void>
@@ -26,21 +26,21 @@ export interface Titles {
 interface Kept {
   readonly title: string
   readonly version: number | undefined
-  /** When it was written last. */
+  /** When it was last written. */
   readonly time: number
 }
 
 const derivedTitleMax = 80
 /** Titles in memory, each of at most 200 characters. */
 const keptMax = 10_000
-/** One that is older is written again when its session is used: retention by age would take it before the session. */
+/** An older title is written again when its session is used: retention by age would delete it before the session. */
 const freshMs = 60 * 60 * 1000
 const titleOf = (session: string) => `title/${session}`
-const gone: ReadonlySet<string> = new Set(['session_not_found', 'position_foreign'])
+const deletedCodes: ReadonlySet<string> = new Set(['session_not_found', 'position_foreign'])
 
 export function createTitles(store: Engine): Titles {
   const kept = new Map<string, Kept>()
-  /** Where logs end with the process, titles may as well. */
+  /** With an engine that is not durable, titles are kept in memory only. */
   const isWritten = store.isDurable || store.isShared
 
   return {
@@ -64,8 +64,8 @@ export function createTitles(store: Engine): Titles {
         put(session, { ...written, version })
         return written.title
       } catch (error) {
-        // Deleted between two calls.
-        if (gone.has((error as MillraceError).code)) return undefined
+        // The session was deleted between two calls.
+        if (deletedCodes.has((error as MillraceError).code)) return undefined
         throw error
       }
     },
@@ -74,7 +74,7 @@ export function createTitles(store: Engine): Titles {
       const offset = (await store.inspect(titleOf(session)))?.head.offset ?? 0
       const events = [{ type: 'title', data: title }]
       const { duplicate } = await store.append(titleOf(session), events, { key: after(offset) })
-      // Somebody was quicker; the last one counts.
+      // Another rename was first; the last one counts.
       if (duplicate) await store.append(titleOf(session), events)
       if (!(await isThere(session))) throw new MillraceError('session_not_found')
       put(session, { title, version: undefined, time: Date.now() })
@@ -92,7 +92,7 @@ export function createTitles(store: Engine): Titles {
     return (state && (await derive(session, state))) || shorten(query)
   }
 
-  /** Unless it was renamed since it was read. */
+  /** Does nothing where the session was renamed since it was read. */
   async function write(session: string, { title, offset }: { readonly title: string; readonly offset: number }): Promise<void> {
     if (isWritten) {
       const { duplicate } = await store.append(titleOf(session), [{ type: 'title', data: title }], { key: after(offset) })
@@ -101,7 +101,7 @@ export function createTitles(store: Engine): Titles {
     put(session, { title, version: undefined, time: Date.now() })
   }
 
-  /** A session that was deleted meanwhile: whoever did it has seen no title, perhaps. */
+  /** Deletes the title of a session that was deleted meanwhile: that deletion may have seen no title. */
   async function isThere(session: string): Promise<boolean> {
     if ((await store.inspect(session)) !== undefined) return true
     await store.delete(titleOf(session))
@@ -129,7 +129,7 @@ export function createTitles(store: Engine): Titles {
   }
 }
 
-/** Of several that write behind the same title, the first one does. */
+/** Of several appends after the same title, the first one counts. */
 const after = (offset: number): string => `after ${offset}`
 
 function shorten(query: string): string {

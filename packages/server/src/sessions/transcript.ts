@@ -1,4 +1,4 @@
-/** A session's log, folded into what a person would call the conversation: PROTOCOL.md, `GET /api/sessions/:id`. */
+/** Folds a session's log into its conversation: PROTOCOL.md, `GET /api/sessions/:id`. */
 import { type FileInfo, formatPosition, type LaneEnd, type RunEnd, type SessionEvents } from '@millrace/protocol'
 import type { LogEvent } from '../log/log.ts'
 
@@ -14,14 +14,14 @@ export interface LaneRecord extends Partial<Omit<LaneEnd, 'status' | 'model'>> {
 
 /** A file of an answer, without its bytes. */
 export interface FileRecord extends FileInfo {
-  /** The next event after it has the bytes. */
+  /** The next event after it contains the bytes. */
   readonly position: string
 }
 
 export interface RunRecord extends Partial<Omit<RunEnd, 'status' | 'lanes'>> {
   readonly run: string
   readonly query: string
-  /** The run that this one goes on with. */
+  /** The run that this one resumes. */
   readonly continues?: string
   /** Milliseconds since 1970. */
   readonly startedAt: number
@@ -31,26 +31,26 @@ export interface RunRecord extends Partial<Omit<RunEnd, 'status' | 'lanes'>> {
 
 export interface Transcript {
   readonly id: string
-  /** Everything up to here is in `runs`. */
+  /** `runs` contains all events up to here. */
   readonly position: string
-  /** False where retention has cut the beginning. */
+  /** False where retention has deleted the beginning. */
   readonly complete: boolean
   readonly runs: readonly RunRecord[]
 }
 
-/** A run as it is folded; in it everything that was read so far. */
+/** A run as far as it was read. */
 export interface Folded {
   readonly record: RunRecord
   /** Of its start in the log. */
   readonly offset: number
-  /** About what it takes in memory. */
+  /** Approximate memory. */
   bytes: number
 }
 
 const runBytes = 1000
 const partBytes = 200
 
-/** Folds one event into the runs, by their ids. Events of a run MUST come in their order, its start first. */
+/** Folds one event into the runs, by id. Events of a run MUST be passed in order, its start first. */
 export function fold(runs: Map<string, Folded>, { type, data, time, offset }: LogEvent, epoch: string): void {
   if (type === 'stream_start') {
     const { run, query, lanes, continues } = data as unknown as SessionEvents['stream_start']
@@ -63,10 +63,10 @@ export function fold(runs: Map<string, Folded>, { type, data, time, offset }: Lo
     return
   }
   const folded = runs.get((data as { run: string }).run)
-  // Bytes, which are of no run; or its beginning was cut off by retention: half an answer without its question would mislead.
+  // A file's bytes, which name no run. Or retention has deleted the run's start, and half an answer would mislead.
   if (folded === undefined) return
   const run = folded.record
-  // Nothing of a run follows its end, and what has ended is in the hands of others.
+  // No event of a run follows its end, and the records of ended runs are shared with callers.
   if (run.status !== 'streaming') return
   if (type === 'stream_end') {
     const { run: _run, lanes, ...end } = data as unknown as SessionEvents['stream_end']
@@ -103,7 +103,7 @@ export function fold(runs: Map<string, Folded>, { type, data, time, offset }: Lo
   }
 }
 
-/** Text that was put together of many pieces is a tree of them until it is looked into: several times its size. */
+/** V8 keeps concatenated text as a tree of its pieces, several times its size, until a character is read. */
 function flatten({ text, reasoning }: LaneRecord): void {
   text.charCodeAt(0)
   reasoning.charCodeAt(0)

@@ -21,8 +21,8 @@ function open(inner: Engine, bytesMax?: number) {
   return { engine, read, transcripts: createTranscripts({ engine, openLog: engine.inspect, bytesMax }) }
 }
 
-// What happened: each question read and folded its whole session, the bytes of its files as well.
-it('reads only what is new, and gives what a reader without memory would be given', async () => {
+// What happened: each question read and folded its whole session, with the bytes of its files.
+it('reads only newer events, and returns what a fold of the whole log returns', async () => {
   const { engine, read, transcripts } = open(memoryEngine())
   for (let n = 0; n < 50; n++) {
     await engine.append('s', [started(`r${n}`), said(`r${n}`, 'a'), { type: 'file_data', data: new Uint8Array(1000) }])
@@ -36,7 +36,7 @@ it('reads only what is new, and gives what a reader without memory would be give
   }
 })
 
-it('shows what was there when it was asked, to all who ask at once, in two readings', async () => {
+it('includes all events before a call, for concurrent calls in two reads', async () => {
   const { engine, read, transcripts } = open(memoryEngine())
   await engine.append('s', [started('a')])
   const first = transcripts.read('s')
@@ -46,7 +46,7 @@ it('shows what was there when it was asked, to all who ask at once, in two readi
   expect(read).toEqual([1, 0])
 })
 
-it('does not change what it has given', async () => {
+it('does not change what it has returned', async () => {
   const { engine, transcripts } = open(memoryEngine())
   await engine.append('s', [started('a'), said('a', 'x')])
   const before = await transcripts.read('s')
@@ -56,7 +56,7 @@ it('does not change what it has given', async () => {
   expect(before).toEqual(copy)
 })
 
-it('forgets what retention has taken', async () => {
+it('drops runs that retention has deleted', async () => {
   const { engine, transcripts } = open(memoryEngine({ bytesMax: 3000 }))
   for (let n = 0; n < 100; n++) {
     await engine.append('s', [started(`r${n}`), said(`r${n}`, 'x'), ended(`r${n}`)])
@@ -67,7 +67,7 @@ it('forgets what retention has taken', async () => {
   expect(await transcripts.read('s')).toMatchObject({ complete: false })
 })
 
-it('begins anew with a log of the same name, and with one that it was told to forget', async () => {
+it('reads a re-created log from its start, and one that it has forgotten', async () => {
   const { engine, read, transcripts } = open(memoryEngine())
   await engine.append('s', [started('a'), ended('a')])
   await transcripts.read('s')
@@ -81,18 +81,18 @@ it('begins anew with a log of the same name, and with one that it was told to fo
   expect(read).toEqual([2])
 })
 
-it('keeps so many bytes, of the logs that were read last', async () => {
+it('keeps the logs that were read last, in bounded bytes', async () => {
   const { engine, read, transcripts } = open(memoryEngine(), 50_000)
   const names = Array.from({ length: 10 }, (_, n) => `s${n}`)
   for (const name of names) await engine.append(name, [started('a'), said('a', 'x'.repeat(5000)), ended('a')])
   for (const name of names) await transcripts.read(name)
   read.length = 0
   for (const name of [...names].reverse()) await transcripts.read(name)
-  // 13 kB each: the last three were still there, then each has pushed out another.
+  // 13 kB each: the last three were still kept, then each evicted another.
   expect(read).toEqual([0, 0, 0, 3, 3, 3, 3, 3, 3, 3])
 })
 
-it('keeps what it has when the engine fails in between, and goes on from there', async () => {
+it('keeps what it has read when the engine fails, and reads on from there', async () => {
   const inner = memoryEngine()
   let fails = false
   const { engine, read, transcripts } = open({

@@ -1,7 +1,6 @@
 /**
- * The transcripts of sessions, as their logs tell them. How far a log was folded is kept, and what came of it, in bounded
- * bytes: to ask in a long session, or to open it once more, is to read what was said since. What retention has taken from
- * the log is gone from here too.
+ * The conversations of sessions, folded from their logs. The fold of a log is kept, in bounded bytes, so that a question in
+ * a long session reads only newer events. Runs that retention has deleted from the log are dropped here, too.
  */
 import { formatPosition, type MillraceError, type Position } from '@millrace/protocol'
 import type { Engine, LogState } from '../log/log.ts'
@@ -10,9 +9,9 @@ import type { OpenLog } from '../runs/recovery.ts'
 import { type Folded, fold, type RunRecord, type Transcript } from './transcript.ts'
 
 export interface Transcripts {
-  /** Undefined where there is no such session. Those who ask at the same time share what they are given. */
+  /** Undefined where there is no such session. Concurrent callers share the result. */
   read(session: string): Promise<Transcript | undefined>
-  /** What is kept of it goes: nobody is to find a word of what was deleted. */
+  /** Drops the fold of a deleted session, so that no text of it remains. */
   forget(session: string): void
 }
 
@@ -23,20 +22,20 @@ export interface TranscriptsOptions {
   readonly bytesMax?: number | undefined
 }
 
-/** A log as far as it was folded: at any moment, `runs` is what is in it up to `position`. */
+/** The fold of a log. At any moment `runs` contains the events up to `position`. */
 interface Kept {
   readonly runs: Map<string, Folded>
   position: Position
   bytes: number
 }
 
-/** What is folded before the event loop gets a turn: about two milliseconds. */
+/** Events folded before the event loop continues: about two milliseconds. */
 const page = { eventsMax: 2048, bytesMax: 256 * 1024 }
-/** How often a log is begun anew that is lost, or deleted and made again, while it is read. */
+/** Attempts on a log that is lost, or deleted and re-created, while it is read. */
 const attemptsMax = 3
 
 export function createTranscripts({ engine, openLog, bytesMax = 64 * 1024 * 1024 }: TranscriptsOptions): Transcripts {
-  /** The one read last is the last. */
+  /** Ordered by their last read. */
   const kept = new Map<string, Kept>()
   let bytes = 0
 
@@ -48,7 +47,7 @@ export function createTranscripts({ engine, openLog, bytesMax = 64 * 1024 * 1024
         return await foldOn(session)
       } catch (error) {
         const { code } = error as MillraceError
-        // Whoever asked has given no position.
+        // The caller named no position, so the session does not exist.
         if (code === 'session_not_found') return undefined
         if (code !== 'position_foreign' || attempt === attemptsMax) throw error
       }
@@ -78,20 +77,20 @@ export function createTranscripts({ engine, openLog, bytesMax = 64 * 1024 * 1024
     return fresh
   }
 
-  /** Gives the offset up to which retention has taken the log. */
+  /** Resolves with the offset up to which retention has deleted events. */
   async function readPages(session: string, log: Kept, { start, head }: LogState): Promise<number> {
     for (let cut = start.offset; ; ) {
       const read = await engine.read(session, log.position, page)
       cut = Math.max(cut, read.gap?.to.offset ?? 0)
       for (const event of read.events) fold(log.runs, event, log.position.epoch)
       log.position = read.position
-      // What another node has appended, `read` may show later than `inspect`.
+      // Events of other nodes may be in `inspect` before they are in `read`.
       if (log.position.offset >= Math.max(head.offset, read.head.offset)) return cut
       await new Promise(setImmediate)
     }
   }
 
-  /** Unless it was forgotten while it was read. */
+  /** Does nothing where it was forgotten while it was read. */
   function keep(session: string, log: Kept): void {
     if (kept.get(session) !== log) return
     forget(session)
@@ -116,7 +115,7 @@ function sum(runs: ReadonlyMap<string, Folded>): number {
   return bytes
 }
 
-/** One that has ended stays as it is, and may be shared. */
+/** An ended run does not change, and is shared. */
 function copy(run: RunRecord): RunRecord {
   if (run.status !== 'streaming') return run
   return { ...run, lanes: run.lanes.map((lane) => ({ ...lane, data: [...lane.data], files: [...lane.files] })) }
