@@ -5,8 +5,9 @@ import { connect } from '@nats-io/transport-node'
 import { createMillrace, type Engine } from 'millrace'
 import { natsEngine } from 'millrace/nats'
 import { afterAll, describe, expect, it, onTestFinished } from 'vitest'
+import { ephemeralConformance } from '../src/engine/ephemeral.ts'
 import { faultsConformance } from '../src/engine/faults.ts'
-import { nodesConformance } from '../src/engine/nodes.ts'
+import { type NodesSuite, nodesConformance } from '../src/engine/nodes.ts'
 import { numbered, numbers, open, range, readAll, rejectionOf } from '../src/engine/support.ts'
 import { startFaultProxy } from '../src/fault-proxy.ts'
 import { engineConformance } from '../src/index.ts'
@@ -28,7 +29,7 @@ engineConformance({
 
 const make = ({ url }: { url: string }) => natsEngine({ url, timeoutMs: 3000 })
 
-nodesConformance({
+const nodes: NodesSuite = {
   name: 'nats',
   async makeNodes() {
     const server = await startNats()
@@ -36,7 +37,10 @@ nodesConformance({
     // The default timeout: hundreds of appends compete for one offset.
     return [natsEngine({ url: server.url }), natsEngine({ url: server.url })]
   },
-})
+}
+
+nodesConformance(nodes)
+ephemeralConformance(nodes)
 
 faultsConformance({ name: 'nats', start: startNats, make })
 

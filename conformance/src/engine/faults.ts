@@ -58,6 +58,30 @@ export function faultsConformance<Server extends StorageServer>({ name, start, m
       await server.restart()
       expect(await rejectionOf(engine.append('log', []))).toBe('resolved')
     })
+
+    it('rejects broadcasts in bounded time while its server is down, and delivers them after its restart', async () => {
+      const server = await start()
+      onTestFinished(() => server.close())
+      const [near, far] = [(await open(() => make(server))).broadcast, (await open(() => make(server))).broadcast]
+      if (near === undefined || far === undefined) throw new Error('An engine that is shared has a broadcast.')
+      const received: string[] = []
+      await far.subscribe('topic', (message) => received.push(message))
+      await server.kill()
+      expect(await rejectionOf(near.publish('topic', 'lost'))).toBe('engine_failed')
+      expect(await rejectionOf(far.subscribe('other', (message) => received.push(`late ${message}`)))).toBe('engine_failed')
+      await server.restart()
+      // Repeated, because a message is lost until the subscription is connected again.
+      const publishAgain = async () => {
+        await near.publish('topic', 'repeated')
+        return received.at(-1)
+      }
+      await expect.poll(publishAgain, { timeout: 10_000 }).toBe('repeated')
+      expect(received).not.toContain('lost')
+      await near.publish('other', 'of the rejected subscription')
+      await near.publish('topic', 'last')
+      await expect.poll(() => received.at(-1)).toBe('last')
+      expect(received.filter((message) => message.startsWith('late'))).toEqual([])
+    })
   })
 
   describe(`${name} engine, whose connection is cut`, () => {

@@ -85,6 +85,29 @@ export class Connection {
     }
   }
 
+  /** Publishes once: unlike a call, a message that was repeated would be delivered twice. Resolves when the server has it. */
+  async publish(subject: string, message: string, deadline: number): Promise<void> {
+    await this.#once(deadline, async (nc) => {
+      nc.publish(subject, message)
+      await nc.flush()
+    })
+  }
+
+  /** As `subscribe`, but waits until it is connected; rejects with `engine_failed` when the deadline passes. */
+  async subscribeUntil(subject: string, onMessage: (text: string) => void, deadline: number): Promise<() => void> {
+    let subscribing: Promise<() => void> | undefined
+    try {
+      return await this.#once(deadline, () => (subscribing = this.subscribe(subject, onMessage)))
+    } catch (error) {
+      // It may still be subscribed, after its caller got the error.
+      subscribing?.then(
+        (unsubscribe) => unsubscribe(),
+        () => {},
+      )
+      throw error
+    }
+  }
+
   /** Resolves when the server has the subscription; rejects if the connection fails before that. */
   async subscribe(subject: string, onMessage: (text: string) => void): Promise<() => void> {
     const nc = await this.#opening
@@ -109,6 +132,20 @@ export class Connection {
     if (this.#nc === undefined) return void this.#opening.then((nc) => nc.close()).catch(() => {})
     const late = new Promise((resolve) => setTimeout(resolve, closeMsMax).unref())
     await Promise.race([this.#nc.close(), late])
+  }
+
+  async #once<T>(deadline: number, act: (nc: NatsConnection) => Promise<T>): Promise<T> {
+    if (this.#isClosed) throw new MillraceError('server_stopping')
+    if (this.#rejection !== undefined) throw this.#rejection
+    const left = () => deadline - performance.now()
+    try {
+      const nc = await this.#within(this.#opening, left())
+      await this.#within(this.#online.promise, left())
+      return await this.#within(act(nc), left())
+    } catch (cause) {
+      if (cause instanceof MillraceError) throw cause
+      throw new MillraceError('engine_failed', { cause })
+    }
   }
 
   async #open(servers: ReturnType<typeof parseServers>): Promise<NatsConnection> {

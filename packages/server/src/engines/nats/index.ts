@@ -66,6 +66,11 @@ export function natsEngine({ url, stream: name = 'millrace', timeoutMs = 15_000,
   return {
     isDurable: true,
     isShared: true,
+    broadcast: {
+      publish: (topic, message) =>
+        queue(`broadcast ${topic}`, message.length, () => stream.publish(topic, message, performance.now() + timeoutMs)),
+      subscribe: (topic, onMessage) => stream.subscribeTopic(topic, onMessage, performance.now() + timeoutMs),
+    },
     append: (log, events, asked = {}) =>
       inTurn(log, (index, deadline) => writer.append(log, index, events, asked, deadline), sizeOfAll(events)),
 

@@ -152,6 +152,16 @@ export class LogStream {
     return this.#connection.subscribe(this.#notifications(log), (head) => onNotified(Number(head)))
   }
 
+  /** Sends a message to the nodes that are subscribed to a topic; it is not stored. */
+  publish(topic: string, message: string, deadline: number): Promise<void> {
+    return this.#connection.publish(this.#topic(topic), message, deadline)
+  }
+
+  /** Calls back with what `publish` sends on any node, this one included. */
+  subscribeTopic(topic: string, onMessage: (message: string) => void, deadline: number): Promise<() => void> {
+    return this.#connection.subscribeUntil(this.#topic(topic), onMessage, deadline)
+  }
+
   close(): Promise<void> {
     return this.#connection.close()
   }
@@ -199,6 +209,10 @@ export class LogStream {
 
   #subject(log: string): string {
     return `${this.#options.name}.log.${token(log)}`
+  }
+
+  #topic(topic: string): string {
+    return `${this.#options.name}.broadcast.${token(topic)}`
   }
 
   #notifications(log: string): string {
