@@ -14,18 +14,18 @@ interface Damaged {
   readonly url: string
   readonly whole: string
   readonly damaged: string
-  readonly told: MillraceError[]
+  readonly errors: MillraceError[]
 }
 
 /** A server over a file with two sessions and a channel; by default one of the sessions is damaged. */
 async function openDamaged(damage: string, log?: string): Promise<Damaged> {
   const folder = makeFolder()
-  const told: MillraceError[] = []
+  const errors: MillraceError[] = []
   const open = () =>
     createMillrace({
       engine: sqliteEngine({ folder }),
       model: 'sim:echo?tps=0',
-      onError: (error) => told.push(error as MillraceError),
+      onError: (error) => errors.push(error as MillraceError),
     })
   const before = open()
   const asked = await Promise.all(['whole', 'damaged'].map((query) => before.ask({ query })))
@@ -38,21 +38,21 @@ async function openDamaged(damage: string, log?: string): Promise<Damaged> {
   database.close()
   const millrace = open()
   onTestFinished(() => millrace.close())
-  return { millrace, url: (await millrace.listen({ port: 0 })).url, whole, damaged, told }
+  return { millrace, url: (await millrace.listen({ port: 0 })).url, whole, damaged, errors }
 }
 
 it.each([
   ['an event', ofEvent],
   ['the row of the log', ofRow],
 ])('lists a session in which %s is damaged, and deletes it', async (_, damage) => {
-  const { millrace, url, whole, damaged, told } = await openDamaged(damage)
+  const { millrace, url, whole, damaged, errors } = await openDamaged(damage)
   const listed = async () => Object.fromEntries((await millrace.sessions.list()).sessions.map(({ id, title }) => [id, title]))
   const refused = await fetch(`${url}/api/sessions/${damaged}`)
   expect({ status: refused.status, text: await refused.text() }).toEqual({
     status: 500,
     text: JSON.stringify(new MillraceError('log_damaged').toBody()),
   })
-  expect(told.map(({ message }) => message)).toEqual([expect.stringContaining(`the log ${damaged} is damaged`)])
+  expect(errors.map(({ message }) => message)).toEqual([expect.stringContaining(`the log ${damaged} is damaged`)])
   expect(await listed()).toEqual({ [whole]: 'whole', [damaged]: damage === ofRow ? '' : 'damaged' })
   expect((await fetch(`${url}/api/sessions/${damaged}`, { method: 'DELETE' })).status).toBe(200)
   expect(await listed()).toEqual({ [whole]: 'whole' })
@@ -70,25 +70,25 @@ it.each(['sse', 'ws', 'poll'] as const)('rejects reads of a damaged session over
 })
 
 it.each(['sse', 'ws', 'poll'] as const)('rejects reads of a damaged channel over %s', async (transport) => {
-  const { url, told } = await openDamaged(ofEvent, 'channel/prices')
+  const { url, errors } = await openDamaged(ofEvent, 'channel/prices')
   const client = connect(url, { transport })
   onTestFinished(() => client.close())
   const reading = client.channel('prices').events({ from: 'start' })
   await expect(reading.next()).rejects.toMatchObject({ code: 'log_damaged' })
-  expect(told[0]).toMatchObject({ code: 'log_damaged', message: expect.stringContaining('the log channel/prices is damaged') })
+  expect(errors[0]).toMatchObject({ code: 'log_damaged', message: expect.stringContaining('the log channel/prices is damaged') })
 })
 
 it.each([
   ['an event', ofEvent],
   ['the row', ofRow],
 ])('resets the list of sessions if %s of it is damaged', async (_, damage) => {
-  const { millrace, whole, damaged, told } = await openDamaged(damage, 'catalog/sessions')
+  const { millrace, whole, damaged, errors } = await openDamaged(damage, 'catalog/sessions')
   expect((await millrace.sessions.list()).sessions).toEqual([])
-  expect(told.map(({ message }) => message)).toEqual([expect.stringContaining('list of sessions was damaged')])
+  expect(errors.map(({ message }) => message)).toEqual([expect.stringContaining('list of sessions was damaged')])
   await millrace.sessions.delete(damaged)
   await (await millrace.ask({ query: 'again', session: whole })).ended
   expect((await millrace.sessions.list()).sessions.map(({ id }) => id)).toEqual([whole])
-  expect(told).toHaveLength(1)
+  expect(errors).toHaveLength(1)
 })
 
 it('takes no log for damaged while the engine fails or does not respond', async () => {

@@ -59,9 +59,9 @@ describe.each(engines)('two servers over $name', ({ name, startEngine }) => {
       await world.until(() => asked.every((each) => statusOf(each) !== undefined), 'the ends of all runs')
       for (const [index, each] of asked.entries()) {
         expect(['stopped', 'completed']).toContain(statusOf(each))
-        const told = ends.slice(index * 2, index * 2 + 2)
-        for (const { position: _position, ...end } of told) expect(end).toEqual(each.session.ends.get(each.run))
-        expect(new Set(told.map(({ position }) => position)).size).toBe(1)
+        const received = ends.slice(index * 2, index * 2 + 2)
+        for (const { position: _position, ...end } of received) expect(end).toEqual(each.session.ends.get(each.run))
+        expect(new Set(received.map(({ position }) => position)).size).toBe(1)
       }
       // A stop after the end returns the same end.
       const [first] = asked

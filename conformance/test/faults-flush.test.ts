@@ -144,12 +144,12 @@ describe.skipIf(missing)(`a disk that is flushed to${missing ? ` (skipped: ${mis
       const { output, isKilled } = await runTraced(inject, script, [folder])
       expect(isKilled).toBe(true)
       const acknowledged = output.filter((line) => line !== '').map((line) => JSON.parse(line) as Said)
-      const told: string[] = []
-      const engine = sqliteEngine({ folder, onLoss: (text) => told.push(text) })
+      const reported: string[] = []
+      const engine = sqliteEngine({ folder, onLoss: (text) => reported.push(text) })
       const events = (await engine.inspect('log')) === undefined ? [] : await readAll(engine, 'log')
       await engine.close()
       const values = numbers(events) as number[]
-      expect({ call, when, told, values }).toEqual({ call, when, told: [], values: values.map((_, index) => index + 1) })
+      expect({ call, when, reported, values }).toEqual({ call, when, reported: [], values: values.map((_, index) => index + 1) })
       expect(acknowledged.map(({ offset }) => offset)).toEqual(acknowledged.map(({ n }) => n))
       expect([0, 1]).toContain(values.length - acknowledged.length)
       tally.acknowledged += acknowledged.length

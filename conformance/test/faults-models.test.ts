@@ -15,27 +15,27 @@ const limits = { idleMsMax: 2000, runMsMax: 4000 }
 /** Beyond the deadline of a run that never ends, on that machine. */
 const slackMs = 3000
 
-interface Told {
+interface Reading {
   text: string
   readonly ends: string[]
   events: number
 }
 
 /** Asks, or asks again, and reads to the end of the stream. */
-async function readRun(url: string, request: Record<string, string>): Promise<Told> {
-  const told: Told = { text: '', ends: [], events: 0 }
+async function readRun(url: string, request: Record<string, string>): Promise<Reading> {
+  const reading: Reading = { text: '', ends: [], events: 0 }
   const parser = createSseParser({
     onEvent({ event, data }) {
-      told.events += 1
+      reading.events += 1
       const { text = '', status = '' } = JSON.parse(data) as { text?: string; status?: string }
-      if (event === 'message') told.text += text
-      if (event === 'stream_end') told.ends.push(status)
+      if (event === 'message') reading.text += text
+      if (event === 'stream_end') reading.ends.push(status)
     },
   })
   const answer = await fetch(`${url}/api/chat?${new URLSearchParams(request).toString()}`)
   if (!answer.ok) throw new Error(`${answer.status} ${await answer.text()}`)
   for await (const bytes of answer.body as ReadableStream<Uint8Array>) parser.push(bytes)
-  return told
+  return reading
 }
 
 itWithstands({
@@ -58,9 +58,9 @@ itWithstands({
       const waits = [0, 0, chance.whole(1, 100), chance.whole(100, 2000)]
       return askAgain(url, id, waits).then((outcome) => ({ fault, asked, status: endOf(behaviour), ...outcome }))
     })
-    for (const { fault, asked, status, told, runs, ms } of await Promise.all(asking)) {
-      tally.readers += told.length
-      tally.events += told.reduce((sum, { events }) => sum + events, 0)
+    for (const { fault, asked, status, readings, runs, ms } of await Promise.all(asking)) {
+      tally.readers += readings.length
+      tally.events += readings.reduce((sum, { events }) => sum + events, 0)
       noteTime(tally, 'end', ms)
       expect([fault, asked.requests, runs.length]).toEqual([fault, 1, 1])
       expect(ms).toBeLessThan(fault === 'never ends' ? limits.runMsMax + slackMs : limits.runMsMax)
@@ -70,13 +70,13 @@ itWithstands({
       const said = isCut ? asked.text.slice(0, text.length) : asked.text
       expect([fault, text]).toEqual([fault, said])
       if (fault === 'never ends') expect(text).toMatch(/^1 2 /)
-      for (const each of told) expect([fault, each.text, each.ends]).toEqual([fault, text, [status]])
+      for (const each of readings) expect([fault, each.text, each.ends]).toEqual([fault, text, [status]])
     }
   },
 })
 
 interface Outcome {
-  readonly told: readonly Told[]
+  readonly readings: readonly Reading[]
   readonly runs: readonly { readonly status: string; readonly lanes: readonly { readonly text: string }[] }[]
   /** Until the first of them received the end. */
   readonly ms: number
@@ -88,7 +88,7 @@ async function askAgain(url: string, id: string, waits: readonly number[]): Prom
   const request = { query: id, session, id }
   const startedAt = performance.now()
   let ms = Number.POSITIVE_INFINITY
-  const told = await Promise.all(
+  const readings = await Promise.all(
     waits.map(async (wait) => {
       await sleep(wait)
       const each = await readRun(url, request)
@@ -98,5 +98,5 @@ async function askAgain(url: string, id: string, waits: readonly number[]): Prom
   )
   const late = await readRun(url, request)
   const { runs } = await ask<Pick<Outcome, 'runs'>>(`${url}/api/sessions/${session}`)
-  return { told: [...told, late], runs, ms }
+  return { readings: [...readings, late], runs, ms }
 }

@@ -125,8 +125,8 @@ itWithstands({
     if (kind === 'bit') bytes.writeUInt8(bytes.readUInt8(at) ^ bit, at)
     else bytes.set(kind === 'zeros' ? Buffer.alloc(4096) : Array.from({ length: 4096 }, () => chance.whole(0, 255)), page)
     writeFileSync(join(folder, name), bytes)
-    const told: string[] = []
-    const engine = sqliteEngine({ folder, onLoss: (text) => told.push(text) })
+    const reported: string[] = []
+    const engine = sqliteEngine({ folder, onLoss: (text) => reported.push(text) })
     // All in one tick, each from where a reader may have started.
     const reads = await Promise.allSettled(
       names.map((log) => engine.read(log, { epoch: written.get(log)?.epoch as string, offset: 0 }, { eventsMax: each })),
@@ -137,7 +137,7 @@ itWithstands({
     const damaged = codes.every((code) => code === 'engine_failed') ? 'engine_failed' : 'log_damaged'
     for (const [index, read] of reads.entries()) {
       const expected = written.get(names[index] as string)
-      const what = { name, kind, at, bit, log: names[index], told }
+      const what = { name, kind, at, bit, log: names[index], reported }
       if (read.status === 'fulfilled') {
         expect({ ...what, events: read.value.events }).toEqual({ ...what, events: expected?.events })
         tally.events += read.value.events.length
@@ -145,7 +145,7 @@ itWithstands({
       }
       const code = codes[index]
       refused.add(names[index] as string)
-      const isReported = told.length > 0
+      const isReported = reported.length > 0
       expect({ ...what, code }).toEqual({ ...what, code: isReported ? expect.stringMatching(rejected) : damaged })
     }
     await engine.close()

@@ -18,8 +18,8 @@ it('accepts both outcomes of an append whose outcome is unknown', () => {
 })
 
 it('accepts a reported gap and a reset', () => {
-  const told: Given[] = [...given(1, 2), { epoch: 'e', offset: 4 }, { epoch: 'e', offset: 5, value: 5 }]
-  expect(checkHistory({ ...whole, readers: [told] })).toEqual(nothingFound)
+  const received: Given[] = [...given(1, 2), { epoch: 'e', offset: 4 }, { epoch: 'e', offset: 5, value: 5 }]
+  expect(checkHistory({ ...whole, readers: [received] })).toEqual(nothingFound)
   const afterReset: Given[] = [...given(1, 2), { epoch: 'f', offset: 0 }, { epoch: 'f', offset: 1, value: 1 }]
   expect(checkHistory({ ...whole, readers: [afterReset] })).toMatchObject({ gapped: 0, reordered: 0, diverging: 0 })
 })

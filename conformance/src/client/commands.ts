@@ -157,9 +157,9 @@ export function commandCases({ transport }: ClientSuite): void {
     const { connect, counter, proxy } = await startWorld()
     const client = connect(transport)
     const session = client.session()
-    const told: string[] = []
+    const statuses: string[] = []
     client.connection.subscribe(({ retryAt, ...status }) =>
-      told.push(JSON.stringify({ ...status, waits: retryAt !== undefined })),
+      statuses.push(JSON.stringify({ ...status, waits: retryAt !== undefined })),
     )
     counter.letTo(3)
     const numbers = readNumbers(session, async (number) => {
@@ -171,8 +171,8 @@ export function commandCases({ transport }: ClientSuite): void {
     })
     await session.run({ query: '6' })
     await numbers
-    expect(told.filter((status, index) => status === told[index - 1])).toEqual([])
-    expect(told.length).toBeGreaterThan(1)
+    expect(statuses.filter((status, index) => status === statuses[index - 1])).toEqual([])
+    expect(statuses.length).toBeGreaterThan(1)
   })
 
   it('gives two clients of one session the same events', async () => {

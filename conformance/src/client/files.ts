@@ -8,21 +8,21 @@ export function fileCases({ transport }: ClientSuite): void {
     const session = connect(transport).session()
     await session.run({ query: 'x', models: ['sim:file?after=4&tps=0'] })
     const said: string[] = []
-    let told: { readonly size: number; readonly position: string } | undefined
+    let received: { readonly size: number; readonly position: string } | undefined
     let bytes: Uint8Array | undefined
     for await (const event of session.events()) {
       said.push(event.type === 'message' ? event.data.text : event.type)
-      if (event.type === 'file') told = { size: event.data.size, position: event.id }
+      if (event.type === 'file') received = { size: event.data.size, position: event.id }
       if (event.type === 'file_data') bytes = event.data
       if (event.type === 'stream_end') break
       proxy.cut()
     }
     const words = (...numbers: number[]) => numbers.map((number) => `${number} `).join('')
     expect(said.join('')).toBe(`stream_start${words(1, 2, 3, 4)}filefile_data${words(5, 6, 7, 8)}stream_end`)
-    expect(bytes).toHaveLength(told?.size as number)
+    expect(bytes).toHaveLength(received?.size as number)
     const { files = [] } = (await millrace.readSession(session.id))?.runs[0]?.lanes[0] ?? {}
-    expect(files).toEqual([{ mediaType: 'image/png', name: 'wheel.png', ...told }])
-    const { events } = await millrace.engine.read(session.id, { epoch: told?.position.split('-')[0] as string, offset: 0 })
+    expect(files).toEqual([{ mediaType: 'image/png', name: 'wheel.png', ...received }])
+    const { events } = await millrace.engine.read(session.id, { epoch: received?.position.split('-')[0] as string, offset: 0 })
     expect(events.find(({ type }) => type === 'file_data')?.data).toEqual(new Uint8Array(bytes as Uint8Array))
   })
 }

@@ -1,43 +1,19 @@
-import { createMillrace, type Engine, MillraceError, type MillraceOptions, memoryEngine, sqliteEngine } from 'millrace'
+import { createMillrace, type Engine, MillraceError, memoryEngine, sqliteEngine } from 'millrace'
 import { describe, expect, it } from 'vitest'
 import { keepNewest } from './support/keep-newest.ts'
 import { makeFolder } from './support/process.ts'
-import { startRun, startServer } from './support/server.ts'
+import { startSessions } from './support/session-calls.ts'
 
 const count = 'sim:count?n=3&tps=0'
 
-interface Page {
-  readonly sessions: { id: string; title: string; createdAt: number; updatedAt: number }[]
-  readonly next?: number
-}
-
-async function setup(options: MillraceOptions = {}) {
-  const server = await startServer(options)
-  const { url, millrace } = server
-  return {
-    ...server,
-    async ask(query: string, more: object = {}) {
-      const { session, run } = await startRun(url, { query, models: [count], ...more })
-      await millrace.findRun(run)?.ended
-      return session
-    },
-    list: async (query = '') => (await (await fetch(`${url}/api/sessions${query}`)).json()) as Page,
-    call: async (method: string, path: string, body?: object) => {
-      const init = body && { headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) }
-      const response = await fetch(`${url}/api/sessions/${path}`, { method, ...init })
-      return { status: response.status, body: (await response.json()) as Record<string, unknown> }
-    },
-  }
-}
-
 describe('the list of sessions', () => {
   it('is empty before the first question', async () => {
-    const { list } = await setup()
+    const { list } = await startSessions()
     expect(await list()).toEqual({ sessions: [] })
   })
 
   it('has each session once, the one used last first, titled with its first question', async () => {
-    const { ask, list } = await setup()
+    const { ask, list } = await startSessions()
     const a = await ask('  first\n question ')
     const b = await ask('问'.repeat(100))
     await ask('again', { session: a })
@@ -50,7 +26,7 @@ describe('the list of sessions', () => {
   })
 
   it('is read page by page', async () => {
-    const { ask, list } = await setup()
+    const { ask, list } = await startSessions()
     const ids: string[] = []
     for (let n = 0; n < 5; n++) ids.unshift(await ask(`q${n}`))
     const first = await list('?limit=2')
@@ -66,7 +42,7 @@ describe('the list of sessions', () => {
 
   it('leaves out deleted and expired sessions', async () => {
     const engine = memoryEngine()
-    const { ask, list } = await setup({ engine })
+    const { ask, list } = await startSessions({ engine })
     const gone = await ask('gone')
     const kept = await ask('kept')
     await engine.delete(gone)
@@ -76,14 +52,14 @@ describe('the list of sessions', () => {
   // The list covered the last 100,000 runs, and older sessions could not be found to be deleted.
   it('has sessions that were used long ago, on a server that starts later', async () => {
     const engine = keepNewest(memoryEngine(), 1000)
-    const { ask, millrace, call } = await setup({ engine })
+    const { ask, millrace, call } = await startSessions({ engine })
     const ids: string[] = []
     for (let n = 0; n < 30; n++) ids.unshift(await ask(`q${n}`))
     const [deleted = '', ...kept] = ids.splice(10, 5)
     for (const id of [deleted, ...kept]) await call('DELETE', id)
     const before = (await millrace.sessions.list()).sessions
     for (let n = 0; n < 3000; n++) await (await millrace.run({ session: 'busy', source: ['x'] })).ended
-    const { list } = await setup({ engine })
+    const { list } = await startSessions({ engine })
     const { sessions } = await list()
     expect(sessions.map(({ id }) => id)).toEqual(['busy', ...ids])
     expect(sessions.slice(1)).toEqual(before)
@@ -99,12 +75,12 @@ describe('the list of sessions', () => {
     await run.ended
     await first.sessions.rename(run.session, 'Named')
     await first.close()
-    const { list } = await setup({ engine: sqliteEngine({ folder }) })
+    const { list } = await startSessions({ engine: sqliteEngine({ folder }) })
     expect((await list()).sessions).toMatchObject([{ id: run.session, title: 'Named' }])
   })
 
   it.each(['?limit=0', '?limit=201', '?limit=x', '?before=-1', '?before=1.5'])('rejects %s', async (query) => {
-    const { url } = await setup()
+    const { url } = await startSessions()
     const response = await fetch(`${url}/api/sessions${query}`)
     expect([response.status, ((await response.json()) as { error: { code: string } }).error.code]).toEqual([
       400,
@@ -115,7 +91,7 @@ describe('the list of sessions', () => {
   // A caller that may not read a session was still shown its title.
   it('has for each caller the sessions it may read, over as many pages as it takes', async () => {
     const mine = new Set<string>()
-    const server = await setup({
+    const server = await startSessions({
       authorize(_who, action, { session = '' }) {
         if (action === 'session.read' && !mine.has(session)) throw new MillraceError('forbidden')
       },
@@ -134,7 +110,7 @@ describe('the list of sessions', () => {
   })
 
   it('skips a bounded number of sessions that a caller may not read, and returns where to continue', async () => {
-    const { millrace, list } = await setup({
+    const { millrace, list } = await startSessions({
       authorize(_who, action) {
         if (action === 'session.read') throw new MillraceError('forbidden')
       },
@@ -147,7 +123,7 @@ describe('the list of sessions', () => {
 
   it('reports an error of authorize that is not a rejection', async () => {
     let isBroken = false
-    const { ask, url } = await setup({
+    const { ask, url } = await startSessions({
       authorize(_who, action) {
         if (isBroken && action === 'session.read') throw new Error('no database')
       },
@@ -161,7 +137,7 @@ describe('the list of sessions', () => {
   it.each([['in this process'], ['after a restart']])('has the title of a question that is no longer kept, %s', async (when) => {
     const folder = makeFolder()
     const make = () => sqliteEngine({ folder, bytesMax: 20_000 })
-    let server = await setup({ engine: when === 'in this process' ? memoryEngine({ bytesMax: 20_000 }) : make() })
+    let server = await startSessions({ engine: when === 'in this process' ? memoryEngine({ bytesMax: 20_000 }) : make() })
     const id = await server.ask('the first question')
     const renamed = await server.ask('renamed')
     await server.call('PATCH', renamed, { title: 'given' })
@@ -169,7 +145,7 @@ describe('the list of sessions', () => {
     expect(await server.call('GET', id)).toMatchObject({ body: { complete: false } })
     if (when === 'after a restart') {
       await server.millrace.close()
-      server = await setup({ engine: make() })
+      server = await startSessions({ engine: make() })
     }
     expect((await server.list()).sessions).toMatchObject([
       { id: renamed, title: 'given' },
@@ -185,7 +161,7 @@ describe('the list of sessions', () => {
       calls.push(log)
       return inner.inspect(log)
     }
-    const { ask, millrace } = await setup({ engine: { ...inner, inspect } })
+    const { ask, millrace } = await startSessions({ engine: { ...inner, inspect } })
     for (let n = 0; n < 10; n++) await ask(`q${n}`)
     await millrace.sessions.list()
     calls.length = 0
@@ -196,7 +172,9 @@ describe('the list of sessions', () => {
 
   it('asks authorize, as does each command on a session', async () => {
     const asked: unknown[] = []
-    const { ask, list, call } = await setup({ authorize: (_who, action, { session }) => void asked.push([action, session]) })
+    const { ask, list, call } = await startSessions({
+      authorize: (_who, action, { session }) => void asked.push([action, session]),
+    })
     const id = await ask('x')
     asked.length = 0
     await list()

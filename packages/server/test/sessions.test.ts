@@ -1,39 +1,16 @@
 /** Sessions: renamed, exported, and deleted with all their data. */
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { type Engine, type MillraceOptions, memoryEngine, sqliteEngine } from 'millrace'
+import { type Engine, memoryEngine, sqliteEngine } from 'millrace'
 import { describe, expect, it, vi } from 'vitest'
 import { gatedModel } from './support/gated-model.ts'
 import { makeFolder } from './support/process.ts'
 import { postJson, startRun, startServer } from './support/server.ts'
+import { startSessions } from './support/session-calls.ts'
 import { openSocket } from './support/socket.ts'
 import { openStream } from './support/stream.ts'
 
 const count = 'sim:count?n=3&tps=0'
-
-interface Page {
-  readonly sessions: { id: string; title: string; createdAt: number; updatedAt: number }[]
-  readonly next?: number
-}
-
-async function setup(options: MillraceOptions = {}) {
-  const server = await startServer(options)
-  const { url, millrace } = server
-  return {
-    ...server,
-    async ask(query: string, more: object = {}) {
-      const { session, run } = await startRun(url, { query, models: [count], ...more })
-      await millrace.findRun(run)?.ended
-      return session
-    },
-    list: async (query = '') => (await (await fetch(`${url}/api/sessions${query}`)).json()) as Page,
-    call: async (method: string, path: string, body?: object) => {
-      const init = body && { headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) }
-      const response = await fetch(`${url}/api/sessions/${path}`, { method, ...init })
-      return { status: response.status, body: (await response.json()) as Record<string, unknown> }
-    },
-  }
-}
 
 const refused = (status: number, code: string) => ({ status, body: { error: expect.objectContaining({ code }) } })
 
@@ -47,7 +24,7 @@ describe('asking in a session', () => {
       events += page.events.length
       return page
     }
-    const { ask } = await setup({ engine: { ...inner, read } })
+    const { ask } = await startSessions({ engine: { ...inner, read } })
     const session = await ask('first', { models: ['sim:count?n=5000&tps=0'] })
     await ask('second', { session })
     events = 0
@@ -58,7 +35,7 @@ describe('asking in a session', () => {
 
 describe('renaming a session', () => {
   it('gives it a title for every reader, as often as it is done', async () => {
-    const { ask, list, call } = await setup()
+    const { ask, list, call } = await startSessions()
     const id = await ask('x')
     await call('PATCH', id, { title: 'one' })
     expect(await call('PATCH', id, { title: ' 两 two ' })).toMatchObject({ status: 200, body: { id, title: '两 two' } })
@@ -66,19 +43,19 @@ describe('renaming a session', () => {
   })
 
   it.each([[''], ['   '], ['x'.repeat(201)], ['a\u0000b'], [7], [undefined]])('rejects the title %j', async (title) => {
-    const { ask, call } = await setup()
+    const { ask, call } = await startSessions()
     expect(await call('PATCH', await ask('x'), { title })).toMatchObject(refused(400, 'invalid_request'))
   })
 
   it('rejects an unknown session', async () => {
-    const { call } = await setup()
+    const { call } = await startSessions()
     expect(await call('PATCH', 'nowhere', { title: 'x' })).toMatchObject(refused(404, 'session_not_found'))
   })
 })
 
 describe('exporting a session', () => {
   it('returns its questions and answers as Markdown', async () => {
-    const { url, ask, call } = await setup()
+    const { url, ask, call } = await startSessions()
     const id = await ask('One?\nTwo?')
     await ask('side by side', { session: id, models: [count, 'sim:count?n=1&tps=0'] })
     await call('PATCH', id, { title: 'A *title*' })
@@ -105,7 +82,7 @@ describe('exporting a session', () => {
 
   it('marks an incomplete answer, and closes its open code block', async () => {
     const model = gatedModel()
-    const { url, millrace } = await setup({ models: [model], model: 'gated' })
+    const { url, millrace } = await startSessions({ models: [model], model: 'gated' })
     const { session, run } = await startRun(url, { query: 'x' })
     model.say('```ts\nconst half')
     await vi.waitFor(async () => expect(JSON.stringify(await millrace.readSession(session))).toContain('half'))
@@ -116,14 +93,14 @@ describe('exporting a session', () => {
   })
 
   it('returns what GET returns, and the title, as JSON', async () => {
-    const { ask, call } = await setup()
+    const { ask, call } = await startSessions()
     const id = await ask('x')
     const { body } = await call('GET', id)
     expect(await call('GET', `${id}/export?format=json`)).toEqual({ status: 200, body: { title: 'x', ...body } })
   })
 
   it('rejects other formats, and unknown sessions', async () => {
-    const { ask, call } = await setup()
+    const { ask, call } = await startSessions()
     expect(await call('GET', `${await ask('x')}/export?format=pdf`)).toMatchObject(refused(400, 'invalid_request'))
     expect(await call('GET', 'nowhere/export')).toMatchObject(refused(404, 'session_not_found'))
   })
@@ -131,7 +108,7 @@ describe('exporting a session', () => {
 
 describe('deleting a session', () => {
   it('leaves nothing that a request could return', async () => {
-    const { ask, list, call } = await setup()
+    const { ask, list, call } = await startSessions()
     const id = await ask('x')
     await call('PATCH', id, { title: 'named' })
     expect(await call('DELETE', id)).toEqual({ status: 200, body: { id } })
@@ -146,7 +123,7 @@ describe('deleting a session', () => {
 
   it('stops its runs, and disconnects its readers', async () => {
     const model = gatedModel()
-    const { url, millrace, call } = await setup({ models: [model], model: 'gated' })
+    const { url, millrace, call } = await startSessions({ models: [model], model: 'gated' })
     const { session, run } = await startRun(url, { query: 'x' })
     const stream = await openStream(`${url}/api/stream?session=${session}`)
     await stream.next()
@@ -163,7 +140,7 @@ describe('deleting a session', () => {
   })
 
   it('frees the ids of its runs', async () => {
-    const { ask, call, list } = await setup()
+    const { ask, call, list } = await startSessions()
     const id = await ask('first', { id: 'again' })
     await call('DELETE', id)
     const next = await ask('second', { id: 'again' })
@@ -184,7 +161,7 @@ describe('deleting a session', () => {
         return inner.append(log, events, options)
       },
     }
-    const { url, millrace, call } = await setup({ engine, models: [model], model: 'gated' })
+    const { url, millrace, call } = await startSessions({ engine, models: [model], model: 'gated' })
     model.say('said')
     const { session, run } = await startRun(url, { query: 'first' })
     await vi.waitFor(async () => expect(JSON.stringify(await millrace.readSession(session))).toContain('said'))
@@ -203,7 +180,7 @@ describe('deleting a session', () => {
 
   it('removes all its text from the disk', async () => {
     const folder = makeFolder()
-    const { ask, call, millrace } = await setup({ engine: sqliteEngine({ folder }) })
+    const { ask, call, millrace } = await startSessions({ engine: sqliteEngine({ folder }) })
     const found = () =>
       readdirSync(folder).filter((file) => /sentinel-[qt]|sim:count\?n=2345/.test(readFileSync(join(folder, file), 'latin1')))
     const id = await ask('sentinel-q', { models: ['sim:count?n=2345&tps=0'] })

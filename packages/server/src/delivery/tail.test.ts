@@ -201,8 +201,8 @@ describe('on a failure', () => {
         }
       }
       const engine: Engine = { ...inner, read: guard(inner.read), inspect: guard(inner.inspect) }
-      const told: unknown[] = []
-      const { fanOut, at } = await setup(engine, { onReadError: (error) => told.push(error) })
+      const reported: unknown[] = []
+      const { fanOut, at } = await setup(engine, { onReadError: (error) => reported.push(error) })
       const [live, late] = [testSink(), testSink()]
       fanOut.attach({ log: 'a', after: at(0), wire: testWire(), sink: live, slow })
       await engine.append('a', words(1))
@@ -216,7 +216,7 @@ describe('on a failure', () => {
       await Promise.all([live.until('2;'), late.until('2;')])
       expect([live.text(), late.text()]).toEqual(['1;2;', '1;2;'])
       // Once for each reader that waits, and not for each attempt.
-      expect(told).toEqual([away(), away()])
+      expect(reported).toEqual([away(), away()])
     },
   )
 

@@ -81,8 +81,8 @@ export const streamQuery = reading.extend({
   lastEventId: positions.optional().describe('Like the header Last-Event-ID; goes before `from`'),
   live: z.enum(['sse', 'poll']).default('sse').describe('`poll` answers once, with JSON'),
   heartbeat: z
-    .enum(['told', 'answered'])
-    .default('told')
+    .enum(['sent', 'answered'])
+    .default('sent')
     .describe(
       'With `answered` the client acknowledges each heartbeat by POST /api/heartbeat, and is disconnected when it stops to',
     ),

@@ -6,8 +6,8 @@ import { createStops } from './stops.ts'
 
 it('looks for a run once however many stop it at once, asks for each whether it may, and again later', async () => {
   const { promise: ended, resolve } = Promise.withResolvers<RecordedEnd>()
-  let told = 0
-  const run = { session: 's', ended, stop: () => void told++ } as unknown as Run
+  let stopCalls = 0
+  const run = { session: 's', ended, stop: () => void stopCalls++ } as unknown as Run
   let looks = 0
   const find = async (id: string) => {
     looks++
@@ -23,8 +23,8 @@ it('looks for a run once however many stop it at once, asks for each whether it 
   await expect(stops.stop('r', refuse)).rejects.toMatchObject({ code: 'forbidden' })
   resolve({ status: 'stopped' } as RecordedEnd)
   expect((await Promise.all(all)).every(({ status }) => status === 'stopped')).toBe(true)
-  expect([looks, asked, told]).toEqual([1, 2000, 1])
+  expect([looks, asked, stopCalls]).toEqual([1, 2000, 1])
   await stops.stop('r', allow)
-  expect([looks, told]).toEqual([2, 2])
+  expect([looks, stopCalls]).toEqual([2, 2])
   await expect(stops.stop('unknown', allow)).rejects.toMatchObject({ code: 'run_not_found' })
 })

@@ -46,11 +46,11 @@ export function introduce(language: Language, { greeted }: { greeted: boolean })
 /** `relevance` is the share of the question that a table row contains. */
 export function answerFrom(sections: readonly Section[], language: Language, relevance: (row: string) => number): string {
   const { found, source, more, disclaimer } = phrases[language]
-  const told = sections.map(({ titles, body, path }) => {
+  const texts = sections.map(({ titles, body, path }) => {
     const { text, isWhole } = trim(body, relevance)
     return [`### ${titles.at(-1)}`, text, `${isWhole ? '' : more}${source}\`${path}\``].join('\n\n')
   })
-  return [found, ...told, disclaimer].join('\n\n')
+  return [found, ...texts, disclaimer].join('\n\n')
 }
 
 function trim(body: string, relevance: (row: string) => number): { text: string; isWhole: boolean } {

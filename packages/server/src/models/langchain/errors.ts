@@ -32,9 +32,9 @@ const kept = '; what it had said is kept.'
 
 /** An error inside a provider's stream. Its text is for the operator only. */
 class ProviderError extends Error {
-  constructor(told: unknown) {
-    super(`the provider said: ${(JSON.stringify(told) ?? String(told)).slice(0, 500)}`, {
-      cause: typeof told === 'string' ? { type: told } : told,
+  constructor(reported: unknown) {
+    super(`the provider said: ${(JSON.stringify(reported) ?? String(reported)).slice(0, 500)}`, {
+      cause: typeof reported === 'string' ? { type: reported } : reported,
     })
   }
 }
@@ -114,10 +114,10 @@ function find<T>(error: unknown, look: (error: Record<string, unknown>) => T | u
 function statusOf({ status, statusCode, response, $metadata, code }: Record<string, unknown>): number | undefined {
   const { status: ofResponse } = (response ?? {}) as { status?: unknown }
   const { httpStatusCode } = ($metadata ?? {}) as { httpStatusCode?: unknown }
-  const told = [status, statusCode, ofResponse, httpStatusCode, code].map((value) =>
+  const reported = [status, statusCode, ofResponse, httpStatusCode, code].map((value) =>
     typeof value === 'string' ? Number(value) : value,
   )
-  return told.find((value): value is number => typeof value === 'number' && value >= 400 && value < 600)
+  return reported.find((value): value is number => typeof value === 'number' && value >= 400 && value < 600)
 }
 
 function statusByWord(error: Record<string, unknown>): number | undefined {

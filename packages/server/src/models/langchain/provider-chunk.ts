@@ -45,8 +45,8 @@ export function readReason(value: unknown): string | undefined {
 }
 
 function errorOf(chunk: Fields, event: string): unknown {
-  const told = [chunk.error, firstChoice(chunk).error, asFields(chunk.response).error].find(isSomething)
-  if (told !== undefined) return told
+  const reported = [chunk.error, firstChoice(chunk).error, asFields(chunk.response).error].find(isSomething)
+  if (reported !== undefined) return reported
   if ([event, chunk.object, chunk.type].includes('error') || chunk.type === 'response.failed') return chunk
   // Without an envelope, as gateways send it: {"code":429,"message":"…"}, {"detail":"…"}.
   const isBare = chunk.choices === undefined && chunk.type === undefined && chunk.usage === undefined && chunk.id === undefined
