@@ -7,6 +7,7 @@ import type { Engine } from './log.ts'
 const members: Record<keyof Engine, 'method' | 'value'> = {
   isDurable: 'value',
   isShared: 'value',
+  wantsPacing: 'value',
   broadcast: 'value',
   append: 'method',
   read: 'method',

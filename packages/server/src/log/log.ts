@@ -121,6 +121,11 @@ export interface Engine {
   readonly isDurable?: boolean
   /** Other processes may append to the same logs; absent means that they never do. */
   readonly isShared?: boolean
+  /**
+   * Each append costs a call to a store that all writers share: a run whose append had to wait behind others SHOULD pause,
+   * so that its next batch is larger. Absent means that an append SHOULD follow the last one at once.
+   */
+  readonly wantsPacing?: boolean
   /** Absent when the engine has no other nodes, or cannot send them messages. */
   readonly broadcast?: Broadcast
   /** Appends to a log, and creates it where there is none; an empty batch only creates. */

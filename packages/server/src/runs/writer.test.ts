@@ -1,8 +1,12 @@
 /** How a run's events are appended: at once, in fewer and larger batches where the engine is busy, and exactly once. */
+import { mkdtempSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { MillraceError, type RunEnd } from '@millrace/protocol'
 import fc from 'fast-check'
 import { afterEach, beforeEach, expect, it, vi } from 'vitest'
 import { memoryEngine } from '../engines/memory/index.ts'
+import { sqliteEngine } from '../engines/sqlite/index.ts'
 import type { Engine } from '../log/log.ts'
 import { RunWriter } from './writer.ts'
 
@@ -10,7 +14,7 @@ beforeEach(() => void vi.useFakeTimers())
 afterEach(() => void vi.useRealTimers())
 
 /** A run over an engine with a given latency; `batches` is the appended text. */
-async function open(ms = 0) {
+async function open(ms = 0, wantsPacing = true) {
   const engine = memoryEngine()
   const { position } = await engine.append('log', [])
   const batches: string[] = []
@@ -18,6 +22,7 @@ async function open(ms = 0) {
   const writer = new RunWriter({
     engine: {
       ...engine,
+      wantsPacing,
       async append(log, events, options) {
         batches.push(events.map(({ data }) => (data as { text?: string }).text ?? 'end').join(''))
         if (slow.ms > 0) await new Promise((resolve) => setTimeout(resolve, slow.ms))
@@ -65,6 +70,25 @@ it('pauses where the last append was slower than the quickest', async () => {
   expect(batches).toEqual(['a', 'b'])
   await pass(2)
   expect(batches).toEqual(['a', 'b', 'cde'])
+})
+
+it.each([
+  ['memory', () => memoryEngine()],
+  ['SQLite', () => sqliteEngine({ folder: mkdtempSync(join(tmpdir(), 'millrace-')) })],
+])('appends what has arrived as soon as the last append is acknowledged, over %s', async (_, make) => {
+  const engine = make()
+  const { batches, slow, say, pass } = await open(0, engine.wantsPacing === true)
+  await engine.close()
+  slow.ms = 20
+  for (const text of ['b', 'c', 'd', 'e']) {
+    say(text)
+    await pass(20)
+  }
+  say('f')
+  say('g')
+  say('h')
+  await pass(20)
+  expect(batches).toEqual(['a', 'b', 'c', 'd', 'e', 'f', 'gh'])
 })
 
 it.each(['end', 'settled'] as const)('does not pause while a caller waits for all events: %s', async (what) => {

@@ -1,6 +1,7 @@
 /**
  * Appends a run's events to its session's log, one batch at a time: events that arrive while a batch is written form the
- * next one, so a slow engine gets larger batches and not more of them. The writer also waits a little for a busy engine.
+ * next one, so a slow engine gets larger batches and not more of them. Where an engine wants its writers paced, the writer
+ * also pauses after an append that the engine was slow to acknowledge.
  * A batch that an unavailable engine rejects is kept and tried again, and enters the log once.
  */
 import type { MillraceError, Position, SessionEvents, SessionEventType } from '@millrace/protocol'
@@ -126,7 +127,7 @@ export class RunWriter {
         if (this.#failure !== undefined) return
         this.#acknowledged += batch.length
         this.#resolveWaiters(this.#acknowledged)
-        if (tookMs === undefined) continue
+        if (tookMs === undefined || !this.#options.engine.wantsPacing) continue
         this.#quickestMs = Math.min(this.#quickestMs, tookMs)
         await this.#pause(Math.min(pauseMsMax, (tookMs - this.#quickestMs - slackMs) * pauseFactor))
       }

@@ -66,6 +66,7 @@ export function natsEngine({ url, stream: name = 'millrace', timeoutMs = 15_000,
   return {
     isDurable: true,
     isShared: true,
+    wantsPacing: true,
     broadcast: {
       publish: (topic, message) =>
         queue(`broadcast ${topic}`, message.length, () => stream.publish(topic, message, performance.now() + timeoutMs)),

@@ -32,6 +32,7 @@ export function redisEngine({ url, prefix = 'millrace', ...options }: RedisEngin
   return {
     isDurable: true,
     isShared: true,
+    wantsPacing: true,
     broadcast: logs.broadcast,
     append: (log, events, appendOptions) => logs.append(log, events, appendOptions),
     read: (log, after, readOptions) => logs.read(log, after, readOptions),
