@@ -1,68 +1,46 @@
-/** One log, many readers: Millrace next to the control row. */
+/** One log, many readers: Millrace, or a control row under the same load. */
 import { setTimeout } from 'node:timers/promises'
-import type { Knocks, Window } from './load.ts'
-import { startWorker, type Usage } from './processes.ts'
-
-/** `control` and `ws-send` are control rows: a bare socket server, and `ws` as most servers use it. */
-export type ServerName = 'control' | 'ws-send' | 'millrace'
-
-export interface FanOutRow {
-  readonly server: ServerName
-  readonly transport: 'sse' | 'ws'
-  readonly readers: number
-  readonly eventsPerSecond: number
-  readonly deliveriesPerSecond: number
-  readonly cpuMicrosPerDelivery: number
-  readonly p50Ms: number
-  readonly p99Ms: number
-  readonly eventsPerRead: number
-  /** Share of one core that the load generator used; near 1 it is itself the bottleneck. */
-  readonly loadCores: number
-  readonly knocks?: Knocks
-}
+import type { Window } from './load.ts'
+import { type Figures, startWorker, type Usage } from './processes.ts'
 
 export interface FanOutOptions {
-  readonly server: ServerName
-  /** Default `sse`. */
-  readonly transport?: 'sse' | 'ws'
-  readonly readers: number
+  /** `control` and `ws-send` are control rows: a bare socket server, and `ws` as most servers use it. */
+  readonly server?: 'control' | 'ws-send' | 'millrace'
+  readonly engine?: string
+  readonly transport: 'sse' | 'ws'
   readonly eventsPerSecond: number
-  readonly seconds: number
+  readonly seconds?: number
   /** New connections a second during the broadcast; none if absent. */
   readonly knocksPerSecond?: number
 }
 
-export async function measureFanOut(options: FanOutOptions): Promise<FanOutRow> {
-  const { server: name, transport = 'sse', readers, eventsPerSecond, seconds, knocksPerSecond } = options
-  const server = startWorker(`./servers/${name}.ts`)
+const readers = 1000
+
+export async function measureFanOut(options: FanOutOptions): Promise<Figures> {
+  const { server: name = 'millrace', engine = 'memory', transport, eventsPerSecond, seconds = 4, knocksPerSecond } = options
+  const server = startWorker(`./servers/${name}.ts`, [engine])
   const load = startWorker('./load.ts')
   try {
     const port = await server.ask<number>('listen')
     if (name === 'millrace') await server.ask('createSession', 'bench')
     const path = '/api/stream?session=bench&from=now'
     await load.ask('open', { port, path, count: readers, ...(transport === 'ws' && { attach: 'bench' }) })
-    await server.ask('publish', name === 'millrace' ? { perSecond: eventsPerSecond, session: 'bench' } : eventsPerSecond)
+    await server.ask('publish', eventsPerSecond)
     // A second to warm up: JIT, socket buffers, the pace.
     await setTimeout(1000)
     await Promise.all([server.ask('begin'), load.ask('begin')])
-    const knocks =
-      knocksPerSecond === undefined
-        ? await setTimeout(seconds * 1000)
-        : await load.ask<Knocks>('knock', { port, path, perSecond: knocksPerSecond, seconds })
+    const knocks = { port, path, perSecond: knocksPerSecond, seconds }
+    const accepts = knocksPerSecond === undefined ? await setTimeout(seconds * 1000) : await load.ask<number>('knock', knocks)
     const [cpu, window] = await Promise.all([server.ask<Usage>('end'), load.ask<Window>('end')])
     await server.ask('unpublish')
     return {
-      server: name,
-      transport,
-      readers,
-      eventsPerSecond,
       deliveriesPerSecond: window.perSecond,
       cpuMicrosPerDelivery: (cpu.cpuMs * 1000) / window.deliveries,
       p50Ms: window.p50Ms,
       p99Ms: window.p99Ms,
       eventsPerRead: window.eventsPerRead,
+      ...(accepts !== undefined && { acceptsPerSecond: accepts }),
       loadCores: window.cpuMs / window.wallMs,
-      ...(knocks && { knocks }),
     }
   } finally {
     await Promise.all([load.stop(), server.stop()])

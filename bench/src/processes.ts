@@ -1,6 +1,9 @@
 /** Servers and load run in separate processes, so that the work of one is not counted for the other. */
 import { type ChildProcess, fork } from 'node:child_process'
+import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 
 export interface Worker {
   /** Sends a command and resolves with the worker's reply. */
@@ -77,7 +80,6 @@ export function serveCommands(commands: Record<string, (argument: never) => unkn
 export interface Usage {
   readonly cpuMs: number
   readonly wallMs: number
-  readonly rssMb: number
 }
 
 /** CPU time of this process from `begin` to `end`. */
@@ -91,7 +93,33 @@ export function createMeter() {
     },
     end(): Usage {
       const { user, system } = process.cpuUsage(cpu)
-      return { cpuMs: (user + system) / 1000, wallMs: performance.now() - wall, rssMb: process.memoryUsage.rss() / 2 ** 20 }
+      return { cpuMs: (user + system) / 1000, wallMs: performance.now() - wall }
     },
   }
 }
+
+export interface Memory {
+  readonly rss: number
+  readonly heap: number
+}
+
+/** After forced collections. */
+export function heldMemory(): Memory {
+  setFlagsFromString('--expose-gc')
+  const collect = runInNewContext('gc') as () => void
+  for (let count = 0; count < 3; count++) collect()
+  const { rss, heapUsed } = process.memoryUsage()
+  return { rss, heap: heapUsed }
+}
+
+/** What this process has caused to be written to a disk; NaN where the system does not say. */
+export function writtenBytes(): number {
+  try {
+    return Number(/^write_bytes: (\d+)$/m.exec(readFileSync('/proc/self/io', 'utf8'))?.[1])
+  } catch {
+    return Number.NaN
+  }
+}
+
+/** The figures of one measurement, by name; the unit is in the name. */
+export type Figures = Readonly<Record<string, number>>

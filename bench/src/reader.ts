@@ -1,9 +1,10 @@
 /**
  * A reader that is cheap enough not to be the bottleneck: it counts events in the bytes without building strings of
- * them, and takes one latency sample a read, of its oldest event, or one of each event.
+ * them, and takes the latency of all events of every 16th read, or of every read.
  */
 import { connect, type Socket } from 'node:net'
 import { frameCounter, sseCounter } from './counters.ts'
+import { nowMicros, stampLength } from './due.ts'
 
 const textField = Buffer.from('"text":"')
 const idField = Buffer.from('\nid: ')
@@ -13,6 +14,7 @@ export interface Tally {
   events: number
   bytes: number
   reads: number
+  /** Milliseconds from the moment an event was due. */
   readonly latencies: number[]
 }
 
@@ -32,7 +34,7 @@ export interface ReaderOptions {
   /** For a WebSocket: the message to send once it is open. */
   readonly say?: object | undefined
   readonly tally: () => Tally
-  /** Samples every event, if there are few. */
+  /** Samples every read, if there are few. */
   readonly isExact?: boolean | undefined
   readonly onFirstBytes?: () => void
   readonly onRead?: (reader: Reader) => void
@@ -75,14 +77,20 @@ export function openReader({ port, request, say, tally, isExact = false, onFirst
     if (events === 0) return
     counts.events += events
     reader.events += events
-    const now = Date.now()
-    for (let at = chunk.indexOf(textField); at !== -1 && at + 21 <= chunk.length; at = chunk.indexOf(textField, at + 21)) {
-      counts.latencies.push(now - Number(chunk.toString('latin1', at + 8, at + 21)))
-      if (!isExact) break
-    }
+    if (isExact || counts.reads % 16 === 0) sample(chunk, counts)
     const field = say === undefined ? idField : quotedIdField
     if (reader.first === 0) reader.first = offsetAfter(chunk, field, chunk.indexOf(field)) ?? 0
     reader.last = offsetAfter(chunk, field, chunk.lastIndexOf(field)) ?? reader.last
+  }
+}
+
+function sample(chunk: Buffer, { latencies }: Tally): void {
+  const now = nowMicros()
+  for (let at = chunk.indexOf(textField); at !== -1; at = chunk.indexOf(textField, at)) {
+    at += textField.length
+    // A stamp that is split between two reads gives no sample.
+    if (at + stampLength > chunk.length) return
+    latencies.push((now - Number(chunk.toString('latin1', at, at + stampLength))) / 1000)
   }
 }
 

@@ -1,16 +1,7 @@
 /** Readers that are cut together and reconnect: how long until each has what it missed, and whether it has all of it. */
-import { startWorker } from './processes.ts'
+import { type Figures, startWorker } from './processes.ts'
 import { openReader, quantile, type Reader, type Tally } from './reader.ts'
 import { upgradeRequest } from './requests.ts'
-
-export interface ResumeRow {
-  readonly readers: number
-  /** From the first reconnection until the last reader has an event that it had missed. */
-  readonly withinMs: number
-  readonly p99Ms: number
-  /** Readers that have every event once, despite the cut. */
-  readonly whole: number
-}
 
 export interface ResumeOptions {
   readonly port: number
@@ -24,8 +15,11 @@ export interface ResumeOptions {
   readonly tally: () => Tally
 }
 
-/** Cuts every reader and reconnects each from its position. */
-export async function resumeAll({ port, session, epoch, awayMs, spreadMs, readers, tally }: ResumeOptions): Promise<ResumeRow> {
+/**
+ * Cuts every reader and reconnects each from its position. `withinMs` counts from the first reconnection until the last
+ * reader has an event that it had missed; `whole` are the readers that have every event once, despite the cut.
+ */
+export async function resumeAll({ port, session, epoch, awayMs, spreadMs, readers, tally }: ResumeOptions): Promise<Figures> {
   const cut = readers.splice(0)
   for (const { socket } of cut) socket.destroy()
   const before = cut.map(({ first, last, events }) => ({ first, last, events }))
@@ -54,17 +48,17 @@ export async function resumeAll({ port, session, epoch, awayMs, spreadMs, reader
   return { readers: back.length, withinMs, p99Ms: quantile(times, 0.99), whole: whole.length }
 }
 
-export async function measureResume(readers: number): Promise<ResumeRow> {
+export async function measureResume(readers: number): Promise<Figures> {
   const server = startWorker('./servers/millrace.ts')
   const load = startWorker('./load.ts')
   const session = 'bench'
   try {
     const port = await server.ask<number>('listen')
     const epoch = await server.ask<string>('createSession', session)
-    await server.ask('publish', { perSecond: 10, session })
+    await server.ask('publish', 10)
     await load.ask('open', { port, path: '', count: readers, attach: session })
     await sleep(1000)
-    return await load.ask<ResumeRow>('resume', { port, session, epoch, awayMs: 1000, spreadMs: 2000 })
+    return await load.ask<Figures>('resume', { port, session, epoch, awayMs: 1000, spreadMs: 2000 })
   } finally {
     await Promise.all([load.stop(), server.stop()])
   }

@@ -1,7 +1,7 @@
 /** The control row: a bare `net` server that writes one shared buffer per event to every socket, and does nothing else. */
 import { type AddressInfo, createServer, type Socket } from 'node:net'
-import { pace } from '../pace.ts'
-import { createMeter, serveCommands } from '../processes.ts'
+import { pace } from '../due.ts'
+import { createMeter, heldMemory, serveCommands } from '../processes.ts'
 
 const sockets = new Set<Socket>()
 const meter = createMeter()
@@ -20,17 +20,16 @@ const server = createServer({ noDelay: true }, (socket) => {
 serveCommands({
   listen: () => new Promise((resolve) => server.listen(0, '127.0.0.1', () => resolve((server.address() as AddressInfo).port))),
   publish(perSecond: number) {
-    stop = pace(perSecond, (count) => {
-      for (let n = 0; n < count; n++) {
-        // As many bytes as an event of Millrace's session stream.
-        const event = Buffer.from(
-          `event: message\nid: controlepoch-${++offset}\ndata: {"run":"0123456789012345678901","lane":"app","text":"${Date.now()}"}\n\n`,
-        )
-        for (const socket of sockets) socket.write(event)
-      }
+    stop = pace(perSecond, (due) => {
+      // As many bytes as an event of Millrace's session stream.
+      const event = Buffer.from(
+        `event: message\nid: controlepoch-${++offset}\ndata: {"run":"0123456789012345678901","lane":"app","text":"${due}"}\n\n`,
+      )
+      for (const socket of sockets) socket.write(event)
     })
   },
   unpublish: () => stop(),
+  memory: heldMemory,
   begin: () => meter.begin(),
   end: () => meter.end(),
 })

@@ -1,83 +1,74 @@
-/** Millrace with its defaults, with a publisher in the same process. */
-import { setFlagsFromString } from 'node:v8'
-import { runInNewContext } from 'node:vm'
-import { createMillrace, type ModelPart } from 'millrace'
-import { pace } from '../pace.ts'
-import { createMeter, serveCommands } from '../processes.ts'
+/** Millrace with its defaults, with a publisher in the same process and a model that says when each token was due. */
+import { createMillrace, type Model } from 'millrace'
+import { at, nowMicros, pace, stamp } from '../due.ts'
+import { createMeter, heldMemory, serveCommands, writtenBytes } from '../processes.ts'
 import { openEngine } from './open-engine.ts'
 
-const engine = openEngine(process.argv[2] ?? 'memory')
-const millrace = createMillrace({ engine, model: 'sim:count', onError: (error) => console.error(error) })
+/** As many tokens as the question says, 50 a second. */
+const dueModel: Model = {
+  name: 'bench:due',
+  async *stream({ messages, signal }) {
+    const tokens = Number(messages.at(-1)?.text)
+    const start = nowMicros()
+    for (let token = 1; token <= tokens && !signal.aborted; token++) {
+      const due = start + token * 20_000
+      if (nowMicros() < due) await new Promise<void>((resolve) => at(due, resolve))
+      yield stamp(due)
+    }
+  },
+}
+
+const [, , name = 'memory', folder] = process.argv
+const millrace = createMillrace({
+  engine: openEngine(name, folder),
+  model: 'sim:count',
+  models: [dueModel],
+  onError: (error) => console.error(error),
+})
 const meter = createMeter()
-let stop = () => {}
+let unpublish = () => {}
 
 serveCommands({
   listen: async () => (await millrace.listen({ port: 0 })).port,
   createSession: async (id: string) => (await millrace.engine.append(id, [])).position.epoch,
-  memory: heldBytes,
-  async publish({ perSecond, session }: { perSecond: number; session: string }) {
-    const run = await millrace.run({ session, source: timestamps(perSecond) })
-    const paceStop = stop
-    stop = () => {
-      run.stop()
-      paceStop()
+  memory: heldMemory,
+  written: writtenBytes,
+  close: () => millrace.close(),
+  async publish(perSecond: number) {
+    const queue: string[] = []
+    let wake = () => {}
+    unpublish = pace(perSecond, (due) => {
+      queue.push(due)
+      wake()
+    })
+    await millrace.run({ session: 'bench', source: drain() })
+
+    async function* drain(): AsyncGenerator<string> {
+      for (;;) {
+        while (queue.length > 0) yield* queue.splice(0)
+        await new Promise<void>((resolve) => {
+          wake = resolve
+        })
+      }
     }
   },
-  /** A run in each session, all at the same rate and none at the same instant. */
-  async publishAll({ sessions, perSecond }: { sessions: readonly string[]; perSecond: number }) {
-    const wakes: (() => void)[] = []
-    for (const [index, session] of sessions.entries()) await millrace.run({ session, source: paced(wakes, index) })
-    let next = 0
-    stop = pace(perSecond * sessions.length, (count) => {
-      for (let n = 0; n < count; n++) wakes[next++ % wakes.length]?.()
-    })
+  /** One run of `bench:due` in each session, started within a second. */
+  async askAll({ sessions, tokens }: { sessions: readonly string[]; tokens: number }) {
+    const start = nowMicros()
+    await Promise.all(
+      sessions.map(async (session, index) => {
+        await new Promise<void>((resolve) => at(start + (index / sessions.length) * 1e6, resolve))
+        await millrace.ask({ session, query: String(tokens), models: ['bench:due'] })
+      }),
+    )
   },
-  unpublish: () => stop(),
+  /** A session of that many events, in answers of a thousand. */
+  async fill({ session, events }: { session: string; events: number }) {
+    await millrace.engine.append(session, [])
+    for (let count = 0; count < events; count += 1000)
+      await (await millrace.ask({ session, query: 'count', models: ['sim:count?n=998&tps=0'] })).ended
+  },
+  unpublish: () => unpublish(),
   begin: () => meter.begin(),
   end: () => meter.end(),
 })
-
-/** After a garbage collection. */
-function heldBytes(): number {
-  setFlagsFromString('--expose-gc')
-  ;(runInNewContext('gc') as () => void)()
-  return process.memoryUsage.rss()
-}
-
-/** Text that is the current time, each time it is woken. */
-async function* paced(wakes: (() => void)[], index: number): AsyncGenerator<ModelPart> {
-  let due = 0
-  let wake = () => {}
-  wakes[index] = () => {
-    due += 1
-    wake()
-  }
-  for (;;) {
-    if (due === 0) {
-      await new Promise<void>((resolve) => {
-        wake = resolve
-      })
-    }
-    due -= 1
-    yield String(Date.now())
-  }
-}
-
-/** Text that is the current time, at an exact average rate. */
-async function* timestamps(perSecond: number): AsyncGenerator<ModelPart> {
-  let due = 0
-  let wake = () => {}
-  stop = pace(perSecond, (count) => {
-    due += count
-    wake()
-  })
-  for (;;) {
-    if (due === 0) {
-      await new Promise<void>((resolve) => {
-        wake = resolve
-      })
-    }
-    due -= 1
-    yield String(Date.now())
-  }
-}

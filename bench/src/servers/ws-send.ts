@@ -2,8 +2,8 @@
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { type WebSocket, WebSocketServer } from 'ws'
-import { pace } from '../pace.ts'
-import { createMeter, serveCommands } from '../processes.ts'
+import { pace } from '../due.ts'
+import { createMeter, heldMemory, serveCommands } from '../processes.ts'
 
 const clients = new Set<WebSocket>()
 const meter = createMeter()
@@ -21,15 +21,14 @@ server.on('connection', (client) => {
 serveCommands({
   listen: () => new Promise((resolve) => http.listen(0, '127.0.0.1', () => resolve((http.address() as AddressInfo).port))),
   publish(perSecond: number) {
-    stop = pace(perSecond, (count) => {
-      for (let n = 0; n < count; n++) {
-        // As many bytes as an event of Millrace's.
-        const event = `{"type":"event","session":"bench","id":"controlepoch-${++offset}","event":"message","data":{"run":"0123456789012345678901","lane":"app","text":"${Date.now()}"}}`
-        for (const client of clients) client.send(event)
-      }
+    stop = pace(perSecond, (due) => {
+      // As many bytes as an event of Millrace's.
+      const event = `{"type":"event","session":"bench","id":"controlepoch-${++offset}","event":"message","data":{"run":"0123456789012345678901","lane":"app","text":"${due}"}}`
+      for (const client of clients) client.send(event)
     })
   },
   unpublish: () => stop(),
+  memory: heldMemory,
   begin: () => meter.begin(),
   end: () => meter.end(),
 })
