@@ -1,15 +1,33 @@
 import { randomBytes } from 'node:crypto'
 import { inflateSync } from 'node:zlib'
 import { createClient } from '@redis/client'
+import type { NewEvent } from 'millrace'
 import { redisEngine } from 'millrace/redis'
 import { afterAll, describe, expect, it, onTestFinished } from 'vitest'
-import { numbered, open, rejectionOf } from '../src/engine/support.ts'
+import { numbered, numbers, open, range, readAll, rejectionOf } from '../src/engine/support.ts'
 import { engineConformance } from '../src/index.ts'
 import { startRedis } from '../src/servers/redis.ts'
 
 const redis = await startRedis()
 afterAll(() => redis.close())
 let engines = 0
+
+async function connect(url: string) {
+  const client = createClient({ url })
+  onTestFinished(() => client.destroy())
+  await client.connect()
+  return client
+}
+
+/** An engine over a Redis of its own, and how often Redis has executed a command. */
+async function openCounted() {
+  const server = await startRedis()
+  onTestFinished(() => server.close())
+  const client = await connect(server.url)
+  const calls = async (command: string) =>
+    Number(new RegExp(`cmdstat_${command}:calls=(\\d+)`).exec(await client.info('commandstats'))?.[1] ?? 0)
+  return { url: server.url, engine: await open(() => redisEngine({ url: server.url })), calls }
+}
 
 engineConformance({
   name: 'redis',
@@ -46,6 +64,75 @@ describe('redis engine, beyond the contract of engines', () => {
     process.kill(server.pid, 'SIGCONT')
     expect(new Set(await Promise.all(appends.slice(0, 16)))).toEqual(new Set(['resolved']))
     expect((await engine.inspect('a'))?.head.offset).toBe(16)
+  })
+
+  // What happened: the appends to one log took one round trip each, so a channel had the rate of its distance from Redis.
+  it('appends in one call what waits behind a call, within bounds', async () => {
+    const { engine, calls } = await openCounted()
+    await engine.append('a', numbered(1, 1))
+    const before = await calls('evalsha')
+    await Promise.all(range(2, 102).map((n) => engine.append('a', numbered(n, n), { key: `${n}` })))
+    expect((await calls('evalsha')) - before).toBe(2)
+    expect(numbers(await readAll(engine, 'a'))).toEqual(range(1, 102))
+    const between = await calls('evalsha')
+    await Promise.all(range(1, 9).map(() => engine.append('b', [{ type: 'm', data: 'x'.repeat(200 * 1024) }])))
+    // One alone, then two in each call.
+    expect((await calls('evalsha')) - between).toBe(5)
+  })
+
+  it('rejects of the appends that wait together only those for which a full Redis has no room', async () => {
+    const { url, engine } = await openCounted()
+    await engine.append('a', numbered(1, 1), { key: 'k' })
+    await (await connect(url)).sendCommand(['CONFIG', 'SET', 'maxmemory', '1'])
+    const alone = rejectionOf(engine.append('a', numbered(2, 2)))
+    const together = [{}, { key: 'k' }, { unless: 'k' }, {}].map((options) =>
+      rejectionOf(engine.append('a', numbered(2, 2), options)),
+    )
+    expect([await alone, ...(await Promise.all(together))]).toEqual(['log_full', 'log_full', 'resolved', 'fenced', 'log_full'])
+  })
+
+  it('reads what another node has appended from the notification, and larger batches with one call', async () => {
+    const { url, engine, calls } = await openCounted()
+    const reader = await open(() => redisEngine({ url }))
+    const { position } = await engine.append('a', [])
+    await reader.inspect('a')
+    let bell = Promise.withResolvers<void>()
+    reader.watch('a', () => bell.resolve())
+    const client = await connect(url)
+    await expect.poll(() => client.sendCommand(['PUBSUB', 'SHARDNUMSUB', '{millrace/a}'])).toEqual(['{millrace/a}', 1])
+    let at = position
+    const readNext = async (events: readonly NewEvent[]) => {
+      bell = Promise.withResolvers()
+      const append = engine.append('a', events)
+      await bell.promise
+      const page = await reader.read('a', at)
+      at = page.position
+      expect(page.events.map(({ type, data }) => ({ type, data }))).toEqual(events)
+      expect(page.position).toEqual((await append).position)
+    }
+    const before = await calls('evalsha')
+    for (const n of range(1, 20))
+      await readNext([
+        { type: 'm', data: `${n} \n "你好"` },
+        { type: 'b', data: new Uint8Array([n, 10]) },
+      ])
+    expect([(await calls('evalsha')) - before, await calls('xrange')]).toEqual([20, 0])
+    await readNext([{ type: 'm', data: 'x'.repeat(20_000) }])
+    expect(await calls('xrange')).toBe(1)
+  })
+
+  it('does not show the events of a notification that arrives after the end of its log', async () => {
+    const { url, engine } = await openCounted()
+    const client = await connect(url)
+    const { position } = await engine.append('a', numbered(1, 1))
+    let bell = Promise.withResolvers<void>()
+    engine.watch('a', () => bell.resolve())
+    await expect.poll(() => client.sendCommand(['PUBSUB', 'SHARDNUMSUB', '{millrace/a}'])).toEqual(['{millrace/a}', 1])
+    await engine.delete('a')
+    bell = Promise.withResolvers()
+    await client.sendCommand(['SPUBLISH', '{millrace/a}', `2 ${position.epoch} 0 ${Date.now()} [["message",{"n":2}]]`])
+    await bell.promise
+    expect(await rejectionOf(engine.read('a', position))).toBe('session_not_found')
   })
 
   // What happened: 84 pictures went into one pack, which blocked the event loop and was unpacked for each of its pages.

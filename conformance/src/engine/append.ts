@@ -1,3 +1,4 @@
+import type { AppendOptions, NewEvent } from 'millrace'
 import { describe, expect, it } from 'vitest'
 import { type EngineFactory, errorCode, numbered, numbers, open, range, readAll, rejectionOf } from './support.ts'
 
@@ -129,6 +130,42 @@ export function appendCases(make: EngineFactory): void {
         expect(answers.toSorted()).toEqual([...Array(9).fill('head_moved'), 'resolved'])
       }
       expect(await readAll(engine, 'a')).toHaveLength(10)
+    })
+
+    it('gives each of the appends that wait together its own answer, in the order of the calls', async () => {
+      const engine = await open(make)
+      const { epoch } = (await engine.append('a', numbered(1, 1), { key: 'first' })).position
+      const circular: unknown[] = []
+      circular.push(circular)
+      const waiting: [NewEvent[], AppendOptions, string | number][] = [
+        [numbered(2, 2), {}, 2],
+        [numbered(3, 4), { epoch, unless: 'end', expect: 2 }, 4],
+        [numbered(0, 0), { epoch: '00000000' }, 'position_foreign'],
+        [numbered(0, 0), { key: 'first' }, 1],
+        [numbered(5, 5), { key: 'end' }, 5],
+        [numbered(0, 0), { unless: 'end' }, 'fenced'],
+        [[{ type: 'message', data: circular as never }], {}, 'not a MillraceError'],
+        [numbered(0, 0), { expect: 4 }, 'head_moved'],
+        [[], {}, 5],
+        [numbered(6, 6), { keep: 100 }, 6],
+        [numbered(0, 0), { key: 'end', expect: 99 }, 5],
+        [numbered(7, 8), { expect: 6 }, 8],
+        [[], { key: 'empty' }, 8],
+        [numbered(9, 9), { unless: 'other' }, 9],
+      ]
+      // The first one is sent alone, and the others wait for it.
+      const before = engine.append('a', [])
+      const answers = await Promise.all(
+        waiting.map(([events, options]) =>
+          engine.append('a', events, options).then(
+            ({ position }) => (position.epoch === epoch ? position.offset : position.epoch),
+            (error) => errorCode(error).split(':')[0],
+          ),
+        ),
+      )
+      expect((await before).position.offset).toBe(1)
+      expect(answers).toEqual(waiting.map(([, , expected]) => expected))
+      expect(numbers(await readAll(engine, 'a'))).toEqual(range(1, 9))
     })
 
     it('rejects an append to another epoch of the log, and to a deleted log', async () => {

@@ -98,6 +98,29 @@ export function faultsConformance<Server extends StorageServer>({ name, start, m
       expect(numbers(await readAll(far, 'log'))).toEqual(range(1, 10))
     })
 
+    it('gives appends that wait together the answers that its server had made when the response was cut', async () => {
+      const { proxy, near, far } = await openBehindProxy()
+      const { epoch } = (await near.append('log', numbered(1, 1), { key: 'first' })).position
+      // Longer than the appends take to be sent.
+      proxy.shape({ delayMs: 20 })
+      for (let head = 1; head < 25; head += 4) {
+        const alone = near.append('log', numbered(head + 1, head + 1))
+        const together = [
+          near.append('log', numbered(head + 2, head + 2), { expect: head + 1 }),
+          near.append('log', numbered(0, 0), { unless: 'first' }),
+          near.append('log', numbered(0, 0), { key: 'first' }),
+          near.append('log', numbered(0, 0), { expect: head + 1 }),
+          near.append('log', numbered(head + 3, head + 4), { epoch, expect: head + 2 }),
+        ].map((appending) => appending.then(({ position }) => position.offset, errorCode))
+        await alone
+        proxy.mute()
+        while ((await far.inspect('log'))?.head.offset !== head + 4) await new Promise(setImmediate)
+        proxy.cut()
+        expect(await Promise.all(together)).toEqual([head + 2, 'fenced', 1, 'head_moved', head + 4])
+      }
+      expect(numbers(await readAll(far, 'log'))).toEqual(range(1, 25))
+    })
+
     it('notifies for what was appended while it was disconnected', async () => {
       const { proxy, near, far } = await openBehindProxy()
       const { position } = await near.append('log', numbered(1, 1))

@@ -47,10 +47,9 @@ export class Calls {
   /** Resolves with the answer without its status, and the status last; rejects when the status is an error. */
   async run(script: string, log: string, args?: ScriptArgs, deadline?: number): Promise<unknown[]> {
     const [status, ...answer] = (await this.call(script, log, args, deadline)) as [string, ...unknown[]]
-    if (status === 'done' || status === 'duplicate' || status === 'unverified') return [...answer, status]
+    if (status === 'done' || status === 'unverified') return [...answer, status]
     if (status === 'position_foreign') this.#onForeign(log)
-    const [epoch = '', offset = 0] = answer as [string?, number?]
-    throw new MillraceError(status as 'position_foreign', { position: epoch === '' ? undefined : { epoch, offset } })
+    throw new MillraceError(status as 'position_foreign')
   }
 
   async call(script: string, log: string, args: ScriptArgs = () => [], deadline = this.newDeadline()): Promise<unknown> {

@@ -12,10 +12,12 @@ export interface Mark {
   readonly server: string
   /** This engine was notified of every append since. */
   readonly isSubscribed: boolean
-  /** This engine's last append to the log. */
+  /** This engine's last group of appends to the log. */
   readonly own?: { readonly number: number; readonly offset: number } | undefined
 }
 
+/** While a log is not verified, an append or inspection of it asks this often whether an engine has verified it. */
+export const verificationPollMs = 50
 /** Logs beyond it are forgotten in the order of their last use. */
 const logsMax = 10_000
 

@@ -1,19 +1,19 @@
 /** The logs under one prefix: the calls of the engine, as scripts, with what this node knows of each log. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Position } from '@millrace/protocol'
-import { sizeOfAll } from '../../log/event-size.ts'
 import type { Appended, AppendOptions, Broadcast, LogState, NewEvent, Page, ReadOptions } from '../../log/log.ts'
-import { formatEvents } from '../shared/event-text.ts'
 import { pageOfNames } from '../shared/names.ts'
 import { createNotifier, type Notifier } from '../shared/notifier.ts'
 import { createQueues } from '../shared/queues.ts'
 import { createRecentEvents } from '../shared/recent-events.ts'
+import { type Added, Appender } from './appender.ts'
 import { Calls } from './calls.ts'
 import { packOldest } from './compaction.ts'
 import { createPacks, type Entry, toPage } from './entries.ts'
-import { HighWaterMarks, type Mark } from './high-water-marks.ts'
+import { HighWaterMarks, type Mark, verificationPollMs } from './high-water-marks.ts'
 import { liveCommands, livePage } from './live.ts'
 import { Names } from './names.ts'
+import { appendedIn, headIn } from './notification.ts'
 import * as scripts from './scripts.ts'
 
 export interface RedisLogsOptions {
@@ -30,7 +30,6 @@ export interface RedisLogsOptions {
  * connected, and each verifies the logs it knows as soon as it is.
  */
 const verificationGraceMs = 2500
-const verificationPollMs = 50
 /** A reader at most this far behind reads with plain commands; further back the script returns larger pages. */
 const liveMax = 16
 /** Keys per SCAN: some milliseconds of Redis's time. */
@@ -49,11 +48,10 @@ export class RedisLogs {
   readonly #marks = new HighWaterMarks()
   readonly #recent = createRecentEvents()
   readonly #packs = createPacks()
-  /** Appends, of which only a log's last one can be made again, and messages, whose order it keeps. */
+  readonly #appender: Appender
+  /** Messages, whose order it keeps. */
   readonly #inTurn = createQueues()
   readonly #sweeper: ReturnType<typeof setInterval>
-  /** Appends of this engine. */
-  #appends = 0
   /** The Redis process connected last, and when a log in it may be verified by force. */
   #server = ''
   #forceFrom = Number.POSITIVE_INFINITY
@@ -71,6 +69,14 @@ export class RedisLogs {
       onReady: (server) => this.#onReady(server),
       onSubscribed: () => this.#onSubscribed(),
     })
+    this.#appender = new Appender({
+      ...options,
+      calls: this.#calls,
+      verification: (log, server) => this.#marks.argsFor(log, server, this.#mayForceVerify()),
+      isSubscribed: (log) => this.#notifier.isSubscribed(log),
+      onAdded: (log, added) => this.#onAdded(log, added),
+      onForeign: (log) => this.#forget(log),
+    })
     this.#notifier = createNotifier({
       subscribe: (log, onHead) => this.#subscribe(log, onHead),
       headOf: (log) => this.#headOf(log),
@@ -80,8 +86,7 @@ export class RedisLogs {
   }
 
   append(log: string, events: readonly NewEvent[], options: AppendOptions = {}): Promise<Appended> {
-    const deadline = this.#calls.newDeadline()
-    return this.#inTurn(log, sizeOfAll(events), () => this.#append(log, events, options, deadline))
+    return this.#appender.append(log, events, options)
   }
 
   async read(log: string, after: Position, { eventsMax = 512, bytesMax = 262_144 }: ReadOptions = {}): Promise<Page> {
@@ -158,33 +163,10 @@ export class RedisLogs {
     await this.#calls.close()
   }
 
-  async #append(log: string, events: readonly NewEvent[], options: AppendOptions, deadline: number): Promise<Appended> {
-    const number = ++this.#appends
-    const { bytesMax, ageMsMax, replicas } = this.#options
-    const { epoch: wanted = '', key = '', unless = '', expect = '', keep = '' } = options
-    const limits = [keep, bytesMax, ageMsMax, replicas > 0 ? 1 : 0]
-    const field = events.some(({ data }) => data instanceof Uint8Array) ? 'b' : 'd'
-    const rest = [number, wanted, key, unless, ...limits, events.length, formatEvents(events), field, expect].map(String)
-    const isSubscribed = this.#notifier.isSubscribed(log)
-    let server = ''
-    const args = (to: string) => {
-      server = to
-      return [...this.#marks.argsFor(log, to, this.#mayForceVerify()), ...rest]
-    }
-    let answer = await this.#calls.run(scripts.append, log, args, deadline)
-    while (answer.at(-1) === 'unverified') {
-      await sleep(verificationPollMs)
-      answer = await this.#calls.run(scripts.append, log, args, deadline)
-    }
-    const [epoch, head, start, time, isVerified, status] = answer as [string, number, number, number, 0 | 1, string]
-    if (replicas > 0) await this.#calls.run(scripts.show, log, () => [epoch, String(head)], deadline)
-    const duplicate = status === 'duplicate'
-    if (!duplicate) {
-      if (isVerified) this.#record(log, { epoch, offset: head, server, isSubscribed, own: { number, offset: head } })
-      this.#recent.push(log, { epoch, head, start, time: Number(time), events })
-      if (events.length > 0) this.#notifier.notify(log, head)
-    }
-    return { position: { epoch, offset: head }, duplicate }
+  #onAdded(log: string, { number, epoch, head, server, isVerified, isSubscribed, batches }: Added): void {
+    if (isVerified) this.#record(log, { epoch, offset: head, server, isSubscribed, own: { number, offset: head } })
+    for (const batch of batches) this.#recent.push(log, batch)
+    if (batches.some(({ events }) => events.length > 0)) this.#notifier.notify(log, head)
   }
 
   /** Reads what a notification was for, without a script; undefined when only a script can tell. */
@@ -248,11 +230,18 @@ export class RedisLogs {
 
   #subscribe(log: string, onHead: (head: number) => void): Promise<() => void> {
     return this.#calls.connection.subscribe(this.#names.channelOf(log), (message) => {
-      const head = Number(message)
+      const head = headIn(message)
       this.#marks.raise(log, head)
       if (head === 0) this.#recent.forget(log)
+      else if (head > this.#notifier.notifiedHead(log)) this.#keep(log, message)
       onHead(head)
     })
+  }
+
+  /** A log that this engine does not know has perhaps been deleted since. */
+  #keep(log: string, message: string): void {
+    const appended = appendedIn(message)
+    if (appended !== undefined && this.#marks.get(log)?.epoch === appended.epoch) this.#recent.push(log, appended)
   }
 
   #onSubscribed(): void {

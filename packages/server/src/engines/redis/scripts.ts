@@ -6,7 +6,7 @@
  *         epoch, head, start (offset before the oldest event kept), bytes,
  *         time (of the last append), oldest (time of the oldest event kept), until (when the log expires),
  *         server (the Redis process in which the log was verified last),
- *         `w:<instance>` (the last append of each engine, "number offset"),
+ *         `w:<instance>` (the last group of appends of each engine: "number offset", with the answers of more than one),
  *         gone (start when the expiry was renewed last),
  *         shown (when appends wait for replicas: the offset up to which the replicas have the log).
  * KEYS[2] events, a stream: one entry per batch, whose id is the offset of its last event, so that XRANGE from an offset
@@ -27,7 +27,7 @@ const overheadBytes = 100
  * readers get `position_foreign`.
  *
  * ARGV[1…9]: channel, server, epoch seen, offset seen, server it was seen in by an engine notified of all (else empty),
- * instance, "number offset" of its last append, fresh epoch, whether to stop waiting for an engine that can verify.
+ * instance, "number offset" of its last group of appends, fresh epoch, whether to stop waiting for an engine that can verify.
  */
 const knownWith = (own: string) => `
 local meta = redis.call('HMGET', KEYS[1], 'epoch', 'head', 'start', 'bytes', 'time', 'oldest', 'until', 'server', 'shown'${own})
@@ -74,25 +74,27 @@ end
 `
 
 /**
- * ARGV[10…21]: number of the append, epoch wanted, key, unless, events to keep or '', bytes kept, age kept, whether the
- * batch is hidden until replicas have it, count, data, field of the data, head expected or ''.
- * Returns status, epoch, head, start, time, whether the log is verified.
+ * Appends a group of batches in their order; a batch that is rejected leaves the others as they are.
+ *
+ * ARGV[10…14]: number of the group, bytes kept, age kept, whether the batches are hidden until replicas have them, bytes of
+ * events that the notification may carry; then of each batch: epoch wanted, key, unless, head expected or '', events to keep or
+ * '', count, field of the data, data.
+ * Returns status, epoch, start, time, whether the log is verified, and of each batch its status and offset.
  */
 export const append = `${verified}${entries}
-local number, wanted, key, unless = ARGV[10], ARGV[11], ARGV[12], ARGV[13]
-local countMax, sizeMax, age = tonumber(ARGV[14]) or math.huge, tonumber(ARGV[15]), tonumber(ARGV[16])
-local isHidden, count, data = ARGV[17] == '1', tonumber(ARGV[18]), ARGV[19]
+local number, sizeMax, age, isHidden, carriedMax = ARGV[10], tonumber(ARGV[11]), tonumber(ARGV[12]), ARGV[13] == '1', tonumber(ARGV[14])
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 local bytes, time, oldest, expires, shown = 0, now, now, 0, 0
 
 if epoch then
   local isVerified, last = verify(redis.call)
-  local done, at = string.match(last or '', '^(%d+) (%d+)$')
+  local done, at, answers = string.match(last or '', '^(%d+) (%d+) ?(.*)$')
   if done == number then
     -- Written again, because WAIT covers a connection's writes only.
     redis.call('HSET', KEYS[1], 'epoch', epoch)
-    return {'done', epoch, tonumber(at), start, meta[5], isVerified and 1 or 0}
+    answers = answers == '' and {{'done', tonumber(at)}} or cjson.decode(answers)
+    return {'done', epoch, start, meta[5], isVerified and 1 or 0, answers}
   end
   -- A later append of this engine is in the log: this one was rejected to its caller, and must not enter after it.
   if done and tonumber(done) > tonumber(number) then return {'fenced'} end
@@ -100,46 +102,14 @@ if epoch then
   bytes, oldest, expires, shown = tonumber(meta[4]), tonumber(meta[6]), tonumber(meta[7]), visible()
   time = math.max(now, tonumber(meta[5]))
 end
-if wanted ~= '' and wanted ~= epoch then
-  -- Redis has expired or evicted the log without a notification; readers on other nodes get it now.
-  if not epoch then redis.call('SPUBLISH', ARGV[1], 0) end
-  return {'position_foreign'}
-end
-if epoch then
-  local used = key ~= '' and redis.call('ZSCORE', KEYS[3], key)
-  if used then
-    -- WAIT covers a connection's writes only: without one here it would not confirm the batch.
-    if isHidden or meta[9] then redis.call('HSET', KEYS[1], 'epoch', epoch) end
-    return {'duplicate', epoch, tonumber(used), start, time, 1}
-  end
-  if unless ~= '' and redis.call('ZSCORE', KEYS[3], unless) then return {'fenced'} end
-end
-if ARGV[21] ~= '' and tonumber(ARGV[21]) ~= (epoch and head or 0) then return {'head_moved', epoch or '', head or 0} end
-if not epoch then
-  epoch, head, start = ARGV[8], 0, 0
-  -- First, because a Redis at its memory limit rejects only the first write of a script.
-  redis.call('HSET', KEYS[1], 'epoch', epoch)
-  -- Removes what is left of a log that Redis evicted in part. The notification resets readers to the new, lower head.
-  redis.call('DEL', KEYS[2], KEYS[3], KEYS[4])
-  redis.call('SPUBLISH', ARGV[1], 0)
-end
 
-if count > 0 then
-  if head == start then oldest = time end
-  head = head + count
-  bytes = bytes + #data + ${overheadBytes} * count
-  redis.call('XADD', KEYS[2], head .. '-0', 'n', count, 't', time, ARGV[20], data)
-end
-if key ~= '' then redis.call('ZADD', KEYS[3], head, key) end
-
-local function isOver(events, size, at)
-  return events > countMax or size > sizeMax or at < now - age
-end
--- Trims only beyond an eighth more than the bound, so that many appends share a trim.
-if head - start > countMax + math.min(1000, math.floor(countMax / 8)) or bytes > sizeMax * 1.125 or oldest < now - age then
+local function trim(countMax)
   local from = start
   local isDone = false
-  local function trim(stream)
+  local function isOver(events, size, at)
+    return events > countMax or size > sizeMax or at < now - age
+  end
+  local function trimStream(stream)
     -- Few entries at first: each may be as large as a file.
     local some = 2
     while not isDone do
@@ -159,33 +129,93 @@ if head - start > countMax + math.min(1000, math.floor(countMax / 8)) or bytes >
     end
     if start > from then redis.call('XTRIM', stream, 'MINID', '=', (start + 1) .. '-0') end
   end
-  trim(KEYS[4])
-  trim(KEYS[2])
+  trimStream(KEYS[4])
+  trimStream(KEYS[2])
   if start > from then redis.call('ZREMRANGEBYSCORE', KEYS[3], '-inf', start) end
 end
 
-redis.call('HSET', KEYS[1], 'head', head, 'bytes', bytes, 'time', time, 'w:' .. ARGV[6], number .. ' ' .. head)
+local isStored, hasEmpty, hasKey, isFirst, added, addedBytes = false, false, false, false, {}, 0
+
+local function store(wanted, key, unless, expected, keep, count, field, data)
+  count = tonumber(count)
+  if wanted ~= '' and wanted ~= epoch then
+    -- Redis has expired or evicted the log without a notification; readers on other nodes get it now.
+    if not epoch then redis.call('SPUBLISH', ARGV[1], 0) end
+    return {'position_foreign'}
+  end
+  if epoch then
+    local used = key ~= '' and redis.call('ZSCORE', KEYS[3], key)
+    if used then
+      -- WAIT covers a connection's writes only: without one here it would not confirm the batch.
+      if isHidden or meta[9] then redis.call('HSET', KEYS[1], 'epoch', epoch) end
+      return {'duplicate', tonumber(used)}
+    end
+    if unless ~= '' and redis.call('ZSCORE', KEYS[3], unless) then return {'fenced'} end
+  end
+  if expected ~= '' and tonumber(expected) ~= (epoch and head or 0) then return {'head_moved', epoch and head} end
+  if not epoch then
+    epoch, head, start = ARGV[8], 0, 0
+    -- First, because a Redis at its memory limit rejects only the first write of a script.
+    redis.call('HSET', KEYS[1], 'epoch', epoch)
+    -- Removes what is left of a log that Redis evicted in part. The notification resets readers to the new, lower head.
+    redis.call('DEL', KEYS[2], KEYS[3], KEYS[4])
+    redis.call('SPUBLISH', ARGV[1], 0)
+  end
+  if count > 0 then
+    if head == start then oldest = time end
+    isFirst = isFirst or head == 0
+    head = head + count
+    bytes = bytes + #data + ${overheadBytes} * count
+    redis.call('XADD', KEYS[2], head .. '-0', 'n', count, 't', time, field, data)
+    added[#added + 1] = data
+    addedBytes = addedBytes + #data
+  else
+    hasEmpty = true
+  end
+  if key ~= '' then
+    redis.call('ZADD', KEYS[3], head, key)
+    hasKey = true
+  end
+  -- Trims only beyond an eighth more than the bound, so that many appends share a trim.
+  local countMax = tonumber(keep) or math.huge
+  if head - start > countMax + math.min(1000, math.floor(countMax / 8)) or bytes > sizeMax * 1.125 or oldest < now - age then
+    trim(countMax)
+  end
+  isStored = true
+  return {'done', head}
+end
+
+local answers = {}
+for at = 15, #ARGV, 8 do answers[#answers + 1] = store(unpack(ARGV, at, at + 7)) end
+if not isStored then return {'done', epoch or '', start or 0, time, 1, answers} end
+
+-- A group that is sent again gets the same answers.
+local own = number .. ' ' .. head .. (#answers > 1 and ' ' .. cjson.encode(answers) or '')
+redis.call('HSET', KEYS[1], 'head', head, 'bytes', bytes, 'time', time, 'w:' .. ARGV[6], own)
 if not meta[8] or start ~= tonumber(meta[3]) or oldest ~= tonumber(meta[6]) then
   redis.call('HSET', KEYS[1], 'start', start, 'oldest', oldest, 'server', ARGV[2])
 end
 if isHidden or meta[9] then redis.call('HSET', KEYS[1], 'shown', isHidden and shown or head) end
 -- Not with every append: the keys live a tenth longer, and are renewed when that tenth has passed.
-if expires < now + age or count == 0 then
+if expires < now + age or hasEmpty then
   local life = math.ceil(age * 1.1)
   for index = 1, 4 do redis.call('PEXPIRE', KEYS[index], life) end
   -- Otherwise every process that ever wrote would leave its field. Appends removed before the last renewal need none.
   local gone = tonumber(redis.call('HGET', KEYS[1], 'gone')) or 0
   local fields = gone > 0 and redis.call('HGETALL', KEYS[1]) or {}
   for index = 1, #fields, 2 do
-    local at = string.match(fields[index], '^w:') and string.match(fields[index + 1], '%d+$')
+    local at = string.match(fields[index], '^w:') and string.match(fields[index + 1], '^%d+ (%d+)')
     if at and tonumber(at) <= gone then redis.call('HDEL', KEYS[1], fields[index]) end
   end
   redis.call('HSET', KEYS[1], 'until', now + life, 'gone', start)
-elseif count > 0 and (head == count or key ~= '') then
+elseif isFirst or hasKey then
   for index = 2, 3 do redis.call('PEXPIREAT', KEYS[index], expires) end
 end
-if count > 0 and not isHidden then redis.call('SPUBLISH', ARGV[1], head) end
-return {'done', epoch, head, start, time, 1}
+if #added > 0 and not isHidden then
+  local isSmall = addedBytes <= carriedMax
+  redis.call('SPUBLISH', ARGV[1], isSmall and table.concat({head, epoch, start, time, table.concat(added, '\\n')}, ' ') or head)
+end
+return {'done', epoch, start, time, 1, answers}
 `
 
 /** ARGV: channel, epoch, offset up to which the replicas have the log. */

@@ -1,6 +1,6 @@
 /**
  * For engines that are shared: notifies the bells of the logs watched on this node, of this engine's own appends and of
- * other nodes' appends. A notification carries the log's head and no event.
+ * other nodes' appends, with the log's head.
  */
 import type { Position } from '@millrace/protocol'
 

@@ -28,3 +28,12 @@ it('evicts the logs with the oldest last append when all together are too large'
   recent.push('0', { epoch: 'e', head: 1, start: 0, time: 1, events: [{ type: 'file_data', data }] })
   expect(recent.read('0', at(0), bounds)).toBeDefined()
 })
+
+it('keeps what it has when events arrive again', () => {
+  const recent = createRecentEvents()
+  const push = (head: number, count = 1) =>
+    recent.push('a', { epoch: 'e', head, start: 0, time: 1, events: Array(count).fill({ type: 'm', data: head }) })
+  for (const head of [1, 2, 3, 2, 1]) push(head)
+  push(3, 2)
+  expect(recent.read('a', at(0), bounds)?.events.map(({ data }) => data)).toEqual([1, 2, 3])
+})

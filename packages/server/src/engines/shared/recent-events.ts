@@ -54,6 +54,8 @@ export function createRecentEvents(): RecentEvents {
     push(log, { epoch, head, start, time, events }) {
       const from = head - events.length
       const known = logs.get(log)
+      // It came from another node first.
+      if (known?.epoch === epoch && known.head >= head) return
       const isNext = known?.epoch === epoch && known.head === from
       if (!isNext) drop(log)
       const cached = isNext ? known : { epoch, from, head, events: [], bytes: 0 }
