@@ -5,7 +5,8 @@
  */
 import { MillraceError, type Position } from '@millrace/protocol'
 import { sizeOfAll } from '../../log/event-size.ts'
-import type { Engine } from '../../log/log.ts'
+import type { Appended, Engine } from '../../log/log.ts'
+import { createGroups } from '../shared/groups.ts'
 import { createNotifier } from '../shared/notifier.ts'
 import { createQueues } from '../shared/queues.ts'
 import { createRecentEvents } from '../shared/recent-events.ts'
@@ -15,6 +16,7 @@ import type { LogIndex } from './log-index.ts'
 import { LogIndexer } from './log-indexer.ts'
 import { LogReader } from './log-reader.ts'
 import { LogWriter } from './log-writer.ts'
+import type { Append } from './next-batch.ts'
 import { pollWatched } from './poll-watched.ts'
 import { LogStream } from './stream.ts'
 
@@ -54,6 +56,7 @@ export function natsEngine({ url, stream: name = 'millrace', timeoutMs = 15_000,
   })
   const indexer = new LogIndexer({ stream, recent, notifier, limits })
   const writer = new LogWriter(stream, indexer, limits)
+  const inGroups = createGroups<Append, Appended>((log, appends) => inTurn(log, (index) => writer.append(log, index, appends)))
   const reader = new LogReader({ stream, indexer, recent, notifier, inTurn })
   void pollWatched({
     isClosed: () => isClosed,
@@ -72,8 +75,9 @@ export function natsEngine({ url, stream: name = 'millrace', timeoutMs = 15_000,
         queue(`broadcast ${topic}`, message.length, () => stream.publish(topic, message, performance.now() + timeoutMs)),
       subscribe: (topic, onMessage) => stream.subscribeTopic(topic, onMessage, performance.now() + timeoutMs),
     },
-    append: (log, events, asked = {}) =>
-      inTurn(log, (index, deadline) => writer.append(log, index, events, asked, deadline), sizeOfAll(events)),
+    async append(log, events, asked = {}) {
+      return inGroups(log, sizeOfAll(events), { events, asked, deadline: performance.now() + timeoutMs })
+    },
 
     async read(log, after, { eventsMax = 512, bytesMax: pageBytesMax = 262_144 } = {}) {
       if (isClosed) throw new MillraceError('server_stopping')

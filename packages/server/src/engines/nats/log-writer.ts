@@ -1,17 +1,19 @@
 /** Appends to logs and ends them. Its callers make one call at a time for each log. */
 import { MillraceError } from '@millrace/protocol'
-import type { Appended, AppendOptions, NewEvent } from '../../log/log.ts'
+import type { Appended } from '../../log/log.ts'
 import { isDamaged } from '../../log/quarantine.ts'
 import { newId } from '../shared/new-epoch.ts'
 import { decodeBatch, encodeBatch, encodeEnd, type NewBatch, unlistedKeys } from './batch.ts'
 import { erase } from './erase.ts'
 import type { LogIndex } from './log-index.ts'
 import type { LogIndexer } from './log-indexer.ts'
-import { exceedsLimits, type Limits, nextBatch, resultWithoutBatch } from './next-batch.ts'
+import { type Append, exceedsLimits, type Limits, nextBatch, type Plan, planBatch } from './next-batch.ts'
 import type { LogStream } from './stream.ts'
 
 /** What NATS counts beside the data of a message: subject and headers. */
 const headerBytesMax = 1024
+
+type ToStore = NonNullable<Plan['batch']>
 
 export class LogWriter {
   readonly #stream: LogStream
@@ -24,29 +26,38 @@ export class LogWriter {
     this.#limits = limits
   }
 
-  async append(
-    log: string,
-    index: LogIndex,
-    events: readonly NewEvent[],
-    asked: AppendOptions,
-    deadline: number,
-  ): Promise<Appended> {
+  /** Stores appends in their order, in as few batches as possible. What is stored when one fails stays, with its result. */
+  async append(log: string, index: LogIndex, appends: readonly Append[]): Promise<(Appended | Error)[]> {
+    const results: (Appended | Error)[] = []
+    while (results.length < appends.length) {
+      try {
+        results.push(...(await this.#appendSome(log, index, appends.slice(results.length))))
+      } catch (error) {
+        const rest = appends.slice(results.length)
+        // One of them cannot be encoded, or they are too large together.
+        const isOfOne = !(error instanceof MillraceError) || error.code === 'event_too_large'
+        if (isOfOne && rest.length > 1) results.push(...(await this.append(log, index, rest.slice(0, 1))))
+        else results.push(...rest.map(() => error as Error))
+      }
+    }
+    return results
+  }
+
+  /** The results of the first of the appends. */
+  async #appendSome(log: string, index: LogIndex, appends: readonly Append[]): Promise<Plan['results']> {
+    // Of the one that has waited longest.
+    const { deadline } = appends[0] as Append
     for (let isFresh = false; ; ) {
       if (!isFresh && (index.seq === 0 || index.previous !== undefined)) {
         await this.#indexer.refresh(log, index, deadline)
         isFresh = true
       }
-      if (asked.key !== undefined || asked.unless !== undefined) await this.#indexer.completeKeys(log, index, deadline)
-      if (exceedsLimits(index, events.length, asked, this.#limits)) await this.#indexer.complete(log, index, deadline)
-      const result = resultWithoutBatch(index, events, asked)
-      if (result !== undefined && isFresh) {
-        if (result instanceof MillraceError) throw result
-        return result
-      }
-      // An index that is not fresh may give the result of an earlier state.
-      const stored =
-        result === undefined && (await this.#store(log, index, nextBatch(index, events, asked, this.#limits), deadline))
-      if (stored) return stored
+      const needsKeys = appends.some(({ asked }) => asked.key !== undefined || asked.unless !== undefined)
+      if (needsKeys) await this.#indexer.completeKeys(log, index, deadline)
+      const fresh = newId()
+      const { results, batch } = planBatch(index, appends, fresh)
+      // An index that is not fresh may give the results of an earlier state; that a batch was stored shows that it was fresh.
+      if (batch === undefined ? isFresh : await this.#store(log, index, batch, fresh, deadline)) return results
       await this.#indexer.refresh(log, index, deadline)
       isFresh = true
     }
@@ -66,21 +77,27 @@ export class LogWriter {
     }
   }
 
-  /** Undefined where another node has stored a batch first. */
-  async #store(log: string, index: LogIndex, batch: NewBatch, deadline: number): Promise<Appended | undefined> {
+  /** False where another node has stored a batch first. */
+  async #store(log: string, index: LogIndex, { events, asked }: ToStore, fresh: string, deadline: number): Promise<boolean> {
+    if (exceedsLimits(index, events.length, asked, this.#limits)) {
+      const { epoch, head } = index
+      await this.#indexer.complete(log, index, deadline)
+      if (index.epoch !== epoch || index.head !== head) return false
+    }
+    const batch = nextBatch(index, events, asked, this.#limits, fresh)
     const data = this.#encode(batch)
     const { start } = index
     const seq = await this.#stream.store(log, data, index.seq, deadline)
     if (seq === undefined) {
       await this.#indexer.refresh(log, index, deadline)
       // It is this batch that was stored, if the response was lost for longer than JetStream recognizes a repeated message.
-      if (!index.batches.some(({ id }) => id === batch.id)) return undefined
+      if (!index.batches.some(({ id }) => id === batch.id)) return false
     } else {
       this.#indexer.add(log, index, seq, decodeBatch(data))
       if (batch.start > start) this.#stream.purge(log, index.batches[0]?.seq ?? seq)
     }
-    if (batch.events.length > 0) this.#stream.notify(log, index.head)
-    return { position: { epoch: batch.epoch, offset: batch.last }, duplicate: false }
+    if (events.length > 0) this.#stream.notify(log, index.head)
+    return true
   }
 
   #encode(batch: NewBatch): Uint8Array {

@@ -1,5 +1,6 @@
 /** What an append does, by the index of its log. */
 import { MillraceError } from '@millrace/protocol'
+import { sizeOfAll } from '../../log/event-size.ts'
 import type { Appended, AppendOptions, NewEvent } from '../../log/log.ts'
 import { newId } from '../shared/new-epoch.ts'
 import { type KeyEntry, type Keys, type NewBatch, noKeys, unlistedKeys } from './batch.ts'
@@ -17,17 +18,58 @@ export interface Limits {
  */
 const keysMax = { count: 128, chars: 8192 }
 
+/** An append that waits. */
+export interface Append {
+  readonly events: readonly NewEvent[]
+  readonly asked: AppendOptions
+  readonly deadline: number
+}
+
+/** What the first appends of those that wait become: at most one batch, and a result for each. */
+export interface Plan {
+  readonly results: readonly (Appended | MillraceError)[]
+  /** Absent where nothing is to be stored: then the results hold only for a fresh index. */
+  readonly batch?: { readonly events: readonly NewEvent[]; readonly asked: AppendOptions }
+}
+
+/** Of one batch, far less than NATS accepts in a message; a larger append is a batch of its own. */
+const plannedBytesMax = 256 * 1024
+
+/** A batch has one key, of its last event, and one `keep`; so an append with a key ends it, and one with another `keep` begins the next. */
+export function planBatch(index: LogIndex, appends: readonly Append[], fresh: string): Plan {
+  const results: (Appended | MillraceError)[] = []
+  const events: NewEvent[] = []
+  let batch: AppendOptions | undefined
+  let state: LogHead = index
+  let bytes = 0
+  for (const { events: added, asked } of appends) {
+    const known = resultWithoutBatch(state, added, asked)
+    if (known === undefined) {
+      bytes += sizeOfAll(added)
+      if (batch !== undefined && (asked.keep !== batch.keep || bytes > plannedBytesMax)) break
+      batch = asked
+      events.push(...added)
+      state = { ...state, epoch: state.epoch ?? fresh, head: state.head + added.length }
+    }
+    results.push(known ?? { position: { epoch: state.epoch as string, offset: state.head }, duplicate: false })
+    if (known === undefined && asked.key !== undefined) break
+  }
+  return { results, ...(batch && { batch: { events, asked: batch } }) }
+}
+
+type LogHead = Pick<LogIndex, 'epoch' | 'head' | 'keys'>
+
 /** The result or the error of an append that stores nothing; undefined if there is a batch to store. */
-export function resultWithoutBatch(
-  index: LogIndex,
+function resultWithoutBatch(
+  { epoch: current, head: offset, keys }: LogHead,
   events: readonly NewEvent[],
   { epoch, key, unless, expect }: AppendOptions,
 ): Appended | MillraceError | undefined {
-  if (epoch !== undefined && epoch !== index.epoch) return new MillraceError('position_foreign')
-  const used = key === undefined ? undefined : index.keys.get(key)
-  if (used !== undefined && index.epoch !== undefined) return { position: { epoch: index.epoch, offset: used }, duplicate: true }
-  if (unless !== undefined && index.keys.has(unless)) return new MillraceError('fenced')
-  const head = index.epoch === undefined ? undefined : { epoch: index.epoch, offset: index.head }
+  if (epoch !== undefined && epoch !== current) return new MillraceError('position_foreign')
+  const used = key === undefined ? undefined : keys.get(key)
+  if (used !== undefined && current !== undefined) return { position: { epoch: current, offset: used }, duplicate: true }
+  if (unless !== undefined && keys.has(unless)) return new MillraceError('fenced')
+  const head = current === undefined ? undefined : { epoch: current, offset }
   if (expect !== undefined && expect !== (head?.offset ?? 0)) return new MillraceError('head_moved', { position: head })
   if (events.length > 0 || key !== undefined || head === undefined) return undefined
   return { position: head, duplicate: false }
@@ -47,8 +89,14 @@ export function exceedsLimits(
 }
 
 /** The batch behind the last one. If it exceeds the limits, the index MUST be whole. */
-export function nextBatch(index: LogIndex, events: readonly NewEvent[], asked: AppendOptions, limits: Limits): NewBatch {
-  const { epoch = newId(), id: after } = index
+export function nextBatch(
+  index: LogIndex,
+  events: readonly NewEvent[],
+  asked: AppendOptions,
+  limits: Limits,
+  fresh = newId(),
+): NewBatch {
+  const { epoch = fresh, id: after } = index
   const { key, keep = Number.POSITIVE_INFINITY } = asked
   const last = index.head + events.length
   const time = Math.max(Date.now(), index.time)
