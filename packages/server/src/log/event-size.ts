@@ -2,7 +2,9 @@
 import type { NewEvent } from './log.ts'
 
 export function sizeOfAll(events: readonly NewEvent[]): number {
-  return events.reduce((sum, { data }) => sum + sizeOf(data), 0)
+  let bytes = 0
+  for (const { data } of events) bytes += sizeOf(data)
+  return bytes
 }
 
 /** Of one event's data. */
@@ -11,6 +13,8 @@ export function sizeOf(data: unknown): number {
   if (data instanceof Uint8Array) return data.byteLength
   if (typeof data !== 'object' || data === null) return 8
   let bytes = 2
-  for (const value of Object.values(data)) bytes += 8 + sizeOf(value)
+  const fields = data as Readonly<Record<string, unknown>>
+  // Unlike Object.values it makes no array for each event.
+  for (const key in fields) bytes += 8 + sizeOf(fields[key])
   return bytes
 }

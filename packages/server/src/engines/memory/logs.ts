@@ -2,7 +2,7 @@
 import { MillraceError } from '@millrace/protocol'
 import type { Appended, AppendOptions, NewEvent } from '../../log/log.ts'
 import type { Watchers } from '../shared/watchers.ts'
-import { eventBytes, MemoryLog } from './log.ts'
+import { dataBytes, eventOverheadBytes, MemoryLog } from './log.ts'
 
 export interface MemoryLimits {
   readonly bytesMax: number
@@ -25,9 +25,15 @@ export class MemoryLogs {
   readonly #watchers: Watchers
   readonly #isPinned: (log: string) => boolean
   readonly #logs = new Map<string, MemoryLog>()
-  /** Names in the order of the last append: of the logs that never had an event, and of the others. */
-  readonly #empty = new Set<string>()
-  readonly #written = new Set<string>()
+  /** In the order of the last append, but for those in `#moved`: the logs that never had an event, and the others. */
+  readonly #empty = new Set<MemoryLog>()
+  readonly #written = new Set<MemoryLog>()
+  /**
+   * Logs that had an append since the order was needed last, which is when room must be made. To move a log with each
+   * append would cost every token.
+   */
+  readonly #moved = new Set<MemoryLog>()
+  #appends = 0
   #totalBytes = 0
 
   constructor({ limits, newEpoch, watchers, isPinned }: MemoryLogsOptions) {
@@ -38,31 +44,36 @@ export class MemoryLogs {
   }
 
   append(name: string, batch: readonly NewEvent[], options: AppendOptions, now: number): Appended {
-    const { epoch, key, unless, expect, keep } = options
+    const { epoch, key, unless, expect, keep = Number.POSITIVE_INFINITY } = options
     const existing = this.#logs.get(name)
     if (epoch !== undefined && existing?.epoch !== epoch) throw new MillraceError('position_foreign')
     const used = key === undefined ? undefined : existing?.keys.get(key)
     if (existing && used !== undefined) return { position: { epoch: existing.epoch, offset: used }, duplicate: true }
     if (unless !== undefined && existing?.keys.has(unless)) throw new MillraceError('fenced')
-    const head = existing?.state.head
-    if (expect !== undefined && expect !== (head?.offset ?? 0)) throw new MillraceError('head_moved', { position: head })
+    if (expect !== undefined && expect !== (existing?.head ?? 0))
+      throw new MillraceError('head_moved', { position: existing?.state.head })
     const time = Math.max(now, existing?.touched ?? 0)
     if (existing) this.#trim(existing, time)
-    const bytes = batch.reduce((sum, { data }) => sum + eventBytes(data), 0)
+    const sizes = batch.map(({ data }) => dataBytes(data))
+    let bytes = eventOverheadBytes * sizes.length
+    for (const size of sizes) bytes += size
     // A log at its own bound removes its own oldest events.
     this.#makeRoom(name, Math.min(bytes, this.#limits.bytesMax - (existing?.bytes ?? 0)))
-    const log = existing ?? new MemoryLog(this.#newEpoch())
-    this.#logs.set(name, log)
-    log.push(batch, bytes, time)
+    const log = existing ?? this.#create(name)
+    log.push(batch, sizes, time)
     this.#totalBytes += bytes
     if (key !== undefined) log.keys.set(key, log.head)
-    this.#empty.delete(name)
-    this.#written.delete(name)
-    const order = log.head === 0 ? this.#empty : this.#written
-    order.add(name)
+    log.lastAppend = ++this.#appends
+    this.#moved.add(log)
     this.#trim(log, time, keep)
     if (batch.length > 0) this.#watchers.notify(name)
-    return { position: log.state.head, duplicate: false }
+    return { position: { epoch: log.epoch, offset: log.head }, duplicate: false }
+  }
+
+  #create(name: string): MemoryLog {
+    const log = new MemoryLog(name, this.#newEpoch())
+    this.#logs.set(name, log)
+    return log
   }
 
   /** The log, without the events that are too old by now. */
@@ -79,7 +90,8 @@ export class MemoryLogs {
   delete(name: string): boolean {
     const log = this.#logs.get(name)
     if (log === undefined) return false
-    for (const names of [this.#logs, this.#empty, this.#written]) names.delete(name)
+    this.#logs.delete(name)
+    for (const logs of [this.#empty, this.#written, this.#moved]) logs.delete(log)
     this.#totalBytes -= log.bytes
     this.#watchers.notify(name)
     return true
@@ -94,13 +106,23 @@ export class MemoryLogs {
   }
 
   clear(): void {
-    for (const names of [this.#logs, this.#empty, this.#written]) names.clear()
+    for (const logs of [this.#logs, this.#empty, this.#written, this.#moved]) logs.clear()
     this.#totalBytes = 0
   }
 
   #trim(log: MemoryLog, now: number, keep = Number.POSITIVE_INFINITY): void {
     const { bytesMax, ageMsMax } = this.#limits
     this.#totalBytes -= log.trim({ keep, bytesMax, oldest: now - ageMsMax })
+  }
+
+  #sort(): void {
+    for (const log of [...this.#moved].sort((one, other) => one.lastAppend - other.lastAppend)) {
+      this.#empty.delete(log)
+      this.#written.delete(log)
+      const order = log.head === 0 ? this.#empty : this.#written
+      order.add(log)
+    }
+    this.#moved.clear()
   }
 
   /** Evicts the logs that must go for `bytes` more in this one, or none when the evictable ones are too few. */
@@ -110,12 +132,13 @@ export class MemoryLogs {
     let bytesOver = this.#totalBytes + bytes - totalBytesMax
     let logsOver = this.#logs.has(name) ? 0 : this.#logs.size + 1 - logsMax
     if (bytesOver <= 0 && logsOver <= 0) return
+    this.#sort()
     for (const order of logsOver > 0 ? [this.#empty, this.#written] : [this.#written]) {
       for (const other of order) {
         if (bytesOver <= 0 && logsOver <= 0) break
-        if (other === name || this.#watchers.has(other) || this.#isPinned(other)) continue
-        evicted.push(other)
-        bytesOver -= this.#logs.get(other)?.bytes ?? 0
+        if (other.name === name || this.#watchers.has(other.name) || this.#isPinned(other.name)) continue
+        evicted.push(other.name)
+        bytesOver -= other.bytes
         logsOver -= 1
       }
     }
