@@ -4,7 +4,7 @@
  * cost every token.
  */
 import { MillraceError, type Position } from '@millrace/protocol'
-import type { Engine, NewEvent } from '../log/log.ts'
+import type { Appended, Engine, NewEvent } from '../log/log.ts'
 import { isUnavailable, retryWhileUnavailable } from '../log/retry.ts'
 import { endKeyOf } from './end-append.ts'
 
@@ -37,24 +37,22 @@ export class BatchStore {
   }
 
   /**
-   * Stores one batch at a time. Resolves with how long the engine took, in milliseconds; undefined where it was unavailable
-   * meanwhile. Rejects with an error that is final, or once the batch is not needed any more.
+   * Stores one batch at a time. Resolves with true, and with false where the engine was unavailable meanwhile. Rejects with
+   * an error that is final, or once the batch is not needed any more.
    */
-  async store(batch: readonly NewEvent[]): Promise<number | undefined> {
-    const startedAt = performance.now()
+  async store(batch: readonly NewEvent[]): Promise<boolean> {
     try {
-      this.#lastOffset = await this.#append(batch)
-      return performance.now() - startedAt
+      this.#lastOffset = (await this.#append(batch)).position.offset
+      return true
     } catch (error) {
       if (!isUnavailable(error)) throw error
       this.#lastOffset = await this.#retry(batch, error)
-      return undefined
+      return false
     }
   }
 
-  async #append(batch: readonly NewEvent[]): Promise<number> {
-    const { position } = await this.#options.engine.append(this.#options.log, batch, this.#appendOptions)
-    return position.offset
+  #append(batch: readonly NewEvent[]): Promise<Appended> {
+    return this.#options.engine.append(this.#options.log, batch, this.#appendOptions)
   }
 
   async #retry(batch: readonly NewEvent[], first: MillraceError): Promise<number> {
@@ -63,7 +61,7 @@ export class BatchStore {
     const act = async (last?: MillraceError) => {
       // A call that was rejected as `engine_busy` never reached the store, and a busy engine needs no further reads.
       mayBeStored ||= last?.code !== 'engine_busy'
-      return (mayBeStored ? await this.#findStored() : undefined) ?? (await this.#append(batch))
+      return (mayBeStored ? await this.#findStored() : undefined) ?? (await this.#append(batch)).position.offset
     }
     try {
       return await retryWhileUnavailable(act, { ...this.#options, first })

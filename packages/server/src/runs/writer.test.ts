@@ -244,6 +244,14 @@ it('writes each word once and in order, whatever the outcome of the appends', as
   )
 })
 
+it('is full when the events that wait are large, however few they are', async () => {
+  const { writer, closing } = await openFailing(Array.from({ length: 10 }, () => 'rejected'))
+  let written = 0
+  for (; !writer.isFull; written++) writer.write('message', { run: 'run', lane: 'lane', text: 'x'.repeat(100_000) })
+  expect(written).toBeLessThan(10)
+  closing.abort()
+})
+
 it('is full while the engine is unavailable, and reports that once', async () => {
   const { writer, read, countOutages } = await openFailing(Array.from({ length: 10 }, () => 'rejected'))
   let written = 0

@@ -5,7 +5,7 @@
  * A batch that an unavailable engine rejects is kept and tried again, and enters the log once.
  */
 import type { MillraceError, Position, SessionEvents, SessionEventType } from '@millrace/protocol'
-import { sizeOf } from '../log/event-size.ts'
+import { sizeOfAll } from '../log/event-size.ts'
 import type { Engine, NewEvent } from '../log/log.ts'
 import { BatchStore } from './batch-store.ts'
 import { EndAppend, type RecordedData } from './end-append.ts'
@@ -20,8 +20,8 @@ const pauseFactor = 8
 const pauseMsMax = 50
 /** Smaller differences are chance. */
 const slackMs = 4
-/** Waiting events beyond which models are paused. */
-const backlogMax = 256
+/** Waiting events, and the size of their data, beyond which models are paused. */
+const backlogMax = { events: 256, bytes: 512 * 1024 }
 /** Data in one batch: more than an engine accepts at once may wait while it is unavailable. */
 const batchBytesMax = 128 * 1024
 
@@ -50,6 +50,8 @@ export class RunWriter {
   readonly #store: BatchStore
   readonly #end: EndAppend
   #waiting: NewEvent[] = []
+  /** Of their data. */
+  #waitingBytes = 0
   #isWriting = false
   #hasStoppedRetrying = false
   #failure: MillraceError | undefined
@@ -69,18 +71,17 @@ export class RunWriter {
   }
 
   write<T extends SessionEventType>(type: T, data: SessionEvents[T]): void {
-    this.#push(sessionEvent(type, data))
+    this.#push([sessionEvent(type, data)])
   }
 
   /** Writes a file as two events with nothing between them. The bytes MUST NOT be changed afterwards. */
   writeFile(file: SessionEvents['file'], bytes: Uint8Array): void {
-    this.#push(sessionEvent('file', file), { type: 'file_data', data: bytes })
+    this.#push([sessionEvent('file', file), { type: 'file_data', data: bytes }])
   }
 
   /** While true, a lane SHOULD await `settled()` before it writes. */
   get isFull(): boolean {
-    // A file takes as much memory as a whole backlog of text.
-    return this.#waiting.length >= backlogMax || this.#waiting.at(-1)?.type === 'file_data'
+    return this.#waiting.length >= backlogMax.events || this.#waitingBytes >= backlogMax.bytes
   }
 
   /** Resolves when everything written before the call is acknowledged. Rejects with the error that ended the writer. */
@@ -110,9 +111,10 @@ export class RunWriter {
   }
 
   /** The first events of a batch reach the engine before this returns. */
-  #push(...events: NewEvent[]): void {
+  #push(events: readonly NewEvent[]): void {
     if (this.#failure !== undefined) return
-    this.#waiting.push(...events)
+    for (const event of events) this.#waiting.push(event)
+    this.#waitingBytes += sizeOfAll(events)
     this.#written += events.length
     if (!this.#isWriting) void this.#writeAll()
   }
@@ -122,14 +124,14 @@ export class RunWriter {
     try {
       while (this.#waiting.length > 0) {
         const batch = this.#takeBatch()
-        const tookMs = await this.#store.store(batch)
+        const isPaced = this.#options.engine.wantsPacing
+        const startedAt = isPaced ? performance.now() : 0
+        const wasAvailable = await this.#store.store(batch)
         // The run failed meanwhile, and has ended or is about to.
         if (this.#failure !== undefined) return
         this.#acknowledged += batch.length
         this.#resolveWaiters(this.#acknowledged)
-        if (tookMs === undefined || !this.#options.engine.wantsPacing) continue
-        this.#quickestMs = Math.min(this.#quickestMs, tookMs)
-        await this.#pause(Math.min(pauseMsMax, (tookMs - this.#quickestMs - slackMs) * pauseFactor))
+        if (isPaced && wasAvailable) await this.#pauseAfter(performance.now() - startedAt)
       }
     } catch (cause) {
       this.#fail(toError(cause))
@@ -141,22 +143,34 @@ export class RunWriter {
   #fail(error: MillraceError): void {
     if (this.#failure !== undefined) return
     this.#waiting = []
+    this.#waitingBytes = 0
     this.#failure = error
     this.#resolveWaiters(Number.POSITIVE_INFINITY)
     this.#options.onFailure(error)
   }
 
-  /** A file is a batch of its own: its two events must stay together, and with others might exceed what an engine accepts. */
+  /** All that waits, where it fits; otherwise the events that do. */
   #takeBatch(): NewEvent[] {
-    const file = this.#waiting.findIndex(({ type }) => type === 'file')
-    return this.#waiting.splice(0, file === 0 ? 2 : this.#countFitting(file === -1 ? this.#waiting.length : file))
+    const all = this.#waiting
+    if (this.#waitingBytes <= batchBytesMax) {
+      this.#waiting = []
+      this.#waitingBytes = 0
+      return all
+    }
+    const batch = all.splice(0, this.#countFitting())
+    this.#waitingBytes -= sizeOfAll(batch)
+    return batch
   }
 
-  #countFitting(most: number): number {
-    let count = 1
-    for (let bytes = most > 1 ? sizeOf(this.#waiting[0]?.data) : 0; count < most; count++) {
-      bytes += sizeOf(this.#waiting[count]?.data)
-      if (bytes > batchBytesMax) break
+  /** At least one event, and both of a file. */
+  #countFitting(): number {
+    let bytes = 0
+    let count = 0
+    while (count < this.#waiting.length) {
+      const length = this.#waiting[count]?.type === 'file' ? 2 : 1
+      bytes += sizeOfAll(this.#waiting.slice(count, count + length))
+      if (count > 0 && bytes > batchBytesMax) break
+      count += length
     }
     return count
   }
@@ -174,7 +188,9 @@ export class RunWriter {
     while (this.#waiters[0] !== undefined && this.#waiters[0].count <= count) this.#waiters.shift()?.resolve()
   }
 
-  #pause(ms: number): Promise<void> | undefined {
+  #pauseAfter(tookMs: number): Promise<void> | undefined {
+    this.#quickestMs = Math.min(this.#quickestMs, tookMs)
+    const ms = Math.min(pauseMsMax, (tookMs - this.#quickestMs - slackMs) * pauseFactor)
     if (ms <= 0 || this.#waiters.length > 0) return undefined
     return new Promise((resolve) => {
       const timer = setTimeout(resolve, ms)
