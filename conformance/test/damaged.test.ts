@@ -98,6 +98,7 @@ it('takes no log for damaged while the engine fails or does not respond', async 
   let isAway = false
   const refusing: Engine = {
     ...engine,
+    peek: () => undefined,
     async read(log, ...rest) {
       if (isAway || (log === session && failures-- > 0)) throw new MillraceError('engine_failed')
       return engine.read(log, ...rest)

@@ -36,6 +36,7 @@ function failing(inner: Engine): Storage {
   }
   const engine: Engine = {
     ...inner,
+    peek: () => undefined,
     read: guard(inner.read),
     inspect: guard(inner.inspect),
     async append(...request) {

@@ -35,6 +35,22 @@ export function readCases(make: EngineFactory): void {
       expect(await rejectionOf(engine.read(log, { epoch: epoch === 0 ? position.epoch : String(epoch), offset }))).toBe(code)
     })
 
+    it('peeks at the page that read returns, or at none', async () => {
+      const engine = await open(make)
+      const { position } = await engine.append('a', numbered(1, 3))
+      for (const n of range(4, 9)) await engine.append('a', numbered(n, n))
+      for (const offset of range(0, 8)) {
+        const page = engine.peek?.('a', { ...position, offset }, { eventsMax: 2 })
+        if (page !== undefined) expect(await engine.read('a', { ...position, offset }, { eventsMax: 2 })).toEqual(page)
+      }
+      expect(engine.peek?.('a', { ...position, offset: 9 })).toBeUndefined()
+      expect(engine.peek?.('a', { ...position, offset: 10 })).toBeUndefined()
+      expect(engine.peek?.('a', { epoch: '00000000', offset: 1 })).toBeUndefined()
+      expect(engine.peek?.('b', { ...position, offset: 0 })).toBeUndefined()
+      await engine.delete('a')
+      expect(engine.peek?.('a', { ...position, offset: 0 })).toBeUndefined()
+    })
+
     it('never returns part of a batch to a concurrent reader', async () => {
       const engine = await open(make)
       const { position } = await engine.append('a', [])

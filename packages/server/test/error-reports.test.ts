@@ -56,7 +56,7 @@ describe('the message of an engine that fails', () => {
       if (++refusals === 3) refused.resolve()
       throw inside
     }
-    const { url, errors, millrace } = await startServer({ engine: { ...engine, read } })
+    const { url, errors, millrace } = await startServer({ engine: { ...engine, peek: () => undefined, read } })
     await millrace.publish({ channel: 'c', data: 1 })
     isBroken = from === 'start'
     await using stream = await openStream(`${url}/api/stream?channel=c&from=${from}`)

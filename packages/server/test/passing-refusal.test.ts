@@ -16,7 +16,13 @@ function brokenEngine(): { engine: Engine; broken: (isBroken: boolean) => void }
       return act(...args)
     }
   return {
-    engine: { ...inner, inspect: check(inner.inspect), read: check(inner.read), append: check(inner.append) },
+    engine: {
+      ...inner,
+      peek: () => undefined,
+      inspect: check(inner.inspect),
+      read: check(inner.read),
+      append: check(inner.append),
+    },
     broken: (is) => {
       isBroken = is
     },

@@ -46,7 +46,7 @@ describe('the end', () => {
       if (isAway) throw new MillraceError(refusal)
       return memory.read(...request)
     }
-    const { url, millrace } = await startServer({ engine: { ...memory, read } })
+    const { url, millrace } = await startServer({ engine: { ...memory, peek: () => undefined, read } })
     await millrace.engine.append('s', [])
     const socket = await openSocket(url)
     socket.send({ type: 'attach', session: 's' })

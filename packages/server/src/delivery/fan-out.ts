@@ -42,7 +42,7 @@ const mebibyte = 1024 * 1024
 
 export function createFanOut(options: FanOutOptions): FanOut {
   const { scheduler, onPage, onReadError = () => {}, tailBytesMax = 64 * mebibyte } = options
-  const engine = onPage === undefined ? options.engine : decorate(options.engine, { read: readAndReport(options.engine, onPage) })
+  const engine = onPage === undefined ? options.engine : decorate(options.engine, reporting(options.engine, onPage))
   const tails = new Map<string, Tail>()
   const memory = createTailMemory(tailBytesMax)
 
@@ -86,10 +86,17 @@ function keyOf({ log, epoch, wire }: Cursor): string {
   return `${log}\0${epoch}\0${wire.key}`
 }
 
-function readAndReport(engine: Engine, onPage: (log: string, page: Page) => void): Engine['read'] {
-  return async (log, ...request) => {
-    const page = await engine.read(log, ...request)
-    onPage(log, page)
-    return page
+function reporting(engine: Engine, onPage: (log: string, page: Page) => void): Pick<Engine, 'read' | 'peek'> {
+  return {
+    async read(log, ...request) {
+      const page = await engine.read(log, ...request)
+      onPage(log, page)
+      return page
+    },
+    peek(log, ...request) {
+      const page = engine.peek?.(log, ...request)
+      if (page !== undefined) onPage(log, page)
+      return page
+    },
   }
 }

@@ -2,6 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, it, vi } from 'vitest'
 import { offsets, setup, testSink, testWire, words } from '../../test/support/log-readers.ts'
 import { memoryEngine } from '../engines/memory/index.ts'
+import { decorate } from '../log/decorate.ts'
 import type { Engine } from '../log/log.ts'
 
 describe('a reader with delivery options, or one that is slow', () => {
@@ -57,14 +58,13 @@ describe('a reader with delivery options, or one that is slow', () => {
     const inner = memoryEngine()
     let gate: Promise<void> | undefined
     let readsAlone = 0
-    const engine: Engine = {
-      ...inner,
+    const engine: Engine = decorate(inner, {
       async read(log, after, options) {
         if (options?.eventsMax === 2048) readsAlone += 1
         else await gate
         return inner.read(log, after, options)
       },
-    }
+    })
     const { fanOut, at } = await setup(engine)
     const wire = testWire({ intervalMs: 1, merge: (events) => events.slice(-1) })
     const [first, second] = [testSink(), testSink()]

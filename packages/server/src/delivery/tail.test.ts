@@ -3,6 +3,7 @@ import { MillraceError } from '@millrace/protocol'
 import { describe, expect, it, vi } from 'vitest'
 import { offsets, setup, testSink, testWire, words } from '../../test/support/log-readers.ts'
 import { memoryEngine } from '../engines/memory/index.ts'
+import { decorate } from '../log/decorate.ts'
 import type { Engine } from '../log/log.ts'
 import { createFanOut } from './fan-out.ts'
 import { createScheduler } from './scheduler.ts'
@@ -57,6 +58,34 @@ describe('an interval', () => {
   })
 })
 
+describe('what this process has just appended', () => {
+  it('is encoded without a call of read, within the append', async () => {
+    const inner = memoryEngine()
+    let reads = 0
+    const engine = decorate(inner, {
+      peek: (...request) => inner.peek?.(...request),
+      read(...request) {
+        reads += 1
+        return inner.read(...request)
+      },
+    })
+    const { fanOut, at } = await setup(engine)
+    const [sink, wire] = [testSink(), testWire()]
+    fanOut.attach({ log: 'a', after: at(0), wire, sink })
+    await engine.append('a', words(1))
+    await sink.until('1;')
+    reads = 0
+    wire.encoded.length = 0
+    for (let n = 0; n < 10; n++) {
+      const appended = engine.append('a', words(1))
+      expect(wire.encoded.at(-1)).toBe(n + 2)
+      await appended
+    }
+    await sink.until('11;')
+    expect([sink.text(), reads]).toEqual([offsets(1, 11), 0])
+  })
+})
+
 describe('readers that are not slow', () => {
   it.each<SlowPolicy>(['wait', 'latest', 'close'])(
     'stay live however far a log is ahead of what is read of it: %s',
@@ -65,8 +94,7 @@ describe('readers that are not slow', () => {
       let gate: PromiseWithResolvers<void> | undefined
       let onRead = () => {}
       let readsAlone = 0
-      const engine: Engine = {
-        ...inner,
+      const engine: Engine = decorate(inner, {
         async read(log, after, options) {
           if (options?.eventsMax === 2048) readsAlone += 1
           else {
@@ -75,7 +103,7 @@ describe('readers that are not slow', () => {
           }
           return inner.read(log, after, options)
         },
-      }
+      })
       const { fanOut, at } = await setup(engine)
       const sinks = Array.from({ length: 200 }, () => sliceSink('x5004;'))
       const wire = testWire({ encode: ({ offset, data }) => `${data as string}${offset};` })
@@ -106,15 +134,14 @@ describe('readers that are not slow', () => {
   it('are not taken for slow by a tail that has just started', async () => {
     const inner = memoryEngine()
     let fill = async () => {}
-    const engine: Engine = {
-      ...inner,
+    const engine: Engine = decorate(inner, {
       async read(log, after, options) {
         const page = await inner.read(log, after, options)
         // As other writers do, between the page of a reader and the first one of its tail.
         if (options?.eventsMax === 2048) await fill()
         return page
       },
-    }
+    })
     const { fanOut, at } = await setup(engine)
     await engine.append('a', words(1))
     fill = async () => {
@@ -200,7 +227,7 @@ describe('on a failure', () => {
           throw away()
         }
       }
-      const engine: Engine = { ...inner, read: guard(inner.read), inspect: guard(inner.inspect) }
+      const engine: Engine = decorate(inner, { read: guard(inner.read), inspect: guard(inner.inspect) })
       const reported: unknown[] = []
       const { fanOut, at } = await setup(engine, { onReadError: (error) => reported.push(error) })
       const [live, late] = [testSink(), testSink()]
@@ -224,14 +251,13 @@ describe('on a failure', () => {
     const inner = memoryEngine()
     let reads = 0
     let asked = () => {}
-    const engine: Engine = {
-      ...inner,
+    const engine: Engine = decorate(inner, {
       async read() {
         reads += 1
         asked()
         throw away()
       },
-    }
+    })
     const { fanOut, at } = await setup(engine)
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
     const first = new Promise<void>((resolve) => {

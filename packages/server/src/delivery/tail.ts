@@ -62,6 +62,7 @@ export class Tail implements Task, CursorTail, MemoryHolder {
   #goal = 0
   /** The wire has written its last event. */
   #ended = false
+  #notedBytes = 0
   #slice: { buffer: Buffer; from: number; to: number; bytes: Buffer } | undefined
 
   constructor(options: TailOptions) {
@@ -210,9 +211,11 @@ export class Tail implements Task, CursorTail, MemoryHolder {
     try {
       // Without a writable cursor, reading waits for the first one.
       while (this.#hasNews && !this.#ended && this.#isNeeded()) {
-        await this.#untilDue()
+        const due = this.#untilDue()
+        if (due !== undefined) await due
         this.#hasNews = false
-        const read = await this.#read()
+        // Without a wait for what this process has just appended, which is nearly every event of most servers.
+        const read = this.#peek() ?? (await this.#read())
         if (this.#offset >= this.#goal) this.#goal = read.head.offset
         const isFarBehind = this.#afterIdle && read.head.offset - this.#offset > idleBacklogMax
         this.#afterIdle = false
@@ -237,11 +240,20 @@ export class Tail implements Task, CursorTail, MemoryHolder {
   }
 
   /** Once in an interval; then it reads to the head of that moment, in as many pages as necessary. */
-  async #untilDue(): Promise<void> {
-    if (this.#offset < this.#goal) return
-    const wait = this.#readAt + (this.#options.wire.intervalMs ?? 0) - performance.now()
+  #untilDue(): Promise<void> | undefined {
+    const { intervalMs } = this.#options.wire
+    return intervalMs && this.#offset >= this.#goal ? this.#untilInterval(intervalMs) : undefined
+  }
+
+  async #untilInterval(intervalMs: number): Promise<void> {
+    const wait = this.#readAt + intervalMs - performance.now()
     if (wait > 0) await new Promise((resolve) => setTimeout(resolve, wait))
     this.#readAt = performance.now()
+  }
+
+  #peek(): Page | undefined {
+    const { engine, log, epoch } = this.#options
+    return engine.peek?.(log, { epoch, offset: this.#offset }, page)
   }
 
   /** Readers wait, and get heartbeats, while the engine is unavailable. */
@@ -323,6 +335,10 @@ export class Tail implements Task, CursorTail, MemoryHolder {
   }
 
   #noteMemory(): void {
-    this.#options.memory.note(this, this.#isEmpty ? 0 : this.#slabs.bytes - slabBytesMin)
+    const bytes = this.#isEmpty ? 0 : this.#slabs.bytes - slabBytesMin
+    // Not for every event: nearly all of them fit into the last slab.
+    if (bytes === this.#notedBytes) return
+    this.#notedBytes = bytes
+    this.#options.memory.note(this, bytes)
   }
 }

@@ -11,6 +11,7 @@ const members: Record<keyof Engine, 'method' | 'value'> = {
   broadcast: 'value',
   append: 'method',
   read: 'method',
+  peek: 'method',
   inspect: 'method',
   list: 'method',
   watch: 'method',
@@ -54,6 +55,12 @@ describe('decorate', () => {
     const { engine } = recorder()
     const decorated = decorate(engine, { [name]: 'replaced' })
     for (const each of names) expect(member(decorated, each) === 'replaced').toBe(each === name)
+  })
+
+  it('has no peek where only read is replaced, and returns no event past the replacement', () => {
+    const read: Engine['read'] = () => Promise.reject(new Error('replaced'))
+    expect('peek' in decorate(memoryEngine(), { read })).toBe(false)
+    expect('peek' in decorate(memoryEngine(), { read, peek: () => undefined })).toBe(true)
   })
 
   it('passes a member through that it does not know', () => {

@@ -1,6 +1,7 @@
 /**
  * An engine with some of its methods replaced. Recovery, quarantine, metrics and tracing replace the methods they are
- * about; every other member, also an optional one and one that a later version adds, is the engine's own.
+ * about; every other member, also an optional one and one that a later version adds, is the engine's own. Only `peek` goes
+ * with `read`: where `read` alone is replaced there is no `peek`, which would return events past the replacement.
  */
 import type { Engine } from './log.ts'
 
@@ -13,6 +14,7 @@ export function decorate(engine: Engine, overrides: Partial<Engine>): Engine {
     const member: unknown = Reflect.get(engine, name)
     decorated[name] = typeof member === 'function' ? forward(engine, name) : member
   }
+  if ('read' in overrides) delete decorated.peek
   return Object.assign(decorated, overrides) as unknown as Engine
 }
 

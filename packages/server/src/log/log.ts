@@ -135,6 +135,11 @@ export interface Engine {
    * (another epoch) or `position_ahead` (an offset the log has not reached).
    */
   read(log: string, after: Position, options?: ReadOptions): Promise<Page>
+  /**
+   * What `read` would return now, where this process can tell without waiting: for events that it has just appended.
+   * Undefined otherwise, and when there is no event after the position. An engine without it is always read.
+   */
+  peek?(log: string, after: Position, options?: ReadOptions): Page | undefined
   /** Undefined when there is no such log. */
   inspect(log: string): Promise<LogState | undefined>
   /**

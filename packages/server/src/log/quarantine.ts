@@ -53,6 +53,7 @@ export function quarantineDamaged(engine: Engine): Engine {
   const quarantine = createQuarantine(engine)
   return decorate(engine, {
     read: quarantine.read,
+    ...(engine.peek && { peek: engine.peek.bind(engine) }),
     async inspect(log) {
       await quarantine.check(log)
       return engine.inspect(log)

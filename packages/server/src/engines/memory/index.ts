@@ -66,6 +66,10 @@ export function memoryEngine(options: MemoryEngineOptions = {}): Engine {
       if (log === undefined) throw new MillraceError('session_not_found')
       return log.read(after, { eventsMax, bytesMax })
     },
+    peek(name, after, { eventsMax = 512, bytesMax = 262_144 } = {}) {
+      const log = logs.find(name, now())
+      return log?.epoch === after.epoch && after.offset < log.head ? log.read(after, { eventsMax, bytesMax }) : undefined
+    },
     async inspect(name) {
       assertOpen()
       return logs.find(name, now())?.state

@@ -84,6 +84,11 @@ export function natsEngine({ url, stream: name = 'millrace', timeoutMs = 15_000,
       return reader.read(log, after, { eventsMax, bytesMax: pageBytesMax, oldest: Date.now() - ageMsMax })
     },
 
+    peek(log, after, { eventsMax = 512, bytesMax: pageBytesMax = 262_144 } = {}) {
+      if (isClosed) return undefined
+      return reader.peek(log, after, { eventsMax, bytesMax: pageBytesMax, oldest: Date.now() - ageMsMax })
+    },
+
     async inspect(log) {
       const index = await refresh(log)
       const head = headOf(index)

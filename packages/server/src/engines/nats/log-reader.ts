@@ -30,11 +30,15 @@ export class LogReader {
     this.#options = options
   }
 
+  peek(log: string, after: Position, bounds: Bounds): Page | undefined {
+    const { recent, notifier } = this.#options
+    return recent.peek(log, after, { ...bounds, head: notifier.notifiedHead(log) })
+  }
+
   async read(log: string, after: Position, bounds: Bounds): Promise<Page> {
-    const { stream, recent, notifier, inTurn } = this.#options
-    const cached = recent.read(log, after, { ...bounds, head: notifier.notifiedHead(log) })
-    // An empty page does not show that other nodes have appended nothing.
-    if (cached !== undefined && cached.events.length > 0) return cached
+    const { stream, inTurn } = this.#options
+    const cached = this.peek(log, after, bounds)
+    if (cached !== undefined) return cached
     for (const startedAt = performance.now(); ; await sleep(stalePauseMs)) {
       // The pause is outside of the log's turn, so that a wrong position does not block the log for others.
       const result = await inTurn(log, (index, deadline) => this.#readPage(log, index, after, bounds, deadline))

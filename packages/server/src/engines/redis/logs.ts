@@ -92,11 +92,13 @@ export class RedisLogs {
   async read(log: string, after: Position, { eventsMax = 512, bytesMax = 262_144 }: ReadOptions = {}): Promise<Page> {
     this.#calls.assertOpen()
     const bounds = { eventsMax, bytesMax }
+    return this.peek(log, after, bounds) ?? (await this.#readLive(log, after, bounds)) ?? this.#readStored(log, after, bounds)
+  }
+
+  peek(log: string, after: Position, { eventsMax = 512, bytesMax = 262_144 }: ReadOptions = {}): Page | undefined {
+    if (this.#calls.isClosed) return undefined
     const oldest = Date.now() - this.#options.ageMsMax
-    const cached = this.#recent.read(log, after, { ...bounds, oldest, head: this.#notifier.notifiedHead(log) })
-    // An empty page from memory proves nothing: another node may have appended.
-    if (cached !== undefined && cached.events.length > 0) return cached
-    return (await this.#readLive(log, after, bounds)) ?? this.#readStored(log, after, bounds)
+    return this.#recent.peek(log, after, { eventsMax, bytesMax, oldest, head: this.#notifier.notifiedHead(log) })
   }
 
   /** While the log is not verified, waits for an engine that can verify it. */

@@ -17,7 +17,9 @@ interface CachedLog {
   /** `events` are the ones after `from`, up to `head`. */
   from: number
   head: number
-  events: LogEvent[]
+  readonly events: LogEvent[]
+  /** Of the events' data, at the same indexes. */
+  readonly sizes: number[]
   bytes: number
 }
 
@@ -41,6 +43,8 @@ export interface RecentEvents {
   push(log: string, appended: Appended): void
   /** Undefined when only the database can tell. */
   read(log: string, after: Position, bounds: Bounds): Page | undefined
+  /** As `Engine.peek`: an empty page does not show that other nodes have appended nothing. */
+  peek(log: string, after: Position, bounds: Bounds): Page | undefined
   forget(log: string): void
   clear(): void
 }
@@ -58,13 +62,16 @@ export function createRecentEvents(): RecentEvents {
       if (known?.epoch === epoch && known.head >= head) return
       const isNext = known?.epoch === epoch && known.head === from
       if (!isNext) drop(log)
-      const cached = isNext ? known : { epoch, from, head, events: [], bytes: 0 }
+      const cached = isNext ? known : { epoch, from, head, events: [], sizes: [], bytes: 0 }
       logs.delete(log)
       logs.set(log, cached)
       let bytes = 0
-      for (const [index, { type, data }] of events.entries()) {
-        cached.events.push({ type, data, time, offset: from + index + 1 })
-        bytes += sizeOf(data)
+      let offset = from
+      for (const { type, data } of events) {
+        const size = sizeOf(data)
+        cached.events.push({ type, data, time, offset: ++offset })
+        cached.sizes.push(size)
+        bytes += size
       }
       grow(cached, bytes)
       cached.head = head
@@ -75,23 +82,28 @@ export function createRecentEvents(): RecentEvents {
       while (logs.size > logsMax || (totalBytes > totalBytesMax && logs.size > 1)) drop(logs.keys().next().value as string)
     },
 
-    read(log, { epoch, offset }, { eventsMax, bytesMax, oldest, head = 0 }) {
-      const cached = logs.get(log)
-      if (cached === undefined || cached.epoch !== epoch || offset < cached.from || offset > cached.head) return undefined
-      const first = offset - cached.from
-      if ((cached.events[first]?.time ?? oldest) < oldest) return undefined
-      let last = first
-      for (let bytes = 0; last < cached.events.length && last - first < eventsMax && (bytes < bytesMax || last === first); last++)
-        bytes += sizeOf(cached.events[last]?.data)
-      const at = (to: number): Position => ({ epoch, offset: to })
-      return { events: cached.events.slice(first, last), position: at(cached.from + last), head: at(Math.max(cached.head, head)) }
+    read,
+    peek(log, after, bounds) {
+      const page = read(log, after, bounds)
+      return page?.events.length === 0 ? undefined : page
     },
-
     forget: drop,
     clear() {
       logs.clear()
       totalBytes = 0
     },
+  }
+
+  function read(log: string, { epoch, offset }: Position, { eventsMax, bytesMax, oldest, head = 0 }: Bounds): Page | undefined {
+    const cached = logs.get(log)
+    if (cached === undefined || cached.epoch !== epoch || offset < cached.from || offset > cached.head) return undefined
+    const first = offset - cached.from
+    if ((cached.events[first]?.time ?? oldest) < oldest) return undefined
+    let last = first
+    for (let bytes = 0; last < cached.events.length && last - first < eventsMax && (bytes < bytesMax || last === first); last++)
+      bytes += cached.sizes[last] as number
+    const at = (to: number): Position => ({ epoch, offset: to })
+    return { events: cached.events.slice(first, last), position: at(cached.from + last), head: at(Math.max(cached.head, head)) }
   }
 
   function drop(log: string): void {
@@ -107,15 +119,16 @@ export function createRecentEvents(): RecentEvents {
   /** Removes the oldest events. */
   function trim(cached: CachedLog, count: number): void {
     if (count <= 0) return
-    const removed = cached.events.splice(0, count)
+    cached.events.splice(0, count)
+    const removed = cached.sizes.splice(0, count)
     cached.from += removed.length
-    grow(cached, -removed.reduce((sum, { data }) => sum + sizeOf(data), 0))
+    grow(cached, -removed.reduce((sum, size) => sum + size, 0))
   }
 }
 
 /** The number of oldest events to remove: half of the bound stays, so that appends share a trim, and always the newest. */
-function countOver({ events, bytes }: CachedLog): number {
+function countOver({ sizes, bytes }: CachedLog): number {
   let count = 0
-  for (let left = bytes; left > bytesPerLogMax / 2 && count < events.length - 1; count++) left -= sizeOf(events[count]?.data)
+  for (let left = bytes; left > bytesPerLogMax / 2 && count < sizes.length - 1; count++) left -= sizes[count] as number
   return count
 }

@@ -46,6 +46,7 @@ export function sqliteEngine({ folder, durability = 'process', timeoutMs = 10_00
     isDurable: true,
     append: (log, events, appendOptions) => logs.append(log, events, appendOptions),
     read: (log, after, readOptions) => logs.read(log, after, readOptions),
+    peek: (log, after, readOptions) => logs.peek(log, after, readOptions),
     inspect: (log) => logs.inspect(log),
     list: (prefix, after) => logs.list(prefix, after),
     watch: (log, bell) => logs.watch(log, bell),

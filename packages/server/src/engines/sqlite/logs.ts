@@ -78,6 +78,11 @@ export class SqliteLogs {
     return start === after.offset ? page : { ...page, gap: { from: after, to: at(start) } }
   }
 
+  peek(log: string, after: Position, { eventsMax = 512, bytesMax = 262_144 }: ReadOptions = {}): Page | undefined {
+    const oldest = Date.now() - this.#options.limits.ageMsMax
+    return this.#closing === undefined ? this.#recent.peek(log, after, { eventsMax, bytesMax, oldest }) : undefined
+  }
+
   async inspect(log: string): Promise<LogState | undefined> {
     const { epoch, start = 0, head = 0 } = await this.#askReader({ op: 'inspect', log, now: Date.now() })
     return epoch === undefined ? undefined : { start: { epoch, offset: start }, head: { epoch, offset: head } }
