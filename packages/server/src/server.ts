@@ -110,7 +110,8 @@ export function createMillrace(options: MillraceOptions = {}): Millrace {
   const activeRuns = () => runs.active
   const drain = createDrain({ readers: connections, isShared: membership !== undefined, activeRuns })
   const settleReaders = (signal: AbortSignal) => settle(engine, connections.cursors(), signal)
-  const shutdown = createShutdown({ runs, stopping, drain, settleReaders, heartbeat, membership, engine, onError })
+  const { closeEnded } = sse
+  const shutdown = createShutdown({ runs, stopping, drain, settleReaders, closeEnded, heartbeat, membership, engine, onError })
 
   return {
     ...handlers,

@@ -1,4 +1,6 @@
 /** `close()` ends in bounded time whatever its engine does: a service manager would otherwise kill it half way. */
+import { once } from 'node:events'
+import { connect } from 'node:net'
 import { setTimeout } from 'node:timers/promises'
 import { createMillrace, type Engine, memoryEngine } from 'millrace'
 import { describe, expect, it, onTestFinished } from 'vitest'
@@ -51,6 +53,21 @@ describe('close()', () => {
     await stream.text()
     expect(millrace.connections).toBe(0)
   })
+
+  it('closes the connections of streams whose clients do not', async () => {
+    const { millrace, port } = await startServer()
+    await millrace.engine.append('s', [])
+    const client = connect({ port, host: '127.0.0.1', allowHalfOpen: true })
+    onTestFinished(() => void client.destroy())
+    client.write('GET /api/stream?session=s HTTP/1.1\r\nhost: localhost\r\n\r\n')
+    await once(client, 'data')
+    await millrace.close()
+    // A socket that is only half closed would take the bytes until its time is over.
+    const failed = once(client.resume(), 'error')
+    const writing = setInterval(() => client.write('x'), 10)
+    onTestFinished(() => clearInterval(writing))
+    await failed
+  }, 5_000)
 
   it('accepts nothing new over an open WebSocket', async () => {
     const { url, millrace } = await startServer()

@@ -76,6 +76,19 @@ describe('a stream on a socket that the transport has taken over', () => {
     expect(text.match(/HTTP\/1\.1/g)).toHaveLength(1)
   })
 
+  it('detects that its client has disconnected also behind further requests', async () => {
+    const { port, path, millrace } = await sessionServer()
+    const socket = connect(port, '127.0.0.1')
+    onTestFinished(() => void socket.destroy())
+    const request = `GET ${path} HTTP/1.1\r\nhost: localhost\r\n\r\n`
+    socket.write(request.repeat(2))
+    const [chunk] = await once(socket, 'data')
+    expect(String(chunk)).toMatch('200 OK')
+    expect(millrace.connections).toBe(1)
+    socket.end(request)
+    await vi.waitFor(() => expect(millrace.connections).toBe(0))
+  })
+
   it('is closed when the client keeps sending', async () => {
     const { port, path } = await sessionServer()
     const { socket } = await rawStream(port, path)

@@ -37,8 +37,10 @@ async function setup({
     encodeFrame: (events, positions) =>
       Buffer.from(`[${Buffer.concat(events).toString()}|${positions.map(({ offset }) => offset).join(',')}]`),
   })
-  group.onceClosed(() => {
-    closes += 1
+  group.onceClosed({
+    onCursorClosed() {
+      closes += 1
+    },
   })
   return { engine, group, sink, closes: () => closes }
 }

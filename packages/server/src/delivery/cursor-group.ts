@@ -5,7 +5,7 @@
  * docs/decisions/0019-one-stream-for-many-logs.md.
  */
 import { MillraceError, type Position } from '@millrace/protocol'
-import type { Cursor } from './cursor.ts'
+import type { CloseListener, Cursor } from './cursor.ts'
 import type { Attachment } from './fan-out.ts'
 import type { Scheduler, Task } from './scheduler.ts'
 import type { Sink } from './wire.ts'
@@ -42,7 +42,7 @@ export class CursorGroup implements Task {
   readonly #positions: Position[]
   #pieces: Piece[] = []
   #open: number
-  #onClose: (() => void) | undefined
+  #onClose: CloseListener | undefined
   closed = false
   /** The sink is full. */
   blocked = false
@@ -70,10 +70,10 @@ export class CursorGroup implements Task {
     return this.#positions.reduce((sum, { offset }) => sum + offset, 0)
   }
 
-  /** Called once, when the reader has disconnected or the last log has ended. */
-  onceClosed(call: () => void): void {
-    if (this.closed) call()
-    else this.#onClose = call
+  /** The listener is called once, when the reader has disconnected or the last log has ended. */
+  onceClosed(listener: CloseListener): void {
+    if (this.closed) listener.onCursorClosed()
+    else this.#onClose = listener
   }
 
   drained(): void {
@@ -88,7 +88,7 @@ export class CursorGroup implements Task {
     this.closed = true
     this.#pieces = []
     for (const cursor of this.cursors) cursor.close()
-    this.#onClose?.()
+    this.#onClose?.onCursorClosed()
   }
 
   /** Closes the connection after the frames that are pending. */

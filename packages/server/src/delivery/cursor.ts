@@ -25,11 +25,18 @@ export const nearlyLive = 64
 
 /** The part of a tail that a live cursor uses. */
 export interface CursorTail {
+  readonly log: string
+  readonly wire: Wire
   /** The cursor has read up to the head and is live from there on. */
   join(cursor: Cursor): void
   /** The cursor's sink accepts bytes again. */
   wake(cursor: Cursor): void
   leave(cursor: Cursor): void
+}
+
+export interface CloseListener {
+  /** The cursor is closed, by its reader or at the end of the stream. */
+  onCursorClosed(): void
 }
 
 export interface CursorOptions {
@@ -49,9 +56,9 @@ export interface CursorOptions {
 }
 
 export class Cursor {
-  readonly log: string
+  log: string
   readonly epoch: string
-  readonly wire: Wire
+  wire: Wire
   readonly sink: Sink
   readonly slow: SlowPolicy
   /** The offset of the last event passed to the sink. */
@@ -62,7 +69,7 @@ export class Cursor {
   /** True from a write for which the sink returned false until `drained()`, or from the start. */
   blocked: boolean
   closed = false
-  #onClose: (() => void) | undefined
+  #onClose: CloseListener | undefined
   readonly #engine: Engine
   readonly #scheduler: Scheduler
   readonly #findTail: (cursor: Cursor) => CursorTail
@@ -85,10 +92,10 @@ export class Cursor {
     this.#onReadError = onReadError
   }
 
-  /** Called once when the cursor is closed, by its reader or at the end of the stream; at once if it is closed already. */
-  onceClosed(call: () => void): void {
-    if (this.closed) call()
-    else this.#onClose = call
+  /** The listener is called once; at once if the cursor is closed already. */
+  onceClosed(listener: CloseListener): void {
+    if (this.closed) listener.onCursorClosed()
+    else this.#onClose = listener
   }
 
   /** The sink accepts bytes again. */
@@ -106,7 +113,7 @@ export class Cursor {
     this.#onDrained?.()
     this.#tail?.leave(this)
     this.#tail = undefined
-    this.#onClose?.()
+    this.#onClose?.onCursorClosed()
   }
 
   /** There are no more events: the wire has written its last one, or the log cannot be read because of `error`. */
@@ -160,6 +167,9 @@ export class Cursor {
 
   join(tail: CursorTail): void {
     this.#tail = tail
+    // Of all readers of the tail only one copy stays in memory.
+    this.log = tail.log
+    this.wire = tail.wire
     tail.join(this)
   }
 

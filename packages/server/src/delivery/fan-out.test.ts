@@ -237,7 +237,7 @@ describe('fan-out', () => {
       wire: testWire(),
       sink,
     })
-    await new Promise<void>((resolve) => cursor.onceClosed(resolve))
+    await new Promise<void>((resolve) => cursor.onceClosed({ onCursorClosed: resolve }))
     await sink.ended
   })
 })

@@ -71,6 +71,14 @@ export class Tail implements Task, CursorTail, MemoryHolder {
     this.#unwatch = options.engine.watch(options.log, () => void this.#pull())
   }
 
+  get log(): string {
+    return this.#options.log
+  }
+
+  get wire(): Wire {
+    return this.#options.wire
+  }
+
   /** Up to where the log is read and encoded. */
   get #offset(): number {
     return this.#slabs.to

@@ -15,7 +15,7 @@ import { checkOrigin, checkStart } from '../access/origin.ts'
 import type { Connection } from '../transports/connection.ts'
 import type { Connections } from '../transports/connections.ts'
 import { eventStreamHeaders } from '../transports/event-stream.ts'
-import type { HttpTransports } from '../transports/transport.ts'
+import type { Exchange, HttpTransports } from '../transports/transport.ts'
 import { wantsJson } from './accept.ts'
 import { readJson } from './body.ts'
 import { type Asked, formatError, toMillraceError } from './error-response.ts'
@@ -35,8 +35,8 @@ export interface AppOptions {
   readonly onError: (error: unknown) => void
 }
 
-/** Node's request and response; a web-standard host has neither. */
-type Env = { Bindings: Partial<HttpBindings> }
+/** Node's request and response; a web-standard host has neither. `isOwnServer` where the HTTP server is not a host's. */
+type Env = { Bindings: Partial<HttpBindings> & { readonly isOwnServer?: boolean } }
 export type App = Hono<Env>
 type RouteInput = Parameters<Route['handle']>[0]
 
@@ -84,11 +84,19 @@ async function serve(context: Context<Env>, route: Route, options: AppOptions): 
     if (isHead) return new Response(null, { headers: transport.headers })
     // From here on the transport closes it.
     connection = undefined
-    const { incoming, outgoing } = context.env ?? {}
-    const node = incoming && outgoing && { request: incoming, response: outgoing as ServerResponse }
-    return await transport.respond(response.deliver, { node, signal: context.req.raw.signal })
+    return await transport.respond(response.deliver, exchangeOf(context))
   } finally {
     connection?.close()
+  }
+}
+
+function exchangeOf({ env, req }: Context<Env>): Exchange {
+  const { incoming, outgoing, isOwnServer } = env ?? {}
+  return {
+    node: incoming && outgoing && { request: incoming, response: outgoing as ServerResponse, isHosted: !isOwnServer },
+    get signal() {
+      return req.raw.signal
+    },
   }
 }
 
@@ -139,7 +147,9 @@ async function readRequest(context: Context<Env>, route: Route, connect: RouteIn
       path: req.path,
       headers: req.raw.headers,
     }),
-    signal: req.raw.signal,
+    get signal() {
+      return req.raw.signal
+    },
     lastEventId,
     wantsJson: wantsJson(req.header('accept') ?? ''),
     connect,

@@ -1,6 +1,6 @@
 /** The application behind the interfaces of its hosts: Node's request listener, middleware, and web-standard `fetch`. */
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http'
-import { getRequestListener, RequestError } from '@hono/node-server'
+import { getRequestListener, type HttpBindings, RequestError } from '@hono/node-server'
 import { MillraceError } from '@millrace/protocol'
 import { createHostRule, headerOf } from '../access/host-names.ts'
 import { type App, errorResponse } from './app.ts'
@@ -21,7 +21,7 @@ export interface HandlersOptions {
 export type Handler = (request: IncomingMessage, response: ServerResponse, next?: () => void) => void
 
 export interface HostHandlers {
-  /** Without the check of the host name: `listen` makes a stricter one. */
+  /** For our own HTTP server. Without the check of the host name: `listen` makes a stricter one. */
   readonly handle: RequestListener
   readonly handler: Handler
   readonly upgrade: Upgrade
@@ -33,20 +33,23 @@ const ownPath = /^\/(api\/|(healthz|ws\/chat)\/?(\?|$)|docs\/errors)/
 
 export function createHandlers({ app, accept, hostNames, hasPage, onError }: HandlersOptions): HostHandlers {
   const checkHost = createHostRule({ names: hostNames })
-  const listener = getRequestListener(app.fetch as never, {
-    overrideGlobalObjects: false,
-    // For requests that fail before they reach the app, which answers its own errors.
-    errorHandler: (error) =>
-      errorResponse(error instanceof RequestError ? new MillraceError('malformed_http') : toMillraceError(error, onError), {}),
-  })
-  const handle: RequestListener = (request, response) => void listener(request, response)
+  const listen = (isOwnServer: boolean): RequestListener => {
+    const listener = getRequestListener((request, env) => app.fetch(request, { ...(env as HttpBindings), isOwnServer }), {
+      overrideGlobalObjects: false,
+      // For requests that fail before they reach the app, which answers its own errors.
+      errorHandler: (error) =>
+        errorResponse(error instanceof RequestError ? new MillraceError('malformed_http') : toMillraceError(error, onError), {}),
+    })
+    return (request, response) => void listener(request, response)
+  }
+  const handleHosted = listen(false)
 
   return {
-    handle,
+    handle: listen(true),
     handler(request, response, next) {
       if (next !== undefined && !hasPage && !ownPath.test(request.url ?? '')) return next()
       const error = checkHost(headerOf(request))
-      if (error === undefined) handle(request, response)
+      if (error === undefined) handleHosted(request, response)
       else sendError(request, response, error)
     },
     upgrade: createUpgradeListener({ accept, check: (request) => checkHost(headerOf(request)) }),

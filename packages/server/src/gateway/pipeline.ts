@@ -4,6 +4,7 @@
  */
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
+import { isTakenOver } from '../transports/takeover.ts'
 
 /** One read of 64 KB can contain 1,600 requests, and each takes some KB until its response. */
 const waitingMax = 100
@@ -56,6 +57,7 @@ export function createPipeline(handle: RequestListener): Pipeline {
 /** Node resumes the socket in the ticks after it has parsed a request or sent a response; `setImmediate` runs after these. */
 function hold(socket: Socket, waiting: readonly unknown[]): void {
   setImmediate(() => {
-    if (waiting.length > 0) socket.pause()
+    // A stream is read on: a socket that is paused does not notice that its client has left.
+    if (waiting.length > 0 && !isTakenOver(socket)) socket.pause()
   })
 }

@@ -2,7 +2,7 @@
 import type { IncomingMessage } from 'node:http'
 import { closeCodes, MillraceError } from '@millrace/protocol'
 import { z } from 'zod'
-import { type Caller, identify } from '../access/caller.ts'
+import { identify, type RequestFacts } from '../access/caller.ts'
 import { headerOf } from '../access/host-names.ts'
 import { checkOrigin } from '../access/origin.ts'
 import type { WebSocketTransport } from '../transports/transport.ts'
@@ -23,7 +23,7 @@ export function acceptWebSockets(transport: WebSocketTransport, context: Context
     if (socket.destroyed) return
     try {
       const { session, down } = readHandshake(request)
-      const caller = identifyHandshake(request)
+      const caller = identify(new HandshakeFacts(request))
       const { principal, address } = caller
       const connection = context.connections.open({ transport: 'ws', principal, address })
       // A handshake that fails later never becomes a WebSocket, and the transport never closes its connection.
@@ -126,9 +126,29 @@ function readHandshake(request: IncomingMessage): z.output<typeof handshakeQuery
   return check(handshakeQuery, Object.fromEntries(address.searchParams))
 }
 
-function identifyHandshake({ url = '', socket, headersDistinct }: IncomingMessage): Caller {
+/** The handshake's details, which live as long as the connection. */
+class HandshakeFacts implements RequestFacts {
+  readonly transport = 'ws'
+  readonly address: string | undefined
+  readonly path: string
+  /** Names and values in turn, each in a line. One string takes a fraction of what `Headers` take, and few hosts read them. */
+  readonly #headerLines: string
+  #headers: Headers | undefined
+
+  constructor({ url = '', socket, rawHeaders }: IncomingMessage) {
+    this.address = socket.remoteAddress
+    this.path = url.split('?', 1)[0] ?? ''
+    this.#headerLines = rawHeaders.join('\n')
+  }
+
+  get headers(): Headers {
+    this.#headers ??= parseHeaders(this.#headerLines.split('\n'))
+    return this.#headers
+  }
+}
+
+function parseHeaders(lines: readonly string[]): Headers {
   const headers = new Headers()
-  for (const [name, values = []] of Object.entries(headersDistinct)) for (const value of values) headers.append(name, value)
-  const [path = ''] = url.split('?', 1)
-  return identify({ transport: 'ws', address: socket.remoteAddress, path, headers })
+  for (let index = 0; index < lines.length; index += 2) headers.append(lines[index] as string, lines[index + 1] as string)
+  return headers
 }

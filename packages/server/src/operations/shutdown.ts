@@ -15,6 +15,8 @@ export interface ShutdownOptions {
   readonly drain: Drain
   /** Resolves when every reader has what its log holds, or the signal aborts. */
   readonly settleReaders: (signal: AbortSignal) => Promise<void>
+  /** Closes the connections of streams that have ended: the HTTP server no longer knows them. */
+  readonly closeEnded: () => void
   readonly heartbeat: { close(): void }
   readonly membership: { close(): Promise<void> } | undefined
   readonly engine: Engine
@@ -34,7 +36,7 @@ const stepMsMax = 1000
 const engineCloseMsMax = 2000
 
 export function createShutdown(options: ShutdownOptions): Shutdown {
-  const { runs, stopping, drain, settleReaders, heartbeat, membership, engine, onError } = options
+  const { runs, stopping, drain, settleReaders, closeEnded, heartbeat, membership, engine, onError } = options
   const servers: Server[] = []
   let closing: Promise<void> | undefined
 
@@ -59,6 +61,7 @@ export function createShutdown(options: ShutdownOptions): Shutdown {
     drain.closeAll()
     heartbeat.close()
     for (const server of servers) server.closeAllConnections()
+    closeEnded()
     await atMost(stepMsMax, membership?.close())
     await atMost(engineCloseMsMax, engine.close())
   }

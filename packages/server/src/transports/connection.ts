@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto'
 import type { MillraceError } from '@millrace/protocol'
 import { anonymous, type Principal } from '../access/caller.ts'
 import type { Cursor } from '../delivery/cursor.ts'
+import { SmallMap } from './small-map.ts'
 
 export type TransportName = 'sse' | 'ws' | 'poll'
 
@@ -66,14 +67,14 @@ export interface Tallies {
 }
 
 export class OpenConnection implements Connection {
-  readonly id = randomUUID()
+  #id: string | undefined
   readonly info: ConnectionInfo
   readonly #since: number
   readonly #tallies: Tallies
   readonly #onClose: (connection: OpenConnection) => void
   /** Logs that are read, by key. */
-  readonly #logs = new Map<string, string>()
-  readonly #acknowledged = new Map<string, string>()
+  readonly #logs = new SmallMap<string>()
+  #acknowledged: Map<string, string> | undefined
   #served: Served | undefined
   #terminated: MillraceError | undefined
   #isDrained = false
@@ -94,13 +95,23 @@ export class OpenConnection implements Connection {
     }
   }
 
+  /** Most connections are never listed, and none is named before. */
+  get id(): string {
+    this.#id ??= randomUUID()
+    return this.#id
+  }
+
+  hasId(id: string): boolean {
+    return this.#id === id
+  }
+
   serve(served: Served): void {
     this.#served = served
     if (this.#terminated !== undefined) served.terminate(this.#terminated)
   }
 
   attach(log: string, key = log): void {
-    if (this.#isClosed || this.#logs.has(key)) return
+    if (this.#isClosed || this.#logs.get(key) !== undefined) return
     this.#tallies.readers.add(log)
     this.#logs.set(key, log)
   }
@@ -110,21 +121,22 @@ export class OpenConnection implements Connection {
     if (log === undefined) return
     this.#logs.delete(key)
     this.#tallies.readers.remove(log)
-    if (!this.reads(log)) this.#acknowledged.delete(log)
+    if (!this.reads(log)) this.#acknowledged?.delete(log)
   }
 
   reads(log: string): boolean {
-    return this.#logs.values().some((read) => read === log)
+    return this.#logs.values.includes(log)
   }
 
   acknowledge(log: string, position: string): void {
+    this.#acknowledged ??= new Map()
     this.#acknowledged.set(log, position)
   }
 
   close(): void {
     if (this.#isClosed) return
     this.#isClosed = true
-    for (const log of this.#logs.values()) this.#tallies.readers.remove(log)
+    for (const log of this.#logs.values) this.#tallies.readers.remove(log)
     this.#countPrincipal('remove')
     this.#tallies.addresses.remove(this.info.address ?? '')
     this.#onClose(this)
@@ -157,8 +169,8 @@ export class OpenConnection implements Connection {
       principal: principal.id,
       address,
       since: this.#since,
-      sessions: [...new Set(this.#logs.values())],
-      acknowledged: Object.fromEntries(this.#acknowledged),
+      sessions: [...new Set(this.#logs.values)],
+      acknowledged: Object.fromEntries(this.#acknowledged ?? []),
     }
   }
 

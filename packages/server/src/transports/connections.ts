@@ -88,7 +88,7 @@ export function createConnections(limits: ConnectionLimits = {}, now: () => numb
   function select({ id, principal, session }: ConnectionFilter): OpenConnection[] {
     return [...open].filter(
       (connection) =>
-        (id === undefined || connection.id === id) &&
+        (id === undefined || connection.hasId(id)) &&
         (principal === undefined || connection.info.principal.id === principal) &&
         (session === undefined || connection.reads(session)),
     )

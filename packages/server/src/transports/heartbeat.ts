@@ -14,9 +14,15 @@ export interface HeartbeatAcks {
   acknowledgeAll(streams: readonly string[]): void
 }
 
+export interface Beating {
+  /** With the milliseconds of a monotonic clock. */
+  beat(clock: number): void
+}
+
 export interface Heartbeat {
-  /** Calls `beat` every period until the returned function is called, with the milliseconds of a monotonic clock. */
-  join(beat: (clock: number) => void): () => void
+  /** Calls `beat` every period. */
+  join(member: Beating): void
+  leave(member: Beating): void
   close(): void
 }
 
@@ -24,24 +30,24 @@ const slots = 60
 const heartbeatsPerStep = 64
 
 export function createHeartbeat({ scheduler, periodMs }: { scheduler: Scheduler; periodMs: number }): Heartbeat {
-  const wheel = Array.from({ length: slots }, () => new Set<(clock: number) => void>())
+  const wheel = Array.from({ length: slots }, () => new Set<Beating>())
   let members = 0
   let slot = 0
   let timer: NodeJS.Timeout | undefined
 
   return {
-    join(beat) {
+    join(member) {
       // The previous slot is due again after one period.
-      const own = wheel[(slot + slots - 1) % slots] as Set<(clock: number) => void>
-      const member = (clock: number) => beat(clock)
+      const own = wheel[(slot + slots - 1) % slots] as Set<Beating>
       own.add(member)
       members += 1
       timer ??= setInterval(tick, periodMs / slots)
-      return () => {
-        if (!own.delete(member)) return
-        members -= 1
-        if (members === 0) stop()
-      }
+    },
+    leave(member) {
+      // A member does not remember its slot: idle connections are many, and looking into each slot takes a microsecond.
+      if (!wheel.some((own) => own.delete(member))) return
+      members -= 1
+      if (members === 0) stop()
     },
     close: stop,
   }
@@ -52,22 +58,22 @@ export function createHeartbeat({ scheduler, periodMs }: { scheduler: Scheduler;
   }
 
   function tick(): void {
-    const due = wheel[slot] as Set<(clock: number) => void>
+    const due = wheel[slot] as Set<Beating>
     slot = (slot + 1) % slots
     if (due.size > 0) scheduler.add(sendAll(due, scheduler))
   }
 }
 
-function sendAll(due: Set<(clock: number) => void>, scheduler: Scheduler): Task {
+function sendAll(due: Set<Beating>, scheduler: Scheduler): Task {
   const members = due.values()
   const task: Task = {
     step() {
       const clock = Math.round(performance.now())
       for (let heartbeats = 0; heartbeats < heartbeatsPerStep; heartbeats++) {
-        const { value: beat, done } = members.next()
+        const { value: member, done } = members.next()
         if (done) return 'done'
         try {
-          beat(clock)
+          member.beat(clock)
         } catch (error) {
           // The other members still get their heartbeat, in the next tick.
           scheduler.add(task)

@@ -2,10 +2,12 @@
 import type { Duplex } from 'node:stream'
 import { closeCodeOf, closeCodes, encodeJson, limits, MillraceError, type ServerMessage } from '@millrace/protocol'
 import type { WebSocket } from 'ws'
-import type { Cursor } from '../delivery/cursor.ts'
+import type { CloseListener, Cursor } from '../delivery/cursor.ts'
 import type { FanOut } from '../delivery/fan-out.ts'
-import { throttled } from '../delivery/wire.ts'
+import { type Sink, throttled } from '../delivery/wire.ts'
 import type { Connection, Served } from './connection.ts'
+import type { Beating, Heartbeat } from './heartbeat.ts'
+import { SmallMap } from './small-map.ts'
 import type { OnText, Socket, SocketStream } from './transport.ts'
 import { eventFrames, plainFrames, textFrame } from './websocket-wire.ts'
 
@@ -23,17 +25,20 @@ export interface ServedSocketOptions {
   readonly socket: Duplex
   readonly connection: Connection
   readonly fanOut: FanOut
+  readonly heartbeat: Heartbeat
   /** The client asked for heartbeats as messages. */
   readonly wantsHeartbeat: boolean
 }
 
-export class ServedSocket implements Socket, Served {
+export class ServedSocket implements Socket, Served, Beating {
   readonly #client: WebSocket
   readonly #socket: Duplex
   readonly #connection: Connection
   readonly #fanOut: FanOut
+  readonly #heartbeat: Heartbeat
   readonly #wantsHeartbeat: boolean
-  readonly #cursors = new Map<string, Cursor>()
+  readonly #cursors = new SmallMap<Cursor>()
+  #onText: OnText | undefined
   isClosed = false
   /** The client has sent something since the last heartbeat. */
   #isAlive = true
@@ -42,48 +47,49 @@ export class ServedSocket implements Socket, Served {
   #messages = 0
   #waitingBytes = 0
 
-  constructor({ client, socket, connection, fanOut, wantsHeartbeat }: ServedSocketOptions) {
+  constructor({ client, socket, connection, fanOut, heartbeat, wantsHeartbeat }: ServedSocketOptions) {
     this.#client = client
     this.#socket = socket
     this.#connection = connection
     this.#fanOut = fanOut
+    this.#heartbeat = heartbeat
     this.#wantsHeartbeat = wantsHeartbeat
   }
 
-  /** Begins to handle messages; `onClose` is called once. */
-  start(onText: OnText, onClose: () => void): void {
-    const client = this.#client
-    client.on('message', (data, isBinary) => {
-      if (!this.#isAllowed()) return
-      if (isBinary) this.close(1003, 'Messages are text.')
-      else this.#receive(data as Buffer, onText)
-    })
-    client.on('ping', (data) => {
-      if (this.#isAllowed() && !this.#socket.writableNeedDrain) client.pong(data)
-    })
-    client.on('pong', () => {
-      this.#isAlive = true
-    })
-    this.#socket.on('drain', () => {
-      this.#isStalled = false
-      for (const cursor of this.cursors) cursor.drained()
-    })
-    // The client broke the protocol: ws has closed it with the right code already.
-    client.on('error', () => this.#stop())
-    client.once('close', () => {
-      onClose()
-      for (const cursor of this.cursors) cursor.close()
-      this.#connection.close()
-    })
+  /** Begins to handle messages. */
+  start(onText: OnText): void {
+    this.#onText = onText
+    this.#socket.on('drain', () => this.#onDrain())
+    this.#heartbeat.join(this)
     this.#connection.serve(this)
   }
 
-  get cursors(): Iterable<Cursor> {
-    return this.#cursors.values()
+  onMessage(data: Buffer, isBinary: boolean): void {
+    if (!this.#isAllowed()) return
+    if (isBinary) this.close(1003, 'Messages are text.')
+    else this.#receive(data)
+  }
+
+  onPing(data: Buffer): void {
+    if (this.#isAllowed() && !this.#socket.writableNeedDrain) this.#client.pong(data)
+  }
+
+  onPong(): void {
+    this.#isAlive = true
+  }
+
+  onClose(): void {
+    this.#heartbeat.leave(this)
+    for (const cursor of this.cursors) cursor.close()
+    this.#connection.close()
+  }
+
+  get cursors(): readonly Cursor[] {
+    return this.#cursors.values
   }
 
   send(message: ServerMessage): void {
-    this.#write(textFrame(encodeJson(message)))
+    this.write(textFrame(encodeJson(message)))
   }
 
   attach(key: string, { log, after, dialect, source, slow, intervalMs }: SocketStream): void {
@@ -93,20 +99,13 @@ export class ServedSocket implements Socket, Served {
     if (earlier === undefined) this.requireRoom()
     this.#connection.attach(log, key)
     const wire = source === undefined ? plainFrames(dialect) : throttled(eventFrames(dialect, source), intervalMs)
-    const sink = {
-      write: (bytes: Uint8Array) => this.#write(bytes),
-      end: (error?: unknown) => this.#onEnd(key, error),
-      onSlow: () => this.close(closeCodes.stalled, 'Too slow for this log.'),
-    }
+    const sink = new AttachmentSink(this, key)
     // Otherwise a client that reads nothing would get the first page again each time it attaches.
     const blocked = this.#socket.writableNeedDrain
     const cursor = this.#fanOut.attach({ log, after, wire, sink, slow, blocked })
     this.#cursors.set(key, cursor)
-    cursor.onceClosed(() => {
-      if (this.#cursors.get(key) !== cursor) return
-      this.#cursors.delete(key)
-      this.#connection.detach(key)
-    })
+    sink.cursor = cursor
+    cursor.onceClosed(sink)
     // Only now, because the key stays attached.
     earlier?.close()
   }
@@ -124,7 +123,7 @@ export class ServedSocket implements Socket, Served {
   close(code: number, reason: string): void {
     if (!this.#isOpen) return
     this.#client.close(code, reason)
-    this.#stop()
+    this.stop()
   }
 
   terminate(error: MillraceError): void {
@@ -155,18 +154,31 @@ export class ServedSocket implements Socket, Served {
   }
 
   /** False, and nothing is written, after the Close frame: browsers fail a connection on which data follows it. */
-  #write(bytes: Uint8Array): boolean {
+  write(bytes: Uint8Array): boolean {
     return this.#isOpen && this.#socket.write(bytes)
   }
 
-  #onEnd(key: string, error: unknown): void {
+  /** The log of an attachment has ended. */
+  onEnd(key: string, error: unknown): void {
     if (error === undefined) return
     if (error instanceof MillraceError && !error.retryable)
       this.close(closeCodes.sessionGone, `The log of ${key} is ${error.code === 'log_damaged' ? 'damaged' : 'gone'}.`)
     else this.close(closeCodes.unreadable, `The log of ${key} cannot be read now; connect again.`)
   }
 
-  #stop(): void {
+  /** The cursor of an attachment is closed. */
+  onDetached(key: string, cursor: Cursor | undefined): void {
+    if (this.#cursors.get(key) !== cursor) return
+    this.#cursors.delete(key)
+    this.#connection.detach(key)
+  }
+
+  #onDrain(): void {
+    this.#isStalled = false
+    for (const cursor of this.cursors) cursor.drained()
+  }
+
+  stop(): void {
     this.isClosed = true
     // The client's Close frame arrives behind everything else that it has sent.
     this.#client.resume()
@@ -177,12 +189,12 @@ export class ServedSocket implements Socket, Served {
    * While too many bytes wait to be handled, nothing is read: TCP then slows the client down, where a queue would fill the
    * memory. 1,500 messages of 250 KB took 560 MiB while an engine took 5 s for each.
    */
-  #receive(data: Buffer, onText: OnText): void {
+  #receive(data: Buffer): void {
     const client = this.#client
     const bytes = data.length + messageOverheadBytes
     this.#waitingBytes += bytes
     if (this.#waitingBytes > limits.waitingBytesMax) client.pause()
-    void onText(data.toString('utf8')).then(() => {
+    void this.#onText?.(data.toString('utf8')).then(() => {
       this.#waitingBytes -= bytes
       if (!client.isPaused || this.#waitingBytes > limits.waitingBytesMax) return
       // Its pong has waited as well.
@@ -208,5 +220,33 @@ export class ServedSocket implements Socket, Served {
     // The client's Close frame would not be parsed either.
     this.#socket.end()
     setTimeout(() => this.#client.terminate(), floodCloseMsMax).unref()
+  }
+}
+
+/** Where the cursor of one attachment writes. */
+class AttachmentSink implements Sink, CloseListener {
+  readonly #socket: ServedSocket
+  readonly #key: string
+  cursor: Cursor | undefined
+
+  constructor(socket: ServedSocket, key: string) {
+    this.#socket = socket
+    this.#key = key
+  }
+
+  write(bytes: Uint8Array): boolean {
+    return this.#socket.write(bytes)
+  }
+
+  end(error?: unknown): void {
+    this.#socket.onEnd(this.#key, error)
+  }
+
+  onSlow(): void {
+    this.#socket.close(closeCodes.stalled, 'Too slow for this log.')
+  }
+
+  onCursorClosed(): void {
+    this.#socket.onDetached(this.#key, this.cursor)
   }
 }

@@ -1,9 +1,10 @@
 /** One open event stream: its greeting, its heartbeats, and how it ends. */
 import { encodeJson, encodeSseComment, encodeSseEvent, encodeSseRetry, type MillraceError } from '@millrace/protocol'
-import type { Cursor } from '../delivery/cursor.ts'
+import type { CloseListener, Cursor } from '../delivery/cursor.ts'
 import type { CursorGroup } from '../delivery/cursor-group.ts'
 import type { Sink } from '../delivery/wire.ts'
-import type { Served } from './connection.ts'
+import type { Connection, Served } from './connection.ts'
+import type { Beating, Heartbeat } from './heartbeat.ts'
 
 /** The least time for an acknowledgement, however short the heartbeat's period: it is a request of its own. */
 const acknowledgeMsMin = 1000
@@ -13,18 +14,23 @@ export interface SseSink extends Sink {
   destroy(): void
 }
 
-export interface SseReaderOptions {
-  readonly sink: SseSink
-  readonly attach: (sink: Sink) => Cursor | CursorGroup
-  readonly acknowledges: boolean
+/** What all readers of a transport share. */
+export interface SseReaders {
+  readonly heartbeat: Heartbeat
+  /** Those that acknowledge heartbeats, by the names of their streams. */
+  readonly acknowledging: Map<string, SseReader>
   /** True where acknowledgements since then, by `performance.now`, may have been lost on the way. */
   readonly isExcused: (since: number) => boolean
   /** From 0 to 1. */
   readonly random: () => number
 }
 
-export class SseReader implements Served {
-  readonly #options: SseReaderOptions
+export class SseReader implements Served, Beating, CloseListener {
+  readonly #shared: SseReaders
+  readonly #sink: SseSink
+  readonly #connection: Connection
+  /** The name of the stream, if its reader acknowledges heartbeats. */
+  readonly #stream: string | undefined
   readonly #cursor: Cursor | CursorGroup
   /** Where the cursor was at the last heartbeat that found it blocked. */
   #stalledAt: number | undefined
@@ -34,20 +40,35 @@ export class SseReader implements Served {
    */
   #unacknowledgedSince: number | undefined = Number.POSITIVE_INFINITY
 
-  constructor(options: SseReaderOptions) {
-    this.#options = options
-    const { sink, attach } = options
+  constructor(
+    shared: SseReaders,
+    sink: SseSink,
+    connection: Connection,
+    stream: string | undefined,
+    attach: (sink: Sink) => Cursor | CursorGroup,
+  ) {
+    this.#shared = shared
+    this.#sink = sink
+    this.#connection = connection
+    this.#stream = stream
     // Clients that lost their connections together must not reconnect together.
     this.#write(encodeSseRetry(1000 + this.#randomBelow(2000)) + encodeSseComment('millrace'))
-    this.#cursor = attach({ write: sink.write, end: sink.end })
+    this.#cursor = attach(sink)
+    if (stream !== undefined) shared.acknowledging.set(stream, this)
+    shared.heartbeat.join(this)
+    this.#cursor.onceClosed(this)
+    connection.serve(this)
   }
 
   get cursors(): readonly Cursor[] {
     return 'cursors' in this.#cursor ? this.#cursor.cursors : [this.#cursor]
   }
 
-  onceClosed(call: () => void): void {
-    this.#cursor.onceClosed(call)
+  onCursorClosed(): void {
+    const { heartbeat, acknowledging } = this.#shared
+    heartbeat.leave(this)
+    if (this.#stream !== undefined) acknowledging.delete(this.#stream)
+    this.#connection.close()
   }
 
   drained(): void {
@@ -79,7 +100,7 @@ export class SseReader implements Served {
     const isStalled = this.#cursor.blocked && this.#stalledAt === this.#cursor.offset
     if (isStalled || this.#isOverdue()) {
       this.#cursor.close()
-      this.#options.sink.destroy()
+      this.#sink.destroy()
     } else if (this.#cursor.blocked) {
       this.#stalledAt = this.#cursor.offset
     } else {
@@ -90,19 +111,18 @@ export class SseReader implements Served {
   }
 
   #isOverdue(): boolean {
-    const { acknowledges, isExcused } = this.#options
     const since = this.#unacknowledgedSince
-    if (!acknowledges || since === undefined || performance.now() - since < acknowledgeMsMin) return false
-    if (!isExcused(since)) return true
+    if (this.#stream === undefined || since === undefined || performance.now() - since < acknowledgeMsMin) return false
+    if (!this.#shared.isExcused(since)) return true
     this.#unacknowledgedSince = undefined
     return false
   }
 
   #write(text: string): void {
-    this.#options.sink.write(Buffer.from(text))
+    this.#sink.write(Buffer.from(text))
   }
 
   #randomBelow(limit: number): number {
-    return Math.floor(this.#options.random() * limit)
+    return Math.floor(this.#shared.random() * limit)
   }
 }

@@ -3,7 +3,18 @@ import { encodeSseEvent } from '@millrace/protocol'
 import type { Wire } from '../delivery/wire.ts'
 import { type Dialect, dataText } from '../dialects/dialect.ts'
 
+/** By dialect: a wire takes 400 bytes, and most logs have the same dialect. */
+const wires = new WeakMap<Dialect, Wire>()
+
 export function sseWire(dialect: Dialect): Wire {
+  const known = wires.get(dialect)
+  if (known !== undefined) return known
+  const wire = createWire(dialect)
+  wires.set(dialect, wire)
+  return wire
+}
+
+function createWire(dialect: Dialect): Wire {
   return {
     key: `sse ${dialect.key}`,
     encode(event, epoch) {

@@ -12,74 +12,60 @@ import { type Sink, throttled } from '../delivery/wire.ts'
 import { eventStreamHeaders } from './event-stream.ts'
 import type { Heartbeat } from './heartbeat.ts'
 import { attachBatch } from './sse-batch.ts'
-import { SseReader, type SseSink } from './sse-reader.ts'
+import { SseReader, type SseReaders, type SseSink } from './sse-reader.ts'
+import { NodeSink, WebSink } from './sse-sinks.ts'
 import { sseWire } from './sse-wire.ts'
 import { takeOver } from './takeover.ts'
-import type { Delivery, Exchange, HttpTransport } from './transport.ts'
+import type { Delivery, HttpTransport, NodeExchange } from './transport.ts'
 
-/** The client closes after the last event; the server closes after this time. */
-const lingerMs = 10_000
 /** What a web stream buffers before its cursor waits. */
 const webBufferBytes = 64 * 1024
 
 export interface SseTransport extends HttpTransport {
   /** A client has acknowledged a heartbeat. False where the stream is not one of this server. */
   acknowledge(stream: string): boolean
+  /** Closes the connections of streams that have ended on servers of our own, without waiting for their clients. */
+  closeEnded(): void
 }
 
-export interface SseTransportOptions {
+export interface SseTransportOptions extends Pick<SseReaders, 'isExcused'> {
   readonly fanOut: FanOut
   readonly scheduler: Scheduler
   readonly heartbeat: Heartbeat
   /** Names a stream whose heartbeats are acknowledged. MUST NOT be guessable. */
   readonly newStream: () => string
-  /** True where acknowledgements since then, by `performance.now`, may have been lost on the way. */
-  readonly isExcused: (since: number) => boolean
   /** From 0 to 1; default `Math.random`. */
   readonly random?: () => number
 }
 
+type Start = (sink: SseSink) => SseReader
+
 export function createSseTransport(options: SseTransportOptions): SseTransport {
   const { fanOut, scheduler, heartbeat, newStream, isExcused, random = Math.random } = options
-  /** Those that acknowledge heartbeats, by the names of their streams. */
-  const readers = new Map<string, SseReader>()
+  const readers: SseReaders = { heartbeat, acknowledging: new Map(), isExcused, random }
+  const lingering = new Set<Writable>()
 
   return {
     headers: eventStreamHeaders,
 
-    respond(delivery, exchange) {
-      const stream = delivery.acknowledges ? newStream() : undefined
+    respond({ logs, connection, acknowledges }, exchange) {
+      const stream = acknowledges ? newStream() : undefined
       const headers = { ...eventStreamHeaders, ...(stream !== undefined && { [streamHeader]: stream }) }
-      const start = (sink: SseSink) => startReader(delivery, stream, sink)
+      const start: Start = (sink) => new SseReader(readers, sink, connection, stream, (shared) => attach(logs, shared))
       return exchange.node === undefined
         ? respondWeb(start, headers, exchange.signal)
-        : respondNode(start, headers, exchange.node)
+        : respondNode(start, headers, exchange.node, lingering)
     },
 
     acknowledge(stream) {
-      const reader = readers.get(stream)
+      const reader = readers.acknowledging.get(stream)
       reader?.acknowledge()
       return reader !== undefined
     },
-  }
 
-  function startReader({ logs, connection }: Delivery, stream: string | undefined, sink: SseSink): SseReader {
-    const reader = new SseReader({
-      sink,
-      attach: (shared) => attach(logs, shared),
-      acknowledges: stream !== undefined,
-      isExcused,
-      random,
-    })
-    if (stream !== undefined) readers.set(stream, reader)
-    const leaveHeartbeat = heartbeat.join((clock) => reader.beat(clock))
-    reader.onceClosed(() => {
-      leaveHeartbeat()
-      if (stream !== undefined) readers.delete(stream)
-      connection.close()
-    })
-    connection.serve(reader)
-    return reader
+    closeEnded() {
+      for (const body of lingering) body.destroy()
+    },
   }
 
   function attach(logs: Delivery['logs'], sink: Sink): Cursor | CursorGroup {
@@ -91,31 +77,31 @@ export function createSseTransport(options: SseTransportOptions): SseTransport {
   }
 }
 
-type Start = (sink: SseSink) => SseReader
-
 /** Takes the socket of Node's response over. */
-function respondNode(
-  start: Start,
-  headers: Record<string, string>,
-  { request, response }: NonNullable<Exchange['node']>,
-): Response {
-  const body = takeOver(request, response, headers)
-  const reader = start(nodeSink(body))
-  body.on('drain', () => reader.drained())
-  body.once('close', () => reader.close())
-  // `close` follows an error, and closes the reader.
-  body.on('error', () => {})
-  if (body.destroyed) reader.close()
+function respondNode(start: Start, headers: Record<string, string>, exchange: NodeExchange, lingering: Set<Writable>): Response {
+  const body = takeOver({ ...exchange, headers })
+  listen(body, start(new NodeSink(body, exchange.isHosted ? undefined : lingering)))
   // Tells @hono/node-server that the response was written.
   return new Response(null, { headers: { 'x-hono-already-sent': 'true' } })
 }
+
+/** In a function of its own, so that these listeners do not hold the request. */
+function listen(body: Writable, reader: SseReader): void {
+  body.on('drain', () => reader.drained())
+  body.once('close', () => reader.close())
+  // `close` follows an error, and closes the reader.
+  body.on('error', ignore)
+  if (body.destroyed) reader.close()
+}
+
+function ignore(): void {}
 
 function respondWeb(start: Start, headers: Record<string, string>, signal: AbortSignal): Response {
   let reader: SseReader | undefined
   const body = new ReadableStream<Uint8Array>(
     {
       start: (controller) => {
-        reader = start(webSink(controller))
+        reader = start(new WebSink(controller))
       },
       pull: () => reader?.drained(),
       cancel: () => reader?.close(),
@@ -125,30 +111,4 @@ function respondWeb(start: Start, headers: Record<string, string>, signal: Abort
   signal.addEventListener('abort', () => reader?.close(), { once: true })
   if (signal.aborted) reader?.close()
   return new Response(body, { headers })
-}
-
-function nodeSink(body: Writable): SseSink {
-  return {
-    write: (bytes) => body.write(bytes),
-    end() {
-      body.end()
-      // The client may never read what is left, nor close.
-      const timer = setTimeout(() => body.destroy(), lingerMs)
-      timer.unref()
-      body.once('close', () => clearTimeout(timer))
-    },
-    destroy: () => body.destroy(),
-  }
-}
-
-function webSink(controller: ReadableStreamDefaultController<Uint8Array>): SseSink {
-  return {
-    write(bytes) {
-      // A copy: the host may transfer the chunk, and these bytes are shared by all readers.
-      controller.enqueue(new Uint8Array(bytes))
-      return (controller.desiredSize ?? 0) > 0
-    },
-    end: () => controller.close(),
-    destroy: () => controller.error(new Error('The reader has not read for too long.')),
-  }
 }

@@ -1,23 +1,36 @@
 /**
  * Detaches the socket from Node's HTTP server after the response headers. This saves the response's queue, chunk framing and
- * copies: a write passes a slice of shared memory to the kernel.
+ * copies: a write passes a slice of shared memory to the kernel. On a server of our own the HTTP parser, the request and the
+ * response are released too, which are more than half of an idle stream: docs/decisions/0023-streams-without-an-http-parser.md.
  *
- * The HTTP server keeps only its `close` listener, which frees the parser. It no longer reads: it would write the response to
- * a second request on the connection into the middle of the stream.
+ * The HTTP server no longer reads: it would write the response to a second request on the connection into the middle of the
+ * stream.
  */
 import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
 import type { Writable } from 'node:stream'
 
-/** Sockets that are streams: the HTTP server must not write an error to them. */
-const taken = new WeakSet<object>()
+/** Sockets that are streams, and the bytes that were read from each before: the HTTP server must not write an error to them. */
+const taken = new WeakMap<object, number>()
 
 export const isTakenOver = (socket: object): boolean => taken.has(socket)
 
 /** What a client may send after its request; more is an attack or a mistake. */
 const strayBytesMax = 64 * 1024
 
+export interface Takeover {
+  readonly request: IncomingMessage
+  readonly response: ServerResponse
+  readonly headers: OutgoingHttpHeaders
+  /**
+   * The HTTP server is a host's. Its loggers and metrics wait for the response to close, and it closes connections by their
+   * parsers (`closeAllConnections`), so neither is released.
+   */
+  readonly isHosted: boolean
+}
+
 /** Responds 200 with these headers, and returns a stream for the body. */
-export function takeOver(request: IncomingMessage, response: ServerResponse, headers: OutgoingHttpHeaders): Writable {
+export function takeOver({ request, response, headers, isHosted }: Takeover): Writable {
   const socket = response.socket
   // On HTTP/2, and while an earlier response is being written, the response has no socket of its own.
   if (socket === null || request.httpVersionMajor !== 1) {
@@ -31,20 +44,48 @@ export function takeOver(request: IncomingMessage, response: ServerResponse, hea
   response.writeHead(200, headers)
   response.flushHeaders()
   response.detachSocket(socket)
-  taken.add(socket)
+  taken.set(socket, socket.bytesRead)
   for (const event of ['data', 'end', 'drain', 'timeout']) socket.removeAllListeners(event)
-  let strayBytes = 0
   // A data listener takes reading over from the HTTP parser. A socket that is not read does not notice a disconnect.
-  socket.on('data', (chunk) => {
-    strayBytes += chunk.length
-    if (strayBytes > strayBytesMax) socket.destroy()
-  })
-  socket.on('end', () => socket.destroy())
+  socket.on('data', limitStray)
+  socket.on('end', destroy)
   // pipeline.ts pauses the socket while the next request waits.
   socket.resume()
-  // Loggers and metrics of the host wait for the response to close.
-  socket.once('close', () => response.emit('close'))
+  if (isHosted) socket.once('close', () => response.emit('close'))
+  // Not now: the parser may be what called, and would end the process.
+  else setImmediate(releaseParser, socket)
   socket.setTimeout(0)
   socket.setNoDelay(true)
   return socket
+}
+
+function limitStray(this: Socket): void {
+  if (this.bytesRead - (taken.get(this) ?? 0) > strayBytesMax) this.destroy()
+}
+
+function destroy(this: Socket): void {
+  this.destroy()
+}
+
+/** Node's parser of a connection, which is not documented. */
+interface Parser {
+  remove(): void
+  close(): void
+}
+
+/** Does what Node does for a WebSocket. Leaves everything to Node where it is not built as expected. */
+function releaseParser(socket: Socket & { parser?: Partial<Parser> | null }): void {
+  const { parser } = socket
+  // Holds the request, and would free the parser.
+  const onClose = socket.listeners('close').find(({ name }) => name === 'bound socketOnClose')
+  if (socket.destroyed || onClose === undefined || !isParser(parser)) return
+  socket.off('close', onClose as () => void)
+  socket.parser = null
+  // From the list of connections that time out.
+  parser.remove()
+  parser.close()
+}
+
+function isParser(parser: Partial<Parser> | null | undefined): parser is Parser {
+  return typeof parser?.remove === 'function' && typeof parser.close === 'function'
 }

@@ -35,11 +35,18 @@ export interface Delivery {
   readonly waitMs?: number
 }
 
+export interface NodeExchange {
+  readonly request: IncomingMessage
+  readonly response: ServerResponse
+  /** The HTTP server is a host's and not our own. */
+  readonly isHosted: boolean
+}
+
 /** The HTTP request that a delivery answers. */
 export interface Exchange {
   /** Undefined on a host of the web standard, such as Deno. */
-  readonly node?: { readonly request: IncomingMessage; readonly response: ServerResponse } | undefined
-  /** Aborts when the client has left: not every web host then cancels the body. */
+  readonly node?: NodeExchange | undefined
+  /** Aborts when the client has left: not every web host then cancels the body. Made when it is read, as it takes memory. */
   readonly signal: AbortSignal
 }
 

@@ -3,7 +3,7 @@
  * and written to the socket as they are. The gateway knows what the messages mean: PROTOCOL.md#websocket.
  */
 import { webSocketProtocol } from '@millrace/protocol'
-import { WebSocketServer } from 'ws'
+import { type RawData, WebSocket, WebSocketServer } from 'ws'
 import type { FanOut } from '../delivery/fan-out.ts'
 import type { Heartbeat } from './heartbeat.ts'
 import { ServedSocket } from './socket.ts'
@@ -16,6 +16,7 @@ const fragmentsMax = 1024
 export function createWebSocketTransport({ fanOut, heartbeat }: { fanOut: FanOut; heartbeat: Heartbeat }): WebSocketTransport {
   const server = new WebSocketServer({
     noServer: true,
+    WebSocket: Client,
     clientTracking: false,
     // Compression would cost 237 KB a connection and ten times the CPU, for messages of a few bytes.
     perMessageDeflate: false,
@@ -30,11 +31,45 @@ export function createWebSocketTransport({ fanOut, heartbeat }: { fanOut: FanOut
     upgrade(request, socket, head, connection, onOpen) {
       server.handleUpgrade(request, socket, head, (client) => {
         const wantsHeartbeat = client.protocol === webSocketProtocol
-        const served = new ServedSocket({ client, socket, connection, fanOut, wantsHeartbeat })
-        const onText = onOpen(served)
-        const leaveHeartbeat = heartbeat.join((clock) => served.beat(clock))
-        served.start(onText, leaveHeartbeat)
+        const served = new ServedSocket({ client, socket, connection, fanOut, heartbeat, wantsHeartbeat })
+        client.served = served
+        served.start(onOpen(served))
+        client.on('message', onMessage)
+        client.on('ping', onPing)
+        client.on('pong', onPong)
+        client.on('error', onError)
+        client.once('close', onClose)
       })
     },
   }
+}
+
+/** A client knows its socket, so that listeners are shared: those of its own would take half a kilobyte each connection. */
+class Client extends WebSocket {
+  served: ServedSocket | undefined
+}
+
+function onMessage(this: WebSocket, data: RawData, isBinary: boolean): void {
+  servedBy(this)?.onMessage(data as Buffer, isBinary)
+}
+
+function onPing(this: WebSocket, data: Buffer): void {
+  servedBy(this)?.onPing(data)
+}
+
+function onPong(this: WebSocket): void {
+  servedBy(this)?.onPong()
+}
+
+/** The client broke the protocol: ws has closed it with the right code already. */
+function onError(this: WebSocket): void {
+  servedBy(this)?.stop()
+}
+
+function onClose(this: WebSocket): void {
+  servedBy(this)?.onClose()
+}
+
+function servedBy(client: WebSocket): ServedSocket | undefined {
+  return (client as Client).served
 }
