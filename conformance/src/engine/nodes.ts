@@ -106,6 +106,20 @@ export function nodesConformance({ name, makeNodes }: NodesSuite): void {
         for (const { offset, data } of await readAll(node, 'log')) expect((data as { n: number }).n).toBe(placed.get(offset))
     })
 
+    // A node counts as dead when its lease's log is missing, and a lease keeps one event.
+    it('shows a log without interruption while the other node appends to it and keeps only the newest event', async () => {
+      const [a, b] = await openNodes()
+      const { position } = await a.append('log', numbered(0, 0), { keep: 1 })
+      let isOver = false
+      const appending = Promise.all(range(1, 300).map((n) => a.append('log', numbered(n, n), { keep: 1 }))).finally(() => {
+        isOver = true
+      })
+      const epochs = new Set<string | undefined>()
+      while (!isOver) epochs.add((await b.inspect('log'))?.head.epoch)
+      await appending
+      expect([...epochs]).toEqual([position.epoch])
+    })
+
     it('lets one of two nodes create a log, and one of two use a key', async () => {
       const [a, b] = await openNodes()
       for (const round of range(1, 25)) {

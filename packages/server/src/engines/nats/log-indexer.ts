@@ -129,14 +129,17 @@ export class LogIndexer {
     return follows
   }
 
-  /** An index of the whole log up to a sequence. An interrupted call leaves a draft, with which the next one continues. */
+  /**
+   * An index of the whole log up to a sequence, or beyond it where another node has meanwhile trimmed the log past it: an
+   * index that ended before it would show a log without events, or an earlier state. An interrupted call leaves a draft,
+   * with which the next one continues.
+   */
   async #readAll(log: string, index: LogIndex, to: number, deadline: number): Promise<LogIndex> {
     const isResumed = index.draft !== undefined && index.draft.seq < to
     if (!isResumed) index.draft = emptyIndex()
     const draft = index.draft as LogIndex
     let isStale = false
     const take = ({ seq, data }: Stored, isFromLeader: boolean) => {
-      if (seq > to) return 'enough'
       const batch = decodeBatch(data)
       if (batch.after !== draft.id) {
         if (!isFromLeader) return 'doubtful'
