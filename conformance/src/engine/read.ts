@@ -51,6 +51,23 @@ export function readCases(make: EngineFactory): void {
       expect(engine.peek?.('a', { ...position, offset: 0 })).toBeUndefined()
     })
 
+    // What happened: a loop that reads to the head which `inspect` returned got empty pages until the append was acknowledged,
+    // and because they came from memory, the acknowledgement could not arrive: the server hung.
+    it('includes what the last inspect included, also before the append is acknowledged', async () => {
+      const engine = await open(make)
+      const { position } = await engine.append('a', [])
+      const appended = range(1, 1000).map((n) => engine.append('a', numbered(n, n)))
+      let [after, acknowledged] = [position, 0]
+      for (const each of appended) void each.then(({ position }) => (acknowledged = position.offset))
+      while (acknowledged < 1000) {
+        const state = await engine.inspect('a')
+        const page = await engine.read('a', after, { eventsMax: 1000 })
+        expect(page.position.offset).toBeGreaterThanOrEqual(state?.head.offset ?? 0)
+        after = page.position
+      }
+      await Promise.all(appended)
+    })
+
     it('never returns part of a batch to a concurrent reader', async () => {
       const engine = await open(make)
       const { position } = await engine.append('a', [])

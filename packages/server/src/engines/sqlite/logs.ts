@@ -85,6 +85,8 @@ export class SqliteLogs {
 
   async inspect(log: string): Promise<LogState | undefined> {
     const { epoch, start = 0, head = 0 } = await this.#askReader({ op: 'inspect', log, now: Date.now() })
+    // The reader may see an append before the writer has acknowledged it, and `read` MUST include what `inspect` included.
+    this.#recent.forgetBefore(log, head)
     return epoch === undefined ? undefined : { start: { epoch, offset: start }, head: { epoch, offset: head } }
   }
 
