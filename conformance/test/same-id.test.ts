@@ -4,7 +4,7 @@
  * What happened: only servers that share an engine claimed a run by its id. Over SQLite an id without a session started a
  * second run after a restart. The first run, whose id the new process took for its own, never ended.
  */
-import { createMillrace, type Engine, MillraceError, type Model, type NewEvent, sqliteEngine } from 'millrace'
+import { createMillrace, type Engine, type Millrace, MillraceError, type Model, type NewEvent, sqliteEngine } from 'millrace'
 import { natsEngine } from 'millrace/nats'
 import { redisEngine } from 'millrace/redis'
 import { afterAll, describe, expect, it, onTestFinished } from 'vitest'
@@ -67,6 +67,28 @@ function mortal(engine: Engine, isLast: (event: NewEvent) => boolean = () => fal
   }
 }
 
+/** Resolves when `isDone` holds; it is asked again after every append to the log. */
+async function untilGrown({ engine }: Millrace, log: string, isDone: () => Promise<boolean>): Promise<void> {
+  for (;;) {
+    const appended = Promise.withResolvers<void>()
+    const unwatch = engine.watch(log, appended.resolve)
+    try {
+      if (await isDone()) return
+      await appended.promise
+    } finally {
+      unwatch()
+    }
+  }
+}
+
+async function untilTrimmed(millrace: Millrace, log: string, offset: number): Promise<void> {
+  await untilGrown(millrace, log, async () => ((await millrace.engine.inspect(log))?.start.offset ?? 0) > offset)
+}
+
+async function untilStatus(millrace: Millrace, session: string, status: string): Promise<void> {
+  await untilGrown(millrace, session, async () => (await millrace.readSession(session))?.runs[0]?.status === status)
+}
+
 let ids = 0
 
 describe.each(engines)('an id over $name', ({ makeLogs }) => {
@@ -106,13 +128,13 @@ describe.each(engines)('an id over $name', ({ makeLogs }) => {
       const named = who === 'names one' ? { session: (await ask<{ id: string }>(`${first.url}/api/sessions`, {})).id } : {}
       const request = { query: 'hello', id: newId(), ...named }
       const started = await ask<Started>(`${first.url}/api/chat`, request)
-      await expect.poll(() => first.textOf(started.session)).not.toBe('')
+      await untilGrown(first.millrace, started.session, async () => (await first.textOf(started.session)) !== '')
       await dying.die()
 
       const second = await openServer(make())
       expect(await ask(`${second.url}/api/chat`, request)).toEqual(started)
       expect(await codeOf(ask(`${second.url}/api/chat`, { ...request, query: 'another' }))).toBe('run_conflict')
-      await expect.poll(async () => (await second.millrace.readSession(started.session))?.runs[0]?.status).toBe('interrupted')
+      await untilStatus(second.millrace, started.session, 'interrupted')
       expect(await ask(`${second.url}/api/runs/${started.run}/stop`, {})).toMatchObject({ status: 'interrupted' })
       expect(second.asked()).toBe(0)
       const next = await ask<Started>(`${second.url}/api/runs/${started.run}/continue`, {})
@@ -132,7 +154,7 @@ describe.each(engines)('an id over $name', ({ makeLogs }) => {
 
     const second = await openServer(make())
     const started = await ask<Started>(`${second.url}/api/chat`, request)
-    await expect.poll(async () => (await second.millrace.readSession(started.session))?.runs[0]?.status).toBe('interrupted')
+    await untilStatus(second.millrace, started.session, 'interrupted')
     expect([first.asked() <= 1, second.asked()]).toEqual([true, 0])
   })
 
@@ -147,7 +169,7 @@ describe.each(engines)('an id over $name', ({ makeLogs }) => {
     const second = await openServer(make())
     const started = await ask<Started>(`${second.url}/api/chat`, request)
     expect(await ask(`${second.url}/api/chat`, request)).toEqual(started)
-    await expect.poll(async () => (await second.millrace.readSession(started.session))?.runs[0]?.status).toBe('completed')
+    await untilStatus(second.millrace, started.session, 'completed')
     expect([first.asked(), second.asked()]).toEqual([0, 1])
   })
 
@@ -157,8 +179,7 @@ describe.each(engines)('an id over $name', ({ makeLogs }) => {
     const dying = mortal(make())
     const first = await openServer(dying)
     const started = await ask<Started>(`${first.url}/api/chat`, { query: 'hello', id: newId() })
-    const { engine } = first.millrace
-    await expect.poll(async () => (await engine.inspect(started.session))?.start.offset, { timeout: 10_000 }).toBeGreaterThan(0)
+    await untilTrimmed(first.millrace, started.session, 0)
     await dying.die()
 
     const second = await openServer(make())
@@ -175,9 +196,8 @@ describe.each(engines)('an id over $name', ({ makeLogs }) => {
     const first = await openServer(make())
     const started = await ask<Started>(`${first.url}/api/chat`, { query: 'hello', id: newId(), model: 'brief' })
     const end = await first.millrace.findRun(started.run)?.ended
-    const { engine } = first.millrace
     const long = await ask<Started>(`${first.url}/api/chat`, { query: 'long', session: started.session })
-    await expect.poll(async () => (await engine.inspect(started.session))?.start.offset, { timeout: 10_000 }).toBeGreaterThan(10)
+    await untilTrimmed(first.millrace, started.session, 10)
     await ask(`${first.url}/api/runs/${long.run}/stop`, {})
     await first.millrace.close()
 

@@ -35,7 +35,7 @@ describe('the choice of a transport', () => {
     expect(chooseTransport({ ...facts, isBinary: true })).toEqual({ transport: 'ws', reason: 'data is bytes' })
   })
 
-  it('is a WebSocket where tabs share it, which carries any number of sessions', () => {
+  it('is a WebSocket where tabs share it, which carries the sessions of all of them', () => {
     expect(chooseTransport({ ...facts, isShared: true })).toEqual({ transport: 'ws', reason: 'tabs share one connection' })
     expect(chooseTransport({ ...facts, isShared: true, hasWebSocket: false }).transport).toBe('sse')
   })
