@@ -23,7 +23,7 @@ export interface Attachment {
 export interface FanOut {
   /** Writes the events after a position into a sink, until the cursor is closed or ends. */
   attach(attachment: Attachment): Cursor
-  /** Memory of all tails, without 2 KiB of each. */
+  /** Memory of all tails. */
   readonly tailBytes: number
 }
 
@@ -34,17 +34,19 @@ export interface FanOutOptions {
   readonly onPage?: (log: string, page: Page) => void
   /** Called with the reason why readers wait, or were disconnected: a log was deleted, or cannot be read. Default: none. */
   readonly onReadError?: (error: unknown) => void
-  /** Bound of the memory of all tails, without 2 KiB of each; default 64 MiB. */
+  /** Bound of the memory of all tails; default 64 MiB. */
   readonly tailBytesMax?: number
+  /** A tail that has not grown for this time, or at most for twice as long, releases its memory; default 5,000 ms. */
+  readonly tailUnusedMs?: number
 }
 
 const mebibyte = 1024 * 1024
 
 export function createFanOut(options: FanOutOptions): FanOut {
-  const { scheduler, onPage, onReadError = () => {}, tailBytesMax = 64 * mebibyte } = options
+  const { scheduler, onPage, onReadError = () => {}, tailBytesMax = 64 * mebibyte, tailUnusedMs = 5000 } = options
   const engine = onPage === undefined ? options.engine : decorate(options.engine, reporting(options.engine, onPage))
   const tails = new Map<string, Tail>()
-  const memory = createTailMemory(tailBytesMax)
+  const memory = createTailMemory({ bytesMax: tailBytesMax, unusedMs: tailUnusedMs })
 
   return {
     attach(attachment) {

@@ -1,10 +1,11 @@
 /**
  * The bytes of a tail: slabs of memory that grow at the end and are dropped from the start. Bytes in a slab never change,
- * so the slices that sockets still hold stay valid. Slabs are numbered through the tail's life.
+ * so the slices that sockets still hold stay valid. Slabs are numbered through the tail's life. A slab takes memory with its
+ * first byte: most tails belong to sessions in which nothing happens.
  */
 import type { Encoded } from './wire.ts'
 
-export const slabBytesMin = 2 * 1024
+const slabBytesMin = 2 * 1024
 const slabBytesMax = 64 * 1024
 const windowBytesMax = 256 * 1024
 /** Events in one slab. An event that the wire leaves out has an end offset but no bytes. */
@@ -14,7 +15,7 @@ const slabEventsMax = 4096
 const merged = -1
 
 export interface Slab {
-  readonly buffer: Buffer
+  buffer: Buffer
   used: number
   /** The slab contains the events after `from` up to and including `to`. */
   readonly from: number
@@ -31,10 +32,12 @@ export class Slabs {
   /** Number of the first slab. */
   first = 0
   /** Memory of all slabs. */
-  bytes = slabBytesMin
+  bytes = 0
+  /** Size of the next slab, unless an event is larger. */
+  #nextSize = slabBytesMin
 
   constructor(offset: number) {
-    this.#slabs = [newSlab(offset, slabBytesMin)]
+    this.#slabs = [newSlab(offset)]
   }
 
   /** The slabs contain the events after it. */
@@ -76,12 +79,13 @@ export class Slabs {
   /** Restarts at an offset without any bytes. */
   beginAt(offset: number): void {
     this.first += this.#slabs.length
-    this.#slabs = [newSlab(offset, slabBytesMin)]
-    this.bytes = slabBytesMin
+    this.#slabs = [newSlab(offset)]
+    this.bytes = 0
+    this.#nextSize = slabBytesMin
   }
 
   appendEvent(offset: number, encoded: Encoded): void {
-    if (this.last.ends.length >= slabEventsMax) this.#add(slabBytesMin)
+    if (this.last.ends.length >= slabEventsMax) this.#add()
     this.#append(encoded)
     this.#advance(offset - 1, merged)
     this.skipTo(offset)
@@ -91,7 +95,7 @@ export class Slabs {
     this.#append(encoded)
     this.last.to = to
     // Offsets are dense within a slab; a gap starts a new one.
-    this.#add(slabBytesMin)
+    this.#add()
   }
 
   /** There are no bytes of the events up to an offset. */
@@ -113,7 +117,7 @@ export class Slabs {
   #append(encoded: Encoded): void {
     let slab = this.last
     if (typeof encoded !== 'string') {
-      if (slab.buffer.length - slab.used < encoded.length) slab = this.#add(encoded.length)
+      if (slab.buffer.length - slab.used < encoded.length) slab = this.#addBytes(encoded.length)
       slab.buffer.set(encoded, slab.used)
       slab.used += encoded.length
       return
@@ -121,16 +125,24 @@ export class Slabs {
     // One UTF-16 code unit takes at most three bytes; the exact count is computed only if that does not fit.
     if (slab.buffer.length - slab.used < encoded.length * 3) {
       const bytes = Buffer.byteLength(encoded)
-      if (slab.buffer.length - slab.used < bytes) slab = this.#add(bytes)
+      if (slab.buffer.length - slab.used < bytes) slab = this.#addBytes(bytes)
     }
     slab.used += slab.buffer.write(encoded, slab.used)
   }
 
-  #add(bytesMin: number): Slab {
-    const size = Math.max(bytesMin, Math.min(slabBytesMax, this.last.buffer.length * 2))
-    const slab = newSlab(this.to, size)
-    this.#slabs.push(slab)
+  #add(): void {
+    this.#slabs.push(newSlab(this.to))
+  }
+
+  /** The last slab with memory for an event, which is a new one unless it has none yet. */
+  #addBytes(bytesMin: number): Slab {
+    if (this.last.buffer.length > 0) this.#add()
+    const slab = this.last
+    const size = Math.max(bytesMin, this.#nextSize)
+    // Not from Buffer's pool: a slice of it would keep 8 KiB of other data alive.
+    slab.buffer = Buffer.allocUnsafeSlow(size)
     this.bytes += size
+    this.#nextSize = Math.min(slabBytesMax, size * 2)
     // The one before stays, however large this one is: every live cursor is there.
     while (this.bytes > windowBytesMax && this.#slabs.length > 2) this.#shift()
     return slab
@@ -142,7 +154,8 @@ export class Slabs {
   }
 }
 
-function newSlab(from: number, size: number): Slab {
-  // Not from Buffer's pool: a slice of it would keep 8 KiB of other data alive.
-  return { buffer: Buffer.allocUnsafeSlow(size), used: 0, from, to: from, ends: [] }
+const noBytes = Buffer.alloc(0)
+
+function newSlab(from: number): Slab {
+  return { buffer: noBytes, used: 0, from, to: from, ends: [] }
 }

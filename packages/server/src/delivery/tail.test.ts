@@ -7,6 +7,7 @@ import { decorate } from '../log/decorate.ts'
 import type { Engine } from '../log/log.ts'
 import { createFanOut } from './fan-out.ts'
 import { createScheduler } from './scheduler.ts'
+import { Tail } from './tail.ts'
 import type { SlowPolicy } from './wire.ts'
 
 const away = () => new MillraceError('engine_failed')
@@ -178,6 +179,47 @@ describe('memory', () => {
     await next.until('x400;')
     expect(encode).not.toHaveBeenCalled()
     encode.mockRestore()
+  })
+
+  it('is taken with the first event, and released when there are no more', async () => {
+    const { engine, fanOut, at } = await setup(memoryEngine(), { tailUnusedMs: 20 })
+    const sink = testSink()
+    fanOut.attach({ log: 'a', after: at(0), wire, sink })
+    await new Promise(setImmediate)
+    expect(fanOut.tailBytes).toBe(0)
+    const read = vi.spyOn(engine, 'read')
+    for (const round of [1, 2, 3]) {
+      await engine.append('a', words(40, 1000))
+      await sink.until(`x${40 * round};`)
+      expect(fanOut.tailBytes).toBeGreaterThan(40_000)
+      await vi.waitFor(() => expect(fanOut.tailBytes).toBe(0))
+    }
+    expect(sink.text().replaceAll('x', '')).toBe(offsets(1, 120))
+    // The reader has stayed live.
+    expect(read.mock.calls.filter(([, , options]) => options?.eventsMax === 2048)).toEqual([])
+  })
+
+  it('is kept for a reader that waits for its sink', async () => {
+    const { engine, fanOut, at } = await setup(memoryEngine(), { tailUnusedMs: 5 })
+    let isReading = true
+    const [stopped, other] = [testSink(() => isReading), testSink()]
+    const cursor = fanOut.attach({ log: 'a', after: at(0), wire, sink: stopped, slow: 'close' })
+    fanOut.attach({ log: 'a', after: at(0), wire, sink: other })
+    await engine.append('a', words(1))
+    await stopped.until('x1;')
+    isReading = false
+    await engine.append('a', words(1))
+    await stopped.until('x2;')
+    await engine.append('a', words(1))
+    await other.until('x3;')
+    const asked = vi.spyOn(Tail.prototype, 'shrinkIfUnused')
+    await vi.waitFor(() => expect(asked.mock.calls.length).toBeGreaterThan(2))
+    asked.mockRestore()
+    expect(fanOut.tailBytes).toBeGreaterThan(0)
+    isReading = true
+    cursor.drained()
+    await stopped.until('x3;')
+    expect(stopped.text().replaceAll('x', '')).toBe('1;2;3;')
   })
 
   it('of all tails together is bounded, and a reader that is up to date stays live', async () => {

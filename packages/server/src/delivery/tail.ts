@@ -12,7 +12,7 @@ import type { Engine, LogEvent, Page } from '../log/log.ts'
 import { retryWhileUnavailable } from '../log/retry.ts'
 import { type Cursor, type CursorTail, nearlyLive } from './cursor.ts'
 import type { Scheduler, Task } from './scheduler.ts'
-import { Slabs, slabBytesMin } from './slabs.ts'
+import { Slabs } from './slabs.ts'
 import type { MemoryHolder, TailMemory } from './tail-memory.ts'
 import type { Wire } from './wire.ts'
 
@@ -73,6 +73,8 @@ export class Tail implements Task, CursorTail, MemoryHolder {
   /** The wire has written its last event. */
   #ended = false
   #notedBytes = 0
+  /** The offset when the tail was last asked whether it is unused. */
+  #unusedAt = -1
   #slice: { buffer: Buffer; from: number; to: number; bytes: Buffer } | undefined
 
   constructor(options: TailOptions) {
@@ -130,6 +132,12 @@ export class Tail implements Task, CursorTail, MemoryHolder {
   shrink(): boolean {
     if (this.#isIdle) this.#beginAt(this.#offset)
     return this.#isIdle
+  }
+
+  shrinkIfUnused(): void {
+    // A cursor that waits for its sink would fall behind.
+    if (this.#offset === this.#unusedAt && this.#blocked.size === 0) this.shrink()
+    this.#unusedAt = this.#offset
   }
 
   /** Writes to some of the cursors; each gets at most one write in a tick. */
@@ -371,7 +379,7 @@ export class Tail implements Task, CursorTail, MemoryHolder {
   }
 
   #noteMemory(): void {
-    const bytes = this.#isEmpty ? 0 : this.#slabs.bytes - slabBytesMin
+    const bytes = this.#isEmpty ? 0 : this.#slabs.bytes
     // Not for every event: nearly all of them fit into the last slab.
     if (bytes === this.#notedBytes) return
     this.#notedBytes = bytes
