@@ -112,6 +112,28 @@ describe('GET /api/chat', () => {
     await vi.waitFor(() => expect(millrace.connections).toBe(0))
   })
 
+  it('responds to HEAD of a channel as to GET, and does not create it', async () => {
+    const { url, millrace } = await startServer()
+    await millrace.engine.append('s', [])
+    for (const [query, status] of [
+      ['channel=c', 200],
+      ['channel=c&from=now', 200],
+      ['channel=c&live=poll&wait=0', 200],
+      ['channel=c&session=s', 200],
+      ['channel=c&from=x', 400],
+      ['channel=c&from=abcdefgh-1', 409],
+    ] as const) {
+      const head = await fetch(`${url}/api/stream?${query}`, { method: 'HEAD' })
+      expect([query, head.status]).toEqual([query, status])
+      expect(await millrace.engine.inspect('channel/c')).toBeUndefined()
+      const get = await fetch(`${url}/api/stream?${query}`)
+      void get.body?.cancel()
+      expect([query, get.status, get.headers.get('content-type')]).toEqual([query, status, head.headers.get('content-type')])
+      await millrace.engine.delete('channel/c')
+    }
+    await vi.waitFor(() => expect(millrace.connections).toBe(0))
+  })
+
   it('responds to HEAD of a long-poll at once', async () => {
     const { url, millrace } = await startServer()
     await millrace.engine.append('s', [])

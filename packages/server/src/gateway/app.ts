@@ -69,7 +69,6 @@ export function createApp(options: AppOptions): App {
 async function serve(context: Context<Env>, route: Route, options: AppOptions): Promise<Response> {
   const { connections, transports, isStopping } = options
   if (isStopping() && !route.isForStopping) throw new MillraceError('server_stopping')
-  const isHead = context.req.method === 'HEAD'
   let transport = transports.sse
   let connection: Connection | undefined
   const request = await readRequest(context, route, (name, log) => {
@@ -79,9 +78,9 @@ async function serve(context: Context<Env>, route: Route, options: AppOptions): 
     return connection
   })
   try {
-    const response = await (isHead ? answerHead(route, request) : route.handle(request))
+    const response = await (request.isHead ? answerHead(route, request) : route.handle(request))
     if (!('deliver' in response)) return answer(context, response)
-    if (isHead) return new Response(null, { headers: transport.headers })
+    if (request.isHead) return new Response(null, { headers: transport.headers })
     // From here on the transport closes it.
     connection = undefined
     return await transport.respond(response.deliver, exchangeOf(context))
@@ -151,6 +150,7 @@ async function readRequest(context: Context<Env>, route: Route, connect: RouteIn
       return req.raw.signal
     },
     lastEventId,
+    isHead: req.method === 'HEAD',
     wantsJson: wantsJson(req.header('accept') ?? ''),
     connect,
   }

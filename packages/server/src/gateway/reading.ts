@@ -1,5 +1,5 @@
 /** Opens what a client of any transport asks to read: a session or a channel, from a position on. */
-import { MillraceError, type Source } from '@millrace/protocol'
+import { MillraceError, type Position, type Source } from '@millrace/protocol'
 import type { z } from 'zod'
 import type { Authorize } from '../access/authorize.ts'
 import type { Caller } from '../access/caller.ts'
@@ -7,7 +7,7 @@ import { type Channels, channelLog } from '../channels/channels.ts'
 import type { Dialects } from '../dialects/dialect.ts'
 import type { Engine } from '../log/log.ts'
 import type { OpenLog } from '../runs/recovery.ts'
-import { resolveStart } from '../sessions/positions.ts'
+import { requirePosition, resolveStart } from '../sessions/positions.ts'
 import { type ReadableLog, type UnreadableLog, unreadPosition } from '../transports/transport.ts'
 import type { reading } from './schemas.ts'
 
@@ -22,13 +22,15 @@ export interface ReadingContext {
 interface ReadRequest extends z.output<typeof reading> {
   /** Of a session; default `session`. */
   readonly shape?: string | undefined
+  /** Finds where the reader would start, and creates nothing. */
+  readonly isHead?: boolean
 }
 
 /** Takes the reader's place. Throws `too_many_connections` and `too_many_attachments`. */
 type Reserve = (log: string) => void
 
 /**
- * Authorizes the reader, reserves its place, then creates the channel. Throws as `reserve`, `requireReadable` and
+ * Authorizes the reader, reserves its place, then creates the channel unless `isHead`. Throws as `reserve`, `requireReadable` and
  * `resolveStart` do.
  */
 export async function openReading(
@@ -50,7 +52,7 @@ export async function openReading(
 export async function openReadings(
   context: ReadingContext,
   caller: Caller,
-  { sessions, channels, from, slow, interval, shape }: SeveralLogs,
+  { sessions, channels, from, ...shared }: SeveralLogs,
   reserve: Reserve,
 ): Promise<(ReadableLog | UnreadableLog)[]> {
   const named = [...sessions.map((session) => ({ session })), ...channels.map((channel) => ({ channel }))]
@@ -72,7 +74,7 @@ export async function openReadings(
       if (result.status === 'rejected') throw result.reason
       const position = positions[index] as string
       const start = position === unreadPosition ? 'start' : position
-      return openFound(context, result.value, { ...named[index], slow, interval, shape, from: start })
+      return openFound(context, result.value, { ...named[index], ...shared, from: start })
     }),
   )
   requireSome(opened)
@@ -93,16 +95,26 @@ function requireSome(results: readonly PromiseSettledResult<unknown>[]): void {
 async function openFound(
   { engine, openLog, channels, dialects }: ReadingContext,
   { source, log }: Found,
-  { channel, from, slow, interval, shape = 'session' }: ReadRequest,
+  { channel, from, slow, interval, shape = 'session', isHead = false }: ReadRequest,
 ): Promise<ReadableLog> {
   // Readers of a channel often arrive before its first publisher.
-  if (channel !== undefined) await channels.open(channel)
-  const after = await resolveStart({ engine, openLog }, log, from)
+  if (channel !== undefined && !isHead) await channels.open(channel)
+  const isMissing = channel !== undefined && isHead && (await engine.inspect(log)) === undefined
+  const after = isMissing ? resolveMissing(from) : await resolveStart({ engine, openLog }, log, from)
   const dialect = channel === undefined ? (dialects.session[shape] ?? dialects.session.session) : dialects.channel
   return { source, log, after, dialect, slow, intervalMs: interval }
 }
 
-interface SeveralLogs extends Pick<ReadRequest, 'from' | 'slow' | 'interval' | 'shape'> {
+/** As if the channel had just been created. */
+function resolveMissing(from: string): Position {
+  if (from !== 'start' && from !== 'now') {
+    requirePosition(from)
+    throw new MillraceError('position_foreign')
+  }
+  return { epoch: '', offset: 0 }
+}
+
+interface SeveralLogs extends Pick<ReadRequest, 'from' | 'slow' | 'interval' | 'shape' | 'isHead'> {
   readonly sessions: readonly string[]
   readonly channels: readonly string[]
 }

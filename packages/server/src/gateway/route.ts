@@ -11,6 +11,8 @@ export interface RouteRequest<Input> {
   readonly caller: Caller
   /** Aborts when the client has left. */
   readonly signal: AbortSignal
+  /** Only the headers are sent. HEAD is safe (RFC 9110): nothing is created. */
+  readonly isHead: boolean
   /** The client asked for JSON and not for a stream. */
   readonly wantsJson: boolean
   /**

@@ -53,9 +53,9 @@ export function createStreamRoutes(context: StreamRoutesOptions): Route[] {
   ]
 
   async function read(request: RouteRequest<StreamInput>): Promise<RouteResponse> {
-    const { input, lastEventId, caller, connect } = request
+    const { input, lastEventId, caller, connect, isHead } = request
     const { session: sessions, channel: channels, slow, interval, shape } = input
-    const from = lastEventId ?? input.lastEventId ?? input.from
+    const start = { from: lastEventId ?? input.lastEventId ?? input.from, slow, interval, shape, isHead }
     let connection: Connection | undefined
     const reserve = (log: string) => {
       if (connection === undefined) connection = connect(input.live, log)
@@ -63,8 +63,8 @@ export function createStreamRoutes(context: StreamRoutesOptions): Route[] {
     }
     const isOne = sessions.length + channels.length <= 1
     const logs = isOne
-      ? [await openReading(context, caller, { session: sessions[0], channel: channels[0], from, slow, interval, shape }, reserve)]
-      : await openReadings(context, caller, { sessions, channels, from, slow, interval, shape }, reserve)
+      ? [await openReading(context, caller, { session: sessions[0], channel: channels[0], ...start }, reserve)]
+      : await openReadings(context, caller, { sessions, channels, ...start }, reserve)
     connection ??= connect(input.live)
     return { deliver: { logs, connection, waitMs: input.wait * 1000, acknowledges: input.heartbeat === 'answered' } }
   }
