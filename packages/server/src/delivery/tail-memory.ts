@@ -34,6 +34,7 @@ export function createTailMemory({ bytesMax, unusedMs }: TailMemoryOptions): Tai
       set(holder, bytes)
       if (total > bytesMax) shrinkOthers(holder)
       if (held.size > 0) timer ??= setInterval(shrinkUnused, unusedMs).unref()
+      else timer = void clearInterval(timer)
     },
     get total() {
       return total
@@ -57,8 +58,5 @@ export function createTailMemory({ bytesMax, unusedMs }: TailMemoryOptions): Tai
 
   function shrinkUnused(): void {
     for (const holder of held.keys()) holder.shrinkIfUnused()
-    if (held.size > 0) return
-    clearInterval(timer)
-    timer = undefined
   }
 }
