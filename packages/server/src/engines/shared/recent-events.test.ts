@@ -37,13 +37,3 @@ it('keeps what it has when events arrive again', () => {
   push(3, 2)
   expect(recent.read('a', at(0), bounds)?.events.map(({ data }) => data)).toEqual([1, 2, 3])
 })
-
-// What happened: a loop that reads to the head which `inspect` returned got empty pages from the cache, without end.
-it('leaves a read to the database when the log is known to have grown', () => {
-  const recent = createRecentEvents()
-  recent.push('a', { epoch: 'e', head: 1, start: 0, time: 1, events: [{ type: 'm', data: {} }] })
-  recent.forgetBefore('a', 1)
-  expect(recent.read('a', at(1), bounds)?.events).toEqual([])
-  recent.forgetBefore('a', 2)
-  expect(recent.read('a', at(1), bounds)).toBeUndefined()
-})

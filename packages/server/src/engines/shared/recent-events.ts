@@ -45,8 +45,6 @@ export interface RecentEvents {
   read(log: string, after: Position, bounds: Bounds): Page | undefined
   /** As `Engine.peek`: an empty page does not show that other nodes have appended nothing. */
   peek(log: string, after: Position, bounds: Bounds): Page | undefined
-  /** Drops a log that ends before a head: an append is stored whose acknowledgement is still on its way. */
-  forgetBefore(log: string, head: number): void
   forget(log: string): void
   clear(): void
 }
@@ -88,9 +86,6 @@ export function createRecentEvents(): RecentEvents {
     peek(log, after, bounds) {
       const page = read(log, after, bounds)
       return page?.events.length === 0 ? undefined : page
-    },
-    forgetBefore(log, head) {
-      if ((logs.get(log)?.head ?? head) < head) drop(log)
     },
     forget: drop,
     clear() {

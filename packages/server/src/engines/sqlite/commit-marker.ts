@@ -7,7 +7,7 @@ import { closeSync, constants, fsyncSync, openSync, readFileSync, statSync, writ
 import { uptime } from 'node:os'
 
 export interface CommitMarker {
-  /** Records the number of committed groups. Not flushed: it survives the process, which is what it is for. */
+  /** Records the number of commits, as the journal counts them. Not flushed: it survives the process, which is what it is for. */
   note(count: number): void
   /** MUST be called when the database is closed. */
   close(): void

@@ -1,33 +1,32 @@
-/**
- * Opens the file of the SQLite engine: locks it for this process, migrates it, and compares it with its commit marker.
- * When acknowledged events may be missing, every log gets a new epoch before its first read.
- */
+/** Opens the file of the SQLite engine: locks it for this process, migrates it, and checks that its logs can be found. */
 import { dirname, join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
-import { newId } from '../shared/new-epoch.ts'
-import { damage, isSum, sumOfLog } from './checks.ts'
-import { type CommitMarker, detectLoss, openMarker, readMarker, sizeOf } from './commit-marker.ts'
+import { type MarkerRecord, readMarker, sizeOf } from './commit-marker.ts'
+import { damage } from './damage.ts'
 import type { Limits } from './requests.ts'
-import { createSchema, type Log, prepare, type Statements } from './schema.ts'
+import { isSum, type LogRow, sumOfLog } from './rows.ts'
+import { createSchema, prepare, type Statements } from './schema.ts'
 
-/** How long a checkpoint waits for readers, far longer than a group of reads takes. */
+/** How long a checkpoint waits for another program that reads the file. */
 const readMsMax = 1000
 
-export interface Opened {
+export interface Database {
   readonly database: DatabaseSync
   readonly sql: Statements
-  /** The lock against other processes, and the count of commits; absent in a connection that only reads. */
-  readonly lock?: DatabaseSync
-  readonly marker?: CommitMarker
-  /** Committed groups. */
-  readonly count: number
-  /** What the operator has to know, in sentences. */
-  readonly warning: string | undefined
+  /** Against other processes. */
+  readonly lock: DatabaseSync
+  readonly markerFile: string
+  /** As the last process has left it. */
+  readonly seen: MarkerRecord | undefined
+  /** The file has had a marker beside it. */
+  readonly hadMarker: boolean
+  /** Logs whose rows are damaged, so that their names are unknown. */
+  readonly unnamed: number
 }
 
-export function openDatabase(file: string, { isDurableOnDisk }: Limits): Opened {
-  const beside = join(dirname(file), 'millrace.marker')
-  const seen = readMarker(beside)
+export function openDatabase(file: string, { isDurableOnDisk }: Limits): Database {
+  const markerFile = join(dirname(file), 'millrace.marker')
+  const seen = readMarker(markerFile)
   // SQLite would treat an empty file as a new database, and delete the write-ahead log.
   if (sizeOf(file) === 0 && (sizeOf(`${file}-wal`) > 0 || (seen !== undefined && seen.count !== 0)))
     throw damage('it is missing or empty, but the files beside it exist')
@@ -39,30 +38,16 @@ export function openDatabase(file: string, { isDurableOnDisk }: Limits): Opened 
     // Overwrites deleted data, instead of only marking its pages as free.
     database.exec('PRAGMA secure_delete = ON')
     database.exec(`PRAGMA synchronous = ${isDurableOnDisk ? 'FULL' : 'NORMAL'}; PRAGMA wal_autocheckpoint = 4000`)
-    const hadMarker = createSchema(database)
+    const hadMarker = createSchema(database) || seen !== undefined
     const sql = prepare(database)
     const unnamed = repair(database, sql)
-    let { count } = sql.countGroups.get() as { count: number }
-    const loss = hadMarker || seen !== undefined ? detectLoss(seen, count, file) : undefined
-    if (loss !== undefined) {
-      count = Math.max(count, seen?.count || 0) + 1
-      renewEpochs(database, sql, count)
-    }
-    const marker = openMarker(beside, file, { count, isFlushed: isDurableOnDisk })
-    if (!hadMarker) sql.noteGroups.run(count)
-    return { database, sql, lock, marker, count, warning: warningOf(file, loss, unnamed) }
+    return { database, sql, lock, markerFile, seen, hadMarker, unnamed }
   } catch (error) {
     // Otherwise the next attempt would find the file in use.
     database.close()
     lock.close()
     throw error
   }
-}
-
-/** A read-only connection: with WAL it can read while another one writes. */
-export function openForReading(file: string): Opened {
-  const database = new DatabaseSync(file, { readOnly: true, timeout: readMsMax })
-  return { database, sql: prepare(database), count: 0, warning: undefined }
 }
 
 /**
@@ -96,43 +81,12 @@ function isWhole(database: DatabaseSync): boolean {
   return found === 'ok'
 }
 
-function renewEpochs(database: DatabaseSync, sql: Statements, count: number): void {
-  database.exec('BEGIN')
-  try {
-    for (const log of allLogs(sql)) {
-      // A new sum would hide the damage.
-      if (!isSum(log.sum, sumOfLog(log))) continue
-      const { id, start, head, bytes, touched } = log
-      const renewed = { ...log, epoch: newId(), written: count }
-      sql.save.run(renewed.epoch, start, head, bytes, touched, count, sumOfLog(renewed), id)
-    }
-    database.exec('COMMIT')
-  } catch (error) {
-    if (database.isTransaction) database.exec('ROLLBACK')
-    throw error
-  }
-  // Flushed before the marker records the new count.
-  database.exec('PRAGMA wal_checkpoint(TRUNCATE)')
-}
-
-type Kept = Log & { readonly sum: number | null }
-
-function* allLogs({ after }: Statements): Generator<Kept> {
+export function* allLogs({ after }: Statements): Generator<LogRow> {
   for (let last = 0; ; ) {
-    const rows = after.all(last) as unknown as Kept[]
+    const rows = after.all(last) as unknown as LogRow[]
     yield* rows
     const { id } = rows.at(-1) ?? {}
     if (id === undefined) return
     last = id
   }
-}
-
-function warningOf(file: string, loss: string | undefined, unnamed: number): string | undefined {
-  const warning: string[] = []
-  if (loss !== undefined)
-    warning.push(
-      `The logs in ${file} may have lost acknowledged events: ${loss}. Each log gets a new epoch, and its readers read it again.`,
-    )
-  if (unnamed > 0) warning.push(`${unnamed} logs in ${file} cannot be found by name: their rows are damaged.`)
-  return warning.length === 0 ? undefined : warning.join(' ')
 }

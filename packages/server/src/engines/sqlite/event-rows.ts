@@ -1,7 +1,10 @@
-/** The events of a log as the database has them, in rows and packs, each checked against its sum. */
+/** The events of a log: from rows and packs, each checked against its sum, and from the batches in the journal. */
 import { createUnpacked, type StoredEvent, unpack } from '../shared/packing.ts'
-import { isSum, logDamage, sumOfEvent } from './checks.ts'
-import type { Log, Row, Statements } from './schema.ts'
+import { fromBatchText } from './batch-text.ts'
+import { logDamage } from './damage.ts'
+import { type Log, storedHead } from './log.ts'
+import { isSum, type Row, sumOfEvent, sumOfPack } from './rows.ts'
+import type { Statements } from './schema.ts'
 
 export class EventRows {
   readonly #sql: Statements
@@ -11,8 +14,17 @@ export class EventRows {
     this.#sql = sql
   }
 
-  /** Events after an offset, from at most `rowsMax` rows. */
+  /** Events after an offset, of the tables from at most `rowsMax` rows. */
   *after(log: Log, from: number, rowsMax: number): Generator<StoredEvent> {
+    if (from < storedHead(log)) yield* this.#stored(log, from, rowsMax)
+    for (const { offset, time, text } of log.journaled) {
+      if (offset <= from) continue
+      if (text === undefined) throw logDamage('an event is not what was written')
+      for (const event of fromBatchText(text, offset, time)) if (event.offset > from) yield event
+    }
+  }
+
+  *#stored(log: Log, from: number, rowsMax: number): Generator<StoredEvent> {
     for (const row of this.#sql.read.iterate(log.id, from, log.id, from, rowsMax) as Iterable<unknown>) {
       const { type } = row as Row
       if (type !== null) yield this.checked(log, row as Row & StoredEvent)
@@ -27,10 +39,11 @@ export class EventRows {
   }
 
   /** Cached by epoch and offset: a pack of a log of one epoch never changes. */
-  #unpack({ epoch }: Log, { offset, data }: Row): readonly StoredEvent[] {
+  #unpack({ id, epoch }: Log, { offset, time, data, sum }: Row): readonly StoredEvent[] {
     const key = `${epoch} ${offset}`
     const cached = this.#unpacked.get(key)
     if (cached !== undefined) return cached
+    if (!isSum(sum, sumOfPack(id, { offset, time, data }))) throw logDamage('a pack is not what was written')
     try {
       const events = unpack(offset, data as Uint8Array)
       this.#unpacked.set(key, events)

@@ -1,169 +1,175 @@
-/** The rows of the logs: created, cached, written back, trimmed by retention and removed. */
+/**
+ * The logs: found, created, saved and removed. A log that has batches in the journal stays in memory, others are cached.
+ * What a transaction changes in memory is undone when it is rolled back.
+ */
 import { LRUCache } from 'lru-cache'
 import { newId } from '../shared/new-epoch.ts'
-import { isSum, logDamage, sumOfLog } from './checks.ts'
-import type { Opened } from './database.ts'
-import type { Limits } from './requests.ts'
-import type { Log, Row, Statements } from './schema.ts'
+import { logDamage } from './damage.ts'
+import type { Journal } from './journal.ts'
+import { type Batch, type Log, toLog } from './log.ts'
+import { isSum, type LogRow, sumOfLog } from './rows.ts'
+import type { Statements } from './schema.ts'
 
 /** Rows cached: a log used less recently is looked up again. */
 const cachedMax = 10_000
 
+/** A log as it was before a transaction. */
+interface Snapshot {
+  readonly log: Readonly<Log>
+  readonly batches: number
+}
+
 export class LogTable {
   readonly #sql: Statements
-  readonly #limits: Limits
-  readonly #isReadOnly: boolean
+  readonly #journal: Journal
   readonly #cached = new LRUCache<string, Log>({ max: cachedMax })
-  /** Groups that were committed. */
-  #groups: number
-  /** The transaction under way has written. */
-  #isWriting = false
-  /** Of all logs; undefined until it is needed, and after a rollback. */
-  #totalBytes: number | undefined
+  /** Logs with batches in the journal, in the order of `since`. */
+  #journaled = new Map<string, Log>()
+  /** The logs that this transaction has changed; undefined for one that it has created. */
+  readonly #before = new Map<Log, Snapshot | undefined>()
+  /** The ids that this transaction has removed, with the last row of the journal that may be about them. */
+  readonly #removed = new Map<number, number>()
+  /** Of all logs. */
+  #totalBytes = 0
+  #totalBefore = 0
 
-  constructor({ sql, marker, count }: Opened, limits: Limits) {
+  /** The bytes of all logs are counted only when they are bounded together. */
+  constructor(sql: Statements, journal: Journal, isBounded: boolean) {
     this.#sql = sql
-    this.#limits = limits
-    this.#isReadOnly = marker === undefined
-    this.#groups = count
+    this.#journal = journal
+    if (isBounded) this.#totalBytes = (sql.countBytes.get() as { bytes: number }).bytes
+  }
+
+  get totalBytes(): number {
+    return this.#totalBytes
+  }
+
+  get journaled(): ReadonlyMap<string, Log> {
+    return this.#journaled
   }
 
   begin(): void {
-    this.#isWriting = false
-    // The writer's thread may have changed the rows.
-    if (this.#isReadOnly) this.#cached.clear()
-  }
-
-  /** The number of groups committed; undefined when this one has written nothing. */
-  commit(): number | undefined {
-    if (!this.#isWriting) return undefined
-    this.#groups += 1
-    return this.#groups
+    this.#before.clear()
+    this.#removed.clear()
+    this.#totalBefore = this.#totalBytes
+    this.#journal.begin()
   }
 
   rollback(): void {
-    this.#cached.clear()
-    this.#totalBytes = undefined
+    this.#journal.rollback()
+    this.#totalBytes = this.#totalBefore
+    for (const [log, before] of this.#before) {
+      if (before === undefined) {
+        this.#cached.delete(log.name)
+        continue
+      }
+      Object.assign(log, before.log)
+      log.journaled.length = before.batches
+    }
+    const isCreated = (log: Log) => this.#before.has(log) && this.#before.get(log) === undefined
+    const logs = new Set([...this.#journaled.values(), ...this.#before.keys()])
+    const journaled = [...logs].filter((log) => log.since !== undefined && !isCreated(log))
+    journaled.sort((one, other) => (one.since?.seq ?? 0) - (other.since?.seq ?? 0))
+    this.#journaled = new Map(journaled.map((log) => [log.name, log]))
+    this.#before.clear()
+  }
+
+  /** MUST be called before a log is changed. */
+  change(log: Log): void {
+    if (!this.#before.has(log)) this.#before.set(log, { log: { ...log }, batches: log.journaled.length })
   }
 
   /** Throws when the row is damaged. */
   find(name: string): Log | undefined {
-    const found = this.#lookUp(name)
+    const found = this.findAny(name)
     if (found?.isDamaged) throw logDamage('the row of a log is not what was written')
     return found?.log
   }
 
   /** Also a log whose row is damaged, to remove it. */
-  findAny(name: string): Log | undefined {
-    return this.#lookUp(name)?.log
-  }
-
-  create(name: string, now: number): Log {
-    const epoch = newId()
-    const { lastInsertRowid } = this.#sql.create.run(name, epoch, now)
-    const log = { id: Number(lastInsertRowid), name, epoch, start: 0, head: 0, bytes: 0, touched: now, written: 0 }
-    this.#cached.set(name, log)
-    return log
-  }
-
-  save(log: Log): void {
-    this.#isWriting = true
-    log.written = this.#groups + 1
-    const { id, epoch, start, head, bytes, touched, written } = log
-    this.#sql.save.run(epoch, start, head, bytes, touched, written, sumOfLog(log), id)
-  }
-
-  remove(log: Log): void {
-    this.#isWriting = true
-    this.grow(log, -log.bytes)
-    this.#cached.delete(log.name)
-    this.#sql.remove.run(log.id)
-    this.#forgetRows(log, Number.MAX_SAFE_INTEGER)
-    // The removed row may have been the one that recorded the number of groups.
-    this.#sql.forgetGroups.run()
-    this.#sql.noteGroups.run(this.#groups + 1)
-  }
-
-  /** Removes the oldest events beyond the bounds of the log; `keep` is the number of newest events to keep. */
-  trim(log: Log, time: number, keep = Number.POSITIVE_INFINITY): void {
-    const { bytesMax, ageMsMax } = this.#limits
-    const isDue = (at: number) => log.head - log.start > keep || log.bytes > bytesMax || at < time - ageMsMax
-    if (log.oldest !== undefined && !isDue(log.oldest)) return
-    const before = log.start
-    log.oldest = undefined
-    for (const row of this.#sql.oldest.iterate(log.id, log.id) as Iterable<unknown>) {
-      const { offset, time: at, size } = row as Row
-      log.oldest = at
-      // A pack is removed as a whole: only when the events after it are enough.
-      const fits = log.head - offset >= keep || log.bytes > bytesMax || at < time - ageMsMax
-      if (!fits || !isDue(at)) break
-      if (offset > log.head) throw logDamage('an event is not where it was')
-      log.oldest = undefined
-      log.start = offset
-      this.grow(log, -size)
-    }
-    if (log.start === before || this.#isReadOnly) return
-    this.#forgetRows(log, log.start)
-    this.save(log)
-  }
-
-  grow(log: Log, bytes: number): void {
-    log.bytes += bytes
-    if (this.#totalBytes !== undefined) this.#totalBytes += bytes
-  }
-
-  /** Of all logs; 0 when they are not bounded together. */
-  get totalBytes(): number {
-    if (this.#limits.totalBytesMax === Number.POSITIVE_INFINITY) return 0
-    this.#totalBytes ??= (this.#sql.countBytes.get() as { bytes: number }).bytes
-    return this.#totalBytes
-  }
-
-  /** Removes the logs with the oldest last append for `bytes`, or none when the removable ones are too few. */
-  makeRoom(bytes: number, spare: readonly string[]): string[] {
-    const spared = new Set(spare)
-    const chosen: string[] = []
-    let freed = 0
-    for (const row of this.#sql.byTouched.iterate() as Iterable<unknown>) {
-      const { name, bytes: size } = row as Log
-      if (freed >= bytes) break
-      if (spared.has(name) || size === 0) continue
-      chosen.push(name)
-      freed += size
-    }
-    if (freed < bytes) return []
-    for (const name of chosen) this.remove(this.findAny(name) as Log)
-    return chosen
-  }
-
-  /** Removes the logs that have no event left and had no append for the maximal age. */
-  sweep(now: number): string[] {
-    const removed: string[] = []
-    for (const { name } of this.#sql.untouched.all(now - this.#limits.ageMsMax) as { name: string }[]) {
-      const { log, isDamaged } = this.#lookUp(name) ?? {}
-      // A damaged log stays until it is deleted.
-      if (log === undefined || isDamaged) continue
-      this.trim(log, now)
-      if (log.start < log.head) continue
-      this.remove(log)
-      removed.push(name)
-    }
-    return removed
-  }
-
-  #lookUp(name: string): { readonly log: Log; readonly isDamaged: boolean } | undefined {
-    const cached = this.#cached.get(name)
-    if (cached !== undefined) return { log: cached, isDamaged: false }
-    const row = this.#sql.find.get(name) as (Log & { sum: number | null }) | undefined
+  findAny(name: string): { readonly log: Log; readonly isDamaged: boolean } | undefined {
+    const known = this.#journaled.get(name) ?? this.#cached.get(name)
+    if (known !== undefined) return { log: known, isDamaged: false }
+    const row = this.#sql.find.get(name) as LogRow | undefined
     if (row === undefined) return undefined
-    const { sum, ...log } = row
-    const isDamaged = !isSum(sum, sumOfLog(log))
+    const log = toLog(row)
+    const isDamaged = !isSum(row.sum, sumOfLog(row))
     if (!isDamaged) this.#cached.set(name, log)
     return { log, isDamaged }
   }
 
-  #forgetRows({ id }: Log, upTo: number): void {
+  create(name: string, now: number): Log {
+    const epoch = newId()
+    const written = this.#journal.last
+    const { lastInsertRowid } = this.#sql.create.run(name, epoch, now, written)
+    const row = { id: Number(lastInsertRowid), name, epoch, start: 0, head: 0, bytes: 0, touched: now, written, sum: null }
+    const log = toLog(row)
+    this.#before.set(log, undefined)
+    this.#cached.set(name, log)
+    this.save(log)
+    return log
+  }
+
+  /** Writes the row. The tables MUST have the log's batches. */
+  save(log: Log): void {
+    const { id, epoch, start, head, bytes, touched, written } = log
+    this.#sql.save.run(epoch, start, head, bytes, touched, written, sumOfLog(log), id)
+    log.savedStart = start
+  }
+
+  /** Adds a batch that the journal has got. */
+  addJournaled(log: Log, batch: Batch, since: Log['since']): void {
+    log.journaled.push(batch)
+    log.journaledEvents += batch.count
+    log.journaledBytes += batch.size
+    if (log.since !== undefined) return
+    log.since = since
+    this.#journaled.set(log.name, log)
+  }
+
+  /** Drops the batches that retention has removed, with their keys. */
+  dropJournaled(log: Log): void {
+    const dropped = log.journaled.findIndex(({ offset }) => offset > log.start)
+    const count = dropped === -1 ? log.journaled.length : dropped
+    for (const { count: events, size } of log.journaled.slice(0, count)) {
+      log.journaledEvents -= events
+      log.journaledBytes -= size
+    }
+    log.journaled = log.journaled.slice(count)
+  }
+
+  /** The tables have got the log's batches. */
+  clearJournaled(log: Log): void {
+    Object.assign(log, { journaled: [], journaledEvents: 0, journaledBytes: 0, since: undefined })
+    this.#journaled.delete(log.name)
+    this.#cached.set(log.name, log)
+  }
+
+  remove(log: Log): void {
+    this.change(log)
+    this.grow(log, -log.bytes)
+    this.#cached.delete(log.name)
+    this.#journaled.delete(log.name)
+    this.#sql.remove.run(log.id)
+    this.forgetRows(log, Number.MAX_SAFE_INTEGER)
+    this.#removed.set(log.id, this.#journal.last)
+  }
+
+  /** After the last removal of a transaction: the journal is read once for all of them. */
+  eraseRemoved(): void {
+    if (this.#removed.size === 0) return
+    this.#journal.erase(this.#removed)
+    this.#journal.note()
+  }
+
+  /** Removes the rows of events and keys up to an offset. */
+  forgetRows({ id }: Log, upTo: number): void {
     const { forgetEvents, forgetPacks, forgetKeys } = this.#sql
     for (const statement of [forgetEvents, forgetPacks, forgetKeys]) statement.run(id, upTo)
+  }
+
+  grow(log: Log, bytes: number): void {
+    log.bytes += bytes
+    this.#totalBytes += bytes
   }
 }

@@ -1,10 +1,11 @@
-/** The logs of one folder: the calls of the engine, as requests to the thread that writes and the thread that reads. */
+/** The logs of one folder: the calls of the engine, as requests to its thread. */
 import { MillraceError, type Position } from '@millrace/protocol'
 import type { Appended, AppendOptions, LogEvent, LogState, NewEvent, Page, ReadOptions } from '../../log/log.ts'
 import { namesMax } from '../shared/names.ts'
 import { fromStored, type StoredEvent, toStored } from '../shared/packing.ts'
 import { createRecentEvents } from '../shared/recent-events.ts'
 import { Watchers } from '../shared/watchers.ts'
+import { toBatch } from './batch-text.ts'
 import { logDamaged } from './errors.ts'
 import type { Answer, Limits, Request } from './requests.ts'
 import { Thread } from './thread.ts'
@@ -20,17 +21,14 @@ export class SqliteLogs {
   readonly #options: SqliteLogsOptions
   readonly #watchers = new Watchers()
   readonly #recent = createRecentEvents()
-  readonly #writer: Thread
-  /** Its own thread, so that appends do not wait for reads. */
-  readonly #reader: Thread
+  readonly #thread: Thread
   readonly #sweeper: ReturnType<typeof setInterval>
-  #opening: Promise<unknown> | undefined
   #closing: Promise<void> | undefined
 
   constructor(options: SqliteLogsOptions) {
     this.#options = options
     const { folder, limits, timeoutMs } = options
-    this.#writer = new Thread({
+    this.#thread = new Thread({
       folder,
       limits,
       timeoutMs,
@@ -38,25 +36,15 @@ export class SqliteLogs {
       onLate: (request) => 'log' in request && this.#invalidate(request.log),
       onWarning: (warning) => this.#onWarning(warning),
     })
-    this.#reader = new Thread({ folder, limits, timeoutMs, isReader: true })
     this.#sweeper = setInterval(() => void this.#sweep(), Math.min(60_000, Math.max(10, limits.ageMsMax / 4)))
     this.#sweeper.unref()
   }
 
   async append(log: string, events: readonly NewEvent[], options: AppendOptions = {}): Promise<Appended> {
     const { epoch: wanted, key, unless, expect, keep } = options
-    const stored = events.map(({ type, data }) => ({ type, data: toStored(data) }))
-    const answer = await this.#append({
-      op: 'append',
-      log,
-      epoch: wanted,
-      key,
-      unless,
-      expect,
-      keep,
-      events: stored,
-      now: Date.now(),
-    })
+    const batch = toBatch(events.map(({ type, data }) => ({ type, data: toStored(data) })))
+    const request = { op: 'append', log, epoch: wanted, key, unless, expect, keep, batch, now: Date.now() } as const
+    const answer = await this.#append(request)
     const { epoch = '', head = 0, start = 0, time = 0, duplicate = false } = answer
     if (!duplicate) {
       this.#recent.push(log, { epoch, head, start, time, events })
@@ -70,7 +58,7 @@ export class SqliteLogs {
     const oldest = Date.now() - this.#options.limits.ageMsMax
     const cached = this.#recent.read(log, after, { eventsMax, bytesMax, oldest })
     if (cached !== undefined) return cached
-    const answer = await this.#askReader({ op: 'read', log, ...after, eventsMax, bytesMax, now: Date.now() })
+    const answer = await this.#ask({ op: 'read', log, ...after, eventsMax, bytesMax, now: Date.now() })
     const { epoch = '', start = 0, head = 0, events: stored = [] } = answer
     const at = (offset: number): Position => ({ epoch, offset })
     const events = this.#parse(log, stored)
@@ -84,14 +72,12 @@ export class SqliteLogs {
   }
 
   async inspect(log: string): Promise<LogState | undefined> {
-    const { epoch, start = 0, head = 0 } = await this.#askReader({ op: 'inspect', log, now: Date.now() })
-    // The reader may see an append before the writer has acknowledged it, and `read` MUST include what `inspect` included.
-    this.#recent.forgetBefore(log, head)
+    const { epoch, start = 0, head = 0 } = await this.#ask({ op: 'inspect', log, now: Date.now() })
     return epoch === undefined ? undefined : { start: { epoch, offset: start }, head: { epoch, offset: head } }
   }
 
   async list(prefix: string, after = ''): Promise<readonly string[]> {
-    const { names = [] } = await this.#askReader({ op: 'list', prefix, after, namesMax })
+    const { names = [] } = await this.#ask({ op: 'list', prefix, after, namesMax })
     return names
   }
 
@@ -114,13 +100,12 @@ export class SqliteLogs {
   close(): Promise<void> {
     clearInterval(this.#sweeper)
     this.#watchers.clear()
-    // The connection that is closed last moves the write-ahead log into the file.
-    this.#closing ??= this.#reader.close().then(() => this.#writer.close())
+    this.#closing ??= this.#thread.close()
     return this.#closing
   }
 
   #ask(request: Request): Promise<Answer> {
-    return this.#closing === undefined ? this.#writer.ask(request) : Promise.reject(new MillraceError('server_stopping'))
+    return this.#closing === undefined ? this.#thread.ask(request) : Promise.reject(new MillraceError('server_stopping'))
   }
 
   /** Loops, because another append may take the room that was made. */
@@ -136,16 +121,6 @@ export class SqliteLogs {
       }
       for (const log of removed) this.#invalidate(log)
     }
-  }
-
-  /** The writer creates, checks and migrates the file before the reader opens it. */
-  async #askReader(request: Request): Promise<Answer> {
-    this.#opening ??= this.#ask({ op: 'open' }).catch((error) => {
-      this.#opening = undefined
-      throw error
-    })
-    await this.#opening
-    return this.#reader.ask(request)
   }
 
   #onWarning(warning: string): void {

@@ -1,5 +1,6 @@
 /** What the engine requests from its worker threads, and their answers. */
-import type { StoredData, StoredEvent } from '../shared/packing.ts'
+import type { StoredEvent } from '../shared/packing.ts'
+import type { NewBatch } from './batch-text.ts'
 
 export interface Limits {
   readonly bytesMax: number
@@ -17,7 +18,7 @@ export type Request =
       readonly unless: string | undefined
       readonly expect: number | undefined
       readonly keep: number | undefined
-      readonly events: readonly { readonly type: string; readonly data: StoredData }[]
+      readonly batch: NewBatch
       readonly now: number
     }
   | {
@@ -29,7 +30,6 @@ export type Request =
       readonly bytesMax: number
       readonly now: number
     }
-  | { readonly op: 'open' }
   | { readonly op: 'list'; readonly prefix: string; readonly after: string; readonly namesMax: number }
   | { readonly op: 'inspect'; readonly log: string; readonly now: number }
   | { readonly op: 'compact'; readonly log: string; readonly after: number }
@@ -37,6 +37,11 @@ export type Request =
   /** Deletes the logs with the oldest last append until `bytes` are free, or none when they would not be. */
   | { readonly op: 'makeRoom'; readonly bytes: number; readonly spare: readonly string[] }
   | { readonly op: 'sweep'; readonly now: number }
+
+/** It changes nothing that is stored. */
+export function isRead({ op }: Request): boolean {
+  return op === 'read' || op === 'inspect' || op === 'list'
+}
 
 /** An answer has the fields of its operation only. */
 export interface Answer {

@@ -1,32 +1,8 @@
 /** The tables of the SQLite engine, their migration, and the statements over them. */
 import type { DatabaseSync, StatementSync } from 'node:sqlite'
+import { emptyRow, toValues } from './rows.ts'
 
-/** The row of a log, cached and changed by the store. */
-export interface Log {
-  readonly id: number
-  readonly name: string
-  epoch: string
-  /** The offset before the oldest event kept, and the offset of the newest. */
-  start: number
-  head: number
-  bytes: number
-  touched: number
-  /** The number of the group that wrote this row. */
-  written: number
-  /** Time of the oldest row; undefined until it is looked up. */
-  oldest?: number | undefined
-}
-
-/** An event, or a pack under the offset and time of its last event. */
-export interface Row {
-  readonly offset: number
-  readonly type: string | null
-  readonly time: number
-  readonly size: number
-  readonly data: string | Uint8Array
-  /** Null for a pack, which has its own checksum, and for an event of an older version. */
-  readonly sum: number | null
-}
+const columns = 'id, name, epoch, start, head, bytes, touched, written, sum'
 
 const tables = `
   CREATE TABLE IF NOT EXISTS logs (
@@ -48,23 +24,66 @@ const tables = `
   CREATE INDEX IF NOT EXISTS logs_by_touched ON logs (touched);
 `
 
-/**
- * The second version: sums, and the number of the group that wrote a log's row. The number of groups is the greatest of
- * these, which costs no page more per group; only a group that removes a row writes the number into `groups`.
- */
-const later = `
+/** The second version had sums, and counted its commits in the rows of the logs. */
+const second = `
   ALTER TABLE events ADD COLUMN sum INTEGER;
   ALTER TABLE logs ADD COLUMN sum INTEGER;
   ALTER TABLE logs ADD COLUMN written INTEGER NOT NULL DEFAULT 0;
   CREATE TABLE groups (count INTEGER NOT NULL) STRICT;
 `
 
+const insertJournal = 'INSERT INTO journal VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)'
+
+/** Packs of many logs are written at once: in a table by log each would be in a page of its own. */
+const packs = `
+  ALTER TABLE packs RENAME TO earlier_packs;
+  CREATE TABLE packs (
+    id INTEGER PRIMARY KEY, log INTEGER NOT NULL, "offset" INTEGER NOT NULL, time INTEGER NOT NULL, size INTEGER NOT NULL,
+    data BLOB NOT NULL, sum INTEGER
+  ) STRICT;
+  INSERT INTO packs (log, "offset", time, size, data) SELECT log, "offset", time, size, data FROM earlier_packs;
+  DROP TABLE earlier_packs;
+  CREATE UNIQUE INDEX packs_by_offset ON packs (log, "offset");
+`
+
+const journal = `
+  CREATE TABLE journal (
+    seq INTEGER PRIMARY KEY, log INTEGER NOT NULL, "offset" INTEGER NOT NULL, count INTEGER NOT NULL, start INTEGER NOT NULL,
+    bytes INTEGER NOT NULL, time INTEGER NOT NULL, size INTEGER NOT NULL, key TEXT, data TEXT, header INTEGER NOT NULL, sum INTEGER NOT NULL
+  ) STRICT;
+`
+
 /** True when the file has had a commit marker beside it. */
 export function createSchema(database: DatabaseSync): boolean {
-  database.exec(tables)
-  const isLater = database.prepare("SELECT 1 FROM sqlite_schema WHERE name = 'groups'").get() !== undefined
-  if (!isLater) database.exec(`BEGIN; ${later} COMMIT`)
-  return database.prepare('SELECT 1 FROM groups').get() !== undefined
+  const has = (table: string) => database.prepare('SELECT 1 FROM sqlite_schema WHERE name = ?').get(table) !== undefined
+  if (has('journal')) return isJournalUsed(database)
+  database.exec(`BEGIN; ${tables}`)
+  try {
+    if (!has('groups')) database.exec(second)
+    const noted = database.prepare('SELECT max(count) AS count FROM groups').get() as { count: number | null }
+    const { written } = database.prepare('SELECT coalesce(max(written), 0) AS written FROM logs').get() as { written: number }
+    database.exec(`DROP TABLE groups; ${packs} ${journal}`)
+    if (noted.count !== null) database.prepare(insertJournal).run(...toValues(emptyRow(Math.max(noted.count, written))))
+    database.exec('COMMIT')
+    return noted.count !== null
+  } catch (error) {
+    if (database.isTransaction) database.exec('ROLLBACK')
+    throw error
+  }
+}
+
+function isJournalUsed(database: DatabaseSync): boolean {
+  try {
+    return database.prepare('SELECT 1 FROM journal').get() !== undefined
+  } catch {
+    // Damaged: the replay finds out.
+    return true
+  }
+}
+
+/** Where its pages cannot be read they cannot be removed either: the table stays, under another name. */
+export function replaceJournal(database: DatabaseSync): void {
+  database.exec(`ALTER TABLE journal RENAME TO damaged_journal_${Date.now()}; ${journal}`)
 }
 
 export type Statements = ReturnType<typeof prepare>
@@ -72,28 +91,27 @@ export type Statements = ReturnType<typeof prepare>
 export function prepare(database: DatabaseSync) {
   const statement = (text: string): StatementSync => database.prepare(text)
   return {
-    find: statement('SELECT id, name, epoch, start, head, bytes, touched, written, sum FROM logs WHERE name = ?'),
+    find: statement(`SELECT ${columns} FROM logs WHERE name = ?`),
+    findById: statement(`SELECT ${columns} FROM logs WHERE id = ?`),
     names: statement('SELECT name FROM logs WHERE name >= ? AND name > ? ORDER BY name'),
-    create: statement('INSERT INTO logs (name, epoch, start, head, bytes, touched) VALUES (?, ?, 0, 0, 0, ?)'),
+    create: statement('INSERT INTO logs (name, epoch, start, head, bytes, touched, written) VALUES (?, ?, 0, 0, 0, ?, ?)'),
     save: statement('UPDATE logs SET epoch = ?, start = ?, head = ?, bytes = ?, touched = ?, written = ?, sum = ? WHERE id = ?'),
     remove: statement('DELETE FROM logs WHERE id = ?'),
-    after: statement(
-      'SELECT id, name, epoch, start, head, bytes, touched, written, sum FROM logs WHERE id > ? ORDER BY id LIMIT 1000',
-    ),
-    // Several commits may fall into one millisecond; `written` counts them.
+    after: statement(`SELECT ${columns} FROM logs WHERE id > ? ORDER BY id LIMIT 1000`),
+    // Several commits may fall into one millisecond; `written` orders them.
     byTouched: statement('SELECT name, bytes FROM logs ORDER BY touched, written'),
     countBytes: statement('SELECT coalesce(sum(bytes), 0) AS bytes FROM logs'),
     untouched: statement('SELECT name FROM logs WHERE touched < ? LIMIT 1000'),
-    countGroups: statement(
-      'SELECT max(coalesce((SELECT max(count) FROM groups), 0), coalesce((SELECT max(written) FROM logs), 0)) AS count',
-    ),
-    forgetGroups: statement('DELETE FROM groups'),
-    noteGroups: statement('INSERT INTO groups (count) VALUES (?)'),
+    journal: statement('SELECT seq, log FROM journal WHERE seq >= ?'),
+    insertJournal: statement(insertJournal),
+    removeFromJournal: statement('DELETE FROM journal WHERE seq = ?'),
+    trimJournal: statement('DELETE FROM journal WHERE seq <= ?'),
+    emptyJournal: statement('DELETE FROM journal'),
     insert: statement('INSERT INTO events (log, "offset", type, time, size, data, sum) VALUES (?, ?, ?, ?, ?, ?, ?)'),
-    insertPack: statement('INSERT INTO packs (log, "offset", time, size, data) VALUES (?, ?, ?, ?, ?)'),
+    insertPack: statement('INSERT INTO packs (log, "offset", time, size, data, sum) VALUES (?, ?, ?, ?, ?, ?)'),
     read: statement(`
       SELECT "offset", type, time, data, sum FROM events WHERE log = ? AND "offset" > ?
-      UNION ALL SELECT "offset", NULL, time, data, NULL FROM packs WHERE log = ? AND "offset" > ? ORDER BY 1 LIMIT ?`),
+      UNION ALL SELECT "offset", NULL, time, data, sum FROM packs WHERE log = ? AND "offset" > ? ORDER BY 1 LIMIT ?`),
     // Without the data: large data is in pages of its own, and its type is not.
     unpacked: statement(`
       SELECT "offset", size, typeof(data) AS kind FROM events WHERE log = ? AND "offset" > ? ORDER BY "offset" LIMIT ?`),
@@ -101,8 +119,8 @@ export function prepare(database: DatabaseSync) {
       'SELECT "offset", type, time, size, data, sum FROM events WHERE log = ? AND "offset" BETWEEN ? AND ? ORDER BY "offset"',
     ),
     oldest: statement(`
-      SELECT "offset", time, size FROM events WHERE log = ?
-      UNION ALL SELECT "offset", time, size FROM packs WHERE log = ? ORDER BY 1`),
+      SELECT "offset", time, size FROM events WHERE log = ? AND "offset" > ?
+      UNION ALL SELECT "offset", time, size FROM packs WHERE log = ? AND "offset" > ? ORDER BY 1`),
     forgetEvents: statement('DELETE FROM events WHERE log = ? AND "offset" <= ?'),
     forgetPacked: statement('DELETE FROM events WHERE log = ? AND "offset" BETWEEN ? AND ?'),
     forgetPacks: statement('DELETE FROM packs WHERE log = ? AND "offset" <= ?'),

@@ -1,6 +1,6 @@
 /**
- * A worker thread in which the database works. Requests that arrive while it works become the next group, one
- * transaction for all, so that a thousand runs cost hardly more commits than one. When a group takes too long, it is
+ * The worker thread in which the database works. Requests that arrive while it works become the next group, one
+ * transaction for all writes, so that a thousand runs cost hardly more commits than one. When a group takes too long, it is
  * rejected, and so is every request until the thread answers: no queue grows behind a disk that does not respond.
  */
 import { mkdirSync } from 'node:fs'
@@ -14,8 +14,6 @@ import type { Answer, Failure, Limits, Reply, Request } from './requests.ts'
 export interface ThreadOptions {
   readonly folder: string
   readonly limits: Limits
-  /** Opens its own connection, which can only read, beside the thread that writes. */
-  readonly isReader?: boolean
   /** How long a group may take, and a request may wait for its group, in milliseconds. */
   readonly timeoutMs: number
   /** Called with each request that was rejected as late and may have happened since. */
@@ -87,11 +85,11 @@ export class Thread {
   }
 
   #start(): Worker {
-    const { folder, limits, isReader = false } = this.#options
+    const { folder, limits } = this.#options
     mkdirSync(folder, { recursive: true })
     const isSource = import.meta.url.endsWith('.ts')
     const worker = new Worker(new URL(isSource ? './worker.ts' : './worker.js', import.meta.url), {
-      workerData: { file: join(folder, 'millrace.db'), limits, isReader },
+      workerData: { file: join(folder, 'millrace.db'), limits },
       // Without the flags of the host: its loaders would run in the worker, too.
       execArgv: ['--disable-warning=ExperimentalWarning'],
     })

@@ -1,10 +1,10 @@
-/** A thread of the SQLite engine: performs one group of requests after another, each in a transaction. */
+/** The thread of the SQLite engine: performs one group of requests after another, all writes or all reads. */
 import { parentPort, workerData } from 'node:worker_threads'
 import { isOfOne, toFailure } from './failures.ts'
 import type { Answer, Limits, Reply, Request } from './requests.ts'
-import { openReader, openStore, type Store } from './store.ts'
+import { Store } from './store.ts'
 
-const { file, limits, isReader } = workerData as { file: string; limits: Limits; isReader: boolean }
+const { file, limits } = workerData as { file: string; limits: Limits }
 let store: Store | undefined
 
 parentPort?.on('message', (requests: readonly Request[] | 'close') => {
@@ -19,16 +19,14 @@ function perform(requests: readonly Request[]): Reply {
   let warning: string | undefined
   try {
     if (store === undefined) {
-      store = isReader ? openReader(file, limits) : openStore(file, limits)
+      store = new Store(file, limits)
       warning = store.warning
     }
     return { answers: store.perform(requests), warning }
   } catch (error) {
     const failure = toFailure(error)
     if (store !== undefined && isOfOne(failure)) return { ...performEach(store, requests), warning }
-    // `open` succeeds although other requests of its group could not be written.
-    const answers = requests.map(({ op }) => (op === 'open' && store !== undefined ? {} : undefined))
-    return { answers, failure, warning }
+    return { answers: [], failure, warning }
   }
 }
 
