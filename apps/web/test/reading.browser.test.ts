@@ -197,3 +197,17 @@ test('text of a model is never markup, and its links lead nowhere dangerous', as
   expect(await text.locator('strong').textContent()).toBe('注意：')
   expect(requests.filter((url) => !url.startsWith(held.stage.url))).toEqual([])
 })
+
+test('a page without questions begins at its top where it is higher than the screen', async () => {
+  await using stage = await startStage()
+  const { page } = await stage.open('/', { viewport: { width: 390, height: 600 } })
+  await page.locator('.suggestion').last().waitFor()
+  // Sizes are observed, and followed, within a frame.
+  await page.evaluate(() => new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve))))
+  const { scrollTop, overflow } = await page.getByTestId('scroller').evaluate((element) => ({
+    scrollTop: element.scrollTop,
+    overflow: element.scrollHeight - element.clientHeight,
+  }))
+  expect(overflow).toBeGreaterThan(0)
+  expect(scrollTop).toBe(0)
+})

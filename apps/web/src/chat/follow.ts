@@ -42,7 +42,8 @@ export function useFollow(revision: unknown, wish: unknown): Follow {
 
   const toEnd = useCallback(() => {
     const element = scroller.current
-    if (element === null || !pinned.current) return
+    // A page without questions is read from its top.
+    if (element === null || !pinned.current || content.current?.dataset.empty !== undefined) return
     element.scrollTop = element.scrollHeight
     last.current = { top: element.scrollTop, height: element.scrollHeight, room: element.clientHeight }
   }, [])

@@ -35,7 +35,14 @@ export function Transcript({ view, models, ask, onContinue, onStop, onRetry, onW
   return (
     <div className="relative min-h-0 flex-1">
       <div ref={scroller} className="scroller" data-pinned={isPinned} data-testid="scroller">
-        <div ref={content} role="log" aria-live="off" aria-label={t.transcript} className="transcript">
+        <div
+          ref={content}
+          data-empty={isEmpty || undefined}
+          role="log"
+          aria-live="off"
+          aria-label={t.transcript}
+          className="transcript"
+        >
           {state?.complete === false && <p className="notice">{t.cutBeginning}</p>}
           {runs.map((run, index) => (
             <Fragment key={run.run}>

@@ -109,7 +109,8 @@ export function ModelPicker({ list, hasFailed, current, onChoose, onClose }: Mod
 function OptionText({ option, list }: { option: Option; list: ModelList | undefined }) {
   const { t } = useLanguage()
   const kind = kindOf(option.name, list)
-  const description = t.models.descriptions[option.name] ?? option.description
+  // The default is described by why it was chosen.
+  const description = t.models.descriptions[option.name] ?? t.models.reasons[option.description] ?? option.description
   return (
     <span className="min-w-0 flex-1">
       <span className="flex items-center gap-2">

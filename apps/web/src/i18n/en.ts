@@ -84,6 +84,7 @@ export const en = {
     hint: 'Options: sim:count?n=500&tps=100',
     preferred: 'default',
     descriptions: modelDescriptions,
+    reasons: {} as Readonly<Record<string, string>>,
   },
   notLanguageModel: 'not a language model',
   kinds: { guide: 'Built-in guide', simulation: 'Simulation' },
