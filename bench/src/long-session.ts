@@ -43,12 +43,12 @@ export async function measureLongSession(engine: 'memory' | 'sqlite'): Promise<F
   }
 }
 
-/** The whole exchange, with an answer of one token. */
+/** The whole exchange, with an empty answer of a model that does not read the conversation. */
 function ask(base: string, session: string): Promise<number> {
   return time(`${base}/api/chat`, {
     method: 'POST',
     headers: { 'content-type': 'application/json' },
-    body: JSON.stringify({ query: 'and then?', session, model: 'sim:count?n=1&tps=0' }),
+    body: JSON.stringify({ query: '0', session, model: 'bench:due' }),
   })
 }
 
