@@ -49,7 +49,7 @@ export interface AppenderOptions {
 
 /** How the script `append` answers for a batch, and for a group. */
 type BatchAnswer = readonly [status: 'done' | 'duplicate' | 'fenced' | 'head_moved' | 'position_foreign', offset?: number | null]
-type GroupAnswer = readonly [epoch: string, start: number, time: number, isVerified: 0 | 1, batches: BatchAnswer[] | string]
+type GroupAnswer = readonly [epoch: string, start: number, time: number, isVerified: 0 | 1, batches: BatchAnswer[]]
 
 export class Appender {
   readonly #options: AppenderOptions
@@ -96,8 +96,7 @@ export class Appender {
       await sleep(verificationPollMs)
       answer = await calls.run(scripts.append, log, args, deadline)
     }
-    const [epoch, start, time, isVerified, given] = answer as unknown as GroupAnswer
-    const answers = typeof given === 'string' ? (JSON.parse(given) as BatchAnswer[]) : given
+    const [epoch, start, time, isVerified, answers] = answer as unknown as GroupAnswer
     const stored = answers.flatMap(([status, offset]) => (status === 'done' || status === 'duplicate' ? [offset as number] : []))
     if (replicas > 0 && stored.length > 0) {
       await calls.run(scripts.show, log, () => [epoch, String(Math.max(...stored))], deadline)

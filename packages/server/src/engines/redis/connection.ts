@@ -113,7 +113,7 @@ export class Connection {
   async #perform<T>(act: (server: string, isCut: () => boolean) => Promise<T>, deadline: number, script?: string): Promise<T> {
     for (;;) {
       const ready = this.#link.server
-      const server = await this.#link.within(ready, deadline)
+      const server = this.#link.current ?? (await this.#link.within(ready, deadline))
       try {
         const attempt = act(server, () => ready !== this.#link.server)
         return await this.#link.within(attempt, deadline)

@@ -33,6 +33,7 @@ export class Link {
   readonly #onReady: ((server: string) => void) | undefined
   #ready = Promise.withResolvers<string>()
   #isReady = false
+  #current: string | undefined
   /** Redis has rejected INFO. */
   #isDenied = false
   #trouble: NodeJS.ErrnoException | undefined
@@ -48,25 +49,33 @@ export class Link {
     this.client.on('ready', () => void this.#identify())
   }
 
+  /** The id of the Redis process while it is connected. */
+  get current(): string | undefined {
+    return this.#current
+  }
+
   /** Resolves with the id of the Redis process. Another promise after each loss of the connection. */
   get server(): Promise<string> {
     return this.#ready.promise
   }
 
   /** Rejects when the deadline (of `performance.now`) passes first. */
-  async within<T>(promise: Promise<T>, deadline: number): Promise<T> {
-    let timer: ReturnType<typeof setTimeout> | undefined
-    const late = new Promise<never>((_, reject) => {
-      timer = setTimeout(() => reject(this.#lateError()), Math.max(0, deadline - performance.now()))
+  within<T>(promise: Promise<T>, deadline: number): Promise<T> {
+    // Not a race with a promise of the timer: this is on the path of every append.
+    return new Promise((resolve, reject) => {
+      const timer = setTimeout(() => reject(this.#lateError()), Math.max(0, deadline - performance.now()))
+      const settle =
+        <V>(then: (value: V) => void) =>
+        (value: V) => {
+          clearTimeout(timer)
+          then(value)
+        }
+      promise.then(settle(resolve), settle(reject))
     })
-    try {
-      return await Promise.race([promise, late])
-    } finally {
-      clearTimeout(timer)
-    }
   }
 
   async close(): Promise<void> {
+    this.#current = undefined
     this.#ready.promise.catch(() => {})
     this.#ready.reject(new MillraceError('server_stopping'))
     if (!this.client.isOpen) return
@@ -85,6 +94,7 @@ export class Link {
       if (this.#isDenied) this.#ready = Promise.withResolvers()
       this.#isDenied = false
       const server = /run_id:(\w+)/.exec(info)?.[1] ?? ''
+      this.#current = server
       this.#ready.resolve(server)
       this.#onReady?.(server)
     } catch (cause) {
@@ -100,6 +110,7 @@ export class Link {
   #lose(): void {
     if (!this.#isReady) return
     this.#isReady = false
+    this.#current = undefined
     this.#ready = Promise.withResolvers()
   }
 
