@@ -11,10 +11,15 @@ type Figure = (variant: string, figure: string, digits?: number) => string
 const lines: readonly (readonly [row: string, Line])[] = [
   [
     'fan-out-50',
-    (f) => ({
-      en: ['one log to 1,000 readers, 50 events/s', fanOut50(f, 'µs CPU per delivery', 'a bare socket server')],
-      zh: ['一个日志、1,000 个读者、每秒 50 个事件', fanOut50(f, 'µs CPU（每次投递）', '裸套接字服务器')],
-    }),
+    (f) => {
+      const of = (variant: string) => f(variant, 'cpuMicrosPerDelivery', 1)
+      const against = (control: string) =>
+        `SSE ${of('sse')} µs (${control} ${of('control')}), WebSocket ${of('ws')} µs (\`ws.send\` ${of('ws-send')})`
+      return {
+        en: ['one log to 1,000 readers, 50 events/s: CPU per delivery', against('a bare socket server')],
+        zh: ['一个日志、1,000 个读者、每秒 50 个事件：每次投递的 CPU', against('裸套接字服务器')],
+      }
+    },
   ],
   ['fan-out-1000', (f) => fanOut(f, '1,000')],
   ['fan-out-2000', (f) => fanOut(f, '2,000')],
@@ -67,12 +72,9 @@ const lines: readonly (readonly [row: string, Line])[] = [
     (f) => ({
       en: [
         '5,000 WebSocket readers cut together, back within 2 s',
-        `${f('ws', 'whole')} have every event once, all within ${f('ws', 'withinMs')} ms`,
+        `each has every event once, all within ${f('ws', 'withinMs')} ms`,
       ],
-      zh: [
-        '5,000 个 WebSocket 读者同时断开，2 秒内陆续回来',
-        `${f('ws', 'whole')} 个不缺不重，全部在 ${f('ws', 'withinMs')} ms 内`,
-      ],
+      zh: ['5,000 个 WebSocket 读者同时断开，2 秒内陆续回来', `每个都不缺不重，全部在 ${f('ws', 'withinMs')} ms 内`],
     }),
   ],
   [
@@ -112,19 +114,13 @@ const lines: readonly (readonly [row: string, Line])[] = [
   ],
 ]
 
-function fanOut50(f: Figure, cpu: string, control: string): string {
-  const of = (variant: string) => f(variant, 'cpuMicrosPerDelivery', 1)
-  return `SSE ${of('sse')} ${cpu} (${control} ${of('control')}), WebSocket ${of('ws')} (\`ws.send\` ${of('ws-send')})`
-}
-
 function fanOut(f: Figure, rate: string): ReturnType<Line> {
-  const of = (variant: string, figure: string, digits: number) => f(variant, figure, digits)
-  const each = (cpu: string) => (name: string, variant: string) =>
-    `${name} ${of(variant, 'cpuMicrosPerDelivery', 2)} ${cpu}, p50 ${of(variant, 'p50Ms', 1)} ms`
-  const both = (cpu: string, separator: string) => [each(cpu)('SSE', 'sse'), each(cpu)('WebSocket', 'ws')].join(separator)
+  const each = (name: string, variant: string) =>
+    `${name} ${f(variant, 'cpuMicrosPerDelivery', 2)} µs, p50 ${f(variant, 'p50Ms', 1)} ms`
+  const both = `${each('SSE', 'sse')}; ${each('WebSocket', 'ws')}`
   return {
-    en: [`one log to 1,000 readers, ${rate} events/s`, both('µs CPU per delivery', '; ')],
-    zh: [`一个日志、1,000 个读者、每秒 ${rate} 个事件`, both('µs CPU（每次投递）', '；')],
+    en: [`the same at ${rate} events/s: CPU per delivery, delay`, both],
+    zh: [`每秒 ${rate} 个事件时：每次投递的 CPU 与延迟`, both],
   }
 }
 
@@ -161,9 +157,18 @@ export function writeTables(): void {
     ['README.md', 'en'],
     ['README.zh-CN.md', 'zh'],
   ] as const) {
-    const table = results.map((each) => `| ${each[language].join(' | ')} |`).join('\n')
+    const cells = (each: (typeof results)[number]) => (language === 'zh' ? each.zh.map(inChinese) : each.en)
+    const table = results.map((each) => `| ${cells(each).join(' | ')} |`).join('\n')
     replace(file, `| | |\n|---|---|\n${table}\n\n<sub>${machines}, ${when}</sub>`)
   }
+}
+
+/** The punctuation of figures that both languages share. */
+function inChinese(text: string): string {
+  return text
+    .replaceAll(', ', '，')
+    .replaceAll('; ', '；')
+    .replace(/ \(([^)]*)\)/g, '（$1）')
 }
 
 function replace(file: string, table: string): void {
