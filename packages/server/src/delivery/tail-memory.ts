@@ -34,7 +34,10 @@ export function createTailMemory({ bytesMax, unusedMs }: TailMemoryOptions): Tai
       set(holder, bytes)
       if (total > bytesMax) shrinkOthers(holder)
       if (held.size > 0) timer ??= setInterval(shrinkUnused, unusedMs).unref()
-      else timer = void clearInterval(timer)
+      else {
+        clearInterval(timer)
+        timer = undefined
+      }
     },
     get total() {
       return total
