@@ -35,3 +35,14 @@ it('starts over with another epoch, or when the log has ended', () => {
   marks.raise('log', 0)
   expect(marks.get('log')).toBeUndefined()
 })
+
+it('gives every log once, also where each is used meanwhile', () => {
+  const marks = new HighWaterMarks()
+  for (const log of ['a', 'b', 'c']) marks.record(log, mark)
+  const seen: string[] = []
+  for (const log of marks.logs) {
+    marks.argsFor(log, 'two', false)
+    if (seen.push(log) > 3) break
+  }
+  expect(seen.toSorted()).toEqual(['a', 'b', 'c'])
+})

@@ -74,7 +74,8 @@ export class HighWaterMarks {
     return this.#marks.get(log)
   }
 
-  get logs(): Iterable<string> {
-    return this.#marks.keys()
+  /** A copy: each use of a mark moves it, and a loop over the marks themselves would not end. */
+  get logs(): readonly string[] {
+    return [...this.#marks.keys()]
   }
 }
