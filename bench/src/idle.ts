@@ -13,8 +13,11 @@ export interface IdleOptions {
   readonly to: number
 }
 
+/** The young generation has its largest size from the start: it grows at some number of connections, by up to 48 MiB. */
+const youngFixed = ['--min-semi-space-size=32', '--max-semi-space-size=32']
+
 export async function measureIdle({ server: name = 'millrace', transport, from, to }: IdleOptions): Promise<Figures> {
-  const server = startWorker(`./servers/${name}.ts`)
+  const server = startWorker(`./servers/${name}.ts`, [], youngFixed)
   const load = startWorker('./load.ts')
   try {
     const port = await server.ask<number>('listen')

@@ -20,9 +20,9 @@ interface Reply {
 /** Longer than any one measurement; a worker that does not reply in time has failed. */
 const replyMsMax = 120_000
 
-export function startWorker(file: string, args: readonly string[] = []): Worker {
+export function startWorker(file: string, args: readonly string[] = [], flags: readonly string[] = []): Worker {
   const child: ChildProcess = fork(fileURLToPath(new URL(file, import.meta.url)), [...args], {
-    execArgv: ['--conditions=source'],
+    execArgv: ['--conditions=source', ...flags],
   })
   const waiting = new Map<number, { resolve: (value: never) => void; reject: (error: Error) => void }>()
   const exited = new Promise<void>((resolve) => {
