@@ -4,8 +4,8 @@
  * and the end.
  *
  * Memory: 256 KiB a tail, or its last event if that is larger, whatever the number of readers; once all readers have it,
- * only what the next reader needs to join; and a bound for all tails together. A cursor that falls out of the window
- * catches up itself.
+ * only what the next reader needs to join, and nothing after some seconds of rest; and a bound for all tails together. A
+ * cursor that falls out of the window catches up itself.
  */
 
 import type { Engine, LogEvent, Page } from '../log/log.ts'
