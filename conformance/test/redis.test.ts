@@ -58,7 +58,8 @@ describe('redis engine, beyond the contract of engines', () => {
     const engine = await open(() => redisEngine({ url: server.url, timeoutMs: 60_000 }))
     await engine.append('a', [])
     process.kill(server.pid, 'SIGSTOP')
-    const file = { type: 'file', data: new Uint8Array(1024 * 1024) }
+    // A mebibyte in base64.
+    const file = { type: 'file', data: new Uint8Array(768 * 1024 - 100) }
     const appends = Array.from({ length: 20 }, () => rejectionOf(engine.append('a', [file])))
     expect(await Promise.all(appends.slice(16))).toEqual(Array(4).fill('engine_busy'))
     process.kill(server.pid, 'SIGCONT')

@@ -4,7 +4,6 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { MillraceError } from '@millrace/protocol'
-import { sizeOfAll } from '../../log/event-size.ts'
 import type { Appended, AppendOptions, NewEvent } from '../../log/log.ts'
 import { formatEvents } from '../shared/event-text.ts'
 import { createGroups, type InGroups } from '../shared/groups.ts'
@@ -64,7 +63,7 @@ export class Appender {
   async append(log: string, events: readonly NewEvent[], options: AppendOptions): Promise<Appended> {
     // Before it waits: an append that cannot be encoded MUST NOT reject those beside it.
     const text = formatEvents(events)
-    return this.#inGroups(log, sizeOfAll(events), { events, text, options, deadline: this.#options.calls.newDeadline() })
+    return this.#inGroups(log, text.length, { events, text, options, deadline: this.#options.calls.newDeadline() })
   }
 
   async #appendAll(log: string, appends: readonly Append[]): Promise<(Appended | MillraceError)[]> {
