@@ -59,11 +59,16 @@ export function sumOfLog({ id, name, epoch, start, head, bytes, touched, written
 
 /** Its own sum: where only the data was changed, the log that it belongs to is known. */
 export function sumOfHeader({ seq, log, offset, count, start, bytes, time, size, key }: JournalRow): number {
-  return crc32(`${seq} ${log} ${offset} ${count} ${start} ${bytes} ${time} ${size} ${key}`)
+  return signed(crc32(`${seq} ${log} ${offset} ${count} ${start} ${bytes} ${time} ${size} ${key}`))
 }
 
 export function sumOfBatch(header: number, data: string | null): number {
-  return data === null ? header : crc32(data, header)
+  return data === null ? header : signed(crc32(data, header >>> 0))
+}
+
+/** SQLite stores a number of 32 bits with its sign in four bytes, and without in six. */
+function signed(sum: number): number {
+  return sum | 0
 }
 
 /** A row of an older version has no sum, and passes. */

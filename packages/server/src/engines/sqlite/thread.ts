@@ -8,8 +8,11 @@ import { join } from 'node:path'
 import { Worker } from 'node:worker_threads'
 import { MillraceError } from '@millrace/protocol'
 import { ThreadErrors } from './errors.ts'
+import { type AnswerMessage, fromAnswerMessage, toMessage } from './messages.ts'
 import { type PendingRequest, RequestQueue } from './request-queue.ts'
 import type { Answer, Failure, Limits, Reply, Request } from './requests.ts'
+
+type ReplyMessage = Omit<Reply, 'answers'> & { readonly answers: readonly AnswerMessage[] }
 
 export interface ThreadOptions {
   readonly folder: string
@@ -77,7 +80,7 @@ export class Thread {
       this.#worker ??= this.#start()
       // The process stays alive for its requests, and for nothing else of the worker.
       this.#worker.ref()
-      this.#worker.postMessage(group.map(({ request }) => request))
+      this.#worker.postMessage(group.map(({ request }) => toMessage(request)))
       this.#timer = setTimeout(() => this.#rejectAll(), timeoutMs)
     } catch (error) {
       this.#fail('unusable', (error as Error).message)
@@ -94,7 +97,7 @@ export class Thread {
       execArgv: ['--disable-warning=ExperimentalWarning'],
     })
     worker.unref()
-    worker.on('message', (reply: Reply) => this.#settle(reply))
+    worker.on('message', (reply: ReplyMessage) => this.#settle({ ...reply, answers: reply.answers.map(fromAnswerMessage) }))
     worker.on('error', (error) => this.#fail('internal', error.message))
     // The next request starts another worker.
     worker.once('exit', () => {

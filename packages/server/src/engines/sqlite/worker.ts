@@ -1,18 +1,20 @@
 /** The thread of the SQLite engine: performs one group of requests after another, all writes or all reads. */
 import { parentPort, workerData } from 'node:worker_threads'
 import { isOfOne, toFailure } from './failures.ts'
+import { fromMessage, type RequestMessage, toAnswerMessage } from './messages.ts'
 import type { Answer, Limits, Reply, Request } from './requests.ts'
 import { Store } from './store.ts'
 
 const { file, limits } = workerData as { file: string; limits: Limits }
 let store: Store | undefined
 
-parentPort?.on('message', (requests: readonly Request[] | 'close') => {
-  if (requests === 'close') {
+parentPort?.on('message', (group: readonly RequestMessage[] | 'close') => {
+  if (group === 'close') {
     store?.close()
     return process.exit(0)
   }
-  parentPort?.postMessage(perform(requests))
+  const { answers, ...reply } = perform(group.map(fromMessage))
+  parentPort?.postMessage({ ...reply, answers: answers.map(toAnswerMessage) })
 })
 
 function perform(requests: readonly Request[]): Reply {
