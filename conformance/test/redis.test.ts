@@ -122,6 +122,17 @@ describe('redis engine, beyond the contract of engines', () => {
     expect(await calls('xrange')).toBe(1)
   })
 
+  it('reads all that inspect has shown, also where a notification was lost', async () => {
+    const { url, engine } = await openCounted()
+    const client = await connect(url)
+    const { position } = await engine.append('a', numbered(1, 1))
+    await client.xAdd('{millrace/a}:events', '2-0', { n: '1', t: `${Date.now()}`, d: '[["message",{"n":2}]]' })
+    await client.hSet('{millrace/a}:meta', 'head', 2)
+    expect((await engine.inspect('a'))?.head.offset).toBe(2)
+    expect((await engine.read('a', { ...position, offset: 0 })).head.offset).toBe(2)
+    expect(numbers(await readAll(engine, 'a'))).toEqual([1, 2])
+  })
+
   it('does not show the events of a notification that arrives after the end of its log', async () => {
     const { url, engine } = await openCounted()
     const client = await connect(url)

@@ -98,7 +98,10 @@ export class RedisLogs {
   peek(log: string, after: Position, { eventsMax = 512, bytesMax = 262_144 }: ReadOptions = {}): Page | undefined {
     if (this.#calls.isClosed) return undefined
     const oldest = Date.now() - this.#options.ageMsMax
-    return this.#recent.peek(log, after, { eventsMax, bytesMax, oldest, head: this.#notifier.notifiedHead(log) })
+    const mark = this.#marks.get(log)
+    // Of an event whose notification was lost, a page that ends before it MUST NOT report its end as the log's.
+    const head = Math.max(this.#notifier.notifiedHead(log), mark?.epoch === after.epoch ? mark.offset : 0)
+    return this.#recent.peek(log, after, { eventsMax, bytesMax, oldest, head })
   }
 
   /** While the log is not verified, waits for an engine that can verify it. */
