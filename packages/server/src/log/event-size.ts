@@ -13,7 +13,7 @@ export function sizeOf(data: unknown): number {
   if (data instanceof Uint8Array) return data.byteLength
   if (typeof data !== 'object' || data === null) return 8
   let bytes = 2
-  // Six times as fast as a loop with `in`: V8 makes no array for it.
+  // Several times as fast as a loop with `in`, and V8 makes no array for it.
   for (const value of Object.values(data)) bytes += 8 + sizeOf(value)
   return bytes
 }
