@@ -158,7 +158,7 @@ it('the native EventSource of Chromium reconnects after an error that may be ret
         const source = new EventSource('/api/stream?session=s')
         const codes: string[] = []
         Object.assign(globalThis, { codes })
-        source.addEventListener('message', ({ data }) => resolve([JSON.parse(data).text, ...codes]))
+        source.addEventListener('message', ({ data }) => resolve([JSON.parse(data).text, ...new Set(codes)]))
         source.addEventListener('error', (event) => {
           if (event instanceof MessageEvent) codes.push(JSON.parse(event.data).error.code)
           if (source.readyState === 2) reject(new Error('closed permanently'))
@@ -166,11 +166,14 @@ it('the native EventSource of Chromium reconnects after an error that may be ret
       }),
   )
   await expect.poll(() => millrace.connections).toBe(1)
+  // Otherwise the browser could be back before its place is taken.
+  proxy.refuse(true)
   proxy.cut()
   await expect.poll(() => millrace.connections).toBe(0)
   const other = new AbortController()
   expect((await fetch(`${url}/api/stream?channel=c`, { signal: other.signal })).status).toBe(200)
-  await page.waitForFunction('codes.length === 1', { timeout: 10_000 })
+  proxy.refuse(false)
+  await page.waitForFunction('codes.length > 0')
   other.abort()
   await millrace.run({ session: 's', source: ['there'] })
   expect(await read).toEqual(['there', 'too_many_connections'])
