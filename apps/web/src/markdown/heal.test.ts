@@ -63,11 +63,15 @@ test.each([
 ])('%s without end cost no more than their number', (_, part) => {
   const time = (count: number) => {
     const text = `{"a": 1${part.repeat(count)}`
-    const began = performance.now()
-    for (let run = 0; run < 5; run++) healTail(text)
-    return performance.now() - began
+    // The quickest of several: other processes make single ones slower.
+    const times = Array.from({ length: 7 }, () => {
+      const began = performance.now()
+      healTail(text)
+      return performance.now() - began
+    })
+    return Math.min(...times)
   }
   time(1_000)
   // Of the square it would be 64 times as much.
-  expect(time(80_000)).toBeLessThan(Math.max(25, 24 * time(10_000)))
+  expect(time(80_000)).toBeLessThan(Math.max(5, 24 * time(10_000)))
 })
