@@ -45,6 +45,7 @@ export const errors = {
     false,
     'The server does not answer to this host name; allow it with --host-name or createMillrace({ hostNames }).',
   ),
+  unauthenticated: entry(401, false, 'The request has no credentials; log in and send it again.'),
   forbidden: entry(403, false, 'You may not do this; ask the operator of the server for permission.'),
   not_found: entry(404, false, 'Nothing is at this address; /api/openapi.json lists the addresses.'),
   method_not_allowed: entry(405, false, 'This address does not accept this method; use one of the Allow header.'),

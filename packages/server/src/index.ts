@@ -2,8 +2,11 @@
 import './cli/require-node.ts'
 
 export { type ErrorCode, MillraceError } from '@millrace/protocol'
-export type { Action, Authorize, Resource } from './access/authorize.ts'
-export type { Caller, Principal } from './access/caller.ts'
+export type { AccessOptions } from './access/access.ts'
+export type { Action } from './access/actions.ts'
+export type { AuthenticateHook, HostPrincipal } from './access/authenticate.ts'
+export type { Authorize, Resource } from './access/authorize.ts'
+export { type AuthenticationFacts, anonymous, type Caller, type Principal } from './access/caller.ts'
 export type { Publication, Published } from './channels/channels.ts'
 export { EphemeralLogs, type EphemeralOptions } from './engines/memory/ephemeral.ts'
 export { type MemoryEngineOptions, memoryEngine } from './engines/memory/index.ts'

@@ -1,5 +1,7 @@
 /** What `createMillrace` takes: each option with its default, checked here before any part is created. */
 import { silenceMs } from '@millrace/protocol'
+import { type AccessOptions, type AccessSettings, resolveAccess } from './access/access.ts'
+import type { AuthenticateHook } from './access/authenticate.ts'
 import { type Authorize, allowAll } from './access/authorize.ts'
 import { createHostRule } from './access/host-names.ts'
 import { memoryEngine } from './engines/memory/index.ts'
@@ -38,6 +40,13 @@ export interface MillraceOptions {
    * its runs end as `interrupted`; default 6,000.
    */
   readonly leaseMs?: number
+  /**
+   * Your own login, called once for each HTTP request and each WebSocket handshake, before everything else. Undefined leaves
+   * the request to `access`. See access/authenticate.ts.
+   */
+  readonly authenticate?: AuthenticateHook
+  /** Origins and proxies; default open to everybody who can reach the server. */
+  readonly access?: AccessOptions
   /** Called before every attach, replay and command of every transport; default allows all. See access/authorize.ts. */
   readonly authorize?: Authorize
   /**
@@ -57,6 +66,7 @@ export interface Settings {
   readonly page: string | undefined
   readonly heartbeatMs: number
   readonly leaseMs: number | undefined
+  readonly access: AccessSettings
   readonly authorize: Authorize
   readonly onError: OnError
 }
@@ -80,6 +90,7 @@ export function resolveOptions(options: MillraceOptions): Settings {
     page: options.page,
     heartbeatMs,
     leaseMs: options.leaseMs,
+    access: resolveAccess(options.access, options.authenticate),
     authorize: options.authorize ?? allowAll,
     onError: guard(options.onError ?? report, report),
   }

@@ -2,6 +2,7 @@
 import { randomBytes } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { type Json, MillraceError } from '@millrace/protocol'
+import { createAccess } from './access/access.ts'
 import { createChannels } from './channels/channels.ts'
 import { createHeartbeatAcks } from './cluster/heartbeat-acks.ts'
 import { createMembership, type MembershipOptions } from './cluster/membership.ts'
@@ -29,7 +30,6 @@ import { Recovery } from './runs/recovery.ts'
 import { createRuns, type Runs } from './runs/runs.ts'
 import { createChats } from './sessions/chats.ts'
 import { createHistory } from './sessions/history.ts'
-import type { TitleSource } from './sessions/titles.ts'
 import { createTranscripts } from './sessions/transcripts.ts'
 import { createConnections } from './transports/connections.ts'
 import { createHeartbeat, type HeartbeatAcks } from './transports/heartbeat.ts'
@@ -39,7 +39,7 @@ import { createSseTransport } from './transports/sse.ts'
 import { createWebSocketTransport } from './transports/websocket.ts'
 
 export function createMillrace(options: MillraceOptions = {}): Millrace {
-  const { engine: store, limits, page, heartbeatMs, leaseMs, authorize, hostNames, ...settings } = resolveOptions(options)
+  const { engine: store, limits, page, heartbeatMs, leaseMs, hostNames, ...settings } = resolveOptions(options)
   const { onError } = settings
   const stopping = new AbortController()
   const isStopping = () => stopping.signal.aborted
@@ -61,8 +61,7 @@ export function createMillrace(options: MillraceOptions = {}): Millrace {
     onError,
   })
   const openLog = recovery.open
-  const onBegin = (run: TitleSource) => void history.note(run).catch(onError)
-  const runs = createRuns({ engine, limits, cluster, recovery, onError, onBegin })
+  const runs = createRuns({ engine, limits, cluster, recovery, onError, onBegin: (run) => void history.note(run).catch(onError) })
   const models = createModels(settings.models)
   const transcripts = createTranscripts({ engine, openLog })
   const history = createHistory({ store, engine, openLog, runs, transcripts, onError })
@@ -87,6 +86,7 @@ export function createMillrace(options: MillraceOptions = {}): Millrace {
   const connections = createConnections(limits)
 
   // Requests.
+  const access = createAccess(settings)
   const version = readVersion()
   const offer = createOffer({ models, byName: settings.modelsByName })
   const health = createHealth({ engine: store, version, isStopping })
@@ -96,19 +96,18 @@ export function createMillrace(options: MillraceOptions = {}): Millrace {
     runs,
     chats,
     channels,
-    authorize,
+    ...access,
     offer,
     stops: createStops(runs),
     dialects: nativeDialects,
   }
   const { describeDefault } = models
   const routes = createRoutes({ ...requests, history, transcripts, describeDefault, heartbeats: answers, newId, health })
-  const app = createApp({ routes, transports, connections, version, page, onError, isStopping })
-  const accept = acceptWebSockets(webSocket, { ...requests, connections, isStopping, onError })
+  const app = createApp({ routes, transports, connections, access, version, page, onError, isStopping })
+  const accept = acceptWebSockets(webSocket, { ...requests, connections, access, isStopping, onError })
   const { handle, ...handlers } = createHandlers({ app, accept, hostNames, hasPage: page !== undefined, onError })
 
-  const activeRuns = () => runs.active
-  const drain = createDrain({ readers: connections, isShared: membership !== undefined, activeRuns })
+  const drain = createDrain({ readers: connections, isShared: membership !== undefined, activeRuns: () => runs.active })
   const settleReaders = (signal: AbortSignal) => settle(engine, connections.cursors(), signal)
   const { closeEnded } = sse
   const shutdown = createShutdown({ runs, stopping, drain, settleReaders, closeEnded, heartbeat, membership, engine, onError })

@@ -84,7 +84,7 @@ describe('authorize', () => {
     socket.send({ type: 'attach', channel: 'c' })
     await socket.next()
     await millrace.fetch(new Request('http://host/api/sessions', { headers }))
-    const anonymous = { id: 'anonymous' }
+    const anonymous = { id: 'anonymous', kind: 'anonymous' }
     expect(seen).toEqual([
       [anonymous, 'http', '127.0.0.1', '/api/sessions', 'mill'],
       [anonymous, 'ws', '127.0.0.1', '/ws/chat', 'mill'],

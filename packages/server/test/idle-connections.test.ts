@@ -28,10 +28,12 @@ async function openAttached(port: number): Promise<void> {
 }
 
 it.each([
-  ['a stream', openStream],
-  ['a WebSocket', openAttached],
-])('%s keeps nothing of its HTTP request', async (_what, open) => {
-  const { millrace, port } = await startServer()
+  ['a stream', openStream, {}],
+  ['a WebSocket', openAttached, {}],
+  ['an authenticated stream', openStream, { authenticate: () => ({ id: 'ada' }) }],
+  ['an authenticated WebSocket', openAttached, { authenticate: () => ({ id: 'ada' }) }],
+])('%s keeps nothing of its HTTP request', async (_what, open, options) => {
+  const { millrace, port } = await startServer(options)
   await millrace.engine.append('s', [])
   const before = count()
   for (let n = 0; n < connections; n++) await open(port)

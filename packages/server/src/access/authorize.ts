@@ -2,18 +2,9 @@
  * The check of every attach, replay and command, over every transport. Open by default: ids are unguessable, and
  * `millrace start` listens on loopback. The host decides by any detail of the request.
  */
-import type { Caller } from './caller.ts'
-
-export type Action =
-  | 'session.list'
-  | 'session.create'
-  | 'session.read'
-  | 'session.rename'
-  | 'session.delete'
-  | 'run.start'
-  | 'run.stop'
-  | 'channel.read'
-  | 'channel.publish'
+import { MillraceError } from '@millrace/protocol'
+import { type Action, includes, matches } from './actions.ts'
+import type { Caller, Principal } from './caller.ts'
 
 export interface Resource {
   /** Undefined for a session that is about to be created, for the list of all sessions, and for a channel. */
@@ -26,3 +17,29 @@ export interface Resource {
 export type Authorize = (caller: Caller, action: Action, resource: Resource) => void | Promise<void>
 
 export const allowAll: Authorize = () => {}
+
+/** Checks what the principal itself brings, its permissions, sessions and channels, before the host is asked. */
+export function withPermissions(authorize: Authorize): Authorize {
+  return (caller, action, resource) => {
+    requireAllowed(caller.principal, action, resource)
+    return authorize(caller, action, resource)
+  }
+}
+
+function requireAllowed({ may, sessions, channels }: Principal, action: Action, { session, channel }: Resource): void {
+  if (may !== undefined && !includes(may, action)) throw new MillraceError('forbidden')
+  if (channel !== undefined) {
+    if (channels !== undefined && !matchesAny(channels, channel)) throw new MillraceError('forbidden')
+    return
+  }
+  // The list has only sessions that may be read.
+  if (sessions === undefined || action === 'session.list') return
+  // A new session would have an id that is not among them.
+  if (session === undefined) throw new MillraceError('forbidden')
+  // As if it did not exist: whether it does is not theirs to know.
+  if (!matchesAny(sessions, session)) throw new MillraceError('session_not_found')
+}
+
+function matchesAny(patterns: readonly string[], text: string): boolean {
+  return patterns.some((pattern) => matches(pattern, text))
+}

@@ -1,29 +1,46 @@
 /** The caller: who makes a request, and its details. One value, which belongs to every connection and every command. */
+import type { IncomingMessage } from 'node:http'
 
 /** Who makes the request. */
 export interface Principal {
-  /** `anonymous` without authentication. */
+  /** Of a user the `sub` of its token, of an API key `key:` and its id; `anonymous` without authentication. */
   readonly id: string
+  readonly kind: 'user' | 'server' | 'anonymous'
+  /** Patterns of the actions that are allowed (access/actions.ts); undefined: everything that `anonymous` may do. */
+  readonly may?: readonly string[] | undefined
+  /** The only sessions that it can use: ids, or the beginning of ids and `*`. */
+  readonly sessions?: readonly string[] | undefined
+  /** The only channels that it can use: names, or the beginning of names and `*`. */
+  readonly channels?: readonly string[] | undefined
+  readonly limits?: Readonly<Record<string, number>> | undefined
+  /** Milliseconds since 1970. */
+  readonly expiresAt?: number | undefined
+  /** Of the token or key, so that it alone can be revoked. */
+  readonly tokenId?: string | undefined
 }
 
-export const anonymous: Principal = { id: 'anonymous' }
+export const anonymous: Principal = { id: 'anonymous', kind: 'anonymous' }
 
 export interface RequestFacts {
   /** A message of a WebSocket has the details of its handshake. */
   readonly transport: 'http' | 'ws'
-  /** Of the peer; of a proxy if there is one. Undefined on hosts that do not provide it. */
+  /** Of the client; of the last proxy that is not trusted if there is one. Undefined on hosts that do not provide it. */
   readonly address: string | undefined
   /** Without the query. */
   readonly path: string
   readonly headers: Headers
+  /** The page that made the request, such as `https://app.example.com`; undefined outside of browsers. */
+  readonly origin: string | undefined
+  /** The client connected over TLS. */
+  readonly isSecure: boolean
 }
 
 export interface Caller extends RequestFacts {
   readonly principal: Principal
 }
 
-/** The only place where a request gets its principal. */
-export function identify(facts: RequestFacts): Caller {
-  // Not a copy: the headers may be a getter.
-  return Object.assign(facts, { principal: anonymous })
+/** What the host's own authentication gets. */
+export interface AuthenticationFacts extends RequestFacts {
+  /** Node's request, in which a login of the host may have left its user. Undefined on web-standard hosts. */
+  readonly node: IncomingMessage | undefined
 }

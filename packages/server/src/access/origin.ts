@@ -2,15 +2,31 @@
 import { MillraceError } from '@millrace/protocol'
 import { isOfBrowser, type ReadHeader } from './host-names.ts'
 
-const nearSites = new Set<unknown>(['same-origin', 'same-site', 'none'])
-
 /**
  * Throws `origin_not_allowed` for a page of another site: it could spend the API keys of its visitors, as GET /api/chat is
  * one <img> away and any page may open a WebSocket to any server. `address` is a URL with the host that the request was
  * sent to.
  */
-export function checkOrigin(header: ReadHeader, address: string): void {
-  // A page cannot forge this header, and it is right even if a proxy has changed the Host.
+export type CheckOrigin = (header: ReadHeader, address: string) => void
+
+const nearSites = new Set<unknown>(['same-origin', 'same-site', 'none'])
+const ownPage = new Set<unknown>(['same-origin', 'none'])
+
+/** With an allow-list only its origins are allowed, exactly, and the server's own. Throws for what is not an origin. */
+export function createOriginRule(origins: readonly string[] = []): CheckOrigin {
+  if (origins.length === 0) return checkSite
+  const allowed = new Set(origins.map(requireOrigin))
+  return (header, address) => {
+    // A page cannot forge this header, and it is right even if a proxy has changed the Host.
+    const site = header('sec-fetch-site')
+    if (ownPage.has(site)) return
+    const origin = header('origin')
+    if (origin ? allowed.has(origin) || isSameOrigin(origin, address) : site === undefined) return
+    throw new MillraceError('origin_not_allowed')
+  }
+}
+
+function checkSite(header: ReadHeader, address: string): void {
   const site = header('sec-fetch-site')
   if (nearSites.has(site)) return
   const origin = header('origin')
@@ -35,4 +51,15 @@ function isSameHost(origin: string, address: string): boolean {
   // `null`, the origin of a sandboxed page, is not a URL and counts as another site.
   const from = URL.parse(origin)?.hostname
   return from !== undefined && from === URL.parse(address)?.hostname
+}
+
+/** The same host and port; a proxy may have changed the scheme. */
+function isSameOrigin(origin: string, address: string): boolean {
+  const from = URL.parse(origin)?.host
+  return from !== undefined && from === URL.parse(address)?.host
+}
+
+function requireOrigin(text: string): string {
+  if (URL.parse(text)?.origin === text) return text
+  throw new MillraceError('invalid_request', { message: `"${text}" is not an origin; give one such as https://app.example.com.` })
 }

@@ -4,14 +4,13 @@
  */
 import { readFile } from 'node:fs/promises'
 import type { ServerResponse } from 'node:http'
-import type { HttpBindings } from '@hono/node-server'
 import { serveStatic } from '@hono/node-server/serve-static'
 import { encodeJson, MillraceError } from '@millrace/protocol'
 import { type Context, Hono } from 'hono'
 import { z } from 'zod'
-import { identify } from '../access/caller.ts'
+import type { Access } from '../access/access.ts'
 import type { ReadHeader } from '../access/host-names.ts'
-import { checkOrigin, checkStart } from '../access/origin.ts'
+import { checkStart } from '../access/origin.ts'
 import type { Connection } from '../transports/connection.ts'
 import type { Connections } from '../transports/connections.ts'
 import { eventStreamHeaders } from '../transports/event-stream.ts'
@@ -20,6 +19,7 @@ import { wantsJson } from './accept.ts'
 import { readJson } from './body.ts'
 import { type Asked, formatError, toMillraceError } from './error-response.ts'
 import { errorsPage } from './errors-page.ts'
+import { createAdmit, type RequestEnv as Env, identifyNobody } from './identify.ts'
 import { openApiDocument } from './openapi.ts'
 import type { Route, RouteResponse } from './route.ts'
 import { check } from './schemas.ts'
@@ -28,6 +28,7 @@ export interface AppOptions {
   readonly routes: readonly Route[]
   readonly transports: HttpTransports
   readonly connections: Connections
+  readonly access: Access
   readonly version: string
   readonly isStopping: () => boolean
   /** Folder of the web page; undefined serves none. */
@@ -35,8 +36,6 @@ export interface AppOptions {
   readonly onError: (error: unknown) => void
 }
 
-/** Node's request and response; a web-standard host has neither. `isOwnServer` where the HTTP server is not a host's. */
-type Env = { Bindings: Partial<HttpBindings> & { readonly isOwnServer?: boolean } }
 export type App = Hono<Env>
 type RouteInput = Parameters<Route['handle']>[0]
 
@@ -49,8 +48,15 @@ export function createApp(options: AppOptions): App {
   const app: App = new Hono({ strict: false })
 
   app.use(forbidSniffing)
-  app.use('/api/*', rejectOtherSites)
-  for (const route of routes) app.on(route.method.toUpperCase(), route.path, (context) => serve(context, route, options))
+  const admit = createAdmit(options.access)
+  // Also before addresses that do not exist.
+  app.use('/api/*', admit)
+  for (const route of routes) {
+    const method = route.method.toUpperCase()
+    const handle = (context: Context<Env>) => serve(context, route, options)
+    if (route.isPublic || route.path.startsWith('/api/')) app.on(method, route.path, handle)
+    else app.on(method, route.path, admit, handle)
+  }
   let openApi: string | undefined
   app.get('/api/openapi.json', (context) => {
     openApi ??= encodeJson(openApiDocument(routes, version))
@@ -67,11 +73,11 @@ export function createApp(options: AppOptions): App {
 }
 
 async function serve(context: Context<Env>, route: Route, options: AppOptions): Promise<Response> {
-  const { connections, transports, isStopping } = options
+  const { connections, transports, access, isStopping } = options
   if (isStopping() && !route.isForStopping) throw new MillraceError('server_stopping')
   let transport = transports.sse
   let connection: Connection | undefined
-  const request = await readRequest(context, route, (name, log) => {
+  const request = await readRequest(context, route, access, (name, log) => {
     const { principal, address } = request.caller
     transport = transports[name]
     connection = connections.open({ transport: name, principal, address }, log)
@@ -127,7 +133,12 @@ function askedBy({ req }: Context): Asked {
   return { method: req.method, accept: req.header('accept') }
 }
 
-async function readRequest(context: Context<Env>, route: Route, connect: RouteInput['connect']): Promise<RouteInput> {
+async function readRequest(
+  context: Context<Env>,
+  route: Route,
+  access: Access,
+  connect: RouteInput['connect'],
+): Promise<RouteInput> {
   const { req } = context
   const input = {
     ...(route.params && check(route.params, req.param())),
@@ -140,12 +151,7 @@ async function readRequest(context: Context<Env>, route: Route, connect: RouteIn
   if (isStart) checkStart(headerOf(context), req.url)
   return {
     input,
-    caller: identify({
-      transport: 'http',
-      address: context.env?.incoming?.socket.remoteAddress,
-      path: req.path,
-      headers: req.raw.headers,
-    }),
+    caller: context.get('caller') ?? identifyNobody(context, access.findClient),
     get signal() {
       return req.raw.signal
     },
@@ -173,11 +179,6 @@ function headerOf({ req }: Context<Env>): ReadHeader {
   return (name) => req.header(name)
 }
 
-async function rejectOtherSites(context: Context<Env>, next: () => Promise<void>): Promise<void> {
-  checkOrigin(headerOf(context), context.req.url)
-  await next()
-}
-
 /** A browser that opens JSON or a stream as a page MUST NOT render its text as HTML. */
 async function forbidSniffing(context: Context<Env>, next: () => Promise<void>): Promise<void> {
   await next()
@@ -191,6 +192,7 @@ function servePage(app: App, root: string): void {
   })
   app.get('/', async (context) => {
     context.header('content-security-policy', pagePolicy)
+    context.header('referrer-policy', 'same-origin')
     context.header('cache-control', 'no-cache')
     return context.html(await readFile(`${root}/index.html`, 'utf8'))
   })

@@ -12,7 +12,7 @@ import { createUpgradeListener, type Upgrade } from './upgrade.ts'
 export interface ListenOptions {
   /** Default 4600; 0 takes any free port. */
   readonly port?: number | undefined
-  /** Default 127.0.0.1. Anything else can be reached by others: there is no authentication yet. */
+  /** Default 127.0.0.1. Anything else can be reached by others: by default the server is open to them. */
   readonly host?: string | undefined
   /** Names that it answers to beside those of its own machine and those of `createMillrace`; see there. */
   readonly hostNames?: readonly string[] | undefined

@@ -36,6 +36,8 @@ export interface Route {
   readonly summary: string
   /** Served also while the server stops: clients still read and stop the runs that have not ended. */
   readonly isForStopping?: true
+  /** For everybody: nobody is asked for credentials, and the caller is `anonymous`. */
+  readonly isPublic?: true
   readonly params?: z.ZodObject
   readonly query?: z.ZodObject
   readonly body?: z.ZodObject

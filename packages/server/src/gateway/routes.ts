@@ -18,10 +18,11 @@ export function createRoutes(options: RoutesOptions): Route[] {
   ]
 }
 
-/** A plain request to the address of the WebSocket. */
+/** A plain request to the address of the WebSocket. Its handshake needs credentials. */
 const upgradeRoute: Route = {
   method: 'get',
   path: '/ws/chat',
+  isPublic: true,
   summary: 'The WebSocket, which a handshake opens: PROTOCOL.md, WebSocket',
   answers: {},
   handle: () => Promise.reject(new MillraceError('upgrade_required')),

@@ -42,6 +42,7 @@ export function createServerRoutes({ authorize, stops, offer, describeDefault, h
       method: 'get',
       path: '/healthz',
       summary: 'Whether the server takes requests, and its engine responds',
+      isPublic: true,
       isForStopping: true,
       answers: { 200: answers.health, 503: answers.health },
       async handle() {

@@ -1,12 +1,14 @@
 /** The WebSocket's handshake, and the order in which its messages are handled. */
 import type { IncomingMessage } from 'node:http'
+import type { Duplex } from 'node:stream'
 import { closeCodes, MillraceError } from '@millrace/protocol'
 import { z } from 'zod'
-import { identify, type RequestFacts } from '../access/caller.ts'
+import type { Access } from '../access/access.ts'
+import type { Caller } from '../access/caller.ts'
 import { headerOf } from '../access/host-names.ts'
-import { checkOrigin } from '../access/origin.ts'
 import type { WebSocketTransport } from '../transports/transport.ts'
 import { endWithError, toMillraceError } from './error-response.ts'
+import { identifyHandshake } from './identify.ts'
 import { type MessageContext, SocketSession } from './messages.ts'
 import { check, idParam } from './schemas.ts'
 import type { Upgrade } from './upgrade.ts'
@@ -15,28 +17,46 @@ import type { Upgrade } from './upgrade.ts'
 const errorsMax = 16
 const stopsMax = 16
 
-type Context = MessageContext & { readonly onError: (error: unknown) => void }
+interface Context extends MessageContext {
+  readonly access: Access
+  readonly onError: (error: unknown) => void
+}
 
 export function acceptWebSockets(transport: WebSocketTransport, context: Context): Upgrade {
+  const { access, onError } = context
   return (request, socket, head) => {
-    // The client may have disconnected while the host was deciding.
-    if (socket.destroyed) return
+    const reject = (error: unknown) => endWithError(socket, toMillraceError(error, onError))
     try {
-      const { session, down } = readHandshake(request)
-      const caller = identify(new HandshakeFacts(request))
-      const { principal, address } = caller
-      const connection = context.connections.open({ transport: 'ws', principal, address })
-      // A handshake that fails later never becomes a WebSocket, and the transport never closes its connection.
-      socket.once('close', () => connection.close())
-      transport.upgrade(request, socket, head, connection, (opened) => {
-        const options = { socket: opened, connection, caller, session, isCommandsOnly: down === 'sse' }
-        const messages = new MessageQueue(new SocketSession(options, context), context.onError)
-        return (text) => messages.handle(text)
-      })
+      const query = readHandshake(request, access)
+      const open = (caller: Caller) => openSocket({ request, socket, head }, caller, query)
+      const caller = identifyHandshake(request, access)
+      if (caller instanceof Promise) caller.then(open).catch(reject)
+      else open(caller)
     } catch (error) {
-      endWithError(socket, toMillraceError(error, context.onError))
+      reject(error)
     }
   }
+
+  /** Its callbacks live as long as the connection, and MUST NOT keep the request. */
+  function openSocket({ request, socket, head }: Offer, caller: Caller, { session, down }: HandshakeQuery): void {
+    // The client may have disconnected while the host was deciding.
+    if (socket.destroyed) return
+    const { principal, address } = caller
+    const connection = context.connections.open({ transport: 'ws', principal, address })
+    // A handshake that fails later never becomes a WebSocket, and the transport never closes its connection.
+    socket.once('close', () => connection.close())
+    transport.upgrade(request, socket, head, connection, (opened) => {
+      const options = { socket: opened, connection, caller, session, isCommandsOnly: down === 'sse' }
+      const messages = new MessageQueue(new SocketSession(options, context), onError)
+      return (text) => messages.handle(text)
+    })
+  }
+}
+
+interface Offer {
+  readonly request: IncomingMessage
+  readonly socket: Duplex
+  readonly head: Buffer
 }
 
 /** Handles the messages of a socket one after another, in the order in which they were sent. */
@@ -118,37 +138,12 @@ function parse(text: string): Record<string, unknown> {
 
 const handshakeQuery = z.object({ session: idParam.shape.id.optional(), down: z.enum(['socket', 'sse']).default('socket') })
 
+type HandshakeQuery = z.output<typeof handshakeQuery>
+
 /** The query of the address. Throws for what `ws` does not check: the address and the origin. */
-function readHandshake(request: IncomingMessage): z.output<typeof handshakeQuery> {
+function readHandshake(request: IncomingMessage, { checkOrigin }: Access): HandshakeQuery {
   const address = URL.parse(request.url ?? '', 'http://host')
   if (address === null) throw new MillraceError('malformed_http')
   checkOrigin(headerOf(request), `http://${request.headers.host}`)
   return check(handshakeQuery, Object.fromEntries(address.searchParams))
-}
-
-/** The handshake's details, which live as long as the connection. */
-class HandshakeFacts implements RequestFacts {
-  readonly transport = 'ws'
-  readonly address: string | undefined
-  readonly path: string
-  /** Names and values in turn, each in a line. One string takes a fraction of what `Headers` take, and few hosts read them. */
-  readonly #headerLines: string
-  #headers: Headers | undefined
-
-  constructor({ url = '', socket, rawHeaders }: IncomingMessage) {
-    this.address = socket.remoteAddress
-    this.path = url.split('?', 1)[0] ?? ''
-    this.#headerLines = rawHeaders.join('\n')
-  }
-
-  get headers(): Headers {
-    this.#headers ??= parseHeaders(this.#headerLines.split('\n'))
-    return this.#headers
-  }
-}
-
-function parseHeaders(lines: readonly string[]): Headers {
-  const headers = new Headers()
-  for (let index = 0; index < lines.length; index += 2) headers.append(lines[index] as string, lines[index + 1] as string)
-  return headers
 }

@@ -1,7 +1,7 @@
 /** One open connection: what it reads, its place within the limits, and how the server can end it. */
 import { randomUUID } from 'node:crypto'
 import type { MillraceError } from '@millrace/protocol'
-import { anonymous, type Principal } from '../access/caller.ts'
+import type { Principal } from '../access/caller.ts'
 import type { Cursor } from '../delivery/cursor.ts'
 import { SmallMap } from './small-map.ts'
 
@@ -175,7 +175,7 @@ export class OpenConnection implements Connection {
   }
 
   #countPrincipal(change: 'add' | 'remove'): void {
-    const { id } = this.info.principal
-    if (id !== anonymous.id) this.#tallies.principals[change](id)
+    const { id, kind } = this.info.principal
+    if (kind !== 'anonymous') this.#tallies.principals[change](id)
   }
 }

@@ -1,10 +1,11 @@
 import { describe, expect, it } from 'vitest'
+import { anonymous } from '../access/caller.ts'
 import type { ConnectionInfo } from './connection.ts'
 import { createConnections } from './connections.ts'
 
 const createInfo = (more: Partial<ConnectionInfo> = {}): ConnectionInfo => ({
   transport: 'sse',
-  principal: { id: 'anonymous' },
+  principal: anonymous,
   address: '127.0.0.1',
   ...more,
 })
@@ -12,7 +13,7 @@ const createInfo = (more: Partial<ConnectionInfo> = {}): ConnectionInfo => ({
 describe('connections', () => {
   it('of all transports are listed with the sessions that they read', () => {
     const connections = createConnections({}, () => 7)
-    const socket = connections.open(createInfo({ transport: 'ws', principal: { id: 'ada' } }))
+    const socket = connections.open(createInfo({ transport: 'ws', principal: { id: 'ada', kind: 'user' } }))
     for (const session of ['a', 'b']) socket.attach(session)
     connections.open(createInfo()).attach('a')
     expect(connections.list('a').map(({ transport }) => transport)).toEqual(['ws', 'sse'])
@@ -36,7 +37,7 @@ describe('connections', () => {
 
   it.each([
     ['session', { perSessionMax: 2 }, {}],
-    ['principal', { perPrincipalMax: 2 }, { principal: { id: 'ada' } }],
+    ['principal', { perPrincipalMax: 2 }, { principal: { id: 'ada', kind: 'user' as const } }],
     ['address', { perAddressMax: 2 }, {}],
   ])('are bounded exactly per %s, and a closed connection frees its place', (_what, limits, more) => {
     const connections = createConnections(limits)
@@ -51,8 +52,8 @@ describe('connections', () => {
 
   it('of others are not affected by one that is rejected', () => {
     const connections = createConnections({ perPrincipalMax: 1, perAddressMax: 1 })
-    connections.open(createInfo({ principal: { id: 'ada' } }))
-    expect(() => connections.open(createInfo({ principal: { id: 'bob' } }))).toThrow()
-    connections.open(createInfo({ principal: { id: 'bob' }, address: '127.0.0.2' }))
+    connections.open(createInfo({ principal: { id: 'ada', kind: 'user' } }))
+    expect(() => connections.open(createInfo({ principal: { id: 'bob', kind: 'user' } }))).toThrow()
+    connections.open(createInfo({ principal: { id: 'bob', kind: 'user' }, address: '127.0.0.2' }))
   })
 })

@@ -1,6 +1,7 @@
 /** A long-poll misses no event between its read and its wait. */
 import { MillraceError } from '@millrace/protocol'
 import { expect, it } from 'vitest'
+import { anonymous } from '../access/caller.ts'
 import { nativeDialects } from '../dialects/native.ts'
 import { memoryEngine } from '../engines/memory/index.ts'
 import type { Engine } from '../log/log.ts'
@@ -9,7 +10,7 @@ import { createPollTransport } from './poll.ts'
 import type { ReadableLog } from './transport.ts'
 
 async function poll(engine: Engine, log: ReadableLog, waitMs: number): Promise<string> {
-  const connection = createConnections().open({ transport: 'poll', principal: { id: 'anonymous' }, address: undefined })
+  const connection = createConnections().open({ transport: 'poll', principal: anonymous, address: undefined })
   const response = createPollTransport(engine).respond(
     { logs: [log], connection, waitMs },
     { signal: new AbortController().signal },

@@ -1,0 +1,57 @@
+/** Who may use the server, from which pages, and behind which proxies: the parts of access, made from its options. */
+import { type Authenticate, type AuthenticateHook, createAuthenticate } from './authenticate.ts'
+import { type Authorize, withPermissions } from './authorize.ts'
+import { type CheckOrigin, createOriginRule } from './origin.ts'
+import { createFindClient, type FindClient } from './proxies.ts'
+
+export interface AccessOptions {
+  /**
+   * Whether requests without credentials are let in, as `anonymous`. Default false where `authenticate` is given.
+   */
+  readonly allowAnonymous?: boolean
+  /**
+   * The only pages that may use the server from a browser, beside its own: exact origins such as `https://app.example.com`.
+   * Default: pages of the same site.
+   */
+  readonly origins?: readonly string[]
+  /**
+   * Addresses and networks of your proxies, such as `10.0.0.0/8`. Only what they add to `X-Forwarded-For` and
+   * `X-Forwarded-Proto` is believed. Default none: the address of a client is that of its connection.
+   */
+  readonly trustedProxies?: readonly string[]
+}
+
+/** The options, checked. */
+export interface AccessSettings {
+  readonly hook: AuthenticateHook | undefined
+  readonly allowAnonymous: boolean
+  /** Whether credentials are looked at. */
+  readonly isOn: boolean
+  readonly checkOrigin: CheckOrigin
+  readonly findClient: FindClient
+}
+
+export interface Access extends Pick<AccessSettings, 'checkOrigin' | 'findClient'> {
+  /** Undefined where the server is open: nobody is asked for credentials, and everybody is `anonymous`. */
+  readonly authenticate: Authenticate | undefined
+  /** The host's, after the permissions that the principal itself brings. */
+  readonly authorize: Authorize
+}
+
+/** Throws a MillraceError for an option that cannot be used. */
+export function resolveAccess(options: AccessOptions | undefined, hook: AuthenticateHook | undefined): AccessSettings {
+  const { origins, trustedProxies } = options ?? {}
+  return {
+    hook,
+    allowAnonymous: options?.allowAnonymous ?? hook === undefined,
+    isOn: hook !== undefined || options?.allowAnonymous !== undefined,
+    checkOrigin: createOriginRule(origins),
+    findClient: createFindClient(trustedProxies),
+  }
+}
+
+export function createAccess({ access, authorize }: { readonly access: AccessSettings; readonly authorize: Authorize }): Access {
+  const { hook, allowAnonymous, isOn, checkOrigin, findClient } = access
+  const authenticate = isOn ? createAuthenticate({ hook, allowAnonymous }) : undefined
+  return { authenticate, authorize: isOn ? withPermissions(authorize) : authorize, checkOrigin, findClient }
+}

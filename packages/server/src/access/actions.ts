@@ -1,0 +1,36 @@
+/** Everything that a client can do, as a closed list, and the patterns in which permissions name it. */
+
+/** What `authorize` is asked for. */
+export const actions = [
+  'session.list',
+  'session.create',
+  'session.read',
+  'session.rename',
+  'session.delete',
+  'run.start',
+  'run.stop',
+  'channel.read',
+  'channel.publish',
+] as const
+
+export type Action = (typeof actions)[number]
+
+/** Beyond what `anonymous` may do: only a list that names them includes these. */
+const granted = ['ticket.create', 'admin.*']
+const groups = [...new Set(actions.map((action) => `${action.split('.', 1)[0]}.*`))]
+const patterns = new Set<string>([...actions, ...groups, ...granted])
+
+/** An action, a group such as `session.*`, or `model.use:` with the name of a model or the beginning of names and `*`. */
+export function isActionPattern(text: string): boolean {
+  return patterns.has(text) || /^model\.use:[^\p{Cc}\p{Zl}\p{Zp}*]{0,256}\*?$/u.test(text)
+}
+
+/** Whether a pattern includes an action or another pattern. `admin.*` includes everything. */
+export function includes(patterns: readonly string[], wanted: string): boolean {
+  return patterns.includes('admin.*') || patterns.some((pattern) => matches(pattern, wanted))
+}
+
+/** Exactly this text, or with `*` at its end every text, or pattern, that begins with the rest. */
+export function matches(pattern: string, text: string): boolean {
+  return pattern === text || (pattern.endsWith('*') && text.startsWith(pattern.slice(0, -1)))
+}

@@ -1,0 +1,54 @@
+/**
+ * Who makes a request: the one function that is called for each HTTP request and each handshake, before it is routed.
+ */
+import { MillraceError } from '@millrace/protocol'
+import { z } from 'zod'
+import { type AuthenticationFacts, anonymous, type Principal } from './caller.ts'
+import { principalSchema } from './claims.ts'
+
+/** What the host's own authentication returns; `kind` is `user` by default. */
+export type HostPrincipal = Omit<Principal, 'kind'> & Partial<Pick<Principal, 'kind'>>
+
+/**
+ * The host's own authentication. Undefined where it does not recognize the request, so that it has no credentials. Throws
+ * or rejects with a MillraceError (`unauthenticated`, `forbidden`) to reject the request.
+ */
+export type AuthenticateHook = (facts: AuthenticationFacts) => HostPrincipal | undefined | Promise<HostPrincipal | undefined>
+
+/** Rejects with 401 where the credentials are missing or not valid, and as the host's own authentication does. */
+export type Authenticate = (facts: AuthenticationFacts) => Promise<Principal>
+
+export interface AuthenticateOptions {
+  readonly hook: AuthenticateHook | undefined
+  /** Whether requests without credentials are let in. */
+  readonly allowAnonymous: boolean
+}
+
+/** For the host to decide who asks. */
+const hookMsMax = 10_000
+
+export function createAuthenticate({ hook, allowAnonymous }: AuthenticateOptions): Authenticate {
+  return async (facts) => {
+    const known = hook && (await askHost(hook, facts))
+    if (known !== undefined) return known
+    if (allowAnonymous) return anonymous
+    throw new MillraceError('unauthenticated')
+  }
+}
+
+async function askHost(hook: AuthenticateHook, facts: AuthenticationFacts): Promise<Principal | undefined> {
+  const late = Promise.withResolvers<never>()
+  const timer = setTimeout(() => late.reject(new Error(`authenticate did not decide within ${hookMsMax} ms`)), hookMsMax)
+  try {
+    const found = await Promise.race([hook(facts), late.promise])
+    return found === undefined ? undefined : check(found)
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
+function check(found: HostPrincipal): Principal {
+  const { data, error } = principalSchema.safeParse(found)
+  if (error !== undefined) throw new TypeError(`authenticate returned no valid principal: ${z.prettifyError(error)}`)
+  return data
+}

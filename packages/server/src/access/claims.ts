@@ -1,0 +1,34 @@
+/** What the host says about a principal: bounded and checked before it is used. */
+import { z } from 'zod'
+import { isActionPattern } from './actions.ts'
+
+const patterns = (pattern: RegExp) => z.array(z.string().regex(pattern)).max(256)
+
+const permissions = z
+  .array(z.string().refine(isActionPattern, 'there is no such action'))
+  .max(64)
+  .describe(
+    'What is allowed: actions such as `session.read`, or groups such as `session.*`; absent allows what `anonymous` may do',
+  )
+
+/** An id or name, or its beginning and `*`. */
+const sessions = patterns(/^[A-Za-z0-9_-]{0,64}\*?$/).describe('Ids of the only sessions, or the beginning of ids and `*`')
+const channels = patterns(/^[A-Za-z0-9_.:/-]{0,128}\*?$/).describe(
+  'Names of the only channels, or the beginning of names and `*`',
+)
+const limits = z.record(z.string().regex(/^\w{1,64}$/), z.number().min(0)).describe('Limits of the user, by name')
+
+const grants = z.object({
+  may: permissions.optional(),
+  sessions: sessions.optional(),
+  channels: channels.optional(),
+  limits: limits.optional(),
+})
+
+/** What the host returns. */
+export const principalSchema = grants.extend({
+  id: z.string().min(1).max(300),
+  kind: z.enum(['user', 'server', 'anonymous']).default('user'),
+  expiresAt: z.number().optional(),
+  tokenId: z.string().max(256).optional(),
+})

@@ -1,0 +1,102 @@
+/** Who makes a request: collects its details and credentials for access/, over HTTP and in a WebSocket's handshake. */
+import type { IncomingMessage } from 'node:http'
+import type { TLSSocket } from 'node:tls'
+import type { HttpBindings } from '@hono/node-server'
+import type { Context } from 'hono'
+import type { Access } from '../access/access.ts'
+import { anonymous, type Caller, type Principal, type RequestFacts } from '../access/caller.ts'
+import { headerOf, type ReadHeader } from '../access/host-names.ts'
+import type { FindClient, Peer } from '../access/proxies.ts'
+
+export type RequestEnv = {
+  /** Node's request and response; a web-standard host has neither. `isOwnServer` where the HTTP server is not a host's. */
+  Bindings: Partial<HttpBindings> & { readonly isOwnServer?: boolean }
+  Variables: { caller?: Caller }
+}
+
+/** Middleware before every route of the API: rejects pages of other sites, and requests without valid credentials. */
+export function createAdmit({ checkOrigin, authenticate, findClient }: Access) {
+  return async (context: Context<RequestEnv>, next: () => Promise<void>): Promise<void> => {
+    checkOrigin((name) => context.req.header(name), context.req.url)
+    // On an open server every caller is the same.
+    if (authenticate === undefined) return next()
+    const facts = factsOf(context, findClient)
+    const principal = await authenticate({ ...facts, node: context.env?.incoming })
+    context.set('caller', Object.assign(facts, { principal }))
+    await next()
+  }
+}
+
+/** The caller of a request on an open server, and of one whose credentials are not looked at. */
+export function identifyNobody(context: Context<RequestEnv>, findClient: FindClient): Caller {
+  return Object.assign(factsOf(context, findClient), { principal: anonymous })
+}
+
+function factsOf({ req, env }: Context<RequestEnv>, findClient: FindClient): RequestFacts {
+  const incoming = env?.incoming
+  const header: ReadHeader = (name) => req.header(name)
+  const isSecure = incoming === undefined ? req.url.startsWith('https:') : isEncrypted(incoming)
+  const client = findClient({ address: incoming?.socket.remoteAddress, isSecure }, header)
+  return {
+    transport: 'http',
+    address: client.address,
+    isSecure: client.isSecure,
+    path: req.path,
+    get headers() {
+      return req.raw.headers
+    },
+    get origin() {
+      return header('origin')
+    },
+  }
+}
+
+/**
+ * The caller of a handshake. Rejects as `authenticate` does. Not a promise where the server is
+ * open: most handshakes would only wait for it.
+ */
+export function identifyHandshake(request: IncomingMessage, { authenticate, findClient }: Access): Caller | Promise<Caller> {
+  const client = findClient({ address: request.socket.remoteAddress, isSecure: isEncrypted(request) }, headerOf(request))
+  // A copy for each: the one that was asked for its headers keeps them.
+  const callerOf = (principal: Principal) => Object.assign(new HandshakeFacts(request, client), { principal })
+  if (authenticate === undefined) return callerOf(anonymous)
+  const credentials = Object.assign(new HandshakeFacts(request, client), { node: request })
+  return authenticate(credentials).then(callerOf)
+}
+
+/** The handshake's details, which live as long as the connection. */
+class HandshakeFacts implements RequestFacts {
+  readonly transport = 'ws'
+  readonly address: string | undefined
+  readonly isSecure: boolean
+  readonly path: string
+  /** Names and values in turn, each in a line. One string takes a fraction of what `Headers` take, and few hosts read them. */
+  readonly #headerLines: string
+  #headers: Headers | undefined
+
+  constructor({ url = '', rawHeaders }: IncomingMessage, { address, isSecure }: Peer) {
+    this.address = address
+    this.isSecure = isSecure
+    this.path = url.split('?', 1)[0] ?? ''
+    this.#headerLines = rawHeaders.join('\n')
+  }
+
+  get headers(): Headers {
+    this.#headers ??= parseHeaders(this.#headerLines.split('\n'))
+    return this.#headers
+  }
+
+  get origin(): string | undefined {
+    return this.headers.get('origin') ?? undefined
+  }
+}
+
+function parseHeaders(lines: readonly string[]): Headers {
+  const headers = new Headers()
+  for (let index = 0; index < lines.length; index += 2) headers.append(lines[index] as string, lines[index + 1] as string)
+  return headers
+}
+
+function isEncrypted({ socket }: IncomingMessage): boolean {
+  return (socket as Partial<TLSSocket>).encrypted === true
+}
