@@ -4,6 +4,7 @@ import { describe, expect, it } from 'vitest'
 import { entrances } from './support/entrances.ts'
 import { startServer } from './support/server.ts'
 import { openSocket } from './support/socket.ts'
+import { bearer, secret, sign } from './support/tokens.ts'
 
 async function enterEach(url: string, headers: Record<string, string>): Promise<number[]> {
   return Promise.all(Object.values(entrances).map(async (enter) => (await enter(url, headers)).status))
@@ -24,6 +25,12 @@ describe("the host's own login", () => {
     expect(first).toEqual(['http', '/api/models', url, false, '127.0.0.1', 'login=ada'])
     expect(seen.filter((each) => (each as string[])[0] === 'ws')).toHaveLength(2)
     expect((await fetch(`${url}/api/sessions`, { headers: { cookie: 'login=ada' } })).status).toBe(403)
+  })
+
+  it('leaves a request that it does not recognize to the tokens', async () => {
+    const { url } = await startServer({ authenticate: () => undefined, access: { tokens: { secret } } })
+    expect((await fetch(`${url}/api/models`, { headers: bearer(await sign()) })).status).toBe(200)
+    expect((await fetch(`${url}/api/models`)).status).toBe(401)
   })
 
   it('can let strangers in, and reject with an error of its own', async () => {
@@ -116,4 +123,14 @@ it('believes only the configured proxies about the address of a client', async (
     await openSocket(url, [], { headers: forwarded })
     expect(millrace.listConnections().map((connection) => connection.address)).toContain(address)
   }
+})
+
+it('a verified token is not verified again', async () => {
+  const callers: Caller[] = []
+  const { url } = await startServer({ access: { tokens: { secret } }, authorize: (caller) => void callers.push(caller) })
+  const token = await sign()
+  for (const _again of [1, 2]) await entrances.poll(url, bearer(token))
+  expect(callers[1]?.principal).toBe(callers[0]?.principal)
+  await entrances.poll(url, bearer(await sign({ jti: 'other' })))
+  expect(callers[2]?.principal).not.toBe(callers[0]?.principal)
 })

@@ -8,6 +8,7 @@ interface Operation {
     readonly content: { readonly 'application/json': { readonly schema: { readonly properties: object } } }
   }
   readonly responses: Record<string, object>
+  readonly security?: readonly object[]
 }
 
 describe('the documentation that the server serves', () => {
@@ -58,6 +59,24 @@ describe('the documentation that the server serves', () => {
     for (const methods of Object.values(document.paths)) {
       for (const { responses } of Object.values(methods)) expect(Object.keys(responses)).toContain('4XX')
     }
+  })
+
+  it('describes the credentials of each route', async () => {
+    const { url } = await startServer()
+    const { paths, security, components } = (await (await fetch(`${url}/api/openapi.json`)).json()) as {
+      paths: Record<string, Record<string, Operation>>
+      security: object[]
+      components: { securitySchemes: object }
+    }
+    expect(Object.keys(components.securitySchemes)).toEqual(['bearer'])
+    expect(security).toEqual([{ bearer: [] }, {}])
+    const different = Object.entries(paths).flatMap(([path, methods]) =>
+      Object.entries(methods).flatMap(([method, { security: own }]) => (own ? [[`${method} ${path}`, own]] : [])),
+    )
+    expect(Object.fromEntries(different)).toEqual({
+      'get /healthz': [],
+      'get /ws/chat': [],
+    })
   })
 
   it('responds as OpenAPI promises', async () => {

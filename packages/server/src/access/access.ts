@@ -3,10 +3,13 @@ import { type Authenticate, type AuthenticateHook, createAuthenticate } from './
 import { type Authorize, withPermissions } from './authorize.ts'
 import { type CheckOrigin, createOriginRule } from './origin.ts'
 import { createFindClient, type FindClient } from './proxies.ts'
+import { createTokens, type TokenIssuer, type Tokens } from './tokens.ts'
 
 export interface AccessOptions {
+  /** Whose JSON Web Tokens are accepted; default nobody's. */
+  readonly tokens?: TokenIssuer | readonly TokenIssuer[]
   /**
-   * Whether requests without credentials are let in, as `anonymous`. Default false where `authenticate` is given.
+   * Whether requests without credentials are let in, as `anonymous`. Default false where `tokens` or `authenticate` is given.
    */
   readonly allowAnonymous?: boolean
   /**
@@ -24,6 +27,7 @@ export interface AccessOptions {
 /** The options, checked. */
 export interface AccessSettings {
   readonly hook: AuthenticateHook | undefined
+  readonly tokens: Tokens | undefined
   readonly allowAnonymous: boolean
   /** Whether credentials are looked at. */
   readonly isOn: boolean
@@ -40,18 +44,19 @@ export interface Access extends Pick<AccessSettings, 'checkOrigin' | 'findClient
 
 /** Throws a MillraceError for an option that cannot be used. */
 export function resolveAccess(options: AccessOptions | undefined, hook: AuthenticateHook | undefined): AccessSettings {
-  const { origins, trustedProxies } = options ?? {}
+  const { tokens, origins, trustedProxies } = options ?? {}
   return {
     hook,
-    allowAnonymous: options?.allowAnonymous ?? hook === undefined,
-    isOn: hook !== undefined || options?.allowAnonymous !== undefined,
+    tokens: tokens && createTokens([tokens].flat()),
+    allowAnonymous: options?.allowAnonymous ?? (tokens === undefined && hook === undefined),
+    isOn: hook !== undefined || tokens !== undefined || options?.allowAnonymous !== undefined,
     checkOrigin: createOriginRule(origins),
     findClient: createFindClient(trustedProxies),
   }
 }
 
 export function createAccess({ access, authorize }: { readonly access: AccessSettings; readonly authorize: Authorize }): Access {
-  const { hook, allowAnonymous, isOn, checkOrigin, findClient } = access
-  const authenticate = isOn ? createAuthenticate({ hook, allowAnonymous }) : undefined
+  const { hook, tokens, allowAnonymous, isOn, checkOrigin, findClient } = access
+  const authenticate = isOn ? createAuthenticate({ hook, tokens, allowAnonymous }) : undefined
   return { authenticate, authorize: isOn ? withPermissions(authorize) : authorize, checkOrigin, findClient }
 }

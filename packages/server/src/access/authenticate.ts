@@ -1,16 +1,18 @@
 /**
- * Who makes a request: the one function that is called for each HTTP request and each handshake, before it is routed.
+ * Who makes a request: the one function that is called for each HTTP request and each handshake, before it is routed. The
+ * first of these decides: the host's own authentication, the Authorization header with a token.
  */
 import { MillraceError } from '@millrace/protocol'
 import { z } from 'zod'
 import { type AuthenticationFacts, anonymous, type Principal } from './caller.ts'
 import { principalSchema } from './claims.ts'
+import type { Tokens } from './tokens.ts'
 
 /** What the host's own authentication returns; `kind` is `user` by default. */
 export type HostPrincipal = Omit<Principal, 'kind'> & Partial<Pick<Principal, 'kind'>>
 
 /**
- * The host's own authentication. Undefined where it does not recognize the request, so that it has no credentials. Throws
+ * The host's own authentication. Undefined where it does not recognize the request, so that the other ways are tried. Throws
  * or rejects with a MillraceError (`unauthenticated`, `forbidden`) to reject the request.
  */
 export type AuthenticateHook = (facts: AuthenticationFacts) => HostPrincipal | undefined | Promise<HostPrincipal | undefined>
@@ -20,6 +22,7 @@ export type Authenticate = (facts: AuthenticationFacts) => Promise<Principal>
 
 export interface AuthenticateOptions {
   readonly hook: AuthenticateHook | undefined
+  readonly tokens: Tokens | undefined
   /** Whether requests without credentials are let in. */
   readonly allowAnonymous: boolean
 }
@@ -27,13 +30,26 @@ export interface AuthenticateOptions {
 /** For the host to decide who asks. */
 const hookMsMax = 10_000
 
-export function createAuthenticate({ hook, allowAnonymous }: AuthenticateOptions): Authenticate {
+export function createAuthenticate({ hook, tokens, allowAnonymous }: AuthenticateOptions): Authenticate {
   return async (facts) => {
     const known = hook && (await askHost(hook, facts))
     if (known !== undefined) return known
+    const bearer = readBearer(facts.headers.get('authorization') ?? '')
+    if (bearer !== undefined) {
+      if (tokens === undefined) throw new MillraceError('token_rejected')
+      return tokens.verify(bearer)
+    }
     if (allowAnonymous) return anonymous
     throw new MillraceError('unauthenticated')
   }
+}
+
+/** Undefined for another scheme: a proxy may use it for itself. Throws `token_rejected` for what is not one token. */
+function readBearer(authorization: string): string | undefined {
+  if (!/^bearer(\s|$)/i.test(authorization)) return undefined
+  const token = /^bearer +([\w.~+/=-]+)$/i.exec(authorization)?.[1]
+  if (token === undefined) throw new MillraceError('token_rejected')
+  return token
 }
 
 async function askHost(hook: AuthenticateHook, facts: AuthenticationFacts): Promise<Principal | undefined> {

@@ -1,6 +1,14 @@
-/** What the host says about a principal: bounded and checked before it is used. */
+/** What a token, a ticket and the host say about a principal: bounded and checked before it is used. */
 import { z } from 'zod'
 import { isActionPattern } from './actions.ts'
+import { anonymous } from './caller.ts'
+
+const reserved = /^key:/
+/** Of a user: 1 to 256 characters on one line, and neither `anonymous` nor the id of an API key. */
+const userId = z
+  .string()
+  .regex(/^[^\p{Cc}\p{Zl}\p{Zp}]{1,256}$/u)
+  .refine((id) => id !== anonymous.id && !reserved.test(id), 'the id is reserved')
 
 const patterns = (pattern: RegExp) => z.array(z.string().regex(pattern)).max(256)
 
@@ -25,7 +33,15 @@ const grants = z.object({
   limits: limits.optional(),
 })
 
-/** What the host returns. */
+/** The claims of a token that Millrace reads. A misspelled one would otherwise allow more than was meant. */
+export const tokenClaims = z.object({
+  sub: userId,
+  exp: z.number(),
+  jti: z.string().max(256).optional(),
+  millrace: z.strictObject(grants.shape).optional(),
+})
+
+/** What the host returns, and what a ticket records. */
 export const principalSchema = grants.extend({
   id: z.string().min(1).max(300),
   kind: z.enum(['user', 'server', 'anonymous']).default('user'),

@@ -51,6 +51,11 @@ export function isLoopback(address: string): boolean {
   return /^(::1$|(::ffff:)?127\.)/.test(address)
 }
 
+/** A host name or address of this machine, as `URL` gives it. */
+export function isLoopbackName(name: string): boolean {
+  return loopbackName.test(name)
+}
+
 const loopbackName = /^(localhost|.+\.localhost|127(\.\d{1,3}){3}|\[::1\])$/
 const hostPattern = /^(\[[\da-f:.]+\]|[\w.-]{1,253}?)\.?(:\d*)?$/i
 

@@ -46,7 +46,7 @@ export function formatError(error: MillraceError, { method, accept = '' }: Asked
       'x-content-type-options': 'nosniff',
       'referrer-policy': 'no-referrer',
       ...retryAfter(error),
-      ...(error.status === 401 && { 'www-authenticate': 'Bearer realm="millrace"' }),
+      ...(error.status === 401 && { 'www-authenticate': challenge(error) }),
       ...(error.code === 'upgrade_required' && { upgrade: 'websocket', connection: 'Upgrade' }),
     },
     body,
@@ -69,6 +69,11 @@ export function endWithError(socket: Duplex, error: MillraceError): void {
   // Unread bytes of the client would close the socket with a reset, and the client would lose the response.
   socket.resume()
   setTimeout(() => socket.destroy(), closeMsMax).unref()
+}
+
+/** RFC 6750, "The WWW-Authenticate Response Header Field". */
+function challenge({ code }: MillraceError): string {
+  return `Bearer realm="millrace"${code === 'unauthenticated' ? '' : ', error="invalid_token"'}`
 }
 
 /** When to retry; at the limit of open files, other clients have to disconnect first. */

@@ -20,13 +20,21 @@ export function openApiDocument(routes: readonly Route[], version: string): Sche
       license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
     },
     paths,
-    components: { schemas: { Error: toSchema(answers.error, 'output') } },
+    // An open server accepts requests without credentials.
+    security: [{ bearer: [] }, {}],
+    components: {
+      schemas: { Error: toSchema(answers.error, 'output') },
+      securitySchemes: {
+        bearer: { type: 'http', scheme: 'bearer', description: 'A JSON Web Token' },
+      },
+    },
   }
 }
 
-function operation({ summary, params, query, body, answers: expected }: Route): Schema {
+function operation({ summary, params, query, body, answers: expected, isPublic }: Route): Schema {
   return {
     summary,
+    ...(isPublic && { security: [] }),
     parameters: [...parameters('path', params), ...parameters('query', query)],
     ...(body && { requestBody: { required: true, content: json(toSchema(body, 'input')) } }),
     responses: {
