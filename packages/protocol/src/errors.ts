@@ -47,7 +47,7 @@ export const errors = {
   ),
   unauthenticated: entry(401, false, 'The request has no credentials; send an Authorization header.'),
   token_expired: entry(401, false, 'The token has expired; get a new one and send the request again.'),
-  token_rejected: entry(401, false, 'The token is not valid here; get one that was issued for this server.'),
+  token_rejected: entry(401, false, 'The token or key is not valid here; get one that was issued for this server.'),
   keys_unavailable: entry(503, true, 'The keys that verify tokens could not be fetched; try again later.'),
   forbidden: entry(403, false, 'You may not do this; ask the operator of the server for permission.'),
   not_found: entry(404, false, 'Nothing is at this address; /api/openapi.json lists the addresses.'),

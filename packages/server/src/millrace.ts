@@ -1,5 +1,6 @@
 /** The API of a server in a Node application: what `createMillrace` returns. */
 import type { ErrorCode } from '@millrace/protocol'
+import type { ApiKeys } from './access/keys.ts'
 import type { Publication, Published } from './channels/channels.ts'
 import type { Handler } from './gateway/handlers.ts'
 import type { ListenOptions } from './gateway/listen.ts'
@@ -36,6 +37,8 @@ export interface Millrace {
   readonly sessions: Pick<History, 'list' | 'rename' | 'delete'>
   /** Which model answers a request that names none, and why. */
   defaultModel(): Promise<{ readonly name: string; readonly reason: string }>
+  /** API keys of servers. They are kept by the engine, and accepted where `access` or `authenticate` is given. */
+  readonly keys: ApiKeys
   readonly engine: Engine
   /** The number of open connections, of all transports. */
   readonly connections: number

@@ -45,7 +45,7 @@ export interface MillraceOptions {
    * the request to `access`. See access/authenticate.ts.
    */
   readonly authenticate?: AuthenticateHook
-  /** Tokens, origins and proxies; default open to everybody who can reach the server. */
+  /** Tokens, keys, origins and proxies; default open to everybody who can reach the server. */
   readonly access?: AccessOptions
   /** Called before every attach, replay and command of every transport; default allows all. See access/authorize.ts. */
   readonly authorize?: Authorize

@@ -86,7 +86,7 @@ export function createMillrace(options: MillraceOptions = {}): Millrace {
   const connections = createConnections(limits)
 
   // Requests.
-  const access = createAccess(settings)
+  const access = createAccess(settings, { engine: store, signal: stopping.signal, onError })
   const version = readVersion()
   const offer = createOffer({ models, byName: settings.modelsByName })
   const health = createHealth({ engine: store, version, isStopping })
@@ -128,6 +128,7 @@ export function createMillrace(options: MillraceOptions = {}): Millrace {
     readSession: (id) => transcripts.read(id),
     sessions: { list: history.list, rename: history.rename, delete: history.delete },
     defaultModel: describeDefault,
+    keys: access.keys,
     engine,
     get connections() {
       return connections.count

@@ -1,6 +1,9 @@
 /** Who may use the server, from which pages, and behind which proxies: the parts of access, made from its options. */
+import { MillraceError } from '@millrace/protocol'
+import type { Engine } from '../log/log.ts'
 import { type Authenticate, type AuthenticateHook, createAuthenticate } from './authenticate.ts'
 import { type Authorize, withPermissions } from './authorize.ts'
+import { type ApiKeys, StoredApiKeys } from './keys.ts'
 import { type CheckOrigin, createOriginRule } from './origin.ts'
 import { createFindClient, type FindClient } from './proxies.ts'
 import { createTokens, type TokenIssuer, type Tokens } from './tokens.ts'
@@ -8,8 +11,11 @@ import { createTokens, type TokenIssuer, type Tokens } from './tokens.ts'
 export interface AccessOptions {
   /** Whose JSON Web Tokens are accepted; default nobody's. */
   readonly tokens?: TokenIssuer | readonly TokenIssuer[]
+  /** An API key that may do everything, at least 16 characters. Others are created with `millrace.keys`. */
+  readonly adminKey?: string
   /**
-   * Whether requests without credentials are let in, as `anonymous`. Default false where `tokens` or `authenticate` is given.
+   * Whether requests without credentials are let in, as `anonymous`. Default false where `tokens` or `authenticate` is given;
+   * without both true, so that an API key adds to what everybody may do.
    */
   readonly allowAnonymous?: boolean
   /**
@@ -28,6 +34,7 @@ export interface AccessOptions {
 export interface AccessSettings {
   readonly hook: AuthenticateHook | undefined
   readonly tokens: Tokens | undefined
+  readonly adminKey: string | undefined
   readonly allowAnonymous: boolean
   /** Whether credentials are looked at. */
   readonly isOn: boolean
@@ -40,23 +47,46 @@ export interface Access extends Pick<AccessSettings, 'checkOrigin' | 'findClient
   readonly authenticate: Authenticate | undefined
   /** The host's, after the permissions that the principal itself brings. */
   readonly authorize: Authorize
+  readonly keys: ApiKeys
 }
+
+export interface AccessContext {
+  readonly engine: Engine
+  /** Aborts when the server stops. */
+  readonly signal: AbortSignal
+  readonly onError: (error: unknown) => void
+}
+
+const adminKeyLengthMin = 16
 
 /** Throws a MillraceError for an option that cannot be used. */
 export function resolveAccess(options: AccessOptions | undefined, hook: AuthenticateHook | undefined): AccessSettings {
-  const { tokens, origins, trustedProxies } = options ?? {}
+  const { tokens, adminKey, origins, trustedProxies } = options ?? {}
+  if (adminKey !== undefined && !/^[\w.~+/=-]+$/.test(adminKey))
+    throw invalid('The admin key has characters that a header cannot carry; use letters, digits and - . _ ~ + / =.')
+  if (adminKey !== undefined && adminKey.length < adminKeyLengthMin)
+    throw invalid(`The admin key is too short; use at least ${adminKeyLengthMin} random characters.`)
   return {
     hook,
     tokens: tokens && createTokens([tokens].flat()),
+    adminKey,
     allowAnonymous: options?.allowAnonymous ?? (tokens === undefined && hook === undefined),
-    isOn: hook !== undefined || tokens !== undefined || options?.allowAnonymous !== undefined,
+    isOn: hook !== undefined || tokens !== undefined || adminKey !== undefined || options?.allowAnonymous !== undefined,
     checkOrigin: createOriginRule(origins),
     findClient: createFindClient(trustedProxies),
   }
 }
 
-export function createAccess({ access, authorize }: { readonly access: AccessSettings; readonly authorize: Authorize }): Access {
-  const { hook, tokens, allowAnonymous, isOn, checkOrigin, findClient } = access
-  const authenticate = isOn ? createAuthenticate({ hook, tokens, allowAnonymous }) : undefined
-  return { authenticate, authorize: isOn ? withPermissions(authorize) : authorize, checkOrigin, findClient }
+export function createAccess(
+  { access, authorize }: { readonly access: AccessSettings; readonly authorize: Authorize },
+  { engine, signal, onError }: AccessContext,
+): Access {
+  const { hook, tokens, adminKey, allowAnonymous, isOn, checkOrigin, findClient } = access
+  const keys = new StoredApiKeys({ engine, adminKey, signal, onError })
+  const authenticate = isOn ? createAuthenticate({ hook, tokens, keys, allowAnonymous }) : undefined
+  return { authenticate, authorize: isOn ? withPermissions(authorize) : authorize, keys, checkOrigin, findClient }
+}
+
+function invalid(message: string): MillraceError {
+  return new MillraceError('invalid_request', { message })
 }

@@ -1,11 +1,12 @@
 /**
  * Who makes a request: the one function that is called for each HTTP request and each handshake, before it is routed. The
- * first of these decides: the host's own authentication, the Authorization header with a token.
+ * first of these decides: the host's own authentication, the Authorization header (an API key or a token).
  */
 import { MillraceError } from '@millrace/protocol'
 import { z } from 'zod'
 import { type AuthenticationFacts, anonymous, type Principal } from './caller.ts'
 import { principalSchema } from './claims.ts'
+import type { KeyVerifier } from './keys.ts'
 import type { Tokens } from './tokens.ts'
 
 /** What the host's own authentication returns; `kind` is `user` by default. */
@@ -23,6 +24,7 @@ export type Authenticate = (facts: AuthenticationFacts) => Promise<Principal>
 export interface AuthenticateOptions {
   readonly hook: AuthenticateHook | undefined
   readonly tokens: Tokens | undefined
+  readonly keys: KeyVerifier
   /** Whether requests without credentials are let in. */
   readonly allowAnonymous: boolean
 }
@@ -30,12 +32,13 @@ export interface AuthenticateOptions {
 /** For the host to decide who asks. */
 const hookMsMax = 10_000
 
-export function createAuthenticate({ hook, tokens, allowAnonymous }: AuthenticateOptions): Authenticate {
+export function createAuthenticate({ hook, tokens, keys, allowAnonymous }: AuthenticateOptions): Authenticate {
   return async (facts) => {
     const known = hook && (await askHost(hook, facts))
     if (known !== undefined) return known
     const bearer = readBearer(facts.headers.get('authorization') ?? '')
     if (bearer !== undefined) {
+      if (keys.isKey(bearer)) return keys.verify(bearer)
       if (tokens === undefined) throw new MillraceError('token_rejected')
       return tokens.verify(bearer)
     }

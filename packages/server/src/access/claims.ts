@@ -48,3 +48,5 @@ export const principalSchema = grants.extend({
   expiresAt: z.number().optional(),
   tokenId: z.string().max(256).optional(),
 })
+
+export const keyGrants = z.object({ name: z.string().trim().min(1).max(64), may: permissions.optional() })

@@ -25,7 +25,7 @@ export function openApiDocument(routes: readonly Route[], version: string): Sche
     components: {
       schemas: { Error: toSchema(answers.error, 'output') },
       securitySchemes: {
-        bearer: { type: 'http', scheme: 'bearer', description: 'A JSON Web Token' },
+        bearer: { type: 'http', scheme: 'bearer', description: 'A JSON Web Token, or an API key of a server' },
       },
     },
   }
