@@ -39,6 +39,7 @@ describe('the documentation that the server serves', () => {
       'post /api/runs/{id}/stop',
       'post /api/runs/{run}/continue',
       'post /api/sessions',
+      'post /api/tickets',
     ])
     const chat = document.paths['/api/chat']?.get as Operation
     expect(chat.parameters.find(({ name }) => name === 'query')).toMatchObject({
@@ -68,14 +69,17 @@ describe('the documentation that the server serves', () => {
       security: object[]
       components: { securitySchemes: object }
     }
-    expect(Object.keys(components.securitySchemes)).toEqual(['bearer'])
+    expect(Object.keys(components.securitySchemes)).toEqual(['bearer', 'ticket'])
     expect(security).toEqual([{ bearer: [] }, {}])
     const different = Object.entries(paths).flatMap(([path, methods]) =>
       Object.entries(methods).flatMap(([method, { security: own }]) => (own ? [[`${method} ${path}`, own]] : [])),
     )
+    const withTicket = [{ bearer: [] }, { ticket: [] }, {}]
     expect(Object.fromEntries(different)).toEqual({
+      'get /api/chat': withTicket,
+      'get /api/stream': withTicket,
       'get /healthz': [],
-      'get /ws/chat': [],
+      'get /ws/chat': withTicket,
     })
   })
 

@@ -97,6 +97,7 @@ describe('routes', () => {
       'PATCH /api/sessions/:id': section('#### `PATCH /api/sessions/:id` and `DELETE /api/sessions/:id`'),
       'GET /api/sessions/:id/export': section('#### `GET /api/sessions/:id/export`'),
       'POST /api/publish': section('### Channels'),
+      'POST /api/tickets': section('### `POST /api/tickets`'),
     }
     sections['POST /api/chat'] = sections['GET /api/chat'] as string
     for (const [route, { parameters, requestBody }] of operations) {

@@ -6,6 +6,7 @@ import { type Authorize, withPermissions } from './authorize.ts'
 import { type ApiKeys, StoredApiKeys } from './keys.ts'
 import { type CheckOrigin, createOriginRule } from './origin.ts'
 import { createFindClient, type FindClient } from './proxies.ts'
+import { createTickets, type Tickets } from './tickets.ts'
 import { createTokens, type TokenIssuer, type Tokens } from './tokens.ts'
 
 export interface AccessOptions {
@@ -47,6 +48,7 @@ export interface Access extends Pick<AccessSettings, 'checkOrigin' | 'findClient
   readonly authenticate: Authenticate | undefined
   /** The host's, after the permissions that the principal itself brings. */
   readonly authorize: Authorize
+  readonly tickets: Tickets
   readonly keys: ApiKeys
 }
 
@@ -83,8 +85,9 @@ export function createAccess(
 ): Access {
   const { hook, tokens, adminKey, allowAnonymous, isOn, checkOrigin, findClient } = access
   const keys = new StoredApiKeys({ engine, adminKey, signal, onError })
-  const authenticate = isOn ? createAuthenticate({ hook, tokens, keys, allowAnonymous }) : undefined
-  return { authenticate, authorize: isOn ? withPermissions(authorize) : authorize, keys, checkOrigin, findClient }
+  const tickets = createTickets(engine)
+  const authenticate = isOn ? createAuthenticate({ hook, tokens, keys, tickets, allowAnonymous }) : undefined
+  return { authenticate, authorize: isOn ? withPermissions(authorize) : authorize, tickets, keys, checkOrigin, findClient }
 }
 
 function invalid(message: string): MillraceError {

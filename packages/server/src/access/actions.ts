@@ -30,6 +30,11 @@ export function includes(patterns: readonly string[], wanted: string): boolean {
   return patterns.includes('admin.*') || patterns.some((pattern) => matches(pattern, wanted))
 }
 
+/** Whether a pattern is beyond what `anonymous` may do. */
+export function isGranted(pattern: string): boolean {
+  return granted.includes(pattern)
+}
+
 /** Exactly this text, or with `*` at its end every text, or pattern, that begins with the rest. */
 export function matches(pattern: string, text: string): boolean {
   return pattern === text || (pattern.endsWith('*') && text.startsWith(pattern.slice(0, -1)))

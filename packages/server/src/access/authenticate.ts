@@ -1,12 +1,13 @@
 /**
  * Who makes a request: the one function that is called for each HTTP request and each handshake, before it is routed. The
- * first of these decides: the host's own authentication, the Authorization header (an API key or a token).
+ * first of these decides: the host's own authentication, the Authorization header (an API key or a token), a ticket.
  */
 import { MillraceError } from '@millrace/protocol'
 import { z } from 'zod'
 import { type AuthenticationFacts, anonymous, type Principal } from './caller.ts'
 import { principalSchema } from './claims.ts'
 import type { KeyVerifier } from './keys.ts'
+import type { PresentedTicket, Tickets } from './tickets.ts'
 import type { Tokens } from './tokens.ts'
 
 /** What the host's own authentication returns; `kind` is `user` by default. */
@@ -18,13 +19,19 @@ export type HostPrincipal = Omit<Principal, 'kind'> & Partial<Pick<Principal, 'k
  */
 export type AuthenticateHook = (facts: AuthenticationFacts) => HostPrincipal | undefined | Promise<HostPrincipal | undefined>
 
+export interface Credentials extends AuthenticationFacts {
+  /** `?ticket=`, on addresses that accept one. */
+  readonly ticket: PresentedTicket | undefined
+}
+
 /** Rejects with 401 where the credentials are missing or not valid, and as the host's own authentication does. */
-export type Authenticate = (facts: AuthenticationFacts) => Promise<Principal>
+export type Authenticate = (facts: Credentials) => Promise<Principal>
 
 export interface AuthenticateOptions {
   readonly hook: AuthenticateHook | undefined
   readonly tokens: Tokens | undefined
   readonly keys: KeyVerifier
+  readonly tickets: Pick<Tickets, 'redeem'>
   /** Whether requests without credentials are let in. */
   readonly allowAnonymous: boolean
 }
@@ -32,7 +39,7 @@ export interface AuthenticateOptions {
 /** For the host to decide who asks. */
 const hookMsMax = 10_000
 
-export function createAuthenticate({ hook, tokens, keys, allowAnonymous }: AuthenticateOptions): Authenticate {
+export function createAuthenticate({ hook, tokens, keys, tickets, allowAnonymous }: AuthenticateOptions): Authenticate {
   return async (facts) => {
     const known = hook && (await askHost(hook, facts))
     if (known !== undefined) return known
@@ -42,6 +49,7 @@ export function createAuthenticate({ hook, tokens, keys, allowAnonymous }: Authe
       if (tokens === undefined) throw new MillraceError('token_rejected')
       return tokens.verify(bearer)
     }
+    if (facts.ticket !== undefined) return tickets.redeem(facts.ticket)
     if (allowAnonymous) return anonymous
     throw new MillraceError('unauthenticated')
   }

@@ -5,7 +5,7 @@ import { anonymous } from './caller.ts'
 
 const reserved = /^key:/
 /** Of a user: 1 to 256 characters on one line, and neither `anonymous` nor the id of an API key. */
-const userId = z
+export const userId = z
   .string()
   .regex(/^[^\p{Cc}\p{Zl}\p{Zp}]{1,256}$/u)
   .refine((id) => id !== anonymous.id && !reserved.test(id), 'the id is reserved')
@@ -26,7 +26,7 @@ const channels = patterns(/^[A-Za-z0-9_.:/-]{0,128}\*?$/).describe(
 )
 const limits = z.record(z.string().regex(/^\w{1,64}$/), z.number().min(0)).describe('Limits of the user, by name')
 
-const grants = z.object({
+export const grants = z.object({
   may: permissions.optional(),
   sessions: sessions.optional(),
   channels: channels.optional(),

@@ -38,6 +38,7 @@ export function createChatRoutes(options: ChatRoutesOptions): Route[] {
       method: 'get',
       path: '/api/chat',
       summary: 'Ask, and stream the answer; with Last-Event-ID read an answer on',
+      acceptsTicket: true,
       query: chatQuery,
       answers: responses,
       handle: chat,

@@ -7,12 +7,18 @@ import type { Access } from '../access/access.ts'
 import { anonymous, type Caller, type Principal, type RequestFacts } from '../access/caller.ts'
 import { headerOf, type ReadHeader } from '../access/host-names.ts'
 import type { FindClient, Peer } from '../access/proxies.ts'
+import type { PresentedTicket } from '../access/tickets.ts'
 
 export type RequestEnv = {
   /** Node's request and response; a web-standard host has neither. `isOwnServer` where the HTTP server is not a host's. */
   Bindings: Partial<HttpBindings> & { readonly isOwnServer?: boolean }
-  Variables: { caller?: Caller }
+  Variables: { caller?: Caller; cookie?: string }
 }
+
+/** The cookie of a browser that has used a ticket; the addresses that accept tickets are the only ones that get it. */
+const ticketCookie = 'millrace-ticket'
+const cookiePattern = /(?:^|;\s*)millrace-ticket=([^;]*)/
+const ticketPaths = new Set(['/api/chat', '/api/stream'])
 
 /** Middleware before every route of the API: rejects pages of other sites, and requests without valid credentials. */
 export function createAdmit({ checkOrigin, authenticate, findClient }: Access) {
@@ -21,9 +27,14 @@ export function createAdmit({ checkOrigin, authenticate, findClient }: Access) {
     // On an open server every caller is the same.
     if (authenticate === undefined) return next()
     const facts = factsOf(context, findClient)
-    const principal = await authenticate({ ...facts, node: context.env?.incoming })
+    const ticket = findTicket(context, facts)
+    const principal = await authenticate({ ...facts, node: context.env?.incoming, ticket })
     context.set('caller', Object.assign(facts, { principal }))
     await next()
+    if (ticket === undefined) return
+    context.res.headers.set('referrer-policy', 'no-referrer')
+    const cookie = context.get('cookie')
+    if (cookie !== undefined) context.res.headers.append('set-cookie', cookie)
   }
 }
 
@@ -52,7 +63,7 @@ function factsOf({ req, env }: Context<RequestEnv>, findClient: FindClient): Req
 }
 
 /**
- * The caller of a handshake. Rejects as `authenticate` does. Not a promise where the server is
+ * The caller of a handshake, whose ticket is used once. Rejects as `authenticate` does. Not a promise where the server is
  * open: most handshakes would only wait for it.
  */
 export function identifyHandshake(request: IncomingMessage, { authenticate, findClient }: Access): Caller | Promise<Caller> {
@@ -60,7 +71,9 @@ export function identifyHandshake(request: IncomingMessage, { authenticate, find
   // A copy for each: the one that was asked for its headers keeps them.
   const callerOf = (principal: Principal) => Object.assign(new HandshakeFacts(request, client), { principal })
   if (authenticate === undefined) return callerOf(anonymous)
-  const credentials = Object.assign(new HandshakeFacts(request, client), { node: request })
+  const ticket = URL.parse(request.url ?? '', 'http://host')?.searchParams.get('ticket')
+  const presented = ticket == null ? undefined : { ticket, binding: undefined }
+  const credentials = Object.assign(new HandshakeFacts(request, client), { node: request, ticket: presented })
   return authenticate(credentials).then(callerOf)
 }
 
@@ -95,6 +108,29 @@ function parseHeaders(lines: readonly string[]): Headers {
   const headers = new Headers()
   for (let index = 0; index < lines.length; index += 2) headers.append(lines[index] as string, lines[index + 1] as string)
   return headers
+}
+
+/** Not of `HEAD`, which would use it up and open nothing. */
+function findTicket(context: Context<RequestEnv>, { headers, path, isSecure }: RequestFacts): PresentedTicket | undefined {
+  const cookiePath = path.replace(/\/$/, '')
+  const ticket = context.req.method === 'GET' && ticketPaths.has(cookiePath) ? context.req.query('ticket') : undefined
+  if (ticket === undefined) return undefined
+  return {
+    ticket,
+    binding: cookiePattern.exec(headers.get('cookie') ?? '')?.[1],
+    bind(binding, expiresAt) {
+      const seconds = Math.max(1, Math.ceil((expiresAt - Date.now()) / 1000))
+      const attributes = `Path=${cookiePath}; Max-Age=${seconds}; HttpOnly; SameSite=Strict${isSecure ? '; Secure' : ''}`
+      setCookie(context, `${ticketCookie}=${binding}; ${attributes}`)
+    },
+  }
+}
+
+/** On Node before the response exists, because the transport of a stream writes it; elsewhere `admit` adds it. */
+function setCookie(context: Context<RequestEnv>, cookie: string): void {
+  const outgoing = context.env?.outgoing
+  if (outgoing === undefined) context.set('cookie', cookie)
+  else outgoing.setHeader('set-cookie', cookie)
 }
 
 function isEncrypted({ socket }: IncomingMessage): boolean {

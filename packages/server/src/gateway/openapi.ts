@@ -26,15 +26,17 @@ export function openApiDocument(routes: readonly Route[], version: string): Sche
       schemas: { Error: toSchema(answers.error, 'output') },
       securitySchemes: {
         bearer: { type: 'http', scheme: 'bearer', description: 'A JSON Web Token, or an API key of a server' },
+        ticket: { type: 'apiKey', in: 'query', name: 'ticket', description: 'A ticket of POST /api/tickets, used once' },
       },
     },
   }
 }
 
-function operation({ summary, params, query, body, answers: expected, isPublic }: Route): Schema {
+function operation({ summary, params, query, body, answers: expected, isPublic, acceptsTicket }: Route): Schema {
   return {
     summary,
     ...(isPublic && { security: [] }),
+    ...(acceptsTicket && { security: [{ bearer: [] }, { ticket: [] }, {}] }),
     parameters: [...parameters('path', params), ...parameters('query', query)],
     ...(body && { requestBody: { required: true, content: json(toSchema(body, 'input')) } }),
     responses: {

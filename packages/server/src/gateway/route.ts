@@ -38,6 +38,8 @@ export interface Route {
   readonly isForStopping?: true
   /** For everybody: nobody is asked for credentials, and the caller is `anonymous`. */
   readonly isPublic?: true
+  /** Opens a connection by its address alone, so that a ticket in it is a credential. */
+  readonly acceptsTicket?: true
   readonly params?: z.ZodObject
   readonly query?: z.ZodObject
   readonly body?: z.ZodObject

@@ -5,8 +5,13 @@ import type { Route } from './route.ts'
 import { createServerRoutes, type ServerRoutesOptions } from './server-routes.ts'
 import { createSessionRoutes, type SessionRoutesOptions } from './session-routes.ts'
 import { createStreamRoutes, type StreamRoutesOptions } from './stream-routes.ts'
+import { createTicketRoutes, type TicketRoutesOptions } from './ticket-routes.ts'
 
-export type RoutesOptions = ChatRoutesOptions & StreamRoutesOptions & SessionRoutesOptions & ServerRoutesOptions
+export type RoutesOptions = ChatRoutesOptions &
+  StreamRoutesOptions &
+  SessionRoutesOptions &
+  ServerRoutesOptions &
+  TicketRoutesOptions
 
 export function createRoutes(options: RoutesOptions): Route[] {
   return [
@@ -14,6 +19,7 @@ export function createRoutes(options: RoutesOptions): Route[] {
     ...createStreamRoutes(options),
     ...createSessionRoutes(options),
     ...createServerRoutes(options),
+    ...createTicketRoutes(options),
     upgradeRoute,
   ]
 }
@@ -23,6 +29,7 @@ const upgradeRoute: Route = {
   method: 'get',
   path: '/ws/chat',
   isPublic: true,
+  acceptsTicket: true,
   summary: 'The WebSocket, which a handshake opens: PROTOCOL.md, WebSocket',
   answers: {},
   handle: () => Promise.reject(new MillraceError('upgrade_required')),

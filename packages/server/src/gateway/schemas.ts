@@ -15,12 +15,14 @@ import {
   streamPattern,
 } from '@millrace/protocol'
 import { z } from 'zod'
+import { grants, userId } from '../access/claims.ts'
 
 const id = z.string({ error: 'invalid_id' }).regex(idPattern, 'invalid_id')
 const channel = z.string({ error: 'invalid_channel' }).regex(channelPattern, 'invalid_channel')
 const query = z.string({ error: 'query_missing' }).trim().min(1, 'query_missing').max(limits.queryLengthMax, 'query_too_long')
 const model = z.string().regex(modelPattern, 'a name has 1 to 256 characters, none of which ends a line or controls anything')
 const models = z.array(model).min(1).max(limits.lanesMax)
+const ticket = z.string().optional().describe('A ticket of POST /api/tickets, where no Authorization header can be sent')
 const position = z.string().max(200, 'position_invalid').describe('An id that an event carried')
 
 export const chatQuery = z.object({
@@ -37,9 +39,10 @@ export const chatQuery = z.object({
   id: id.optional().describe('Id of the run; the same id again attaches to the run instead of starting a second one'),
   events: z.enum(['type', 'lane']).default('type').describe('`lane` names events after their lane'),
   lastEventId: position.optional().describe('Like the header Last-Event-ID'),
+  ticket,
 })
 
-export const chatBody = chatQuery.omit({ models: true, lastEventId: true }).extend({ models: models.optional() })
+export const chatBody = chatQuery.omit({ models: true, lastEventId: true, ticket: true }).extend({ models: models.optional() })
 
 /** A step, so that readers with nearly equal intervals share one encoding. */
 const intervalStepMs = 20
@@ -79,6 +82,7 @@ export const streamQuery = reading.extend({
     .describe('A channel to read; created if it does not exist; may be repeated'),
   from: positions.default('start').describe('`start`, `now`, or a position; of several logs their positions with commas between'),
   lastEventId: positions.optional().describe('Like the header Last-Event-ID; goes before `from`'),
+  ticket,
   live: z.enum(['sse', 'poll']).default('sse').describe('`poll` answers once, with JSON'),
   heartbeat: z
     .enum(['sent', 'answered'])
@@ -99,6 +103,20 @@ export const publication = z.object({
 
 export const heartbeatBody = z.object({
   stream: z.string().regex(streamPattern, 'invalid_id').describe('The header millrace-stream of the stream'),
+})
+
+/** Strict: a misspelled `may` would allow more than was meant. */
+export const ticketBody = z.strictObject({
+  ttl: z.number().int().min(1).max(300).default(30).describe('Seconds in which the ticket can be used'),
+  sub: userId.optional().describe('The user, whom only callers with `ticket.create` may name; absent for the caller itself'),
+  ...grants.shape,
+  connectionTtl: z
+    .number()
+    .int()
+    .min(1)
+    .max(86_400)
+    .default(3600)
+    .describe('Seconds for which the connection of a user that is named may last'),
 })
 
 export const sessionBody = z.object({ id: id.optional() })
@@ -176,6 +194,7 @@ export const answers = {
   started: z.object({ session: z.string(), run: z.string(), position: z.string() }),
   session: z.object({ id: z.string() }),
   published: z.object({ channel: z.string(), position: z.string(), duplicate: z.boolean() }),
+  ticket: z.object({ ticket: z.string(), expiresAt: z.number() }),
   listedSession,
   sessions: z.object({ sessions: z.array(listedSession), next: z.number().optional() }),
   transcript,

@@ -21,6 +21,7 @@ export function createStreamRoutes(context: StreamRoutesOptions): Route[] {
       method: 'get',
       path: '/api/stream',
       summary: 'Every event of one or several sessions and channels, from a position on',
+      acceptsTicket: true,
       query: streamQuery.extend({ shape }),
       answers: { 200: 'stream' },
       handle: read,

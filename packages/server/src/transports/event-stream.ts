@@ -5,4 +5,6 @@ export const eventStreamHeaders = {
   'cache-control': 'no-store, no-transform',
   'x-accel-buffering': 'no',
   'x-content-type-options': 'nosniff',
+  // The address can have a ticket.
+  'referrer-policy': 'no-referrer',
 } as const

@@ -22,6 +22,9 @@ export const entrances: Readonly<Record<'http' | 'sse' | 'poll' | 'ws', Entrance
   ws: (url, headers, query = '') => handshake(`${url.replace('http', 'ws')}/ws/chat?session=s${query}`, headers),
 }
 
+/** The transports that a browser opens by an address alone. */
+export const streams = ['sse', 'poll', 'ws'] as const
+
 async function get(url: string, headers: Record<string, string>): Promise<Entered> {
   const abort = new AbortController()
   const response = await fetch(url, { headers, signal: abort.signal })

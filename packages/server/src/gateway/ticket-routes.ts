@@ -1,0 +1,29 @@
+/** Tickets, with which a browser opens one connection: PROTOCOL.md#tickets. */
+import { MillraceError } from '@millrace/protocol'
+import type { z } from 'zod'
+import { delegate } from '../access/delegate.ts'
+import type { Tickets } from '../access/tickets.ts'
+import type { Route, RouteRequest } from './route.ts'
+import { answers, ticketBody } from './schemas.ts'
+
+export interface TicketRoutesOptions {
+  readonly tickets: Pick<Tickets, 'issue'>
+}
+
+export function createTicketRoutes({ tickets }: TicketRoutesOptions): Route[] {
+  return [
+    {
+      method: 'post',
+      path: '/api/tickets',
+      summary: 'Get a ticket for one connection, for yourself or for a user that you name',
+      body: ticketBody,
+      answers: { 201: answers.ticket },
+      async handle({ input, caller: { principal } }: RouteRequest<z.output<typeof ticketBody>>) {
+        // On an open server too: it would be a ticket for nobody, and every stranger could fill the log of tickets.
+        if (principal.kind === 'anonymous') throw new MillraceError('unauthenticated')
+        const { ttl, ...delegation } = input
+        return { status: 201, json: await tickets.issue(delegate(principal, delegation, Date.now()), ttl) }
+      },
+    },
+  ]
+}
