@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
@@ -8,6 +8,7 @@ import { fileURLToPath } from 'node:url'
 import { afterAll, describe, expect, it, onTestFinished } from 'vitest'
 import { ask } from './support/raw.ts'
 import { counted, openStream, textOf } from './support/stream.ts'
+import { bearer, keySet, keys, pem, secret, sign } from './support/tokens.ts'
 
 const cli = fileURLToPath(new URL('../src/cli/index.ts', import.meta.url))
 
@@ -158,5 +159,108 @@ describe('millrace start', () => {
     const { exited, output } = run(['--port', '0', '--model', 'sim:count', '--engine', 'sqlite', '--data', cli])
     expect(await exited).toBe(1)
     expect(output()).toMatch(/^millrace: .*EEXIST.*\n$/)
+  })
+})
+
+describe('who may use millrace start', () => {
+  const args = ['--port', '0', '--model', 'sim:count']
+  const statusOf = async (url: string, token?: string) =>
+    (await fetch(`${url}/api/models`, token === undefined ? {} : { headers: bearer(token) })).status
+
+  /** Starts it with this environment, and returns its address. */
+  async function startWith(env: Record<string, string>): Promise<string> {
+    const [, url] = await run(args, env).until(/API {4}(http:\S+)\/api\/openapi\.json/)
+    return url as string
+  }
+
+  function writeSecret(text: string): string {
+    const folder = mkdtempSync(join(tmpdir(), 'millrace-'))
+    onTestFinished(() => rmSync(folder, { recursive: true }))
+    const path = join(folder, 'secret')
+    writeFileSync(path, text)
+    return path
+  }
+
+  it('is everybody by default', async () => {
+    expect(await statusOf(await startWith({}))).toBe(200)
+  })
+
+  it.each([
+    ['a secret', async () => [{ MILLRACE_JWT_SECRET: secret }, await sign()] as const],
+    ['a secret in a file', async () => [{ MILLRACE_JWT_SECRET_FILE: writeSecret(`${secret}\n`) }, await sign()] as const],
+    [
+      'a public key on one line',
+      async () => {
+        const MILLRACE_JWT_PUBLIC_KEY = pem(keys.ES256.publicKey).replaceAll('\n', '\\n')
+        return [{ MILLRACE_JWT_PUBLIC_KEY }, await sign({}, { key: keys.ES256.privateKey, header: { alg: 'ES256' } })] as const
+      },
+    ],
+    [
+      'a key set in a file',
+      async () => {
+        const MILLRACE_JWKS_URL = writeSecret(await keySet({ a: keys.EdDSA.publicKey }))
+        const token = await sign({}, { key: keys.EdDSA.privateKey, header: { alg: 'EdDSA', kid: 'a' } })
+        return [{ MILLRACE_JWKS_URL }, token] as const
+      },
+    ],
+    [
+      'a secret, an issuer and an audience',
+      async () => {
+        const env = { MILLRACE_JWT_SECRET: secret, MILLRACE_JWT_ISSUER: 'https://id.example', MILLRACE_JWT_AUDIENCE: 'chat' }
+        return [env, await sign({ iss: 'https://id.example', aud: 'chat' })] as const
+      },
+    ],
+  ])('is everybody with a token, given %s', async (_what, prepare) => {
+    const [env, token] = await prepare()
+    const url = await startWith(env)
+    expect([await statusOf(url), await statusOf(url, 'nonsense'), await statusOf(url, token)]).toEqual([401, 401, 200])
+    if ('MILLRACE_JWT_ISSUER' in env) expect(await statusOf(url, await sign())).toBe(401)
+    expect((await fetch(`${url}/healthz`)).status).toBe(200)
+  })
+
+  it('are also servers with the admin key, which get tickets for users', async () => {
+    const adminKey = 'an-admin-key-of-a-test'
+    const url = await startWith({ MILLRACE_JWT_SECRET: secret, MILLRACE_ADMIN_KEY: adminKey })
+    const body = JSON.stringify({ sub: 'ada', may: ['session.read'], ttl: 60 })
+    const headers = { ...bearer(adminKey), 'content-type': 'application/json' }
+    const response = await fetch(`${url}/api/tickets`, { method: 'POST', headers, body })
+    expect([response.status, await response.json()]).toEqual([201, { ticket: expect.any(String), expiresAt: expect.any(Number) }])
+  })
+
+  it('prints no credential, whatever is wrong with it', async () => {
+    const command = run(args, { MILLRACE_JWT_SECRET: secret })
+    const [, url] = await command.until(/API {4}(http:\S+)\/api\/openapi\.json/)
+    const sentinel = 'sentinel-of-a-credential'
+    const tokens = [
+      sentinel,
+      `mr_${sentinel}`,
+      await sign({ sub: sentinel, exp: 1 }),
+      await sign({ millrace: { [sentinel]: 1 } }),
+    ]
+    for (const token of tokens) {
+      expect(await statusOf(url as string, token)).toBe(401)
+      for (const path of ['/api/chat?query=x', '/api/stream?session=s'])
+        expect((await fetch(`${url}${path}&ticket=${token}`)).status).toBe(401)
+    }
+    command.child.kill('SIGTERM')
+    await command.exited
+    for (const part of [secret, sentinel, ...tokens]) expect(command.output()).not.toContain(part)
+  })
+
+  it.each([
+    [{ MILLRACE_JWT_SECRET: 'much-too-short-a-secret' }, /secret of tokens is too short/],
+    [{ MILLRACE_JWT_SECRET: '' }, /MILLRACE_JWT_SECRET is empty/],
+    [{ MILLRACE_JWT_SECRET: secret, MILLRACE_JWT_SECRET_FILE: '/dev/null' }, /both set/],
+    [{ MILLRACE_JWT_SECRET_FILE: '/nowhere/secret' }, /MILLRACE_JWT_SECRET_FILE: ENOENT/],
+    [{ MILLRACE_JWKS_URL: 'http://keys.example/jwks.json' }, /use https:/],
+    [{ MILLRACE_JWT_AUDIENCE: 'chat' }, /MILLRACE_JWT_AUDIENCE need/],
+    [{ MILLRACE_ADMIN_KEY: 'short' }, /admin key is too short/],
+    [{ MILLRACE_ORIGINS: 'app.example.com' }, /not an origin/],
+    [{ MILLRACE_TRUSTED_PROXIES: 'proxy' }, /not an address or network/],
+  ])('is nobody with %o: it does not start, and says why', async (env: Record<string, string>, sentence) => {
+    const { exited, output } = run(args, env)
+    expect(await exited).toBe(2)
+    expect(output()).toMatch(sentence)
+    for (const value of ['much-too-short-a-secret', secret]) expect(output()).not.toContain(value)
   })
 })

@@ -1,6 +1,7 @@
 /** The command line: parses the options, starts the server, and prints errors as one sentence instead of a stack. */
-import { help, parseOptions, UsageError } from './options.ts'
+import { help, parseOptions } from './options.ts'
 import { start } from './start.ts'
+import { UsageError } from './usage-error.ts'
 
 try {
   const options = parseOptions(process.argv.slice(2), process.env)

@@ -1,6 +1,9 @@
 /** The options of `millrace start`: command line before environment before default, each checked here. */
 import { resolve } from 'node:path'
 import { parseArgs } from 'node:util'
+import type { AccessOptions } from '../access/access.ts'
+import { readAccess, splitList } from './access-options.ts'
+import { UsageError } from './usage-error.ts'
 
 export interface StartOptions {
   readonly port: number
@@ -17,10 +20,8 @@ export interface StartOptions {
   /** How long SIGTERM waits for runs to end. */
   readonly graceMs: number
   readonly workers: number
+  readonly access: AccessOptions
 }
-
-/** The command was used wrongly: its message is printed with the help. */
-export class UsageError extends Error {}
 
 const workersMax = 64
 const keepDaysMax = 36_500
@@ -55,6 +56,19 @@ export const help = `Usage: millrace start [options]
                      over an engine that they
                      share
   --help             print this text
+
+Who may use the server, by environment only:
+
+  MILLRACE_JWT_SECRET      each of these three turns authentication on: the
+  MILLRACE_JWT_PUBLIC_KEY  secret of HS256 tokens, at least 32 bytes; a key
+  MILLRACE_JWKS_URL        in PEM; the address or path of a key set
+  MILLRACE_JWT_ISSUER      the iss that tokens must have
+  MILLRACE_JWT_AUDIENCE    the aud that tokens must have
+  MILLRACE_ADMIN_KEY       an API key that may do everything
+  MILLRACE_ORIGINS         the only pages of other origins, with commas
+  MILLRACE_TRUSTED_PROXIES addresses or networks of proxies, with commas
+
+Secrets and keys can also be in files: MILLRACE_JWT_SECRET_FILE=<path>, …
 `
 
 /** Throws a UsageError for an option or a command that cannot be used. */
@@ -75,6 +89,7 @@ export function parseOptions(args: readonly string[], env: NodeJS.ProcessEnv): S
     ageMsMax: parseKeep(values.keep ?? env.MILLRACE_KEEP),
     graceMs: parseGrace(values.grace ?? env.MILLRACE_GRACE ?? '8'),
     workers: parseWorkers(values.workers ?? env.MILLRACE_WORKERS ?? '1'),
+    access: readAccess(env),
   }
 }
 
@@ -133,11 +148,4 @@ function parseWorkers(text: string): number {
   const workers = Number(text)
   if (Number.isInteger(workers) && workers >= 1 && workers <= workersMax) return workers
   throw new UsageError(`--workers takes a number from 1 to ${workersMax}, not "${text}".`)
-}
-
-function splitList(list: string): string[] {
-  return list
-    .split(',')
-    .map((item) => item.trim())
-    .filter((item) => item !== '')
 }

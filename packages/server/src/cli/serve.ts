@@ -3,9 +3,10 @@ import { existsSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { createMillrace } from '../server.ts'
 import type { NamedEngine } from './open-engine.ts'
-import { type StartOptions, UsageError } from './options.ts'
+import type { StartOptions } from './options.ts'
+import { UsageError } from './usage-error.ts'
 
-export type ServeOptions = NamedEngine & Pick<StartOptions, 'port' | 'host' | 'hostNames' | 'model'>
+export type ServeOptions = NamedEngine & Pick<StartOptions, 'port' | 'host' | 'hostNames' | 'model' | 'access'>
 
 /** What is printed of a server that is ready. */
 export interface Ready {
@@ -21,11 +22,11 @@ export interface Served {
   close(options: { readonly graceMs: number }): Promise<void>
 }
 
-/** Rejects with a UsageError: what fails here is a model, a port or a host name. */
-export async function serve({ engine, place, port, host, hostNames, model }: ServeOptions): Promise<Served> {
+/** Rejects with a UsageError: what fails here is a model, a port, a host name or a key. */
+export async function serve({ engine, place, port, host, hostNames, model, access }: ServeOptions): Promise<Served> {
   const page = findPage()
-  const millrace = createMillrace({ engine, model, modelsByName: ['*'], ...(page && { page }) })
   try {
+    const millrace = createMillrace({ engine, model, modelsByName: ['*'], access, ...(page && { page }) })
     const { name, reason } = await millrace.defaultModel()
     const { url } = await millrace.listen({ port, host, hostNames })
     return { ready: { url, page: page !== undefined, model: name, reason, place }, close: millrace.close }

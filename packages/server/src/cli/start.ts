@@ -2,8 +2,9 @@
 import cluster from 'node:cluster'
 import { constants } from 'node:os'
 import { openEngine } from './open-engine.ts'
-import { type StartOptions, UsageError } from './options.ts'
+import type { StartOptions } from './options.ts'
 import { type Ready, serve } from './serve.ts'
+import { UsageError } from './usage-error.ts'
 import { follow, startWorkers } from './workers.ts'
 
 /** Resolves when the server is ready. Rejects with a sentence for people. */
