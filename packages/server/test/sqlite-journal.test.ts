@@ -56,6 +56,23 @@ function count(folder: string, what: string): number {
   return found
 }
 
+/** A folder whose table of events cannot be read. */
+async function newDamaged(): Promise<string> {
+  const folder = newFolder()
+  const { engine } = open(folder)
+  await engine.append('a', [...numbered(1, 1), { type: 'b', data: Uint8Array.of(1) }])
+  await engine.close()
+  const database = new DatabaseSync(pathIn(folder))
+  const { rootpage } = database.prepare("SELECT rootpage FROM sqlite_schema WHERE name = 'events'").get() as {
+    rootpage: number
+  }
+  database.close()
+  const bytes = readFileSync(pathIn(folder))
+  bytes.fill(0xee, (rootpage - 1) * 4096, (rootpage - 1) * 4096 + 200)
+  writeFileSync(pathIn(folder), bytes)
+  return folder
+}
+
 describe('the journal of the SQLite engine', () => {
   it('gives a killed server back what its logs were: events, retention, times, keys and fences', async () => {
     const folder = newFolder()
@@ -254,18 +271,7 @@ describe('the journal of the SQLite engine', () => {
   })
 
   it('goes on with the other logs when the tables cannot take one', async () => {
-    const folder = newFolder()
-    const { engine } = open(folder)
-    await engine.append('a', [...numbered(1, 1), { type: 'b', data: Uint8Array.of(1) }])
-    await engine.close()
-    const database = new DatabaseSync(pathIn(folder))
-    const { rootpage } = database.prepare("SELECT rootpage FROM sqlite_schema WHERE name = 'events'").get() as {
-      rootpage: number
-    }
-    database.close()
-    const bytes = readFileSync(pathIn(folder))
-    bytes.fill(0xee, (rootpage - 1) * 4096, (rootpage - 1) * 4096 + 200)
-    writeFileSync(pathIn(folder), bytes)
+    const folder = await newDamaged()
     const next = open(folder)
     // So few events become rows of the damaged table, these many a pack.
     await next.engine.append('few', numbered(1, 2))
@@ -276,6 +282,18 @@ describe('the journal of the SQLite engine', () => {
     expect((await again.engine.append('few', numbered(3, 3))).position.offset).toBe(3)
     expect((await again.engine.append('new', numbered(1, 1))).position.offset).toBe(1)
     expect(again.warnings).toEqual([])
+  })
+
+  it('keeps the journal in memory short when the tables cannot take its oldest log', async () => {
+    const folder = await newDamaged()
+    const { engine } = open(folder)
+    // So few events become rows of the damaged table, the others packs.
+    for (const log of ['few', 'less']) await engine.append(log, numbered(1, 2))
+    const large = Array.from({ length: 10 }, () => ({ type: 'n', data: 'x'.repeat(1500) }))
+    const append = (n: number) => engine.append(`many-${n % 200}`, large)
+    for (let n = 0; n < 1600; n += 200) await Promise.all(Array.from({ length: 200 }, (_, index) => append(n + index)))
+    expect(count(folder, 'packs')).toBeGreaterThan(0)
+    expect((await stateOf(engine, 'few'))?.events).toHaveLength(2)
   })
 
   it('writes at most 400 bytes for a token of a thousand answers at once, packing included', () => {

@@ -20,6 +20,8 @@ const logMax = { events: packed.eventsMax - 64, bytes: packed.bytesMax / 2 }
 const overdue = 4
 /** Beyond it, logs are moved although they have little in the journal. */
 const journalMax = { bytes: 16 * 1024 * 1024, logs: 4096 }
+/** What the journal grows by, after a move that damage has prevented, until logs are moved again. */
+const bytesAfterDamage = 1024 * 1024
 /** That a group moves at least, and twice what it appends. */
 const eventsPerGroup = 1024
 /** Rows of the journal that a group removes at least. */
@@ -41,7 +43,9 @@ export class Transfer {
   #budget = 0
   /** The last row of the journal before the last group. */
   #last = 0
-  #isPrevented = false
+  /** Logs that damage keeps out of the tables. */
+  readonly #prevented = new WeakSet<Log>()
+  #resumesAt = 0
 
   constructor({ database, sql, journal, logs }: TransferOptions) {
     this.#database = database
@@ -64,16 +68,20 @@ export class Transfer {
     if (multiple >= overdue || (multiple >= 1 && this.#budget > 0)) this.move(log)
   }
 
-  /** Keeps the journal short. After a move that damage has prevented, the journal only grows. */
+  /** Keeps the journal short, but for a log that damage keeps out of the tables. */
   end(): void {
+    if (this.#journal.bytes < this.#resumesAt) return
     for (const log of this.#logs.journaled.values()) {
+      if (this.#prevented.has(log)) continue
       const isLong = this.#journal.bytes - (log.since?.bytes ?? 0) > journalMax.bytes
-      if (this.#isPrevented || this.#budget <= 0 || !(isLong || this.#logs.journaled.size > journalMax.logs)) break
+      if (this.#budget <= 0 || !(isLong || this.#logs.journaled.size > journalMax.logs)) break
       try {
         this.move(log)
       } catch (error) {
-        // The requests of this group are performed again, each on its own.
-        this.#isPrevented = isOfOne(toFailure(error))
+        if (!isOfOne(toFailure(error))) throw error
+        this.#prevented.add(log)
+        // The requests of this group are performed again, each on its own: none of them may fail because of the next log.
+        this.#resumesAt = this.#journal.bytes + bytesAfterDamage
         throw error
       }
     }
