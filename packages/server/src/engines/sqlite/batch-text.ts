@@ -45,17 +45,18 @@ function toText(events: readonly NewStored[]): string | undefined {
   return text
 }
 
-/** `last` is the offset of the last event. */
-export function fromBatchText(text: string, last: number, time: number): StoredText[] {
-  if (text === '') return []
-  const lines = text.split('\n')
-  const before = last - lines.length / 2
-  return Array.from({ length: lines.length / 2 }, (_, index) => ({
-    offset: before + index + 1,
-    type: lines[2 * index] as string,
-    time,
-    data: lines[2 * index + 1] as string,
-  }))
+/** `before` is the offset before the first event. */
+export function fromBatchText(text: string, before: number, time: number): StoredText[] {
+  const events: StoredText[] = []
+  for (let at = 0; at < text.length; ) {
+    const data = text.indexOf('\n', at) + 1
+    const next = text.indexOf('\n', data)
+    const end = next === -1 ? text.length : next
+    const offset = before + events.length + 1
+    events.push({ offset, type: text.slice(at, data - 1), time, data: text.slice(data, end) })
+    at = end + 1
+  }
+  return events
 }
 
 /** A line break, or a character that SQLite's text could not keep. */

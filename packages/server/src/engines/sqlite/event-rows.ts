@@ -17,10 +17,10 @@ export class EventRows {
   /** Events after an offset, of the tables from at most `rowsMax` rows. */
   *after(log: Log, from: number, rowsMax: number): Generator<StoredEvent> {
     if (from < storedHead(log)) yield* this.#stored(log, from, rowsMax)
-    for (const { offset, time, text } of log.journaled) {
+    for (const { offset, count, time, text } of log.journaled) {
       if (offset <= from) continue
       if (text === undefined) throw logDamage('an event is not what was written')
-      for (const event of fromBatchText(text, offset, time)) if (event.offset > from) yield event
+      for (const event of fromBatchText(text, offset - count, time)) if (event.offset > from) yield event
     }
   }
 

@@ -147,7 +147,9 @@ export function insertPack(sql: Statements, { id }: Log, events: readonly Stored
 /** The events in packs of about the same size, with no hole inside. */
 function chunksOf(batches: readonly Batch[]): StoredText[][] {
   // A damaged batch leaves a hole, which every read of the log finds.
-  const all = batches.flatMap(({ text, offset, time }) => (text === undefined ? [] : fromBatchText(text, offset, time)))
+  const all = batches.flatMap(({ text, offset, count, time }) =>
+    text === undefined ? [] : fromBatchText(text, offset - count, time),
+  )
   const countMax = Math.ceil(all.length / Math.ceil(all.length / packed.eventsMax))
   const chunks: StoredText[][] = []
   let chunk: StoredText[] = []
