@@ -1,10 +1,8 @@
 /** API keys of servers. */
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { type Caller, createMillrace, type Engine, MillraceError, memoryEngine, sqliteEngine } from 'millrace'
-import { describe, expect, it, onTestFinished } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { entrances } from './support/entrances.ts'
+import { makeFolder } from './support/process.ts'
 import { startServer } from './support/server.ts'
 import { bearer, secret } from './support/tokens.ts'
 
@@ -79,8 +77,7 @@ describe('an API key', () => {
   })
 
   it('is kept over a restart', async () => {
-    const folder = mkdtempSync(join(tmpdir(), 'millrace-'))
-    onTestFinished(() => rmSync(folder, { recursive: true, force: true }))
+    const folder = makeFolder()
     const open = () => startServer({ engine: sqliteEngine({ folder }), access: { adminKey } })
     const { millrace } = await open()
     const { key } = await millrace.keys.create({ name: 'shop' })

@@ -1,10 +1,8 @@
 /** Tickets: one connection by an address alone, without a credential that somebody could use again. */
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { type AccessOptions, type Caller, type Engine, type MillraceOptions, memoryEngine, sqliteEngine } from 'millrace'
-import { describe, expect, it, onTestFinished } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { entrances, streams } from './support/entrances.ts'
+import { makeFolder } from './support/process.ts'
 import { postJson, startServer } from './support/server.ts'
 import { data, openStream } from './support/stream.ts'
 import { bearer, nowSeconds, secret, sign } from './support/tokens.ts'
@@ -61,8 +59,7 @@ describe('a ticket', () => {
   })
 
   it.each(['memory', 'sqlite'])('is used by only one of many at the same time, over %s', async (name) => {
-    const folder = mkdtempSync(join(tmpdir(), 'millrace-'))
-    onTestFinished(() => rmSync(folder, { recursive: true, force: true }))
+    const folder = makeFolder()
     const { url } = await start({ engine: name === 'sqlite' ? sqliteEngine({ folder }) : memoryEngine() })
     const { ticket } = await getTicket(url, await sign())
     const uses = await Promise.all(

@@ -1,25 +1,13 @@
 /** The journal of the SQLite engine: batches enter it in the order of their commit, and the tables of the logs later. */
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
-import { type Engine, type NewEvent, type SqliteEngineOptions, sqliteEngine } from 'millrace'
+import type { Engine, NewEvent } from 'millrace'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { toBatch } from '../src/engines/sqlite/batch-text.ts'
 import { Store } from '../src/engines/sqlite/store.ts'
-
-function newFolder(): string {
-  const folder = mkdtempSync(join(tmpdir(), 'millrace-journal-'))
-  onTestFinished(() => rmSync(folder, { recursive: true, force: true }))
-  return folder
-}
-
-function open(folder: string, options: Partial<SqliteEngineOptions> = {}): { engine: Engine; warnings: string[] } {
-  const warnings: string[] = []
-  const engine = sqliteEngine({ folder, onLoss: (text) => warnings.push(text), ...options })
-  onTestFinished(() => engine.close())
-  return { engine, warnings }
-}
+import { makeFolder } from './support/process.ts'
+import { openSqlite } from './support/sqlite.ts'
 
 const numbered = (from: number, to: number): NewEvent[] =>
   Array.from({ length: to - from + 1 }, (_, index) => ({ type: 'n', data: { n: from + index } }))
@@ -58,8 +46,8 @@ function count(folder: string, what: string): number {
 
 /** A folder whose table of events cannot be read. */
 async function newDamaged(): Promise<string> {
-  const folder = newFolder()
-  const { engine } = open(folder)
+  const folder = makeFolder()
+  const { engine } = openSqlite(folder)
   await engine.append('a', [...numbered(1, 1), { type: 'b', data: Uint8Array.of(1) }])
   await engine.close()
   const database = new DatabaseSync(pathIn(folder))
@@ -75,8 +63,8 @@ async function newDamaged(): Promise<string> {
 
 describe('the journal of the SQLite engine', () => {
   it('gives a killed server back what its logs were: events, retention, times, keys and fences', async () => {
-    const folder = newFolder()
-    const { engine } = open(folder)
+    const folder = makeFolder()
+    const { engine } = openSqlite(folder)
     await engine.append('kept', numbered(1, 3), { key: 'first' })
     for (let n = 4; n <= 20; n++) await engine.append('kept', numbered(n, n), { keep: 5 })
     await engine.append('kept', [], { key: 'empty' })
@@ -92,7 +80,7 @@ describe('the journal of the SQLite engine', () => {
     const before = await Promise.all(logs.map((log) => stateOf(engine, log)))
     expect(count(folder, 'journal WHERE data IS NOT NULL')).toBeGreaterThan(20)
     await kill(folder, engine)
-    const again = open(folder)
+    const again = openSqlite(folder)
     expect(await Promise.all(logs.map((log) => stateOf(again.engine, log)))).toEqual(before)
     for (const [log, key] of [
       ['kept', 'empty'],
@@ -108,8 +96,8 @@ describe('the journal of the SQLite engine', () => {
   })
 
   it('moves a log to the tables when it has some hundred events, and all logs when it is closed', async () => {
-    const folder = newFolder()
-    const { engine } = open(folder)
+    const folder = makeFolder()
+    const { engine } = openSqlite(folder)
     for (let n = 1; n <= 1500; n += 3) await engine.append('long', numbered(n, n + 2))
     await engine.append('short', numbered(1, 2))
     expect(count(folder, 'packs')).toBe(3)
@@ -119,8 +107,8 @@ describe('the journal of the SQLite engine', () => {
   })
 
   it('keeps few rows of logs that are in the tables', async () => {
-    const folder = newFolder()
-    const { engine } = open(folder)
+    const folder = makeFolder()
+    const { engine } = openSqlite(folder)
     for (let n = 0; n < 20; n++) {
       await Promise.all(Array.from({ length: 100 }, (_, log) => engine.append(`log-${log}`, numbered(1, 60))))
       for (let log = 0; log < 100; log++) await engine.compact?.(`log-${log}`)
@@ -129,8 +117,8 @@ describe('the journal of the SQLite engine', () => {
   })
 
   it('leaves nothing of a deleted log in any file, and the other logs as they were', async () => {
-    const folder = newFolder()
-    const { engine } = open(folder)
+    const folder = makeFolder()
+    const { engine } = openSqlite(folder)
     const secret = (n: number): NewEvent => ({ type: 'm', data: { text: `secret-${n}` } })
     for (let n = 0; n < 40; n++) {
       await engine.append('secret', [secret(n)], { key: `secret-key-${n}` })
@@ -145,15 +133,15 @@ describe('the journal of the SQLite engine', () => {
     await engine.delete('secret')
     expect(has('secret')).toEqual([])
     await kill(folder, engine)
-    const again = open(folder)
+    const again = openSqlite(folder)
     expect(await stateOf(again.engine, 'other')).toEqual(before)
     expect(await again.engine.inspect('secret')).toBeUndefined()
     expect(again.warnings).toEqual([])
   })
 
   it.each([['as it is'], ['after a second start']])('rejects the one log whose batch is damaged, %s', async (when) => {
-    const folder = newFolder()
-    const { engine } = open(folder)
+    const folder = makeFolder()
+    const { engine } = openSqlite(folder)
     for (let n = 1; n <= 20; n += 2) for (const log of ['a', 'b']) await engine.append(log, numbered(n, n + 1))
     change(folder, (database) => {
       const { changes } = database
@@ -162,12 +150,12 @@ describe('the journal of the SQLite engine', () => {
       expect(changes).toBe(1)
     })
     await kill(folder, engine)
-    let next = open(folder)
+    let next = openSqlite(folder)
     const start = async () => ({ epoch: (await next.engine.inspect('a'))?.head.epoch ?? '', offset: 0 })
     if (when !== 'as it is') {
       await next.engine.compact?.('a')
       await next.engine.close()
-      next = open(folder)
+      next = openSqlite(folder)
     }
     const damaged = { code: 'log_damaged', message: expect.stringContaining('the log a is damaged') }
     await expect(next.engine.read('a', await start())).rejects.toMatchObject(damaged)
@@ -184,13 +172,13 @@ describe('the journal of the SQLite engine', () => {
     ['a row', 'DELETE FROM journal WHERE log = 1 AND "offset" = 8', 'is missing'],
     ['the last row', 'DELETE FROM journal WHERE seq = (SELECT max(seq) FROM journal)', 'it has 19 of 20 commits'],
   ])('gives every log a new epoch after the loss of %s', async (_what, statement, why) => {
-    const folder = newFolder()
-    const { engine } = open(folder)
+    const folder = makeFolder()
+    const { engine } = openSqlite(folder)
     for (let n = 1; n <= 20; n += 2) for (const log of ['a', 'b']) await engine.append(log, numbered(n, n + 1))
     const before = { a: await stateOf(engine, 'a'), b: await stateOf(engine, 'b') }
     change(folder, (database) => expect(database.prepare(statement).run().changes).toBe(1))
     await kill(folder, engine)
-    const next = open(folder)
+    const next = openSqlite(folder)
     for (const log of ['a', 'b'] as const) {
       const head = before[log]?.state.head ?? expect.fail()
       await expect(next.engine.read(log, head)).rejects.toMatchObject({ code: 'position_foreign' })
@@ -202,14 +190,14 @@ describe('the journal of the SQLite engine', () => {
     expect(next.warnings).toEqual([expect.stringContaining(why)])
     await next.engine.append('a', numbered(1, 1))
     await next.engine.close()
-    const again = open(folder)
+    const again = openSqlite(folder)
     await again.engine.inspect('a')
     expect(again.warnings).toEqual([])
   })
 
   it('serves what it can read around a page of the journal that it cannot', async () => {
-    const folder = newFolder()
-    const { engine } = open(folder)
+    const folder = makeFolder()
+    const { engine } = openSqlite(folder)
     for (let n = 1; n <= 60; n++) for (const log of ['a', 'b', 'c']) await engine.append(log, numbered(n, n))
     await engine.append('before', numbered(1, 1))
     let page = 0
@@ -223,7 +211,7 @@ describe('the journal of the SQLite engine', () => {
     const bytes = readFileSync(pathIn(folder))
     bytes.fill(0, (page - 1) * 4096, page * 4096)
     writeFileSync(pathIn(folder), bytes)
-    const next = open(folder)
+    const next = openSqlite(folder)
     expect((await stateOf(next.engine, 'before'))?.events).toHaveLength(1)
     expect(next.warnings).toEqual([expect.stringContaining('a page of its journal is damaged')])
     const { head, start } = (await next.engine.inspect('a')) ?? expect.fail()
@@ -235,14 +223,14 @@ describe('the journal of the SQLite engine', () => {
     ])
     await next.engine.append('new', numbered(1, 1))
     await next.engine.close()
-    const again = open(folder)
+    const again = openSqlite(folder)
     expect((await stateOf(again.engine, 'new'))?.events).toHaveLength(1)
     expect(again.warnings).toEqual([])
   })
 
   it('migrates a file of the version before the journal', async () => {
-    const folder = newFolder()
-    const { engine } = open(folder)
+    const folder = makeFolder()
+    const { engine } = openSqlite(folder)
     await engine.append('a', numbered(1, 20), { key: 'k' })
     await engine.append('b', numbered(1, 2))
     const before = [await stateOf(engine, 'a'), await stateOf(engine, 'b')]
@@ -260,25 +248,25 @@ describe('the journal of the SQLite engine', () => {
         INSERT INTO packs SELECT log, "offset", time, size, data FROM later_packs;
         DROP TABLE later_packs`)
     })
-    const next = open(folder)
+    const next = openSqlite(folder)
     expect([await stateOf(next.engine, 'a'), await stateOf(next.engine, 'b')]).toEqual(before)
     expect(await next.engine.append('a', [], { key: 'k' })).toMatchObject({ duplicate: true })
     await next.engine.append('a', numbered(21, 21))
     await next.engine.close()
-    const again = open(folder)
+    const again = openSqlite(folder)
     expect((await stateOf(again.engine, 'a'))?.events).toHaveLength(21)
     expect([...next.warnings, ...again.warnings]).toEqual([])
   })
 
   it('goes on with the other logs when the tables cannot take one', async () => {
     const folder = await newDamaged()
-    const next = open(folder)
+    const next = openSqlite(folder)
     // So few events become rows of the damaged table, these many a pack.
     await next.engine.append('few', numbered(1, 2))
     await next.engine.append('many', numbered(1, 20))
     await next.engine.close()
     expect(count(folder, 'packs')).toBe(1)
-    const again = open(folder)
+    const again = openSqlite(folder)
     expect((await again.engine.append('few', numbered(3, 3))).position.offset).toBe(3)
     expect((await again.engine.append('new', numbered(1, 1))).position.offset).toBe(1)
     expect(again.warnings).toEqual([])
@@ -286,7 +274,7 @@ describe('the journal of the SQLite engine', () => {
 
   it('keeps the journal in memory short when the tables cannot take its oldest log', async () => {
     const folder = await newDamaged()
-    const { engine } = open(folder)
+    const { engine } = openSqlite(folder)
     // So few events become rows of the damaged table, the others packs.
     for (const log of ['few', 'less']) await engine.append(log, numbered(1, 2))
     const large = Array.from({ length: 10 }, () => ({ type: 'n', data: 'x'.repeat(1500) }))
@@ -299,7 +287,7 @@ describe('the journal of the SQLite engine', () => {
   it('writes at most 400 bytes for a token of a thousand answers at once, packing included', () => {
     const io = () => Number(/^wchar: (\d+)/m.exec(readFileSync('/proc/self/io', 'utf8'))?.[1])
     const limits = { bytesMax: 1e9, ageMsMax: 1e9, totalBytesMax: Number.POSITIVE_INFINITY, isDurableOnDisk: false }
-    const folder = newFolder()
+    const folder = makeFolder()
     const store = new Store(pathIn(folder), limits)
     onTestFinished(() => store.close())
     const before = io()

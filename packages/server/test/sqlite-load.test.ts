@@ -1,19 +1,10 @@
 /** The SQLite engine gets more requests than its disk can do: it performs them in groups, and rejects what exceeds its queue. */
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { type Engine, type MillraceError, sqliteEngine } from 'millrace'
-import { expect, it, onTestFinished } from 'vitest'
+import type { MillraceError } from 'millrace'
+import { expect, it } from 'vitest'
+import { makeFolder } from './support/process.ts'
+import { openSqlite } from './support/sqlite.ts'
 
-function open(): Engine {
-  const folder = mkdtempSync(join(tmpdir(), 'millrace-load-'))
-  const engine = sqliteEngine({ folder })
-  onTestFinished(async () => {
-    await engine.close()
-    rmSync(folder, { recursive: true, force: true })
-  })
-  return engine
-}
+const open = () => openSqlite(makeFolder()).engine
 
 const text = (length: number) => ({ type: 'm', data: 'x'.repeat(length) })
 const codeOf = (call: Promise<unknown>) =>

@@ -1,26 +1,14 @@
 /** A file that has less than was acknowledged: its logs get new epochs, and the operator gets a warning. */
-import { mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { readdirSync, readFileSync, renameSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import type { Position } from '@millrace/protocol'
-import { type Engine, type SqliteEngineOptions, sqliteEngine } from 'millrace'
-import { describe, expect, it, onTestFinished } from 'vitest'
+import type { Engine } from 'millrace'
+import { describe, expect, it } from 'vitest'
+import { makeFolder } from './support/process.ts'
+import { openSqlite } from './support/sqlite.ts'
 
 type Files = ReadonlyMap<string, Buffer>
-
-function newFolder(): string {
-  const folder = mkdtempSync(join(tmpdir(), 'millrace-loss-'))
-  onTestFinished(() => rmSync(folder, { recursive: true, force: true }))
-  return folder
-}
-
-function open(folder: string, options: Partial<SqliteEngineOptions> = {}): { engine: Engine; warnings: string[] } {
-  const warnings: string[] = []
-  const engine = sqliteEngine({ folder, onLoss: (text) => warnings.push(text), ...options })
-  onTestFinished(() => engine.close())
-  return { engine, warnings }
-}
 
 const readFiles = (folder: string): Files => new Map(readdirSync(folder).map((name) => [name, readFileSync(join(folder, name))]))
 
@@ -36,12 +24,12 @@ async function append(engine: Engine, log: string, count: number): Promise<void>
 
 /** A folder as a kill leaves it: `a` has forty events and `b` one. `earlier` is a copy with the first ten of `a`. */
 async function makeKilled(durability: 'process' | 'disk' = 'process') {
-  const folder = newFolder()
-  const first = open(folder, { durability })
+  const folder = makeFolder()
+  const first = openSqlite(folder, { durability })
   await append(first.engine, 'a', 10)
   await first.engine.close()
   const earlier = readFiles(folder)
-  const second = open(folder, { durability })
+  const second = openSqlite(folder, { durability })
   await append(second.engine, 'b', 1)
   await append(second.engine, 'a', 30)
   const { head } = (await second.engine.inspect('a')) ?? expect.fail()
@@ -73,7 +61,7 @@ function restart(folder: string): void {
 describe('the SQLite engine after a loss', () => {
   it('keeps every log after a kill, without a warning', async () => {
     const { folder, head } = await makeKilled()
-    const { engine, warnings } = open(folder)
+    const { engine, warnings } = openSqlite(folder)
     expect((await engine.inspect('a'))?.head).toEqual(head)
     expect(warnings).toEqual([])
   })
@@ -103,7 +91,7 @@ describe('the SQLite engine after a loss', () => {
   ])('gives every log a new epoch after %s, once, and warns with the reason', async (_what, lose, why) => {
     const { folder, earlier, head } = await makeKilled()
     lose(folder, earlier)
-    const { engine, warnings } = open(folder)
+    const { engine, warnings } = openSqlite(folder)
     const { head: left } = (await engine.inspect('a')) ?? expect.fail()
     expect(left.epoch).not.toBe(head.epoch)
     expect(warnings).toEqual([expect.stringContaining(why)])
@@ -111,7 +99,7 @@ describe('the SQLite engine after a loss', () => {
     await append(engine, 'a', 50)
     await expect(engine.read('a', head)).rejects.toMatchObject({ code: 'position_foreign' })
     await engine.close()
-    const again = open(folder)
+    const again = openSqlite(folder)
     expect((await again.engine.inspect('a'))?.head).toEqual({ epoch: left.epoch, offset: left.offset + 50 })
     expect(again.warnings).toEqual([])
   })
@@ -119,29 +107,29 @@ describe('the SQLite engine after a loss', () => {
   it('keeps every log after a restart of the machine when each group was flushed, or all were at the close', async () => {
     const flushed = await makeKilled('disk')
     restart(flushed.folder)
-    const { engine, warnings } = open(flushed.folder, { durability: 'disk' })
+    const { engine, warnings } = openSqlite(flushed.folder, { durability: 'disk' })
     expect((await engine.inspect('a'))?.head).toEqual(flushed.head)
     await engine.close()
     restart(flushed.folder)
     // From here on only the close flushes.
-    const second = open(flushed.folder)
+    const second = openSqlite(flushed.folder)
     await append(second.engine, 'a', 1)
     await second.engine.close()
     restart(flushed.folder)
-    const third = open(flushed.folder)
+    const third = openSqlite(flushed.folder)
     expect((await third.engine.inspect('a'))?.head).toEqual({ ...flushed.head, offset: flushed.head.offset + 1 })
     expect([...warnings, ...second.warnings, ...third.warnings]).toEqual([])
   })
 
   it('keeps its count of commits when the log of the last append is deleted', async () => {
     const { folder, head } = await makeKilled()
-    const { engine } = open(folder)
+    const { engine } = openSqlite(folder)
     await append(engine, 'b', 1)
     expect(await engine.delete('b')).toBe(true)
     const killed = readFiles(folder)
     await engine.close()
     writeFiles(folder, killed)
-    const again = open(folder)
+    const again = openSqlite(folder)
     expect((await again.engine.inspect('a'))?.head).toEqual(head)
     expect(again.warnings).toEqual([])
   })
@@ -169,11 +157,11 @@ describe('the SQLite engine after a loss', () => {
       const { folder } = await makeKilled()
       lose(folder)
       const left = readFiles(folder)
-      const { engine } = open(folder)
+      const { engine } = openSqlite(folder)
       const rejection = { code: 'engine_failed', message: expect.stringMatching(/damaged.*Move all millrace/) }
       await expect(engine.append('a', [])).rejects.toMatchObject(rejection)
       expect(readFiles(folder)).toEqual(left)
-      for (const name of left.keys()) renameSync(join(folder, name), join(newFolder(), name))
+      for (const name of left.keys()) renameSync(join(folder, name), join(makeFolder(), name))
       expect((await engine.append('a', [{ type: 'n', data: {} }])).position.offset).toBe(1)
     },
   )
@@ -184,8 +172,8 @@ describe('the SQLite engine after a loss', () => {
   ])(
     'finds every log that it can, and warns of one that it cannot, after a flipped bit in %s',
     async (_what, table, warning, found) => {
-      const folder = newFolder()
-      const first = open(folder)
+      const folder = makeFolder()
+      const first = openSqlite(folder)
       const positions = await Promise.all(
         ['first-log', 'second-log'].map(async (log) => (await first.engine.append(log, [])).position),
       )
@@ -196,7 +184,7 @@ describe('the SQLite engine after a loss', () => {
       const bytes = readFileSync(file(folder))
       bytes.write('g', bytes.indexOf('first-log', (pageno - 1) * 4096))
       writeFileSync(file(folder), bytes)
-      const { engine, warnings } = open(folder)
+      const { engine, warnings } = openSqlite(folder)
       const [one, other] = positions
       const reads = await Promise.allSettled([
         engine.read('first-log', one as Position),
@@ -208,7 +196,7 @@ describe('the SQLite engine after a loss', () => {
   )
 
   it('migrates the file of a version without sums and commit marker', async () => {
-    const folder = newFolder()
+    const folder = makeFolder()
     const database = new DatabaseSync(file(folder))
     database.exec(`
       PRAGMA journal_mode = WAL;
@@ -223,10 +211,10 @@ describe('the SQLite engine after a loss', () => {
       INSERT INTO logs VALUES (1, 'a', 'old', 0, 1, 109, ${Date.now()});
       INSERT INTO events VALUES (1, 1, 'n', ${Date.now()}, 109, '{"n":1}')`)
     database.close()
-    const first = open(folder)
+    const first = openSqlite(folder)
     await first.engine.append('a', [{ type: 'n', data: { n: 2 } }])
     await first.engine.close()
-    const { engine, warnings } = open(folder)
+    const { engine, warnings } = openSqlite(folder)
     const { events } = await engine.read('a', { epoch: 'old', offset: 0 })
     expect(events.map(({ data }) => data)).toEqual([{ n: 1 }, { n: 2 }])
     expect([...first.warnings, ...warnings]).toEqual([])

@@ -2,20 +2,14 @@
 import { spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
-import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { fileURLToPath } from 'node:url'
 import { inflateSync } from 'node:zlib'
 import { createMillrace, type Engine, MillraceError, sqliteEngine } from 'millrace'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
-
-function newFolder(): string {
-  const folder = mkdtempSync(join(tmpdir(), 'millrace-sqlite-'))
-  onTestFinished(() => rmSync(folder, { recursive: true, force: true }))
-  return folder
-}
+import { makeFolder } from './support/process.ts'
 
 async function numbers(engine: Engine, log = 'a'): Promise<{ epoch: string; all: number[] }> {
   const { head } = (await engine.inspect(log)) ?? expect.fail('The log is gone.')
@@ -30,7 +24,7 @@ async function numbers(engine: Engine, log = 'a'): Promise<{ epoch: string; all:
 
 describe('the SQLite engine', () => {
   it('keeps logs, positions and keys across a restart', async () => {
-    const folder = newFolder()
+    const folder = makeFolder()
     const first = sqliteEngine({ folder })
     const { position } = await first.append('a', [{ type: 'n', data: { n: 1 } }], { key: 'k' })
     await first.append('bytes', [{ type: 'b', data: Uint8Array.of(0, 255) }])
@@ -45,7 +39,7 @@ describe('the SQLite engine', () => {
 
   it('keeps the process alive until its calls are answered, and no longer', async () => {
     const script = fileURLToPath(new URL('./support/append-once.ts', import.meta.url))
-    const folder = newFolder()
+    const folder = makeFolder()
     const child = spawn(process.execPath, ['--conditions=source', '--disable-warning=ExperimentalWarning', script, folder])
     let output = ''
     child.stdout.setEncoding('utf8').on('data', (text) => {
@@ -56,7 +50,7 @@ describe('the SQLite engine', () => {
   })
 
   it('has every acknowledged event after repeated kills of its process', async () => {
-    const folder = newFolder()
+    const folder = makeFolder()
     const script = fileURLToPath(new URL('./support/appending.ts', import.meta.url))
     let epoch: string | undefined
     for (let round = 0; round < 6; round++) {
@@ -87,7 +81,7 @@ describe('the SQLite engine', () => {
 
   it('rejects calls while the disk does not respond, and continues when it does', async () => {
     // Starting its thread takes longer.
-    const engine = sqliteEngine({ folder: newFolder(), timeoutMs: 5 })
+    const engine = sqliteEngine({ folder: makeFolder(), timeoutMs: 5 })
     onTestFinished(() => engine.close())
     const notified = Promise.withResolvers<void>()
     engine.watch('a', notified.resolve)
@@ -101,14 +95,14 @@ describe('the SQLite engine', () => {
   })
 
   it('closes although its disk does not respond', async () => {
-    const engine = sqliteEngine({ folder: newFolder(), timeoutMs: 5 })
+    const engine = sqliteEngine({ folder: makeFolder(), timeoutMs: 5 })
     const inspected = engine.inspect('a')
     await engine.close()
     await expect(inspected).rejects.toMatchObject({ code: 'engine_failed' })
   })
 
   it('rejects a folder that another server uses, and names it', async () => {
-    const folder = newFolder()
+    const folder = makeFolder()
     const [first, second] = [sqliteEngine({ folder }), sqliteEngine({ folder })]
     onTestFinished(async () => void (await Promise.all([first.close(), second.close()])))
     await first.append('a', [])
@@ -121,7 +115,7 @@ describe('the SQLite engine', () => {
   })
 
   it('rejects a file that is not a database, and its message says what to do', async () => {
-    const folder = newFolder()
+    const folder = makeFolder()
     writeFileSync(join(folder, 'millrace.db'), 'not a database, but somebody’s file '.repeat(100))
     const engine = sqliteEngine({ folder })
     onTestFinished(() => engine.close())
@@ -129,7 +123,7 @@ describe('the SQLite engine', () => {
   })
 
   it('reads from the file what is no longer cached', async () => {
-    const engine = sqliteEngine({ folder: newFolder() })
+    const engine = sqliteEngine({ folder: makeFolder() })
     onTestFinished(() => engine.close())
     for (let n = 0; n < 30; n++)
       await engine.append(
@@ -141,7 +135,7 @@ describe('the SQLite engine', () => {
 
   // What happened: 84 pictures went into one pack, which delayed all appends and was unpacked for each of its pages.
   it('packs at most about a page of events, and no files', async () => {
-    const folder = newFolder()
+    const folder = makeFolder()
     const engine = sqliteEngine({ folder })
     const file = { type: 'file', data: randomBytes(100_000) }
     const words = Array.from({ length: 200 }, () => ({ type: 'm', data: 'y'.repeat(3000) }))
@@ -158,7 +152,7 @@ describe('the SQLite engine', () => {
   })
 
   it('packs an ended answer into few rows, and reads it word for word', async () => {
-    const folder = newFolder()
+    const folder = makeFolder()
     const sqlite = sqliteEngine({ folder })
     const compacted = Promise.withResolvers<void>()
     const compact = (log: string) => Promise.resolve(sqlite.compact?.(log)).finally(compacted.resolve)
@@ -187,7 +181,7 @@ describe('the SQLite engine', () => {
   it.each([['the same server'], ['the next one']])(
     'packs an answer when %s opens its session, after packing failed at its end',
     async (whose) => {
-      const folder = newFolder()
+      const folder = makeFolder()
       const sqlite = sqliteEngine({ folder })
       const failed = Promise.withResolvers<void>()
       let attempts = 0
@@ -219,7 +213,7 @@ describe('the SQLite engine', () => {
     ['the end of a log', "UPDATE logs SET head = 50 WHERE name = 'a'"],
     ['the packs of a log', 'DELETE FROM packs'],
   ])('rejects reads after damage to %s, and reads the other logs', async (_what, change) => {
-    const folder = newFolder()
+    const folder = makeFolder()
     const first = sqliteEngine({ folder })
     const { position } = await first.append(
       'a',
@@ -240,7 +234,7 @@ describe('the SQLite engine', () => {
   })
 
   it('neither delivers nor packs an event with a flipped bit', async () => {
-    const folder = newFolder()
+    const folder = makeFolder()
     const first = sqliteEngine({ folder })
     const { position } = await first.append('a', [
       { type: 'text', data: 'hello' },
@@ -267,7 +261,7 @@ describe('the SQLite engine', () => {
 
   // What happened: after a row with a damaged key SQLite found no later row of the log, and reported no error.
   it('does not end a log early when the key of an event is damaged', async () => {
-    const folder = newFolder()
+    const folder = makeFolder()
     const first = sqliteEngine({ folder })
     await first.append('first', [{ type: 'n', data: {} }])
     // A batch with bytes is stored in rows.
@@ -292,7 +286,7 @@ describe('the SQLite engine', () => {
   })
 
   it('reports the file, not a log, when damage prevents an append', async () => {
-    const folder = newFolder()
+    const folder = makeFolder()
     const first = sqliteEngine({ folder })
     await first.append('a', [{ type: 'n', data: {} }])
     await first.close()
@@ -311,7 +305,7 @@ describe('the SQLite engine', () => {
   })
 
   it('performs the other requests of a group in which a damaged log is read', async () => {
-    const folder = newFolder()
+    const folder = makeFolder()
     const first = sqliteEngine({ folder })
     const { position } = await first.append(
       'a',
@@ -343,7 +337,7 @@ describe('the SQLite engine', () => {
   })
 
   it('returns space to the disk when logs are deleted', async () => {
-    const folder = newFolder()
+    const folder = makeFolder()
     const file = join(folder, 'millrace.db')
     const first = sqliteEngine({ folder })
     await first.append(

@@ -11,7 +11,7 @@ const cli = fileURLToPath(new URL('../../src/cli/index.ts', import.meta.url))
 
 /** Removed with the test. */
 export function makeFolder(): string {
-  const folder = mkdtempSync(join(tmpdir(), 'millrace-crash-'))
+  const folder = mkdtempSync(join(tmpdir(), 'millrace-'))
   onTestFinished(() => rmSync(folder, { recursive: true, force: true }))
   return folder
 }
