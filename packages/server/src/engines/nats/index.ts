@@ -43,7 +43,9 @@ export function natsEngine({ url, stream: name = 'millrace', timeoutMs = 15_000,
   const limits = { bytesMax, ageMsMax }
   const indexes = createIndexCache()
   const recent = createRecentEvents()
-  const queue = createQueues()
+  /** Of each log; the bytes of appends are bounded before they become calls. */
+  const calls = createQueues()
+  const messages = createQueues()
   let isClosed = false
   const stream = new LogStream({ url, name, ageMsMax, onConnected })
   const notifier = createNotifier({
@@ -72,7 +74,7 @@ export function natsEngine({ url, stream: name = 'millrace', timeoutMs = 15_000,
     wantsPacing: true,
     broadcast: {
       publish: (topic, message) =>
-        queue(`broadcast ${topic}`, message.length, () => stream.publish(topic, message, performance.now() + timeoutMs)),
+        messages(topic, message.length, () => stream.publish(topic, message, performance.now() + timeoutMs)),
       subscribe: (topic, onMessage) => stream.subscribeTopic(topic, onMessage, performance.now() + timeoutMs),
     },
     async append(log, events, asked = {}) {
@@ -113,10 +115,10 @@ export function natsEngine({ url, stream: name = 'millrace', timeoutMs = 15_000,
   }
 
   /** One call at a time for each log, since each changes the log's index. */
-  async function inTurn<T>(log: string, act: (index: LogIndex, deadline: number) => Promise<T>, bytes = 0): Promise<T> {
+  async function inTurn<T>(log: string, act: (index: LogIndex, deadline: number) => Promise<T>): Promise<T> {
     if (isClosed) throw new MillraceError('server_stopping')
     const deadline = performance.now() + timeoutMs
-    return queue(log, bytes, () => act(indexes.get(log), deadline))
+    return calls(log, 0, () => act(indexes.get(log), deadline))
   }
 
   function refresh(log: string): Promise<LogIndex> {
