@@ -10,6 +10,7 @@ import type { Engine, LogState, Page } from '../log/log.ts'
 import { isDamaged } from '../log/quarantine.ts'
 import type { Liveness, Recorded } from './cluster.ts'
 import { coalesce } from './coalesce.ts'
+import { endKeyOf } from './end-append.ts'
 import { retryUntil } from './retry-until.ts'
 import { Checkpoint, interruptedEnd, restoreClaimed, type UnfinishedRun } from './unfinished.ts'
 
@@ -148,7 +149,7 @@ export class Recovery {
       else if (this.#isOthers(node) && !(await liveness?.isDead(node))) liveness?.watchNode(node)
       else {
         // The key makes it one end where two processes recover the log at the same time.
-        await this.#engine.append(log, interruptedEnd(run, unfinished), { epoch: position.epoch, key: `end ${run}` })
+        await this.#engine.append(log, interruptedEnd(run, unfinished), { epoch: position.epoch, key: endKeyOf(run) })
         runs.delete(run)
         this.compact(log).catch(onError)
       }
