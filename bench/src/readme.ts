@@ -1,6 +1,7 @@
 /** The tables in the READMEs, made from the stored results: no figure there is typed by hand. */
 import { readFileSync, writeFileSync } from 'node:fs'
-import { loadResult, median } from './results.ts'
+import { quantile } from './reader.ts'
+import { loadResult } from './results.ts'
 
 /** A line of the table: what is measured and what came out, in English and in Chinese. */
 type Line = (row: Figure) => { readonly en: readonly [string, string]; readonly zh: readonly [string, string] }
@@ -145,7 +146,10 @@ export function writeTables(): void {
     const result = loadResult(row)
     if (result === undefined) return []
     const figure: Figure = (variant, name, digits = 0) => {
-      const value = median((result.variants[variant] ?? []).map((run) => run[name] ?? Number.NaN))
+      const value = quantile(
+        (result.variants[variant] ?? []).map((run) => run[name] ?? Number.NaN),
+        0.5,
+      )
       return value.toLocaleString('en', { minimumFractionDigits: digits, maximumFractionDigits: digits })
     }
     return [{ ...line(figure), machine: result.machine, date: result.date.slice(0, 10) }]

@@ -2,6 +2,7 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { cpus } from 'node:os'
 import type { Figures } from './processes.ts'
+import { quantile } from './reader.ts'
 
 export interface Result {
   readonly machine: string
@@ -28,10 +29,6 @@ export function loadResult(row: string): Result | undefined {
   }
 }
 
-export function median(values: readonly number[]): number {
-  return [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN
-}
-
 /** The medians, and in brackets the lowest and the highest. */
 export function print(title: string, variants: Result['variants']): void {
   const figures = [...new Set(Object.values(variants).flatMap((runs) => runs.flatMap((run) => Object.keys(run))))]
@@ -46,7 +43,7 @@ ${title}`)
 
 function spread(values: readonly number[]): string {
   if (values.length === 0) return ''
-  const [middle, low, high] = [median(values), Math.min(...values), Math.max(...values)].map((value) =>
+  const [middle, low, high] = [quantile(values, 0.5), Math.min(...values), Math.max(...values)].map((value) =>
     value.toLocaleString('en', { maximumSignificantDigits: value >= 1000 ? 6 : 3 }),
   )
   return values.length === 1 ? `${middle}` : `${middle} (${low}-${high})`
