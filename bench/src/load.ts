@@ -1,4 +1,5 @@
 /** The load: many readers, clients that connect at a fixed rate, and questions with one reader each. */
+import { setTimeout } from 'node:timers/promises'
 import { attachOnce } from './attach.ts'
 import { pace } from './due.ts'
 import { createMeter, serveCommands, type Usage } from './processes.ts'
@@ -71,7 +72,7 @@ async function openMany({ port, path, count, attach, isExact, isSilent = false }
         return promise
       }),
     )
-    if (isSilent) await new Promise((resolve) => setTimeout(resolve, 50))
+    if (isSilent) await setTimeout(50)
   }
 }
 
@@ -93,7 +94,7 @@ async function knock({ port, path, perSecond, seconds }: Knocks): Promise<number
     }
     const knocker = openReader({ port, request: request(path), tally: () => own, onFirstBytes })
   })
-  await new Promise((resolve) => setTimeout(resolve, seconds * 1000))
+  await setTimeout(seconds * 1000)
   stop()
   return answered / seconds
 }
@@ -109,7 +110,7 @@ export interface Questions {
 async function askMany({ port, transport, count, tokens }: Questions): Promise<number> {
   const whole = await Promise.all(
     Array.from({ length: count }, async (_, index) => {
-      await new Promise((resolve) => setTimeout(resolve, (index / count) * 1000))
+      await setTimeout((index / count) * 1000)
       return askOne(port, transport, tokens)
     }),
   )

@@ -1,4 +1,5 @@
 /** Readers that are cut together and reconnect: how long until each has what it missed, and whether it has all of it. */
+import { setTimeout } from 'node:timers/promises'
 import { type Figures, startWorker } from './processes.ts'
 import { openReader, quantile, type Reader, type Tally } from './reader.ts'
 import { upgradeRequest } from './requests.ts'
@@ -23,12 +24,12 @@ export async function resumeAll({ port, session, epoch, awayMs, spreadMs, reader
   const cut = readers.splice(0)
   for (const { socket } of cut) socket.destroy()
   const before = cut.map(({ first, last, events }) => ({ first, last, events }))
-  await sleep(awayMs)
+  await setTimeout(awayMs)
   const started = performance.now()
   const times: number[] = []
   const back = await Promise.all(
     before.map(async ({ last }, index) => {
-      await sleep((index / before.length) * spreadMs)
+      await setTimeout((index / before.length) * spreadMs)
       const { promise, resolve } = Promise.withResolvers<void>()
       const say = { type: 'attach', session, from: `${epoch}-${last}` }
       // The first message is the response to `attach`.
@@ -40,7 +41,7 @@ export async function resumeAll({ port, session, epoch, awayMs, spreadMs, reader
     }),
   )
   const withinMs = performance.now() - started
-  await sleep(500)
+  await setTimeout(500)
   const whole = back.filter((reader, index) => {
     const earlier = before[index] as (typeof before)[number]
     return isWhole(earlier) && reader.first === earlier.last + 1 && isWhole(reader)
@@ -58,7 +59,7 @@ export async function measureResume(readers: number): Promise<Figures> {
     const epoch = await server.ask<string>('createSession', session)
     await server.ask('publish', 10)
     await load.ask('open', { port, path: '', count: readers, attach: session })
-    await sleep(1000)
+    await setTimeout(1000)
     return await load.ask<Figures>('resume', { port, session, epoch, awayMs: 1000, spreadMs: 2000 })
   } finally {
     await Promise.all([load.stop(), server.stop()])
@@ -68,8 +69,4 @@ export async function measureResume(readers: number): Promise<Figures> {
 /** As many events as offsets: none missing, none repeated. One more message is the response to `attach`. */
 function isWhole({ first, last, events }: Pick<Reader, 'first' | 'last' | 'events'>): boolean {
   return events - 1 === last - first + 1
-}
-
-function sleep(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms))
 }
