@@ -1,7 +1,7 @@
 /** The rows of the benchmark. The variants of a row alternate, so that a drift of the machine affects all of them. */
 import { measureAppends } from './appends.ts'
 import { measureAttach } from './attach.ts'
-import { measureFanOut } from './fan-out.ts'
+import { type FanOutOptions, measureFanOut } from './fan-out.ts'
 import { measureIdle } from './idle.ts'
 import { measureLongSession } from './long-session.ts'
 import { measureNodes } from './nodes.ts'
@@ -16,63 +16,55 @@ export interface Row {
   readonly variants: Readonly<Record<string, () => Promise<Figures>>>
 }
 
-const sse = 'sse'
-const ws = 'ws'
+type Variants = Row['variants']
+
+const fanOut = (options: Omit<FanOutOptions, 'transport'>): Variants => ({
+  sse: () => measureFanOut({ ...options, transport: 'sse' }),
+  ws: () => measureFanOut({ ...options, transport: 'ws' }),
+})
+
+const tokens = (runs: number): Variants => ({
+  'res-write': () => measureTokens({ server: 'res-write', runs }),
+  memory: () => measureTokens({ runs }),
+  sqlite: () => measureTokens({ engine: 'sqlite', runs }),
+})
 
 export const rows: Readonly<Record<string, Row>> = {
   'fan-out-50': {
     title: 'One log to 1,000 readers, 50 ev/s',
     variants: {
-      control: () => measureFanOut({ server: 'control', transport: sse, eventsPerSecond: 50 }),
-      sse: () => measureFanOut({ transport: sse, eventsPerSecond: 50 }),
-      'ws-send': () => measureFanOut({ server: 'ws-send', transport: ws, eventsPerSecond: 50 }),
-      ws: () => measureFanOut({ transport: ws, eventsPerSecond: 50 }),
+      control: () => measureFanOut({ server: 'control', transport: 'sse', eventsPerSecond: 50 }),
+      sse: () => measureFanOut({ transport: 'sse', eventsPerSecond: 50 }),
+      'ws-send': () => measureFanOut({ server: 'ws-send', transport: 'ws', eventsPerSecond: 50 }),
+      ws: () => measureFanOut({ transport: 'ws', eventsPerSecond: 50 }),
     },
   },
   'fan-out-1000': {
     title: 'One log to 1,000 readers, 1,000 ev/s',
-    variants: {
-      sse: () => measureFanOut({ transport: sse, eventsPerSecond: 1000 }),
-      ws: () => measureFanOut({ transport: ws, eventsPerSecond: 1000 }),
-    },
+    variants: fanOut({ eventsPerSecond: 1000 }),
   },
   'fan-out-2000': {
     title: 'One log to 1,000 readers, 2,000 ev/s',
-    variants: {
-      sse: () => measureFanOut({ transport: sse, eventsPerSecond: 2000 }),
-      ws: () => measureFanOut({ transport: ws, eventsPerSecond: 2000 }),
-    },
+    variants: fanOut({ eventsPerSecond: 2000 }),
   },
   accepts: {
     title: 'One log to 1,000 readers, 1,000 ev/s, while 600 connections a second are opened',
-    variants: {
-      sse: () => measureFanOut({ transport: sse, eventsPerSecond: 1000, knocksPerSecond: 600 }),
-      ws: () => measureFanOut({ transport: ws, eventsPerSecond: 1000, knocksPerSecond: 600 }),
-    },
+    variants: fanOut({ eventsPerSecond: 1000, knocksPerSecond: 600 }),
   },
   'tokens-200': {
     title: '200 answers at 50 tokens/s, one reader each',
-    variants: {
-      'res-write': () => measureTokens({ server: 'res-write', runs: 200 }),
-      memory: () => measureTokens({ runs: 200 }),
-      sqlite: () => measureTokens({ engine: 'sqlite', runs: 200 }),
-    },
+    variants: tokens(200),
   },
   'tokens-1000': {
     title: '1,000 answers at 50 tokens/s, one reader each',
-    variants: {
-      'res-write': () => measureTokens({ server: 'res-write', runs: 1000 }),
-      memory: () => measureTokens({ runs: 1000 }),
-      sqlite: () => measureTokens({ engine: 'sqlite', runs: 1000 }),
-      'memory, ws': () => measureTokens({ transport: ws, runs: 1000 }),
-    },
+    variants: { ...tokens(1000), 'memory, ws': () => measureTokens({ transport: 'ws', runs: 1000 }) },
   },
   idle: {
     title: 'Memory of a connection on which nothing happens, slope from 5,000 to 10,000 (hybrid and poll: 2,000 to 4,000)',
     variants: {
-      control: () => measureIdle({ server: 'control', transport: sse, from: 5000, to: 10_000 }),
-      sse: () => measureIdle({ transport: sse, from: 5000, to: 10_000 }),
-      ws: () => measureIdle({ transport: ws, from: 5000, to: 10_000 }),
+      control: () => measureIdle({ server: 'control', transport: 'sse', from: 5000, to: 10_000 }),
+      sse: () => measureIdle({ transport: 'sse', from: 5000, to: 10_000 }),
+      ws: () => measureIdle({ transport: 'ws', from: 5000, to: 10_000 }),
       hybrid: () => measureIdle({ transport: 'hybrid', from: 2000, to: 4000 }),
       poll: () => measureIdle({ transport: 'poll', from: 2000, to: 4000 }),
     },
