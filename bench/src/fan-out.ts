@@ -6,19 +6,18 @@ import { type Figures, startWorker, type Usage } from './processes.ts'
 export interface FanOutOptions {
   /** `control` and `ws-send` are control rows: a bare socket server, and `ws` as most servers use it. */
   readonly server?: 'control' | 'ws-send' | 'millrace'
-  readonly engine?: string
   readonly transport: 'sse' | 'ws'
   readonly eventsPerSecond: number
-  readonly seconds?: number
   /** New connections a second during the broadcast; none if absent. */
   readonly knocksPerSecond?: number
 }
 
 const readers = 1000
+const seconds = 4
 
 export async function measureFanOut(options: FanOutOptions): Promise<Figures> {
-  const { server: name = 'millrace', engine = 'memory', transport, eventsPerSecond, seconds = 4, knocksPerSecond } = options
-  const server = startWorker(`./servers/${name}.ts`, [engine])
+  const { server: name = 'millrace', transport, eventsPerSecond, knocksPerSecond } = options
+  const server = startWorker(`./servers/${name}.ts`)
   const load = startWorker('./load.ts')
   try {
     const port = await server.ask<number>('listen')

@@ -6,7 +6,7 @@ import { setTimeout } from 'node:timers/promises'
 import { type Figures, type Memory, startWorker } from './processes.ts'
 
 export interface IdleOptions {
-  readonly server?: 'control' | 'ws-send' | 'millrace'
+  readonly server?: 'control' | 'millrace'
   /** For hybrid, the pair of a WebSocket and a stream. */
   readonly transport: 'sse' | 'ws' | 'hybrid' | 'poll'
   readonly from: number

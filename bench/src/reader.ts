@@ -12,13 +12,12 @@ const quotedIdField = Buffer.from('"id":"')
 
 export interface Tally {
   events: number
-  bytes: number
   reads: number
   /** Milliseconds from the moment an event was due. */
   readonly latencies: number[]
 }
 
-export const newTally = (): Tally => ({ events: 0, bytes: 0, reads: 0, latencies: [] })
+export const newTally = (): Tally => ({ events: 0, reads: 0, latencies: [] })
 
 export interface Reader {
   readonly socket: Socket
@@ -72,7 +71,6 @@ export function openReader({ port, request, say, tally, isExact = false, onFirst
   function count(chunk: Buffer): void {
     const counts = tally()
     counts.reads += 1
-    counts.bytes += chunk.length
     const events = countEvents(chunk)
     if (events === 0) return
     counts.events += events

@@ -3,7 +3,7 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { type WebSocket, WebSocketServer } from 'ws'
 import { pace } from '../due.ts'
-import { createMeter, heldMemory, serveCommands } from '../processes.ts'
+import { createMeter, serveCommands } from '../processes.ts'
 
 const clients = new Set<WebSocket>()
 const meter = createMeter()
@@ -28,7 +28,6 @@ serveCommands({
     })
   },
   unpublish: () => stop(),
-  memory: heldMemory,
   begin: () => meter.begin(),
   end: () => meter.end(),
 })
