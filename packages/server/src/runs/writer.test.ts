@@ -1,10 +1,8 @@
 /** How a run's events are appended: at once, in fewer and larger batches where the engine is busy, and exactly once. */
-import { mkdtempSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { MillraceError, type RunEnd } from '@millrace/protocol'
 import fc from 'fast-check'
 import { afterEach, beforeEach, expect, it, vi } from 'vitest'
+import { makeFolder } from '../../test/support/process.ts'
 import { memoryEngine } from '../engines/memory/index.ts'
 import { sqliteEngine } from '../engines/sqlite/index.ts'
 import type { Engine } from '../log/log.ts'
@@ -74,7 +72,7 @@ it('pauses where the last append was slower than the quickest', async () => {
 
 it.each([
   ['memory', () => memoryEngine()],
-  ['SQLite', () => sqliteEngine({ folder: mkdtempSync(join(tmpdir(), 'millrace-')) })],
+  ['SQLite', () => sqliteEngine({ folder: makeFolder() })],
 ])('appends what has arrived as soon as the last append is acknowledged, over %s', async (_, make) => {
   const engine = make()
   const { batches, slow, say, pass } = await open(0, engine.wantsPacing === true)
