@@ -1,5 +1,6 @@
 /** The size of events for every limit in bytes: an estimate, far cheaper than serializing them. */
-import type { NewEvent } from './log.ts'
+import type { Json } from '@millrace/protocol'
+import type { EventData, NewEvent } from './log.ts'
 
 export function sizeOfAll(events: readonly NewEvent[]): number {
   let bytes = 0
@@ -7,13 +8,18 @@ export function sizeOfAll(events: readonly NewEvent[]): number {
   return bytes
 }
 
-/** Of one event's data. */
-export function sizeOf(data: unknown): number {
-  if (typeof data === 'string') return data.length
-  if (data instanceof Uint8Array) return data.byteLength
+/** Of one event's data: about its size as JSON. */
+export function sizeOf(data: EventData): number {
+  if (typeof data === 'string') return data.length + 2
   if (typeof data !== 'object' || data === null) return 8
+  if (data instanceof Uint8Array) return data.byteLength
   let bytes = 2
-  // Several times as fast as a loop with `in`, and V8 makes no array for it.
-  for (const value of Object.values(data)) bytes += 8 + sizeOf(value)
+  if (Array.isArray(data)) {
+    for (const item of data) bytes += 1 + sizeOf(item)
+    return bytes
+  }
+  const fields = data as Readonly<Record<string, Json>>
+  // Two to four times as fast as Object.values.
+  for (const key in fields) bytes += key.length + 4 + sizeOf(fields[key] as Json)
   return bytes
 }

@@ -1,6 +1,6 @@
 /** One log of a memory engine: its events and keys, and what its own bounds remove. */
-import { type Json, MillraceError, type Position } from '@millrace/protocol'
-import type { EventData, LogEvent, LogState, NewEvent, Page, ReadOptions } from '../../log/log.ts'
+import { MillraceError, type Position } from '@millrace/protocol'
+import type { LogEvent, LogState, NewEvent, Page, ReadOptions } from '../../log/log.ts'
 
 export interface TrimBounds {
   /** Events kept at most. */
@@ -107,20 +107,4 @@ export class MemoryLog {
   #at(offset: number): Position {
     return { epoch: this.epoch, offset }
   }
-}
-
-/** About the size of the data as JSON: close enough to bound memory, and far cheaper than serializing it. */
-export function dataBytes(data: EventData): number {
-  if (typeof data === 'string') return data.length + 2
-  if (typeof data !== 'object' || data === null) return 8
-  if (data instanceof Uint8Array) return data.byteLength
-  let bytes = 2
-  if (Array.isArray(data)) {
-    for (const item of data) bytes += 1 + dataBytes(item)
-    return bytes
-  }
-  const fields = data as Readonly<Record<string, Json>>
-  // Unlike Object.entries it makes no array for each event.
-  for (const key in fields) bytes += key.length + 4 + dataBytes(fields[key] as Json)
-  return bytes
 }

@@ -1,8 +1,9 @@
 /** All logs of a memory engine: how many bytes they have together, and which are evicted for a new one. */
 import { MillraceError } from '@millrace/protocol'
+import { sizeOf } from '../../log/event-size.ts'
 import type { Appended, AppendOptions, NewEvent } from '../../log/log.ts'
 import type { Watchers } from '../shared/watchers.ts'
-import { dataBytes, eventOverheadBytes, MemoryLog } from './log.ts'
+import { eventOverheadBytes, MemoryLog } from './log.ts'
 
 export interface MemoryLimits {
   readonly bytesMax: number
@@ -54,7 +55,7 @@ export class MemoryLogs {
       throw new MillraceError('head_moved', { position: existing?.state.head })
     const time = Math.max(now, existing?.touched ?? 0)
     if (existing) this.#trim(existing, time)
-    const sizes = batch.map(({ data }) => dataBytes(data))
+    const sizes = batch.map(({ data }) => sizeOf(data))
     let bytes = eventOverheadBytes * sizes.length
     for (const size of sizes) bytes += size
     // A log at its own bound removes its own oldest events.

@@ -16,6 +16,13 @@ it('keeps about a mebibyte of one log, always the newest events', () => {
   expect(recent.read('a', at(18), bounds)?.events.map(({ offset }) => offset)).toEqual([19, 20])
 })
 
+it('counts the names of fields', () => {
+  const recent = createRecentEvents()
+  for (let head = 1; head <= 20; head++)
+    recent.push('a', { epoch: 'e', head, start: 0, time: 1, events: [{ type: 'm', data: { ['n'.repeat(300_000)]: head } }] })
+  expect(recent.read('a', at(15), bounds)).toBeUndefined()
+})
+
 it('evicts the logs with the oldest last append when all together are too large', () => {
   const recent = createRecentEvents()
   for (let log = 0; log < 400; log++)
