@@ -2,6 +2,12 @@
 import type { Json } from '@millrace/protocol'
 import type { EventData, NewEvent } from './log.ts'
 
+/**
+ * Of an event beside its data, in the limits of every engine. Node 24 takes, measured for 500,000 events: 73 with a number,
+ * 101 with a word, 111 with a text delta.
+ */
+export const eventOverheadBytes = 100
+
 export function sizeOfAll(events: readonly NewEvent[]): number {
   let bytes = 0
   for (const { data } of events) bytes += sizeOf(data)

@@ -1,9 +1,9 @@
 /** All logs of a memory engine: how many bytes they have together, and which are evicted for a new one. */
 import { MillraceError } from '@millrace/protocol'
-import { sizeOf } from '../../log/event-size.ts'
+import { eventOverheadBytes, sizeOf } from '../../log/event-size.ts'
 import type { Appended, AppendOptions, NewEvent } from '../../log/log.ts'
 import type { Watchers } from '../shared/watchers.ts'
-import { eventOverheadBytes, MemoryLog } from './log.ts'
+import { MemoryLog } from './log.ts'
 
 export interface MemoryLimits {
   readonly bytesMax: number

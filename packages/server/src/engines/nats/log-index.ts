@@ -5,6 +5,7 @@
  * An index that was opened from the log's last batch is partial: it has the batches from that one on, and for the rest
  * what that batch states. What needs older batches reads all of them.
  */
+import { eventOverheadBytes } from '../../log/event-size.ts'
 import { type Batch, type KeyEntry, noKeys } from './batch.ts'
 
 export interface LogIndex {
@@ -59,9 +60,6 @@ export interface BatchRef {
   readonly key: string | undefined
 }
 
-/** Of each event in addition to its data; the same as in the other engines. */
-const overheadBytes = 100
-
 export function emptyIndex(): LogIndex {
   return {
     seq: 0,
@@ -102,7 +100,7 @@ export function addBatch(index: LogIndex, seq: number, batch: Batch): void {
   index.trimmedTo = batch.start
   index.time = Math.max(index.time, batch.time)
   const { id, last, count, time, key } = batch
-  const bytes = batch.size + overheadBytes * count
+  const bytes = batch.size + eventOverheadBytes * count
   index.batches.push({ id, seq, last, count, time, bytes, key })
   index.bytes += bytes
   if (key !== undefined) index.keys.set(key, last)

@@ -15,9 +15,7 @@
  * KEYS[4] packs, a stream of the batches before KEYS[2], after compaction: many batches in one entry, whose data is the
  *         field p and its unpacked size s; or single batches as in KEYS[2], which are too large or have bytes.
  */
-
-/** Bytes of each event beside its data; the same in all engines. */
-const overheadBytes = 100
+import { eventOverheadBytes } from '../../log/event-size.ts'
 
 /**
  * Reads the log's state and decides whether its epoch stays. After a restart or failover, Redis may have lost the end of
@@ -69,7 +67,7 @@ local function isPacked(entry)
   return entry[2][5] == 'p'
 end
 local function sizeOf(entry)
-  return #entry[2][6] + ${overheadBytes} * (isPacked(entry) and 1 or entry[2][2])
+  return #entry[2][6] + ${eventOverheadBytes} * (isPacked(entry) and 1 or entry[2][2])
 end
 `
 
@@ -165,7 +163,7 @@ local function store(wanted, key, unless, expected, keep, count, field, data)
     if head == start then oldest = time end
     isFirst = isFirst or head == 0
     head = head + count
-    bytes = bytes + #data + ${overheadBytes} * count
+    bytes = bytes + #data + ${eventOverheadBytes} * count
     redis.call('XADD', KEYS[2], head .. '-0', 'n', count, 't', time, field, data)
     added[#added + 1] = data
     addedBytes = addedBytes + #data
@@ -304,7 +302,7 @@ if epoch ~= ARGV[2] then return {'position_foreign'} end
 local oldest = redis.call('XRANGE', KEYS[2], '-', '+', 'COUNT', 1)[1]
 -- Another server has packed the entries, or retention has removed them.
 if not oldest or oldest[1] ~= ARGV[3] .. '-0' then return {'done'} end
-local bytes = tonumber(meta[4]) + #ARGV[7] + ${overheadBytes}
+local bytes = tonumber(meta[4]) + #ARGV[7] + ${eventOverheadBytes}
 for _, entry in ipairs(redis.call('XRANGE', KEYS[2], '-', ARGV[4] .. '-0')) do bytes = bytes - sizeOf(entry) end
 redis.call('XADD', KEYS[4], ARGV[4] .. '-0', 'n', ARGV[5], 't', ARGV[6], 'p', ARGV[7], 's', ARGV[8])
 redis.call('XTRIM', KEYS[2], 'MINID', '=', (ARGV[4] + 1) .. '-0')

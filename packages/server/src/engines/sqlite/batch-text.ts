@@ -2,12 +2,11 @@
  * The events of a batch as one text, for the journal: the lines are a type, its data, the next type, and so on. JSON has no
  * line break outside its escapes. Imports no package of Millrace's, because the worker runs it.
  */
+import { eventOverheadBytes } from '../../log/event-size.ts'
 import type { StoredData, StoredText } from '../shared/packing.ts'
 
 /** A larger batch goes into the tables at once: it is written once, and the journal stays small. */
 const textMax = 16 * 1024
-/** Of each event beside its data, as the limits in bytes count it. */
-const overheadBytes = 100
 
 export interface NewStored {
   readonly type: string
@@ -24,7 +23,7 @@ export interface NewBatch {
 
 /** Of a row, as the limits in bytes count it. */
 export function sizeOf(data: StoredData): number {
-  return overheadBytes + data.length
+  return eventOverheadBytes + data.length
 }
 
 function sizeOfAll(events: readonly NewStored[]): number {
