@@ -7,20 +7,22 @@ export interface IndexCache {
 
 /** Batches in all indexes together. */
 const batchesMax = 1_000_000
+/** Calls after which all indexes are counted again. */
+const callsPerCheck = 1024
 /** What an index without batches counts as. */
 const indexCost = 10
 
 export function createIndexCache(): IndexCache {
   /** In the order of their last use. */
   const indexes = new Map<string, LogIndex>()
+  let calls = 0
 
   return {
     get(log) {
       const index = indexes.get(log) ?? emptyIndex()
       indexes.delete(log)
       indexes.set(log, index)
-      // Now and then: it visits every index.
-      if (indexes.size % 64 === 0) dropOldest()
+      if (++calls % callsPerCheck === 0) dropOldest()
       return index
     },
   }
