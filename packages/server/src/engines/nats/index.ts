@@ -78,7 +78,8 @@ export function natsEngine({ url, stream: name = 'millrace', timeoutMs = 15_000,
       subscribe: (topic, onMessage) => stream.subscribeTopic(topic, onMessage, performance.now() + timeoutMs),
     },
     async append(log, events, asked = {}) {
-      return inGroups(log, sizeOfAll(events), { events, asked, deadline: performance.now() + timeoutMs })
+      const bytes = sizeOfAll(events)
+      return inGroups(log, bytes, { events, bytes, asked, deadline: performance.now() + timeoutMs })
     },
 
     async read(log, after, { eventsMax = 512, bytesMax: pageBytesMax = 262_144 } = {}) {

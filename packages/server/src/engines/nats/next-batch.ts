@@ -1,6 +1,5 @@
 /** What an append does, by the index of its log. */
 import { MillraceError } from '@millrace/protocol'
-import { sizeOfAll } from '../../log/event-size.ts'
 import type { Appended, AppendOptions, NewEvent } from '../../log/log.ts'
 import { newId } from '../shared/new-epoch.ts'
 import { type KeyEntry, type Keys, type NewBatch, noKeys, unlistedKeys } from './batch.ts'
@@ -21,6 +20,8 @@ const keysMax = { count: 128, chars: 8192 }
 /** An append that waits. */
 export interface Append {
   readonly events: readonly NewEvent[]
+  /** Of the events. */
+  readonly bytes: number
   readonly asked: AppendOptions
   readonly deadline: number
 }
@@ -42,10 +43,10 @@ export function planBatch(index: LogIndex, appends: readonly Append[], fresh: st
   let batch: AppendOptions | undefined
   let state: LogHead = index
   let bytes = 0
-  for (const { events: added, asked } of appends) {
+  for (const { events: added, bytes: addedBytes, asked } of appends) {
     const known = resultWithoutBatch(state, added, asked)
     if (known === undefined) {
-      bytes += sizeOfAll(added)
+      bytes += addedBytes
       if (batch !== undefined && (asked.keep !== batch.keep || bytes > plannedBytesMax)) break
       batch = asked
       events.push(...added)
