@@ -71,8 +71,7 @@ export class Connection {
       if (this.#rejection !== undefined) throw this.#rejection
       if (left <= 0) throw this.#timeoutError()
       try {
-        const nc = await this.#within(this.#opening, left)
-        await this.#within(this.#online.promise, left)
+        const nc = await this.#within(this.#ready(), left)
         // JetStream accepts no fractions of a millisecond.
         const result = await this.#within(act(nc, Math.ceil(Math.min(callMsMax, left))), left)
         this.#noteSuccess(kind)
@@ -134,13 +133,19 @@ export class Connection {
     await Promise.race([this.#nc.close(), late])
   }
 
+  /** Connected and prepared. */
+  async #ready(): Promise<NatsConnection> {
+    const nc = await this.#opening
+    await this.#online.promise
+    return nc
+  }
+
   async #once<T>(deadline: number, act: (nc: NatsConnection) => Promise<T>): Promise<T> {
     if (this.#isClosed) throw new MillraceError('server_stopping')
     if (this.#rejection !== undefined) throw this.#rejection
     const left = () => deadline - performance.now()
     try {
-      const nc = await this.#within(this.#opening, left())
-      await this.#within(this.#online.promise, left())
+      const nc = await this.#within(this.#ready(), left())
       return await this.#within(act(nc), left())
     } catch (cause) {
       if (cause instanceof MillraceError) throw cause
