@@ -2,8 +2,9 @@
  * A batch: the events of one append as one message in the stream, so that it is stored completely or not at all. Each
  * states what a log needs to be opened, so that its last batch is all that has to be read for that.
  */
-import { type Json, MillraceError } from '@millrace/protocol'
-import type { EventData, LogEvent, NewEvent } from '../../log/log.ts'
+import { MillraceError } from '@millrace/protocol'
+import type { LogEvent, NewEvent } from '../../log/log.ts'
+import { decodeData, type EncodedEvent, encodeEvents } from '../shared/event-text.ts'
 
 /** The keys of a log and the offset of each key's last event; or the sequence of the message that lists them. */
 export type Keys = readonly KeyEntry[] | number
@@ -61,7 +62,6 @@ type Encoded = readonly [
   events: readonly EncodedEvent[],
   isRenewed?: 1,
 ]
-type EncodedEvent = readonly [type: string, data: Json, isBytes?: 1]
 
 const encoder = new TextEncoder()
 const decoder = new TextDecoder()
@@ -69,9 +69,7 @@ const quote = 0x22
 
 export function encodeBatch(batch: NewBatch): Uint8Array {
   const { id, after, epoch, last, time, start, bytesBefore, oldestTime, key, keys, events, isRenewed } = batch
-  const encoded = events.map(({ type, data }): EncodedEvent => {
-    return data instanceof Uint8Array ? [type, Buffer.from(data).toString('base64'), 1] : [type, data]
-  })
+  const encoded = encodeEvents(events)
   const plain: Encoded = [id, after, epoch, last, time, start, bytesBefore, oldestTime, key ?? 0, keys, encoded]
   return encoder.encode(JSON.stringify(isRenewed ? [...plain, 1] : plain))
 }
@@ -101,10 +99,9 @@ function decode(data: Uint8Array): Batch {
   const [id = '', after = '', epoch = '', last = 0, time = 0, start = 0, bytesBefore = 0, oldestTime = 0, ...rest] = parsed
   const [key = 0, keys = noKeys, encoded = [], isRenewed] = rest
   const first = last - encoded.length + 1
-  const events = encoded.map(([type, value, isBytes], index): LogEvent => {
-    const decoded: EventData = isBytes ? new Uint8Array(Buffer.from(value as string, 'base64')) : value
-    return { offset: first + index, type, time, data: decoded }
-  })
+  const events = encoded.map(
+    (event, index): LogEvent => ({ offset: first + index, type: event[0], time, data: decodeData(event) }),
+  )
   return {
     id,
     after,
