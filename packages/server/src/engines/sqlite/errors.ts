@@ -1,4 +1,4 @@
-/** The errors that callers of the SQLite engine get for what its threads answer. */
+/** The errors that callers of the SQLite engine get for what its thread answers. */
 import { MillraceError } from '@millrace/protocol'
 import type { Answer, Failure, Request } from './requests.ts'
 

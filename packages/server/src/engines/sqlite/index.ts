@@ -1,5 +1,5 @@
 /**
- * The SQLite engine: logs in one file, which survives the process. The database works in threads of its own.
+ * The SQLite engine: logs in one file, which survives the process. The database works in a thread of its own.
  * "Acknowledged" means committed, see `durability`.
  */
 import type { Engine } from '../../log/log.ts'

@@ -1,4 +1,4 @@
-/** What the engine requests from its worker threads, and their answers. */
+/** What the engine requests from its thread, and the answers. */
 import type { StoredEvent } from '../shared/packing.ts'
 import type { NewBatch } from './batch-text.ts'
 
