@@ -7,8 +7,10 @@ import type { Batch, Log } from './log.ts'
 import { emptyRow, type JournalRow, toValues } from './rows.ts'
 import type { Statements } from './schema.ts'
 
-/** What a row takes beside its text. */
-const rowBytes = 40
+/** Of a row, with what it takes beside its text. */
+export function bytesOfRow(text: string | null): number {
+  return 40 + (text?.length ?? 0)
+}
 
 export class Journal {
   readonly #sql: Statements
@@ -53,9 +55,9 @@ export class Journal {
   /** Adds the batch to which the log has just grown; without text when the tables have it. */
   append(log: Log, { offset, count, time, size, key, text }: Batch): void {
     this.#last += 1
-    this.#bytes += rowBytes + (text?.length ?? 0)
     const { id, start, bytes } = log
     const row = { seq: this.#last, log: id, offset, count, start, bytes, time, size, key: key ?? null, data: text ?? null }
+    this.#bytes += bytesOfRow(row.data)
     this.#insert(row)
     log.written = this.#last
   }

@@ -1,7 +1,7 @@
 /** At the start: gives the logs the batches of the journal that the tables do not have, and finds what the journal has lost. */
 import type { DatabaseSync } from 'node:sqlite'
 import { toFailure } from './failures.ts'
-import type { Journal } from './journal.ts'
+import { bytesOfRow, type Journal } from './journal.ts'
 import type { Log } from './log.ts'
 import type { LogTable } from './log-table.ts'
 import { isSum, type JournalRow, type LogRow, sumOfBatch, sumOfHeader, sumOfLog } from './rows.ts'
@@ -75,7 +75,8 @@ export class Replay {
     if (this.#first === undefined) this.#first = seq
     else if (seq !== this.#last + 1) this.#loss = 'a row of its journal is missing'
     this.#last = seq
-    this.#bytes += data?.length ?? 0
+    const since = { seq, bytes: this.#bytes }
+    this.#bytes += bytesOfRow(data)
     const header = sumOfHeader(row)
     if (header !== row.header) {
       this.#loss = 'a row of its journal is not what was written'
@@ -86,7 +87,7 @@ export class Replay {
     if (log === undefined || seq <= log.written) return
     const isWhole = data !== null && row.sum === sumOfBatch(header, data)
     const batch = { offset, count, time, size, key: key ?? undefined, text: isWhole ? data : undefined }
-    this.#logs.addJournaled(log, batch, { seq, bytes: this.#bytes })
+    this.#logs.addJournaled(log, batch, since)
     this.#logs.grow(log, bytes - log.bytes)
     Object.assign(log, { head: offset, touched: time, written: seq, oldest: undefined })
     if (log.start === start) return
