@@ -9,6 +9,7 @@ import { MillraceError } from '@millrace/protocol'
 import type { Engine } from '../../log/log.ts'
 import { pageOfNames } from '../shared/names.ts'
 import { newId } from '../shared/new-epoch.ts'
+import { readBounds } from '../shared/read-bounds.ts'
 import { Watchers } from '../shared/watchers.ts'
 import { MemoryLogs } from './logs.ts'
 
@@ -60,15 +61,15 @@ export function memoryEngine(options: MemoryEngineOptions = {}): Engine {
       assertOpen()
       return logs.append(name, events, appendOptions, now())
     },
-    async read(name, after, { eventsMax = 512, bytesMax = 262_144 } = {}) {
+    async read(name, after, readOptions) {
       assertOpen()
       const log = logs.find(name, now())
       if (log === undefined) throw new MillraceError('session_not_found')
-      return log.read(after, { eventsMax, bytesMax })
+      return log.read(after, readBounds(readOptions))
     },
-    peek(name, after, { eventsMax = 512, bytesMax = 262_144 } = {}) {
+    peek(name, after, readOptions) {
       const log = logs.find(name, now())
-      return log?.epoch === after.epoch && after.offset < log.head ? log.read(after, { eventsMax, bytesMax }) : undefined
+      return log?.epoch === after.epoch && after.offset < log.head ? log.read(after, readBounds(readOptions)) : undefined
     },
     async inspect(name) {
       assertOpen()

@@ -9,6 +9,7 @@ import type { Appended, Engine } from '../../log/log.ts'
 import { createGroups } from '../shared/groups.ts'
 import { createNotifier } from '../shared/notifier.ts'
 import { createQueues } from '../shared/queues.ts'
+import { readBounds } from '../shared/read-bounds.ts'
 import { createRecentEvents } from '../shared/recent-events.ts'
 import { createIndexCache } from './index-cache.ts'
 import { listLogs } from './list.ts'
@@ -82,14 +83,14 @@ export function natsEngine({ url, stream: name = 'millrace', timeoutMs = 15_000,
       return inGroups(log, bytes, { events, bytes, asked, deadline: performance.now() + timeoutMs })
     },
 
-    async read(log, after, { eventsMax = 512, bytesMax: pageBytesMax = 262_144 } = {}) {
+    async read(log, after, readOptions) {
       if (isClosed) throw new MillraceError('server_stopping')
-      return reader.read(log, after, { eventsMax, bytesMax: pageBytesMax, oldest: Date.now() - ageMsMax })
+      return reader.read(log, after, { ...readBounds(readOptions), oldest: Date.now() - ageMsMax })
     },
 
-    peek(log, after, { eventsMax = 512, bytesMax: pageBytesMax = 262_144 } = {}) {
+    peek(log, after, readOptions) {
       if (isClosed) return undefined
-      return reader.peek(log, after, { eventsMax, bytesMax: pageBytesMax, oldest: Date.now() - ageMsMax })
+      return reader.peek(log, after, { ...readBounds(readOptions), oldest: Date.now() - ageMsMax })
     },
 
     async inspect(log) {

@@ -5,6 +5,7 @@ import type { Appended, AppendOptions, Broadcast, LogState, NewEvent, Page, Read
 import { pageOfNames } from '../shared/names.ts'
 import { createNotifier, type Notifier } from '../shared/notifier.ts'
 import { createQueues } from '../shared/queues.ts'
+import { readBounds } from '../shared/read-bounds.ts'
 import { createRecentEvents } from '../shared/recent-events.ts'
 import { type Added, Appender } from './appender.ts'
 import { Calls } from './calls.ts'
@@ -89,19 +90,19 @@ export class RedisLogs {
     return this.#appender.append(log, events, options)
   }
 
-  async read(log: string, after: Position, { eventsMax = 512, bytesMax = 262_144 }: ReadOptions = {}): Promise<Page> {
+  async read(log: string, after: Position, options?: ReadOptions): Promise<Page> {
     this.#calls.assertOpen()
-    const bounds = { eventsMax, bytesMax }
+    const bounds = readBounds(options)
     return this.peek(log, after, bounds) ?? (await this.#readLive(log, after, bounds)) ?? this.#readStored(log, after, bounds)
   }
 
-  peek(log: string, after: Position, { eventsMax = 512, bytesMax = 262_144 }: ReadOptions = {}): Page | undefined {
+  peek(log: string, after: Position, options?: ReadOptions): Page | undefined {
     if (this.#calls.isClosed) return undefined
     const oldest = Date.now() - this.#options.ageMsMax
     const mark = this.#marks.get(log)
     // Of an event whose notification was lost, a page that ends before it MUST NOT report its end as the log's.
     const head = Math.max(this.#notifier.notifiedHead(log), mark?.epoch === after.epoch ? mark.offset : 0)
-    return this.#recent.peek(log, after, { eventsMax, bytesMax, oldest, head })
+    return this.#recent.peek(log, after, { ...readBounds(options), oldest, head })
   }
 
   /** While the log is not verified, waits for an engine that can verify it. */

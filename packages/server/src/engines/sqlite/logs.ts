@@ -3,6 +3,7 @@ import { MillraceError, type Position } from '@millrace/protocol'
 import type { Appended, AppendOptions, LogEvent, LogState, NewEvent, Page, ReadOptions } from '../../log/log.ts'
 import { namesMax } from '../shared/names.ts'
 import { fromStored, type StoredEvent, toStored } from '../shared/packing.ts'
+import { readBounds } from '../shared/read-bounds.ts'
 import { createRecentEvents } from '../shared/recent-events.ts'
 import { Watchers } from '../shared/watchers.ts'
 import { toBatch } from './batch-text.ts'
@@ -53,12 +54,13 @@ export class SqliteLogs {
     return { position: { epoch, offset: head }, duplicate }
   }
 
-  async read(log: string, after: Position, { eventsMax = 512, bytesMax = 262_144 }: ReadOptions = {}): Promise<Page> {
+  async read(log: string, after: Position, options?: ReadOptions): Promise<Page> {
     if (this.#closing !== undefined) throw new MillraceError('server_stopping')
-    const oldest = Date.now() - this.#options.limits.ageMsMax
-    const cached = this.#recent.read(log, after, { eventsMax, bytesMax, oldest })
+    const bounds = readBounds(options)
+    const now = Date.now()
+    const cached = this.#recent.read(log, after, { ...bounds, oldest: now - this.#options.limits.ageMsMax })
     if (cached !== undefined) return cached
-    const answer = await this.#ask({ op: 'read', log, ...after, eventsMax, bytesMax, now: Date.now() })
+    const answer = await this.#ask({ op: 'read', log, ...after, ...bounds, now })
     const { epoch = '', start = 0, head = 0, events: stored = [] } = answer
     const at = (offset: number): Position => ({ epoch, offset })
     const events = this.#parse(log, stored)
@@ -66,9 +68,9 @@ export class SqliteLogs {
     return start === after.offset ? page : { ...page, gap: { from: after, to: at(start) } }
   }
 
-  peek(log: string, after: Position, { eventsMax = 512, bytesMax = 262_144 }: ReadOptions = {}): Page | undefined {
+  peek(log: string, after: Position, options?: ReadOptions): Page | undefined {
     const oldest = Date.now() - this.#options.limits.ageMsMax
-    return this.#closing === undefined ? this.#recent.peek(log, after, { eventsMax, bytesMax, oldest }) : undefined
+    return this.#closing === undefined ? this.#recent.peek(log, after, { ...readBounds(options), oldest }) : undefined
   }
 
   async inspect(log: string): Promise<LogState | undefined> {
