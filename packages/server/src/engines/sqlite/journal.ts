@@ -29,10 +29,6 @@ export class Journal {
     return this.#last
   }
 
-  get first(): number {
-    return this.#first
-  }
-
   get bytes(): number {
     return this.#bytes
   }

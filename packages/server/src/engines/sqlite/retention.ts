@@ -1,5 +1,4 @@
 /** What the limits remove: the oldest events of a log, and whole logs. */
-
 import { logDamage } from './damage.ts'
 import { type Log, storedHead } from './log.ts'
 import type { LogTable } from './log-table.ts'
