@@ -48,7 +48,7 @@ export function createApp(options: AppOptions): App {
   const app: App = new Hono({ strict: false })
 
   app.use(forbidSniffing)
-  const admit = createAdmit(options.access)
+  const admit = createAdmit(options.access, routes)
   // Also before addresses that do not exist.
   app.use('/api/*', admit)
   for (const route of routes) {

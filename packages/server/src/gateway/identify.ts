@@ -8,6 +8,7 @@ import { anonymous, type Caller, type Principal, type RequestFacts } from '../ac
 import { headerOf, type ReadHeader } from '../access/host-names.ts'
 import type { FindClient, Peer } from '../access/proxies.ts'
 import type { PresentedTicket } from '../access/tickets.ts'
+import type { Route } from './route.ts'
 
 export type RequestEnv = {
   /** Node's request and response; a web-standard host has neither. `isOwnServer` where the HTTP server is not a host's. */
@@ -15,19 +16,19 @@ export type RequestEnv = {
   Variables: { caller?: Caller; cookie?: string }
 }
 
-/** The cookie of a browser that has used a ticket; the addresses that accept tickets are the only ones that get it. */
+/** The cookie of a browser that has used a ticket; only addresses that accept tickets get it. */
 const ticketCookie = 'millrace-ticket'
 const cookiePattern = /(?:^|;\s*)millrace-ticket=([^;]*)/
-const ticketPaths = new Set(['/api/chat', '/api/stream'])
 
 /** Middleware before every route of the API: rejects pages of other sites, and requests without valid credentials. */
-export function createAdmit({ checkOrigin, authenticate, findClient }: Access) {
+export function createAdmit({ checkOrigin, authenticate, findClient }: Access, routes: readonly Route[]) {
+  const ticketPaths = new Set(routes.filter(({ acceptsTicket }) => acceptsTicket).map(({ path }) => path))
   return async (context: Context<RequestEnv>, next: () => Promise<void>): Promise<void> => {
     checkOrigin((name) => context.req.header(name), context.req.url)
     // On an open server every caller is the same.
     if (authenticate === undefined) return next()
     const facts = factsOf(context, findClient)
-    const ticket = findTicket(context, facts)
+    const ticket = findTicket(context, facts, ticketPaths)
     const principal = await authenticate({ ...facts, node: context.env?.incoming, ticket })
     context.set('caller', Object.assign(facts, { principal }))
     await next()
@@ -111,7 +112,11 @@ function parseHeaders(lines: readonly string[]): Headers {
 }
 
 /** Not of `HEAD`, which would use it up and open nothing. */
-function findTicket(context: Context<RequestEnv>, { headers, path, isSecure }: RequestFacts): PresentedTicket | undefined {
+function findTicket(
+  context: Context<RequestEnv>,
+  { headers, path, isSecure }: RequestFacts,
+  ticketPaths: ReadonlySet<string>,
+): PresentedTicket | undefined {
   const cookiePath = path.replace(/\/$/, '')
   const ticket = context.req.method === 'GET' && ticketPaths.has(cookiePath) ? context.req.query('ticket') : undefined
   if (ticket === undefined) return undefined
