@@ -67,13 +67,16 @@ function factsOf({ req, env }: Context<RequestEnv>, findClient: FindClient): Req
  * The caller of a handshake, whose ticket is used once. Rejects as `authenticate` does. Not a promise where the server is
  * open: most handshakes would only wait for it.
  */
-export function identifyHandshake(request: IncomingMessage, { authenticate, findClient }: Access): Caller | Promise<Caller> {
+export function identifyHandshake(
+  request: IncomingMessage,
+  ticket: string | undefined,
+  { authenticate, findClient }: Access,
+): Caller | Promise<Caller> {
   const client = findClient({ address: request.socket.remoteAddress, isSecure: isEncrypted(request) }, headerOf(request))
   // A copy for each: the one that was asked for its headers keeps them.
   const callerOf = (principal: Principal) => Object.assign(new HandshakeFacts(request, client), { principal })
   if (authenticate === undefined) return callerOf(anonymous)
-  const ticket = URL.parse(request.url ?? '', 'http://host')?.searchParams.get('ticket')
-  const presented = ticket == null ? undefined : { ticket, binding: undefined }
+  const presented = ticket === undefined ? undefined : { ticket, binding: undefined }
   const credentials = Object.assign(new HandshakeFacts(request, client), { node: request, ticket: presented })
   return authenticate(credentials).then(callerOf)
 }

@@ -29,7 +29,7 @@ export function acceptWebSockets(transport: WebSocketTransport, context: Context
     try {
       const query = readHandshake(request, access)
       const open = (caller: Caller) => openSocket({ request, socket, head }, caller, query)
-      const caller = identifyHandshake(request, access)
+      const caller = identifyHandshake(request, query.ticket, access)
       if (caller instanceof Promise) caller.then(open).catch(reject)
       else open(caller)
     } catch (error) {
@@ -136,7 +136,11 @@ function parse(text: string): Record<string, unknown> {
   return message as Record<string, unknown>
 }
 
-const handshakeQuery = z.object({ session: idParam.shape.id.optional(), down: z.enum(['socket', 'sse']).default('socket') })
+const handshakeQuery = z.object({
+  session: idParam.shape.id.optional(),
+  down: z.enum(['socket', 'sse']).default('socket'),
+  ticket: z.string().optional(),
+})
 
 type HandshakeQuery = z.output<typeof handshakeQuery>
 
