@@ -107,10 +107,7 @@ function exchangeOf({ env, req }: Context<Env>): Exchange {
 
 /** The response to a GET, without starting a run or waiting. */
 async function answerHead(route: Route, request: RouteInput): Promise<RouteResponse> {
-  const { input, lastEventId = input.lastEventId } = request
-  // A route that starts a run is one that may respond 202.
-  const isStart = 202 in route.answers && lastEventId === undefined
-  if (!isStart) return route.handle({ ...request, signal: AbortSignal.abort() })
+  if (!isStart(route, request.lastEventId)) return route.handle({ ...request, signal: AbortSignal.abort() })
   return request.wantsJson ? { status: 202, json: {} } : { status: 200, text: '', headers: eventStreamHeaders }
 }
 
@@ -146,9 +143,8 @@ async function readRequest(
     ...(route.body && check(route.body, await readJson(context.req.raw, hostBody(context)))),
   }
   // An EventSource sends an empty id after the server has reset it.
-  const lastEventId = req.header('last-event-id') || undefined
-  const isStart = 202 in route.answers && route.method === 'get' && (lastEventId ?? input.lastEventId) === undefined
-  if (isStart) checkStart(headerOf(context), req.url)
+  const lastEventId = req.header('last-event-id') || (input.lastEventId as string | undefined)
+  if (isStart(route, lastEventId)) checkStart(headerOf(context), req.url)
   return {
     input,
     caller: context.get('caller') ?? identifyNobody(context, access.findClient),
@@ -160,6 +156,11 @@ async function readRequest(
     wantsJson: wantsJson(req.header('accept') ?? ''),
     connect,
   }
+}
+
+/** A GET that starts a run: of a route that may respond 202, and not of a reader that reconnects. */
+function isStart({ method, answers }: Route, lastEventId: string | undefined): boolean {
+  return method === 'get' && 202 in answers && lastEventId === undefined
 }
 
 /** Only a list may be repeated; the schema of any other field rejects an array. */

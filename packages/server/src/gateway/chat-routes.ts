@@ -27,7 +27,7 @@ export interface ChatRoutesOptions {
 }
 
 type ContinueInput = z.output<typeof continueBody> & Pick<ResumeRequest, 'run'>
-type ChatInput = z.output<typeof chatBody> & { readonly lastEventId?: string | undefined }
+type ChatInput = z.output<typeof chatBody>
 type RunToRead = Pick<Run, 'id' | 'session' | 'lanes' | 'start'>
 
 export function createChatRoutes(options: ChatRoutesOptions): Route[] {
@@ -67,7 +67,7 @@ function createChatHandlers({ engine, openLog, runs, chats, transcripts, authori
   return { chat, resumeRun }
 
   async function chat(request: RouteRequest<ChatInput>): Promise<RouteResponse> {
-    const { input, lastEventId = input.lastEventId, caller } = request
+    const { input, lastEventId, caller } = request
     if (lastEventId !== undefined) return reconnect(request, lastEventId)
     const { query, model, models: names = model === undefined ? undefined : [model], session, id } = input
     await authorize(caller, 'run.start', { session })

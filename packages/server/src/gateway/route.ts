@@ -7,6 +7,7 @@ import type { Delivery, HttpTransports } from '../transports/transport.ts'
 /** The request, its inputs checked by the schemas of the route. */
 export interface RouteRequest<Input> {
   readonly input: Input
+  /** Of the header, or of the query where the route takes it there. */
   readonly lastEventId: string | undefined
   readonly caller: Caller
   /** Aborts when the client has left. */

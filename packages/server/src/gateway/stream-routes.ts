@@ -56,7 +56,7 @@ export function createStreamRoutes(context: StreamRoutesOptions): Route[] {
   async function read(request: RouteRequest<StreamInput>): Promise<RouteResponse> {
     const { input, lastEventId, caller, connect, isHead } = request
     const { session: sessions, channel: channels, slow, interval, shape } = input
-    const start = { from: lastEventId ?? input.lastEventId ?? input.from, slow, interval, shape, isHead }
+    const start = { from: lastEventId ?? input.from, slow, interval, shape, isHead }
     let connection: Connection | undefined
     const reserve = (log: string) => {
       if (connection === undefined) connection = connect(input.live, log)
