@@ -1,6 +1,6 @@
 /** API keys of servers. */
 import { type Caller, createMillrace, type Engine, MillraceError, memoryEngine, sqliteEngine } from 'millrace'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import { entrances } from './support/entrances.ts'
 import { makeFolder } from './support/process.ts'
 import { startServer } from './support/server.ts'
@@ -84,6 +84,21 @@ describe('an API key', () => {
     await millrace.close()
     const { url } = await open()
     expect((await fetch(`${url}/api/models`, { headers: bearer(key) })).status).toBe(200)
+  })
+
+  it('is kept by a server that nobody uses it at', async () => {
+    vi.useFakeTimers()
+    onTestFinished(() => void vi.useRealTimers())
+    const hourMs = 60 * 60_000
+    const engine: Engine = { ...memoryEngine({ ageMsMax: 2 * hourMs }), close: async () => {} }
+    const open = () => createMillrace({ engine, access: { tokens: { secret } } })
+    const first = open()
+    const { id } = await first.keys.create({ name: 'shop' })
+    await first.close()
+    const second = open()
+    await vi.advanceTimersByTimeAsync(10 * hourMs)
+    expect((await second.keys.list()).map((key) => key.id)).toEqual([id])
+    await second.close()
   })
 
   it('is not rejected, but the request fails, while the engine fails', async () => {

@@ -85,6 +85,8 @@ export function createAccess(
 ): Access {
   const { hook, tokens, adminKey, allowAnonymous, isOn, checkOrigin, findClient } = access
   const keys = new StoredApiKeys({ engine, adminKey, signal, onError })
+  // Not at the first use: retention would remove keys that nobody has used since the server was started.
+  if (isOn) keys.follow()
   const tickets = createTickets(engine)
   const authenticate = isOn ? createAuthenticate({ hook, tokens, keys, tickets, allowAnonymous }) : undefined
   return { authenticate, authorize: isOn ? withPermissions(authorize) : authorize, tickets, keys, checkOrigin, findClient }

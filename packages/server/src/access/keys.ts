@@ -135,7 +135,7 @@ export class StoredApiKeys implements ApiKeys, KeyVerifier {
   }
 
   #recent(): Promise<Snapshot> {
-    this.#follow()
+    this.follow()
     if (this.#known === undefined || this.#now() - this.#known.at > knownMsMax) {
       const snapshot = this.#read()
       this.#known = { snapshot, at: this.#now() }
@@ -149,8 +149,8 @@ export class StoredApiKeys implements ApiKeys, KeyVerifier {
     this.#known = undefined
   }
 
-  /** From the first use on. Watching also keeps an engine from evicting the log. */
-  #follow(): void {
+  /** Keeps the keys while the server runs. Watching also keeps an engine from evicting the log. */
+  follow(): void {
     if (this.#isFollowed || this.#signal.aborted) return
     this.#isFollowed = true
     const unwatch = this.#engine.watch(keysLog, () => this.#forget())
@@ -169,7 +169,7 @@ export class StoredApiKeys implements ApiKeys, KeyVerifier {
   }
 
   async #change(change: (keys: readonly StoredKey[]) => readonly StoredKey[] | undefined): Promise<void> {
-    this.#follow()
+    this.follow()
     for (let attempt = 0; attempt < attemptsMax; attempt++) {
       const snapshot = await this.#read()
       const keys = change(snapshot.keys)
