@@ -127,6 +127,15 @@ describe('a ticket', () => {
     expect((await entrances.sse(url, {}, `&ticket=${ticket}`)).status).toBe(200)
   })
 
+  it.each(streams)('is neither looked at nor used beside an Authorization header, over %s', async (transport) => {
+    const { url } = await start()
+    const { ticket } = await getTicket(url, await sign())
+    const enter = (headers: Record<string, string>) => entrances[transport](url, headers, `&ticket=${ticket}`)
+    expect((await enter(bearer(await sign({ exp: 1 })))).code).toBe('token_expired')
+    expect((await enter(bearer(await sign()))).code).toBeUndefined()
+    expect((await enter({})).code).toBeUndefined()
+  })
+
   it('is kept only as a hash', async () => {
     const { url, millrace } = await start()
     const { ticket } = await getTicket(url, await sign())

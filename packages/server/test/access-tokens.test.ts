@@ -291,6 +291,8 @@ describe('a hostile token', () => {
   ])('that is none is rejected: %s', async (authorization) => {
     const { url } = await start()
     expect(await tryAll(url, { authorization })).toEqual(everywhere('401 token_rejected'))
+    const { headers } = await entrances.http(url, { authorization })
+    expect(headers.get('www-authenticate')).toBe('Bearer realm="millrace", error="invalid_token"')
   })
 
   it('is in no error and no report', async () => {
