@@ -1,6 +1,6 @@
 /**
  * The heartbeat of all connections: one shared timer. A member's `beat` is called every `periodMs` from the time it joined, to
- * about a hundredth of the period. The scheduler runs the calls in slices, like every other write.
+ * a sixtieth of the period. The scheduler runs the calls in slices, like every other write.
  */
 import type { Scheduler, Task } from '../delivery/scheduler.ts'
 
