@@ -25,7 +25,6 @@ export function sizeOf(data: EventData): number {
     return bytes
   }
   const fields = data as Readonly<Record<string, Json>>
-  // Two to four times as fast as Object.values.
   for (const key in fields) bytes += key.length + 4 + sizeOf(fields[key] as Json)
   return bytes
 }
