@@ -54,6 +54,8 @@ export type ClientMessage =
       readonly id?: string
     }
   | { readonly type: 'stop'; readonly ref?: string; readonly run: string }
+  /** A token or a ticket of the same user, in place of the one that expires. */
+  | ({ readonly type: 'renew'; readonly ref?: string } & ({ readonly token: string } | { readonly ticket: string }))
   | { readonly type: 'ping'; readonly ref?: string }
 
 /** What a server sends, apart from the data of the plain exchange. */
@@ -72,6 +74,10 @@ export type ServerMessage =
     }
   | { readonly type: 'ended'; readonly ref?: string; readonly run: string; readonly end: RunEnd & { readonly position?: string } }
   | { readonly type: 'pong'; readonly ref?: string }
+  /** The credential has expired: the client sends `renew`, or is disconnected soon. */
+  | { readonly type: 'renew' }
+  /** `expiresAt`: of the new credential, in milliseconds since 1970. */
+  | { readonly type: 'renewed'; readonly ref?: string; readonly expiresAt?: number | undefined }
   /** `clock`: see PROTOCOL.md#heartbeats. */
   | { readonly type: 'heartbeat'; readonly clock: number }
   | ({ readonly type: 'error'; readonly ref?: string } & ErrorBody)

@@ -3,15 +3,18 @@ import { randomBytes } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { type Json, MillraceError } from '@millrace/protocol'
 import { createAccess } from './access/access.ts'
+import type { Principal } from './access/caller.ts'
 import { createChannels } from './channels/channels.ts'
 import { createHeartbeatAcks } from './cluster/heartbeat-acks.ts'
-import { createMembership, type MembershipOptions } from './cluster/membership.ts'
+import { createMembership, type Membership, type MembershipOptions } from './cluster/membership.ts'
+import { createPassRenewal } from './cluster/renewals.ts'
 import { createRunDirectory } from './cluster/run-directory.ts'
 import { soleMember } from './cluster/sole-member.ts'
 import { createFanOut } from './delivery/fan-out.ts'
 import { createScheduler } from './delivery/scheduler.ts'
 import { nativeDialects } from './dialects/native.ts'
 import { createApp } from './gateway/app.ts'
+import { renewPassed } from './gateway/connection-routes.ts'
 import { toMillraceError } from './gateway/error-response.ts'
 import { createHandlers } from './gateway/handlers.ts'
 import { listen } from './gateway/listen.ts'
@@ -19,6 +22,7 @@ import { createOffer } from './gateway/offered.ts'
 import { createRoutes } from './gateway/routes.ts'
 import { createStops } from './gateway/stops.ts'
 import { acceptWebSockets } from './gateway/websocket.ts'
+import type { Engine } from './log/log.ts'
 import { quarantineDamaged } from './log/quarantine.ts'
 import type { Millrace } from './millrace.ts'
 import { createModels } from './models/index.ts'
@@ -31,7 +35,8 @@ import { createRuns, type Runs } from './runs/runs.ts'
 import { createChats } from './sessions/chats.ts'
 import { createHistory } from './sessions/history.ts'
 import { createTranscripts } from './sessions/transcripts.ts'
-import { createConnections } from './transports/connections.ts'
+import { type ConnectionLimits, createConnections } from './transports/connections.ts'
+import { createExpiry } from './transports/expiry.ts'
 import { createHeartbeat, type HeartbeatAcks } from './transports/heartbeat.ts'
 import { createPollTransport } from './transports/poll.ts'
 import { settle } from './transports/settle.ts'
@@ -47,7 +52,7 @@ export function createMillrace(options: MillraceOptions = {}): Millrace {
   const { membership, cluster } = createCluster({
     engine: store,
     leaseMs,
-    onMessage: (message) => onMessage(message, runs, answers),
+    onMessage: (message) => onMessage(message, { runs, answers, renew }),
     getRuns: () => runs,
     getRecovery: () => recovery,
   })
@@ -68,22 +73,8 @@ export function createMillrace(options: MillraceOptions = {}): Millrace {
   const channels = createChannels(engine)
   const chats = createChats({ openLog, runs, transcripts, resolveModel: models.resolve, newId })
 
-  // From logs to readers.
-  const scheduler = createScheduler({ onError })
-  const heartbeat = createHeartbeat({ scheduler, periodMs: heartbeatMs })
-  const fanOut = createFanOut({
-    engine,
-    scheduler,
-    onPage: (log, read) => recovery.observe(log, read),
-    onReadError: (error) => toMillraceError(error, onError),
-  })
-  const acknowledgeHere = (stream: string) => sse.acknowledge(stream)
-  const answers = createHeartbeatAcks({ newId, acknowledgeHere, membership, gatherMs: heartbeatMs / 50 })
-  const isExcused = (since: number) => isStopping() || (membership?.missedAt ?? 0) > since
-  const sse = createSseTransport({ fanOut, scheduler, heartbeat, newStream: answers.newStream, isExcused })
-  const webSocket = createWebSocketTransport({ fanOut, heartbeat })
-  const transports = { sse, poll: createPollTransport(engine) }
-  const connections = createConnections(limits)
+  const delivery = createDelivery({ engine, recovery, membership, limits, heartbeatMs, isStopping, onError })
+  const { sse, webSocket, transports, connections, heartbeat, answers } = delivery
 
   // Requests.
   const access = createAccess(settings, { engine: store, signal: stopping.signal, onError })
@@ -101,8 +92,20 @@ export function createMillrace(options: MillraceOptions = {}): Millrace {
     stops: createStops(runs),
     dialects: nativeDialects,
   }
+  const renew = (id: string, principal: Principal) => renewPassed({ connections, ...access }, id, principal)
+  const passRenewal = createPassRenewal(membership)
   const { describeDefault } = models
-  const routes = createRoutes({ ...requests, history, transcripts, describeDefault, heartbeats: answers, newId, health })
+  const routes = createRoutes({
+    ...requests,
+    connections,
+    history,
+    transcripts,
+    describeDefault,
+    heartbeats: answers,
+    passRenewal,
+    newId,
+    health,
+  })
   const app = createApp({ routes, transports, connections, access, version, page, onError, isStopping })
   const accept = acceptWebSockets(webSocket, { ...requests, connections, access, isStopping, onError })
   const { handle, ...handlers } = createHandlers({ app, accept, hostNames, hasPage: page !== undefined, onError })
@@ -161,12 +164,58 @@ function createCluster({ engine, leaseMs, onMessage, getRuns, getRecovery }: Clu
   return { membership, cluster: { liveness, directory } }
 }
 
+interface DeliveryOptions {
+  readonly engine: Engine
+  readonly recovery: Recovery
+  readonly membership: Membership | undefined
+  readonly limits: ConnectionLimits
+  readonly heartbeatMs: number
+  readonly isStopping: () => boolean
+  readonly onError: (error: unknown) => void
+}
+
+/** From logs to readers. */
+function createDelivery({ engine, recovery, membership, limits, heartbeatMs, isStopping, onError }: DeliveryOptions) {
+  const scheduler = createScheduler({ onError })
+  const heartbeat = createHeartbeat({ scheduler, periodMs: heartbeatMs })
+  const fanOut = createFanOut({
+    engine,
+    scheduler,
+    onPage: (log, read) => recovery.observe(log, read),
+    onReadError: (error) => toMillraceError(error, onError),
+  })
+  const acknowledgeHere = (stream: string) => sse.acknowledge(stream)
+  const answers = createHeartbeatAcks({ newId, acknowledgeHere, membership, gatherMs: heartbeatMs / 50 })
+  const isExcused = (since: number) => isStopping() || (membership?.missedAt ?? 0) > since
+  const sse = createSseTransport({ fanOut, scheduler, heartbeat, isExcused })
+  const webSocket = createWebSocketTransport({ fanOut, heartbeat })
+  const transports = { sse, poll: createPollTransport(engine) }
+  const connections = createConnections({ limits, newId: answers.newStream, expiry: createExpiry({ scheduler }) })
+  return { sse, webSocket, transports, connections, heartbeat, answers, scheduler }
+}
+
+interface Receivers {
+  readonly runs: Runs
+  readonly answers: HeartbeatAcks
+  readonly renew: (connection: string, principal: Principal) => Promise<void>
+}
+
+interface Message {
+  readonly type?: string
+  readonly run?: string
+  readonly streams?: string[]
+  readonly connection?: string
+  readonly principal?: Principal
+}
+
 /** Handles a message from another server. */
-function onMessage(message: Json, runs: Runs, answers: HeartbeatAcks): void {
-  const { type, run, streams } = message as { type?: string; run?: string; streams?: string[] }
+function onMessage(message: Json, { runs, answers, renew }: Receivers): void {
+  const { type, run, streams, connection, principal } = message as Message
   if (type === 'stop' && run !== undefined) runs.get(run)?.stop()
   // Readers of this server acknowledged heartbeats there.
   if (type === 'answered' && streams !== undefined) answers.acknowledgeAll(streams)
+  // A connection of this server was renewed there. One that may not be is closed when its token expires.
+  if (type === 'renew' && connection !== undefined && principal !== undefined) renew(connection, principal).catch(() => {})
 }
 
 /** 128 bits: a client that has a session's id can read it. */

@@ -34,6 +34,7 @@ describe('the documentation that the server serves', () => {
       'get /ws/chat',
       'patch /api/sessions/{id}',
       'post /api/chat',
+      'post /api/connections/{id}/renew',
       'post /api/heartbeat',
       'post /api/publish',
       'post /api/runs/{id}/stop',

@@ -138,6 +138,7 @@ describe('messages of a WebSocket', () => {
     publish: true,
     stop: true,
     ping: true,
+    renew: true,
   }
   const down: Record<ServerMessage['type'], true> = {
     event: true,
@@ -149,13 +150,15 @@ describe('messages of a WebSocket', () => {
     ended: true,
     pong: true,
     heartbeat: true,
+    renew: true,
+    renewed: true,
     error: true,
   }
   const typesIn = (text: string) => [...text.matchAll(/"type":"(\w+)"/g)].map(([, type]) => type as string)
 
   it('are those of the tables in PROTOCOL.md', () => {
     const table = rows(section('### Messages with a type'))
-    const fromServer = ['event', 'error', 'heartbeat']
+    const fromServer = ['event', 'error', 'heartbeat', 'renew']
     const sent = table.flatMap(([cell = '']) => typesIn(cell))
     expect(sent).toEqual([...Object.keys(up), ...fromServer])
     const answered = table.flatMap(([, cell = '']) => typesIn(cell))

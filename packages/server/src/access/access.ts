@@ -1,7 +1,7 @@
 /** Who may use the server, from which pages, and behind which proxies: the parts of access, made from its options. */
 import { MillraceError } from '@millrace/protocol'
 import type { Engine } from '../log/log.ts'
-import { type Authenticate, type AuthenticateHook, createAuthenticate } from './authenticate.ts'
+import { type Authenticate, type AuthenticateHook, createAuthenticate, createVerify, type Verify } from './authenticate.ts'
 import { type Authorize, withPermissions } from './authorize.ts'
 import { type ApiKeys, StoredApiKeys } from './keys.ts'
 import { type CheckOrigin, createOriginRule } from './origin.ts'
@@ -46,6 +46,8 @@ export interface AccessSettings {
 export interface Access extends Pick<AccessSettings, 'checkOrigin' | 'findClient'> {
   /** Undefined where the server is open: nobody is asked for credentials, and everybody is `anonymous`. */
   readonly authenticate: Authenticate | undefined
+  /** For a credential that replaces another. Undefined where the server is open. */
+  readonly verify: Verify | undefined
   /** The host's, after the permissions that the principal itself brings. */
   readonly authorize: Authorize
   readonly tickets: Tickets
@@ -88,8 +90,17 @@ export function createAccess(
   // Not at the first use: retention would remove keys that nobody has used since the server was started.
   if (isOn) keys.follow()
   const tickets = createTickets(engine)
-  const authenticate = isOn ? createAuthenticate({ hook, tokens, keys, tickets, allowAnonymous }) : undefined
-  return { authenticate, authorize: isOn ? withPermissions(authorize) : authorize, tickets, keys, checkOrigin, findClient }
+  const verify = isOn ? createVerify({ tokens, keys, tickets }) : undefined
+  const authenticate = verify && createAuthenticate({ hook, verify, tickets, allowAnonymous })
+  return {
+    authenticate,
+    verify,
+    authorize: isOn ? withPermissions(authorize) : authorize,
+    tickets,
+    keys,
+    checkOrigin,
+    findClient,
+  }
 }
 
 function invalid(message: string): MillraceError {

@@ -24,13 +24,24 @@ export interface Credentials extends AuthenticationFacts {
   readonly ticket: PresentedTicket | undefined
 }
 
+/** What a client sends in the middle of a connection, in place of what expires. */
+export type Credential = { readonly token: string } | { readonly ticket: string }
+
+/** Whose credential it is. Rejects with 401 where it is not valid. */
+export type Verify = (credential: Credential) => Promise<Principal>
+
 /** Rejects with 401 where the credentials are missing or not valid, and as the host's own authentication does. */
 export type Authenticate = (facts: Credentials) => Promise<Principal>
 
-export interface AuthenticateOptions {
-  readonly hook: AuthenticateHook | undefined
+export interface VerifyOptions {
   readonly tokens: Tokens | undefined
   readonly keys: KeyVerifier
+  readonly tickets: Pick<Tickets, 'redeem'>
+}
+
+export interface AuthenticateOptions {
+  readonly hook: AuthenticateHook | undefined
+  readonly verify: Verify
   readonly tickets: Pick<Tickets, 'redeem'>
   /** Whether requests without credentials are let in. */
   readonly allowAnonymous: boolean
@@ -39,16 +50,22 @@ export interface AuthenticateOptions {
 /** For the host to decide who asks. */
 const hookMsMax = 10_000
 
-export function createAuthenticate({ hook, tokens, keys, tickets, allowAnonymous }: AuthenticateOptions): Authenticate {
+export function createVerify({ tokens, keys, tickets }: VerifyOptions): Verify {
+  return async (credential) => {
+    if ('ticket' in credential) return tickets.redeem({ ticket: credential.ticket, binding: undefined })
+    const { token } = credential
+    if (keys.isKey(token)) return keys.verify(token)
+    if (tokens === undefined) throw new MillraceError('token_rejected')
+    return tokens.verify(token)
+  }
+}
+
+export function createAuthenticate({ hook, verify, tickets, allowAnonymous }: AuthenticateOptions): Authenticate {
   return async (facts) => {
     const known = hook && (await askHost(hook, facts))
     if (known !== undefined) return known
     const bearer = readBearer(facts.headers.get('authorization') ?? '')
-    if (bearer !== undefined) {
-      if (keys.isKey(bearer)) return keys.verify(bearer)
-      if (tokens === undefined) throw new MillraceError('token_rejected')
-      return tokens.verify(bearer)
-    }
+    if (bearer !== undefined) return verify({ token: bearer })
     if (facts.ticket !== undefined) return tickets.redeem(facts.ticket)
     if (allowAnonymous) return anonymous
     throw new MillraceError('unauthenticated')

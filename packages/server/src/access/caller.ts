@@ -39,6 +39,12 @@ export interface Caller extends RequestFacts {
   readonly principal: Principal
 }
 
+/** The same details with another principal. */
+export function withPrincipal(caller: Caller, principal: Principal): Caller {
+  // The details of a handshake are computed by its class when they are read.
+  return Object.assign(Object.create(Object.getPrototypeOf(caller)), caller, { principal })
+}
+
 /** What the host's own authentication gets. */
 export interface AuthenticationFacts extends RequestFacts {
   /** Node's request, in which a login of the host may have left its user. Undefined on web-standard hosts. */

@@ -59,6 +59,11 @@ export function channelLog(channel: string): string {
   return `channel/${channel}`
 }
 
+/** The channel of a log; undefined where the log is a session's. */
+export function channelOf(log: string): string | undefined {
+  return log.startsWith('channel/') ? log.slice('channel/'.length) : undefined
+}
+
 function checkData(data: Publication['data']): EventData {
   const bytes = data instanceof Uint8Array ? data : readBinary(data)
   const size = bytes === undefined ? Buffer.byteLength(toJson(data as Json)) : Math.ceil(bytes.length / 3) * 4

@@ -88,19 +88,20 @@ class HandshakeFacts implements RequestFacts {
   readonly isSecure: boolean
   readonly path: string
   /** Names and values in turn, each in a line. One string takes a fraction of what `Headers` take, and few hosts read them. */
-  readonly #headerLines: string
-  #headers: Headers | undefined
+  private readonly headerLines: string
+  /** Fields that a copy has too: a connection that is renewed has another principal. */
+  private parsed: Headers | undefined
 
   constructor({ url = '', rawHeaders }: IncomingMessage, { address, isSecure }: Peer) {
     this.address = address
     this.isSecure = isSecure
     this.path = url.split('?', 1)[0] ?? ''
-    this.#headerLines = rawHeaders.join('\n')
+    this.headerLines = rawHeaders.join('\n')
   }
 
   get headers(): Headers {
-    this.#headers ??= parseHeaders(this.#headerLines.split('\n'))
-    return this.#headers
+    this.parsed ??= parseHeaders(this.headerLines.split('\n'))
+    return this.parsed
   }
 
   get origin(): string | undefined {

@@ -1,7 +1,8 @@
 /** What the messages of a WebSocket mean: PROTOCOL.md#websocket. */
 import { type ClientMessage, formatPosition, MillraceError, type ServerMessage } from '@millrace/protocol'
 import { z } from 'zod'
-import type { Caller } from '../access/caller.ts'
+import type { Verify } from '../access/authenticate.ts'
+import { type Caller, withPrincipal } from '../access/caller.ts'
 import type { Run } from '../runs/run.ts'
 import { requirePosition } from '../sessions/positions.ts'
 import type { Connection } from '../transports/connection.ts'
@@ -9,6 +10,7 @@ import type { Connections } from '../transports/connections.ts'
 import type { Socket, SocketStream } from '../transports/transport.ts'
 import type { ChatRoutesOptions } from './chat-routes.ts'
 import { openReading, type ReadingContext, requireReadable } from './reading.ts'
+import { renewConnection } from './renewal.ts'
 import { chatBody, check, continueBody, publication, reading, runParam } from './schemas.ts'
 import type { Stops } from './stops.ts'
 
@@ -23,6 +25,7 @@ const schemas = {
   ack: z.object({ session, channel, id: z.string().max(200) }),
   publish: publication,
   stop: runParam,
+  renew: z.union([z.object({ token: z.string().max(8192) }), z.object({ ticket: z.string().max(8192) })]),
 }
 
 type Question = z.output<typeof question>
@@ -30,13 +33,14 @@ type Question = z.output<typeof question>
 export interface MessageContext extends ReadingContext, Pick<ChatRoutesOptions, 'runs' | 'chats' | 'offer'> {
   readonly connections: Connections
   readonly stops: Stops
+  readonly verify: Verify | undefined
   readonly isStopping: () => boolean
 }
 
 type MessageType = 'query' | Extract<ClientMessage, { type: string }>['type']
 
 /** Messages that start nothing are handled also while the server stops. */
-const allowedWhileStopping = new Set<unknown>(['stop', 'ping', 'ack', 'detach'])
+const allowedWhileStopping = new Set<unknown>(['stop', 'ping', 'ack', 'detach', 'renew'])
 
 /** The key of a log that is about to be read. Messages are handled one after another, so there is at most one. */
 const reserved = 'reserved'
@@ -55,7 +59,7 @@ export interface SocketSessionOptions {
 export class SocketSession {
   readonly socket: Socket
   readonly #connection: Connection
-  readonly #caller: Caller
+  #caller: Caller
   readonly #isCommandsOnly: boolean
   readonly #context: MessageContext
   #session: string | undefined
@@ -96,6 +100,8 @@ export class SocketSession {
         return this.#publish(check(schemas.publish, message))
       case 'stop':
         return this.#stop(check(schemas.stop, message))
+      case 'renew':
+        return this.#renew(check(schemas.renew, message))
       case 'ping':
         return { type: 'pong' }
       default:
@@ -168,6 +174,16 @@ export class SocketSession {
     const { stops, authorize } = this.#context
     const end = await stops.stop(run, ({ session }) => authorize(this.#caller, 'run.stop', { session }))
     return { type: 'ended', run, end }
+  }
+
+  /** An open server knows nobody, so every credential is good. */
+  async #renew(credential: z.output<typeof schemas.renew>): Promise<ServerMessage> {
+    const { verify, authorize } = this.#context
+    if (verify === undefined) return { type: 'renewed' }
+    const caller = withPrincipal(this.#caller, await verify(credential))
+    await renewConnection(authorize, this.#connection, caller)
+    this.#caller = caller
+    return { type: 'renewed', expiresAt: caller.principal.expiresAt }
   }
 
   /** Reserves a place for what is about to be read. Throws `too_many_attachments` and `too_many_connections`. */

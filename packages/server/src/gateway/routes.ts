@@ -1,6 +1,7 @@
 /** All routes of the HTTP API. `server.ts` adds those of further dialects to them. */
 import { MillraceError } from '@millrace/protocol'
 import { type ChatRoutesOptions, createChatRoutes } from './chat-routes.ts'
+import { type ConnectionRoutesOptions, createConnectionRoutes } from './connection-routes.ts'
 import type { Route } from './route.ts'
 import { createServerRoutes, type ServerRoutesOptions } from './server-routes.ts'
 import { createSessionRoutes, type SessionRoutesOptions } from './session-routes.ts'
@@ -11,7 +12,8 @@ export type RoutesOptions = ChatRoutesOptions &
   StreamRoutesOptions &
   SessionRoutesOptions &
   ServerRoutesOptions &
-  TicketRoutesOptions
+  TicketRoutesOptions &
+  ConnectionRoutesOptions
 
 export function createRoutes(options: RoutesOptions): Route[] {
   return [
@@ -20,6 +22,7 @@ export function createRoutes(options: RoutesOptions): Route[] {
     ...createSessionRoutes(options),
     ...createServerRoutes(options),
     ...createTicketRoutes(options),
+    ...createConnectionRoutes(options),
     upgradeRoute,
   ]
 }

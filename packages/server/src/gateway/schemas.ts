@@ -134,6 +134,8 @@ export const renameBody = z.object({
 })
 export const exportQuery = z.object({ format: z.enum(['json', 'markdown']).default('markdown') })
 export const idParam = z.object({ id })
+/** The header `millrace-stream`, or what the event `renew` says. */
+export const connectionParam = z.object({ id: z.string().regex(/^[\w.-]{1,100}$/) })
 export const runParam = z.object({ run: id })
 export const continueBody = z.object({
   session: id.optional().describe('Where the run is; needed where the run is not known by its id'),
@@ -194,6 +196,7 @@ export const answers = {
   started: z.object({ session: z.string(), run: z.string(), position: z.string() }),
   session: z.object({ id: z.string() }),
   published: z.object({ channel: z.string(), position: z.string(), duplicate: z.boolean() }),
+  renewed: z.object({ expiresAt: z.number().optional().describe('Of the new token, in milliseconds since 1970') }),
   ticket: z.object({ ticket: z.string(), expiresAt: z.number() }),
   listedSession,
   sessions: z.object({ sessions: z.array(listedSession), next: z.number().optional() }),

@@ -1,5 +1,4 @@
 /** One open connection: what it reads, its place within the limits, and how the server can end it. */
-import { randomUUID } from 'node:crypto'
 import type { MillraceError } from '@millrace/protocol'
 import type { Principal } from '../access/caller.ts'
 import type { Cursor } from '../delivery/cursor.ts'
@@ -36,11 +35,23 @@ export interface Served {
    * drained at a time, so that their clients may reconnect at once.
    */
   drain(isPaced: boolean): void
+  /** Asks the client for another token: its own has expired. */
+  requestRenewal(): void
   /** The readers that the connection carries. */
   readonly cursors: Iterable<Cursor>
 }
 
 export interface Connection {
+  /** Not guessable, and the same on the wire: a client renews its connection by it. */
+  readonly id: string
+  /** The logs that it reads. */
+  readonly logs: readonly string[]
+  /** When its principal expires, in milliseconds since 1970. */
+  readonly expiresAt: number | undefined
+  /** Whether it is the principal's, whatever token that has. */
+  belongsTo(principal: Principal): boolean
+  /** Its principal has another token. */
+  renew(principal: Principal): void
   /** A transport serves the connection from now on. Terminates it at once where that was requested before. */
   serve(served: Served): void
   /** Counts as a reader of the log, once for each key. Throws `too_many_connections`. Does nothing once closed. */
@@ -53,6 +64,9 @@ export interface Connection {
   close(): void
 }
 
+/** Renews a connection of another server, to which it is passed on; false where there is no such server. */
+export type PassRenewal = (connection: string, principal: Principal) => Promise<boolean>
+
 /** Counts by which connections are bounded. */
 export interface Tally {
   /** Throws `too_many_connections`. */
@@ -60,35 +74,40 @@ export interface Tally {
   remove(key: string): void
 }
 
-export interface Tallies {
+/** What all connections of a table share. */
+export interface ConnectionTable {
   readonly readers: Tally
   readonly principals: Tally
   readonly addresses: Tally
+  readonly newId: () => string
+  onNamed(connection: OpenConnection): void
+  /** Its principal has another expiry. */
+  onRenewed(connection: OpenConnection): void
+  onClosed(connection: OpenConnection): void
 }
 
 export class OpenConnection implements Connection {
   #id: string | undefined
-  readonly info: ConnectionInfo
+  info: ConnectionInfo
   readonly #since: number
-  readonly #tallies: Tallies
-  readonly #onClose: (connection: OpenConnection) => void
+  readonly #table: ConnectionTable
   /** Logs that are read, by key. */
   readonly #logs = new SmallMap<string>()
   #acknowledged: Map<string, string> | undefined
   #served: Served | undefined
   #terminated: MillraceError | undefined
   #isDrained = false
+  #isAskedToRenew = false
   #isClosed = false
 
   /** Throws `too_many_connections`. */
-  constructor(info: ConnectionInfo, since: number, tallies: Tallies, onClose: (connection: OpenConnection) => void) {
+  constructor(info: ConnectionInfo, since: number, table: ConnectionTable) {
     this.info = info
     this.#since = since
-    this.#tallies = tallies
-    this.#onClose = onClose
+    this.#table = table
     this.#countPrincipal('add')
     try {
-      tallies.addresses.add(info.address ?? '')
+      table.addresses.add(info.address ?? '')
     } catch (error) {
       this.#countPrincipal('remove')
       throw error
@@ -97,12 +116,40 @@ export class OpenConnection implements Connection {
 
   /** Most connections are never listed, and none is named before. */
   get id(): string {
-    this.#id ??= randomUUID()
+    if (this.#id === undefined) {
+      this.#id = this.#table.newId()
+      if (!this.#isClosed) this.#table.onNamed(this)
+    }
     return this.#id
   }
 
-  hasId(id: string): boolean {
-    return this.#id === id
+  get isNamed(): boolean {
+    return this.#id !== undefined
+  }
+
+  get logs(): readonly string[] {
+    return [...new Set(this.#logs.values)]
+  }
+
+  get expiresAt(): number | undefined {
+    return this.info.principal.expiresAt
+  }
+
+  belongsTo({ id, kind }: Principal): boolean {
+    return this.info.principal.id === id && this.info.principal.kind === kind
+  }
+
+  renew(principal: Principal): void {
+    this.info = { ...this.info, principal }
+    this.#isAskedToRenew = false
+    if (!this.#isClosed) this.#table.onRenewed(this)
+  }
+
+  /** Once for each token, and when a transport serves it. */
+  requestRenewal(): void {
+    if (this.#isAskedToRenew || this.#served === undefined) return
+    this.#isAskedToRenew = true
+    this.#served.requestRenewal()
   }
 
   serve(served: Served): void {
@@ -112,7 +159,7 @@ export class OpenConnection implements Connection {
 
   attach(log: string, key = log): void {
     if (this.#isClosed || this.#logs.get(key) !== undefined) return
-    this.#tallies.readers.add(log)
+    this.#table.readers.add(log)
     this.#logs.set(key, log)
   }
 
@@ -120,7 +167,7 @@ export class OpenConnection implements Connection {
     const log = this.#logs.get(key)
     if (log === undefined) return
     this.#logs.delete(key)
-    this.#tallies.readers.remove(log)
+    this.#table.readers.remove(log)
     if (!this.reads(log)) this.#acknowledged?.delete(log)
   }
 
@@ -136,10 +183,10 @@ export class OpenConnection implements Connection {
   close(): void {
     if (this.#isClosed) return
     this.#isClosed = true
-    for (const log of this.#logs.values) this.#tallies.readers.remove(log)
+    for (const log of this.#logs.values) this.#table.readers.remove(log)
     this.#countPrincipal('remove')
-    this.#tallies.addresses.remove(this.info.address ?? '')
-    this.#onClose(this)
+    this.#table.addresses.remove(this.info.address ?? '')
+    this.#table.onClosed(this)
   }
 
   terminate(error: MillraceError): void {
@@ -169,13 +216,13 @@ export class OpenConnection implements Connection {
       principal: principal.id,
       address,
       since: this.#since,
-      sessions: [...new Set(this.#logs.values)],
+      sessions: this.logs,
       acknowledged: Object.fromEntries(this.#acknowledged ?? []),
     }
   }
 
   #countPrincipal(change: 'add' | 'remove'): void {
     const { id, kind } = this.info.principal
-    if (kind !== 'anonymous') this.#tallies.principals[change](id)
+    if (kind !== 'anonymous') this.#table.principals[change](id)
   }
 }

@@ -12,7 +12,7 @@ const createInfo = (more: Partial<ConnectionInfo> = {}): ConnectionInfo => ({
 
 describe('connections', () => {
   it('of all transports are listed with the sessions that they read', () => {
-    const connections = createConnections({}, () => 7)
+    const connections = createConnections({ now: () => 7 })
     const socket = connections.open(createInfo({ transport: 'ws', principal: { id: 'ada', kind: 'user' } }))
     for (const session of ['a', 'b']) socket.attach(session)
     connections.open(createInfo()).attach('a')
@@ -40,7 +40,7 @@ describe('connections', () => {
     ['principal', { perPrincipalMax: 2 }, { principal: { id: 'ada', kind: 'user' as const } }],
     ['address', { perAddressMax: 2 }, {}],
   ])('are bounded exactly per %s, and a closed connection frees its place', (_what, limits, more) => {
-    const connections = createConnections(limits)
+    const connections = createConnections({ limits })
     const open = () => connections.open(createInfo(more), 'a')
     const first = open()
     open()
@@ -51,7 +51,7 @@ describe('connections', () => {
   })
 
   it('of others are not affected by one that is rejected', () => {
-    const connections = createConnections({ perPrincipalMax: 1, perAddressMax: 1 })
+    const connections = createConnections({ limits: { perPrincipalMax: 1, perAddressMax: 1 } })
     connections.open(createInfo({ principal: { id: 'ada', kind: 'user' } }))
     expect(() => connections.open(createInfo({ principal: { id: 'bob', kind: 'user' } }))).toThrow()
     connections.open(createInfo({ principal: { id: 'bob', kind: 'user' }, address: '127.0.0.2' }))

@@ -1,7 +1,16 @@
 /** The table of open connections, whatever their transport: bounded, listed, terminated and drained in one place. */
+import { randomUUID } from 'node:crypto'
 import { MillraceError } from '@millrace/protocol'
 import type { Cursor } from '../delivery/cursor.ts'
-import { type Connection, type ConnectionInfo, type ListedConnection, OpenConnection, type Tally } from './connection.ts'
+import {
+  type Connection,
+  type ConnectionInfo,
+  type ConnectionTable,
+  type ListedConnection,
+  OpenConnection,
+  type Tally,
+} from './connection.ts'
+import type { Expiry } from './expiry.ts'
 
 export interface ConnectionLimits {
   /** Readers of one session; default 10,000. */
@@ -24,6 +33,8 @@ export interface ConnectionFilter {
 export interface Connections {
   /** Throws `too_many_connections`. The caller MUST close it. With a log the connection reads that log from the beginning. */
   open(info: ConnectionInfo, log?: string): Connection
+  /** By the id that a client sent; undefined where no connection of this process has it. */
+  find(id: string): Connection | undefined
   /** All connections, or those that read one session. */
   list(session?: string): ListedConnection[]
   /** Ends the selected connections, whose clients get the error; returns their number. Throws for an empty filter. */
@@ -37,20 +48,45 @@ export interface Connections {
   readonly count: number
 }
 
-export function createConnections(limits: ConnectionLimits = {}, now: () => number = Date.now): Connections {
+export interface ConnectionsOptions {
+  readonly limits?: ConnectionLimits
+  /** MUST NOT be guessable; default 122 random bits. */
+  readonly newId?: () => string
+  /** Closes those whose principal expires; default none. */
+  readonly expiry?: Expiry
+  readonly now?: () => number
+}
+
+export function createConnections({
+  limits = {},
+  newId = randomUUID,
+  expiry,
+  now = Date.now,
+}: ConnectionsOptions = {}): Connections {
   const { perSessionMax = 10_000, perPrincipalMax = 100, perAddressMax = 20_000 } = limits
   const open = new Set<OpenConnection>()
-  const tallies = {
+  /** Most are never named. */
+  const named = new Map<string, OpenConnection>()
+  const table: ConnectionTable = {
+    newId,
     readers: createTally('This session has', perSessionMax),
     principals: createTally('You have', perPrincipalMax),
     addresses: createTally('Your network has', perAddressMax),
+    onNamed: (connection) => void named.set(connection.id, connection),
+    onRenewed: (connection) => expiry?.watch(connection),
+    onClosed(connection) {
+      open.delete(connection)
+      if (connection.isNamed) named.delete(connection.id)
+      if (connection.expiresAt !== undefined) expiry?.forget(connection)
+    },
   }
-  const forget = (connection: OpenConnection) => void open.delete(connection)
 
   return {
     open(info, log) {
-      const connection = new OpenConnection(info, now(), tallies, forget)
+      const connection = new OpenConnection(info, now(), table)
       open.add(connection)
+      // A long-poll ends before its time to renew would.
+      if (info.transport !== 'poll' && connection.expiresAt !== undefined) expiry?.watch(connection)
       try {
         if (log !== undefined) connection.attach(log)
       } catch (error) {
@@ -59,6 +95,7 @@ export function createConnections(limits: ConnectionLimits = {}, now: () => numb
       }
       return connection
     },
+    find: (id) => named.get(id),
     list: (session) => select({ ...(session !== undefined && { session }) }).map((connection) => connection.describe()),
     terminate(filter, error) {
       // A filter whose fields are all undefined is a mistake of the caller: it must not end every connection.
@@ -88,7 +125,7 @@ export function createConnections(limits: ConnectionLimits = {}, now: () => numb
   function select({ id, principal, session }: ConnectionFilter): OpenConnection[] {
     return [...open].filter(
       (connection) =>
-        (id === undefined || connection.hasId(id)) &&
+        (id === undefined || named.get(id) === connection) &&
         (principal === undefined || connection.info.principal.id === principal) &&
         (session === undefined || connection.reads(session)),
     )

@@ -2,7 +2,8 @@
  * The heartbeat of all connections: one shared timer. A member's `beat` is called every `periodMs` from the time it joined, to
  * a sixtieth of the period. The scheduler runs the calls in slices, like every other write.
  */
-import type { Scheduler, Task } from '../delivery/scheduler.ts'
+import { inSlices } from '../delivery/in-slices.ts'
+import type { Scheduler } from '../delivery/scheduler.ts'
 
 /** Acknowledgements of readers, which may reach any server that shares the engine. `cluster/` implements it. */
 export interface HeartbeatAcks {
@@ -27,7 +28,6 @@ export interface Heartbeat {
 }
 
 const slots = 60
-const heartbeatsPerStep = 64
 
 export function createHeartbeat({ scheduler, periodMs }: { scheduler: Scheduler; periodMs: number }): Heartbeat {
   const wheel = Array.from({ length: slots }, () => new Set<Beating>())
@@ -60,28 +60,8 @@ export function createHeartbeat({ scheduler, periodMs }: { scheduler: Scheduler;
   function tick(): void {
     const due = wheel[slot] as Set<Beating>
     slot = (slot + 1) % slots
-    if (due.size > 0) scheduler.add(sendAll(due, scheduler))
+    if (due.size === 0) return
+    const beat = (member: Beating) => member.beat(Math.round(performance.now()))
+    scheduler.add(inSlices(scheduler, due, beat))
   }
-}
-
-function sendAll(due: Set<Beating>, scheduler: Scheduler): Task {
-  const members = due.values()
-  const task: Task = {
-    step() {
-      const clock = Math.round(performance.now())
-      for (let heartbeats = 0; heartbeats < heartbeatsPerStep; heartbeats++) {
-        const { value: member, done } = members.next()
-        if (done) return 'done'
-        try {
-          member.beat(clock)
-        } catch (error) {
-          // The other members still get their heartbeat, in the next tick.
-          scheduler.add(task)
-          throw error
-        }
-      }
-      return 'more'
-    },
-  }
-  return task
 }

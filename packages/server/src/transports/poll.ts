@@ -21,6 +21,8 @@ export function createPollTransport(engine: Engine): HttpTransport {
       connection.serve({
         terminate: (error) => ended.abort(error),
         drain: () => ended.abort(),
+        // Each request has its own credential.
+        requestRenewal() {},
         cursors: [],
       })
       try {

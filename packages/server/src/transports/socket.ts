@@ -134,6 +134,10 @@ export class ServedSocket implements Socket, Served, Beating {
     this.close(closeCodes.restart, 'The server stops; connect again.')
   }
 
+  requestRenewal(): void {
+    this.send({ type: 'renew' })
+  }
+
   beat(clock: number): void {
     // A closing socket has a timeout of its own; a heartbeat must not reset the count of a flood.
     if (!this.#isOpen) return

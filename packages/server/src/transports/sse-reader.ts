@@ -95,6 +95,11 @@ export class SseReader implements Served, Beating, CloseListener {
     this.#cursor.end()
   }
 
+  requestRenewal(): void {
+    // Without an id: it is no event of a log.
+    this.#write(encodeSseEvent({ event: 'renew', data: encodeJson({ connection: this.#connection.id }) }))
+  }
+
   /** Closes a reader that has not taken a byte since the last heartbeat, or has stopped acknowledging. */
   beat(clock: number): void {
     const isStalled = this.#cursor.blocked && this.#stalledAt === this.#cursor.offset

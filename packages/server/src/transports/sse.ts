@@ -32,8 +32,6 @@ export interface SseTransportOptions extends Pick<SseReaders, 'isExcused'> {
   readonly fanOut: FanOut
   readonly scheduler: Scheduler
   readonly heartbeat: Heartbeat
-  /** Names a stream whose heartbeats are acknowledged. MUST NOT be guessable. */
-  readonly newStream: () => string
   /** From 0 to 1; default `Math.random`. */
   readonly random?: () => number
 }
@@ -41,7 +39,7 @@ export interface SseTransportOptions extends Pick<SseReaders, 'isExcused'> {
 type Start = (sink: SseSink) => SseReader
 
 export function createSseTransport(options: SseTransportOptions): SseTransport {
-  const { fanOut, scheduler, heartbeat, newStream, isExcused, random = Math.random } = options
+  const { fanOut, scheduler, heartbeat, isExcused, random = Math.random } = options
   const readers: SseReaders = { heartbeat, acknowledging: new Map(), isExcused, random }
   const lingering = new Set<Writable>()
 
@@ -49,8 +47,9 @@ export function createSseTransport(options: SseTransportOptions): SseTransport {
     headers: eventStreamHeaders,
 
     respond({ logs, connection, acknowledges }, exchange) {
-      const stream = acknowledges ? newStream() : undefined
-      const headers = { ...eventStreamHeaders, ...(stream !== undefined && { [streamHeader]: stream }) }
+      const stream = acknowledges ? connection.id : undefined
+      const isNamed = acknowledges || connection.expiresAt !== undefined
+      const headers = { ...eventStreamHeaders, ...(isNamed && { [streamHeader]: connection.id }) }
       const start: Start = (sink) => new SseReader(readers, sink, connection, stream, (shared) => attach(logs, shared))
       return exchange.node === undefined
         ? respondWeb(start, headers, exchange.signal)

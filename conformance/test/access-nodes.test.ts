@@ -1,0 +1,64 @@
+/** Access over several servers of one engine: renewals that arrive at another server than their connection. */
+import { createMillrace, type Engine } from 'millrace'
+import { describe, expect, it, onTestFinished } from 'vitest'
+import { startShared } from './support/nodes.ts'
+
+const adminKey = 'an-admin-key-of-a-test'
+
+/** A server whose users say in a header who they are, and until when. */
+async function openNode(engine: Engine) {
+  const millrace = createMillrace({
+    engine,
+    authenticate({ headers }) {
+      const [id, expiresAt] = headers.get('x-user')?.split(' ') ?? []
+      return id === undefined ? undefined : { id, expiresAt: Number(expiresAt) }
+    },
+    access: { adminKey },
+    onError: () => {},
+  })
+  onTestFinished(() => millrace.close())
+  const { url } = await millrace.listen({ port: 0 })
+  return { millrace, url }
+}
+
+const login = (id: string, expiresAt: number) => ({ 'x-user': `${id} ${expiresAt}` })
+
+async function openStream(url: string, headers: Record<string, string>) {
+  const abort = new AbortController()
+  onTestFinished(() => abort.abort())
+  const response = await fetch(`${url}/api/stream?channel=c`, { headers, signal: abort.signal })
+  const reader = (response.body as ReadableStream<Uint8Array>).pipeThrough(new TextDecoderStream()).getReader()
+  let text = ''
+  return {
+    id: response.headers.get('millrace-stream') as string,
+    /** What was read when the text first had this, or when the stream ended. */
+    async until(part: string): Promise<string> {
+      while (!text.includes(part)) {
+        const { value, done } = await reader.read()
+        if (done) break
+        text += value
+      }
+      return text
+    },
+  }
+}
+
+describe.each(await startShared())('over $name', ({ make }) => {
+  it('a stream of one server is renewed at another, by its own user only', async () => {
+    const [one, two] = [await openNode(make()), await openNode(make())]
+    const inLeeway = Date.now() - 25_000
+    const [renewed, other] = [
+      await openStream(one.url, login('ada', inLeeway)),
+      await openStream(one.url, login('ada', inLeeway)),
+    ]
+    await Promise.all([renewed.until('event: renew'), other.until('event: renew')])
+    const renew = async (id: string, headers: Record<string, string>) =>
+      (await fetch(`${two.url}/api/connections/${id}/renew`, { method: 'POST', headers })).status
+    expect(await renew(other.id, login('eve', Date.now() + 60_000))).toBe(202)
+    expect(await renew(renewed.id, login('ada', Date.now() + 60_000))).toBe(202)
+    expect(await renew('nobody.nothing', login('ada', Date.now() + 60_000))).toBe(404)
+    expect(await other.until('token_expired')).toContain('token_expired')
+    await two.millrace.publish({ channel: 'c', data: 'still there' })
+    expect(await renewed.until('still there')).not.toContain('token_expired')
+  })
+})
