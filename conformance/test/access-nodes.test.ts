@@ -1,4 +1,4 @@
-/** Access over several servers of one engine: renewals that arrive at another server than their connection. */
+/** Access over several servers of one engine: renewals that arrive at another server, and revocations that reach all. */
 import { createMillrace, type Engine } from 'millrace'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { startShared } from './support/nodes.ts'
@@ -60,5 +60,25 @@ describe.each(await startShared())('over $name', ({ make }) => {
     expect(await other.until('token_expired')).toContain('token_expired')
     await two.millrace.publish({ channel: 'c', data: 'still there' })
     expect(await renewed.until('still there')).not.toContain('token_expired')
+  })
+
+  it('what one server revokes ends connections and is rejected on each, in less than two seconds', async () => {
+    const nodes = [await openNode(make()), await openNode(make())]
+    const later = Date.now() + 3_600_000
+    const open = (id: string) => Promise.all(nodes.map(({ url }) => openStream(url, login(id, later))))
+    const [own, others] = [await open('ada'), await open('bob')]
+    const startedAt = performance.now()
+    await nodes[0]?.millrace.access.revoke({ sub: 'ada' })
+    for (const stream of own) expect(await stream.until('token_revoked')).toContain('token_revoked')
+    expect(performance.now() - startedAt).toBeLessThan(2000)
+    for (const { url } of nodes) {
+      expect((await fetch(`${url}/api/models`, { headers: login('ada', later) })).status).toBe(401)
+      expect((await fetch(`${url}/api/models`, { headers: login('bob', later) })).status).toBe(200)
+    }
+    await nodes[1]?.millrace.publish({ channel: 'c', data: 'to bob' })
+    for (const stream of others) expect(await stream.until('to bob')).not.toContain('token_revoked')
+    // A server that starts later.
+    const { url } = await openNode(make())
+    expect((await fetch(`${url}/api/models`, { headers: login('ada', later) })).status).toBe(401)
   })
 })

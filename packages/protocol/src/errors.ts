@@ -48,6 +48,7 @@ export const errors = {
   unauthenticated: entry(401, false, 'The request has no credentials; send an Authorization header, or a ticket.'),
   token_expired: entry(401, false, 'The token has expired; get a new one and send the request again.'),
   token_rejected: entry(401, false, 'The token or key is not valid here; get one that was issued for this server.'),
+  token_revoked: entry(401, false, 'The token was revoked; sign in again, or use another token.'),
   ticket_rejected: entry(401, false, 'The ticket was used, has expired or does not exist; get a new one with POST /api/tickets.'),
   keys_unavailable: entry(503, true, 'The keys that verify tokens could not be fetched; try again later.'),
   forbidden: entry(403, false, 'You may not do this; ask the operator of the server for permission.'),

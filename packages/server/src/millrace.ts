@@ -1,5 +1,6 @@
 /** The API of a server in a Node application: what `createMillrace` returns. */
 import type { ErrorCode } from '@millrace/protocol'
+import type { Revoke } from './access/access.ts'
 import type { ApiKeys } from './access/keys.ts'
 import type { Publication, Published } from './channels/channels.ts'
 import type { Handler } from './gateway/handlers.ts'
@@ -39,6 +40,8 @@ export interface Millrace {
   defaultModel(): Promise<{ readonly name: string; readonly reason: string }>
   /** API keys of servers. They are kept by the engine, and accepted where `access` or `authenticate` is given. */
   readonly keys: ApiKeys
+  /** Takes away what a user, a token or a session was given. Rejects where there is no authentication. */
+  readonly access: Revoke
   readonly engine: Engine
   /** The number of open connections, of all transports. */
   readonly connections: number

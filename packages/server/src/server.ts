@@ -35,6 +35,7 @@ import { createRuns, type Runs } from './runs/runs.ts'
 import { createChats } from './sessions/chats.ts'
 import { createHistory } from './sessions/history.ts'
 import { createTranscripts } from './sessions/transcripts.ts'
+import type { Guard } from './transports/connection.ts'
 import { type ConnectionLimits, createConnections } from './transports/connections.ts'
 import { createExpiry } from './transports/expiry.ts'
 import { createHeartbeat, type HeartbeatAcks } from './transports/heartbeat.ts'
@@ -73,11 +74,13 @@ export function createMillrace(options: MillraceOptions = {}): Millrace {
   const channels = createChannels(engine)
   const chats = createChats({ openLog, runs, transcripts, resolveModel: models.resolve, newId })
 
-  const delivery = createDelivery({ engine, recovery, membership, limits, heartbeatMs, isStopping, onError })
+  const onRevoked = () => connections.recheck()
+  const access = createAccess(settings, { engine: store, signal: stopping.signal, onError, onRevoked })
+  const { guard } = access
+  const delivery = createDelivery({ engine, recovery, membership, limits, guard, heartbeatMs, isStopping, onError })
   const { sse, webSocket, transports, connections, heartbeat, answers } = delivery
 
   // Requests.
-  const access = createAccess(settings, { engine: store, signal: stopping.signal, onError })
   const version = readVersion()
   const offer = createOffer({ models, byName: settings.modelsByName })
   const health = createHealth({ engine: store, version, isStopping })
@@ -88,26 +91,17 @@ export function createMillrace(options: MillraceOptions = {}): Millrace {
     chats,
     channels,
     ...access,
+    connections,
+    passRenewal: createPassRenewal(membership),
     offer,
     stops: createStops(runs),
     dialects: nativeDialects,
   }
   const renew = (id: string, principal: Principal) => renewPassed({ connections, ...access }, id, principal)
-  const passRenewal = createPassRenewal(membership)
   const { describeDefault } = models
-  const routes = createRoutes({
-    ...requests,
-    connections,
-    history,
-    transcripts,
-    describeDefault,
-    heartbeats: answers,
-    passRenewal,
-    newId,
-    health,
-  })
+  const routes = createRoutes({ ...requests, history, transcripts, describeDefault, heartbeats: answers, newId, health })
   const app = createApp({ routes, transports, connections, access, version, page, onError, isStopping })
-  const accept = acceptWebSockets(webSocket, { ...requests, connections, access, isStopping, onError })
+  const accept = acceptWebSockets(webSocket, { ...requests, access, isStopping, onError })
   const { handle, ...handlers } = createHandlers({ app, accept, hostNames, hasPage: page !== undefined, onError })
 
   const drain = createDrain({ readers: connections, isShared: membership !== undefined, activeRuns: () => runs.active })
@@ -132,6 +126,7 @@ export function createMillrace(options: MillraceOptions = {}): Millrace {
     sessions: { list: history.list, rename: history.rename, delete: history.delete },
     defaultModel: describeDefault,
     keys: access.keys,
+    access: { revoke: access.revoke },
     engine,
     get connections() {
       return connections.count
@@ -169,13 +164,14 @@ interface DeliveryOptions {
   readonly recovery: Recovery
   readonly membership: Membership | undefined
   readonly limits: ConnectionLimits
+  readonly guard: Guard
   readonly heartbeatMs: number
   readonly isStopping: () => boolean
   readonly onError: (error: unknown) => void
 }
 
 /** From logs to readers. */
-function createDelivery({ engine, recovery, membership, limits, heartbeatMs, isStopping, onError }: DeliveryOptions) {
+function createDelivery({ engine, recovery, membership, limits, guard, heartbeatMs, isStopping, onError }: DeliveryOptions) {
   const scheduler = createScheduler({ onError })
   const heartbeat = createHeartbeat({ scheduler, periodMs: heartbeatMs })
   const fanOut = createFanOut({
@@ -190,8 +186,14 @@ function createDelivery({ engine, recovery, membership, limits, heartbeatMs, isS
   const sse = createSseTransport({ fanOut, scheduler, heartbeat, isExcused })
   const webSocket = createWebSocketTransport({ fanOut, heartbeat })
   const transports = { sse, poll: createPollTransport(engine) }
-  const connections = createConnections({ limits, newId: answers.newStream, expiry: createExpiry({ scheduler }) })
-  return { sse, webSocket, transports, connections, heartbeat, answers, scheduler }
+  const connections = createConnections({
+    limits,
+    newId: answers.newStream,
+    guard,
+    scheduler,
+    expiry: createExpiry({ scheduler }),
+  })
+  return { sse, webSocket, transports, connections, heartbeat, answers }
 }
 
 interface Receivers {

@@ -239,7 +239,8 @@ describe('a ticket for a user', () => {
     const { ticket } = await getTicket(url, adminKey, { sub: 'bob', ttl: 10, connectionTtl: 60, ...grants })
     await entrances.sse(url, {}, `&ticket=${ticket}`)
     const { principal } = callers.at(-1) as Caller
-    expect(principal).toEqual({ id: 'bob', kind: 'user', ...grants, expiresAt: expect.any(Number) })
+    const times = { issuedAt: expect.any(Number), expiresAt: expect.any(Number) }
+    expect(principal).toEqual({ id: 'bob', kind: 'user', ...grants, ...times })
     expect((principal.expiresAt ?? 0) - before).toBeGreaterThanOrEqual(60_000)
     expect((principal.expiresAt ?? 0) - before).toBeLessThan(70_000)
   })

@@ -3,9 +3,11 @@ import { MillraceError } from '@millrace/protocol'
 import type { Engine } from '../log/log.ts'
 import { type Authenticate, type AuthenticateHook, createAuthenticate, createVerify, type Verify } from './authenticate.ts'
 import { type Authorize, withPermissions } from './authorize.ts'
+import type { Principal } from './caller.ts'
 import { type ApiKeys, StoredApiKeys } from './keys.ts'
 import { type CheckOrigin, createOriginRule } from './origin.ts'
 import { createFindClient, type FindClient } from './proxies.ts'
+import { type Revocation, Revocations } from './revocations.ts'
 import { createTickets, type Tickets } from './tickets.ts'
 import { createTokens, type TokenIssuer, type Tokens } from './tokens.ts'
 
@@ -29,6 +31,17 @@ export interface AccessOptions {
    * `X-Forwarded-Proto` is believed. Default none: the address of a client is that of its connection.
    */
   readonly trustedProxies?: readonly string[]
+  /** The longest lifetime of your tokens; so long what you revoke is remembered. Default 30 days. */
+  readonly tokenLifetimeMs?: number
+}
+
+/** What is no longer valid. */
+export interface Revoke {
+  /**
+   * Takes away what a user, a token or a session was given so far. Open connections of every server end within two seconds,
+   * and new requests are rejected: with 401 `token_revoked`, and for a session with 404 `session_not_found`.
+   */
+  revoke(revocation: Revocation): Promise<void>
 }
 
 /** The options, checked. */
@@ -41,6 +54,7 @@ export interface AccessSettings {
   readonly isOn: boolean
   readonly checkOrigin: CheckOrigin
   readonly findClient: FindClient
+  readonly tokenLifetimeMs: number
 }
 
 export interface Access extends Pick<AccessSettings, 'checkOrigin' | 'findClient'> {
@@ -52,6 +66,9 @@ export interface Access extends Pick<AccessSettings, 'checkOrigin' | 'findClient
   readonly authorize: Authorize
   readonly tickets: Tickets
   readonly keys: ApiKeys
+  readonly revoke: Revoke['revoke']
+  /** Checked again for connections that are open. */
+  readonly guard: Pick<Revocations, 'requirePrincipal' | 'requireSession'>
 }
 
 export interface AccessContext {
@@ -59,6 +76,8 @@ export interface AccessContext {
   /** Aborts when the server stops. */
   readonly signal: AbortSignal
   readonly onError: (error: unknown) => void
+  /** Something else is no longer valid. */
+  readonly onRevoked: () => void
 }
 
 const adminKeyLengthMin = 16
@@ -78,28 +97,46 @@ export function resolveAccess(options: AccessOptions | undefined, hook: Authenti
     isOn: hook !== undefined || tokens !== undefined || adminKey !== undefined || options?.allowAnonymous !== undefined,
     checkOrigin: createOriginRule(origins),
     findClient: createFindClient(trustedProxies),
+    tokenLifetimeMs: options?.tokenLifetimeMs ?? 30 * 24 * 60 * 60_000,
   }
 }
 
 export function createAccess(
   { access, authorize }: { readonly access: AccessSettings; readonly authorize: Authorize },
-  { engine, signal, onError }: AccessContext,
+  { engine, signal, onError, onRevoked }: AccessContext,
 ): Access {
-  const { hook, tokens, adminKey, allowAnonymous, isOn, checkOrigin, findClient } = access
-  const keys = new StoredApiKeys({ engine, adminKey, signal, onError })
+  const { hook, tokens, adminKey, allowAnonymous, isOn, checkOrigin, findClient, tokenLifetimeMs: lifetimeMs } = access
+  const guard = new Revocations({ engine, lifetimeMs, signal, onError, onRevoked })
+  const onKeyRevoked = isOn ? (id: string) => guard.revokeKey(id) : undefined
+  const keys = new StoredApiKeys({ engine, adminKey, signal, onError, onRevoked: onKeyRevoked })
   // Not at the first use: retention would remove keys that nobody has used since the server was started.
   if (isOn) keys.follow()
   const tickets = createTickets(engine)
   const verify = isOn ? createVerify({ tokens, keys, tickets }) : undefined
   const authenticate = verify && createAuthenticate({ hook, verify, tickets, allowAnonymous })
   return {
-    authenticate,
-    verify,
-    authorize: isOn ? withPermissions(authorize) : authorize,
+    authenticate: authenticate && unlessRevoked(guard, authenticate),
+    verify: verify && unlessRevoked(guard, verify),
+    authorize: isOn ? withPermissions(authorize, guard) : authorize,
+    async revoke(revocation) {
+      if (!isOn) throw invalid('The server has no authentication, so there is nothing to revoke; set `access` or `authenticate`.')
+      await guard.revoke(revocation)
+    },
+    guard,
     tickets,
     keys,
     checkOrigin,
     findClient,
+  }
+}
+
+/** Rejects with `token_revoked`, and as the engine does before it has said what is revoked. */
+function unlessRevoked<From>(revocations: Revocations, identify: (from: From) => Promise<Principal>) {
+  return async (from: From): Promise<Principal> => {
+    await revocations.load()
+    const principal = await identify(from)
+    revocations.requirePrincipal(principal)
+    return principal
   }
 }
 

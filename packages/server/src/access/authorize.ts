@@ -5,6 +5,7 @@
 import { MillraceError } from '@millrace/protocol'
 import { type Action, includes, matches } from './actions.ts'
 import type { Caller, Principal } from './caller.ts'
+import type { Revocations } from './revocations.ts'
 
 export interface Resource {
   /** Undefined for a session that is about to be created, for the list of all sessions, and for a channel. */
@@ -19,9 +20,10 @@ export type Authorize = (caller: Caller, action: Action, resource: Resource) => 
 export const allowAll: Authorize = () => {}
 
 /** Checks what the principal itself brings, its permissions, sessions and channels, before the host is asked. */
-export function withPermissions(authorize: Authorize): Authorize {
+export function withPermissions(authorize: Authorize, revoked: Pick<Revocations, 'requireSession'>): Authorize {
   return (caller, action, resource) => {
     requireAllowed(caller.principal, action, resource)
+    if (resource.session !== undefined) revoked.requireSession(caller.principal, resource.session)
     return authorize(caller, action, resource)
   }
 }

@@ -13,6 +13,8 @@ export interface Principal {
   /** The only channels that it can use: names, or the beginning of names and `*`. */
   readonly channels?: readonly string[] | undefined
   readonly limits?: Readonly<Record<string, number>> | undefined
+  /** Milliseconds since 1970. What was issued before the user was revoked is not valid, nor is what does not say so. */
+  readonly issuedAt?: number | undefined
   /** Milliseconds since 1970. */
   readonly expiresAt?: number | undefined
   /** Of the token or key, so that it alone can be revoked. */

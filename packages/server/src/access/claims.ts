@@ -37,6 +37,7 @@ export const grants = z.object({
 export const tokenClaims = z.object({
   sub: userId,
   exp: z.number(),
+  iat: z.number().optional(),
   jti: z.string().max(256).optional(),
   millrace: z.strictObject(grants.shape).optional(),
 })
@@ -45,6 +46,7 @@ export const tokenClaims = z.object({
 export const principalSchema = grants.extend({
   id: z.string().min(1).max(300),
   kind: z.enum(['user', 'server', 'anonymous']).default('user'),
+  issuedAt: z.number().optional(),
   expiresAt: z.number().optional(),
   tokenId: z.string().max(256).optional(),
 })

@@ -25,7 +25,7 @@ export function delegate(issuer: Principal, { sub, connectionTtl, ...wanted }: D
   // What an issuer may do for others is not handed on unless it says so.
   const may = narrowed.may ?? (includes(issuer.may ?? [], 'admin.*') ? undefined : issuer.may?.filter((each) => !isGranted(each)))
   const { sessions = issuer.sessions, channels = issuer.channels, limits } = narrowed
-  return { id: sub, kind: 'user', may, sessions, channels, limits, expiresAt }
+  return { id: sub, kind: 'user', may, sessions, channels, limits, issuedAt: now, expiresAt }
 }
 
 /** The wanted grants that are given, each of which the issuer has. */

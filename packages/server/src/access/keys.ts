@@ -44,6 +44,8 @@ export interface ApiKeysOptions {
   /** Aborts when the server stops. */
   readonly signal: AbortSignal
   readonly onError: (error: unknown) => void
+  /** The key no longer exists: what it has opened is to end. */
+  readonly onRevoked?: ((id: string) => Promise<void>) | undefined
   readonly now?: () => number
 }
 
@@ -74,15 +76,17 @@ export class StoredApiKeys implements ApiKeys, KeyVerifier {
   readonly #adminHash: Buffer | undefined
   readonly #signal: AbortSignal
   readonly #onError: (error: unknown) => void
+  readonly #onRevoked: ApiKeysOptions['onRevoked']
   readonly #now: () => number
   #isFollowed = false
   #known: { readonly snapshot: Promise<Snapshot>; readonly at: number } | undefined
 
-  constructor({ engine, adminKey, signal, onError, now = Date.now }: ApiKeysOptions) {
+  constructor({ engine, adminKey, signal, onError, onRevoked, now = Date.now }: ApiKeysOptions) {
     this.#engine = engine
     this.#adminHash = adminKey === undefined ? undefined : digest(adminKey)
     this.#signal = signal
     this.#onError = onError
+    this.#onRevoked = onRevoked
     this.#now = now
   }
 
@@ -112,6 +116,7 @@ export class StoredApiKeys implements ApiKeys, KeyVerifier {
       isFound = keys.some((key) => key.id === id)
       return isFound ? keys.filter((key) => key.id !== id) : undefined
     })
+    if (isFound) await this.#onRevoked?.(id)
     return isFound
   }
 

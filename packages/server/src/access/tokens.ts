@@ -142,8 +142,9 @@ function toMillraceError(error: unknown): MillraceError {
 function toPrincipal(payload: JWTPayload): Principal {
   const claims = tokenClaims.safeParse(payload)
   if (!claims.success) throw rejectClaim(claims.error.issues[0]?.path.slice(0, 2).join('.') ?? '')
-  const { sub, exp, jti, millrace } = claims.data
-  return Object.freeze({ id: sub, kind: 'user', ...millrace, expiresAt: exp * 1000, tokenId: jti })
+  const { sub, exp, iat, jti, millrace } = claims.data
+  const issuedAt = iat === undefined ? undefined : iat * 1000
+  return Object.freeze({ id: sub, kind: 'user', ...millrace, issuedAt, expiresAt: exp * 1000, tokenId: jti })
 }
 
 /** The name is one that Millrace reads, never one that only the token has. */

@@ -1,5 +1,5 @@
 /** One open connection: what it reads, its place within the limits, and how the server can end it. */
-import type { MillraceError } from '@millrace/protocol'
+import { MillraceError } from '@millrace/protocol'
 import type { Principal } from '../access/caller.ts'
 import type { Cursor } from '../delivery/cursor.ts'
 import { SmallMap } from './small-map.ts'
@@ -50,11 +50,11 @@ export interface Connection {
   readonly expiresAt: number | undefined
   /** Whether it is the principal's, whatever token that has. */
   belongsTo(principal: Principal): boolean
-  /** Its principal has another token. */
+  /** Its principal has another token. Throws as the guard does. */
   renew(principal: Principal): void
   /** A transport serves the connection from now on. Terminates it at once where that was requested before. */
   serve(served: Served): void
-  /** Counts as a reader of the log, once for each key. Throws `too_many_connections`. Does nothing once closed. */
+  /** Counts as a reader of the log, once for each key. Throws `too_many_connections`, and as the guard does. Does nothing once closed. */
   attach(log: string, key?: string): void
   detach(key: string): void
   reads(log: string): boolean
@@ -74,11 +74,19 @@ export interface Tally {
   remove(key: string): void
 }
 
+/** Whether a principal may still do what it could when it connected. */
+export interface Guard {
+  /** Throws what its client gets. */
+  requirePrincipal(principal: Principal): void
+  requireSession(principal: Principal, session: string): void
+}
+
 /** What all connections of a table share. */
 export interface ConnectionTable {
   readonly readers: Tally
   readonly principals: Tally
   readonly addresses: Tally
+  readonly guard: Guard
   readonly newId: () => string
   onNamed(connection: OpenConnection): void
   /** Its principal has another expiry. */
@@ -140,6 +148,7 @@ export class OpenConnection implements Connection {
   }
 
   renew(principal: Principal): void {
+    this.#table.guard.requirePrincipal(principal)
     this.info = { ...this.info, principal }
     this.#isAskedToRenew = false
     if (!this.#isClosed) this.#table.onRenewed(this)
@@ -159,6 +168,7 @@ export class OpenConnection implements Connection {
 
   attach(log: string, key = log): void {
     if (this.#isClosed || this.#logs.get(key) !== undefined) return
+    this.#table.guard.requireSession(this.info.principal, log)
     this.#table.readers.add(log)
     this.#logs.set(key, log)
   }
@@ -187,6 +197,22 @@ export class OpenConnection implements Connection {
     this.#countPrincipal('remove')
     this.#table.addresses.remove(this.info.address ?? '')
     this.#table.onClosed(this)
+  }
+
+  /** Ends it where its principal may no longer do what it does. */
+  recheck(): void {
+    const { guard } = this.#table
+    try {
+      guard.requirePrincipal(this.info.principal)
+    } catch (error) {
+      return this.terminate(error as MillraceError)
+    }
+    try {
+      for (const log of this.logs) guard.requireSession(this.info.principal, log)
+    } catch {
+      // Its client reconnects, and learns which of its sessions it can no longer read.
+      this.terminate(new MillraceError('connection_closed'))
+    }
   }
 
   terminate(error: MillraceError): void {

@@ -2,10 +2,13 @@
 import { randomUUID } from 'node:crypto'
 import { MillraceError } from '@millrace/protocol'
 import type { Cursor } from '../delivery/cursor.ts'
+import { inSlices } from '../delivery/in-slices.ts'
+import { createScheduler, type Scheduler } from '../delivery/scheduler.ts'
 import {
   type Connection,
   type ConnectionInfo,
   type ConnectionTable,
+  type Guard,
   type ListedConnection,
   OpenConnection,
   type Tally,
@@ -31,7 +34,7 @@ export interface ConnectionFilter {
 }
 
 export interface Connections {
-  /** Throws `too_many_connections`. The caller MUST close it. With a log the connection reads that log from the beginning. */
+  /** Throws `too_many_connections`, and as the guard does. The caller MUST close it. With a log the connection reads that log from the beginning. */
   open(info: ConnectionInfo, log?: string): Connection
   /** By the id that a client sent; undefined where no connection of this process has it. */
   find(id: string): Connection | undefined
@@ -39,6 +42,8 @@ export interface Connections {
   list(session?: string): ListedConnection[]
   /** Ends the selected connections, whose clients get the error; returns their number. Throws for an empty filter. */
   terminate(filter: ConnectionFilter, error: MillraceError): number
+  /** Ends those whose principals may no longer do what they do. */
+  recheck(): void
   /** Ends at most `count` connections, whose clients reconnect, here or on another server. */
   drain(count: number): void
   /** Connections that `drain` can still end. */
@@ -54,13 +59,20 @@ export interface ConnectionsOptions {
   readonly newId?: () => string
   /** Closes those whose principal expires; default none. */
   readonly expiry?: Expiry
+  /** Default: everything that was allowed once is. */
+  readonly guard?: Guard
+  readonly scheduler?: Scheduler
   readonly now?: () => number
 }
+
+const allowAll: Guard = { requirePrincipal() {}, requireSession() {} }
 
 export function createConnections({
   limits = {},
   newId = randomUUID,
   expiry,
+  guard = allowAll,
+  scheduler = createScheduler(),
   now = Date.now,
 }: ConnectionsOptions = {}): Connections {
   const { perSessionMax = 10_000, perPrincipalMax = 100, perAddressMax = 20_000 } = limits
@@ -69,6 +81,7 @@ export function createConnections({
   const named = new Map<string, OpenConnection>()
   const table: ConnectionTable = {
     newId,
+    guard,
     readers: createTally('This session has', perSessionMax),
     principals: createTally('You have', perPrincipalMax),
     addresses: createTally('Your network has', perAddressMax),
@@ -83,6 +96,8 @@ export function createConnections({
 
   return {
     open(info, log) {
+      // It may have been revoked since it was asked for.
+      guard.requirePrincipal(info.principal)
       const connection = new OpenConnection(info, now(), table)
       open.add(connection)
       // A long-poll ends before its time to renew would.
@@ -104,6 +119,9 @@ export function createConnections({
       const selected = select(filter)
       for (const connection of selected) connection.terminate(error)
       return selected.length
+    },
+    recheck() {
+      scheduler.add(inSlices(scheduler, open, (connection) => connection.recheck()))
     },
     drain(count) {
       const isPaced = count < Number.POSITIVE_INFINITY
