@@ -7,7 +7,8 @@ import { gzipSync } from 'node:zlib'
 import { build } from 'vite'
 import { root } from './install.mjs'
 
-export const clientBytesMax = 12 * 1024
+/** Decision 28. */
+export const clientBytesMax = 12.5 * 1024
 export const reactBytesMax = 3 * 1024
 export const tabsBytesMax = 4 * 1024
 

@@ -22,8 +22,8 @@ export interface ConnectOptions {
   readonly isBinary?: boolean
   /**
    * Gives the bearer token; called for every request and so for every reconnection, and once more with `expired` or
-   * `rejected` where the server refused it with 401. Sent as `Authorization` and nowhere else: a WebSocket does not carry
-   * it, so with a token `auto` takes SSE. Default none. Waited for as long as for an answer. Where it rejects,
+   * `rejected` where the server refused it with 401; also with `expired` when that of an open connection has. Sent as
+   * `Authorization`; a WebSocket gets a ticket for it, and only later tokens as messages. Default none. Waited for as long as for an answer. Where it rejects,
    * `connection.error` is `token_failed`, with its error as `cause`, and it is called again later; rejected with a
    * MillraceError that is not `retryable`, it is not. Tabs that share a connection use the leader's.
    */

@@ -9,7 +9,7 @@ import { createCommandSender } from './commands/sender.ts'
 import type { ConnectOptions } from './connect-options.ts'
 import { MillraceError } from './errors.ts'
 import { listenToHost } from './host.ts'
-import { createHttp, type Http } from './http.ts'
+import { createHttp, type Http, toError } from './http.ts'
 import { createLinks, type Links } from './link/links.ts'
 import { createTransportSelector, type RequestedTransport, type TransportSelector } from './link/selector.ts'
 import { type ConnectionStatus, type ConnectionStore, createConnectionStore, summarize } from './status.ts'
@@ -50,7 +50,18 @@ export function createConnection(url: string | URL, options: ConnectOptions): Co
     isReached = true
   }
   const http = createHttp({ base, fetch, token: options.token, answerMs: timings.answerMs, onReached })
-  const socket = WebSocket === undefined || base === '' ? undefined : createSocket(base, WebSocket, timings, onReached)
+  const socket =
+    WebSocket === undefined || base === ''
+      ? undefined
+      : createSocket({
+          base,
+          WebSocket,
+          timings,
+          onOpen: onReached,
+          getTicket: options.token && getTicket,
+          // Who is known by a cookie has a ticket for that.
+          renew: async () => (options.token ? { token: await http.token('expired') } : { ticket: await getTicket() }),
+        })
   const selector = createTransportSelector({
     requested: options.transport ?? 'auto',
     hasWebSocket: WebSocket !== undefined,
@@ -60,7 +71,6 @@ export function createConnection(url: string | URL, options: ConnectOptions): Co
       isBinary: options.isBinary ?? false,
       isShared: shared !== undefined,
       isPage: (globalThis as { document?: unknown }).document !== undefined,
-      hasToken: options.token !== undefined,
       hasWebSocket: socket !== undefined,
     }),
     onChange: applyChoice,
@@ -127,6 +137,16 @@ export function createConnection(url: string | URL, options: ConnectOptions): Co
       socket?.close()
       update()
     },
+  }
+
+  /** Undefined where the server asks nobody for a token. */
+  async function getTicket(): Promise<string | undefined> {
+    try {
+      return ((await http.json('api/tickets', { body: {} })) as { ticket: string }).ticket
+    } catch (error) {
+      if (toError(error).code === 'unauthenticated') return undefined
+      throw error
+    }
   }
 
   function applyChoice(): void {

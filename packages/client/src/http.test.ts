@@ -133,12 +133,12 @@ describe('a token', () => {
 })
 
 describe('a page', () => {
-  it('uses a WebSocket, which its browser does not count, unless requests carry a token', () => {
+  it('uses a WebSocket, which its browser does not count, also with a token', () => {
     vi.stubGlobal('document', new EventTarget())
     onTestFinished(() => void vi.unstubAllGlobals())
     const auto = { transport: 'auto' } as const
     expect(open('http://host/', auto).explainTransport().transport).toBe('ws')
-    expect(open('http://host/', { ...auto, token: () => 't' }).explainTransport().transport).toBe('sse')
+    expect(open('http://host/', { ...auto, token: () => 't' }).explainTransport().transport).toBe('ws')
   })
 })
 

@@ -4,7 +4,7 @@ import { MillraceError, readRefusal, unreachable } from './errors.ts'
 export interface TokenRequest {
   /**
    * `first`: for a request that was not refused yet; a token that was kept will do. `expired`, `rejected`: the server
-   * refused the last one with 401, and it is requested again once per request.
+   * refused the last one with 401, and it is requested again once per request. Also `expired`: that of an open connection.
    */
   readonly reason: 'first' | 'expired' | 'rejected'
 }
@@ -27,6 +27,8 @@ export interface HttpRequest {
   /** Default `POST` where there is a body, else `GET`. */
   readonly method?: 'PATCH' | 'DELETE'
   readonly signal?: AbortSignal | undefined
+  /** Why a token is requested; default `first`. */
+  readonly reason?: TokenRequest['reason']
   /** How much longer than usual the server may take to answer. */
   readonly extraMs?: number
 }
@@ -39,15 +41,17 @@ export interface Http {
   text(path: string, request?: HttpRequest): Promise<string>
   /** The same, read as JSON. */
   json(path: string, request?: HttpRequest): Promise<unknown>
+  /** Undefined where the application gives none. Rejects with `token_failed`. */
+  token(reason: TokenRequest['reason']): Promise<string | undefined>
 }
 
 export function createHttp({ base, fetch, token, answerMs, onReached }: HttpOptions): Http {
-  return { base, stream, text, json }
+  return { base, stream, text, json, token: ask }
 
   async function stream(path: string, request: HttpRequest = {}): Promise<Response> {
     const { accept = 'application/json', body, signal, method = body === undefined ? 'GET' : 'POST' } = request
     if (base === '') throw new MillraceError('unreachable', { message: needsPage, retryable: false })
-    for (let reason: TokenRequest['reason'] = 'first'; ; ) {
+    for (let { reason = 'first' } = request, isAgain = false; ; isAgain = true) {
       const bearer = await ask(reason, signal)
       const response = await fetch(new URL(path, base), {
         method,
@@ -65,7 +69,7 @@ export function createHttp({ base, fetch, token, answerMs, onReached }: HttpOpti
       onReached()
       if (response.ok) return response
       const error = await readRefusal(response, base)
-      if (error.status !== 401 || bearer === undefined || reason !== 'first') throw error
+      if (error.status !== 401 || bearer === undefined || isAgain) throw error
       reason = error.code === 'token_expired' ? 'expired' : 'rejected'
     }
   }
@@ -107,7 +111,7 @@ export function createHttp({ base, fetch, token, answerMs, onReached }: HttpOpti
   }
 
   /** Asked for each time: a token that is good now may not be at the next attempt. */
-  async function ask(reason: TokenRequest['reason'], signal: AbortSignal | undefined): Promise<string | undefined> {
+  async function ask(reason: TokenRequest['reason'], signal?: AbortSignal): Promise<string | undefined> {
     if (token === undefined) return undefined
     try {
       return await unlessAborted(Promise.resolve(token({ reason })), signal)

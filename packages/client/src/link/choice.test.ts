@@ -8,7 +8,6 @@ const facts: ChoiceFacts = {
   isBinary: false,
   isShared: false,
   isPage: false,
-  hasToken: false,
   hasWebSocket: true,
   avoided: new Map(),
   now: 1000,
@@ -43,13 +42,6 @@ describe('the choice of a transport', () => {
   it('is a WebSocket in a page, whose other connections are counted, also where tabs cannot share one', () => {
     expect(chooseTransport({ ...facts, isPage: true }).transport).toBe('ws')
     expect(chooseTransport({ ...facts, isPage: true, avoided: avoiding('ws') }).transport).toBe('sse')
-  })
-
-  it('is SSE where requests carry a token', () => {
-    expect(chooseTransport({ ...facts, isShared: true, hasToken: true })).toEqual({
-      transport: 'sse',
-      reason: 'a WebSocket carries no token',
-    })
   })
 
   it('goes down from what did not work, says why, and comes back after a while', () => {

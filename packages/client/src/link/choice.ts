@@ -23,8 +23,6 @@ export interface ChoiceFacts {
   readonly isShared: boolean
   /** A page: its browser opens six connections to an HTTP/1.1 server, and any number of WebSockets. */
   readonly isPage: boolean
-  /** Requests carry a token, which a WebSocket cannot yet. */
-  readonly hasToken: boolean
   /** The host has a WebSocket. */
   readonly hasWebSocket: boolean
   readonly avoided: ReadonlyMap<TransportName, Avoided>
@@ -32,7 +30,7 @@ export interface ChoiceFacts {
 }
 
 export function chooseTransport(facts: ChoiceFacts): Choice {
-  const { requested, isTwoWay, isBinary, isShared, isPage, hasToken, hasWebSocket, avoided, now } = facts
+  const { requested, isTwoWay, isBinary, isShared, isPage, hasWebSocket, avoided, now } = facts
   if (requested !== 'auto') return { transport: requested, reason: `${requested} was asked for` }
   const wish = isTwoWay
     ? 'traffic goes both ways'
@@ -43,7 +41,7 @@ export function chooseTransport(facts: ChoiceFacts): Choice {
         : isPage
           ? 'a browser opens six connections, and WebSockets beside them'
           : undefined
-  const obstacle = hasToken ? 'a WebSocket carries no token' : hasWebSocket ? undefined : 'this host has no WebSocket'
+  const obstacle = hasWebSocket ? undefined : 'this host has no WebSocket'
   const order: readonly TransportName[] = wish !== undefined && obstacle === undefined ? ['ws', 'sse', 'poll'] : ['sse', 'poll']
   const best = wish === undefined ? 'text comes one way' : (obstacle ?? wish)
   const failures: string[] = []

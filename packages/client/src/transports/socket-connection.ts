@@ -4,6 +4,7 @@
  */
 import { isWorthReconnecting, readBinaryFrame, type ServerMessage, type Source } from '@millrace/protocol'
 import { MillraceError, readError } from '../errors.ts'
+import { toError } from '../http.ts'
 import type { Timings } from '../timings.ts'
 import type { StreamRequest } from './transport.ts'
 
@@ -18,8 +19,19 @@ export interface WebSocketLike {
   close(code?: number): void
 }
 
+/** What a WebSocket, which sends no header, has in place of a token. */
+export interface Credentials {
+  /** For the address. Resolves to undefined where the server asks for none. */
+  readonly getTicket: () => Promise<string | undefined>
+  /** A token or ticket for a connection whose own has expired, as the fields of a message. */
+  readonly renew: () => Promise<object>
+}
+
 export interface SocketConnectionOptions {
-  readonly socket: WebSocketLike
+  readonly open: (ticket?: string) => WebSocketLike
+  /** Undefined where it opens without one. */
+  readonly getTicket: Credentials['getTicket'] | undefined
+  readonly renew: Credentials['renew']
   /** Address of the server; links in its errors are relative to it. */
   readonly base: string
   readonly timings: Timings
@@ -47,6 +59,7 @@ export class SocketConnection {
   readonly #attached = new Map<string, Attachment>()
   readonly #commands = new Map<string, PromiseWithResolvers<ServerMessage>>()
   readonly #opening = Promise.withResolvers<void>()
+  #socket: WebSocketLike | undefined
   #refs = 0
   /** When the next command would be sent if commands were evenly spaced. */
   #commandAt = Number.NEGATIVE_INFINITY
@@ -57,12 +70,22 @@ export class SocketConnection {
   #isClosed = false
 
   constructor(options: SocketConnectionOptions) {
-    const { socket, timings, idleMs, onOpen } = options
+    const { open, getTicket, timings, idleMs } = options
     this.#options = options
     this.#idleMs = idleMs
     // Streams and commands get the error from fail().
     this.#opening.promise.catch(() => {})
     this.#silenceTimer = setTimeout(() => this.#checkSilence(), timings.firstBytesMs)
+    if (getTicket === undefined) this.#use(open())
+    else
+      getTicket()
+        .then((ticket) => this.#isClosed || this.#use(open(ticket)))
+        .catch((error) => this.fail(toError(error)))
+  }
+
+  #use(socket: WebSocketLike): void {
+    const { timings, onOpen } = this.#options
+    this.#socket = socket
     socket.binaryType = 'arraybuffer'
     socket.onopen = () => {
       this.#heardAt = performance.now()
@@ -149,11 +172,11 @@ export class SocketConnection {
     this.#isClosed = true
     clearTimeout(this.#silenceTimer)
     clearTimeout(this.#idleTimer)
-    const { socket, onClosed } = this.#options
-    socket.onopen = socket.onmessage = socket.onclose = null
-    onClosed()
+    const socket = this.#socket
+    if (socket !== undefined) socket.onopen = socket.onmessage = socket.onclose = null
+    this.#options.onClosed()
     this.#opening.reject(error)
-    socket.close()
+    socket?.close()
     for (const { reject } of this.#commands.values()) reject(error)
     for (const { signal, on } of this.#attached.values()) if (!signal.aborted) on.failed(error)
     this.#attached.clear()
@@ -189,6 +212,12 @@ export class SocketConnection {
       const attachment = this.#attached.get(keyOf(message))
       // Until `attached` arrives, events belong to the attachment that this one replaces.
       if (attachment?.isAnswered) attachment.on.event(message.event, message.id, message.data)
+    } else if (message.type === 'renew') {
+      // Where that fails, the server closes the connection.
+      this.#options
+        .renew()
+        .then((credential) => this.#send({ type: 'renew', ...credential }))
+        .catch(() => {})
     } else if ('ref' in message && message.ref !== undefined) this.#answer(message.ref, message)
   }
 
@@ -217,7 +246,7 @@ export class SocketConnection {
   }
 
   #send(message: object): void {
-    this.#options.socket.send(JSON.stringify(message))
+    this.#socket?.send(JSON.stringify(message))
   }
 }
 
@@ -235,8 +264,8 @@ function parse(data: unknown): ServerMessage | undefined {
 /** A session's id has no slash. */
 const keyOf = (source: Source): string => ('session' in source ? source.session : `channel/${source.channel}`)
 
-/** The range decides. After 4404, log not found, one more attempt gets the error that names the session. */
+/** The range decides. After 4401 and 4404 one more attempt has another token, or gets the error and what it is about. */
 function closeError(code: number, reason: string): MillraceError {
   const message = `The WebSocket was closed with ${code} ${reason}`.trim()
-  return new MillraceError(isWorthReconnecting(code) || code === 4404 ? 'unreachable' : 'refused', { message })
+  return new MillraceError(isWorthReconnecting(code) || code === 4401 || code === 4404 ? 'unreachable' : 'refused', { message })
 }

@@ -5,7 +5,7 @@
 import { type ServerMessage, webSocketProtocol } from '@millrace/protocol'
 import { MillraceError, unreachable } from '../errors.ts'
 import type { Timings } from '../timings.ts'
-import { SocketConnection, type WebSocketLike } from './socket-connection.ts'
+import { type Credentials, SocketConnection, type WebSocketLike } from './socket-connection.ts'
 import type { StreamRequest } from './transport.ts'
 
 export type WebSocketConstructor = new (url: string, protocols: string[]) => WebSocketLike
@@ -22,7 +22,23 @@ export interface Socket {
   close(): void
 }
 
-export function createSocket(base: string, WebSocket: WebSocketConstructor, timings: Timings, onOpen = () => {}): Socket {
+export interface SocketOptions {
+  readonly base: string
+  readonly WebSocket: WebSocketConstructor
+  readonly timings: Timings
+  readonly onOpen?: () => void
+  readonly getTicket?: Credentials['getTicket'] | undefined
+  readonly renew?: Credentials['renew']
+}
+
+export function createSocket({
+  base,
+  WebSocket,
+  timings,
+  onOpen = () => {},
+  getTicket,
+  renew = async () => ({}),
+}: SocketOptions): Socket {
   const address = new URL('ws/chat', base)
   address.protocol = address.protocol.replace('http', 'ws')
   let current: SocketConnection | undefined
@@ -48,9 +64,15 @@ export function createSocket(base: string, WebSocket: WebSocketConstructor, timi
     close: () => current?.fail(new MillraceError('closed')),
   }
 
+  function open(ticket?: string): WebSocketLike {
+    return new WebSocket(address.href + (ticket === undefined ? '' : `?ticket=${ticket}`), [webSocketProtocol])
+  }
+
   function connect(): SocketConnection {
     current ??= new SocketConnection({
-      socket: new WebSocket(address.href, [webSocketProtocol]),
+      open,
+      getTicket,
+      renew,
       base,
       timings,
       idleMs,

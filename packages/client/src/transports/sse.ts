@@ -43,7 +43,15 @@ async function read(http: Http, { source, from, signal, on }: StreamRequest): Pr
   const parser = createSseParser({
     onEvent({ event, id, data }) {
       // Every event of a log has a position of its own: without one it is an error of the stream, as of a request.
-      if (event === 'error' && id === lastId) throw readError(parse(data), http.base) ?? new MillraceError('bad_answer')
+      const isOfStream = id === lastId
+      if (event === 'error' && isOfStream) {
+        const error = readError(parse(data), http.base) ?? new MillraceError('bad_answer')
+        // The next request has another token, or is refused.
+        throw isAboutToken(error) ? unreachable(error) : error
+      }
+      // Where that fails, the server ends the stream.
+      if (event === 'renew' && isOfStream)
+        return void http.text(`api/connections/${stream}/renew`, { body: {}, reason: 'expired', signal }).catch(() => {})
       lastId = id
       if (signal.aborted) return
       open()
@@ -71,6 +79,10 @@ async function read(http: Http, { source, from, signal, on }: StreamRequest): Pr
     parser.push(value)
     if (performance.now() - answeredAt > answerMsMax) answer()
   }
+}
+
+function isAboutToken({ code }: MillraceError): boolean {
+  return code.startsWith('token_')
 }
 
 function parse(data: string): unknown {
