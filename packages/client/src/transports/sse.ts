@@ -49,9 +49,7 @@ async function read(http: Http, { source, from, signal, on }: StreamRequest): Pr
         // The next request has another token, or is refused.
         throw isAboutToken(error) ? unreachable(error) : error
       }
-      // Where that fails, the server ends the stream.
-      if (event === 'renew' && isOfStream)
-        return void http.text(`api/connections/${stream}/renew`, { body: {}, reason: 'expired', signal }).catch(() => {})
+      if (event === 'renew' && isOfStream) return renew(http, parse(data), signal)
       lastId = id
       if (signal.aborted) return
       open()
@@ -79,6 +77,12 @@ async function read(http: Http, { source, from, signal, on }: StreamRequest): Pr
     parser.push(value)
     if (performance.now() - answeredAt > answerMsMax) answer()
   }
+}
+
+/** Gives the stream another token. Where that fails, the server ends it. */
+function renew(http: Http, asked: unknown, signal: AbortSignal): void {
+  const { connection } = asked as { connection: string }
+  http.text(`api/connections/${connection}/renew`, { body: {}, reason: 'expired', signal }).catch(() => {})
 }
 
 function isAboutToken({ code }: MillraceError): boolean {
