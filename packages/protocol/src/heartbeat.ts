@@ -6,5 +6,8 @@
  */
 export const silenceMs = 28_000
 
-/** Response header of a stream with `heartbeat=answered`: the name to send to `POST /api/heartbeat`. */
+/**
+ * Response header of a stream with `heartbeat=answered`: the name to send to `POST /api/heartbeat`. Also of one whose token
+ * expires: the id of its connection for `POST /api/connections/:id/renew`.
+ */
 export const streamHeader = 'millrace-stream'

@@ -74,6 +74,7 @@ describe('a stream whose token expires', () => {
     expect(await codeOf(await sign({ millrace: { channels: ['d'] } }))).toEqual([403, 'forbidden'])
     expect(await codeOf(await sign({ millrace: { may: ['session.read'] } }))).toEqual([403, 'forbidden'])
     expect(await codeOf('nonsense')).toEqual([401, 'token_rejected'])
+    expect(await codeOf(await inLeeway())).toEqual([401, 'token_expired'])
     expect(await codeOf(await sign())).toEqual([200, undefined])
   })
 
@@ -130,6 +131,7 @@ describe('a WebSocket whose token expires', () => {
     expect(await renew(await sign({ sub: 'eve' }))).toBe('forbidden')
     expect(await renew(adminKey)).toBe('forbidden')
     expect(await renew(await sign({ exp: nowSeconds() - 40 }))).toBe('token_expired')
+    expect(await renew(await inLeeway())).toBe('token_expired')
     expect(await renew('nonsense')).toBe('token_rejected')
     expect(await renew(await sign({ millrace: { channels: ['d'] } }))).toBe('forbidden')
     expect(await ask({ type: 'publish', channel: 'c', data: 1 })).toBe('published')

@@ -41,6 +41,9 @@ const rewriteMs = 60 * 60_000
 const pollMs = 1000
 const movedCodes = new Set<unknown>(['head_moved', 'position_foreign'])
 
+/** Before a log that does not exist. */
+const start: Position = { epoch: '', offset: 0 }
+
 const name = z.string().min(1).max(300)
 const wanted = z.union([z.strictObject({ sub: userId }), z.strictObject({ tokenId: name }), z.strictObject({ session: name })])
 const entry = z.object({ kind: z.enum(['sub', 'tokenId', 'session']), name, at: z.number() })
@@ -52,10 +55,8 @@ export class Revocations {
   readonly #now: () => number
   /** When each was revoked, by kind and name. */
   readonly #entries = new Map<string, Entry>()
-  /** Before the first look there is no log. */
-  #position: Position = { epoch: '', offset: 0 }
+  #position = start
   #isLoaded = false
-  #isChanged = false
   /** When the engine stored the oldest event whose entries are in no later one. */
   #oldestTime: number | undefined
   #reading: Promise<void> = Promise.resolve()
@@ -158,30 +159,33 @@ export class Revocations {
     try {
       while (head !== undefined && this.#position.offset < head.offset) {
         const page = await engine.read(revocationsLog, this.#position)
-        for (const event of page.events) this.#apply(event)
+        const changes = page.events.filter((event) => this.#apply(event))
         this.#position = page.position
+        if (changes.length > 0) onRevoked()
       }
     } catch (error) {
+      // Otherwise what a lost log had would not be written again.
+      if (known.length > 0) this.#position = start
       if (!isDamaged(error)) throw error
       await engine.delete(revocationsLog)
       return this.#read()
     }
     this.#isLoaded = true
     if (known.length > 0) this.#position = { ...(await this.#append(known)).position, offset: 0 }
-    if (!this.#isChanged) return
-    this.#isChanged = false
-    onRevoked()
   }
 
-  #apply({ type, data, time }: LogEvent): void {
+  /** False where all of it was known. */
+  #apply({ type, data, time }: LogEvent): boolean {
+    let isNew = false
     if (type === 'kept') this.#oldestTime = time
     this.#oldestTime ??= time
     for (const found of stored.parse(data).entries) {
       const key = keyOf(found.kind, found.name)
       if (this.#isForgotten(found) || found.at <= (this.#entries.get(key)?.at ?? 0)) continue
       this.#entries.set(key, found)
-      this.#isChanged = true
+      isNew = true
     }
+    return isNew
   }
 
   #isForgotten({ at }: Entry): boolean {

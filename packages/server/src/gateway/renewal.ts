@@ -6,12 +6,14 @@ import { channelOf } from '../channels/channels.ts'
 import type { Connection } from '../transports/connection.ts'
 
 /**
- * The caller has the new token. Rejects with `forbidden` where it is another one, and as `authorize` does where it may not
+ * The caller has the new token. Rejects with `forbidden` where it is another one, with `token_expired`, and as `authorize` does where it may not
  * read what the connection reads. Nothing else changes: readers stay where they are.
  */
 export async function renewConnection(authorize: Authorize, connection: Connection, caller: Caller): Promise<void> {
   if (!connection.belongsTo(caller.principal))
     throw new MillraceError('forbidden', { message: 'The token is of another user; open another connection with it.' })
+  // In its leeway it still opens connections; as a renewal it would be asked for again at once.
+  if ((caller.principal.expiresAt ?? Number.POSITIVE_INFINITY) <= Date.now()) throw new MillraceError('token_expired')
   for (const log of connection.logs) {
     const channel = channelOf(log)
     if (channel === undefined) await authorize(caller, 'session.read', { session: log })
