@@ -7,7 +7,7 @@ const test = '\\.test\\.ts$'
  * `server.ts` and `cli/` connect them.
  */
 const knows = {
-  access: [],
+  access: ['outgoing/'],
   channels: [],
   cluster: ['runs/', 'transports/heartbeat\\.ts$'],
   delivery: [],
@@ -27,7 +27,8 @@ const knows = {
   ],
   limits: [],
   models: [],
-  operations: [],
+  operations: ['outgoing/'],
+  outgoing: [],
   runs: ['models/model\\.ts$', 'operations/redact\\.ts$'],
   sessions: ['access/', 'models/(model|continuation)\\.ts$', 'dialects/', 'runs/'],
   transports: ['access/caller\\.ts$', 'delivery/', 'dialects/dialect\\.ts$'],

@@ -8,6 +8,7 @@ import { memoryEngine } from './engines/memory/index.ts'
 import type { Engine } from './log/log.ts'
 import type { ModelsOptions } from './models/index.ts'
 import { createReport, guard, type OnError } from './operations/report.ts'
+import { createSendRequest, type SendRequest } from './outgoing/request.ts'
 import type { RunLimits } from './runs/runs.ts'
 import type { ConnectionLimits } from './transports/connections.ts'
 
@@ -47,6 +48,12 @@ export interface MillraceOptions {
   readonly authenticate?: AuthenticateHook
   /** Tokens, keys, origins and proxies; default open to everybody who can reach the server. */
   readonly access?: AccessOptions
+  /**
+   * Names of your network that look public and are at private addresses, such as `sso.example.com`: key sets and webhooks may
+   * be there. Addresses, names without a dot, and names under `.internal`, `.local`, `.localhost` and `.home.arpa` need no
+   * permission. Without it, a public name that is pointed at a private address is not connected to.
+   */
+  readonly privateHosts?: readonly string[]
   /** Called before every attach, replay and command of every transport; default allows all. See access/authorize.ts. */
   readonly authorize?: Authorize
   /**
@@ -67,6 +74,8 @@ export interface Settings {
   readonly heartbeatMs: number
   readonly leaseMs: number | undefined
   readonly access: AccessSettings
+  /** For everything that the server fetches or sends because of its configuration. */
+  readonly send: SendRequest
   readonly authorize: Authorize
   readonly onError: OnError
 }
@@ -81,6 +90,7 @@ export function resolveOptions(options: MillraceOptions): Settings {
   // Throws for a name that is not a host name.
   createHostRule({ names: hostNames })
   const report = createReport()
+  const send = createSendRequest({ privateHosts: options.privateHosts ?? [] })
   return {
     engine: options.engine ?? memoryEngine(),
     models: { models: options.models, default: options.model },
@@ -90,7 +100,8 @@ export function resolveOptions(options: MillraceOptions): Settings {
     page: options.page,
     heartbeatMs,
     leaseMs: options.leaseMs,
-    access: resolveAccess(options.access, options.authenticate),
+    access: resolveAccess(options.access, options.authenticate, send),
+    send,
     authorize: options.authorize ?? allowAll,
     onError: guard(options.onError ?? report, report),
   }

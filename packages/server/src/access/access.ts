@@ -1,6 +1,7 @@
 /** Who may use the server, from which pages, and behind which proxies: the parts of access, made from its options. */
 import { MillraceError } from '@millrace/protocol'
 import type { Engine } from '../log/log.ts'
+import type { SendRequest } from '../outgoing/request.ts'
 import { type Authenticate, type AuthenticateHook, createAuthenticate, createVerify, type Verify } from './authenticate.ts'
 import { type Authorize, withPermissions } from './authorize.ts'
 import type { Principal } from './caller.ts'
@@ -82,8 +83,12 @@ export interface AccessContext {
 
 const adminKeyLengthMin = 16
 
-/** Throws a MillraceError for an option that cannot be used. */
-export function resolveAccess(options: AccessOptions | undefined, hook: AuthenticateHook | undefined): AccessSettings {
+/** Throws a MillraceError for an option that cannot be used. Key sets at an address are fetched by `send`. */
+export function resolveAccess(
+  options: AccessOptions | undefined,
+  hook: AuthenticateHook | undefined,
+  send?: SendRequest,
+): AccessSettings {
   const { tokens, adminKey, origins, trustedProxies } = options ?? {}
   if (adminKey !== undefined && !/^[\w.~+/=-]+$/.test(adminKey))
     throw invalid('The admin key has characters that a header cannot carry; use letters, digits and - . _ ~ + / =.')
@@ -91,7 +96,7 @@ export function resolveAccess(options: AccessOptions | undefined, hook: Authenti
     throw invalid(`The admin key is too short; use at least ${adminKeyLengthMin} random characters.`)
   return {
     hook,
-    tokens: tokens && createTokens([tokens].flat()),
+    tokens: tokens && createTokens([tokens].flat(), { send }),
     adminKey,
     allowAnonymous: options?.allowAnonymous ?? (tokens === undefined && hook === undefined),
     isOn: hook !== undefined || tokens !== undefined || adminKey !== undefined || options?.allowAnonymous !== undefined,

@@ -22,7 +22,7 @@ async function open() {
   })
   onTestFinished(() => void server.close())
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const getKey = createKeySet(`http://127.0.0.1:${(server.address() as AddressInfo).port}/`, () => state.now)
+  const getKey = createKeySet(`http://127.0.0.1:${(server.address() as AddressInfo).port}/`, { now: () => state.now })
   return { state, find: async (kid: string) => getKey({ alg: 'EdDSA', kid }, {} as FlattenedJWSInput) }
 }
 

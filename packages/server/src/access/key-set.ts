@@ -5,6 +5,7 @@
 import { readFile } from 'node:fs/promises'
 import { MillraceError } from '@millrace/protocol'
 import { createLocalJWKSet, errors, type JSONWebKeySet, type JWTVerifyGetKey } from 'jose'
+import { createSendRequest, type SendRequest } from '../outgoing/request.ts'
 import { isLoopbackName } from './host-names.ts'
 
 const bytesMax = 256 * 1024
@@ -15,9 +16,18 @@ const coolDownMs = 30_000
 /** As long as there are no keys, and nobody can be let in. */
 const firstCoolDownMs = 1000
 
+export interface KeySetOptions {
+  /** Default: private addresses only where the name says so. */
+  readonly send?: SendRequest | undefined
+  readonly now?: () => number
+}
+
 /** Throws a MillraceError for an address without TLS. */
-export function createKeySet(source: string | URL, now: () => number = () => performance.now()): JWTVerifyGetKey {
-  const read = createSource(source)
+export function createKeySet(
+  source: string | URL,
+  { send = createSendRequest(), now = () => performance.now() }: KeySetOptions = {},
+): JWTVerifyGetKey {
+  const read = createSource(source, send)
   let keys: ReturnType<typeof createLocalJWKSet> | undefined
   let readAt = Number.NEGATIVE_INFINITY
   let triedAt = Number.NEGATIVE_INFINITY
@@ -61,29 +71,19 @@ export function createKeySet(source: string | URL, now: () => number = () => per
   }
 }
 
-function createSource(source: string | URL): () => Promise<string> {
+function createSource(source: string | URL, send: SendRequest): () => Promise<string> {
   const url = URL.parse(String(source))
   if (url === null) return () => readFile(source, 'utf8')
   if (url.protocol === 'file:') return () => readFile(url, 'utf8')
-  if (url.protocol === 'https:' || (url.protocol === 'http:' && isLoopbackName(url.hostname))) return () => fetchBounded(url)
+  if (url.protocol === 'https:' || (url.protocol === 'http:' && isLoopbackName(url.hostname))) return () => fetchText(url, send)
   const message = `Keys from ${url.protocol}//${url.host} could be replaced on the way; use https:, or a file.`
   throw new MillraceError('invalid_request', { message })
 }
 
 /** Follows no redirect: its address is not configured. */
-async function fetchBounded(url: URL): Promise<string> {
-  const response = await fetch(url, {
-    redirect: 'error',
-    headers: { accept: 'application/json, application/jwk-set+json' },
-    signal: AbortSignal.timeout(fetchMsMax),
-  })
-  if (response.status !== 200) throw new Error(`${url.origin} responded ${response.status}`)
-  const chunks: Uint8Array[] = []
-  let bytes = 0
-  for await (const chunk of response.body ?? []) {
-    bytes += chunk.length
-    if (bytes > bytesMax) throw new Error(`${url.origin} sent more than ${bytesMax} bytes`)
-    chunks.push(chunk)
-  }
-  return Buffer.concat(chunks).toString('utf8')
+async function fetchText(url: URL, send: SendRequest): Promise<string> {
+  const headers = { accept: 'application/json, application/jwk-set+json' }
+  const { status, text } = await send(url, { headers, timeoutMs: fetchMsMax, bytesMax })
+  if (status !== 200) throw new Error(`${url.origin} responded ${status}`)
+  return text
 }

@@ -8,7 +8,7 @@ const sign = (exp: number) =>
 
 function open() {
   const clock = { now: 1_000_000_000_000 }
-  return { clock, tokens: createTokens([{ secret }], () => clock.now) }
+  return { clock, tokens: createTokens([{ secret }], { now: () => clock.now }) }
 }
 
 describe('a verified token', () => {

@@ -6,6 +6,7 @@ import { createPublicKey, hash, type KeyObject } from 'node:crypto'
 import { MillraceError } from '@millrace/protocol'
 import { decodeJwt, decodeProtectedHeader, errors, type JWTPayload, type JWTVerifyGetKey, jwtVerify } from 'jose'
 import { LRUCache } from 'lru-cache'
+import type { SendRequest } from '../outgoing/request.ts'
 import type { Principal } from './caller.ts'
 import { tokenClaims } from './claims.ts'
 import { createKeySet } from './key-set.ts'
@@ -48,9 +49,15 @@ interface Verifier {
   readonly getKey: JWTVerifyGetKey
 }
 
+export interface TokensOptions {
+  /** For key sets at an address. */
+  readonly send?: SendRequest | undefined
+  readonly now?: () => number
+}
+
 /** Throws a MillraceError for a key that cannot be used. */
-export function createTokens(issuers: readonly TokenIssuer[], now: () => number = Date.now): Tokens {
-  const verifiers = issuers.map(createVerifier)
+export function createTokens(issuers: readonly TokenIssuer[], { send, now = Date.now }: TokensOptions = {}): Tokens {
+  const verifiers = issuers.map((issuer) => createVerifier(issuer, send))
   /** By hash: a copy of the memory has no token. */
   const verified = new LRUCache<string, { readonly principal: Principal; readonly until: number }>({ max: cachedMax })
 
@@ -69,7 +76,7 @@ export function createTokens(issuers: readonly TokenIssuer[], now: () => number 
   }
 }
 
-function createVerifier({ secret, publicKey, jwks, issuer, audience }: TokenIssuer): Verifier {
+function createVerifier({ secret, publicKey, jwks, issuer, audience }: TokenIssuer, send: SendRequest | undefined): Verifier {
   const rest = { issuer, audience }
   if ([secret, publicKey, jwks].filter((given) => given !== undefined).length !== 1)
     throw invalid('A token issuer has one of `secret`, `publicKey` and `jwks`; give exactly one.')
@@ -78,7 +85,7 @@ function createVerifier({ secret, publicKey, jwks, issuer, audience }: TokenIssu
     if (bytes.length < secretBytesMin) throw invalid(`The secret of tokens is too short; use at least ${secretBytesMin} bytes.`)
     return { ...rest, algorithms: ['HS256'], getKey: () => Promise.resolve(bytes) }
   }
-  if (jwks !== undefined) return { ...rest, algorithms: asymmetric, getKey: createKeySet(jwks) }
+  if (jwks !== undefined) return { ...rest, algorithms: asymmetric, getKey: createKeySet(jwks, { send }) }
   const key = readPublicKey(publicKey as string)
   return { ...rest, algorithms: algorithmsOf(key), getKey: () => Promise.resolve(key) }
 }
