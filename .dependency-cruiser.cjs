@@ -25,13 +25,13 @@ const knows = {
     'sessions/',
     'transports/(connections?|event-stream|heartbeat|takeover|transport)\\.ts$',
   ],
-  limits: [],
+  limits: ['operations/observer\\.ts$'],
   models: [],
   operations: ['outgoing/'],
   outgoing: [],
-  runs: ['models/model\\.ts$', 'operations/redact\\.ts$'],
+  runs: ['operations/observer\\.ts$', 'models/model\\.ts$', 'operations/redact\\.ts$'],
   sessions: ['access/', 'models/(model|continuation)\\.ts$', 'dialects/', 'runs/'],
-  transports: ['access/caller\\.ts$', 'delivery/', 'dialects/dialect\\.ts$'],
+  transports: ['operations/observer\\.ts$', 'access/caller\\.ts$', 'delivery/', 'dialects/dialect\\.ts$'],
 }
 
 module.exports = {

@@ -7,6 +7,7 @@ import { createHostRule } from './access/host-names.ts'
 import { memoryEngine } from './engines/memory/index.ts'
 import type { Engine } from './log/log.ts'
 import type { ModelsOptions } from './models/index.ts'
+import type { Observer } from './operations/observer.ts'
 import { createReport, guard, type OnError } from './operations/report.ts'
 import { createSendRequest, type SendRequest } from './outgoing/request.ts'
 import type { RunLimits } from './runs/runs.ts'
@@ -56,6 +57,8 @@ export interface MillraceOptions {
   readonly privateHosts?: readonly string[]
   /** Called before every attach, replay and command of every transport; default allows all. See access/authorize.ts. */
   readonly authorize?: Authorize
+  /** Called with what happens in the server: connections, runs, calls of the engine; default none. See operations/observer.ts. */
+  readonly observers?: readonly Observer[]
   /**
    * Called with every error that the client did not cause, in full. The default writes to standard error, the same error
    * at most once in ten seconds.
@@ -77,6 +80,7 @@ export interface Settings {
   /** For everything that the server fetches or sends because of its configuration. */
   readonly send: SendRequest
   readonly authorize: Authorize
+  readonly observers: readonly Observer[]
   readonly onError: OnError
 }
 
@@ -103,6 +107,7 @@ export function resolveOptions(options: MillraceOptions): Settings {
     access: resolveAccess(options.access, options.authenticate, send),
     send,
     authorize: options.authorize ?? allowAll,
+    observers: options.observers ?? [],
     onError: guard(options.onError ?? report, report),
   }
 }

@@ -27,11 +27,14 @@ import { quarantineDamaged } from './log/quarantine.ts'
 import type { Millrace } from './millrace.ts'
 import { createModels } from './models/index.ts'
 import { createDrain } from './operations/drain.ts'
+import { observeEngine } from './operations/engine-calls.ts'
 import { createHealth } from './operations/health.ts'
+import { combineObservers, type Observer } from './operations/observer.ts'
 import { createShutdown } from './operations/shutdown.ts'
 import { type MillraceOptions, resolveOptions } from './options.ts'
 import { Recovery } from './runs/recovery.ts'
 import { createRuns, type Runs } from './runs/runs.ts'
+import type { OnBegin } from './runs/starts.ts'
 import { createChats } from './sessions/chats.ts'
 import { createHistory } from './sessions/history.ts'
 import { createTranscripts } from './sessions/transcripts.ts'
@@ -45,8 +48,10 @@ import { createSseTransport } from './transports/sse.ts'
 import { createWebSocketTransport } from './transports/websocket.ts'
 
 export function createMillrace(options: MillraceOptions = {}): Millrace {
-  const { engine: store, limits, page, heartbeatMs, leaseMs, hostNames, ...settings } = resolveOptions(options)
+  const { limits, page, heartbeatMs, leaseMs, hostNames, ...settings } = resolveOptions(options)
   const { onError } = settings
+  const observer = combineObservers(settings.observers, onError)
+  const store = observeEngine(settings.engine, observer)
   const stopping = new AbortController()
   const isStopping = () => stopping.signal.aborted
 
@@ -67,7 +72,8 @@ export function createMillrace(options: MillraceOptions = {}): Millrace {
     onError,
   })
   const openLog = recovery.open
-  const runs = createRuns({ engine, limits, cluster, recovery, onError, onBegin: (run) => void history.note(run).catch(onError) })
+  const onBegin: OnBegin = (run) => void history.note(run).catch(onError)
+  const runs = createRuns({ engine, limits, cluster, recovery, onError, observer, onBegin })
   const models = createModels(settings.models)
   const transcripts = createTranscripts({ engine, openLog })
   const history = createHistory({ store, engine, openLog, runs, transcripts, onError })
@@ -77,7 +83,7 @@ export function createMillrace(options: MillraceOptions = {}): Millrace {
   const onRevoked = () => connections.recheck()
   const access = createAccess(settings, { engine: store, signal: stopping.signal, onError, onRevoked })
   const { guard } = access
-  const delivery = createDelivery({ engine, recovery, membership, limits, guard, heartbeatMs, isStopping, onError })
+  const delivery = createDelivery({ engine, recovery, membership, limits, guard, heartbeatMs, isStopping, observer, onError })
   const { sse, webSocket, transports, connections, heartbeat, answers } = delivery
 
   // Requests.
@@ -96,11 +102,12 @@ export function createMillrace(options: MillraceOptions = {}): Millrace {
     offer,
     stops: createStops(runs),
     dialects: nativeDialects,
+    observer,
   }
   const renew = (id: string, principal: Principal) => renewPassed({ connections, ...access }, id, principal)
   const { describeDefault } = models
   const routes = createRoutes({ ...requests, history, transcripts, describeDefault, heartbeats: answers, newId, health })
-  const app = createApp({ routes, transports, connections, access, version, page, onError, isStopping })
+  const app = createApp({ routes, transports, connections, access, version, page, observer, onError, isStopping })
   const accept = acceptWebSockets(webSocket, { ...requests, access, isStopping, onError })
   const { handle, ...handlers } = createHandlers({ app, accept, hostNames, hasPage: page !== undefined, onError })
 
@@ -167,11 +174,22 @@ interface DeliveryOptions {
   readonly guard: Guard
   readonly heartbeatMs: number
   readonly isStopping: () => boolean
+  readonly observer: Observer
   readonly onError: (error: unknown) => void
 }
 
 /** From logs to readers. */
-function createDelivery({ engine, recovery, membership, limits, guard, heartbeatMs, isStopping, onError }: DeliveryOptions) {
+function createDelivery({
+  engine,
+  recovery,
+  membership,
+  limits,
+  guard,
+  heartbeatMs,
+  isStopping,
+  observer,
+  onError,
+}: DeliveryOptions) {
   const scheduler = createScheduler({ onError })
   const heartbeat = createHeartbeat({ scheduler, periodMs: heartbeatMs })
   const fanOut = createFanOut({
@@ -192,6 +210,7 @@ function createDelivery({ engine, recovery, membership, limits, guard, heartbeat
     guard,
     scheduler,
     expiry: createExpiry({ scheduler }),
+    observer,
   })
   return { sse, webSocket, transports, connections, heartbeat, answers }
 }

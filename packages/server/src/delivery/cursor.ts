@@ -23,6 +23,13 @@ const writeBytesMax = 64 * 1024
 /** A reader that is at most this far behind gets events unmerged: merging is for readers that missed many. */
 export const nearlyLive = 64
 
+/** Events that the cursors have brought their readers, with those that a reader skipped. */
+export function countEvents(cursors: Iterable<Cursor>): number {
+  let events = 0
+  for (const { from, offset } of cursors) events += offset - from
+  return events
+}
+
 /** The part of a tail that a live cursor uses. */
 export interface CursorTail {
   readonly log: string
@@ -61,6 +68,8 @@ export class Cursor {
   wire: Wire
   readonly sink: Sink
   readonly slow: SlowPolicy
+  /** The offset after which its reader began. */
+  readonly from: number
   /** The offset of the last event passed to the sink. */
   offset: number
   /** The place in the tail while live: a slab, and how many of its bytes are written. */
@@ -81,6 +90,7 @@ export class Cursor {
     const { engine, scheduler, log, wire, sink, after, slow = 'wait', blocked = false, findTail, onReadError } = options
     this.log = log
     this.epoch = after.epoch
+    this.from = after.offset
     this.offset = after.offset
     this.wire = wire
     this.sink = sink

@@ -11,6 +11,7 @@ import { z } from 'zod'
 import type { Access } from '../access/access.ts'
 import type { ReadHeader } from '../access/host-names.ts'
 import { checkStart } from '../access/origin.ts'
+import type { Observer } from '../operations/observer.ts'
 import type { Connection } from '../transports/connection.ts'
 import type { Connections } from '../transports/connections.ts'
 import { eventStreamHeaders } from '../transports/event-stream.ts'
@@ -33,6 +34,7 @@ export interface AppOptions {
   readonly isStopping: () => boolean
   /** Folder of the web page; undefined serves none. */
   readonly page: string | undefined
+  readonly observer: Observer
   readonly onError: (error: unknown) => void
 }
 
@@ -43,7 +45,7 @@ const pagePolicy =
   "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; frame-ancestors 'none'; base-uri 'none'"
 
 export function createApp(options: AppOptions): App {
-  const { routes, version, page, onError } = options
+  const { routes, version, page, observer, onError } = options
   // `/healthz/` is the same address as `/healthz`.
   const app: App = new Hono({ strict: false })
 
@@ -68,7 +70,11 @@ export function createApp(options: AppOptions): App {
   }
   if (page !== undefined) servePage(app, page)
   app.notFound(() => throwError(new MillraceError('not_found')))
-  app.onError((error, context) => errorResponse(toMillraceError(error, onError), askedBy(context)))
+  app.onError((error, context) => {
+    const known = toMillraceError(error, onError)
+    observer.errorSent?.(known.code)
+    return errorResponse(known, askedBy(context))
+  })
   return app
 }
 

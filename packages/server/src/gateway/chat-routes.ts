@@ -4,6 +4,7 @@ import type { z } from 'zod'
 import type { Authorize } from '../access/authorize.ts'
 import type { Dialects } from '../dialects/dialect.ts'
 import type { Engine } from '../log/log.ts'
+import type { Observer } from '../operations/observer.ts'
 import type { OpenLog } from '../runs/recovery.ts'
 import type { Run } from '../runs/run.ts'
 import type { Runs } from '../runs/runs.ts'
@@ -12,6 +13,7 @@ import { requireLog, requirePosition, resolveStart } from '../sessions/positions
 import type { Transcripts } from '../sessions/transcripts.ts'
 import type { Connection } from '../transports/connection.ts'
 import type { Offer } from './offered.ts'
+import { observeAttach } from './reading.ts'
 import type { Route, RouteRequest, RouteResponse } from './route.ts'
 import { answers, chatBody, chatQuery, continueBody, runParam } from './schemas.ts'
 
@@ -24,6 +26,7 @@ export interface ChatRoutesOptions {
   readonly authorize: Authorize
   readonly offer: Offer
   readonly dialects: Dialects
+  readonly observer: Observer
 }
 
 type ContinueInput = z.output<typeof continueBody> & Pick<ResumeRequest, 'run'>
@@ -63,7 +66,17 @@ export function createChatRoutes(options: ChatRoutesOptions): Route[] {
   ]
 }
 
-function createChatHandlers({ engine, openLog, runs, chats, transcripts, authorize, offer, dialects }: ChatRoutesOptions) {
+function createChatHandlers({
+  engine,
+  openLog,
+  runs,
+  chats,
+  transcripts,
+  authorize,
+  offer,
+  dialects,
+  observer,
+}: ChatRoutesOptions) {
   return { chat, resumeRun }
 
   async function chat(request: RouteRequest<ChatInput>): Promise<RouteResponse> {
@@ -106,12 +119,23 @@ function createChatHandlers({ engine, openLog, runs, chats, transcripts, authori
     { input, caller, connect }: RouteRequest<{ session?: string | undefined; events: 'type' | 'lane' }>,
     token: string,
   ): Promise<RouteResponse> {
-    const { session: named, offset } = requirePosition(token)
+    const { session: named } = requirePosition(token)
     const session = named ?? input.session
     if (session === undefined) throw new MillraceError('position_invalid')
     if (input.session !== undefined && input.session !== session) throw new MillraceError('position_foreign')
     await authorize(caller, 'session.read', { session })
+    const attachment = { kind: 'session', log: session, principal: caller.principal.id, isResume: true } as const
+    const found = await observeAttach(observer, attachment, () => findRunAt(session, token))
+    if (found === undefined) return { status: 204 }
+    const connection = connect('sse', session)
+    const lanes = await lanesOf(session, found.id)
+    return deliver(connection, { ...found, session, lanes }, input.events)
+  }
+
+  /** The run that was being read at a position; undefined where that is its end. */
+  async function findRunAt(session: string, token: string): Promise<Pick<RunToRead, 'id' | 'start'> | undefined> {
     const after = await resolveStart({ engine, openLog }, session, token)
+    const { offset } = after
     // The event at the position names the run that was being read.
     const eventAt = async (at: number) =>
       (await engine.read(session, { ...after, offset: Math.max(0, at - 1) }, { eventsMax: 1 })).events[0]
@@ -121,10 +145,7 @@ function createChatHandlers({ engine, openLog, runs, chats, transcripts, authori
     const id = of === undefined ? undefined : (of.data as { run?: string }).run
     if (event === undefined || id === undefined || (offset > 0 && event.offset !== offset))
       throw new MillraceError('position_expired')
-    if (event.type === 'stream_end') return { status: 204 }
-    const connection = connect('sse', session)
-    const lanes = await lanesOf(session, id)
-    return deliver(connection, { id, session, lanes, start: after }, input.events)
+    return event.type === 'stream_end' ? undefined : { id, start: after }
   }
 
   async function lanesOf(session: string, id: string): Promise<readonly Lane[]> {

@@ -6,6 +6,7 @@ import type { Caller } from '../access/caller.ts'
 import { type Channels, channelLog } from '../channels/channels.ts'
 import type { Dialects } from '../dialects/dialect.ts'
 import type { Engine } from '../log/log.ts'
+import type { Attachment, Observer } from '../operations/observer.ts'
 import type { OpenLog } from '../runs/recovery.ts'
 import { requirePosition, resolveStart } from '../sessions/positions.ts'
 import { type ReadableLog, type UnreadableLog, unreadPosition } from '../transports/transport.ts'
@@ -17,6 +18,7 @@ export interface ReadingContext {
   readonly channels: Channels
   readonly authorize: Authorize
   readonly dialects: Dialects
+  readonly observer: Observer
 }
 
 interface ReadRequest extends z.output<typeof reading> {
@@ -41,7 +43,7 @@ export async function openReading(
 ): Promise<ReadableLog> {
   const found = await requireReadable(context.authorize, caller, request)
   reserve(found.log)
-  return openFound(context, found, request)
+  return openObserved(context, caller, found, request)
 }
 
 /**
@@ -74,7 +76,7 @@ export async function openReadings(
       if (result.status === 'rejected') throw result.reason
       const position = positions[index] as string
       const start = position === unreadPosition ? 'start' : position
-      return openFound(context, result.value, { ...named[index], ...shared, from: start })
+      return openObserved(context, caller, result.value, { ...named[index], ...shared, from: start })
     }),
   )
   requireSome(opened)
@@ -90,6 +92,30 @@ function requireSome(results: readonly PromiseSettledResult<unknown>[]): void {
   const errors = results.filter((result) => result.status === 'rejected').map(({ reason }) => reason)
   const passing = errors.find((error) => !(error instanceof MillraceError) || error.retryable)
   if (passing !== undefined || errors.length === results.length) throw passing ?? errors[0]
+}
+
+function openObserved(context: ReadingContext, caller: Caller, found: Found, request: ReadRequest): Promise<ReadableLog> {
+  const open = () => openFound(context, found, request)
+  if (request.isHead) return open()
+  const kind = request.channel === undefined ? 'session' : 'channel'
+  const isResume = request.from !== 'start' && request.from !== 'now'
+  return observeAttach(context.observer, { kind, log: found.log, principal: caller.principal.id, isResume }, open)
+}
+
+/** Reports whether a reader could be attached. */
+export async function observeAttach<T>(
+  { attached }: Observer,
+  attachment: Omit<Attachment, 'result' | 'code'>,
+  open: () => Promise<T>,
+): Promise<T> {
+  try {
+    const opened = await open()
+    attached?.({ ...attachment, result: 'exact' })
+    return opened
+  } catch (error) {
+    attached?.({ ...attachment, result: 'error', code: error instanceof MillraceError ? error.code : 'internal' })
+    throw error
+  }
 }
 
 async function openFound(

@@ -23,9 +23,13 @@ interface Context extends MessageContext {
 }
 
 export function acceptWebSockets(transport: WebSocketTransport, context: Context): Upgrade {
-  const { access, onError } = context
+  const { access, observer, onError } = context
   return (request, socket, head) => {
-    const reject = (error: unknown) => endWithError(socket, toMillraceError(error, onError))
+    const reject = (error: unknown) => {
+      const known = toMillraceError(error, onError)
+      observer.errorSent?.(known.code)
+      endWithError(socket, known)
+    }
     try {
       const query = readHandshake(request, access)
       const open = (caller: Caller) => openSocket({ request, socket, head }, caller, query)
@@ -47,7 +51,7 @@ export function acceptWebSockets(transport: WebSocketTransport, context: Context
     socket.once('close', () => connection.close())
     transport.upgrade(request, socket, head, connection, (opened) => {
       const options = { socket: opened, connection, caller, session, isCommandsOnly: down === 'sse' }
-      const messages = new MessageQueue(new SocketSession(options, context), onError)
+      const messages = new MessageQueue(new SocketSession(options, context), context)
       return (text) => messages.handle(text)
     })
   }
@@ -62,16 +66,16 @@ interface Offer {
 /** Handles the messages of a socket one after another, in the order in which they were sent. */
 class MessageQueue {
   readonly #session: SocketSession
-  readonly #onError: (error: unknown) => void
+  readonly #context: Pick<Context, 'observer' | 'onError'>
   #errors = 0
   /** Stops under way that the next message does not wait for. */
   #stops = 0
   /** Resolves when the last message that the next has to wait for was handled. */
   #last: Promise<void> = Promise.resolve()
 
-  constructor(session: SocketSession, onError: (error: unknown) => void) {
+  constructor(session: SocketSession, context: Pick<Context, 'observer' | 'onError'>) {
     this.#session = session
-    this.#onError = onError
+    this.#context = context
   }
 
   /**
@@ -103,7 +107,9 @@ class MessageQueue {
       if (typeof message.ref === 'string' && message.ref.length <= 64) ref = message.ref
       await this.#session.handle(message)
     } catch (cause) {
-      const error = toMillraceError(cause, this.#onError)
+      const { observer, onError } = this.#context
+      const error = toMillraceError(cause, onError)
+      observer.errorSent?.(error.code)
       socket.send({ type: 'error', ...(ref !== undefined && { ref }), ...error.toBody() })
       // An engine failure is not the client's fault, and 4400 would keep the client away permanently.
       if (error.retryable || error.status >= 500) return

@@ -36,6 +36,8 @@ export interface LaneOptions {
   /** When the request was accepted, by `now`. */
   readonly acceptedAt: number
   readonly now: () => number
+  /** Called when the first part arrives, with the milliseconds since the request was accepted. */
+  readonly onFirstToken?: (ms: number) => void
   /** Called with the whole error, before it is reduced to what may leave the server. */
   readonly onError: (error: unknown) => void
 }
@@ -129,7 +131,7 @@ class Lane {
     else if ('finishReason' in part) this.#finishReason = part.finishReason
     else {
       this.#deltas += 1
-      this.#firstTokenAt ??= this.#lastPartAt
+      if (this.#firstTokenAt === undefined) this.#noteFirst()
       if ('text' in part) this.#writeText(this.#text.push(part.text))
       else if ('reasoning' in part) this.#writeReasoning(this.#reasoning.push(part.reasoning))
       else if ('data' in part) writer.write('data', { run, lane, ...part.data })
@@ -138,6 +140,12 @@ class Lane {
         writer.writeFile({ run, lane, ...file, size: bytes.length }, bytes)
       }
     }
+  }
+
+  #noteFirst(): void {
+    const { acceptedAt, onFirstToken } = this.#options
+    this.#firstTokenAt = this.#lastPartAt
+    onFirstToken?.(Math.max(0, this.#firstTokenAt - acceptedAt))
   }
 
   #writeText(pieces: readonly string[]): void {

@@ -2,6 +2,7 @@
 import { formatPosition, type LaneEnd, MillraceError } from '@millrace/protocol'
 import type { Engine } from '../log/log.ts'
 import type { ModelMessage } from '../models/model.ts'
+import type { ObservedRun, Observer } from '../operations/observer.ts'
 import { runLane } from './lane.ts'
 import type { LanePlan } from './plan.ts'
 import { publicError } from './public-error.ts'
@@ -19,11 +20,13 @@ export interface PerformContext {
   /** Aborts when the server closes. */
   readonly signal: AbortSignal
   readonly onError: (error: unknown, context: { run: string; lane?: string }) => void
+  readonly observer: Pick<Observer, 'firstToken'>
   readonly now: () => number
 }
 
 export interface StartedRun {
   readonly run: Run
+  readonly observed: ObservedRun
   readonly lanes: readonly LanePlan[]
   /** The messages for each lane's model. Each entry is deleted when its model has it, so that the conversation is released. */
   readonly messages: Map<string, readonly ModelMessage[]>
@@ -77,8 +80,8 @@ export async function performRun(started: StartedRun, context: PerformContext): 
 async function performLane(
   { lane, model, open }: LanePlan,
   writer: RunWriter,
-  { run, messages, abort, acceptedAt }: StartedRun,
-  { idleMsMax, onError, now }: PerformContext,
+  { run, observed, messages, abort, acceptedAt }: StartedRun,
+  { idleMsMax, onError, observer, now }: PerformContext,
 ): Promise<LaneEnd> {
   const end = await runLane({
     run: run.id,
@@ -95,6 +98,7 @@ async function performLane(
       messages.delete(lane)
       return open(conversation, signal)
     },
+    onFirstToken: (ms) => observer.firstToken?.(observed, { lane, model }, ms),
     onError: (error) => onError(error, { run: run.id, lane }),
   })
   try {

@@ -19,6 +19,8 @@ export interface RunPlan {
   readonly lanes: readonly LanePlan[]
   /** The run that this one resumes. */
   readonly continues?: string | undefined
+  /** Id of the principal that asked; undefined for the host's own code. */
+  readonly principal?: string | undefined
   /** Of the session's log when the request was accepted: this run MUST NOT re-create a log that is deleted meanwhile. */
   readonly epoch?: string
   /** The session's id was generated for this run, and no one else knows it. */

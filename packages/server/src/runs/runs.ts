@@ -6,6 +6,7 @@
  */
 import { MillraceError } from '@millrace/protocol'
 import type { Engine } from '../log/log.ts'
+import type { ObservedRun, Observer } from '../operations/observer.ts'
 import type { Cluster } from './cluster.ts'
 import { createEndedRuns } from './ended-runs.ts'
 import { interruption } from './lane.ts'
@@ -35,6 +36,7 @@ export interface RunsOptions {
   readonly limits?: RunLimits | undefined
   readonly onError: (error: unknown, context: { run: string; lane?: string }) => void
   readonly onBegin?: OnBegin | undefined
+  readonly observer?: Pick<Observer, 'sessionCreated' | 'runStarted' | 'firstToken' | 'runEnded'>
   /** With an engine that is durable or shared. */
   readonly cluster?: Cluster | undefined
   readonly recovery: Pick<Recovery, 'recover' | 'compact'>
@@ -70,14 +72,14 @@ export interface Runs {
 }
 
 export function createRuns(options: RunsOptions): Runs {
-  const { engine, limits = {}, onError, onBegin, cluster, recovery, now = () => performance.now() } = options
+  const { engine, limits = {}, onError, onBegin, cluster, recovery, observer = {}, now = () => performance.now() } = options
   const { runMsMax = 600_000, idleMsMax = 120_000, runsMax = 4096, endedRunsBytesMax = 32 * 1024 * 1024 } = limits
   const active = new Map<string, { readonly run: Run; readonly abort: AbortController }>()
   const ended = createEndedRuns(endedRunsBytesMax)
   const closing = new AbortController()
   const { signal } = closing
   const starts = new Starts({ engine, cluster, recover: recovery.recover, onError, onBegin, signal })
-  const context: PerformContext = { engine, recovery, runMsMax, idleMsMax, signal, onError, now }
+  const context: PerformContext = { engine, recovery, runMsMax, idleMsMax, signal, onError, observer, now }
   let isRefusing = false
 
   return {
@@ -140,15 +142,24 @@ export function createRuns(options: RunsOptions): Runs {
       stop: () => abort.abort(),
     }
     active.set(id, { run, abort })
+    const observed = observe(plan, run)
     const messages = new Map(lanes.map(({ lane }) => [lane, plan.messages(lane)]))
-    void performRun({ run, lanes, messages, abort, acceptedAt }, context).then((outcome) => {
+    void performRun({ run, observed, lanes, messages, abort, acceptedAt }, context).then((outcome) => {
       end = outcome
       active.delete(id)
       ended.add(run, outcome)
+      observer.runEnded?.(observed, outcome)
       // Needed only once retention has deleted the end from the session's log.
       recordEnd(outcome).catch(() => {})
       resolve(outcome)
     })
     return run
+  }
+
+  function observe({ principal }: RunPlan, { id: run, session, lanes, continues, start }: Run): ObservedRun {
+    const observed = { run, session, principal, lanes, continues }
+    if (start.offset === 0) observer.sessionCreated?.({ session, principal })
+    observer.runStarted?.(observed)
+    return observed
   }
 }

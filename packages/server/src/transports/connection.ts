@@ -2,6 +2,7 @@
 import { MillraceError } from '@millrace/protocol'
 import type { Principal } from '../access/caller.ts'
 import type { Cursor } from '../delivery/cursor.ts'
+import type { ConnectionEndCode, ObservedConnection } from '../operations/observer.ts'
 import { SmallMap } from './small-map.ts'
 
 export type TransportName = 'sse' | 'ws' | 'poll'
@@ -39,6 +40,13 @@ export interface Served {
   requestRenewal(): void
   /** The readers that the connection carries. */
   readonly cursors: Iterable<Cursor>
+  readonly delivered: Delivered
+}
+
+/** What a connection has carried so far. */
+export interface Delivered {
+  readonly events: number
+  readonly bytes: number
 }
 
 export interface Connection {
@@ -60,6 +68,8 @@ export interface Connection {
   reads(log: string): boolean
   /** MUST NOT be called for more logs than the connection may attach: each is remembered. */
   acknowledge(log: string, position: string): void
+  /** Why it is about to be closed, unless the server has ended it; default because its client has left. */
+  noteEnd(code: ConnectionEndCode): void
   /** Gives its place up. May be called more than once. */
   close(): void
 }
@@ -94,24 +104,32 @@ export interface ConnectionTable {
   onClosed(connection: OpenConnection): void
 }
 
-export class OpenConnection implements Connection {
+/** `opening`: no transport serves it yet. `closing`: the server has ended it, and its client has not left. */
+export type ConnectionState = 'opening' | 'open' | 'closing'
+
+const nothingDelivered: Delivered = { events: 0, bytes: 0 }
+
+export class OpenConnection implements Connection, ObservedConnection {
   #id: string | undefined
   info: ConnectionInfo
-  readonly #since: number
+  readonly since: number
   readonly #table: ConnectionTable
   /** Logs that are read, by key. */
   readonly #logs = new SmallMap<string>()
+  /** The last one that it read, once it reads none. */
+  #lastLog: string | undefined
   #acknowledged: Map<string, string> | undefined
   #served: Served | undefined
   #terminated: MillraceError | undefined
   #isDrained = false
+  #end: ConnectionEndCode | undefined
   #isAskedToRenew = false
   #isClosed = false
 
   /** Throws `too_many_connections`. */
   constructor(info: ConnectionInfo, since: number, table: ConnectionTable) {
     this.info = info
-    this.#since = since
+    this.since = since
     this.#table = table
     this.#countPrincipal('add')
     try {
@@ -136,7 +154,36 @@ export class OpenConnection implements Connection {
   }
 
   get logs(): readonly string[] {
-    return [...new Set(this.#logs.values)]
+    const logs = [...new Set(this.#logs.values)]
+    return logs.length === 0 && this.#isClosed && this.#lastLog !== undefined ? [this.#lastLog] : logs
+  }
+
+  get transport(): TransportName {
+    return this.info.transport
+  }
+
+  get principal(): string {
+    return this.info.principal.id
+  }
+
+  get address(): string | undefined {
+    return this.info.address
+  }
+
+  get state(): ConnectionState {
+    if (this.#served === undefined) return 'opening'
+    return this.#terminated === undefined && !this.#isDrained ? 'open' : 'closing'
+  }
+
+  /** Once it is closed: why. */
+  get end(): ConnectionEndCode {
+    if (this.#terminated !== undefined) return this.#terminated.code
+    if (this.#isDrained) return 'drained'
+    return this.#end ?? (this.#served === undefined ? 'failed' : 'left')
+  }
+
+  get delivered(): Delivered {
+    return this.#served?.delivered ?? nothingDelivered
   }
 
   get expiresAt(): number | undefined {
@@ -175,7 +222,9 @@ export class OpenConnection implements Connection {
 
   detach(key: string): void {
     const log = this.#logs.get(key)
-    if (log === undefined) return
+    // Its places were given up when it was closed.
+    if (log === undefined || this.#isClosed) return
+    this.#lastLog = log
     this.#logs.delete(key)
     this.#table.readers.remove(log)
     if (!this.reads(log)) this.#acknowledged?.delete(log)
@@ -188,6 +237,10 @@ export class OpenConnection implements Connection {
   acknowledge(log: string, position: string): void {
     this.#acknowledged ??= new Map()
     this.#acknowledged.set(log, position)
+  }
+
+  noteEnd(code: ConnectionEndCode): void {
+    this.#end ??= code
   }
 
   close(): void {
@@ -241,7 +294,7 @@ export class OpenConnection implements Connection {
       transport,
       principal: principal.id,
       address,
-      since: this.#since,
+      since: this.since,
       sessions: this.logs,
       acknowledged: Object.fromEntries(this.#acknowledged ?? []),
     }

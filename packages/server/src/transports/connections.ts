@@ -4,14 +4,17 @@ import { MillraceError } from '@millrace/protocol'
 import type { Cursor } from '../delivery/cursor.ts'
 import { inSlices } from '../delivery/in-slices.ts'
 import { createScheduler, type Scheduler } from '../delivery/scheduler.ts'
+import type { Observer } from '../operations/observer.ts'
 import {
   type Connection,
   type ConnectionInfo,
+  type ConnectionState,
   type ConnectionTable,
   type Guard,
   type ListedConnection,
   OpenConnection,
   type Tally,
+  type TransportName,
 } from './connection.ts'
 import type { Expiry } from './expiry.ts'
 
@@ -51,6 +54,14 @@ export interface Connections {
   /** Readers of all connections. */
   cursors(): Iterable<Cursor>
   readonly count: number
+  /** How many of each transport are in each state; those that are none are left out. */
+  countByState(): readonly ConnectionCount[]
+}
+
+export interface ConnectionCount {
+  readonly transport: TransportName
+  readonly state: ConnectionState
+  readonly count: number
 }
 
 export interface ConnectionsOptions {
@@ -62,6 +73,7 @@ export interface ConnectionsOptions {
   /** Default: everything that was allowed once is. */
   readonly guard?: Guard
   readonly scheduler?: Scheduler
+  readonly observer?: Pick<Observer, 'connectionOpened' | 'connectionClosed'>
   readonly now?: () => number
 }
 
@@ -73,6 +85,7 @@ export function createConnections({
   expiry,
   guard = allowAll,
   scheduler = createScheduler(),
+  observer = {},
   now = Date.now,
 }: ConnectionsOptions = {}): Connections {
   const { perSessionMax = 10_000, perPrincipalMax = 100, perAddressMax = 20_000 } = limits
@@ -91,6 +104,9 @@ export function createConnections({
       open.delete(connection)
       if (connection.isNamed) named.delete(connection.id)
       if (connection.expiresAt !== undefined) expiry?.forget(connection)
+      if (observer.connectionClosed === undefined) return
+      const durationMs = now() - connection.since
+      observer.connectionClosed(connection, { code: connection.end, durationMs, ...connection.delivered })
     },
   }
 
@@ -100,6 +116,7 @@ export function createConnections({
       guard.requirePrincipal(info.principal)
       const connection = new OpenConnection(info, now(), table)
       open.add(connection)
+      observer.connectionOpened?.(connection)
       // A long-poll ends before its time to renew would.
       if (info.transport !== 'poll' && connection.expiresAt !== undefined) expiry?.watch(connection)
       try {
@@ -133,6 +150,14 @@ export function createConnections({
     cursors: () => open.values().flatMap(({ cursors }) => cursors),
     get count() {
       return open.size
+    },
+    countByState() {
+      const counts = new Map<string, number>()
+      for (const { transport, state } of open) counts.set(`${transport} ${state}`, (counts.get(`${transport} ${state}`) ?? 0) + 1)
+      return [...counts].map(([key, count]) => {
+        const [transport, state] = key.split(' ') as [TransportName, ConnectionState]
+        return { transport, state, count }
+      })
     },
   }
 

@@ -32,6 +32,7 @@ function open() {
         requestRenewal: () => seen.push('renew'),
         drain() {},
         cursors: [],
+        delivered: { events: 0, bytes: 0 },
       })
     serve()
     return { connection, seen, principal }

@@ -18,17 +18,23 @@ export function createPollTransport(engine: Engine): HttpTransport {
     /** Rejects as `Engine.read` does, and with the error that terminates the connection. */
     async respond({ logs, waitMs = 0, connection }, { signal }) {
       const ended = new AbortController()
+      const delivered = { events: 0, bytes: 0 }
       connection.serve({
         terminate: (error) => ended.abort(error),
         drain: () => ended.abort(),
         // Each request has its own credential.
         requestRenewal() {},
         cursors: [],
+        delivered,
       })
       try {
         const pages = await readOrWait(engine, logs, waitMs, AbortSignal.any([signal, ended.signal]))
         if (ended.signal.reason instanceof MillraceError) throw ended.signal.reason
-        return new Response(format(logs, pages), { headers })
+        const body = Buffer.from(format(logs, pages))
+        for (const { events } of pages) delivered.events += events.length
+        delivered.bytes = body.length
+        connection.noteEnd(signal.aborted ? 'left' : 'ended')
+        return new Response(body, { headers })
       } finally {
         connection.close()
       }

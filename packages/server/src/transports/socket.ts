@@ -2,10 +2,11 @@
 import type { Duplex } from 'node:stream'
 import { closeCodeOf, closeCodes, encodeJson, limits, MillraceError, type ServerMessage } from '@millrace/protocol'
 import type { WebSocket } from 'ws'
-import type { CloseListener, Cursor } from '../delivery/cursor.ts'
+import { type CloseListener, type Cursor, countEvents } from '../delivery/cursor.ts'
 import type { FanOut } from '../delivery/fan-out.ts'
 import { type Sink, throttled } from '../delivery/wire.ts'
-import type { Connection, Served } from './connection.ts'
+import type { ConnectionEndCode } from '../operations/observer.ts'
+import type { Connection, Delivered, Served } from './connection.ts'
 import type { Beating, Heartbeat } from './heartbeat.ts'
 import { SmallMap } from './small-map.ts'
 import type { OnText, Socket, SocketStream } from './transport.ts'
@@ -45,6 +46,9 @@ export class ServedSocket implements Socket, Served, Beating {
   /** The last heartbeat found the socket full. */
   #isStalled = false
   #messages = 0
+  #bytes = 0
+  /** Of the logs that it no longer reads. */
+  #events = 0
   #waitingBytes = 0
 
   constructor({ client, socket, connection, fanOut, heartbeat, wantsHeartbeat }: ServedSocketOptions) {
@@ -78,10 +82,19 @@ export class ServedSocket implements Socket, Served, Beating {
     this.#isAlive = true
   }
 
+  onError(): void {
+    this.#connection.noteEnd('misuse')
+    this.stop()
+  }
+
   onClose(): void {
     this.#heartbeat.leave(this)
     for (const cursor of this.cursors) cursor.close()
     this.#connection.close()
+  }
+
+  get delivered(): Delivered {
+    return { events: this.#events + countEvents(this.cursors), bytes: this.#bytes }
   }
 
   get cursors(): readonly Cursor[] {
@@ -122,6 +135,7 @@ export class ServedSocket implements Socket, Served, Beating {
 
   close(code: number, reason: string): void {
     if (!this.#isOpen) return
+    this.#connection.noteEnd(endOf(code))
     this.#client.close(code, reason)
     this.stop()
   }
@@ -142,9 +156,9 @@ export class ServedSocket implements Socket, Served, Beating {
     // A closing socket has a timeout of its own; a heartbeat must not reset the count of a flood.
     if (!this.#isOpen) return
     this.#messages = 0
-    if (!this.#isAlive && !this.#client.isPaused) return this.#client.terminate()
+    if (!this.#isAlive && !this.#client.isPaused) return this.#endStalled()
     if (this.#socket.writableNeedDrain) {
-      if (this.#isStalled) this.#client.terminate()
+      if (this.#isStalled) this.#endStalled()
       this.#isStalled = true
       return
     }
@@ -159,7 +173,9 @@ export class ServedSocket implements Socket, Served, Beating {
 
   /** False, and nothing is written, after the Close frame: browsers fail a connection on which data follows it. */
   write(bytes: Uint8Array): boolean {
-    return this.#isOpen && this.#socket.write(bytes)
+    if (!this.#isOpen) return false
+    this.#bytes += bytes.length
+    return this.#socket.write(bytes)
   }
 
   /** The log of an attachment has ended. */
@@ -172,9 +188,15 @@ export class ServedSocket implements Socket, Served, Beating {
 
   /** The cursor of an attachment is closed. */
   onDetached(key: string, cursor: Cursor | undefined): void {
+    if (cursor !== undefined) this.#events += countEvents([cursor])
     if (this.#cursors.get(key) !== cursor) return
     this.#cursors.delete(key)
     this.#connection.detach(key)
+  }
+
+  #endStalled(): void {
+    this.#connection.noteEnd('stalled')
+    this.#client.terminate()
   }
 
   #onDrain(): void {
@@ -224,6 +246,21 @@ export class ServedSocket implements Socket, Served, Beating {
     // The client's Close frame would not be parsed either.
     this.#socket.end()
     setTimeout(() => this.#client.terminate(), floodCloseMsMax).unref()
+  }
+}
+
+function endOf(code: number): ConnectionEndCode {
+  switch (code) {
+    case closeCodes.flood:
+      return 'flood'
+    case closeCodes.sessionGone:
+      return 'session_not_found'
+    case closeCodes.unreadable:
+      return 'engine_failed'
+    case closeCodes.stalled:
+      return 'stalled'
+    default:
+      return 'misuse'
   }
 }
 

@@ -1,15 +1,17 @@
 /** One open event stream: its greeting, its heartbeats, and how it ends. */
 import { encodeJson, encodeSseComment, encodeSseEvent, encodeSseRetry, type MillraceError } from '@millrace/protocol'
-import type { CloseListener, Cursor } from '../delivery/cursor.ts'
+import { type CloseListener, type Cursor, countEvents } from '../delivery/cursor.ts'
 import type { CursorGroup } from '../delivery/cursor-group.ts'
 import type { Sink } from '../delivery/wire.ts'
-import type { Connection, Served } from './connection.ts'
+import type { Connection, Delivered, Served } from './connection.ts'
 import type { Beating, Heartbeat } from './heartbeat.ts'
 
 /** The least time for an acknowledgement, however short the heartbeat's period: it is a request of its own. */
 const acknowledgeMsMin = 1000
 
 export interface SseSink extends Sink {
+  /** Number of bytes written so far. */
+  readonly bytes: number
   /** Closes the connection without an end of the stream. */
   destroy(): void
 }
@@ -64,10 +66,16 @@ export class SseReader implements Served, Beating, CloseListener {
     return 'cursors' in this.#cursor ? this.#cursor.cursors : [this.#cursor]
   }
 
+  get delivered(): Delivered {
+    return { events: countEvents(this.cursors), bytes: this.#sink.bytes }
+  }
+
   onCursorClosed(): void {
     const { heartbeat, acknowledging } = this.#shared
     heartbeat.leave(this)
     if (this.#stream !== undefined) acknowledging.delete(this.#stream)
+    // Unless it is closed for another reason, its log has ended.
+    this.#connection.noteEnd('ended')
     this.#connection.close()
   }
 
@@ -75,7 +83,9 @@ export class SseReader implements Served, Beating, CloseListener {
     this.#cursor.drained()
   }
 
+  /** The client has left. */
   close(): void {
+    this.#connection.noteEnd('left')
     this.#cursor.close()
   }
 
@@ -104,6 +114,7 @@ export class SseReader implements Served, Beating, CloseListener {
   beat(clock: number): void {
     const isStalled = this.#cursor.blocked && this.#stalledAt === this.#cursor.offset
     if (isStalled || this.#isOverdue()) {
+      this.#connection.noteEnd('stalled')
       this.#cursor.close()
       this.#sink.destroy()
     } else if (this.#cursor.blocked) {

@@ -6,6 +6,7 @@ import type { SseSink } from './sse-reader.ts'
 const lingerMs = 10_000
 
 export class NodeSink implements SseSink {
+  bytes = 0
   readonly #body: Writable
   /** Bodies that have ended and whose clients have not closed, unless the server is a host's. */
   readonly #lingering: Set<Writable> | undefined
@@ -16,6 +17,7 @@ export class NodeSink implements SseSink {
   }
 
   write(bytes: Uint8Array): boolean {
+    this.bytes += bytes.length
     return this.#body.write(bytes)
   }
 
@@ -39,6 +41,7 @@ export class NodeSink implements SseSink {
 }
 
 export class WebSink implements SseSink {
+  bytes = 0
   readonly #controller: ReadableStreamDefaultController<Uint8Array>
 
   constructor(controller: ReadableStreamDefaultController<Uint8Array>) {
@@ -46,6 +49,7 @@ export class WebSink implements SseSink {
   }
 
   write(bytes: Uint8Array): boolean {
+    this.bytes += bytes.length
     // A copy: the host may transfer the chunk, and these bytes are shared by all readers.
     this.#controller.enqueue(new Uint8Array(bytes))
     return (this.#controller.desiredSize ?? 0) > 0

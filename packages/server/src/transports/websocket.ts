@@ -63,7 +63,7 @@ function onPong(this: WebSocket): void {
 
 /** The client broke the protocol: ws has closed it with the right code already. */
 function onError(this: WebSocket): void {
-  servedBy(this)?.stop()
+  servedBy(this)?.onError()
 }
 
 function onClose(this: WebSocket): void {

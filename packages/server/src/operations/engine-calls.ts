@@ -1,0 +1,32 @@
+/** Times the calls of an engine for an observer. Without one that asks for it, the engine is left as it is. */
+import type { ErrorCode, MillraceError } from '@millrace/protocol'
+import { decorate } from '../log/decorate.ts'
+import type { Engine } from '../log/log.ts'
+import type { EngineOperation, Observer } from './observer.ts'
+
+export function observeEngine(engine: Engine, { engineCalled }: Observer): Engine {
+  if (engineCalled === undefined) return engine
+  /** Passes the engine's own promise on: a call takes no longer because it is timed. */
+  const timed = <T>(operation: EngineOperation, call: () => Promise<T>): Promise<T> => {
+    const startedAt = performance.now()
+    const result = call()
+    result.then(
+      () => engineCalled(operation, performance.now() - startedAt, undefined),
+      (error: MillraceError) => engineCalled(operation, performance.now() - startedAt, codeOf(error)),
+    )
+    return result
+  }
+  return decorate(engine, {
+    append: (...args) => timed('append', () => engine.append(...args)),
+    read: (...args) => timed('read', () => engine.read(...args)),
+    inspect: (log) => timed('inspect', () => engine.inspect(log)),
+    list: (...args) => timed('list', () => engine.list(...args)),
+    delete: (log) => timed('delete', () => engine.delete(log)),
+    // It reads nothing from the store.
+    ...(engine.peek && { peek: (...args) => engine.peek?.(...args) }),
+  })
+}
+
+function codeOf({ code }: Partial<MillraceError>): ErrorCode {
+  return code ?? 'internal'
+}

@@ -1,0 +1,44 @@
+import { expect, test } from 'vitest'
+import { memoryEngine } from '../engines/memory/index.ts'
+import { observeEngine } from './engine-calls.ts'
+import { combineObservers } from './observer.ts'
+
+test('several observers are one, which has only the methods that one of them has', () => {
+  const calls: string[] = []
+  const observer = combineObservers(
+    [{ errorSent: (code) => calls.push(`a ${code}`) }, {}, { errorSent: (code) => calls.push(`b ${code}`) }],
+    () => {},
+  )
+  expect(Object.keys(observer)).toEqual(['errorSent'])
+  observer.errorSent?.('not_found')
+  expect(calls).toEqual(['a not_found', 'b not_found'])
+})
+
+test('what an observer throws is reported, and reaches neither the others nor the caller', () => {
+  const calls: string[] = []
+  const errors: unknown[] = []
+  const broken = {
+    errorSent() {
+      throw new Error('broken')
+    },
+  }
+  combineObservers([broken, { errorSent: (code) => calls.push(code) }], (error) => errors.push(error)).errorSent?.('not_found')
+  expect(calls).toEqual(['not_found'])
+  expect(errors).toMatchObject([{ message: 'broken' }])
+})
+
+test('an engine is timed by operation, with the code of what it rejects, and is left as it is without an observer', async () => {
+  const engine = memoryEngine()
+  expect(observeEngine(engine, {})).toBe(engine)
+  const calls: unknown[] = []
+  const observed = observeEngine(engine, {
+    engineCalled: (operation, ms, code) => calls.push([operation, ms >= 0, code]),
+  })
+  const { position } = await observed.append('log', [{ type: 'a', data: 1 }])
+  expect(observed.peek?.('log', { ...position, offset: 0 })?.events).toHaveLength(1)
+  await observed.read('log', { epoch: 'another', offset: 0 }).catch(() => {})
+  expect(calls).toEqual([
+    ['append', true, undefined],
+    ['read', true, 'position_foreign'],
+  ])
+})

@@ -1,0 +1,118 @@
+/**
+ * What happens in a server, for metrics, logs, webhooks and the ledger of usage. Each of them is an observer: an object with
+ * those of these methods that it needs. A method that no observer has costs nothing; none is called for a token.
+ *
+ * A method MUST return at once, and MUST NOT change what it gets. What it throws is reported and reaches no caller.
+ */
+import type { EndStatus, ErrorCode, Lane, RunEnd } from '@millrace/protocol'
+
+export interface ObservedConnection {
+  /** The same on the wire. It is made when it is read, so only who writes it down should read it. */
+  readonly id: string
+  readonly transport: 'sse' | 'ws' | 'poll'
+  /** Id of the principal. */
+  readonly principal: string
+  readonly address: string | undefined
+  /** Logs that it reads now: sessions by their id, channels as `channel/` and their name. */
+  readonly logs: readonly string[]
+}
+
+export interface ConnectionEnd {
+  /**
+   * `left`: the client closed it. `ended`: it has everything that it asked for. `drained`: the server stops. `stalled`: its
+   * client was too slow, or did not answer. `misuse`, `flood`: its client broke the protocol, or sent too much. `failed`: it
+   * was never served. Otherwise the code of an error.
+   */
+  readonly code: ConnectionEndCode
+  readonly durationMs: number
+  /** Of events, also those that a reader with `slow=latest` skipped. */
+  readonly events: number
+  readonly bytes: number
+}
+
+export type ConnectionEndCode = 'left' | 'ended' | 'drained' | 'stalled' | 'misuse' | 'flood' | 'failed' | ErrorCode
+
+export interface Attachment {
+  readonly kind: 'session' | 'channel'
+  readonly log: string
+  readonly principal: string
+  /** Whether the reader continues from a position; otherwise it reads from the beginning, or what is new. */
+  readonly isResume: boolean
+  /** `error`: its position can no longer be served, or the log cannot be read. */
+  readonly result: 'exact' | 'error'
+  /** Of the error. */
+  readonly code?: ErrorCode
+}
+
+export interface ObservedRun {
+  readonly run: string
+  readonly session: string
+  /** Id of the principal that asked; undefined where the host's own code did. */
+  readonly principal: string | undefined
+  readonly lanes: readonly Lane[]
+  /** The run that this one resumes. */
+  readonly continues: string | undefined
+}
+
+export interface LimitHit {
+  /** The name of the limit, of a closed list: it is a label of a metric. */
+  readonly limit: string
+  readonly code: ErrorCode
+  /** Id of the principal. */
+  readonly principal: string | undefined
+  readonly address?: string | undefined
+}
+
+export type EngineOperation = 'append' | 'read' | 'inspect' | 'list' | 'delete'
+
+export interface Observer {
+  connectionOpened?(connection: ObservedConnection): void
+  connectionClosed?(connection: ObservedConnection, end: ConnectionEnd): void
+  /** A reader was attached to a log, or was not. */
+  attached?(attachment: Attachment): void
+  sessionCreated?(session: { readonly session: string; readonly principal: string | undefined }): void
+  /** The start of a run of this server is in the log. */
+  runStarted?(run: ObservedRun): void
+  /** The first part of a lane has arrived, in milliseconds since the request was accepted. */
+  firstToken?(run: ObservedRun, lane: Lane, ms: number): void
+  /** Called once for each run that has started, also where its end could not be recorded. */
+  runEnded?(run: ObservedRun, end: RunEnd & { readonly status: EndStatus }): void
+  /** A limit rejected a request, a message or a connection. */
+  limitHit?(hit: LimitHit): void
+  /** A call of the engine has settled; `code` where it was rejected. */
+  engineCalled?(operation: EngineOperation, ms: number, code: ErrorCode | undefined): void
+  /** A client got this error, in a response or as a message. */
+  errorSent?(code: ErrorCode): void
+}
+
+const methods: readonly (keyof Observer)[] = [
+  'connectionOpened',
+  'connectionClosed',
+  'attached',
+  'sessionCreated',
+  'runStarted',
+  'firstToken',
+  'runEnded',
+  'limitHit',
+  'engineCalled',
+  'errorSent',
+]
+
+/** One observer for all, with the methods that at least one of them has. */
+export function combineObservers(observers: readonly Observer[], onError: (error: unknown) => void): Observer {
+  const combined: Record<string, (...args: unknown[]) => void> = {}
+  for (const name of methods) {
+    const interested = observers.filter((observer) => observer[name] !== undefined)
+    if (interested.length === 0) continue
+    combined[name] = (...args) => {
+      for (const observer of interested) {
+        try {
+          ;(observer[name] as (...args: unknown[]) => void)(...args)
+        } catch (error) {
+          onError(error)
+        }
+      }
+    }
+  }
+  return combined as Observer
+}
