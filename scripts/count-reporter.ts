@@ -8,7 +8,7 @@ import type { Reporter, TestModule } from 'vitest/node'
 import { format, type Report } from './counts.ts'
 
 /** Names the file for the counts; without it they are printed. */
-export const countsFileVariable = 'MILLRACE_COUNTS_FILE'
+export const countsFileVariable = 'TEST_COUNTS_FILE'
 
 export default class CountReporter implements Reporter {
   onTestRunEnd(modules: readonly CountedModule[], unhandled: readonly unknown[]): void {

@@ -6,6 +6,7 @@ import { isDeepStrictEqual } from 'node:util'
 import { errorDocsFile, renderErrorDocs } from './error-docs.ts'
 import { root } from './install.mjs'
 import { findBrokenCitations, findBrokenLinks, findLongTexts, findUntranslated, readDocuments } from './markdown.ts'
+import { renderSettingsDocs } from './settings-docs.ts'
 
 const linesMax = 400
 
@@ -77,7 +78,11 @@ export function compareLock(locked: Readonly<Record<string, Manifest>>, manifest
 
 function findStaleDocs(): string[] {
   const written = existsSync(errorDocsFile) ? readFileSync(errorDocsFile, 'utf8') : ''
-  return written === renderErrorDocs() ? [] : ['docs/errors.md differs from the table of errors; run npm run docs.']
+  const stale = renderSettingsDocs().filter(({ file, text }) => readFileSync(join(root, file), 'utf8') !== text)
+  return [
+    ...(written === renderErrorDocs() ? [] : ['docs/errors.md differs from the table of errors; run npm run docs.']),
+    ...stale.map(({ file }) => `${file} differs from the table of settings; run npm run docs.`),
+  ]
 }
 
 function findDocumentFaults(): string[] {

@@ -95,13 +95,32 @@ describe('millrace start', () => {
     expect(readFileSync(join(folder, 'millrace.marker'), 'utf8')).toMatch('"isFlushed":true')
   })
 
+  it('rejects a misspelled command', async () => {
+    const { exited, output } = run(['strat'])
+    expect(await exited).toBe(2)
+    expect(output()).toMatch('There is no command "strat". Did you mean "start"?')
+  })
+
+  it('rejects a misspelled variable, but not those with which Kubernetes describes a service of this name', async () => {
+    const ofService = {
+      MILLRACE_SERVICE_HOST: '10.0.0.1',
+      MILLRACE_PORT: 'tcp://10.0.0.1:80',
+      MILLRACE_PORT_80_TCP_ADDR: '10.0.0.1',
+    }
+    await run(['--port', '0', '--model', 'sim:count'], ofService).until(/Logs/)
+    const { exited, output } = run(['--port', '0'], { MILLRACE_ORIGIN: 'https://app.example.com' })
+    expect(await exited).toBe(2)
+    expect(output()).toMatch('There is no variable MILLRACE_ORIGIN. Did you mean "MILLRACE_ORIGINS"?')
+  })
+
   it.each([
     [['--port', 'x'], '--port takes a number from 0 to 65535, not "x"'],
     [['--port', '70000'], '--port takes a number'],
     [['--model', 'sim:count', '--host-name', 'https://a.example'], '"https://a.example" is not a host name'],
-    [['--nothing'], "Unknown option '--nothing'"],
+    [['--nothing'], 'There is no option --nothing.'],
+    [['--prot', '1'], 'There is no option --prot. Did you mean "--port"?'],
     [['--engine', 'paper'], 'There is no engine "paper"'],
-    [['serve'], 'There is no command "serve"'],
+    [['more'], 'millrace start takes no argument, and "more" was given.'],
     [['--grace', 'long'], '--grace takes seconds from 0 to 3600, not "long"'],
     [['--keep', '0'], '--keep takes days, more than 0 and up to 36500, not "0"'],
     [['--workers', '0'], '--workers takes a number from 1 to 64, not "0"'],
@@ -115,7 +134,7 @@ describe('millrace start', () => {
     const { exited, output } = run(['--port', '0', ...args])
     expect(await exited).toBe(2)
     expect(output()).toMatch(message)
-    expect(output()).toMatch('Usage: millrace start')
+    expect(output()).toMatch('--help says what can be set.')
     expect(output()).not.toMatch(/\n\s+at /)
   })
 

@@ -1,12 +1,16 @@
 /** One server of `millrace start`, in this process. */
 import { existsSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
+import { ConfigError } from '../config/config-error.ts'
+import type { MillraceOptions } from '../options.ts'
 import { createMillrace } from '../server.ts'
 import type { NamedEngine } from './open-engine.ts'
-import type { StartOptions } from './options.ts'
-import { UsageError } from './usage-error.ts'
 
-export type ServeOptions = NamedEngine & Pick<StartOptions, 'port' | 'host' | 'hostNames' | 'model' | 'access'>
+export interface ServeOptions extends NamedEngine {
+  readonly port: number | undefined
+  readonly host: string | undefined
+  readonly options: Omit<MillraceOptions, 'engine'>
+}
 
 /** What is printed of a server that is ready. */
 export interface Ready {
@@ -15,6 +19,8 @@ export interface Ready {
   readonly model: string
   readonly reason: string
   readonly place: string
+  /** Whether it asks nobody for credentials. */
+  readonly isOpen: boolean
 }
 
 export interface Served {
@@ -22,18 +28,20 @@ export interface Served {
   close(options: { readonly graceMs: number }): Promise<void>
 }
 
-/** Rejects with a UsageError: what fails here is a model, a port, a host name or a key. */
-export async function serve({ engine, place, port, host, hostNames, model, access }: ServeOptions): Promise<Served> {
-  const page = findPage()
+/** Rejects with a ConfigError: what fails here is a model, a port, a host name or a key. */
+export async function serve({ engine, place, port, host, options }: ServeOptions): Promise<Served> {
+  const page = options.page ?? findPage()
   try {
-    const millrace = createMillrace({ engine, model, modelsByName: ['*'], access, ...(page && { page }) })
+    const millrace = createMillrace({ ...options, engine, ...(page !== undefined && { page }) })
     const { name, reason } = await millrace.defaultModel()
-    const { url } = await millrace.listen({ port, host, hostNames })
-    return { ready: { url, page: page !== undefined, model: name, reason, place }, close: millrace.close }
+    const { url } = await millrace.listen({ port, host })
+    const { access: { tokens, allowAnonymous } = {}, authenticate } = options
+    const isOpen = allowAnonymous ?? (tokens === undefined && authenticate === undefined)
+    return { ready: { url, page: page !== undefined, model: name, reason, place, isOpen }, close: millrace.close }
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException
     const text = code === 'EADDRINUSE' ? `Port ${port} is taken; choose another with --port.` : message
-    throw new UsageError(text, { cause: error })
+    throw new ConfigError(text, { cause: error })
   }
 }
 

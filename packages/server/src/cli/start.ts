@@ -1,20 +1,48 @@
 /** `millrace start`: opens the engine, serves from this process or from workers, and stops on signals. */
 import cluster from 'node:cluster'
-import { constants } from 'node:os'
-import { openEngine } from './open-engine.ts'
-import type { StartOptions } from './options.ts'
+import { resolve } from 'node:path'
+import { isLoopback, isLoopbackName } from '../access/host-names.ts'
+import type { MillraceConfig } from '../config/config.ts'
+import { ConfigError } from '../config/config-error.ts'
+import { isOpenByDefault, toOptions } from '../config/options.ts'
+import { type EffectiveSetting, type Flags, resolveConfig } from '../config/resolve.ts'
+import { parseArguments } from './arguments.ts'
+import type { Command, CommandContext } from './command.ts'
+import { type NamedEngine, openEngine } from './open-engine.ts'
 import { type Ready, serve } from './serve.ts'
-import { UsageError } from './usage-error.ts'
+import { settingOptions, settingsHelp } from './settings-flags.ts'
+import { handleSignals } from './signals.ts'
 import { follow, startWorkers } from './workers.ts'
 
+const dayMs = 24 * 60 * 60 * 1000
+
+export const startCommand: Command = {
+  help: `Usage: millrace start [options]
+
+Starts a server. A setting is taken from a flag, else from the environment, else from the configuration file, else from
+its default. The file is millrace.config.ts, .mts, .js, .mjs or .json in the working directory, or that of --config.
+
+  --config <path>           the configuration file (MILLRACE_CONFIG)
+  --help                    print this text
+
+${settingsHelp}
+Keys that are only in the file: docs/guides/configuration.md. millrace config print shows what is in force.
+`,
+  run: start,
+}
+
 /** Resolves when the server is ready. Rejects with a sentence for people. */
-export async function start(options: StartOptions): Promise<void> {
-  const { engine: name, workers, graceMs } = options
+async function start({ args, env, folder }: CommandContext): Promise<void> {
+  const { values, positionals } = parseArguments(args, settingOptions)
+  if (positionals.length > 0) throw new ConfigError(`millrace start takes no argument, and "${positionals.join(' ')}" was given.`)
+  const { config, effective } = await resolveConfig({ flags: values as Flags, env, folder })
+  requireClosed(config)
+  const { port, host, workers = 1, graceSeconds = 8 } = config
   const signals = handleSignals()
-  const opened = await openEngine(name, options)
-  if (opened === undefined) throw new UsageError(`There is no engine "${name}".`)
+  const opened = await open(config, effective)
+  const name = typeof config.engine === 'string' ? config.engine : 'engine'
   if (workers > 1 && !opened.engine.isShared)
-    throw new UsageError(`--workers needs an engine that servers share, redis://… or nats://…; "${name}" is not shared.`)
+    throw new ConfigError(`--workers needs an engine that servers share, redis://… or nats://…; "${name}" is not shared.`)
   if (workers > 1 && cluster.isPrimary) {
     // It was opened to check it; each worker opens its own.
     await opened.engine.close()
@@ -22,48 +50,35 @@ export async function start(options: StartOptions): Promise<void> {
     signals.onStop(started.close)
     return printReady(await started.ready, workers)
   }
-  const served = await serve({ ...options, ...opened })
-  signals.onStop((signal) => served.close({ graceMs: signal === 'SIGTERM' ? graceMs : 0 }))
+  const served = await serve({ ...opened, port, host, options: toOptions(config) })
+  signals.onStop((signal) => served.close({ graceMs: signal === 'SIGTERM' ? graceSeconds * 1000 : 0 }))
   if (cluster.isWorker) follow(served, signals)
   else printReady(served.ready, workers)
 }
 
-/** SIGTERM comes from a deployment, which waits; SIGINT from a person at the keyboard, who does not. */
-function handleSignals() {
-  let isStopping = false
-  let close: (signal: NodeJS.Signals) => Promise<void> = async () => {}
-  // A terminal or a service manager may signal the workers too; their primary process tells them to stop.
-  process.on('SIGINT', cluster.isPrimary ? stopOrExit : () => {})
-  process.on('SIGTERM', cluster.isPrimary ? stopOrExit : stop)
-
-  return {
-    onStop(call: typeof close) {
-      close = call
-    },
-    stop,
-    stopOrExit,
-  }
-
-  function stop(signal: NodeJS.Signals): void {
-    if (isStopping) return
-    isStopping = true
-    close(signal).then(
-      () => process.exit(0),
-      (error: Error) => {
-        process.stderr.write(`millrace: ${error.message}\n`)
-        process.exit(1)
-      },
-    )
-  }
-
-  /** A second signal exits at once. */
-  function stopOrExit(signal: NodeJS.Signals): void {
-    if (isStopping) process.exit(128 + constants.signals[signal])
-    stop(signal)
-  }
+/** A server that everybody can use must be meant. */
+function requireClosed(config: MillraceConfig): void {
+  const { host = '' } = config
+  if (!isOpenByDefault(config) || isLoopback(host) || isLoopbackName(host)) return
+  throw new ConfigError(
+    `Without authentication everybody who reaches ${host} could use this server. Set MILLRACE_JWT_SECRET or MILLRACE_JWKS_URL, ` +
+      'or give --open (MILLRACE_OPEN=1) if the network is private.',
+  )
 }
 
-function printReady({ url, page, model, reason, place }: Ready, workers: number): void {
+async function open({ engine = '', data = '', durability, keepDays }: MillraceConfig, effective: readonly EffectiveSetting[]) {
+  if (typeof engine !== 'string') return { engine, place: 'kept by the engine of the configuration file' } satisfies NamedEngine
+  if (durability !== undefined && engine !== 'sqlite') {
+    const from = effective.find(({ setting }) => setting.key === 'durability')?.from
+    throw new ConfigError(`${from} applies to the engine sqlite only, not to "${engine}".`)
+  }
+  const ageMsMax = keepDays === undefined ? undefined : keepDays * dayMs
+  const opened = await openEngine(engine, { folder: resolve(data), durability, ageMsMax })
+  if (opened === undefined) throw new ConfigError(`There is no engine "${engine}".`)
+  return opened
+}
+
+function printReady({ url, page, model, reason, place, isOpen }: Ready, workers: number): void {
   process.stdout.write(`
   Millrace is ready in ${Math.round(performance.now())} ms${workers > 1 ? `, with ${workers} workers` : ''}
 
@@ -72,6 +87,7 @@ function printReady({ url, page, model, reason, place }: Ready, workers: number)
   Try    curl -N "${url}/api/chat?query=hello"
   Model  ${model}  (${reason})
   Logs   ${place}
+  Users  ${isOpen ? `everybody who can reach ${new URL(url).hostname}; nobody is asked for a token` : 'with a token or a key'}
 
 `)
 }
