@@ -5,47 +5,11 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
-import { afterAll, describe, expect, it, onTestFinished } from 'vitest'
+import { describe, expect, it, onTestFinished } from 'vitest'
+import { cli, run } from './support/command.ts'
 import { ask } from './support/raw.ts'
 import { counted, openStream, textOf } from './support/stream.ts'
 import { bearer, keySet, keys, pem, secret, sign } from './support/tokens.ts'
-
-const cli = fileURLToPath(new URL('../src/cli/index.ts', import.meta.url))
-
-/** For a server that does not start. */
-const unused = mkdtempSync(join(tmpdir(), 'millrace-'))
-afterAll(() => rmSync(unused, { recursive: true, force: true }))
-
-/** The command, its output so far, and its exit. */
-function run(args: string[], env: Record<string, string> = {}) {
-  // Data is discarded unless a test is about it.
-  const { PORT: _port, MILLRACE_MODEL: _model, MILLRACE_HOST_NAMES: _names, ...inherited } = process.env
-  const child = spawn(process.execPath, ['--conditions=source', cli, ...args], {
-    env: { ...inherited, MILLRACE_ENGINE: 'memory', MILLRACE_DATA: unused, ...env },
-  })
-  let output = ''
-  const changed: (() => void)[] = []
-  for (const stream of [child.stdout, child.stderr]) {
-    stream.setEncoding('utf8').on('data', (text) => {
-      output += text
-      for (const wake of changed.splice(0)) wake()
-    })
-  }
-  const exited = once(child, 'close').then(([code]) => code as number)
-  onTestFinished(async () => {
-    child.kill('SIGKILL')
-    await exited
-  })
-  const until = async (pattern: RegExp): Promise<RegExpExecArray> => {
-    for (;;) {
-      const match = pattern.exec(output)
-      if (match !== null) return match
-      const ended = await Promise.race([new Promise<undefined>((resolve) => changed.push(() => resolve(undefined))), exited])
-      if (ended !== undefined) throw new Error(`ended with ${ended}: ${output}`)
-    }
-  }
-  return { child, until, exited, output: () => output }
-}
 
 describe('millrace start', () => {
   it('prints the page, the API, a curl line and the model, and serves them', async () => {
@@ -120,7 +84,7 @@ describe('millrace start', () => {
     [['--nothing'], 'There is no option --nothing.'],
     [['--prot', '1'], 'There is no option --prot. Did you mean "--port"?'],
     [['--engine', 'paper'], 'There is no engine "paper"'],
-    [['more'], 'millrace start takes no argument, and "more" was given.'],
+    [['more'], 'There is no argument "more"; every setting is an option.'],
     [['--grace', 'long'], '--grace takes seconds from 0 to 3600, not "long"'],
     [['--keep', '0'], '--keep takes days, more than 0 and up to 36500, not "0"'],
     [['--workers', '0'], '--workers takes a number from 1 to 64, not "0"'],

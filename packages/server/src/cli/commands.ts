@@ -8,6 +8,12 @@ interface CommandEntry {
 
 export const commands: Readonly<Record<string, CommandEntry>> = {
   start: { summary: 'start a server', load: async () => (await import('./start.ts')).startCommand },
+  dev: { summary: 'start a server for development', load: async () => (await import('./start.ts')).devCommand },
+  token: { summary: 'make a token for development, or verify one', load: async () => (await import('./token.ts')).tokenCommand },
+  keys: { summary: 'create, list and revoke API keys', load: async () => (await import('./keys.ts')).keysCommand },
+  tail: { summary: 'print the events of a session or a channel', load: async () => (await import('./tail.ts')).tailCommand },
+  publish: { summary: 'append an event to a channel', load: async () => (await import('./publish.ts')).publishCommand },
+  config: { summary: 'print what is configured, and where', load: async () => (await import('./config.ts')).configCommand },
 }
 
 const width = Math.max(...Object.keys(commands).map((name) => name.length))

@@ -10,6 +10,9 @@ const name = isNamed ? first : 'start'
 const args = isNamed ? rest : process.argv.slice(2)
 const wantsHelp = args.some((arg) => arg === '--help' || arg === '-h')
 
+// As in `millrace tail … | head`.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1))
+
 try {
   const entry = Object.hasOwn(commands, name) ? commands[name] : undefined
   if (name === 'help' || (wantsHelp && !isNamed)) process.stdout.write(commandsHelp)

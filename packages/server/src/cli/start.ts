@@ -16,26 +16,38 @@ import { follow, startWorkers } from './workers.ts'
 
 const dayMs = 24 * 60 * 60 * 1000
 
+const settingsText = `
+  --config <path>             the configuration file (MILLRACE_CONFIG)
+  --help                      print this text
+
+${settingsHelp}
+Keys that are only in the file: docs/guides/configuration.md. millrace config print shows what is in force.
+`
+
 export const startCommand: Command = {
   help: `Usage: millrace start [options]
 
 Starts a server. A setting is taken from a flag, else from the environment, else from the configuration file, else from
 its default. The file is millrace.config.ts, .mts, .js, .mjs or .json in the working directory, or that of --config.
+${settingsText}`,
+  run: (context) => start(context, {}),
+}
 
-  --config <path>           the configuration file (MILLRACE_CONFIG)
-  --help                    print this text
+export const devCommand: Command = {
+  help: `Usage: millrace dev [options]
 
-${settingsHelp}
-Keys that are only in the file: docs/guides/configuration.md. millrace config print shows what is in force.
-`,
-  run: start,
+Starts a server for development, as millrace start does, but on this machine only, unless --host names an address:
+whatever the environment and the configuration file say about it.
+${settingsText}`,
+  run: (context) => start(context, { host: '127.0.0.1' }),
 }
 
 /** Resolves when the server is ready. Rejects with a sentence for people. */
-async function start({ args, env, folder }: CommandContext): Promise<void> {
+async function start({ args, env, folder }: CommandContext, flags: Flags): Promise<void> {
   const { values, positionals } = parseArguments(args, settingOptions)
-  if (positionals.length > 0) throw new ConfigError(`millrace start takes no argument, and "${positionals.join(' ')}" was given.`)
-  const { config, effective } = await resolveConfig({ flags: values as Flags, env, folder })
+  if (positionals.length > 0)
+    throw new ConfigError(`There is no argument "${positionals.join(' ')}"; every setting is an option.`)
+  const { config, effective } = await resolveConfig({ flags: { ...flags, ...(values as Flags) }, env, folder })
   requireClosed(config)
   const { port, host, workers = 1, graceSeconds = 8 } = config
   const signals = handleSignals()

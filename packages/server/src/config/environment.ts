@@ -14,7 +14,7 @@ export interface FromEnvironment {
 }
 
 /** Variables that the command reads, and no setting of a server is. */
-const others = ['MILLRACE_CONFIG', 'MILLRACE_URL', 'MILLRACE_TOKEN']
+const others = ['MILLRACE_CONFIG', 'MILLRACE_URL', 'MILLRACE_TOKEN', 'MILLRACE_TOKEN_FILE']
 
 /**
  * Kubernetes describes the services of a namespace in variables of every container: for a service `millrace`
