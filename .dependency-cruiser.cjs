@@ -26,13 +26,19 @@ const knows = {
     'sessions/',
     'transports/(connections?|event-stream|heartbeat|takeover|transport)\\.ts$',
   ],
-  limits: ['operations/observer\\.ts$'],
+  limits: ['operations/observer\\.ts$', 'access/(caller|principal-limits|address-key)\\.ts$', 'runs/admission\\.ts$'],
   models: [],
   operations: ['outgoing/'],
   outgoing: [],
   runs: ['operations/observer\\.ts$', 'models/model\\.ts$', 'operations/redact\\.ts$'],
   sessions: ['access/', 'models/(model|continuation)\\.ts$', 'dialects/', 'runs/'],
-  transports: ['operations/observer\\.ts$', 'access/caller\\.ts$', 'delivery/', 'dialects/dialect\\.ts$'],
+  transports: [
+    'operations/observer\\.ts$',
+    'access/(caller|address-key)\\.ts$',
+    'delivery/',
+    'dialects/dialect\\.ts$',
+    'limits/bucket\\.ts$',
+  ],
 }
 
 module.exports = {

@@ -137,7 +137,7 @@ describe('an EventSource that reads several logs in one stream has every event o
 })
 
 it('the native EventSource of Chromium reconnects after an error that may be retried, and gets its code', async () => {
-  const millrace = createMillrace({ model: 'sim:count', limits: { perAddressMax: 1 } })
+  const millrace = createMillrace({ model: 'sim:count', limits: { connectionsPerAddress: 1 } })
   const { url, port } = await millrace.listen({ port: 0 })
   const proxy = await startFaultProxy(port)
   onTestFinished(async () => {

@@ -10,7 +10,7 @@ const goOn = ({ page }: Driver) => page.getByTestId('continue')
 
 async function startHeld(...names: string[]) {
   const models = Object.fromEntries(names.map((name) => [name, gatedModel(name)]))
-  const stage = await startStage({ models, model: names[0] as string, limits: { runsMax: 1 }, onError: () => {} })
+  const stage = await startStage({ models, model: names[0] as string, limits: { runsPerNode: 1 }, onError: () => {} })
   return { stage, models: names.map((name) => models[name] as HeldModel) }
 }
 

@@ -84,6 +84,8 @@ export const errors = {
   ),
   too_many_connections: entry(429, true, 'The limit of connections is reached; close one, or connect again later.'),
   too_many_runs: entry(429, true, 'Too many runs are in progress; send the request again when one has ended.'),
+  rate_limited: entry(429, true, 'Too many requests in a short time; send the request again after the time in Retry-After.'),
+  budget_exhausted: entry(429, true, 'The tokens or costs of this day are used up; ask again after midnight UTC.'),
   model_failed: entry(502, true, 'The model ended with an error; the text before it is kept, try again.'),
   model_rejected: entry(502, false, 'The model rejected the request and would reject it again; change the request.'),
   model_unauthorized: entry(502, false, 'The model provider does not accept the key; check it on the server.'),
@@ -111,6 +113,8 @@ export interface PublicError {
   readonly message: string
   /** Whether the same request may succeed later. */
   readonly retryable: boolean
+  /** Seconds until it may; absent where the server cannot tell. */
+  readonly retryAfter?: number
 }
 
 /** The body of every HTTP response that is not a success. */
@@ -132,6 +136,8 @@ export interface MillraceErrorOptions {
   readonly cause?: unknown
   /** With `head_moved`: the head of the log. */
   readonly position?: Position | undefined
+  /** Seconds until the same request may succeed. */
+  readonly retryAfter?: number | undefined
 }
 
 /** The only error class of the server. Compare `code`, never `message`. */
@@ -139,11 +145,13 @@ export class MillraceError extends Error {
   override readonly name = 'MillraceError'
   readonly code: ErrorCode
   readonly position: Position | undefined
+  readonly retryAfter: number | undefined
 
   constructor(code: ErrorCode, options: MillraceErrorOptions = {}) {
     super(options.message ?? errors[code].message, { cause: options.cause })
     this.code = code
     this.position = options.position
+    this.retryAfter = options.retryAfter
   }
 
   get status(): number {
@@ -156,13 +164,18 @@ export class MillraceError extends Error {
 
   /** The part that clients get. With status 500 the message may contain internal details, so the table's replaces it. */
   toPublic(): PublicError {
-    const { code, status, message, retryable } = this
-    return { code, message: status === 500 ? errors[code].message : message, retryable }
+    const { code, status, message, retryable, retryAfter } = this
+    return {
+      code,
+      message: status === 500 ? errors[code].message : message,
+      retryable,
+      ...(retryAfter !== undefined && { retryAfter }),
+    }
   }
 
   toBody(): ErrorBody {
-    const { retryable, ...rest } = this.toPublic()
-    return { error: { ...rest, docs: errorDocs(this.code), retryable } }
+    const { code, message, ...rest } = this.toPublic()
+    return { error: { code, message, docs: errorDocs(this.code), ...rest } }
   }
 }
 

@@ -5,13 +5,13 @@ import type { AuthenticateHook } from './access/authenticate.ts'
 import { type Authorize, allowAll } from './access/authorize.ts'
 import { createHostRule } from './access/host-names.ts'
 import { memoryEngine } from './engines/memory/index.ts'
+import { type LimitOptions, type LimitSettings, resolveLimits } from './limits/options.ts'
 import type { Engine } from './log/log.ts'
 import type { ModelsOptions } from './models/index.ts'
 import type { Observer } from './operations/observer.ts'
 import { createReport, guard, type OnError } from './operations/report.ts'
+
 import { createSendRequest, type SendRequest } from './outgoing/request.ts'
-import type { RunLimits } from './runs/runs.ts'
-import type { ConnectionLimits } from './transports/connections.ts'
 
 export interface MillraceOptions {
   /** Where logs are kept; default `memoryEngine()`. `close()` closes it too. */
@@ -32,7 +32,8 @@ export interface MillraceOptions {
    * this server.
    */
   readonly hostNames?: readonly string[]
-  readonly limits?: RunLimits & ConnectionLimits
+  /** How much one client may use: limits/options.ts has each limit with its default. */
+  readonly limits?: LimitOptions
   /** Folder with a web page to serve at `/`; default none. */
   readonly page?: string
   /** Milliseconds between heartbeats, up to 25,000; default 15,000. Keep it under the idle timeout of your proxies. */
@@ -72,7 +73,7 @@ export interface Settings {
   readonly models: ModelsOptions
   readonly modelsByName: readonly string[]
   readonly hostNames: readonly string[]
-  readonly limits: RunLimits & ConnectionLimits
+  readonly limits: LimitSettings
   readonly page: string | undefined
   readonly heartbeatMs: number
   readonly leaseMs: number | undefined
@@ -100,7 +101,7 @@ export function resolveOptions(options: MillraceOptions): Settings {
     models: { models: options.models, default: options.model },
     modelsByName: options.modelsByName ?? ['sim'],
     hostNames,
-    limits: options.limits ?? {},
+    limits: resolveLimits(options.limits),
     page: options.page,
     heartbeatMs,
     leaseMs: options.leaseMs,

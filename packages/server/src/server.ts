@@ -22,6 +22,7 @@ import { createOffer } from './gateway/offered.ts'
 import { createRoutes } from './gateway/routes.ts'
 import { createStops } from './gateway/stops.ts'
 import { acceptWebSockets } from './gateway/websocket.ts'
+import { createLimits, type Limits } from './limits/limits.ts'
 import type { Engine } from './log/log.ts'
 import { quarantineDamaged } from './log/quarantine.ts'
 import type { Millrace } from './millrace.ts'
@@ -39,7 +40,7 @@ import { createChats } from './sessions/chats.ts'
 import { createHistory } from './sessions/history.ts'
 import { createTranscripts } from './sessions/transcripts.ts'
 import type { Guard } from './transports/connection.ts'
-import { type ConnectionLimits, createConnections } from './transports/connections.ts'
+import { createConnections } from './transports/connections.ts'
 import { createExpiry } from './transports/expiry.ts'
 import { createHeartbeat, type HeartbeatAcks } from './transports/heartbeat.ts'
 import { createPollTransport } from './transports/poll.ts'
@@ -48,7 +49,7 @@ import { createSseTransport } from './transports/sse.ts'
 import { createWebSocketTransport } from './transports/websocket.ts'
 
 export function createMillrace(options: MillraceOptions = {}): Millrace {
-  const { limits, page, heartbeatMs, leaseMs, hostNames, ...settings } = resolveOptions(options)
+  const { limits: limitSettings, page, heartbeatMs, leaseMs, hostNames, ...settings } = resolveOptions(options)
   const { onError } = settings
   const observer = combineObservers(settings.observers, onError)
   const store = observeEngine(settings.engine, observer)
@@ -72,13 +73,14 @@ export function createMillrace(options: MillraceOptions = {}): Millrace {
     onError,
   })
   const openLog = recovery.open
+  const limits = createLimits({ settings: limitSettings, isOpen: settings.access.isOpen, counters: store.counters, observer })
   const onBegin: OnBegin = (run) => void history.note(run).catch(onError)
-  const runs = createRuns({ engine, limits, cluster, recovery, onError, observer, onBegin })
+  const runs = createRuns({ engine, limits: limitSettings, cluster, recovery, onError, observer, onBegin })
   const models = createModels(settings.models)
   const transcripts = createTranscripts({ engine, openLog })
   const history = createHistory({ store, engine, openLog, runs, transcripts, onError })
   const channels = createChannels(engine)
-  const chats = createChats({ openLog, runs, transcripts, resolveModel: models.resolve, newId })
+  const chats = createChats({ openLog, runs, transcripts, resolveModel: models.resolve, newId, admit: limits.admitNamed })
 
   const onRevoked = () => connections.recheck()
   const access = createAccess(settings, { engine: store, signal: stopping.signal, onError, onRevoked })
@@ -96,6 +98,7 @@ export function createMillrace(options: MillraceOptions = {}): Millrace {
     runs,
     chats,
     channels,
+    limits,
     ...access,
     connections,
     passRenewal: createPassRenewal(membership),
@@ -107,7 +110,7 @@ export function createMillrace(options: MillraceOptions = {}): Millrace {
   const renew = (id: string, principal: Principal) => renewPassed({ connections, ...access }, id, principal)
   const { describeDefault } = models
   const routes = createRoutes({ ...requests, history, transcripts, describeDefault, heartbeats: answers, newId, health })
-  const app = createApp({ routes, transports, connections, access, version, page, observer, onError, isStopping })
+  const app = createApp({ routes, transports, connections, access, limits, version, page, observer, onError, isStopping })
   const accept = acceptWebSockets(webSocket, { ...requests, access, isStopping, onError })
   const { handle, ...handlers } = createHandlers({ app, accept, hostNames, hasPage: page !== undefined, onError })
 
@@ -120,7 +123,7 @@ export function createMillrace(options: MillraceOptions = {}): Millrace {
     ...handlers,
     async listen(listenOptions = {}) {
       const names = [...hostNames, ...(listenOptions.hostNames ?? [])]
-      const { server, url, port } = await listen({ handle, accept }, { ...listenOptions, hostNames: names })
+      const { server, url, port } = await listen({ handle, accept, limits }, { ...listenOptions, hostNames: names })
       shutdown.add(server)
       return { url, port }
     },
@@ -170,7 +173,7 @@ interface DeliveryOptions {
   readonly engine: Engine
   readonly recovery: Recovery
   readonly membership: Membership | undefined
-  readonly limits: ConnectionLimits
+  readonly limits: Limits
   readonly guard: Guard
   readonly heartbeatMs: number
   readonly isStopping: () => boolean
@@ -202,10 +205,11 @@ function createDelivery({
   const answers = createHeartbeatAcks({ newId, acknowledgeHere, membership, gatherMs: heartbeatMs / 50 })
   const isExcused = (since: number) => isStopping() || (membership?.missedAt ?? 0) > since
   const sse = createSseTransport({ fanOut, scheduler, heartbeat, isExcused })
-  const webSocket = createWebSocketTransport({ fanOut, heartbeat })
+  const webSocket = createWebSocketTransport({ fanOut, heartbeat, boundOf: limits.of })
   const transports = { sse, poll: createPollTransport(engine) }
   const connections = createConnections({
-    limits,
+    limits: limits.settings,
+    connectionsOf: (principal) => limits.of(principal, 'connections'),
     newId: answers.newStream,
     guard,
     scheduler,

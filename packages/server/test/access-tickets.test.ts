@@ -235,7 +235,7 @@ describe('a ticket for a user', () => {
   it('is given to a backend with its key, with what it says', async () => {
     const { url, callers } = await start()
     const before = Date.now()
-    const grants = { may: ['session.read'], sessions: ['s'], channels: ['room:*'], limits: { runs: 1 } }
+    const grants = { may: ['session.read'], sessions: ['s'], channels: ['room:*'], limits: { runsInFlight: 1 } }
     const { ticket } = await getTicket(url, adminKey, { sub: 'bob', ttl: 10, connectionTtl: 60, ...grants })
     await entrances.sse(url, {}, `&ticket=${ticket}`)
     const { principal } = callers.at(-1) as Caller
@@ -269,7 +269,7 @@ describe('a ticket for a user', () => {
       [user, { sessions: ['*'] }, 403],
       [user, { sessions: ['b'] }, 403],
       [user, { channels: ['c*'] }, 403],
-      [user, { limits: { runs: 99 } }, 403],
+      [user, { limits: { runsInFlight: 99 } }, 403],
       [user, { sub: 'bob' }, 403],
       [plain, { sub: 'bob' }, 403],
       [plain, { may: ['ticket.create'] }, 403],

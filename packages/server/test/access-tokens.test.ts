@@ -73,7 +73,12 @@ describe('a server with authentication', () => {
   it('knows who asks by the claims of the token', async () => {
     const { url, principal } = await start()
     const exp = nowSeconds() + 60
-    const millrace = { may: ['session.*', 'run.start'], sessions: ['s', 'ada-*'], channels: ['room:*'], limits: { runs: 3 } }
+    const millrace = {
+      may: ['session.*', 'run.start'],
+      sessions: ['s', 'ada-*'],
+      channels: ['room:*'],
+      limits: { runsInFlight: 3 },
+    }
     expect(await tryAll(url, bearer(await sign({ exp, jti: 'j', millrace })))).toEqual(welcome)
     expect(principal()).toEqual({ id: 'ada', kind: 'user', ...millrace, expiresAt: exp * 1000, tokenId: 'j' })
   })

@@ -14,7 +14,7 @@ import { openSocket } from './support/socket.ts'
 /** A host that can report that a client has disconnected. */
 async function start() {
   const engine = gatedEngine()
-  const millrace = createMillrace({ engine, model: 'sim:count?n=5&tps=0', limits: { perSessionMax: 1 } })
+  const millrace = createMillrace({ engine, model: 'sim:count?n=5&tps=0', limits: { connectionsPerSession: 1 } })
   const server = createServer(millrace.handler).on('upgrade', millrace.upgrade).listen(0, '127.0.0.1')
   onTestFinished(async () => {
     await millrace.close()

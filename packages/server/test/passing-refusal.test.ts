@@ -69,7 +69,7 @@ it('a POST gets the status, because its client can read it', async () => {
 })
 
 it('a reader too many, and one of a stopping server, reconnect', async () => {
-  const { url, millrace } = await startServer({ limits: { perAddressMax: 1 } })
+  const { url, millrace } = await startServer({ limits: { connectionsPerAddress: 1 } })
   const stream = await openStream(`${url}/api/stream?channel=c`)
   onTestFinished(() => stream.close())
   const answer = await fetch(`${url}/api/stream?channel=c`, eventStream)

@@ -27,7 +27,7 @@ describe('a reader that is rejected has started nothing', () => {
   ]
 
   it.each(starts)('if its address has no place left: %s', async (_how, start) => {
-    const { url, millrace, asked } = await startCounting({ limits: { perAddressMax: 1 } })
+    const { url, millrace, asked } = await startCounting({ limits: { connectionsPerAddress: 1 } })
     const run = await millrace.run({
       id: 'stopped',
       model: 'paid',
@@ -44,7 +44,7 @@ describe('a reader that is rejected has started nothing', () => {
   })
 
   it.each(starts)('if the session has no place left: %s', async (_how, start) => {
-    const { url, millrace, asked } = await startCounting({ limits: { perSessionMax: 1 } })
+    const { url, millrace, asked } = await startCounting({ limits: { connectionsPerSession: 1 } })
     const run = await millrace.run({
       id: 'stopped',
       model: 'paid',
@@ -65,7 +65,7 @@ describe('a reader that is rejected has started nothing', () => {
   })
 
   it('over a WebSocket: if the session has no place left', async () => {
-    const { url, millrace, asked } = await startCounting({ limits: { perSessionMax: 1 } })
+    const { url, millrace, asked } = await startCounting({ limits: { connectionsPerSession: 1 } })
     const { session } = await startRun(url, { query: 'x' })
     await vi.waitFor(() => expect(asked()).toBe(1))
     await using stream = await openStream(`${url}/api/stream?session=${session}`)
@@ -94,7 +94,7 @@ describe('a reader that is rejected has started nothing', () => {
 
   it('nor created any of several channels, where one has no place left', async () => {
     const engine = memoryEngine()
-    const { url } = await startServer({ engine, limits: { perSessionMax: 1 } })
+    const { url } = await startServer({ engine, limits: { connectionsPerSession: 1 } })
     await using _stream = await openStream(`${url}/api/stream?channel=taken`)
     const response = await fetch(`${url}/api/stream?channel=new&channel=taken`)
     expect(response.status).toBe(429)
@@ -103,13 +103,13 @@ describe('a reader that is rejected has started nothing', () => {
 
   it('nor created a channel', async () => {
     const engine = memoryEngine()
-    const { url } = await startServer({ engine, limits: { perAddressMax: 0 } })
+    const { url } = await startServer({ engine, limits: { connectionsPerAddress: 0 } })
     for (const more of ['', '&live=poll']) expect((await fetch(`${url}/api/stream?channel=c${more}`)).status).toBe(429)
     expect(await engine.inspect('channel/c')).toBeUndefined()
   })
 
   it('and a reader that has a place attaches again when no other place is left', async () => {
-    const { url } = await startServer({ limits: { perSessionMax: 1 } })
+    const { url } = await startServer({ limits: { connectionsPerSession: 1 } })
     const socket = await openSocket(url)
     for (let n = 0; n < 2; n++) {
       socket.send({ type: 'attach', channel: 'c' })

@@ -144,14 +144,14 @@ describe('a run', () => {
 
 describe('limits of runs', () => {
   it('counts starts that are in progress', async () => {
-    const { millrace } = await startServer({ limits: { runsMax: 1 } })
+    const { millrace } = await startServer({ limits: { runsPerNode: 1 } })
     const asked = await Promise.allSettled(Array.from({ length: 20 }, () => millrace.ask({ query: 'x', models: ['sim:hang'] })))
     expect(asked.filter(({ status }) => status === 'fulfilled')).toHaveLength(1)
   })
 
   it('rejects one run too many, and accepts it when another has ended', async () => {
     const model = gatedModel()
-    const { url, millrace } = await startServer({ models: [model], model: 'gated', limits: { runsMax: 1 } })
+    const { url, millrace } = await startServer({ models: [model], model: 'gated', limits: { runsPerNode: 1 } })
     await startRun(url, { query: 'x', id: 'r' })
     const refused = await postJson(`${url}/api/chat`, { query: 'y' })
     expect([refused.status, await refused.json()]).toMatchObject([429, { error: { code: 'too_many_runs' } }])

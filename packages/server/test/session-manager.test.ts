@@ -40,7 +40,7 @@ describe('the readers of a session', () => {
   })
 
   it('are bounded, over all transports together, and a rejected one disturbs nobody', async () => {
-    const { url, millrace } = await startServer({ limits: { perSessionMax: 2 } })
+    const { url, millrace } = await startServer({ limits: { connectionsPerSession: 2 } })
     await millrace.engine.append('a', [])
     const [stream, socket] = [await openStream(`${url}/api/stream?session=a`), await openSocket(url)]
     socket.send({ type: 'attach', session: 'a' })
@@ -56,7 +56,7 @@ describe('the readers of a session', () => {
   })
 
   it('are rejected in the handshake beyond the connections of one address', async () => {
-    const { url } = await startServer({ limits: { perAddressMax: 1 } })
+    const { url } = await startServer({ limits: { connectionsPerAddress: 1 } })
     await openSocket(url)
     await expect(openSocket(url)).rejects.toThrow('429')
   })

@@ -39,6 +39,9 @@ async function startBystander({ url, millrace }: TestServer) {
   }
 }
 
+/** Beyond what may be sent at once, and what may be added in the time it takes. */
+const flood = 4000
+
 const times = (count: number, act: () => void) => {
   for (let n = 0; n < count; n++) act()
 }
@@ -46,8 +49,8 @@ const times = (count: number, act: () => void) => {
 describe('a harmful client is closed with a code, and nobody else is disturbed', () => {
   it.each<[string, (socket: TestSocket) => void, number]>([
     ['sixteen refused messages', ({ send }) => times(16, () => send('{}')), 4400],
-    ['a flood of messages', ({ send }) => times(2001, () => send({ type: 'ping' })), 4429],
-    ['a flood of pings', ({ client }) => times(2001, () => client.ping()), 4429],
+    ['a flood of messages', ({ send }) => times(flood, () => send({ type: 'ping' })), 4429],
+    ['a flood of pings', ({ client }) => times(flood, () => client.ping()), 4429],
     ['a message that is too large', ({ send }) => send('x'.repeat(300_000)), 1009],
     ['a message in endless pieces', ({ client }) => times(1100, () => client.send('x', { fin: false })), 1008],
     ['bytes where text is due', ({ client }) => client.send(Buffer.from('{}'), { binary: true }), 1003],
@@ -65,20 +68,20 @@ describe('a harmful client is closed with a code, and nobody else is disturbed',
     expect(server.errors).toEqual([])
   })
 
-  it('but 2,000 messages and pings between two heartbeats are accepted', async () => {
+  it('but 2,000 messages and pings at once are accepted', async () => {
     const { url } = await startServer()
     const socket = await openSocket(url)
     times(1999, () => socket.send({ type: 'ping' }))
     socket.send({ type: 'ping', ref: 'last' })
     expect((await socket.until(({ ref }) => ref === 'last')).length).toBe(2000)
-    socket.send({ type: 'ping' })
+    times(flood, () => socket.send({ type: 'ping' }))
     expect((await socket.closed)[0]).toBe(4429)
   })
 
   it('and the server does not wait for the Close frame of a client that floods it', async () => {
     const { port, millrace } = await startServer()
     const { socket, until } = await openRawSocket(port)
-    socket.write(clientFrame('{"type":"ping"}').toString('latin1').repeat(2001), 'latin1')
+    socket.write(clientFrame('{"type":"ping"}').toString('latin1').repeat(flood), 'latin1')
     await until((frame) => closeCode(frame) === 4429)
     await once(socket, 'end')
     await vi.waitFor(() => expect(millrace.connections).toBe(0))
@@ -118,7 +121,7 @@ describe('a harmful client is closed with a code, and nobody else is disturbed',
 describe('the Close frame', () => {
   it.each<[number, () => Buffer]>([
     [4400, () => Buffer.concat(Array.from({ length: 16 }, () => clientFrame('{}')))],
-    [4429, () => Buffer.concat(Array.from({ length: 2001 }, () => clientFrame('{"type":"ping"}')))],
+    [4429, () => Buffer.concat(Array.from({ length: flood }, () => clientFrame('{"type":"ping"}')))],
     [1009, () => clientFrame('x'.repeat(300_000))],
     [1003, () => clientFrame('{}', 2)],
     [1002, () => clientFrame('', 3)],

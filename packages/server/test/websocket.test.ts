@@ -270,7 +270,7 @@ describe('the handshake', () => {
   })
 
   it('that is rejected says when to retry, and does not hold its socket if the client does not close', async () => {
-    const { millrace, url } = await startServer({ limits: { perAddressMax: 1 } })
+    const { millrace, url } = await startServer({ limits: { connectionsPerAddress: 1 } })
     await openSocket(url)
     const host = createServer(millrace.handler).on('upgrade', millrace.upgrade).listen(0, '127.0.0.1')
     onTestFinished(() => void host.close())

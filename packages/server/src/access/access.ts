@@ -53,6 +53,8 @@ export interface AccessSettings {
   readonly allowAnonymous: boolean
   /** Whether credentials are looked at. */
   readonly isOn: boolean
+  /** Users are not told apart: there are only API keys, and everybody else. */
+  readonly isOpen: boolean
   readonly checkOrigin: CheckOrigin
   readonly findClient: FindClient
   readonly tokenLifetimeMs: number
@@ -99,6 +101,7 @@ export function resolveAccess(
     tokens: tokens && createTokens([tokens].flat(), { send }),
     adminKey,
     allowAnonymous: options?.allowAnonymous ?? (tokens === undefined && hook === undefined),
+    isOpen: hook === undefined && tokens === undefined,
     isOn: hook !== undefined || tokens !== undefined || adminKey !== undefined || options?.allowAnonymous !== undefined,
     checkOrigin: createOriginRule(origins),
     findClient: createFindClient(trustedProxies),

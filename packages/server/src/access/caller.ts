@@ -1,5 +1,6 @@
 /** The caller: who makes a request, and its details. One value, which belongs to every connection and every command. */
 import type { IncomingMessage } from 'node:http'
+import type { PrincipalLimits } from './principal-limits.ts'
 
 /** Who makes the request. */
 export interface Principal {
@@ -12,7 +13,8 @@ export interface Principal {
   readonly sessions?: readonly string[] | undefined
   /** The only channels that it can use: names, or the beginning of names and `*`. */
   readonly channels?: readonly string[] | undefined
-  readonly limits?: Readonly<Record<string, number>> | undefined
+  /** In place of the defaults of the server. */
+  readonly limits?: PrincipalLimits | undefined
   /** Milliseconds since 1970. What was issued before the user was revoked is not valid, nor is what does not say so. */
   readonly issuedAt?: number | undefined
   /** Milliseconds since 1970. */

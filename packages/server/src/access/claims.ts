@@ -2,6 +2,7 @@
 import { z } from 'zod'
 import { isActionPattern } from './actions.ts'
 import { anonymous } from './caller.ts'
+import { principalLimitsSchema } from './principal-limits.ts'
 
 const reserved = /^key:/
 /** Of a user: 1 to 256 characters on one line, and neither `anonymous` nor the id of an API key. */
@@ -24,13 +25,12 @@ const sessions = patterns(/^[A-Za-z0-9_-]{0,64}\*?$/).describe('Ids of the only 
 const channels = patterns(/^[A-Za-z0-9_.:/-]{0,128}\*?$/).describe(
   'Names of the only channels, or the beginning of names and `*`',
 )
-const limits = z.record(z.string().regex(/^\w{1,64}$/), z.number().min(0)).describe('Limits of the user, by name')
 
 export const grants = z.object({
   may: permissions.optional(),
   sessions: sessions.optional(),
   channels: channels.optional(),
-  limits: limits.optional(),
+  limits: principalLimitsSchema.optional(),
 })
 
 /** The claims of a token that Millrace reads. A misspelled one would otherwise allow more than was meant. */
@@ -51,4 +51,8 @@ export const principalSchema = grants.extend({
   tokenId: z.string().max(256).optional(),
 })
 
-export const keyGrants = z.object({ name: z.string().trim().min(1).max(64), may: permissions.optional() })
+export const keyGrants = z.object({
+  name: z.string().trim().min(1).max(64),
+  may: permissions.optional(),
+  limits: principalLimitsSchema.optional(),
+})

@@ -11,19 +11,24 @@ import { z } from 'zod'
 import type { Engine, LogEvent, LogState } from '../log/log.ts'
 import type { Principal } from './caller.ts'
 import { keyGrants } from './claims.ts'
+import type { PrincipalLimits } from './principal-limits.ts'
 
 export interface ApiKey {
   readonly id: string
   readonly name: string
   /** Patterns of the actions that are allowed; undefined: everything that `anonymous` may do. */
   readonly may?: readonly string[] | undefined
+  /** A key has no other limits: it is a server of yours. */
+  readonly limits?: PrincipalLimits | undefined
   /** Milliseconds since 1970. */
   readonly createdAt: number
 }
 
+export type NewApiKey = Omit<ApiKey, 'id' | 'createdAt'>
+
 export interface ApiKeys {
   /** The only time that the key itself is shown. */
-  create(key: { readonly name: string; readonly may?: readonly string[] }): Promise<ApiKey & { readonly key: string }>
+  create(key: NewApiKey): Promise<ApiKey & { readonly key: string }>
   list(): Promise<readonly ApiKey[]>
   /** False where there is no such key. It is no longer accepted, on every node. */
   revoke(id: string): Promise<boolean>
@@ -90,14 +95,14 @@ export class StoredApiKeys implements ApiKeys, KeyVerifier {
     this.#now = now
   }
 
-  async create(wanted: { readonly name: string; readonly may?: readonly string[] }) {
+  async create(wanted: NewApiKey) {
     const { data, error } = keyGrants.safeParse(wanted)
     if (error !== undefined)
       throw new MillraceError('invalid_request', { message: `The key is invalid: ${z.prettifyError(error)}.` })
-    const { name, may } = data
+    const { name, may, limits } = data
     const id = randomBytes(9).toString('base64url')
     const key = `mr_${id}${randomBytes(32).toString('base64url')}`
-    const described = { id, name, ...(may && { may }), createdAt: this.#now() }
+    const described = { id, name, ...(may && { may }), ...(limits && { limits }), createdAt: this.#now() }
     await this.#change((keys) => {
       if (keys.length >= keysMax)
         throw new MillraceError('invalid_request', { message: `There are ${keysMax} API keys already; revoke some.` })
@@ -132,7 +137,7 @@ export class StoredApiKeys implements ApiKeys, KeyVerifier {
     const found = keys.find((each) => each.id === id)
     if (found === undefined || !timingSafeEqual(Buffer.from(found.hash, 'base64url'), digest(key)))
       throw new MillraceError('token_rejected')
-    return { id: `key:${id}`, kind: 'server', may: found.may, tokenId: id }
+    return { id: `key:${id}`, kind: 'server', may: found.may, limits: found.limits, tokenId: id }
   }
 
   #isAdmin(key: string): boolean {

@@ -5,13 +5,15 @@
 import { readFile } from 'node:fs/promises'
 import type { ServerResponse } from 'node:http'
 import { serveStatic } from '@hono/node-server/serve-static'
-import { encodeJson, MillraceError } from '@millrace/protocol'
+import { encodeJson, MillraceError, limits as sizes } from '@millrace/protocol'
 import { type Context, Hono } from 'hono'
 import { z } from 'zod'
 import type { Access } from '../access/access.ts'
 import type { ReadHeader } from '../access/host-names.ts'
 import { checkStart } from '../access/origin.ts'
+import type { Limits } from '../limits/limits.ts'
 import type { Observer } from '../operations/observer.ts'
+
 import type { Connection } from '../transports/connection.ts'
 import type { Connections } from '../transports/connections.ts'
 import { eventStreamHeaders } from '../transports/event-stream.ts'
@@ -30,6 +32,7 @@ export interface AppOptions {
   readonly transports: HttpTransports
   readonly connections: Connections
   readonly access: Access
+  readonly limits: Limits
   readonly version: string
   readonly isStopping: () => boolean
   /** Folder of the web page; undefined serves none. */
@@ -50,7 +53,7 @@ export function createApp(options: AppOptions): App {
   const app: App = new Hono({ strict: false })
 
   app.use(forbidSniffing)
-  const admit = createAdmit(options.access, routes)
+  const admit = createAdmit(options.access, options.limits, routes)
   // Also before addresses that do not exist.
   app.use('/api/*', admit)
   for (const route of routes) {
@@ -79,12 +82,13 @@ export function createApp(options: AppOptions): App {
 }
 
 async function serve(context: Context<Env>, route: Route, options: AppOptions): Promise<Response> {
-  const { connections, transports, access, isStopping } = options
+  const { connections, transports, limits, isStopping } = options
   if (isStopping() && !route.isForStopping) throw new MillraceError('server_stopping')
   let transport = transports.sse
   let connection: Connection | undefined
-  const request = await readRequest(context, route, access, (name, log) => {
+  const request = await readRequest(context, route, options, (name, log) => {
     const { principal, address } = request.caller
+    if (name === 'sse') limits.requireHandshake(address)
     transport = transports[name]
     connection = connections.open({ transport: name, principal, address }, log)
     return connection
@@ -139,10 +143,12 @@ function askedBy({ req }: Context): Asked {
 async function readRequest(
   context: Context<Env>,
   route: Route,
-  access: Access,
+  { access, limits }: Pick<AppOptions, 'access' | 'limits'>,
   connect: RouteInput['connect'],
 ): Promise<RouteInput> {
   const { req } = context
+  const caller = context.get('caller') ?? identifyNobody(context, access.findClient)
+  if (route.body !== undefined) limits.requireBody(caller.address, declaredBytes(req.header('content-length')))
   const input = {
     ...(route.params && check(route.params, req.param())),
     ...(route.query && check(route.query, readQuery(route.query, req.queries()))),
@@ -153,7 +159,7 @@ async function readRequest(
   if (isStart(route, lastEventId)) checkStart(headerOf(context), req.url)
   return {
     input,
-    caller: context.get('caller') ?? identifyNobody(context, access.findClient),
+    caller,
     get signal() {
       return req.raw.signal
     },
@@ -162,6 +168,11 @@ async function readRequest(
     wantsJson: wantsJson(req.header('accept') ?? ''),
     connect,
   }
+}
+
+/** Of a body that does not say how long it is: as many as it may have. */
+function declaredBytes(length: string | undefined): number {
+  return Math.min(length === undefined ? sizes.bodyBytesMax : Number(length) || 0, sizes.bodyBytesMax)
 }
 
 /** A GET that starts a run: of a route that may respond 202, and not of a reader that reconnects. */

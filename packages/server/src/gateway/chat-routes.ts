@@ -3,8 +3,10 @@ import { formatPosition, type Lane, MillraceError } from '@millrace/protocol'
 import type { z } from 'zod'
 import type { Authorize } from '../access/authorize.ts'
 import type { Dialects } from '../dialects/dialect.ts'
+import type { Limits } from '../limits/limits.ts'
 import type { Engine } from '../log/log.ts'
 import type { Observer } from '../operations/observer.ts'
+
 import type { OpenLog } from '../runs/recovery.ts'
 import type { Run } from '../runs/run.ts'
 import type { Runs } from '../runs/runs.ts'
@@ -27,6 +29,7 @@ export interface ChatRoutesOptions {
   readonly offer: Offer
   readonly dialects: Dialects
   readonly observer: Observer
+  readonly limits: Limits
 }
 
 type ContinueInput = z.output<typeof continueBody> & Pick<ResumeRequest, 'run'>
@@ -75,6 +78,7 @@ function createChatHandlers({
   authorize,
   offer,
   dialects,
+  limits,
   observer,
 }: ChatRoutesOptions) {
   return { chat, resumeRun }
@@ -85,7 +89,8 @@ function createChatHandlers({
     const { query, model, models: names = model === undefined ? undefined : [model], session, id } = input
     await authorize(caller, 'run.start', { session })
     await offer.require(names)
-    return startRun(() => chats.ask({ query, models: names, session, id }), session, request)
+    const asked = { query, models: names, session, id, principal: caller.principal.id }
+    return startRun(() => chats.ask(asked, () => limits.admitRun(caller)), session, request)
   }
 
   async function resumeRun(request: RouteRequest<ContinueInput>): Promise<RouteResponse> {
@@ -93,7 +98,8 @@ function createChatHandlers({
     if (lastEventId !== undefined) return reconnect(request, lastEventId)
     const session = input.session ?? (await runs.find(input.run))?.session
     await authorize(caller, 'run.start', { session })
-    return startRun(() => chats.resume({ run: input.run, session, id: input.id }), session, request)
+    const asked = { run: input.run, session, id: input.id, principal: caller.principal.id }
+    return startRun(() => chats.resume(asked, () => limits.admitRun(caller)), session, request)
   }
 
   /** Connects the reader before the run is started: a rejected client asks, and pays, again. */

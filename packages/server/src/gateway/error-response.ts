@@ -35,7 +35,7 @@ export interface Asked {
 export function formatError(error: MillraceError, { method, accept = '' }: Asked = {}): ErrorResponse {
   const body = encodeJson(error.toBody())
   if (method === 'GET' && error.retryable && /\btext\/event-stream\b/i.test(accept)) {
-    const retry = encodeSseRetry(1000 + Math.floor(Math.random() * 2000))
+    const retry = encodeSseRetry((error.retryAfter ?? 1) * 1000 + Math.floor(Math.random() * 2000))
     return { status: 200, headers: eventStreamHeaders, body: retry + encodeSseEvent({ event: 'error', data: body }) }
   }
   return {
@@ -77,7 +77,7 @@ function challenge({ code }: MillraceError): string {
 }
 
 /** When to retry; at the limit of open files, other clients have to disconnect first. */
-function retryAfter({ code, status }: MillraceError): Record<string, string> {
-  if (status !== 429 && status !== 503) return {}
-  return { 'retry-after': code === 'server_full' ? '5' : '1' }
+function retryAfter({ code, status, retryAfter }: MillraceError): Record<string, string> {
+  if (retryAfter === undefined && status !== 429 && status !== 503) return {}
+  return { 'retry-after': `${retryAfter ?? (code === 'server_full' ? 5 : 1)}` }
 }

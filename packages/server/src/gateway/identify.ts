@@ -8,6 +8,7 @@ import { anonymous, type Caller, type Principal, type RequestFacts } from '../ac
 import { headerOf, type ReadHeader } from '../access/host-names.ts'
 import type { FindClient, Peer } from '../access/proxies.ts'
 import type { PresentedTicket } from '../access/tickets.ts'
+import type { Limits } from '../limits/limits.ts'
 import type { Route } from './route.ts'
 
 export type RequestEnv = {
@@ -20,17 +21,24 @@ export type RequestEnv = {
 const ticketCookie = 'millrace-ticket'
 const cookiePattern = /(?:^|;\s*)millrace-ticket=([^;]*)/
 
+type RequestLimits = Pick<Limits, 'requireRequest' | 'take'>
+
 /** Middleware before every route of the API: rejects pages of other sites, and requests without valid credentials. */
-export function createAdmit({ checkOrigin, authenticate, findClient }: Access, routes: readonly Route[]) {
+export function createAdmit({ checkOrigin, authenticate, findClient }: Access, limits: RequestLimits, routes: readonly Route[]) {
   const ticketPaths = new Set(routes.filter(({ acceptsTicket }) => acceptsTicket).map(({ path }) => path))
   return async (context: Context<RequestEnv>, next: () => Promise<void>): Promise<void> => {
+    const facts = factsOf(context, findClient)
+    // Bounded by themselves: every open stream sends them.
+    const isCounted = facts.path !== '/api/heartbeat'
+    if (isCounted) limits.requireRequest(facts.address)
     checkOrigin((name) => context.req.header(name), context.req.url)
     // On an open server every caller is the same.
     if (authenticate === undefined) return next()
-    const facts = factsOf(context, findClient)
     const ticket = findTicket(context, facts, ticketPaths)
     const principal = await authenticate({ ...facts, node: context.env?.incoming, ticket })
-    context.set('caller', Object.assign(facts, { principal }))
+    const caller = Object.assign(facts, { principal })
+    if (isCounted) await limits.take('requestsPerSecond', caller)
+    context.set('caller', caller)
     await next()
     if (ticket === undefined) return
     context.res.headers.set('referrer-policy', 'no-referrer')
@@ -63,16 +71,20 @@ function factsOf({ req, env }: Context<RequestEnv>, findClient: FindClient): Req
   }
 }
 
+export function findHandshakeClient(request: IncomingMessage, { findClient }: Access): Peer {
+  return findClient({ address: request.socket.remoteAddress, isSecure: isEncrypted(request) }, headerOf(request))
+}
+
 /**
  * The caller of a handshake, whose ticket is used once. Rejects as `authenticate` does. Not a promise where the server is
  * open: most handshakes would only wait for it.
  */
 export function identifyHandshake(
   request: IncomingMessage,
+  client: Peer,
   ticket: string | undefined,
-  { authenticate, findClient }: Access,
+  { authenticate }: Access,
 ): Caller | Promise<Caller> {
-  const client = findClient({ address: request.socket.remoteAddress, isSecure: isEncrypted(request) }, headerOf(request))
   // A copy for each: the one that was asked for its headers keeps them.
   const callerOf = (principal: Principal) => Object.assign(new HandshakeFacts(request, client), { principal })
   if (authenticate === undefined) return callerOf(anonymous)

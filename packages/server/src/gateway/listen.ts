@@ -3,6 +3,7 @@ import { createServer, type IncomingMessage, type RequestListener, type Server }
 import type { AddressInfo } from 'node:net'
 import { limits, MillraceError } from '@millrace/protocol'
 import { createHostRule, headerOf, isLoopback } from '../access/host-names.ts'
+import type { Limits } from '../limits/limits.ts'
 import { createAdmission } from '../operations/admission.ts'
 import { isTakenOver } from '../transports/takeover.ts'
 import { endWithError, sendError } from './error-response.ts'
@@ -28,20 +29,23 @@ export interface Handlers {
   readonly handle: RequestListener
   /** Takes a connection that asks for Millrace's WebSocket. */
   readonly accept: Upgrade
+  readonly limits: Pick<Limits, 'settings'>
 }
 
 export async function listen(
-  { handle, accept }: Handlers,
+  { handle, accept, limits: { settings } }: Handlers,
   { port = 4600, host = '127.0.0.1', hostNames = [] }: ListenOptions = {},
 ): Promise<Listening> {
+  const { headersMs, requestMs, writeMs, idleMs } = settings
   // Rejects an invalid name before the port is opened.
   createHostRule({ names: hostNames })
   const server = createServer({
     maxHeaderSize: limits.headerBytesMax,
     // Node's own bounds dropped none of 300 slow clients within a minute.
-    headersTimeout: 10_000,
-    requestTimeout: 30_000,
-    connectionsCheckingInterval: 2_000,
+    headersTimeout: headersMs,
+    requestTimeout: requestMs,
+    connectionsCheckingInterval: Math.min(2000, headersMs / 2, requestMs / 2),
+    keepAliveTimeout: idleMs,
     noDelay: true,
     // Detects a client that vanished while it waits: Linux sends ten probes, a second apart, and closes.
     keepAlive: true,
@@ -63,6 +67,11 @@ export async function listen(
     const isInUse = isTakenOver(socket) || pipeline.isAnswering(socket)
     if (!socket.writable || error.code === 'ECONNRESET' || isInUse) return void socket.destroy()
     endWithError(socket, new MillraceError(clientErrors[error.code ?? ''] ?? 'malformed_http'))
+  })
+  server.setTimeout(writeMs, (socket) => {
+    // Waiting for us, as in a long-poll, is no fault of the client.
+    if (pipeline.isAnswering(socket) && socket.writableLength === 0) socket.setTimeout(writeMs)
+    else socket.destroy()
   })
   const { promise, resolve, reject } = Promise.withResolvers<void>()
   server.once('error', reject)

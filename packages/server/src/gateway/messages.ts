@@ -3,6 +3,7 @@ import { type ClientMessage, formatPosition, MillraceError, type ServerMessage }
 import { z } from 'zod'
 import type { Verify } from '../access/authenticate.ts'
 import { type Caller, withPrincipal } from '../access/caller.ts'
+import type { AdmitRun } from '../runs/admission.ts'
 import type { Run } from '../runs/run.ts'
 import { requirePosition } from '../sessions/positions.ts'
 import type { Connection } from '../transports/connection.ts'
@@ -30,7 +31,7 @@ const schemas = {
 
 type Question = z.output<typeof question>
 
-export interface MessageContext extends ReadingContext, Pick<ChatRoutesOptions, 'runs' | 'chats' | 'offer'> {
+export interface MessageContext extends ReadingContext, Pick<ChatRoutesOptions, 'runs' | 'chats' | 'offer' | 'limits'> {
   readonly connections: Connections
   readonly stops: Stops
   readonly verify: Verify | undefined
@@ -132,7 +133,11 @@ export class SocketSession {
     const { runs, chats, authorize } = this.#context
     const session = named ?? (await runs.find(run))?.session
     await authorize(this.#caller, 'run.start', { session })
-    return started(await this.#requireReadableRun(await chats.resume({ run, session, id })))
+    return started(
+      await this.#requireReadableRun(
+        await chats.resume({ run, session, id, principal: this.#caller.principal.id }, this.#admit()),
+      ),
+    )
   }
 
   async #attach(request: z.output<typeof reading>): Promise<ServerMessage> {
@@ -164,8 +169,9 @@ export class SocketSession {
   }
 
   async #publish(request: z.output<typeof publication>): Promise<ServerMessage> {
-    const { channels, authorize } = this.#context
+    const { channels, authorize, limits } = this.#context
     await authorize(this.#caller, 'channel.publish', { session: undefined, channel: request.channel })
+    await limits.take('publishesPerSecond', this.#caller)
     const { position, duplicate } = await channels.publish(request)
     return { type: 'published', channel: request.channel, position: formatPosition(position), duplicate }
   }
@@ -203,7 +209,14 @@ export class SocketSession {
     await authorize(this.#caller, 'run.start', { session })
     const names = models ?? (model === undefined ? undefined : [model])
     await offer.require(names)
-    return this.#requireReadableRun(await chats.ask({ query, models: names, session, id }))
+    return this.#requireReadableRun(
+      await chats.ask({ query, models: names, session, id, principal: this.#caller.principal.id }, this.#admit()),
+    )
+  }
+
+  #admit(): AdmitRun {
+    const caller = this.#caller
+    return () => this.#context.limits.admitRun(caller)
   }
 
   /** The id may be that of a run in a session that the message did not name. */

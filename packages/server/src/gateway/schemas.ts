@@ -219,6 +219,7 @@ export const answers = {
       message: z.string(),
       docs: z.string(),
       retryable: z.boolean(),
+      retryAfter: z.number().optional().describe('Seconds until the same request may succeed'),
     }),
   }),
 }

@@ -2,6 +2,7 @@
 import { formatPosition } from '@millrace/protocol'
 import { z } from 'zod'
 import { createHeartbeatLimit } from '../limits/heartbeat-limit.ts'
+import type { Limits } from '../limits/limits.ts'
 import type { Connection } from '../transports/connection.ts'
 import type { HeartbeatAcks } from '../transports/heartbeat.ts'
 import { openReading, openReadings, type ReadingContext } from './reading.ts'
@@ -10,10 +11,11 @@ import { answers, heartbeatBody, publication, streamQuery } from './schemas.ts'
 
 export interface StreamRoutesOptions extends ReadingContext {
   readonly heartbeats: HeartbeatAcks
+  readonly limits: Pick<Limits, 'take'>
 }
 
 export function createStreamRoutes(context: StreamRoutesOptions): Route[] {
-  const { channels, authorize, dialects, heartbeats } = context
+  const { channels, authorize, dialects, heartbeats, limits } = context
   const heartbeatLimit = createHeartbeatLimit()
   const shape = z.enum(Object.keys(dialects.session)).default('session').describe(shapeDescription)
   return [
@@ -47,6 +49,7 @@ export function createStreamRoutes(context: StreamRoutesOptions): Route[] {
       answers: { 200: answers.published },
       async handle({ input, caller }: RouteRequest<z.output<typeof publication>>) {
         await authorize(caller, 'channel.publish', { session: undefined, channel: input.channel })
+        await limits.take('publishesPerSecond', caller)
         const { position, duplicate } = await channels.publish(input)
         return { status: 200, json: { channel: input.channel, position: formatPosition(position), duplicate } }
       },

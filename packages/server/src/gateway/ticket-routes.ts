@@ -3,14 +3,16 @@ import { MillraceError } from '@millrace/protocol'
 import type { z } from 'zod'
 import { delegate } from '../access/delegate.ts'
 import type { Tickets } from '../access/tickets.ts'
+import type { Limits } from '../limits/limits.ts'
 import type { Route, RouteRequest } from './route.ts'
 import { answers, ticketBody } from './schemas.ts'
 
 export interface TicketRoutesOptions {
   readonly tickets: Pick<Tickets, 'issue'>
+  readonly limits: Pick<Limits, 'take'>
 }
 
-export function createTicketRoutes({ tickets }: TicketRoutesOptions): Route[] {
+export function createTicketRoutes({ tickets, limits }: TicketRoutesOptions): Route[] {
   return [
     {
       method: 'post',
@@ -18,11 +20,14 @@ export function createTicketRoutes({ tickets }: TicketRoutesOptions): Route[] {
       summary: 'Get a ticket for one connection, for yourself or for a user that you name',
       body: ticketBody,
       answers: { 201: answers.ticket },
-      async handle({ input, caller: { principal } }: RouteRequest<z.output<typeof ticketBody>>) {
+      async handle({ input, caller }: RouteRequest<z.output<typeof ticketBody>>) {
+        const { principal } = caller
         // On an open server too: it would be a ticket for nobody, and every stranger could fill the log of tickets.
         if (principal.kind === 'anonymous') throw new MillraceError('unauthenticated')
         const { ttl, ...delegation } = input
-        return { status: 201, json: await tickets.issue(delegate(principal, delegation, Date.now()), ttl) }
+        const delegated = delegate(principal, delegation, Date.now())
+        await limits.take('ticketsPerMinute', caller)
+        return { status: 201, json: await tickets.issue(delegated, ttl) }
       },
     },
   ]

@@ -8,7 +8,7 @@ import type { Caller } from '../access/caller.ts'
 import { headerOf } from '../access/host-names.ts'
 import type { WebSocketTransport } from '../transports/transport.ts'
 import { endWithError, toMillraceError } from './error-response.ts'
-import { identifyHandshake } from './identify.ts'
+import { findHandshakeClient, identifyHandshake } from './identify.ts'
 import { type MessageContext, SocketSession } from './messages.ts'
 import { check, idParam } from './schemas.ts'
 import type { Upgrade } from './upgrade.ts'
@@ -31,9 +31,11 @@ export function acceptWebSockets(transport: WebSocketTransport, context: Context
       endWithError(socket, known)
     }
     try {
+      const client = findHandshakeClient(request, access)
+      context.limits.requireHandshake(client.address)
       const query = readHandshake(request, access)
       const open = (caller: Caller) => openSocket({ request, socket, head }, caller, query)
-      const caller = identifyHandshake(request, query.ticket, access)
+      const caller = identifyHandshake(request, client, query.ticket, access)
       if (caller instanceof Promise) caller.then(open).catch(reject)
       else open(caller)
     } catch (error) {

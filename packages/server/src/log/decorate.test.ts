@@ -9,6 +9,7 @@ const members: Record<keyof Engine, 'method' | 'value'> = {
   isShared: 'value',
   wantsPacing: 'value',
   broadcast: 'value',
+  counters: 'value',
   append: 'method',
   read: 'method',
   peek: 'method',

@@ -116,6 +116,19 @@ export interface Broadcast {
   subscribe(topic: string, onMessage: (message: string) => void): Promise<() => void>
 }
 
+/**
+ * Counts that the servers of an engine share, for limits. They are no events: a count MAY be lost, and then begins again. An
+ * engine with this power MUST count atomically, once for each call unless its connection is lost meanwhile, and reject with a
+ * MillraceError within a second where it cannot tell.
+ */
+export interface Counters {
+  /** Adds to a count, which begins again `windowMs` after its first addition. Resolves with the sum, and the time left. */
+  add(key: string, amount: number, windowMs: number): Promise<{ readonly sum: number; readonly leftMs: number }>
+  /** Takes one of `max` places for `ms` milliseconds, or keeps it as long; false where others hold all of them. */
+  hold(key: string, holder: string, max: number, ms: number): Promise<boolean>
+  release(key: string, holder: string): Promise<void>
+}
+
 export interface Engine {
   /** Logs may hold what an earlier process wrote; absent means that they never do. */
   readonly isDurable?: boolean
@@ -128,6 +141,8 @@ export interface Engine {
   readonly wantsPacing?: boolean
   /** Absent when the engine has no other nodes, or cannot send them messages. */
   readonly broadcast?: Broadcast
+  /** Absent when the engine has no other nodes, or cannot count for them: each then counts by itself. */
+  readonly counters?: Counters
   /** Appends to a log, and creates it where there is none; an empty batch only creates. */
   append(log: string, events: readonly NewEvent[], options?: AppendOptions): Promise<Appended>
   /**

@@ -1,5 +1,6 @@
 /** A run before it starts. */
 import type { ModelMessage } from '../models/model.ts'
+import type { AdmitRun } from './admission.ts'
 import type { Source } from './lane.ts'
 
 /** A lane before its model is asked. */
@@ -14,13 +15,15 @@ export interface RunPlan {
   readonly id: string
   readonly session: string
   readonly query: string
+  /** Id of who asks; absent for the application itself. */
+  readonly principal?: string | undefined
+  /** Takes the run's place within the limits of who asks; absent where nothing limits it. */
+  readonly admit?: AdmitRun | undefined
   /** The names of the models in the request; undefined for the default. */
   readonly asked: readonly string[] | undefined
   readonly lanes: readonly LanePlan[]
   /** The run that this one resumes. */
   readonly continues?: string | undefined
-  /** Id of the principal that asked; undefined for the host's own code. */
-  readonly principal?: string | undefined
   /** Of the session's log when the request was accepted: this run MUST NOT re-create a log that is deleted meanwhile. */
   readonly epoch?: string
   /** The session's id was generated for this run, and no one else knows it. */

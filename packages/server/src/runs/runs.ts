@@ -6,7 +6,11 @@
  */
 import { MillraceError } from '@millrace/protocol'
 import type { Engine } from '../log/log.ts'
+
 import type { ObservedRun, Observer } from '../operations/observer.ts'
+
+import { type RunPlace, startAdmitted } from './admission.ts'
+
 import type { Cluster } from './cluster.ts'
 import { createEndedRuns } from './ended-runs.ts'
 import { interruption } from './lane.ts'
@@ -18,22 +22,15 @@ import type { RecordedEnd, Run } from './run.ts'
 import { type OnBegin, type Recorder, Starts } from './starts.ts'
 
 export interface RunLimits {
-  /** One run, in milliseconds; default 10 minutes. */
-  readonly runMsMax?: number
-  /** A lane that yields no part, in milliseconds; default 2 minutes. */
-  readonly idleMsMax?: number
-  /** Runs in progress; default 4,096. */
-  readonly runsMax?: number
-  /**
-   * Memory for ended runs that are known without asking the engine; default 32 MiB, about 50,000 runs. With an engine that
-   * is not durable, only these runs' ids cannot run a second time.
-   */
-  readonly endedRunsBytesMax?: number
+  readonly runMsMax: number
+  readonly idleMsMax: number
+  readonly runsPerNode: number
+  readonly endedRunsBytesMax: number
 }
 
 export interface RunsOptions {
   readonly engine: Engine
-  readonly limits?: RunLimits | undefined
+  readonly limits: RunLimits
   readonly onError: (error: unknown, context: { run: string; lane?: string }) => void
   readonly onBegin?: OnBegin | undefined
   readonly observer?: Pick<Observer, 'sessionCreated' | 'runStarted' | 'firstToken' | 'runEnded'>
@@ -47,7 +44,7 @@ export interface RunsOptions {
 export interface Runs {
   /**
    * Starts a run, unless another node has started it; resolves when its start is in the log. Rejects with `too_many_runs`,
-   * `server_stopping` or the engine's error.
+   * `server_stopping` or the engine's error, or as its admission does.
    */
   start(plan: RunPlan): Promise<Run>
   /** A run of this process, in progress or recently ended. */
@@ -72,8 +69,8 @@ export interface Runs {
 }
 
 export function createRuns(options: RunsOptions): Runs {
-  const { engine, limits = {}, onError, onBegin, cluster, recovery, observer = {}, now = () => performance.now() } = options
-  const { runMsMax = 600_000, idleMsMax = 120_000, runsMax = 4096, endedRunsBytesMax = 32 * 1024 * 1024 } = limits
+  const { engine, limits, onError, onBegin, cluster, recovery, observer = {}, now = () => performance.now() } = options
+  const { runMsMax, idleMsMax, runsPerNode, endedRunsBytesMax } = limits
   const active = new Map<string, { readonly run: Run; readonly abort: AbortController }>()
   const ended = createEndedRuns(endedRunsBytesMax)
   const closing = new AbortController()
@@ -85,9 +82,15 @@ export function createRuns(options: RunsOptions): Runs {
   return {
     async start(plan) {
       if (isRefusing) throw new MillraceError('server_stopping')
-      if (active.size + starts.count >= runsMax) throw new MillraceError('too_many_runs')
       const acceptedAt = now()
-      return starts.start(plan, (recorder) => launch(plan, recorder, acceptedAt))
+      return startAdmitted(plan, {
+        find: async (id) => cluster?.directory.find(id),
+        async start(take) {
+          // In the same turn as the start that it is counted with.
+          if (active.size + starts.count >= runsPerNode) throw new MillraceError('too_many_runs')
+          return starts.start(plan, (recorder) => launch(plan, recorder, acceptedAt, take()))
+        },
+      })
     },
     get,
     find: async (id) => get(id) ?? cluster?.directory.find(id),
@@ -122,7 +125,7 @@ export function createRuns(options: RunsOptions): Runs {
   }
 
   /** Synchronous, in the same microtask as the append of the start resolves: at no moment is the run unknown here. */
-  function launch(plan: RunPlan, { start, recordEnd }: Recorder, acceptedAt: number): Run {
+  function launch(plan: RunPlan, { start, recordEnd }: Recorder, acceptedAt: number, place: RunPlace | undefined): Run {
     const { id, session, query, asked, continues, lanes } = plan
     const abort = new AbortController()
     const { promise, resolve } = Promise.withResolvers<RecordedEnd>()
@@ -147,6 +150,7 @@ export function createRuns(options: RunsOptions): Runs {
     void performRun({ run, observed, lanes, messages, abort, acceptedAt }, context).then((outcome) => {
       end = outcome
       active.delete(id)
+      place?.leave()
       ended.add(run, outcome)
       observer.runEnded?.(observed, outcome)
       // Needed only once retention has deleted the end from the session's log.

@@ -102,13 +102,14 @@ export class Starts {
   async #claim(plan: RunPlan, fence: string): Promise<{ readonly run: Run } | { readonly epoch: string } | undefined> {
     const { cluster } = this.#options
     if (cluster === undefined) return undefined
-    const { id, session, query, asked, continues, lanes, epoch } = plan
+    const { id, session, query, principal, asked, continues, lanes, epoch } = plan
     await cluster.liveness.join()
     return cluster.directory.claim(id, {
       session,
       queryHash: hashQuery(id, query),
       asked: asked ?? null,
       ...(continues !== undefined && { continues }),
+      ...(principal !== undefined && { principal }),
       lanes: toLanes(lanes),
       node: cluster.liveness.id,
       ...(epoch !== undefined && { epoch }),

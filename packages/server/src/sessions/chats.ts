@@ -1,6 +1,7 @@
 /** Starts runs: finds the session, its conversation and the models for a question, or for an answer that is resumed. */
 import { MillraceError, modelPattern, parsePosition } from '@millrace/protocol'
 import type { Model } from '../models/model.ts'
+import type { AdmitRun } from '../runs/admission.ts'
 import type { Source } from '../runs/lane.ts'
 import type { RunPlan } from '../runs/plan.ts'
 import type { OpenLog } from '../runs/recovery.ts'
@@ -21,6 +22,8 @@ export interface ChatRequest {
   readonly session?: string | undefined
   /** The run's id; absent means a new one. The same id again is the same run. */
   readonly id?: string | undefined
+  /** Id of who asks, to whom the run's usage is charged; absent for the application itself. */
+  readonly principal?: string | undefined
 }
 
 export interface ResumeRequest {
@@ -30,6 +33,8 @@ export interface ResumeRequest {
   readonly session?: string | undefined
   /** The new run's id; absent means a new one. The same id again is the same run. */
   readonly id?: string | undefined
+  /** Id of who asks, to whom the run's usage is charged; absent for the application itself. */
+  readonly principal?: string | undefined
 }
 
 /** A run whose answer comes from the caller's own code. */
@@ -37,6 +42,8 @@ export interface SourceRequest {
   /** Created if it does not exist. Absent means a new one. */
   readonly session?: string | undefined
   readonly id?: string | undefined
+  /** Id of who asks, to whom the run's usage is charged; absent for the application itself. */
+  readonly principal?: string | undefined
   /** The question, for the transcript; default ''. */
   readonly query?: string
   /** The lane's name; default `app`. */
@@ -47,12 +54,12 @@ export interface SourceRequest {
 
 export interface Chats {
   /** Rejects with `invalid_id`, `invalid_request`, `session_not_found`, `model_not_found`, `model_unavailable`, `run_conflict` or `too_many_runs`. */
-  ask(request: ChatRequest): Promise<Run>
+  ask(request: ChatRequest, admit?: AdmitRun): Promise<Run>
   /**
    * Resumes the lanes of a run that did not complete, in a new run. Rejects with `run_not_found`, `run_not_continuable`, or
    * as `ask` does.
    */
-  resume(request: ResumeRequest): Promise<Run>
+  resume(request: ResumeRequest, admit?: AdmitRun): Promise<Run>
   play(request: SourceRequest): Promise<Run>
 }
 
@@ -62,12 +69,16 @@ export interface ChatsOptions {
   readonly transcripts: Transcripts
   readonly resolveModel: (name?: string) => Promise<Model>
   readonly newId: () => string
+  /** For requests that bring no admission of their own: by the id of the principal that they name. */
+  readonly admit?: (principal: string) => ReturnType<AdmitRun>
 }
 
 /** Events of a run. Folding more than these takes about ten milliseconds. */
 const longAnswer = 4096
 /** Attempts in a session whose log is re-created meanwhile. */
 const attemptsMax = 3
+
+type Asked = Pick<RunPlan, 'principal' | 'admit'>
 
 interface Target {
   readonly id: string
@@ -76,29 +87,29 @@ interface Target {
   readonly epoch: string
 }
 
-export function createChats({ openLog, runs, transcripts, resolveModel, newId }: ChatsOptions): Chats {
+export function createChats({ openLog, runs, transcripts, resolveModel, newId, admit: admitNamed }: ChatsOptions): Chats {
   const starts = new StartOnce({ runs, newId })
 
   return {
-    ask: ({ query, models: asked, session, id: requestedId }) =>
+    ask: ({ query, models: asked, session, id: requestedId, principal }, admit = admissionOf(principal)) =>
       start({ query, models: asked, session, id: requestedId }, async (id) => {
         const models = await Promise.all((asked ?? [undefined]).map((name) => resolveModel(name)))
         const lanes = planLanes(nameLanes(models.map(({ name }) => name)), models)
-        const plan = { id, query, asked, lanes }
+        const plan = { id, query, principal, admit, asked, lanes }
         if (session === undefined)
           return runs.start({ ...plan, session: newId(), isNew: true, messages: messagesFor(lanes, [], query) })
         return inSession(session, (epoch) => askIn({ id, session, epoch }, plan))
       }),
 
-    async resume({ run, session: named, id }) {
+    async resume({ run, session: named, id, principal }, admit = admissionOf(principal)) {
       const session = named ?? (await runs.find(run))?.session
       if (session === undefined) throw new MillraceError('run_not_found', { message: unknownRun })
       return start({ id, session, continues: run }, (newRun) =>
-        inSession(session, (epoch) => resumeIn({ id: newRun, session, epoch }, run)),
+        inSession(session, (epoch) => resumeIn({ id: newRun, session, epoch, principal, admit }, run)),
       )
     },
 
-    async play({ source, query = '', model = 'app', ...request }) {
+    async play({ source, query = '', model = 'app', principal, ...request }) {
       // With `events=lane` the name is that of an event: a line end in it would break the stream of every reader.
       if (!modelPattern.test(model)) throw new MillraceError('invalid_request', { message: 'The `model` is no name of a model.' })
       return start({ ...request, query, models: [model] }, (id) => {
@@ -106,27 +117,37 @@ export function createChats({ openLog, runs, transcripts, resolveModel, newId }:
         const lanes = [{ lane: model, model, open }]
         const { session = newId() } = request
         const isNew = request.session === undefined
-        return runs.start({ id, session, query, asked: [model], lanes, isNew, messages: messagesFor(lanes, [], query) })
+        const messages = messagesFor(lanes, [], query)
+        const admit = admissionOf(principal)
+        return runs.start({ id, session, query, principal, admit, asked: [model], lanes, isNew, messages })
       })
     },
+  }
+
+  function admissionOf(principal: string | undefined): AdmitRun | undefined {
+    if (principal === undefined || admitNamed === undefined) return undefined
+    return () => admitNamed(principal)
   }
 
   async function start(request: StartRequest, act: (id: string) => Promise<Run>): Promise<Run> {
     return starts.start(request, async (id) => {
       const run = await act(id)
-      if (runs.isActive(id)) void readAhead(run)
+      if (runs.isActive(id)) void readAhead(run, transcripts)
       return run
     })
   }
 
-  async function askIn({ id, session, epoch }: Target, plan: Pick<RunPlan, 'id' | 'query' | 'asked' | 'lanes'>): Promise<Run> {
+  async function askIn(
+    { id, session, epoch }: Target,
+    plan: Pick<RunPlan, 'id' | 'query' | 'principal' | 'admit' | 'asked' | 'lanes'>,
+  ): Promise<Run> {
     const past = await pastRuns(session)
     // The log's keys contain the ids of questions. A run that resumes another is recorded under that run's id.
     if (past.some(({ run, continues }) => run === id && continues !== undefined)) throw isInSession()
     return runs.start({ ...plan, session, epoch, messages: messagesFor(plan.lanes, joinRuns(past), plan.query) })
   }
 
-  async function resumeIn({ id, session, epoch }: Target, run: string): Promise<Run> {
+  async function resumeIn({ id, session, epoch, principal, admit }: Target & Asked, run: string): Promise<Run> {
     // Another node may have started it already, for the same request.
     const other = await runs.find(id)
     if (other !== undefined) return other
@@ -142,7 +163,7 @@ export function createChats({ openLog, runs, transcripts, resolveModel, newId }:
     const lanes = planLanes(unfinished, models)
     const answerOf = (lane: string) => exchange.lanes.get(lane)?.text ?? ''
     const messages = messagesFor(lanes, exchanges.slice(0, index), query, answerOf)
-    return runs.start({ id, session, epoch, query, asked: undefined, continues: run, lanes, messages })
+    return runs.start({ id, session, epoch, query, principal, admit, asked: undefined, continues: run, lanes, messages })
   }
 
   /**
@@ -160,17 +181,17 @@ export function createChats({ openLog, runs, transcripts, resolveModel, newId }:
     }
   }
 
-  /** Folds a long answer at its end, so that the next question need not wait for it. */
-  async function readAhead({ session, start, ended }: Run): Promise<void> {
-    const { position } = await ended
-    const end = position === undefined ? undefined : parsePosition(position)
-    // Where the log cannot be read, the next request gets the error.
-    if (end !== undefined && end.offset - start.offset > longAnswer) await transcripts.read(session).catch(() => {})
-  }
-
   async function pastRuns(session: string): Promise<readonly RunRecord[]> {
     return (await transcripts.read(session))?.runs ?? []
   }
+}
+
+/** Folds a long answer at its end, so that the next question need not wait for it. */
+async function readAhead({ session, start, ended }: Run, transcripts: Pick<Transcripts, 'read'>): Promise<void> {
+  const { position } = await ended
+  const end = position === undefined ? undefined : parsePosition(position)
+  // Where the log cannot be read, the next request gets the error.
+  if (end !== undefined && end.offset - start.offset > longAnswer) await transcripts.read(session).catch(() => {})
 }
 
 const unknownRun = 'This server does not know the run; if it exists, send the session that it is in.'

@@ -1,5 +1,6 @@
 /** One open connection: what it reads, its place within the limits, and how the server can end it. */
 import { MillraceError } from '@millrace/protocol'
+import { addressKey } from '../access/address-key.ts'
 import type { Principal } from '../access/caller.ts'
 import type { Cursor } from '../delivery/cursor.ts'
 import type { ConnectionEndCode, ObservedConnection } from '../operations/observer.ts'
@@ -52,6 +53,7 @@ export interface Delivered {
 export interface Connection {
   /** Not guessable, and the same on the wire: a client renews its connection by it. */
   readonly id: string
+  readonly owner: Principal
   /** The logs that it reads. */
   readonly logs: readonly string[]
   /** When its principal expires, in milliseconds since 1970. */
@@ -80,7 +82,7 @@ export type PassRenewal = (connection: string, principal: Principal) => Promise<
 /** Counts by which connections are bounded. */
 export interface Tally {
   /** Throws `too_many_connections`. */
-  add(key: string): void
+  add(key: string, principal: Principal): void
   remove(key: string): void
 }
 
@@ -133,7 +135,7 @@ export class OpenConnection implements Connection, ObservedConnection {
     this.#table = table
     this.#countPrincipal('add')
     try {
-      table.addresses.add(info.address ?? '')
+      table.addresses.add(addressKey(info.address), info.principal)
     } catch (error) {
       this.#countPrincipal('remove')
       throw error
@@ -151,6 +153,10 @@ export class OpenConnection implements Connection, ObservedConnection {
 
   get isNamed(): boolean {
     return this.#id !== undefined
+  }
+
+  get owner(): Principal {
+    return this.info.principal
   }
 
   get logs(): readonly string[] {
@@ -216,7 +222,7 @@ export class OpenConnection implements Connection, ObservedConnection {
   attach(log: string, key = log): void {
     if (this.#isClosed || this.#logs.get(key) !== undefined) return
     this.#table.guard.requireSession(this.info.principal, log)
-    this.#table.readers.add(log)
+    this.#table.readers.add(log, this.info.principal)
     this.#logs.set(key, log)
   }
 
@@ -248,7 +254,7 @@ export class OpenConnection implements Connection, ObservedConnection {
     this.#isClosed = true
     for (const log of this.#logs.values) this.#table.readers.remove(log)
     this.#countPrincipal('remove')
-    this.#table.addresses.remove(this.info.address ?? '')
+    this.#table.addresses.remove(addressKey(this.info.address))
     this.#table.onClosed(this)
   }
 
@@ -301,7 +307,7 @@ export class OpenConnection implements Connection, ObservedConnection {
   }
 
   #countPrincipal(change: 'add' | 'remove'): void {
-    const { id, kind } = this.info.principal
-    if (kind !== 'anonymous') this.#table.principals[change](id)
+    const { principal } = this.info
+    if (principal.kind !== 'anonymous') this.#table.principals[change](principal.id, principal)
   }
 }

@@ -36,11 +36,13 @@ describe('connections', () => {
   })
 
   it.each([
-    ['session', { perSessionMax: 2 }, {}],
-    ['principal', { perPrincipalMax: 2 }, { principal: { id: 'ada', kind: 'user' as const } }],
-    ['address', { perAddressMax: 2 }, {}],
-  ])('are bounded exactly per %s, and a closed connection frees its place', (_what, limits, more) => {
-    const connections = createConnections({ limits })
+    ['session', { limits: { connectionsPerSession: 2 } }, {}],
+    ['principal', { connectionsOf: () => 2 }, { principal: { id: 'ada', kind: 'user' as const } }],
+    ['address', { limits: { connectionsPerAddress: 2 } }, {}],
+    ['network of an IPv6 address', { limits: { connectionsPerAddress: 2 } }, { address: '2001:db8::1' }],
+    ['node', { limits: { connectionsPerNode: 2 } }, {}],
+  ])('are bounded exactly per %s, and a closed connection frees its place', (_what, options, more) => {
+    const connections = createConnections(options)
     const open = () => connections.open(createInfo(more), 'a')
     const first = open()
     open()
@@ -51,7 +53,7 @@ describe('connections', () => {
   })
 
   it('of others are not affected by one that is rejected', () => {
-    const connections = createConnections({ limits: { perPrincipalMax: 1, perAddressMax: 1 } })
+    const connections = createConnections({ limits: { connectionsPerAddress: 1 }, connectionsOf: () => 1 })
     connections.open(createInfo({ principal: { id: 'ada', kind: 'user' } }))
     expect(() => connections.open(createInfo({ principal: { id: 'bob', kind: 'user' } }))).toThrow()
     connections.open(createInfo({ principal: { id: 'bob', kind: 'user' }, address: '127.0.0.2' }))

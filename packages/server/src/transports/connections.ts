@@ -1,6 +1,6 @@
 /** The table of open connections, whatever their transport: bounded, listed, terminated and drained in one place. */
 import { randomUUID } from 'node:crypto'
-import { MillraceError } from '@millrace/protocol'
+import type { MillraceError } from '@millrace/protocol'
 import type { Cursor } from '../delivery/cursor.ts'
 import { inSlices } from '../delivery/in-slices.ts'
 import { createScheduler, type Scheduler } from '../delivery/scheduler.ts'
@@ -13,19 +13,10 @@ import {
   type Guard,
   type ListedConnection,
   OpenConnection,
-  type Tally,
   type TransportName,
 } from './connection.ts'
 import type { Expiry } from './expiry.ts'
-
-export interface ConnectionLimits {
-  /** Readers of one session; default 10,000. */
-  readonly perSessionMax?: number
-  /** Connections of one principal; default 100. Does not bound `anonymous`. */
-  readonly perPrincipalMax?: number
-  /** Connections from one address; default 20,000, because all clients behind a proxy share one. */
-  readonly perAddressMax?: number
-}
+import { createTallies, type TalliesOptions } from './tallies.ts'
 
 /** Selects the connections that match every given field. */
 export interface ConnectionFilter {
@@ -64,8 +55,7 @@ export interface ConnectionCount {
   readonly count: number
 }
 
-export interface ConnectionsOptions {
-  readonly limits?: ConnectionLimits
+export interface ConnectionsOptions extends Partial<TalliesOptions> {
   /** MUST NOT be guessable; default 122 random bits. */
   readonly newId?: () => string
   /** Closes those whose principal expires; default none. */
@@ -73,7 +63,7 @@ export interface ConnectionsOptions {
   /** Default: everything that was allowed once is. */
   readonly guard?: Guard
   readonly scheduler?: Scheduler
-  readonly observer?: Pick<Observer, 'connectionOpened' | 'connectionClosed'>
+  readonly observer?: Pick<Observer, 'connectionOpened' | 'connectionClosed' | 'limitHit'>
   readonly now?: () => number
 }
 
@@ -81,6 +71,7 @@ const allowAll: Guard = { requirePrincipal() {}, requireSession() {} }
 
 export function createConnections({
   limits = {},
+  connectionsOf = () => Number.POSITIVE_INFINITY,
   newId = randomUUID,
   expiry,
   guard = allowAll,
@@ -88,16 +79,14 @@ export function createConnections({
   observer = {},
   now = Date.now,
 }: ConnectionsOptions = {}): Connections {
-  const { perSessionMax = 10_000, perPrincipalMax = 100, perAddressMax = 20_000 } = limits
+  const { requireRoom, ...tallies } = createTallies({ limits, connectionsOf, observer })
   const open = new Set<OpenConnection>()
   /** Most are never named. */
   const named = new Map<string, OpenConnection>()
   const table: ConnectionTable = {
     newId,
     guard,
-    readers: createTally('This session has', perSessionMax),
-    principals: createTally('You have', perPrincipalMax),
-    addresses: createTally('Your network has', perAddressMax),
+    ...tallies,
     onNamed: (connection) => void named.set(connection.id, connection),
     onRenewed: (connection) => expiry?.watch(connection),
     onClosed(connection) {
@@ -114,6 +103,7 @@ export function createConnections({
     open(info, log) {
       // It may have been revoked since it was asked for.
       guard.requirePrincipal(info.principal)
+      requireRoom(open.size, info.principal)
       const connection = new OpenConnection(info, now(), table)
       open.add(connection)
       observer.connectionOpened?.(connection)
@@ -172,24 +162,5 @@ export function createConnections({
         (principal === undefined || connection.info.principal.id === principal) &&
         (session === undefined || connection.reads(session)),
     )
-  }
-}
-
-function createTally(whose: string, max: number): Tally {
-  const counts = new Map<string, number>()
-  return {
-    add(key) {
-      const count = counts.get(key) ?? 0
-      if (count >= max)
-        throw new MillraceError('too_many_connections', {
-          message: `${whose} ${max} connections, which is the limit; close one.`,
-        })
-      counts.set(key, count + 1)
-    },
-    remove(key) {
-      const count = (counts.get(key) ?? 0) - 1
-      if (count <= 0) counts.delete(key)
-      else counts.set(key, count)
-    },
   }
 }

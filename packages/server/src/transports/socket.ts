@@ -2,11 +2,14 @@
 import type { Duplex } from 'node:stream'
 import { closeCodeOf, closeCodes, encodeJson, limits, MillraceError, type ServerMessage } from '@millrace/protocol'
 import type { WebSocket } from 'ws'
+import type { Principal } from '../access/caller.ts'
 import { type CloseListener, type Cursor, countEvents } from '../delivery/cursor.ts'
 import type { FanOut } from '../delivery/fan-out.ts'
 import { type Sink, throttled } from '../delivery/wire.ts'
+import { Bucket } from '../limits/bucket.ts'
 import type { ConnectionEndCode } from '../operations/observer.ts'
 import type { Connection, Delivered, Served } from './connection.ts'
+
 import type { Beating, Heartbeat } from './heartbeat.ts'
 import { SmallMap } from './small-map.ts'
 import type { OnText, Socket, SocketStream } from './transport.ts'
@@ -14,11 +17,11 @@ import { eventFrames, plainFrames, textFrame } from './websocket-wire.ts'
 
 /** What a waiting message takes besides its text, roughly: many small messages must not cost more than a few large ones. */
 const messageOverheadBytes = 512
-/** Messages and pings in one period of the heartbeat; more is a flood. */
-const messagesPerHeartbeatMax = 2000
-const attachmentsMax = 64
 /** Time for the client of a flood to receive the Close frame. */
 const floodCloseMsMax = 1000
+
+/** What the client of one socket may do; `limits/` decides how much. */
+export type BoundOf = (principal: Principal, name: 'messagesPerSecond' | 'bytesPerSecond' | 'subscriptions') => number
 
 export interface ServedSocketOptions {
   readonly client: WebSocket
@@ -29,6 +32,7 @@ export interface ServedSocketOptions {
   readonly heartbeat: Heartbeat
   /** The client asked for heartbeats as messages. */
   readonly wantsHeartbeat: boolean
+  readonly boundOf: BoundOf
 }
 
 export class ServedSocket implements Socket, Served, Beating {
@@ -38,6 +42,7 @@ export class ServedSocket implements Socket, Served, Beating {
   readonly #fanOut: FanOut
   readonly #heartbeat: Heartbeat
   readonly #wantsHeartbeat: boolean
+  readonly #boundOf: BoundOf
   readonly #cursors = new SmallMap<Cursor>()
   #onText: OnText | undefined
   isClosed = false
@@ -45,19 +50,22 @@ export class ServedSocket implements Socket, Served, Beating {
   #isAlive = true
   /** The last heartbeat found the socket full. */
   #isStalled = false
-  #messages = 0
+  /** Of messages and pings, and of their bytes. Most sockets never send any. */
+  #messages: Bucket | undefined
+  #sent: Bucket | undefined
   #bytes = 0
   /** Of the logs that it no longer reads. */
   #events = 0
   #waitingBytes = 0
 
-  constructor({ client, socket, connection, fanOut, heartbeat, wantsHeartbeat }: ServedSocketOptions) {
+  constructor({ client, socket, connection, fanOut, heartbeat, wantsHeartbeat, boundOf }: ServedSocketOptions) {
     this.#client = client
     this.#socket = socket
     this.#connection = connection
     this.#fanOut = fanOut
     this.#heartbeat = heartbeat
     this.#wantsHeartbeat = wantsHeartbeat
+    this.#boundOf = boundOf
   }
 
   /** Begins to handle messages. */
@@ -69,13 +77,13 @@ export class ServedSocket implements Socket, Served, Beating {
   }
 
   onMessage(data: Buffer, isBinary: boolean): void {
-    if (!this.#isAllowed()) return
+    if (!this.#isAllowed(data.length)) return
     if (isBinary) this.close(1003, 'Messages are text.')
     else this.#receive(data)
   }
 
   onPing(data: Buffer): void {
-    if (this.#isAllowed() && !this.#socket.writableNeedDrain) this.#client.pong(data)
+    if (this.#isAllowed(data.length) && !this.#socket.writableNeedDrain) this.#client.pong(data)
   }
 
   onPong(): void {
@@ -124,7 +132,8 @@ export class ServedSocket implements Socket, Served, Beating {
   }
 
   requireRoom(): void {
-    if (this.#cursors.size >= attachmentsMax) throw new MillraceError('too_many_attachments')
+    const max = this.#boundOf(this.#connection.owner, 'subscriptions')
+    if (this.#cursors.size >= max) throw new MillraceError('too_many_attachments', { message: tooMany(max) })
   }
 
   detach(key: string): boolean {
@@ -153,9 +162,8 @@ export class ServedSocket implements Socket, Served, Beating {
   }
 
   beat(clock: number): void {
-    // A closing socket has a timeout of its own; a heartbeat must not reset the count of a flood.
+    // A closing socket has a timeout of its own.
     if (!this.#isOpen) return
-    this.#messages = 0
     if (!this.#isAlive && !this.#client.isPaused) return this.#endStalled()
     if (this.#socket.writableNeedDrain) {
       if (this.#isStalled) this.#endStalled()
@@ -229,11 +237,17 @@ export class ServedSocket implements Socket, Served, Beating {
     })
   }
 
-  #isAllowed(): boolean {
+  #isAllowed(bytes: number): boolean {
     this.#isAlive = true
     if (!this.#isOpen) return false
-    this.#messages += 1
-    if (this.#messages <= messagesPerHeartbeatMax) return true
+    const now = performance.now()
+    const { owner } = this.#connection
+    const messagesPerSecond = this.#boundOf(owner, 'messagesPerSecond')
+    const bytesPerSecond = this.#boundOf(owner, 'bytesPerSecond')
+    this.#messages ??= new Bucket(messagesPerSecond, now)
+    this.#sent ??= new Bucket(bytesPerSecond, now)
+    const waitMs = this.#messages.take(1, messagesPerSecond, now) || this.#sent.take(bytes, bytesPerSecond, now)
+    if (waitMs === 0) return true
     this.close(closeCodes.flood, 'Too many messages.')
     this.#stopParsing()
     return false
@@ -290,4 +304,8 @@ class AttachmentSink implements Sink, CloseListener {
   onCursorClosed(): void {
     this.#socket.onDetached(this.#key, this.cursor)
   }
+}
+
+function tooMany(max: number): string {
+  return `This connection already reads ${max} sessions and runs; detach some, or open another connection.`
 }

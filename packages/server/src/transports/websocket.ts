@@ -6,14 +6,21 @@ import { webSocketProtocol } from '@millrace/protocol'
 import { type RawData, WebSocket, WebSocketServer } from 'ws'
 import type { FanOut } from '../delivery/fan-out.ts'
 import type { Heartbeat } from './heartbeat.ts'
-import { ServedSocket } from './socket.ts'
+import { type BoundOf, ServedSocket } from './socket.ts'
 import type { WebSocketTransport } from './transport.ts'
 
 /** The longest query in UTF-8, and room for the rest of the message. */
 const messageBytesMax = 256 * 1024
 const fragmentsMax = 1024
 
-export function createWebSocketTransport({ fanOut, heartbeat }: { fanOut: FanOut; heartbeat: Heartbeat }): WebSocketTransport {
+export interface WebSocketTransportOptions {
+  readonly fanOut: FanOut
+  readonly heartbeat: Heartbeat
+  /** What a client of this principal may send and attach. */
+  readonly boundOf: BoundOf
+}
+
+export function createWebSocketTransport({ fanOut, heartbeat, boundOf }: WebSocketTransportOptions): WebSocketTransport {
   const server = new WebSocketServer({
     noServer: true,
     WebSocket: Client,
@@ -31,7 +38,7 @@ export function createWebSocketTransport({ fanOut, heartbeat }: { fanOut: FanOut
     upgrade(request, socket, head, connection, onOpen) {
       server.handleUpgrade(request, socket, head, (client) => {
         const wantsHeartbeat = client.protocol === webSocketProtocol
-        const served = new ServedSocket({ client, socket, connection, fanOut, heartbeat, wantsHeartbeat })
+        const served = new ServedSocket({ client, socket, connection, fanOut, heartbeat, wantsHeartbeat, boundOf })
         client.served = served
         served.start(onOpen(served))
         client.on('message', onMessage)
