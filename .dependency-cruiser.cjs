@@ -9,7 +9,7 @@ const test = '\\.test\\.ts$'
 const knows = {
   access: ['outgoing/'],
   channels: [],
-  config: ['access/', 'options\\.ts$'],
+  config: ['access/', 'options\\.ts$', 'limits/options\\.ts$'],
   cluster: ['runs/', 'transports/heartbeat\\.ts$'],
   delivery: [],
   dialects: [],

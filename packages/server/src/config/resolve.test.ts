@@ -49,9 +49,9 @@ describe('a setting', () => {
 describe('the configuration file', () => {
   it.each(['ts', 'mts', 'js', 'mjs'])('is code in .%s, with functions', async (extension) => {
     const type = extension.endsWith('ts') ? ': string' : ''
-    const code = `const name${type} = 'sim:echo'\nexport default { model: name, authorize() {}, limits: { runsMax: 5 } }`
+    const code = `const name${type} = 'sim:echo'\nexport default { model: name, authorize() {}, limits: { runsPerNode: 5 } }`
     const { config } = await resolve({ [`millrace.config.${extension}`]: code })
-    expect(config).toMatchObject({ model: 'sim:echo', limits: { runsMax: 5 }, authorize: expect.any(Function) })
+    expect(config).toMatchObject({ model: 'sim:echo', limits: { runsPerNode: 5 }, authorize: expect.any(Function) })
   })
 
   it('is the one that --config or MILLRACE_CONFIG names', async () => {
