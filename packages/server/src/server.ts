@@ -83,7 +83,8 @@ export function createMillrace(options: MillraceOptions = {}): Millrace {
   const chats = createChats({ openLog, runs, transcripts, resolveModel: models.resolve, newId, admit: limits.admitNamed })
 
   const onRevoked = () => connections.recheck()
-  const access = createAccess(settings, { engine: store, signal: stopping.signal, onError, onRevoked })
+  const { authenticateMs } = limitSettings
+  const access = createAccess(settings, { engine: store, authenticateMs, signal: stopping.signal, onError, onRevoked })
   const { guard } = access
   const delivery = createDelivery({ engine, recovery, membership, limits, guard, heartbeatMs, isStopping, observer, onError })
   const { sse, webSocket, transports, connections, heartbeat, answers } = delivery

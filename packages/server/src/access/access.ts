@@ -76,6 +76,8 @@ export interface Access extends Pick<AccessSettings, 'checkOrigin' | 'findClient
 
 export interface AccessContext {
   readonly engine: Engine
+  /** For `authenticate` to decide, in milliseconds. */
+  readonly authenticateMs: number
   /** Aborts when the server stops. */
   readonly signal: AbortSignal
   readonly onError: (error: unknown) => void
@@ -111,7 +113,7 @@ export function resolveAccess(
 
 export function createAccess(
   { access, authorize }: { readonly access: AccessSettings; readonly authorize: Authorize },
-  { engine, signal, onError, onRevoked }: AccessContext,
+  { engine, authenticateMs: hookMs, signal, onError, onRevoked }: AccessContext,
 ): Access {
   const { hook, tokens, adminKey, allowAnonymous, isOn, checkOrigin, findClient, tokenLifetimeMs: lifetimeMs } = access
   const guard = new Revocations({ engine, lifetimeMs, signal, onError, onRevoked })
@@ -121,7 +123,7 @@ export function createAccess(
   if (isOn) keys.follow()
   const tickets = createTickets(engine)
   const verify = isOn ? createVerify({ tokens, keys, tickets }) : undefined
-  const authenticate = verify && createAuthenticate({ hook, verify, tickets, allowAnonymous })
+  const authenticate = verify && createAuthenticate({ hook, verify, tickets, allowAnonymous, hookMs })
   return {
     authenticate: authenticate && unlessRevoked(guard, authenticate),
     verify: verify && unlessRevoked(guard, verify),

@@ -45,10 +45,9 @@ export interface AuthenticateOptions {
   readonly tickets: Pick<Tickets, 'redeem'>
   /** Whether requests without credentials are let in. */
   readonly allowAnonymous: boolean
+  /** For the host to decide who asks, in milliseconds. */
+  readonly hookMs: number
 }
-
-/** For the host to decide who asks. */
-const hookMsMax = 10_000
 
 export function createVerify({ tokens, keys, tickets }: VerifyOptions): Verify {
   return async (credential) => {
@@ -60,9 +59,9 @@ export function createVerify({ tokens, keys, tickets }: VerifyOptions): Verify {
   }
 }
 
-export function createAuthenticate({ hook, verify, tickets, allowAnonymous }: AuthenticateOptions): Authenticate {
+export function createAuthenticate({ hook, verify, tickets, allowAnonymous, hookMs }: AuthenticateOptions): Authenticate {
   return async (facts) => {
-    const known = hook && (await askHost(hook, facts))
+    const known = hook && (await askHost(hook, facts, hookMs))
     if (known !== undefined) return known
     const bearer = readBearer(facts.headers.get('authorization') ?? '')
     if (bearer !== undefined) return verify({ token: bearer })
@@ -80,9 +79,9 @@ function readBearer(authorization: string): string | undefined {
   return token
 }
 
-async function askHost(hook: AuthenticateHook, facts: AuthenticationFacts): Promise<Principal | undefined> {
+async function askHost(hook: AuthenticateHook, facts: AuthenticationFacts, hookMs: number): Promise<Principal | undefined> {
   const late = Promise.withResolvers<never>()
-  const timer = setTimeout(() => late.reject(new Error(`authenticate did not decide within ${hookMsMax} ms`)), hookMsMax)
+  const timer = setTimeout(() => late.reject(new Error(`authenticate did not decide within ${hookMs} ms`)), hookMs)
   try {
     const found = await Promise.race([hook(facts), late.promise])
     return found === undefined ? undefined : check(found)
