@@ -33,6 +33,16 @@ const packages: readonly SystemPackage[] = [
     files: ['/usr/sbin/nginx', '/usr/local/sbin/nginx'],
   },
   {
+    name: 'caddy',
+    usedFor: 'the tests of millrace doctor',
+    files: ['/usr/bin/caddy', '/usr/local/bin/caddy'],
+  },
+  {
+    name: 'openssl',
+    usedFor: 'the tests behind a proxy with TLS',
+    files: ['/usr/bin/openssl', '/usr/local/bin/openssl'],
+  },
+  {
     name: 'python3-websockets',
     usedFor: 'the clients in Python',
     files: ['/usr/lib/python3/dist-packages/websockets/__init__.py'],

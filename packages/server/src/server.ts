@@ -106,6 +106,7 @@ export function createMillrace(options: MillraceOptions = {}): Millrace {
     offer,
     stops: createStops(runs),
     dialects: nativeDialects,
+    doctor: { heartbeatMs, version },
     observer,
   }
   const renew = (id: string, principal: Principal) => renewPassed({ connections, ...access }, id, principal)

@@ -25,6 +25,7 @@ describe('the documentation that the server serves', () => {
     expect(operations.sort()).toEqual([
       'delete /api/sessions/{id}',
       'get /api/chat',
+      'get /api/doctor',
       'get /api/models',
       'get /api/sessions',
       'get /api/sessions/{id}',
@@ -78,6 +79,7 @@ describe('the documentation that the server serves', () => {
     const withTicket = [{ bearer: [] }, { ticket: [] }, {}]
     expect(Object.fromEntries(different)).toEqual({
       'get /api/chat': withTicket,
+      'get /api/doctor': [],
       'get /api/stream': withTicket,
       'get /healthz': [],
       'get /ws/chat': withTicket,

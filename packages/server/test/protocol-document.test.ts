@@ -89,6 +89,7 @@ describe('routes', () => {
     const sections: Record<string, string> = {
       'GET /api/chat': section('### `GET /api/chat?query=…` and `POST /api/chat`'),
       'GET /api/stream': section('### `GET /api/stream`'),
+      'GET /api/doctor': section('### `GET /api/doctor`'),
       'POST /api/heartbeat': section('### `POST /api/heartbeat`'),
       'POST /api/runs/:id/stop': section('### `POST /api/runs/:id/stop`'),
       'POST /api/runs/:id/continue': section('### `POST /api/runs/:id/continue`'),

@@ -13,6 +13,10 @@ export const commands: Readonly<Record<string, CommandEntry>> = {
   keys: { summary: 'create, list and revoke API keys', load: async () => (await import('./keys.ts')).keysCommand },
   tail: { summary: 'print the events of a session or a channel', load: async () => (await import('./tail.ts')).tailCommand },
   publish: { summary: 'append an event to a channel', load: async () => (await import('./publish.ts')).publishCommand },
+  doctor: {
+    summary: 'find what a proxy breaks, and what is wrong with a token',
+    load: async () => (await import('./doctor/index.ts')).doctorCommand,
+  },
   config: { summary: 'print what is configured, and where', load: async () => (await import('./config.ts')).configCommand },
 }
 

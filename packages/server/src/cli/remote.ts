@@ -58,7 +58,8 @@ async function connect(url: URL, init: RequestInit): Promise<Response> {
 /** The same request may succeed later. */
 export class Unreachable extends Error {}
 
-function readToken(env: NodeJS.ProcessEnv): string | undefined {
+/** Throws a ConfigError for a file that cannot be read. */
+export function readToken(env: NodeJS.ProcessEnv): string | undefined {
   const path = env['MILLRACE_TOKEN_FILE']
   try {
     return env['MILLRACE_TOKEN'] ?? (path === undefined ? undefined : readFileSync(path, 'utf8').trim())

@@ -95,10 +95,11 @@ async function serve(context: Context<Env>, route: Route, options: AppOptions): 
   })
   try {
     const response = await (request.isHead ? answerHead(route, request) : route.handle(request))
-    if (!('deliver' in response)) return answer(context, response)
+    if (!('deliver' in response || 'stream' in response)) return answer(context, response)
     if (request.isHead) return new Response(null, { headers: transport.headers })
-    // From here on the transport closes it.
+    // From here on the transport or the route closes it.
     connection = undefined
+    if ('stream' in response) return new Response(response.stream, { headers: transport.headers })
     return await transport.respond(response.deliver, exchangeOf(context))
   } finally {
     connection?.close()
@@ -121,7 +122,7 @@ async function answerHead(route: Route, request: RouteInput): Promise<RouteRespo
   return request.wantsJson ? { status: 202, json: {} } : { status: 200, text: '', headers: eventStreamHeaders }
 }
 
-function answer(context: Context<Env>, result: Exclude<RouteResponse, { deliver: unknown }>): Response {
+function answer(context: Context<Env>, result: Exclude<RouteResponse, { deliver: unknown } | { stream: unknown }>): Response {
   context.header('cache-control', 'no-store')
   if ('text' in result) {
     const headers = { 'content-type': 'application/json', ...result.headers }

@@ -26,6 +26,7 @@ type RequestLimits = Pick<Limits, 'requireRequest' | 'take'>
 /** Middleware before every route of the API: rejects pages of other sites, and requests without valid credentials. */
 export function createAdmit({ checkOrigin, authenticate, findClient }: Access, limits: RequestLimits, routes: readonly Route[]) {
   const ticketPaths = new Set(routes.filter(({ acceptsTicket }) => acceptsTicket).map(({ path }) => path))
+  const publicPaths = new Set(routes.filter(({ isPublic }) => isPublic).map(({ path }) => path))
   return async (context: Context<RequestEnv>, next: () => Promise<void>): Promise<void> => {
     const facts = factsOf(context, findClient)
     // Bounded by themselves: every open stream sends them.
@@ -33,7 +34,7 @@ export function createAdmit({ checkOrigin, authenticate, findClient }: Access, l
     if (isCounted) limits.requireRequest(facts.address)
     checkOrigin((name) => context.req.header(name), context.req.url)
     // On an open server every caller is the same.
-    if (authenticate === undefined) return next()
+    if (authenticate === undefined || publicPaths.has(context.req.path)) return next()
     const ticket = findTicket(context, facts, ticketPaths)
     const principal = await authenticate({ ...facts, node: context.env?.incoming, ticket })
     const caller = Object.assign(facts, { principal })

@@ -27,6 +27,8 @@ export type RouteResponse =
   | { readonly status: number; readonly json?: unknown }
   /** Encoded already; JSON, unless the headers name another type. */
   | { readonly status: number; readonly text: string; readonly headers?: Readonly<Record<string, string>> }
+  /** An event stream of no log. The route closes the connection that `connect` opened. */
+  | { readonly stream: ReadableStream<Uint8Array> }
   /** Logs that the transport carries over the connection that `connect` opened. */
   | { readonly deliver: Delivery }
 

@@ -2,6 +2,7 @@
 import { MillraceError } from '@millrace/protocol'
 import { type ChatRoutesOptions, createChatRoutes } from './chat-routes.ts'
 import { type ConnectionRoutesOptions, createConnectionRoutes } from './connection-routes.ts'
+import { createDoctorRoutes, type DoctorRoutesOptions } from './doctor-routes.ts'
 import type { Route } from './route.ts'
 import { createServerRoutes, type ServerRoutesOptions } from './server-routes.ts'
 import { createSessionRoutes, type SessionRoutesOptions } from './session-routes.ts'
@@ -13,7 +14,8 @@ export type RoutesOptions = ChatRoutesOptions &
   SessionRoutesOptions &
   ServerRoutesOptions &
   TicketRoutesOptions &
-  ConnectionRoutesOptions
+  ConnectionRoutesOptions &
+  DoctorRoutesOptions
 
 export function createRoutes(options: RoutesOptions): Route[] {
   return [
@@ -23,6 +25,7 @@ export function createRoutes(options: RoutesOptions): Route[] {
     ...createServerRoutes(options),
     ...createTicketRoutes(options),
     ...createConnectionRoutes(options),
+    ...createDoctorRoutes(options),
     upgradeRoute,
   ]
 }

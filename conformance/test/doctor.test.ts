@@ -1,0 +1,141 @@
+/** `millrace doctor` against real proxies: it tells a good one from those that break streams, and prints the fix. */
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { text } from 'node:stream/consumers'
+import { fileURLToPath } from 'node:url'
+import { createMillrace, type MillraceOptions } from 'millrace'
+import { describe, expect, it, onTestFinished } from 'vitest'
+import { startCaddy } from '../src/servers/caddy.ts'
+import { startNginx } from '../src/servers/nginx.ts'
+
+const cli = fileURLToPath(new URL('../../packages/server/src/cli/index.ts', import.meta.url))
+
+interface Report {
+  readonly proxy: string | null
+  readonly findings: readonly { readonly id: string; readonly level: string; readonly text: string; readonly fix?: object }[]
+}
+
+async function run(args: readonly string[]): Promise<{ code: number; output: string }> {
+  const child = spawn(process.execPath, ['--conditions=source', cli, 'doctor', ...args], { stdio: ['ignore', 'pipe', 'inherit'] })
+  const [output, [code]] = await Promise.all([text(child.stdout), once(child, 'close')])
+  return { code: code as number, output }
+}
+
+/** The ids of the problems, and the whole report. */
+async function examine(url: string, ...args: string[]) {
+  const { code, output } = await run([url, '--json', ...args])
+  const report = JSON.parse(output) as Report
+  const problems = report.findings.filter(({ level }) => level === 'problem')
+  expect(code).toBe(problems.length === 0 ? 0 : 1)
+  return { ...report, problems: problems.map(({ id }) => id), texts: problems.map(({ text }) => text) }
+}
+
+async function startServer(options: MillraceOptions = {}): Promise<string> {
+  const millrace = createMillrace({
+    model: 'sim:count',
+    heartbeatMs: 300,
+    access: { trustedProxies: ['127.0.0.1'] },
+    ...options,
+  })
+  onTestFinished(() => millrace.close())
+  return (await millrace.listen({ port: 0 })).url
+}
+
+const forwarded = 'proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for; proxy_set_header Host $http_host;'
+const upgrade = 'proxy_http_version 1.1; proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection upgrade;'
+
+/** A good nginx, with these differences. */
+function nginx(url: string, api = '', ws = upgrade): Promise<string> {
+  const pass = `${api.includes('gzip') ? '' : 'gzip off;'} proxy_pass ${url}; ${forwarded}`
+  return startNginx(`location / { ${pass} ${api} } location /ws/ { ${pass} ${ws} }`)
+}
+
+/** Directives of the site, and of its proxy. */
+function caddy(url: string, proxy = '', site = ''): Promise<string> {
+  return startCaddy(`${site}\nreverse_proxy ${url} {\n${proxy}\n}`)
+}
+
+const hides = 'proxy_ignore_headers X-Accel-Buffering;'
+
+describe('millrace doctor', () => {
+  it.each([
+    ['no proxy', null, async (url: string) => url, []],
+    ['nginx', 'nginx', (url: string) => nginx(url), []],
+    ['Caddy', 'Caddy', (url: string) => caddy(url), []],
+    ['nginx that buffers', 'nginx', (url: string) => nginx(url, hides), ['buffering']],
+    ['Caddy that buffers', 'Caddy', (url: string) => caddy(url, 'buffer_responses'), ['buffering', 'websocket_blocked']],
+    ['nginx that compresses', 'nginx', (url: string) => nginx(url, 'gzip on;'), ['compression']],
+    ['Caddy that compresses', 'Caddy', (url: string) => caddy(url, '', 'encode gzip'), ['buffering', 'compression']],
+    ['nginx without Upgrade', 'nginx', (url: string) => nginx(url, '', ''), ['websocket_blocked']],
+    ['Caddy without Upgrade', 'Caddy', (url: string) => caddy(url, 'header_up -Upgrade'), ['websocket_blocked']],
+    [
+      'nginx that removes headers',
+      'nginx',
+      (url: string) => nginx(url, 'proxy_set_header Last-Event-ID ""; proxy_set_header Authorization "";'),
+      ['last_event_id_stripped', 'authorization_stripped'],
+    ],
+    [
+      'Caddy that removes headers',
+      'Caddy',
+      (url: string) => caddy(url, 'header_up -Last-Event-ID\nheader_up -Authorization\nheader_up -X-Forwarded-For'),
+      ['last_event_id_stripped', 'authorization_stripped', 'address_hidden'],
+    ],
+    [
+      'nginx that allows every page',
+      'nginx',
+      (url: string) => nginx(url, 'add_header Access-Control-Allow-Origin * always;'),
+      ['origin_open'],
+    ],
+    ['nginx that does not reach it', 'nginx', () => nginx('http://127.0.0.1:1'), ['unreachable']],
+    ['nginx that serves something else', 'nginx', () => startNginx('location / { return 200 "hello"; }'), ['not_millrace']],
+  ])('behind %s', async (_what, proxy, start, problems) => {
+    const report = await examine(await start(await startServer()))
+    expect([report.problems, report.texts]).toEqual([problems, expect.anything()])
+    if (problems[0] !== 'unreachable' && problems[0] !== 'not_millrace') expect(report.proxy).toBe(proxy)
+  })
+  it.each([
+    ['nginx', (url: string) => nginx(url, 'proxy_read_timeout 10s;', `${upgrade} proxy_read_timeout 10s;`)],
+    ['Caddy', (url: string) => caddy(url, 'transport http {\nread_timeout 10s\n}')],
+  ])(
+    'finds that %s closes what is idle for 10 s, before the heartbeat of 15 s',
+    async (_what, start) => {
+      const { problems, texts } = await examine(await start(await startServer({ heartbeatMs: 15_000 })))
+      expect(problems).toEqual(['idle_timeout', 'idle_timeout'])
+      expect(texts).toEqual([
+        expect.stringMatching(/^A silent stream is cut after 1[0-2](\.\d)? s, before the heartbeat of 15 s\.$/),
+        expect.stringMatching(/^A silent WebSocket is cut after 1[0-2](\.\d)? s, before the heartbeat\.$/),
+      ])
+    },
+    40_000,
+  )
+
+  it('prints the fix for each proxy, that of the recognized one first', async () => {
+    const url = await nginx(await startServer(), hides)
+    const { code, output } = await run([url])
+    expect(code).toBe(1)
+    expect(output).toMatch(/^\n\S+ \(Millrace \S+, behind nginx\)\n/)
+    expect(output).toMatch(/ {2}problem {2}Streams are buffered: events of 1\.\d s arrived within 0(\.\d)? s\.\n/)
+    expect(output).toMatch(
+      /\n1 problem\.\n[\s\S]*\nbuffering: [^\n]+\n {4}nginx +proxy_buffering off;[^\n]+\n {4}Caddy +Remove [^\n]+\n {4}Cloudflare +Rules/,
+    )
+  })
+
+  it('finds that the server does not trust its proxy', async () => {
+    const url = await startServer({ access: {} })
+    // From another address: with one for all, nobody can say which it is.
+    const other = await startNginx(
+      `location / { proxy_pass ${url}; gzip off; proxy_set_header X-Forwarded-For 9.9.9.9; ${upgrade} }`,
+    )
+    expect((await examine(other)).problems).toEqual(['address_hidden'])
+  })
+
+  it('finds origins that are rejected, as the server itself is behind a proxy that replaces the host', async () => {
+    const url = await startServer({ access: { origins: ['https://app.example.com'], trustedProxies: ['127.0.0.1'] } })
+    const proxy = await startNginx(
+      `location / { proxy_pass ${url}; gzip off; proxy_set_header X-Forwarded-For $remote_addr; ${upgrade} }`,
+    )
+    const { problems, texts } = await examine(proxy, '--origin', 'https://other.example.com')
+    expect(problems).toEqual(['origin_rejected', 'origin_rejected'])
+    expect(texts[1]).toBe('Pages of https://other.example.com are rejected (403).')
+  })
+})
