@@ -108,6 +108,7 @@ function openStream({ first, check, heartbeatMs, connection, signal, onClosed }:
           await setTimeout(wait, undefined, { signal: either })
           send('tick', { time: Date.now() })
         }
+        connection.noteEnd('ended')
       } catch {
         const { reason } = ending.signal
         // Nobody is there.
