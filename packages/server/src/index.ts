@@ -3,7 +3,7 @@ import './cli/require-node.ts'
 
 export { type ErrorCode, MillraceError } from '@millrace/protocol'
 export type { AccessOptions, Revoke } from './access/access.ts'
-export type { Action } from './access/actions.ts'
+export type { Action, AdminAction } from './access/actions.ts'
 export type { AuthenticateHook, HostPrincipal } from './access/authenticate.ts'
 export type { Authorize, Resource } from './access/authorize.ts'
 export { type AuthenticationFacts, anonymous, type Caller, type Principal } from './access/caller.ts'

@@ -2,17 +2,20 @@
 import { randomBytes } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { type Json, MillraceError } from '@millrace/protocol'
-import { createAccess } from './access/access.ts'
+import { type Access, createAccess } from './access/access.ts'
 import type { Principal } from './access/caller.ts'
-import { createChannels } from './channels/channels.ts'
+import { type Channels, createChannels } from './channels/channels.ts'
 import { createHeartbeatAcks } from './cluster/heartbeat-acks.ts'
 import { createMembership, type Membership, type MembershipOptions } from './cluster/membership.ts'
 import { createPassRenewal } from './cluster/renewals.ts'
+import { createNodeRequests, type NodeRequests, type RequestMessage } from './cluster/requests.ts'
 import { createRunDirectory } from './cluster/run-directory.ts'
 import { soleMember } from './cluster/sole-member.ts'
 import { createFanOut } from './delivery/fan-out.ts'
 import { createScheduler } from './delivery/scheduler.ts'
 import { nativeDialects } from './dialects/native.ts'
+import { createRespond, type RespondOptions } from './gateway/admin/respond.ts'
+import { createAdminRoutes } from './gateway/admin/routes.ts'
 import { createApp } from './gateway/app.ts'
 import { renewPassed } from './gateway/connection-routes.ts'
 import { toMillraceError } from './gateway/error-response.ts'
@@ -28,19 +31,22 @@ import { quarantineDamaged } from './log/quarantine.ts'
 import type { Millrace } from './millrace.ts'
 import { createModels } from './models/index.ts'
 import { createDrain } from './operations/drain.ts'
+import { createDraining } from './operations/draining.ts'
 import { observeEngine } from './operations/engine-calls.ts'
 import { createHealth } from './operations/health.ts'
 import { combineObservers, type Observer } from './operations/observer.ts'
+import { createRunList } from './operations/run-list.ts'
 import { createShutdown } from './operations/shutdown.ts'
 import { type MillraceOptions, resolveOptions } from './options.ts'
 import { Recovery } from './runs/recovery.ts'
+import { retryUntil } from './runs/retry-until.ts'
 import { createRuns, type Runs } from './runs/runs.ts'
 import type { OnBegin } from './runs/starts.ts'
-import { createChats } from './sessions/chats.ts'
-import { createHistory } from './sessions/history.ts'
-import { createTranscripts } from './sessions/transcripts.ts'
+import { type Chats, createChats } from './sessions/chats.ts'
+import { createHistory, type History } from './sessions/history.ts'
+import { createTranscripts, type Transcripts } from './sessions/transcripts.ts'
 import type { Guard } from './transports/connection.ts'
-import { createConnections } from './transports/connections.ts'
+import { type Connections, createConnections } from './transports/connections.ts'
 import { createExpiry } from './transports/expiry.ts'
 import { createHeartbeat, type HeartbeatAcks } from './transports/heartbeat.ts'
 import { createPollTransport } from './transports/poll.ts'
@@ -51,15 +57,19 @@ import { createWebSocketTransport } from './transports/websocket.ts'
 export function createMillrace(options: MillraceOptions = {}): Millrace {
   const { limits: limitSettings, page, heartbeatMs, leaseMs, hostNames, ...settings } = resolveOptions(options)
   const { onError } = settings
-  const observer = combineObservers(settings.observers, onError)
+  const runList = createRunList()
+  // On an open server nobody can look at it.
+  const observer = combineObservers([...settings.observers, ...(settings.access.isOn ? [runList.observer] : [])], onError)
   const store = observeEngine(settings.engine, observer)
   const stopping = new AbortController()
   const isStopping = () => stopping.signal.aborted
 
+  const node = newId()
   const { membership, cluster } = createCluster({
     engine: store,
+    id: node,
     leaseMs,
-    onMessage: (message) => onMessage(message, { runs, answers, renew }),
+    onMessage: (message) => onMessage(message, { runs, answers, renew, nodes }),
     getRuns: () => runs,
     getRecovery: () => recovery,
   })
@@ -92,28 +102,23 @@ export function createMillrace(options: MillraceOptions = {}): Millrace {
   // Requests.
   const version = readVersion()
   const offer = createOffer({ models, byName: settings.modelsByName })
-  const health = createHealth({ engine: store, version, isStopping })
-  const requests = {
-    engine,
-    openLog,
-    runs,
-    chats,
-    channels,
-    limits,
-    ...access,
-    connections,
-    passRenewal: createPassRenewal(membership),
-    offer,
-    stops: createStops(runs),
-    dialects: nativeDialects,
-    doctor: { heartbeatMs, version },
-    observer,
-  }
+  const isOn = access.authenticate !== undefined
+  const seen = { node, version, connections, runs, runList }
+  const { nodes, draining } = createNodes({ ...seen, engine: store, membership, isOn, stopping })
+  const isClosed = () => isStopping() || draining.since !== undefined
+  const health = createHealth({ engine: store, version, isStopping: isClosed })
+  const used = { engine, openLog, runs, chats, channels, ...access, connections, limits, offer, observer }
+  const more = { dialects: nativeDialects, doctor: { heartbeatMs, version } }
+  const requests = { ...used, ...more, passRenewal: createPassRenewal(membership), stops: createStops(runs) }
   const renew = (id: string, principal: Principal) => renewPassed({ connections, ...access }, id, principal)
   const { describeDefault } = models
-  const routes = createRoutes({ ...requests, history, transcripts, describeDefault, heartbeats: answers, newId, health })
-  const app = createApp({ routes, transports, connections, access, limits, version, page, observer, onError, isStopping })
-  const accept = acceptWebSockets(webSocket, { ...requests, access, isStopping, onError })
+  const routes = [
+    ...createRoutes({ ...requests, history, transcripts, describeDefault, heartbeats: answers, newId, health }),
+    ...createAdminRoutes({ ...requests, history, nodes, node }),
+  ]
+  const served = { routes, transports, connections, access, limits, version, page, observer, onError }
+  const app = createApp({ ...served, isStopping: isClosed })
+  const accept = acceptWebSockets(webSocket, { ...requests, access, isStopping: isClosed, onError })
   const { handle, ...handlers } = createHandlers({ app, accept, hostNames, hasPage: page !== undefined, onError })
 
   const drain = createDrain({ readers: connections, isShared: membership !== undefined, activeRuns: () => runs.active })
@@ -121,14 +126,37 @@ export function createMillrace(options: MillraceOptions = {}): Millrace {
   const { closeEnded } = sse
   const shutdown = createShutdown({ runs, stopping, drain, settleReaders, closeEnded, heartbeat, membership, engine, onError })
 
-  return {
-    ...handlers,
+  const parts = { chats, channels, runs, transcripts, history, describeDefault, access, engine, connections, handlers }
+  return createApi(parts, {
     async listen(listenOptions = {}) {
       const names = [...hostNames, ...(listenOptions.hostNames ?? [])]
       const { server, url, port } = await listen({ handle, accept, limits }, { ...listenOptions, hostNames: names })
       shutdown.add(server)
       return { url, port }
     },
+    close: ({ graceMs = 0 } = {}) => shutdown.close(graceMs),
+  })
+}
+
+interface Parts {
+  readonly engine: Engine
+  readonly handlers: Pick<Millrace, 'handler' | 'fetch' | 'upgrade'>
+  readonly chats: Chats
+  readonly channels: Channels
+  readonly runs: Runs
+  readonly transcripts: Transcripts
+  readonly history: History
+  readonly describeDefault: Millrace['defaultModel']
+  readonly access: Access
+  readonly connections: Connections
+}
+
+/** What an application calls. */
+function createApi(parts: Parts, listening: Pick<Millrace, 'listen' | 'close'>): Millrace {
+  const { handlers, chats, channels, runs, transcripts, history, connections, access, describeDefault, engine } = parts
+  return {
+    ...handlers,
+    ...listening,
     ask: chats.ask,
     resume: chats.resume,
     run: chats.play,
@@ -145,20 +173,19 @@ export function createMillrace(options: MillraceOptions = {}): Millrace {
     },
     listConnections: connections.list,
     closeConnections: (filter, code) => connections.terminate(filter, new MillraceError(code)),
-    close: ({ graceMs = 0 } = {}) => shutdown.close(graceMs),
   }
 }
 
-interface ClusterOptions extends Pick<MembershipOptions, 'engine' | 'leaseMs' | 'onMessage'> {
+interface ClusterOptions extends Pick<MembershipOptions, 'engine' | 'id' | 'leaseMs' | 'onMessage'> {
   readonly getRuns: () => Runs
   readonly getRecovery: () => Recovery
 }
 
 /** The servers that share the engine, and the directory of their runs. */
-function createCluster({ engine, leaseMs, onMessage, getRuns, getRecovery }: ClusterOptions) {
+function createCluster({ engine, id, leaseMs, onMessage, getRuns, getRecovery }: ClusterOptions) {
   const onNodeDead = (node: string) => void getRecovery().recoverRunsOf(node)
-  const membership = engine.isShared ? createMembership({ engine, id: newId(), leaseMs, onNodeDead, onMessage }) : undefined
-  const liveness = membership ?? (engine.isDurable ? soleMember(newId()) : undefined)
+  const membership = engine.isShared ? createMembership({ engine, id, leaseMs, onNodeDead, onMessage }) : undefined
+  const liveness = membership ?? (engine.isDurable ? soleMember(id) : undefined)
   if (liveness === undefined) return { membership, cluster: undefined }
   const directory = createRunDirectory({
     engine,
@@ -169,6 +196,24 @@ function createCluster({ engine, leaseMs, onMessage, getRuns, getRecovery }: Clu
     isActive: (run) => getRuns().isActive(run),
   })
   return { membership, cluster: { liveness, directory } }
+}
+
+interface NodesOptions extends Omit<RespondOptions, 'draining'> {
+  readonly engine: Engine
+  readonly membership: Membership | undefined
+  /** Whether there is an operator. */
+  readonly isOn: boolean
+  readonly stopping: AbortController
+}
+
+/** What an operator sees of this server and of the others, and how one is drained. */
+function createNodes({ engine, membership, isOn, stopping, ...options }: NodesOptions) {
+  const draining = createDraining({ readers: options.connections, isShared: membership !== undefined })
+  const respond = createRespond({ ...options, draining })
+  const nodes = createNodeRequests({ engine, node: options.node, membership, respond, newId })
+  // Also a server that nobody has used yet is asked.
+  if (isOn && membership !== undefined) retryUntil(membership.join, stopping.signal).catch(() => {})
+  return { nodes, draining }
 }
 
 interface DeliveryOptions {
@@ -225,10 +270,10 @@ interface Receivers {
   readonly runs: Runs
   readonly answers: HeartbeatAcks
   readonly renew: (connection: string, principal: Principal) => Promise<void>
+  readonly nodes: NodeRequests
 }
 
-interface Message {
-  readonly type?: string
+interface Message extends RequestMessage {
   readonly run?: string
   readonly streams?: string[]
   readonly connection?: string
@@ -236,8 +281,9 @@ interface Message {
 }
 
 /** Handles a message from another server. */
-function onMessage(message: Json, { runs, answers, renew }: Receivers): void {
+function onMessage(message: Json, { runs, answers, renew, nodes }: Receivers): void {
   const { type, run, streams, connection, principal } = message as Message
+  nodes.onMessage(message as Message)
   if (type === 'stop' && run !== undefined) runs.get(run)?.stop()
   // Readers of this server acknowledged heartbeats there.
   if (type === 'answered' && streams !== undefined) answers.acknowledgeAll(streams)

@@ -15,8 +15,24 @@ export const actions = [
 
 export type Action = (typeof actions)[number]
 
+/** What an operator does, over `/api/admin/`. `admin.*` includes these and every action above. */
+export const adminActions = [
+  /** Lists of everything, without the text of conversations; usage, configuration and webhooks. */
+  'admin.read',
+  /** The events of any session and channel. */
+  'admin.content',
+  'admin.connections',
+  'admin.runs',
+  'admin.publish',
+  /** API keys, tickets and revocations. Keys never allow more than their creator has. */
+  'admin.keys',
+  'admin.drain',
+] as const
+
+export type AdminAction = (typeof adminActions)[number]
+
 /** Beyond what `anonymous` may do: only a list that names them includes these. */
-const granted = ['ticket.create', 'admin.*']
+const granted: readonly string[] = ['ticket.create', ...adminActions, 'admin.*']
 const groups = [...new Set(actions.map((action) => `${action.split('.', 1)[0]}.*`))]
 const patterns = new Set<string>([...actions, ...groups, ...granted])
 

@@ -34,6 +34,15 @@ function checkSite(header: ReadHeader, address: string): void {
   throw new MillraceError('origin_not_allowed')
 }
 
+/** Throws `origin_not_allowed` for every page but the server's own, also one of the allow-list or of the same site. */
+export function checkOwnPage(header: ReadHeader, address: string): void {
+  const site = header('sec-fetch-site')
+  if (ownPage.has(site)) return
+  const origin = header('origin')
+  if (site === undefined && (!origin || isSameOrigin(origin, address))) return
+  throw new MillraceError('origin_not_allowed')
+}
+
 /**
  * Throws `origin_not_allowed` for a GET that starts something and may come from a page of another site. Over plain HTTP to
  * an address that is not loopback a browser sends neither `Sec-Fetch-Site` nor, for an image, an `Origin`; then only the

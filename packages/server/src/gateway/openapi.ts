@@ -32,10 +32,11 @@ export function openApiDocument(routes: readonly Route[], version: string): Sche
   }
 }
 
-function operation({ summary, params, query, body, answers: expected, isPublic, acceptsTicket }: Route): Schema {
+function operation({ summary, params, query, body, answers: expected, isPublic, acceptsTicket, isAdmin }: Route): Schema {
   return {
     summary,
     ...(isPublic && { security: [] }),
+    ...(isAdmin && { tags: ['admin'], security: [{ bearer: [] }] }),
     ...(acceptsTicket && { security: [{ bearer: [] }, { ticket: [] }, {}] }),
     parameters: [...parameters('path', params), ...parameters('query', query)],
     ...(body && { requestBody: { required: true, content: json(toSchema(body, 'input')) } }),

@@ -43,6 +43,8 @@ export interface Route {
   readonly isPublic?: true
   /** Opens a connection by its address alone, so that a ticket in it is a credential. */
   readonly acceptsTicket?: true
+  /** For operators: needs credentials also where others need none. */
+  readonly isAdmin?: true
   readonly params?: z.ZodObject
   readonly query?: z.ZodObject
   readonly body?: z.ZodObject

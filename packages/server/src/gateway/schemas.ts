@@ -143,7 +143,7 @@ export const continueBody = z.object({
   events: chatBody.shape.events,
 })
 
-const status = z.enum(['streaming', 'completed', 'stopped', 'failed', 'interrupted'])
+export const status = z.enum(['streaming', 'completed', 'stopped', 'failed', 'interrupted'])
 const usage = z.object({
   inputTokens: z.number(),
   outputTokens: z.number(),
@@ -151,7 +151,7 @@ const usage = z.object({
   reasoningTokens: z.number().optional(),
   estimated: z.literal(true).optional(),
 })
-const end = {
+export const end = {
   finishReason: z.enum(['stop', 'length', 'content_filter', 'tool_calls', 'other']).optional(),
   usage: usage.optional(),
   timings: z.object({ firstTokenMs: z.number().nullable(), durationMs: z.number() }).optional(),

@@ -26,8 +26,8 @@ export interface Drain {
 }
 
 /** Readers are disconnected over this time, however long the grace is. */
-const drainMsMax = 5000
-const stepMs = 100
+export const drainMsMax = 5000
+export const stepMs = 100
 
 const systemClock = { sleep: (milliseconds: number) => setTimeout(milliseconds), now: () => performance.now() }
 

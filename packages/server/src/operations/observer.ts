@@ -4,7 +4,7 @@
  *
  * A method MUST return at once, and MUST NOT change what it gets. What it throws is reported and reaches no caller.
  */
-import type { EndStatus, ErrorCode, Lane, RunEnd } from '@millrace/protocol'
+import type { EndStatus, ErrorCode, Json, Lane, RunEnd } from '@millrace/protocol'
 
 export interface ObservedConnection {
   /** The same on the wire. It is made when it is read, so only who writes it down should read it. */
@@ -63,6 +63,19 @@ export interface LimitHit {
   readonly address?: string | undefined
 }
 
+/** What an operator has changed over the admin API, or has tried to. */
+export interface AdminChange {
+  /** Id of the principal. */
+  readonly principal: string
+  readonly address: string | undefined
+  /** Such as `POST /api/admin/connections/disconnect`. */
+  readonly request: string
+  /** Without secrets, and without what was published. */
+  readonly input: Json
+  /** Of the error where it failed. */
+  readonly code?: ErrorCode
+}
+
 export type EngineOperation = 'append' | 'read' | 'inspect' | 'list' | 'delete'
 
 export interface Observer {
@@ -81,6 +94,8 @@ export interface Observer {
   limitHit?(hit: LimitHit): void
   /** A call of the engine has settled; `code` where it was rejected. */
   engineCalled?(operation: EngineOperation, ms: number, code: ErrorCode | undefined): void
+  /** Once for each request that changes something, whatever its outcome. */
+  adminChanged?(change: AdminChange): void
   /** A client got this error, in a response or as a message. */
   errorSent?(code: ErrorCode): void
 }
@@ -96,6 +111,7 @@ const methods: readonly (keyof Observer)[] = [
   'limitHit',
   'engineCalled',
   'errorSent',
+  'adminChanged',
 ]
 
 /** One observer for all, with the methods that at least one of them has. */

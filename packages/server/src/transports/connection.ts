@@ -28,6 +28,14 @@ export interface ListedConnection extends Omit<ConnectionInfo, 'principal'> {
   readonly since: number
 }
 
+/** When a connection was opened, in milliseconds since 1970, and the number of connections that were opened before it. */
+export interface ConnectionPlace {
+  readonly since: number
+  readonly serial: number
+}
+
+export type PlacedConnection = ListedConnection & ConnectionPlace
+
 /** What a transport does with a connection on behalf of the server. */
 export interface Served {
   /** Ends the connection; its client gets the error. */
@@ -111,10 +119,11 @@ export type ConnectionState = 'opening' | 'open' | 'closing'
 
 const nothingDelivered: Delivered = { events: 0, bytes: 0 }
 
-export class OpenConnection implements Connection, ObservedConnection {
+export class OpenConnection implements Connection, ConnectionPlace, ObservedConnection {
   #id: string | undefined
   info: ConnectionInfo
   readonly since: number
+  readonly serial: number
   readonly #table: ConnectionTable
   /** Logs that are read, by key. */
   readonly #logs = new SmallMap<string>()
@@ -129,9 +138,10 @@ export class OpenConnection implements Connection, ObservedConnection {
   #isClosed = false
 
   /** Throws `too_many_connections`. */
-  constructor(info: ConnectionInfo, since: number, table: ConnectionTable) {
+  constructor(info: ConnectionInfo, { since, serial }: ConnectionPlace, table: ConnectionTable) {
     this.info = info
     this.since = since
+    this.serial = serial
     this.#table = table
     this.#countPrincipal('add')
     try {

@@ -8,11 +8,13 @@ import type { Observer } from '../operations/observer.ts'
 import {
   type Connection,
   type ConnectionInfo,
+  type ConnectionPlace,
   type ConnectionState,
   type ConnectionTable,
   type Guard,
   type ListedConnection,
   OpenConnection,
+  type PlacedConnection,
   type TransportName,
 } from './connection.ts'
 import type { Expiry } from './expiry.ts'
@@ -25,6 +27,14 @@ export interface ConnectionFilter {
   readonly principal?: string
   /** The session that they read; a channel as `channel/` and its name. */
   readonly session?: string
+  readonly transport?: TransportName
+  readonly address?: string
+}
+
+export interface ConnectionsPage {
+  readonly connections: readonly PlacedConnection[]
+  /** Of all that match. */
+  readonly total: number
 }
 
 export interface Connections {
@@ -34,6 +44,8 @@ export interface Connections {
   find(id: string): Connection | undefined
   /** All connections, or those that read one session. */
   list(session?: string): ListedConnection[]
+  /** At most `count` of the selected connections: the newest of those that were opened before a place. */
+  page(filter: ConnectionFilter, count: number, before?: ConnectionPlace): ConnectionsPage
   /** Ends the selected connections, whose clients get the error; returns their number. Throws for an empty filter. */
   terminate(filter: ConnectionFilter, error: MillraceError): number
   /** Ends those whose principals may no longer do what they do. */
@@ -83,6 +95,7 @@ export function createConnections({
   const open = new Set<OpenConnection>()
   /** Most are never named. */
   const named = new Map<string, OpenConnection>()
+  let opened = 0
   const table: ConnectionTable = {
     newId,
     guard,
@@ -104,7 +117,7 @@ export function createConnections({
       // It may have been revoked since it was asked for.
       guard.requirePrincipal(info.principal)
       requireRoom(open.size, info.principal)
-      const connection = new OpenConnection(info, now(), table)
+      const connection = new OpenConnection(info, { since: now(), serial: opened++ }, table)
       open.add(connection)
       observer.connectionOpened?.(connection)
       // A long-poll ends before its time to renew would.
@@ -119,10 +132,19 @@ export function createConnections({
     },
     find: (id) => named.get(id),
     list: (session) => select({ ...(session !== undefined && { session }) }).map((connection) => connection.describe()),
+    page(filter, count, before) {
+      const selected = select(filter).sort(newestFirst)
+      const connections = selected
+        .values()
+        .filter((connection) => before === undefined || newestFirst(before, connection) < 0)
+        .take(count)
+        .map((connection) => ({ ...connection.describe(), serial: connection.serial }))
+      return { connections: [...connections], total: selected.length }
+    },
     terminate(filter, error) {
       // A filter whose fields are all undefined is a mistake of the caller: it must not end every connection.
       if (Object.values(filter).every((value) => value === undefined))
-        throw new TypeError('Say which connections: give an `id`, a `principal` or a `session`.')
+        throw new TypeError('Say which connections: give an `id`, a `principal`, a `session`, a `transport` or an `address`.')
       const selected = select(filter)
       for (const connection of selected) connection.terminate(error)
       return selected.length
@@ -151,16 +173,30 @@ export function createConnections({
     },
   }
 
+  function select(filter: ConnectionFilter): OpenConnection[] {
+    return [...open].filter((connection) => isSelected(connection, filter, named))
+  }
+
   function drainable() {
     return open.values().filter(({ isDrainable }) => isDrainable)
   }
+}
 
-  function select({ id, principal, session }: ConnectionFilter): OpenConnection[] {
-    return [...open].filter(
-      (connection) =>
-        (id === undefined || named.get(id) === connection) &&
-        (principal === undefined || connection.info.principal.id === principal) &&
-        (session === undefined || connection.reads(session)),
-    )
-  }
+/** Whether a connection matches every given field. An id is that of a connection which has one, or of none. */
+function isSelected(
+  connection: OpenConnection,
+  { id, principal, session, transport, address }: ConnectionFilter,
+  named: ReadonlyMap<string, OpenConnection>,
+): boolean {
+  return (
+    (id === undefined || named.get(id) === connection) &&
+    (principal === undefined || connection.info.principal.id === principal) &&
+    (session === undefined || connection.reads(session)) &&
+    (transport === undefined || connection.info.transport === transport) &&
+    (address === undefined || connection.info.address === address)
+  )
+}
+
+function newestFirst(a: ConnectionPlace, b: ConnectionPlace): number {
+  return b.since - a.since || b.serial - a.serial
 }

@@ -1,0 +1,82 @@
+/** API keys, tickets and revocations: PROTOCOL.md#admin-api. */
+import { MillraceError } from '@millrace/protocol'
+import { z } from 'zod'
+import { includes } from '../../access/actions.ts'
+import type { Principal } from '../../access/caller.ts'
+import { keyGrants, userId } from '../../access/claims.ts'
+import type { ApiKeys } from '../../access/keys.ts'
+import type { Revocation } from '../../access/revocations.ts'
+import type { RouteRequest } from '../route.ts'
+import type { AdminRoute } from './admin-route.ts'
+
+const described = z.object({ id: z.string(), name: z.string(), may: z.array(z.string()).optional(), createdAt: z.number() })
+const keyParam = z.object({ id: z.string().regex(/^[\w-]{1,64}$/) })
+/** Strict: a misspelled `may` would allow more than was meant. */
+const keyBody = z.strictObject(keyGrants.shape)
+const name = z.string().min(1).max(300)
+const revocationBody = z.strictObject({
+  sub: userId.optional().describe('A user'),
+  tokenId: name.optional().describe('The `jti` of a token'),
+  session: name.optional().describe('A session, for everybody but servers with a key'),
+})
+
+export interface AdminKeyRoutesOptions {
+  readonly keys: ApiKeys
+  readonly revoke: (revocation: Revocation) => Promise<void>
+}
+
+export function createAdminKeyRoutes({ keys, revoke }: AdminKeyRoutesOptions): AdminRoute[] {
+  return [
+    {
+      method: 'get',
+      path: '/api/admin/keys',
+      summary: 'API keys, without the keys themselves',
+      action: 'admin.read',
+      answers: { 200: z.object({ keys: z.array(described) }) },
+      handle: async () => ({ status: 200, json: { keys: await keys.list() } }),
+    },
+    {
+      method: 'post',
+      path: '/api/admin/keys',
+      summary: 'Create an API key, which is shown only here',
+      action: 'admin.keys',
+      body: keyBody,
+      answers: { 201: described.extend({ key: z.string() }) },
+      async handle({ input, caller }: RouteRequest<z.output<typeof keyBody>>) {
+        requireOwn(caller.principal, input.may)
+        return { status: 201, json: await keys.create(input) }
+      },
+    },
+    {
+      method: 'delete',
+      path: '/api/admin/keys/:id',
+      summary: 'Revoke an API key on every server',
+      action: 'admin.keys',
+      params: keyParam,
+      answers: { 200: z.object({ id: z.string() }) },
+      async handle({ input: { id } }: RouteRequest<{ id: string }>) {
+        if (!(await keys.revoke(id)))
+          throw new MillraceError('not_found', { message: 'No API key has this id; GET /api/admin/keys lists them.' })
+        return { status: 200, json: { id } }
+      },
+    },
+    {
+      method: 'post',
+      path: '/api/admin/revocations',
+      summary: 'Take away what a user, a token or a session was given, on every server',
+      action: 'admin.keys',
+      body: revocationBody,
+      answers: { 201: revocationBody },
+      async handle({ input }: RouteRequest<z.output<typeof revocationBody>>) {
+        await revoke(input as Revocation)
+        return { status: 201, json: input }
+      },
+    },
+  ]
+}
+
+/** Throws `forbidden` where a key would allow what its creator may not do. */
+function requireOwn({ may = [] }: Principal, wanted: readonly string[] | undefined): void {
+  if (includes(may, 'admin.*') || wanted?.every((each) => includes(may, each))) return
+  throw new MillraceError('forbidden', { message: 'A key cannot do more than you; leave that out of `may`, and give a `may`.' })
+}

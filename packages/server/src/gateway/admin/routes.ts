@@ -1,0 +1,48 @@
+/** The admin API, complete enough for a console that uses nothing else: PROTOCOL.md#admin-api. */
+import type { Authenticate } from '../../access/authenticate.ts'
+import type { Observer } from '../../operations/observer.ts'
+import type { Route } from '../route.ts'
+import type { Stops } from '../stops.ts'
+import { createTicketRoutes, type TicketRoutesOptions } from '../ticket-routes.ts'
+import { guardAdminRoute } from './admin-route.ts'
+import { createAdminConnectionRoutes } from './connection-routes.ts'
+import { type AdminEventRoutesOptions, createAdminEventRoutes } from './event-routes.ts'
+import { type AdminKeyRoutesOptions, createAdminKeyRoutes } from './key-routes.ts'
+import { type AdminLogRoutesOptions, createAdminLogRoutes } from './log-routes.ts'
+import { createAdminNodeRoutes } from './node-routes.ts'
+import type { AskNodes } from './nodes.ts'
+import { createAdminRunRoutes } from './run-routes.ts'
+
+export interface AdminRoutesOptions
+  extends AdminLogRoutesOptions,
+    AdminEventRoutesOptions,
+    AdminKeyRoutesOptions,
+    TicketRoutesOptions {
+  readonly nodes: AskNodes
+  /** The name of this server. */
+  readonly node: string
+  readonly stops: Stops
+  /** Undefined where the server is open. */
+  readonly authenticate: Authenticate | undefined
+  readonly observer: Pick<Observer, 'adminChanged'>
+}
+
+export function createAdminRoutes(options: AdminRoutesOptions): Route[] {
+  const { nodes, node, stops, authenticate, observer } = options
+  const guard = { isOpen: authenticate === undefined, observer }
+  const tickets = createTicketRoutes(options).map((route) => ({
+    ...route,
+    path: '/api/admin/tickets',
+    action: 'admin.keys' as const,
+  }))
+  const routes = [
+    ...createAdminNodeRoutes(nodes, node),
+    ...createAdminConnectionRoutes(nodes),
+    ...createAdminLogRoutes(options),
+    ...createAdminEventRoutes(options),
+    ...createAdminRunRoutes(nodes, stops),
+    ...createAdminKeyRoutes(options),
+    ...tickets,
+  ]
+  return routes.map((route) => guardAdminRoute(route, guard))
+}

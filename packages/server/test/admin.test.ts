@@ -1,0 +1,243 @@
+/** The admin API of one server: what an operator sees and does. Several servers: conformance/test/admin-nodes.test.ts. */
+import { once } from 'node:events'
+import { describe, expect, it, onTestFinished } from 'vitest'
+import { WebSocket } from 'ws'
+import { adminKey, startAdmin } from './support/admin.ts'
+import { gatedModel } from './support/gated-model.ts'
+import { startRun } from './support/server.ts'
+import { openStream } from './support/stream.ts'
+import { bearer } from './support/tokens.ts'
+
+interface Listed {
+  readonly connections: { readonly id: string; readonly transport: string; readonly principal: string; readonly logs: string[] }[]
+  readonly total: number
+  readonly next?: string
+}
+
+describe('connections', () => {
+  it('are listed newest first, filtered and in pages', async () => {
+    const { url, read, millrace } = await startAdmin()
+    await millrace.engine.append('s', [])
+    const shop = await millrace.keys.create({ name: 'shop' })
+    for (let index = 0; index < 5; index++) await openStream(`${url}/api/stream?channel=c${index}`)
+    await openStream(`${url}/api/stream?session=s`, { headers: bearer(shop.key) })
+    const socket = new WebSocket(`${url.replace('http', 'ws')}/ws/chat?session=s`)
+    onTestFinished(() => socket.terminate())
+    await once(socket, 'open')
+    socket.send('{"type":"attach","session":"s"}')
+    await once(socket, 'message')
+    const logs: string[][] = []
+    for (let before = ''; ; ) {
+      const page = await read<Listed>(`/connections?limit=3${before}`)
+      expect(page.total).toBe(7)
+      expect(page.connections.length).toBeLessThanOrEqual(3)
+      logs.push(...page.connections.map((each) => each.logs))
+      if (page.next === undefined) break
+      before = `&before=${page.next}`
+    }
+    expect(logs).toEqual([['s'], ['s'], ['channel/c4'], ['channel/c3'], ['channel/c2'], ['channel/c1'], ['channel/c0']])
+    const found = async (query: string) => (await read<Listed>(`/connections?${query}`)).total
+    expect(await found('transport=ws')).toBe(1)
+    expect(await found(`principal=key:${shop.id}`)).toBe(1)
+    expect(await found('session=s')).toBe(2)
+    expect(await found('channel=c1')).toBe(1)
+    expect(await found('address=127.0.0.1')).toBe(7)
+    expect(await found('address=10.0.0.1')).toBe(0)
+    expect(await found('session=s&transport=sse')).toBe(1)
+  })
+
+  it('are disconnected by id, principal, session, channel or address, with a code', async () => {
+    const { url, call, read, millrace, changes } = await startAdmin()
+    const { id, key } = await millrace.keys.create({ name: 'shop' })
+    const open = (path: string, headers = {}) => openStream(`${url}/api/stream?${path}`, { headers })
+    const [a, b, c] = [await open('channel=a'), await open('channel=b', bearer(key)), await open('channel=c')]
+    const [newest] = (await read<Listed>('/connections')).connections
+    const disconnect = async (body: object) => (await call('POST', '/connections/disconnect', body)).body.disconnected
+    expect(await disconnect({ id: newest?.id, code: 'forbidden' })).toBe(1)
+    expect((await c.rest()).at(-1)).toMatchObject({ event: 'error', data: expect.stringContaining('"forbidden"') })
+    expect(await disconnect({ principal: `key:${id}` })).toBe(1)
+    expect((await b.rest()).at(-1)?.data).toContain('"connection_closed"')
+    expect(await disconnect({ channel: 'nobody' })).toBe(0)
+    expect(await disconnect({ channel: 'a', transport: 'ws' })).toBe(0)
+    expect(await disconnect({ address: '127.0.0.1' })).toBe(1)
+    expect((await a.rest()).at(-1)?.data).toContain('"connection_closed"')
+    expect(changes[0]).toEqual({
+      principal: 'key:admin',
+      address: '127.0.0.1',
+      request: 'POST /api/admin/connections/disconnect',
+      input: { id: newest?.id, code: 'forbidden' },
+    })
+  })
+
+  it('are never all disconnected by a request that forgot which', async () => {
+    const { url, call, read } = await startAdmin()
+    await openStream(`${url}/api/stream?channel=a`)
+    for (const body of [{}, { code: 'forbidden' }, { sesion: 's' }])
+      expect(await call('POST', '/connections/disconnect', body)).toMatchObject({ status: 400 })
+    expect((await read<Listed>('/connections')).total).toBe(1)
+  })
+})
+
+describe('runs', () => {
+  it('are listed while they are in progress and after their end, and are stopped', async () => {
+    const model = gatedModel()
+    const { url, call, read, changes } = await startAdmin({ models: [model], model: 'gated' })
+    const { run, session } = await startRun(url, { query: 'x' })
+    const { runs } = await read<{ runs: object[] }>('/runs?status=streaming')
+    expect(runs).toMatchObject([{ run, session, models: ['gated'], status: 'streaming' }])
+    expect(await call('POST', `/runs/${run}/stop`)).toMatchObject({ status: 200, body: { status: 'stopped' } })
+    const after = await read<{ runs: object[]; nodes: object[] }>(`/runs?session=${session}&model=gated`)
+    expect(after.runs).toMatchObject([{ run, status: 'stopped', usage: {}, timings: {}, endedAt: expect.any(Number) }])
+    expect(after.nodes).toEqual([{ node: expect.any(String), answered: true }])
+    expect((await read<{ runs: object[] }>('/runs?principal=ada')).runs).toEqual([])
+    expect(await call('POST', '/runs/nothing/stop')).toMatchObject({ status: 404 })
+    expect(changes.map(({ request, input, code }) => [request, input, code])).toEqual([
+      ['POST /api/admin/runs/:id/stop', { id: run }, undefined],
+      ['POST /api/admin/runs/:id/stop', { id: 'nothing' }, 'run_not_found'],
+    ])
+  })
+
+  it('are in pages, the newest first', async () => {
+    const { url, read } = await startAdmin()
+    const started: string[] = []
+    for (let index = 0; index < 5; index++) started.unshift((await startRun(url, { query: 'x' })).run)
+    const first = await read<{ runs: { run: string }[]; next: string }>('/runs?limit=3')
+    const second = await read<{ runs: { run: string }[]; next?: string }>(`/runs?limit=3&before=${first.next}`)
+    expect([...first.runs, ...second.runs].map(({ run }) => run).sort()).toEqual(started.sort())
+    expect(second.next).toBeUndefined()
+  })
+})
+
+describe('logs', () => {
+  it('of sessions and channels are listed and read in pages', async () => {
+    const { url, read, call } = await startAdmin()
+    const { session } = await startRun(url, { query: 'what is it?' })
+    for (let index = 1; index <= 5; index++) {
+      const body = { channel: 'room:1', data: index === 5 ? { $binary: 'AAEC' } : index }
+      expect(await call('POST', '/publish', body)).toMatchObject({ status: 200 })
+    }
+    expect(await read<{ sessions: object[] }>('/sessions')).toMatchObject({ sessions: [{ id: session, title: 'what is it?' }] })
+    expect(await read('/channels?prefix=room:')).toEqual({
+      channels: [{ channel: 'room:1', start: expect.stringMatching(/-0$/), head: expect.stringMatching(/-5$/) }],
+    })
+    const { logs } = await read<{ logs: { log: string; kind: string }[] }>('/logs?limit=200')
+    expect(logs).toContainEqual({ log: 'channel/room:1', kind: 'channel' })
+    expect(logs).toContainEqual({ log: session, kind: 'session' })
+    expect(logs).toContainEqual({ log: 'catalog/sessions', kind: 'internal' })
+    const values: unknown[] = []
+    for (let from = 'start'; ; ) {
+      const page = await read<{ events: { data: unknown }[]; position: string; head: string }>(
+        `/events?log=channel/room:1&limit=2&from=${from}`,
+      )
+      values.push(...page.events.map(({ data }) => data))
+      if (page.position === page.head) break
+      from = page.position
+    }
+    expect(values).toEqual([1, 2, 3, 4, { $binary: 'AAEC' }])
+    const newest = await read<{ events: object[] }>('/events?log=channel/room:1&last=2')
+    expect(newest.events).toMatchObject([{ event: 'message', data: 4 }, { data: { $binary: 'AAEC' } }])
+    expect((await read<{ events: { event: string }[] }>(`/events?log=${session}`)).events[0]?.event).toBe('stream_start')
+  })
+
+  it('are listed in pages by name', async () => {
+    const { millrace, read } = await startAdmin()
+    for (const channel of ['a', 'b', 'c', 'd', 'e']) await millrace.publish({ channel, data: 1 })
+    const names: string[] = []
+    for (let after: string | undefined = ''; after !== undefined; ) {
+      const page: { channels: { channel: string }[]; next?: string } = await read(`/channels?limit=2&after=${after}`)
+      names.push(...page.channels.map(({ channel }) => channel))
+      after = page.next
+    }
+    expect(names).toEqual(['a', 'b', 'c', 'd', 'e'])
+  })
+
+  it('that hold keys and tickets are not read', async () => {
+    const { millrace, call } = await startAdmin()
+    await millrace.keys.create({ name: 'a' })
+    for (const log of ['access/keys', 'access/tickets', 'catalog/sessions', 'channel/', '../access/keys'])
+      expect(await call('GET', `/events?log=${encodeURIComponent(log)}`)).toMatchObject({
+        status: expect.toSatisfy((s) => s === 403 || s === 404),
+      })
+    expect(await call('GET', '/events?log=nothing')).toMatchObject({ status: 404 })
+    expect(await call('GET', '/events?log=s&from=x')).toMatchObject({ status: 404 })
+  })
+
+  it('are written without a record of what was published', async () => {
+    const { call, changes } = await startAdmin()
+    await call('POST', '/publish', { channel: 'c', data: 'private words' })
+    expect(changes).toMatchObject([{ request: 'POST /api/admin/publish', input: { channel: 'c', event: 'message' } }])
+    expect(JSON.stringify(changes)).not.toContain('private words')
+  })
+})
+
+describe('keys', () => {
+  it('are created, listed without themselves, and revoked', async () => {
+    const { url, call, read, changes } = await startAdmin()
+    const { status, body } = await call('POST', '/keys', { name: 'shop', may: ['session.read'] })
+    const { key, ...described } = body as { key: string; id: string }
+    expect([status, key]).toEqual([201, expect.stringMatching(/^mr_[\w-]{55}$/)])
+    expect(await read('/keys')).toEqual({ keys: [described] })
+    expect((await fetch(`${url}/api/models`, { headers: bearer(key) })).status).toBe(200)
+    expect(await call('DELETE', `/keys/${described.id}`)).toEqual({ status: 200, body: { id: described.id } })
+    expect((await fetch(`${url}/api/models`, { headers: bearer(key) })).status).toBe(401)
+    expect(await call('DELETE', `/keys/${described.id}`)).toMatchObject({ status: 404 })
+    expect(JSON.stringify(changes)).not.toContain(key)
+    expect(changes.map(({ request }) => request)).toEqual([
+      'POST /api/admin/keys',
+      ...Array(2).fill('DELETE /api/admin/keys/:id'),
+    ])
+  })
+
+  it('never allow more than their creator has', async () => {
+    const { call, millrace } = await startAdmin()
+    const { key } = await millrace.keys.create({ name: 'helpdesk', may: ['admin.keys', 'session.*'] })
+    const create = async (may?: string[]) => (await call('POST', '/keys', { name: 'x', ...(may && { may }) }, key)).status
+    expect(await create(['session.read', 'session.*', 'admin.keys'])).toBe(201)
+    for (const may of [['admin.*'], ['admin.read'], ['run.start'], ['session.read', 'ticket.create'], undefined])
+      expect([may, await create(may)]).toEqual([may, 403])
+  })
+
+  it('open tickets for one connection', async () => {
+    const { url, call, millrace } = await startAdmin({ access: { adminKey, allowAnonymous: false } })
+    await millrace.engine.append('s', [])
+    const { body } = await call('POST', '/tickets', { sub: 'ada', may: ['session.read'] })
+    expect((await openStream(`${url}/api/stream?session=s&ticket=${String(body.ticket)}`)).response.status).toBe(200)
+  })
+
+  it('and users are revoked with what they have open', async () => {
+    const { url, call, millrace, changes } = await startAdmin()
+    const { body } = await call('POST', '/tickets', { sub: 'ada' })
+    await millrace.engine.append('s', [])
+    const stream = await openStream(`${url}/api/stream?session=s&ticket=${String(body.ticket)}`)
+    expect(await call('POST', '/revocations', { sub: 'ada' })).toEqual({ status: 201, body: { sub: 'ada' } })
+    expect((await stream.rest()).at(-1)?.data).toContain('"token_revoked"')
+    for (const wrong of [{}, { sub: 'a', session: 's' }, { user: 'ada' }])
+      expect(await call('POST', '/revocations', wrong)).toMatchObject({ status: 400 })
+    expect(changes.filter(({ request }) => request === 'POST /api/admin/revocations')[0]?.input).toEqual({ sub: 'ada' })
+  })
+})
+
+describe('draining', () => {
+  it('accepts no clients and runs, lets runs continue, and is undone', async () => {
+    const model = gatedModel()
+    const { url, call, read } = await startAdmin({ models: [model], model: 'gated' })
+    const { session } = await startRun(url, { query: 'x' })
+    const stream = await openStream(`${url}/api/stream?session=${session}`)
+    const { servers } = await read<{ servers: { node: string }[] }>('/nodes')
+    const [node] = servers.map((each) => each.node)
+    expect(await call('POST', `/nodes/${node}/drain`)).toMatchObject({
+      status: 200,
+      body: { drainingSince: expect.any(Number), runs: 1 },
+    })
+    expect((await fetch(`${url}/healthz`)).status).toBe(503)
+    for (const path of ['/api/models', `/api/stream?session=${session}`, '/api/chat?query=x'])
+      expect((await fetch(`${url}${path}`)).status).toBe(503)
+    // It shares its engine with nobody, so nobody could take the reader over.
+    model.say({ text: 'still here' })
+    model.finish()
+    expect((await stream.until('stream_end')).some(({ data }) => data.includes('still here'))).toBe(true)
+    expect(await call('DELETE', `/nodes/${node}/drain`)).toMatchObject({ status: 200, body: { runs: 0 } })
+    expect((await fetch(`${url}/healthz`)).status).toBe(200)
+    expect(await call('POST', '/nodes/nobody/drain')).toMatchObject({ status: 404 })
+  })
+})
