@@ -9,7 +9,7 @@ import { noteTime, percentile, type Tally } from '../src/faults/tally.ts'
 
 /** Shorter than the storage may be down; a client of Redis takes up to half a second to reconnect. */
 const times = { leaseMs: 2000, graceMs: 1000 }
-/** `/healthz` reports the failure within this time. */
+/** `/readyz` reports the failure within this time. */
 const redMsMax = 2000
 /** And the recovery within this time, in the median: one server may be busy with much else. */
 const afterMany = ({ times }: Tally) => expect(percentile(times.get('green') ?? [], 0.5)).toBeLessThan(2000)
@@ -61,7 +61,7 @@ async function during(shared: SharedWorld, chance: Chance, tally: Tally, outage:
 /** The time of the first such response, or the deadline. */
 async function turned(url: string, to: 'red' | 'green', msMax: number): Promise<number> {
   for (const deadline = performance.now() + msMax; performance.now() < deadline; await sleep(20)) {
-    const { status } = await fetch(`${url}/healthz`)
+    const { status } = await fetch(`${url}/readyz`)
     if ((status === 200) === (to === 'green')) break
   }
   return performance.now()

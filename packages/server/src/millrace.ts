@@ -1,5 +1,6 @@
 /** The API of a server in a Node application: what `createMillrace` returns. */
 import type { ErrorCode } from '@millrace/protocol'
+import type { Registry } from '@prometheus-io/client'
 import type { Revoke } from './access/access.ts'
 import type { ApiKeys } from './access/keys.ts'
 import type { Publication, Published } from './channels/channels.ts'
@@ -43,6 +44,8 @@ export interface Millrace {
   /** Takes away what a user, a token or a session was given. Rejects where there is no authentication. */
   readonly access: Revoke
   readonly engine: Engine
+  /** For a scrape of your own: `await metrics.metrics()`. Undefined where they are turned off. */
+  readonly metrics: Registry | undefined
   /** The number of open connections, of all transports. */
   readonly connections: number
   /** All of them, or those that read one session. */

@@ -1,5 +1,6 @@
 /** What `createMillrace` takes: each option with its default, checked here before any part is created. */
 import { silenceMs } from '@millrace/protocol'
+import type { Logger } from 'pino'
 import { type AccessOptions, type AccessSettings, resolveAccess } from './access/access.ts'
 import type { AuthenticateHook } from './access/authenticate.ts'
 import { type Authorize, allowAll } from './access/authorize.ts'
@@ -8,6 +9,8 @@ import { memoryEngine } from './engines/memory/index.ts'
 import { type LimitOptions, type LimitSettings, resolveLimits } from './limits/options.ts'
 import type { Engine } from './log/log.ts'
 import type { ModelsOptions } from './models/index.ts'
+import { createLogger, type LogOptions, printTo } from './operations/log/logger.ts'
+import type { MetricsOptions } from './operations/metrics/metrics.ts'
 import type { Observer } from './operations/observer.ts'
 import { createReport, guard, type OnError } from './operations/report.ts'
 
@@ -58,11 +61,15 @@ export interface MillraceOptions {
   readonly privateHosts?: readonly string[]
   /** Called before every attach, replay and command of every transport; default allows all. See access/authorize.ts. */
   readonly authorize?: Authorize
+  /** What Prometheus reads; default at `/metrics`. */
+  readonly metrics?: MetricsOptions
+  /** Lines for each connection and each run, as JSON or text; default none. */
+  readonly log?: LogOptions
   /** Called with what happens in the server: connections, runs, calls of the engine; default none. See operations/observer.ts. */
   readonly observers?: readonly Observer[]
   /**
-   * Called with every error that the client did not cause, in full. The default writes to standard error, the same error
-   * at most once in ten seconds.
+   * Called with every error that the client did not cause, in full. The default writes it to the log, or else to standard
+   * error, the same error at most once in ten seconds.
    */
   readonly onError?: OnError
 }
@@ -81,6 +88,8 @@ export interface Settings {
   /** For everything that the server fetches or sends because of its configuration. */
   readonly send: SendRequest
   readonly authorize: Authorize
+  readonly metrics: MetricsOptions
+  readonly log: Logger | undefined
   readonly observers: readonly Observer[]
   readonly onError: OnError
 }
@@ -94,7 +103,8 @@ export function resolveOptions(options: MillraceOptions): Settings {
   checkHeartbeat(heartbeatMs)
   // Throws for a name that is not a host name.
   createHostRule({ names: hostNames })
-  const report = createReport()
+  const log = createLogger(options.log)
+  const report = createReport(log && printTo(log))
   const send = createSendRequest({ privateHosts: options.privateHosts ?? [] })
   return {
     engine: options.engine ?? memoryEngine(),
@@ -108,6 +118,8 @@ export function resolveOptions(options: MillraceOptions): Settings {
     access: resolveAccess(options.access, options.authenticate, send),
     send,
     authorize: options.authorize ?? allowAll,
+    metrics: options.metrics ?? {},
+    log,
     observers: options.observers ?? [],
     onError: guard(options.onError ?? report, report),
   }

@@ -11,6 +11,7 @@ import { createPassRenewal } from './cluster/renewals.ts'
 import { createNodeRequests, type NodeRequests, type RequestMessage } from './cluster/requests.ts'
 import { createRunDirectory } from './cluster/run-directory.ts'
 import { soleMember } from './cluster/sole-member.ts'
+import { DeliveryStats } from './delivery/delivery-stats.ts'
 import { createFanOut } from './delivery/fan-out.ts'
 import { createScheduler } from './delivery/scheduler.ts'
 import { nativeDialects } from './dialects/native.ts'
@@ -20,7 +21,9 @@ import { createApp } from './gateway/app.ts'
 import { renewPassed } from './gateway/connection-routes.ts'
 import { toMillraceError } from './gateway/error-response.ts'
 import { createHandlers } from './gateway/handlers.ts'
+import { readersOf } from './gateway/health-routes.ts'
 import { listen } from './gateway/listen.ts'
+import { openMetricsPort } from './gateway/metrics-port.ts'
 import { createOffer } from './gateway/offered.ts'
 import { createRoutes } from './gateway/routes.ts'
 import { createStops } from './gateway/stops.ts'
@@ -34,7 +37,9 @@ import { createDrain } from './operations/drain.ts'
 import { createDraining } from './operations/draining.ts'
 import { observeEngine } from './operations/engine-calls.ts'
 import { createHealth } from './operations/health.ts'
-import { combineObservers, type Observer } from './operations/observer.ts'
+import type { Metrics } from './operations/metrics/metrics.ts'
+import type { Observer } from './operations/observer.ts'
+import { createObserving } from './operations/observing.ts'
 import { createRunList } from './operations/run-list.ts'
 import { createShutdown } from './operations/shutdown.ts'
 import { type MillraceOptions, resolveOptions } from './options.ts'
@@ -57,9 +62,11 @@ import { createWebSocketTransport } from './transports/websocket.ts'
 export function createMillrace(options: MillraceOptions = {}): Millrace {
   const { limits: limitSettings, page, heartbeatMs, leaseMs, hostNames, ...settings } = resolveOptions(options)
   const { onError } = settings
+  const models = createModels(settings.models)
   const runList = createRunList()
   // On an open server nobody can look at it.
-  const observer = combineObservers([...settings.observers, ...(settings.access.isOn ? [runList.observer] : [])], onError)
+  const observers = [...settings.observers, ...(settings.access.isOn ? [runList.observer] : [])]
+  const { observer, metrics } = createObserving({ ...settings, observers }, models.labelOf)
   const store = observeEngine(settings.engine, observer)
   const stopping = new AbortController()
   const isStopping = () => stopping.signal.aborted
@@ -86,7 +93,6 @@ export function createMillrace(options: MillraceOptions = {}): Millrace {
   const limits = createLimits({ settings: limitSettings, isOpen: settings.access.isOpen, counters: store.counters, observer })
   const onBegin: OnBegin = (run) => void history.note(run).catch(onError)
   const runs = createRuns({ engine, limits: limitSettings, cluster, recovery, onError, observer, onBegin })
-  const models = createModels(settings.models)
   const transcripts = createTranscripts({ engine, openLog })
   const history = createHistory({ store, engine, openLog, runs, transcripts, onError })
   const channels = createChannels(engine)
@@ -96,8 +102,10 @@ export function createMillrace(options: MillraceOptions = {}): Millrace {
   const { authenticateMs } = limitSettings
   const access = createAccess(settings, { engine: store, authenticateMs, signal: stopping.signal, onError, onRevoked })
   const { guard } = access
-  const delivery = createDelivery({ engine, recovery, membership, limits, guard, heartbeatMs, isStopping, observer, onError })
-  const { sse, webSocket, transports, connections, heartbeat, answers } = delivery
+  const stats = metrics && new DeliveryStats(metrics.recordLatency)
+  const watched = { observer, isStopping, onError }
+  const delivery = createDelivery({ ...watched, engine, recovery, membership, limits, guard, heartbeatMs, stats })
+  const { fanOut, sse, webSocket, transports, connections, heartbeat, answers } = delivery
 
   // Requests.
   const version = readVersion()
@@ -105,19 +113,22 @@ export function createMillrace(options: MillraceOptions = {}): Millrace {
   const isOn = access.authenticate !== undefined
   const seen = { node, version, connections, runs, runList }
   const { nodes, draining } = createNodes({ ...seen, engine: store, membership, isOn, stopping })
-  const isClosed = () => isStopping() || draining.since !== undefined
-  const health = createHealth({ engine: store, version, isStopping: isClosed })
+  const isDraining = () => draining.since !== undefined
+  const isClosed = () => isStopping() || isDraining()
+  const health = createHealth({ engine: store, version, stopping: stopping.signal, isDraining })
+  metrics?.collect({ version, connections, countReaders: fanOut.countReaders, activeRuns: () => runs.active, delivered: stats })
+  const operating = { health, metrics: metrics?.registry, readers: readersOf(settings.metrics, !isOn) }
   const used = { engine, openLog, runs, chats, channels, ...access, connections, limits, offer, observer }
-  const more = { dialects: nativeDialects, doctor: { heartbeatMs, version } }
+  const more = { dialects: nativeDialects, doctor: { heartbeatMs, version }, ...operating }
   const requests = { ...used, ...more, passRenewal: createPassRenewal(membership), stops: createStops(runs) }
   const renew = (id: string, principal: Principal) => renewPassed({ connections, ...access }, id, principal)
   const { describeDefault } = models
   const routes = [
-    ...createRoutes({ ...requests, history, transcripts, describeDefault, heartbeats: answers, newId, health }),
+    ...createRoutes({ ...requests, history, transcripts, describeDefault, heartbeats: answers, newId }),
     ...createAdminRoutes({ ...requests, history, nodes, node }),
   ]
-  const served = { routes, transports, connections, access, limits, version, page, observer, onError }
-  const app = createApp({ ...served, isStopping: isClosed })
+  const serving = { transports, connections, access, limits, version, observer, onError, isStopping: isClosed }
+  const app = createApp({ ...serving, routes, page })
   const accept = acceptWebSockets(webSocket, { ...requests, access, isStopping: isClosed, onError })
   const { handle, ...handlers } = createHandlers({ app, accept, hostNames, hasPage: page !== undefined, onError })
 
@@ -126,15 +137,21 @@ export function createMillrace(options: MillraceOptions = {}): Millrace {
   const { closeEnded } = sse
   const shutdown = createShutdown({ runs, stopping, drain, settleReaders, closeEnded, heartbeat, membership, engine, onError })
 
-  const parts = { chats, channels, runs, transcripts, history, describeDefault, access, engine, connections, handlers }
+  const metricsPort = openMetricsPort({ ...serving, ...operating, ...settings.metrics, hostNames })
+  const parts = { chats, channels, runs, transcripts, history, describeDefault, access, engine, connections, handlers, metrics }
   return createApi(parts, {
     async listen(listenOptions = {}) {
+      await metricsPort.listening
       const names = [...hostNames, ...(listenOptions.hostNames ?? [])]
       const { server, url, port } = await listen({ handle, accept, limits }, { ...listenOptions, hostNames: names })
       shutdown.add(server)
       return { url, port }
     },
-    close: ({ graceMs = 0 } = {}) => shutdown.close(graceMs),
+    async close({ graceMs = 0 } = {}) {
+      await shutdown.close(graceMs)
+      // Last: how a server drains is worth watching.
+      await metricsPort.close()
+    },
   })
 }
 
@@ -149,6 +166,7 @@ interface Parts {
   readonly describeDefault: Millrace['defaultModel']
   readonly access: Access
   readonly connections: Connections
+  readonly metrics: Metrics | undefined
 }
 
 /** What an application calls. */
@@ -168,6 +186,7 @@ function createApi(parts: Parts, listening: Pick<Millrace, 'listen' | 'close'>):
     keys: access.keys,
     access: { revoke: access.revoke },
     engine,
+    metrics: parts.metrics?.registry,
     get connections() {
       return connections.count
     },
@@ -225,6 +244,8 @@ interface DeliveryOptions {
   readonly heartbeatMs: number
   readonly isStopping: () => boolean
   readonly observer: Observer
+  /** Undefined where nobody watches. */
+  readonly stats: DeliveryStats | undefined
   readonly onError: (error: unknown) => void
 }
 
@@ -238,6 +259,7 @@ function createDelivery({
   heartbeatMs,
   isStopping,
   observer,
+  stats,
   onError,
 }: DeliveryOptions) {
   const scheduler = createScheduler({ onError })
@@ -245,6 +267,7 @@ function createDelivery({
   const fanOut = createFanOut({
     engine,
     scheduler,
+    stats,
     onPage: (log, read) => recovery.observe(log, read),
     onReadError: (error) => toMillraceError(error, onError),
   })
@@ -252,7 +275,7 @@ function createDelivery({
   const answers = createHeartbeatAcks({ newId, acknowledgeHere, membership, gatherMs: heartbeatMs / 50 })
   const isExcused = (since: number) => isStopping() || (membership?.missedAt ?? 0) > since
   const sse = createSseTransport({ fanOut, scheduler, heartbeat, isExcused })
-  const webSocket = createWebSocketTransport({ fanOut, heartbeat, boundOf: limits.of })
+  const webSocket = createWebSocketTransport({ fanOut, heartbeat, observer, boundOf: limits.of })
   const transports = { sse, poll: createPollTransport(engine) }
   const connections = createConnections({
     limits: limits.settings,
@@ -263,7 +286,7 @@ function createDelivery({
     expiry: createExpiry({ scheduler }),
     observer,
   })
-  return { sse, webSocket, transports, connections, heartbeat, answers }
+  return { fanOut, sse, webSocket, transports, connections, heartbeat, answers }
 }
 
 interface Receivers {

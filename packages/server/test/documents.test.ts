@@ -32,6 +32,8 @@ describe('the documentation that the server serves', () => {
       'get /api/sessions/{id}/export',
       'get /api/stream',
       'get /healthz',
+      'get /metrics',
+      'get /readyz',
       'get /ws/chat',
       'patch /api/sessions/{id}',
       'post /api/chat',
@@ -87,6 +89,7 @@ describe('the documentation that the server serves', () => {
       'get /api/doctor': [],
       'get /api/stream': withTicket,
       'get /healthz': [],
+      'get /readyz': [],
       'get /ws/chat': withTicket,
     })
   })

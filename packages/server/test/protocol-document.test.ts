@@ -189,7 +189,7 @@ describe('errors', () => {
   it('that the documents name with a status have this status', () => {
     const statuses = (text: string) => [...text.matchAll(/\b([45]\d\d) `(\w+)`/g)].map(([, status, code]) => `${status} ${code}`)
     const known = Object.entries(errors).map(([code, { status }]) => `${status} ${code}`)
-    // The state in the response of `GET /healthz`, whose status differs from that of the error.
+    // The state in the response of `GET /readyz`, whose status differs from that of the error.
     const states = ['503 engine_failed']
     expect(findIn(documents, statuses).filter(([, error]) => ![...known, ...states].includes(error))).toEqual([])
   })

@@ -27,6 +27,8 @@ export const adminActions = [
   /** API keys, tickets and revocations. Keys never allow more than their creator has. */
   'admin.keys',
   'admin.drain',
+  // `GET /metrics`.
+  'admin.metrics',
 ] as const
 
 export type AdminAction = (typeof adminActions)[number]

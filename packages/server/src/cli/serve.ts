@@ -1,10 +1,12 @@
 /** One server of `millrace start`, in this process. */
+import cluster from 'node:cluster'
 import { existsSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { ConfigError } from '../config/config-error.ts'
 import type { MillraceOptions } from '../options.ts'
 import { createMillrace } from '../server.ts'
 import type { NamedEngine } from './open-engine.ts'
+import { shareMetrics } from './worker-metrics.ts'
 
 export interface ServeOptions extends NamedEngine {
   readonly port: number | undefined
@@ -33,6 +35,7 @@ export async function serve({ engine, place, port, host, options }: ServeOptions
   const page = options.page ?? findPage()
   try {
     const millrace = createMillrace({ ...options, engine, ...(page !== undefined && { page }) })
+    if (cluster.isWorker && millrace.metrics !== undefined) shareMetrics(millrace.metrics)
     const { name, reason } = await millrace.defaultModel()
     const { url } = await millrace.listen({ port, host })
     const { access: { tokens, allowAnonymous } = {}, authenticate } = options

@@ -6,12 +6,14 @@ import type { MillraceConfig } from '../config/config.ts'
 import { ConfigError } from '../config/config-error.ts'
 import { isOpenByDefault, toOptions } from '../config/options.ts'
 import { type EffectiveSetting, type Flags, resolveConfig } from '../config/resolve.ts'
+import type { MetricsOptions } from '../operations/metrics/metrics.ts'
 import { parseArguments } from './arguments.ts'
 import type { Command, CommandContext } from './command.ts'
 import { type NamedEngine, openEngine } from './open-engine.ts'
 import { type Ready, serve } from './serve.ts'
 import { settingOptions, settingsHelp } from './settings-flags.ts'
 import { handleSignals } from './signals.ts'
+import { serveWorkerMetrics } from './worker-metrics.ts'
 import { follow, startWorkers } from './workers.ts'
 
 const dayMs = 24 * 60 * 60 * 1000
@@ -49,7 +51,7 @@ async function start({ args, env, folder }: CommandContext, flags: Flags): Promi
     throw new ConfigError(`There is no argument "${positionals.join(' ')}"; every setting is an option.`)
   const { config, effective } = await resolveConfig({ flags: { ...flags, ...(values as Flags) }, env, folder })
   requireClosed(config)
-  const { port, host, workers = 1, graceSeconds = 8 } = config
+  const { port, host, workers = 1, graceSeconds = 8, metrics = {} } = config
   const signals = handleSignals()
   const opened = await open(config, effective)
   const name = typeof config.engine === 'string' ? config.engine : 'engine'
@@ -60,12 +62,25 @@ async function start({ args, env, folder }: CommandContext, flags: Flags): Promi
     await opened.engine.close()
     const started = startWorkers(workers, (text) => process.stderr.write(`millrace: ${text}\n`))
     signals.onStop(started.close)
-    return printReady(await started.ready, workers)
+    const ready = await started.ready
+    if (metrics.port !== undefined) await serveWorkerMetrics(metrics.port, metrics.host)
+    return printReady(ready, workers)
   }
-  const served = await serve({ ...opened, port, host, options: toOptions(config) })
+  const options = toOptions(config)
+  const served = await serve({
+    ...opened,
+    port,
+    host,
+    options: cluster.isWorker ? { ...options, metrics: ofWorker(metrics) } : options,
+  })
   signals.onStop((signal) => served.close({ graceMs: signal === 'SIGTERM' ? graceSeconds * 1000 : 0 }))
   if (cluster.isWorker) follow(served, signals)
   else printReady(served.ready, workers)
+}
+
+/** The primary process serves those of all workers. */
+function ofWorker({ enabled = true }: MetricsOptions): MetricsOptions {
+  return { enabled, route: false }
 }
 
 /** A server that everybody can use must be meant. */

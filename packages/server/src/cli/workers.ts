@@ -28,7 +28,9 @@ export function startWorkers(count: number, onDeath: (text: string) => void): Wo
     const startedAt = performance.now()
     const worker = cluster.fork()
     let isReady = false
-    worker.on('message', (message: Ready) => {
+    worker.on('message', (message: Partial<Ready>) => {
+      // Others are about metrics.
+      if (!isReadyMessage(message)) return
       isReady = true
       if (isFirst && --notReady === 0) resolve(message)
     })
@@ -51,6 +53,10 @@ export function startWorkers(count: number, onDeath: (text: string) => void): Wo
   }
 }
 
+function isReadyMessage(message: Partial<Ready>): message is Ready {
+  return message.url !== undefined
+}
+
 function stopWorker(worker: Worker, signal: NodeJS.Signals): Promise<void> {
   const { promise, resolve } = Promise.withResolvers<void>()
   worker.once('exit', () => resolve())
@@ -68,7 +74,9 @@ export interface Stops {
 
 /** Runs in a worker: reports that it is ready, and stops on a message from the primary process or when that one dies. */
 export function follow({ ready }: Pick<Served, 'ready'>, { stop, stopOrExit }: Stops): void {
-  process.on('message', (signal: NodeJS.Signals) => stop(signal))
+  process.on('message', (message) => {
+    if (typeof message === 'string') stop(message as NodeJS.Signals)
+  })
   process.once('disconnect', () => stopOrExit('SIGTERM'))
   process.send?.(ready)
 }

@@ -7,6 +7,7 @@
 import type { Position } from '@millrace/protocol'
 import type { Engine, Page } from '../log/log.ts'
 import { retryWhileUnavailable } from '../log/retry.ts'
+import type { DeliveryStats } from './delivery-stats.ts'
 import type { Scheduler } from './scheduler.ts'
 import type { Encoded, Sink, SlowPolicy, Wire } from './wire.ts'
 
@@ -56,6 +57,7 @@ export interface CursorOptions {
   /** Default `wait`. */
   readonly slow?: SlowPolicy | undefined
   readonly blocked?: boolean
+  readonly stats: DeliveryStats
   /** The tail to join at the head; created if there is none. */
   readonly findTail: (cursor: Cursor) => CursorTail
   /** The log cannot be read, temporarily or, if the cursor has ended, permanently. */
@@ -81,13 +83,15 @@ export class Cursor {
   #onClose: CloseListener | undefined
   readonly #engine: Engine
   readonly #scheduler: Scheduler
+  readonly #stats: DeliveryStats
   readonly #findTail: (cursor: Cursor) => CursorTail
   readonly #onReadError: (error: unknown) => void
   #tail: CursorTail | undefined
   #onDrained: (() => void) | undefined
 
   constructor(options: CursorOptions) {
-    const { engine, scheduler, log, wire, sink, after, slow = 'wait', blocked = false, findTail, onReadError } = options
+    const { engine, scheduler, log, wire, sink, after, slow = 'wait', blocked = false } = options
+    const { stats, findTail, onReadError } = options
     this.log = log
     this.epoch = after.epoch
     this.from = after.offset
@@ -98,6 +102,7 @@ export class Cursor {
     this.blocked = blocked
     this.#engine = engine
     this.#scheduler = scheduler
+    this.#stats = stats
     this.#findTail = findTail
     this.#onReadError = onReadError
   }
@@ -152,12 +157,14 @@ export class Cursor {
    */
   async catchUp(): Promise<void> {
     this.#tail = undefined
+    this.#stats.behind.set(this, 0)
     try {
       for (let isFirst = true; ; isFirst = false) {
         if (this.blocked) await this.#untilDrained()
         if (this.closed) return
         if (isFirst && this.slow === 'latest') await this.#skipToLatest()
         const page = await this.#ask(() => this.#engine.read(this.log, { epoch: this.epoch, offset: this.offset }, catchUpPage))
+        this.#stats.behind.set(this, page.head.offset - this.offset)
         const isLast = await this.#inTurn(() => this.#writePage(page))
         if (this.closed) return
         if (isLast) return this.end()
@@ -168,6 +175,8 @@ export class Cursor {
       // The log was deleted or is damaged. The reader is disconnected, and gets the reason when it reconnects.
       this.end(error)
       this.#onReadError(error)
+    } finally {
+      this.#stats.behind.delete(this)
     }
   }
 
@@ -187,6 +196,7 @@ export class Cursor {
     const state = await this.#ask(() => this.#engine.inspect(this.log))
     if (state === undefined || this.closed || state.head.offset - 1 <= this.offset) return
     const to = { epoch: this.epoch, offset: state.head.offset - 1 }
+    this.#stats.gaps += 1
     const gap = join([this.wire.encodeGap({ epoch: this.epoch, offset: this.offset }, to)])
     this.offset = to.offset
     this.blocked = !this.sink.write(gap)
@@ -209,6 +219,8 @@ export class Cursor {
   #writePage({ events, gap, position }: Page): boolean {
     if (this.closed) return false
     const pieces: Encoded[] = gap === undefined ? [] : [this.wire.encodeGap(gap.from, gap.to)]
+    if (gap !== undefined) this.#stats.gaps += 1
+    const before = this.offset
     let last = false
     const merges = events.length > nearlyLive || this.wire.intervalMs
     let size = 0
@@ -224,6 +236,7 @@ export class Cursor {
       break
     }
     const bytes = join(pieces)
+    this.#stats.written(this.offset - before, bytes.length)
     if (bytes.length > 0) this.blocked = !this.sink.write(bytes)
     return last
   }

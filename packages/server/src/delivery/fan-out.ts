@@ -3,6 +3,7 @@ import type { Position } from '@millrace/protocol'
 import { decorate } from '../log/decorate.ts'
 import type { Engine, Page } from '../log/log.ts'
 import { Cursor } from './cursor.ts'
+import { DeliveryStats, type ReaderCounts } from './delivery-stats.ts'
 import type { Scheduler } from './scheduler.ts'
 import { Tail } from './tail.ts'
 import { createTailMemory } from './tail-memory.ts'
@@ -25,11 +26,14 @@ export interface FanOut {
   attach(attachment: Attachment): Cursor
   /** Memory of all tails. */
   readonly tailBytes: number
+  countReaders(): ReaderCounts
 }
 
 export interface FanOutOptions {
   readonly engine: Engine
   readonly scheduler: Scheduler
+  /** Default: nobody watches what is delivered. */
+  readonly stats?: DeliveryStats | undefined
   /** Called with each page that is read for a reader. */
   readonly onPage?: (log: string, page: Page) => void
   /** Called with the reason why readers wait, or were disconnected: a log was deleted, or cannot be read. Default: none. */
@@ -45,12 +49,13 @@ const mebibyte = 1024 * 1024
 export function createFanOut(options: FanOutOptions): FanOut {
   const { scheduler, onPage, onReadError = () => {}, tailBytesMax = 64 * mebibyte, tailUnusedMs = 5000 } = options
   const engine = onPage === undefined ? options.engine : decorate(options.engine, reporting(options.engine, onPage))
+  const { stats = new DeliveryStats() } = options
   const tails = new Map<string, Tail>()
   const memory = createTailMemory({ bytesMax: tailBytesMax, unusedMs: tailUnusedMs })
 
   return {
     attach(attachment) {
-      const cursor = new Cursor({ ...attachment, engine, scheduler, findTail, onReadError })
+      const cursor = new Cursor({ ...attachment, engine, scheduler, stats, findTail, onReadError })
       const tail = tails.get(keyOf(cursor))
       if (tail?.reaches(cursor)) cursor.join(tail)
       else void cursor.catchUp()
@@ -58,6 +63,17 @@ export function createFanOut(options: FanOutOptions): FanOut {
     },
     get tailBytes() {
       return memory.total
+    },
+    countReaders() {
+      const counts = { live: 0, blocked: 0, behind: stats.behind.size, lagMax: 0 }
+      for (const tail of tails.values()) {
+        const { live, blocked, lagMax } = tail.countReaders()
+        counts.live += live
+        counts.blocked += blocked
+        counts.lagMax = Math.max(counts.lagMax, lagMax)
+      }
+      for (const lag of stats.behind.values()) counts.lagMax = Math.max(counts.lagMax, lag)
+      return counts
     },
   }
 
@@ -69,6 +85,7 @@ export function createFanOut(options: FanOutOptions): FanOut {
     const tail: Tail = new Tail({
       engine,
       scheduler,
+      stats: options.stats,
       memory,
       log,
       epoch,

@@ -7,10 +7,10 @@
  * only what the next reader needs to join, and nothing after some seconds of rest; and a bound for all tails together. A
  * cursor that falls out of the window catches up itself.
  */
-
 import type { Engine, LogEvent, Page } from '../log/log.ts'
 import { retryWhileUnavailable } from '../log/retry.ts'
 import { type Cursor, type CursorTail, nearlyLive } from './cursor.ts'
+import { type DeliveryStats, PassStats, type ReaderCounts } from './delivery-stats.ts'
 import type { Scheduler, Task } from './scheduler.ts'
 import { Slabs } from './slabs.ts'
 import type { MemoryHolder, TailMemory } from './tail-memory.ts'
@@ -32,6 +32,7 @@ export interface TailOptions {
   readonly engine: Engine
   readonly scheduler: Scheduler
   readonly memory: TailMemory
+  readonly stats: DeliveryStats | undefined
   readonly log: string
   readonly epoch: string
   readonly wire: Wire
@@ -75,11 +76,13 @@ export class Tail implements Task, CursorTail, MemoryHolder {
   #notedBytes = 0
   /** The offset when the tail was last asked whether it is unused. */
   #unusedAt = -1
+  readonly #stats: PassStats | undefined
   #slice: { buffer: Buffer; from: number; to: number; bytes: Buffer } | undefined
 
   constructor(options: TailOptions) {
     this.#options = options
     this.#slabs = new Slabs(options.offset)
+    this.#stats = options.stats && new PassStats(options.stats)
     this.#unwatch = options.engine.watch(options.log, () => void this.#pull())
   }
 
@@ -140,17 +143,24 @@ export class Tail implements Task, CursorTail, MemoryHolder {
     this.#unusedAt = this.#offset
   }
 
+  countReaders(): Omit<ReaderCounts, 'behind'> {
+    const lagMax = this.#blocked.values().reduce((max, { offset }) => Math.max(max, this.#offset - offset), 0)
+    return { live: this.#ready.size + this.#early.size, blocked: this.#blocked.size, lagMax }
+  }
+
   /** Writes to some of the cursors; each gets at most one write in a tick. */
   step(): 'more' | 'later' | 'done' {
     if (this.#pass === undefined) {
       this.#pass = this.#ready.values()
       this.#unfinished = false
+      this.#stats?.begin()
       if (this.#isCrowded) this.#passAt = performance.now()
     }
     for (let writes = 0; writes < writesPerStep; writes++) {
       const { value: cursor, done } = this.#pass.next()
       if (done) {
         this.#pass = undefined
+        this.#stats?.end()
         if (this.#unfinished) return 'later'
         if (this.#passTimer !== undefined) return 'done'
         this.#isIdle = true
@@ -203,6 +213,7 @@ export class Tail implements Task, CursorTail, MemoryHolder {
     if (cursor.at < slab.used) {
       const bytes = this.#bytes(slab.buffer, cursor.at, slab.used)
       cursor.at = slab.used
+      this.#stats?.written(slab.to - cursor.offset, bytes.length)
       // Before the write: a sink that several cursors share records with the bytes how far they bring its reader.
       cursor.offset = slab.to
       if (!cursor.sink.write(bytes)) {
@@ -333,6 +344,7 @@ export class Tail implements Task, CursorTail, MemoryHolder {
   #take({ events, gap }: Page): void {
     const { wire, epoch } = this.#options
     const { first } = this.#slabs
+    this.#stats?.taken(events)
     if (gap !== undefined) this.#slabs.appendGap(gap.to.offset, wire.encodeGap(gap.from, gap.to))
     for (const part of wire.intervalMs ? this.#parts(events) : [events]) {
       for (const event of wire.intervalMs ? wire.merge(part) : part) {

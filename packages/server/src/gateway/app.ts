@@ -82,17 +82,19 @@ export function createApp(options: AppOptions): App {
 }
 
 async function serve(context: Context<Env>, route: Route, options: AppOptions): Promise<Response> {
-  const { connections, transports, limits, isStopping } = options
+  const { connections, transports, limits, observer, isStopping } = options
   if (isStopping() && !route.isForStopping) throw new MillraceError('server_stopping')
   let transport = transports.sse
   let connection: Connection | undefined
-  const request = await readRequest(context, route, options, (name, log) => {
+  const connect: RouteInput['connect'] = (name, log) => {
     const { principal, address } = request.caller
     if (name === 'sse') limits.requireHandshake(address)
     transport = transports[name]
     connection = connections.open({ transport: name, principal, address }, log)
     return connection
-  })
+  }
+  const onBody = (bytes: number) => observer.received?.('http', bytes)
+  const request = await readRequest(context, route, options, connect, onBody)
   try {
     const response = await (request.isHead ? answerHead(route, request) : route.handle(request))
     if (!('deliver' in response || 'stream' in response)) return answer(context, response)
@@ -146,6 +148,7 @@ async function readRequest(
   route: Route,
   { access, limits }: Pick<AppOptions, 'access' | 'limits'>,
   connect: RouteInput['connect'],
+  onBody: (bytes: number) => void,
 ): Promise<RouteInput> {
   const { req } = context
   const caller = context.get('caller') ?? identifyNobody(context, access.findClient)
@@ -153,7 +156,7 @@ async function readRequest(
   const input = {
     ...(route.params && check(route.params, req.param())),
     ...(route.query && check(route.query, readQuery(route.query, req.queries()))),
-    ...(route.body && check(route.body, await readJson(context.req.raw, hostBody(context)))),
+    ...(route.body && check(route.body, await readJson(context.req.raw, hostBody(context), onBody))),
   }
   // An EventSource sends an empty id after the server has reset it.
   const lastEventId = req.header('last-event-id') || (input.lastEventId as string | undefined)

@@ -1,9 +1,9 @@
 /** Bodies of requests: only JSON, and bounded in bytes. A client that disconnects in the middle is not a server error. */
 import { limits, MillraceError } from '@millrace/protocol'
 
-/** `hostBody` is the body where the host, such as Express, has read it already. */
-export async function readJson(request: Request, hostBody: unknown): Promise<unknown> {
-  const body = typeof hostBody === 'object' && hostBody !== null ? hostBody : await readText(request)
+/** `hostBody` is the body where the host, such as Express, has read it already. `onBody` is called with the size of another. */
+export async function readJson(request: Request, hostBody: unknown, onBody: (bytes: number) => void): Promise<unknown> {
+  const body = typeof hostBody === 'object' && hostBody !== null ? hostBody : await readText(request, onBody)
   const type = request.headers.get('content-type')?.toLowerCase() ?? ''
   if (type === '' && (body === '' || (typeof body === 'object' && Object.keys(body).length === 0))) return {}
   // Only JSON: a form of another site's page can send other types without a preflight request.
@@ -17,7 +17,7 @@ export async function readJson(request: Request, hostBody: unknown): Promise<unk
 }
 
 /** Never holds more than one chunk over the limit. Without the byte order mark that PowerShell and .NET put before it. */
-async function readText({ headers, body }: Request): Promise<string> {
+async function readText({ headers, body }: Request, onBody: (bytes: number) => void): Promise<string> {
   if (Number(headers.get('content-length') ?? 0) > limits.bodyBytesMax) throw new MillraceError('body_too_large')
   const chunks: Uint8Array[] = []
   let bytes = 0
@@ -32,6 +32,7 @@ async function readText({ headers, body }: Request): Promise<string> {
     if (hasLeft(cause)) throw new MillraceError('malformed_http', { cause })
     throw cause
   }
+  onBody(bytes)
   return new TextDecoder().decode(Buffer.concat(chunks))
 }
 

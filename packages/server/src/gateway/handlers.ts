@@ -28,8 +28,8 @@ export interface HostHandlers {
   readonly fetch: (request: Request) => Promise<Response>
 }
 
-/** Paths of Millrace; all others belong to the host, or to the page. */
-const ownPath = /^\/(api\/|(healthz|ws\/chat)\/?(\?|$)|docs\/errors)/
+/** Paths of Millrace; all others belong to the host, or to the page. `/metrics` is most often the host's. */
+const ownPath = /^\/(api\/|(healthz|readyz|ws\/chat)\/?(\?|$)|docs\/errors)/
 
 export function createHandlers({ app, accept, hostNames, hasPage, onError }: HandlersOptions): HostHandlers {
   const checkHost = createHostRule({ names: hostNames })

@@ -57,7 +57,7 @@ export async function listen(
   server.on('connection', admission.accept)
   const pipeline = createPipeline((request, response) => {
     const error = check(request)
-    // A surplus connection is only for /healthz.
+    // A surplus connection is only for /healthz and the like.
     if (admission.isSurplus(request)) response.setHeader('connection', 'close')
     if (error === undefined) handle(request, response)
     else sendError(request, response, error)

@@ -71,6 +71,7 @@ function response(answer: Route['answers'][number]): Schema {
       content: { 'text/event-stream': { schema: { type: 'string' } } },
     }
   }
+  if (answer === 'text') return { description: 'Success', content: { 'text/plain': { schema: { type: 'string' } } } }
   return { description: 'Success', content: json(toSchema(answer, 'output')) }
 }
 

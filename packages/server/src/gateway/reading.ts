@@ -99,7 +99,8 @@ function openObserved(context: ReadingContext, caller: Caller, found: Found, req
   if (request.isHead) return open()
   const kind = request.channel === undefined ? 'session' : 'channel'
   const isResume = request.from !== 'start' && request.from !== 'now'
-  return observeAttach(context.observer, { kind, log: found.log, principal: caller.principal.id, isResume }, open)
+  const attachment = { kind, log: found.log, principal: caller.principal.id, isResume } as const
+  return observeAttach(context.observer, attachment, open, request.slow === 'latest')
 }
 
 /** Reports whether a reader could be attached. */
@@ -107,10 +108,11 @@ export async function observeAttach<T>(
   { attached }: Observer,
   attachment: Omit<Attachment, 'result' | 'code'>,
   open: () => Promise<T>,
+  skips = false,
 ): Promise<T> {
   try {
     const opened = await open()
-    attached?.({ ...attachment, result: 'exact' })
+    attached?.({ ...attachment, result: skips && attachment.isResume ? 'gap' : 'exact' })
     return opened
   } catch (error) {
     attached?.({ ...attachment, result: 'error', code: error instanceof MillraceError ? error.code : 'internal' })

@@ -48,7 +48,7 @@ export interface Route {
   readonly params?: z.ZodObject
   readonly query?: z.ZodObject
   readonly body?: z.ZodObject
-  readonly answers: Readonly<Record<number, z.ZodType | 'stream' | 'nothing'>>
+  readonly answers: Readonly<Record<number, z.ZodType | 'stream' | 'text' | 'nothing'>>
   // biome-ignore lint/suspicious/noExplicitAny: the gateway calls it with what the route's own schemas have checked.
   readonly handle: (request: RouteRequest<any>) => Promise<RouteResponse>
 }

@@ -3,6 +3,7 @@ import { MillraceError } from '@millrace/protocol'
 import { type ChatRoutesOptions, createChatRoutes } from './chat-routes.ts'
 import { type ConnectionRoutesOptions, createConnectionRoutes } from './connection-routes.ts'
 import { createDoctorRoutes, type DoctorRoutesOptions } from './doctor-routes.ts'
+import { createHealthRoutes, type HealthRoutesOptions } from './health-routes.ts'
 import type { Route } from './route.ts'
 import { createServerRoutes, type ServerRoutesOptions } from './server-routes.ts'
 import { createSessionRoutes, type SessionRoutesOptions } from './session-routes.ts'
@@ -13,6 +14,7 @@ export type RoutesOptions = ChatRoutesOptions &
   StreamRoutesOptions &
   SessionRoutesOptions &
   ServerRoutesOptions &
+  HealthRoutesOptions &
   TicketRoutesOptions &
   ConnectionRoutesOptions &
   DoctorRoutesOptions
@@ -23,6 +25,7 @@ export function createRoutes(options: RoutesOptions): Route[] {
     ...createStreamRoutes(options),
     ...createSessionRoutes(options),
     ...createServerRoutes(options),
+    ...createHealthRoutes(options),
     ...createTicketRoutes(options),
     ...createConnectionRoutes(options),
     ...createDoctorRoutes(options),

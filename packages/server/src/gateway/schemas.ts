@@ -212,7 +212,12 @@ export const answers = {
     default: z.string(),
     models: z.array(z.object({ name: z.string(), description: z.string(), languageModel: z.boolean() })),
   }),
-  health: z.object({ status: z.enum(['ok', 'stopping', 'engine_failed']), version: z.string(), uptimeSeconds: z.number() }),
+  health: z.object({ status: z.enum(['ok', 'stopping']), version: z.string(), uptimeSeconds: z.number() }),
+  readiness: z.object({
+    status: z.enum(['ready', 'stopping', 'engine_failed', 'lagging']),
+    engineMs: z.number().optional().describe('How long the engine took to respond'),
+    lagMs: z.number().describe('Delay of the event loop'),
+  }),
   error: z.object({
     error: z.object({
       code: z.enum(Object.keys(errors) as [ErrorCode]),

@@ -1,6 +1,5 @@
-/** Stopping runs, the models, and the health of the server: PROTOCOL.md#http. */
+/** Stopping runs, and the models: PROTOCOL.md#http. */
 import type { Authorize } from '../access/authorize.ts'
-import type { Health } from '../operations/health.ts'
 import type { Offer } from './offered.ts'
 import type { Route, RouteRequest } from './route.ts'
 import { answers, idParam } from './schemas.ts'
@@ -11,10 +10,9 @@ export interface ServerRoutesOptions {
   readonly stops: Stops
   readonly offer: Offer
   readonly describeDefault: () => Promise<{ readonly name: string }>
-  readonly health: () => Promise<Health>
 }
 
-export function createServerRoutes({ authorize, stops, offer, describeDefault, health }: ServerRoutesOptions): Route[] {
+export function createServerRoutes({ authorize, stops, offer, describeDefault }: ServerRoutesOptions): Route[] {
   return [
     {
       method: 'post',
@@ -36,18 +34,6 @@ export function createServerRoutes({ authorize, stops, offer, describeDefault, h
       async handle() {
         const [{ name }, list] = await Promise.all([describeDefault(), offer.list()])
         return { status: 200, json: { default: name, models: list } }
-      },
-    },
-    {
-      method: 'get',
-      path: '/healthz',
-      summary: 'Whether the server takes requests, and its engine responds',
-      isPublic: true,
-      isForStopping: true,
-      answers: { 200: answers.health, 503: answers.health },
-      async handle() {
-        const state = await health()
-        return { status: state.status === 'ok' ? 200 : 503, json: state }
       },
     },
   ]

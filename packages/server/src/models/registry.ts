@@ -31,6 +31,8 @@ export interface Models {
   list(): Promise<readonly ModelInfo[]>
   /** Whether it is one of the host's models. */
   isOwn(name: string): boolean
+  /** The name where the host or this registry chose it, without options; `other` for names that only a client thought of. */
+  labelOf(name: string): string
   /** Rejects if the default cannot be opened. */
   describeDefault(): Promise<DefaultModel>
 }
@@ -43,6 +45,12 @@ export function createModels({ models = [], default: defaultName = 'auto', env =
   const providers = new Map(
     [simulationProvider(), guideProvider()].map((provider): [string, ModelProvider] => [provider.prefix, provider]),
   )
+  /** Names that no client chose. `app`: a run of the host's own code. */
+  const chosen = new Set([
+    'app',
+    plainName(defaultName),
+    ...[...providers.values()].flatMap((each) => each.list().map(({ name }) => plainName(name))),
+  ])
   const opened = new Map<string, Promise<Model>>()
   let automatic: ReturnType<typeof resolveAuto> | undefined
 
@@ -56,6 +64,10 @@ export function createModels({ models = [], default: defaultName = 'auto', env =
       return [{ name: chosen.name, description: chosen.reason, languageModel: !providers.has(prefixOf(chosen.name)) }, ...known]
     },
     isOwn: (name) => own.has(name),
+    labelOf(name) {
+      const plain = own.has(name) ? name : plainName(name)
+      return own.has(plain) || chosen.has(plain) ? plain : 'other'
+    },
     describeDefault,
   }
 
@@ -90,7 +102,10 @@ export function createModels({ models = [], default: defaultName = 'auto', env =
   }
 
   function auto(): ReturnType<typeof resolveAuto> {
-    automatic ??= resolveAuto({ env, open: resolve })
+    if (automatic === undefined) {
+      automatic = resolveAuto({ env, open: resolve })
+      automatic.then(({ model }) => chosen.add(model.name)).catch(() => {})
+    }
     return automatic
   }
 }
@@ -103,6 +118,11 @@ function named(key: string | undefined, model: OwnModel): [string, Model] {
       `A model needs a name of 1 to 256 characters, none of them a control character, not ${JSON.stringify(name)}.`,
     )
   return [name, converted.name === name ? converted : { name, stream: (request) => converted.stream(request) }]
+}
+
+/** Without options: `sim:count?n=5` is `sim:count`. */
+function plainName(name: string): string {
+  return name.split('?', 1)[0] as string
 }
 
 function prefixOf(name: string): string {

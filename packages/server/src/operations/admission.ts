@@ -1,8 +1,8 @@
 /**
  * Rejects connections when this process is near its limit of open files. At the limit the engine could open no file and
  * `/healthz` would not respond, so the last tenth is reserved: a connection in that range gets one response, which closes
- * it. That response is `server_full`, except for `/healthz` and for heartbeat acknowledgements, without which an admitted
- * stream would be closed.
+ * it. That response is `server_full`, except for `/healthz`, `/readyz` and `/metrics`, and for heartbeat acknowledgements,
+ * without which an admitted stream would be closed.
  */
 import { readFileSync } from 'node:fs'
 import type { IncomingMessage } from 'node:http'
@@ -52,7 +52,7 @@ export function createAdmission(reject: (socket: Socket, error: MillraceError) =
       // Stays in `waiting`: its body may never arrive.
       if (/^\/api\/heartbeat(\?|$)/.test(url)) return undefined
       waiting.delete(socket)
-      return /^\/healthz(\?|$)/.test(url) ? undefined : new MillraceError('server_full')
+      return /^\/(healthz|readyz|metrics)(\?|$)/.test(url) ? undefined : new MillraceError('server_full')
     },
     isSurplus: ({ socket }) => surplus.has(socket),
   }

@@ -7,17 +7,17 @@ import type { EngineOperation, Observer } from './observer.ts'
 export function observeEngine(engine: Engine, { engineCalled }: Observer): Engine {
   if (engineCalled === undefined) return engine
   /** Passes the engine's own promise on: a call takes no longer because it is timed. */
-  const timed = <T>(operation: EngineOperation, call: () => Promise<T>): Promise<T> => {
+  const timed = <T>(operation: EngineOperation, call: () => Promise<T>, events = 0): Promise<T> => {
     const startedAt = performance.now()
     const result = call()
     result.then(
-      () => engineCalled(operation, performance.now() - startedAt, undefined),
-      (error: MillraceError) => engineCalled(operation, performance.now() - startedAt, codeOf(error)),
+      () => engineCalled(operation, performance.now() - startedAt, undefined, events),
+      (error: MillraceError) => engineCalled(operation, performance.now() - startedAt, codeOf(error), events),
     )
     return result
   }
   return decorate(engine, {
-    append: (...args) => timed('append', () => engine.append(...args)),
+    append: (...args) => timed('append', () => engine.append(...args), args[1].length),
     read: (...args) => timed('read', () => engine.read(...args)),
     inspect: (log) => timed('inspect', () => engine.inspect(log)),
     list: (...args) => timed('list', () => engine.list(...args)),

@@ -38,8 +38,8 @@ export interface Attachment {
   readonly principal: string
   /** Whether the reader continues from a position; otherwise it reads from the beginning, or what is new. */
   readonly isResume: boolean
-  /** `error`: its position can no longer be served, or the log cannot be read. */
-  readonly result: 'exact' | 'error'
+  /** `gap`: it asked to skip what it has missed. `error`: its position can no longer be served, or the log cannot be read. */
+  readonly result: 'exact' | 'gap' | 'error'
   /** Of the error. */
   readonly code?: ErrorCode
 }
@@ -92,8 +92,10 @@ export interface Observer {
   runEnded?(run: ObservedRun, end: RunEnd & { readonly status: EndStatus }): void
   /** A limit rejected a request, a message or a connection. */
   limitHit?(hit: LimitHit): void
-  /** A call of the engine has settled; `code` where it was rejected. */
-  engineCalled?(operation: EngineOperation, ms: number, code: ErrorCode | undefined): void
+  /** A call of the engine has settled; `code` where it was rejected. `events` is the number that it appended. */
+  engineCalled?(operation: EngineOperation, ms: number, code: ErrorCode | undefined, events: number): void
+  /** A body or a message of a client has arrived. */
+  received?(transport: 'http' | 'ws', bytes: number): void
   /** Once for each request that changes something, whatever its outcome. */
   adminChanged?(change: AdminChange): void
   /** A client got this error, in a response or as a message. */
@@ -110,6 +112,7 @@ const methods: readonly (keyof Observer)[] = [
   'runEnded',
   'limitHit',
   'engineCalled',
+  'received',
   'errorSent',
   'adminChanged',
 ]

@@ -26,7 +26,7 @@ it('prints an error at once with its cause, and after ten seconds how often it r
     ['millrace:', 'Error: another'],
   ])
   vi.advanceTimersByTime(10_000)
-  expect(lines().slice(2)).toEqual([[`millrace: 499 times more in 10 s: ${text}`]])
+  expect(lines().slice(2)).toEqual([['millrace:', `499 times more in 10 s: ${text}`]])
   report(engineFailure())
   expect(lines().slice(3)).toEqual([['millrace:', text]])
 })

@@ -57,7 +57,7 @@ export interface Connections {
   /** Readers of all connections. */
   cursors(): Iterable<Cursor>
   readonly count: number
-  /** How many of each transport are in each state; those that are none are left out. */
+  /** How many of each transport are in each state. */
   countByState(): readonly ConnectionCount[]
 }
 
@@ -79,6 +79,8 @@ export interface ConnectionsOptions extends Partial<TalliesOptions> {
   readonly now?: () => number
 }
 
+const transports: readonly TransportName[] = ['sse', 'ws', 'poll']
+const states: readonly ConnectionState[] = ['opening', 'open', 'closing']
 const allowAll: Guard = { requirePrincipal() {}, requireSession() {} }
 
 export function createConnections({
@@ -163,14 +165,7 @@ export function createConnections({
     get count() {
       return open.size
     },
-    countByState() {
-      const counts = new Map<string, number>()
-      for (const { transport, state } of open) counts.set(`${transport} ${state}`, (counts.get(`${transport} ${state}`) ?? 0) + 1)
-      return [...counts].map(([key, count]) => {
-        const [transport, state] = key.split(' ') as [TransportName, ConnectionState]
-        return { transport, state, count }
-      })
-    },
+    countByState: () => countByState(open),
   }
 
   function select(filter: ConnectionFilter): OpenConnection[] {
@@ -180,6 +175,16 @@ export function createConnections({
   function drainable() {
     return open.values().filter(({ isDrainable }) => isDrainable)
   }
+}
+
+function countByState(open: Iterable<OpenConnection>): ConnectionCount[] {
+  const keys = transports.flatMap((transport) => states.map((state) => `${transport} ${state}`))
+  const counts = new Map(keys.map((key) => [key, 0]))
+  for (const { transport, state } of open) counts.set(`${transport} ${state}`, (counts.get(`${transport} ${state}`) ?? 0) + 1)
+  return [...counts].map(([key, count]) => {
+    const [transport, state] = key.split(' ') as [TransportName, ConnectionState]
+    return { transport, state, count }
+  })
 }
 
 /** Whether a connection matches every given field. An id is that of a connection which has one, or of none. */

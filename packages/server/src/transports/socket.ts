@@ -7,7 +7,7 @@ import { type CloseListener, type Cursor, countEvents } from '../delivery/cursor
 import type { FanOut } from '../delivery/fan-out.ts'
 import { type Sink, throttled } from '../delivery/wire.ts'
 import { Bucket } from '../limits/bucket.ts'
-import type { ConnectionEndCode } from '../operations/observer.ts'
+import type { ConnectionEndCode, Observer } from '../operations/observer.ts'
 import type { Connection, Delivered, Served } from './connection.ts'
 
 import type { Beating, Heartbeat } from './heartbeat.ts'
@@ -30,6 +30,7 @@ export interface ServedSocketOptions {
   readonly connection: Connection
   readonly fanOut: FanOut
   readonly heartbeat: Heartbeat
+  readonly observer: Pick<Observer, 'received'>
   /** The client asked for heartbeats as messages. */
   readonly wantsHeartbeat: boolean
   readonly boundOf: BoundOf
@@ -41,6 +42,7 @@ export class ServedSocket implements Socket, Served, Beating {
   readonly #connection: Connection
   readonly #fanOut: FanOut
   readonly #heartbeat: Heartbeat
+  readonly #observer: Pick<Observer, 'received'>
   readonly #wantsHeartbeat: boolean
   readonly #boundOf: BoundOf
   readonly #cursors = new SmallMap<Cursor>()
@@ -58,12 +60,14 @@ export class ServedSocket implements Socket, Served, Beating {
   #events = 0
   #waitingBytes = 0
 
-  constructor({ client, socket, connection, fanOut, heartbeat, wantsHeartbeat, boundOf }: ServedSocketOptions) {
+  constructor(options: ServedSocketOptions) {
+    const { client, socket, connection, fanOut, heartbeat, observer, wantsHeartbeat, boundOf } = options
     this.#client = client
     this.#socket = socket
     this.#connection = connection
     this.#fanOut = fanOut
     this.#heartbeat = heartbeat
+    this.#observer = observer
     this.#wantsHeartbeat = wantsHeartbeat
     this.#boundOf = boundOf
   }
@@ -77,6 +81,7 @@ export class ServedSocket implements Socket, Served, Beating {
   }
 
   onMessage(data: Buffer, isBinary: boolean): void {
+    this.#observer.received?.('ws', data.length)
     if (!this.#isAllowed(data.length)) return
     if (isBinary) this.close(1003, 'Messages are text.')
     else this.#receive(data)

@@ -5,6 +5,7 @@
 import { webSocketProtocol } from '@millrace/protocol'
 import { type RawData, WebSocket, WebSocketServer } from 'ws'
 import type { FanOut } from '../delivery/fan-out.ts'
+import type { Observer } from '../operations/observer.ts'
 import type { Heartbeat } from './heartbeat.ts'
 import { type BoundOf, ServedSocket } from './socket.ts'
 import type { WebSocketTransport } from './transport.ts'
@@ -16,11 +17,13 @@ const fragmentsMax = 1024
 export interface WebSocketTransportOptions {
   readonly fanOut: FanOut
   readonly heartbeat: Heartbeat
+  readonly observer: Pick<Observer, 'received'>
   /** What a client of this principal may send and attach. */
   readonly boundOf: BoundOf
 }
 
-export function createWebSocketTransport({ fanOut, heartbeat, boundOf }: WebSocketTransportOptions): WebSocketTransport {
+export function createWebSocketTransport(options: WebSocketTransportOptions): WebSocketTransport {
+  const { fanOut, heartbeat, observer, boundOf } = options
   const server = new WebSocketServer({
     noServer: true,
     WebSocket: Client,
@@ -38,7 +41,7 @@ export function createWebSocketTransport({ fanOut, heartbeat, boundOf }: WebSock
     upgrade(request, socket, head, connection, onOpen) {
       server.handleUpgrade(request, socket, head, (client) => {
         const wantsHeartbeat = client.protocol === webSocketProtocol
-        const served = new ServedSocket({ client, socket, connection, fanOut, heartbeat, wantsHeartbeat, boundOf })
+        const served = new ServedSocket({ client, socket, connection, fanOut, heartbeat, observer, wantsHeartbeat, boundOf })
         client.served = served
         served.start(onOpen(served))
         client.on('message', onMessage)

@@ -1,0 +1,47 @@
+/** Every series of `GET /metrics`: docs/guides/operations.md, the dashboard and the alerts name the same. */
+
+export interface Series {
+  readonly type: 'counter' | 'gauge' | 'histogram'
+  readonly help: string
+  /** How the values of several processes become one; default their sum. */
+  readonly aggregator?: 'max' | 'min'
+}
+
+export const series = {
+  millrace_info: { type: 'gauge', help: 'Version of the server', aggregator: 'max' },
+  millrace_connections: { type: 'gauge', help: 'Open connections by transport and state' },
+  millrace_connections_opened_total: { type: 'counter', help: 'Connections opened, by transport' },
+  millrace_connections_closed_total: { type: 'counter', help: 'Connections closed, by transport and code' },
+  millrace_received_bytes_total: { type: 'counter', help: 'Bytes of bodies and messages from clients, by transport' },
+  millrace_delivered_events_total: { type: 'counter', help: 'Events written to readers, once for each reader' },
+  millrace_delivered_bytes_total: { type: 'counter', help: 'Bytes of events written to readers' },
+  millrace_delivery_seconds: { type: 'histogram', help: 'Age of an event when it was written to a live reader' },
+  millrace_cursors: { type: 'gauge', help: 'Readers of logs by state' },
+  millrace_cursor_lag_events: { type: 'gauge', help: 'Events that the slowest reader lags behind its log', aggregator: 'max' },
+  millrace_gaps_total: { type: 'counter', help: 'Gaps that readers got, because events were skipped or no longer kept' },
+  millrace_resumes_total: { type: 'counter', help: 'Readers that continued from a position, by result' },
+  millrace_sessions_created_total: { type: 'counter', help: 'Sessions created' },
+  millrace_runs_active: { type: 'gauge', help: 'Runs in progress' },
+  millrace_runs_started_total: { type: 'counter', help: 'Runs started' },
+  millrace_runs_total: { type: 'counter', help: 'Runs ended, by status' },
+  millrace_first_token_seconds: { type: 'histogram', help: 'From an accepted request to the first token, by model' },
+  millrace_tokens_per_second: { type: 'histogram', help: 'Output tokens per second after the first one, by model' },
+  millrace_tokens_total: { type: 'counter', help: 'Tokens by model and type' },
+  millrace_lanes_total: { type: 'counter', help: 'Answers of models ended, by model and status' },
+  millrace_appended_events_total: { type: 'counter', help: 'Events appended to logs, also to those of the server itself' },
+  millrace_engine_seconds: { type: 'histogram', help: 'Time of calls of the engine, by operation' },
+  millrace_engine_errors_total: { type: 'counter', help: 'Calls that the engine rejected, by operation and code' },
+  millrace_errors_total: { type: 'counter', help: 'Errors that clients got, by code' },
+  millrace_limits_hit_total: { type: 'counter', help: 'Requests, messages and connections that a limit rejected, by limit' },
+  millrace_event_loop_delay_seconds: {
+    type: 'gauge',
+    help: 'Delay of the event loop since the last scrape, by quantile',
+    aggregator: 'max',
+  },
+  process_cpu_seconds_total: { type: 'counter', help: 'CPU time of the process' },
+  process_resident_memory_bytes: { type: 'gauge', help: 'Resident memory of the process' },
+  process_heap_bytes: { type: 'gauge', help: 'Heap of the process in use' },
+  process_start_time_seconds: { type: 'gauge', help: 'Start of the process since 1970', aggregator: 'min' },
+} as const satisfies Record<string, Series>
+
+export type SeriesName = keyof typeof series
