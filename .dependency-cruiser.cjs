@@ -26,7 +26,12 @@ const knows = {
     'sessions/',
     'transports/(connections?|event-stream|heartbeat|takeover|transport)\\.ts$',
   ],
-  limits: ['operations/observer\\.ts$', 'access/(caller|principal-limits|address-key)\\.ts$', 'runs/admission\\.ts$'],
+  limits: [
+    'operations/observer\\.ts$',
+    'access/(caller|principal-limits|address-key)\\.ts$',
+    'runs/(admission|charge|retry-until)\\.ts$',
+    'access/actions\\.ts$',
+  ],
   models: [],
   operations: ['outgoing/'],
   outgoing: [],

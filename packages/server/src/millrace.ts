@@ -7,6 +7,7 @@ import type { Publication, Published } from './channels/channels.ts'
 import type { Handler } from './gateway/handlers.ts'
 import type { ListenOptions } from './gateway/listen.ts'
 import type { Upgrade } from './gateway/upgrade.ts'
+import type { UsageReader } from './limits/usage.ts'
 import type { Engine } from './log/log.ts'
 import type { Run } from './runs/run.ts'
 import type { ChatRequest, ResumeRequest, SourceRequest } from './sessions/chats.ts'
@@ -43,6 +44,8 @@ export interface Millrace {
   readonly keys: ApiKeys
   /** Takes away what a user, a token or a session was given. Rejects where there is no authentication. */
   readonly access: Revoke
+  /** What each principal has used, by day. */
+  readonly usage: UsageReader
   readonly engine: Engine
   /** For a scrape of your own: `await metrics.metrics()`. Undefined where they are turned off. */
   readonly metrics: Registry | undefined

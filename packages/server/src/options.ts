@@ -6,6 +6,7 @@ import type { AuthenticateHook } from './access/authenticate.ts'
 import { type Authorize, allowAll } from './access/authorize.ts'
 import { createHostRule } from './access/host-names.ts'
 import { memoryEngine } from './engines/memory/index.ts'
+import { resolveUsage, type UsageOptions, type UsageSettings } from './limits/limiting.ts'
 import { type LimitOptions, type LimitSettings, resolveLimits } from './limits/options.ts'
 import type { Engine } from './log/log.ts'
 import type { ModelsOptions } from './models/index.ts'
@@ -37,6 +38,11 @@ export interface MillraceOptions {
   readonly hostNames?: readonly string[]
   /** How much one client may use: limits/options.ts has each limit with its default. */
   readonly limits?: LimitOptions
+  /**
+   * Whether the usage of every principal is recorded, by day; default true where there is authentication or a limit of a day.
+   * With prices also what it costs. `millrace.usage` reads it.
+   */
+  readonly usage?: boolean | UsageOptions
   /** Folder with a web page to serve at `/`; default none. */
   readonly page?: string
   /** Milliseconds between heartbeats, up to 25,000; default 15,000. Keep it under the idle timeout of your proxies. */
@@ -81,6 +87,7 @@ export interface Settings {
   readonly modelsByName: readonly string[]
   readonly hostNames: readonly string[]
   readonly limits: LimitSettings
+  readonly usage: UsageSettings
   readonly page: string | undefined
   readonly heartbeatMs: number
   readonly leaseMs: number | undefined
@@ -105,17 +112,20 @@ export function resolveOptions(options: MillraceOptions): Settings {
   createHostRule({ names: hostNames })
   const log = createLogger(options.log)
   const report = createReport(log && printTo(log))
+  const limits = resolveLimits(options.limits)
   const send = createSendRequest({ privateHosts: options.privateHosts ?? [] })
+  const access = resolveAccess(options.access, options.authenticate, send)
   return {
     engine: options.engine ?? memoryEngine(),
     models: { models: options.models, default: options.model },
     modelsByName: options.modelsByName ?? ['sim'],
     hostNames,
-    limits: resolveLimits(options.limits),
+    limits,
+    usage: resolveUsage(options.usage, access.isOn, limits),
     page: options.page,
     heartbeatMs,
     leaseMs: options.leaseMs,
-    access: resolveAccess(options.access, options.authenticate, send),
+    access,
     send,
     authorize: options.authorize ?? allowAll,
     metrics: options.metrics ?? {},

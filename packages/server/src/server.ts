@@ -28,7 +28,9 @@ import { createOffer } from './gateway/offered.ts'
 import { createRoutes } from './gateway/routes.ts'
 import { createStops } from './gateway/stops.ts'
 import { acceptWebSockets } from './gateway/websocket.ts'
-import { createLimits, type Limits } from './limits/limits.ts'
+import { createLimiting } from './limits/limiting.ts'
+import type { Limits } from './limits/limits.ts'
+import type { UsageReader } from './limits/usage.ts'
 import type { Engine } from './log/log.ts'
 import { quarantineDamaged } from './log/quarantine.ts'
 import type { Millrace } from './millrace.ts'
@@ -43,7 +45,8 @@ import { createObserving } from './operations/observing.ts'
 import { createRunList } from './operations/run-list.ts'
 import { createShutdown } from './operations/shutdown.ts'
 import { type MillraceOptions, resolveOptions } from './options.ts'
-import { Recovery } from './runs/recovery.ts'
+import type { Cluster } from './runs/cluster.ts'
+import { Recovery, type RecoveryOptions } from './runs/recovery.ts'
 import { retryUntil } from './runs/retry-until.ts'
 import { createRuns, type Runs } from './runs/runs.ts'
 import type { OnBegin } from './runs/starts.ts'
@@ -60,7 +63,7 @@ import { createSseTransport } from './transports/sse.ts'
 import { createWebSocketTransport } from './transports/websocket.ts'
 
 export function createMillrace(options: MillraceOptions = {}): Millrace {
-  const { limits: limitSettings, page, heartbeatMs, leaseMs, hostNames, ...settings } = resolveOptions(options)
+  const { page, heartbeatMs, leaseMs, hostNames, ...settings } = resolveOptions(options)
   const { onError } = settings
   const models = createModels(settings.models)
   const runList = createRunList()
@@ -69,7 +72,8 @@ export function createMillrace(options: MillraceOptions = {}): Millrace {
   const { observer, metrics } = createObserving({ ...settings, observers }, models.labelOf)
   const store = observeEngine(settings.engine, observer)
   const stopping = new AbortController()
-  const isStopping = () => stopping.signal.aborted
+  const { signal } = stopping
+  const isStopping = () => signal.aborted
 
   const node = newId()
   const { membership, cluster } = createCluster({
@@ -81,26 +85,17 @@ export function createMillrace(options: MillraceOptions = {}): Millrace {
     getRecovery: () => recovery,
   })
   const engine = quarantineDamaged(store)
-  const recovery = new Recovery({
-    engine,
-    isOurs: (run, session) => runs.isOurs(run, session),
-    readRecorded: async (run) => cluster?.directory.read(run),
-    liveness: membership,
-    signal: stopping.signal,
-    onError,
-  })
+  const { limits, usage, charge } = createLimiting({ ...settings, engine, signal, observer, onError })
+  const recovery = createRecovery({ engine, liveness: membership, charge, signal, onError, cluster, getRuns: () => runs })
   const openLog = recovery.open
-  const limits = createLimits({ settings: limitSettings, isOpen: settings.access.isOpen, counters: store.counters, observer })
   const onBegin: OnBegin = (run) => void history.note(run).catch(onError)
-  const runs = createRuns({ engine, limits: limitSettings, cluster, recovery, onError, observer, onBegin })
+  const runs = createRuns({ engine, limits: settings.limits, cluster, recovery, charge, onError, observer, onBegin })
   const transcripts = createTranscripts({ engine, openLog })
   const history = createHistory({ store, engine, openLog, runs, transcripts, onError })
   const channels = createChannels(engine)
   const chats = createChats({ openLog, runs, transcripts, resolveModel: models.resolve, newId, admit: limits.admitNamed })
 
-  const onRevoked = () => connections.recheck()
-  const { authenticateMs } = limitSettings
-  const access = createAccess(settings, { engine: store, authenticateMs, signal: stopping.signal, onError, onRevoked })
+  const access = createAccess(settings, { engine: store, signal, onError, onRevoked: () => connections.recheck() })
   const { guard } = access
   const stats = metrics && new DeliveryStats(metrics.recordLatency)
   const watched = { observer, isStopping, onError }
@@ -118,7 +113,7 @@ export function createMillrace(options: MillraceOptions = {}): Millrace {
   const health = createHealth({ engine: store, version, stopping: stopping.signal, isDraining })
   metrics?.collect({ version, connections, countReaders: fanOut.countReaders, activeRuns: () => runs.active, delivered: stats })
   const operating = { health, metrics: metrics?.registry, readers: readersOf(settings.metrics, !isOn) }
-  const used = { engine, openLog, runs, chats, channels, ...access, connections, limits, offer, observer }
+  const used = { engine, usage, openLog, runs, chats, channels, ...access, connections, limits, offer, observer }
   const more = { dialects: nativeDialects, doctor: { heartbeatMs, version }, ...operating }
   const requests = { ...used, ...more, passRenewal: createPassRenewal(membership), stops: createStops(runs) }
   const renew = (id: string, principal: Principal) => renewPassed({ connections, ...access }, id, principal)
@@ -138,7 +133,20 @@ export function createMillrace(options: MillraceOptions = {}): Millrace {
   const shutdown = createShutdown({ runs, stopping, drain, settleReaders, closeEnded, heartbeat, membership, engine, onError })
 
   const metricsPort = openMetricsPort({ ...serving, ...operating, ...settings.metrics, hostNames })
-  const parts = { chats, channels, runs, transcripts, history, describeDefault, access, engine, connections, handlers, metrics }
+  const parts = {
+    usage,
+    chats,
+    channels,
+    runs,
+    transcripts,
+    history,
+    describeDefault,
+    access,
+    engine,
+    connections,
+    handlers,
+    metrics,
+  }
   return createApi(parts, {
     async listen(listenOptions = {}) {
       await metricsPort.listening
@@ -166,6 +174,7 @@ interface Parts {
   readonly describeDefault: Millrace['defaultModel']
   readonly access: Access
   readonly connections: Connections
+  readonly usage: UsageReader
   readonly metrics: Metrics | undefined
 }
 
@@ -185,6 +194,7 @@ function createApi(parts: Parts, listening: Pick<Millrace, 'listen' | 'close'>):
     defaultModel: describeDefault,
     keys: access.keys,
     access: { revoke: access.revoke },
+    usage: parts.usage,
     engine,
     metrics: parts.metrics?.registry,
     get connections() {
@@ -233,6 +243,20 @@ function createNodes({ engine, membership, isOn, stopping, ...options }: NodesOp
   // Also a server that nobody has used yet is asked.
   if (isOn && membership !== undefined) retryUntil(membership.join, stopping.signal).catch(() => {})
   return { nodes, draining }
+}
+
+interface EndingOptions extends Pick<RecoveryOptions, 'engine' | 'liveness' | 'charge' | 'signal' | 'onError'> {
+  readonly cluster: Cluster | undefined
+  readonly getRuns: () => Runs
+}
+
+/** Ends the runs of dead processes. */
+function createRecovery({ cluster, getRuns, ...options }: EndingOptions): Recovery {
+  return new Recovery({
+    ...options,
+    isOurs: (run, session) => getRuns().isOurs(run, session),
+    readRecorded: async (run) => cluster?.directory.read(run),
+  })
 }
 
 interface DeliveryOptions {

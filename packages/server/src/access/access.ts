@@ -74,10 +74,15 @@ export interface Access extends Pick<AccessSettings, 'checkOrigin' | 'findClient
   readonly guard: Pick<Revocations, 'requirePrincipal' | 'requireSession'>
 }
 
+interface AccessParts {
+  readonly access: AccessSettings
+  readonly authorize: Authorize
+  /** For `authenticate` to decide. */
+  readonly limits: { readonly authenticateMs: number }
+}
+
 export interface AccessContext {
   readonly engine: Engine
-  /** For `authenticate` to decide, in milliseconds. */
-  readonly authenticateMs: number
   /** Aborts when the server stops. */
   readonly signal: AbortSignal
   readonly onError: (error: unknown) => void
@@ -112,8 +117,8 @@ export function resolveAccess(
 }
 
 export function createAccess(
-  { access, authorize }: { readonly access: AccessSettings; readonly authorize: Authorize },
-  { engine, authenticateMs: hookMs, signal, onError, onRevoked }: AccessContext,
+  { access, authorize, limits }: AccessParts,
+  { engine, signal, onError, onRevoked }: AccessContext,
 ): Access {
   const { hook, tokens, adminKey, allowAnonymous, isOn, checkOrigin, findClient, tokenLifetimeMs: lifetimeMs } = access
   const guard = new Revocations({ engine, lifetimeMs, signal, onError, onRevoked })
@@ -123,7 +128,7 @@ export function createAccess(
   if (isOn) keys.follow()
   const tickets = createTickets(engine)
   const verify = isOn ? createVerify({ tokens, keys, tickets }) : undefined
-  const authenticate = verify && createAuthenticate({ hook, verify, tickets, allowAnonymous, hookMs })
+  const authenticate = verify && createAuthenticate({ hook, verify, tickets, allowAnonymous, hookMs: limits.authenticateMs })
   return {
     authenticate: authenticate && unlessRevoked(guard, authenticate),
     verify: verify && unlessRevoked(guard, verify),

@@ -8,6 +8,7 @@ import type { Counters } from '../log/log.ts'
 import type { Observer } from '../operations/observer.ts'
 import type { RunPlace } from '../runs/admission.ts'
 import { Buckets, burstSeconds } from './bucket.ts'
+import type { FindExhausted } from './budget.ts'
 import type { LimitName, LimitSettings } from './options.ts'
 import { createPlaces } from './places.ts'
 import { createRate, type Rate } from './rates.ts'
@@ -49,22 +50,17 @@ export interface LimitsOptions {
   /** Nobody is asked who he is: principals are not limited. */
   readonly isOpen: boolean
   readonly counters?: Counters | undefined
-  /** Rejects with `budget_exhausted`. */
-  readonly requireBudget?: ((principal: Principal, limits: DayLimits) => Promise<void>) | undefined
+  /** Default: nobody has a budget. */
+  readonly findExhausted?: FindExhausted | undefined
   readonly observer?: Pick<Observer, 'limitHit'>
   readonly now?: () => number
-}
-
-export interface DayLimits {
-  readonly tokensPerDay: number
-  readonly costPerDay: number
 }
 
 /** Longer than a run may take: the place of a run whose server died is free again then. */
 const placeSlackMs = 60_000
 
 export function createLimits(options: LimitsOptions): Limits {
-  const { settings, isOpen, counters, requireBudget, observer = {}, now = () => performance.now() } = options
+  const { settings, isOpen, counters, findExhausted, observer = {}, now = () => performance.now() } = options
   const requests = new Buckets(settings.requestsPerAddress)
   const handshakes = new Buckets(settings.handshakesPerAddress)
   const bytes = new Buckets(settings.bytesPerAddress)
@@ -91,12 +87,11 @@ export function createLimits(options: LimitsOptions): Limits {
     const { principal } = asker
     const inFlight = of(principal, 'runsInFlight')
     const perMinute = of(principal, 'runsPerMinute')
-    await requireBudget?.(principal, {
+    const exhausted = await findExhausted?.(principal.id, {
       tokensPerDay: of(principal, 'tokensPerDay'),
       costPerDay: of(principal, 'costPerDay'),
-    }).catch((error) => {
-      throw hit('tokensPerDay', error, asker)
     })
+    if (exhausted !== undefined) throw hit(exhausted.limit, exhausted.error, asker)
     if (inFlight === Number.POSITIVE_INFINITY && perMinute === Number.POSITIVE_INFINITY) return undefined
     const key = keyOf(asker)
     // Not the run: an attempt of another server with the same id must not give its place back.

@@ -32,8 +32,9 @@ export interface Claim extends Pick<Run, 'session' | 'lanes' | 'queryHash'> {
   /** The run that this one resumes; absent for a question. */
   readonly continues?: string
   readonly node: string
-  /** Who asked: a server that ends the run of a dead one charges its usage. */
+  /** Who asked, and when, in milliseconds since 1970: a server that ends the run of a dead one charges its usage. */
   readonly principal?: string
+  readonly askedAt?: number
   /** Of the session's log, where the run MUST NOT be recorded in another epoch. */
   readonly epoch?: string
   /** Key of a batch; once it is in the session's log, the start of this claim cannot be appended. */

@@ -3,6 +3,7 @@ import { formatPosition, type LaneEnd, MillraceError } from '@millrace/protocol'
 import type { Engine } from '../log/log.ts'
 import type { ModelMessage } from '../models/model.ts'
 import type { ObservedRun, Observer } from '../operations/observer.ts'
+import type { Charge } from './charge.ts'
 import { runLane } from './lane.ts'
 import type { LanePlan } from './plan.ts'
 import { publicError } from './public-error.ts'
@@ -15,6 +16,7 @@ import { RunWriter } from './writer.ts'
 export interface PerformContext {
   readonly engine: Engine
   readonly recovery: Pick<Recovery, 'compact'>
+  readonly charge: Charge | undefined
   readonly runMsMax: number
   readonly idleMsMax: number
   /** Aborts when the server closes. */
@@ -32,12 +34,14 @@ export interface StartedRun {
   readonly messages: Map<string, readonly ModelMessage[]>
   readonly abort: AbortController
   readonly acceptedAt: number
+  /** Milliseconds since 1970. */
+  readonly askedAt: number
 }
 
 /** Never rejects. */
 export async function performRun(started: StartedRun, context: PerformContext): Promise<RecordedEnd> {
-  const { run, lanes, abort } = started
-  const { engine, recovery, runMsMax, signal, onError } = context
+  const { run, observed, lanes, abort, askedAt } = started
+  const { engine, recovery, charge, runMsMax, signal, onError } = context
   const fail = (error: MillraceError) => {
     onError(error, { run: run.id })
     abort.abort(error)
@@ -69,6 +73,7 @@ export async function performRun(started: StartedRun, context: PerformContext): 
   )
   haveLanesEnded = true
   const outcome = runEnd(new Map(lanes.map(({ lane }) => [lane, ends.get(lane) as LaneEnd])))
+  await charge?.({ run: run.id, principal: observed.principal, askedAt, lanes: [...ends.values()] })
   const { data, position } = await writer.end('stream_end', { run: run.id, ...outcome })
   clearTimeout(deadline)
   unwatch()

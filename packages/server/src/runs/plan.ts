@@ -17,6 +17,8 @@ export interface RunPlan {
   readonly query: string
   /** Id of who asks; absent for the application itself. */
   readonly principal?: string | undefined
+  /** When, in milliseconds since 1970; set when the run is started. */
+  readonly askedAt?: number
   /** Takes the run's place within the limits of who asks; absent where nothing limits it. */
   readonly admit?: AdmitRun | undefined
   /** The names of the models in the request; undefined for the default. */

@@ -4,15 +4,16 @@
  * the engine, a session is recovered each time it is opened, and again when a node dies that had runs in it. Which nodes
  * these are is learned from the pages that readers of this server are given, with `observe`.
  */
-import { idPattern } from '@millrace/protocol'
+import { idPattern, type LaneEnd } from '@millrace/protocol'
 import { LRUCache } from 'lru-cache'
 import type { Engine, LogState, Page } from '../log/log.ts'
 import { isDamaged } from '../log/quarantine.ts'
+import type { Charge } from './charge.ts'
 import type { Liveness, Recorded } from './cluster.ts'
 import { coalesce } from './coalesce.ts'
 import { endKeyOf } from './end-append.ts'
 import { retryUntil } from './retry-until.ts'
-import { Checkpoint, interruptedEnd, restoreClaimed, type UnfinishedRun } from './unfinished.ts'
+import { Checkpoint, interruptedEnd, interruptedLanes, restoreClaimed, type UnfinishedRun } from './unfinished.ts'
 
 /** Opens a log for a reader or a question: recovers a session first. Undefined where there is no such log. */
 export type OpenLog = (log: string) => Promise<LogState | undefined>
@@ -23,6 +24,8 @@ export interface RecoveryOptions {
   readonly isOurs: (run: string, log: string) => boolean
   /** What is recorded of a run beside its session's log. */
   readonly readRecorded: (run: string) => Promise<Recorded | undefined>
+  /** Charges the usage of the runs that it ends; default nobody. */
+  readonly charge?: Charge | undefined
   /** Where servers share the engine: a run is alive as long as its node is. */
   readonly liveness?: Liveness | undefined
   /** Aborts when no time is left for recovery. */
@@ -148,8 +151,10 @@ export class Recovery {
       if (node === null) runs.delete(run)
       else if (this.#isOthers(node) && !(await liveness?.isDead(node))) liveness?.watchNode(node)
       else {
+        const lanes = interruptedLanes(unfinished)
+        await this.#charge(run, unfinished, lanes)
         // The key makes it one end where two processes recover the log at the same time.
-        await this.#engine.append(log, interruptedEnd(run, unfinished), { epoch: position.epoch, key: endKeyOf(run) })
+        await this.#engine.append(log, interruptedEnd(run, unfinished, lanes), { epoch: position.epoch, key: endKeyOf(run) })
         runs.delete(run)
         this.compact(log).catch(onError)
       }
@@ -158,6 +163,14 @@ export class Recovery {
     checkpoint.isRecovered = true
     // The process that ended the log's last run may have died before it compacted the log.
     if (isFirst && runs.size === 0 && position.offset > 0) this.compact(log).catch(onError)
+  }
+
+  /** Who asked is recorded beside the log, which others can read. */
+  async #charge(run: string, { startedAt }: UnfinishedRun, ends: ReadonlyMap<string, LaneEnd>): Promise<void> {
+    const { charge, readRecorded } = this.#options
+    if (charge === undefined) return
+    const { principal, askedAt = startedAt } = (await readRecorded(run))?.claim ?? {}
+    await charge({ run, principal, askedAt, lanes: [...ends.values()] })
   }
 
   /** Undefined where there is no such log. */

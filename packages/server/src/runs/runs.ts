@@ -11,6 +11,7 @@ import type { ObservedRun, Observer } from '../operations/observer.ts'
 
 import { type RunPlace, startAdmitted } from './admission.ts'
 
+import type { Charge } from './charge.ts'
 import type { Cluster } from './cluster.ts'
 import { createEndedRuns } from './ended-runs.ts'
 import { interruption } from './lane.ts'
@@ -37,8 +38,19 @@ export interface RunsOptions {
   /** With an engine that is durable or shared. */
   readonly cluster?: Cluster | undefined
   readonly recovery: Pick<Recovery, 'recover' | 'compact'>
+  /** Charges the usage of runs to who asked; default nobody. */
+  readonly charge?: Charge | undefined
   /** Milliseconds that never go back; default `performance.now`. */
   readonly now?: () => number
+  /** Milliseconds since 1970; default `Date.now`. */
+  readonly wallNow?: () => number
+}
+
+/** A request for a run that was admitted. */
+interface Accepted {
+  readonly acceptedAt: number
+  readonly askedAt: number
+  readonly place: RunPlace | undefined
 }
 
 export interface Runs {
@@ -69,26 +81,28 @@ export interface Runs {
 }
 
 export function createRuns(options: RunsOptions): Runs {
-  const { engine, limits, onError, onBegin, cluster, recovery, observer = {}, now = () => performance.now() } = options
+  const { engine, limits, onError, onBegin, cluster, recovery, charge, observer = {}, wallNow = Date.now } = options
+  const { now = () => performance.now() } = options
   const { runMsMax, idleMsMax, runsPerNode, endedRunsBytesMax } = limits
   const active = new Map<string, { readonly run: Run; readonly abort: AbortController }>()
   const ended = createEndedRuns(endedRunsBytesMax)
   const closing = new AbortController()
   const { signal } = closing
   const starts = new Starts({ engine, cluster, recover: recovery.recover, onError, onBegin, signal })
-  const context: PerformContext = { engine, recovery, runMsMax, idleMsMax, signal, onError, observer, now }
+  const context: PerformContext = { engine, recovery, charge, runMsMax, idleMsMax, signal, onError, observer, now }
   let isRefusing = false
 
   return {
     async start(plan) {
       if (isRefusing) throw new MillraceError('server_stopping')
-      const acceptedAt = now()
+      const accepted = { acceptedAt: now(), askedAt: wallNow() }
       return startAdmitted(plan, {
         find: async (id) => cluster?.directory.find(id),
         async start(take) {
           // In the same turn as the start that it is counted with.
           if (active.size + starts.count >= runsPerNode) throw new MillraceError('too_many_runs')
-          return starts.start(plan, (recorder) => launch(plan, recorder, acceptedAt, take()))
+          const { askedAt } = accepted
+          return starts.start({ ...plan, askedAt }, (recorder) => launch(plan, recorder, { ...accepted, place: take() }))
         },
       })
     },
@@ -125,7 +139,7 @@ export function createRuns(options: RunsOptions): Runs {
   }
 
   /** Synchronous, in the same microtask as the append of the start resolves: at no moment is the run unknown here. */
-  function launch(plan: RunPlan, { start, recordEnd }: Recorder, acceptedAt: number, place: RunPlace | undefined): Run {
+  function launch(plan: RunPlan, { start, recordEnd }: Recorder, { acceptedAt, askedAt, place }: Accepted): Run {
     const { id, session, query, asked, continues, lanes } = plan
     const abort = new AbortController()
     const { promise, resolve } = Promise.withResolvers<RecordedEnd>()
@@ -145,9 +159,9 @@ export function createRuns(options: RunsOptions): Runs {
       stop: () => abort.abort(),
     }
     active.set(id, { run, abort })
-    const observed = observe(plan, run)
+    const observed = observeStart(observer, plan, run)
     const messages = new Map(lanes.map(({ lane }) => [lane, plan.messages(lane)]))
-    void performRun({ run, observed, lanes, messages, abort, acceptedAt }, context).then((outcome) => {
+    void performRun({ run, observed, lanes, messages, abort, acceptedAt, askedAt }, context).then((outcome) => {
       end = outcome
       active.delete(id)
       place?.leave()
@@ -159,11 +173,17 @@ export function createRuns(options: RunsOptions): Runs {
     })
     return run
   }
+}
 
-  function observe({ principal }: RunPlan, { id: run, session, lanes, continues, start }: Run): ObservedRun {
-    const observed = { run, session, principal, lanes, continues }
-    if (start.offset === 0) observer.sessionCreated?.({ session, principal })
-    observer.runStarted?.(observed)
-    return observed
-  }
+type StartObserver = Pick<Observer, 'sessionCreated' | 'runStarted'>
+
+function observeStart(
+  observer: StartObserver,
+  { principal }: RunPlan,
+  { id: run, session, lanes, continues, start }: Run,
+): ObservedRun {
+  const observed = { run, session, principal, lanes, continues }
+  if (start.offset === 0) observer.sessionCreated?.({ session, principal })
+  observer.runStarted?.(observed)
+  return observed
 }

@@ -102,7 +102,7 @@ export class Starts {
   async #claim(plan: RunPlan, fence: string): Promise<{ readonly run: Run } | { readonly epoch: string } | undefined> {
     const { cluster } = this.#options
     if (cluster === undefined) return undefined
-    const { id, session, query, principal, asked, continues, lanes, epoch } = plan
+    const { id, session, query, principal, askedAt, asked, continues, lanes, epoch } = plan
     await cluster.liveness.join()
     return cluster.directory.claim(id, {
       session,
@@ -110,6 +110,7 @@ export class Starts {
       asked: asked ?? null,
       ...(continues !== undefined && { continues }),
       ...(principal !== undefined && { principal }),
+      ...(askedAt !== undefined && { askedAt }),
       lanes: toLanes(lanes),
       node: cluster.liveness.id,
       ...(epoch !== undefined && { epoch }),

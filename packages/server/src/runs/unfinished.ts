@@ -79,17 +79,22 @@ export function restoreClaimed(run: UnfinishedRun, { node, lanes }: Pick<Claim, 
   for (const { lane, model } of lanes) run.lanes.set(lane, { ...(run.lanes.get(lane) ?? emptyLane), model })
 }
 
-/** The events that end a run as `interrupted`. */
-export function interruptedEnd(run: string, { inputTokens, startedAt, lastAt, lanes }: UnfinishedRun): NewEvent[] {
-  const events: NewEvent[] = []
+/** The ends of a run's lanes, as `interrupted` where they had none. */
+export function interruptedLanes({ inputTokens, startedAt, lastAt, lanes }: UnfinishedRun): ReadonlyMap<string, LaneEnd> {
   const ends = new Map<string, LaneEnd>()
   for (const [lane, { model, tokens, firstAt, end }] of lanes) {
     const usage = { inputTokens, outputTokens: tokens, totalTokens: inputTokens + tokens, estimated: true } as const
     const timings = { firstTokenMs: firstAt === undefined ? null : firstAt - startedAt, durationMs: lastAt - startedAt }
     ends.set(lane, end ?? { model, status: 'interrupted', usage, timings })
-    if (end === undefined && lanes.size > 1)
-      events.push(sessionEvent('lane_end', { run, lane, model, status: 'interrupted', usage, timings }))
   }
+  return ends
+}
+
+/** The events that end a run as `interrupted`, with the ends of its lanes. */
+export function interruptedEnd(run: string, { lanes }: UnfinishedRun, ends: ReadonlyMap<string, LaneEnd>): NewEvent[] {
+  const events: NewEvent[] = []
+  for (const [lane, end] of ends)
+    if (lanes.get(lane)?.end === undefined && ends.size > 1) events.push(sessionEvent('lane_end', { run, lane, ...end }))
   const { error: _error, ...outcome } = runEnd(ends)
   return [...events, sessionEvent('stream_end', { run, ...outcome, status: 'interrupted' })]
 }

@@ -1,6 +1,6 @@
 import { defaultLimits, type LimitName } from '../../limits/options.ts'
 import type { Setting } from '../setting.ts'
-import { count, milliseconds, number, type SettingType } from '../setting-types.ts'
+import { count, either, isObject, milliseconds, number, onOff, type SettingType } from '../setting-types.ts'
 
 /** A limit and its default; `MILLRACE_` and its name in capitals is the variable. */
 function limit<Name extends LimitName>(name: Name, type: SettingType, help: string) {
@@ -44,4 +44,10 @@ export const limitsSettings = [
   limit('authenticateMs', milliseconds(), 'time for `authenticate` to decide'),
   limit('writeMs', milliseconds(), 'time in which a client takes no byte of a response'),
   limit('idleMs', milliseconds(), 'time between two requests of one connection'),
+  {
+    key: 'usage',
+    type: either(onOff, 'true, false, or an object with `prices`', isObject),
+    env: 'MILLRACE_USAGE',
+    help: 'record the usage of principals; default with authentication or a limit of a day',
+  },
 ] as const satisfies readonly Setting[]
