@@ -13,6 +13,7 @@ import type { ReadHeader } from '../access/host-names.ts'
 import { checkStart } from '../access/origin.ts'
 import type { Limits } from '../limits/limits.ts'
 import type { Observer } from '../operations/observer.ts'
+import { inTraceOf } from '../operations/traces.ts'
 
 import type { Connection } from '../transports/connection.ts'
 import type { Connections } from '../transports/connections.ts'
@@ -58,7 +59,7 @@ export function createApp(options: AppOptions): App {
   app.use('/api/*', admit)
   for (const route of routes) {
     const method = route.method.toUpperCase()
-    const handle = (context: Context<Env>) => serve(context, route, options)
+    const handle = (context: Context<Env>) => inTraceOf(headerOf(context), () => serve(context, route, options))
     if (route.isPublic || route.path.startsWith('/api/')) app.on(method, route.path, handle)
     else app.on(method, route.path, admit, handle)
   }

@@ -7,6 +7,7 @@ import { type Channels, channelLog } from '../channels/channels.ts'
 import type { Dialects } from '../dialects/dialect.ts'
 import type { Engine } from '../log/log.ts'
 import type { Attachment, Observer } from '../operations/observer.ts'
+import { traceAttach } from '../operations/traces.ts'
 import type { OpenLog } from '../runs/recovery.ts'
 import { requirePosition, resolveStart } from '../sessions/positions.ts'
 import { type ReadableLog, type UnreadableLog, unreadPosition } from '../transports/transport.ts'
@@ -111,7 +112,7 @@ export async function observeAttach<T>(
   skips = false,
 ): Promise<T> {
   try {
-    const opened = await open()
+    const opened = await traceAttach(attachment, open)
     attached?.({ ...attachment, result: skips && attachment.isResume ? 'gap' : 'exact' })
     return opened
   } catch (error) {

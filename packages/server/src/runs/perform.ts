@@ -3,6 +3,7 @@ import { formatPosition, type LaneEnd, MillraceError } from '@millrace/protocol'
 import type { Engine } from '../log/log.ts'
 import type { ModelMessage } from '../models/model.ts'
 import type { ObservedRun, Observer } from '../operations/observer.ts'
+import { traceLane } from '../operations/traces.ts'
 import type { Charge } from './charge.ts'
 import { runLane } from './lane.ts'
 import type { LanePlan } from './plan.ts'
@@ -66,7 +67,7 @@ export async function performRun(started: StartedRun, context: PerformContext): 
   const ends = new Map<string, LaneEnd>()
   await Promise.all(
     lanes.map(async (lane) => {
-      const laneEnd = await performLane(lane, writer, started, context)
+      const laneEnd = await traceLane(started.observed, lane.model, () => performLane(lane, writer, started, context))
       ends.set(lane.lane, laneEnd)
       if (lanes.length > 1) writer.write('lane_end', { run: run.id, lane: lane.lane, ...laneEnd })
     }),

@@ -8,6 +8,7 @@ import { MillraceError } from '@millrace/protocol'
 import type { Engine } from '../log/log.ts'
 
 import type { ObservedRun, Observer } from '../operations/observer.ts'
+import { traceRun } from '../operations/traces.ts'
 
 import { type RunPlace, startAdmitted } from './admission.ts'
 
@@ -161,7 +162,8 @@ export function createRuns(options: RunsOptions): Runs {
     active.set(id, { run, abort })
     const observed = observeStart(observer, plan, run)
     const messages = new Map(lanes.map(({ lane }) => [lane, plan.messages(lane)]))
-    void performRun({ run, observed, lanes, messages, abort, acceptedAt, askedAt }, context).then((outcome) => {
+    const perform = () => performRun({ run, observed, lanes, messages, abort, acceptedAt, askedAt }, context)
+    void traceRun(observed, perform).then((outcome) => {
       end = outcome
       active.delete(id)
       place?.leave()
