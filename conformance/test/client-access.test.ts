@@ -1,25 +1,14 @@
 /** Tokens of the client, over every transport: from the first request to renewal, revocation and refusal. */
-import { createHmac } from 'node:crypto'
 import { type ConnectOptions, connect, type TokenRequest } from '@millrace/client'
 import { createMillrace, type MillraceOptions } from 'millrace'
 import { describe, expect, it, onTestFinished } from 'vitest'
+import { nowSeconds, signToken, tokenSecret } from './support/tokens.ts'
 
-const secret = 'a secret of a test, which has 32 bytes'
 const transports = ['sse', 'ws', 'hybrid', 'poll'] as const
 const timings = { backoffFirstMs: 1, backoffLongestMs: 50 }
 
-const nowSeconds = () => Math.floor(Date.now() / 1000)
-
-/** Of Ada, for ten minutes. */
-function sign(claims: object = {}): string {
-  const encode = (value: object) => Buffer.from(JSON.stringify(value)).toString('base64url')
-  const payload = encode({ sub: 'ada', iat: nowSeconds() - 60, exp: nowSeconds() + 600, ...claims })
-  const signed = `${encode({ alg: 'HS256' })}.${payload}`
-  return `${signed}.${createHmac('sha256', secret).update(signed).digest('base64url')}`
-}
-
 async function startServer(options: MillraceOptions = {}) {
-  const millrace = createMillrace({ access: { tokens: { secret } }, model: 'sim:count?n=3&tps=0', ...options })
+  const millrace = createMillrace({ access: { tokens: { secret: tokenSecret } }, model: 'sim:count?n=3&tps=0', ...options })
   onTestFinished(() => millrace.close())
   const { url } = await millrace.listen({ port: 0 })
   const publish = (data: number) => millrace.publish({ channel: 'c', data })
@@ -49,7 +38,7 @@ describe.each(transports)('over %s, a token', (transport) => {
     const { url } = await startServer({
       authorize: ({ principal, transport }, action) => void seen.add(`${principal.id} ${transport} ${action}`),
     })
-    const { client, values, reasons } = open(url, { transport }, () => sign())
+    const { client, values, reasons } = open(url, { transport }, () => signToken())
     await client.channel('c').publish(1)
     expect(await values(1)).toEqual([1])
     const session = client.session()
@@ -76,7 +65,7 @@ describe.each(transports)('over %s, a token', (transport) => {
     const { url, publish } = await startServer()
     await publish(1)
     const { values, reasons } = open(url, { transport }, ({ reason }) =>
-      sign(reason === 'expired' ? {} : { exp: nowSeconds() - 3600 }),
+      signToken(reason === 'expired' ? {} : { exp: nowSeconds() - 3600 }),
     )
     expect(await values(1)).toEqual([1])
     expect(reasons.slice(0, 2)).toEqual(['first', 'expired'])
@@ -84,7 +73,7 @@ describe.each(transports)('over %s, a token', (transport) => {
 
   it('that may not read is not asked for again', async () => {
     const { url } = await startServer()
-    const { client, values, reasons } = open(url, { transport }, () => sign({ millrace: { may: ['session.read'] } }))
+    const { client, values, reasons } = open(url, { transport }, () => signToken({ millrace: { may: ['session.read'] } }))
     await expect(values(1)).rejects.toMatchObject({ code: 'forbidden' })
     await expect(client.channel('c').publish(1)).rejects.toMatchObject({ code: 'forbidden' })
     expect(new Set(reasons)).toEqual(new Set(['first']))
@@ -93,7 +82,7 @@ describe.each(transports)('over %s, a token', (transport) => {
 
   it('that is revoked is replaced, and every event arrives once', async () => {
     const { millrace, url, publish } = await startServer()
-    const { values, reasons } = open(url, { transport }, ({ reason }) => sign({ jti: reason }))
+    const { values, reasons } = open(url, { transport }, ({ reason }) => signToken({ jti: reason }))
     await publish(1)
     expect(await values(1)).toEqual([1])
     await millrace.access.revoke({ tokenId: 'first' })
@@ -104,7 +93,7 @@ describe.each(transports)('over %s, a token', (transport) => {
 
   it('that stays revoked ends the reading', async () => {
     const { millrace, url, publish } = await startServer()
-    const { values } = open(url, { transport }, () => sign())
+    const { values } = open(url, { transport }, () => signToken())
     await publish(1)
     await values(1)
     await millrace.access.revoke({ sub: 'ada' })
@@ -122,7 +111,7 @@ describe.each(['sse', 'ws', 'hybrid'] as const)('a connection over %s whose toke
   it('gets another one, and goes on without a cut', async () => {
     const { millrace, url, publish } = await startServer()
     const { values, reasons } = open(url, { transport }, ({ reason }) =>
-      sign(reason === 'first' ? { exp: nowSeconds() + 3 } : {}),
+      signToken(reason === 'first' ? { exp: nowSeconds() + 3 } : {}),
     )
     await publish(1)
     expect(await values(1)).toEqual([1])

@@ -125,7 +125,7 @@ export function createMillrace(options: MillraceOptions = {}): Millrace {
   const serving = { transports, connections, access, limits, version, observer, onError, isStopping: isClosed }
   const app = createApp({ ...serving, routes, page })
   const accept = acceptWebSockets(webSocket, { ...requests, access, isStopping: isClosed, onError })
-  const { handle, ...handlers } = createHandlers({ app, accept, hostNames, hasPage: page !== undefined, onError })
+  const { handle, prepare, ...handlers } = createHandlers({ app, accept, ...access, hostNames, page, onError })
 
   const drain = createDrain({ readers: connections, isShared: membership !== undefined, activeRuns: () => runs.active })
   const settleReaders = (signal: AbortSignal) => settle(engine, connections.cursors(), signal)
@@ -151,7 +151,7 @@ export function createMillrace(options: MillraceOptions = {}): Millrace {
     async listen(listenOptions = {}) {
       await metricsPort.listening
       const names = [...hostNames, ...(listenOptions.hostNames ?? [])]
-      const { server, url, port } = await listen({ handle, accept, limits }, { ...listenOptions, hostNames: names })
+      const { server, url, port } = await listen({ handle, prepare, accept, limits }, { ...listenOptions, hostNames: names })
       shutdown.add(server)
       return { url, port }
     },

@@ -5,6 +5,7 @@ import type { SendRequest } from '../outgoing/request.ts'
 import { type Authenticate, type AuthenticateHook, createAuthenticate, createVerify, type Verify } from './authenticate.ts'
 import { type Authorize, withPermissions } from './authorize.ts'
 import type { Principal } from './caller.ts'
+import { type Cors, createCors } from './cors.ts'
 import { type ApiKeys, StoredApiKeys } from './keys.ts'
 import { type CheckOrigin, createOriginRule } from './origin.ts'
 import { createFindClient, type FindClient } from './proxies.ts'
@@ -24,7 +25,7 @@ export interface AccessOptions {
   readonly allowAnonymous?: boolean
   /**
    * The only pages that may use the server from a browser, beside its own: exact origins such as `https://app.example.com`.
-   * Default: pages of the same site.
+   * They can read its responses (CORS). Default: pages of the same site, which can read them only from the same origin.
    */
   readonly origins?: readonly string[]
   /**
@@ -56,11 +57,12 @@ export interface AccessSettings {
   /** Users are not told apart: there are only API keys, and everybody else. */
   readonly isOpen: boolean
   readonly checkOrigin: CheckOrigin
+  readonly cors: Cors | undefined
   readonly findClient: FindClient
   readonly tokenLifetimeMs: number
 }
 
-export interface Access extends Pick<AccessSettings, 'checkOrigin' | 'findClient'> {
+export interface Access extends Pick<AccessSettings, 'checkOrigin' | 'cors' | 'findClient'> {
   /** Undefined where the server is open: nobody is asked for credentials, and everybody is `anonymous`. */
   readonly authenticate: Authenticate | undefined
   /** For a credential that replaces another. Undefined where the server is open. */
@@ -111,6 +113,7 @@ export function resolveAccess(
     isOpen: hook === undefined && tokens === undefined,
     isOn: hook !== undefined || tokens !== undefined || adminKey !== undefined || options?.allowAnonymous !== undefined,
     checkOrigin: createOriginRule(origins),
+    cors: createCors(origins),
     findClient: createFindClient(trustedProxies),
     tokenLifetimeMs: options?.tokenLifetimeMs ?? 30 * 24 * 60 * 60_000,
   }
@@ -120,7 +123,7 @@ export function createAccess(
   { access, authorize, limits }: AccessParts,
   { engine, signal, onError, onRevoked }: AccessContext,
 ): Access {
-  const { hook, tokens, adminKey, allowAnonymous, isOn, checkOrigin, findClient, tokenLifetimeMs: lifetimeMs } = access
+  const { hook, tokens, adminKey, allowAnonymous, isOn, checkOrigin, cors, findClient, tokenLifetimeMs: lifetimeMs } = access
   const guard = new Revocations({ engine, lifetimeMs, signal, onError, onRevoked })
   const onKeyRevoked = isOn ? (id: string) => guard.revokeKey(id) : undefined
   const keys = new StoredApiKeys({ engine, adminKey, signal, onError, onRevoked: onKeyRevoked })
@@ -141,6 +144,7 @@ export function createAccess(
     tickets,
     keys,
     checkOrigin,
+    cors,
     findClient,
   }
 }

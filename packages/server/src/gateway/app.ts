@@ -2,9 +2,7 @@
  * The HTTP API as one web-standard application. It validates requests, gives every error a code, and hands a response that
  * reads logs to its transport.
  */
-import { readFile } from 'node:fs/promises'
 import type { ServerResponse } from 'node:http'
-import { serveStatic } from '@hono/node-server/serve-static'
 import { encodeJson, MillraceError, limits as sizes } from '@millrace/protocol'
 import { type Context, Hono } from 'hono'
 import { z } from 'zod'
@@ -21,10 +19,12 @@ import { eventStreamHeaders } from '../transports/event-stream.ts'
 import type { Exchange, HttpTransports } from '../transports/transport.ts'
 import { wantsJson } from './accept.ts'
 import { readJson } from './body.ts'
+import { answerPreflight } from './cross-origin.ts'
 import { type Asked, formatError, toMillraceError } from './error-response.ts'
 import { errorsPage } from './errors-page.ts'
 import { createAdmit, type RequestEnv as Env, identifyNobody } from './identify.ts'
 import { openApiDocument } from './openapi.ts'
+import { servePage } from './page.ts'
 import type { Route, RouteResponse } from './route.ts'
 import { check } from './schemas.ts'
 
@@ -45,15 +45,14 @@ export interface AppOptions {
 export type App = Hono<Env>
 type RouteInput = Parameters<Route['handle']>[0]
 
-const pagePolicy =
-  "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; frame-ancestors 'none'; base-uri 'none'"
-
 export function createApp(options: AppOptions): App {
   const { routes, version, page, observer, onError } = options
   // `/healthz/` is the same address as `/healthz`.
   const app: App = new Hono({ strict: false })
 
   app.use(forbidSniffing)
+  const { cors } = options.access
+  if (cors !== undefined) app.use('/api/*', answerPreflight(cors))
   const admit = createAdmit(options.access, options.limits, routes)
   // Also before addresses that do not exist.
   app.use('/api/*', admit)
@@ -72,7 +71,7 @@ export function createApp(options: AppOptions): App {
   for (const [path, methods] of methodsByPath(routes)) {
     app.all(path, (context) => errorResponse(new MillraceError('method_not_allowed'), askedBy(context), { allow: methods }))
   }
-  if (page !== undefined) servePage(app, page)
+  if (page !== undefined) servePage(app, page, options.access.findClient)
   app.notFound(() => throwError(new MillraceError('not_found')))
   app.onError((error, context) => {
     const known = toMillraceError(error, onError)
@@ -206,20 +205,6 @@ function headerOf({ req }: Context<Env>): ReadHeader {
 async function forbidSniffing(context: Context<Env>, next: () => Promise<void>): Promise<void> {
   await next()
   context.res.headers.set('x-content-type-options', 'nosniff')
-}
-
-function servePage(app: App, root: string): void {
-  app.use('/assets/*', async (context, next) => {
-    await next()
-    if (context.res.ok) context.header('cache-control', 'public, max-age=31536000, immutable')
-  })
-  app.get('/', async (context) => {
-    context.header('content-security-policy', pagePolicy)
-    context.header('referrer-policy', 'same-origin')
-    context.header('cache-control', 'no-cache')
-    return context.html(await readFile(`${root}/index.html`, 'utf8'))
-  })
-  app.use('/*', serveStatic({ root }))
 }
 
 function methodsByPath(routes: readonly Route[]): Map<string, string> {

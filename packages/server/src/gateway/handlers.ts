@@ -2,8 +2,10 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http'
 import { getRequestListener, type HttpBindings, RequestError } from '@hono/node-server'
 import { MillraceError } from '@millrace/protocol'
+import type { Cors } from '../access/cors.ts'
 import { createHostRule, headerOf } from '../access/host-names.ts'
 import { type App, errorResponse } from './app.ts'
+import { allowOrigin, withOrigin } from './cross-origin.ts'
 import { sendError, toMillraceError } from './error-response.ts'
 import { createUpgradeListener, type Upgrade } from './upgrade.ts'
 
@@ -11,9 +13,10 @@ export interface HandlersOptions {
   readonly app: App
   /** Accepts a WebSocket handshake. */
   readonly accept: Upgrade
+  readonly cors: Cors | undefined
   readonly hostNames: readonly string[]
-  /** Whether the application serves a page, and with it every path. */
-  readonly hasPage: boolean
+  /** Folder of the page that the application serves, and with it every path. */
+  readonly page: string | undefined
   readonly onError: (error: unknown) => void
 }
 
@@ -21,8 +24,10 @@ export interface HandlersOptions {
 export type Handler = (request: IncomingMessage, response: ServerResponse, next?: () => void) => void
 
 export interface HostHandlers {
-  /** For our own HTTP server. Without the check of the host name: `listen` makes a stricter one. */
+  /** For our own HTTP server, after `prepare`. Without the check of the host name: `listen` makes a stricter one. */
   readonly handle: RequestListener
+  /** Sets the headers that rejections have too. */
+  readonly prepare: RequestListener
   readonly handler: Handler
   readonly upgrade: Upgrade
   readonly fetch: (request: Request) => Promise<Response>
@@ -31,7 +36,7 @@ export interface HostHandlers {
 /** Paths of Millrace; all others belong to the host, or to the page. `/metrics` is most often the host's. */
 const ownPath = /^\/(api\/|(healthz|readyz|ws\/chat)\/?(\?|$)|docs\/errors)/
 
-export function createHandlers({ app, accept, hostNames, hasPage, onError }: HandlersOptions): HostHandlers {
+export function createHandlers({ app, accept, cors, hostNames, page, onError }: HandlersOptions): HostHandlers {
   const checkHost = createHostRule({ names: hostNames })
   const listen = (isOwnServer: boolean): RequestListener => {
     const listener = getRequestListener((request, env) => app.fetch(request, { ...(env as HttpBindings), isOwnServer }), {
@@ -43,11 +48,14 @@ export function createHandlers({ app, accept, hostNames, hasPage, onError }: Han
     return (request, response) => void listener(request, response)
   }
   const handleHosted = listen(false)
+  const prepare: RequestListener = (request, response) => allowOrigin(cors, request, response)
 
   return {
     handle: listen(true),
+    prepare,
     handler(request, response, next) {
-      if (next !== undefined && !hasPage && !ownPath.test(request.url ?? '')) return next()
+      if (next !== undefined && page === undefined && !ownPath.test(request.url ?? '')) return next()
+      prepare(request, response)
       const error = checkHost(headerOf(request))
       if (error === undefined) handleHosted(request, response)
       else sendError(request, response, error)
@@ -56,8 +64,8 @@ export function createHandlers({ app, accept, hostNames, hasPage, onError }: Han
     async fetch(request) {
       const { headers, method, url } = request
       const error = checkHost((name) => headers.get(name) ?? (name === 'host' ? new URL(url).host : undefined))
-      if (error !== undefined) return errorResponse(error, { method })
-      return app.fetch(request, {})
+      const response = error === undefined ? await app.fetch(request, {}) : errorResponse(error, { method })
+      return withOrigin(cors, request, response)
     },
   }
 }

@@ -27,13 +27,15 @@ export interface Listening {
 
 export interface Handlers {
   readonly handle: RequestListener
+  /** Called before every request is checked. */
+  readonly prepare: RequestListener
   /** Takes a connection that asks for Millrace's WebSocket. */
   readonly accept: Upgrade
   readonly limits: Pick<Limits, 'settings'>
 }
 
 export async function listen(
-  { handle, accept, limits: { settings } }: Handlers,
+  { handle, prepare, accept, limits: { settings } }: Handlers,
   { port = 4600, host = '127.0.0.1', hostNames = [] }: ListenOptions = {},
 ): Promise<Listening> {
   const { headersMs, requestMs, writeMs, idleMs } = settings
@@ -56,6 +58,7 @@ export async function listen(
   const admission = createAdmission(endWithError)
   server.on('connection', admission.accept)
   const pipeline = createPipeline((request, response) => {
+    prepare(request, response)
     const error = check(request)
     // A surplus connection is only for /healthz and the like.
     if (admission.isSurplus(request)) response.setHeader('connection', 'close')

@@ -40,7 +40,7 @@ async function open({ health, metrics, host, ...options }: MetricsPortOptions, p
   const { hostNames, limits, onError } = options
   const app = createApp({ ...options, routes: createHealthRoutes({ health, metrics, readers: 'all' }), page: undefined })
   const accept = (_request: unknown, socket: Duplex) => endWithError(socket, new MillraceError('not_found'))
-  const { handle } = createHandlers({ app, accept, hostNames, hasPage: false, onError })
-  const { server } = await listen({ handle, accept, limits }, { port, host, hostNames })
+  const { handle, prepare } = createHandlers({ app, accept, cors: undefined, hostNames, page: undefined, onError })
+  const { server } = await listen({ handle, prepare, accept, limits }, { port, host, hostNames })
   return server
 }

@@ -80,8 +80,9 @@ export function createSseTransport(options: SseTransportOptions): SseTransport {
 function respondNode(start: Start, headers: Record<string, string>, exchange: NodeExchange, lingering: Set<Writable>): Response {
   const body = takeOver({ ...exchange, headers })
   listen(body, start(new NodeSink(body, exchange.isHosted ? undefined : lingering)))
-  // Tells @hono/node-server that the response was written.
-  return new Response(null, { headers: { 'x-hono-already-sent': 'true' } })
+  // Tells @hono/node-server that the response was written. A clone is a Response of Node: the one that replaces it where the
+  // host has called Hono's `serve` is written again whatever its headers say.
+  return new Response(null, { headers: { 'x-hono-already-sent': 'true' } }).clone()
 }
 
 /** In a function of its own, so that these listeners do not hold the request. */

@@ -1,0 +1,50 @@
+/**
+ * Lets pages of the allowed origins read the responses of the API: the Fetch standard, "CORS protocol". An origin is
+ * repeated only when it is in the list, never because a request names it.
+ */
+import { streamHeader } from '@millrace/protocol'
+import type { ReadHeader } from './host-names.ts'
+
+type Fields = Readonly<Record<string, string>>
+
+export interface Cors {
+  /** Headers of every response of the API to a request with this `Origin`, `vary` among them. */
+  headersFor(origin: string | undefined): Fields
+  /** Headers of the response to a preflight of an allowed page; undefined for every other request. */
+  preflightFor(method: string, header: ReadHeader): Fields | undefined
+}
+
+/** For as long as a browser keeps what a preflight allows; a page that changed its server waits at most so. */
+const keptSeconds = 600
+
+/** Undefined where no other origin is allowed. */
+export function createCors(origins: readonly string[] = []): Cors | undefined {
+  if (origins.length === 0) return undefined
+  const allowed = new Map(origins.map((origin) => [origin, allow(origin)]))
+  return {
+    headersFor: (origin) => allowed.get(origin ?? '') ?? others,
+    preflightFor(method, header) {
+      if (method !== 'OPTIONS' || header('access-control-request-method') === undefined) return undefined
+      return allowed.has(header('origin') ?? '') ? preflight : undefined
+    },
+  }
+}
+
+/** A cache must not give the response for one origin to another. */
+const others: Fields = { vary: 'origin' }
+
+/** With credentials: the cookie of a ticket, and the login of a host. */
+function allow(origin: string): Fields {
+  return {
+    'access-control-allow-origin': origin,
+    'access-control-allow-credentials': 'true',
+    'access-control-expose-headers': `${streamHeader}, retry-after, www-authenticate`,
+    vary: 'origin',
+  }
+}
+
+const preflight: Fields = {
+  'access-control-allow-methods': 'GET, POST, PUT, PATCH, DELETE',
+  'access-control-allow-headers': 'authorization, content-type, last-event-id, traceparent, tracestate',
+  'access-control-max-age': String(keptSeconds),
+}
