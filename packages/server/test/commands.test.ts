@@ -145,6 +145,54 @@ describe('millrace token', () => {
   })
 })
 
+describe('millrace keys', () => {
+  const adminKey = 'an-admin-key-of-a-test'
+  const open = async () => {
+    const { url } = await startServer([], { MILLRACE_JWT_SECRET: secret, MILLRACE_ADMIN_KEY: adminKey })
+    return { url, env: { MILLRACE_URL: url, MILLRACE_ADMIN_KEY: adminKey } }
+  }
+
+  it('creates a key that works, lists it without the key, and revokes it', async () => {
+    const { url, env } = await open()
+    const created = await call(['keys', 'create', '--name', 'backend', '--may', 'channel.publish, ticket.create'], env)
+    const key = created.stdout.trim()
+    expect([created.code, key]).toEqual([0, expect.stringMatching(/^mr_[\w-]{55}$/)])
+    const publish = { MILLRACE_URL: url, MILLRACE_TOKEN: key }
+    expect(await call(['publish', 'c', '1'], publish)).toMatchObject({ code: 0 })
+    const list = await call(['keys', 'list', '--json'], env)
+    const [listed] = JSON.parse(list.stdout) as { id: string }[]
+    expect(listed).toMatchObject({ name: 'backend', may: ['channel.publish', 'ticket.create'] })
+    expect(list.stdout).not.toMatch(key)
+    expect((await call(['keys', 'list'], env)).stdout).toMatch(
+      /^id +name +may +created\n\S+ +backend +channel\.publish,ticket\.create +2/,
+    )
+    expect(await call(['keys', 'revoke', listed?.id ?? ''], env)).toMatchObject({
+      code: 0,
+      stdout: expect.stringMatching('is revoked'),
+    })
+    expect(await call(['publish', 'c', '1'], publish)).toMatchObject({
+      code: 1,
+      output: expect.stringMatching('(token_rejected)'),
+    })
+  })
+
+  it('ends with 1 for an unknown key, also one with a dash, and for somebody who may not', async () => {
+    const { url, env } = await open()
+    for (const id of ['absent', '-AAAAAAAAAAA'])
+      expect(await call(['keys', 'revoke', id], env)).toMatchObject({ code: 1, output: expect.stringMatching('(not_found)') })
+    const { stdout: token } = await call(['token', '--sub', 'ada'], { MILLRACE_JWT_SECRET: secret })
+    const stranger = { MILLRACE_URL: url, MILLRACE_TOKEN: token.trim() }
+    expect(await call(['keys', 'list'], stranger)).toMatchObject({ code: 1, stdout: '' })
+  })
+
+  it.each([[['make']], [['create']], [['list', '--name', 'x']], [['revoke']], [['revoke', 'a', 'b']], [[]]])(
+    'rejects %j',
+    async (args) => {
+      expect(await call(['keys', ...args])).toMatchObject({ code: 2 })
+    },
+  )
+})
+
 describe('millrace publish and millrace tail', () => {
   it('append an event once, and print what is in a channel and what arrives', async () => {
     const { url } = await startServer()

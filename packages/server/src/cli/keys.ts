@@ -29,7 +29,7 @@ interface ApiKey {
 const path = '/api/admin/keys'
 
 async function keys(context: CommandContext): Promise<void> {
-  const { values, positionals } = parseArguments(context.args, {
+  const { values, positionals } = parseArguments(separateId(context.args), {
     ...remoteOptions,
     name: { type: 'string' },
     may: { type: 'string', multiple: true },
@@ -52,6 +52,11 @@ async function keys(context: CommandContext): Promise<void> {
     await remote.fetch(`${path}/${encodeURIComponent(id as string)}`, { method: 'DELETE' })
     process.stdout.write(values.json ? `${JSON.stringify({ id })}\n` : `${id} is revoked.\n`)
   }
+}
+
+/** An id may begin with a dash, and is no option. */
+function separateId([action = '', id = '', ...rest]: readonly string[]): readonly string[] {
+  return action === 'revoke' && /^-[\w-]{11}$/.test(id) ? [action, ...rest, '--', id] : [action, id, ...rest].filter(Boolean)
 }
 
 async function create(remote: Remote, key: object, isJson: boolean): Promise<void> {
