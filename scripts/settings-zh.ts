@@ -70,5 +70,6 @@ export const settingsZh: Readonly<Record<SettingKey, string>> = {
   'metrics.port': '`/metrics`、`/healthz` 和 `/readyz` 的单独端口，无需凭据',
   'metrics.host': '该端口监听的地址',
   observers: '服务器里发生的事都会交给它们：连接、运行、引擎调用',
+  webhooks: '以签名的 HTTP 请求发送事件的目标：`{ url, secret, events }`',
   onError: '凡不是客户端造成的错误都会交给它',
 }

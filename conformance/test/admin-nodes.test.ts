@@ -113,12 +113,12 @@ describe.each(await startShared())('over $name', ({ url: address, make }) => {
     })
     await reader.rest()
     expect((await fetch(`${one.url}/api/stream?channel=a`)).status).toBe(503)
-    expect((await fetch(`${two.url}/healthz`)).status).toBe(200)
+    expect((await fetch(`${two.url}/readyz`)).status).toBe(200)
     // The operator can still ask it.
     const { servers } = await one.call<Nodes>('GET', '/nodes')
     expect(servers.filter(({ drainingSince }) => drainingSince !== undefined).map(({ node }) => node)).toEqual([answeredBy])
     expect(await two.call('DELETE', `/nodes/${answeredBy}/drain`)).not.toHaveProperty('drainingSince')
-    expect((await fetch(`${one.url}/healthz`)).status).toBe(200)
+    expect((await fetch(`${one.url}/readyz`)).status).toBe(200)
   })
 
   it('says which server did not respond, in bounded time, and forgets one that is dead', async () => {

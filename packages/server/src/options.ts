@@ -15,7 +15,8 @@ import type { MetricsOptions } from './operations/metrics/metrics.ts'
 import type { Observer } from './operations/observer.ts'
 import { createReport, guard, type OnError } from './operations/report.ts'
 
-import { createSendRequest, type SendRequest } from './outgoing/request.ts'
+import { resolveTargets, type Target, type WebhookOptions } from './operations/webhooks/target.ts'
+import { createSendRequest, isPrivateName, type SendRequest } from './outgoing/request.ts'
 
 export interface MillraceOptions {
   /** Where logs are kept; default `memoryEngine()`. `close()` closes it too. */
@@ -65,6 +66,8 @@ export interface MillraceOptions {
    * permission. Without it, a public name that is pointed at a private address is not connected to.
    */
   readonly privateHosts?: readonly string[]
+  /** Where to send events as signed HTTP requests, such as when a run has ended; default nowhere. PROTOCOL.md#webhooks. */
+  readonly webhooks?: readonly WebhookOptions[]
   /** Called before every attach, replay and command of every transport; default allows all. See access/authorize.ts. */
   readonly authorize?: Authorize
   /** What Prometheus reads; default at `/metrics`. */
@@ -94,6 +97,7 @@ export interface Settings {
   readonly access: AccessSettings
   /** For everything that the server fetches or sends because of its configuration. */
   readonly send: SendRequest
+  readonly webhooks: readonly Target[]
   readonly authorize: Authorize
   readonly metrics: MetricsOptions
   readonly log: Logger | undefined
@@ -113,7 +117,8 @@ export function resolveOptions(options: MillraceOptions): Settings {
   const log = createLogger(options.log)
   const report = createReport(log && printTo(log))
   const limits = resolveLimits(options.limits)
-  const send = createSendRequest({ privateHosts: options.privateHosts ?? [] })
+  const { privateHosts = [], webhooks = [] } = options
+  const send = createSendRequest({ privateHosts })
   const access = resolveAccess(options.access, options.authenticate, send)
   return {
     engine: options.engine ?? memoryEngine(),
@@ -127,6 +132,7 @@ export function resolveOptions(options: MillraceOptions): Settings {
     leaseMs: options.leaseMs,
     access,
     send,
+    webhooks: resolveTargets(webhooks, (host) => isPrivateName(host) || privateHosts.includes(host)),
     authorize: options.authorize ?? allowAll,
     metrics: options.metrics ?? {},
     log,

@@ -35,6 +35,7 @@ import type { Engine } from './log/log.ts'
 import { quarantineDamaged } from './log/quarantine.ts'
 import type { Millrace } from './millrace.ts'
 import { createModels } from './models/index.ts'
+import { createChangeRecord } from './operations/change-record.ts'
 import { createDrain } from './operations/drain.ts'
 import { createDraining } from './operations/draining.ts'
 import { observeEngine } from './operations/engine-calls.ts'
@@ -42,7 +43,6 @@ import { createHealth } from './operations/health.ts'
 import type { Metrics } from './operations/metrics/metrics.ts'
 import type { Observer } from './operations/observer.ts'
 import { createObserving } from './operations/observing.ts'
-import { createRunList } from './operations/run-list.ts'
 import { createShutdown } from './operations/shutdown.ts'
 import { type MillraceOptions, resolveOptions } from './options.ts'
 import type { Cluster } from './runs/cluster.ts'
@@ -66,10 +66,9 @@ export function createMillrace(options: MillraceOptions = {}): Millrace {
   const { page, heartbeatMs, leaseMs, hostNames, ...settings } = resolveOptions(options)
   const { onError } = settings
   const models = createModels(settings.models)
-  const runList = createRunList()
-  // On an open server nobody can look at it.
-  const observers = [...settings.observers, ...(settings.access.isOn ? [runList.observer] : [])]
-  const { observer, metrics } = createObserving({ ...settings, observers }, models.labelOf)
+  const version = readVersion()
+  const observing = createObserving({ ...settings, version, hasOperator: settings.access.isOn }, models.labelOf)
+  const { observer, metrics, runList, webhooks } = observing
   const store = observeEngine(settings.engine, observer)
   const stopping = new AbortController()
   const { signal } = stopping
@@ -103,10 +102,9 @@ export function createMillrace(options: MillraceOptions = {}): Millrace {
   const { fanOut, sse, webSocket, transports, connections, heartbeat, answers } = delivery
 
   // Requests.
-  const version = readVersion()
   const offer = createOffer({ models, byName: settings.modelsByName })
   const isOn = access.authenticate !== undefined
-  const seen = { node, version, connections, runs, runList }
+  const seen = { node, version, connections, runs, runList, webhooks }
   const { nodes, draining } = createNodes({ ...seen, engine: store, membership, isOn, stopping })
   const isDraining = () => draining.since !== undefined
   const isClosed = () => isStopping() || isDraining()
@@ -120,7 +118,7 @@ export function createMillrace(options: MillraceOptions = {}): Millrace {
   const { describeDefault } = models
   const routes = [
     ...createRoutes({ ...requests, history, transcripts, describeDefault, heartbeats: answers, newId }),
-    ...createAdminRoutes({ ...requests, history, nodes, node }),
+    ...createAdminRoutes({ ...requests, history, nodes, node, changeRecord: createChangeRecord(store, onError) }),
   ]
   const serving = { transports, connections, access, limits, version, observer, onError, isStopping: isClosed }
   const app = createApp({ ...serving, routes, page })
@@ -130,7 +128,8 @@ export function createMillrace(options: MillraceOptions = {}): Millrace {
   const drain = createDrain({ readers: connections, isShared: membership !== undefined, activeRuns: () => runs.active })
   const settleReaders = (signal: AbortSignal) => settle(engine, connections.cursors(), signal)
   const { closeEnded } = sse
-  const shutdown = createShutdown({ runs, stopping, drain, settleReaders, closeEnded, heartbeat, membership, engine, onError })
+  const closed = { runs, stopping, drain, settleReaders, closeEnded, heartbeat, webhooks, membership, engine }
+  const shutdown = createShutdown({ ...closed, onError })
 
   const metricsPort = openMetricsPort({ ...serving, ...operating, ...settings.metrics, hostNames })
   const parts = {

@@ -229,7 +229,7 @@ describe('draining', () => {
       status: 200,
       body: { drainingSince: expect.any(Number), runs: 1 },
     })
-    expect((await fetch(`${url}/healthz`)).status).toBe(503)
+    expect((await fetch(`${url}/readyz`)).status).toBe(503)
     for (const path of ['/api/models', `/api/stream?session=${session}`, '/api/chat?query=x'])
       expect((await fetch(`${url}${path}`)).status).toBe(503)
     // It shares its engine with nobody, so nobody could take the reader over.
@@ -237,7 +237,30 @@ describe('draining', () => {
     model.finish()
     expect((await stream.until('stream_end')).some(({ data }) => data.includes('still here'))).toBe(true)
     expect(await call('DELETE', `/nodes/${node}/drain`)).toMatchObject({ status: 200, body: { runs: 0 } })
-    expect((await fetch(`${url}/healthz`)).status).toBe(200)
+    expect((await fetch(`${url}/readyz`)).status).toBe(200)
     expect(await call('POST', '/nodes/nobody/drain')).toMatchObject({ status: 404 })
+  })
+})
+
+describe('changes', () => {
+  it('are recorded with who made them, in pages, the newest first', async () => {
+    const { call, read, millrace } = await startAdmin()
+    const helpdesk = await millrace.keys.create({ name: 'helpdesk', may: ['admin.publish'] })
+    for (let data = 1; data <= 4; data++) await call('POST', '/publish', { channel: `c${data}`, data }, helpdesk.key)
+    await call('DELETE', '/keys/nothing')
+    interface Page {
+      readonly changes: readonly { principal: string; request: string; input: { channel?: string }; code?: string }[]
+      readonly next?: number
+    }
+    const first = await read<Page>('/changes?limit=2')
+    expect(first.changes).toMatchObject([
+      { principal: 'key:admin', request: 'DELETE /api/admin/keys/:id', input: { id: 'nothing' }, code: 'not_found' },
+      { principal: `key:${helpdesk.id}`, request: 'POST /api/admin/publish', input: { channel: 'c4' }, address: '127.0.0.1' },
+    ])
+    const second = await read<Page>(`/changes?limit=2&before=${first.next}`)
+    const third = await read<Page>(`/changes?limit=2&before=${second.next}`)
+    expect([...second.changes, ...third.changes].map(({ input }) => input.channel)).toEqual(['c3', 'c2', 'c1'])
+    expect(third.next).toBeUndefined()
+    expect((await read<Page>('/changes')).changes).toHaveLength(5)
   })
 })

@@ -4,6 +4,9 @@ import { type AddressInfo, createServer as createNetServer } from 'node:net'
 import { hostname, networkInterfaces } from 'node:os'
 import { beforeAll, describe, expect, it, onTestFinished } from 'vitest'
 import { createTokens } from '../src/access/tokens.ts'
+import type { Delivery } from '../src/operations/webhooks/delivery.ts'
+import { WebhookSender } from '../src/operations/webhooks/sender.ts'
+import { resolveTargets } from '../src/operations/webhooks/target.ts'
 import { createSendRequest, type Lookup, type OutgoingOptions } from '../src/outgoing/request.ts'
 import { keySet, keys, sign } from './support/tokens.ts'
 
@@ -139,6 +142,47 @@ describe('a public name', () => {
       const canary = await openCanary()
       await get({ lookup: resolver(['127.0.0.1']).lookup }, `http://${name}:${canary.port}/`)
       expect(canary.hits).toBe(1)
+    },
+  )
+})
+
+describe('a webhook', () => {
+  const secret = `whsec_${Buffer.alloc(32).toString('base64')}`
+
+  /** What becomes of one delivery to an address. */
+  async function deliver(url: string, lookup?: Lookup): Promise<Delivery> {
+    const [target] = resolveTargets([{ url, secret }], (host) => host === '127.0.0.1')
+    if (target === undefined) throw new Error('There is no target')
+    const attempted = Promise.withResolvers<void>()
+    const send = createSendRequest(lookup && { lookup })
+    const random = () => {
+      attempted.resolve()
+      return 0
+    }
+    const sender = new WebhookSender({ target, send, version: '1', random })
+    const delivery: Delivery = { id: 'msg_a', target: 0, event: 'run.ended', createdAt: 0, status: 'waiting', attempts: 0 }
+    sender.push(delivery, '{}')
+    await attempted.promise
+    await sender.close()
+    return delivery
+  }
+
+  it.each([301, 302, 303, 307, 308])('is not sent where a redirect leads: %i', async (status) => {
+    const canary = await openCanary()
+    const site = await openSite((_request, response) => {
+      response.writeHead(status, { location: `http://127.0.0.1:${canary.port}/` }).end()
+    })
+    expect(await deliver(site)).toMatchObject({ status: 'failed', lastStatus: status })
+    expect(canary.hits).toBe(0)
+  })
+
+  it.each([['127.0.0.1'], ['::1'], ['::ffff:127.0.0.1'], [lan]])(
+    'is not sent to %s, which its public name was pointed at',
+    async (address) => {
+      const canary = await openCanary()
+      const delivery = await deliver(`https://hooks.example.com:${canary.port}/`, resolver([address]).lookup)
+      expect(delivery.lastError).toMatch(/not on the public internet/)
+      expect(canary.hits).toBe(0)
     },
   )
 })

@@ -18,6 +18,7 @@ export interface ShutdownOptions {
   /** Closes the connections of streams that have ended: the HTTP server no longer knows them. */
   readonly closeEnded: () => void
   readonly heartbeat: { close(): void }
+  readonly webhooks: { close(): Promise<void> }
   readonly membership: { close(): Promise<void> } | undefined
   readonly engine: Engine
   readonly onError: (error: unknown) => void
@@ -36,7 +37,7 @@ const stepMsMax = 1000
 const engineCloseMsMax = 2000
 
 export function createShutdown(options: ShutdownOptions): Shutdown {
-  const { runs, stopping, drain, settleReaders, closeEnded, heartbeat, membership, engine, onError } = options
+  const { runs, stopping, drain, settleReaders, closeEnded, heartbeat, webhooks, membership, engine, onError } = options
   const servers: Server[] = []
   let closing: Promise<void> | undefined
 
@@ -62,6 +63,8 @@ export function createShutdown(options: ShutdownOptions): Shutdown {
     heartbeat.close()
     for (const server of servers) server.closeAllConnections()
     closeEnded()
+    // The ends of the last runs are among them.
+    await atMost(stepMsMax, webhooks.close())
     await atMost(stepMsMax, membership?.close())
     await atMost(engineCloseMsMax, engine.close())
   }

@@ -33,7 +33,7 @@ export interface OutgoingRequest {
   readonly body?: string
   /** For all of it. */
   readonly timeoutMs: number
-  /** Of the response; a longer one rejects. */
+  /** Of the response; a longer one rejects. With 0 its body is not read. */
   readonly bytesMax: number
 }
 
@@ -55,7 +55,7 @@ export function createSendRequest({
   const named = new Set(privateHosts.map((name) => name.toLowerCase()))
 
   return async (url, { method = 'GET', headers = {}, body, timeoutMs, bytesMax }) => {
-    const name = nameOf(url)
+    const name = withoutBrackets(url.hostname)
     const mayBePrivate = named.has(name) || (allowsPrivateNames && isPrivateName(name))
     // A connection to an address looks nothing up.
     if (isIP(name) !== 0 && !mayBePrivate && !isPublicAddress(name)) throw blocked(name, name)
@@ -69,18 +69,24 @@ export function createSendRequest({
       signal: AbortSignal.timeout(timeoutMs),
     }
     const request = url.protocol === 'https:' ? requestHttps(url, options) : requestHttp(url, options)
-    request.once('error', reject)
+    // More than one may follow; without a listener the process would end.
+    request.on('error', reject)
     request.once('response', (response) => {
+      const { statusCode: status = 0, headers } = response
+      if (bytesMax === 0) {
+        resolve({ status, headers, text: '' })
+        return void response.on('error', () => {}).destroy()
+      }
       const chunks: Buffer[] = []
       let bytes = 0
-      response.once('error', reject)
+      response.on('error', reject)
       response.on('data', (chunk: Buffer) => {
         bytes += chunk.length
         if (bytes > bytesMax) response.destroy(new Error(`${url.origin} sent more than ${bytesMax} bytes`))
         else chunks.push(chunk)
       })
       response.once('end', () => {
-        resolve({ status: response.statusCode ?? 0, headers: response.headers, text: Buffer.concat(chunks).toString('utf8') })
+        resolve({ status, headers, text: Buffer.concat(chunks).toString('utf8') })
       })
     })
     request.end(body)
@@ -92,14 +98,15 @@ export function createSendRequest({
  * Whether a host name can only mean a host of one's own: a private address, this machine, a name without a dot, or one under a
  * domain that is reserved for private use. Nobody else can register it and rebind it.
  */
-function isPrivateName(name: string): boolean {
+export function isPrivateName(host: string): boolean {
+  const name = withoutBrackets(host)
   if (isIP(name) !== 0) return !isPublicAddress(name)
   return /^[^.]+\.?$/.test(name) || /\.(localhost|local|internal|home\.arpa)\.?$/.test(name)
 }
 
-/** In lower case; an address without brackets. */
-function nameOf({ hostname }: URL): string {
-  return hostname.replace(/^\[|\]$/g, '')
+/** Of an IPv6 address in a URL. */
+function withoutBrackets(host: string): string {
+  return host.replace(/^\[|\]$/g, '')
 }
 
 /** Passes on only the addresses that are allowed, and an error where there is none. */

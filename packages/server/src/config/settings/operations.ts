@@ -71,5 +71,11 @@ export const operationsSettings = [
     type: structure('a list of observers', z.array(z.custom(isObject))),
     help: 'called with what happens in the server: connections, runs, calls of the engine',
   },
+  {
+    key: 'webhooks',
+    type: structure('a list of targets with url and secret', z.array(z.custom(isObject))),
+    isSecret: true,
+    help: 'where to send events as signed HTTP requests: `{ url, secret, events }`',
+  },
   { key: 'onError', type: code, help: 'called with every error that a client did not cause' },
 ] as const satisfies readonly Setting[]

@@ -18,12 +18,15 @@ export interface AdminRoute extends Route {
 export interface AdminGuardOptions {
   /** Nobody is asked for credentials. */
   readonly isOpen: boolean
-  readonly observer: Pick<Observer, 'adminChanged'>
+  readonly observers: readonly Pick<Observer, 'adminChanged'>[]
 }
+
+/** Of the input, as JSON. */
+const recordedLengthMax = 2000
 
 const closed = 'The admin API needs authentication; set MILLRACE_ADMIN_KEY, or the option access.adminKey.'
 
-export function guardAdminRoute(route: AdminRoute, { isOpen, observer }: AdminGuardOptions): Route {
+export function guardAdminRoute(route: AdminRoute, { isOpen, observers }: AdminGuardOptions): Route {
   const { action, unrecorded = [], handle, ...rest } = route
   const changes = route.method !== 'get'
   return {
@@ -46,11 +49,11 @@ export function guardAdminRoute(route: AdminRoute, { isOpen, observer }: AdminGu
       }
       try {
         const response = await handle(request)
-        observer.adminChanged?.(change)
+        for (const observer of observers) observer.adminChanged?.(change)
         return response
       } catch (error) {
         const code: ErrorCode = error instanceof MillraceError ? error.code : 'internal'
-        observer.adminChanged?.({ ...change, code })
+        for (const observer of observers) observer.adminChanged?.({ ...change, code })
         throw error
       }
     },
@@ -69,5 +72,7 @@ function requireAdmin({ principal, headers }: Caller, action: AdminAction): void
 
 function pickRecorded({ input }: RouteRequest<Record<string, unknown>>, unrecorded: readonly string[]): Json {
   const entries = Object.entries(input).filter(([name, value]) => value !== undefined && !unrecorded.includes(name))
-  return Object.fromEntries(entries) as Json
+  const recorded = Object.fromEntries(entries) as Json
+  const text = JSON.stringify(recorded)
+  return text.length <= recordedLengthMax ? recorded : `${text.slice(0, recordedLengthMax)}…`
 }

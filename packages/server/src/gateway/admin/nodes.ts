@@ -1,6 +1,7 @@
 /** Asking every server of the engine: an operator sees all of them, whichever answers. */
 import type { Json } from '@millrace/protocol'
 import type { RunFilter } from '../../operations/run-list.ts'
+import type { Delivery } from '../../operations/webhooks/delivery.ts'
 import type { ConnectionFilter } from '../../transports/connections.ts'
 
 /** Requests to servers; `cluster/` sends them. */
@@ -21,7 +22,12 @@ export type NodeRequest =
   | { readonly op: 'connections'; readonly filter: ConnectionFilter; readonly count: number; readonly before?: Place }
   | { readonly op: 'disconnect'; readonly filter: ConnectionFilter; readonly code: string }
   | { readonly op: 'runs'; readonly filter: RunFilter; readonly count: number; readonly before?: Place }
+  | { readonly op: 'webhooks' }
+  | { readonly op: 'deliveries'; readonly filter: DeliveryFilter; readonly count: number; readonly before?: Place }
   | { readonly op: 'drain'; readonly isOn: boolean }
+
+/** Selects the deliveries that match every given field. */
+export type DeliveryFilter = { readonly [field in 'target' | 'event' | 'status']?: Delivery[field] | undefined }
 
 /** Where an item is in a list over all servers, the newest first. A tie is decided by the text. */
 export interface Place {

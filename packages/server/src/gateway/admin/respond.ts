@@ -2,6 +2,8 @@
 import { type ErrorCode, errors, type Json, MillraceError } from '@millrace/protocol'
 import type { Draining } from '../../operations/draining.ts'
 import type { ListedRun, RunList } from '../../operations/run-list.ts'
+import type { Delivery } from '../../operations/webhooks/delivery.ts'
+import type { TargetState, Webhooks } from '../../operations/webhooks/webhooks.ts'
 import type { PlacedConnection } from '../../transports/connection.ts'
 import type { Connections } from '../../transports/connections.ts'
 import { type NodeRequest, type Place, pageOf } from './nodes.ts'
@@ -12,6 +14,7 @@ export interface RespondOptions {
   readonly connections: Connections
   readonly runs: { readonly active: number }
   readonly runList: Pick<RunList, 'list'>
+  readonly webhooks: Pick<Webhooks, 'targets' | 'deliveries'>
   readonly draining: Draining
 }
 
@@ -38,6 +41,14 @@ export interface AdminConnections {
   readonly total: number
 }
 
+export interface AdminTargets {
+  readonly targets: readonly (TargetState & { readonly node: string })[]
+}
+
+export interface AdminDeliveries {
+  readonly deliveries: readonly (Delivery & { readonly node: string })[]
+}
+
 export interface AdminRuns {
   readonly runs: readonly (ListedRun & { readonly node: string })[]
 }
@@ -46,7 +57,7 @@ export interface AdminRuns {
 const logsListed = 16
 
 export function createRespond(options: RespondOptions): (request: Json) => Promise<Json> {
-  const { node, connections, draining, runList } = options
+  const { node, connections, draining, runList, webhooks } = options
   const startedAt = Date.now()
   return async (request) => toJson(respond(request as unknown as NodeRequest))
 
@@ -63,6 +74,19 @@ export function createRespond(options: RespondOptions): (request: Json) => Promi
       case 'runs': {
         const runs = pageOf(runList.list(request.filter), placeOfRun, request.count, request.before)
         return { runs: runs.map((run) => ({ ...run, node })) }
+      }
+      case 'webhooks':
+        return { targets: webhooks.targets.map((target) => ({ ...target, node })) }
+      case 'deliveries': {
+        const { target, event, status } = request.filter
+        const selected = webhooks.deliveries.filter(
+          (each) =>
+            (target === undefined || each.target === target) &&
+            (event === undefined || each.event === event) &&
+            (status === undefined || each.status === status),
+        )
+        const deliveries = pageOf(selected, placeOfDelivery, request.count, request.before)
+        return { deliveries: deliveries.map((each) => ({ ...each, node })) }
       }
       case 'drain': {
         if (request.isOn) draining.start()
@@ -106,6 +130,10 @@ function describe({ node, version, connections, runs, draining }: RespondOptions
 
 export function placeOfConnection({ since, node, serial }: AdminConnection): Place {
   return { time: since, tie: `${node}.${String(serial).padStart(12, '0')}` }
+}
+
+export function placeOfDelivery({ createdAt, id }: Delivery): Place {
+  return { time: createdAt, tie: id }
 }
 
 export function placeOfRun({ startedAt, run }: ListedRun): Place {

@@ -1,10 +1,12 @@
 /** The admin API, complete enough for a console that uses nothing else: PROTOCOL.md#admin-api. */
 import type { Authenticate } from '../../access/authenticate.ts'
+import type { ChangeRecord } from '../../operations/change-record.ts'
 import type { Observer } from '../../operations/observer.ts'
 import type { Route } from '../route.ts'
 import type { Stops } from '../stops.ts'
 import { createTicketRoutes, type TicketRoutesOptions } from '../ticket-routes.ts'
 import { guardAdminRoute } from './admin-route.ts'
+import { createAdminChangeRoutes } from './change-routes.ts'
 import { createAdminConnectionRoutes } from './connection-routes.ts'
 import { type AdminEventRoutesOptions, createAdminEventRoutes } from './event-routes.ts'
 import { type AdminKeyRoutesOptions, createAdminKeyRoutes } from './key-routes.ts'
@@ -12,6 +14,7 @@ import { type AdminLogRoutesOptions, createAdminLogRoutes } from './log-routes.t
 import { createAdminNodeRoutes } from './node-routes.ts'
 import type { AskNodes } from './nodes.ts'
 import { createAdminRunRoutes } from './run-routes.ts'
+import { createAdminWebhookRoutes } from './webhook-routes.ts'
 
 export interface AdminRoutesOptions
   extends AdminLogRoutesOptions,
@@ -25,11 +28,13 @@ export interface AdminRoutesOptions
   /** Undefined where the server is open. */
   readonly authenticate: Authenticate | undefined
   readonly observer: Pick<Observer, 'adminChanged'>
+  readonly changeRecord: ChangeRecord
 }
 
 export function createAdminRoutes(options: AdminRoutesOptions): Route[] {
-  const { nodes, node, stops, authenticate, observer } = options
-  const guard = { isOpen: authenticate === undefined, observer }
+  const { nodes, node, stops, authenticate, observer, changeRecord } = options
+  const observers = [observer, changeRecord.observer]
+  const guard = { isOpen: authenticate === undefined, observers }
   const tickets = createTicketRoutes(options).map((route) => ({
     ...route,
     path: '/api/admin/tickets',
@@ -42,6 +47,8 @@ export function createAdminRoutes(options: AdminRoutesOptions): Route[] {
     ...createAdminEventRoutes(options),
     ...createAdminRunRoutes(nodes, stops),
     ...createAdminKeyRoutes(options),
+    ...createAdminWebhookRoutes(nodes),
+    ...createAdminChangeRoutes(changeRecord),
     ...tickets,
   ]
   return routes.map((route) => guardAdminRoute(route, guard))

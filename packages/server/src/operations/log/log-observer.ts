@@ -31,5 +31,6 @@ export function createLogObserver(logger: Logger): Observer {
       logger[status === 'failed' ? 'warn' : 'info'](fields, 'run ended')
     },
     limitHit: (hit) => logger.debug(hit, 'limit hit'),
+    adminChanged: (change) => logger.info(change, 'admin change'),
   }
 }
