@@ -6,9 +6,10 @@
 import type { Batch, Log } from './log.ts'
 import { emptyRow, type JournalRow, toValues } from './rows.ts'
 import type { Statements } from './schema.ts'
+import { shorten } from './short-text.ts'
 
-/** Of a row, with what it takes beside its text. */
-export function bytesOfRow(text: string | null): number {
+/** That a batch takes in memory, with what it takes beside its text. */
+export function bytesOfRow(text: string | undefined): number {
   return 40 + (text?.length ?? 0)
 }
 
@@ -17,7 +18,7 @@ export class Journal {
   /** Numbers of the last row, and of the oldest one that is kept. */
   #last = 0
   #first = 1
-  /** Written since the start, to compare: only differences count. */
+  /** Of the batches since the start, to compare: only differences count. */
   #bytes = 0
   #before = { last: 0, first: 1, bytes: 0 }
 
@@ -51,10 +52,12 @@ export class Journal {
   /** Adds the batch to which the log has just grown; without text when the tables have it. */
   append(log: Log, { offset, count, time, size, key, text }: Batch): void {
     this.#last += 1
-    const { id, start, bytes } = log
-    const row = { seq: this.#last, log: id, offset, count, start, bytes, time, size, key: key ?? null, data: text ?? null }
-    this.#bytes += bytesOfRow(row.data)
-    this.#insert(row)
+    const { id, start, bytes, whole } = log
+    const short = text === undefined ? undefined : shorten(text, whole)
+    if (short !== undefined) log.whole = short.whole
+    this.#bytes += bytesOfRow(text)
+    const data = short?.text ?? null
+    this.#insert({ seq: this.#last, log: id, offset, count, start, bytes, time, size, key: key ?? null, data }, text)
     log.written = this.#last
   }
 
@@ -85,7 +88,7 @@ export class Journal {
     this.#first = end + 1
   }
 
-  #insert(row: JournalRow): void {
-    this.#sql.insertJournal.run(...toValues(row))
+  #insert(row: JournalRow, text?: string): void {
+    this.#sql.insertJournal.run(...toValues(row, text))
   }
 }

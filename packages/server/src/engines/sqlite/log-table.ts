@@ -140,7 +140,7 @@ export class LogTable {
 
   /** The tables have got the log's batches. */
   clearJournaled(log: Log): void {
-    Object.assign(log, { journaled: [], journaledEvents: 0, journaledBytes: 0, since: undefined })
+    Object.assign(log, { journaled: [], journaledEvents: 0, journaledBytes: 0, since: undefined, whole: undefined })
     this.#journaled.delete(log.name)
     this.#cached.set(log.name, log)
   }

@@ -21,6 +21,8 @@ export interface Log {
   journaledBytes: number
   /** The journal from where it has these batches. Undefined when all are in the tables. */
   since?: { readonly seq: number; readonly bytes: number } | undefined
+  /** The last event that the journal has whole since then: later ones may be stored as what they do not share with it. */
+  whole?: string | undefined
   /** `start` in the table: events and keys up to `start` are still there when it is smaller. */
   savedStart: number
   /** A key that the log does not have: a run asks for the same one with each append. */
@@ -51,6 +53,7 @@ export function toLog({ id, name, epoch, start, head, bytes, touched, written }:
     journaledEvents: 0,
     journaledBytes: 0,
     since: undefined,
+    whole: undefined,
     savedStart: start,
     oldest: undefined,
     absentKey: undefined,

@@ -6,6 +6,7 @@ import type { Log } from './log.ts'
 import type { LogTable } from './log-table.ts'
 import { isSum, type JournalRow, type LogRow, sumOfBatch, sumOfHeader, sumOfLog } from './rows.ts'
 import type { Statements } from './schema.ts'
+import { lengthen } from './short-text.ts'
 
 type StoredRow = JournalRow & { readonly header: number; readonly sum: number }
 
@@ -75,8 +76,6 @@ export class Replay {
     if (this.#first === undefined) this.#first = seq
     else if (seq !== this.#last + 1) this.#loss = 'a row of its journal is missing'
     this.#last = seq
-    const since = { seq, bytes: this.#bytes }
-    this.#bytes += bytesOfRow(data)
     const header = sumOfHeader(row)
     if (header !== row.header) {
       this.#loss = 'a row of its journal is not what was written'
@@ -85,9 +84,13 @@ export class Replay {
     if (id === 0) return
     const log = this.#find(id)
     if (log === undefined || seq <= log.written) return
-    const isWhole = data !== null && row.sum === sumOfBatch(header, data)
-    const batch = { offset, count, time, size, key: key ?? undefined, text: isWhole ? data : undefined }
-    this.#logs.addJournaled(log, batch, since)
+    const found = data === null ? undefined : lengthen(data, log.whole)
+    const isCorrect = found !== undefined && row.sum === sumOfBatch(header, found.text)
+    // Otherwise as before: most rows are about an earlier one, and the sums of the next tell whether they are.
+    if (isCorrect) log.whole = found.whole
+    const batch = { offset, count, time, size, key: key ?? undefined, text: isCorrect ? found.text : undefined }
+    this.#logs.addJournaled(log, batch, { seq, bytes: this.#bytes })
+    this.#bytes += bytesOfRow(batch.text)
     this.#logs.grow(log, bytes - log.bytes)
     Object.assign(log, { head: offset, touched: time, written: seq, oldest: undefined })
     if (log.start === start) return

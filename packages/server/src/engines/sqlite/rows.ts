@@ -40,7 +40,7 @@ export interface JournalRow {
   /** Of the batch. */
   readonly size: number
   readonly key: string | null
-  /** Null where the tables have the events. */
+  /** The text as `shorten` returns it; null where the tables have the events. */
   readonly data: string | null
 }
 
@@ -62,8 +62,8 @@ export function sumOfHeader({ seq, log, offset, count, start, bytes, time, size,
   return signed(crc32(`${seq} ${log} ${offset} ${count} ${start} ${bytes} ${time} ${size} ${key}`))
 }
 
-export function sumOfBatch(header: number, data: string | null): number {
-  return data === null ? header : signed(crc32(data, header >>> 0))
+export function sumOfBatch(header: number, text: string | null): number {
+  return text === null ? header : signed(crc32(text, header >>> 0))
 }
 
 /** SQLite stores a number of 32 bits with its sign in four bytes, and without in six. */
@@ -76,11 +76,11 @@ export function isSum(kept: number | null, sum: number): boolean {
   return kept === null || kept === sum
 }
 
-/** In the order of the columns. */
-export function toValues(row: JournalRow) {
+/** In the order of the columns. The sum is the text's, so that it also shows whether the text was restored correctly. */
+export function toValues(row: JournalRow, text: string | null = row.data) {
   const { seq, log, offset, count, start, bytes, time, size, key, data } = row
   const header = sumOfHeader(row)
-  return [seq, log, offset, count, start, bytes, time, size, key, data, header, sumOfBatch(header, data)] as const
+  return [seq, log, offset, count, start, bytes, time, size, key, data, header, sumOfBatch(header, text)] as const
 }
 
 export function emptyRow(seq: number): JournalRow {
