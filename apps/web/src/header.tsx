@@ -1,8 +1,9 @@
 /** Name, state of the connection, and the few switches of the page. */
 import type { ReactNode } from 'react'
 import { useLanguage } from './i18n/language.tsx'
+import { currentToken, signIn } from './session/sign-in.ts'
 import { themes, useTheme } from './settings/theme.ts'
-import { HistoryIcon, MoonIcon, NewIcon, SunIcon, SystemIcon } from './ui/icons.tsx'
+import { HistoryIcon, MoonIcon, NewIcon, SignOutIcon, SunIcon, SystemIcon } from './ui/icons.tsx'
 import { Logo } from './ui/logo.tsx'
 
 const themeIcons = { system: SystemIcon, light: SunIcon, dark: MoonIcon }
@@ -15,10 +16,7 @@ export interface HeaderProps {
 }
 
 export function Header({ connection, isHistoryOpen, onHistory, onNew }: HeaderProps) {
-  const { t, toggle } = useLanguage()
-  const [theme, setTheme] = useTheme()
-  const ThemeIcon = themeIcons[theme]
-  const nextTheme = themes[(themes.indexOf(theme) + 1) % themes.length] ?? 'system'
+  const { t } = useLanguage()
   return (
     <header className="header">
       <a href="#composer" className="skip-link">
@@ -41,19 +39,7 @@ export function Header({ connection, isHistoryOpen, onHistory, onNew }: HeaderPr
       </div>
       <div className="ml-auto flex min-w-0 items-center gap-0.5 sm:gap-2">
         {connection}
-        <button
-          type="button"
-          className="icon-button"
-          onClick={() => setTheme(nextTheme)}
-          aria-label={t.theme[theme]}
-          title={t.theme[theme]}
-          data-testid="theme"
-        >
-          <ThemeIcon size={18} />
-        </button>
-        <button type="button" className="text-button" onClick={toggle} aria-label={t.switchLanguage} data-testid="language">
-          {t.otherLanguage}
-        </button>
+        <Switches />
         <button
           type="button"
           className="text-button"
@@ -67,5 +53,42 @@ export function Header({ connection, isHistoryOpen, onHistory, onNew }: HeaderPr
         </button>
       </div>
     </header>
+  )
+}
+
+/** Theme, language, and the way out for who came in with a token. */
+export function Switches() {
+  const { t, toggle } = useLanguage()
+  const [theme, setTheme] = useTheme()
+  const ThemeIcon = themeIcons[theme]
+  const nextTheme = themes[(themes.indexOf(theme) + 1) % themes.length] ?? 'system'
+  return (
+    <>
+      <button
+        type="button"
+        className="icon-button"
+        onClick={() => setTheme(nextTheme)}
+        aria-label={t.theme[theme]}
+        title={t.theme[theme]}
+        data-testid="theme"
+      >
+        <ThemeIcon size={18} />
+      </button>
+      <button type="button" className="text-button" onClick={toggle} aria-label={t.switchLanguage} data-testid="language">
+        {t.otherLanguage}
+      </button>
+      {currentToken() !== undefined && (
+        <button
+          type="button"
+          className="icon-button"
+          onClick={() => signIn(undefined)}
+          aria-label={t.signIn.signOut}
+          title={t.signIn.signOut}
+          data-testid="sign-out"
+        >
+          <SignOutIcon size={18} />
+        </button>
+      )}
+    </>
   )
 }

@@ -5,11 +5,13 @@ import { StrictMode } from 'react'
 import { createRoot } from 'react-dom/client'
 import { LanguageProvider, readLanguage, showLanguage } from './i18n/language.tsx'
 import { openConversation } from './session/browser.ts'
+import { currentToken } from './session/sign-in.ts'
 import { readTheme, showTheme } from './settings/theme.ts'
 import { readTransport } from './settings/transport.ts'
 import './style/page.css'
 import { App } from './app.tsx'
 import { Boundary } from './chat/boundary.tsx'
+import { SignInGate } from './connection/sign-in.tsx'
 import { PageFailure } from './ui/page-failure.tsx'
 
 // Before the first paint, so that nothing is seen to change.
@@ -17,7 +19,10 @@ showTheme(readTheme())
 showLanguage(readLanguage())
 
 // Relative to the page, so that a host may serve both under a path of its own.
-const client = connect('.', { transport: readTransport(), tabs: shareTabs() })
+// Tabs share no connection of a user with a token: another tab may belong to another user.
+const token = currentToken()
+const ofUser = token === undefined ? { tabs: shareTabs() } : { token: () => token }
+const client = connect('.', { transport: readTransport(), ...ofUser })
 
 const root = document.getElementById('root')
 if (root === null) throw new Error('index.html must have an element #root')
@@ -25,7 +30,9 @@ createRoot(root).render(
   <StrictMode>
     <LanguageProvider>
       <Boundary fallback={<PageFailure />}>
-        <App conversation={openConversation(client)} client={client} />
+        <SignInGate>
+          <App conversation={openConversation(client)} client={client} />
+        </SignInGate>
       </Boundary>
     </LanguageProvider>
   </StrictMode>,

@@ -2,6 +2,11 @@
 import type { ErrorCode } from '@millrace/protocol'
 
 const errorTitles: Partial<Record<ErrorCode, string>> = {
+  unauthenticated: 'You are not signed in',
+  token_expired: 'Your token has expired',
+  token_rejected: 'The server does not accept your token',
+  token_revoked: 'Your token was revoked',
+  forbidden: 'You may not do this here',
   model_failed: 'The model ended with an error',
   model_rejected: 'The model refused the request',
   model_unauthorized: 'The model provider does not accept the key',
@@ -147,6 +152,23 @@ export const en = {
   damaged: {
     title: 'This conversation cannot be read',
     text: 'What the server keeps of it is damaged. You can delete it in the list of conversations.',
+  },
+  signIn: {
+    title: 'Sign in',
+    reasons: {
+      missing: 'This server asks who you are. Paste the token that you were given.',
+      expired: 'Your token has expired. Paste a new one; nothing that was said is lost.',
+      rejected: 'The server no longer accepts your token. Paste a new one; nothing that was said is lost.',
+    },
+    label: 'Token',
+    note: 'It is kept in this tab only, until you close the tab.',
+    problems: {
+      rejected: 'The server does not accept this token. Check that you copied all of it, and that it has not expired.',
+      unreachable: 'The server cannot be reached. Try again in a moment.',
+    },
+    submit: 'Sign in',
+    checking: 'Checking…',
+    signOut: 'Sign out',
   },
   broken: {
     title: 'The page could not be shown',

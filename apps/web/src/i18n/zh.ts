@@ -102,6 +102,11 @@ export const zh: Dictionary = {
 
   error: {
     titles: {
+      unauthenticated: '你还没有登录',
+      token_expired: '你的令牌已过期',
+      token_rejected: '服务器不接受你的令牌',
+      token_revoked: '你的令牌已被吊销',
+      forbidden: '你没有权限在这里这样做',
       model_failed: '模型出错，回答中止',
       model_rejected: '模型拒绝了这个请求',
       model_unauthorized: '模型服务商不接受密钥',
@@ -149,6 +154,23 @@ export const zh: Dictionary = {
   damaged: {
     title: '无法读取这个对话',
     text: '服务器上它的记录已损坏。可以在对话列表中删除它。',
+  },
+  signIn: {
+    title: '登录',
+    reasons: {
+      missing: '此服务器需要确认你的身份。请粘贴你收到的令牌。',
+      expired: '你的令牌已过期，请粘贴新的令牌。对话内容没有丢失。',
+      rejected: '服务器不再接受你的令牌，请粘贴新的令牌。对话内容没有丢失。',
+    },
+    label: '令牌',
+    note: '令牌只保存在当前标签页里，关闭标签页后即清除。',
+    problems: {
+      rejected: '服务器不接受这个令牌。请检查是否复制完整，以及是否已经过期。',
+      unreachable: '无法连接服务器，请稍后再试。',
+    },
+    submit: '登录',
+    checking: '正在检查…',
+    signOut: '退出登录',
   },
   broken: {
     title: '页面无法显示',

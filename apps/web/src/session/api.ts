@@ -4,6 +4,7 @@
  */
 import { type ErrorCode, errors, type PublicError, readBinary } from '@millrace/protocol'
 import { isFields, readSnapshot } from './decode.ts'
+import { currentToken, requireSignIn } from './sign-in.ts'
 import type { SnapshotAnswer } from './stream.ts'
 
 export interface ModelInfo {
@@ -72,8 +73,35 @@ export async function readFile(
   return isFields(event) && event.event === 'file_data' ? readBinary(event.data) : undefined
 }
 
+/** Whether the server lets somebody with this token in. */
+export async function checkToken(token: string): Promise<'accepted' | 'rejected' | 'unreachable'> {
+  try {
+    const { status } = await fetch(address('api/models'), { headers: bearer(token), signal: AbortSignal.timeout(answerMaxMs) })
+    if (status >= 500) return 'unreachable'
+    return status === 401 ? 'rejected' : 'accepted'
+  } catch {
+    return 'unreachable'
+  }
+}
+
+/** The conversation as a file; undefined where it could not be read. */
+export async function readExport(path: string): Promise<Blob | undefined> {
+  try {
+    const response = await fetch(address(path), { headers: bearer(currentToken()) })
+    return response.ok ? await response.blob() : undefined
+  } catch {
+    return undefined
+  }
+}
+
+/** No header can have other characters, and `fetch` would throw. */
+function bearer(token: string | undefined): Record<string, string> {
+  return token === undefined ? {} : { authorization: `Bearer ${token.replaceAll(/[^\x21-\x7e]/g, '?')}` }
+}
+
 async function call(path: string, body?: unknown, signal?: AbortSignal): Promise<Answer> {
-  const headers = { accept: 'application/json', ...(body === undefined ? {} : { 'content-type': 'application/json' }) }
+  const content = body === undefined ? {} : { 'content-type': 'application/json' }
+  const headers = { accept: 'application/json', ...bearer(currentToken()), ...content }
   const post = body === undefined ? {} : { method: 'POST', body: JSON.stringify(body) }
   const bound = AbortSignal.timeout(answerMaxMs)
   try {
@@ -84,7 +112,9 @@ async function call(path: string, body?: unknown, signal?: AbortSignal): Promise
     })
     const answer: unknown = await response.json().catch(() => undefined)
     if (response.ok) return { kind: 'done', body: answer }
-    return refused(response.status, answer)
+    const refusal = refused(response.status, answer)
+    if (response.status === 401 && refusal.kind === 'refused') requireSignIn(refusal.error.code)
+    return refusal
   } catch {
     // No connection, or it broke off: the caller tries again or says so.
     return { kind: 'unreachable' }

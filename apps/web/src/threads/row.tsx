@@ -3,7 +3,9 @@ import type { ListedSession, MillraceError } from '@millrace/client'
 import { type MouseEvent, type RefObject, type SyntheticEvent, useEffect, useRef, useState } from 'react'
 import { useComposition } from '../composer/composition.ts'
 import { useLanguage } from '../i18n/language.tsx'
+import { readExport } from '../session/api.ts'
 import { addressOf } from '../session/browser.ts'
+import { currentToken } from '../session/sign-in.ts'
 import { DownloadIcon, MoreIcon, RenameIcon, TrashIcon } from '../ui/icons.tsx'
 
 export interface HistoryRowProps {
@@ -137,11 +139,16 @@ function ConfirmRemoval({ keep, isBusy, onConfirm, onCancel }: ConfirmRemovalPro
 
 function ExportLink({ id, format, name }: { id: string; format: 'markdown' | 'json'; name: string }) {
   const { t } = useLanguage()
+  const path = `api/sessions/${encodeURIComponent(id)}/export?format=${format}`
   return (
     <a
       className="quiet-button"
-      href={`api/sessions/${encodeURIComponent(id)}/export?format=${format}`}
+      href={path}
       download
+      // A link has no token.
+      onClick={(event) =>
+        currentToken() !== undefined && saveWithToken(event, path, `${id}.${format === 'json' ? 'json' : 'md'}`)
+      }
       aria-label={t.history.exportAs(name)}
       title={t.history.exportAs(name)}
       data-testid={`history-${format}`}
@@ -149,6 +156,16 @@ function ExportLink({ id, format, name }: { id: string; format: 'markdown' | 'js
       <DownloadIcon size={14} /> {name}
     </a>
   )
+}
+
+function saveWithToken(event: MouseEvent, path: string, name: string): void {
+  event.preventDefault()
+  void readExport(path).then((file) => {
+    if (file === undefined) return
+    const link = Object.assign(document.createElement('a'), { href: URL.createObjectURL(file), download: name })
+    link.click()
+    URL.revokeObjectURL(link.href)
+  })
 }
 
 interface TitleFieldProps {

@@ -133,3 +133,8 @@ export const FileIcon = (props: IconProps) => (
     <path d="M14 3H6.500v18h11V6.500zM14 3v3.500h3.500" />
   </Icon>
 )
+export const SignOutIcon = (props: IconProps) => (
+  <Icon {...props}>
+    <path d="M14 4H6.500A1.500 1.500 0 0 0 5 5.500v13A1.500 1.500 0 0 0 6.500 20H14M10 12h10m0 0-4-4m4 4-4 4" />
+  </Icon>
+)
