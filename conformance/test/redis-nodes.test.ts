@@ -1,6 +1,7 @@
 import { createClient } from '@redis/client'
 import { redisEngine } from 'millrace/redis'
 import { describe, expect, it, onTestFinished } from 'vitest'
+import { countersConformance } from '../src/engine/counters.ts'
 import { ephemeralConformance } from '../src/engine/ephemeral.ts'
 import { faultsConformance } from '../src/engine/faults.ts'
 import { nodesConformance } from '../src/engine/nodes.ts'
@@ -22,6 +23,7 @@ const nodes = {
 
 nodesConformance(nodes)
 ephemeralConformance(nodes)
+countersConformance(nodes)
 
 faultsConformance({ name: 'redis', start: startLosslessRedis, make })
 

@@ -9,6 +9,7 @@ const replicas = Number(new URL(url.split(',')[0] ?? '').searchParams.get('repli
 const millrace = createMillrace({
   engine: url.startsWith('nats:') ? natsEngine({ url }) : redisEngine({ url: url.replace(/\?.*/, ''), replicas }),
   model: 'sim:count',
+  usage: true,
   leaseMs: Number(leaseMs),
 })
 process.once('SIGTERM', () => void millrace.close({ graceMs: Number(graceMs) }).then(() => process.exit(0)))

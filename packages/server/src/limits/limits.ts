@@ -24,6 +24,9 @@ const windows = {
   runsPerMinute: 60,
 } as const satisfies { readonly [name in PrincipalLimit]?: number }
 
+/** What protects a server, and not its owner's money: no request waits for the engine because of it. */
+const isOfNode = (name: string) => name === 'requestsPerSecond'
+
 export type RateName = keyof typeof windows
 
 /** Limits of each connection, also on an open server. */
@@ -66,7 +69,7 @@ export function createLimits(options: LimitsOptions): Limits {
   const bytes = new Buckets(settings.bytesPerAddress)
   const places = createPlaces(counters)
   const rates = Object.fromEntries(
-    Object.entries(windows).map(([name, seconds]) => [name, createRate(name, seconds, counters)]),
+    Object.entries(windows).map(([name, seconds]) => [name, createRate(name, seconds, isOfNode(name) ? undefined : counters)]),
   ) as Record<RateName, Rate>
 
   return {
@@ -96,8 +99,8 @@ export function createLimits(options: LimitsOptions): Limits {
     const key = keyOf(asker)
     // Not the run: an attempt of another server with the same id must not give its place back.
     const holder = randomUUID()
-    const isHeld = await places.hold(`runs ${key}`, holder, inFlight, settings.runMsMax + placeSlackMs)
-    if (!isHeld) {
+    const placeMs = settings.runMsMax + placeSlackMs
+    if (inFlight < Number.POSITIVE_INFINITY && !(await places.hold(`runs ${key}`, holder, inFlight, placeMs))) {
       const message = `You have ${inFlight} runs in progress, which is the limit; wait until one has ended.`
       throw hit('runsInFlight', new MillraceError('too_many_runs', { message, retryAfter: 1 }), asker)
     }

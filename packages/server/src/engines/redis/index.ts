@@ -34,6 +34,7 @@ export function redisEngine({ url, prefix = 'millrace', ...options }: RedisEngin
     isShared: true,
     wantsPacing: true,
     broadcast: logs.broadcast,
+    counters: logs.counters,
     append: (log, events, appendOptions) => logs.append(log, events, appendOptions),
     read: (log, after, readOptions) => logs.read(log, after, readOptions),
     peek: (log, after, readOptions) => logs.peek(log, after, readOptions),

@@ -1,7 +1,7 @@
 /** The logs under one prefix: the calls of the engine, as scripts, with what this node knows of each log. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Position } from '@millrace/protocol'
-import type { Appended, AppendOptions, Broadcast, LogState, NewEvent, Page, ReadOptions } from '../../log/log.ts'
+import type { Appended, AppendOptions, Broadcast, Counters, LogState, NewEvent, Page, ReadOptions } from '../../log/log.ts'
 import { pageOfNames } from '../shared/names.ts'
 import { createNotifier, type Notifier } from '../shared/notifier.ts'
 import { createQueues } from '../shared/queues.ts'
@@ -10,6 +10,7 @@ import { createRecentEvents } from '../shared/recent-events.ts'
 import { type Added, Appender } from './appender.ts'
 import { Calls } from './calls.ts'
 import { packOldest } from './compaction.ts'
+import { createCounters } from './counters.ts'
 import { createPacks, type Entry, toPage } from './entries.ts'
 import { HighWaterMarks, type Mark, verificationPollMs } from './high-water-marks.ts'
 import { liveCommands, livePage } from './live.ts'
@@ -147,6 +148,10 @@ export class RedisLogs {
     const existed = (await this.#calls.call(scripts.remove, log)) !== 0
     this.#forget(log)
     return existed
+  }
+
+  get counters(): Counters {
+    return createCounters(this.#calls, this.#names)
   }
 
   readonly broadcast: Broadcast = {

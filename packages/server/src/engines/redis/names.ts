@@ -20,6 +20,11 @@ export class Names {
     return `${this.channelOf(topic)}:broadcast`
   }
 
+  /** The key of a count. It does not end as a key of a log does. */
+  countOf(key: string): string {
+    return `${this.channelOf(`limits/${key}`)}:count`
+  }
+
   /** A pattern of SCAN for the logs with a prefix, and what extracts the log from a key that matches. */
   scanOf(prefix: string): { readonly pattern: string; readonly logOf: (key: string) => string } {
     const [before, behind] = [this.channelOf('').slice(0, -1), '}:meta']
