@@ -23,10 +23,10 @@ describe('the usage of a run', () => {
         outputTokens: 5,
         reasoningTokens: 0,
         cost: usage.inputTokens + 10,
-        models: {
-          'sim:count?n=3&tps=0': expect.objectContaining({ lanes: 1, outputTokens: 3 }),
-          'sim:count?n=2&tps=0': expect.objectContaining({ lanes: 1, outputTokens: 2 }),
-        },
+        models: [
+          expect.objectContaining({ model: 'sim:count?n=3&tps=0', lanes: 1, outputTokens: 3 }),
+          expect.objectContaining({ model: 'sim:count?n=2&tps=0', lanes: 1, outputTokens: 2 }),
+        ],
       },
     ])
     await (await millrace.ask({ query: 'abcd' })).ended
@@ -59,7 +59,7 @@ describe('the usage of a run', () => {
     await vi.waitFor(async () => expect((await millrace.readSession(stopped.session))?.runs[0]?.lanes).toBeDefined())
     stopped.stop()
     await stopped.ended
-    expect((await millrace.usage.read())[0]).toMatchObject({ runs: 3, models: { gated: { lanes: 3 } } })
+    expect((await millrace.usage.read())[0]).toMatchObject({ runs: 3, models: [{ model: 'gated', lanes: 3 }] })
     expect((await millrace.usage.read())[0]?.reasoningTokens).toBeGreaterThanOrEqual(2)
     const interrupted = await ask()
     void interrupted.ended

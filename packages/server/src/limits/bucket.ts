@@ -16,17 +16,16 @@ export class Bucket {
 
   /** Takes all or nothing. Returns 0, or the milliseconds until this amount can be taken; infinite where it never can. */
   take(amount: number, perSecond: number, now: number): number {
-    if (perSecond === Number.POSITIVE_INFINITY) return 0
+    if (perSecond === Number.POSITIVE_INFINITY || amount === 0) return 0
+    if (perSecond === 0) return Number.POSITIVE_INFINITY
     const burst = perSecond * burstSeconds
     this.#left = Math.min(burst, this.#left + (Math.max(0, now - this.#at) / 1000) * perSecond)
     this.#at = now
     // More than a burst is taken from a full bucket, which is in debt then.
     const needed = Math.min(amount, burst)
-    if (needed > 0 && this.#left >= needed) {
-      this.#left -= amount
-      return 0
-    }
-    return amount === 0 ? 0 : ((needed - this.#left) / perSecond) * 1000
+    if (this.#left < needed) return ((needed - this.#left) / perSecond) * 1000
+    this.#left -= amount
+    return 0
   }
 }
 

@@ -13,6 +13,7 @@ export interface Tokens {
 }
 
 export interface ModelUsage extends Tokens {
+  readonly model: string
   /** Answers of the model, also those that ended early. */
   readonly lanes: number
   /** How many of these did not report their usage, so that it is estimated. */
@@ -21,7 +22,8 @@ export interface ModelUsage extends Tokens {
 
 export interface PrincipalUsage extends Tokens {
   readonly runs: number
-  readonly models: Readonly<Record<string, ModelUsage>>
+  /** In the order in which they were first used. */
+  readonly models: readonly ModelUsage[]
 }
 
 const amount = z.number()
@@ -33,15 +35,15 @@ const tokens = {
 }
 const lane = z.object({ model: z.string(), ...tokens, isEstimated: z.boolean().default(false) })
 const runEvent = z.object({ principal: z.string(), lanes: z.array(lane) })
-const model = z.object({ ...tokens, lanes: amount, estimatedLanes: amount })
-const principal = z.object({ ...tokens, runs: amount, models: z.record(z.string(), model) })
+const model = z.object({ model: z.string(), ...tokens, lanes: amount, estimatedLanes: amount })
+const principal = z.object({ ...tokens, runs: amount, models: z.array(model) })
 const totalsEvent = z.object({ isFirst: z.boolean(), principals: z.array(z.tuple([z.string(), principal])) })
 
 export type RunUsage = z.input<typeof runEvent>
 
 const nothing: Tokens = { inputTokens: 0, outputTokens: 0, reasoningTokens: 0 }
-const nobody: PrincipalUsage = { ...nothing, runs: 0, models: {} }
-const unused: ModelUsage = { ...nothing, lanes: 0, estimatedLanes: 0 }
+const nobody: PrincipalUsage = { ...nothing, runs: 0, models: [] }
+const unused = { ...nothing, lanes: 0, estimatedLanes: 0 }
 /** Of totals in one event, far below its size limit. */
 const principalsPerEvent = 500
 
@@ -69,18 +71,19 @@ export class UsageDay {
   #applyRun(data: EventData): void {
     const { principal: id, lanes } = runEvent.parse(data)
     const before = this.principals.get(id) ?? nobody
-    const models: Record<string, ModelUsage> = { ...before.models }
+    const models = new Map(before.models.map((used) => [used.model, used]))
     let sum: Tokens = nothing
     for (const each of lanes) {
-      const known = models[each.model] ?? unused
-      models[each.model] = {
+      const known = models.get(each.model) ?? unused
+      models.set(each.model, {
+        model: each.model,
         ...add(known, each),
         lanes: known.lanes + 1,
         estimatedLanes: known.estimatedLanes + (each.isEstimated ? 1 : 0),
-      }
+      })
       sum = add(sum, each)
     }
-    this.principals.set(id, { ...add(before, sum), runs: before.runs + 1, models })
+    this.principals.set(id, { ...add(before, sum), runs: before.runs + 1, models: [...models.values()] })
     this.total = add(this.total, sum)
   }
 

@@ -73,8 +73,9 @@ export async function performRun(started: StartedRun, context: PerformContext): 
     }),
   )
   haveLanesEnded = true
-  const outcome = runEnd(new Map(lanes.map(({ lane }) => [lane, ends.get(lane) as LaneEnd])))
-  await charge?.({ run: run.id, principal: observed.principal, askedAt, lanes: [...ends.values()] })
+  const ordered = new Map(lanes.map(({ lane }) => [lane, ends.get(lane) as LaneEnd]))
+  const outcome = runEnd(ordered)
+  await charge?.({ run: run.id, principal: observed.principal, askedAt, lanes: [...ordered.values()] })
   const { data, position } = await writer.end('stream_end', { run: run.id, ...outcome })
   clearTimeout(deadline)
   unwatch()
