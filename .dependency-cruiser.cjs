@@ -35,7 +35,7 @@ const knows = {
   models: [],
   operations: ['outgoing/'],
   outgoing: [],
-  runs: ['operations/(observer|traces)\\.ts$', 'models/model\\.ts$', 'operations/redact\\.ts$'],
+  runs: ['operations/(observer|traces|private-text)\\.ts$', 'models/model\\.ts$', 'operations/redact\\.ts$'],
   sessions: ['access/', 'models/(model|continuation)\\.ts$', 'dialects/', 'runs/'],
   transports: [
     'operations/observer\\.ts$',

@@ -10,7 +10,7 @@ const redis = await startRedis()
 afterAll(() => redis.close())
 const cli = fileURLToPath(new URL('../../packages/server/src/cli/index.ts', import.meta.url))
 
-async function startWorkers(count: number, grace = '0') {
+async function startWorkers(count: number, grace = '0', more: readonly string[] = []) {
   const args = [
     'start',
     '--port',
@@ -23,6 +23,7 @@ async function startWorkers(count: number, grace = '0') {
     String(count),
     '--grace',
     grace,
+    ...more,
   ]
   const child = spawn(process.execPath, ['--conditions=source', cli, ...args], { stdio: ['ignore', 'pipe', 'pipe'] })
   const exited = once(child, 'exit')
@@ -71,6 +72,17 @@ async function ask<T>(url: string, body?: object): Promise<T> {
 interface Transcript {
   readonly runs: { status: string; lanes: { text: string }[] }[]
 }
+
+it('serves the sums of all workers at one port for metrics, and none at the port of the workers', async () => {
+  const { until, url } = await startWorkers(3, '0', ['--metrics-port', '0'])
+  const [, metricsUrl = ''] = await until(/Watch {2}(http:\S+\/metrics)/)
+  const started = await Promise.all(Array.from({ length: 9 }, () => ask<{ run: string }>(`${url}/api/chat`, { query: 'x' })))
+  expect(started).toHaveLength(9)
+  const scrape = async () => (await fetch(metricsUrl)).text()
+  await expect.poll(scrape).toMatch(/^millrace_runs_started_total 9$/m)
+  expect(await scrape()).toMatch(/^millrace_connections\{transport="sse",state="open"\} 0$/m)
+  expect((await fetch(`${url}/metrics`)).status).toBe(404)
+})
 
 it('serves with all workers, and when one is killed ends its runs and replaces it', async () => {
   const { child, until, url } = await startWorkers(3)

@@ -16,6 +16,13 @@ import type { Transcript } from './sessions/transcript.ts'
 import type { ListedConnection } from './transports/connection.ts'
 import type { ConnectionFilter } from './transports/connections.ts'
 
+export interface ListeningAt {
+  readonly url: string
+  readonly port: number
+  /** Where Prometheus reads; undefined where it cannot. */
+  readonly metricsUrl: string | undefined
+}
+
 export interface Millrace {
   readonly handler: Handler
   /** The same for web-standard hosts: Hono, Next.js, Deno-style servers. */
@@ -23,7 +30,7 @@ export interface Millrace {
   /** For WebSockets on your own server: `server.on('upgrade', millrace.upgrade)`. */
   readonly upgrade: Upgrade
   /** Starts an HTTP server, beside those that earlier calls started. Rejects when the port is taken. */
-  listen(options?: ListenOptions): Promise<{ readonly url: string; readonly port: number }>
+  listen(options?: ListenOptions): Promise<ListeningAt>
   /** Asks models. Resolves when the run's start is recorded; its events are read from the log. */
   ask(request: ChatRequest): Promise<Run>
   /** Resumes an answer that ended early, in a new run; only lanes that did not complete are continued. */

@@ -148,11 +148,11 @@ export function createMillrace(options: MillraceOptions = {}): Millrace {
   }
   return createApi(parts, {
     async listen(listenOptions = {}) {
-      await metricsPort.listening
+      const metricsUrl = await metricsPort.listening
       const names = [...hostNames, ...(listenOptions.hostNames ?? [])]
       const { server, url, port } = await listen({ handle, prepare, accept, limits }, { ...listenOptions, hostNames: names })
       shutdown.add(server)
-      return { url, port }
+      return { url, port, metricsUrl: metricsUrl ?? (operating.readers === 'none' ? undefined : `${url}/metrics`) }
     },
     async close({ graceMs = 0 } = {}) {
       await shutdown.close(graceMs)

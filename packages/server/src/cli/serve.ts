@@ -21,6 +21,7 @@ export interface Ready {
   readonly model: string
   readonly reason: string
   readonly place: string
+  readonly metricsUrl?: string | undefined
   /** Whether it asks nobody for credentials. */
   readonly isOpen: boolean
 }
@@ -37,10 +38,10 @@ export async function serve({ engine, place, port, host, options }: ServeOptions
     const millrace = createMillrace({ ...options, engine, ...(page !== undefined && { page }) })
     if (cluster.isWorker && millrace.metrics !== undefined) shareMetrics(millrace.metrics)
     const { name, reason } = await millrace.defaultModel()
-    const { url } = await millrace.listen({ port, host })
+    const { url, metricsUrl } = await millrace.listen({ port, host })
     const { access: { tokens, allowAnonymous } = {}, authenticate } = options
     const isOpen = allowAnonymous ?? (tokens === undefined && authenticate === undefined)
-    return { ready: { url, page: page !== undefined, model: name, reason, place, isOpen }, close: millrace.close }
+    return { ready: { url, page: page !== undefined, model: name, reason, place, metricsUrl, isOpen }, close: millrace.close }
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException
     const text = code === 'EADDRINUSE' ? `Port ${port} is taken; choose another with --port.` : message

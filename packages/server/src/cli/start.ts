@@ -63,8 +63,10 @@ async function start({ args, env, folder }: CommandContext, flags: Flags): Promi
     const started = startWorkers(workers, (text) => process.stderr.write(`millrace: ${text}\n`))
     signals.onStop(started.close)
     const ready = await started.ready
-    if (metrics.port !== undefined) await serveWorkerMetrics(metrics.port, metrics.host)
-    return printReady(ready, workers)
+    const { enabled = true, port: metricsPort, host: metricsHost } = metrics
+    const hasMetrics = enabled && metricsPort !== undefined
+    const metricsUrl = hasMetrics ? await serveWorkerMetrics(metricsPort, metricsHost) : undefined
+    return printReady({ ...ready, metricsUrl }, workers)
   }
   const options = toOptions(config)
   const served = await serve({
@@ -105,7 +107,7 @@ async function open({ engine = '', data = '', durability, keepDays }: MillraceCo
   return opened
 }
 
-function printReady({ url, page, model, reason, place, isOpen }: Ready, workers: number): void {
+function printReady({ url, page, model, reason, place, isOpen, metricsUrl }: Ready, workers: number): void {
   process.stdout.write(`
   Millrace is ready in ${Math.round(performance.now())} ms${workers > 1 ? `, with ${workers} workers` : ''}
 
@@ -114,6 +116,7 @@ function printReady({ url, page, model, reason, place, isOpen }: Ready, workers:
   Try    curl -N "${url}/api/chat?query=hello"
   Model  ${model}  (${reason})
   Logs   ${place}
+  Watch  ${metricsUrl ?? 'metrics are off, or need --metrics-port'}
   Users  ${isOpen ? `everybody who can reach ${new URL(url).hostname}; nobody is asked for a token` : 'with a token or a key'}
 
 `)

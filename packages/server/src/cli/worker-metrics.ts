@@ -2,9 +2,10 @@
  * Metrics with several workers. A request to the port that they share reaches any of them, which knows only its own numbers:
  * the primary process asks all of them, and serves the sums on a port of its own.
  */
-import { createServer, type Server } from 'node:http'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { ClusterRegistry, type Registry } from '@prometheus-io/client'
-import { createHostRule, headerOf } from '../access/host-names.ts'
+import { createHostRule, headerOf, isLoopback } from '../access/host-names.ts'
 
 /** Runs in a worker: gives its metrics to the primary process. */
 export function shareMetrics(registry: Registry): void {
@@ -13,10 +14,10 @@ export function shareMetrics(registry: Registry): void {
   new ClusterRegistry()
 }
 
-/** Runs in the primary process. Rejects where the port is taken. */
-export async function serveWorkerMetrics(port: number, host: string | undefined): Promise<Server> {
+/** Runs in the primary process, and resolves with the address. Rejects where the port is taken. */
+export async function serveWorkerMetrics(port: number, host = '127.0.0.1'): Promise<string> {
   const registry = new ClusterRegistry()
-  const checkHost = createHostRule({ isLoopback: true })
+  const checkHost = createHostRule({ isLoopback: isLoopback(host) })
   const server = createServer((request, response) => {
     if (request.url !== '/metrics' || checkHost(headerOf(request)) !== undefined) return void response.writeHead(404).end()
     registry.clusterMetrics().then(
@@ -28,5 +29,7 @@ export async function serveWorkerMetrics(port: number, host: string | undefined)
   const { promise, resolve, reject } = Promise.withResolvers<void>()
   server.once('error', reject).listen(port, host, resolve)
   await promise
-  return server.unref()
+  server.unref()
+  const { port: bound } = server.address() as AddressInfo
+  return `http://${host.includes(':') ? `[${host}]` : host}:${bound}/metrics`
 }

@@ -1,5 +1,4 @@
 /** The metrics and the health on a port of their own. It needs no credentials: give it an address that only you can reach. */
-import type { Server } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { MillraceError } from '@millrace/protocol'
 import type { MetricsOptions } from '../operations/metrics/metrics.ts'
@@ -7,7 +6,7 @@ import { type AppOptions, createApp } from './app.ts'
 import { endWithError } from './error-response.ts'
 import { createHandlers } from './handlers.ts'
 import { createHealthRoutes, type HealthRoutesOptions } from './health-routes.ts'
-import { listen } from './listen.ts'
+import { type Listening, listen } from './listen.ts'
 
 export interface MetricsPortOptions
   extends Omit<AppOptions, 'routes' | 'page'>,
@@ -17,30 +16,29 @@ export interface MetricsPortOptions
 }
 
 export interface MetricsPort {
-  /** Rejects where the port is taken, which is reported too. */
-  readonly listening: Promise<unknown>
+  /** The address of the metrics; undefined without a port. Rejects where the port is taken, which is reported too. */
+  readonly listening: Promise<string | undefined>
   close(): Promise<void>
 }
 
 export function openMetricsPort(options: MetricsPortOptions): MetricsPort {
   const { port, onError } = options
-  const listening = port === undefined ? Promise.resolve(undefined) : open(options, port)
-  listening.catch(onError)
+  const opened = port === undefined ? Promise.resolve(undefined) : open(options, port)
+  opened.catch(onError)
   return {
-    listening,
+    listening: opened.then((listening) => listening && `${listening.url}/metrics`),
     async close() {
-      const server = await listening.catch(() => undefined)
+      const { server } = (await opened.catch(() => undefined)) ?? {}
       server?.close()
       server?.closeAllConnections()
     },
   }
 }
 
-async function open({ health, metrics, host, ...options }: MetricsPortOptions, port: number): Promise<Server> {
+async function open({ health, metrics, host, ...options }: MetricsPortOptions, port: number): Promise<Listening> {
   const { hostNames, limits, onError } = options
   const app = createApp({ ...options, routes: createHealthRoutes({ health, metrics, readers: 'all' }), page: undefined })
   const accept = (_request: unknown, socket: Duplex) => endWithError(socket, new MillraceError('not_found'))
   const { handle, prepare } = createHandlers({ app, accept, cors: undefined, hostNames, page: undefined, onError })
-  const { server } = await listen({ handle, prepare, accept, limits }, { port, host, hostNames })
-  return server
+  return listen({ handle, prepare, accept, limits }, { port, host, hostNames })
 }

@@ -1,5 +1,6 @@
 /** Reports errors that the client did not cause: to the host's `onError`, or by default to standard error, at a bounded rate. */
 import { MillraceError } from '@millrace/protocol'
+import { hidePrivate } from './private-text.ts'
 import { redact } from './redact.ts'
 
 export interface ErrorContext {
@@ -33,12 +34,13 @@ export function createReport(print: PrintError = printToConsole): OnError {
   const recurrences = new Map<string, number>()
 
   return (error, context) => {
-    const text = redact(describe(error))
+    const clean = (written: string) => hidePrivate(error, redact(written))
+    const text = clean(describe(error))
     const count = recurrences.get(text)
     if (count !== undefined) return void recurrences.set(text, count + 1)
     recurrences.set(text, 0)
     // An error with a code needs no stack: the code and the cause identify it.
-    print(error instanceof MillraceError && error.code !== 'internal' ? text : redact(stackOf(error)), context)
+    print(error instanceof MillraceError && error.code !== 'internal' ? text : clean(stackOf(error)), context)
     setTimeout(() => {
       const more = recurrences.get(text)
       recurrences.delete(text)

@@ -3,6 +3,7 @@ import { formatPosition, type LaneEnd, MillraceError } from '@millrace/protocol'
 import type { Engine } from '../log/log.ts'
 import type { ModelMessage } from '../models/model.ts'
 import type { ObservedRun, Observer } from '../operations/observer.ts'
+import { markPrivate } from '../operations/private-text.ts'
 import { traceLane } from '../operations/traces.ts'
 import type { Charge } from './charge.ts'
 import { runLane } from './lane.ts'
@@ -90,6 +91,7 @@ async function performLane(
   { run, observed, messages, abort, acceptedAt }: StartedRun,
   { idleMsMax, onError, observer, now }: PerformContext,
 ): Promise<LaneEnd> {
+  const question = messages.get(lane)?.at(-1)?.text ?? ''
   const end = await runLane({
     run: run.id,
     lane,
@@ -106,7 +108,10 @@ async function performLane(
       return open(conversation, signal)
     },
     onFirstToken: (ms) => observer.firstToken?.(observed, { lane, model }, ms),
-    onError: (error) => onError(error, { run: run.id, lane }),
+    onError(error) {
+      markPrivate(error, question)
+      onError(error, { run: run.id, lane })
+    },
   })
   try {
     await writer.settled()
