@@ -6,6 +6,7 @@ import type { AuthenticateHook } from './access/authenticate.ts'
 import { type Authorize, allowAll } from './access/authorize.ts'
 import { createHostRule } from './access/host-names.ts'
 import { memoryEngine } from './engines/memory/index.ts'
+import type { ConfigurationEntry } from './gateway/admin/configuration-routes.ts'
 import { resolveUsage, type UsageOptions, type UsageSettings } from './limits/limiting.ts'
 import { type LimitOptions, type LimitSettings, resolveLimits } from './limits/options.ts'
 import type { Engine } from './log/log.ts'
@@ -68,6 +69,8 @@ export interface MillraceOptions {
   readonly privateHosts?: readonly string[]
   /** Where to send events as signed HTTP requests, such as when a run has ended; default nowhere. PROTOCOL.md#webhooks. */
   readonly webhooks?: readonly WebhookOptions[]
+  /** What the admin API shows as the configuration; default these options. `millrace start` says where each setting is from. */
+  readonly configuration?: readonly ConfigurationEntry[]
   /** Called before every attach, replay and command of every transport; default allows all. See access/authorize.ts. */
   readonly authorize?: Authorize
   /** What Prometheus reads; default at `/metrics`. */

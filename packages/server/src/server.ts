@@ -11,6 +11,7 @@ import { createPassRenewal } from './cluster/renewals.ts'
 import { createNodeRequests, type NodeRequests, type RequestMessage } from './cluster/requests.ts'
 import { createRunDirectory } from './cluster/run-directory.ts'
 import { soleMember } from './cluster/sole-member.ts'
+import { describeOptions } from './config/describe-options.ts'
 import { DeliveryStats } from './delivery/delivery-stats.ts'
 import { createFanOut } from './delivery/fan-out.ts'
 import { createScheduler } from './delivery/scheduler.ts'
@@ -105,7 +106,7 @@ export function createMillrace(options: MillraceOptions = {}): Millrace {
   const offer = createOffer({ models, byName: settings.modelsByName })
   const isOn = access.authenticate !== undefined
   const seen = { node, version, connections, runs, runList, webhooks }
-  const { nodes, draining } = createNodes({ ...seen, engine: store, membership, isOn, stopping })
+  const { nodes, draining, changeRecord } = createNodes({ ...seen, engine: store, membership, isOn, stopping, onError })
   const isDraining = () => draining.since !== undefined
   const isClosed = () => isStopping() || isDraining()
   const health = createHealth({ engine: store, version, stopping: stopping.signal, isDraining })
@@ -116,9 +117,10 @@ export function createMillrace(options: MillraceOptions = {}): Millrace {
   const requests = { ...used, ...more, passRenewal: createPassRenewal(membership), stops: createStops(runs) }
   const renew = (id: string, principal: Principal) => renewPassed({ connections, ...access }, id, principal)
   const { describeDefault } = models
+  const describeConfiguration = () => options.configuration ?? describeOptions(options)
   const routes = [
     ...createRoutes({ ...requests, history, transcripts, describeDefault, heartbeats: answers, newId }),
-    ...createAdminRoutes({ ...requests, history, nodes, node, changeRecord: createChangeRecord(store, onError) }),
+    ...createAdminRoutes({ ...requests, history, nodes, node, changeRecord, describeConfiguration }),
   ]
   const serving = { transports, connections, access, limits, version, observer, onError, isStopping: isClosed }
   const app = createApp({ ...serving, routes, page })
@@ -232,16 +234,17 @@ interface NodesOptions extends Omit<RespondOptions, 'draining'> {
   /** Whether there is an operator. */
   readonly isOn: boolean
   readonly stopping: AbortController
+  readonly onError: (error: unknown) => void
 }
 
 /** What an operator sees of this server and of the others, and how one is drained. */
-function createNodes({ engine, membership, isOn, stopping, ...options }: NodesOptions) {
+function createNodes({ engine, membership, isOn, stopping, onError, ...options }: NodesOptions) {
   const draining = createDraining({ readers: options.connections, isShared: membership !== undefined })
   const respond = createRespond({ ...options, draining })
   const nodes = createNodeRequests({ engine, node: options.node, membership, respond, newId })
   // Also a server that nobody has used yet is asked.
   if (isOn && membership !== undefined) retryUntil(membership.join, stopping.signal).catch(() => {})
-  return { nodes, draining }
+  return { nodes, draining, changeRecord: createChangeRecord(engine, onError) }
 }
 
 interface EndingOptions extends Pick<RecoveryOptions, 'engine' | 'liveness' | 'charge' | 'signal' | 'onError'> {

@@ -6,7 +6,7 @@ import { adminKey, startAdmin } from './support/admin.ts'
 import { gatedModel } from './support/gated-model.ts'
 import { startRun } from './support/server.ts'
 import { openStream } from './support/stream.ts'
-import { bearer } from './support/tokens.ts'
+import { bearer, secret, sign } from './support/tokens.ts'
 
 interface Listed {
   readonly connections: { readonly id: string; readonly transport: string; readonly principal: string; readonly logs: string[] }[]
@@ -262,5 +262,63 @@ describe('changes', () => {
     expect([...second.changes, ...third.changes].map(({ input }) => input.channel)).toEqual(['c3', 'c2', 'c1'])
     expect(third.next).toBeUndefined()
     expect((await read<Page>('/changes')).changes).toHaveLength(5)
+  })
+})
+
+describe('usage', () => {
+  const today = new Date().toISOString().slice(0, 10)
+  interface Page {
+    readonly usage: readonly { day: string; principal: string; runs: number; outputTokens: number; models: object }[]
+    readonly next?: string
+  }
+
+  it('is that of each principal and day, in pages', async () => {
+    const { url, read } = await startAdmin({ access: { adminKey, tokens: { secret } } })
+    for (const sub of ['ada', 'bob', 'cai']) {
+      const { run } = await startRun(url, { query: 'x' }, bearer(await sign({ sub })))
+      await fetch(`${url}/api/runs/${run}/stop`, { method: 'POST', headers: bearer(await sign({ sub })) })
+    }
+    const first = await read<Page>('/usage?limit=2')
+    expect(first.usage).toMatchObject([
+      { day: today, principal: 'ada', runs: 1, models: { 'sim:count?n=5&tps=0': { lanes: 1 } } },
+      { day: today, principal: 'bob', runs: 1 },
+    ])
+    const second = await read<Page>(`/usage?limit=2&after=${encodeURIComponent(first.next ?? '')}`)
+    expect(second.usage.map(({ principal }) => principal)).toEqual(['cai'])
+    expect(second.next).toBeUndefined()
+    expect((await read<Page>(`/usage?principal=bob&from=${today}`)).usage).toHaveLength(1)
+    expect((await read<Page>('/usage?from=2020-01-01&to=2020-01-31')).usage).toEqual([])
+  })
+
+  it.each(['from=2020-01-02&to=2020-01-01', 'from=2020-01-01&to=2020-03-01', 'from=yesterday'])(
+    'is not that of %s',
+    async (query) => {
+      const { call } = await startAdmin()
+      expect(await call('GET', `/usage?${query}`)).toMatchObject({ status: 400 })
+    },
+  )
+})
+
+describe('the configuration', () => {
+  it('is what the server was given, without its secrets', async () => {
+    const { read } = await startAdmin({
+      access: { adminKey, tokens: { secret }, origins: ['https://app.example.com'] },
+      webhooks: [{ url: 'http://localhost:1/', secret: `whsec_${Buffer.alloc(32).toString('base64')}` }],
+      limits: { runsPerNode: 7 },
+    })
+    const { settings } = await read<{ settings: { key: string; value: unknown; source: string }[] }>('/configuration')
+    const of = (key: string) => settings.find((each) => each.key === key)
+    expect(of('limits.runsPerNode')).toEqual({ key: 'limits.runsPerNode', value: 7, source: 'code' })
+    expect(of('heartbeatMs')).toEqual({ key: 'heartbeatMs', value: 15_000, source: 'default' })
+    expect(of('access.origins')).toMatchObject({ value: ['https://app.example.com'] })
+    for (const key of ['access.adminKey', 'access.tokens', 'webhooks']) expect(of(key)).toMatchObject({ value: '(secret)' })
+    for (const hidden of [adminKey, secret]) expect(JSON.stringify(settings)).not.toContain(hidden)
+    expect(of('port')).toBeUndefined()
+  })
+
+  it('is shown with the flag, variable or file of each setting where the command has started it', async () => {
+    const configuration = [{ key: 'port', value: 4600, source: 'flag', from: '--port' }] as const
+    const { read } = await startAdmin({ configuration })
+    expect(await read('/configuration')).toMatchObject({ settings: configuration })
   })
 })

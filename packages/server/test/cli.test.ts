@@ -208,6 +208,12 @@ describe('who may use millrace start', () => {
     const headers = { ...bearer(adminKey), 'content-type': 'application/json' }
     const response = await fetch(`${url}/api/tickets`, { method: 'POST', headers, body })
     expect([response.status, await response.json()]).toEqual([201, { ticket: expect.any(String), expiresAt: expect.any(Number) }])
+    const configuration = await (await fetch(`${url}/api/admin/configuration`, { headers: bearer(adminKey) })).text()
+    expect(configuration).toContain(
+      '{"key":"access.adminKey","value":"(secret)","source":"environment","from":"MILLRACE_ADMIN_KEY"}',
+    )
+    expect(configuration).toContain('"source":"flag","from":"--port"}')
+    for (const hidden of [adminKey, secret]) expect(configuration).not.toContain(hidden)
   })
 
   it('prints no credential, whatever is wrong with it', async () => {

@@ -4,6 +4,7 @@ import { resolve } from 'node:path'
 import { isLoopback, isLoopbackName } from '../access/host-names.ts'
 import type { MillraceConfig } from '../config/config.ts'
 import { ConfigError } from '../config/config-error.ts'
+import { describeSetting } from '../config/describe.ts'
 import { isOpenByDefault, toOptions } from '../config/options.ts'
 import { type EffectiveSetting, type Flags, resolveConfig } from '../config/resolve.ts'
 import type { MetricsOptions } from '../operations/metrics/metrics.ts'
@@ -68,7 +69,7 @@ async function start({ args, env, folder }: CommandContext, flags: Flags): Promi
     const metricsUrl = hasMetrics ? await serveWorkerMetrics(metricsPort, metricsHost) : undefined
     return printReady({ ...ready, metricsUrl }, workers)
   }
-  const options = toOptions(config)
+  const options = { ...toOptions(config), configuration: effective.map(describeSetting) }
   const served = await serve({
     ...opened,
     port,

@@ -4,7 +4,7 @@ import type { Engine } from '../log/log.ts'
 import type { MillraceOptions } from '../options.ts'
 
 /** Every key, with its unit, default and other ways to set it: docs/guides/configuration.md, made from settings.ts. */
-export interface MillraceConfig extends Omit<MillraceOptions, 'engine' | 'access'> {
+export interface MillraceConfig extends Omit<MillraceOptions, 'engine' | 'access' | 'configuration'> {
   /** Port to listen on; default 4600. 0 takes any free port. */
   readonly port?: number
   /** Address to listen on; default 127.0.0.1. Any other needs authentication, or `open`. */

@@ -1,6 +1,7 @@
 /** A setting's effective value as data that may be shown: without secrets, and without what is not data. */
 import type { Json } from '@millrace/protocol'
 import type { EffectiveSetting, SettingSource } from './resolve.ts'
+import type { Setting } from './setting.ts'
 
 export interface DescribedSetting {
   readonly key: string
@@ -11,9 +12,13 @@ export interface DescribedSetting {
   readonly from: string | undefined
 }
 
-export function describeSetting({ setting: { key, isSecret }, value, source, from }: EffectiveSetting): DescribedSetting {
-  const shown = value === undefined ? undefined : isSecret ? '(secret)' : describe(value)
-  return { key, value: shown, source, from }
+export function describeSetting({ setting, value, source, from }: EffectiveSetting): DescribedSetting {
+  return { key: setting.key, value: describeValue(setting, value), source, from }
+}
+
+export function describeValue({ isSecret }: Pick<Setting, 'isSecret'>, value: unknown): Json | undefined {
+  if (value === undefined) return undefined
+  return isSecret ? '(secret)' : describe(value)
 }
 
 function describe(value: unknown): Json {

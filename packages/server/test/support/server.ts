@@ -23,8 +23,12 @@ export async function postJson(url: string, body: unknown, headers: Record<strin
 }
 
 /** Starts a run without reading it. */
-export async function startRun(url: string, body: object): Promise<{ session: string; run: string; position: string }> {
-  const answer = await postJson(`${url}/api/chat`, body, { accept: 'application/json' })
+export async function startRun(
+  url: string,
+  body: object,
+  headers: Record<string, string> = {},
+): Promise<{ session: string; run: string; position: string }> {
+  const answer = await postJson(`${url}/api/chat`, body, { accept: 'application/json', ...headers })
   if (answer.status !== 202) throw new Error(`${answer.status} ${await answer.text()}`)
   return (await answer.json()) as { session: string; run: string; position: string }
 }

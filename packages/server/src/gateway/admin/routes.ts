@@ -1,5 +1,6 @@
 /** The admin API, complete enough for a console that uses nothing else: PROTOCOL.md#admin-api. */
 import type { Authenticate } from '../../access/authenticate.ts'
+import type { UsageReader } from '../../limits/usage.ts'
 import type { ChangeRecord } from '../../operations/change-record.ts'
 import type { Observer } from '../../operations/observer.ts'
 import type { Route } from '../route.ts'
@@ -7,6 +8,7 @@ import type { Stops } from '../stops.ts'
 import { createTicketRoutes, type TicketRoutesOptions } from '../ticket-routes.ts'
 import { guardAdminRoute } from './admin-route.ts'
 import { createAdminChangeRoutes } from './change-routes.ts'
+import { type ConfigurationEntry, createAdminConfigurationRoutes } from './configuration-routes.ts'
 import { createAdminConnectionRoutes } from './connection-routes.ts'
 import { type AdminEventRoutesOptions, createAdminEventRoutes } from './event-routes.ts'
 import { type AdminKeyRoutesOptions, createAdminKeyRoutes } from './key-routes.ts'
@@ -14,6 +16,7 @@ import { type AdminLogRoutesOptions, createAdminLogRoutes } from './log-routes.t
 import { createAdminNodeRoutes } from './node-routes.ts'
 import type { AskNodes } from './nodes.ts'
 import { createAdminRunRoutes } from './run-routes.ts'
+import { createAdminUsageRoutes } from './usage-routes.ts'
 import { createAdminWebhookRoutes } from './webhook-routes.ts'
 
 export interface AdminRoutesOptions
@@ -29,10 +32,12 @@ export interface AdminRoutesOptions
   readonly authenticate: Authenticate | undefined
   readonly observer: Pick<Observer, 'adminChanged'>
   readonly changeRecord: ChangeRecord
+  readonly usage: UsageReader
+  readonly describeConfiguration: () => readonly ConfigurationEntry[]
 }
 
 export function createAdminRoutes(options: AdminRoutesOptions): Route[] {
-  const { nodes, node, stops, authenticate, observer, changeRecord } = options
+  const { nodes, node, stops, authenticate, observer, changeRecord, usage, describeConfiguration } = options
   const observers = [observer, changeRecord.observer]
   const guard = { isOpen: authenticate === undefined, observers }
   const tickets = createTicketRoutes(options).map((route) => ({
@@ -49,6 +54,8 @@ export function createAdminRoutes(options: AdminRoutesOptions): Route[] {
     ...createAdminKeyRoutes(options),
     ...createAdminWebhookRoutes(nodes),
     ...createAdminChangeRoutes(changeRecord),
+    ...createAdminUsageRoutes(usage),
+    ...createAdminConfigurationRoutes(node, describeConfiguration),
     ...tickets,
   ]
   return routes.map((route) => guardAdminRoute(route, guard))
