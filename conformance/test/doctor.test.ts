@@ -129,6 +129,14 @@ describe('millrace doctor', () => {
     expect((await examine(other)).problems).toEqual(['address_hidden'])
   })
 
+  it('finds that a page of an allowed origin may use the server, unless a proxy answers its preflight', async () => {
+    const url = await startServer({ access: { origins: ['https://app.example.com'], trustedProxies: ['127.0.0.1'] } })
+    const args = ['--origin', 'https://app.example.com']
+    expect((await examine(await nginx(url), ...args)).problems).toEqual([])
+    const { problems, texts } = await examine(await nginx(url, 'if ($request_method = OPTIONS) { return 405; }'), ...args)
+    expect([problems, texts]).toEqual([['origin_rejected'], ['Preflights of pages of https://app.example.com fail (405).']])
+  })
+
   it('finds origins that are rejected, as the server itself is behind a proxy that replaces the host', async () => {
     const url = await startServer({ access: { origins: ['https://app.example.com'], trustedProxies: ['127.0.0.1'] } })
     const proxy = await startNginx(

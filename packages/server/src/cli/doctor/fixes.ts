@@ -89,7 +89,7 @@ export const fixes: Readonly<Record<FixId, Fix>> = {
   clock_skew: { you: 'timedatectl set-ntp true    # on the machine whose clock is wrong' },
   origin_rejected: {
     Millrace: 'MILLRACE_ORIGINS=https://app.example.com    # scheme, name and port, without a path',
-    nginx: 'proxy_set_header Host $http_host;    # if the origin is that of the server itself',
+    nginx: 'proxy_set_header Host $http_host;    # and no rule of its own for OPTIONS',
   },
   origin_open: {
     nginx: 'Remove add_header Access-Control-Allow-Origin: Millrace sends it to the origins that you list.',

@@ -6,6 +6,12 @@ import { ask, type Target } from './request.ts'
 /** Reserved: no page can have it. */
 const stranger = 'https://doctor.millrace.invalid'
 
+/** What a browser asks before a page of another origin sends JSON with a token. */
+const preflightHeaders = {
+  'access-control-request-method': 'POST',
+  'access-control-request-headers': 'authorization,content-type',
+}
+
 /** The server's own page and those that the operator names are allowed, and a stranger is not. */
 export async function examineOrigins(target: Target, origins: readonly string[]): Promise<Finding[]> {
   const own = target.base.origin
@@ -33,6 +39,9 @@ async function examineOther(target: Target, origin: string): Promise<Finding> {
   const { status, headers } = await askAs(target, { origin, 'sec-fetch-site': 'cross-site' })
   if (status !== 200) return problem('origin_rejected', `Pages of ${origin} are rejected (${status}).`)
   const allowed = headers['access-control-allow-origin']
+  const preflight = await ask(target, { method: 'OPTIONS', path: '/api/chat', headers: { origin, ...preflightHeaders } })
+  const isPassed = preflight.status < 300 && preflight.headers['access-control-allow-origin'] === origin
+  if (!isPassed) return problem('origin_rejected', `Preflights of pages of ${origin} fail (${preflight.status}).`)
   if (allowed === origin) return ok('origin_rejected', `Pages of ${origin} may use the server.`)
   return problem(
     'origin_rejected',
