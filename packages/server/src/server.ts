@@ -90,10 +90,11 @@ export function createMillrace(options: MillraceOptions = {}): Millrace {
   const openLog = recovery.open
   const onBegin: OnBegin = (run) => void history.note(run).catch(onError)
   const runs = createRuns({ engine, limits: settings.limits, cluster, recovery, charge, onError, observer, onBegin })
-  const transcripts = createTranscripts({ engine, openLog })
+  const transcripts = createTranscripts({ engine, openLog, onPage: (...read) => recovery.note(...read) })
   const history = createHistory({ store, engine, openLog, runs, transcripts, onError })
   const channels = createChannels(engine)
-  const chats = createChats({ openLog, runs, transcripts, resolveModel: models.resolve, newId, admit: limits.admitNamed })
+  const asking = { resolveModel: models.resolve, newId, admit: limits.admitNamed }
+  const chats = createChats({ openLog: transcripts.open, runs, transcripts, ...asking })
 
   const access = createAccess(settings, { engine: store, signal, onError, onRevoked: () => connections.recheck() })
   const { guard } = access

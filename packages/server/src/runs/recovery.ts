@@ -59,8 +59,7 @@ export class Recovery {
    * with `log_damaged`, or as `Engine.inspect`.
    */
   readonly open: OpenLog = async (log) => {
-    const { isDurable, isShared } = this.#engine
-    if (!(isDurable || isShared) || !isSession(log) || !this.#needsRecovery(log)) return this.#engine.inspect(log)
+    if (!this.#isNeeded || !isSession(log) || !this.#needsRecovery(log)) return this.#engine.inspect(log)
     try {
       await this.recover(log)
     } catch (error) {
@@ -122,6 +121,17 @@ export class Recovery {
       this.#readToHead(log).then((checkpoint) => checkpoint && this.#watchNodes(checkpoint), onError)
   }
 
+  /** Applies a page that another reader has got, so that it is not read again; only where the log was read up to `after`. */
+  note(log: string, after: Position, page: Page): void {
+    if (!this.#isNeeded) return
+    const known = this.#checkpoints.get(log)
+    const isNew = known === undefined && after.offset === 0
+    const checkpoint = isNew ? new Checkpoint(page.gap?.to ?? after) : known
+    if (checkpoint?.position.epoch !== page.position.epoch || checkpoint.position.offset < after.offset) return
+    if (isNew) this.#checkpoints.set(log, checkpoint)
+    checkpoint.apply(page)
+  }
+
   /** Compacts a log that is at rest. Where that fails, it is tried again when the log is opened next. */
   async compact(log: string): Promise<void> {
     try {
@@ -131,6 +141,11 @@ export class Recovery {
       if (known !== undefined) known.isRecovered = false
       throw error
     }
+  }
+
+  /** Otherwise no log has runs of another process. */
+  get #isNeeded(): boolean {
+    return Boolean(this.#engine.isDurable || this.#engine.isShared)
   }
 
   #needsRecovery(log: string): boolean {

@@ -3,12 +3,14 @@
  * a long session reads only newer events. Runs that retention has deleted from the log are dropped here, too.
  */
 import { formatPosition, type MillraceError, type Position } from '@millrace/protocol'
-import type { Engine, LogState } from '../log/log.ts'
+import type { Engine, LogState, Page } from '../log/log.ts'
 import { coalesce } from '../runs/coalesce.ts'
 import type { OpenLog } from '../runs/recovery.ts'
 import { type Folded, fold, type RunRecord, type Transcript } from './transcript.ts'
 
 export interface Transcripts {
+  /** As `openLog`, for a caller that reads the session next: a log that was never read here is read once for both. */
+  readonly open: OpenLog
   /** Undefined where there is no such session. Concurrent callers share the result. */
   read(session: string): Promise<Transcript | undefined>
   /** Drops the fold of a deleted session, so that no text of it remains. */
@@ -18,6 +20,8 @@ export interface Transcripts {
 export interface TranscriptsOptions {
   readonly engine: Engine
   readonly openLog: OpenLog
+  /** Called with each page before the log is opened: a page that recovery has from here it need not read itself. */
+  readonly onPage?: ((log: string, after: Position, page: Page) => void) | undefined
   /** Of the runs kept in memory; default 64 MiB. */
   readonly bytesMax?: number | undefined
 }
@@ -34,12 +38,23 @@ const page = { eventsMax: 2048, bytesMax: 256 * 1024 }
 /** Attempts on a log that is lost, or deleted and re-created, while it is read. */
 const attemptsMax = 3
 
-export function createTranscripts({ engine, openLog, bytesMax = 64 * 1024 * 1024 }: TranscriptsOptions): Transcripts {
+export function createTranscripts(options: TranscriptsOptions): Transcripts {
+  const { engine, openLog, onPage = () => {}, bytesMax = 64 * 1024 * 1024 } = options
   /** Ordered by their last read. */
   const kept = new Map<string, Kept>()
   let bytes = 0
 
-  return { read: coalesce(readOn), forget }
+  const read = coalesce(readOn)
+
+  return {
+    async open(session) {
+      // Where it cannot be read, `openLog` or the next read says why.
+      if (!kept.has(session)) await read(session).catch(() => {})
+      return openLog(session)
+    },
+    read,
+    forget,
+  }
 
   async function readOn(session: string): Promise<Transcript | undefined> {
     for (let attempt = 1; ; attempt++) {
@@ -55,6 +70,8 @@ export function createTranscripts({ engine, openLog, bytesMax = 64 * 1024 * 1024
   }
 
   async function foldOn(session: string): Promise<Transcript | undefined> {
+    const before = kept.has(session) ? undefined : await engine.inspect(session)
+    if (before !== undefined) await readPages(session, open(session, before.head), before)
     const state = await openLog(session)
     if (state === undefined) {
       forget(session)
@@ -80,12 +97,13 @@ export function createTranscripts({ engine, openLog, bytesMax = 64 * 1024 * 1024
   /** Resolves with the offset up to which retention has deleted events. */
   async function readPages(session: string, log: Kept, { start, head }: LogState): Promise<number> {
     for (let cut = start.offset; ; ) {
-      const read = await engine.read(session, log.position, page)
-      cut = Math.max(cut, read.gap?.to.offset ?? 0)
-      for (const event of read.events) fold(log.runs, event, log.position.epoch)
-      log.position = read.position
+      const found = await engine.read(session, log.position, page)
+      onPage(session, log.position, found)
+      cut = Math.max(cut, found.gap?.to.offset ?? 0)
+      for (const event of found.events) fold(log.runs, event, log.position.epoch)
+      log.position = found.position
       // Events of other nodes may be in `inspect` before they are in `read`.
-      if (log.position.offset >= Math.max(head.offset, read.head.offset)) return cut
+      if (log.position.offset >= Math.max(head.offset, found.head.offset)) return cut
       await new Promise(setImmediate)
     }
   }
