@@ -1,5 +1,5 @@
 /**
- * `npm run dev [-- arguments of start]`: the server, restarted when its sources change, and the page from Vite with the
+ * `npm run dev [-- arguments of millrace dev]`: the server, restarted when its sources change, and the page from Vite with the
  * server behind it. When one exits, both do.
  */
 import { type ChildProcess, spawn } from 'node:child_process'
@@ -18,7 +18,7 @@ const server = [
   '--watch-preserve-output',
   '--conditions=millrace-source',
   join(root, 'packages/server/src/cli/index.ts'),
-  'start',
+  'dev',
 ]
 const children = [
   spawn(process.execPath, [...server, ...args], { cwd: root, env, stdio: ['ignore', 'inherit', 'inherit'] }),
