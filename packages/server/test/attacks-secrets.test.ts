@@ -55,7 +55,7 @@ it('are in none of them', async () => {
     const { session, run } = await startRunAs(own, { query: question, model })
     await millrace.findRun(run)?.ended
     await keep(await fetch(`${url}/api/stream?session=${session}&live=poll`, { headers: own }))
-    await keep(await fetch(`${url}/api/chat?${new URLSearchParams({ query: question, model })}`, { headers: own }))
+    await keep(await fetch(`${url}/api/chat?${new URLSearchParams({ query: question, model }).toString()}`, { headers: own }))
   }
   const socket = await openSocket(url, [], { headers: own })
   socket.send({ query: question, model: 'quoting' })
