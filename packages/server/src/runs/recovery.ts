@@ -4,7 +4,7 @@
  * the engine, a session is recovered each time it is opened, and again when a node dies that had runs in it. Which nodes
  * these are is learned from the pages that readers of this server are given, with `observe`.
  */
-import { idPattern, type LaneEnd } from '@millrace/protocol'
+import { idPattern, type LaneEnd, type Position } from '@millrace/protocol'
 import { LRUCache } from 'lru-cache'
 import type { Engine, LogState, Page } from '../log/log.ts'
 import { isDamaged } from '../log/quarantine.ts'
