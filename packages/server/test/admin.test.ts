@@ -204,6 +204,35 @@ describe('keys', () => {
     expect((await openStream(`${url}/api/stream?session=s&ticket=${String(body.ticket)}`)).response.status).toBe(200)
   })
 
+  it('and tickets are listed without themselves, and a ticket is revoked until it is used', async () => {
+    const { url, call, read, millrace } = await startAdmin({ access: { adminKey, allowAnonymous: false } })
+    await millrace.engine.append('s', [])
+    const issue = async (sub: string) => String((await call('POST', '/tickets', { sub, ttl: 60 })).body.ticket)
+    const [first, second] = [await issue('ada'), await issue('bob')]
+    const { tickets } = await read<{ tickets: { id: string; principal: string }[] }>('/tickets')
+    expect(tickets.map(({ principal }) => principal)).toEqual(['bob', 'ada'])
+    expect(JSON.stringify(tickets)).not.toContain(first.split('.')[1])
+    const [bob, ada] = tickets.map(({ id }) => id)
+    expect(await call('DELETE', `/tickets/${ada}`)).toEqual({ status: 200, body: { id: ada } })
+    expect((await fetch(`${url}/api/stream?session=s&ticket=${first}`)).status).toBe(401)
+    await openStream(`${url}/api/stream?session=s&ticket=${second}`)
+    for (const id of [ada, bob, 'aaaaaaaa-1']) expect(await call('DELETE', `/tickets/${id}`)).toMatchObject({ status: 404 })
+    expect(await read('/tickets')).toEqual({ tickets: [] })
+  })
+
+  it('and what was revoked is listed in pages, the newest first', async () => {
+    const { call, read } = await startAdmin()
+    for (const body of [{ sub: 'ada' }, { session: 's' }, { tokenId: 'a b/c' }]) await call('POST', '/revocations', body)
+    interface Page {
+      readonly revocations: readonly { readonly name: string }[]
+      readonly next?: string
+    }
+    const one = await read<Page>('/revocations?limit=2')
+    const two = await read<Page>(`/revocations?limit=2&before=${one.next}`)
+    expect([...one.revocations, ...two.revocations].map(({ name }) => name).sort()).toEqual(['a b/c', 'ada', 's'])
+    expect([one.revocations.length, two.next]).toEqual([2, undefined])
+  })
+
   it('and users are revoked with what they have open', async () => {
     const { url, call, millrace, changes } = await startAdmin()
     const { body } = await call('POST', '/tickets', { sub: 'ada' })
@@ -280,7 +309,7 @@ describe('usage', () => {
     }
     const first = await read<Page>('/usage?limit=2')
     expect(first.usage).toMatchObject([
-      { day: today, principal: 'ada', runs: 1, models: { 'sim:count?n=5&tps=0': { lanes: 1 } } },
+      { day: today, principal: 'ada', runs: 1, models: [{ model: 'sim:count?n=5&tps=0', lanes: 1 }] },
       { day: today, principal: 'bob', runs: 1 },
     ])
     const second = await read<Page>(`/usage?limit=2&after=${encodeURIComponent(first.next ?? '')}`)

@@ -21,7 +21,7 @@ async function adminRoutes(url: string, headers: Record<string, string>): Promis
     )
 }
 
-/** Input that passes the schema of each route, so that only permission can stop it. */
+/** Input of the routes that have any. Nobody learns from an error of it that the route is there for others. */
 const bodies: Record<string, object> = {
   '/api/admin/connections/disconnect': { principal: 'ada' },
   '/api/admin/publish': { channel: 'c', data: 1 },
@@ -108,7 +108,7 @@ describe('the admin API', () => {
     const cookie = first.headers.get('set-cookie')?.split(';')[0] ?? ''
     expect(cookie).toMatch(/^millrace-ticket=/)
     const answers = await tryAll(url, routes, { cookie }, `ticket=${ticket}`)
-    for (const answer of answers) expect(answer).toMatch(/^(401 unauthenticated|400 invalid_request)$/)
+    expect(answers).toEqual(['401 unauthenticated'])
   })
 })
 

@@ -72,6 +72,7 @@ export interface Access extends Pick<AccessSettings, 'checkOrigin' | 'cors' | 'f
   readonly tickets: Tickets
   readonly keys: ApiKeys
   readonly revoke: Revoke['revoke']
+  readonly listRevocations: Revocations['list']
   /** Checked again for connections that are open. */
   readonly guard: Pick<Revocations, 'requirePrincipal' | 'requireSession'>
 }
@@ -140,6 +141,7 @@ export function createAccess(
       if (!isOn) throw invalid('The server has no authentication, so there is nothing to revoke; set `access` or `authenticate`.')
       await guard.revoke(revocation)
     },
+    listRevocations: () => guard.list(),
     guard,
     tickets,
     keys,

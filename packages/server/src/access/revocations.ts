@@ -20,6 +20,14 @@ export type Revocation =
   /** A session that nobody can open any more with what he has now. Servers with an API key still can. */
   | { readonly session: string }
 
+/** As an operator sees it. */
+export interface ListedRevocation {
+  readonly kind: 'sub' | 'tokenId' | 'session'
+  readonly name: string
+  /** Milliseconds since 1970. */
+  readonly at: number
+}
+
 export interface RevocationsOptions {
   readonly engine: Engine
   /** How long a revocation is kept: no token lives longer. */
@@ -85,6 +93,12 @@ export class Revocations {
   load(): Promise<void> | undefined {
     this.#follow()
     return this.#isLoaded ? undefined : this.#refresh()
+  }
+
+  /** What this server knows, in no order. */
+  async list(): Promise<readonly ListedRevocation[]> {
+    await this.load()
+    return [...this.#entries.values()]
   }
 
   /** Throws `token_revoked`. */

@@ -28,16 +28,33 @@ export interface IssuedTicket {
   readonly expiresAt: number
 }
 
+/** A ticket as an operator sees it, without the ticket itself. */
+export interface ListedTicket {
+  readonly id: string
+  /** Id of the principal that it is for. */
+  readonly principal: string
+  /** Milliseconds since 1970. */
+  readonly issuedAt: number
+  /** When it can no longer be used. */
+  readonly expiresAt: number
+}
+
 export interface Tickets {
   issue(principal: Principal, ttlSeconds: number): Promise<IssuedTicket>
   /** Rejects with `ticket_rejected`, or as the engine does. */
   redeem(presented: PresentedTicket): Promise<Principal>
+  /** Those that can still be used, the newest first. */
+  list(): Promise<readonly ListedTicket[]>
+  /** False where it cannot be used any more. */
+  revoke(id: string): Promise<boolean>
 }
 
 /** Not the name of a session or a channel: no client can read or write it. */
 const ticketsLog = 'access/tickets'
 /** Tickets and uses that the log keeps; an older ticket cannot be used, nor its connection continue. */
 const eventsKept = 65_536
+/** The newest events among which `list` looks: far more than are issued in the time that tickets are valid. */
+const eventsListed = 2000
 /** How long a browser continues where the principal itself does not expire. */
 const continuedMsMax = 60 * 60_000
 const ticketPattern = /^([0-9a-z]{8,32}-[1-9][0-9]{0,15})\.([\w-]{43})$/
@@ -84,6 +101,30 @@ export function createTickets(engine: Engine, now: () => number = Date.now): Tic
       if (!isSecond) bind?.(binding, expiresAt)
       return principal
     },
+
+    async list() {
+      const state = await engine.inspect(ticketsLog)
+      if (state === undefined) return []
+      const { start, head } = state
+      const found = new Map<string, ListedTicket>()
+      for (let at = { ...head, offset: Math.max(start.offset, head.offset - eventsListed) }; at.offset < head.offset; ) {
+        const page = await engine.read(ticketsLog, at)
+        for (const event of page.events) note(found, event, head.epoch)
+        at = page.position
+      }
+      return [...found.values()].filter(({ expiresAt }) => expiresAt > now()).reverse()
+    },
+
+    async revoke(id) {
+      const position = parsePosition(id)
+      const event = position && (await readAt(position))
+      const issued = issuedEvent.safeParse(event?.data).data
+      if (position === undefined || event === undefined || issued === undefined || event.time + issued.ttlMs < now()) return false
+      const used = { ticket: issued.hash, binding: '' }
+      // As if it had been used by somebody else.
+      const appended = await append('used', used, { epoch: position.epoch, key: issued.hash }).catch(undefinedIfMissing)
+      return appended?.duplicate === false
+    },
   }
 
   function append(type: string, data: object, options: AppendOptions = {}) {
@@ -112,6 +153,15 @@ export function createTickets(engine: Engine, now: () => number = Date.now): Tic
       return act()
     }
   }
+}
+
+/** Adds a ticket that was issued, or removes one that was used. */
+function note(found: Map<string, ListedTicket>, { data, time, offset }: LogEvent, epoch: string): void {
+  const issued = issuedEvent.safeParse(data).data
+  if (issued === undefined) return void found.delete(usedEvent.parse(data).ticket)
+  const { hash, principal, ttlMs } = issued
+  const id = formatPosition({ epoch, offset })
+  found.set(hash, { id, principal: principal.id, issuedAt: time, expiresAt: time + ttlMs })
 }
 
 const missing = new Set<string>(['session_not_found', 'position_foreign', 'position_ahead', 'position_expired'])

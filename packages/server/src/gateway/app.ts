@@ -152,6 +152,7 @@ async function readRequest(
 ): Promise<RouteInput> {
   const { req } = context
   const caller = context.get('caller') ?? identifyNobody(context, access.findClient)
+  route.allow?.(caller)
   if (route.body !== undefined) limits.requireBody(caller.address, declaredBytes(req.header('content-length')))
   const input = {
     ...(route.params && check(route.params, req.param())),

@@ -45,6 +45,8 @@ export interface Route {
   readonly acceptsTicket?: true
   /** For operators: needs credentials also where others need none. */
   readonly isAdmin?: true
+  /** Called before the input is read. Throws a MillraceError for a caller that may not use the route, whatever it sends. */
+  readonly allow?: (caller: Caller) => void
   readonly params?: z.ZodObject
   readonly query?: z.ZodObject
   readonly body?: z.ZodObject

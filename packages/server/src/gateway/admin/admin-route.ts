@@ -34,12 +34,13 @@ export function guardAdminRoute(route: AdminRoute, { isOpen, observers }: AdminG
     isAdmin: true,
     // An operator watches a server while it stops, and can keep it from draining.
     isForStopping: true,
-    async handle(request) {
-      const { caller } = request
+    allow(caller) {
       if (isOpen) throw new MillraceError('forbidden', { message: closed })
       requireAdmin(caller, action)
+    },
+    async handle(request) {
       if (!changes) return handle(request)
-      const { principal, address } = caller
+      const { principal, address } = request.caller
       const input = pickRecorded(request, unrecorded)
       const change: AdminChange = {
         principal: principal.id,

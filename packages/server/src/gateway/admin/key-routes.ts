@@ -1,31 +1,24 @@
-/** API keys, tickets and revocations: PROTOCOL.md#admin-api. */
+/** API keys of servers: PROTOCOL.md#admin-api. */
 import { MillraceError } from '@millrace/protocol'
 import { z } from 'zod'
 import { includes } from '../../access/actions.ts'
 import type { Principal } from '../../access/caller.ts'
-import { keyGrants, userId } from '../../access/claims.ts'
+import { keyGrants } from '../../access/claims.ts'
 import type { ApiKeys } from '../../access/keys.ts'
-import type { Revocation } from '../../access/revocations.ts'
 import type { RouteRequest } from '../route.ts'
 import type { AdminRoute } from './admin-route.ts'
 
-const described = z.object({ id: z.string(), name: z.string(), may: z.array(z.string()).optional(), createdAt: z.number() })
+const described = z.object({
+  id: z.string(),
+  name: z.string(),
+  may: z.array(z.string()).optional(),
+  limits: z.record(z.string(), z.number()).optional(),
+  createdAt: z.number(),
+})
 const keyParam = z.object({ id: z.string().regex(/^[\w-]{1,64}$/) })
 /** Strict: a misspelled `may` would allow more than was meant. */
 const keyBody = z.strictObject(keyGrants.shape)
-const name = z.string().min(1).max(300)
-const revocationBody = z.strictObject({
-  sub: userId.optional().describe('A user'),
-  tokenId: name.optional().describe('The `jti` of a token'),
-  session: name.optional().describe('A session, for everybody but servers with a key'),
-})
-
-export interface AdminKeyRoutesOptions {
-  readonly keys: ApiKeys
-  readonly revoke: (revocation: Revocation) => Promise<void>
-}
-
-export function createAdminKeyRoutes({ keys, revoke }: AdminKeyRoutesOptions): AdminRoute[] {
+export function createAdminKeyRoutes(keys: ApiKeys): AdminRoute[] {
   return [
     {
       method: 'get',
@@ -58,18 +51,6 @@ export function createAdminKeyRoutes({ keys, revoke }: AdminKeyRoutesOptions): A
         if (!(await keys.revoke(id)))
           throw new MillraceError('not_found', { message: 'No API key has this id; GET /api/admin/keys lists them.' })
         return { status: 200, json: { id } }
-      },
-    },
-    {
-      method: 'post',
-      path: '/api/admin/revocations',
-      summary: 'Take away what a user, a token or a session was given, on every server',
-      action: 'admin.keys',
-      body: revocationBody,
-      answers: { 201: revocationBody },
-      async handle({ input }: RouteRequest<z.output<typeof revocationBody>>) {
-        await revoke(input as Revocation)
-        return { status: 201, json: input }
       },
     },
   ]

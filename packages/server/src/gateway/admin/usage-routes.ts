@@ -24,13 +24,13 @@ const amounts = {
   reasoningTokens: z.number().describe('The part of `outputTokens` spent on reasoning'),
   cost: z.number().optional().describe('Absent where no model that was used has a price'),
 }
-const model = z.object({ ...amounts, lanes: z.number(), estimatedLanes: z.number() })
+const model = z.object({ model: z.string(), ...amounts, lanes: z.number(), estimatedLanes: z.number() })
 const entry = z.object({
   day: z.string(),
   principal: z.string(),
   runs: z.number(),
   ...amounts,
-  models: z.record(z.string(), model).describe('The 50 models with the most output'),
+  models: z.array(model).describe('The 50 models with the most output'),
 })
 const modelsListed = 50
 
@@ -67,8 +67,8 @@ function placeOf({ day, principal }: UsageOfDay): string {
 }
 
 function shorten({ models, ...entry }: UsageOfDay) {
-  const largest = Object.entries(models).toSorted(([, a], [, b]) => b.outputTokens - a.outputTokens)
-  return { ...entry, models: Object.fromEntries(largest.slice(0, modelsListed)) }
+  const largest = models.toSorted((a, b) => b.outputTokens - a.outputTokens)
+  return { ...entry, models: largest.slice(0, modelsListed) }
 }
 
 function today(): string {
