@@ -135,20 +135,7 @@ export function createMillrace(options: MillraceOptions = {}): Millrace {
   const shutdown = createShutdown({ ...closed, onError })
 
   const metricsPort = openMetricsPort({ ...serving, ...operating, ...settings.metrics, hostNames })
-  const parts = {
-    usage,
-    chats,
-    channels,
-    runs,
-    transcripts,
-    history,
-    describeDefault,
-    access,
-    engine,
-    connections,
-    handlers,
-    metrics,
-  }
+  const parts = { ...used, transcripts, history, describeDefault, access, handlers, metrics }
   return createApi(parts, {
     async listen(listenOptions = {}) {
       const metricsUrl = await metricsPort.listening
