@@ -48,7 +48,7 @@ it('includes all events before a call, for concurrent calls in two reads', async
   expect(read).toEqual([1, 0, 0])
 })
 
-it('reads a log once with recovery, for whoever comes first', async () => {
+it('reads a log once with recovery, for the reader that comes first', async () => {
   const { engine, read } = open({ ...memoryEngine(), isDurable: true })
   const { signal } = new AbortController()
   const onError = () => expect.unreachable()
