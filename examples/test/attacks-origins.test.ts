@@ -171,3 +171,31 @@ describe.each(Object.keys(hosts))('an allowed page of another origin, on %s', (n
     ])
   })
 })
+
+describe.each(Object.keys(hosts))('the host rule, on %s', (name) => {
+  it('rejects a browser whose page may have rebound its DNS name, and every name but the configured ones', async () => {
+    const rebound = { ...browser, host: 'evil.example', origin: 'http://evil.example' }
+    const { host, millrace } = await start(name, {})
+    for (const [line, headers, body] of attempts) {
+      if (line === 'GET /ws/chat' && !host.hasWebSocket) continue
+      const answer = await send(host.port, line, { ...login, ...headers, ...rebound }, body)
+      expect([line, answer.status, answer.body]).toEqual([line, 403, expect.stringMatching('host_not_allowed')])
+    }
+    expect(millrace.findRun('r')).toBeUndefined()
+    const named = await start(name, { hostNames: ['app.example.com'] })
+    const ask = async (own: string) => (await send(named.host.port, 'GET /api/models', { ...login, host: own })).status
+    expect([await ask('app.example.com'), await ask('localhost'), await ask('other.example.com')]).toEqual([200, 200, 403])
+  })
+})
+
+describe.each(['node:http', 'Express', 'Fastify'])('on %s, WebSockets of other paths', (name) => {
+  it("are the host's, whatever page they are from", async () => {
+    const { host } = await start(name, { access: { origins: [app] }, hostNames: ['app.example.com'] })
+    host.server?.on('upgrade', (incoming, socket) => {
+      if (incoming.url === '/own') socket.end('HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nx-of: host\r\n\r\n')
+    })
+    const own = await send(host.port, 'GET /own', { ...handshake, origin: 'https://evil.example' })
+    expect([own.status, own.headers['x-of']]).toEqual([101, 'host'])
+    expect((await send(host.port, 'GET /ws/chat', { ...handshake, origin: 'https://evil.example' })).status).toBe(403)
+  })
+})

@@ -12,6 +12,8 @@ export interface Host {
   readonly port: number
   /** Whether WebSockets reach Millrace. */
   readonly hasWebSocket: boolean
+  /** The host's own; undefined where it is Millrace's. */
+  readonly server?: Server
   close(): Promise<void>
 }
 
@@ -35,7 +37,7 @@ export const hosts: Readonly<Record<string, (millrace: Millrace) => Promise<Host
     })
     app.server.on('upgrade', millrace.upgrade)
     await app.listen({ port: 0, host: '127.0.0.1' })
-    return { port: (app.server.address() as AddressInfo).port, hasWebSocket: true, close: () => app.close() }
+    return { port: (app.server.address() as AddressInfo).port, hasWebSocket: true, server: app.server, close: () => app.close() }
   },
   Hono(millrace) {
     const app = new Hono().all('/api/*', (context) => millrace.fetch(context.req.raw))
@@ -48,6 +50,7 @@ async function listen(server: Server, hasWebSocket: boolean): Promise<Host> {
   return {
     port: (server.address() as AddressInfo).port,
     hasWebSocket,
+    server,
     async close() {
       server.closeAllConnections()
       server.close()

@@ -34,6 +34,15 @@ describe('the page', () => {
     expect(headers.get('strict-transport-security')).toBeNull()
   })
 
+  it('of errors loads, runs and shows nothing of others, and is in no frame', async () => {
+    const { url } = await startPage()
+    const { headers } = await fetch(`${url}/docs/errors`)
+    expect(headers.get('content-security-policy')).toMatch(
+      /^default-src 'none'; style-src 'unsafe-inline'; .*frame-ancestors 'none'$/,
+    )
+    expect(headers.get('x-content-type-options')).toBe('nosniff')
+  })
+
   it('requires TLS from then on where a trusted proxy says that the browser used it', async () => {
     const { url } = await startPage({ access: { trustedProxies: ['127.0.0.1'] } })
     expect((await fetch(url, behindTls)).headers.get('strict-transport-security')).toBe('max-age=31536000')

@@ -3,6 +3,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, describe, expect, it } from 'vitest'
+import { resolveOptions } from '../options.ts'
 import { type ResolvedConfig, resolveConfig } from './resolve.ts'
 
 const root = mkdtempSync(join(tmpdir(), 'millrace-'))
@@ -32,6 +33,13 @@ describe('a setting', () => {
     expect(originOf(await resolve(file, { PORT: '2' }), 'port')).toEqual([2, 'environment', 'PORT'])
     expect(originOf(await resolve(file), 'port')).toEqual([3, 'file', 'millrace.config.json'])
     expect(originOf(await resolve({}), 'port')).toEqual([4600, 'default', undefined])
+  })
+
+  it('has the default of createMillrace where both have one', async () => {
+    const { config } = await resolve({})
+    const { heartbeatMs, access, limits } = resolveOptions({})
+    expect(config).toMatchObject({ heartbeatMs, access: { tokenLifetimeMs: access.tokenLifetimeMs } })
+    expect(limits).toMatchObject(config.limits ?? {})
   })
 
   it('that is a list is one value, whatever it is from', async () => {

@@ -21,7 +21,7 @@ import { wantsJson } from './accept.ts'
 import { readJson } from './body.ts'
 import { answerPreflight } from './cross-origin.ts'
 import { type Asked, formatError, toMillraceError } from './error-response.ts'
-import { errorsPage } from './errors-page.ts'
+import { errorsPage, errorsPolicy } from './errors-page.ts'
 import { createAdmit, type RequestEnv as Env, identifyNobody } from './identify.ts'
 import { openApiDocument } from './openapi.ts'
 import { servePage } from './page.ts'
@@ -67,7 +67,7 @@ export function createApp(options: AppOptions): App {
     openApi ??= encodeJson(openApiDocument(routes, version))
     return context.body(openApi, 200, { 'content-type': 'application/json' })
   })
-  app.get('/docs/errors', (context) => context.html(errorsPage()))
+  app.get('/docs/errors', (context) => context.html(errorsPage(), 200, { 'content-security-policy': errorsPolicy }))
   for (const [path, methods] of methodsByPath(routes)) {
     app.all(path, (context) => errorResponse(new MillraceError('method_not_allowed'), askedBy(context), { allow: methods }))
   }

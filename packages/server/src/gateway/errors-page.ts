@@ -1,6 +1,9 @@
 /** `/docs/errors`: every code with its status and what to do, from the table of errors. */
 import { type ErrorCode, errors } from '@millrace/protocol'
 
+/** It has a style, and nothing else to load or run. */
+export const errorsPolicy = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; frame-ancestors 'none'"
+
 export function errorsPage(): string {
   const rows = Object.entries(errors).map(([code, { status, retryable, message }]) =>
     row(code as ErrorCode, status, retryable, message),
