@@ -7,7 +7,8 @@ import { fileURLToPath } from 'node:url'
 import { describe, expect, it, onTestFinished } from 'vitest'
 
 const folder = new URL('../src/', import.meta.url)
-const examples = readdirSync(folder).filter((file) => file.endsWith('.ts'))
+/** The one with a login answers nobody else. */
+const examples = readdirSync(folder).filter((file) => file.endsWith('.ts') && file !== 'login.ts')
 
 /** The output of each example, if it is not the count of five. */
 const answers: Record<string, string> = {
@@ -84,6 +85,26 @@ describe('the example', () => {
     await ended
     socket.close()
     expect(text).toBe('1 2 3 4 5 ')
+  })
+
+  it('login.ts gives each user sessions of his own', async () => {
+    const address = await start('login.ts')
+    const login = async (name: string) => {
+      const headers = { 'content-type': 'application/json' }
+      const { headers: answered } = await fetch(address, { method: 'POST', headers, body: JSON.stringify({ name }) })
+      return { cookie: (answered.get('set-cookie') ?? '').split(';')[0] as string }
+    }
+    const [ada, bob] = [await login('ada'), await login('bob')]
+    const ask = new URL('/api/chat?query=hello&id=r', address)
+    expect((await fetch(ask)).status).toBe(401)
+    const answer = await fetch(ask, { headers: ada })
+    expect(await readText(answer)).toBe('1 2 3 4 5 ')
+    const list = async (headers: Record<string, string>) =>
+      ((await (await fetch(new URL('/api/sessions', address), { headers })).json()) as { sessions: { id: string }[] }).sessions
+    await expect.poll(() => list(ada)).toHaveLength(1)
+    expect(await list(bob)).toEqual([])
+    const read = new URL(`/api/sessions/${(await list(ada))[0]?.id}`, address)
+    expect([(await fetch(read, { headers: ada })).status, (await fetch(read, { headers: bob })).status]).toEqual([200, 404])
   })
 
   it('next/app/api/[...path]/route.ts works as a route of Next.js', async () => {

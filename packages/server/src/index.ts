@@ -10,6 +10,8 @@ export { type AuthenticationFacts, anonymous, type Caller, type Principal } from
 export type { ApiKey, ApiKeys } from './access/keys.ts'
 export type { PrincipalLimits } from './access/principal-limits.ts'
 export type { Revocation } from './access/revocations.ts'
+export type { ChannelRule, ChannelRules, ModelRules, Who } from './access/rules.ts'
+export type { Share, ShareOptions, Shares } from './access/shares.ts'
 export type { TokenIssuer } from './access/tokens.ts'
 export type { Publication, Published } from './channels/channels.ts'
 export { defineConfig, type JwtConfig, type MillraceConfig } from './config/config.ts'

@@ -3,6 +3,7 @@ import type { ErrorCode } from '@millrace/protocol'
 import type { Registry } from '@prometheus-io/client'
 import type { Revoke } from './access/access.ts'
 import type { ApiKeys } from './access/keys.ts'
+import type { Shares } from './access/shares.ts'
 import type { Publication, Published } from './channels/channels.ts'
 import type { Handler } from './gateway/handlers.ts'
 import type { ListenOptions } from './gateway/listen.ts'
@@ -43,8 +44,8 @@ export interface Millrace {
   findRun(id: string): Run | undefined
   /** The conversation so far; undefined if the session does not exist. */
   readSession(id: string): Promise<Transcript | undefined>
-  /** Lists, renames and deletes sessions. */
-  readonly sessions: Pick<History, 'list' | 'rename' | 'delete'>
+  /** Lists, renames, deletes and shares sessions. */
+  readonly sessions: Pick<History, 'list' | 'rename' | 'delete'> & { readonly shares: Shares }
   /** Which model answers a request that names none, and why. */
   defaultModel(): Promise<{ readonly name: string; readonly reason: string }>
   /** API keys of servers. They are kept by the engine, and accepted where `access` or `authenticate` is given. */

@@ -5,6 +5,14 @@ import { type AccessOptions, type AccessSettings, resolveAccess } from './access
 import type { AuthenticateHook } from './access/authenticate.ts'
 import { type Authorize, allowAll } from './access/authorize.ts'
 import { createHostRule } from './access/host-names.ts'
+import {
+  type ChannelRules,
+  type CheckChannel,
+  type CheckModel,
+  createChannelRules,
+  createModelRules,
+  type ModelRules,
+} from './access/rules.ts'
 import { memoryEngine } from './engines/memory/index.ts'
 import type { ConfigurationEntry } from './gateway/admin/configuration-routes.ts'
 import { resolveUsage, type UsageOptions, type UsageSettings } from './limits/limiting.ts'
@@ -28,10 +36,16 @@ export interface MillraceOptions {
   readonly model?: string
   /**
    * Which models clients may request by name, beside `models`, `model` and `builtin:guide`: the part before the colon, such
-   * as `sim` or `openai`, or `*` for every model whose package and key are present. Default `['sim']`; `[]` allows none.
-   * Your own code may name any model.
+   * as `sim` or `openai`; a name, or its beginning and `*`; or `*` for every model whose package and key are present. By
+   * pattern with who may use it: `{ 'openai:gpt-*': 'users', 'builtin:*': 'anyone' }`. Default `['sim']`, and with
+   * authentication `[]`, which allows none. Your own code may name any model. See access/rules.ts.
    */
-  readonly modelsByName?: readonly string[]
+  readonly modelsByName?: ModelRules
+  /**
+   * Who may read and publish, by names of channels: `{ 'room:*': { read: 'users', publish: 'users' } }`. A channel that no
+   * pattern matches is then closed. Default: everybody who is let in uses every channel. See access/rules.ts.
+   */
+  readonly channels?: ChannelRules
   /**
    * Host names that the server answers to, also inside your own server; `localhost` and IP addresses are always allowed.
    * Without any it answers to every name, except for browsers on plain HTTP: their page may have rebound its DNS name to
@@ -90,7 +104,9 @@ export interface MillraceOptions {
 export interface Settings {
   readonly engine: Engine
   readonly models: ModelsOptions
-  readonly modelsByName: readonly string[]
+  readonly mayUseModel: CheckModel
+  /** Undefined where every channel is for everybody. */
+  readonly mayUseChannel: CheckChannel | undefined
   readonly hostNames: readonly string[]
   readonly limits: LimitSettings
   readonly usage: UsageSettings
@@ -123,10 +139,12 @@ export function resolveOptions(options: MillraceOptions): Settings {
   const { privateHosts = [], webhooks = [] } = options
   const send = createSendRequest({ privateHosts })
   const access = resolveAccess(options.access, options.authenticate, send)
+  const { isOpen } = access
   return {
     engine: options.engine ?? memoryEngine(),
     models: { models: options.models, default: options.model },
-    modelsByName: options.modelsByName ?? ['sim'],
+    mayUseModel: createModelRules(options.modelsByName ?? (isOpen ? ['sim'] : []), isOpen ? 'anyone' : 'users'),
+    mayUseChannel: createChannelRules(options.channels),
     hostNames,
     limits,
     usage: resolveUsage(options.usage, access.isOn, limits),

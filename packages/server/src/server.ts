@@ -51,9 +51,7 @@ import { Recovery, type RecoveryOptions } from './runs/recovery.ts'
 import { retryUntil } from './runs/retry-until.ts'
 import { createRuns, type Runs } from './runs/runs.ts'
 import type { OnBegin } from './runs/starts.ts'
-import { type Chats, createChats } from './sessions/chats.ts'
-import { createHistory, type History } from './sessions/history.ts'
-import { createTranscripts, type Transcripts } from './sessions/transcripts.ts'
+import { createSessions, type Sessions } from './sessions/sessions.ts'
 import type { Guard } from './transports/connection.ts'
 import { type Connections, createConnections } from './transports/connections.ts'
 import { createExpiry } from './transports/expiry.ts'
@@ -90,13 +88,14 @@ export function createMillrace(options: MillraceOptions = {}): Millrace {
   const openLog = recovery.open
   const onBegin: OnBegin = (run) => void history.note(run).catch(onError)
   const runs = createRuns({ engine, limits: settings.limits, cluster, recovery, charge, onError, observer, onBegin })
-  const transcripts = createTranscripts({ engine, openLog, onPage: (...read) => recovery.note(...read) })
-  const history = createHistory({ store, engine, openLog, runs, transcripts, onError })
+  const { isOn: hasOwners, isOpen } = settings.access
+  const asking = { models, limits, hasOwners, newId, onPage: recovery.note.bind(recovery) }
+  const sessions = createSessions({ ...asking, store, engine, openLog, runs, onError })
+  const { transcripts, history, chats, records } = sessions
   const channels = createChannels(engine)
-  const asking = { resolveModel: models.resolve, newId, admit: limits.admitNamed }
-  const chats = createChats({ openLog: transcripts.open, runs, transcripts, ...asking })
 
-  const access = createAccess(settings, { engine: store, signal, onError, onRevoked: () => connections.recheck() })
+  const onRevoked = () => connections.recheck()
+  const access = createAccess(settings, { ...sessions, engine: store, signal, onError, onRevoked })
   const { guard } = access
   const stats = metrics && new DeliveryStats(metrics.recordLatency)
   const watched = { observer, isStopping, onError }
@@ -104,7 +103,7 @@ export function createMillrace(options: MillraceOptions = {}): Millrace {
   const { fanOut, sse, webSocket, transports, connections, heartbeat, answers } = delivery
 
   // Requests.
-  const offer = createOffer({ models, byName: settings.modelsByName })
+  const offer = createOffer({ models, allows: settings.mayUseModel, isOpen })
   const isOn = access.authenticate !== undefined
   const seen = { node, version, connections, runs, runList, webhooks }
   const { nodes, draining, changeRecord } = createNodes({ ...seen, engine: store, membership, isOn, stopping, onError })
@@ -120,7 +119,7 @@ export function createMillrace(options: MillraceOptions = {}): Millrace {
   const { describeDefault } = models
   const describeConfiguration = () => options.configuration ?? describeOptions(options)
   const routes = [
-    ...createRoutes({ ...requests, history, transcripts, describeDefault, heartbeats: answers, newId }),
+    ...createRoutes({ ...requests, history, records, transcripts, heartbeats: answers, newId }),
     ...createAdminRoutes({ ...requests, history, nodes, node, changeRecord, describeConfiguration }),
   ]
   const serving = { transports, connections, access, limits, version, observer, onError, isStopping: isClosed }
@@ -135,7 +134,7 @@ export function createMillrace(options: MillraceOptions = {}): Millrace {
   const shutdown = createShutdown({ ...closed, onError })
 
   const metricsPort = openMetricsPort({ ...serving, ...operating, ...settings.metrics, hostNames })
-  const parts = { ...used, transcripts, history, describeDefault, access, handlers, metrics }
+  const parts = { ...used, sessions, describeDefault, access, handlers, metrics }
   return createApi(parts, {
     async listen(listenOptions = {}) {
       const metricsUrl = await metricsPort.listening
@@ -155,11 +154,9 @@ export function createMillrace(options: MillraceOptions = {}): Millrace {
 interface Parts {
   readonly engine: Engine
   readonly handlers: Pick<Millrace, 'handler' | 'fetch' | 'upgrade'>
-  readonly chats: Chats
   readonly channels: Channels
   readonly runs: Runs
-  readonly transcripts: Transcripts
-  readonly history: History
+  readonly sessions: Sessions
   readonly describeDefault: Millrace['defaultModel']
   readonly access: Access
   readonly connections: Connections
@@ -169,7 +166,8 @@ interface Parts {
 
 /** What an application calls. */
 function createApi(parts: Parts, listening: Pick<Millrace, 'listen' | 'close'>): Millrace {
-  const { handlers, chats, channels, runs, transcripts, history, connections, access, describeDefault, engine } = parts
+  const { handlers, channels, runs, connections, access, describeDefault, engine } = parts
+  const { chats, transcripts, history } = parts.sessions
   return {
     ...handlers,
     ...listening,
@@ -179,7 +177,7 @@ function createApi(parts: Parts, listening: Pick<Millrace, 'listen' | 'close'>):
     publish: channels.publish,
     findRun: runs.get,
     readSession: (id) => transcripts.read(id),
-    sessions: { list: history.list, rename: history.rename, delete: history.delete },
+    sessions: { list: history.list, rename: history.rename, delete: history.delete, shares: access.shares },
     defaultModel: describeDefault,
     keys: access.keys,
     access: { revoke: access.revoke },

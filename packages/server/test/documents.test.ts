@@ -24,12 +24,14 @@ describe('the documentation that the server serves', () => {
     )
     expect(operations.filter((operation) => !operation.includes('/api/admin/')).sort()).toEqual([
       'delete /api/sessions/{id}',
+      'delete /api/sessions/{id}/shares/{share}',
       'get /api/chat',
       'get /api/doctor',
       'get /api/models',
       'get /api/sessions',
       'get /api/sessions/{id}',
       'get /api/sessions/{id}/export',
+      'get /api/sessions/{id}/shares',
       'get /api/stream',
       'get /healthz',
       'get /metrics',
@@ -43,6 +45,7 @@ describe('the documentation that the server serves', () => {
       'post /api/runs/{id}/stop',
       'post /api/runs/{run}/continue',
       'post /api/sessions',
+      'post /api/sessions/{id}/shares',
       'post /api/tickets',
     ])
     const chat = document.paths['/api/chat']?.get as Operation

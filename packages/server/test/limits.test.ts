@@ -131,7 +131,8 @@ describe('other limits of a principal', () => {
   })
 
   it('bound each address of `anonymous`, and no API key without limits of its own', async () => {
-    const { url, millrace } = await start({ limits: { runsPerMinute: 1 }, model: 'sim:count?n=1&tps=0' })
+    const modelsByName = { 'sim:*': 'anyone' } as const
+    const { url, millrace } = await start({ limits: { runsPerMinute: 1 }, model: 'sim:count?n=1&tps=0', modelsByName })
     const ask = async (headers: Record<string, string> = {}) =>
       (await postJson(`${url}/api/chat`, { query: 'x' }, { accept: 'application/json', ...headers })).status
     expect([await ask(), await ask()]).toEqual([202, 429])

@@ -97,6 +97,7 @@ describe('routes', () => {
       'POST /api/sessions': section('#### `POST /api/sessions` and `GET /api/sessions/:id`'),
       'PATCH /api/sessions/:id': section('#### `PATCH /api/sessions/:id` and `DELETE /api/sessions/:id`'),
       'GET /api/sessions/:id/export': section('#### `GET /api/sessions/:id/export`'),
+      'POST /api/sessions/:id/shares': section('#### `POST /api/sessions/:id/shares`'),
       'POST /api/publish': section('### Channels'),
       'POST /api/tickets': section('### `POST /api/tickets`'),
     }

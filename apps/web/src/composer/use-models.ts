@@ -43,7 +43,7 @@ export function useModels(): Models {
     setKept(models)
   }, [])
 
-  const chosen = kept.length > 0 ? kept : list === undefined ? [] : [list.default]
+  const chosen = kept.length > 0 ? kept : list?.default === undefined ? [] : [list.default]
   return { list, hasFailed, chosen, choose }
 }
 

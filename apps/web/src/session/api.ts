@@ -14,7 +14,8 @@ export interface ModelInfo {
 }
 
 export interface ModelList {
-  readonly default: string
+  /** Absent where this user may not ask it. */
+  readonly default?: string
   readonly models: readonly ModelInfo[]
 }
 
@@ -43,8 +44,8 @@ export async function readModels(): Promise<ModelList | undefined> {
   const answer = await call('api/models')
   if (answer.kind !== 'done' || !isFields(answer.body)) return undefined
   const { default: preferred, models } = answer.body
-  if (typeof preferred !== 'string' || !Array.isArray(models)) return undefined
-  return { default: preferred, models: models.filter(isModelInfo) }
+  if (!Array.isArray(models)) return undefined
+  return { ...(typeof preferred === 'string' && { default: preferred }), models: models.filter(isModelInfo) }
 }
 
 export async function readSession(session: string, signal?: AbortSignal): Promise<SnapshotAnswer> {

@@ -3,13 +3,17 @@ import { MillraceError } from '@millrace/protocol'
 import type { Engine } from '../log/log.ts'
 import type { SendRequest } from '../outgoing/request.ts'
 import { type Authenticate, type AuthenticateHook, createAuthenticate, createVerify, type Verify } from './authenticate.ts'
-import { type Authorize, withPermissions } from './authorize.ts'
+import { type Authorize, type Check, withPermissions } from './authorize.ts'
 import type { Principal } from './caller.ts'
 import { type Cors, createCors } from './cors.ts'
+import { hidingMs } from './hiding.ts'
 import { type ApiKeys, StoredApiKeys } from './keys.ts'
 import { type CheckOrigin, createOriginRule } from './origin.ts'
+import { createListedFor, type ListedFor, type Owners } from './ownership.ts'
 import { createFindClient, type FindClient } from './proxies.ts'
 import { type Revocation, Revocations } from './revocations.ts'
+import type { CheckChannel } from './rules.ts'
+import { createShares, type ShareStore, type Shares } from './shares.ts'
 import { createTickets, type Tickets } from './tickets.ts'
 import { createTokens, type TokenIssuer, type Tokens } from './tokens.ts'
 
@@ -67,12 +71,20 @@ export interface Access extends Pick<AccessSettings, 'checkOrigin' | 'cors' | 'f
   readonly authenticate: Authenticate | undefined
   /** For a credential that replaces another. Undefined where the server is open. */
   readonly verify: Verify | undefined
-  /** The host's, after the permissions that the principal itself brings. */
-  readonly authorize: Authorize
+  /** The host's, after the built-in checks. */
+  readonly authorize: Check
   readonly tickets: Tickets
   readonly keys: ApiKeys
+  /** Its links are accepted where there is authentication. */
+  readonly shares: Shares
   readonly revoke: Revoke['revoke']
   readonly listRevocations: Revocations['list']
+  /** Whether a reader gets what was published in a channel before it came. */
+  readonly mayReadHistory: (principal: Principal, channel: string) => boolean
+  /** Whose sessions a list has. */
+  readonly listedFor: ListedFor
+  /** The least time of an answer that hides something; 0 where the server is open. See hiding.ts. */
+  readonly hidingMs: number
   /** Checked again for connections that are open. */
   readonly guard: Pick<Revocations, 'requirePrincipal' | 'requireSession'>
 }
@@ -82,10 +94,13 @@ interface AccessParts {
   readonly authorize: Authorize
   /** For `authenticate` to decide. */
   readonly limits: { readonly authenticateMs: number }
+  readonly mayUseChannel: CheckChannel | undefined
 }
 
 export interface AccessContext {
   readonly engine: Engine
+  readonly owners: Owners
+  readonly shareStore: ShareStore
   /** Aborts when the server stops. */
   readonly signal: AbortSignal
   readonly onError: (error: unknown) => void
@@ -106,12 +121,13 @@ export function resolveAccess(
     throw invalid('The admin key has characters that a header cannot carry; use letters, digits and - . _ ~ + / =.')
   if (adminKey !== undefined && adminKey.length < adminKeyLengthMin)
     throw invalid(`The admin key is too short; use at least ${adminKeyLengthMin} random characters.`)
+  const isOpen = tokens === undefined && hook === undefined
   return {
     hook,
     tokens: tokens && createTokens([tokens].flat(), { send }),
     adminKey,
-    allowAnonymous: options?.allowAnonymous ?? (tokens === undefined && hook === undefined),
-    isOpen: hook === undefined && tokens === undefined,
+    allowAnonymous: options?.allowAnonymous ?? isOpen,
+    isOpen,
     isOn: hook !== undefined || tokens !== undefined || adminKey !== undefined || options?.allowAnonymous !== undefined,
     checkOrigin: createOriginRule(origins),
     cors: createCors(origins),
@@ -121,8 +137,8 @@ export function resolveAccess(
 }
 
 export function createAccess(
-  { access, authorize, limits }: AccessParts,
-  { engine, signal, onError, onRevoked }: AccessContext,
+  { access, authorize, limits, mayUseChannel }: AccessParts,
+  { engine, owners, shareStore, signal, onError, onRevoked }: AccessContext,
 ): Access {
   const { hook, tokens, adminKey, allowAnonymous, isOn, checkOrigin, cors, findClient, tokenLifetimeMs: lifetimeMs } = access
   const guard = new Revocations({ engine, lifetimeMs, signal, onError, onRevoked })
@@ -131,20 +147,25 @@ export function createAccess(
   // Not at the first use: retention would remove keys that nobody has used since the server was started.
   if (isOn) keys.follow()
   const tickets = createTickets(engine)
-  const verify = isOn ? createVerify({ tokens, keys, tickets }) : undefined
+  const shares = createShares({ store: shareStore, onRevoked: (id) => guard.revokeShare(id) })
+  const verify = isOn ? createVerify({ tokens, keys, shares, tickets }) : undefined
   const authenticate = verify && createAuthenticate({ hook, verify, tickets, allowAnonymous, hookMs: limits.authenticateMs })
   return {
     authenticate: authenticate && unlessRevoked(guard, authenticate),
     verify: verify && unlessRevoked(guard, verify),
-    authorize: isOn ? withPermissions(authorize, guard) : authorize,
+    authorize: withPermissions(authorize, { revoked: guard, owners: isOn ? owners : undefined, mayUseChannel }),
     async revoke(revocation) {
       if (!isOn) throw invalid('The server has no authentication, so there is nothing to revoke; set `access` or `authenticate`.')
       await guard.revoke(revocation)
     },
     listRevocations: () => guard.list(),
     guard,
+    mayReadHistory: (principal, channel) => mayUseChannel?.(principal, 'history', channel) ?? true,
+    listedFor: createListedFor(access),
+    hidingMs: isOn ? hidingMs : 0,
     tickets,
     keys,
+    shares,
     checkOrigin,
     cors,
     findClient,

@@ -7,6 +7,7 @@ export const actions = [
   'session.read',
   'session.rename',
   'session.delete',
+  'session.share',
   'run.start',
   'run.stop',
   'channel.read',
@@ -15,7 +16,7 @@ export const actions = [
 
 export type Action = (typeof actions)[number]
 
-/** What an operator does, over `/api/admin/`. `admin.*` includes these and every action above. */
+/** What an operator does. `admin.*` includes these and every action above. */
 export const adminActions = [
   /** Lists of everything, without the text of conversations; usage, configuration and webhooks. */
   'admin.read',
@@ -29,18 +30,27 @@ export const adminActions = [
   'admin.drain',
   // `GET /metrics`.
   'admin.metrics',
+  /** With the actions above: on the sessions of every owner. */
+  'admin.sessions',
 ] as const
 
 export type AdminAction = (typeof adminActions)[number]
 
-/** Beyond what `anonymous` may do: only a list that names them includes these. */
-const granted: readonly string[] = ['ticket.create', ...adminActions, 'admin.*']
 const groups = [...new Set(actions.map((action) => `${action.split('.', 1)[0]}.*`))]
-const patterns = new Set<string>([...actions, ...groups, ...granted])
+const patterns = new Set<string>([...actions, ...groups, 'ticket.create', ...adminActions, 'admin.*'])
+const model = 'model.use:'
+const role = 'role:'
 
-/** An action, a group such as `session.*`, or `model.use:` with the name of a model or the beginning of names and `*`. */
+/**
+ * An action, a group such as `session.*`, `model.use:` with the name of a model or the beginning of names and `*`, or `role:`
+ * with a name that rules can ask for.
+ */
 export function isActionPattern(text: string): boolean {
-  return patterns.has(text) || /^model\.use:[^\p{Cc}\p{Zl}\p{Zp}*]{0,256}\*?$/u.test(text)
+  return patterns.has(text) || /^model\.use:[^\p{Cc}\p{Zl}\p{Zp}*]{0,256}\*?$/u.test(text) || isRole(text)
+}
+
+export function isRole(text: string): boolean {
+  return /^role:[\w.-]{1,64}$/.test(text)
 }
 
 /** Whether a pattern includes an action or another pattern. `admin.*` includes everything. */
@@ -48,9 +58,15 @@ export function includes(patterns: readonly string[], wanted: string): boolean {
   return patterns.includes('admin.*') || patterns.some((pattern) => matches(pattern, wanted))
 }
 
-/** Whether a pattern is beyond what `anonymous` may do. */
+/** Beyond what `anonymous` may do: only a list that names them includes these. */
 export function isGranted(pattern: string): boolean {
-  return granted.includes(pattern)
+  return pattern === 'ticket.create' || pattern.startsWith('admin.') || pattern.startsWith(role)
+}
+
+/** The models that a list names; undefined where it names none, which bounds nothing. */
+export function modelPatterns(may: readonly string[] = []): readonly string[] | undefined {
+  const found = may.filter((pattern) => pattern.startsWith(model)).map((pattern) => pattern.slice(model.length))
+  return found.length === 0 ? undefined : found
 }
 
 /** Exactly this text, or with `*` at its end every text, or pattern, that begins with the rest. */

@@ -1,12 +1,14 @@
 /**
  * Who makes a request: the one function that is called for each HTTP request and each handshake, before it is routed. The
- * first of these decides: the host's own authentication, the Authorization header (an API key or a token), a ticket.
+ * first of these decides: the host's own authentication, the Authorization header (an API key, a share link or a token), a
+ * ticket.
  */
 import { MillraceError } from '@millrace/protocol'
 import { z } from 'zod'
 import { type AuthenticationFacts, anonymous, type Principal } from './caller.ts'
 import { principalSchema } from './claims.ts'
 import type { KeyVerifier } from './keys.ts'
+import type { ShareVerifier } from './shares.ts'
 import type { PresentedTicket, Tickets } from './tickets.ts'
 import type { Tokens } from './tokens.ts'
 
@@ -36,6 +38,7 @@ export type Authenticate = (facts: Credentials) => Promise<Principal>
 export interface VerifyOptions {
   readonly tokens: Tokens | undefined
   readonly keys: KeyVerifier
+  readonly shares: ShareVerifier
   readonly tickets: Pick<Tickets, 'redeem'>
 }
 
@@ -49,11 +52,12 @@ export interface AuthenticateOptions {
   readonly hookMs: number
 }
 
-export function createVerify({ tokens, keys, tickets }: VerifyOptions): Verify {
+export function createVerify({ tokens, keys, shares, tickets }: VerifyOptions): Verify {
   return async (credential) => {
     if ('ticket' in credential) return tickets.redeem({ ticket: credential.ticket, binding: undefined })
     const { token } = credential
     if (keys.isKey(token)) return keys.verify(token)
+    if (shares.isShare(token)) return shares.verify(token)
     if (tokens === undefined) throw new MillraceError('token_rejected')
     return tokens.verify(token)
   }

@@ -5,31 +5,90 @@
 import { MillraceError } from '@millrace/protocol'
 import { type Action, includes, matches } from './actions.ts'
 import type { Caller, Principal } from './caller.ts'
+import { denyOther, type Owners } from './ownership.ts'
 import type { Revocations } from './revocations.ts'
+import type { CheckChannel } from './rules.ts'
 
 export interface Resource {
   /** Undefined for a session that is about to be created, for the list of all sessions, and for a channel. */
   readonly session: string | undefined
   /** Only for actions on a channel. */
   readonly channel?: string
+  /** The id of the session's owner; null where it has none. Absent where the server has no authentication. */
+  readonly owner?: string | null
 }
 
-/** Returns or resolves to allow; throws or rejects with a MillraceError (`forbidden`, or `session_not_found` to hide it) to deny. */
-export type Authorize = (caller: Caller, action: Action, resource: Resource) => void | Promise<void>
+/**
+ * Returns or resolves to leave the decision to the rules, or with `allow` to allow what they deny: the session of another
+ * owner, or a channel. Throws or rejects with a MillraceError (`forbidden`, or `session_not_found` to hide it) to deny.
+ */
+export type Authorize = (caller: Caller, action: Action, resource: Resource) => Decision | Promise<Decision>
+
+// biome-ignore lint/suspicious/noConfusingVoidType: a host that returns nothing leaves the decision to the rules.
+type Decision = void | 'allow'
+
+/** The built-in checks, then the host's. Throws or rejects to deny. */
+export type Check = (caller: Caller, action: Action, resource: Resource) => void | Promise<void>
 
 export const allowAll: Authorize = () => {}
 
-/** Checks what the principal itself brings, its permissions, sessions and channels, before the host is asked. */
-export function withPermissions(authorize: Authorize, revoked: Pick<Revocations, 'requireSession'>): Authorize {
+export interface Permissions {
+  readonly revoked: Pick<Revocations, 'requireSession'>
+  /** Undefined where the server is open: nobody owns anything. */
+  readonly owners: Owners | undefined
+  readonly mayUseChannel: CheckChannel | undefined
+}
+
+/** Checks what the principal itself brings, whose the session is, and the rules of channels, and asks the host. */
+export function withPermissions(authorize: Authorize, { revoked, owners, mayUseChannel }: Permissions): Check {
+  /** What a request has found, so that it asks once: another one may find something else. */
+  const found = new WeakMap<Caller, Required<Pick<Resource, 'owner'>> & Pick<Resource, 'session'>>()
+
   return (caller, action, resource) => {
-    requireAllowed(caller.principal, action, resource)
-    if (resource.session !== undefined) revoked.requireSession(caller.principal, resource.session)
-    return authorize(caller, action, resource)
+    const { principal } = caller
+    requireAllowed(principal, action, resource)
+    const { session, channel, owner } = resource
+    if (channel !== undefined) {
+      const use = action === 'channel.publish' ? 'publish' : 'read'
+      const isDenied = mayUseChannel !== undefined && !mayUseChannel(principal, use, channel)
+      return decide(caller, action, resource, isDenied ? new MillraceError('forbidden') : undefined)
+    }
+    if (session === undefined) return decide(caller, action, resource, undefined)
+    revoked.requireSession(principal, session)
+    if (owners === undefined) return decide(caller, action, resource, undefined)
+    const decideFor = (known: string | null) =>
+      decide(caller, action, { ...resource, owner: known }, denyOther(principal, action, known ?? undefined))
+    if (owner !== undefined) return decideFor(owner)
+    const before = found.get(caller)
+    if (before?.session === session) return decideFor(before.owner)
+    return owners.ownerOf(session).then((of) => {
+      const known = of ?? null
+      // A socket asks for hours.
+      if (caller.transport === 'http') found.set(caller, { session, owner: known })
+      return decideFor(known)
+    })
+  }
+
+  function decide(caller: Caller, action: Action, resource: Resource, denied: MillraceError | undefined): void | Promise<void> {
+    const decision: unknown = authorize(caller, action, resource)
+    // Whatever else a host returns is awaited: it may be a promise of another library.
+    if (decision === undefined || decision === 'allow') return requireDecided(decision, denied)
+    return Promise.resolve(decision).then((decided) => requireDecided(decided, denied))
   }
 }
 
-function requireAllowed({ may, sessions, channels }: Principal, action: Action, { session, channel }: Resource): void {
+function requireDecided(decision: unknown, denied: MillraceError | undefined): void {
+  if (denied !== undefined && decision !== 'allow') throw denied
+}
+
+/** Throws `forbidden` where the permissions do not include an action, whatever it is done to. */
+export function requireAction({ may }: Principal, action: Action): void {
   if (may !== undefined && !includes(may, action)) throw new MillraceError('forbidden')
+}
+
+function requireAllowed(principal: Principal, action: Action, { session, channel }: Resource): void {
+  const { sessions, channels } = principal
+  requireAction(principal, action)
   if (channel !== undefined) {
     if (channels !== undefined && !matchesAny(channels, channel)) throw new MillraceError('forbidden')
     return

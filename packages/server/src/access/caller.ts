@@ -2,15 +2,23 @@
 import type { IncomingMessage } from 'node:http'
 import type { PrincipalLimits } from './principal-limits.ts'
 
+/** A share link reads one session; everybody who has it is the same principal. */
+export type PrincipalKind = 'user' | 'server' | 'share' | 'anonymous'
+
 /** Who makes the request. */
 export interface Principal {
-  /** Of a user the `sub` of its token, of an API key `key:` and its id; `anonymous` without authentication. */
+  /**
+   * Of a user the `sub` of its token, of an API key `key:` and its id, of a share link `share:` and its id; `anonymous` without
+   * authentication.
+   */
   readonly id: string
-  readonly kind: 'user' | 'server' | 'anonymous'
+  readonly kind: PrincipalKind
   /** Patterns of the actions that are allowed (access/actions.ts); undefined: everything that `anonymous` may do. */
   readonly may?: readonly string[] | undefined
-  /** The only sessions that it can use: ids, or the beginning of ids and `*`. */
+  /** The only sessions that it can use, also those of others: ids, or the beginning of ids and `*`. */
   readonly sessions?: readonly string[] | undefined
+  /** Of `sessions`, only those that it could use without that list: it made the list itself. */
+  readonly ownSessionsOnly?: true | undefined
   /** The only channels that it can use: names, or the beginning of names and `*`. */
   readonly channels?: readonly string[] | undefined
   /** In place of the defaults of the server. */

@@ -4,8 +4,8 @@ import { isActionPattern } from './actions.ts'
 import { anonymous } from './caller.ts'
 import { principalLimitsSchema } from './principal-limits.ts'
 
-const reserved = /^key:/
-/** Of a user: 1 to 256 characters on one line, and neither `anonymous` nor the id of an API key. */
+const reserved = /^(key|share):/
+/** Of a user: 1 to 256 characters on one line, and neither `anonymous` nor the id of an API key or share link. */
 export const userId = z
   .string()
   .regex(/^[^\p{Cc}\p{Zl}\p{Zp}]{1,256}$/u)
@@ -45,7 +45,8 @@ export const tokenClaims = z.object({
 /** What the host returns, and what a ticket records. */
 export const principalSchema = grants.extend({
   id: z.string().min(1).max(300),
-  kind: z.enum(['user', 'server', 'anonymous']).default('user'),
+  kind: z.enum(['user', 'server', 'share', 'anonymous']).default('user'),
+  ownSessionsOnly: z.literal(true).optional(),
   issuedAt: z.number().optional(),
   expiresAt: z.number().optional(),
   tokenId: z.string().max(256).optional(),

@@ -89,6 +89,10 @@ export class Revocations {
     await this.#record({ kind: 'sub', name: `key:${id}`, at: this.#now() })
   }
 
+  async revokeShare(id: string): Promise<void> {
+    await this.#record({ kind: 'sub', name: `share:${id}`, at: this.#now() })
+  }
+
   /** Until this has resolved once, nothing is known. Rejects as the engine does. */
   load(): Promise<void> | undefined {
     this.#follow()

@@ -7,6 +7,7 @@ import { encodeJson, MillraceError, limits as sizes } from '@millrace/protocol'
 import { type Context, Hono } from 'hono'
 import { z } from 'zod'
 import type { Access } from '../access/access.ts'
+import { atLeast, hides } from '../access/hiding.ts'
 import type { ReadHeader } from '../access/host-names.ts'
 import { checkStart } from '../access/origin.ts'
 import type { Limits } from '../limits/limits.ts'
@@ -82,8 +83,9 @@ export function createApp(options: AppOptions): App {
 }
 
 async function serve(context: Context<Env>, route: Route, options: AppOptions): Promise<Response> {
-  const { connections, transports, limits, observer, isStopping } = options
+  const { access, connections, transports, limits, observer, isStopping } = options
   if (isStopping() && !route.isForStopping) throw new MillraceError('server_stopping')
+  const startedAt = performance.now()
   let transport = transports.sse
   let connection: Connection | undefined
   const connect: RouteInput['connect'] = (name, log) => {
@@ -103,6 +105,11 @@ async function serve(context: Context<Env>, route: Route, options: AppOptions): 
     connection = undefined
     if ('stream' in response) return new Response(response.stream, { headers: transport.headers })
     return await transport.respond(response.deliver, exchangeOf(context))
+  } catch (error) {
+    connection?.close()
+    connection = undefined
+    if (hides(error)) await atLeast(startedAt, access.hidingMs)
+    throw error
   } finally {
     connection?.close()
   }

@@ -1,7 +1,8 @@
 /** Asking, and reading the answer: PROTOCOL.md#http. */
 import { formatPosition, type Lane, MillraceError } from '@millrace/protocol'
 import type { z } from 'zod'
-import type { Authorize } from '../access/authorize.ts'
+import { type Check, requireAction } from '../access/authorize.ts'
+import { ownerOf } from '../access/ownership.ts'
 import type { Dialects } from '../dialects/dialect.ts'
 import type { Limits } from '../limits/limits.ts'
 import type { Engine } from '../log/log.ts'
@@ -17,6 +18,7 @@ import type { Connection } from '../transports/connection.ts'
 import type { Offer } from './offered.ts'
 import { observeAttach } from './reading.ts'
 import type { Route, RouteRequest, RouteResponse } from './route.ts'
+import { authorizeResume, requireReadableRun } from './run-access.ts'
 import { answers, chatBody, chatQuery, continueBody, runParam } from './schemas.ts'
 
 export interface ChatRoutesOptions {
@@ -25,7 +27,7 @@ export interface ChatRoutesOptions {
   readonly runs: Runs
   readonly chats: Chats
   readonly transcripts: Transcripts
-  readonly authorize: Authorize
+  readonly authorize: Check
   readonly offer: Offer
   readonly dialects: Dialects
   readonly observer: Observer
@@ -87,18 +89,21 @@ function createChatHandlers({
     const { input, lastEventId, caller } = request
     if (lastEventId !== undefined) return reconnect(request, lastEventId)
     const { query, model, models: names = model === undefined ? undefined : [model], session, id } = input
+    requireAction(caller.principal, 'run.start')
+    // Before the session is looked for: the error must not say whether it exists.
+    await offer.require(caller.principal, names)
     await authorize(caller, 'run.start', { session })
-    await offer.require(names)
-    const asked = { query, models: names, session, id, principal: caller.principal.id }
+    const owner = session === undefined ? ownerOf(caller.principal) : undefined
+    const asked = { query, models: names, session, owner, id, principal: caller.principal.id }
     return startRun(() => chats.ask(asked, () => limits.admitRun(caller)), session, request)
   }
 
   async function resumeRun(request: RouteRequest<ContinueInput>): Promise<RouteResponse> {
     const { input, lastEventId, caller } = request
     if (lastEventId !== undefined) return reconnect(request, lastEventId)
-    const session = input.session ?? (await runs.find(input.run))?.session
-    await authorize(caller, 'run.start', { session })
-    const asked = { run: input.run, session, id: input.id, principal: caller.principal.id }
+    const session = await authorizeResume({ authorize, runs }, caller, input)
+    const requireModels = (names: readonly string[]) => offer.requireAgain(caller.principal, names)
+    const asked = { run: input.run, session, id: input.id, principal: caller.principal.id, requireModels }
     return startRun(() => chats.resume(asked, () => limits.admitRun(caller)), session, request)
   }
 
@@ -111,8 +116,7 @@ function createChatHandlers({
     const connection = wantsJson ? undefined : connect('sse', session)
     const run = await start()
     connection?.attach(run.session)
-    // The id may be that of a run in a session that the request did not name.
-    await authorize(caller, 'session.read', { session: run.session })
+    await requireReadableRun(authorize, caller, run, session)
     // The log may be gone before its run: the session was deleted, or its log was evicted.
     const log = await requireLog(openLog, run.session)
     if (log.head.epoch !== run.start.epoch) throw new MillraceError('position_foreign')

@@ -1,6 +1,6 @@
 /** Renewing a connection that can send nothing itself: PROTOCOL.md#renewal. */
 import { MillraceError } from '@millrace/protocol'
-import type { Authorize } from '../access/authorize.ts'
+import type { Check } from '../access/authorize.ts'
 import { anonymous, type Principal } from '../access/caller.ts'
 import { createHeartbeatLimit } from '../limits/heartbeat-limit.ts'
 import type { PassRenewal } from '../transports/connection.ts'
@@ -11,7 +11,7 @@ import { answers, connectionParam } from './schemas.ts'
 
 export interface ConnectionRoutesOptions {
   readonly connections: Pick<Connections, 'find'>
-  readonly authorize: Authorize
+  readonly authorize: Check
   readonly passRenewal: PassRenewal
 }
 

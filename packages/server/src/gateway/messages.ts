@@ -2,16 +2,19 @@
 import { type ClientMessage, formatPosition, MillraceError, type ServerMessage } from '@millrace/protocol'
 import { z } from 'zod'
 import type { Verify } from '../access/authenticate.ts'
+import { requireAction } from '../access/authorize.ts'
 import { type Caller, withPrincipal } from '../access/caller.ts'
+import { ownerOf } from '../access/ownership.ts'
 import type { AdmitRun } from '../runs/admission.ts'
 import type { Run } from '../runs/run.ts'
-import { requirePosition } from '../sessions/positions.ts'
+import { requireLog, requirePosition } from '../sessions/positions.ts'
 import type { Connection } from '../transports/connection.ts'
 import type { Connections } from '../transports/connections.ts'
 import type { Socket, SocketStream } from '../transports/transport.ts'
 import type { ChatRoutesOptions } from './chat-routes.ts'
-import { openReading, type ReadingContext, requireReadable } from './reading.ts'
+import { findSource, type Named, openReading, type ReadingContext, requireReadable } from './reading.ts'
 import { renewConnection } from './renewal.ts'
+import { authorizeResume, requireReadableRun, stopFor } from './run-access.ts'
 import { chatBody, check, continueBody, publication, reading, runParam } from './schemas.ts'
 import type { Stops } from './stops.ts'
 
@@ -64,6 +67,8 @@ export class SocketSession {
   readonly #isCommandsOnly: boolean
   readonly #context: MessageContext
   #session: string | undefined
+  /** `#session` exists. */
+  #hasFoundSession = false
 
   constructor({ socket, connection, caller, session, isCommandsOnly }: SocketSessionOptions, context: MessageContext) {
     this.socket = socket
@@ -130,14 +135,13 @@ export class SocketSession {
   }
 
   async #continue({ run, id, session: named }: z.output<typeof schemas.continue>): Promise<ServerMessage> {
-    const { runs, chats, authorize } = this.#context
-    const session = named ?? (await runs.find(run))?.session
-    await authorize(this.#caller, 'run.start', { session })
-    return started(
-      await this.#requireReadableRun(
-        await chats.resume({ run, session, id, principal: this.#caller.principal.id }, this.#admit()),
-      ),
-    )
+    const { chats, authorize, offer } = this.#context
+    const { principal } = this.#caller
+    const session = await authorizeResume(this.#context, this.#caller, { run, session: named })
+    const requireModels = (names: readonly string[]) => offer.requireAgain(principal, names)
+    const next = await chats.resume({ run, session, id, principal: principal.id, requireModels }, this.#admit())
+    await requireReadableRun(authorize, this.#caller, next, session)
+    return started(next)
   }
 
   async #attach(request: z.output<typeof reading>): Promise<ServerMessage> {
@@ -153,6 +157,7 @@ export class SocketSession {
   }
 
   async #detach(named: z.output<typeof schemas.detach>): Promise<ServerMessage> {
+    this.#requireAttached(named)
     const { log, source } = await requireReadable(this.#context.authorize, this.#caller, named)
     if (!this.socket.detach(log)) throw new MillraceError('not_attached')
     return { type: 'detached', ...source }
@@ -161,11 +166,18 @@ export class SocketSession {
   /** A reply only where the client asks for one with a `ref`: acknowledgements are frequent. */
   async #ack({ id, ...named }: z.output<typeof schemas.ack>, ref: string | undefined): Promise<ServerMessage | undefined> {
     requirePosition(id)
+    this.#requireAttached(named)
     const { log, source } = await requireReadable(this.#context.authorize, this.#caller, named)
-    // A socket for commands only: another connection reads the session.
-    if (!this.#connection.reads(log) && this.#session !== log) throw new MillraceError('not_attached')
+    await this.#requireSession(log)
     this.#connection.acknowledge(log, id)
     return ref === undefined ? undefined : { type: 'acknowledged', ref, ...source, id }
+  }
+
+  /** Before the log is looked for: the error must not say whether it exists. */
+  #requireAttached(named: Named): void {
+    const { log } = findSource(named)
+    // A socket for commands only: another connection reads the session.
+    if (!this.#connection.reads(log) && this.#session !== log) throw new MillraceError('not_attached')
   }
 
   async #publish(request: z.output<typeof publication>): Promise<ServerMessage> {
@@ -177,9 +189,7 @@ export class SocketSession {
   }
 
   async #stop({ run }: z.output<typeof schemas.stop>): Promise<ServerMessage> {
-    const { stops, authorize } = this.#context
-    const end = await stops.stop(run, ({ session }) => authorize(this.#caller, 'run.stop', { session }))
-    return { type: 'ended', run, end }
+    return { type: 'ended', run, end: await stopFor(this.#context, this.#caller, run) }
   }
 
   /** An open server knows nobody, so every credential is good. */
@@ -206,12 +216,16 @@ export class SocketSession {
 
   async #ask({ query, model, models, session, id }: Question): Promise<Run> {
     const { chats, authorize, offer } = this.#context
-    await authorize(this.#caller, 'run.start', { session })
+    const { principal } = this.#caller
+    requireAction(principal, 'run.start')
     const names = models ?? (model === undefined ? undefined : [model])
-    await offer.require(names)
-    return this.#requireReadableRun(
-      await chats.ask({ query, models: names, session, id, principal: this.#caller.principal.id }, this.#admit()),
-    )
+    // Before the session is looked for: the error must not say whether it exists.
+    await offer.require(principal, names)
+    await authorize(this.#caller, 'run.start', { session })
+    const owner = session === undefined ? ownerOf(principal) : undefined
+    const run = await chats.ask({ query, models: names, session, owner, id, principal: principal.id }, this.#admit())
+    await requireReadableRun(authorize, this.#caller, run, session)
+    return run
   }
 
   #admit(): AdmitRun {
@@ -219,10 +233,11 @@ export class SocketSession {
     return () => this.#context.limits.admitRun(caller)
   }
 
-  /** The id may be that of a run in a session that the message did not name. */
-  async #requireReadableRun(run: Run): Promise<Run> {
-    await this.#context.authorize(this.#caller, 'session.read', { session: run.session })
-    return run
+  /** Where answers are read over another connection, this one has not opened the session. */
+  async #requireSession(log: string): Promise<void> {
+    if (this.#connection.reads(log) || this.#hasFoundSession || this.#context.hidingMs === 0) return
+    await requireLog(this.#context.openLog, log)
+    this.#hasFoundSession = true
   }
 }
 

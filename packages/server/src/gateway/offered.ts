@@ -1,8 +1,11 @@
 /**
- * Which models a client may ask for by name: the host's own, the default, and the providers that the host allows. A key of the
- * host opens every model of a provider, and a stranger would choose the most expensive.
+ * Which models a client may ask for: the host's own, the default and the guide, and those that the host allows by name. A key
+ * of the host opens every model of a provider, and a stranger would choose the most expensive.
  */
 import { MillraceError } from '@millrace/protocol'
+import { includes, modelPatterns } from '../access/actions.ts'
+import type { Principal } from '../access/caller.ts'
+import type { CheckModel } from '../access/rules.ts'
 import type { ModelInfo } from '../models/model.ts'
 
 export interface OfferOptions {
@@ -11,36 +14,64 @@ export interface OfferOptions {
     readonly list: () => Promise<readonly ModelInfo[]>
     readonly describeDefault: () => Promise<{ readonly name: string }>
   }
-  /** Parts before the colon, such as `sim` or `openai`; `*` for all. */
-  readonly byName: readonly string[]
+  readonly allows: CheckModel
+  /** Users are not told apart. Else the host's models, the default and the guide are for users only, where no rule says it. */
+  readonly isOpen: boolean
 }
 
 export interface Offer {
-  /** Rejects with `model_not_found`. */
-  require(names: readonly string[] | undefined): Promise<void>
-  list(): Promise<readonly ModelInfo[]>
+  /** Of the default without names. Rejects with `model_not_found`, and `forbidden` for the default. */
+  require(principal: Principal, names: readonly string[] | undefined): Promise<void>
+  /** For models that were asked before: only what the permissions say of them. Throws `model_not_found`. */
+  requireAgain(principal: Principal, names: readonly string[]): void
+  /** The default is absent where the principal may not use it. */
+  list(principal: Principal): Promise<{ readonly default?: string; readonly models: readonly ModelInfo[] }>
 }
 
-export function createOffer({ models, byName }: OfferOptions): Offer {
-  const prefixes = new Set(['builtin', ...byName])
-
+export function createOffer({ models, allows, isOpen }: OfferOptions): Offer {
   return {
-    async require(names = []) {
-      for (const name of names) if (!(await isOffered(name))) throw notOffered(name)
+    async require(principal, names) {
+      if (names === undefined) return requireDefault(principal)
+      for (const name of names) if (!(await isOffered(principal, name))) throw notOffered(name)
     },
-    async list() {
-      const all = await models.list()
-      const offered = await Promise.all(all.map(({ name }) => isOffered(name)))
-      return all.filter((_model, index) => offered[index])
+    requireAgain(principal, names) {
+      for (const name of names) if (isStranger(principal) || !isPermitted(principal, name)) throw notOffered(name)
+    },
+    async list(principal) {
+      const [{ name: chosen }, all] = await Promise.all([models.describeDefault(), models.list()])
+      const offered = await Promise.all(all.map(({ name }) => isOffered(principal, name)))
+      const isDefaultOffered = await isOffered(principal, chosen)
+      return { ...(isDefaultOffered && { default: chosen }), models: all.filter((_model, index) => offered[index]) }
     },
   }
 
-  async function isOffered(name: string): Promise<boolean> {
-    const [prefix = ''] = name.split(':', 1)
-    if (name === 'auto' || prefixes.has('*') || prefixes.has(prefix) || models.isOwn(name)) return true
+  async function requireDefault(principal: Principal): Promise<void> {
+    const { name } = await models.describeDefault()
+    if (!(await isOffered(principal, name)))
+      throw new MillraceError('forbidden', {
+        message: 'You may not use the default model; GET /api/models lists those that you may.',
+      })
+  }
+
+  async function isOffered(principal: Principal, name: string): Promise<boolean> {
+    return isPermitted(principal, name) && (allows(principal, name) ?? (await isOfferedToAll(principal, name)))
+  }
+
+  async function isOfferedToAll(principal: Principal, name: string): Promise<boolean> {
+    if (isStranger(principal)) return false
+    if (name === 'auto' || name.startsWith('builtin:') || models.isOwn(name)) return true
     const chosen = await models.describeDefault().catch(() => undefined)
     return chosen?.name === name
   }
+
+  function isStranger({ kind }: Principal): boolean {
+    return !isOpen && (kind === 'anonymous' || kind === 'share')
+  }
+}
+
+/** A list of permissions without models bounds none. */
+function isPermitted({ may }: Principal, name: string): boolean {
+  return modelPatterns(may) === undefined || includes(may as readonly string[], `model.use:${name}`)
 }
 
 function notOffered(name: string): MillraceError {

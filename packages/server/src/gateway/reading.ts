@@ -1,9 +1,11 @@
 /** Opens what a client of any transport asks to read: a session or a channel, from a position on. */
 import { MillraceError, type Position, type Source } from '@millrace/protocol'
 import type { z } from 'zod'
-import type { Authorize } from '../access/authorize.ts'
-import type { Caller } from '../access/caller.ts'
+import type { Check } from '../access/authorize.ts'
+import type { Caller, Principal } from '../access/caller.ts'
+import { atLeast, hides } from '../access/hiding.ts'
 import { type Channels, channelLog } from '../channels/channels.ts'
+import { withoutHistory } from '../channels/history.ts'
 import type { Dialects } from '../dialects/dialect.ts'
 import type { Engine } from '../log/log.ts'
 import type { Attachment, Observer } from '../operations/observer.ts'
@@ -17,8 +19,12 @@ export interface ReadingContext {
   readonly engine: Engine
   readonly openLog: OpenLog
   readonly channels: Channels
-  readonly authorize: Authorize
+  readonly authorize: Check
+  /** The least time of an answer that hides something. */
+  readonly hidingMs: number
   readonly dialects: Dialects
+  /** Whether a reader gets what was published in a channel before it came. */
+  readonly mayReadHistory: (principal: Principal, channel: string) => boolean
   readonly observer: Observer
 }
 
@@ -42,7 +48,7 @@ export async function openReading(
   request: ReadRequest,
   reserve: Reserve,
 ): Promise<ReadableLog> {
-  const found = await requireReadable(context.authorize, caller, request)
+  const found = await requireReadable(context.authorize, caller, request, request.from)
   reserve(found.log)
   return openObserved(context, caller, found, request)
 }
@@ -63,7 +69,10 @@ export async function openReadings(
     throw new MillraceError('invalid_request', { message: 'A log is named twice; name each session and channel once.' })
   const positions = from === 'start' || from === 'now' ? named.map(() => from) : from.split(',')
   if (positions.length !== named.length) throw new MillraceError('position_invalid')
-  const found = await Promise.allSettled(named.map((source) => requireReadable(context.authorize, caller, source)))
+  const startedAt = performance.now()
+  const found = await Promise.allSettled(
+    named.map(async (source, index) => requireReadable(context.authorize, caller, source, startOf(positions[index]))),
+  )
   const reserved = await Promise.allSettled(
     found.map(async (result) => {
       if (result.status === 'rejected') throw result.reason
@@ -75,17 +84,20 @@ export async function openReadings(
   const opened = await Promise.allSettled(
     reserved.map(async (result, index) => {
       if (result.status === 'rejected') throw result.reason
-      const position = positions[index] as string
-      const start = position === unreadPosition ? 'start' : position
-      return openObserved(context, caller, result.value, { ...named[index], ...shared, from: start })
+      return openObserved(context, caller, result.value, { ...named[index], ...shared, from: startOf(positions[index]) })
     }),
   )
   requireSome(opened)
+  if (opened.some((result) => result.status === 'rejected' && hides(result.reason))) await atLeast(startedAt, context.hidingMs)
   return opened.map((result, index) => {
     if (result.status === 'fulfilled') return result.value
     const isKnown = positions[index] === unreadPosition
     return { source: named[index] as Source, error: result.reason as MillraceError, isKnown }
   })
+}
+
+function startOf(position = 'start'): string {
+  return position === unreadPosition ? 'start' : position
 }
 
 /** Throws an error that may pass, or is the server's, before others; where every log failed, the first. */
@@ -96,7 +108,7 @@ function requireSome(results: readonly PromiseSettledResult<unknown>[]): void {
 }
 
 function openObserved(context: ReadingContext, caller: Caller, found: Found, request: ReadRequest): Promise<ReadableLog> {
-  const open = () => openFound(context, found, request)
+  const open = () => openFound(context, caller.principal, found, request)
   if (request.isHead) return open()
   const kind = request.channel === undefined ? 'session' : 'channel'
   const isResume = request.from !== 'start' && request.from !== 'now'
@@ -122,14 +134,17 @@ export async function observeAttach<T>(
 }
 
 async function openFound(
-  { engine, openLog, channels, dialects }: ReadingContext,
+  { engine, openLog, channels, dialects, mayReadHistory }: ReadingContext,
+  principal: Principal,
   { source, log }: Found,
   { channel, from, slow, interval, shape = 'session', isHead = false }: ReadRequest,
 ): Promise<ReadableLog> {
   // Readers of a channel often arrive before its first publisher.
   if (channel !== undefined && !isHead) await channels.open(channel)
   const isMissing = channel !== undefined && isHead && (await engine.inspect(log)) === undefined
-  const after = isMissing ? resolveMissing(from) : await resolveStart({ engine, openLog }, log, from)
+  const start = isMissing ? resolveMissing(from) : await resolveStart({ engine, openLog }, log, from)
+  const isBounded = channel !== undefined && !isMissing && !mayReadHistory(principal, channel)
+  const after = isBounded ? await withoutHistory(engine, log, { from, after: start }) : start
   const dialect = channel === undefined ? (dialects.session[shape] ?? dialects.session.session) : dialects.channel
   return { source, log, after, dialect, slow, intervalMs: interval }
 }
@@ -148,14 +163,18 @@ interface SeveralLogs extends Pick<ReadRequest, 'from' | 'slow' | 'interval' | '
   readonly channels: readonly string[]
 }
 
-interface Named {
+export interface Named {
   readonly session?: string | undefined
   readonly channel?: string | undefined
 }
 
-/** The named log, where the caller may read it. Throws as `authorize` does, and `invalid_request` for both or neither. */
-export async function requireReadable(authorize: Authorize, caller: Caller, named: Named): Promise<Found> {
+/**
+ * The named log, where the caller may read it. Throws as `authorize` does, `invalid_request` for both or neither, and for a
+ * start that is not one `position_invalid`: whether the log exists or not.
+ */
+export async function requireReadable(authorize: Check, caller: Caller, named: Named, from = 'start'): Promise<Found> {
   const found = findSource(named)
+  if (from !== 'start' && from !== 'now') requirePosition(from)
   await authorize(caller, named.channel === undefined ? 'session.read' : 'channel.read', {
     session: named.session,
     ...found.source,
@@ -168,7 +187,7 @@ interface Found {
   readonly log: string
 }
 
-function findSource({ session, channel }: Named): Found {
+export function findSource({ session, channel }: Named): Found {
   if (session !== undefined && channel === undefined) return { source: { session }, log: session }
   if (channel !== undefined && session === undefined) return { source: { channel }, log: channelLog(channel) }
   throw new MillraceError('invalid_request', { message: 'Name one `session` or one `channel`; see PROTOCOL.md.' })

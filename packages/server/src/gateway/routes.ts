@@ -7,12 +7,14 @@ import { createHealthRoutes, type HealthRoutesOptions } from './health-routes.ts
 import type { Route } from './route.ts'
 import { createServerRoutes, type ServerRoutesOptions } from './server-routes.ts'
 import { createSessionRoutes, type SessionRoutesOptions } from './session-routes.ts'
+import { createShareRoutes, type ShareRoutesOptions } from './share-routes.ts'
 import { createStreamRoutes, type StreamRoutesOptions } from './stream-routes.ts'
 import { createTicketRoutes, type TicketRoutesOptions } from './ticket-routes.ts'
 
 export type RoutesOptions = ChatRoutesOptions &
   StreamRoutesOptions &
   SessionRoutesOptions &
+  ShareRoutesOptions &
   ServerRoutesOptions &
   HealthRoutesOptions &
   TicketRoutesOptions &
@@ -24,6 +26,7 @@ export function createRoutes(options: RoutesOptions): Route[] {
     ...createChatRoutes(options),
     ...createStreamRoutes(options),
     ...createSessionRoutes(options),
+    ...createShareRoutes(options),
     ...createServerRoutes(options),
     ...createHealthRoutes(options),
     ...createTicketRoutes(options),

@@ -16,6 +16,7 @@ import {
 } from '@millrace/protocol'
 import { z } from 'zod'
 import { grants, userId } from '../access/claims.ts'
+import { shareTtl } from '../access/shares.ts'
 
 const id = z.string({ error: 'invalid_id' }).regex(idPattern, 'invalid_id')
 const channel = z.string({ error: 'invalid_channel' }).regex(channelPattern, 'invalid_channel')
@@ -119,7 +120,21 @@ export const ticketBody = z.strictObject({
     .describe('Seconds for which the connection of a user that is named may last'),
 })
 
-export const sessionBody = z.object({ id: id.optional() })
+export const sessionBody = z.object({
+  id: id.optional(),
+  owner: userId.optional().describe('The user to whom it belongs; only callers with `ticket.create` may name one'),
+})
+/** Strict: a link that never expires as it was meant to would go unnoticed. */
+export const shareBody = z.strictObject({
+  ttl: z
+    .number()
+    .int()
+    .min(shareTtl.min)
+    .max(shareTtl.max)
+    .default(shareTtl.default)
+    .describe('Seconds until the link expires; default 7 days'),
+})
+export const shareParam = z.object({ id, share: id })
 export const sessionsQuery = z.object({
   limit: z.coerce.number().int().min(1).max(200).default(50).describe('Length of the page'),
   before: z.coerce.number().int().min(1).optional().describe('`next` of the page before'),
@@ -168,6 +183,7 @@ const lane = z.object({
   ...end,
 })
 
+const share = z.object({ id: z.string(), createdAt: z.number(), expiresAt: z.number() })
 const listedSession = z.object({ id: z.string(), title: z.string(), createdAt: z.number(), updatedAt: z.number() })
 const transcript = z.object({
   id: z.string(),
@@ -198,6 +214,9 @@ export const answers = {
   published: z.object({ channel: z.string(), position: z.string(), duplicate: z.boolean() }),
   renewed: z.object({ expiresAt: z.number().optional().describe('Of the new token, in milliseconds since 1970') }),
   ticket: z.object({ ticket: z.string(), expiresAt: z.number() }),
+  share,
+  newShare: share.extend({ token: z.string().describe('To be sent as a token: `Authorization: Bearer …`; shown once') }),
+  shares: z.object({ shares: z.array(share) }),
   listedSession,
   sessions: z.object({ sessions: z.array(listedSession), next: z.number().optional() }),
   transcript,
@@ -209,7 +228,7 @@ export const answers = {
     lanes: z.record(z.string(), z.object({ model: z.string(), status, ...end })).optional(),
   }),
   models: z.object({
-    default: z.string(),
+    default: z.string().optional().describe('Of a request that names none; absent where you may not use it'),
     models: z.array(z.object({ name: z.string(), description: z.string(), languageModel: z.boolean() })),
   }),
   health: z.object({ status: z.enum(['ok', 'stopping']), version: z.string(), uptimeSeconds: z.number() }),

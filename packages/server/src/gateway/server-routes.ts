@@ -1,18 +1,14 @@
 /** Stopping runs, and the models: PROTOCOL.md#http. */
-import type { Authorize } from '../access/authorize.ts'
 import type { Offer } from './offered.ts'
 import type { Route, RouteRequest } from './route.ts'
+import { type RunAccess, stopFor } from './run-access.ts'
 import { answers, idParam } from './schemas.ts'
-import type { Stops } from './stops.ts'
 
-export interface ServerRoutesOptions {
-  readonly authorize: Authorize
-  readonly stops: Stops
+export interface ServerRoutesOptions extends RunAccess {
   readonly offer: Offer
-  readonly describeDefault: () => Promise<{ readonly name: string }>
 }
 
-export function createServerRoutes({ authorize, stops, offer, describeDefault }: ServerRoutesOptions): Route[] {
+export function createServerRoutes({ offer, ...access }: ServerRoutesOptions): Route[] {
   return [
     {
       method: 'post',
@@ -22,18 +18,16 @@ export function createServerRoutes({ authorize, stops, offer, describeDefault }:
       params: idParam,
       answers: { 200: answers.end },
       async handle({ input, caller }: RouteRequest<{ id: string }>) {
-        const end = await stops.stop(input.id, ({ session }) => authorize(caller, 'run.stop', { session }))
-        return { status: 200, json: end }
+        return { status: 200, json: await stopFor(access, caller, input.id) }
       },
     },
     {
       method: 'get',
       path: '/api/models',
-      summary: 'Models that can be asked by name',
+      summary: 'Models that you can ask by name',
       answers: { 200: answers.models },
-      async handle() {
-        const [{ name }, list] = await Promise.all([describeDefault(), offer.list()])
-        return { status: 200, json: { default: name, models: list } }
+      async handle({ caller }) {
+        return { status: 200, json: await offer.list(caller.principal) }
       },
     },
   ]

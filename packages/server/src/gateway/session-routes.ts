@@ -1,11 +1,14 @@
 /** Routes of sessions. PROTOCOL.md#http. */
 import { encodeJson, MillraceError } from '@millrace/protocol'
 import type { z } from 'zod'
-import type { Authorize } from '../access/authorize.ts'
+import { includes } from '../access/actions.ts'
+import type { Check } from '../access/authorize.ts'
 import type { Caller } from '../access/caller.ts'
+import { type ListedFor, ownerOf } from '../access/ownership.ts'
 import type { Engine } from '../log/log.ts'
 import { toMarkdown } from '../sessions/export.ts'
 import type { History } from '../sessions/history.ts'
+import type { Records } from '../sessions/records.ts'
 import type { Transcripts } from '../sessions/transcripts.ts'
 import type { Route, RouteRequest } from './route.ts'
 import { answers, exportQuery, idParam, renameBody, sessionBody, sessionsQuery } from './schemas.ts'
@@ -14,11 +17,15 @@ export interface SessionRoutesOptions {
   readonly engine: Engine
   readonly history: History
   readonly transcripts: Transcripts
-  readonly authorize: Authorize
+  readonly authorize: Check
+  readonly records: Pick<Records, 'claim'>
+  /** Whose sessions the list has. */
+  readonly listedFor: ListedFor
   readonly newId: () => string
 }
 
-export function createSessionRoutes({ engine, history, transcripts, authorize, newId }: SessionRoutesOptions): Route[] {
+export function createSessionRoutes(options: SessionRoutesOptions): Route[] {
+  const { engine, history, records, transcripts, authorize, listedFor, newId } = options
   return [
     {
       method: 'get',
@@ -29,10 +36,10 @@ export function createSessionRoutes({ engine, history, transcripts, authorize, n
       answers: { 200: answers.sessions },
       async handle({ input, caller }: RouteRequest<z.output<typeof sessionsQuery>>) {
         await authorize(caller, 'session.list', { session: undefined })
-        return {
-          status: 200,
-          json: await history.list({ ...input, isVisible: (session) => mayRead(authorize, caller, session) }),
-        }
+        const { isAll, owner } = listedFor(caller.principal)
+        if (!isAll && owner === undefined) return { status: 200, json: { sessions: [] } }
+        const isVisible = (session: string, of: string | undefined) => mayRead(authorize, caller, session, of)
+        return { status: 200, json: await history.list({ ...input, owner: isAll ? undefined : owner, isVisible }) }
       },
     },
     {
@@ -42,9 +49,14 @@ export function createSessionRoutes({ engine, history, transcripts, authorize, n
       body: sessionBody,
       answers: { 200: answers.session, 201: answers.session },
       async handle({ input, caller }: RouteRequest<z.output<typeof sessionBody>>) {
+        const owner = input.owner ?? ownerOf(caller.principal)
+        if (input.owner !== undefined && !includes(caller.principal.may ?? [], 'ticket.create'))
+          throw new MillraceError('forbidden', { message: 'You may not create sessions for others; leave out `owner`.' })
         await authorize(caller, 'session.create', { session: input.id })
         const id = input.id ?? newId()
         const existed = (await engine.inspect(id)) !== undefined
+        // Before the session exists: at no moment can others read it. One that exists keeps the owner that it has.
+        if (owner !== undefined && !existed) await records.claim(id, owner)
         await engine.append(id, [])
         return { status: existed ? 200 : 201, json: { id } }
       },
@@ -112,9 +124,9 @@ export function createSessionRoutes({ engine, history, transcripts, authorize, n
 }
 
 /** A session is listed only for callers that may read it, because its title tells what it is about. */
-async function mayRead(authorize: Authorize, caller: Caller, session: string): Promise<boolean> {
+async function mayRead(authorize: Check, caller: Caller, session: string, owner: string | undefined): Promise<boolean> {
   try {
-    await authorize(caller, 'session.read', { session })
+    await authorize(caller, 'session.read', { session, ...(owner !== undefined && { owner }) })
     return true
   } catch (error) {
     // A failure of the host's code is not a denial.

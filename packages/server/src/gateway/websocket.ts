@@ -5,6 +5,7 @@ import { closeCodes, MillraceError } from '@millrace/protocol'
 import { z } from 'zod'
 import type { Access } from '../access/access.ts'
 import type { Caller } from '../access/caller.ts'
+import { atLeast, hides } from '../access/hiding.ts'
 import { headerOf } from '../access/host-names.ts'
 import type { WebSocketTransport } from '../transports/transport.ts'
 import { endWithError, toMillraceError } from './error-response.ts'
@@ -68,14 +69,14 @@ interface Offer {
 /** Handles the messages of a socket one after another, in the order in which they were sent. */
 class MessageQueue {
   readonly #session: SocketSession
-  readonly #context: Pick<Context, 'observer' | 'onError'>
+  readonly #context: Pick<Context, 'access' | 'observer' | 'onError'>
   #errors = 0
   /** Stops under way that the next message does not wait for. */
   #stops = 0
   /** Resolves when the last message that the next has to wait for was handled. */
   #last: Promise<void> = Promise.resolve()
 
-  constructor(session: SocketSession, context: Pick<Context, 'observer' | 'onError'>) {
+  constructor(session: SocketSession, context: Pick<Context, 'access' | 'observer' | 'onError'>) {
     this.#session = session
     this.#context = context
   }
@@ -103,13 +104,15 @@ class MessageQueue {
   async #handleNow(text: string): Promise<void> {
     const { socket } = this.#session
     if (socket.isClosed) return
+    const startedAt = performance.now()
     let ref: string | undefined
     try {
       const message = parse(text)
       if (typeof message.ref === 'string' && message.ref.length <= 64) ref = message.ref
       await this.#session.handle(message)
     } catch (cause) {
-      const { observer, onError } = this.#context
+      const { access, observer, onError } = this.#context
+      if (hides(cause)) await atLeast(startedAt, access.hidingMs)
       const error = toMillraceError(cause, onError)
       observer.errorSent?.(error.code)
       socket.send({ type: 'error', ...(ref !== undefined && { ref }), ...error.toBody() })

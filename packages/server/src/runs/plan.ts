@@ -28,6 +28,10 @@ export interface RunPlan {
   readonly continues?: string | undefined
   /** Of the session's log when the request was accepted: this run MUST NOT re-create a log that is deleted meanwhile. */
   readonly epoch?: string
+  /** Of the session, where the start gives it one. */
+  readonly owner?: string | undefined
+  /** Called before the start is recorded, once the run was admitted. */
+  readonly prepare?: () => Promise<void>
   /** The session's id was generated for this run, and no one else knows it. */
   readonly isNew?: boolean
   /** The messages for one lane's model: the conversation, the question, and for a resumed answer its beginning. */

@@ -12,7 +12,7 @@ import type { RecordedEnd, Run } from './run.ts'
 import { sessionEvent } from './session-event.ts'
 
 /** Called when a run's start is in the log of its session. */
-export type OnBegin = (run: Pick<RunPlan, 'session' | 'query'> & { readonly isFirst: boolean }) => void
+export type OnBegin = (run: Pick<RunPlan, 'session' | 'query' | 'owner'> & { readonly isFirst: boolean }) => void
 
 export interface StartsOptions extends RollbacksOptions {
   readonly onBegin: OnBegin | undefined
@@ -81,7 +81,8 @@ export class Starts {
     perform: (recorder: Recorder) => Run,
   ): Promise<Run> {
     const { cluster, onBegin } = this.#options
-    const { id, session, query } = plan
+    const { id, session, query, owner } = plan
+    await plan.prepare?.()
     const { start, isOurs } = await this.#appendStart(plan, fence)
     const recordStart = async (at: Position) => {
       if (claimEpoch !== undefined) await cluster?.directory.started(id, claimEpoch, at)
@@ -90,7 +91,7 @@ export class Starts {
     // Other servers find the run by this record. A sole server finds it in the session's log as well.
     if (cluster?.liveness.isSole) recordStart(start).catch(() => {})
     else await recordStart(start)
-    onBegin?.({ session, query, isFirst: start.offset === 0 })
+    onBegin?.({ session, query, owner, isFirst: start.offset === 0 })
     return perform({
       start,
       async recordEnd(end) {

@@ -1,5 +1,6 @@
-/** The sessions as the events of the catalog describe them, ordered by their last use. Pure. */
+/** The sessions as the events of the catalog describe them, in the order of their last use: all, and those of each owner. Pure. */
 import type { LogEvent } from '../log/log.ts'
+import { type Place, Places } from './places.ts'
 
 export interface Entry {
   /** Of the event that recorded the last use: the list's order. A snapshot keeps it. */
@@ -8,6 +9,8 @@ export interface Entry {
   readonly updatedAt: number
   /** Changes when the session is renamed. */
   readonly titledAt?: number
+  /** Absent for a session of nobody. */
+  readonly owner?: string
 }
 
 interface StoredEntry extends Entry {
@@ -15,15 +18,10 @@ interface StoredEntry extends Entry {
   readonly at: number
 }
 
-export type CatalogSnapshot = readonly [session: string, offset: number, createdAt: number, updatedAt: number]
+export type CatalogSnapshot = readonly [session: string, offset: number, createdAt: number, updatedAt: number, owner?: string]
 export type CatalogEvent =
-  | { readonly session: string; readonly deleted?: true; readonly titled?: true }
+  | { readonly session: string; readonly owner?: string; readonly deleted?: true; readonly titled?: true }
   | { readonly again: readonly CatalogSnapshot[] }
-
-interface Place {
-  readonly session: string
-  readonly offset: number
-}
 
 /** Sessions in the list; beyond it those used longest ago are not listed. */
 const sessionsMax = 100_000
@@ -32,9 +30,11 @@ const evictedExtra = 1000
 
 export class CatalogView {
   readonly #entries = new Map<string, StoredEntry>()
-  /** Ordered by offset once sorted. A place that is not its session's newest is skipped. */
-  #places: Place[] = []
-  #isSorted = true
+  readonly #isCurrent = ({ session, offset }: Place) => this.#entries.get(session)?.offset === offset
+  #all = new Places(this.#isCurrent)
+  readonly #owned = new Map<string, Places>()
+  /** Those of `#owned` to which something was added since they were tidied. */
+  readonly #changed = new Set<Places>()
 
   get(session: string): Entry | undefined {
     return this.#entries.get(session)
@@ -47,25 +47,26 @@ export class CatalogView {
 
   clear(): void {
     this.#entries.clear()
-    this.#places = []
+    this.#all = new Places(this.#isCurrent)
+    this.#owned.clear()
+    this.#changed.clear()
   }
 
-  /** Sessions used before an offset, the last used first. */
-  newest(before: number, count: number): (readonly [session: string, entry: Entry])[] {
-    const found: (readonly [string, Entry])[] = []
-    for (let at = this.#findPlace(before) - 1; at >= 0 && found.length < count; at--) {
-      const place = this.#places[at] as Place
-      const entry = this.#entryAt(place)
-      if (entry !== undefined) found.push([place.session, entry])
-    }
-    return found
+  /** Sessions used before an offset, of one owner or all, the last used first. */
+  newest(before: number, count: number, owner?: string): (readonly [session: string, entry: Entry])[] {
+    const places = owner === undefined ? this.#all : this.#owned.get(owner)
+    if (places === undefined) return []
+    return places.before(before, count).map(({ session }) => [session, this.#entries.get(session) as Entry])
   }
 
   /** Snapshots of the sessions whose newest event is at or before an offset. */
   snapshotsUntil(offset: number): CatalogSnapshot[] {
     return [...this.#entries]
       .filter(([, { at }]) => at <= offset)
-      .map(([id, entry]) => [id, entry.offset, entry.createdAt, entry.updatedAt])
+      .map(
+        ([id, { offset: of, createdAt, updatedAt, owner }]): CatalogSnapshot =>
+          owner === undefined ? [id, of, createdAt, updatedAt] : [id, of, createdAt, updatedAt, owner],
+      )
   }
 
   apply({ data, offset, time }: LogEvent): void {
@@ -74,56 +75,54 @@ export class CatalogView {
       for (const snapshot of event.again) this.#applySnapshot(snapshot, offset)
       return
     }
-    const { session } = event
+    const { session, owner } = event
     const known = this.#entries.get(session)
     if (event.titled) {
       if (known !== undefined) this.#entries.set(session, { ...known, titledAt: offset })
     } else if (event.deleted) this.#entries.delete(session)
-    else this.#place(session, { ...known, offset, at: offset, createdAt: known?.createdAt ?? time, updatedAt: time })
+    else {
+      const times = { createdAt: known?.createdAt ?? time, updatedAt: time }
+      this.#place(session, { ...known, ...(owner !== undefined && { owner }), offset, at: offset, ...times })
+    }
   }
 
   /** MUST be called after events were applied, before `newest`. */
   tidy(): void {
-    const isLong = this.#places.length > 2 * this.#entries.size + 1000
-    if (this.#isSorted && !isLong && this.#entries.size <= sessionsMax) return
-    this.#places = this.#places.filter((place) => this.#entryAt(place) !== undefined)
-    if (!this.#isSorted) this.#places.sort((a, b) => a.offset - b.offset)
-    this.#isSorted = true
-    if (this.#entries.size <= sessionsMax) return
-    const evicted = this.#places.splice(0, this.#entries.size - sessionsMax + evictedExtra)
-    for (const { session } of evicted) this.#entries.delete(session)
+    let isPruned = this.#all.tidy()
+    if (this.#entries.size > sessionsMax) {
+      for (const { session } of this.#all.evict(this.#entries.size - sessionsMax + evictedExtra)) this.#entries.delete(session)
+      isPruned = true
+    }
+    for (const places of this.#changed) places.tidy()
+    this.#changed.clear()
+    if (isPruned) this.#pruneOwned()
   }
 
-  #applySnapshot([session, offset, createdAt, updatedAt]: CatalogSnapshot, at: number): void {
+  #pruneOwned(): void {
+    for (const [owner, places] of this.#owned) {
+      places.prune()
+      if (places.isEmpty) this.#owned.delete(owner)
+    }
+  }
+
+  #applySnapshot([session, offset, createdAt, updatedAt, owner]: CatalogSnapshot, at: number): void {
     const known = this.#entries.get(session)
     if (known !== undefined) {
       this.#entries.set(session, { ...known, at, createdAt })
       return
     }
     // Its place in the order is that of the original event, which retention may have deleted.
-    this.#isSorted = false
-    this.#place(session, { offset, at, createdAt, updatedAt })
+    this.#place(session, { offset, at, createdAt, updatedAt, ...(owner !== undefined && { owner }) })
   }
 
   #place(session: string, entry: StoredEntry): void {
+    const place = { session, offset: entry.offset }
     this.#entries.set(session, entry)
-    this.#places.push({ session, offset: entry.offset })
-  }
-
-  #entryAt({ session, offset }: Place): StoredEntry | undefined {
-    const entry = this.#entries.get(session)
-    return entry?.offset === offset ? entry : undefined
-  }
-
-  /** Index of the first place at or after this offset. */
-  #findPlace(offset: number): number {
-    let low = 0
-    let high = this.#places.length
-    while (low < high) {
-      const middle = (low + high) >> 1
-      if ((this.#places[middle]?.offset ?? 0) < offset) low = middle + 1
-      else high = middle
-    }
-    return low
+    this.#all.add(place)
+    if (entry.owner === undefined) return
+    const places = this.#owned.get(entry.owner) ?? new Places(this.#isCurrent)
+    places.add(place)
+    this.#owned.set(entry.owner, places)
+    this.#changed.add(places)
   }
 }

@@ -32,9 +32,9 @@ export class Catalog {
     this.#onError = onError
   }
 
-  /** A run starts in a session. */
-  noteUsed(session: string): Promise<void> {
-    return this.#append({ session })
+  /** A run starts in a session. Without an owner it keeps the one that it had. */
+  noteUsed(session: string, owner?: string): Promise<void> {
+    return this.#append({ session, ...(owner !== undefined && { owner }) })
   }
 
   noteDeleted(session: string): Promise<void> {
@@ -55,9 +55,9 @@ export class Catalog {
     return this.#view.get(session)
   }
 
-  /** Sessions used before an offset, the last used first. */
-  newest(before: number, count: number): (readonly [session: string, entry: Entry])[] {
-    return this.#view.newest(before, count)
+  /** Sessions used before an offset, of one owner or all, the last used first. */
+  newest(before: number, count: number, owner?: string): (readonly [session: string, entry: Entry])[] {
+    return this.#view.newest(before, count, owner)
   }
 
   /** There is no such session any more. It is listed again when it is used again. */

@@ -9,7 +9,9 @@ import type { Run } from '../runs/run.ts'
 import type { Runs } from '../runs/runs.ts'
 import { joinRuns } from './conversation.ts'
 import { messagesFor, nameLanes, notResumable, planLanes, requireResumable } from './lane-plans.ts'
+import type { SessionOwners } from './owners.ts'
 import { requireLog } from './positions.ts'
+import type { Records } from './records.ts'
 import { StartOnce, type StartRequest } from './start-once.ts'
 import type { RunRecord } from './transcript.ts'
 import type { Transcripts } from './transcripts.ts'
@@ -20,6 +22,8 @@ export interface ChatRequest {
   readonly models?: readonly string[] | undefined
   /** MUST exist. Absent means a new one. */
   readonly session?: string | undefined
+  /** The id of the user to whom the session belongs from now on. Rejects with `session_not_found` where it has another owner. */
+  readonly owner?: string | undefined
   /** The run's id; absent means a new one. The same id again is the same run. */
   readonly id?: string | undefined
   /** Id of who asks, to whom the run's usage is charged; absent for the application itself. */
@@ -35,12 +39,16 @@ export interface ResumeRequest {
   readonly id?: string | undefined
   /** Id of who asks, to whom the run's usage is charged; absent for the application itself. */
   readonly principal?: string | undefined
+  /** Called with the names of the models before they are asked; throws to deny them. */
+  readonly requireModels?: ((names: readonly string[]) => void | Promise<void>) | undefined
 }
 
 /** A run whose answer comes from the caller's own code. */
 export interface SourceRequest {
   /** Created if it does not exist. Absent means a new one. */
   readonly session?: string | undefined
+  /** The id of the user to whom the session belongs from now on. Rejects with `session_not_found` where it has another owner. */
+  readonly owner?: string | undefined
   readonly id?: string | undefined
   /** Id of who asks, to whom the run's usage is charged; absent for the application itself. */
   readonly principal?: string | undefined
@@ -67,6 +75,9 @@ export interface ChatsOptions {
   readonly openLog: OpenLog
   readonly runs: Runs
   readonly transcripts: Transcripts
+  readonly records: Pick<Records, 'claim'>
+  readonly owners: Pick<SessionOwners, 'keep'>
+  readonly onError: (error: unknown) => void
   readonly resolveModel: (name?: string) => Promise<Model>
   readonly newId: () => string
   /** For requests that bring no admission of their own: by the id of the principal that they name. */
@@ -87,29 +98,30 @@ interface Target {
   readonly epoch: string
 }
 
-export function createChats({ openLog, runs, transcripts, resolveModel, newId, admit: admitNamed }: ChatsOptions): Chats {
+export function createChats(options: ChatsOptions): Chats {
+  const { openLog, runs, transcripts, records, owners, onError, resolveModel, newId, admit: admitNamed } = options
   const starts = new StartOnce({ runs, newId })
 
   return {
-    ask: ({ query, models: asked, session, id: requestedId, principal }, admit = admissionOf(principal)) =>
+    ask: ({ query, models: asked, session, owner, id: requestedId, principal }, admit = admissionOf(principal)) =>
       start({ query, models: asked, session, id: requestedId }, async (id) => {
         const models = await Promise.all((asked ?? [undefined]).map((name) => resolveModel(name)))
         const lanes = planLanes(nameLanes(models.map(({ name }) => name)), models)
         const plan = { id, query, principal, admit, asked, lanes }
         if (session === undefined)
-          return runs.start({ ...plan, session: newId(), isNew: true, messages: messagesFor(lanes, [], query) })
-        return inSession(session, (epoch) => askIn({ id, session, epoch }, plan))
+          return runs.start({ ...plan, ...owned(newId(), owner), isNew: true, messages: messagesFor(lanes, [], query) })
+        return inSession(openLog, session, (epoch) => askIn({ id, session, epoch }, { ...plan, ...owned(session, owner) }))
       }),
 
-    async resume({ run, session: named, id, principal }, admit = admissionOf(principal)) {
+    async resume({ run, session: named, id, principal, requireModels }, admit = admissionOf(principal)) {
       const session = named ?? (await runs.find(run))?.session
       if (session === undefined) throw new MillraceError('run_not_found', { message: unknownRun })
       return start({ id, session, continues: run }, (newRun) =>
-        inSession(session, (epoch) => resumeIn({ id: newRun, session, epoch, principal, admit }, run)),
+        inSession(openLog, session, (epoch) => resumeIn({ id: newRun, session, epoch, principal, admit, requireModels }, run)),
       )
     },
 
-    async play({ source, query = '', model = 'app', principal, ...request }) {
+    async play({ source, query = '', model = 'app', principal, owner, ...request }) {
       // With `events=lane` the name is that of an event: a line end in it would break the stream of every reader.
       if (!modelPattern.test(model)) throw new MillraceError('invalid_request', { message: 'The `model` is no name of a model.' })
       return start({ ...request, query, models: [model] }, (id) => {
@@ -118,8 +130,8 @@ export function createChats({ openLog, runs, transcripts, resolveModel, newId, a
         const { session = newId() } = request
         const isNew = request.session === undefined
         const messages = messagesFor(lanes, [], query)
-        const admit = admissionOf(principal)
-        return runs.start({ id, session, query, principal, admit, asked: [model], lanes, isNew, messages })
+        const plan = { id, query, principal, admit: admissionOf(principal), asked: [model], lanes }
+        return runs.start({ ...plan, ...owned(session, owner), isNew, messages })
       })
     },
   }
@@ -132,14 +144,22 @@ export function createChats({ openLog, runs, transcripts, resolveModel, newId, a
   async function start(request: StartRequest, act: (id: string) => Promise<Run>): Promise<Run> {
     return starts.start(request, async (id) => {
       const run = await act(id)
-      if (runs.isActive(id)) void readAhead(run, transcripts)
+      if (runs.isActive(id)) {
+        void readAhead(run, transcripts)
+        void run.ended.then(() => owners.keep(run.session)).catch(onError)
+      }
       return run
     })
   }
 
+  /** Before anything of a run is written: at no moment can others read it. */
+  function owned(session: string, owner: string | undefined): Pick<RunPlan, 'session' | 'owner' | 'prepare'> {
+    return owner === undefined ? { session } : { session, owner, prepare: () => records.claim(session, owner) }
+  }
+
   async function askIn(
     { id, session, epoch }: Target,
-    plan: Pick<RunPlan, 'id' | 'query' | 'principal' | 'admit' | 'asked' | 'lanes'>,
+    plan: Pick<RunPlan, 'id' | 'query' | 'principal' | 'admit' | 'asked' | 'lanes' | 'owner' | 'prepare'>,
   ): Promise<Run> {
     const past = await pastRuns(session)
     // The log's keys contain the ids of questions. A run that resumes another is recorded under that run's id.
@@ -147,7 +167,10 @@ export function createChats({ openLog, runs, transcripts, resolveModel, newId, a
     return runs.start({ ...plan, session, epoch, messages: messagesFor(plan.lanes, joinRuns(past), plan.query) })
   }
 
-  async function resumeIn({ id, session, epoch, principal, admit }: Target & Asked, run: string): Promise<Run> {
+  async function resumeIn(
+    { id, session, epoch, principal, admit, requireModels }: Target & Asked & Pick<ResumeRequest, 'requireModels'>,
+    run: string,
+  ): Promise<Run> {
     // Another node may have started it already, for the same request.
     const other = await runs.find(id)
     if (other !== undefined) return other
@@ -159,6 +182,7 @@ export function createChats({ openLog, runs, transcripts, resolveModel, newId, a
     const exchange = exchanges[index]
     if (exchange === undefined) throw notResumable('The beginning of this answer is no longer kept; ask again instead.')
     const { query } = exchange
+    await requireModels?.(unfinished.map(({ model }) => model))
     const models = await Promise.all(unfinished.map(({ model }) => resolveModel(model)))
     const lanes = planLanes(unfinished, models)
     const answerOf = (lane: string) => exchange.lanes.get(lane)?.text ?? ''
@@ -166,23 +190,23 @@ export function createChats({ openLog, runs, transcripts, resolveModel, newId, a
     return runs.start({ id, session, epoch, query, principal, admit, asked: undefined, continues: run, lanes, messages })
   }
 
-  /**
-   * Acts in a session as it is now: the run does not start once the session is deleted, nor with the conversation of a
-   * deleted one. A log that continues in another epoch is read again. Rejects with `session_not_found`.
-   */
-  async function inSession(session: string, act: (epoch: string) => Promise<Run>): Promise<Run> {
-    for (let attempt = 1; ; attempt++) {
-      const { head } = await requireLog(openLog, session)
-      try {
-        return await act(head.epoch)
-      } catch (error) {
-        if ((error as MillraceError).code !== 'position_foreign' || attempt === attemptsMax) throw error
-      }
-    }
-  }
-
   async function pastRuns(session: string): Promise<readonly RunRecord[]> {
     return (await transcripts.read(session))?.runs ?? []
+  }
+}
+
+/**
+ * Acts in a session as it is now: the run does not start once the session is deleted, nor with the conversation of a
+ * deleted one. A log that continues in another epoch is read again. Rejects with `session_not_found`.
+ */
+async function inSession(openLog: OpenLog, session: string, act: (epoch: string) => Promise<Run>): Promise<Run> {
+  for (let attempt = 1; ; attempt++) {
+    const { head } = await requireLog(openLog, session)
+    try {
+      return await act(head.epoch)
+    } catch (error) {
+      if ((error as MillraceError).code !== 'position_foreign' || attempt === attemptsMax) throw error
+    }
   }
 }
 

@@ -4,9 +4,11 @@ import type { Engine } from '../log/log.ts'
 import type { OpenLog } from '../runs/recovery.ts'
 import type { Runs } from '../runs/runs.ts'
 import { stopRun } from '../runs/stop.ts'
-import { Catalog } from './catalog.ts'
+import type { Catalog } from './catalog.ts'
 import type { Entry } from './catalog-view.ts'
+import type { SessionOwners } from './owners.ts'
 import { requireLog } from './positions.ts'
+import type { Records } from './records.ts'
 import { createTitles, type TitleSource } from './titles.ts'
 import type { Transcript } from './transcript.ts'
 import type { Transcripts } from './transcripts.ts'
@@ -24,8 +26,10 @@ export interface ListRequest {
   /** Default 50. */
   readonly limit?: number | undefined
   readonly before?: number | undefined
-  /** Whether the caller may see a session; default all of them. */
-  readonly isVisible?: (session: string) => boolean | Promise<boolean>
+  /** Only the sessions of this owner. */
+  readonly owner?: string | undefined
+  /** Whether the caller may see a session; its owner where the list has it. Default all of them. */
+  readonly isVisible?: (session: string, owner: string | undefined) => boolean | Promise<boolean>
 }
 
 export interface SessionList {
@@ -37,7 +41,7 @@ export interface SessionList {
 
 export interface History {
   /** Called when a run has started. */
-  note(run: TitleSource): Promise<void>
+  note(run: NotedRun): Promise<void>
   list(request?: ListRequest): Promise<SessionList>
   /** Rejects with `session_not_found`. */
   rename(session: string, title: string): Promise<ListedSession>
@@ -50,14 +54,21 @@ export interface History {
   delete(session: string): Promise<void>
 }
 
+export interface NotedRun extends TitleSource {
+  /** Of the session, where the start says so. */
+  readonly owner?: string | undefined
+}
+
 export interface HistoryOptions {
+  readonly records: Pick<Records, 'delete'>
+  readonly owners: Pick<SessionOwners, 'ownerToNote'>
+  readonly catalog: Catalog
   /** Without quarantine: a damaged session is listed, so that it can be deleted. */
   readonly store: Engine
   readonly engine: Engine
   readonly openLog: OpenLog
   readonly runs: Runs
   readonly transcripts: Transcripts
-  readonly onError: (error: unknown) => void
 }
 
 /** Sessions that one request checks, also where the caller may see few of them. */
@@ -65,27 +76,28 @@ const checkedMax = 2000
 /** How long a run may take to end, in milliseconds, before its log is deleted nevertheless. */
 const stopMsMax = 5000
 
-export function createHistory({ store, engine, openLog, runs, transcripts, onError }: HistoryOptions): History {
-  const catalog = new Catalog(store, onError)
+export function createHistory(options: HistoryOptions): History {
+  const { store, engine, records, owners, catalog, openLog, runs, transcripts } = options
   const titles = createTitles(store)
 
   return {
     async note(run) {
       // Both are done, also where one is rejected.
-      const noted = await Promise.allSettled([catalog.noteUsed(run.session), titles.keep(run)])
+      const owner = run.owner ?? (await owners.ownerToNote(run.session))
+      const noted = await Promise.allSettled([catalog.noteUsed(run.session, owner), titles.keep(run)])
       for (const each of noted) if (each.status === 'rejected') throw each.reason
     },
 
-    async list({ limit = 50, before = Number.POSITIVE_INFINITY, isVisible = () => true } = {}) {
+    async list({ limit = 50, before = Number.POSITIVE_INFINITY, owner, isVisible = () => true } = {}) {
       await catalog.refresh()
       const sessions: ListedSession[] = []
       let next = before
       for (let checked = 0; checked < checkedMax && sessions.length < limit; ) {
-        const some = catalog.newest(next, Math.min(limit, checkedMax - checked))
+        const some = catalog.newest(next, Math.min(limit, checkedMax - checked), owner)
         if (some.length === 0) return { sessions }
         checked += some.length
         const found = await Promise.all(
-          some.map(async ([id, entry]) => ((await isVisible(id)) ? describe(id, entry) : undefined)),
+          some.map(async ([id, entry]) => ((await isVisible(id, entry.owner)) ? describe(id, entry) : undefined)),
         )
         for (const [at, session] of found.entries()) {
           if (sessions.length === limit) break
@@ -93,7 +105,7 @@ export function createHistory({ store, engine, openLog, runs, transcripts, onErr
           if (session !== undefined) sessions.push(session)
         }
       }
-      return catalog.newest(next, 1).length === 0 ? { sessions } : { sessions, next }
+      return catalog.newest(next, 1, owner).length === 0 ? { sessions } : { sessions, next }
     },
 
     async rename(id, title) {
@@ -122,12 +134,17 @@ export function createHistory({ store, engine, openLog, runs, transcripts, onErr
       await engine.delete(id)
       transcripts.forget(id)
       await titles.delete(id)
-      if (known === undefined) throw new MillraceError('session_not_found')
+      if (known === undefined) {
+        await records.delete(id)
+        throw new MillraceError('session_not_found')
+      }
       await runs.forget(
         id,
         known.map(({ run }) => run),
       )
       await catalog.noteDeleted(id)
+      // The last: until then only its owner can delete the rest.
+      await records.delete(id)
     },
   }
 

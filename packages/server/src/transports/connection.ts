@@ -10,7 +10,7 @@ export type TransportName = 'sse' | 'ws' | 'poll'
 
 export interface ConnectionInfo {
   readonly transport: TransportName
-  /** The owner; `anonymous` is not a single user, so connections of `anonymous` are not bounded together. */
+  /** Connections of `anonymous` and of a share link are not bounded together: each is many users. */
   readonly principal: Principal
   /** Address of the peer, or of its proxy. Undefined where the host does not give it. */
   readonly address: string | undefined
@@ -318,6 +318,6 @@ export class OpenConnection implements Connection, ConnectionPlace, ObservedConn
 
   #countPrincipal(change: 'add' | 'remove'): void {
     const { principal } = this.info
-    if (principal.kind !== 'anonymous') this.#table.principals[change](principal.id, principal)
+    if (principal.kind !== 'anonymous' && principal.kind !== 'share') this.#table.principals[change](principal.id, principal)
   }
 }

@@ -74,4 +74,9 @@ export const accessSettings = [
   },
   { key: 'authenticate', type: code, help: 'your own login' },
   { key: 'authorize', type: code, help: 'who may do what, where permissions cannot say it' },
+  {
+    key: 'channels',
+    type: structure('who may read and publish, by names of channels', z.custom(isObject)),
+    help: 'rules of channels: `{ "room:*": { "read": "users", "publish": "users" } }`; default none',
+  },
 ] as const satisfies readonly Setting[]

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import type { Setting } from '../setting.ts'
-import { isObject, list, structure, text } from '../setting-types.ts'
+import { either, isObject, list, structure, text } from '../setting-types.ts'
 
 export const modelsSettings = [
   {
@@ -18,10 +18,10 @@ export const modelsSettings = [
   },
   {
     key: 'modelsByName',
-    type: list('parts before the colon', '<provider>'),
+    type: either(list('names, or parts before the colon', '<provider>'), 'a list of names, or who may use which', isObject),
     env: 'MILLRACE_MODELS_BY_NAME',
     flag: 'models-by-name',
     default: ['*'],
-    help: 'which models clients may request by name: the part before the colon, or `*`',
+    help: 'models that clients may name: provider, name, or beginning and `*`; also with who may',
   },
 ] as const satisfies readonly Setting[]

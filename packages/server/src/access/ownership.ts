@@ -1,0 +1,40 @@
+/** Whose session it is: decided for every attach, replay and command on a session, before the host is asked. */
+import { MillraceError } from '@millrace/protocol'
+import { type Action, includes } from './actions.ts'
+import type { Principal } from './caller.ts'
+
+/** Knows the owners of sessions. */
+export interface Owners {
+  /** Undefined for a session of nobody, and where there is no session. Rejects as the engine does. */
+  ownerOf(session: string): Promise<string | undefined>
+}
+
+/**
+ * Why a principal may not use a session that the owner has; undefined where it may. A session of nobody is for everybody who
+ * has its id, which nobody can guess. `sessions` was already checked: who is given a session by name may use it.
+ */
+export function denyOther(principal: Principal, action: Action, owner: string | undefined): MillraceError | undefined {
+  const { id, kind, may = [], sessions, ownSessionsOnly } = principal
+  if (owner === undefined || (kind === 'user' && id === owner) || includes(may, 'admin.sessions')) return undefined
+  // As if it did not exist: whether it does is not theirs to know.
+  if (sessions === undefined || ownSessionsOnly) return new MillraceError('session_not_found')
+  return action === 'session.share' ? new MillraceError('forbidden') : undefined
+}
+
+/** Who owns what a principal creates: servers create for others, and everybody who is a stranger is the same. */
+export function ownerOf({ id, kind }: Principal): string | undefined {
+  return kind === 'user' ? id : undefined
+}
+
+/** Whose sessions a list has: all that the principal may read, those of one owner, or none. */
+export type ListedFor = (principal: Principal) => { readonly isAll: boolean; readonly owner?: string | undefined }
+
+/** Strangers have no list where each of them is let in beside known users: the ids are all that keeps their sessions. */
+export function createListedFor({ isOn, isOpen }: { readonly isOn: boolean; readonly isOpen: boolean }): ListedFor {
+  return (principal) => {
+    const { kind, may = [], sessions, ownSessionsOnly } = principal
+    if (!isOn || kind === 'server' || includes(may, 'admin.sessions')) return { isAll: true }
+    if (kind === 'user') return { isAll: sessions !== undefined && !ownSessionsOnly, owner: ownerOf(principal) }
+    return { isAll: isOpen }
+  }
+}

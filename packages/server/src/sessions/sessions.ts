@@ -1,0 +1,41 @@
+/** The parts of sessions, connected: conversations, the list, owners and share links. */
+import type { Engine } from '../log/log.ts'
+import { Catalog } from './catalog.ts'
+import { type ChatsOptions, createChats } from './chats.ts'
+import { createHistory } from './history.ts'
+import { createSessionOwners } from './owners.ts'
+import { createShareStore, Records } from './records.ts'
+import { createTranscripts, type TranscriptsOptions } from './transcripts.ts'
+
+export interface SessionsOptions extends Omit<ChatsOptions, 'transcripts' | 'records' | 'owners' | 'resolveModel' | 'admit'> {
+  /** Without quarantine. */
+  readonly store: Engine
+  readonly engine: Engine
+  readonly onPage: TranscriptsOptions['onPage']
+  /** Whether sessions get owners without the host's own code. */
+  readonly hasOwners: boolean
+  readonly models: { readonly resolve: ChatsOptions['resolveModel'] }
+  readonly limits: { readonly admitNamed: NonNullable<ChatsOptions['admit']> }
+}
+
+export type Sessions = ReturnType<typeof createSessions>
+
+export function createSessions({ store, hasOwners, models, limits, ...options }: SessionsOptions) {
+  const { onError } = options
+  const transcripts = createTranscripts(options)
+  const records = new Records(store)
+  const catalog = new Catalog(store, onError)
+  const owners = createSessionOwners({ records, catalog, hasOwners })
+  const history = createHistory({ ...options, store, transcripts, records, catalog, owners })
+  const { resolve: resolveModel } = models
+  const chats = createChats({
+    ...options,
+    openLog: transcripts.open,
+    transcripts,
+    records,
+    owners,
+    resolveModel,
+    admit: limits.admitNamed,
+  })
+  return { transcripts, records, owners, history, chats, shareStore: createShareStore(records) }
+}
