@@ -60,7 +60,7 @@ describe('messages of one WebSocket', () => {
   // 1,500 of 250 KB from one client filled 560 MiB while an engine was slow.
   it('are not read while 1 MiB of them is queued, and their client is neither disconnected nor taken for dead', async () => {
     const engine = gatedEngine()
-    const { port } = await startServer({ engine, heartbeatMs: 60 })
+    const { port } = await startServer({ engine, heartbeatMs: 60, limits: { bytesPerSecond: Number.POSITIVE_INFINITY } })
     const { socket, frames } = await openRawSocket(port)
     const count = 200
     const frame = clientFrame(JSON.stringify({ type: 'publish', channel: 'c', data: 'x'.repeat(250_000) }))
