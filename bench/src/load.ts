@@ -1,4 +1,5 @@
 /** The load: many readers, clients that connect at a fixed rate, and questions with one reader each. */
+import { once } from 'node:events'
 import { setTimeout } from 'node:timers/promises'
 import { attachOnce } from './attach.ts'
 import { pace } from './due.ts'
@@ -40,6 +41,11 @@ serveCommands({
       eventsPerRead: events / Math.max(1, reads),
     }
   },
+  /** When the last connection has ended, in milliseconds since 1970. */
+  async ended() {
+    await Promise.all(readers.filter(({ socket }) => !socket.closed).map(({ socket }) => once(socket, 'close')))
+    return Date.now()
+  },
   knock,
   ask: askMany,
   resume: (options: Omit<ResumeOptions, 'readers' | 'tally'>) => resumeAll({ ...options, readers, tally: () => tally }),
@@ -50,6 +56,7 @@ export interface Crowd {
   readonly port: number
   readonly path: string
   readonly count: number
+  readonly token?: string
   /** The session to attach to over WebSockets from now on; absent reads SSE from `path`, or opens the WebSocket that it names. */
   readonly attach?: string | undefined
   /** Takes the latency of every read. */
@@ -58,14 +65,18 @@ export interface Crowd {
   readonly isSilent?: boolean
 }
 
-async function openMany({ port, path, count, attach, isExact, isSilent = false }: Crowd): Promise<void> {
+async function openMany({ port, path, count, token, attach, isExact, isSilent = false }: Crowd): Promise<void> {
   // In batches, so that the listen backlog is not measured.
   for (let opened = 0; opened < count; opened += 100) {
     await Promise.all(
       Array.from({ length: Math.min(100, count - opened) }, () => {
         const { promise, resolve } = Promise.withResolvers<void>()
         const isUpgrade = path.startsWith('/ws/')
-        const asked = isUpgrade ? upgradeRequest.replace('/ws/chat', path) : attach === undefined ? request(path) : upgradeRequest
+        const asked = isUpgrade
+          ? upgradeRequest.replace('/ws/chat', path)
+          : attach === undefined
+            ? request(path, token)
+            : upgradeRequest
         const say = attach === undefined ? undefined : { type: 'attach', session: attach, from: 'now' }
         readers.push(openReader({ port, request: asked, say, tally: () => tally, isExact, onFirstBytes: resolve }))
         if (isSilent) resolve()

@@ -20,9 +20,11 @@ interface Reply {
 /** Longer than any one measurement; a worker that does not reply in time has failed. */
 const replyMsMax = 120_000
 
-export function startWorker(file: string, args: readonly string[] = [], flags: readonly string[] = []): Worker {
+/** What it writes to standard error is ours, unless `isSilent`. */
+export function startWorker(file: string, args: readonly string[] = [], flags: readonly string[] = [], isSilent = false): Worker {
   const child: ChildProcess = fork(fileURLToPath(new URL(file, import.meta.url)), [...args], {
     execArgv: ['--conditions=source', ...flags],
+    stdio: ['inherit', 'inherit', isSilent ? 'ignore' : 'inherit', 'ipc'],
   })
   const waiting = new Map<number, { resolve: (value: never) => void; reject: (error: Error) => void }>()
   const exited = new Promise<void>((resolve) => {

@@ -1,4 +1,5 @@
 /** The rows of the benchmark. The variants of a row alternate, so that a drift of the machine affects all of them. */
+import { measureRevocation, measureTokenCost } from './access.ts'
 import { measureAppends } from './appends.ts'
 import { measureAttach } from './attach.ts'
 import { type FanOutOptions, measureFanOut } from './fan-out.ts'
@@ -58,6 +59,17 @@ export const rows: Readonly<Record<string, Row>> = {
   'tokens-1000': {
     title: '1,000 answers at 50 tokens/s, one reader each',
     variants: { ...tokens(1000), 'memory, ws': () => measureTokens({ transport: 'ws', runs: 1000 }) },
+  },
+  access: {
+    title: 'What watching costs (1,000 readers at 1,000 ev/s; 1,000 answers), what a token costs, how soon a revocation arrives',
+    variants: {
+      'fan-out, off': () => measureFanOut({ transport: 'sse', eventsPerSecond: 1000, watching: 'off' }),
+      'fan-out, on': () => measureFanOut({ transport: 'sse', eventsPerSecond: 1000, watching: 'on' }),
+      'runs, off': () => measureTokens({ runs: 1000, watching: 'off' }),
+      'runs, on': () => measureTokens({ runs: 1000, watching: 'on' }),
+      token: measureTokenCost,
+      revocation: () => measureRevocation(10_000),
+    },
   },
   idle: {
     title: 'Memory of a connection on which nothing happens, slope from 5,000 to 10,000 (hybrid and poll: 2,000 to 4,000)',

@@ -1,5 +1,5 @@
 /** Millrace with its defaults, with a publisher in the same process and a model that says when each token was due. */
-import { createMillrace, type Model } from 'millrace'
+import { createMillrace, type MillraceOptions, type Model } from 'millrace'
 import { at, nowMicros, pace, stamp } from '../due.ts'
 import { createMeter, heldMemory, serveCommands, writtenBytes } from '../processes.ts'
 import { openEngine } from './open-engine.ts'
@@ -18,12 +18,18 @@ const dueModel: Model = {
   },
 }
 
-const [, , name = 'memory', folder] = process.argv
+const [, , name = 'memory', folder, watching = 'default'] = process.argv
+const watched: Readonly<Record<string, MillraceOptions>> = {
+  default: {},
+  off: { metrics: { enabled: false } },
+  on: { log: { level: 'info', format: 'json' } },
+}
 const millrace = createMillrace({
   engine: openEngine(name, folder),
   model: 'sim:count',
   models: [dueModel],
   onError: (error) => console.error(error),
+  ...watched[watching],
 })
 const meter = createMeter()
 let unpublish = () => {}
@@ -69,6 +75,10 @@ serveCommands({
       await (await millrace.ask({ session, query: 'count', models: ['sim:count?n=998&tps=0'] })).ended
   },
   unpublish: () => unpublish(),
-  begin: () => meter.begin(),
+  async begin() {
+    meter.begin()
+    // As Prometheus would, four times as often.
+    if (watching === 'on') await millrace.metrics?.metrics()
+  },
   end: () => meter.end(),
 })
