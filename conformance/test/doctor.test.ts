@@ -1,12 +1,14 @@
 /** `millrace doctor` against real proxies: it tells a good one from those that break streams, and prints the fix. */
-import { spawn } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
 import { createMillrace, type MillraceOptions } from 'millrace'
 import { describe, expect, it, onTestFinished } from 'vitest'
+import { makeFolder } from '../src/index.ts'
 import { startCaddy } from '../src/servers/caddy.ts'
-import { startNginx } from '../src/servers/nginx.ts'
+import { runNginx, startNginx } from '../src/servers/nginx.ts'
+import { findPort } from '../src/servers/port.ts'
 
 const cli = fileURLToPath(new URL('../../packages/server/src/cli/index.ts', import.meta.url))
 
@@ -15,8 +17,11 @@ interface Report {
   readonly findings: readonly { readonly id: string; readonly level: string; readonly text: string; readonly fix?: object }[]
 }
 
-async function run(args: readonly string[]): Promise<{ code: number; output: string }> {
-  const child = spawn(process.execPath, ['--conditions=source', cli, 'doctor', ...args], { stdio: ['ignore', 'pipe', 'inherit'] })
+async function run(args: readonly string[], env: Record<string, string> = {}): Promise<{ code: number; output: string }> {
+  const child = spawn(process.execPath, ['--conditions=source', cli, 'doctor', ...args], {
+    env: { ...process.env, ...env },
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
   const [output, [code]] = await Promise.all([text(child.stdout), once(child, 'close')])
   return { code: code as number, output }
 }
@@ -29,6 +34,8 @@ async function examine(url: string, ...args: string[]) {
   expect(code).toBe(problems.length === 0 ? 0 : 1)
   return { ...report, problems: problems.map(({ id }) => id), texts: problems.map(({ text }) => text) }
 }
+
+const trusting = { trustedProxies: ['127.0.0.1'] }
 
 async function startServer(options: MillraceOptions = {}): Promise<string> {
   const millrace = createMillrace({
@@ -53,6 +60,23 @@ function nginx(url: string, api = '', ws = upgrade): Promise<string> {
 /** Directives of the site, and of its proxy. */
 function caddy(url: string, proxy = '', site = ''): Promise<string> {
   return startCaddy(`${site}\nreverse_proxy ${url} {\n${proxy}\n}`)
+}
+
+/** nginx with TLS and a redirect to it. */
+async function startTls(url: string, listen: string, more: string) {
+  const folder = makeFolder()
+  const [key, certificate] = [`${folder}/key.pem`, `${folder}/cert.pem`]
+  const names = ['-subj', '/CN=localhost', '-addext', 'subjectAltName=DNS:localhost']
+  const args = ['req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-days', '1', ...names, '-keyout', key, '-out', certificate]
+  expect(spawnSync('openssl', args).status).toBe(0)
+  const [port, tlsPort] = [await findPort(), await findPort()]
+  const secure = `https://localhost:${tlsPort}`
+  await runNginx(
+    `server { listen 127.0.0.1:${port}; return 301 ${secure}$request_uri; }
+     server { listen 127.0.0.1:${tlsPort} ${listen}; ssl_certificate ${certificate}; ssl_certificate_key ${key};
+       location / { proxy_pass ${url}; ${forwarded} ${more} } location /ws/ { proxy_pass ${url}; ${forwarded} ${upgrade} } }`,
+  )
+  return { plain: `http://localhost:${port}`, secure, certificate }
 }
 
 const hides = 'proxy_ignore_headers X-Accel-Buffering;'
@@ -87,6 +111,15 @@ describe('millrace doctor', () => {
       ['origin_open'],
     ],
     ['nginx that does not reach it', 'nginx', () => nginx('http://127.0.0.1:1'), ['unreachable']],
+    [
+      'nginx that claims to be Millrace',
+      'nginx',
+      () =>
+        startNginx(
+          `location / { default_type text/event-stream; return 200 'event: seen\\ndata: {"version":"\\u001b[2J"}\\n\\n'; }`,
+        ),
+      ['not_millrace'],
+    ],
     ['nginx that serves something else', 'nginx', () => startNginx('location / { return 200 "hello"; }'), ['not_millrace']],
   ])('behind %s', async (_what, proxy, start, problems) => {
     const report = await examine(await start(await startServer()))
@@ -120,6 +153,28 @@ describe('millrace doctor', () => {
     )
   })
 
+  it('finds a certificate that cannot be verified, sends no token over it, and misses HTTP/2 and the scheme', async () => {
+    const { secure } = await startTls(
+      await startServer({ access: { ...trusting, tokens: { secret: 'x'.repeat(32) } } }),
+      'ssl',
+      '',
+    )
+    const report = await examine(secure)
+    expect(report.problems).toEqual(['certificate', 'http1', 'scheme_hidden'])
+    const { output } = await run([secure, '--json'], { MILLRACE_TOKEN: 'mr_a-key' })
+    expect(output).toMatch('The token was not sent, because the certificate is not valid.')
+  })
+
+  it('finds nothing where TLS is as it should be, and follows the redirect to it', async () => {
+    const proto = 'proxy_set_header X-Forwarded-Proto $scheme;'
+    const { plain, secure, certificate } = await startTls(await startServer(), 'ssl http2', proto)
+    for (const url of [secure, plain]) {
+      const { code, output } = await run([url, '--json'], { NODE_EXTRA_CA_CERTS: certificate })
+      expect([code, output]).toEqual([0, expect.stringContaining('"HTTP/2 is offered."')])
+      expect(JSON.parse(output)).toMatchObject({ url: `${secure}/`, problems: 0 })
+    }
+  })
+
   it('finds that the server does not trust its proxy', async () => {
     const url = await startServer({ access: {} })
     // From another address: with one for all, nobody can say which it is.
@@ -130,7 +185,7 @@ describe('millrace doctor', () => {
   })
 
   it('finds that a page of an allowed origin may use the server, unless a proxy answers its preflight', async () => {
-    const url = await startServer({ access: { origins: ['https://app.example.com'], trustedProxies: ['127.0.0.1'] } })
+    const url = await startServer({ access: { origins: ['https://app.example.com'], ...trusting } })
     const args = ['--origin', 'https://app.example.com']
     expect((await examine(await nginx(url), ...args)).problems).toEqual([])
     const { problems, texts } = await examine(await nginx(url, 'if ($request_method = OPTIONS) { return 405; }'), ...args)
@@ -138,7 +193,7 @@ describe('millrace doctor', () => {
   })
 
   it('finds origins that are rejected, as the server itself is behind a proxy that replaces the host', async () => {
-    const url = await startServer({ access: { origins: ['https://app.example.com'], trustedProxies: ['127.0.0.1'] } })
+    const url = await startServer({ access: { origins: ['https://app.example.com'], ...trusting } })
     const proxy = await startNginx(
       `location / { proxy_pass ${url}; gzip off; proxy_set_header X-Forwarded-For $remote_addr; ${upgrade} }`,
     )

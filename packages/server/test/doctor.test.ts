@@ -1,11 +1,13 @@
 /** The checks of `millrace doctor` that need no proxy: tokens, clocks, names, and how the command is used. */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
 import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from 'vitest'
 import { examine } from '../src/cli/doctor/examine.ts'
 import type { Finding } from '../src/cli/doctor/finding.ts'
+import { fixes } from '../src/cli/doctor/fixes.ts'
 import { isPublicName } from '../src/cli/doctor/public-name.ts'
 import { startServer } from './support/server.ts'
 import { forge, nowSeconds, secret, sign } from './support/tokens.ts'
@@ -80,6 +82,11 @@ it('knows a name of the internet', () => {
     'x.home.arpa',
   ])
     expect([name, isPublicName(name)]).toEqual([name, false])
+})
+
+it.each(['', '.zh-CN'])('everything that it finds is in the guide%s', (language) => {
+  const guide = readFileSync(new URL(`../../../docs/guides/proxies${language}.md`, import.meta.url), 'utf8')
+  for (const id of Object.keys(fixes)) expect(guide).toMatch(`\`${id}\``)
 })
 
 describe('the command', () => {

@@ -1,11 +1,11 @@
 /** Whether WebSockets pass, and how many connections a browser can open. */
 import type { IncomingMessage } from 'node:http'
-import { text } from 'node:stream/consumers'
 import { connect } from 'node:tls'
 import { WebSocket } from 'ws'
 import { type Finding, note, ok, problem } from './finding.ts'
 import { isPublicName } from './public-name.ts'
-import { addressOf, type Seen, type Target } from './request.ts'
+import { addressOf, readStart, type Target } from './request.ts'
+import type { Seen } from './seen.ts'
 import { seconds } from './streams.ts'
 
 const handshakeMsMax = 10_000
@@ -27,7 +27,7 @@ export async function examineWebSocket(target: Target, { heartbeatMs }: Seen, to
   const stop = () => socket.terminate()
   target.signal.addEventListener('abort', stop)
   socket.once('unexpected-response', (_request, response: IncomingMessage) => {
-    void text(response).then((body) => resolve([explain(response.statusCode ?? 0, body) ?? passes]))
+    void readStart(response).then((body) => resolve([explain(response.statusCode ?? 0, body) ?? passes]))
   })
   socket.once('error', (error) => resolve([problem('websocket_blocked', `WebSockets do not pass: ${error.message}.`)]))
   socket.once('open', () => {

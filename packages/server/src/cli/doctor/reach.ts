@@ -1,7 +1,8 @@
 /** The first step: whether Millrace answers at the address, behind any proxy. */
 import { type Finding, problem } from './finding.ts'
 import type { KnownProxy } from './fixes.ts'
-import { readStream, type Seen, type StreamAnswer, type Target } from './request.ts'
+import { readStream, type StreamAnswer, type Target } from './request.ts'
+import { type Seen, seenSchema } from './seen.ts'
 import { isHeldBack } from './streams.ts'
 
 export interface Reached {
@@ -19,25 +20,31 @@ const sent = { authorization: 'Bearer doctor', 'last-event-id': 'doctor' }
 
 /** Rejects with a finding where nothing else can be examined. */
 export async function reach(given: Target): Promise<Reached> {
-  const findings: Finding[] = []
-  let target = given
-  let stream = await read(target).catch((error: NodeJS.ErrnoException) => {
-    if (!isCertificateError(error)) throw new Unreached(problem('unreachable', `No response: ${describe(error)}.`))
-    findings.push(problem('certificate', `The certificate is not valid: ${describe(error)}.`))
-    target = { ...target, isVerified: false }
-    return undefined
-  })
-  stream ??= await read(target)
-  const location = redirect(stream, target)
-  if (location !== undefined) {
-    target = { ...target, base: location }
-    stream = await read(target)
-  }
-  const seen = stream.events[0]?.data as Seen | undefined
-  if (stream.events[0]?.event !== 'seen' || seen === undefined) throw new Unreached(explain(stream))
+  let opened = await open(given)
+  const base = redirect(opened.stream, given)
+  if (base !== undefined) opened = await open({ ...given, base })
+  const { target, findings } = opened
+  let { stream } = opened
+  const [first] = stream.events
+  const seen = seenSchema.safeParse(first?.event === 'seen' ? first.data : undefined)
+  if (!seen.success) throw new Unreached(explain(stream))
   // Twice: this machine may have been busy while the events arrived.
   if (isHeldBack(stream.events)) stream = await read(target)
-  return { target, stream, seen, proxy: recognize(stream), findings }
+  return { target, stream, seen: seen.data, proxy: recognize(stream), findings }
+}
+
+/** Goes on without verifying a certificate that is not valid. */
+async function open(target: Target): Promise<Pick<Reached, 'target' | 'stream' | 'findings'>> {
+  try {
+    return { target, stream: await read(target), findings: [] }
+  } catch (error) {
+    if (!target.isVerified || !isCertificateError(error as Error)) {
+      throw new Unreached(problem('unreachable', `No response: ${describe(error as Error)}.`))
+    }
+    const { stream, target: unverified } = await open({ ...target, isVerified: false })
+    const finding = problem('certificate', `The certificate is not valid: ${describe(error as Error)}.`)
+    return { target: unverified, stream, findings: [finding] }
+  }
 }
 
 export class Unreached extends Error {
@@ -54,11 +61,12 @@ function read(target: Target): Promise<StreamAnswer> {
   return readStream({ ...target, signal }, { path: '/api/doctor', headers: sent })
 }
 
-/** To TLS, or to another path of the same host: a token is sent there. */
+/** To TLS, or to another path of the same host, and never away from TLS: a token is sent there. */
 function redirect({ status, headers: { location } }: StreamAnswer, { base }: Target): URL | undefined {
   if (status < 300 || status > 399 || location === undefined) return undefined
   const to = URL.parse(location, base.href)
   if (to === null || to.hostname !== base.hostname || !to.pathname.endsWith('/api/doctor')) return undefined
+  if (base.protocol === 'https:' && to.protocol !== 'https:') return undefined
   return new URL(`${to.pathname.slice(0, -'api/doctor'.length)}`, to.origin)
 }
 

@@ -35,16 +35,6 @@ export interface StreamAnswer extends Answer {
   readonly endedAt: number
 }
 
-/** What the server says in the first event of `GET /api/doctor`. */
-export interface Seen {
-  readonly version: string
-  readonly heartbeatMs: number
-  readonly lastEventId: boolean
-  readonly authorization: boolean
-  readonly forwardedFor: 'absent' | 'ignored' | 'believed'
-  readonly isSecure: boolean
-}
-
 interface Ask {
   readonly method?: string
   readonly path: string
@@ -54,21 +44,26 @@ interface Ask {
 /** Without these, some proxies treat a request differently from that of a browser. */
 const browserHeaders = { accept: 'text/event-stream', 'accept-encoding': 'gzip, deflate, br, zstd', 'cache-control': 'no-cache' }
 const textMax = 4096
+const eventsMax = 32
 
 /** For the status and the headers. Rejects where there is no response. */
 export async function ask(target: Target, asked: Ask): Promise<Answer & { readonly text: string }> {
   const { response, headers, status } = await send(target, { ...asked, headers: { accept: '*/*', ...asked.headers } })
+  return { status, headers, text: await readStart(response) }
+}
+
+/** The beginning of a body, which may be any length. Never rejects. */
+export async function readStart(body: Readable): Promise<string> {
   let text = ''
   try {
-    for await (const chunk of response) {
+    for await (const chunk of body) {
       text += String(chunk)
       if (text.length > textMax) break
     }
   } catch {
     // The beginning is enough.
   }
-  response.destroy()
-  return { status, headers, text }
+  return text
 }
 
 /** Reads to the end, or to where the connection is cut. Rejects where there is no response. */
@@ -84,6 +79,8 @@ export async function readStream(target: Target, asked: Ask): Promise<StreamAnsw
     for await (const chunk of decode(response, headers['content-encoding'])) {
       parser.push(chunk as Uint8Array)
       if (text.length < textMax) text += String(chunk)
+      // Not a stream of ours.
+      if (events.length > eventsMax) break
     }
   } catch {
     // Cut: the events say how far it came.

@@ -1,6 +1,7 @@
 /** What happens to streams between the client and the server: buffering, compression, idle time-outs, headers, clocks. */
 import { type Finding, note, ok, problem } from './finding.ts'
-import { type Arrival, readStream, type Seen, type StreamAnswer, type Target } from './request.ts'
+import { type Arrival, readStream, type StreamAnswer, type Target } from './request.ts'
+import type { Seen } from './seen.ts'
 
 /** Clocks may differ by this much before tokens are rejected: PROTOCOL.md#tokens. */
 const leewayMs = 30_000
