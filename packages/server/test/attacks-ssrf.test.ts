@@ -2,12 +2,14 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import { type AddressInfo, createServer as createNetServer } from 'node:net'
 import { hostname, networkInterfaces } from 'node:os'
+import { ChatOpenAI } from '@langchain/openai'
 import { beforeAll, describe, expect, it, onTestFinished } from 'vitest'
 import { createTokens } from '../src/access/tokens.ts'
 import type { Delivery } from '../src/operations/webhooks/delivery.ts'
 import { WebhookSender } from '../src/operations/webhooks/sender.ts'
 import { resolveTargets } from '../src/operations/webhooks/target.ts'
 import { createSendRequest, type Lookup, type OutgoingOptions } from '../src/outgoing/request.ts'
+import { postJson, startServer } from './support/server.ts'
 import { keySet, keys, sign } from './support/tokens.ts'
 
 /** A service that only this machine should reach, on every address. */
@@ -182,6 +184,34 @@ describe('a webhook', () => {
       const canary = await openCanary()
       const delivery = await deliver(`https://hooks.example.com:${canary.port}/`, resolver([address]).lookup)
       expect(delivery.lastError).toMatch(/not on the public internet/)
+      expect(canary.hits).toBe(0)
+    },
+  )
+})
+
+describe('a model', () => {
+  it.each([301, 302, 307, 308])('gets no conversation where its base URL redirects to: %i', async (status) => {
+    const canary = await openCanary()
+    const site = await openSite((_request, response) => {
+      response.writeHead(status, { location: `http://127.0.0.1:${canary.port}/v1/chat/completions` }).end()
+    })
+    const configuration = { baseURL: `${site}/v1` }
+    const model = new ChatOpenAI({ model: 'fake', apiKey: 'sk-123', maxRetries: 0, configuration })
+    const { millrace } = await startServer({ models: { fake: model }, model: 'fake' })
+    const run = await millrace.ask({ query: 'a private question' })
+    expect(await run.ended).toMatchObject({ status: 'failed' })
+    expect(canary.hits).toBe(0)
+  })
+
+  it.each(['baseURL', 'base_url', 'baseUrl', 'configuration', 'endpoint', 'url'])(
+    'has no base URL from a request: %s',
+    async (field) => {
+      const canary = await openCanary()
+      const { url } = await startServer({ modelsByName: ['*'] })
+      const address = `http://127.0.0.1:${canary.port}/v1`
+      const value = field === 'configuration' ? { baseURL: address } : address
+      for (const model of ['openai:gpt', `ollama:x?${field}=${address}`, `ollama:${address}`, `openai:gpt@${address}`])
+        await (await postJson(`${url}/api/chat`, { query: 'x', model, [field]: value }, { accept: 'application/json' })).text()
       expect(canary.hits).toBe(0)
     },
   )

@@ -61,8 +61,9 @@ function withSignal(request: Request): Request {
 
 function watching(own: Fetch, readsLists = false): Fetch {
   return async (input, init) => {
-    const response = await own(input, init)
     const { report } = watches.getStore() ?? {}
+    // A redirect would send the conversation to an address that nobody has configured, such as one inside the network.
+    const response = await own(input, report === undefined ? init : { ...init, redirect: 'error' })
     if (report === undefined || response.body === null || !response.ok || !asksForStream(input, init)) return response
     return readProviderStream(response, report, { readsLists })
   }
