@@ -84,7 +84,7 @@ describe('runs', () => {
     const { url, call, read, changes } = await startAdmin({ models: [model], model: 'gated' })
     const { run, session } = await startRun(url, { query: 'x' })
     const { runs } = await read<{ runs: object[] }>('/runs?status=streaming')
-    expect(runs).toMatchObject([{ run, session, models: ['gated'], status: 'streaming' }])
+    expect(runs).toMatchObject([{ run, session, models: ['gated'], principal: 'anonymous', status: 'streaming' }])
     expect(await call('POST', `/runs/${run}/stop`)).toMatchObject({ status: 200, body: { status: 'stopped' } })
     const after = await read<{ runs: object[]; nodes: object[] }>(`/runs?session=${session}&model=gated`)
     expect(after.runs).toMatchObject([{ run, status: 'stopped', usage: {}, timings: {}, endedAt: expect.any(Number) }])
