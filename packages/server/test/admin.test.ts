@@ -109,6 +109,16 @@ describe('runs', () => {
 })
 
 describe('logs', () => {
+  it('of sessions are listed with their owners', async () => {
+    const { url, read } = await startAdmin({ access: { adminKey, tokens: { secret } } })
+    for (const sub of ['ada', 'bob', 'ada']) await startRun(url, { query: 'x' }, bearer(await sign({ sub })))
+    const ownersOf = async (query: string) =>
+      (await read<{ sessions: { owner: string }[] }>(`/sessions?${query}`)).sessions.map(({ owner }) => owner).sort()
+    expect(await ownersOf('')).toEqual(['ada', 'ada', 'bob'])
+    expect(await ownersOf('owner=ada')).toEqual(['ada', 'ada'])
+    expect(await ownersOf('owner=cai')).toEqual([])
+  })
+
   it('of sessions and channels are listed and read in pages', async () => {
     const { url, read, call } = await startAdmin()
     const { session } = await startRun(url, { query: 'what is it?' })
@@ -193,8 +203,19 @@ describe('keys', () => {
     const { key } = await millrace.keys.create({ name: 'helpdesk', may: ['admin.keys', 'session.*'] })
     const create = async (may?: string[]) => (await call('POST', '/keys', { name: 'x', ...(may && { may }) }, key)).status
     expect(await create(['session.read', 'session.*', 'admin.keys'])).toBe(201)
-    for (const may of [['admin.*'], ['admin.read'], ['run.start'], ['session.read', 'ticket.create'], undefined])
+    for (const may of [['admin.*'], ['admin.read'], ['run.start'], ['session.read', 'ticket.create'], [], undefined])
       expect([may, await create(may)]).toEqual([may, 403])
+  })
+
+  it.each([
+    ['a user', { may: ['admin.keys', 'run.start'] }],
+    ['a key of one model', { may: ['admin.keys', 'run.start', 'model.use:sim:*'] }],
+    ['a key with limits', { may: ['admin.keys', 'run.start'], limits: { runsPerMinute: 1 } }],
+  ])('never lose the bounds of their creator: %s', async (who, grants) => {
+    const { call, millrace } = await startAdmin({ access: { adminKey, tokens: { secret } } })
+    const isUser = who === 'a user'
+    const credential = isUser ? await sign({ millrace: grants }) : (await millrace.keys.create({ name: 'x', ...grants })).key
+    expect(await call('POST', '/keys', { name: 'y', may: ['run.start'] }, credential)).toMatchObject({ status: 403 })
   })
 
   it('open tickets for one connection', async () => {

@@ -76,6 +76,10 @@ describe('the admin API', () => {
       (await millrace.keys.create({ name: 'a' })).key,
       (await millrace.keys.create({ name: 'b', may: everything })).key,
     ]
+    const owner = bearer(await sign())
+    const { id } = (await (await postJson(`${url}/api/sessions`, {}, owner)).json()) as { id: string }
+    const share = (await (await postJson(`${url}/api/sessions/${id}/shares`, {}, owner)).json()) as { token: string }
+    credentials.push(share.token)
     for (const each of credentials) expect(await tryAll(url, routes, bearer(each))).toEqual(['403 forbidden'])
     console.error(`admin: ${routes.length} routes, 0 opened by ${credentials.length} credentials without permission`)
   })

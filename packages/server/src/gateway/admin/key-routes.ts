@@ -1,7 +1,7 @@
 /** API keys of servers: PROTOCOL.md#admin-api. */
 import { MillraceError } from '@millrace/protocol'
 import { z } from 'zod'
-import { includes } from '../../access/actions.ts'
+import { includes, modelPatterns } from '../../access/actions.ts'
 import type { Principal } from '../../access/caller.ts'
 import { keyGrants } from '../../access/claims.ts'
 import type { ApiKeys } from '../../access/keys.ts'
@@ -57,7 +57,12 @@ export function createAdminKeyRoutes(keys: ApiKeys): AdminRoute[] {
 }
 
 /** Throws `forbidden` where a key would allow what its creator may not do. */
-function requireOwn({ may = [] }: Principal, wanted: readonly string[] | undefined): void {
-  if (includes(may, 'admin.*') || wanted?.every((each) => includes(may, each))) return
-  throw new MillraceError('forbidden', { message: 'A key cannot do more than you; leave that out of `may`, and give a `may`.' })
+function requireOwn({ kind, may = [], sessions, channels, limits }: Principal, wanted: readonly string[] = []): void {
+  if (includes(may, 'admin.*')) return
+  // A key is a server, which rules may treat differently, and has none of these bounds.
+  const isBounded = kind !== 'server' || sessions !== undefined || channels !== undefined || limits !== undefined
+  // A list without models allows all of them, no list what everybody may do.
+  const allowsAllModels = modelPatterns(may) !== undefined && modelPatterns(wanted) === undefined
+  if (!isBounded && !allowsAllModels && wanted.length > 0 && wanted.every((each) => includes(may, each))) return
+  throw new MillraceError('forbidden', { message: 'A key cannot do more than you; give a `may` with permissions that you have.' })
 }

@@ -7,7 +7,7 @@ import type { History } from '../../sessions/history.ts'
 import type { RouteRequest } from '../route.ts'
 import { answers, sessionsQuery } from '../schemas.ts'
 import type { AdminRoute } from './admin-route.ts'
-import { bounds } from './schemas.ts'
+import { bounds, text } from './schemas.ts'
 
 export interface AdminLogRoutesOptions {
   readonly engine: Engine
@@ -20,6 +20,9 @@ const namesQuery = z.object({
   limit: z.coerce.number().int().min(1).max(200).default(50).describe('Length of the page'),
 })
 
+const ownedQuery = sessionsQuery.extend({ owner: text.optional().describe('Only the sessions of this one') })
+const ownedSession = answers.listedSession.extend({ owner: z.string().optional().describe('Absent for a session of nobody') })
+
 const next = z.string().optional().describe('The `after` of the next page; absent on the last one')
 const logs = z.array(z.object({ log: z.string(), kind: z.enum(['session', 'channel', 'internal']) }))
 const channels = z.array(z.object({ channel: z.string(), ...bounds }))
@@ -31,10 +34,13 @@ export function createAdminLogRoutes({ engine, history }: AdminLogRoutesOptions)
       path: '/api/admin/sessions',
       summary: 'Sessions of all owners, most recently used first',
       action: 'admin.read',
-      query: sessionsQuery,
-      answers: { 200: answers.sessions },
-      async handle({ input }: RouteRequest<z.output<typeof sessionsQuery>>) {
-        return { status: 200, json: await history.list(input) }
+      query: ownedQuery,
+      answers: { 200: z.object({ sessions: z.array(ownedSession), next: z.number().optional() }) },
+      async handle({ input }: RouteRequest<z.output<typeof ownedQuery>>) {
+        const owners = new Map<string, string | undefined>()
+        const note = (session: string, owner: string | undefined) => owners.set(session, owner) !== undefined
+        const { sessions, ...rest } = await history.list({ ...input, isVisible: note })
+        return { status: 200, json: { sessions: sessions.map((each) => ({ ...each, owner: owners.get(each.id) })), ...rest } }
       },
     },
     {
