@@ -85,10 +85,15 @@ export async function readRefusal(response: Response, base: string): Promise<Mil
 
 /** The error of `{"error":{"code","message","docs","retryable"}}`; undefined where the body is not that. */
 export function readError(body: unknown, base: string, details: MillraceErrorDetails = {}): MillraceError | undefined {
-  const { code, message, docs, retryable } = ((body as { error?: unknown } | undefined)?.error ?? {}) as Record<string, unknown>
+  const { code, message, docs, retryable, retryAfter } = ((body as { error?: unknown } | undefined)?.error ?? {}) as Record<
+    string,
+    unknown
+  >
   if (typeof code !== 'string') return undefined
   return new MillraceError(code, {
     ...details,
+    // Messages of a WebSocket and events of a stream have no header.
+    retryAfterMs: details.retryAfterMs ?? (typeof retryAfter === 'number' ? retryAfter * 1000 : undefined),
     retryable: typeof retryable === 'boolean' ? retryable : undefined,
     message: typeof message === 'string' ? message : undefined,
     docs: typeof docs === 'string' && URL.canParse(docs, base) ? new URL(docs, base).href : undefined,

@@ -120,7 +120,7 @@ export function createOutbox(
       if (isUnanswered(error) && options.isRetried !== false) {
         entry.isSent = entry.isPipelined = false
         if (isPipelined) queue.serial = serialAfterBreak
-        else retryLater(queue, error)
+        if (!isPipelined || error.code === 'rate_limited') retryLater(queue, error)
       } else {
         answer.reject(error)
         forget(entry)
@@ -136,6 +136,8 @@ export function createOutbox(
   }
 
   function retryLater(queue: Queue, error: MillraceError): void {
+    // Several that were pipelined are refused together.
+    if (queue.timer !== undefined) return
     const delayMs = backoffMs(queue.attempt++, Math.random(), timings, error)
     onAttempt(error, queue.attempt)
     queue.timer = setTimeout(() => {

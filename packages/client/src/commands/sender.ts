@@ -71,7 +71,7 @@ export function createCommandSender({ http, socket, selector }: CommandSenderOpt
         if (isPipelined) throw cause
         const error = toError(cause)
         // Of the command, not of the socket: that has no code of the server's.
-        const isRefused = !isUnanswered(error) && error.code !== 'refused'
+        const isRefused = (!isUnanswered(error) || error.code === 'rate_limited') && error.code !== 'refused'
         if (isRefused || selector.requested === 'ws') throw error
         const answer = await post(command)
         // POST works where the WebSocket did not open: without this each command would wait for the WebSocket first.
@@ -102,10 +102,17 @@ export function createCommandSender({ http, socket, selector }: CommandSenderOpt
   }
 }
 
-/** Nobody knows whether it was carried out, or the server said that it did nothing and will soon be back. */
+const passing = new Set<string>([
+  'unreachable',
+  'silent',
+  'bad_answer',
+  'token_failed',
+  'server_full',
+  'server_stopping',
+  'rate_limited',
+])
+
+/** Nobody knows whether it was carried out, or the server said that it did nothing and may soon do it. */
 export function isUnanswered({ code, retryable, status }: MillraceError): boolean {
-  return (
-    retryable &&
-    (['unreachable', 'silent', 'bad_answer', 'token_failed', 'server_full', 'server_stopping'].includes(code) || status === 408)
-  )
+  return retryable && (passing.has(code) || status === 408)
 }

@@ -50,7 +50,7 @@ interface Attachment extends StreamRequest {
 /** The reason to abort a stream with when the whole connection is dead. */
 export const deadConnection = new MillraceError('silent')
 
-/** A server closes with 4429 after 2,000 messages in 15 s: the client sends 400 commands at once, then 100 a second. */
+/** A server closes with 4429 after 2,000 messages at once, and 200 a second: the client sends 400 commands, then 100 a second. */
 const commandMs = 10
 const burstMax = 400
 
