@@ -26,6 +26,7 @@ import { readersOf } from './gateway/health-routes.ts'
 import { listen } from './gateway/listen.ts'
 import { openMetricsPort } from './gateway/metrics-port.ts'
 import { createOffer } from './gateway/offered.ts'
+import { createRateCheck } from './gateway/request-rate.ts'
 import { createRoutes } from './gateway/routes.ts'
 import { createStops } from './gateway/stops.ts'
 import { acceptWebSockets } from './gateway/websocket.ts'
@@ -134,12 +135,16 @@ export function createMillrace(options: MillraceOptions = {}): Millrace {
   const shutdown = createShutdown({ ...closed, onError })
 
   const metricsPort = openMetricsPort({ ...serving, ...operating, ...settings.metrics, hostNames })
+  const checkRate = createRateCheck(access, limits)
   const parts = { ...used, sessions, describeDefault, access, handlers, metrics }
   return createApi(parts, {
     async listen(listenOptions = {}) {
       const metricsUrl = await metricsPort.listening
       const names = [...hostNames, ...(listenOptions.hostNames ?? [])]
-      const { server, url, port } = await listen({ handle, prepare, accept, limits }, { ...listenOptions, hostNames: names })
+      const { server, url, port } = await listen(
+        { handle, prepare, accept, limits, checkRate },
+        { ...listenOptions, hostNames: names },
+      )
       shutdown.add(server)
       return { url, port, metricsUrl: metricsUrl ?? (operating.readers === 'none' ? undefined : `${url}/metrics`) }
     },

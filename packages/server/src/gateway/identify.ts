@@ -29,9 +29,9 @@ export function createAdmit({ checkOrigin, authenticate, findClient }: Access, l
   const publicPaths = new Set(routes.filter(({ isPublic }) => isPublic).map(({ path }) => path))
   return async (context: Context<RequestEnv>, next: () => Promise<void>): Promise<void> => {
     const facts = factsOf(context, findClient)
-    // Bounded by themselves: every open stream sends them.
     const isCounted = facts.path !== '/api/heartbeat'
-    if (isCounted) limits.requireRequest(facts.address)
+    // Our own server has checked it already: request-rate.ts.
+    if (isCounted && !context.env?.isOwnServer) limits.requireRequest(facts.address)
     checkOrigin((name) => context.req.header(name), context.req.url)
     // On an open server every caller is the same.
     if (authenticate === undefined || publicPaths.has(context.req.path)) return next()
@@ -72,7 +72,7 @@ function factsOf({ req, env }: Context<RequestEnv>, findClient: FindClient): Req
   }
 }
 
-export function findHandshakeClient(request: IncomingMessage, { findClient }: Access): Peer {
+export function findPeer(request: IncomingMessage, { findClient }: Pick<Access, 'findClient'>): Peer {
   return findClient({ address: request.socket.remoteAddress, isSecure: isEncrypted(request) }, headerOf(request))
 }
 

@@ -8,6 +8,8 @@ import { createAdmission } from '../operations/admission.ts'
 import { isTakenOver } from '../transports/takeover.ts'
 import { endWithError, sendError } from './error-response.ts'
 import { createPipeline } from './pipeline.ts'
+import type { CheckRate } from './request-rate.ts'
+import { closeUnread } from './unread.ts'
 import { createUpgradeListener, type Upgrade } from './upgrade.ts'
 
 export interface ListenOptions {
@@ -32,10 +34,12 @@ export interface Handlers {
   /** Takes a connection that asks for Millrace's WebSocket. */
   readonly accept: Upgrade
   readonly limits: Pick<Limits, 'settings'>
+  /** Default: none is rejected. */
+  readonly checkRate?: CheckRate
 }
 
 export async function listen(
-  { handle, prepare, accept, limits: { settings } }: Handlers,
+  { handle, prepare, accept, checkRate, limits: { settings } }: Handlers,
   { port = 4600, host = '127.0.0.1', hostNames = [] }: ListenOptions = {},
 ): Promise<Listening> {
   const { headersMs, requestMs, writeMs, idleMs } = settings
@@ -44,7 +48,7 @@ export async function listen(
   const server = createServer({
     maxHeaderSize: limits.headerBytesMax,
     // Node's own bounds dropped none of 300 slow clients within a minute.
-    headersTimeout: headersMs,
+    headersTimeout: Math.min(headersMs, requestMs),
     requestTimeout: requestMs,
     connectionsCheckingInterval: Math.min(2000, headersMs / 2, requestMs / 2),
     keepAliveTimeout: idleMs,
@@ -61,7 +65,8 @@ export async function listen(
     prepare(request, response)
     const error = check(request)
     // A surplus connection is only for /healthz and the like.
-    if (admission.isSurplus(request)) response.setHeader('connection', 'close')
+    // So that a flood has to connect for each request that is rejected.
+    if (admission.isSurplus(request) || error?.code === 'rate_limited') response.setHeader('connection', 'close')
     if (error === undefined) handle(request, response)
     else sendError(request, response, error)
   })
@@ -71,11 +76,7 @@ export async function listen(
     if (!socket.writable || error.code === 'ECONNRESET' || isInUse) return void socket.destroy()
     endWithError(socket, new MillraceError(clientErrors[error.code ?? ''] ?? 'malformed_http'))
   })
-  server.setTimeout(writeMs, (socket) => {
-    // Waiting for us, as in a long-poll, is no fault of the client.
-    if (pipeline.isAnswering(socket) && socket.writableLength === 0) socket.setTimeout(writeMs)
-    else socket.destroy()
-  })
+  closeUnread(server, writeMs)
   const { promise, resolve, reject } = Promise.withResolvers<void>()
   server.once('error', reject)
   server.listen(port, host, resolve)
@@ -83,7 +84,7 @@ export async function listen(
   server.off('error', reject)
   const bound = server.address() as AddressInfo
   const checkHost = createHostRule({ names: hostNames, isLoopback: isLoopback(bound.address) })
-  const check = (request: IncomingMessage) => admission.check(request) ?? checkHost(headerOf(request))
+  const check = (request: IncomingMessage) => admission.check(request) ?? checkRate?.(request) ?? checkHost(headerOf(request))
   server.on('request', pipeline.handle)
   server.on('upgrade', createUpgradeListener({ accept, check }))
   return { url: `http://${host.includes(':') ? `[${host}]` : host}:${bound.port}`, port: bound.port, server }

@@ -44,7 +44,7 @@ export function createPipeline(handle: RequestListener): Pipeline {
   ): void {
     response.once('close', () => {
       const next = waiting.shift()
-      if (socket.destroyed) return
+      if (socket.destroyed || socket.writableEnded) return
       if (next !== undefined) return begin(...next, socket, waiting)
       connections.delete(socket)
       socket.resume()

@@ -9,7 +9,7 @@ import { atLeast, hides } from '../access/hiding.ts'
 import { headerOf } from '../access/host-names.ts'
 import type { WebSocketTransport } from '../transports/transport.ts'
 import { endWithError, toMillraceError } from './error-response.ts'
-import { findHandshakeClient, identifyHandshake } from './identify.ts'
+import { findPeer, identifyHandshake } from './identify.ts'
 import { type MessageContext, SocketSession } from './messages.ts'
 import { check, idParam } from './schemas.ts'
 import type { Upgrade } from './upgrade.ts'
@@ -32,7 +32,7 @@ export function acceptWebSockets(transport: WebSocketTransport, context: Context
       endWithError(socket, known)
     }
     try {
-      const client = findHandshakeClient(request, access)
+      const client = findPeer(request, access)
       context.limits.requireHandshake(client.address)
       const query = readHandshake(request, access)
       const open = (caller: Caller) => openSocket({ request, socket, head }, caller, query)

@@ -1,0 +1,24 @@
+/** The rate of requests of one address, checked on our own server before anything else is done: a flood then costs little. */
+import type { IncomingMessage } from 'node:http'
+import type { MillraceError } from '@millrace/protocol'
+import type { Access } from '../access/access.ts'
+import type { Limits } from '../limits/limits.ts'
+import { findPeer } from './identify.ts'
+
+/** Why a request is rejected; undefined where it is not. */
+export type CheckRate = (request: IncomingMessage) => MillraceError | undefined
+
+/** Acknowledgements are bounded by themselves: every open stream sends them. */
+export const isCounted = (path: string): boolean => path.startsWith('/api/') && !/^\/api\/heartbeat(\?|$)/.test(path)
+
+export function createRateCheck(access: Pick<Access, 'findClient'>, limits: Pick<Limits, 'requireRequest'>): CheckRate {
+  return (request) => {
+    if (!isCounted(request.url ?? '')) return undefined
+    try {
+      limits.requireRequest(findPeer(request, access).address)
+    } catch (error) {
+      return error as MillraceError
+    }
+    return undefined
+  }
+}
