@@ -2,7 +2,6 @@
 import { connect, type TransportName } from '@millrace/client'
 import { createMillrace, type LimitOptions } from 'millrace'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
-import { WebSocket } from 'ws'
 
 async function start(limits: LimitOptions) {
   const hits: string[] = []
@@ -17,7 +16,7 @@ async function start(limits: LimitOptions) {
 }
 
 function join(url: string, transport: TransportName | 'auto') {
-  const client = connect(url, { transport, WebSocket: WebSocket as never })
+  const client = connect(url, { transport })
   onTestFinished(() => client.close())
   return client
 }

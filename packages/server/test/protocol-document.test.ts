@@ -247,10 +247,10 @@ describe('limits', () => {
       'one WebSocket message',
       'sessions and runs on one WebSocket',
       'servers named in heartbeat answers from one address',
-      'connections of all transports (configurable)',
-      'one run (configurable)',
     ]
-    expect([...table.keys()].sort()).toEqual([...Object.values(expected).map(([row]) => row), ...others].sort())
+    // Those are compared in limits-document.test.ts.
+    const fixed = [...table.keys()].filter((row) => !row.endsWith('(configurable)'))
+    expect(fixed.sort()).toEqual([...Object.values(expected).map(([row]) => row), ...others].sort())
   })
 })
 

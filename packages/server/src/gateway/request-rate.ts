@@ -9,7 +9,7 @@ import { findPeer } from './identify.ts'
 export type CheckRate = (request: IncomingMessage) => MillraceError | undefined
 
 /** Acknowledgements are bounded by themselves: every open stream sends them. */
-export const isCounted = (path: string): boolean => path.startsWith('/api/') && !/^\/api\/heartbeat(\?|$)/.test(path)
+const isCounted = (path: string): boolean => path.startsWith('/api/') && !/^\/api\/heartbeat(\?|$)/.test(path)
 
 export function createRateCheck(access: Pick<Access, 'findClient'>, limits: Pick<Limits, 'requireRequest'>): CheckRate {
   return (request) => {
