@@ -5,7 +5,18 @@
 import { once } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect, it } from 'vitest'
-import { type Attacker, attack, closeCodeIn, frame, handshake, httpRequest, pour, startTarget, tally } from './support/attack.ts'
+import {
+  type Attacker,
+  attack,
+  closeCodeIn,
+  frame,
+  handshake,
+  httpRequest,
+  pour,
+  print,
+  startTarget,
+  tally,
+} from './support/attack.ts'
 
 const many = <T>(count: number, make: (n: number) => T): T[] => Array.from({ length: count }, (_, n) => make(n))
 const gone = (attackers: readonly Attacker[]) => Promise.all(attackers.map(({ closed }) => closed))
@@ -128,7 +139,7 @@ describe('slow clients are closed', () => {
     await gone(attackers)
     clearInterval(dripping)
     const tookMs = performance.now() - startedAt
-    console.info(`300 slow headers: all gone after ${(tookMs / 1000).toFixed(1)} s`)
+    print(`300 slow headers: all gone after ${(tookMs / 1000).toFixed(1)} s`)
     expect(tookMs).toBeLessThan(15_000)
     await check('300 slow headers')
   })
@@ -143,7 +154,7 @@ describe('slow clients are closed', () => {
     await gone(attackers)
     clearInterval(dripping)
     const tookMs = performance.now() - startedAt
-    console.info(`300 slow bodies, with 4 s for a request: all gone after ${(tookMs / 1000).toFixed(1)} s`)
+    print(`300 slow bodies, with 4 s for a request: all gone after ${(tookMs / 1000).toFixed(1)} s`)
     expect(tookMs).toBeLessThan(12_000)
     await check('300 slow bodies')
   })
@@ -165,7 +176,7 @@ describe('slow clients are closed', () => {
     await gone(attackers)
     clearInterval(knocking)
     const tookMs = performance.now() - startedAt
-    console.info(`100 unread responses, with 3 s to write: all gone after ${(tookMs / 1000).toFixed(1)} s`)
+    print(`100 unread responses, with 3 s to write: all gone after ${(tookMs / 1000).toFixed(1)} s`)
     expect(tookMs).toBeLessThan(15_000)
     await check('100 unread responses')
   })

@@ -5,6 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { parentPort, workerData } from 'node:worker_threads'
 
 const { port } = workerData as { port: number }
+const samplesMin = 10
 const agent = new Agent({ keepAlive: true, maxSockets: 1 })
 const local = { host: '127.0.0.1', port, localAddress: '127.0.0.1' }
 const latencies: number[] = []
@@ -27,7 +28,8 @@ stream.once('close', () => {
   if (!isOver) throw new Error('The stream of the bystander was closed.')
 })
 parentPort?.postMessage('ready')
-while (!isOver) {
+// An attack may be over before much was measured.
+while (!isOver || latencies.length < samplesMin) {
   const arrived = new Promise<void>((resolve) => {
     received = resolve
   })
