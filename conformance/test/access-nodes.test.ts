@@ -23,10 +23,10 @@ async function openNode(engine: Engine) {
 
 const login = (id: string, expiresAt: number) => ({ 'x-user': `${id} ${expiresAt}` })
 
-async function openStream(url: string, headers: Record<string, string>) {
+async function openStream(url: string, headers: Record<string, string>, log = 'channel=c') {
   const abort = new AbortController()
   onTestFinished(() => abort.abort())
-  const response = await fetch(`${url}/api/stream?channel=c`, { headers, signal: abort.signal })
+  const response = await fetch(`${url}/api/stream?${log}`, { headers, signal: abort.signal })
   const reader = (response.body as ReadableStream<Uint8Array>).pipeThrough(new TextDecoderStream()).getReader()
   let text = ''
   return {
@@ -43,7 +43,7 @@ async function openStream(url: string, headers: Record<string, string>) {
   }
 }
 
-describe.each(await startShared())('over $name', ({ make }) => {
+describe.each(await startShared())('over $name', ({ name, make }) => {
   it('a stream of one server is renewed at another, by its own user only', async () => {
     const [one, two] = [await openNode(make()), await openNode(make())]
     const inLeeway = Date.now() - 25_000
@@ -80,5 +80,33 @@ describe.each(await startShared())('over $name', ({ make }) => {
     // A server that starts later.
     const { url } = await openNode(make())
     expect((await fetch(`${url}/api/models`, { headers: login('ada', later) })).status).toBe(401)
+  })
+
+  it('a share link of one server is read at another at once, and ends there in less than two seconds', async () => {
+    const [one, two] = [await openNode(make()), await openNode(make())]
+    const carl = login('carl', Date.now() + 3_600_000)
+    const post = async (path: string, body: object) => {
+      const headers = { ...carl, 'content-type': 'application/json', accept: 'application/json' }
+      const response = await fetch(`${one.url}${path}`, { method: 'POST', headers, body: JSON.stringify(body) })
+      return (await response.json()) as { session: string; id: string; token: string }
+    }
+    const { session } = await post('/api/chat', { query: 'to be shared' })
+    const read = (token: string) => fetch(`${two.url}/api/sessions/${session}`, { headers: { authorization: `Bearer ${token}` } })
+    const path = `/api/sessions/${session}/shares`
+    // The other server knows the session without links by now.
+    expect((await read(`ms_${session}.${'x'.repeat(43)}`)).status).toBe(401)
+    const created = await post(path, {})
+    expect(created).toMatchObject({ token: expect.any(String) })
+    const { id, token } = created
+    expect(await (await read(token)).text()).toContain('to be shared')
+    const stream = await openStream(two.url, { authorization: `Bearer ${token}` }, `session=${session}`)
+    await stream.until('stream_end')
+    const startedAt = performance.now()
+    expect((await fetch(`${one.url}${path}/${id}`, { method: 'DELETE', headers: carl })).status).toBe(200)
+    expect(await stream.until('token_revoked')).toContain('token_revoked')
+    const ms = performance.now() - startedAt
+    process.stdout.write(`${name}: a revoked share link ends on another server in ${ms.toFixed(0)} ms\n`)
+    expect(ms).toBeLessThan(2000)
+    expect((await read(token)).status).toBe(401)
   })
 })
