@@ -124,19 +124,6 @@ describe('a session', () => {
     expect((await call('POST', '/api/sessions', bob, { id: 'notes' }))[0]).toBe(201)
     expect((await call('GET', '/api/sessions/notes', ada))[0]).toBe(404)
   })
-
-  it('keeps its owner when retention has removed its record first', async () => {
-    const { ada, bob, ask, call, millrace, listed } = await start()
-    const { body } = await ask(ada)
-    const session = body['session'] as string
-    await millrace.findRun(body['run'] as string)?.ended
-    await expect.poll(() => listed(ada)).toEqual([session])
-    await millrace.engine.delete(`record/${session}`)
-    // A node answers by what it knows for a second.
-    await expect.poll(() => listed(ada)).toEqual([session])
-    expect((await call('GET', `/api/sessions/${session}`, bob))[0]).toBe(404)
-    expect((await call('GET', `/api/sessions/${session}`, ada))[0]).toBe(200)
-  })
 })
 
 describe('the list of sessions', () => {
