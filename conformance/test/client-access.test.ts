@@ -80,6 +80,22 @@ describe.each(transports)('over %s, a token', (transport) => {
     expect(reasons.length).toBeLessThanOrEqual(3)
   })
 
+  it('of a share link reads its session, and starts nothing in it', async () => {
+    const { millrace, url } = await startServer()
+    const { session, ended } = await millrace.ask({ query: 'to be shared', owner: 'ada' })
+    await ended
+    const { token } = await millrace.sessions.shares.create(session)
+    const client = connect(url, { timings, transport, token: () => token })
+    onTestFinished(() => client.close())
+    const shared = client.session(session)
+    const seen: string[] = []
+    for await (const { type } of shared.events()) if (seen.push(type) > 0 && type === 'stream_end') break
+    expect([seen[0], seen.at(-1)]).toEqual(['stream_start', 'stream_end'])
+    expect((await shared.read()).runs).toMatchObject([{ query: 'to be shared' }])
+    await expect(shared.run({ query: 'x' })).rejects.toMatchObject({ code: 'forbidden' })
+    await expect(client.session('another').read()).rejects.toMatchObject({ code: 'session_not_found' })
+  })
+
   it('that is revoked is replaced, and every event arrives once', async () => {
     const { millrace, url, publish } = await startServer()
     const { values, reasons } = open(url, { transport }, ({ reason }) => signToken({ jti: reason }))

@@ -165,6 +165,7 @@ describe('models', () => {
         mine: {
           name: 'mine',
           async *stream() {
+            yield 'half'
             throw new Error('no')
           },
         },

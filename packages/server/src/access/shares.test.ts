@@ -9,7 +9,9 @@ function open() {
     store: {
       find: async () => [],
       findNow: async () => kept,
-      change: async (_session, change) => void (kept = change(kept)),
+      async change(_session, change) {
+        kept = change(kept)
+      },
     },
     onRevoked: async (id) => void revoked.push(id),
     now: () => clock.now,
