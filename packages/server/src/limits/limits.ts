@@ -150,9 +150,9 @@ export function createLimits(options: LimitsOptions): Limits {
   }
 }
 
-/** `anonymous` is not one user: each address is limited by itself. */
+/** `anonymous` and a share link are not one user: each address is limited by itself. */
 function keyOf({ principal: { id, kind }, address }: Asker): string {
-  return kind === 'anonymous' ? `anonymous ${addressKey(address)}` : `${kind} ${id}`
+  return kind === 'anonymous' || kind === 'share' ? `${id} ${addressKey(address)}` : `${kind} ${id}`
 }
 
 /** `runsPerMinute` as `runs per minute`. */

@@ -51,6 +51,12 @@ describe('the owner of a session', () => {
     expect(await engine.inspect('record/s')).toBeDefined()
   })
 
+  it('has an id as users have', async () => {
+    const { records } = open()
+    for (const wrong of ['', 'x'.repeat(301)])
+      await expect(records.claim('s', wrong)).rejects.toMatchObject({ code: 'invalid_request' })
+  })
+
   it('has names as any', async () => {
     const { records, owners } = open()
     for (const name of ['__proto__', 'constructor', 'toString', 'hasOwnProperty']) {

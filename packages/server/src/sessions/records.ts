@@ -30,6 +30,8 @@ interface Snapshot {
 /** Not the name of a session or a channel: no client can read or write it. */
 const logOf = (session: string) => `record/${session}`
 const cachedMax = 10_000
+/** As of the id of a principal. */
+const ownerLengthMax = 300
 /** So long a node may answer by what another node has changed. */
 const cachedMs = 1000
 const attemptsMax = 8
@@ -57,6 +59,8 @@ export class Records {
 
   /** Gives a session of nobody its owner. Rejects with `session_not_found` where it has another one. */
   async claim(session: string, owner: string): Promise<void> {
+    if (owner === '' || owner.length > ownerLengthMax)
+      throw new MillraceError('invalid_request', { message: `An \`owner\` has 1 to ${ownerLengthMax} characters.` })
     await this.change(session, (before) => {
       if (before?.owner === owner) return undefined
       if (before?.owner !== undefined) throw new MillraceError('session_not_found')
