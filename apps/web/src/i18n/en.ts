@@ -15,6 +15,8 @@ const errorTitles: Partial<Record<ErrorCode, string>> = {
   model_not_found: 'There is no model of this name',
   model_unavailable: 'This model is not ready here',
   too_many_runs: 'Too many answers are in progress',
+  rate_limited: 'Too many requests in a short time',
+  budget_exhausted: 'What you may use today is used up',
   query_too_long: 'The question is too long',
   session_not_found: 'This conversation no longer exists',
   run_not_found: 'The server lost this question before it was answered',

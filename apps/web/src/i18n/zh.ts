@@ -115,6 +115,8 @@ export const zh: Dictionary = {
       model_not_found: '没有这个名称的模型',
       model_unavailable: '这个模型在此处尚不可用',
       too_many_runs: '正在进行的回答太多',
+      rate_limited: '短时间内请求过多',
+      budget_exhausted: '今天的用量已用完',
       query_too_long: '问题太长',
       session_not_found: '这个对话已不存在',
       run_not_found: '服务器在回答之前丢失了这个问题',
