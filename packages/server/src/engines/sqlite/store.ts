@@ -6,6 +6,7 @@
  */
 import type { StoredEvent, StoredText } from '../shared/packing.ts'
 import { type NewStored, sizeOf } from './batch-text.ts'
+import { Checkpoints } from './checkpoints.ts'
 import { logDamage } from './damage.ts'
 import { EventRows } from './event-rows.ts'
 import type { Log } from './log.ts'
@@ -27,12 +28,14 @@ export class Store {
   readonly #limits: Limits
   readonly #retention: Retention
   readonly #events: EventRows
+  readonly #checkpoints: Checkpoints
 
   constructor(file: string, limits: Limits) {
     this.#state = openState(file, limits)
     this.#limits = limits
     this.#retention = new Retention({ ...this.#state, limits })
     this.#events = new EventRows(this.#state.sql)
+    this.#checkpoints = new Checkpoints(file, this.#state.database)
   }
 
   /** What the operator has to know about the file as it was opened. */
@@ -47,7 +50,8 @@ export class Store {
       return requests.map((request) => this.#answer(request))
     }
     const answers = this.#write(requests)
-    if (requests.some(({ op }) => op === 'delete')) this.#truncate()
+    // Deleted data is in the write-ahead log, too.
+    if (requests.some(({ op }) => op === 'delete')) this.#checkpoints.truncate()
     return answers
   }
 
@@ -60,6 +64,7 @@ export class Store {
     } catch {
       // A full disk: the journal has what the tables have not.
     }
+    this.#checkpoints.settle()
     this.#state.close()
   }
 
@@ -74,6 +79,7 @@ export class Store {
       return all
     })
     if (journal.last !== before) marker.note(journal.last)
+    this.#checkpoints.noteCommit(requests.reduce((sum, request) => sum + bytesOf(request), 0))
     return answers
   }
 
@@ -107,15 +113,6 @@ export class Store {
         database.exec(`PRAGMA incremental_vacuum(${pagesPerSweep})`)
         return { removed }
       }
-    }
-  }
-
-  /** Removes deleted data from the write-ahead log, too. */
-  #truncate(): void {
-    try {
-      this.#state.database.exec('PRAGMA wal_checkpoint(TRUNCATE)')
-    } catch {
-      // A full disk; the deletion is committed, and the next checkpoint empties the log.
     }
   }
 
@@ -238,4 +235,8 @@ export class Store {
     transfer.move(log)
     return found.next
   }
+}
+
+function bytesOf(request: Request): number {
+  return request.op === 'append' ? request.batch.size : 0
 }
