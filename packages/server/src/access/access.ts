@@ -83,7 +83,7 @@ export interface Access extends Pick<AccessSettings, 'checkOrigin' | 'cors' | 'f
   readonly mayReadHistory: (principal: Principal, channel: string) => boolean
   /** Whose sessions a list has. */
   readonly listedFor: ListedFor
-  /** The least time of an answer that hides something; 0 where the server is open. See hiding.ts. */
+  /** An answer that hides something comes at a multiple of this time; 0 where the server is open. See hiding.ts. */
   readonly hidingMs: number
   /** Checked again for connections that are open. */
   readonly guard: Pick<Revocations, 'requirePrincipal' | 'requireSession'>

@@ -5,7 +5,7 @@
 import { hash, randomBytes, timingSafeEqual } from 'node:crypto'
 import { MillraceError } from '@millrace/protocol'
 import type { Principal } from './caller.ts'
-import { atLeast, hidingMs } from './hiding.ts'
+import { hidingMs, untilNext } from './hiding.ts'
 
 /** A share link as its owner sees it; times in milliseconds since 1970. */
 export interface Share {
@@ -102,7 +102,7 @@ export function createShares({ store, onRevoked, now = Date.now }: SharesOptions
       // Made a moment ago, on another server.
       const found = (await store.find(session)).find(isWanted) ?? (await store.findNow(session)).find(isWanted)
       if (found === undefined) {
-        await atLeast(startedAt, hidingMs)
+        await untilNext(startedAt, hidingMs)
         throw new MillraceError('token_rejected')
       }
       const { id, createdAt, expiresAt } = found

@@ -7,7 +7,7 @@ import { encodeJson, MillraceError, limits as sizes } from '@millrace/protocol'
 import { type Context, Hono } from 'hono'
 import { z } from 'zod'
 import type { Access } from '../access/access.ts'
-import { atLeast, hides } from '../access/hiding.ts'
+import { hides, untilNext } from '../access/hiding.ts'
 import type { ReadHeader } from '../access/host-names.ts'
 import { checkStart } from '../access/origin.ts'
 import type { Limits } from '../limits/limits.ts'
@@ -108,7 +108,7 @@ async function serve(context: Context<Env>, route: Route, options: AppOptions): 
   } catch (error) {
     connection?.close()
     connection = undefined
-    if (hides(error)) await atLeast(startedAt, access.hidingMs)
+    if (hides(error)) await untilNext(startedAt, access.hidingMs)
     throw error
   } finally {
     connection?.close()

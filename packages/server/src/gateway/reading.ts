@@ -3,7 +3,7 @@ import { MillraceError, type Position, type Source } from '@millrace/protocol'
 import type { z } from 'zod'
 import type { Check } from '../access/authorize.ts'
 import type { Caller, Principal } from '../access/caller.ts'
-import { atLeast, hides } from '../access/hiding.ts'
+import { hides, untilNext } from '../access/hiding.ts'
 import { type Channels, channelLog } from '../channels/channels.ts'
 import { withoutHistory } from '../channels/history.ts'
 import type { Dialects } from '../dialects/dialect.ts'
@@ -20,7 +20,7 @@ export interface ReadingContext {
   readonly openLog: OpenLog
   readonly channels: Channels
   readonly authorize: Check
-  /** The least time of an answer that hides something. */
+  /** An answer that hides something comes at a multiple of this time. */
   readonly hidingMs: number
   readonly dialects: Dialects
   /** Whether a reader gets what was published in a channel before it came. */
@@ -88,7 +88,7 @@ export async function openReadings(
     }),
   )
   requireSome(opened)
-  if (opened.some((result) => result.status === 'rejected' && hides(result.reason))) await atLeast(startedAt, context.hidingMs)
+  if (opened.some((result) => result.status === 'rejected' && hides(result.reason))) await untilNext(startedAt, context.hidingMs)
   return opened.map((result, index) => {
     if (result.status === 'fulfilled') return result.value
     const isKnown = positions[index] === unreadPosition

@@ -5,7 +5,7 @@ import { closeCodes, MillraceError } from '@millrace/protocol'
 import { z } from 'zod'
 import type { Access } from '../access/access.ts'
 import type { Caller } from '../access/caller.ts'
-import { atLeast, hides } from '../access/hiding.ts'
+import { hides, untilNext } from '../access/hiding.ts'
 import { headerOf } from '../access/host-names.ts'
 import type { WebSocketTransport } from '../transports/transport.ts'
 import { endWithError, toMillraceError } from './error-response.ts'
@@ -112,7 +112,7 @@ class MessageQueue {
       await this.#session.handle(message)
     } catch (cause) {
       const { access, observer, onError } = this.#context
-      if (hides(cause)) await atLeast(startedAt, access.hidingMs)
+      if (hides(cause)) await untilNext(startedAt, access.hidingMs)
       const error = toMillraceError(cause, onError)
       observer.errorSent?.(error.code)
       socket.send({ type: 'error', ...(ref !== undefined && { ref }), ...error.toBody() })
