@@ -3,8 +3,12 @@
  * it in memory, because it is checked for each request; what others revoke arrives by a log, and ends open connections.
  *
  * Each event of the log has entries. Retention must not remove them, so they are written again, together, before it can.
+ *
+ * A share link is no longer valid when its session does not have it. It is here for a moment only, to end what it has opened:
+ * users revoke as many of them as they like, and must not take the place of what operators revoke.
  */
 import { type Json, MillraceError, type Position } from '@millrace/protocol'
+import { LRUCache } from 'lru-cache'
 import { z } from 'zod'
 import type { Appended, AppendOptions, Engine, LogEvent } from '../log/log.ts'
 import { isDamaged } from '../log/quarantine.ts'
@@ -45,6 +49,11 @@ const revocationsLog = 'access/revocations'
 const revocationsMax = 50_000
 const entriesPerEvent = 1000
 const rewriteMs = 60 * 60_000
+/** So long a connection may take to open, and clocks may differ. */
+const shareMs = 10 * 60_000
+const sharesMax = 10_000
+/** Of share links, after which the rest is written again. */
+const sharesPerRewrite = 1000
 /** A notification is lost with the connection to the engine. */
 const pollMs = 1000
 const movedCodes = new Set<unknown>(['head_moved', 'position_foreign'])
@@ -55,6 +64,7 @@ const start: Position = { epoch: '', offset: 0 }
 const name = z.string().min(1).max(300)
 const wanted = z.union([z.strictObject({ sub: userId }), z.strictObject({ tokenId: name }), z.strictObject({ session: name })])
 const entry = z.object({ kind: z.enum(['sub', 'tokenId', 'session']), name, at: z.number() })
+const shareEntry = z.object({ share: name, at: z.number() })
 const stored = z.object({ entries: z.array(entry) })
 type Entry = z.output<typeof entry>
 
@@ -63,6 +73,8 @@ export class Revocations {
   readonly #now: () => number
   /** When each was revoked, by kind and name. */
   readonly #entries = new Map<string, Entry>()
+  /** Ids of the principals of share links. */
+  readonly #shares: LRUCache<string, true>
   #position = start
   #isLoaded = false
   /** When the engine stored the oldest event whose entries are in no later one. */
@@ -74,6 +86,7 @@ export class Revocations {
   constructor(options: RevocationsOptions) {
     this.#options = options
     this.#now = options.now ?? Date.now
+    this.#shares = new LRUCache({ max: sharesMax, ttl: shareMs, ttlResolution: 0, perf: { now: this.#now } })
   }
 
   /** Resolves when it is recorded, and applied on this server; on others within a second. */
@@ -90,7 +103,12 @@ export class Revocations {
   }
 
   async revokeShare(id: string): Promise<void> {
-    await this.#record({ kind: 'sub', name: `share:${id}`, at: this.#now() })
+    await this.load()
+    const data = { share: `share:${id}`, at: this.#now() }
+    const { position } = await this.#options.engine.append(revocationsLog, [{ type: 'share', data }])
+    await this.#refresh()
+    // The offset decides which of the servers does it.
+    if (position.offset % sharesPerRewrite === 0) await this.#writeAgain()
   }
 
   /** Until this has resolved once, nothing is known. Rejects as the engine does. */
@@ -109,7 +127,8 @@ export class Revocations {
   requirePrincipal({ id, kind, tokenId, issuedAt }: Principal): void {
     // The id of a key is no id of a token.
     const isTokenRevoked = kind === 'user' && tokenId !== undefined && this.#entries.has(keyOf('tokenId', tokenId))
-    if (isTokenRevoked || this.#isRevoked('sub', id, issuedAt)) throw new MillraceError('token_revoked')
+    const isShareRevoked = kind === 'share' && this.#shares.has(id)
+    if (isTokenRevoked || isShareRevoked || this.#isRevoked('sub', id, issuedAt)) throw new MillraceError('token_revoked')
   }
 
   /** Throws `session_not_found`, as if it did not exist. */
@@ -135,7 +154,10 @@ export class Revocations {
     const events = []
     for (let at = 0; at < entries.length; at += entriesPerEvent)
       events.push({ type, data: { entries: entries.slice(at, at + entriesPerEvent) as object as Json } })
-    return this.#options.engine.append(revocationsLog, events, { ...options, ...(options.keep && { keep: events.length }) })
+    return this.#options.engine.append(revocationsLog, events, {
+      ...options,
+      ...(options.keep && { keep: options.keep + events.length }),
+    })
   }
 
   /** From the first use on. Watching also keeps an engine from evicting the log. */
@@ -194,6 +216,7 @@ export class Revocations {
 
   /** False where all of it was known. */
   #apply({ type, data, time }: LogEvent): boolean {
+    if (type === 'share') return this.#applyShare(shareEntry.parse(data))
     let isNew = false
     if (type === 'kept') this.#oldestTime = time
     this.#oldestTime ??= time
@@ -206,6 +229,12 @@ export class Revocations {
     return isNew
   }
 
+  #applyShare({ share, at }: z.output<typeof shareEntry>): boolean {
+    if (this.#now() - at > shareMs) return false
+    this.#shares.set(share, true)
+    return true
+  }
+
   #isForgotten({ at }: Entry): boolean {
     return this.#now() - at > this.#options.lifetimeMs
   }
@@ -214,10 +243,15 @@ export class Revocations {
   async rewrite(): Promise<void> {
     await this.#refresh()
     for (const [key, found] of this.#entries) if (this.#isForgotten(found)) this.#entries.delete(key)
-    if (this.#oldestTime === undefined || this.#now() - this.#oldestTime < rewriteMs || this.#entries.size === 0) return
+    if (this.#oldestTime !== undefined && this.#now() - this.#oldestTime >= rewriteMs) await this.#writeAgain()
+  }
+
+  async #writeAgain(): Promise<void> {
+    if (this.#entries.size === 0) return
     const { epoch, offset } = this.#position
     try {
-      await this.#append([...this.#entries.values()], 'kept', { epoch, expect: offset, keep: 1 })
+      // What other servers have not read yet stays.
+      await this.#append([...this.#entries.values()], 'kept', { epoch, expect: offset, keep: sharesPerRewrite })
     } catch (error) {
       // Another server has revoked something, or has written them again.
       if (!(error instanceof MillraceError && movedCodes.has(error.code))) throw error
