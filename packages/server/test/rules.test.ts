@@ -1,6 +1,6 @@
 /** Rules of channels and models, over every transport. */
 import { anonymous, type MillraceOptions } from 'millrace'
-import { describe, expect, it, vi } from 'vitest'
+import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import { postJson, startServer } from './support/server.ts'
 import { openSocket } from './support/socket.ts'
 import { data, openStream } from './support/stream.ts'
@@ -186,6 +186,20 @@ describe('models', () => {
       return ((await response.json()) as { error?: { code: string } }).error?.code ?? response.status
     }
     expect([await next(sim), await next(await only('model.use:mine'))]).toEqual(['model_not_found', 202])
+  })
+
+  it('are not reached by another name, nor by resuming what somebody else has asked', async () => {
+    vi.stubEnv('OPENAI_API_KEY', 'none')
+    onTestFinished(() => void vi.unstubAllEnvs())
+    const { url, millrace, ada } = await start({ ...options, modelsByName: { 'sim:*': 'users', 'sim:hang': 'role:editor' } })
+    const editor = bearer(await sign({ sub: 'eve', millrace: { may: ['run.*', 'session.*', 'role:editor'] } }))
+    expect(await ask(url, ada, { model: 'auto' })).toBe('model_not_found')
+    const { session } = await millrace.ask({ query: 'x' })
+    expect(await ask(url, editor, { session, id: 'r', model: 'sim:hang' })).toBe(202)
+    await postJson(`${url}/api/runs/r/stop`, {}, editor)
+    const resume = async (headers: object) =>
+      (await postJson(`${url}/api/runs/r/continue`, {}, { accept: 'application/json', ...headers })).status
+    expect([await resume(ada), await resume(editor)]).toEqual([404, 202])
   })
 
   it('of a ticket are never more than those of its token', async () => {

@@ -13,6 +13,7 @@ export interface OfferOptions {
     readonly isOwn: (name: string) => boolean
     readonly list: () => Promise<readonly ModelInfo[]>
     readonly describeDefault: () => Promise<{ readonly name: string }>
+    readonly resolve: (name: string) => Promise<{ readonly name: string }>
   }
   readonly allows: CheckModel
   /** Users are not told apart. Else the host's models, the default and the guide are for users only, where no rule says it. */
@@ -22,7 +23,7 @@ export interface OfferOptions {
 export interface Offer {
   /** Of the default without names. Rejects with `model_not_found`, and `forbidden` for the default. */
   require(principal: Principal, names: readonly string[] | undefined): Promise<void>
-  /** For models that were asked before: only what the permissions say of them. Throws `model_not_found`. */
+  /** For models that were asked before, which need not be offered: what permissions and rules say. Throws `model_not_found`. */
   requireAgain(principal: Principal, names: readonly string[]): void
   /** The default is absent where the principal may not use it. */
   list(principal: Principal): Promise<{ readonly default?: string; readonly models: readonly ModelInfo[] }>
@@ -35,7 +36,8 @@ export function createOffer({ models, allows, isOpen }: OfferOptions): Offer {
       for (const name of names) if (!(await isOffered(principal, name))) throw notOffered(name)
     },
     requireAgain(principal, names) {
-      for (const name of names) if (isStranger(principal) || !isPermitted(principal, name)) throw notOffered(name)
+      const mayAsk = (name: string) => isPermitted(principal, name) && (allows(principal, name) ?? !isStranger(principal))
+      for (const name of names) if (!mayAsk(name)) throw notOffered(name)
     },
     async list(principal) {
       const [{ name: chosen }, all] = await Promise.all([models.describeDefault(), models.list()])
@@ -53,13 +55,15 @@ export function createOffer({ models, allows, isOpen }: OfferOptions): Offer {
       })
   }
 
-  async function isOffered(principal: Principal, name: string): Promise<boolean> {
+  async function isOffered(principal: Principal, asked: string): Promise<boolean> {
+    // It is another name of the model that it finds.
+    const name = asked === 'auto' && !models.isOwn(asked) ? (await models.resolve(asked)).name : asked
     return isPermitted(principal, name) && (allows(principal, name) ?? (await isOfferedToAll(principal, name)))
   }
 
   async function isOfferedToAll(principal: Principal, name: string): Promise<boolean> {
     if (isStranger(principal)) return false
-    if (name === 'auto' || name.startsWith('builtin:') || models.isOwn(name)) return true
+    if (name.startsWith('builtin:') || models.isOwn(name)) return true
     const chosen = await models.describeDefault().catch(() => undefined)
     return chosen?.name === name
   }
