@@ -116,6 +116,28 @@ describe('a session', () => {
     expect(owners).toEqual(['ada', 'ada', 'ada'])
   })
 
+  it('is hidden before anything else can reject a request', async () => {
+    const { url, ada, bob, ask, call } = await start({ limits: { connections: 1, subscriptions: 1 } })
+    const [{ body: hers }, { body: his }] = [await ask(ada), await ask(bob)]
+    // His connections and subscriptions are used up, and the id of his run is taken.
+    const socket = await openSocket(url, [], { headers: bob })
+    socket.send({ type: 'attach', session: his['session'] as string })
+    await socket.until(({ type }) => type === 'attached')
+    for (const session of [hers['session'] as string, 'missing']) {
+      const statuses = [
+        (await call('GET', `/api/stream?session=${session}`, bob))[0],
+        (await call('GET', `/api/stream?session=${session}&session=none`, bob))[0],
+        (await call('POST', '/api/chat', bob, { query: 'x', session }))[0],
+        (await ask(bob, { session, id: his['run'] })).status,
+        (await call('POST', `/api/runs/${his['run']}/continue`, bob, { session, id: his['run'] }))[0],
+      ]
+      expect(statuses).toEqual(statuses.map(() => 404))
+      socket.send({ type: 'attach', session, ref: session })
+      const rejected = (await socket.until(({ ref }) => ref === session)).at(-1)
+      expect(rejected).toMatchObject({ error: { code: 'session_not_found' } })
+    }
+  })
+
   it('that was deleted can be created by another user', async () => {
     const { ada, bob, call } = await start()
     await call('POST', '/api/sessions', ada, { id: 'notes' })

@@ -139,6 +139,23 @@ describe('a share link', () => {
     expect((await call('GET', `/api/sessions/${session}`, bearer(token)))[1]).toBe('token_rejected')
   })
 
+  it('has opened nothing of a session that another user creates under the id of a deleted one', async () => {
+    const { url, call, getTicket, ada } = await start()
+    const bob = bearer(await sign({ sub: 'bob' }))
+    await call('POST', '/api/sessions', ada, { id: 'notes' })
+    const [, , made] = await call('POST', '/api/sessions/notes/shares', ada, {})
+    const reader = bearer((JSON.parse(made) as { token: string }).token)
+    const address = `${url}/api/stream?session=notes&live=poll&wait=0&ticket=${await getTicket(reader)}`
+    const cookie = (await fetch(address)).headers.get('set-cookie')?.split(';')[0] as string
+    expect((await fetch(address, { headers: { cookie } })).status).toBe(200)
+    const socket = await openSocket(url, [], { headers: reader })
+    await call('DELETE', '/api/sessions/notes', ada)
+    await call('POST', '/api/sessions', bob, { id: 'notes' })
+    expect((await fetch(address, { headers: { cookie } })).status).toBe(404)
+    socket.send({ type: 'attach', session: 'notes' })
+    expect(await socket.next()).toMatchObject({ error: { code: 'session_not_found' } })
+  })
+
   it('is made by the owner and by operators only, for sessions that have an owner', async () => {
     const { share, path, call, ada, millrace } = await start()
     expect((await share({}, bearer(await sign({ sub: 'bob' })))).status).toBe(404)

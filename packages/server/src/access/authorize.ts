@@ -8,6 +8,7 @@ import type { Caller, Principal } from './caller.ts'
 import { denyOther, type Owners } from './ownership.ts'
 import type { Revocations } from './revocations.ts'
 import type { CheckChannel } from './rules.ts'
+import { shareOf } from './shares.ts'
 
 export interface Resource {
   /** Undefined for a session that is about to be created, for the list of all sessions, and for a channel. */
@@ -42,7 +43,7 @@ export interface Permissions {
 /** Checks what the principal itself brings, whose the session is, and the rules of channels, and asks the host. */
 export function withPermissions(authorize: Authorize, { revoked, owners, mayUseChannel }: Permissions): Check {
   /** What a request has found, so that it asks once: another one may find something else. */
-  const found = new WeakMap<Caller, Required<Pick<Resource, 'owner'>> & Pick<Resource, 'session'>>()
+  const found = new WeakMap<Caller, { readonly session: string; readonly owner: string | null | undefined }>()
 
   return (caller, action, resource) => {
     const { principal } = caller
@@ -56,13 +57,12 @@ export function withPermissions(authorize: Authorize, { revoked, owners, mayUseC
     if (session === undefined) return decide(caller, action, resource, undefined)
     revoked.requireSession(principal, session)
     if (owners === undefined) return decide(caller, action, resource, undefined)
-    const decideFor = (known: string | null) =>
-      decide(caller, action, { ...resource, owner: known }, denyOther(principal, action, known ?? undefined))
+    const decideFor = (known: string | null | undefined) =>
+      decide(caller, action, { ...resource, owner: known ?? null }, denyOther(principal, action, known))
     if (owner !== undefined) return decideFor(owner)
     const before = found.get(caller)
     if (before?.session === session) return decideFor(before.owner)
-    return owners.ownerOf(session).then((of) => {
-      const known = of ?? null
+    return findOwner(owners, principal, session).then((known) => {
       // A socket asks for hours.
       if (caller.transport === 'http') found.set(caller, { session, owner: known })
       return decideFor(known)
@@ -75,6 +75,13 @@ export function withPermissions(authorize: Authorize, { revoked, owners, mayUseC
     if (decision === undefined || decision === 'allow') return requireDecided(decision, denied)
     return Promise.resolve(decision).then((decided) => requireDecided(decided, denied))
   }
+}
+
+/** Undefined where there is no session, and for a share link that it no longer has: what the link has opened is open longer. */
+async function findOwner(owners: Owners, principal: Principal, session: string): Promise<string | null | undefined> {
+  const share = shareOf(principal)
+  if (share !== undefined && !(await owners.hasShare(session, share))) return undefined
+  return owners.ownerOf(session)
 }
 
 function requireDecided(decision: unknown, denied: MillraceError | undefined): void {

@@ -5,17 +5,27 @@ import type { Principal } from './caller.ts'
 
 /** Knows the owners of sessions. */
 export interface Owners {
-  /** Undefined for a session of nobody, and where there is no session. Rejects as the engine does. */
-  ownerOf(session: string): Promise<string | undefined>
+  /** Null for a session of nobody, undefined where there is no session. Rejects as the engine does. */
+  ownerOf(session: string): Promise<string | null | undefined>
+  /** Whether the session has this share link. Rejects as the engine does. */
+  hasShare(session: string, share: string): Promise<boolean>
 }
+
+/** What is done only to a session that exists. Where others own it, the same is denied here, before anything else can fail. */
+const onExisting: ReadonlySet<Action> = new Set(['session.read', 'session.rename', 'session.share', 'run.start'])
 
 /**
  * Why a principal may not use a session that the owner has; undefined where it may. A session of nobody is for everybody who
  * has its id, which nobody can guess. `sessions` was already checked: who is given a session by name may use it.
  */
-export function denyOther(principal: Principal, action: Action, owner: string | undefined): MillraceError | undefined {
+export function denyOther(
+  principal: Principal,
+  action: Action,
+  owner: Awaited<ReturnType<Owners['ownerOf']>>,
+): MillraceError | undefined {
   const { id, kind, may = [], sessions, ownSessionsOnly } = principal
-  if (owner === undefined || (kind === 'user' && id === owner) || includes(may, 'admin.sessions')) return undefined
+  if (owner === undefined) return onExisting.has(action) ? new MillraceError('session_not_found') : undefined
+  if (owner === null || (kind === 'user' && id === owner) || includes(may, 'admin.sessions')) return undefined
   // As if it did not exist: whether it does is not theirs to know.
   if (sessions === undefined || ownSessionsOnly) return new MillraceError('session_not_found')
   return action === 'session.share' ? new MillraceError('forbidden') : undefined

@@ -55,6 +55,8 @@ export interface SharesOptions {
   readonly now?: () => number
 }
 
+/** Of the id of a link's principal. */
+const prefix = 'share:'
 const sharesMax = 100
 export const shareTtl = { min: 60, max: 365 * 24 * 60 * 60, default: 7 * 24 * 60 * 60 }
 const sharePattern = /^ms_([A-Za-z0-9_-]{1,64})\.([\w-]{43})$/
@@ -107,9 +109,14 @@ export function createShares({ store, onRevoked, now = Date.now }: SharesOptions
       }
       const { id, createdAt, expiresAt } = found
       if (expiresAt <= now()) throw new MillraceError('token_expired')
-      return { id: `share:${id}`, kind: 'share', may: ['session.read'], sessions: [session], issuedAt: createdAt, expiresAt }
+      return { id: `${prefix}${id}`, kind: 'share', may: ['session.read'], sessions: [session], issuedAt: createdAt, expiresAt }
     },
   }
+}
+
+/** The id of the link that a principal has; undefined for every other one. */
+export function shareOf({ id, kind }: Principal): string | undefined {
+  return kind === 'share' && id.startsWith(prefix) ? id.slice(prefix.length) : undefined
 }
 
 function digest(secret: string): Buffer {

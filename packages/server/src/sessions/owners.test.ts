@@ -7,7 +7,7 @@ import { Records } from './records.ts'
 function open(engine = memoryEngine()) {
   const records = new Records(engine)
   const catalog = new Catalog(engine, () => {})
-  return { engine, records, catalog, owners: createSessionOwners({ records, catalog, hasOwners: true }) }
+  return { engine, records, catalog, owners: createSessionOwners({ store: engine, records, catalog, hasOwners: true }) }
 }
 
 describe('the owner of a session', () => {
@@ -19,6 +19,17 @@ describe('the owner of a session', () => {
     expect(await two.owners.ownerOf('s')).toBe('ada')
     await expect(two.records.claim('s', 'bob')).rejects.toMatchObject({ code: 'session_not_found' })
     await two.records.claim('s', 'ada')
+  })
+
+  it('is null where nobody owns it, and undefined where there is no session', async () => {
+    const { engine, catalog, owners } = open()
+    await engine.append('s', [])
+    await catalog.noteUsed('used')
+    expect([await owners.ownerOf('s'), await owners.ownerOf('used'), await owners.ownerOf('missing')]).toEqual([
+      null,
+      null,
+      undefined,
+    ])
   })
 
   it('is one of several who claim it at the same moment', async () => {

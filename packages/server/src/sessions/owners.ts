@@ -1,10 +1,10 @@
 /** Whose each session is: by its record, and where retention has removed that before the session, by the list of sessions. */
+import type { Owners } from '../access/ownership.ts'
+import type { Engine } from '../log/log.ts'
 import type { Catalog } from './catalog.ts'
-import type { Records } from './records.ts'
+import type { Records, SessionRecord } from './records.ts'
 
-export interface SessionOwners {
-  /** Undefined for a session of nobody, and where there is no session. Rejects as the engine does. */
-  ownerOf(session: string): Promise<string | undefined>
+export interface SessionOwners extends Owners {
   /** A run of the session has ended: its record is to outlast it. */
   keep(session: string): Promise<void>
   /** The owner that the list is to have of a session. */
@@ -12,19 +12,27 @@ export interface SessionOwners {
 }
 
 export interface SessionOwnersOptions {
+  /** Without quarantine: a damaged session exists. */
+  readonly store: Engine
   readonly records: Records
   readonly catalog: Catalog
   /** Whether sessions get owners without the host's own code. */
   readonly hasOwners: boolean
 }
 
-export function createSessionOwners({ records, catalog, hasOwners }: SessionOwnersOptions): SessionOwners {
+export function createSessionOwners({ store, records, catalog, hasOwners }: SessionOwnersOptions): SessionOwners {
   return {
     async ownerOf(session) {
       const record = await records.find(session)
-      if (record !== undefined) return record.owner
+      if (record !== undefined) return record.owner ?? null
       await catalog.refresh()
-      return catalog.get(session)?.owner
+      const listed = catalog.get(session)
+      return listed !== undefined || (await store.inspect(session)) !== undefined ? (listed?.owner ?? null) : undefined
+    },
+    async hasShare(session, share) {
+      const has = (record: SessionRecord | undefined) => record?.shares.some(({ id }) => id === share) ?? false
+      // Made a moment ago, on another server.
+      return has(await records.find(session)) || has(await records.findNow(session))
     },
     keep: async (session) => {
       if (hasOwners) await records.keep(session)

@@ -20,7 +20,7 @@ const share = z.object({
 })
 const record = z.object({ owner: z.string().optional(), shares: z.array(share) })
 
-type SessionRecord = z.output<typeof record>
+export type SessionRecord = z.output<typeof record>
 
 interface Snapshot {
   readonly record: SessionRecord | undefined

@@ -25,7 +25,7 @@ export function createSessions({ store, hasOwners, models, limits, ...options }:
   const transcripts = createTranscripts(options)
   const records = new Records(store)
   const catalog = new Catalog(store, onError)
-  const owners = createSessionOwners({ records, catalog, hasOwners })
+  const owners = createSessionOwners({ store, records, catalog, hasOwners })
   const history = createHistory({ ...options, store, transcripts, records, catalog, owners })
   const { resolve: resolveModel } = models
   const chats = createChats({
