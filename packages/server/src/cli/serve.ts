@@ -2,9 +2,9 @@
 import cluster from 'node:cluster'
 import { existsSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
-import { ConfigError } from '../config/config-error.ts'
 import type { MillraceOptions } from '../options.ts'
 import { createMillrace } from '../server.ts'
+import { toListenError } from './listen-error.ts'
 import type { NamedEngine } from './open-engine.ts'
 import { shareMetrics } from './worker-metrics.ts'
 
@@ -43,9 +43,7 @@ export async function serve({ engine, place, port, host, options }: ServeOptions
     const isOpen = allowAnonymous ?? (tokens === undefined && authenticate === undefined)
     return { ready: { url, page: page !== undefined, model: name, reason, place, metricsUrl, isOpen }, close: millrace.close }
   } catch (error) {
-    const { code, message } = error as NodeJS.ErrnoException
-    const text = code === 'EADDRINUSE' ? `Port ${port} is taken; choose another with --port.` : message
-    throw new ConfigError(text, { cause: error })
+    throw toListenError(error, options.metrics)
   }
 }
 

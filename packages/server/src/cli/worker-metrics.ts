@@ -6,6 +6,7 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { ClusterRegistry, type Registry } from '@prometheus-io/client'
 import { createHostRule, headerOf, isLoopback } from '../access/host-names.ts'
+import { toListenError } from './listen-error.ts'
 
 /** Runs in a worker: gives its metrics to the primary process. */
 export function shareMetrics(registry: Registry): void {
@@ -27,7 +28,7 @@ export async function serveWorkerMetrics(port: number, host = '127.0.0.1'): Prom
     )
   })
   const { promise, resolve, reject } = Promise.withResolvers<void>()
-  server.once('error', reject).listen(port, host, resolve)
+  server.once('error', (error) => reject(toListenError(error, { port }))).listen(port, host, resolve)
   await promise
   server.unref()
   const { port: bound } = server.address() as AddressInfo

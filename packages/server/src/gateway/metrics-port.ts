@@ -25,8 +25,11 @@ export function openMetricsPort(options: MetricsPortOptions): MetricsPort {
   const { port, onError } = options
   const opened = port === undefined ? Promise.resolve(undefined) : open(options, port)
   opened.catch(onError)
+  const listening = opened.then((server) => server && `${server.url}/metrics`)
+  // Reported above; `listen` awaits it only later, and an application may never call that.
+  listening.catch(() => {})
   return {
-    listening: opened.then((listening) => listening && `${listening.url}/metrics`),
+    listening,
     async close() {
       const { server } = (await opened.catch(() => undefined)) ?? {}
       server?.close()
