@@ -1,15 +1,13 @@
-/** `npm start -- [arguments]`: the server from its sources, with the page. */
+/** `npm start -- [arguments]`: the server from its sources, with the page; with the name of another command, that command. */
 import process from 'node:process'
 import { root } from '../install.mjs'
 import { ensurePage } from '../page.ts'
 import { runToEnd } from '../supervise.mjs'
 
-await ensurePage()
+const args = process.argv.slice(2)
+const [command = 'start'] = args
+if (command === 'start' || command.startsWith('-')) await ensurePage()
 // Not `source`: packages of providers have a condition of that name for their own TypeScript.
 // In the current folder of the user, so that --data and ./.millrace are relative to it.
 const cwd = process.env['INIT_CWD'] ?? process.cwd()
-await runToEnd(
-  process.execPath,
-  ['--conditions=millrace-source', `${root}packages/server/src/cli/index.ts`, 'start', ...process.argv.slice(2)],
-  { cwd },
-)
+await runToEnd(process.execPath, ['--conditions=millrace-source', `${root}packages/server/src/cli/index.ts`, ...args], { cwd })
