@@ -38,7 +38,7 @@ export const errors = {
   origin_not_allowed: entry(
     403,
     false,
-    'A page of another site sent the request; serve the page from the origin of this server.',
+    'A page of another site sent the request; serve it from the origin of this server, or allow its origin with --origin or createMillrace({ access: { origins } }).',
   ),
   host_not_allowed: entry(
     403,
