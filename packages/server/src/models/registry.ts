@@ -39,6 +39,7 @@ export interface Models {
 
 /** Bounds the models opened by name: clients choose the names. */
 const openModelsMax = 64
+const unknownName = 'No model has this name; write provider:model, or choose one of GET /api/models.'
 
 export function createModels({ models = [], default: defaultName = 'auto', env = process.env }: ModelsOptions): Models {
   const own = new Map(Object.entries(models).map(([key, model]) => named(Array.isArray(models) ? undefined : key, model)))
@@ -92,7 +93,7 @@ export function createModels({ models = [], default: defaultName = 'auto', env =
   function open(name: string): Promise<Model> {
     const known = opened.get(name)
     if (known !== undefined) return known
-    if (!name.includes(':')) return Promise.reject(new MillraceError('model_not_found'))
+    if (!name.includes(':')) return Promise.reject(new MillraceError('model_not_found', { message: unknownName }))
     const opening = openLangChain(name, { env })
     opened.set(name, opening)
     // The key or the package may be there the next time.

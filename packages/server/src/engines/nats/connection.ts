@@ -237,7 +237,7 @@ export class Connection {
   #timeoutError(): MillraceError {
     const cause = this.#lastError
     const reason = cause === undefined ? '' : ` (${cause.message})`
-    const message = `NATS did not respond in time${reason}; Millrace keeps trying to reconnect.`
+    const message = `NATS did not respond in time${reason}; check its address, and that it runs.`
     return new MillraceError('engine_failed', { message, ...(cause !== undefined && { cause }) })
   }
 }

@@ -117,7 +117,7 @@ export class Link {
   #lateError(): MillraceError {
     const trouble = this.#trouble
     const reason = trouble === undefined ? '' : ` (${trouble.message || trouble.code})`
-    const message = `Redis did not respond in time${reason}; the server keeps trying to connect.`
+    const message = `Redis did not respond in time${reason}; check its address, and that it runs.`
     return new MillraceError('engine_failed', { message, ...(trouble !== undefined && { cause: trouble }) })
   }
 }
