@@ -83,7 +83,11 @@ describe('millrace start', () => {
     [['--model', 'sim:count', '--host-name', 'https://a.example'], '"https://a.example" is not a host name'],
     [['--nothing'], 'There is no option --nothing.'],
     [['--prot', '1'], 'There is no option --prot. Did you mean "--port"?'],
-    [['--engine', 'paper'], 'There is no engine "paper"'],
+    [['--engine', 'paper'], 'There is no engine "paper"; give memory, sqlite, redis://host:6379 or nats://host:4222.'],
+    [['--engine', 'reids://me:password@host'], 'There is no engine "reids://…"'],
+    [['--jwt-secret', 'x'], 'There is no option --jwt-secret; set MILLRACE_JWT_SECRET.'],
+    [['--host', '192.0.2.1', '--open'], 'This machine does not have the address 192.0.2.1; choose another with --host'],
+    [['--config', 'absent.json'], /There is no file .*absent\.json; correct --config/],
     [['more'], 'There is no argument "more"; every setting is an option.'],
     [['--grace', 'long'], '--grace takes seconds from 0 to 3600, not "long"'],
     [['--keep', '0'], '--keep takes days, more than 0 and up to 36500, not "0"'],
@@ -113,7 +117,14 @@ describe('millrace start', () => {
     const [, port = ''] = await run(['--port', '0', '--model', 'sim:count']).until(/127\.0\.0\.1:(\d+)/)
     const { exited, output } = run(['--port', port, '--model', 'sim:count'])
     expect(await exited).toBe(2)
-    expect(output()).toMatch(`Port ${port} is taken`)
+    expect(output()).toMatch(`Port ${port} is taken; choose another with --port.`)
+  })
+
+  it('names the port of metrics that is taken', async () => {
+    const [, port = ''] = await run(['--port', '0', '--model', 'sim:count']).until(/127\.0\.0\.1:(\d+)/)
+    const { exited, output } = run(['--port', '0', '--model', 'sim:count', '--metrics-port', port])
+    expect(await exited).toBe(2)
+    expect(output()).toMatch(`Port ${port} is taken; choose another with --metrics-port.`)
   })
 
   it('exits on SIGTERM after its readers have the ends of their runs', async () => {
@@ -240,7 +251,11 @@ describe('who may use millrace start', () => {
     [{ MILLRACE_JWT_SECRET: 'much-too-short-a-secret' }, /secret of tokens is too short/],
     [{ MILLRACE_JWT_SECRET: '' }, /MILLRACE_JWT_SECRET is empty/],
     [{ MILLRACE_JWT_SECRET: secret, MILLRACE_JWT_SECRET_FILE: '/dev/null' }, /both set/],
-    [{ MILLRACE_JWT_SECRET_FILE: '/nowhere/secret' }, /MILLRACE_JWT_SECRET_FILE: ENOENT/],
+    [
+      { MILLRACE_JWT_SECRET_FILE: '/nowhere/secret' },
+      /MILLRACE_JWT_SECRET_FILE names \/nowhere\/secret, which cannot be read \(ENOENT\)/,
+    ],
+    [{ MILLRACE_JWT_SECRET_FILE: '/dev/null' }, /MILLRACE_JWT_SECRET_FILE names \/dev\/null, which is empty/],
     [{ MILLRACE_JWKS_URL: 'http://keys.example/jwks.json' }, /use https:/],
     [{ MILLRACE_JWT_AUDIENCE: 'chat' }, /MILLRACE_JWT_AUDIENCE need/],
     [{ MILLRACE_ADMIN_KEY: 'short' }, /admin key is too short/],

@@ -120,7 +120,9 @@ export function resolveAccess(
   if (adminKey !== undefined && !/^[\w.~+/=-]+$/.test(adminKey))
     throw invalid('The admin key has characters that a header cannot carry; use letters, digits and - . _ ~ + / =.')
   if (adminKey !== undefined && adminKey.length < adminKeyLengthMin)
-    throw invalid(`The admin key is too short; use at least ${adminKeyLengthMin} random characters.`)
+    throw invalid(
+      `The admin key is too short; use at least ${adminKeyLengthMin} random characters, as of openssl rand -base64 32.`,
+    )
   const isOpen = tokens === undefined && hook === undefined
   return {
     hook,

@@ -82,7 +82,8 @@ function createVerifier({ secret, publicKey, jwks, issuer, audience }: TokenIssu
     throw invalid('A token issuer has one of `secret`, `publicKey` and `jwks`; give exactly one.')
   if (secret !== undefined) {
     const bytes = new TextEncoder().encode(secret)
-    if (bytes.length < secretBytesMin) throw invalid(`The secret of tokens is too short; use at least ${secretBytesMin} bytes.`)
+    if (bytes.length < secretBytesMin)
+      throw invalid(`The secret of tokens is too short; use at least ${secretBytesMin} bytes, as of openssl rand -base64 48.`)
     return { ...rest, algorithms: ['HS256'], getKey: () => Promise.resolve(bytes) }
   }
   if (jwks !== undefined) return { ...rest, algorithms: asymmetric, getKey: createKeySet(jwks, { send }) }

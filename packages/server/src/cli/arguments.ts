@@ -10,8 +10,12 @@ export interface Arguments<T extends Options> {
   readonly positionals: readonly string[]
 }
 
-/** Throws a ConfigError. */
-export function parseArguments<T extends Options>(args: readonly string[], options: T): Arguments<T> {
+/** Throws a ConfigError. `explain` says more about an option that does not exist. */
+export function parseArguments<T extends Options>(
+  args: readonly string[],
+  options: T,
+  explain: (unknown: string) => string | undefined = () => undefined,
+): Arguments<T> {
   try {
     return parseArgs({ args: [...args], options, allowPositionals: true })
   } catch (cause) {
@@ -19,6 +23,8 @@ export function parseArguments<T extends Options>(args: readonly string[], optio
     const [, unknown] = /'(-[^' ]+)/.exec(message) ?? []
     if (code !== 'ERR_PARSE_ARGS_UNKNOWN_OPTION' || unknown === undefined) throw new ConfigError(message, { cause })
     const names = Object.keys(options).map((name) => `--${name}`)
-    throw new ConfigError(`There is no option ${unknown}.${suggest(unknown, names)}`, { cause })
+    const more = explain(unknown)
+    const rest = more === undefined ? `.${suggest(unknown, names)}` : `; ${more}.`
+    throw new ConfigError(`There is no option ${unknown}${rest}`, { cause })
   }
 }

@@ -5,7 +5,7 @@ import { type Flags, resolveConfig } from '../config/resolve.ts'
 import { parseArguments } from './arguments.ts'
 import type { Command, CommandContext } from './command.ts'
 import { printTable } from './print.ts'
-import { settingOptions } from './settings-flags.ts'
+import { nameVariable, settingOptions } from './settings-flags.ts'
 
 export const configCommand: Command = {
   help: `Usage: millrace config print [options of start]
@@ -20,7 +20,7 @@ Prints the value of each setting and where it is from. Secrets are masked.
 }
 
 async function print({ args, env, folder }: CommandContext): Promise<void> {
-  const { values, positionals } = parseArguments(args, { ...settingOptions, json: { type: 'boolean' } })
+  const { values, positionals } = parseArguments(args, { ...settingOptions, json: { type: 'boolean' } }, nameVariable)
   if (positionals.length !== 1 || positionals[0] !== 'print') throw new ConfigError('Say what to do: millrace config print.')
   const { effective } = await resolveConfig({ flags: values as Flags, env, folder })
   const described = effective.map(describeSetting)

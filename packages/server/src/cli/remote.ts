@@ -1,8 +1,8 @@
 /** A running server, as the commands see it: its address, the credential, and errors as sentences. */
-import { readFileSync } from 'node:fs'
 import { z } from 'zod'
 import { ConfigError } from '../config/config-error.ts'
 import { resolveConfig } from '../config/resolve.ts'
+import { readSecretFile } from '../config/secret-file.ts'
 import type { Options } from './arguments.ts'
 import type { CommandContext } from './command.ts'
 
@@ -61,11 +61,7 @@ export class Unreachable extends Error {}
 /** Throws a ConfigError for a file that cannot be read. */
 export function readToken(env: NodeJS.ProcessEnv): string | undefined {
   const path = env['MILLRACE_TOKEN_FILE']
-  try {
-    return env['MILLRACE_TOKEN'] ?? (path === undefined ? undefined : readFileSync(path, 'utf8').trim())
-  } catch (cause) {
-    throw new ConfigError(`MILLRACE_TOKEN_FILE: ${(cause as Error).message}`, { cause })
-  }
+  return env['MILLRACE_TOKEN'] ?? (path === undefined ? undefined : readSecretFile('MILLRACE_TOKEN_FILE', path))
 }
 
 const errorBody = z.object({ error: z.object({ code: z.string(), message: z.string(), retryable: z.boolean() }) })

@@ -15,6 +15,12 @@ export const settingOptions: Options = {
   ),
 }
 
+/** Of a setting that has no flag, such as a secret: what to do instead. */
+export function nameVariable(flag: string): string | undefined {
+  const name = `MILLRACE_${flag.slice(2).replaceAll('-', '_').toUpperCase()}`
+  return settings.some(({ env }) => env === name) ? `set ${name}` : undefined
+}
+
 const flagWidth = 28
 const lineWidth = 100
 

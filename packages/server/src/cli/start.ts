@@ -12,7 +12,7 @@ import { parseArguments } from './arguments.ts'
 import type { Command, CommandContext } from './command.ts'
 import { type NamedEngine, openEngine } from './open-engine.ts'
 import { type Ready, serve } from './serve.ts'
-import { settingOptions, settingsHelp } from './settings-flags.ts'
+import { nameVariable, settingOptions, settingsHelp } from './settings-flags.ts'
 import { handleSignals } from './signals.ts'
 import { serveWorkerMetrics } from './worker-metrics.ts'
 import { follow, startWorkers } from './workers.ts'
@@ -47,7 +47,7 @@ ${settingsText}`,
 
 /** Resolves when the server is ready. Rejects with a sentence for people. */
 async function start({ args, env, folder }: CommandContext, flags: Flags): Promise<void> {
-  const { values, positionals } = parseArguments(args, settingOptions)
+  const { values, positionals } = parseArguments(args, settingOptions, nameVariable)
   if (positionals.length > 0)
     throw new ConfigError(`There is no argument "${positionals.join(' ')}"; every setting is an option.`)
   const { config, effective } = await resolveConfig({ flags: { ...flags, ...(values as Flags) }, env, folder })
@@ -104,7 +104,11 @@ async function open({ engine = '', data = '', durability, keepDays }: MillraceCo
   }
   const ageMsMax = keepDays === undefined ? undefined : keepDays * dayMs
   const opened = await openEngine(engine, { folder: resolve(data), durability, ageMsMax })
-  if (opened === undefined) throw new ConfigError(`There is no engine "${engine}".`)
+  if (opened === undefined) {
+    // Without the rest of an address: it may have a password.
+    const name = engine.replace(/:\/\/.*/s, '://…')
+    throw new ConfigError(`There is no engine "${name}"; give memory, sqlite, redis://host:6379 or nats://host:4222.`)
+  }
   return opened
 }
 

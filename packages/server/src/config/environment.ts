@@ -1,8 +1,8 @@
 /** Settings from environment variables; secrets also from files, which other processes cannot see. */
-import { readFileSync } from 'node:fs'
 import { ConfigError } from './config-error.ts'
 import { suggest } from './nearest.ts'
 import { parseText } from './parse-text.ts'
+import { readSecretFile } from './secret-file.ts'
 import { settings } from './settings.ts'
 
 export type Env = NodeJS.ProcessEnv
@@ -62,9 +62,5 @@ function readSecret(env: Env, name: string): { readonly name: string; readonly t
   const path = readPlain(env, variable)
   if (path === undefined) return { name, text }
   if (text !== undefined) throw new ConfigError(`${name} and ${variable} are both set; remove one.`)
-  try {
-    return { name: variable, text: readPlain({ [name]: readFileSync(path, 'utf8').trimEnd() }, name) }
-  } catch (cause) {
-    throw new ConfigError(`${variable}: ${(cause as Error).message}`, { cause })
-  }
+  return { name: variable, text: readSecretFile(variable, path) }
 }

@@ -38,6 +38,7 @@ function findFile(folder: string): string | undefined {
 async function read(path: string, name: string): Promise<unknown> {
   const extension = extname(path)
   if (!extensions.includes(extension)) throw new ConfigError(`${name} is not ${extensions.slice(0, -1).join(', ')} or .json.`)
+  if (!existsSync(path)) throw new ConfigError(`There is no file ${path}; correct --config or MILLRACE_CONFIG.`)
   try {
     if (extension === '.json') return JSON.parse(readFileSync(path, 'utf8'))
     const module = (await quietly(() => import(pathToFileURL(path).href))) as { default?: unknown }

@@ -94,7 +94,9 @@ describe('the configuration file', () => {
   it('is rejected where there are two, where the named one is missing, and where it has an unknown ending', async () => {
     const two = { 'millrace.config.ts': 'export default {}', 'millrace.config.json': '{}' }
     await expect(resolve(two)).rejects.toThrow('There are millrace.config.ts and millrace.config.json; keep one')
-    await expect(resolve({}, {}, { config: 'absent.json' })).rejects.toThrow('absent.json cannot be loaded: ENOENT')
+    await expect(resolve({}, {}, { config: 'absent.json' })).rejects.toThrow(
+      /^There is no file .*absent\.json; correct --config or MILLRACE_CONFIG\.$/,
+    )
     await expect(resolve({}, {}, { config: 'settings.yaml' })).rejects.toThrow(
       'settings.yaml is not .ts, .mts, .js, .mjs or .json.',
     )
