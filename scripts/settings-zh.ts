@@ -23,7 +23,7 @@ export const settingsZh: Readonly<Record<SettingKey, string>> = {
   'jwt.issuer': '令牌必须具有的 `iss`',
   'jwt.audience': '令牌必须具有的 `aud`',
   'access.tokens': '更多的令牌签发者',
-  'access.tokenLifetimeMs': '你的令牌最长的有效期（毫秒）；吊销记录保留这么久',
+  'access.tokenLifetimeMs': '你的令牌最长的有效期（毫秒）；撤销记录保留这么久',
   'access.adminKey': '可以做任何事的 API 密钥，至少 16 个随机字符',
   'access.allowAnonymous': '是否放行没有凭据的请求；默认只在没有身份验证时放行',
   'access.origins': '唯一可以使用服务器的其他源的页面，例如 `https://app.example.com`',

@@ -105,7 +105,7 @@ export const zh: Dictionary = {
       unauthenticated: '你还没有登录',
       token_expired: '你的令牌已过期',
       token_rejected: '服务器不接受你的令牌',
-      token_revoked: '你的令牌已被吊销',
+      token_revoked: '你的令牌已被撤销',
       forbidden: '你没有权限在这里这样做',
       model_failed: '模型出错，回答中止',
       model_rejected: '模型拒绝了这个请求',
