@@ -35,7 +35,11 @@ const meter = createMeter()
 let unpublish = () => {}
 
 serveCommands({
-  listen: async () => (await millrace.listen({ port: 0 })).port,
+  async listen() {
+    // The first scrape is compiled.
+    await millrace.metrics?.metrics()
+    return (await millrace.listen({ port: 0 })).port
+  },
   createSession: async (id: string) => (await millrace.engine.append(id, [])).position.epoch,
   memory: heldMemory,
   written: writtenBytes,

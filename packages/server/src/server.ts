@@ -98,7 +98,7 @@ export function createMillrace(options: MillraceOptions = {}): Millrace {
   const onRevoked = () => connections.recheck()
   const access = createAccess(settings, { ...sessions, engine: store, signal, onError, onRevoked })
   const { guard } = access
-  const stats = metrics && new DeliveryStats(metrics.recordLatency)
+  const stats = metrics && new DeliveryStats(metrics.passEnded)
   const watched = { observer, isStopping, onError }
   const delivery = createDelivery({ ...watched, engine, recovery, membership, limits, guard, heartbeatMs, stats })
   const { fanOut, sse, webSocket, transports, connections, heartbeat, answers } = delivery

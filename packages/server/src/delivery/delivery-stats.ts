@@ -9,21 +9,16 @@ export class DeliveryStats {
   gaps = 0
   /** Readers that read their log by themselves, with the number of events that they have not read. */
   readonly behind = new Map<object, number>()
-  readonly #recordLatency: (ms: number, writes: number) => void
+  /** At the end of a pass over the readers of a log: the time of its oldest event, and the number of writes. */
+  readonly passEnded: (oldestTime: number, writes: number) => void
 
-  /** `recordLatency` gets how old the oldest event of a pass over its readers was at the end of it, and the number of writes. */
-  constructor(recordLatency: (ms: number, writes: number) => void = () => {}) {
-    this.#recordLatency = recordLatency
+  constructor(passEnded: (oldestTime: number, writes: number) => void = () => {}) {
+    this.passEnded = passEnded
   }
 
   written(events: number, bytes: number): void {
     this.events += events
     this.bytes += bytes
-  }
-
-  /** The clock of an engine's store may be ahead of this one. */
-  passEnded(oldestTime: number, writes: number): void {
-    this.#recordLatency(Math.max(0, Date.now() - oldestTime), writes)
   }
 }
 

@@ -31,13 +31,13 @@ test('an engine is timed by operation, with the code of what it rejects', async 
   const engine = memoryEngine()
   const calls: unknown[] = []
   const observed = observeEngine(engine, {
-    engineCalled: (operation, ms, code) => calls.push([operation, ms >= 0, code]),
+    engineCalled: (operation, { ms, code, calls: count, events }) => calls.push([operation, ms >= 0, code, count, events]),
   })
   const { position } = await observed.append('log', [{ type: 'a', data: 1 }])
   expect(observed.peek?.('log', { ...position, offset: 0 })?.events).toHaveLength(1)
   await observed.read('log', { epoch: 'another', offset: 0 }).catch(() => {})
   expect(calls).toEqual([
-    ['append', true, undefined],
-    ['read', true, 'position_foreign'],
+    ['append', true, undefined, 1, 1],
+    ['read', true, 'position_foreign', 1, 0],
   ])
 })

@@ -78,6 +78,16 @@ export interface AdminChange {
 
 export type EngineOperation = 'append' | 'read' | 'inspect' | 'list' | 'delete'
 
+export interface EngineCall {
+  readonly ms: number
+  /** Where it was rejected. */
+  readonly code: ErrorCode | undefined
+  /** The number of calls for which this one stands: not every append is timed. */
+  readonly calls: number
+  /** Events handed to the engine since the last call that was timed. */
+  readonly events: number
+}
+
 export interface Observer {
   connectionOpened?(connection: ObservedConnection): void
   connectionClosed?(connection: ObservedConnection, end: ConnectionEnd): void
@@ -92,8 +102,8 @@ export interface Observer {
   runEnded?(run: ObservedRun, end: RunEnd & { readonly status: EndStatus }): void
   /** A limit rejected a request, a message or a connection. */
   limitHit?(hit: LimitHit): void
-  /** A call of the engine has settled; `code` where it was rejected. `events` is the number that it appended. */
-  engineCalled?(operation: EngineOperation, ms: number, code: ErrorCode | undefined, events: number): void
+  /** A call of the engine has settled. */
+  engineCalled?(operation: EngineOperation, call: EngineCall): void
   /** A body or a message of a client has arrived. */
   received?(transport: 'http' | 'ws', bytes: number): void
   /** Once for each request that changes something, whatever its outcome. */

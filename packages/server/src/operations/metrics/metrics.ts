@@ -32,8 +32,8 @@ export interface MetricSources {
 export interface Metrics {
   readonly registry: Registry
   readonly observer: Observer
-  /** For the statistics of delivery. */
-  recordLatency(ms: number, writes: number): void
+  /** A pass over the readers of a log has ended, whose oldest event has this time. */
+  passEnded(oldestTime: number, writes: number): void
   /** Adds the metrics of these parts. Called once. */
   collect(sources: MetricSources): void
 }
@@ -58,7 +58,7 @@ export function createMetrics(labelOf: (model: string) => string): Metrics {
   return {
     registry,
     observer: recorder.observer,
-    recordLatency: (ms, writes) => recorder.delivery.record(ms / 1000, writes),
+    passEnded: (oldestTime, writes) => recorder.delivered(oldestTime, writes),
     collect({ version, connections, countReaders, activeRuns, delivered = nothing }) {
       add('millrace_info', () => [{ labels: { version }, value: 1 }])
       add('millrace_connections', () =>

@@ -1,6 +1,7 @@
 /** The observer that counts. */
 import type { LaneEnd, RunEnd } from '@millrace/protocol'
 import type { ObservedRun, Observer } from '../observer.ts'
+import { Sampler } from '../sampler.ts'
 import { Counts, Histogram, Histograms, type Sample } from './samples.ts'
 import type { SeriesName } from './series.ts'
 
@@ -13,7 +14,8 @@ const bounds = {
 }
 
 export class Recorder {
-  readonly delivery = new Histogram(bounds.delivery)
+  readonly #delivery = new Histogram(bounds.delivery)
+  readonly #sampler = new Sampler()
   readonly #labelOf: (model: string) => string
   readonly #opened = new Counts('transport').from('sse', 'ws', 'poll')
   readonly #closed = new Counts('transport', 'code')
@@ -41,7 +43,7 @@ export class Recorder {
     millrace_connections_opened_total: () => this.#opened.samples(),
     millrace_connections_closed_total: () => this.#closed.samples(),
     millrace_received_bytes_total: () => this.#received.samples(),
-    millrace_delivery_seconds: () => this.delivery.samples('millrace_delivery_seconds'),
+    millrace_delivery_seconds: () => this.#delivery.samples('millrace_delivery_seconds'),
     millrace_resumes_total: () => this.#resumes.samples(),
     millrace_sessions_created_total: () => this.#sessions.samples(),
     millrace_runs_started_total: () => this.#started.samples(),
@@ -72,12 +74,18 @@ export class Recorder {
       for (const lane of laneEnds(run, end)) this.#recordLane(lane)
     },
     limitHit: ({ limit }) => this.#limits.add([limit]),
-    engineCalled: (operation, ms, code, events) => {
-      this.#calls.record(operation, ms / 1000)
-      if (code !== undefined) this.#engineErrors.add([operation, code])
-      else if (events > 0) this.#appended.add([], events)
+    engineCalled: (operation, { ms, code, calls, events }) => {
+      this.#calls.record(operation, ms / 1000, calls)
+      if (code !== undefined) this.#engineErrors.add([operation, code], calls)
+      if (events > 0) this.#appended.add([], events)
     },
     errorSent: (code) => this.#errors.add([code]),
+  }
+
+  /** `oldestTime` is that of the engine's store, whose clock may be ahead of this one. */
+  delivered(oldestTime: number, writes: number): void {
+    const weight = this.#sampler.take(writes)
+    if (weight > 0) this.#delivery.record(Math.max(0, Date.now() - oldestTime) / 1000, weight)
   }
 
   #recordLane({ model, status, usage, timings }: LaneEnd): void {

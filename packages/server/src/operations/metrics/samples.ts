@@ -85,13 +85,13 @@ export class Histograms {
     this.#bounds = bounds
   }
 
-  record(value: string, measured: number): void {
+  record(value: string, measured: number, count = 1): void {
     let histogram = this.#histograms.get(value)
     if (histogram === undefined) {
       histogram = new Histogram(this.#bounds)
       this.#histograms.set(value, histogram)
     }
-    histogram.record(measured)
+    histogram.record(measured, count)
   }
 
   samples(name: string): Sample[] {
