@@ -1,5 +1,5 @@
 /** Whose a session is: its owner's on every transport and command; for everybody else it does not exist. */
-import { MillraceError, type MillraceOptions } from 'millrace'
+import { MillraceError, type MillraceOptions, memoryEngine } from 'millrace'
 import { describe, expect, it } from 'vitest'
 import { postJson, startRun, startServer } from './support/server.ts'
 import { openSocket } from './support/socket.ts'
@@ -114,6 +114,23 @@ describe('a session', () => {
     expect((await call('GET', `/api/sessions/${body['session']}`, await as('carl')))[0]).toBe(404)
     expect((await call('GET', `/api/sessions/${body['session']}`, await as('eve')))[0]).toBe(403)
     expect(owners).toEqual(['ada', 'ada', 'ada'])
+  })
+
+  it('keeps its owner when that deletes it and creates it at the same moment', async () => {
+    const engine = memoryEngine()
+    let create: (() => Promise<unknown>) | undefined
+    const remove = engine.delete.bind(engine)
+    engine.delete = async (log) => {
+      const wasThere = await remove(log)
+      if (log === 'notes') await create?.()
+      return wasThere
+    }
+    const { ada, bob, call } = await start({ engine })
+    await call('POST', '/api/sessions', ada, { id: 'notes' })
+    create = async () => expect(await call('POST', '/api/sessions', ada, { id: 'notes' })).toEqual([201, { id: 'notes' }])
+    expect((await call('DELETE', '/api/sessions/notes', ada))[0]).toBe(200)
+    expect((await call('GET', '/api/sessions/notes', bob))[0]).toBe(404)
+    expect((await call('GET', '/api/sessions/notes', ada))[0]).toBe(200)
   })
 
   it('is hidden before anything else can reject a request', async () => {

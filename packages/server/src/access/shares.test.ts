@@ -7,8 +7,7 @@ function open() {
   const revoked: string[] = []
   const shares = createShares({
     store: {
-      find: async () => [],
-      findNow: async () => kept,
+      find: async () => kept,
       async change(_session, change) {
         kept = change(kept)
       },

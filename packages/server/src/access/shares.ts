@@ -20,9 +20,7 @@ export interface StoredShare extends Share {
 
 /** What is kept of a session's share links. */
 export interface ShareStore {
-  /** May be a second old. */
   find(session: string): Promise<readonly StoredShare[]>
-  findNow(session: string): Promise<readonly StoredShare[]>
   /** Replaces them by what the function returns. Rejects with `invalid_request` where nobody owns the session. */
   change(session: string, change: (before: readonly StoredShare[]) => readonly StoredShare[]): Promise<void>
 }
@@ -78,7 +76,7 @@ export function createShares({ store, onRevoked, now = Date.now }: SharesOptions
     },
 
     async list(session) {
-      const found = await store.findNow(session)
+      const found = await store.find(session)
       return found
         .filter(({ expiresAt }) => expiresAt > now())
         .map(({ id, createdAt, expiresAt }) => ({ id, createdAt, expiresAt }))
@@ -101,8 +99,7 @@ export function createShares({ store, onRevoked, now = Date.now }: SharesOptions
       const [, session = '', secret = ''] = sharePattern.exec(token) ?? []
       const wanted = digest(secret)
       const isWanted = (share: StoredShare) => timingSafeEqual(Buffer.from(share.hash, 'base64url'), wanted)
-      // Made a moment ago, on another server.
-      const found = (await store.find(session)).find(isWanted) ?? (await store.findNow(session)).find(isWanted)
+      const found = (await store.find(session)).find(isWanted)
       if (found === undefined) {
         await untilNext(startedAt, hidingMs)
         throw new MillraceError('token_rejected')

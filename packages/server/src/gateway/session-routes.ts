@@ -25,7 +25,7 @@ export interface SessionRoutesOptions {
 }
 
 export function createSessionRoutes(options: SessionRoutesOptions): Route[] {
-  const { engine, history, records, transcripts, authorize, listedFor, newId } = options
+  const { engine, history, transcripts, authorize, listedFor, newId } = options
   return [
     {
       method: 'get',
@@ -52,12 +52,11 @@ export function createSessionRoutes(options: SessionRoutesOptions): Route[] {
         const owner = input.owner ?? ownerOf(caller.principal)
         if (input.owner !== undefined && !includes(caller.principal.may ?? [], 'ticket.create'))
           throw new MillraceError('forbidden', { message: 'You may not create sessions for others; leave out `owner`.' })
-        await authorize(caller, 'session.create', { session: input.id })
         const id = input.id ?? newId()
+        // Before its owner is asked for: one that is created meanwhile has an owner then.
         const existed = (await engine.inspect(id)) !== undefined
-        // Before the session exists: at no moment can others read it. One that exists keeps the owner that it has.
-        if (owner !== undefined && !existed) await records.claim(id, owner)
-        await engine.append(id, [])
+        await authorize(caller, 'session.create', { session: input.id })
+        if (!existed) await create(options, id, owner)
         return { status: existed ? 200 : 201, json: { id } }
       },
     },
@@ -121,6 +120,16 @@ export function createSessionRoutes(options: SessionRoutesOptions): Route[] {
       },
     },
   ]
+}
+
+type Stores = Pick<SessionRoutesOptions, 'engine' | 'records'>
+
+async function create({ engine, records }: Stores, id: string, owner: string | undefined): Promise<void> {
+  // Before the session exists: at no moment can others read it.
+  if (owner !== undefined) await records.claim(id, owner)
+  await engine.append(id, [])
+  // The owner may be deleting it at this moment, and with it the record.
+  if (owner !== undefined) await records.claim(id, owner)
 }
 
 /** A session is listed only for callers that may read it, because its title tells what it is about. */

@@ -32,6 +32,16 @@ describe('the owner of a session', () => {
     ])
   })
 
+  it('is another at once where one deletes it and another creates it, on any node', async () => {
+    const one = open()
+    const two = open(one.engine)
+    await one.records.claim('s', 'ada')
+    expect(await two.owners.ownerOf('s')).toBe('ada')
+    await one.records.delete('s')
+    await one.records.claim('s', 'bob')
+    expect(await two.owners.ownerOf('s')).toBe('bob')
+  })
+
   it('is one of several who claim it at the same moment', async () => {
     const { engine, owners } = open()
     const names = Array.from({ length: 20 }, (_, n) => `user-${n}`)

@@ -2,7 +2,7 @@
 import type { Owners } from '../access/ownership.ts'
 import type { Engine } from '../log/log.ts'
 import type { Catalog } from './catalog.ts'
-import type { Records, SessionRecord } from './records.ts'
+import type { Records } from './records.ts'
 
 export interface SessionOwners extends Owners {
   /** A run of the session has ended: its record is to outlast it. */
@@ -29,11 +29,7 @@ export function createSessionOwners({ store, records, catalog, hasOwners }: Sess
       const listed = catalog.get(session)
       return listed !== undefined || (await store.inspect(session)) !== undefined ? (listed?.owner ?? null) : undefined
     },
-    async hasShare(session, share) {
-      const has = (record: SessionRecord | undefined) => record?.shares.some(({ id }) => id === share) ?? false
-      // Made a moment ago, on another server.
-      return has(await records.find(session)) || has(await records.findNow(session))
-    },
+    hasShare: async (session, share) => (await records.find(session))?.shares.some(({ id }) => id === share) ?? false,
     keep: async (session) => {
       if (hasOwners) await records.keep(session)
     },

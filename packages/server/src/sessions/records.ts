@@ -4,7 +4,6 @@
  * removes what was written first, removes the session before its record.
  */
 import { type Json, MillraceError } from '@millrace/protocol'
-import { LRUCache } from 'lru-cache'
 import { z } from 'zod'
 import type { ShareStore } from '../access/shares.ts'
 import type { Engine, LogState } from '../log/log.ts'
@@ -20,7 +19,7 @@ const share = z.object({
 })
 const record = z.object({ owner: z.string().optional(), shares: z.array(share) })
 
-export type SessionRecord = z.output<typeof record>
+type SessionRecord = z.output<typeof record>
 
 interface Snapshot {
   readonly record: SessionRecord | undefined
@@ -29,18 +28,14 @@ interface Snapshot {
 
 /** Not the name of a session or a channel: no client can read or write it. */
 const logOf = (session: string) => `record/${session}`
-const cachedMax = 10_000
 /** As of the id of a principal. */
 const ownerLengthMax = 300
-/** So long a node may answer by what another node has changed. */
-const cachedMs = 1000
 const attemptsMax = 8
+const goneCodes = new Set<unknown>(['session_not_found', 'position_foreign'])
 const movedCodes = new Set<unknown>(['head_moved', 'position_foreign'])
 
 export class Records {
   readonly #store: Engine
-  /** Only records that exist: one that is made at this moment, on any node, counts at once. */
-  readonly #cache = new LRUCache<string, SessionRecord>({ max: cachedMax, ttl: cachedMs })
   readonly #readOnce: (session: string) => Promise<Snapshot>
 
   constructor(store: Engine) {
@@ -48,12 +43,11 @@ export class Records {
     this.#readOnce = coalesce((session) => this.#read(session))
   }
 
-  /** Undefined for a session of nobody, and where there is no session. May be a second old. Rejects as the engine does. */
+  /**
+   * Undefined for a session of nobody, and where there is no session. Never what was known before: the session may be that of
+   * another user by now. Rejects as the engine does.
+   */
   async find(session: string): Promise<SessionRecord | undefined> {
-    return this.#cache.get(session) ?? this.findNow(session)
-  }
-
-  async findNow(session: string): Promise<SessionRecord | undefined> {
     return (await this.#readOnce(session)).record
   }
 
@@ -80,16 +74,17 @@ export class Records {
 
   /** A run of the session has ended: its record is to be kept as long as the session. */
   async keep(session: string): Promise<void> {
-    if ((await this.find(session)) === undefined) return
     const { record: found, state } = await this.#read(session)
     // Where another node changes it meanwhile, that keeps it too.
     if (found !== undefined) await this.#append(session, found, { state })
   }
 
   async delete(session: string): Promise<void> {
-    this.#cache.delete(session)
+    const owner = (await this.find(session))?.owner
     await this.#store.delete(logOf(session))
-    this.#cache.delete(session)
+    if (owner === undefined || (await this.#store.inspect(session)) === undefined) return
+    // The owner has created it again meanwhile, when there still was a record.
+    await this.change(session, (before) => (before === undefined ? { owner, shares: [] } : undefined))
   }
 
   /** False where the record has changed since it was read. */
@@ -98,7 +93,6 @@ export class Records {
     const options = { keep: 1, expect: head?.offset ?? 0, ...(head !== undefined && { epoch: head.epoch }) }
     try {
       await this.#store.append(logOf(session), [{ type: 'record', data: changed as object as Json }], options)
-      this.#cache.set(session, changed)
       return true
     } catch (error) {
       if (error instanceof MillraceError && movedCodes.has(error.code)) return false
@@ -106,26 +100,18 @@ export class Records {
     }
   }
 
-  async #read(session: string): Promise<Snapshot> {
+  async #read(session: string, attempt = 1): Promise<Snapshot> {
     const state = await this.#store.inspect(logOf(session))
-    if (state === undefined || state.head.offset === state.start.offset) return this.#forget(session, state)
+    if (state === undefined || state.head.offset === state.start.offset) return { record: undefined, state }
     try {
       const { events } = await this.#store.read(logOf(session), { ...state.head, offset: state.head.offset - 1 })
       const last = events.at(-1)
-      if (last === undefined) return this.#forget(session, state)
-      const found = record.parse(last.data)
-      this.#cache.set(session, found)
-      return { record: found, state }
+      return { record: last && record.parse(last.data), state }
     } catch (error) {
-      // It was deleted between the two calls.
-      if (error instanceof MillraceError && error.code === 'session_not_found') return this.#forget(session, undefined)
-      throw error
+      if (!(error instanceof MillraceError && goneCodes.has(error.code)) || attempt === attemptsMax) throw error
+      // It was deleted between the two calls, and may have been created again.
+      return this.#read(session, attempt + 1)
     }
-  }
-
-  #forget(session: string, state: LogState | undefined): Snapshot {
-    this.#cache.delete(session)
-    return { record: undefined, state }
   }
 }
 
@@ -133,7 +119,6 @@ export class Records {
 export function createShareStore(records: Records): ShareStore {
   return {
     find: async (session) => (await records.find(session))?.shares ?? [],
-    findNow: async (session) => (await records.findNow(session))?.shares ?? [],
     change: (session, change) =>
       records.change(session, (before) => {
         if (before?.owner === undefined) throw new MillraceError('invalid_request', { message: unowned })
