@@ -44,15 +44,27 @@ it('is the sum of its runs, and of totals in place of any of them', () => {
 
 it('has totals of any number of principals in events of bounded size', () => {
   const day = fold(
-    Array.from({ length: 1200 }, (_, n) => ({
+    Array.from({ length: 5000 }, (_, n) => ({
       principal: `user ${n}`,
       lanes: [{ model: 'm', inputTokens: 1, outputTokens: 1 }],
     })),
   )
   const events = day.toEvents()
-  expect(events).toHaveLength(3)
+  expect(events.length).toBeGreaterThan(1)
   for (const event of events) expect(JSON.stringify(event).length).toBeLessThan(500_000)
   const other = new UsageDay()
   for (const event of [...events, ...events]) other.apply(event)
   expect(other.total).toEqual(day.total)
+})
+
+it('counts any number of models that one principal names, in bounded size', () => {
+  const runs = Array.from({ length: 5000 }, (_, n) => ({
+    principal: 'mallory',
+    lanes: [{ model: `openai:${n}${'x'.repeat(240)}`, inputTokens: 1, outputTokens: 1 }],
+  }))
+  const day = fold(runs)
+  const { models = [], inputTokens } = day.principals.get('mallory') ?? {}
+  expect([models.length, inputTokens]).toEqual([101, 5000])
+  expect(models.at(-1)).toMatchObject({ model: 'other', lanes: 4900 })
+  for (const event of day.toEvents()) expect(JSON.stringify(event).length).toBeLessThan(500_000)
 })

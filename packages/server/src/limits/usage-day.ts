@@ -44,8 +44,11 @@ export type RunUsage = z.input<typeof runEvent>
 const nothing: Tokens = { inputTokens: 0, outputTokens: 0, reasoningTokens: 0 }
 const nobody: PrincipalUsage = { ...nothing, runs: 0, models: [] }
 const unused = { ...nothing, lanes: 0, estimatedLanes: 0 }
-/** Of totals in one event, far below its size limit. */
-const principalsPerEvent = 500
+/** Of totals in one event, as JSON: far below its size limit. */
+const charactersPerEvent = 256_000
+/** Models of one principal, whose clients may name any of a pattern; further ones are counted together. */
+const modelsMax = 100
+const furtherModels = 'other'
 
 export class UsageDay {
   readonly principals = new Map<string, PrincipalUsage>()
@@ -59,12 +62,21 @@ export class UsageDay {
 
   /** Events that stand for all before them. */
   toEvents(): NewEvent[] {
-    const all = [...this.principals]
     const events: NewEvent[] = []
-    for (let at = 0; at === 0 || at < all.length; at += principalsPerEvent) {
-      const data = { isFirst: at === 0, principals: all.slice(at, at + principalsPerEvent) }
-      events.push({ type: 'totals', data: data as unknown as Json })
+    let principals: [string, PrincipalUsage][] = []
+    let characters = 0
+    const flush = () => events.push({ type: 'totals', data: { isFirst: events.length === 0, principals } as unknown as Json })
+    for (const each of this.principals) {
+      const { length } = JSON.stringify(each)
+      if (characters + length > charactersPerEvent && principals.length > 0) {
+        flush()
+        principals = []
+        characters = 0
+      }
+      principals.push(each)
+      characters += length
     }
+    flush()
     return events
   }
 
@@ -74,9 +86,10 @@ export class UsageDay {
     const models = new Map(before.models.map((used) => [used.model, used]))
     let sum: Tokens = nothing
     for (const each of lanes) {
-      const known = models.get(each.model) ?? unused
-      models.set(each.model, {
-        model: each.model,
+      const name = models.has(each.model) || models.size < modelsMax ? each.model : furtherModels
+      const known = models.get(name) ?? unused
+      models.set(name, {
+        model: name,
         ...add(known, each),
         lanes: known.lanes + 1,
         estimatedLanes: known.estimatedLanes + (each.isEstimated ? 1 : 0),
