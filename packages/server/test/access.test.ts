@@ -45,6 +45,8 @@ describe("the host's own login", () => {
 
   it('that fails lets nobody in, and is reported', async () => {
     for (const authenticate of [
+      () => ({ id: 'anonymous' }),
+      () => ({ id: 'key:shop' }),
       () => Promise.reject(new Error('the database is down')),
       () => ({ id: '' }),
       () => ({ name: 'ada' }) as never,

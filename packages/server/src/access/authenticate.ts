@@ -6,7 +6,7 @@
 import { MillraceError } from '@millrace/protocol'
 import { z } from 'zod'
 import { type AuthenticationFacts, anonymous, type Principal } from './caller.ts'
-import { principalSchema } from './claims.ts'
+import { principalSchema, userId } from './claims.ts'
 import type { KeyVerifier } from './keys.ts'
 import type { ShareVerifier } from './shares.ts'
 import type { PresentedTicket, Tickets } from './tickets.ts'
@@ -97,5 +97,8 @@ async function askHost(hook: AuthenticateHook, facts: AuthenticationFacts, hookM
 function check(found: HostPrincipal): Principal {
   const { data, error } = principalSchema.safeParse(found)
   if (error !== undefined) throw new TypeError(`authenticate returned no valid principal: ${z.prettifyError(error)}`)
+  // A user named as an API key would share its limits, and be revoked with it.
+  if (data.kind === 'user' && !userId.safeParse(data.id).success)
+    throw new TypeError('authenticate returned a user whose id is reserved: `anonymous`, or one that begins with `key:`.')
   return data
 }

@@ -77,3 +77,11 @@ describe('a used ticket', () => {
     }
   })
 })
+
+it('a ticket for more names than it can carry is not issued', async () => {
+  const { tickets, use } = open()
+  const sessions = (count: number) => Array.from({ length: count }, (_, n) => String(n).padStart(64, '0'))
+  await expect(tickets.issue({ ...ada, sessions: sessions(256) }, 30)).rejects.toMatchObject({ code: 'invalid_request' })
+  const { ticket } = await tickets.issue({ ...ada, sessions: sessions(100) }, 30)
+  expect((await use(ticket)).sessions).toHaveLength(100)
+})

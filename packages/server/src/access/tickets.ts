@@ -7,7 +7,7 @@
  * so a ticket is forgotten before its use is.
  */
 import { hash, randomBytes, timingSafeEqual } from 'node:crypto'
-import { formatPosition, type Json, MillraceError, type Position, parsePosition } from '@millrace/protocol'
+import { encodeJson, formatPosition, type Json, MillraceError, type Position, parsePosition } from '@millrace/protocol'
 import { z } from 'zod'
 import type { AppendOptions, Engine, LogEvent } from '../log/log.ts'
 import { isDamaged } from '../log/quarantine.ts'
@@ -40,6 +40,7 @@ export interface ListedTicket {
 }
 
 export interface Tickets {
+  /** Rejects with `invalid_request` for more grants than a ticket can carry. */
   issue(principal: Principal, ttlSeconds: number): Promise<IssuedTicket>
   /** Rejects with `ticket_rejected`, or as the engine does. */
   redeem(presented: PresentedTicket): Promise<Principal>
@@ -55,6 +56,8 @@ const ticketsLog = 'access/tickets'
 const eventsKept = 65_536
 /** The newest events among which `list` looks: far more than are issued in the time that tickets are valid. */
 const eventsListed = 2000
+/** Of a ticket in the log: with all that a token may grant, a few tickets would fill the log and push out those of others. */
+const bytesMax = 8192
 /** How long a browser continues where the principal itself does not expire. */
 const continuedMsMax = 60 * 60_000
 const ticketPattern = /^([0-9a-z]{8,32}-[1-9][0-9]{0,15})\.([\w-]{43})$/
@@ -72,6 +75,10 @@ export function createTickets(engine: Engine, now: () => number = Date.now): Tic
       if (expiresAt <= issuedAt) throw new MillraceError('token_expired')
       const limited = { ...principal, expiresAt: principal.expiresAt ?? issuedAt + continuedMsMax }
       const data = { hash: digest(secret), ttlMs: expiresAt - issuedAt, principal: limited }
+      if (Buffer.byteLength(encodeJson(data as unknown as Json)) > bytesMax)
+        throw new MillraceError('invalid_request', {
+          message: 'The ticket is for too many names; list fewer sessions and channels.',
+        })
       const { position } = await resetIfDamaged(() => append('issued', data))
       return { ticket: `${formatPosition(position)}.${secret}`, expiresAt }
     },
