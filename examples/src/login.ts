@@ -1,4 +1,4 @@
-// Behind the login of an Express application: each user has sessions of his own, over HTTP and over WebSockets.
+// Behind the login of an Express application: each user has their own sessions, over HTTP and over WebSockets.
 import { randomUUID } from 'node:crypto'
 import type { AddressInfo } from 'node:net'
 import express from 'express'
