@@ -6,7 +6,6 @@
  */
 import type { StoredEvent, StoredText } from '../shared/packing.ts'
 import { type NewStored, sizeOf } from './batch-text.ts'
-import { Checkpoints } from './checkpoints.ts'
 import { logDamage } from './damage.ts'
 import { EventRows } from './event-rows.ts'
 import type { Log } from './log.ts'
@@ -28,14 +27,12 @@ export class Store {
   readonly #limits: Limits
   readonly #retention: Retention
   readonly #events: EventRows
-  readonly #checkpoints: Checkpoints
 
   constructor(file: string, limits: Limits) {
     this.#state = openState(file, limits)
     this.#limits = limits
     this.#retention = new Retention({ ...this.#state, limits })
     this.#events = new EventRows(this.#state.sql)
-    this.#checkpoints = new Checkpoints(file, this.#state.database)
   }
 
   /** What the operator has to know about the file as it was opened. */
@@ -50,8 +47,7 @@ export class Store {
       return requests.map((request) => this.#answer(request))
     }
     const answers = this.#write(requests)
-    // Deleted data is in the write-ahead log, too.
-    if (requests.some(({ op }) => op === 'delete')) this.#checkpoints.truncate()
+    if (requests.some(({ op }) => op === 'delete')) this.#truncate()
     return answers
   }
 
@@ -64,7 +60,6 @@ export class Store {
     } catch {
       // A full disk: the journal has what the tables have not.
     }
-    this.#checkpoints.settle()
     this.#state.close()
   }
 
@@ -79,7 +74,6 @@ export class Store {
       return all
     })
     if (journal.last !== before) marker.note(journal.last)
-    this.#checkpoints.noteCommit(requests.reduce((sum, request) => sum + bytesOf(request), 0))
     return answers
   }
 
@@ -113,6 +107,15 @@ export class Store {
         database.exec(`PRAGMA incremental_vacuum(${pagesPerSweep})`)
         return { removed }
       }
+    }
+  }
+
+  /** Removes deleted data from the write-ahead log, too. */
+  #truncate(): void {
+    try {
+      this.#state.database.exec('PRAGMA wal_checkpoint(TRUNCATE)')
+    } catch {
+      // A full disk; the deletion is committed, and the next checkpoint empties the log.
     }
   }
 
@@ -235,8 +238,4 @@ export class Store {
     transfer.move(log)
     return found.next
   }
-}
-
-function bytesOf(request: Request): number {
-  return request.op === 'append' ? request.batch.size : 0
 }
