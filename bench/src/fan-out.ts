@@ -3,9 +3,6 @@ import { setTimeout } from 'node:timers/promises'
 import type { Window } from './load.ts'
 import { type Figures, startWorker, type Usage } from './processes.ts'
 
-/** `off`: without metrics and lines. `on`: both, and a scrape. */
-export type Watching = 'default' | 'off' | 'on'
-
 export interface FanOutOptions {
   /** `control` and `ws-send` are control rows: a bare socket server, and `ws` as most servers use it. */
   readonly server?: 'control' | 'ws-send' | 'millrace'
@@ -13,15 +10,14 @@ export interface FanOutOptions {
   readonly eventsPerSecond: number
   /** New connections a second during the broadcast; none if absent. */
   readonly knocksPerSecond?: number
-  readonly watching?: Watching
 }
 
 const readers = 1000
 const seconds = 4
 
 export async function measureFanOut(options: FanOutOptions): Promise<Figures> {
-  const { server: name = 'millrace', transport, eventsPerSecond, knocksPerSecond, watching = 'default' } = options
-  const server = startWorker(`./servers/${name}.ts`, ['memory', '', watching], [], watching === 'on')
+  const { server: name = 'millrace', transport, eventsPerSecond, knocksPerSecond } = options
+  const server = startWorker(`./servers/${name}.ts`)
   const load = startWorker('./load.ts')
   try {
     const port = await server.ask<number>('listen')

@@ -10,6 +10,7 @@ import type { Figures } from './processes.ts'
 import { measureResume } from './resume.ts'
 import { measureStart } from './start.ts'
 import { measureTokens } from './tokens.ts'
+import { measureWatchedFanOut, measureWatchedRuns } from './watching.ts'
 
 export interface Row {
   readonly title: string
@@ -61,12 +62,10 @@ export const rows: Readonly<Record<string, Row>> = {
     variants: { ...tokens(1000), 'memory, ws': () => measureTokens({ transport: 'ws', runs: 1000 }) },
   },
   access: {
-    title: 'What watching costs (1,000 readers at 50 ev/s; 200 answers), what a token costs, how soon a revocation arrives',
+    title: 'What metrics and lines cost, what a token costs, how soon a revocation arrives',
     variants: {
-      'fan-out, off': () => measureFanOut({ transport: 'sse', eventsPerSecond: 50, watching: 'off' }),
-      'fan-out, on': () => measureFanOut({ transport: 'sse', eventsPerSecond: 50, watching: 'on' }),
-      'runs, off': () => measureTokens({ runs: 200, watching: 'off' }),
-      'runs, on': () => measureTokens({ runs: 200, watching: 'on' }),
+      'fan-out': measureWatchedFanOut,
+      runs: measureWatchedRuns,
       token: measureTokenCost,
       revocation: () => measureRevocation(10_000),
     },

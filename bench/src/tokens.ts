@@ -3,7 +3,6 @@ import { mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
-import type { Watching } from './fan-out.ts'
 import type { Window } from './load.ts'
 import { type Figures, startWorker, type Usage, type Worker } from './processes.ts'
 
@@ -13,7 +12,6 @@ export interface TokensOptions {
   readonly engine?: 'memory' | 'sqlite'
   readonly transport?: 'sse' | 'ws'
   readonly runs: number
-  readonly watching?: Watching
 }
 
 const perSecond = 50
@@ -23,9 +21,9 @@ const windowMs = 4000
 const tokens = ((startMs + windowMs + 1000) / 1000) * perSecond
 
 export async function measureTokens(options: TokensOptions): Promise<Figures> {
-  const { server: name = 'millrace', engine = 'memory', transport = 'sse', runs, watching = 'default' } = options
+  const { server: name = 'millrace', engine = 'memory', transport = 'sse', runs } = options
   const folder = mkdtempSync(join(tmpdir(), 'millrace-bench-'))
-  const server = startWorker(`./servers/${name}.ts`, [engine, folder, watching], [], watching === 'on')
+  const server = startWorker(`./servers/${name}.ts`, [engine, folder])
   const load = startWorker('./load.ts')
   try {
     const port = await server.ask<number>('listen')

@@ -1,0 +1,69 @@
+/** What metrics and lines cost: turns of a server with them and of one without, in the same process. */
+import { setTimeout } from 'node:timers/promises'
+import type { Window } from './load.ts'
+import { type Figures, startWorker, type Usage, type Worker } from './processes.ts'
+import { quantile } from './reader.ts'
+import type { Which } from './servers/watched.ts'
+
+const readers = 500
+const answers = 100
+const tokens = 75
+const turns = 12
+
+type Ports = Readonly<Record<Which, number>>
+
+/** One log to many readers, 50 ev/s. */
+export function measureWatchedFanOut(): Promise<Figures> {
+  return inTurns(async ({ server, load, ports }) => {
+    for (const port of Object.values(ports)) {
+      await load.ask('open', { port, path: '/api/stream?session=bench&from=now', count: readers })
+    }
+    return async (which) => {
+      await server.ask('publish', { which, perSecond: 50 })
+      await setTimeout(200)
+      await Promise.all([server.ask('begin'), load.ask('begin')])
+      await setTimeout(2000)
+      const [usage, window] = await Promise.all([server.ask<Usage>('end', which), load.ask<Window>('end')])
+      await server.ask('unpublish')
+      return (usage.cpuMs * 1000) / window.deliveries
+    }
+  })
+}
+
+/** Runs with one reader each, from their starts to their ends. */
+export function measureWatchedRuns(): Promise<Figures> {
+  return inTurns(async ({ server, load, ports }) => async (which) => {
+    await server.ask('begin')
+    await load.ask('ask', { port: ports[which], transport: 'sse', count: answers, tokens })
+    const { cpuMs } = await server.ask<Usage>('end', which)
+    return (cpuMs * 1000) / (answers * tokens)
+  })
+}
+
+interface Bench {
+  readonly server: Worker
+  readonly load: Worker
+  readonly ports: Ports
+}
+
+/** The microseconds of each turn; the first two warm up. */
+async function inTurns(prepare: (bench: Bench) => Promise<(which: Which) => Promise<number>>): Promise<Figures> {
+  // Lines are written, and nobody has to read them.
+  const server = startWorker('./servers/watched.ts', [], [], true)
+  const load = startWorker('./load.ts')
+  try {
+    const measure = await prepare({ server, load, ports: await server.ask<Ports>('listen') })
+    const micros: Record<Which, number[]> = { off: [], on: [] }
+    for (let turn = 0; turn < turns + 2; turn++) {
+      for (const which of turn % 2 === 0 ? (['off', 'on'] as const) : (['on', 'off'] as const)) {
+        const measured = await measure(which)
+        if (turn >= 2) micros[which].push(measured)
+      }
+    }
+    const [off, on] = [quantile(micros.off, 0.5), quantile(micros.on, 0.5)]
+    const ratios = micros.on.map((value, turn) => value / (micros.off[turn] as number))
+    return { offMicros: off, onMicros: on, morePercent: (quantile(ratios, 0.5) - 1) * 100 }
+  } finally {
+    await Promise.all([load.stop(), server.stop()])
+  }
+}
