@@ -21,12 +21,15 @@ export interface LogOptions {
 
 /** Bytes that wait for a slow reader of standard error; what is beyond is dropped, because the server must not wait. */
 const waitingBytesMax = 4 * 1024 * 1024
+/** Lines are written together: by this many bytes, at the latest after this time, and when the process exits. */
+const writeBytes = 4096
+const writeMsMax = 250
 
 /** Undefined where nothing is to be logged. */
 export function createLogger({ level = 'silent', format, redact = [], write }: LogOptions = {}): Logger | undefined {
   if (level === 'silent') return undefined
   const isPretty = (format ?? (process.stderr.isTTY ? 'pretty' : 'json')) === 'pretty'
-  const destination = write === undefined ? pino.destination({ fd: 2, sync: false, maxLength: waitingBytesMax }) : toStream(write)
+  const destination = write === undefined ? toStandardError() : toStream(write)
   return pino(
     {
       level: level satisfies LevelWithSilent,
@@ -38,6 +41,11 @@ export function createLogger({ level = 'silent', format, redact = [], write }: L
     },
     isPretty ? toStream((line) => void destination.write(formatLine(line, process.stderr.isTTY))) : destination,
   )
+}
+
+function toStandardError() {
+  const waiting = { minLength: writeBytes, maxLength: waitingBytesMax, periodicFlush: writeMsMax }
+  return pino.destination({ fd: 2, sync: false, ...waiting })
 }
 
 function toStream(write: (line: string) => void): Writable {
