@@ -245,7 +245,6 @@ describe('limits', () => {
       'requests on one connection that wait for an earlier response',
       'logs in one stream or long-poll',
       'one WebSocket message',
-      'sessions and runs on one WebSocket',
       'servers named in heartbeat answers from one address',
     ]
     // Those are compared in limits-document.test.ts.
