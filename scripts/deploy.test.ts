@@ -27,7 +27,8 @@ describe('the image of deploy/Dockerfile', () => {
     for (const file of listFiles()) cpSync(join(root, file), join(context, file))
     image = buildImage(instructions, context, folder, path)
   }, 300_000)
-  afterAll(() => rmSync(folder, { recursive: true, force: true }))
+  // A whole installation.
+  afterAll(() => rmSync(folder, { recursive: true, force: true }), 300_000)
 
   /** With the paths of the folder that stands for the image. */
   const here = (command: readonly string[]) => command.map((part) => part.replace(/^\/app\//, `${image.root}/app/`))
