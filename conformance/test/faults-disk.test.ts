@@ -23,7 +23,7 @@ describe.skipIf(missing)(`a server on a small disk${missing ? ` (skipped: ${miss
     fault: 'F18 a full disk under SQLite, which then has room again',
     claim: 'ends the run as failed with its text, rejects what it cannot store, serves what it has, and continues',
     async open(tally) {
-      // For all rounds; the write-ahead log alone takes up to 16 MiB.
+      // For all rounds; the write-ahead log alone takes about 16 MiB.
       const folder = makeSmallDisk(64 * 1024)
       return { folder, world: createWorld(tally), server: await startMillrace(['--data', folder]) }
     },

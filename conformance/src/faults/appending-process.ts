@@ -2,14 +2,15 @@
 import { writeSync } from 'node:fs'
 import { sqliteEngine } from 'millrace'
 
-const [folder = '', batch = '1'] = process.argv.slice(2)
-const engine = sqliteEngine({ folder })
+const [folder = '', batch = '1', padding = '0'] = process.argv.slice(2)
+const engine = sqliteEngine({ folder, bytesMax: 1e9 })
+const pad = 'x'.repeat(Number(padding))
 const { position } = await engine.append('log', [])
 const keep = setInterval(() => {}, 1000)
 let next = position.offset + 1
 const append = async (): Promise<void> => {
   for (;;) {
-    const events = Array.from({ length: Number(batch) }, () => ({ type: 'n', data: { n: next++ } }))
+    const events = Array.from({ length: Number(batch) }, () => ({ type: 'n', data: { n: next++, pad } }))
     const { position: last } = await engine.append('log', events)
     say(`${last.offset}\n`)
   }

@@ -7,6 +7,8 @@ import type { Limits } from './requests.ts'
 import { isSum, type LogRow, sumOfLog } from './rows.ts'
 import { createSchema, prepare, type Statements } from './schema.ts'
 
+/** Pages in the write-ahead log at which SQLite itself makes a checkpoint: `checkpoints.ts` does it earlier. */
+const pagesMax = 8000
 /** How long a checkpoint waits for another program that reads the file. */
 const readMsMax = 1000
 
@@ -37,7 +39,7 @@ export function openDatabase(file: string, { isDurableOnDisk }: Limits): Databas
     database.exec('PRAGMA auto_vacuum = INCREMENTAL; PRAGMA journal_mode = WAL')
     // Overwrites deleted data, instead of only marking its pages as free.
     database.exec('PRAGMA secure_delete = ON')
-    database.exec(`PRAGMA synchronous = ${isDurableOnDisk ? 'FULL' : 'NORMAL'}; PRAGMA wal_autocheckpoint = 4000`)
+    database.exec(`PRAGMA synchronous = ${isDurableOnDisk ? 'FULL' : 'NORMAL'}; PRAGMA wal_autocheckpoint = ${pagesMax}`)
     const hadMarker = createSchema(database) || seen !== undefined
     const sql = prepare(database)
     const unnamed = repair(database, sql)

@@ -6,8 +6,10 @@
  */
 import type { StoredEvent, StoredText } from '../shared/packing.ts'
 import { type NewStored, sizeOf } from './batch-text.ts'
+import { Checkpoints } from './checkpoints.ts'
 import { logDamage } from './damage.ts'
 import { EventRows } from './event-rows.ts'
+import { toFailure } from './failures.ts'
 import type { Log } from './log.ts'
 import { type Candidate, nextPack } from './packing.ts'
 import { type Answer, isRead, type Limits, type Request } from './requests.ts'
@@ -27,12 +29,14 @@ export class Store {
   readonly #limits: Limits
   readonly #retention: Retention
   readonly #events: EventRows
+  readonly #checkpoints: Checkpoints
 
   constructor(file: string, limits: Limits) {
     this.#state = openState(file, limits)
     this.#limits = limits
     this.#retention = new Retention({ ...this.#state, limits })
     this.#events = new EventRows(this.#state.sql)
+    this.#checkpoints = new Checkpoints(file, this.#state.database)
   }
 
   /** What the operator has to know about the file as it was opened. */
@@ -47,7 +51,8 @@ export class Store {
       return requests.map((request) => this.#answer(request))
     }
     const answers = this.#write(requests)
-    if (requests.some(({ op }) => op === 'delete')) this.#truncate()
+    // Deleted data is in the write-ahead log, too.
+    if (requests.some(({ op }) => op === 'delete')) this.#checkpoints.truncate()
     return answers
   }
 
@@ -60,13 +65,14 @@ export class Store {
     } catch {
       // A full disk: the journal has what the tables have not.
     }
+    this.#checkpoints.settle()
     this.#state.close()
   }
 
   #write(requests: readonly Request[]): readonly Answer[] {
-    const { database, logs, journal, transfer, marker } = this.#state
+    const { logs, journal, transfer, marker } = this.#state
     const before = journal.last
-    const answers = inTransaction(database, logs, () => {
+    const answers = this.#inTransaction(() => {
       transfer.begin()
       const all = requests.map((request) => this.#answer(request))
       transfer.end()
@@ -74,7 +80,18 @@ export class Store {
       return all
     })
     if (journal.last !== before) marker.note(journal.last)
+    this.#checkpoints.noteCommit(requests.reduce((sum, request) => sum + bytesOf(request), 0))
     return answers
+  }
+
+  #inTransaction<T>(act: () => T): T {
+    const { database, logs } = this.#state
+    try {
+      return inTransaction(database, logs, act)
+    } catch (error) {
+      if (toFailure(error).kind === 'full') this.#checkpoints.noteFull()
+      throw error
+    }
   }
 
   #answer(request: Request): Answer {
@@ -107,15 +124,6 @@ export class Store {
         database.exec(`PRAGMA incremental_vacuum(${pagesPerSweep})`)
         return { removed }
       }
-    }
-  }
-
-  /** Removes deleted data from the write-ahead log, too. */
-  #truncate(): void {
-    try {
-      this.#state.database.exec('PRAGMA wal_checkpoint(TRUNCATE)')
-    } catch {
-      // A full disk; the deletion is committed, and the next checkpoint empties the log.
     }
   }
 
@@ -238,4 +246,8 @@ export class Store {
     transfer.move(log)
     return found.next
   }
+}
+
+function bytesOf(request: Request): number {
+  return request.op === 'append' ? request.batch.size : 0
 }
