@@ -77,6 +77,13 @@ module.exports = {
       to: { path: '^packages/client/src/react/' },
     },
     {
+      name: 'the-client-does-not-know-the-chat',
+      comment: 'The fold and the stores are an entry of their own: an application that only reads events must not load them.',
+      severity: 'error',
+      from: { path: '^packages/client/src/', pathNot: '^packages/client/src/(chat|react)/' },
+      to: { path: '^packages/client/src/chat/' },
+    },
+    {
       name: 'log-knows-only-protocol',
       comment: 'The core never learns who stores it, who reads it, or who writes into it.',
       severity: 'error',
@@ -119,7 +126,7 @@ module.exports = {
       comment: 'Apps, suites, benches and examples import what users import: only an index.ts is public.',
       severity: 'error',
       from: { path: '^(apps|conformance|bench|examples)/' },
-      to: { path: '^packages/[^/]+/src/', pathNot: '^packages/[^/]+/src/((tabs|react|engines/(redis|nats))/)?index\\.ts$' },
+      to: { path: '^packages/[^/]+/src/', pathNot: '^packages/[^/]+/src/((chat|tabs|react|engines/(redis|nats))/)?index\\.ts$' },
     },
     {
       name: 'nothing-shipped-imports-the-workshop',

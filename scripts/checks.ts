@@ -1,7 +1,16 @@
 /** The checks of `npm run check`, in the order they are started: the longest first. */
 import { buildPackages, packageFolders } from './build-packages.ts'
 import { checkBuiltCommand } from './built-command.ts'
-import { clientBytesMax, measureClient, measureReact, measureTabs, reactBytesMax, tabsBytesMax } from './client-size.ts'
+import {
+  chatBytesMax,
+  clientBytesMax,
+  measureChat,
+  measureClient,
+  measureReact,
+  measureTabs,
+  reactBytesMax,
+  tabsBytesMax,
+} from './client-size.ts'
 import { ensurePage, pageFolder } from './page.ts'
 import { firstRouteBytesMax, measureFirstRoute } from './page-size.ts'
 import { run } from './process.ts'
@@ -43,6 +52,7 @@ export const checks: readonly Check[] = [
   { name: 'types', run: () => all(['tsc', '--noEmit'], ['tsc', '--noEmit', '-p', 'apps/web']) },
   { name: 'page size', run: checkPageSize },
   { name: 'client size', run: async () => checkBytes(await measureClient(), clientBytesMax) },
+  { name: 'chat size', run: async () => checkBytes(await measureChat(), chatBytesMax) },
   { name: 'react size', run: async () => checkBytes(await measureReact(), reactBytesMax) },
   { name: 'tabs size', run: async () => checkBytes(await measureTabs(), tabsBytesMax) },
   { name: 'dependencies', run: () => all(['depcruise', '--output-type', 'err', ...codeFolders]) },

@@ -1,6 +1,6 @@
 /** The stores under the hooks, without React: a session as it is shown, from a real server. */
 import { connect, type Session, type Transcript } from '@millrace/client'
-import { type Chat, chatOf, type Store } from '@millrace/client/react'
+import { type Chat, chatOf, type Store } from '@millrace/client/chat'
 import fc from 'fast-check'
 import { createMillrace, type ModelPart, memoryEngine } from 'millrace'
 import { describe, expect, it, onTestFinished } from 'vitest'

@@ -2,7 +2,7 @@
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import type { Client, Session } from '@millrace/client'
-import { chatOf } from '@millrace/client/react'
+import { chatOf } from '@millrace/client/chat'
 import { expect, it } from 'vitest'
 import { startWorld } from '../src/client/world.ts'
 

@@ -1,5 +1,5 @@
 /** The client in networks that treat transports differently, and at its own limits. */
-import { chatOf } from '@millrace/client/react'
+import { chatOf } from '@millrace/client/chat'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { oneTo, quickTimings, readNumbers, startWorld, status } from '../src/client/world.ts'
 

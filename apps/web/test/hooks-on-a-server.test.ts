@@ -1,6 +1,7 @@
 /** `@millrace/client/react` where React renders to a string: what was not read yet, and nothing is opened. */
 import { type Client, connect, type Session, type Transcript } from '@millrace/client'
-import { chatOf, useChannel, useChat, useConnection, useRun } from '@millrace/client/react'
+import { chatOf } from '@millrace/client/chat'
+import { useChannel, useChat, useConnection, useRun } from '@millrace/client/react'
 import { createMillrace } from 'millrace'
 import { createElement } from 'react'
 import { renderToString } from 'react-dom/server'

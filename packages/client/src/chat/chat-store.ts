@@ -58,8 +58,20 @@ export interface Chat {
 }
 
 export interface ChatStore extends Store<Chat> {
+  /** What a server renders that has read this transcript, and the page at first. Changes nothing: requests share a session. */
+  preview(transcript: Transcript): Chat
   /** What a server has read already; ignored once anything was read here. */
   begin(transcript: Transcript): void
+}
+
+/** Built once for all components that look for a run of their own. */
+const indexes = new WeakMap<Chat['runs'], ReadonlyMap<string, ChatRun>>()
+
+/** The run with this id, which is the same object until it changes; undefined until it is in the transcript. */
+export function findRun({ runs }: Pick<Chat, 'runs'>, id: string): ChatRun | undefined {
+  const index = indexes.get(runs) ?? new Map(runs.map((run) => [run.run, run]))
+  indexes.set(runs, index)
+  return index.get(id)
 }
 
 const stores = new WeakMap<Session, ChatStore>()
@@ -125,6 +137,10 @@ function createChatStore(session: Session): ChatStore {
     follow,
   )
   return Object.assign(store, {
+    preview(first: Transcript): Chat {
+      const { runs, complete } = joinTranscript(first)
+      return { ...store.initial, runs, complete }
+    },
     begin(first: Transcript) {
       if (transcript.position !== 'start') return
       isStale = false

@@ -1,11 +1,9 @@
 /**
- * The stores as React sees them. Nothing is opened while rendering: a subscription begins a loop, and on a
- * server there are none.
+ * The stores of `@millrace/client/chat` as React sees them. Nothing is opened while rendering: a subscription begins a
+ * loop, and on a server there are none.
  */
 import { useCallback, useMemo, useSyncExternalStore } from 'react'
-import { type ChannelEvents, type ChannelLike, channelStoreOf } from '../chat/channel-store.ts'
-import { type Chat, chatOf } from '../chat/chat-store.ts'
-import { type ChatRun, joinTranscript } from '../chat/fold.ts'
+import { type ChannelEvents, type ChannelLike, type Chat, type ChatRun, channelStoreOf, chatOf, findRun } from '../chat/index.ts'
 import type { Client } from '../client.ts'
 import type { Session, Transcript } from '../session.ts'
 import type { ConnectionStatus } from '../status.ts'
@@ -14,8 +12,7 @@ import type { ConnectionStatus } from '../status.ts'
 const idle: ConnectionStatus = { state: 'idle', transport: 'sse', attempt: 0 }
 
 /** How the connection of a client is; never mixed with how a run is. On a server always `idle`. */
-export function useConnection(client: Client): ConnectionStatus {
-  const { connection } = client
+export function useConnection({ connection }: Client): ConnectionStatus {
   const subscribe = useCallback((listener: () => void) => connection.subscribe(listener), [connection])
   return useSyncExternalStore(
     subscribe,
@@ -40,12 +37,7 @@ export interface UseChatOptions {
  */
 export function useChat(session: Session, { transcript }: UseChatOptions = {}): Chat {
   const store = chatOf(session)
-  // Not in the store: on a server, several requests may render one session.
-  const first = useMemo(() => {
-    if (transcript === undefined) return store.initial
-    const { runs, complete } = joinTranscript(transcript)
-    return { ...store.initial, runs, complete }
-  }, [store, transcript])
+  const first = useMemo(() => (transcript === undefined ? store.initial : store.preview(transcript)), [store, transcript])
   const subscribe = useCallback(
     (listener: () => void) => {
       if (transcript !== undefined) store.begin(transcript)
@@ -66,23 +58,11 @@ export function useChat(session: Session, { transcript }: UseChatOptions = {}): 
  */
 export function useRun(session: Session, run: string): ChatRun | undefined {
   const store = chatOf(session)
-  const find = ({ runs }: Chat) => indexOf(runs).get(run)
   return useSyncExternalStore(
     store.subscribe,
-    () => find(store.current),
-    () => find(store.initial),
+    () => findRun(store.current, run),
+    () => findRun(store.initial, run),
   )
-}
-
-/** Made once for all hooks that look for a run of their own. */
-const indexes = new WeakMap<Chat['runs'], ReadonlyMap<string, ChatRun>>()
-
-function indexOf(runs: Chat['runs']): ReadonlyMap<string, ChatRun> {
-  const known = indexes.get(runs)
-  if (known !== undefined) return known
-  const index = new Map(runs.map((run) => [run.run, run]))
-  indexes.set(runs, index)
-  return index
 }
 
 export interface UseChannelOptions {

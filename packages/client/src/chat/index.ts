@@ -1,0 +1,13 @@
+/** Sessions and channels as an application shows them: stores for any framework, and the fold under them. */
+export { type ChannelEvents, type ChannelLike, type ChannelStore, channelStoreOf } from './channel-store.ts'
+export { type Chat, type ChatStore, chatOf, findRun, type PendingRun } from './chat-store.ts'
+export {
+  type ChatFile,
+  type ChatLane,
+  type ChatRun,
+  type ChatTranscript,
+  foldTranscript,
+  interruptTranscript,
+  joinTranscript,
+} from './fold.ts'
+export type { Store } from './live-store.ts'
