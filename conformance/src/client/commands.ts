@@ -1,7 +1,7 @@
 /** What goes up: once, in order, whatever happens to the connection on its way. */
 import type { Run, Session } from '@millrace/client'
 import { expect, it } from 'vitest'
-import { type ClientSuite, oneTo, patientTimings, readNumbers, readUntil, startWorld } from './world.ts'
+import { type ClientSuite, oneTo, patientTimings, quickTimings, readNumbers, readUntil, startWorld } from './world.ts'
 
 export function commandCases({ transport }: ClientSuite): void {
   it('sends what was asked without a connection when there is one, in order and once', async () => {
@@ -51,6 +51,63 @@ export function commandCases({ transport }: ClientSuite): void {
     for (const { id } of asked.slice(0, 2) as Run[]) await expect.poll(() => millrace.findRun(id)).toBeDefined()
     await expect.poll(() => millrace.findRun(run.id)?.end).toMatchObject({ status: 'stopped' })
     await expect.poll(async () => (await millrace.engine.inspect('channel/c'))?.head.offset).toBe(1)
+  })
+
+  it('stops a run whose start is not answered, and waits for nothing else either', async () => {
+    const { connect, millrace, proxy } = await startWorld({ heartbeatMs: 15_000 })
+    const client = connect(transport, { timings: patientTimings })
+    const session = client.session('one')
+    await millrace.engine.append('one', [])
+    const first = session.run({ query: '100' })
+    await first
+    proxy.mute()
+    const asked = [session.run({ query: '100' }), session.run({ query: '100' })] as const
+    for (const run of asked) run.catch(() => {})
+    asked[0].stop().catch(() => {})
+    first.stop().catch(() => {})
+    for (const { id } of [first, asked[0]])
+      await expect.poll(() => millrace.findRun(id)?.end).toMatchObject({ status: 'stopped' })
+  })
+
+  it('stops a run though as many commands wait as may', async () => {
+    const { connect, counter, proxy } = await startWorld()
+    counter.letTo(3)
+    const client = connect(transport)
+    const run = client.session().run({ query: '100' })
+    await run
+    proxy.refuse(true)
+    proxy.cut()
+    const channel = client.channel('c')
+    const published = Array.from({ length: 101 }, () => channel.publish(1))
+    await expect(published.pop()).rejects.toMatchObject({ code: 'outbox_full' })
+    const stopped = run.stop()
+    proxy.refuse(false)
+    expect(await stopped).toMatchObject({ status: 'stopped' })
+    await Promise.all(published)
+  })
+
+  it('ends a wait by its signal or its deadline, and then sends nothing', async () => {
+    const { connect, millrace, proxy, counter } = await startWorld()
+    counter.letTo(1)
+    const timings = { ...quickTimings(transport), answerMs: 60_000, commandMs: 100 }
+    const session = connect(transport, { timings }).session()
+    await session.run({ query: '1' })
+    proxy.refuse(true)
+    proxy.cut()
+    const abort = new AbortController()
+    const aborted = [
+      session.run({ query: '1', signal: abort.signal }),
+      session.stop('none', { signal: abort.signal }),
+      session.read({ signal: abort.signal }),
+    ]
+    const late = session.run({ query: '1' })
+    abort.abort(new Error('no more'))
+    for (const call of aborted) await expect(call).rejects.toThrow('no more')
+    await expect(late).rejects.toMatchObject({ code: 'deadline_exceeded', retryable: true })
+    proxy.refuse(false)
+    const after = session.run({ query: '1' })
+    await after
+    expect((await millrace.readSession(session.id))?.runs.map(({ run }) => run)).toEqual([expect.any(String), after.id])
   })
 
   it('stops a run that waits for its start, after it, and goes on with it after that', async () => {

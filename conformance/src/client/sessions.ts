@@ -23,7 +23,10 @@ export function sessionCases({ transport }: ClientSuite): void {
     expect((await client.sessions.list()).sessions.at(-1)?.title).toBe('计数')
     await expect(client.sessions.rename(ids[0] as string, ' ')).rejects.toMatchObject({ code: 'invalid_request' })
     expect(await client.sessions.export(ids[2] as string)).toContain('计数')
-    expect(JSON.parse(await client.sessions.export(ids[2] as string, 'json'))).toMatchObject({ id: ids[2], title: '计数' })
+    expect(JSON.parse(await client.sessions.export(ids[2] as string, { format: 'json' }))).toMatchObject({
+      id: ids[2],
+      title: '计数',
+    })
   })
 
   it('ends a reader with an error when its session is deleted', async () => {

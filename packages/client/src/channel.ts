@@ -1,6 +1,7 @@
 /** One channel: what anybody publishes into it comes out of `events`. PROTOCOL.md#channels. */
 import type { Gap, Json } from '@millrace/protocol'
 import type { Outbox } from './commands/outbox.ts'
+import type { CallOptions } from './deadline.ts'
 import { newId } from './host.ts'
 import type { LogEvent } from './link/reader.ts'
 import { createLogReader, type LogReader, type LogReaderOptions } from './log-reader.ts'
@@ -15,7 +16,7 @@ export type ChannelEvent<Events extends object> =
       string]
   | { readonly type: 'gap'; readonly id: string; readonly data: Gap }
 
-export interface PublishOptions<E extends string = string> {
+export interface PublishOptions<E extends string = string> extends CallOptions {
   /** Name of the event, 1 to 64 of `A-Z a-z 0-9 _ . -`, the first a letter; default `message`. */
   readonly event?: E
   /** Id of the publication, 1 to 64 of `A-Z a-z 0-9 _ -`; the same id publishes once. Default a random one. */
@@ -34,7 +35,7 @@ export interface Channel<Events extends object = AnyEvents> extends LogReader<Ch
   /**
    * Puts an event into the channel, exactly once, in the order of the calls; waits while there is no connection.
    * `data` is JSON or a Uint8Array, at most 1 MiB on the wire, where bytes are base64. Rejects with `invalid_event`,
-   * `invalid_channel`, `event_too_large`, `forbidden`, `outbox_full` or `closed`.
+   * `invalid_channel`, `event_too_large`, `forbidden`, `outbox_full`, `deadline_exceeded` or `closed`.
    */
   publish<E extends keyof Events & string = keyof Events & 'message'>(
     data: Events[E],
@@ -54,8 +55,8 @@ export function createChannel({ name, outbox, flow, ...options }: ChannelOptions
     source: { channel: name, ...flow },
     prepare: () => undefined,
   })
-  const publish = (data: Json | Uint8Array, { event, id = newId() }: PublishOptions = {}) =>
-    outbox.send({ type: 'publish', channel: name, event, data: data instanceof Uint8Array ? toJson(data) : data, id })
+  const publish = (data: Json | Uint8Array, { event, id = newId(), signal }: PublishOptions = {}) =>
+    outbox.send({ type: 'publish', channel: name, event, data: data instanceof Uint8Array ? toJson(data) : data, id }, { signal })
   return Object.assign(logReader, { name, publish }) as Channel
 }
 

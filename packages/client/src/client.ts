@@ -58,6 +58,7 @@ export interface Client {
 export function connect(url: string | URL = '.', options: ConnectOptions = {}): Client {
   const connection = createConnection(url, options)
   const { http, outbox, links, store, selector } = connection
+  const { requestMs } = connection.timings
   const sessions = createRegistry<Session>('start')
   const channels = createRegistry<Channel>('now')
   const shared = { outbox, links }
@@ -67,14 +68,14 @@ export function connect(url: string | URL = '.', options: ConnectOptions = {}): 
     session(given, start = {}) {
       check(start)
       const id = given ?? newId()
-      return sessions.get(id, start, (entry) => createSession({ ...shared, ...entry, id, http }), given !== undefined)
+      return sessions.get(id, start, (entry) => createSession({ ...shared, ...entry, id, http, requestMs }), given !== undefined)
     },
     channel<Events extends object>(name: string, start: ChannelStart = {}) {
       check(start)
       const channel = channels.get(name, start, (entry) => createChannel({ ...shared, ...entry, name }))
       return channel as object as Channel<Events>
     },
-    sessions: createSessionList(http),
+    sessions: createSessionList(http, requestMs),
     get isLeading() {
       return connection.isLeading
     },

@@ -13,7 +13,7 @@ import { createHttp, type Http, toError } from './http.ts'
 import { createLinks, type Links } from './link/links.ts'
 import { createTransportSelector, type RequestedTransport, type TransportSelector } from './link/selector.ts'
 import { type ConnectionStatus, type ConnectionStore, createConnectionStore, summarize } from './status.ts'
-import { checkTimings, timerMsMax } from './timings.ts'
+import { checkTimings, type Timings, timerMsMax } from './timings.ts'
 import { createPollTransport, pollOnce } from './transports/poll.ts'
 import { createSocket, type WebSocketConstructor } from './transports/socket.ts'
 import { createSseTransport } from './transports/sse.ts'
@@ -27,6 +27,7 @@ const otherOrigin = new MillraceError('unreachable', {
 
 export interface Connection {
   readonly http: Http
+  readonly timings: Timings
   readonly outbox: Outbox
   readonly links: Links
   readonly store: ConnectionStore
@@ -115,6 +116,7 @@ export function createConnection(url: string | URL, options: ConnectOptions): Co
 
   return {
     http,
+    timings,
     outbox,
     links,
     store,

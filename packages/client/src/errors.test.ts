@@ -8,7 +8,7 @@ const base = 'http://host/mounted/'
 describe('an error', () => {
   it('of this client\u2019s own stands in its README, as retryable as it says there', () => {
     const listed = [...readme.matchAll(/^\| `(\w+)` \| (yes|no) \|/gm)].map(([, code, retryable]) => [code, retryable === 'yes'])
-    const own = ['unreachable', 'silent', 'bad_answer', 'refused', 'token_failed', 'outbox_full', 'closed']
+    const own = ['unreachable', 'silent', 'bad_answer', 'refused', 'token_failed', 'deadline_exceeded', 'outbox_full', 'closed']
     expect(listed).toEqual(own.map((code) => [code, new MillraceError(code).retryable]))
     for (const code of own) expect(new MillraceError(code).docs).toContain('README')
   })

@@ -10,6 +10,7 @@ const known = {
   refused: { retryable: false, message: 'The request was rejected.' },
   token_failed: { retryable: true, message: 'token() failed; see cause.' },
   bad_answer: { retryable: true, message: 'No answer of a Millrace server; is there a proxy?' },
+  deadline_exceeded: { retryable: true, message: 'The call was not answered before its deadline.' },
   outbox_full: { retryable: true, message: 'Too many commands are waiting.' },
   closed: { retryable: false, message: 'The client is closed.' },
   // Codes of the server that this side finds out by itself as well.

@@ -1,4 +1,5 @@
 /** Requests to the server: addresses, the token, deadlines, and refusals turned into errors. */
+import { unlessAborted } from './deadline.ts'
 import { MillraceError, readRefusal, unreachable } from './errors.ts'
 
 export interface TokenRequest {
@@ -123,13 +124,6 @@ export function createHttp({ base, fetch, token, answerMs, onReached }: HttpOpti
 }
 
 const needsPage = 'connect() needs an absolute address here.'
-
-function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
-  const aborted = Promise.withResolvers<never>()
-  const abort = () => aborted.reject(signal?.reason)
-  signal?.addEventListener('abort', abort)
-  return Promise.race([promise, aborted.promise]).finally(() => signal?.removeEventListener('abort', abort))
-}
 
 /** The error as this client's, whatever it was. */
 export function toError(error: unknown): MillraceError {

@@ -1,5 +1,6 @@
 /** Sessions as a whole: which there are, and what is done with one of them. PROTOCOL.md#http. */
-import type { Http } from './http.ts'
+import { type CallOptions, callWithin } from './deadline.ts'
+import type { Http, HttpRequest } from './http.ts'
 
 export interface ListedSession {
   readonly id: string
@@ -17,39 +18,51 @@ export interface SessionPage {
   readonly next?: number
 }
 
-export interface ListOptions {
+export interface ListOptions extends CallOptions {
   /** 1 to 200, default 50. */
   readonly limit?: number
   /** `next` of the page before; default the beginning. */
   readonly before?: number
-  readonly signal?: AbortSignal
 }
 
-/** Each is one attempt, and rejects with a MillraceError: `unreachable`, `silent`, or what the server refuses it with. */
+export interface ExportOptions extends CallOptions {
+  /** Default `markdown`. */
+  readonly format?: 'markdown' | 'json'
+}
+
+/** Each is one attempt, and rejects with a MillraceError: `unreachable`, `silent`, `deadline_exceeded`, or the server's error. */
 export interface SessionList {
   list(options?: ListOptions): Promise<SessionPage>
   /** 1 to 200 characters, none of them a control character. Rejects with `invalid_request` or `session_not_found`. */
-  rename(id: string, title: string): Promise<ListedSession>
+  rename(id: string, title: string, options?: CallOptions): Promise<ListedSession>
   /**
    * Stops what runs in the session and deletes it with everything that was said in it. Its readers get
    * `session_not_found`; this call rejects with it when there is no such session.
    */
-  delete(id: string): Promise<void>
+  delete(id: string, options?: CallOptions): Promise<void>
   /** The conversation as text: Markdown, or the JSON of `Session.read` with its title. Rejects with `session_not_found`. */
-  export(id: string, format?: 'markdown' | 'json'): Promise<string>
+  export(id: string, options?: ExportOptions): Promise<string>
 }
 
-export function createSessionList({ text, json }: Http): SessionList {
+export function createSessionList({ text, json }: Http, requestMs: number): SessionList {
   const address = (id: string) => `api/sessions/${encodeURIComponent(id)}`
+  const call = <T>(
+    send: (path: string, request: HttpRequest) => Promise<T>,
+    path: string,
+    { signal }: CallOptions,
+    request?: HttpRequest,
+  ) => callWithin(requestMs, signal, (either) => send(path, { ...request, signal: either }))
   return {
-    list({ limit = 50, before, signal } = {}) {
+    list({ limit = 50, before, ...options } = {}) {
       const page = before === undefined ? '' : `&before=${before}`
-      return json(`api/sessions?limit=${limit}${page}`, { signal }) as Promise<SessionPage>
+      return call(json, `api/sessions?limit=${limit}${page}`, options) as Promise<SessionPage>
     },
-    rename: (id, title) => json(address(id), { method: 'PATCH', body: { title } }) as Promise<ListedSession>,
-    async delete(id) {
-      await text(address(id), { method: 'DELETE' })
+    rename: (id, title, options = {}) =>
+      call(json, address(id), options, { method: 'PATCH', body: { title } }) as Promise<ListedSession>,
+    async delete(id, options = {}) {
+      await call(text, address(id), options, { method: 'DELETE' })
     },
-    export: (id, format = 'markdown') => text(`${address(id)}/export?format=${format}`, { accept: '*/*' }),
+    export: (id, { format = 'markdown', ...options } = {}) =>
+      call(text, `${address(id)}/export?format=${format}`, options, { accept: '*/*' }),
   }
 }

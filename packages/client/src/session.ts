@@ -1,7 +1,8 @@
 /** One conversation: what is said in it comes out of `events`, what is asked goes in by `run`. */
 import type { EndStatus, FileInfo, Gap, Json, LaneEnd, RunEnd, SessionEvent } from '@millrace/protocol'
-import type { Outbox } from './commands/outbox.ts'
+import type { Outbox, SendOptions } from './commands/outbox.ts'
 import type { Command, Started } from './commands/sender.ts'
+import { type CallOptions, callWithin } from './deadline.ts'
 import { newId } from './host.ts'
 import type { Http } from './http.ts'
 import { createLogReader, type LogReader, type LogReaderOptions } from './log-reader.ts'
@@ -10,7 +11,7 @@ import type { FlowOptions } from './transports/transport.ts'
 /** An event and the position after it. A `gap` says that retention was faster than this reader. */
 export type SessionLogEvent = (SessionEvent | { readonly type: 'gap'; readonly data: Gap }) & { readonly id: string }
 
-export interface ResumeOptions {
+export interface ResumeOptions extends CallOptions {
   /** Id of the run, 1 to 64 of `A-Z a-z 0-9 _ -`; the same id is the same run. Default a random one. */
   readonly id?: string
   /**
@@ -33,8 +34,11 @@ export type RecordedEnd = RunEnd & { readonly position?: string }
 /** Resolves when the run's start is recorded; rejects with the server's error. Waits while there is no connection. */
 export interface Run extends Promise<Started> {
   readonly id: string
-  /** Stops the run for everybody. Resolves with its end, which keeps what was said. Sent after the start, in order. */
-  stop(): Promise<RecordedEnd>
+  /**
+   * Stops the run for everybody. Resolves with its end, which keeps what was said. Sent as soon as the start has been, though
+   * that is not answered, and before everything else that waits.
+   */
+  stop(options?: CallOptions): Promise<RecordedEnd>
 }
 
 export interface Session extends LogReader<SessionLogEvent> {
@@ -46,9 +50,9 @@ export interface Session extends LogReader<SessionLogEvent> {
    */
   resume(run: string, options?: ResumeOptions): Run
   /** The same as `stop` of a Run, for one that was started elsewhere. Rejects with `run_not_found`. */
-  stop(run: string): Promise<RecordedEnd>
+  stop(run: string, options?: CallOptions): Promise<RecordedEnd>
   /** The conversation so far, and the position to go on from. One attempt; where nothing comes for `answerMs`, it is `silent`. */
-  read(options?: { readonly signal?: AbortSignal }): Promise<Transcript>
+  read(options?: CallOptions): Promise<Transcript>
 }
 
 /** `GET /api/sessions/:id`; see PROTOCOL.md#http. */
@@ -81,9 +85,11 @@ export interface SessionOptions extends Omit<LogReaderOptions, 'source' | 'prepa
   readonly id: string
   readonly http: Http
   readonly outbox: Outbox
+  /** Deadline of `read`. */
+  readonly requestMs: number
 }
 
-export function createSession({ id, http, outbox, flow, ...options }: SessionOptions): Session {
+export function createSession({ id, http, outbox, requestMs, flow, ...options }: SessionOptions): Session {
   const { place } = options
   let making: Promise<unknown> | undefined
   const address = `api/sessions/${encodeURIComponent(id)}`
@@ -91,15 +97,16 @@ export function createSession({ id, http, outbox, flow, ...options }: SessionOpt
   const logReader = createLogReader<SessionLogEvent>({ ...options, source: { session: id, ...flow }, prepare: make })
   const session: Session = Object.assign(logReader, {
     id,
-    run: ({ query, models, id: run = newId(), isRetried }: RunOptions) =>
-      start({ type: 'run', query, models, session: id, id: run }, isRetried),
-    resume: (run: string, { id: next = newId(), isRetried }: ResumeOptions = {}) =>
-      start({ type: 'continue', run, session: id, id: next }, isRetried),
-    stop: (run: string) => outbox.send({ type: 'stop', run }) as Promise<RecordedEnd>,
-    async read({ signal }: { readonly signal?: AbortSignal } = {}) {
-      await make()
-      return (await http.json(address, { signal })) as Transcript
-    },
+    run: ({ query, models, id: run = newId(), ...sending }: RunOptions) =>
+      start({ type: 'run', query, models, session: id, id: run }, sending),
+    resume: (run: string, { id: next = newId(), ...sending }: ResumeOptions = {}) =>
+      start({ type: 'continue', run, session: id, id: next }, sending),
+    stop: (run: string, options?: CallOptions) => outbox.send({ type: 'stop', run }, options) as Promise<RecordedEnd>,
+    read: (options: CallOptions = {}) =>
+      callWithin(requestMs, options.signal, async (signal) => {
+        await make()
+        return (await http.json(address, { signal })) as Transcript
+      }),
   })
   return session
 
@@ -117,8 +124,8 @@ export function createSession({ id, http, outbox, flow, ...options }: SessionOpt
     return making
   }
 
-  function start(command: Extract<Command, { type: 'run' | 'continue' }>, isRetried: boolean | undefined): Run {
-    const started = outbox.send(command, { isRetried, prepare: make }) as Promise<Started>
-    return Object.assign(started, { id: command.id, stop: () => session.stop(command.id) })
+  function start(command: Extract<Command, { type: 'run' | 'continue' }>, sending: Omit<SendOptions, 'prepare'>): Run {
+    const started = outbox.send(command, { ...sending, prepare: make }) as Promise<Started>
+    return Object.assign(started, { id: command.id, stop: (options?: CallOptions) => session.stop(command.id, options) })
   }
 }

@@ -47,6 +47,16 @@ export interface Timings {
    */
   readonly answerMs: number
   /**
+   * The deadline of a call that reads or changes something at once, such as `read` and those of `sessions`: milliseconds in
+   * all. Then it rejects with `deadline_exceeded`. Default 300,000. For a shorter one pass a signal.
+   */
+  readonly requestMs: number
+  /**
+   * The deadline of a command, which waits while there is no connection: milliseconds until it is not sent again, and
+   * rejects with `deadline_exceeded`. Default 3,600,000. For a shorter one pass a signal.
+   */
+  readonly commandMs: number
+  /**
    * How many seconds one long-poll waits for something to happen: whole, 1 to 30. Default 25. Where `silenceMs` is
    * shorter it waits less; with `transport: 'poll'` the two contradict each other. Only for long-poll.
    */
@@ -65,6 +75,8 @@ export const defaultTimings: Timings = {
   backoffLongestMs: 30_000,
   avoidMs: 600_000,
   answerMs: 20_000,
+  requestMs: 300_000,
+  commandMs: 3_600_000,
   pollWaitSeconds: 25,
 }
 

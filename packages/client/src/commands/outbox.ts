@@ -1,14 +1,17 @@
 /**
- * Commands waiting to be sent or answered. Those of one session, and those of one channel, keep their order; others do not wait for
- * them. One that was not answered is sent again, with the same ids, until it is answered or refused.
+ * Commands waiting to be sent or answered. Those of one session, and those of one channel, keep their order; others do not
+ * wait for them, and a `stop` waits for nothing. One that was not answered is sent again, with the same ids, until it is
+ * answered or rejected, or its deadline is over.
  */
+import { type CallOptions, callWithin } from '../deadline.ts'
 import { MillraceError } from '../errors.ts'
 import { toError } from '../http.ts'
 import { backoffMs, type Timings } from '../timings.ts'
 import { type Command, type CommandSender, isUnanswered } from './sender.ts'
 
-/** Commands that wait at most; the next is refused with `outbox_full`. */
+/** Commands that wait at most; the next is rejected with `outbox_full`. A `stop` finds room behind them. */
 const commandsMax = 100
+const stopsMax = 100
 const serialAfterBreak = 10
 
 interface Entry {
@@ -18,6 +21,10 @@ interface Entry {
   readonly queue: Queue
   isSent: boolean
   isPipelined: boolean
+  /** It was sent once, so the server may have carried it out. */
+  isAttempted: boolean
+  /** Nobody waits for the answer. It keeps its place until its attempt ends, and is not sent again. */
+  isAbandoned: boolean
 }
 
 /** Commands that keep their order. */
@@ -31,7 +38,7 @@ interface Queue {
   timer: ReturnType<typeof setTimeout> | undefined
 }
 
-export interface SendOptions {
+export interface SendOptions extends CallOptions {
   /** Default true. */
   readonly isRetried?: boolean | undefined
   /** What must have happened before; undefined where it has. Part of each attempt. */
@@ -39,7 +46,7 @@ export interface SendOptions {
 }
 
 export interface Outbox {
-  /** Rejects with the refusal; without retries also with `unreachable` or `silent`, when nobody knows. */
+  /** Rejects with the server's error; without retries also with `unreachable` or `silent`, when nobody knows. */
   send(command: Command, options?: SendOptions): Promise<unknown>
   /** There is reason to believe that the server can be reached: what waits is sent at once. */
   kick(): void
@@ -47,36 +54,36 @@ export interface Outbox {
   close(): void
 }
 
-/** `onAttempt` gets the error of a failed attempt and the number of failures in a row; no error when it was answered. */
-export function createOutbox(
-  sender: CommandSender,
-  timings: Timings,
-  onAttempt: (error?: MillraceError, attempts?: number) => void = () => {},
-): Outbox {
+/** Gets the error of a failed attempt and the number of failures in a row; no error when it was answered. */
+type OnAttempt = (error?: MillraceError, attempts?: number) => void
+
+export function createOutbox(sender: CommandSender, timings: Timings, onAttempt: OnAttempt): Outbox {
   /** In the order of the calls. */
   const entries: Entry[] = []
   const queues = new Map<string, Queue>()
   let isClosed = false
 
   return {
-    send(command, options = {}) {
-      const answer = Promise.withResolvers<unknown>()
-      if (isClosed) answer.reject(new MillraceError('closed'))
-      else if (entries.length >= commandsMax) answer.reject(new MillraceError('outbox_full'))
-      else {
-        const queue = queues.get(keyOf(command)) ?? { serial: 0, attempt: 0, timer: undefined }
-        queues.set(keyOf(command), queue)
-        entries.push({ command, options, answer, queue, isSent: false, isPipelined: false })
+    async send(command, options = {}) {
+      if (isClosed) throw new MillraceError('closed')
+      if (entries.length >= commandsMax + (command.type === 'stop' ? stopsMax : 0)) throw new MillraceError('outbox_full')
+      options.signal?.throwIfAborted()
+      const queue = queues.get(keyOf(command)) ?? { serial: 0, attempt: 0, timer: undefined }
+      queues.set(keyOf(command), queue)
+      const entry = createEntry(command, options, queue)
+      entries.push(entry)
+      sendAll()
+      try {
+        return await callWithin(timings.commandMs, options.signal, () => entry.answer.promise)
+      } catch (error) {
+        entry.isAbandoned = true
+        if (!entry.isSent) forget(entry)
         sendAll()
+        throw error
       }
-      return answer.promise
     },
     kick() {
-      for (const queue of queues.values()) {
-        queue.attempt = 0
-        clearTimeout(queue.timer)
-        queue.timer = undefined
-      }
+      for (const queue of queues.values()) retryNow(queue)
       sendAll()
     },
     close() {
@@ -92,7 +99,7 @@ export function createOutbox(
 
   function sendIfFree(entry: Entry, before: readonly Entry[]): void {
     const { command, queue } = entry
-    if (queue.timer !== undefined || before.some((other) => mustFollow(command, other.command))) return
+    if (queue.timer !== undefined || before.some((other) => mustFollow(command, other))) return
     const ahead = before.filter((other) => other.queue === queue)
     // Behind what goes by POST it could come first.
     const isPipelined =
@@ -104,7 +111,7 @@ export function createOutbox(
   /** Never rejects. */
   async function attempt(entry: Entry, isPipelined: boolean): Promise<void> {
     const { command, options, answer, queue } = entry
-    entry.isSent = true
+    entry.isSent = entry.isAttempted = true
     entry.isPipelined = isPipelined
     try {
       const ready = options.prepare?.()
@@ -114,10 +121,14 @@ export function createOutbox(
       if (!isPipelined && queue.serial > 0) queue.serial--
       onAttempt()
       forget(entry)
+      // Of a stop that was sent before its run was there.
+      for (const other of entries) if (isStartOf(other.command, entry)) retryNow(other.queue)
     } catch (cause) {
       const error = toError(cause)
       if (isClosed) return
-      if (isUnanswered(error) && options.isRetried !== false) {
+      // A stop may overtake its start, which can go another way.
+      const isEarly = error.code === 'run_not_found' && entries.some((other) => isStartOf(command, other))
+      if ((isEarly || isUnanswered(error)) && options.isRetried !== false && !entry.isAbandoned) {
         entry.isSent = entry.isPipelined = false
         if (isPipelined) queue.serial = serialAfterBreak
         if (!isPipelined || error.code === 'rate_limited') retryLater(queue, error)
@@ -147,10 +158,25 @@ export function createOutbox(
   }
 }
 
-/** A stop waits for nothing but what it is about; so does what goes on with a run that is being stopped. */
-function mustFollow(command: Command, before: Command): boolean {
-  if (command.type === 'stop') return before.type !== 'publish' && before.type !== 'stop' && before.id === command.run
+function createEntry(command: Command, options: SendOptions, queue: Queue): Entry {
+  const progress = { isSent: false, isPipelined: false, isAttempted: false, isAbandoned: false }
+  return { command, options, queue, answer: Promise.withResolvers<unknown>(), ...progress }
+}
+
+function retryNow(queue: Queue): void {
+  queue.attempt = 0
+  clearTimeout(queue.timer)
+  queue.timer = undefined
+}
+
+/** A stop waits until its start has been sent, not for the answer; what goes on with a run waits for the answer to its stop. */
+function mustFollow(command: Command, { command: before, isAttempted }: Entry): boolean {
+  if (command.type === 'stop') return isStartOf(command, { command: before }) && !isAttempted
   return command.type === 'continue' && before.type === 'stop' && before.run === command.run
+}
+
+function isStartOf(stop: Command, { command }: Pick<Entry, 'command'>): boolean {
+  return stop.type === 'stop' && (command.type === 'run' || command.type === 'continue') && command.id === stop.run
 }
 
 function keyOf(command: Command): string {

@@ -132,7 +132,7 @@ export class SocketConnection {
     })
   }
 
-  async command(message: object, onSent: () => void): Promise<ServerMessage> {
+  async command(message: object & { readonly type?: string }, onSent: () => void): Promise<ServerMessage> {
     const { slowMs, answerMs } = this.#options.timings
     const ref = `${++this.#refs}`
     const answer = Promise.withResolvers<ServerMessage>()
@@ -149,7 +149,8 @@ export class SocketConnection {
       const now = performance.now()
       const waitMs = this.#commandAt - now
       this.#commandAt = Math.max(this.#commandAt, now - burstMax * commandMs) + commandMs
-      if (waitMs <= 0) send()
+      // A stop is not held back behind what was published.
+      if (waitMs <= 0 || message.type === 'stop') send()
       else timer = setTimeout(send, waitMs)
     })
     try {

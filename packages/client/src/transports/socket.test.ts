@@ -139,6 +139,18 @@ describe('the one WebSocket of a client', () => {
     socket.close()
   })
 
+  it('sends a stop before what it holds back', async () => {
+    const { socket, last } = setup()
+    const sent: string[] = []
+    for (const type of [...Array.from({ length: 1000 }, () => 'publish'), 'stop'])
+      socket.command({ type }, () => sent.push(type)).catch(() => {})
+    last().onopen?.()
+    await turn()
+    expect(sent).toContain('stop')
+    expect(sent.length).toBeLessThan(600)
+    socket.close()
+  })
+
   it.each(['null', '1', '{"type":"event","session":"a","event":"gap","id":"x","data":null}', 'no JSON'])(
     'is closed after %s, which is not a message',
     async (data) => {
