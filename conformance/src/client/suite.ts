@@ -6,6 +6,7 @@ import { cutCases } from './cuts.ts'
 import { fileCases } from './files.ts'
 import { replayCases } from './replay.ts'
 import { restartCases } from './restarts.ts'
+import { runCases } from './runs.ts'
 import { sessionCases } from './sessions.ts'
 import { shapeCases } from './shapes.ts'
 import { switchCases } from './switches.ts'
@@ -19,6 +20,7 @@ export function clientConformance(suite: ClientSuite): void {
     describe('of a server that is restarted', () => restartCases(suite))
     describe('replay', () => replayCases(suite))
     describe('asking', () => commandCases(suite))
+    describe('a run', () => runCases(suite))
     describe('files', () => fileCases(suite))
     describe('sessions as a whole', () => sessionCases(suite))
     describe('channels', () => channelCases(suite))

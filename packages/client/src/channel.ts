@@ -50,7 +50,7 @@ export interface ChannelOptions extends Omit<LogReaderOptions, 'source' | 'prepa
 }
 
 export function createChannel({ name, outbox, flow, ...options }: ChannelOptions): Channel {
-  const logReader = createLogReader<LogEvent>({
+  const { logReader } = createLogReader<LogEvent>({
     ...options,
     source: { channel: name, ...flow },
     prepare: () => undefined,

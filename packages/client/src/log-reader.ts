@@ -4,6 +4,7 @@ import { MillraceError } from './errors.ts'
 import type { Link } from './link/link.ts'
 import type { Links } from './link/links.ts'
 import { createReader, type LogEvent, type Reader } from './link/reader.ts'
+import { ReaderGroup } from './link/reader-group.ts'
 import type { ReadRequest } from './transports/transport.ts'
 
 export interface LogReader<E extends LogEvent = LogEvent> {
@@ -37,8 +38,18 @@ export interface LogReaderOptions {
   readonly links: Pick<Links, 'open' | 'close'>
 }
 
-export function createLogReader<E extends LogEvent>(options: LogReaderOptions): LogReader<E> {
+/** A log and its one link, which is open while anything is read. */
+export interface OpenLog<E extends LogEvent> {
+  readonly logReader: LogReader<E>
+  /** Another loop beside that of `events`, which does not move `position`. */
+  open(from: string): Reader
+}
+
+export function createLogReader<E extends LogEvent>(options: LogReaderOptions): OpenLog<E> {
   const { source, place, prepare, links } = options
+  const group = new ReaderGroup()
+  const full = new Set<Reader>()
+  let link: Link | undefined
   /** The last loop's; also when it has ended, for what it still holds. */
   let reader: Reader | undefined
   let isBeingRead = false
@@ -58,36 +69,70 @@ export function createLogReader<E extends LogEvent>(options: LogReaderOptions): 
     },
     leave: () => reader?.end(),
   }
-  return logReader
+  return { logReader, open: (from) => start(create(from)) }
 
   function begin(signal: AbortSignal | undefined): Reader {
-    let link: Link | undefined
-    const own = createReader({
-      from: place.position,
-      onHanded(next) {
+    const own = create(
+      place.position,
+      (next) => {
         place.position = next
       },
-      onFull: () => link?.dispatch({ type: 'pause' }),
-      onLow: () => link?.dispatch({ type: 'resume' }),
-      onEnd(error) {
+      (error) => {
         isBeingRead = false
         // After an error there may be events that it has not handed out yet.
         if (error === undefined) signal?.removeEventListener('abort', leave)
-        if (link !== undefined) links.close(link)
       },
-    })
+    )
     const leave = () => own.end()
     reader = own
     isBeingRead = true
-    if (signal?.aborted) {
-      own.end()
+    if (signal?.aborted) own.end()
+    else {
+      signal?.addEventListener('abort', leave)
+      start(own)
+    }
+    return own
+  }
+
+  function create(from: string, onHanded = (_next: string) => {}, onEnd = (_error?: MillraceError) => {}): Reader {
+    const own = createReader({
+      from,
+      onHanded,
+      onFull() {
+        full.add(own)
+        link?.dispatch({ type: 'pause' })
+      },
+      onLow: () => unblock(own),
+      onEnd(error) {
+        onEnd(error)
+        group.delete(own)
+        if (group.size > 0) return unblock(own)
+        full.clear()
+        const last = link
+        link = undefined
+        if (last !== undefined) links.close(last)
+      },
+    })
+    return own
+  }
+
+  /** The slowest of those who read sets the pace of the link. */
+  function unblock(own: Reader): void {
+    if (full.delete(own) && full.size === 0) link?.dispatch({ type: 'resume' })
+  }
+
+  function start(own: Reader): Reader {
+    const { reached, size } = group
+    group.add(own)
+    if (link !== undefined) {
+      if (size > 0 && own.reached !== reached) link.dispatch({ type: 'rejoin' })
       return own
     }
-    signal?.addEventListener('abort', leave)
     try {
-      link = links.open({ owner: logReader, source, reader: own, prepare })
+      // It holds what is read, which must not be collected meanwhile.
+      link = links.open({ owner: { logReader, leave: () => group.end() }, source, reader: group, prepare })
     } catch (error) {
-      own.end(error as MillraceError)
+      group.end(error as MillraceError)
     }
     return own
   }

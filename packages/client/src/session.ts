@@ -3,9 +3,11 @@ import type { EndStatus, FileInfo, Gap, Json, LaneEnd, RunEnd, SessionEvent } fr
 import type { Outbox, SendOptions } from './commands/outbox.ts'
 import type { Command, Started } from './commands/sender.ts'
 import { type CallOptions, callWithin } from './deadline.ts'
+import { MillraceError } from './errors.ts'
 import { newId } from './host.ts'
 import type { Http } from './http.ts'
 import { createLogReader, type LogReader, type LogReaderOptions } from './log-reader.ts'
+import { createRunView, type RecordedEnd, type RunView, withGetters } from './run.ts'
 import type { FlowOptions } from './transports/transport.ts'
 
 /** An event and the position after it. A `gap` says that retention was faster than this reader. */
@@ -28,18 +30,8 @@ export interface RunOptions extends ResumeOptions {
   readonly models?: readonly string[]
 }
 
-/** An end; `position` is after it, with the session, and absent where its log is gone. */
-export type RecordedEnd = RunEnd & { readonly position?: string }
-
 /** Resolves when the run's start is recorded; rejects with the server's error. Waits while there is no connection. */
-export interface Run extends Promise<Started> {
-  readonly id: string
-  /**
-   * Stops the run for everybody. Resolves with its end, which keeps what was said. Sent as soon as the start has been, though
-   * that is not answered, and before everything else that waits.
-   */
-  stop(options?: CallOptions): Promise<RecordedEnd>
-}
+export interface Run extends Promise<Started>, RunView {}
 
 export interface Session extends LogReader<SessionLogEvent> {
   readonly id: string
@@ -51,6 +43,8 @@ export interface Session extends LogReader<SessionLogEvent> {
   resume(run: string, options?: ResumeOptions): Run
   /** The same as `stop` of a Run, for one that was started elsewhere. Rejects with `run_not_found`. */
   stop(run: string, options?: CallOptions): Promise<RecordedEnd>
+  /** A run that was started elsewhere or before. Its reading rejects with `run_not_found` where the session has none with this id. */
+  runs(id: string): RunView
   /** The conversation so far, and the position to go on from. One attempt; where nothing comes for `answerMs`, it is `silent`. */
   read(options?: CallOptions): Promise<Transcript>
 }
@@ -94,7 +88,7 @@ export function createSession({ id, http, outbox, requestMs, flow, ...options }:
   let making: Promise<unknown> | undefined
   const address = `api/sessions/${encodeURIComponent(id)}`
 
-  const logReader = createLogReader<SessionLogEvent>({ ...options, source: { session: id, ...flow }, prepare: make })
+  const { logReader, open } = createLogReader<SessionLogEvent>({ ...options, source: { session: id, ...flow }, prepare: make })
   const session: Session = Object.assign(logReader, {
     id,
     run: ({ query, models, id: run = newId(), ...sending }: RunOptions) =>
@@ -102,6 +96,14 @@ export function createSession({ id, http, outbox, requestMs, flow, ...options }:
     resume: (run: string, { id: next = newId(), ...sending }: ResumeOptions = {}) =>
       start({ type: 'continue', run, session: id, id: next }, sending),
     stop: (run: string, options?: CallOptions) => outbox.send({ type: 'stop', run }, options) as Promise<RecordedEnd>,
+    runs(run: string) {
+      const locate = async () => {
+        const { runs } = await session.read()
+        if (runs.some((one) => one.run === run)) return 'start'
+        throw new MillraceError('run_not_found', { retryable: false })
+      }
+      return view(run, locate)
+    },
     read: (options: CallOptions = {}) =>
       callWithin(requestMs, options.signal, async (signal) => {
         await make()
@@ -126,6 +128,11 @@ export function createSession({ id, http, outbox, requestMs, flow, ...options }:
 
   function start(command: Extract<Command, { type: 'run' | 'continue' }>, sending: Omit<SendOptions, 'prepare'>): Run {
     const started = outbox.send(command, { ...sending, prepare: make }) as Promise<Started>
-    return Object.assign(started, { id: command.id, stop: (options?: CallOptions) => session.stop(command.id, options) })
+    const run = view(command.id, async () => (await started).position)
+    return withGetters(started, run)
+  }
+
+  function view(run: string, locate: () => Promise<string>): RunView {
+    return createRunView({ id: run, locate, open, stop: (options) => session.stop(run, options) })
   }
 }

@@ -55,6 +55,8 @@ export interface LinkState {
 
 export type LinkInput =
   | { readonly type: 'start' | 'tick' | 'online' | 'offline' | 'visible' | 'pause' | 'resume' | 'close' }
+  /** Somebody reads who is elsewhere: the stream has to begin again where all of them are served. */
+  | { readonly type: 'rejoin' }
   | { readonly type: 'switch'; readonly to: TransportName }
   /** Between `preparing` and `begun` something else has to happen before it is asked for. `caught-up`: it is where the reader is. */
   | { readonly type: 'preparing' | 'begun' | 'opened' | 'caught-up' | 'delivered' | 'stale'; readonly stream: number }
@@ -114,6 +116,8 @@ export function stepLink(state: LinkState, input: LinkInput, context: LinkContex
       return isFresh(state, context) ? stay(state) : reopen(state, context, true)
     case 'pause':
       return { state: { ...without(state), isPaused: true, phase: 'catching-up' }, effects: closeAll(state, false) }
+    case 'rejoin':
+      return reopen(state, context, false)
     case 'start':
     case 'resume':
       return open({ ...state, isPaused: false }, context)

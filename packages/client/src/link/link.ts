@@ -7,11 +7,11 @@ import type { Timings } from '../timings.ts'
 import { deadConnection } from '../transports/socket-connection.ts'
 import type { ReadRequest, Transport, TransportName } from '../transports/transport.ts'
 import { createLinkState, type LinkEffect, type LinkInput, type LinkState, nextTickAt, stepLink } from './link-state.ts'
-import type { Reader } from './reader.ts'
+import type { SharedReader } from './reader-group.ts'
 
 export interface LinkOptions {
   readonly source: ReadRequest
-  readonly reader: Reader
+  readonly reader: SharedReader
   readonly transports: Readonly<Record<TransportName, Transport>>
   readonly timings: Timings
   /** Runs before a stream is requested; undefined when there is nothing to wait for. Its wait does not count against the transport. */

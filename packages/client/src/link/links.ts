@@ -18,7 +18,7 @@ export interface LinksOptions extends Pick<LinkOptions, 'transports' | 'timings'
 
 export interface LinkRequest extends Pick<LinkOptions, 'source' | 'reader' | 'prepare'> {
   /** What is being read through the link. */
-  readonly owner: { leave(): void }
+  readonly owner: { readonly logReader: object; leave(): void }
 }
 
 export interface Links {
