@@ -4,6 +4,59 @@ import { expect, it } from 'vitest'
 import { type ClientSuite, oneTo, patientTimings, quickTimings, readNumbers, readUntil, startWorld } from './world.ts'
 
 export function commandCases({ transport }: ClientSuite): void {
+  it('asks with messages, instructions, parameters and metadata, and is given them back by the log and the transcript', async () => {
+    const { connect } = await startWorld()
+    const session = connect(transport).session()
+    const asked = {
+      messages: [
+        { role: 'user', content: 'weather?' },
+        { role: 'assistant', content: [{ type: 'tool_call', id: 'c1', name: 'weather', arguments: { city: '上海' } }] },
+        { role: 'tool', content: [{ type: 'tool_result', call: 'c1', value: { celsius: 20 } }] },
+      ],
+      instructions: 'Be brief.',
+      params: { temperature: 0.5, responseFormat: { type: 'json_schema', schema: { type: 'object' } } },
+      metadata: { tenant: 'acme' },
+    } as const
+    const models = ['sim:echo?tps=0&show=request']
+    const first = session.run({ ...asked, models })
+    const isEndOf =
+      (id: string) =>
+      ({ type, data }: { type: string; data: unknown }) =>
+        type === 'stream_end' && (data as { run: string }).run === id
+    const events = await readUntil(session, isEndOf(first.id))
+    const second = session.run({ query: 'and now?', models })
+    await readUntil(session, isEndOf(second.id))
+    expect(events.find(({ type }) => type === 'stream_start')?.data).toMatchObject({ query: 'weather?', ...asked })
+    const { runs } = await session.read()
+    expect(runs).toMatchObject([
+      { run: first.id, query: 'weather?', ...asked },
+      { run: second.id, query: 'and now?' },
+    ])
+    expect(runs[1]).not.toHaveProperty('messages')
+    const [one, two] = runs.map(
+      ({ lanes }) => JSON.parse(lanes[0]?.text ?? '') as { messages: { role: string }[]; params: object },
+    )
+    expect(one).toMatchObject({ params: asked.params, messages: [{ role: 'system', text: 'Be brief.' }, {}, {}, {}] })
+    // The instructions of one request are not those of the next; its messages are history.
+    expect(two?.messages.map(({ role }) => role)).toEqual(['user', 'assistant', 'tool', 'assistant', 'user'])
+    await expect(session.run({ messages: asked.messages.slice(0, 2), models })).rejects.toMatchObject({
+      code: 'tool_result_missing',
+    })
+    await expect(session.run({ query: 'x', params: { seed: 1 }, models: ['sim:count'] })).rejects.toMatchObject({
+      code: 'param_not_supported',
+    })
+  })
+
+  // A WebSocket is closed for a message of more than 256 KiB.
+  it('asks with as much as a server takes', async () => {
+    const { connect } = await startWorld()
+    const session = connect(transport).session()
+    const most = { messages: [{ role: 'user', content: '水'.repeat(80_000) }], instructions: '水'.repeat(32_000) } as const
+    const run = session.run({ ...most, models: ['sim:count?n=1&tps=0'] })
+    await expect(run).resolves.toMatchObject({ run: run.id })
+    await expect(session.run({ query: '0' })).resolves.toBeDefined()
+  })
+
   it('sends what was asked without a connection when there is one, in order and once', async () => {
     const { connect, counter, proxy, millrace } = await startWorld()
     counter.letTo(3)

@@ -1,5 +1,5 @@
 /** One conversation: what is said in it comes out of `events`, what is asked goes in by `run`. */
-import type { EndStatus, FileInfo, Gap, Json, LaneEnd, RunEnd, SessionEvent } from '@millrace/protocol'
+import type { Asked, EndStatus, FileInfo, Gap, Json, LaneEnd, RunEnd, SessionEvent } from '@millrace/protocol'
 import type { Outbox, SendOptions } from './commands/outbox.ts'
 import type { Command, Started } from './commands/sender.ts'
 import { type CallOptions, callWithin } from './deadline.ts'
@@ -23,9 +23,9 @@ export interface ResumeOptions extends CallOptions {
   readonly isRetried?: boolean
 }
 
-export interface RunOptions extends ResumeOptions {
-  /** At most 32,768 characters. */
-  readonly query: string
+export interface RunOptions extends ResumeOptions, Asked {
+  /** At most 32,768 characters; this or `messages`. */
+  readonly query?: string
   /** Names of models, one lane each, at most 8; default the server's. */
   readonly models?: readonly string[]
 }
@@ -54,24 +54,25 @@ export interface Transcript {
   readonly id: string
   readonly position: string
   readonly complete: boolean
-  readonly runs: readonly (Partial<Omit<RunEnd, 'status' | 'lanes'>> & {
-    readonly run: string
-    readonly query: string
-    /** The run that this one goes on with: PROTOCOL.md#continuing-an-answer. */
-    readonly continues?: string
-    readonly startedAt: number
-    readonly status: 'streaming' | EndStatus
-    readonly lanes: readonly (Partial<Omit<LaneEnd, 'status'>> & {
-      readonly lane: string
-      readonly model: string
-      readonly text: string
-      readonly reasoning: string
-      readonly data: readonly { readonly name: string; readonly value: Json }[]
-      /** Without their bytes, which are the event after `position`: PROTOCOL.md#files. */
-      readonly files: readonly (FileInfo & { readonly position: string })[]
+  readonly runs: readonly (Partial<Omit<RunEnd, 'status' | 'lanes'>> &
+    Asked & {
+      readonly run: string
+      readonly query: string
+      /** The run that this one goes on with: PROTOCOL.md#continuing-an-answer. */
+      readonly continues?: string
+      readonly startedAt: number
       readonly status: 'streaming' | EndStatus
+      readonly lanes: readonly (Partial<Omit<LaneEnd, 'status'>> & {
+        readonly lane: string
+        readonly model: string
+        readonly text: string
+        readonly reasoning: string
+        readonly data: readonly { readonly name: string; readonly value: Json }[]
+        /** Without their bytes, which are the event after `position`: PROTOCOL.md#files. */
+        readonly files: readonly (FileInfo & { readonly position: string })[]
+        readonly status: 'streaming' | EndStatus
+      })[]
     })[]
-  })[]
 }
 
 export interface SessionOptions extends Omit<LogReaderOptions, 'source' | 'prepare'> {
@@ -91,8 +92,8 @@ export function createSession({ id, http, outbox, requestMs, flow, ...options }:
   const { logReader, open } = createLogReader<SessionLogEvent>({ ...options, source: { session: id, ...flow }, prepare: make })
   const session: Session = Object.assign(logReader, {
     id,
-    run: ({ query, models, id: run = newId(), ...sending }: RunOptions) =>
-      start({ type: 'run', query, models, session: id, id: run }, sending),
+    run: ({ id: run = newId(), isRetried, signal, ...asked }: RunOptions) =>
+      start({ type: 'run', ...asked, session: id, id: run }, { isRetried, signal }),
     resume: (run: string, { id: next = newId(), ...sending }: ResumeOptions = {}) =>
       start({ type: 'continue', run, session: id, id: next }, sending),
     stop: (run: string, options?: CallOptions) => outbox.send({ type: 'stop', run }, options) as Promise<RecordedEnd>,

@@ -4,8 +4,8 @@
  * PROTOCOL.md#events.
  */
 import type { PublicError } from './errors.ts'
-
-export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json }
+import type { Json } from './json.ts'
+import type { Asked } from './messages.ts'
 
 /** How a lane or a run ended. A deadline ends it as `failed` with the code `model_timeout`. */
 export type EndStatus = 'completed' | 'stopped' | 'failed' | 'interrupted'
@@ -42,9 +42,9 @@ export interface LaneEnd {
 /** The data of each event type, as recorded in the log. */
 export interface SessionEvents {
   /**
-   * A run started. `lanes` lists each lane with its model, in order. `node` is the server that owns the run, where
-   * several servers share an engine. With `continues`, the lanes continue their answers of that run:
-   * PROTOCOL.md#continuing-an-answer.
+   * A run started. `query` is the question; with `messages`, the text of their last one of a user. `lanes` lists each lane
+   * with its model, in order. `node` is the server that owns the run, where several servers share an engine. With
+   * `continues`, the lanes continue their answers of that run: PROTOCOL.md#continuing-an-answer.
    */
   stream_start: {
     run: string
@@ -53,7 +53,7 @@ export interface SessionEvents {
     lanes: readonly Lane[]
     continues?: string
     node?: string
-  }
+  } & Asked
   /** A piece of the text of one lane. */
   message: { run: string; lane: string; text: string }
   /** A piece of the reasoning of one lane. */

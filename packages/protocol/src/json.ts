@@ -1,3 +1,5 @@
+export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json }
+
 /**
  * JSON for the wire, without NEL, LS and PS. Python's `splitlines()`, and clients built on it, split lines at these
  * characters too and would cut an event in two.

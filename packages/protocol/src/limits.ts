@@ -5,6 +5,19 @@ export const eventBytesMax = 1_048_576
 export const limits = {
   /** Length of a query, in UTF-16 code units. */
   queryLengthMax: 32_768,
+  /** Messages of one run, and the parts of all of them. */
+  messagesMax: 1000,
+  /** Messages of one run as JSON: they fit into one message of a WebSocket. */
+  messagesBytesMax: 245_760,
+  /** Length of instructions, in UTF-16 code units. */
+  instructionsLengthMax: 32_768,
+  /** `params` of a run as JSON, and of them `provider`. */
+  paramsBytesMax: 65_536,
+  providerBytesMax: 16_384,
+  /** Keys of `metadata`, and the length of each key and value. */
+  metadataKeysMax: 16,
+  metadataKeyLengthMax: 64,
+  metadataValueLengthMax: 512,
   /** Body of a request. */
   bodyBytesMax: 1_048_576,
   /** Request line and headers together. */

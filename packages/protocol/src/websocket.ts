@@ -3,7 +3,9 @@
  * exchange: `{"query":"你好"}` up, `{"text":"你"}` … `{"status":"completed"}` down.
  */
 import type { ErrorBody } from './errors.ts'
-import type { Json, RunEnd } from './events.ts'
+import type { RunEnd } from './events.ts'
+import type { Json } from './json.ts'
+import type { Asked } from './messages.ts'
 
 /** The subprotocol that clients offer to get `heartbeat` messages; nothing else depends on it. */
 export const webSocketProtocol = 'millrace.v1'
@@ -11,24 +13,19 @@ export const webSocketProtocol = 'millrace.v1'
 /** The log that a client names. */
 export type Source = { readonly session: string } | { readonly channel: string }
 
+/** Either `query` or `messages`. */
+interface Question extends Asked {
+  readonly query?: string
+  readonly model?: string
+  readonly models?: readonly string[]
+  readonly session?: string
+  readonly id?: string
+}
+
 /** What a client sends. The response repeats the `ref`. */
 export type ClientMessage =
-  | {
-      readonly query: string
-      readonly model?: string
-      readonly models?: readonly string[]
-      readonly session?: string
-      readonly id?: string
-    }
-  | {
-      readonly type: 'run'
-      readonly ref?: string
-      readonly query: string
-      readonly model?: string
-      readonly models?: readonly string[]
-      readonly session?: string
-      readonly id?: string
-    }
+  | Question
+  | ({ readonly type: 'run'; readonly ref?: string } & Question)
   | {
       readonly type: 'continue'
       readonly ref?: string

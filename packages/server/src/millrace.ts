@@ -13,6 +13,7 @@ import type { Engine } from './log/log.ts'
 import type { Run } from './runs/run.ts'
 import type { ChatRequest, ResumeRequest, SourceRequest } from './sessions/chats.ts'
 import type { History } from './sessions/history.ts'
+import type { Instructions } from './sessions/instructions.ts'
 import type { Transcript } from './sessions/transcript.ts'
 import type { ListedConnection } from './transports/connection.ts'
 import type { ConnectionFilter } from './transports/connections.ts'
@@ -44,8 +45,11 @@ export interface Millrace {
   findRun(id: string): Run | undefined
   /** The conversation so far; undefined if the session does not exist. */
   readSession(id: string): Promise<Transcript | undefined>
-  /** Lists, renames, deletes and shares sessions. */
-  readonly sessions: Pick<History, 'list' | 'rename' | 'delete'> & { readonly shares: Shares }
+  /** Lists, renames, instructs, deletes and shares sessions. */
+  readonly sessions: Pick<History, 'list' | 'rename' | 'delete'> & {
+    readonly instructions: Instructions
+    readonly shares: Shares
+  }
   /** Which model answers a request that names none, and why. */
   defaultModel(): Promise<{ readonly name: string; readonly reason: string }>
   /** API keys of servers. They are kept by the engine, and accepted where `access` or `authenticate` is given. */

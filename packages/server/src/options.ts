@@ -1,5 +1,5 @@
 /** What `createMillrace` takes: each option with its default, checked here before any part is created. */
-import { silenceMs } from '@millrace/protocol'
+import { limits, silenceMs } from '@millrace/protocol'
 import type { Logger } from 'pino'
 import { type AccessOptions, type AccessSettings, resolveAccess } from './access/access.ts'
 import type { AuthenticateHook } from './access/authenticate.ts'
@@ -35,12 +35,22 @@ export interface MillraceOptions {
   /** The model of a request that names none; default `auto`: a key in the environment, a local server, or the guide. */
   readonly model?: string
   /**
+   * What every model gets first, before the instructions of a session or a request; up to 32,768 characters. Clients can
+   * neither read nor replace it.
+   */
+  readonly instructions?: string
+  /**
    * Which models clients may request by name, beside `models`, `model` and `builtin:guide`: the part before the colon, such
    * as `sim` or `openai`; a name, or its beginning and `*`; or `*` for every model whose package and key are present. By
    * pattern with who may use it: `{ 'openai:gpt-*': 'users', 'builtin:*': 'anyone' }`. Default `['sim']`, and with
    * authentication `[]`, which allows none. Your own code may name any model. See access/rules.ts.
    */
   readonly modelsByName?: ModelRules
+  /**
+   * Fields of a provider's API that clients may set with `params.provider`, such as `top_k`; default none. Others could choose
+   * a more expensive tier, or a tool of the provider. Your own code may set any.
+   */
+  readonly providerParams?: readonly string[]
   /**
    * Who may read and publish, by names of channels: `{ 'room:*': { read: 'users', publish: 'users' } }`. A channel that no
    * pattern matches is then closed. Default: everybody who is let in uses every channel. See access/rules.ts.
@@ -104,7 +114,9 @@ export interface MillraceOptions {
 export interface Settings {
   readonly engine: Engine
   readonly models: ModelsOptions
+  readonly instructions: string | undefined
   readonly mayUseModel: CheckModel
+  readonly providerParams: readonly string[]
   /** Undefined where every channel is for everybody. */
   readonly mayUseChannel: CheckChannel | undefined
   readonly hostNames: readonly string[]
@@ -135,7 +147,7 @@ export function resolveOptions(options: MillraceOptions): Settings {
   createHostRule({ names: hostNames })
   const log = createLogger(options.log)
   const report = createReport(log && printTo(log))
-  const limits = resolveLimits(options.limits)
+  const limitSettings = resolveLimits(options.limits)
   const { privateHosts = [], webhooks = [] } = options
   const send = createSendRequest({ privateHosts })
   const access = resolveAccess(options.access, options.authenticate, send)
@@ -143,11 +155,13 @@ export function resolveOptions(options: MillraceOptions): Settings {
   return {
     engine: options.engine ?? memoryEngine(),
     models: { models: options.models, default: options.model },
+    instructions: checkInstructions(options.instructions),
     mayUseModel: createModelRules(options.modelsByName ?? (isOpen ? ['sim'] : []), isOpen ? 'anyone' : 'users'),
+    providerParams: options.providerParams ?? [],
     mayUseChannel: createChannelRules(options.channels),
     hostNames,
-    limits,
-    usage: resolveUsage(options.usage, access.isOn, limits),
+    limits: limitSettings,
+    usage: resolveUsage(options.usage, access.isOn, limitSettings),
     page: options.page,
     heartbeatMs,
     leaseMs: options.leaseMs,
@@ -160,6 +174,11 @@ export function resolveOptions(options: MillraceOptions): Settings {
     observers: options.observers ?? [],
     onError: guard(options.onError ?? report, report),
   }
+}
+
+function checkInstructions(instructions: string | undefined): string | undefined {
+  if (instructions === undefined || instructions.length <= limits.instructionsLengthMax) return instructions
+  throw new TypeError(`instructions have ${instructions.length} characters and may have at most ${limits.instructionsLengthMax}.`)
 }
 
 /** With heartbeats further apart every client would take its connection for dead and reconnect, in a loop. */

@@ -52,6 +52,7 @@ import { Recovery, type RecoveryOptions } from './runs/recovery.ts'
 import { retryUntil } from './runs/retry-until.ts'
 import { createRuns, type Runs } from './runs/runs.ts'
 import type { OnBegin } from './runs/starts.ts'
+import { checkAsked } from './sessions/asked.ts'
 import { createSessions, type Sessions } from './sessions/sessions.ts'
 import type { Guard } from './transports/connection.ts'
 import { type Connections, createConnections } from './transports/connections.ts'
@@ -90,7 +91,7 @@ export function createMillrace(options: MillraceOptions = {}): Millrace {
   const onBegin: OnBegin = (run) => void history.note(run).catch(onError)
   const runs = createRuns({ engine, limits: settings.limits, cluster, recovery, charge, onError, observer, onBegin })
   const { isOn: hasOwners, isOpen } = settings.access
-  const asking = { models, limits, hasOwners, newId, onPage: recovery.note.bind(recovery) }
+  const asking = { ...settings, models, limits, hasOwners, newId, onPage: recovery.note.bind(recovery) }
   const sessions = createSessions({ ...asking, store, engine, openLog, runs, onError })
   const { transcripts, history, chats, records } = sessions
   const channels = createChannels(engine)
@@ -104,7 +105,7 @@ export function createMillrace(options: MillraceOptions = {}): Millrace {
   const { fanOut, sse, webSocket, transports, connections, heartbeat, answers } = delivery
 
   // Requests.
-  const offer = createOffer({ models, allows: settings.mayUseModel, isOpen })
+  const offer = createOffer({ ...settings, models, allows: settings.mayUseModel, isOpen })
   const isOn = access.authenticate !== undefined
   const seen = { node, version, connections, runs, runList, webhooks }
   const { nodes, draining, changeRecord } = createNodes({ ...seen, engine: store, membership, isOn, stopping, onError })
@@ -117,10 +118,17 @@ export function createMillrace(options: MillraceOptions = {}): Millrace {
   const more = { dialects: nativeDialects, doctor: { heartbeatMs, version }, ...operating }
   const requests = { ...used, ...more, passRenewal: createPassRenewal(membership), stops: createStops(runs) }
   const renew = (id: string, principal: Principal) => renewPassed({ connections, ...access }, id, principal)
-  const { describeDefault } = models
   const describeConfiguration = () => options.configuration ?? describeOptions(options)
   const routes = [
-    ...createRoutes({ ...requests, history, records, transcripts, heartbeats: answers, newId }),
+    ...createRoutes({
+      ...requests,
+      history,
+      records,
+      instructions: sessions.instructions,
+      transcripts,
+      heartbeats: answers,
+      newId,
+    }),
     ...createAdminRoutes({ ...requests, history, nodes, node, changeRecord, describeConfiguration }),
   ]
   const serving = { transports, connections, access, limits, version, observer, onError, isStopping: isClosed }
@@ -136,7 +144,7 @@ export function createMillrace(options: MillraceOptions = {}): Millrace {
 
   const metricsPort = openMetricsPort({ ...serving, ...operating, ...settings.metrics, hostNames })
   const checkRate = createRateCheck(access, limits)
-  const parts = { ...used, sessions, describeDefault, access, handlers, metrics }
+  const parts = { ...used, sessions, describeDefault: models.describeDefault, access, handlers, metrics }
   return createApi(parts, {
     async listen(listenOptions = {}) {
       const metricsUrl = await metricsPort.listening
@@ -172,17 +180,18 @@ interface Parts {
 /** What an application calls. */
 function createApi(parts: Parts, listening: Pick<Millrace, 'listen' | 'close'>): Millrace {
   const { handlers, channels, runs, connections, access, describeDefault, engine } = parts
-  const { chats, transcripts, history } = parts.sessions
+  const { chats, transcripts, history, instructions } = parts.sessions
+  const { list, rename, delete: remove } = history
   return {
     ...handlers,
     ...listening,
-    ask: chats.ask,
+    ask: async (request) => chats.ask({ ...request, ...checkAsked(request) }),
     resume: chats.resume,
-    run: chats.play,
+    run: async (request) => chats.play({ ...request, ...checkAsked(request) }),
     publish: channels.publish,
     findRun: runs.get,
     readSession: (id) => transcripts.read(id),
-    sessions: { list: history.list, rename: history.rename, delete: history.delete, shares: access.shares },
+    sessions: { list, rename, delete: remove, instructions, shares: access.shares },
     defaultModel: describeDefault,
     keys: access.keys,
     access: { revoke: access.revoke },

@@ -31,6 +31,7 @@ describe('the documentation that the server serves', () => {
       'get /api/sessions',
       'get /api/sessions/{id}',
       'get /api/sessions/{id}/export',
+      'get /api/sessions/{id}/instructions',
       'get /api/sessions/{id}/shares',
       'get /api/stream',
       'get /healthz',
@@ -59,8 +60,12 @@ describe('the documentation that the server serves', () => {
     expect(Object.keys(post.requestBody?.content['application/json'].schema.properties ?? {}).sort()).toEqual([
       'events',
       'id',
+      'instructions',
+      'messages',
+      'metadata',
       'model',
       'models',
+      'params',
       'query',
       'session',
     ])

@@ -219,6 +219,14 @@ describe('limits', () => {
   /** Each limit of the protocol package: its row, and how the row begins. */
   const expected: Record<keyof typeof limits, readonly [row: string, maximum: string]> = {
     queryLengthMax: ['query', `${limits.queryLengthMax.toLocaleString('en')} characters`],
+    messagesMax: ['parts of these messages, of which a string is one', limits.messagesMax.toLocaleString('en')],
+    messagesBytesMax: ['messages of one run as JSON', `${limits.messagesBytesMax / 1024} KiB`],
+    instructionsLengthMax: ['instructions', `${limits.instructionsLengthMax.toLocaleString('en')} characters`],
+    paramsBytesMax: ['`params`', `${limits.paramsBytesMax / 1024} KiB as JSON`],
+    providerBytesMax: ['`params.provider`', `${limits.providerBytesMax / 1024} KiB as JSON`],
+    metadataKeysMax: ['`metadata`', `${limits.metadataKeysMax} keys`],
+    metadataKeyLengthMax: ['a key of `metadata`', `${limits.metadataKeyLengthMax} characters`],
+    metadataValueLengthMax: ['a value of `metadata`', `${limits.metadataValueLengthMax} characters`],
     bodyBytesMax: ['body', mebibyte],
     headerBytesMax: ['request line and headers', `${limits.headerBytesMax / 1024} KiB`],
     idLengthMax: ['session and run ids', `${limits.idLengthMax} characters`],

@@ -3,9 +3,10 @@
  * but does not stand in it yet. First the transcript is read, then the events from its position are folded into
  * it; where the log can no longer be read on from there, it is read again.
  */
+import { type Message, queryOf } from '@millrace/protocol'
 import { isFinal, MillraceError } from '../errors.ts'
 import { listenToHost } from '../host.ts'
-import type { Run, RunOptions, Session, Transcript } from '../session.ts'
+import type { ResumeOptions, Run, RunOptions, Session, Transcript } from '../session.ts'
 import { backoffMs, defaultTimings } from '../timings.ts'
 import { type ChatRun, type ChatTranscript, foldTranscript, interruptTranscript, joinTranscript, lastRun } from './fold.ts'
 import { createLiveStore, type Store } from './live-store.ts'
@@ -40,10 +41,10 @@ export interface Chat {
    */
   readonly error: Error | undefined
   /**
-   * Asks, in order after what was asked before; see `Session.run`. At most 100 wait. What it gives need not be awaited:
-   * an error shows in `pending`.
+   * Asks a question, or with new messages, in order after what was asked before; see `Session.run`. At most 100 wait. What it
+   * gives need not be awaited: an error shows in `pending`.
    */
-  ask(query: string, options?: Pick<RunOptions, 'models'>): Run
+  ask(question: string | readonly Message[], options?: Omit<RunOptions, 'query' | 'messages' | keyof ResumeOptions>): Run
   /**
    * Goes on with a run that was stopped, has failed or was interrupted: it is `streaming` again, and what is added stands
    * behind what it had said. Need not be awaited; rejects with `run_not_continuable`.
@@ -97,8 +98,10 @@ function createChatStore(session: Session): ChatStore {
   const started = new WeakSet<PendingRun>()
 
   const commands: Pick<Chat, 'ask' | 'resume' | 'stop' | 'dismiss' | 'reload'> = {
-    ask(query, options) {
-      const run = session.run({ query, ...options })
+    ask(question, options) {
+      const isQuery = typeof question === 'string'
+      const run = session.run({ ...options, ...(isQuery ? { query: question } : { messages: question }) })
+      const query = isQuery ? question : queryOf(question)
       const asked: PendingRun = { id: run.id, query, error: undefined }
       pending = [...pending, asked]
       run.then(

@@ -5,7 +5,7 @@
  *
  * What did not change stays the same object, so that a component is rendered for its own run and no other.
  */
-import type { SessionEvent } from '@millrace/protocol'
+import { askedOf, type SessionEvent } from '@millrace/protocol'
 import type { Transcript } from '../session.ts'
 
 /** One question and its answers: a run, and the runs that continue it, as one. */
@@ -72,7 +72,16 @@ function addRun(runs: readonly ChatRun[], next: ChatRun): readonly ChatRun[] {
     }
   })
   const { continues, query, startedAt } = before
-  return runs.with(index, { ...end, ...(continues && { continues }), run: before.run, continuedBy: run, query, startedAt, lanes })
+  return runs.with(index, {
+    ...end,
+    ...(continues && { continues }),
+    run: before.run,
+    continuedBy: run,
+    query,
+    ...askedOf(before),
+    startedAt,
+    lanes,
+  })
 }
 
 /** Of the file that the event before announced, which is where the transcript ends. */

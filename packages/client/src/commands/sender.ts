@@ -2,14 +2,14 @@
  * Sends commands: a command goes over the WebSocket where the transport has one, else by POST. Every
  * command may be sent again with the same ids without being carried out twice.
  */
-import type { Json } from '@millrace/protocol'
+import type { Asked, Json } from '@millrace/protocol'
 import { MillraceError, unreachable } from '../errors.ts'
 import { type Http, toError } from '../http.ts'
 import type { TransportSelector } from '../link/selector.ts'
 import type { Socket } from '../transports/socket.ts'
 
-export interface RunCommand {
-  readonly query: string
+export interface RunCommand extends Asked {
+  readonly query?: string | undefined
   readonly models?: readonly string[] | undefined
   readonly session: string
   readonly id: string
@@ -54,7 +54,7 @@ export function createCommandSender({ http, socket, selector }: CommandSenderOpt
   return {
     canPipeline,
     async send(command, isPipelined = false) {
-      if (socket === undefined || !canPipeline()) {
+      if (socket === undefined || !canPipeline() || isLong(command)) {
         if (isPipelined) throw unreachable()
         return post(command)
       }
@@ -100,6 +100,11 @@ export function createCommandSender({ http, socket, selector }: CommandSenderOpt
       }
     }
   }
+}
+
+/** A server closes a WebSocket for a message of more than 256 KiB; a character has three bytes at most. */
+function isLong(command: Command): boolean {
+  return command.type === 'run' && JSON.stringify(command).length > 65_536
 }
 
 const passing = new Set<string>([

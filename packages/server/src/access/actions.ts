@@ -6,6 +6,8 @@ export const actions = [
   'session.create',
   'session.read',
   'session.rename',
+  /** What the models of a session get before the conversation: its instructions, those of a request, messages of the system. */
+  'session.instruct',
   'session.delete',
   'session.share',
   'run.start',

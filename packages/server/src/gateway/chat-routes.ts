@@ -1,8 +1,7 @@
 /** Asking, and reading the answer: PROTOCOL.md#http. */
 import { formatPosition, type Lane, MillraceError } from '@millrace/protocol'
 import type { z } from 'zod'
-import { type Check, requireAction } from '../access/authorize.ts'
-import { ownerOf } from '../access/ownership.ts'
+import type { Check } from '../access/authorize.ts'
 import type { Dialects } from '../dialects/dialect.ts'
 import type { Limits } from '../limits/limits.ts'
 import type { Engine } from '../log/log.ts'
@@ -15,6 +14,7 @@ import type { Chats, ResumeRequest } from '../sessions/chats.ts'
 import { requireLog, requirePosition, resolveStart } from '../sessions/positions.ts'
 import type { Transcripts } from '../sessions/transcripts.ts'
 import type { Connection } from '../transports/connection.ts'
+import { prepareAsk } from './asking.ts'
 import type { Offer } from './offered.ts'
 import { observeAttach } from './reading.ts'
 import type { Route, RouteRequest, RouteResponse } from './route.ts'
@@ -88,14 +88,8 @@ function createChatHandlers({
   async function chat(request: RouteRequest<ChatInput>): Promise<RouteResponse> {
     const { input, lastEventId, caller } = request
     if (lastEventId !== undefined) return reconnect(request, lastEventId)
-    const { query, model, models: names = model === undefined ? undefined : [model], session, id } = input
-    requireAction(caller.principal, 'run.start')
-    // Before the session is looked for: the error must not say whether it exists.
-    await offer.require(caller.principal, names)
-    await authorize(caller, 'run.start', { session })
-    const owner = session === undefined ? ownerOf(caller.principal) : undefined
-    const asked = { query, models: names, session, owner, id, principal: caller.principal.id }
-    return startRun(() => chats.ask(asked, () => limits.admitRun(caller)), session, request)
+    const { events: _shape, ...question } = input
+    return startRun(await prepareAsk({ chats, authorize, offer, limits }, caller, question), input.session, request)
   }
 
   async function resumeRun(request: RouteRequest<ContinueInput>): Promise<RouteResponse> {

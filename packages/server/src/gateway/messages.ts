@@ -2,15 +2,14 @@
 import { type ClientMessage, formatPosition, MillraceError, type ServerMessage } from '@millrace/protocol'
 import { z } from 'zod'
 import type { Verify } from '../access/authenticate.ts'
-import { requireAction } from '../access/authorize.ts'
 import { type Caller, withPrincipal } from '../access/caller.ts'
-import { ownerOf } from '../access/ownership.ts'
 import type { AdmitRun } from '../runs/admission.ts'
 import type { Run } from '../runs/run.ts'
 import { requireLog, requirePosition } from '../sessions/positions.ts'
 import type { Connection } from '../transports/connection.ts'
 import type { Connections } from '../transports/connections.ts'
 import type { Socket, SocketStream } from '../transports/transport.ts'
+import { prepareAsk } from './asking.ts'
 import type { ChatRoutesOptions } from './chat-routes.ts'
 import { findSource, type Named, openReading, type ReadingContext, requireReadable } from './reading.ts'
 import { renewConnection } from './renewal.ts'
@@ -214,17 +213,10 @@ export class SocketSession {
     this.socket.attach(key, stream)
   }
 
-  async #ask({ query, model, models, session, id }: Question): Promise<Run> {
-    const { chats, authorize, offer } = this.#context
-    const { principal } = this.#caller
-    requireAction(principal, 'run.start')
-    const names = models ?? (model === undefined ? undefined : [model])
-    // Before the session is looked for: the error must not say whether it exists.
-    await offer.require(principal, names)
-    await authorize(this.#caller, 'run.start', { session })
-    const owner = session === undefined ? ownerOf(principal) : undefined
-    const run = await chats.ask({ query, models: names, session, owner, id, principal: principal.id }, this.#admit())
-    await requireReadableRun(authorize, this.#caller, run, session)
+  async #ask(question: Question): Promise<Run> {
+    const start = await prepareAsk(this.#context, this.#caller, question)
+    const run = await start()
+    await requireReadableRun(this.#context.authorize, this.#caller, run, question.session)
     return run
   }
 

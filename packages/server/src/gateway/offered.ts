@@ -1,8 +1,8 @@
 /**
  * Which models a client may ask for: the host's own, the default and the guide, and those that the host allows by name. A key
- * of the host opens every model of a provider, and a stranger would choose the most expensive.
+ * of the host opens every model of a provider, and a stranger would choose the most expensive. So with the fields of its API.
  */
-import { MillraceError } from '@millrace/protocol'
+import { MillraceError, type Params } from '@millrace/protocol'
 import { includes, modelPatterns } from '../access/actions.ts'
 import type { Principal } from '../access/caller.ts'
 import type { CheckModel } from '../access/rules.ts'
@@ -18,22 +18,32 @@ export interface OfferOptions {
   readonly allows: CheckModel
   /** Users are not told apart. Else the host's models, the default and the guide are for users only, where no rule says it. */
   readonly isOpen: boolean
+  /** Fields of `params.provider` that clients may set. */
+  readonly providerParams: readonly string[]
 }
 
 export interface Offer {
   /** Of the default without names. Rejects with `model_not_found`, and `forbidden` for the default. */
   require(principal: Principal, names: readonly string[] | undefined): Promise<void>
+  /** Throws `forbidden` for a field of a provider that clients may not set. */
+  requireParams(params: Params | undefined): void
   /** For models that were asked before, which need not be offered: what permissions and rules say. Throws `model_not_found`. */
   requireAgain(principal: Principal, names: readonly string[]): void
   /** The default is absent where the principal may not use it. */
   list(principal: Principal): Promise<{ readonly default?: string; readonly models: readonly ModelInfo[] }>
 }
 
-export function createOffer({ models, allows, isOpen }: OfferOptions): Offer {
+export function createOffer({ models, allows, isOpen, providerParams }: OfferOptions): Offer {
   return {
     async require(principal, names) {
       if (names === undefined) return requireDefault(principal)
       for (const name of names) if (!(await isOffered(principal, name))) throw notOffered(name)
+    },
+    requireParams({ provider = {} } = {}) {
+      const field = Object.keys(provider).find((each) => !providerParams.includes(each))
+      if (field === undefined) return
+      const message = `Clients may not set \`params.provider.${field}\` here; the operator allows it with \`providerParams\`.`
+      throw new MillraceError('forbidden', { message })
     },
     requireAgain(principal, names) {
       const mayAsk = (name: string) => isPermitted(principal, name) && (allows(principal, name) ?? !isStranger(principal))

@@ -17,6 +17,7 @@ import {
 import { z } from 'zod'
 import { grants, userId } from '../access/claims.ts'
 import { shareTtl } from '../access/shares.ts'
+import { asked, instructions } from '../sessions/asked.ts'
 
 const id = z.string({ error: 'invalid_id' }).regex(idPattern, 'invalid_id')
 const channel = z.string({ error: 'invalid_channel' }).regex(channelPattern, 'invalid_channel')
@@ -43,7 +44,11 @@ export const chatQuery = z.object({
   ticket,
 })
 
-export const chatBody = chatQuery.omit({ models: true, lastEventId: true, ticket: true }).extend({ models: models.optional() })
+export const chatBody = chatQuery.omit({ models: true, lastEventId: true, ticket: true }).extend({
+  query: query.optional().describe('What to ask; this or `messages`'),
+  models: models.optional(),
+  ...asked.shape,
+})
 
 /** A step, so that readers with nearly equal intervals share one encoding. */
 const intervalStepMs = 20
@@ -139,13 +144,15 @@ export const sessionsQuery = z.object({
   limit: z.coerce.number().int().min(1).max(200).default(50).describe('Length of the page'),
   before: z.coerce.number().int().min(1).optional().describe('`next` of the page before'),
 })
-export const renameBody = z.object({
-  title: z
-    .string()
-    .trim()
-    .min(1)
-    .max(200)
-    .regex(/^\P{Cc}+$/u, 'a title has no control characters'),
+const title = z
+  .string()
+  .trim()
+  .min(1)
+  .max(200)
+  .regex(/^\P{Cc}+$/u, 'a title has no control characters')
+export const changeBody = z.object({
+  title: title.optional(),
+  instructions: instructions.nullable().optional().describe('What its models get before the conversation; null removes it'),
 })
 export const exportQuery = z.object({ format: z.enum(['json', 'markdown']).default('markdown') })
 export const idParam = z.object({ id })
@@ -192,7 +199,8 @@ const transcript = z.object({
   runs: z.array(
     z.object({
       run: z.string(),
-      query: z.string(),
+      query: z.string().describe('Of `messages` the text of the last one of a user'),
+      ...asked.shape,
       continues: z.string().optional(),
       startedAt: z.number(),
       status,
@@ -218,6 +226,7 @@ export const answers = {
   newShare: share.extend({ token: z.string().describe('To be sent as a token: `Authorization: Bearer …`; shown once') }),
   shares: z.object({ shares: z.array(share) }),
   listedSession,
+  instructions: z.object({ instructions: z.string().nullable() }),
   sessions: z.object({ sessions: z.array(listedSession), next: z.number().optional() }),
   transcript,
   exported: transcript.extend({ title: z.string() }).or(z.string()).describe('JSON, or Markdown'),

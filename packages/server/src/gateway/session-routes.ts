@@ -8,14 +8,16 @@ import { type ListedFor, ownerOf } from '../access/ownership.ts'
 import type { Engine } from '../log/log.ts'
 import { toMarkdown } from '../sessions/export.ts'
 import type { History } from '../sessions/history.ts'
+import type { Instructions } from '../sessions/instructions.ts'
 import type { Records } from '../sessions/records.ts'
 import type { Transcripts } from '../sessions/transcripts.ts'
 import type { Route, RouteRequest } from './route.ts'
-import { answers, exportQuery, idParam, renameBody, sessionBody, sessionsQuery } from './schemas.ts'
+import { answers, changeBody, exportQuery, idParam, sessionBody, sessionsQuery } from './schemas.ts'
 
 export interface SessionRoutesOptions {
   readonly engine: Engine
   readonly history: History
+  readonly instructions: Instructions
   readonly transcripts: Transcripts
   readonly authorize: Check
   readonly records: Pick<Records, 'claim'>
@@ -74,18 +76,7 @@ export function createSessionRoutes(options: SessionRoutesOptions): Route[] {
         return { status: 200, json: transcript }
       },
     },
-    {
-      method: 'patch',
-      path: '/api/sessions/:id',
-      summary: 'Rename a session',
-      params: idParam,
-      body: renameBody,
-      answers: { 200: answers.listedSession },
-      async handle({ input, caller }: RouteRequest<{ id: string; title: string }>) {
-        await authorize(caller, 'session.rename', { session: input.id })
-        return { status: 200, json: await history.rename(input.id, input.title) }
-      },
-    },
+    ...createChangeRoutes(options),
     {
       method: 'delete',
       path: '/api/sessions/:id',
@@ -117,6 +108,41 @@ export function createSessionRoutes(options: SessionRoutesOptions): Route[] {
         // An id has no character with a meaning in a header or a file system.
         const headers = { 'content-type': type, 'content-disposition': `attachment; filename="${id}.${ending}"` }
         return { status: 200, text, headers }
+      },
+    },
+  ]
+}
+
+/** The title of a session, and the instructions of its models. */
+function createChangeRoutes({ history, instructions, authorize }: SessionRoutesOptions): Route[] {
+  return [
+    {
+      method: 'patch',
+      path: '/api/sessions/:id',
+      summary: 'Rename a session, or change the instructions of its models',
+      params: idParam,
+      body: changeBody,
+      answers: { 200: answers.listedSession },
+      async handle({ input, caller }: RouteRequest<{ id: string } & z.output<typeof changeBody>>) {
+        const { id, title, instructions: text } = input
+        if (title === undefined && text === undefined)
+          throw new MillraceError('invalid_request', { message: 'Nothing to change.' })
+        if (text !== undefined) await authorize(caller, 'session.instruct', { session: id })
+        if (title !== undefined) await authorize(caller, 'session.rename', { session: id })
+        if (text !== undefined) await instructions.set(id, text)
+        return { status: 200, json: title === undefined ? await history.describe(id) : await history.rename(id, title) }
+      },
+    },
+    {
+      method: 'get',
+      path: '/api/sessions/:id/instructions',
+      summary: 'What the models of a session get before the conversation',
+      isForStopping: true,
+      params: idParam,
+      answers: { 200: answers.instructions },
+      async handle({ input, caller }: RouteRequest<{ id: string }>) {
+        await authorize(caller, 'session.instruct', { session: input.id })
+        return { status: 200, json: { instructions: await instructions.read(input.id) } }
       },
     },
   ]

@@ -1,20 +1,22 @@
 import fc from 'fast-check'
 import { expect, it } from 'vitest'
 import { continuation, readContinuation, withoutSaid } from './continuation.ts'
-import type { ModelPart } from './model.ts'
+import type { ModelMessage, ModelPart } from './model.ts'
+
+const resumed = (question: string, said: string): ModelMessage[] => [{ role: 'user', text: question }, ...continuation(said)]
 
 it('ends with a message of the user, the partial answer before it, and is read back as what it was', () => {
   const before = { role: 'user', text: 'earlier' } as const
-  const messages = [before, ...continuation('count', '1 2 ')]
+  const messages = [before, ...resumed('count', '1 2 ')]
   expect(messages.map(({ role }) => role)).toEqual(['user', 'user', 'assistant', 'user'])
   expect(readContinuation(messages)).toEqual({ question: 'count', said: '1 2 ' })
 })
 
 it('is the question alone where nothing had been said, and a question is none', () => {
-  expect(continuation('count', '')).toEqual([{ role: 'user', text: 'count' }])
-  expect(readContinuation(continuation('count', ''))).toEqual({ question: 'count', said: '' })
+  expect(continuation('')).toEqual([])
+  expect(readContinuation(resumed('count', ''))).toEqual({ question: 'count', said: '' })
   // Somebody quotes the request in a question of their own.
-  const quoted = continuation('count', '1 ').slice(-1)
+  const quoted = continuation('1 ').slice(-1)
   expect(readContinuation(quoted)).toMatchObject({ said: '' })
 })
 

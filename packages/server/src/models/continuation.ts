@@ -13,10 +13,14 @@ import type { ModelMessage, ModelPart } from './model.ts'
 export const continueQuery =
   'Your answer above was cut off. Continue it exactly where it stopped, in the same language, beginning with the very next characters, even in the middle of a word. Repeat nothing of it, and add no introduction, apology or comment.'
 
-/** The messages after the conversation. Without any text there is nothing to continue: the question is asked again. */
-export function continuation(query: string, said: string): ModelMessage[] {
-  const question: ModelMessage = { role: 'user', text: query }
-  return said === '' ? [question] : [question, { role: 'assistant', text: said }, { role: 'user', text: continueQuery }]
+/** What follows the question. Without any text there is nothing to continue: the question is asked again. */
+export function continuation(said: string): ModelMessage[] {
+  return said === ''
+    ? []
+    : [
+        { role: 'assistant', text: said },
+        { role: 'user', text: continueQuery },
+      ]
 }
 
 /** The question, and the text of its answer so far; '' if it is not to be continued. */

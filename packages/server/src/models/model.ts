@@ -9,19 +9,24 @@
  *    any length.
  * A model MUST NOT keep state between calls that changes a later answer, nor know its readers.
  */
-import type { FinishReason, Json, Usage } from '@millrace/protocol'
+import type { FinishReason, Json, MessagePart, ParamName, Params, Role, Usage } from '@millrace/protocol'
 
 export interface ModelMessage {
-  readonly role: 'user' | 'assistant'
+  readonly role: Role
+  /** All of its text; of a tool, the results. */
   readonly text: string
+  /** Where it is more than text: calls of tools, and their results. */
+  readonly parts?: readonly MessagePart[]
 }
 
 export interface ModelRequest {
   /**
-   * The conversation so far, oldest first. The last message is the user's: a question, or, after a partial answer, the
-   * request to continue it.
+   * The conversation so far, oldest first; before it the instructions, as one message of the system. The last message is the
+   * user's: a question, or, after a partial answer, the request to continue it. Or it is a tool's.
    */
   readonly messages: readonly ModelMessage[]
+  /** How to answer. Has only what the model takes. */
+  readonly params?: Params
   /** Aborts when the run is stopped, times out, or the server stops. */
   readonly signal: AbortSignal
 }
@@ -46,9 +51,14 @@ export interface ModelFile {
   readonly bytes: Uint8Array
 }
 
+/** `responseFormat` alone is without JSON schemas. */
+export type TakenParam = ParamName | 'responseFormat.json_schema'
+
 export interface Model {
   /** The full name: `openai:gpt-6-luna`, `sim:count`, `builtin:guide`. */
   readonly name: string
+  /** The parameters that it takes; a run with another is rejected before it starts. Default none. */
+  readonly takes?: readonly TakenParam[]
   stream(request: ModelRequest): AsyncIterable<ModelPart>
 }
 

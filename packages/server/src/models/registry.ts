@@ -118,7 +118,9 @@ function named(key: string | undefined, model: OwnModel): [string, Model] {
     throw new TypeError(
       `A model needs a name of 1 to 256 characters, none of them a control character, not ${JSON.stringify(name)}.`,
     )
-  return [name, converted.name === name ? converted : { name, stream: (request) => converted.stream(request) }]
+  if (converted.name === name) return [name, converted]
+  const { takes = [] } = converted
+  return [name, { name, takes, stream: (request) => converted.stream(request) }]
 }
 
 /** Without options: `sim:count?n=5` is `sim:count`. */

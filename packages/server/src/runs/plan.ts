@@ -1,4 +1,5 @@
 /** A run before it starts. */
+import type { Asked } from '@millrace/protocol'
 import type { ModelMessage } from '../models/model.ts'
 import type { AdmitRun } from './admission.ts'
 import type { Source } from './lane.ts'
@@ -15,6 +16,8 @@ export interface RunPlan {
   readonly id: string
   readonly session: string
   readonly query: string
+  /** What is recorded beside the query. */
+  readonly details?: Asked | undefined
   /** Id of who asks; absent for the application itself. */
   readonly principal?: string | undefined
   /** When, in milliseconds since 1970; set when the run is started. */

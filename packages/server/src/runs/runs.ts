@@ -141,14 +141,14 @@ export function createRuns(options: RunsOptions): Runs {
 
   /** Synchronous, in the same microtask as the append of the start resolves: at no moment is the run unknown here. */
   function launch(plan: RunPlan, { start, recordEnd }: Recorder, { acceptedAt, askedAt, place }: Accepted): Run {
-    const { id, session, query, asked, continues, lanes } = plan
+    const { id, session, query, details, asked, continues, lanes } = plan
     const abort = new AbortController()
     const { promise, resolve } = Promise.withResolvers<RecordedEnd>()
     let end: RecordedEnd | undefined
     const run: Run = {
       id,
       session,
-      queryHash: hashQuery(id, query),
+      queryHash: hashQuery(id, query, details),
       asked,
       continues,
       lanes: lanes.map(({ lane, model }) => ({ lane, model })),

@@ -3,7 +3,7 @@
  * then the run's start is appended to its session's log. A start whose outcome is unknown is rolled back.
  */
 import { randomUUID } from 'node:crypto'
-import { MillraceError, type Position } from '@millrace/protocol'
+import { askedOf, MillraceError, type Position } from '@millrace/protocol'
 import type { RunPlan } from './plan.ts'
 import { hashQuery } from './query-hash.ts'
 import { openRemoteRun, readStart } from './remote-run.ts'
@@ -103,11 +103,11 @@ export class Starts {
   async #claim(plan: RunPlan, fence: string): Promise<{ readonly run: Run } | { readonly epoch: string } | undefined> {
     const { cluster } = this.#options
     if (cluster === undefined) return undefined
-    const { id, session, query, principal, askedAt, asked, continues, lanes, epoch } = plan
+    const { id, session, query, details, principal, askedAt, asked, continues, lanes, epoch } = plan
     await cluster.liveness.join()
     return cluster.directory.claim(id, {
       session,
-      queryHash: hashQuery(id, query),
+      queryHash: hashQuery(id, query, details),
       asked: asked ?? null,
       ...(continues !== undefined && { continues }),
       ...(principal !== undefined && { principal }),
@@ -121,10 +121,11 @@ export class Starts {
 
   async #appendStart(plan: RunPlan, fence: string): Promise<{ start: Position; isOurs: boolean }> {
     const { engine, cluster } = this.#options
-    const { id, session, query, continues, lanes, epoch } = plan
+    const { id, session, query, details = {}, continues, lanes, epoch } = plan
     const node = cluster === undefined || cluster.liveness.isSole ? {} : { node: cluster.liveness.id }
     const continued = continues === undefined ? {} : { continues }
-    const event = sessionEvent('stream_start', { run: id, session, query, lanes: toLanes(lanes), ...continued, ...node })
+    const data = { run: id, session, query, ...askedOf(details), lanes: toLanes(lanes), ...continued, ...node }
+    const event = sessionEvent('stream_start', data)
     // Of several requests to continue one run, on whichever nodes, the first is recorded.
     const key = continues === undefined ? `run ${id}` : `continued ${continues}`
     const options = { key, unless: fence, ...(epoch !== undefined && { epoch }) }
@@ -146,7 +147,7 @@ export class Starts {
         : new MillraceError('run_not_continuable', { message: 'This answer was continued by another run; continue that one.' })
     }
     if (cluster === undefined) {
-      const queryHash = hashQuery(id, event.query)
+      const queryHash = hashQuery(id, event.query, event)
       return openRemoteRun(engine, { id, session, queryHash, asked, continues, lanes: event.lanes, start }, { stop() {} })
     }
     await recordStart(start)

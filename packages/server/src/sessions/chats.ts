@@ -1,5 +1,5 @@
 /** Starts runs: finds the session, its conversation and the models for a question, or for an answer that is resumed. */
-import { MillraceError, modelPattern, parsePosition } from '@millrace/protocol'
+import { type Asked, MillraceError, modelPattern, parsePosition } from '@millrace/protocol'
 import type { Model } from '../models/model.ts'
 import type { AdmitRun } from '../runs/admission.ts'
 import type { Source } from '../runs/lane.ts'
@@ -7,8 +7,9 @@ import type { RunPlan } from '../runs/plan.ts'
 import type { OpenLog } from '../runs/recovery.ts'
 import type { Run } from '../runs/run.ts'
 import type { Runs } from '../runs/runs.ts'
+import { toQuestion } from './asked.ts'
 import { joinRuns } from './conversation.ts'
-import { messagesFor, nameLanes, notResumable, planLanes, requireResumable } from './lane-plans.ts'
+import { findResumable, messagesFor, nameLanes, planLanes } from './lane-plans.ts'
 import type { SessionOwners } from './owners.ts'
 import { requireLog } from './positions.ts'
 import type { Records } from './records.ts'
@@ -16,8 +17,9 @@ import { StartOnce, type StartRequest } from './start-once.ts'
 import type { RunRecord } from './transcript.ts'
 import type { Transcripts } from './transcripts.ts'
 
-export interface ChatRequest {
-  readonly query: string
+export interface ChatRequest extends Asked {
+  /** The question; this or `messages`. */
+  readonly query?: string | undefined
   /** Names of models, one lane each; absent means the default model. */
   readonly models?: readonly string[] | undefined
   /** MUST exist. Absent means a new one. */
@@ -44,7 +46,7 @@ export interface ResumeRequest {
 }
 
 /** A run whose answer comes from the caller's own code. */
-export interface SourceRequest {
+export interface SourceRequest extends Pick<Asked, 'messages' | 'metadata'> {
   /** Created if it does not exist. Absent means a new one. */
   readonly session?: string | undefined
   /** The id of the user to whom the session belongs from now on. Rejects with `session_not_found` where it has another owner. */
@@ -52,7 +54,7 @@ export interface SourceRequest {
   readonly id?: string | undefined
   /** Id of who asks, to whom the run's usage is charged; absent for the application itself. */
   readonly principal?: string | undefined
-  /** The question, for the transcript; default ''. */
+  /** The question, for the transcript; default '', or that of the `messages`. */
   readonly query?: string
   /** The lane's name; default `app`. */
   readonly model?: string
@@ -61,7 +63,10 @@ export interface SourceRequest {
 }
 
 export interface Chats {
-  /** Rejects with `invalid_id`, `invalid_request`, `session_not_found`, `model_not_found`, `model_unavailable`, `run_conflict` or `too_many_runs`. */
+  /**
+   * Rejects with `invalid_id`, `invalid_request`, `query_missing`, `session_not_found`, `model_not_found`,
+   * `model_unavailable`, `param_not_supported`, `run_conflict` or `too_many_runs`.
+   */
   ask(request: ChatRequest, admit?: AdmitRun): Promise<Run>
   /**
    * Resumes the lanes of a run that did not complete, in a new run. Rejects with `run_not_found`, `run_not_continuable`, or
@@ -75,8 +80,10 @@ export interface ChatsOptions {
   readonly openLog: OpenLog
   readonly runs: Runs
   readonly transcripts: Transcripts
-  readonly records: Pick<Records, 'claim'>
+  readonly records: Pick<Records, 'claim' | 'find'>
   readonly owners: Pick<SessionOwners, 'keep'>
+  /** Of the server: every model of every session gets them first. */
+  readonly instructions?: string | undefined
   readonly onError: (error: unknown) => void
   readonly resolveModel: (name?: string) => Promise<Model>
   readonly newId: () => string
@@ -89,7 +96,7 @@ const longAnswer = 4096
 /** Attempts in a session whose log is re-created meanwhile. */
 const attemptsMax = 3
 
-type Asked = Pick<RunPlan, 'principal' | 'admit'>
+type Asker = Pick<RunPlan, 'principal' | 'admit'>
 
 interface Target {
   readonly id: string
@@ -99,19 +106,39 @@ interface Target {
 }
 
 export function createChats(options: ChatsOptions): Chats {
-  const { openLog, runs, transcripts, records, owners, onError, resolveModel, newId, admit: admitNamed } = options
+  const {
+    openLog,
+    runs,
+    transcripts,
+    records,
+    owners,
+    instructions: ofServer,
+    onError,
+    resolveModel,
+    newId,
+    admit: admitNamed,
+  } = options
   const starts = new StartOnce({ runs, newId })
+  const owned = (session: string, owner: string | undefined) => ownedBy(records, session, owner)
+  const admissionOf = (principal: string | undefined): AdmitRun | undefined =>
+    principal === undefined || admitNamed === undefined ? undefined : () => admitNamed(principal)
+  /** Sessions of runs in progress that have a record, which is kept when they end. */
+  const recorded = new Set<string>()
 
   return {
-    ask: ({ query, models: asked, session, owner, id: requestedId, principal }, admit = admissionOf(principal)) =>
-      start({ query, models: asked, session, id: requestedId }, async (id) => {
+    async ask({ models: asked, session, owner, id: requestedId, principal, ...request }, admit = admissionOf(principal)) {
+      const question = toQuestion(request)
+      const { query, ...details } = question
+      return start({ query, details, models: asked, session, id: requestedId }, async (id) => {
         const models = await Promise.all((asked ?? [undefined]).map((name) => resolveModel(name)))
-        const lanes = planLanes(nameLanes(models.map(({ name }) => name)), models)
-        const plan = { id, query, principal, admit, asked, lanes }
-        if (session === undefined)
-          return runs.start({ ...plan, ...owned(newId(), owner), isNew: true, messages: messagesFor(lanes, [], query) })
-        return inSession(openLog, session, (epoch) => askIn({ id, session, epoch }, { ...plan, ...owned(session, owner) }))
-      }),
+        const lanes = planLanes(nameLanes(models.map(({ name }) => name)), models, details.params)
+        const plan = { id, query, details, principal, admit, asked, lanes }
+        if (session !== undefined)
+          return inSession(openLog, session, (epoch) => askIn({ id, session, epoch }, { ...plan, ...owned(session, owner) }))
+        const messages = messagesFor(lanes, [], question, { ofServer })
+        return runs.start({ ...plan, ...owned(newId(), owner), isNew: true, messages })
+      })
+    },
 
     async resume({ run, session: named, id, principal, requireModels }, admit = admissionOf(principal)) {
       const session = named ?? (await runs.find(run))?.session
@@ -121,24 +148,13 @@ export function createChats(options: ChatsOptions): Chats {
       )
     },
 
-    async play({ source, query = '', model = 'app', principal, owner, ...request }) {
-      // With `events=lane` the name is that of an event: a line end in it would break the stream of every reader.
-      if (!modelPattern.test(model)) throw new MillraceError('invalid_request', { message: 'The `model` is no name of a model.' })
-      return start({ ...request, query, models: [model] }, (id) => {
-        const open = (_messages: unknown, signal: AbortSignal) => (typeof source === 'function' ? source(signal) : source)
-        const lanes = [{ lane: model, model, open }]
-        const { session = newId() } = request
-        const isNew = request.session === undefined
-        const messages = messagesFor(lanes, [], query)
-        const plan = { id, query, principal, admit: admissionOf(principal), asked: [model], lanes }
-        return runs.start({ ...plan, ...owned(session, owner), isNew, messages })
+    async play({ session: named, id, principal, owner, ...request }) {
+      const plan = planSource(request)
+      return start({ id, session: named, query: plan.query, details: plan.details, models: plan.asked }, (run) => {
+        const place = { ...owned(named ?? newId(), owner), isNew: named === undefined }
+        return runs.start({ ...plan, ...place, id: run, principal, admit: admissionOf(principal) })
       })
     },
-  }
-
-  function admissionOf(principal: string | undefined): AdmitRun | undefined {
-    if (principal === undefined || admitNamed === undefined) return undefined
-    return () => admitNamed(principal)
   }
 
   async function start(request: StartRequest, act: (id: string) => Promise<Run>): Promise<Run> {
@@ -146,53 +162,75 @@ export function createChats(options: ChatsOptions): Chats {
       const run = await act(id)
       if (runs.isActive(id)) {
         void readAhead(run, transcripts)
-        void run.ended.then(() => owners.keep(run.session)).catch(onError)
+        void run.ended.then(() => owners.keep(run.session, recorded.delete(run.session))).catch(onError)
       }
       return run
     })
   }
 
-  /** Before anything of a run is written: at no moment can others read it. */
-  function owned(session: string, owner: string | undefined): Pick<RunPlan, 'session' | 'owner' | 'prepare'> {
-    return owner === undefined ? { session } : { session, owner, prepare: () => records.claim(session, owner) }
-  }
-
   async function askIn(
     { id, session, epoch }: Target,
-    plan: Pick<RunPlan, 'id' | 'query' | 'principal' | 'admit' | 'asked' | 'lanes' | 'owner' | 'prepare'>,
+    plan: Pick<RunPlan, 'id' | 'query' | 'details' | 'principal' | 'admit' | 'asked' | 'lanes' | 'owner' | 'prepare'>,
   ): Promise<Run> {
-    const past = await pastRuns(session)
+    const { past, ofSession } = await readSession(session)
     // The log's keys contain the ids of questions. A run that resumes another is recorded under that run's id.
     if (past.some(({ run, continues }) => run === id && continues !== undefined)) throw isInSession()
-    return runs.start({ ...plan, session, epoch, messages: messagesFor(plan.lanes, joinRuns(past), plan.query) })
+    const question = { ...plan.details, query: plan.query }
+    const messages = messagesFor(plan.lanes, joinRuns(past), question, { ofServer, ofSession })
+    return runs.start({ ...plan, session, epoch, messages })
   }
 
   async function resumeIn(
-    { id, session, epoch, principal, admit, requireModels }: Target & Asked & Pick<ResumeRequest, 'requireModels'>,
+    { id, session, epoch, principal, admit, requireModels }: Target & Asker & Pick<ResumeRequest, 'requireModels'>,
     run: string,
   ): Promise<Run> {
     // Another node may have started it already, for the same request.
     const other = await runs.find(id)
     if (other !== undefined) return other
-    const past = await pastRuns(session)
+    const { past, ofSession } = await readSession(session)
     if (past.some((one) => one.run === id)) throw isInSession()
-    const unfinished = requireResumable(past, run)
-    const exchanges = joinRuns(past)
-    const index = exchanges.findIndex(({ runs }) => runs.includes(run))
-    const exchange = exchanges[index]
-    if (exchange === undefined) throw notResumable('The beginning of this answer is no longer kept; ask again instead.')
-    const { query } = exchange
+    const { unfinished, before, exchange } = findResumable(past, run)
     await requireModels?.(unfinished.map(({ model }) => model))
     const models = await Promise.all(unfinished.map(({ model }) => resolveModel(model)))
-    const lanes = planLanes(unfinished, models)
+    const lanes = planLanes(unfinished, models, exchange.params)
     const answerOf = (lane: string) => exchange.lanes.get(lane)?.text ?? ''
-    const messages = messagesFor(lanes, exchanges.slice(0, index), query, answerOf)
-    return runs.start({ id, session, epoch, query, principal, admit, asked: undefined, continues: run, lanes, messages })
+    const messages = messagesFor(lanes, before, exchange, { ofServer, ofSession, answerOf })
+    const plan = { id, session, epoch, principal, admit, lanes, messages }
+    return runs.start({ ...plan, query: exchange.query, asked: undefined, continues: run })
   }
 
-  async function pastRuns(session: string): Promise<readonly RunRecord[]> {
-    return (await transcripts.read(session))?.runs ?? []
+  async function readSession(session: string): Promise<Past> {
+    const [transcript, record] = await Promise.all([transcripts.read(session), records.find(session)])
+    if (record !== undefined) recorded.add(session)
+    return { past: transcript?.runs ?? [], ofSession: record?.instructions }
   }
+}
+
+interface Past {
+  readonly past: readonly RunRecord[]
+  readonly ofSession: string | undefined
+}
+
+type SourcePlan = Pick<RunPlan, 'query' | 'details' | 'lanes' | 'messages'> & { readonly asked: readonly string[] }
+
+/** Throws `invalid_request`. */
+function planSource({ source, query, messages: said, metadata, model = 'app' }: SourceRequest): SourcePlan {
+  // With `events=lane` the name is that of an event: a line end in it would break the stream of every reader.
+  if (!modelPattern.test(model)) throw new MillraceError('invalid_request', { message: 'The `model` is no name of a model.' })
+  const question = toQuestion({ query: said === undefined ? (query ?? '') : query, messages: said, metadata })
+  const { query: text, ...details } = question
+  const open = (_messages: unknown, signal: AbortSignal) => (typeof source === 'function' ? source(signal) : source)
+  const lanes = [{ lane: model, model, open }]
+  return { query: text, details, asked: [model], lanes, messages: messagesFor(lanes, [], question) }
+}
+
+/** Before anything of a run is written: at no moment can others read it. */
+function ownedBy(
+  records: Pick<Records, 'claim'>,
+  session: string,
+  owner: string | undefined,
+): Pick<RunPlan, 'session' | 'owner' | 'prepare'> {
+  return owner === undefined ? { session } : { session, owner, prepare: () => records.claim(session, owner) }
 }
 
 /**

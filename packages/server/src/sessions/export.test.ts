@@ -1,14 +1,15 @@
+import type { Message } from '@millrace/protocol'
 import { expect, it } from 'vitest'
 import { toMarkdown } from './export.ts'
 import type { Transcript } from './transcript.ts'
 
-function exportOf(query: string, text: string): string {
+function exportOf(query: string, text: string, messages?: readonly Message[]): string {
   const lane = { lane: 'm', model: 'm', status: 'completed' as const, text, reasoning: '', data: [], files: [] }
   const transcript: Transcript = {
     id: 's',
     position: 'e-1',
     complete: true,
-    runs: [{ run: 'r', query, startedAt: 0, status: 'completed', lanes: [lane] }],
+    runs: [{ run: 'r', query, ...(messages && { messages }), startedAt: 0, status: 'completed', lanes: [lane] }],
   }
   return toMarkdown('t', transcript).split('---\n\n')[1] as string
 }
@@ -21,6 +22,17 @@ it.each([
   ['nothing', '', '> '],
 ])('quotes each line of a question once, with %s between them', (_between, query, quoted) => {
   expect(exportOf(query, '')).toBe(`${quoted}\n\n**m**\n`)
+})
+
+it('quotes messages with their roles, and values as code', () => {
+  const messages: Message[] = [
+    { role: 'user', content: 'one\ntwo' },
+    { role: 'assistant', content: [{ type: 'tool_call', id: 'c', name: 'a_b', arguments: { x: '`' } }] },
+    { role: 'tool', content: [{ type: 'tool_result', call: 'c', value: 'no', isError: true }] },
+  ]
+  expect(exportOf('', '', messages)).toBe(
+    '> *user*\n> \n> one\n> two\n\n> *assistant*\n> \n> a\\_b: `` {"x":"`"} ``\n\n> *tool*\n> \n> error: ` "no" `\n\n**m**\n',
+  )
 })
 
 it.each([

@@ -1,15 +1,16 @@
 /** A session as a document for people. */
+import type { Message, MessagePart } from '@millrace/protocol'
 import { joinRuns } from './conversation.ts'
 import type { Transcript } from './transcript.ts'
 
 /**
- * Questions are quoted. Answers are included unchanged, with their Markdown, and joined with the runs that resume them. An
+ * Questions are quoted, messages with their roles. Answers are included unchanged, with their Markdown, and joined with the runs that resume them. An
  * incomplete answer is marked. Files are named after the text.
  */
 export function toMarkdown(title: string, { id, runs }: Transcript): string {
   const blocks = [`# ${oneLine(title) || id}`, `Session \`${id}\``]
-  for (const { query, status, lanes } of joinRuns(runs)) {
-    blocks.push('---', query.replace(firstOfLine, '> '))
+  for (const { query, messages, status, lanes } of joinRuns(runs)) {
+    blocks.push('---', ...(messages?.map(toQuote) ?? [quote(query)]))
     for (const { model, text, files } of lanes.values()) {
       blocks.push(`**${oneLine(model)}**${status === 'completed' ? '' : ` (${status})`}`)
       if (text !== '') blocks.push(closeFences(text.trimEnd()))
@@ -18,6 +19,28 @@ export function toMarkdown(title: string, { id, runs }: Transcript): string {
     }
   }
   return `${blocks.join('\n\n')}\n`
+}
+
+function quote(text: string): string {
+  return text.replace(firstOfLine, '> ')
+}
+
+function toQuote({ role, content }: Message): string {
+  const parts = typeof content === 'string' ? [content] : content.map(toText)
+  return quote([`*${role}*`, ...parts].join('\n\n'))
+}
+
+/** Values as code, which no Markdown in them ends. */
+function toText(part: MessagePart): string {
+  if (part.type === 'text') return part.text
+  if (part.type === 'tool_call') return `${oneLine(part.name)}: ${toCode(part.arguments)}`
+  return `${part.isError ? 'error: ' : ''}${toCode(part.value)}`
+}
+
+function toCode(value: unknown): string {
+  const json = JSON.stringify(value)
+  const fence = '`'.repeat(1 + Math.max(0, ...(json.match(/`+/g) ?? []).map(({ length }) => length)))
+  return `${fence} ${json} ${fence}`
 }
 
 /** A line as CommonMark 0.31, section 2.1, defines it: `^` alone would also match inside CRLF and after U+2028. */

@@ -45,6 +45,8 @@ export interface History {
   list(request?: ListRequest): Promise<SessionList>
   /** Rejects with `session_not_found`. */
   rename(session: string, title: string): Promise<ListedSession>
+  /** As it is listed. Rejects with `session_not_found`. */
+  describe(session: string): Promise<ListedSession>
   /** The title and the conversation. Rejects with `session_not_found`. */
   read(session: string): Promise<{ readonly title: string; readonly transcript: Transcript }>
   /**
@@ -97,7 +99,7 @@ export function createHistory(options: HistoryOptions): History {
         if (some.length === 0) return { sessions }
         checked += some.length
         const found = await Promise.all(
-          some.map(async ([id, entry]) => ((await isVisible(id, entry.owner)) ? describe(id, entry) : undefined)),
+          some.map(async ([id, entry]) => ((await isVisible(id, entry.owner)) ? describeEntry(id, entry) : undefined)),
         )
         for (const [at, session] of found.entries()) {
           if (sessions.length === limit) break
@@ -114,8 +116,13 @@ export function createHistory(options: HistoryOptions): History {
       // The other servers learn from it that they have to read the title again.
       await catalog.noteTitled(id)
       await catalog.refresh()
-      const { createdAt = Date.now(), updatedAt = createdAt } = catalog.get(id) ?? {}
-      return { id, title, createdAt, updatedAt }
+      return asListed(id, title, catalog.get(id))
+    },
+
+    async describe(id) {
+      await requireLog(openLog, id)
+      await catalog.refresh()
+      return asListed(id, (await titles.read(id)) ?? '', catalog.get(id))
     },
 
     async read(id) {
@@ -127,7 +134,7 @@ export function createHistory(options: HistoryOptions): History {
     async delete(id) {
       // A damaged session is deleted too. Its runs end by themselves, and only this process's runs are known.
       const known = await unlessDamaged(async () => (await transcripts.read(id))?.runs, [])
-      await Promise.all((known ?? []).filter(({ status }) => status === 'streaming').map(({ run }) => stop(run)))
+      await Promise.all((known ?? []).filter(({ status }) => status === 'streaming').map(({ run }) => stop(runs, run)))
       // Before the log: if a later step is rejected, the session is still found and can be deleted again. And after it: a
       // rename in between may still have seen the log. This also deletes the rest of an earlier attempt.
       await titles.delete(id)
@@ -149,7 +156,7 @@ export function createHistory(options: HistoryOptions): History {
   }
 
   /** Undefined where retention has deleted it. */
-  async function describe(id: string, { createdAt, updatedAt, titledAt = 0 }: Entry): Promise<ListedSession | undefined> {
+  async function describeEntry(id: string, { createdAt, updatedAt, titledAt = 0 }: Entry): Promise<ListedSession | undefined> {
     // A damaged session is listed, so that it can be deleted.
     const title = await unlessDamaged(() => titles.read(id, titledAt), '')
     if (title === undefined) catalog.drop(id)
@@ -165,10 +172,17 @@ export function createHistory(options: HistoryOptions): History {
       return read().catch(() => otherwise)
     }
   }
+}
 
-  async function stop(id: string): Promise<void> {
-    const run = await runs.find(id)
-    if (run === undefined) return
-    await stopRun(run, stopMsMax).catch(() => {})
-  }
+async function stop(runs: Pick<Runs, 'find'>, id: string): Promise<void> {
+  const run = await runs.find(id)
+  if (run !== undefined) await stopRun(run, stopMsMax).catch(() => {})
+}
+
+function asListed(
+  id: string,
+  title: string,
+  { createdAt = Date.now(), updatedAt = createdAt }: Partial<Entry> = {},
+): ListedSession {
+  return { id, title, createdAt, updatedAt }
 }

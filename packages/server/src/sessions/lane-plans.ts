@@ -1,16 +1,19 @@
 /** Which lanes a run has, and what each of them sees. */
-import { type Lane, MillraceError } from '@millrace/protocol'
+import { type Lane, MillraceError, type Params } from '@millrace/protocol'
 import { continuation } from '../models/continuation.ts'
 import type { Model, ModelMessage } from '../models/model.ts'
 import type { LanePlan } from '../runs/plan.ts'
-import { conversation, type Exchange } from './conversation.ts'
+import { conversation, type Exchange, joinRuns, questionOf } from './conversation.ts'
+import { requireTaken, withInstructions } from './model-messages.ts'
 import type { LaneRecord, RunRecord } from './transcript.ts'
 
-export function planLanes(lanes: readonly Lane[], models: readonly Model[]): LanePlan[] {
+/** Throws `param_not_supported`, before anything is spent. */
+export function planLanes(lanes: readonly Lane[], models: readonly Model[], params: Params = {}): LanePlan[] {
+  for (const model of models) requireTaken(model, params)
   return lanes.map(({ lane, model }, index) => ({
     lane,
     model,
-    open: (messages, signal) => (models[index] as Model).stream({ messages, signal }),
+    open: (messages, signal) => (models[index] as Model).stream({ messages, params, signal }),
   }))
 }
 
@@ -22,21 +25,30 @@ export function nameLanes(models: readonly string[]): Lane[] {
   })
 }
 
-/** The messages for each lane: the conversation as its model saw it, the question, and the beginning of its answer. */
+export interface MessagesOptions {
+  /** Instructions; those of the question replace those of the session. */
+  readonly ofServer?: string | undefined
+  readonly ofSession?: string | undefined
+  /** Of a lane that is resumed, what it has said. */
+  readonly answerOf?: (lane: string) => string
+}
+
+/** The messages for each lane: instructions, the conversation as its model saw it, the question, and the beginning of its answer. */
 export function messagesFor(
   lanes: readonly Lane[],
   before: readonly Exchange[],
-  query: string,
-  answerOf: (lane: string) => string = () => '',
-): (lane: string) => ModelMessage[] {
+  question: Pick<Exchange, 'query' | 'messages' | 'instructions'>,
+  { ofServer, ofSession, answerOf = () => '' }: MessagesOptions = {},
+): (lane: string) => readonly ModelMessage[] {
   return (lane) => {
     const model = lanes.find((each) => each.lane === lane)?.model ?? lane
-    return [...conversation(before, model), ...continuation(query, answerOf(lane))]
+    const messages = [...conversation(before, model), ...questionOf(question), ...continuation(answerOf(lane))]
+    return withInstructions([ofServer, question.instructions ?? ofSession], messages)
   }
 }
 
-/** The lanes of a run that can be resumed. Throws `run_not_found` and `run_not_continuable`. */
-export function requireResumable(past: readonly RunRecord[], run: string): readonly LaneRecord[] {
+/** The lanes of a run that can be resumed. */
+function requireResumable(past: readonly RunRecord[], run: string): readonly LaneRecord[] {
   const record = past.find((one) => one.run === run)
   if (record === undefined) throw new MillraceError('run_not_found')
   if (record.status === 'streaming') throw notResumable('This answer is still being written; stop it, or wait for its end.')
@@ -47,6 +59,23 @@ export function requireResumable(past: readonly RunRecord[], run: string): reado
   return unfinished
 }
 
-export function notResumable(message: string): MillraceError {
+export interface Resumable {
+  readonly unfinished: readonly LaneRecord[]
+  /** The question with all of its answer, and the conversation before it. */
+  readonly exchange: Exchange
+  readonly before: readonly Exchange[]
+}
+
+/** Throws `run_not_found` and `run_not_continuable`. */
+export function findResumable(past: readonly RunRecord[], run: string): Resumable {
+  const unfinished = requireResumable(past, run)
+  const exchanges = joinRuns(past)
+  const index = exchanges.findIndex(({ runs }) => runs.includes(run))
+  const exchange = exchanges[index]
+  if (exchange === undefined) throw notResumable('The beginning of this answer is no longer kept; ask again instead.')
+  return { unfinished, exchange, before: exchanges.slice(0, index) }
+}
+
+function notResumable(message: string): MillraceError {
   return new MillraceError('run_not_continuable', { message })
 }

@@ -5,8 +5,8 @@ import type { Catalog } from './catalog.ts'
 import type { Records } from './records.ts'
 
 export interface SessionOwners extends Owners {
-  /** A run of the session has ended: its record is to outlast it. */
-  keep(session: string): Promise<void>
+  /** A run of the session has ended: its record is to outlast it. `hasRecord`: one was read for that run. */
+  keep(session: string, hasRecord: boolean): Promise<void>
   /** The owner that the list is to have of a session. */
   ownerToNote(session: string): Promise<string | undefined>
 }
@@ -30,10 +30,10 @@ export function createSessionOwners({ store, records, catalog, hasOwners }: Sess
       return listed !== undefined || (await store.inspect(session)) !== undefined ? (listed?.owner ?? null) : undefined
     },
     hasShare: async (session, share) => (await records.find(session))?.shares.some(({ id }) => id === share) ?? false,
-    keep: async (session) => {
-      if (hasOwners) await records.keep(session)
+    keep: async (session, hasRecord) => {
+      if (hasOwners || hasRecord) await records.keep(session)
     },
-    // An open server asks for no record. The list keeps what it has.
+    // An open server asks for no record here. The list keeps what it has.
     ownerToNote: async (session) => (hasOwners ? (await records.find(session))?.owner : undefined),
   }
 }

@@ -1,7 +1,7 @@
 /**
- * The records of sessions: who owns each, and its share links. A record is the newest event of a log of its own, which each
- * change replaces; a session of nobody has none. It is written again when a run of its session ends, so that retention, which
- * removes what was written first, removes the session before its record.
+ * The records of sessions: who owns each, its share links and its instructions. A record is the newest event of a log of its
+ * own, which each change replaces; a session of nobody and without instructions has none. It is written again when a run of
+ * its session ends, so that retention, which removes what was written first, removes the session before its record.
  */
 import { type Json, MillraceError } from '@millrace/protocol'
 import { z } from 'zod'
@@ -17,7 +17,12 @@ const share = z.object({
   createdAt: z.number(),
   expiresAt: z.number(),
 })
-const record = z.object({ owner: z.string().optional(), shares: z.array(share) })
+const record = z.object({
+  owner: z.string().optional(),
+  shares: z.array(share),
+  /** Which its models get. */
+  instructions: z.string().optional(),
+})
 
 type SessionRecord = z.output<typeof record>
 

@@ -3,6 +3,7 @@ import type { Engine } from '../log/log.ts'
 import { Catalog } from './catalog.ts'
 import { type ChatsOptions, createChats } from './chats.ts'
 import { createHistory } from './history.ts'
+import { createInstructions } from './instructions.ts'
 import { createSessionOwners } from './owners.ts'
 import { createShareStore, Records } from './records.ts'
 import { createTranscripts, type TranscriptsOptions } from './transcripts.ts'
@@ -37,5 +38,6 @@ export function createSessions({ store, hasOwners, models, limits, ...options }:
     resolveModel,
     admit: limits.admitNamed,
   })
-  return { transcripts, records, owners, history, chats, shareStore: createShareStore(records) }
+  const instructions = createInstructions({ openLog: transcripts.open, records, owners })
+  return { transcripts, records, owners, history, chats, instructions, shareStore: createShareStore(records) }
 }

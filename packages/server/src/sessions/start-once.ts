@@ -1,5 +1,5 @@
 /** Makes starts idempotent by the run's id, also for two requests with the same id at the same moment. */
-import { idPattern, MillraceError } from '@millrace/protocol'
+import { type Asked, idPattern, MillraceError } from '@millrace/protocol'
 import { hashQuery } from '../runs/query-hash.ts'
 import type { Run } from '../runs/run.ts'
 import type { Runs } from '../runs/runs.ts'
@@ -10,6 +10,7 @@ export interface StartRequest {
   /** Absent means a new one. */
   readonly session?: string | undefined
   readonly query?: string
+  readonly details?: Asked | undefined
   readonly models?: readonly string[] | undefined
   /** The run that this one resumes. */
   readonly continues?: string
@@ -51,8 +52,9 @@ export class StartOnce {
 }
 
 /** Throws where the same id does not mean the same request: the client would get the answer to another question. */
-function requireSame({ query = '', models, session, continues }: StartRequest, run: Run): Run {
-  const sameQuestion = continues === run.continues && (continues !== undefined || hashQuery(run.id, query) === run.queryHash)
+function requireSame({ query = '', details, models, session, continues }: StartRequest, run: Run): Run {
+  const sameQuestion =
+    continues === run.continues && (continues !== undefined || hashQuery(run.id, query, details) === run.queryHash)
   const sameSession = session === undefined || session === run.session
   const sameModels = models === undefined || JSON.stringify(models) === JSON.stringify(run.asked)
   if (!sameQuestion || !sameSession || !sameModels) throw new MillraceError('run_conflict')

@@ -1,5 +1,13 @@
 /** Folds a session's log into its conversation: PROTOCOL.md, `GET /api/sessions/:id`. */
-import { type FileInfo, formatPosition, type LaneEnd, type RunEnd, type SessionEvents } from '@millrace/protocol'
+import {
+  type Asked,
+  askedOf,
+  type FileInfo,
+  formatPosition,
+  type LaneEnd,
+  type RunEnd,
+  type SessionEvents,
+} from '@millrace/protocol'
 import type { LogEvent } from '../log/log.ts'
 
 export interface LaneRecord extends Partial<Omit<LaneEnd, 'status' | 'model'>> {
@@ -18,7 +26,7 @@ export interface FileRecord extends FileInfo {
   readonly position: string
 }
 
-export interface RunRecord extends Partial<Omit<RunEnd, 'status' | 'lanes'>> {
+export interface RunRecord extends Partial<Omit<RunEnd, 'status' | 'lanes'>>, Asked {
   readonly run: string
   readonly query: string
   /** The run that this one resumes. */
@@ -53,13 +61,15 @@ const partBytes = 200
 /** Folds one event into the runs, by id. Events of a run MUST be passed in order, its start first. */
 export function fold(runs: Map<string, Folded>, { type, data, time, offset }: LogEvent, epoch: string): void {
   if (type === 'stream_start') {
-    const { run, query, lanes, continues } = data as unknown as SessionEvents['stream_start']
+    const { run, query, lanes, continues, ...start } = data as unknown as SessionEvents['stream_start']
+    const asked = askedOf(start)
     const records = lanes.map(
       (lane): LaneRecord => ({ ...lane, status: 'streaming', text: '', reasoning: '', data: [], files: [] }),
     )
     const continued = continues === undefined ? {} : { continues }
-    const record: RunRecord = { run, query, ...continued, startedAt: time, status: 'streaming', lanes: records }
-    runs.set(run, { record, offset, bytes: runBytes * (1 + lanes.length) + 2 * query.length })
+    const record: RunRecord = { run, query, ...asked, ...continued, startedAt: time, status: 'streaming', lanes: records }
+    const askedBytes = Object.keys(asked).length === 0 ? 0 : 4 * JSON.stringify(asked).length
+    runs.set(run, { record, offset, bytes: runBytes * (1 + lanes.length) + 2 * query.length + askedBytes })
     return
   }
   const folded = runs.get((data as { run: string }).run)

@@ -12,6 +12,13 @@ export const modelsSettings = [
     help: 'model of a request that names none: `auto`, `builtin:guide`, `sim:count`, any `provider:model` of LangChain',
   },
   {
+    key: 'instructions',
+    type: text('text', '<text>'),
+    env: 'MILLRACE_INSTRUCTIONS',
+    flag: 'instructions',
+    help: 'what every model gets first; no client reads it',
+  },
+  {
     key: 'models',
     type: structure('models by name', z.record(z.string(), z.custom(isObject))),
     help: 'models of your own, by name',
@@ -23,5 +30,12 @@ export const modelsSettings = [
     flag: 'models-by-name',
     default: ['*'],
     help: 'models that clients may name: provider, name, or beginning and `*`; also with who may',
+  },
+  {
+    key: 'providerParams',
+    type: list('names of fields', '<field>'),
+    env: 'MILLRACE_PROVIDER_PARAMS',
+    flag: 'provider-params',
+    help: 'fields of `params.provider` that clients may set',
   },
 ] as const satisfies readonly Setting[]

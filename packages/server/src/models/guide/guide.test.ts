@@ -157,7 +157,7 @@ describe('how the guide speaks', () => {
     const model = await guideProvider({ tps: 0 }).open('builtin:guide')
     const signal = new AbortController().signal
     const answerTo = async (said: string) => {
-      const messages = continuation('How do I resume a stream?', said)
+      const messages = [{ role: 'user' as const, text: 'How do I resume a stream?' }, ...continuation(said)]
       const parts = await collect(model.stream({ messages, signal })[Symbol.asyncIterator]())
       return parts.filter((part) => typeof part === 'string').join('')
     }

@@ -8,11 +8,14 @@
  * all of it in the provider's package.
  */
 import { MillraceError } from '@millrace/protocol'
-import type { Model, ModelMessage, ModelPart } from '../model.ts'
+import type { Model, ModelPart, ModelRequest } from '../model.ts'
 import { type LangChainChunk, readChunks } from './chunks.ts'
 import { type AnswerEnd, finishOf, usageOf } from './end.ts'
 import { failureOf, failureOfReason, toMillraceError } from './errors.ts'
 import { type LangChainEvent, readEvents } from './events.ts'
+import { type LangChainMessage, toLangChainMessages } from './messages.ts'
+import { takenBy, withParams } from './params.ts'
+import type { Fields } from './provider-chunk.ts'
 import { watch } from './provider-fetch.ts'
 import type { ProviderReport } from './provider-stream.ts'
 import { readThinkTags } from './think-tags.ts'
@@ -22,9 +25,6 @@ export interface LangChainModel {
   _llmType(): string
   stream(messages: LangChainMessage[], options: { signal: AbortSignal }): Promise<AsyncIterable<LangChainChunk>>
 }
-
-/** A type, not an interface: LangChain's requires an index signature, which only a type has implicitly. */
-type LangChainMessage = { role: 'user' | 'assistant'; content: string }
 
 interface EventModel extends LangChainModel {
   streamEvents(messages: LangChainMessage[], options: { signal: AbortSignal }): AsyncIterable<LangChainEvent>
@@ -47,10 +47,11 @@ export function fromLangChain(
 ): Model {
   return {
     name,
-    stream({ messages, signal }) {
+    takes: takenBy(chatModel),
+    stream({ signal, ...request }) {
       const left = new AbortController()
       const either = AbortSignal.any([signal, left.signal])
-      const read = readAnswer(chatModel, messages, either, name)
+      const read = readAnswer(chatModel, { ...request, signal: either }, name)
       const parts = thinkTags ? readThinkTags(read) : read
       return {
         [Symbol.asyncIterator]: () => ({
@@ -68,21 +69,23 @@ export function fromLangChain(
 
 async function* readAnswer(
   chatModel: LangChainModel,
-  messages: readonly ModelMessage[],
-  signal: AbortSignal,
+  { messages, params = {}, signal }: ModelRequest,
   name: string,
 ): AsyncGenerator<ModelPart> {
   checkKey(chatModel, name)
-  const conversation = messages.map(({ role, text }): LangChainMessage => ({ role, content: text }))
+  const conversation = toLangChainMessages(messages)
+  const family = chatModel._llmType()
+  const hasParams = Object.keys(params).length > 0
+  const amend = hasParams ? (body: Fields, url: URL) => withParams(body, params, { url, family }) : undefined
   const report: ProviderReport = { isRead: false, isDone: false, hasContent: false }
   const end: AnswerEnd = {}
   try {
     if (makesEvents(chatModel)) {
       yield* readEvents(
-        watch(chatModel, { report, signal }, () => chatModel.streamEvents(conversation, { signal })),
+        watch(chatModel, { report, signal, amend }, () => chatModel.streamEvents(conversation, { signal })),
         end,
       )
-    } else yield* readChunks(watch(chatModel, { report, signal }, chunks), end)
+    } else yield* readChunks(watch(chatModel, { report, signal, amend }, chunks), end)
   } catch (error) {
     // A stream that was read here always ends without an error: the provider did not fail after its finish reason.
     const isWhole = !report.isRead && end.reason !== undefined

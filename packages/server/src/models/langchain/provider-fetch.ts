@@ -3,10 +3,13 @@
  * name: packages of OpenAI's protocol keep their `fetch` in the settings of OpenAI's client, in a client that exists
  * already, or in an `httpClient`. A model without any of them is left unchanged.
  *
+ * It also writes the parameters of a run into the request.
+ *
  * The model belongs to the host, who may use it elsewhere: outside of a watched call the inserted `fetch` does nothing.
  */
 import { AsyncLocalStorage } from 'node:async_hooks'
-import { asFields } from './provider-chunk.ts'
+import { MillraceError } from '@millrace/protocol'
+import { asFields, type Fields } from './provider-chunk.ts'
 import { type ProviderReport, readProviderStream } from './provider-stream.ts'
 
 type Fetch = typeof fetch
@@ -15,6 +18,8 @@ interface Watch {
   readonly report: ProviderReport
   /** Aborts when the answer is no longer needed. */
   readonly signal: AbortSignal
+  /** Changes the body of a request for an answer; absent where it is sent as it is. */
+  readonly amend?: ((body: Fields, url: URL) => Fields) | undefined
 }
 
 const watches = new AsyncLocalStorage<Watch>()
@@ -24,11 +29,24 @@ const installed = new WeakSet<object>()
 export async function* watch<T>(chatModel: object, current: Watch, open: () => AsyncIterable<T>): AsyncGenerator<T> {
   // OpenAI's model delegates to one of two others, for its two APIs.
   for (const each of [chatModel, Reflect.get(chatModel, 'completions'), Reflect.get(chatModel, 'responses')]) installIn(each)
-  const iterator = watches.run(current, () => open()[Symbol.asyncIterator]())
+  const { amend } = current
+  let isAmended = amend === undefined
+  const watched: Watch = {
+    ...current,
+    amend:
+      amend &&
+      ((body, url) => {
+        isAmended = true
+        return amend(body, url)
+      }),
+  }
+  const iterator = watches.run(watched, () => open()[Symbol.asyncIterator]())
   try {
     for (;;) {
-      const { done, value } = await watches.run(current, () => iterator.next())
+      const { done, value } = await watches.run(watched, () => iterator.next())
       if (done) return
+      // A model with a client of its own: an answer without its parameters would look like one with them.
+      if (!isAmended) throw new MillraceError('param_not_supported')
       yield value
     }
   } finally {
@@ -60,8 +78,9 @@ function withSignal(request: Request): Request {
 }
 
 function watching(own: Fetch, readsLists = false): Fetch {
-  return async (input, init) => {
-    const { report } = watches.getStore() ?? {}
+  return async (...request) => {
+    const { report, amend } = watches.getStore() ?? {}
+    const [input, init] = amend === undefined ? request : await amended(amend, ...request)
     // A redirect would send the conversation to an address that nobody has configured, such as one inside the network.
     const response = await own(input, report === undefined ? init : { ...init, redirect: 'error' })
     if (report === undefined || response.body === null || !response.ok || !asksForStream(input, init)) return response
@@ -69,10 +88,24 @@ function watching(own: Fetch, readsLists = false): Fetch {
   }
 }
 
+async function amended(amend: NonNullable<Watch['amend']>, ...[input, init]: Parameters<Fetch>): Promise<Parameters<Fetch>> {
+  const url = new URL(input instanceof Request ? input.url : input)
+  const text = input instanceof Request ? await input.clone().text() : init?.body
+  if (!isAnswer(url) || typeof text !== 'string') return [input, init]
+  const body = JSON.stringify(amend(asFields(JSON.parse(text)), url))
+  if (input instanceof Request) return [new Request(input, { method: 'POST', body }), init]
+  const headers = new Headers(init?.headers)
+  headers.delete('content-length')
+  return [input, { ...init, headers, body }]
+}
+
+function isAnswer({ pathname }: URL): boolean {
+  return /\/(chat\/completions|responses)$/.test(pathname)
+}
+
 /** Other APIs, and responses that are not streams, are left alone. */
 function asksForStream(...[input, init = {}]: Parameters<Fetch>): boolean {
-  const { pathname } = new URL(input instanceof Request ? input.url : input)
-  if (!/\/(chat\/completions|responses)$/.test(pathname)) return false
+  if (!isAnswer(new URL(input instanceof Request ? input.url : input))) return false
   if (input instanceof Request) return input.headers.get('accept')?.includes('event-stream') ?? false
   return typeof init.body === 'string' && /"stream"\s*:\s*true/.test(init.body)
 }

@@ -2,25 +2,15 @@
  * How an answer ends, by what a provider really sent. The packages of LangChain hide it, each in its way, so each case is
  * run through those that speak OpenAI's protocol, by typed events and by chunks, against a server that sends those bytes.
  */
-import { registerHooks } from 'node:module'
 import { ChatDeepSeek } from '@langchain/deepseek'
 import { ChatGroq } from '@langchain/groq'
 import { ChatOpenAI } from '@langchain/openai'
 import { ChatXAI } from '@langchain/xai'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import { type Step, startFakeOpenAi } from '../../../test/support/fake-openai.ts'
+import { ChatMistralAI } from '../../../test/support/mistral.ts'
 import type { Model, ModelPart } from '../model.ts'
 import { fromLangChain, type LangChainModel } from './index.ts'
-
-// Mistral's SDK has its own sources, in TypeScript, under the condition by which tests read ours; the compiler must not find them either.
-const mistral: string = '@langchain/mistralai'
-registerHooks({
-  resolve(specifier, context, next) {
-    if (!specifier.startsWith('@mistralai/')) return next(specifier, context)
-    return next(specifier, { ...context, conditions: context.conditions.filter((condition) => condition !== 'source') })
-  },
-})
-const { ChatMistralAI } = (await import(mistral)) as { ChatMistralAI: new (fields: object) => object }
 
 const settings = { model: 'm', apiKey: 'k', maxRetries: 0 }
 const packages: Record<string, (url: string, fields: object) => object> = {

@@ -4,7 +4,7 @@
  */
 import { MillraceError, type Usage } from '@millrace/protocol'
 import { readContinuation, withoutSaid } from '../continuation.ts'
-import type { Model, ModelInfo, ModelMessage, ModelPart, ModelProvider } from '../model.ts'
+import type { Model, ModelInfo, ModelMessage, ModelPart, ModelProvider, ModelRequest, TakenParam } from '../model.ts'
 import { parseSimulation, type SimulationOptions } from './options.ts'
 import { createTicker, type Ticker } from './ticker.ts'
 
@@ -13,7 +13,7 @@ const tokensPerTick = 64
 
 const menu: readonly ModelInfo[] = [
   ['sim:count', 'Counts: 1 2 3 … Also sim:count?n=500&tps=100'],
-  ['sim:echo', 'Says what you said'],
+  ['sim:echo', 'Says what you said; ?show=messages says what it was given'],
   ['sim:lorem', 'Speaks without meaning; ?lang=zh in Chinese'],
   ['sim:think', 'Thinks before it counts'],
   ['sim:fail', 'Fails after 20 tokens; ?after= says when'],
@@ -33,12 +33,14 @@ function simulation(name: string, ticker: Ticker): Model {
   const options = parseSimulation(name)
   return {
     name,
-    async *stream({ messages, signal }) {
+    takes: options.kind === 'echo' ? everyParam : [],
+    async *stream(request) {
+      const { messages, signal } = request
       const { question, said: before } = readContinuation(messages)
       const pace = createPace(options, ticker, signal)
       let said = 0
       let thought = 0
-      for (const part of withoutSaid(script(options, question), before)) {
+      for (const part of withoutSaid(script(options, options.kind === 'echo' ? echo(options, request, question) : ''), before)) {
         const wait = pace()
         if (wait !== undefined) await wait
         if (signal.aborted) return
@@ -53,6 +55,14 @@ function simulation(name: string, ticker: Ticker): Model {
       yield { finishReason: 'stop' }
     },
   }
+}
+
+/** A continuation shows the request that it continues. */
+function echo({ show }: SimulationOptions, { messages, params = {} }: ModelRequest, question: string): string {
+  if (show === 'text') return question
+  const { length } = readContinuation(messages).said === '' ? messages : messages.slice(2)
+  const given = messages.slice(0, length)
+  return JSON.stringify(show === 'messages' ? given : { messages: given, params })
 }
 
 function* script(options: SimulationOptions, question: string): Generator<ModelPart> {
@@ -74,6 +84,19 @@ function* script(options: SimulationOptions, question: string): Generator<ModelP
     if (kind === 'garbage') yield 0xdead as never
   }
 }
+
+/** An echo shows them and does nothing else with them. */
+const everyParam: readonly TakenParam[] = [
+  'temperature',
+  'topP',
+  'maxOutputTokens',
+  'stop',
+  'seed',
+  'reasoningEffort',
+  'responseFormat',
+  'responseFormat.json_schema',
+  'provider',
+]
 
 function* count(n: number, first = 1): Generator<string> {
   for (let number = first; number <= n; number++) yield `${number} `

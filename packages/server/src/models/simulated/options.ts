@@ -21,6 +21,8 @@ const numbers = {
 
 const words = {
   lang: ['en', 'zh'],
+  /** Of echo: the text of the last message, or what it was given, as JSON. */
+  show: ['text', 'messages', 'request'],
   code: ['model_failed', 'model_rate_limited', 'model_rejected', 'model_unauthorized'],
 } as const
 
@@ -29,7 +31,7 @@ const common = ['tps', 'ttft', 'jitter', 'seed'] as const
 /** What each kind accepts in addition to the common options. */
 const kinds = {
   count: ['n'],
-  echo: [],
+  echo: ['show'],
   lorem: ['n', 'lang'],
   think: ['n', 'think'],
   fail: ['after', 'code'],
@@ -43,6 +45,7 @@ export type SimulationKind = keyof typeof kinds
 export type SimulationOptions = { readonly kind: SimulationKind } & Readonly<Record<keyof typeof numbers, number>> & {
     readonly lang: (typeof words.lang)[number]
     readonly code: (typeof words.code)[number]
+    readonly show: (typeof words.show)[number]
   }
 
 /** Throws `model_not_found` for an unknown kind, and for an option that is unknown or out of range, with what is allowed. */
@@ -55,7 +58,7 @@ export function parseSimulation(name: string): SimulationOptions {
         .join(', ')}.`,
     )
   const allowed: readonly string[] = [...common, ...kinds[kind as SimulationKind]]
-  const options: Record<string, number | string> = { kind, lang: words.lang[0], code: words.code[0] }
+  const options: Record<string, number | string> = { kind, lang: words.lang[0], code: words.code[0], show: words.show[0] }
   for (const [option, range] of Object.entries(numbers)) options[option] = range.default
   for (const [option, value] of new URLSearchParams(query)) {
     if (!allowed.includes(option)) throw refused(`sim:${kind} has no option ${option}; it takes ${allowed.join(', ')}.`)

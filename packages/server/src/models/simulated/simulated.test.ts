@@ -35,7 +35,8 @@ async function say(
 ) {
   const model = await simulationProvider(ticker).open(name)
   const parts: ModelPart[] = []
-  for await (const part of model.stream({ messages: continuation(question, said), signal })) parts.push(part)
+  const messages = [{ role: 'user' as const, text: question }, ...continuation(said)]
+  for await (const part of model.stream({ messages, signal })) parts.push(part)
   return parts
 }
 

@@ -1,0 +1,106 @@
+/**
+ * What a run is asked: PROTOCOL.md#questions. A plain question is one `query`; everything else is optional, and absent in the
+ * log where it was absent in the request.
+ */
+import type { Json } from './json.ts'
+
+export type Role = 'system' | 'user' | 'assistant' | 'tool'
+
+export interface TextPart {
+  readonly type: 'text'
+  readonly text: string
+}
+
+/** A model calls a tool. `id` is the model's. */
+export interface ToolCallPart {
+  readonly type: 'tool_call'
+  readonly id: string
+  readonly name: string
+  readonly arguments: Json
+}
+
+/** What the tool returned, or with `isError` why it failed. `call` is the `id` of the call. */
+export interface ToolResultPart {
+  readonly type: 'tool_result'
+  readonly call: string
+  readonly value: Json
+  readonly isError?: boolean | undefined
+}
+
+export type MessagePart = TextPart | ToolCallPart | ToolResultPart
+
+/** A string is short for one text part. */
+export interface Message {
+  readonly role: Role
+  readonly content: string | readonly MessagePart[]
+}
+
+export type ResponseFormat =
+  | { readonly type: 'text' }
+  /** Any JSON object. */
+  | { readonly type: 'json' }
+  | {
+      readonly type: 'json_schema'
+      /** 1 to 64 of `A-Z a-z 0-9 _ -`; default `answer`. */
+      readonly name?: string | undefined
+      /** A JSON Schema. */
+      readonly schema: { readonly [key: string]: Json }
+      /** Whether the answer must match exactly; default true. */
+      readonly strict?: boolean | undefined
+    }
+
+/** How a model answers. A model that does not take one of them rejects the run before it starts. */
+export interface Params {
+  /** 0 to 2. */
+  readonly temperature?: number | undefined
+  /** 0 to 1. */
+  readonly topP?: number | undefined
+  readonly maxOutputTokens?: number | undefined
+  /** Texts before which the answer ends. */
+  readonly stop?: readonly string[] | undefined
+  readonly seed?: number | undefined
+  readonly reasoningEffort?: 'none' | 'minimal' | 'low' | 'medium' | 'high' | 'xhigh' | 'max' | undefined
+  readonly responseFormat?: ResponseFormat | undefined
+  /** Further fields of the provider's own API, under its own names. */
+  readonly provider?: { readonly [key: string]: Json } | undefined
+}
+
+export type ParamName = keyof Params
+
+/** Values of the application, which no model gets. */
+export type Metadata = Readonly<Record<string, string>>
+
+/** What a request has beside its question; recorded with the run. */
+export interface Asked {
+  /** The new messages of the run, where it was not asked by a `query` alone. */
+  readonly messages?: readonly Message[] | undefined
+  readonly instructions?: string | undefined
+  readonly params?: Params | undefined
+  readonly metadata?: Metadata | undefined
+}
+
+/** Only these fields, in this order, and only those that are there. */
+export function askedOf({ messages, instructions, params, metadata }: Asked): Asked {
+  return {
+    ...(messages !== undefined && { messages }),
+    ...(instructions !== undefined && { instructions }),
+    ...(params !== undefined && { params }),
+    ...(metadata !== undefined && { metadata }),
+  }
+}
+
+/** The text of a message: its text parts, and the results of tools. */
+export function textOfMessage({ content }: Message): string {
+  if (typeof content === 'string') return content
+  return content.map((part) => ('text' in part ? part.text : part.type === 'tool_result' ? textOfValue(part.value) : '')).join('')
+}
+
+function textOfValue(value: Json): string {
+  return typeof value === 'string' ? value : JSON.stringify(value)
+}
+
+/** The question of a run, for lists and titles: the text of its last message of a user; '' where there is none. */
+export function queryOf(messages: readonly Message[]): string {
+  const last = messages.findLast(({ role }) => role === 'user')
+  return last === undefined ? '' : textOfMessage(last)
+}
