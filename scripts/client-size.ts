@@ -8,7 +8,7 @@ import { build } from 'vite'
 import { root } from './install.mjs'
 
 /** Decision 28. */
-export const clientBytesMax = 14 * 1024
+export const clientBytesMax = 14.5 * 1024
 export const chatBytesMax = 4 * 1024
 export const reactBytesMax = 2 * 1024
 export const tabsBytesMax = 4 * 1024

@@ -40,7 +40,7 @@ test('renders an empty conversation that is loading, and asks the network for no
     status: 'loading',
     run: null,
     events: [],
-    connection: { state: 'idle', transport: 'sse', attempt: 0 },
+    connection: { state: 'idle', transport: 'sse', attempt: 0, isLeading: true, lost: 0, repeated: 0, resumed: 0 },
   })
   expect({ requests, isRead: session.isBeingRead, state: client.connection.current.state }).toEqual({
     requests: [],

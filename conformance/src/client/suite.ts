@@ -4,6 +4,7 @@ import { channelCases } from './channels.ts'
 import { commandCases } from './commands.ts'
 import { cutCases } from './cuts.ts'
 import { fileCases } from './files.ts'
+import { inspectionCases } from './inspection.ts'
 import { replayCases } from './replay.ts'
 import { restartCases } from './restarts.ts'
 import { runCases } from './runs.ts'
@@ -21,6 +22,7 @@ export function clientConformance(suite: ClientSuite): void {
     describe('replay', () => replayCases(suite))
     describe('asking', () => commandCases(suite))
     describe('a run', () => runCases(suite))
+    describe('its connection', () => inspectionCases(suite))
     describe('files', () => fileCases(suite))
     describe('sessions as a whole', () => sessionCases(suite))
     describe('channels', () => channelCases(suite))

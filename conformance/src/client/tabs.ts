@@ -31,7 +31,7 @@ export function tabCases({ transport }: ClientSuite): void {
     }
     const first = open()
     // The first in line leads.
-    await vi.waitFor(() => expect(first.isLeading).toBe(true))
+    await vi.waitFor(() => expect(first.connection.current.isLeading).toBe(true))
     const tabs: [Client, ...Client[]] = [first, ...Array.from({ length: count - 1 }, open)]
     return { ...world, tabs, dialled, open }
   }
@@ -87,7 +87,7 @@ export function tabCases({ transport }: ClientSuite): void {
     const reading = tabs.map((tab) =>
       readNumbers(tab.session('s'), (number) => {
         counter.letTo(number + 1)
-        if (left.size > 1 && number % 10 === 0 && tab.isLeading) {
+        if (left.size > 1 && number % 10 === 0 && tab.connection.current.isLeading) {
           left.delete(tab)
           tab.close()
         }
@@ -152,7 +152,7 @@ export function tabCases({ transport }: ClientSuite): void {
       readNumbers(tab.session('s'), async (number) => {
         if (index === 1 && number === 10) {
           const usurper = await usurp()
-          expect([tabs[0].isLeading, usurper.isLeading]).toEqual([true, true])
+          expect([tabs[0].connection.current.isLeading, usurper.connection.current.isLeading]).toEqual([true, true])
           all.push(usurper)
           usurped = readNumbers(usurper.session('s'))
         }
@@ -161,7 +161,7 @@ export function tabCases({ transport }: ClientSuite): void {
     )
     for (const numbers of await Promise.all(reading)) expect(numbers).toEqual(oneTo(40))
     expect(await usurped).toEqual(oneTo(40))
-    await vi.waitFor(() => expect(all.filter(({ isLeading }) => isLeading)).toHaveLength(1))
+    await vi.waitFor(() => expect(all.filter(({ connection }) => connection.current.isLeading)).toHaveLength(1))
 
     /** Opens a tab that is granted the lead though another one holds it, as after a sleep in which it was taken away. */
     async function usurp(): Promise<Client> {
@@ -199,11 +199,11 @@ export function tabCases({ transport }: ClientSuite): void {
       .catch(() => {})
     await held.promise
     const tab = world.connect(transport, { tabs: shareTabs({ answerMs: 50 }) })
-    expect(tab.isLeading).toBe(false)
+    expect(tab.connection.current.isLeading).toBe(false)
     const session = tab.session()
     await session.run({ query: '3' })
     world.counter.letTo(3)
     expect(await readNumbers(session)).toEqual(oneTo(3))
-    expect(tab.isLeading).toBe(true)
+    expect(tab.connection.current.isLeading).toBe(true)
   })
 }

@@ -5,6 +5,7 @@ import type { ConnectOptions } from './connect-options.ts'
 import { createConnection } from './connection.ts'
 import { MillraceError } from './errors.ts'
 import { newId } from './host.ts'
+import type { InspectedEvent } from './inspect.ts'
 import type { Choice } from './link/choice.ts'
 import { checkFrom } from './log-reader.ts'
 import { createRegistry } from './registry.ts'
@@ -40,8 +41,8 @@ export interface Client {
   channel<Events extends object = AnyEvents>(name: string, options?: ChannelStart): Channel<Events>
   /** Which sessions there are; to rename, delete and export them. */
   readonly sessions: SessionList
-  /** This tab's connections are those of all; always true where tabs share nothing. */
-  readonly isLeading: boolean
+  /** Calls the listener with every event as it arrives, also with those that had come before. Returns what ends it. */
+  inspect(listener: (event: InspectedEvent) => void): () => void
   /** Changes the transport, also in mid-answer: the new stream begins where the old one is, which is closed when the new one has caught up. */
   setTransport(transport: TransportName | 'auto'): void
   /** What is used for the next connection, and why. */
@@ -76,9 +77,7 @@ export function connect(url: string | URL = '.', options: ConnectOptions = {}): 
       return channel as object as Channel<Events>
     },
     sessions: createSessionList(http, requestMs),
-    get isLeading() {
-      return connection.isLeading
-    },
+    inspect: connection.inspect,
     setTransport: connection.setTransport,
     explainTransport: selector.explain,
     close: connection.close,

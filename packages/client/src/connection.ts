@@ -10,9 +10,10 @@ import type { ConnectOptions } from './connect-options.ts'
 import { MillraceError } from './errors.ts'
 import { listenToHost } from './host.ts'
 import { createHttp, type Http, toError } from './http.ts'
+import { createInspectors, type Inspectors } from './inspect.ts'
 import { createLinks, type Links } from './link/links.ts'
 import { createTransportSelector, type RequestedTransport, type TransportSelector } from './link/selector.ts'
-import { type ConnectionStatus, type ConnectionStore, createConnectionStore, summarize } from './status.ts'
+import { type ConnectionStatus, type ConnectionStore, createConnectionStore, type Gauges, summarize } from './status.ts'
 import { checkTimings, type Timings, timerMsMax } from './timings.ts'
 import { createPollTransport, pollOnce } from './transports/poll.ts'
 import { createSocket, type WebSocketConstructor } from './transports/socket.ts'
@@ -32,8 +33,7 @@ export interface Connection {
   readonly links: Links
   readonly store: ConnectionStore
   readonly selector: TransportSelector
-  /** This tab's connections are those of all tabs. */
-  readonly isLeading: boolean
+  readonly inspect: Inspectors['add']
   setTransport(transport: RequestedTransport): void
   close(): void
 }
@@ -46,6 +46,8 @@ export function createConnection(url: string | URL, options: ConnectOptions): Co
   const WebSocket = options.WebSocket ?? ((globalThis as { WebSocket?: unknown }).WebSocket as WebSocketConstructor | undefined)
   // Called as a plain function: browsers reject a fetch that is called as a method of another object.
   const fetch = options.fetch ?? ((...request: Parameters<typeof globalThis.fetch>) => globalThis.fetch(...request))
+  const gauges: Gauges = { lost: 0, repeated: 0, resumed: 0 }
+  const inspectors = createInspectors()
   let isReached = false
   const onReached = () => {
     isReached = true
@@ -58,6 +60,7 @@ export function createConnection(url: string | URL, options: ConnectOptions): Co
           base,
           WebSocket,
           timings,
+          gauges,
           onOpen: onReached,
           getTicket: options.token && getTicket,
           // Who is known by a cookie has a ticket for that.
@@ -77,16 +80,16 @@ export function createConnection(url: string | URL, options: ConnectOptions): Co
     onChange: applyChoice,
   })
   const chosen = () => selector.explain().transport
-  const sse = createSseTransport(http)
+  const sse = createSseTransport(http, gauges)
   const transports = {
     sse,
     hybrid: sse,
-    poll: createPollTransport(http, timings),
+    poll: createPollTransport(http, gauges, timings),
     ws: socket === undefined ? sse : { open: socket.attach },
   }
   const own = { transports, sender: createCommandSender({ http, socket, selector }) }
   const readOnce: OwnCarrier['pollOnce'] = (source, from, signal) => pollOnce(http, source, from, 0, signal)
-  const shared = options.tabs?.({ ...own, base, timings, pollOnce: readOnce, onLeading: keepSocket })
+  const shared = options.tabs?.({ ...own, base, timings, pollOnce: readOnce, onLeading })
   const carrier = shared ?? own
   /** Why the last command was not answered, and how many attempts in a row were not. */
   let unanswered: { readonly error: MillraceError; readonly attempts: number } | undefined
@@ -98,6 +101,8 @@ export function createConnection(url: string | URL, options: ConnectOptions): Co
   const links = createLinks({
     transports: carrier.transports,
     timings,
+    gauges,
+    inspectors,
     selector,
     whenLed: () => shared?.whenLed,
     onLive() {
@@ -121,9 +126,7 @@ export function createConnection(url: string | URL, options: ConnectOptions): Co
     links,
     store,
     selector,
-    get isLeading() {
-      return shared?.isLeading ?? true
-    },
+    inspect: inspectors.add,
     setTransport(transport) {
       selector.request(transport)
       // Also links that have this target already: one that waits for its next attempt makes it now.
@@ -151,6 +154,11 @@ export function createConnection(url: string | URL, options: ConnectOptions): Co
     }
   }
 
+  function onLeading(): void {
+    keepSocket()
+    update()
+  }
+
   function applyChoice(): void {
     if (links.isClosed) return
     keepSocket()
@@ -166,12 +174,14 @@ export function createConnection(url: string | URL, options: ConnectOptions): Co
 
   function readStatus(): ConnectionStatus {
     const transport = chosen()
-    if (links.isClosed) return { state: 'closed', transport, attempt: 0 }
+    const facts = { ...gauges, isLeading: shared?.isLeading ?? true }
+    if (links.isClosed) return { state: 'closed', transport, attempt: 0, ...facts }
     const shown = summarize(links.states, transport, performance.now())
     // While nothing is read, commands show whether the server can be reached.
     const { error = unanswered?.error, attempt } = shown
     const attempts = Math.max(attempt, unanswered?.attempts ?? 0)
     const isElsewhere = error?.code === 'unreachable' && !isReached && attempts >= attemptsMax && isOtherOrigin(base)
-    return { ...shown, ...(error !== undefined && { error: isElsewhere ? otherOrigin : error }) }
+    const why = error !== undefined && { error: isElsewhere ? otherOrigin : error }
+    return { ...shown, ...facts, ...why } as ConnectionStatus
   }
 }

@@ -3,27 +3,64 @@ import type { MillraceError } from './errors.ts'
 import type { LinkState } from './link/link-state.ts'
 import type { TransportName } from './transports/transport.ts'
 
-export interface ConnectionStatus {
-  /**
-   * `idle`: nothing is being read. `connecting`: for the first time. `live`: events come as they happen.
-   * `catching-up`: a stream is being re-opened or replaced, or the reader's queue is full.
-   * `reconnecting`: cut, and trying again. `offline`: the same, and the host has no network. `closed`: permanently.
-   */
-  readonly state: 'idle' | LinkState['phase']
+/** What is measured while the client is used. */
+export interface Gauges {
+  /** The last time between a question to the server and its answer, in milliseconds. Absent until one was measured. */
+  roundTripMs?: number
+  /** Events that were missing: the sum of all gaps. */
+  lost: number
+  /** Events that came twice and were handed out once. */
+  repeated: number
+  /** Streams that went on where an earlier one had ended. */
+  resumed: number
+}
+
+/** What holds in every state. The gauges are as of the last change. */
+interface ConnectionFacts extends Readonly<Gauges> {
   /** Carries the events, or would. */
   readonly transport: TransportName
+  /** This tab's connections are those of all; always true where tabs share nothing. */
+  readonly isLeading: boolean
   /** Failed attempts since the last event was delivered. */
   readonly attempt: number
-  /** When the next attempt is made, in milliseconds since 1970. */
-  readonly retryAt?: number
   /** Why the last attempt failed, or why it is closed. */
   readonly error?: MillraceError
 }
 
+export type ConnectionStatus = ConnectionFacts &
+  (
+    | {
+        /**
+         * `idle`: nothing is being read. `connecting`: for the first time. `live`: events come as they happen.
+         * `catching-up`: a stream is being re-opened or replaced, or the reader's queue is full. `closed`: permanently.
+         */
+        readonly state: 'idle' | 'connecting' | 'live' | 'catching-up' | 'closed'
+        readonly retryAt?: undefined
+      }
+    | {
+        /** `reconnecting`: cut, and trying again. `offline`: the same, and the host has no network. */
+        readonly state: 'reconnecting' | 'offline'
+        /** When the next attempt is made, in milliseconds since 1970; absent while one is under way. */
+        readonly retryAt?: number
+      }
+  )
+
 export interface ConnectionStore {
+  /** Before anything is read: what a server renders, and the page that goes on with it. */
+  readonly initial: ConnectionStatus
   readonly current: ConnectionStatus
   /** Calls the listener at every change, but not with the current value. Returns the function that unsubscribes. */
-  subscribe(listener: (status: ConnectionStatus) => void): () => void
+  readonly subscribe: (listener: (status: ConnectionStatus) => void) => () => void
+}
+
+const initial: ConnectionStatus = {
+  state: 'idle',
+  transport: 'sse',
+  attempt: 0,
+  isLeading: true,
+  lost: 0,
+  repeated: 0,
+  resumed: 0,
 }
 
 /** `update` reads the status again, and calls the listeners when it has changed. */
@@ -35,6 +72,7 @@ export function createConnectionStore(read: () => ConnectionStatus): {
   let current = read()
   return {
     store: {
+      initial,
       get current() {
         return current
       },
@@ -45,9 +83,11 @@ export function createConnectionStore(read: () => ConnectionStatus): {
     },
     update() {
       const next = read()
-      const isSame = (['state', 'transport', 'attempt', 'error'] as const).every((key) => next[key] === current[key])
+      const isSame = (['state', 'transport', 'attempt', 'error', 'isLeading', 'lost'] as const).every(
+        (key) => next[key] === current[key],
+      )
       // Computed from two clocks, `retryAt` varies by a millisecond; a new wait comes with a new attempt or error.
-      if (isSame && (next.retryAt === undefined) === (current.retryAt === undefined)) return
+      if (isSame && 'retryAt' in next === 'retryAt' in current) return
       current = next
       notifyAll(listeners, current)
     },
@@ -57,16 +97,19 @@ export function createConnectionStore(read: () => ConnectionStatus): {
 /** The worst first: of many sessions, the one that is cut is shown. */
 const order: readonly ConnectionStatus['state'][] = ['offline', 'reconnecting', 'connecting', 'catching-up', 'live']
 
-export function summarize(links: readonly LinkState[], transport: TransportName, now: number): ConnectionStatus {
+type Summary = Pick<ConnectionStatus, 'state' | 'transport' | 'attempt' | 'error'> & { readonly retryAt?: number }
+
+export function summarize(links: readonly LinkState[], transport: TransportName, now: number): Summary {
   const worst = order.map((phase) => links.find((link) => link.phase === phase)).find((link) => link !== undefined)
   const shown = worst ?? links.at(-1)
   if (shown === undefined) return { state: 'idle', transport, attempt: 0 }
   const { phase, stream, target, attempt, retryAt, error } = shown
+  const isWaiting = retryAt !== undefined && (phase === 'reconnecting' || phase === 'offline')
   return {
     state: phase,
     transport: stream?.transport ?? target,
     attempt,
-    ...(retryAt !== undefined && { retryAt: Math.round(retryAt - now) + Date.now() }),
+    ...(isWaiting && { retryAt: Math.round(retryAt - now) + Date.now() }),
     ...(error !== undefined && { error }),
   }
 }

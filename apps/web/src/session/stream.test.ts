@@ -12,7 +12,15 @@ afterEach(() => vi.useRealTimers())
 function fakeClient() {
   const loops: { from: string; signal: AbortSignal; deliver(event: object): void; fail(): void }[] = []
   const listeners = new Set<(status: ConnectionStatus) => void>()
-  let current: ConnectionStatus = { state: 'idle', transport: 'sse', attempt: 0 }
+  let current: ConnectionStatus = {
+    state: 'idle',
+    transport: 'sse',
+    attempt: 0,
+    isLeading: true,
+    lost: 0,
+    repeated: 0,
+    resumed: 0,
+  }
   const client = {
     connection: {
       get current() {
@@ -55,7 +63,7 @@ function fakeClient() {
     client,
     loops,
     say(status: Partial<ConnectionStatus>) {
-      current = { ...current, ...status }
+      current = { ...current, ...status } as ConnectionStatus
       for (const listener of listeners) listener(current)
     },
   }

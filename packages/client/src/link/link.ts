@@ -1,8 +1,10 @@
 /** Performs the effects of link-state.ts: one source's streams, timer and reader. Every decision is made there. */
-import type { Gap } from '@millrace/protocol'
+import { type Gap, parsePosition } from '@millrace/protocol'
 import { MillraceError } from '../errors.ts'
 import { isHostOffline } from '../host.ts'
 import { toError } from '../http.ts'
+import type { Inspectors } from '../inspect.ts'
+import type { Gauges } from '../status.ts'
 import type { Timings } from '../timings.ts'
 import { deadConnection } from '../transports/socket-connection.ts'
 import type { ReadRequest, Transport, TransportName } from '../transports/transport.ts'
@@ -21,6 +23,10 @@ export interface LinkOptions {
   readonly onUnfit: (transport: TransportName, error: MillraceError) => void
   readonly onFit: (transport: TransportName) => void
   readonly onState: (state: LinkState) => void
+  readonly gauges: Gauges
+  /** Called when events were lost. */
+  readonly onLost: () => void
+  readonly inspectors: Pick<Inspectors, 'notify'>
 }
 
 export class Link {
@@ -111,8 +117,9 @@ export class Link {
   }
 
   #read(stream: number, transport: TransportName, signal: AbortSignal): void {
-    const { source, reader, transports } = this.#options
+    const { source, reader, transports, gauges, onLost, inspectors } = this.#options
     const from = reader.reached
+    let isResumed = stream > 1
     /** Where the stream is: the position after its last event. */
     let before = from === 'start' ? undefined : from
     const compare = () => {
@@ -124,6 +131,8 @@ export class Link {
       signal,
       on: {
         opened: () => {
+          if (isResumed) gauges.resumed++
+          isResumed = false
           this.dispatch({ type: 'opened', stream })
           compare()
         },
@@ -140,8 +149,15 @@ export class Link {
           if (!this.#streams.has(stream)) return
           const verdict = reader.take(before, name, id, data)
           before = name === 'gap' ? (data as Gap).to : id
-          if (verdict === 'take') this.dispatch({ type: 'delivered', stream })
-          else if (verdict === 'stale') this.dispatch({ type: 'stale', stream })
+          const isRepeated = verdict === 'drop' || verdict === 'stale'
+          if (isRepeated) gauges.repeated++
+          inspectors.notify({ source, type: name, id: before, data, transport, isRepeated })
+          if (verdict === 'take') {
+            this.dispatch({ type: 'delivered', stream })
+            if (name !== 'gap') return
+            gauges.lost += countLost(data as Gap)
+            onLost()
+          } else if (verdict === 'stale') this.dispatch({ type: 'stale', stream })
           else if (verdict === 'drop') compare()
           else this.#fail(stream, new MillraceError(verdict === 'foreign' ? 'position_foreign' : 'bad_answer'))
         },
@@ -172,6 +188,10 @@ export class Link {
     const to = this.#options.choose()
     this.dispatch(this.#state.stream === undefined && to !== this.#state.target ? { type: 'switch', to } : { type: 'tick' })
   }
+}
+
+function countLost({ from, to }: Gap): number {
+  return (parsePosition(to)?.offset ?? 0) - (parsePosition(from)?.offset ?? 0)
 }
 
 function clockLeadMs(): number {

@@ -8,7 +8,7 @@ import { Link, type LinkOptions } from './link.ts'
 import type { LinkInput, LinkState } from './link-state.ts'
 import type { TransportSelector } from './selector.ts'
 
-export interface LinksOptions extends Pick<LinkOptions, 'transports' | 'timings'> {
+export interface LinksOptions extends Pick<LinkOptions, 'transports' | 'timings' | 'gauges' | 'inspectors'> {
   readonly selector: TransportSelector
   /** Undefined while it is known which tab leads. */
   readonly whenLed: () => Promise<void> | undefined
@@ -34,7 +34,7 @@ export interface Links {
   closeAll(): void
 }
 
-export function createLinks({ transports, timings, selector, whenLed, onLive, onChange }: LinksOptions): Links {
+export function createLinks({ selector, whenLed, onLive, onChange, ...shared }: LinksOptions): Links {
   const links = new Map<Link, LinkRequest['owner']>()
   let lastFailed: LinkState | undefined
   let isClosed = false
@@ -50,8 +50,7 @@ export function createLinks({ transports, timings, selector, whenLed, onLive, on
       if (isClosed) throw new MillraceError('closed')
       const link = new Link({
         ...request,
-        transports,
-        timings,
+        ...shared,
         prepare() {
           const led = whenLed()
           return led === undefined ? request.prepare() : led.then(request.prepare)
@@ -59,6 +58,7 @@ export function createLinks({ transports, timings, selector, whenLed, onLive, on
         choose: () => selector.explain().transport,
         onUnfit: selector.avoid,
         onFit: selector.allow,
+        onLost: onChange,
         onState({ phase }) {
           if (phase === 'live') onLive()
           onChange()

@@ -8,16 +8,12 @@ import type { Client } from '../client.ts'
 import type { Session, Transcript } from '../session.ts'
 import type { ConnectionStatus } from '../status.ts'
 
-/** The same on a server and on the page that goes on with what it rendered, which may use another transport. */
-const idle: ConnectionStatus = { state: 'idle', transport: 'sse', attempt: 0 }
-
 /** How the connection of a client is; never mixed with how a run is. On a server always `idle`. */
 export function useConnection({ connection }: Client): ConnectionStatus {
-  const subscribe = useCallback((listener: () => void) => connection.subscribe(listener), [connection])
   return useSyncExternalStore(
-    subscribe,
+    connection.subscribe,
     () => connection.current,
-    () => idle,
+    () => connection.initial,
   )
 }
 

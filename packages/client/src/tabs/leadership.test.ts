@@ -78,7 +78,7 @@ describe('who leads', () => {
     })
     onTestFinished(() => void vi.unstubAllGlobals())
     const client = connect('http://host/', { tabs: shareTabs() })
-    expect(client.isLeading).toBe(true)
+    expect(client.connection.current.isLeading).toBe(true)
     client.close()
   })
 

@@ -1,6 +1,7 @@
 /** Down by one answer at a time, for networks that break streams: PROTOCOL.md#http, `live=poll`. */
 import { MillraceError } from '../errors.ts'
 import { type Http, toError } from '../http.ts'
+import type { Gauges } from '../status.ts'
 import type { Timings } from '../timings.ts'
 import { queryOf, type ReadRequest, type StreamRequest, type Transport } from './transport.ts'
 
@@ -9,12 +10,12 @@ export interface PollAnswer {
   readonly position: string
 }
 
-export function createPollTransport(http: Http, { pollWaitSeconds, silenceMs }: Timings): Transport {
+export function createPollTransport(http: Http, gauges: Gauges, { pollWaitSeconds, silenceMs }: Timings): Transport {
   // An answer must be there before it is missed.
   const waitSeconds = Math.min(pollWaitSeconds, Math.max(1, Math.floor((silenceMs - 1) / 1000)))
   return {
     open(request) {
-      poll(http, request, waitSeconds).catch((error: unknown) => {
+      poll(http, gauges, request, waitSeconds).catch((error: unknown) => {
         if (!request.signal.aborted) request.on.failed(toError(error))
       })
     },
@@ -35,11 +36,14 @@ export async function pollOnce(
   return answer
 }
 
-async function poll(http: Http, { source, from, signal, on }: StreamRequest, waitSeconds: number): Promise<void> {
+async function poll(http: Http, gauges: Gauges, { source, from, signal, on }: StreamRequest, waitSeconds: number): Promise<void> {
   let position = from
   // The first answer shows that polling works at all; it must not take as long as nothing happens.
   for (let wait = 0; !signal.aborted; wait = waitSeconds) {
+    const sentAt = performance.now()
     const answer = await pollOnce(http, source, position, wait, signal)
+    // Others wait for something to happen.
+    if (wait === 0) gauges.roundTripMs = performance.now() - sentAt
     if (signal.aborted) return
     on.opened()
     for (const { event, id, data } of answer.events) {

@@ -5,6 +5,7 @@
 import { isWorthReconnecting, readBinaryFrame, type ServerMessage, type Source } from '@millrace/protocol'
 import { MillraceError, readError } from '../errors.ts'
 import { toError } from '../http.ts'
+import type { Gauges } from '../status.ts'
 import type { Timings } from '../timings.ts'
 import type { StreamRequest } from './transport.ts'
 
@@ -35,6 +36,7 @@ export interface SocketConnectionOptions {
   /** Address of the server; links in its errors are relative to it. */
   readonly base: string
   readonly timings: Timings
+  readonly gauges: Gauges
   readonly idleMs: number
   readonly onOpen: () => void
   /** Called before any stream or command gets the error, so that it can open another connection at once. */
@@ -43,6 +45,7 @@ export interface SocketConnectionOptions {
 
 interface Attachment extends StreamRequest {
   readonly ref: string
+  sentAt: number
   isSent: boolean
   isAnswered: boolean
 }
@@ -64,6 +67,7 @@ export class SocketConnection {
   /** When the next command would be sent if commands were evenly spaced. */
   #commandAt = Number.NEGATIVE_INFINITY
   #heardAt: number | undefined
+  #pingedAt = 0
   #silenceTimer: ReturnType<typeof setTimeout>
   #idleMs: number
   #idleTimer: ReturnType<typeof setTimeout> | undefined
@@ -111,12 +115,13 @@ export class SocketConnection {
   attach(request: StreamRequest): void {
     const { source, from, signal } = request
     const key = keyOf(source)
-    const attachment = { ...request, isSent: false, isAnswered: false, ref: `${++this.#refs}` }
+    const attachment = { ...request, isSent: false, isAnswered: false, sentAt: 0, ref: `${++this.#refs}` }
     // Replaces an attachment to the same source: the server moves it, so no detach is needed.
     this.#attached.set(key, attachment)
     this.#onceOpen(() => {
       if (signal.aborted) return
       attachment.isSent = true
+      attachment.sentAt = performance.now()
       this.#send({ type: 'attach', ref: attachment.ref, ...source, from })
     })
     signal.addEventListener('abort', () => {
@@ -188,6 +193,7 @@ export class SocketConnection {
     const restMs = this.#heardAt === undefined ? 0 : this.#heardAt + this.#options.timings.silenceMs - performance.now()
     if (restMs <= 0) return this.fail(new MillraceError('silent'))
     // On a slow line the answer to the server's own ping waits behind all the bytes on their way to this side.
+    this.#pingedAt = performance.now()
     this.#send({ type: 'ping' })
     this.#watchSilence(restMs)
   }
@@ -213,7 +219,8 @@ export class SocketConnection {
       const attachment = this.#attached.get(keyOf(message))
       // Until `attached` arrives, events belong to the attachment that this one replaces.
       if (attachment?.isAnswered) attachment.on.event(message.event, message.id, message.data)
-    } else if (message.type === 'renew') {
+    } else if (message.type === 'pong') this.#options.gauges.roundTripMs = performance.now() - this.#pingedAt
+    else if (message.type === 'renew') {
       // Where that fails, the server closes the connection.
       this.#options
         .renew()
@@ -236,6 +243,7 @@ export class SocketConnection {
         this.#closeWhenIdle()
       } else if (message.type === 'attached') {
         attachment.isAnswered = true
+        this.#options.gauges.roundTripMs = performance.now() - attachment.sentAt
         attachment.on.opened()
         attachment.on.reached(message.position)
       }

@@ -4,6 +4,7 @@
  */
 import { type ServerMessage, webSocketProtocol } from '@millrace/protocol'
 import { MillraceError, unreachable } from '../errors.ts'
+import type { Gauges } from '../status.ts'
 import type { Timings } from '../timings.ts'
 import { type Credentials, SocketConnection, type WebSocketLike } from './socket-connection.ts'
 import type { StreamRequest } from './transport.ts'
@@ -26,6 +27,7 @@ export interface SocketOptions {
   readonly base: string
   readonly WebSocket: WebSocketConstructor
   readonly timings: Timings
+  readonly gauges?: Gauges
   readonly onOpen?: () => void
   readonly getTicket?: Credentials['getTicket'] | undefined
   readonly renew?: Credentials['renew']
@@ -35,6 +37,7 @@ export function createSocket({
   base,
   WebSocket,
   timings,
+  gauges = { lost: 0, repeated: 0, resumed: 0 },
   onOpen = () => {},
   getTicket,
   renew = async () => ({}),
@@ -75,6 +78,7 @@ export function createSocket({
       renew,
       base,
       timings,
+      gauges,
       idleMs,
       onOpen,
       onClosed() {

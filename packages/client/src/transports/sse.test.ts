@@ -21,7 +21,7 @@ it('answers when the stream opens, every heartbeat, and every ten seconds while 
   let heard = 0
   const hear = () => void heard++
   const options = { base: 'http://host/', fetch: fetch as never, token: undefined, answerMs: 20_000, onReached() {} }
-  createSseTransport(createHttp(options)).open({
+  createSseTransport(createHttp(options), { lost: 0, repeated: 0, resumed: 0 }).open({
     source: { session: 's' },
     from: 'start',
     signal: abort.signal,
@@ -53,7 +53,7 @@ it('takes an error without a position for the refusal that it is, and an event o
     const { promise, resolve } = Promise.withResolvers<void>()
     const fetch = async () => new Response(body, { headers: { 'content-type': 'text/event-stream' } })
     const options = { base: 'http://host/', fetch: fetch as never, token: undefined, answerMs: 20_000, onReached() {} }
-    createSseTransport(createHttp(options)).open({
+    createSseTransport(createHttp(options), { lost: 0, repeated: 0, resumed: 0 }).open({
       source: { channel: 'c' },
       from: 'start',
       signal: new AbortController().signal,

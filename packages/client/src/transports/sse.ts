@@ -5,15 +5,16 @@
 import { createSseParser, streamHeader } from '@millrace/protocol'
 import { MillraceError, readError, unreachable } from '../errors.ts'
 import { type Http, toError } from '../http.ts'
+import type { Gauges } from '../status.ts'
 import { queryOf, type StreamRequest, type Transport } from './transport.ts'
 
 /** Where bytes keep coming, and a heartbeat may be long behind them, the server gets an acknowledgement at least this often; the first at once. */
 const answerMsMax = 10_000
 
-export function createSseTransport(http: Http): Transport {
+export function createSseTransport(http: Http, gauges: Gauges): Transport {
   return {
     open(request) {
-      read(http, request).catch((error: unknown) => {
+      read(http, gauges, request).catch((error: unknown) => {
         if (!request.signal.aborted) request.on.failed(toError(error))
       })
     },
@@ -21,7 +22,7 @@ export function createSseTransport(http: Http): Transport {
 }
 
 /** Never resolves well: a session's stream has no end of its own. */
-async function read(http: Http, { source, from, signal, on }: StreamRequest): Promise<never> {
+async function read(http: Http, gauges: Gauges, { source, from, signal, on }: StreamRequest): Promise<never> {
   const query = queryOf({ ...source, from, heartbeat: 'answered' })
   const response = await http.stream(`api/stream?${query}`, { accept: 'text/event-stream', signal })
   if (!response.body || !response.headers.get('content-type')?.startsWith('text/event-stream'))
@@ -31,8 +32,13 @@ async function read(http: Http, { source, from, signal, on }: StreamRequest): Pr
   let answeredAt = Number.NEGATIVE_INFINITY
   // A heartbeat response that is lost is followed by the next; a stream that is cut for it is re-opened.
   const answer = () => {
-    answeredAt = performance.now()
-    if (stream !== null) http.text('api/heartbeat', { body: { stream }, signal }).catch(() => {})
+    const sentAt = performance.now()
+    answeredAt = sentAt
+    if (stream === null) return
+    const answered = () => {
+      gauges.roundTripMs = performance.now() - sentAt
+    }
+    http.text('api/heartbeat', { body: { stream }, signal }).then(answered, () => {})
   }
   let isOpen = false
   const open = () => {
