@@ -53,7 +53,9 @@ describe('webhooks', () => {
     const receiver = await openReceiver()
     const secret = newSecret()
     const { url } = await startAdmin({ webhooks: [{ url: receiver.url, secret }] })
-    const { run, session } = await startRun(url, { query: 'a private question' })
+    const metadata = { tenant: 'acme' }
+    const asked = { query: 'a private question', instructions: 'private ones', metadata }
+    const { run, session } = await startRun(url, asked)
     const ended = await receiver.until('run.ended')
     expect(await receiver.until('session.created')).toMatchObject({ data: { session } })
     expect(ended).toMatchObject({
@@ -62,6 +64,7 @@ describe('webhooks', () => {
         run,
         session,
         status: 'completed',
+        metadata,
         usage: { outputTokens: expect.any(Number) },
         lanes: [{ model: 'sim:count?n=5&tps=0', status: 'completed' }],
       },

@@ -4,7 +4,7 @@
  *
  * A method MUST return at once, and MUST NOT change what it gets. What it throws is reported and reaches no caller.
  */
-import type { EndStatus, ErrorCode, Json, Lane, RunEnd } from '@millrace/protocol'
+import type { EndStatus, ErrorCode, Json, Lane, Metadata, RunEnd } from '@millrace/protocol'
 
 export interface ObservedConnection {
   /** The same on the wire. It is made when it is read, so only who writes it down should read it. */
@@ -52,6 +52,8 @@ export interface ObservedRun {
   readonly lanes: readonly Lane[]
   /** The run that this one resumes. */
   readonly continues: string | undefined
+  /** What the application gave it. */
+  readonly metadata: Metadata | undefined
 }
 
 export interface LimitHit {

@@ -181,10 +181,10 @@ type StartObserver = Pick<Observer, 'sessionCreated' | 'runStarted'>
 
 function observeStart(
   observer: StartObserver,
-  { principal }: RunPlan,
+  { principal, details }: RunPlan,
   { id: run, session, lanes, continues, start }: Run,
 ): ObservedRun {
-  const observed = { run, session, principal, lanes, continues }
+  const observed = { run, session, principal, lanes, continues, metadata: details?.metadata }
   if (start.offset === 0) observer.sessionCreated?.({ session, principal })
   observer.runStarted?.(observed)
   return observed

@@ -57,10 +57,10 @@ export function createWebhooks(options: WebhooksOptions): Webhooks {
   return {
     observer: pickUsed(
       {
-        runEnded({ run, session, principal, continues, lanes }, { lanes: ends = {}, ...end }) {
+        runEnded({ run, session, principal, continues, metadata, lanes }, { lanes: ends = {}, ...end }) {
           // The end of a run's only lane is that of the run.
           const each = lanes.map((lane) => ({ ...lane, ...(ends[lane.lane] ?? end) }))
-          emit('run.ended', { run, session, principal, continues, ...end, lanes: each })
+          emit('run.ended', { run, session, principal, continues, metadata, ...end, lanes: each })
         },
         sessionCreated: ({ session, principal }) => emit('session.created', { session, principal }),
         limitHit(hit) {
