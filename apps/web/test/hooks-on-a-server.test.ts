@@ -50,6 +50,20 @@ test('renders an empty conversation that is loading, and asks the network for no
   client.close()
 })
 
+test('waits where it has no address, until its signal or its deadline', async () => {
+  const client = connect(undefined, { timings: { requestMs: 50, commandMs: 50 } })
+  onTestFinished(() => client.close())
+  const session = client.session()
+  const abort = new AbortController()
+  const reading = client.session('known').events({ signal: abort.signal }).next()
+  await expect(session.read()).rejects.toMatchObject({ code: 'deadline_exceeded' })
+  await expect(session.run({ query: 'x' })).rejects.toMatchObject({ code: 'deadline_exceeded' })
+  expect(client.connection.current).toMatchObject({ state: 'connecting', attempt: 0 })
+  abort.abort()
+  expect(await reading).toMatchObject({ done: true })
+  await expect(connect('/').session().read()).rejects.toMatchObject({ code: 'unreachable', retryable: false })
+})
+
 test('renders what the server has read, each request its own, also of one session and without an address', () => {
   const client = connect('.')
   const session = client.session()

@@ -53,10 +53,11 @@ export interface Client {
 
 /**
  * `url` is where the server is, with the path it is mounted at, without `/api`; relative to the page in a browser.
- * Nothing is connected until there is something to read or to send. On a server, where there is no page, that is
- * rejected for a relative address; to make clients and sessions is not.
+ * Nothing is connected until there is something to read or to send. Default the page's own address; on a server, where there
+ * is no page, calls and loops of a client without an address wait until their signal or deadline, and those of one with a
+ * relative address are rejected.
  */
-export function connect(url: string | URL = '.', options: ConnectOptions = {}): Client {
+export function connect(url?: string | URL, options: ConnectOptions = {}): Client {
   const connection = createConnection(url, options)
   const { http, outbox, links, store, selector } = connection
   const { requestMs } = connection.timings

@@ -40,9 +40,9 @@ export interface Connection {
 
 // Creates the parts and connects them. Helpers would cost bytes in every page: the size of the client is bounded.
 // oxlint-disable-next-line max-lines-per-function
-export function createConnection(url: string | URL, options: ConnectOptions): Connection {
+export function createConnection(url: string | URL | undefined, options: ConnectOptions): Connection {
   const timings = checkTimings(options.timings, options.transport)
-  const base = resolveBase(url)
+  const base = resolveBase(url ?? '.')
   const WebSocket = options.WebSocket ?? ((globalThis as { WebSocket?: unknown }).WebSocket as WebSocketConstructor | undefined)
   // Called as a plain function: browsers reject a fetch that is called as a method of another object.
   const fetch = options.fetch ?? ((...request: Parameters<typeof globalThis.fetch>) => globalThis.fetch(...request))
@@ -52,7 +52,16 @@ export function createConnection(url: string | URL, options: ConnectOptions): Co
   const onReached = () => {
     isReached = true
   }
-  const http = createHttp({ base, fetch, token: options.token, answerMs: timings.answerMs, onReached })
+  // Where nothing was asked for, as by a module that a server loads for its page, there is nothing to report either.
+  const whenAddressed = base === '' && url === undefined ? new Promise<never>(() => {}) : undefined
+  const http = createHttp({
+    whenAddressed,
+    base,
+    fetch,
+    token: options.token,
+    answerMs: timings.answerMs,
+    onReached,
+  })
   const socket =
     WebSocket === undefined || base === ''
       ? undefined
@@ -104,7 +113,7 @@ export function createConnection(url: string | URL, options: ConnectOptions): Co
     gauges,
     inspectors,
     selector,
-    whenLed: () => shared?.whenLed,
+    whenLed: () => whenAddressed ?? shared?.whenLed,
     onLive() {
       onReached()
       // The server answers, so commands need not wait for their own retry.

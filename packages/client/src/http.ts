@@ -17,6 +17,8 @@ export interface HttpOptions {
   readonly token: ((request: TokenRequest) => string | Promise<string>) | undefined
   /** Milliseconds without a byte after which a request rejects with `silent`. */
   readonly answerMs: number
+  /** Where there is no address: requests wait for it, until they are aborted. */
+  readonly whenAddressed?: Promise<never> | undefined
   /** A server, or something on the way, has answered. */
   readonly onReached: () => void
 }
@@ -46,7 +48,7 @@ export interface Http {
   token(reason: TokenRequest['reason']): Promise<string | undefined>
 }
 
-export function createHttp({ base, fetch, token, answerMs, onReached }: HttpOptions): Http {
+export function createHttp({ base, fetch, token, answerMs, whenAddressed, onReached }: HttpOptions): Http {
   return { base, stream, text, json, token: ask }
 
   async function stream(path: string, request: HttpRequest = {}): Promise<Response> {
@@ -76,6 +78,7 @@ export function createHttp({ base, fetch, token, answerMs, onReached }: HttpOpti
   }
 
   async function text(path: string, { signal, extraMs = 0, ...request }: HttpRequest = {}): Promise<string> {
+    if (whenAddressed !== undefined) await unlessAborted(whenAddressed, signal)
     const silence = new AbortController()
     let timer: ReturnType<typeof setTimeout> | undefined
     const wait = () => {

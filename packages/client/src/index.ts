@@ -12,7 +12,17 @@ export type { Choice } from './link/choice.ts'
 export type { LogEvent } from './link/reader.ts'
 export type { LogReader } from './log-reader.ts'
 export type { Growing, LaneView, RecordedEnd, RunEvent, RunPart, RunView } from './run.ts'
-export type { ResumeOptions, Run, RunOptions, Session, SessionLogEvent, Transcript } from './session.ts'
+export type {
+  ResumeOptions,
+  Run,
+  RunOptions,
+  Session,
+  SessionLogEvent,
+  Transcript,
+  TranscriptFile,
+  TranscriptLane,
+  TranscriptRun,
+} from './session.ts'
 export type { ExportOptions, ListedSession, ListOptions, SessionList, SessionPage } from './session-list.ts'
 export type { ConnectionStatus, ConnectionStore, Gauges } from './status.ts'
 export type { Timings } from './timings.ts'

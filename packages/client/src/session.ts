@@ -54,26 +54,34 @@ export interface Transcript {
   readonly id: string
   readonly position: string
   readonly complete: boolean
-  readonly runs: readonly (Partial<Omit<RunEnd, 'status' | 'lanes'>> &
-    Asked & {
-      readonly run: string
-      readonly query: string
-      /** The run that this one goes on with: PROTOCOL.md#continuing-an-answer. */
-      readonly continues?: string
-      readonly startedAt: number
-      readonly status: 'streaming' | EndStatus
-      readonly lanes: readonly (Partial<Omit<LaneEnd, 'status'>> & {
-        readonly lane: string
-        readonly model: string
-        readonly text: string
-        readonly reasoning: string
-        readonly data: readonly { readonly name: string; readonly value: Json }[]
-        /** Without their bytes, which are the event after `position`: PROTOCOL.md#files. */
-        readonly files: readonly (FileInfo & { readonly position: string })[]
-        readonly status: 'streaming' | EndStatus
-      })[]
-    })[]
+  readonly runs: readonly TranscriptRun[]
 }
+
+/** One question and what was answered; with its end, where it has one. */
+export type TranscriptRun = Partial<Omit<RunEnd, 'status' | 'lanes'>> &
+  Asked & {
+    readonly run: string
+    readonly query: string
+    /** The run that this one goes on with: PROTOCOL.md#continuing-an-answer. */
+    readonly continues?: string
+    readonly startedAt: number
+    readonly status: 'streaming' | EndStatus
+    readonly lanes: readonly TranscriptLane[]
+  }
+
+/** What one model answered. */
+export type TranscriptLane = Partial<Omit<LaneEnd, 'status'>> & {
+  readonly lane: string
+  readonly model: string
+  readonly text: string
+  readonly reasoning: string
+  readonly data: readonly { readonly name: string; readonly value: Json }[]
+  readonly files: readonly TranscriptFile[]
+  readonly status: 'streaming' | EndStatus
+}
+
+/** Without its bytes, which are the event after `position`: PROTOCOL.md#files. */
+export type TranscriptFile = FileInfo & { readonly position: string }
 
 export interface SessionOptions extends Omit<LogReaderOptions, 'source' | 'prepare'> {
   readonly flow: FlowOptions

@@ -6,10 +6,10 @@
  * What did not change stays the same object, so that a component is rendered for its own run and no other.
  */
 import { askedOf, type SessionEvent } from '@millrace/protocol'
-import type { Transcript } from '../session.ts'
+import type { Transcript, TranscriptFile, TranscriptLane, TranscriptRun } from '../session.ts'
 
 /** One question and its answers: a run, and the runs that continue it, as one. */
-export type ChatRun = Omit<Transcript['runs'][number], 'lanes'> & {
+export type ChatRun = Omit<TranscriptRun, 'lanes'> & {
   readonly lanes: readonly ChatLane[]
   /** The last of the runs that continue it. */
   readonly continuedBy?: string
@@ -21,9 +21,9 @@ export interface ChatTranscript extends Transcript {
 }
 
 /** What one model answered. */
-export type ChatLane = Omit<Transcript['runs'][number]['lanes'][number], 'files'> & { readonly files: readonly ChatFile[] }
+export type ChatLane = Omit<TranscriptLane, 'files'> & { readonly files: readonly ChatFile[] }
 
-export type ChatFile = Transcript['runs'][number]['lanes'][number]['files'][number] & {
+export type ChatFile = TranscriptFile & {
   /** Where they came since the transcript was read; else they can be read from `position`. */
   readonly bytes?: Uint8Array<ArrayBuffer>
 }
