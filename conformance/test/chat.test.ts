@@ -82,6 +82,29 @@ describe('the transcript', () => {
     )
   })
 
+  it('has what was asked with messages, also once the answer was stopped and resumed', async () => {
+    const { connect } = await startWorld()
+    const session = connect('sse').session()
+    const store = watch(session)
+    const asked = {
+      messages: [
+        { role: 'user', content: 'one' },
+        { role: 'assistant', content: 'two' },
+        { role: 'user', content: [{ type: 'text', text: 'three' }] },
+      ],
+      metadata: { tenant: 'acme' },
+    } as const
+    const run = store.current.ask(asked.messages, { metadata: asked.metadata, models: ['sim:echo?tps=50&show=messages'] })
+    expect(store.current.pending).toMatchObject([{ id: run.id, query: 'three' }])
+    await until(store, (chat) => textOf(chat).includes('role'))
+    await store.current.stop(run.id)
+    await until(store, ended(1))
+    void store.current.resume(run.id)
+    const { runs } = await until(store, ({ runs }) => runs[0]?.continuedBy !== undefined && runs[0].status === 'completed')
+    expect(runs).toMatchObject([{ run: run.id, query: 'three', ...asked }])
+    expect(JSON.parse(textOf({ runs })).map(({ text }: { text: string }) => text)).toEqual(['one', 'two', 'three'])
+  })
+
   it('is read again when the log was re-created, and followed from there', async () => {
     const { connect, counter, proxy, restart } = await startWorld()
     const session = connect('sse').session()
