@@ -65,7 +65,7 @@ describe('the owner of a session', () => {
     const { records, owners } = open(engine)
     await records.claim('s', 'ada')
     await engine.append('s', [{ type: 'a', data: 'x'.repeat(200) }])
-    await owners.keep('s')
+    await owners.keep('s', true)
     // Evicts the log with the oldest last write.
     for (let count = 0; (await engine.inspect('s')) !== undefined; count++)
       await engine.append(`other-${count}`, [{ type: 'a', data: 'x'.repeat(200) }])
