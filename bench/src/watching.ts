@@ -1,4 +1,4 @@
-/** What metrics and lines cost: turns of a server with them and of one without, in the same process. */
+/** What metrics and lines cost: turns of a server with them and of two without, in the same process. */
 import { setTimeout } from 'node:timers/promises'
 import type { Window } from './load.ts'
 import { type Figures, startWorker, type Usage, type Worker } from './processes.ts'
@@ -9,6 +9,8 @@ const readers = 500
 const answers = 100
 const tokens = 75
 const turns = 12
+
+const order: readonly Which[] = ['off', 'on', 'again']
 
 type Ports = Readonly<Record<Which, number>>
 
@@ -53,16 +55,27 @@ async function inTurns(prepare: (bench: Bench) => Promise<(which: Which) => Prom
   const load = startWorker('./load.ts')
   try {
     const measure = await prepare({ server, load, ports: await server.ask<Ports>('listen') })
-    const micros: Record<Which, number[]> = { off: [], on: [] }
+    const micros: Record<Which, number[]> = { off: [], on: [], again: [] }
     for (let turn = 0; turn < turns + 2; turn++) {
-      for (const which of turn % 2 === 0 ? (['off', 'on'] as const) : (['on', 'off'] as const)) {
+      for (let place = 0; place < order.length; place++) {
+        const which = order[(turn + place) % order.length] as Which
         const measured = await measure(which)
         if (turn >= 2) micros[which].push(measured)
       }
     }
-    const [off, on] = [quantile(micros.off, 0.5), quantile(micros.on, 0.5)]
-    const ratios = micros.on.map((value, turn) => value / (micros.off[turn] as number))
-    return { offMicros: off, onMicros: on, morePercent: (quantile(ratios, 0.5) - 1) * 100 }
+    const [off, on, again] = [micros.off, micros.on, micros.again].map((values) => quantile(values, 0.5)) as [
+      number,
+      number,
+      number,
+    ]
+    const control = (off + again) / 2
+    const percent = (value: number) => (value / control - 1) * 100
+    return {
+      controlMicros: control,
+      onMicros: on,
+      morePercent: percent(on),
+      controlsDifferPercent: percent(again) - percent(off),
+    }
   } finally {
     await Promise.all([load.stop(), server.stop()])
   }

@@ -1,4 +1,7 @@
-/** Two servers in one process, of which one is watched: the other is its control under the same compiler, heap and core. */
+/**
+ * Three servers in one process, of which one is watched. The others are its controls, under the same compiler, heap and core;
+ * two of them, because their difference is what the place in the process makes.
+ */
 import { createMillrace, type Millrace, type MillraceOptions } from 'millrace'
 import { createMeter, serveCommands } from '../processes.ts'
 import { dueModel, publishTo } from './due-model.ts'
@@ -9,6 +12,7 @@ const create = (options: MillraceOptions): Millrace =>
 const servers = {
   off: create({ metrics: { enabled: false } }),
   on: create({ log: { level: 'info', format: 'json' } }),
+  again: create({ metrics: { enabled: false } }),
 }
 export type Which = keyof typeof servers
 
@@ -18,7 +22,8 @@ let unpublish = () => {}
 serveCommands({
   async listen() {
     for (const { engine } of Object.values(servers)) await engine.append('bench', [])
-    return { off: (await servers.off.listen({ port: 0 })).port, on: (await servers.on.listen({ port: 0 })).port }
+    const ports = Object.entries(servers).map(async ([name, server]) => [name, (await server.listen({ port: 0 })).port] as const)
+    return Object.fromEntries(await Promise.all(ports))
   },
   publish({ which, perSecond }: { which: Which; perSecond: number }) {
     unpublish = publishTo(servers[which], perSecond)
