@@ -17,19 +17,13 @@ import { createFanOut } from './delivery/fan-out.ts'
 import { createScheduler } from './delivery/scheduler.ts'
 import { nativeDialects } from './dialects/native.ts'
 import { createRespond, type RespondOptions } from './gateway/admin/respond.ts'
-import { createAdminRoutes } from './gateway/admin/routes.ts'
-import { createApp } from './gateway/app.ts'
 import { renewPassed } from './gateway/connection-routes.ts'
 import { toMillraceError } from './gateway/error-response.ts'
-import { createHandlers } from './gateway/handlers.ts'
+import { createGateway } from './gateway/gateway.ts'
 import { readersOf } from './gateway/health-routes.ts'
 import { listen } from './gateway/listen.ts'
 import { openMetricsPort } from './gateway/metrics-port.ts'
 import { createOffer } from './gateway/offered.ts'
-import { createRateCheck } from './gateway/request-rate.ts'
-import { createRoutes } from './gateway/routes.ts'
-import { createStops } from './gateway/stops.ts'
-import { acceptWebSockets } from './gateway/websocket.ts'
 import { createLimiting } from './limits/limiting.ts'
 import type { Limits } from './limits/limits.ts'
 import type { UsageReader } from './limits/usage.ts'
@@ -93,7 +87,7 @@ export function createMillrace(options: MillraceOptions = {}): Millrace {
   const { isOn: hasOwners, isOpen } = settings.access
   const asking = { ...settings, models, limits, hasOwners, newId, onPage: recovery.note.bind(recovery) }
   const sessions = createSessions({ ...asking, store, engine, openLog, runs, onError })
-  const { transcripts, history, chats, records } = sessions
+  const { history } = sessions
   const channels = createChannels(engine)
 
   const onRevoked = () => connections.recheck()
@@ -114,27 +108,21 @@ export function createMillrace(options: MillraceOptions = {}): Millrace {
   const health = createHealth({ engine: store, version, stopping: stopping.signal, isDraining })
   metrics?.collect({ version, connections, countReaders: fanOut.countReaders, activeRuns: () => runs.active, delivered: stats })
   const operating = { health, metrics: metrics?.registry, readers: readersOf(settings.metrics, !isOn) }
-  const used = { engine, usage, openLog, runs, chats, channels, ...access, connections, limits, offer, observer }
-  const more = { dialects: nativeDialects, doctor: { heartbeatMs, version }, ...operating }
-  const requests = { ...used, ...more, passRenewal: createPassRenewal(membership), stops: createStops(runs) }
   const renew = (id: string, principal: Principal) => renewPassed({ connections, ...access }, id, principal)
   const describeConfiguration = () => options.configuration ?? describeOptions(options)
-  const routes = [
-    ...createRoutes({
-      ...requests,
-      history,
-      records,
-      instructions: sessions.instructions,
-      transcripts,
-      heartbeats: answers,
-      newId,
-    }),
-    ...createAdminRoutes({ ...requests, history, nodes, node, changeRecord, describeConfiguration }),
-  ]
   const serving = { transports, connections, access, limits, version, observer, onError, isStopping: isClosed }
-  const app = createApp({ ...serving, routes, page })
-  const accept = acceptWebSockets(webSocket, { ...requests, access, isStopping: isClosed, onError })
-  const { handle, prepare, ...handlers } = createHandlers({ app, accept, ...access, hostNames, page, onError })
+  const used = { engine, usage, openLog, runs, ...sessions, heartbeats: answers, channels, ...access, offer, newId }
+  const operated = { node, nodes, changeRecord, describeConfiguration, doctor: { heartbeatMs, version }, ...operating }
+  const gateway = createGateway({
+    ...serving,
+    ...used,
+    ...operated,
+    webSocket,
+    dialects: nativeDialects,
+    passRenewal: createPassRenewal(membership),
+    page,
+    hostNames,
+  })
 
   const drain = createDrain({ readers: connections, isShared: membership !== undefined, activeRuns: () => runs.active })
   const settleReaders = (signal: AbortSignal) => settle(engine, connections.cursors(), signal)
@@ -143,16 +131,20 @@ export function createMillrace(options: MillraceOptions = {}): Millrace {
   const shutdown = createShutdown({ ...closed, onError })
 
   const metricsPort = openMetricsPort({ ...serving, ...operating, ...settings.metrics, hostNames })
-  const checkRate = createRateCheck(access, limits)
-  const parts = { ...used, sessions, describeDefault: models.describeDefault, access, handlers, metrics }
+  const parts = {
+    ...used,
+    connections,
+    sessions,
+    describeDefault: models.describeDefault,
+    access,
+    handlers: gateway.host,
+    metrics,
+  }
   return createApi(parts, {
     async listen(listenOptions = {}) {
       const metricsUrl = await metricsPort.listening
       const names = [...hostNames, ...(listenOptions.hostNames ?? [])]
-      const { server, url, port } = await listen(
-        { handle, prepare, accept, limits, checkRate },
-        { ...listenOptions, hostNames: names },
-      )
+      const { server, url, port } = await listen(gateway.own, { ...listenOptions, hostNames: names })
       shutdown.add(server)
       return { url, port, metricsUrl: metricsUrl ?? (operating.readers === 'none' ? undefined : `${url}/metrics`) }
     },

@@ -1,0 +1,33 @@
+/** What requests and handshakes reach: the routes and the WebSocket, before the parts that they call. */
+import type { WebSocketTransport } from '../transports/transport.ts'
+import { type AdminRoutesOptions, createAdminRoutes } from './admin/routes.ts'
+import { type AppOptions, createApp } from './app.ts'
+import { createHandlers, type HandlersOptions, type HostHandlers } from './handlers.ts'
+import type { Handlers } from './listen.ts'
+import { createRateCheck } from './request-rate.ts'
+import { createRoutes, type RoutesOptions } from './routes.ts'
+import { createStops } from './stops.ts'
+import { acceptWebSockets } from './websocket.ts'
+
+export interface GatewayOptions
+  extends Omit<RoutesOptions & AdminRoutesOptions, 'stops' | keyof AppOptions>,
+    Omit<AppOptions, 'routes'>,
+    Pick<HandlersOptions, 'hostNames'> {
+  readonly webSocket: WebSocketTransport
+}
+
+export interface Gateway {
+  /** For a server of the application's own. */
+  readonly host: Pick<HostHandlers, 'handler' | 'fetch' | 'upgrade'>
+  /** For a server of ours. */
+  readonly own: Handlers
+}
+
+export function createGateway({ webSocket, ...options }: GatewayOptions): Gateway {
+  const { access, limits } = options
+  const requests = { ...options, stops: createStops(options.runs) }
+  const app = createApp({ ...options, routes: [...createRoutes(requests), ...createAdminRoutes(requests)] })
+  const accept = acceptWebSockets(webSocket, requests)
+  const { handle, prepare, ...host } = createHandlers({ ...options, app, accept, cors: access.cors })
+  return { host, own: { handle, prepare, accept, limits, checkRate: createRateCheck(access, limits) } }
+}
