@@ -178,7 +178,8 @@ describe('the transcript', () => {
     expect(runs).toMatchObject([{ status: 'interrupted', lanes: [{ status: 'interrupted', text: '1 2 3 ' }] }])
     await next.run({ session: session.id, source: ['another'] })
     store.current.reload()
-    await until(store, (chat) => chat.status === 'live' && textOf(chat) === 'another')
+    const { lost } = await until(store, (chat) => chat.status === 'live' && textOf(chat) === 'another')
+    expect(lost).toEqual(runs)
   })
 
   it('is retried while the server cannot be reached, and shows the reason', async () => {
@@ -198,7 +199,7 @@ describe('the transcript', () => {
 })
 
 describe('a question', () => {
-  it('is pending, in order, until its run appears; a rejected one stays until it is dismissed', async () => {
+  it('is pending, in order, until its run appears; a rejected one stays until it is withdrawn', async () => {
     const { connect, counter } = await startWorld()
     const store = watch(connect('sse').session())
     const states: Chat[] = []
@@ -210,13 +211,19 @@ describe('a question', () => {
     )
     await until(store, ended(2))
     expect(store.current.pending).toEqual([
-      { id: asked[1]?.id, query: '2', error: expect.objectContaining({ code: 'model_not_found' }) },
+      {
+        id: asked[1]?.id,
+        query: '2',
+        models: ['no:such-model'],
+        status: 'rejected',
+        error: expect.objectContaining({ code: 'model_not_found' }),
+      },
     ])
     // At no time is a question shown twice, or not at all.
     const [first] = asked.map(({ id }) => id)
     const places = states.map(({ runs, pending }) => [...runs.map(({ run }) => run), ...pending.map(({ id }) => id)])
     expect(places.map((ids) => ids.filter((id) => id === first))).toEqual(places.map(() => [first]))
-    store.current.dismiss(asked[1]?.id ?? '')
+    store.current.withdraw(asked[1]?.id ?? '')
     expect(store.current.pending).toEqual([])
   })
 
@@ -232,8 +239,8 @@ describe('a question', () => {
     await expect(other.current.stop('unknown')).rejects.toMatchObject({ code: 'run_not_found' })
   })
 
-  it('is dropped when the log was lost after its run had started', async () => {
-    const { connect, proxy, restart } = await startWorld()
+  it('is rejected when the log was lost after its run had started, and can be asked again', async () => {
+    const { connect, counter, proxy, restart } = await startWorld()
     const session = connect('sse').session()
     const store = chatOf(session)
     await until(store, (chat) => chat.status === 'live')
@@ -244,7 +251,12 @@ describe('a question', () => {
     const next = await restart()
     await next.run({ session: session.id, source: ['another'] })
     proxy.refuse(false)
-    expect((await until(store, (chat) => textOf(chat) === 'another')).pending).toEqual([])
+    const { pending } = await until(store, (chat) => textOf(chat) === 'another')
+    expect(pending).toMatchObject([{ query: '1', status: 'rejected', error: { code: 'run_not_found', retryable: true } }])
+    onTestFinished(store.subscribe(() => {}))
+    counter.letTo(1)
+    store.current.retry(pending[0]?.id ?? '')
+    await until(store, (chat) => textOf(chat) === 'another\n1 ' && chat.pending.length === 0)
   })
 })
 
@@ -290,7 +302,9 @@ describe('the read loop', () => {
     void store.current.ask('2000')
     expect(seen).toMatchObject([{ pending: [{ query: '2000' }], runs: [] }])
     await until(store, ended(1))
-    expect(seen[1]).toMatchObject({ pending: [], runs: [{ status: 'streaming', lanes: [{ text: '' }] }] })
+    expect(seen.find(({ pending }) => pending.length === 0)).toMatchObject({
+      runs: [{ status: 'streaming', lanes: [{ text: '' }] }],
+    })
     expect(textOf(seen.at(-1) ?? { runs: [] })).toBe(
       oneTo(2000)
         .map((number) => `${number} `)

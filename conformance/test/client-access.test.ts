@@ -1,5 +1,5 @@
 /** Tokens of the client, over every transport: from the first request to renewal, revocation and refusal. */
-import { type ConnectOptions, connect, type TokenRequest } from '@millrace/client'
+import { type ConnectOptions, connect, type MillraceError, type TokenRequest } from '@millrace/client'
 import { createMillrace, type MillraceOptions } from 'millrace'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { nowSeconds, signToken, tokenSecret } from './support/tokens.ts'
@@ -53,8 +53,11 @@ describe.each(transports)('over %s, a token', (transport) => {
 
   it('that is rejected is asked for once more, and then the error is final', async () => {
     const { url } = await startServer()
-    const { client, values, reasons } = open(url, { transport }, () => 'nonsense')
+    const refused: string[] = []
+    const onUnauthenticated = ({ code }: MillraceError) => void refused.push(code)
+    const { client, values, reasons } = open(url, { transport, onUnauthenticated }, () => 'nonsense')
     await expect(values(1)).rejects.toMatchObject({ code: 'token_rejected', status: 401 })
+    expect(new Set(refused)).toEqual(new Set(['token_rejected']))
     expect(client.connection.current).toMatchObject({ state: 'closed', error: { code: 'token_rejected' } })
     expect(reasons).toEqual(['first', 'rejected'])
     await expect(client.channel('c').publish(1)).rejects.toMatchObject({ code: 'token_rejected' })
@@ -64,7 +67,8 @@ describe.each(transports)('over %s, a token', (transport) => {
   it('that has expired is replaced', async () => {
     const { url, publish } = await startServer()
     await publish(1)
-    const { values, reasons } = open(url, { transport }, ({ reason }) =>
+    const onUnauthenticated = () => expect.unreachable()
+    const { values, reasons } = open(url, { transport, onUnauthenticated }, ({ reason }) =>
       signToken(reason === 'expired' ? {} : { exp: nowSeconds() - 3600 }),
     )
     expect(await values(1)).toEqual([1])

@@ -104,14 +104,13 @@ test('reads on from the transcript that it was given, without reading another', 
     },
   })
   onTestFinished(() => client.close())
-  const store = chatOf(client.session('s'))
-  store.begin(transcript)
+  const store = chatOf(client.session('s'), { transcript })
   expect(store.current).toMatchObject({ status: 'loading', runs: [{ run: first.run }] })
   onTestFinished(store.subscribe(() => {}))
   await store.current.ask('2')
   await expect.poll(() => store.current.runs.map(({ status }) => status)).toEqual(['completed', 'completed'])
   expect(requests).not.toContain('/api/sessions/s')
   // Of what is known already nothing is taken back.
-  store.begin(transcript)
+  chatOf(client.session('s'), { transcript })
   expect(store.current.runs).toHaveLength(2)
 })

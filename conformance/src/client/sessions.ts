@@ -29,6 +29,18 @@ export function sessionCases({ transport }: ClientSuite): void {
     })
   })
 
+  it('lists the models that it may use', async () => {
+    const { connect } = await startWorld()
+    const client = connect(transport)
+    const { default: chosen, models } = await client.models()
+    expect({ chosen, names: models.map(({ name }) => name) }).toEqual({
+      chosen: 'counting',
+      names: expect.arrayContaining(['counting']),
+    })
+    const signal = AbortSignal.abort(new Error('left'))
+    await expect(client.models({ signal })).rejects.toThrow('left')
+  })
+
   it('ends a reader with an error when its session is deleted', async () => {
     const { connect, counter } = await startWorld()
     const client = connect(transport)

@@ -3,11 +3,13 @@
 import { type AnyEvents, type Channel, createChannel } from './channel.ts'
 import type { ConnectOptions } from './connect-options.ts'
 import { createConnection } from './connection.ts'
+import { type CallOptions, callWithin } from './deadline.ts'
 import { MillraceError } from './errors.ts'
 import { newId } from './host.ts'
 import type { InspectedEvent } from './inspect.ts'
 import type { Choice } from './link/choice.ts'
 import { checkFrom } from './log-reader.ts'
+import { type ModelList, readModels } from './models.ts'
 import { createRegistry } from './registry.ts'
 import { createSession, type Session } from './session.ts'
 import { createSessionList, type SessionList } from './session-list.ts'
@@ -41,6 +43,8 @@ export interface Client {
   channel<Events extends object = AnyEvents>(name: string, options?: ChannelStart): Channel<Events>
   /** Which sessions there are; to rename, delete and export them. */
   readonly sessions: SessionList
+  /** The models that this client may use. One attempt, like those of `sessions`. */
+  models(options?: CallOptions): Promise<ModelList>
   /** Calls the listener with every event as it arrives, also with those that had come before. Returns what ends it. */
   inspect(listener: (event: InspectedEvent) => void): () => void
   /** Changes the transport, also in mid-answer: the new stream begins where the old one is, which is closed when the new one has caught up. */
@@ -64,13 +68,14 @@ export function connect(url?: string | URL, options: ConnectOptions = {}): Clien
   const sessions = createRegistry<Session>('start')
   const channels = createRegistry<Channel>('now')
   const shared = { outbox, links }
+  const session = { ...shared, http, connection: store, requestMs }
 
   return {
     connection: store,
     session(given, start = {}) {
       check(start)
       const id = given ?? newId()
-      return sessions.get(id, start, (entry) => createSession({ ...shared, ...entry, id, http, requestMs }), given !== undefined)
+      return sessions.get(id, start, (entry) => createSession({ ...session, ...entry, id }), given !== undefined)
     },
     channel<Events extends object>(name: string, start: ChannelStart = {}) {
       check(start)
@@ -78,6 +83,7 @@ export function connect(url?: string | URL, options: ConnectOptions = {}): Clien
       return channel as object as Channel<Events>
     },
     sessions: createSessionList(http, requestMs),
+    models: ({ signal } = {}) => callWithin(requestMs, signal, (either) => readModels(http, either)),
     inspect: connection.inspect,
     setTransport: connection.setTransport,
     explainTransport: selector.explain,

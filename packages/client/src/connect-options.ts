@@ -1,5 +1,6 @@
 /** The options of `connect`. */
 import type { TabSharing } from './carrier.ts'
+import type { MillraceError } from './errors.ts'
 import type { TokenRequest } from './http.ts'
 import type { Timings } from './timings.ts'
 import type { WebSocketConstructor } from './transports/socket.ts'
@@ -28,6 +29,11 @@ export interface ConnectOptions {
    * MillraceError that is not `retryable`, it is not. Tabs that share a connection use the leader's.
    */
   readonly token?: (request: TokenRequest) => string | Promise<string>
+  /**
+   * Called when the server has refused a request with 401 and no other token helps: `unauthenticated`, `token_expired`,
+   * `token_rejected` or `token_revoked`. A page shows its sign-in. The call or loop gets the same error. Default none.
+   */
+  readonly onUnauthenticated?: (error: MillraceError) => void
   /** Default the host's. A WebSocket ignores it; sessions are made, read and listed with it over every transport. */
   readonly fetch?: typeof globalThis.fetch
   /** Default the host's; `sse` and `poll` ignore it. Where there is none, `ws` cannot be asked for and `hybrid` uses POST. */

@@ -60,6 +60,7 @@ export function createConnection(url: string | URL | undefined, options: Connect
     fetch,
     token: options.token,
     answerMs: timings.answerMs,
+    onUnauthenticated: options.onUnauthenticated,
     onReached,
   })
   const socket =

@@ -19,6 +19,7 @@ export interface HttpOptions {
   readonly answerMs: number
   /** Where there is no address: requests wait for it, until they are aborted. */
   readonly whenAddressed?: Promise<never> | undefined
+  readonly onUnauthenticated?: ((error: MillraceError) => void) | undefined
   /** A server, or something on the way, has answered. */
   readonly onReached: () => void
 }
@@ -48,7 +49,7 @@ export interface Http {
   token(reason: TokenRequest['reason']): Promise<string | undefined>
 }
 
-export function createHttp({ base, fetch, token, answerMs, whenAddressed, onReached }: HttpOptions): Http {
+export function createHttp({ base, fetch, token, answerMs, whenAddressed, onUnauthenticated, onReached }: HttpOptions): Http {
   return { base, stream, text, json, token: ask }
 
   async function stream(path: string, request: HttpRequest = {}): Promise<Response> {
@@ -72,7 +73,12 @@ export function createHttp({ base, fetch, token, answerMs, whenAddressed, onReac
       onReached()
       if (response.ok) return response
       const error = await readRefusal(response, base)
-      if (error.status !== 401 || bearer === undefined || isAgain) throw error
+      if (error.status !== 401) throw error
+      if (bearer === undefined || isAgain) {
+        // A server that asks nobody for a token has no ticket for anybody either.
+        if (path !== 'api/tickets' || error.code !== 'unauthenticated') onUnauthenticated?.(error)
+        throw error
+      }
       reason = error.code === 'token_expired' ? 'expired' : 'rejected'
     }
   }

@@ -8,6 +8,7 @@ import { newId } from './host.ts'
 import type { Http } from './http.ts'
 import { createLogReader, type LogReader, type LogReaderOptions } from './log-reader.ts'
 import { createRunView, type RecordedEnd, type RunView, withGetters } from './run.ts'
+import type { ConnectionStore } from './status.ts'
 import type { FlowOptions } from './transports/transport.ts'
 
 /** An event and the position after it. A `gap` says that retention was faster than this reader. */
@@ -35,6 +36,8 @@ export interface Run extends Promise<Started>, RunView {}
 
 export interface Session extends LogReader<SessionLogEvent> {
   readonly id: string
+  /** That of the client. */
+  readonly connection: ConnectionStore
   run(options: RunOptions): Run
   /**
    * Goes on with an answer that was stopped, has failed or was interrupted, in a run of its own: its `stream_start` says
@@ -45,6 +48,8 @@ export interface Session extends LogReader<SessionLogEvent> {
   stop(run: string, options?: CallOptions): Promise<RecordedEnd>
   /** A run that was started elsewhere or before. Its reading rejects with `run_not_found` where the session has none with this id. */
   runs(id: string): RunView
+  /** Makes the session on the server, again where it was lost or deleted. What needs a new session does it by itself. */
+  create(options?: CallOptions): Promise<void>
   /** The conversation so far, and the position to go on from. One attempt; where nothing comes for `answerMs`, it is `silent`. */
   read(options?: CallOptions): Promise<Transcript>
 }
@@ -88,11 +93,12 @@ export interface SessionOptions extends Omit<LogReaderOptions, 'source' | 'prepa
   readonly id: string
   readonly http: Http
   readonly outbox: Outbox
-  /** Deadline of `read`. */
+  readonly connection: ConnectionStore
+  /** Deadline of `read` and `create`. */
   readonly requestMs: number
 }
 
-export function createSession({ id, http, outbox, requestMs, flow, ...options }: SessionOptions): Session {
+export function createSession({ id, http, outbox, connection, requestMs, flow, ...options }: SessionOptions): Session {
   const { place } = options
   let making: Promise<unknown> | undefined
   const address = `api/sessions/${encodeURIComponent(id)}`
@@ -100,6 +106,7 @@ export function createSession({ id, http, outbox, requestMs, flow, ...options }:
   const { logReader, open } = createLogReader<SessionLogEvent>({ ...options, source: { session: id, ...flow }, prepare: make })
   const session: Session = Object.assign(logReader, {
     id,
+    connection,
     run: ({ id: run = newId(), isRetried, signal, ...asked }: RunOptions) =>
       start({ type: 'run', ...asked, session: id, id: run }, { isRetried, signal }),
     resume: (run: string, { id: next = newId(), ...sending }: ResumeOptions = {}) =>
@@ -113,6 +120,11 @@ export function createSession({ id, http, outbox, requestMs, flow, ...options }:
       }
       return view(run, locate)
     },
+    create: (options: CallOptions = {}) =>
+      callWithin(requestMs, options.signal, async () => {
+        place.isMade = false
+        await make()
+      }),
     read: (options: CallOptions = {}) =>
       callWithin(requestMs, options.signal, async (signal) => {
         await make()

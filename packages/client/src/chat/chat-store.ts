@@ -1,37 +1,37 @@
 /**
  * A session as it is shown: its transcript, kept up to date by one loop however many look, and what was asked
- * but does not stand in it yet. First the transcript is read, then the events from its position are folded into
+ * but is not in it yet. First the transcript is read, then the events from its position are folded into
  * it; where the log can no longer be read on from there, it is read again.
  */
-import { type Message, queryOf } from '@millrace/protocol'
+import { type Message, parsePosition } from '@millrace/protocol'
 import { isFinal, MillraceError } from '../errors.ts'
 import { listenToHost } from '../host.ts'
-import type { ResumeOptions, Run, RunOptions, Session, Transcript } from '../session.ts'
+import type { Run, Session, Transcript } from '../session.ts'
+import type { ConnectionStatus } from '../status.ts'
 import { backoffMs, defaultTimings } from '../timings.ts'
+import { checkTranscript, judgeEvent } from './decode.ts'
 import { type ChatRun, type ChatTranscript, foldTranscript, interruptTranscript, joinTranscript, lastRun } from './fold.ts'
 import { createLiveStore, type Store } from './live-store.ts'
-
-/** Asked, and not in `runs` yet. */
-export interface PendingRun {
-  /** Becomes `run` of the run. */
-  readonly id: string
-  readonly query: string
-  /** Why it was refused; it stays until it is dismissed. While undefined it waits, for the connection or for its start. */
-  readonly error: MillraceError | undefined
-}
+import { type AskOptions, type ChatStorage, createQuestions, type PendingRun } from './questions.ts'
 
 export interface Chat {
   /**
    * In the order they began; what continues a run is a part of it. A run that did not change is the same object as before.
    */
   readonly runs: readonly ChatRun[]
+  /** Runs that were shown before the session was lost or deleted. They cannot be stopped or resumed. */
+  readonly lost: readonly ChatRun[]
   /** In the order they were asked. Each is gone with the change that brings its run. */
   readonly pending: readonly PendingRun[]
+  /** Runs that are being stopped from here, and have not ended yet. */
+  readonly stopping: ReadonlySet<string>
+  /** Runs that were resumed from here and do not go on yet; with the error where they will not. */
+  readonly resuming: ReadonlyMap<string, MillraceError | undefined>
   /** False where retention has cut the beginning of the log. */
   readonly complete: boolean
   /**
    * `loading`: the transcript is being read, for the first time or because the log was cut or re-created.
-   * `live`: `runs` follow the log; how the connection is, `client.connection` says. `closed`: it does not go on, by
+   * `live`: `runs` follow the log; how the connection is, `connection` says. `closed`: it does not go on, by
    * `error`, or because somebody called `leave` of the session or `close` of the client.
    */
   readonly status: 'loading' | 'live' | 'closed'
@@ -40,11 +40,19 @@ export interface Chat {
    * TypeError where a loop of your own reads the same session.
    */
   readonly error: Error | undefined
+  /** That of the client, and `reconnecting` while the transcript waits to be read again. */
+  readonly connection: ConnectionStatus
   /**
    * Asks a question, or with new messages, in order after what was asked before; see `Session.run`. At most 100 wait. What it
-   * gives need not be awaited: an error shows in `pending`.
+   * gives need not be awaited: an error shows in `pending`. Where the session was lost, it is created again.
    */
-  ask(question: string | readonly Message[], options?: Omit<RunOptions, 'query' | 'messages' | keyof ResumeOptions>): Run
+  ask(question: string | readonly Message[], options?: AskOptions): Run
+  /** Asks when nothing is being answered any more. Returns the id of the run. */
+  queue(question: string | readonly Message[], options?: AskOptions): string
+  /** Asks a rejected question again. */
+  retry(id: string): void
+  /** Takes a pending question back. If it had been sent, its run is stopped. */
+  withdraw(id: string): void
   /**
    * Goes on with a run that was stopped, has failed or was interrupted: it is `streaming` again, and what is added stands
    * behind what it had said. Need not be awaited; rejects with `run_not_continuable`.
@@ -52,17 +60,20 @@ export interface Chat {
   resume(run: string): Run
   /** Stops a run for everybody, by its id. Need not be awaited; rejects with `run_not_found`. */
   stop(run: string): ReturnType<Session['stop']>
-  /** Forgets a pending run that was refused. */
-  dismiss(id: string): void
-  /** Reads the transcript again and goes on from there, also when it was closed. */
+  /** Reads the transcript again and goes on from there, at once, also when it was closed. */
   reload(): void
+}
+
+export interface ChatOptions {
+  /** What `session.read()` gave on a server: the store begins with it, if it has read nothing yet. */
+  readonly transcript?: Transcript | undefined
+  /** Where pending questions are kept over a reload of the page, such as `sessionStorage`. Default nowhere. */
+  readonly storage?: ChatStorage | undefined
 }
 
 export interface ChatStore extends Store<Chat> {
   /** What a server renders that has read this transcript, and the page at first. Changes nothing: requests share a session. */
   preview(transcript: Transcript): Chat
-  /** What a server has read already; ignored once anything was read here. */
-  begin(transcript: Transcript): void
 }
 
 /** Built once for all components that look for a run of their own. */
@@ -75,85 +86,108 @@ export function findRun({ runs }: Pick<Chat, 'runs'>, id: string): ChatRun | und
   return index.get(id)
 }
 
-const stores = new WeakMap<Session, ChatStore>()
+interface OwnStore extends ChatStore {
+  use(options: ChatOptions): void
+}
+
+const stores = new WeakMap<Session, OwnStore>()
 
 /** The store of a session: the same one for everybody. Nothing is read until somebody subscribes. */
-export function chatOf(session: Session): ChatStore {
-  const known = stores.get(session)
-  if (known !== undefined) return known
-  const store = createChatStore(session)
+export function chatOf(session: Session, options: ChatOptions = {}): ChatStore {
+  const store = stores.get(session) ?? createChatStore(session)
   stores.set(session, store)
+  store.use(options)
   return store
 }
 
-// The commands and the read loop share every variable; the fold of events is in fold.ts.
+// The commands and the read loop share every variable; the fold is in fold.ts, and questions are in questions.ts.
 // oxlint-disable-next-line max-lines-per-function
-function createChatStore(session: Session): ChatStore {
+function createChatStore(session: Session): OwnStore {
   let transcript: ChatTranscript = { id: session.id, position: 'start', complete: true, runs: [] }
+  let lost: readonly ChatRun[] = []
   let isStale = true
-  let pending: readonly PendingRun[] = []
+  let hasBegun = false
   let status: Chat['status'] = 'loading'
   let error: Error | undefined
-  /** Pending runs whose start is recorded. */
-  const started = new WeakSet<PendingRun>()
+  /** While it waits to load again. */
+  let wait: Partial<ConnectionStatus> | undefined
+  let stopping: ReadonlySet<string> = new Set()
+  let resuming: ReadonlyMap<string, MillraceError | undefined> = new Map()
+  /** The last run of each answer when it was resumed. */
+  const resumedFrom = new Map<string, string>()
+  const questions = createQuestions(session, () => store.changed('now'))
 
-  const commands: Pick<Chat, 'ask' | 'resume' | 'stop' | 'dismiss' | 'reload'> = {
-    ask(question, options) {
-      const isQuery = typeof question === 'string'
-      const run = session.run({ ...options, ...(isQuery ? { query: question } : { messages: question }) })
-      const query = isQuery ? question : queryOf(question)
-      const asked: PendingRun = { id: run.id, query, error: undefined }
-      pending = [...pending, asked]
-      run.then(
-        () => started.add(asked),
-        (refusal: MillraceError) => {
-          pending = pending.map((one) => (one === asked ? { ...asked, error: refusal } : one))
-          store.changed('now')
-        },
-      )
-      store.changed('now')
-      return run
+  const commands = {
+    ask(question, options = {}) {
+      recreate()
+      return questions.ask(question, options)
     },
+    queue(question, options = {}) {
+      recreate()
+      return questions.queue(question, options)
+    },
+    retry(id) {
+      recreate()
+      questions.retry(id)
+    },
+    withdraw: questions.withdraw,
     resume(run) {
-      const continued = session.resume(lastOf(run))
-      // Of two clicks, in whichever tabs, one comes too late.
-      continued.catch(() => {})
-      return continued
+      const last = lastOf(run)
+      const resumed = session.resume(last)
+      resumedFrom.set(run, last)
+      markResuming(new Map(resuming).set(run, undefined))
+      // Of two clicks, in whichever tabs, one comes too late: its error shows until the run goes on.
+      resumed.catch((cause: MillraceError) => {
+        if (resuming.has(run) && lastOf(run) === last) markResuming(new Map(resuming).set(run, cause))
+      })
+      return resumed
     },
     stop(run) {
       const stopped = session.stop(lastOf(run))
+      markStopping(new Set(stopping).add(run))
       // A click that comes too late is no mistake.
-      stopped.catch(() => {})
+      stopped.catch(() => markStopping(new Set([...stopping].filter((one) => one !== run))))
       return stopped
-    },
-    dismiss(id) {
-      pending = pending.filter((one) => one.id !== id || one.error === undefined)
-      store.changed('now')
     },
     reload() {
       isStale = true
       store.restart()
     },
-  }
-  const store = createLiveStore<Chat>(
-    () => ({ runs: transcript.runs, pending, complete: transcript.complete, status, error, ...commands }),
-    follow,
-  )
+  } satisfies Partial<Chat>
+  const store = createLiveStore<Chat>(view, follow)
   return Object.assign(store, {
     preview(first: Transcript): Chat {
       const { runs, complete } = joinTranscript(first)
       return { ...store.initial, runs, complete }
     },
-    begin(first: Transcript) {
-      if (transcript.position !== 'start') return
-      isStale = false
-      put(joinTranscript(first))
-      store.changed('now')
+    use({ transcript: first, storage }: ChatOptions) {
+      if (first !== undefined && transcript.position === 'start') {
+        isStale = false
+        put(joinTranscript(first))
+        store.changed('now')
+      }
+      if (storage !== undefined) questions.keepIn(storage)
     },
   })
 
+  function view(): Chat {
+    const { runs, complete } = transcript
+    const { pending } = questions
+    return { runs, lost, pending, stopping, resuming, complete, status, error, connection: connection(), ...commands }
+  }
+
+  function connection(): ConnectionStatus {
+    const { initial, current } = session.connection
+    if (!hasBegun) return initial
+    if (wait !== undefined) return { ...current, ...wait } as ConnectionStatus
+    return status === 'loading' && current.state === 'idle' ? { ...current, state: 'connecting' } : current
+  }
+
   /** Never rejects. */
   async function follow(signal: AbortSignal): Promise<void> {
+    hasBegun = true
+    const unsubscribe = session.connection.subscribe(() => store.changed('now'))
+    signal.addEventListener('abort', unsubscribe)
     for (let attempt = 0; ; attempt++) {
       try {
         if (isStale) await read(signal)
@@ -163,52 +197,99 @@ function createChatStore(session: Session): ChatStore {
           if (signal.aborted) return
           // What is missing would be a hole in the text; the transcript says what there still is.
           if (event.type === 'gap') throw new MillraceError('position_expired')
+          const verdict = judgeEvent(event)
+          if (verdict === 'bad') throw new MillraceError('bad_answer')
           attempt = 0
-          put(foldTranscript(transcript, event, Date.now()))
-          store.changed(event.type === 'stream_start' || event.type === 'stream_end' ? 'now' : 'frame')
+          take(
+            verdict === 'unknown' ? { ...transcript, position: event.id } : foldTranscript(transcript, event, Date.now()),
+            event,
+          )
         }
         return signal.aborted ? undefined : tell('closed')
       } catch (cause) {
         if (signal.aborted) return
         isStale = true
         const { code, retryAfterMs } = cause as MillraceError
-        if (code === 'session_not_found') put(interruptTranscript(transcript))
+        if (code === 'session_not_found') {
+          put(interruptTranscript(transcript))
+          questions.lose(questions.started())
+        }
         // Of no more use, but the transcript names a position that is.
         const isPosition = ['position_foreign', 'position_expired', 'position_ahead'].includes(code)
         if (!isPosition && (!(cause instanceof MillraceError) || isFinal(cause))) return tell('closed', cause as Error)
+        const delayMs = backoffMs(attempt, Math.random(), defaultTimings, { retryAfterMs })
+        wait = { state: 'reconnecting', retryAt: Date.now() + delayMs, attempt: attempt + 1, error: cause as MillraceError }
         tell('loading', cause as Error)
-        await pause(backoffMs(attempt, Math.random(), defaultTimings, { retryAfterMs }), signal)
+        await pause(delayMs, signal)
       }
     }
   }
 
   async function read(signal: AbortSignal): Promise<void> {
+    wait = undefined
     tell('loading', error)
-    const before = pending.filter((one) => started.has(one))
-    const next = await session.read({ signal })
+    const started = questions.started()
+    const next = joinTranscript(checkTranscript(await session.read({ signal })))
     signal.throwIfAborted()
     isStale = false
-    // What had been started and is not there was in a log that is lost: it will not come.
-    pending = pending.filter((one) => !before.includes(one))
-    put(joinTranscript(next))
+    const epoch = epochOf(transcript)
+    if (epoch !== undefined && epoch !== epochOf(next)) lost = [...lost, ...interruptTranscript(transcript).runs]
+    put(next)
+    questions.lose(started)
+  }
+
+  function take(next: ChatTranscript, { type }: { readonly type: string }): void {
+    const isEdge = type === 'stream_start' || type === 'stream_end'
+    if (isEdge) put(next)
+    else transcript = next
+    store.changed(isEdge ? 'now' : 'frame')
+  }
+
+  /** Only what was shown here: a session that was never seen may be the name of another user's. */
+  function recreate(): void {
+    if (status !== 'closed' || (error as MillraceError | undefined)?.code !== 'session_not_found') return
+    if (transcript.runs.length + lost.length === 0) return
+    // The question that follows waits for the same request, and says why it fails.
+    session.create().then(commands.reload, () => {})
   }
 
   function lastOf(id: string): string {
-    const run = transcript.runs.find(({ run }) => run === id)
+    const run = findRun(transcript, id)
     return run === undefined ? id : lastRun(run)
   }
 
   function put(next: ChatTranscript): void {
     transcript = next
-    if (pending.length > 0) pending = pending.filter(({ id }) => !next.runs.some(({ run }) => run === id))
+    if (stopping.size > 0) stopping = new Set([...stopping].filter((id) => findRun(next, id)?.status === 'streaming'))
+    if (resuming.size > 0) resuming = new Map([...resuming].filter(([id]) => lastOf(id) === resumedFrom.get(id)))
+    questions.settle(new Set(next.runs.map(({ run }) => run)), next.runs.some(isStreaming))
+  }
+
+  function markStopping(next: typeof stopping): void {
+    stopping = next
+    store.changed('now')
+  }
+
+  function markResuming(next: typeof resuming): void {
+    resuming = next
+    store.changed('now')
   }
 
   function tell(next: Chat['status'], cause?: Error): void {
-    if (next === status && cause === error && next === 'loading') return
+    if (next !== 'loading') wait = undefined
+    else if (next === status && cause === error) return
     status = next
     error = cause
     store.changed('now')
   }
+}
+
+function epochOf({ position }: ChatTranscript): string | undefined {
+  return parsePosition(position)?.epoch
+}
+
+function isStreaming({ status }: ChatRun): boolean {
+  return status === 'streaming'
 }
 
 /** Until the time is over, the host says that something has changed, or nobody looks any more. */

@@ -203,7 +203,7 @@ describe('folding the events of a log', () => {
         run: 'one',
         continuedBy: 'four',
         status: 'completed',
-        lanes: [{ text: 'whole' }, { text: 'half more end', status: 'completed', usage: { outputTokens: 7 } }],
+        lanes: [{ text: 'whole' }, { text: 'half more end', status: 'completed', usage: { outputTokens: 11 } }],
       },
       { run: 'two' },
     ])
@@ -222,7 +222,11 @@ describe('folding the events of a log', () => {
     ])
     const { runs } = fold(before, [goOn('one', 'two', 'b'), finish('two', status, 7)], 3)
     expect(runs[0]?.lanes[0]).toBe(before.runs[0]?.lanes[0])
-    expect(runs[0]?.lanes[1]).toMatchObject({ status, usage: { outputTokens: 7 } })
+    expect(runs[0]?.lanes[1]).toMatchObject({
+      status,
+      usage: { outputTokens: 8 },
+      timings: { firstTokenMs: 20, durationMs: 800 },
+    })
   })
 
   it('gives a file its bytes, whatever else was given one before, and leaves the other lanes as they were', () => {

@@ -5,10 +5,13 @@
  *
  * What did not change stays the same object, so that a component is rendered for its own run and no other.
  */
-import { askedOf, type SessionEvent } from '@millrace/protocol'
+import { askedOf, type SessionEvent, type Timings, type Usage } from '@millrace/protocol'
 import type { Transcript, TranscriptFile, TranscriptLane, TranscriptRun } from '../session.ts'
 
-/** One question and its answers: a run, and the runs that continue it, as one. */
+/**
+ * One question and its answers: a run, and the runs that continue it, as one. Its `usage` and `timings`, and those of its
+ * lanes, are of all these runs together; while it is `streaming` again, of those before.
+ */
 export type ChatRun = Omit<TranscriptRun, 'lanes'> & {
   readonly lanes: readonly ChatLane[]
   /** The last of the runs that continue it. */
@@ -65,6 +68,7 @@ function addRun(runs: readonly ChatRun[], next: ChatRun): readonly ChatRun[] {
     const { text, reasoning, data, files } = lane
     return {
       ...more,
+      ...addMeasures(lane, more),
       text: text + more.text,
       reasoning: reasoning + more.reasoning,
       data: [...data, ...more.data],
@@ -74,6 +78,7 @@ function addRun(runs: readonly ChatRun[], next: ChatRun): readonly ChatRun[] {
   const { continues, query, startedAt } = before
   return runs.with(index, {
     ...end,
+    ...addMeasures(before, end),
     ...(continues && { continues }),
     run: before.run,
     continuedBy: run,
@@ -82,6 +87,35 @@ function addRun(runs: readonly ChatRun[], next: ChatRun): readonly ChatRun[] {
     startedAt,
     lanes,
   })
+}
+
+interface Measures {
+  readonly usage?: Usage
+  readonly timings?: Timings
+}
+
+/** What was counted and waited for in one run and in another that continues it. */
+function addMeasures(a: Measures, b: Measures): Measures {
+  const usage = a.usage && b.usage ? addUsage(a.usage, b.usage) : (b.usage ?? a.usage)
+  const timings =
+    a.timings && b.timings
+      ? {
+          firstTokenMs: a.timings.firstTokenMs ?? b.timings.firstTokenMs,
+          durationMs: a.timings.durationMs + b.timings.durationMs,
+        }
+      : (b.timings ?? a.timings)
+  return { ...(usage && { usage }), ...(timings && { timings }) }
+}
+
+function addUsage(a: Usage, b: Usage): Usage {
+  const reasoningTokens = (a.reasoningTokens ?? 0) + (b.reasoningTokens ?? 0)
+  return {
+    inputTokens: a.inputTokens + b.inputTokens,
+    outputTokens: a.outputTokens + b.outputTokens,
+    totalTokens: a.totalTokens + b.totalTokens,
+    ...(reasoningTokens > 0 && { reasoningTokens }),
+    ...((a.estimated || b.estimated) && { estimated: true }),
+  }
 }
 
 /** Of the file that the event before announced, which is where the transcript ends. */
@@ -127,13 +161,17 @@ function foldRun(run: ChatRun, { type, data }: Exclude<LogEvent, { type: 'stream
     }
     case 'lane_end': {
       const { run: _, lane, ...end } = data
-      return foldLane(run, lane, () => end)
+      return foldLane(run, lane, (before) => ({ ...end, ...addMeasures(before, end) }))
     }
     case 'stream_end': {
       const { run: _, lanes, ...end } = data
       // A lane that has ended keeps its end: what continues an answer has only those lanes that had not completed.
-      const endOf = ({ lane, status }: ChatLane) => lanes?.[lane] ?? (status === 'streaming' ? end : undefined)
-      return { ...run, ...end, lanes: run.lanes.map((lane) => (endOf(lane) ? { ...lane, ...endOf(lane) } : lane)) }
+      const endLane = (lane: ChatLane): ChatLane => {
+        if (lane.status !== 'streaming') return lane
+        const own = lanes?.[lane.lane] ?? end
+        return { ...lane, ...own, ...addMeasures(lane, own) }
+      }
+      return { ...run, ...end, ...addMeasures(run, end), lanes: run.lanes.map(endLane) }
     }
     default:
       // Of a newer server.

@@ -1,6 +1,6 @@
 /** Sessions and channels as an application shows them: stores for any framework, and the fold under them. */
 export { type ChannelEvents, type ChannelLike, type ChannelStore, channelStoreOf } from './channel-store.ts'
-export { type Chat, type ChatStore, chatOf, findRun, type PendingRun } from './chat-store.ts'
+export { type Chat, type ChatOptions, type ChatStore, chatOf, findRun } from './chat-store.ts'
 export {
   type ChatFile,
   type ChatLane,
@@ -11,3 +11,4 @@ export {
   joinTranscript,
 } from './fold.ts'
 export type { Store } from './live-store.ts'
+export type { AskOptions, ChatStorage, PendingRun } from './questions.ts'

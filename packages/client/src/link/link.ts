@@ -147,6 +147,7 @@ export class Link {
         event: (name, id, data) => {
           // The old stream is read until the new one has caught up, so events of both arrive here.
           if (!this.#streams.has(stream)) return
+          if (name === 'gap' && !isGap(data)) return this.#fail(stream, new MillraceError('bad_answer'))
           const verdict = reader.take(before, name, id, data)
           before = name === 'gap' ? (data as Gap).to : id
           const isRepeated = verdict === 'drop' || verdict === 'stale'
@@ -188,6 +189,11 @@ export class Link {
     const to = this.#options.choose()
     this.dispatch(this.#state.stream === undefined && to !== this.#state.target ? { type: 'switch', to } : { type: 'tick' })
   }
+}
+
+function isGap(data: unknown): data is Gap {
+  const { from, to } = (data ?? {}) as Partial<Gap>
+  return typeof from === 'string' && typeof to === 'string'
 }
 
 function countLost({ from, to }: Gap): number {

@@ -3,9 +3,18 @@
  * loop, and on a server there are none.
  */
 import { useCallback, useMemo, useSyncExternalStore } from 'react'
-import { type ChannelEvents, type ChannelLike, type Chat, type ChatRun, channelStoreOf, chatOf, findRun } from '../chat/index.ts'
+import {
+  type ChannelEvents,
+  type ChannelLike,
+  type Chat,
+  type ChatOptions,
+  type ChatRun,
+  channelStoreOf,
+  chatOf,
+  findRun,
+} from '../chat/index.ts'
 import type { Client } from '../client.ts'
-import type { Session, Transcript } from '../session.ts'
+import type { Session } from '../session.ts'
 import type { ConnectionStatus } from '../status.ts'
 
 /** How the connection of a client is; never mixed with how a run is. On a server always `idle`. */
@@ -17,29 +26,19 @@ export function useConnection({ connection }: Client): ConnectionStatus {
   )
 }
 
-export interface UseChatOptions {
-  /**
-   * What `session.read()` gave on a server: it is rendered there and first on the page, which then reads on from it. The
-   * same object in every rendering. Default none: an empty transcript that is `loading`.
-   */
-  readonly transcript?: Transcript
-}
-
 /**
  * A session's transcript, live, and the way to ask in it. All hooks of one session share one loop over its
  * events; it begins with the first component and ends with the last, and runs go on without it.
  *
- * Pass the same `Session` in every rendering: `client.session(id)` gives it, `client.session()` makes another each time.
+ * Pass the same `Session` in every rendering: `client.session(id)` gives it, `client.session()` makes another each time; and
+ * the same `transcript`, which a server renders, and the page at first.
  */
-export function useChat(session: Session, { transcript }: UseChatOptions = {}): Chat {
+export function useChat(session: Session, { transcript, storage }: ChatOptions = {}): Chat {
   const store = chatOf(session)
   const first = useMemo(() => (transcript === undefined ? store.initial : store.preview(transcript)), [store, transcript])
   const subscribe = useCallback(
-    (listener: () => void) => {
-      if (transcript !== undefined) store.begin(transcript)
-      return store.subscribe(listener)
-    },
-    [store, transcript],
+    (listener: () => void) => chatOf(session, { transcript, storage }).subscribe(listener),
+    [session, transcript, storage],
   )
   return useSyncExternalStore(
     subscribe,

@@ -1,3 +1,3 @@
 'use client'
 
-export { type UseChannelOptions, type UseChatOptions, useChannel, useChat, useConnection, useRun } from './hooks.ts'
+export { type UseChannelOptions, useChannel, useChat, useConnection, useRun } from './hooks.ts'

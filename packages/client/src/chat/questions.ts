@@ -1,0 +1,181 @@
+/**
+ * What was asked here and is not in the transcript yet. Each question has the id that its run will have, so sending it again,
+ * also after a reload of the page, starts no second run.
+ */
+import { type Message, queryOf } from '@millrace/protocol'
+import { MillraceError } from '../errors.ts'
+import { newId } from '../host.ts'
+import type { ResumeOptions, Run, RunOptions, Session } from '../session.ts'
+
+export type AskOptions = Omit<RunOptions, 'query' | 'messages' | keyof ResumeOptions>
+
+/** Asked, and not in `runs` yet. */
+export interface PendingRun extends AskOptions {
+  /** Becomes `run` of the run. */
+  readonly id: string
+  readonly query: string
+  readonly messages?: readonly Message[]
+  /**
+   * `queued`: waits until nothing is being answered. `sending`: waits for the connection, or for its start. `rejected`, with
+   * an `error`: stays until it is retried or withdrawn.
+   */
+  readonly status: 'queued' | 'sending' | 'rejected'
+  readonly error?: MillraceError
+}
+
+/** `sessionStorage` and `localStorage` are some. */
+export interface ChatStorage {
+  getItem(key: string): string | null
+  setItem(key: string, value: string): void
+  removeItem(key: string): void
+}
+
+export interface Questions {
+  readonly pending: readonly PendingRun[]
+  ask(question: string | readonly Message[], options: AskOptions): Run
+  queue(question: string | readonly Message[], options: AskOptions): string
+  retry(id: string): void
+  withdraw(id: string): void
+  /** The runs that are recorded, and whether one of them is being answered. */
+  settle(ids: ReadonlySet<string>, isAnswering: boolean): void
+  /** Their starts are recorded. */
+  started(): readonly string[]
+  /** Those of them that are still pending were in a log that is lost: they will not come. */
+  lose(ids: readonly string[]): void
+  /** Keeps the questions there from now on, and asks those that were kept. */
+  keepIn(storage: ChatStorage): void
+}
+
+interface Sent {
+  readonly abort: AbortController
+  isStarted: boolean
+}
+
+export function createQuestions(session: Session, onChange: () => void): Questions {
+  let pending: readonly PendingRun[] = []
+  const sent = new Map<string, Sent>()
+  let storage: ChatStorage | undefined
+  /** Until the transcript says that nothing is, something may be. */
+  let isAnswering = true
+
+  return {
+    get pending() {
+      return pending
+    },
+    ask: (question, options) => send(add(question, options, 'sending')),
+    queue(question, options) {
+      const { id } = add(question, options, 'queued')
+      sendNext()
+      return id
+    },
+    retry(id) {
+      change(id, (one) => {
+        const { error: _, ...asked } = one
+        return { ...asked, status: 'queued' }
+      })
+      sendNext()
+    },
+    withdraw(id) {
+      const attempt = sent.get(id)
+      attempt?.abort.abort()
+      // It may have been sent.
+      if (attempt !== undefined) session.stop(id).catch(() => {})
+      put(pending.filter((one) => one.id !== id))
+      sendNext()
+    },
+    settle(ids, isBusy) {
+      isAnswering = isBusy
+      if (pending.some(({ id }) => ids.has(id))) put(pending.filter(({ id }) => !ids.has(id)))
+      sendNext()
+    },
+    started: () => [...sent].filter(([, { isStarted }]) => isStarted).map(([id]) => id),
+    lose(ids) {
+      const error = new MillraceError('run_not_found', { message: 'The log of this run was lost.', retryable: true })
+      // The old id is used.
+      for (const id of ids) change(id, (one) => ({ ...one, id: newId(), status: 'rejected', error }))
+    },
+    keepIn(next) {
+      if (storage === next) return
+      storage = next
+      const ids = new Set(pending.map(({ id }) => id))
+      put([...readKept(next, session.id).filter(({ id }) => !ids.has(id)), ...pending])
+      sendNext()
+    },
+  }
+
+  function add(question: string | readonly Message[], options: AskOptions, status: PendingRun['status']): PendingRun {
+    const asked = typeof question === 'string' ? { query: question } : { query: queryOf(question), messages: question }
+    const one: PendingRun = { ...options, ...asked, id: newId(), status }
+    put([...pending, one])
+    return one
+  }
+
+  function send(one: PendingRun): Run {
+    const { status: _, error: __, query, ...asked } = one
+    const { id } = asked
+    const attempt = { abort: new AbortController(), isStarted: false }
+    const run = session.run({ ...asked, ...(asked.messages === undefined && { query }), signal: attempt.abort.signal })
+    sent.set(id, attempt)
+    run.then(
+      () => {
+        attempt.isStarted = true
+      },
+      (error: MillraceError) => {
+        if (attempt.abort.signal.aborted) return
+        change(id, (one) => ({ ...one, status: 'rejected', error }))
+        sendNext()
+      },
+    )
+    return run
+  }
+
+  function sendNext(): void {
+    if (isAnswering || pending.some(({ status }) => status === 'sending')) return
+    const next = pending.find(({ status }) => status === 'queued')
+    if (next === undefined) return
+    change(next.id, (one) => ({ ...one, status: 'sending' }))
+    void send(next)
+  }
+
+  function change(id: string, edit: (one: PendingRun) => PendingRun): void {
+    if (pending.some((one) => one.id === id)) put(pending.map((one) => (one.id === id ? edit(one) : one)))
+  }
+
+  function put(next: readonly PendingRun[]): void {
+    pending = next
+    for (const id of sent.keys()) if (!next.some((one) => one.id === id && one.status === 'sending')) sent.delete(id)
+    if (storage !== undefined) keep(storage, session.id, pending)
+    onChange()
+  }
+}
+
+const keyOf = (session: string) => `millrace.pending.${session}`
+
+function keep(storage: ChatStorage, session: string, pending: readonly PendingRun[]): void {
+  try {
+    const kept = pending.map(({ error, ...one }) => {
+      const { code, message, retryable } = error ?? {}
+      return { ...one, ...(error && { error: { code, message, retryable } }) }
+    })
+    if (kept.length > 0) storage.setItem(keyOf(session), JSON.stringify(kept))
+    else storage.removeItem(keyOf(session))
+  } catch {
+    // Full or forbidden: the questions are still asked, but do not outlive a reload.
+  }
+}
+
+/** What was rejected before stays so until it is retried; everything else is asked when nothing is being answered. */
+function readKept(storage: ChatStorage, session: string): PendingRun[] {
+  try {
+    const kept = JSON.parse(storage.getItem(keyOf(session)) ?? '[]') as readonly (PendingRun | null)[]
+    return kept.flatMap((one): PendingRun[] => {
+      if (typeof one?.id !== 'string' || typeof one.query !== 'string') return []
+      const { error, ...asked } = one
+      if (typeof error?.code !== 'string') return [{ ...asked, status: 'queued' }]
+      return [{ ...asked, status: 'rejected', error: new MillraceError(error.code, error) }]
+    })
+  } catch {
+    // Not what was kept here.
+    return []
+  }
+}
