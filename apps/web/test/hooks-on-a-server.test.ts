@@ -77,7 +77,7 @@ test('renders what the server has read, each request its own, also of one sessio
         query: 'q',
         startedAt: 1,
         status: 'completed',
-        lanes: [{ lane: 'a', model: 'a', text, reasoning: '', data: [], files: [], status: 'completed' }],
+        lanes: [{ lane: 'a', model: 'a', text, reasoning: '', data: [], files: [], parts: [], status: 'completed' }],
       },
     ],
   })

@@ -1,5 +1,5 @@
 /** One conversation: what is said in it comes out of `events`, what is asked goes in by `run`. */
-import type { Asked, EndStatus, FileInfo, Gap, Json, LaneEnd, RunEnd, SessionEvent } from '@millrace/protocol'
+import type { Asked, EndStatus, FileInfo, Gap, Json, LaneEnd, LanePart, RunEnd, SessionEvent } from '@millrace/protocol'
 import type { Outbox, SendOptions } from './commands/outbox.ts'
 import type { Command, Started } from './commands/sender.ts'
 import { type CallOptions, callWithin } from './deadline.ts'
@@ -82,6 +82,8 @@ export type TranscriptLane = Partial<Omit<LaneEnd, 'status'>> & {
   readonly reasoning: string
   readonly data: readonly { readonly name: string; readonly value: Json }[]
   readonly files: readonly TranscriptFile[]
+  /** All of its answer, in order: text, reasoning, calls of tools with their results, data, files, sources, ends of steps. */
+  readonly parts: readonly LanePart[]
   readonly status: 'streaming' | EndStatus
 }
 

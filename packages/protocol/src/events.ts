@@ -7,8 +7,11 @@ import type { PublicError } from './errors.ts'
 import type { Json } from './json.ts'
 import type { Asked } from './messages.ts'
 
-/** How a lane or a run ended. A deadline ends it as `failed` with the code `model_timeout`. */
-export type EndStatus = 'completed' | 'stopped' | 'failed' | 'interrupted'
+/**
+ * How a lane or a run ended. A deadline ends it as `failed` with the code `model_timeout`. `waiting`: calls of tools wait for
+ * decisions or results, and a run that `continues` it goes on with them.
+ */
+export type EndStatus = 'completed' | 'waiting' | 'stopped' | 'failed' | 'interrupted'
 
 /** Why the model ended; the provider's term mapped to this list. */
 export type FinishReason = 'stop' | 'length' | 'content_filter' | 'tool_calls' | 'other'
@@ -54,10 +57,26 @@ export interface SessionEvents {
     continues?: string
     node?: string
   } & Asked
-  /** A piece of the text of one lane. */
-  message: { run: string; lane: string; text: string }
+  /** A piece of the text of one lane. `part` is the part of the lane that it belongs to; absent for the first, 0. */
+  message: { run: string; lane: string; part?: number; text: string }
   /** A piece of the reasoning of one lane. */
-  reasoning: { run: string; lane: string; reasoning: string }
+  reasoning: { run: string; lane: string; part?: number; reasoning: string }
+  /** A call of a tool begins, where its arguments arrive in pieces. `call` is unique in its run. */
+  tool_call_start: { run: string; lane: string; call: string; name: string }
+  /** A piece of the JSON of the arguments. */
+  tool_call_delta: { run: string; lane: string; call: string; arguments: string }
+  /** A whole call. A run that continues another repeats the calls that it goes on with. */
+  tool_call: { run: string; lane: string; call: string; name: string; arguments: Json; by: ToolExecutor }
+  /** What a tool returned, or with `isError` why there is nothing. `preliminary`: a later result replaces it. */
+  tool_result: { run: string; lane: string; call: string } & ToolResult
+  /** A call waits for somebody's decision, until `expiresAt` in milliseconds since 1970. */
+  approval_request: { run: string; lane: string; approval: string; call: string; expiresAt: number }
+  /** A call of an ended run is decided. Of several decisions about one call only the first is in the log. */
+  tool_decision: { run: string; call: string } & ToolDecision
+  /** What the answer of a lane refers to. `source` is its id in the lane. */
+  source: { run: string; lane: string } & SourceInfo
+  /** One call of the model ended, and the lane goes on. `step` counts from 0. The last step ends with its lane. */
+  step_end: { run: string; lane: string; step: number; finishReason?: FinishReason; usage: Usage }
   /** A value that the application added to the run, under a name that it chose. */
   data: { run: string; lane: string; name: string; value: Json }
   /** A file of one lane. Its bytes are the data of the next event in the log: PROTOCOL.md#files. */
@@ -68,6 +87,43 @@ export interface SessionEvents {
   lane_end: { run: string; lane: string } & LaneEnd
   /** The run ended. `lanes` is present only in runs with several lanes. */
   stream_end: { run: string } & RunEnd
+}
+
+/**
+ * Who executes a call: the server, a client, which then sends the result, or for `model` the provider or an agent, whose calls
+ * are only shown.
+ */
+export type ToolExecutor = 'server' | 'client' | 'model'
+
+export interface ToolResult {
+  readonly value: Json
+  readonly isError?: true
+  /** Somebody decided that the call is not executed; `value` is the reason. */
+  readonly isRejected?: true
+  readonly preliminary?: true
+}
+
+export interface ToolDecision {
+  /** `result`: of a tool that a client executes. The others are about a call that waits for approval. */
+  readonly decision: 'approve' | 'reject' | 'edit' | 'answer' | 'result'
+  /** The id of the approval. */
+  readonly approval?: string
+  /** With `edit`: what the tool is called with instead. */
+  readonly arguments?: Json
+  /** With `answer` and `result`: what the model gets as the result. */
+  readonly value?: Json
+  readonly isError?: true
+  /** With `reject`. */
+  readonly reason?: string
+  /** The id of the principal who decided; absent for an anonymous one and the server's application. */
+  readonly by?: string
+}
+
+export interface SourceInfo {
+  readonly source: string
+  readonly url?: string
+  readonly title?: string
+  readonly mediaType?: string
 }
 
 export interface FileInfo {

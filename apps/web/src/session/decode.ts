@@ -13,10 +13,20 @@ export type EventType = DecodedEvent['type']
 
 type Fields = Readonly<Record<string, unknown>>
 
+const isOfRun = (data: Fields) => isText(data.run)
+
 const shapes: { readonly [T in EventType]: (data: Fields) => boolean } = {
   stream_start: (data) => isText(data.run) && isText(data.query) && isListOf(data.lanes, isLane) && isTextOrNone(data.continues),
   message: (data) => isText(data.run) && isText(data.lane) && isText(data.text),
   reasoning: (data) => isText(data.run) && isText(data.lane) && isText(data.reasoning),
+  tool_call_start: isOfRun,
+  tool_call_delta: isOfRun,
+  tool_call: isOfRun,
+  tool_result: isOfRun,
+  approval_request: isOfRun,
+  tool_decision: isOfRun,
+  source: isOfRun,
+  step_end: isOfRun,
   data: (data) => isText(data.run) && isText(data.lane) && isText(data.name) && 'value' in data,
   file: (data) => isText(data.run) && isText(data.lane) && isFile(data),
   file_data: (data) => data instanceof Uint8Array,
@@ -87,7 +97,7 @@ export function readEnd(end: Partial<End>): End {
   }
 }
 
-const statuses: readonly unknown[] = ['streaming', 'completed', 'stopped', 'failed', 'interrupted']
+const statuses: readonly unknown[] = ['streaming', 'completed', 'waiting', 'stopped', 'failed', 'interrupted']
 
 /** A status of a later server is shown as ended: waiting for ever would be the worse mistake. */
 function readStatus(status: unknown): Status {

@@ -83,6 +83,9 @@ function applyToRun(run: RunState, event: Exclude<LogEvent, { type: 'stream_star
       return updateLane(run, event.data.lane, (lane) => endLane(lane, event.data))
     case 'stream_end':
       return endRun(run, event.data)
+    // The page does not show tools.
+    default:
+      return run
   }
 }
 

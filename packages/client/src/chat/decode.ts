@@ -13,6 +13,7 @@ interface Fields {
 }
 
 const ofLane = { run: 'string', lane: 'string' } as const
+const ofCall = { ...ofLane, call: 'string' } as const
 const file = { mediaType: 'string', size: 'number', 'name?': 'string' } as const
 const measures = {
   usage: { inputTokens: 'number', outputTokens: 'number', totalTokens: 'number' },
@@ -24,6 +25,14 @@ const events: { readonly [T in SessionEventType]: Shape } = {
   stream_start: { run: 'string', query: 'string', lanes: [{ lane: 'string', model: 'string' }], 'continues?': 'string' },
   message: { ...ofLane, text: 'string' },
   reasoning: { ...ofLane, reasoning: 'string' },
+  tool_call_start: { ...ofCall, name: 'string' },
+  tool_call_delta: { ...ofCall, arguments: 'string' },
+  tool_call: { ...ofCall, name: 'string', arguments: 'any', by: 'string' },
+  tool_result: { ...ofCall, value: 'any' },
+  approval_request: { ...ofCall, approval: 'string', expiresAt: 'number' },
+  tool_decision: { run: 'string', call: 'string', decision: 'string', 'reason?': 'string', 'by?': 'string' },
+  source: { ...ofLane, source: 'string', 'url?': 'string', 'title?': 'string', 'mediaType?': 'string' },
+  step_end: { ...ofLane, step: 'number', usage: measures.usage },
   data: { ...ofLane, name: 'string', value: 'any' },
   file: { ...ofLane, ...file },
   file_data: 'bytes',
@@ -39,6 +48,7 @@ const lane: Shape = {
   reasoning: 'string',
   data: [{ name: 'string', value: 'any' }],
   files: [{ ...file, position: 'string' }],
+  parts: [{ type: 'string', 'text?': 'string', 'call?': 'string', 'name?': 'string', 'state?': 'string' }],
   status: 'string',
   ...optionalMeasures,
 }

@@ -1,4 +1,4 @@
-import type { LaneEnd, SessionEvent, SessionEvents } from '@millrace/protocol'
+import type { LaneEnd, LanePart, SessionEvent, SessionEvents } from '@millrace/protocol'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import type { Transcript } from '../session.ts'
@@ -52,10 +52,35 @@ function lookUp(events: readonly SessionEvent[]): Transcript['runs'] {
             const { run: _, lane: _lane, ...file } = event.data
             return [{ ...file, position: `k3f9a2xq-${events.indexOf(event) + 1}` }]
           }),
+          parts: lookUpParts(ofLane, (event) => `k3f9a2xq-${events.indexOf(event) + 1}`),
         }
       }),
     }
   })
+}
+
+/** Pieces of one kind are one part. */
+function lookUpParts(events: readonly SessionEvent[], positionOf: (event: SessionEvent) => string): readonly LanePart[] {
+  const pieces = events.flatMap((event): LanePart[] => {
+    if (event.type === 'message') return [{ type: 'text', text: event.data.text }]
+    if (event.type === 'reasoning') return [{ type: 'reasoning', text: event.data.reasoning }]
+    if (event.type === 'data') return [{ type: 'data', name: event.data.name, value: event.data.value }]
+    if (event.type !== 'file') return []
+    const { run: _, lane: _lane, ...file } = event.data
+    return [{ type: 'file', ...file, position: positionOf(event) }]
+  })
+  return pieces
+    .filter((piece, index) => index === 0 || !('text' in piece) || pieces[index - 1]?.type !== piece.type)
+    .map((piece) => {
+      if (!('text' in piece)) return piece
+      const rest = pieces.slice(pieces.indexOf(piece))
+      const end = rest.findIndex(({ type }) => type !== piece.type)
+      const text = rest
+        .slice(0, end === -1 ? undefined : end)
+        .map((one) => ('text' in one ? one.text : ''))
+        .join('')
+      return { ...piece, text }
+    })
 }
 
 function dataOf<T extends keyof SessionEvents>(events: readonly SessionEvent[], type: T): SessionEvents[T][] {

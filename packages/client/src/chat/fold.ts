@@ -5,7 +5,7 @@
  *
  * What did not change stays the same object, so that a component is rendered for its own run and no other.
  */
-import { askedOf, type SessionEvent, type Timings, type Usage } from '@millrace/protocol'
+import { addToParts, askedOf, joinParts, type LanePart, type SessionEvent, type Timings, type Usage } from '@millrace/protocol'
 import type { Transcript, TranscriptFile, TranscriptLane, TranscriptRun } from '../session.ts'
 
 /**
@@ -65,7 +65,7 @@ function addRun(runs: readonly ChatRun[], next: ChatRun): readonly ChatRun[] {
   const lanes = before.lanes.map((lane) => {
     const more = next.lanes.find((one) => one.lane === lane.lane)
     if (more === undefined) return lane
-    const { text, reasoning, data, files } = lane
+    const { text, reasoning, data, files, parts } = lane
     return {
       ...more,
       ...addMeasures(lane, more),
@@ -73,6 +73,7 @@ function addRun(runs: readonly ChatRun[], next: ChatRun): readonly ChatRun[] {
       reasoning: reasoning + more.reasoning,
       data: [...data, ...more.data],
       files: [...files, ...more.files],
+      parts: joinParts(parts, more.parts),
     }
   })
   const { continues, query, startedAt } = before
@@ -132,7 +133,7 @@ function addBytes({ runs, position }: ChatTranscript, bytes: Uint8Array<ArrayBuf
 function foldRuns(runs: readonly ChatRun[], event: Exclude<LogEvent, { type: 'file_data' }>, now: number): readonly ChatRun[] {
   if (event.type === 'stream_start') {
     const { session: _, lanes, ...start } = event.data
-    const silent = { status: 'streaming', text: '', reasoning: '', data: [], files: [] } as const
+    const silent = { status: 'streaming', text: '', reasoning: '', data: [], files: [], parts: [] } as const
     return addRun(runs, {
       ...start,
       startedAt: now,
@@ -147,21 +148,24 @@ function foldRuns(runs: readonly ChatRun[], event: Exclude<LogEvent, { type: 'fi
   return run === undefined ? runs : runs.with(index, foldRun(run, event, event.id))
 }
 
-function foldRun(run: ChatRun, { type, data }: Exclude<LogEvent, { type: 'stream_start' | 'file_data' }>, id: string): ChatRun {
+type RunEvent = Exclude<LogEvent, { type: 'stream_start' | 'file_data' }>
+
+function foldRun(run: ChatRun, event: RunEvent, id: string): ChatRun {
+  const { type, data } = event
   switch (type) {
     case 'message':
-      return foldLane(run, data.lane, ({ text }) => ({ text: text + data.text }))
+      return foldLane(run, event, ({ text }) => ({ text: text + data.text }))
     case 'reasoning':
-      return foldLane(run, data.lane, ({ reasoning }) => ({ reasoning: reasoning + data.reasoning }))
+      return foldLane(run, event, ({ reasoning }) => ({ reasoning: reasoning + data.reasoning }))
     case 'data':
-      return foldLane(run, data.lane, (lane) => ({ data: [...lane.data, { name: data.name, value: data.value }] }))
+      return foldLane(run, event, (lane) => ({ data: [...lane.data, { name: data.name, value: data.value }] }))
     case 'file': {
-      const { run: _, lane, ...file } = data
-      return foldLane(run, lane, ({ files }) => ({ files: [...files, { ...file, position: id }] }))
+      const { run: _, lane: __, ...file } = data
+      return foldLane(run, event, ({ files }) => ({ files: [...files, { ...file, position: id }] }))
     }
     case 'lane_end': {
-      const { run: _, lane, ...end } = data
-      return foldLane(run, lane, (before) => ({ ...end, ...addMeasures(before, end) }))
+      const { run: _, lane: __, ...end } = data
+      return foldLane(run, event, (before) => ({ ...end, ...addMeasures(before, end) }))
     }
     case 'stream_end': {
       const { run: _, lanes, ...end } = data
@@ -173,12 +177,25 @@ function foldRun(run: ChatRun, { type, data }: Exclude<LogEvent, { type: 'stream
       }
       return { ...run, ...end, ...addMeasures(run, end), lanes: run.lanes.map(endLane) }
     }
+    // Names no lane: the call is of one run, and of one lane in it.
+    case 'tool_decision':
+      return { ...run, lanes: run.lanes.map((lane) => ({ ...lane, parts: fold(lane.parts, event) })) }
     default:
-      // Of a newer server.
-      return run
+      // Of tools, sources and steps; an event of a newer server adds nothing.
+      return 'lane' in data ? foldLane(run, event, () => ({})) : run
   }
 }
 
-function foldLane(run: ChatRun, name: string, change: (lane: ChatLane) => Partial<ChatLane>): ChatRun {
-  return { ...run, lanes: run.lanes.map((lane) => (lane.lane === name ? { ...lane, ...change(lane) } : lane)) }
+type LaneEvent = Extract<RunEvent, { data: { lane: string } }>
+
+function foldLane(run: ChatRun, event: LaneEvent, change: (lane: ChatLane) => Partial<ChatLane>): ChatRun {
+  const { lane: name } = event.data
+  const changed = (lane: ChatLane) => ({ ...lane, ...change(lane), parts: fold(lane.parts, event) })
+  return { ...run, lanes: run.lanes.map((lane) => (lane.lane === name ? changed(lane) : lane)) }
+}
+
+function fold(before: readonly LanePart[], event: RunEvent & LogEvent): readonly LanePart[] {
+  const parts = [...before]
+  addToParts(parts, event, event.id)
+  return parts
 }

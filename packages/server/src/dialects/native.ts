@@ -31,7 +31,10 @@ const plainDialect: Dialect = {
   isLast: () => false,
 }
 
-/** One run of a session, in the shapes of the reference document: `{"text":"你"}` … `{"status":"completed"}`. */
+/**
+ * One run of a session, without the numbers of its parts: who reads one run in order sees where each begins. In the shapes of
+ * the reference document: `{"text":"你"}` … `{"status":"completed"}`.
+ */
 function chatDialect({ session, run, lanes, events = 'type' }: RunView): Dialect {
   const isOurs = (event: LogEvent) => (event.data as { run?: string }).run === run
 
@@ -39,6 +42,8 @@ function chatDialect({ session, run, lanes, events = 'type' }: RunView): Dialect
     key: `chat ${run} ${lanes} ${events}`,
     render(event) {
       if (!isOurs(event)) return undefined
+      // About a call of a run that has ended: its readers have its end.
+      if (event.type === 'tool_decision') return undefined
       const rendered = lanes === 1 ? oneLane(event) : severalLanes(event)
       if (rendered === undefined || events === 'type' || !('lane' in (event.data as object))) return rendered
       return { ...rendered, event: (event.data as { lane: string }).lane }
@@ -63,7 +68,7 @@ function oneLane({ type, data }: LogEvent): Rendered | undefined {
     const { session, run, lanes, continues } = data as unknown as SessionEvents['stream_start']
     return { event: type, data: encodeJson({ session, run, continues, model: lanes[0]?.model }) }
   }
-  const { run: _run, lane: _lane, ...rest } = data as Record<string, unknown>
+  const { run: _run, lane: _lane, part: _part, ...rest } = data as Record<string, unknown>
   return { event: type, data: encodeJson(rest) }
 }
 
@@ -72,7 +77,7 @@ function severalLanes({ type, data }: LogEvent): Rendered {
     const { session, run, lanes, continues } = data as unknown as SessionEvents['stream_start']
     return { event: type, data: encodeJson({ session, run, continues, lanes }) }
   }
-  const { run: _run, lane, ...rest } = data as Record<string, unknown>
+  const { run: _run, lane, part: _part, ...rest } = data as Record<string, unknown>
   return { event: type, data: encodeJson(lane === undefined ? rest : { ...rest, lane }) }
 }
 

@@ -149,7 +149,7 @@ function createChatHandlers({
     const id = of === undefined ? undefined : (of.data as { run?: string }).run
     if (event === undefined || id === undefined || (offset > 0 && event.offset !== offset))
       throw new MillraceError('position_expired')
-    return event.type === 'stream_end' ? undefined : { id, start: after }
+    return event.type === 'stream_end' || event.type === 'tool_decision' ? undefined : { id, start: after }
   }
 
   async function lanesOf(session: string, id: string): Promise<readonly Lane[]> {

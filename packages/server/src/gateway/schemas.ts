@@ -165,7 +165,7 @@ export const continueBody = z.object({
   events: chatBody.shape.events,
 })
 
-export const status = z.enum(['streaming', 'completed', 'stopped', 'failed', 'interrupted'])
+export const status = z.enum(['streaming', 'completed', 'waiting', 'stopped', 'failed', 'interrupted'])
 const usage = z.object({
   inputTokens: z.number(),
   outputTokens: z.number(),
@@ -179,6 +179,40 @@ export const end = {
   timings: z.object({ firstTokenMs: z.number().nullable(), durationMs: z.number() }).optional(),
   error: z.object({ code: z.string(), message: z.string(), retryable: z.boolean() }).optional(),
 }
+const file = { mediaType: z.string(), name: z.string().optional(), size: z.number(), position: z.string() }
+const part = z.discriminatedUnion('type', [
+  z.object({ type: z.enum(['text', 'reasoning']), text: z.string() }),
+  z.object({
+    type: z.literal('tool'),
+    call: z.string(),
+    name: z.string(),
+    arguments: z.json().optional(),
+    argumentsText: z.string().optional().describe('As far as they have arrived'),
+    by: z.enum(['server', 'client', 'model']).optional(),
+    state: z.enum(['streaming', 'called', 'waiting', 'done', 'failed', 'rejected']),
+    value: z.json().optional(),
+    preliminary: z.literal(true).optional(),
+    approval: z.string().optional(),
+    expiresAt: z.number().optional(),
+    decision: z
+      .object({
+        decision: z.enum(['approve', 'reject', 'edit', 'answer', 'result']),
+        reason: z.string().optional(),
+        by: z.string().optional(),
+      })
+      .optional(),
+  }),
+  z.object({ type: z.literal('data'), name: z.string(), value: z.json() }),
+  z.object({ type: z.literal('file'), ...file }),
+  z.object({
+    type: z.literal('source'),
+    source: z.string(),
+    url: z.string().optional(),
+    title: z.string().optional(),
+    mediaType: z.string().optional(),
+  }),
+  z.object({ type: z.literal('step'), step: z.number(), finishReason: end.finishReason, usage }),
+])
 const lane = z.object({
   lane: z.string(),
   model: z.string(),
@@ -186,7 +220,8 @@ const lane = z.object({
   text: z.string(),
   reasoning: z.string(),
   data: z.array(z.object({ name: z.string(), value: z.json() })),
-  files: z.array(z.object({ mediaType: z.string(), name: z.string().optional(), size: z.number(), position: z.string() })),
+  files: z.array(z.object(file)),
+  parts: z.array(part).describe('All of the answer, in order'),
   ...end,
 })
 

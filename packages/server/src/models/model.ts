@@ -9,7 +9,7 @@
  *    any length.
  * A model MUST NOT keep state between calls that changes a later answer, nor know its readers.
  */
-import type { FinishReason, Json, MessagePart, ParamName, Params, Role, Usage } from '@millrace/protocol'
+import type { FinishReason, Json, MessagePart, ParamName, Params, Role, SourceInfo, ToolResult, Usage } from '@millrace/protocol'
 
 export interface ModelMessage {
   readonly role: Role
@@ -40,6 +40,23 @@ export type ModelPart =
   | { readonly file: ModelFile }
   | { readonly usage: Omit<Usage, 'estimated'> }
   | { readonly finishReason: FinishReason }
+  | { readonly source: SourceInfo }
+  /** A call begins, where its arguments arrive in pieces. */
+  | { readonly toolCallStart: Pick<ModelToolCall, 'id' | 'name'> }
+  | { readonly toolCallDelta: { readonly id: string; readonly arguments: string } }
+  | { readonly toolCall: ModelToolCall }
+  /** Of a call that the model executes itself. */
+  | { readonly toolResult: { readonly call: string } & Omit<ToolResult, 'isRejected'> }
+
+export interface ModelToolCall {
+  /** Unique among the calls that have no result yet. */
+  readonly id: string
+  readonly name: string
+  /** An object; the text that the model has written, where it is not JSON. */
+  readonly arguments: Json
+  /** The model executes it itself, and the call is only shown. */
+  readonly by?: 'model'
+}
 
 /** A picture, a document, a sound: PROTOCOL.md#files. */
 export interface ModelFile {

@@ -12,9 +12,9 @@ import {
   type Usage,
 } from '@millrace/protocol'
 import type { ModelPart } from '../models/model.ts'
+import { LaneWriter } from './lane-writer.ts'
 import { checkPart } from './part.ts'
 import { publicError } from './public-error.ts'
-import { createWholeText } from './whole-text.ts'
 import type { RunWriter } from './writer.ts'
 
 /** Parts read without a pause before the event loop continues: a source may never wait by itself. */
@@ -27,6 +27,8 @@ export interface LaneOptions {
   /** Opens the stream; may throw. */
   readonly open: (signal: AbortSignal) => Source | Promise<Source>
   readonly writer: Pick<RunWriter, 'write' | 'writeFile' | 'settled' | 'isFull'>
+  /** Ids of calls of tools that the run has already; shared by its lanes. */
+  readonly usedCalls: Set<string>
   /** Its reason is a MillraceError for a failure, `interruption` when the server closes, anything else for a stop. */
   readonly signal: AbortSignal
   /** Milliseconds without any part after which the lane fails with `model_timeout`. */
@@ -61,8 +63,7 @@ class Lane {
   readonly #options: LaneOptions
   readonly #abort = new AbortController()
   readonly #ended = Promise.withResolvers<Outcome>()
-  readonly #text = createWholeText()
-  readonly #reasoning = createWholeText()
+  readonly #events: LaneWriter
   #iterator: AsyncIterator<ModelPart> | Iterator<ModelPart> | undefined
   #isOver = false
   #isWaitingForEngine = false
@@ -75,6 +76,7 @@ class Lane {
 
   constructor(options: LaneOptions) {
     this.#options = options
+    this.#events = new LaneWriter(options)
     this.#lastPartAt = options.now()
   }
 
@@ -93,8 +95,7 @@ class Lane {
     try {
       await this.#read()
       if (this.#isOver) return
-      this.#writeText(this.#text.end())
-      this.#writeReasoning(this.#reasoning.end())
+      this.#events.flush()
       this.#finish({ status: 'completed' })
     } catch (error) {
       this.#finish(this.#toFailure(error))
@@ -123,22 +124,15 @@ class Lane {
   }
 
   #take(value: unknown): void {
-    const { run, lane, writer, now } = this.#options
     const part = checkPart(value)
-    this.#lastPartAt = now()
+    this.#lastPartAt = this.#options.now()
     if (part === undefined) return
     if ('usage' in part) this.#usage = part.usage
     else if ('finishReason' in part) this.#finishReason = part.finishReason
     else {
       this.#deltas += 1
       if (this.#firstTokenAt === undefined) this.#noteFirst()
-      if ('text' in part) this.#writeText(this.#text.push(part.text))
-      else if ('reasoning' in part) this.#writeReasoning(this.#reasoning.push(part.reasoning))
-      else if ('data' in part) writer.write('data', { run, lane, ...part.data })
-      else {
-        const { bytes, ...file } = part.file
-        writer.writeFile({ run, lane, ...file, size: bytes.length }, bytes)
-      }
+      this.#events.write(part, () => 'model')
     }
   }
 
@@ -146,16 +140,6 @@ class Lane {
     const { acceptedAt, onFirstToken } = this.#options
     this.#firstTokenAt = this.#lastPartAt
     onFirstToken?.(Math.max(0, this.#firstTokenAt - acceptedAt))
-  }
-
-  #writeText(pieces: readonly string[]): void {
-    const { run, lane, writer } = this.#options
-    for (const text of pieces) writer.write('message', { run, lane, text })
-  }
-
-  #writeReasoning(pieces: readonly string[]): void {
-    const { run, lane, writer } = this.#options
-    for (const reasoning of pieces) writer.write('reasoning', { run, lane, reasoning })
   }
 
   // The caller that aborts with an error has reported it.

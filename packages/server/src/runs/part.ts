@@ -1,7 +1,8 @@
 /** Checks the parts that a model or an application yields, so that a faulty stream cannot damage the log. */
 import { type FinishReason, limits, MillraceError, type Usage } from '@millrace/protocol'
 import type { ModelFile, ModelPart } from '../models/model.ts'
-import { textLengthMax, toWholeJson } from './whole-text.ts'
+import { checkSource, checkToolCall, checkToolDelta, checkToolResult, checkToolStart, copyJson } from './tool-part.ts'
+import { textLengthMax } from './whole-text.ts'
 
 export type CheckedPart = Exclude<ModelPart, string>
 
@@ -20,6 +21,11 @@ export function checkPart(part: unknown): CheckedPart | undefined {
   if ('finishReason' in part) return finish(part.finishReason)
   if ('data' in part) return data(part.data)
   if ('file' in part) return file(part.file)
+  if ('toolCallStart' in part) return { toolCallStart: checkToolStart(part.toolCallStart) }
+  if ('toolCallDelta' in part) return { toolCallDelta: checkToolDelta(part.toolCallDelta) }
+  if ('toolCall' in part) return { toolCall: checkToolCall(part.toolCall) }
+  if ('toolResult' in part) return { toolResult: checkToolResult(part.toolResult) }
+  if ('source' in part) return { source: checkSource(part.source) }
   throw garbage()
 }
 
@@ -48,16 +54,10 @@ function finish(value: unknown): CheckedPart {
 
 function data(value: unknown): CheckedPart {
   if (typeof value !== 'object' || value === null || !('name' in value) || typeof value.name !== 'string') throw garbage()
-  let text: string | undefined
-  try {
-    text = JSON.stringify((value as { value?: unknown }).value)
-  } catch {
-    // A cycle or a BigInt: not JSON, as the next line reports.
-  }
-  if (text === undefined) throw garbage('data that is not JSON')
-  if (value.name.length + text.length > textLengthMax) throw garbage('data larger than an event may be')
-  // A copy: the log's data must not change with the application's object.
-  return { data: { name: value.name.toWellFormed(), value: JSON.parse(toWholeJson(text)) } }
+  const given = (value as { value?: unknown }).value
+  const copy = copyJson(given, textLengthMax - value.name.length)
+  if (copy === undefined) throw garbage('data that is not JSON, or larger than an event may be')
+  return { data: { name: value.name.toWellFormed(), value: copy } }
 }
 
 function file(value: unknown): CheckedPart {

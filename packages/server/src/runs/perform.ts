@@ -66,9 +66,12 @@ export async function performRun(started: StartedRun, context: PerformContext): 
     if (!haveLanesEnded && !abort.signal.aborted) fail(new MillraceError('model_timeout'))
   }, runMsMax)
   const ends = new Map<string, LaneEnd>()
+  const usedCalls = new Set<string>()
   await Promise.all(
     lanes.map(async (lane) => {
-      const laneEnd = await traceLane(started.observed, lane.model, () => performLane(lane, writer, started, context))
+      const laneEnd = await traceLane(started.observed, lane.model, () =>
+        performLane(lane, { writer, usedCalls }, started, context),
+      )
       ends.set(lane.lane, laneEnd)
       if (lanes.length > 1) writer.write('lane_end', { run: run.id, lane: lane.lane, ...laneEnd })
     }),
@@ -87,7 +90,7 @@ export async function performRun(started: StartedRun, context: PerformContext): 
 
 async function performLane(
   { lane, model, open }: LanePlan,
-  writer: RunWriter,
+  { writer, usedCalls }: { readonly writer: RunWriter; readonly usedCalls: Set<string> },
   { run, observed, messages, abort, acceptedAt }: StartedRun,
   { idleMsMax, onError, observer, now }: PerformContext,
 ): Promise<LaneEnd> {
@@ -97,6 +100,7 @@ async function performLane(
     lane,
     model,
     writer,
+    usedCalls,
     signal: abort.signal,
     acceptedAt,
     idleMsMax,

@@ -10,11 +10,12 @@ export function runEnd(ends: ReadonlyMap<string, LaneEnd>): RunEnd {
   }
   const firstTokens = all.map(({ timings }) => timings.firstTokenMs).filter((time) => time !== null)
   const status =
-    (['stopped', 'interrupted', 'completed'] as const).find((each) => all.some((end) => end.status === each)) ?? 'failed'
+    (['stopped', 'interrupted', 'waiting', 'completed'] as const).find((each) => all.some((end) => end.status === each)) ??
+    'failed'
   const error = status === 'failed' ? all.find((end) => end.error)?.error : undefined
   return {
     status,
-    usage: all.map(({ usage }) => usage).reduce(sum),
+    usage: all.map(({ usage }) => usage).reduce(sumUsage),
     timings: {
       firstTokenMs: firstTokens.length === 0 ? null : Math.min(...firstTokens),
       durationMs: Math.max(...all.map(({ timings }) => timings.durationMs)),
@@ -24,7 +25,7 @@ export function runEnd(ends: ReadonlyMap<string, LaneEnd>): RunEnd {
   }
 }
 
-function sum(a: Usage, b: Usage): Usage {
+function sumUsage(a: Usage, b: Usage): Usage {
   const reasoning = (a.reasoningTokens ?? 0) + (b.reasoningTokens ?? 0)
   return {
     inputTokens: a.inputTokens + b.inputTokens,

@@ -54,7 +54,8 @@ function note(runs: Map<string, UnfinishedRun>, { type, data, time }: LogEvent):
     return
   }
   const { run: id, lane: name } = data as { run?: string; lane?: string }
-  if (id === undefined) return
+  // A decision is about a run that has ended.
+  if (id === undefined || type === 'tool_decision') return
   if (type === 'stream_end') return void runs.delete(id)
   const run = runs.get(id) ?? { isCut: true, inputTokens: 0, node: undefined, startedAt: time, lastAt: time, lanes: new Map() }
   runs.set(id, run)

@@ -15,9 +15,7 @@ import {
   queryOf,
 } from '@millrace/protocol'
 import { z } from 'zod'
-
-/** Deeper JSON would overflow the stack of a function that encodes it. */
-const depthMax = 64
+import { depthMax, isShallow } from '../runs/shallow.ts'
 
 const tooDeep = { error: `must be JSON of at most ${depthMax} levels`, abort: true }
 const json = z.custom<Json>((value) => value !== undefined && isShallow(value), tooDeep)
@@ -197,14 +195,4 @@ function isObject(value: unknown): boolean {
 
 function isWithin(value: unknown, bytesMax: number): boolean {
   return Buffer.byteLength(encodeJson(value)) <= bytesMax
-}
-
-/** Level by level, and so without a stack of its own. */
-function isShallow(value: unknown): boolean {
-  let level: unknown[] = [value]
-  for (let depth = 0; level.length > 0; depth++) {
-    if (depth > depthMax) return false
-    level = level.flatMap((each) => (typeof each === 'object' && each !== null ? Object.values(each) : []))
-  }
-  return true
 }

@@ -2,7 +2,7 @@
  * The questions of a session and their answers, as models and people see them: a run and the runs that resume it are one
  * answer. PROTOCOL.md#continuing-an-answer.
  */
-import { type Asked, askedOf } from '@millrace/protocol'
+import { type Asked, askedOf, joinParts } from '@millrace/protocol'
 import type { ModelMessage } from '../models/model.ts'
 import { toModelMessage } from './model-messages.ts'
 import type { LaneRecord, RunRecord } from './transcript.ts'
@@ -14,8 +14,8 @@ export interface Exchange extends Asked {
   readonly runs: string[]
   /** Of the last of them. */
   status: RunRecord['status']
-  /** By lane, in the order of the request; with the text and the files of all runs. */
-  readonly lanes: Map<string, Pick<LaneRecord, 'model' | 'text' | 'files'>>
+  /** By lane, in the order of the request; with the text, the parts and the files of all runs, and the status of the last. */
+  readonly lanes: Map<string, Pick<LaneRecord, 'model' | 'status' | 'text' | 'files' | 'parts'>>
 }
 
 /** In the order of the questions. Runs that resume a run which is no longer kept are omitted: their beginning is missing. */
@@ -27,9 +27,15 @@ export function joinRuns(records: readonly RunRecord[]): Exchange[] {
     if (exchange === undefined) continue
     exchange.runs.push(run)
     exchange.status = status
-    for (const { lane, model, text, files } of lanes) {
+    for (const { lane, model, status: laneStatus, text, files, parts } of lanes) {
       const before = exchange.lanes.get(lane)
-      exchange.lanes.set(lane, { model, text: (before?.text ?? '') + text, files: [...(before?.files ?? []), ...files] })
+      exchange.lanes.set(lane, {
+        model,
+        status: laneStatus,
+        text: (before?.text ?? '') + text,
+        files: [...(before?.files ?? []), ...files],
+        parts: before === undefined ? parts : joinParts(before.parts, parts),
+      })
     }
     byRun.set(run, exchange)
   }

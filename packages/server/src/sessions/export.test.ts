@@ -4,7 +4,16 @@ import { toMarkdown } from './export.ts'
 import type { Transcript } from './transcript.ts'
 
 function exportOf(query: string, text: string, messages?: readonly Message[]): string {
-  const lane = { lane: 'm', model: 'm', status: 'completed' as const, text, reasoning: '', data: [], files: [] }
+  const lane = {
+    lane: 'm',
+    model: 'm',
+    status: 'completed' as const,
+    text,
+    reasoning: '',
+    data: [],
+    files: [],
+    parts: text === '' ? [] : [{ type: 'text' as const, text }],
+  }
   const transcript: Transcript = {
     id: 's',
     position: 'e-1',

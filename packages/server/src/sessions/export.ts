@@ -1,19 +1,19 @@
 /** A session as a document for people. */
-import type { Message, MessagePart } from '@millrace/protocol'
+import type { LanePart, Message, MessagePart } from '@millrace/protocol'
 import { joinRuns } from './conversation.ts'
 import type { Transcript } from './transcript.ts'
 
 /**
- * Questions are quoted, messages with their roles. Answers are included unchanged, with their Markdown, and joined with the runs that resume them. An
- * incomplete answer is marked. Files are named after the text.
+ * Questions are quoted, messages with their roles. Answers are included unchanged, with their Markdown, and joined with the
+ * runs that resume them. An incomplete answer is marked. Calls of tools are where they were made, files after the answer.
  */
 export function toMarkdown(title: string, { id, runs }: Transcript): string {
   const blocks = [`# ${oneLine(title) || id}`, `Session \`${id}\``]
   for (const { query, messages, status, lanes } of joinRuns(runs)) {
     blocks.push('---', ...(messages?.map(toQuote) ?? [quote(query)]))
-    for (const { model, text, files } of lanes.values()) {
+    for (const { model, parts, files } of lanes.values()) {
       blocks.push(`**${oneLine(model)}**${status === 'completed' ? '' : ` (${status})`}`)
-      if (text !== '') blocks.push(closeFences(text.trimEnd()))
+      blocks.push(...parts.map(partToText).filter((text) => text !== ''))
       for (const { name, mediaType, size } of files)
         blocks.push(`*${oneLine(name ?? 'file')}* (${oneLine(mediaType)}, ${size} bytes)`)
     }
@@ -28,6 +28,20 @@ function quote(text: string): string {
 function toQuote({ role, content }: Message): string {
   const parts = typeof content === 'string' ? [content] : content.map(toText)
   return quote([`*${role}*`, ...parts].join('\n\n'))
+}
+
+/** Without reasoning. A call of a tool is one line, with its result where it has one. */
+function partToText(part: LanePart): string {
+  if (part.type === 'text') return closeFences(part.text.trimEnd())
+  if (part.type === 'source')
+    return [part.title ?? part.source, part.url]
+      .filter((text) => text !== undefined)
+      .map(oneLine)
+      .join(', ')
+  if (part.type !== 'tool') return ''
+  const { name, arguments: given = null, value, state } = part
+  const result = value === undefined ? ` (${state})` : `: ${state === 'failed' ? 'error: ' : ''}${toCode(value)}`
+  return `*${oneLine(name)}* ${toCode(given)}${result}`
 }
 
 /** Values as code, which no Markdown in them ends. */

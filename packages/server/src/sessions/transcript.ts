@@ -1,11 +1,14 @@
 /** Folds a session's log into its conversation: PROTOCOL.md, `GET /api/sessions/:id`. */
 import {
   type Asked,
+  addToParts,
   askedOf,
   type FileInfo,
   formatPosition,
   type LaneEnd,
+  type LanePart,
   type RunEnd,
+  type SaidPart,
   type SessionEvents,
 } from '@millrace/protocol'
 import type { LogEvent } from '../log/log.ts'
@@ -18,6 +21,8 @@ export interface LaneRecord extends Partial<Omit<LaneEnd, 'status' | 'model'>> {
   reasoning: string
   readonly data: { readonly name: string; readonly value: unknown }[]
   readonly files: FileRecord[]
+  /** All of its answer, in order. */
+  readonly parts: LanePart[]
 }
 
 /** A file of an answer, without its bytes. */
@@ -48,7 +53,7 @@ export interface Transcript {
 
 /** A run as far as it was read. */
 export interface Folded {
-  readonly record: RunRecord
+  record: RunRecord
   /** Of its start in the log. */
   readonly offset: number
   /** Approximate memory. */
@@ -64,7 +69,7 @@ export function fold(runs: Map<string, Folded>, { type, data, time, offset }: Lo
     const { run, query, lanes, continues, ...start } = data as unknown as SessionEvents['stream_start']
     const asked = askedOf(start)
     const records = lanes.map(
-      (lane): LaneRecord => ({ ...lane, status: 'streaming', text: '', reasoning: '', data: [], files: [] }),
+      (lane): LaneRecord => ({ ...lane, status: 'streaming', text: '', reasoning: '', data: [], files: [], parts: [] }),
     )
     const continued = continues === undefined ? {} : { continues }
     const record: RunRecord = { run, query, ...asked, ...continued, startedAt: time, status: 'streaming', lanes: records }
@@ -75,6 +80,7 @@ export function fold(runs: Map<string, Folded>, { type, data, time, offset }: Lo
   const folded = runs.get((data as { run: string }).run)
   // A file's bytes, which name no run. Or retention has deleted the run's start, and half an answer would mislead.
   if (folded === undefined) return
+  if (type === 'tool_decision') return decide(folded, data as unknown as SessionEvents['tool_decision'])
   const run = folded.record
   // No event of a run follows its end, and the records of ended runs are shared with callers.
   if (run.status !== 'streaming') return
@@ -83,7 +89,7 @@ export function fold(runs: Map<string, Folded>, { type, data, time, offset }: Lo
     Object.assign(run, end)
     for (const lane of run.lanes) Object.assign(lane, lanes?.[lane.lane] ?? end)
     for (const lane of run.lanes) {
-      flatten(lane)
+      folded.bytes += flatten(lane)
       Object.freeze(lane)
     }
     Object.freeze(run)
@@ -91,6 +97,7 @@ export function fold(runs: Map<string, Folded>, { type, data, time, offset }: Lo
   }
   const lane = run.lanes.find((each) => each.lane === (data as { lane: string }).lane)
   if (lane === undefined) return
+  addToParts(lane.parts, { type, data } as unknown as Parameters<typeof addToParts>[1], formatPosition({ epoch, offset }))
   if (type === 'message') {
     const { text } = data as SessionEvents['message']
     lane.text += text
@@ -110,11 +117,33 @@ export function fold(runs: Map<string, Folded>, { type, data, time, offset }: Lo
   } else if (type === 'lane_end') {
     const { run: _run, lane: _lane, ...end } = data as unknown as SessionEvents['lane_end']
     Object.assign(lane, end)
-  }
+  } else folded.bytes += partBytes + 2 * JSON.stringify(data).length
 }
 
-/** V8 keeps concatenated text as a tree of its pieces, several times its size, until a character is read. */
-function flatten({ text, reasoning }: LaneRecord): void {
-  text.charCodeAt(0)
-  reasoning.charCodeAt(0)
+/** What somebody has decided about a call of an ended run, whose record is shared with callers. */
+function decide(folded: Folded, decision: SessionEvents['tool_decision']): void {
+  const lanes = folded.record.lanes.map((lane) => {
+    if (!lane.parts.some((part) => part.type === 'tool' && part.call === decision.call)) return lane
+    const parts = [...lane.parts]
+    addToParts(parts, { type: 'tool_decision', data: decision }, '')
+    return Object.freeze({ ...lane, parts })
+  })
+  folded.record = Object.freeze({ ...folded.record, lanes })
+  folded.bytes += partBytes + 2 * JSON.stringify(decision).length
+}
+
+/** Returns what it takes in memory that was not counted. V8 keeps concatenated text as a tree of its pieces, several times its size, until a character is read. */
+function flatten(lane: LaneRecord): number {
+  const { parts } = lane
+  let bytes = 0
+  for (const type of ['text', 'reasoning'] as const) {
+    const said = parts.filter((part): part is SaidPart => part.type === type)
+    for (const { text } of said) text.charCodeAt(0)
+    const [only, ...more] = said
+    // The same text, once in memory.
+    if (only !== undefined && more.length === 0) lane[type] = only.text
+    else bytes += 2 * lane[type].length
+    lane[type].charCodeAt(0)
+  }
+  return bytes
 }

@@ -136,5 +136,8 @@ function sum(runs: ReadonlyMap<string, Folded>): number {
 /** An ended run does not change, and is shared. */
 function copy(run: RunRecord): RunRecord {
   if (run.status !== 'streaming') return run
-  return { ...run, lanes: run.lanes.map((lane) => ({ ...lane, data: [...lane.data], files: [...lane.files] })) }
+  return {
+    ...run,
+    lanes: run.lanes.map((lane) => ({ ...lane, data: [...lane.data], files: [...lane.files], parts: [...lane.parts] })),
+  }
 }

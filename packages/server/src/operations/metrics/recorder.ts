@@ -23,7 +23,7 @@ export class Recorder {
   readonly #resumes = new Counts('result').from('exact', 'gap', 'error')
   readonly #sessions = new Counts().from()
   readonly #started = new Counts().from()
-  readonly #ended = new Counts('status').from('completed', 'stopped', 'failed', 'interrupted')
+  readonly #ended = new Counts('status').from('completed', 'waiting', 'stopped', 'failed', 'interrupted')
   readonly #lanes = new Counts('model', 'status')
   readonly #tokens = new Counts('model', 'type')
   readonly #firstTokens = new Histograms('model', bounds.firstToken)
