@@ -20,6 +20,12 @@ const fullMs = 1000
 /** For a disk that does not respond. */
 const waitMsMax = 10_000
 
+/**
+ * In an earlier SQLite, such as that of Node 22.19, a checkpoint beside a commit may leave out, and so lose, what other
+ * commits wrote: https://sqlite.org/wal.html#walresetbug. The engine's thread makes all of them there.
+ */
+const versionMin = '3.51.3'
+
 /** The thread ends after this time without a checkpoint. */
 const restMsMax = 60_000
 
@@ -55,13 +61,17 @@ export function serveCheckpoints(state: Int32Array, copy: () => void): void {
 export class Checkpoints {
   readonly #file: string
   readonly #database: DatabaseSync
+  readonly #mayHaveThread: boolean
   readonly #state = new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT))
+  #worker: Worker | undefined
   #bytes = 0
   #fullAt = Number.NEGATIVE_INFINITY
+  #isTruncateDue = false
 
-  constructor(file: string, database: DatabaseSync) {
+  constructor(file: string, database: DatabaseSync, version = versionOf(database)) {
     this.#file = file
     this.#database = database
+    this.#mayHaveThread = version.localeCompare(versionMin, 'en', { numeric: true }) >= 0
   }
 
   /** After a commit of events with so many bytes. */
@@ -86,7 +96,12 @@ export class Checkpoints {
   /** Copies all of the log, and leaves nothing in it. */
   truncate(): void {
     this.settle()
-    this.#copy('TRUNCATE')
+    this.#isTruncateDue = !this.#copy('TRUNCATE')
+  }
+
+  /** Where `truncate` could not: another program was reading the file, or the disk was full. */
+  truncateAgain(): void {
+    if (this.#isTruncateDue) this.truncate()
   }
 
   /** Waits until this connection is the only one. */
@@ -95,6 +110,7 @@ export class Checkpoints {
   }
 
   #start(): void {
+    if (!this.#mayHaveThread) return void this.#copy('PASSIVE')
     if (Atomics.compareExchange(this.#state, 0, waiting, copying) === waiting) return void Atomics.notify(this.#state, 0)
     Atomics.store(this.#state, 0, copying)
     const isSource = import.meta.url.endsWith('.ts')
@@ -104,28 +120,41 @@ export class Checkpoints {
         execArgv: ['--disable-warning=ExperimentalWarning'],
       })
       worker.unref()
-      worker.once('error', () => this.#onFailure())
+      this.#worker = worker
+      worker.once('error', () => {})
+      worker.once('exit', () => {
+        // Where it ended by itself, there may be another one already.
+        if (this.#worker === worker && Atomics.load(this.#state, 0) !== none) this.#onFailure()
+      })
     } catch {
       this.#onFailure()
     }
   }
 
-  /** There can be no thread: SQLite makes its own checkpoints then. */
+  /** There can be no thread, or it was ended: SQLite makes its own checkpoints then. */
   #onFailure(): void {
     this.#bytes = bytesBetween - bytesToRetry
     Atomics.store(this.#state, 0, none)
     Atomics.notify(this.#state, 0)
   }
 
-  #copy(mode: 'PASSIVE' | 'TRUNCATE'): void {
+  /** Whether nothing prevented it. */
+  #copy(mode: 'PASSIVE' | 'TRUNCATE'): boolean {
     // Not where the other thread is still at it: it sets the state.
     Atomics.compareExchange(this.#state, 0, copied, waiting)
     try {
-      this.#database.exec(`PRAGMA wal_checkpoint(${mode})`)
+      const { busy } = this.#database.prepare(`PRAGMA wal_checkpoint(${mode})`).get() as { busy: number }
       this.#bytes = 0
+      return busy === 0
     } catch {
       // A full disk; what is committed stays in the log, and the next checkpoint copies it.
       this.#bytes = bytesBetween - bytesToRetry
+      return false
     }
   }
+}
+
+function versionOf(database: DatabaseSync): string {
+  const { version } = database.prepare('SELECT sqlite_version() AS version').get() as { version: string }
+  return version
 }

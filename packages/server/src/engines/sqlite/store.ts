@@ -53,6 +53,7 @@ export class Store {
     const answers = this.#write(requests)
     // Deleted data is in the write-ahead log, too.
     if (requests.some(({ op }) => op === 'delete')) this.#checkpoints.truncate()
+    else if (requests.some(({ op }) => op === 'sweep')) this.#checkpoints.truncateAgain()
     return answers
   }
 
