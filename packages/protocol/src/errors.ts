@@ -65,6 +65,8 @@ export const errors = {
   session_not_found: entry(404, false, 'The session does not exist, was deleted or has expired; create a new one.'),
   not_attached: entry(409, false, 'This connection is not attached to that session or channel; attach first.'),
   run_not_found: entry(404, false, 'No run has this id, or it has expired; check the id.'),
+  parent_not_found: entry(404, false, 'The session has no such run or lane to follow; read the session to see which it has.'),
+  parent_in_progress: entry(409, false, 'The run to follow is still in progress; ask when it has ended, or queue the question.'),
   run_conflict: entry(409, false, 'A run with this id has another session, query or models; choose a new id.'),
   run_not_continuable: entry(409, false, 'The answer is active, complete or already continued; read the session to see which.'),
   run_not_ended: entry(504, true, 'The run is stopped, but its end is not recorded yet; send the request again.'),

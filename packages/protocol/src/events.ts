@@ -46,7 +46,7 @@ export interface LaneEnd {
 export interface SessionEvents {
   /**
    * A run started. `query` is the question; with `messages`, the text of their last one of a user. `lanes` lists each lane
-   * with its model, in order. `node` is the server that owns the run, where several servers share an engine. With
+   * with its model, in order. Without a `parent`, it is the newest run before it. `node` is the server that owns the run, where several servers share an engine. With
    * `continues`, the lanes continue their answers of that run: PROTOCOL.md#continuing-an-answer.
    */
   stream_start: {

@@ -77,15 +77,21 @@ export interface Asked {
   readonly instructions?: string | undefined
   readonly params?: Params | undefined
   readonly metadata?: Metadata | undefined
+  /** The run that the question follows; null begins another conversation in the session. Absent: the newest run. */
+  readonly parent?: string | null | undefined
+  /** Of a parent with several lanes, the one whose answer is followed, by every model. Absent: each model has its own. */
+  readonly parentLane?: string | undefined
 }
 
 /** Only these fields, in this order, and only those that are there. */
-export function askedOf({ messages, instructions, params, metadata }: Asked): Asked {
+export function askedOf({ messages, instructions, params, metadata, parent, parentLane }: Asked): Asked {
   return {
     ...(messages !== undefined && { messages }),
     ...(instructions !== undefined && { instructions }),
     ...(params !== undefined && { params }),
     ...(metadata !== undefined && { metadata }),
+    ...(parent !== undefined && { parent }),
+    ...(parentLane !== undefined && { parentLane }),
   }
 }
 

@@ -33,6 +33,7 @@ export type ClientMessage =
       readonly session?: string
       readonly id?: string
     }
+  | ({ readonly type: 'regenerate'; readonly ref?: string; readonly run: string } & Omit<Question, 'parent' | 'parentLane'>)
   | ({
       readonly type: 'attach'
       readonly ref?: string

@@ -11,7 +11,7 @@ import type { Upgrade } from './gateway/upgrade.ts'
 import type { UsageReader } from './limits/usage.ts'
 import type { Engine } from './log/log.ts'
 import type { Run } from './runs/run.ts'
-import type { ChatRequest, ResumeRequest, SourceRequest } from './sessions/chats.ts'
+import type { ChatRequest, RegenerateRequest, ResumeRequest, SourceRequest } from './sessions/chat-requests.ts'
 import type { History } from './sessions/history.ts'
 import type { Instructions } from './sessions/instructions.ts'
 import type { Transcript } from './sessions/transcript.ts'
@@ -37,6 +37,8 @@ export interface Millrace {
   ask(request: ChatRequest): Promise<Run>
   /** Resumes an answer that ended early, in a new run; only lanes that did not complete are continued. */
   resume(request: ResumeRequest): Promise<Run>
+  /** Asks the question of a run again, or another one in its place, in a run beside it. */
+  regenerate(request: RegenerateRequest): Promise<Run>
   /** A run whose tokens come from your own code: any iterable of text or events. */
   run(request: SourceRequest): Promise<Run>
   /** Appends an event to a channel, which is created if it does not exist; every reader of the channel gets it. */

@@ -179,6 +179,7 @@ function createApi(parts: Parts, listening: Pick<Millrace, 'listen' | 'close'>):
     ...listening,
     ask: async (request) => chats.ask({ ...request, ...checkAsked(request) }),
     resume: chats.resume,
+    regenerate: async (request) => chats.regenerate({ ...request, ...checkAsked(request) }),
     run: async (request) => chats.play({ ...request, ...checkAsked(request) }),
     publish: channels.publish,
     findRun: runs.get,

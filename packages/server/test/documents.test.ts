@@ -45,6 +45,7 @@ describe('the documentation that the server serves', () => {
       'post /api/publish',
       'post /api/runs/{id}/stop',
       'post /api/runs/{run}/continue',
+      'post /api/runs/{run}/regenerate',
       'post /api/sessions',
       'post /api/sessions/{id}/shares',
       'post /api/tickets',
@@ -66,6 +67,8 @@ describe('the documentation that the server serves', () => {
       'model',
       'models',
       'params',
+      'parent',
+      'parentLane',
       'query',
       'session',
     ])

@@ -93,6 +93,7 @@ describe('routes', () => {
       'POST /api/heartbeat': section('### `POST /api/heartbeat`'),
       'POST /api/runs/:id/stop': section('### `POST /api/runs/:id/stop`'),
       'POST /api/runs/:id/continue': section('### `POST /api/runs/:id/continue`'),
+      'POST /api/runs/:id/regenerate': section('### `POST /api/runs/:id/regenerate`'),
       'GET /api/sessions': section('#### `GET /api/sessions`'),
       'POST /api/sessions': section('#### `POST /api/sessions` and `GET /api/sessions/:id`'),
       'PATCH /api/sessions/:id': section('#### `PATCH /api/sessions/:id` and `DELETE /api/sessions/:id`'),
@@ -145,6 +146,7 @@ describe('messages of a WebSocket', () => {
   const up: Record<Extract<ClientMessage, { type: string }>['type'], true> = {
     run: true,
     continue: true,
+    regenerate: true,
     attach: true,
     detach: true,
     ack: true,

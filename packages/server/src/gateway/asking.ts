@@ -1,13 +1,16 @@
 /** Starts a run for a client of any transport. */
+import type { Asked } from '@millrace/protocol'
 import type { z } from 'zod'
 import { type Check, requireAction } from '../access/authorize.ts'
-import type { Caller } from '../access/caller.ts'
+import type { Caller, Principal } from '../access/caller.ts'
 import { ownerOf } from '../access/ownership.ts'
 import type { Limits } from '../limits/limits.ts'
 import type { Run } from '../runs/run.ts'
+import type { RegenerateRequest, ResumeRequest } from '../sessions/chat-requests.ts'
 import type { Chats } from '../sessions/chats.ts'
 import type { Offer } from './offered.ts'
-import type { chatBody } from './schemas.ts'
+import { authorizeResume, type RunAccess } from './run-access.ts'
+import type { chatBody, continueBody, regenerateBody } from './schemas.ts'
 
 export interface AskContext {
   readonly chats: Chats
@@ -17,6 +20,8 @@ export interface AskContext {
 }
 
 export type AskInput = Omit<z.output<typeof chatBody>, 'events'>
+export type RegenerateInput = Omit<z.output<typeof regenerateBody>, 'events'> & Pick<RegenerateRequest, 'run'>
+export type ResumeInput = Omit<z.output<typeof continueBody>, 'events'> & Pick<ResumeRequest, 'run'>
 
 /** Checks what the caller may do; the returned function starts the run. Rejects as `authorize`, `offer` and `chats.ask` do. */
 export async function prepareAsk(
@@ -26,16 +31,56 @@ export async function prepareAsk(
 ): Promise<() => Promise<Run>> {
   const { model, models: names = model === undefined ? undefined : [model], session, ...request } = input
   const { principal } = caller
-  requireAction(principal, 'run.start')
-  // Messages of the system are instructions under another name.
-  const instructs = input.instructions !== undefined || input.messages?.some(({ role }) => role === 'system') === true
-  if (instructs) requireAction(principal, 'session.instruct')
+  const instructs = requireAsking(offer, principal, input)
   // Before the session is looked for: the error must not say whether it exists.
   await offer.require(principal, names)
-  offer.requireParams(input.params)
   await authorize(caller, 'run.start', { session })
   if (instructs) await authorize(caller, 'session.instruct', { session })
   const owner = session === undefined ? ownerOf(principal) : undefined
   const asked = { ...request, models: names, session, owner, principal: principal.id }
   return () => chats.ask(asked, () => limits.admitRun(caller))
+}
+
+export interface PreparedRun {
+  readonly session: string
+  readonly start: () => Promise<Run>
+}
+
+/** The same for the question of a run that is asked again, and the session that it is in. Rejects also with `run_not_found`. */
+export async function prepareRegenerate(
+  { chats, authorize, offer, limits, runs }: AskContext & Pick<RunAccess, 'runs'>,
+  caller: Caller,
+  input: RegenerateInput,
+): Promise<PreparedRun> {
+  const { model, models: names = model === undefined ? undefined : [model], ...request } = input
+  const { principal } = caller
+  const instructs = requireAsking(offer, principal, input)
+  if (names !== undefined) await offer.require(principal, names)
+  const session = await authorizeResume({ authorize, runs }, caller, input)
+  if (instructs) await authorize(caller, 'session.instruct', { session })
+  const requireModels = (before: readonly string[]) => offer.requireAgain(principal, before)
+  const asked = { ...request, models: names, session, principal: principal.id, requireModels }
+  return { session, start: () => chats.regenerate(asked, () => limits.admitRun(caller)) }
+}
+
+/** The same for an answer that is resumed. */
+export async function prepareResume(
+  { chats, authorize, offer, limits, runs }: AskContext & Pick<RunAccess, 'runs'>,
+  caller: Caller,
+  { run, id, session: named }: ResumeInput,
+): Promise<PreparedRun> {
+  const { principal } = caller
+  const session = await authorizeResume({ authorize, runs }, caller, { run, session: named })
+  const requireModels = (before: readonly string[]) => offer.requireAgain(principal, before)
+  const asked = { run, session, id, principal: principal.id, requireModels }
+  return { session, start: () => chats.resume(asked, () => limits.admitRun(caller)) }
+}
+
+/** Whether the question needs `session.instruct`: messages of the system are instructions under another name. */
+function requireAsking(offer: Offer, principal: Principal, { instructions, messages, params }: Asked): boolean {
+  requireAction(principal, 'run.start')
+  const instructs = instructions !== undefined || messages?.some(({ role }) => role === 'system') === true
+  if (instructs) requireAction(principal, 'session.instruct')
+  offer.requireParams(params)
+  return instructs
 }

@@ -10,16 +10,16 @@ import type { Observer } from '../operations/observer.ts'
 import type { OpenLog } from '../runs/recovery.ts'
 import type { Run } from '../runs/run.ts'
 import type { Runs } from '../runs/runs.ts'
-import type { Chats, ResumeRequest } from '../sessions/chats.ts'
+import type { Chats } from '../sessions/chats.ts'
 import { requireLog, requirePosition, resolveStart } from '../sessions/positions.ts'
 import type { Transcripts } from '../sessions/transcripts.ts'
 import type { Connection } from '../transports/connection.ts'
-import { prepareAsk } from './asking.ts'
+import { prepareAsk, prepareRegenerate, prepareResume, type RegenerateInput, type ResumeInput } from './asking.ts'
 import type { Offer } from './offered.ts'
 import { observeAttach } from './reading.ts'
 import type { Route, RouteRequest, RouteResponse } from './route.ts'
-import { authorizeResume, requireReadableRun } from './run-access.ts'
-import { answers, chatBody, chatQuery, continueBody, runParam } from './schemas.ts'
+import { requireReadableRun } from './run-access.ts'
+import { answers, chatBody, chatQuery, continueBody, regenerateBody, runParam } from './schemas.ts'
 
 export interface ChatRoutesOptions {
   readonly engine: Engine
@@ -34,12 +34,12 @@ export interface ChatRoutesOptions {
   readonly limits: Limits
 }
 
-type ContinueInput = z.output<typeof continueBody> & Pick<ResumeRequest, 'run'>
 type ChatInput = z.output<typeof chatBody>
+type Shape = Pick<ChatInput, 'events'>
 type RunToRead = Pick<Run, 'id' | 'session' | 'lanes' | 'start'>
 
 export function createChatRoutes(options: ChatRoutesOptions): Route[] {
-  const { chat, resumeRun } = createChatHandlers(options)
+  const { chat, resumeRun, regenerate } = createChatHandlers(options)
   const responses = { 200: 'stream', 202: answers.started, 204: 'nothing' } as const
   return [
     {
@@ -68,6 +68,15 @@ export function createChatRoutes(options: ChatRoutesOptions): Route[] {
       answers: responses,
       handle: resumeRun,
     },
+    {
+      method: 'post',
+      path: '/api/runs/:run/regenerate',
+      summary: 'Ask the question of a run again, or another one in its place, and stream the answer',
+      params: runParam,
+      body: regenerateBody,
+      answers: responses,
+      handle: regenerate,
+    },
   ]
 }
 
@@ -83,7 +92,7 @@ function createChatHandlers({
   limits,
   observer,
 }: ChatRoutesOptions) {
-  return { chat, resumeRun }
+  return { chat, resumeRun, regenerate }
 
   async function chat(request: RouteRequest<ChatInput>): Promise<RouteResponse> {
     const { input, lastEventId, caller } = request
@@ -92,20 +101,26 @@ function createChatHandlers({
     return startRun(await prepareAsk({ chats, authorize, offer, limits }, caller, question), input.session, request)
   }
 
-  async function resumeRun(request: RouteRequest<ContinueInput>): Promise<RouteResponse> {
+  async function resumeRun(request: RouteRequest<ResumeInput & Shape>): Promise<RouteResponse> {
     const { input, lastEventId, caller } = request
     if (lastEventId !== undefined) return reconnect(request, lastEventId)
-    const session = await authorizeResume({ authorize, runs }, caller, input)
-    const requireModels = (names: readonly string[]) => offer.requireAgain(caller.principal, names)
-    const asked = { run: input.run, session, id: input.id, principal: caller.principal.id, requireModels }
-    return startRun(() => chats.resume(asked, () => limits.admitRun(caller)), session, request)
+    const { session, start } = await prepareResume({ chats, authorize, offer, limits, runs }, caller, input)
+    return startRun(start, session, request)
+  }
+
+  async function regenerate(request: RouteRequest<RegenerateInput & Shape>): Promise<RouteResponse> {
+    const { input, lastEventId, caller } = request
+    if (lastEventId !== undefined) return reconnect(request, lastEventId)
+    const { events: _shape, ...asked } = input
+    const { session, start } = await prepareRegenerate({ chats, authorize, offer, limits, runs }, caller, asked)
+    return startRun(start, session, request)
   }
 
   /** Connects the reader before the run is started: a rejected client asks, and pays, again. */
   async function startRun(
     start: () => Promise<Run>,
     session: string | undefined,
-    { input: { events }, caller, wantsJson, connect }: RouteRequest<Pick<ChatInput, 'events'>>,
+    { input: { events }, caller, wantsJson, connect }: RouteRequest<Shape>,
   ): Promise<RouteResponse> {
     const connection = wantsJson ? undefined : connect('sse', session)
     const run = await start()

@@ -3,18 +3,17 @@ import { type ClientMessage, formatPosition, MillraceError, type ServerMessage }
 import { z } from 'zod'
 import type { Verify } from '../access/authenticate.ts'
 import { type Caller, withPrincipal } from '../access/caller.ts'
-import type { AdmitRun } from '../runs/admission.ts'
 import type { Run } from '../runs/run.ts'
 import { requireLog, requirePosition } from '../sessions/positions.ts'
 import type { Connection } from '../transports/connection.ts'
 import type { Connections } from '../transports/connections.ts'
 import type { Socket, SocketStream } from '../transports/transport.ts'
-import { prepareAsk } from './asking.ts'
+import { type PreparedRun, prepareAsk, prepareRegenerate, prepareResume } from './asking.ts'
 import type { ChatRoutesOptions } from './chat-routes.ts'
 import { findSource, type Named, openReading, type ReadingContext, requireReadable } from './reading.ts'
 import { renewConnection } from './renewal.ts'
-import { authorizeResume, requireReadableRun, stopFor } from './run-access.ts'
-import { chatBody, check, continueBody, publication, reading, runParam } from './schemas.ts'
+import { requireReadableRun, stopFor } from './run-access.ts'
+import { chatBody, check, continueBody, publication, reading, regenerateBody, runParam } from './schemas.ts'
 import type { Stops } from './stops.ts'
 
 const refSchema = z.object({ ref: z.string().max(64).optional() })
@@ -23,6 +22,7 @@ const { session, channel } = reading.shape
 const schemas = {
   question,
   continue: continueBody.omit({ events: true }).extend(runParam.shape),
+  regenerate: regenerateBody.omit({ events: true }).extend(runParam.shape),
   attach: reading,
   detach: z.object({ session, channel }),
   ack: z.object({ session, channel, id: z.string().max(200) }),
@@ -95,6 +95,8 @@ export class SocketSession {
         return this.#run(check(schemas.question, message))
       case 'continue':
         return this.#continue(check(schemas.continue, message))
+      case 'regenerate':
+        return this.#regenerate(check(schemas.regenerate, message))
       case 'attach':
         return this.#attach(check(schemas.attach, message))
       case 'detach':
@@ -133,14 +135,18 @@ export class SocketSession {
     return started(await this.#ask(request))
   }
 
-  async #continue({ run, id, session: named }: z.output<typeof schemas.continue>): Promise<ServerMessage> {
-    const { chats, authorize, offer } = this.#context
-    const { principal } = this.#caller
-    const session = await authorizeResume(this.#context, this.#caller, { run, session: named })
-    const requireModels = (names: readonly string[]) => offer.requireAgain(principal, names)
-    const next = await chats.resume({ run, session, id, principal: principal.id, requireModels }, this.#admit())
-    await requireReadableRun(authorize, this.#caller, next, session)
-    return started(next)
+  async #continue(request: z.output<typeof schemas.continue>): Promise<ServerMessage> {
+    return this.#start(await prepareResume(this.#context, this.#caller, request))
+  }
+
+  async #regenerate(request: z.output<typeof schemas.regenerate>): Promise<ServerMessage> {
+    return this.#start(await prepareRegenerate(this.#context, this.#caller, request))
+  }
+
+  async #start({ session, start }: PreparedRun): Promise<ServerMessage> {
+    const run = await start()
+    await requireReadableRun(this.#context.authorize, this.#caller, run, session)
+    return started(run)
   }
 
   async #attach(request: z.output<typeof reading>): Promise<ServerMessage> {
@@ -218,11 +224,6 @@ export class SocketSession {
     const run = await start()
     await requireReadableRun(this.#context.authorize, this.#caller, run, question.session)
     return run
-  }
-
-  #admit(): AdmitRun {
-    const caller = this.#caller
-    return () => this.#context.limits.admitRun(caller)
   }
 
   /** Where answers are read over another connection, this one has not opened the session. */

@@ -154,7 +154,10 @@ export const changeBody = z.object({
   title: title.optional(),
   instructions: instructions.nullable().optional().describe('What its models get before the conversation; null removes it'),
 })
-export const exportQuery = z.object({ format: z.enum(['json', 'markdown']).default('markdown') })
+export const exportQuery = z.object({
+  format: z.enum(['json', 'markdown']).default('markdown'),
+  branches: z.enum(['newest', 'all']).default('newest').describe('Only the path to the newest run, or the whole tree'),
+})
 export const idParam = z.object({ id })
 /** The header `millrace-stream`, or what the event `renew` says. */
 export const connectionParam = z.object({ id: z.string().regex(/^[\w.-]{1,100}$/) })
@@ -163,6 +166,11 @@ export const continueBody = z.object({
   session: id.optional().describe('Where the run is; needed where the run is not known by its id'),
   id: id.optional().describe('Id of the new run; the same id again attaches to it instead of starting another'),
   events: chatBody.shape.events,
+})
+
+export const regenerateBody = chatBody.omit({ parent: true, parentLane: true }).extend({
+  query: query.optional().describe('Another question; this or `messages`. What is absent is as it was'),
+  session: continueBody.shape.session,
 })
 
 export const status = z.enum(['streaming', 'completed', 'waiting', 'stopped', 'failed', 'interrupted'])
@@ -236,6 +244,7 @@ const transcript = z.object({
       run: z.string(),
       query: z.string().describe('Of `messages` the text of the last one of a user'),
       ...asked.shape,
+      parent: asked.shape.parent.describe('The run that this one follows; null for the first; absent with `continues`'),
       continues: z.string().optional(),
       startedAt: z.number(),
       status,

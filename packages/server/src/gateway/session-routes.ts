@@ -6,7 +6,7 @@ import type { Check } from '../access/authorize.ts'
 import type { Caller } from '../access/caller.ts'
 import { type ListedFor, ownerOf } from '../access/ownership.ts'
 import type { Engine } from '../log/log.ts'
-import { toMarkdown } from '../sessions/export.ts'
+import { toMarkdown, withoutBranches } from '../sessions/export.ts'
 import type { History } from '../sessions/history.ts'
 import type { Instructions } from '../sessions/instructions.ts'
 import type { Records } from '../sessions/records.ts'
@@ -98,9 +98,10 @@ export function createSessionRoutes(options: SessionRoutesOptions): Route[] {
       query: exportQuery,
       answers: { 200: answers.exported },
       async handle({ input, caller }: RouteRequest<{ id: string } & z.output<typeof exportQuery>>) {
-        const { id, format } = input
+        const { id, format, branches } = input
         await authorize(caller, 'session.read', { session: id })
-        const { title, transcript } = await history.read(id)
+        const { title, transcript: all } = await history.read(id)
+        const transcript = branches === 'all' ? all : withoutBranches(all)
         const [type, ending, text] =
           format === 'json'
             ? ['application/json', 'json', encodeJson({ title, ...transcript }, 2)]

@@ -23,6 +23,7 @@ const object = z
   .custom<{ readonly [key: string]: Json }>((value) => isObject(value) && isShallow(value), tooDeep)
   .meta({ type: 'object' })
 const text = z.string().min(1)
+const id = z.string({ error: 'invalid_id' }).regex(idPattern, 'invalid_id')
 const callId = z.string().min(1).max(128)
 
 const textPart = z.strictObject({ type: z.literal('text'), text })
@@ -107,6 +108,16 @@ export const asked = z.object({
   instructions: instructions.optional().describe('In place of the instructions of the session; those of the server come before'),
   params: params.optional().describe('How the model answers; one that does not take a parameter rejects the request'),
   metadata: metadata.optional().describe('Values of the application, which are kept with the run'),
+  parent: id
+    .nullable()
+    .optional()
+    .describe('The run of this session that the question follows; null follows none, and absent follows the newest run'),
+  parentLane: z
+    .string()
+    .min(1)
+    .max(limits.modelLengthMax + 8)
+    .optional()
+    .describe('Of a `parent` with several lanes, the one whose answer every model gets'),
 })
 
 /** Of a request of the library. Throws `invalid_request`, and what the order of its messages lacks. */
@@ -131,10 +142,14 @@ export function toQuestion({
   instructions,
   params,
   metadata,
+  parent,
+  parentLane,
 }: Asked & { readonly query?: string | undefined }): Question {
   if (query !== undefined && messages !== undefined)
     throw new MillraceError('invalid_request', { message: 'Send either a `query` or `messages`.' })
   if (query === undefined && messages === undefined) throw new MillraceError('query_missing')
+  if (parentLane !== undefined && typeof parent !== 'string')
+    throw new MillraceError('invalid_request', { message: 'A `parentLane` is a lane of the `parent`; name both.' })
   const plain = query ?? plainQuery(messages ?? [])
   return {
     query: plain ?? queryOf(messages ?? []),
@@ -142,6 +157,8 @@ export function toQuestion({
     ...(instructions !== undefined && { instructions }),
     ...(params !== undefined && Object.keys(params).length > 0 && { params }),
     ...(metadata !== undefined && Object.keys(metadata).length > 0 && { metadata }),
+    ...(parent !== undefined && { parent }),
+    ...(parentLane !== undefined && { parentLane }),
   }
 }
 

@@ -1,14 +1,14 @@
 /** Starts runs: finds the session, its conversation and the models for a question, or for an answer that is resumed. */
-import { type Asked, MillraceError, modelPattern, parsePosition } from '@millrace/protocol'
+import { type Asked, askedOf, MillraceError, modelPattern, parsePosition } from '@millrace/protocol'
 import type { Model } from '../models/model.ts'
 import type { AdmitRun } from '../runs/admission.ts'
-import type { Source } from '../runs/lane.ts'
 import type { RunPlan } from '../runs/plan.ts'
 import type { OpenLog } from '../runs/recovery.ts'
 import type { Run } from '../runs/run.ts'
 import type { Runs } from '../runs/runs.ts'
 import { toQuestion } from './asked.ts'
-import { joinRuns } from './conversation.ts'
+import type { ChatRequest, RegenerateRequest, ResumeRequest, SourceRequest } from './chat-requests.ts'
+import { type Exchange, findExchange, joinRuns, pathBefore } from './conversation.ts'
 import { findResumable, messagesFor, nameLanes, planLanes } from './lane-plans.ts'
 import type { SessionOwners } from './owners.ts'
 import { requireLog } from './positions.ts'
@@ -17,55 +17,10 @@ import { StartOnce, type StartRequest } from './start-once.ts'
 import type { RunRecord } from './transcript.ts'
 import type { Transcripts } from './transcripts.ts'
 
-export interface ChatRequest extends Asked {
-  /** The question; this or `messages`. */
-  readonly query?: string | undefined
-  /** Names of models, one lane each; absent means the default model. */
-  readonly models?: readonly string[] | undefined
-  /** MUST exist. Absent means a new one. */
-  readonly session?: string | undefined
-  /** The id of the user to whom the session belongs from now on. Rejects with `session_not_found` where it has another owner. */
-  readonly owner?: string | undefined
-  /** The run's id; absent means a new one. The same id again is the same run. */
-  readonly id?: string | undefined
-  /** Id of who asks, to whom the run's usage is charged; absent for the application itself. */
-  readonly principal?: string | undefined
-}
-
-export interface ResumeRequest {
-  /** The run to resume. MUST have ended without completing, and MUST NOT have been resumed before. */
-  readonly run: string
-  /** Its session. Needed where the server no longer knows the run by its id. */
-  readonly session?: string | undefined
-  /** The new run's id; absent means a new one. The same id again is the same run. */
-  readonly id?: string | undefined
-  /** Id of who asks, to whom the run's usage is charged; absent for the application itself. */
-  readonly principal?: string | undefined
-  /** Called with the names of the models before they are asked; throws to deny them. */
-  readonly requireModels?: ((names: readonly string[]) => void | Promise<void>) | undefined
-}
-
-/** A run whose answer comes from the caller's own code. */
-export interface SourceRequest extends Pick<Asked, 'messages' | 'metadata'> {
-  /** Created if it does not exist. Absent means a new one. */
-  readonly session?: string | undefined
-  /** The id of the user to whom the session belongs from now on. Rejects with `session_not_found` where it has another owner. */
-  readonly owner?: string | undefined
-  readonly id?: string | undefined
-  /** Id of who asks, to whom the run's usage is charged; absent for the application itself. */
-  readonly principal?: string | undefined
-  /** The question, for the transcript; default '', or that of the `messages`. */
-  readonly query?: string
-  /** The lane's name; default `app`. */
-  readonly model?: string
-  /** Text or events, or a function that returns them; its signal aborts when the run is stopped. */
-  readonly source: Source | ((signal: AbortSignal) => Source)
-}
-
 export interface Chats {
   /**
    * Rejects with `invalid_id`, `invalid_request`, `query_missing`, `session_not_found`, `model_not_found`,
-   * `model_unavailable`, `param_not_supported`, `run_conflict` or `too_many_runs`.
+   * `model_unavailable`, `param_not_supported`, `parent_not_found`, `parent_in_progress`, `run_conflict` or `too_many_runs`.
    */
   ask(request: ChatRequest, admit?: AdmitRun): Promise<Run>
   /**
@@ -73,6 +28,8 @@ export interface Chats {
    * as `ask` does.
    */
   resume(request: ResumeRequest, admit?: AdmitRun): Promise<Run>
+  /** Asks the question of a run again, or another, in a run beside it. Rejects with `run_not_found`, or as `ask` does. */
+  regenerate(request: RegenerateRequest, admit?: AdmitRun): Promise<Run>
   play(request: SourceRequest): Promise<Run>
 }
 
@@ -106,88 +63,111 @@ interface Target {
 }
 
 export function createChats(options: ChatsOptions): Chats {
-  const {
-    openLog,
-    runs,
-    transcripts,
-    records,
-    owners,
-    instructions: ofServer,
-    onError,
-    resolveModel,
-    newId,
-    admit: admitNamed,
-  } = options
-  const starts = new StartOnce({ runs, newId })
-  const owned = (session: string, owner: string | undefined) => ownedBy(records, session, owner)
-  const admissionOf = (principal: string | undefined): AdmitRun | undefined =>
-    principal === undefined || admitNamed === undefined ? undefined : () => admitNamed(principal)
+  return new SessionChats(options)
+}
+
+class SessionChats implements Chats {
+  readonly #options: ChatsOptions
+  readonly #starts: StartOnce
   /** Sessions of runs in progress that have a record, which is kept when they end. */
-  const recorded = new Set<string>()
+  readonly #recorded = new Set<string>()
 
-  return {
-    async ask({ models: asked, session, owner, id: requestedId, principal, ...request }, admit = admissionOf(principal)) {
-      const question = toQuestion(request)
-      const { query, ...details } = question
-      return start({ query, details, models: asked, session, id: requestedId }, async (id) => {
-        const models = await Promise.all((asked ?? [undefined]).map((name) => resolveModel(name)))
-        const lanes = planLanes(nameLanes(models.map(({ name }) => name)), models, details.params)
-        const plan = { id, query, details, principal, admit, asked, lanes }
-        if (session !== undefined)
-          return inSession(openLog, session, (epoch) => askIn({ id, session, epoch }, { ...plan, ...owned(session, owner) }))
-        const messages = messagesFor(lanes, [], question, { ofServer })
-        return runs.start({ ...plan, ...owned(newId(), owner), isNew: true, messages })
-      })
-    },
-
-    async resume({ run, session: named, id, principal, requireModels }, admit = admissionOf(principal)) {
-      const session = named ?? (await runs.find(run))?.session
-      if (session === undefined) throw new MillraceError('run_not_found', { message: unknownRun })
-      return start({ id, session, continues: run }, (newRun) =>
-        inSession(openLog, session, (epoch) => resumeIn({ id: newRun, session, epoch, principal, admit, requireModels }, run)),
-      )
-    },
-
-    async play({ session: named, id, principal, owner, ...request }) {
-      const plan = planSource(request)
-      return start({ id, session: named, query: plan.query, details: plan.details, models: plan.asked }, (run) => {
-        const place = { ...owned(named ?? newId(), owner), isNew: named === undefined }
-        return runs.start({ ...plan, ...place, id: run, principal, admit: admissionOf(principal) })
-      })
-    },
+  constructor(options: ChatsOptions) {
+    this.#options = options
+    this.#starts = new StartOnce(options)
   }
 
-  async function start(request: StartRequest, act: (id: string) => Promise<Run>): Promise<Run> {
-    return starts.start(request, async (id) => {
+  readonly ask: Chats['ask'] = async (
+    { models: asked, session, owner, id: requestedId, principal, ...request },
+    admit = this.#admissionOf(principal),
+  ) => {
+    const { runs, openLog, resolveModel, newId, instructions: ofServer } = this.#options
+    const question = toQuestion(await this.#namedByFirst(request, session))
+    const { query, ...details } = question
+    return this.#start({ query, details, models: asked, session, id: requestedId }, async (id) => {
+      const models = await Promise.all((asked ?? [undefined]).map((name) => resolveModel(name)))
+      const lanes = planLanes(nameLanes(models.map(({ name }) => name)), models, details.params)
+      const plan = { id, query, details, principal, admit, asked, lanes }
+      if (session !== undefined)
+        return inSession(openLog, session, (epoch) =>
+          this.#askIn({ id, session, epoch }, { ...plan, ...this.#owned(session, owner) }),
+        )
+      const messages = messagesFor(lanes, pathBefore([], details), question, { ofServer })
+      return runs.start({ ...plan, ...this.#owned(newId(), owner), isNew: true, messages })
+    })
+  }
+
+  readonly regenerate: Chats['regenerate'] = async (
+    { run, session: named, id, principal, requireModels, models, ...changes },
+    admit,
+  ) => {
+    const session = await this.#sessionOf(run, named)
+    const { past } = await this.#readSession(session)
+    const exchange = findExchange(joinRuns(past), run)
+    if (exchange === undefined) throw new MillraceError('run_not_found')
+    const before = [...exchange.lanes.values()].map(({ model }) => model)
+    if (models === undefined) await requireModels?.(before)
+    return this.ask({ ...askAgain(exchange, changes), models: models ?? before, session, id, principal }, admit)
+  }
+
+  readonly resume: Chats['resume'] = async (
+    { run, session: named, id, principal, requireModels },
+    admit = this.#admissionOf(principal),
+  ) => {
+    const session = await this.#sessionOf(run, named)
+    return this.#start({ id, session, continues: run }, (newRun) =>
+      inSession(this.#options.openLog, session, (epoch) =>
+        this.#resumeIn({ id: newRun, session, epoch, principal, admit, requireModels }, run),
+      ),
+    )
+  }
+
+  readonly play: Chats['play'] = async ({ session: named, id, principal, owner, ...request }) => {
+    const { runs, newId } = this.#options
+    const { parent, parentLane } = await this.#namedByFirst(request, named)
+    const plan = planSource({ ...request, parent, parentLane })
+    return this.#start({ id, session: named, query: plan.query, details: plan.details, models: plan.asked }, async (run) => {
+      if (parent !== undefined) pathBefore(joinRuns(await this.#runsOf(named)), { parent, parentLane })
+      const place = { ...this.#owned(named ?? newId(), owner), isNew: named === undefined }
+      return runs.start({ ...plan, ...place, id: run, principal, admit: this.#admissionOf(principal) })
+    })
+  }
+
+  async #start(request: StartRequest, act: (id: string) => Promise<Run>): Promise<Run> {
+    const { runs, transcripts, owners, onError } = this.#options
+    return this.#starts.start(request, async (id) => {
       const run = await act(id)
       if (runs.isActive(id)) {
         void readAhead(run, transcripts)
-        void run.ended.then(() => owners.keep(run.session, recorded.delete(run.session))).catch(onError)
+        void run.ended.then(() => owners.keep(run.session, this.#recorded.delete(run.session))).catch(onError)
       }
       return run
     })
   }
 
-  async function askIn(
+  async #askIn(
     { id, session, epoch }: Target,
     plan: Pick<RunPlan, 'id' | 'query' | 'details' | 'principal' | 'admit' | 'asked' | 'lanes' | 'owner' | 'prepare'>,
   ): Promise<Run> {
-    const { past, ofSession } = await readSession(session)
+    const { runs, instructions: ofServer } = this.#options
+    const { past, ofSession } = await this.#readSession(session)
     // The log's keys contain the ids of questions. A run that resumes another is recorded under that run's id.
     if (past.some(({ run, continues }) => run === id && continues !== undefined)) throw isInSession()
     const question = { ...plan.details, query: plan.query }
-    const messages = messagesFor(plan.lanes, joinRuns(past), question, { ofServer, ofSession })
+    const before = pathBefore(joinRuns(past), question)
+    const messages = messagesFor(plan.lanes, before, question, { ofServer, ofSession })
     return runs.start({ ...plan, session, epoch, messages })
   }
 
-  async function resumeIn(
+  async #resumeIn(
     { id, session, epoch, principal, admit, requireModels }: Target & Asker & Pick<ResumeRequest, 'requireModels'>,
     run: string,
   ): Promise<Run> {
+    const { runs, resolveModel, instructions: ofServer } = this.#options
     // Another node may have started it already, for the same request.
     const other = await runs.find(id)
     if (other !== undefined) return other
-    const { past, ofSession } = await readSession(session)
+    const { past, ofSession } = await this.#readSession(session)
     if (past.some((one) => one.run === id)) throw isInSession()
     const { unfinished, before, exchange } = findResumable(past, run)
     await requireModels?.(unfinished.map(({ model }) => model))
@@ -199,10 +179,37 @@ export function createChats(options: ChatsOptions): Chats {
     return runs.start({ ...plan, query: exchange.query, asked: undefined, continues: run })
   }
 
-  async function readSession(session: string): Promise<Past> {
-    const [transcript, record] = await Promise.all([transcripts.read(session), records.find(session)])
-    if (record !== undefined) recorded.add(session)
-    return { past: transcript?.runs ?? [], ofSession: record?.instructions }
+  async #sessionOf(run: string, named: string | undefined): Promise<string> {
+    const session = named ?? (await this.#options.runs.find(run))?.session
+    if (session === undefined) throw new MillraceError('run_not_found', { message: unknownRun })
+    return session
+  }
+
+  /** A parent is recorded, and compared, by the id of the first run of its answer. */
+  async #namedByFirst<T extends Pick<Asked, 'parent'>>(request: T, session: string | undefined): Promise<T> {
+    const { parent } = request
+    if (typeof parent !== 'string' || session === undefined) return request
+    return { ...request, parent: findExchange(joinRuns(await this.#runsOf(session)), parent)?.runs[0] ?? parent }
+  }
+
+  async #runsOf(session: string | undefined): Promise<readonly RunRecord[]> {
+    return (session === undefined ? undefined : await this.#options.transcripts.read(session))?.runs ?? []
+  }
+
+  async #readSession(session: string): Promise<Past> {
+    const [past, record] = await Promise.all([this.#runsOf(session), this.#options.records.find(session)])
+    if (record !== undefined) this.#recorded.add(session)
+    return { past, ofSession: record?.instructions }
+  }
+
+  /** Before anything of a run is written: at no moment can others read it. */
+  #owned(session: string, owner: string | undefined): Pick<RunPlan, 'session' | 'owner' | 'prepare'> {
+    return owner === undefined ? { session } : { session, owner, prepare: () => this.#options.records.claim(session, owner) }
+  }
+
+  #admissionOf(principal: string | undefined): AdmitRun | undefined {
+    const { admit } = this.#options
+    return principal === undefined || admit === undefined ? undefined : () => admit(principal)
   }
 }
 
@@ -211,26 +218,35 @@ interface Past {
   readonly ofSession: string | undefined
 }
 
+/** A question with what was changed of it. */
+function askAgain(
+  exchange: Exchange,
+  { query, messages, ...changes }: Asked & { readonly query?: string | undefined },
+): Asked & { readonly query?: string | undefined } {
+  const { messages: before, ...asked } = askedOf(exchange)
+  if (query !== undefined || messages !== undefined) return { ...asked, ...askedOf(changes), query, messages }
+  return { ...asked, ...askedOf(changes), ...(before === undefined ? { query: exchange.query } : { messages: before }) }
+}
+
 type SourcePlan = Pick<RunPlan, 'query' | 'details' | 'lanes' | 'messages'> & { readonly asked: readonly string[] }
 
 /** Throws `invalid_request`. */
-function planSource({ source, query, messages: said, metadata, model = 'app' }: SourceRequest): SourcePlan {
+function planSource({
+  source,
+  query,
+  messages: said,
+  metadata,
+  parent,
+  parentLane,
+  model = 'app',
+}: Omit<SourceRequest, 'session'>): SourcePlan {
   // With `events=lane` the name is that of an event: a line end in it would break the stream of every reader.
   if (!modelPattern.test(model)) throw new MillraceError('invalid_request', { message: 'The `model` is no name of a model.' })
-  const question = toQuestion({ query: said === undefined ? (query ?? '') : query, messages: said, metadata })
+  const question = toQuestion({ query: said === undefined ? (query ?? '') : query, messages: said, metadata, parent, parentLane })
   const { query: text, ...details } = question
   const open = (_messages: unknown, signal: AbortSignal) => (typeof source === 'function' ? source(signal) : source)
   const lanes = [{ lane: model, model, open }]
   return { query: text, details, asked: [model], lanes, messages: messagesFor(lanes, [], question) }
-}
-
-/** Before anything of a run is written: at no moment can others read it. */
-function ownedBy(
-  records: Pick<Records, 'claim'>,
-  session: string,
-  owner: string | undefined,
-): Pick<RunPlan, 'session' | 'owner' | 'prepare'> {
-  return owner === undefined ? { session } : { session, owner, prepare: () => records.claim(session, owner) }
 }
 
 /**

@@ -1,8 +1,8 @@
 /**
  * The questions of a session and their answers, as models and people see them: a run and the runs that resume it are one
- * answer. PROTOCOL.md#continuing-an-answer.
+ * answer (PROTOCOL.md#continuing-an-answer), and each follows another (PROTOCOL.md#the-tree).
  */
-import { type Asked, askedOf, joinParts } from '@millrace/protocol'
+import { type Asked, askedOf, joinParts, MillraceError } from '@millrace/protocol'
 import type { ModelMessage } from '../models/model.ts'
 import { toModelMessage } from './model-messages.ts'
 import type { LaneRecord, RunRecord } from './transcript.ts'
@@ -42,17 +42,62 @@ export function joinRuns(records: readonly RunRecord[]): Exchange[] {
   return [...new Set(byRun.values())]
 }
 
+/**
+ * From the first question to the one of a run, by default the newest. As many steps as the path has, however the tree is
+ * shaped: a run follows only one that is before it.
+ */
+export function pathTo(exchanges: readonly Exchange[], run = exchanges.at(-1)?.runs[0]): Exchange[] {
+  const places = new Map(exchanges.map(({ runs }, place) => [runs[0], place]))
+  const path: Exchange[] = []
+  for (let next = run, before = exchanges.length; typeof next === 'string'; ) {
+    const place = places.get(next)
+    // Retention has deleted it.
+    if (place === undefined || place >= before) break
+    const exchange = exchanges[place] as Exchange
+    path.push(exchange)
+    before = place
+    next = exchange.parent ?? undefined
+  }
+  return path.reverse()
+}
+
+/** The conversation that a question follows. Throws `parent_not_found` and `parent_in_progress`. */
+export function pathBefore(
+  exchanges: readonly Exchange[],
+  { parent, parentLane }: Pick<Asked, 'parent' | 'parentLane'>,
+): Exchange[] {
+  if (parent === undefined) return pathTo(exchanges)
+  if (parent === null) return []
+  const exchange = findExchange(exchanges, parent)
+  if (exchange === undefined) throw new MillraceError('parent_not_found')
+  if (parentLane !== undefined && !exchange.lanes.has(parentLane)) {
+    const message = `The run to follow has no lane of this name, but ${[...exchange.lanes.keys()].join(', ')}; name one of them.`
+    throw new MillraceError('parent_not_found', { message })
+  }
+  if (exchange.status === 'streaming') throw new MillraceError('parent_in_progress')
+  return pathTo(exchanges, exchange.runs[0])
+}
+
+/** That of a run, or of one that resumes it. */
+export function findExchange(exchanges: readonly Exchange[], run: string): Exchange | undefined {
+  return exchanges.find(({ runs }) => runs.includes(run))
+}
+
 /** The new messages of a run. */
 export function questionOf({ query, messages }: Pick<Exchange, 'query' | 'messages'>): ModelMessage[] {
   return messages === undefined ? [{ role: 'user', text: query }] : messages.map(toModelMessage)
 }
 
-/** The conversation as one lane's model saw it: its own answers, or where it has none, those of the first lane. */
-export function conversation(exchanges: readonly Exchange[], model: string): ModelMessage[] {
-  return exchanges.flatMap(({ status, lanes, ...asked }): ModelMessage[] => {
+/**
+ * A path as one lane's model saw it: the answers that were chosen, else its own, or where it has none, those of the first
+ * lane. `lastLane`: the lane that was chosen of the last question.
+ */
+export function conversation(path: readonly Exchange[], model: string, lastLane?: string): ModelMessage[] {
+  return path.flatMap(({ status, lanes, ...asked }, index): ModelMessage[] => {
     if (status === 'streaming') return []
-    const answers = [...lanes.values()].filter(({ text }) => text !== '')
-    const answer = answers.find((lane) => lane.model === model) ?? answers[0]
+    const chosen = index + 1 < path.length ? path[index + 1]?.parentLane : lastLane
+    const answers = [...lanes].filter(([lane, { text }]) => text !== '' && (chosen === undefined || lane === chosen))
+    const [, answer] = answers.find(([, lane]) => lane.model === model) ?? answers[0] ?? []
     const question = questionOf(asked)
     return answer === undefined ? withoutUnanswered(question) : [...question, { role: 'assistant', text: answer.text }]
   })

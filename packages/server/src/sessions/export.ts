@@ -1,7 +1,15 @@
 /** A session as a document for people. */
 import type { LanePart, Message, MessagePart } from '@millrace/protocol'
-import { joinRuns } from './conversation.ts'
+import { type Exchange, joinRuns, pathTo } from './conversation.ts'
 import type { Transcript } from './transcript.ts'
+
+/** Without the runs beside the path to the newest. */
+export function withoutBranches(transcript: Transcript): Transcript {
+  const exchanges = joinRuns(transcript.runs)
+  const path = new Set(pathTo(exchanges))
+  const beside = new Set(exchanges.filter((each) => !path.has(each)).flatMap(({ runs }) => runs))
+  return { ...transcript, runs: transcript.runs.filter(({ run }) => !beside.has(run)) }
+}
 
 /**
  * Questions are quoted, messages with their roles. Answers are included unchanged, with their Markdown, and joined with the
@@ -9,8 +17,16 @@ import type { Transcript } from './transcript.ts'
  */
 export function toMarkdown(title: string, { id, runs }: Transcript): string {
   const blocks = [`# ${oneLine(title) || id}`, `Session \`${id}\``]
-  for (const { query, messages, status, lanes } of joinRuns(runs)) {
-    blocks.push('---', ...(messages?.map(toQuote) ?? [quote(query)]))
+  const exchanges = joinRuns(runs)
+  const byRun = new Map(exchanges.map((exchange) => [exchange.runs[0], exchange]))
+  for (const [index, exchange] of exchanges.entries()) {
+    const { query, messages, status, lanes } = exchange
+    const isNext = index === 0 || exchange.parent === exchanges[index - 1]?.runs[0]
+    blocks.push(
+      '---',
+      ...(isNext ? [] : [toPlace(byRun.get(exchange.parent ?? ''))]),
+      ...(messages?.map(toQuote) ?? [quote(query)]),
+    )
     for (const { model, parts, files } of lanes.values()) {
       blocks.push(`**${oneLine(model)}**${status === 'completed' ? '' : ` (${status})`}`)
       blocks.push(...parts.map(partToText).filter((text) => text !== ''))
@@ -19,6 +35,11 @@ export function toMarkdown(title: string, { id, runs }: Transcript): string {
     }
   }
   return `${blocks.join('\n\n')}\n`
+}
+
+/** What a question follows, where it is not the one above it. */
+function toPlace(followed: Exchange | undefined): string {
+  return followed === undefined ? '*Begins again*' : `*Follows: ${oneLine(followed.query.slice(0, 200))}*`
 }
 
 function quote(text: string): string {

@@ -3,7 +3,7 @@ import { type Lane, MillraceError, type Params } from '@millrace/protocol'
 import { continuation } from '../models/continuation.ts'
 import type { Model, ModelMessage } from '../models/model.ts'
 import type { LanePlan } from '../runs/plan.ts'
-import { conversation, type Exchange, joinRuns, questionOf } from './conversation.ts'
+import { conversation, type Exchange, findExchange, joinRuns, pathTo, questionOf } from './conversation.ts'
 import { requireTaken, withInstructions } from './model-messages.ts'
 import type { LaneRecord, RunRecord } from './transcript.ts'
 
@@ -37,12 +37,16 @@ export interface MessagesOptions {
 export function messagesFor(
   lanes: readonly Lane[],
   before: readonly Exchange[],
-  question: Pick<Exchange, 'query' | 'messages' | 'instructions'>,
+  question: Pick<Exchange, 'query' | 'messages' | 'instructions' | 'parentLane'>,
   { ofServer, ofSession, answerOf = () => '' }: MessagesOptions = {},
 ): (lane: string) => readonly ModelMessage[] {
   return (lane) => {
     const model = lanes.find((each) => each.lane === lane)?.model ?? lane
-    const messages = [...conversation(before, model), ...questionOf(question), ...continuation(answerOf(lane))]
+    const messages = [
+      ...conversation(before, model, question.parentLane),
+      ...questionOf(question),
+      ...continuation(answerOf(lane)),
+    ]
     return withInstructions([ofServer, question.instructions ?? ofSession], messages)
   }
 }
@@ -70,10 +74,9 @@ export interface Resumable {
 export function findResumable(past: readonly RunRecord[], run: string): Resumable {
   const unfinished = requireResumable(past, run)
   const exchanges = joinRuns(past)
-  const index = exchanges.findIndex(({ runs }) => runs.includes(run))
-  const exchange = exchanges[index]
+  const exchange = findExchange(exchanges, run)
   if (exchange === undefined) throw notResumable('The beginning of this answer is no longer kept; ask again instead.')
-  return { unfinished, exchange, before: exchanges.slice(0, index) }
+  return { unfinished, exchange, before: pathTo(exchanges, exchange.runs[0]).slice(0, -1) }
 }
 
 function notResumable(message: string): MillraceError {

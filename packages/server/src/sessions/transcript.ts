@@ -34,6 +34,11 @@ export interface FileRecord extends FileInfo {
 export interface RunRecord extends Partial<Omit<RunEnd, 'status' | 'lanes'>>, Asked {
   readonly run: string
   readonly query: string
+  /**
+   * The run that this one follows; null for the first of a conversation, or where that run is no longer kept. Absent where it
+   * resumes another, whose place it has.
+   */
+  readonly parent?: string | null | undefined
   /** The run that this one resumes. */
   readonly continues?: string
   /** Milliseconds since 1970. */
@@ -60,14 +65,25 @@ export interface Folded {
   bytes: number
 }
 
+/** Events of a log, folded. */
+export interface Fold {
+  /** By id, in the order of their starts. */
+  readonly runs: Map<string, Folded>
+  /** The run that started last and resumes none: what the next one follows that names no other. */
+  newest: string | null
+}
+
 const runBytes = 1000
 const partBytes = 200
 
-/** Folds one event into the runs, by id. Events of a run MUST be passed in order, its start first. */
-export function fold(runs: Map<string, Folded>, { type, data, time, offset }: LogEvent, epoch: string): void {
+/** Folds one event. Events of a run MUST be passed in order, its start first. */
+export function fold(log: Fold, { type, data, time, offset }: LogEvent, epoch: string): void {
+  const { runs } = log
   if (type === 'stream_start') {
     const { run, query, lanes, continues, ...start } = data as unknown as SessionEvents['stream_start']
-    const asked = askedOf(start)
+    const parent = start.parent === undefined ? log.newest : start.parent
+    const asked = { ...askedOf(start), ...(continues === undefined && { parent }) }
+    if (continues === undefined) log.newest = run
     const records = lanes.map(
       (lane): LaneRecord => ({ ...lane, status: 'streaming', text: '', reasoning: '', data: [], files: [], parts: [] }),
     )

@@ -6,7 +6,7 @@ import { formatPosition, type MillraceError, type Position } from '@millrace/pro
 import type { Engine, LogState, Page } from '../log/log.ts'
 import { coalesce } from '../runs/coalesce.ts'
 import type { OpenLog } from '../runs/recovery.ts'
-import { type Folded, fold, type RunRecord, type Transcript } from './transcript.ts'
+import { type Fold, type Folded, fold, type RunRecord, type Transcript } from './transcript.ts'
 
 export interface Transcripts {
   /** As `openLog`, for a caller that reads the session next: a log that was never read here is read once for both. */
@@ -27,8 +27,7 @@ export interface TranscriptsOptions {
 }
 
 /** The fold of a log. At any moment `runs` contains the events up to `position`. */
-interface Kept {
-  readonly runs: Map<string, Folded>
+interface Kept extends Fold {
   position: Position
   bytes: number
 }
@@ -81,7 +80,7 @@ export function createTranscripts(options: TranscriptsOptions): Transcripts {
     const start = await readPages(session, log, state)
     for (const [run, { offset }] of log.runs) if (offset <= start) log.runs.delete(run)
     keep(session, log)
-    const runs = [...log.runs.values()].map(({ record }) => copy(record))
+    const runs = [...log.runs.values()].map(({ record }) => copy(withKeptParent(record, log.runs)))
     return { id: session, position: formatPosition(log.position), complete: start === 0, runs }
   }
 
@@ -89,7 +88,7 @@ export function createTranscripts(options: TranscriptsOptions): Transcripts {
     const known = kept.get(session)
     if (known?.position.epoch === epoch && known.position.offset <= offset) return known
     forget(session)
-    const fresh: Kept = { runs: new Map(), position: { epoch, offset: 0 }, bytes: 0 }
+    const fresh: Kept = { runs: new Map(), newest: null, position: { epoch, offset: 0 }, bytes: 0 }
     kept.set(session, fresh)
     return fresh
   }
@@ -100,7 +99,7 @@ export function createTranscripts(options: TranscriptsOptions): Transcripts {
       const found = await engine.read(session, log.position, page)
       onPage(session, log.position, found)
       cut = Math.max(cut, found.gap?.to.offset ?? 0)
-      for (const event of found.events) fold(log.runs, event, log.position.epoch)
+      for (const event of found.events) fold(log, event, log.position.epoch)
       log.position = found.position
       // Events of other nodes may be in `inspect` before they are in `read`.
       if (log.position.offset >= Math.max(head.offset, found.head.offset)) return cut
@@ -131,6 +130,12 @@ function sum(runs: ReadonlyMap<string, Folded>): number {
   let bytes = 1000
   for (const run of runs.values()) bytes += run.bytes
   return bytes
+}
+
+function withKeptParent(run: RunRecord, kept: ReadonlyMap<string, unknown>): RunRecord {
+  if (typeof run.parent !== 'string' || kept.has(run.parent)) return run
+  const { parentLane: _, ...rest } = run
+  return { ...rest, parent: null }
 }
 
 /** An ended run does not change, and is shared. */
