@@ -8,7 +8,9 @@ import type { Which } from './servers/watched.ts'
 const readers = 500
 const answers = 100
 const tokens = 75
-const turns = 12
+const turns = 16
+/** Until the code of each of the three is compiled. */
+const warmUpTurns = 4
 
 const order: readonly Which[] = ['off', 'on', 'again']
 
@@ -48,7 +50,7 @@ interface Bench {
   readonly ports: Ports
 }
 
-/** The microseconds of each turn; the first two warm up. */
+/** How much more a turn of the watched server takes than the two of the others beside it, as the median of all turns. */
 async function inTurns(prepare: (bench: Bench) => Promise<(which: Which) => Promise<number>>): Promise<Figures> {
   // Lines are written, and nobody has to read them.
   const server = startWorker('./servers/watched.ts', [], [], true)
@@ -56,11 +58,11 @@ async function inTurns(prepare: (bench: Bench) => Promise<(which: Which) => Prom
   try {
     const measure = await prepare({ server, load, ports: await server.ask<Ports>('listen') })
     const micros: Record<Which, number[]> = { off: [], on: [], again: [] }
-    for (let turn = 0; turn < turns + 2; turn++) {
+    for (let turn = 0; turn < turns + warmUpTurns; turn++) {
       for (let place = 0; place < order.length; place++) {
         const which = order[(turn + place) % order.length] as Which
         const measured = await measure(which)
-        if (turn >= 2) micros[which].push(measured)
+        if (turn >= warmUpTurns) micros[which].push(measured)
       }
     }
     const [off, on, again] = [micros.off, micros.on, micros.again].map((values) => quantile(values, 0.5)) as [

@@ -34,7 +34,7 @@ import { createModels } from './models/index.ts'
 import { createChangeRecord } from './operations/change-record.ts'
 import { createDrain } from './operations/drain.ts'
 import { createDraining } from './operations/draining.ts'
-import { observeEngine } from './operations/engine-calls.ts'
+import { AppendStats, observeEngine } from './operations/engine-calls.ts'
 import { createHealth } from './operations/health.ts'
 import type { Metrics } from './operations/metrics/metrics.ts'
 import type { Observer } from './operations/observer.ts'
@@ -64,7 +64,8 @@ export function createMillrace(options: MillraceOptions = {}): Millrace {
   const version = readVersion()
   const observing = createObserving({ ...settings, version, hasOperator: settings.access.isOn }, models.labelOf)
   const { observer, metrics, runList, webhooks } = observing
-  const store = observeEngine(settings.engine, observer)
+  const appended = new AppendStats()
+  const store = observeEngine(settings.engine, observer, appended)
   const stopping = new AbortController()
   const { signal } = stopping
   const isStopping = () => signal.aborted
@@ -80,10 +81,11 @@ export function createMillrace(options: MillraceOptions = {}): Millrace {
   })
   const engine = quarantineDamaged(store)
   const { limits, usage, charge } = createLimiting({ ...settings, engine, signal, observer, onError })
-  const recovery = createRecovery({ engine, liveness: membership, charge, signal, onError, cluster, getRuns: () => runs })
+  const ending = { engine, charge, observer, onError }
+  const recovery = createRecovery({ ...ending, liveness: membership, signal, cluster, getRuns: () => runs })
   const openLog = recovery.open
   const onBegin: OnBegin = (run) => void history.note(run).catch(onError)
-  const runs = createRuns({ engine, limits: settings.limits, cluster, recovery, charge, onError, observer, onBegin })
+  const runs = createRuns({ ...ending, limits: settings.limits, cluster, recovery, onBegin })
   const { isOn: hasOwners, isOpen } = settings.access
   const asking = { ...settings, models, limits, hasOwners, newId, onPage: recovery.note.bind(recovery) }
   const sessions = createSessions({ ...asking, store, engine, openLog, runs, onError })
@@ -106,7 +108,8 @@ export function createMillrace(options: MillraceOptions = {}): Millrace {
   const isDraining = () => draining.since !== undefined
   const isClosed = () => isStopping() || isDraining()
   const health = createHealth({ engine: store, version, stopping: stopping.signal, isDraining })
-  metrics?.collect({ version, connections, countReaders: fanOut.countReaders, activeRuns: () => runs.active, delivered: stats })
+  const { countReaders } = fanOut
+  metrics?.collect({ version, connections, countReaders, appended, delivered: stats, activeRuns: () => runs.active })
   const operating = { health, metrics: metrics?.registry, readers: readersOf(settings.metrics, !isOn) }
   const renew = (id: string, principal: Principal) => renewPassed({ connections, ...access }, id, principal)
   const describeConfiguration = () => options.configuration ?? describeOptions(options)
@@ -240,7 +243,7 @@ function createNodes({ engine, membership, isOn, stopping, onError, ...options }
   return { nodes, draining, changeRecord: createChangeRecord(engine, onError) }
 }
 
-interface EndingOptions extends Pick<RecoveryOptions, 'engine' | 'liveness' | 'charge' | 'signal' | 'onError'> {
+interface EndingOptions extends Pick<RecoveryOptions, 'engine' | 'liveness' | 'charge' | 'observer' | 'signal' | 'onError'> {
   readonly cluster: Cluster | undefined
   readonly getRuns: () => Runs
 }

@@ -1,48 +1,60 @@
 /**
- * Times the calls of an engine for an observer, and traces its appends. A server appends thousands of times a second, so of
- * its appends some are timed and count for the others.
+ * Watches the calls of an engine: counts the events that are appended, times calls for an observer, and traces appends. Mostly
+ * an append has one token, and a server makes thousands a second, so of all calls only some are timed, and stand for the others.
  */
-import type { ErrorCode, MillraceError } from '@millrace/protocol'
+import type { MillraceError } from '@millrace/protocol'
 import { decorate } from '../log/decorate.ts'
 import type { Engine } from '../log/log.ts'
 import type { EngineOperation, Observer } from './observer.ts'
 import { Sampler } from './sampler.ts'
 import { traceAppend } from './traces.ts'
 
-export function observeEngine(engine: Engine, { engineCalled }: Observer): Engine {
-  const traced: Engine['append'] = (log, events, options) =>
-    traceAppend(log, events.length, () => engine.append(log, events, options))
-  if (engineCalled === undefined) return decorate(engine, { append: traced })
-  const sampler = new Sampler()
-  let appended = 0
+/** A plain field, because it changes with every append. */
+export class AppendStats {
+  events = 0
+}
 
-  /** Passes the engine's own promise on: a call takes no longer because it is timed. */
-  const timed = <T>(operation: EngineOperation, call: () => Promise<T>, calls = 1): Promise<T> => {
-    const startedAt = performance.now()
-    const result = call()
-    const settled = (code: ErrorCode | undefined) => {
-      const events = operation === 'append' ? appended : 0
-      appended -= events
-      engineCalled(operation, { ms: performance.now() - startedAt, code, calls, events })
+export function observeEngine(engine: Engine, observer: Observer, stats = new AppendStats()): Engine {
+  const append: Engine['append'] = (log, events, options) =>
+    traceAppend(log, events.length, () => engine.append(log, events, options))
+  const { engineCalled, engineFailed } = observer
+  if (engineCalled === undefined && engineFailed === undefined) return decorate(engine, { append })
+
+  /** Passes the engine's own promise on: a call takes no longer because it is watched. */
+  const watch = (operation: EngineOperation) => {
+    const sampler = new Sampler()
+    const failed = (error: MillraceError) => engineFailed?.(operation, error.code ?? 'internal')
+    return <T>(call: () => Promise<T>, done?: () => void): Promise<T> => {
+      const calls = sampler.take()
+      const startedAt = calls === 0 ? 0 : performance.now()
+      const result = call()
+      result.then(done, failed)
+      if (calls > 0) {
+        const settled = () => engineCalled?.(operation, performance.now() - startedAt, calls)
+        result.then(settled, settled)
+      }
+      return result
     }
-    result.then(
-      () => settled(undefined),
-      (error: MillraceError) => settled(error.code ?? 'internal'),
-    )
-    return result
+  }
+  const watched = {
+    append: watch('append'),
+    read: watch('read'),
+    inspect: watch('inspect'),
+    list: watch('list'),
+    delete: watch('delete'),
   }
 
   return decorate(engine, {
     append(log, events, options) {
-      appended += events.length
-      const calls = sampler.take()
-      const call = () => traced(log, events, options)
-      return calls === 0 ? call() : timed('append', call, calls)
+      const done = () => {
+        stats.events += events.length
+      }
+      return watched.append(() => append(log, events, options), done)
     },
-    read: (...args) => timed('read', () => engine.read(...args)),
-    inspect: (log) => timed('inspect', () => engine.inspect(log)),
-    list: (...args) => timed('list', () => engine.list(...args)),
-    delete: (log) => timed('delete', () => engine.delete(log)),
+    read: (...args) => watched.read(() => engine.read(...args)),
+    inspect: (log) => watched.inspect(() => engine.inspect(log)),
+    list: (...args) => watched.list(() => engine.list(...args)),
+    delete: (log) => watched.delete(() => engine.delete(log)),
     // It reads nothing from the store.
     ...(engine.peek && { peek: (...args) => engine.peek?.(...args) }),
   })

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { memoryEngine } from '../engines/memory/index.ts'
-import { observeEngine } from './engine-calls.ts'
+import { AppendStats, observeEngine } from './engine-calls.ts'
 import { combineObservers } from './observer.ts'
 
 test('several observers are one, which has only the methods that one of them has', () => {
@@ -31,13 +31,35 @@ test('an engine is timed by operation, with the code of what it rejects', async 
   const engine = memoryEngine()
   const calls: unknown[] = []
   const observed = observeEngine(engine, {
-    engineCalled: (operation, { ms, code, calls: count, events }) => calls.push([operation, ms >= 0, code, count, events]),
+    engineCalled: (operation, ms, count) => calls.push([operation, ms >= 0, count]),
+    engineFailed: (operation, code) => calls.push([operation, code]),
   })
   const { position } = await observed.append('log', [{ type: 'a', data: 1 }])
   expect(observed.peek?.('log', { ...position, offset: 0 })?.events).toHaveLength(1)
   await observed.read('log', { epoch: 'another', offset: 0 }).catch(() => {})
   expect(calls).toEqual([
-    ['append', true, undefined, 1, 1],
-    ['read', true, 'position_foreign', 1, 0],
+    ['append', true, 1],
+    ['read', 'position_foreign'],
+    ['read', true, 1],
   ])
+})
+
+test('of many appends a few are timed, every event is counted, and every error is reported', async () => {
+  let timed = 0
+  let failed = 0
+  const stats = new AppendStats()
+  const observer = {
+    engineCalled() {
+      timed += 1
+    },
+    engineFailed() {
+      failed += 1
+    },
+  }
+  const observed = observeEngine(memoryEngine(), observer, stats)
+  const event = { type: 'a', data: 1 }
+  await Promise.all(Array.from({ length: 500 }, () => observed.append('log', [event, event])))
+  await Promise.allSettled(Array.from({ length: 500 }, () => observed.append('log', [event], { expect: 1 })))
+  expect({ appended: stats.events, failed }).toEqual({ appended: 1000, failed: 500 })
+  expect(timed).toBeLessThan(100)
 })

@@ -80,16 +80,6 @@ export interface AdminChange {
 
 export type EngineOperation = 'append' | 'read' | 'inspect' | 'list' | 'delete'
 
-export interface EngineCall {
-  readonly ms: number
-  /** Where it was rejected. */
-  readonly code: ErrorCode | undefined
-  /** The number of calls for which this one stands: not every append is timed. */
-  readonly calls: number
-  /** Events handed to the engine since the last call that was timed. */
-  readonly events: number
-}
-
 export interface Observer {
   connectionOpened?(connection: ObservedConnection): void
   connectionClosed?(connection: ObservedConnection, end: ConnectionEnd): void
@@ -100,12 +90,19 @@ export interface Observer {
   runStarted?(run: ObservedRun): void
   /** The first part of a lane has arrived, in milliseconds since the request was accepted. */
   firstToken?(run: ObservedRun, lane: Lane, ms: number): void
-  /** Called once for each run that has started, also where its end could not be recorded. */
+  /**
+   * Called once for each run that has started, by the server that has recorded its end: another one where its own has died. Also
+   * where the end could not be recorded.
+   */
   runEnded?(run: ObservedRun, end: RunEnd & { readonly status: EndStatus }): void
+  /** A run of this server was ended by another, which had taken this one for dead. That one calls `runEnded`. */
+  runLost?(run: ObservedRun, end: RunEnd & { readonly status: EndStatus }): void
   /** A limit rejected a request, a message or a connection. */
   limitHit?(hit: LimitHit): void
-  /** A call of the engine has settled. */
-  engineCalled?(operation: EngineOperation, call: EngineCall): void
+  /** A call of the engine that was timed has settled. Not every call is timed: this one stands for so many, itself too. */
+  engineCalled?(operation: EngineOperation, ms: number, calls: number): void
+  /** A call of the engine was rejected. */
+  engineFailed?(operation: EngineOperation, code: ErrorCode): void
   /** A body or a message of a client has arrived. */
   received?(transport: 'http' | 'ws', bytes: number): void
   /** Once for each request that changes something, whatever its outcome. */
@@ -122,8 +119,10 @@ const methods: readonly (keyof Observer)[] = [
   'runStarted',
   'firstToken',
   'runEnded',
+  'runLost',
   'limitHit',
   'engineCalled',
+  'engineFailed',
   'received',
   'errorSent',
   'adminChanged',

@@ -1,6 +1,6 @@
 /**
- * Which of many measurements are made: all while they are few, and at most some hundred in a tenth of a second. One that is
- * made counts for those before it that were not.
+ * Which of many measurements are made: all while they are few, and at most ten in a tenth of a second. One that is made counts
+ * for those before it that were not.
  */
 export class Sampler {
   #left = samplesMax
@@ -22,5 +22,5 @@ export class Sampler {
   }
 }
 
-const samplesMax = 100
+const samplesMax = 10
 const periodMs = 100

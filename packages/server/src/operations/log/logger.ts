@@ -1,6 +1,6 @@
 /** Lines of the server, by pino: JSON for programs, or text for people. */
 import { Writable } from 'node:stream'
-import { type LevelWithSilent, type Logger, pino, stdTimeFunctions } from 'pino'
+import { type DestinationStream, type LevelWithSilent, type Logger, pino, stdTimeFunctions } from 'pino'
 import type { PrintError } from '../report.ts'
 import { formatLine } from './pretty.ts'
 
@@ -22,7 +22,7 @@ export interface LogOptions {
 /** Bytes that wait for a slow reader of standard error; what is beyond is dropped, because the server must not wait. */
 const waitingBytesMax = 4 * 1024 * 1024
 /** Lines are written together: by this many bytes, at the latest after this time, and when the process exits. */
-const writeBytes = 4096
+const writeBytes = 8192
 const writeMsMax = 250
 
 /** Undefined where nothing is to be logged. */
@@ -43,9 +43,20 @@ export function createLogger({ level = 'silent', format, redact = [], write }: L
   )
 }
 
-function toStandardError() {
-  const waiting = { minLength: writeBytes, maxLength: waitingBytesMax, periodicFlush: writeMsMax }
-  return pino.destination({ fd: 2, sync: false, ...waiting })
+function toStandardError(): DestinationStream {
+  const waiting = { minLength: writeBytes, maxLength: waitingBytesMax }
+  const file = pino.destination({ fd: 2, sync: false, ...waiting })
+  let timer: NodeJS.Timeout | undefined
+  return {
+    write(line) {
+      file.write(line)
+      // Its own periodic flush also writes where there are no lines.
+      timer ??= setTimeout(() => {
+        timer = undefined
+        file.flush()
+      }, writeMsMax).unref()
+    },
+  }
 }
 
 function toStream(write: (line: string) => void): Writable {

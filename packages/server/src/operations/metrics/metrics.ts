@@ -26,6 +26,7 @@ export interface MetricSources {
   readonly connections: { countByState(): readonly { transport: string; state: string; count: number }[] }
   readonly countReaders: () => { live: number; blocked: number; behind: number; lagMax: number }
   readonly delivered: Delivered | undefined
+  readonly appended: { readonly events: number }
   readonly activeRuns: () => number
 }
 
@@ -59,7 +60,7 @@ export function createMetrics(labelOf: (model: string) => string): Metrics {
     registry,
     observer: recorder.observer,
     passEnded: (oldestTime, writes) => recorder.delivered(oldestTime, writes),
-    collect({ version, connections, countReaders, activeRuns, delivered = nothing }) {
+    collect({ version, connections, countReaders, activeRuns, appended, delivered = nothing }) {
       add('millrace_info', () => [{ labels: { version }, value: 1 }])
       add('millrace_connections', () =>
         connections.countByState().map(({ transport, state, count }) => ({ labels: { transport, state }, value: count })),
@@ -67,6 +68,7 @@ export function createMetrics(labelOf: (model: string) => string): Metrics {
       number('millrace_delivered_events_total', () => delivered.events)
       number('millrace_delivered_bytes_total', () => delivered.bytes)
       number('millrace_gaps_total', () => delivered.gaps)
+      number('millrace_appended_events_total', () => appended.events)
       number('millrace_cursor_lag_events', () => countReaders().lagMax)
       add('millrace_cursors', () => {
         const { live, blocked, behind } = countReaders()

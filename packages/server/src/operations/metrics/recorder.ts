@@ -29,7 +29,6 @@ export class Recorder {
   readonly #firstTokens = new Histograms('model', bounds.firstToken)
   readonly #speeds = new Histograms('model', bounds.tokensPerSecond)
   readonly #calls = new Histograms('operation', bounds.engine)
-  readonly #appended = new Counts().from()
   readonly #engineErrors = new Counts('operation', 'code')
   readonly #errors = new Counts('code')
   readonly #limits = new Counts('limit')
@@ -53,7 +52,6 @@ export class Recorder {
     millrace_first_token_seconds: () => this.#firstTokens.samples('millrace_first_token_seconds'),
     millrace_tokens_per_second: () => this.#speeds.samples('millrace_tokens_per_second'),
     millrace_engine_seconds: () => this.#calls.samples('millrace_engine_seconds'),
-    millrace_appended_events_total: () => this.#appended.samples(),
     millrace_engine_errors_total: () => this.#engineErrors.samples(),
     millrace_errors_total: () => this.#errors.samples(),
     millrace_limits_hit_total: () => this.#limits.samples(),
@@ -74,11 +72,8 @@ export class Recorder {
       for (const lane of laneEnds(run, end)) this.#recordLane(lane)
     },
     limitHit: ({ limit }) => this.#limits.add([limit]),
-    engineCalled: (operation, { ms, code, calls, events }) => {
-      this.#calls.record(operation, ms / 1000, calls)
-      if (code !== undefined) this.#engineErrors.add([operation, code], calls)
-      if (events > 0) this.#appended.add([], events)
-    },
+    engineCalled: (operation, ms, calls) => this.#calls.record(operation, ms / 1000, calls),
+    engineFailed: (operation, code) => this.#engineErrors.add([operation, code]),
     errorSent: (code) => this.#errors.add([code]),
   }
 
