@@ -1,5 +1,5 @@
 /** A server that is killed during an answer: its text is kept, and readers learn that the run was interrupted. */
-import { sqliteEngine } from 'millrace'
+import { type Observer, sqliteEngine } from 'millrace'
 import { expect, it } from 'vitest'
 import { gatedModel } from './support/gated-model.ts'
 import { makeFolder, startProcess } from './support/process.ts'
@@ -11,6 +11,7 @@ it('ends the runs of a killed server as interrupted with all their text, and acc
   const killed = await startProcess(folder)
   const { session, run } = await startRun(killed.url, {
     query: 'count',
+    metadata: { order: '7' },
     models: ['sim:count?n=100000&tps=200', 'sim:count?n=5&tps=0'],
   })
   const stream = await openStream(`${killed.url}/api/stream?session=${session}`)
@@ -19,11 +20,20 @@ it('ends the runs of a killed server as interrupted with all their text, and acc
   await killed.kill()
 
   const model = gatedModel()
-  const { url, millrace, errors } = await startServer({ engine: sqliteEngine({ folder }), models: [model], model: 'gated' })
+  const observed: unknown[] = []
+  const observers: Observer[] = [{ runEnded: (...args) => observed.push(args) }]
+  const { url, millrace, errors } = await startServer({
+    engine: sqliteEngine({ folder }),
+    models: [model],
+    model: 'gated',
+    observers,
+  })
   const back = await openStream(`${url}/api/stream?session=${session}&from=${seen.at(-1)?.id}`)
   const rest = await back.until('stream_end')
   const end = data(rest.at(-1) as never)
   expect(end).toMatchObject({ run, status: 'interrupted', usage: { estimated: true } })
+  // Its own server cannot count it any more, nor send its webhook.
+  expect(observed).toMatchObject([[{ run, session, metadata: { order: '7' }, lanes: [{}, {}] }, { status: 'interrupted' }]])
   expect(rest.filter(({ event }) => event === 'lane_end').map((event) => data(event))).toEqual([
     expect.objectContaining({ lane: 'sim:count?n=100000&tps=200', status: 'interrupted' }),
   ])

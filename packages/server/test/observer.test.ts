@@ -1,6 +1,7 @@
 /** What observers get of connections, runs and readers, over every transport. */
 import type { Observer } from 'millrace'
 import { expect, test } from 'vitest'
+import { gatedModel } from './support/gated-model.ts'
 import { postJson, startRun, startServer } from './support/server.ts'
 import { openSocket } from './support/socket.ts'
 
@@ -19,6 +20,7 @@ function record() {
     runStarted: note('started'),
     firstToken: note('first'),
     runEnded: note('ended'),
+    runLost: note('lost'),
     errorSent: note('error'),
   }
   return { observer, ofType }
@@ -33,6 +35,20 @@ test('a run is observed from its start over its first token to its end', async (
   expect(ofType('started')).toMatchObject([[{ run, session, lanes: [{ model: 'sim:count?n=3&tps=0' }, { model: 'sim:fail' }] }]])
   expect(ofType('first')[0]).toMatchObject([{ run }, { model: 'sim:count?n=3&tps=0' }, expect.any(Number)])
   expect(ofType('ended')).toMatchObject([[{ run }, { status: 'completed', lanes: { 'sim:fail': { status: 'failed' } } }]])
+})
+
+// Both servers would report it otherwise: the one that recovered the run, and this one, which was taken for dead.
+test('a run that another server has ended is lost here, and its end is observed there', async () => {
+  const { observer, ofType } = record()
+  const model = gatedModel()
+  const { url, millrace } = await startServer({ observers: [observer], models: [model], model: 'gated' })
+  const { run, session } = await startRun(url, { query: 'q' })
+  const end = { type: 'stream_end', data: { run, status: 'interrupted' } }
+  await millrace.engine.append(session, [end], { key: `end ${run}` })
+  model.finish()
+  expect(await millrace.findRun(run)?.ended).toMatchObject({ status: 'interrupted' })
+  expect(ofType('ended')).toEqual([])
+  expect(ofType('lost')).toMatchObject([[{ run, session }, { status: 'interrupted' }]])
 })
 
 test('a stream is observed until it has ended, with its events and bytes', async () => {

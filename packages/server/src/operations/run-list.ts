@@ -36,6 +36,14 @@ const endedMax = 1000
 export function createRunList(now: () => number = Date.now): RunList {
   const active = new Map<ObservedRun, ListedRun>()
   const ended: ListedRun[] = []
+  /** Nothing where it was not a run of this server. */
+  const end = (observed: ObservedRun, { lanes: _lanes, ...outcome }: RunEnd) => {
+    const started = active.get(observed)
+    active.delete(observed)
+    if (started === undefined) return
+    ended.push({ ...started, ...outcome, endedAt: now() })
+    if (ended.length > 2 * endedMax) ended.splice(0, endedMax)
+  }
 
   return {
     observer: {
@@ -44,13 +52,8 @@ export function createRunList(now: () => number = Date.now): RunList {
         const models = lanes.map(({ model }) => model)
         active.set(observed, { run, session, principal, models, continues, startedAt: now(), status: 'streaming' })
       },
-      runEnded(observed, { lanes: _lanes, ...end }) {
-        const started = active.get(observed)
-        active.delete(observed)
-        if (started === undefined) return
-        ended.push({ ...started, ...end, endedAt: now() })
-        if (ended.length > 2 * endedMax) ended.splice(0, endedMax)
-      },
+      runEnded: end,
+      runLost: end,
     },
     list: ({ principal, session, model, status }) =>
       [...active.values(), ...ended.slice(-endedMax)].filter(

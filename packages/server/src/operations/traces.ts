@@ -3,7 +3,7 @@
  * the semantic conventions for generative AI. Only the API is used: without an SDK in the process it does nothing. A model
  * that is instrumented itself appears below its lane. No span has a question, an answer or a token.
  */
-import type { LaneEnd } from '@millrace/protocol'
+import type { LaneEnd, RunEnd } from '@millrace/protocol'
 import {
   type Attributes,
   context,
@@ -33,7 +33,7 @@ type ReadHeader = (name: string) => string | undefined
 const headerGetter = { keys: () => [], get: (header: ReadHeader, name: string) => header(name) }
 
 /** `act` never rejects. */
-export async function traceRun<T extends { readonly status: string; readonly error?: { readonly code: string } }>(
+export async function traceRun<T extends { readonly end: Pick<RunEnd, 'status' | 'error'> }>(
   { run, session, principal, continues }: ObservedRun,
   act: () => Promise<T>,
 ): Promise<T> {
@@ -44,10 +44,11 @@ export async function traceRun<T extends { readonly status: string; readonly err
     ...(continues !== undefined && { 'millrace.continues': continues }),
   }
   return inSpan('millrace.run', SpanKind.INTERNAL, attributes, async (span) => {
-    const end = await act()
-    span.setAttribute('millrace.status', end.status)
-    setError(span, end.error?.code)
-    return end
+    const performed = await act()
+    const { status, error } = performed.end
+    span.setAttribute('millrace.status', status)
+    setError(span, error?.code)
+    return performed
   })
 }
 

@@ -1,4 +1,5 @@
 /** Appends a run's end, once however often it is tried, also to a log that has lost its newest events. */
+import { isDeepStrictEqual } from 'node:util'
 import type { MillraceError, Position, SessionEvents, SessionEventType } from '@millrace/protocol'
 import type { Engine } from '../log/log.ts'
 import { toError } from './retry-until.ts'
@@ -18,6 +19,8 @@ export interface RecordedData<T extends SessionEventType> {
   readonly data: SessionEvents[T]
   /** Absent where the end never enters the log. */
   readonly position?: Position
+  /** Another process has ended the run, which it had taken for dead. */
+  readonly isOthers?: true
 }
 
 /** Of the end's batch. A log with it takes no more events of the run. */
@@ -38,7 +41,7 @@ export class EndAppend {
     const options = { epoch: this.#epoch, key: endKeyOf(run) }
     try {
       const { position, duplicate } = await engine.append(log, [sessionEvent(type, data)], options)
-      return { data: duplicate ? await this.#readEnd(position, data) : data, position }
+      return duplicate ? await this.#readEnd(position, data) : { data, position }
     } catch (cause) {
       const error = toError(cause)
       this.#options.onError(error)
@@ -47,10 +50,13 @@ export class EndAppend {
     }
   }
 
-  async #readEnd<T>(position: Position, own: T): Promise<T> {
+  async #readEnd<T extends SessionEventType>(position: Position, own: SessionEvents[T]): Promise<RecordedData<T>> {
     const { engine, log } = this.#options
     const { events } = await engine.read(log, { ...position, offset: position.offset - 1 }, { eventsMax: 1 })
-    return (events[0]?.data as T | undefined) ?? own
+    const data = events[0]?.data as SessionEvents[T] | undefined
+    // An earlier append of ours may have been committed, and only its response lost.
+    const isOwn = data === undefined || isDeepStrictEqual(data, JSON.parse(JSON.stringify(own)))
+    return isOwn ? { data: own, position } : { data, position, isOthers: true }
   }
 
   /** A log that lost its newest events has a new epoch. Where it still has the run's start, readers wait for the end. */

@@ -40,8 +40,14 @@ export interface StartedRun {
   readonly askedAt: number
 }
 
+export interface PerformedRun {
+  readonly end: RecordedEnd
+  /** Another process has ended the run, which it had taken for dead. */
+  readonly isOthers: boolean
+}
+
 /** Never rejects. */
-export async function performRun(started: StartedRun, context: PerformContext): Promise<RecordedEnd> {
+export async function performRun(started: StartedRun, context: PerformContext): Promise<PerformedRun> {
   const { run, observed, lanes, abort, askedAt } = started
   const { engine, recovery, charge, runMsMax, signal, onError } = context
   const fail = (error: MillraceError) => {
@@ -80,12 +86,12 @@ export async function performRun(started: StartedRun, context: PerformContext): 
   const ordered = new Map(lanes.map(({ lane }) => [lane, ends.get(lane) as LaneEnd]))
   const outcome = runEnd(ordered)
   await charge?.({ run: run.id, principal: observed.principal, askedAt, lanes: [...ordered.values()] })
-  const { data, position } = await writer.end('stream_end', { run: run.id, ...outcome })
+  const { data, position, isOthers = false } = await writer.end('stream_end', { run: run.id, ...outcome })
   clearTimeout(deadline)
   unwatch()
   recovery.compact(run.session).catch((error) => onError(error, { run: run.id }))
   const { run: _run, ...end } = data
-  return position === undefined ? end : { ...end, position: formatPosition(position, run.session) }
+  return { end: position === undefined ? end : { ...end, position: formatPosition(position, run.session) }, isOthers }
 }
 
 async function performLane(

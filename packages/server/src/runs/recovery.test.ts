@@ -19,6 +19,7 @@ function open(inner: Engine, recorded: Record<string, Partial<Recorded>> = {}) {
   const watched = new Set<string>()
   const live = new Set<string>()
   const asked = vi.fn()
+  const runEnded = vi.fn()
   const recovery = new Recovery({
     engine,
     isOurs: () => false,
@@ -33,6 +34,7 @@ function open(inner: Engine, recorded: Record<string, Partial<Recorded>> = {}) {
       watchNode: (node) => void watched.add(node),
     },
     signal: new AbortController().signal,
+    observer: { runEnded },
     onError: () => {},
   })
   /** As a reader of this server reads. */
@@ -52,7 +54,7 @@ function open(inner: Engine, recorded: Record<string, Partial<Recorded>> = {}) {
     const epoch = (await inner.inspect('s'))?.head.epoch ?? ''
     return (await inner.read('s', { epoch, offset })).events.map(({ type, data }) => `${type} ${(data as { run: string }).run}`)
   }
-  return { recovery, read, readAll, typesAfter, watched, live, asked }
+  return { recovery, read, readAll, typesAfter, watched, live, asked, runEnded }
 }
 
 // What happened: each start in a page of history was checked, of nodes that had been dead for weeks, with five calls each.
@@ -109,6 +111,21 @@ it('ends the unfinished runs of a node that died, and no others', async () => {
   live.delete('there')
   await recovery.recoverRunsOf('there')
   expect(await typesAfter(4)).toEqual(['stream_end a'])
+})
+
+it('observes the end of a run once, where two servers recover its session at the same time', async () => {
+  const inner = memoryEngine()
+  const principal = 'ada'
+  await inner.append('s', [started('a', 'dead'), said('a')])
+  const servers = [open(inner, { a: { claim: { principal } as never } }), open(inner, { a: { claim: { principal } as never } })]
+  await Promise.all(servers.map(({ recovery }) => recovery.recover('s')))
+  const ends = servers.flatMap(({ runEnded }) => runEnded.mock.calls)
+  expect(ends).toEqual([
+    [
+      { run: 'a', session: 's', principal, lanes, continues: undefined, metadata: undefined },
+      expect.objectContaining({ status: 'interrupted' }),
+    ],
+  ])
 })
 
 it('recovers a few logs at a time, however many a node had runs in', async () => {

@@ -4,16 +4,17 @@
  * the engine, a session is recovered each time it is opened, and again when a node dies that had runs in it. Which nodes
  * these are is learned from the pages that readers of this server are given, with `observe`.
  */
-import { idPattern, type LaneEnd, type Position } from '@millrace/protocol'
+import { idPattern, type Position } from '@millrace/protocol'
 import { LRUCache } from 'lru-cache'
 import type { Engine, LogState, Page } from '../log/log.ts'
 import { isDamaged } from '../log/quarantine.ts'
+import type { Observer } from '../operations/observer.ts'
 import type { Charge } from './charge.ts'
 import type { Liveness, Recorded } from './cluster.ts'
 import { coalesce } from './coalesce.ts'
 import { endKeyOf } from './end-append.ts'
 import { retryUntil } from './retry-until.ts'
-import { Checkpoint, interruptedEnd, interruptedLanes, restoreClaimed, type UnfinishedRun } from './unfinished.ts'
+import { Checkpoint, endEvents, interruptedEnd, interruptedLanes, restoreClaimed, type UnfinishedRun } from './unfinished.ts'
 
 /** Opens a log for a reader or a question: recovers a session first. Undefined where there is no such log. */
 export type OpenLog = (log: string) => Promise<LogState | undefined>
@@ -26,6 +27,7 @@ export interface RecoveryOptions {
   readonly readRecorded: (run: string) => Promise<Recorded | undefined>
   /** Charges the usage of the runs that it ends; default nobody. */
   readonly charge?: Charge | undefined
+  readonly observer?: Pick<Observer, 'runEnded'>
   /** Where servers share the engine: a run is alive as long as its node is. */
   readonly liveness?: Liveness | undefined
   /** Aborts when no time is left for recovery. */
@@ -166,10 +168,7 @@ export class Recovery {
       if (node === null) runs.delete(run)
       else if (this.#isOthers(node) && !(await liveness?.isDead(node))) liveness?.watchNode(node)
       else {
-        const lanes = interruptedLanes(unfinished)
-        await this.#charge(run, unfinished, lanes)
-        // The key makes it one end where two processes recover the log at the same time.
-        await this.#engine.append(log, interruptedEnd(run, unfinished, lanes), { epoch: position.epoch, key: endKeyOf(run) })
+        await this.#end(log, position.epoch, run, unfinished)
         runs.delete(run)
         this.compact(log).catch(onError)
       }
@@ -180,12 +179,19 @@ export class Recovery {
     if (isFirst && runs.size === 0 && position.offset > 0) this.compact(log).catch(onError)
   }
 
-  /** Who asked is recorded beside the log, which others can read. */
-  async #charge(run: string, { startedAt }: UnfinishedRun, ends: ReadonlyMap<string, LaneEnd>): Promise<void> {
-    const { charge, readRecorded } = this.#options
-    if (charge === undefined) return
+  async #end(log: string, epoch: string, run: string, unfinished: UnfinishedRun): Promise<void> {
+    const { charge, readRecorded, observer } = this.#options
+    const { startedAt, continues, metadata } = unfinished
+    const lanes = interruptedLanes(unfinished)
+    // Who asked is recorded beside the log, which others can read.
     const { principal, askedAt = startedAt } = (await readRecorded(run))?.claim ?? {}
-    await charge({ run, principal, askedAt, lanes: [...ends.values()] })
+    await charge?.({ run, principal, askedAt, lanes: [...lanes.values()] })
+    const end = interruptedEnd(lanes)
+    // The key makes it one end where two processes recover the log at the same time.
+    const { duplicate } = await this.#engine.append(log, endEvents(run, unfinished, lanes, end), { epoch, key: endKeyOf(run) })
+    if (duplicate) return
+    const models = [...lanes].map(([lane, { model }]) => ({ lane, model }))
+    observer?.runEnded?.({ run, session: log, principal, lanes: models, continues, metadata }, end)
   }
 
   /** Undefined where there is no such log. */

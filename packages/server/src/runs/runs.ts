@@ -35,7 +35,7 @@ export interface RunsOptions {
   readonly limits: RunLimits
   readonly onError: (error: unknown, context: { run: string; lane?: string }) => void
   readonly onBegin?: OnBegin | undefined
-  readonly observer?: Pick<Observer, 'sessionCreated' | 'runStarted' | 'firstToken' | 'runEnded'>
+  readonly observer?: Pick<Observer, 'sessionCreated' | 'runStarted' | 'firstToken' | 'runEnded' | 'runLost'>
   /** With an engine that is durable or shared. */
   readonly cluster?: Cluster | undefined
   readonly recovery: Pick<Recovery, 'recover' | 'compact'>
@@ -163,12 +163,13 @@ export function createRuns(options: RunsOptions): Runs {
     const observed = observeStart(observer, plan, run)
     const messages = new Map(lanes.map(({ lane }) => [lane, plan.messages(lane)]))
     const perform = () => performRun({ run, observed, lanes, messages, abort, acceptedAt, askedAt }, context)
-    void traceRun(observed, perform).then((outcome) => {
+    void traceRun(observed, perform).then(({ end: outcome, isOthers }) => {
       end = outcome
       active.delete(id)
       place?.leave()
       ended.add(run, outcome)
-      observer.runEnded?.(observed, outcome)
+      if (isOthers) observer.runLost?.(observed, outcome)
+      else observer.runEnded?.(observed, outcome)
       // Needed only once retention has deleted the end from the session's log.
       recordEnd(outcome).catch(() => {})
       resolve(outcome)

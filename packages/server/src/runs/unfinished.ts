@@ -1,5 +1,5 @@
 /** Runs in a log that have started and not ended, as far as their end needs to describe them. Pure. */
-import type { LaneEnd, Position, SessionEvents } from '@millrace/protocol'
+import type { LaneEnd, Metadata, Position, RunEnd, SessionEvents } from '@millrace/protocol'
 import type { LogEvent, NewEvent, Page } from '../log/log.ts'
 import type { Claim } from './cluster.ts'
 import { runEnd } from './run-end.ts'
@@ -12,6 +12,8 @@ export interface UnfinishedRun {
   readonly inputTokens: number
   node: string | undefined
   readonly startedAt: number
+  readonly continues?: string | undefined
+  readonly metadata?: Metadata | undefined
   readonly lanes: Map<string, UnfinishedLane>
   lastAt: number
 }
@@ -47,10 +49,11 @@ export class Checkpoint {
 
 function note(runs: Map<string, UnfinishedRun>, { type, data, time }: LogEvent): void {
   if (type === 'stream_start') {
-    const { run, query, lanes, node } = data as unknown as SessionEvents['stream_start']
+    const { run, query, lanes, node, continues, metadata } = data as unknown as SessionEvents['stream_start']
     const each = lanes.map(({ lane, model }) => [lane, { ...emptyLane, model }] as const)
     const inputTokens = estimateTokens([query])
-    runs.set(run, { isCut: false, inputTokens, node, startedAt: time, lastAt: time, lanes: new Map(each) })
+    const times = { startedAt: time, lastAt: time }
+    runs.set(run, { isCut: false, inputTokens, node, continues, metadata, ...times, lanes: new Map(each) })
     return
   }
   const { run: id, lane: name } = data as { run?: string; lane?: string }
@@ -91,11 +94,16 @@ export function interruptedLanes({ inputTokens, startedAt, lastAt, lanes }: Unfi
   return ends
 }
 
-/** The events that end a run as `interrupted`, with the ends of its lanes. */
-export function interruptedEnd(run: string, { lanes }: UnfinishedRun, ends: ReadonlyMap<string, LaneEnd>): NewEvent[] {
-  const events: NewEvent[] = []
-  for (const [lane, end] of ends)
-    if (lanes.get(lane)?.end === undefined && ends.size > 1) events.push(sessionEvent('lane_end', { run, lane, ...end }))
+/** The end of a run as `interrupted`. */
+export function interruptedEnd(ends: ReadonlyMap<string, LaneEnd>): RunEnd {
   const { error: _error, ...outcome } = runEnd(ends)
-  return [...events, sessionEvent('stream_end', { run, ...outcome, status: 'interrupted' })]
+  return { ...outcome, status: 'interrupted' }
+}
+
+/** The events that end a run, with the ends of its lanes. */
+export function endEvents(run: string, { lanes }: UnfinishedRun, ends: ReadonlyMap<string, LaneEnd>, end: RunEnd): NewEvent[] {
+  const events: NewEvent[] = []
+  for (const [lane, laneEnd] of ends)
+    if (lanes.get(lane)?.end === undefined && ends.size > 1) events.push(sessionEvent('lane_end', { run, lane, ...laneEnd }))
+  return [...events, sessionEvent('stream_end', { run, ...end })]
 }
