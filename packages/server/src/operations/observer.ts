@@ -99,7 +99,7 @@ export interface Observer {
   runLost?(run: ObservedRun, end: RunEnd & { readonly status: EndStatus }): void
   /** A limit rejected a request, a message or a connection. */
   limitHit?(hit: LimitHit): void
-  /** A call of the engine that was timed has settled. Not every call is timed: this one stands for so many, itself too. */
+  /** A call of the engine that was timed has settled. Not every call is timed: this one stands for `calls` of them. */
   engineCalled?(operation: EngineOperation, ms: number, calls: number): void
   /** A call of the engine was rejected. */
   engineFailed?(operation: EngineOperation, code: ErrorCode): void
