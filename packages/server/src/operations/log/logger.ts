@@ -46,13 +46,15 @@ export function createLogger({ level = 'silent', format, redact = [], write }: L
 function toStandardError(): DestinationStream {
   const waiting = { minLength: writeBytes, maxLength: waitingBytesMax }
   const file = pino.destination({ fd: 2, sync: false, ...waiting })
-  let timer: NodeJS.Timeout | undefined
+  let isWaiting = false
   return {
     write(line) {
       file.write(line)
       // Its own periodic flush also writes where there are no lines.
-      timer ??= setTimeout(() => {
-        timer = undefined
+      if (isWaiting) return
+      isWaiting = true
+      setTimeout(() => {
+        isWaiting = false
         file.flush()
       }, writeMsMax).unref()
     },
