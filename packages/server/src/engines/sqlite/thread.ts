@@ -48,8 +48,8 @@ export class Thread {
       if (this.#isClosed) return reject(new MillraceError('server_stopping'))
       if (this.#isLate) return reject(this.#errors.late(this.#options.timeoutMs))
       if (!this.#queue.add({ request, addedAt: performance.now(), resolve, reject })) return reject(this.#errors.busy())
-      // Other requests of the same tick join the group.
-      if (this.#queue.length === 1 && this.#group.length === 0) setImmediate(() => this.#send())
+      // Other requests of the same tick join the group. The worker is idle: none of them can be late.
+      if (this.#queue.length === 1 && this.#group.length === 0) setImmediate(() => this.#send(Number.NEGATIVE_INFINITY))
     })
   }
 
@@ -69,10 +69,11 @@ export class Thread {
     })
   }
 
-  #send(): void {
+  /** Requests that were added before `lateBefore` are rejected. */
+  #send(lateBefore = performance.now() - this.#options.timeoutMs): void {
     if (this.#group.length > 0) return
     const { timeoutMs } = this.#options
-    const { late, group } = this.#queue.take(performance.now() - timeoutMs)
+    const { late, group } = this.#queue.take(lateBefore)
     for (const { reject } of late) reject(this.#errors.busy())
     this.#group = group
     if (group.length === 0) return
