@@ -134,8 +134,13 @@ describe.each(shared)('several servers over $name', ({ url: engineUrl, make }) =
     })
     expect(await readToEnd(other.url, next)).toEqual({ text: '1 2 3 4 5 ', status: 'completed' })
     const kinds: string[] = []
+    let offset = 0
     for await (const { event, data, id } of follow(other.url, started.session)) {
-      expect(parsePosition(id)?.offset).toBe(kinds.length + 1)
+      // Deltas are merged for a reader that is far behind.
+      const reached = parsePosition(id)?.offset ?? 0
+      if (event === 'message') expect(reached).toBeGreaterThan(offset)
+      else expect(reached).toBe(offset + 1)
+      offset = reached
       kinds.push(data.run === started.run ? event : 'next')
       if (data.run === next.run && event === 'stream_end') break
     }
