@@ -34,6 +34,7 @@ export const errors = {
   tool_result_missing: entry(400, false, 'A tool call has no result; send its result in the next message.'),
   messages_too_large: entry(413, false, 'The messages are larger than 240 KiB, or more than 1,000; send fewer.'),
   param_not_supported: entry(400, false, 'The model does not take this parameter; leave it out, or ask another model.'),
+  arguments_invalid: entry(400, false, 'The arguments do not match the schema of the tool; correct them.'),
   body_too_large: entry(413, false, 'The body is larger than 1 MiB; send a smaller one.'),
   event_too_large: entry(413, false, 'The event is larger than 1 MiB on the wire; send less, or a link.'),
   headers_too_large: entry(431, false, 'The request line and headers are larger than 16 KiB; send fewer or shorter ones.'),

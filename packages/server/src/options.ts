@@ -26,6 +26,7 @@ import { createReport, guard, type OnError } from './operations/report.ts'
 
 import { resolveTargets, type Target, type WebhookOptions } from './operations/webhooks/target.ts'
 import { createSendRequest, isPrivateName, type SendRequest } from './outgoing/request.ts'
+import { createTools, type ToolSet, type ToolsOption } from './tools/index.ts'
 
 export interface MillraceOptions {
   /** Where logs are kept; default `memoryEngine()`. `close()` closes it too. */
@@ -69,6 +70,11 @@ export interface MillraceOptions {
    * With prices also what it costs. `millrace.usage` reads it.
    */
   readonly usage?: boolean | UsageOptions
+  /**
+   * What every model may call, by name: `{ weather: { description, input, execute } }`, or tools of LangChain. Without
+   * `execute` a client executes it. See tools/tool.ts.
+   */
+  readonly tools?: ToolsOption
   /** Folder with a web page to serve at `/`; default none. */
   readonly page?: string
   /** Milliseconds between heartbeats, up to 25,000; default 15,000. Keep it under the idle timeout of your proxies. */
@@ -115,6 +121,7 @@ export interface Settings {
   readonly engine: Engine
   readonly models: ModelsOptions
   readonly instructions: string | undefined
+  readonly tools: ToolSet
   readonly mayUseModel: CheckModel
   readonly providerParams: readonly string[]
   /** Undefined where every channel is for everybody. */
@@ -156,6 +163,7 @@ export function resolveOptions(options: MillraceOptions): Settings {
     engine: options.engine ?? memoryEngine(),
     models: { models: options.models, default: options.model },
     instructions: checkInstructions(options.instructions),
+    tools: createTools(options.tools),
     mayUseModel: createModelRules(options.modelsByName ?? (isOpen ? ['sim'] : []), isOpen ? 'anyone' : 'users'),
     providerParams: options.providerParams ?? [],
     mayUseChannel: createChannelRules(options.channels),

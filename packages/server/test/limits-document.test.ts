@@ -5,12 +5,14 @@ import { principalLimits } from '../src/access/principal-limits.ts'
 import { defaultLimits } from '../src/limits/options.ts'
 
 const minute = 60_000
+const day = 1440 * minute
 
 function defaultsOf(name: string, value: number, isChinese: boolean): readonly string[] {
   if (value === Number.POSITIVE_INFINITY) return [isChinese ? '无' : 'none']
   if (/bytes/i.test(name)) return [`${value / 2 ** 20} MiB`]
   if (!/Ms(Max)?$/.test(name)) return [value.toLocaleString('en')]
-  const [s, min] = isChinese ? ['秒', '分钟'] : ['s', 'minutes']
+  const [s, min, days] = isChinese ? ['秒', '分钟', '天'] : ['s', 'minutes', 'days']
+  if (value >= 2 * day) return [`${value / day} ${days}`]
   return value >= 2 * minute ? [`${value / minute} ${min}`] : [`${value / 1000} ${s}`]
 }
 

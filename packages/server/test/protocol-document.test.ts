@@ -264,6 +264,7 @@ describe('limits', () => {
       'logs in one stream or long-poll',
       'one WebSocket message',
       'servers named in heartbeat answers from one address',
+      'the arguments, and the result, of one call',
     ]
     // Those are compared in limits-document.test.ts.
     const fixed = [...table.keys()].filter((row) => !row.endsWith('(configurable)'))

@@ -28,6 +28,12 @@ export interface LimitOptions extends PrincipalLimits {
   readonly runMsMax?: number | undefined
   /** A lane that yields no part, in milliseconds; default 2 minutes. */
   readonly idleMsMax?: number | undefined
+  /** Calls of its model in one lane, and in those that continue it; default 16. Tools that are called after the last are not executed. */
+  readonly stepsMax?: number | undefined
+  /** One call of a tool, in milliseconds; default 60,000. A tool can have its own. */
+  readonly toolMsMax?: number | undefined
+  /** For somebody to decide about a call of a tool, in milliseconds; default 7 days. */
+  readonly approvalMsMax?: number | undefined
   /**
    * Memory for ended runs that are known without asking the engine; default 32 MiB, about 50,000 runs. With an engine that
    * is not durable, only these runs' ids cannot run a second time.
@@ -74,6 +80,9 @@ export const defaultLimits: LimitSettings = {
   allCostPerDay: none,
   runMsMax: 600_000,
   idleMsMax: 120_000,
+  stepsMax: 16,
+  toolMsMax: 60_000,
+  approvalMsMax: 7 * 86_400_000,
   endedRunsBytesMax: 32 * mebibyte,
   headersMs: 10_000,
   requestMs: 30_000,

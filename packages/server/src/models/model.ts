@@ -10,6 +10,7 @@
  * A model MUST NOT keep state between calls that changes a later answer, nor know its readers.
  */
 import type { FinishReason, Json, MessagePart, ParamName, Params, Role, SourceInfo, ToolResult, Usage } from '@millrace/protocol'
+import type { Tool, ToolDefinition } from '../tools/tool.ts'
 
 export interface ModelMessage {
   readonly role: Role
@@ -27,6 +28,11 @@ export interface ModelRequest {
   readonly messages: readonly ModelMessage[]
   /** How to answer. Has only what the model takes. */
   readonly params?: Params
+  /**
+   * What it may call; absent without tools. When a stream has ended that contained calls, the model is asked again with
+   * their results.
+   */
+  readonly tools?: readonly ToolDefinition[]
   /** Aborts when the run is stopped, times out, or the server stops. */
   readonly signal: AbortSignal
 }
@@ -76,6 +82,8 @@ export interface Model {
   readonly name: string
   /** The parameters that it takes; a run with another is rejected before it starts. Default none. */
   readonly takes?: readonly TakenParam[]
+  /** Tools that only this model has, beside those of the server. */
+  readonly tools?: Readonly<Record<string, Tool>>
   stream(request: ModelRequest): AsyncIterable<ModelPart>
 }
 

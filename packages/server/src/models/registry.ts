@@ -2,13 +2,14 @@
 import { MillraceError, modelPattern } from '@millrace/protocol'
 import { resolveAuto } from './auto.ts'
 import { guideProvider } from './guide/index.ts'
+import { fromLangChainGraph, isLangChainGraph, type LangChainGraph } from './langchain/graph.ts'
 import { fromLangChain, isLangChainModel, type LangChainModel } from './langchain/index.ts'
 import { openLangChain } from './langchain/provider.ts'
 import type { Model, ModelInfo, ModelProvider } from './model.ts'
 import { simulationProvider } from './simulated/index.ts'
 
-/** A model of the host: one that streams, or a LangChain chat model. */
-export type OwnModel = Model | LangChainModel
+/** A model of the host: one that streams, a LangChain chat model, or an agent or graph of LangChain. */
+export type OwnModel = Model | LangChainModel | LangChainGraph
 
 export interface ModelsOptions {
   /** By name, or a list of models with names. */
@@ -112,15 +113,19 @@ export function createModels({ models = [], default: defaultName = 'auto', env =
 }
 
 function named(key: string | undefined, model: OwnModel): [string, Model] {
-  const converted = isLangChainModel(model) ? fromLangChain(model, key) : model
+  const converted = isLangChainModel(model)
+    ? fromLangChain(model, key)
+    : isLangChainGraph(model)
+      ? fromLangChainGraph(model, key)
+      : model
   const name = key ?? converted.name
   if (!modelPattern.test(name))
     throw new TypeError(
       `A model needs a name of 1 to 256 characters, none of them a control character, not ${JSON.stringify(name)}.`,
     )
   if (converted.name === name) return [name, converted]
-  const { takes = [] } = converted
-  return [name, { name, takes, stream: (request) => converted.stream(request) }]
+  const { takes = [], tools } = converted
+  return [name, { name, takes, ...(tools && { tools }), stream: (request) => converted.stream(request) }]
 }
 
 /** Without options: `sim:count?n=5` is `sim:count`. */

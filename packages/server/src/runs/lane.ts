@@ -9,12 +9,16 @@ import {
   MillraceError,
   type PublicError,
   type Timings,
+  type ToolExecutor,
   type Usage,
 } from '@millrace/protocol'
-import type { ModelPart } from '../models/model.ts'
+import type { ModelMessage, ModelPart, ModelToolCall } from '../models/model.ts'
+import type { ToolContext } from '../tools/index.ts'
 import { LaneWriter } from './lane-writer.ts'
 import { checkPart } from './part.ts'
 import { publicError } from './public-error.ts'
+import { sumUsage } from './run-end.ts'
+import { type StepLimits, Steps, type StepsPlan } from './steps.ts'
 import type { RunWriter } from './writer.ts'
 
 /** Parts read without a pause before the event loop continues: a source may never wait by itself. */
@@ -24,8 +28,12 @@ export interface LaneOptions {
   readonly run: string
   readonly lane: string
   readonly model: string
-  /** Opens the stream; may throw. */
-  readonly open: (signal: AbortSignal) => Source | Promise<Source>
+  /** Opens the stream of a step; may throw. `added`: what follows the conversation, of the steps before. */
+  readonly open: (signal: AbortSignal, added: readonly ModelMessage[]) => Source | Promise<Source>
+  /** Absent where the lane has no tools: its calls are only shown. */
+  readonly steps?:
+    | (StepsPlan & { readonly limits: StepLimits; readonly context: Omit<ToolContext, 'call' | 'signal'> })
+    | undefined
   readonly writer: Pick<RunWriter, 'write' | 'writeFile' | 'settled' | 'isFull'>
   /** Ids of calls of tools that the run has already; shared by its lanes. */
   readonly usedCalls: Set<string>
@@ -66,17 +74,23 @@ class Lane {
   readonly #events: LaneWriter
   #iterator: AsyncIterator<ModelPart> | Iterator<ModelPart> | undefined
   #isOver = false
-  #isWaitingForEngine = false
+  readonly #steps: Steps | undefined
+  /** The model is not expected to say anything. */
+  #isPaused = false
   #idleTimer: ReturnType<typeof setTimeout> | undefined
   #firstTokenAt: number | undefined
   #lastPartAt: number
   #deltas = 0
+  /** Of the steps that have ended. */
+  #usageBefore: Usage | undefined
+  /** Of this step. */
   #usage: Usage | undefined
   #finishReason: FinishReason | undefined
 
   constructor(options: LaneOptions) {
     this.#options = options
     this.#events = new LaneWriter(options)
+    this.#steps = options.steps && this.#createSteps(options.steps)
     this.#lastPartAt = options.now()
   }
 
@@ -88,22 +102,43 @@ class Lane {
     else void this.#readAll()
     const outcome = await this.#ended.promise
     const finishReason = this.#finishReason && { finishReason: this.#finishReason }
-    return { model, ...outcome, ...finishReason, usage: this.#usage ?? this.#estimateUsage(), timings: this.#timings() }
+    return { model, ...outcome, ...finishReason, usage: this.#allUsage(), timings: this.#timings() }
   }
 
   async #readAll(): Promise<void> {
     try {
-      await this.#read()
+      const status = await this.#readSteps()
       if (this.#isOver) return
       this.#events.flush()
-      this.#finish({ status: 'completed' })
+      this.#finish({ status })
     } catch (error) {
       this.#finish(this.#toFailure(error))
     }
   }
 
-  async #read(): Promise<void> {
-    const source = await this.#options.open(this.#abort.signal)
+  async #readSteps(): Promise<'completed' | 'waiting'> {
+    const steps = this.#steps
+    if (steps !== undefined) await this.#paused(() => steps.begin())
+    for (;;) {
+      if (this.#isOver) return 'completed'
+      await this.#read(await this.#options.open(this.#abort.signal, steps?.added ?? []))
+      if (this.#isOver || steps === undefined) return 'completed'
+      this.#events.flush()
+      const outcome = await this.#paused(() => steps.end())
+      if (this.#isOver || outcome !== 'next') return outcome === 'waiting' ? outcome : 'completed'
+      this.#endStep(steps.count - 1)
+    }
+  }
+
+  #endStep(step: number): void {
+    this.#events.endStep(step, this.#stepUsage(), this.#finishReason)
+    this.#usageBefore = this.#allUsage()
+    this.#usage = undefined
+    this.#finishReason = undefined
+    this.#deltas = 0
+  }
+
+  async #read(source: Source): Promise<void> {
     if (this.#isOver) return
     this.#iterator = Symbol.asyncIterator in source ? source[Symbol.asyncIterator]() : source[Symbol.iterator]()
     for (let parts = 1; ; parts++) {
@@ -115,12 +150,17 @@ class Lane {
     }
   }
 
+  #waitForEngine(): Promise<void> {
+    return this.#paused(() => this.#options.writer.settled())
+  }
+
   /** This time does not count as the model's idle time. */
-  async #waitForEngine(): Promise<void> {
-    this.#isWaitingForEngine = true
-    await this.#options.writer.settled()
-    this.#isWaitingForEngine = false
+  async #paused<T>(wait: () => Promise<T>): Promise<T> {
+    this.#isPaused = true
+    const result = await wait()
+    this.#isPaused = false
     this.#lastPartAt = this.#options.now()
+    return result
   }
 
   #take(value: unknown): void {
@@ -132,8 +172,33 @@ class Lane {
     else {
       this.#deltas += 1
       if (this.#firstTokenAt === undefined) this.#noteFirst()
-      this.#events.write(part, () => 'model')
+      this.#events.write(part, this.#executorOf)
+      if (this.#steps !== undefined) {
+        if ('text' in part) this.#steps.noteText(part.text)
+        else if ('toolCall' in part)
+          this.#steps.noteCall(part.toolCall, this.#events.callOf(part.toolCall.id) ?? part.toolCall.id)
+      }
     }
+  }
+
+  readonly #executorOf = (call: ModelToolCall): ToolExecutor => this.#steps?.executorOf(call) ?? 'model'
+
+  #createSteps({ context, ...plan }: NonNullable<LaneOptions['steps']>): Steps {
+    const whileOn = <A extends unknown[]>(write: (...args: A) => void) => {
+      return (...args: A) => {
+        if (!this.#isOver) write(...args)
+      }
+    }
+    return new Steps({
+      ...plan,
+      context: { ...context, signal: this.#abort.signal },
+      onError: this.#options.onError,
+      events: {
+        repeatCall: whileOn((call) => this.#events.repeatCall(call)),
+        result: whileOn((call, result) => this.#events.event('tool_result', { call, ...result })),
+        requestApproval: whileOn((request) => this.#events.event('approval_request', request)),
+      },
+    })
   }
 
   #noteFirst(): void {
@@ -159,7 +224,7 @@ class Lane {
     signal.removeEventListener('abort', this.#onAbort)
     this.#abort.abort(signal.reason)
     this.#ended.resolve(outcome)
-    if (outcome.status !== 'completed') void this.#closeIterator()
+    if (outcome.status !== 'completed' && outcome.status !== 'waiting') void this.#closeIterator()
   }
 
   /** A generator that waits in `next()` returns once that settles. One that never settles is abandoned. */
@@ -180,13 +245,19 @@ class Lane {
   /** One timer serves all parts: it computes the time left since the last part, and waits for that long. */
   readonly #checkIdle = (): void => {
     const { idleMsMax, now } = this.#options
-    const left = idleMsMax - (this.#isWaitingForEngine ? 0 : now() - this.#lastPartAt)
+    const left = idleMsMax - (this.#isPaused ? 0 : now() - this.#lastPartAt)
     if (left <= 0) this.#finish(this.#toFailure(new MillraceError('model_timeout')))
     else this.#idleTimer = setTimeout(this.#checkIdle, left)
   }
 
-  #estimateUsage(): Usage {
-    const { inputTokens } = this.#options
+  #allUsage(): Usage {
+    const usage = this.#stepUsage()
+    return this.#usageBefore === undefined ? usage : sumUsage(this.#usageBefore, usage)
+  }
+
+  #stepUsage(): Usage {
+    if (this.#usage !== undefined) return this.#usage
+    const inputTokens = this.#options.inputTokens + (this.#steps?.addedTokens ?? 0)
     return { inputTokens, outputTokens: this.#deltas, totalTokens: inputTokens + this.#deltas, estimated: true }
   }
 

@@ -1,8 +1,8 @@
 /** Checks the parts that a model or an application yields, so that a faulty stream cannot damage the log. */
 import { type FinishReason, limits, MillraceError, type Usage } from '@millrace/protocol'
 import type { ModelFile, ModelPart } from '../models/model.ts'
-import { checkSource, checkToolCall, checkToolDelta, checkToolResult, checkToolStart, copyJson } from './tool-part.ts'
-import { textLengthMax } from './whole-text.ts'
+import { copyJson, jsonLengthMax } from '../tools/json.ts'
+import { checkSource, checkToolCall, checkToolDelta, checkToolResult, checkToolStart } from './tool-part.ts'
 
 export type CheckedPart = Exclude<ModelPart, string>
 
@@ -55,7 +55,7 @@ function finish(value: unknown): CheckedPart {
 function data(value: unknown): CheckedPart {
   if (typeof value !== 'object' || value === null || !('name' in value) || typeof value.name !== 'string') throw garbage()
   const given = (value as { value?: unknown }).value
-  const copy = copyJson(given, textLengthMax - value.name.length)
+  const copy = copyJson(given, jsonLengthMax - value.name.length)
   if (copy === undefined) throw garbage('data that is not JSON, or larger than an event may be')
   return { data: { name: value.name.toWellFormed(), value: copy } }
 }

@@ -12,6 +12,7 @@ import { publicError } from './public-error.ts'
 import type { Recovery } from './recovery.ts'
 import type { RecordedEnd, Run } from './run.ts'
 import { runEnd } from './run-end.ts'
+import type { StepLimits } from './steps.ts'
 import { estimateTokens } from './tokens.ts'
 import { RunWriter } from './writer.ts'
 
@@ -19,8 +20,7 @@ export interface PerformContext {
   readonly engine: Engine
   readonly recovery: Pick<Recovery, 'compact'>
   readonly charge: Charge | undefined
-  readonly runMsMax: number
-  readonly idleMsMax: number
+  readonly limits: StepLimits & { readonly runMsMax: number; readonly idleMsMax: number }
   /** Aborts when the server closes. */
   readonly signal: AbortSignal
   readonly onError: (error: unknown, context: { run: string; lane?: string }) => void
@@ -49,7 +49,7 @@ export interface PerformedRun {
 /** Never rejects. */
 export async function performRun(started: StartedRun, context: PerformContext): Promise<PerformedRun> {
   const { run, observed, lanes, abort, askedAt } = started
-  const { engine, recovery, charge, runMsMax, signal, onError } = context
+  const { engine, recovery, charge, limits, signal, onError } = context
   const fail = (error: MillraceError) => {
     onError(error, { run: run.id })
     abort.abort(error)
@@ -70,9 +70,9 @@ export async function performRun(started: StartedRun, context: PerformContext): 
     // A run that waits for the engine fails with the engine's error.
     writer.stopRetrying()
     if (!haveLanesEnded && !abort.signal.aborted) fail(new MillraceError('model_timeout'))
-  }, runMsMax)
+  }, limits.runMsMax)
   const ends = new Map<string, LaneEnd>()
-  const usedCalls = new Set<string>()
+  const usedCalls = new Set(lanes.flatMap(({ usedCalls = [] }) => usedCalls))
   await Promise.all(
     lanes.map(async (lane) => {
       const laneEnd = await traceLane(started.observed, lane.model, () =>
@@ -95,10 +95,10 @@ export async function performRun(started: StartedRun, context: PerformContext): 
 }
 
 async function performLane(
-  { lane, model, open }: LanePlan,
+  { lane, model, open, steps }: LanePlan,
   { writer, usedCalls }: { readonly writer: RunWriter; readonly usedCalls: Set<string> },
   { run, observed, messages, abort, acceptedAt }: StartedRun,
-  { idleMsMax, onError, observer, now }: PerformContext,
+  { limits, onError, observer, now }: PerformContext,
 ): Promise<LaneEnd> {
   const question = messages.get(lane)?.at(-1)?.text ?? ''
   const end = await runLane({
@@ -109,13 +109,15 @@ async function performLane(
     usedCalls,
     signal: abort.signal,
     acceptedAt,
-    idleMsMax,
+    idleMsMax: limits.idleMsMax,
     inputTokens: estimateTokens((messages.get(lane) ?? []).map(({ text }) => text)),
     now,
-    open(signal) {
+    steps: steps && { ...steps, limits, context: { session: run.session, run: run.id, lane, ...whoAsked(observed) } },
+    open(signal, added) {
       const conversation = messages.get(lane) ?? []
-      messages.delete(lane)
-      return open(conversation, signal)
+      // With tools the model is asked again.
+      if (steps === undefined) messages.delete(lane)
+      return open(added.length === 0 ? conversation : [...conversation, ...added], signal)
     },
     onFirstToken: (ms) => observer.firstToken?.(observed, { lane, model }, ms),
     onError(error) {
@@ -123,6 +125,7 @@ async function performLane(
       onError(error, { run: run.id, lane })
     },
   })
+  messages.delete(lane)
   try {
     await writer.settled()
     return end
@@ -130,4 +133,8 @@ async function performLane(
     // The last events of the lane are not in the log, so its answer is incomplete whatever the model reported.
     return { ...end, status: 'failed', error: publicError(error) }
   }
+}
+
+function whoAsked({ principal, metadata }: ObservedRun) {
+  return { principal, metadata }
 }

@@ -3,12 +3,17 @@ import type { Asked } from '@millrace/protocol'
 import type { ModelMessage } from '../models/model.ts'
 import type { AdmitRun } from './admission.ts'
 import type { Source } from './lane.ts'
+import type { StepsPlan } from './steps.ts'
 
 /** A lane before its model is asked. */
 export interface LanePlan {
   readonly lane: string
   readonly model: string
-  /** Opens the stream for the conversation. Called once, after the run's start is recorded. */
+  /** Absent where the lane has no tools. */
+  readonly steps?: StepsPlan | undefined
+  /** Ids of calls in the runs that this one continues. */
+  readonly usedCalls?: readonly string[]
+  /** Opens the stream for the conversation, of each step. Called after the run's start is recorded. */
   readonly open: (messages: readonly ModelMessage[], signal: AbortSignal) => Source | Promise<Source>
 }
 

@@ -25,7 +25,7 @@ export function runEnd(ends: ReadonlyMap<string, LaneEnd>): RunEnd {
   }
 }
 
-function sumUsage(a: Usage, b: Usage): Usage {
+export function sumUsage(a: Usage, b: Usage): Usage {
   const reasoning = (a.reasoningTokens ?? 0) + (b.reasoningTokens ?? 0)
   return {
     inputTokens: a.inputTokens + b.inputTokens,

@@ -22,8 +22,9 @@ import { hashQuery } from './query-hash.ts'
 import type { Recovery } from './recovery.ts'
 import type { RecordedEnd, Run } from './run.ts'
 import { type OnBegin, type Recorder, Starts } from './starts.ts'
+import type { StepLimits } from './steps.ts'
 
-export interface RunLimits {
+export interface RunLimits extends StepLimits {
   readonly runMsMax: number
   readonly idleMsMax: number
   readonly runsPerNode: number
@@ -84,13 +85,13 @@ export interface Runs {
 export function createRuns(options: RunsOptions): Runs {
   const { engine, limits, onError, onBegin, cluster, recovery, charge, observer = {}, wallNow = Date.now } = options
   const { now = () => performance.now() } = options
-  const { runMsMax, idleMsMax, runsPerNode, endedRunsBytesMax } = limits
+  const { runsPerNode, endedRunsBytesMax } = limits
   const active = new Map<string, { readonly run: Run; readonly abort: AbortController }>()
   const ended = createEndedRuns(endedRunsBytesMax)
   const closing = new AbortController()
   const { signal } = closing
   const starts = new Starts({ engine, cluster, recover: recovery.recover, onError, onBegin, signal })
-  const context: PerformContext = { engine, recovery, charge, runMsMax, idleMsMax, signal, onError, observer, now }
+  const context: PerformContext = { engine, recovery, charge, limits, signal, onError, observer, now }
   let isRefusing = false
 
   return {

@@ -1,25 +1,12 @@
 /** Checks the parts of a model that are about tools, and its sources: values that the log and its readers rely on. */
-import { type Json, MillraceError, type SourceInfo, type ToolResult } from '@millrace/protocol'
+import { MillraceError, type SourceInfo, type ToolResult } from '@millrace/protocol'
 import type { ModelToolCall } from '../models/model.ts'
-import { isShallow } from './shallow.ts'
-import { textLengthMax, toWholeJson } from './whole-text.ts'
+import { copyJson } from '../tools/json.ts'
+import { textLengthMax } from './whole-text.ts'
 
 /** As in `messages`: the results of a later question name the same ids. */
 const callPattern = /^[^\p{Cc}\p{Cs}]{1,128}$/u
 const toolNamePattern = /^[A-Za-z0-9_.:/-]{1,128}$/
-
-/** A copy: the log's data must not change with the application's object. Undefined for what is not JSON, or too large for an event. */
-export function copyJson(value: unknown, lengthMax = textLengthMax): Json | undefined {
-  try {
-    const text = JSON.stringify(value)
-    if (text === undefined || text.length > lengthMax) return undefined
-    const copy: Json = JSON.parse(toWholeJson(text))
-    return isShallow(copy) ? copy : undefined
-  } catch {
-    // A cycle, a BigInt, or JSON so deep that it overflows the stack.
-    return undefined
-  }
-}
 
 export function checkToolStart(value: unknown): { readonly id: string; readonly name: string } {
   const { id, name } = fields(value)

@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { expect, it } from 'vitest'
-import { createWholeText, textLengthMax, toWholeJson } from './whole-text.ts'
+import { toWholeJson } from '../tools/json.ts'
+import { createWholeText, textLengthMax } from './whole-text.ts'
 
 function pass(deltas: readonly string[]): string[] {
   const text = createWholeText()

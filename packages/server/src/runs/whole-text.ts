@@ -34,11 +34,6 @@ export function createWholeText(): WholeText {
   }
 }
 
-/** Replaces half surrogate pairs in a JSON text. `JSON.stringify` writes them only as escapes. */
-export function toWholeJson(json: string): string {
-  return json.replaceAll(/\\(?:\\|ud[89a-f][0-9a-f]{2})/g, (found) => (found === '\\\\' ? found : '\ufffd'))
-}
-
 function cut(text: string): string[] {
   const pieces: string[] = []
   for (let at = 0; at < text.length; ) {

@@ -15,7 +15,7 @@ import {
   queryOf,
 } from '@millrace/protocol'
 import { z } from 'zod'
-import { depthMax, isShallow } from '../runs/shallow.ts'
+import { depthMax, isShallow } from '../tools/json.ts'
 
 const tooDeep = { error: `must be JSON of at most ${depthMax} levels`, abort: true }
 const json = z.custom<Json>((value) => value !== undefined && isShallow(value), tooDeep)

@@ -6,10 +6,11 @@ import type { RunPlan } from '../runs/plan.ts'
 import type { OpenLog } from '../runs/recovery.ts'
 import type { Run } from '../runs/run.ts'
 import type { Runs } from '../runs/runs.ts'
+import type { ToolSet } from '../tools/index.ts'
 import { toQuestion } from './asked.ts'
 import type { ChatRequest, RegenerateRequest, ResumeRequest, SourceRequest } from './chat-requests.ts'
 import { type Exchange, findExchange, joinRuns, pathBefore } from './conversation.ts'
-import { findResumable, messagesFor, nameLanes, planLanes } from './lane-plans.ts'
+import { begunAnswer, findResumable, messagesFor, nameLanes, planLanes } from './lane-plans.ts'
 import type { SessionOwners } from './owners.ts'
 import { requireLog } from './positions.ts'
 import type { Records } from './records.ts'
@@ -41,6 +42,7 @@ export interface ChatsOptions {
   readonly owners: Pick<SessionOwners, 'keep'>
   /** Of the server: every model of every session gets them first. */
   readonly instructions?: string | undefined
+  readonly tools: ToolSet
   readonly onError: (error: unknown) => void
   readonly resolveModel: (name?: string) => Promise<Model>
   readonly newId: () => string
@@ -81,12 +83,12 @@ class SessionChats implements Chats {
     { models: asked, session, owner, id: requestedId, principal, ...request },
     admit = this.#admissionOf(principal),
   ) => {
-    const { runs, openLog, resolveModel, newId, instructions: ofServer } = this.#options
+    const { runs, openLog, resolveModel, newId, tools, instructions: ofServer } = this.#options
     const question = toQuestion(await this.#namedByFirst(request, session))
     const { query, ...details } = question
     return this.#start({ query, details, models: asked, session, id: requestedId }, async (id) => {
       const models = await Promise.all((asked ?? [undefined]).map((name) => resolveModel(name)))
-      const lanes = planLanes(nameLanes(models.map(({ name }) => name)), models, details.params)
+      const lanes = planLanes(nameLanes(models.map(({ name }) => name)), models, { params: details.params, tools })
       const plan = { id, query, details, principal, admit, asked, lanes }
       if (session !== undefined)
         return inSession(openLog, session, (epoch) =>
@@ -163,7 +165,7 @@ class SessionChats implements Chats {
     { id, session, epoch, principal, admit, requireModels }: Target & Asker & Pick<ResumeRequest, 'requireModels'>,
     run: string,
   ): Promise<Run> {
-    const { runs, resolveModel, instructions: ofServer } = this.#options
+    const { runs, resolveModel, tools, instructions: ofServer } = this.#options
     // Another node may have started it already, for the same request.
     const other = await runs.find(id)
     if (other !== undefined) return other
@@ -172,8 +174,8 @@ class SessionChats implements Chats {
     const { unfinished, before, exchange } = findResumable(past, run)
     await requireModels?.(unfinished.map(({ model }) => model))
     const models = await Promise.all(unfinished.map(({ model }) => resolveModel(model)))
-    const lanes = planLanes(unfinished, models, exchange.params)
-    const answerOf = (lane: string) => exchange.lanes.get(lane)?.text ?? ''
+    const lanes = planLanes(unfinished, models, { params: exchange.params, tools })
+    const answerOf = (lane: string) => begunAnswer(exchange.lanes.get(lane)?.parts ?? [])
     const messages = messagesFor(lanes, before, exchange, { ofServer, ofSession, answerOf })
     const plan = { id, session, epoch, principal, admit, lanes, messages }
     return runs.start({ ...plan, query: exchange.query, asked: undefined, continues: run })

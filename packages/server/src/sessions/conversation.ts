@@ -4,7 +4,7 @@
  */
 import { type Asked, askedOf, joinParts, MillraceError } from '@millrace/protocol'
 import type { ModelMessage } from '../models/model.ts'
-import { toModelMessage } from './model-messages.ts'
+import { answerMessages, toModelMessage } from './model-messages.ts'
 import type { LaneRecord, RunRecord } from './transcript.ts'
 
 /** One question and its answers. */
@@ -96,10 +96,13 @@ export function conversation(path: readonly Exchange[], model: string, lastLane?
   return path.flatMap(({ status, lanes, ...asked }, index): ModelMessage[] => {
     if (status === 'streaming') return []
     const chosen = index + 1 < path.length ? path[index + 1]?.parentLane : lastLane
-    const answers = [...lanes].filter(([lane, { text }]) => text !== '' && (chosen === undefined || lane === chosen))
-    const [, answer] = answers.find(([, lane]) => lane.model === model) ?? answers[0] ?? []
+    const answers = [...lanes]
+      .filter(([lane]) => chosen === undefined || lane === chosen)
+      .map(([, lane]) => ({ model: lane.model, messages: answerMessages(lane.parts) }))
+      .filter(({ messages }) => messages.length > 0)
+    const answer = answers.find((each) => each.model === model) ?? answers[0]
     const question = questionOf(asked)
-    return answer === undefined ? withoutUnanswered(question) : [...question, { role: 'assistant', text: answer.text }]
+    return answer === undefined ? withoutUnanswered(question) : [...question, ...answer.messages]
   })
 }
 

@@ -1,20 +1,35 @@
 /** Which lanes a run has, and what each of them sees. */
-import { type Lane, MillraceError, type Params } from '@millrace/protocol'
+import { type Lane, type LanePart, MillraceError, type Params } from '@millrace/protocol'
 import { continuation } from '../models/continuation.ts'
 import type { Model, ModelMessage } from '../models/model.ts'
 import type { LanePlan } from '../runs/plan.ts'
+import type { ToolSet } from '../tools/index.ts'
 import { conversation, type Exchange, findExchange, joinRuns, pathTo, questionOf } from './conversation.ts'
-import { requireTaken, withInstructions } from './model-messages.ts'
+import { answerMessages, requireTaken, withInstructions } from './model-messages.ts'
 import type { LaneRecord, RunRecord } from './transcript.ts'
 
+export interface Asked {
+  readonly params?: Params | undefined
+  /** Those of the server. */
+  readonly tools: ToolSet
+}
+
 /** Throws `param_not_supported`, before anything is spent. */
-export function planLanes(lanes: readonly Lane[], models: readonly Model[], params: Params = {}): LanePlan[] {
+export function planLanes(lanes: readonly Lane[], models: readonly Model[], { params = {}, tools: ofServer }: Asked): LanePlan[] {
   for (const model of models) requireTaken(model, params)
-  return lanes.map(({ lane, model }, index) => ({
-    lane,
-    model,
-    open: (messages, signal) => (models[index] as Model).stream({ messages, params, signal }),
-  }))
+  return lanes.map(({ lane, model: name }, index) => {
+    const model = models[index] as Model
+    const tools = ofServer.with(model.tools)
+    const { definitions } = tools
+    if (tools.size === 0) return { lane, model: name, open: (messages, signal) => model.stream({ messages, params, signal }) }
+    const steps = { tools }
+    return {
+      lane,
+      model: name,
+      steps,
+      open: (messages, signal) => model.stream({ messages, params, tools: definitions, signal }),
+    }
+  })
 }
 
 /** A model that is asked twice has two lanes, the second of which is named `model#2`. */
@@ -29,8 +44,8 @@ export interface MessagesOptions {
   /** Instructions; those of the question replace those of the session. */
   readonly ofServer?: string | undefined
   readonly ofSession?: string | undefined
-  /** Of a lane that is resumed, what it has said. */
-  readonly answerOf?: (lane: string) => string
+  /** Of a lane that is resumed, what it has said, and for a text the request to continue it. */
+  readonly answerOf?: (lane: string) => readonly ModelMessage[]
 }
 
 /** The messages for each lane: instructions, the conversation as its model saw it, the question, and the beginning of its answer. */
@@ -38,17 +53,20 @@ export function messagesFor(
   lanes: readonly Lane[],
   before: readonly Exchange[],
   question: Pick<Exchange, 'query' | 'messages' | 'instructions' | 'parentLane'>,
-  { ofServer, ofSession, answerOf = () => '' }: MessagesOptions = {},
+  { ofServer, ofSession, answerOf = () => [] }: MessagesOptions = {},
 ): (lane: string) => readonly ModelMessage[] {
   return (lane) => {
     const model = lanes.find((each) => each.lane === lane)?.model ?? lane
-    const messages = [
-      ...conversation(before, model, question.parentLane),
-      ...questionOf(question),
-      ...continuation(answerOf(lane)),
-    ]
+    const messages = [...conversation(before, model, question.parentLane), ...questionOf(question), ...answerOf(lane)]
     return withInstructions([ofServer, question.instructions ?? ofSession], messages)
   }
+}
+
+/** What a lane has said that is to be continued. After the results of tools its model goes on without a request. */
+export function begunAnswer(parts: readonly LanePart[]): readonly ModelMessage[] {
+  const messages = answerMessages(parts)
+  const last = messages.at(-1)
+  return last?.role === 'assistant' ? [...messages.slice(0, -1), ...continuation(last.text)] : messages
 }
 
 /** The lanes of a run that can be resumed. */

@@ -27,6 +27,8 @@ export interface FakeOpenAi {
 
 export interface FakeOpenAiOptions {
   readonly script?: readonly Step[]
+  /** One for each request, the last also for all after it; in place of `script`. */
+  readonly scripts?: readonly (readonly Step[])[]
   /** Rejects every request with this status. */
   readonly status?: number
   /** The code in the body of an error; default `x`. */
@@ -35,7 +37,13 @@ export interface FakeOpenAiOptions {
   readonly models?: unknown
 }
 
-export async function startFakeOpenAi({ script = [], status = 200, code = 'x', models }: FakeOpenAiOptions): Promise<FakeOpenAi> {
+export async function startFakeOpenAi({
+  script = [],
+  scripts = [script],
+  status = 200,
+  code = 'x',
+  models,
+}: FakeOpenAiOptions): Promise<FakeOpenAi> {
   const requests: FakeOpenAi['requests'] = []
   const server = createServer((request, response) => {
     void answer().catch(() => response.destroy())
@@ -59,7 +67,8 @@ export async function startFakeOpenAi({ script = [], status = 200, code = 'x', m
         return
       }
       response.writeHead(200, { 'content-type': 'text/event-stream' })
-      for (const step of script) if (!(await play(step, response))) return
+      const played = scripts[Math.min(requests.length, scripts.length) - 1] ?? []
+      for (const step of played) if (!(await play(step, response))) return
       response.end('data: [DONE]\n\n')
     }
   })

@@ -24,6 +24,14 @@ export const modelsSettings = [
     help: 'models of your own, by name',
   },
   {
+    key: 'tools',
+    type: structure(
+      'tools by name, or a list of tools of LangChain',
+      z.custom((value) => typeof value === 'object' && value !== null),
+    ),
+    help: 'tools that models may call, by name',
+  },
+  {
     key: 'modelsByName',
     type: either(list('names, or parts before the colon', '<provider>'), 'a list of names, or who may use which', isObject),
     env: 'MILLRACE_MODELS_BY_NAME',

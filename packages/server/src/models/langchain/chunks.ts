@@ -3,6 +3,7 @@
 import type { ModelPart } from '../model.ts'
 import type { AnswerEnd, UsageMetadata } from './end.ts'
 import { asFields, readContent, readReason } from './provider-chunk.ts'
+import { ToolCalls } from './tool-calls.ts'
 
 /** The used part of LangChain's `AIMessageChunk`. */
 export interface LangChainChunk {
@@ -18,6 +19,7 @@ export interface LangChainChunk {
 
 export async function* readChunks(chunks: AsyncIterable<LangChainChunk>, end: AnswerEnd): AsyncGenerator<ModelPart> {
   let hasReasoning = false
+  const calls = new ToolCalls()
   for await (const chunk of chunks) {
     // The last chunk of OpenAI's Responses, which has the status, repeats all its reasoning.
     const isSummary = hasReasoning && chunk.response_metadata?.status !== undefined
@@ -26,13 +28,21 @@ export async function* readChunks(chunks: AsyncIterable<LangChainChunk>, end: An
       hasReasoning ||= isReasoning
       if (!(isReasoning && isSummary)) yield part
     }
-    end.usage = add(end.usage, chunk.usage_metadata)
+    yield* callsOf(chunk, calls)
+    end.usage = addUsage(end.usage, chunk.usage_metadata)
     end.reason = reasonOf(chunk) ?? end.reason
     end.hasToolCalls ||= Boolean(chunk.tool_call_chunks?.length || chunk.tool_calls?.length)
   }
+  yield* calls.end()
 }
 
-function* partsOf(chunk: LangChainChunk): Generator<ModelPart> {
+/** A model that does not stream its calls has them whole. */
+export function* callsOf({ tool_call_chunks, tool_calls }: LangChainChunk, calls: ToolCalls): Generator<ModelPart> {
+  const pieces = tool_call_chunks?.length ? tool_call_chunks : (tool_calls ?? [])
+  for (const piece of pieces) yield* calls.add(asFields(piece))
+}
+
+export function* partsOf(chunk: LangChainChunk): Generator<ModelPart> {
   // A de-facto field of providers with OpenAI's protocol: DeepSeek, LM Studio, llama.cpp.
   const reasoning = chunk.additional_kwargs?.reasoning_content
   if (isSaid(reasoning)) yield { reasoning }
@@ -57,7 +67,7 @@ function isSaid(value: unknown): value is string {
 }
 
 /** Providers send usage in one chunk or spread over several; by LangChain's convention the sum is right. */
-function add(sum: UsageMetadata | undefined, added: UsageMetadata | undefined): UsageMetadata | undefined {
+export function addUsage(sum: UsageMetadata | undefined, added: UsageMetadata | undefined): UsageMetadata | undefined {
   if (sum === undefined || added === undefined) return sum ?? added
   const reasoning = (sum.output_token_details?.reasoning ?? 0) + (added.output_token_details?.reasoning ?? 0)
   return {

@@ -9,6 +9,9 @@
  */
 import { MillraceError } from '@millrace/protocol'
 import type { Model, ModelPart, ModelRequest } from '../model.ts'
+import { bindTools } from './bind-tools.ts'
+import type { CallOptions, LangChainModel } from './chat-model.ts'
+
 import { type LangChainChunk, readChunks } from './chunks.ts'
 import { type AnswerEnd, finishOf, usageOf } from './end.ts'
 import { failureOf, failureOfReason, toMillraceError } from './errors.ts'
@@ -20,19 +23,15 @@ import { watch } from './provider-fetch.ts'
 import type { ProviderReport } from './provider-stream.ts'
 import { readThinkTags } from './think-tags.ts'
 
-/** The used part of a LangChain chat model, of any version. */
-export interface LangChainModel {
-  _llmType(): string
-  stream(messages: LangChainMessage[], options: { signal: AbortSignal }): Promise<AsyncIterable<LangChainChunk>>
-}
-
 interface EventModel extends LangChainModel {
-  streamEvents(messages: LangChainMessage[], options: { signal: AbortSignal }): AsyncIterable<LangChainEvent>
+  streamEvents(messages: LangChainMessage[], options: CallOptions): AsyncIterable<LangChainEvent>
 }
 
 export function isLangChainModel(value: object): value is LangChainModel {
   return '_llmType' in value && typeof value._llmType === 'function'
 }
+
+export type { LangChainModel } from './chat-model.ts'
 
 export interface LangChainOptions {
   /** Whether `<think>…</think>` at the start of an answer is reasoning; default true. */
@@ -68,11 +67,12 @@ export function fromLangChain(
 }
 
 async function* readAnswer(
-  chatModel: LangChainModel,
-  { messages, params = {}, signal }: ModelRequest,
+  given: LangChainModel,
+  { messages, params = {}, tools, signal }: ModelRequest,
   name: string,
 ): AsyncGenerator<ModelPart> {
-  checkKey(chatModel, name)
+  checkKey(given, name)
+  const { chatModel, options } = bindTools(given, tools)
   const conversation = toLangChainMessages(messages)
   const family = chatModel._llmType()
   const hasParams = Object.keys(params).length > 0
@@ -82,7 +82,7 @@ async function* readAnswer(
   try {
     if (makesEvents(chatModel)) {
       yield* readEvents(
-        watch(chatModel, { report, signal, amend }, () => chatModel.streamEvents(conversation, { signal })),
+        watch(chatModel, { report, signal, amend }, () => chatModel.streamEvents(conversation, { ...options, signal })),
         end,
       )
     } else yield* readChunks(watch(chatModel, { report, signal, amend }, chunks), end)
@@ -102,7 +102,7 @@ async function* readAnswer(
   yield* finishOf(reason, end.hasToolCalls)
 
   async function* chunks(): AsyncGenerator<LangChainChunk> {
-    yield* await chatModel.stream(conversation, { signal })
+    yield* await chatModel.stream(conversation, { ...options, signal })
   }
 }
 

@@ -12,7 +12,11 @@ export async function* readThinkTags(parts: AsyncIterable<ModelPart>): AsyncGene
   const reader = createTagReader()
   for await (const part of parts) {
     if (typeof part === 'string') yield* reader.read(part)
-    else yield part
+    else {
+      // What it holds back is not the start of a tag.
+      if ('toolCallStart' in part || 'toolCall' in part) yield* reader.end()
+      yield part
+    }
   }
   yield* reader.end()
 }
@@ -54,6 +58,7 @@ function createTagReader() {
     },
     *end(): Generator<ModelPart> {
       if (held !== '') yield state === 'thinking' ? { reasoning: held } : held
+      held = ''
     },
   }
 

@@ -7,6 +7,7 @@ import { readContinuation, withoutSaid } from '../continuation.ts'
 import type { Model, ModelInfo, ModelMessage, ModelPart, ModelProvider, ModelRequest, TakenParam } from '../model.ts'
 import { parseSimulation, type SimulationOptions } from './options.ts'
 import { createTicker, type Ticker } from './ticker.ts'
+import { callsOrAnswer, simulatedTools } from './tools.ts'
 
 /** Tokens without a pause at an unlimited rate; then the event loop gets a turn. */
 const tokensPerTick = 64
@@ -18,6 +19,7 @@ const menu: readonly ModelInfo[] = [
   ['sim:think', 'Thinks before it counts'],
   ['sim:fail', 'Fails after 20 tokens; ?after= says when'],
   ['sim:hang', 'Stops talking after 20 tokens and never ends'],
+  ['sim:tool', 'Calls a tool and says what it returned; ?approve=1 asks you before'],
   ['sim:file', 'Counts, gives a small picture, and counts on'],
 ].map(([name = '', description = '']) => ({ name, description, languageModel: false }))
 
@@ -34,17 +36,24 @@ function simulation(name: string, ticker: Ticker): Model {
   return {
     name,
     takes: options.kind === 'echo' ? everyParam : [],
+    ...(options.kind === 'tool' && { tools: simulatedTools(options) }),
     async *stream(request) {
       const { messages, signal } = request
       const { question, said: before } = readContinuation(messages)
       const pace = createPace(options, ticker, signal)
       let said = 0
       let thought = 0
-      for (const part of withoutSaid(script(options, options.kind === 'echo' ? echo(options, request, question) : ''), before)) {
+      let hasCalls = false
+      const parts =
+        options.kind === 'tool'
+          ? callsOrAnswer(options, request)
+          : withoutSaid(script(options, options.kind === 'echo' ? echo(options, request, question) : ''), before)
+      for (const part of parts) {
         const wait = pace()
         if (wait !== undefined) await wait
         if (signal.aborted) return
         if (typeof part === 'object' && 'reasoning' in part) thought += 1
+        hasCalls ||= typeof part === 'object' && 'toolCall' in part
         if (typeof part !== 'object' || !('file' in part)) said += 1
         yield part
       }
@@ -52,7 +61,7 @@ function simulation(name: string, ticker: Ticker): Model {
         throw new MillraceError(options.code, { message: `The simulation failed after ${said} tokens, as asked.` })
       if (options.kind === 'hang') return untilAborted(signal)
       yield { usage: usage(messages, said, thought) }
-      yield { finishReason: 'stop' }
+      yield { finishReason: hasCalls ? 'tool_calls' : 'stop' }
     },
   }
 }

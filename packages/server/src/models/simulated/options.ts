@@ -17,9 +17,19 @@ const numbers = {
   after: { default: 20, min: 0, max: 1_000_000 },
   /** Tokens of reasoning before the answer. */
   think: { default: 20, min: 0, max: 1_000_000 },
+  /** Calls of the tool, side by side. */
+  calls: { default: 1, min: 1, max: 8 },
+  /** 1: somebody decides before the tool is executed; a client executes it; it fails. */
+  approve: { default: 0, min: 0, max: 1 },
+  client: { default: 0, min: 0, max: 1 },
+  fails: { default: 0, min: 0, max: 1 },
+  /** Milliseconds that the tool takes. */
+  ms: { default: 0, min: 0, max: 600_000 },
 } as const
 
 const words = {
+  /** Of the tool. */
+  name: ['weather', 'mail'],
   lang: ['en', 'zh'],
   /** Of echo: the text of the last message, or what it was given, as JSON. */
   show: ['text', 'messages', 'request'],
@@ -38,12 +48,14 @@ const kinds = {
   hang: ['after'],
   garbage: ['after'],
   file: ['after'],
+  tool: ['name', 'calls', 'approve', 'client', 'fails', 'ms'],
 } as const satisfies Record<string, readonly (keyof typeof numbers | keyof typeof words)[]>
 
 export type SimulationKind = keyof typeof kinds
 
 export type SimulationOptions = { readonly kind: SimulationKind } & Readonly<Record<keyof typeof numbers, number>> & {
     readonly lang: (typeof words.lang)[number]
+    readonly name: (typeof words.name)[number]
     readonly code: (typeof words.code)[number]
     readonly show: (typeof words.show)[number]
   }
@@ -58,7 +70,8 @@ export function parseSimulation(name: string): SimulationOptions {
         .join(', ')}.`,
     )
   const allowed: readonly string[] = [...common, ...kinds[kind as SimulationKind]]
-  const options: Record<string, number | string> = { kind, lang: words.lang[0], code: words.code[0], show: words.show[0] }
+  const options: Record<string, number | string> = { kind }
+  for (const [option, [first]] of Object.entries(words)) options[option] = first
   for (const [option, range] of Object.entries(numbers)) options[option] = range.default
   for (const [option, value] of new URLSearchParams(query)) {
     if (!allowed.includes(option)) throw refused(`sim:${kind} has no option ${option}; it takes ${allowed.join(', ')}.`)

@@ -1,0 +1,3 @@
+export { executeTool, toFailure } from './execute.ts'
+export { createTools, type NamedTool, type ToolSet, type ToolsOption } from './registry.ts'
+export { defineTool, type JsonSchema, type Tool, type ToolContext, ToolError } from './tool.ts'

@@ -1,0 +1,104 @@
+/** The tools of a server, by name, with their schemas compiled. */
+import { MillraceError } from '@millrace/protocol'
+import { z } from 'zod'
+import { fromLangChainTool, isLangChainTool, type LangChainTool } from './langchain.ts'
+import type { JsonSchema, Tool, ToolDefinition } from './tool.ts'
+
+/** By name, or a list of LangChain's, which have names. */
+export type ToolsOption = Readonly<Record<string, Tool | LangChainTool>> | readonly LangChainTool[]
+
+export interface NamedTool extends Tool {
+  readonly name: string
+  /** The arguments as the tool gets them. Throws `arguments_invalid`, with what is wrong for the model. */
+  check(input: unknown): unknown
+}
+
+export interface ToolSet {
+  readonly size: number
+  get(name: string): NamedTool | undefined
+  /** What models get. */
+  readonly definitions: readonly ToolDefinition[]
+  /** With the tools that a model brings, which go before those of the same name. */
+  with(tools: ToolsOption | undefined): ToolSet
+}
+
+/** Every provider takes these names. */
+const namePattern = /^[A-Za-z0-9_-]{1,64}$/
+
+/** Throws a TypeError for what no model could call. */
+export function createTools(options: ToolsOption = {}): ToolSet {
+  const entries: readonly (readonly [string, Tool | LangChainTool])[] = isList(options)
+    ? options.map((tool) => [tool.name, tool] as const)
+    : Object.entries(options)
+  return toSet(new Map(entries.map(([name, tool]) => [name, toNamed(name, tool)])))
+}
+
+function toSet(tools: ReadonlyMap<string, NamedTool & { readonly definition: ToolDefinition }>): ToolSet {
+  return {
+    size: tools.size,
+    get: (name) => tools.get(name),
+    definitions: [...tools.values()].map(({ definition }) => definition),
+    with(more) {
+      if (more === undefined) return toSet(tools)
+      const own = isList(more) ? more.map((tool) => [tool.name, tool] as const) : Object.entries(more)
+      return toSet(new Map([...tools, ...own.map(([name, tool]) => [name, toNamed(name, tool)] as const)]))
+    },
+  }
+}
+
+function toNamed(name: string, given: Tool | LangChainTool): NamedTool & { readonly definition: ToolDefinition } {
+  if (!namePattern.test(name)) throw new TypeError(`"${name}" is no name of a tool: 1 to 64 characters of A-Z a-z 0-9 _ and -.`)
+  const tool: Tool = isLangChainTool(given) ? fromLangChainTool(given) : given
+  if (typeof tool.description !== 'string')
+    throw new TypeError(`The tool "${name}" has no description, by which models choose it.`)
+  if (tool.execute === undefined && tool.needsApproval !== undefined)
+    throw new TypeError(
+      `The tool "${name}" has no execute: the client that executes it decides, and needsApproval has no effect.`,
+    )
+  const { schema, parse } = compile(name, tool.input)
+  return {
+    ...tool,
+    name,
+    definition: { name, description: tool.description, input: schema },
+    check(input) {
+      const result = parse(input)
+      if (result.success) return result.data
+      const problems = result.error.issues
+        .slice(0, 5)
+        .map(({ path, message }) => `${['arguments', ...path].join('.')}: ${message}`)
+      throw new MillraceError('arguments_invalid', {
+        message: `The arguments of ${name} do not match its schema: ${problems.join('; ')}.`.slice(0, 1000),
+      })
+    },
+  }
+}
+
+const anything = z.record(z.string(), z.unknown())
+
+function compile(
+  name: string,
+  input: Tool['input'],
+): { schema: JsonSchema; parse: (value: unknown) => z.ZodSafeParseResult<unknown> } {
+  const empty = { type: 'object', properties: {} }
+  if (input === undefined) return { schema: empty, parse: (value) => anything.safeParse(value) }
+  try {
+    if (isZod(input)) {
+      const schema = z.toJSONSchema(input, { io: 'input' }) as JsonSchema
+      if (schema.type !== 'object') throw new TypeError('it is not a schema of an object')
+      return { schema, parse: (value) => input.safeParse(value) }
+    }
+    const compiled = z.fromJSONSchema(input as Parameters<typeof z.fromJSONSchema>[0])
+    if (input.type !== 'object' && input.type !== undefined) throw new TypeError('it is not a schema of an object')
+    return { schema: { ...empty, ...(input as JsonSchema) }, parse: (value) => anything.and(compiled).safeParse(value) }
+  } catch (cause) {
+    throw new TypeError(`The schema of the tool "${name}" cannot be used: ${(cause as Error).message}.`, { cause })
+  }
+}
+
+function isZod(input: object): input is z.ZodType {
+  return 'safeParse' in input && typeof input.safeParse === 'function'
+}
+
+function isList(options: ToolsOption): options is readonly LangChainTool[] {
+  return Array.isArray(options)
+}
