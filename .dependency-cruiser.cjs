@@ -1,6 +1,7 @@
 /** The architecture, as rules. Read ARCHITECTURE.md for the reasons. */
 const server = '^packages/server/src'
 const test = '\\.test\\.ts$'
+const bindings = '^packages/client/src/(react|vue|svelte|solid)/'
 
 /**
  * What a folder of the server may import, besides itself and the log. Folders meet at the log and at contracts;
@@ -59,29 +60,29 @@ module.exports = {
     },
     {
       name: 'client-needs-only-protocol',
-      comment: 'It runs in browsers, workers and Node: no packages, no node:. Only its hooks may know React.',
+      comment: 'It runs in browsers, workers and Node: no packages, no node:. Only its bindings may know a framework.',
       severity: 'error',
-      from: { path: '^packages/client/src', pathNot: [test, '^packages/client/src/react/'] },
+      from: { path: '^packages/client/src', pathNot: [test, bindings] },
       to: { pathNot: ['^packages/client/src', '^packages/protocol/src'] },
     },
     {
-      name: 'the-hooks-need-only-client-and-react',
+      name: 'a-binding-needs-only-the-client-and-its-framework',
       severity: 'error',
-      from: { path: '^packages/client/src/react/', pathNot: test },
-      to: { pathNot: ['^packages/client/src', '^packages/protocol/src', '^node_modules/(@types/)?react/'] },
+      from: { path: bindings, pathNot: test },
+      to: { pathNot: ['^packages/client/src', '^packages/protocol/src', '^node_modules/(@types/)?$1(-js)?/'] },
     },
     {
-      name: 'the-core-does-not-know-the-hooks',
-      comment: 'An application without React would load it.',
+      name: 'nothing-knows-the-bindings',
+      comment: 'An application without the framework would load it.',
       severity: 'error',
-      from: { path: '^packages/client/src/', pathNot: '^packages/client/src/react/' },
-      to: { path: '^packages/client/src/react/' },
+      from: { path: '^packages/client/src/', pathNot: bindings },
+      to: { path: bindings },
     },
     {
       name: 'the-client-does-not-know-the-chat',
       comment: 'The fold and the stores are an entry of their own: an application that only reads events must not load them.',
       severity: 'error',
-      from: { path: '^packages/client/src/', pathNot: '^packages/client/src/(chat|react)/' },
+      from: { path: '^packages/client/src/', pathNot: ['^packages/client/src/chat/', bindings] },
       to: { path: '^packages/client/src/chat/' },
     },
     {
@@ -127,7 +128,10 @@ module.exports = {
       comment: 'Apps, suites, benches and examples import what users import: only an index.ts is public.',
       severity: 'error',
       from: { path: '^(apps|conformance|bench|examples)/' },
-      to: { path: '^packages/[^/]+/src/', pathNot: '^packages/[^/]+/src/((chat|tabs|react|engines/(redis|nats))/)?index\\.ts$' },
+      to: {
+        path: '^packages/[^/]+/src/',
+        pathNot: '^packages/[^/]+/src/((chat|tabs|react|vue|svelte|solid|engines/(redis|nats))/)?index\\.ts$',
+      },
     },
     {
       name: 'nothing-shipped-imports-the-workshop',

@@ -2,13 +2,14 @@
 import { buildPackages, packageFolders } from './build-packages.ts'
 import { checkBuiltCommand } from './built-command.ts'
 import {
+  bindingBytesMax,
+  bindings,
   chatBytesMax,
   clientBytesMax,
+  measureBinding,
   measureChat,
   measureClient,
-  measureReact,
   measureTabs,
-  reactBytesMax,
   tabsBytesMax,
 } from './client-size.ts'
 import { ensurePage, pageFolder } from './page.ts'
@@ -53,7 +54,10 @@ export const checks: readonly Check[] = [
   { name: 'page size', run: checkPageSize },
   { name: 'client size', run: async () => checkBytes(await measureClient(), clientBytesMax) },
   { name: 'chat size', run: async () => checkBytes(await measureChat(), chatBytesMax) },
-  { name: 'react size', run: async () => checkBytes(await measureReact(), reactBytesMax) },
+  ...bindings.map((name) => ({
+    name: `${name} size`,
+    run: async () => checkBytes(await measureBinding(name), bindingBytesMax),
+  })),
   { name: 'tabs size', run: async () => checkBytes(await measureTabs(), tabsBytesMax) },
   { name: 'dependencies', run: () => all(['depcruise', '--output-type', 'err', ...codeFolders]) },
   { name: 'unused', run: () => all(['knip']) },

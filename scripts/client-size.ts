@@ -1,6 +1,6 @@
 /**
  * The bytes that the client adds to a page, minified and compressed: the client with the protocol, and what its other
- * entries add to it: the stores, the hooks over them, and the sharing between tabs.
+ * entries add to it: the stores, their bindings to frameworks, and the sharing between tabs.
  */
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
@@ -9,8 +9,10 @@ import { root } from './install.mjs'
 
 /** Decision 28. */
 export const clientBytesMax = 15 * 1024
-export const chatBytesMax = 4 * 1024
-export const reactBytesMax = 2 * 1024
+export const chatBytesMax = 5 * 1024
+/** Of each binding. */
+export const bindingBytesMax = 2 * 1024
+export const bindings = ['react', 'vue', 'svelte', 'solid'] as const
 export const tabsBytesMax = 4 * 1024
 
 const entries = (...names: readonly string[]) => names.map((name) => join(root, 'packages/client/src', name, 'index.ts'))
@@ -24,9 +26,9 @@ export async function measureChat(): Promise<number> {
   return (await measure(entries('.', 'chat'))) - (await measureClient())
 }
 
-/** Beside React, the client and the stores. */
-export async function measureReact(): Promise<number> {
-  return (await measure(entries('.', 'chat', 'react'), [/^react$/])) - (await measure(entries('.', 'chat')))
+/** Beside the framework, the client and the stores. */
+export async function measureBinding(name: (typeof bindings)[number]): Promise<number> {
+  return (await measure(entries('.', 'chat', name), [/^(react|vue|svelte|solid-js)\b/])) - (await measure(entries('.', 'chat')))
 }
 
 /** Beside the client. */
@@ -46,7 +48,10 @@ async function measure(files: readonly string[], external: readonly RegExp[] = [
       {
         name: 'page',
         resolveId: (id) => (id === page ? id : undefined),
-        load: (id) => (id === page ? files.map((file) => `export * from ${JSON.stringify(file)}`).join('\n') : undefined),
+        load: (id) =>
+          id === page
+            ? files.map((file, index) => `export * as part${index} from ${JSON.stringify(file)}`).join('\n')
+            : undefined,
       },
     ],
     // As part of an application: Vite does not remove the white space of libraries.

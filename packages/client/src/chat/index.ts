@@ -12,3 +12,4 @@ export {
 } from './fold.ts'
 export type { Store } from './live-store.ts'
 export type { AskOptions, ChatStorage, PendingRun } from './questions.ts'
+export { type ChannelShowOptions, showChannel, showChat, showRun } from './show.ts'

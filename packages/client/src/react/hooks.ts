@@ -2,28 +2,35 @@
  * The stores of `@millrace/client/chat` as React sees them. Nothing is opened while rendering: a subscription begins a
  * loop, and on a server there are none.
  */
-import { useCallback, useMemo, useSyncExternalStore } from 'react'
+import { useMemo, useSyncExternalStore } from 'react'
 import {
   type ChannelEvents,
   type ChannelLike,
+  type ChannelShowOptions,
   type Chat,
   type ChatOptions,
   type ChatRun,
-  channelStoreOf,
-  chatOf,
-  findRun,
+  type Store,
+  showChannel,
+  showChat,
+  showRun,
 } from '../chat/index.ts'
 import type { Client } from '../client.ts'
 import type { Session } from '../session.ts'
 import type { ConnectionStatus } from '../status.ts'
 
+/** Any store of `@millrace/client/chat`; pass the same one in every rendering. */
+export function useStore<T>(store: Pick<Store<T>, 'initial' | 'current' | 'subscribe'>): T {
+  return useSyncExternalStore(
+    store.subscribe,
+    () => store.current,
+    () => store.initial,
+  )
+}
+
 /** How the connection of a client is; never mixed with how a run is. On a server always `idle`. */
 export function useConnection({ connection }: Client): ConnectionStatus {
-  return useSyncExternalStore(
-    connection.subscribe,
-    () => connection.current,
-    () => connection.initial,
-  )
+  return useStore(connection)
 }
 
 /**
@@ -34,17 +41,7 @@ export function useConnection({ connection }: Client): ConnectionStatus {
  * the same `transcript`, which a server renders, and the page at first.
  */
 export function useChat(session: Session, { transcript, storage }: ChatOptions = {}): Chat {
-  const store = chatOf(session)
-  const first = useMemo(() => (transcript === undefined ? store.initial : store.preview(transcript)), [store, transcript])
-  const subscribe = useCallback(
-    (listener: () => void) => chatOf(session, { transcript, storage }).subscribe(listener),
-    [session, transcript, storage],
-  )
-  return useSyncExternalStore(
-    subscribe,
-    () => (store.current === store.initial ? first : store.current),
-    () => first,
-  )
+  return useStore(useMemo(() => showChat(session, { transcript, storage }), [session, transcript, storage]))
 }
 
 /**
@@ -52,17 +49,7 @@ export function useChat(session: Session, { transcript, storage }: ChatOptions =
  * this run has changed.
  */
 export function useRun(session: Session, run: string): ChatRun | undefined {
-  const store = chatOf(session)
-  return useSyncExternalStore(
-    store.subscribe,
-    () => findRun(store.current, run),
-    () => findRun(store.initial, run),
-  )
-}
-
-export interface UseChannelOptions {
-  /** How many of the last events are kept and given. Default 100, at least 1. */
-  readonly eventsMax?: number
+  return useStore(useMemo(() => showRun(session, run), [session, run]))
 }
 
 /**
@@ -71,22 +58,7 @@ export interface UseChannelOptions {
  */
 export function useChannel<Event>(
   channel: ChannelLike<Event>,
-  { eventsMax = 100 }: UseChannelOptions = {},
+  { eventsMax = 100 }: ChannelShowOptions = {},
 ): ChannelEvents<Event> {
-  if (!(eventsMax >= 1)) throw new RangeError(`eventsMax is ${eventsMax}; it must be at least 1.`)
-  const store = channelStoreOf(channel)
-  const subscribe = useCallback(
-    (listener: () => void) => {
-      store.keep(eventsMax)
-      return store.subscribe(listener)
-    },
-    [store, eventsMax],
-  )
-  const all = useSyncExternalStore(
-    subscribe,
-    () => store.current,
-    () => store.initial,
-  )
-  // Another component may want more.
-  return useMemo(() => ({ ...all, events: all.events.slice(-eventsMax) }), [all, eventsMax])
+  return useStore(useMemo(() => showChannel(channel, { eventsMax }), [channel, eventsMax]))
 }

@@ -1,3 +1,3 @@
 'use client'
 
-export { type UseChannelOptions, useChannel, useChat, useConnection, useRun } from './hooks.ts'
+export { useChannel, useChat, useConnection, useRun, useStore } from './hooks.ts'

@@ -1,0 +1,45 @@
+/**
+ * Builds one of the pages beside it, and serves it before a Millrace server: `node src/pages/serve.ts vue`. The page and the API
+ * must be of one origin, so the server of the page passes the API on.
+ */
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import process from 'node:process'
+import { fileURLToPath } from 'node:url'
+import { svelte } from '@sveltejs/vite-plugin-svelte'
+import react from '@vitejs/plugin-react'
+import vue from '@vitejs/plugin-vue'
+import { createMillrace } from 'millrace'
+import { build, defaultClientConditions, type InlineConfig, preview } from 'vite'
+
+const [framework = 'react'] = process.argv.slice(2)
+const millrace = createMillrace({ model: 'sim:count?n=5' })
+const { url } = await millrace.listen({ port: 0 })
+
+const outDir = await mkdtemp(join(tmpdir(), 'millrace-page-'))
+const config: InlineConfig = {
+  root: fileURLToPath(new URL(`./${framework}/`, import.meta.url)),
+  configFile: false,
+  logLevel: 'error',
+  plugins: [react(), vue(), svelte({ configFile: false })],
+  // Here the packages are read as they are written; an application needs no such line.
+  resolve: { conditions: ['source', ...defaultClientConditions] },
+  build: { outDir, emptyOutDir: true },
+  preview: {
+    host: '127.0.0.1',
+    port: Number(process.env['PORT'] ?? 4601),
+    proxy: { '/api': url, '/ws': { target: url, ws: true } },
+  },
+}
+await build(config)
+const server = await preview(config)
+console.log(server.resolvedUrls?.local[0])
+
+process.once('SIGTERM', () => void close())
+
+async function close(): Promise<void> {
+  await server.close()
+  await millrace.close()
+  await rm(outDir, { recursive: true })
+}
