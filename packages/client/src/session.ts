@@ -1,5 +1,5 @@
 /** One conversation: what is said in it comes out of `events`, what is asked goes in by `run`. */
-import type { Asked, EndStatus, FileInfo, Gap, Json, LaneEnd, LanePart, RunEnd, SessionEvent } from '@millrace/protocol'
+import type { Asked, EndStatus, FileInfo, Gap, Json, LaneEnd, LanePart, Message, RunEnd, SessionEvent } from '@millrace/protocol'
 import type { Outbox, SendOptions } from './commands/outbox.ts'
 import type { Command, Started } from './commands/sender.ts'
 import { type CallOptions, callWithin } from './deadline.ts'
@@ -31,6 +31,9 @@ export interface RunOptions extends ResumeOptions, Asked {
   readonly models?: readonly string[]
 }
 
+/** What is absent is as it was. */
+export type RegenerateOptions = Omit<RunOptions, 'parent' | 'parentLane'>
+
 /** Resolves when the run's start is recorded; rejects with the server's error. Waits while there is no connection. */
 export interface Run extends Promise<Started>, RunView {}
 
@@ -44,6 +47,12 @@ export interface Session extends LogReader<SessionLogEvent> {
    * which one it `continues`. Rejects with `run_not_continuable` where that run goes on, is complete, or was continued.
    */
   resume(run: string, options?: ResumeOptions): Run
+  /** Asks the question of a run again, beside it, or with `query` or `messages` another one. Rejects with `run_not_found`. */
+  regenerate(run: string, options?: RegenerateOptions): Run
+  /** Asks another question in place of a run's: the new run is beside it. */
+  edit(run: string, question: string | readonly Message[], options?: RegenerateOptions): Run
+  /** Goes on from an earlier run. Rejects with `parent_not_found`, and while that run is in progress with `parent_in_progress`. */
+  branch(run: string, question: string | readonly Message[], options?: RunOptions): Run
   /** The same as `stop` of a Run, for one that was started elsewhere. Rejects with `run_not_found`. */
   stop(run: string, options?: CallOptions): Promise<RecordedEnd>
   /** A run that was started elsewhere or before. Its reading rejects with `run_not_found` where the session has none with this id. */
@@ -67,6 +76,8 @@ export type TranscriptRun = Partial<Omit<RunEnd, 'status' | 'lanes'>> &
   Asked & {
     readonly run: string
     readonly query: string
+    /** The run that this one follows; null for the first of a conversation. Absent in one that continues another. */
+    readonly parent?: string | null | undefined
     /** The run that this one goes on with: PROTOCOL.md#continuing-an-answer. */
     readonly continues?: string
     readonly startedAt: number
@@ -113,6 +124,12 @@ export function createSession({ id, http, outbox, connection, requestMs, flow, .
       start({ type: 'run', ...asked, session: id, id: run }, { isRetried, signal }),
     resume: (run: string, { id: next = newId(), ...sending }: ResumeOptions = {}) =>
       start({ type: 'continue', run, session: id, id: next }, sending),
+    regenerate: (run: string, { id: next = newId(), isRetried, signal, ...asked }: RegenerateOptions = {}) =>
+      start({ type: 'regenerate', run, ...asked, session: id, id: next }, { isRetried, signal }),
+    edit: (run: string, question: string | readonly Message[], options?: RegenerateOptions) =>
+      session.regenerate(run, { ...options, ...asQuestion(question) }),
+    branch: (run: string, question: string | readonly Message[], options?: RunOptions) =>
+      session.run({ ...options, ...asQuestion(question), parent: run }),
     stop: (run: string, options?: CallOptions) => outbox.send({ type: 'stop', run }, options) as Promise<RecordedEnd>,
     runs(run: string) {
       const locate = async () => {
@@ -149,7 +166,10 @@ export function createSession({ id, http, outbox, connection, requestMs, flow, .
     return making
   }
 
-  function start(command: Extract<Command, { type: 'run' | 'continue' }>, sending: Omit<SendOptions, 'prepare'>): Run {
+  function start(
+    command: Extract<Command, { readonly id: string; readonly session: string }>,
+    sending: Omit<SendOptions, 'prepare'>,
+  ): Run {
     const started = outbox.send(command, { ...sending, prepare: make }) as Promise<Started>
     const run = view(command.id, async () => (await started).position)
     return withGetters(started, run)
@@ -158,4 +178,8 @@ export function createSession({ id, http, outbox, connection, requestMs, flow, .
   function view(run: string, locate: () => Promise<string>): RunView {
     return createRunView({ id: run, locate, open, stop: (options) => session.stop(run, options) })
   }
+}
+
+function asQuestion(question: string | readonly Message[]): Pick<RunOptions, 'query' | 'messages'> {
+  return typeof question === 'string' ? { query: question } : { messages: question }
 }

@@ -13,12 +13,19 @@ import { checkTranscript, judgeEvent } from './decode.ts'
 import { type ChatRun, type ChatTranscript, foldTranscript, interruptTranscript, joinTranscript, lastRun } from './fold.ts'
 import { createLiveStore, type Store } from './live-store.ts'
 import { type AskOptions, type ChatStorage, createQuestions, type PendingRun } from './questions.ts'
+import { type Tree, treeOf } from './tree.ts'
 
 export interface Chat {
   /**
-   * In the order they began; what continues a run is a part of it. A run that did not change is the same object as before.
+   * The path that is shown, from the first question to the newest, unless another was chosen. What continues a run is a part
+   * of it. A run that did not change is the same object as before.
    */
   readonly runs: readonly ChatRun[]
+  /**
+   * Of each run that is not alone at its place in the tree, the runs there in the order in which they began, itself included.
+   * Its number is its place in the list, as in `2 / 3`.
+   */
+  readonly siblings: ReadonlyMap<string, readonly string[]>
   /** Runs that were shown before the session was lost or deleted. They cannot be stopped or resumed. */
   readonly lost: readonly ChatRun[]
   /** In the order they were asked. Each is gone with the change that brings its run. */
@@ -47,6 +54,14 @@ export interface Chat {
    * gives need not be awaited: an error shows in `pending`. Where the session was lost, it is created again.
    */
   ask(question: string | readonly Message[], options?: AskOptions): Run
+  /** Asks the question of a run again, beside it, by the same models or others. It is shown when it begins. */
+  regenerate(run: string, options?: AskOptions): Run
+  /** Asks another question in place of a run's, beside it. */
+  edit(run: string, question: string | readonly Message[], options?: AskOptions): Run
+  /** Goes on from an earlier run, or from one of its lanes with `parentLane`. */
+  branch(run: string, question: string | readonly Message[], options?: AskOptions): Run
+  /** Shows the path through a run, to the newest below it, until something is asked here. */
+  choose(run: string): void
   /** Asks when nothing is being answered any more. Returns the id of the run. */
   queue(question: string | readonly Message[], options?: AskOptions): string
   /** Asks a rejected question again. */
@@ -104,6 +119,9 @@ export function chatOf(session: Session, options: ChatOptions = {}): ChatStore {
 // oxlint-disable-next-line max-lines-per-function
 function createChatStore(session: Session): OwnStore {
   let transcript: ChatTranscript = { id: session.id, position: 'start', complete: true, runs: [] }
+  /** Of the transcript; its shape changes only where a run begins. */
+  let tree: Tree | undefined
+  let chosen: string | undefined
   let lost: readonly ChatRun[] = []
   let isStale = true
   let hasBegun = false
@@ -120,11 +138,22 @@ function createChatStore(session: Session): OwnStore {
   const commands = {
     ask(question, options = {}) {
       recreate()
-      return questions.ask(question, options)
+      return questions.ask(question, { ...here(), ...options })
+    },
+    regenerate(run, options = {}) {
+      const { query = '', messages } = findRun(transcript, run) ?? {}
+      return questions.ask(messages ?? query, { ...options, ...placeOf(run), regenerates: run })
+    },
+    edit: (run, question, options = {}) =>
+      questions.ask(question, { ...options, ...placeOf(run), regenerates: run, isEdited: true }),
+    branch: (run, question, options = {}) => questions.ask(question, { ...options, parent: run }),
+    choose(run) {
+      show(run)
+      store.changed('now')
     },
     queue(question, options = {}) {
       recreate()
-      return questions.queue(question, options)
+      return questions.queue(question, { ...here(), ...options })
     },
     retry(id) {
       recreate()
@@ -158,7 +187,8 @@ function createChatStore(session: Session): OwnStore {
   return Object.assign(store, {
     preview(first: Transcript): Chat {
       const { runs, complete } = joinTranscript(first)
-      return { ...store.initial, runs, complete }
+      const { path, siblings } = treeOf(runs)
+      return { ...store.initial, runs: path.map((place) => runs[place] as ChatRun), siblings, complete }
     },
     use({ transcript: first, storage }: ChatOptions) {
       if (first !== undefined && transcript.position === 'start') {
@@ -171,9 +201,13 @@ function createChatStore(session: Session): OwnStore {
   })
 
   function view(): Chat {
-    const { runs, complete } = transcript
+    const { complete } = transcript
     const { pending } = questions
-    return { runs, lost, pending, stopping, resuming, complete, status, error, connection: connection(), ...commands }
+    tree ??= treeOf(transcript.runs, chosen)
+    const { siblings, path } = tree
+    const isAll = path.length === transcript.runs.length
+    const runs = isAll ? transcript.runs : path.map((place) => transcript.runs[place] as ChatRun)
+    return { runs, siblings, lost, pending, stopping, resuming, complete, status, error, connection: connection(), ...commands }
   }
 
   function connection(): ConnectionStatus {
@@ -258,8 +292,27 @@ function createChatStore(session: Session): OwnStore {
     return run === undefined ? id : lastRun(run)
   }
 
+  /** Where a path was chosen, the question belongs to its end. */
+  function here(): AskOptions {
+    const parent = chosen === undefined ? undefined : store.current.runs.at(-1)?.run
+    return parent === undefined ? {} : { parent }
+  }
+
+  function placeOf(run: string): AskOptions {
+    const { parent, parentLane } = findRun(transcript, run) ?? {}
+    return { parent, parentLane }
+  }
+
+  function show(run: string | undefined): void {
+    chosen = run
+    tree = undefined
+  }
+
   function put(next: ChatTranscript): void {
     transcript = next
+    tree = undefined
+    // What was asked here is the newest, and is shown.
+    if (questions.pending.some(({ id }) => findRun(next, id) !== undefined)) show(undefined)
     if (stopping.size > 0) stopping = new Set([...stopping].filter((id) => findRun(next, id)?.status === 'streaming'))
     if (resuming.size > 0) resuming = new Map([...resuming].filter(([id]) => lastOf(id) === resumedFrom.get(id)))
     questions.settle(new Set(next.runs.map(({ run }) => run)), next.runs.some(isStreaming))

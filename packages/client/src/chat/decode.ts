@@ -22,7 +22,13 @@ const measures = {
 const end = { status: 'string', ...measures } as const
 
 const events: { readonly [T in SessionEventType]: Shape } = {
-  stream_start: { run: 'string', query: 'string', lanes: [{ lane: 'string', model: 'string' }], 'continues?': 'string' },
+  stream_start: {
+    run: 'string',
+    query: 'string',
+    lanes: [{ lane: 'string', model: 'string' }],
+    'continues?': 'string',
+    'parentLane?': 'string',
+  },
   message: { ...ofLane, text: 'string' },
   reasoning: { ...ofLane, reasoning: 'string' },
   tool_call_start: { ...ofCall, name: 'string' },

@@ -29,13 +29,15 @@ const say = (run: string, lane: string, text: string): SessionEvent => ({ type: 
 
 /** What a transcript is, said by looking things up in the whole log instead of going through it. */
 function lookUp(events: readonly SessionEvent[]): Transcript['runs'] {
-  return dataOf(events, 'stream_start').map(({ run, query, lanes, continues }) => {
+  const starts = dataOf(events, 'stream_start')
+  return starts.map(({ run, query, lanes, continues }, index) => {
+    const parent = starts.slice(0, index).findLast((start) => start.continues === undefined)?.run ?? null
     const ofRun = events.filter(({ data }) => (data as { run?: string }).run === run)
     const { lanes: laneEnds, ...runEnd } = dataOf(ofRun, 'stream_end')[0] ?? { run, status: 'streaming' as const }
     return {
       ...runEnd,
       query,
-      ...(continues && { continues }),
+      ...(continues ? { continues } : { parent }),
       startedAt: now,
       lanes: lanes.map(({ lane, model }) => {
         const ofLane = ofRun.filter(({ data }) => (data as { lane?: string }).lane === lane)

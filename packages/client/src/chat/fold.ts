@@ -133,8 +133,10 @@ function addBytes({ runs, position }: ChatTranscript, bytes: Uint8Array<ArrayBuf
 function foldRuns(runs: readonly ChatRun[], event: Exclude<LogEvent, { type: 'file_data' }>, now: number): readonly ChatRun[] {
   if (event.type === 'stream_start') {
     const { session: _, lanes, ...start } = event.data
+    const newest = runs.findLast(({ continues }) => continues === undefined)?.run ?? null
     const silent = { status: 'streaming', text: '', reasoning: '', data: [], files: [], parts: [] } as const
     return addRun(runs, {
+      ...(start.continues === undefined && { parent: newest }),
       ...start,
       startedAt: now,
       status: 'streaming',

@@ -15,6 +15,9 @@ export interface PendingRun extends AskOptions {
   readonly id: string
   readonly query: string
   readonly messages?: readonly Message[]
+  /** The run beside which it is asked: again, or where `isEdited` with another question. */
+  readonly regenerates?: string
+  readonly isEdited?: boolean
   /**
    * `queued`: waits until nothing is being answered. `sending`: waits for the connection, or for its start. `rejected`, with
    * an `error`: stays until it is retried or withdrawn.
@@ -32,7 +35,7 @@ export interface ChatStorage {
 
 export interface Questions {
   readonly pending: readonly PendingRun[]
-  ask(question: string | readonly Message[], options: AskOptions): Run
+  ask(question: string | readonly Message[], options: AskOptions & Pick<PendingRun, 'regenerates' | 'isEdited'>): Run
   queue(question: string | readonly Message[], options: AskOptions): string
   retry(id: string): void
   withdraw(id: string): void
@@ -103,7 +106,7 @@ export function createQuestions(session: Session, onChange: () => void): Questio
     },
   }
 
-  function add(question: string | readonly Message[], options: AskOptions, status: PendingRun['status']): PendingRun {
+  function add(question: string | readonly Message[], options: Partial<PendingRun>, status: PendingRun['status']): PendingRun {
     const asked = typeof question === 'string' ? { query: question } : { query: queryOf(question), messages: question }
     const one: PendingRun = { ...options, ...asked, id: newId(), status }
     put([...pending, one])
@@ -111,10 +114,9 @@ export function createQuestions(session: Session, onChange: () => void): Questio
   }
 
   function send(one: PendingRun): Run {
-    const { status: _, error: __, query, ...asked } = one
-    const { id } = asked
+    const { id } = one
     const attempt = { abort: new AbortController(), isStarted: false }
-    const run = session.run({ ...asked, ...(asked.messages === undefined && { query }), signal: attempt.abort.signal })
+    const run = start(session, one, attempt.abort.signal)
     sent.set(id, attempt)
     run.then(
       () => {
@@ -147,6 +149,14 @@ export function createQuestions(session: Session, onChange: () => void): Questio
     if (storage !== undefined) keep(storage, session.id, pending)
     onChange()
   }
+}
+
+function start(session: Session, one: PendingRun, signal: AbortSignal): Run {
+  const { status: _, error: __, query, messages, regenerates, isEdited, ...asked } = one
+  const question = messages === undefined ? { query } : { messages }
+  if (regenerates === undefined) return session.run({ ...asked, ...question, signal })
+  const { parent: _parent, parentLane: _lane, ...changes } = asked
+  return session.regenerate(regenerates, { ...changes, ...(isEdited && question), signal })
 }
 
 const keyOf = (session: string) => `millrace.pending.${session}`

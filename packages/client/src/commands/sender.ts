@@ -25,6 +25,7 @@ export interface Started {
 export type Command =
   | ({ readonly type: 'run' } & RunCommand)
   | { readonly type: 'continue'; readonly run: string; readonly session: string; readonly id: string }
+  | ({ readonly type: 'regenerate'; readonly run: string } & Omit<RunCommand, 'parent' | 'parentLane'>)
   | { readonly type: 'stop'; readonly run: string }
   | {
       readonly type: 'publish'
@@ -94,6 +95,7 @@ export function createCommandSender({ http, socket, selector }: CommandSenderOpt
         return http.json(type === 'run' ? 'api/chat' : 'api/publish', { body })
       }
       case 'continue':
+      case 'regenerate':
       case 'stop': {
         const { type, run, ...body } = command
         return http.json(`api/runs/${encodeURIComponent(run)}/${type}`, { body })
@@ -104,7 +106,7 @@ export function createCommandSender({ http, socket, selector }: CommandSenderOpt
 
 /** A server closes a WebSocket for a message of more than 256 KiB; a character has three bytes at most. */
 function isLong(command: Command): boolean {
-  return command.type === 'run' && JSON.stringify(command).length > 65_536
+  return (command.type === 'run' || command.type === 'regenerate') && JSON.stringify(command).length > 65_536
 }
 
 const passing = new Set<string>([

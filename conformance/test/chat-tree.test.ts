@@ -1,0 +1,90 @@
+/** The path of a session's tree that a store shows, from a real server. */
+import type { Session } from '@millrace/client'
+import { type Chat, chatOf, type Store } from '@millrace/client/chat'
+import { expect, it, onTestFinished } from 'vitest'
+import { startWorld } from '../src/client/world.ts'
+
+/** Resolves with the first state that the predicate accepts, now or later. */
+function until<T>(store: Store<T>, isWanted: (current: T) => boolean): Promise<T> {
+  return new Promise((resolve) => {
+    const look = () => {
+      if (!isWanted(store.current)) return
+      queueMicrotask(leave)
+      resolve(store.current)
+    }
+    const leave = store.subscribe(look)
+    look()
+  })
+}
+
+function watch(session: Session): Store<Chat> {
+  const store = chatOf(session)
+  onTestFinished(store.subscribe(() => {}))
+  return store
+}
+
+const shown = ({ runs }: Chat) => runs.map(({ query }) => query)
+const hasEnded =
+  (...queries: string[]) =>
+  (chat: Chat) =>
+    JSON.stringify(shown(chat)) === JSON.stringify(queries) && chat.runs.every(({ status }) => status !== 'streaming')
+
+async function startTree() {
+  const { connect } = await startWorld()
+  const session = connect('sse').session()
+  const store = watch(session)
+  await until(store, ({ status }) => status === 'live')
+  const models = ['sim:count?n=1&tps=0']
+  const one = store.current.ask('one', { models }).id
+  const two = store.current.ask('two', { models, metadata: { a: 'b' } }).id
+  await until(store, hasEnded('one', 'two'))
+  return { connect, session, store, one, two, models }
+}
+
+it('shows what is regenerated, edited or branched off, and others that are chosen', async () => {
+  const { store, one, two } = await startTree()
+  expect(store.current.siblings.size).toBe(0)
+  const again = store.current.regenerate(two).id
+  expect(store.current.pending).toMatchObject([{ id: again, query: 'two', parent: one }])
+  await until(store, (chat) => hasEnded('one', 'two')(chat) && chat.runs[1]?.run === again)
+  expect(store.current.runs[1]).toMatchObject({ parent: one, metadata: { a: 'b' }, lanes: [{ model: 'sim:count?n=1&tps=0' }] })
+  const edited = store.current.edit(two, 'other').id
+  await until(store, hasEnded('one', 'other'))
+  expect(store.current.siblings.get(again)).toEqual([two, again, edited])
+
+  store.current.choose(two)
+  expect(store.current.runs.map(({ run }) => run)).toEqual([one, two])
+  const three = store.current.ask('three', { models: ['sim:count?n=1&tps=0'] }).id
+  await until(store, hasEnded('one', 'two', 'three'))
+  store.current.choose(again)
+  expect(store.current.runs.map(({ run }) => run)).toEqual([one, again])
+  store.current.choose(two)
+  expect(store.current.runs.map(({ run }) => run)).toEqual([one, two, three])
+  void store.current.branch(one, 'four', { models: ['sim:count?n=1&tps=0'] })
+  await until(store, hasEnded('one', 'four'))
+  expect(store.current.siblings.get(two)).toHaveLength(4)
+})
+
+it('is the same for a reader that comes later, and follows what others ask', async () => {
+  const { connect, session, store, one, two, models } = await startTree()
+  await session.edit(two, 'other')
+  await until(store, hasEnded('one', 'other'))
+  const later = watch(connect('sse').session(session.id))
+  await until(later, hasEnded('one', 'other'))
+  expect(later.current.siblings).toEqual(store.current.siblings)
+  await session.branch(one, 'third', { models })
+  await Promise.all([store, later].map((each) => until(each, hasEnded('one', 'third'))))
+  await session.run({ query: 'beside', parent: null, models })
+  await until(later, hasEnded('beside'))
+  expect(later.current.siblings.get(one)).toHaveLength(2)
+})
+
+it('shows why a question was rejected, and asks it again', async () => {
+  const { session, store, two } = await startTree()
+  await expect(store.current.branch('unknown', 'x')).rejects.toMatchObject({ code: 'parent_not_found' })
+  expect(store.current.pending).toMatchObject([{ status: 'rejected', error: { code: 'parent_not_found' } }])
+  store.current.withdraw(store.current.pending[0]?.id as string)
+  await expect(session.regenerate('unknown')).rejects.toMatchObject({ code: 'run_not_found' })
+  await expect(store.current.edit(two, 'y', { params: { seed: 1 } })).rejects.toMatchObject({ code: 'param_not_supported' })
+  expect(store.current.pending).toMatchObject([{ query: 'y', regenerates: two, status: 'rejected' }])
+})
