@@ -10,16 +10,18 @@ const bindings = '^packages/client/src/(react|vue|svelte|solid)/'
 const knows = {
   access: ['outgoing/'],
   channels: [],
-  config: ['access/', 'options\\.ts$', 'limits/options\\.ts$'],
+  config: ['access/', 'options\\.ts$', 'limits/options\\.ts$', 'files/default-types\\.ts$'],
   cluster: ['runs/', 'transports/heartbeat\\.ts$'],
   delivery: [],
   dialects: [],
   engines: [],
+  files: [],
   gateway: [
     'access/',
     'channels/',
     'delivery/wire\\.ts$',
     'dialects/dialect\\.ts$',
+    'files/',
     'limits/',
     'models/model\\.ts$',
     'operations/',
@@ -37,7 +39,7 @@ const knows = {
   operations: ['outgoing/'],
   outgoing: [],
   runs: ['operations/(observer|traces|private-text)\\.ts$', 'models/model\\.ts$', 'operations/redact\\.ts$', 'tools/'],
-  sessions: ['access/', 'models/(model|continuation)\\.ts$', 'dialects/', 'runs/', 'tools/'],
+  sessions: ['access/', 'files/', 'models/(model|continuation)\\.ts$', 'dialects/', 'runs/', 'tools/'],
   tools: [],
   transports: [
     'operations/observer\\.ts$',

@@ -145,7 +145,7 @@ function createFollower(id: string, { locate, open }: Pick<RunViewOptions, 'loca
     // Before the start of a run that is looked for from the start of the log, something may be missing.
     const isMissing = event.type === 'gap' && (last !== undefined || position !== 'start')
     position = event.id
-    const isOwn = isBytes || (event.type !== 'file_data' && event.type !== 'gap' && event.data.run === id)
+    const isOwn = isBytes || (event.type !== 'file_data' && event.type !== 'gap' && 'run' in event.data && event.data.run === id)
     if (isMissing || (isOwn && last === undefined && event.type !== 'stream_start')) throw new MillraceError('position_expired')
     if (!isOwn) return
     events.push(event as RunEvent)

@@ -83,6 +83,8 @@ export interface SessionEvents {
   file: { run: string; lane: string } & FileInfo
   /** The bytes of the `file` event before it. */
   file_data: Uint8Array<ArrayBuffer>
+  /** A file was uploaded. Its bytes are in no event of the session: PROTOCOL.md#uploads. */
+  upload: { upload: string } & FileInfo
   /** One lane ended; the other lanes go on. Only in runs with several lanes. */
   lane_end: { run: string; lane: string } & LaneEnd
   /** The run ended. `lanes` is present only in runs with several lanes. */

@@ -33,6 +33,10 @@ export const limits = {
   eventBytesMax,
   /** One file in an answer. As base64, in JSON, it still fits into one event. */
   fileBytesMax: 768_000,
+  /** An uploaded file is kept in pieces of this size, and the offset of its upload is a multiple of it. */
+  pieceBytes: 262_144,
+  /** Length of a file's name, in UTF-16 code units. */
+  fileNameLengthMax: 255,
   /** Queued messages of one WebSocket, each counted with 512 bytes of overhead; beyond it the server stops reading. */
   waitingBytesMax: 1_048_576,
 } as const

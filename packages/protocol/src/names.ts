@@ -14,3 +14,6 @@ export const streamPattern = /^([A-Za-z0-9_-]{1,64}\.)?[A-Za-z0-9_-]{1,64}$/
 
 /** The name of a model. It becomes a lane's name, and with `events=lane` an SSE event name, which must be one line. */
 export const modelPattern = /^[^\p{Cc}\p{Zl}\p{Zp}]{1,256}$/u
+
+/** A media type without parameters: RFC 6838, section 4.2. */
+export const mediaTypePattern = /^[A-Za-z0-9][\w!#$&^.+-]{0,126}\/[A-Za-z0-9][\w!#$&^.+-]{0,126}$/

@@ -14,6 +14,8 @@ import {
   type ModelRules,
 } from './access/rules.ts'
 import { memoryEngine } from './engines/memory/index.ts'
+import { defaultFileTypes } from './files/default-types.ts'
+import { isTypePattern } from './files/media-types.ts'
 import type { ConfigurationEntry } from './gateway/admin/configuration-routes.ts'
 import { resolveUsage, type UsageOptions, type UsageSettings } from './limits/limiting.ts'
 import { type LimitOptions, type LimitSettings, resolveLimits } from './limits/options.ts'
@@ -52,6 +54,11 @@ export interface MillraceOptions {
    * a more expensive tier, or a tool of the provider. Your own code may set any.
    */
   readonly providerParams?: readonly string[]
+  /**
+   * Media types that may be uploaded: `image/png`, `text/*`, or everything. Default PNG, JPEG, GIF, WebP, PDF, JSON and `text/*`;
+   * `[]` accepts no uploads.
+   */
+  readonly fileTypes?: readonly string[]
   /**
    * Who may read and publish, by names of channels: `{ 'room:*': { read: 'users', publish: 'users' } }`. A channel that no
    * pattern matches is then closed. Default: everybody who is let in uses every channel. See access/rules.ts.
@@ -124,6 +131,7 @@ export interface Settings {
   readonly tools: ToolSet
   readonly mayUseModel: CheckModel
   readonly providerParams: readonly string[]
+  readonly fileTypes: readonly string[]
   /** Undefined where every channel is for everybody. */
   readonly mayUseChannel: CheckChannel | undefined
   readonly hostNames: readonly string[]
@@ -166,6 +174,7 @@ export function resolveOptions(options: MillraceOptions): Settings {
     tools: createTools(options.tools),
     mayUseModel: createModelRules(options.modelsByName ?? (isOpen ? ['sim'] : []), isOpen ? 'anyone' : 'users'),
     providerParams: options.providerParams ?? [],
+    fileTypes: checkFileTypes(options.fileTypes),
     mayUseChannel: createChannelRules(options.channels),
     hostNames,
     limits: limitSettings,
@@ -187,6 +196,13 @@ export function resolveOptions(options: MillraceOptions): Settings {
 function checkInstructions(instructions: string | undefined): string | undefined {
   if (instructions === undefined || instructions.length <= limits.instructionsLengthMax) return instructions
   throw new TypeError(`instructions have ${instructions.length} characters and may have at most ${limits.instructionsLengthMax}.`)
+}
+
+function checkFileTypes(types: readonly string[] = defaultFileTypes): readonly string[] {
+  const wrong = types.find((type) => !isTypePattern(type))
+  if (wrong !== undefined)
+    throw new TypeError(`fileTypes has ${JSON.stringify(wrong)}, which is no media type such as image/png.`)
+  return types.map((type) => type.toLowerCase())
 }
 
 /** With heartbeats further apart every client would take its connection for dead and reconnect, in a loop. */

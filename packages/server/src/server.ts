@@ -16,6 +16,7 @@ import { DeliveryStats } from './delivery/delivery-stats.ts'
 import { createFanOut } from './delivery/fan-out.ts'
 import { createScheduler } from './delivery/scheduler.ts'
 import { nativeDialects } from './dialects/native.ts'
+import { createFiles } from './files/files.ts'
 import { createRespond, type RespondOptions } from './gateway/admin/respond.ts'
 import { renewPassed } from './gateway/connection-routes.ts'
 import { toMillraceError } from './gateway/error-response.ts'
@@ -84,20 +85,19 @@ export function createMillrace(options: MillraceOptions = {}): Millrace {
   const ending = { engine, charge, observer, onError }
   const recovery = createRecovery({ ...ending, liveness: membership, signal, cluster, getRuns: () => runs })
   const openLog = recovery.open
-  const onBegin: OnBegin = (run) => void history.note(run).catch(onError)
+  const onBegin: OnBegin = (run) => void sessions.history.note(run).catch(onError)
   const runs = createRuns({ ...ending, limits: settings.limits, cluster, recovery, onBegin })
   const { isOn: hasOwners, isOpen } = settings.access
-  const asking = { ...settings, models, limits, hasOwners, newId, onPage: recovery.note.bind(recovery) }
+  const files = createFiles({ ...settings, engine, openLog, observer, signal })
+  const asking = { ...settings, ...files, models, limits, hasOwners, newId, onPage: recovery.note.bind(recovery) }
   const sessions = createSessions({ ...asking, store, engine, openLog, runs, onError })
-  const { history } = sessions
   const channels = createChannels(engine)
 
   const onRevoked = () => connections.recheck()
   const access = createAccess(settings, { ...sessions, engine: store, signal, onError, onRevoked })
-  const { guard } = access
   const stats = metrics && new DeliveryStats(metrics.passEnded)
   const watched = { observer, isStopping, onError }
-  const delivery = createDelivery({ ...watched, engine, recovery, membership, limits, guard, heartbeatMs, stats })
+  const delivery = createDelivery({ ...watched, engine, recovery, membership, limits, ...access, heartbeatMs, stats })
   const { fanOut, sse, webSocket, transports, connections, heartbeat, answers } = delivery
 
   // Requests.
@@ -120,6 +120,7 @@ export function createMillrace(options: MillraceOptions = {}): Millrace {
     ...serving,
     ...used,
     ...operated,
+    ...files,
     webSocket,
     dialects: nativeDialects,
     passRenewal: createPassRenewal(membership),
@@ -129,8 +130,7 @@ export function createMillrace(options: MillraceOptions = {}): Millrace {
 
   const drain = createDrain({ readers: connections, isShared: membership !== undefined, activeRuns: () => runs.active })
   const settleReaders = (signal: AbortSignal) => settle(engine, connections.cursors(), signal)
-  const { closeEnded } = sse
-  const closed = { runs, stopping, drain, settleReaders, closeEnded, heartbeat, webhooks, membership, engine }
+  const closed = { runs, stopping, drain, settleReaders, ...sse, heartbeat, webhooks, membership, engine }
   const shutdown = createShutdown({ ...closed, onError })
 
   const metricsPort = openMetricsPort({ ...serving, ...operating, ...settings.metrics, hostNames })

@@ -99,13 +99,15 @@ describe('routes', () => {
       'PATCH /api/sessions/:id': section('#### `PATCH /api/sessions/:id` and `DELETE /api/sessions/:id`'),
       'GET /api/sessions/:id/export': section('#### `GET /api/sessions/:id/export`'),
       'POST /api/sessions/:id/shares': section('#### `POST /api/sessions/:id/shares`'),
+      'POST /api/files': section('### `POST /api/files`'),
+      'GET /api/files/:id/:id': section('### `GET /api/files/:session/:position`'),
       'POST /api/publish': section('### Channels'),
       'POST /api/tickets': section('### `POST /api/tickets`'),
     }
     sections['POST /api/chat'] = sections['GET /api/chat'] as string
     const admin = section('### Admin API')
     for (const [route, { parameters, requestBody }] of operations) {
-      const inBody = Object.keys(requestBody?.content['application/json'].schema.properties ?? {})
+      const inBody = Object.keys(requestBody?.content['application/json']?.schema.properties ?? {})
       const fields = [...parameters.filter(({ in: place }) => place !== 'path').map(({ name }) => name), ...inBody]
       const named = new Set(
         codesIn(sections[route] ?? (route.includes('/api/admin/') ? admin : '')).flatMap((code) => code.match(/\w+/g) ?? []),
@@ -131,6 +133,7 @@ describe('events', () => {
     data: true,
     file: true,
     file_data: true,
+    upload: true,
     lane_end: true,
     stream_end: true,
     gap: true,
@@ -245,6 +248,8 @@ describe('limits', () => {
     lanesMax: ['lanes in one run', `${limits.lanesMax}`],
     eventBytesMax: ['one event on the wire', `${limits.eventBytesMax / 1_048_576} MiB`],
     fileBytesMax: ['one file in an answer', `${limits.fileBytesMax.toLocaleString('en')} bytes`],
+    pieceBytes: ['a piece of an upload', `${limits.pieceBytes / 1024} KiB`],
+    fileNameLengthMax: ['name of a file', `${limits.fileNameLengthMax} characters`],
     waitingBytesMax: ['queued messages of one WebSocket', `${limits.waitingBytesMax / 1_048_576} MiB`],
   }
   const table = new Map(rows(section('## Limits')).map(([name = '', maximum = '']) => [name, maximum]))

@@ -30,6 +30,7 @@ const shapes: { readonly [T in EventType]: (data: Fields) => boolean } = {
   data: (data) => isText(data.run) && isText(data.lane) && isText(data.name) && 'value' in data,
   file: (data) => isText(data.run) && isText(data.lane) && isFile(data),
   file_data: (data) => data instanceof Uint8Array,
+  upload: (data) => isText(data.upload) && isFile(data),
   lane_end: (data) => isText(data.run) && isText(data.lane) && isEnd(data),
   stream_end: (data) => isText(data.run) && isEnd(data),
   gap: (data) => isText(data.from) && isText(data.to),

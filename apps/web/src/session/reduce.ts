@@ -17,6 +17,7 @@ export function reduceSession(state: SessionState, event: DecodedEvent): Session
   const order = comparePositions(state.position, event.position)
   if (order === 'foreign') return { ...state, stale: true }
   if (order === 'seen') return state
+  if (event.type === 'upload') return { ...state, position: event.position }
   const runs = event.type === 'file_data' ? addBytes(state, event.data) : applyToRuns(state.runs, event)
   return { ...state, position: event.position, runs }
 }
@@ -49,7 +50,7 @@ function addBytes({ runs, position }: SessionState, bytes: Uint8Array<ArrayBuffe
   return runs.with(index, { ...run, lanes })
 }
 
-function applyToRuns(runs: readonly RunState[], event: Exclude<LogEvent, { type: 'file_data' }>): readonly RunState[] {
+function applyToRuns(runs: readonly RunState[], event: Exclude<LogEvent, { type: 'file_data' | 'upload' }>): readonly RunState[] {
   if (event.type === 'stream_start') return addRun(runs, startRun(event.data))
   // From the end: what arrives is nearly always of the newest run.
   const index = runs.findLastIndex((run) => lastRun(run) === event.data.run)
@@ -64,7 +65,7 @@ function startRun({ run, query, lanes, continues }: SessionEvents['stream_start'
   return { run, query, status: 'streaming', lanes: silent, ...(continues !== undefined && { continues }) }
 }
 
-function applyToRun(run: RunState, event: Exclude<LogEvent, { type: 'stream_start' | 'file_data' }>): RunState {
+function applyToRun(run: RunState, event: Exclude<LogEvent, { type: 'stream_start' | 'file_data' | 'upload' }>): RunState {
   switch (event.type) {
     case 'message':
       return updateLane(run, event.data.lane, (lane) => ({ ...lane, text: lane.text + event.data.text }))

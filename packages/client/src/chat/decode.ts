@@ -42,6 +42,7 @@ const events: { readonly [T in SessionEventType]: Shape } = {
   data: { ...ofLane, name: 'string', value: 'any' },
   file: { ...ofLane, ...file },
   file_data: 'bytes',
+  upload: { upload: 'string', ...file },
   lane_end: { ...ofLane, ...end },
   stream_end: { run: 'string', ...end, 'lanes?': 'object' },
 }

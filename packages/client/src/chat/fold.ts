@@ -143,6 +143,7 @@ function foldRuns(runs: readonly ChatRun[], event: Exclude<LogEvent, { type: 'fi
       lanes: lanes.map((lane) => ({ ...lane, ...silent })),
     })
   }
+  if (event.type === 'upload') return runs
   // From the end: what arrives is nearly always of the newest run.
   const index = runs.findLastIndex((run) => lastRun(run) === event.data.run)
   const run = runs[index]
@@ -150,7 +151,7 @@ function foldRuns(runs: readonly ChatRun[], event: Exclude<LogEvent, { type: 'fi
   return run === undefined ? runs : runs.with(index, foldRun(run, event, event.id))
 }
 
-type RunEvent = Exclude<LogEvent, { type: 'stream_start' | 'file_data' }>
+type RunEvent = Exclude<LogEvent, { type: 'stream_start' | 'upload' | 'file_data' }>
 
 function foldRun(run: ChatRun, event: RunEvent, id: string): ChatRun {
   const { type, data } = event

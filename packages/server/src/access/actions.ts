@@ -10,6 +10,7 @@ export const actions = [
   'session.instruct',
   'session.delete',
   'session.share',
+  'file.upload',
   'run.start',
   'run.stop',
   'channel.read',

@@ -9,6 +9,8 @@ export const principalLimits = [
   'ticketsPerMinute',
   'runsInFlight',
   'runsPerMinute',
+  'uploadsInFlight',
+  'uploadBytesPerDay',
   'tokensPerDay',
   'costPerDay',
   'messagesPerSecond',

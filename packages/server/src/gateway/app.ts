@@ -137,6 +137,10 @@ function answer(context: Context<Env>, result: Exclude<RouteResponse, { deliver:
     const headers = { 'content-type': 'application/json', ...result.headers }
     return context.body(result.text, result.status as 200, headers)
   }
+  if ('bytes' in result) {
+    const isHead = context.req.method === 'HEAD'
+    return context.body((isHead ? null : result.bytes) as null, result.status as 200, result.headers)
+  }
   if (result.json === undefined) return context.body(null, result.status as 204)
   return context.body(encodeJson(result.json), result.status as 200, { 'content-type': 'application/json' })
 }
@@ -178,6 +182,7 @@ async function readRequest(
     lastEventId,
     isHead: req.method === 'HEAD',
     wantsJson: wantsJson(req.header('accept') ?? ''),
+    openBody: () => req.raw.body,
     connect,
   }
 }

@@ -32,13 +32,24 @@ export function openApiDocument(routes: readonly Route[], version: string): Sche
   }
 }
 
-function operation({ summary, params, query, body, answers: expected, isPublic, acceptsTicket, isAdmin }: Route): Schema {
+function operation({
+  summary,
+  params,
+  query,
+  body,
+  answers: expected,
+  takesBytes,
+  isPublic,
+  acceptsTicket,
+  isAdmin,
+}: Route): Schema {
   return {
     summary,
     ...(isPublic && { security: [] }),
     ...(isAdmin && { tags: ['admin'], security: [{ bearer: [] }] }),
     ...(acceptsTicket && { security: [{ bearer: [] }, { ticket: [] }, {}] }),
     parameters: [...parameters('path', params), ...parameters('query', query)],
+    ...(takesBytes && { requestBody: { content: anyBytes } }),
     ...(body && { requestBody: { required: true, content: json(toSchema(body, 'input')) } }),
     responses: {
       ...Object.fromEntries(Object.entries(expected).map(([status, answer]) => [status, response(answer)])),
@@ -71,9 +82,12 @@ function response(answer: Route['answers'][number]): Schema {
       content: { 'text/event-stream': { schema: { type: 'string' } } },
     }
   }
+  if (answer === 'bytes') return { description: 'The file', content: anyBytes }
   if (answer === 'text') return { description: 'Success', content: { 'text/plain': { schema: { type: 'string' } } } }
   return { description: 'Success', content: json(toSchema(answer, 'output')) }
 }
+
+const anyBytes = { '*/*': { schema: { type: 'string', format: 'binary' } } }
 
 const json = (schema: Schema): Schema => ({ 'application/json': { schema } })
 

@@ -16,6 +16,8 @@ export interface RouteRequest<Input> {
   readonly isHead: boolean
   /** The client asked for JSON and not for a stream. */
   readonly wantsJson: boolean
+  /** The bytes of a body that has no schema, as they arrive. Not called where they are not wanted: then they are discarded. */
+  openBody(): ReadableStream<Uint8Array> | null
   /**
    * Opens the reader's connection. Throws `too_many_connections`. MUST be called before a run is started or a channel is
    * created for the reader: a rejected client retries. Closed with the response.
@@ -27,6 +29,8 @@ export type RouteResponse =
   | { readonly status: number; readonly json?: unknown }
   /** Encoded already; JSON, unless the headers name another type. */
   | { readonly status: number; readonly text: string; readonly headers?: Readonly<Record<string, string>> }
+  /** Bytes of any kind, as they are read. */
+  | { readonly status: number; readonly bytes: ReadableStream<Uint8Array>; readonly headers: Readonly<Record<string, string>> }
   /** An event stream of no log. The route closes the connection that `connect` opened. */
   | { readonly stream: ReadableStream<Uint8Array> }
   /** Logs that the transport carries over the connection that `connect` opened. */
@@ -50,7 +54,9 @@ export interface Route {
   readonly params?: z.ZodObject
   readonly query?: z.ZodObject
   readonly body?: z.ZodObject
-  readonly answers: Readonly<Record<number, z.ZodType | 'stream' | 'text' | 'nothing'>>
+  /** The body is a file: its bytes are read by the route, in its own bounds. */
+  readonly takesBytes?: true
+  readonly answers: Readonly<Record<number, z.ZodType | 'stream' | 'text' | 'bytes' | 'nothing'>>
   // biome-ignore lint/suspicious/noExplicitAny: the gateway calls it with what the route's own schemas have checked.
   readonly handle: (request: RouteRequest<any>) => Promise<RouteResponse>
 }

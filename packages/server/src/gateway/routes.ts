@@ -3,6 +3,7 @@ import { MillraceError } from '@millrace/protocol'
 import { type ChatRoutesOptions, createChatRoutes } from './chat-routes.ts'
 import { type ConnectionRoutesOptions, createConnectionRoutes } from './connection-routes.ts'
 import { createDoctorRoutes, type DoctorRoutesOptions } from './doctor-routes.ts'
+import { createFileRoutes, type FileRoutesOptions } from './file-routes.ts'
 import { createHealthRoutes, type HealthRoutesOptions } from './health-routes.ts'
 import type { Route } from './route.ts'
 import { createServerRoutes, type ServerRoutesOptions } from './server-routes.ts'
@@ -14,6 +15,7 @@ import { createTicketRoutes, type TicketRoutesOptions } from './ticket-routes.ts
 export type RoutesOptions = ChatRoutesOptions &
   StreamRoutesOptions &
   SessionRoutesOptions &
+  FileRoutesOptions &
   ShareRoutesOptions &
   ServerRoutesOptions &
   HealthRoutesOptions &
@@ -26,6 +28,7 @@ export function createRoutes(options: RoutesOptions): Route[] {
     ...createChatRoutes(options),
     ...createStreamRoutes(options),
     ...createSessionRoutes(options),
+    ...createFileRoutes(options),
     ...createShareRoutes(options),
     ...createServerRoutes(options),
     ...createHealthRoutes(options),

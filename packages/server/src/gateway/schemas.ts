@@ -159,6 +159,18 @@ export const exportQuery = z.object({
   branches: z.enum(['newest', 'all']).default('newest').describe('Only the path to the newest run, or the whole tree'),
 })
 export const idParam = z.object({ id })
+export const uploadQuery = z.object({
+  session: id.optional().describe('The session that gets the file; absent creates one'),
+  name: z.string().max(1024).optional().describe('The name of the file; of a path only its last part is kept'),
+})
+export const uploadParam = z.object({ session: id, upload: id })
+export const fileParam = z.object({
+  session: id,
+  position: position.describe('Of the file: its `position`, or the id of its event'),
+})
+export const fileQuery = z.object({
+  download: z.string().max(8).optional().describe('Present: the browser saves the file and does not show it'),
+})
 /** The header `millrace-stream`, or what the event `renew` says. */
 export const connectionParam = z.object({ id: z.string().regex(/^[\w.-]{1,100}$/) })
 export const runParam = z.object({ run: id })
@@ -263,6 +275,15 @@ export const answers = {
   polled,
   started: z.object({ session: z.string(), run: z.string(), position: z.string() }),
   session: z.object({ id: z.string() }),
+  upload: z.object({
+    session: z.string(),
+    upload: z.string(),
+    offset: z.number().describe('Bytes that are kept'),
+    size: z.number(),
+    mediaType: z.string(),
+    name: z.string().optional(),
+    position: z.string().optional().describe('Of the file, once it is complete'),
+  }),
   published: z.object({ channel: z.string(), position: z.string(), duplicate: z.boolean() }),
   renewed: z.object({ expiresAt: z.number().optional().describe('Of the new token, in milliseconds since 1970') }),
   ticket: z.object({ ticket: z.string(), expiresAt: z.number() }),

@@ -58,7 +58,7 @@ export function createSessionRoutes(options: SessionRoutesOptions): Route[] {
         // Before its owner is asked for: one that is created meanwhile has an owner then.
         const existed = (await engine.inspect(id)) !== undefined
         await authorize(caller, 'session.create', { session: input.id })
-        if (!existed) await create(options, id, owner)
+        if (!existed) await createSessionFor(options, id, owner)
         return { status: existed ? 200 : 201, json: { id } }
       },
     },
@@ -149,9 +149,9 @@ function createChangeRoutes({ history, instructions, authorize }: SessionRoutesO
   ]
 }
 
-type Stores = Pick<SessionRoutesOptions, 'engine' | 'records'>
+export type SessionStores = Pick<SessionRoutesOptions, 'engine' | 'records'>
 
-async function create({ engine, records }: Stores, id: string, owner: string | undefined): Promise<void> {
+export async function createSessionFor({ engine, records }: SessionStores, id: string, owner: string | undefined): Promise<void> {
   // Before the session exists: at no moment can others read it.
   if (owner !== undefined) await records.claim(id, owner)
   await engine.append(id, [])

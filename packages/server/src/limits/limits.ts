@@ -22,6 +22,7 @@ const windows = {
   publishesPerSecond: burstSeconds,
   ticketsPerMinute: 60,
   runsPerMinute: 60,
+  uploadBytesPerDay: 24 * 60 * 60,
 } as const satisfies { readonly [name in PrincipalLimit]?: number }
 
 /** What protects a server, and not its owner's money: no request waits for the engine because of it. */
@@ -39,7 +40,9 @@ export interface Limits {
   requireHandshake(address: string | undefined): void
   requireBody(address: string | undefined, bytes: number): void
   /** Counts something that a principal is about to do. Rejects with `rate_limited`. Undefined where nothing limits it. */
-  take(name: RateName, asker: Asker): Promise<void> | undefined
+  take(name: RateName, asker: Asker, amount?: number): Promise<void> | undefined
+  /** Who is counted: the principal, and where many are the same one, their address. */
+  keyOf(asker: Asker): string
   /** Takes the place of a run. Rejects with `too_many_runs`, `rate_limited` or `budget_exhausted`. */
   admitRun(asker: Asker): Promise<RunPlace | undefined>
   /** The same for a principal that the host's own code names. */
@@ -78,10 +81,11 @@ export function createLimits(options: LimitsOptions): Limits {
     requireHandshake: (address) => requireBucket(handshakes, 'handshakesPerAddress', address, 1),
     requireBody: (address, size) => requireBucket(bytes, 'bytesPerAddress', address, size),
     of,
-    take(name, asker) {
+    take(name, asker, amount = 1) {
       const max = of(asker.principal, name)
-      return max === Number.POSITIVE_INFINITY ? undefined : take(name, asker, max)
+      return max === Number.POSITIVE_INFINITY ? undefined : take(name, asker, max, amount)
     },
+    keyOf,
     admitRun,
     admitNamed: (id) => admitRun({ principal: { id, kind: 'user' }, address: undefined }),
   }
@@ -125,13 +129,13 @@ export function createLimits(options: LimitsOptions): Limits {
     if (waitMs > 0) throw hit(name, rateLimited('Your network sends too much', waitMs), { address })
   }
 
-  async function take(name: RateName, asker: Asker, max: number): Promise<void> {
+  async function take(name: RateName, asker: Asker, max: number, amount = 1): Promise<void> {
     if (max === Number.POSITIVE_INFINITY) return
     const key = keyOf(asker)
-    const { sum, leftMs } = await rates[name].add(key, 1)
+    const { sum, leftMs } = await rates[name].add(key, amount)
     const most = name.endsWith('PerSecond') ? max * windows[name] : max
     if (sum <= most) return
-    void rates[name].add(key, -1)
+    void rates[name].add(key, -amount)
     throw hit(name, rateLimited(`The limit is ${max} ${words(name)}`, leftMs), asker)
   }
 
@@ -140,7 +144,7 @@ export function createLimits(options: LimitsOptions): Limits {
     if (own !== undefined) return own
     if (ofConnections.has(name)) return settings[name]
     // A server of the operator's own, or everybody.
-    if (kind === 'server' || (kind === 'anonymous' && isOpen)) return Number.POSITIVE_INFINITY
+    if (kind === 'server' || (kind === 'anonymous' && isOpen && name !== 'uploadsInFlight')) return Number.POSITIVE_INFINITY
     return settings[name]
   }
 

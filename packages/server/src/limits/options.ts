@@ -24,6 +24,10 @@ export interface LimitOptions extends PrincipalLimits {
   readonly allTokensPerDay?: number | undefined
   /** Costs of all principals together per day (UTC), in the currency of `usage.prices`; default no limit. */
   readonly allCostPerDay?: number | undefined
+  /** One uploaded file, in bytes; default 20 MiB. More than a third of what the engine keeps of a log does not fit. */
+  readonly uploadBytesMax?: number | undefined
+  /** An upload that is not finished, in milliseconds; default an hour. Then it is forgotten. */
+  readonly uploadMsMax?: number | undefined
   /** One run, in milliseconds; default 10 minutes. */
   readonly runMsMax?: number | undefined
   /** A lane that yields no part, in milliseconds; default 2 minutes. */
@@ -70,6 +74,8 @@ export const defaultLimits: LimitSettings = {
   ticketsPerMinute: 120,
   runsInFlight: 20,
   runsPerMinute: 60,
+  uploadsInFlight: 20,
+  uploadBytesPerDay: 1024 * mebibyte,
   tokensPerDay: none,
   costPerDay: none,
   messagesPerSecond: 200,
@@ -78,6 +84,8 @@ export const defaultLimits: LimitSettings = {
   runsPerNode: 4096,
   allTokensPerDay: none,
   allCostPerDay: none,
+  uploadBytesMax: 20 * mebibyte,
+  uploadMsMax: 3_600_000,
   runMsMax: 600_000,
   idleMsMax: 120_000,
   stepsMax: 16,

@@ -56,6 +56,18 @@ export interface ObservedRun {
   readonly metadata: Metadata | undefined
 }
 
+/** A file that was uploaded. */
+export interface UploadedFile {
+  readonly session: string
+  readonly position: string
+  /** Who uploaded it, as limits name it. */
+  readonly by: string
+  readonly mediaType: string
+  readonly size: number
+  /** Since the upload began. */
+  readonly durationMs: number
+}
+
 export interface LimitHit {
   /** The name of the limit, of a closed list: it is a label of a metric. */
   readonly limit: string
@@ -97,6 +109,8 @@ export interface Observer {
   runEnded?(run: ObservedRun, end: RunEnd & { readonly status: EndStatus }): void
   /** A run of this server was ended by another, which had taken this one for dead. That one calls `runEnded`. */
   runLost?(run: ObservedRun, end: RunEnd & { readonly status: EndStatus }): void
+  /** An uploaded file is complete, and in its session. */
+  fileUploaded?(file: UploadedFile): void
   /** A limit rejected a request, a message or a connection. */
   limitHit?(hit: LimitHit): void
   /** A call of the engine that was timed has settled. Not every call is timed: this one stands for `calls` of them. */
@@ -120,6 +134,7 @@ const methods: readonly (keyof Observer)[] = [
   'firstToken',
   'runEnded',
   'runLost',
+  'fileUploaded',
   'limitHit',
   'engineCalled',
   'engineFailed',

@@ -1,13 +1,11 @@
 /** Checks the parts that a model or an application yields, so that a faulty stream cannot damage the log. */
-import { type FinishReason, limits, MillraceError, type Usage } from '@millrace/protocol'
+import { type FinishReason, limits, MillraceError, mediaTypePattern, type Usage } from '@millrace/protocol'
 import type { ModelFile, ModelPart } from '../models/model.ts'
 import { copyJson, jsonLengthMax } from '../tools/json.ts'
 import { checkSource, checkToolCall, checkToolDelta, checkToolResult, checkToolStart } from './tool-part.ts'
 
 export type CheckedPart = Exclude<ModelPart, string>
 
-/** RFC 6838, section 4.2. */
-const mediaTypePattern = /^[A-Za-z0-9][\w!#$&^.+-]{0,126}\/[A-Za-z0-9][\w!#$&^.+-]{0,126}$/
 const fileNamePattern = /^[^\p{Cc}\p{Cs}]{1,255}$/u
 const finishReasons: ReadonlySet<string> = new Set<FinishReason>(['stop', 'length', 'content_filter', 'tool_calls', 'other'])
 

@@ -63,6 +63,7 @@ export interface NotedRun extends TitleSource {
 
 export interface HistoryOptions {
   readonly records: Pick<Records, 'delete'>
+  readonly uploads: { readonly deleteOf: (session: string) => Promise<void> }
   readonly owners: Pick<SessionOwners, 'ownerToNote'>
   readonly catalog: Catalog
   /** Without quarantine: a damaged session is listed, so that it can be deleted. */
@@ -79,7 +80,7 @@ const checkedMax = 2000
 const stopMsMax = 5000
 
 export function createHistory(options: HistoryOptions): History {
-  const { store, engine, records, owners, catalog, openLog, runs, transcripts } = options
+  const { store, engine, records, uploads, owners, catalog, openLog, runs, transcripts } = options
   const titles = createTitles(store)
 
   return {
@@ -140,6 +141,8 @@ export function createHistory(options: HistoryOptions): History {
       await titles.delete(id)
       await engine.delete(id)
       transcripts.forget(id)
+      // After the log: nothing is added to its files any more.
+      await uploads.deleteOf(id)
       await titles.delete(id)
       if (known === undefined) {
         await records.delete(id)

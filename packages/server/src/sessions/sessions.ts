@@ -2,7 +2,7 @@
 import type { Engine } from '../log/log.ts'
 import { Catalog } from './catalog.ts'
 import { type ChatsOptions, createChats } from './chats.ts'
-import { createHistory } from './history.ts'
+import { createHistory, type HistoryOptions } from './history.ts'
 import { createInstructions } from './instructions.ts'
 import { createSessionOwners } from './owners.ts'
 import { createShareStore, Records } from './records.ts'
@@ -16,6 +16,7 @@ export interface SessionsOptions extends Omit<ChatsOptions, 'transcripts' | 'rec
   /** Whether sessions get owners without the host's own code. */
   readonly hasOwners: boolean
   readonly models: { readonly resolve: ChatsOptions['resolveModel'] }
+  readonly uploads: HistoryOptions['uploads']
   readonly limits: { readonly admitNamed: NonNullable<ChatsOptions['admit']> }
 }
 

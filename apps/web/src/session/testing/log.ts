@@ -30,7 +30,9 @@ function snapshotBody(events: readonly SessionEvent[]): unknown {
   const runs = events
     .filter((event) => event.type === 'stream_start')
     .map((start) => {
-      const ofRun = events.filter((event) => event.type !== 'file_data').filter((event) => event.data.run === start.data.run)
+      const ofRun = events
+        .filter((event) => event.type !== 'file_data' && event.type !== 'upload')
+        .filter((event) => event.data.run === start.data.run)
       const runEnd = ofRun.find((event) => event.type === 'stream_end')?.data
       const lanes = start.data.lanes.map(({ lane, model }) => {
         const laneEnd = ofRun.find((event) => event.type === 'lane_end' && event.data.lane === lane)?.data

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { defaultFileTypes } from '../../files/default-types.ts'
 import type { Setting } from '../setting.ts'
 import { either, isObject, list, structure, text } from '../setting-types.ts'
 
@@ -45,5 +46,13 @@ export const modelsSettings = [
     env: 'MILLRACE_PROVIDER_PARAMS',
     flag: 'provider-params',
     help: 'fields of `params.provider` that clients may set',
+  },
+  {
+    key: 'fileTypes',
+    type: list('media types', '<type>'),
+    env: 'MILLRACE_FILE_TYPES',
+    flag: 'file-types',
+    default: defaultFileTypes,
+    help: 'media types of uploads; empty: none',
   },
 ] as const satisfies readonly Setting[]

@@ -30,6 +30,8 @@ export function createLogObserver(logger: Logger): Observer {
       }
       logger[status === 'failed' ? 'warn' : 'info'](fields, 'run ended')
     },
+    fileUploaded: ({ session, by, mediaType, size, durationMs }) =>
+      logger.info({ session, by, mediaType, size, durationMs }, 'file uploaded'),
     limitHit: (hit) => logger.debug(hit, 'limit hit'),
     adminChanged: (change) => logger.info(change, 'admin change'),
   }

@@ -22,6 +22,8 @@ export class Recorder {
   readonly #received = new Counts('transport').from('http', 'ws')
   readonly #resumes = new Counts('result').from('exact', 'gap', 'error')
   readonly #sessions = new Counts().from()
+  readonly #uploads = new Counts().from()
+  readonly #uploadedBytes = new Counts().from()
   readonly #started = new Counts().from()
   readonly #ended = new Counts('status').from('completed', 'waiting', 'stopped', 'failed', 'interrupted')
   readonly #lanes = new Counts('model', 'status')
@@ -45,6 +47,8 @@ export class Recorder {
     millrace_delivery_seconds: () => this.#delivery.samples('millrace_delivery_seconds'),
     millrace_resumes_total: () => this.#resumes.samples(),
     millrace_sessions_created_total: () => this.#sessions.samples(),
+    millrace_uploads_total: () => this.#uploads.samples(),
+    millrace_uploaded_bytes_total: () => this.#uploadedBytes.samples(),
     millrace_runs_started_total: () => this.#started.samples(),
     millrace_runs_total: () => this.#ended.samples(),
     millrace_lanes_total: () => this.#lanes.samples(),
@@ -65,6 +69,10 @@ export class Recorder {
       if (isResume) this.#resumes.add([result])
     },
     sessionCreated: () => this.#sessions.add([]),
+    fileUploaded: ({ size }) => {
+      this.#uploads.add([])
+      this.#uploadedBytes.add([], size)
+    },
     runStarted: () => this.#started.add([]),
     firstToken: (_run, { model }, ms) => this.#firstTokens.record(this.#labelOf(model), ms / 1000),
     runEnded: (run, end) => {

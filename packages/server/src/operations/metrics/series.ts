@@ -23,6 +23,8 @@ export const series = {
   millrace_gaps_total: { type: 'counter', help: 'Gaps that readers got, because events were skipped or no longer kept' },
   millrace_resumes_total: { type: 'counter', labels: ['result'], help: 'Readers that continued from a position' },
   millrace_sessions_created_total: { type: 'counter', help: 'Sessions created' },
+  millrace_uploads_total: { type: 'counter', help: 'Files that were uploaded' },
+  millrace_uploaded_bytes_total: { type: 'counter', help: 'Bytes of these files' },
   millrace_runs_active: { type: 'gauge', help: 'Runs in progress' },
   millrace_runs_started_total: { type: 'counter', help: 'Runs started' },
   millrace_runs_total: { type: 'counter', labels: ['status'], help: 'Runs ended' },

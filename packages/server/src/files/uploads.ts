@@ -1,0 +1,172 @@
+/** Uploads of files to sessions, whole or in parts, over any server: PROTOCOL.md#uploads. */
+import { randomBytes } from 'node:crypto'
+import { type FileInfo, formatPosition, type Json, MillraceError } from '@millrace/protocol'
+import type { Engine, LogState } from '../log/log.ts'
+import {
+  appendPiece,
+  countPieces,
+  createFileLog,
+  deleteFileLog,
+  deleteFilesOf,
+  type FileLog,
+  finishFileLog,
+  offsetOf,
+  openFileLog,
+  readFileLog,
+} from './file-log.ts'
+import { checkBeginning, checkWhole } from './media-types.ts'
+import { receivePieces } from './receive.ts'
+import { startSweeping } from './sweep.ts'
+import { addUnfinished, isAmong, removeUnfinished } from './unfinished.ts'
+
+export interface NewUpload extends FileInfo {
+  readonly session: string
+  /** Who uploads it. */
+  readonly by: string
+  /** Unfinished uploads that it may have. */
+  readonly inFlightMax: number
+}
+
+/** An upload as its client sees it. */
+export interface Upload extends FileInfo {
+  readonly session: string
+  readonly upload: string
+  /** Bytes that are kept: the next ones begin here. */
+  readonly offset: number
+  /** Of the file in its session, once it is complete. */
+  readonly position?: string
+}
+
+export interface Uploads {
+  /** Throws `file_empty` and `file_too_large`. */
+  check(file: Pick<FileInfo, 'size'>): void
+  /** Rejects with `file_empty`, `file_too_large`, `session_not_found` and `too_many_uploads`. */
+  begin(upload: NewUpload): Promise<FileLog>
+  /** Rejects with `upload_not_found`, also for an upload of somebody else. */
+  find(session: string, upload: string, by: string): Promise<FileLog>
+  /**
+   * Keeps the bytes of a body from the offset of the upload on, in whole pieces; the last one completes it. Rejects with
+   * `request_timeout`, `file_type_mismatch`, which ends the upload, and `upload_offset_mismatch`.
+   */
+  receive(file: FileLog, body: Body): Promise<FileLog>
+  cancel(file: FileLog): Promise<void>
+  /** Of a session that was deleted. */
+  deleteOf(session: string): Promise<void>
+}
+
+export interface Body {
+  readonly stream: ReadableStream<Uint8Array> | null
+  /** Called with each number of bytes that has arrived. */
+  readonly onBytes: (bytes: number) => void
+}
+
+/** A file that is in its session. */
+type Kept = Required<Pick<Upload, 'session' | 'position' | 'mediaType' | 'size'>> & {
+  readonly by: string
+  readonly durationMs: number
+}
+
+export interface UploadsOptions {
+  readonly engine: Engine
+  readonly openLog: (session: string) => Promise<LogState | undefined>
+  readonly limits: { readonly uploadBytesMax: number; readonly uploadMsMax: number; readonly requestMs: number }
+  readonly observer: { fileUploaded?(file: Kept): void }
+  /** Aborts when the server stops. */
+  readonly signal: AbortSignal
+  readonly now?: () => number
+}
+
+/** The same bytes would be rejected again. */
+const finalCodes = new Set<unknown>(['file_type_mismatch', 'file_too_large'])
+const noRoom = 'The engine of this server keeps less of one log than the file has; send a smaller one.'
+
+export function toUpload(file: FileLog): Upload {
+  const { session, upload, position, info } = file
+  const { mediaType, name, size } = info
+  const named = name === undefined ? {} : { name }
+  return { session, upload, offset: offsetOf(file), mediaType, ...named, size, ...(position !== undefined && { position }) }
+}
+
+export function createUploads({ engine, openLog, limits, observer, signal, now = Date.now }: UploadsOptions): Uploads {
+  const { uploadBytesMax, uploadMsMax, requestMs } = limits
+  // Twice as old as allowed: a request that completes an upload may be in progress.
+  startSweeping({ engine, ageMsMax: 2 * uploadMsMax, signal, now })
+  return { check, begin, find, receive, cancel, deleteOf: (session) => deleteFilesOf(engine, session) }
+
+  function check({ size }: Pick<FileInfo, 'size'>): void {
+    if (size === 0) throw new MillraceError('file_empty')
+    if (size > uploadBytesMax) {
+      const message = `The file has ${size} bytes and may have ${uploadBytesMax}; send a smaller one.`
+      throw new MillraceError('file_too_large', { message })
+    }
+  }
+
+  async function begin({ session, by, inFlightMax, mediaType, name, size }: NewUpload): Promise<FileLog> {
+    check({ size })
+    if ((await openLog(session)) === undefined) throw new MillraceError('session_not_found')
+    const upload = randomBytes(16).toString('base64url')
+    const beganAt = now()
+    const unfinished = { session, upload, by, beganAt }
+    // Before the file: it is found and removed whatever happens next.
+    await addUnfinished(engine, unfinished)
+    if (!(await isAmong(engine, unfinished, { max: inFlightMax, msMax: uploadMsMax }))) {
+      await removeUnfinished(engine, unfinished)
+      throw new MillraceError('too_many_uploads')
+    }
+    const info = { mediaType, ...(name !== undefined && { name }), size, by, beganAt }
+    return createFileLog(engine, { session, upload }, info)
+  }
+
+  async function find(session: string, upload: string, by: string): Promise<FileLog> {
+    const file = await openFileLog(engine, { session, upload })
+    if (file === undefined || file.info.by !== by || isOver(file)) throw new MillraceError('upload_not_found')
+    return file
+  }
+
+  async function receive(file: FileLog, { stream, onBytes }: Body): Promise<FileLog> {
+    let kept = file
+    const left = file.info.size - offsetOf(file)
+    try {
+      for await (const piece of receivePieces(stream, { bytesMax: left, ms: requestMs * 0.9, onBytes })) {
+        if (kept.pieces === 0) checkBeginning(file.info.mediaType, piece)
+        kept = await appendPiece(engine, kept, piece)
+      }
+      return kept.pieces === countPieces(file.info.size) ? await complete(kept) : kept
+    } catch (error) {
+      if (finalCodes.has((error as MillraceError).code)) await cancel(file)
+      throw error
+    }
+  }
+
+  /** Does it once, also where it is called again because its first response was lost. */
+  async function complete(file: FileLog): Promise<FileLog> {
+    if (file.position !== undefined) return file
+    const { session, upload, info } = file
+    const { mediaType, name, size, by, beganAt } = info
+    // The engine keeps less of one log, and has removed its beginning.
+    if ((await openFileLog(engine, file)) === undefined) throw new MillraceError('file_too_large', { message: noRoom })
+    await checkWhole(mediaType, () => readFileLog(engine, file))
+    const state = await openLog(session)
+    if (state === undefined) throw new MillraceError('session_not_found')
+    const described = { upload, mediaType, ...(name !== undefined && { name }), size }
+    const options = { key: `upload ${upload}`, epoch: state.head.epoch }
+    const appended = await engine.append(session, [{ type: 'upload', data: described as Json }], options)
+    const position = formatPosition(appended.position)
+    // Where another request has done it at the same time, it says the same.
+    const kept = await finishFileLog(engine, file, position).catch(() => ({ ...file, position }))
+    if (!appended.duplicate) observer.fileUploaded?.({ session, position, mediaType, size, by, durationMs: now() - beganAt })
+    await removeUnfinished(engine, { session, upload, by, beganAt })
+    return kept
+  }
+
+  async function cancel(file: FileLog): Promise<void> {
+    const { session, upload, info } = file
+    if (file.position !== undefined) throw new MillraceError('upload_not_found')
+    await deleteFileLog(engine, file)
+    await removeUnfinished(engine, { session, upload, by: info.by, beganAt: info.beganAt })
+  }
+
+  function isOver({ info, position }: FileLog): boolean {
+    return position === undefined && now() - info.beganAt > uploadMsMax
+  }
+}
