@@ -2,7 +2,6 @@
  * The page: built into dist/, which the server serves at `/`. In development Vite serves it and
  * passes the API on to a server that is running, MILLRACE_URL.
  */
-import tailwind from '@tailwindcss/vite'
 import react from '@vitejs/plugin-react'
 import { defaultClientConditions, defaultServerConditions, defineConfig, type Plugin } from 'vite'
 
@@ -11,7 +10,7 @@ const server = process.env.MILLRACE_URL ?? 'http://127.0.0.1:4600'
 export default defineConfig({
   // Relative, so that a host may serve the page under any path of its own.
   base: './',
-  plugins: [react(), tailwind(), paintAfterScript()],
+  plugins: [react(), paintAfterScript()],
   // With `source` the workspace's packages are read as they are written and need not be built first.
   resolve: { conditions: ['source', ...defaultClientConditions] },
   ssr: { resolve: { conditions: ['source', ...defaultServerConditions] } },

@@ -4,11 +4,11 @@ import { useCallback, useEffect, useRef, useState, useSyncExternalStore } from '
 import { Announcer } from './chat/announcer.tsx'
 import { Empty } from './chat/empty.tsx'
 import { Transcript } from './chat/transcript.tsx'
+import composer from './composer/composer.module.css'
 import { Composer } from './composer/composer.tsx'
 import { useModels } from './composer/use-models.ts'
-import { ConnectionCapsule } from './connection/connection.tsx'
+import { ConnectionCapsule } from './connection/capsule.tsx'
 import { TransportMenu } from './connection/transport-menu.tsx'
-import { Header } from './header.tsx'
 import { useLanguage } from './i18n/language.tsx'
 import { addressOf } from './session/browser.ts'
 import type { Conversation } from './session/conversation.ts'
@@ -16,6 +16,10 @@ import type { PendingRun } from './session/outbox.ts'
 import type { ConversationView } from './session/view.ts'
 import { HistoryPanel } from './threads/panel.tsx'
 import { usePanel } from './threads/use-panel.ts'
+import { Header } from './ui/header.tsx'
+import layout from './ui/layout.module.css'
+import { Message } from './ui/message.tsx'
+import { Note } from './ui/text.tsx'
 
 export function App({ conversation, client }: { conversation: Conversation; client: Client }) {
   const view = useSyncExternalStore(conversation.subscribe, conversation.getView)
@@ -66,14 +70,14 @@ export function App({ conversation, client }: { conversation: Conversation; clie
   useSlashFocus(field)
 
   return (
-    <div className="shell">
+    <div className={layout.shell}>
       <Header
         isHistoryOpen={panel.isOpen}
         onHistory={panel.toggle}
         onNew={() => show(undefined)}
         connection={<ConnectionControls {...{ conversation, client, view }} isServerThere={!models.hasFailed} />}
       />
-      <div className="flex min-h-0 flex-1">
+      <div className={layout.body}>
         {panel.isOpen && (
           <HistoryPanel
             client={client}
@@ -84,7 +88,7 @@ export function App({ conversation, client }: { conversation: Conversation; clie
             onClose={panel.toggle}
           />
         )}
-        <main className="flex min-h-0 min-w-0 flex-1 flex-col">
+        <main className={layout.main}>
           <Transcript
             view={view}
             models={models.list}
@@ -96,7 +100,7 @@ export function App({ conversation, client }: { conversation: Conversation; clie
           >
             <Placeholder view={view} ask={ask} onNew={() => show(undefined)} />
           </Transcript>
-          <div className="composer-row">
+          <div className={composer.row}>
             <Composer
               session={view.session}
               models={models}
@@ -145,23 +149,12 @@ function Placeholder({ view, ask, onNew }: PlaceholderProps) {
   const { t } = useLanguage()
   if (view.session === undefined || view.state !== undefined) return <Empty ask={ask} />
   if (view.connection.state === 'lost') return <Missing why={view.connection.why} onNew={onNew} />
-  return <p className="notice pending-note">{t.loading}</p>
+  return <Note isLate>{t.loading}</Note>
 }
 
 function Missing({ why, onNew }: { why: 'missing' | 'damaged'; onNew: () => void }) {
   const { t } = useLanguage()
-  return (
-    <section
-      className="mx-auto flex w-full max-w-md flex-1 flex-col items-center justify-center px-5 text-center"
-      data-testid={why}
-    >
-      <h2 className="text-xl font-semibold">{t[why].title}</h2>
-      <p className="mt-2 text-balance text-muted">{t[why].text}</p>
-      <button type="button" className="primary-button mt-6" onClick={onNew}>
-        {t.newSession}
-      </button>
-    </section>
-  )
+  return <Message data-testid={why} {...t[why]} action={t.newSession} onAction={onNew} />
 }
 
 function activityOf({ state, pending, stopping }: ConversationView) {

@@ -78,7 +78,7 @@ test('an answer that cannot be drawn is shown as its text, and the rest of the p
   await page.ask('go')
   await page.textWith('one two')
   // An extension that takes an element away of which React thinks that it is there.
-  await page.page.evaluate(() => document.querySelector('.prose p')?.remove())
+  await page.page.evaluate(() => document.querySelector('[data-testid=answer-text] p')?.remove())
   model.say('\n===\n\nthree')
   await page.page.getByTestId('plain-answer').waitFor()
   expect(await page.textWith('three')).toBe('one **two**\n===\n\nthree')

@@ -201,7 +201,7 @@ test('text of a model is never markup, and its links lead nowhere dangerous', as
 test('a page without questions begins at its top where it is higher than the screen', async () => {
   await using stage = await startStage()
   const { page } = await stage.open('/', { viewport: { width: 390, height: 600 } })
-  await page.locator('.suggestion').last().waitFor()
+  await page.locator('[data-suggestion]').last().waitFor()
   // Sizes are observed, and followed, within a frame.
   await page.evaluate(() => new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve))))
   const { scrollTop, overflow } = await page.getByTestId('scroller').evaluate((element) => ({

@@ -6,6 +6,7 @@
 import { useEffect, useRef, useState } from 'react'
 import { type Language, useLanguage } from '../i18n/language.tsx'
 import type { RunState } from '../session/state.ts'
+import styles from '../ui/text.module.css'
 
 const stillMs = 10_000
 
@@ -45,10 +46,10 @@ export function Announcer({ run, isOwn }: AnnouncerProps) {
   const hasFailed = run?.status === 'failed' && words === language.t.announce.failed
   return (
     <>
-      <div role="status" className="sr-only" data-testid="announcer">
+      <div role="status" className={styles.hidden} data-testid="announcer">
         {hasFailed ? '' : words}
       </div>
-      <div role="alert" className="sr-only">
+      <div role="alert" className={styles.hidden}>
         {hasFailed ? words : ''}
       </div>
     </>

@@ -6,8 +6,11 @@ import { useLanguage } from '../i18n/language.tsx'
 import { Markdown } from '../markdown/markdown.tsx'
 import type { ModelList } from '../session/api.ts'
 import type { LaneState } from '../session/state.ts'
+import { Button } from '../ui/button.tsx'
+import { classes } from '../ui/classes.ts'
 import { CopyButton } from '../ui/copy-button.tsx'
 import { StopIcon } from '../ui/icons.tsx'
+import styles from './answer.module.css'
 import { type Continuable, ContinueButton } from './continue-button.tsx'
 import { ErrorCard } from './error-card.tsx'
 import { Files } from './files.tsx'
@@ -34,12 +37,18 @@ export interface AnswerProps {
 export function PlainAnswer({ lane }: { lane: LaneState }) {
   const { t } = useLanguage()
   return (
-    <section className="answer" data-testid="answer" data-lane={lane.lane} data-status={lane.status} aria-label={lane.lane}>
-      <div className="model-name">{lane.model}</div>
-      <p className="text-sm text-muted" data-testid="plain-answer">
+    <section
+      className={styles.answer}
+      data-testid="answer"
+      data-lane={lane.lane}
+      data-status={lane.status}
+      aria-label={lane.lane}
+    >
+      <header className={styles.model}>{lane.model}</header>
+      <p className={styles.plainNote} data-testid="plain-answer">
         {t.broken.answer}
       </p>
-      <div data-testid="answer-text" className="answer-text whitespace-pre-wrap" translate="no" dir="auto">
+      <div data-testid="answer-text" className={classes(styles.text, styles.plain)} translate="no" dir="auto">
         {lane.text}
       </div>
     </section>
@@ -62,12 +71,18 @@ export const Answer = memo(function Answer({
   const text = useHeldText(lane.text, body, isStreaming)
   const hasFailed = lane.status === 'failed' || lane.status === 'interrupted' || refusal !== undefined
   return (
-    <section className="answer" data-testid="answer" data-lane={lane.lane} data-status={lane.status} aria-label={lane.lane}>
+    <section
+      className={styles.answer}
+      data-testid="answer"
+      data-lane={lane.lane}
+      data-status={lane.status}
+      aria-label={lane.lane}
+    >
       <ModelName name={lane.model} models={models} />
       {lane.reasoning !== '' && <Reasoning text={lane.reasoning} isThinking={isStreaming && lane.text === ''} />}
-      <div ref={body} data-testid="answer-text" className="answer-text">
+      <div ref={body} data-testid="answer-text" className={styles.text}>
         {text === '' && isStreaming ? (
-          <span className="waiting" aria-hidden="true">
+          <span className={styles.waiting} aria-hidden="true">
             <span />
             <span />
             <span />
@@ -77,7 +92,7 @@ export const Answer = memo(function Answer({
         )}
       </div>
       {lane.data.length > 0 && (
-        <pre className="data">{lane.data.map(({ name, value }) => `${name}: ${JSON.stringify(value)}`).join('\n')}</pre>
+        <pre className={styles.data}>{lane.data.map(({ name, value }) => `${name}: ${JSON.stringify(value)}`).join('\n')}</pre>
       )}
       {lane.files.length > 0 && <Files files={lane.files} session={session} />}
       {hasFailed && (
@@ -90,16 +105,16 @@ export const Answer = memo(function Answer({
       )}
       <StatusStrip lane={lane} isStopping={isStopping}>
         {isStreaming && onStop !== undefined && (
-          <button type="button" className="quiet-button" disabled={isStopping} onClick={onStop} data-testid="stop-run">
+          <Button look="quiet" disabled={isStopping} onClick={onStop} data-testid="stop-run">
             <StopIcon />
             <span>{t.stop}</span>
-          </button>
+          </Button>
         )}
         {!isStreaming && lane.text !== '' && (
-          <span className="flex shrink-0 items-start">
-            {!hasFailed && continuable !== undefined && <ContinueButton {...continuable} className="quiet-button" />}
+          <>
+            {!hasFailed && continuable !== undefined && <ContinueButton {...continuable} look="quiet" />}
             <CopyButton text={lane.text} label={t.copyAnswer} />
-          </span>
+          </>
         )}
       </StatusStrip>
     </section>

@@ -1,5 +1,6 @@
 /** Goes on with an answer that ended before its time. */
 import { useLanguage } from '../i18n/language.tsx'
+import { Button, type ButtonProps } from '../ui/button.tsx'
 import { PlayIcon } from '../ui/icons.tsx'
 
 /** What there is to go on with. */
@@ -11,12 +12,12 @@ export interface Continuable {
   onContinue(): void
 }
 
-export function ContinueButton({ isAll, isPending, onContinue, className }: Continuable & { readonly className: string }) {
+export function ContinueButton({ isAll, isPending, onContinue, look }: Continuable & Pick<ButtonProps, 'look'>) {
   const { t } = useLanguage()
   return (
-    <button type="button" className={className} disabled={isPending} onClick={onContinue} data-testid="continue">
+    <Button look={look} disabled={isPending} onClick={onContinue} data-testid="continue">
       <PlayIcon size={14} />
       {isPending ? t.continuing : isAll ? t.continueAll : t.continue}
-    </button>
+    </Button>
   )
 }

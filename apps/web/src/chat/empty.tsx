@@ -1,6 +1,7 @@
 /** The page before the first question: what this is, and four questions that each show something. */
 import { useLanguage } from '../i18n/language.tsx'
 import { Logo } from '../ui/logo.tsx'
+import styles from './empty.module.css'
 
 export interface EmptyProps {
   /** `models` undefined: whichever are chosen. */
@@ -19,21 +20,21 @@ const order = ['guide', 'long', 'compare', 'greet'] as const
 export function Empty({ ask }: EmptyProps) {
   const { t } = useLanguage()
   return (
-    <section className="mx-auto flex w-full max-w-3xl flex-1 flex-col justify-center px-4 py-10 sm:px-6">
+    <section className={styles.empty}>
       <Logo size={44} />
-      <h2 className="mt-6 text-[26px] font-semibold leading-tight tracking-tight text-balance sm:text-3xl">{t.emptyTitle}</h2>
-      <p className="mt-3 max-w-[34em] text-muted text-pretty">{t.emptyText}</p>
-      <ul aria-label={t.suggestionsLabel} className="mt-8 grid gap-2.5 sm:grid-cols-2">
+      <h2 className={styles.title}>{t.emptyTitle}</h2>
+      <p className={styles.text}>{t.emptyText}</p>
+      <ul aria-label={t.suggestionsLabel} className={styles.suggestions}>
         {order.map((name) => (
           <li key={name}>
             <button
               type="button"
-              className="suggestion"
+              className={styles.suggestion}
               data-suggestion={name}
               onClick={() => ask(t.suggestions[name].query, suggestionModels[name])}
             >
-              <span className="font-medium">{t.suggestions[name].title}</span>
-              <span className="text-sm text-muted">{t.suggestions[name].detail}</span>
+              {t.suggestions[name].title}
+              <span className={styles.detail}>{t.suggestions[name].detail}</span>
             </button>
           </li>
         ))}

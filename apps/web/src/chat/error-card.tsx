@@ -1,7 +1,9 @@
 /** Stands below what was said, never in its place: what happened, what was kept, and a way on. */
 import { errorDocs, errors, type PublicError } from '@millrace/protocol'
 import { useLanguage } from '../i18n/language.tsx'
+import { Button } from '../ui/button.tsx'
 import { AlertIcon, RetryIcon } from '../ui/icons.tsx'
+import styles from './answer.module.css'
 import { type Continuable, ContinueButton } from './continue-button.tsx'
 
 export interface ErrorCardProps {
@@ -18,31 +20,27 @@ export function ErrorCard({ error, hasPartial, continuable, onRetry, onWithdraw 
   const { t } = useLanguage()
   const title = error === undefined ? t.error.interruptedTitle : (t.error.titles[error.code] ?? t.error.generic)
   return (
-    <div className="error-card" data-testid="error" data-code={error?.code ?? 'interrupted'}>
+    <div className={styles.error} data-testid="error" data-code={error?.code ?? 'interrupted'}>
       <AlertIcon size={18} />
-      <div className="min-w-0 flex-1">
-        <p className="font-medium">{title}</p>
-        {error !== undefined && !isSaidByTitle(error) && (
-          <p className="mt-0.5 text-sm break-words" lang="en">
-            {error.message}
-          </p>
-        )}
-        {hasPartial && <p className="mt-0.5 text-sm">{t.error.kept}</p>}
-        <div className="mt-2.5 flex flex-wrap items-center gap-2">
-          {continuable !== undefined && <ContinueButton {...continuable} className="small-button" />}
+      <div>
+        <p className={styles.errorTitle}>{title}</p>
+        {error !== undefined && !isSaidByTitle(error) && <p lang="en">{error.message}</p>}
+        {hasPartial && <p>{t.error.kept}</p>}
+        <div className={styles.ways}>
+          {continuable !== undefined && <ContinueButton {...continuable} look="small" />}
           {onRetry !== undefined && (
-            <button type="button" className="small-button" onClick={onRetry} data-testid="retry">
+            <Button look="small" onClick={onRetry} data-testid="retry">
               <RetryIcon size={14} />
               {t.retry}
-            </button>
+            </Button>
           )}
           {onWithdraw !== undefined && (
-            <button type="button" className="small-button" onClick={onWithdraw}>
+            <Button look="small" onClick={onWithdraw}>
               {t.withdraw}
-            </button>
+            </Button>
           )}
           {error !== undefined && (
-            <a className="px-1.5 text-[13px]" href={`.${errorDocs(error.code)}`} target="_blank" rel="noopener noreferrer">
+            <a href={`.${errorDocs(error.code)}`} target="_blank" rel="noopener noreferrer">
               {t.error.explain}
             </a>
           )}

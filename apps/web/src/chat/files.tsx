@@ -8,12 +8,14 @@ import { readFile } from '../session/api.ts'
 import { backoffMs } from '../session/backoff.ts'
 import type { FileState } from '../session/state.ts'
 import { FileIcon } from '../ui/icons.tsx'
+import { Ellipsis, HiddenText } from '../ui/text.tsx'
+import styles from './answer.module.css'
 
 const drawn: readonly string[] = ['image/png', 'image/jpeg', 'image/gif', 'image/webp', 'image/avif']
 
 export function Files({ files, session }: { files: readonly FileState[]; session: string }) {
   return (
-    <div className="files">
+    <div className={styles.files}>
       {files.map((file) => (
         <File key={file.position} file={file} session={session} />
       ))}
@@ -28,13 +30,15 @@ function File({ file, session }: { file: FileState; session: string }) {
   const url = useUrl(file, session, isDrawn ? file.mediaType : 'application/octet-stream')
   const name = file.name ?? t.files.unnamed
   if (isDrawn && url !== undefined)
-    return <img className="file-image" src={url} alt={file.name ?? t.files.picture} onError={() => setBroken(true)} />
+    return <img className={styles.image} src={url} alt={file.name ?? t.files.picture} onError={() => setBroken(true)} />
   return (
-    <a className="file-chip" data-testid="file" href={url} download={name}>
+    <a className={styles.file} data-testid="file" href={url} download={name}>
       <FileIcon />
-      <span className="sr-only">{t.files.save}</span>
-      <bdi className="truncate">{name}</bdi>
-      <span className="shrink-0 text-muted">{bytes(file.size)}</span>
+      <HiddenText>{t.files.save}</HiddenText>
+      <Ellipsis>
+        <bdi>{name}</bdi>
+      </Ellipsis>
+      <span className={styles.size}>{bytes(file.size)}</span>
     </a>
   )
 }

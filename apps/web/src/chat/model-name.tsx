@@ -3,21 +3,21 @@
 import { kindOf } from '../composer/use-models.ts'
 import { useLanguage } from '../i18n/language.tsx'
 import type { ModelList } from '../session/api.ts'
+import { Badge, Ellipsis } from '../ui/text.tsx'
+import styles from './answer.module.css'
 
 export function ModelName({ name, models }: { name: string; models: ModelList | undefined }) {
   const { t } = useLanguage()
   const kind = kindOf(name, models)
   return (
-    <div className="model-name">
-      <span className="max-w-full truncate" title={name}>
-        {name}
-      </span>
+    <header className={styles.model}>
+      <Ellipsis title={name}>{name}</Ellipsis>
       {kind !== 'language' && (
-        <span className="badge">
+        <Badge>
           {kind !== 'other' && `${t.kinds[kind]} · `}
           {t.notLanguageModel}
-        </span>
+        </Badge>
       )}
-    </div>
+    </header>
   )
 }

@@ -3,8 +3,11 @@ import { useId } from 'react'
 import { useLanguage } from '../i18n/language.tsx'
 import type { ModelList } from '../session/api.ts'
 import type { PendingRun } from '../session/outbox.ts'
+import { Button } from '../ui/button.tsx'
+import { Note } from '../ui/text.tsx'
 import { ErrorCard } from './error-card.tsx'
 import { ModelName } from './model-name.tsx'
+import styles from './turn.module.css'
 import { Question } from './turn.tsx'
 
 export interface PendingTurnProps {
@@ -21,11 +24,11 @@ export function PendingTurn({ pending, isAnchored, models, onRetry, onWithdraw }
   const id = useId()
   const notes = { queued: t.queued, sending: t.sending, waiting: t.waitingToSend, refused: '' }
   return (
-    <article className="turn" data-pending={pending.status} data-anchored={isAnchored} aria-labelledby={id}>
+    <article className={styles.turn} data-pending={pending.status} data-anchored={isAnchored} aria-labelledby={id}>
       <Question id={id} text={pending.query} />
-      <div className="column">
+      <div className={styles.column}>
         {pending.status === 'refused' ? (
-          <div className="flex flex-col gap-2">
+          <div className={styles.refused}>
             {pending.models.map((name, index) => (
               // biome-ignore lint/suspicious/noArrayIndexKey: the same model may stand there twice
               <ModelName key={`${index} ${name}`} name={name} models={models} />
@@ -39,14 +42,14 @@ export function PendingTurn({ pending, isAnchored, models, onRetry, onWithdraw }
             />
           </div>
         ) : (
-          <p className="pending-note">
+          <Note isLate className={styles.pending}>
             {notes[pending.status]}
             {pending.status !== 'sending' && (
-              <button type="button" className="small-button" onClick={() => onWithdraw(pending)}>
+              <Button look="small" onClick={() => onWithdraw(pending)}>
                 {t.withdraw}
-              </button>
+              </Button>
             )}
-          </p>
+          </Note>
         )}
       </div>
     </article>

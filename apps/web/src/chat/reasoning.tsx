@@ -6,6 +6,7 @@
 import { useLayoutEffect, useRef, useState } from 'react'
 import { useLanguage } from '../i18n/language.tsx'
 import { ChevronIcon } from '../ui/icons.tsx'
+import styles from './answer.module.css'
 
 export function Reasoning({ text, isThinking }: { text: string; isThinking: boolean }) {
   const { t } = useLanguage()
@@ -21,7 +22,7 @@ export function Reasoning({ text, isThinking }: { text: string; isThinking: bool
   }, [text, isThinking])
 
   return (
-    <details className="reasoning" open={isOpen}>
+    <details className={styles.reasoning} open={isOpen}>
       {/* biome-ignore lint/a11y/noStaticElementInteractions: a summary is a button to every browser and reader */}
       <summary
         onClick={(event) => {
@@ -33,7 +34,7 @@ export function Reasoning({ text, isThinking }: { text: string; isThinking: bool
         <ChevronIcon size={14} />
         {isThinking ? t.reasoningLive : t.reasoning}
       </summary>
-      <div ref={body} className="reasoning-text" dir="auto" translate={isThinking ? 'no' : undefined}>
+      <div ref={body} className={styles.thoughts} dir="auto" translate={isThinking ? 'no' : undefined}>
         {text}
       </div>
     </details>

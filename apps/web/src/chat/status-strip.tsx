@@ -1,7 +1,8 @@
 /** One line under an answer: its state, and what the server measured of it. */
 import type { ReactNode } from 'react'
 import { type Language, useLanguage } from '../i18n/language.tsx'
-import type { LaneState } from '../session/state.ts'
+import type { LaneState, Status } from '../session/state.ts'
+import styles from './answer.module.css'
 
 /** Over fewer tokens or a shorter time a rate is a rounding error with a unit. */
 const rateTokensMin = 2
@@ -12,10 +13,10 @@ export function StatusStrip({ lane, isStopping, children }: { lane: LaneState; i
   const phase = readPhase(lane)
   const { t } = language
   return (
-    <div className="strip">
-      <div className="strip-facts">
-        <span className="strip-state" data-phase={phase}>
-          <span className="strip-dot" aria-hidden="true" />
+    <footer className={styles.strip}>
+      <div className={styles.facts}>
+        <span className={styles.state} data-phase={phase}>
+          <PhaseDot phase={phase} />
           <span>{isStopping && lane.status === 'streaming' ? t.stopping : t.status[phase]}</span>
         </span>
         {readMetrics(lane, language).map((metric) => (
@@ -24,9 +25,14 @@ export function StatusStrip({ lane, isStopping, children }: { lane: LaneState; i
           </span>
         ))}
       </div>
-      {children}
-    </div>
+      <div className={styles.actions}>{children}</div>
+    </footer>
   )
+}
+
+/** How a lane stands, in colour and shape; the words are beside it. */
+export function PhaseDot({ phase }: { phase: Status | 'waiting' | 'thinking' }) {
+  return <span className={styles.dot} data-phase={phase} aria-hidden="true" />
 }
 
 function readPhase(lane: LaneState) {

@@ -5,8 +5,10 @@ import type { ModelList } from '../session/api.ts'
 import type { PendingRun } from '../session/outbox.ts'
 import type { ConversationView } from '../session/view.ts'
 import { ArrowDownIcon } from '../ui/icons.tsx'
+import { Note } from '../ui/text.tsx'
 import { useFollow } from './follow.ts'
 import { PendingTurn } from './pending-turn.tsx'
+import styles from './transcript.module.css'
 import { Turn } from './turn.tsx'
 
 export interface TranscriptProps {
@@ -33,17 +35,17 @@ export function Transcript({ view, models, ask, onContinue, onStop, onRetry, onW
   const isEmpty = runs.length === 0 && pending.length === 0
   const isLast = (index: number) => index === runs.length + pending.length - 1
   return (
-    <div className="relative min-h-0 flex-1">
-      <div ref={scroller} className="scroller" data-pinned={isPinned} data-testid="scroller">
+    <div className={styles.place}>
+      <div ref={scroller} className={styles.scroller} data-pinned={isPinned} data-testid="scroller">
         <div
           ref={content}
           data-empty={isEmpty || undefined}
           role="log"
           aria-live="off"
           aria-label={t.transcript}
-          className="transcript"
+          className={styles.transcript}
         >
-          {state?.complete === false && <p className="notice">{t.cutBeginning}</p>}
+          {state?.complete === false && <Note className={styles.notice}>{t.cutBeginning}</Note>}
           {runs.map((run, index) => (
             <Fragment key={run.run}>
               <Turn
@@ -57,7 +59,7 @@ export function Transcript({ view, models, ask, onContinue, onStop, onRetry, onW
                 ask={ask}
                 onStop={isOneOfSeveral && run.status === 'streaming' ? onStop : undefined}
               />
-              {index === lost.length - 1 && <p className="notice">{t.lost}</p>}
+              {index === lost.length - 1 && <Note className={styles.notice}>{t.lost}</Note>}
             </Fragment>
           ))}
           {pending.map((entry, index) => (
@@ -74,7 +76,7 @@ export function Transcript({ view, models, ask, onContinue, onStop, onRetry, onW
         </div>
       </div>
       {!isPinned && !isEmpty && (
-        <button type="button" className="jump-button" data-testid="jump" onClick={pin}>
+        <button type="button" className={styles.jump} data-testid="jump" onClick={pin}>
           <ArrowDownIcon size={14} />
           {hasNew ? t.jumpToNew : t.jumpToLatest}
         </button>

@@ -4,10 +4,14 @@ import { useLanguage } from '../i18n/language.tsx'
 import type { ModelList } from '../session/api.ts'
 import type { LaneState, RunState } from '../session/state.ts'
 import type { Continuing } from '../session/view.ts'
+import { classes } from '../ui/classes.ts'
+import { Ellipsis, HiddenText } from '../ui/text.tsx'
 import { Answer, PlainAnswer } from './answer.tsx'
 import { Boundary } from './boundary.tsx'
 import type { Continuable } from './continue-button.tsx'
 import { shortenName } from './short-name.ts'
+import { PhaseDot } from './status-strip.tsx'
+import styles from './turn.module.css'
 
 export interface TurnProps {
   readonly session: string
@@ -48,10 +52,10 @@ export const Turn = memo(function Turn(props: TurnProps) {
     </Boundary>
   ))
   return (
-    <article className="turn" data-run={run.run} data-status={run.status} data-anchored={isAnchored} aria-labelledby={id}>
+    <article className={styles.turn} data-run={run.run} data-status={run.status} data-anchored={isAnchored} aria-labelledby={id}>
       <Question id={id} text={run.query} />
       {run.lanes.length < 2 ? (
-        <div className="column">{answers}</div>
+        <div className={styles.column}>{answers}</div>
       ) : (
         <Lanes run={run} label={t.lanes}>
           {answers}
@@ -83,9 +87,9 @@ function isCut({ status }: LaneState): boolean {
 export function Question({ id, text }: { id: string; text: string }) {
   const { t } = useLanguage()
   return (
-    <div className="column flex justify-end">
-      <h2 id={id} className="question" dir="auto">
-        <span className="sr-only">{t.you}: </span>
+    <div className={classes(styles.column, styles.asked)}>
+      <h2 id={id} className={styles.question} dir="auto">
+        <HiddenText>{t.you}: </HiddenText>
         {text}
       </h2>
     </div>
@@ -102,7 +106,7 @@ function Lanes({ run, label, children }: { run: RunState; label: string; childre
   }
   return (
     <>
-      <div className="lane-tabs">
+      <div className={styles.tabs}>
         {run.lanes.map((lane, index) => (
           <button
             key={lane.lane}
@@ -110,17 +114,18 @@ function Lanes({ run, label, children }: { run: RunState; label: string; childre
             aria-pressed={index === current}
             aria-label={lane.lane}
             onClick={() => show(index)}
-            className="lane-tab"
+            className={styles.tab}
+            data-testid="lane-tab"
           >
-            <span className="strip-dot" data-phase={lane.status} aria-hidden="true" />
-            <span className="truncate">{shortenName(lane.lane, 15)}</span>
+            <PhaseDot phase={lane.status} />
+            <Ellipsis>{shortenName(lane.lane, 15)}</Ellipsis>
           </button>
         ))}
       </div>
       <section
         ref={strip}
         aria-label={label}
-        className="lanes"
+        className={styles.lanes}
         data-count={run.lanes.length}
         onScroll={({ currentTarget }) =>
           setCurrent(Math.round(currentTarget.scrollLeft / Math.max(1, currentTarget.clientWidth)))

@@ -6,7 +6,9 @@ import { limits } from '@millrace/protocol'
 import { type RefObject, useCallback, useEffect, useLayoutEffect, useRef, useState } from 'react'
 import { useLanguage } from '../i18n/language.tsx'
 import { keepSetting, readSetting } from '../settings/storage.ts'
+import { Button } from '../ui/button.tsx'
 import { SendIcon, StopIcon } from '../ui/icons.tsx'
+import styles from './composer.module.css'
 import { useComposition } from './composition.ts'
 import { readKey } from './enter.ts'
 import { ModelChoice } from './model-choice.tsx'
@@ -62,10 +64,11 @@ export function Composer({ session, models, activity, field, returned, onSend, o
   }
 
   return (
-    <div className="composer">
+    <div className={styles.composer}>
       <textarea
         ref={field}
         id="composer"
+        className={styles.field}
         data-testid="composer"
         aria-label={t.composerLabel}
         aria-invalid={isTooLong}
@@ -79,19 +82,17 @@ export function Composer({ session, models, activity, field, returned, onSend, o
         onKeyDown={onKeyDown}
         onCompositionEnd={composition.onCompositionEnd}
       />
-      {isTooLong && (
-        <p className="px-1 text-sm text-danger">{t.queryTooLong(number(draft.length), number(limits.queryLengthMax))}</p>
-      )}
-      <div className="flex flex-wrap items-end justify-end gap-2">
+      {isTooLong && <p className={styles.problem}>{t.queryTooLong(number(draft.length), number(limits.queryLengthMax))}</p>}
+      <div className={styles.buttons}>
         {activity !== 'idle' && (
-          <button type="button" className="stop-button" data-testid="stop" disabled={activity === 'stopping'} onClick={onStop}>
+          <Button look="small" className={styles.stop} data-testid="stop" disabled={activity === 'stopping'} onClick={onStop}>
             <StopIcon />
             {activity === 'stopping' ? t.stopping : t.stop}
-          </button>
+          </Button>
         )}
         <button
           type="button"
-          className="send-button"
+          className={styles.send}
           data-testid="send"
           aria-label={t.send}
           title={t.send}

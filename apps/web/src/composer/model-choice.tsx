@@ -2,8 +2,11 @@
 import { useCallback, useState } from 'react'
 import { shortenName } from '../chat/short-name.ts'
 import { useLanguage } from '../i18n/language.tsx'
+import { Button } from '../ui/button.tsx'
 import { ChevronIcon, CloseIcon, PlusIcon } from '../ui/icons.tsx'
+import { Ellipsis } from '../ui/text.tsx'
 import { ModelPicker } from './model-picker.tsx'
+import styles from './models.module.css'
 import { lanesShownMax, type Models } from './use-models.ts'
 
 export function ModelChoice({ models, onDone }: { models: Models; onDone: () => void }) {
@@ -20,16 +23,14 @@ export function ModelChoice({ models, onDone }: { models: Models; onDone: () => 
   }
 
   return (
-    <div
-      className={`order-first flex min-w-0 flex-1 flex-wrap items-center gap-1.5 ${chosen.length > 1 ? 'max-sm:basis-full' : ''}`}
-    >
+    <div className={styles.choice}>
       {/* Before the list has arrived there is no name yet, only the server's default. */}
       {(chosen.length === 0 ? [t.models.serverDefault] : chosen).map((name, index) => (
         // biome-ignore lint/suspicious/noArrayIndexKey: the same model may stand there twice
-        <span key={`${index} ${name}`} className="model-chip">
+        <span key={`${index} ${name}`} className={styles.chip}>
           <button
             type="button"
-            className="model-chip-name"
+            className={styles.name}
             aria-label={t.models.choose(name)}
             aria-haspopup="dialog"
             aria-expanded={editing === index}
@@ -39,13 +40,13 @@ export function ModelChoice({ models, onDone }: { models: Models; onDone: () => 
             onPointerDown={(event) => editing === index && event.stopPropagation()}
             onClick={() => setEditing(editing === index ? undefined : index)}
           >
-            <span className="truncate">{shortenName(name, 20)}</span>
+            <Ellipsis>{shortenName(name, 20)}</Ellipsis>
             <ChevronIcon size={14} />
           </button>
           {chosen.length > 1 && (
             <button
               type="button"
-              className="model-chip-remove"
+              className={styles.remove}
               aria-label={t.models.remove(name)}
               onClick={() => choose(chosen.filter((_, other) => other !== index))}
             >
@@ -55,9 +56,9 @@ export function ModelChoice({ models, onDone }: { models: Models; onDone: () => 
         </span>
       ))}
       {chosen.length > 0 && chosen.length < lanesShownMax && (
-        <button
-          type="button"
-          className="small-button border-dashed"
+        <Button
+          look="small"
+          className={styles.add}
           aria-label={t.models.compareLabel}
           title={t.models.compareLabel}
           aria-haspopup="dialog"
@@ -66,7 +67,7 @@ export function ModelChoice({ models, onDone }: { models: Models; onDone: () => 
         >
           <PlusIcon size={14} />
           {t.models.compare}
-        </button>
+        </Button>
       )}
       {editing !== undefined && (
         <ModelPicker

@@ -4,7 +4,9 @@ import { useLanguage } from '../i18n/language.tsx'
 import type { ModelInfo, ModelList } from '../session/api.ts'
 import { CheckIcon } from '../ui/icons.tsx'
 import { usePressOutside } from '../ui/press-outside.ts'
+import { Badge, Ellipsis } from '../ui/text.tsx'
 import { useComposition } from './composition.ts'
+import styles from './models.module.css'
 import { kindOf } from './use-models.ts'
 
 export interface ModelPickerProps {
@@ -53,7 +55,7 @@ export function ModelPicker({ list, hasFailed, current, onChoose, onClose }: Mod
       ref={panel}
       role="dialog"
       aria-label={t.models.title}
-      className="picker"
+      className={styles.picker}
       data-testid="model-picker"
       onKeyDown={onKeyDown}
     >
@@ -72,14 +74,14 @@ export function ModelPicker({ list, hasFailed, current, onChoose, onClose }: Mod
         autoComplete="off"
         spellCheck={false}
         data-testid="model-search"
-        className="picker-search"
+        className={styles.search}
         onCompositionEnd={composition.onCompositionEnd}
         onChange={(event) => {
           setSearch(event.target.value)
           setActive(0)
         }}
       />
-      <div role="listbox" id={`${id}-list`} aria-label={t.models.title} className="picker-list">
+      <div role="listbox" id={`${id}-list`} aria-label={t.models.title} className={styles.list}>
         {options.map((option, index) => (
           <div
             key={option.name}
@@ -87,7 +89,7 @@ export function ModelPicker({ list, hasFailed, current, onChoose, onClose }: Mod
             role="option"
             tabIndex={-1}
             aria-selected={option === chosen}
-            className="picker-option"
+            className={styles.option}
             data-model={option.name}
             onPointerMove={() => setActive(index)}
             onClick={() => onChoose(option.name)}
@@ -97,11 +99,9 @@ export function ModelPicker({ list, hasFailed, current, onChoose, onClose }: Mod
             {option.name === current && <CheckIcon />}
           </div>
         ))}
-        {options.length === 0 && (
-          <p className="px-3 py-2 text-sm text-muted">{hasFailed ? t.models.loadFailed : t.models.none}</p>
-        )}
+        {options.length === 0 && <p className={styles.none}>{hasFailed ? t.models.loadFailed : t.models.none}</p>}
       </div>
-      <p className="picker-hint">{t.models.hint}</p>
+      <p className={styles.hint}>{t.models.hint}</p>
     </div>
   )
 }
@@ -112,13 +112,13 @@ function OptionText({ option, list }: { option: Option; list: ModelList | undefi
   // The default is described by why it was chosen.
   const description = t.models.descriptions[option.name] ?? t.models.reasons[option.description] ?? option.description
   return (
-    <span className="min-w-0 flex-1">
-      <span className="flex items-center gap-2">
-        <span className="truncate font-medium">{option.isTyped ? t.models.use(option.name) : option.name}</span>
-        {option.name === list?.default && <span className="badge">{t.models.preferred}</span>}
-        {kind !== 'language' && <span className="badge">{t.notLanguageModel}</span>}
+    <span className={styles.words}>
+      <span className={styles.first}>
+        <Ellipsis>{option.isTyped ? t.models.use(option.name) : option.name}</Ellipsis>
+        {option.name === list?.default && <Badge>{t.models.preferred}</Badge>}
+        {kind !== 'language' && <Badge>{t.notLanguageModel}</Badge>}
       </span>
-      {description !== '' && <span className="block text-[13px] text-muted">{description}</span>}
+      {description !== '' && <span className={styles.description}>{description}</span>}
     </span>
   )
 }

@@ -1,10 +1,13 @@
 /** In place of the page where the server asks who is there: what it wants, and a field for it. */
 import { type FormEvent, type ReactNode, useState } from 'react'
-import { Switches } from '../header.tsx'
 import { useLanguage } from '../i18n/language.tsx'
 import { checkToken } from '../session/api.ts'
 import { type SignInReason, signIn, useSignInReason } from '../session/sign-in.ts'
+import { Button } from '../ui/button.tsx'
+import { Switches } from '../ui/header.tsx'
+import layout from '../ui/layout.module.css'
 import { Logo } from '../ui/logo.tsx'
+import styles from './sign-in.module.css'
 
 /** Shows the page, or the way in. */
 export function SignInGate({ children }: { children: ReactNode }) {
@@ -35,21 +38,21 @@ function SignIn({ reason }: { reason: SignInReason }) {
   }
 
   return (
-    <div className="shell">
-      <header className="header justify-end">
+    <div className={layout.shell}>
+      <header className={styles.header}>
         <Switches />
       </header>
-      <main className="flex flex-1 flex-col items-center justify-center px-5">
-        <form className="flex w-full max-w-sm flex-col" onSubmit={(event) => void submit(event)} data-testid="sign-in">
+      <main className={styles.main}>
+        <form className={styles.form} onSubmit={(event) => void submit(event)} data-testid="sign-in">
           <Logo />
-          <h1 className="mt-5 text-xl font-semibold">{t.signIn.title}</h1>
-          <p className="mt-2 text-muted">{t.signIn.reasons[reason]}</p>
-          <label className="mt-6 text-sm font-medium" htmlFor="token">
+          <h1 className={styles.title}>{t.signIn.title}</h1>
+          <p className={styles.reason}>{t.signIn.reasons[reason]}</p>
+          <label className={styles.label} htmlFor="token">
             {t.signIn.label}
           </label>
           <input
             id="token"
-            className="token-field"
+            className={styles.field}
             type="password"
             autoComplete="off"
             spellCheck={false}
@@ -60,17 +63,17 @@ function SignIn({ reason }: { reason: SignInReason }) {
             aria-invalid={problem !== undefined}
             data-testid="token"
           />
-          <p id="token-note" className="mt-2 text-[13px] text-muted">
+          <p id="token-note" className={styles.note}>
             {t.signIn.note}
           </p>
           {problem !== undefined && (
-            <p className="mt-3 text-sm text-danger" role="alert" data-testid="sign-in-problem">
+            <p className={styles.problem} role="alert" data-testid="sign-in-problem">
               {t.signIn.problems[problem]}
             </p>
           )}
-          <button type="submit" className="primary-button mt-6 justify-center" disabled={isBusy || token.trim() === ''}>
+          <Button look="primary" type="submit" className={styles.submit} disabled={isBusy || token.trim() === ''}>
             {isBusy ? t.signIn.checking : t.signIn.submit}
-          </button>
+          </Button>
         </form>
       </main>
     </div>

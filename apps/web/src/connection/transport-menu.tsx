@@ -4,8 +4,10 @@ import { useConnection } from '@millrace/client/react'
 import { useCallback, useEffect, useRef, useState } from 'react'
 import { useLanguage } from '../i18n/language.tsx'
 import { keepTransport, readTransport, type TransportChoice, transports } from '../settings/transport.ts'
+import { Button } from '../ui/button.tsx'
 import { CheckIcon, ChevronIcon } from '../ui/icons.tsx'
 import { usePressOutside } from '../ui/press-outside.ts'
+import styles from './menu.module.css'
 
 export function TransportMenu({ client }: { client: Client }) {
   const { t } = useLanguage()
@@ -29,11 +31,10 @@ export function TransportMenu({ client }: { client: Client }) {
   }
 
   return (
-    <div ref={place} className="relative">
-      <button
+    <div ref={place} className={styles.place}>
+      <Button
         ref={button}
-        type="button"
-        className="text-button"
+        look="text"
         aria-haspopup="menu"
         aria-expanded={isOpen}
         aria-label={t.transport.choose(t.transport.names[transport])}
@@ -42,12 +43,12 @@ export function TransportMenu({ client }: { client: Client }) {
         data-transport={transport}
         onClick={() => setOpen(!isOpen)}
       >
-        <span className="sm:hidden">{t.transport.short[transport]}</span>
-        <span className="inline-flex items-center gap-2 max-sm:hidden">
+        <span className={styles.short}>{t.transport.short[transport]}</span>
+        <span className={styles.long}>
           {t.transport.names[transport]}
           <ChevronIcon size={14} />
         </span>
-      </button>
+      </Button>
       {isOpen && (
         <Menu
           chosen={chosen}
@@ -96,7 +97,7 @@ function Menu({ chosen, now, reason, onChoose, onClose }: MenuProps) {
       ref={panel}
       role="menu"
       aria-label={t.transport.label}
-      className="menu"
+      className={styles.menu}
       data-testid="transport-menu"
       onKeyDown={onKeyDown}
     >
@@ -107,14 +108,14 @@ function Menu({ chosen, now, reason, onChoose, onClose }: MenuProps) {
           role="menuitemradio"
           aria-checked={transport === chosen}
           tabIndex={-1}
-          className="menu-item"
+          className={styles.item}
           data-choice={transport}
           title={transport === 'auto' ? reason : undefined}
           onClick={() => onChoose(transport)}
         >
-          <span className="min-w-0 flex-1">
-            <span className="block font-medium">{t.transport.names[transport]}</span>
-            <span className="block text-[13px] text-muted">
+          <span className={styles.words}>
+            <span className={styles.name}>{t.transport.names[transport]}</span>
+            <span className={styles.detail}>
               {transport === 'auto' && chosen === 'auto' ? t.transport.now(now) : t.transport.details[transport]}
             </span>
           </span>

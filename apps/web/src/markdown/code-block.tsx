@@ -1,6 +1,7 @@
 /** A block of code with its language and a button that copies it, there from the first line on. */
 import { memo } from 'react'
 import { CopyButton } from '../ui/copy-button.tsx'
+import styles from './code-block.module.css'
 
 /** Lines of one element. Of code that grows only the last element is changed and laid out again. */
 const chunkLines = 64
@@ -14,8 +15,8 @@ export interface CodeBlockProps {
 
 export function CodeBlock({ code, language, isOpen }: CodeBlockProps) {
   return (
-    <div className="code" dir="ltr">
-      <div className="code-head">
+    <div className={styles.block} dir="ltr">
+      <div className={styles.head}>
         <span>{language?.split(/\s/, 1)[0] || 'text'}</span>
         <CopyButton text={code} isDisabled={isOpen} />
       </div>

@@ -6,6 +6,7 @@
  */
 import type { Token, Tokens } from 'marked'
 import type { ReactNode } from 'react'
+import styles from './markdown.module.css'
 import { decodeEntities } from './text.ts'
 
 export function Inline({ tokens = [] }: { tokens: readonly Token[] | undefined }): ReactNode {
@@ -47,7 +48,7 @@ function InlineToken({ token }: { token: Token }): ReactNode {
     case 'text':
       return <Inline tokens={token.tokens} />
     case 'escape':
-      return <span className="math">{token.text}</span>
+      return <span className={styles.math}>{token.text}</span>
     case 'strong':
       return (
         <strong>

@@ -5,6 +5,7 @@ import { memo, type ReactNode, useState } from 'react'
 import { growBlocks, listBlocks, noBlocks } from './blocks.ts'
 import { CodeBlock } from './code-block.tsx'
 import { Inline, readHtml, Words } from './inline.tsx'
+import styles from './markdown.module.css'
 
 export function Markdown({ text, isGrowing }: { text: string; isGrowing: boolean }) {
   const [before, setBlocks] = useState(noBlocks)
@@ -13,7 +14,7 @@ export function Markdown({ text, isGrowing }: { text: string; isGrowing: boolean
   if (blocks !== before) setBlocks(blocks)
   return (
     // Half a sentence is translated wrongly, and what is translated does not grow.
-    <div className="prose" dir="auto" translate={isGrowing ? 'no' : undefined}>
+    <div className={styles.prose} dir="auto" translate={isGrowing ? 'no' : undefined}>
       <BlockList tokens={listBlocks(blocks)} isOpen={isGrowing} />
     </div>
   )
@@ -81,7 +82,7 @@ function List({ list, isOpen }: { list: Tokens.List; isOpen: boolean }) {
 
 const Item = memo(function Item({ item, isOpen }: { item: Tokens.ListItem; isOpen: boolean }) {
   return (
-    <li className={item.task ? 'task' : undefined}>
+    <li data-task={item.task || undefined}>
       <BlockList tokens={item.tokens} isOpen={isOpen} />
     </li>
   )
@@ -89,7 +90,7 @@ const Item = memo(function Item({ item, isOpen }: { item: Tokens.ListItem; isOpe
 
 function Table({ table }: { table: Tokens.Table }) {
   return (
-    <div className="table-scroll">
+    <div className={styles.table}>
       <table>
         <thead>
           <Row cells={table.header} Cell="th" />

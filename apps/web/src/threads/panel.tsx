@@ -2,10 +2,14 @@
 import type { Client, ListedSession } from '@millrace/client'
 import { type ReactNode, useEffect, useRef } from 'react'
 import { useLanguage } from '../i18n/language.tsx'
+import { Button } from '../ui/button.tsx'
+import { classes } from '../ui/classes.ts'
 import { CloseIcon } from '../ui/icons.tsx'
 import { usePressOutside } from '../ui/press-outside.ts'
+import { Note } from '../ui/text.tsx'
 import { type Day, dayOf, days } from './day.ts'
 import { HistoryRow } from './row.tsx'
+import styles from './threads.module.css'
 import { useHistory } from './use-history.ts'
 
 export interface HistoryPanelProps {
@@ -33,26 +37,32 @@ export function HistoryPanel({ client, session, news, isWide, onOpen, onClose }:
   }
   return (
     <Frame isWide={isWide} label={t.history.label} onClose={onClose}>
-      <header className="flex shrink-0 items-center justify-between pt-3 pr-2 pb-1 pl-4">
-        <h2 className="text-sm font-semibold">{t.history.label}</h2>
-        <button type="button" className="icon-button" aria-label={t.history.close} title={t.history.close} onClick={onClose}>
+      <header className={styles.header}>
+        <h2 className={styles.title}>{t.history.label}</h2>
+        <Button look="icon" aria-label={t.history.close} title={t.history.close} onClick={onClose}>
           <CloseIcon size={18} />
-        </button>
+        </Button>
       </header>
-      <div ref={list} className="history-list" tabIndex={-1}>
+      <div ref={list} className={styles.list} tabIndex={-1}>
         {hasFailed && (
-          <p role="alert" className="history-note">
-            {t.history.failed}{' '}
-            <button type="button" className="link-button" onClick={history.reload}>
-              {t.retry}
-            </button>
-          </p>
+          <div role="alert">
+            <Note className={styles.note}>
+              {t.history.failed}
+              <Button look="link" onClick={history.reload}>
+                {t.retry}
+              </Button>
+            </Note>
+          </div>
         )}
-        {sessions === undefined && !hasFailed && <p className="history-note pending-note">{t.history.loading}</p>}
-        {sessions?.length === 0 && <p className="history-note">{t.history.empty}</p>}
+        {sessions === undefined && !hasFailed && (
+          <Note isLate className={styles.note}>
+            {t.history.loading}
+          </Note>
+        )}
+        {sessions?.length === 0 && <Note className={styles.note}>{t.history.empty}</Note>}
         {byDay(sessions ?? []).map(([day, some]) => (
           <section key={day} aria-labelledby={`history-${day}`}>
-            <h3 id={`history-${day}`} className="history-day">
+            <h3 id={`history-${day}`} className={styles.day}>
               {t.history.days[day]}
             </h3>
             <ul>
@@ -70,9 +80,9 @@ export function HistoryPanel({ client, session, news, isWide, onOpen, onClose }:
           </section>
         ))}
         {hasMore && (
-          <button type="button" className="quiet-button mx-3 my-2" onClick={history.readMore}>
+          <Button look="quiet" className={styles.older} onClick={history.readMore}>
             {t.history.more}
-          </button>
+          </Button>
         )}
       </div>
     </Frame>
@@ -94,7 +104,7 @@ function Frame({ isWide, label, onClose, children }: FrameProps) {
       </Dialog>
     )
   return (
-    <aside className="history" aria-label={label} data-testid="history">
+    <aside className={styles.panel} aria-label={label} data-testid="history">
       {children}
     </aside>
   )
@@ -107,8 +117,14 @@ function Dialog({ label, onClose, children }: Omit<FrameProps, 'isWide'>) {
   useEffect(() => dialog.current?.showModal(), [])
   usePressOutside(content, onClose)
   return (
-    <dialog ref={dialog} className="history history-dialog" aria-label={label} data-testid="history" onClose={onClose}>
-      <div ref={content} className="flex h-full min-h-0 flex-col">
+    <dialog
+      ref={dialog}
+      className={classes(styles.panel, styles.dialog)}
+      aria-label={label}
+      data-testid="history"
+      onClose={onClose}
+    >
+      <div ref={content} className={styles.content}>
         {children}
       </div>
     </dialog>

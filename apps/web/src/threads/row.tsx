@@ -6,7 +6,11 @@ import { useLanguage } from '../i18n/language.tsx'
 import { readExport } from '../session/api.ts'
 import { addressOf } from '../session/browser.ts'
 import { currentToken } from '../session/sign-in.ts'
+import buttons from '../ui/button.module.css'
+import { Button } from '../ui/button.tsx'
+import { classes } from '../ui/classes.ts'
 import { DownloadIcon, MoreIcon, RenameIcon, TrashIcon } from '../ui/icons.tsx'
+import styles from './row.module.css'
 
 export interface HistoryRowProps {
   readonly session: ListedSession
@@ -63,13 +67,13 @@ export function HistoryRow({ session, isShown, onOpen, onRename, onRemove }: His
 
   const name = title === '' ? t.history.untitled : title
   return (
-    <li className="history-row" data-testid="history-row" data-session={id} data-open={mode !== 'closed'}>
+    <li className={styles.row} data-testid="history-row" data-session={id} data-open={mode !== 'closed'}>
       {mode === 'renaming' ? (
         <TitleField title={title} isBusy={isBusy} onSave={(next) => void act(() => onRename(id, next))} onCancel={close} />
       ) : (
-        <div className="flex items-center">
+        <div className={styles.line}>
           <a
-            className="history-title"
+            className={styles.title}
             href={addressOf(id)}
             aria-current={isShown ? 'page' : undefined}
             title={name}
@@ -77,10 +81,10 @@ export function HistoryRow({ session, isShown, onOpen, onRename, onRemove }: His
           >
             {name}
           </a>
-          <button
+          <Button
             ref={more}
-            type="button"
-            className="history-more"
+            look="icon"
+            className={styles.more}
             aria-expanded={mode !== 'closed'}
             aria-label={t.history.actions(name)}
             title={t.history.actionsShort}
@@ -88,17 +92,17 @@ export function HistoryRow({ session, isShown, onOpen, onRename, onRemove }: His
             onClick={() => (mode === 'closed' ? setMode('open') : close())}
           >
             <MoreIcon size={18} />
-          </button>
+          </Button>
         </div>
       )}
       {mode === 'open' && (
-        <div className="history-actions">
-          <button type="button" className="quiet-button" data-testid="history-rename" onClick={() => setMode('renaming')}>
+        <div className={styles.actions}>
+          <Button look="quiet" data-testid="history-rename" onClick={() => setMode('renaming')}>
             <RenameIcon size={14} /> {t.history.rename}
-          </button>
-          <button type="button" className="quiet-button danger" data-testid="history-delete" onClick={() => setMode('removing')}>
+          </Button>
+          <Button look="quiet" isDangerous data-testid="history-delete" onClick={() => setMode('removing')}>
             <TrashIcon size={14} /> {t.history.delete}
-          </button>
+          </Button>
           <ExportLink id={id} format="markdown" name="Markdown" />
           <ExportLink id={id} format="json" name="JSON" />
         </div>
@@ -107,7 +111,7 @@ export function HistoryRow({ session, isShown, onOpen, onRename, onRemove }: His
         <ConfirmRemoval keep={keep} isBusy={isBusy} onConfirm={() => void act(() => onRemove(id))} onCancel={close} />
       )}
       {error !== undefined && (
-        <p role="alert" className="px-3 pb-2 text-[13px] text-danger">
+        <p role="alert" className={styles.problem}>
           {error}
         </p>
       )}
@@ -125,14 +129,14 @@ interface ConfirmRemovalProps {
 function ConfirmRemoval({ keep, isBusy, onConfirm, onCancel }: ConfirmRemovalProps) {
   const { t } = useLanguage()
   return (
-    <fieldset className="history-actions">
-      <legend className="w-full px-1.5 py-1 text-[13px]">{t.history.confirm}</legend>
-      <button type="button" className="quiet-button danger" data-testid="history-confirm" disabled={isBusy} onClick={onConfirm}>
+    <fieldset className={styles.actions}>
+      <legend className={styles.question}>{t.history.confirm}</legend>
+      <Button look="quiet" isDangerous data-testid="history-confirm" disabled={isBusy} onClick={onConfirm}>
         <TrashIcon size={14} /> {t.history.deletePermanently}
-      </button>
-      <button ref={keep} type="button" className="quiet-button" onClick={onCancel}>
+      </Button>
+      <Button ref={keep} look="quiet" onClick={onCancel}>
         {t.history.keep}
-      </button>
+      </Button>
     </fieldset>
   )
 }
@@ -142,7 +146,7 @@ function ExportLink({ id, format, name }: { id: string; format: 'markdown' | 'js
   const path = `api/sessions/${encodeURIComponent(id)}/export?format=${format}`
   return (
     <a
-      className="quiet-button"
+      className={classes(buttons.button, buttons.quiet)}
       href={path}
       download
       // A link has no token.
@@ -189,10 +193,10 @@ function TitleField({ title, isBusy, onSave, onCancel }: TitleFieldProps) {
     else onSave(next)
   }
   return (
-    <form className="p-1" onSubmit={save}>
+    <form className={styles.form} onSubmit={save}>
       <input
         ref={field}
-        className="history-field"
+        className={styles.field}
         defaultValue={title}
         maxLength={200}
         readOnly={isBusy}

@@ -1,6 +1,7 @@
 /** Copies a text and says so for a moment. */
 import { useEffect, useState } from 'react'
 import { useLanguage } from '../i18n/language.tsx'
+import { Button } from './button.tsx'
 import { CheckIcon, CopyIcon } from './icons.tsx'
 
 export interface CopyButtonProps {
@@ -20,16 +21,10 @@ export function CopyButton({ text, label, isDisabled = false }: CopyButtonProps)
     return () => window.clearTimeout(timer)
   }, [isCopied])
   return (
-    <button
-      type="button"
-      className="quiet-button"
-      disabled={isDisabled}
-      aria-label={label ?? t.copy}
-      onClick={() => void copyText(text).then(setCopied)}
-    >
+    <Button look="quiet" disabled={isDisabled} aria-label={label ?? t.copy} onClick={() => void copyText(text).then(setCopied)}>
       {isCopied ? <CheckIcon /> : <CopyIcon />}
       <span>{isCopied ? t.copied : t.copy}</span>
-    </button>
+    </Button>
   )
 }
 

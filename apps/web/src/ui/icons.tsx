@@ -17,7 +17,6 @@ function Icon({ size = 16, children }: IconProps & { children: ReactNode }) {
       strokeLinecap="round"
       strokeLinejoin="round"
       aria-hidden="true"
-      className="shrink-0"
     >
       {children}
     </svg>

@@ -6,6 +6,8 @@ import { useEffect, useState } from 'react'
 import { useLanguage } from '../i18n/language.tsx'
 import type { SessionConnection } from '../session/stream.ts'
 import { RetryIcon } from '../ui/icons.tsx'
+import { Ellipsis, HiddenText } from '../ui/text.tsx'
+import styles from './capsule.module.css'
 
 export type CapsuleState = 'ready' | 'live' | 'catching-up' | 'reconnecting' | 'offline' | 'lost'
 
@@ -25,26 +27,31 @@ export function ConnectionCapsule({ connection, isServerThere, onRetry }: Connec
   const retryAt = state === 'reconnecting' && connection.state === 'reconnecting' ? connection.retryAt : undefined
   const content = (
     <>
-      <span className="capsule-dot" aria-hidden="true" />
-      <span className="sr-only">{language.t.connection.label}: </span>
-      <span className="truncate">
-        {retryAt === undefined ? language.t.connection[state] : <Countdown key={retryAt} until={retryAt} />}
-      </span>
+      <span className={styles.dot} aria-hidden="true" />
+      <HiddenText>{language.t.connection.label}: </HiddenText>
+      <Ellipsis>{retryAt === undefined ? language.t.connection[state] : <Countdown key={retryAt} until={retryAt} />}</Ellipsis>
     </>
   )
   if (state !== 'reconnecting' && state !== 'offline') {
     return (
-      <span data-testid="connection" data-state={state} className="capsule" title={language.t.connection.label}>
+      <span data-testid="connection" data-state={state} className={styles.capsule} title={language.t.connection.label}>
         {content}
       </span>
     )
   }
   const { retryNow } = language.t.connection
   return (
-    <button type="button" data-testid="connection" data-state={state} className="capsule" title={retryNow} onClick={onRetry}>
+    <button
+      type="button"
+      data-testid="connection"
+      data-state={state}
+      className={styles.capsule}
+      title={retryNow}
+      onClick={onRetry}
+    >
       {content}
       <RetryIcon size={14} />
-      <span className="sr-only">{retryNow}</span>
+      <HiddenText>{retryNow}</HiddenText>
     </button>
   )
 }

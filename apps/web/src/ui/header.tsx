@@ -1,10 +1,12 @@
 /** Name, state of the connection, and the few switches of the page. */
 import type { ReactNode } from 'react'
-import { useLanguage } from './i18n/language.tsx'
-import { currentToken, signIn } from './session/sign-in.ts'
-import { themes, useTheme } from './settings/theme.ts'
-import { HistoryIcon, MoonIcon, NewIcon, SignOutIcon, SunIcon, SystemIcon } from './ui/icons.tsx'
-import { Logo } from './ui/logo.tsx'
+import { useLanguage } from '../i18n/language.tsx'
+import { currentToken, signIn } from '../session/sign-in.ts'
+import { themes, useTheme } from '../settings/theme.ts'
+import { Button } from './button.tsx'
+import styles from './header.module.css'
+import { HistoryIcon, MoonIcon, NewIcon, SignOutIcon, SunIcon, SystemIcon } from './icons.tsx'
+import { Logo } from './logo.tsx'
 
 const themeIcons = { system: SystemIcon, light: SunIcon, dark: MoonIcon }
 
@@ -18,13 +20,13 @@ export interface HeaderProps {
 export function Header({ connection, isHistoryOpen, onHistory, onNew }: HeaderProps) {
   const { t } = useLanguage()
   return (
-    <header className="header">
-      <a href="#composer" className="skip-link">
+    <header className={styles.header}>
+      <a href="#composer" className={styles.skip}>
         {t.skipToComposer}
       </a>
-      <button
-        type="button"
-        className="icon-button -ml-2"
+      <Button
+        look="icon"
+        className={styles.first}
         aria-expanded={isHistoryOpen}
         aria-label={t.history.label}
         title={isHistoryOpen ? t.history.close : t.history.show}
@@ -32,25 +34,18 @@ export function Header({ connection, isHistoryOpen, onHistory, onNew }: HeaderPr
         onClick={onHistory}
       >
         <HistoryIcon size={18} />
-      </button>
-      <div className="brand flex items-center gap-2.5">
+      </Button>
+      <div className={styles.brand}>
         <Logo />
-        <h1 className="text-[15px] font-semibold tracking-tight max-sm:sr-only">Millrace</h1>
+        <h1 className={styles.name}>Millrace</h1>
       </div>
-      <div className="ml-auto flex min-w-0 items-center gap-0.5 sm:gap-2">
+      <div className={styles.controls}>
         {connection}
         <Switches />
-        <button
-          type="button"
-          className="text-button"
-          onClick={onNew}
-          data-testid="new-session"
-          aria-label={t.newSession}
-          title={t.newSession}
-        >
+        <Button look="text" onClick={onNew} data-testid="new-session" aria-label={t.newSession} title={t.newSession}>
           <NewIcon size={18} />
-          <span className="max-sm:hidden">{t.newSession}</span>
-        </button>
+          <span className={styles.label}>{t.newSession}</span>
+        </Button>
       </div>
     </header>
   )
@@ -64,30 +59,28 @@ export function Switches() {
   const nextTheme = themes[(themes.indexOf(theme) + 1) % themes.length] ?? 'system'
   return (
     <>
-      <button
-        type="button"
-        className="icon-button"
+      <Button
+        look="icon"
         onClick={() => setTheme(nextTheme)}
         aria-label={t.theme[theme]}
         title={t.theme[theme]}
         data-testid="theme"
       >
         <ThemeIcon size={18} />
-      </button>
-      <button type="button" className="text-button" onClick={toggle} aria-label={t.switchLanguage} data-testid="language">
+      </Button>
+      <Button look="text" onClick={toggle} aria-label={t.switchLanguage} data-testid="language">
         {t.otherLanguage}
-      </button>
+      </Button>
       {currentToken() !== undefined && (
-        <button
-          type="button"
-          className="icon-button"
+        <Button
+          look="icon"
           onClick={() => signIn(undefined)}
           aria-label={t.signIn.signOut}
           title={t.signIn.signOut}
           data-testid="sign-out"
         >
           <SignOutIcon size={18} />
-        </button>
+        </Button>
       )}
     </>
   )
