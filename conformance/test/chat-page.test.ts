@@ -64,6 +64,20 @@ describe('questions that wait', () => {
     expect(storage.kept.size).toBe(0)
   })
 
+  it('outlive a reload also where their session was not made yet', async () => {
+    const { connect, counter } = await startWorld()
+    counter.letTo(1)
+    const storage = createStorage()
+    // What a tab leaves that asked without a connection and is gone.
+    storage.setItem('millrace.pending.new', JSON.stringify([{ id: 'first', query: '1', status: 'sending' }]))
+    const { runs, pending } = await until(watch(connect('sse').session('new'), storage), ended(1))
+    expect({ runs: runs.map(({ run }) => run), text: textOf({ runs }), pending }).toEqual({
+      runs: ['first'],
+      text: '1 ',
+      pending: [],
+    })
+  })
+
   it('stay rejected over a reload; what somebody else wrote there is ignored', async () => {
     const { connect } = await startWorld()
     const storage = createStorage()

@@ -25,4 +25,14 @@ export function fileCases({ transport }: ClientSuite): void {
     const { events } = await millrace.engine.read(session.id, { epoch: received?.position.split('-')[0] as string, offset: 0 })
     expect(events.find(({ type }) => type === 'file_data')?.data).toEqual(new Uint8Array(bytes as Uint8Array))
   })
+
+  it('gives the bytes of a file again, by its position', async () => {
+    const { connect } = await startWorld()
+    const session = connect(transport).session()
+    const parts = await session.run({ query: 'x', models: ['sim:file?after=1&tps=0'] }).parts
+    const { runs, position } = await session.read()
+    const [file] = runs[0]?.lanes[0]?.files ?? []
+    expect(parts).toContainEqual(expect.objectContaining({ bytes: await session.readFile(file?.position as string) }))
+    await expect(session.readFile(position)).rejects.toMatchObject({ code: 'position_expired' })
+  })
 }

@@ -1,5 +1,6 @@
 /** One conversation: what is said in it comes out of `events`, what is asked goes in by `run`. */
 import type { Asked, EndStatus, FileInfo, Gap, Json, LaneEnd, LanePart, Message, RunEnd, SessionEvent } from '@millrace/protocol'
+import { readBinary } from '@millrace/protocol'
 import type { Outbox, SendOptions } from './commands/outbox.ts'
 import type { Command, Started } from './commands/sender.ts'
 import { type CallOptions, callWithin } from './deadline.ts'
@@ -9,6 +10,7 @@ import type { Http } from './http.ts'
 import { createLogReader, type LogReader, type LogReaderOptions } from './log-reader.ts'
 import { createRunView, type RecordedEnd, type RunView, withGetters } from './run.ts'
 import type { ConnectionStore } from './status.ts'
+import { pollOnce } from './transports/poll.ts'
 import type { FlowOptions } from './transports/transport.ts'
 
 /** An event and the position after it. A `gap` says that retention was faster than this reader. */
@@ -61,6 +63,11 @@ export interface Session extends LogReader<SessionLogEvent> {
   create(options?: CallOptions): Promise<void>
   /** The conversation so far, and the position to go on from. One attempt; where nothing comes for `answerMs`, it is `silent`. */
   read(options?: CallOptions): Promise<Transcript>
+  /**
+   * The bytes of a file in an answer, by its `position` in the transcript. One attempt; rejects with `position_expired` where
+   * they are no longer kept.
+   */
+  readFile(position: string, options?: CallOptions): Promise<Uint8Array<ArrayBuffer>>
 }
 
 /** `GET /api/sessions/:id`; see PROTOCOL.md#http. */
@@ -148,6 +155,13 @@ export function createSession({ id, http, outbox, connection, requestMs, flow, .
       callWithin(requestMs, options.signal, async (signal) => {
         await make()
         return (await http.json(address, { signal })) as Transcript
+      }),
+    readFile: (position: string, options: CallOptions = {}) =>
+      callWithin(requestMs, options.signal, async (signal) => {
+        const [next] = (await pollOnce(http, { session: id }, position, 0, signal)).events
+        const bytes = next?.event === 'file_data' ? readBinary(next.data) : undefined
+        if (bytes === undefined) throw new MillraceError('position_expired', { retryable: false })
+        return bytes
       }),
   })
   return session

@@ -222,8 +222,10 @@ function createChatStore(session: Session): OwnStore {
     hasBegun = true
     const unsubscribe = session.connection.subscribe(() => store.changed('now'))
     signal.addEventListener('abort', unsubscribe)
+    let isUnmade = false
     for (let attempt = 0; ; attempt++) {
       try {
+        if (isUnmade) await session.create({ signal })
         if (isStale) await read(signal)
         tell('live')
         for await (const event of session.events({ from: transcript.position, signal })) {
@@ -244,6 +246,9 @@ function createChatStore(session: Session): OwnStore {
         if (signal.aborted) return
         isStale = true
         const { code, retryAfterMs } = cause as MillraceError
+        // The page was reloaded after the first question and before its session was made.
+        isUnmade = code === 'session_not_found' && transcript.position === 'start' && questions.pending.some(isQueued)
+        if (isUnmade) continue
         if (code === 'session_not_found') {
           put(interruptTranscript(transcript))
           questions.lose(questions.started())
@@ -339,6 +344,10 @@ function createChatStore(session: Session): OwnStore {
 
 function epochOf({ position }: ChatTranscript): string | undefined {
   return parsePosition(position)?.epoch
+}
+
+function isQueued({ status }: PendingRun): boolean {
+  return status === 'queued'
 }
 
 function isStreaming({ status }: ChatRun): boolean {
