@@ -1,19 +1,17 @@
 /** The whole page: header, conversation, composer. */
 import type { Client } from '@millrace/client'
-import { useCallback, useEffect, useRef, useState, useSyncExternalStore } from 'react'
+import type { Chat, PendingRun } from '@millrace/client/chat'
+import { useCallback, useEffect, useRef, useState } from 'react'
 import { Announcer } from './chat/announcer.tsx'
 import { Empty } from './chat/empty.tsx'
 import { Transcript } from './chat/transcript.tsx'
+import { type Conversation, codeOf, useConversation } from './chat/use-conversation.ts'
 import composer from './composer/composer.module.css'
 import { Composer } from './composer/composer.tsx'
 import { useModels } from './composer/use-models.ts'
 import { ConnectionCapsule } from './connection/capsule.tsx'
 import { TransportMenu } from './connection/transport-menu.tsx'
 import { useLanguage } from './i18n/language.tsx'
-import { addressOf } from './session/browser.ts'
-import type { Conversation } from './session/conversation.ts'
-import type { PendingRun } from './session/outbox.ts'
-import type { ConversationView } from './session/view.ts'
 import { HistoryPanel } from './threads/panel.tsx'
 import { usePanel } from './threads/use-panel.ts'
 import { Header } from './ui/header.tsx'
@@ -21,52 +19,50 @@ import layout from './ui/layout.module.css'
 import { Message } from './ui/message.tsx'
 import { Note } from './ui/text.tsx'
 
-export function App({ conversation, client }: { conversation: Conversation; client: Client }) {
-  const view = useSyncExternalStore(conversation.subscribe, conversation.getView)
-  const models = useModels()
-  const { chosen } = models
+export function App({ client }: { client: Client }) {
+  const conversation = useConversation(client)
+  const { chat, session, isBegun, asked } = conversation
+  const models = useModels(client)
   const field = useRef<HTMLTextAreaElement>(null)
   const [returned, setReturned] = useState<PendingRun>()
-
-  const ask = useCallback(
-    (query: string, asked?: readonly string[]) => {
-      conversation.ask(query, asked ?? chosen)
-      focusPolitely(field.current)
-    },
-    [conversation, chosen],
-  )
-  const goOn = useCallback(
-    (run: string) => {
-      conversation.resume(run)
-      // The button disappears: without this, the focus of a keyboard would be lost.
-      focusPolitely(field.current)
-    },
-    [conversation],
-  )
   const panel = usePanel()
-  const show = (session: string | undefined) => {
+
+  const latest = useRef({ conversation, chosen: models.chosen })
+  useEffect(() => {
+    latest.current = { conversation, chosen: models.chosen }
+  })
+  // The same function for every turn, so that a word that arrives renders one of them.
+  const ask = useCallback((query: string, asking?: readonly string[]) => {
+    latest.current.conversation.ask(query, asking ?? latest.current.chosen)
+    focusPolitely(field.current)
+  }, [])
+  const goOn = useCallback((run: string) => {
+    void latest.current.conversation.chat.resume(run)
+    // The button disappears: without this, the focus of a keyboard would be lost.
+    focusPolitely(field.current)
+  }, [])
+  const show = (id: string | undefined) => {
     panel.leave()
-    if (session === view.session && session !== undefined) return
-    window.history.pushState(null, '', addressOf(session))
-    conversation.open(session)
+    if (isBegun && id === session.id) return
+    conversation.open(id)
     focusPolitely(field.current)
   }
 
-  const last = view.state?.runs.at(-1)
-  const { streaming, sending, activity } = activityOf(view)
+  const last = chat.runs.at(-1)
+  const { streaming, sending, activity } = activityOf(chat)
   const withdraw = (entry: PendingRun) => {
-    conversation.cancelPending(entry.id)
+    chat.withdraw(entry.id)
     setReturned(entry)
     field.current?.focus()
   }
   const stop = () => {
-    for (const { run } of streaming) conversation.stop(run)
+    for (const { run } of streaming) void chat.stop(run)
     if (streaming.length === 0 && sending !== undefined) withdraw(sending)
     // As above.
     focusPolitely(field.current)
   }
 
-  useTitle(view.state?.runs[0]?.query ?? view.pending[0]?.query)
+  useTitle(chat.runs[0]?.query ?? chat.pending[0]?.query)
   useSlashFocus(field)
 
   return (
@@ -75,38 +71,36 @@ export function App({ conversation, client }: { conversation: Conversation; clie
         isHistoryOpen={panel.isOpen}
         onHistory={panel.toggle}
         onNew={() => show(undefined)}
-        connection={<ConnectionControls {...{ conversation, client, view }} isServerThere={!models.hasFailed} />}
+        connection={
+          <>
+            <ConnectionCapsule
+              chat={isBegun ? chat : undefined}
+              isServerThere={!models.hasFailed}
+              onRetry={isBegun ? chat.reload : models.reload}
+            />
+            <TransportMenu client={client} />
+          </>
+        }
       />
       <div className={layout.body}>
         {panel.isOpen && (
           <HistoryPanel
             client={client}
-            session={view.session}
-            news={`${view.session}/${last?.run}/${last?.status}`}
+            session={isBegun ? session.id : undefined}
+            news={`${session.id}/${last?.run}/${last?.status}`}
             isWide={panel.isWide}
             onOpen={show}
             onClose={panel.toggle}
           />
         )}
         <main className={layout.main}>
-          <Transcript
-            view={view}
-            models={models.list}
-            ask={ask}
-            onContinue={goOn}
-            onStop={conversation.stop}
-            onRetry={conversation.retryPending}
-            onWithdraw={withdraw}
-          >
-            <Placeholder view={view} ask={ask} onNew={() => show(undefined)} />
+          <Transcript {...{ conversation, ask }} models={models.list} onContinue={goOn} onWithdraw={withdraw}>
+            <Placeholder conversation={conversation} ask={ask} onNew={() => show(undefined)} />
           </Transcript>
           <div className={composer.row}>
             <Composer
-              session={view.session}
-              models={models}
-              activity={activity}
-              field={field}
-              returned={returned}
+              session={isBegun ? session.id : undefined}
+              {...{ models, activity, field, returned }}
               onSend={ask}
               onStop={stop}
             />
@@ -114,52 +108,32 @@ export function App({ conversation, client }: { conversation: Conversation; clie
         </main>
       </div>
       <Announcer
-        key={view.state === undefined ? 'before' : 'after'}
+        key={`${session.id} ${chat.status === 'loading' && last === undefined}`}
         run={last}
-        isOwn={last !== undefined && view.asked.has(last.run)}
+        isOwn={last !== undefined && asked.has(last.run)}
       />
     </div>
   )
 }
 
-interface ConnectionControlsProps {
-  readonly conversation: Conversation
-  readonly client: Client
-  readonly view: ConversationView
-  readonly isServerThere: boolean
-}
-
-function ConnectionControls({ conversation, client, view, isServerThere }: ConnectionControlsProps) {
-  return (
-    <>
-      <ConnectionCapsule connection={view.connection} isServerThere={isServerThere} onRetry={conversation.reconnect} />
-      <TransportMenu client={client} />
-    </>
-  )
-}
-
 interface PlaceholderProps {
-  readonly view: ConversationView
-  readonly ask: (query: string) => void
+  readonly conversation: Conversation
+  readonly ask: (query: string, models?: readonly string[]) => void
   readonly onNew: () => void
 }
 
 /** Shown in place of an empty transcript. */
-function Placeholder({ view, ask, onNew }: PlaceholderProps) {
+function Placeholder({ conversation: { chat, isBegun }, ask, onNew }: PlaceholderProps) {
   const { t } = useLanguage()
-  if (view.session === undefined || view.state !== undefined) return <Empty ask={ask} />
-  if (view.connection.state === 'lost') return <Missing why={view.connection.why} onNew={onNew} />
-  return <Note isLate>{t.loading}</Note>
-}
-
-function Missing({ why, onNew }: { why: 'missing' | 'damaged'; onNew: () => void }) {
-  const { t } = useLanguage()
+  if (!isBegun || chat.status === 'live') return <Empty ask={ask} />
+  if (chat.status === 'loading') return <Note isLate>{t.loading}</Note>
+  const why = codeOf(chat.error) === 'log_damaged' ? 'damaged' : 'missing'
   return <Message data-testid={why} {...t[why]} action={t.newSession} onAction={onNew} />
 }
 
-function activityOf({ state, pending, stopping }: ConversationView) {
-  const streaming = state?.runs.filter((run) => run.status === 'streaming') ?? []
-  const sending = pending.find((entry) => entry.status === 'sending' || entry.status === 'waiting')
+function activityOf({ runs, pending, stopping }: Chat) {
+  const streaming = runs.filter((run) => run.status === 'streaming')
+  const sending = pending.find((entry) => entry.status === 'sending')
   const isStopping = streaming.length > 0 && streaming.every(({ run }) => stopping.has(run))
   const isIdle = streaming.length === 0 && sending === undefined
   return { streaming, sending, activity: isStopping ? 'stopping' : isIdle ? 'idle' : 'stoppable' } as const

@@ -4,14 +4,13 @@ import { shareTabs } from '@millrace/client/tabs'
 import { StrictMode } from 'react'
 import { createRoot } from 'react-dom/client'
 import { LanguageProvider, readLanguage, showLanguage } from './i18n/language.tsx'
-import { openConversation } from './session/browser.ts'
-import { currentToken } from './session/sign-in.ts'
 import { readTheme, showTheme } from './settings/theme.ts'
 import { readTransport } from './settings/transport.ts'
 import './ui/base.css'
 import { App } from './app.tsx'
 import { Boundary } from './chat/boundary.tsx'
 import { SignInGate } from './connection/sign-in.tsx'
+import { currentToken, requireSignIn } from './connection/token.ts'
 import { PageFailure } from './ui/page-failure.tsx'
 
 // Before the first paint, so that nothing is seen to change.
@@ -22,7 +21,7 @@ showLanguage(readLanguage())
 // Tabs share no connection of a user with a token: another tab may belong to another user.
 const token = currentToken()
 const ofUser = token === undefined ? { tabs: shareTabs() } : { token: () => token }
-const client = connect('.', { transport: readTransport(), ...ofUser })
+const client = connect('.', { transport: readTransport(), onUnauthenticated: requireSignIn, ...ofUser })
 
 const root = document.getElementById('root')
 if (root === null) throw new Error('index.html must have an element #root')
@@ -31,7 +30,7 @@ createRoot(root).render(
     <LanguageProvider>
       <Boundary fallback={<PageFailure />}>
         <SignInGate>
-          <App conversation={openConversation(client)} client={client} />
+          <App client={client} />
         </SignInGate>
       </Boundary>
     </LanguageProvider>

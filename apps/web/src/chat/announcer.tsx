@@ -3,15 +3,15 @@
  * and how it ended. The transcript itself is silent, since reading out every word as it arrives
  * makes a page unusable.
  */
+import type { ChatRun } from '@millrace/client/chat'
 import { useEffect, useRef, useState } from 'react'
 import { type Language, useLanguage } from '../i18n/language.tsx'
-import type { RunState } from '../session/state.ts'
 import styles from '../ui/text.module.css'
 
 const stillMs = 10_000
 
 export interface AnnouncerProps {
-  readonly run: RunState | undefined
+  readonly run: ChatRun | undefined
   /** Asked for in this tab: then even the state in which it is first seen is news. */
   readonly isOwn: boolean
 }
@@ -56,7 +56,7 @@ export function Announcer({ run, isOwn }: AnnouncerProps) {
   )
 }
 
-function announce(run: RunState, { t }: Language): string {
+function announce(run: ChatRun, { t }: Language): string {
   if (run.status === 'streaming') return t.announce.generating
   if (run.status === 'completed') return t.announce.ready
   return run.status === 'stopped' ? t.announce.stopped : t.announce.failed

@@ -1,11 +1,10 @@
 /** One lane: whose answer it is, what it says, how it stands, and what went wrong with it. */
 
-import type { PublicError } from '@millrace/protocol'
+import type { MillraceError, ModelList, Session } from '@millrace/client'
+import type { ChatLane } from '@millrace/client/chat'
 import { memo, useRef } from 'react'
 import { useLanguage } from '../i18n/language.tsx'
 import { Markdown } from '../markdown/markdown.tsx'
-import type { ModelList } from '../session/api.ts'
-import type { LaneState } from '../session/state.ts'
 import { Button } from '../ui/button.tsx'
 import { classes } from '../ui/classes.ts'
 import { CopyButton } from '../ui/copy-button.tsx'
@@ -20,21 +19,21 @@ import { StatusStrip } from './status-strip.tsx'
 import { useHeldText } from './text-while-selecting.ts'
 
 export interface AnswerProps {
-  readonly session: string
-  readonly lane: LaneState
+  readonly session: Session
+  readonly lane: ChatLane
   readonly models: ModelList | undefined
   readonly isStopping: boolean
   /** Where its run can be continued, and this lane would go on. */
   readonly continuable: Continuable | undefined
   /** Why it was not, although that was asked for. */
-  readonly refusal: PublicError | undefined
+  readonly refusal: MillraceError | undefined
   readonly onRetry: (model: string) => void
   /** Ends its run. Undefined where it is the only one: then the button beside the composer does. */
   readonly onStop: (() => void) | undefined
 }
 
 /** In the place of an answer that cannot be drawn: what it says, as it was said. */
-export function PlainAnswer({ lane }: { lane: LaneState }) {
+export function PlainAnswer({ lane }: { lane: ChatLane }) {
   const { t } = useLanguage()
   return (
     <section
@@ -97,7 +96,7 @@ export const Answer = memo(function Answer({
       {lane.files.length > 0 && <Files files={lane.files} session={session} />}
       {hasFailed && (
         <ErrorCard
-          error={refusal ?? lane.end?.error}
+          error={refusal ?? lane.error}
           hasPartial={lane.text !== ''}
           continuable={continuable}
           onRetry={() => onRetry(lane.model)}

@@ -1,5 +1,4 @@
 /** Stands below what was said, never in its place: what happened, what was kept, and a way on. */
-import { errorDocs, errors, type PublicError } from '@millrace/protocol'
 import { useLanguage } from '../i18n/language.tsx'
 import { Button } from '../ui/button.tsx'
 import { AlertIcon, RetryIcon } from '../ui/icons.tsx'
@@ -8,13 +7,23 @@ import { type Continuable, ContinueButton } from './continue-button.tsx'
 
 export interface ErrorCardProps {
   /** Undefined for an interruption: then there is no error, the server was gone. */
-  readonly error: PublicError | undefined
+  readonly error: { readonly code: string; readonly message: string } | undefined
   readonly hasPartial: boolean
   /** Where there is something to go on with. */
   readonly continuable?: Continuable | undefined
   onRetry?: (() => void) | undefined
   onWithdraw?: (() => void) | undefined
 }
+
+/** What the server says of them is about this case, and more than the title. */
+const exactCodes: ReadonlySet<string> = new Set([
+  'budget_exhausted',
+  'forbidden',
+  'log_full',
+  'model_not_found',
+  'model_unavailable',
+  'rate_limited',
+])
 
 export function ErrorCard({ error, hasPartial, continuable, onRetry, onWithdraw }: ErrorCardProps) {
   const { t } = useLanguage()
@@ -24,7 +33,9 @@ export function ErrorCard({ error, hasPartial, continuable, onRetry, onWithdraw 
       <AlertIcon size={18} />
       <div>
         <p className={styles.errorTitle}>{title}</p>
-        {error !== undefined && !isSaidByTitle(error) && <p lang="en">{error.message}</p>}
+        {error !== undefined && (t.error.titles[error.code] === undefined || exactCodes.has(error.code)) && (
+          <p lang="en">{error.message}</p>
+        )}
         {hasPartial && <p>{t.error.kept}</p>}
         <div className={styles.ways}>
           {continuable !== undefined && <ContinueButton {...continuable} look="small" />}
@@ -40,7 +51,7 @@ export function ErrorCard({ error, hasPartial, continuable, onRetry, onWithdraw 
             </Button>
           )}
           {error !== undefined && (
-            <a href={`.${errorDocs(error.code)}`} target="_blank" rel="noopener noreferrer">
+            <a href={`./docs/errors#${error.code}`} target="_blank" rel="noopener noreferrer">
               {t.error.explain}
             </a>
           )}
@@ -48,9 +59,4 @@ export function ErrorCard({ error, hasPartial, continuable, onRetry, onWithdraw 
       </div>
     </div>
   )
-
-  /** The table's own sentence is what the title says in the reader's language; only a more exact one adds to it. */
-  function isSaidByTitle({ code, message }: PublicError): boolean {
-    return t.error.titles[code] !== undefined && message === errors[code].message
-  }
 }

@@ -2,18 +2,18 @@
  * The files of an answer: pictures as they are, everything else to be saved. What a file holds is a stranger's: only
  * what a browser draws without running it is shown, and all else is bytes without a type, which no tab renders.
  */
+import type { MillraceError, Session } from '@millrace/client'
+import type { ChatFile } from '@millrace/client/chat'
 import { useEffect, useState } from 'react'
 import { useLanguage } from '../i18n/language.tsx'
-import { readFile } from '../session/api.ts'
-import { backoffMs } from '../session/backoff.ts'
-import type { FileState } from '../session/state.ts'
 import { FileIcon } from '../ui/icons.tsx'
 import { Ellipsis, HiddenText } from '../ui/text.tsx'
 import styles from './answer.module.css'
 
+const retryLongestMs = 30_000
 const drawn: readonly string[] = ['image/png', 'image/jpeg', 'image/gif', 'image/webp', 'image/avif']
 
-export function Files({ files, session }: { files: readonly FileState[]; session: string }) {
+export function Files({ files, session }: { files: readonly ChatFile[]; session: Session }) {
   return (
     <div className={styles.files}>
       {files.map((file) => (
@@ -23,7 +23,7 @@ export function Files({ files, session }: { files: readonly FileState[]; session
   )
 }
 
-function File({ file, session }: { file: FileState; session: string }) {
+function File({ file, session }: { file: ChatFile; session: Session }) {
   const { t, bytes } = useLanguage()
   const [isBroken, setBroken] = useState(false)
   const isDrawn = drawn.includes(file.mediaType) && !isBroken
@@ -44,7 +44,7 @@ function File({ file, session }: { file: FileState; session: string }) {
 }
 
 /** Undefined until the bytes are there. The browser keeps them until the address is revoked. */
-function useUrl({ bytes, position }: FileState, session: string, type: string): string | undefined {
+function useUrl({ bytes, position }: ChatFile, session: Session, type: string): string | undefined {
   const [url, setUrl] = useState<string>()
   useEffect(() => {
     const abort = new AbortController()
@@ -54,15 +54,18 @@ function useUrl({ bytes, position }: FileState, session: string, type: string): 
       signal.addEventListener('abort', () => URL.revokeObjectURL(own))
       setUrl(own)
     }
-    const read = async (attempt: number) => {
-      const content = await readFile(session, position, signal)
-      if (signal.aborted || content === undefined) return
-      if (content !== 'unreachable') return show(content)
-      const timer = setTimeout(() => void read(attempt + 1), backoffMs(attempt, Math.random))
-      signal.addEventListener('abort', () => clearTimeout(timer))
+    const read = async (retryMs: number) => {
+      try {
+        show(await session.readFile(position, { signal }))
+      } catch (error) {
+        // It is no longer kept.
+        if (signal.aborted || !(error as MillraceError).retryable) return
+        const timer = setTimeout(() => void read(Math.min(retryLongestMs, 2 * retryMs)), retryMs * (0.5 + Math.random() / 2))
+        signal.addEventListener('abort', () => clearTimeout(timer))
+      }
     }
-    if (bytes === undefined) void read(0)
-    else if (bytes !== 'coming') show(bytes)
+    if (bytes === undefined) void read(1_000)
+    else show(bytes)
     return () => {
       abort.abort()
       setUrl(undefined)

@@ -1,8 +1,8 @@
 /** A model's name, with a plain label where it is not a language model and must not look like one. */
 
+import type { ModelList } from '@millrace/client'
 import { kindOf } from '../composer/use-models.ts'
 import { useLanguage } from '../i18n/language.tsx'
-import type { ModelList } from '../session/api.ts'
 import { Badge, Ellipsis } from '../ui/text.tsx'
 import styles from './answer.module.css'
 

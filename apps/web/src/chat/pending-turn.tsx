@@ -1,8 +1,8 @@
 /** A question that is not in the log yet: on its way, waiting for its turn or the server, or refused. */
+import type { ModelList } from '@millrace/client'
+import type { PendingRun } from '@millrace/client/chat'
 import { useId } from 'react'
 import { useLanguage } from '../i18n/language.tsx'
-import type { ModelList } from '../session/api.ts'
-import type { PendingRun } from '../session/outbox.ts'
 import { Button } from '../ui/button.tsx'
 import { Note } from '../ui/text.tsx'
 import { ErrorCard } from './error-card.tsx'
@@ -13,23 +13,26 @@ import { Question } from './turn.tsx'
 export interface PendingTurnProps {
   readonly pending: PendingRun
   readonly isAnchored: boolean
+  /** It will be sent when the server is back. */
+  readonly isUnreachable: boolean
   readonly models: ModelList | undefined
   readonly onRetry: (id: string) => void
   /** The question returns to the composer: it is never lost. */
   readonly onWithdraw: (pending: PendingRun) => void
 }
 
-export function PendingTurn({ pending, isAnchored, models, onRetry, onWithdraw }: PendingTurnProps) {
+export function PendingTurn({ pending, isAnchored, isUnreachable, models, onRetry, onWithdraw }: PendingTurnProps) {
   const { t } = useLanguage()
   const id = useId()
-  const notes = { queued: t.queued, sending: t.sending, waiting: t.waitingToSend, refused: '' }
+  const status = pending.status === 'sending' && isUnreachable ? 'waiting' : pending.status
+  const notes = { queued: t.queued, sending: t.sending, waiting: t.waitingToSend, rejected: '' }
   return (
-    <article className={styles.turn} data-pending={pending.status} data-anchored={isAnchored} aria-labelledby={id}>
+    <article className={styles.turn} data-pending={status} data-anchored={isAnchored} aria-labelledby={id}>
       <Question id={id} text={pending.query} />
       <div className={styles.column}>
-        {pending.status === 'refused' ? (
+        {status === 'rejected' ? (
           <div className={styles.refused}>
-            {pending.models.map((name, index) => (
+            {pending.models?.map((name, index) => (
               // biome-ignore lint/suspicious/noArrayIndexKey: the same model may stand there twice
               <ModelName key={`${index} ${name}`} name={name} models={models} />
             ))}
@@ -43,8 +46,8 @@ export function PendingTurn({ pending, isAnchored, models, onRetry, onWithdraw }
           </div>
         ) : (
           <Note isLate className={styles.pending}>
-            {notes[pending.status]}
-            {pending.status !== 'sending' && (
+            {notes[status]}
+            {status !== 'sending' && (
               <Button look="small" onClick={() => onWithdraw(pending)}>
                 {t.withdraw}
               </Button>

@@ -1,14 +1,14 @@
 /** One line under an answer: its state, and what the server measured of it. */
+import type { ChatLane } from '@millrace/client/chat'
 import type { ReactNode } from 'react'
 import { type Language, useLanguage } from '../i18n/language.tsx'
-import type { LaneState, Status } from '../session/state.ts'
 import styles from './answer.module.css'
 
 /** Over fewer tokens or a shorter time a rate is a rounding error with a unit. */
 const rateTokensMin = 2
 const rateWindowMinMs = 250
 
-export function StatusStrip({ lane, isStopping, children }: { lane: LaneState; isStopping: boolean; children?: ReactNode }) {
+export function StatusStrip({ lane, isStopping, children }: { lane: ChatLane; isStopping: boolean; children?: ReactNode }) {
   const language = useLanguage()
   const phase = readPhase(lane)
   const { t } = language
@@ -20,7 +20,7 @@ export function StatusStrip({ lane, isStopping, children }: { lane: LaneState; i
           <span>{isStopping && lane.status === 'streaming' ? t.stopping : t.status[phase]}</span>
         </span>
         {readMetrics(lane, language).map((metric) => (
-          <span key={metric} title={lane.end === undefined ? undefined : t.metrics.label}>
+          <span key={metric} title={lane.status === 'streaming' ? undefined : t.metrics.label}>
             {metric}
           </span>
         ))}
@@ -31,19 +31,20 @@ export function StatusStrip({ lane, isStopping, children }: { lane: LaneState; i
 }
 
 /** How a lane stands, in colour and shape; the words are beside it. */
-export function PhaseDot({ phase }: { phase: Status | 'waiting' | 'thinking' }) {
+export function PhaseDot({ phase }: { phase: ChatLane['status'] | 'waiting' | 'thinking' }) {
   return <span className={styles.dot} data-phase={phase} aria-hidden="true" />
 }
 
-function readPhase(lane: LaneState) {
+function readPhase(lane: ChatLane) {
   if (lane.status !== 'streaming') return lane.status
   if (lane.text !== '') return 'streaming'
   return lane.reasoning === '' ? 'waiting' : 'thinking'
 }
 
-function readMetrics(lane: LaneState, { t, number, duration }: Language): string[] {
-  if (lane.end === undefined) return lane.text === '' ? [] : [t.metrics.characters(number(lane.text.length))]
-  const { usage, timings, finishReason } = lane.end
+function readMetrics(lane: ChatLane, { t, number, duration }: Language): string[] {
+  const { status, text, usage, timings, finishReason } = lane
+  if (status === 'streaming') return text === '' ? [] : [t.metrics.characters(number(text.length))]
+  if (usage === undefined || timings === undefined) return []
   const metrics: string[] = []
   // A server that died has measured nothing.
   const isMeasured = timings.durationMs > 0

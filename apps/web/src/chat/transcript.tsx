@@ -1,38 +1,41 @@
 /** The conversation: every turn in the order it was asked, and the way to its end. */
-import { Fragment, type ReactNode } from 'react'
+import type { ModelList } from '@millrace/client'
+import type { PendingRun } from '@millrace/client/chat'
+import { Fragment, type ReactNode, useCallback } from 'react'
 import { useLanguage } from '../i18n/language.tsx'
-import type { ModelList } from '../session/api.ts'
-import type { PendingRun } from '../session/outbox.ts'
-import type { ConversationView } from '../session/view.ts'
 import { ArrowDownIcon } from '../ui/icons.tsx'
 import { Note } from '../ui/text.tsx'
 import { useFollow } from './follow.ts'
 import { PendingTurn } from './pending-turn.tsx'
 import styles from './transcript.module.css'
 import { Turn } from './turn.tsx'
+import type { Conversation } from './use-conversation.ts'
 
 export interface TranscriptProps {
-  readonly view: ConversationView
+  readonly conversation: Conversation
   readonly models: ModelList | undefined
   readonly ask: (query: string, models: readonly string[]) => void
   /** Goes on with an answer that ended before its time. */
   readonly onContinue: (run: string) => void
-  readonly onStop: (run: string) => void
-  readonly onRetry: (id: string) => void
   readonly onWithdraw: (pending: PendingRun) => void
   /** Shown instead of turns while there are none. */
   readonly children: ReactNode
 }
 
-export function Transcript({ view, models, ask, onContinue, onStop, onRetry, onWithdraw, children }: TranscriptProps) {
+export function Transcript({ conversation, models, ask, onContinue, onWithdraw, children }: TranscriptProps) {
   const { t } = useLanguage()
-  const { state, lost, pending, stopping, continuing, asked } = view
-  const runs = [...lost, ...(state?.runs ?? [])]
-  const revision = `${state?.position} ${pending.length} ${asked.size}`
+  const { chat, session, asked } = conversation
+  const { pending, stopping, resuming } = chat
+  const runs = [...chat.lost, ...chat.runs]
+  // The server no longer has them.
+  const lostCount = chat.status === 'closed' ? runs.length : chat.lost.length
   // Asking, and opening a conversation, scrolls to its end.
-  const { scroller, content, isPinned, hasNew, pin } = useFollow(revision, `${view.session} ${asked.size}`)
+  const { scroller, content, isPinned, hasNew, pin } = useFollow(chat.runs, `${session.id} ${asked.size} ${pending.length}`)
+  const { stop: stopRun } = chat
+  const stop = useCallback((run: string) => void stopRun(run), [stopRun])
   const isOneOfSeveral = runs.filter(({ status }) => status === 'streaming').length > 1
   const isEmpty = runs.length === 0 && pending.length === 0
+  const isUnreachable = ['reconnecting', 'offline'].includes(chat.connection.state)
   const isLast = (index: number) => index === runs.length + pending.length - 1
   return (
     <div className={styles.place}>
@@ -45,21 +48,22 @@ export function Transcript({ view, models, ask, onContinue, onStop, onRetry, onW
           aria-label={t.transcript}
           className={styles.transcript}
         >
-          {state?.complete === false && <Note className={styles.notice}>{t.cutBeginning}</Note>}
+          {!chat.complete && <Note className={styles.notice}>{t.cutBeginning}</Note>}
           {runs.map((run, index) => (
             <Fragment key={run.run}>
               <Turn
-                session={view.session ?? ''}
+                session={session}
                 run={run}
                 models={models}
                 isStopping={stopping.has(run.run)}
-                continuing={continuing.get(run.run)}
-                onContinue={index < lost.length ? undefined : onContinue}
+                isResuming={resuming.has(run.run)}
+                refusal={resuming.get(run.run)}
+                onContinue={index < lostCount ? undefined : onContinue}
                 isAnchored={isLast(index) && asked.has(run.run)}
                 ask={ask}
-                onStop={isOneOfSeveral && run.status === 'streaming' ? onStop : undefined}
+                onStop={isOneOfSeveral && run.status === 'streaming' ? stop : undefined}
               />
-              {index === lost.length - 1 && <Note className={styles.notice}>{t.lost}</Note>}
+              {index === lostCount - 1 && <Note className={styles.notice}>{t.lost}</Note>}
             </Fragment>
           ))}
           {pending.map((entry, index) => (
@@ -68,7 +72,8 @@ export function Transcript({ view, models, ask, onContinue, onStop, onRetry, onW
               pending={entry}
               isAnchored={entry.status !== 'queued' && isLast(runs.length + index) && asked.has(entry.id)}
               models={models}
-              onRetry={onRetry}
+              isUnreachable={isUnreachable}
+              onRetry={chat.retry}
               onWithdraw={onWithdraw}
             />
           ))}

@@ -1,9 +1,8 @@
 /** One question with its answers: one below it, or up to four beside each other. */
+import type { MillraceError, ModelList, Session } from '@millrace/client'
+import type { ChatLane, ChatRun } from '@millrace/client/chat'
 import { memo, useCallback, useId, useRef, useState } from 'react'
 import { useLanguage } from '../i18n/language.tsx'
-import type { ModelList } from '../session/api.ts'
-import type { LaneState, RunState } from '../session/state.ts'
-import type { Continuing } from '../session/view.ts'
 import { classes } from '../ui/classes.ts'
 import { Ellipsis, HiddenText } from '../ui/text.tsx'
 import { Answer, PlainAnswer } from './answer.tsx'
@@ -14,11 +13,14 @@ import { PhaseDot } from './status-strip.tsx'
 import styles from './turn.module.css'
 
 export interface TurnProps {
-  readonly session: string
-  readonly run: RunState
+  readonly session: Session
+  readonly run: ChatRun
   readonly models: ModelList | undefined
   readonly isStopping: boolean
-  readonly continuing: Continuing | undefined
+  /** It was asked here to go on, and does not yet. */
+  readonly isResuming: boolean
+  /** Why it will not. */
+  readonly refusal: MillraceError | undefined
   /** Undefined where the session is gone. */
   readonly onContinue: ((run: string) => void) | undefined
   /** Keeps room for the answer below the question, so that nothing moves while it fills. */
@@ -29,11 +31,11 @@ export interface TurnProps {
 }
 
 export const Turn = memo(function Turn(props: TurnProps) {
-  const { session, run, models, isStopping, continuing, isAnchored, ask, onContinue, onStop } = props
+  const { session, run, models, isStopping, isResuming, refusal, isAnchored, ask, onContinue, onStop } = props
   const { t } = useLanguage()
   const id = useId()
   const retry = useCallback((model: string) => ask(run.query, [model]), [ask, run.query])
-  const continuable = onContinue && readContinuable(run, continuing, onContinue)
+  const continuable = onContinue && readContinuable(run, isResuming && refusal === undefined, onContinue)
   // Lanes are not stopped one by one, so that one button is enough.
   const stoppable = run.lanes.find(({ status }) => status === 'streaming')
   const stop = useCallback(() => onStop?.(run.run), [onStop, run.run])
@@ -45,7 +47,7 @@ export const Turn = memo(function Turn(props: TurnProps) {
         models={models}
         isStopping={isStopping}
         continuable={isCut(lane) && lane.text !== '' ? continuable : undefined}
-        refusal={isCut(lane) ? continuing?.error : undefined}
+        refusal={isCut(lane) ? refusal : undefined}
         onRetry={retry}
         onStop={lane === stoppable && onStop !== undefined ? stop : undefined}
       />
@@ -66,21 +68,17 @@ export const Turn = memo(function Turn(props: TurnProps) {
 })
 
 /** Undefined where the run goes on, or its beginning is missing: nobody could go on with half of it. */
-function readContinuable(
-  run: RunState,
-  continuing: Continuing | undefined,
-  onContinue: (run: string) => void,
-): Continuable | undefined {
+function readContinuable(run: ChatRun, isPending: boolean, onContinue: (run: string) => void): Continuable | undefined {
   if (run.status === 'streaming' || run.continues !== undefined) return undefined
   return {
     isAll: run.lanes.filter(isCut).length > 1,
-    isPending: continuing !== undefined && continuing.error === undefined,
+    isPending,
     onContinue: () => onContinue(run.run),
   }
 }
 
 /** It ended, and not because there was nothing more to say. */
-function isCut({ status }: LaneState): boolean {
+function isCut({ status }: ChatLane): boolean {
   return status !== 'streaming' && status !== 'completed'
 }
 
@@ -97,7 +95,7 @@ export function Question({ id, text }: { id: string; text: string }) {
 }
 
 /** Columns where there is room; on a phone one lane at a time, to swipe or to choose above. */
-function Lanes({ run, label, children }: { run: RunState; label: string; children: React.ReactNode }) {
+function Lanes({ run, label, children }: { run: ChatRun; label: string; children: React.ReactNode }) {
   const strip = useRef<HTMLElement>(null)
   const [current, setCurrent] = useState(0)
   const show = (index: number) => {

@@ -2,7 +2,6 @@
  * Where the question is written. It is never locked: one may type, and send, while an answer is
  * being written. Stop is a button of its own, so that no key or press means two things.
  */
-import { limits } from '@millrace/protocol'
 import { type RefObject, useCallback, useEffect, useLayoutEffect, useRef, useState } from 'react'
 import { useLanguage } from '../i18n/language.tsx'
 import { keepSetting, readSetting } from '../settings/storage.ts'
@@ -11,6 +10,7 @@ import { SendIcon, StopIcon } from '../ui/icons.tsx'
 import styles from './composer.module.css'
 import { useComposition } from './composition.ts'
 import { readKey } from './enter.ts'
+import { questionLengthMax } from './limits.ts'
 import { ModelChoice } from './model-choice.tsx'
 import type { Models } from './use-models.ts'
 
@@ -31,7 +31,7 @@ export function Composer({ session, models, activity, field, returned, onSend, o
   const { t, number } = useLanguage()
   const [draft, setDraft] = useDraft(session ?? 'new')
   const composition = useComposition()
-  const isTooLong = draft.length > limits.queryLengthMax
+  const isTooLong = draft.length > questionLengthMax
   const canSend = draft.trim() !== '' && !isTooLong
 
   // biome-ignore lint/correctness/useExhaustiveDependencies: the height follows the text, which it reads from the element
@@ -82,7 +82,7 @@ export function Composer({ session, models, activity, field, returned, onSend, o
         onKeyDown={onKeyDown}
         onCompositionEnd={composition.onCompositionEnd}
       />
-      {isTooLong && <p className={styles.problem}>{t.queryTooLong(number(draft.length), number(limits.queryLengthMax))}</p>}
+      {isTooLong && <p className={styles.problem}>{t.queryTooLong(number(draft.length), number(questionLengthMax))}</p>}
       <div className={styles.buttons}>
         {activity !== 'idle' && (
           <Button look="small" className={styles.stop} data-testid="stop" disabled={activity === 'stopping'} onClick={onStop}>

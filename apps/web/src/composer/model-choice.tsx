@@ -5,9 +5,10 @@ import { useLanguage } from '../i18n/language.tsx'
 import { Button } from '../ui/button.tsx'
 import { ChevronIcon, CloseIcon, PlusIcon } from '../ui/icons.tsx'
 import { Ellipsis } from '../ui/text.tsx'
+import { lanesShownMax } from './limits.ts'
 import { ModelPicker } from './model-picker.tsx'
 import styles from './models.module.css'
-import { lanesShownMax, type Models } from './use-models.ts'
+import type { Models } from './use-models.ts'
 
 export function ModelChoice({ models, onDone }: { models: Models; onDone: () => void }) {
   const { t } = useLanguage()

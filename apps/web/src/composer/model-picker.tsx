@@ -1,7 +1,7 @@
 /** The list to choose one model from: searched by typing, or a full name of any other. */
+import type { ModelInfo, ModelList } from '@millrace/client'
 import { useEffect, useId, useRef, useState } from 'react'
 import { useLanguage } from '../i18n/language.tsx'
-import type { ModelInfo, ModelList } from '../session/api.ts'
 import { CheckIcon } from '../ui/icons.tsx'
 import { usePressOutside } from '../ui/press-outside.ts'
 import { Badge, Ellipsis } from '../ui/text.tsx'

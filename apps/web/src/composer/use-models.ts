@@ -1,9 +1,8 @@
 /** The server's models, and which of them the next question goes to; the last choice is remembered. */
-import { limits } from '@millrace/protocol'
+import type { Client, ModelInfo, ModelList } from '@millrace/client'
 import { useCallback, useEffect, useState } from 'react'
-import { type ModelInfo, type ModelList, readModels } from '../session/api.ts'
-import { backoffMs } from '../session/backoff.ts'
 import { keepSetting, readSetting } from '../settings/storage.ts'
+import { lanesShownMax } from './limits.ts'
 
 export interface Models {
   /** Undefined until the server has answered. */
@@ -11,32 +10,40 @@ export interface Models {
   readonly hasFailed: boolean
   readonly chosen: readonly string[]
   readonly choose: (models: readonly string[]) => void
+  /** Tries again at once. */
+  readonly reload: () => void
 }
 
-/** More columns than this cannot be read beside each other. */
-export const lanesShownMax = Math.min(4, limits.lanesMax)
+const retryLongestMs = 30_000
 
-export function useModels(): Models {
+export function useModels(client: Client): Models {
   const [list, setList] = useState<ModelList>()
   const [hasFailed, setFailed] = useState(false)
   const [kept, setKept] = useState(readKept)
+  const [attempt, setAttempt] = useState(0)
 
+  // biome-ignore lint/correctness/useExhaustiveDependencies: another attempt is what begins it again
   useEffect(() => {
+    const abort = new AbortController()
+    const { signal } = abort
     let timer = 0
-    let isGone = false
-    async function load(attempt: number): Promise<void> {
-      const answer = await readModels()
-      if (isGone) return
-      setList(answer && { ...answer, models: answer.models.toSorted((a, b) => rank(a, answer) - rank(b, answer)) })
-      setFailed(answer === undefined)
-      if (answer === undefined) timer = window.setTimeout(() => void load(attempt + 1), backoffMs(attempt, Math.random))
+    async function load(retryMs: number): Promise<void> {
+      try {
+        const read = await client.models({ signal })
+        setList({ ...read, models: read.models.toSorted((a, b) => rank(a, read) - rank(b, read)) })
+        setFailed(false)
+      } catch {
+        if (signal.aborted) return
+        setFailed(true)
+        timer = window.setTimeout(() => void load(Math.min(retryLongestMs, 2 * retryMs)), retryMs * (0.5 + Math.random() / 2))
+      }
     }
-    void load(0)
+    void load(1_000)
     return () => {
-      isGone = true
+      abort.abort()
       window.clearTimeout(timer)
     }
-  }, [])
+  }, [client, attempt])
 
   const choose = useCallback((models: readonly string[]) => {
     keepSetting('models', JSON.stringify(models))
@@ -44,7 +51,7 @@ export function useModels(): Models {
   }, [])
 
   const chosen = kept.length > 0 ? kept : list?.default === undefined ? [] : [list.default]
-  return { list, hasFailed, chosen, choose }
+  return { list, hasFailed, chosen, choose, reload: () => setAttempt(attempt + 1) }
 }
 
 /** The default first, then what speaks a language, then the rest, each in the server's order. */

@@ -2,9 +2,9 @@
  * The state of the connection, always visible, in words and colour. Trouble shows after one second only:
  * a connection that is back by then is nothing a reader needs to know.
  */
+import type { Chat } from '@millrace/client/chat'
 import { useEffect, useState } from 'react'
 import { useLanguage } from '../i18n/language.tsx'
-import type { SessionConnection } from '../session/stream.ts'
 import { RetryIcon } from '../ui/icons.tsx'
 import { Ellipsis, HiddenText } from '../ui/text.tsx'
 import styles from './capsule.module.css'
@@ -12,19 +12,19 @@ import styles from './capsule.module.css'
 export type CapsuleState = 'ready' | 'live' | 'catching-up' | 'reconnecting' | 'offline' | 'lost'
 
 export interface ConnectionCapsuleProps {
-  readonly connection: SessionConnection
-  /** Without a session there is no stream; then this says whether the server answers at all. */
+  /** Undefined while nothing was asked: there is no stream, and what the server has answered so far says how it is. */
+  readonly chat: Chat | undefined
   readonly isServerThere: boolean
   readonly onRetry: () => void
 }
 
 const patienceMs = 1_000
 
-export function ConnectionCapsule({ connection, isServerThere, onRetry }: ConnectionCapsuleProps) {
+export function ConnectionCapsule({ chat, isServerThere, onRetry }: ConnectionCapsuleProps) {
   const language = useLanguage()
   const isOnline = useOnline()
-  const state = useUnhurried(readState(connection, isOnline, isServerThere))
-  const retryAt = state === 'reconnecting' && connection.state === 'reconnecting' ? connection.retryAt : undefined
+  const state = useUnhurried(readState(chat, isOnline, isServerThere))
+  const retryAt = state === 'reconnecting' ? chat?.connection.retryAt : undefined
   const content = (
     <>
       <span className={styles.dot} aria-hidden="true" />
@@ -56,11 +56,22 @@ export function ConnectionCapsule({ connection, isServerThere, onRetry }: Connec
   )
 }
 
-function readState(connection: SessionConnection, isOnline: boolean, isServerThere: boolean): CapsuleState {
-  if (connection.state === 'idle') return !isOnline ? 'offline' : isServerThere ? 'ready' : 'reconnecting'
-  // A browser that believes to be offline may still hold a stream to its own machine.
-  if (connection.state === 'reconnecting' && !isOnline) return 'offline'
-  return connection.state
+function readState(chat: Chat | undefined, isOnline: boolean, isServerThere: boolean): CapsuleState {
+  if (chat === undefined) return !isOnline ? 'offline' : isServerThere ? 'ready' : 'reconnecting'
+  if (chat.status === 'closed') return 'lost'
+  switch (chat.connection.state) {
+    case 'idle':
+      return 'ready'
+    case 'connecting':
+      return 'catching-up'
+    case 'closed':
+      return 'lost'
+    // A browser that believes to be offline may still hold a stream to its own machine.
+    case 'reconnecting':
+      return isOnline ? 'reconnecting' : 'offline'
+    default:
+      return chat.connection.state
+  }
 }
 
 /** Good news at once, trouble after a second of it. */

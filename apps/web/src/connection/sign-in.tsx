@@ -1,13 +1,12 @@
 /** In place of the page where the server asks who is there: what it wants, and a field for it. */
 import { type FormEvent, type ReactNode, useState } from 'react'
 import { useLanguage } from '../i18n/language.tsx'
-import { checkToken } from '../session/api.ts'
-import { type SignInReason, signIn, useSignInReason } from '../session/sign-in.ts'
 import { Button } from '../ui/button.tsx'
 import { Switches } from '../ui/header.tsx'
 import layout from '../ui/layout.module.css'
 import { Logo } from '../ui/logo.tsx'
 import styles from './sign-in.module.css'
+import { checkToken, type SignInReason, signIn, useSignInReason } from './token.ts'
 
 /** Shows the page, or the way in. */
 export function SignInGate({ children }: { children: ReactNode }) {

@@ -1,7 +1,5 @@
 /** English. Its shape is what every other language has to fill: a missing key does not compile. */
-import type { ErrorCode } from '@millrace/protocol'
-
-const errorTitles: Partial<Record<ErrorCode, string>> = {
+const errorTitles: Readonly<Partial<Record<string, string>>> = {
   unauthenticated: 'You are not signed in',
   token_expired: 'Your token has expired',
   token_rejected: 'The server does not accept your token',

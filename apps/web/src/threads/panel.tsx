@@ -74,6 +74,7 @@ export function HistoryPanel({ client, session, news, isWide, onOpen, onClose }:
                   onOpen={onOpen}
                   onRename={history.rename}
                   onRemove={remove}
+                  onExport={history.exportAs}
                 />
               ))}
             </ul>

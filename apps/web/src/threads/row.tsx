@@ -3,13 +3,10 @@ import type { ListedSession, MillraceError } from '@millrace/client'
 import { type MouseEvent, type RefObject, type SyntheticEvent, useEffect, useRef, useState } from 'react'
 import { useComposition } from '../composer/composition.ts'
 import { useLanguage } from '../i18n/language.tsx'
-import { readExport } from '../session/api.ts'
-import { addressOf } from '../session/browser.ts'
-import { currentToken } from '../session/sign-in.ts'
-import buttons from '../ui/button.module.css'
 import { Button } from '../ui/button.tsx'
-import { classes } from '../ui/classes.ts'
 import { DownloadIcon, MoreIcon, RenameIcon, TrashIcon } from '../ui/icons.tsx'
+import { saveFile } from '../ui/save-file.ts'
+import { addressOf } from './address.ts'
 import styles from './row.module.css'
 
 export interface HistoryRowProps {
@@ -18,11 +15,17 @@ export interface HistoryRowProps {
   readonly onOpen: (session: string) => void
   readonly onRename: (id: string, title: string) => Promise<void>
   readonly onRemove: (id: string) => Promise<void>
+  readonly onExport: (id: string, format: 'markdown' | 'json') => Promise<string>
 }
+
+const formats = [
+  { format: 'markdown', name: 'Markdown', ending: 'md' },
+  { format: 'json', name: 'JSON', ending: 'json' },
+] as const
 
 type Mode = 'closed' | 'open' | 'renaming' | 'removing'
 
-export function HistoryRow({ session, isShown, onOpen, onRename, onRemove }: HistoryRowProps) {
+export function HistoryRow({ session, isShown, onOpen, onRename, onRemove, onExport }: HistoryRowProps) {
   const { t } = useLanguage()
   const { id, title } = session
   const [mode, change] = useState<Mode>('closed')
@@ -42,12 +45,12 @@ export function HistoryRow({ session, isShown, onOpen, onRename, onRemove }: His
     change(next)
   }
 
-  const act = async (action: () => Promise<void>) => {
+  const act = async (action: () => Promise<void>, next: Mode = 'closed') => {
     setBusy(true)
     setError(undefined)
     try {
       await action()
-      setMode('closed')
+      setMode(next)
     } catch (cause) {
       const { code } = cause as MillraceError
       setError(code === 'unreachable' ? t.history.unreachable : t.error.generic)
@@ -96,16 +99,12 @@ export function HistoryRow({ session, isShown, onOpen, onRename, onRemove }: His
         </div>
       )}
       {mode === 'open' && (
-        <div className={styles.actions}>
-          <Button look="quiet" data-testid="history-rename" onClick={() => setMode('renaming')}>
-            <RenameIcon size={14} /> {t.history.rename}
-          </Button>
-          <Button look="quiet" isDangerous data-testid="history-delete" onClick={() => setMode('removing')}>
-            <TrashIcon size={14} /> {t.history.delete}
-          </Button>
-          <ExportLink id={id} format="markdown" name="Markdown" />
-          <ExportLink id={id} format="json" name="JSON" />
-        </div>
+        <Actions
+          isBusy={isBusy}
+          onRename={() => setMode('renaming')}
+          onRemove={() => setMode('removing')}
+          onExport={({ format, ending }) => void act(async () => saveFile(await onExport(id, format), `${id}.${ending}`), 'open')}
+        />
       )}
       {mode === 'removing' && (
         <ConfirmRemoval keep={keep} isBusy={isBusy} onConfirm={() => void act(() => onRemove(id))} onCancel={close} />
@@ -116,6 +115,40 @@ export function HistoryRow({ session, isShown, onOpen, onRename, onRemove }: His
         </p>
       )}
     </li>
+  )
+}
+
+interface ActionsProps {
+  readonly isBusy: boolean
+  readonly onRename: () => void
+  readonly onRemove: () => void
+  readonly onExport: (as: (typeof formats)[number]) => void
+}
+
+function Actions({ isBusy, onRename, onRemove, onExport }: ActionsProps) {
+  const { t } = useLanguage()
+  return (
+    <div className={styles.actions}>
+      <Button look="quiet" data-testid="history-rename" onClick={onRename}>
+        <RenameIcon size={14} /> {t.history.rename}
+      </Button>
+      <Button look="quiet" isDangerous data-testid="history-delete" onClick={onRemove}>
+        <TrashIcon size={14} /> {t.history.delete}
+      </Button>
+      {formats.map((as) => (
+        <Button
+          key={as.format}
+          look="quiet"
+          disabled={isBusy}
+          onClick={() => onExport(as)}
+          aria-label={t.history.exportAs(as.name)}
+          title={t.history.exportAs(as.name)}
+          data-testid={`history-${as.format}`}
+        >
+          <DownloadIcon size={14} /> {as.name}
+        </Button>
+      ))}
+    </div>
   )
 }
 
@@ -139,37 +172,6 @@ function ConfirmRemoval({ keep, isBusy, onConfirm, onCancel }: ConfirmRemovalPro
       </Button>
     </fieldset>
   )
-}
-
-function ExportLink({ id, format, name }: { id: string; format: 'markdown' | 'json'; name: string }) {
-  const { t } = useLanguage()
-  const path = `api/sessions/${encodeURIComponent(id)}/export?format=${format}`
-  return (
-    <a
-      className={classes(buttons.button, buttons.quiet)}
-      href={path}
-      download
-      // A link has no token.
-      onClick={(event) =>
-        currentToken() !== undefined && saveWithToken(event, path, `${id}.${format === 'json' ? 'json' : 'md'}`)
-      }
-      aria-label={t.history.exportAs(name)}
-      title={t.history.exportAs(name)}
-      data-testid={`history-${format}`}
-    >
-      <DownloadIcon size={14} /> {name}
-    </a>
-  )
-}
-
-function saveWithToken(event: MouseEvent, path: string, name: string): void {
-  event.preventDefault()
-  void readExport(path).then((file) => {
-    if (file === undefined) return
-    const link = Object.assign(document.createElement('a'), { href: URL.createObjectURL(file), download: name })
-    link.click()
-    URL.revokeObjectURL(link.href)
-  })
 }
 
 interface TitleFieldProps {

@@ -10,9 +10,10 @@ export interface History {
   readonly hasFailed: boolean
   readonly reload: () => void
   readonly readMore: () => void
-  /** Both reject with a MillraceError. */
+  /** These reject with a MillraceError. */
   readonly rename: (id: string, title: string) => Promise<void>
   readonly remove: (id: string) => Promise<void>
+  readonly exportAs: (id: string, format: 'markdown' | 'json') => Promise<string>
 }
 
 interface Read {
@@ -73,6 +74,7 @@ export function useHistory({ sessions: remote }: Client, news: string): History 
       const renamed = await remote.rename(id, title)
       setRead((known) => ({ ...known, sessions: known.sessions?.map((one) => (one.id === id ? renamed : one)) }))
     },
+    exportAs: (id, format) => remote.export(id, { format }),
     async remove(id) {
       await remote.delete(id).catch((error: MillraceError) => {
         // Somebody else was quicker.

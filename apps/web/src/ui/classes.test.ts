@@ -16,7 +16,13 @@ const components = globSync('**/*.tsx', { cwd: source }).map((path) => {
 
 test.each(globSync('**/*.module.css', { cwd: source }))('%s has the classes that components use, and no others', (path) => {
   const file = resolve(source, path)
-  const defined = new Set([...readFileSync(file, 'utf8').matchAll(/\.([a-zA-Z]\w*)(?=[^{}]*\{)/g)].map(([, name]) => name))
+  const defined = new Set(
+    [
+      ...readFileSync(file, 'utf8')
+        .replace(/\/\*.*?\*\//gs, '')
+        .matchAll(/\.([a-zA-Z]\w*)(?=[^{}]*\{)/g),
+    ].map(([, name]) => name),
+  )
   const used = components.flatMap(({ text, imports }) =>
     imports
       .filter((one) => one.file === file)
@@ -24,5 +30,5 @@ test.each(globSync('**/*.module.css', { cwd: source }))('%s has the classes that
   )
   // The looks of a button are chosen by their names.
   const looks = basename(path) === 'button.module.css' ? ['icon', 'text', 'small', 'quiet', 'primary', 'link'] : []
-  expect([...new Set([...used, ...looks])].toSorted()).toEqual([...defined].toSorted())
+  expect(new Set([...used, ...looks])).toEqual(defined)
 })

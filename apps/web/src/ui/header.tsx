@@ -1,7 +1,7 @@
 /** Name, state of the connection, and the few switches of the page. */
 import type { ReactNode } from 'react'
+import { currentToken, signIn } from '../connection/token.ts'
 import { useLanguage } from '../i18n/language.tsx'
-import { currentToken, signIn } from '../session/sign-in.ts'
 import { themes, useTheme } from '../settings/theme.ts'
 import { Button } from './button.tsx'
 import styles from './header.module.css'

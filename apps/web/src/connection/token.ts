@@ -2,7 +2,9 @@
  * The token of this tab, and whether the server asks for another one. It is kept in sessionStorage: never in an address, in
  * no other tab, and only until this one is closed.
  */
+import { connect, type MillraceError } from '@millrace/client'
 import { useSyncExternalStore } from 'react'
+import { tabStorage } from '../settings/storage.ts'
 
 export type SignInReason = 'missing' | 'expired' | 'rejected'
 
@@ -10,7 +12,7 @@ const key = 'millrace.token'
 const listeners = new Set<() => void>()
 let reason: SignInReason | undefined
 /** Where storage is forbidden, the token is kept as long as the page. */
-let token = read()
+let token = tabStorage.getItem(key) ?? undefined
 
 export function currentToken(): string | undefined {
   return token
@@ -19,19 +21,31 @@ export function currentToken(): string | undefined {
 /** Begins again with another token, or with none: nothing on the page may be left of another user. */
 export function signIn(next: string | undefined): void {
   token = next
-  try {
-    if (next === undefined) window.sessionStorage.removeItem(key)
-    else window.sessionStorage.setItem(key, next)
-  } catch {
-    // Forbidden: after the reload the page asks again.
-  }
+  if (next === undefined) tabStorage.removeItem(key)
+  else tabStorage.setItem(key, next)
   window.location.reload()
 }
 
-/** The server has answered 401, with this code. */
-export function requireSignIn(code: string): void {
+/** The server has refused a request with this error, and no other token helps. */
+export function requireSignIn({ code }: MillraceError): void {
   reason = code === 'unauthenticated' ? 'missing' : code === 'token_expired' ? 'expired' : 'rejected'
   for (const listener of listeners) listener()
+}
+
+/** Whether the server lets somebody with this token in. */
+export async function checkToken(candidate: string): Promise<'accepted' | 'rejected' | 'unreachable'> {
+  // No header can have other characters.
+  if (!/^[\x21-\x7e]+$/.test(candidate)) return 'rejected'
+  const client = connect('.', { token: () => candidate })
+  try {
+    await client.models()
+    return 'accepted'
+  } catch (error) {
+    const { status = 0, retryable } = error as MillraceError
+    return status === 401 ? 'rejected' : retryable ? 'unreachable' : 'accepted'
+  } finally {
+    client.close()
+  }
 }
 
 /** Why the page cannot go on without another token; undefined where it can. */
@@ -42,12 +56,4 @@ export function useSignInReason(): SignInReason | undefined {
 function subscribe(listener: () => void): () => void {
   listeners.add(listener)
   return () => listeners.delete(listener)
-}
-
-function read(): string | undefined {
-  try {
-    return window.sessionStorage.getItem(key) ?? undefined
-  } catch {
-    return undefined
-  }
 }
