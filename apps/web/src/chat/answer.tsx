@@ -16,7 +16,7 @@ import { Files } from './files.tsx'
 import { ModelName } from './model-name.tsx'
 import { Reasoning } from './reasoning.tsx'
 import { StatusStrip } from './status-strip.tsx'
-import { useHeldText } from './text-while-selecting.ts'
+import { useTextWhileSelecting } from './text-while-selecting.ts'
 
 export interface AnswerProps {
   readonly session: Session
@@ -67,7 +67,7 @@ export const Answer = memo(function Answer({
   const { t } = useLanguage()
   const body = useRef<HTMLDivElement>(null)
   const isStreaming = lane.status === 'streaming'
-  const text = useHeldText(lane.text, body, isStreaming)
+  const [text, isGrowing] = useTextWhileSelecting(lane.text, body, isStreaming)
   const hasFailed = lane.status === 'failed' || lane.status === 'interrupted' || refusal !== undefined
   return (
     <section
@@ -87,7 +87,7 @@ export const Answer = memo(function Answer({
             <span />
           </span>
         ) : (
-          <Markdown text={text} isGrowing={isStreaming} />
+          <Markdown text={text} isGrowing={isGrowing} />
         )}
       </div>
       {lane.data.length > 0 && (

@@ -4,8 +4,15 @@
  */
 import { type RefObject, useEffect, useRef, useState } from 'react'
 
-/** @param isGrowing Only then, and while a text is held, is there anything to listen for. */
-export function useHeldText(text: string, element: RefObject<HTMLElement | null>, isGrowing: boolean): string {
+/**
+ * The text to show, and whether to show it as one that grows: an end that came while the reader selects changes nothing yet.
+ * @param isGrowing Only then, and while the reader selects, is there anything to listen for.
+ */
+export function useTextWhileSelecting(
+  text: string,
+  element: RefObject<HTMLElement | null>,
+  isGrowing: boolean,
+): readonly [text: string, isGrowing: boolean] {
   const [held, setHeld] = useState<string>()
   const latest = useRef(text)
   useEffect(() => {
@@ -23,7 +30,7 @@ export function useHeldText(text: string, element: RefObject<HTMLElement | null>
     document.addEventListener('selectionchange', onSelection)
     return () => document.removeEventListener('selectionchange', onSelection)
   }, [element, isWatching])
-  return held !== undefined && text.startsWith(held) ? held : text
+  return [held !== undefined && text.startsWith(held) ? held : text, isWatching]
 }
 
 function isSelectingIn(element: Element): boolean {

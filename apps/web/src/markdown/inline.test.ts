@@ -3,12 +3,9 @@ import { vetLink } from './inline.tsx'
 
 const page = 'http://127.0.0.1:4600/?session=s'
 
-test.each(['https://a.example/b?c#d', 'http://127.0.0.1:4700/', 'mailto:a@b.example', '/docs/errors#internal', '#part'])(
-  '%s may be followed',
-  (href) => {
-    expect(vetLink(href, page)).toBe(href)
-  },
-)
+test.each(['https://a.example/b?c#d', 'http://127.0.0.1:4700/', 'mailto:a@b.example'])('%s may be followed', (href) => {
+  expect(vetLink(href, page)).toBe(href)
+})
 
 test.each([
   'javascript:alert(1)',
@@ -20,6 +17,9 @@ test.each([
   'file:///etc/passwd',
   'blob:x',
   'http://[',
+  '#part',
+  '/docs/errors#internal',
+  'http://127.0.0.1:4600/docs/errors#internal',
   // Addresses of the server itself would be followed in the reader's name.
   '/api/chat?query=a&models=b',
   'api/chat?query=a',

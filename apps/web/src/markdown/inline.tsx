@@ -94,16 +94,11 @@ function Link({ link }: { link: Tokens.Link }): ReactNode {
 
 /**
  * Only addresses that cannot run anything: a model's text is not to be trusted with `javascript:`. Nor with addresses of
- * this server, which believes what comes from its own page: `/api/chat?query=…` would start a run by one click. Only its
- * documentation and a part of the page may be named.
+ * this server, absolute or relative, which believes what comes from its own page: `/api/chat?query=…` would start a run by
+ * one click.
  */
 export function vetLink(href: string, page: string): string | undefined {
-  if (href.startsWith('#')) return href
-  if (!URL.canParse(href, page)) return undefined
-  const url = new URL(href, page)
-  if (!['http:', 'https:', 'mailto:'].includes(url.protocol)) return undefined
-  const isAbsolute = URL.canParse(href)
-  const isOwn = url.host === new URL(page).host
-  if (isAbsolute && !isOwn) return href
-  return isOwn && url.pathname.startsWith('/docs/') ? href : undefined
+  // With one slash it would be a path of the page's own server.
+  if (!/^(?:https?:\/\/|mailto:)/i.test(href) || !URL.canParse(href)) return undefined
+  return new URL(href).host === new URL(page).host ? undefined : href
 }

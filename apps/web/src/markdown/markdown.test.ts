@@ -2,6 +2,7 @@ import { createElement } from 'react'
 import { renderToStaticMarkup } from 'react-dom/server'
 import { expect, test, vi } from 'vitest'
 import { LanguageProvider } from '../i18n/language.tsx'
+import { cjkVectors } from './cjk-vectors.ts'
 import { Markdown } from './markdown.tsx'
 
 vi.stubGlobal('document', { baseURI: 'http://127.0.0.1:4600/' })
@@ -11,6 +12,10 @@ function render(text: string, isGrowing = false): string {
   const html = renderToStaticMarkup(createElement(LanguageProvider, null, createElement(Markdown, { text, isGrowing })))
   return html.replace(/<\/?span>/g, '').replace(/^<div[^>]*>|<\/div>$/g, '')
 }
+
+test.each(cjkVectors)('emphasis beside Chinese, Japanese and Korean: %s', (text, html) => {
+  expect(render(text).replace(/<\/?a\b[^>]*>/g, '')).toBe(html)
+})
 
 test.each([
   ['**注意：**请看', '<strong>注意：</strong>请看'],

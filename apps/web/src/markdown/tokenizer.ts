@@ -28,8 +28,10 @@ export class AnswerTokenizer extends Tokenizer {
   }
 
   override emStrong(src: string, maskedSrc: string, prevChar?: string): ReturnType<Tokenizer['emStrong']> {
-    // Before a quotation mark, `**` opens only behind a space or punctuation; and so it does behind Chinese.
-    const isFree = prevChar !== undefined && src.startsWith('*') && cjk.test(prevChar)
+    // Before a quotation mark, `**` opens only behind a space or punctuation; and so it does beside Chinese. marked gives half
+    // of a rare character, or of an emoji, which is as good.
+    const isBeside = besideStars.test(src) || (prevChar !== undefined && (cjk.test(prevChar) || /[\udc00-\udfff]/.test(prevChar)))
+    const isFree = src.startsWith('*') && isBeside
     return this.#nest(() => super.emStrong(src, maskedSrc, isFree ? '' : prevChar))
   }
 
@@ -86,6 +88,7 @@ function readDisplayMath(src: string): string | undefined {
 /** Characters of Chinese, Japanese and Korean, full-width punctuation among them. */
 const letters = String.raw`[\p{sc=Han}\p{sc=Hiragana}\p{sc=Katakana}\p{sc=Hangul}\p{sc=Bopomofo}\u3000-\u303f\uff00-\uffef]`
 const cjk = new RegExp(letters, 'u')
+const besideStars = new RegExp(String.raw`^\*+${letters}`, 'u')
 /** Whatever stands beside a delimiter that has such a character on one of its sides. */
 const besideCjk = new RegExp(
   String.raw`[^\s*~](?=[*~]+${letters})|${letters}(?=[*~])|(?<=${letters}[*~]+)[^\s*~]|(?<=[*~])${letters}`,
