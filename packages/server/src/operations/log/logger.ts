@@ -46,17 +46,23 @@ export function createLogger({ level = 'silent', format, redact = [], write }: L
 function toStandardError(): DestinationStream {
   const waiting = { minLength: writeBytes, maxLength: waitingBytesMax }
   const file = pino.destination({ fd: 2, sync: false, ...waiting })
-  let isWaiting = false
+  let timer: NodeJS.Timeout | undefined
+  let hasLines = false
+  /** Once more after the last line: a flush while a write is in progress does nothing. */
+  const flush = () => {
+    file.flush()
+    if (!hasLines) {
+      clearInterval(timer)
+      timer = undefined
+    }
+    hasLines = false
+  }
   return {
     write(line) {
       file.write(line)
+      hasLines = true
       // Its own periodic flush also writes where there are no lines.
-      if (isWaiting) return
-      isWaiting = true
-      setTimeout(() => {
-        isWaiting = false
-        file.flush()
-      }, writeMsMax).unref()
+      timer ??= setInterval(flush, writeMsMax).unref()
     },
   }
 }
