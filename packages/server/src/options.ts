@@ -17,6 +17,7 @@ import { memoryEngine } from './engines/memory/index.ts'
 import { defaultFileTypes } from './files/default-types.ts'
 import { isTypePattern } from './files/media-types.ts'
 import type { ConfigurationEntry } from './gateway/admin/configuration-routes.ts'
+import { checkPort } from './gateway/listen.ts'
 import { resolveUsage, type UsageOptions, type UsageSettings } from './limits/limiting.ts'
 import { type LimitOptions, type LimitSettings, resolveLimits } from './limits/options.ts'
 import type { Engine } from './log/log.ts'
@@ -158,6 +159,7 @@ const heartbeatMsMax = silenceMs - 3000
 export function resolveOptions(options: MillraceOptions): Settings {
   const { heartbeatMs = 15_000, hostNames = [] } = options
   checkHeartbeat(heartbeatMs)
+  checkPort('metrics.port', options.metrics?.port)
   // Throws for a name that is not a host name.
   createHostRule({ names: hostNames })
   const log = createLogger(options.log)

@@ -227,6 +227,18 @@ describe('who may use millrace start', () => {
     for (const hidden of [adminKey, secret]) expect(configuration).not.toContain(hidden)
   })
 
+  it.each([
+    ['start', {}, 202],
+    ['start', { MILLRACE_JWT_SECRET: secret }, 404],
+    ['dev', { MILLRACE_JWT_SECRET: secret }, 202],
+    ['start', { MILLRACE_JWT_SECRET: secret, MILLRACE_MODEL: 'sim:echo' }, 202],
+  ])('may name the models of sim: with millrace %s and %o: %d', async (command, env: Record<string, string>, status) => {
+    const [, url] = await run([command, '--port', '0'], env).until(/API {4}(http:\S+)\/api\/openapi\.json/)
+    const body = JSON.stringify({ query: 'x', models: ['sim:echo'] })
+    const headers = { ...bearer(await sign()), 'content-type': 'application/json', accept: 'application/json' }
+    expect((await fetch(`${url}/api/chat`, { method: 'POST', headers, body })).status).toBe(status)
+  })
+
   it('prints no credential, whatever is wrong with it', async () => {
     const command = run(args, { MILLRACE_JWT_SECRET: secret })
     const [, url] = await command.until(/API {4}(http:\S+)\/api\/openapi\.json/)

@@ -46,13 +46,14 @@ describe('an open server', () => {
     )
     // An admin key adds to what everybody may do.
     expect((await call([...args, host], { MILLRACE_ADMIN_KEY: 'an-admin-key-of-a-test' })).code).toBe(2)
+    expect((await call([...args, host], { MILLRACE_ALLOW_ANONYMOUS: 'true' })).code).toBe(2)
   })
 
   it.each<[string, string[], Record<string, string>]>([
     ['--open', ['--open'], {}],
     ['MILLRACE_OPEN', [], { MILLRACE_OPEN: '1' }],
     ['authentication', [], { MILLRACE_JWT_SECRET: secret }],
-    ['MILLRACE_ALLOW_ANONYMOUS', [], { MILLRACE_ALLOW_ANONYMOUS: 'true' }],
+    ['API keys only', [], { MILLRACE_ALLOW_ANONYMOUS: 'false' }],
   ])('starts on every address with %s', async (_what, more, env) => {
     await run([...args, '0.0.0.0', ...more], env).until(/Users {2}/)
   })

@@ -158,6 +158,11 @@ describe('other limits of a principal', () => {
 describe('limits of addresses', () => {
   it.each([
     ['requestsPerAddress', '/api/models', {}],
+    [
+      'requestsPerAddress',
+      '/api/heartbeat',
+      { method: 'POST', headers: { 'content-type': 'application/json' }, body: '{"stream":"none"}' },
+    ],
     ['handshakesPerAddress', '/api/stream?channel=c&live=sse', {}],
     [
       'bytesPerAddress',
@@ -175,6 +180,19 @@ describe('limits of addresses', () => {
     }
     expect(answers).toEqual(['ok', 'rate_limited'])
   })
+})
+
+it('a flood of requests does not take the heartbeat answers of its address', async () => {
+  const { url } = await start({ limits: { requestsPerAddress: 0.1 } })
+  const heartbeat = { method: 'POST', headers: { 'content-type': 'application/json' }, body: '{"stream":"none"}' }
+  const statuses = []
+  for (const [path, init] of [
+    ['models', {}],
+    ['models', {}],
+    ['heartbeat', heartbeat],
+  ] as const)
+    statuses.push((await fetch(`${url}/api/${path}`, init)).status)
+  expect(statuses).toEqual([200, 429, 204])
 })
 
 it.each([{ runsPerMinut: 1 }, { connections: -1 }, { runMsMax: Number.NaN }])('%j is no limit', (limits) => {

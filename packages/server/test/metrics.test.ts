@@ -21,6 +21,14 @@ async function scrape(url: string, headers: Record<string, string> = {}): Promis
 
 const adminKey = 'an-admin-key-of-the-test'
 
+it.each([Number.NaN, -1, 65_536, 1.5])('%d is no port for metrics, nor for the server', async (port) => {
+  const sentence = `port is ${port} and must be a whole number from 0 to 65,535.`
+  expect(() => createMillrace({ metrics: { port } })).toThrow(new TypeError(`metrics.${sentence}`))
+  const millrace = createMillrace()
+  onTestFinished(() => millrace.close())
+  await expect(millrace.listen({ port })).rejects.toThrow(new TypeError(sentence))
+})
+
 describe('metrics', () => {
   it('count connections, runs, tokens and what is delivered', async () => {
     const { url } = await startServer()

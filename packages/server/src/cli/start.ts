@@ -5,7 +5,7 @@ import { isLoopback, isLoopbackName } from '../access/host-names.ts'
 import type { MillraceConfig } from '../config/config.ts'
 import { ConfigError } from '../config/config-error.ts'
 import { describeSetting } from '../config/describe.ts'
-import { isOpenByDefault, toOptions } from '../config/options.ts'
+import { isOpenByMistake, toOptions } from '../config/options.ts'
 import { type EffectiveSetting, type Flags, resolveConfig } from '../config/resolve.ts'
 import type { MetricsOptions } from '../operations/metrics/metrics.ts'
 import { parseArguments } from './arguments.ts'
@@ -33,20 +33,20 @@ export const startCommand: Command = {
 Starts a server. A setting is taken from a flag, else from the environment, else from the configuration file, else from
 its default. The file is millrace.config.ts, .mts, .js, .mjs or .json in the working directory, or that of --config.
 ${settingsText}`,
-  run: (context) => start(context, {}),
+  run: (context) => start(context, {}, false),
 }
 
 export const devCommand: Command = {
   help: `Usage: millrace dev [options]
 
 Starts a server for development, as millrace start does, but on this machine only, unless --host names an address:
-whatever the environment and the configuration file say about it.
+whatever the environment and the configuration file say about it, and with the models of sim: for everybody.
 ${settingsText}`,
-  run: (context) => start(context, { host: '127.0.0.1' }),
+  run: (context) => start(context, { host: '127.0.0.1' }, true),
 }
 
 /** Resolves when the server is ready. Rejects with a sentence for people. */
-async function start({ args, env, folder }: CommandContext, flags: Flags): Promise<void> {
+async function start({ args, env, folder }: CommandContext, flags: Flags, isDevelopment: boolean): Promise<void> {
   const { values, positionals } = parseArguments(args, settingOptions, nameVariable)
   if (positionals.length > 0)
     throw new ConfigError(`There is no argument "${positionals.join(' ')}"; every setting is an option.`)
@@ -69,7 +69,7 @@ async function start({ args, env, folder }: CommandContext, flags: Flags): Promi
     const metricsUrl = hasMetrics ? await serveWorkerMetrics(metricsPort, metricsHost) : undefined
     return printReady({ ...ready, metricsUrl }, workers)
   }
-  const options = { ...toOptions(config), configuration: effective.map(describeSetting) }
+  const options = { ...toOptions(config, isDevelopment), configuration: effective.map(describeSetting) }
   const served = await serve({
     ...opened,
     port,
@@ -89,7 +89,7 @@ function ofWorker({ enabled = true }: MetricsOptions): MetricsOptions {
 /** A server that everybody can use must be meant. */
 function requireClosed(config: MillraceConfig): void {
   const { host = '' } = config
-  if (!isOpenByDefault(config) || isLoopback(host) || isLoopbackName(host)) return
+  if (!isOpenByMistake(config) || isLoopback(host) || isLoopbackName(host)) return
   throw new ConfigError(
     `Without authentication everybody who reaches ${host} could use this server. Set MILLRACE_JWT_SECRET or MILLRACE_JWKS_URL, ` +
       'or give --open (MILLRACE_OPEN=1) if the network is private.',

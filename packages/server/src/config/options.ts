@@ -1,20 +1,31 @@
 /** From a configuration to the options of `createMillrace`. */
 import type { AccessOptions } from '../access/access.ts'
+import type { ModelRules } from '../access/rules.ts'
 import type { TokenIssuer } from '../access/tokens.ts'
 import type { MillraceOptions } from '../options.ts'
 import type { MillraceConfig } from './config.ts'
 import { ConfigError } from './config-error.ts'
 
 /** All but the engine, which is opened by its name. Throws a ConfigError. */
-export function toOptions(config: MillraceConfig): Omit<MillraceOptions, 'engine'> {
+export function toOptions(config: MillraceConfig, isDevelopment = false): Omit<MillraceOptions, 'engine'> {
   const { engine: _opened, ...options } = config
-  return { ...options, access: toAccess(config) }
+  const modelsByName = config.modelsByName ?? (isDevelopment || !hasAuthentication(config) ? ['*'] : realModels(config))
+  return { ...options, modelsByName, access: toAccess(config) }
 }
 
-/** Whether a stranger is let in because nothing says who may come: there is no authentication, and nobody wants it so. */
-export function isOpenByDefault({ access, authenticate, jwt, open }: MillraceConfig): boolean {
-  const hasTokens = access?.tokens !== undefined || readIssuers(jwt).length > 0
-  return !hasTokens && authenticate === undefined && access?.allowAnonymous === undefined && open !== true
+/** Whether it lets everybody in, and nobody has said `open`. */
+export function isOpenByMistake(config: MillraceConfig): boolean {
+  return !hasAuthentication(config) && config.access?.allowAnonymous !== false && config.open !== true
+}
+
+function hasAuthentication({ access, authenticate, jwt }: MillraceConfig): boolean {
+  return access?.tokens !== undefined || readIssuers(jwt).length > 0 || authenticate !== undefined
+}
+
+/** Every model, but of those that only pretend, which are for tests, none that the configuration does not name. */
+function realModels({ model, models = {} }: MillraceConfig): ModelRules {
+  const named = [model, ...Object.keys(models)].filter((name) => name?.startsWith('sim:'))
+  return { '*': 'users', 'sim:*': 'nobody', ...Object.fromEntries(named.map((name) => [name, 'users'])) }
 }
 
 function toAccess({ access, jwt }: MillraceConfig): AccessOptions {

@@ -8,7 +8,7 @@ import { anonymous, type Caller, type Principal, type RequestFacts } from '../ac
 import { headerOf, type ReadHeader } from '../access/host-names.ts'
 import type { FindClient, Peer } from '../access/proxies.ts'
 import type { PresentedTicket } from '../access/tickets.ts'
-import type { Limits } from '../limits/limits.ts'
+import { heartbeatPath, type Limits } from '../limits/limits.ts'
 import type { Route } from './route.ts'
 
 export type RequestEnv = {
@@ -29,16 +29,16 @@ export function createAdmit({ checkOrigin, authenticate, findClient }: Access, l
   const publicPaths = new Set(routes.filter(({ isPublic }) => isPublic).map(({ path }) => path))
   return async (context: Context<RequestEnv>, next: () => Promise<void>): Promise<void> => {
     const facts = factsOf(context, findClient)
-    const isCounted = facts.path !== '/api/heartbeat'
     // Our own server has checked it already: request-rate.ts.
-    if (isCounted && !context.env?.isOwnServer) limits.requireRequest(facts.address)
+    if (!context.env?.isOwnServer) limits.requireRequest(facts.address, facts.path)
     checkOrigin((name) => context.req.header(name), context.req.url)
     // On an open server every caller is the same.
     if (authenticate === undefined || publicPaths.has(context.req.path)) return next()
     const ticket = findTicket(context, facts, ticketPaths)
     const principal = await authenticate({ ...facts, node: context.env?.incoming, ticket })
     const caller = Object.assign(facts, { principal })
-    if (isCounted) await limits.take('requestsPerSecond', caller)
+    // Every open stream acknowledges heartbeats.
+    if (facts.path !== heartbeatPath) await limits.take('requestsPerSecond', caller)
     context.set('caller', caller)
     await next()
     if (ticket === undefined) return

@@ -38,11 +38,18 @@ export interface Handlers {
   readonly checkRate?: CheckRate
 }
 
+/** Node's own error for a port that is none does not name the option. */
+export function checkPort(name: string, port: number | undefined): void {
+  if (port === undefined || (Number.isInteger(port) && port >= 0 && port <= 65_535)) return
+  throw new TypeError(`${name} is ${port} and must be a whole number from 0 to 65,535.`)
+}
+
 export async function listen(
   { handle, prepare, accept, checkRate, limits: { settings } }: Handlers,
   { port = 4600, host = '127.0.0.1', hostNames = [] }: ListenOptions = {},
 ): Promise<Listening> {
   const { headersMs, requestMs, writeMs, idleMs } = settings
+  checkPort('port', port)
   // Rejects an invalid name before the port is opened.
   createHostRule({ names: hostNames })
   const server = createServer({

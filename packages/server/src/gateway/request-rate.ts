@@ -8,14 +8,12 @@ import { findPeer } from './identify.ts'
 /** Why a request is rejected; undefined where it is not. */
 export type CheckRate = (request: IncomingMessage) => MillraceError | undefined
 
-/** Acknowledgements are bounded by themselves: every open stream sends them. */
-const isCounted = (path: string): boolean => path.startsWith('/api/') && !/^\/api\/heartbeat(\?|$)/.test(path)
-
 export function createRateCheck(access: Pick<Access, 'findClient'>, limits: Pick<Limits, 'requireRequest'>): CheckRate {
   return (request) => {
-    if (!isCounted(request.url ?? '')) return undefined
+    const [path = ''] = (request.url ?? '').split('?', 1)
+    if (!path.startsWith('/api/')) return undefined
     try {
-      limits.requireRequest(findPeer(request, access).address)
+      limits.requireRequest(findPeer(request, access).address, path)
     } catch (error) {
       return error as MillraceError
     }

@@ -2,7 +2,7 @@
 import { formatPosition } from '@millrace/protocol'
 import { z } from 'zod'
 import { createHeartbeatLimit } from '../limits/heartbeat-limit.ts'
-import type { Limits } from '../limits/limits.ts'
+import { heartbeatPath, type Limits } from '../limits/limits.ts'
 import type { Connection } from '../transports/connection.ts'
 import type { HeartbeatAcks } from '../transports/heartbeat.ts'
 import { openReading, openReadings, type ReadingContext } from './reading.ts'
@@ -30,7 +30,7 @@ export function createStreamRoutes(context: StreamRoutesOptions): Route[] {
     },
     {
       method: 'post',
-      path: '/api/heartbeat',
+      path: heartbeatPath,
       summary: 'Answer a heartbeat of a stream that was opened with heartbeat=answered',
       isForStopping: true,
       body: heartbeatBody,

@@ -36,7 +36,7 @@ const ofConnections: ReadonlySet<PrincipalLimit> = new Set(['messagesPerSecond',
 export interface Limits {
   readonly settings: LimitSettings
   /** Before a client is identified. Throw `rate_limited`. */
-  requireRequest(address: string | undefined): void
+  requireRequest(address: string | undefined, path: string): void
   requireHandshake(address: string | undefined): void
   requireBody(address: string | undefined, bytes: number): void
   /** Counts something that a principal is about to do. Rejects with `rate_limited`. Undefined where nothing limits it. */
@@ -62,12 +62,16 @@ export interface LimitsOptions {
   readonly now?: () => number
 }
 
+/** Where a client acknowledges heartbeats. */
+export const heartbeatPath = '/api/heartbeat'
+
 /** Longer than a run may take: the place of a run whose server died is free again then. */
 const placeSlackMs = 60_000
 
 export function createLimits(options: LimitsOptions): Limits {
   const { settings, isOpen, counters, findExhausted, observer = {}, now = () => performance.now() } = options
   const requests = new Buckets(settings.requestsPerAddress)
+  const heartbeats = new Buckets(settings.requestsPerAddress)
   const handshakes = new Buckets(settings.handshakesPerAddress)
   const bytes = new Buckets(settings.bytesPerAddress)
   const places = createPlaces(counters)
@@ -77,7 +81,9 @@ export function createLimits(options: LimitsOptions): Limits {
 
   return {
     settings,
-    requireRequest: (address) => requireBucket(requests, 'requestsPerAddress', address, 1),
+    // Counted apart: who floods the address of others closes none of their streams by it.
+    requireRequest: (address, path) =>
+      requireBucket(path === heartbeatPath ? heartbeats : requests, 'requestsPerAddress', address, 1),
     requireHandshake: (address) => requireBucket(handshakes, 'handshakesPerAddress', address, 1),
     requireBody: (address, size) => requireBucket(bytes, 'bytesPerAddress', address, size),
     of,

@@ -14,7 +14,7 @@ export interface LimitOptions extends PrincipalLimits {
   readonly connectionsPerAddress?: number | undefined
   /** Handshakes of WebSockets and event streams from one address, per second; default 2,000. */
   readonly handshakesPerAddress?: number | undefined
-  /** HTTP requests from one address, per second, without heartbeat acknowledgements; default 5,000. */
+  /** HTTP requests from one address, per second, and as many heartbeat acknowledgements; default 5,000. */
   readonly requestsPerAddress?: number | undefined
   /** Bytes of request bodies from one address, per second; default 32 MiB. */
   readonly bytesPerAddress?: number | undefined

@@ -37,8 +37,7 @@ export const modelsSettings = [
     type: either(list('names, or parts before the colon', '<provider>'), 'a list of names, or who may use which', isObject),
     env: 'MILLRACE_MODELS_BY_NAME',
     flag: 'models-by-name',
-    default: ['*'],
-    help: 'models that clients may name: provider, name, or beginning and `*`; also with who may',
+    help: 'models that clients may name, by provider, name, or beginning and `*`; default all, with authentication without `sim:`',
   },
   {
     key: 'providerParams',
