@@ -32,6 +32,22 @@ function open(url: string, options: ConnectOptions, give: (request: TokenRequest
   return { client, reasons, values }
 }
 
+describe.each(transports)('over %s, a share link', (transport) => {
+  it('shows its session to a client without a user, until it is revoked', async () => {
+    const { url } = await startServer()
+    const owner = open(url, { transport }, () => signToken()).client.session()
+    await owner.run({ query: 'x' })
+    const { id, token, expiresAt, createdAt } = await owner.share({ expiresIn: 60 })
+    expect(expiresAt - createdAt).toBe(60_000)
+    const { client } = open(url, { transport, onUnauthenticated: () => {} }, () => token)
+    const events = client.session(owner.id, { from: 'start' }).events()
+    expect((await events.next()).value).toMatchObject({ type: 'stream_start', data: { query: 'x' } })
+    await owner.unshare(id)
+    await expect((async () => Array.fromAsync(events))()).rejects.toMatchObject({ code: 'token_rejected' })
+    await expect(owner.unshare(id)).rejects.toMatchObject({ code: 'not_found' })
+  })
+})
+
 describe.each(transports)('over %s, a token', (transport) => {
   it('comes with what is read and with what is sent', async () => {
     const seen = new Set<string>()

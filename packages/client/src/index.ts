@@ -20,6 +20,8 @@ export type {
   RunOptions,
   Session,
   SessionLogEvent,
+  Share,
+  ShareOptions,
   Transcript,
   TranscriptFile,
   TranscriptLane,

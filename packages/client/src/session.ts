@@ -6,7 +6,7 @@ import type { Command, Started } from './commands/sender.ts'
 import { type CallOptions, callWithin } from './deadline.ts'
 import { MillraceError } from './errors.ts'
 import { newId } from './host.ts'
-import type { Http } from './http.ts'
+import type { Http, HttpRequest } from './http.ts'
 import { createLogReader, type LogReader, type LogReaderOptions } from './log-reader.ts'
 import { createRunView, type RecordedEnd, type RunView, withGetters } from './run.ts'
 import type { ConnectionStore } from './status.ts'
@@ -68,6 +68,25 @@ export interface Session extends LogReader<SessionLogEvent> {
    * they are no longer kept.
    */
   readFile(position: string, options?: CallOptions): Promise<Uint8Array<ArrayBuffer>>
+  /** A link with which everybody who has its token reads this session, and no other. Rejects where the server is open. */
+  share(options?: ShareOptions): Promise<Share>
+  /** Revokes a link; who reads with it is disconnected. Rejects with `not_found`. */
+  unshare(share: string, options?: CallOptions): Promise<void>
+}
+
+export interface ShareOptions extends CallOptions {
+  /** Seconds, from 60; default 7 days. */
+  readonly expiresIn?: number
+}
+
+/** See PROTOCOL.md#share-links. */
+export interface Share {
+  readonly id: string
+  /** For the `token` of another client; the server shows it once. */
+  readonly token: string
+  /** Milliseconds since 1970. */
+  readonly createdAt: number
+  readonly expiresAt: number
 }
 
 /** `GET /api/sessions/:id`; see PROTOCOL.md#http. */
@@ -151,11 +170,6 @@ export function createSession({ id, http, outbox, connection, requestMs, flow, .
         place.isMade = false
         await make()
       }),
-    read: (options: CallOptions = {}) =>
-      callWithin(requestMs, options.signal, async (signal) => {
-        await make()
-        return (await http.json(address, { signal })) as Transcript
-      }),
     readFile: (position: string, options: CallOptions = {}) =>
       callWithin(requestMs, options.signal, async (signal) => {
         const [next] = (await pollOnce(http, { session: id }, position, 0, signal)).events
@@ -163,8 +177,20 @@ export function createSession({ id, http, outbox, connection, requestMs, flow, .
         if (bytes === undefined) throw new MillraceError('position_expired', { retryable: false })
         return bytes
       }),
+    read: (options?: CallOptions) => call('', options) as Promise<Transcript>,
+    share: ({ expiresIn: ttl, ...options }: ShareOptions = {}) => call('/shares', options, { body: { ttl } }) as Promise<Share>,
+    async unshare(share: string, options?: CallOptions) {
+      await call(`/shares/${encodeURIComponent(share)}`, options, { method: 'DELETE' })
+    },
   })
   return session
+
+  function call(path: string, options: CallOptions = {}, request?: HttpRequest): Promise<unknown> {
+    return callWithin(requestMs, options.signal, async (signal) => {
+      await make()
+      return http.json(address + path, { ...request, signal })
+    })
+  }
 
   /** When it is first needed, and undefined once it is made. Made twice it is the same. */
   function make(): Promise<unknown> | undefined {
