@@ -20,7 +20,7 @@ import { createFiles } from './files/files.ts'
 import { createRespond, type RespondOptions } from './gateway/admin/respond.ts'
 import { renewPassed } from './gateway/connection-routes.ts'
 import { toMillraceError } from './gateway/error-response.ts'
-import { createGateway } from './gateway/gateway.ts'
+import { createGateway, type Gateway } from './gateway/gateway.ts'
 import { readersOf } from './gateway/health-routes.ts'
 import { listen } from './gateway/listen.ts'
 import { openMetricsPort } from './gateway/metrics-port.ts'
@@ -35,7 +35,7 @@ import { createModels } from './models/index.ts'
 import { createChangeRecord } from './operations/change-record.ts'
 import { createDrain } from './operations/drain.ts'
 import { createDraining } from './operations/draining.ts'
-import { AppendStats, observeEngine } from './operations/engine-calls.ts'
+import { observeEngine } from './operations/engine-calls.ts'
 import { createHealth } from './operations/health.ts'
 import type { Metrics } from './operations/metrics/metrics.ts'
 import type { Observer } from './operations/observer.ts'
@@ -64,9 +64,8 @@ export function createMillrace(options: MillraceOptions = {}): Millrace {
   const models = createModels(settings.models)
   const version = readVersion()
   const observing = createObserving({ ...settings, version, hasOperator: settings.access.isOn }, models.labelOf)
-  const { observer, metrics, runList, webhooks } = observing
-  const appended = new AppendStats()
-  const store = observeEngine(settings.engine, observer, appended)
+  const { observer, metrics, appended, runList, webhooks } = observing
+  const store = observeEngine(settings.engine, observing)
   const stopping = new AbortController()
   const { signal } = stopping
   const isStopping = () => signal.aborted
@@ -134,15 +133,7 @@ export function createMillrace(options: MillraceOptions = {}): Millrace {
   const shutdown = createShutdown({ ...closed, onError })
 
   const metricsPort = openMetricsPort({ ...serving, ...operating, ...settings.metrics, hostNames })
-  const parts = {
-    ...used,
-    connections,
-    sessions,
-    describeDefault: models.describeDefault,
-    access,
-    handlers: gateway.host,
-    metrics,
-  }
+  const parts = { ...used, connections, sessions, models, access, gateway, metrics }
   return createApi(parts, {
     async listen(listenOptions = {}) {
       const metricsUrl = await metricsPort.listening
@@ -161,11 +152,11 @@ export function createMillrace(options: MillraceOptions = {}): Millrace {
 
 interface Parts {
   readonly engine: Engine
-  readonly handlers: Pick<Millrace, 'handler' | 'fetch' | 'upgrade'>
+  readonly gateway: Gateway
   readonly channels: Channels
   readonly runs: Runs
   readonly sessions: Sessions
-  readonly describeDefault: Millrace['defaultModel']
+  readonly models: { readonly describeDefault: Millrace['defaultModel'] }
   readonly access: Access
   readonly connections: Connections
   readonly usage: UsageReader
@@ -174,11 +165,11 @@ interface Parts {
 
 /** What an application calls. */
 function createApi(parts: Parts, listening: Pick<Millrace, 'listen' | 'close'>): Millrace {
-  const { handlers, channels, runs, connections, access, describeDefault, engine } = parts
+  const { gateway, channels, runs, connections, access, models, engine } = parts
   const { chats, transcripts, history, instructions } = parts.sessions
   const { list, rename, delete: remove } = history
   return {
-    ...handlers,
+    ...gateway.host,
     ...listening,
     ask: async (request) => chats.ask({ ...request, ...checkAsked(request) }),
     resume: chats.resume,
@@ -188,7 +179,7 @@ function createApi(parts: Parts, listening: Pick<Millrace, 'listen' | 'close'>):
     findRun: runs.get,
     readSession: (id) => transcripts.read(id),
     sessions: { list, rename, delete: remove, instructions, shares: access.shares },
-    defaultModel: describeDefault,
+    defaultModel: models.describeDefault,
     keys: access.keys,
     access: { revoke: access.revoke },
     usage: parts.usage,

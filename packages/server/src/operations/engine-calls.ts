@@ -14,7 +14,12 @@ export class AppendStats {
   events = 0
 }
 
-export function observeEngine(engine: Engine, observer: Observer, stats = new AppendStats()): Engine {
+export interface EngineObserving {
+  readonly observer: Pick<Observer, 'engineCalled' | 'engineFailed'>
+  readonly appended: AppendStats
+}
+
+export function observeEngine(engine: Engine, { observer, appended }: EngineObserving): Engine {
   const append: Engine['append'] = (log, events, options) =>
     traceAppend(log, events.length, () => engine.append(log, events, options))
   const { engineCalled, engineFailed } = observer
@@ -47,7 +52,7 @@ export function observeEngine(engine: Engine, observer: Observer, stats = new Ap
   return decorate(engine, {
     append(log, events, options) {
       const done = () => {
-        stats.events += events.length
+        appended.events += events.length
       }
       return watched.append(() => append(log, events, options), done)
     },

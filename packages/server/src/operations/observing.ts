@@ -1,6 +1,7 @@
 /** Who observes the server: its metrics, its lines, its webhooks, its list of runs, and the host's own observers, as one observer. */
 import type { Logger } from 'pino'
 import type { SendRequest } from '../outgoing/request.ts'
+import { AppendStats } from './engine-calls.ts'
 import { createLogObserver } from './log/log-observer.ts'
 import { createMetrics, type Metrics, type MetricsOptions } from './metrics/metrics.ts'
 import { combineObservers, type Observer } from './observer.ts'
@@ -23,6 +24,7 @@ export interface ObservingOptions {
 export interface Observing {
   readonly observer: Observer
   readonly metrics: Metrics | undefined
+  readonly appended: AppendStats
   readonly webhooks: Webhooks
   readonly runList: RunList
 }
@@ -43,5 +45,5 @@ export function createObserving(options: ObservingOptions, labelOf: (model: stri
   const runList = createRunList()
   const own = [metrics?.observer, log && createLogObserver(log), webhooks.observer, hasOperator ? runList.observer : undefined]
   const all = [...own, ...observers].filter((each) => each !== undefined)
-  return { observer: combineObservers(all, onError), metrics, webhooks, runList }
+  return { observer: combineObservers(all, onError), metrics, appended: new AppendStats(), webhooks, runList }
 }

@@ -37,7 +37,7 @@ export const modelsSettings = [
     type: either(list('names, or parts before the colon', '<provider>'), 'a list of names, or who may use which', isObject),
     env: 'MILLRACE_MODELS_BY_NAME',
     flag: 'models-by-name',
-    help: 'models that clients may name, by provider, name, or beginning and `*`; default all, with authentication without `sim:`',
+    help: 'models that clients may name; default all, with authentication without `sim:`',
   },
   {
     key: 'providerParams',
