@@ -22,6 +22,24 @@ interface Question extends Asked {
   readonly id?: string
 }
 
+/** About one call, which `call` or `approval` names. */
+export type CallDecision = { readonly call?: string; readonly approval?: string } & (
+  | { readonly decision: 'approve' }
+  | { readonly decision: 'reject'; readonly reason?: string }
+  | { readonly decision: 'edit'; readonly arguments: Json }
+  | { readonly decision: 'answer'; readonly value: Json; readonly isError?: boolean }
+)
+
+/** What came of decisions and results. `continuedBy` is the run that goes on, `position` is before it. */
+export interface Decided {
+  readonly session: string
+  readonly run: string
+  /** Calls that nobody has decided about yet. */
+  readonly waiting: readonly string[]
+  readonly continuedBy?: string
+  readonly position?: string
+}
+
 /** What a client sends. The response repeats the `ref`. */
 export type ClientMessage =
   | Question
@@ -34,6 +52,20 @@ export type ClientMessage =
       readonly id?: string
     }
   | ({ readonly type: 'regenerate'; readonly ref?: string; readonly run: string } & Omit<Question, 'parent' | 'parentLane'>)
+  | {
+      readonly type: 'decide'
+      readonly ref?: string
+      readonly run: string
+      readonly session?: string
+      readonly decisions: readonly CallDecision[]
+    }
+  | {
+      readonly type: 'tool_results'
+      readonly ref?: string
+      readonly run: string
+      readonly session?: string
+      readonly results: readonly { readonly call: string; readonly value: Json; readonly isError?: boolean }[]
+    }
   | ({
       readonly type: 'attach'
       readonly ref?: string
@@ -60,6 +92,7 @@ export type ClientMessage =
 export type ServerMessage =
   | ({ readonly type: 'event'; readonly id: string; readonly event: string; readonly data: Json } & Source)
   | { readonly type: 'started'; readonly ref?: string; readonly session: string; readonly run: string; readonly position: string }
+  | ({ readonly type: 'decided'; readonly ref?: string } & Decided)
   | ({ readonly type: 'attached'; readonly ref?: string; readonly position: string } & Source)
   | ({ readonly type: 'detached'; readonly ref?: string } & Source)
   | ({ readonly type: 'acknowledged'; readonly ref: string; readonly id: string } & Source)

@@ -1,7 +1,7 @@
 // First, and set apart from what is sorted.
 import './cli/require-node.ts'
 
-export { type ErrorCode, MillraceError } from '@millrace/protocol'
+export { type Decided, type ErrorCode, MillraceError } from '@millrace/protocol'
 export type { AccessOptions, Revoke } from './access/access.ts'
 export type { Action, AdminAction } from './access/actions.ts'
 export type { AuthenticateHook, HostPrincipal } from './access/authenticate.ts'
@@ -35,5 +35,6 @@ export type { Source } from './runs/lane.ts'
 export type { Run } from './runs/run.ts'
 export { createMillrace } from './server.ts'
 export type { ChatRequest, RegenerateRequest, ResumeRequest, SourceRequest } from './sessions/chat-requests.ts'
+export type { DecideRequest, DecisionInput } from './sessions/decisions.ts'
 export type { Transcript } from './sessions/transcript.ts'
 export { defineTool, type JsonSchema, type Tool, type ToolContext, ToolError, type ToolsOption } from './tools/index.ts'

@@ -1,5 +1,5 @@
 /** The API of a server in a Node application: what `createMillrace` returns. */
-import type { ErrorCode } from '@millrace/protocol'
+import type { Decided, ErrorCode } from '@millrace/protocol'
 import type { Registry } from '@prometheus-io/client'
 import type { Revoke } from './access/access.ts'
 import type { ApiKeys } from './access/keys.ts'
@@ -12,6 +12,7 @@ import type { UsageReader } from './limits/usage.ts'
 import type { Engine } from './log/log.ts'
 import type { Run } from './runs/run.ts'
 import type { ChatRequest, RegenerateRequest, ResumeRequest, SourceRequest } from './sessions/chat-requests.ts'
+import type { DecideRequest } from './sessions/decisions.ts'
 import type { History } from './sessions/history.ts'
 import type { Instructions } from './sessions/instructions.ts'
 import type { Transcript } from './sessions/transcript.ts'
@@ -39,6 +40,8 @@ export interface Millrace {
   resume(request: ResumeRequest): Promise<Run>
   /** Asks the question of a run again, or another one in its place, in a run beside it. */
   regenerate(request: RegenerateRequest): Promise<Run>
+  /** Decides about calls of a run that waits, or gives their results. When no call waits, the run that goes on is started. */
+  decide(request: DecideRequest): Promise<Decided>
   /** A run whose tokens come from your own code: any iterable of text or events. */
   run(request: SourceRequest): Promise<Run>
   /** Appends an event to a channel, which is created if it does not exist; every reader of the channel gets it. */

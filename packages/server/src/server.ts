@@ -48,6 +48,7 @@ import { retryUntil } from './runs/retry-until.ts'
 import { createRuns, type Runs } from './runs/runs.ts'
 import type { OnBegin } from './runs/starts.ts'
 import { checkAsked } from './sessions/asked.ts'
+import { describeDecided } from './sessions/decisions.ts'
 import { createSessions, type Sessions } from './sessions/sessions.ts'
 import type { Guard } from './transports/connection.ts'
 import { type Connections, createConnections } from './transports/connections.ts'
@@ -82,7 +83,8 @@ export function createMillrace(options: MillraceOptions = {}): Millrace {
   const engine = quarantineDamaged(store)
   const { limits, usage, charge } = createLimiting({ ...settings, engine, signal, observer, onError })
   const ending = { engine, charge, observer, onError }
-  const recovery = createRecovery({ ...ending, liveness: membership, signal, cluster, getRuns: () => runs })
+  const onDecided = (session: string, run: string) => void sessions.decisions.goOn(session, run).catch(onError)
+  const recovery = createRecovery({ ...ending, liveness: membership, signal, cluster, onDecided, getRuns: () => runs })
   const openLog = recovery.open
   const onBegin: OnBegin = (run) => void sessions.history.note(run).catch(onError)
   const runs = createRuns({ ...ending, limits: settings.limits, cluster, recovery, onBegin })
@@ -173,6 +175,7 @@ function createApi(parts: Parts, listening: Pick<Millrace, 'listen' | 'close'>):
     ...listening,
     ask: async (request) => chats.ask({ ...request, ...checkAsked(request) }),
     resume: chats.resume,
+    decide: async (request) => describeDecided(await parts.sessions.decisions.decide(request)),
     regenerate: async (request) => chats.regenerate({ ...request, ...checkAsked(request) }),
     run: async (request) => chats.play({ ...request, ...checkAsked(request) }),
     publish: channels.publish,
@@ -234,7 +237,8 @@ function createNodes({ engine, membership, isOn, stopping, onError, ...options }
   return { nodes, draining, changeRecord: createChangeRecord(engine, onError) }
 }
 
-interface EndingOptions extends Pick<RecoveryOptions, 'engine' | 'liveness' | 'charge' | 'observer' | 'signal' | 'onError'> {
+interface EndingOptions
+  extends Pick<RecoveryOptions, 'engine' | 'liveness' | 'charge' | 'observer' | 'signal' | 'onError' | 'onDecided'> {
   readonly cluster: Cluster | undefined
   readonly getRuns: () => Runs
 }

@@ -66,7 +66,7 @@ describe('routes', () => {
   /** Routes that serve documents, or that HTTP only upgrades: OpenAPI does not describe them. */
   const others = ['GET /api/openapi.json', 'GET /ws/chat']
   const routesIn = (text: string) =>
-    [...text.matchAll(/\b(GET|POST|PATCH|DELETE|PUT) (\/[\w/:{}.]+)/g)].map(
+    [...text.matchAll(/\b(GET|POST|PATCH|DELETE|PUT) (\/[\w/:{}.-]+)/g)].map(
       ([, method, path]) => `${method} ${normalize(path as string)}`,
     )
 
@@ -93,6 +93,7 @@ describe('routes', () => {
       'POST /api/heartbeat': section('### `POST /api/heartbeat`'),
       'POST /api/runs/:id/stop': section('### `POST /api/runs/:id/stop`'),
       'POST /api/runs/:id/continue': section('### `POST /api/runs/:id/continue`'),
+      'POST /api/runs/:id/decisions': section('### `POST /api/runs/:id/decisions` and `POST /api/runs/:id/tool-results`'),
       'POST /api/runs/:id/regenerate': section('### `POST /api/runs/:id/regenerate`'),
       'GET /api/sessions': section('#### `GET /api/sessions`'),
       'POST /api/sessions': section('#### `POST /api/sessions` and `GET /api/sessions/:id`'),
@@ -105,6 +106,7 @@ describe('routes', () => {
       'POST /api/tickets': section('### `POST /api/tickets`'),
     }
     sections['POST /api/chat'] = sections['GET /api/chat'] as string
+    sections['POST /api/runs/:id/tool-results'] = sections['POST /api/runs/:id/decisions'] as string
     const admin = section('### Admin API')
     for (const [route, { parameters, requestBody }] of operations) {
       const inBody = Object.keys(requestBody?.content['application/json']?.schema.properties ?? {})
@@ -150,6 +152,8 @@ describe('messages of a WebSocket', () => {
     run: true,
     continue: true,
     regenerate: true,
+    decide: true,
+    tool_results: true,
     attach: true,
     detach: true,
     ack: true,
@@ -161,6 +165,7 @@ describe('messages of a WebSocket', () => {
   const down: Record<ServerMessage['type'], true> = {
     event: true,
     started: true,
+    decided: true,
     attached: true,
     detached: true,
     acknowledged: true,

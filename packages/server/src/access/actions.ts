@@ -13,6 +13,10 @@ export const actions = [
   'file.upload',
   'run.start',
   'run.stop',
+  /** About calls of tools that wait for approval. */
+  'run.decide',
+  /** Results of tools that clients execute. */
+  'run.result',
   'channel.read',
   'channel.publish',
 ] as const

@@ -12,7 +12,15 @@ export interface Owners {
 }
 
 /** What is done only to a session that exists. Where others own it, the same is denied here, before anything else can fail. */
-const onExisting: ReadonlySet<Action> = new Set(['session.read', 'session.rename', 'session.share', 'file.upload', 'run.start'])
+const onExisting: ReadonlySet<Action> = new Set([
+  'session.read',
+  'session.rename',
+  'session.share',
+  'file.upload',
+  'run.start',
+  'run.decide',
+  'run.result',
+])
 
 /**
  * Why a principal may not use a session that the owner has; undefined where it may. A session of nobody is for everybody who

@@ -10,10 +10,21 @@ import type { Connections } from '../transports/connections.ts'
 import type { Socket, SocketStream } from '../transports/transport.ts'
 import { type PreparedRun, prepareAsk, prepareRegenerate, prepareResume } from './asking.ts'
 import type { ChatRoutesOptions } from './chat-routes.ts'
+import { type DecisionContext, decideFor, takeResults } from './decisions.ts'
 import { findSource, type Named, openReading, type ReadingContext, requireReadable } from './reading.ts'
 import { renewConnection } from './renewal.ts'
 import { requireReadableRun, stopFor } from './run-access.ts'
-import { chatBody, check, continueBody, publication, reading, regenerateBody, runParam } from './schemas.ts'
+import {
+  chatBody,
+  check,
+  continueBody,
+  decisionsBody,
+  publication,
+  reading,
+  regenerateBody,
+  resultsBody,
+  runParam,
+} from './schemas.ts'
 import type { Stops } from './stops.ts'
 
 const refSchema = z.object({ ref: z.string().max(64).optional() })
@@ -23,6 +34,8 @@ const schemas = {
   question,
   continue: continueBody.omit({ events: true }).extend(runParam.shape),
   regenerate: regenerateBody.omit({ events: true }).extend(runParam.shape),
+  decide: decisionsBody.extend(runParam.shape),
+  tool_results: resultsBody.extend(runParam.shape),
   attach: reading,
   detach: z.object({ session, channel }),
   ack: z.object({ session, channel, id: z.string().max(200) }),
@@ -33,7 +46,10 @@ const schemas = {
 
 type Question = z.output<typeof question>
 
-export interface MessageContext extends ReadingContext, Pick<ChatRoutesOptions, 'runs' | 'chats' | 'offer' | 'limits'> {
+export interface MessageContext
+  extends ReadingContext,
+    Pick<ChatRoutesOptions, 'runs' | 'chats' | 'offer' | 'limits'>,
+    Pick<DecisionContext, 'decisions'> {
   readonly connections: Connections
   readonly stops: Stops
   readonly verify: Verify | undefined
@@ -97,6 +113,10 @@ export class SocketSession {
         return this.#continue(check(schemas.continue, message))
       case 'regenerate':
         return this.#regenerate(check(schemas.regenerate, message))
+      case 'decide':
+        return { type: 'decided', ...(await decideFor(this.#context, this.#caller, check(schemas.decide, message))) }
+      case 'tool_results':
+        return { type: 'decided', ...(await takeResults(this.#context, this.#caller, check(schemas.tool_results, message))) }
       case 'attach':
         return this.#attach(check(schemas.attach, message))
       case 'detach':

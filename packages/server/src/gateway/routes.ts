@@ -2,6 +2,7 @@
 import { MillraceError } from '@millrace/protocol'
 import { type ChatRoutesOptions, createChatRoutes } from './chat-routes.ts'
 import { type ConnectionRoutesOptions, createConnectionRoutes } from './connection-routes.ts'
+import { createDecisionRoutes, type DecisionContext } from './decisions.ts'
 import { createDoctorRoutes, type DoctorRoutesOptions } from './doctor-routes.ts'
 import { createFileRoutes, type FileRoutesOptions } from './file-routes.ts'
 import { createHealthRoutes, type HealthRoutesOptions } from './health-routes.ts'
@@ -13,6 +14,7 @@ import { createStreamRoutes, type StreamRoutesOptions } from './stream-routes.ts
 import { createTicketRoutes, type TicketRoutesOptions } from './ticket-routes.ts'
 
 export type RoutesOptions = ChatRoutesOptions &
+  DecisionContext &
   StreamRoutesOptions &
   SessionRoutesOptions &
   FileRoutesOptions &
@@ -26,6 +28,7 @@ export type RoutesOptions = ChatRoutesOptions &
 export function createRoutes(options: RoutesOptions): Route[] {
   return [
     ...createChatRoutes(options),
+    ...createDecisionRoutes(options),
     ...createStreamRoutes(options),
     ...createSessionRoutes(options),
     ...createFileRoutes(options),

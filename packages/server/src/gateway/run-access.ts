@@ -1,5 +1,6 @@
 /** Runs that a client names by their id alone: one in a session that is not the client's answers as one that does not exist. */
 import { MillraceError, type MillraceErrorOptions } from '@millrace/protocol'
+import type { Action } from '../access/actions.ts'
 import { type Check, requireAction } from '../access/authorize.ts'
 import type { Caller } from '../access/caller.ts'
 import type { RecordedEnd, Run } from '../runs/run.ts'
@@ -20,16 +21,27 @@ export async function stopFor({ authorize, stops }: RunAccess, caller: Caller, i
 }
 
 /** The session of a run that is to be resumed. Rejects with `run_not_found` without one, and as `authorize` does. */
-export async function authorizeResume(
+export function authorizeResume(access: Pick<RunAccess, 'authorize' | 'runs'>, caller: Caller, run: NamedRun): Promise<string> {
+  return authorizeRun(access, caller, run, 'run.start')
+}
+
+interface NamedRun {
+  readonly run: string
+  readonly session?: string | undefined
+}
+
+/** The same for any action on the session of a run. */
+export async function authorizeRun(
   { authorize, runs }: Pick<RunAccess, 'authorize' | 'runs'>,
   caller: Caller,
-  { run, session: named }: { readonly run: string; readonly session?: string | undefined },
+  { run, session: named }: NamedRun,
+  action: Action,
 ): Promise<string> {
-  requireAction(caller.principal, 'run.start')
+  requireAction(caller.principal, action)
   const session = named ?? (await runs.find(run))?.session
   const unknown = { message: 'This server does not know the run; if it exists, send the session that it is in.' }
   if (session === undefined) throw new MillraceError('run_not_found', unknown)
-  const authorizeIn = () => authorize(caller, 'run.start', { session })
+  const authorizeIn = () => authorize(caller, action, { session })
   await (named === undefined ? hideRun(authorizeIn, unknown) : authorizeIn())
   return session
 }

@@ -186,6 +186,48 @@ export const regenerateBody = chatBody.omit({ parent: true, parentLane: true }).
 })
 
 export const status = z.enum(['streaming', 'completed', 'waiting', 'stopped', 'failed', 'interrupted'])
+const ofCall = {
+  call: z.string().min(1).max(128).optional().describe('The call; this, `approval` or both'),
+  approval: z.string().min(1).max(128).optional().describe('The approval that the call waits for'),
+}
+const argumentsOrValue = (description: string) => z.json().describe(description)
+const decision = z.discriminatedUnion('decision', [
+  z.strictObject({ ...ofCall, decision: z.literal('approve') }),
+  z.strictObject({
+    ...ofCall,
+    decision: z.literal('reject'),
+    reason: z.string().max(2000).optional().describe('For the model, and all readers'),
+  }),
+  z.strictObject({
+    ...ofCall,
+    decision: z.literal('edit'),
+    arguments: argumentsOrValue('What the tool is called with instead; checked against its schema'),
+  }),
+  z.strictObject({
+    ...ofCall,
+    decision: z.literal('answer'),
+    value: argumentsOrValue('The result, in place of calling the tool'),
+    isError: z.boolean().optional(),
+  }),
+])
+const ofWaiting = { session: id.optional().describe('Where the run is; needed where the run is not known by its id') }
+/** Calls of one step of a model. */
+const callsMax = 100
+export const decisionsBody = z.object({ ...ofWaiting, decisions: z.array(decision).min(1).max(callsMax) })
+export const resultsBody = z.object({
+  ...ofWaiting,
+  results: z
+    .array(
+      z.strictObject({
+        call: z.string().min(1).max(128),
+        value: argumentsOrValue('What the tool returned, or with `isError` why it failed'),
+        isError: z.boolean().optional(),
+      }),
+    )
+    .min(1)
+    .max(callsMax),
+})
+
 const usage = z.object({
   inputTokens: z.number(),
   outputTokens: z.number(),
@@ -300,6 +342,13 @@ export const answers = {
     ...end,
     position: z.string().optional().describe('After the end, with the session; all that was said is before it'),
     lanes: z.record(z.string(), z.object({ model: z.string(), status, ...end })).optional(),
+  }),
+  decided: z.object({
+    session: z.string(),
+    run: z.string(),
+    waiting: z.array(z.string()).describe('Calls that nobody has decided about yet'),
+    continuedBy: z.string().optional().describe('The run that goes on, once no call waits'),
+    position: z.string().optional().describe('Before that run'),
   }),
   models: z.object({
     default: z.string().optional().describe('Of a request that names none; absent where you may not use it'),

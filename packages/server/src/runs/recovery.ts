@@ -30,6 +30,8 @@ export interface RecoveryOptions {
   readonly observer?: Pick<Observer, 'runEnded'>
   /** Where servers share the engine: a run is alive as long as its node is. */
   readonly liveness?: Liveness | undefined
+  /** Called with a run that waited, where every call of it is decided and no run goes on; default nobody is. */
+  readonly onDecided?: ((log: string, run: string) => void) | undefined
   /** Aborts when no time is left for recovery. */
   readonly signal: AbortSignal
   readonly onError: (error: unknown) => void
@@ -158,7 +160,7 @@ export class Recovery {
   }
 
   async #recover(log: string): Promise<void> {
-    const { isOurs, liveness, onError } = this.#options
+    const { isOurs, liveness, onError, onDecided = () => {} } = this.#options
     const checkpoint = await this.#readToHead(log)
     if (checkpoint === undefined) return
     const { runs, position } = checkpoint
@@ -173,6 +175,7 @@ export class Recovery {
         this.compact(log).catch(onError)
       }
     }
+    for (const run of checkpoint.waiting.decided()) onDecided(log, run)
     const isFirst = !checkpoint.isRecovered
     checkpoint.isRecovered = true
     // The process that ended the log's last run may have died before it compacted the log.

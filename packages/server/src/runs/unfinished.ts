@@ -5,6 +5,7 @@ import type { Claim } from './cluster.ts'
 import { runEnd } from './run-end.ts'
 import { sessionEvent } from './session-event.ts'
 import { estimateTokens } from './tokens.ts'
+import { WaitingRuns } from './waiting-runs.ts'
 
 export interface UnfinishedRun {
   /** Retention has deleted its start, and perhaps its end. */
@@ -30,6 +31,7 @@ const emptyLane = { tokens: 0, firstAt: undefined, end: undefined }
 /** How far a log was read, and the runs that had not ended by then. */
 export class Checkpoint {
   readonly runs = new Map<string, UnfinishedRun>()
+  readonly waiting = new WaitingRuns()
   /** The log was read to its head once, and its dead runs were ended. */
   isRecovered = false
   position: Position
@@ -42,7 +44,11 @@ export class Checkpoint {
   apply({ events, position, gap }: Page): void {
     // The deleted events may have contained an end.
     if (gap !== undefined) for (const run of this.runs.values()) run.isCut = true
-    for (const event of events) if (event.offset > this.position.offset) note(this.runs, event)
+    for (const event of events) {
+      if (event.offset <= this.position.offset) continue
+      note(this.runs, event)
+      this.waiting.note(event)
+    }
     if (position.offset > this.position.offset) this.position = position
   }
 }

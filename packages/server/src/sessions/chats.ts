@@ -10,7 +10,7 @@ import type { ToolSet } from '../tools/index.ts'
 import { toQuestion } from './asked.ts'
 import type { ChatRequest, RegenerateRequest, ResumeRequest, SourceRequest } from './chat-requests.ts'
 import { type Exchange, findExchange, joinRuns, pathBefore } from './conversation.ts'
-import { begunAnswer, findResumable, messagesFor, nameLanes, planLanes } from './lane-plans.ts'
+import { findResumable, messagesFor, nameLanes, planLanes, planResumed } from './lane-plans.ts'
 import type { SessionOwners } from './owners.ts'
 import { requireLog } from './positions.ts'
 import type { Records } from './records.ts'
@@ -171,11 +171,11 @@ class SessionChats implements Chats {
     if (other !== undefined) return other
     const { past, ofSession } = await this.#readSession(session)
     if (past.some((one) => one.run === id)) throw isInSession()
-    const { unfinished, before, exchange } = findResumable(past, run)
+    const resumable = findResumable(past, run)
+    const { unfinished, before, exchange } = resumable
     await requireModels?.(unfinished.map(({ model }) => model))
     const models = await Promise.all(unfinished.map(({ model }) => resolveModel(model)))
-    const lanes = planLanes(unfinished, models, { params: exchange.params, tools })
-    const answerOf = (lane: string) => begunAnswer(exchange.lanes.get(lane)?.parts ?? [])
+    const { lanes, answerOf } = planResumed(resumable, models, tools)
     const messages = messagesFor(lanes, before, exchange, { ofServer, ofSession, answerOf })
     const plan = { id, session, epoch, principal, admit, lanes, messages }
     return runs.start({ ...plan, query: exchange.query, asked: undefined, continues: run })

@@ -7,6 +7,7 @@ import type { ToolSet } from '../tools/index.ts'
 import { conversation, type Exchange, findExchange, joinRuns, pathTo, questionOf } from './conversation.ts'
 import { answerMessages, requireTaken, withInstructions } from './model-messages.ts'
 import type { LaneRecord, RunRecord } from './transcript.ts'
+import { decidedCalls, waitingCalls } from './waiting.ts'
 
 export interface Asked {
   readonly params?: Params | undefined
@@ -63,19 +64,43 @@ export function messagesFor(
 }
 
 /** What a lane has said that is to be continued. After the results of tools its model goes on without a request. */
-export function begunAnswer(parts: readonly LanePart[]): readonly ModelMessage[] {
-  const messages = answerMessages(parts)
+function begunAnswer(parts: readonly LanePart[], pending: ReadonlySet<string>): readonly ModelMessage[] {
+  const messages = answerMessages(parts, pending)
   const last = messages.at(-1)
-  return last?.role === 'assistant' ? [...messages.slice(0, -1), ...continuation(last.text)] : messages
+  const isCut = last?.role === 'assistant' && pending.size === 0
+  return isCut ? [...messages.slice(0, -1), ...continuation(last.text)] : messages
 }
 
-/** The lanes of a run that can be resumed. */
-function requireResumable(past: readonly RunRecord[], run: string): readonly LaneRecord[] {
+/** The lanes that go on, with the calls that were decided, and what each has said. */
+export function planResumed(
+  { unfinished, exchange }: Pick<Resumable, 'unfinished' | 'exchange'>,
+  models: readonly Model[],
+  tools: ToolSet,
+): { readonly lanes: LanePlan[]; readonly answerOf: (lane: string) => readonly ModelMessage[] } {
+  const before = new Map(unfinished.map((record) => [record.lane, decidedCalls(record)]))
+  const partsOf = (lane: string) => exchange.lanes.get(lane)?.parts ?? []
+  const usedCalls = [...exchange.lanes.values()].flatMap(({ parts }) =>
+    parts.flatMap((part) => ('call' in part ? [part.call] : [])),
+  )
+  const lanes = planLanes(unfinished, models, { params: exchange.params, tools }).map((plan): LanePlan => {
+    const decided = before.get(plan.lane) ?? []
+    if (plan.steps === undefined && decided.length === 0) return { ...plan, usedCalls }
+    const stepsBefore = partsOf(plan.lane).filter(({ type }) => type === 'step').length + exchange.runs.length
+    return { ...plan, usedCalls, steps: { tools, ...plan.steps, decided, stepsBefore } }
+  })
+  return { lanes, answerOf: (lane) => begunAnswer(partsOf(lane), new Set(before.get(lane)?.map(({ call }) => call))) }
+}
+
+/** The lanes of a run that can be resumed: of one that waits, those that wait, once nobody can decide any more. */
+function requireResumable(past: readonly RunRecord[], run: string, now: number): readonly LaneRecord[] {
   const record = past.find((one) => one.run === run)
   if (record === undefined) throw new MillraceError('run_not_found')
   if (record.status === 'streaming') throw notResumable('This answer is still being written; stop it, or wait for its end.')
   const later = past.find(({ continues }) => continues === run)
   if (later !== undefined) throw notResumable(`This answer was continued by the run ${later.run}; continue that one.`)
+  if (waitingCalls(record, now).length > 0) throw notResumable('This answer waits for decisions or results; send them.')
+  const waiting = record.lanes.filter(({ status }) => status === 'waiting')
+  if (waiting.length > 0) return waiting
   const unfinished = record.lanes.filter(({ status }) => status !== 'completed')
   if (unfinished.length === 0) throw notResumable('This answer is complete; ask another question instead.')
   return unfinished
@@ -89,8 +114,8 @@ export interface Resumable {
 }
 
 /** Throws `run_not_found` and `run_not_continuable`. */
-export function findResumable(past: readonly RunRecord[], run: string): Resumable {
-  const unfinished = requireResumable(past, run)
+export function findResumable(past: readonly RunRecord[], run: string, now = Date.now()): Resumable {
+  const unfinished = requireResumable(past, run, now)
   const exchanges = joinRuns(past)
   const exchange = findExchange(exchanges, run)
   if (exchange === undefined) throw notResumable('The beginning of this answer is no longer kept; ask again instead.')

@@ -2,6 +2,7 @@
 import type { Engine } from '../log/log.ts'
 import { Catalog } from './catalog.ts'
 import { type ChatsOptions, createChats } from './chats.ts'
+import { createDecisions } from './decisions.ts'
 import { createHistory, type HistoryOptions } from './history.ts'
 import { createInstructions } from './instructions.ts'
 import { createSessionOwners } from './owners.ts'
@@ -40,5 +41,6 @@ export function createSessions({ store, hasOwners, models, limits, ...options }:
     admit: limits.admitNamed,
   })
   const instructions = createInstructions({ openLog: transcripts.open, records, owners })
-  return { transcripts, records, owners, history, chats, instructions, shareStore: createShareStore(records) }
+  const decisions = createDecisions({ ...options, transcripts, chats, resolveModel })
+  return { transcripts, records, owners, history, chats, decisions, instructions, shareStore: createShareStore(records) }
 }
