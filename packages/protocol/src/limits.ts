@@ -35,6 +35,9 @@ export const limits = {
   fileBytesMax: 768_000,
   /** An uploaded file is kept in pieces of this size, and the offset of its upload is a multiple of it. */
   pieceBytes: 262_144,
+  /** Files of one question, and the bytes of all files that a model gets with it. */
+  filesMax: 32,
+  filesBytesMax: 33_554_432,
   /** Length of a file's name, in UTF-16 code units. */
   fileNameLengthMax: 255,
   /** Queued messages of one WebSocket, each counted with 512 bytes of overhead; beyond it the server stops reading. */

@@ -27,7 +27,18 @@ export interface ToolResultPart {
   readonly isError?: boolean | undefined
 }
 
-export type MessagePart = TextPart | ToolCallPart | ToolResultPart
+/** A file that was uploaded to the session. The server sets all but its position. */
+export interface FilePart {
+  readonly type: 'file'
+  /** Of its `upload` event. */
+  readonly file: string
+  readonly mediaType?: string | undefined
+  readonly name?: string | undefined
+  /** Number of bytes. */
+  readonly size?: number | undefined
+}
+
+export type MessagePart = TextPart | FilePart | ToolCallPart | ToolResultPart
 
 /** A string is short for one text part. */
 export interface Message {

@@ -13,6 +13,7 @@ import type { Engine } from './log/log.ts'
 import type { Run } from './runs/run.ts'
 import type { ChatRequest, RegenerateRequest, ResumeRequest, SourceRequest } from './sessions/chat-requests.ts'
 import type { DecideRequest } from './sessions/decisions.ts'
+import type { WithFiles } from './sessions/given-files.ts'
 import type { History } from './sessions/history.ts'
 import type { Instructions } from './sessions/instructions.ts'
 import type { Transcript } from './sessions/transcript.ts'
@@ -34,8 +35,11 @@ export interface Millrace {
   readonly upgrade: Upgrade
   /** Starts an HTTP server, beside those that earlier calls started. Rejects when the port is taken. */
   listen(options?: ListenOptions): Promise<ListeningAt>
-  /** Asks models. Resolves when the run's start is recorded; its events are read from the log. */
-  ask(request: ChatRequest): Promise<Run>
+  /**
+   * Asks models. Resolves when the run's start is recorded; its events are read from the log. Files in the messages are kept in
+   * the session first.
+   */
+  ask(request: WithFiles<ChatRequest>): Promise<Run>
   /** Resumes an answer that ended early, in a new run; only lanes that did not complete are continued. */
   resume(request: ResumeRequest): Promise<Run>
   /** Asks the question of a run again, or another one in its place, in a run beside it. */
@@ -43,7 +47,7 @@ export interface Millrace {
   /** Decides about calls of a run that waits, or gives their results. When no call waits, the run that goes on is started. */
   decide(request: DecideRequest): Promise<Decided>
   /** A run whose tokens come from your own code: any iterable of text or events. */
-  run(request: SourceRequest): Promise<Run>
+  run(request: WithFiles<SourceRequest>): Promise<Run>
   /** Appends an event to a channel, which is created if it does not exist; every reader of the channel gets it. */
   publish(publication: Publication): Promise<Published>
   /** A run of this server; undefined if the id is unknown, or the run ended too long ago to be remembered. */

@@ -49,6 +49,7 @@ import { createRuns, type Runs } from './runs/runs.ts'
 import type { OnBegin } from './runs/starts.ts'
 import { checkAsked } from './sessions/asked.ts'
 import { describeDecided } from './sessions/decisions.ts'
+import { type GivenFilesOptions, keepFiles } from './sessions/given-files.ts'
 import { createSessions, type Sessions } from './sessions/sessions.ts'
 import type { Guard } from './transports/connection.ts'
 import { type Connections, createConnections } from './transports/connections.ts'
@@ -135,7 +136,7 @@ export function createMillrace(options: MillraceOptions = {}): Millrace {
   const shutdown = createShutdown({ ...closed, onError })
 
   const metricsPort = openMetricsPort({ ...serving, ...operating, ...settings.metrics, hostNames })
-  const parts = { ...used, connections, sessions, models, access, gateway, metrics }
+  const parts = { ...used, ...files, connections, sessions, models, access, gateway, metrics }
   return createApi(parts, {
     async listen(listenOptions = {}) {
       const metricsUrl = await metricsPort.listening
@@ -152,7 +153,7 @@ export function createMillrace(options: MillraceOptions = {}): Millrace {
   })
 }
 
-interface Parts {
+interface Parts extends GivenFilesOptions {
   readonly engine: Engine
   readonly gateway: Gateway
   readonly channels: Channels
@@ -173,11 +174,17 @@ function createApi(parts: Parts, listening: Pick<Millrace, 'listen' | 'close'>):
   return {
     ...gateway.host,
     ...listening,
-    ask: async (request) => chats.ask({ ...request, ...checkAsked(request) }),
+    ask: async (given) => {
+      const request = await keepFiles(parts, given)
+      return chats.ask({ ...request, ...checkAsked(request) })
+    },
     resume: chats.resume,
     decide: async (request) => describeDecided(await parts.sessions.decisions.decide(request)),
     regenerate: async (request) => chats.regenerate({ ...request, ...checkAsked(request) }),
-    run: async (request) => chats.play({ ...request, ...checkAsked(request) }),
+    run: async (given) => {
+      const request = await keepFiles(parts, given)
+      return chats.play({ ...request, ...checkAsked(request) })
+    },
     publish: channels.publish,
     findRun: runs.get,
     readSession: (id) => transcripts.read(id),

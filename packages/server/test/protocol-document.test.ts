@@ -254,6 +254,8 @@ describe('limits', () => {
     eventBytesMax: ['one event on the wire', `${limits.eventBytesMax / 1_048_576} MiB`],
     fileBytesMax: ['one file in an answer', `${limits.fileBytesMax.toLocaleString('en')} bytes`],
     pieceBytes: ['a piece of an upload', `${limits.pieceBytes / 1024} KiB`],
+    filesMax: ['files of one question', `${limits.filesMax}`],
+    filesBytesMax: ['bytes of all files that a model gets with it', `${limits.filesBytesMax / 1_048_576} MiB`],
     fileNameLengthMax: ['name of a file', `${limits.fileNameLengthMax} characters`],
     waitingBytesMax: ['queued messages of one WebSocket', `${limits.waitingBytesMax / 1_048_576} MiB`],
   }

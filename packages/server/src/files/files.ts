@@ -58,3 +58,15 @@ function unknown(error: MillraceError): never {
 async function* only(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
   yield bytes
 }
+
+/** All of a file. Its size is known and bounded. */
+export async function readWhole({ size, bytes }: SessionFile, signal?: AbortSignal): Promise<Uint8Array> {
+  const all = new Uint8Array(size)
+  let offset = 0
+  for await (const piece of bytes()) {
+    signal?.throwIfAborted()
+    all.set(piece, offset)
+    offset += piece.byteLength
+  }
+  return all
+}

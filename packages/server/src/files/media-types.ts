@@ -6,7 +6,7 @@ export function isTypePattern(text: string): boolean {
   return text === '*/*' || mediaTypePattern.test(text.replace(/\/\*$/, '/x'))
 }
 
-function matchesType(patterns: readonly string[], mediaType: string): boolean {
+export function matchesType(patterns: readonly string[], mediaType: string): boolean {
   const group = `${mediaType.split('/', 1)[0]}/*`
   return patterns.some((pattern) => pattern === mediaType || pattern === group || pattern === '*/*')
 }

@@ -1,7 +1,7 @@
 /** Uploads of files to sessions, whole or in parts, over any server: PROTOCOL.md#uploads. */
-import { randomBytes } from 'node:crypto'
-import { type FileInfo, formatPosition, type Json, MillraceError } from '@millrace/protocol'
-import type { Engine, LogState } from '../log/log.ts'
+import { hash, randomBytes } from 'node:crypto'
+import { type FileInfo, MillraceError, limits as sizes } from '@millrace/protocol'
+import { type CompletingOptions, completeUpload } from './complete.ts'
 import {
   appendPiece,
   countPieces,
@@ -9,12 +9,11 @@ import {
   deleteFileLog,
   deleteFilesOf,
   type FileLog,
-  finishFileLog,
   offsetOf,
   openFileLog,
-  readFileLog,
+  type StoredInfo,
 } from './file-log.ts'
-import { checkBeginning, checkWhole } from './media-types.ts'
+import { checkBeginning } from './media-types.ts'
 import { receivePieces } from './receive.ts'
 import { startSweeping } from './sweep.ts'
 import { addUnfinished, isAmong, removeUnfinished } from './unfinished.ts'
@@ -50,8 +49,16 @@ export interface Uploads {
    */
   receive(file: FileLog, body: Body): Promise<FileLog>
   cancel(file: FileLog): Promise<void>
+  /** Of the host's own code. The same bytes in the same session are the same file. Resolves with its position. */
+  keep(file: FileBytes): Promise<string>
   /** Of a session that was deleted. */
   deleteOf(session: string): Promise<void>
+}
+
+export interface FileBytes extends Omit<FileInfo, 'size'> {
+  readonly session: string
+  readonly by: string
+  readonly bytes: Uint8Array
 }
 
 export interface Body {
@@ -60,17 +67,8 @@ export interface Body {
   readonly onBytes: (bytes: number) => void
 }
 
-/** A file that is in its session. */
-type Kept = Required<Pick<Upload, 'session' | 'position' | 'mediaType' | 'size'>> & {
-  readonly by: string
-  readonly durationMs: number
-}
-
-export interface UploadsOptions {
-  readonly engine: Engine
-  readonly openLog: (session: string) => Promise<LogState | undefined>
+export interface UploadsOptions extends Omit<CompletingOptions, 'now'> {
   readonly limits: { readonly uploadBytesMax: number; readonly uploadMsMax: number; readonly requestMs: number }
-  readonly observer: { fileUploaded?(file: Kept): void }
   /** Aborts when the server stops. */
   readonly signal: AbortSignal
   readonly now?: () => number
@@ -78,7 +76,9 @@ export interface UploadsOptions {
 
 /** The same bytes would be rejected again. */
 const finalCodes = new Set<unknown>(['file_type_mismatch', 'file_too_large'])
-const noRoom = 'The engine of this server keeps less of one log than the file has; send a smaller one.'
+/** Of an append to a log that another request has changed. */
+const movedCodes = new Set<unknown>(['upload_offset_mismatch', 'upload_not_found', 'head_moved'])
+const attemptsMax = 8
 
 export function toUpload(file: FileLog): Upload {
   const { session, upload, position, info } = file
@@ -89,9 +89,10 @@ export function toUpload(file: FileLog): Upload {
 
 export function createUploads({ engine, openLog, limits, observer, signal, now = Date.now }: UploadsOptions): Uploads {
   const { uploadBytesMax, uploadMsMax, requestMs } = limits
+  const completing = { engine, openLog, observer, now }
   // Twice as old as allowed: a request that completes an upload may be in progress.
   startSweeping({ engine, ageMsMax: 2 * uploadMsMax, signal, now })
-  return { check, begin, find, receive, cancel, deleteOf: (session) => deleteFilesOf(engine, session) }
+  return { check, begin, find, receive, cancel, keep, deleteOf: (session) => deleteFilesOf(engine, session) }
 
   function check({ size }: Pick<FileInfo, 'size'>): void {
     if (size === 0) throw new MillraceError('file_empty')
@@ -117,6 +118,35 @@ export function createUploads({ engine, openLog, limits, observer, signal, now =
     return createFileLog(engine, { session, upload }, info)
   }
 
+  async function keep({ session, by, mediaType, name, bytes }: FileBytes): Promise<string> {
+    const size = bytes.byteLength
+    check({ size })
+    checkBeginning(mediaType, bytes.subarray(0, sizes.pieceBytes))
+    const described = { mediaType, ...(name !== undefined && { name }), size }
+    const digest = hash('sha256', bytes, 'base64url')
+    const place = { session, upload: hash('sha256', JSON.stringify([described, digest]), 'base64url').slice(0, 22) }
+    for (let attempt = 1; ; attempt++) {
+      try {
+        const file = (await openFileLog(engine, place)) ?? (await create({ ...described, by, beganAt: now() }, place))
+        let kept = file
+        while (offsetOf(kept) < size) {
+          const offset = offsetOf(kept)
+          // A copy: what is appended must not change.
+          kept = await appendPiece(engine, kept, bytes.slice(offset, offset + sizes.pieceBytes))
+        }
+        return (await completeUpload(completing, kept)).position as string
+      } catch (error) {
+        // The same file is being kept by another request.
+        if (!movedCodes.has((error as MillraceError).code) || attempt === attemptsMax) throw error
+      }
+    }
+  }
+
+  async function create(info: StoredInfo, place: Pick<FileLog, 'session' | 'upload'>): Promise<FileLog> {
+    await addUnfinished(engine, { ...place, ...info })
+    return createFileLog(engine, place, info)
+  }
+
   async function find(session: string, upload: string, by: string): Promise<FileLog> {
     const file = await openFileLog(engine, { session, upload })
     if (file === undefined || file.info.by !== by || isOver(file)) throw new MillraceError('upload_not_found')
@@ -131,32 +161,11 @@ export function createUploads({ engine, openLog, limits, observer, signal, now =
         if (kept.pieces === 0) checkBeginning(file.info.mediaType, piece)
         kept = await appendPiece(engine, kept, piece)
       }
-      return kept.pieces === countPieces(file.info.size) ? await complete(kept) : kept
+      return kept.pieces === countPieces(file.info.size) ? await completeUpload(completing, kept) : kept
     } catch (error) {
       if (finalCodes.has((error as MillraceError).code)) await cancel(file)
       throw error
     }
-  }
-
-  /** Does it once, also where it is called again because its first response was lost. */
-  async function complete(file: FileLog): Promise<FileLog> {
-    if (file.position !== undefined) return file
-    const { session, upload, info } = file
-    const { mediaType, name, size, by, beganAt } = info
-    // The engine keeps less of one log, and has removed its beginning.
-    if ((await openFileLog(engine, file)) === undefined) throw new MillraceError('file_too_large', { message: noRoom })
-    await checkWhole(mediaType, () => readFileLog(engine, file))
-    const state = await openLog(session)
-    if (state === undefined) throw new MillraceError('session_not_found')
-    const described = { upload, mediaType, ...(name !== undefined && { name }), size }
-    const options = { key: `upload ${upload}`, epoch: state.head.epoch }
-    const appended = await engine.append(session, [{ type: 'upload', data: described as Json }], options)
-    const position = formatPosition(appended.position)
-    // Where another request has done it at the same time, it says the same.
-    const kept = await finishFileLog(engine, file, position).catch(() => ({ ...file, position }))
-    if (!appended.duplicate) observer.fileUploaded?.({ session, position, mediaType, size, by, durationMs: now() - beganAt })
-    await removeUnfinished(engine, { session, upload, by, beganAt })
-    return kept
   }
 
   async function cancel(file: FileLog): Promise<void> {

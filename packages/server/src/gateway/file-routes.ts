@@ -11,9 +11,9 @@ import { cleanName, readMediaType } from '../files/media-types.ts'
 import { toUpload } from '../files/uploads.ts'
 import type { Limits } from '../limits/limits.ts'
 import type { Observer } from '../operations/observer.ts'
+import { createSession, type SessionStores } from '../sessions/create-session.ts'
 import type { Route, RouteRequest, RouteResponse } from './route.ts'
 import { answers, fileParam, fileQuery, uploadParam, uploadQuery } from './schemas.ts'
-import { createSessionFor, type SessionStores } from './session-routes.ts'
 
 export interface FileRoutesOptions extends SessionStores, Files {
   readonly authorize: Check
@@ -129,7 +129,7 @@ async function begin(options: FileRoutesOptions, { input, caller, openBody }: Ro
   limits.requireBody(address, length ?? size)
   await limits.take('uploadBytesPerDay', caller, size)
   const session = input.session ?? options.newId()
-  if (input.session === undefined) await createSessionFor(options, session, ownerOf(principal))
+  if (input.session === undefined) await createSession(options, session, ownerOf(principal))
   const inFlightMax = limits.of(principal, 'uploadsInFlight')
   const file = await uploads.begin({ ...described, session, inFlightMax }).catch((error: MillraceError) => {
     if (error.code === 'too_many_uploads')

@@ -6,6 +6,7 @@ import type { Check } from '../access/authorize.ts'
 import type { Caller } from '../access/caller.ts'
 import { type ListedFor, ownerOf } from '../access/ownership.ts'
 import type { Engine } from '../log/log.ts'
+import { createSession } from '../sessions/create-session.ts'
 import { toMarkdown, withoutBranches } from '../sessions/export.ts'
 import type { History } from '../sessions/history.ts'
 import type { Instructions } from '../sessions/instructions.ts'
@@ -58,7 +59,7 @@ export function createSessionRoutes(options: SessionRoutesOptions): Route[] {
         // Before its owner is asked for: one that is created meanwhile has an owner then.
         const existed = (await engine.inspect(id)) !== undefined
         await authorize(caller, 'session.create', { session: input.id })
-        if (!existed) await createSessionFor(options, id, owner)
+        if (!existed) await createSession(options, id, owner)
         return { status: existed ? 200 : 201, json: { id } }
       },
     },
@@ -147,16 +148,6 @@ function createChangeRoutes({ history, instructions, authorize }: SessionRoutesO
       },
     },
   ]
-}
-
-export type SessionStores = Pick<SessionRoutesOptions, 'engine' | 'records'>
-
-export async function createSessionFor({ engine, records }: SessionStores, id: string, owner: string | undefined): Promise<void> {
-  // Before the session exists: at no moment can others read it.
-  if (owner !== undefined) await records.claim(id, owner)
-  await engine.append(id, [])
-  // The owner may be deleting it at this moment, and with it the record.
-  if (owner !== undefined) await records.claim(id, owner)
 }
 
 /** A session is listed only for callers that may read it, because its title tells what it is about. */

@@ -1,2 +1,2 @@
-export { fromLangChain } from './langchain/index.ts'
+export { fromLangChain, type LangChainOptions } from './langchain/index.ts'
 export { createModels, type ModelsOptions, type OwnModel } from './registry.ts'

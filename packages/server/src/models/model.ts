@@ -9,15 +9,39 @@
  *    any length.
  * A model MUST NOT keep state between calls that changes a later answer, nor know its readers.
  */
-import type { FinishReason, Json, MessagePart, ParamName, Params, Role, SourceInfo, ToolResult, Usage } from '@millrace/protocol'
+import type {
+  FilePart,
+  FinishReason,
+  Json,
+  MessagePart,
+  ParamName,
+  Params,
+  Role,
+  SourceInfo,
+  ToolResult,
+  Usage,
+} from '@millrace/protocol'
 import type { Tool, ToolDefinition } from '../tools/tool.ts'
 
 export interface ModelMessage {
   readonly role: Role
   /** All of its text; of a tool, the results. */
   readonly text: string
-  /** Where it is more than text: calls of tools, and their results. */
-  readonly parts?: readonly MessagePart[]
+  /** Where it is more than text: files, calls of tools, and their results. */
+  readonly parts?: readonly ModelMessagePart[]
+}
+
+export type ModelMessagePart = Exclude<MessagePart, FilePart> | ModelFilePart
+
+/** A file of a type that the model accepts. Its bytes are not in memory until they are read. */
+export interface ModelFilePart {
+  readonly type: 'file'
+  readonly mediaType: string
+  readonly name?: string
+  /** Number of bytes. */
+  readonly size: number
+  /** Rejects with `position_expired` where the bytes are no longer kept. */
+  readonly read: (signal?: AbortSignal) => Promise<Uint8Array>
 }
 
 export interface ModelRequest {
@@ -82,6 +106,11 @@ export interface Model {
   readonly name: string
   /** The parameters that it takes; a run with another is rejected before it starts. Default none. */
   readonly takes?: readonly TakenParam[]
+  /**
+   * The media types of files that it accepts: `image/png`, or `image/` and an asterisk. A run with another is rejected before it
+   * starts; of earlier files its model gets the names. Default none.
+   */
+  readonly accepts?: readonly string[]
   /** Tools that only this model has, beside those of the server. */
   readonly tools?: Readonly<Record<string, Tool>>
   stream(request: ModelRequest): AsyncIterable<ModelPart>

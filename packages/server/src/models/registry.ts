@@ -124,8 +124,8 @@ function named(key: string | undefined, model: OwnModel): [string, Model] {
       `A model needs a name of 1 to 256 characters, none of them a control character, not ${JSON.stringify(name)}.`,
     )
   if (converted.name === name) return [name, converted]
-  const { takes = [], tools } = converted
-  return [name, { name, takes, ...(tools && { tools }), stream: (request) => converted.stream(request) }]
+  const { takes = [], accepts = [], tools } = converted
+  return [name, { name, takes, accepts, ...(tools && { tools }), stream: (request) => converted.stream(request) }]
 }
 
 /** Without options: `sim:count?n=5` is `sim:count`. */

@@ -4,8 +4,8 @@
  * in the memory of this process afterwards, and the run that goes on with it is started from the log, by any node.
  */
 import { randomUUID } from 'node:crypto'
-import type { Json, MessagePart, SessionEvents, ToolDecision, ToolExecutor, ToolResult } from '@millrace/protocol'
-import type { ModelMessage, ModelToolCall } from '../models/model.ts'
+import type { Json, SessionEvents, ToolDecision, ToolExecutor, ToolResult } from '@millrace/protocol'
+import type { ModelMessage, ModelMessagePart, ModelToolCall } from '../models/model.ts'
 import { executeTool, type NamedTool, type ToolContext, type ToolSet, toFailure } from '../tools/index.ts'
 import { estimateTokens } from './tokens.ts'
 
@@ -186,15 +186,15 @@ function failure(value: string): ToolResult {
 }
 
 function assistantMessage(text: string, calls: readonly Call[]): ModelMessage {
-  const said: MessagePart[] = text === '' ? [] : [{ type: 'text', text }]
+  const said: ModelMessagePart[] = text === '' ? [] : [{ type: 'text', text }]
   const parts = calls.map(
-    ({ call: id, name, arguments: given }): MessagePart => ({ type: 'tool_call', id, name, arguments: given }),
+    ({ call: id, name, arguments: given }): ModelMessagePart => ({ type: 'tool_call', id, name, arguments: given }),
   )
   return { role: 'assistant', text, parts: [...said, ...parts] }
 }
 
 function toolMessage(calls: readonly Pick<Call, 'call'>[], results: readonly Outcome[]): ModelMessage {
-  const parts = results.flatMap((result, index): MessagePart[] => {
+  const parts = results.flatMap((result, index): ModelMessagePart[] => {
     if (typeof result === 'string') return []
     const { value, isError } = result
     return [{ type: 'tool_result', call: calls[index]?.call ?? '', value, ...(isError && { isError }) }]

@@ -16,6 +16,7 @@ import {
 } from '@millrace/protocol'
 import { z } from 'zod'
 import { depthMax, isShallow } from '../tools/json.ts'
+import { filesOf } from './message-files.ts'
 
 const tooDeep = { error: `must be JSON of at most ${depthMax} levels`, abort: true }
 const json = z.custom<Json>((value) => value !== undefined && isShallow(value), tooDeep)
@@ -27,6 +28,14 @@ const id = z.string({ error: 'invalid_id' }).regex(idPattern, 'invalid_id')
 const callId = z.string().min(1).max(128)
 
 const textPart = z.strictObject({ type: z.literal('text'), text })
+/** The server sets all but the position; a client may send back what it got. */
+const filePart = z.strictObject({
+  type: z.literal('file'),
+  file: z.string().min(1).max(200).describe('The `position` of a file that was uploaded to the session'),
+  mediaType: z.string().max(255).optional(),
+  name: z.string().max(limits.fileNameLengthMax).optional(),
+  size: z.number().optional(),
+})
 const toolCall = z.strictObject({
   type: z.literal('tool_call'),
   id: callId.describe('Of the call, as the model gave it'),
@@ -43,7 +52,10 @@ const texts = text.or(z.array(textPart).min(1))
 
 const message = z.discriminatedUnion('role', [
   z.strictObject({ role: z.literal('system'), content: texts }),
-  z.strictObject({ role: z.literal('user'), content: texts }),
+  z.strictObject({
+    role: z.literal('user'),
+    content: text.or(z.array(z.discriminatedUnion('type', [textPart, filePart])).min(1)),
+  }),
   z.strictObject({
     role: z.literal('assistant'),
     content: text.or(z.array(z.discriminatedUnion('type', [textPart, toolCall])).min(1)),
@@ -163,7 +175,7 @@ export function toQuestion({
 }
 
 function plainQuery([first, ...rest]: readonly Message[]): string | undefined {
-  if (first?.role !== 'user' || rest.length > 0) return undefined
+  if (first?.role !== 'user' || rest.length > 0 || filesOf([first]).length > 0) return undefined
   const query = queryOf([first])
   return query.length <= limits.queryLengthMax && query === query.trim() ? query : undefined
 }

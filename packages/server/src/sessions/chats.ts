@@ -1,5 +1,6 @@
 /** Starts runs: finds the session, its conversation and the models for a question, or for an answer that is resumed. */
 import { type Asked, askedOf, MillraceError, modelPattern, parsePosition } from '@millrace/protocol'
+import type { OpenFile } from '../files/files.ts'
 import type { Model } from '../models/model.ts'
 import type { AdmitRun } from '../runs/admission.ts'
 import type { RunPlan } from '../runs/plan.ts'
@@ -11,6 +12,7 @@ import { toQuestion } from './asked.ts'
 import type { ChatRequest, RegenerateRequest, ResumeRequest, SourceRequest } from './chat-requests.ts'
 import { type Exchange, findExchange, joinRuns, pathBefore } from './conversation.ts'
 import { findResumable, messagesFor, nameLanes, planLanes, planResumed } from './lane-plans.ts'
+import { createReadFile, describeFiles, type ReadFile } from './message-files.ts'
 import type { SessionOwners } from './owners.ts'
 import { requireLog } from './positions.ts'
 import type { Records } from './records.ts'
@@ -21,7 +23,7 @@ import type { Transcripts } from './transcripts.ts'
 export interface Chats {
   /**
    * Rejects with `invalid_id`, `invalid_request`, `query_missing`, `session_not_found`, `model_not_found`,
-   * `model_unavailable`, `param_not_supported`, `parent_not_found`, `parent_in_progress`, `run_conflict` or `too_many_runs`.
+   * `model_unavailable`, `param_not_supported`, `file_not_found`, `file_not_supported`, `parent_not_found`, `parent_in_progress`, `run_conflict` or `too_many_runs`.
    */
   ask(request: ChatRequest, admit?: AdmitRun): Promise<Run>
   /**
@@ -43,6 +45,7 @@ export interface ChatsOptions {
   /** Of the server: every model of every session gets them first. */
   readonly instructions?: string | undefined
   readonly tools: ToolSet
+  readonly openFile: OpenFile
   readonly onError: (error: unknown) => void
   readonly resolveModel: (name?: string) => Promise<Model>
   readonly newId: () => string
@@ -84,11 +87,11 @@ class SessionChats implements Chats {
     admit = this.#admissionOf(principal),
   ) => {
     const { runs, openLog, resolveModel, newId, tools, instructions: ofServer } = this.#options
-    const question = toQuestion(await this.#namedByFirst(request, session))
+    const question = toQuestion(await this.#describeFiles(await this.#namedByFirst(request, session), session))
     const { query, ...details } = question
     return this.#start({ query, details, models: asked, session, id: requestedId }, async (id) => {
       const models = await Promise.all((asked ?? [undefined]).map((name) => resolveModel(name)))
-      const lanes = planLanes(nameLanes(models.map(({ name }) => name)), models, { params: details.params, tools })
+      const lanes = planLanes(nameLanes(models.map(({ name }) => name)), models, { ...details, tools })
       const plan = { id, query, details, principal, admit, asked, lanes }
       if (session !== undefined)
         return inSession(openLog, session, (epoch) =>
@@ -127,7 +130,7 @@ class SessionChats implements Chats {
   readonly play: Chats['play'] = async ({ session: named, id, principal, owner, ...request }) => {
     const { runs, newId } = this.#options
     const { parent, parentLane } = await this.#namedByFirst(request, named)
-    const plan = planSource({ ...request, parent, parentLane })
+    const plan = planSource({ ...(await this.#describeFiles(request, named)), parent, parentLane })
     return this.#start({ id, session: named, query: plan.query, details: plan.details, models: plan.asked }, async (run) => {
       if (parent !== undefined) pathBefore(joinRuns(await this.#runsOf(named)), { parent, parentLane })
       const place = { ...this.#owned(named ?? newId(), owner), isNew: named === undefined }
@@ -157,7 +160,7 @@ class SessionChats implements Chats {
     if (past.some(({ run, continues }) => run === id && continues !== undefined)) throw isInSession()
     const question = { ...plan.details, query: plan.query }
     const before = pathBefore(joinRuns(past), question)
-    const messages = messagesFor(plan.lanes, before, question, { ofServer, ofSession })
+    const messages = messagesFor(plan.lanes, before, question, { ofServer, ofSession, readFile: this.#readFile(session) })
     return runs.start({ ...plan, session, epoch, messages })
   }
 
@@ -176,7 +179,8 @@ class SessionChats implements Chats {
     await requireModels?.(unfinished.map(({ model }) => model))
     const models = await Promise.all(unfinished.map(({ model }) => resolveModel(model)))
     const { lanes, answerOf } = planResumed(resumable, models, tools)
-    const messages = messagesFor(lanes, before, exchange, { ofServer, ofSession, answerOf })
+    const readFile = this.#readFile(session)
+    const messages = messagesFor(lanes, before, exchange, { ofServer, ofSession, readFile, answerOf })
     const plan = { id, session, epoch, principal, admit, lanes, messages }
     return runs.start({ ...plan, query: exchange.query, asked: undefined, continues: run })
   }
@@ -192,6 +196,16 @@ class SessionChats implements Chats {
     const { parent } = request
     if (typeof parent !== 'string' || session === undefined) return request
     return { ...request, parent: findExchange(joinRuns(await this.#runsOf(session)), parent)?.runs[0] ?? parent }
+  }
+
+  async #describeFiles<T extends Pick<Asked, 'messages'>>(request: T, session: string | undefined): Promise<T> {
+    const { messages } = request
+    if (messages === undefined) return request
+    return { ...request, messages: await describeFiles(messages, this.#options.openFile, session) }
+  }
+
+  #readFile(session: string): ReadFile {
+    return createReadFile(this.#options.openFile, session)
   }
 
   async #runsOf(session: string | undefined): Promise<readonly RunRecord[]> {

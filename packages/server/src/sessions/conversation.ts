@@ -4,6 +4,7 @@
  */
 import { type Asked, askedOf, joinParts, MillraceError } from '@millrace/protocol'
 import type { ModelMessage } from '../models/model.ts'
+import type { ReadFile } from './message-files.ts'
 import { answerMessages, toModelMessage } from './model-messages.ts'
 import type { LaneRecord, RunRecord } from './transcript.ts'
 
@@ -84,15 +85,19 @@ export function findExchange(exchanges: readonly Exchange[], run: string): Excha
 }
 
 /** The new messages of a run. */
-export function questionOf({ query, messages }: Pick<Exchange, 'query' | 'messages'>): ModelMessage[] {
-  return messages === undefined ? [{ role: 'user', text: query }] : messages.map(toModelMessage)
+export function questionOf({ query, messages }: Pick<Exchange, 'query' | 'messages'>, readFile?: ReadFile): ModelMessage[] {
+  return messages === undefined ? [{ role: 'user', text: query }] : messages.map((message) => toModelMessage(message, readFile))
 }
 
 /**
  * A path as one lane's model saw it: the answers that were chosen, else its own, or where it has none, those of the first
  * lane. `lastLane`: the lane that was chosen of the last question.
  */
-export function conversation(path: readonly Exchange[], model: string, lastLane?: string): ModelMessage[] {
+export function conversation(
+  path: readonly Exchange[],
+  model: string,
+  { lastLane, readFile }: { readonly lastLane?: string | undefined; readonly readFile?: ReadFile | undefined } = {},
+): ModelMessage[] {
   return path.flatMap(({ status, lanes, ...asked }, index): ModelMessage[] => {
     if (status === 'streaming') return []
     const chosen = index + 1 < path.length ? path[index + 1]?.parentLane : lastLane
@@ -101,7 +106,7 @@ export function conversation(path: readonly Exchange[], model: string, lastLane?
       .map(([, lane]) => ({ model: lane.model, messages: answerMessages(lane.parts) }))
       .filter(({ messages }) => messages.length > 0)
     const answer = answers.find((each) => each.model === model) ?? answers[0]
-    const question = questionOf(asked)
+    const question = questionOf(asked, readFile)
     return answer === undefined ? withoutUnanswered(question) : [...question, ...answer.messages]
   })
 }

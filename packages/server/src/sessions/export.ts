@@ -68,6 +68,7 @@ function partToText(part: LanePart): string {
 /** Values as code, which no Markdown in them ends. */
 function toText(part: MessagePart): string {
   if (part.type === 'text') return part.text
+  if (part.type === 'file') return `*${oneLine(part.name ?? 'file')}* (${oneLine(part.mediaType ?? '')}, ${part.size ?? 0} bytes)`
   if (part.type === 'tool_call') return `${oneLine(part.name)}: ${toCode(part.arguments)}`
   return `${part.isError ? 'error: ' : ''}${toCode(part.value)}`
 }

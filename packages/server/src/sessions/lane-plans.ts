@@ -1,34 +1,48 @@
 /** Which lanes a run has, and what each of them sees. */
-import { type Lane, type LanePart, MillraceError, type Params } from '@millrace/protocol'
+import { type Lane, type LanePart, type Message, MillraceError, type Params } from '@millrace/protocol'
 import { continuation } from '../models/continuation.ts'
 import type { Model, ModelMessage } from '../models/model.ts'
 import type { LanePlan } from '../runs/plan.ts'
 import type { ToolSet } from '../tools/index.ts'
 import { conversation, type Exchange, findExchange, joinRuns, pathTo, questionOf } from './conversation.ts'
+import { filesOf, giveFiles, type ReadFile, requireAccepted } from './message-files.ts'
 import { answerMessages, requireTaken, withInstructions } from './model-messages.ts'
 import type { LaneRecord, RunRecord } from './transcript.ts'
 import { decidedCalls, waitingCalls } from './waiting.ts'
 
 export interface Asked {
   readonly params?: Params | undefined
+  readonly messages?: readonly Message[] | undefined
   /** Those of the server. */
   readonly tools: ToolSet
 }
 
-/** Throws `param_not_supported`, before anything is spent. */
-export function planLanes(lanes: readonly Lane[], models: readonly Model[], { params = {}, tools: ofServer }: Asked): LanePlan[] {
-  for (const model of models) requireTaken(model, params)
+/** Throws `param_not_supported` and `file_not_supported`, before anything is spent. */
+export function planLanes(
+  lanes: readonly Lane[],
+  models: readonly Model[],
+  { params = {}, messages: asked, tools: ofServer }: Asked,
+): LanePlan[] {
+  for (const model of models) {
+    requireTaken(model, params)
+    requireAccepted(model, filesOf(asked))
+  }
   return lanes.map(({ lane, model: name }, index) => {
     const model = models[index] as Model
     const tools = ofServer.with(model.tools)
     const { definitions } = tools
-    if (tools.size === 0) return { lane, model: name, open: (messages, signal) => model.stream({ messages, params, signal }) }
+    if (tools.size === 0)
+      return {
+        lane,
+        model: name,
+        open: (messages, signal) => model.stream({ messages: giveFiles(messages, model), params, signal }),
+      }
     const steps = { tools }
     return {
       lane,
       model: name,
       steps,
-      open: (messages, signal) => model.stream({ messages, params, tools: definitions, signal }),
+      open: (messages, signal) => model.stream({ messages: giveFiles(messages, model), params, tools: definitions, signal }),
     }
   })
 }
@@ -45,6 +59,8 @@ export interface MessagesOptions {
   /** Instructions; those of the question replace those of the session. */
   readonly ofServer?: string | undefined
   readonly ofSession?: string | undefined
+  /** Reads a file of the session by its position. */
+  readonly readFile?: ReadFile | undefined
   /** Of a lane that is resumed, what it has said, and for a text the request to continue it. */
   readonly answerOf?: (lane: string) => readonly ModelMessage[]
 }
@@ -54,11 +70,15 @@ export function messagesFor(
   lanes: readonly Lane[],
   before: readonly Exchange[],
   question: Pick<Exchange, 'query' | 'messages' | 'instructions' | 'parentLane'>,
-  { ofServer, ofSession, answerOf = () => [] }: MessagesOptions = {},
+  { ofServer, ofSession, readFile, answerOf = () => [] }: MessagesOptions = {},
 ): (lane: string) => readonly ModelMessage[] {
   return (lane) => {
     const model = lanes.find((each) => each.lane === lane)?.model ?? lane
-    const messages = [...conversation(before, model, question.parentLane), ...questionOf(question), ...answerOf(lane)]
+    const messages = [
+      ...conversation(before, model, { lastLane: question.parentLane, readFile }),
+      ...questionOf(question, readFile),
+      ...answerOf(lane),
+    ]
     return withInstructions([ofServer, question.instructions ?? ofSession], messages)
   }
 }
@@ -82,7 +102,7 @@ export function planResumed(
   const usedCalls = [...exchange.lanes.values()].flatMap(({ parts }) =>
     parts.flatMap((part) => ('call' in part ? [part.call] : [])),
   )
-  const lanes = planLanes(unfinished, models, { params: exchange.params, tools }).map((plan): LanePlan => {
+  const lanes = planLanes(unfinished, models, { ...exchange, tools }).map((plan): LanePlan => {
     const decided = before.get(plan.lane) ?? []
     if (plan.steps === undefined && decided.length === 0) return { ...plan, usedCalls }
     const stepsBefore = partsOf(plan.lane).filter(({ type }) => type === 'step').length + exchange.runs.length

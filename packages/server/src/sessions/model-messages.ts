@@ -9,11 +9,12 @@ import {
   textOfMessage,
 } from '@millrace/protocol'
 import type { Model, ModelMessage, TakenParam } from '../models/model.ts'
+import { noFile, type ReadFile, toModelPart } from './message-files.ts'
 
-export function toModelMessage(message: Message): ModelMessage {
+export function toModelMessage(message: Message, readFile: ReadFile = noFile): ModelMessage {
   const { role, content } = message
   const hasMore = typeof content !== 'string' && content.some(({ type }) => type !== 'text')
-  return { role, text: textOfMessage(message), ...(hasMore && { parts: content }) }
+  return { role, text: textOfMessage(message), ...(hasMore && { parts: content.map((part) => toModelPart(part, readFile)) }) }
 }
 
 /**

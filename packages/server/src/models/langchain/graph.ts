@@ -39,7 +39,10 @@ export function fromLangChainGraph(graph: LangChainGraph, name = graph.name ?? '
 async function* readGraph(graph: LangChainGraph, { messages, signal }: ModelRequest, name: string): AsyncGenerator<ModelPart> {
   const end: AnswerEnd = {}
   try {
-    const stream = await graph.stream({ messages: toLangChainMessages(messages) }, { streamMode: 'messages', signal })
+    const stream = await graph.stream(
+      { messages: await toLangChainMessages(messages, signal) },
+      { streamMode: 'messages', signal },
+    )
     yield* readMessages(stream, end)
   } catch (error) {
     if (!signal.aborted) throw toMillraceError(error, name)

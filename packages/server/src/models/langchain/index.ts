@@ -16,6 +16,7 @@ import { type LangChainChunk, readChunks } from './chunks.ts'
 import { type AnswerEnd, finishOf, usageOf } from './end.ts'
 import { failureOf, failureOfReason, toMillraceError } from './errors.ts'
 import { type LangChainEvent, readEvents } from './events.ts'
+import { acceptedBy } from './files.ts'
 import { type LangChainMessage, toLangChainMessages } from './messages.ts'
 import { takenBy, withParams } from './params.ts'
 import type { Fields } from './provider-chunk.ts'
@@ -36,17 +37,20 @@ export type { LangChainModel } from './chat-model.ts'
 export interface LangChainOptions {
   /** Whether `<think>…</think>` at the start of an answer is reasoning; default true. */
   readonly thinkTags?: boolean
+  /** Media types of files that the model takes; default what is known of the model, or of its provider. */
+  readonly accepts?: readonly string[]
 }
 
 /** @param name The name for requests; default its own, such as `gpt-6-luna`. */
 export function fromLangChain(
   chatModel: LangChainModel,
   name = nameOf(chatModel),
-  { thinkTags = true }: LangChainOptions = {},
+  { thinkTags = true, accepts = acceptedBy(chatModel) }: LangChainOptions = {},
 ): Model {
   return {
     name,
     takes: takenBy(chatModel),
+    accepts,
     stream({ signal, ...request }) {
       const left = new AbortController()
       const either = AbortSignal.any([signal, left.signal])
@@ -73,7 +77,7 @@ async function* readAnswer(
 ): AsyncGenerator<ModelPart> {
   checkKey(given, name)
   const { chatModel, options } = bindTools(given, tools)
-  const conversation = toLangChainMessages(messages)
+  const conversation = await toLangChainMessages(messages, signal)
   const family = chatModel._llmType()
   const hasParams = Object.keys(params).length > 0
   const amend = hasParams ? (body: Fields, url: URL) => withParams(body, params, { url, family }) : undefined

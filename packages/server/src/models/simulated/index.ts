@@ -36,6 +36,7 @@ function simulation(name: string, ticker: Ticker): Model {
   return {
     name,
     takes: options.kind === 'echo' ? everyParam : [],
+    accepts: options.kind === 'echo' ? ['*/*'] : [],
     ...(options.kind === 'tool' && { tools: simulatedTools(options) }),
     async *stream(request) {
       const { messages, signal } = request

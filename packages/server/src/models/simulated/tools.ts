@@ -1,7 +1,7 @@
 /** `sim:tool`: calls tools that are simulated too, and says what they returned. */
-import type { Json, MessagePart } from '@millrace/protocol'
+import type { Json } from '@millrace/protocol'
 import { type Tool, ToolError } from '../../tools/tool.ts'
-import type { ModelPart, ModelRequest } from '../model.ts'
+import type { ModelMessagePart, ModelPart, ModelRequest } from '../model.ts'
 import type { SimulationOptions } from './options.ts'
 
 type Texts = Readonly<Record<string, string>>
@@ -68,7 +68,7 @@ function* call(name: SimulationOptions['name'], index: number): Generator<ModelP
   yield { toolCall: { id, name, arguments: given } }
 }
 
-function resultText(part: MessagePart): string {
+function resultText(part: ModelMessagePart): string {
   if (part.type !== 'tool_result') return ''
   return typeof part.value === 'string' ? part.value : JSON.stringify(part.value)
 }
