@@ -65,18 +65,17 @@ async function inTurns(prepare: (bench: Bench) => Promise<(which: Which) => Prom
         if (turn >= warmUpTurns) micros[which].push(measured)
       }
     }
-    const [off, on, again] = [micros.off, micros.on, micros.again].map((values) => quantile(values, 0.5)) as [
-      number,
-      number,
-      number,
-    ]
-    const control = (off + again) / 2
-    const percent = (value: number) => (value / control - 1) * 100
+    const controls = micros.off.map((off, turn) => (off + (micros.again[turn] as number)) / 2)
+    // Of the turns of one round: what else the machine does changes slower.
+    const morePercent = (values: readonly number[], than: readonly number[]) => {
+      const ratios = values.map((value, round) => value / (than[round] as number))
+      return (quantile(ratios, 0.5) - 1) * 100
+    }
     return {
-      controlMicros: control,
-      onMicros: on,
-      morePercent: percent(on),
-      controlsDifferPercent: percent(again) - percent(off),
+      controlMicros: quantile(controls, 0.5),
+      onMicros: quantile(micros.on, 0.5),
+      morePercent: morePercent(micros.on, controls),
+      controlsDifferPercent: morePercent(micros.again, micros.off),
     }
   } finally {
     await Promise.all([load.stop(), server.stop()])
