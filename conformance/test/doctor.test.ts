@@ -9,6 +9,7 @@ import { makeFolder } from '../src/index.ts'
 import { startCaddy } from '../src/servers/caddy.ts'
 import { runNginx, startNginx } from '../src/servers/nginx.ts'
 import { findPort } from '../src/servers/port.ts'
+import { sideBySide } from './support/side-by-side.ts'
 
 const cli = fileURLToPath(new URL('../../packages/server/src/cli/index.ts', import.meta.url))
 
@@ -81,8 +82,10 @@ async function startTls(url: string, listen: string, more: string) {
 
 const hides = 'proxy_ignore_headers X-Accel-Buffering;'
 
+type Case = readonly [what: string, proxy: string | null, start: (url: string) => Promise<string>, problems: readonly string[]]
+
 describe('millrace doctor', () => {
-  it.each([
+  const proxies: readonly Case[] = [
     ['no proxy', null, async (url: string) => url, []],
     ['nginx', 'nginx', (url: string) => nginx(url), []],
     ['Caddy', 'Caddy', (url: string) => caddy(url), []],
@@ -121,26 +124,32 @@ describe('millrace doctor', () => {
       ['not_millrace'],
     ],
     ['nginx that serves something else', 'nginx', () => startNginx('location / { return 200 "hello"; }'), ['not_millrace']],
-  ])('behind %s', async (_what, proxy, start, problems) => {
-    const report = await examine(await start(await startServer()))
-    expect([report.problems, report.texts]).toEqual([problems, expect.anything()])
-    if (problems[0] !== 'unreachable' && problems[0] !== 'not_millrace') expect(report.proxy).toBe(proxy)
+  ]
+
+  // Each waits for some seconds, so a few are examined side by side.
+  it('tells good proxies from those that break streams', { timeout: 60_000 }, async () => {
+    await sideBySide(proxies, 5, async ([what, proxy, start, problems]) => {
+      const report = await examine(await start(await startServer()))
+      expect.soft([what, report.problems, report.texts]).toEqual([what, problems, expect.anything()])
+      if (problems[0] !== 'unreachable' && problems[0] !== 'not_millrace')
+        expect.soft([what, report.proxy]).toEqual([what, proxy])
+    })
   })
-  it.each([
-    ['nginx', (url: string) => nginx(url, 'proxy_read_timeout 10s;', `${upgrade} proxy_read_timeout 10s;`)],
-    ['Caddy', (url: string) => caddy(url, 'transport http {\nread_timeout 10s\n}')],
-  ])(
-    'finds that %s closes what is idle for 10 s, before the heartbeat of 15 s',
-    async (_what, start) => {
-      const { problems, texts } = await examine(await start(await startServer({ heartbeatMs: 15_000 })))
+
+  it('finds that nginx and Caddy close what is idle for 10 s, before the heartbeat of 15 s', { timeout: 40_000 }, async () => {
+    const url = await startServer({ heartbeatMs: 15_000 })
+    const idle = [
+      await nginx(url, 'proxy_read_timeout 10s;', `${upgrade} proxy_read_timeout 10s;`),
+      await caddy(url, 'transport http {\nread_timeout 10s\n}'),
+    ]
+    for (const { problems, texts } of await Promise.all(idle.map((proxy) => examine(proxy)))) {
       expect(problems).toEqual(['idle_timeout', 'idle_timeout'])
       expect(texts).toEqual([
         expect.stringMatching(/^A silent stream is cut after 1[0-2](\.\d)? s, before the heartbeat of 15 s\.$/),
         expect.stringMatching(/^A silent WebSocket is cut after 1[0-2](\.\d)? s, before the heartbeat\.$/),
       ])
-    },
-    40_000,
-  )
+    }
+  })
 
   it('prints the fix for each proxy, that of the recognized one first', async () => {
     const url = await nginx(await startServer(), hides)
@@ -159,17 +168,16 @@ describe('millrace doctor', () => {
       'ssl',
       '',
     )
-    const report = await examine(secure)
+    const [report, { output }] = await Promise.all([examine(secure), run([secure, '--json'], { MILLRACE_TOKEN: 'mr_a-key' })])
     expect(report.problems).toEqual(['certificate', 'http1', 'scheme_hidden'])
-    const { output } = await run([secure, '--json'], { MILLRACE_TOKEN: 'mr_a-key' })
     expect(output).toMatch('The token was not sent, because the certificate is not valid.')
   })
 
   it('finds nothing where TLS is as it should be, and follows the redirect to it', async () => {
     const proto = 'proxy_set_header X-Forwarded-Proto $scheme;'
     const { plain, secure, certificate } = await startTls(await startServer(), 'ssl http2', proto)
-    for (const url of [secure, plain]) {
-      const { code, output } = await run([url, '--json'], { NODE_EXTRA_CA_CERTS: certificate })
+    const follow = (url: string) => run([url, '--json'], { NODE_EXTRA_CA_CERTS: certificate })
+    for (const { code, output } of await Promise.all([secure, plain].map(follow))) {
       expect([code, output]).toEqual([0, expect.stringContaining('"HTTP/2 is offered."')])
       expect(JSON.parse(output)).toMatchObject({ url: `${secure}/`, problems: 0 })
     }
@@ -187,8 +195,11 @@ describe('millrace doctor', () => {
   it('finds that a page of an allowed origin may use the server, unless a proxy answers its preflight', async () => {
     const url = await startServer({ access: { origins: ['https://app.example.com'], ...trusting } })
     const args = ['--origin', 'https://app.example.com']
-    expect((await examine(await nginx(url), ...args)).problems).toEqual([])
-    const { problems, texts } = await examine(await nginx(url, 'if ($request_method = OPTIONS) { return 405; }'), ...args)
+    const [good, { problems, texts }] = await Promise.all([
+      nginx(url).then((proxy) => examine(proxy, ...args)),
+      nginx(url, 'if ($request_method = OPTIONS) { return 405; }').then((proxy) => examine(proxy, ...args)),
+    ])
+    expect(good.problems).toEqual([])
     expect([problems, texts]).toEqual([['origin_rejected'], ['Preflights of pages of https://app.example.com fail (405).']])
   })
 
