@@ -1,7 +1,7 @@
 export { chromiumOptions, launchChromium } from './chromium.ts'
 export { clientConformance } from './client/suite.ts'
 export type { ClientSuite } from './client/world.ts'
-export { cuts, cutText, startCutAnswer } from './cut-answer.ts'
+export { type CutAnswer, cuts, cutText, startCutAnswer } from './cut-answer.ts'
 export { type EphemeralSuite, ephemeralConformance } from './engine/ephemeral.ts'
 export { type EngineSuite, engineConformance } from './engine/suite.ts'
 export type { EngineFactory, EngineLimits } from './engine/support.ts'

@@ -4,7 +4,7 @@
  */
 import { EventSource as PackageEventSource } from 'eventsource'
 import { createMillrace } from 'millrace'
-import { describe, expect, it, onTestFinished, vi } from 'vitest'
+import { expect, it, onTestFinished, vi } from 'vitest'
 import { cuts, cutText, launchChromium, startCutAnswer, startFaultProxy } from '../src/index.ts'
 
 /** Reads until `stream_end`. Runs here and, as text, in a browser. */
@@ -33,23 +33,26 @@ function readAll({
   })
 }
 
-describe('an EventSource whose connection is cut during an answer resumes by itself', () => {
-  it('as the npm package', async () => {
+// An EventSource waits some seconds before it reconnects, so the two of each test read side by side.
+it('an EventSource whose connection is cut during an answer resumes by itself, of the npm package and of Chromium', async () => {
+  const asPackage = async () => {
     const address = `${(await startCutAnswer()).url}/api/chat?query=count`
     const { text, opened } = await readAll({ address, source: PackageEventSource as never })
     expect(text).toBe(cutText)
     expect(opened).toBeGreaterThan(cuts)
-  }, 60_000)
+  }
 
-  it('as the native one of Chromium', async () => {
+  const asNative = async () => {
     const address = `${(await startCutAnswer()).url}/api/chat?query=count`
     const page = await (await launchChromium()).newPage()
     await page.goto(new URL('/healthz', address).href)
     const { text, opened } = await page.evaluate(readAll, { address })
     expect(text).toBe(cutText)
     expect(opened).toBeGreaterThan(cuts)
-  }, 60_000)
-})
+  }
+
+  await Promise.all([asPackage(), asNative()])
+}, 60_000)
 
 /** Reads batches until every log has its last number; returns the events of each log, in order. Runs here and, as text, in a browser. */
 function readBatches({
@@ -84,7 +87,7 @@ function readBatches({
   })
 }
 
-describe('an EventSource that reads several logs in one stream has every event of each once, despite cuts', () => {
+it('an EventSource that reads several logs has every event of each once, despite cuts, of both', async () => {
   const channels = ['a', 'b', 'c']
   const last = 400
 
@@ -115,16 +118,16 @@ describe('an EventSource that reads several logs in one stream has every event o
 
   const whole = Object.fromEntries(channels.map((name) => [name, Array.from({ length: last }, (_, index) => index + 1)]))
 
-  it('as the npm package', async () => {
+  const asPackage = async () => {
     const { address, publish } = await startBusyChannels()
     const reading = readBatches({ address, last, logs: channels.length, source: PackageEventSource as never })
     await publish()
     const { numbers, opened } = await reading
     expect(numbers).toEqual(whole)
     expect(opened).toBeGreaterThan(1)
-  }, 60_000)
+  }
 
-  it('as the native one of Chromium', async () => {
+  const asNative = async () => {
     const { address, publish } = await startBusyChannels()
     const page = await (await launchChromium()).newPage()
     await page.goto(new URL('/healthz', address).href)
@@ -133,8 +136,10 @@ describe('an EventSource that reads several logs in one stream has every event o
     const { numbers, opened } = await reading
     expect(numbers).toEqual(whole)
     expect(opened).toBeGreaterThan(1)
-  }, 60_000)
-})
+  }
+
+  await Promise.all([asPackage(), asNative()])
+}, 60_000)
 
 it('the native EventSource of Chromium reconnects after an error that may be retried, and gets its code', async () => {
   const millrace = createMillrace({ model: 'sim:count', limits: { connectionsPerAddress: 1 } })

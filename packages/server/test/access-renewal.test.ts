@@ -35,8 +35,9 @@ async function openAttached(url: string, token: string) {
   return socket
 }
 
-describe('a stream whose token expires', () => {
-  it('is asked to renew, and closed after the leeway', async () => {
+// Each waits until its token is no longer accepted, so they wait side by side.
+describe('a token in its last three seconds', () => {
+  const closesStream = async () => {
     const { url, millrace } = await start()
     const { next, rest, id } = await openReader(url, await inLeeway())
     const asked = await next()
@@ -45,9 +46,17 @@ describe('a stream whose token expires', () => {
     expect([closed?.event, closed?.id, more]).toEqual(['error', '', []])
     expect(data(closed as never)).toMatchObject({ error: { code: 'token_expired', retryable: false } })
     await expect.poll(() => millrace.connections).toBe(0)
-  })
+  }
 
-  it('goes on with another token, and loses and repeats nothing', async () => {
+  const closesSocket = async () => {
+    const { url, millrace } = await start()
+    const { until, closed } = await openAttached(url, await inLeeway())
+    await until(({ type }) => type === 'renew')
+    expect(await closed).toEqual([4401, 'token_expired'])
+    await expect.poll(() => millrace.connections).toBe(0)
+  }
+
+  const renewsStream = async () => {
     const { url, publish } = await start()
     const reader = await openReader(url, await inLeeway())
     await publish(1)
@@ -60,8 +69,44 @@ describe('a stream whose token expires', () => {
     while (reader.events.at(-1)?.data !== '3') await reader.next()
     const values = reader.events.filter(({ event }) => event === 'message').map((event) => JSON.parse(event.data))
     expect(values).toEqual([1, 2, 3])
+  }
+
+  const renewsSocket = async (kind: 'token' | 'ticket') => {
+    const { url, publish } = await start()
+    const socket = await openAttached(url, await inLeeway())
+    await socket.until(({ type }) => type === 'renew')
+    await publish(1)
+    const token = await soonExpired()
+    const issue = async () => (await (await postJson(`${url}/api/tickets`, {}, bearer(token))).json()) as { ticket: string }
+    const credential = kind === 'token' ? { token } : { ticket: (await issue()).ticket }
+    socket.send({ type: 'renew', ref: 'r', ...credential })
+    await socket.until(({ type }) => type === 'renewed')
+    expect(socket.received.at(-1)).toEqual({ type: 'renewed', ref: 'r', expiresAt: expect.any(Number) })
+    await publish(2)
+    await socket.until(({ type }) => type === 'renew')
+    await publish(3)
+    await socket.until(({ event, data }) => event === 'message' && data === 3)
+    expect(socket.received.filter(({ type }) => type === 'event').map(({ data }) => data)).toEqual([1, 2, 3])
+  }
+
+  const endsPolls = async () => {
+    const { url } = await start()
+    const token = await inLeeway()
+    expect((await entrances.poll(url, bearer(token))).status).toBe(200)
+    await expect.poll(async () => (await entrances.poll(url, bearer(token))).code, { timeout: 5000 }).toBe('token_expired')
+    expect((await entrances.poll(url, bearer(await sign()))).status).toBe(200)
+  }
+
+  it('is asked for another, and its connection closed after the leeway', async () => {
+    await Promise.all([closesStream(), closesSocket(), endsPolls()])
   })
 
+  it('is followed by another token or ticket, and nothing is lost or repeated', async () => {
+    await Promise.all([renewsStream(), renewsSocket('token'), renewsSocket('ticket')])
+  })
+})
+
+describe('a stream whose token expires', () => {
   it('is renewed by its own user only, and not for more than the token may', async () => {
     const { url } = await start()
     const reader = await openReader(url, await sign())
@@ -93,32 +138,6 @@ describe('a stream whose token expires', () => {
 })
 
 describe('a WebSocket whose token expires', () => {
-  it('is asked to renew, and closed after the leeway', async () => {
-    const { url, millrace } = await start()
-    const { until, closed } = await openAttached(url, await inLeeway())
-    await until(({ type }) => type === 'renew')
-    expect(await closed).toEqual([4401, 'token_expired'])
-    await expect.poll(() => millrace.connections).toBe(0)
-  })
-
-  it.each(['token', 'ticket'])('goes on with another %s, and loses and repeats nothing', async (kind) => {
-    const { url, publish } = await start()
-    const socket = await openAttached(url, await inLeeway())
-    await socket.until(({ type }) => type === 'renew')
-    await publish(1)
-    const token = await soonExpired()
-    const issue = async () => (await (await postJson(`${url}/api/tickets`, {}, bearer(token))).json()) as { ticket: string }
-    const credential = kind === 'token' ? { token } : { ticket: (await issue()).ticket }
-    socket.send({ type: 'renew', ref: 'r', ...credential })
-    await socket.until(({ type }) => type === 'renewed')
-    expect(socket.received.at(-1)).toEqual({ type: 'renewed', ref: 'r', expiresAt: expect.any(Number) })
-    await publish(2)
-    await socket.until(({ type }) => type === 'renew')
-    await publish(3)
-    await socket.until(({ event, data }) => event === 'message' && data === 3)
-    expect(socket.received.filter(({ type }) => type === 'event').map(({ data }) => data)).toEqual([1, 2, 3])
-  })
-
   it('is renewed by its own user only, and then may what the new token may', async () => {
     const { url } = await start()
     const socket = await openAttached(url, await sign())
@@ -147,14 +166,6 @@ describe('a WebSocket whose token expires', () => {
     socket.send({ type: 'renew', token: 'x' })
     expect(await socket.next()).toEqual({ type: 'renewed' })
   })
-})
-
-it('a long-poll has a token of its own each time', async () => {
-  const { url } = await start()
-  const token = await inLeeway()
-  expect((await entrances.poll(url, bearer(token))).status).toBe(200)
-  await expect.poll(async () => (await entrances.poll(url, bearer(token))).code, { timeout: 5000 }).toBe('token_expired')
-  expect((await entrances.poll(url, bearer(await sign()))).status).toBe(200)
 })
 
 it('the host says when its own users expire', async () => {
