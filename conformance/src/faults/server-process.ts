@@ -29,6 +29,12 @@ export async function startNode(engine: string, { leaseMs, graceMs }: NodeTimes,
   return startProcess((port) => [script, engine, String(leaseMs), String(port), String(graceMs)], shell)
 }
 
+/** A server with tools. `logs` is a folder for SQLite or the address of a Redis, `provider` that of OpenAI's protocol. */
+export async function startWithTools(logs: string, provider: string): Promise<ServerProcess> {
+  const script = fileURLToPath(new URL('./tools-process.ts', import.meta.url))
+  return startProcess((port) => [script, logs, provider, String(port)])
+}
+
 export interface NodeTimes {
   /** The lease of the other servers. */
   readonly leaseMs: number
