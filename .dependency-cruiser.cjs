@@ -1,7 +1,7 @@
 /** The architecture, as rules. Read ARCHITECTURE.md for the reasons. */
 const server = '^packages/server/src'
 const test = '\\.test\\.ts$'
-const bindings = '^packages/client/src/(react|vue|svelte|solid)/'
+const bindings = '^packages/client/src/(react|vue|svelte|solid|ai-sdk|assistant-ui)/'
 
 /**
  * What a folder of the server may import, besides itself and the log. Folders meet at the log and at contracts;
@@ -68,10 +68,16 @@ module.exports = {
       to: { pathNot: ['^packages/client/src', '^packages/protocol/src'] },
     },
     {
-      name: 'a-binding-needs-only-the-client-and-its-framework',
+      name: 'a-binding-needs-only-the-client-and-its-library',
       severity: 'error',
       from: { path: bindings, pathNot: test },
-      to: { pathNot: ['^packages/client/src', '^packages/protocol/src', '^node_modules/(@types/)?$1(-js)?/'] },
+      to: {
+        pathNot: [
+          '^packages/client/src',
+          '^packages/protocol/src',
+          '^node_modules/(@types/)?(react|vue|svelte|solid-js|ai|@assistant-ui/react)/',
+        ],
+      },
     },
     {
       name: 'nothing-knows-the-bindings',
@@ -132,7 +138,7 @@ module.exports = {
       from: { path: '^(apps|conformance|bench|examples)/' },
       to: {
         path: '^packages/[^/]+/src/',
-        pathNot: '^packages/[^/]+/src/((chat|tabs|react|vue|svelte|solid|engines/(redis|nats))/)?index\\.ts$',
+        pathNot: '^packages/[^/]+/src/((chat|tabs|react|vue|svelte|solid|ai-sdk|assistant-ui|engines/(redis|nats))/)?index\\.ts$',
       },
     },
     {

@@ -8,8 +8,8 @@ import { defineConfig } from 'vitest/config'
 
 const browserTests = 'apps/web/test/**/*.browser.test.ts'
 // The workspace's packages are read as they are written, in tests as in `npm start`.
-const resolve = { conditions: ['source', ...defaultClientConditions] }
-const ssr = { resolve: { conditions: ['source', ...defaultServerConditions] } }
+const resolve = { conditions: ['millrace-source', ...defaultClientConditions] }
+const ssr = { resolve: { conditions: ['millrace-source', ...defaultServerConditions] } }
 
 export default defineConfig({
   resolve,

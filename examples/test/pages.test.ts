@@ -4,15 +4,16 @@ import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
+import { connect } from '@millrace/client'
 import { launchChromium } from '@millrace/conformance'
 import { describe, expect, it, onTestFinished } from 'vitest'
 
 const pages = new URL('../src/pages/', import.meta.url)
 const readme = readFileSync(new URL('../../packages/client/README.md', import.meta.url), 'utf8')
 
-async function serve(framework: string): Promise<string> {
+async function serve(framework: string, env: Record<string, string> = {}): Promise<string> {
   const child = spawn(process.execPath, ['--conditions=source', fileURLToPath(new URL('serve.ts', pages)), framework], {
-    env: { ...process.env, PORT: '0' },
+    env: { ...process.env, PORT: '0', ...env },
     stdio: ['ignore', 'pipe', 'inherit'],
   })
   onTestFinished(async () => {
@@ -32,9 +33,7 @@ describe.each([
   ['solid', 'app.js'],
 ])('the page of %s', (framework, file) => {
   it('answers in a browser, and goes on with the next question', async () => {
-    const browser = await launchChromium()
-    onTestFinished(() => browser.close())
-    const page = await browser.newPage()
+    const page = await (await launchChromium()).newPage()
     await page.goto(await serve(framework))
     await page.locator('input').fill('one')
     await page.locator('input').press('Enter')
@@ -51,5 +50,26 @@ describe.each([
 
   it.skipIf(framework === 'solid')('is in the README', () => {
     expect(readme).toContain(`\n${readFileSync(new URL(`${framework}/${file}`, pages), 'utf8')}\`\`\``)
+  })
+})
+
+describe.each(['ai-sdk', 'assistant-ui'])('the page of %s', (library) => {
+  it('shows an answer as it grows, and stops it on the server', async () => {
+    const page = await (await launchChromium()).newPage()
+    const url = await serve(library, { MODEL: 'sim:count?n=1000&tps=30' })
+    await page.goto(url)
+    const field = page.getByRole('textbox')
+    await field.fill('count')
+    await field.press('Enter')
+    await page.getByText('1 2 3 4 5').waitFor()
+    await page.getByText('count', { exact: false }).first().waitFor()
+    await page.getByText('Stop').click()
+    const client = connect(url)
+    onTestFinished(() => client.close())
+    const runs = async () => {
+      const [session] = (await client.sessions.list()).sessions
+      return (await client.session(session?.id).read()).runs
+    }
+    await expect.poll(async () => (await runs()).map(({ status }) => status)).toEqual(['stopped'])
   })
 })

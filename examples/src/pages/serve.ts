@@ -14,7 +14,7 @@ import { createMillrace } from 'millrace'
 import { build, defaultClientConditions, type InlineConfig, preview } from 'vite'
 
 const [framework = 'react'] = process.argv.slice(2)
-const millrace = createMillrace({ model: 'sim:count?n=5' })
+const millrace = createMillrace({ model: process.env['MODEL'] ?? 'sim:count?n=5' })
 const { url } = await millrace.listen({ port: 0 })
 
 const outDir = await mkdtemp(join(tmpdir(), 'millrace-page-'))

@@ -1,0 +1,106 @@
+/** The events of a run as the chunks of the AI SDK's UI message stream: those of one lane, which is one message. */
+import type { SessionEvent } from '@millrace/protocol'
+import type { FinishReason, UIMessageChunk } from 'ai'
+import { toDataUrl } from '../data-url.ts'
+
+export type ChunkEvent = Extract<SessionEvent, { type: string }>
+
+/** The id of the assistant's message; that of the user's is the run's. */
+export const answerOf = (run: string) => `answer-${run}`
+
+export interface ChunkWriter {
+  /** The chunks of the next event. */
+  write(event: ChunkEvent): UIMessageChunk[]
+}
+
+/** `lane` is the name of one; default the first. */
+export function createChunkWriter(lane?: string): ChunkWriter {
+  let shown = lane
+  /** What is being said: deltas of one kind that follow each other. */
+  let said: { readonly type: 'text' | 'reasoning'; readonly id: string } | undefined
+  let parts = 0
+  let file: { readonly mediaType: string } | undefined
+
+  return {
+    write(event) {
+      if (event.type === 'stream_start') {
+        const { run, lanes } = event.data
+        shown ??= lanes[0]?.lane
+        const model = lanes.find((one) => one.lane === shown)?.model
+        return [{ type: 'start', messageId: answerOf(run), messageMetadata: { run, model } }, { type: 'start-step' }]
+      }
+      if (event.type === 'file_data') {
+        const known = file
+        file = undefined
+        return known
+          ? [...endSaid(), { type: 'file', mediaType: known.mediaType, url: toDataUrl(event.data, known.mediaType) }]
+          : []
+      }
+      if ('lane' in event.data && event.data.lane !== shown) return []
+      if (event.type === 'message') return say('text', event.data.text)
+      if (event.type === 'reasoning') return say('reasoning', event.data.reasoning)
+      if (event.type === 'file') file = event.data
+      const chunks = chunksOf(event)
+      return chunks.length > 0 ? [...endSaid(), ...chunks] : []
+    },
+  }
+
+  function say(type: 'text' | 'reasoning', delta: string): UIMessageChunk[] {
+    if (said?.type === type) return [{ type: `${type}-delta`, id: said.id, delta }]
+    const before = endSaid()
+    const id = `${parts++}`
+    said = { type, id }
+    return [...before, { type: `${type}-start`, id }, { type: `${type}-delta`, id, delta }]
+  }
+
+  function endSaid(): UIMessageChunk[] {
+    if (said === undefined) return []
+    const { type, id } = said
+    said = undefined
+    return [{ type: `${type}-end`, id }]
+  }
+}
+
+function chunksOf(event: ChunkEvent): UIMessageChunk[] {
+  switch (event.type) {
+    case 'tool_call_start':
+      return [{ type: 'tool-input-start', toolCallId: event.data.call, toolName: event.data.name, dynamic: true }]
+    case 'tool_call_delta':
+      return [{ type: 'tool-input-delta', toolCallId: event.data.call, inputTextDelta: event.data.arguments }]
+    case 'tool_call': {
+      const { call, name, arguments: input, by } = event.data
+      const providerExecuted = by !== 'client'
+      return [{ type: 'tool-input-available', toolCallId: call, toolName: name, input, providerExecuted, dynamic: true }]
+    }
+    case 'approval_request':
+      return [{ type: 'tool-approval-request', approvalId: event.data.approval, toolCallId: event.data.call }]
+    case 'tool_result': {
+      const { call: toolCallId, value, isError, isRejected, preliminary } = event.data
+      if (isRejected) return [{ type: 'tool-output-denied', toolCallId }]
+      if (isError) return [{ type: 'tool-output-error', toolCallId, errorText: textOf(value), dynamic: true }]
+      return [{ type: 'tool-output-available', toolCallId, output: value, dynamic: true, ...(preliminary && { preliminary }) }]
+    }
+    case 'source': {
+      const { source: sourceId, url, title, mediaType } = event.data
+      if (url !== undefined) return [{ type: 'source-url', sourceId, url, ...(title !== undefined && { title }) }]
+      return [{ type: 'source-document', sourceId, mediaType: mediaType ?? 'text/plain', title: title ?? sourceId }]
+    }
+    case 'data':
+      return [{ type: `data-${event.data.name}`, data: event.data.value }]
+    case 'step_end':
+      return [{ type: 'finish-step' }, { type: 'start-step' }]
+    case 'stream_end': {
+      const { status, error, finishReason } = event.data
+      if (status === 'stopped') return [{ type: 'abort' }]
+      if (status === 'failed' || status === 'interrupted') return [{ type: 'error', errorText: error?.message ?? status }]
+      const reason = finishReason?.replace('_', '-') as FinishReason | undefined
+      return [{ type: 'finish-step' }, { type: 'finish', ...(reason !== undefined && { finishReason: reason }) }]
+    }
+    default:
+      return []
+  }
+}
+
+export function textOf(value: unknown): string {
+  return typeof value === 'string' ? value : JSON.stringify(value)
+}

@@ -1,0 +1,92 @@
+/** A conversation as the messages of the AI SDK, and back. */
+import type { LanePart, Message, ToolPart } from '@millrace/protocol'
+import type { DynamicToolUIPart, UIMessage } from 'ai'
+import type { ChatRun } from '../chat/index.ts'
+import { toDataUrl } from '../data-url.ts'
+import type { TranscriptRun } from '../session.ts'
+import { answerOf, textOf } from './chunks.ts'
+
+type Part = UIMessage['parts'][number]
+
+export interface UIMessagesOptions {
+  /** The name of the lane whose answers are shown; default the first of each run. */
+  readonly lane?: string | undefined
+}
+
+/**
+ * The runs of a transcript, or of a chat store, as messages for `useChat({ messages })`: each is a message of the user, with
+ * the run's id, and one of the assistant. Files whose bytes are not here are left out.
+ */
+export function toUIMessages(runs: readonly (TranscriptRun | ChatRun)[], { lane: name }: UIMessagesOptions = {}): UIMessage[] {
+  return runs.flatMap(({ run, query, status, lanes }): UIMessage[] => {
+    const lane = lanes.find((one) => one.lane === name) ?? lanes[0]
+    const question: UIMessage = { id: run, role: 'user', parts: [{ type: 'text', text: query }] }
+    if (lane === undefined) return [question]
+    const parts = lane.parts.flatMap((part) => toPart(part, lane.files, status === 'streaming'))
+    return [question, { id: answerOf(run), role: 'assistant', metadata: { run, model: lane.model }, parts }]
+  })
+}
+
+type Files = readonly { readonly position: string; readonly bytes?: Uint8Array }[]
+
+function toPart(part: LanePart, files: Files, isGrowing: boolean): Part[] {
+  switch (part.type) {
+    case 'text':
+    case 'reasoning':
+      return [{ ...part, state: isGrowing ? 'streaming' : 'done' }]
+    case 'tool':
+      return [toToolPart(part)]
+    case 'data':
+      return [{ type: `data-${part.name}`, data: part.value }]
+    case 'file': {
+      const { mediaType, name, position } = part
+      const bytes = files.find((file) => file.position === position)?.bytes
+      if (bytes === undefined) return []
+      return [{ type: 'file', mediaType, url: toDataUrl(bytes, mediaType), ...(name !== undefined && { filename: name }) }]
+    }
+    case 'source': {
+      const { source: sourceId, url, title, mediaType } = part
+      if (url !== undefined) return [{ type: 'source-url', sourceId, url, ...(title !== undefined && { title }) }]
+      return [{ type: 'source-document', sourceId, mediaType: mediaType ?? 'text/plain', title: title ?? sourceId }]
+    }
+    case 'step':
+      return [{ type: 'step-start' }]
+  }
+}
+
+function toToolPart(tool: ToolPart): DynamicToolUIPart {
+  const { call: toolCallId, name: toolName, arguments: input, approval, value } = tool
+  const base = { type: 'dynamic-tool', toolCallId, toolName, providerExecuted: tool.by !== 'client' } as const
+  const reason = tool.decision?.reason
+  switch (tool.state) {
+    case 'streaming':
+      return { ...base, state: 'input-streaming', ...(tool.argumentsText !== undefined && { rawInput: tool.argumentsText }) }
+    case 'called':
+      return { ...base, state: 'input-available', input }
+    case 'waiting':
+      if (approval === undefined) return { ...base, state: 'input-available', input }
+      return { ...base, state: 'approval-requested', input, approval: { id: approval } }
+    case 'done': {
+      const approved = approval !== undefined && { approval: { id: approval, approved: true as const } }
+      return { ...base, state: 'output-available', input, output: value, ...approved }
+    }
+    case 'failed':
+      return { ...base, state: 'output-error', input, errorText: textOf(value) }
+    case 'rejected':
+      return {
+        ...base,
+        state: 'output-denied',
+        input,
+        approval: { id: approval ?? toolCallId, approved: false, ...(reason !== undefined && { reason }) },
+      }
+  }
+}
+
+/** What a user wrote. Throws a TypeError for a part that a question cannot have. */
+export function toQuestion({ parts }: UIMessage): string | readonly Message[] {
+  const texts = parts.map((part) => {
+    if (part.type === 'text') return { type: 'text' as const, text: part.text }
+    throw new TypeError(`A question cannot have a part of type "${part.type}" here.`)
+  })
+  return texts.length === 1 ? (texts[0]?.text ?? '') : [{ role: 'user', content: texts }]
+}

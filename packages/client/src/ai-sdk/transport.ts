@@ -1,0 +1,112 @@
+/**
+ * A transport of the AI SDK over a client: `useChat({ transport: millraceTransport(client) })`. The id of the chat is the id of
+ * the session; what was said before is kept by the server, so that only the new question is sent.
+ */
+import type { ChatTransport, UIMessage, UIMessageChunk } from 'ai'
+import type { Client } from '../client.ts'
+import type { MillraceError } from '../errors.ts'
+import { newId } from '../host.ts'
+import type { RunView } from '../run.ts'
+import type { RunOptions, Session } from '../session.ts'
+import { createChunkWriter } from './chunks.ts'
+import { toQuestion } from './messages.ts'
+
+export interface MillraceTransportOptions extends Pick<RunOptions, 'models' | 'instructions' | 'params' | 'metadata'> {
+  /**
+   * What `stop()` of the AI SDK does: `stop`, the default, ends the run for everybody; `leave` only ends reading it. The hook
+   * `useChat` also calls it when its component is removed, unless it was given a `Chat` that was created outside.
+   */
+  readonly onAbort?: 'stop' | 'leave'
+}
+
+/**
+ * `body` of a message may have what a run is asked with, such as `models`, in place of the options. `reconnectToStream`, and
+ * so `useChat({ resume: true })`, gives the run in progress from its beginning, also on another device.
+ */
+export function millraceTransport(client: Client, options: MillraceTransportOptions = {}): ChatTransport<UIMessage> {
+  const { onAbort = 'stop', ...asked } = options
+  /** The runs of messages whose questions were edited. */
+  const edited = new Map<string, string>()
+  const made = new Set<string>()
+  const runOf = ({ id }: UIMessage) => edited.get(id) ?? id
+
+  return {
+    resumeStreamIsReplay: true,
+    async sendMessages({ trigger, chatId, messages, messageId, abortSignal, body }) {
+      const session = client.session(chatId)
+      const question = messages.findLast(({ role }) => role === 'user')
+      if (question === undefined) throw new TypeError('There is no message of a user.')
+      if (!made.has(chatId)) await session.create({ signal: abortSignal })
+      made.add(chatId)
+      const request = { ...asked, ...body, signal: abortSignal } as RunOptions
+      const run = start(session, { trigger, question, messageId, request })
+      return toStream(run, abortSignal)
+    },
+    async reconnectToStream({ chatId, abortSignal }) {
+      const session = client.session(chatId)
+      try {
+        const { runs } = await session.read({ signal: abortSignal })
+        const running = runs.findLast(({ status }) => status === 'streaming')
+        return running === undefined ? null : toStream(session.runs(running.run), abortSignal)
+      } catch (error) {
+        // Nothing was asked in it yet.
+        if ((error as MillraceError).code === 'session_not_found') return null
+        throw error
+      }
+    },
+  }
+
+  interface Start {
+    readonly trigger: 'submit-message' | 'regenerate-message'
+    readonly question: UIMessage
+    readonly messageId: string | undefined
+    readonly request: RunOptions
+  }
+
+  function start(session: Session, { trigger, question, messageId, request }: Start): RunView {
+    if (trigger === 'regenerate-message') return session.regenerate(runOf(question), request)
+    if (messageId === undefined) {
+      const content = toQuestion(question)
+      const what = typeof content === 'string' ? { query: content } : { messages: content }
+      // The same message is asked once.
+      return session.run({ ...request, ...what, id: isId(question.id) ? question.id : newId() })
+    }
+    const run = session.edit(runOf(question), toQuestion(question), request)
+    edited.set(question.id, run.id)
+    return run
+  }
+
+  function toStream(run: RunView, signal: AbortSignal | undefined): ReadableStream<UIMessageChunk> {
+    const writer = createChunkWriter()
+    const events = run[Symbol.asyncIterator]()
+    const abort = () => {
+      // A click that comes too late is no mistake.
+      if (onAbort === 'stop') run.stop().catch(() => {})
+    }
+    return new ReadableStream<UIMessageChunk>({
+      start() {
+        if (signal?.aborted) abort()
+        signal?.addEventListener('abort', abort)
+      },
+      async pull(controller) {
+        for (;;) {
+          const next = await events.next()
+          if (next.done) {
+            signal?.removeEventListener('abort', abort)
+            return controller.close()
+          }
+          const chunks = writer.write(next.value)
+          for (const chunk of chunks) controller.enqueue(chunk)
+          if (chunks.length > 0) return
+        }
+      },
+      async cancel() {
+        await events.return?.()
+      },
+    })
+  }
+}
+
+function isId(id: string): boolean {
+  return /^[\w-]{1,64}$/.test(id)
+}

@@ -1,0 +1,3 @@
+'use client'
+
+export { type MillraceRuntimeOptions, useMillraceRuntime } from './runtime.ts'

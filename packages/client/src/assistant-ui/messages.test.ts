@@ -1,0 +1,82 @@
+/** What assistant-ui is shown of a run: each state of an answer, of a tool, and of a question that was rejected. */
+import { describe, expect, it } from 'vitest'
+import type { ChatLane, ChatRun } from '../chat/index.ts'
+import { MillraceError } from '../errors.ts'
+import { toQuestion, toThreadMessages } from './messages.ts'
+
+const lane: ChatLane = {
+  lane: 'a',
+  model: 'a',
+  text: '',
+  reasoning: '',
+  data: [],
+  files: [],
+  parts: [],
+  status: 'completed',
+}
+const show = (change: Partial<ChatLane>) => {
+  const run: ChatRun = { run: 'r', query: 'why?', startedAt: 0, status: 'completed', lanes: [{ ...lane, ...change }] }
+  return toThreadMessages({ runs: [run], pending: [] })[1]
+}
+
+describe('an answer', () => {
+  it.each([
+    [{ status: 'streaming' }, { type: 'running' }],
+    [{ status: 'completed' }, { type: 'complete', reason: 'stop' }],
+    [
+      { status: 'completed', finishReason: 'length' },
+      { type: 'incomplete', reason: 'length' },
+    ],
+    [{ status: 'stopped' }, { type: 'incomplete', reason: 'cancelled' }],
+    [{ status: 'waiting' }, { type: 'requires-action', reason: 'tool-calls' }],
+    [
+      { status: 'failed', error: { code: 'model_failed', message: 'broke', retryable: true } },
+      { type: 'incomplete', reason: 'error', error: 'broke' },
+    ],
+  ] as const)('%j is shown as %j', (change, status) => {
+    expect(show(change)).toMatchObject({ id: 'answer-r', role: 'assistant', status })
+  })
+
+  it('has its tools, with arguments, approval and result', () => {
+    const tool = { type: 'tool', call: 'x', name: 'pay' } as const
+    const parts = [
+      { ...tool, state: 'streaming', argumentsText: '{"su' },
+      { ...tool, state: 'waiting', arguments: { sum: 1 }, approval: 'p' },
+      { ...tool, state: 'done', arguments: { sum: 1 }, approval: 'p', decision: { decision: 'approve' }, value: 'paid' },
+      { ...tool, state: 'failed', arguments: [1], value: 'no money' },
+      { ...tool, state: 'rejected', arguments: {}, approval: 'p', decision: { decision: 'reject', reason: 'too much' } },
+    ] as const
+    expect(show({ parts })?.content).toMatchObject([
+      { type: 'tool-call', toolCallId: 'x', toolName: 'pay', argsText: '{"su' },
+      { args: { sum: 1 }, approval: { id: 'p' } },
+      { result: 'paid', approval: { id: 'p', approved: true } },
+      { argsText: '[1]', result: 'no money', isError: true },
+      { approval: { id: 'p', approved: false, reason: 'too much' } },
+    ])
+  })
+})
+
+describe('a question', () => {
+  it('is shown while it waits, and with its error where it was rejected', () => {
+    const error = new MillraceError('model_not_found')
+    const pending = [
+      { id: 'one', query: 'waits', status: 'sending' },
+      { id: 'two', query: 'wrong', status: 'rejected', error },
+    ] as const
+    expect(toThreadMessages({ runs: [], pending })).toMatchObject([
+      { id: 'one', role: 'user', content: 'waits' },
+      { id: 'two', role: 'user', content: 'wrong' },
+      { id: 'answer-two', role: 'assistant', status: { reason: 'error', error: 'model_not_found' } },
+    ])
+  })
+
+  it('is text, of one part or of several', () => {
+    const [one, two] = [
+      { type: 'text', text: 'one' },
+      { type: 'text', text: 'two' },
+    ] as const
+    expect(toQuestion({ content: [one] })).toBe('one')
+    expect(toQuestion({ content: [one, two] })).toEqual([{ role: 'user', content: [one, two] }])
+    expect(() => toQuestion({ content: [{ type: 'image', image: 'x' }] })).toThrow(TypeError)
+  })
+})
