@@ -1,12 +1,14 @@
 /**
- * Every test of the repository, in two projects: `node`, and `browser`, which drives a real
- * Chromium from Node and therefore runs one file at a time. No retries: a flaky test is a bug.
+ * Every test of the repository, in three projects: `node`; `alone`, one file at a time, because they measure time or memory; and
+ * `browser`, likewise, which drives a real Chromium from Node. No retries: a flaky test is a bug.
  */
-import process from 'node:process'
 import { defaultClientConditions, defaultServerConditions } from 'vite'
 import { defineConfig } from 'vitest/config'
 
 const browserTests = 'apps/web/test/**/*.browser.test.ts'
+// Also faults, after which a server has a time to recover.
+const aloneTests = 'conformance/test/{attacks-*,client-memory,client-network,crowds,doctor,faults-*,leaks,memory}.test.ts'
+const excluded = ['**/node_modules/**', '**/dist/**']
 // The workspace's packages are read as they are written, in tests as in `npm start`.
 const resolve = { conditions: ['millrace-source', ...defaultClientConditions] }
 const ssr = { resolve: { conditions: ['millrace-source', ...defaultServerConditions] } }
@@ -18,8 +20,8 @@ export default defineConfig({
     reporters: ['default', './scripts/count-reporter.ts'],
     retry: 0,
     passWithNoTests: false,
-    // Most of them wait most of the time. CI has the time, and is to say what the code does and not how busy two cores are.
-    maxWorkers: process.env.CI ? 1 : 2,
+    // Most of them wait most of the time.
+    maxWorkers: 2,
     projects: [
       {
         resolve,
@@ -28,10 +30,24 @@ export default defineConfig({
           name: 'node',
           environment: 'node',
           include: ['{packages,apps,conformance,examples,bench,scripts}/**/*.test.ts'],
-          exclude: ['**/node_modules/**', '**/dist/**', browserTests],
+          exclude: [...excluded, browserTests, aloneTests],
           testTimeout: 20_000,
           hookTimeout: 20_000,
           sequence: { groupOrder: 0 },
+        },
+      },
+      {
+        resolve,
+        ssr,
+        test: {
+          name: 'alone',
+          environment: 'node',
+          include: [aloneTests],
+          exclude: excluded,
+          fileParallelism: false,
+          testTimeout: 20_000,
+          hookTimeout: 20_000,
+          sequence: { groupOrder: 1 },
         },
       },
       {
@@ -45,7 +61,7 @@ export default defineConfig({
           testTimeout: 60_000,
           hookTimeout: 90_000,
           // After the others: a browser beside them on two cores only measures the waiting.
-          sequence: { groupOrder: 1 },
+          sequence: { groupOrder: 2 },
         },
       },
     ],
