@@ -1,10 +1,11 @@
 /** The whole page: header, conversation, composer. */
 import type { Client } from '@millrace/client'
 import type { Chat, PendingRun } from '@millrace/client/chat'
-import { useCallback, useEffect, useRef, useState } from 'react'
+import { type RefObject, useCallback, useEffect, useMemo, useRef, useState } from 'react'
 import { Announcer } from './chat/announcer.tsx'
 import { Empty } from './chat/empty.tsx'
 import { Transcript } from './chat/transcript.tsx'
+import type { TurnActions } from './chat/turn.tsx'
 import { type Conversation, codeOf, useConversation } from './chat/use-conversation.ts'
 import composer from './composer/composer.module.css'
 import { Composer } from './composer/composer.tsx'
@@ -27,7 +28,7 @@ export function App({ client }: { client: Client }) {
   const [returned, setReturned] = useState<PendingRun>()
   const panel = usePanel()
 
-  const latest = useRef({ conversation, chosen: models.chosen })
+  const latest = useRef<Latest>({ conversation, chosen: models.chosen })
   useEffect(() => {
     latest.current = { conversation, chosen: models.chosen }
   })
@@ -36,11 +37,7 @@ export function App({ client }: { client: Client }) {
     latest.current.conversation.ask(query, asking ?? latest.current.chosen)
     focusPolitely(field.current)
   }, [])
-  const goOn = useCallback((run: string) => {
-    void latest.current.conversation.chat.resume(run)
-    // The button disappears: without this, the focus of a keyboard would be lost.
-    focusPolitely(field.current)
-  }, [])
+  const actions = useActions(latest, field)
   const show = (id: string | undefined) => {
     panel.leave()
     if (isBegun && id === session.id) return
@@ -94,7 +91,12 @@ export function App({ client }: { client: Client }) {
           />
         )}
         <main className={layout.main}>
-          <Transcript {...{ conversation, ask }} models={models.list} onContinue={goOn} onWithdraw={withdraw}>
+          <Transcript
+            {...{ conversation, actions }}
+            models={models.list}
+            chosenModel={models.chosen.length === 1 ? models.chosen[0] : undefined}
+            onWithdraw={withdraw}
+          >
             <Placeholder conversation={conversation} ask={ask} onNew={() => show(undefined)} />
           </Transcript>
           <div className={composer.row}>
@@ -150,8 +152,32 @@ function focusPolitely(field: HTMLElement | null): void {
   if (!window.matchMedia('(pointer: coarse)').matches) field?.focus({ preventScroll: true })
 }
 
+interface Latest {
+  readonly conversation: Conversation
+  readonly chosen: readonly string[]
+}
+
+/** The same for every turn, as long as the page is. */
+function useActions(latest: RefObject<Latest>, field: RefObject<HTMLTextAreaElement | null>): TurnActions {
+  return useMemo((): TurnActions => {
+    // The button disappears: without this, the focus of a keyboard would be lost.
+    const then = (act: (conversation: Conversation) => unknown) => {
+      void act(latest.current.conversation)
+      focusPolitely(field.current)
+    }
+    return {
+      resume: (run) => then(({ chat }) => chat.resume(run)),
+      stop: (run) => then(({ chat }) => chat.stop(run)),
+      regenerate: (run, models) => then(({ regenerate }) => regenerate(run, models)),
+      edit: (run, question) => then(({ edit }) => edit(run, question, latest.current.chosen)),
+      choose: (run) => latest.current.conversation.chat.choose(run),
+      use: (run, lane) => then(({ use }) => use(run, lane)),
+    }
+  }, [latest, field])
+}
+
 /** `/` leads to the composer from anywhere that is not a field of its own. */
-function useSlashFocus(field: React.RefObject<HTMLTextAreaElement | null>): void {
+function useSlashFocus(field: RefObject<HTMLTextAreaElement | null>): void {
   useEffect(() => {
     const onKey = (event: KeyboardEvent) => {
       const isTyping = event.target instanceof Element && event.target.matches('input, textarea, [contenteditable]')

@@ -73,7 +73,7 @@ test('of several answers at once each can be stopped alone, and Stop ends them a
   await expect.poll(() => page.page.locator('article[data-status="stopped"]').count()).toBe(3)
 })
 
-test('an error stands below what was said, and Retry asks the same again', async () => {
+test('an error stands below what was said, and Retry asks the same again in its place', async () => {
   const model = gatedModel('test:held')
   await using stage = await startStage({ models: { 'test:held': model }, model: 'test:held', onError: () => {} })
   const page = await stage.open()
@@ -89,10 +89,7 @@ test('an error stands below what was said, and Retry asks the same again', async
   model.end()
   await card.getByTestId('retry').click()
   await page.reaches('completed')
-  expect(await page.page.locator('article h2').allTextContents()).toEqual([
-    expect.stringContaining('try'),
-    expect.stringContaining('try'),
-  ])
+  expect(await page.page.locator('article h2').allTextContents()).toEqual([expect.stringContaining('try')])
   expect(await page.textWith('the whole answer')).toBe('the whole answer')
 })
 

@@ -2,21 +2,19 @@
 
 import type { MillraceError, ModelList, Session } from '@millrace/client'
 import type { ChatLane } from '@millrace/client/chat'
-import { memo, useRef } from 'react'
+import { memo } from 'react'
 import { useLanguage } from '../i18n/language.tsx'
-import { Markdown } from '../markdown/markdown.tsx'
 import { Button } from '../ui/button.tsx'
 import { classes } from '../ui/classes.ts'
 import { CopyButton } from '../ui/copy-button.tsx'
-import { StopIcon } from '../ui/icons.tsx'
+import { CheckIcon, RetryIcon, StopIcon } from '../ui/icons.tsx'
 import styles from './answer.module.css'
 import { type Continuable, ContinueButton } from './continue-button.tsx'
 import { ErrorCard } from './error-card.tsx'
-import { Files } from './files.tsx'
 import { ModelName } from './model-name.tsx'
-import { Reasoning } from './reasoning.tsx'
+import { Parts } from './parts.tsx'
+import { shortenName } from './short-name.ts'
 import { StatusStrip } from './status-strip.tsx'
-import { useTextWhileSelecting } from './text-while-selecting.ts'
 
 export interface AnswerProps {
   readonly session: Session
@@ -27,7 +25,12 @@ export interface AnswerProps {
   readonly continuable: Continuable | undefined
   /** Why it was not, although that was asked for. */
   readonly refusal: MillraceError | undefined
-  readonly onRetry: (model: string) => void
+  /** Asks the same of this model again, beside the answer. Undefined where the session is gone. */
+  readonly onRegenerate: ((model: string) => void) | undefined
+  /** Another that is chosen for the next question. */
+  readonly otherModel: string | undefined
+  /** Goes on from this answer, where there are several. */
+  readonly onUse: ((lane: string) => void) | undefined
   /** Ends its run. Undefined where it is the only one: then the button beside the composer does. */
   readonly onStop: (() => void) | undefined
 }
@@ -54,21 +57,12 @@ export function PlainAnswer({ lane }: { lane: ChatLane }) {
   )
 }
 
-export const Answer = memo(function Answer({
-  session,
-  lane,
-  models,
-  isStopping,
-  continuable,
-  refusal,
-  onRetry,
-  onStop,
-}: AnswerProps) {
+export const Answer = memo(function Answer(props: AnswerProps) {
+  const { session, lane, models, isStopping, continuable, refusal, onStop, onRegenerate, otherModel, onUse } = props
   const { t } = useLanguage()
-  const body = useRef<HTMLDivElement>(null)
   const isStreaming = lane.status === 'streaming'
-  const [text, isGrowing] = useTextWhileSelecting(lane.text, body, isStreaming)
   const hasFailed = lane.status === 'failed' || lane.status === 'interrupted' || refusal !== undefined
+  const regenerate = onRegenerate && (() => onRegenerate(lane.model))
   return (
     <section
       className={styles.answer}
@@ -78,29 +72,9 @@ export const Answer = memo(function Answer({
       aria-label={lane.lane}
     >
       <ModelName name={lane.model} models={models} />
-      {lane.reasoning !== '' && <Reasoning text={lane.reasoning} isThinking={isStreaming && lane.text === ''} />}
-      <div ref={body} data-testid="answer-text" className={styles.text}>
-        {text === '' && isStreaming ? (
-          <span className={styles.waiting} aria-hidden="true">
-            <span />
-            <span />
-            <span />
-          </span>
-        ) : (
-          <Markdown text={text} isGrowing={isGrowing} />
-        )}
-      </div>
-      {lane.data.length > 0 && (
-        <pre className={styles.data}>{lane.data.map(({ name, value }) => `${name}: ${JSON.stringify(value)}`).join('\n')}</pre>
-      )}
-      {lane.files.length > 0 && <Files files={lane.files} session={session} />}
+      <Parts lane={lane} session={session} />
       {hasFailed && (
-        <ErrorCard
-          error={refusal ?? lane.error}
-          hasPartial={lane.text !== ''}
-          continuable={continuable}
-          onRetry={() => onRetry(lane.model)}
-        />
+        <ErrorCard error={refusal ?? lane.error} hasPartial={lane.text !== ''} continuable={continuable} onRetry={regenerate} />
       )}
       <StatusStrip lane={lane} isStopping={isStopping}>
         {isStreaming && onStop !== undefined && (
@@ -109,12 +83,31 @@ export const Answer = memo(function Answer({
             <span>{t.stop}</span>
           </Button>
         )}
-        {!isStreaming && lane.text !== '' && (
-          <>
-            {!hasFailed && continuable !== undefined && <ContinueButton {...continuable} look="quiet" />}
-            <CopyButton text={lane.text} label={t.copyAnswer} />
-          </>
+        {!isStreaming && !hasFailed && continuable !== undefined && <ContinueButton {...continuable} look="quiet" />}
+        {!isStreaming && onUse !== undefined && (
+          <Button look="quiet" onClick={() => onUse(lane.lane)} aria-label={t.use} title={t.use} data-testid="use">
+            <CheckIcon />
+            <span>{t.use}</span>
+          </Button>
         )}
+        {!isStreaming && !hasFailed && regenerate !== undefined && (
+          <Button look="quiet" onClick={regenerate} aria-label={t.regenerate} title={t.regenerate} data-testid="regenerate">
+            <RetryIcon size={14} />
+          </Button>
+        )}
+        {!isStreaming && onRegenerate !== undefined && otherModel !== undefined && (
+          <Button
+            look="quiet"
+            onClick={() => onRegenerate(otherModel)}
+            aria-label={t.regenerateWith(otherModel)}
+            title={t.regenerateWith(otherModel)}
+            data-testid="regenerate-with"
+          >
+            <RetryIcon size={14} />
+            <span>{shortenName(otherModel, 14)}</span>
+          </Button>
+        )}
+        {!isStreaming && lane.text !== '' && <CopyButton text={lane.text} label={t.copyAnswer} />}
       </StatusStrip>
     </section>
   )

@@ -1,5 +1,5 @@
 /**
- * The files of an answer: pictures as they are, everything else to be saved. What a file holds is a stranger's: only
+ * A file of an answer: a picture as it is, everything else to be saved. What it holds is a stranger's: only
  * what a browser draws without running it is shown, and all else is bytes without a type, which no tab renders.
  */
 import type { MillraceError, Session } from '@millrace/client'
@@ -13,17 +13,7 @@ import styles from './answer.module.css'
 const retryLongestMs = 30_000
 const drawn: readonly string[] = ['image/png', 'image/jpeg', 'image/gif', 'image/webp', 'image/avif']
 
-export function Files({ files, session }: { files: readonly ChatFile[]; session: Session }) {
-  return (
-    <div className={styles.files}>
-      {files.map((file) => (
-        <File key={file.position} file={file} session={session} />
-      ))}
-    </div>
-  )
-}
-
-function File({ file, session }: { file: ChatFile; session: Session }) {
+export function File({ file, session }: { file: ChatFile; session: Session }) {
   const { t, bytes } = useLanguage()
   const [isBroken, setBroken] = useState(false)
   const isDrawn = drawn.includes(file.mediaType) && !isBroken

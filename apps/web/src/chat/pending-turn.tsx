@@ -7,8 +7,8 @@ import { Button } from '../ui/button.tsx'
 import { Note } from '../ui/text.tsx'
 import { ErrorCard } from './error-card.tsx'
 import { ModelName } from './model-name.tsx'
+import { Question } from './question.tsx'
 import styles from './turn.module.css'
-import { Question } from './turn.tsx'
 
 export interface PendingTurnProps {
   readonly pending: PendingRun

@@ -1,38 +1,38 @@
 /** The conversation: every turn in the order it was asked, and the way to its end. */
 import type { ModelList } from '@millrace/client'
 import type { PendingRun } from '@millrace/client/chat'
-import { Fragment, type ReactNode, useCallback } from 'react'
+import { Fragment, type ReactNode } from 'react'
 import { useLanguage } from '../i18n/language.tsx'
 import { ArrowDownIcon } from '../ui/icons.tsx'
 import { Note } from '../ui/text.tsx'
 import { useFollow } from './follow.ts'
 import { PendingTurn } from './pending-turn.tsx'
 import styles from './transcript.module.css'
-import { Turn } from './turn.tsx'
+import { Turn, type TurnActions } from './turn.tsx'
 import type { Conversation } from './use-conversation.ts'
 
 export interface TranscriptProps {
   readonly conversation: Conversation
   readonly models: ModelList | undefined
-  readonly ask: (query: string, models: readonly string[]) => void
-  /** Goes on with an answer that ended before its time. */
-  readonly onContinue: (run: string) => void
+  /** Chosen for the next question, where it is one. */
+  readonly chosenModel: string | undefined
+  readonly actions: TurnActions
   readonly onWithdraw: (pending: PendingRun) => void
   /** Shown instead of turns while there are none. */
   readonly children: ReactNode
 }
 
-export function Transcript({ conversation, models, ask, onContinue, onWithdraw, children }: TranscriptProps) {
+export function Transcript({ conversation, models, chosenModel, actions, onWithdraw, children }: TranscriptProps) {
   const { t } = useLanguage()
-  const { chat, session, asked } = conversation
-  const { pending, stopping, resuming } = chat
+  const { chat, session, asked, used } = conversation
+  const { stopping, resuming } = chat
+  // What is asked in another's place is seen there in a moment.
+  const pending = chat.pending.filter(({ regenerates, status }) => regenerates === undefined || status !== 'sending')
   const runs = [...chat.lost, ...chat.runs]
   // The server no longer has them.
   const lostCount = chat.status === 'closed' ? runs.length : chat.lost.length
   // Asking, and opening a conversation, scrolls to its end.
   const { scroller, content, isPinned, hasNew, pin } = useFollow(chat.runs, `${session.id} ${asked.size} ${pending.length}`)
-  const { stop: stopRun } = chat
-  const stop = useCallback((run: string) => void stopRun(run), [stopRun])
   const isOneOfSeveral = runs.filter(({ status }) => status === 'streaming').length > 1
   const isEmpty = runs.length === 0 && pending.length === 0
   const isUnreachable = ['reconnecting', 'offline'].includes(chat.connection.state)
@@ -58,10 +58,13 @@ export function Transcript({ conversation, models, ask, onContinue, onWithdraw, 
                 isStopping={stopping.has(run.run)}
                 isResuming={resuming.has(run.run)}
                 refusal={resuming.get(run.run)}
-                onContinue={index < lostCount ? undefined : onContinue}
                 isAnchored={isLast(index) && asked.has(run.run)}
-                ask={ask}
-                onStop={isOneOfSeveral && run.status === 'streaming' ? stop : undefined}
+                isLost={index < lostCount}
+                isOneOfSeveral={isOneOfSeveral && run.status === 'streaming'}
+                isLast={isLast(index)}
+                siblings={chat.siblings.get(run.run)}
+                usedLane={runs[index + 1]?.parentLane ?? (used?.run === run.run ? used.lane : undefined)}
+                {...{ chosenModel, actions }}
               />
               {index === lostCount - 1 && <Note className={styles.notice}>{t.lost}</Note>}
             </Fragment>

@@ -3,14 +3,29 @@ import type { MillraceError, ModelList, Session } from '@millrace/client'
 import type { ChatLane, ChatRun } from '@millrace/client/chat'
 import { memo, useCallback, useId, useRef, useState } from 'react'
 import { useLanguage } from '../i18n/language.tsx'
+import { Button } from '../ui/button.tsx'
 import { classes } from '../ui/classes.ts'
-import { Ellipsis, HiddenText } from '../ui/text.tsx'
+import { Ellipsis } from '../ui/text.tsx'
 import { Answer, PlainAnswer } from './answer.tsx'
 import { Boundary } from './boundary.tsx'
 import type { Continuable } from './continue-button.tsx'
+import { Question } from './question.tsx'
 import { shortenName } from './short-name.ts'
 import { PhaseDot } from './status-strip.tsx'
 import styles from './turn.module.css'
+
+export interface TurnActions {
+  /** Goes on with an answer that ended before its time. */
+  readonly resume: (run: string) => void
+  readonly stop: (run: string) => void
+  /** Asks the same again, beside the run. */
+  readonly regenerate: (run: string, models: readonly string[]) => void
+  readonly edit: (run: string, question: string) => void
+  /** Shows another run at the same place. */
+  readonly choose: (run: string) => void
+  /** The next question follows this one of several answers. */
+  readonly use: (run: string, lane: string) => void
+}
 
 export interface TurnProps {
   readonly session: Session
@@ -21,25 +36,37 @@ export interface TurnProps {
   readonly isResuming: boolean
   /** Why it will not. */
   readonly refusal: MillraceError | undefined
-  /** Undefined where the session is gone. */
-  readonly onContinue: ((run: string) => void) | undefined
   /** Keeps room for the answer below the question, so that nothing moves while it fills. */
   readonly isAnchored: boolean
-  readonly ask: (query: string, models: readonly string[]) => void
-  /** Undefined where nothing else is being answered. */
-  readonly onStop: ((run: string) => void) | undefined
+  /** The session no longer has it: it can only be read. */
+  readonly isLost: boolean
+  /** Something else is being answered, too: then each answer has a button that stops it. */
+  readonly isOneOfSeveral: boolean
+  readonly isLast: boolean
+  readonly siblings: readonly string[] | undefined
+  /** The answer that the conversation goes on from, where there are several. */
+  readonly usedLane: string | undefined
+  /** Chosen for the next question. */
+  readonly chosenModel: string | undefined
+  readonly actions: TurnActions
 }
 
 export const Turn = memo(function Turn(props: TurnProps) {
-  const { session, run, models, isStopping, isResuming, refusal, isAnchored, ask, onContinue, onStop } = props
+  const { session, run, models, isStopping, isResuming, refusal, isAnchored, isLost, isOneOfSeveral, siblings, actions } = props
+  const { isLast, usedLane, chosenModel } = props
   const { t } = useLanguage()
   const id = useId()
-  const retry = useCallback((model: string) => ask(run.query, [model]), [ask, run.query])
-  const continuable = onContinue && readContinuable(run, isResuming && refusal === undefined, onContinue)
+  const { run: name } = run
+  const stop = useCallback(() => actions.stop(name), [actions, name])
+  const use = useCallback((lane: string) => actions.use(name, lane), [actions, name])
+  const regenerate = useCallback((model: string) => actions.regenerate(name, [model]), [actions, name])
+  const continuable = isLost ? undefined : readContinuable(run, isResuming && refusal === undefined, actions.resume)
+  const isStreaming = run.status === 'streaming'
   // Lanes are not stopped one by one, so that one button is enough.
-  const stoppable = run.lanes.find(({ status }) => status === 'streaming')
-  const stop = useCallback(() => onStop?.(run.run), [onStop, run.run])
-  const answers = run.lanes.map((lane) => (
+  const stoppable = isOneOfSeveral ? run.lanes.find(({ status }) => status === 'streaming') : undefined
+  const isUsable = isLast && !isLost && !isStreaming && run.lanes.length > 1
+  const [shown, aside] = divide(run.lanes, usedLane)
+  const answers = shown.map((lane) => (
     <Boundary key={lane.lane} retryKey={lane.status} fallback={<PlainAnswer lane={lane} />}>
       <Answer
         session={session}
@@ -48,24 +75,48 @@ export const Turn = memo(function Turn(props: TurnProps) {
         isStopping={isStopping}
         continuable={isCut(lane) && lane.text !== '' ? continuable : undefined}
         refusal={isCut(lane) ? refusal : undefined}
-        onRetry={retry}
-        onStop={lane === stoppable && onStop !== undefined ? stop : undefined}
+        onStop={lane === stoppable ? stop : undefined}
+        onRegenerate={isLost || isStreaming ? undefined : regenerate}
+        otherModel={chosenModel === lane.model ? undefined : chosenModel}
+        onUse={isUsable && usedLane === undefined ? use : undefined}
       />
     </Boundary>
   ))
   return (
-    <article className={styles.turn} data-run={run.run} data-status={run.status} data-anchored={isAnchored} aria-labelledby={id}>
-      <Question id={id} text={run.query} />
-      {run.lanes.length < 2 ? (
+    <article className={styles.turn} data-run={name} data-status={run.status} data-anchored={isAnchored} aria-labelledby={id}>
+      <Question
+        id={id}
+        text={run.query}
+        onEdit={isLost ? undefined : (text) => actions.edit(name, text)}
+        siblings={siblings}
+        run={name}
+        onChoose={actions.choose}
+      />
+      {shown.length < 2 ? (
         <div className={styles.column}>{answers}</div>
       ) : (
         <Lanes run={run} label={t.lanes}>
           {answers}
         </Lanes>
       )}
+      {aside.length > 0 && (
+        <div className={classes(styles.column, styles.aside)}>
+          {aside.map(({ lane }) => (
+            <Button key={lane} look="small" disabled={!isUsable} title={t.use} data-testid="aside" onClick={() => use(lane)}>
+              {shortenName(lane, 24)}
+            </Button>
+          ))}
+        </div>
+      )}
     </article>
   )
 })
+
+/** Where one of several answers was chosen, the others are one line. */
+function divide(lanes: readonly ChatLane[], used: string | undefined): readonly [readonly ChatLane[], readonly ChatLane[]] {
+  const one = lanes.find(({ lane }) => lane === used)
+  return one === undefined ? [lanes, []] : [[one], lanes.filter((lane) => lane !== one)]
+}
 
 /** Undefined where the run goes on, or its beginning is missing: nobody could go on with half of it. */
 function readContinuable(run: ChatRun, isPending: boolean, onContinue: (run: string) => void): Continuable | undefined {
@@ -80,18 +131,6 @@ function readContinuable(run: ChatRun, isPending: boolean, onContinue: (run: str
 /** It ended, and not because there was nothing more to say. */
 function isCut({ status }: ChatLane): boolean {
   return status !== 'streaming' && status !== 'completed'
-}
-
-export function Question({ id, text }: { id: string; text: string }) {
-  const { t } = useLanguage()
-  return (
-    <div className={classes(styles.column, styles.asked)}>
-      <h2 id={id} className={styles.question} dir="auto">
-        <HiddenText>{t.you}: </HiddenText>
-        {text}
-      </h2>
-    </div>
-  )
 }
 
 /** Columns where there is room; on a phone one lane at a time, to swipe or to choose above. */

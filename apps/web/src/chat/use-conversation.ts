@@ -15,18 +15,25 @@ interface Shown {
   readonly isBegun: boolean
   /** Runs that were asked for in this tab since it was loaded. */
   readonly asked: ReadonlySet<string>
+  /** The one of several answers that the next question follows. */
+  readonly used?: { readonly run: string; readonly lane: string } | undefined
 }
 
 export interface Conversation extends Shown {
   readonly chat: Chat
   readonly open: (session: string | undefined) => void
   readonly ask: (query: string, models: readonly string[]) => void
+  /** Asks the same again, beside the run. */
+  readonly regenerate: (run: string, models: readonly string[]) => void
+  /** Asks something else in the place of a run's question. */
+  readonly edit: (run: string, question: string, models: readonly string[]) => void
+  readonly use: (run: string, lane: string) => void
 }
 
 export function useConversation(client: Client): Conversation {
   const show = (id: string | undefined): Shown => ({ session: client.session(id), isBegun: id !== undefined, asked: new Set() })
   const [shown, setShown] = useState(() => show(sessionOfPage()))
-  const { session, isBegun, asked } = shown
+  const { session, isBegun, asked, used } = shown
   const store = chatOf(session, options)
   const isLongHidden = useLongHidden()
   // Reading a session makes it, and a tab that nobody sees needs no connection while nothing is expected.
@@ -51,14 +58,22 @@ export function useConversation(client: Client): Conversation {
       // None chosen, because the list could not be read: the server knows its default.
       const asking = models.length > 0 ? { models } : {}
       if (isBegun && !isUnusable(store.current)) {
-        const id = store.current.queue(query, asking)
-        return setShown({ session, isBegun, asked: new Set([...asked, id]) })
+        const last = store.current.runs.at(-1)?.run
+        const place = used !== undefined && used.run === last ? { parent: used.run, parentLane: used.lane } : {}
+        return note(store.current.queue(query, { ...asking, ...place }))
       }
       const next = isBegun ? client.session() : session
       window.history.pushState(null, '', addressOf(next.id))
       const { id } = chatOf(next, options).current.ask(query, asking)
       setShown({ session: next, isBegun: true, asked: new Set([id]) })
     },
+    regenerate: (run, models) => note(store.current.regenerate(run, { models }).id),
+    edit: (run, question, models) => note(store.current.edit(run, question, models.length > 0 ? { models } : {}).id),
+    use: (run, lane) => setShown({ ...shown, used: { run, lane } }),
+  }
+
+  function note(id: string): void {
+    setShown({ session, isBegun, asked: new Set([...asked, id]) })
   }
 }
 

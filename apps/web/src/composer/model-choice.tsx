@@ -48,6 +48,7 @@ export function ModelChoice({ models, onDone }: { models: Models; onDone: () => 
             <button
               type="button"
               className={styles.remove}
+              data-testid="model-chip-remove"
               aria-label={t.models.remove(name)}
               onClick={() => choose(chosen.filter((_, other) => other !== index))}
             >

@@ -132,6 +132,11 @@ export const FileIcon = (props: IconProps) => (
     <path d="M14 3H6.500v18h11V6.500zM14 3v3.500h3.500" />
   </Icon>
 )
+export const ToolIcon = (props: IconProps) => (
+  <Icon {...props}>
+    <path d="M14.500 6.500a4 4 0 0 0-5.300 5L4 16.700V20h3.300l5.200-5.200a4 4 0 0 0 5-5.300L15 12l-3-3z" />
+  </Icon>
+)
 export const SignOutIcon = (props: IconProps) => (
   <Icon {...props}>
     <path d="M14 4H6.500A1.500 1.500 0 0 0 5 5.500v13A1.500 1.500 0 0 0 6.500 20H14M10 12h10m0 0-4-4m4 4-4 4" />

@@ -1,0 +1,96 @@
+/** What an answer is made of, in the order in which it came: thoughts, text, calls of tools, files, data and sources. */
+import type { Session } from '@millrace/client'
+import type { ChatLane } from '@millrace/client/chat'
+import { memo, useRef } from 'react'
+import { useLanguage } from '../i18n/language.tsx'
+import { vetLink } from '../markdown/inline.tsx'
+import { Markdown } from '../markdown/markdown.tsx'
+import styles from './answer.module.css'
+import { File } from './files.tsx'
+import { Reasoning } from './reasoning.tsx'
+import { useTextWhileSelecting } from './text-while-selecting.ts'
+import { ToolCard } from './tool-card.tsx'
+
+export type LanePart = ChatLane['parts'][number]
+
+export function Parts({ lane, session }: { lane: ChatLane; session: Session }) {
+  const isStreaming = lane.status === 'streaming'
+  const last = lane.parts.findLastIndex(({ type }) => type !== 'source')
+  const isSilent = isStreaming && ['step', 'tool', undefined].includes(lane.parts[last]?.type)
+  return (
+    <>
+      {lane.parts.map((part, index) => (
+        // biome-ignore lint/suspicious/noArrayIndexKey: parts are added at the end only
+        <Part key={index} part={part} lane={lane} session={session} isGrowing={isStreaming && index === last} />
+      ))}
+      <Sources parts={lane.parts} />
+      {isSilent && (
+        <span className={styles.waiting} aria-hidden="true">
+          <span />
+          <span />
+          <span />
+        </span>
+      )}
+    </>
+  )
+}
+
+interface PartProps {
+  readonly part: LanePart
+  readonly lane: ChatLane
+  readonly session: Session
+  readonly isGrowing: boolean
+}
+
+function Part({ part, lane, session, isGrowing }: PartProps) {
+  switch (part.type) {
+    case 'text':
+      return <Text text={part.text} isStreaming={isGrowing} />
+    case 'reasoning':
+      return <Reasoning text={part.text} isThinking={isGrowing} />
+    case 'tool':
+      return <ToolCard tool={part} />
+    case 'data':
+      return <pre className={styles.data}>{`${part.name}: ${JSON.stringify(part.value)}`}</pre>
+    case 'file': {
+      const file = lane.files.find(({ position }) => position === part.position)
+      return file === undefined ? null : <File file={file} session={session} />
+    }
+    default:
+      return null
+  }
+}
+
+const Text = memo(function Text({ text: said, isStreaming }: { text: string; isStreaming: boolean }) {
+  const body = useRef<HTMLDivElement>(null)
+  const [text, isGrowing] = useTextWhileSelecting(said, body, isStreaming)
+  return (
+    <div ref={body} data-testid="answer-text" className={styles.text}>
+      <Markdown text={text} isGrowing={isGrowing} />
+    </div>
+  )
+})
+
+function Sources({ parts }: { parts: readonly LanePart[] }) {
+  const { t } = useLanguage()
+  const sources = parts.filter((part) => part.type === 'source')
+  if (sources.length === 0) return null
+  return (
+    <ol className={styles.sources} aria-label={t.sources}>
+      {sources.map(({ source, url = '', title = url }) => {
+        const href = vetLink(url, document.baseURI)
+        return (
+          <li key={source}>
+            {href === undefined ? (
+              title
+            ) : (
+              <a href={href} target="_blank" rel="nofollow noopener noreferrer">
+                {title}
+              </a>
+            )}
+          </li>
+        )
+      })}
+    </ol>
+  )
+}

@@ -1,0 +1,153 @@
+/** What was asked, with a way to ask it in other words, and the way to what was asked or answered in its place before. */
+import { useRef, useState } from 'react'
+import { useComposition } from '../composer/composition.ts'
+import { readKey } from '../composer/enter.ts'
+import { questionLengthMax } from '../composer/limits.ts'
+import { useLanguage } from '../i18n/language.tsx'
+import { Button } from '../ui/button.tsx'
+import { classes } from '../ui/classes.ts'
+import { ChevronIcon, RenameIcon } from '../ui/icons.tsx'
+import { HiddenText } from '../ui/text.tsx'
+import styles from './turn.module.css'
+
+export interface QuestionProps {
+  readonly id: string
+  readonly text: string
+  /** Undefined where it cannot be edited. */
+  readonly onEdit?: ((text: string) => void) | undefined
+  /** The runs at this place of the tree, and which of them is shown. */
+  readonly siblings?: readonly string[] | undefined
+  readonly run?: string
+  readonly onChoose?: (run: string) => void
+}
+
+export function Question({ id, text, onEdit, siblings, run = '', onChoose = () => {} }: QuestionProps) {
+  const { t } = useLanguage()
+  const [isEditing, setEditing] = useState(false)
+  if (isEditing && onEdit !== undefined)
+    return (
+      <Editor
+        id={id}
+        text={text}
+        onDone={(next) => {
+          setEditing(false)
+          if (next !== undefined) onEdit(next)
+        }}
+      />
+    )
+  return (
+    <div className={classes(styles.column, styles.asked)}>
+      <h2 id={id} className={styles.question} dir="auto">
+        <HiddenText>{t.you}: </HiddenText>
+        {text}
+      </h2>
+      {(onEdit !== undefined || siblings !== undefined) && (
+        <div className={styles.tools}>
+          {siblings !== undefined && <Navigator siblings={siblings} run={run} onChoose={onChoose} />}
+          {onEdit !== undefined && (
+            <Button look="quiet" aria-label={t.edit} title={t.edit} data-testid="edit" onClick={() => setEditing(true)}>
+              <RenameIcon size={14} />
+            </Button>
+          )}
+        </div>
+      )}
+    </div>
+  )
+}
+
+interface NavigatorProps {
+  readonly siblings: readonly string[]
+  readonly run: string
+  readonly onChoose: (run: string) => void
+}
+
+function Navigator({ siblings, run, onChoose }: NavigatorProps) {
+  const { t, number } = useLanguage()
+  const at = siblings.indexOf(run)
+  const [before, after] = [siblings[at - 1], siblings[at + 1]]
+  const place = t.versions.place(number(at + 1), number(siblings.length))
+  return (
+    <fieldset aria-label={t.versions.label} className={styles.versions} data-testid="versions">
+      <Button
+        look="quiet"
+        className={styles.back}
+        aria-label={t.versions.before}
+        title={t.versions.before}
+        disabled={before === undefined}
+        data-testid="version-before"
+        onClick={() => before !== undefined && onChoose(before)}
+      >
+        <ChevronIcon size={14} />
+      </Button>
+      <span>{place}</span>
+      <Button
+        look="quiet"
+        className={styles.forth}
+        aria-label={t.versions.after}
+        title={t.versions.after}
+        disabled={after === undefined}
+        data-testid="version-after"
+        onClick={() => after !== undefined && onChoose(after)}
+      >
+        <ChevronIcon size={14} />
+      </Button>
+    </fieldset>
+  )
+}
+
+interface EditorProps {
+  readonly id: string
+  readonly text: string
+  readonly onDone: (text: string | undefined) => void
+}
+
+function Editor({ id, text, onDone }: EditorProps) {
+  const { t } = useLanguage()
+  const [draft, setDraft] = useState(text)
+  const isFresh = useRef(true)
+  const composition = useComposition()
+  const canSend = draft.trim() !== '' && draft.length <= questionLengthMax
+  const focus = (field: HTMLTextAreaElement | null) => {
+    if (field === null || !isFresh.current) return
+    isFresh.current = false
+    field.focus()
+    field.setSelectionRange(text.length, text.length)
+  }
+  return (
+    <form
+      className={classes(styles.column, styles.editor)}
+      data-testid="editor"
+      onSubmit={(event) => {
+        event.preventDefault()
+        if (canSend) onDone(draft)
+      }}
+    >
+      <h2 id={id}>
+        <HiddenText>{t.edit}</HiddenText>
+      </h2>
+      <textarea
+        ref={focus}
+        aria-label={t.edit}
+        dir="auto"
+        value={draft}
+        onChange={(event) => setDraft(event.target.value)}
+        onCompositionEnd={composition.onCompositionEnd}
+        onKeyDown={(event) => {
+          if (event.key === 'Escape' && !composition.owns(event)) return onDone(undefined)
+          const isCoarsePointer = window.matchMedia('(pointer: coarse)').matches
+          const meaning = readKey(event.nativeEvent, { msSinceComposition: composition.msSinceEnd(), isCoarsePointer })
+          if (meaning !== 'type') event.preventDefault()
+          if (meaning === 'send' && canSend) onDone(draft)
+        }}
+      />
+      <div className={styles.tools}>
+        <Button look="small" onClick={() => onDone(undefined)}>
+          {t.cancel}
+        </Button>
+        <Button look="small" type="submit" disabled={!canSend}>
+          {t.send}
+        </Button>
+      </div>
+    </form>
+  )
+}

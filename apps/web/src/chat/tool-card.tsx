@@ -1,0 +1,61 @@
+/** One call of a tool: what it is called with, as that arrives, and what came of it. Open while it is of interest. */
+import type { ChatLane } from '@millrace/client/chat'
+import { type ReactNode, useState } from 'react'
+import { useLanguage } from '../i18n/language.tsx'
+import { ChevronIcon, ToolIcon } from '../ui/icons.tsx'
+import { Ellipsis } from '../ui/text.tsx'
+import styles from './tool-card.module.css'
+
+export type ToolPart = Extract<ChatLane['parts'][number], { type: 'tool' }>
+
+/** More than this is no help to a reader, and a page would be slow with it. */
+const shownMax = 20_000
+
+export function ToolCard({ tool, children }: { tool: ToolPart; children?: ReactNode }) {
+  const { t } = useLanguage()
+  const [chosen, setChosen] = useState<boolean>()
+  const { state } = tool
+  const isOpen = chosen ?? (state === 'streaming' || state === 'waiting' || state === 'failed')
+  const given = tool.arguments === undefined ? tool.argumentsText : show(tool.arguments)
+  return (
+    <details className={styles.card} open={isOpen} data-testid="tool" data-tool={tool.name} data-state={state}>
+      {/* biome-ignore lint/a11y/noStaticElementInteractions: a summary is a button to every browser and reader */}
+      <summary
+        onClick={(event) => {
+          // React owns `open`; the element toggling it as well would make two owners.
+          event.preventDefault()
+          setChosen(!isOpen)
+        }}
+      >
+        <ToolIcon size={14} />
+        <Ellipsis>{tool.name}</Ellipsis>
+        <span className={styles.state}>{tool.preliminary ? t.tools.states.preliminary : t.tools.states[state]}</span>
+        <ChevronIcon size={14} />
+      </summary>
+      <div className={styles.body}>
+        {given !== undefined && <Block label={t.tools.arguments} text={given} />}
+        {tool.value !== undefined && (
+          <Block label={state === 'failed' || state === 'rejected' ? t.tools.reason : t.tools.result} text={show(tool.value)} />
+        )}
+        {children}
+      </div>
+    </details>
+  )
+}
+
+function Block({ label, text }: { label: string; text: string }) {
+  return (
+    <div>
+      <div className={styles.label}>{label}</div>
+      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: it scrolls, and without it a keyboard could not reach its end */}
+      <pre className={styles.json} tabIndex={0} dir="ltr" translate="no">
+        {text.length > shownMax ? `${text.slice(0, shownMax)}…` : text}
+      </pre>
+    </div>
+  )
+}
+
+/** A text is shown as it is, everything else as JSON. */
+function show(value: unknown): string {
+  return typeof value === 'string' ? value : JSON.stringify(value, null, 2)
+}
