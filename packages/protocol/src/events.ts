@@ -31,6 +31,8 @@ export interface Timings {
   readonly firstTokenMs: number | null
   /** From the acceptance of the request to the end. */
   readonly durationMs: number
+  /** From the first piece of reasoning to what followed it; absent without reasoning, and for several lanes together. */
+  readonly reasoningMs?: number
 }
 
 export interface LaneEnd {

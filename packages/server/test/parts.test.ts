@@ -172,6 +172,20 @@ describe('the parts of an answer', () => {
   })
 })
 
+describe('the time of reasoning', () => {
+  it('is measured by the server, up to what follows it, and is in the conversation', async () => {
+    const { millrace } = await startServer()
+    const run = await millrace.ask({ query: 'x', models: ['sim:think?think=4&n=3&tps=50'] })
+    const { timings } = await run.ended
+    // Four pieces at 50 in a second; what follows takes as long again.
+    expect(timings.reasoningMs).toBeGreaterThan(50)
+    expect(timings.reasoningMs).toBeLessThan(timings.durationMs)
+    expect((await millrace.readSession(run.session))?.runs[0]?.lanes[0]?.timings).toEqual(timings)
+    const plain = await millrace.ask({ query: 'x', models: ['sim:count?n=3&tps=0'] })
+    expect((await plain.ended).timings).not.toHaveProperty('reasoningMs')
+  })
+})
+
 describe('calls of tools', () => {
   it('have ids that are unique in the run, whatever the model calls them', async () => {
     const { millrace } = await startServer()

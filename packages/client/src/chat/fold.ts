@@ -98,14 +98,17 @@ interface Measures {
 /** What was counted and waited for in one run and in another that continues it. */
 function addMeasures(a: Measures, b: Measures): Measures {
   const usage = a.usage && b.usage ? addUsage(a.usage, b.usage) : (b.usage ?? a.usage)
-  const timings =
-    a.timings && b.timings
-      ? {
-          firstTokenMs: a.timings.firstTokenMs ?? b.timings.firstTokenMs,
-          durationMs: a.timings.durationMs + b.timings.durationMs,
-        }
-      : (b.timings ?? a.timings)
+  const timings = a.timings && b.timings ? addTimings(a.timings, b.timings) : (b.timings ?? a.timings)
   return { ...(usage && { usage }), ...(timings && { timings }) }
+}
+
+function addTimings(a: Timings, b: Timings): Timings {
+  const reasoningMs = (a.reasoningMs ?? 0) + (b.reasoningMs ?? 0)
+  return {
+    firstTokenMs: a.firstTokenMs ?? b.firstTokenMs,
+    durationMs: a.durationMs + b.durationMs,
+    ...(reasoningMs > 0 && { reasoningMs }),
+  }
 }
 
 function addUsage(a: Usage, b: Usage): Usage {

@@ -238,7 +238,9 @@ const usage = z.object({
 export const end = {
   finishReason: z.enum(['stop', 'length', 'content_filter', 'tool_calls', 'other']).optional(),
   usage: usage.optional(),
-  timings: z.object({ firstTokenMs: z.number().nullable(), durationMs: z.number() }).optional(),
+  timings: z
+    .object({ firstTokenMs: z.number().nullable(), durationMs: z.number(), reasoningMs: z.number().optional() })
+    .optional(),
   error: z.object({ code: z.string(), message: z.string(), retryable: z.boolean() }).optional(),
 }
 const file = { mediaType: z.string(), name: z.string().optional(), size: z.number(), position: z.string() }

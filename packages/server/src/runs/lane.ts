@@ -79,6 +79,9 @@ class Lane {
   #isPaused = false
   #idleTimer: ReturnType<typeof setTimeout> | undefined
   #firstTokenAt: number | undefined
+  /** Since when the model has said nothing but reasoning. */
+  #reasoningSince: number | undefined
+  #reasoningMs = 0
   #lastPartAt: number
   #deltas = 0
   /** Of the steps that have ended. */
@@ -172,6 +175,8 @@ class Lane {
     else {
       this.#deltas += 1
       if (this.#firstTokenAt === undefined) this.#noteFirst()
+      if ('reasoning' in part) this.#reasoningSince ??= this.#lastPartAt
+      else this.#endReasoning(this.#lastPartAt)
       this.#events.write(part, this.#executorOf)
       if (this.#steps !== undefined) {
         if ('text' in part) this.#steps.noteText(part.text)
@@ -205,6 +210,11 @@ class Lane {
     const { acceptedAt, onFirstToken } = this.#options
     this.#firstTokenAt = this.#lastPartAt
     onFirstToken?.(Math.max(0, this.#firstTokenAt - acceptedAt))
+  }
+
+  #endReasoning(at: number): void {
+    if (this.#reasoningSince !== undefined) this.#reasoningMs += at - this.#reasoningSince
+    this.#reasoningSince = undefined
   }
 
   // The caller that aborts with an error has reported it.
@@ -264,6 +274,13 @@ class Lane {
   #timings(): Timings {
     const { acceptedAt, now } = this.#options
     const since = (time: number) => Math.max(0, Math.round(time - acceptedAt))
-    return { firstTokenMs: this.#firstTokenAt === undefined ? null : since(this.#firstTokenAt), durationMs: since(now()) }
+    const endedAt = now()
+    this.#endReasoning(endedAt)
+    const reasoningMs = Math.round(this.#reasoningMs)
+    return {
+      firstTokenMs: this.#firstTokenAt === undefined ? null : since(this.#firstTokenAt),
+      durationMs: since(endedAt),
+      ...(reasoningMs > 0 && { reasoningMs }),
+    }
   }
 }
