@@ -47,7 +47,7 @@ function Part({ part, lane, session, isGrowing }: PartProps) {
     case 'text':
       return <Text text={part.text} isStreaming={isGrowing} />
     case 'reasoning':
-      return <Reasoning text={part.text} isThinking={isGrowing} />
+      return <Reasoning text={part.text} isThinking={isGrowing} durationMs={thoughtMs(lane)} />
     case 'tool':
       return <ToolCard tool={part} />
     case 'data':
@@ -59,6 +59,12 @@ function Part({ part, lane, session, isGrowing }: PartProps) {
     default:
       return null
   }
+}
+
+/** Of a lane that has thought once: the server measures all of its thoughts together. */
+function thoughtMs({ parts, timings, status }: ChatLane): number | undefined {
+  const isOnce = parts.filter(({ type }) => type === 'reasoning').length === 1
+  return isOnce && status !== 'streaming' ? timings?.reasoningMs : undefined
 }
 
 const Text = memo(function Text({ text: said, isStreaming }: { text: string; isStreaming: boolean }) {

@@ -8,8 +8,15 @@ import { useLanguage } from '../i18n/language.tsx'
 import { ChevronIcon } from '../ui/icons.tsx'
 import styles from './answer.module.css'
 
-export function Reasoning({ text, isThinking }: { text: string; isThinking: boolean }) {
-  const { t } = useLanguage()
+export interface ReasoningProps {
+  readonly text: string
+  readonly isThinking: boolean
+  /** By the server's clock, so that it is the same after a reload; undefined until the answer has ended. */
+  readonly durationMs: number | undefined
+}
+
+export function Reasoning({ text, isThinking, durationMs }: ReasoningProps) {
+  const { t, duration } = useLanguage()
   const [chosen, setChosen] = useState<boolean>()
   const body = useRef<HTMLDivElement>(null)
   const isOpen = chosen ?? isThinking
@@ -32,7 +39,7 @@ export function Reasoning({ text, isThinking }: { text: string; isThinking: bool
         }}
       >
         <ChevronIcon size={14} />
-        {isThinking ? t.reasoningLive : t.reasoning}
+        {isThinking ? t.reasoningLive : durationMs === undefined ? t.reasoning : t.thoughtFor(duration(durationMs))}
       </summary>
       <div ref={body} className={styles.thoughts} dir="auto" translate={isThinking ? 'no' : undefined}>
         {text}

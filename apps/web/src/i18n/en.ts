@@ -97,6 +97,7 @@ export const en = {
   lanes: 'Answers side by side',
   reasoning: 'Reasoning',
   reasoningLive: 'Thinking…',
+  thoughtFor: (time: string) => `Thought for ${time}`,
 
   files: { picture: 'Picture', unnamed: 'File', save: 'Save' },
 

@@ -70,6 +70,7 @@ export const zh: Dictionary = {
   lanes: '并排的回答',
   reasoning: '思考过程',
   reasoningLive: '思考中…',
+  thoughtFor: (time) => `思考了 ${time}`,
 
   files: { picture: '图片', unnamed: '文件', save: '保存' },
 
