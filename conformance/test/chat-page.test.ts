@@ -250,3 +250,23 @@ describe('what is malformed', () => {
     expect(textOf(await until(store, isLive))).toBe('said before')
   })
 })
+
+describe('a call that waits for approval', () => {
+  it.each(['sse', 'ws', 'hybrid', 'poll'] as const)(
+    'is decided over %s, once, and the answer goes on in its place',
+    async (transport) => {
+      const { connect } = await startWorld()
+      const store = watch(connect(transport).session())
+      void store.current.ask('x', { models: ['sim:tool?name=mail&approve=1'] })
+      const { runs } = await until(store, (chat) => chat.runs[0]?.status === 'waiting')
+      const { run = '', lanes } = runs[0] ?? { lanes: [] }
+      const [{ call } = { call: '' }] = lanes[0]?.parts.filter((part) => part.type === 'tool') ?? []
+      const decided = store.current.decide(run, [{ call, decision: 'approve' }])
+      await expect(store.current.decide(run, [{ call, decision: 'reject' }])).rejects.toMatchObject({ code: 'call_decided' })
+      expect(await decided).toMatchObject({ run, waiting: [], continuedBy: expect.any(String) })
+      const after = await until(store, (chat) => chat.runs[0]?.status === 'completed')
+      expect(after.runs).toHaveLength(1)
+      expect(after.runs[0]?.lanes[0]?.parts).toContainEqual(expect.objectContaining({ call, state: 'done' }))
+    },
+  )
+})

@@ -1,5 +1,18 @@
 /** One conversation: what is said in it comes out of `events`, what is asked goes in by `run`. */
-import type { Asked, EndStatus, FileInfo, Gap, Json, LaneEnd, LanePart, Message, RunEnd, SessionEvent } from '@millrace/protocol'
+import type {
+  Asked,
+  CallDecision,
+  Decided,
+  EndStatus,
+  FileInfo,
+  Gap,
+  Json,
+  LaneEnd,
+  LanePart,
+  Message,
+  RunEnd,
+  SessionEvent,
+} from '@millrace/protocol'
 import { readBinary } from '@millrace/protocol'
 import type { Outbox, SendOptions } from './commands/outbox.ts'
 import type { Command, Started } from './commands/sender.ts'
@@ -57,6 +70,11 @@ export interface Session extends LogReader<SessionLogEvent> {
   branch(run: string, question: string | readonly Message[], options?: RunOptions): Run
   /** The same as `stop` of a Run, for one that was started elsewhere. Rejects with `run_not_found`. */
   stop(run: string, options?: CallOptions): Promise<RecordedEnd>
+  /**
+   * Decides about calls that wait for approval; when none waits any longer, the run goes on. Of several decisions about one
+   * call the first counts. Rejects with `call_not_waiting`, `approval_expired` or `run_not_waiting`.
+   */
+  decide(run: string, decisions: readonly CallDecision[], options?: CallOptions): Promise<Decided>
   /** A run that was started elsewhere or before. Its reading rejects with `run_not_found` where the session has none with this id. */
   runs(id: string): RunView
   /** Makes the session on the server, again where it was lost or deleted. What needs a new session does it by itself. */
@@ -157,6 +175,8 @@ export function createSession({ id, http, outbox, connection, requestMs, flow, .
     branch: (run: string, question: string | readonly Message[], options?: RunOptions) =>
       session.run({ ...options, ...asQuestion(question), parent: run }),
     stop: (run: string, options?: CallOptions) => outbox.send({ type: 'stop', run }, options) as Promise<RecordedEnd>,
+    decide: (run: string, decisions: readonly CallDecision[], options?: CallOptions) =>
+      outbox.send({ type: 'decide', run, session: id, decisions }, options) as Promise<Decided>,
     runs(run: string) {
       const locate = async () => {
         const { runs } = await session.read()

@@ -3,7 +3,7 @@
  * but is not in it yet. First the transcript is read, then the events from its position are folded into
  * it; where the log can no longer be read on from there, it is read again.
  */
-import { type Message, parsePosition } from '@millrace/protocol'
+import { type CallDecision, type Decided, type Message, parsePosition } from '@millrace/protocol'
 import { isFinal, MillraceError } from '../errors.ts'
 import { listenToHost } from '../host.ts'
 import type { Run, Session, Transcript } from '../session.ts'
@@ -73,6 +73,8 @@ export interface Chat {
    * behind what it had said. Need not be awaited; rejects with `run_not_continuable`.
    */
   resume(run: string): Run
+  /** Decides about calls of a run that is `waiting`; see `Session.decide`. Need not be awaited. */
+  decide(run: string, decisions: readonly CallDecision[]): Promise<Decided>
   /** Stops a run for everybody, by its id. Need not be awaited; rejects with `run_not_found`. */
   stop(run: string): ReturnType<Session['stop']>
   /** Reads the transcript again and goes on from there, at once, also when it was closed. */
@@ -170,6 +172,12 @@ function createChatStore(session: Session): OwnStore {
         if (resuming.has(run) && lastOf(run) === last) markResuming(new Map(resuming).set(run, cause))
       })
       return resumed
+    },
+    decide(run, decisions) {
+      const decided = session.decide(lastOf(run), decisions)
+      // Somebody else was quicker: what counts is in the log.
+      decided.catch(() => {})
+      return decided
     },
     stop(run) {
       const stopped = session.stop(lastOf(run))

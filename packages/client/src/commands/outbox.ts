@@ -176,7 +176,7 @@ function mustFollow(command: Command, { command: before, isAttempted }: Entry): 
 }
 
 function isStartOf(stop: Command, { command }: Pick<Entry, 'command'>): boolean {
-  return stop.type === 'stop' && command.type !== 'stop' && command.type !== 'publish' && command.id === stop.run
+  return stop.type === 'stop' && 'id' in command && command.id === stop.run
 }
 
 function keyOf(command: Command): string {

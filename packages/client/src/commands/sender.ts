@@ -2,7 +2,7 @@
  * Sends commands: a command goes over the WebSocket where the transport has one, else by POST. Every
  * command may be sent again with the same ids without being carried out twice.
  */
-import type { Asked, Json } from '@millrace/protocol'
+import type { Asked, CallDecision, Json } from '@millrace/protocol'
 import { MillraceError, unreachable } from '../errors.ts'
 import { type Http, toError } from '../http.ts'
 import type { TransportSelector } from '../link/selector.ts'
@@ -26,6 +26,7 @@ export type Command =
   | ({ readonly type: 'run' } & RunCommand)
   | { readonly type: 'continue'; readonly run: string; readonly session: string; readonly id: string }
   | ({ readonly type: 'regenerate'; readonly run: string } & Omit<RunCommand, 'parent' | 'parentLane'>)
+  | { readonly type: 'decide'; readonly run: string; readonly session: string; readonly decisions: readonly CallDecision[] }
   | { readonly type: 'stop'; readonly run: string }
   | {
       readonly type: 'publish'
@@ -65,7 +66,8 @@ export function createCommandSender({ http, socket, selector }: CommandSenderOpt
           isSent = true
         })
         if (message.type === 'ended') return message.end
-        if (message.type !== 'started' && message.type !== 'published') throw new MillraceError('bad_answer')
+        if (message.type !== 'started' && message.type !== 'published' && message.type !== 'decided')
+          throw new MillraceError('bad_answer')
         const { type: _, ref: __, ...answer } = message
         return answer
       } catch (cause) {
@@ -96,9 +98,10 @@ export function createCommandSender({ http, socket, selector }: CommandSenderOpt
       }
       case 'continue':
       case 'regenerate':
+      case 'decide':
       case 'stop': {
         const { type, run, ...body } = command
-        return http.json(`api/runs/${encodeURIComponent(run)}/${type}`, { body })
+        return http.json(`api/runs/${encodeURIComponent(run)}/${type === 'decide' ? 'decisions' : type}`, { body })
       }
     }
   }
