@@ -172,6 +172,7 @@ function useActions(latest: RefObject<Latest>, field: RefObject<HTMLTextAreaElem
       edit: (run, question) => then(({ edit }) => edit(run, question, latest.current.chosen)),
       choose: (run) => latest.current.conversation.chat.choose(run),
       use: (run, lane) => then(({ use }) => use(run, lane)),
+      decide: (run, decision) => latest.current.conversation.chat.decide(run, [decision]),
     }
   }, [latest, field])
 }

@@ -211,3 +211,63 @@ test('a page without questions begins at its top where it is higher than the scr
   expect(overflow).toBeGreaterThan(0)
   expect(scrollTop).toBe(0)
 })
+
+test('thoughts fold when the answer begins, say how long they took, and stay as the reader puts them', async () => {
+  await using held = await startHeld()
+  const { model, page } = held
+  const thoughts = page.answer().locator('details')
+  const isOpen = () => thoughts.evaluate((element) => (element as HTMLDetailsElement).open)
+  model.say({ reasoning: 'Let me think. ' })
+  await page.ask('go')
+  await page.answer().getByText('Let me think.').waitFor()
+  expect(await isOpen()).toBe(true)
+  model.say('The answer.')
+  await page.textWith('The answer.')
+  await expect.poll(isOpen).toBe(false)
+  await thoughts.locator('summary').click()
+  model.end()
+  await page.reaches('completed')
+  expect(await isOpen()).toBe(true)
+  const label = await thoughts.locator('summary').textContent()
+  expect(label).toMatch(/^Thought for [\d.,]+ m?s$/)
+  await page.page.reload()
+  await page.textWith('The answer.')
+  // Measured by the server, and not by this page.
+  expect(await thoughts.locator('summary').textContent()).toBe(label)
+})
+
+test('code is coloured line by line, and no line loses its colours while more is written', async () => {
+  await using held = await startHeld()
+  const { model, page } = held
+  const code = page.answer().locator('pre code')
+  const kinds = () =>
+    code.evaluate((element) =>
+      [...element.querySelectorAll('[data-kind]')].map((one) => `${one.textContent} ${one.getAttribute('data-kind')}`),
+    )
+  model.say('```ts\nconst a = 1\n')
+  await page.ask('go')
+  await expect.poll(kinds).toEqual(['const keyword', '1 number'])
+  const copy = page.answer().getByRole('button', { name: 'Copy', exact: true })
+  expect(await copy.isDisabled()).toBe(true)
+  await code.evaluate((element) => {
+    const seen: string[] = []
+    Object.assign(window, { seen })
+    const [first] = element.querySelectorAll('[data-kind]')
+    new MutationObserver(() => seen.push(String(first?.isConnected))).observe(element, {
+      subtree: true,
+      childList: true,
+      characterData: true,
+    })
+  })
+  for (const line of ['/* a comment', ' that goes on\n', 'and ends */ const b = "x"\n']) {
+    model.say(line)
+    await code.getByText(line.trim().slice(0, 9)).first().waitFor()
+  }
+  await expect.poll(kinds).toContain('"x" string')
+  expect(new Set(await page.page.evaluate(() => (window as unknown as { seen: string[] }).seen))).toEqual(new Set(['true']))
+  model.say('```\n')
+  model.end()
+  await page.reaches('completed')
+  expect((await kinds()).filter((kind) => kind.endsWith('comment'))).toHaveLength(3)
+  expect(await copy.isDisabled()).toBe(false)
+})

@@ -59,5 +59,6 @@ export function Announcer({ run, isOwn }: AnnouncerProps) {
 function announce(run: ChatRun, { t }: Language): string {
   if (run.status === 'streaming') return t.announce.generating
   if (run.status === 'completed') return t.announce.ready
+  if (run.status === 'waiting') return t.announce.waiting
   return run.status === 'stopped' ? t.announce.stopped : t.announce.failed
 }

@@ -1,6 +1,6 @@
 /** One lane: whose answer it is, what it says, how it stands, and what went wrong with it. */
 
-import type { MillraceError, ModelList, Session } from '@millrace/client'
+import type { CallDecision, MillraceError, ModelList, Session } from '@millrace/client'
 import type { ChatLane } from '@millrace/client/chat'
 import { memo } from 'react'
 import { useLanguage } from '../i18n/language.tsx'
@@ -31,6 +31,8 @@ export interface AnswerProps {
   readonly otherModel: string | undefined
   /** Goes on from this answer, where there are several. */
   readonly onUse: ((lane: string) => void) | undefined
+  /** Decides about a call that waits. Undefined where the session is gone. */
+  readonly onDecide: ((decision: CallDecision) => Promise<unknown>) | undefined
   /** Ends its run. Undefined where it is the only one: then the button beside the composer does. */
   readonly onStop: (() => void) | undefined
 }
@@ -58,7 +60,7 @@ export function PlainAnswer({ lane }: { lane: ChatLane }) {
 }
 
 export const Answer = memo(function Answer(props: AnswerProps) {
-  const { session, lane, models, isStopping, continuable, refusal, onStop, onRegenerate, otherModel, onUse } = props
+  const { session, lane, models, isStopping, continuable, refusal, onStop, onRegenerate, otherModel, onUse, onDecide } = props
   const { t } = useLanguage()
   const isStreaming = lane.status === 'streaming'
   const hasFailed = lane.status === 'failed' || lane.status === 'interrupted' || refusal !== undefined
@@ -72,7 +74,7 @@ export const Answer = memo(function Answer(props: AnswerProps) {
       aria-label={lane.lane}
     >
       <ModelName name={lane.model} models={models} />
-      <Parts lane={lane} session={session} />
+      <Parts lane={lane} session={session} onDecide={onDecide} />
       {hasFailed && (
         <ErrorCard error={refusal ?? lane.error} hasPartial={lane.text !== ''} continuable={continuable} onRetry={regenerate} />
       )}

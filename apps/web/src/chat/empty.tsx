@@ -12,10 +12,10 @@ const suggestionModels = {
   guide: ['builtin:guide'],
   long: ['sim:count?n=500&tps=40'],
   compare: ['sim:count?n=200&tps=20', 'sim:count?n=200&tps=60'],
-  greet: undefined,
+  tool: ['sim:tool?name=mail&approve=1'],
 } as const
 
-const order = ['guide', 'long', 'compare', 'greet'] as const
+const order = ['guide', 'long', 'compare', 'tool'] as const
 
 export function Empty({ ask }: EmptyProps) {
   const { t } = useLanguage()

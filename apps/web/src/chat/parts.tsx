@@ -1,11 +1,12 @@
 /** What an answer is made of, in the order in which it came: thoughts, text, calls of tools, files, data and sources. */
-import type { Session } from '@millrace/client'
+import type { CallDecision, Session } from '@millrace/client'
 import type { ChatLane } from '@millrace/client/chat'
 import { memo, useRef } from 'react'
 import { useLanguage } from '../i18n/language.tsx'
 import { vetLink } from '../markdown/inline.tsx'
 import { Markdown } from '../markdown/markdown.tsx'
 import styles from './answer.module.css'
+import { Approval } from './approval.tsx'
 import { File } from './files.tsx'
 import { Reasoning } from './reasoning.tsx'
 import { useTextWhileSelecting } from './text-while-selecting.ts'
@@ -13,7 +14,14 @@ import { ToolCard } from './tool-card.tsx'
 
 export type LanePart = ChatLane['parts'][number]
 
-export function Parts({ lane, session }: { lane: ChatLane; session: Session }) {
+export interface PartsProps {
+  readonly lane: ChatLane
+  readonly session: Session
+  /** Undefined where nothing can be decided any more. */
+  readonly onDecide: ((decision: CallDecision) => Promise<unknown>) | undefined
+}
+
+export function Parts({ lane, session, onDecide }: PartsProps) {
   const isStreaming = lane.status === 'streaming'
   const last = lane.parts.findLastIndex(({ type }) => type !== 'source')
   const isSilent = isStreaming && ['step', 'tool', undefined].includes(lane.parts[last]?.type)
@@ -21,7 +29,7 @@ export function Parts({ lane, session }: { lane: ChatLane; session: Session }) {
     <>
       {lane.parts.map((part, index) => (
         // biome-ignore lint/suspicious/noArrayIndexKey: parts are added at the end only
-        <Part key={index} part={part} lane={lane} session={session} isGrowing={isStreaming && index === last} />
+        <Part key={index} {...{ part, lane, session, onDecide }} isGrowing={isStreaming && index === last} />
       ))}
       <Sources parts={lane.parts} />
       {isSilent && (
@@ -35,21 +43,25 @@ export function Parts({ lane, session }: { lane: ChatLane; session: Session }) {
   )
 }
 
-interface PartProps {
+interface PartProps extends PartsProps {
   readonly part: LanePart
-  readonly lane: ChatLane
-  readonly session: Session
   readonly isGrowing: boolean
 }
 
-function Part({ part, lane, session, isGrowing }: PartProps) {
+function Part({ part, lane, session, onDecide, isGrowing }: PartProps) {
   switch (part.type) {
     case 'text':
       return <Text text={part.text} isStreaming={isGrowing} />
     case 'reasoning':
       return <Reasoning text={part.text} isThinking={isGrowing} durationMs={thoughtMs(lane)} />
     case 'tool':
-      return <ToolCard tool={part} />
+      return (
+        <ToolCard tool={part}>
+          {part.state === 'waiting' && part.approval !== undefined && onDecide !== undefined && lane.status === 'waiting' && (
+            <Approval tool={part} onDecide={onDecide} />
+          )}
+        </ToolCard>
+      )
     case 'data':
       return <pre className={styles.data}>{`${part.name}: ${JSON.stringify(part.value)}`}</pre>
     case 'file': {

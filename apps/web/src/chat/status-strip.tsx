@@ -31,14 +31,14 @@ export function StatusStrip({ lane, isStopping, children }: { lane: ChatLane; is
 }
 
 /** How a lane stands, in colour and shape; the words are beside it. */
-export function PhaseDot({ phase }: { phase: ChatLane['status'] | 'waiting' | 'thinking' }) {
+export function PhaseDot({ phase }: { phase: ChatLane['status'] | 'silent' | 'thinking' }) {
   return <span className={styles.dot} data-phase={phase} aria-hidden="true" />
 }
 
 function readPhase(lane: ChatLane) {
   if (lane.status !== 'streaming') return lane.status
   if (lane.text !== '') return 'streaming'
-  return lane.reasoning === '' ? 'waiting' : 'thinking'
+  return lane.reasoning === '' ? 'silent' : 'thinking'
 }
 
 function readMetrics(lane: ChatLane, { t, number, duration }: Language): string[] {

@@ -1,5 +1,5 @@
 /** One question with its answers: one below it, or up to four beside each other. */
-import type { MillraceError, ModelList, Session } from '@millrace/client'
+import type { CallDecision, MillraceError, ModelList, Session } from '@millrace/client'
 import type { ChatLane, ChatRun } from '@millrace/client/chat'
 import { memo, useCallback, useId, useRef, useState } from 'react'
 import { useLanguage } from '../i18n/language.tsx'
@@ -25,6 +25,8 @@ export interface TurnActions {
   readonly choose: (run: string) => void
   /** The next question follows this one of several answers. */
   readonly use: (run: string, lane: string) => void
+  /** Decides about a call that waits; rejects with a MillraceError. */
+  readonly decide: (run: string, decision: CallDecision) => Promise<unknown>
 }
 
 export interface TurnProps {
@@ -59,6 +61,7 @@ export const Turn = memo(function Turn(props: TurnProps) {
   const { run: name } = run
   const stop = useCallback(() => actions.stop(name), [actions, name])
   const use = useCallback((lane: string) => actions.use(name, lane), [actions, name])
+  const decide = useCallback((decision: CallDecision) => actions.decide(name, decision), [actions, name])
   const regenerate = useCallback((model: string) => actions.regenerate(name, [model]), [actions, name])
   const continuable = isLost ? undefined : readContinuable(run, isResuming && refusal === undefined, actions.resume)
   const isStreaming = run.status === 'streaming'
@@ -78,6 +81,7 @@ export const Turn = memo(function Turn(props: TurnProps) {
         onStop={lane === stoppable ? stop : undefined}
         onRegenerate={isLost || isStreaming ? undefined : regenerate}
         otherModel={chosenModel === lane.model ? undefined : chosenModel}
+        onDecide={isLost ? undefined : decide}
         onUse={isUsable && usedLane === undefined ? use : undefined}
       />
     </Boundary>
@@ -128,8 +132,9 @@ function readContinuable(run: ChatRun, isPending: boolean, onContinue: (run: str
   }
 }
 
-/** It ended, and not because there was nothing more to say. */
-function isCut({ status }: ChatLane): boolean {
+/** It ended, and not because there was nothing more to say; or it waits for what nobody can decide any more. */
+function isCut({ status, parts }: ChatLane): boolean {
+  if (status === 'waiting') return parts.some((part) => part.type === 'tool' && (part.expiresAt ?? Infinity) < Date.now())
   return status !== 'streaming' && status !== 'completed'
 }
 

@@ -21,6 +21,9 @@ const errorTitles: Readonly<Partial<Record<string, string>>> = {
   log_damaged: 'What is kept of this conversation is damaged',
   log_full: 'The server has no room left',
   engine_failed: 'The server cannot reach its storage',
+  call_decided: 'Somebody has decided about this already',
+  run_not_waiting: 'Somebody has decided about this already',
+  approval_expired: 'The time to decide about this is over',
 }
 
 /** The server describes its models in English; other languages have their own words for those it always has. */
@@ -42,7 +45,11 @@ export const en = {
     guide: { title: 'What is Millrace?', detail: 'Ask the built-in guide', query: 'What is Millrace?' },
     long: { title: 'Stream something long', detail: 'Then reload the page half-way', query: 'Count to 500' },
     compare: { title: 'Compare two speeds', detail: 'Side by side, in one stream', query: 'Who is faster?' },
-    greet: { title: '你好', detail: 'Chinese works just as well', query: '你好，Millrace 是什么？' },
+    tool: {
+      title: 'Ask me before you act',
+      detail: 'A tool that waits for your approval',
+      query: 'Tell Miller that the river rises',
+    },
   },
 
   composerLabel: 'Your question',
@@ -76,6 +83,15 @@ export const en = {
     place: (at: string, count: string) => `${at} / ${count}`,
   },
   sources: 'Sources',
+  approval: {
+    question: 'May the model do this?',
+    approve: 'Allow',
+    reject: 'Reject',
+    edit: 'Change',
+    approveEdited: 'Allow this instead',
+    notJson: 'This is not valid JSON.',
+    expired: 'The time to decide about this is over.',
+  },
   tools: {
     arguments: 'Arguments',
     result: 'Result',
@@ -122,7 +138,8 @@ export const en = {
   kinds: { guide: 'Built-in guide', simulation: 'Simulation' },
 
   status: {
-    waiting: 'Waiting for the first word',
+    silent: 'Waiting for the first word',
+    waiting: 'Waiting for you',
     thinking: 'Thinking',
     streaming: 'Writing',
     completed: 'Done',
@@ -237,6 +254,7 @@ export const en = {
     generating: 'Generating an answer',
     still: (count: string) => `Still generating, ${count} characters so far`,
     ready: 'The answer is ready',
+    waiting: 'The answer waits for your decision',
     stopped: 'The answer was stopped',
     failed: 'The answer failed',
   },

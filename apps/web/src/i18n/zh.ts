@@ -16,7 +16,7 @@ export const zh: Dictionary = {
     guide: { title: 'Millrace 是什么？', detail: '问问内置指南', query: 'Millrace 是什么？' },
     long: { title: '来一段长的', detail: '然后中途刷新页面', query: '从 1 数到 500' },
     compare: { title: '比较两种速度', detail: '同一条流，并排显示', query: '谁更快？' },
-    greet: { title: 'Hello', detail: '英文同样可以', query: 'Hello! What is Millrace?' },
+    tool: { title: '行动前先问我', detail: '工具等你批准后才执行', query: '告诉 Miller 河水涨了' },
   },
 
   composerLabel: '你的问题',
@@ -49,6 +49,15 @@ export const zh: Dictionary = {
     place: (at, count) => `${at} / ${count}`,
   },
   sources: '来源',
+  approval: {
+    question: '允许模型这样做吗？',
+    approve: '允许',
+    reject: '拒绝',
+    edit: '修改',
+    approveEdited: '按修改后的执行',
+    notJson: '这不是有效的 JSON。',
+    expired: '已过了可以决定的时间。',
+  },
   tools: {
     arguments: '参数',
     result: '结果',
@@ -104,7 +113,8 @@ export const zh: Dictionary = {
   kinds: { guide: '内置指南', simulation: '模拟' },
 
   status: {
-    waiting: '等待首字',
+    silent: '等待首字',
+    waiting: '等你决定',
     thinking: '思考中',
     streaming: '输出中',
     completed: '完成',
@@ -150,6 +160,9 @@ export const zh: Dictionary = {
       log_damaged: '这个对话的记录已损坏',
       log_full: '服务器没有剩余空间了',
       engine_failed: '服务器暂时无法读写存储',
+      call_decided: '已经有人作出了决定',
+      run_not_waiting: '已经有人作出了决定',
+      approval_expired: '已过了可以决定的时间',
     },
     generic: '出了点问题',
     kept: '已经说出的内容都保留着。',
@@ -240,6 +253,7 @@ export const zh: Dictionary = {
     generating: '正在生成回答',
     still: (count) => `仍在生成，目前 ${count} 个字符`,
     ready: '回答已完成',
+    waiting: '回答正在等你决定',
     stopped: '回答已停止',
     failed: '回答失败',
   },

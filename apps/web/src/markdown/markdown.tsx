@@ -47,7 +47,7 @@ const Block = memo(function Block({ token, isOpen }: { token: Token; isOpen: boo
       )
     }
     case 'code':
-      return <CodeBlock code={(token as Tokens.Code).text} language={(token as Tokens.Code).lang} isOpen={isOpen} />
+      return <CodeBlock code={readCode(token as Tokens.Code, isOpen)} language={(token as Tokens.Code).lang} isOpen={isOpen} />
     case 'list':
       return <List list={token as Tokens.List} isOpen={isOpen} />
     case 'blockquote':
@@ -72,6 +72,11 @@ const Block = memo(function Block({ token, isOpen }: { token: Token; isOpen: boo
       )
   }
 })
+
+/** marked leaves the last line's end out, but of code that grows it says that the line is complete. */
+function readCode({ text, raw }: Tokens.Code, isOpen: boolean): string {
+  return isOpen && raw.endsWith('\n') && text !== '' ? `${text}\n` : text
+}
 
 function List({ list, isOpen }: { list: Tokens.List; isOpen: boolean }) {
   const items = list.items.map((item, index) => (
