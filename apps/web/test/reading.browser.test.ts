@@ -268,6 +268,6 @@ test('code is coloured line by line, and no line loses its colours while more is
   model.say('```\n')
   model.end()
   await page.reaches('completed')
-  expect((await kinds()).filter((kind) => kind.endsWith('comment'))).toHaveLength(3)
+  expect((await kinds()).filter((kind) => kind.endsWith('comment'))).toHaveLength(2)
   expect(await copy.isDisabled()).toBe(false)
 })

@@ -71,7 +71,7 @@ function colour(code: string, isOpen: boolean, highlight: Highlight | undefined,
   const before = isOpen && last.highlight === highlight && code.startsWith(last.code) ? last.lines : []
   const count = before.findIndex((line) => typeof line === 'string')
   const kept = count === -1 ? before : before.slice(0, count)
-  const isNew = plain.length - (isOpen ? 1 : 0) > kept.length
+  const isNew = plain.length - (code.endsWith('\n') ? 0 : 1) > kept.length
   if (highlight === undefined || !(isWhole || isEager) || (isOpen && !isNew)) return [...kept, ...plain.slice(kept.length)]
   const lines = highlight(complete)
   return plain.map((line, index) => {
