@@ -39,6 +39,7 @@ export function measureWatchedRuns(): Promise<Figures> {
   return inTurns(async ({ server, load, ports }) => async (which) => {
     await server.ask('begin')
     await load.ask('ask', { port: ports[which], transport: 'sse', count: answers, tokens })
+    await server.ask('left', which)
     const { cpuMs } = await server.ask<Usage>('end', which)
     return (cpuMs * 1000) / (answers * tokens)
   })

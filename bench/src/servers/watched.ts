@@ -2,6 +2,7 @@
  * Three servers in one process, of which one is watched. The others are its controls, under the same compiler, heap and core;
  * two of them, because their difference is what the place in the process makes.
  */
+import { setTimeout } from 'node:timers/promises'
 import { createMillrace, type Millrace, type MillraceOptions } from 'millrace'
 import { createMeter, serveCommands } from '../processes.ts'
 import { dueModel, publishTo } from './due-model.ts'
@@ -30,6 +31,10 @@ serveCommands({
   },
   unpublish: () => unpublish(),
   begin: () => meter.begin(),
+  /** Resolves when all readers have left: their ends are written then. */
+  async left(which: Which) {
+    while (servers[which].connections > 0) await setTimeout(5)
+  },
   /** With a scrape, as often as Prometheus would after some seconds. */
   async end(which: Which) {
     await servers[which].metrics?.metrics()
