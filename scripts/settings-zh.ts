@@ -55,6 +55,7 @@ export const settingsZh: Readonly<Record<SettingKey, string>> = {
   'limits.bytesPerSecond': '一条 WebSocket 每秒发送的字节数',
   'limits.subscriptions': '一条 WebSocket 读取的会话、频道与运行数',
   'limits.runsPerNode': '一个进程同时进行的运行数',
+  'limits.queuedPerSession': '一个会话中等待的问题数',
   'limits.allTokensPerDay': '所有主体每天（UTC）合计的 token 数；不设则不限',
   'limits.allCostPerDay': '所有主体每天（UTC）合计的费用；不设则不限',
   'limits.uploadBytesMax': '一个上传文件的字节数',

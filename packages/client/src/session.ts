@@ -10,6 +10,7 @@ import type {
   LaneEnd,
   LanePart,
   Message,
+  QueuedQuestion,
   RunEnd,
   SessionEvent,
 } from '@millrace/protocol'
@@ -113,6 +114,8 @@ export interface Transcript {
   readonly position: string
   readonly complete: boolean
   readonly runs: readonly TranscriptRun[]
+  /** Questions that wait, in their order: PROTOCOL.md#the-queue. */
+  readonly queue?: readonly QueuedQuestion[]
 }
 
 /** One question and what was answered; with its end, where it has one. */

@@ -91,6 +91,22 @@ export interface SessionEvents {
   lane_end: { run: string; lane: string } & LaneEnd
   /** The run ended. `lanes` is present only in runs with several lanes. */
   stream_end: { run: string } & RunEnd
+  /** A question waits until nothing is being answered: PROTOCOL.md#the-queue. */
+  queue_added: QueuedQuestion
+  /** The question that waits is another one now. */
+  queue_changed: QueuedQuestion
+  /** It does not wait any more; with an `error`, because its run could not be started. */
+  queue_removed: { entry: string; error?: PublicError }
+}
+
+export interface QueuedQuestion extends Asked {
+  /** Becomes the id of its run. */
+  readonly entry: string
+  readonly query: string
+  /** As in the request; absent for the default. */
+  readonly models?: readonly string[]
+  /** It has stopped what was being answered, and goes before the others. */
+  readonly steer?: boolean
 }
 
 /**

@@ -67,6 +67,20 @@ export type ClientMessage =
       readonly results: readonly { readonly call: string; readonly value: Json; readonly isError?: boolean }[]
     }
   | ({
+      readonly type: 'queue'
+      readonly ref?: string
+      readonly session: string
+      readonly steer?: boolean
+    } & Omit<Question, 'session'>)
+  | ({
+      readonly type: 'queue_change'
+      readonly ref?: string
+      readonly session: string
+      readonly entry: string
+      readonly steer?: boolean
+    } & Omit<Question, 'session' | 'id'>)
+  | { readonly type: 'queue_remove'; readonly ref?: string; readonly session: string; readonly entry: string }
+  | ({
       readonly type: 'attach'
       readonly ref?: string
       readonly from?: string
@@ -93,6 +107,13 @@ export type ServerMessage =
   | ({ readonly type: 'event'; readonly id: string; readonly event: string; readonly data: Json } & Source)
   | { readonly type: 'started'; readonly ref?: string; readonly session: string; readonly run: string; readonly position: string }
   | ({ readonly type: 'decided'; readonly ref?: string } & Decided)
+  | {
+      readonly type: 'queued'
+      readonly ref?: string
+      readonly session: string
+      readonly entry: string
+      readonly position: string
+    }
   | ({ readonly type: 'attached'; readonly ref?: string; readonly position: string } & Source)
   | ({ readonly type: 'detached'; readonly ref?: string } & Source)
   | ({ readonly type: 'acknowledged'; readonly ref: string; readonly id: string } & Source)

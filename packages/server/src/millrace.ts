@@ -16,6 +16,7 @@ import type { DecideRequest } from './sessions/decisions.ts'
 import type { WithFiles } from './sessions/given-files.ts'
 import type { History } from './sessions/history.ts'
 import type { Instructions } from './sessions/instructions.ts'
+import type { Queue } from './sessions/queue.ts'
 import type { Transcript } from './sessions/transcript.ts'
 import type { ListedConnection } from './transports/connection.ts'
 import type { ConnectionFilter } from './transports/connections.ts'
@@ -46,6 +47,8 @@ export interface Millrace {
   regenerate(request: RegenerateRequest): Promise<Run>
   /** Decides about calls of a run that waits, or gives their results. When no call waits, the run that goes on is started. */
   decide(request: DecideRequest): Promise<Decided>
+  /** Questions that wait until nothing is being answered in their session. */
+  readonly queue: Pick<Queue, 'add' | 'change' | 'remove'>
   /** A run whose tokens come from your own code: any iterable of text or events. */
   run(request: WithFiles<SourceRequest>): Promise<Run>
   /** Appends an event to a channel, which is created if it does not exist; every reader of the channel gets it. */

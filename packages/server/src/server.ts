@@ -85,14 +85,16 @@ export function createMillrace(options: MillraceOptions = {}): Millrace {
   const { limits, usage, charge } = createLimiting({ ...settings, engine, signal, observer, onError })
   const ending = { engine, charge, observer, onError }
   const onDecided = (session: string, run: string) => void sessions.decisions.goOn(session, run).catch(onError)
-  const recovery = createRecovery({ ...ending, liveness: membership, signal, cluster, onDecided, getRuns: () => runs })
+  const onQueued = (log: string) => void sessions.queue.advance(log)
+  const ended = { onDecided, onQueued }
+  const recovery = createRecovery({ ...ending, ...ended, liveness: membership, signal, cluster, getRuns: () => runs })
   const openLog = recovery.open
   const onBegin: OnBegin = (run) => void sessions.history.note(run).catch(onError)
   const runs = createRuns({ ...ending, limits: settings.limits, cluster, recovery, onBegin })
   const { isOn: hasOwners, isOpen } = settings.access
   const files = createFiles({ ...settings, engine, openLog, observer, signal })
   const asking = { ...settings, ...files, models, limits, hasOwners, newId, onPage: recovery.note.bind(recovery) }
-  const sessions = createSessions({ ...asking, store, engine, openLog, runs, onError })
+  const sessions = createSessions({ ...asking, store, engine, openLog, runs, signal, onError })
   const channels = createChannels(engine)
 
   const onRevoked = () => connections.recheck()
@@ -169,7 +171,7 @@ interface Parts extends GivenFilesOptions {
 /** What an application calls. */
 function createApi(parts: Parts, listening: Pick<Millrace, 'listen' | 'close'>): Millrace {
   const { gateway, channels, runs, connections, access, models, engine } = parts
-  const { chats, transcripts, history, instructions } = parts.sessions
+  const { chats, queue, transcripts, history, instructions } = parts.sessions
   const { list, rename, delete: remove } = history
   return {
     ...gateway.host,
@@ -181,6 +183,11 @@ function createApi(parts: Parts, listening: Pick<Millrace, 'listen' | 'close'>):
     resume: chats.resume,
     decide: async (request) => describeDecided(await parts.sessions.decisions.decide(request)),
     regenerate: async (request) => chats.regenerate({ ...request, ...checkAsked(request) }),
+    queue: {
+      add: async (request) => queue.add({ ...request, ...checkAsked(request) }),
+      change: async (session, entry, change) => queue.change(session, entry, { ...change, ...checkAsked(change) }),
+      remove: async (session, entry) => queue.remove(session, entry),
+    },
     run: async (given) => {
       const request = await keepFiles(parts, given)
       return chats.play({ ...request, ...checkAsked(request) })
@@ -245,7 +252,7 @@ function createNodes({ engine, membership, isOn, stopping, onError, ...options }
 }
 
 interface EndingOptions
-  extends Pick<RecoveryOptions, 'engine' | 'liveness' | 'charge' | 'observer' | 'signal' | 'onError' | 'onDecided'> {
+  extends Pick<RecoveryOptions, 'engine' | 'liveness' | 'charge' | 'observer' | 'signal' | 'onError' | 'onDecided' | 'onQueued'> {
   readonly cluster: Cluster | undefined
   readonly getRuns: () => Runs
 }

@@ -25,6 +25,7 @@ describe('the documentation that the server serves', () => {
     expect(operations.filter((operation) => !operation.includes('/api/admin/')).sort()).toEqual([
       'delete /api/sessions/{id}',
       'delete /api/sessions/{id}/shares/{share}',
+      'delete /api/sessions/{session}/queue/{entry}',
       'get /api/chat',
       'get /api/doctor',
       'get /api/models',
@@ -39,6 +40,7 @@ describe('the documentation that the server serves', () => {
       'get /readyz',
       'get /ws/chat',
       'patch /api/sessions/{id}',
+      'patch /api/sessions/{session}/queue/{entry}',
       'post /api/chat',
       'post /api/connections/{id}/renew',
       'post /api/heartbeat',
@@ -50,6 +52,7 @@ describe('the documentation that the server serves', () => {
       'post /api/runs/{run}/regenerate',
       'post /api/sessions',
       'post /api/sessions/{id}/shares',
+      'post /api/sessions/{session}/queue',
       'post /api/tickets',
     ])
     const chat = document.paths['/api/chat']?.get as Operation
@@ -130,6 +133,8 @@ describe('the documentation that the server serves', () => {
     expect([again.status, await again.json()]).toEqual([200, { id }])
     expect(await (await fetch(`${url}/api/sessions/${id}`)).json()).toEqual({
       id,
+      queue: [],
+      isPaused: false,
       position: expect.stringMatching(/-0$/),
       complete: true,
       runs: [],

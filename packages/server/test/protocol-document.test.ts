@@ -102,6 +102,8 @@ describe('routes', () => {
       'POST /api/sessions/:id/shares': section('#### `POST /api/sessions/:id/shares`'),
       'POST /api/files': section('### `POST /api/files`'),
       'GET /api/files/:id/:id': section('### `GET /api/files/:session/:position`'),
+      'POST /api/sessions/:id/queue': section('### The queue'),
+      'PATCH /api/sessions/:id/queue/:id': section('### The queue'),
       'POST /api/publish': section('### Channels'),
       'POST /api/tickets': section('### `POST /api/tickets`'),
     }
@@ -138,6 +140,9 @@ describe('events', () => {
     upload: true,
     lane_end: true,
     stream_end: true,
+    queue_added: true,
+    queue_changed: true,
+    queue_removed: true,
     gap: true,
   }
 
@@ -154,6 +159,9 @@ describe('messages of a WebSocket', () => {
     regenerate: true,
     decide: true,
     tool_results: true,
+    queue: true,
+    queue_change: true,
+    queue_remove: true,
     attach: true,
     detach: true,
     ack: true,
@@ -166,6 +174,7 @@ describe('messages of a WebSocket', () => {
     event: true,
     started: true,
     decided: true,
+    queued: true,
     attached: true,
     detached: true,
     acknowledged: true,

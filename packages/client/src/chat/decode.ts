@@ -21,6 +21,8 @@ const measures = {
 } as const
 const end = { status: 'string', ...measures } as const
 
+const queued = { entry: 'string', query: 'string' } as const
+
 const events: { readonly [T in SessionEventType]: Shape } = {
   stream_start: {
     run: 'string',
@@ -45,6 +47,9 @@ const events: { readonly [T in SessionEventType]: Shape } = {
   upload: { upload: 'string', ...file },
   lane_end: { ...ofLane, ...end },
   stream_end: { run: 'string', ...end, 'lanes?': 'object' },
+  queue_added: queued,
+  queue_changed: queued,
+  queue_removed: { entry: 'string' },
 }
 
 const optionalMeasures = { 'usage?': measures.usage, 'timings?': measures.timings } as const
@@ -67,7 +72,7 @@ const run: Shape = {
   lanes: [lane],
   ...optionalMeasures,
 }
-const transcript: Shape = { id: 'string', position: 'string', complete: 'boolean', runs: [run] }
+const transcript: Shape = { id: 'string', position: 'string', complete: 'boolean', runs: [run], 'queue?': [queued] }
 
 /** `unknown`: of a newer server. */
 export function judgeEvent({ type, data }: Exclude<SessionLogEvent, { type: 'gap' }>): 'good' | 'unknown' | 'bad' {

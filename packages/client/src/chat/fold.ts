@@ -5,7 +5,16 @@
  *
  * What did not change stays the same object, so that a component is rendered for its own run and no other.
  */
-import { addToParts, askedOf, joinParts, type LanePart, type SessionEvent, type Timings, type Usage } from '@millrace/protocol'
+import {
+  addToParts,
+  askedOf,
+  joinParts,
+  type LanePart,
+  type QueuedQuestion,
+  type SessionEvent,
+  type Timings,
+  type Usage,
+} from '@millrace/protocol'
 import type { Transcript, TranscriptFile, TranscriptLane, TranscriptRun } from '../session.ts'
 
 /**
@@ -35,8 +44,23 @@ type LogEvent = SessionEvent & { readonly id: string }
 
 /** `now`, in milliseconds since 1970, is when a run counts as started: events do not carry their time. */
 export function foldTranscript(transcript: ChatTranscript, event: LogEvent, now: number): ChatTranscript {
+  if (event.type === 'queue_added' || event.type === 'queue_changed' || event.type === 'queue_removed')
+    return { ...transcript, position: event.id, queue: foldQueue(transcript.queue, event) }
   const runs = event.type === 'file_data' ? addBytes(transcript, event.data) : foldRuns(transcript.runs, event, now)
-  return { ...transcript, position: event.id, runs }
+  if (event.type !== 'stream_start') return { ...transcript, position: event.id, runs }
+  return { ...transcript, position: event.id, runs, queue: without(transcript.queue, event.data.run) }
+}
+
+type QueueEvent = Extract<LogEvent, { type: `queue_${string}` }>
+
+function foldQueue(queue: ChatTranscript['queue'] = [], { type, data }: QueueEvent): readonly QueuedQuestion[] {
+  if (type === 'queue_removed') return without(queue, data.entry)
+  const index = queue.findIndex(({ entry }) => entry === data.entry)
+  return index === -1 ? [...queue, data] : queue.with(index, data)
+}
+
+function without(queue: ChatTranscript['queue'] = [], entry: string): readonly QueuedQuestion[] {
+  return queue.some((one) => one.entry === entry) ? queue.filter((one) => one.entry !== entry) : queue
 }
 
 /** What a server answers has the runs one by one. */
@@ -133,7 +157,11 @@ function addBytes({ runs, position }: ChatTranscript, bytes: Uint8Array<ArrayBuf
   return runs.with(index, { ...run, lanes: run.lanes.map(add) })
 }
 
-function foldRuns(runs: readonly ChatRun[], event: Exclude<LogEvent, { type: 'file_data' }>, now: number): readonly ChatRun[] {
+function foldRuns(
+  runs: readonly ChatRun[],
+  event: Exclude<LogEvent, QueueEvent | { type: 'file_data' }>,
+  now: number,
+): readonly ChatRun[] {
   if (event.type === 'stream_start') {
     const { session: _, lanes, ...start } = event.data
     const newest = runs.findLast(({ continues }) => continues === undefined)?.run ?? null
@@ -154,7 +182,7 @@ function foldRuns(runs: readonly ChatRun[], event: Exclude<LogEvent, { type: 'fi
   return run === undefined ? runs : runs.with(index, foldRun(run, event, event.id))
 }
 
-type RunEvent = Exclude<LogEvent, { type: 'stream_start' | 'upload' | 'file_data' }>
+type RunEvent = Exclude<LogEvent, QueueEvent | { type: 'stream_start' | 'upload' | 'file_data' }>
 
 function foldRun(run: ChatRun, event: RunEvent, id: string): ChatRun {
   const { type, data } = event

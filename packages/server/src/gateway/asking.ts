@@ -77,7 +77,7 @@ export async function prepareResume(
 }
 
 /** Whether the question needs `session.instruct`: messages of the system are instructions under another name. */
-function requireAsking(offer: Offer, principal: Principal, { instructions, messages, params }: Asked): boolean {
+export function requireAsking(offer: Offer, principal: Principal, { instructions, messages, params }: Asked): boolean {
   requireAction(principal, 'run.start')
   const instructs = instructions !== undefined || messages?.some(({ role }) => role === 'system') === true
   if (instructs) requireAction(principal, 'session.instruct')

@@ -5,12 +5,15 @@ import type { Verify } from '../access/authenticate.ts'
 import { type Caller, withPrincipal } from '../access/caller.ts'
 import type { Run } from '../runs/run.ts'
 import { requireLog, requirePosition } from '../sessions/positions.ts'
+import type { Queued } from '../sessions/queue.ts'
 import type { Connection } from '../transports/connection.ts'
 import type { Connections } from '../transports/connections.ts'
 import type { Socket, SocketStream } from '../transports/transport.ts'
 import { type PreparedRun, prepareAsk, prepareRegenerate, prepareResume } from './asking.ts'
 import type { ChatRoutesOptions } from './chat-routes.ts'
 import { type DecisionContext, decideFor, takeResults } from './decisions.ts'
+import { entryParam, queueBody, queueChange, queueParam } from './queue-schemas.ts'
+import { addFor, changeFor, type QueueContext, removeFor } from './queueing.ts'
 import { findSource, type Named, openReading, type ReadingContext, requireReadable } from './reading.ts'
 import { renewConnection } from './renewal.ts'
 import { requireReadableRun, stopFor } from './run-access.ts'
@@ -36,6 +39,9 @@ const schemas = {
   regenerate: regenerateBody.omit({ events: true }).extend(runParam.shape),
   decide: decisionsBody.extend(runParam.shape),
   tool_results: resultsBody.extend(runParam.shape),
+  queue: queueBody.extend(queueParam.shape),
+  queue_change: queueChange.extend(entryParam.shape),
+  queue_remove: entryParam,
   attach: reading,
   detach: z.object({ session, channel }),
   ack: z.object({ session, channel, id: z.string().max(200) }),
@@ -49,6 +55,7 @@ type Question = z.output<typeof question>
 export interface MessageContext
   extends ReadingContext,
     Pick<ChatRoutesOptions, 'runs' | 'chats' | 'offer' | 'limits'>,
+    QueueContext,
     Pick<DecisionContext, 'decisions'> {
   readonly connections: Connections
   readonly stops: Stops
@@ -59,7 +66,7 @@ export interface MessageContext
 type MessageType = 'query' | Extract<ClientMessage, { type: string }>['type']
 
 /** Messages that start nothing are handled also while the server stops. */
-const allowedWhileStopping = new Set<unknown>(['stop', 'ping', 'ack', 'detach', 'renew'])
+const allowedWhileStopping = new Set<unknown>(['stop', 'queue_remove', 'ping', 'ack', 'detach', 'renew'])
 
 /** The key of a log that is about to be read. Messages are handled one after another, so there is at most one. */
 const reserved = 'reserved'
@@ -117,6 +124,12 @@ export class SocketSession {
         return { type: 'decided', ...(await decideFor(this.#context, this.#caller, check(schemas.decide, message))) }
       case 'tool_results':
         return { type: 'decided', ...(await takeResults(this.#context, this.#caller, check(schemas.tool_results, message))) }
+      case 'queue':
+        return queued(await addFor(this.#context, this.#caller, check(schemas.queue, message)))
+      case 'queue_change':
+        return queued(await changeFor(this.#context, this.#caller, check(schemas.queue_change, message)))
+      case 'queue_remove':
+        return queued(await removeFor(this.#context, this.#caller, check(schemas.queue_remove, message)))
       case 'attach':
         return this.#attach(check(schemas.attach, message))
       case 'detach':
@@ -252,6 +265,10 @@ export class SocketSession {
     await requireLog(this.#context.openLog, log)
     this.#hasFoundSession = true
   }
+}
+
+function queued({ session, entry, position }: Queued): ServerMessage {
+  return { type: 'queued', session, entry, position }
 }
 
 function started({ session, id, start }: Run): ServerMessage {

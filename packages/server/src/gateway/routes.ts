@@ -6,6 +6,8 @@ import { createDecisionRoutes, type DecisionContext } from './decisions.ts'
 import { createDoctorRoutes, type DoctorRoutesOptions } from './doctor-routes.ts'
 import { createFileRoutes, type FileRoutesOptions } from './file-routes.ts'
 import { createHealthRoutes, type HealthRoutesOptions } from './health-routes.ts'
+import { createQueueRoutes } from './queue-routes.ts'
+import type { QueueContext } from './queueing.ts'
 import type { Route } from './route.ts'
 import { createServerRoutes, type ServerRoutesOptions } from './server-routes.ts'
 import { createSessionRoutes, type SessionRoutesOptions } from './session-routes.ts'
@@ -18,6 +20,7 @@ export type RoutesOptions = ChatRoutesOptions &
   StreamRoutesOptions &
   SessionRoutesOptions &
   FileRoutesOptions &
+  QueueContext &
   ShareRoutesOptions &
   ServerRoutesOptions &
   HealthRoutesOptions &
@@ -32,6 +35,7 @@ export function createRoutes(options: RoutesOptions): Route[] {
     ...createStreamRoutes(options),
     ...createSessionRoutes(options),
     ...createFileRoutes(options),
+    ...createQueueRoutes(options),
     ...createShareRoutes(options),
     ...createServerRoutes(options),
     ...createHealthRoutes(options),

@@ -19,7 +19,7 @@ import { grants, userId } from '../access/claims.ts'
 import { shareTtl } from '../access/shares.ts'
 import { asked, instructions } from '../sessions/asked.ts'
 
-const id = z.string({ error: 'invalid_id' }).regex(idPattern, 'invalid_id')
+export const id = z.string({ error: 'invalid_id' }).regex(idPattern, 'invalid_id')
 const channel = z.string({ error: 'invalid_channel' }).regex(channelPattern, 'invalid_channel')
 const query = z.string({ error: 'query_missing' }).trim().min(1, 'query_missing').max(limits.queryLengthMax, 'query_too_long')
 const model = z.string().regex(modelPattern, 'a name has 1 to 256 characters, none of which ends a line or controls anything')
@@ -291,6 +291,15 @@ const lane = z.object({
 
 const share = z.object({ id: z.string(), createdAt: z.number(), expiresAt: z.number() })
 const listedSession = z.object({ id: z.string(), title: z.string(), createdAt: z.number(), updatedAt: z.number() })
+const queued = z.object({
+  entry: z.string().describe('Becomes the id of the run'),
+  query: z.string(),
+  ...asked.shape,
+  models: z.array(z.string()).optional(),
+  steer: z.boolean().optional(),
+  addedAt: z.number(),
+})
+
 const transcript = z.object({
   id: z.string(),
   position: z.string(),
@@ -308,6 +317,8 @@ const transcript = z.object({
       ...end,
     }),
   ),
+  queue: z.array(queued).describe('Questions that wait'),
+  isPaused: z.boolean().describe('The queue waits, because somebody has stopped an answer'),
 })
 
 const polled = z.object({
@@ -328,6 +339,7 @@ export const answers = {
     name: z.string().optional(),
     position: z.string().optional().describe('Of the file, once it is complete'),
   }),
+  queued: z.object({ session: z.string(), entry: z.string(), position: z.string() }),
   published: z.object({ channel: z.string(), position: z.string(), duplicate: z.boolean() }),
   renewed: z.object({ expiresAt: z.number().optional().describe('Of the new token, in milliseconds since 1970') }),
   ticket: z.object({ ticket: z.string(), expiresAt: z.number() }),

@@ -20,6 +20,8 @@ export interface LimitOptions extends PrincipalLimits {
   readonly bytesPerAddress?: number | undefined
   /** Runs in progress on this process; default 4,096. */
   readonly runsPerNode?: number | undefined
+  /** Questions of one session that wait; default 100. */
+  readonly queuedPerSession?: number | undefined
   /** Tokens that all principals together may use per day (UTC), on all servers of the engine; default no limit. */
   readonly allTokensPerDay?: number | undefined
   /** Costs of all principals together per day (UTC), in the currency of `usage.prices`; default no limit. */
@@ -82,6 +84,7 @@ export const defaultLimits: LimitSettings = {
   bytesPerSecond: 2 * mebibyte,
   subscriptions: 64,
   runsPerNode: 4096,
+  queuedPerSession: 100,
   allTokensPerDay: none,
   allCostPerDay: none,
   uploadBytesMax: 20 * mebibyte,

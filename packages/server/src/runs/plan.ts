@@ -36,6 +36,8 @@ export interface RunPlan {
   readonly continues?: string | undefined
   /** Of the session's log when the request was accepted: this run MUST NOT re-create a log that is deleted meanwhile. */
   readonly epoch?: string
+  /** The offset of that log's head; where it has another, the start is rejected with `head_moved`. */
+  readonly expect?: number | undefined
   /** Of the session, where the start gives it one. */
   readonly owner?: string | undefined
   /** Called before the start is recorded, once the run was admitted. */

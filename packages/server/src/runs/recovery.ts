@@ -32,6 +32,8 @@ export interface RecoveryOptions {
   readonly liveness?: Liveness | undefined
   /** Called with a run that waited, where every call of it is decided and no run goes on; default nobody is. */
   readonly onDecided?: ((log: string, run: string) => void) | undefined
+  /** A session in which nothing is in progress has questions that wait. */
+  readonly onQueued?: ((log: string) => void) | undefined
   /** Aborts when no time is left for recovery. */
   readonly signal: AbortSignal
   readonly onError: (error: unknown) => void
@@ -117,6 +119,8 @@ export class Recovery {
       const [first] = events
       if (first !== undefined && first.offset <= known.position.offset + 1) {
         known.apply(page)
+        // Another server may be about to start the next question, or may have died before.
+        if (events.some(({ type }) => type === 'stream_end')) this.#reportQueue(log, known)
         return this.#watchNodes(known)
       }
     }
@@ -176,6 +180,7 @@ export class Recovery {
       }
     }
     for (const run of checkpoint.waiting.decided()) onDecided(log, run)
+    this.#reportQueue(log, checkpoint)
     const isFirst = !checkpoint.isRecovered
     checkpoint.isRecovered = true
     // The process that ended the log's last run may have died before it compacted the log.
@@ -214,6 +219,14 @@ export class Recovery {
     const checkpoint = known?.position.epoch === head.epoch ? known : new Checkpoint(start)
     this.#checkpoints.set(log, checkpoint)
     return checkpoint
+  }
+
+  /** Once for each head: who starts the next question opens the session, too. */
+  #reportQueue(log: string, checkpoint: Checkpoint): void {
+    const { runs, queued, position } = checkpoint
+    if (runs.size > 0 || queued.size === 0 || checkpoint.reportedAt === position.offset) return
+    checkpoint.reportedAt = position.offset
+    this.#options.onQueued?.(log)
   }
 
   #watchNodes({ runs }: Checkpoint): void {

@@ -26,7 +26,13 @@ export interface Recorder {
 }
 
 /** Codes with which an append is rejected that has not entered the log, and never will. */
-const finalCodes: ReadonlySet<string> = new Set(['run_conflict', 'run_not_continuable', 'position_foreign', 'event_too_large'])
+const finalCodes: ReadonlySet<string> = new Set([
+  'head_moved',
+  'run_conflict',
+  'run_not_continuable',
+  'position_foreign',
+  'event_too_large',
+])
 
 export class Starts {
   readonly #options: StartsOptions
@@ -121,14 +127,14 @@ export class Starts {
 
   async #appendStart(plan: RunPlan, fence: string): Promise<{ start: Position; isOurs: boolean }> {
     const { engine, cluster } = this.#options
-    const { id, session, query, details = {}, continues, lanes, epoch } = plan
+    const { id, session, query, details = {}, continues, lanes, epoch, expect } = plan
     const node = cluster === undefined || cluster.liveness.isSole ? {} : { node: cluster.liveness.id }
     const continued = continues === undefined ? {} : { continues }
     const data = { run: id, session, query, ...askedOf(details), lanes: toLanes(lanes), ...continued, ...node }
     const event = sessionEvent('stream_start', data)
     // Of several requests to continue one run, on whichever nodes, the first is recorded.
     const key = continues === undefined ? `run ${id}` : `continued ${continues}`
-    const options = { key, unless: fence, ...(epoch !== undefined && { epoch }) }
+    const options = { key, unless: fence, ...(epoch !== undefined && { epoch }), ...(expect !== undefined && { expect }) }
     const { position, duplicate } = await engine.append(session, [event], options)
     return { start: { epoch: position.epoch, offset: position.offset - 1 }, isOurs: !duplicate }
   }

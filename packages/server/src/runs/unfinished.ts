@@ -32,6 +32,10 @@ const emptyLane = { tokens: 0, firstAt: undefined, end: undefined }
 export class Checkpoint {
   readonly runs = new Map<string, UnfinishedRun>()
   readonly waiting = new WaitingRuns()
+  /** Questions that wait until nothing is in progress. */
+  readonly queued = new Set<string>()
+  /** The head when the queue was reported last. */
+  reportedAt = -1
   /** The log was read to its head once, and its dead runs were ended. */
   isRecovered = false
   position: Position
@@ -46,18 +50,21 @@ export class Checkpoint {
     if (gap !== undefined) for (const run of this.runs.values()) run.isCut = true
     for (const event of events) {
       if (event.offset <= this.position.offset) continue
-      note(this.runs, event)
+      note(this, event)
       this.waiting.note(event)
     }
     if (position.offset > this.position.offset) this.position = position
   }
 }
 
-function note(runs: Map<string, UnfinishedRun>, { type, data, time }: LogEvent): void {
+function note({ runs, queued }: Checkpoint, { type, data, time }: LogEvent): void {
+  if (type === 'queue_added') return void queued.add((data as { entry: string }).entry)
+  if (type === 'queue_removed') return void queued.delete((data as { entry: string }).entry)
   if (type === 'stream_start') {
     const { run, query, lanes, node, continues, metadata } = data as unknown as SessionEvents['stream_start']
     const each = lanes.map(({ lane, model }) => [lane, { ...emptyLane, model }] as const)
     const inputTokens = estimateTokens([query])
+    queued.delete(run)
     const times = { startedAt: time, lastAt: time }
     runs.set(run, { isCut: false, inputTokens, node, continues, metadata, ...times, lanes: new Map(each) })
     return

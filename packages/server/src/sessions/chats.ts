@@ -3,14 +3,14 @@ import { type Asked, askedOf, MillraceError, modelPattern, parsePosition } from 
 import type { OpenFile } from '../files/files.ts'
 import type { Model } from '../models/model.ts'
 import type { AdmitRun } from '../runs/admission.ts'
-import type { RunPlan } from '../runs/plan.ts'
+import type { LanePlan, RunPlan } from '../runs/plan.ts'
 import type { OpenLog } from '../runs/recovery.ts'
 import type { Run } from '../runs/run.ts'
 import type { Runs } from '../runs/runs.ts'
 import type { ToolSet } from '../tools/index.ts'
-import { toQuestion } from './asked.ts'
+import { type Question, toQuestion } from './asked.ts'
 import type { ChatRequest, RegenerateRequest, ResumeRequest, SourceRequest } from './chat-requests.ts'
-import { type Exchange, findExchange, joinRuns, pathBefore } from './conversation.ts'
+import { type Exchange, findExchange, joinRuns, pathBefore, requireParent } from './conversation.ts'
 import { findResumable, messagesFor, nameLanes, planLanes, planResumed } from './lane-plans.ts'
 import { createReadFile, describeFiles, type ReadFile } from './message-files.ts'
 import type { SessionOwners } from './owners.ts'
@@ -24,8 +24,11 @@ export interface Chats {
   /**
    * Rejects with `invalid_id`, `invalid_request`, `query_missing`, `session_not_found`, `model_not_found`,
    * `model_unavailable`, `param_not_supported`, `file_not_found`, `file_not_supported`, `parent_not_found`, `parent_in_progress`, `run_conflict` or `too_many_runs`.
+   * With `expect` also with `head_moved`, where the session's log has another head.
    */
-  ask(request: ChatRequest, admit?: AdmitRun): Promise<Run>
+  ask(request: ChatRequest, admit?: AdmitRun, expect?: number): Promise<Run>
+  /** What is recorded of a question that is asked later. Rejects as `ask` does, but not where its parent is in progress. */
+  check(request: Pick<ChatRequest, 'query' | 'models' | 'session' | keyof Asked>): Promise<Question>
   /**
    * Resumes the lanes of a run that did not complete, in a new run. Rejects with `run_not_found`, `run_not_continuable`, or
    * as `ask` does.
@@ -49,6 +52,8 @@ export interface ChatsOptions {
   readonly onError: (error: unknown) => void
   readonly resolveModel: (name?: string) => Promise<Model>
   readonly newId: () => string
+  /** A run of this server has ended. */
+  readonly onEnded?: ((session: string) => void) | undefined
   /** For requests that bring no admission of their own: by the id of the principal that they name. */
   readonly admit?: (principal: string) => ReturnType<AdmitRun>
 }
@@ -85,14 +90,14 @@ class SessionChats implements Chats {
   readonly ask: Chats['ask'] = async (
     { models: asked, session, owner, id: requestedId, principal, ...request },
     admit = this.#admissionOf(principal),
+    expect?: number,
   ) => {
-    const { runs, openLog, resolveModel, newId, tools, instructions: ofServer } = this.#options
+    const { runs, openLog, newId, instructions: ofServer } = this.#options
     const question = toQuestion(await this.#describeFiles(await this.#namedByFirst(request, session), session))
     const { query, ...details } = question
     return this.#start({ query, details, models: asked, session, id: requestedId }, async (id) => {
-      const models = await Promise.all((asked ?? [undefined]).map((name) => resolveModel(name)))
-      const lanes = planLanes(nameLanes(models.map(({ name }) => name)), models, { ...details, tools })
-      const plan = { id, query, details, principal, admit, asked, lanes }
+      const lanes = await this.#planLanes(asked, details)
+      const plan = { id, query, details, principal, admit, asked, lanes, expect }
       if (session !== undefined)
         return inSession(openLog, session, (epoch) =>
           this.#askIn({ id, session, epoch }, { ...plan, ...this.#owned(session, owner) }),
@@ -100,6 +105,20 @@ class SessionChats implements Chats {
       const messages = messagesFor(lanes, pathBefore([], details), question, { ofServer })
       return runs.start({ ...plan, ...this.#owned(newId(), owner), isNew: true, messages })
     })
+  }
+
+  readonly check: Chats['check'] = async ({ models, session, ...request }) => {
+    const question = toQuestion(await this.#describeFiles(await this.#namedByFirst(request, session), session))
+    await this.#planLanes(models, question)
+    const { parent, parentLane } = question
+    if (typeof parent === 'string') requireParent(joinRuns(await this.#runsOf(session)), parent, parentLane)
+    return question
+  }
+
+  async #planLanes(asked: readonly string[] | undefined, details: Asked): Promise<LanePlan[]> {
+    const { resolveModel, tools } = this.#options
+    const models = await Promise.all((asked ?? [undefined]).map((name) => resolveModel(name)))
+    return planLanes(nameLanes(models.map(({ name }) => name)), models, { ...details, tools })
   }
 
   readonly regenerate: Chats['regenerate'] = async (
@@ -139,12 +158,13 @@ class SessionChats implements Chats {
   }
 
   async #start(request: StartRequest, act: (id: string) => Promise<Run>): Promise<Run> {
-    const { runs, transcripts, owners, onError } = this.#options
+    const { runs, transcripts, owners, onError, onEnded } = this.#options
     return this.#starts.start(request, async (id) => {
       const run = await act(id)
       if (runs.isActive(id)) {
         void readAhead(run, transcripts)
         void run.ended.then(() => owners.keep(run.session, this.#recorded.delete(run.session))).catch(onError)
+        void run.ended.then(() => onEnded?.(run.session))
       }
       return run
     })
@@ -152,7 +172,7 @@ class SessionChats implements Chats {
 
   async #askIn(
     { id, session, epoch }: Target,
-    plan: Pick<RunPlan, 'id' | 'query' | 'details' | 'principal' | 'admit' | 'asked' | 'lanes' | 'owner' | 'prepare'>,
+    plan: Pick<RunPlan, 'id' | 'query' | 'details' | 'principal' | 'admit' | 'asked' | 'lanes' | 'owner' | 'prepare' | 'expect'>,
   ): Promise<Run> {
     const { runs, instructions: ofServer } = this.#options
     const { past, ofSession } = await this.#readSession(session)

@@ -69,14 +69,20 @@ export function pathBefore(
 ): Exchange[] {
   if (parent === undefined) return pathTo(exchanges)
   if (parent === null) return []
+  const exchange = requireParent(exchanges, parent, parentLane)
+  if (exchange.status === 'streaming') throw new MillraceError('parent_in_progress')
+  return pathTo(exchanges, exchange.runs[0])
+}
+
+/** Throws `parent_not_found`. */
+export function requireParent(exchanges: readonly Exchange[], parent: string, parentLane: string | undefined): Exchange {
   const exchange = findExchange(exchanges, parent)
   if (exchange === undefined) throw new MillraceError('parent_not_found')
   if (parentLane !== undefined && !exchange.lanes.has(parentLane)) {
     const message = `The run to follow has no lane of this name, but ${[...exchange.lanes.keys()].join(', ')}; name one of them.`
     throw new MillraceError('parent_not_found', { message })
   }
-  if (exchange.status === 'streaming') throw new MillraceError('parent_in_progress')
-  return pathTo(exchanges, exchange.runs[0])
+  return exchange
 }
 
 /** That of a run, or of one that resumes it. */

@@ -18,6 +18,8 @@ function exportOf(query: string, text: string, messages?: readonly Message[]): s
     id: 's',
     position: 'e-1',
     complete: true,
+    queue: [],
+    isPaused: false,
     runs: [{ run: 'r', query, ...(messages && { messages }), startedAt: 0, status: 'completed', lanes: [lane] }],
   }
   return toMarkdown('t', transcript).split('---\n\n')[1] as string

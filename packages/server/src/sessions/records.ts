@@ -17,14 +17,30 @@ const share = z.object({
   createdAt: z.number(),
   expiresAt: z.number(),
 })
+/** Who asked a question that waits; without a principal the application itself. */
+const queuedAsker = z.object({
+  principal: z
+    .object({
+      id: z.string(),
+      kind: z.enum(['user', 'server', 'share', 'anonymous']),
+      limits: z.record(z.string(), z.number()).optional(),
+    })
+    .optional(),
+  address: z.string().optional(),
+  /** When it was recorded; milliseconds since 1970. */
+  at: z.number().optional(),
+})
 const record = z.object({
   owner: z.string().optional(),
   shares: z.array(share),
   /** Which its models get. */
   instructions: z.string().optional(),
+  /** By the id of the question. */
+  queued: z.record(z.string(), queuedAsker).optional(),
 })
 
-type SessionRecord = z.output<typeof record>
+export type QueuedAsker = z.output<typeof queuedAsker>
+export type SessionRecord = z.output<typeof record>
 
 interface Snapshot {
   readonly record: SessionRecord | undefined

@@ -6,10 +6,12 @@ import { createDecisions } from './decisions.ts'
 import { createHistory, type HistoryOptions } from './history.ts'
 import { createInstructions } from './instructions.ts'
 import { createSessionOwners } from './owners.ts'
+import { createQueue, type Queue, type QueueLimits } from './queue.ts'
 import { createShareStore, Records } from './records.ts'
 import { createTranscripts, type TranscriptsOptions } from './transcripts.ts'
 
-export interface SessionsOptions extends Omit<ChatsOptions, 'transcripts' | 'records' | 'owners' | 'resolveModel' | 'admit'> {
+export interface SessionsOptions
+  extends Omit<ChatsOptions, 'transcripts' | 'records' | 'owners' | 'resolveModel' | 'admit' | 'onEnded'> {
   /** Without quarantine. */
   readonly store: Engine
   readonly engine: Engine
@@ -18,7 +20,8 @@ export interface SessionsOptions extends Omit<ChatsOptions, 'transcripts' | 'rec
   readonly hasOwners: boolean
   readonly models: { readonly resolve: ChatsOptions['resolveModel'] }
   readonly uploads: HistoryOptions['uploads']
-  readonly limits: { readonly admitNamed: NonNullable<ChatsOptions['admit']> }
+  readonly limits: QueueLimits & { readonly admitNamed: NonNullable<ChatsOptions['admit']> }
+  readonly signal: AbortSignal
 }
 
 export type Sessions = ReturnType<typeof createSessions>
@@ -39,8 +42,12 @@ export function createSessions({ store, hasOwners, models, limits, ...options }:
     owners,
     resolveModel,
     admit: limits.admitNamed,
+    onEnded: (session) => void queue.advance(session),
   })
-  const instructions = createInstructions({ openLog: transcripts.open, records, owners })
+  const context = { openLog: transcripts.open, records, owners }
+  const queue: Queue = createQueue({ ...options, ...context, transcripts, chats, limits })
+  const instructions = createInstructions(context)
   const decisions = createDecisions({ ...options, transcripts, chats, resolveModel })
-  return { transcripts, records, owners, history, chats, decisions, instructions, shareStore: createShareStore(records) }
+  const shareStore = createShareStore(records)
+  return { transcripts, records, owners, history, chats, queue, decisions, instructions, shareStore }
 }

@@ -7,6 +7,7 @@ import {
   formatPosition,
   type LaneEnd,
   type LanePart,
+  type QueuedQuestion,
   type RunEnd,
   type SaidPart,
   type SessionEvents,
@@ -54,6 +55,15 @@ export interface Transcript {
   /** False where retention has deleted the beginning. */
   readonly complete: boolean
   readonly runs: readonly RunRecord[]
+  /** Questions that wait, in the order in which they were asked. */
+  readonly queue: readonly QueuedRecord[]
+  /** Somebody has stopped an answer since anything was asked: the queue waits. */
+  readonly isPaused: boolean
+}
+
+export interface QueuedRecord extends QueuedQuestion {
+  /** Milliseconds since 1970. */
+  readonly addedAt: number
 }
 
 /** A run as far as it was read. */
@@ -71,6 +81,13 @@ export interface Fold {
   readonly runs: Map<string, Folded>
   /** The run that started last and resumes none: what the next one follows that names no other. */
   newest: string | null
+  /** Questions that wait, by id, with the offsets of their last events. */
+  readonly queue: Map<string, { readonly record: QueuedRecord; readonly offset: number }>
+  isPaused: boolean
+}
+
+export function emptyFold(): Fold {
+  return { runs: new Map(), newest: null, queue: new Map(), isPaused: false }
 }
 
 const runBytes = 1000
@@ -79,11 +96,15 @@ const partBytes = 200
 /** Folds one event. Events of a run MUST be passed in order, its start first. */
 export function fold(log: Fold, { type, data, time, offset }: LogEvent, epoch: string): void {
   const { runs } = log
+  if (type === 'queue_added' || type === 'queue_changed') return foldQueued(log, data as unknown as QueuedQuestion, time, offset)
+  if (type === 'queue_removed') return void log.queue.delete((data as { entry: string }).entry)
   if (type === 'stream_start') {
     const { run, query, lanes, continues, ...start } = data as unknown as SessionEvents['stream_start']
     const parent = start.parent === undefined ? log.newest : start.parent
     const asked = { ...askedOf(start), ...(continues === undefined && { parent }) }
     if (continues === undefined) log.newest = run
+    log.queue.delete(run)
+    log.isPaused = false
     const records = lanes.map(
       (lane): LaneRecord => ({ ...lane, status: 'streaming', text: '', reasoning: '', data: [], files: [], parts: [] }),
     )
@@ -93,6 +114,7 @@ export function fold(log: Fold, { type, data, time, offset }: LogEvent, epoch: s
     runs.set(run, { record, offset, bytes: runBytes * (1 + lanes.length) + 2 * query.length + askedBytes })
     return
   }
+  if (type === 'stream_end') log.isPaused = (data as { status: string }).status === 'stopped'
   const folded = runs.get((data as { run: string }).run)
   // A file's bytes, which name no run. Or retention has deleted the run's start, and half an answer would mislead.
   if (folded === undefined) return
@@ -134,6 +156,12 @@ export function fold(log: Fold, { type, data, time, offset }: LogEvent, epoch: s
     const { run: _run, lane: _lane, ...end } = data as unknown as SessionEvents['lane_end']
     Object.assign(lane, end)
   } else folded.bytes += partBytes + 2 * JSON.stringify(data).length
+}
+
+function foldQueued(log: Fold, question: QueuedQuestion, addedAt: number, offset: number): void {
+  const before = log.queue.get(question.entry)
+  log.isPaused &&= before !== undefined
+  log.queue.set(question.entry, { record: { ...question, addedAt: before?.record.addedAt ?? addedAt }, offset })
 }
 
 /** What somebody has decided about a call of an ended run, whose record is shared with callers. */

@@ -6,7 +6,7 @@ import { formatPosition, type MillraceError, type Position } from '@millrace/pro
 import type { Engine, LogState, Page } from '../log/log.ts'
 import { coalesce } from '../runs/coalesce.ts'
 import type { OpenLog } from '../runs/recovery.ts'
-import { type Fold, type Folded, fold, type RunRecord, type Transcript } from './transcript.ts'
+import { emptyFold, type Fold, fold, type RunRecord, type Transcript } from './transcript.ts'
 
 export interface Transcripts {
   /** As `openLog`, for a caller that reads the session next: a log that was never read here is read once for both. */
@@ -79,16 +79,19 @@ export function createTranscripts(options: TranscriptsOptions): Transcripts {
     const log = open(session, state.head)
     const start = await readPages(session, log, state)
     for (const [run, { offset }] of log.runs) if (offset <= start) log.runs.delete(run)
+    for (const [entry, { offset }] of log.queue) if (offset <= start) log.queue.delete(entry)
     keep(session, log)
     const runs = [...log.runs.values()].map(({ record }) => copy(withKeptParent(record, log.runs)))
-    return { id: session, position: formatPosition(log.position), complete: start === 0, runs }
+    const queue = [...log.queue.values()].map(({ record }) => record)
+    const isPaused = log.isPaused && queue.length > 0
+    return { id: session, position: formatPosition(log.position), complete: start === 0, runs, queue, isPaused }
   }
 
   function open(session: string, { epoch, offset }: Position): Kept {
     const known = kept.get(session)
     if (known?.position.epoch === epoch && known.position.offset <= offset) return known
     forget(session)
-    const fresh: Kept = { runs: new Map(), newest: null, position: { epoch, offset: 0 }, bytes: 0 }
+    const fresh: Kept = { ...emptyFold(), position: { epoch, offset: 0 }, bytes: 0 }
     kept.set(session, fresh)
     return fresh
   }
@@ -111,7 +114,7 @@ export function createTranscripts(options: TranscriptsOptions): Transcripts {
   function keep(session: string, log: Kept): void {
     if (kept.get(session) !== log) return
     forget(session)
-    log.bytes = sum(log.runs)
+    log.bytes = sum(log)
     kept.set(session, log)
     bytes += log.bytes
     for (const oldest of kept.keys()) {
@@ -126,8 +129,9 @@ export function createTranscripts(options: TranscriptsOptions): Transcripts {
   }
 }
 
-function sum(runs: ReadonlyMap<string, Folded>): number {
+function sum({ runs, queue }: Pick<Fold, 'runs' | 'queue'>): number {
   let bytes = 1000
+  for (const { record } of queue.values()) bytes += 4 * JSON.stringify(record).length
   for (const run of runs.values()) bytes += run.bytes
   return bytes
 }

@@ -36,6 +36,7 @@ export const limitsSettings = [
   limit('bytesPerSecond', bytes, 'bytes that one WebSocket sends, per second'),
   limit('subscriptions', upTo(1000), 'sessions, channels and runs that one WebSocket reads'),
   limit('runsPerNode', count(), 'runs in progress on one process'),
+  limit('queuedPerSession', upTo(500), 'questions of one session that wait'),
   limit('allTokensPerDay', tokens, 'tokens of everybody per day, UTC'),
   limit('allCostPerDay', tokens, 'costs of everybody per day, UTC'),
   limit('uploadBytesMax', bytes, 'one uploaded file, in bytes'),

@@ -1,0 +1,41 @@
+/** Questions that wait, over several servers of one engine: each is started once, also where all of them see the session come to rest. */
+import { createMillrace, type Engine, type Millrace } from 'millrace'
+import { describe, expect, it, onTestFinished } from 'vitest'
+import { startShared } from './support/nodes.ts'
+
+function openNode(engine: Engine): Millrace {
+  const millrace = createMillrace({ engine, model: 'sim:count?n=2&tps=0', leaseMs: 1000, onError: () => {} })
+  onTestFinished(() => millrace.close())
+  return millrace
+}
+
+const runsOf = async (millrace: Millrace, session: string) =>
+  (await millrace.readSession(session))?.runs.map(({ run, status }) => `${run} ${status}`)
+
+describe.each(await startShared())('over $name', ({ make }) => {
+  it('are added and removed on any server, and started once, also while all of them look', async () => {
+    const [one, two] = [openNode(make()), openNode(make())]
+    const first = await one.ask({ query: 'x', id: 'first', models: ['sim:hang'] })
+    const { session } = first
+    for (const id of ['a', 'b', 'c']) await (id === 'b' ? one : two).queue.add({ session, query: id, id })
+    await one.queue.remove(session, 'b')
+    await expect(two.queue.remove(session, 'b')).rejects.toMatchObject({ code: 'queue_entry_not_found' })
+    await two.queue.change(session, 'a', { steer: true })
+    const ended = ['first stopped', 'a completed', 'c completed']
+    await expect
+      .poll(() => Promise.all([one, two].map((node) => runsOf(node, session))), { timeout: 10_000 })
+      .toEqual([ended, ended])
+    expect((await two.readSession(session))?.queue).toEqual([])
+  })
+
+  it('go on with another server where that of the run closes', async () => {
+    const [one, two] = [openNode(make()), openNode(make())]
+    const { session } = await one.ask({ query: 'x', id: `first-${Date.now()}`, models: ['sim:hang'] })
+    await one.queue.add({ session, query: 'next' })
+    expect((await two.readSession(session))?.queue).toHaveLength(1)
+    await one.close()
+    await expect
+      .poll(async () => (await runsOf(two, session))?.map((run) => run.split(' ')[1]), { timeout: 10_000 })
+      .toEqual(['interrupted', 'completed'])
+  })
+})
