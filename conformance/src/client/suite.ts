@@ -12,6 +12,7 @@ import { sessionCases } from './sessions.ts'
 import { shapeCases } from './shapes.ts'
 import { switchCases } from './switches.ts'
 import { tabCases } from './tabs.ts'
+import { toolCases } from './tools.ts'
 import type { ClientSuite } from './world.ts'
 
 export function clientConformance(suite: ClientSuite): void {
@@ -24,6 +25,7 @@ export function clientConformance(suite: ClientSuite): void {
     describe('a run', () => runCases(suite))
     describe('its connection', () => inspectionCases(suite))
     describe('files', () => fileCases(suite))
+    describe('tools', () => toolCases(suite))
     describe('sessions as a whole', () => sessionCases(suite))
     describe('channels', () => channelCases(suite))
     describe('in several tabs', () => tabCases(suite))

@@ -27,7 +27,7 @@ export type CallDecision = { readonly call?: string; readonly approval?: string 
   | { readonly decision: 'approve' }
   | { readonly decision: 'reject'; readonly reason?: string }
   | { readonly decision: 'edit'; readonly arguments: Json }
-  | { readonly decision: 'answer'; readonly value: Json; readonly isError?: boolean }
+  | { readonly decision: 'answer' | 'result'; readonly value: Json; readonly isError?: boolean }
 )
 
 /** What came of decisions and results. `continuedBy` is the run that goes on, `position` is before it. */

@@ -1,6 +1,7 @@
 /** Decides about calls of tools, and takes their results, for a client of any transport: PROTOCOL.md#decisions. */
 import type { Decided as DescribedDecided } from '@millrace/protocol'
 import type { z } from 'zod'
+import { requireAction } from '../access/authorize.ts'
 import type { Caller } from '../access/caller.ts'
 import type { Limits } from '../limits/limits.ts'
 import { type Decided, type DecisionInput, type Decisions, describeDecided } from '../sessions/decisions.ts'
@@ -17,33 +18,32 @@ export interface DecisionContext extends Pick<RunAccess, 'authorize' | 'runs'> {
 
 type OfRun<T> = T & { readonly run: string }
 
-export function decideFor(context: DecisionContext, caller: Caller, input: OfRun<z.output<typeof decisionsBody>>) {
-  return decide(context, caller, { ...input, action: 'run.decide' })
-}
-
+/** The results of tools that a client executes, without a word for each that it is one. */
 export function takeResults(
   context: DecisionContext,
   caller: Caller,
   { results, ...input }: OfRun<z.output<typeof resultsBody>>,
 ) {
   const decisions = results.map((result): DecisionInput => ({ ...result, value: result.value ?? null, decision: 'result' }))
-  return decide(context, caller, { ...input, decisions, action: 'run.result' })
+  return decideFor(context, caller, { ...input, decisions })
 }
 
 interface DecideInput {
   readonly run: string
   readonly session?: string | undefined
   readonly decisions: readonly DecisionInput[]
-  readonly action: 'run.decide' | 'run.result'
 }
 
-async function decide(
+export async function decideFor(
   { decisions: all, offer, limits, ...access }: DecisionContext,
   caller: Caller,
-  { run, session: named, decisions, action }: DecideInput,
+  { run, session: named, decisions }: DecideInput,
 ): Promise<DescribedDecided> {
   const { principal } = caller
-  const session = await authorizeRun(access, caller, { run, session: named }, action)
+  const actions = new Set(decisions.map(({ decision }) => (decision === 'result' ? 'run.result' : 'run.decide')))
+  for (const action of actions) requireAction(principal, action)
+  let session = named
+  for (const action of actions) session = await authorizeRun(access, caller, { run, session: named }, action)
   const requireModels = (names: readonly string[]) => offer.requireAgain(principal, names)
   const request = { run, session, decisions, principal: principal.id, requireModels }
   const decided: Decided = await all.decide(request, () => limits.admitRun(caller))

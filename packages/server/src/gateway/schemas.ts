@@ -205,8 +205,8 @@ const decision = z.discriminatedUnion('decision', [
   }),
   z.strictObject({
     ...ofCall,
-    decision: z.literal('answer'),
-    value: argumentsOrValue('The result, in place of calling the tool'),
+    decision: z.enum(['answer', 'result']),
+    value: argumentsOrValue('The result: in place of calling the tool, or of a tool that a client executes'),
     isError: z.boolean().optional(),
   }),
 ])
