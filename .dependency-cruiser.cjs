@@ -94,6 +94,13 @@ module.exports = {
       to: { path: '^packages/client/src/chat/' },
     },
     {
+      name: 'the-client-does-not-know-uploads',
+      comment: 'An application without files must not load them.',
+      severity: 'error',
+      from: { path: '^packages/client/src/', pathNot: '^packages/client/src/files/' },
+      to: { path: '^packages/client/src/files/' },
+    },
+    {
       name: 'log-knows-only-protocol',
       comment: 'The core never learns who stores it, who reads it, or who writes into it.',
       severity: 'error',
@@ -138,7 +145,8 @@ module.exports = {
       from: { path: '^(apps|conformance|bench|examples)/' },
       to: {
         path: '^packages/[^/]+/src/',
-        pathNot: '^packages/[^/]+/src/((chat|tabs|react|vue|svelte|solid|ai-sdk|assistant-ui|engines/(redis|nats))/)?index\\.ts$',
+        pathNot:
+          '^packages/[^/]+/src/((chat|files|tabs|react|vue|svelte|solid|ai-sdk|assistant-ui|engines/(redis|nats))/)?index\\.ts$',
       },
     },
     {
@@ -153,7 +161,7 @@ module.exports = {
       comment: 'What it lacks belongs into the client: the page has no fold, no outbox and no requests of its own.',
       severity: 'error',
       from: { path: '^apps/web/src/', pathNot: test },
-      to: { path: '^packages/', pathNot: '^packages/client/src/((chat|react|tabs)/)?index\\.ts$' },
+      to: { path: '^packages/', pathNot: '^packages/client/src/((chat|files|react|tabs)/)?index\\.ts$' },
     },
     {
       name: 'declared-dependencies-only',

@@ -14,6 +14,7 @@ export const chatBytesMax = 6 * 1024
 export const bindingBytesMax = 2 * 1024
 export const bindings = ['react', 'vue', 'svelte', 'solid'] as const
 export const tabsBytesMax = 4 * 1024
+export const filesBytesMax = 2 * 1024
 
 const entries = (...names: readonly string[]) => names.map((name) => join(root, 'packages/client/src', name, 'index.ts'))
 
@@ -34,6 +35,11 @@ export async function measureBinding(name: (typeof bindings)[number]): Promise<n
 /** Beside the client. */
 export async function measureTabs(): Promise<number> {
   return (await measure(entries('.', 'tabs'))) - (await measureClient())
+}
+
+/** Beside the client. */
+export async function measureFiles(): Promise<number> {
+  return (await measure(entries('.', 'files'))) - (await measureClient())
 }
 
 /** Of a page that imports all of them. */

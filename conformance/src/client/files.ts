@@ -1,4 +1,5 @@
 /** Files in an answer: PROTOCOL.md#files. */
+import { download } from '@millrace/client/files'
 import { expect, it } from 'vitest'
 import { type ClientSuite, startWorld } from './world.ts'
 
@@ -32,7 +33,9 @@ export function fileCases({ transport }: ClientSuite): void {
     const parts = await session.run({ query: 'x', models: ['sim:file?after=1&tps=0'] }).parts
     const { runs, position } = await session.read()
     const [file] = runs[0]?.lanes[0]?.files ?? []
-    expect(parts).toContainEqual(expect.objectContaining({ bytes: await session.readFile(file?.position as string) }))
-    await expect(session.readFile(position)).rejects.toMatchObject({ code: 'position_expired' })
+    expect(parts).toContainEqual(
+      expect.objectContaining({ bytes: await (await download(session, file?.position as string)).bytes() }),
+    )
+    await expect(download(session, position)).rejects.toMatchObject({ code: 'file_not_found' })
   })
 }

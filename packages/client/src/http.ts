@@ -26,10 +26,11 @@ export interface HttpOptions {
 
 export interface HttpRequest {
   readonly accept?: string
-  /** Sent as JSON. */
+  /** Sent as JSON, or where there are headers as it is. */
   readonly body?: object | undefined
+  readonly headers?: Readonly<Record<string, string>>
   /** Default `POST` where there is a body, else `GET`. */
-  readonly method?: 'PATCH' | 'DELETE'
+  readonly method?: 'POST' | 'PATCH' | 'DELETE'
   readonly signal?: AbortSignal | undefined
   /** Why a token is requested; default `first`. */
   readonly reason?: TokenRequest['reason']
@@ -53,7 +54,7 @@ export function createHttp({ base, fetch, token, answerMs, whenAddressed, onUnau
   return { base, stream, text, json, token: ask }
 
   async function stream(path: string, request: HttpRequest = {}): Promise<Response> {
-    const { accept = 'application/json', body, signal, method = body === undefined ? 'GET' : 'POST' } = request
+    const { accept = 'application/json', body, headers, signal, method = body === undefined ? 'GET' : 'POST' } = request
     if (base === '') throw new MillraceError('unreachable', { message: needsPage, retryable: false })
     for (let { reason = 'first' } = request, isAgain = false; ; isAgain = true) {
       const bearer = await ask(reason, signal)
@@ -61,11 +62,11 @@ export function createHttp({ base, fetch, token, answerMs, whenAddressed, onUnau
         method,
         headers: {
           accept,
-          ...(body !== undefined && { 'content-type': 'application/json' }),
+          ...(headers ?? (body && { 'content-type': 'application/json' })),
           ...(bearer !== undefined && { authorization: `Bearer ${bearer}` }),
         },
         cache: 'no-store',
-        body: body === undefined ? null : JSON.stringify(body),
+        body: headers ? (body as Blob) : body ? JSON.stringify(body) : null,
         signal: signal ?? null,
       }).catch((cause: unknown) => {
         throw toError(cause)

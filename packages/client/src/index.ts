@@ -14,6 +14,7 @@ export type { LogReader } from './log-reader.ts'
 export type { ModelInfo, ModelList } from './models.ts'
 export type { Growing, LaneView, RecordedEnd, RunEvent, RunPart, RunView } from './run.ts'
 export type {
+  FetchRequest,
   RegenerateOptions,
   ResumeOptions,
   Run,

@@ -14,7 +14,6 @@ import type {
   RunEnd,
   SessionEvent,
 } from '@millrace/protocol'
-import { readBinary } from '@millrace/protocol'
 import type { Outbox, SendOptions } from './commands/outbox.ts'
 import type { Command, Started } from './commands/sender.ts'
 import { type CallOptions, callWithin } from './deadline.ts'
@@ -24,7 +23,6 @@ import type { Http, HttpRequest } from './http.ts'
 import { createLogReader, type LogReader, type LogReaderOptions } from './log-reader.ts'
 import { createRunView, type RecordedEnd, type RunView, withGetters } from './run.ts'
 import type { ConnectionStore } from './status.ts'
-import { pollOnce } from './transports/poll.ts'
 import type { FlowOptions } from './transports/transport.ts'
 
 /** An event and the position after it. A `gap` says that retention was faster than this reader. */
@@ -52,6 +50,10 @@ export type RegenerateOptions = Omit<RunOptions, 'parent' | 'parentLane'>
 
 /** Resolves when the run's start is recorded; rejects with the server's error. Waits while there is no connection. */
 export interface Run extends Promise<Started>, RunView {}
+
+export interface FetchRequest extends CallOptions, Pick<HttpRequest, 'method' | 'headers'> {
+  readonly body?: Blob | undefined
+}
 
 export interface Session extends LogReader<SessionLogEvent> {
   readonly id: string
@@ -82,11 +84,10 @@ export interface Session extends LogReader<SessionLogEvent> {
   create(options?: CallOptions): Promise<void>
   /** The conversation so far, and the position to go on from. One attempt; where nothing comes for `answerMs`, it is `silent`. */
   read(options?: CallOptions): Promise<Transcript>
-  /**
-   * The bytes of a file in an answer, by its `position` in the transcript. One attempt; rejects with `position_expired` where
-   * they are no longer kept.
-   */
-  readFile(position: string, options?: CallOptions): Promise<Uint8Array<ArrayBuffer>>
+  /** A request to the server with the client's token; the session is made before. One attempt, without a deadline. */
+  fetch(path: string, request?: FetchRequest): Promise<Response>
+  /** The address of a file of this session, for a page that reads it without a token. `@millrace/client/files` reads one. */
+  fileUrl(position: string): string
   /** A link with which everybody who has its token reads this session, and no other. Rejects where the server is open. */
   share(options?: ShareOptions): Promise<Share>
   /** Revokes a link; who reads with it is disconnected. Rejects with `not_found`. */
@@ -193,13 +194,11 @@ export function createSession({ id, http, outbox, connection, requestMs, flow, .
         place.isMade = false
         await make()
       }),
-    readFile: (position: string, options: CallOptions = {}) =>
-      callWithin(requestMs, options.signal, async (signal) => {
-        const [next] = (await pollOnce(http, { session: id }, position, 0, signal)).events
-        const bytes = next?.event === 'file_data' ? readBinary(next.data) : undefined
-        if (bytes === undefined) throw new MillraceError('position_expired', { retryable: false })
-        return bytes
-      }),
+    async fetch(path: string, request?: FetchRequest) {
+      await make()
+      return http.stream(path, request)
+    },
+    fileUrl: (position: string) => `${http.base}api/files/${id}/${encodeURIComponent(position)}`,
     read: (options?: CallOptions) => call('', options) as Promise<Transcript>,
     share: ({ expiresIn: ttl, ...options }: ShareOptions = {}) => call('/shares', options, { body: { ttl } }) as Promise<Share>,
     async unshare(share: string, options?: CallOptions) {

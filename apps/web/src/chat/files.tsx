@@ -4,6 +4,7 @@
  */
 import type { MillraceError, Session } from '@millrace/client'
 import type { ChatFile } from '@millrace/client/chat'
+import { download } from '@millrace/client/files'
 import { useEffect, useState } from 'react'
 import { useLanguage } from '../i18n/language.tsx'
 import { FileIcon } from '../ui/icons.tsx'
@@ -39,14 +40,14 @@ function useUrl({ bytes, position }: ChatFile, session: Session, type: string): 
   useEffect(() => {
     const abort = new AbortController()
     const { signal } = abort
-    const show = (content: Uint8Array<ArrayBuffer>) => {
+    const show = (content: BlobPart) => {
       const own = URL.createObjectURL(new Blob([content], { type }))
       signal.addEventListener('abort', () => URL.revokeObjectURL(own))
       setUrl(own)
     }
     const read = async (retryMs: number) => {
       try {
-        show(await session.readFile(position, { signal }))
+        show(await download(session, position, { signal }))
       } catch (error) {
         // It is no longer kept.
         if (signal.aborted || !(error as MillraceError).retryable) return

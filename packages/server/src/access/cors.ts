@@ -38,13 +38,14 @@ function allow(origin: string): Fields {
   return {
     'access-control-allow-origin': origin,
     'access-control-allow-credentials': 'true',
-    'access-control-expose-headers': `${streamHeader}, retry-after, www-authenticate`,
+    'access-control-expose-headers': `${streamHeader}, location, retry-after, upload-complete, upload-length, upload-offset, www-authenticate`,
     vary: 'origin',
   }
 }
 
 const preflight: Fields = {
   'access-control-allow-methods': 'GET, POST, PUT, PATCH, DELETE',
-  'access-control-allow-headers': 'authorization, content-type, last-event-id, traceparent, tracestate',
+  'access-control-allow-headers':
+    'authorization, content-type, last-event-id, traceparent, tracestate, upload-complete, upload-length, upload-offset',
   'access-control-max-age': String(keptSeconds),
 }
