@@ -88,3 +88,44 @@ it('shows why a question was rejected, and asks it again', async () => {
   await expect(store.current.edit(two, 'y', { params: { seed: 1 } })).rejects.toMatchObject({ code: 'param_not_supported' })
   expect(store.current.pending).toMatchObject([{ query: 'y', regenerates: two, status: 'rejected' }])
 })
+
+it('shows the questions that wait on the server, in every tab, and changes them', async () => {
+  const { connect, counter } = await startWorld()
+  const session = connect('sse').session()
+  const [here, there] = [watch(session), watch(connect('ws').session(session.id))]
+  await until(here, ({ status }) => status === 'live')
+  void here.current.ask('9', { models: ['counting'] })
+  counter.letTo(1)
+  await until(there, ({ runs }) => runs.length === 1)
+  const [second, third, fourth] = ['2', '3', '4'].map((query) => here.current.queue(query, { models: ['counting'] })) as [
+    string,
+    string,
+    string,
+  ]
+  const waiting = ({ pending }: Chat) => pending.map(({ id, query, isQueued }) => (isQueued ? `${id} ${query}` : ''))
+  await until(there, (chat) => chat.pending.length === 3)
+  await until(here, ({ pending }) => pending.length === 3)
+  expect(waiting(there.current)).toEqual([`${second} 2`, `${third} 3`, `${fourth} 4`])
+  await there.current.changeQueued(third, { query: '1' })
+  there.current.withdraw(second)
+  await until(here, (chat) => waiting(chat).join() === [`${third} 1`, `${fourth} 4`].join())
+  counter.letTo(9)
+  await until(here, hasEnded('9', '1', '4'))
+  expect(here.current.pending).toEqual([])
+  await expect(session.queue.remove(fourth)).rejects.toMatchObject({ code: 'queue_entry_not_found' })
+})
+
+it('steers: what was said stays, and the new question is next', async () => {
+  const { connect, counter } = await startWorld()
+  const store = watch(connect('sse').session())
+  await until(store, ({ status }) => status === 'live')
+  void store.current.ask('9', { models: ['counting'] })
+  counter.letTo(2)
+  await until(store, ({ runs }) => runs[0]?.lanes[0]?.text === '1 2 ')
+  store.current.queue('2', { models: ['sim:count?n=1&tps=0'] })
+  await until(store, ({ pending }) => pending.length === 1 && pending[0]?.isQueued === true)
+  store.current.steer('1', { models: ['sim:count?n=1&tps=0'] })
+  await until(store, hasEnded('9', '1', '2'))
+  expect(store.current.runs.map(({ status }) => status)).toEqual(['stopped', 'completed', 'completed'])
+  expect(store.current.runs[0]?.lanes[0]?.text).toBe('1 2 ')
+})

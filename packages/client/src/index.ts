@@ -15,12 +15,15 @@ export type { ModelInfo, ModelList } from './models.ts'
 export type { Growing, LaneView, RecordedEnd, RunEvent, RunPart, RunView } from './run.ts'
 export type {
   FetchRequest,
+  Queued,
+  QueueOptions,
   RegenerateOptions,
   ResumeOptions,
   Run,
   RunOptions,
   Session,
   SessionLogEvent,
+  SessionQueue,
   Share,
   ShareOptions,
   Transcript,

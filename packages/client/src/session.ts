@@ -45,6 +45,26 @@ export interface RunOptions extends ResumeOptions, Asked {
   readonly models?: readonly string[]
 }
 
+/** Questions that wait on the server until nothing is being answered: PROTOCOL.md#the-queue. Every tab sees and changes them. */
+export interface SessionQueue {
+  /** `id` becomes that of the run. With `steer` what is being answered is stopped. Rejects with `queue_full`. */
+  add(options: QueueOptions): Promise<Queued>
+  /** What is absent stays as it was. Rejects with `queue_entry_not_found` once it was started or removed. */
+  edit(entry: string, change: Omit<QueueOptions, 'id'>): Promise<Queued>
+  remove(entry: string, options?: CallOptions): Promise<Queued>
+}
+
+export interface QueueOptions extends RunOptions {
+  readonly steer?: boolean
+}
+
+export interface Queued {
+  readonly session: string
+  /** Becomes the id of the run. */
+  readonly entry: string
+  readonly position: string
+}
+
 /** What is absent is as it was. */
 export type RegenerateOptions = Omit<RunOptions, 'parent' | 'parentLane'>
 
@@ -71,6 +91,9 @@ export interface Session extends LogReader<SessionLogEvent> {
   edit(run: string, question: string | readonly Message[], options?: RegenerateOptions): Run
   /** Goes on from an earlier run. Rejects with `parent_not_found`, and while that run is in progress with `parent_in_progress`. */
   branch(run: string, question: string | readonly Message[], options?: RunOptions): Run
+  readonly queue: SessionQueue
+  /** Stops what is being answered, and asks next. What was said stays in the conversation. */
+  steer(question: string | readonly Message[], options?: RunOptions): Promise<Queued>
   /** The same as `stop` of a Run, for one that was started elsewhere. Rejects with `run_not_found`. */
   stop(run: string, options?: CallOptions): Promise<RecordedEnd>
   /**
@@ -178,6 +201,15 @@ export function createSession({ id, http, outbox, connection, requestMs, flow, .
       session.regenerate(run, { ...options, ...asQuestion(question) }),
     branch: (run: string, question: string | readonly Message[], options?: RunOptions) =>
       session.run({ ...options, ...asQuestion(question), parent: run }),
+    queue: {
+      add: ({ id: run = newId(), isRetried, signal, ...asked }: QueueOptions) =>
+        sendQueued({ type: 'queue', ...asked, session: id, id: run }, { isRetried, signal }),
+      edit: (entry: string, { isRetried, signal, ...change }: Omit<QueueOptions, 'id'>) =>
+        sendQueued({ type: 'queue_change', ...change, session: id, entry }, { isRetried, signal }),
+      remove: (entry: string, options?: CallOptions) => sendQueued({ type: 'queue_remove', session: id, entry }, options),
+    },
+    steer: (question: string | readonly Message[], options?: RunOptions) =>
+      session.queue.add({ ...options, ...asQuestion(question), steer: true }),
     stop: (run: string, options?: CallOptions) => outbox.send({ type: 'stop', run }, options) as Promise<RecordedEnd>,
     decide: (run: string, decisions: readonly CallDecision[], options?: CallOptions) =>
       outbox.send({ type: 'decide', run, session: id, decisions }, options) as Promise<Decided>,
@@ -228,8 +260,12 @@ export function createSession({ id, http, outbox, connection, requestMs, flow, .
     return making
   }
 
+  function sendQueued(command: Command, sending?: Omit<SendOptions, 'prepare'>): Promise<Queued> {
+    return outbox.send(command, { ...sending, prepare: make }) as Promise<Queued>
+  }
+
   function start(
-    command: Extract<Command, { readonly id: string; readonly session: string }>,
+    command: Extract<Command, { readonly type: 'run' | 'continue' | 'regenerate' }>,
     sending: Omit<SendOptions, 'prepare'>,
   ): Run {
     const started = outbox.send(command, { ...sending, prepare: make }) as Promise<Started>

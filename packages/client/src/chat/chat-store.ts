@@ -5,14 +5,15 @@
  */
 import { type CallDecision, type Decided, type Message, parsePosition } from '@millrace/protocol'
 import { isFinal, MillraceError } from '../errors.ts'
-import { listenToHost } from '../host.ts'
-import type { Run, Session, Transcript } from '../session.ts'
+import type { QueueOptions, Run, Session, Transcript } from '../session.ts'
 import type { ConnectionStatus } from '../status.ts'
 import { backoffMs, defaultTimings } from '../timings.ts'
 import { checkTranscript, judgeEvent } from './decode.ts'
 import { type ChatRun, type ChatTranscript, foldTranscript, interruptTranscript, joinTranscript, lastRun } from './fold.ts'
 import { createLiveStore, type Store } from './live-store.ts'
+import { pause } from './pause.ts'
 import { type AskOptions, type ChatStorage, createQuestions, type PendingRun } from './questions.ts'
+import { createMerge } from './queued.ts'
 import { type Tree, treeOf } from './tree.ts'
 
 export interface Chat {
@@ -28,7 +29,10 @@ export interface Chat {
   readonly siblings: ReadonlyMap<string, readonly string[]>
   /** Runs that were shown before the session was lost or deleted. They cannot be stopped or resumed. */
   readonly lost: readonly ChatRun[]
-  /** In the order they were asked. Each is gone with the change that brings its run. */
+  /**
+   * In the order they were asked, first those that wait on the server, also those of others. Each is gone with the change
+   * that brings its run.
+   */
   readonly pending: readonly PendingRun[]
   /** Runs that are being stopped from here, and have not ended yet. */
   readonly stopping: ReadonlySet<string>
@@ -64,6 +68,10 @@ export interface Chat {
   choose(run: string): void
   /** Asks when nothing is being answered any more. Returns the id of the run. */
   queue(question: string | readonly Message[], options?: AskOptions): string
+  /** Stops what is being answered, and asks next. Returns the id of the run. */
+  steer(question: string | readonly Message[], options?: AskOptions): string
+  /** Changes a question that waits on the server: what it asks, or with `steer` that it is asked now. */
+  changeQueued(id: string, change: Omit<QueueOptions, 'id'>): ReturnType<Session['queue']['edit']>
   /** Asks a rejected question again. */
   retry(id: string): void
   /** Takes a pending question back. If it had been sent, its run is stopped. */
@@ -135,6 +143,7 @@ function createChatStore(session: Session): OwnStore {
   let resuming: ReadonlyMap<string, MillraceError | undefined> = new Map()
   /** The last run of each answer when it was resumed. */
   const resumedFrom = new Map<string, string>()
+  const withQueue = createMerge()
   const questions = createQuestions(session, () => store.changed('now'))
 
   const commands = {
@@ -161,7 +170,20 @@ function createChatStore(session: Session): OwnStore {
       recreate()
       questions.retry(id)
     },
-    withdraw: questions.withdraw,
+    steer(question, options = {}) {
+      recreate()
+      return questions.queue(question, { ...here(), ...options, steer: true })
+    },
+    changeQueued(id, change) {
+      const changed = session.queue.edit(id, change)
+      // It may have been started meanwhile.
+      changed.catch(() => {})
+      return changed
+    },
+    withdraw(id) {
+      if (transcript.queue?.some(({ entry }) => entry === id)) session.queue.remove(id).catch(() => {})
+      else questions.withdraw(id)
+    },
     resume(run) {
       const last = lastOf(run)
       const resumed = session.resume(last)
@@ -210,7 +232,7 @@ function createChatStore(session: Session): OwnStore {
 
   function view(): Chat {
     const { complete } = transcript
-    const { pending } = questions
+    const pending = withQueue(transcript.queue, questions.pending)
     tree ??= treeOf(transcript.runs, chosen)
     const { siblings, path } = tree
     const isAll = path.length === transcript.runs.length
@@ -286,7 +308,7 @@ function createChatStore(session: Session): OwnStore {
   }
 
   function take(next: ChatTranscript, { type }: { readonly type: string }): void {
-    const isEdge = type === 'stream_start' || type === 'stream_end'
+    const isEdge = type === 'stream_start' || type === 'stream_end' || type.startsWith('queue_')
     if (isEdge) put(next)
     else transcript = next
     store.changed(isEdge ? 'now' : 'frame')
@@ -328,7 +350,10 @@ function createChatStore(session: Session): OwnStore {
     if (questions.pending.some(({ id }) => findRun(next, id) !== undefined)) show(undefined)
     if (stopping.size > 0) stopping = new Set([...stopping].filter((id) => findRun(next, id)?.status === 'streaming'))
     if (resuming.size > 0) resuming = new Map([...resuming].filter(([id]) => lastOf(id) === resumedFrom.get(id)))
-    questions.settle(new Set(next.runs.map(({ run }) => run)), next.runs.some(isStreaming))
+    questions.settle(
+      new Set([...next.runs.map(({ run }) => run), ...(next.queue ?? []).map(({ entry }) => entry)]),
+      next.runs.some(isStreaming),
+    )
   }
 
   function markStopping(next: typeof stopping): void {
@@ -360,20 +385,4 @@ function isQueued({ status }: PendingRun): boolean {
 
 function isStreaming({ status }: ChatRun): boolean {
   return status === 'streaming'
-}
-
-/** Until the time is over, the host says that something has changed, or nobody looks any more. */
-function pause(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const timer = setTimeout(done, ms)
-    const stopListening = listenToHost((news) => news !== 'offline' && done())
-    signal.addEventListener('abort', done)
-
-    function done(): void {
-      clearTimeout(timer)
-      stopListening()
-      signal.removeEventListener('abort', done)
-      resolve()
-    }
-  })
 }

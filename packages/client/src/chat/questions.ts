@@ -5,7 +5,7 @@
 import { type Message, queryOf } from '@millrace/protocol'
 import { MillraceError } from '../errors.ts'
 import { newId } from '../host.ts'
-import type { ResumeOptions, Run, RunOptions, Session } from '../session.ts'
+import type { QueueOptions, ResumeOptions, Run, RunOptions, Session } from '../session.ts'
 
 export type AskOptions = Omit<RunOptions, 'query' | 'messages' | keyof ResumeOptions>
 
@@ -14,10 +14,13 @@ export interface PendingRun extends AskOptions {
   /** Becomes `run` of the run. */
   readonly id: string
   readonly query: string
-  readonly messages?: readonly Message[]
+  readonly messages?: readonly Message[] | undefined
   /** The run beside which it is asked: again, or where `isEdited` with another question. */
   readonly regenerates?: string
   readonly isEdited?: boolean
+  /** It waits on the server, or is on its way there. */
+  readonly isQueued?: boolean
+  readonly steer?: boolean
   /**
    * `queued`: waits until nothing is being answered. `sending`: waits for the connection, or for its start. `rejected`, with
    * an `error`: stays until it is retried or withdrawn.
@@ -36,7 +39,7 @@ export interface ChatStorage {
 export interface Questions {
   readonly pending: readonly PendingRun[]
   ask(question: string | readonly Message[], options: AskOptions & Pick<PendingRun, 'regenerates' | 'isEdited'>): Run
-  queue(question: string | readonly Message[], options: AskOptions): string
+  queue(question: string | readonly Message[], options: AskOptions & Pick<PendingRun, 'steer'>): string
   retry(id: string): void
   withdraw(id: string): void
   /** The runs that are recorded, and whether one of them is being answered. */
@@ -67,22 +70,20 @@ export function createQuestions(session: Session, onChange: () => void): Questio
     },
     ask: (question, options) => send(add(question, options, 'sending')),
     queue(question, options) {
-      const { id } = add(question, options, 'queued')
+      const { id } = add(question, { ...options, isQueued: true }, 'queued')
       sendNext()
       return id
     },
     retry(id) {
-      change(id, (one) => {
-        const { error: _, ...asked } = one
-        return { ...asked, status: 'queued' }
-      })
+      change(id, toQueued)
       sendNext()
     },
     withdraw(id) {
       const attempt = sent.get(id)
       attempt?.abort.abort()
       // It may have been sent.
-      if (attempt !== undefined) session.stop(id).catch(() => {})
+      const isQueued = pending.some((one) => one.id === id && one.isQueued)
+      if (attempt !== undefined) (isQueued ? session.queue.remove(id) : session.stop(id)).catch(() => {})
       put(pending.filter((one) => one.id !== id))
       sendNext()
     },
@@ -93,9 +94,8 @@ export function createQuestions(session: Session, onChange: () => void): Questio
     },
     started: () => [...sent].filter(([, { isStarted }]) => isStarted).map(([id]) => id),
     lose(ids) {
-      const error = new MillraceError('run_not_found', { message: 'The log of this run was lost.', retryable: true })
       // The old id is used.
-      for (const id of ids) change(id, (one) => ({ ...one, id: newId(), status: 'rejected', error }))
+      for (const id of ids) change(id, (one) => ({ ...one, id: newId(), status: 'rejected', error: lostLog() }))
     },
     keepIn(next) {
       if (storage === next) return
@@ -114,11 +114,14 @@ export function createQuestions(session: Session, onChange: () => void): Questio
   }
 
   function send(one: PendingRun): Run {
-    const { id } = one
+    return follow(one.id, (signal) => start(session, one, signal))
+  }
+
+  function follow<T extends Promise<unknown>>(id: string, act: (signal: AbortSignal) => T): T {
     const attempt = { abort: new AbortController(), isStarted: false }
-    const run = start(session, one, attempt.abort.signal)
+    const answer = act(attempt.abort.signal)
     sent.set(id, attempt)
-    run.then(
+    answer.then(
       () => {
         attempt.isStarted = true
       },
@@ -128,13 +131,16 @@ export function createQuestions(session: Session, onChange: () => void): Questio
         sendNext()
       },
     )
-    return run
+    return answer
   }
 
   function sendNext(): void {
-    if (isAnswering || pending.some(({ status }) => status === 'sending')) return
-    const next = pending.find(({ status }) => status === 'queued')
-    if (next === undefined) return
+    const next = pending.find(({ id, status }) => status === 'queued' && !sent.has(id))
+    if (next?.isQueued) {
+      void follow(next.id, (signal) => session.queue.add({ ...asOptions(next), signal }))
+      return sendNext()
+    }
+    if (next === undefined || isAnswering || pending.some(({ status }) => status === 'sending')) return
     change(next.id, (one) => ({ ...one, status: 'sending' }))
     void send(next)
   }
@@ -145,18 +151,37 @@ export function createQuestions(session: Session, onChange: () => void): Questio
 
   function put(next: readonly PendingRun[]): void {
     pending = next
-    for (const id of sent.keys()) if (!next.some((one) => one.id === id && one.status === 'sending')) sent.delete(id)
+    for (const id of sent.keys())
+      if (!next.some((one) => one.id === id && (one.isQueued || one.status === 'sending'))) sent.delete(id)
     if (storage !== undefined) keep(storage, session.id, pending)
     onChange()
   }
 }
 
 function start(session: Session, one: PendingRun, signal: AbortSignal): Run {
-  const { status: _, error: __, query, messages, regenerates, isEdited, ...asked } = one
-  const question = messages === undefined ? { query } : { messages }
-  if (regenerates === undefined) return session.run({ ...asked, ...question, signal })
-  const { parent: _parent, parentLane: _lane, ...changes } = asked
-  return session.regenerate(regenerates, { ...changes, ...(isEdited && question), signal })
+  const { regenerates, isEdited } = one
+  const asked = asOptions(one)
+  if (regenerates === undefined) return session.run({ ...asked, signal })
+  const { parent: _parent, parentLane: _lane, query: _query, messages: _messages, ...changes } = asked
+  return session.regenerate(regenerates, {
+    ...(isEdited ? { ...asked, parent: undefined, parentLane: undefined } : changes),
+    signal,
+  })
+}
+
+function toQueued(one: PendingRun): PendingRun {
+  const { error: _, ...asked } = one
+  return { ...asked, status: 'queued' }
+}
+
+function lostLog(): MillraceError {
+  return new MillraceError('run_not_found', { message: 'The log of this run was lost.', retryable: true })
+}
+
+/** What of it is asked. */
+function asOptions(one: PendingRun): Omit<QueueOptions, keyof ResumeOptions> & { readonly id: string } {
+  const { status: _, error: __, query, messages, regenerates: _of, isEdited: _is, isQueued: _on, ...asked } = one
+  return { ...asked, ...(messages === undefined ? { query } : { messages }) }
 }
 
 const keyOf = (session: string) => `millrace.pending.${session}`

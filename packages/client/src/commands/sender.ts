@@ -27,6 +27,9 @@ export type Command =
   | { readonly type: 'continue'; readonly run: string; readonly session: string; readonly id: string }
   | ({ readonly type: 'regenerate'; readonly run: string } & Omit<RunCommand, 'parent' | 'parentLane'>)
   | { readonly type: 'decide'; readonly run: string; readonly session: string; readonly decisions: readonly CallDecision[] }
+  | ({ readonly type: 'queue'; readonly steer?: boolean | undefined } & RunCommand)
+  | ({ readonly type: 'queue_change'; readonly entry: string; readonly steer?: boolean | undefined } & Omit<RunCommand, 'id'>)
+  | { readonly type: 'queue_remove'; readonly session: string; readonly entry: string }
   | { readonly type: 'stop'; readonly run: string }
   | {
       readonly type: 'publish'
@@ -66,7 +69,8 @@ export function createCommandSender({ http, socket, selector }: CommandSenderOpt
           isSent = true
         })
         if (message.type === 'ended') return message.end
-        if (message.type !== 'started' && message.type !== 'published' && message.type !== 'decided')
+        const { type } = message
+        if (type !== 'started' && type !== 'published' && type !== 'decided' && type !== 'queued')
           throw new MillraceError('bad_answer')
         const { type: _, ref: __, ...answer } = message
         return answer
@@ -96,6 +100,15 @@ export function createCommandSender({ http, socket, selector }: CommandSenderOpt
         const { type, ...body } = command
         return http.json(type === 'run' ? 'api/chat' : 'api/publish', { body })
       }
+      case 'queue':
+      case 'queue_change':
+      case 'queue_remove': {
+        const { type, session, ...given } = command
+        const { entry = '', ...body } = { entry: undefined, ...given }
+        const method = ({ queue: undefined, queue_change: 'PATCH', queue_remove: 'DELETE' } as const)[type]
+        const path = `api/sessions/${encodeURIComponent(session)}/queue${entry && `/${encodeURIComponent(entry)}`}`
+        return http.json(path, { body: method === 'DELETE' ? undefined : body, ...(method && { method }) })
+      }
       case 'continue':
       case 'regenerate':
       case 'decide':
@@ -109,7 +122,7 @@ export function createCommandSender({ http, socket, selector }: CommandSenderOpt
 
 /** A server closes a WebSocket for a message of more than 256 KiB; a character has three bytes at most. */
 function isLong(command: Command): boolean {
-  return (command.type === 'run' || command.type === 'regenerate') && JSON.stringify(command).length > 65_536
+  return JSON.stringify(command).length > 65_536 && command.type !== 'publish'
 }
 
 const passing = new Set<string>([
