@@ -20,7 +20,7 @@ const languages = [
     titles: { server: 'Server', models: 'Models', logs: 'Logs', access: 'Access', limits: 'Limits', operations: 'Operation' },
     helpOf: ({ help }: Setting) => help,
     onlyInFile: 'file only',
-    variables: 'The variable of a limit is `MILLRACE_` and its name in capitals, such as `MILLRACE_RUN_MS_MAX`.',
+    variables: 'The variable of a limit is `MILLRACE_` and its name in upper case, such as `MILLRACE_RUN_MS_MAX`.',
   },
   {
     file: 'docs/guides/configuration.zh-CN.md',

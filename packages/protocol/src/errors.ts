@@ -75,7 +75,7 @@ export const errors = {
   not_attached: entry(409, false, 'This connection is not attached to that session or channel; attach first.'),
   run_not_found: entry(404, false, 'No run has this id, or it has expired; check the id.'),
   parent_not_found: entry(404, false, 'The session has no such run or lane to follow; read the session to see which it has.'),
-  parent_in_progress: entry(409, false, 'The run to follow is still in progress; ask when it has ended, or queue the question.'),
+  parent_in_progress: entry(409, false, 'The run to follow has not ended; ask when it has, or queue the question.'),
   queue_entry_not_found: entry(404, false, 'No question with this id waits; it was started or removed, read the session.'),
   queue_full: entry(429, false, 'Too many questions wait in this session; remove some, or wait until one was started.'),
   run_conflict: entry(409, false, 'A run with this id has another session, query or models; choose a new id.'),

