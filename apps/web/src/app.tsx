@@ -1,6 +1,7 @@
 /** The whole page: header, conversation, composer. */
 import type { Client } from '@millrace/client'
 import type { Chat, PendingRun } from '@millrace/client/chat'
+import type { UploadedFile } from '@millrace/client/files'
 import { type RefObject, useCallback, useEffect, useMemo, useRef, useState } from 'react'
 import { Announcer } from './chat/announcer.tsx'
 import { Empty } from './chat/empty.tsx'
@@ -33,8 +34,8 @@ export function App({ client }: { client: Client }) {
     latest.current = { conversation, chosen: models.chosen }
   })
   // The same function for every turn, so that a word that arrives renders one of them.
-  const ask = useCallback((query: string, asking?: readonly string[]) => {
-    latest.current.conversation.ask(query, asking ?? latest.current.chosen)
+  const ask = useCallback((query: string, asking?: readonly string[], files?: readonly UploadedFile[]) => {
+    latest.current.conversation.ask(query, asking ?? latest.current.chosen, files)
     focusPolitely(field.current)
   }, [])
   const actions = useActions(latest, field)
@@ -101,9 +102,9 @@ export function App({ client }: { client: Client }) {
           </Transcript>
           <div className={composer.row}>
             <Composer
-              session={isBegun ? session.id : undefined}
-              {...{ models, activity, field, returned }}
-              onSend={ask}
+              draftOf={isBegun ? session.id : 'new'}
+              {...{ session, models, activity, field, returned }}
+              onSend={(query, files) => ask(query, undefined, files)}
               onStop={stop}
             />
           </div>

@@ -50,8 +50,8 @@ test('lanes stand beside each other on a desk and are swiped on a phone', async 
     isMobile: true,
   })
   await phone.reaches('completed', 'sim:count?n=7')
-  await phone.page.locator('[data-testid=lane-tab][aria-label="sim:count?n=7"]').tap()
-  await phone.page.locator('[data-testid=lane-tab][aria-pressed="true"][aria-label="sim:count?n=7"]').waitFor()
+  await phone.page.locator('[data-testid=lane-tab][data-lane="sim:count?n=7"]').tap()
+  await phone.page.locator('[data-testid=lane-tab][aria-pressed="true"][data-lane="sim:count?n=7"]').waitFor()
   expect(await phone.answer('sim:count?n=7').boundingBox()).toMatchObject({ x: 16 })
   // The page itself never scrolls sideways.
   expect(await phone.page.evaluate(() => document.documentElement.scrollWidth)).toBe(390)

@@ -42,7 +42,7 @@ test('a picture whose bytes did not arrive is asked for again', async () => {
   await page.ask('go')
   await page.reaches('completed')
   let cuts = 1
-  await page.page.route(/api\/stream\?.*wait=0/, (route) => (cuts-- > 0 ? route.abort() : route.continue()))
+  await page.page.route(/api\/files\//, (route) => (cuts-- > 0 ? route.abort() : route.continue()))
   await page.page.reload()
   const picture = page.answer().getByRole('img', { name: 'wheel.png' })
   await picture.waitFor()

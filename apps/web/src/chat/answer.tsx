@@ -41,7 +41,10 @@ export interface AnswerProps {
 export function PlainAnswer({ lane }: { lane: ChatLane }) {
   const { t } = useLanguage()
   return (
+    // A group, and no landmark: there are as many as answers.
+    // biome-ignore lint/a11y/useSemanticElements: a fieldset is for what is filled in
     <section
+      role="group"
       className={styles.answer}
       data-testid="answer"
       data-lane={lane.lane}
@@ -66,7 +69,10 @@ export const Answer = memo(function Answer(props: AnswerProps) {
   const hasFailed = lane.status === 'failed' || lane.status === 'interrupted' || refusal !== undefined
   const regenerate = onRegenerate && (() => onRegenerate(lane.model))
   return (
+    // A group, and no landmark: there are as many as answers.
+    // biome-ignore lint/a11y/useSemanticElements: a fieldset is for what is filled in
     <section
+      role="group"
       className={styles.answer}
       data-testid="answer"
       data-lane={lane.lane}

@@ -28,7 +28,7 @@ export function PendingTurn({ pending, isAnchored, isUnreachable, models, onRetr
   const notes = { queued: t.queued, sending: t.sending, waiting: t.waitingToSend, rejected: '' }
   return (
     <article className={styles.turn} data-pending={status} data-anchored={isAnchored} aria-labelledby={id}>
-      <Question id={id} text={pending.query} />
+      <Question id={id} text={pending.query} messages={pending.messages} />
       <div className={styles.column}>
         {status === 'rejected' ? (
           <div className={styles.refused}>

@@ -1,4 +1,5 @@
 /** What was asked, with a way to ask it in other words, and the way to what was asked or answered in its place before. */
+import type { ChatRun } from '@millrace/client/chat'
 import { useRef, useState } from 'react'
 import { useComposition } from '../composer/composition.ts'
 import { readKey } from '../composer/enter.ts'
@@ -6,13 +7,14 @@ import { questionLengthMax } from '../composer/limits.ts'
 import { useLanguage } from '../i18n/language.tsx'
 import { Button } from '../ui/button.tsx'
 import { classes } from '../ui/classes.ts'
-import { ChevronIcon, RenameIcon } from '../ui/icons.tsx'
-import { HiddenText } from '../ui/text.tsx'
+import { ChevronIcon, FileIcon, RenameIcon } from '../ui/icons.tsx'
+import { Ellipsis, HiddenText } from '../ui/text.tsx'
 import styles from './turn.module.css'
 
 export interface QuestionProps {
   readonly id: string
   readonly text: string
+  readonly messages?: ChatRun['messages']
   /** Undefined where it cannot be edited. */
   readonly onEdit?: ((text: string) => void) | undefined
   /** The runs at this place of the tree, and which of them is shown. */
@@ -21,7 +23,7 @@ export interface QuestionProps {
   readonly onChoose?: (run: string) => void
 }
 
-export function Question({ id, text, onEdit, siblings, run = '', onChoose = () => {} }: QuestionProps) {
+export function Question({ id, text, messages, onEdit, siblings, run = '', onChoose = () => {} }: QuestionProps) {
   const { t } = useLanguage()
   const [isEditing, setEditing] = useState(false)
   if (isEditing && onEdit !== undefined)
@@ -41,6 +43,7 @@ export function Question({ id, text, onEdit, siblings, run = '', onChoose = () =
         <HiddenText>{t.you}: </HiddenText>
         {text}
       </h2>
+      <AskedFiles messages={messages} />
       {(onEdit !== undefined || siblings !== undefined) && (
         <div className={styles.tools}>
           {siblings !== undefined && <Navigator siblings={siblings} run={run} onChoose={onChoose} />}
@@ -52,6 +55,26 @@ export function Question({ id, text, onEdit, siblings, run = '', onChoose = () =
         </div>
       )}
     </div>
+  )
+}
+
+function AskedFiles({ messages }: Pick<QuestionProps, 'messages'>) {
+  const { t, bytes } = useLanguage()
+  const content = messages?.findLast(({ role }) => role === 'user')?.content
+  const files = typeof content === 'string' ? [] : (content ?? []).filter((part) => part.type === 'file')
+  if (files.length === 0) return null
+  return (
+    <ul className={styles.files} aria-label={t.attachments.label}>
+      {files.map(({ file, name = t.files.unnamed, size }) => (
+        <li key={file} className={styles.file} data-testid="asked-file">
+          <FileIcon />
+          <Ellipsis>
+            <bdi>{name}</bdi>
+          </Ellipsis>
+          {size !== undefined && <span className={styles.size}>{bytes(size)}</span>}
+        </li>
+      ))}
+    </ul>
   )
 }
 

@@ -5,7 +5,7 @@ import { memo, useCallback, useId, useRef, useState } from 'react'
 import { useLanguage } from '../i18n/language.tsx'
 import { Button } from '../ui/button.tsx'
 import { classes } from '../ui/classes.ts'
-import { Ellipsis } from '../ui/text.tsx'
+import { Ellipsis, HiddenText } from '../ui/text.tsx'
 import { Answer, PlainAnswer } from './answer.tsx'
 import { Boundary } from './boundary.tsx'
 import type { Continuable } from './continue-button.tsx'
@@ -91,6 +91,7 @@ export const Turn = memo(function Turn(props: TurnProps) {
       <Question
         id={id}
         text={run.query}
+        messages={run.messages}
         onEdit={isLost ? undefined : (text) => actions.edit(name, text)}
         siblings={siblings}
         run={name}
@@ -154,13 +155,15 @@ function Lanes({ run, label, children }: { run: ChatRun; label: string; children
             key={lane.lane}
             type="button"
             aria-pressed={index === current}
-            aria-label={lane.lane}
+            title={lane.lane}
+            data-lane={lane.lane}
             onClick={() => show(index)}
             className={styles.tab}
             data-testid="lane-tab"
           >
             <PhaseDot phase={lane.status} />
-            <Ellipsis>{shortenName(lane.lane, 15)}</Ellipsis>
+            <Ellipsis aria-hidden="true">{shortenName(lane.lane, 15)}</Ellipsis>
+            <HiddenText>{lane.lane}</HiddenText>
           </button>
         ))}
       </div>

@@ -1,6 +1,7 @@
 /** The conversation that the address of the page names, and what was asked of it in this tab. */
 import type { Client, Session } from '@millrace/client'
 import { type Chat, chatOf } from '@millrace/client/chat'
+import { type UploadedFile, withFiles } from '@millrace/client/files'
 import { useEffect, useState, useSyncExternalStore } from 'react'
 import { tabStorage } from '../settings/storage.ts'
 import { addressOf, sessionOfPage } from '../threads/address.ts'
@@ -22,7 +23,7 @@ interface Shown {
 export interface Conversation extends Shown {
   readonly chat: Chat
   readonly open: (session: string | undefined) => void
-  readonly ask: (query: string, models: readonly string[]) => void
+  readonly ask: (query: string, models: readonly string[], files?: readonly UploadedFile[]) => void
   /** Asks the same again, beside the run. */
   readonly regenerate: (run: string, models: readonly string[]) => void
   /** Asks something else in the place of a run's question. */
@@ -54,7 +55,8 @@ export function useConversation(client: Client): Conversation {
       window.history.pushState(null, '', addressOf(id))
       setShown(show(id))
     },
-    ask(query, models) {
+    ask(text, models, files = []) {
+      const query = files.length === 0 ? text : withFiles(text, files)
       // None chosen, because the list could not be read: the server knows its default.
       const asking = models.length > 0 ? { models } : {}
       if (isBegun && !isUnusable(store.current)) {

@@ -2,37 +2,44 @@
  * Where the question is written. It is never locked: one may type, and send, while an answer is
  * being written. Stop is a button of its own, so that no key or press means two things.
  */
+import type { Session } from '@millrace/client'
+import type { UploadedFile } from '@millrace/client/files'
 import { type RefObject, useCallback, useEffect, useLayoutEffect, useRef, useState } from 'react'
 import { useLanguage } from '../i18n/language.tsx'
 import { keepSetting, readSetting } from '../settings/storage.ts'
 import { Button } from '../ui/button.tsx'
 import { SendIcon, StopIcon } from '../ui/icons.tsx'
+import { AttachmentList } from './attachment-list.tsx'
 import styles from './composer.module.css'
 import { useComposition } from './composition.ts'
 import { readKey } from './enter.ts'
+import { AttachButton, DropArea } from './file-input.tsx'
 import { questionLengthMax } from './limits.ts'
 import { ModelChoice } from './model-choice.tsx'
+import { useAttachments } from './use-attachments.ts'
 import type { Models } from './use-models.ts'
 
 export interface ComposerProps {
+  readonly session: Session
   /** Names the draft; a session not begun yet has one of its own. */
-  readonly session: string | undefined
+  readonly draftOf: string
   readonly models: Models
   /** `stoppable`: something is being answered; `stopping`: a stop was requested. */
   readonly activity: 'idle' | 'stoppable' | 'stopping'
   readonly field: RefObject<HTMLTextAreaElement | null>
   /** A question that was taken back; it returns to the field unless something else stands there. */
   readonly returned: { readonly query: string } | undefined
-  readonly onSend: (query: string) => void
+  readonly onSend: (query: string, files: readonly UploadedFile[]) => void
   readonly onStop: () => void
 }
 
-export function Composer({ session, models, activity, field, returned, onSend, onStop }: ComposerProps) {
+export function Composer({ session, draftOf, models, activity, field, returned, onSend, onStop }: ComposerProps) {
   const { t, number } = useLanguage()
-  const [draft, setDraft] = useDraft(session ?? 'new')
+  const [draft, setDraft] = useDraft(draftOf)
+  const attachments = useAttachments(session)
   const composition = useComposition()
   const isTooLong = draft.length > questionLengthMax
-  const canSend = draft.trim() !== '' && !isTooLong
+  const canSend = (draft.trim() !== '' || attachments.list.length > 0) && !isTooLong && attachments.isReady
 
   // biome-ignore lint/correctness/useExhaustiveDependencies: the height follows the text, which it reads from the element
   useLayoutEffect(() => {
@@ -48,7 +55,7 @@ export function Composer({ session, models, activity, field, returned, onSend, o
 
   const send = () => {
     if (!canSend) return
-    onSend(draft)
+    onSend(draft, attachments.take())
     setDraft('')
   }
 
@@ -64,7 +71,8 @@ export function Composer({ session, models, activity, field, returned, onSend, o
   }
 
   return (
-    <div className={styles.composer}>
+    <DropArea onFiles={attachments.add}>
+      <AttachmentList list={attachments.list} onRemove={attachments.remove} />
       <textarea
         ref={field}
         id="composer"
@@ -81,6 +89,11 @@ export function Composer({ session, models, activity, field, returned, onSend, o
         onChange={(event) => setDraft(event.target.value)}
         onKeyDown={onKeyDown}
         onCompositionEnd={composition.onCompositionEnd}
+        onPaste={(event) => {
+          if (event.clipboardData.files.length === 0) return
+          event.preventDefault()
+          attachments.add(event.clipboardData.files)
+        }}
       />
       {isTooLong && <p className={styles.problem}>{t.queryTooLong(number(draft.length), number(questionLengthMax))}</p>}
       <div className={styles.buttons}>
@@ -101,10 +114,11 @@ export function Composer({ session, models, activity, field, returned, onSend, o
         >
           <SendIcon size={18} />
         </button>
+        <AttachButton onFiles={attachments.add} />
         {/* Seen before the buttons, but one Tab from the text is what ends an answer. */}
         <ModelChoice models={models} onDone={() => field.current?.focus()} />
       </div>
-    </div>
+    </DropArea>
   )
 }
 

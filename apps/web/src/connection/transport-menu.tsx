@@ -37,7 +37,7 @@ export function TransportMenu({ client }: { client: Client }) {
         look="text"
         aria-haspopup="menu"
         aria-expanded={isOpen}
-        aria-label={t.transport.choose(t.transport.names[transport])}
+        aria-label={t.transport.choose(t.transport.names[transport], t.transport.short[transport])}
         title={t.transport.label}
         data-testid="transport"
         data-transport={transport}

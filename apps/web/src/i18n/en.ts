@@ -20,6 +20,12 @@ const errorTitles: Readonly<Partial<Record<string, string>>> = {
   run_not_found: 'The server lost this question before it was answered',
   log_damaged: 'What is kept of this conversation is damaged',
   log_full: 'The server has no room left',
+  file_empty: 'The file is empty',
+  file_too_large: 'The file is too large for this server',
+  file_type_not_allowed: 'This server takes no files of this type',
+  file_type_mismatch: 'The file is not of the type that it claims',
+  file_not_supported: 'The model cannot read files of this type',
+  too_many_uploads: 'Too many uploads are in progress',
   engine_failed: 'The server cannot reach its storage',
   call_decided: 'Somebody has decided about this already',
   run_not_waiting: 'Somebody has decided about this already',
@@ -32,6 +38,7 @@ const modelDescriptions: Partial<Record<string, string>> = {}
 export const en = {
   tag: 'en',
   otherLanguage: '中文',
+  otherTag: 'zh-CN',
   switchLanguage: 'Switch to Chinese',
   skipToComposer: 'Skip to the question',
   newSession: 'New conversation',
@@ -83,6 +90,7 @@ export const en = {
     place: (at: string, count: string) => `${at} / ${count}`,
   },
   sources: 'Sources',
+  task: { done: 'Done', open: 'Open' },
   approval: {
     question: 'May the model do this?',
     approve: 'Allow',
@@ -115,6 +123,12 @@ export const en = {
   reasoningLive: 'Thinking…',
   thoughtFor: (time: string) => `Thought for ${time}`,
 
+  attachments: {
+    label: 'Attached files',
+    add: 'Attach files',
+    remove: (name: string) => `Remove ${name}`,
+    progress: (percent: string) => `Uploading, ${percent} %`,
+  },
   files: { picture: 'Picture', unnamed: 'File', save: 'Save' },
 
   models: {
@@ -237,7 +251,7 @@ export const en = {
   },
   transport: {
     label: 'Transport',
-    choose: (name: string) => `Transport: ${name}. Choose another`,
+    choose: (name: string, short: string) => `Transport: ${name}, ${short}. Choose another`,
     now: (name: string) => `What works best here: ${name}`,
     names: { auto: 'Automatic', sse: 'SSE', ws: 'WebSocket', hybrid: 'Hybrid', poll: 'Long-poll' },
     /** On a phone. */

@@ -4,6 +4,7 @@ import type { Dictionary } from './en.ts'
 export const zh: Dictionary = {
   tag: 'zh-CN',
   otherLanguage: 'English',
+  otherTag: 'en',
   switchLanguage: '切换到英文',
   skipToComposer: '跳到提问框',
   newSession: '新对话',
@@ -49,6 +50,7 @@ export const zh: Dictionary = {
     place: (at, count) => `${at} / ${count}`,
   },
   sources: '来源',
+  task: { done: '已完成', open: '未完成' },
   approval: {
     question: '允许模型这样做吗？',
     approve: '允许',
@@ -81,6 +83,12 @@ export const zh: Dictionary = {
   reasoningLive: '思考中…',
   thoughtFor: (time) => `思考了 ${time}`,
 
+  attachments: {
+    label: '附件',
+    add: '添加附件',
+    remove: (name) => `移除 ${name}`,
+    progress: (percent) => `正在上传 ${percent}%`,
+  },
   files: { picture: '图片', unnamed: '文件', save: '保存' },
 
   models: {
@@ -159,6 +167,12 @@ export const zh: Dictionary = {
       run_not_found: '服务器在回答之前丢失了这个问题',
       log_damaged: '这个对话的记录已损坏',
       log_full: '服务器没有剩余空间了',
+      file_empty: '这个文件是空的',
+      file_too_large: '文件超过了服务器允许的大小',
+      file_type_not_allowed: '服务器不接受这种类型的文件',
+      file_type_mismatch: '文件内容与它声明的类型不符',
+      file_not_supported: '这个模型不能读取这种类型的文件',
+      too_many_uploads: '正在上传的文件太多',
       engine_failed: '服务器暂时无法读写存储',
       call_decided: '已经有人作出了决定',
       run_not_waiting: '已经有人作出了决定',
@@ -237,7 +251,7 @@ export const zh: Dictionary = {
   },
   transport: {
     label: '传输方式',
-    choose: (name) => `传输方式：${name}。点击更换`,
+    choose: (name, short) => `传输方式：${name}（${short}）。点击更换`,
     now: (name) => `当前网络下最合适的方式：${name}`,
     names: { auto: '自动', sse: 'SSE', ws: 'WebSocket', hybrid: '混合', poll: '长轮询' },
     short: { sse: 'SSE', ws: 'WS', hybrid: '混合', poll: '轮询' },

@@ -2,6 +2,7 @@
 /** A markdown text that may still grow. Blocks that are final are rendered once and never again. */
 import type { Token, Tokens } from 'marked'
 import { memo, type ReactNode, useState } from 'react'
+import { useLanguage } from '../i18n/language.tsx'
 import { growBlocks, listBlocks, noBlocks } from './blocks.ts'
 import { CodeBlock } from './code-block.tsx'
 import { Inline, readHtml, Words } from './inline.tsx'
@@ -61,7 +62,7 @@ const Block = memo(function Block({ token, isOpen }: { token: Token; isOpen: boo
     case 'hr':
       return <hr />
     case 'checkbox':
-      return <input type="checkbox" disabled checked={(token as Tokens.Checkbox).checked} readOnly />
+      return <TaskBox isDone={(token as Tokens.Checkbox).checked} />
     case 'text':
       return <Inline tokens={token.tokens ?? [token]} />
     default:
@@ -72,6 +73,11 @@ const Block = memo(function Block({ token, isOpen }: { token: Token; isOpen: boo
       )
   }
 })
+
+function TaskBox({ isDone }: { isDone: boolean }) {
+  const { t } = useLanguage()
+  return <input type="checkbox" disabled checked={isDone} readOnly aria-label={isDone ? t.task.done : t.task.open} />
+}
 
 /** marked leaves the last line's end out, but of code that grows it says that the line is complete. */
 function readCode({ text, raw }: Tokens.Code, isOpen: boolean): string {

@@ -68,7 +68,7 @@ export function Switches() {
       >
         <ThemeIcon size={18} />
       </Button>
-      <Button look="text" onClick={toggle} aria-label={t.switchLanguage} data-testid="language">
+      <Button look="text" onClick={toggle} title={t.switchLanguage} lang={t.otherTag} data-testid="language">
         {t.otherLanguage}
       </Button>
       {currentToken() !== undefined && (

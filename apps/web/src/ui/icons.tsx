@@ -132,6 +132,11 @@ export const FileIcon = (props: IconProps) => (
     <path d="M14 3H6.500v18h11V6.500zM14 3v3.500h3.500" />
   </Icon>
 )
+export const AttachIcon = (props: IconProps) => (
+  <Icon {...props}>
+    <path d="m20 11-8.500 8.500a5 5 0 0 1-7-7L13 4a3.300 3.300 0 0 1 4.700 4.700L9.300 17a1.700 1.700 0 0 1-2.400-2.400L14.500 7" />
+  </Icon>
+)
 export const ToolIcon = (props: IconProps) => (
   <Icon {...props}>
     <path d="M14.500 6.500a4 4 0 0 0-5.300 5L4 16.700V20h3.300l5.200-5.200a4 4 0 0 0 5-5.300L15 12l-3-3z" />
