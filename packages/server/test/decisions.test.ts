@@ -22,14 +22,17 @@ describe('a decision', () => {
 
   it('counts once of several at the same moment', async () => {
     const context = await waiting()
-    const responses = await Promise.all(
-      Array.from({ length: 8 }, (_, index) => context.decide({ call: 'c1', decision: 'answer', value: index })),
-    )
-    const accepted = responses.filter(({ status }) => status === 200)
+    const decide = (value: number) =>
+      context.millrace.decide({ run: context.run.id, decisions: [{ call: 'c1', decision: 'answer', value }] })
+    const outcomes = await Promise.allSettled(Array.from({ length: 8 }, (_, index) => decide(index)))
+    const accepted = outcomes.flatMap((outcome) => (outcome.status === 'fulfilled' ? [outcome.value] : []))
     expect(accepted).toHaveLength(1)
-    for (const response of responses) if (response.status !== 200) expect(await refusal(response)).toEqual([409, 'call_decided'])
-    const { id } = await continued(accepted[0] as Response, context)
-    expect((await context.read()).map(({ run }) => run)).toEqual([context.run.id, id])
+    for (const outcome of outcomes)
+      if (outcome.status === 'rejected') expect(outcome.reason).toMatchObject({ code: 'call_decided' })
+    await context.millrace.findRun(accepted[0]?.continuedBy ?? '')?.ended
+    expect((await context.read()).map(({ run }) => run)).toEqual([context.run.id, accepted[0]?.continuedBy])
+    const { events } = await context.millrace.engine.read(context.run.session, context.run.start)
+    expect(events.filter(({ type }) => type === 'tool_decision')).toHaveLength(1)
   })
 
   it('can name the approval, and must name the one of the call', async () => {

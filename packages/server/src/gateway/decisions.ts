@@ -1,7 +1,6 @@
 /** Decides about calls of tools, and takes their results, for a client of any transport: PROTOCOL.md#decisions. */
 import type { Decided as DescribedDecided } from '@millrace/protocol'
 import type { z } from 'zod'
-import { requireAction } from '../access/authorize.ts'
 import type { Caller } from '../access/caller.ts'
 import type { Limits } from '../limits/limits.ts'
 import { type Decided, type DecisionInput, type Decisions, describeDecided } from '../sessions/decisions.ts'
@@ -41,7 +40,6 @@ export async function decideFor(
 ): Promise<DescribedDecided> {
   const { principal } = caller
   const actions = new Set(decisions.map(({ decision }) => (decision === 'result' ? 'run.result' : 'run.decide')))
-  for (const action of actions) requireAction(principal, action)
   let session = named
   for (const action of actions) session = await authorizeRun(access, caller, { run, session: named }, action)
   const requireModels = (names: readonly string[]) => offer.requireAgain(principal, names)
