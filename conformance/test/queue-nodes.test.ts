@@ -38,4 +38,23 @@ describe.each(await startShared())('over $name', ({ make }) => {
       .poll(async () => (await runsOf(two, session))?.map((run) => run.split(' ')[1]), { timeout: 10_000 })
       .toEqual(['interrupted', 'completed'])
   })
+
+  it('a lane is stopped over another server than that of the run', async () => {
+    const [one, two] = [openNode(make()), openNode(make())]
+    const { url } = await two.listen({ port: 0 })
+    const run = await one.ask({ query: 'x', models: ['sim:hang', 'sim:count?n=100000&tps=50'] })
+    const stop = (lane: string) =>
+      fetch(`${url}/api/runs/${run.id}/stop`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify({ lane }),
+      }).then((answer) => answer.json())
+    expect(await stop('sim:hang')).toMatchObject({ status: 'stopped' })
+    expect((await two.readSession(run.session))?.runs[0]).toMatchObject({
+      status: 'streaming',
+      lanes: [{ status: 'stopped' }, {}],
+    })
+    expect(await stop('sim:count?n=100000&tps=50')).toMatchObject({ status: 'stopped' })
+    expect(await run.ended).toMatchObject({ status: 'stopped' })
+  })
 })

@@ -12,7 +12,7 @@ export type { Choice } from './link/choice.ts'
 export type { LogEvent } from './link/reader.ts'
 export type { LogReader } from './log-reader.ts'
 export type { ModelInfo, ModelList } from './models.ts'
-export type { Growing, LaneView, RecordedEnd, RunEvent, RunPart, RunView } from './run.ts'
+export type { Growing, LaneView, RecordedEnd, RunEvent, RunPart, RunView, StopOptions } from './run.ts'
 export type {
   FetchRequest,
   Queued,

@@ -47,7 +47,12 @@ export interface RunView extends AsyncIterable<RunEvent>, Omit<LaneView, 'done'>
    * Stops the run for everybody. Resolves with its end, which keeps what was said. Sent as soon as the start has been, though
    * that is not answered, and before everything else that waits.
    */
-  stop(options?: CallOptions): Promise<RecordedEnd>
+  stop(options?: StopOptions): Promise<RecordedEnd>
+}
+
+export interface StopOptions extends CallOptions {
+  /** Stops only this lane, and resolves with its end. */
+  readonly lane?: string
 }
 
 /** An end; `position` is after it, with the session, and absent where its log is gone. */

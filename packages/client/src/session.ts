@@ -21,7 +21,7 @@ import { MillraceError } from './errors.ts'
 import { newId } from './host.ts'
 import type { Http, HttpRequest } from './http.ts'
 import { createLogReader, type LogReader, type LogReaderOptions } from './log-reader.ts'
-import { createRunView, type RecordedEnd, type RunView, withGetters } from './run.ts'
+import { createRunView, type RecordedEnd, type RunView, type StopOptions, withGetters } from './run.ts'
 import type { ConnectionStore } from './status.ts'
 import type { FlowOptions } from './transports/transport.ts'
 
@@ -95,7 +95,7 @@ export interface Session extends LogReader<SessionLogEvent> {
   /** Stops what is being answered, and asks next. What was said stays in the conversation. */
   steer(question: string | readonly Message[], options?: RunOptions): Promise<Queued>
   /** The same as `stop` of a Run, for one that was started elsewhere. Rejects with `run_not_found`. */
-  stop(run: string, options?: CallOptions): Promise<RecordedEnd>
+  stop(run: string, options?: StopOptions): Promise<RecordedEnd>
   /**
    * Decides about calls that wait for approval; when none waits any longer, the run goes on. Of several decisions about one
    * call the first counts. Rejects with `call_not_waiting`, `approval_expired` or `run_not_waiting`.
@@ -210,7 +210,8 @@ export function createSession({ id, http, outbox, connection, requestMs, flow, .
     },
     steer: (question: string | readonly Message[], options?: RunOptions) =>
       session.queue.add({ ...options, ...asQuestion(question), steer: true }),
-    stop: (run: string, options?: CallOptions) => outbox.send({ type: 'stop', run }, options) as Promise<RecordedEnd>,
+    stop: (run: string, { lane, ...options }: StopOptions = {}) =>
+      outbox.send({ type: 'stop', run, ...(lane !== undefined && { lane }) }, options) as Promise<RecordedEnd>,
     decide: (run: string, decisions: readonly CallDecision[], options?: CallOptions) =>
       outbox.send({ type: 'decide', run, session: id, decisions }, options) as Promise<Decided>,
     runs(run: string) {

@@ -97,7 +97,7 @@ export type ClientMessage =
       readonly data: Json
       readonly id?: string
     }
-  | { readonly type: 'stop'; readonly ref?: string; readonly run: string }
+  | { readonly type: 'stop'; readonly ref?: string; readonly run: string; readonly lane?: string }
   /** A token or a ticket of the same user, in place of the one that expires. */
   | ({ readonly type: 'renew'; readonly ref?: string } & ({ readonly token: string } | { readonly ticket: string }))
   | { readonly type: 'ping'; readonly ref?: string }
@@ -124,7 +124,13 @@ export type ServerMessage =
       readonly position: string
       readonly duplicate: boolean
     }
-  | { readonly type: 'ended'; readonly ref?: string; readonly run: string; readonly end: RunEnd & { readonly position?: string } }
+  | {
+      readonly type: 'ended'
+      readonly ref?: string
+      readonly run: string
+      readonly lane?: string | undefined
+      readonly end: RunEnd & { readonly position?: string }
+    }
   | { readonly type: 'pong'; readonly ref?: string }
   /** The credential has expired: the client sends `renew`, or is disconnected soon. */
   | { readonly type: 'renew' }

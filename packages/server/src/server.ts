@@ -329,6 +329,7 @@ interface Receivers {
 
 interface Message extends RequestMessage {
   readonly run?: string
+  readonly lane?: string
   readonly streams?: string[]
   readonly connection?: string
   readonly principal?: Principal
@@ -336,9 +337,9 @@ interface Message extends RequestMessage {
 
 /** Handles a message from another server. */
 function onMessage(message: Json, { runs, answers, renew, nodes }: Receivers): void {
-  const { type, run, streams, connection, principal } = message as Message
+  const { type, run, lane, streams, connection, principal } = message as Message
   nodes.onMessage(message as Message)
-  if (type === 'stop' && run !== undefined) runs.get(run)?.stop()
+  if (type === 'stop' && run !== undefined) runs.get(run)?.stop(lane)
   // Readers of this server acknowledged heartbeats there.
   if (type === 'answered' && streams !== undefined) answers.acknowledgeAll(streams)
   // A connection of this server was renewed there. One that may not be is closed when its token expires.

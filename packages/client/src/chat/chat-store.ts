@@ -5,6 +5,7 @@
  */
 import { type CallDecision, type Decided, type Message, parsePosition } from '@millrace/protocol'
 import { isFinal, MillraceError } from '../errors.ts'
+import type { StopOptions } from '../run.ts'
 import type { QueueOptions, Run, Session, Transcript } from '../session.ts'
 import type { ConnectionStatus } from '../status.ts'
 import { backoffMs, defaultTimings } from '../timings.ts'
@@ -83,8 +84,8 @@ export interface Chat {
   resume(run: string): Run
   /** Decides about calls of a run that is `waiting`; see `Session.decide`. Need not be awaited. */
   decide(run: string, decisions: readonly CallDecision[]): Promise<Decided>
-  /** Stops a run for everybody, by its id. Need not be awaited; rejects with `run_not_found`. */
-  stop(run: string): ReturnType<Session['stop']>
+  /** Stops a run, or one of its lanes, for everybody, by its id. Need not be awaited; rejects with `run_not_found`. */
+  stop(run: string, options?: Pick<StopOptions, 'lane'>): ReturnType<Session['stop']>
   /** Reads the transcript again and goes on from there, at once, also when it was closed. */
   reload(): void
 }
@@ -201,9 +202,9 @@ function createChatStore(session: Session): OwnStore {
       decided.catch(() => {})
       return decided
     },
-    stop(run) {
-      const stopped = session.stop(lastOf(run))
-      markStopping(new Set(stopping).add(run))
+    stop(run, options) {
+      const stopped = session.stop(lastOf(run), options)
+      if (options?.lane === undefined) markStopping(new Set(stopping).add(run))
       // A click that comes too late is no mistake.
       stopped.catch(() => markStopping(new Set([...stopping].filter((one) => one !== run))))
       return stopped

@@ -30,7 +30,7 @@ export type Command =
   | ({ readonly type: 'queue'; readonly steer?: boolean | undefined } & RunCommand)
   | ({ readonly type: 'queue_change'; readonly entry: string; readonly steer?: boolean | undefined } & Omit<RunCommand, 'id'>)
   | { readonly type: 'queue_remove'; readonly session: string; readonly entry: string }
-  | { readonly type: 'stop'; readonly run: string }
+  | { readonly type: 'stop'; readonly run: string; readonly lane?: string | undefined }
   | {
       readonly type: 'publish'
       readonly channel: string

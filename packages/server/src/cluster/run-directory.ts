@@ -125,7 +125,7 @@ class RecordedRuns {
     const { engine, liveness, send, follow, isActive } = this.#options
     return {
       // `stopRun` sends the message again.
-      stop: () => void send(node, { type: 'stop', run: id }).catch(() => {}),
+      stop: (lane?: string) => void send(node, { type: 'stop', run: id, ...(lane !== undefined && { lane }) }).catch(() => {}),
       readEnd: async () => (await new RunLog(engine, id).read())?.end,
       isOver: async () => (node === liveness.id ? !isActive(id) : liveness.isDead(node)),
       onFollow() {

@@ -10,7 +10,8 @@ import type { RegenerateRequest, ResumeRequest } from '../sessions/chat-requests
 import type { Chats } from '../sessions/chats.ts'
 import type { Offer } from './offered.ts'
 import { authorizeResume, type RunAccess } from './run-access.ts'
-import type { chatBody, continueBody, regenerateBody } from './schemas.ts'
+import type { regenerateBody } from './run-schemas.ts'
+import type { chatBody, continueBody } from './schemas.ts'
 
 export interface AskContext {
   readonly chats: Chats

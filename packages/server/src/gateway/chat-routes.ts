@@ -19,7 +19,8 @@ import type { Offer } from './offered.ts'
 import { observeAttach } from './reading.ts'
 import type { Route, RouteRequest, RouteResponse } from './route.ts'
 import { requireReadableRun } from './run-access.ts'
-import { answers, chatBody, chatQuery, continueBody, regenerateBody, runParam } from './schemas.ts'
+import { regenerateBody } from './run-schemas.ts'
+import { answers, chatBody, chatQuery, continueBody, runParam } from './schemas.ts'
 
 export interface ChatRoutesOptions {
   readonly engine: Engine

@@ -25,7 +25,7 @@ export interface Gateway {
 
 export function createGateway({ webSocket, ...options }: GatewayOptions): Gateway {
   const { access, limits } = options
-  const requests = { ...options, stops: createStops(options.runs) }
+  const requests = { ...options, stops: createStops(options.runs, options.engine) }
   const app = createApp({ ...options, routes: [...createRoutes(requests), ...createAdminRoutes(requests)] })
   const accept = acceptWebSockets(webSocket, requests)
   const { handle, prepare, ...host } = createHandlers({ ...options, app, accept, cors: access.cors })

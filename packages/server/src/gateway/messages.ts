@@ -17,17 +17,8 @@ import { addFor, changeFor, type QueueContext, removeFor } from './queueing.ts'
 import { findSource, type Named, openReading, type ReadingContext, requireReadable } from './reading.ts'
 import { renewConnection } from './renewal.ts'
 import { requireReadableRun, stopFor } from './run-access.ts'
-import {
-  chatBody,
-  check,
-  continueBody,
-  decisionsBody,
-  publication,
-  reading,
-  regenerateBody,
-  resultsBody,
-  runParam,
-} from './schemas.ts'
+import { regenerateBody, stopBody } from './run-schemas.ts'
+import { chatBody, check, continueBody, decisionsBody, publication, reading, resultsBody, runParam } from './schemas.ts'
 import type { Stops } from './stops.ts'
 
 const refSchema = z.object({ ref: z.string().max(64).optional() })
@@ -46,7 +37,7 @@ const schemas = {
   detach: z.object({ session, channel }),
   ack: z.object({ session, channel, id: z.string().max(200) }),
   publish: publication,
-  stop: runParam,
+  stop: runParam.extend(stopBody.shape),
   renew: z.union([z.object({ token: z.string().max(8192) }), z.object({ ticket: z.string().max(8192) })]),
 }
 
@@ -226,8 +217,8 @@ export class SocketSession {
     return { type: 'published', channel: request.channel, position: formatPosition(position), duplicate }
   }
 
-  async #stop({ run }: z.output<typeof schemas.stop>): Promise<ServerMessage> {
-    return { type: 'ended', run, end: await stopFor(this.#context, this.#caller, run) }
+  async #stop(stop: z.output<typeof schemas.stop>): Promise<ServerMessage> {
+    return { type: 'ended', ...stop, end: await stopFor(this.#context, this.#caller, stop) }
   }
 
   /** An open server knows nobody, so every credential is good. */

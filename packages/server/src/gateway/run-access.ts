@@ -5,6 +5,7 @@ import { type Check, requireAction } from '../access/authorize.ts'
 import type { Caller } from '../access/caller.ts'
 import type { RecordedEnd, Run } from '../runs/run.ts'
 import type { Runs } from '../runs/runs.ts'
+import type { RecordedLaneEnd } from '../runs/stop.ts'
 import type { Stops } from './stops.ts'
 
 export interface RunAccess {
@@ -14,10 +15,15 @@ export interface RunAccess {
 }
 
 /** Rejects with `run_not_found`, and as `Stops.stop` and `authorize` do. */
-export async function stopFor({ authorize, stops }: RunAccess, caller: Caller, id: string): Promise<RecordedEnd> {
+export async function stopFor(
+  { authorize, stops }: RunAccess,
+  caller: Caller,
+  { run: id, lane }: { readonly run: string; readonly lane?: string | undefined },
+): Promise<RecordedEnd | RecordedLaneEnd> {
   // Before the run is looked for: the error must not say whether it exists.
   requireAction(caller.principal, 'run.stop')
-  return stops.stop(id, ({ session }) => hideRun(() => authorize(caller, 'run.stop', { session })))
+  const allow = ({ session }: Run) => hideRun(() => authorize(caller, 'run.stop', { session }))
+  return lane === undefined ? stops.stop(id, allow) : stops.stopLane(id, lane, allow)
 }
 
 /** The session of a run that is to be resumed. Rejects with `run_not_found` without one, and as `authorize` does. */

@@ -21,7 +21,11 @@ import { asked, instructions } from '../sessions/asked.ts'
 
 export const id = z.string({ error: 'invalid_id' }).regex(idPattern, 'invalid_id')
 const channel = z.string({ error: 'invalid_channel' }).regex(channelPattern, 'invalid_channel')
-const query = z.string({ error: 'query_missing' }).trim().min(1, 'query_missing').max(limits.queryLengthMax, 'query_too_long')
+export const query = z
+  .string({ error: 'query_missing' })
+  .trim()
+  .min(1, 'query_missing')
+  .max(limits.queryLengthMax, 'query_too_long')
 const model = z.string().regex(modelPattern, 'a name has 1 to 256 characters, none of which ends a line or controls anything')
 const models = z.array(model).min(1).max(limits.lanesMax)
 const ticket = z.string().optional().describe('A ticket of POST /api/tickets, where no Authorization header can be sent')
@@ -178,11 +182,6 @@ export const continueBody = z.object({
   session: id.optional().describe('Where the run is; needed where the run is not known by its id'),
   id: id.optional().describe('Id of the new run; the same id again attaches to it instead of starting another'),
   events: chatBody.shape.events,
-})
-
-export const regenerateBody = chatBody.omit({ parent: true, parentLane: true }).extend({
-  query: query.optional().describe('Another question; this or `messages`. What is absent is as it was'),
-  session: continueBody.shape.session,
 })
 
 export const status = z.enum(['streaming', 'completed', 'waiting', 'stopped', 'failed', 'interrupted'])
@@ -353,6 +352,7 @@ export const answers = {
   exported: transcript.extend({ title: z.string() }).or(z.string()).describe('JSON, or Markdown'),
   end: z.object({
     status,
+    model: z.string().optional().describe('Of one lane'),
     ...end,
     position: z.string().optional().describe('After the end, with the session; all that was said is before it'),
     lanes: z.record(z.string(), z.object({ model: z.string(), status, ...end })).optional(),

@@ -2,6 +2,7 @@
 import type { Offer } from './offered.ts'
 import type { Route, RouteRequest } from './route.ts'
 import { type RunAccess, stopFor } from './run-access.ts'
+import { stopBody } from './run-schemas.ts'
 import { answers, idParam } from './schemas.ts'
 
 export interface ServerRoutesOptions extends RunAccess {
@@ -13,12 +14,13 @@ export function createServerRoutes({ offer, ...access }: ServerRoutesOptions): R
     {
       method: 'post',
       path: '/api/runs/:id/stop',
-      summary: 'Stop a run for everybody; what was said is kept',
+      summary: 'Stop a run, or one of its lanes, for everybody; what was said is kept',
       isForStopping: true,
       params: idParam,
+      body: stopBody,
       answers: { 200: answers.end },
-      async handle({ input, caller }: RouteRequest<{ id: string }>) {
-        return { status: 200, json: await stopFor(access, caller, input.id) }
+      async handle({ input: { id: run, lane }, caller }: RouteRequest<{ id: string; lane?: string }>) {
+        return { status: 200, json: await stopFor(access, caller, { run, lane }) }
       },
     },
     {

@@ -1,5 +1,6 @@
 import { MillraceError } from '@millrace/protocol'
 import { expect, it } from 'vitest'
+import { memoryEngine } from '../engines/memory/index.ts'
 import type { RecordedEnd, Run } from '../runs/run.ts'
 import type { Runs } from '../runs/runs.ts'
 import { createStops } from './stops.ts'
@@ -13,7 +14,7 @@ it('looks for a run once however many stop it at once, asks for each whether it 
     looks++
     return id === 'r' ? run : undefined
   }
-  const stops = createStops({ find } as unknown as Runs)
+  const stops = createStops({ find } as unknown as Runs, memoryEngine())
   let asked = 0
   const allow = () => void asked++
   const all = Array.from({ length: 2000 }, () => stops.stop('r', allow))

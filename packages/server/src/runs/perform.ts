@@ -35,6 +35,8 @@ export interface StartedRun {
   /** The messages for each lane's model. Each entry is deleted when its model has it, so that the conversation is released. */
   readonly messages: Map<string, readonly ModelMessage[]>
   readonly abort: AbortController
+  /** Each stops one lane. */
+  readonly laneStops: ReadonlyMap<string, AbortController>
   readonly acceptedAt: number
   /** Milliseconds since 1970. */
   readonly askedAt: number
@@ -84,7 +86,8 @@ export async function performRun(started: StartedRun, context: PerformContext): 
   )
   haveLanesEnded = true
   const ordered = new Map(lanes.map(({ lane }) => [lane, ends.get(lane) as LaneEnd]))
-  const outcome = runEnd(ordered)
+  const isStopped = (lane: string) => !abort.signal.aborted && started.laneStops.get(lane)?.signal.aborted === true
+  const outcome = runEnd(ordered, isStopped)
   await charge?.({ run: run.id, principal: observed.principal, askedAt, lanes: [...ordered.values()] })
   const { data, position, isOthers = false } = await writer.end('stream_end', { run: run.id, ...outcome })
   clearTimeout(deadline)
@@ -97,7 +100,7 @@ export async function performRun(started: StartedRun, context: PerformContext): 
 async function performLane(
   { lane, model, open, steps }: LanePlan,
   { writer, usedCalls }: { readonly writer: RunWriter; readonly usedCalls: Set<string> },
-  { run, observed, messages, abort, acceptedAt }: StartedRun,
+  { run, observed, messages, abort, laneStops, acceptedAt }: StartedRun,
   { limits, onError, observer, now }: PerformContext,
 ): Promise<LaneEnd> {
   const question = messages.get(lane)?.at(-1)?.text ?? ''
@@ -107,7 +110,7 @@ async function performLane(
     model,
     writer,
     usedCalls,
-    signal: abort.signal,
+    signal: AbortSignal.any([abort.signal, ...[laneStops.get(lane)?.signal ?? []].flat()]),
     acceptedAt,
     idleMsMax: limits.idleMsMax,
     inputTokens: estimateTokens((messages.get(lane) ?? []).map(({ text }) => text)),

@@ -60,7 +60,7 @@ function startOf(event: LogEvent | undefined, run: string): SessionEvents['strea
 export type RemoteRun = Omit<Run, 'ended' | 'end' | 'stop'>
 
 export interface RemoteRunHooks {
-  readonly stop: () => void
+  readonly stop: (lane?: string) => void
   /** Where it is already known. */
   readonly end?: RecordedEnd | undefined
   /** Reads the end from the run directory: retention may have deleted it from the log. */

@@ -1,7 +1,8 @@
 /** The end of a run, from the ends of its lanes: PROTOCOL.md#events. */
 import type { LaneEnd, RunEnd, Usage } from '@millrace/protocol'
 
-export function runEnd(ends: ReadonlyMap<string, LaneEnd>): RunEnd {
+/** `isStopped`: a lane that was stopped without the others, whose end is not that of the run. */
+export function runEnd(ends: ReadonlyMap<string, LaneEnd>, isStopped: (lane: string) => boolean = () => false): RunEnd {
   const all = [...ends.values()]
   const [only] = all
   if (all.length === 1 && only !== undefined) {
@@ -9,8 +10,10 @@ export function runEnd(ends: ReadonlyMap<string, LaneEnd>): RunEnd {
     return end
   }
   const firstTokens = all.map(({ timings }) => timings.firstTokenMs).filter((time) => time !== null)
+  const others = [...ends].filter(([lane]) => !isStopped(lane)).map(([, end]) => end)
+  const deciding = others.length === 0 ? all : others
   const status =
-    (['stopped', 'interrupted', 'waiting', 'completed'] as const).find((each) => all.some((end) => end.status === each)) ??
+    (['stopped', 'interrupted', 'waiting', 'completed'] as const).find((each) => deciding.some((end) => end.status === each)) ??
     'failed'
   const error = status === 'failed' ? all.find((end) => end.error)?.error : undefined
   return {

@@ -24,6 +24,6 @@ export interface Run {
   readonly ended: Promise<RecordedEnd>
   /** Undefined while the run is in progress, and where this process does not know its end. */
   readonly end: RecordedEnd | undefined
-  /** Cancels the run for everybody and keeps its text. Does nothing after the end. */
-  stop(): void
+  /** Cancels the run, or one lane of it, for everybody and keeps its text. Does nothing after the end. */
+  stop(lane?: string): void
 }

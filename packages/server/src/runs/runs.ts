@@ -144,6 +144,7 @@ export function createRuns(options: RunsOptions): Runs {
   function launch(plan: RunPlan, { start, recordEnd }: Recorder, { acceptedAt, askedAt, place }: Accepted): Run {
     const { id, session, query, details, asked, continues, lanes } = plan
     const abort = new AbortController()
+    const laneStops = new Map(lanes.map(({ lane }) => [lane, new AbortController()]))
     const { promise, resolve } = Promise.withResolvers<RecordedEnd>()
     let end: RecordedEnd | undefined
     const run: Run = {
@@ -158,12 +159,12 @@ export function createRuns(options: RunsOptions): Runs {
       get end() {
         return end
       },
-      stop: () => abort.abort(),
+      stop: (lane) => (lane === undefined ? abort : laneStops.get(lane))?.abort(),
     }
     active.set(id, { run, abort })
     const observed = observeStart(observer, plan, run)
     const messages = new Map(lanes.map(({ lane }) => [lane, plan.messages(lane)]))
-    const perform = () => performRun({ run, observed, lanes, messages, abort, acceptedAt, askedAt }, context)
+    const perform = () => performRun({ run, observed, lanes, messages, abort, laneStops, acceptedAt, askedAt }, context)
     void traceRun(observed, perform).then(({ end: outcome, isOthers }) => {
       end = outcome
       active.delete(id)
