@@ -35,12 +35,47 @@ test('a question asked during an answer waits for its end, and Escape in an empt
   await page.composer.press('Escape')
   await page.composer.fill('')
   await page.composer.press('Escape')
-  // The stop let the second question through; only now has it an answer to give.
+  // Stopping does not start what waits; that is one more press.
+  await page.reaches('stopped')
+  await page.page.locator('[data-pending="queued"]').getByText('was stopped').waitFor()
+  await page.page.getByTestId('steer').click()
   await page.page.locator('article[data-status="stopped"] + article[data-status="streaming"]').waitFor()
   model.say('second')
   model.end()
   await page.reaches('completed')
   expect(await page.textWith('second')).toBe('second')
+})
+
+test('a question that waits is changed, withdrawn or asked now, in whichever tab', async () => {
+  const model = gatedModel('test:held')
+  await using stage = await startStage({ models: { 'test:held': model }, model: 'test:held' })
+  const page = await stage.open()
+  model.say('first')
+  await page.ask('one')
+  await page.textWith('first')
+  await page.ask('two')
+  await page.ask('three')
+  const device = await stage.open(page.page.url())
+  const waiting = ({ page: tab }: typeof page) => tab.locator('[data-pending="queued"]')
+  await waiting(device).nth(1).waitFor()
+  await waiting(device).first().getByTestId('edit').click()
+  const editor = device.page.getByTestId('editor').getByRole('textbox')
+  await editor.fill('two, in other words')
+  await editor.press('Enter')
+  await waiting(page).getByText('two, in other words').waitFor()
+  await waiting(page).last().getByRole('button', { name: 'Withdraw' }).click()
+  await waiting(device).nth(1).waitFor({ state: 'detached' })
+  expect(await page.composer.inputValue()).toBe('three')
+  // What is being answered is stopped for it, and kept.
+  await page.page.getByTestId('steer').click()
+  await device.page.locator('article[data-status="stopped"] + article[data-status="streaming"]').waitFor()
+  model.say('second')
+  model.end()
+  for (const one of [page, device]) {
+    await one.reaches('completed')
+    expect(await one.textWith('second')).toBe('second')
+    expect(await one.page.locator('article h2').allTextContents()).toEqual(['You: one', 'You: two, in other words'])
+  }
 })
 
 test('of several answers at once each can be stopped alone, and Stop ends them all', async () => {

@@ -15,20 +15,39 @@ export interface PendingTurnProps {
   readonly isAnchored: boolean
   /** It will be sent when the server is back. */
   readonly isUnreachable: boolean
+  /** Nothing is being answered, and yet it waits: somebody has stopped the answer before it. */
+  readonly isPaused: boolean
   readonly models: ModelList | undefined
   readonly onRetry: (id: string) => void
   /** The question returns to the composer: it is never lost. */
   readonly onWithdraw: (pending: PendingRun) => void
+  /** Changes what waits on the server: its question, or that it is asked now. */
+  readonly onChange: (id: string, change: { readonly query?: string; readonly steer?: boolean }) => void
 }
 
-export function PendingTurn({ pending, isAnchored, isUnreachable, models, onRetry, onWithdraw }: PendingTurnProps) {
+export function PendingTurn({
+  pending,
+  isAnchored,
+  isUnreachable,
+  isPaused,
+  models,
+  onRetry,
+  onWithdraw,
+  onChange,
+}: PendingTurnProps) {
   const { t } = useLanguage()
   const id = useId()
-  const status = pending.status === 'sending' && isUnreachable ? 'waiting' : pending.status
-  const notes = { queued: t.queued, sending: t.sending, waiting: t.waitingToSend, rejected: '' }
+  const status = isUnreachable && pending.status !== 'rejected' ? 'waiting' : pending.status
+  const isChangeable = pending.isQueued === true && status === 'queued' && !isUnreachable
+  const notes = { queued: isPaused ? t.queuedPaused : t.queued, sending: t.sending, waiting: t.waitingToSend, rejected: '' }
   return (
     <article className={styles.turn} data-pending={status} data-anchored={isAnchored} aria-labelledby={id}>
-      <Question id={id} text={pending.query} messages={pending.messages} />
+      <Question
+        id={id}
+        text={pending.query}
+        messages={pending.messages}
+        onEdit={isChangeable && pending.messages === undefined ? (query) => onChange(pending.id, { query }) : undefined}
+      />
       <div className={styles.column}>
         {status === 'rejected' ? (
           <div className={styles.refused}>
@@ -47,6 +66,11 @@ export function PendingTurn({ pending, isAnchored, isUnreachable, models, onRetr
         ) : (
           <Note isLate className={styles.pending}>
             {notes[status]}
+            {isChangeable && (
+              <Button look="small" data-testid="steer" onClick={() => onChange(pending.id, { steer: true })}>
+                {t.steer}
+              </Button>
+            )}
             {status !== 'sending' && (
               <Button look="small" onClick={() => onWithdraw(pending)}>
                 {t.withdraw}

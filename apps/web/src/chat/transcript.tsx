@@ -76,7 +76,9 @@ export function Transcript({ conversation, models, chosenModel, actions, onWithd
               isAnchored={entry.status !== 'queued' && isLast(runs.length + index) && asked.has(entry.id)}
               models={models}
               isUnreachable={isUnreachable}
+              isPaused={!runs.some(({ status }) => status === 'streaming' || status === 'waiting')}
               onRetry={chat.retry}
+              onChange={(id, change) => void chat.changeQueued(id, change)}
               onWithdraw={onWithdraw}
             />
           ))}

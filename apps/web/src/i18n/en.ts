@@ -67,9 +67,12 @@ export const en = {
   stop: 'Stop',
   stopping: 'Stopping…',
   queued: 'Will be sent when the answer above has ended',
+  queuedPaused: 'It waits, because the answer above was stopped',
   sending: 'Sending…',
   waitingToSend: 'The server cannot be reached; this will be sent when it is back',
   withdraw: 'Withdraw',
+  /** Stops what is being answered. */
+  steer: 'Ask now',
   retry: 'Retry',
   continue: 'Continue',
   /** Other lanes go on, too. */
