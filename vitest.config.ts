@@ -7,7 +7,10 @@ import { defineConfig } from 'vitest/config'
 
 const browserTests = 'apps/web/test/**/*.browser.test.ts'
 // Also faults, after which a server has a time to recover.
-const aloneTests = 'conformance/test/{attacks-*,client-memory,client-network,crowds,doctor,faults-*,leaks,memory}.test.ts'
+const aloneTests = [
+  'conformance/test/{attacks-*,client-memory,client-network,crowds,doctor,faults-*,leaks,memory}.test.ts',
+  'packages/server/test/idle-connections.test.ts',
+]
 const excluded = ['**/node_modules/**', '**/dist/**']
 // The workspace's packages are read as they are written, in tests as in `npm start`.
 const resolve = { conditions: ['millrace-source', ...defaultClientConditions] }
@@ -30,7 +33,7 @@ export default defineConfig({
           name: 'node',
           environment: 'node',
           include: ['{packages,apps,conformance,examples,bench,scripts}/**/*.test.ts'],
-          exclude: [...excluded, browserTests, aloneTests],
+          exclude: [...excluded, browserTests, ...aloneTests],
           testTimeout: 20_000,
           hookTimeout: 20_000,
           sequence: { groupOrder: 0 },
@@ -42,7 +45,7 @@ export default defineConfig({
         test: {
           name: 'alone',
           environment: 'node',
-          include: [aloneTests],
+          include: aloneTests,
           exclude: excluded,
           fileParallelism: false,
           testTimeout: 20_000,

@@ -5,10 +5,10 @@ import { prepareStage } from './support/stage.ts'
 
 const startStage = prepareStage()
 
-test('the menu changes the transport in mid-answer, again and again: 1 to 600, none missing, none twice', async () => {
+test('the menu changes the transport in mid-answer, again and again: none of it missing, none twice', async () => {
   await using stage = await startStage()
   const page = await stage.open()
-  await page.chooseModels('sim:count?n=600&tps=75')
+  await page.chooseModels('sim:count?n=100000&tps=75')
   await page.chooseTransport('sse')
   await page.ask('count')
   await page.textWith('20 ')
@@ -30,9 +30,10 @@ test('the menu changes the transport in mid-answer, again and again: 1 to 600, n
     await page.textWith(`${(numbers.at(-1) ?? 0) + 20} `)
   }
   expect(carried).toHaveLength(6)
-  await page.reaches('streaming')
-  await page.reaches('completed')
-  expect(readNumbers(await page.textWith('600'))).toEqual(range(1, 600))
+  await page.stop.click()
+  await page.reaches('stopped')
+  const numbers = readNumbers(await page.textWith(' '))
+  expect(numbers).toEqual(range(1, numbers.length))
 })
 
 test('the choice is kept, named, and made with the keyboard alone', async () => {
