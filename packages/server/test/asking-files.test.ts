@@ -230,6 +230,19 @@ describe('a model of LangChain', () => {
     expect(sent).toContain('a.md:\\n\\n世界')
   })
 
+  it('is told the name of a file that is no longer kept', async () => {
+    const provider = await startFakeOpenAi({ script: [{ delta: { content: 'yes' } }, { finish: 'stop' }] })
+    const configuration = { baseURL: provider.url }
+    const chatModel = new ChatOpenAI({ model: 'gpt-4.1-nano', apiKey: 'sk-1', maxRetries: 0, configuration })
+    const { url, millrace } = await startServer({ models: { m: chatModel as never }, model: 'm' })
+    const { upload } = await uploadTo(url, png, { mediaType: 'image/png', name: 'dot.png' })
+    const { session } = upload
+    await millrace.engine.delete((await millrace.engine.list('file/'))[0] as string)
+    const { run } = await startRun(url, { session, messages: asking(upload.position) })
+    expect(await millrace.findRun(run)?.ended).toMatchObject({ status: 'completed' })
+    expect(JSON.stringify(provider.requests[0])).toContain(`[dot.png, image/png, ${png.length} bytes, no longer kept]`)
+  })
+
   it('says what it takes by what is known of it', () => {
     const of = (model: string, options?: LangChainOptions) =>
       fromLangChain(new ChatOpenAI({ model, apiKey: 'x' }) as never, model, options).accepts

@@ -68,6 +68,24 @@ describe('a file that is uploaded whole', () => {
     expect((await uploadTo(url, png, { mediaType: 'image/png', session: 'none', headers: bob })).code).toBe('session_not_found')
   })
 
+  it('is taken by a host of web standards, and of one that has read the body nothing is kept', async () => {
+    const { millrace } = await startServer()
+    const send = (body: Uint8Array<ArrayBuffer> | undefined, length = png.length) => {
+      const headers = { 'content-type': 'image/png', 'content-length': String(length), host: 'localhost' }
+      return millrace.fetch(new Request('http://localhost/api/files', { method: 'POST', headers, ...(body && { body }) }))
+    }
+    const kept = await send(png)
+    expect(kept.status).toBe(201)
+    const { session, position } = (await kept.json()) as { session: string; position: string }
+    const got = await millrace.fetch(
+      new Request(`http://localhost/api/files/${session}/${position}`, { headers: { host: 'localhost' } }),
+    )
+    expect(Buffer.from(await got.arrayBuffer()).equals(png)).toBe(true)
+    expect((await send(undefined)).status).toBe(400)
+    expect(await millrace.engine.list('file/')).toHaveLength(1)
+    expect(await millrace.engine.list('unfinished/')).toEqual([])
+  })
+
   it('is deleted with its session', async () => {
     const { url, millrace } = await startServer()
     const { upload } = await uploadTo(url, png, { mediaType: 'image/png' })

@@ -1,4 +1,5 @@
 /** Files as LangChain's models take them, and which of them a model takes. */
+import { MillraceError } from '@millrace/protocol'
 import type { ModelFilePart } from '../model.ts'
 
 export type LangChainBlock =
@@ -48,19 +49,22 @@ export function acceptedBy(model: object): readonly string[] {
   ]
 }
 
+/** Of a file that retention has removed from the conversation its name is left. */
 export async function toBlock(part: ModelFilePart, signal: AbortSignal): Promise<LangChainBlock> {
-  const { mediaType, name = 'file' } = part
-  const bytes = await part.read(signal)
-  const data = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
-  if (mediaType.startsWith('text/') || mediaType === 'application/json')
-    return { type: 'text', text: `${name}:\n\n${data.toString()}\n\n` }
-  if (mediaType.startsWith('image/'))
-    return { type: 'image_url', image_url: { url: `data:${mediaType};base64,${data.toString('base64')}` } }
-  return {
-    type: 'file',
-    source_type: 'base64',
-    mime_type: mediaType,
-    data: data.toString('base64'),
-    metadata: { filename: name },
+  try {
+    return withBytes(part, await part.read(signal))
+  } catch (error) {
+    if (!(error instanceof MillraceError) || error.code !== 'position_expired') throw error
+    const { name = 'file', mediaType, size } = part
+    return { type: 'text', text: `[${name}, ${mediaType}, ${size} bytes, no longer kept]` }
   }
+}
+
+function withBytes({ mediaType, name = 'file' }: ModelFilePart, bytes: Uint8Array): LangChainBlock {
+  const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  if (mediaType.startsWith('text/') || mediaType === 'application/json')
+    return { type: 'text', text: `${name}:\n\n${buffer.toString()}\n\n` }
+  const data = buffer.toString('base64')
+  if (mediaType.startsWith('image/')) return { type: 'image_url', image_url: { url: `data:${mediaType};base64,${data}` } }
+  return { type: 'file', source_type: 'base64', mime_type: mediaType, data, metadata: { filename: name } }
 }
