@@ -134,6 +134,39 @@ describe('an upload in parts', () => {
     expect(Buffer.from(await got.arrayBuffer()).equals(bytes)).toBe(true)
   })
 
+  it('keeps one of two parts that arrive at the same moment, on two servers', async () => {
+    const inner = memoryEngine()
+    const both = Promise.withResolvers<void>()
+    let waiting = 0
+    const append: Engine['append'] = async (log, events, options) => {
+      if (events[0]?.type === 'file_data' && ++waiting <= 2) {
+        if (waiting === 2) both.resolve()
+        await both.promise
+      }
+      return inner.append(log, events, options)
+    }
+    let open = 2
+    const engine = { ...inner, append, close: async () => void (--open === 0 && (await inner.close())) }
+    const [one, other] = [await startServer({ engine }), await startServer({ engine })]
+    const bytes = pdf(2 * piece)
+    const { upload, headers } = await uploadTo(one.url, new Uint8Array(), {
+      mediaType: 'application/pdf',
+      headers: partial(bytes.length),
+    })
+    const path = headers.get('location') as string
+    const send = (url: string, offset: number) =>
+      fetch(url + path, {
+        method: 'PATCH',
+        headers: { 'upload-offset': String(offset) },
+        body: bytes.subarray(offset, offset + piece),
+      })
+    const answers = await Promise.all([send(one.url, 0), send(other.url, 0)])
+    expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([200, 409]))
+    const { position } = (await (await send(other.url, piece)).json()) as { position: string }
+    const got = await read(one.url, upload.session, position)
+    expect(Buffer.from(await got.arrayBuffer()).equals(bytes)).toBe(true)
+  })
+
   it('is completed by an end that was lost before it was recorded', async () => {
     const inner = memoryEngine()
     let fails = true
