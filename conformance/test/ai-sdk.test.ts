@@ -1,7 +1,11 @@
 /** `@millrace/client/ai-sdk` under the real AI SDK: its chat class, which its hook is made of, over a real server. */
 import { Chat } from '@ai-sdk/react'
+import { connect } from '@millrace/client'
 import { millraceTransport, toUIMessages } from '@millrace/client/ai-sdk'
-import { expect, it } from 'vitest'
+import { lastAssistantMessageIsCompleteWithApprovalResponses, lastAssistantMessageIsCompleteWithToolCalls } from 'ai'
+import { createMillrace, type Model, type ModelPart } from 'millrace'
+import { expect, it, onTestFinished } from 'vitest'
+import { z } from 'zod'
 import { startWorld } from '../src/client/world.ts'
 
 async function setup() {
@@ -115,4 +119,52 @@ it('fails with the error of the server, and can ask again', async () => {
   chat.clearError()
   await chat.sendMessage({ text: '2' })
   expect(texts(chat).at(-1)).toEqual(['assistant', '1 2 '])
+})
+
+it('has its tools approved and executed by the application, and goes on in the same message', async () => {
+  const model: Model = {
+    name: 'caller',
+    async *stream({ messages }): AsyncGenerator<ModelPart> {
+      const last = messages.at(-1)
+      if (last?.role === 'tool') yield `got ${last.text}`
+      // As providers do: the AI SDK finds calls by their ids among all messages.
+      else yield { toolCall: { id: `call-${last?.text}`, name: last?.text ?? '', arguments: { sum: 5 } } } as ModelPart
+    },
+  }
+  const input = z.object({ sum: z.number() })
+  const tools = {
+    pay: { description: 'Pays.', input, needsApproval: true, execute: ({ sum }: { sum: number }) => `paid ${sum}` },
+    place: { description: 'Says where the user is.', input },
+  }
+  const millrace = createMillrace({ models: [model], model: 'caller', tools })
+  onTestFinished(() => millrace.close())
+  const { url } = await millrace.listen({ port: 0 })
+  const client = connect(url)
+  onTestFinished(() => client.close())
+  const errors: Error[] = []
+  const chat = new Chat({
+    id: 'tools',
+    transport: millraceTransport(client),
+    onError: (error) => void errors.push(error),
+    onToolCall: ({ toolCall }) => {
+      if (toolCall.toolName === 'place')
+        void chat.addToolOutput({ tool: 'place', toolCallId: toolCall.toolCallId, output: 'Bern' })
+    },
+    sendAutomaticallyWhen: (options) =>
+      lastAssistantMessageIsCompleteWithToolCalls(options) || lastAssistantMessageIsCompleteWithApprovalResponses(options),
+  })
+  const said = () =>
+    chat.messages
+      .at(-1)
+      ?.parts.map((part) => ('text' in part ? part.text : ''))
+      .join('')
+  await chat.sendMessage({ text: 'pay' })
+  expect(chat.messages.at(-1)?.parts.at(-1)).toMatchObject({ state: 'approval-requested', approval: { id: expect.any(String) } })
+  const tool = chat.messages.at(-1)?.parts.find((part) => part.type === 'dynamic-tool') as { approval: { id: string } }
+  await chat.addToolApprovalResponse({ id: tool.approval.id, approved: true })
+  await expect.poll(() => [said(), chat.status]).toEqual(['got paid 5', 'ready'])
+  await chat.sendMessage({ text: 'place' })
+  await expect.poll(() => [said(), chat.status]).toEqual(['got Bern', 'ready'])
+  expect(chat.messages.map(({ role }) => role)).toEqual(['user', 'assistant', 'user', 'assistant'])
+  expect(errors).toEqual([])
 })

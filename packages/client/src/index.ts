@@ -1,4 +1,14 @@
-export type { Asked, CallDecision, Decided, Message, MessagePart, Metadata, Params, ResponseFormat } from '@millrace/protocol'
+export type {
+  Asked,
+  CallDecision,
+  CallResult,
+  Decided,
+  Message,
+  MessagePart,
+  Metadata,
+  Params,
+  ResponseFormat,
+} from '@millrace/protocol'
 export type { OwnCarrier, SharedCarrier, TabSharing } from './carrier.ts'
 export type { AnyEvents, Channel, ChannelEvent, Published, PublishOptions } from './channel.ts'
 export { type ChannelStart, type Client, connect, type SessionStart } from './client.ts'

@@ -30,6 +30,13 @@ export type CallDecision = { readonly call?: string; readonly approval?: string 
   | { readonly decision: 'answer' | 'result'; readonly value: Json; readonly isError?: boolean }
 )
 
+/** What came of a call that a client executes. */
+export interface CallResult {
+  readonly call: string
+  readonly value: Json
+  readonly isError?: boolean
+}
+
 /** What came of decisions and results. `continuedBy` is the run that goes on, `position` is before it. */
 export interface Decided {
   readonly session: string
@@ -64,7 +71,7 @@ export type ClientMessage =
       readonly ref?: string
       readonly run: string
       readonly session?: string
-      readonly results: readonly { readonly call: string; readonly value: Json; readonly isError?: boolean }[]
+      readonly results: readonly CallResult[]
     }
   | ({
       readonly type: 'queue'

@@ -13,8 +13,14 @@ export interface ChunkWriter {
   write(event: ChunkEvent): UIMessageChunk[]
 }
 
-/** `lane` is the name of one; default the first. */
-export function createChunkWriter(lane?: string): ChunkWriter {
+export interface ChunkOptions {
+  /** The name of the lane; default the first. */
+  readonly lane?: string
+  /** The calls of the message that the run goes on with: the AI SDK would have those of the application executed again. */
+  readonly continued?: ReadonlySet<string> | undefined
+}
+
+export function createChunkWriter({ lane, continued }: ChunkOptions = {}): ChunkWriter {
   let shown = lane
   /** What is being said: deltas of one kind that follow each other. */
   let said: { readonly type: 'text' | 'reasoning'; readonly id: string } | undefined
@@ -26,6 +32,7 @@ export function createChunkWriter(lane?: string): ChunkWriter {
       if (event.type === 'stream_start') {
         const { run, lanes } = event.data
         shown ??= lanes[0]?.lane
+        if (continued !== undefined) return [{ type: 'start' }, { type: 'start-step' }]
         const model = lanes.find((one) => one.lane === shown)?.model
         return [{ type: 'start', messageId: answerOf(run), messageMetadata: { run, model } }, { type: 'start-step' }]
       }
@@ -40,6 +47,7 @@ export function createChunkWriter(lane?: string): ChunkWriter {
       if (event.type === 'message') return say('text', event.data.text)
       if (event.type === 'reasoning') return say('reasoning', event.data.reasoning)
       if (event.type === 'file') file = event.data
+      if (event.type === 'tool_call' && event.data.by === 'client' && continued?.has(event.data.call)) return []
       const chunks = chunksOf(event)
       return chunks.length > 0 ? [...endSaid(), ...chunks] : []
     },

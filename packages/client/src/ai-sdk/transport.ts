@@ -3,12 +3,14 @@
  * the session; what was said before is kept by the server, so that only the new question is sent.
  */
 import type { ChatTransport, UIMessage, UIMessageChunk } from 'ai'
+import { joinTranscript } from '../chat/index.ts'
 import type { Client } from '../client.ts'
-import type { MillraceError } from '../errors.ts'
+import { MillraceError } from '../errors.ts'
 import { newId } from '../host.ts'
 import type { RunView } from '../run.ts'
 import type { RunOptions, Session } from '../session.ts'
-import { createChunkWriter } from './chunks.ts'
+import { answerOf, createChunkWriter } from './chunks.ts'
+import { isWaiting, readDecisions } from './decisions.ts'
 import { toQuestion } from './messages.ts'
 
 export interface MillraceTransportOptions extends Pick<RunOptions, 'models' | 'instructions' | 'params' | 'metadata'> {
@@ -34,26 +36,46 @@ export function millraceTransport(client: Client, options: MillraceTransportOpti
     resumeStreamIsReplay: true,
     async sendMessages({ trigger, chatId, messages, messageId, abortSignal, body }) {
       const session = client.session(chatId)
+      const last = messages.at(-1)
+      if (trigger === 'submit-message' && last?.role === 'assistant') return goOn(session, last, abortSignal)
       const question = messages.findLast(({ role }) => role === 'user')
       if (question === undefined) throw new TypeError('There is no message of a user.')
       if (!made.has(chatId)) await session.create({ signal: abortSignal })
       made.add(chatId)
       const request = { ...asked, ...body, signal: abortSignal } as RunOptions
       const run = start(session, { trigger, question, messageId, request })
-      return toStream(run, abortSignal)
+      return streamOf(run, { signal: abortSignal, onAbort })
     },
     async reconnectToStream({ chatId, abortSignal }) {
       const session = client.session(chatId)
       try {
         const { runs } = await session.read({ signal: abortSignal })
         const running = runs.findLast(({ status }) => status === 'streaming')
-        return running === undefined ? null : toStream(session.runs(running.run), abortSignal)
+        return running === undefined ? null : streamOf(session.runs(running.run), { signal: abortSignal, onAbort })
       } catch (error) {
         // Nothing was asked in it yet.
         if ((error as MillraceError).code === 'session_not_found') return null
         throw error
       }
     },
+  }
+
+  /** With what was decided about calls of its tools, and what came of those that the application executed. */
+  async function goOn(
+    session: Session,
+    answer: UIMessage,
+    signal: AbortSignal | undefined,
+  ): Promise<ReadableStream<UIMessageChunk>> {
+    const { runs } = joinTranscript(await session.read({ signal }))
+    const run = runs.find((one) => answerOf(one.run) === answer.id)
+    if (run === undefined) throw new MillraceError('run_not_found', { retryable: false })
+    const waiting = new Set(run.lanes.flatMap(({ parts }) => parts.filter(isWaiting).map(({ call }) => call)))
+    const decisions = readDecisions(answer, waiting)
+    const decided = decisions.length > 0 ? await session.decide(run.continuedBy ?? run.run, decisions, { signal }) : undefined
+    // Other calls still wait for somebody.
+    if (decided?.continuedBy === undefined) return new ReadableStream({ start: (controller) => controller.close() })
+    const calls = answer.parts.flatMap((part) => ('toolCallId' in part ? [part.toolCallId] : []))
+    return streamOf(session.runs(decided.continuedBy), { signal, onAbort, continued: new Set(calls) })
   }
 
   interface Start {
@@ -75,36 +97,42 @@ export function millraceTransport(client: Client, options: MillraceTransportOpti
     edited.set(question.id, run.id)
     return run
   }
+}
 
-  function toStream(run: RunView, signal: AbortSignal | undefined): ReadableStream<UIMessageChunk> {
-    const writer = createChunkWriter()
-    const events = run[Symbol.asyncIterator]()
-    const abort = () => {
-      // A click that comes too late is no mistake.
-      if (onAbort === 'stop') run.stop().catch(() => {})
-    }
-    return new ReadableStream<UIMessageChunk>({
-      start() {
-        if (signal?.aborted) abort()
-        signal?.addEventListener('abort', abort)
-      },
-      async pull(controller) {
-        for (;;) {
-          const next = await events.next()
-          if (next.done) {
-            signal?.removeEventListener('abort', abort)
-            return controller.close()
-          }
-          const chunks = writer.write(next.value)
-          for (const chunk of chunks) controller.enqueue(chunk)
-          if (chunks.length > 0) return
-        }
-      },
-      async cancel() {
-        await events.return?.()
-      },
-    })
+interface StreamOptions {
+  readonly signal: AbortSignal | undefined
+  readonly onAbort: 'stop' | 'leave'
+  readonly continued?: ReadonlySet<string>
+}
+
+function streamOf(run: RunView, { signal, onAbort, continued }: StreamOptions): ReadableStream<UIMessageChunk> {
+  const writer = createChunkWriter({ continued })
+  const events = run[Symbol.asyncIterator]()
+  const abort = () => {
+    // A click that comes too late is no mistake.
+    if (onAbort === 'stop') run.stop().catch(() => {})
   }
+  return new ReadableStream<UIMessageChunk>({
+    start() {
+      if (signal?.aborted) abort()
+      signal?.addEventListener('abort', abort)
+    },
+    async pull(controller) {
+      for (;;) {
+        const next = await events.next()
+        if (next.done) {
+          signal?.removeEventListener('abort', abort)
+          return controller.close()
+        }
+        const chunks = writer.write(next.value)
+        for (const chunk of chunks) controller.enqueue(chunk)
+        if (chunks.length > 0) return
+      }
+    },
+    async cancel() {
+      await events.return?.()
+    },
+  })
 }
 
 function isId(id: string): boolean {

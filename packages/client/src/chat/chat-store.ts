@@ -3,104 +3,19 @@
  * but is not in it yet. First the transcript is read, then the events from its position are folded into
  * it; where the log can no longer be read on from there, it is read again.
  */
-import { type CallDecision, type Decided, type Message, parsePosition } from '@millrace/protocol'
+import { type CallDecision, type Decided, parsePosition, type SessionEvent } from '@millrace/protocol'
 import { isFinal, MillraceError } from '../errors.ts'
-import type { StopOptions } from '../run.ts'
-import type { QueueOptions, Run, Session, Transcript } from '../session.ts'
-import type { ConnectionStatus } from '../status.ts'
+import type { Session, Transcript } from '../session.ts'
+import { type ConnectionStatus, notifyAll } from '../status.ts'
 import { backoffMs, defaultTimings } from '../timings.ts'
+import type { Chat, ChatOptions, ChatStore, ClientCall } from './chat.ts'
 import { checkTranscript, judgeEvent } from './decode.ts'
 import { type ChatRun, type ChatTranscript, foldTranscript, interruptTranscript, joinTranscript, lastRun } from './fold.ts'
-import { createLiveStore, type Store } from './live-store.ts'
+import { createLiveStore } from './live-store.ts'
 import { pause } from './pause.ts'
-import { type AskOptions, type ChatStorage, createQuestions, type PendingRun } from './questions.ts'
+import { type AskOptions, createQuestions, type PendingRun } from './questions.ts'
 import { createMerge } from './queued.ts'
 import { type Tree, treeOf } from './tree.ts'
-
-export interface Chat {
-  /**
-   * The path that is shown, from the first question to the newest, unless another was chosen. What continues a run is a part
-   * of it. A run that did not change is the same object as before.
-   */
-  readonly runs: readonly ChatRun[]
-  /**
-   * Of each run that is not alone at its place in the tree, the runs there in the order in which they began, itself included.
-   * Its number is its place in the list, as in `2 / 3`.
-   */
-  readonly siblings: ReadonlyMap<string, readonly string[]>
-  /** Runs that were shown before the session was lost or deleted. They cannot be stopped or resumed. */
-  readonly lost: readonly ChatRun[]
-  /**
-   * In the order they were asked, first those that wait on the server, also those of others. Each is gone with the change
-   * that brings its run.
-   */
-  readonly pending: readonly PendingRun[]
-  /** Runs that are being stopped from here, and have not ended yet. */
-  readonly stopping: ReadonlySet<string>
-  /** Runs that were resumed from here and do not go on yet; with the error where they will not. */
-  readonly resuming: ReadonlyMap<string, MillraceError | undefined>
-  /** False where retention has cut the beginning of the log. */
-  readonly complete: boolean
-  /**
-   * `loading`: the transcript is being read, for the first time or because the log was cut or re-created.
-   * `live`: `runs` follow the log; how the connection is, `connection` says. `closed`: it does not go on, by
-   * `error`, or because somebody called `leave` of the session or `close` of the client.
-   */
-  readonly status: 'loading' | 'live' | 'closed'
-  /**
-   * Why it is closed, or why the last attempt to load failed; that is repeated by itself. A MillraceError, or a
-   * TypeError where a loop of your own reads the same session.
-   */
-  readonly error: Error | undefined
-  /** That of the client, and `reconnecting` while the transcript waits to be read again. */
-  readonly connection: ConnectionStatus
-  /**
-   * Asks a question, or with new messages, in order after what was asked before; see `Session.run`. At most 100 wait. What it
-   * gives need not be awaited: an error shows in `pending`. Where the session was lost, it is created again.
-   */
-  ask(question: string | readonly Message[], options?: AskOptions): Run
-  /** Asks the question of a run again, beside it, by the same models or others. It is shown when it begins. */
-  regenerate(run: string, options?: AskOptions): Run
-  /** Asks another question in place of a run's, beside it. */
-  edit(run: string, question: string | readonly Message[], options?: AskOptions): Run
-  /** Goes on from an earlier run, or from one of its lanes with `parentLane`. */
-  branch(run: string, question: string | readonly Message[], options?: AskOptions): Run
-  /** Shows the path through a run, to the newest below it, until something is asked here. */
-  choose(run: string): void
-  /** Asks when nothing is being answered any more. Returns the id of the run. */
-  queue(question: string | readonly Message[], options?: AskOptions): string
-  /** Stops what is being answered, and asks next. Returns the id of the run. */
-  steer(question: string | readonly Message[], options?: AskOptions): string
-  /** Changes a question that waits on the server: what it asks, or with `steer` that it is asked now. */
-  changeQueued(id: string, change: Omit<QueueOptions, 'id'>): ReturnType<Session['queue']['edit']>
-  /** Asks a rejected question again. */
-  retry(id: string): void
-  /** Takes a pending question back. If it had been sent, its run is stopped. */
-  withdraw(id: string): void
-  /**
-   * Goes on with a run that was stopped, has failed or was interrupted: it is `streaming` again, and what is added stands
-   * behind what it had said. Need not be awaited; rejects with `run_not_continuable`.
-   */
-  resume(run: string): Run
-  /** Decides about calls of a run that is `waiting`; see `Session.decide`. Need not be awaited. */
-  decide(run: string, decisions: readonly CallDecision[]): Promise<Decided>
-  /** Stops a run, or one of its lanes, for everybody, by its id. Need not be awaited; rejects with `run_not_found`. */
-  stop(run: string, options?: Pick<StopOptions, 'lane'>): ReturnType<Session['stop']>
-  /** Reads the transcript again and goes on from there, at once, also when it was closed. */
-  reload(): void
-}
-
-export interface ChatOptions {
-  /** What `session.read()` gave on a server: the store begins with it, if it has read nothing yet. */
-  readonly transcript?: Transcript | undefined
-  /** Where pending questions are kept over a reload of the page, such as `sessionStorage`. Default nowhere. */
-  readonly storage?: ChatStorage | undefined
-}
-
-export interface ChatStore extends Store<Chat> {
-  /** What a server renders that has read this transcript, and the page at first. Changes nothing: requests share a session. */
-  preview(transcript: Transcript): Chat
-}
 
 /** Built once for all components that look for a run of their own. */
 const indexes = new WeakMap<Chat['runs'], ReadonlyMap<string, ChatRun>>()
@@ -145,6 +60,9 @@ function createChatStore(session: Session): OwnStore {
   /** The last run of each answer when it was resumed. */
   const resumedFrom = new Map<string, string>()
   const withQueue = createMerge()
+  /** Calls that were executed: a run that goes on with one repeats it. */
+  const executed = new Set<string>()
+  let listeners: Pick<ChatOptions, 'onEnd' | 'onToolCall'> = {}
   const questions = createQuestions(session, () => store.changed('now'))
 
   const commands = {
@@ -196,18 +114,21 @@ function createChatStore(session: Session): OwnStore {
       })
       return resumed
     },
-    decide(run, decisions) {
-      const decided = session.decide(lastOf(run), decisions)
-      // Somebody else was quicker: what counts is in the log.
-      decided.catch(() => {})
-      return decided
-    },
+    decide,
     stop(run, options) {
       const stopped = session.stop(lastOf(run), options)
       if (options?.lane === undefined) markStopping(new Set(stopping).add(run))
       // A click that comes too late is no mistake.
       stopped.catch(() => markStopping(new Set([...stopping].filter((one) => one !== run))))
       return stopped
+    },
+    approve: (run, call) => decide(run, [{ call, decision: 'approve' }]),
+    addToolResults: (run, results) => {
+      const decisions = results.map((result) => ({ ...result, decision: 'result' as const }))
+      return decide(run, decisions)
+    },
+    clearError(run) {
+      if (resuming.get(run) !== undefined) markResuming(new Map([...resuming].filter(([id]) => id !== run)))
     },
     reload() {
       isStale = true
@@ -221,7 +142,8 @@ function createChatStore(session: Session): OwnStore {
       const { path, siblings } = treeOf(runs)
       return { ...store.initial, runs: path.map((place) => runs[place] as ChatRun), siblings, complete }
     },
-    use({ transcript: first, storage }: ChatOptions) {
+    use({ transcript: first, storage, onEnd, onToolCall }: ChatOptions) {
+      listeners = { ...listeners, ...(onEnd && { onEnd }), ...(onToolCall && { onToolCall }) }
       if (first !== undefined && transcript.position === 'start') {
         isStale = false
         put(joinTranscript(first))
@@ -308,11 +230,43 @@ function createChatStore(session: Session): OwnStore {
     questions.lose(started)
   }
 
-  function take(next: ChatTranscript, { type }: { readonly type: string }): void {
+  function take(next: ChatTranscript, event: SessionEvent): void {
+    const { type } = event
     const isEdge = type === 'stream_start' || type === 'stream_end' || type.startsWith('queue_')
     if (isEdge) put(next)
     else transcript = next
     store.changed(isEdge ? 'now' : 'frame')
+    if (event.type === 'stream_end' || event.type === 'tool_call') report(event)
+  }
+
+  function report(event: Extract<SessionEvent, { type: 'stream_end' | 'tool_call' }>): void {
+    const run = transcript.runs.findLast((one) => lastRun(one) === event.data.run)
+    if (run === undefined) return
+    if (event.type === 'stream_end') return notifyAll(listeners.onEnd ? [listeners.onEnd] : [], run)
+    const { call, name, arguments: given, by } = event.data
+    const { onToolCall } = listeners
+    const key = `${run.run} ${call}`
+    if (by !== 'client' || onToolCall === undefined || !questions.isAsked(run.run) || executed.has(key)) return
+    executed.add(key)
+    void execute(onToolCall, { call, name, arguments: given, run: run.run })
+  }
+
+  /** Never rejects. */
+  async function execute(onToolCall: NonNullable<ChatOptions['onToolCall']>, given: ClientCall): Promise<void> {
+    const { run, call } = given
+    try {
+      const value = await onToolCall(given)
+      if (value !== undefined) void decide(run, [{ call, decision: 'result', value }])
+    } catch (cause) {
+      void decide(run, [{ call, decision: 'result', value: String(cause), isError: true }])
+    }
+  }
+
+  function decide(run: string, decisions: readonly CallDecision[]): Promise<Decided> {
+    const decided = session.decide(lastOf(run), decisions)
+    // Somebody else was quicker: what counts is in the log.
+    decided.catch(() => {})
+    return decided
   }
 
   /** Only what was shown here: a session that was never seen may be the name of another user's. */

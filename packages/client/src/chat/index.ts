@@ -1,6 +1,7 @@
 /** Sessions and channels as an application shows them: stores for any framework, and the fold under them. */
 export { type ChannelEvents, type ChannelLike, type ChannelStore, channelStoreOf } from './channel-store.ts'
-export { type Chat, type ChatOptions, type ChatStore, chatOf, findRun } from './chat-store.ts'
+export type { Chat, ChatOptions, ChatStore, ClientCall } from './chat.ts'
+export { chatOf, findRun } from './chat-store.ts'
 export {
   type ChatFile,
   type ChatLane,
@@ -13,3 +14,4 @@ export {
 export type { Store } from './live-store.ts'
 export type { AskOptions, ChatStorage, PendingRun } from './questions.ts'
 export { type ChannelShowOptions, showChannel, showChat, showRun } from './show.ts'
+export { type ChatTypes, type TypedPart, typedParts } from './typed-parts.ts'

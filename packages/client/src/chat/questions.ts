@@ -44,6 +44,8 @@ export interface Questions {
   withdraw(id: string): void
   /** The runs that are recorded, and whether one of them is being answered. */
   settle(ids: ReadonlySet<string>, isAnswering: boolean): void
+  /** It was asked since the page was loaded. */
+  isAsked(id: string): boolean
   /** Their starts are recorded. */
   started(): readonly string[]
   /** Those of them that are still pending were in a log that is lost: they will not come. */
@@ -60,6 +62,7 @@ interface Sent {
 export function createQuestions(session: Session, onChange: () => void): Questions {
   let pending: readonly PendingRun[] = []
   const sent = new Map<string, Sent>()
+  const asked = new Set<string>()
   let storage: ChatStorage | undefined
   /** Until the transcript says that nothing is, something may be. */
   let isAnswering = true
@@ -92,6 +95,7 @@ export function createQuestions(session: Session, onChange: () => void): Questio
       if (pending.some(({ id }) => ids.has(id))) put(pending.filter(({ id }) => !ids.has(id)))
       sendNext()
     },
+    isAsked: (id) => asked.has(id),
     started: () => [...sent].filter(([, { isStarted }]) => isStarted).map(([id]) => id),
     lose(ids) {
       // The old id is used.
@@ -100,17 +104,14 @@ export function createQuestions(session: Session, onChange: () => void): Questio
     keepIn(next) {
       if (storage === next) return
       storage = next
-      const ids = new Set(pending.map(({ id }) => id))
-      put([...readKept(next, session.id).filter(({ id }) => !ids.has(id)), ...pending])
+      put([...readKept(next, session.id).filter(({ id }) => !pending.some((one) => one.id === id)), ...pending])
       sendNext()
     },
   }
 
   function add(question: string | readonly Message[], options: Partial<PendingRun>, status: PendingRun['status']): PendingRun {
-    const asked = typeof question === 'string' ? { query: question } : { query: queryOf(question), messages: question }
-    const one: PendingRun = { ...options, ...asked, id: newId(), status }
-    put([...pending, one])
-    return one
+    put([...pending, { ...options, ...readQuestion(question), id: newId(), status }])
+    return pending.at(-1) as PendingRun
   }
 
   function send(one: PendingRun): Run {
@@ -121,6 +122,7 @@ export function createQuestions(session: Session, onChange: () => void): Questio
     const attempt = { abort: new AbortController(), isStarted: false }
     const answer = act(attempt.abort.signal)
     sent.set(id, attempt)
+    asked.add(id)
     answer.then(
       () => {
         attempt.isStarted = true
@@ -182,6 +184,10 @@ function lostLog(): MillraceError {
 function asOptions(one: PendingRun): Omit<QueueOptions, keyof ResumeOptions> & { readonly id: string } {
   const { status: _, error: __, query, messages, regenerates: _of, isEdited: _is, isQueued: _on, ...asked } = one
   return { ...asked, ...(messages === undefined ? { query } : { messages }) }
+}
+
+function readQuestion(question: string | readonly Message[]): Pick<PendingRun, 'query' | 'messages'> {
+  return typeof question === 'string' ? { query: question } : { query: queryOf(question), messages: question }
 }
 
 const keyOf = (session: string) => `millrace.pending.${session}`

@@ -4,7 +4,8 @@
  */
 import type { Session } from '../session.ts'
 import { type ChannelEvents, type ChannelLike, channelStoreOf } from './channel-store.ts'
-import { type Chat, type ChatOptions, chatOf, findRun } from './chat-store.ts'
+import type { Chat, ChatOptions } from './chat.ts'
+import { chatOf, findRun } from './chat-store.ts'
 import type { ChatRun } from './fold.ts'
 import type { Store } from './live-store.ts'
 

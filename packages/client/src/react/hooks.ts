@@ -2,7 +2,7 @@
  * The stores of `@millrace/client/chat` as React sees them. Nothing is opened while rendering: a subscription begins a
  * loop, and on a server there are none.
  */
-import { useMemo, useSyncExternalStore } from 'react'
+import { useEffect, useMemo, useSyncExternalStore } from 'react'
 import {
   type ChannelEvents,
   type ChannelLike,
@@ -10,6 +10,7 @@ import {
   type Chat,
   type ChatOptions,
   type ChatRun,
+  chatOf,
   type Store,
   showChannel,
   showChat,
@@ -40,7 +41,9 @@ export function useConnection({ connection }: Client): ConnectionStatus {
  * Pass the same `Session` in every rendering: `client.session(id)` gives it, `client.session()` makes another each time; and
  * the same `transcript`, which a server renders, and the page at first.
  */
-export function useChat(session: Session, { transcript, storage }: ChatOptions = {}): Chat {
+export function useChat(session: Session, { transcript, storage, onEnd, onToolCall }: ChatOptions = {}): Chat {
+  // Those of the last rendering: they see what it shows.
+  useEffect(() => void chatOf(session, { onEnd, onToolCall }), [session, onEnd, onToolCall])
   return useStore(useMemo(() => showChat(session, { transcript, storage }), [session, transcript, storage]))
 }
 
