@@ -8,8 +8,8 @@ import { build } from 'vite'
 import { root } from './install.mjs'
 
 /** Decision 28. */
-export const clientBytesMax = 16 * 1024
-export const chatBytesMax = 6 * 1024
+export const clientBytesMax = 15.5 * 1024
+export const chatBytesMax = 6.5 * 1024
 /** Of each binding. */
 export const bindingBytesMax = 2 * 1024
 export const bindings = ['react', 'vue', 'svelte', 'solid'] as const
