@@ -168,7 +168,7 @@ function useActions(latest: RefObject<Latest>, field: RefObject<HTMLTextAreaElem
     }
     return {
       resume: (run) => then(({ chat }) => chat.resume(run)),
-      stop: (run) => then(({ chat }) => chat.stop(run)),
+      stop: (run, lane) => then(({ chat }) => chat.stop(run, lane === undefined ? undefined : { lane })),
       regenerate: (run, models) => then(({ regenerate }) => regenerate(run, models)),
       edit: (run, question) => then(({ edit }) => edit(run, question, latest.current.chosen)),
       choose: (run) => latest.current.conversation.chat.choose(run),

@@ -34,6 +34,25 @@ test('two lanes are not swapped, and one that fails does not hurt the other', as
   await check()
 })
 
+test('one lane is stopped and the other goes on', async () => {
+  const a = gatedModel('test:a')
+  const b = gatedModel('test:b')
+  await using stage = await startStage({ models: { 'test:a': a, 'test:b': b }, model: 'test:a' })
+  const page = await stage.open()
+  await page.chooseModels('test:a', 'test:b')
+  a.say('of a')
+  b.say('of b ')
+  await page.ask('both of you')
+  await page.textWith('of a', 'test:a')
+  await page.answer('test:a').getByTestId('stop-run').click()
+  await page.reaches('stopped', 'test:a')
+  b.say('goes on')
+  b.end()
+  await page.reaches('completed', 'test:b')
+  expect(await page.textWith('goes on', 'test:b')).toBe('of b goes on')
+  expect(await page.textWith('of a', 'test:a')).toBe('of a')
+})
+
 test('lanes stand beside each other on a desk and are swiped on a phone', async () => {
   await using stage = await startStage()
   const desk = await stage.open()

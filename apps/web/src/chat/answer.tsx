@@ -33,8 +33,8 @@ export interface AnswerProps {
   readonly onUse: ((lane: string) => void) | undefined
   /** Decides about a call that waits. Undefined where the session is gone. */
   readonly onDecide: ((decision: CallDecision) => Promise<unknown>) | undefined
-  /** Ends its run. Undefined where it is the only one: then the button beside the composer does. */
-  readonly onStop: (() => void) | undefined
+  /** Stops it. Undefined where it is the only one: then the button beside the composer does. */
+  readonly onStop: ((lane: string) => void) | undefined
 }
 
 /** In the place of an answer that cannot be drawn: what it says, as it was said. */
@@ -86,7 +86,7 @@ export const Answer = memo(function Answer(props: AnswerProps) {
       )}
       <StatusStrip lane={lane} isStopping={isStopping}>
         {isStreaming && onStop !== undefined && (
-          <Button look="quiet" disabled={isStopping} onClick={onStop} data-testid="stop-run">
+          <Button look="quiet" disabled={isStopping} onClick={() => onStop(lane.lane)} data-testid="stop-run">
             <StopIcon />
             <span>{t.stop}</span>
           </Button>

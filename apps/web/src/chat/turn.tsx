@@ -17,7 +17,8 @@ import styles from './turn.module.css'
 export interface TurnActions {
   /** Goes on with an answer that ended before its time. */
   readonly resume: (run: string) => void
-  readonly stop: (run: string) => void
+  /** One of its answers, or all. */
+  readonly stop: (run: string, lane?: string) => void
   /** Asks the same again, beside the run. */
   readonly regenerate: (run: string, models: readonly string[]) => void
   readonly edit: (run: string, question: string) => void
@@ -59,14 +60,14 @@ export const Turn = memo(function Turn(props: TurnProps) {
   const { t } = useLanguage()
   const id = useId()
   const { run: name } = run
-  const stop = useCallback(() => actions.stop(name), [actions, name])
+  const stop = useCallback((lane: string) => actions.stop(name, lane), [actions, name])
   const use = useCallback((lane: string) => actions.use(name, lane), [actions, name])
   const decide = useCallback((decision: CallDecision) => actions.decide(name, decision), [actions, name])
   const regenerate = useCallback((model: string) => actions.regenerate(name, [model]), [actions, name])
   const continuable = isLost ? undefined : readContinuable(run, isResuming && refusal === undefined, actions.resume)
   const isStreaming = run.status === 'streaming'
-  // Lanes are not stopped one by one, so that one button is enough.
-  const stoppable = isOneOfSeveral ? run.lanes.find(({ status }) => status === 'streaming') : undefined
+  // What is the only answer in progress is stopped by the button beside the composer.
+  const isStoppable = isOneOfSeveral || run.lanes.length > 1
   const isUsable = isLast && !isLost && !isStreaming && run.lanes.length > 1
   const [shown, aside] = divide(run.lanes, usedLane)
   const answers = shown.map((lane) => (
@@ -78,7 +79,7 @@ export const Turn = memo(function Turn(props: TurnProps) {
         isStopping={isStopping}
         continuable={isCut(lane) && lane.text !== '' ? continuable : undefined}
         refusal={isCut(lane) ? refusal : undefined}
-        onStop={lane === stoppable ? stop : undefined}
+        onStop={isStoppable ? stop : undefined}
         onRegenerate={isLost || isStreaming ? undefined : regenerate}
         otherModel={chosenModel === lane.model ? undefined : chosenModel}
         onDecide={isLost ? undefined : decide}
