@@ -230,7 +230,7 @@ describe('a model of LangChain', () => {
     expect(sent).toContain('a.md:\\n\\n世界')
   })
 
-  it('is told the name of a file that is no longer kept', async () => {
+  it('gets the name of a file that is no longer kept', async () => {
     const provider = await startFakeOpenAi({ script: [{ delta: { content: 'yes' } }, { finish: 'stop' }] })
     const configuration = { baseURL: provider.url }
     const chatModel = new ChatOpenAI({ model: 'gpt-4.1-nano', apiKey: 'sk-1', maxRetries: 0, configuration })
