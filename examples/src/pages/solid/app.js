@@ -9,7 +9,7 @@ export function App() {
   const chat = useChat(session)
   const ask = (event) => {
     event.preventDefault()
-    chat().ask(new FormData(event.target).get('query'))
+    void chat().ask(new FormData(event.target).get('query'))
   }
   // With JSX: <Index each={chat().runs}>{(run) => <p>{run().query}: {run().lanes[0].text}</p>}</Index>
   return html`
