@@ -12,7 +12,7 @@ export type {
 export type { OwnCarrier, SharedCarrier, TabSharing } from './carrier.ts'
 export type { AnyEvents, Channel, ChannelEvent, Published, PublishOptions } from './channel.ts'
 export { type ChannelStart, type Client, connect, type SessionStart } from './client.ts'
-export type { Started } from './commands/sender.ts'
+export type { ContinuedPart, Started } from './commands/sender.ts'
 export type { ConnectOptions } from './connect-options.ts'
 export type { CallOptions } from './deadline.ts'
 export { type ClientErrorCode, MillraceError } from './errors.ts'

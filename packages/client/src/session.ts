@@ -15,7 +15,7 @@ import type {
   SessionEvent,
 } from '@millrace/protocol'
 import type { Outbox, SendOptions } from './commands/outbox.ts'
-import type { Command, Started } from './commands/sender.ts'
+import type { Command, ContinuedPart, Started } from './commands/sender.ts'
 import { type CallOptions, callWithin } from './deadline.ts'
 import { MillraceError } from './errors.ts'
 import { newId } from './host.ts'
@@ -84,7 +84,7 @@ export interface Session extends LogReader<SessionLogEvent> {
    * Goes on with an answer that was stopped, has failed or was interrupted, in a run of its own: its `stream_start` says
    * which one it `continues`. Rejects with `run_not_continuable` where that run goes on, is complete, or was continued.
    */
-  resume(run: string, options?: ResumeOptions): Run
+  resume(run: string, options?: ResumeOptions & ContinuedPart): Run
   /** Asks the question of a run again, beside it, or with `query` or `messages` another one. Rejects with `run_not_found`. */
   regenerate(run: string, options?: RegenerateOptions): Run
   /** Asks another question in place of a run's: the new run is beside it. */
@@ -193,8 +193,8 @@ export function createSession({ id, http, outbox, connection, requestMs, flow, .
     connection,
     run: ({ id: run = newId(), isRetried, signal, ...asked }: RunOptions) =>
       start({ type: 'run', ...asked, session: id, id: run }, { isRetried, signal }),
-    resume: (run: string, { id: next = newId(), ...sending }: ResumeOptions = {}) =>
-      start({ type: 'continue', run, session: id, id: next }, sending),
+    resume: (run: string, { id: next = newId(), isRetried, signal, ...part }: ResumeOptions & ContinuedPart = {}) =>
+      start({ type: 'continue', run, ...part, session: id, id: next }, { isRetried, signal }),
     regenerate: (run: string, { id: next = newId(), isRetried, signal, ...asked }: RegenerateOptions = {}) =>
       start({ type: 'regenerate', run, ...asked, session: id, id: next }, { isRetried, signal }),
     edit: (run: string, question: string | readonly Message[], options?: RegenerateOptions) =>

@@ -55,6 +55,8 @@ export type ClientMessage =
       readonly type: 'continue'
       readonly ref?: string
       readonly run: string
+      readonly lane?: string
+      readonly model?: string
       readonly session?: string
       readonly id?: string
     }

@@ -56,3 +56,34 @@ describe('stopping one lane', () => {
     expect(await millrace.findRun('run')?.ended).toMatchObject({ status: 'stopped' })
   })
 })
+
+it('a lane goes on by itself, also with another model, and the others after it', async () => {
+  const { url, millrace, a, b, session } = await startLanes()
+  b.say('part')
+  await expect.poll(async () => (await millrace.readSession(session))?.runs[0]?.lanes[1]?.text).toBe('part')
+  await postJson(`${url}/api/runs/run/stop`, {})
+  const goOn = (run: string, body: object) => postJson(`${url}/api/runs/${run}/continue`, body, { accept: 'application/json' })
+  expect((await goOn('run', { lane: 'a', model: 'b', id: 'first' })).status).toBe(202)
+  b.say(' more')
+  b.finish()
+  expect(await millrace.findRun('first')?.ended).toMatchObject({ status: 'completed' })
+  expect(
+    b.requests
+      .at(-1)
+      ?.messages.map(({ text }) => text)
+      .slice(0, 2),
+  ).toEqual(['x', 'half'])
+  expect(await rejection(goOn('run', { lane: 'b' }))).toEqual([409, 'run_not_continuable'])
+  expect(await rejection(goOn('first', { lane: 'a' }))).toEqual([409, 'run_not_continuable'])
+  expect(await rejection(goOn('first', { lane: 'b', model: 'no:model' }))).toEqual([404, 'model_not_found'])
+  expect((await goOn('first', { lane: 'b', id: 'second' })).status).toBe(202)
+  expect((await goOn('first', { lane: 'b', id: 'second' })).status).toBe(202)
+  expect(await rejection(goOn('first', { lane: 'a', id: 'second' }))).toEqual([409, 'run_conflict'])
+  b.finish()
+  expect(await millrace.findRun('second')?.ended).toMatchObject({ status: 'completed' })
+  expect(
+    (await millrace.readSession(session))?.runs.map(({ lanes }) => lanes.map(({ lane, model }) => `${lane} ${model}`)),
+  ).toEqual([['a a', 'b b'], ['a b'], ['b b']])
+  expect(await rejection(goOn('second', {}))).toEqual([409, 'run_not_continuable'])
+  a.finish()
+})

@@ -103,9 +103,9 @@ function createChatStore(session: Session): OwnStore {
       if (transcript.queue?.some(({ entry }) => entry === id)) session.queue.remove(id).catch(() => {})
       else questions.withdraw(id)
     },
-    resume(run) {
+    resume(run, part) {
       const last = lastOf(run)
-      const resumed = session.resume(last)
+      const resumed = session.resume(last, part)
       resumedFrom.set(run, last)
       markResuming(new Map(resuming).set(run, undefined))
       // Of two clicks, in whichever tabs, one comes too late: its error shows until the run goes on.

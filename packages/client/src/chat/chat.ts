@@ -1,5 +1,7 @@
 /** What a store of a session shows and does, and how it is made. */
+
 import type { CallDecision, CallResult, Decided, Json, Message } from '@millrace/protocol'
+import type { ContinuedPart } from '../commands/sender.ts'
 import type { MillraceError } from '../errors.ts'
 import type { StopOptions } from '../run.ts'
 import type { QueueOptions, Run, Session, Transcript } from '../session.ts'
@@ -72,7 +74,7 @@ export interface Chat {
    * Goes on with a run that was stopped, has failed or was interrupted: it is `streaming` again, and what is added stands
    * behind what it had said. Need not be awaited; rejects with `run_not_continuable`.
    */
-  resume(run: string): Run
+  resume(run: string, part?: ContinuedPart): Run
   /** Decides about calls of a run that is `waiting`; see `Session.decide`. Need not be awaited. */
   decide(run: string, decisions: readonly CallDecision[]): Promise<Decided>
   /** Stops a run, or one of its lanes, for everybody, by its id. Need not be awaited; rejects with `run_not_found`. */

@@ -22,9 +22,15 @@ export interface Started {
   readonly position: string
 }
 
+/** Only one lane, and another model. */
+export interface ContinuedPart {
+  readonly lane?: string
+  readonly model?: string
+}
+
 export type Command =
   | ({ readonly type: 'run' } & RunCommand)
-  | { readonly type: 'continue'; readonly run: string; readonly session: string; readonly id: string }
+  | ({ readonly type: 'continue'; readonly run: string; readonly session: string; readonly id: string } & ContinuedPart)
   | ({ readonly type: 'regenerate'; readonly run: string } & Omit<RunCommand, 'parent' | 'parentLane'>)
   | { readonly type: 'decide'; readonly run: string; readonly session: string; readonly decisions: readonly CallDecision[] }
   | ({ readonly type: 'queue'; readonly steer?: boolean | undefined } & RunCommand)

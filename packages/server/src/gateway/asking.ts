@@ -68,12 +68,13 @@ export async function prepareRegenerate(
 export async function prepareResume(
   { chats, authorize, offer, limits, runs }: AskContext & Pick<RunAccess, 'runs'>,
   caller: Caller,
-  { run, id, session: named }: ResumeInput,
+  { run, id, session: named, lane, model }: ResumeInput,
 ): Promise<PreparedRun> {
   const { principal } = caller
+  if (model !== undefined) await offer.require(principal, [model])
   const session = await authorizeResume({ authorize, runs }, caller, { run, session: named })
   const requireModels = (before: readonly string[]) => offer.requireAgain(principal, before)
-  const asked = { run, session, id, principal: principal.id, requireModels }
+  const asked = { run, session, id, lane, model, principal: principal.id, requireModels }
   return { session, start: () => chats.resume(asked, () => limits.admitRun(caller)) }
 }
 

@@ -181,6 +181,8 @@ export const runParam = z.object({ run: id })
 export const continueBody = z.object({
   session: id.optional().describe('Where the run is; needed where the run is not known by its id'),
   id: id.optional().describe('Id of the new run; the same id again attaches to it instead of starting another'),
+  lane: z.string().max(300).optional().describe('Only this lane goes on'),
+  model: model.optional().describe('The model that goes on, in place of those of the lanes'),
   events: chatBody.shape.events,
 })
 

@@ -22,6 +22,10 @@ export interface ResumeRequest {
   readonly run: string
   /** Its session. Needed where the server no longer knows the run by its id. */
   readonly session?: string | undefined
+  /** Only this lane goes on; absent means all that did not complete. */
+  readonly lane?: string | undefined
+  /** The model that goes on, in place of those of the lanes. */
+  readonly model?: string | undefined
   /** The new run's id; absent means a new one. The same id again is the same run. */
   readonly id?: string | undefined
   /** Id of who asks, to whom the run's usage is charged; absent for the application itself. */
@@ -31,7 +35,7 @@ export interface ResumeRequest {
 }
 
 /** A question that is asked again, or another one in its place. What is absent is that of the run. */
-export interface RegenerateRequest extends Omit<ResumeRequest, 'run'>, Omit<Asked, 'parent' | 'parentLane'> {
+export interface RegenerateRequest extends Omit<ResumeRequest, 'run' | 'lane' | 'model'>, Omit<Asked, 'parent' | 'parentLane'> {
   /** Whose place in the tree the new run has beside it. It may be in progress. */
   readonly run: string
   /** Another question; this or `messages`. */

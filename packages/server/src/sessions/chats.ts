@@ -135,13 +135,13 @@ class SessionChats implements Chats {
   }
 
   readonly resume: Chats['resume'] = async (
-    { run, session: named, id, principal, requireModels },
+    { run, session: named, id, principal, requireModels, lane, model },
     admit = this.#admissionOf(principal),
   ) => {
     const session = await this.#sessionOf(run, named)
-    return this.#start({ id, session, continues: run }, (newRun) =>
+    return this.#start({ id, session, continues: run, lane }, (newRun) =>
       inSession(this.#options.openLog, session, (epoch) =>
-        this.#resumeIn({ id: newRun, session, epoch, principal, admit, requireModels }, run),
+        this.#resumeIn({ id: newRun, session, epoch, principal, admit, requireModels, lane, model }, run),
       ),
     )
   }
@@ -185,20 +185,21 @@ class SessionChats implements Chats {
   }
 
   async #resumeIn(
-    { id, session, epoch, principal, admit, requireModels }: Target & Asker & Pick<ResumeRequest, 'requireModels'>,
+    { id, session, epoch, principal, admit, requireModels, lane, model: other }: Target & Asker & ResumedPart,
     run: string,
   ): Promise<Run> {
     const { runs, resolveModel, tools, instructions: ofServer } = this.#options
     // Another node may have started it already, for the same request.
-    const other = await runs.find(id)
-    if (other !== undefined) return other
+    const known = await runs.find(id)
+    if (known !== undefined) return known
     const { past, ofSession } = await this.#readSession(session)
     if (past.some((one) => one.run === id)) throw isInSession()
-    const resumable = findResumable(past, run)
-    const { unfinished, before, exchange } = resumable
-    await requireModels?.(unfinished.map(({ model }) => model))
-    const models = await Promise.all(unfinished.map(({ model }) => resolveModel(model)))
-    const { lanes, answerOf } = planResumed(resumable, models, tools)
+    const resumable = findResumable(past, run, lane)
+    const { before, exchange } = resumable
+    if (other === undefined) await requireModels?.(resumable.unfinished.map(({ model }) => model))
+    const models = await Promise.all(resumable.unfinished.map(({ model }) => resolveModel(other ?? model)))
+    const unfinished = resumable.unfinished.map((record, index) => ({ ...record, model: models[index]?.name ?? record.model }))
+    const { lanes, answerOf } = planResumed({ unfinished, exchange }, models, tools)
     const readFile = this.#readFile(session)
     const messages = messagesFor(lanes, before, exchange, { ofServer, ofSession, readFile, answerOf })
     const plan = { id, session, epoch, principal, admit, lanes, messages }
@@ -248,6 +249,8 @@ class SessionChats implements Chats {
     return principal === undefined || admit === undefined ? undefined : () => admit(principal)
   }
 }
+
+type ResumedPart = Pick<ResumeRequest, 'requireModels' | 'lane' | 'model'>
 
 interface Past {
   readonly past: readonly RunRecord[]

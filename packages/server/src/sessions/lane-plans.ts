@@ -121,9 +121,7 @@ function requireResumable(past: readonly RunRecord[], run: string, now: number):
   if (waitingCalls(record, now).length > 0) throw notResumable('This answer waits for decisions or results; send them.')
   const waiting = record.lanes.filter(({ status }) => status === 'waiting')
   if (waiting.length > 0) return waiting
-  const unfinished = record.lanes.filter(({ status }) => status !== 'completed')
-  if (unfinished.length === 0) throw notResumable('This answer is complete; ask another question instead.')
-  return unfinished
+  return record.lanes.filter(({ status }) => status !== 'completed')
 }
 
 export interface Resumable {
@@ -134,12 +132,24 @@ export interface Resumable {
 }
 
 /** Throws `run_not_found` and `run_not_continuable`. */
-export function findResumable(past: readonly RunRecord[], run: string, now = Date.now()): Resumable {
-  const unfinished = requireResumable(past, run, now)
+export function findResumable(past: readonly RunRecord[], run: string, lane?: string, now = Date.now()): Resumable {
+  const inRun = requireResumable(past, run, now)
   const exchanges = joinRuns(past)
   const exchange = findExchange(exchanges, run)
   if (exchange === undefined) throw notResumable('The beginning of this answer is no longer kept; ask again instead.')
+  const isWaiting = inRun.some(({ status }) => status === 'waiting')
+  const all = isWaiting ? inRun : unfinishedLanes(exchange, inRun)
+  const unfinished = all.filter((each) => lane === undefined || each.lane === lane)
+  if (unfinished.length === 0) throw notResumable('This answer, or the lane that you named, is complete; ask another question instead.')
   return { unfinished, exchange, before: pathTo(exchanges, exchange.runs[0]).slice(0, -1) }
+}
+
+/** Those of the last run, and those that it has not resumed. */
+function unfinishedLanes({ lanes }: Exchange, inRun: readonly LaneRecord[]): LaneRecord[] {
+  return [...lanes].flatMap(([lane, { model, status }]) => {
+    const nothing = { lane, model, status, text: '', reasoning: '', data: [], files: [], parts: [] }
+    return status === 'completed' ? [] : [inRun.find((each) => each.lane === lane) ?? nothing]
+  })
 }
 
 function notResumable(message: string): MillraceError {

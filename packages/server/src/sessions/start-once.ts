@@ -12,8 +12,9 @@ export interface StartRequest {
   readonly query?: string
   readonly details?: Asked | undefined
   readonly models?: readonly string[] | undefined
-  /** The run that this one resumes. */
+  /** The run that this one resumes, and the only lane of it. */
   readonly continues?: string
+  readonly lane?: string | undefined
 }
 
 export interface StartOnceOptions {
@@ -52,11 +53,12 @@ export class StartOnce {
 }
 
 /** Throws where the same id does not mean the same request: the client would get the answer to another question. */
-function requireSame({ query = '', details, models, session, continues }: StartRequest, run: Run): Run {
+function requireSame({ query = '', details, models, session, continues, lane }: StartRequest, run: Run): Run {
   const sameQuestion =
     continues === run.continues && (continues !== undefined || hashQuery(run.id, query, details) === run.queryHash)
   const sameSession = session === undefined || session === run.session
   const sameModels = models === undefined || JSON.stringify(models) === JSON.stringify(run.asked)
-  if (!sameQuestion || !sameSession || !sameModels) throw new MillraceError('run_conflict')
+  const sameLanes = lane === undefined || (run.lanes.length === 1 && run.lanes[0]?.lane === lane)
+  if (!sameQuestion || !sameSession || !sameModels || !sameLanes) throw new MillraceError('run_conflict')
   return run
 }
