@@ -28,7 +28,8 @@ export function signIn(next: string | undefined): void {
 
 /** The server has refused a request with this error, and no other token helps. */
 export function requireSignIn({ code }: MillraceError): void {
-  reason = code === 'unauthenticated' ? 'missing' : code === 'token_expired' ? 'expired' : 'rejected'
+  // Those after the first say less: their requests were aborted when the page gave way to the sign-in.
+  reason ??= code === 'unauthenticated' ? 'missing' : code === 'token_expired' ? 'expired' : 'rejected'
   for (const listener of listeners) listener()
 }
 
