@@ -140,7 +140,8 @@ export function findResumable(past: readonly RunRecord[], run: string, lane?: st
   const isWaiting = inRun.some(({ status }) => status === 'waiting')
   const all = isWaiting ? inRun : unfinishedLanes(exchange, inRun)
   const unfinished = all.filter((each) => lane === undefined || each.lane === lane)
-  if (unfinished.length === 0) throw notResumable('This answer, or the lane that you named, is complete; ask another question instead.')
+  if (unfinished.length === 0)
+    throw notResumable('This answer, or the lane that you named, is complete; ask another question instead.')
   return { unfinished, exchange, before: pathTo(exchanges, exchange.runs[0]).slice(0, -1) }
 }
 
