@@ -73,15 +73,25 @@ export function unreachable(cause?: unknown): MillraceError {
   return new MillraceError('unreachable', { cause })
 }
 
-/** The error in a refusal's body; one by its status where a gateway answered for the server. */
+/** The error in a refusal's body; one by its status where a gateway answered for the server. Rejects where the body was cut. */
 export async function readRefusal(response: Response, base: string): Promise<MillraceError> {
   const { status, headers } = response
-  const body = (await response.json().catch(() => undefined)) as { error?: unknown } | undefined
+  const text = await response.text().catch((cause: unknown) => {
+    throw unreachable(cause)
+  })
   const details = { status, retryAfterMs: readRetryAfter(headers.get('retry-after')) }
   return (
-    readError(body, base, details) ??
+    readError(parse(text), base, details) ??
     new MillraceError(isPassing(status) ? 'unreachable' : 'refused', { ...details, message: `HTTP ${status}` })
   )
+}
+
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
 }
 
 /** The error of `{"error":{"code","message","docs","retryable"}}`; undefined where the body is not that. */

@@ -113,6 +113,23 @@ describe('a token', () => {
     expect(client.connection.current).toMatchObject({ state: 'closed', error: refusal })
   })
 
+  it('is not the reason for a refusal that was aborted before it had been read', async () => {
+    const abort = new AbortController()
+    const url = await serve((_request, response) => {
+      response.statusCode = 401
+      response.write('{"error":')
+    })
+    const fetch: typeof globalThis.fetch = async (...request) => {
+      const response = await globalThis.fetch(...request)
+      setImmediate(() => abort.abort())
+      return response
+    }
+    const codes: string[] = []
+    const client = open(url, { fetch, onUnauthenticated: ({ code }) => codes.push(code) })
+    await expect(client.session('s').fetch('api/x', { signal: abort.signal })).rejects.toMatchObject({ code: 'unreachable' })
+    expect(codes).toEqual([])
+  })
+
   it('that cannot be had is seen, with the cause, and asked for again', async () => {
     const cause = new Error('no network')
     const token = vi
