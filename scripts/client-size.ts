@@ -49,7 +49,7 @@ async function measure(files: readonly string[], external: readonly RegExp[] = [
     configFile: false,
     root: join(root, 'packages/client'),
     logLevel: 'error',
-    resolve: { conditions: ['source'] },
+    resolve: { conditions: ['millrace-source'] },
     plugins: [
       {
         name: 'page',

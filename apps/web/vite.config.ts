@@ -12,8 +12,8 @@ export default defineConfig({
   base: './',
   plugins: [react(), paintAfterScript()],
   // With `source` the workspace's packages are read as they are written and need not be built first.
-  resolve: { conditions: ['source', ...defaultClientConditions] },
-  ssr: { resolve: { conditions: ['source', ...defaultServerConditions] } },
+  resolve: { conditions: ['millrace-source', ...defaultClientConditions] },
+  ssr: { resolve: { conditions: ['millrace-source', ...defaultServerConditions] } },
   build: { target: 'es2022', assetsInlineLimit: 0, reportCompressedSize: true },
   server: { proxy: { '/api': server, '/docs': server, '/healthz': server } },
 })

@@ -23,7 +23,7 @@ const replyMsMax = 120_000
 /** What it writes to standard error is ours, unless `isSilent`. */
 export function startWorker(file: string, args: readonly string[] = [], flags: readonly string[] = [], isSilent = false): Worker {
   const child: ChildProcess = fork(fileURLToPath(new URL(file, import.meta.url)), [...args], {
-    execArgv: ['--conditions=source', ...flags],
+    execArgv: ['--conditions=millrace-source', ...flags],
     stdio: ['inherit', 'inherit', isSilent ? 'ignore' : 'inherit', 'ipc'],
   })
   const waiting = new Map<number, { resolve: (value: never) => void; reject: (error: Error) => void }>()

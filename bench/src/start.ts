@@ -17,9 +17,13 @@ export async function measureStart(sessions: number): Promise<Figures> {
   folders.set(sessions, folder)
   const cli = fileURLToPath(new URL('../../packages/server/src/cli/index.ts', import.meta.url))
   const started = performance.now()
-  const server = spawn(process.execPath, ['--conditions=source', cli, '--port', '0', '--model', 'sim:count', '--data', folder], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-  })
+  const server = spawn(
+    process.execPath,
+    ['--conditions=millrace-source', cli, '--port', '0', '--model', 'sim:count', '--data', folder],
+    {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    },
+  )
   for (let output = ''; ; ) {
     output += String(await once(server.stdout, 'data'))
     const url = /API {4}(http:\S+)\/api\/openapi\.json/.exec(output)?.[1]

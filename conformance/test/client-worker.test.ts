@@ -9,7 +9,7 @@ it.each(['sse', 'ws'])('a client reads and asks in a worker, over %s', async (tr
   const { url } = await millrace.listen({ port: 0 })
   const worker = new Worker(new URL('./support/reading-worker.ts', import.meta.url), {
     workerData: { url, transport },
-    execArgv: ['--conditions=source'],
+    execArgv: ['--conditions=millrace-source'],
   })
   // Asked for before the message: a worker that ends at once tells both in one turn.
   const ended = once(worker, 'exit')

@@ -19,7 +19,7 @@ interface Report {
 }
 
 async function run(args: readonly string[], env: Record<string, string> = {}): Promise<{ code: number; output: string }> {
-  const child = spawn(process.execPath, ['--conditions=source', cli, 'doctor', ...args], {
+  const child = spawn(process.execPath, ['--conditions=millrace-source', cli, 'doctor', ...args], {
     env: { ...process.env, ...env },
     stdio: ['ignore', 'pipe', 'inherit'],
   })

@@ -49,7 +49,14 @@ itWithstands({
     const before = sqliteEngine({ folder, bytesMax: 1e9 })
     const had = (await before.inspect('log'))?.head.offset ?? 0
     await before.close()
-    const args = ['--conditions=source', '--disable-warning=ExperimentalWarning', script, folder, String(batch), String(padding)]
+    const args = [
+      '--conditions=millrace-source',
+      '--disable-warning=ExperimentalWarning',
+      script,
+      folder,
+      String(batch),
+      String(padding),
+    ]
     const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] })
     onTestFinished(() => void child.kill('SIGKILL'))
     let said = ''

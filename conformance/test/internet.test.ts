@@ -63,13 +63,13 @@ async function startWorld() {
       .replaceAll('/etc/nginx/certs', folder)
       .replace(/\blisten (\d+)/g, (_, port: string) => `listen 127.0.0.1:${ports[port]}`)
       .replace(/\b(4601|4602|9601|9602)\b/g, (port) => String(ports[port]))
-      .replace('npx millrace', `node --conditions=source ${root}packages/server/src/cli/index.ts`)
+      .replace('npx millrace', `node --conditions=millrace-source ${root}packages/server/src/cli/index.ts`)
   // Without the keys of models, which would answer for money.
   const { PATH = '', HOME = '' } = process.env
   const env = {
     PATH: `${join(process.execPath, '..')}:${PATH}`,
     HOME,
-    NODE_OPTIONS: '--conditions=source',
+    NODE_OPTIONS: '--conditions=millrace-source',
     TOKEN: await issuer.sign('chat'),
   }
 

@@ -240,7 +240,7 @@ describe.each(shared)('several servers over $name', ({ make, flush }) => {
 it.each(shared)('start from the command line with the same $name', async ({ name, url: engineUrl }) => {
   const start = async () => {
     const cli = fileURLToPath(new URL('../../packages/server/src/cli/index.ts', import.meta.url))
-    const args = ['--conditions=source', cli, '--port', '0', '--model', 'sim:count?n=5&tps=0', '--engine', engineUrl]
+    const args = ['--conditions=millrace-source', cli, '--port', '0', '--model', 'sim:count?n=5&tps=0', '--engine', engineUrl]
     const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] })
     onTestFinished(() => void child.kill('SIGKILL'))
     for (let output = ''; ; ) {

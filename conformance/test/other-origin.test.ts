@@ -17,7 +17,7 @@ beforeAll(async () => {
     configFile: false,
     root: fileURLToPath(new URL('../../packages/client', import.meta.url)),
     logLevel: 'error',
-    resolve: { conditions: ['source'] },
+    resolve: { conditions: ['millrace-source'] },
     build: { write: false, lib: { entry: 'src/index.ts', formats: ['iife'], name: 'client' } },
   })
   const [output] = [built].flat().flatMap((one) => ('output' in one ? one.output : []))

@@ -25,7 +25,7 @@ async function startWorkers(count: number, grace = '0', more: readonly string[] 
     grace,
     ...more,
   ]
-  const child = spawn(process.execPath, ['--conditions=source', cli, ...args], { stdio: ['ignore', 'pipe', 'pipe'] })
+  const child = spawn(process.execPath, ['--conditions=millrace-source', cli, ...args], { stdio: ['ignore', 'pipe', 'pipe'] })
   const exited = once(child, 'exit')
   onTestFinished(async () => {
     child.kill('SIGKILL')

@@ -18,7 +18,7 @@ const answers: Record<string, string> = {
 
 /** Starts an example on a free port; the first line it prints is its address. */
 async function start(file: string): Promise<URL> {
-  const child: ChildProcess = spawn(process.execPath, ['--conditions=source', fileURLToPath(new URL(file, folder))], {
+  const child: ChildProcess = spawn(process.execPath, ['--conditions=millrace-source', fileURLToPath(new URL(file, folder))], {
     env: { ...process.env, PORT: '0' },
     stdio: ['ignore', 'pipe', 'inherit'],
   })

@@ -12,7 +12,7 @@ const pages = new URL('../src/pages/', import.meta.url)
 const readme = readFileSync(new URL('../../packages/client/README.md', import.meta.url), 'utf8')
 
 async function serve(framework: string, env: Record<string, string> = {}): Promise<string> {
-  const child = spawn(process.execPath, ['--conditions=source', fileURLToPath(new URL('serve.ts', pages)), framework], {
+  const child = spawn(process.execPath, ['--conditions=millrace-source', fileURLToPath(new URL('serve.ts', pages)), framework], {
     env: { ...process.env, PORT: '0', ...env },
     stdio: ['ignore', 'pipe', 'inherit'],
   })

@@ -3,4 +3,6 @@ import process from 'node:process'
 import { root } from '../install.mjs'
 import { runToEnd } from '../supervise.mjs'
 
-await runToEnd(process.execPath, ['--conditions=source', `${root}bench/src/main.ts`, ...process.argv.slice(2)], { cwd: root })
+await runToEnd(process.execPath, ['--conditions=millrace-source', `${root}bench/src/main.ts`, ...process.argv.slice(2)], {
+  cwd: root,
+})

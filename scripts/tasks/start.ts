@@ -7,7 +7,6 @@ import { runToEnd } from '../supervise.mjs'
 const args = process.argv.slice(2)
 const [command = 'start'] = args
 if (command === 'start' || command.startsWith('-')) await ensurePage()
-// Not `source`: packages of providers have a condition of that name for their own TypeScript.
 // In the current folder of the user, so that --data and ./.millrace are relative to it.
 const cwd = process.env['INIT_CWD'] ?? process.cwd()
 await runToEnd(process.execPath, ['--conditions=millrace-source', `${root}packages/server/src/cli/index.ts`, ...args], { cwd })

@@ -66,7 +66,7 @@ async function startProcess(argsOf: (port: number) => readonly string[], shell?:
 
   async function start(): Promise<ChildProcess> {
     errors = ''
-    const command = [process.execPath, '--conditions=source', ...argsOf(port)]
+    const command = [process.execPath, '--conditions=millrace-source', ...argsOf(port)]
     // A shell sets limits that Node cannot set, then replaces itself with the server.
     const [file = '', ...args] = shell === undefined ? command : ['/bin/sh', '-c', `${shell}; exec "$@"`, 'sh', ...command]
     const server = spawn(file, args, { stdio: ['ignore', 'pipe', 'pipe'] })

@@ -21,7 +21,7 @@ export interface Traced {
 /** Runs a script under strace with these options until it exits or is killed; rejects if it exits with an error. */
 export async function runTraced(options: readonly string[], script: string, args: readonly string[]): Promise<Traced> {
   const file = join(makeFolder(), 'calls')
-  const command = [process.execPath, '--conditions=source', '--disable-warning=ExperimentalWarning', script, ...args]
+  const command = [process.execPath, '--conditions=millrace-source', '--disable-warning=ExperimentalWarning', script, ...args]
   const child = spawn('strace', ['-f', '-qq', '-o', file, ...options, ...command], {
     stdio: ['ignore', 'pipe', 'inherit'],
   })

@@ -33,7 +33,7 @@ export async function openNodeOver(
 /** A node that can be killed. */
 export async function startNodeOver(engine: string) {
   const script = fileURLToPath(new URL('../../src/faults/node-process.ts', import.meta.url))
-  const args = ['--conditions=source', script, engine, String(leaseMs)]
+  const args = ['--conditions=millrace-source', script, engine, String(leaseMs)]
   const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] })
   onTestFinished(() => void child.kill('SIGKILL'))
   const [address] = (await once(child.stdout, 'data')) as [Buffer]

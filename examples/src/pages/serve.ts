@@ -24,7 +24,7 @@ const config: InlineConfig = {
   logLevel: 'error',
   plugins: [react(), vue(), svelte({ configFile: false })],
   // Here the packages are read as they are written; an application needs no such line.
-  resolve: { conditions: ['source', ...defaultClientConditions] },
+  resolve: { conditions: ['millrace-source', ...defaultClientConditions] },
   build: { outDir, emptyOutDir: true },
   preview: {
     host: '127.0.0.1',

@@ -40,7 +40,13 @@ describe('millrace start', () => {
   it('names the Node version it needs before it loads anything that needs it', async () => {
     const old = 'Object.defineProperty(process, "versions", { value: { ...process.versions, node: "20.20.2" } })'
     const bin = fileURLToPath(new URL('../src/cli.ts', import.meta.url))
-    const child = spawn(process.execPath, ['--import', `data:text/javascript,${old}`, '--conditions=source', bin, 'start'])
+    const child = spawn(process.execPath, [
+      '--import',
+      `data:text/javascript,${old}`,
+      '--conditions=millrace-source',
+      bin,
+      'start',
+    ])
     const [said, [code]] = await Promise.all([text(child.stderr), once(child, 'close')])
     expect([code, said]).toEqual([1, 'millrace: Millrace needs Node 22.19 or newer, and this is Node 20.20.2.\n'])
   })

@@ -98,7 +98,9 @@ it.each(['', '.zh-CN'])('everything that it finds is in the guide%s', (language)
 
 describe('the command', () => {
   async function run(args: readonly string[], env: Record<string, string> = {}) {
-    const child = spawn(process.execPath, ['--conditions=source', cli, 'doctor', ...args], { env: { ...process.env, ...env } })
+    const child = spawn(process.execPath, ['--conditions=millrace-source', cli, 'doctor', ...args], {
+      env: { ...process.env, ...env },
+    })
     const [output, errors, [code]] = await Promise.all([text(child.stdout), text(child.stderr), once(child, 'close')])
     return { code: code as number, output, errors }
   }

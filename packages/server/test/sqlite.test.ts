@@ -40,7 +40,12 @@ describe('the SQLite engine', () => {
   it('keeps the process alive until its calls are answered, and no longer', async () => {
     const script = fileURLToPath(new URL('./support/append-once.ts', import.meta.url))
     const folder = makeFolder()
-    const child = spawn(process.execPath, ['--conditions=source', '--disable-warning=ExperimentalWarning', script, folder])
+    const child = spawn(process.execPath, [
+      '--conditions=millrace-source',
+      '--disable-warning=ExperimentalWarning',
+      script,
+      folder,
+    ])
     let output = ''
     child.stdout.setEncoding('utf8').on('data', (text) => {
       output += text
@@ -54,7 +59,12 @@ describe('the SQLite engine', () => {
     const script = fileURLToPath(new URL('./support/appending.ts', import.meta.url))
     let epoch: string | undefined
     for (let round = 0; round < 6; round++) {
-      const child = spawn(process.execPath, ['--conditions=source', '--disable-warning=ExperimentalWarning', script, folder])
+      const child = spawn(process.execPath, [
+        '--conditions=millrace-source',
+        '--disable-warning=ExperimentalWarning',
+        script,
+        folder,
+      ])
       let output = ''
       child.stdout.setEncoding('utf8').on('data', (text) => {
         output += text

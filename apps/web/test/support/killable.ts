@@ -21,7 +21,7 @@ export async function startKillable(page: string, model: string): Promise<Killab
   let child: ChildProcess
   let port = 0
   const start = async () => {
-    child = spawn(process.execPath, ['--conditions=source', script, folder, page, model, String(port)], {
+    child = spawn(process.execPath, ['--conditions=millrace-source', script, folder, page, model, String(port)], {
       stdio: ['ignore', 'pipe', 'inherit'],
     })
     const [line] = await Promise.race([once(child.stdout as NodeJS.ReadableStream, 'data'), once(child, 'exit')])

@@ -17,7 +17,7 @@ afterAll(() => rmSync(unused, { recursive: true, force: true }))
 export function run(args: string[], env: Record<string, string> = {}, cwd?: string) {
   // Data is discarded unless a test is about it.
   const inherited = Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^(MILLRACE_.*|PORT|HOST)$/.test(name)))
-  const child = spawn(process.execPath, ['--conditions=source', cli, ...args], {
+  const child = spawn(process.execPath, ['--conditions=millrace-source', cli, ...args], {
     cwd,
     env: { ...inherited, MILLRACE_ENGINE: 'memory', MILLRACE_DATA: unused, ...env },
   })

@@ -17,7 +17,7 @@ export function makeFolder(): string {
 }
 
 export async function startProcess(folder: string) {
-  const args = ['--conditions=source', cli, '--port', '0', '--data', folder, '--engine', 'sqlite']
+  const args = ['--conditions=millrace-source', cli, '--port', '0', '--data', folder, '--engine', 'sqlite']
   const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] })
   onTestFinished(() => void child.kill('SIGKILL'))
   let output = ''

@@ -1,12 +1,12 @@
 /** What the packages of providers send to a real server on this machine, parameter by parameter. */
 import { ChatDeepSeek } from '@langchain/deepseek'
 import { ChatGroq } from '@langchain/groq'
+import { ChatMistralAI } from '@langchain/mistralai'
 import { ChatOpenAI, type ChatOpenAIFields } from '@langchain/openai'
 import { ChatXAI } from '@langchain/xai'
 import type { Params } from '@millrace/protocol'
 import { describe, expect, it } from 'vitest'
 import { startFakeOpenAi } from '../../../test/support/fake-openai.ts'
-import { ChatMistralAI } from '../../../test/support/mistral.ts'
 import type { ModelMessage } from '../model.ts'
 import { fromLangChain, type LangChainModel } from './index.ts'
 import { withParams } from './params.ts'

@@ -4,11 +4,11 @@
  */
 import { ChatDeepSeek } from '@langchain/deepseek'
 import { ChatGroq } from '@langchain/groq'
+import { ChatMistralAI } from '@langchain/mistralai'
 import { ChatOpenAI } from '@langchain/openai'
 import { ChatXAI } from '@langchain/xai'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import { type Step, startFakeOpenAi } from '../../../test/support/fake-openai.ts'
-import { ChatMistralAI } from '../../../test/support/mistral.ts'
 import type { Model, ModelPart } from '../model.ts'
 import { fromLangChain, type LangChainModel } from './index.ts'
 
