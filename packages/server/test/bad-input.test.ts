@@ -70,6 +70,18 @@ describe('bad input is rejected with a code', () => {
     expect(reported).toEqual([])
   })
 
+  const deep = `${'['.repeat(50_000)}${']'.repeat(50_000)}`
+  it.each([
+    ['tool-results', `{"session":"s","results":[{"call":"c","value":${deep}}]}`],
+    ['decisions', `{"session":"s","decisions":[{"call":"c","decision":"edit","arguments":${deep}}]}`],
+    ['decisions', `{"session":"s","decisions":[{"call":"c","decision":"answer","value":${deep}}]}`],
+  ])('POST of %s with deep nesting', async (what, body) => {
+    const { url, errors: reported } = await startServer()
+    const request = { method: 'POST', headers: { 'content-type': 'application/json' }, body }
+    expect(await refusal(await fetch(`${url}/api/runs/r/${what}`, request))).toBe('400 invalid_request')
+    expect(reported).toEqual([])
+  })
+
   it.each(['text/plain', 'application/x-www-form-urlencoded', 'application/jsonx', 'application/json; charset=utf-8 x', ''])(
     'a body of the type %j',
     async (type) => {

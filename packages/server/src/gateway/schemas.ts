@@ -17,7 +17,7 @@ import {
 import { z } from 'zod'
 import { grants, userId } from '../access/claims.ts'
 import { shareTtl } from '../access/shares.ts'
-import { asked, instructions } from '../sessions/asked.ts'
+import { asked, instructions, json } from '../sessions/asked.ts'
 
 export const id = z.string({ error: 'invalid_id' }).regex(idPattern, 'invalid_id')
 const channel = z.string({ error: 'invalid_channel' }).regex(channelPattern, 'invalid_channel')
@@ -191,7 +191,6 @@ const ofCall = {
   call: z.string().min(1).max(128).optional().describe('The call; this, `approval` or both'),
   approval: z.string().min(1).max(128).optional().describe('The approval that the call waits for'),
 }
-const argumentsOrValue = (description: string) => z.json().describe(description)
 const decision = z.discriminatedUnion('decision', [
   z.strictObject({ ...ofCall, decision: z.literal('approve') }),
   z.strictObject({
@@ -202,12 +201,12 @@ const decision = z.discriminatedUnion('decision', [
   z.strictObject({
     ...ofCall,
     decision: z.literal('edit'),
-    arguments: argumentsOrValue('What the tool is called with instead; checked against its schema'),
+    arguments: json.describe('What the tool is called with instead; checked against its schema'),
   }),
   z.strictObject({
     ...ofCall,
     decision: z.enum(['answer', 'result']),
-    value: argumentsOrValue('The result: in place of calling the tool, or of a tool that a client executes'),
+    value: json.describe('The result: in place of calling the tool, or of a tool that a client executes'),
     isError: z.boolean().optional(),
   }),
 ])
@@ -221,7 +220,7 @@ export const resultsBody = z.object({
     .array(
       z.strictObject({
         call: z.string().min(1).max(128),
-        value: argumentsOrValue('What the tool returned, or with `isError` why it failed'),
+        value: json.describe('What the tool returned, or with `isError` why it failed'),
         isError: z.boolean().optional(),
       }),
     )

@@ -19,7 +19,8 @@ import { depthMax, isShallow } from '../tools/json.ts'
 import { filesOf } from './message-files.ts'
 
 const tooDeep = { error: `must be JSON of at most ${depthMax} levels`, abort: true }
-const json = z.custom<Json>((value) => value !== undefined && isShallow(value), tooDeep)
+/** Not `z.json()`, which overflows the stack where JSON is deep. */
+export const json = z.custom<Json>((value) => value !== undefined && isShallow(value), tooDeep)
 const object = z
   .custom<{ readonly [key: string]: Json }>((value) => isObject(value) && isShallow(value), tooDeep)
   .meta({ type: 'object' })
