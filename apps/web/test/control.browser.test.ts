@@ -140,6 +140,32 @@ test('a question that is refused can be taken back into the composer', async () 
   await card.waitFor({ state: 'detached' })
 })
 
+test('an answer is copied as the markdown that it was written in, also where there is no clipboard to write to', async () => {
+  const model = gatedModel('test:held')
+  await using stage = await startStage({ models: { 'test:held': model }, model: 'test:held' })
+  const { page, composer, ...driver } = await stage.open()
+  const markdown = '# Title\n\nSome **words** and `code`:\n\n- one\n- two'
+  await page.context().grantPermissions(['clipboard-read', 'clipboard-write'])
+  model.say(markdown)
+  model.end()
+  await driver.ask('write')
+  await driver.reaches('completed')
+  const copy = driver.answer().getByRole('button', { name: 'Copy answer' })
+  await copy.click()
+  await copy.getByText('Copied').waitFor()
+  expect(await page.evaluate(() => navigator.clipboard.readText())).toBe(markdown)
+  // As on plain http, anywhere but on localhost.
+  await page.evaluate(async () => {
+    await navigator.clipboard.writeText('')
+    Object.defineProperty(navigator, 'clipboard', { value: undefined })
+  })
+  await copy.getByText('Copied').waitFor({ state: 'detached' })
+  await copy.click()
+  await copy.getByText('Copied').waitFor()
+  await composer.press('ControlOrMeta+V')
+  expect(await composer.inputValue()).toBe(markdown)
+})
+
 test('the new-conversation button leads to an empty page, and Back to the one before', async () => {
   await using stage = await startStage({ model: 'sim:count?n=3' })
   const page = await stage.open()

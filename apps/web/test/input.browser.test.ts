@@ -84,6 +84,21 @@ test('everything is reached without a mouse: a model, a question, and Stop one T
   expect(await composer.evaluate((field) => field === document.activeElement)).toBe(true)
 })
 
+test('the composer is as high as what is written in it, up to a bound from which on it scrolls', async () => {
+  await using stage = await startStage()
+  const { composer } = await stage.open()
+  const height = () => composer.evaluate((field) => field.clientHeight)
+  const one = await height()
+  await composer.fill('line\n'.repeat(4))
+  const five = await height()
+  expect(five).toBe(one + 4 * 24)
+  await composer.fill('line\n'.repeat(99))
+  expect(await height()).toBe(240)
+  expect(await composer.evaluate((field) => field.scrollHeight)).toBeGreaterThan(2_000)
+  await composer.fill('')
+  expect(await height()).toBe(one)
+})
+
 test('a draft outlives a reload and leaves with the question', async () => {
   await using stage = await startStage({ model: 'sim:count?n=3' })
   const page = await stage.open()

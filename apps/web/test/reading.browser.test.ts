@@ -236,6 +236,41 @@ test('thoughts fold when the answer begins, say how long they took, and stay as 
   expect(await thoughts.locator('summary').textContent()).toBe(label)
 })
 
+test('an answer says when its first word came, and how long all of it took, also after a reload', async () => {
+  await using held = await startHeld()
+  const { model, page } = held
+  await page.ask('go')
+  await page.reaches('streaming')
+  model.say('a word')
+  await page.textWith('a word')
+  model.end()
+  await page.reaches('completed')
+  const measured = () => page.answer().getByTitle('Measured by the server').allTextContents()
+  const before = await measured()
+  expect(before).toContainEqual(expect.stringMatching(/^first word [\d.,]+ m?s$/))
+  expect(before).toContainEqual(expect.stringMatching(/^[\d.,]+ m?s in all$/))
+  await page.page.reload()
+  await page.reaches('completed')
+  expect(await measured()).toEqual(before)
+})
+
+test('nothing moves for a reader who asked the system for stillness', async () => {
+  await using held = await startHeld()
+  const { model, page } = held
+  const moving = () => page.page.evaluate(() => document.getAnimations().length)
+  model.say({ reasoning: 'Hm.' })
+  await page.ask('go')
+  await page.answer().getByText('Hm.').waitFor()
+  await expect.poll(moving).toBeGreaterThan(0)
+  await page.page.emulateMedia({ reducedMotion: 'reduce' })
+  await expect.poll(moving).toBe(0)
+  model.end()
+  await page.reaches('completed')
+  await page.composer.focus()
+  await page.page.getByTestId('history-toggle').hover()
+  expect(await moving()).toBe(0)
+})
+
 test('code is coloured line by line, and no line loses its colours while more is written', async () => {
   await using held = await startHeld()
   const { model, page } = held
