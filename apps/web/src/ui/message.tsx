@@ -1,4 +1,4 @@
-/** In the middle of the page: something that stands in the place of everything else, and the one way on. */
+/** Fills the page when there is nothing else to show: a title, a text, and one button. */
 import type { ComponentProps } from 'react'
 import { Button } from './button.tsx'
 import styles from './layout.module.css'

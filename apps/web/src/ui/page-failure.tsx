@@ -1,4 +1,4 @@
-/** Stands where the page cannot be drawn. What was said is on the server, so that a new page has all of it. */
+/** Replaces a page that React cannot render. The conversation is on the server, so a reload shows all of it. */
 import { useLanguage } from '../i18n/language.tsx'
 import styles from './layout.module.css'
 import { Message } from './message.tsx'

@@ -17,7 +17,14 @@ export function Ellipsis(props: Omit<ComponentProps<'span'>, 'className'>) {
   return <span className={styles.ellipsis} {...props} />
 }
 
-/** Stands in the place of content, or says something about it. `isLate`: only where that is not there in a moment. */
-export function Note({ isLate, className, children }: { isLate?: boolean; className?: string | undefined; children: ReactNode }) {
+export interface NoteProps {
+  /** Appears after 0.4 seconds: for what is over by then most of the time, such as loading. */
+  readonly isLate?: boolean
+  readonly className?: string | undefined
+  readonly children: ReactNode
+}
+
+/** A muted line that replaces missing content, such as an empty list, or comments on the content beside it. */
+export function Note({ isLate, className, children }: NoteProps) {
   return <p className={classes(styles.note, isLate && styles.late, className)}>{children}</p>
 }
