@@ -51,4 +51,5 @@ it('names a long page and a long table cell of a guide', () => {
   expect(check(`| ${'x '.repeat(15)} |\n\n${'x '.repeat(1100)}`)).toEqual([])
   expect(check(`| ${'x '.repeat(16)} |`)).toEqual([expect.stringContaining('table cell')])
   expect(check('x '.repeat(1201))).toEqual([expect.stringContaining('1201 words')])
+  expect(check(`<!-- settings -->\n${'x '.repeat(1201)}\n<!-- /settings -->\n`)).toEqual([])
 })

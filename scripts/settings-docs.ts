@@ -20,7 +20,6 @@ const languages = [
     titles: { server: 'Server', models: 'Models', logs: 'Logs', access: 'Access', limits: 'Limits', operations: 'Operation' },
     helpOf: ({ help }: Setting) => help,
     onlyInFile: 'file only',
-    variables: 'The variable of a limit is `MILLRACE_` and its name in upper case, such as `MILLRACE_RUN_MS_MAX`.',
   },
   {
     file: 'docs/guides/configuration.zh-CN.md',
@@ -28,7 +27,6 @@ const languages = [
     titles: { server: '服务器', models: '模型', logs: '日志', access: '访问', limits: '限制', operations: '运行' },
     helpOf: ({ key }: Setting) => settingsZh[key as SettingKey],
     onlyInFile: '仅限文件',
-    variables: '一项限制的环境变量是 `MILLRACE_` 加上大写的名称，例如 `MILLRACE_RUN_MS_MAX`。',
   },
 ] satisfies readonly {
   file: string
@@ -36,21 +34,17 @@ const languages = [
   titles: Record<Group, string>
   helpOf: (setting: Setting) => string
   onlyInFile: string
-  /** Of the limits, whose table does not repeat their names. */
-  variables: string
 }[]
 
 /** Both languages of the guide, as they should be. */
 export function renderSettingsDocs(): SettingsDocument[] {
-  return languages.map(({ file, columns, titles, helpOf, onlyInFile, variables }) => {
+  return languages.map(({ file, columns, titles, helpOf, onlyInFile }) => {
+    const head = `| ${columns.join(' | ')} |\n${'|---'.repeat(columns.length)}|`
     const tables = Object.entries(settingGroups).map(([group, members]) => {
-      const isLimits = group === 'limits'
-      const toRow = (cells: readonly string[]) => `| ${cells.filter((_, index) => !isLimits || index !== 1).join(' | ')} |`
-      const rows = members.map((setting) =>
-        toRow([`\`${setting.key}\``, waysOf(setting) || onlyInFile, defaultOf(setting), helpOf(setting)]),
+      const rows = members.map(
+        (setting) => `| \`${setting.key}\` | ${waysOf(setting) || onlyInFile} | ${defaultOf(setting)} | ${helpOf(setting)} |`,
       )
-      const lines = [toRow(columns), toRow(columns.map(() => '---')).replaceAll(' ', ''), ...rows]
-      return `### ${titles[group as Group]}\n\n${isLimits ? `${variables}\n\n` : ''}${lines.join('\n')}\n`
+      return `### ${titles[group as Group]}\n\n${head}\n${rows.join('\n')}\n`
     })
     const text = readFileSync(join(root, file), 'utf8')
     const between = /<!-- settings -->[\s\S]*<!-- \/settings -->/

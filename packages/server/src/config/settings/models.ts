@@ -17,7 +17,7 @@ export const modelsSettings = [
     type: text('text', '<text>'),
     env: 'MILLRACE_INSTRUCTIONS',
     flag: 'instructions',
-    help: 'what every model gets first; no client reads it',
+    help: 'what every model gets first; clients can neither read nor replace it',
   },
   {
     key: 'models',
@@ -37,7 +37,7 @@ export const modelsSettings = [
     type: either(list('names, or parts before the colon', '<provider>'), 'a list of names, or who may use which', isObject),
     env: 'MILLRACE_MODELS_BY_NAME',
     flag: 'models-by-name',
-    help: 'models that clients may name; default all, with authentication without `sim:`',
+    help: 'models that clients may name, also with who may; default all, with authentication without `sim:`',
   },
   {
     key: 'providerParams',
@@ -52,6 +52,6 @@ export const modelsSettings = [
     env: 'MILLRACE_FILE_TYPES',
     flag: 'file-types',
     default: defaultFileTypes,
-    help: 'media types of uploads; empty: none',
+    help: 'media types that may be uploaded, such as `image/png` and `text/*`; empty for none',
   },
 ] as const satisfies readonly Setting[]
