@@ -7,7 +7,7 @@ import { gzipSync } from 'node:zlib'
 import { build } from 'vite'
 import { root } from './install.mjs'
 
-/** Decision 28. */
+/** Decision 39. */
 export const clientBytesMax = 15.5 * 1024
 export const chatBytesMax = 6.5 * 1024
 /** Of each binding. */
