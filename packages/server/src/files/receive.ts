@@ -1,5 +1,5 @@
 /** A body as pieces of one size, as they arrive: at most one is in memory. */
-import { limits, MillraceError } from '@millrace/protocol'
+import { type ErrorCode, limits, MillraceError } from '@millrace/protocol'
 
 export interface ReceiveOptions {
   /** The piece that ends here is shorter, where it must be; bytes after it are rejected. */
@@ -18,15 +18,20 @@ export async function* receivePieces(
   { bytesMax, ms, onBytes }: ReceiveOptions,
 ): AsyncGenerator<Uint8Array> {
   const reader = stream?.getReader()
-  const deadline = Promise.withResolvers<never>()
-  deadline.promise.catch(() => {})
-  setTimeout(() => deadline.reject(new MillraceError('request_timeout')), ms).unref()
+  // The client has left, and does not get this error.
+  let problem: ErrorCode = 'malformed_http'
+  // Rejects the read in progress and those after it. A promise that is raced with each read would keep all that they read.
+  const onLate = () => {
+    problem = 'request_timeout'
+    reader?.releaseLock()
+  }
+  const timer = setTimeout(onLate, ms).unref()
   let piece = newPiece(bytesMax)
   let filled = 0
   let left = bytesMax
   try {
     while (reader !== undefined) {
-      const { done, value } = await Promise.race([reader.read(), deadline.promise])
+      const { done, value } = await reader.read()
       if (done) return
       onBytes(value.byteLength)
       if (value.byteLength > left) throw new MillraceError('invalid_request', { message: tooLong })
@@ -43,18 +48,17 @@ export async function* receivePieces(
       }
     }
   } catch (cause) {
-    // The client has left, and does not get this error.
-    throw cause instanceof MillraceError ? cause : new MillraceError('malformed_http', { cause })
+    throw cause instanceof MillraceError ? cause : new MillraceError(problem, { cause })
   } finally {
     // Not cancelled: that would close the connection before the response.
-    if (reader !== undefined) void discard(reader, deadline.promise)
+    void discard(reader).then(() => clearTimeout(timer))
   }
 }
 
 /** Never rejects. */
-async function discard(reader: ReadableStreamDefaultReader<Uint8Array>, deadline: Promise<never>): Promise<void> {
+async function discard(reader: ReadableStreamDefaultReader<Uint8Array> | undefined): Promise<void> {
   try {
-    while (!(await Promise.race([reader.read(), deadline])).done);
+    while ((await reader?.read())?.done === false);
   } catch {
     // The client has left, or was too slow.
   }
