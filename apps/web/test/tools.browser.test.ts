@@ -40,6 +40,34 @@ test('a call shows its arguments as they arrive, then its result, and stays in i
   await check()
 })
 
+test('what a tool returned, and data, are written once and not for each word after them', async () => {
+  const model = gatedModel('test:held')
+  await using stage = await startStage({ models: { 'test:held': model }, model: 'test:held' })
+  const page = await stage.open()
+  model.say({ toolCall: { id: 'c', name: 'weather', arguments: { city: 'Shanghai' }, by: 'model' } })
+  model.say({ toolResult: { call: 'c', value: { celsius: 28 } } })
+  model.say({ data: { name: 'forecast', value: { days: 7 } } })
+  model.say('word')
+  await page.ask('how is it?')
+  await page.page.getByText('{"days":7}').waitFor()
+  await page.textWith('word')
+  await page.page.evaluate(() => {
+    const { stringify } = JSON
+    const written: string[] = []
+    Object.assign(window, { written })
+    JSON.stringify = (value: unknown, ...rest: unknown[]) => {
+      const text = stringify(value, ...(rest as []))
+      if (/celsius|city|days/.test(text)) written.push(text)
+      return text
+    }
+  })
+  for (let word = 1; word <= 5; word++) {
+    model.say(` ${word}`)
+    await page.textWith(`word${Array.from({ length: word }, (_, index) => ` ${index + 1}`).join('')}`)
+  }
+  expect(await page.page.evaluate(() => (window as unknown as { written: string[] }).written)).toEqual([])
+})
+
 test('a tool that fails says why, and the model goes on', async () => {
   await using stage = await startStage({ model: 'sim:tool?fails=1' })
   const page = await stage.open()

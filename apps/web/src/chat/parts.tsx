@@ -63,7 +63,7 @@ function Part({ part, lane, session, onDecide, isGrowing }: PartProps) {
         </ToolCard>
       )
     case 'data':
-      return <pre className={styles.data}>{`${part.name}: ${JSON.stringify(part.value)}`}</pre>
+      return <Data part={part} />
     case 'file': {
       const file = lane.files.find(({ position }) => position === part.position)
       return file === undefined ? null : <File file={file} session={session} />
@@ -78,6 +78,11 @@ function thoughtMs({ parts, timings, status }: ChatLane): number | undefined {
   const isOnce = parts.filter(({ type }) => type === 'reasoning').length === 1
   return isOnce && status !== 'streaming' ? timings?.reasoningMs : undefined
 }
+
+/** As a tool's card: not for each word after it. */
+const Data = memo(function Data({ part }: { part: Extract<LanePart, { type: 'data' }> }) {
+  return <pre className={styles.data}>{`${part.name}: ${JSON.stringify(part.value)}`}</pre>
+})
 
 const Text = memo(function Text({ text: said, isStreaming }: { text: string; isStreaming: boolean }) {
   const body = useRef<HTMLDivElement>(null)

@@ -1,6 +1,6 @@
 /** One call of a tool: what it is called with, as that arrives, and what came of it. Open while it is of interest. */
 import type { ChatLane } from '@millrace/client/chat'
-import { type ReactNode, useState } from 'react'
+import { memo, type ReactNode, useState } from 'react'
 import { useLanguage } from '../i18n/language.tsx'
 import { ChevronIcon, ToolIcon } from '../ui/icons.tsx'
 import { Ellipsis } from '../ui/text.tsx'
@@ -11,7 +11,8 @@ export type ToolPart = Extract<ChatLane['parts'][number], { type: 'tool' }>
 /** More than this is no help to a reader, and a page would be slow with it. */
 const shownMax = 20_000
 
-export function ToolCard({ tool, children }: { tool: ToolPart; children?: ReactNode }) {
+/** Not rendered again for each word after it: what it was called with and what it returned may be long, and are written as JSON. */
+export const ToolCard = memo(function ToolCard({ tool, children }: { tool: ToolPart; children?: ReactNode }) {
   const { t } = useLanguage()
   const [chosen, setChosen] = useState<boolean>()
   const { state } = tool
@@ -41,7 +42,7 @@ export function ToolCard({ tool, children }: { tool: ToolPart; children?: ReactN
       </div>
     </details>
   )
-}
+})
 
 function Block({ label, text }: { label: string; text: string }) {
   return (
