@@ -7,6 +7,7 @@ import { createMillrace, type Engine, MillraceError, memoryEngine, sqliteEngine 
 import type { Locator } from 'playwright-core'
 import { expect, test } from 'vitest'
 import type { Driver } from './support/driver.ts'
+import { gatedModel } from './support/gated-model.ts'
 import { prepareStage } from './support/stage.ts'
 
 const startStage = prepareStage()
@@ -46,6 +47,44 @@ test('is there again after a reload, opens one, and goes on in it', async () => 
   await expect.poll(() => titles(page)).toEqual(['the first', 'the second'])
   await page.page.goBack()
   await page.page.getByRole('heading', { name: 'the second' }).waitFor()
+})
+
+test('is rendered for what changes in it and not for each word of an answer, and so is the composer', async () => {
+  const model = gatedModel('test:held')
+  await using stage = await startStage({ models: { 'test:held': model }, model: 'test:held' })
+  const page = await stage.open()
+  await page.page.getByTestId('history-toggle').click()
+  model.say('word')
+  await page.ask('listed')
+  await page.textWith('word')
+  await rows(page).filter({ hasText: 'listed' }).waitFor()
+  // Each rendering of the list finds out which day it is, and after each of the composer React compares its text.
+  await page.composer.evaluate((field) => {
+    const rendered = new Set<string>()
+    Object.assign(window, { rendered })
+    const value = Object.getOwnPropertyDescriptor(field, 'value') as PropertyDescriptor
+    Object.defineProperty(field, 'value', {
+      ...value,
+      get() {
+        rendered.add('composer')
+        return value.get?.call(field)
+      },
+    })
+    const { setHours } = Date.prototype
+    Date.prototype.setHours = function (...args: Parameters<typeof setHours>) {
+      rendered.add('list')
+      return setHours.apply(this, args)
+    }
+  })
+  for (let word = 1; word <= 5; word++) {
+    model.say(` ${word}`)
+    await page.textWith(` ${word}`)
+  }
+  const rendered = () => page.page.evaluate(() => [...(window as unknown as { rendered: Set<string> }).rendered])
+  expect(await rendered()).toEqual([])
+  model.end()
+  await page.reaches('completed')
+  await expect.poll(async () => (await rendered()).sort()).toEqual(['composer', 'list'])
 })
 
 test('renames with Enter and not with Escape, for every tab', async () => {

@@ -32,8 +32,7 @@ export interface Conversation extends Shown {
 }
 
 export function useConversation(client: Client): Conversation {
-  const show = (id: string | undefined): Shown => ({ session: client.session(id), isBegun: id !== undefined, asked: new Set() })
-  const [shown, setShown] = useState(() => show(sessionOfPage()))
+  const [shown, setShown] = useState(() => show(client, sessionOfPage()))
   const { session, isBegun, asked, used } = shown
   const store = chatOf(session, options)
   const isLongHidden = useLongHidden()
@@ -42,18 +41,17 @@ export function useConversation(client: Client): Conversation {
   const chat = useSyncExternalStore(isRead ? store.subscribe : subscribeToNothing, () => store.current)
 
   useEffect(() => {
-    const follow = () => setShown(show(sessionOfPage()))
+    const follow = () => setShown(show(client, sessionOfPage()))
     window.addEventListener('popstate', follow)
     return () => window.removeEventListener('popstate', follow)
-  })
+  }, [client])
 
   return {
     ...shown,
     chat,
     open(id) {
-      if (isBegun && id === session.id) return
       window.history.pushState(null, '', addressOf(id))
-      setShown(show(id))
+      setShown(show(client, id))
     },
     ask(text, models, files = []) {
       const query = files.length === 0 ? text : withFiles(text, files)
@@ -79,6 +77,10 @@ export function useConversation(client: Client): Conversation {
   }
 }
 
+function show(client: Client, id: string | undefined): Shown {
+  return { session: client.session(id), isBegun: id !== undefined, asked: new Set() }
+}
+
 /** An address that led nowhere is not made into a session: its name may be anybody's. Nor can one be used that is damaged. */
 function isUnusable({ status, error, runs, lost }: Chat): boolean {
   return status === 'closed' && (codeOf(error) !== 'session_not_found' || runs.length + lost.length === 0)
@@ -87,6 +89,15 @@ function isUnusable({ status, error, runs, lost }: Chat): boolean {
 /** Whether anything is still to come without the reader's doing. */
 function isBusy({ runs, pending, resuming }: Chat): boolean {
   return pending.length > 0 || resuming.size > 0 || runs.some(({ status }) => status === 'streaming')
+}
+
+/** What Stop would end: answers, or else the question that is on its way. */
+export function activityOf({ runs, pending, stopping }: Chat) {
+  const streaming = runs.filter((run) => run.status === 'streaming')
+  const sending = pending.find((entry) => entry.status === 'sending')
+  const isStopping = streaming.length > 0 && streaming.every(({ run }) => stopping.has(run))
+  const isIdle = streaming.length === 0 && sending === undefined
+  return { streaming, sending, activity: isStopping ? 'stopping' : isIdle ? 'idle' : 'stoppable' } as const
 }
 
 export function codeOf(error: Error | undefined): string | undefined {

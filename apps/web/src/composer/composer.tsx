@@ -4,7 +4,7 @@
  */
 import type { Session } from '@millrace/client'
 import type { UploadedFile } from '@millrace/client/files'
-import { type RefObject, useCallback, useEffect, useLayoutEffect, useRef, useState } from 'react'
+import { memo, type RefObject, useCallback, useEffect, useLayoutEffect, useRef, useState } from 'react'
 import { useLanguage } from '../i18n/language.tsx'
 import { keepSetting, readSetting } from '../settings/storage.ts'
 import { Button } from '../ui/button.tsx'
@@ -33,7 +33,8 @@ export interface ComposerProps {
   readonly onStop: () => void
 }
 
-export function Composer({ session, draftOf, models, activity, field, returned, onSend, onStop }: ComposerProps) {
+export const Composer = memo(function Composer(props: ComposerProps) {
+  const { session, draftOf, models, activity, field, returned, onSend, onStop } = props
   const { t, number } = useLanguage()
   const [draft, setDraft] = useDraft(draftOf)
   const attachments = useAttachments(session)
@@ -120,7 +121,7 @@ export function Composer({ session, draftOf, models, activity, field, returned, 
       </div>
     </DropArea>
   )
-}
+})
 
 /** The stylesheet bounds the height; from there on the text scrolls. */
 function fitHeight(element: HTMLTextAreaElement): void {

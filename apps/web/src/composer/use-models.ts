@@ -1,9 +1,10 @@
 /** The server's models, and which of them the next question goes to; the last choice is remembered. */
 import type { Client, ModelInfo, ModelList } from '@millrace/client'
-import { useCallback, useEffect, useState } from 'react'
+import { useCallback, useEffect, useMemo, useState } from 'react'
 import { keepSetting, readSetting } from '../settings/storage.ts'
 import { lanesShownMax } from './limits.ts'
 
+/** The same object until something in it has changed. */
 export interface Models {
   /** Undefined until the server has answered. */
   readonly list: ModelList | undefined
@@ -50,8 +51,11 @@ export function useModels(client: Client): Models {
     setKept(models)
   }, [])
 
-  const chosen = kept.length > 0 ? kept : list?.default === undefined ? [] : [list.default]
-  return { list, hasFailed, chosen, choose, reload: () => setAttempt(attempt + 1) }
+  const reload = useCallback(() => setAttempt((before) => before + 1), [])
+  return useMemo(() => {
+    const chosen = kept.length > 0 ? kept : list?.default === undefined ? [] : [list.default]
+    return { list, hasFailed, chosen, choose, reload }
+  }, [list, hasFailed, kept, choose, reload])
 }
 
 /** The default first, then what speaks a language, then the rest, each in the server's order. */

@@ -1,6 +1,6 @@
 /** Which conversations there are: beside this one, or over it where there is no room beside it. */
 import type { Client, ListedSession } from '@millrace/client'
-import { type ReactNode, useEffect, useRef } from 'react'
+import { memo, type ReactNode, useEffect, useRef } from 'react'
 import { useLanguage } from '../i18n/language.tsx'
 import { Button } from '../ui/button.tsx'
 import { classes } from '../ui/classes.ts'
@@ -24,7 +24,8 @@ export interface HistoryPanelProps {
   readonly onClose: () => void
 }
 
-export function HistoryPanel({ client, session, news, isWide, onOpen, onClose }: HistoryPanelProps) {
+export const HistoryPanel = memo(function HistoryPanel(props: HistoryPanelProps) {
+  const { client, session, news, isWide, onOpen, onClose } = props
   const { t } = useLanguage()
   const history = useHistory(client, news)
   const { sessions, hasMore, hasFailed } = history
@@ -88,7 +89,7 @@ export function HistoryPanel({ client, session, news, isWide, onOpen, onClose }:
       </div>
     </Frame>
   )
-}
+})
 
 interface FrameProps {
   readonly isWide: boolean
