@@ -1,6 +1,6 @@
 /** Questions that wait until nothing is being answered: PROTOCOL.md#the-queue. */
 import { createMillrace, type Millrace, memoryEngine, sqliteEngine } from 'millrace'
-import { describe, expect, it, onTestFinished } from 'vitest'
+import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import { type GatedModel, gatedModel } from './support/gated-model.ts'
 import { rejection } from './support/given.ts'
 import { makeFolder, startProcess } from './support/process.ts'
@@ -155,6 +155,16 @@ describe('a question that waits', () => {
       { entry: 'b', error: { code: 'forbidden' } },
     ])
     expect(await queueOf(millrace)).toEqual([])
+  })
+
+  it('costs nothing where none waits: the end of a run does not read its session', async () => {
+    const engine = memoryEngine()
+    const read = vi.spyOn(engine, 'read')
+    const millrace = createMillrace({ engine })
+    const { session, ended } = await millrace.run({ source: ['a', 'b'] })
+    await ended
+    await millrace.close()
+    expect(read.mock.calls.filter(([log]) => log === session)).toEqual([])
   })
 
   it.each([

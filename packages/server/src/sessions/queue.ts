@@ -52,6 +52,8 @@ export interface Queue {
   remove(session: string, entry: string): Promise<Queued>
   /** Starts the next question where nothing is in progress. Never rejects. */
   advance(session: string): Promise<void>
+  /** The same when a run of this server has ended; a session without a queue is not read for it. */
+  runEnded(session: string): Promise<void>
 }
 
 export interface QueueLimits {
@@ -159,6 +161,15 @@ class SessionQueue implements Queue {
       if (error.retryable) this.#retryLater(session, error)
       else this.#options.onError(cause)
     }
+  }
+
+  async runEnded(session: string): Promise<void> {
+    // Who asked is recorded before a question waits. What cannot be read now is tried again.
+    const hasQueue = await this.#options.records.find(session).then(
+      (record) => Object.keys(record?.queued ?? {}).length > 0,
+      () => true,
+    )
+    if (hasQueue) await this.advance(session)
   }
 
   /** Rejects with what keeps the next question from being started. */

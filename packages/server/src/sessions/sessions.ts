@@ -42,7 +42,7 @@ export function createSessions({ store, hasOwners, models, limits, ...options }:
     owners,
     resolveModel,
     admit: limits.admitNamed,
-    onEnded: (session) => void queue.advance(session),
+    onEnded: (session) => void queue.runEnded(session),
   })
   const context = { openLog: transcripts.open, records, owners }
   const queue: Queue = createQueue({ ...options, ...context, transcripts, chats, limits })
