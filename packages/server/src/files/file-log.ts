@@ -94,9 +94,9 @@ async function append(engine: Engine, file: FileLog, event: NewEvent): Promise<v
 /** Piece by piece, as it is asked for. Rejects with `position_expired` where a part is no longer kept. */
 export async function* readFileLog(engine: Engine, place: Pick<FileLog, 'session' | 'upload'>): AsyncGenerator<Uint8Array> {
   const file = await openFileLog(engine, place)
-  let left = file?.info.size ?? 1
-  for (let after = { epoch: file?.epoch ?? '', offset: 1 }; left > 0; ) {
-    if (file === undefined) throw new MillraceError('position_expired')
+  if (file === undefined) throw new MillraceError('position_expired')
+  let left = file.info.size
+  for (let after = { epoch: file.epoch, offset: 1 }; left > 0; ) {
     const page = await engine.read(logOf(place), after, { bytesMax: limits.pieceBytes }).catch((error: MillraceError) => {
       throw goneCodes.has(error.code) ? new MillraceError('position_expired', { cause: error }) : error
     })

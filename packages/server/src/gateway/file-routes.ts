@@ -5,7 +5,6 @@ import { type Check, requireAction } from '../access/authorize.ts'
 import type { Caller } from '../access/caller.ts'
 import { ownerOf } from '../access/ownership.ts'
 import type { FileLog } from '../files/file-log.ts'
-import { countPieces } from '../files/file-log.ts'
 import type { Files, SessionFile } from '../files/files.ts'
 import { cleanName, readMediaType } from '../files/media-types.ts'
 import { toUpload } from '../files/uploads.ts'
@@ -62,14 +61,14 @@ export function createFileRoutes(options: FileRoutesOptions): Route[] {
       async handle({ input, caller, openBody }: RouteRequest<PartInput>) {
         const file = await find(caller, input)
         const { offset, size } = toUpload(file)
-        const { 'upload-offset': claimed, 'content-length': length } = Object.fromEntries(caller.headers)
-        if (readCount(claimed) === undefined)
+        const claimed = readCount(caller.headers.get('upload-offset'))
+        if (claimed === undefined)
           throw new MillraceError('invalid_request', { message: 'Send the header Upload-Offset: where the body begins.' })
-        if (readCount(claimed) !== offset) {
+        if (claimed !== offset) {
           const message = `The upload has ${offset} bytes; send those that follow.`
           throw new MillraceError('upload_offset_mismatch', { message })
         }
-        limits.requireBody(caller.address, readCount(length) ?? size - offset)
+        limits.requireBody(caller.address, readCount(caller.headers.get('content-length')) ?? size - offset)
         return respond(200, await receive(options, file, openBody()))
       },
     },
@@ -163,7 +162,7 @@ function receive(
 function respond(status: number, file: FileLog): RouteResponse {
   const upload = toUpload(file)
   const { session, position, offset, size } = upload
-  const isComplete = file.pieces === countPieces(size) && position !== undefined
+  const isComplete = position !== undefined
   const headers = {
     location: isComplete ? `/api/files/${session}/${position}` : `/api/uploads/${session}/${upload.upload}`,
     'upload-offset': String(offset),
@@ -173,8 +172,8 @@ function respond(status: number, file: FileLog): RouteResponse {
   return { status, text: encodeJson(upload), headers }
 }
 
-function readCount(text: string | null | undefined): number | undefined {
-  return text !== null && text !== undefined && /^\d{1,15}$/.test(text) ? Number(text) : undefined
+function readCount(text: string | null): number | undefined {
+  return text !== null && /^\d{1,15}$/.test(text) ? Number(text) : undefined
 }
 
 function headersOf({ mediaType, name, size }: SessionFile, isDownload: boolean): Record<string, string> {
