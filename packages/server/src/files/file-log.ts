@@ -5,6 +5,7 @@
  */
 import { type FileInfo, type Json, limits, MillraceError } from '@millrace/protocol'
 import type { Engine, NewEvent } from '../log/log.ts'
+import { walkNames } from '../log/names.ts'
 
 /** What is recorded before the first piece. */
 export interface StoredInfo extends FileInfo {
@@ -116,9 +117,5 @@ export async function deleteFileLog(engine: Engine, place: Pick<FileLog, 'sessio
 
 /** Of a session that was deleted. */
 export async function deleteFilesOf(engine: Engine, session: string): Promise<void> {
-  for (;;) {
-    const names = await engine.list(filesOf(session))
-    for (const name of names) await engine.delete(name)
-    if (names.length < 1000) return
-  }
+  for await (const name of walkNames(engine, filesOf(session))) await engine.delete(name)
 }

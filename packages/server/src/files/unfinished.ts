@@ -4,6 +4,7 @@
  */
 import { hash } from 'node:crypto'
 import type { Engine } from '../log/log.ts'
+import { walkNames } from '../log/names.ts'
 
 export interface Unfinished {
   readonly session: string
@@ -47,15 +48,10 @@ export async function* listOlder(
   engine: Engine,
   before: number,
 ): AsyncGenerator<Pick<Unfinished, 'session' | 'upload'> & { remove(): Promise<unknown> }> {
-  for (let after: string | undefined; ; ) {
-    const names = await engine.list(prefix, after)
-    for (const name of names) {
-      const found = parse(name)
-      if (found === undefined || found.beganAt < before)
-        yield { session: '', upload: '', ...found, remove: () => engine.delete(name) }
-    }
-    if (names.length < 1000) return
-    after = names.at(-1)
+  for await (const name of walkNames(engine, prefix)) {
+    const found = parse(name)
+    if (found === undefined || found.beganAt < before)
+      yield { session: '', upload: '', ...found, remove: () => engine.delete(name) }
   }
 }
 

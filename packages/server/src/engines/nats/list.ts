@@ -1,5 +1,6 @@
 /** The names of the logs in the stream, each of which is a token of a subject. */
-import { namesMax, pageOfNames } from '../shared/names.ts'
+import { namesMax } from '../../log/names.ts'
+import { pageOfNames } from '../shared/names.ts'
 
 /** Logs that are checked in parallel. */
 const parallelMax = 64

@@ -1,7 +1,5 @@
 /** Pages of log names, as `Engine.list` returns them. */
-
-/** Names in one page. */
-export const namesMax = 1000
+import { namesMax } from '../../log/names.ts'
 
 /** The page of the names in `names`, which come in any order. */
 export function pageOfNames(names: Iterable<string>, prefix: string, after?: string): string[] {

@@ -1,7 +1,7 @@
 /** The logs of one folder: the calls of the engine, as requests to its thread. */
 import { MillraceError, type Position } from '@millrace/protocol'
 import type { Appended, AppendOptions, LogEvent, LogState, NewEvent, Page, ReadOptions } from '../../log/log.ts'
-import { namesMax } from '../shared/names.ts'
+import { namesMax } from '../../log/names.ts'
 import { fromStored, type StoredEvent, toStored } from '../shared/packing.ts'
 import { readBounds } from '../shared/read-bounds.ts'
 import { createRecentEvents } from '../shared/recent-events.ts'
