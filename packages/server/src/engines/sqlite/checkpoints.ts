@@ -5,7 +5,8 @@
  * it is in the file.
  */
 import type { DatabaseSync } from 'node:sqlite'
-import { Worker } from 'node:worker_threads'
+import type { Worker } from 'node:worker_threads'
+import { startThread } from './start-thread.ts'
 
 /** In the log from one checkpoint to the next. SQLite's own comes much later. */
 export const bytesBetween = 16 * 1024 * 1024
@@ -113,13 +114,8 @@ export class Checkpoints {
     if (!this.#mayHaveThread) return void this.#copy('PASSIVE')
     if (Atomics.compareExchange(this.#state, 0, waiting, copying) === waiting) return void Atomics.notify(this.#state, 0)
     Atomics.store(this.#state, 0, copying)
-    const isSource = import.meta.url.endsWith('.ts')
     try {
-      const worker = new Worker(new URL(isSource ? './checkpoint.ts' : './checkpoint.js', import.meta.url), {
-        workerData: { file: this.#file, state: this.#state } satisfies Copying,
-        execArgv: ['--disable-warning=ExperimentalWarning'],
-      })
-      worker.unref()
+      const worker = startThread('checkpoint', { file: this.#file, state: this.#state } satisfies Copying)
       this.#worker = worker
       worker.once('error', () => {})
       worker.once('exit', () => {

@@ -5,12 +5,13 @@
  */
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
-import { Worker } from 'node:worker_threads'
+import type { Worker } from 'node:worker_threads'
 import { MillraceError } from '@millrace/protocol'
 import { ThreadErrors } from './errors.ts'
 import { type AnswerMessage, fromAnswerMessage, toMessage } from './messages.ts'
 import { type PendingRequest, RequestQueue } from './request-queue.ts'
 import type { Answer, Failure, Limits, Reply, Request } from './requests.ts'
+import { startThread } from './start-thread.ts'
 
 type ReplyMessage = Omit<Reply, 'answers'> & { readonly answers: readonly AnswerMessage[] }
 
@@ -91,13 +92,7 @@ export class Thread {
   #start(): Worker {
     const { folder, limits } = this.#options
     mkdirSync(folder, { recursive: true })
-    const isSource = import.meta.url.endsWith('.ts')
-    const worker = new Worker(new URL(isSource ? './worker.ts' : './worker.js', import.meta.url), {
-      workerData: { file: join(folder, 'millrace.db'), limits },
-      // Without the flags of the host: its loaders would run in the worker, too.
-      execArgv: ['--disable-warning=ExperimentalWarning'],
-    })
-    worker.unref()
+    const worker = startThread('worker', { file: join(folder, 'millrace.db'), limits })
     worker.on('message', (reply: ReplyMessage) => this.#settle({ ...reply, answers: reply.answers.map(fromAnswerMessage) }))
     worker.on('error', (error) => this.#fail('internal', error.message))
     // The next request starts another worker.
