@@ -1,7 +1,8 @@
 /** Sessions and channels as an application shows them: stores for any framework, and the fold under them. */
 export { type ChannelEvents, type ChannelLike, type ChannelStore, channelStoreOf } from './channel-store.ts'
 export type { Chat, ChatOptions, ChatStore, ClientCall } from './chat.ts'
-export { chatOf, findRun } from './chat-store.ts'
+export { chatOf } from './chat-store.ts'
+export { findRun } from './find-run.ts'
 export {
   type ChatFile,
   type ChatLane,

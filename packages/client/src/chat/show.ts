@@ -5,7 +5,8 @@
 import type { Session } from '../session.ts'
 import { type ChannelEvents, type ChannelLike, channelStoreOf } from './channel-store.ts'
 import type { Chat, ChatOptions } from './chat.ts'
-import { chatOf, findRun } from './chat-store.ts'
+import { chatOf } from './chat-store.ts'
+import { findRun } from './find-run.ts'
 import type { ChatRun } from './fold.ts'
 import type { Store } from './live-store.ts'
 
