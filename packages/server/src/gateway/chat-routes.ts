@@ -17,10 +17,11 @@ import type { Connection } from '../transports/connection.ts'
 import { prepareAsk, prepareRegenerate, prepareResume, type RegenerateInput, type ResumeInput } from './asking.ts'
 import type { Offer } from './offered.ts'
 import { observeAttach } from './reading.ts'
+import { answers } from './responses.ts'
 import type { Route, RouteRequest, RouteResponse } from './route.ts'
 import { requireReadableRun } from './run-access.ts'
 import { regenerateBody } from './run-schemas.ts'
-import { answers, chatBody, chatQuery, continueBody, runParam } from './schemas.ts'
+import { chatBody, chatQuery, continueBody, runParam } from './schemas.ts'
 
 export interface ChatRoutesOptions {
   readonly engine: Engine

@@ -6,8 +6,9 @@ import { createHeartbeatLimit } from '../limits/heartbeat-limit.ts'
 import type { PassRenewal } from '../transports/connection.ts'
 import type { Connections } from '../transports/connections.ts'
 import { renewConnection } from './renewal.ts'
+import { answers } from './responses.ts'
 import type { Route, RouteRequest } from './route.ts'
-import { answers, connectionParam } from './schemas.ts'
+import { connectionParam } from './schemas.ts'
 
 export interface ConnectionRoutesOptions {
   readonly connections: Pick<Connections, 'find'>

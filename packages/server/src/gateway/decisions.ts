@@ -5,9 +5,10 @@ import type { Caller } from '../access/caller.ts'
 import type { Limits } from '../limits/limits.ts'
 import { type Decided, type DecisionInput, type Decisions, describeDecided } from '../sessions/decisions.ts'
 import type { Offer } from './offered.ts'
+import { answers } from './responses.ts'
 import type { Route, RouteRequest } from './route.ts'
 import { authorizeRun, type RunAccess } from './run-access.ts'
-import { answers, decisionsBody, idParam, resultsBody } from './schemas.ts'
+import { decisionsBody, idParam, resultsBody } from './schemas.ts'
 
 export interface DecisionContext extends Pick<RunAccess, 'authorize' | 'runs'> {
   readonly decisions: Decisions

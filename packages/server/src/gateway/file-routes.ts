@@ -11,8 +11,9 @@ import { toUpload } from '../files/uploads.ts'
 import type { Limits } from '../limits/limits.ts'
 import type { Observer } from '../operations/observer.ts'
 import { createSession, type SessionStores } from '../sessions/create-session.ts'
+import { answers } from './responses.ts'
 import type { Route, RouteRequest, RouteResponse } from './route.ts'
-import { answers, fileParam, fileQuery, uploadParam, uploadQuery } from './schemas.ts'
+import { fileParam, fileQuery, uploadParam, uploadQuery } from './schemas.ts'
 
 export interface FileRoutesOptions extends SessionStores, Files {
   readonly authorize: Check

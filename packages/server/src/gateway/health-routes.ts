@@ -5,8 +5,8 @@ import type { Caller } from '../access/caller.ts'
 import { isLoopback } from '../access/host-names.ts'
 import type { HealthChecks } from '../operations/health.ts'
 import type { MetricsOptions } from '../operations/metrics/metrics.ts'
+import { answers } from './responses.ts'
 import type { Route, RouteRequest } from './route.ts'
-import { answers } from './schemas.ts'
 
 export interface HealthRoutesOptions {
   readonly health: HealthChecks

@@ -1,7 +1,7 @@
 /** The OpenAPI document, made from the routes and the schemas that validate their requests. */
 import { z } from 'zod'
+import { answers } from './responses.ts'
 import type { Route } from './route.ts'
-import { answers } from './schemas.ts'
 
 type Schema = Record<string, unknown>
 

@@ -1,8 +1,8 @@
 /** Routes of questions that wait: PROTOCOL.md#http. */
 import { entryParam, queueBody, queueChange, queueParam } from './queue-schemas.ts'
 import { type AddInput, addFor, type ChangeInput, changeFor, type EntryInput, type QueueContext, removeFor } from './queueing.ts'
+import { answers } from './responses.ts'
 import type { Route, RouteRequest } from './route.ts'
-import { answers } from './schemas.ts'
 
 export function createQueueRoutes(context: QueueContext): Route[] {
   return [

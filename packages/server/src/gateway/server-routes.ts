@@ -1,9 +1,10 @@
 /** Stopping runs, and the models: PROTOCOL.md#http. */
 import type { Offer } from './offered.ts'
+import { answers } from './responses.ts'
 import type { Route, RouteRequest } from './route.ts'
 import { type RunAccess, stopFor } from './run-access.ts'
 import { stopBody } from './run-schemas.ts'
-import { answers, idParam } from './schemas.ts'
+import { idParam } from './schemas.ts'
 
 export interface ServerRoutesOptions extends RunAccess {
   readonly offer: Offer

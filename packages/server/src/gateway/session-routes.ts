@@ -12,8 +12,9 @@ import type { History } from '../sessions/history.ts'
 import type { Instructions } from '../sessions/instructions.ts'
 import type { Records } from '../sessions/records.ts'
 import type { Transcripts } from '../sessions/transcripts.ts'
+import { answers } from './responses.ts'
 import type { Route, RouteRequest } from './route.ts'
-import { answers, changeBody, exportQuery, idParam, sessionBody, sessionsQuery } from './schemas.ts'
+import { changeBody, exportQuery, idParam, sessionBody, sessionsQuery } from './schemas.ts'
 
 export interface SessionRoutesOptions {
   readonly engine: Engine

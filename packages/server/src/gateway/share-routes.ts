@@ -7,8 +7,9 @@ import type { Caller } from '../access/caller.ts'
 import type { Shares } from '../access/shares.ts'
 import type { OpenLog } from '../runs/recovery.ts'
 import { requireLog } from '../sessions/positions.ts'
+import { answers } from './responses.ts'
 import type { Route, RouteRequest } from './route.ts'
-import { answers, idParam, shareBody, shareParam } from './schemas.ts'
+import { idParam, shareBody, shareParam } from './schemas.ts'
 
 export interface ShareRoutesOptions {
   readonly authorize: Check

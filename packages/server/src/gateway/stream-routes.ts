@@ -6,8 +6,9 @@ import { heartbeatPath, type Limits } from '../limits/limits.ts'
 import type { Connection } from '../transports/connection.ts'
 import type { HeartbeatAcks } from '../transports/heartbeat.ts'
 import { openReading, openReadings, type ReadingContext } from './reading.ts'
+import { answers } from './responses.ts'
 import type { Route, RouteRequest, RouteResponse } from './route.ts'
-import { answers, heartbeatBody, publication, streamQuery } from './schemas.ts'
+import { heartbeatBody, publication, streamQuery } from './schemas.ts'
 
 export interface StreamRoutesOptions extends ReadingContext {
   readonly heartbeats: HeartbeatAcks

@@ -4,8 +4,9 @@ import type { z } from 'zod'
 import { delegate } from '../access/delegate.ts'
 import type { Tickets } from '../access/tickets.ts'
 import type { Limits } from '../limits/limits.ts'
+import { answers } from './responses.ts'
 import type { Route, RouteRequest } from './route.ts'
-import { answers, ticketBody } from './schemas.ts'
+import { ticketBody } from './schemas.ts'
 
 export interface TicketRoutesOptions {
   readonly tickets: Pick<Tickets, 'issue'>

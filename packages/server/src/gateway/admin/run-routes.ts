@@ -1,7 +1,8 @@
 /** Runs of all servers: PROTOCOL.md#admin-api. */
 import { z } from 'zod'
+import { answers, end, status } from '../responses.ts'
 import type { RouteRequest } from '../route.ts'
-import { answers, end, idParam, status } from '../schemas.ts'
+import { idParam } from '../schemas.ts'
 import type { Stops } from '../stops.ts'
 import type { AdminRoute } from './admin-route.ts'
 import { type AskNodes, gather, mergePages, parsePlace } from './nodes.ts'
