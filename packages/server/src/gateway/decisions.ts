@@ -24,7 +24,7 @@ export function takeResults(
   caller: Caller,
   { results, ...input }: OfRun<z.output<typeof resultsBody>>,
 ) {
-  const decisions = results.map((result): DecisionInput => ({ ...result, value: result.value ?? null, decision: 'result' }))
+  const decisions = results.map((result): DecisionInput => ({ ...result, decision: 'result' }))
   return decideFor(context, caller, { ...input, decisions })
 }
 

@@ -1,15 +1,10 @@
 /** What the requests about a run contain. */
-import { limits } from '@millrace/protocol'
 import { z } from 'zod'
+import { laneName } from '../sessions/asked.ts'
 import { chatBody, continueBody, query } from './schemas.ts'
 
 export const stopBody = z.object({
-  lane: z
-    .string()
-    .min(1)
-    .max(limits.modelLengthMax + 8)
-    .optional()
-    .describe('Only this lane'),
+  lane: laneName.optional().describe('Only this lane'),
 })
 
 export const regenerateBody = chatBody.omit({ parent: true, parentLane: true }).extend({

@@ -17,7 +17,7 @@ import {
 import { z } from 'zod'
 import { grants, userId } from '../access/claims.ts'
 import { shareTtl } from '../access/shares.ts'
-import { asked, instructions, json } from '../sessions/asked.ts'
+import { asked, callId, instructions, json, laneName } from '../sessions/asked.ts'
 
 export const id = z.string({ error: 'invalid_id' }).regex(idPattern, 'invalid_id')
 const channel = z.string({ error: 'invalid_channel' }).regex(channelPattern, 'invalid_channel')
@@ -181,14 +181,14 @@ export const runParam = z.object({ run: id })
 export const continueBody = z.object({
   session: id.optional().describe('Where the run is; needed where the run is not known by its id'),
   id: id.optional().describe('Id of the new run; the same id again attaches to it instead of starting another'),
-  lane: z.string().max(300).optional().describe('Only this lane goes on'),
+  lane: laneName.optional().describe('Only this lane goes on'),
   model: model.optional().describe('The model that goes on, in place of those of the lanes'),
   events: chatBody.shape.events,
 })
 
 const ofCall = {
-  call: z.string().min(1).max(128).optional().describe('The call; this, `approval` or both'),
-  approval: z.string().min(1).max(128).optional().describe('The approval that the call waits for'),
+  call: callId.optional().describe('The call; this, `approval` or both'),
+  approval: callId.optional().describe('The approval that the call waits for'),
 }
 const decision = z.discriminatedUnion('decision', [
   z.strictObject({ ...ofCall, decision: z.literal('approve') }),
@@ -218,7 +218,7 @@ export const resultsBody = z.object({
   results: z
     .array(
       z.strictObject({
-        call: z.string().min(1).max(128),
+        call: callId,
         value: json.describe('What the tool returned, or with `isError` why it failed'),
         isError: z.boolean().optional(),
       }),

@@ -26,7 +26,13 @@ const object = z
   .meta({ type: 'object' })
 const text = z.string().min(1)
 const id = z.string({ error: 'invalid_id' }).regex(idPattern, 'invalid_id')
-const callId = z.string().min(1).max(128)
+/** Of a call of a tool. */
+export const callId = z.string().min(1).max(128)
+/** Of a lane: the name of its model, and a number where it is not the first of that model. */
+export const laneName = z
+  .string()
+  .min(1)
+  .max(limits.modelLengthMax + 8)
 
 const textPart = z.strictObject({ type: z.literal('text'), text })
 /** The server sets all but the position; a client may send back what it got. */
@@ -125,12 +131,7 @@ export const asked = z.object({
     .nullable()
     .optional()
     .describe('The run of this session that the question follows; null follows none, and absent follows the newest run'),
-  parentLane: z
-    .string()
-    .min(1)
-    .max(limits.modelLengthMax + 8)
-    .optional()
-    .describe('Of a `parent` with several lanes, the one whose answer every model gets'),
+  parentLane: laneName.optional().describe('Of a `parent` with several lanes, the one whose answer every model gets'),
 })
 
 /** Of a request of the library. Throws `invalid_request`, and what the order of its messages lacks. */
