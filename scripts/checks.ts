@@ -1,19 +1,7 @@
 /** The checks of `npm run check`, in the order they are started: the longest first. */
 import { buildPackages, packageFolders } from './build-packages.ts'
 import { checkBuiltCommand } from './built-command.ts'
-import {
-  bindingBytesMax,
-  bindings,
-  chatBytesMax,
-  clientBytesMax,
-  filesBytesMax,
-  measureBinding,
-  measureChat,
-  measureClient,
-  measureFiles,
-  measureTabs,
-  tabsBytesMax,
-} from './client-size.ts'
+import { sizes } from './client-size.ts'
 import { ensurePage, pageFolder } from './page.ts'
 import { firstRouteBytesMax, measureFirstRoute } from './page-size.ts'
 import { run } from './process.ts'
@@ -54,14 +42,10 @@ export const checks: readonly Check[] = [
   { name: 'lint', run: () => all(['biome', 'lint', '--error-on-warnings'], ['oxlint', '--type-aware', '--deny-warnings']) },
   { name: 'types', run: () => all(['tsc', '--noEmit'], ['tsc', '--noEmit', '-p', 'apps/web']) },
   { name: 'page size', run: checkPageSize },
-  { name: 'client size', run: async () => checkBytes(await measureClient(), clientBytesMax) },
-  { name: 'chat size', run: async () => checkBytes(await measureChat(), chatBytesMax) },
-  ...bindings.map((name) => ({
+  ...sizes.map(({ name, bytesMax, measure }) => ({
     name: `${name} size`,
-    run: async () => checkBytes(await measureBinding(name), bindingBytesMax),
+    run: async () => checkBytes(await measure(), bytesMax),
   })),
-  { name: 'files size', run: async () => checkBytes(await measureFiles(), filesBytesMax) },
-  { name: 'tabs size', run: async () => checkBytes(await measureTabs(), tabsBytesMax) },
   { name: 'dependencies', run: () => all(['depcruise', '--output-type', 'err', ...codeFolders]) },
   { name: 'unused', run: () => all(['knip']) },
   { name: 'format', run: () => all(['biome', 'check', '--linter-enabled=false', '--error-on-warnings']) },

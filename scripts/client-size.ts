@@ -7,43 +7,33 @@ import { gzipSync } from 'node:zlib'
 import { build } from 'vite'
 import { root } from './install.mjs'
 
-/** Decision 39. */
-export const clientBytesMax = 15.5 * 1024
-export const chatBytesMax = 6.5 * 1024
-/** Of each binding. */
-export const bindingBytesMax = 2 * 1024
-export const bindings = ['react', 'vue', 'svelte', 'solid'] as const
-export const tabsBytesMax = 4 * 1024
-export const filesBytesMax = 2 * 1024
-
-const entries = (...names: readonly string[]) => names.map((name) => join(root, 'packages/client/src', name, 'index.ts'))
-
-export function measureClient(): Promise<number> {
-  return measure(entries('.'))
+interface Size {
+  readonly name: string
+  /** Decision 39. */
+  readonly bytesMax: number
+  readonly measure: () => Promise<number>
 }
 
-/** Beside the client. */
-export async function measureChat(): Promise<number> {
-  return (await measure(entries('.', 'chat'))) - (await measureClient())
+export const sizes: readonly Size[] = [
+  { name: 'client', bytesMax: 15.5 * 1024, measure: () => measure(['.']) },
+  { name: 'chat', bytesMax: 6.5 * 1024, measure: () => measureBeside(['.'], 'chat') },
+  ...['react', 'vue', 'svelte', 'solid'].map((name) => ({
+    name,
+    bytesMax: 2 * 1024,
+    measure: () => measureBeside(['.', 'chat'], name),
+  })),
+  { name: 'files', bytesMax: 2 * 1024, measure: () => measureBeside(['.'], 'files') },
+  { name: 'tabs', bytesMax: 4 * 1024, measure: () => measureBeside(['.'], 'tabs') },
+]
+
+/** What a page of entries grows by with one more. */
+async function measureBeside(others: readonly string[], name: string): Promise<number> {
+  return (await measure([...others, name])) - (await measure(others))
 }
 
-/** Beside the framework, the client and the stores. */
-export async function measureBinding(name: (typeof bindings)[number]): Promise<number> {
-  return (await measure(entries('.', 'chat', name), [/^(react|vue|svelte|solid-js)\b/])) - (await measure(entries('.', 'chat')))
-}
-
-/** Beside the client. */
-export async function measureTabs(): Promise<number> {
-  return (await measure(entries('.', 'tabs'))) - (await measureClient())
-}
-
-/** Beside the client. */
-export async function measureFiles(): Promise<number> {
-  return (await measure(entries('.', 'files'))) - (await measureClient())
-}
-
-/** Of a page that imports all of them. */
-async function measure(files: readonly string[], external: readonly RegExp[] = []): Promise<number> {
+/** Of a page that imports all of them, without the frameworks. */
+async function measure(names: readonly string[]): Promise<number> {
+  const files = names.map((name) => join(root, 'packages/client/src', name, 'index.ts'))
   const page = '\0page'
   const built = await build({
     configFile: false,
@@ -64,7 +54,7 @@ async function measure(files: readonly string[], external: readonly RegExp[] = [
     build: {
       write: false,
       modulePreload: false,
-      rolldownOptions: { input: page, external: [...external], preserveEntrySignatures: 'strict' },
+      rolldownOptions: { input: page, external: [/^(react|vue|svelte|solid-js)\b/], preserveEntrySignatures: 'strict' },
     },
   })
   const outputs = [built].flat().flatMap((one) => ('output' in one ? one.output : []))
