@@ -1,10 +1,10 @@
 /**
  * What a model thought before it answered, folded away. It is open while there is nothing else to
- * read, folds when the answer begins, and from the first time the reader opens or closes it, only
- * the reader decides.
+ * read, and folds when the answer begins.
  */
-import { useLayoutEffect, useRef, useState } from 'react'
+import { useLayoutEffect, useRef } from 'react'
 import { useLanguage } from '../i18n/language.tsx'
+import { Fold } from '../ui/fold.tsx'
 import { ChevronIcon } from '../ui/icons.tsx'
 import styles from './answer.module.css'
 
@@ -17,9 +17,7 @@ export interface ReasoningProps {
 
 export function Reasoning({ text, isThinking, durationMs }: ReasoningProps) {
   const { t, duration } = useLanguage()
-  const [chosen, setChosen] = useState<boolean>()
   const body = useRef<HTMLDivElement>(null)
-  const isOpen = chosen ?? isThinking
 
   useLayoutEffect(() => {
     const element = body.current
@@ -29,21 +27,19 @@ export function Reasoning({ text, isThinking, durationMs }: ReasoningProps) {
   }, [text, isThinking])
 
   return (
-    <details className={styles.reasoning} open={isOpen}>
-      {/* biome-ignore lint/a11y/noStaticElementInteractions: a summary is a button to every browser and reader */}
-      <summary
-        onClick={(event) => {
-          // React owns `open`; the element toggling it as well would make two owners.
-          event.preventDefault()
-          setChosen(!isOpen)
-        }}
-      >
-        <ChevronIcon size={14} />
-        {isThinking ? t.reasoningLive : durationMs === undefined ? t.reasoning : t.thoughtFor(duration(durationMs))}
-      </summary>
+    <Fold
+      className={styles.reasoning}
+      isOpen={isThinking}
+      summary={
+        <>
+          <ChevronIcon size={14} />
+          {isThinking ? t.reasoningLive : durationMs === undefined ? t.reasoning : t.thoughtFor(duration(durationMs))}
+        </>
+      }
+    >
       <div ref={body} className={styles.thoughts} dir="auto" translate={isThinking ? 'no' : undefined}>
         {text}
       </div>
-    </details>
+    </Fold>
   )
 }

@@ -1,7 +1,8 @@
 /** One call of a tool: what it is called with, as that arrives, and what came of it. Open while it is of interest. */
 import type { ChatLane } from '@millrace/client/chat'
-import { memo, type ReactNode, useState } from 'react'
+import { memo, type ReactNode } from 'react'
 import { useLanguage } from '../i18n/language.tsx'
+import { Fold } from '../ui/fold.tsx'
 import { ChevronIcon, ToolIcon } from '../ui/icons.tsx'
 import { Ellipsis } from '../ui/text.tsx'
 import styles from './tool-card.module.css'
@@ -14,25 +15,25 @@ const shownMax = 20_000
 /** Not rendered again for each word after it: what it was called with and what it returned may be long, and are written as JSON. */
 export const ToolCard = memo(function ToolCard({ tool, children }: { tool: ToolPart; children?: ReactNode }) {
   const { t } = useLanguage()
-  const [chosen, setChosen] = useState<boolean>()
   const { state } = tool
-  const isOpen = chosen ?? (state === 'streaming' || state === 'waiting' || state === 'failed')
+  const isOfInterest = state === 'streaming' || state === 'waiting' || state === 'failed'
   const given = tool.arguments === undefined ? tool.argumentsText : show(tool.arguments)
   return (
-    <details className={styles.card} open={isOpen} data-testid="tool" data-tool={tool.name} data-state={state}>
-      {/* biome-ignore lint/a11y/noStaticElementInteractions: a summary is a button to every browser and reader */}
-      <summary
-        onClick={(event) => {
-          // React owns `open`; the element toggling it as well would make two owners.
-          event.preventDefault()
-          setChosen(!isOpen)
-        }}
-      >
-        <ToolIcon size={14} />
-        <Ellipsis>{tool.name}</Ellipsis>
-        <span className={styles.state}>{tool.preliminary ? t.tools.states.preliminary : t.tools.states[state]}</span>
-        <ChevronIcon size={14} />
-      </summary>
+    <Fold
+      className={styles.card}
+      isOpen={isOfInterest}
+      data-testid="tool"
+      data-tool={tool.name}
+      data-state={state}
+      summary={
+        <>
+          <ToolIcon size={14} />
+          <Ellipsis>{tool.name}</Ellipsis>
+          <span className={styles.state}>{tool.preliminary ? t.tools.states.preliminary : t.tools.states[state]}</span>
+          <ChevronIcon size={14} />
+        </>
+      }
+    >
       <div className={styles.body}>
         {given !== undefined && <Block label={t.tools.arguments} text={given} />}
         {tool.value !== undefined && (
@@ -40,7 +41,7 @@ export const ToolCard = memo(function ToolCard({ tool, children }: { tool: ToolP
         )}
         {children}
       </div>
-    </details>
+    </Fold>
   )
 })
 
