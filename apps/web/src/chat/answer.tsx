@@ -2,7 +2,7 @@
 
 import type { CallDecision, MillraceError, ModelList, Session } from '@millrace/client'
 import type { ChatLane } from '@millrace/client/chat'
-import { memo } from 'react'
+import { memo, type ReactNode } from 'react'
 import { useLanguage } from '../i18n/language.tsx'
 import { Button } from '../ui/button.tsx'
 import { classes } from '../ui/classes.ts'
@@ -37,20 +37,21 @@ export interface AnswerProps {
   readonly onStop: ((lane: string) => void) | undefined
 }
 
-/** In the place of an answer that cannot be drawn: what it says, as it was said. */
-export function PlainAnswer({ lane }: { lane: ChatLane }) {
-  const { t } = useLanguage()
+function Lane({ lane: { lane, status }, children }: Pick<AnswerProps, 'lane'> & { readonly children: ReactNode }) {
   return (
     // A group, and no landmark: there are as many as answers.
     // biome-ignore lint/a11y/useSemanticElements: a fieldset is for what is filled in
-    <section
-      role="group"
-      className={styles.answer}
-      data-testid="answer"
-      data-lane={lane.lane}
-      data-status={lane.status}
-      aria-label={lane.lane}
-    >
+    <section role="group" className={styles.answer} data-testid="answer" data-lane={lane} data-status={status} aria-label={lane}>
+      {children}
+    </section>
+  )
+}
+
+/** Replaces an answer that React cannot render, and shows its text. */
+export function PlainAnswer({ lane }: { lane: ChatLane }) {
+  const { t } = useLanguage()
+  return (
+    <Lane lane={lane}>
       <header className={styles.model}>{lane.model}</header>
       <p className={styles.plainNote} data-testid="plain-answer">
         {t.broken.answer}
@@ -58,7 +59,7 @@ export function PlainAnswer({ lane }: { lane: ChatLane }) {
       <div data-testid="answer-text" className={classes(styles.text, styles.plain)} translate="no" dir="auto">
         {lane.text}
       </div>
-    </section>
+    </Lane>
   )
 }
 
@@ -69,16 +70,7 @@ export const Answer = memo(function Answer(props: AnswerProps) {
   const hasFailed = lane.status === 'failed' || lane.status === 'interrupted' || refusal !== undefined
   const regenerate = onRegenerate && (() => onRegenerate(lane.model))
   return (
-    // A group, and no landmark: there are as many as answers.
-    // biome-ignore lint/a11y/useSemanticElements: a fieldset is for what is filled in
-    <section
-      role="group"
-      className={styles.answer}
-      data-testid="answer"
-      data-lane={lane.lane}
-      data-status={lane.status}
-      aria-label={lane.lane}
-    >
+    <Lane lane={lane}>
       <ModelName name={lane.model} models={models} />
       <Parts lane={lane} session={session} onDecide={onDecide} />
       {hasFailed && (
@@ -117,6 +109,6 @@ export const Answer = memo(function Answer(props: AnswerProps) {
         )}
         {!isStreaming && lane.text !== '' && <CopyButton text={lane.text} label={t.copyAnswer} />}
       </StatusStrip>
-    </section>
+    </Lane>
   )
 })
