@@ -1,6 +1,6 @@
 /** What was asked, with a way to ask it in other words, and the way to what was asked or answered in its place before. */
 import type { ChatRun } from '@millrace/client/chat'
-import { useRef, useState } from 'react'
+import { useState } from 'react'
 import { useComposition } from '../composer/composition.ts'
 import { readKey } from '../composer/enter.ts'
 import { questionLengthMax } from '../composer/limits.ts'
@@ -124,18 +124,17 @@ interface EditorProps {
   readonly onDone: (text: string | undefined) => void
 }
 
+/** Once: React calls it again only for another element. */
+function focusAtEnd(field: HTMLTextAreaElement | null): void {
+  field?.focus()
+  field?.setSelectionRange(field.value.length, field.value.length)
+}
+
 function Editor({ id, text, onDone }: EditorProps) {
   const { t } = useLanguage()
   const [draft, setDraft] = useState(text)
-  const isFresh = useRef(true)
   const composition = useComposition()
   const canSend = draft.trim() !== '' && draft.length <= questionLengthMax
-  const focus = (field: HTMLTextAreaElement | null) => {
-    if (field === null || !isFresh.current) return
-    isFresh.current = false
-    field.focus()
-    field.setSelectionRange(text.length, text.length)
-  }
   return (
     <form
       className={classes(styles.column, styles.editor)}
@@ -149,7 +148,7 @@ function Editor({ id, text, onDone }: EditorProps) {
         <HiddenText>{t.edit}</HiddenText>
       </h2>
       <textarea
-        ref={focus}
+        ref={focusAtEnd}
         aria-label={t.edit}
         dir="auto"
         value={draft}
