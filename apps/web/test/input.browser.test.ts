@@ -62,6 +62,27 @@ test('Shift+Enter makes a line; on a phone Enter does, and the button sends', as
   await phone.reaches('completed')
 })
 
+test('no field is smaller than 16 pixels on a phone, which would zoom into it', async () => {
+  await using stage = await startStage({ model: 'sim:tool?name=mail&approve=1' })
+  const { page, ...phone } = await stage.open('/', { viewport: { width: 390, height: 844 }, hasTouch: true, isMobile: true })
+  await phone.composer.fill('write')
+  await phone.send.tap()
+  await page.getByTestId('edit-call').tap()
+  await page.getByTestId('edit').tap()
+  await page.getByTestId('model-menu').tap()
+  await page.getByTestId('model-search').waitFor()
+  const sizes = () =>
+    page.locator('input:not([hidden]), textarea').evaluateAll((fields) => fields.map((field) => getComputedStyle(field).fontSize))
+  // The question's, the call's, the composer's, and that of the models.
+  expect(await sizes()).toEqual(Array(4).fill('16px'))
+  await page.keyboard.press('Escape')
+  await page.getByTestId('history-toggle').tap()
+  await page.getByTestId('history-more').tap()
+  await page.getByTestId('history-rename').tap()
+  await page.getByTestId('history-title').waitFor()
+  expect(new Set(await sizes())).toEqual(new Set(['16px']))
+})
+
 test('everything is reached without a mouse: a model, a question, and Stop one Tab from the text', async () => {
   const model = gatedModel('test:held')
   await using stage = await startStage({ models: { 'test:held': model } })
