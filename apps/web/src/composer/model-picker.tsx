@@ -2,7 +2,9 @@
 import type { ModelInfo, ModelList } from '@millrace/client'
 import { useEffect, useId, useRef, useState } from 'react'
 import { useLanguage } from '../i18n/language.tsx'
+import { classes } from '../ui/classes.ts'
 import { CheckIcon } from '../ui/icons.tsx'
+import popup from '../ui/popup.module.css'
 import { usePressOutside } from '../ui/press-outside.ts'
 import { Badge, Ellipsis } from '../ui/text.tsx'
 import { useComposition } from './composition.ts'
@@ -55,7 +57,7 @@ export function ModelPicker({ list, hasFailed, current, onChoose, onClose }: Mod
       ref={panel}
       role="dialog"
       aria-label={t.models.title}
-      className={styles.picker}
+      className={classes(popup.popup, styles.picker)}
       data-testid="model-picker"
       onKeyDown={onKeyDown}
     >
@@ -89,7 +91,7 @@ export function ModelPicker({ list, hasFailed, current, onChoose, onClose }: Mod
             role="option"
             tabIndex={-1}
             aria-selected={option === chosen}
-            className={styles.option}
+            className={classes(popup.option, styles.option)}
             data-model={option.name}
             onPointerMove={() => setActive(index)}
             onClick={() => onChoose(option.name)}
@@ -112,13 +114,13 @@ function OptionText({ option, list }: { option: Option; list: ModelList | undefi
   // The default is described by why it was chosen.
   const description = t.models.descriptions[option.name] ?? t.models.reasons[option.description] ?? option.description
   return (
-    <span className={styles.words}>
+    <span className={popup.words}>
       <span className={styles.first}>
         <Ellipsis>{option.isTyped ? t.models.use(option.name) : option.name}</Ellipsis>
         {option.name === list?.default && <Badge>{t.models.preferred}</Badge>}
         {kind !== 'language' && <Badge>{t.notLanguageModel}</Badge>}
       </span>
-      {description !== '' && <span className={styles.description}>{description}</span>}
+      {description !== '' && <span className={popup.detail}>{description}</span>}
     </span>
   )
 }

@@ -5,7 +5,9 @@ import { useCallback, useEffect, useRef, useState } from 'react'
 import { useLanguage } from '../i18n/language.tsx'
 import { keepTransport, readTransport, type TransportChoice, transports } from '../settings/transport.ts'
 import { Button } from '../ui/button.tsx'
+import { classes } from '../ui/classes.ts'
 import { CheckIcon, ChevronIcon } from '../ui/icons.tsx'
+import popup from '../ui/popup.module.css'
 import { usePressOutside } from '../ui/press-outside.ts'
 import styles from './menu.module.css'
 
@@ -97,7 +99,7 @@ function Menu({ chosen, now, reason, onChoose, onClose }: MenuProps) {
       ref={panel}
       role="menu"
       aria-label={t.transport.label}
-      className={styles.menu}
+      className={classes(popup.popup, styles.menu)}
       data-testid="transport-menu"
       onKeyDown={onKeyDown}
     >
@@ -108,14 +110,14 @@ function Menu({ chosen, now, reason, onChoose, onClose }: MenuProps) {
           role="menuitemradio"
           aria-checked={transport === chosen}
           tabIndex={-1}
-          className={styles.item}
+          className={classes(popup.option, styles.item)}
           data-choice={transport}
           title={transport === 'auto' ? reason : undefined}
           onClick={() => onChoose(transport)}
         >
-          <span className={styles.words}>
+          <span className={popup.words}>
             <span className={styles.name}>{t.transport.names[transport]}</span>
-            <span className={styles.detail}>
+            <span className={popup.detail}>
               {transport === 'auto' && chosen === 'auto' ? t.transport.now(now) : t.transport.details[transport]}
             </span>
           </span>
