@@ -1,27 +1,9 @@
 /** What a page needs of its store beside the transcript: questions that wait, sessions that are lost, and what is malformed. */
-import type { Session, SessionLogEvent, Transcript } from '@millrace/client'
-import { type Chat, type ChatStorage, chatOf, type Store } from '@millrace/client/chat'
-import { describe, expect, it, onTestFinished } from 'vitest'
+import type { Transcript } from '@millrace/client'
+import { type Chat, type ChatStorage, chatOf } from '@millrace/client/chat'
+import { describe, expect, it } from 'vitest'
 import { startWorld } from '../src/client/world.ts'
-
-/** Resolves with the first state that the predicate accepts, now or later. */
-function until<T>(store: Store<T>, isWanted: (current: T) => boolean): Promise<T> {
-  return new Promise((resolve) => {
-    const look = () => {
-      if (!isWanted(store.current)) return
-      queueMicrotask(leave)
-      resolve(store.current)
-    }
-    const leave = store.subscribe(look)
-    look()
-  })
-}
-
-function watch(session: Session, storage?: ChatStorage): Store<Chat> {
-  const store = chatOf(session, { storage })
-  onTestFinished(store.subscribe(() => {}))
-  return store
-}
+import { ended, forge, textOf, until, watch } from './support/chat.ts'
 
 /** As a browser's. */
 function createStorage(): ChatStorage & { readonly kept: Map<string, string> } {
@@ -35,8 +17,6 @@ function createStorage(): ChatStorage & { readonly kept: Map<string, string> } {
 }
 
 const isLive = ({ status }: Chat) => status === 'live'
-const ended = (count: number) => (chat: Chat) => chat.runs.filter((run) => run.status !== 'streaming').length === count
-const textOf = ({ runs }: Pick<Chat, 'runs'>) => runs.map(({ lanes }) => lanes.map(({ text }) => text).join('|')).join('\n')
 
 describe('questions that wait', () => {
   it('outlive a reload, in order, and are asked once', async () => {
@@ -44,14 +24,14 @@ describe('questions that wait', () => {
     await millrace.run({ session: 's', source: ['said before'] })
     const storage = createStorage()
     const client = connect('sse')
-    const before = watch(client.session('s'), storage)
+    const before = watch(client.session('s'), { storage })
     await until(before, isLive)
     proxy.refuse(true)
     const ids = [before.current.ask('1', { models: ['counting'] }).id, before.current.queue('2', { instructions: 'count' })]
     expect([...storage.kept.keys()]).toEqual(['millrace.pending.s'])
     client.close()
 
-    const after = watch(connect('sse').session('s'), storage)
+    const after = watch(connect('sse').session('s'), { storage })
     expect(after.current.pending).toMatchObject([
       { id: ids[0], query: '1', models: ['counting'], status: 'queued' },
       { id: ids[1], query: '2', instructions: 'count', status: 'queued' },
@@ -70,7 +50,7 @@ describe('questions that wait', () => {
     const storage = createStorage()
     // What a tab leaves that asked without a connection and is gone.
     storage.setItem('millrace.pending.new', JSON.stringify([{ id: 'first', query: '1', status: 'sending' }]))
-    const { runs, pending } = await until(watch(connect('sse').session('new'), storage), ended(1))
+    const { runs, pending } = await until(watch(connect('sse').session('new'), { storage }), ended(1))
     expect({ runs: runs.map(({ run }) => run), text: textOf({ runs }), pending }).toEqual({
       runs: ['first'],
       text: '1 ',
@@ -83,18 +63,18 @@ describe('questions that wait', () => {
     const storage = createStorage()
     const client = connect('sse')
     const session = client.session()
-    const store = watch(session, storage)
+    const store = watch(session, { storage })
     store.current.ask('1', { models: ['no:such-model'] }).catch(() => {})
     const { pending } = await until(store, (chat) => chat.pending[0]?.status === 'rejected')
     const [kept = ''] = storage.kept.values()
     client.close()
     storage.setItem(`millrace.pending.${session.id}`, JSON.stringify([...JSON.parse(kept), null, 7, { id: 8 }]))
-    const after = watch(connect('sse').session(session.id), storage)
+    const after = watch(connect('sse').session(session.id), { storage })
     expect(after.current.pending).toMatchObject([
       { id: pending[0]?.id, query: '1', status: 'rejected', error: { code: 'model_not_found', retryable: false } },
     ])
     storage.setItem('millrace.pending.other', '{')
-    expect(watch(connect('sse').session('other'), storage).current.pending).toEqual([])
+    expect(watch(connect('sse').session('other'), { storage }).current.pending).toEqual([])
   })
 
   it('are asked one by one when nothing is being answered, unless they are withdrawn', async () => {
@@ -214,25 +194,16 @@ describe('what is malformed', () => {
     const { connect, millrace } = await startWorld()
     const session = connect('sse').session('s')
     await millrace.run({ session: 's', source: ['said before'] })
-    let reads = 0
-    const forged: Session = {
-      ...session,
-      read() {
-        reads++
-        return session.read()
-      },
-      async *events(options) {
-        if (reads === 1) yield { ...event, id: options?.from } as unknown as SessionLogEvent
-        // Of a newer server, which this one need not understand.
-        yield { type: 'later', id: options?.from, data: null } as unknown as SessionLogEvent
-        yield* session.events(options)
-      },
-    }
+    const { forged, reads } = forge(session, (id, count) => [
+      ...(count === 1 ? [{ ...event, id }] : []),
+      // Of a newer server, which this one need not understand.
+      { type: 'later', id, data: null },
+    ])
     const store = watch(forged)
-    await until(store, (chat) => isLive(chat) && reads === 2)
+    await until(store, (chat) => isLive(chat) && reads() === 2)
     await millrace.run({ session: 's', source: ['and after'] })
     expect(textOf(await until(store, ended(2)))).toBe('said before\nand after')
-    expect(reads).toBe(2)
+    expect(reads()).toBe(2)
   })
 
   it.each([null, 'text', { runs: 7 }, { runs: [{ run: 'r' }] }])('as a transcript, %j, is an error that passes', async (body) => {

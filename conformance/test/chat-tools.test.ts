@@ -1,21 +1,10 @@
 /** Calls of tools in the store of a session: approved, rejected, executed by the application; and the ends of runs. */
 import { connect, type TransportName } from '@millrace/client'
-import { type Chat, type ChatOptions, chatOf, type Store, typedParts } from '@millrace/client/chat'
+import { type Chat, type ChatOptions, typedParts } from '@millrace/client/chat'
 import { createMillrace, type Model, type ModelPart } from 'millrace'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { z } from 'zod'
-
-function until(store: Store<Chat>, isWanted: (current: Chat) => boolean): Promise<Chat> {
-  return new Promise((resolve) => {
-    const look = () => {
-      if (!isWanted(store.current)) return
-      queueMicrotask(leave)
-      resolve(store.current)
-    }
-    const leave = store.subscribe(look)
-    look()
-  })
-}
+import { until, watch } from './support/chat.ts'
 
 /** Calls `pay`, which waits for approval, or `place`, which the application executes; then says what it got. */
 const model: Model = {
@@ -40,8 +29,7 @@ async function setup(transport: TransportName, options: ChatOptions = {}) {
     const client = connect(url, { transport })
     onTestFinished(() => client.close())
     const session = client.session(id)
-    const store = chatOf(session, own)
-    onTestFinished(store.subscribe(() => {}))
+    const store = watch(session, own)
     return { session, store }
   }
   return { open, ...open(undefined, options) }

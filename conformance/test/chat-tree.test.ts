@@ -1,27 +1,8 @@
 /** The path of a session's tree that a store shows, from a real server. */
-import type { Session } from '@millrace/client'
-import { type Chat, chatOf, type Store } from '@millrace/client/chat'
-import { expect, it, onTestFinished } from 'vitest'
+import type { Chat } from '@millrace/client/chat'
+import { expect, it } from 'vitest'
 import { startWorld } from '../src/client/world.ts'
-
-/** Resolves with the first state that the predicate accepts, now or later. */
-function until<T>(store: Store<T>, isWanted: (current: T) => boolean): Promise<T> {
-  return new Promise((resolve) => {
-    const look = () => {
-      if (!isWanted(store.current)) return
-      queueMicrotask(leave)
-      resolve(store.current)
-    }
-    const leave = store.subscribe(look)
-    look()
-  })
-}
-
-function watch(session: Session): Store<Chat> {
-  const store = chatOf(session)
-  onTestFinished(store.subscribe(() => {}))
-  return store
-}
+import { until, watch } from './support/chat.ts'
 
 const shown = ({ runs }: Chat) => runs.map(({ query }) => query)
 const hasEnded =

@@ -1,34 +1,13 @@
 /** The stores under the hooks, without React: a session as it is shown, from a real server. */
-import { connect, type Session, type Transcript } from '@millrace/client'
-import { type Chat, chatOf, type Store } from '@millrace/client/chat'
+import { connect, type Transcript } from '@millrace/client'
+import { type Chat, chatOf } from '@millrace/client/chat'
 import fc from 'fast-check'
 import { createMillrace, type ModelPart, memoryEngine } from 'millrace'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { oneTo, startWorld, status } from '../src/client/world.ts'
 import { keepNewest } from '../src/engine/support.ts'
+import { ended, forge, textOf, until, watch } from './support/chat.ts'
 
-/** Resolves with the first state that the predicate accepts, now or later. */
-function until<T>(store: Store<T>, isWanted: (current: T) => boolean): Promise<T> {
-  return new Promise((resolve) => {
-    const look = () => {
-      if (!isWanted(store.current)) return
-      queueMicrotask(leave)
-      resolve(store.current)
-    }
-    const leave = store.subscribe(look)
-    look()
-  })
-}
-
-/** A subscriber for as long as the test lasts. */
-function watch(session: Session): Store<Chat> {
-  const store = chatOf(session)
-  onTestFinished(store.subscribe(() => {}))
-  return store
-}
-
-const ended = (count: number) => (chat: Chat) => chat.runs.filter((run) => run.status !== 'streaming').length === count
-const textOf = ({ runs }: Pick<Chat, 'runs'>) => runs.map(({ lanes }) => lanes.map(({ text }) => text).join('|')).join('\n')
 /** Events have the server's time; what was folded from them has the reader's. */
 const timeless = (runs: Transcript['runs']) => runs.map((run) => ({ ...run, startedAt: 0 }))
 
@@ -147,21 +126,11 @@ describe('the transcript', () => {
     const { connect, millrace } = await startWorld()
     const session = connect('sse').session('holed')
     await millrace.run({ session: 'holed', source: ['said before'] })
-    let reads = 0
-    const holed: Session = {
-      ...session,
-      read() {
-        reads++
-        return session.read()
-      },
-      async *events(options) {
-        const from = options?.from ?? ''
-        if (reads === 1) yield { type: 'gap', id: from, data: { from, to: from } }
-        yield* session.events(options)
-      },
-    }
-    const store = watch(holed)
-    const { runs } = await until(store, (chat) => chat.status === 'live' && reads === 2)
+    const { forged, reads } = forge(session, (from, count) =>
+      count === 1 ? [{ type: 'gap', id: from, data: { from, to: from } }] : [],
+    )
+    const store = watch(forged)
+    const { runs } = await until(store, (chat) => chat.status === 'live' && reads() === 2)
     expect(timeless(runs)).toEqual(timeless((await session.read()).runs))
   })
 
