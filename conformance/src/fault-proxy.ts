@@ -19,6 +19,8 @@ export interface FaultProxy extends AsyncDisposable {
   redirect(targetPort: number): void
   /** While true, cuts every new connection at once. */
   refuse(isRefusing: boolean): void
+  /** Resolves when every connection that was made before has been accepted or refused; only while it refuses. */
+  refusedAll(): Promise<void>
   /** Swallows all bytes of the open connections from now on, without closing them; while true, of new ones too. */
   blackHole(isSwallowing: boolean): void
   /** Swallows what the server sends on the open connections; what the client sends still arrives. */
@@ -88,6 +90,12 @@ export async function startFaultProxy(firstPort: number): Promise<FaultProxy> {
     },
     refuse(next) {
       isRefusing = next
+    },
+    async refusedAll() {
+      // The kernel hands over connections in the order in which they were made.
+      const last = connect((server.address() as AddressInfo).port, '127.0.0.1').resume()
+      last.on('error', () => {})
+      await new Promise((resolve) => last.once('close', resolve))
     },
     blackHole(next) {
       isSwallowing = next

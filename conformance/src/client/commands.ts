@@ -157,6 +157,8 @@ export function commandCases({ transport }: ClientSuite): void {
     abort.abort(new Error('no more'))
     for (const call of aborted) await expect(call).rejects.toThrow('no more')
     await expect(late).rejects.toMatchObject({ code: 'deadline_exceeded', retryable: true })
+    // An attempt that is on its way may still arrive.
+    await proxy.refusedAll()
     proxy.refuse(false)
     const after = session.run({ query: '1' })
     await after
