@@ -59,6 +59,23 @@ async function recorded(engine: Engine, { session, start }: Run, type: string): 
 }
 
 describe('a tool of the server', () => {
+  it('is given in the same list to the model of every run, with tools of its own and without', async () => {
+    const lists: unknown[] = []
+    const noting: Model = {
+      name: 'm',
+      async *stream({ tools }) {
+        lists.push(tools)
+      },
+    }
+    for (const model of [noting, { ...noting, tools: { clock: weather } }]) {
+      const { millrace } = await ask({ models: [model], tools: { weather } })
+      await (await millrace.ask({ query: 'again', models: ['m'] })).ended
+    }
+    expect(lists).toMatchObject([{ length: 1 }, { length: 1 }, { length: 2 }, { length: 2 }])
+    expect(lists[1]).toBe(lists[0])
+    expect(lists[3]).toBe(lists[2])
+  })
+
   it('is executed with checked arguments, and the model goes on with its result', async () => {
     const usage = (n: number): ModelPart => ({ usage: { inputTokens: n, outputTokens: 1, totalTokens: n + 1 } })
     const { model, asked } = scripted(

@@ -16,9 +16,9 @@ export interface NamedTool extends Tool {
 export interface ToolSet {
   readonly size: number
   get(name: string): NamedTool | undefined
-  /** What models get. */
+  /** What models get: the same list for every run, by which a model can keep what it makes of them. */
   readonly definitions: readonly ToolDefinition[]
-  /** With the tools that a model brings, which go before those of the same name. */
+  /** With the tools that a model brings, which go before those of the same name. The same set for the same tools. */
   with(tools: ToolsOption | undefined): ToolSet
 }
 
@@ -27,23 +27,33 @@ const namePattern = /^[A-Za-z0-9_-]{1,64}$/
 
 /** Throws a TypeError for what no model could call. */
 export function createTools(options: ToolsOption = {}): ToolSet {
+  return toSet(toMap(options))
+}
+
+type Tools = ReadonlyMap<string, NamedTool & { readonly definition: ToolDefinition }>
+
+function toMap(options: ToolsOption): Tools {
   const entries: readonly (readonly [string, Tool | LangChainTool])[] = isList(options)
     ? options.map((tool) => [tool.name, tool] as const)
     : Object.entries(options)
-  return toSet(new Map(entries.map(([name, tool]) => [name, toNamed(name, tool)])))
+  return new Map(entries.map(([name, tool]) => [name, toNamed(name, tool)]))
 }
 
-function toSet(tools: ReadonlyMap<string, NamedTool & { readonly definition: ToolDefinition }>): ToolSet {
-  return {
+function toSet(tools: Tools): ToolSet {
+  /** By the tools of a model, which it has for all its runs: schemas are compiled once. */
+  const extended = new WeakMap<ToolsOption, ToolSet>()
+  const set: ToolSet = {
     size: tools.size,
     get: (name) => tools.get(name),
     definitions: [...tools.values()].map(({ definition }) => definition),
     with(more) {
-      if (more === undefined) return toSet(tools)
-      const own = isList(more) ? more.map((tool) => [tool.name, tool] as const) : Object.entries(more)
-      return toSet(new Map([...tools, ...own.map(([name, tool]) => [name, toNamed(name, tool)] as const)]))
+      if (more === undefined) return set
+      const known = extended.get(more) ?? toSet(new Map([...tools, ...toMap(more)]))
+      extended.set(more, known)
+      return known
     },
   }
+  return set
 }
 
 function toNamed(name: string, given: Tool | LangChainTool): NamedTool & { readonly definition: ToolDefinition } {

@@ -2,7 +2,7 @@
 import { tool } from '@langchain/core/tools'
 import { ChatOpenAI } from '@langchain/openai'
 import { createAgent } from 'langchain'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import { z } from 'zod'
 import { type FakeOpenAi, type Step, startFakeOpenAi } from '../../../test/support/fake-openai.ts'
 import type { Model, ModelMessage, ModelPart } from '../model.ts'
@@ -85,6 +85,14 @@ describe.each([
       { role: 'tool', content: '31', tool_call_id: 'c1' },
     ])
   })
+})
+
+it('makes one model with the tools of a server, and not another for each run', async () => {
+  const fake = await startFakeOpenAi({ script: [{ delta: { role: 'assistant', content: 'ok' } }, { finish: 'stop' }] })
+  const model = chatModel(fake)
+  const bind = vi.spyOn(model, 'bindTools')
+  for (let run = 0; run < 2; run++) await ask(fromLangChain(model))
+  expect(bind).toHaveBeenCalledTimes(1)
 })
 
 it('gives calls that arrive whole and have the same index, by chunks', async () => {
