@@ -45,14 +45,14 @@ export type LanePart =
 
 /**
  * Adds an event of the lane, or a decision about one of its calls. Replaces parts and never changes one. `position` is the
- * event's. Other events add nothing.
+ * event's, where it is a file. Other events add nothing.
  */
 export function addToParts(parts: LanePart[], event: Exclude<SessionEvent, { type: 'file_data' }>, position: string): void {
   switch (event.type) {
     case 'message':
-      return say(parts, { type: 'text', text: event.data.text })
+      return say(parts, 'text', event.data.text)
     case 'reasoning':
-      return say(parts, { type: 'reasoning', text: event.data.reasoning })
+      return say(parts, 'reasoning', event.data.reasoning)
     case 'tool_call_start': {
       const { call, name } = event.data
       return put(parts, { type: 'tool', call, name, state: 'streaming', argumentsText: '' })
@@ -88,17 +88,17 @@ export function addToParts(parts: LanePart[], event: Exclude<SessionEvent, { typ
 export function joinParts(before: readonly LanePart[], more: readonly LanePart[]): LanePart[] {
   const parts = [...before]
   for (const part of more) {
-    if (part.type === 'text' || part.type === 'reasoning') say(parts, part)
+    if (part.type === 'text' || part.type === 'reasoning') say(parts, part.type, part.text)
     else if (part.type === 'tool') put(parts, part)
     else parts.push(part)
   }
   return parts
 }
 
-function say(parts: LanePart[], said: SaidPart): void {
+function say(parts: LanePart[], type: SaidPart['type'], text: string): void {
   const last = parts.at(-1)
-  if (last?.type === said.type) parts[parts.length - 1] = { type: last.type, text: last.text + said.text }
-  else parts.push(said)
+  if (last?.type === type) parts[parts.length - 1] = { type, text: last.text + text }
+  else parts.push({ type, text })
 }
 
 /** In the place of the same call, where a run goes on with it; what was decided about it stays. */

@@ -94,7 +94,8 @@ const runBytes = 1000
 const partBytes = 200
 
 /** Folds one event. Events of a run MUST be passed in order, its start first. */
-export function fold(log: Fold, { type, data, time, offset }: LogEvent, epoch: string): void {
+export function fold(log: Fold, event: LogEvent, epoch: string): void {
+  const { type, data, time, offset } = event
   const { runs } = log
   if (type === 'queue_added' || type === 'queue_changed') return foldQueued(log, data as unknown as QueuedQuestion, time, offset)
   if (type === 'queue_removed') return void log.queue.delete((data as { entry: string }).entry)
@@ -135,23 +136,19 @@ export function fold(log: Fold, { type, data, time, offset }: LogEvent, epoch: s
   }
   const lane = run.lanes.find((each) => each.lane === (data as { lane: string }).lane)
   if (lane === undefined) return
-  addToParts(lane.parts, { type, data } as unknown as Parameters<typeof addToParts>[1], formatPosition({ epoch, offset }))
-  if (type === 'message') {
-    const { text } = data as SessionEvents['message']
-    lane.text += text
-    folded.bytes += 2 * text.length
-  } else if (type === 'reasoning') {
-    const { reasoning } = data as SessionEvents['reasoning']
-    lane.reasoning += reasoning
-    folded.bytes += 2 * reasoning.length
-  } else if (type === 'data') {
+  // Only files have one, and most events are tokens.
+  const position = type === 'file' ? formatPosition({ epoch, offset }) : ''
+  addToParts(lane.parts, event as unknown as Parameters<typeof addToParts>[1], position)
+  if (type === 'message') folded.bytes += 2 * (data as SessionEvents['message']).text.length
+  else if (type === 'reasoning') folded.bytes += 2 * (data as SessionEvents['reasoning']).reasoning.length
+  else if (type === 'data') {
     const { name, value } = data as SessionEvents['data']
     lane.data.push({ name, value })
     folded.bytes += partBytes + 2 * JSON.stringify(value).length
   } else if (type === 'file') {
     const { run: _run, lane: _lane, ...file } = data as unknown as SessionEvents['file']
     folded.bytes += partBytes + 2 * (file.name ?? '').length
-    lane.files.push({ ...file, position: formatPosition({ epoch, offset }) })
+    lane.files.push({ ...file, position })
   } else if (type === 'lane_end') {
     const { run: _run, lane: _lane, ...end } = data as unknown as SessionEvents['lane_end']
     Object.assign(lane, end)
@@ -176,6 +173,13 @@ function decide(folded: Folded, decision: SessionEvents['tool_decision']): void 
   folded.bytes += partBytes + 2 * JSON.stringify(decision).length
 }
 
+/** The text of a lane, or its reasoning. Of one part it is the same text, once in memory. */
+export function textOfParts(parts: readonly LanePart[], type: SaidPart['type']): string {
+  let text = ''
+  for (const part of parts) if (part.type === type) text += part.text
+  return text
+}
+
 /** Returns what it takes in memory that was not counted. V8 keeps concatenated text as a tree of its pieces, several times its size, until a character is read. */
 function flatten(lane: LaneRecord): number {
   const { parts } = lane
@@ -183,11 +187,9 @@ function flatten(lane: LaneRecord): number {
   for (const type of ['text', 'reasoning'] as const) {
     const said = parts.filter((part): part is SaidPart => part.type === type)
     for (const { text } of said) text.charCodeAt(0)
-    const [only, ...more] = said
-    // The same text, once in memory.
-    if (only !== undefined && more.length === 0) lane[type] = only.text
-    else bytes += 2 * lane[type].length
+    lane[type] = textOfParts(parts, type)
     lane[type].charCodeAt(0)
+    if (said.length > 1) bytes += 2 * lane[type].length
   }
   return bytes
 }

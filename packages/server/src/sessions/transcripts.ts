@@ -6,7 +6,7 @@ import { formatPosition, type MillraceError, type Position } from '@millrace/pro
 import type { Engine, LogState, Page } from '../log/log.ts'
 import { coalesce } from '../runs/coalesce.ts'
 import type { OpenLog } from '../runs/recovery.ts'
-import { emptyFold, type Fold, fold, type RunRecord, type Transcript } from './transcript.ts'
+import { emptyFold, type Fold, fold, type RunRecord, type Transcript, textOfParts } from './transcript.ts'
 
 export interface Transcripts {
   /** As `openLog`, for a caller that reads the session next: a log that was never read here is read once for both. */
@@ -142,11 +142,16 @@ function withKeptParent(run: RunRecord, kept: ReadonlyMap<string, unknown>): Run
   return { ...rest, parent: null }
 }
 
-/** An ended run does not change, and is shared. */
+/** An ended run does not change, and is shared. Of one in progress only the parts have the text. */
 function copy(run: RunRecord): RunRecord {
   if (run.status !== 'streaming') return run
-  return {
-    ...run,
-    lanes: run.lanes.map((lane) => ({ ...lane, data: [...lane.data], files: [...lane.files], parts: [...lane.parts] })),
-  }
+  const lanes = run.lanes.map((lane) => ({
+    ...lane,
+    text: textOfParts(lane.parts, 'text'),
+    reasoning: textOfParts(lane.parts, 'reasoning'),
+    data: [...lane.data],
+    files: [...lane.files],
+    parts: [...lane.parts],
+  }))
+  return { ...run, lanes }
 }
