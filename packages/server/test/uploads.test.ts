@@ -207,4 +207,19 @@ describe('an upload in parts', () => {
     expect(await engine.list('file/')).toEqual([])
     expect(await rejection(fetch(address))).toEqual([404, 'upload_not_found'])
   })
+
+  it('is not forgotten once it is complete, also where the list of unfinished ones still has it', async () => {
+    const inner = memoryEngine()
+    let fails = true
+    const remove: Engine['delete'] = (log) =>
+      fails && log.startsWith('unfinished/') ? Promise.reject(new Error('away')) : inner.delete(log)
+    const { url } = await startServer({ engine: { ...inner, delete: remove }, limits: { uploadMsMax: 20 } })
+    const { status, upload } = await uploadTo(url, png, { mediaType: 'image/png' })
+    expect(status).toBe(201)
+    expect(await inner.list('unfinished/')).toHaveLength(1)
+    fails = false
+    await expect.poll(() => inner.list('unfinished/'), { interval: 5 }).toEqual([])
+    const file = await fetch(`${url}/api/files/${upload.session}/${upload.position}`)
+    expect(Buffer.from(await file.arrayBuffer())).toEqual(png)
+  })
 })

@@ -42,6 +42,7 @@ export async function completeUpload({ engine, openLog, observer, now }: Complet
   // Where another request has done it at the same time, it says the same.
   const kept = await finishFileLog(engine, file, position).catch(() => ({ ...file, position }))
   if (!appended.duplicate) observer.fileUploaded?.({ session, position, mediaType, size, by, durationMs: now() - beganAt })
-  await removeUnfinished(engine, { session, upload, by, beganAt })
+  // What is left of it is swept later. An error would say that the file is not in its session.
+  await removeUnfinished(engine, { session, upload, by, beganAt }).catch(() => {})
   return kept
 }
