@@ -67,8 +67,8 @@ export interface SessionEvents {
   tool_call_start: { run: string; lane: string; call: string; name: string }
   /** A piece of the JSON of the arguments. */
   tool_call_delta: { run: string; lane: string; call: string; arguments: string }
-  /** A whole call. A run that continues another repeats the calls that it goes on with. */
-  tool_call: { run: string; lane: string; call: string; name: string; arguments: Json; by: ToolExecutor }
+  /** A whole call. `isRepeated`: the run goes on with a call of the run that it continues. */
+  tool_call: { run: string; lane: string; call: string; name: string; arguments: Json; by: ToolExecutor; isRepeated?: true }
   /** What a tool returned, or with `isError` why there is nothing. `preliminary`: a later result replaces it. */
   tool_result: { run: string; lane: string; call: string } & ToolResult
   /** A call waits for somebody's decision, until `expiresAt` in milliseconds since 1970. */

@@ -67,7 +67,7 @@ export class LaneWriter {
 
   /** A call that a run goes on with. */
   repeatCall(call: LaneData<'tool_call'>): void {
-    this.#writePart('tool_call', call)
+    this.#writePart('tool_call', { ...call, isRepeated: true })
   }
 
   /** The id of a call of the model; undefined where there is none. */
