@@ -14,6 +14,9 @@ export const limits = {
   /** `params` of a run as JSON, and of them `provider`. */
   paramsBytesMax: 65_536,
   providerBytesMax: 16_384,
+  /** `tools` of a run, and all of them as JSON. */
+  toolsMax: 128,
+  toolsBytesMax: 131_072,
   /** Keys of `metadata`, and the length of each key and value. */
   metadataKeysMax: 16,
   metadataKeyLengthMax: 64,

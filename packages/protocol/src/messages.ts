@@ -81,12 +81,23 @@ export type ParamName = keyof Params
 /** Values of the application, which no model gets. */
 export type Metadata = Readonly<Record<string, string>>
 
+/** A tool that only this run has. Its models may call it, and a client executes it. */
+export interface ClientTool {
+  /** 1 to 64 of `A-Z a-z 0-9 _ -`; not the name of a tool that the server or one of the models has. */
+  readonly name: string
+  /** For the model: what it does, and when to use it. */
+  readonly description?: string | undefined
+  /** A JSON Schema of the arguments, an object; default any. The client checks them, and the server does not. */
+  readonly input?: { readonly [key: string]: Json } | undefined
+}
+
 /** What a request has beside its question; recorded with the run. */
 export interface Asked {
   /** The new messages of the run, where it was not asked by a `query` alone. */
   readonly messages?: readonly Message[] | undefined
   readonly instructions?: string | undefined
   readonly params?: Params | undefined
+  readonly tools?: readonly ClientTool[] | undefined
   readonly metadata?: Metadata | undefined
   /** The run that the question follows; null begins another conversation in the session. Absent: the newest run. */
   readonly parent?: string | null | undefined
@@ -95,11 +106,12 @@ export interface Asked {
 }
 
 /** Only these fields, in this order, and only those that are there. */
-export function askedOf({ messages, instructions, params, metadata, parent, parentLane }: Asked): Asked {
+export function askedOf({ messages, instructions, params, tools, metadata, parent, parentLane }: Asked): Asked {
   return {
     ...(messages !== undefined && { messages }),
     ...(instructions !== undefined && { instructions }),
     ...(params !== undefined && { params }),
+    ...(tools !== undefined && { tools }),
     ...(metadata !== undefined && { metadata }),
     ...(parent !== undefined && { parent }),
     ...(parentLane !== undefined && { parentLane }),

@@ -251,6 +251,8 @@ describe('limits', () => {
     instructionsLengthMax: ['instructions', `${limits.instructionsLengthMax.toLocaleString('en')} characters`],
     paramsBytesMax: ['`params`', `${limits.paramsBytesMax / 1024} KiB as JSON`],
     providerBytesMax: ['`params.provider`', `${limits.providerBytesMax / 1024} KiB as JSON`],
+    toolsMax: ['`tools`', `${limits.toolsMax}`],
+    toolsBytesMax: ['`tools` as JSON', `${limits.toolsBytesMax / 1024} KiB`],
     metadataKeysMax: ['`metadata`', `${limits.metadataKeysMax} keys`],
     metadataKeyLengthMax: ['a key of `metadata`', `${limits.metadataKeyLengthMax} characters`],
     metadataValueLengthMax: ['a value of `metadata`', `${limits.metadataValueLengthMax} characters`],

@@ -115,6 +115,23 @@ const params = z
   })
   .refine((value) => isWithin(value, limits.paramsBytesMax), `has more than ${limits.paramsBytesMax} bytes`)
 
+/** Strict: a misspelled `input` would leave a model without a schema. */
+const clientTool = z.strictObject({
+  name: z.string().regex(idPattern),
+  description: z.string().optional().describe('For the model: what it does, and when to use it'),
+  input: object
+    .refine(({ type = 'object' }) => type === 'object', 'must be a schema of an object')
+    .optional()
+    .describe('A JSON Schema of the arguments, an object; the server does not check them'),
+})
+
+const tools = z
+  .array(clientTool)
+  .min(1)
+  .max(limits.toolsMax)
+  .refine((all) => new Set(all.map(({ name }) => name)).size === all.length, 'has two tools of one name')
+  .refine((all) => isWithin(all, limits.toolsBytesMax), `has more than ${limits.toolsBytesMax} bytes`)
+
 export const instructions = z.string().trim().min(1).max(limits.instructionsLengthMax)
 
 const metadata = z
@@ -126,6 +143,7 @@ export const asked = z.object({
   messages: messages.optional(),
   instructions: instructions.optional().describe('In place of the instructions of the session; those of the server come before'),
   params: params.optional().describe('How the model answers; one that does not take a parameter rejects the request'),
+  tools: tools.optional().describe('Further tools, which the client executes'),
   metadata: metadata.optional().describe('Values of the application, which are kept with the run'),
   parent: id
     .nullable()
@@ -155,6 +173,7 @@ export function toQuestion({
   messages,
   instructions,
   params,
+  tools,
   metadata,
   parent,
   parentLane,
@@ -170,6 +189,7 @@ export function toQuestion({
     ...(plain === undefined && { messages }),
     ...(instructions !== undefined && { instructions }),
     ...(params !== undefined && Object.keys(params).length > 0 && { params }),
+    ...(tools !== undefined && tools.length > 0 && { tools }),
     ...(metadata !== undefined && Object.keys(metadata).length > 0 && { metadata }),
     ...(parent !== undefined && { parent }),
     ...(parentLane !== undefined && { parentLane }),

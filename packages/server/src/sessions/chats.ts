@@ -118,7 +118,7 @@ class SessionChats implements Chats {
   async #planLanes(asked: readonly string[] | undefined, details: Asked): Promise<LanePlan[]> {
     const { resolveModel, tools } = this.#options
     const models = await Promise.all((asked ?? [undefined]).map((name) => resolveModel(name)))
-    return planLanes(nameLanes(models.map(({ name }) => name)), models, { ...details, tools })
+    return planLanes(nameLanes(models.map(({ name }) => name)), models, details, tools)
   }
 
   readonly regenerate: Chats['regenerate'] = async (

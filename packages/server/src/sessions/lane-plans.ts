@@ -1,5 +1,5 @@
 /** Which lanes a run has, and what each of them sees. */
-import { type Lane, type LanePart, type Message, MillraceError, type Params } from '@millrace/protocol'
+import { type ClientTool, type Lane, type LanePart, type Message, MillraceError, type Params } from '@millrace/protocol'
 import { continuation } from '../models/continuation.ts'
 import type { Model, ModelMessage } from '../models/model.ts'
 import type { LanePlan } from '../runs/plan.ts'
@@ -13,15 +13,16 @@ import { decidedCalls, waitingCalls } from './waiting.ts'
 export interface Asked {
   readonly params?: Params | undefined
   readonly messages?: readonly Message[] | undefined
-  /** Those of the server. */
-  readonly tools: ToolSet
+  /** Those of the request. */
+  readonly tools?: readonly ClientTool[] | undefined
 }
 
-/** Throws `param_not_supported` and `file_not_supported`, before anything is spent. */
+/** Throws `param_not_supported`, `file_not_supported`, and `invalid_request` for a tool, before anything is spent. */
 export function planLanes(
   lanes: readonly Lane[],
   models: readonly Model[],
-  { params = {}, messages: asked, tools: ofServer }: Asked,
+  { params = {}, messages: asked, tools: ofClient }: Asked,
+  ofServer: ToolSet,
 ): LanePlan[] {
   for (const model of models) {
     requireTaken(model, params)
@@ -29,7 +30,7 @@ export function planLanes(
   }
   return lanes.map(({ lane, model: name }, index) => {
     const model = models[index] as Model
-    const tools = ofServer.with(model.tools)
+    const tools = ofServer.with(model.tools).withOfClient(ofClient)
     const { definitions } = tools
     if (tools.size === 0)
       return {
@@ -102,7 +103,7 @@ export function planResumed(
   const usedCalls = [...exchange.lanes.values()].flatMap(({ parts }) =>
     parts.flatMap((part) => ('call' in part ? [part.call] : [])),
   )
-  const lanes = planLanes(unfinished, models, { ...exchange, tools }).map((plan): LanePlan => {
+  const lanes = planLanes(unfinished, models, exchange, tools).map((plan): LanePlan => {
     const decided = before.get(plan.lane) ?? []
     if (plan.steps === undefined && decided.length === 0) return { ...plan, usedCalls }
     const stepsBefore = partsOf(plan.lane).filter(({ type }) => type === 'step').length + exchange.runs.length

@@ -1,5 +1,5 @@
 /** The tools of a server, by name, with their schemas compiled. */
-import { MillraceError } from '@millrace/protocol'
+import { type ClientTool, MillraceError } from '@millrace/protocol'
 import { z } from 'zod'
 import { fromLangChainTool, isLangChainTool, type LangChainTool } from './langchain.ts'
 import type { JsonSchema, Tool, ToolDefinition } from './tool.ts'
@@ -20,6 +20,8 @@ export interface ToolSet {
   readonly definitions: readonly ToolDefinition[]
   /** With the tools that a model brings, which go before those of the same name. The same set for the same tools. */
   with(tools: ToolsOption | undefined): ToolSet
+  /** With the tools of a request, which its client executes. Throws `invalid_request` where one has a name that is taken. */
+  withOfClient(tools: readonly ClientTool[] | undefined): ToolSet
 }
 
 /** Every provider takes these names. */
@@ -52,8 +54,24 @@ function toSet(tools: Tools): ToolSet {
       extended.set(more, known)
       return known
     },
+    withOfClient(more) {
+      if (more === undefined) return set
+      const taken = more.find(({ name }) => tools.has(name))
+      if (taken !== undefined) throw new MillraceError('invalid_request', { message: nameTaken(taken.name) })
+      return toSet(new Map([...tools, ...more.map((tool) => [tool.name, ofClient(tool)] as const)]))
+    },
   }
   return set
+}
+
+/** The client checks the arguments: a schema from outside could have a pattern that takes minutes to match. */
+function ofClient({ name, description = '', input }: ClientTool): NamedTool & { readonly definition: ToolDefinition } {
+  const check = (value: unknown) => requireArguments(name, anything.safeParse(value))
+  return { name, description, definition: { name, description, input: { ...noArguments, ...input } }, check }
+}
+
+function nameTaken(name: string): string {
+  return `This server has a tool ${name} of its own; give the one in \`tools\` another name.`
 }
 
 function toNamed(name: string, given: Tool | LangChainTool): NamedTool & { readonly definition: ToolDefinition } {
@@ -70,27 +88,26 @@ function toNamed(name: string, given: Tool | LangChainTool): NamedTool & { reado
     ...tool,
     name,
     definition: { name, description: tool.description, input: schema },
-    check(input) {
-      const result = parse(input)
-      if (result.success) return result.data
-      const problems = result.error.issues
-        .slice(0, 5)
-        .map(({ path, message }) => `${['arguments', ...path].join('.')}: ${message}`)
-      throw new MillraceError('arguments_invalid', {
-        message: `The arguments of ${name} do not match its schema: ${problems.join('; ')}.`.slice(0, 1000),
-      })
-    },
+    check: (input) => requireArguments(name, parse(input)),
   }
 }
 
+function requireArguments(name: string, result: z.ZodSafeParseResult<unknown>): unknown {
+  if (result.success) return result.data
+  const problems = result.error.issues.slice(0, 5).map(({ path, message }) => `${['arguments', ...path].join('.')}: ${message}`)
+  throw new MillraceError('arguments_invalid', {
+    message: `The arguments of ${name} do not match its schema: ${problems.join('; ')}.`.slice(0, 1000),
+  })
+}
+
+const noArguments: JsonSchema = { type: 'object', properties: {} }
 const anything = z.record(z.string(), z.unknown())
 
 function compile(
   name: string,
   input: Tool['input'],
 ): { schema: JsonSchema; parse: (value: unknown) => z.ZodSafeParseResult<unknown> } {
-  const empty = { type: 'object', properties: {} }
-  if (input === undefined) return { schema: empty, parse: (value) => anything.safeParse(value) }
+  if (input === undefined) return { schema: noArguments, parse: (value) => anything.safeParse(value) }
   try {
     if (isZod(input)) {
       const schema = z.toJSONSchema(input, { io: 'input' }) as JsonSchema
@@ -99,7 +116,7 @@ function compile(
     }
     const compiled = z.fromJSONSchema(input as Parameters<typeof z.fromJSONSchema>[0])
     if (input.type !== 'object' && input.type !== undefined) throw new TypeError('it is not a schema of an object')
-    return { schema: { ...empty, ...(input as JsonSchema) }, parse: (value) => anything.and(compiled).safeParse(value) }
+    return { schema: { ...noArguments, ...(input as JsonSchema) }, parse: (value) => anything.and(compiled).safeParse(value) }
   } catch (cause) {
     throw new TypeError(`The schema of the tool "${name}" cannot be used: ${(cause as Error).message}.`, { cause })
   }
