@@ -65,6 +65,7 @@ describe('a tool of the server', () => {
       name: 'm',
       async *stream({ tools }) {
         lists.push(tools)
+        yield { text: '.' }
       },
     }
     for (const model of [noting, { ...noting, tools: { clock: weather } }]) {
