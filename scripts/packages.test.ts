@@ -14,7 +14,9 @@ it.each(packageFolders)('%s has its README, its licence, and every source that i
   const [{ files }] = JSON.parse(stdout) as [{ files: { path: string }[] }]
   const paths = files.map(({ path }) => path)
   const { exports } = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8')) as Manifest
-  const sources = Object.values(exports).flatMap((target) => (typeof target === 'object' ? [target['millrace-source']?.slice(2)] : []))
+  const sources = Object.values(exports).flatMap((target) =>
+    typeof target === 'object' ? [target['millrace-source']?.slice(2)] : [],
+  )
   expect(sources.length).toBeGreaterThan(0)
   expect(paths).toEqual(expect.arrayContaining(['README.md', 'LICENSE', ...sources]))
   expect(paths.filter((path) => path.endsWith('.test.ts'))).toEqual([])
