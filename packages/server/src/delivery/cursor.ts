@@ -8,8 +8,9 @@ import type { Position } from '@millrace/protocol'
 import type { Engine, Page } from '../log/log.ts'
 import { retryWhileUnavailable } from '../log/retry.ts'
 import type { DeliveryStats } from './delivery-stats.ts'
+import { encoderAt } from './encoder.ts'
 import type { Scheduler } from './scheduler.ts'
-import type { Encoded, Sink, SlowPolicy, Wire } from './wire.ts'
+import type { Encode, Encoded, Sink, SlowPolicy, Wire } from './wire.ts'
 
 /** The page size for catching up: enough to make a few frames of an answer of thousands of tokens. */
 const catchUpPage = { eventsMax: 2048, bytesMax: 128 * 1024 }
@@ -57,6 +58,8 @@ export interface CursorOptions {
   /** Default `wait`. */
   readonly slow?: SlowPolicy | undefined
   readonly blocked?: boolean
+  /** Of a wire with `since`: it has had every event up to `after`. Default: it is made by reading them. */
+  readonly encode?: Encode | undefined
   readonly stats: DeliveryStats
   /** The tail to join at the head; created if there is none. */
   readonly findTail: (cursor: Cursor) => CursorTail
@@ -80,6 +83,8 @@ export class Cursor {
   /** True from a write for which the sink returned false until `drained()`, or from the start. */
   blocked: boolean
   closed = false
+  /** While behind, once it is known; a tail that is created for the cursor takes it over. */
+  encode: Encode | undefined
   #onClose: CloseListener | undefined
   readonly #engine: Engine
   readonly #scheduler: Scheduler
@@ -91,7 +96,7 @@ export class Cursor {
 
   constructor(options: CursorOptions) {
     const { engine, scheduler, log, wire, sink, after, slow = 'wait', blocked = false } = options
-    const { stats, findTail, onReadError } = options
+    const { stats, findTail, onReadError, encode } = options
     this.log = log
     this.epoch = after.epoch
     this.from = after.offset
@@ -100,6 +105,7 @@ export class Cursor {
     this.sink = sink
     this.slow = slow
     this.blocked = blocked
+    this.encode = encode
     this.#engine = engine
     this.#scheduler = scheduler
     this.#stats = stats
@@ -163,6 +169,7 @@ export class Cursor {
         if (this.blocked) await this.#untilDrained()
         if (this.closed) return
         if (isFirst && this.slow === 'latest') await this.#skipToLatest()
+        if (this.wire.since !== undefined && this.encode === undefined) this.encode = await this.#findEncoder()
         const page = await this.#ask(() => this.#engine.read(this.log, { epoch: this.epoch, offset: this.offset }, catchUpPage))
         this.#stats.behind.set(this, page.head.offset - this.offset)
         const isLast = await this.#inTurn(() => this.#writePage(page))
@@ -180,12 +187,18 @@ export class Cursor {
     }
   }
 
+  #findEncoder(): Promise<Encode> {
+    const { wire, log, epoch, offset } = this
+    return this.#ask(() => encoderAt({ engine: this.#engine, log, epoch, offset }, wire))
+  }
+
   #ask<T>(act: () => Promise<T>): Promise<T> {
     return retryWhileUnavailable(act, { isOver: () => this.closed, onUnavailable: this.#onReadError })
   }
 
   join(tail: CursorTail): void {
     this.#tail = tail
+    this.encode = undefined
     // Of all readers of the tail only one copy stays in memory.
     this.log = tail.log
     this.wire = tail.wire
@@ -220,13 +233,18 @@ export class Cursor {
     if (this.closed) return false
     const pieces: Encoded[] = gap === undefined ? [] : [this.wire.encodeGap(gap.from, gap.to)]
     if (gap !== undefined) this.#stats.gaps += 1
+    if (gap !== undefined && this.wire.endsAtGap) {
+      this.sink.write(join(pieces))
+      return true
+    }
+    const encode = this.encode ?? this.wire.encode
     const before = this.offset
     let last = false
     const merges = events.length > nearlyLive || this.wire.intervalMs
     let size = 0
     this.offset = position.offset
     for (const event of merges ? this.wire.merge(events) : events) {
-      const piece = this.wire.encode(event, this.epoch)
+      const piece = encode(event, this.epoch)
       pieces.push(piece)
       size += piece.length
       last = this.wire.isLast(event)

@@ -7,7 +7,7 @@ import { DeliveryStats, type ReaderCounts } from './delivery-stats.ts'
 import type { Scheduler } from './scheduler.ts'
 import { Tail } from './tail.ts'
 import { createTailMemory } from './tail-memory.ts'
-import type { Sink, SlowPolicy, Wire } from './wire.ts'
+import type { Encode, Sink, SlowPolicy, Wire } from './wire.ts'
 
 export interface Attachment {
   readonly log: string
@@ -19,6 +19,8 @@ export interface Attachment {
   readonly slow?: SlowPolicy | undefined
   /** The sink accepts nothing until the cursor's `drained()` is called. Default false. */
   readonly blocked?: boolean
+  /** As `CursorOptions.encode`. */
+  readonly encode?: Encode | undefined
 }
 
 export interface FanOut {
@@ -90,6 +92,7 @@ export function createFanOut(options: FanOutOptions): FanOut {
       log,
       epoch,
       wire,
+      encode: cursor.encode ?? wire.encode,
       offset,
       onReadError,
       onEmpty: () => {

@@ -14,7 +14,7 @@ import { type DeliveryStats, PassStats, type ReaderCounts } from './delivery-sta
 import type { Scheduler, Task } from './scheduler.ts'
 import { Slabs } from './slabs.ts'
 import type { MemoryHolder, TailMemory } from './tail-memory.ts'
-import type { Wire } from './wire.ts'
+import type { Encode, Wire } from './wire.ts'
 
 /** One page: what is encoded at once, about a millisecond. */
 const page = { eventsMax: 256, bytesMax: 64 * 1024 }
@@ -36,6 +36,8 @@ export interface TailOptions {
   readonly log: string
   readonly epoch: string
   readonly wire: Wire
+  /** Has had every event of the wire up to `offset`. */
+  readonly encode: Encode
   /** Where the tail starts. */
   readonly offset: number
   /** The log cannot be read, temporarily or, if its cursors have ended, permanently. */
@@ -272,7 +274,8 @@ export class Tail implements Task, CursorTail, MemoryHolder {
         const read = this.#peek() ?? (await this.#read())
         if (this.#offset >= this.#goal) this.#goal = read.head.offset
         this.#hasMore = read.position.offset !== read.head.offset
-        const isFarBehind = this.#afterIdle && read.head.offset - this.#offset > idleBacklogMax
+        // An encoder that has missed events would be wrong.
+        const isFarBehind = this.#afterIdle && this.wire.since === undefined && read.head.offset - this.#offset > idleBacklogMax
         this.#afterIdle = false
         if (isFarBehind) this.#skipTo(read.head.offset)
         else this.#take(read)
@@ -342,13 +345,15 @@ export class Tail implements Task, CursorTail, MemoryHolder {
   }
 
   #take({ events, gap }: Page): void {
-    const { wire, epoch } = this.#options
+    const { wire, epoch, encode } = this.#options
     const { first } = this.#slabs
     this.#stats?.taken(events)
     if (gap !== undefined) this.#slabs.appendGap(gap.to.offset, wire.encodeGap(gap.from, gap.to))
+    this.#ended = gap !== undefined && wire.endsAtGap === true
     for (const part of wire.intervalMs ? this.#parts(events) : [events]) {
+      if (this.#ended) break
       for (const event of wire.intervalMs ? wire.merge(part) : part) {
-        this.#slabs.appendEvent(event.offset, wire.encode(event, epoch))
+        this.#slabs.appendEvent(event.offset, encode(event, epoch))
         this.#ended = wire.isLast(event)
         if (this.#ended) break
       }

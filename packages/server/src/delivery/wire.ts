@@ -9,7 +9,12 @@ export interface Wire {
   /** Two readers of a log whose wires have the same key share every byte, so it MUST name everything that the bytes depend on. */
   readonly key: string
   /** The complete encoded event; '' if this wire leaves it out. Text is written as UTF-8. MUST be pure. */
-  encode(event: LogEvent, epoch: string): Encoded
+  readonly encode: Encode
+  /**
+   * Where an event's bytes depend on those before it: readers begin after this offset, or with an encoder that has had every
+   * event since. `encode` is then not called.
+   */
+  readonly since?: { readonly offset: number; begin(): Encode }
   /** Encodes a gap: the events after `from` up to and including `to` are missing. */
   encodeGap(from: Position, to: Position): Encoded
   /** For readers that are behind: fewer events with the same content. MUST keep the last event's offset last. */
@@ -21,7 +26,11 @@ export interface Wire {
   readonly intervalMs?: number
   /** True for the last event of this wire. */
   isLast(event: LogEvent): boolean
+  /** Nothing can be encoded after a gap: `encodeGap` writes the end. */
+  readonly endsAtGap?: boolean
 }
+
+export type Encode = (event: LogEvent, epoch: string) => Encoded
 
 /** The delivery options of a reader. */
 export interface DeliveryOptions {
