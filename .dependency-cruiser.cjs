@@ -13,14 +13,20 @@ const knows = {
   config: ['access/', 'options\\.ts$', 'limits/options\\.ts$', 'files/default-types\\.ts$'],
   cluster: ['runs/', 'transports/heartbeat\\.ts$'],
   delivery: [],
-  dialects: [],
+  // The routes of a dialect are handled by the gateway, as its own are.
+  dialects: [
+    'access/caller\\.ts$',
+    'gateway/(face|route|asking|decisions|run-streams|run-access)\\.ts$',
+    'runs/run\\.ts$',
+    'sessions/',
+  ],
   engines: [],
   files: [],
   gateway: [
     'access/',
     'channels/',
     'delivery/wire\\.ts$',
-    'dialects/dialect\\.ts$',
+    'dialects/(dialect|replay|run-dialect)\\.ts$',
     'files/',
     'limits/',
     'models/model\\.ts$',
@@ -45,7 +51,7 @@ const knows = {
     'operations/observer\\.ts$',
     'access/(caller|address-key)\\.ts$',
     'delivery/',
-    'dialects/dialect\\.ts$',
+    'dialects/(dialect|merge|replay|run-dialect)\\.ts$',
     'limits/bucket\\.ts$',
   ],
 }

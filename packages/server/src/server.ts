@@ -127,6 +127,7 @@ export function createMillrace(options: MillraceOptions = {}): Millrace {
     ...files,
     webSocket,
     dialects: nativeDialects,
+    faces: [],
     passRenewal: createPassRenewal(membership),
     page,
     hostNames,

@@ -18,6 +18,8 @@ export interface RunDialect {
   readonly hasIds: boolean
   /** Of a reader of the run's first event. */
   begin(): Renderer
+  /** The frames that end the stream where the run cannot be read on. MUST include the one that tells clients that it has ended. */
+  fail(error: MillraceError): readonly Frame[]
 }
 
 /** MUST be a function of the events alone: no clock, no random number. Times are those of the events. */
@@ -28,8 +30,6 @@ export interface Renderer {
    * the one that tells clients that the stream has ended, whatever the end.
    */
   render(event: LogEvent): readonly Frame[]
-  /** The frames that end the stream where the run cannot be read on. MUST include the one that tells clients that it has ended. */
-  fail(error: MillraceError): readonly Frame[]
 }
 
 export interface Frame {

@@ -17,12 +17,13 @@ import { inTraceOf } from '../operations/traces.ts'
 import type { Connection } from '../transports/connection.ts'
 import type { Connections } from '../transports/connections.ts'
 import { eventStreamHeaders } from '../transports/event-stream.ts'
-import type { Exchange, HttpTransports } from '../transports/transport.ts'
+import type { Exchange, HttpTransport, HttpTransports } from '../transports/transport.ts'
 import { wantsJson } from './accept.ts'
 import { readJson } from './body.ts'
 import { answerPreflight } from './cross-origin.ts'
 import { type Asked, formatError, toMillraceError } from './error-response.ts'
 import { errorsPage, errorsPolicy } from './errors-page.ts'
+import { type Face, type FaceError, isBelow } from './face.ts'
 import { createAdmit, type RequestEnv as Env, identifyNobody } from './identify.ts'
 import { openApiDocument } from './openapi.ts'
 import { servePage } from './page.ts'
@@ -31,6 +32,7 @@ import { check } from './schemas.ts'
 
 export interface AppOptions {
   readonly routes: readonly Route[]
+  readonly faces: readonly Face[]
   readonly transports: HttpTransports
   readonly connections: Connections
   readonly access: Access
@@ -47,46 +49,56 @@ export type App = Hono<Env>
 type RouteInput = Parameters<Route['handle']>[0]
 
 export function createApp(options: AppOptions): App {
-  const { routes, version, page, observer, onError } = options
+  const { faces, version, page, observer, onError } = options
+  const routes = [...options.routes, ...faces.flatMap((face) => face.routes)]
   // `/healthz/` is the same address as `/healthz`.
   const app: App = new Hono({ strict: false })
 
   app.use(forbidSniffing)
   const { cors } = options.access
-  if (cors !== undefined) app.use('/api/*', answerPreflight(cors))
   const admit = createAdmit(options.access, options.limits, routes)
-  // Also before addresses that do not exist.
-  app.use('/api/*', admit)
+  const prefixes = ['/api', ...faces.map(({ prefix }) => prefix)]
+  for (const prefix of prefixes) {
+    if (cors !== undefined) app.use(`${prefix}/*`, answerPreflight(cors))
+    // Also before addresses that do not exist.
+    app.use(`${prefix}/*`, admit)
+  }
   for (const route of routes) {
     const method = route.method.toUpperCase()
     const handle = (context: Context<Env>) => inTraceOf(headerOf(context), () => serve(context, route, options))
-    if (route.isPublic || route.path.startsWith('/api/')) app.on(method, route.path, handle)
+    if (route.isPublic || isBelow(prefixes, route.path)) app.on(method, route.path, handle)
     else app.on(method, route.path, admit, handle)
   }
   let openApi: string | undefined
   app.get('/api/openapi.json', (context) => {
-    openApi ??= encodeJson(openApiDocument(routes, version))
+    openApi ??= encodeJson(openApiDocument(options.routes, version))
     return context.body(openApi, 200, { 'content-type': 'application/json' })
   })
   app.get('/docs/errors', (context) => context.html(errorsPage(), 200, { 'content-security-policy': errorsPolicy }))
   for (const [path, methods] of methodsByPath(routes)) {
-    app.all(path, (context) => errorResponse(new MillraceError('method_not_allowed'), askedBy(context), { allow: methods }))
+    app.all(path, (context) => respondError(new MillraceError('method_not_allowed'), context, { allow: methods }))
   }
   if (page !== undefined) servePage(app, page, options.access.findClient)
   app.notFound(() => throwError(new MillraceError('not_found')))
   app.onError((error, context) => {
     const known = toMillraceError(error, onError)
     observer.errorSent?.(known.code)
-    return errorResponse(known, askedBy(context))
+    return respondError(known, context)
   })
   return app
+
+  function respondError(error: MillraceError, { req }: Context, headers: Record<string, string> = {}): Response {
+    const own = faces.find(({ prefix }) => isBelow([prefix], req.path))?.formatError?.(error)
+    const asked = own === undefined ? { method: req.method, accept: req.header('accept') } : {}
+    return errorResponse(error, asked, { ...own, headers: { ...own?.headers, ...headers } })
+  }
 }
 
 async function serve(context: Context<Env>, route: Route, options: AppOptions): Promise<Response> {
   const { access, connections, transports, limits, observer, isStopping } = options
   if (isStopping() && !route.isForStopping) throw new MillraceError('server_stopping')
   const startedAt = performance.now()
-  let transport = transports.sse
+  let transport: HttpTransport = transports.sse
   let connection: Connection | undefined
   const connect: RouteInput['connect'] = (name, log) => {
     const { principal, address } = request.caller
@@ -99,12 +111,14 @@ async function serve(context: Context<Env>, route: Route, options: AppOptions): 
   const request = await readRequest(context, route, options, connect, onBody)
   try {
     const response = await (request.isHead ? answerHead(route, request) : route.handle(request))
-    if (!('deliver' in response || 'stream' in response)) return answer(context, response)
+    if (!('deliver' in response || 'stream' in response || 'deliverRun' in response)) return answer(context, response)
     if (request.isHead) return new Response(null, { headers: transport.headers })
     // From here on the transport or the route closes it.
     connection = undefined
     if ('stream' in response) return new Response(response.stream, { headers: transport.headers })
-    return await transport.respond(response.deliver, exchangeOf(context))
+    const exchange = exchangeOf(context)
+    if ('deliverRun' in response) return transports.sse.respondRun(response.deliverRun, exchange)
+    return await transport.respond(response.deliver, exchange)
   } catch (error) {
     connection?.close()
     connection = undefined
@@ -131,7 +145,9 @@ async function answerHead(route: Route, request: RouteInput): Promise<RouteRespo
   return request.wantsJson ? { status: 202, json: {} } : { status: 200, text: '', headers: eventStreamHeaders }
 }
 
-function answer(context: Context<Env>, result: Exclude<RouteResponse, { deliver: unknown } | { stream: unknown }>): Response {
+type Streamed = { deliver: unknown } | { stream: unknown } | { deliverRun: unknown }
+
+function answer(context: Context<Env>, result: Exclude<RouteResponse, Streamed>): Response {
   context.header('cache-control', 'no-store')
   if ('text' in result) {
     const headers = { 'content-type': 'application/json', ...result.headers }
@@ -145,13 +161,9 @@ function answer(context: Context<Env>, result: Exclude<RouteResponse, { deliver:
   return context.body(encodeJson(result.json), result.status as 200, { 'content-type': 'application/json' })
 }
 
-export function errorResponse(error: MillraceError, asked: Asked, more: Record<string, string> = {}): Response {
+export function errorResponse(error: MillraceError, asked: Asked, own: Partial<FaceError> = {}): Response {
   const { status, headers, body } = formatError(error, asked)
-  return new Response(body, { status, headers: { ...headers, ...more } })
-}
-
-function askedBy({ req }: Context): Asked {
-  return { method: req.method, accept: req.header('accept') }
+  return new Response(own.body ?? body, { status: own.status ?? status, headers: { ...headers, ...own.headers } })
 }
 
 async function readRequest(
@@ -168,7 +180,7 @@ async function readRequest(
   const input = {
     ...(route.params && check(route.params, req.param())),
     ...(route.query && check(route.query, readQuery(route.query, req.queries()))),
-    ...(route.body && check(route.body, await readJson(context.req.raw, hostBody(context), onBody))),
+    ...(route.body && check(route.body, await readJson(context.req.raw, hostBody(context), onBody, route.takesAnyType))),
   }
   // An EventSource sends an empty id after the server has reset it.
   const lastEventId = req.header('last-event-id') || (input.lastEventId as string | undefined)

@@ -2,12 +2,18 @@
 import { limits, MillraceError } from '@millrace/protocol'
 
 /** `hostBody` is the body where the host, such as Express, has read it already. `onBody` is called with the size of another. */
-export async function readJson(request: Request, hostBody: unknown, onBody: (bytes: number) => void): Promise<unknown> {
+export async function readJson(
+  request: Request,
+  hostBody: unknown,
+  onBody: (bytes: number) => void,
+  takesAnyType = false,
+): Promise<unknown> {
   const body = typeof hostBody === 'object' && hostBody !== null ? hostBody : await readText(request, onBody)
   const type = request.headers.get('content-type')?.toLowerCase() ?? ''
   if (type === '' && (body === '' || (typeof body === 'object' && Object.keys(body).length === 0))) return {}
   // Only JSON: a form of another site's page can send other types without a preflight request.
-  if (!/^application\/json\s*(;\s*charset="?utf-8"?\s*)?$/.test(type)) throw new MillraceError('unsupported_media_type')
+  if (!takesAnyType && !/^application\/json\s*(;\s*charset="?utf-8"?\s*)?$/.test(type))
+    throw new MillraceError('unsupported_media_type')
   if (typeof body === 'object') return body
   try {
     return JSON.parse(body)

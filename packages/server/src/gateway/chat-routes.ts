@@ -11,7 +11,7 @@ import type { OpenLog } from '../runs/recovery.ts'
 import type { Run } from '../runs/run.ts'
 import type { Runs } from '../runs/runs.ts'
 import type { Chats } from '../sessions/chats.ts'
-import { requireLog, requirePosition, resolveStart } from '../sessions/positions.ts'
+import { requirePosition, resolveStart } from '../sessions/positions.ts'
 import type { Transcripts } from '../sessions/transcripts.ts'
 import type { Connection } from '../transports/connection.ts'
 import { prepareAsk, prepareRegenerate, prepareResume, type RegenerateInput, type ResumeInput } from './asking.ts'
@@ -19,8 +19,8 @@ import type { Offer } from './offered.ts'
 import { observeAttach } from './reading.ts'
 import { answers } from './responses.ts'
 import type { Route, RouteRequest, RouteResponse } from './route.ts'
-import { requireReadableRun } from './run-access.ts'
 import { regenerateBody } from './run-schemas.ts'
+import { startRun } from './run-streams.ts'
 import { chatBody, chatQuery, continueBody, runParam } from './schemas.ts'
 
 export interface ChatRoutesOptions {
@@ -100,14 +100,14 @@ function createChatHandlers({
     const { input, lastEventId, caller } = request
     if (lastEventId !== undefined) return reconnect(request, lastEventId)
     const { events: _shape, ...question } = input
-    return startRun(await prepareAsk({ chats, authorize, offer, limits }, caller, question), input.session, request)
+    return respond(await prepareAsk({ chats, authorize, offer, limits }, caller, question), input.session, request)
   }
 
   async function resumeRun(request: RouteRequest<ResumeInput & Shape>): Promise<RouteResponse> {
     const { input, lastEventId, caller } = request
     if (lastEventId !== undefined) return reconnect(request, lastEventId)
     const { session, start } = await prepareResume({ chats, authorize, offer, limits, runs }, caller, input)
-    return startRun(start, session, request)
+    return respond(start, session, request)
   }
 
   async function regenerate(request: RouteRequest<RegenerateInput & Shape>): Promise<RouteResponse> {
@@ -115,23 +115,16 @@ function createChatHandlers({
     if (lastEventId !== undefined) return reconnect(request, lastEventId)
     const { events: _shape, ...asked } = input
     const { session, start } = await prepareRegenerate({ chats, authorize, offer, limits, runs }, caller, asked)
-    return startRun(start, session, request)
+    return respond(start, session, request)
   }
 
-  /** Connects the reader before the run is started: a rejected client asks, and pays, again. */
-  async function startRun(
+  async function respond(
     start: () => Promise<Run>,
     session: string | undefined,
-    { input: { events }, caller, wantsJson, connect }: RouteRequest<Shape>,
+    request: RouteRequest<Shape>,
   ): Promise<RouteResponse> {
-    const connection = wantsJson ? undefined : connect('sse', session)
-    const run = await start()
-    connection?.attach(run.session)
-    await requireReadableRun(authorize, caller, run, session)
-    // The log may be gone before its run: the session was deleted, or its log was evicted.
-    const log = await requireLog(openLog, run.session)
-    if (log.head.epoch !== run.start.epoch) throw new MillraceError('position_foreign')
-    if (connection !== undefined) return deliver(connection, run, events)
+    const { run, connection } = await startRun({ authorize, openLog }, request, start, session, !request.wantsJson)
+    if (connection !== undefined) return deliver(connection, run, request.input.events)
     return { status: 202, json: { session: run.session, run: run.id, position: formatPosition(run.start) } }
   }
 

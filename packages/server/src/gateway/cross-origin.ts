@@ -3,10 +3,16 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Context } from 'hono'
 import type { Cors } from '../access/cors.ts'
 
-const isApi = (path: string) => path.startsWith('/api/')
+/** Whether an address is of the API, or of a face. */
+export type IsApi = (path: string) => boolean
 
 /** Sets the headers on a response of Node, before its own. */
-export function allowOrigin(cors: Cors | undefined, { url = '', headers }: IncomingMessage, response: ServerResponse): void {
+export function allowOrigin(
+  cors: Cors | undefined,
+  isApi: IsApi,
+  { url = '', headers }: IncomingMessage,
+  response: ServerResponse,
+): void {
   if (cors === undefined || !isApi(url)) return
   const { vary, ...rest } = cors.headersFor(headers.origin)
   for (const [name, value] of Object.entries(rest)) response.setHeader(name, value)
@@ -15,7 +21,7 @@ export function allowOrigin(cors: Cors | undefined, { url = '', headers }: Incom
 }
 
 /** The same for a web-standard response. */
-export function withOrigin(cors: Cors | undefined, { url, headers }: Request, response: Response): Response {
+export function withOrigin(cors: Cors | undefined, isApi: IsApi, { url, headers }: Request, response: Response): Response {
   if (cors === undefined || !isApi(new URL(url).pathname)) return response
   const fields = Object.entries(cors.headersFor(headers.get('origin') ?? undefined))
   for (const [name, value] of fields) response.headers.append(name, value)

@@ -2,6 +2,7 @@
 import type { WebSocketTransport } from '../transports/transport.ts'
 import { type AdminRoutesOptions, createAdminRoutes } from './admin/routes.ts'
 import { type AppOptions, createApp } from './app.ts'
+import type { CreateFace } from './face.ts'
 import { createHandlers, type HandlersOptions, type HostHandlers } from './handlers.ts'
 import type { Handlers } from './listen.ts'
 import { createRateCheck } from './request-rate.ts'
@@ -11,9 +12,10 @@ import { acceptWebSockets } from './websocket.ts'
 
 export interface GatewayOptions
   extends Omit<RoutesOptions & AdminRoutesOptions, 'stops' | keyof AppOptions>,
-    Omit<AppOptions, 'routes'>,
+    Omit<AppOptions, 'routes' | 'faces'>,
     Pick<HandlersOptions, 'hostNames'> {
   readonly webSocket: WebSocketTransport
+  readonly faces: readonly CreateFace[]
 }
 
 export interface Gateway {
@@ -23,11 +25,12 @@ export interface Gateway {
   readonly own: Handlers
 }
 
-export function createGateway({ webSocket, ...options }: GatewayOptions): Gateway {
+export function createGateway({ webSocket, faces: createFaces, ...options }: GatewayOptions): Gateway {
   const { access, limits } = options
   const requests = { ...options, stops: createStops(options.runs, options.engine) }
-  const app = createApp({ ...options, routes: [...createRoutes(requests), ...createAdminRoutes(requests)] })
+  const faces = createFaces.map((create) => create(requests))
+  const app = createApp({ ...options, faces, routes: [...createRoutes(requests), ...createAdminRoutes(requests)] })
   const accept = acceptWebSockets(webSocket, requests)
-  const { handle, prepare, ...host } = createHandlers({ ...options, app, accept, cors: access.cors })
+  const { handle, prepare, ...host } = createHandlers({ ...options, faces, app, accept, cors: access.cors })
   return { host, own: { handle, prepare, accept, limits, checkRate: createRateCheck(access, limits) } }
 }

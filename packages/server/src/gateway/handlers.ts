@@ -7,6 +7,7 @@ import { createHostRule, headerOf } from '../access/host-names.ts'
 import { type App, errorResponse } from './app.ts'
 import { allowOrigin, withOrigin } from './cross-origin.ts'
 import { sendError, toMillraceError } from './error-response.ts'
+import { type Face, isBelow } from './face.ts'
 import { createUpgradeListener, type Upgrade } from './upgrade.ts'
 
 export interface HandlersOptions {
@@ -14,6 +15,7 @@ export interface HandlersOptions {
   /** Accepts a WebSocket handshake. */
   readonly accept: Upgrade
   readonly cors: Cors | undefined
+  readonly faces: readonly Face[]
   readonly hostNames: readonly string[]
   /** Folder of the page that the application serves, and with it every path. */
   readonly page: string | undefined
@@ -33,10 +35,13 @@ export interface HostHandlers {
   readonly fetch: (request: Request) => Promise<Response>
 }
 
-/** Paths of Millrace; all others belong to the host, or to the page. `/metrics` is most often the host's. */
+/** Paths of Millrace, with those of its faces; all others belong to the host, or to the page. `/metrics` is most often the host's. */
 const ownPath = /^\/(api\/|(healthz|readyz|ws\/chat)\/?(\?|$)|docs\/errors)/
 
-export function createHandlers({ app, accept, cors, hostNames, page, onError }: HandlersOptions): HostHandlers {
+export function createHandlers({ app, accept, cors, faces, hostNames, page, onError }: HandlersOptions): HostHandlers {
+  const prefixes = faces.map(({ prefix }) => prefix)
+  const isApi = (path: string) => path.startsWith('/api/') || isBelow(prefixes, path)
+  const isOwn = (url: string) => ownPath.test(url) || isBelow(prefixes, url)
   const checkHost = createHostRule({ names: hostNames })
   const listen = (isOwnServer: boolean): RequestListener => {
     const listener = getRequestListener((request, env) => app.fetch(request, { ...(env as HttpBindings), isOwnServer }), {
@@ -48,13 +53,13 @@ export function createHandlers({ app, accept, cors, hostNames, page, onError }: 
     return (request, response) => void listener(request, response)
   }
   const handleHosted = listen(false)
-  const prepare: RequestListener = (request, response) => allowOrigin(cors, request, response)
+  const prepare: RequestListener = (request, response) => allowOrigin(cors, isApi, request, response)
 
   return {
     handle: listen(true),
     prepare,
     handler(request, response, next) {
-      if (next !== undefined && page === undefined && !ownPath.test(request.url ?? '')) return next()
+      if (next !== undefined && page === undefined && !isOwn(request.url ?? '')) return next()
       prepare(request, response)
       const error = checkHost(headerOf(request))
       if (error === undefined) handleHosted(request, response)
@@ -65,7 +70,7 @@ export function createHandlers({ app, accept, cors, hostNames, page, onError }: 
       const { headers, method, url } = request
       const error = checkHost((name) => headers.get(name) ?? (name === 'host' ? new URL(url).host : undefined))
       const response = error === undefined ? await app.fetch(request, {}) : errorResponse(error, { method })
-      return withOrigin(cors, request, response)
+      return withOrigin(cors, isApi, request, response)
     },
   }
 }

@@ -9,7 +9,7 @@ import { createHealthRoutes, type HealthRoutesOptions } from './health-routes.ts
 import { type Listening, listen } from './listen.ts'
 
 export interface MetricsPortOptions
-  extends Omit<AppOptions, 'routes' | 'page'>,
+  extends Omit<AppOptions, 'routes' | 'faces' | 'page'>,
     Pick<HealthRoutesOptions, 'health' | 'metrics'>,
     Pick<MetricsOptions, 'port' | 'host'> {
   readonly hostNames: readonly string[]
@@ -40,8 +40,13 @@ export function openMetricsPort(options: MetricsPortOptions): MetricsPort {
 
 async function open({ health, metrics, host, ...options }: MetricsPortOptions, port: number): Promise<Listening> {
   const { hostNames, limits, onError } = options
-  const app = createApp({ ...options, routes: createHealthRoutes({ health, metrics, readers: 'all' }), page: undefined })
+  const app = createApp({
+    ...options,
+    routes: createHealthRoutes({ health, metrics, readers: 'all' }),
+    faces: [],
+    page: undefined,
+  })
   const accept = (_request: unknown, socket: Duplex) => endWithError(socket, new MillraceError('not_found'))
-  const { handle, prepare } = createHandlers({ app, accept, cors: undefined, hostNames, page: undefined, onError })
+  const { handle, prepare } = createHandlers({ app, faces: [], accept, cors: undefined, hostNames, page: undefined, onError })
   return listen({ handle, prepare, accept, limits }, { port, host, hostNames })
 }

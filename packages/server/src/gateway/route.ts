@@ -2,7 +2,7 @@
 import type { z } from 'zod'
 import type { Caller } from '../access/caller.ts'
 import type { Connection } from '../transports/connection.ts'
-import type { Delivery, HttpTransports } from '../transports/transport.ts'
+import type { Delivery, HttpTransports, RunDelivery } from '../transports/transport.ts'
 
 /** The request, its inputs checked by the schemas of the route. */
 export interface RouteRequest<Input> {
@@ -35,6 +35,8 @@ export type RouteResponse =
   | { readonly stream: ReadableStream<Uint8Array> }
   /** Logs that the transport carries over the connection that `connect` opened. */
   | { readonly deliver: Delivery }
+  /** One run, likewise, in a dialect of other people's clients. */
+  | { readonly deliverRun: RunDelivery }
 
 export interface Route {
   readonly method: 'get' | 'post' | 'patch' | 'delete'
@@ -54,6 +56,8 @@ export interface Route {
   readonly params?: z.ZodObject
   readonly query?: z.ZodObject
   readonly body?: z.ZodObject
+  /** The body is JSON whatever type it says it has: some clients say none. Pages of other sites are rejected by their origin. */
+  readonly takesAnyType?: true
   /** The body is a file: its bytes are read by the route, in its own bounds. */
   readonly takesBytes?: true
   readonly answers: Readonly<Record<number, z.ZodType | 'stream' | 'text' | 'bytes' | 'nothing'>>

@@ -1,9 +1,10 @@
 /** One open event stream: its greeting, its heartbeats, and how it ends. */
-import { encodeJson, encodeSseComment, encodeSseEvent, encodeSseRetry, type MillraceError } from '@millrace/protocol'
+import type { MillraceError } from '@millrace/protocol'
 import { type CloseListener, type Cursor, countEvents } from '../delivery/cursor.ts'
 import type { CursorGroup } from '../delivery/cursor-group.ts'
 import type { Sink } from '../delivery/wire.ts'
 import type { Connection, Delivered, Served } from './connection.ts'
+import type { ControlText } from './control-text.ts'
 import type { Beating, Heartbeat } from './heartbeat.ts'
 
 /** The least time for an acknowledgement, however short the heartbeat's period: it is a request of its own. */
@@ -29,6 +30,7 @@ export interface SseReaders {
 
 export class SseReader implements Served, Beating, CloseListener {
   readonly #shared: SseReaders
+  readonly #control: ControlText
   readonly #sink: SseSink
   readonly #connection: Connection
   /** The name of the stream, if its reader acknowledges heartbeats. */
@@ -44,17 +46,19 @@ export class SseReader implements Served, Beating, CloseListener {
 
   constructor(
     shared: SseReaders,
+    control: ControlText,
     sink: SseSink,
     connection: Connection,
     stream: string | undefined,
     attach: (sink: Sink) => Cursor | CursorGroup,
   ) {
     this.#shared = shared
+    this.#control = control
     this.#sink = sink
     this.#connection = connection
     this.#stream = stream
     // Clients that lost their connections together must not reconnect together.
-    this.#write(encodeSseRetry(1000 + this.#randomBelow(2000)) + encodeSseComment('millrace'))
+    this.#write(control.greeting(1000 + this.#randomBelow(2000)))
     this.#cursor = attach(sink)
     if (stream !== undefined) shared.acknowledging.set(stream, this)
     shared.heartbeat.join(this)
@@ -95,19 +99,21 @@ export class SseReader implements Served, Beating, CloseListener {
 
   terminate(error: MillraceError): void {
     if (this.#cursor.closed) return
-    this.#write(encodeSseEvent({ event: 'error', data: encodeJson(error.toBody()) }))
+    this.#write(this.#control.error(error))
     this.#cursor.end()
   }
 
   drain(isPaced: boolean): void {
+    const { retry } = this.#control
+    if (retry === undefined) return this.#cut()
     // Unless the server spreads its readers, only their own retry time does.
-    if (isPaced) this.#write(encodeSseRetry(100 + this.#randomBelow(900)))
+    if (isPaced) this.#write(retry(100 + this.#randomBelow(900)))
     this.#cursor.end()
   }
 
   requestRenewal(): void {
-    // Without an id: it is no event of a log.
-    this.#write(encodeSseEvent({ event: 'renew', data: encodeJson({ connection: this.#connection.id }) }))
+    const { renewal } = this.#control
+    if (renewal !== undefined) this.#write(renewal(this.#connection.id))
   }
 
   /** Closes a reader that has not taken a byte since the last heartbeat, or has stopped acknowledging. */
@@ -115,12 +121,11 @@ export class SseReader implements Served, Beating, CloseListener {
     const isStalled = this.#cursor.blocked && this.#stalledAt === this.#cursor.offset
     if (isStalled || this.#isOverdue()) {
       this.#connection.noteEnd('stalled')
-      this.#cursor.close()
-      this.#sink.destroy()
+      this.#cut()
     } else if (this.#cursor.blocked) {
       this.#stalledAt = this.#cursor.offset
     } else {
-      this.#write(encodeSseComment(`${clock}`))
+      this.#write(this.#control.heartbeat(clock))
       this.#stalledAt = undefined
       this.#unacknowledgedSince ??= performance.now()
     }
@@ -134,8 +139,13 @@ export class SseReader implements Served, Beating, CloseListener {
     return false
   }
 
+  #cut(): void {
+    this.#cursor.close()
+    this.#sink.destroy()
+  }
+
   #write(text: string): void {
-    this.#sink.write(Buffer.from(text))
+    if (text !== '') this.#sink.write(Buffer.from(text))
   }
 
   #randomBelow(limit: number): number {

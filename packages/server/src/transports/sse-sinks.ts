@@ -1,5 +1,7 @@
 /** What an event stream is written to: a socket or a response of Node, or a web stream. */
 import type { Writable } from 'node:stream'
+import { MillraceError } from '@millrace/protocol'
+import type { ControlText } from './control-text.ts'
 import type { SseSink } from './sse-reader.ts'
 
 /** The client closes after the last event; the server closes after this time. */
@@ -61,5 +63,36 @@ export class WebSink implements SseSink {
 
   destroy(): void {
     this.#controller.error(new Error('The reader has not read for too long.'))
+  }
+}
+
+/** Writes how a stream ends, for clients that have to be told. */
+export class EndingSink implements SseSink {
+  readonly #sink: SseSink
+  readonly #control: ControlText
+
+  constructor(sink: SseSink, control: ControlText) {
+    this.#sink = sink
+    this.#control = control
+  }
+
+  get bytes(): number {
+    return this.#sink.bytes
+  }
+
+  write(bytes: Uint8Array): boolean {
+    return this.#sink.write(bytes)
+  }
+
+  end(cause?: unknown): void {
+    const { error, end } = this.#control
+    const known = cause instanceof MillraceError || cause === undefined ? cause : new MillraceError('internal', { cause })
+    const text = (known === undefined ? '' : error(known)) + end
+    if (text !== '') this.#sink.write(Buffer.from(text))
+    this.#sink.end()
+  }
+
+  destroy(): void {
+    this.#sink.destroy()
   }
 }

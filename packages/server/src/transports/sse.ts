@@ -9,19 +9,22 @@ import type { CursorGroup } from '../delivery/cursor-group.ts'
 import type { FanOut } from '../delivery/fan-out.ts'
 import type { Scheduler } from '../delivery/scheduler.ts'
 import { type Sink, throttled } from '../delivery/wire.ts'
+import { nativeControl } from './control-text.ts'
 import { eventStreamHeaders } from './event-stream.ts'
 import type { Heartbeat } from './heartbeat.ts'
+import { createRunWire, formHeaders, type RunWire } from './run-wire.ts'
 import { attachBatch } from './sse-batch.ts'
 import { SseReader, type SseReaders, type SseSink } from './sse-reader.ts'
-import { NodeSink, WebSink } from './sse-sinks.ts'
+import { EndingSink, NodeSink, WebSink } from './sse-sinks.ts'
 import { sseWire } from './sse-wire.ts'
-import { takeOver } from './takeover.ts'
-import type { Delivery, HttpTransport, NodeExchange } from './transport.ts'
+import { canBeChunked, type Takeover, takeOver } from './takeover.ts'
+import type { Delivery, Exchange, HttpTransport, RespondRun, RunStream } from './transport.ts'
 
 /** What a web stream buffers before its cursor waits. */
 const webBufferBytes = 64 * 1024
 
 export interface SseTransport extends HttpTransport {
+  readonly respondRun: RespondRun
   /** A client has acknowledged a heartbeat. False where the stream is not one of this server. */
   acknowledge(stream: string): boolean
   /** Closes the connections of streams that have ended on servers of our own, without waiting for their clients. */
@@ -50,10 +53,20 @@ export function createSseTransport(options: SseTransportOptions): SseTransport {
       const stream = acknowledges ? connection.id : undefined
       const isNamed = acknowledges || connection.expiresAt !== undefined
       const headers = { ...eventStreamHeaders, ...(isNamed && { [streamHeader]: connection.id }) }
-      const start: Start = (sink) => new SseReader(readers, sink, connection, stream, (shared) => attach(logs, shared))
-      return exchange.node === undefined
-        ? respondWeb(start, headers, exchange.signal)
-        : respondNode(start, headers, exchange.node, lingering)
+      const start: Start = (sink) =>
+        new SseReader(readers, nativeControl, sink, connection, stream, (shared) => attach(logs, shared))
+      return respond(start, headers, exchange)
+    },
+
+    respondRun({ stream, connection }, exchange) {
+      const isChunked = exchange.node !== undefined && canBeChunked(exchange.node)
+      const { control, ...wire } = createRunWire(stream, isChunked)
+      const start: Start = (sink) => {
+        const ending = new EndingSink(sink, control)
+        return new SseReader(readers, control, ending, connection, undefined, () => attachRun(stream, wire, ending))
+      }
+      const headers = { ...eventStreamHeaders, ...formHeaders[stream.form], ...stream.headers }
+      return respond(start, headers, exchange, isChunked)
     },
 
     acknowledge(stream) {
@@ -67,6 +80,25 @@ export function createSseTransport(options: SseTransportOptions): SseTransport {
     },
   }
 
+  function respond(start: Start, headers: Record<string, string>, exchange: Exchange, isChunked = false): Response {
+    return exchange.node === undefined
+      ? respondWeb(start, headers, exchange.signal)
+      : respondNode(start, { ...exchange.node, headers, isChunked }, lingering)
+  }
+
+  function attachRun(
+    { session: log, start, place }: RunStream,
+    { wire, encodeRest, encoderAt }: Omit<RunWire, 'control'>,
+    sink: Sink,
+  ): Cursor {
+    if (place === undefined) return fanOut.attach({ log, after: start, wire, sink })
+    const rest = encodeRest(place)
+    if (rest !== '') sink.write(Buffer.from(rest))
+    const cursor = fanOut.attach({ log, after: place.after, wire, sink, encode: encoderAt(place) })
+    if (place.isEnd) cursor.end()
+    return cursor
+  }
+
   function attach(logs: Delivery['logs'], sink: Sink): Cursor | CursorGroup {
     const [first, ...rest] = logs
     if (first === undefined || rest.length > 0 || !('log' in first))
@@ -77,8 +109,8 @@ export function createSseTransport(options: SseTransportOptions): SseTransport {
 }
 
 /** Takes the socket of Node's response over. */
-function respondNode(start: Start, headers: Record<string, string>, exchange: NodeExchange, lingering: Set<Writable>): Response {
-  const body = takeOver({ ...exchange, headers })
+function respondNode(start: Start, exchange: Takeover, lingering: Set<Writable>): Response {
+  const body = takeOver(exchange)
   listen(body, start(new NodeSink(body, exchange.isHosted ? undefined : lingering)))
   // Tells @hono/node-server that the response was written. A clone is a Response of Node: the one that replaces it where the
   // host has called Hono's `serve` is written again whatever its headers say.

@@ -27,10 +27,17 @@ export interface Takeover {
    * parsers (`closeAllConnections`), so neither is released.
    */
   readonly isHosted: boolean
+  /** The caller writes the chunks of HTTP/1.1 itself. Only where `canBeChunked`. */
+  readonly isChunked?: boolean
+}
+
+/** Whether the response is written to a socket of HTTP/1.1. HTTP/1.0 has no chunks, and HTTP/2 frames of its own. */
+export function canBeChunked({ request, response }: Pick<Takeover, 'request' | 'response'>): boolean {
+  return response.socket !== null && request.httpVersionMajor === 1 && request.httpVersionMinor > 0
 }
 
 /** Responds 200 with these headers, and returns a stream for the body. */
-export function takeOver({ request, response, headers, isHosted }: Takeover): Writable {
+export function takeOver({ request, response, headers, isHosted, isChunked = false }: Takeover): Writable {
   const socket = response.socket
   // On HTTP/2, and while an earlier response is being written, the response has no socket of its own.
   if (socket === null || request.httpVersionMajor !== 1) {
@@ -38,10 +45,10 @@ export function takeOver({ request, response, headers, isHosted }: Takeover): Wr
     response.flushHeaders()
     return response
   }
-  // The body ends with the connection; chunk framing would be needed for every write.
+  // The body ends with the connection, unless its writer makes chunks: Node would make one of every write.
   response.useChunkedEncodingByDefault = false
   response.shouldKeepAlive = false
-  response.writeHead(200, headers)
+  response.writeHead(200, isChunked ? { ...headers, 'transfer-encoding': 'chunked' } : headers)
   response.flushHeaders()
   response.detachSocket(socket)
   taken.set(socket, socket.bytesRead)

@@ -4,6 +4,7 @@ import type { Duplex } from 'node:stream'
 import type { MillraceError, Position, ServerMessage, Source } from '@millrace/protocol'
 import type { DeliveryOptions } from '../delivery/wire.ts'
 import type { Dialect } from '../dialects/dialect.ts'
+import type { RunPlace, RunView } from '../dialects/replay.ts'
 import type { Connection } from './connection.ts'
 
 export interface ReadableLog extends DeliveryOptions {
@@ -23,6 +24,24 @@ export interface UnreadableLog {
 
 /** In place of a position, for a log that could not be read. A client that sends it back reads that log from its start. */
 export const unreadPosition = '-'
+
+/** `lines`: each frame is a line of JSON, with an id `{"id":…,"chunk":…}`. `text`: the data of the frames, and nothing between. */
+export type RunForm = 'sse' | 'lines' | 'text'
+
+/** One run in a dialect of other people's clients. */
+export interface RunStream extends RunView {
+  readonly form: RunForm
+  /** Beside those of the form, or in their place. */
+  readonly headers?: Readonly<Record<string, string>>
+  /** Where the reader goes on; default with the run's first event. */
+  readonly place?: RunPlace
+}
+
+/** The only log of its response. */
+export interface RunDelivery {
+  readonly stream: RunStream
+  readonly connection: Connection
+}
 
 export interface Delivery {
   /** At least one that can be read; each has a position of its own. */
@@ -58,8 +77,11 @@ export interface HttpTransport {
   respond(delivery: Delivery, exchange: Exchange): Response | Promise<Response>
 }
 
+/** Streams one run in a dialect of other people's clients. */
+export type RespondRun = (delivery: RunDelivery, exchange: Exchange) => Response
+
 /** By the name that a client asks for. */
-export type HttpTransports = Readonly<Record<'sse' | 'poll', HttpTransport>>
+export type HttpTransports = Readonly<{ sse: HttpTransport & { readonly respondRun: RespondRun }; poll: HttpTransport }>
 
 export interface SocketStream extends DeliveryOptions {
   readonly log: string
