@@ -10,7 +10,7 @@ const bindings = '^packages/client/src/(react|vue|svelte|solid|ai-sdk|assistant-
 const knows = {
   access: ['outgoing/'],
   channels: [],
-  config: ['access/', 'options\\.ts$', 'limits/options\\.ts$', 'files/default-types\\.ts$'],
+  config: ['access/', 'dialects/names\\.ts$', 'options\\.ts$', 'limits/options\\.ts$', 'files/default-types\\.ts$'],
   cluster: ['runs/', 'transports/heartbeat\\.ts$'],
   delivery: [],
   // The routes of a dialect are handled by the gateway, as its own are.

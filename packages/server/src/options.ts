@@ -13,6 +13,7 @@ import {
   createModelRules,
   type ModelRules,
 } from './access/rules.ts'
+import { checkDialects, type DialectName } from './dialects/names.ts'
 import { memoryEngine } from './engines/memory/index.ts'
 import { defaultFileTypes } from './files/default-types.ts'
 import { isTypePattern } from './files/media-types.ts'
@@ -83,6 +84,11 @@ export interface MillraceOptions {
    * `execute` a client executes it. See tools/tool.ts.
    */
   readonly tools?: ToolsOption
+  /**
+   * Other people's clients that the server speaks to, each at addresses of its own, such as `openai` at `/v1`; default none, as
+   * your application may use these addresses. `millrace start` has all of them.
+   */
+  readonly dialects?: readonly DialectName[]
   /** Folder with a web page to serve at `/`; default none. */
   readonly page?: string
   /** Milliseconds between heartbeats, up to 25,000; default 15,000. Keep it under the idle timeout of your proxies. */
@@ -138,6 +144,7 @@ export interface Settings {
   readonly hostNames: readonly string[]
   readonly limits: LimitSettings
   readonly usage: UsageSettings
+  readonly dialects: readonly DialectName[]
   readonly page: string | undefined
   readonly heartbeatMs: number
   readonly leaseMs: number | undefined
@@ -181,6 +188,7 @@ export function resolveOptions(options: MillraceOptions): Settings {
     hostNames,
     limits: limitSettings,
     usage: resolveUsage(options.usage, access.isOn, limitSettings),
+    dialects: checkDialects(options.dialects),
     page: options.page,
     heartbeatMs,
     leaseMs: options.leaseMs,

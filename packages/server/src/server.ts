@@ -15,6 +15,7 @@ import { describeOptions } from './config/describe-options.ts'
 import { DeliveryStats } from './delivery/delivery-stats.ts'
 import { createFanOut } from './delivery/fan-out.ts'
 import { createScheduler } from './delivery/scheduler.ts'
+import { faces } from './dialects/faces.ts'
 import { nativeDialects } from './dialects/native.ts'
 import { createFiles } from './files/files.ts'
 import { createRespond, type RespondOptions } from './gateway/admin/respond.ts'
@@ -127,7 +128,7 @@ export function createMillrace(options: MillraceOptions = {}): Millrace {
     ...files,
     webSocket,
     dialects: nativeDialects,
-    faces: [],
+    faces: settings.dialects.flatMap((name) => faces[name] ?? []),
     passRenewal: createPassRenewal(membership),
     page,
     hostNames,

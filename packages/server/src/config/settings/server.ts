@@ -1,3 +1,4 @@
+import { dialectNames } from '../../dialects/names.ts'
 import type { Setting } from '../setting.ts'
 import { count, integer, list, number, onOff, text } from '../setting-types.ts'
 
@@ -48,6 +49,14 @@ export const serverSettings = [
     flag: 'grace',
     default: 8,
     help: 'how long SIGTERM waits for runs to end',
+  },
+  {
+    key: 'dialects',
+    type: list('dialects', '<dialect>'),
+    env: 'MILLRACE_DIALECTS',
+    flag: 'dialect',
+    default: dialectNames,
+    help: "other people's clients to speak to; empty for none",
   },
   { key: 'page', type: text('a folder', '<folder>'), env: 'MILLRACE_PAGE', help: 'folder with another web page to serve at `/`' },
 ] as const satisfies readonly Setting[]

@@ -1,0 +1,5 @@
+import type { CreateFace } from '../gateway/face.ts'
+import type { DialectName } from './names.ts'
+
+/** The faces of the dialects that there are. Only `server.ts` knows this list. */
+export const faces: Partial<Readonly<Record<DialectName, CreateFace>>> = {}
