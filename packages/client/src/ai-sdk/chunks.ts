@@ -1,6 +1,6 @@
 /** The events of a run as the chunks of the AI SDK's UI message stream: those of one lane, which is one message. */
-import type { SessionEvent } from '@millrace/protocol'
-import type { FinishReason, UIMessageChunk } from 'ai'
+import { type SessionEvent, uiChunkOf, uiFinishReasonOf } from '@millrace/protocol'
+import type { UIMessageChunk } from 'ai'
 import { toDataUrl } from '../data-url.ts'
 
 export type ChunkEvent = Extract<SessionEvent, { type: string }>
@@ -71,44 +71,18 @@ export function createChunkWriter({ lane, continued }: ChunkOptions = {}): Chunk
 
 function chunksOf(event: ChunkEvent): UIMessageChunk[] {
   switch (event.type) {
-    case 'tool_call_start':
-      return [{ type: 'tool-input-start', toolCallId: event.data.call, toolName: event.data.name, dynamic: true }]
-    case 'tool_call_delta':
-      return [{ type: 'tool-input-delta', toolCallId: event.data.call, inputTextDelta: event.data.arguments }]
-    case 'tool_call': {
-      const { call, name, arguments: input, by } = event.data
-      const providerExecuted = by !== 'client'
-      return [{ type: 'tool-input-available', toolCallId: call, toolName: name, input, providerExecuted, dynamic: true }]
-    }
-    case 'approval_request':
-      return [{ type: 'tool-approval-request', approvalId: event.data.approval, toolCallId: event.data.call }]
-    case 'tool_result': {
-      const { call: toolCallId, value, isError, isRejected, preliminary } = event.data
-      if (isRejected) return [{ type: 'tool-output-denied', toolCallId }]
-      if (isError) return [{ type: 'tool-output-error', toolCallId, errorText: textOf(value), dynamic: true }]
-      return [{ type: 'tool-output-available', toolCallId, output: value, dynamic: true, ...(preliminary && { preliminary }) }]
-    }
-    case 'source': {
-      const { source: sourceId, url, title, mediaType } = event.data
-      if (url !== undefined) return [{ type: 'source-url', sourceId, url, ...(title !== undefined && { title }) }]
-      return [{ type: 'source-document', sourceId, mediaType: mediaType ?? 'text/plain', title: title ?? sourceId }]
-    }
-    case 'data':
-      return [{ type: `data-${event.data.name}`, data: event.data.value }]
     case 'step_end':
       return [{ type: 'finish-step' }, { type: 'start-step' }]
     case 'stream_end': {
       const { status, error, finishReason } = event.data
       if (status === 'stopped') return [{ type: 'abort' }]
       if (status === 'failed' || status === 'interrupted') return [{ type: 'error', errorText: error?.message ?? status }]
-      const reason = finishReason?.replace('_', '-') as FinishReason | undefined
+      const reason = finishReason && uiFinishReasonOf(finishReason)
       return [{ type: 'finish-step' }, { type: 'finish', ...(reason !== undefined && { finishReason: reason }) }]
     }
-    default:
-      return []
+    default: {
+      const chunk = uiChunkOf(event, { dynamic: true })
+      return chunk === undefined ? [] : [chunk]
+    }
   }
-}
-
-export function textOf(value: unknown): string {
-  return typeof value === 'string' ? value : JSON.stringify(value)
 }

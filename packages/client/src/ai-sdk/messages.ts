@@ -1,10 +1,10 @@
 /** A conversation as the messages of the AI SDK, and back. */
-import type { LanePart, Message, ToolPart } from '@millrace/protocol'
+import { type LanePart, type Message, type ToolPart, uiSourceOf, uiTextOf } from '@millrace/protocol'
 import type { DynamicToolUIPart, UIMessage } from 'ai'
 import type { ChatRun } from '../chat/index.ts'
 import { toDataUrl } from '../data-url.ts'
 import type { TranscriptRun } from '../session.ts'
-import { answerOf, textOf } from './chunks.ts'
+import { answerOf } from './chunks.ts'
 
 type Part = UIMessage['parts'][number]
 
@@ -45,9 +45,7 @@ function toPart(part: LanePart, files: Files, isGrowing: boolean): Part[] {
       return [{ type: 'file', mediaType, url: toDataUrl(bytes, mediaType), ...(name !== undefined && { filename: name }) }]
     }
     case 'source': {
-      const { source: sourceId, url, title, mediaType } = part
-      if (url !== undefined) return [{ type: 'source-url', sourceId, url, ...(title !== undefined && { title }) }]
-      return [{ type: 'source-document', sourceId, mediaType: mediaType ?? 'text/plain', title: title ?? sourceId }]
+      return [uiSourceOf(part)]
     }
     case 'step':
       return [{ type: 'step-start' }]
@@ -71,7 +69,7 @@ function toToolPart(tool: ToolPart): DynamicToolUIPart {
       return { ...base, state: 'output-available', input, output: value, ...approved }
     }
     case 'failed':
-      return { ...base, state: 'output-error', input, errorText: textOf(value) }
+      return { ...base, state: 'output-error', input, errorText: uiTextOf(value) }
     case 'rejected':
       return {
         ...base,

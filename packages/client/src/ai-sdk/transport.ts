@@ -2,6 +2,7 @@
  * A transport of the AI SDK over a client: `useChat({ transport: millraceTransport(client) })`. The id of the chat is the id of
  * the session; what was said before is kept by the server, so that only the new question is sent.
  */
+import { type LanePart, type ToolPart, uiDecisionsOf } from '@millrace/protocol'
 import type { ChatTransport, UIMessage, UIMessageChunk } from 'ai'
 import { joinTranscript } from '../chat/index.ts'
 import type { Client } from '../client.ts'
@@ -10,7 +11,6 @@ import { newId } from '../host.ts'
 import type { RunView } from '../run.ts'
 import type { RunOptions, Session } from '../session.ts'
 import { answerOf, createChunkWriter } from './chunks.ts'
-import { isWaiting, readDecisions } from './decisions.ts'
 import { toQuestion } from './messages.ts'
 
 export interface MillraceTransportOptions extends Pick<RunOptions, 'models' | 'instructions' | 'params' | 'metadata'> {
@@ -70,7 +70,7 @@ export function millraceTransport(client: Client, options: MillraceTransportOpti
     const run = runs.find((one) => answerOf(one.run) === answer.id)
     if (run === undefined) throw new MillraceError('run_not_found', { retryable: false })
     const waiting = new Set(run.lanes.flatMap(({ parts }) => parts.filter(isWaiting).map(({ call }) => call)))
-    const decisions = readDecisions(answer, waiting)
+    const decisions = uiDecisionsOf(answer.parts, waiting)
     const decided = decisions.length > 0 ? await session.decide(run.continuedBy ?? run.run, decisions, { signal }) : undefined
     // Other calls still wait for somebody.
     if (decided?.continuedBy === undefined) return new ReadableStream({ start: (controller) => controller.close() })
@@ -133,6 +133,10 @@ function streamOf(run: RunView, { signal, onAbort, continued }: StreamOptions): 
       await events.return?.()
     },
   })
+}
+
+function isWaiting(part: LanePart): part is ToolPart {
+  return part.type === 'tool' && part.state === 'waiting'
 }
 
 function isId(id: string): boolean {
