@@ -109,7 +109,7 @@ describe('the stream of one lane', () => {
   })
 
   it('has its last frame where the run cannot be read on', () => {
-    const frames = createUiMessageDialect(view).begin().fail(new MillraceError('position_expired'))
+    const frames = createUiMessageDialect(view).fail(new MillraceError('position_expired'))
     expect(frames.map(({ data }) => JSON.parse(data).type)).toEqual(['error', 'finish'])
   })
 })

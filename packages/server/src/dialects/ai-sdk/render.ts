@@ -6,7 +6,6 @@ import {
   encodeJson,
   type FileInfo,
   formatPosition,
-  type MillraceError,
   type SessionEvent,
   type SessionEvents,
   type UiChunk,
@@ -31,7 +30,7 @@ export interface UiMessageView {
 }
 
 /** The id of the message of an answer: of the first of its runs. */
-export const answerId = (run: string) => `answer-${run}`
+const answerId = (run: string) => `answer-${run}`
 
 export function createUiMessageDialect(view: UiMessageView): RunDialect {
   const { run, earlier, merges = false } = view
@@ -40,6 +39,10 @@ export function createUiMessageDialect(view: UiMessageView): RunDialect {
     merges,
     hasIds: false,
     begin: () => new UiMessageRenderer(view),
+    fail: (error) => [
+      toFrame({ type: 'error', errorText: error.toPublic().message }),
+      toFrame({ type: 'finish', finishReason: 'error' }),
+    ],
   }
 }
 
@@ -65,11 +68,6 @@ class UiMessageRenderer implements Renderer {
   render(event: LogEvent): readonly Frame[] {
     if (event.data instanceof Uint8Array) return []
     return [...this.#chunks(event as unknown as JsonEvent, event.offset)].map(toFrame)
-  }
-
-  fail(error: MillraceError): readonly Frame[] {
-    const { message } = error.toPublic()
-    return [toFrame({ type: 'error', errorText: message }), toFrame({ type: 'finish', finishReason: 'error' })]
   }
 
   *#chunks(event: JsonEvent, offset: number): Generator<Chunk> {
