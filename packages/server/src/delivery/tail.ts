@@ -264,6 +264,7 @@ export class Tail implements Task, CursorTail, MemoryHolder {
     this.#hasNews = true
     if (this.#reading) return
     this.#reading = true
+    const { engine, log, epoch } = this.#options
     try {
       // Without a writable cursor, reading waits for the first one.
       while (this.#hasNews && !this.#ended && this.#isNeeded()) {
@@ -271,7 +272,7 @@ export class Tail implements Task, CursorTail, MemoryHolder {
         if (due !== undefined) await due
         this.#hasNews = false
         // Without a wait for what this process has just appended, which is nearly every event of most servers.
-        const read = this.#peek() ?? (await this.#read())
+        const read = engine.peek?.(log, { epoch, offset: this.#offset }, page) ?? (await this.#read())
         if (this.#offset >= this.#goal) this.#goal = read.head.offset
         this.#hasMore = read.position.offset !== read.head.offset
         // An encoder that has missed events would be wrong.
@@ -307,11 +308,6 @@ export class Tail implements Task, CursorTail, MemoryHolder {
     const wait = this.#readAt + intervalMs - performance.now()
     if (wait > 0) await new Promise((resolve) => setTimeout(resolve, wait))
     this.#readAt = performance.now()
-  }
-
-  #peek(): Page | undefined {
-    const { engine, log, epoch } = this.#options
-    return engine.peek?.(log, { epoch, offset: this.#offset }, page)
   }
 
   /** Readers wait, and get heartbeats, while the engine is unavailable. */
@@ -350,8 +346,7 @@ export class Tail implements Task, CursorTail, MemoryHolder {
     this.#stats?.taken(events)
     if (gap !== undefined) this.#slabs.appendGap(gap.to.offset, wire.encodeGap(gap.from, gap.to))
     this.#ended = gap !== undefined && wire.endsAtGap === true
-    for (const part of wire.intervalMs ? this.#parts(events) : [events]) {
-      if (this.#ended) break
+    for (const part of this.#ended ? [] : wire.intervalMs ? this.#parts(events) : [events]) {
       for (const event of wire.intervalMs ? wire.merge(part) : part) {
         this.#slabs.appendEvent(event.offset, encode(event, epoch))
         this.#ended = wire.isLast(event)

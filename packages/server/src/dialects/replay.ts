@@ -76,7 +76,7 @@ export async function replayRun(
         return place(rendered.slice(has), has, isEnd)
       }
       if (count !== undefined && frames >= count) return place(rendered.slice(count - before), count - before, isEnd)
-      if (isEnd) return place(none, rendered.length, true)
+      if (isEnd && wanted === undefined) return place(none, rendered.length, true)
     }
     if (events.length === 0 && wanted !== undefined) throw new MillraceError('position_ahead')
     if (events.length === 0) return place()
