@@ -8,6 +8,7 @@ import type { Limits } from '../limits/limits.ts'
 import type { Run } from '../runs/run.ts'
 import type { RegenerateRequest, ResumeRequest } from '../sessions/chat-requests.ts'
 import type { Chats } from '../sessions/chats.ts'
+import { createSession, type SessionStores } from '../sessions/create-session.ts'
 import type { Offer } from './offered.ts'
 import { authorizeResume, type RunAccess } from './run-access.ts'
 import type { regenerateBody } from './run-schemas.ts'
@@ -40,6 +41,25 @@ export async function prepareAsk(
   const owner = session === undefined ? ownerOf(principal) : undefined
   const asked = { ...request, models: names, session, owner, principal: principal.id }
   return () => chats.ask(asked, () => limits.admitRun(caller))
+}
+
+/** The same in a session that the client names, and that its first question creates. */
+export async function prepareAskIn(
+  context: AskContext & SessionStores,
+  caller: Caller,
+  { session, ...input }: AskInput & { readonly session: string },
+): Promise<() => Promise<Run>> {
+  const { engine, authorize, chats } = context
+  // Before its owner is asked for: one that is created meanwhile has an owner then.
+  if ((await engine.inspect(session)) !== undefined) return prepareAsk(context, caller, { ...input, session })
+  // Without asking for its owner, which the request would remember; it is claimed when the session is created.
+  await authorize(caller, 'session.create', { session, owner: null })
+  const owner = ownerOf(caller.principal)
+  const ask: Chats['ask'] = async (request, admit) => {
+    await createSession(context, session, owner)
+    return chats.ask({ ...request, session, owner }, admit)
+  }
+  return prepareAsk({ ...context, chats: { ...chats, ask } }, caller, input)
 }
 
 export interface PreparedRun {
