@@ -1,5 +1,8 @@
 import type { CreateFace } from '../gateway/face.ts'
+import { createAgUiFace } from './ag-ui/face.ts'
 import type { DialectName } from './names.ts'
 
 /** The faces of the dialects that there are. Only `server.ts` knows this list. */
-export const faces: Partial<Readonly<Record<DialectName, CreateFace>>> = {}
+export const faces: Partial<Readonly<Record<DialectName, CreateFace>>> = {
+  'ag-ui': createAgUiFace,
+}

@@ -1,0 +1,127 @@
+/**
+ * What an agent of AG-UI, and TanStack AI, sends: the whole conversation. The server follows its own, so that of the client's
+ * only the end is new: what follows the last message of the assistant.
+ */
+import { type Asked, idPattern, type Json, limits, type Message, MillraceError, modelPattern } from '@millrace/protocol'
+import { z } from 'zod'
+import type { AskInput } from '../../gateway/asking.ts'
+import { checkAsked } from '../../sessions/asked.ts'
+
+const id = z.string({ error: 'invalid_id' }).regex(idPattern, 'invalid_id')
+const model = z.string().regex(modelPattern)
+
+const contentPart = z.looseObject({ type: z.string(), text: z.string().optional() })
+const message = z.looseObject({
+  role: z.string(),
+  content: z.union([z.string(), z.array(contentPart)]).nullish(),
+  toolCallId: z.string().optional(),
+  error: z.string().optional(),
+})
+
+/** Loose, as the dialects grow: what a server does not know it ignores. */
+export const runAgentInput = z.looseObject({
+  threadId: id.describe('The session'),
+  runId: id.describe('The id of the run; the same id again attaches to it'),
+  parentRunId: z.string().max(128).optional(),
+  messages: z.array(message),
+  tools: z
+    .array(z.looseObject({ name: z.string(), description: z.string().optional(), parameters: z.unknown().optional() }))
+    .optional()
+    .describe('Tools that the client executes'),
+  context: z.array(z.looseObject({ description: z.string(), value: z.string() })).optional(),
+  forwardedProps: z
+    .looseObject({ model: model.optional(), models: z.array(model).min(1).max(limits.lanesMax).optional(), params: z.unknown() })
+    .partial()
+    .nullish()
+    .describe('`model` or `models`, and `params`, as of POST /api/chat'),
+  resume: z
+    .array(z.looseObject({ interruptId: z.string(), status: z.enum(['resolved', 'cancelled']), payload: z.unknown().optional() }))
+    .optional(),
+})
+
+export type RunAgentInput = z.output<typeof runAgentInput>
+type ClientMessage = RunAgentInput['messages'][number]
+
+/** Either a question, or what the client says about calls of a run that waits. */
+export type Wanted = { readonly ask: AskInput & { readonly session: string } } | { readonly answers: readonly CallAnswer[] }
+
+/** About the call, or the approval, of this id. */
+export interface CallAnswer {
+  readonly id: string
+  readonly isResult: boolean
+  /** Of a tool that the client has executed; of an approval what `resume` has. */
+  readonly value: Json
+  readonly isError: boolean
+}
+
+/** Throws `query_missing` without either, and as `checkAsked` does. */
+export function readInput(input: RunAgentInput): Wanted {
+  const { threadId: session, runId, messages, resume = [], forwardedProps } = input
+  const added = messages.slice(messages.findLastIndex(({ role }) => role === 'assistant') + 1)
+  const questions = added.slice(added.findLastIndex(({ role }) => role === 'tool') + 1).filter(({ role }) => role === 'user')
+  const results = added.filter(({ role }) => role === 'tool').map(toResult)
+  const answers = [...resume.map(toAnswer), ...results]
+  if (questions.length === 0 && answers.length > 0) return { answers }
+  if (resume.length > 0) throw new MillraceError('invalid_request', { message: 'Send either `resume` or another question.' })
+  if (questions.length === 0) throw new MillraceError('query_missing')
+  const { model: one, models = one === undefined ? undefined : [one], params } = forwardedProps ?? {}
+  const asked = checkAsked({
+    messages: questions.map(toMessage),
+    ...present('instructions', toInstructions(input)),
+    ...present('params', params as Asked['params']),
+    ...present('tools', toTools(input)),
+  })
+  return { ask: { ...asked, session, id: runId, ...present('models', models) } as AskInput & { readonly session: string } }
+}
+
+function toMessage({ content }: ClientMessage): Message {
+  if (typeof content === 'string') return { role: 'user', content }
+  const parts = (content ?? []).map(({ type, text }) => {
+    if (type === 'text' && text !== undefined) return { type: 'text' as const, text }
+    throw new MillraceError('file_not_supported', { message: `A message has a part of type ${type}; only text is taken here.` })
+  })
+  return { role: 'user', content: parts }
+}
+
+/** Messages of the system, and the context, which the client sends with every question. */
+function toInstructions({ messages, context = [] }: RunAgentInput): string | undefined {
+  const system = messages.filter(({ role }) => role === 'system' || role === 'developer').map(textOf)
+  const texts = [...system, ...context.map(({ description, value }) => `${description}: ${value}`)]
+  return texts.length === 0 ? undefined : texts.join('\n\n')
+}
+
+function toTools({ tools = [] }: RunAgentInput): Asked['tools'] {
+  if (tools.length === 0) return undefined
+  return tools.map(({ name, description, parameters }) => ({
+    name,
+    ...present('description', description),
+    ...present('input', parameters as { readonly [key: string]: Json } | undefined),
+  }))
+}
+
+function toResult(message: ClientMessage): CallAnswer {
+  const { toolCallId = '', error } = message
+  return { id: toolCallId, isResult: true, value: error ?? parsed(textOf(message)), isError: error !== undefined }
+}
+
+function toAnswer({ interruptId, status, payload }: NonNullable<RunAgentInput['resume']>[number]): CallAnswer {
+  const value = status === 'cancelled' ? false : ((payload ?? true) as Json)
+  return { id: interruptId, isResult: false, value, isError: status === 'cancelled' }
+}
+
+/** A tool returns JSON, which a message has as text. */
+function parsed(text: string): Json {
+  try {
+    return JSON.parse(text) as Json
+  } catch {
+    return text
+  }
+}
+
+function textOf({ content }: ClientMessage): string {
+  return typeof content === 'string' ? content : (content ?? []).map(({ text = '' }) => text).join('')
+}
+
+function present<K extends string, V>(key: K, value: V | undefined): { readonly [key in K]?: V } {
+  return value === undefined ? {} : ({ [key]: value } as { readonly [key in K]: V })
+}

@@ -1,0 +1,144 @@
+/**
+ * A run as events of the Agent-User Interaction Protocol (AG-UI 1.0), which are also the chunks of TanStack AI. With several
+ * lanes, each is a subagent.
+ */
+import { encodeJson, formatPosition, type LaneEnd, type RunEnd, type SessionEvents } from '@millrace/protocol'
+import type { LogEvent } from '../../log/log.ts'
+import type { Frame, Renderer, RunDialect } from '../run-dialect.ts'
+import { type ClientKind, endOfLane, endOfRun } from './ends.ts'
+import { type AgUiEvent, LaneEvents } from './lane-events.ts'
+
+export interface AgUiView {
+  /** What the client calls the run: another name than the server's, where the run goes on with one that waited. */
+  readonly run: string
+  /** The run that the client says it goes on with. */
+  readonly parentRun?: string | undefined
+  /** Of the log, for the addresses of files. */
+  readonly epoch: string
+  readonly client: ClientKind
+}
+
+export function createAgUiDialect(view: AgUiView): RunDialect {
+  const { run, parentRun = '', epoch, client } = view
+  const isTanstack = client === 'tanstack'
+  return {
+    key: `${client} ${encodeJson([run, parentRun, epoch])}`,
+    merges: !isTanstack,
+    hasIds: isTanstack,
+    begin: () => new AgUiRenderer(view),
+    fail(error) {
+      const { code, message } = error.toPublic()
+      return [toFrame({ type: 'RUN_ERROR', message, code })]
+    },
+  }
+}
+
+class AgUiRenderer implements Renderer {
+  readonly #view: AgUiView
+  readonly #lanes = new Map<string, LaneEvents>()
+  readonly #ended = new Set<LaneEvents>()
+  #session = ''
+
+  constructor(view: AgUiView) {
+    this.#view = view
+  }
+
+  render(event: LogEvent): readonly Frame[] {
+    return this.#eventsOf(event).map(toFrame)
+  }
+
+  #eventsOf(event: LogEvent): readonly AgUiEvent[] {
+    const { type, time } = event
+    // The bytes of a file: the event before them has their address.
+    if (event.data instanceof Uint8Array) return []
+    if (type === 'stream_start') return this.#begin(event.data as unknown as SessionEvents['stream_start'], time)
+    if (type === 'stream_end') return this.#end(event.data as unknown as RunEnd, time)
+    const lane = this.#lanes.get((event.data as { lane: string }).lane)
+    return lane === undefined ? [] : this.#eventsOfLane(lane, event)
+  }
+
+  #eventsOfLane(lane: LaneEvents, { type, data, offset }: LogEvent): readonly AgUiEvent[] {
+    switch (type) {
+      case 'message': {
+        const { part = 0, text } = data as SessionEvents['message']
+        return lane.text('TEXT', part, text)
+      }
+      case 'reasoning': {
+        const { part = 0, reasoning } = data as SessionEvents['reasoning']
+        return lane.text('REASONING', part, reasoning)
+      }
+      case 'tool_call_start':
+        return lane.beginCall(data as SessionEvents['tool_call_start'])
+      case 'tool_call_delta': {
+        const { call, arguments: piece } = data as SessionEvents['tool_call_delta']
+        return lane.arguments(call, piece)
+      }
+      case 'tool_call':
+        return lane.call(data as SessionEvents['tool_call'])
+      case 'tool_result': {
+        const { call, ...result } = data as unknown as SessionEvents['tool_result']
+        return lane.result(call, result)
+      }
+      case 'approval_request':
+        lane.noteApproval(data as SessionEvents['approval_request'])
+        return []
+      case 'step_end':
+        return lane.endStep()
+      case 'data': {
+        const { name, value } = data as SessionEvents['data']
+        return lane.custom(name, value)
+      }
+      case 'source':
+        return lane.custom('millrace.source', withoutRun(data as object))
+      case 'file': {
+        const position = formatPosition({ epoch: this.#view.epoch, offset })
+        const url = `/api/files/${this.#session}/${position}`
+        return lane.custom('millrace.file', { ...withoutRun(data as object), url })
+      }
+      case 'lane_end':
+        return this.#endLane(lane, data as unknown as LaneEnd)
+      default:
+        return []
+    }
+  }
+
+  #begin({ run, session, lanes, continues, parent }: SessionEvents['stream_start'], timestamp: number): readonly AgUiEvent[] {
+    const { run: runId, parentRun = continues ?? parent ?? undefined } = this.#view
+    this.#session = session
+    const start = {
+      type: 'RUN_STARTED',
+      threadId: session,
+      runId,
+      protocolVersion: '1.0',
+      ...(parentRun !== undefined && { parentRunId: parentRun }),
+      ...(run !== runId && { metadata: { millrace: { run } } }),
+      timestamp,
+    }
+    const subagents = lanes.map(({ lane, model }, index): readonly AgUiEvent[] => {
+      const subagentRunId = lanes.length === 1 ? undefined : `${run}-${index}`
+      this.#lanes.set(lane, new LaneEvents(model, subagentRunId ?? run, subagentRunId))
+      return subagentRunId === undefined ? [] : [{ type: 'SUBAGENT_STARTED', subagentRunId, name: lane }]
+    })
+    return [start, ...subagents.flat()]
+  }
+
+  #endLane(lane: LaneEvents, end: LaneEnd | RunEnd): readonly AgUiEvent[] {
+    this.#ended.add(lane)
+    return [...lane.end(), ...(lane.subagentRunId === undefined ? [] : [endOfLane(lane, end)])]
+  }
+
+  #end(end: RunEnd, timestamp: number): readonly AgUiEvent[] {
+    const { run: runId, client } = this.#view
+    const open = [...this.#lanes.values()].filter((lane) => !this.#ended.has(lane))
+    const last = endOfRun({ threadId: this.#session, runId, client, end, lanes: this.#lanes })
+    return [...open.flatMap((lane) => this.#endLane(lane, end)), { ...last, timestamp }]
+  }
+}
+
+function withoutRun({ run: _run, lane: _lane, ...rest }: { readonly run?: unknown; readonly lane?: unknown }): object {
+  return rest
+}
+
+function toFrame(event: AgUiEvent): Frame {
+  return { data: encodeJson(event) }
+}

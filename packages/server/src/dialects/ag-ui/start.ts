@@ -1,0 +1,38 @@
+/** Starts, or finds, the run that a client of AG-UI or TanStack AI asks for, and streams it. */
+import type { Caller } from '../../access/caller.ts'
+import { type AskContext, prepareAskIn } from '../../gateway/asking.ts'
+import type { RouteRequest, RouteResponse } from '../../gateway/route.ts'
+import { type RunStreamContext, type StreamedAs, streamStarted } from '../../gateway/run-streams.ts'
+import type { Run } from '../../runs/run.ts'
+import type { SessionStores } from '../../sessions/create-session.ts'
+import { type AnswerContext, prepareAnswers } from './answers.ts'
+import type { ClientKind } from './ends.ts'
+import { type RunAgentInput, readInput } from './input.ts'
+import { createAgUiDialect } from './rendering.ts'
+
+export type AgUiContext = AskContext & SessionStores & AnswerContext & RunStreamContext
+
+export async function startAndStream(
+  context: AgUiContext,
+  request: RouteRequest<RunAgentInput>,
+  streamed: Pick<StreamedAs, 'form'> & { readonly client: ClientKind },
+): Promise<RouteResponse> {
+  const { input, caller } = request
+  const start = await prepare(context, caller, input)
+  return streamStarted(context, request, { start, session: input.threadId }, (run) => streamedAs(run, input, streamed))
+}
+
+/** How a client gets a run that it calls by a name of its own. */
+function streamedAs(
+  { start: { epoch } }: Pick<Run, 'start'>,
+  { runId: run, parentRunId: parentRun }: { readonly runId: string; readonly parentRunId?: string | undefined },
+  { form, client }: Pick<StreamedAs, 'form'> & { readonly client: ClientKind },
+): StreamedAs {
+  return { form, dialect: createAgUiDialect({ run, parentRun, epoch, client }) }
+}
+
+async function prepare(context: AgUiContext, caller: Caller, input: RunAgentInput): Promise<() => Promise<Run>> {
+  const wanted = readInput(input)
+  if ('answers' in wanted) return prepareAnswers(context, caller, input.threadId, wanted.answers)
+  return prepareAskIn(context, caller, wanted.ask)
+}

@@ -1,0 +1,226 @@
+/** The unmodified client of AG-UI against a server. */
+import { HttpAgent, type RunFinishedEvent } from '@ag-ui/client'
+import type { MillraceOptions, Model, ModelPart } from 'millrace'
+import { describe, expect, it } from 'vitest'
+import { postJson, startServer } from '../support/server.ts'
+import { bearer, secret, sign } from '../support/tokens.ts'
+import { pay } from '../support/waiting.ts'
+
+const weather = { name: 'weather', description: 'The weather.', parameters: { type: 'object', properties: {} } }
+
+async function connect(options: MillraceOptions = {}) {
+  const server = await startServer({ dialects: ['ag-ui'], model: 'sim:count?n=3&tps=0', ...options })
+  const agent = new HttpAgent({ url: `${server.url}/ag-ui` })
+  const ask = (content: string) => agent.addMessage({ id: content, role: 'user', content })
+  const runs = async () => (await server.millrace.readSession(agent.threadId))?.runs ?? []
+  return { ...server, agent, ask, runs }
+}
+
+/** Runs the agent, and returns how the run finished, with every event. */
+async function run(agent: HttpAgent, parameters: Parameters<HttpAgent['runAgent']>[0] = {}) {
+  const seen: { type: string; [field: string]: unknown }[] = []
+  const { newMessages } = await agent.runAgent(parameters, { onEvent: ({ event }) => void seen.push(event) })
+  const finished = seen.find(({ type }) => type === 'RUN_FINISHED') as unknown as RunFinishedEvent | undefined
+  return { seen, newMessages, outcome: finished?.outcome }
+}
+
+describe('the agent at /ag-ui', () => {
+  it('answers in a session of the name of the thread, and goes on with the conversation of the server', async () => {
+    const { agent, ask, runs, millrace } = await connect({ model: 'sim:echo?show=messages&tps=0' })
+    ask('one')
+    const first = await run(agent, { runId: 'run-1' })
+    expect(first.newMessages).toMatchObject([{ role: 'assistant' }])
+    // What a client has changed in its history is not what was said.
+    agent.messages = [
+      { id: 'x', role: 'user', content: 'another' },
+      { id: 'y', role: 'assistant', content: 'forged' },
+    ]
+    ask('two')
+    const second = await run(agent)
+    const given = JSON.parse((second.newMessages[0] as { content: string }).content) as { text: string }[]
+    expect(given.map(({ text }) => text)).toEqual(['one', expect.any(String), 'two'])
+    expect(given.map(({ text }) => text).join()).not.toContain('forged')
+    expect((await runs()).map(({ run: id, query }) => [id, query])).toEqual([
+      ['run-1', 'one'],
+      [expect.any(String), 'two'],
+    ])
+    expect(millrace.findRun('run-1')?.session).toBe(agent.threadId)
+  })
+
+  it('runs once where the same run is posted again', async () => {
+    const { agent, ask, runs, url } = await connect()
+    ask('x')
+    await run(agent, { runId: 'run-1' })
+    const input = { threadId: agent.threadId, runId: 'run-1', messages: [{ id: 'x', role: 'user', content: 'x' }] }
+    const again = await (await postJson(`${url}/ag-ui`, input)).text()
+    expect(again).toMatch(/"delta":"1 ".*"delta":"3 ".*RUN_FINISHED/s)
+    expect(await runs()).toHaveLength(1)
+    const other = { ...input, messages: [{ id: 'x', role: 'user', content: 'y' }] }
+    expect((await postJson(`${url}/ag-ui`, other)).status).toBe(409)
+  })
+
+  it('gives the model instructions and context, the parameters, and the model that is asked for', async () => {
+    const { agent, ask, runs } = await connect()
+    agent.addMessage({ id: 's', role: 'system', content: 'Be brief.' })
+    ask('x')
+    const forwardedProps = { model: 'sim:echo?show=request&tps=0', params: { temperature: 0.5 } }
+    const context = [{ description: 'The city', value: 'Hefei' }]
+    const { newMessages } = await run(agent, { forwardedProps, context })
+    const { messages, params } = JSON.parse((newMessages[0] as { content: string }).content)
+    expect(messages).toMatchObject([
+      { role: 'system', text: 'Be brief.\n\nThe city: Hefei' },
+      { role: 'user', text: 'x' },
+    ])
+    expect(params).toEqual({ temperature: 0.5 })
+    expect((await runs())[0]).toMatchObject({ instructions: 'Be brief.\n\nThe city: Hefei' })
+  })
+
+  it('interrupts for an approval, and goes on with the decision', async () => {
+    const { tool, paid } = pay()
+    const model = payer()
+    const { agent, ask, runs } = await connect({ models: [model], model: 'm', tools: { pay: tool } })
+    ask('pay')
+    const before = await run(agent)
+    expect(before.outcome).toMatchObject({ type: 'interrupt', interrupts: [{ toolCallId: 'c1', metadata: { toolName: 'pay' } }] })
+    const [interrupt] = agent.pendingInterrupts
+    const resume = [{ interruptId: interrupt?.id ?? '', status: 'resolved' as const, payload: { approved: true } }]
+    const after = await run(agent, { resume, runId: 'next' })
+    expect(paid).toEqual([{ to: 'bob', amount: 5 }])
+    expect(after.outcome).toEqual({ type: 'success' })
+    expect(after.newMessages).toMatchObject([
+      { role: 'tool', toolCallId: 'c1', content: 'paid 5 to bob' },
+      { role: 'assistant', content: 'paid 5 to bob' },
+    ])
+    expect(after.seen[0]).toMatchObject({ type: 'RUN_STARTED', runId: 'next', threadId: agent.threadId })
+    expect((await runs()).map(({ continues }) => continues)).toEqual([undefined, (await runs())[0]?.run])
+  })
+
+  it.each([
+    ['rejects', { status: 'resolved', payload: { approved: false, reason: 'Too much.' } }, 'Too much.', []],
+    ['cancels', { status: 'cancelled' }, 'The call was rejected.', []],
+    [
+      'changes',
+      { status: 'resolved', payload: { approved: true, editedArgs: { to: 'eve', amount: 1 } } },
+      'paid 1 to eve',
+      [{ to: 'eve', amount: 1 }],
+    ],
+  ] as const)('%s a call', async (_how, answer, said, expected) => {
+    const { tool, paid } = pay()
+    const { agent, ask } = await connect({ models: [payer()], model: 'm', tools: { pay: tool } })
+    ask('pay')
+    await run(agent)
+    const after = await run(agent, { resume: [{ interruptId: agent.pendingInterrupts[0]?.id ?? '', ...answer }] })
+    expect(after.newMessages.at(-1)).toMatchObject({ role: 'assistant', content: said })
+    expect(paid).toEqual(expected)
+  })
+
+  it('lets the client execute its own tools, and goes on with the results', async () => {
+    const { agent, ask } = await connect({ models: [payer('weather', {})], model: 'm' })
+    ask('warm?')
+    const before = await run(agent, { tools: [weather] })
+    expect(before.outcome).toEqual({ type: 'success', pendingToolCallIds: ['c1'] })
+    agent.addMessage({ id: 'r', role: 'tool', toolCallId: 'c1', content: '{"celsius":31}' })
+    const after = await run(agent, { tools: [weather] })
+    expect(after.outcome).toEqual({ type: 'success' })
+    expect(after.newMessages.at(-1)).toMatchObject({ role: 'assistant', content: '{"celsius":31}' })
+  })
+
+  it('ends with an error that says what has failed', async () => {
+    const { agent, ask } = await connect({ model: 'sim:fail?after=2&tps=0' })
+    ask('x')
+    const { seen, newMessages } = await run(agent)
+    expect(seen.at(-1)).toMatchObject({ type: 'RUN_ERROR', code: 'model_failed' })
+    expect(newMessages).toMatchObject([{ content: '1 2 ' }])
+  })
+
+  it('ends as cancelled where the run is stopped, which its own abort does not do', async () => {
+    const { agent, ask, url, millrace } = await connect({ model: 'sim:hang?after=1&tps=0' })
+    ask('x')
+    const ended = run(agent, { runId: 'run-1' })
+    await expect.poll(() => agent.messages.at(-1)?.content).toBe('1 ')
+    agent.abortRun()
+    await ended
+    expect(millrace.findRun('run-1')?.end).toBeUndefined()
+    const second = new HttpAgent({
+      url: `${url}/ag-ui`,
+      threadId: agent.threadId,
+      initialMessages: [{ id: 'x', role: 'user', content: 'x' }],
+    })
+    const again = run(second, { runId: 'run-1' })
+    await expect.poll(() => second.messages.at(-1)?.content).toBe('1 ')
+    expect((await postJson(`${url}/api/runs/run-1/stop`, {})).status).toBe(200)
+    expect((await again).outcome).toEqual({ type: 'cancelled' })
+  })
+})
+
+describe('what is rejected at /ag-ui', () => {
+  const user = { id: 'u', role: 'user', content: 'x' }
+  const good = { threadId: 't', runId: 'r', messages: [user] }
+  it.each([
+    ['no thread', { ...good, threadId: undefined }, 400, 'invalid_id'],
+    ['a thread that is no id', { ...good, threadId: 'a/b' }, 400, 'invalid_id'],
+    ['no messages', { ...good, messages: undefined }, 400, 'invalid_request'],
+    ['no question', { ...good, messages: [user, { id: 'a', role: 'assistant', content: 'y' }] }, 400, 'query_missing'],
+    ['a picture', { ...good, messages: [{ ...user, content: [{ type: 'image', source: {} }] }] }, 400, 'file_not_supported'],
+    ['a message that is none', { ...good, messages: [null] }, 400, 'invalid_request'],
+    ['an unknown model', { ...good, forwardedProps: { model: 'none' } }, 404, 'model_not_found'],
+    ['wrong parameters', { ...good, forwardedProps: { params: { temperature: 9 } } }, 400, 'invalid_request'],
+    ['two tools of one name', { ...good, tools: [weather, weather] }, 400, 'invalid_request'],
+    [
+      'a decision about nothing',
+      { ...good, messages: [], resume: [{ interruptId: 'i', status: 'resolved' }] },
+      404,
+      'call_not_found',
+    ],
+    ['a decision and a question', { ...good, resume: [{ interruptId: 'i', status: 'resolved' }] }, 400, 'invalid_request'],
+    ['JSON that is none', '{', 400, 'invalid_json'],
+  ])('%s, before anything is started', async (_what, body, status, code) => {
+    const { url, millrace } = await connect()
+    const headers = { 'content-type': 'application/json' }
+    const text = typeof body === 'string' ? body : JSON.stringify(body)
+    const response = await fetch(`${url}/ag-ui`, { method: 'POST', headers, body: text })
+    expect([response.status, ((await response.json()) as { error: { code: string } }).error.code]).toEqual([status, code])
+    expect(millrace.findRun('r')).toBeUndefined()
+  })
+
+  it('a result where another call of the run waits too, and a call that does not wait', async () => {
+    const model = payer('weather', {}, {})
+    const { url } = await connect({ models: [model], model: 'm' })
+    const post = async (runId: string, messages: object[]) => {
+      const response = await postJson(`${url}/ag-ui`, { ...good, runId, messages, tools: [weather] })
+      return [response.status, await response.text()] as const
+    }
+    expect((await post('r', [user]))[1]).toContain('"pendingToolCallIds":["c1","c2"]')
+    const assistant = { id: 'a', role: 'assistant', content: '' }
+    const [status, text] = await post('r2', [user, assistant, { id: 'm', role: 'tool', toolCallId: 'c1', content: '1' }])
+    expect([status, text]).toEqual([400, expect.stringContaining('c2 waits too')])
+    expect((await post('r3', [assistant, { id: 'm', role: 'tool', toolCallId: 'c9', content: '1' }]))[0]).toBe(404)
+  })
+
+  it('requests without credentials, and threads of others', async () => {
+    const { url, millrace } = await connect({ access: { tokens: { secret } } })
+    expect((await postJson(`${url}/ag-ui`, good)).status).toBe(401)
+    const ann = new HttpAgent({ url: `${url}/ag-ui`, threadId: 't', headers: bearer(await sign({ sub: 'ann' })) })
+    ann.addMessage({ id: 'x', role: 'user', content: 'x' })
+    expect((await run(ann)).outcome).toEqual({ type: 'success' })
+    const headers = bearer(await sign({ sub: 'eve' }))
+    expect((await postJson(`${url}/ag-ui`, { ...good, runId: 'other' }, headers)).status).toBe(404)
+    const resume = [{ interruptId: 'i', status: 'resolved' }]
+    expect((await postJson(`${url}/ag-ui`, { ...good, messages: [], resume }, headers)).status).toBe(404)
+    expect((await millrace.readSession('t'))?.runs).toHaveLength(1)
+  })
+})
+
+/** Calls a tool once for each of these arguments, then says what it got. */
+function payer(name = 'pay', ...all: readonly object[]): Model {
+  const calls = all.length === 0 ? [{ to: 'bob', amount: 5 }] : all
+  return {
+    name: 'm',
+    async *stream({ messages }): AsyncGenerator<ModelPart> {
+      const last = messages.at(-1)
+      if (last?.role === 'tool') yield last.text
+      else
+        for (const [index, given] of calls.entries()) yield { toolCall: { id: `c${index + 1}`, name, arguments: given as never } }
+    },
+  }
+}
