@@ -3,6 +3,9 @@
  * knows none by name.
  */
 import type { MillraceError } from '@millrace/protocol'
+import type { Caller } from '../access/caller.ts'
+import type { Connection } from '../transports/connection.ts'
+import type { OnText, Socket } from '../transports/transport.ts'
 import type { Route } from './route.ts'
 import type { RoutesOptions } from './routes.ts'
 
@@ -10,8 +13,26 @@ export interface Face {
   /** What all its addresses begin with, such as `/v1` for `/v1/models`. No other face has it. */
   readonly prefix: string
   readonly routes: readonly Route[]
+  readonly sockets?: readonly FaceSocket[]
   /** An error as its clients expect it, at every address that begins with `prefix`. Default: Millrace's own. */
   readonly formatError?: (error: MillraceError) => FaceError
+}
+
+/** A WebSocket with messages of its own. */
+export interface FaceSocket {
+  readonly path: string
+  /**
+   * Called for each that is opened, by a caller that was let in. The function gets one message after another, each when the
+   * one before was handled. What it needs of the handshake MUST be read here: the request is not kept.
+   */
+  open(opened: OpenedSocket): OnText
+}
+
+export interface OpenedSocket {
+  readonly socket: Socket
+  readonly connection: Connection
+  readonly caller: Caller
+  readonly query: URLSearchParams
 }
 
 export interface FaceError {

@@ -8,7 +8,7 @@ import type { Handlers } from './listen.ts'
 import { createRateCheck } from './request-rate.ts'
 import { createRoutes, type RoutesOptions } from './routes.ts'
 import { createStops } from './stops.ts'
-import { acceptWebSockets } from './websocket.ts'
+import { createSockets } from './websocket.ts'
 
 export interface GatewayOptions
   extends Omit<RoutesOptions & AdminRoutesOptions, 'stops' | keyof AppOptions>,
@@ -30,7 +30,7 @@ export function createGateway({ webSocket, faces: createFaces, ...options }: Gat
   const requests = { ...options, stops: createStops(options.runs, options.engine) }
   const faces = createFaces.map((create) => create(requests))
   const app = createApp({ ...options, faces, routes: [...createRoutes(requests), ...createAdminRoutes(requests)] })
-  const accept = acceptWebSockets(webSocket, requests)
-  const { handle, prepare, ...host } = createHandlers({ ...options, faces, app, accept, cors: access.cors })
-  return { host, own: { handle, prepare, accept, limits, checkRate: createRateCheck(access, limits) } }
+  const sockets = createSockets(webSocket, requests, faces)
+  const { handle, prepare, ...host } = createHandlers({ ...options, faces, app, sockets, cors: access.cors })
+  return { host, own: { handle, prepare, sockets, limits, checkRate: createRateCheck(access, limits) } }
 }

@@ -8,12 +8,11 @@ import { type App, errorResponse } from './app.ts'
 import { allowOrigin, withOrigin } from './cross-origin.ts'
 import { sendError, toMillraceError } from './error-response.ts'
 import { type Face, isBelow } from './face.ts'
-import { createUpgradeListener, type Upgrade } from './upgrade.ts'
+import { createUpgradeListener, type Sockets, type Upgrade } from './upgrade.ts'
 
 export interface HandlersOptions {
   readonly app: App
-  /** Accepts a WebSocket handshake. */
-  readonly accept: Upgrade
+  readonly sockets: Sockets
   readonly cors: Cors | undefined
   readonly faces: readonly Face[]
   readonly hostNames: readonly string[]
@@ -38,7 +37,7 @@ export interface HostHandlers {
 /** Paths of Millrace, with those of its faces; all others belong to the host, or to the page. `/metrics` is most often the host's. */
 const ownPath = /^\/(api\/|(healthz|readyz|ws\/chat)\/?(\?|$)|docs\/errors)/
 
-export function createHandlers({ app, accept, cors, faces, hostNames, page, onError }: HandlersOptions): HostHandlers {
+export function createHandlers({ app, sockets, cors, faces, hostNames, page, onError }: HandlersOptions): HostHandlers {
   const prefixes = faces.map(({ prefix }) => prefix)
   const isApi = (path: string) => path.startsWith('/api/') || isBelow(prefixes, path)
   const isOwn = (url: string) => ownPath.test(url) || isBelow(prefixes, url)
@@ -65,7 +64,7 @@ export function createHandlers({ app, accept, cors, faces, hostNames, page, onEr
       if (error === undefined) handleHosted(request, response)
       else sendError(request, response, error)
     },
-    upgrade: createUpgradeListener({ accept, check: (request) => checkHost(headerOf(request)) }),
+    upgrade: createUpgradeListener({ ...sockets, check: (request) => checkHost(headerOf(request)) }),
     async fetch(request) {
       const { headers, method, url } = request
       const error = checkHost((name) => headers.get(name) ?? (name === 'host' ? new URL(url).host : undefined))

@@ -10,7 +10,7 @@ import { endWithError, sendError } from './error-response.ts'
 import { createPipeline } from './pipeline.ts'
 import type { CheckRate } from './request-rate.ts'
 import { closeUnread } from './unread.ts'
-import { createUpgradeListener, type Upgrade } from './upgrade.ts'
+import { createUpgradeListener, type Sockets } from './upgrade.ts'
 
 export interface ListenOptions {
   /** Default 4600; 0 takes any free port. */
@@ -31,8 +31,8 @@ export interface Handlers {
   readonly handle: RequestListener
   /** Called before every request is checked. */
   readonly prepare: RequestListener
-  /** Takes a connection that asks for Millrace's WebSocket. */
-  readonly accept: Upgrade
+  /** Takes the connections that ask for Millrace's WebSocket, or a face's. */
+  readonly sockets: Sockets
   readonly limits: Pick<Limits, 'settings'>
   /** Default: none is rejected. */
   readonly checkRate?: CheckRate
@@ -45,7 +45,7 @@ export function checkPort(name: string, port: number | undefined): void {
 }
 
 export async function listen(
-  { handle, prepare, accept, checkRate, limits: { settings } }: Handlers,
+  { handle, prepare, sockets, checkRate, limits: { settings } }: Handlers,
   { port = 4600, host = '127.0.0.1', hostNames = [] }: ListenOptions = {},
 ): Promise<Listening> {
   const { headersMs, requestMs, writeMs, idleMs } = settings
@@ -93,7 +93,7 @@ export async function listen(
   const checkHost = createHostRule({ names: hostNames, isLoopback: isLoopback(bound.address) })
   const check = (request: IncomingMessage) => admission.check(request) ?? checkRate?.(request) ?? checkHost(headerOf(request))
   server.on('request', pipeline.handle)
-  server.on('upgrade', createUpgradeListener({ accept, check }))
+  server.on('upgrade', createUpgradeListener({ ...sockets, check }))
   return { url: `http://${host.includes(':') ? `[${host}]` : host}:${bound.port}`, port: bound.port, server }
 }
 

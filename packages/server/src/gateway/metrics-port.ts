@@ -7,6 +7,7 @@ import { endWithError } from './error-response.ts'
 import { createHandlers } from './handlers.ts'
 import { createHealthRoutes, type HealthRoutesOptions } from './health-routes.ts'
 import { type Listening, listen } from './listen.ts'
+import { socketPath } from './upgrade.ts'
 
 export interface MetricsPortOptions
   extends Omit<AppOptions, 'routes' | 'faces' | 'page'>,
@@ -47,6 +48,7 @@ async function open({ health, metrics, host, ...options }: MetricsPortOptions, p
     page: undefined,
   })
   const accept = (_request: unknown, socket: Duplex) => endWithError(socket, new MillraceError('not_found'))
-  const { handle, prepare } = createHandlers({ app, faces: [], accept, cors: undefined, hostNames, page: undefined, onError })
-  return listen({ handle, prepare, accept, limits }, { port, host, hostNames })
+  const sockets = { paths: new Set([socketPath]), accept }
+  const { handle, prepare } = createHandlers({ app, faces: [], sockets, cors: undefined, hostNames, page: undefined, onError })
+  return listen({ handle, prepare, sockets, limits }, { port, host, hostNames })
 }

@@ -10,25 +10,32 @@ import { endWithError } from './error-response.ts'
 
 export type Upgrade = (request: IncomingMessage, socket: Duplex, head: Buffer) => void
 
-export interface UpgradeOptions {
-  /** Called only for requests to Millrace's own WebSocket. */
+/** The WebSockets at these paths. */
+export interface Sockets {
+  readonly paths: ReadonlySet<string>
   readonly accept: Upgrade
+}
+
+export interface UpgradeOptions extends Sockets {
   /** Why a request is rejected; undefined where it is not. */
   readonly check: (request: IncomingMessage) => MillraceError | undefined
 }
 
-/** A request to Millrace's own WebSocket. */
-function isWebSocket({ url = '', headers }: IncomingMessage): boolean {
-  return wantsWebSocket(headers) && /^\/ws\/chat\/?$/.test(URL.parse(url, 'http://host')?.pathname ?? '')
+/** The path of Millrace's own WebSocket. */
+export const socketPath = '/ws/chat'
+
+/** The path of a request's address, without a slash at its end. */
+export function pathOf({ url = '' }: IncomingMessage): string {
+  return URL.parse(url, 'http://host')?.pathname.replace(/\/$/, '') ?? ''
 }
 
 /**
  * A listener for `upgrade` beside others. All other requests are left to those, or handled like a request without the offer:
  * a server MAY ignore an offer to upgrade (RFC 9110, "Upgrade").
  */
-export function createUpgradeListener({ accept, check }: UpgradeOptions): Upgrade {
+export function createUpgradeListener({ accept, paths, check }: UpgradeOptions): Upgrade {
   return (request, socket, head) => {
-    if (!isWebSocket(request)) return leave(request, socket as ServedSocket, head)
+    if (!wantsWebSocket(request.headers) || !paths.has(pathOf(request))) return leave(request, socket as ServedSocket, head)
     // Without a listener, an error before the handshake would be thrown.
     socket.on('error', () => {})
     const error = check(request)

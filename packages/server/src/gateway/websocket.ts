@@ -7,12 +7,13 @@ import type { Access } from '../access/access.ts'
 import type { Caller } from '../access/caller.ts'
 import { hides, untilNext } from '../access/hiding.ts'
 import { headerOf } from '../access/host-names.ts'
-import type { WebSocketTransport } from '../transports/transport.ts'
+import type { OnText, WebSocketTransport } from '../transports/transport.ts'
 import { endWithError, toMillraceError } from './error-response.ts'
+import type { Face, FaceSocket, OpenedSocket } from './face.ts'
 import { findPeer, identifyHandshake } from './identify.ts'
 import { type MessageContext, SocketSession } from './messages.ts'
 import { check, idParam } from './schemas.ts'
-import type { Upgrade } from './upgrade.ts'
+import { pathOf, type Sockets, socketPath } from './upgrade.ts'
 
 /** Messages that fail by the client's fault before the connection is closed: this ends a client in a loop. */
 const errorsMax = 16
@@ -23,9 +24,13 @@ interface Context extends MessageContext {
   readonly onError: (error: unknown) => void
 }
 
-export function acceptWebSockets(transport: WebSocketTransport, context: Context): Upgrade {
+/** Millrace's WebSocket, and those of the faces. */
+export function createSockets(transport: WebSocketTransport, context: Context, faces: readonly Face[]): Sockets {
   const { access, observer, onError } = context
-  return (request, socket, head) => {
+  const others = new Map(faces.flatMap(({ sockets = [] }) => sockets.map((socket) => [socket.path, socket] as const)))
+  return { paths: new Set([socketPath, ...others.keys()]), accept }
+
+  function accept(request: IncomingMessage, socket: Duplex, head: Buffer): void {
     const reject = (error: unknown) => {
       const known = toMillraceError(error, onError)
       observer.errorSent?.(known.code)
@@ -35,8 +40,10 @@ export function acceptWebSockets(transport: WebSocketTransport, context: Context
       const client = findPeer(request, access)
       context.limits.requireHandshake(client.address)
       const query = readHandshake(request, access)
-      const open = (caller: Caller) => openSocket({ request, socket, head }, caller, query)
-      const caller = identifyHandshake(request, client, query.ticket, access)
+      const face = others.get(pathOf(request))
+      const create = face === undefined ? ownSocket(check(handshakeQuery, Object.fromEntries(query))) : faceSocket(face, query)
+      const open = (caller: Caller) => openSocket({ request, socket, head }, caller, create)
+      const caller = identifyHandshake(request, client, query.get('ticket') ?? undefined, access)
       if (caller instanceof Promise) caller.then(open).catch(reject)
       else open(caller)
     } catch (error) {
@@ -45,18 +52,37 @@ export function acceptWebSockets(transport: WebSocketTransport, context: Context
   }
 
   /** Its callbacks live as long as the connection, and MUST NOT keep the request. */
-  function openSocket({ request, socket, head }: Offer, caller: Caller, { session, down }: HandshakeQuery): void {
+  function openSocket({ request, socket, head }: Offer, caller: Caller, create: CreateSocket): void {
     // The client may have disconnected while the host was deciding.
     if (socket.destroyed) return
     const { principal, address } = caller
     const connection = context.connections.open({ transport: 'ws', principal, address })
     // A handshake that fails later never becomes a WebSocket, and the transport never closes its connection.
     socket.once('close', () => connection.close())
-    transport.upgrade(request, socket, head, connection, (opened) => {
-      const options = { socket: opened, connection, caller, session, isCommandsOnly: down === 'sse' }
-      const messages = new MessageQueue(new SocketSession(options, context), context)
+    transport.upgrade(request, socket, head, connection, (opened) => create({ socket: opened, connection, caller }))
+  }
+
+  function ownSocket({ session, down }: HandshakeQuery): CreateSocket {
+    return (opened) => {
+      const messages = new MessageQueue(
+        new SocketSession({ ...opened, session, isCommandsOnly: down === 'sse' }, context),
+        context,
+      )
       return (text) => messages.handle(text)
-    })
+    }
+  }
+}
+
+type CreateSocket = (opened: Omit<OpenedSocket, 'query'>) => OnText
+
+function faceSocket(face: FaceSocket, query: URLSearchParams): CreateSocket {
+  return (opened) => {
+    const onText = face.open({ ...opened, query })
+    let last: Promise<void> = Promise.resolve()
+    return (text) => {
+      last = last.then(() => (opened.socket.isClosed ? undefined : onText(text)))
+      return last
+    }
   }
 }
 
@@ -156,9 +182,9 @@ const handshakeQuery = z.object({
 type HandshakeQuery = z.output<typeof handshakeQuery>
 
 /** The query of the address. Throws for what `ws` does not check: the address and the origin. */
-function readHandshake(request: IncomingMessage, { checkOrigin }: Access): HandshakeQuery {
+function readHandshake(request: IncomingMessage, { checkOrigin }: Access): URLSearchParams {
   const address = URL.parse(request.url ?? '', 'http://host')
   if (address === null) throw new MillraceError('malformed_http')
   checkOrigin(headerOf(request), `http://${request.headers.host}`)
-  return check(handshakeQuery, Object.fromEntries(address.searchParams))
+  return address.searchParams
 }

@@ -9,6 +9,7 @@ import { memoryEngine } from '../engines/memory/index.ts'
 import type { Engine, NewEvent } from '../log/log.ts'
 import { createRunWire } from './run-wire.ts'
 import type { RunForm } from './transport.ts'
+import { runFrames } from './websocket-wire.ts'
 
 /** Each frame has its number in the run, and the number of the characters before it. */
 function counting(hasIds: boolean, padding = ''): RunDialect {
@@ -191,6 +192,26 @@ describe('a run whose frames have ids', () => {
     expect(sink.text()).toBe('data: {"failed":"position_expired"}\n\n')
     await expect(replayRun(engine, view, 'head')).rejects.toBeInstanceOf(MillraceError)
   })
+})
+
+it('has the same numbers and ids in messages of a WebSocket, from any frame on', async () => {
+  const { engine, fanOut } = await setup()
+  const view = await viewOf(engine, counting(true))
+  await engine.append('a', [...eventsOf(['abc', '', 'x', 'file', 'de', 'f'])])
+  const message = (_: Frame, index: number, id: string) => `<${index} ${id}>`
+  const { wire, encodeRest, encoderAt } = runFrames({ ...view, format: 'test', message, onEnd() {} })
+  const read = async (count: number) => {
+    const place = await replayRun(engine, view, { count })
+    const sink = testSink()
+    const cursor = fanOut.attach({ log: 'a', wire, sink, after: place.after, encode: encoderAt(place) })
+    if (place.isEnd) cursor.end()
+    await sink.ended
+    return `${encodeRest(place)}${sink.text()}`.match(/<.*?>/g) ?? []
+  }
+  const whole = await read(0)
+  expect(whole.map((text) => Number(/\d+/.exec(text)))).toEqual(whole.map((_, index) => index))
+  expect(whole[1]).toMatch(/^<1 a:[a-z0-9]+-\d+\.0>$/)
+  for (const [index] of whole.entries()) expect(await read(index)).toEqual(whole.slice(index))
 })
 
 it('a chunk of HTTP/1.1 has the length of its bytes', () => {

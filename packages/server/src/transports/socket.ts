@@ -4,7 +4,7 @@ import { closeCodeOf, closeCodes, encodeJson, limits, MillraceError, type Server
 import type { WebSocket } from 'ws'
 import type { Principal } from '../access/caller.ts'
 import { type CloseListener, type Cursor, countEvents } from '../delivery/cursor.ts'
-import type { FanOut } from '../delivery/fan-out.ts'
+import type { Attachment, FanOut } from '../delivery/fan-out.ts'
 import { type Sink, throttled } from '../delivery/wire.ts'
 import { Bucket } from '../limits/bucket.ts'
 import type { ConnectionEndCode, Observer } from '../operations/observer.ts'
@@ -12,8 +12,8 @@ import type { Connection, Delivered, Served } from './connection.ts'
 
 import type { Beating, Heartbeat } from './heartbeat.ts'
 import { SmallMap } from './small-map.ts'
-import type { OnText, Socket, SocketStream } from './transport.ts'
-import { eventFrames, plainFrames, textFrame } from './websocket-wire.ts'
+import type { OnText, Socket, SocketRun, SocketStream } from './transport.ts'
+import { eventFrames, plainFrames, runFrames, textFrame } from './websocket-wire.ts'
 
 /** What a waiting message takes besides its text, roughly: many small messages must not cost more than a few large ones. */
 const messageOverheadBytes = 512
@@ -115,25 +115,48 @@ export class ServedSocket implements Socket, Served, Beating {
   }
 
   send(message: ServerMessage): void {
-    this.write(textFrame(encodeJson(message)))
+    this.sendText(encodeJson(message))
+  }
+
+  sendText(text: string): void {
+    this.write(textFrame(text))
   }
 
   attach(key: string, { log, after, dialect, source, slow, intervalMs }: SocketStream): void {
+    const wire = source === undefined ? plainFrames(dialect) : throttled(eventFrames(dialect, source), intervalMs)
+    this.#attach(key, { log, after, wire, slow }, (error) => this.#onUnreadable(key, error))
+  }
+
+  attachRun(key: string, run: SocketRun): void {
+    const { session: log, start, place } = run
+    const { wire, encodeRest, encoderAt } = runFrames(run)
+    const at = place === undefined ? { after: start } : { after: place.after, encode: encoderAt(place) }
+    const cursor = this.#attach(key, { log, wire, ...at }, run.onEnd)
+    // The cursor writes in a later tick.
+    if (place !== undefined && place.rest.length > 0) this.write(encodeRest(place))
+    if (place?.isEnd) cursor?.end()
+  }
+
+  #attach(
+    key: string,
+    attachment: Pick<Attachment, 'log' | 'after' | 'wire' | 'slow' | 'encode'>,
+    onEnd: OnEnd,
+  ): Cursor | undefined {
     // A cursor attached after the close would never be closed.
-    if (!this.#isOpen) return
+    if (!this.#isOpen) return undefined
     const earlier = this.#cursors.get(key)
     if (earlier === undefined) this.requireRoom()
-    this.#connection.attach(log, key)
-    const wire = source === undefined ? plainFrames(dialect) : throttled(eventFrames(dialect, source), intervalMs)
-    const sink = new AttachmentSink(this, key)
+    this.#connection.attach(attachment.log, key)
+    const sink = new AttachmentSink(this, key, onEnd)
     // Otherwise a client that reads nothing would get the first page again each time it attaches.
     const blocked = this.#socket.writableNeedDrain
-    const cursor = this.#fanOut.attach({ log, after, wire, sink, slow, blocked })
+    const cursor = this.#fanOut.attach({ ...attachment, sink, blocked })
     this.#cursors.set(key, cursor)
     sink.cursor = cursor
     cursor.onceClosed(sink)
     // Only now, because the key stays attached.
     earlier?.close()
+    return cursor
   }
 
   requireRoom(): void {
@@ -191,8 +214,7 @@ export class ServedSocket implements Socket, Served, Beating {
     return this.#socket.write(bytes)
   }
 
-  /** The log of an attachment has ended. */
-  onEnd(key: string, error: unknown): void {
+  #onUnreadable(key: string, error: unknown): void {
     if (error === undefined) return
     if (error instanceof MillraceError && !error.retryable)
       this.close(closeCodes.sessionGone, `The log of ${key} is ${error.code === 'log_damaged' ? 'damaged' : 'gone'}.`)
@@ -283,15 +305,20 @@ function endOf(code: number): ConnectionEndCode {
   }
 }
 
+/** The log of an attachment has ended, or cannot be read because of the error. */
+type OnEnd = (error?: unknown) => void
+
 /** Where the cursor of one attachment writes. */
 class AttachmentSink implements Sink, CloseListener {
   readonly #socket: ServedSocket
   readonly #key: string
+  readonly #onEnd: OnEnd
   cursor: Cursor | undefined
 
-  constructor(socket: ServedSocket, key: string) {
+  constructor(socket: ServedSocket, key: string, onEnd: OnEnd) {
     this.#socket = socket
     this.#key = key
+    this.#onEnd = onEnd
   }
 
   write(bytes: Uint8Array): boolean {
@@ -299,7 +326,7 @@ class AttachmentSink implements Sink, CloseListener {
   }
 
   end(error?: unknown): void {
-    this.#socket.onEnd(this.#key, error)
+    this.#onEnd(error)
   }
 
   onSlow(): void {

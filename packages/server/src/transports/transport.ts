@@ -5,6 +5,7 @@ import type { MillraceError, Position, ServerMessage, Source } from '@millrace/p
 import type { DeliveryOptions } from '../delivery/wire.ts'
 import type { Dialect } from '../dialects/dialect.ts'
 import type { RunPlace, RunView } from '../dialects/replay.ts'
+import type { Frame } from '../dialects/run-dialect.ts'
 import type { Connection } from './connection.ts'
 
 export interface ReadableLog extends DeliveryOptions {
@@ -91,6 +92,18 @@ export interface SocketStream extends DeliveryOptions {
   readonly source?: Source
 }
 
+/** One run in the messages of another product's WebSocket. */
+export interface SocketRun extends RunView {
+  /** Where the reader goes on; default with the run's first event. */
+  readonly place?: RunPlace
+  /** Names all that the messages depend on beside the dialect's frames; readers with the same share every byte. */
+  readonly format: string
+  /** The message of a frame; `index` is its number in the run. MUST be pure. */
+  message(frame: Frame, index: number, id: string): string
+  /** Called once: the run's last frame was sent, or it cannot be read on because of `error`. */
+  onEnd(error?: unknown): void
+}
+
 /** One WebSocket. Once it is closing, nothing is sent and nothing is attached. */
 export interface Socket {
   send(message: ServerMessage): void
@@ -99,6 +112,10 @@ export interface Socket {
    * `too_many_connections`.
    */
   attach(key: string, stream: SocketStream): void
+  /** The same for a run in a dialect of other people's clients. */
+  attachRun(key: string, run: SocketRun): void
+  /** Sends a message of another product's. */
+  sendText(text: string): void
   /** Throws `too_many_attachments`. */
   requireRoom(): void
   /** False where nothing is attached under this key. */

@@ -2,9 +2,12 @@
  * A dialect in WebSocket frames, framed once for all readers. A server's frames are not masked, so the
  * bytes of a message are the same on every connection (RFC 6455, "Base Framing Protocol").
  */
-import type { Position, Source } from '@millrace/protocol'
-import type { Wire } from '../delivery/wire.ts'
+import { formatPosition, MillraceError, type Position, type Source } from '@millrace/protocol'
+import type { Encode, Wire } from '../delivery/wire.ts'
 import { type Dialect, dataText } from '../dialects/dialect.ts'
+import { formatFrameId, isEndOf, type RenderEvent, type RunPlace, renderRun } from '../dialects/replay.ts'
+import type { Frame } from '../dialects/run-dialect.ts'
+import type { SocketRun } from './transport.ts'
 
 const finalText = 0x81
 const finalBinary = 0x82
@@ -42,6 +45,44 @@ export function plainFrames(dialect: Dialect): Wire {
     encodeGap: (from, to) => textFrame(JSON.stringify({ gap: { from: dialect.position(from), to: dialect.position(to) } })),
     merge: dialect.merge,
     isLast: dialect.isLast,
+  }
+}
+
+export interface RunFrames {
+  readonly wire: Wire
+  /** What a reader that resumes lacks of the event at its place. */
+  encodeRest(place: RunPlace): Buffer
+  encoderAt(place: RunPlace): Encode
+}
+
+/** One run in messages that another product's clients expect, each with its number in the run. */
+export function runFrames({ session, run, start, dialect, format, message }: SocketRun): RunFrames {
+  const encode = (frames: readonly Frame[], position: Position, first: number, has: number): Buffer => {
+    const token = formatPosition(position, session)
+    const idOf = (at: number) => formatFrameId(token, has + at, has + frames.length)
+    return Buffer.concat(frames.map((frame, at) => textFrame(message(frame, first + at, idOf(at)))))
+  }
+  const encoderOf = (render: RenderEvent, frames: number): Encode => {
+    let next = frames
+    return (event, epoch) => {
+      const rendered = render(event)
+      const first = next
+      next += rendered.length
+      return rendered.length === 0 ? '' : encode(rendered, { epoch, offset: event.offset }, first, 0)
+    }
+  }
+  return {
+    wire: {
+      key: `ws ${run} ${dialect.key} ${format}`,
+      encode: () => '',
+      since: { offset: start.offset, begin: () => encoderOf(renderRun(dialect, run), 0) },
+      encodeGap: (_from, to) => encode(dialect.fail(new MillraceError('position_expired')), to, 0, 0),
+      endsAtGap: true,
+      merge: (events) => events,
+      isLast: (event) => isEndOf(run, event),
+    },
+    encodeRest: ({ rest, after, has, frames }) => encode(rest, after, frames - rest.length, has),
+    encoderAt: ({ render, frames }) => encoderOf(render, frames),
   }
 }
 
