@@ -16,7 +16,7 @@ const knows = {
   // The routes of a dialect are handled by the gateway, as its own are.
   dialects: [
     'access/caller\\.ts$',
-    'gateway/(face|route|asking|decisions|run-streams|run-access)\\.ts$',
+    'gateway/(face|route|asking|decisions|reading|run-streams|run-access)\\.ts$',
     'runs/run\\.ts$',
     'sessions/',
   ],

@@ -9,7 +9,7 @@ const browserTests = 'apps/web/test/**/*.browser.test.ts'
 // Also faults, after which a server has a time to recover.
 const aloneTests = [
   'conformance/test/{attacks-*,client-memory,client-network,crowds,doctor,faults-*,leaks,memory}.test.ts',
-  'packages/server/test/idle-connections.test.ts',
+  'packages/server/test/{idle-connections,dialects/durable-streams-suite}.test.ts',
 ]
 const excluded = ['**/node_modules/**', '**/dist/**']
 // The workspace's packages are read as they are written, in tests as in `npm start`.

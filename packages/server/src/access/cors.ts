@@ -38,14 +38,49 @@ function allow(origin: string): Fields {
   return {
     'access-control-allow-origin': origin,
     'access-control-allow-credentials': 'true',
-    'access-control-expose-headers': `${streamHeader}, location, retry-after, upload-complete, upload-length, upload-offset, www-authenticate`,
+    'access-control-expose-headers': `${streamHeader}, ${responseHeaders.join(', ')}`,
     vary: 'origin',
   }
 }
 
+/** Of uploads, and of the protocols that faces speak, in both directions. */
+const sharedHeaders = ['upload-complete', 'upload-length', 'upload-offset', 'producer-epoch', 'producer-seq', 'stream-closed']
+
+const responseHeaders = [
+  'etag',
+  'location',
+  'producer-expected-seq',
+  'producer-received-seq',
+  'retry-after',
+  'stream-cursor',
+  'stream-expires-at',
+  'stream-next-offset',
+  'stream-sse-data-encoding',
+  'stream-ttl',
+  'stream-up-to-date',
+  'www-authenticate',
+  ...sharedHeaders,
+]
+
+const requestHeaders = [
+  'authorization',
+  'content-type',
+  'if-none-match',
+  'last-event-id',
+  'producer-id',
+  'stream-expires-at',
+  'stream-fork-offset',
+  'stream-fork-sub-offset',
+  'stream-forked-from',
+  'stream-seq',
+  'stream-ttl',
+  'traceparent',
+  'tracestate',
+  ...sharedHeaders,
+]
+
 const preflight: Fields = {
   'access-control-allow-methods': 'GET, POST, PUT, PATCH, DELETE',
-  'access-control-allow-headers':
-    'authorization, content-type, last-event-id, traceparent, tracestate, upload-complete, upload-length, upload-offset',
+  'access-control-allow-headers': requestHeaders.join(', '),
   'access-control-max-age': String(keptSeconds),
 }

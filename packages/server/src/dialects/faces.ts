@@ -1,8 +1,10 @@
 import type { CreateFace } from '../gateway/face.ts'
 import { createAgUiFace } from './ag-ui/face.ts'
+import { createDurableStreams } from './durable-streams/durable-streams.ts'
 import type { DialectName } from './names.ts'
 
 /** The faces of the dialects that there are. Only `server.ts` knows this list. */
 export const faces: Partial<Readonly<Record<DialectName, CreateFace>>> = {
   'ag-ui': createAgUiFace,
+  'durable-streams': createDurableStreams,
 }

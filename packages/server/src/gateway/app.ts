@@ -112,10 +112,11 @@ async function serve(context: Context<Env>, route: Route, options: AppOptions): 
   try {
     const response = await (request.isHead ? answerHead(route, request) : route.handle(request))
     if (!('deliver' in response || 'stream' in response || 'deliverRun' in response)) return answer(context, response)
-    if (request.isHead) return new Response(null, { headers: transport.headers })
+    const headers = ('headers' in response ? response.headers : undefined) ?? transport.headers
+    if (request.isHead) return new Response(null, { headers })
     // From here on the transport or the route closes it.
     connection = undefined
-    if ('stream' in response) return new Response(response.stream, { headers: transport.headers })
+    if ('stream' in response) return new Response(response.stream, { headers })
     const exchange = exchangeOf(context)
     if ('deliverRun' in response) return transports.sse.respondRun(response.deliverRun, exchange)
     return await transport.respond(response.deliver, exchange)

@@ -29,17 +29,19 @@ export type RouteResponse =
   | { readonly status: number; readonly json?: unknown }
   /** Encoded already; JSON, unless the headers name another type. */
   | { readonly status: number; readonly text: string; readonly headers?: Readonly<Record<string, string>> }
-  /** Bytes of any kind, as they are read. */
-  | { readonly status: number; readonly bytes: ReadableStream<Uint8Array>; readonly headers: Readonly<Record<string, string>> }
-  /** An event stream of no log. The route closes the connection that `connect` opened. */
-  | { readonly stream: ReadableStream<Uint8Array> }
+  /** Bytes of any kind, as they are read; null for none. */
+  | { readonly status: number; readonly bytes: ResponseBytes; readonly headers: Readonly<Record<string, string>> }
+  /** An event stream that the route writes, and closes the connection that `connect` opened. Default headers: the transport's. */
+  | { readonly stream: ReadableStream<Uint8Array>; readonly headers?: Readonly<Record<string, string>> }
   /** Logs that the transport carries over the connection that `connect` opened. */
   | { readonly deliver: Delivery }
   /** One run, likewise, in a dialect of other people's clients. */
   | { readonly deliverRun: RunDelivery }
 
+export type ResponseBytes = ReadableStream<Uint8Array> | Uint8Array<ArrayBuffer> | null
+
 export interface Route {
-  readonly method: 'get' | 'post' | 'patch' | 'delete'
+  readonly method: 'get' | 'post' | 'put' | 'patch' | 'delete'
   /** With `:id` where `params` has it. */
   readonly path: string
   readonly summary: string

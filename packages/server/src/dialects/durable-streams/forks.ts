@@ -1,0 +1,139 @@
+/**
+ * Forks read what they have of their source from its log; nothing is copied. Each has a mark under the name of its source, so
+ * that a source which was deleted is kept while a fork reads it. A mark whose fork was never created counts for nothing.
+ */
+import type { Engine } from '../../log/log.ts'
+import { walkNames } from '../../log/names.ts'
+import { expired, invalid, StreamError } from './errors.ts'
+import { parsePlace, partsMax } from './offsets.ts'
+import type { ForkRequest } from './requests.ts'
+import { type Found, type Inherited, isJson, isOver, type StreamState } from './state.ts'
+import { changeStream, findStream, streamLog } from './stream-log.ts'
+import { toView } from './stream-view.ts'
+import { endOf, findPoint, type Point, startOf, type View } from './view.ts'
+
+const marksOf = (source: string) => `fork/${encodeURIComponent(source)}/`
+const markOf = (source: string, fork: string) => `${marksOf(source)}${encodeURIComponent(fork)}`
+
+/** Before the fork is created: a source that is deleted meanwhile sees the mark, or the fork sees that it was deleted. */
+export async function markFork(engine: Engine, source: string, fork: string): Promise<void> {
+  await engine.append(markOf(source, fork), [{ type: 'fork', data: {} }], { key: 'fork' })
+}
+
+export async function isForked(engine: Engine, name: string, now: number): Promise<boolean> {
+  for await (const mark of walkNames(engine, marksOf(name))) {
+    const fork = await findStream(engine, decodeURIComponent(mark.slice(marksOf(name).length)))
+    if (fork?.state.fork?.from !== name) continue
+    if (!isOver(fork.state, now) || (await isForked(engine, fork.name, now))) return true
+  }
+  return false
+}
+
+/** Frees what a stream has that is over, and then its source, where no fork reads them any more. */
+export async function freeStream(engine: Engine, name: string, now: number): Promise<void> {
+  const found = await findStream(engine, name)
+  if (found === undefined || !isOver(found.state, now) || (await isForked(engine, name, now))) return
+  const isFree = found.state.tail === found.state.base && found.state.isDeleted
+  const state: StreamState = { ...found.state, isDeleted: true, base: found.head.offset + 1, tail: found.head.offset + 1 }
+  // Where the head has moved, the stream was created again.
+  if (!isFree && (await changeStream(engine, { name, found, state, keep: 1 })) === undefined) return
+  const source = found.state.fork?.from
+  if (source === undefined) return
+  await engine.delete(markOf(source, name))
+  await freeStream(engine, source, now)
+}
+
+export interface ForkPoint {
+  readonly inherits: readonly Inherited[]
+  /** The beginning of a message that is not inherited whole. */
+  readonly first: Uint8Array | undefined
+}
+
+/** Where a fork begins. Throws a StreamError. */
+export async function findForkPoint(engine: Engine, source: Found, request: ForkRequest): Promise<ForkPoint> {
+  const view = await toView(engine, source)
+  const point = findOffset(view, request.offset)
+  const { at, first } = request.subOffset === 0 ? { at: point, first: undefined } : await findSub(engine, view, point, request)
+  const parts = view.parts.slice(0, at.part + 1)
+  if (parts.length >= partsMax) throw invalid(`A stream is forked at most ${partsMax - 1} times in a row.`)
+  const inherits = parts.map((part, index) => ({
+    stream: part.log.slice(streamLog('x').length - 1),
+    epoch: part.epoch,
+    after: part.after,
+    upTo: index === at.part ? at.offset : part.upTo,
+  }))
+  return { inherits, first }
+}
+
+function findOffset(view: View, offset: string | undefined): Point {
+  if (offset === undefined) return endOf(view)
+  const place = parsePlace(offset)
+  if (place === undefined) throw invalid('Stream-Fork-Offset is not an offset of the source.')
+  if (place === 'start') return startOf(view)
+  return findPoint(view, offset)
+}
+
+/** Messages of a JSON stream, or bytes of another one, within what one request appended. */
+async function findSub(
+  engine: Engine,
+  view: View,
+  from: Point,
+  { subOffset }: ForkRequest,
+): Promise<{ at: Point; first: Uint8Array | undefined }> {
+  let { part, offset } = from
+  let left = subOffset
+  for (let isIn = false; part < view.parts.length; ) {
+    const { log, epoch, upTo, after } = view.parts[part] as View['parts'][number]
+    offset = Math.max(offset, after)
+    if (offset >= upTo) {
+      if (isIn) break
+      part += 1
+      offset = 0
+      continue
+    }
+    const page = await engine.read(log, { epoch, offset }, { eventsMax: 64 })
+    if (page.gap !== undefined || page.events.length === 0) throw expired()
+    for (const event of page.events) {
+      if (event.offset > upTo) break
+      offset = event.offset
+      const data = view.render(event)
+      if (data === undefined && isIn) throw overshoot()
+      if (data === undefined) continue
+      isIn = true
+      if (!isJson(view.contentType)) return cut(data, left, { part, offset })
+      left -= 1
+      if (left === 0) return { at: { part, offset }, first: undefined }
+    }
+  }
+  throw overshoot()
+}
+
+function cut(data: Uint8Array, bytes: number, at: Point): { at: Point; first: Uint8Array | undefined } {
+  if (bytes > data.length) throw overshoot()
+  if (bytes === data.length) return { at, first: undefined }
+  return { at: { part: at.part, offset: at.offset - 1 }, first: data.subarray(0, bytes) }
+}
+
+const overshoot = () => invalid('Stream-Fork-Sub-Offset is more than the source has in its next append.')
+
+/** What a fork has of the expiry of its source. */
+export function expiryOf(
+  request: Pick<StreamState, 'ttl' | 'expiresAt'>,
+  source: StreamState,
+): Pick<StreamState, 'ttl' | 'expiresAt'> {
+  if (request.ttl !== undefined) return { ttl: request.ttl }
+  if (request.expiresAt !== undefined) return { expiresAt: request.expiresAt }
+  return {
+    ...(source.ttl !== undefined && { ttl: source.ttl }),
+    ...(source.expiresAt !== undefined && { expiresAt: source.expiresAt }),
+  }
+}
+
+/** A source that may be forked. Throws a StreamError. */
+export async function requireSource(engine: Engine, name: string, now: number): Promise<Found> {
+  const source = await findStream(engine, name)
+  if (source === undefined) throw new StreamError(404, 'The source stream does not exist.')
+  if (!isOver(source.state, now)) return source
+  if (await isForked(engine, name, now)) throw new StreamError(409, 'The source stream was deleted.')
+  throw new StreamError(404, 'The source stream does not exist.')
+}

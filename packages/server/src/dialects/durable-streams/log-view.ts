@@ -1,0 +1,75 @@
+/** The logs of sessions and channels as streams of JSON: each event is one message. Nothing is merged: messages have offsets. */
+import { encodeJson, formatPosition, type Position, parsePosition, type SessionEvents } from '@millrace/protocol'
+import type { Engine, LogEvent } from '../../log/log.ts'
+import type { Run } from '../../runs/run.ts'
+import { dataText } from '../dialect.ts'
+import { expired, notFound } from './errors.ts'
+import type { View } from './view.ts'
+
+const contentType = 'application/json'
+
+/** All that is kept of a log; `after` for a reader that gets nothing from before it. */
+export async function viewLog(engine: Engine, log: string, after = 0): Promise<View> {
+  const state = await engine.inspect(log)
+  if (state === undefined) throw notFound()
+  const { epoch, offset } = state.head
+  const part = { log, epoch, after: Math.max(after, state.start.offset), upTo: offset }
+  return { contentType, parts: [part], isClosed: false, render: (event) => toMessage(event, epoch) }
+}
+
+/** One run of a session, closed at its end. */
+export async function viewRun(
+  engine: Engine,
+  run: Pick<Run, 'id' | 'session' | 'start'>,
+  end: Position | undefined,
+): Promise<View> {
+  const view = await viewLog(engine, run.session, run.start.offset)
+  const part = view.parts[0] as View['parts'][number]
+  if (part.epoch !== run.start.epoch || (end !== undefined && end.epoch !== part.epoch)) throw expired()
+  return {
+    ...view,
+    parts: [{ ...part, upTo: end?.offset ?? part.upTo }],
+    isClosed: end !== undefined,
+    render: (event) => ((event.data as { run?: string }).run === run.id ? view.render(event) : undefined),
+  }
+}
+
+/** Finds where a run ended, by reading on from where it looked before; undefined while it is in progress. */
+export function createEndFinder(
+  engine: Engine,
+): (run: Pick<Run, 'id' | 'session' | 'start' | 'end'>) => Promise<Position | undefined> {
+  /** Places up to which runs had not ended, or at which they did. */
+  const seen = new Map<string, { readonly at: Position; readonly isEnd: boolean }>()
+  return async ({ id, session, start, end }) => {
+    const known = end?.position === undefined ? undefined : parsePosition(end.position)
+    if (known !== undefined) return known
+    let { at, isEnd } = seen.get(id) ?? { at: start, isEnd: false }
+    while (!isEnd) {
+      const page = await engine.read(session, at)
+      const last = page.events.find(
+        ({ type, data }) => type === 'stream_end' && (data as unknown as SessionEvents['stream_end']).run === id,
+      )
+      at = last === undefined ? page.position : { epoch: at.epoch, offset: last.offset }
+      isEnd = last !== undefined
+      if (page.events.length === 0) break
+    }
+    remember(seen, id, { at, isEnd })
+    return isEnd ? at : undefined
+  }
+}
+
+const rememberedMax = 10_000
+
+function remember<T>(map: Map<string, T>, key: string, value: T): void {
+  map.delete(key)
+  map.set(key, value)
+  for (const oldest of map.keys()) {
+    if (map.size <= rememberedMax) return
+    map.delete(oldest)
+  }
+}
+
+function toMessage({ type, data, offset, time }: LogEvent, epoch: string): Uint8Array {
+  const content = data instanceof Uint8Array ? dataText(data) : encodeJson(data)
+  return Buffer.from(`{"id":"${formatPosition({ epoch, offset })}","event":"${type}","time":${time},"data":${content}}`)
+}

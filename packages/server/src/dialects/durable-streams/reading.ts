@@ -1,0 +1,161 @@
+/** Answers to GET: what there is, or with `live` what comes next. PROTOCOL.md 5.6 to 5.8 of Durable Streams. */
+import type { Engine } from '../../log/log.ts'
+import { pause } from '../../log/retry.ts'
+import { joinMessages } from './content.ts'
+import { nextCursor } from './cursor.ts'
+import { type Chunk, endOf, findPoint, formatPoint, type Point, readView, startOf, type View } from './view.ts'
+
+/** What a reader reads, by the address that it asked for. */
+export interface Source {
+  /** Names the stream in its ETag. */
+  readonly name: string
+  /** Looks at the stream again, and notes the read. Throws a StreamError where it is gone. */
+  open(): Promise<View>
+  /** Calls the bell when the stream may have changed. */
+  watch(bell: () => void): () => void
+  /** The longest wait after which `open` must be called again, for a stream that ends without reads. */
+  readonly waitMsMax?: number | undefined
+}
+
+export interface ReadQuery {
+  readonly offset: string | undefined
+  readonly live: 'long-poll' | 'sse' | undefined
+  readonly cursor: string | undefined
+}
+
+export interface Answer {
+  readonly status: number
+  readonly headers: Readonly<Record<string, string>>
+  readonly body?: Uint8Array
+}
+
+export interface Clock {
+  readonly now: () => number
+  /** From 0 to below 1. */
+  readonly random: () => number
+}
+
+/** Of one answer. */
+const bytesMax = 1024 * 1024
+
+/** Only the caches of its reader: who may read it is checked at each request. */
+const kept = { 'cache-control': 'private, max-age=60, stale-while-revalidate=300' }
+const notKept = { 'cache-control': 'no-store' }
+
+/** Where a reader begins. */
+export function findStart(view: View, offset: string | undefined): Point {
+  if (offset === undefined) return startOf(view)
+  return offset === 'now' ? endOf(view) : findPoint(view, offset)
+}
+
+/** What there is after an offset. */
+export async function catchUp(
+  engine: Engine,
+  { name, view }: { readonly name: string; readonly view: View },
+  { offset }: ReadQuery,
+  ifNoneMatch: string | null,
+): Promise<Answer> {
+  const from = findStart(view, offset)
+  if (offset === 'now') {
+    const chunk = { messages: [], next: from, isUpToDate: true }
+    return { status: 200, headers: { ...headersOf(view, chunk), ...notKept }, body: joinMessages(view.contentType, []) }
+  }
+  const chunk = await readView(engine, view, from, bytesMax)
+  return answerChunk({ name, view, from, chunk, ifNoneMatch })
+}
+
+interface ChunkOptions {
+  readonly name: string
+  readonly view: View
+  readonly from: Point
+  readonly chunk: Chunk
+  readonly ifNoneMatch: string | null
+  readonly cursor?: string
+}
+
+function answerChunk({ name, view, from, chunk, ifNoneMatch, cursor }: ChunkOptions): Answer {
+  const end = isClosedAfter(view, chunk) ? ':c' : ''
+  const etag = `"${encodeURIComponent(name)}:${formatPoint(view, from)}:${formatPoint(view, chunk.next)}${end}"`
+  // A reader at the tail asks for the same again: what it gets then may not come out of a cache.
+  const caching = chunk.messages.length === 0 ? notKept : kept
+  const headers = { ...headersOf(view, chunk), ...caching, etag, ...(cursor !== undefined && { 'stream-cursor': cursor }) }
+  if (ifNoneMatch === etag) return { status: 304, headers }
+  return {
+    status: 200,
+    headers,
+    body: joinMessages(
+      view.contentType,
+      chunk.messages.map(({ data }) => data),
+    ),
+  }
+}
+
+/** Also of the answer to HEAD. */
+export function headersOf(view: View, chunk: Pick<Chunk, 'next' | 'isUpToDate'>): Record<string, string> {
+  return {
+    'content-type': view.contentType,
+    'stream-next-offset': formatPoint(view, chunk.next),
+    ...(chunk.isUpToDate && { 'stream-up-to-date': 'true' }),
+    ...(isClosedAfter(view, chunk) && { 'stream-closed': 'true' }),
+  }
+}
+
+export function isClosedAfter(view: View, { isUpToDate }: Pick<Chunk, 'isUpToDate'>): boolean {
+  return view.isClosed && isUpToDate
+}
+
+export interface LiveOptions extends Clock {
+  readonly engine: Engine
+  readonly source: Source
+  readonly view: View
+  readonly query: ReadQuery
+  readonly waitMs: number
+  /** The client has left, or the server ends the connection. */
+  readonly signal: AbortSignal
+}
+
+/** Answers when there is something, or after a time. */
+export async function longPoll(options: LiveOptions, ifNoneMatch: string | null): Promise<Answer> {
+  const { engine, source, query, waitMs, signal, now, random } = options
+  let { view } = options
+  const from = findStart(view, query.offset)
+  const at = formatPoint(view, from)
+  const until = now() + waitMs
+  const waiting = watchSource(source)
+  try {
+    for (;;) {
+      const point = findStart(view, at)
+      const cursor = nextCursor(query.cursor, now(), random())
+      const chunk = await readView(engine, view, point, bytesMax)
+      if (chunk.messages.length > 0) return answerChunk({ name: source.name, view, from: point, chunk, ifNoneMatch, cursor })
+      const left = until - now()
+      if (view.isClosed || left <= 0 || signal.aborted) {
+        const { 'content-type': _type, ...headers } = headersOf(view, chunk)
+        return { status: 204, headers: { ...headers, ...notKept, ...(!view.isClosed && { 'stream-cursor': cursor }) } }
+      }
+      await waiting.next(Math.min(left, source.waitMsMax ?? left), signal)
+      view = await source.open()
+    }
+  } finally {
+    waiting.end()
+  }
+}
+
+/**
+ * Resolves after the next call of the bell, after a time, or when the signal aborts. The first time at once: the stream may
+ * have changed before it was watched.
+ */
+export function watchSource(source: Pick<Source, 'watch'>) {
+  let bell = Promise.withResolvers<void>()
+  bell.resolve()
+  const unwatch = source.watch(() => bell.resolve())
+  return {
+    async next(ms: number, signal: AbortSignal): Promise<void> {
+      const over = new AbortController()
+      await Promise.race([bell.promise, pause(ms, AbortSignal.any([signal, over.signal]))])
+      over.abort()
+      bell = Promise.withResolvers()
+    },
+    end: unwatch,
+  }
+}

@@ -1,0 +1,154 @@
+/** Streams that clients create, write and read: `/ds/streams/` and their name. */
+import { z } from 'zod'
+import type { Caller } from '../../access/caller.ts'
+import type { FaceContext } from '../../gateway/face.ts'
+import type { Route, RouteRequest, RouteResponse } from '../../gateway/route.ts'
+import type { AppendRequest, Decision } from './append.ts'
+import { readBody } from './content.ts'
+import { readAppend, readCreate } from './requests.ts'
+import { answering, type ReadInput, type RespondContext, readQuery, respond, toResponse } from './respond.ts'
+import type { StreamState } from './state.ts'
+import { createStreamStore, type StreamInfo } from './store.ts'
+import { streamLog } from './stream-log.ts'
+
+export type StreamRoutesContext = FaceContext & RespondContext
+
+const root = '/ds/streams/'
+const path = `${root}:name{.+}`
+const params = z.object({ name: z.string() })
+
+type Named = RouteRequest<{ readonly name: string }>
+
+export function createStreamRoutes(context: StreamRoutesContext): Route[] {
+  const { engine, authorize, limits, now } = context
+  const store = createStreamStore(engine, now)
+  const shared = { path, params, answers: { 200: 'bytes', 204: 'nothing' } } as const
+  return [
+    {
+      ...shared,
+      method: 'get',
+      summary: 'Read a stream',
+      isForStopping: true,
+      acceptsTicket: true,
+      query: readQuery,
+      handle: (request: RouteRequest<ReadInput & { readonly name: string }>) => answering(() => read(request)),
+    },
+    {
+      ...shared,
+      method: 'put',
+      summary: 'Create a stream',
+      takesBytes: true,
+      handle: (request: Named) => answering(() => create(request)),
+    },
+    {
+      ...shared,
+      method: 'post',
+      summary: 'Append to a stream',
+      takesBytes: true,
+      handle: (request: Named) => answering(() => append(request)),
+    },
+    {
+      ...shared,
+      method: 'delete',
+      summary: 'Delete a stream',
+      handle: ({ input: { name }, caller }: Named) =>
+        answering(async () => {
+          await requireWriter(caller, name)
+          await store.delete(name)
+          return toResponse({ status: 204, headers: {} })
+        }),
+    },
+  ]
+
+  async function read(request: RouteRequest<ReadInput & { readonly name: string }>): Promise<RouteResponse> {
+    const { name } = request.input
+    await requireReader(request.caller, name)
+    const { view, state } = await store.open(name, !request.isHead)
+    const source = {
+      name,
+      open: async () => (await store.open(name, true)).view,
+      watch: (bell: () => void) => store.watch(name, bell),
+      // Half of it, so that who reads is noted in time.
+      waitMsMax: state.ttl === undefined ? undefined : Math.max(100, state.ttl * 500),
+    }
+    const response = await respond(context, request, { source, view, log: streamLog(name) })
+    return request.isHead && 'bytes' in response
+      ? { ...response, headers: { ...response.headers, ...expiryOf(state) } }
+      : response
+  }
+
+  async function create(request: Named): Promise<RouteResponse> {
+    const { input, caller } = request
+    const { fork, ...described } = readCreate(caller.headers)
+    await requireWriter(caller, input.name)
+    const from = fork && nameOf(fork.from)
+    if (from !== undefined) await requireReader(caller, from)
+    const body = await bodyOf(request)
+    const asked = { ...described, ...(fork && from !== undefined && { fork: { ...fork, from } }) }
+    const { isNew, tail, state } = await store.create(input.name, asked, body)
+    const location = isNew ? { location: addressOf(caller) } : {}
+    return toResponse({
+      status: isNew ? 201 : 200,
+      headers: { 'content-type': state.contentType, ...offsetOf({ tail, state }), ...location },
+    })
+  }
+
+  async function append(request: Named): Promise<RouteResponse> {
+    const { input, caller } = request
+    await requireWriter(caller, input.name)
+    const body = await bodyOf(request)
+    const asked = readAppend(caller.headers, body.length > 0)
+    const { decision, ...info } = await store.append(input.name, asked, body)
+    const isWritten = !decision.isRepeated && asked.producer !== undefined && asked.hasBody
+    return toResponse({ status: isWritten ? 200 : 204, headers: { ...offsetOf(info), ...producerOf(asked, decision) } })
+  }
+
+  async function requireReader(caller: Caller, name: string): Promise<void> {
+    await authorize(caller, 'channel.read', { session: undefined, channel: streamLog(name) })
+  }
+
+  async function requireWriter(caller: Caller, name: string): Promise<void> {
+    await authorize(caller, 'channel.publish', { session: undefined, channel: streamLog(name) })
+    await limits.take('publishesPerSecond', caller)
+  }
+
+  async function bodyOf({ caller, openBody }: Named): Promise<Uint8Array> {
+    const declared = Number(caller.headers.get('content-length') ?? 0) || 0
+    const body = await readBody(openBody(), declared)
+    limits.requireBody(caller.address, body.length)
+    return body
+  }
+}
+
+/** With its origin: clients make a URL of it. */
+function addressOf({ headers, isSecure, path }: Caller): string {
+  const host = headers.get('host')
+  return host === null ? path : `${isSecure ? 'https' : 'http'}://${host}${path}`
+}
+
+/** `Stream-Forked-From` is the path of the source, or its name after a slash. */
+function nameOf(source: string): string {
+  const path = source.startsWith(root) ? source.slice(root.length) : source.replace(/^\//, '')
+  try {
+    return decodeURIComponent(path)
+  } catch {
+    return path
+  }
+}
+
+function offsetOf({ tail, state }: Pick<StreamInfo, 'tail' | 'state'>): Record<string, string> {
+  return { 'stream-next-offset': tail, ...(state.isClosed && { 'stream-closed': 'true' }) }
+}
+
+function expiryOf({ ttl, expiresAt }: StreamState): Record<string, string> {
+  return {
+    ...(ttl !== undefined && { 'stream-ttl': `${ttl}` }),
+    ...(expiresAt !== undefined && { 'stream-expires-at': expiresAt }),
+  }
+}
+
+/** The last request of the producer that was accepted. */
+function producerOf({ producer }: AppendRequest, decision: Decision): Record<string, string> {
+  const last = decision.isRepeated ? decision.producer : producer
+  return last === undefined ? {} : { 'producer-epoch': `${last[1]}`, 'producer-seq': `${last[2]}` }
+}
