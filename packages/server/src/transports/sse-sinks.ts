@@ -66,7 +66,7 @@ export class WebSink implements SseSink {
   }
 }
 
-/** Writes how a stream ends, for clients that have to be told. */
+/** Writes how a stream ends, where clients do not notice by themselves. */
 export class EndingSink implements SseSink {
   readonly #sink: SseSink
   readonly #control: ControlText
