@@ -1,5 +1,6 @@
 import type { CreateFace } from '../gateway/face.ts'
 import { createAgUiFace } from './ag-ui/face.ts'
+import { createTanstackFace } from './ag-ui/tanstack/face.ts'
 import { createDurableStreams } from './durable-streams/durable-streams.ts'
 import type { DialectName } from './names.ts'
 
@@ -7,4 +8,5 @@ import type { DialectName } from './names.ts'
 export const faces: Partial<Readonly<Record<DialectName, CreateFace>>> = {
   'ag-ui': createAgUiFace,
   'durable-streams': createDurableStreams,
+  tanstack: createTanstackFace,
 }

@@ -1,10 +1,11 @@
 /** The unmodified client of AG-UI against a server. */
 import { HttpAgent, type RunFinishedEvent } from '@ag-ui/client'
-import type { MillraceOptions, Model, ModelPart } from 'millrace'
+import type { MillraceOptions } from 'millrace'
 import { describe, expect, it } from 'vitest'
 import { postJson, startServer } from '../support/server.ts'
 import { bearer, secret, sign } from '../support/tokens.ts'
 import { pay } from '../support/waiting.ts'
+import { payer } from './support/payer.ts'
 
 const weather = { name: 'weather', description: 'The weather.', parameters: { type: 'object', properties: {} } }
 
@@ -210,17 +211,3 @@ describe('what is rejected at /ag-ui', () => {
     expect((await millrace.readSession('t'))?.runs).toHaveLength(1)
   })
 })
-
-/** Calls a tool once for each of these arguments, then says what it got. */
-function payer(name = 'pay', ...all: readonly object[]): Model {
-  const calls = all.length === 0 ? [{ to: 'bob', amount: 5 }] : all
-  return {
-    name: 'm',
-    async *stream({ messages }): AsyncGenerator<ModelPart> {
-      const last = messages.at(-1)
-      if (last?.role === 'tool') yield last.text
-      else
-        for (const [index, given] of calls.entries()) yield { toolCall: { id: `c${index + 1}`, name, arguments: given as never } }
-    },
-  }
-}

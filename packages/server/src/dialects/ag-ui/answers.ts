@@ -25,7 +25,9 @@ export async function prepareAnswers(
 ): Promise<() => Promise<Run>> {
   await context.authorize(caller, 'session.read', { session })
   const waiting = (await context.transcripts.read(session))?.runs.filter(({ status }) => status === 'waiting') ?? []
-  const found = answers.map((answer) => ({ answer, ...findCall(waiting, answer.id) }))
+  const named = answers.map((answer) => ({ answer, ...findCall(waiting, answer.id) }))
+  // TanStack AI sends a message of the tool beside the answer to an interrupt, which counts.
+  const found = named.filter(({ part }, index) => named.findIndex((other) => other.part === part) === index)
   const [first] = found
   if (first === undefined || found.some(({ record }) => record !== first.record)) throw new MillraceError('call_not_found')
   const left = waitingCalls(first.record).find((call) => !found.some(({ part }) => part.call === call))

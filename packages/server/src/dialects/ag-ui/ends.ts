@@ -50,10 +50,10 @@ function outcomeOf({ status }: RunEnd, lanes: readonly LaneEvents[], client: Cli
   return { type: 'success', pendingToolCallIds: calls.map(({ call }) => call) }
 }
 
-type LaneCall = WaitingCall & { readonly subagentRunId: string | undefined }
+type LaneCall = WaitingCall & { readonly subagentRunId?: string | undefined }
 
 /** The metadata are those by which TanStack AI knows a call of a tool. */
-function toInterrupt(waiting: LaneCall): object {
+export function toInterrupt(waiting: LaneCall): object {
   const { call, name, arguments: input = {}, approval, expiresAt, subagentRunId } = waiting
   const isClient = approval === undefined
   return {

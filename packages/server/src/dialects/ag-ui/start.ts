@@ -2,7 +2,7 @@
 import type { Caller } from '../../access/caller.ts'
 import { type AskContext, prepareAskIn } from '../../gateway/asking.ts'
 import type { RouteRequest, RouteResponse } from '../../gateway/route.ts'
-import { type RunStreamContext, type StreamedAs, streamStarted } from '../../gateway/run-streams.ts'
+import { type ReadableRun, type RunStreamContext, type StreamedAs, streamStarted } from '../../gateway/run-streams.ts'
 import type { Run } from '../../runs/run.ts'
 import type { SessionStores } from '../../sessions/create-session.ts'
 import { type AnswerContext, prepareAnswers } from './answers.ts'
@@ -12,10 +12,14 @@ import { createAgUiDialect } from './rendering.ts'
 
 export type AgUiContext = AskContext & SessionStores & AnswerContext & RunStreamContext
 
+export interface StreamedTo extends Pick<StreamedAs, 'form'> {
+  readonly client: ClientKind
+}
+
 export async function startAndStream(
   context: AgUiContext,
   request: RouteRequest<RunAgentInput>,
-  streamed: Pick<StreamedAs, 'form'> & { readonly client: ClientKind },
+  streamed: StreamedTo,
 ): Promise<RouteResponse> {
   const { input, caller } = request
   const start = await prepare(context, caller, input)
@@ -23,10 +27,10 @@ export async function startAndStream(
 }
 
 /** How a client gets a run that it calls by a name of its own. */
-function streamedAs(
-  { start: { epoch } }: Pick<Run, 'start'>,
+export function streamedAs(
+  { start: { epoch } }: ReadableRun,
   { runId: run, parentRunId: parentRun }: { readonly runId: string; readonly parentRunId?: string | undefined },
-  { form, client }: Pick<StreamedAs, 'form'> & { readonly client: ClientKind },
+  { form, client }: StreamedTo,
 ): StreamedAs {
   return { form, dialect: createAgUiDialect({ run, parentRun, epoch, client }) }
 }

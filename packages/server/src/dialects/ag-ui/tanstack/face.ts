@@ -1,0 +1,103 @@
+/**
+ * The endpoint of TanStack AI. Its chunks are events of AG-UI, but it resumes: after the last frame that it has, in the body of
+ * the same request, and in another tab by the id of the run.
+ */
+import { idPattern, MillraceError } from '@millrace/protocol'
+import { z } from 'zod'
+import type { Face } from '../../../gateway/face.ts'
+import type { Route, RouteRequest, RouteResponse } from '../../../gateway/route.ts'
+import { authorizeRun } from '../../../gateway/run-access.ts'
+import { type ReadableRun, streamOn } from '../../../gateway/run-streams.ts'
+import { parseFrameId } from '../../replay.ts'
+import { type RunAgentInput, runAgentInput } from '../input.ts'
+import { type AgUiContext, type StreamedTo, startAndStream, streamedAs } from '../start.ts'
+import { hydrate } from './hydration.ts'
+
+const id = z.string().regex(idPattern, 'invalid_id')
+const readQuery = z.object({
+  offset: z.string().max(200).optional().describe('`-1` for the start of a run, or the id of a frame'),
+  runId: id.optional(),
+  threadId: id.optional(),
+  limit: z.coerce.number().int().min(1).max(1000).optional(),
+  before: z.string().max(200).optional(),
+})
+type ReadQuery = z.output<typeof readQuery>
+
+export function createTanstackFace(context: AgUiContext): Face {
+  return {
+    prefix: '/tanstack',
+    routes: [
+      ...routesOf(context, '/tanstack', { form: 'sse', client: 'tanstack' }),
+      ...routesOf(context, '/tanstack/lines', { form: 'lines', client: 'tanstack' }),
+    ],
+  }
+}
+
+function routesOf(context: AgUiContext, path: string, streamed: StreamedTo): Route[] {
+  return [
+    {
+      method: 'post',
+      path,
+      summary: 'Start a run of TanStack AI, or go on with it',
+      body: runAgentInput,
+      answers: { 200: 'stream' },
+      handle: (request: RouteRequest<RunAgentInput>) =>
+        request.lastEventId === undefined
+          ? startAndStream(context, request, streamed)
+          : goOn(context, request, request.lastEventId, streamed),
+    },
+    {
+      method: 'get',
+      path,
+      summary: 'Join a run of TanStack AI, or read the messages of a thread',
+      query: readQuery,
+      answers: { 200: 'stream' },
+      handle: (request: RouteRequest<ReadQuery>) => read(context, request, streamed),
+    },
+  ]
+}
+
+/** Nothing is started, whatever the body: the frame names the run, also one that goes on with another. */
+async function goOn(
+  context: AgUiContext,
+  request: RouteRequest<RunAgentInput>,
+  frame: string,
+  streamed: StreamedTo,
+): Promise<RouteResponse> {
+  const { input, caller } = request
+  const { threadId: session } = input
+  await context.authorize(caller, 'session.read', { session })
+  const run = await findRunOf(context, session, frame)
+  return streamOn(context, request, run, streamedAs(run, input, streamed), { frame })
+}
+
+async function read(context: AgUiContext, request: RouteRequest<ReadQuery>, streamed: StreamedTo): Promise<RouteResponse> {
+  const { authorize, runs, transcripts } = context
+  const { caller, lastEventId, input } = request
+  const { offset, runId, threadId: session } = input
+  if (offset !== undefined && runId !== undefined) {
+    await authorizeRun({ authorize, runs }, caller, { run: runId }, 'session.read')
+    const run = await runs.find(runId)
+    if (run === undefined) throw new MillraceError('run_not_found')
+    const frame = lastEventId ?? (offset === '-1' ? undefined : offset)
+    return streamOn(context, request, run, streamedAs(run, { runId }, streamed), frame === undefined ? undefined : { frame })
+  }
+  if (session === undefined)
+    throw new MillraceError('invalid_request', { message: 'Send `offset` and `runId` to join a run, or `threadId`.' })
+  await authorize(caller, 'session.read', { session })
+  const transcript = await transcripts.read(session)
+  if (transcript === undefined) throw new MillraceError('session_not_found')
+  return { status: 200, json: hydrate(transcript, input) }
+}
+
+/** The run whose frame it is. */
+async function findRunOf({ engine, runs }: AgUiContext, session: string, frame: string): Promise<ReadableRun> {
+  const position = parseFrameId(frame)
+  if (position === undefined || position.offset === 0) throw new MillraceError('position_invalid')
+  if ((position.session ?? session) !== session) throw new MillraceError('position_foreign')
+  const { epoch, offset } = position
+  const [event] = (await engine.read(session, { epoch, offset: offset - 1 }, { eventsMax: 1 })).events
+  const { run: id } = (event?.data ?? {}) as { readonly run?: string }
+  if (id === undefined || event?.offset !== offset) throw new MillraceError('position_expired')
+  return (await runs.find(id)) ?? { id, session, start: { epoch, offset: 0 } }
+}

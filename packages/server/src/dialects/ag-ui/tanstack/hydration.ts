@@ -1,0 +1,90 @@
+/** A conversation as TanStack AI shows it after a reload: its messages, the run that is active, and what waits. */
+import { encodeJson, type LanePart, type ToolPart } from '@millrace/protocol'
+import { withoutBranches } from '../../../sessions/export.ts'
+import type { RunRecord, Transcript } from '../../../sessions/transcript.ts'
+import { isWaiting } from '../../../sessions/waiting.ts'
+import { toInterrupt } from '../ends.ts'
+
+export interface Hydration {
+  readonly messages: readonly UiMessage[]
+  readonly activeRun: { readonly runId: string } | null
+  readonly interrupts?: { readonly runId: string; readonly pending: readonly object[] }
+  readonly page?: { readonly truncated: true; readonly cursor: string }
+}
+
+interface UiMessage {
+  readonly id: string
+  readonly role: 'user' | 'assistant'
+  readonly parts: readonly object[]
+  readonly createdAt: string
+}
+
+interface Page {
+  /** How many messages at the most; the newest. */
+  readonly limit?: number | undefined
+  /** The id of a message: only those before it. */
+  readonly before?: string | undefined
+}
+
+export function hydrate(transcript: Transcript, { limit, before }: Page): Hydration {
+  const { runs } = withoutBranches(transcript)
+  const all = runs.flatMap(messagesOf)
+  const end =
+    before === undefined
+      ? all.length
+      : Math.max(
+          0,
+          all.findIndex(({ id }) => id === before),
+        )
+  const start = limit === undefined ? 0 : Math.max(0, end - limit)
+  const messages = all.slice(start, end)
+  const last = runs.at(-1)
+  const waiting = last === undefined ? [] : waitingOf(last)
+  return {
+    messages,
+    activeRun: last?.status === 'streaming' ? { runId: last.run } : null,
+    ...(last !== undefined && waiting.length > 0 && { interrupts: { runId: last.run, pending: waiting.map(toInterrupt) } }),
+    ...(start > 0 && messages[0] !== undefined && { page: { truncated: true, cursor: messages[0].id } }),
+  }
+}
+
+/** The answer of a run that is active comes with its stream. */
+function messagesOf({ run, query, continues, startedAt, status, lanes }: RunRecord): UiMessage[] {
+  const createdAt = new Date(startedAt).toISOString()
+  const question: UiMessage = { id: `${run}-query`, role: 'user', parts: [{ type: 'text', content: query }], createdAt }
+  const answers = lanes.map(({ parts }, index): UiMessage => {
+    const id = lanes.length === 1 ? run : `${run}-${index}`
+    return { id, role: 'assistant', parts: parts.flatMap(toUiParts), createdAt }
+  })
+  return [
+    ...(continues === undefined && query !== '' ? [question] : []),
+    ...(status === 'streaming' ? [] : answers.filter(({ parts }) => parts.length > 0)),
+  ]
+}
+
+function toUiParts(part: LanePart): object[] {
+  if (part.type === 'text') return [{ type: 'text', content: part.text }]
+  if (part.type === 'reasoning') return [{ type: 'thinking', content: part.text }]
+  return part.type === 'tool' ? toToolParts(part) : []
+}
+
+function toToolParts({ call, name, arguments: input = {}, state, value, approval }: ToolPart): object[] {
+  const isFailed = state === 'failed' || state === 'rejected'
+  const of = { type: 'tool-call', id: call, name, arguments: typeof input === 'string' ? input : encodeJson(input), input }
+  const asked = state === 'waiting' && approval !== undefined
+  const toolCall = {
+    ...of,
+    state: asked ? 'approval-requested' : value === undefined ? 'input-complete' : isFailed ? 'error' : 'complete',
+    ...(asked && { approval: { id: approval, needsApproval: true } }),
+    ...(value !== undefined && { output: value }),
+  }
+  if (value === undefined) return [toolCall]
+  const content = typeof value === 'string' ? value : encodeJson(value)
+  return [toolCall, { type: 'tool-result', toolCallId: call, content, state: isFailed ? 'error' : 'complete' }]
+}
+
+function waitingOf({ lanes }: RunRecord) {
+  return lanes.flatMap(({ status, parts }) =>
+    status === 'waiting' ? parts.filter((part): part is ToolPart => part.type === 'tool' && isWaiting(part)) : [],
+  )
+}

@@ -1,0 +1,177 @@
+/** The unmodified client of TanStack AI against a server. */
+import { ChatClient, fetchHttpStream, fetchServerSentEvents, type UIMessage } from '@tanstack/ai-client'
+import type { MillraceOptions } from 'millrace'
+import { describe, expect, it } from 'vitest'
+import { gatedModel } from '../support/gated-model.ts'
+import { postJson, startServer } from '../support/server.ts'
+import { pay } from '../support/waiting.ts'
+import { payer } from './support/payer.ts'
+
+const forms = { 'server-sent events': ['/tanstack', fetchServerSentEvents], lines: ['/tanstack/lines', fetchHttpStream] } as const
+type Form = keyof typeof forms
+
+async function start(options: MillraceOptions = {}) {
+  const server = await startServer({ dialects: ['tanstack'], model: 'sim:count?n=3&tps=0', ...options })
+  const runs = async (thread = 't') => (await server.millrace.readSession(thread))?.runs ?? []
+  const open = (form: Form = 'server-sent events', more: object = {}) => {
+    const [path, connect] = forms[form]
+    const connection = connect(`${server.url}${path}`)
+    return { client: new ChatClient({ connection, threadId: 't', ...more } as never), connection }
+  }
+  return { ...server, runs, open }
+}
+
+/** The parts of messages, without what clients make up. */
+function parts(messages: readonly UIMessage[]) {
+  return messages.map(({ role, parts: all }) => [role, ...all.map((part) => ('content' in part ? part.content : part.type))])
+}
+
+describe.each(Object.keys(forms) as Form[])('a chat over %s', (form) => {
+  it('is answered, in a session of the name of its thread', async () => {
+    const { open, runs } = await start({ model: 'sim:think?think=2&n=3&tps=0' })
+    const { client } = open(form)
+    await client.sendMessage('one')
+    expect(parts(client.getMessages())).toEqual([
+      ['user', 'one'],
+      ['assistant', '1 2 ', '1 2 3 '],
+    ])
+    expect(client.getStatus()).toBe('ready')
+    await client.sendMessage('two')
+    expect(await runs()).toMatchObject([{ query: 'one' }, { query: 'two', parent: (await runs())[0]?.run }])
+  })
+
+  it('has the calls of the tools of the server, with their results', async () => {
+    const { open } = await start({ model: 'sim:tool?tps=0' })
+    const { client } = open(form)
+    await client.sendMessage('warm?')
+    const all = client.getMessages().flatMap((message) => message.parts)
+    expect(all).toMatchObject([
+      { type: 'text', content: 'warm?' },
+      { type: 'text', content: 'Let me look. ' },
+      { type: 'tool-call', name: 'weather', arguments: '{"city":"Shanghai"}', state: 'complete', output: { city: 'Shanghai' } },
+      { type: 'tool-result', toolCallId: 'call_1', state: 'complete' },
+      { type: 'text', content: expect.stringContaining('The weather says') },
+    ])
+  })
+
+  it('is joined by another client while it is answered, and after', async () => {
+    const model = gatedModel('m')
+    const { open } = await start({ models: [model], model: 'm' })
+    const { client } = open(form)
+    const sent = client.sendMessage('x')
+    model.say('1 ', '2 ')
+    await expect.poll(() => parts(client.getMessages()).at(-1)).toEqual(['assistant', '1 2 '])
+    const second = open(form, { persistence: true }).client
+    second.attach()
+    await expect.poll(() => parts(second.getMessages()).at(-1)).toEqual(['assistant', '1 2 '])
+    model.say('3 ')
+    model.finish()
+    await sent
+    await expect.poll(() => second.getStatus()).toBe('ready')
+    const said = [
+      ['user', 'x'],
+      ['assistant', '1 2 3 '],
+    ]
+    expect(parts(second.getMessages())).toEqual(said)
+    const third = open(form, { persistence: true }).client
+    third.attach()
+    await expect.poll(() => parts(third.getMessages())).toEqual(said)
+  })
+})
+
+describe('a call of a tool', () => {
+  it('waits for approval, which also another client gives after a reload', async () => {
+    const { tool, paid } = pay()
+    const { open } = await start({ models: [payer()], model: 'm', tools: { pay: tool } })
+    const { client } = open()
+    await client.sendMessage('pay')
+    expect(client.getInterrupts()).toMatchObject([{ metadata: { toolName: 'pay' }, canResolve: true }])
+    const second = open('server-sent events', { persistence: true }).client
+    second.attach()
+    await expect.poll(() => second.getInterrupts()).toMatchObject([{ metadata: { toolName: 'pay' }, canResolve: true }])
+    const [interrupt] = second.getInterrupts() as unknown as { resolveInterrupt(value: unknown): void }[]
+    interrupt?.resolveInterrupt({ approved: true })
+    await expect.poll(() => second.getMessages().at(-1)?.parts).toMatchObject([{ type: 'text', content: 'paid 5 to bob' }])
+    expect(paid).toEqual([{ to: 'bob', amount: 5 }])
+    expect(second.getInterrupts()).toEqual([])
+  })
+
+  it('is executed by the client where it is a tool of the client', async () => {
+    const { open, runs } = await start({ models: [payer('weather', {})], model: 'm' })
+    const weather = { name: 'weather', description: 'The weather.', execute: () => ({ celsius: 31 }), __toolSide: 'client' }
+    const { client } = open('server-sent events', { tools: [weather] })
+    await client.sendMessage('warm?')
+    await expect.poll(() => client.getMessages().at(-1)?.parts.at(-1)).toMatchObject({ content: '{"celsius":31}' })
+    expect(await runs()).toMatchObject([{ status: 'waiting' }, { status: 'completed', continues: expect.any(String) }])
+  })
+})
+
+describe('the ends of a run', () => {
+  it('are an error where it fails, and not an error where it is stopped', async () => {
+    const { open, url, runs } = await start({ model: 'sim:fail?after=2&tps=0' })
+    const { client } = open()
+    await client.sendMessage('x')
+    expect([client.getStatus(), client.getError()?.message]).toEqual(['error', expect.stringContaining('2 tokens')])
+    const hanging = open('server-sent events', { threadId: 'u', forwardedProps: { model: 'sim:hang?after=1&tps=0' } }).client
+    const sent = hanging.sendMessage('x')
+    await expect.poll(() => parts(hanging.getMessages()).at(-1)).toEqual(['assistant', '1 '])
+    const [run] = await runs('u')
+    expect((await postJson(`${url}/api/runs/${run?.run}/stop`, {})).status).toBe(200)
+    await sent
+    expect(hanging.getStatus()).toBe('ready')
+  })
+
+  it('are not what the client does when it stops: the run goes on, and is joined', async () => {
+    const model = gatedModel('m')
+    const { open, runs } = await start({ models: [model], model: 'm' })
+    const { client, connection } = open()
+    const sent = client.sendMessage('x')
+    model.say('1 ')
+    await expect.poll(() => parts(client.getMessages()).at(-1)).toEqual(['assistant', '1 '])
+    client.stop()
+    await sent
+    const [run] = await runs()
+    expect(run?.status).toBe('streaming')
+    model.say('2 ')
+    model.finish()
+    const types: string[] = []
+    for await (const { type } of connection.joinRun(run?.run ?? '')) types.push(type)
+    expect(types).toEqual([
+      'RUN_STARTED',
+      'TEXT_MESSAGE_START',
+      'TEXT_MESSAGE_CONTENT',
+      'TEXT_MESSAGE_CONTENT',
+      'TEXT_MESSAGE_END',
+      'RUN_FINISHED',
+    ])
+  })
+})
+
+describe('what is rejected at /tanstack', () => {
+  it.each([
+    ['a reader of nothing', '', 400, 'invalid_request'],
+    ['a run that does not exist', '?offset=-1&runId=r', 404, 'run_not_found'],
+    ['a thread that does not exist', '?threadId=none', 404, 'session_not_found'],
+    ['an offset that is none', '?offset=x&runId=known', 400, 'position_invalid'],
+    ['an id that is none', '?threadId=a/b', 400, 'invalid_id'],
+  ])('%s', async (_what, query, status, code) => {
+    const { url, millrace } = await start()
+    await (await millrace.ask({ query: 'x', id: 'known' })).ended
+    const response = await fetch(`${url}/tanstack${query}`)
+    expect([response.status, ((await response.json()) as { error: { code: string } }).error.code]).toEqual([status, code])
+  })
+
+  it.each([
+    ['no frame', 'x', 400, 'position_invalid'],
+    ['of another log', 'aaaaaaaa-1', 409, 'position_foreign'],
+    ['of another session', 'other:aaaaaaaa-1', 409, 'position_foreign'],
+  ])('a frame that is %s, and nothing is started', async (_what, frame, status, code) => {
+    const { url, millrace } = await start()
+    await (await millrace.ask({ query: 'x' })).ended
+    await postJson(`${url}/api/sessions`, { id: 't' })
+    const body = { threadId: 't', runId: 'r', messages: [{ role: 'user', content: 'x' }] }
+    const response = await postJson(`${url}/tanstack`, body, { 'last-event-id': frame })
+    expect([response.status, ((await response.json()) as { error: { code: string } }).error.code]).toEqual([status, code])
+    expect(millrace.findRun('r')).toBeUndefined()
+  })
+})
