@@ -16,8 +16,8 @@ export interface MillraceRuntimeOptions extends ChatOptions, Pick<AskOptions, 'm
  * everybody; a component that is removed only ceases to read.
  */
 export function useMillraceRuntime(session: Session, options: MillraceRuntimeOptions = {}): AssistantRuntime {
-  const { transcript, storage, lane, ...asked } = options
-  const chat = useChat(session, { transcript, storage })
+  const { transcript, storage, onEnd, onToolCall, lane, ...asked } = options
+  const chat = useChat(session, { transcript, storage, onEnd, onToolCall })
   const { runs, pending } = chat
   const messages = useMemo(() => toThreadMessages({ runs, pending }, lane), [runs, pending, lane])
   return useExternalStoreRuntime<ThreadMessageLike>({
