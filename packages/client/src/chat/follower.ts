@@ -4,13 +4,13 @@
  */
 import { parsePosition, type SessionEvent } from '@millrace/protocol'
 import { isFinal, MillraceError } from '../errors.ts'
+import { pause } from '../pause.ts'
 import type { Session, Transcript } from '../session.ts'
 import type { ConnectionStatus } from '../status.ts'
 import { backoffMs, defaultTimings } from '../timings.ts'
 import type { Chat } from './chat.ts'
 import { checkTranscript, judgeEvent } from './decode.ts'
 import { type ChatTranscript, foldTranscript, interruptTranscript, joinTranscript } from './fold.ts'
-import { pause } from './pause.ts'
 import type { PendingRun, Questions } from './questions.ts'
 
 /** A run begins or ends, or the queue changes: it is shown at once. */

@@ -4,6 +4,7 @@
  */
 import { MillraceError } from '../errors.ts'
 import { toError } from '../http.ts'
+import { pause } from '../pause.ts'
 import type { FetchRequest, Session } from '../session.ts'
 import { backoffMs, defaultTimings } from '../timings.ts'
 import type { FileOptions, UploadedFile } from './file.ts'
@@ -106,14 +107,4 @@ function addressOf({ session, upload: id }: State): string {
 /** Where the offsets differ, an earlier part has arrived after all. */
 function isPassing({ code, retryable }: MillraceError): boolean {
   return retryable || code === 'upload_offset_mismatch'
-}
-
-function pause(ms: number, signal: AbortSignal | undefined): Promise<void> {
-  return new Promise((resolve) => {
-    const timer = setTimeout(resolve, ms)
-    signal?.addEventListener('abort', () => {
-      clearTimeout(timer)
-      resolve()
-    })
-  })
 }
