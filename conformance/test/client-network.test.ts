@@ -225,7 +225,7 @@ describe('a client at its limits', () => {
     expect(() => session.events()).toThrow(/leave\(\)/)
     expect(() => client.session('one', { from: 'start' })).toThrow(/leave\(\)/)
     expect(() => client.session('two', { from: 'begin' })).toThrow(expect.objectContaining({ code: 'position_invalid' }))
-    expect(() => client.setTransport('carrier-pigeon' as never)).toThrow(/auto, ws, sse, hybrid and poll/)
+    expect(() => client.setTransport('carrier-pigeon' as never)).toThrow(/auto, ws, sse, hybrid, poll/)
   })
 
   it('stops reading when its signal is aborted, also before it began', async () => {

@@ -13,16 +13,10 @@ const known = {
   deadline_exceeded: { retryable: true, message: 'The call was not answered before its deadline.' },
   outbox_full: { retryable: true, message: 'Too many commands are waiting.' },
   closed: { retryable: false, message: 'The client is closed.' },
-  // Codes of the server that this side finds out by itself as well.
-  position_foreign: {
-    retryable: false,
-    message: 'The position is of another or a lost log; read the session.',
-  },
-  position_invalid: { retryable: false, message: 'This is no position; use the id of an event.' },
 } as const
 
 /** Known only on this side of the wire. */
-export type ClientErrorCode = Exclude<keyof typeof known, `position_${string}`>
+export type ClientErrorCode = keyof typeof known
 
 export interface MillraceErrorDetails {
   readonly message?: string | undefined
@@ -54,9 +48,7 @@ export class MillraceError extends Error {
     this.status = details.status
     this.retryable = details.retryable ?? entry?.retryable ?? isPassing(details.status)
     this.retryAfterMs = details.retryAfterMs
-    this.docs =
-      details.docs ??
-      (entry === undefined || code.startsWith('position_') ? `/docs/errors#${code}` : '@millrace/client/README.md#errors')
+    this.docs = details.docs ?? (entry === undefined ? `/docs/errors#${code}` : '@millrace/client/README.md#errors')
   }
 }
 

@@ -141,5 +141,5 @@ export function createLogReader<E extends LogEvent>(options: LogReaderOptions): 
 /** `start`, `now`, or a position that an event carried. Throws for anything else: a typing mistake must not read from the start. */
 export function checkFrom(from: string): string {
   if (from === 'start' || from === 'now' || parsePosition(from) !== undefined) return from
-  throw new MillraceError('position_invalid')
+  throw new MillraceError('position_invalid', { message: 'This is no position; use the id of an event.' })
 }

@@ -54,10 +54,14 @@ export interface Outbox {
   close(): void
 }
 
-/** Gets the error of a failed attempt and the number of failures in a row; no error when it was answered. */
-type OnAttempt = (error?: MillraceError, attempts?: number) => void
+/** Why a command was not answered, and how many attempts in a row were not. */
+export interface Unanswered {
+  readonly error: MillraceError
+  readonly attempts: number
+}
 
-export function createOutbox(sender: CommandSender, timings: Timings, onAttempt: OnAttempt): Outbox {
+/** `onAttempt` gets nothing when a command was answered. */
+export function createOutbox(sender: CommandSender, timings: Timings, onAttempt: (failed?: Unanswered) => void): Outbox {
   /** In the order of the calls. */
   const entries: Entry[] = []
   const queues = new Map<string, Queue>()
@@ -115,7 +119,7 @@ export function createOutbox(sender: CommandSender, timings: Timings, onAttempt:
     entry.isPipelined = isPipelined
     try {
       const ready = options.prepare?.()
-      if (ready !== undefined) await ready
+      if (ready) await ready
       answer.resolve(await sender.send(command, isPipelined))
       queue.attempt = 0
       if (!isPipelined && queue.serial > 0) queue.serial--
@@ -150,7 +154,7 @@ export function createOutbox(sender: CommandSender, timings: Timings, onAttempt:
     // Several that were pipelined are refused together.
     if (queue.timer !== undefined) return
     const delayMs = backoffMs(queue.attempt++, Math.random(), timings, error)
-    onAttempt(error, queue.attempt)
+    onAttempt({ error, attempts: queue.attempt })
     queue.timer = setTimeout(() => {
       queue.timer = undefined
       sendAll()

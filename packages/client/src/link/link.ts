@@ -160,7 +160,7 @@ export class Link {
             onLost()
           } else if (verdict === 'stale') this.dispatch({ type: 'stale', stream })
           else if (verdict === 'drop') compare()
-          else this.#fail(stream, new MillraceError(verdict === 'foreign' ? 'position_foreign' : 'bad_answer'))
+          else this.#fail(stream, verdict === 'foreign' ? foreignPosition() : new MillraceError('bad_answer'))
         },
         failed: (error) => this.#fail(stream, error),
       },
@@ -212,4 +212,8 @@ function hasChanged(before: LinkState, after: LinkState): boolean {
     before.error !== after.error ||
     before.stream?.transport !== after.stream?.transport
   )
+}
+
+function foreignPosition(): MillraceError {
+  return new MillraceError('position_foreign', { message: 'The position is of another or a lost log; read the session.' })
 }

@@ -1,13 +1,14 @@
 /** Keeps which transport was requested and which ones failed, and chooses from them: choice.ts. */
+import type { ConnectOptions } from '../connect-options.ts'
 import type { MillraceError } from '../errors.ts'
 import type { TransportName } from '../transports/transport.ts'
 import { type Avoided, type Choice, type ChoiceFacts, chooseTransport } from './choice.ts'
 
 export type RequestedTransport = TransportName | 'auto'
 
-export interface TransportSelectorOptions {
-  readonly requested: RequestedTransport
-  readonly facts: () => Omit<ChoiceFacts, 'requested' | 'avoided' | 'now'>
+export interface TransportSelectorOptions extends Pick<ConnectOptions, 'transport' | 'isTwoWay' | 'isBinary'> {
+  readonly facts: () => Pick<ChoiceFacts, 'isShared' | 'hasWebSocket'>
+  /** Of the host. */
   readonly hasWebSocket: boolean
   /** How long a transport that failed is avoided. */
   readonly avoidMs: number
@@ -27,15 +28,16 @@ export interface TransportSelector {
 }
 
 export function createTransportSelector(options: TransportSelectorOptions): TransportSelector {
-  const { facts, hasWebSocket, avoidMs, onChange } = options
+  const { transport = 'auto', isTwoWay = false, isBinary = false, facts, hasWebSocket, avoidMs, onChange } = options
+  const isPage = (globalThis as { document?: unknown }).document !== undefined
   const avoided = new Map<TransportName, Avoided>()
-  let requested = checkTransport(options.requested, hasWebSocket)
+  let requested = checkTransport(transport, hasWebSocket)
 
   return {
     get requested() {
       return requested
     },
-    explain: () => chooseTransport({ ...facts(), requested, avoided, now: performance.now() }),
+    explain: () => chooseTransport({ isTwoWay, isBinary, isPage, ...facts(), requested, avoided, now: performance.now() }),
     request(transport) {
       requested = checkTransport(transport, hasWebSocket)
       avoided.clear()
@@ -58,10 +60,8 @@ export function createTransportSelector(options: TransportSelectorOptions): Tran
 }
 
 function checkTransport(transport: RequestedTransport, hasWebSocket: boolean): RequestedTransport {
-  const all = 'auto, ws, sse, hybrid and poll'
-  if (!all.split(/, | and /).includes(transport)) throw new TypeError(`There is no transport "${transport}"; there are ${all}.`)
-  if (transport === 'ws' && !hasWebSocket) {
-    throw new TypeError('This host has no WebSocket; pass one to connect().')
-  }
+  const all = 'auto, ws, sse, hybrid, poll'
+  if (!all.split(', ').includes(transport)) throw new TypeError(`There is no transport "${transport}" among ${all}.`)
+  if (transport === 'ws' && !hasWebSocket) throw new TypeError('This host has no WebSocket; pass one to connect().')
   return transport
 }

@@ -20,25 +20,18 @@ export interface WebSocketLike {
   close(code?: number): void
 }
 
-/** What a WebSocket, which sends no header, has in place of a token. */
-export interface Credentials {
-  /** For the address. Resolves to undefined where the server asks for none. */
-  readonly getTicket: () => Promise<string | undefined>
-  /** A token or ticket for a connection whose own has expired, as the fields of a message. */
-  readonly renew: () => Promise<object>
-}
-
 export interface SocketConnectionOptions {
   readonly open: (ticket?: string) => WebSocketLike
-  /** Undefined where it opens without one. */
-  readonly getTicket: Credentials['getTicket'] | undefined
-  readonly renew: Credentials['renew']
+  /** What it has in place of a token, as it sends no header. Undefined where it opens without one, as does what it gives. */
+  readonly getTicket: (() => Promise<string | undefined>) | undefined
+  /** A token or ticket for a connection whose own has expired, as the fields of a message. */
+  readonly renew: () => Promise<object>
   /** Address of the server; links in its errors are relative to it. */
   readonly base: string
   readonly timings: Timings
   readonly gauges: Gauges
   readonly idleMs: number
-  readonly onOpen: () => void
+  readonly onReached: () => void
   /** Called before any stream or command gets the error, so that it can open another connection at once. */
   readonly onClosed: () => void
 }
@@ -88,12 +81,12 @@ export class SocketConnection {
   }
 
   #use(socket: WebSocketLike): void {
-    const { timings, onOpen } = this.#options
+    const { timings, onReached } = this.#options
     this.#socket = socket
     socket.binaryType = 'arraybuffer'
     socket.onopen = () => {
       this.#heardAt = performance.now()
-      onOpen()
+      onReached()
       clearTimeout(this.#silenceTimer)
       this.#watchSilence(timings.silenceMs)
       this.#opening.resolve()

@@ -33,7 +33,15 @@ const turn = () => vi.advanceTimersByTimeAsync(0)
 
 function setup() {
   FakeWebSocket.all.length = 0
-  const socket = createSocket({ base: 'http://host/', WebSocket: FakeWebSocket, timings })
+  const socket = createSocket({
+    base: 'http://host/',
+    WebSocket: FakeWebSocket,
+    timings,
+    gauges: { lost: 0, repeated: 0, resumed: 0 },
+    onReached() {},
+    getTicket: undefined,
+    renew: async () => ({}),
+  })
   const command = () => {
     const onSent = vi.fn()
     const answer = socket.command({ type: 'stop', run: 'r' }, onSent)

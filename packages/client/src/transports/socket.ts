@@ -4,9 +4,7 @@
  */
 import { type ServerMessage, webSocketProtocol } from '@millrace/protocol'
 import { MillraceError, unreachable } from '../errors.ts'
-import type { Gauges } from '../status.ts'
-import type { Timings } from '../timings.ts'
-import { type Credentials, SocketConnection, type WebSocketLike } from './socket-connection.ts'
+import { SocketConnection, type SocketConnectionOptions, type WebSocketLike } from './socket-connection.ts'
 import type { StreamRequest } from './transport.ts'
 
 export type WebSocketConstructor = new (url: string, protocols: string[]) => WebSocketLike
@@ -23,26 +21,12 @@ export interface Socket {
   close(): void
 }
 
-export interface SocketOptions {
-  readonly base: string
+export interface SocketOptions extends Omit<SocketConnectionOptions, 'open' | 'idleMs' | 'onClosed'> {
   readonly WebSocket: WebSocketConstructor
-  readonly timings: Timings
-  readonly gauges?: Gauges
-  readonly onOpen?: () => void
-  readonly getTicket?: Credentials['getTicket'] | undefined
-  readonly renew?: Credentials['renew']
 }
 
-export function createSocket({
-  base,
-  WebSocket,
-  timings,
-  gauges = { lost: 0, repeated: 0, resumed: 0 },
-  onOpen = () => {},
-  getTicket,
-  renew = async () => ({}),
-}: SocketOptions): Socket {
-  const address = new URL('ws/chat', base)
+export function createSocket({ WebSocket, ...options }: SocketOptions): Socket {
+  const address = new URL('ws/chat', options.base)
   address.protocol = address.protocol.replace('http', 'ws')
   let current: SocketConnection | undefined
   let idleMs = 0
@@ -73,14 +57,9 @@ export function createSocket({
 
   function connect(): SocketConnection {
     current ??= new SocketConnection({
+      ...options,
       open,
-      getTicket,
-      renew,
-      base,
-      timings,
-      gauges,
       idleMs,
-      onOpen,
       onClosed() {
         current = undefined
       },
