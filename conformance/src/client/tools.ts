@@ -1,7 +1,16 @@
 /** Calls of tools: shown as they are, decided about, and executed by a client. */
 import { chatOf } from '@millrace/client/chat'
+import type { Model } from 'millrace'
 import { expect, it, onTestFinished } from 'vitest'
 import { type ClientSuite, startWorld } from './world.ts'
+
+const citing: Model = {
+  name: 'citing',
+  async *stream() {
+    yield 'See '
+    yield { source: { source: '1', url: 'https://example.org/' } }
+  },
+}
 
 export function toolCases({ transport }: ClientSuite): void {
   async function open(model: string) {
@@ -40,6 +49,38 @@ export function toolCases({ transport }: ClientSuite): void {
     expect(runs.flatMap(({ lanes }) => lanes.flatMap(({ text }) => text)).join('')).toBe(first()?.lanes[0]?.text)
     const late = other.decide(run, [{ call: 'call_1', decision: 'approve' }])
     await expect(late).rejects.toMatchObject({ code: 'call_decided' })
+  })
+
+  it('gives calls, results, approvals and sources among the parts of a run', async () => {
+    const { connect } = await startWorld({ models: [citing] })
+    const session = connect(transport).session()
+    const called = session.run({ query: 'x', models: ['sim:tool?tps=0'] })
+    const states: string[] = []
+    for await (const parts of called.parts)
+      for (const part of parts) if (part.type === 'tool' && part.state !== states.at(-1)) states.push(part.state)
+    expect(states).toEqual(['streaming', 'called', 'done'])
+    expect(await called.parts).toMatchObject([
+      { lane: 'sim:tool?tps=0', type: 'text' },
+      { type: 'tool', call: 'call_1', state: 'done', arguments: { city: 'Shanghai' }, value: { city: 'Shanghai' } },
+      { type: 'step', step: 0 },
+      { type: 'text', text: expect.stringContaining('The weather says') },
+    ])
+    const waiting = session.run({ query: 'x', models: ['sim:tool?tps=0&approve=1', 'citing'] })
+    expect((await waiting.lane('sim:tool?tps=0&approve=1').parts).at(-1)).toMatchObject({
+      lane: 'sim:tool?tps=0&approve=1',
+      state: 'waiting',
+      approval: expect.any(String),
+    })
+    expect(await waiting.lane('citing').parts).toMatchObject([
+      { type: 'text', text: 'See ' },
+      { lane: 'citing', type: 'source', source: '1', url: 'https://example.org/' },
+    ])
+    // As in the transcript.
+    const { runs } = await session.read()
+    const ofLanes = runs.flatMap(({ lanes }) => lanes.flatMap(({ lane, parts }) => parts.map((part) => ({ ...part, lane }))))
+    const ofRuns = [...(await called.parts), ...(await waiting.parts)]
+    for (const lane of new Set(ofLanes.map((part) => part.lane)))
+      expect(ofRuns.filter((part) => part.lane === lane)).toEqual(ofLanes.filter((part) => part.lane === lane))
   })
 
   it('executes a tool and sends its result', async () => {

@@ -8,7 +8,7 @@ import {
   type SessionLogEvent,
   type TransportName,
 } from '@millrace/client'
-import { createMillrace, type Engine, type Millrace } from 'millrace'
+import { createMillrace, type Engine, type Millrace, type Model } from 'millrace'
 import { onTestFinished } from 'vitest'
 import { type FaultProxy, startFaultProxy } from '../fault-proxy.ts'
 
@@ -31,6 +31,8 @@ export interface World {
 export interface WorldOptions {
   /** Called for each server, once the one before it has closed; default a memory engine, which knows nothing of the logs before. */
   readonly openEngine?: () => Engine
+  /** Beside the counter. */
+  readonly models?: readonly Model[]
   /** Default 60. */
   readonly heartbeatMs?: number
 }
@@ -63,11 +65,11 @@ export const patientTimings: NonNullable<ConnectOptions['timings']> = {
   backoffLongestMs: 30,
 }
 
-export async function startWorld({ openEngine, heartbeatMs = 60 }: WorldOptions = {}): Promise<World> {
+export async function startWorld({ openEngine, models = [], heartbeatMs = 60 }: WorldOptions = {}): Promise<World> {
   const counter = createCounter()
   const open = async () => {
     const engine = openEngine && { engine: openEngine() }
-    const millrace = createMillrace({ ...engine, models: [counter.model], model: 'counting', heartbeatMs })
+    const millrace = createMillrace({ ...engine, models: [counter.model, ...models], model: 'counting', heartbeatMs })
     onTestFinished(() => millrace.close())
     return { millrace, ...(await millrace.listen({ port: 0 })) }
   }

@@ -2,7 +2,7 @@
  * One run: what it says, as it is said, and how it ended. Its events are read once, however many look, from its start on,
  * while somebody looks.
  */
-import type { FileInfo, Json, Lane, LaneEnd, RunEnd, SessionEvent } from '@millrace/protocol'
+import { addToParts, type Lane, type LaneEnd, type LanePart, type RunEnd, type SessionEvent } from '@millrace/protocol'
 import type { CallOptions } from './deadline.ts'
 import { MillraceError } from './errors.ts'
 import type { Reader } from './link/reader.ts'
@@ -10,12 +10,11 @@ import type { Reader } from './link/reader.ts'
 /** An event of the run and the position after it. `file_data` are the bytes of the `file` before it. */
 export type RunEvent = SessionEvent & { readonly id: string }
 
-/** What an answer is made of. Deltas of one kind that follow each other in a lane are one part. */
+/** What an answer is made of, as in a transcript, and of which lane it is. */
 export type RunPart = { readonly lane: string } & (
-  | { readonly type: 'text' | 'reasoning'; readonly text: string }
-  | { readonly type: 'data'; readonly name: string; readonly value: Json }
+  | Exclude<LanePart, { readonly type: 'file' }>
   /** `bytes` come with the change after the one that brings the file. */
-  | ({ readonly type: 'file'; readonly bytes?: Uint8Array<ArrayBuffer> } & FileInfo)
+  | (Extract<LanePart, { readonly type: 'file' }> & { readonly bytes?: Uint8Array<ArrayBuffer> })
 )
 
 /** `for await` gives it as it grows; `await` gives the whole when the run has ended. */
@@ -38,7 +37,7 @@ export interface RunView extends AsyncIterable<RunEvent>, Omit<LaneView, 'done'>
   readonly id: string
   /** The text of the first lane. */
   readonly text: Growing<string>
-  /** The parts of all lanes. */
+  /** The parts of all lanes, one lane after the other. */
   readonly parts: Growing<readonly RunPart[]>
   readonly done: Promise<RunEnd>
   /** One lane, by its name in `stream_start`. Rejects with a TypeError where the run has none of that name. */
@@ -189,40 +188,27 @@ async function* textOf(events: AsyncIterable<RunEvent>, name: string | undefined
 }
 
 async function* partsOf(events: AsyncIterable<RunEvent>, name: string | undefined): AsyncGenerator<readonly RunPart[]> {
-  let parts: readonly RunPart[] = []
-  let lane: string | undefined
+  const all = new Map<string, readonly RunPart[]>()
+  let lane = ''
   for await (const event of events) {
-    if (event.type === 'stream_start') find(event.data.lanes, name)
+    if (event.type === 'stream_start') for (const one of findAll(event.data.lanes, name)) all.set(one.lane, [])
     // The bytes are of the lane of the file before them.
-    lane = 'lane' in event.data ? event.data.lane : event.type === 'file_data' ? lane : undefined
-    if (lane === undefined || (name !== undefined && lane !== name)) continue
-    const next = addPart(parts, event, lane)
-    if (next !== parts) yield next
-    parts = next
+    if (event.type !== 'file_data') lane = 'lane' in event.data ? event.data.lane : ''
+    const before = all.get(lane)
+    if (before === undefined) continue
+    const parts = addPart(before, event, lane)
+    if (parts.every((part, index) => part === before[index])) continue
+    all.set(lane, parts)
+    yield [...all.values()].flat()
   }
 }
 
-function addPart(parts: readonly RunPart[], event: RunEvent, lane: string): readonly RunPart[] {
-  const index = parts.findLastIndex((part) => part.lane === lane)
-  const last = parts[index]
-  switch (event.type) {
-    case 'message':
-    case 'reasoning': {
-      const [type, text] =
-        event.type === 'message' ? ['text' as const, event.data.text] : ['reasoning' as const, event.data.reasoning]
-      return last?.type === type ? parts.with(index, { ...last, text: last.text + text }) : [...parts, { type, lane, text }]
-    }
-    case 'data':
-      return [...parts, { type: 'data', lane, name: event.data.name, value: event.data.value }]
-    case 'file': {
-      const { run: _, ...file } = event.data
-      return [...parts, { type: 'file', ...file }]
-    }
-    case 'file_data':
-      return last?.type === 'file' ? parts.with(index, { ...last, bytes: event.data }) : parts
-    default:
-      return parts
-  }
+/** A part that did not change is the same object. */
+function addPart(before: readonly RunPart[], event: RunEvent, lane: string): readonly RunPart[] {
+  const parts: (LanePart | RunPart)[] = [...before]
+  if (event.type !== 'file_data') addToParts(parts, event, event.id)
+  else if (parts.at(-1)?.type === 'file') parts.push({ ...(parts.pop() as RunPart), bytes: event.data } as RunPart)
+  return parts.map((part) => ('lane' in part ? part : { ...part, lane }))
 }
 
 /** Of a lane that is named, else of the run. */
@@ -243,7 +229,11 @@ async function endOf(events: AsyncIterable<RunEvent>, name: string | undefined):
 }
 
 function find(lanes: readonly Lane[], name: string | undefined): Lane {
-  const lane = name === undefined ? lanes[0] : lanes.find((one) => one.lane === name)
-  if (lane === undefined) throw new TypeError(`There is no lane "${name}"; there are ${lanes.map((one) => one.lane).join(', ')}.`)
-  return lane
+  return findAll(lanes, name)[0] as Lane
+}
+
+function findAll(lanes: readonly Lane[], name: string | undefined): readonly Lane[] {
+  const found = lanes.filter(({ lane }) => lane === (name ?? lane))
+  if (found.length > 0) return found
+  throw new TypeError(`There is no lane "${name}".`)
 }

@@ -14,7 +14,7 @@ import type {
   RunEnd,
   SessionEvent,
 } from '@millrace/protocol'
-import type { Outbox, SendOptions } from './commands/outbox.ts'
+import type { Outbox } from './commands/outbox.ts'
 import type { Command, ContinuedPart, Started } from './commands/sender.ts'
 import { type CallOptions, callWithin } from './deadline.ts'
 import { MillraceError } from './errors.ts'
@@ -182,6 +182,14 @@ export interface SessionOptions extends Omit<LogReaderOptions, 'source' | 'prepa
   readonly requestMs: number
 }
 
+/** A command with what names it, to which its session and its options are added. */
+interface Named {
+  readonly type: Command['type']
+  readonly run?: string
+  readonly id?: string
+  readonly entry?: string
+}
+
 export function createSession({ id, http, outbox, connection, requestMs, flow, ...options }: SessionOptions): Session {
   const { place } = options
   let making: Promise<unknown> | undefined
@@ -191,27 +199,22 @@ export function createSession({ id, http, outbox, connection, requestMs, flow, .
   const session: Session = Object.assign(logReader, {
     id,
     connection,
-    run: ({ id: run = newId(), isRetried, signal, ...asked }: RunOptions) =>
-      start({ type: 'run', ...asked, session: id, id: run }, { isRetried, signal }),
-    resume: (run: string, { id: next = newId(), isRetried, signal, ...part }: ResumeOptions & ContinuedPart = {}) =>
-      start({ type: 'continue', run, ...part, session: id, id: next }, { isRetried, signal }),
-    regenerate: (run: string, { id: next = newId(), isRetried, signal, ...asked }: RegenerateOptions = {}) =>
-      start({ type: 'regenerate', run, ...asked, session: id, id: next }, { isRetried, signal }),
+    run: (options: RunOptions) => start({ type: 'run' }, options),
+    resume: (run: string, options?: ResumeOptions & ContinuedPart) => start({ type: 'continue', run }, options),
+    regenerate: (run: string, options?: RegenerateOptions) => start({ type: 'regenerate', run }, options),
     edit: (run: string, question: string | readonly Message[], options?: RegenerateOptions) =>
       session.regenerate(run, { ...options, ...asQuestion(question) }),
     branch: (run: string, question: string | readonly Message[], options?: RunOptions) =>
       session.run({ ...options, ...asQuestion(question), parent: run }),
     queue: {
-      add: ({ id: run = newId(), isRetried, signal, ...asked }: QueueOptions) =>
-        sendQueued({ type: 'queue', ...asked, session: id, id: run }, { isRetried, signal }),
-      edit: (entry: string, { isRetried, signal, ...change }: Omit<QueueOptions, 'id'>) =>
-        sendQueued({ type: 'queue_change', ...change, session: id, entry }, { isRetried, signal }),
-      remove: (entry: string, options?: CallOptions) => sendQueued({ type: 'queue_remove', session: id, entry }, options),
+      add: ({ id: run = newId(), ...options }: QueueOptions) => send<Queued>({ type: 'queue', id: run }, options),
+      edit: (entry: string, change: Omit<QueueOptions, 'id'>) => send<Queued>({ type: 'queue_change', entry }, change),
+      remove: (entry: string, options?: CallOptions) => send<Queued>({ type: 'queue_remove', entry }, options),
     },
     steer: (question: string | readonly Message[], options?: RunOptions) =>
       session.queue.add({ ...options, ...asQuestion(question), steer: true }),
     stop: (run: string, { lane, ...options }: StopOptions = {}) =>
-      outbox.send({ type: 'stop', run, ...(lane !== undefined && { lane }) }, options) as Promise<RecordedEnd>,
+      outbox.send({ type: 'stop', run, lane }, options) as Promise<RecordedEnd>,
     decide: (run: string, decisions: readonly CallDecision[], options?: CallOptions) =>
       outbox.send({ type: 'decide', run, session: id, decisions }, options) as Promise<Decided>,
     runs(run: string) {
@@ -261,17 +264,16 @@ export function createSession({ id, http, outbox, connection, requestMs, flow, .
     return making
   }
 
-  function sendQueued(command: Command, sending?: Omit<SendOptions, 'prepare'>): Promise<Queued> {
-    return outbox.send(command, { ...sending, prepare: make }) as Promise<Queued>
+  function start(command: Named, { id: run = newId(), ...options }: ResumeOptions = {}): Run {
+    const started = send<Started>({ ...command, id: run }, options)
+    return withGetters(
+      started,
+      view(run, async () => (await started).position),
+    )
   }
 
-  function start(
-    command: Extract<Command, { readonly type: 'run' | 'continue' | 'regenerate' }>,
-    sending: Omit<SendOptions, 'prepare'>,
-  ): Run {
-    const started = outbox.send(command, { ...sending, prepare: make }) as Promise<Started>
-    const run = view(command.id, async () => (await started).position)
-    return withGetters(started, run)
+  function send<Answer>(command: Named, { isRetried, signal, ...fields }: Omit<QueueOptions, 'id'> = {}): Promise<Answer> {
+    return outbox.send({ ...command, ...fields, session: id } as Command, { isRetried, signal, prepare: make }) as Promise<Answer>
   }
 
   function view(run: string, locate: () => Promise<string>): RunView {

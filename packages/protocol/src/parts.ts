@@ -2,7 +2,16 @@
  * The parts of an answer, folded from the events of one lane: what a transcript has, and what clients show. Server and clients
  * use the same function, so that both see the same parts.
  */
-import type { FileInfo, FinishReason, SessionEvent, SourceInfo, ToolDecision, ToolExecutor, Usage } from './events.ts'
+import type {
+  FileInfo,
+  FinishReason,
+  SessionEvent,
+  SessionEvents,
+  SourceInfo,
+  ToolDecision,
+  ToolExecutor,
+  Usage,
+} from './events.ts'
 import type { Json } from './json.ts'
 
 export interface SaidPart {
@@ -53,31 +62,27 @@ export function addToParts(parts: LanePart[], event: Exclude<SessionEvent, { typ
       return say(parts, 'text', event.data.text)
     case 'reasoning':
       return say(parts, 'reasoning', event.data.reasoning)
-    case 'tool_call_start': {
-      const { call, name } = event.data
-      return put(parts, { type: 'tool', call, name, state: 'streaming', argumentsText: '' })
-    }
+    case 'tool_call_start':
     case 'tool_call': {
-      const { call, name, arguments: given, by } = event.data
-      return put(parts, { type: 'tool', call, name, arguments: given, by, state: by === 'client' ? 'waiting' : 'called' })
+      const { run: _run, lane: _lane, ...tool } = event.data
+      if (event.type === 'tool_call_start') return put(parts, { type: 'tool', ...tool, state: 'streaming', argumentsText: '' })
+      return put(parts, { type: 'tool', ...tool, state: event.data.by === 'client' ? 'waiting' : 'called' })
     }
     case 'tool_call_delta':
     case 'tool_result':
     case 'approval_request':
     case 'tool_decision': {
-      const index = parts.findLastIndex((part) => part.type === 'tool' && part.call === event.data.call)
+      const index = findCall(parts, event.data.call)
       if (index >= 0) parts[index] = changed(parts[index] as ToolPart, event)
       return
     }
     case 'data':
-      return void parts.push({ type: 'data', name: event.data.name, value: event.data.value })
     case 'file':
     case 'source':
     case 'step_end': {
       const { run: _run, lane: _lane, ...rest } = event.data
-      if (event.type === 'file') parts.push({ type: 'file', ...(rest as FileInfo), position })
-      else if (event.type === 'source') parts.push({ type: 'source', ...(rest as SourceInfo) })
-      else parts.push({ type: 'step', ...(rest as Pick<typeof event.data, 'step' | 'finishReason' | 'usage'>) })
+      const type = event.type === 'step_end' ? 'step' : event.type
+      parts.push({ type, ...rest, ...(type === 'file' && { position }) } as LanePart)
       return
     }
     default:
@@ -97,47 +102,50 @@ export function joinParts(before: readonly LanePart[], more: readonly LanePart[]
 
 function say(parts: LanePart[], type: SaidPart['type'], text: string): void {
   const last = parts.at(-1)
-  if (last?.type === type) parts[parts.length - 1] = { type, text: last.text + text }
-  else parts.push({ type, text })
+  const before = last?.type === type ? last.text : undefined
+  if (before !== undefined) parts.pop()
+  parts.push({ type, text: (before ?? '') + text })
+}
+
+function findCall(parts: readonly LanePart[], call: string): number {
+  return parts.findLastIndex((part) => part.type === 'tool' && part.call === call)
 }
 
 /** In the place of the same call, where a run goes on with it; what was decided about it stays. */
 function put(parts: LanePart[], tool: ToolPart): void {
-  const index = parts.findLastIndex((part) => part.type === 'tool' && part.call === tool.call)
-  const { approval, expiresAt, decision } = index < 0 ? ({} as Partial<ToolPart>) : (parts[index] as ToolPart)
-  if (index < 0) parts.push(tool)
-  else
-    parts[index] = {
-      ...(approval !== undefined && { approval }),
-      ...(expiresAt !== undefined && { expiresAt }),
-      ...(decision !== undefined && { decision }),
-      ...tool,
-    }
+  const index = findCall(parts, tool.call)
+  if (index < 0) return void parts.push(tool)
+  const { arguments: _given, argumentsText: _text, value: _value, preliminary: _is, ...kept } = parts[index] as ToolPart
+  parts[index] = { ...kept, ...tool }
 }
 
 type ToolChange = Extract<SessionEvent, { type: 'tool_call_delta' | 'tool_result' | 'approval_request' | 'tool_decision' }>
 
-function changed(part: ToolPart, event: ToolChange): ToolPart {
-  if (event.type === 'tool_call_delta')
-    return part.state === 'streaming' ? { ...part, argumentsText: (part.argumentsText ?? '') + event.data.arguments } : part
-  if (event.type === 'approval_request') {
-    const { approval, expiresAt } = event.data
-    return { ...part, state: 'waiting', approval, expiresAt }
+function changed(part: ToolPart, { type, data }: ToolChange): ToolPart {
+  switch (type) {
+    case 'tool_call_delta':
+      return part.state === 'streaming' ? { ...part, argumentsText: `${part.argumentsText}${data.arguments}` } : part
+    case 'approval_request':
+      return { ...part, state: 'waiting', approval: data.approval, expiresAt: data.expiresAt }
+    case 'tool_decision':
+      return decided(part, data)
+    case 'tool_result': {
+      const { value, isError, isRejected, preliminary } = data
+      const { preliminary: _before, ...rest } = part
+      if (preliminary) return { ...rest, value, preliminary }
+      return { ...rest, state: isRejected ? 'rejected' : isError ? 'failed' : 'done', value }
+    }
   }
-  if (event.type === 'tool_decision') return decided(part, event.data)
-  const { value, isError, isRejected, preliminary } = event.data
-  const { preliminary: _before, ...rest } = part
-  if (preliminary) return { ...rest, value, preliminary }
-  return { ...rest, state: isRejected ? 'rejected' : isError ? 'failed' : 'done', value }
 }
 
-function decided(part: ToolPart, { decision, value, reason, by, isError, arguments: edited }: ToolDecision): ToolPart {
-  const state = decision === 'reject' ? 'rejected' : value === undefined ? 'called' : isError ? 'failed' : 'done'
+function decided(part: ToolPart, data: SessionEvents['tool_decision']): ToolPart {
+  const { run: _run, call: _call, approval: _approval, isError, arguments: edited, value, ...decision } = data
+  const state = decision.decision === 'reject' ? 'rejected' : value === undefined ? 'called' : isError ? 'failed' : 'done'
   return {
     ...part,
     state,
     ...(edited !== undefined && { arguments: edited }),
     ...(value !== undefined && { value }),
-    decision: { decision, ...(reason !== undefined && { reason }), ...(by !== undefined && { by }) },
+    decision,
   }
 }

@@ -106,14 +106,15 @@ export function createCommandSender({ http, socket, selector }: CommandSenderOpt
         const { type, ...body } = command
         return http.json(type === 'run' ? 'api/chat' : 'api/publish', { body })
       }
-      case 'queue':
+      case 'queue': {
+        const { type: _, session, ...body } = command
+        return http.json(queueOf(session), { body })
+      }
       case 'queue_change':
       case 'queue_remove': {
-        const { type, session, ...given } = command
-        const { entry = '', ...body } = { entry: undefined, ...given }
-        const method = ({ queue: undefined, queue_change: 'PATCH', queue_remove: 'DELETE' } as const)[type]
-        const path = `api/sessions/${encodeURIComponent(session)}/queue${entry && `/${encodeURIComponent(entry)}`}`
-        return http.json(path, { body: method === 'DELETE' ? undefined : body, ...(method && { method }) })
+        const { type, session, entry, ...body } = command
+        const change = type === 'queue_remove' ? ({ method: 'DELETE' } as const) : ({ method: 'PATCH', body } as const)
+        return http.json(`${queueOf(session)}/${encodeURIComponent(entry)}`, change)
       }
       case 'continue':
       case 'regenerate':
@@ -124,6 +125,10 @@ export function createCommandSender({ http, socket, selector }: CommandSenderOpt
       }
     }
   }
+}
+
+function queueOf(session: string): string {
+  return `api/sessions/${encodeURIComponent(session)}/queue`
 }
 
 /** A server closes a WebSocket for a message of more than 256 KiB; a character has three bytes at most. */
