@@ -22,7 +22,7 @@ export interface ServerAccess {
   readonly whenAddressed: Promise<never> | undefined
   /** The server, or something on the way, has answered. */
   onReached(): void
-  /** The error to show after so many attempts in a row that failed. */
+  /** The error to show when this number of attempts in a row have failed. */
   explain(error: MillraceError, attempts: number): MillraceError
 }
 

@@ -1,12 +1,15 @@
 /** Keeps which transport was requested and which ones failed, and chooses from them: choice.ts. */
-import type { ConnectOptions } from '../connect-options.ts'
 import type { MillraceError } from '../errors.ts'
 import type { TransportName } from '../transports/transport.ts'
 import { type Avoided, type Choice, type ChoiceFacts, chooseTransport } from './choice.ts'
 
 export type RequestedTransport = TransportName | 'auto'
 
-export interface TransportSelectorOptions extends Pick<ConnectOptions, 'transport' | 'isTwoWay' | 'isBinary'> {
+export interface TransportSelectorOptions {
+  /** As in the options of `connect`. */
+  readonly transport?: RequestedTransport
+  readonly isTwoWay?: boolean
+  readonly isBinary?: boolean
   readonly facts: () => Pick<ChoiceFacts, 'isShared' | 'hasWebSocket'>
   /** Of the host. */
   readonly hasWebSocket: boolean
