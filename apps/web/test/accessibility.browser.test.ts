@@ -28,8 +28,8 @@ const answer = [
 
 test.each(['en-US', 'zh-CN'])('a conversation from its first question to its last error, %s', async (locale) => {
   const problems: string[] = []
-  const model = gatedModel('test:held')
-  await using stage = await startStage({ models: { 'test:held': model }, model: 'test:held', onError: () => {} })
+  const model = gatedModel('test:gated')
+  await using stage = await startStage({ models: { 'test:gated': model }, model: 'test:gated', onError: () => {} })
   const page = await stage.open('/', { locale })
   await page.page.locator('[data-suggestion]').first().waitFor()
   await check(page, 'empty', problems)

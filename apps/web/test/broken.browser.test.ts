@@ -1,16 +1,10 @@
 /** A page whose elements somebody else changes, as translators and extensions do, and answers that are hard to draw. */
 import type { Page } from 'playwright-core'
 import { expect, test } from 'vitest'
-import { gatedModel } from './support/gated-model.ts'
+import { openGated } from './support/gated-stage.ts'
 import { prepareStage } from './support/stage.ts'
 
 const startStage = prepareStage()
-
-async function startHeld() {
-  const model = gatedModel('test:held')
-  const stage = await startStage({ models: { 'test:held': model }, model: 'test:held' })
-  return { model, stage, page: await stage.open(), [Symbol.asyncDispose]: () => stage[Symbol.asyncDispose]() }
-}
 
 /** What the translators of browsers do: each text becomes two elements. `hasManners`: it leaves alone what says so. */
 function translate(page: Page, hasManners: boolean): Promise<void> {
@@ -45,8 +39,8 @@ const pieces = [
 ]
 
 test.each([true, false])('a page that is translated while an answer comes goes on (polite: %s)', async (hasManners) => {
-  await using held = await startHeld()
-  const { model, page } = held
+  await using gated = await openGated(startStage)
+  const { model, page } = gated
   model.say('earlier')
   model.end()
   await page.ask('first')
@@ -72,8 +66,8 @@ test.each([true, false])('a page that is translated while an answer comes goes o
 })
 
 test('an answer that cannot be drawn is shown as its text, and the rest of the page goes on', async () => {
-  await using held = await startHeld()
-  const { model, page } = held
+  await using gated = await openGated(startStage)
+  const { model, page } = gated
   model.say('one **two**')
   await page.ask('go')
   await page.textWith('one two')
@@ -94,8 +88,8 @@ test('an answer that cannot be drawn is shown as its text, and the rest of the p
 })
 
 test('a page that cannot be drawn says so, and has all of it again after a reload', async () => {
-  await using held = await startHeld()
-  const { model, page } = held
+  await using gated = await openGated(startStage)
+  const { model, page } = gated
   model.say('kept')
   await page.ask('go')
   await page.textWith('kept')
@@ -114,8 +108,8 @@ test.each([
   ['exclamation marks', '!'.repeat(40_000)],
   ['line ends', `{"a": 1${'\n'.repeat(40_000)}}`],
 ])('a conversation with an answer of %s without end can be opened again', async (_, text) => {
-  await using held = await startHeld()
-  const { model, page } = held
+  await using gated = await openGated(startStage)
+  const { model, page } = gated
   for (let start = 0; start < text.length; start += 500) model.say(text.slice(start, start + 500))
   model.say(' end')
   await page.ask('go')

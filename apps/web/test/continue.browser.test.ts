@@ -1,17 +1,17 @@
 /** An answer that ended before its time says so, and goes on where it stopped when that is asked. */
 import { expect, test } from 'vitest'
 import { type Driver, drive, range, readNumbers } from './support/driver.ts'
-import { gatedModel, type HeldModel } from './support/gated-model.ts'
+import { type GatedModel, gatedModel } from './support/gated-model.ts'
 import { startKillable } from './support/killable.ts'
 import { prepareStage } from './support/stage.ts'
 
 const startStage = prepareStage()
 const goOn = ({ page }: Driver) => page.getByTestId('continue')
 
-async function startHeld(...names: string[]) {
+async function startGated(...names: string[]) {
   const models = Object.fromEntries(names.map((name) => [name, gatedModel(name)]))
   const stage = await startStage({ models, model: names[0] as string, limits: { runsPerNode: 1 }, onError: () => {} })
-  return { stage, models: names.map((name) => models[name] as HeldModel) }
+  return { stage, models: names.map((name) => models[name] as GatedModel) }
 }
 
 test('of a server that was killed: what was said stays, and the rest of it is asked for with one press', async () => {
@@ -47,9 +47,9 @@ test('of a server that was killed: what was said stays, and the rest of it is as
 })
 
 test('that was stopped: it goes on in every tab, can be stopped again, and later questions come after it', async () => {
-  const { stage, models } = await startHeld('test:held')
+  const { stage, models } = await startGated('test:gated')
   await using _ = stage
-  const [model] = models as [HeldModel]
+  const [model] = models as [GatedModel]
   const page = await stage.open()
   model.say('1 2 ')
   await page.ask('count')
@@ -88,9 +88,9 @@ test('that was stopped: it goes on in every tab, can be stopped again, and later
 })
 
 test('while the server cannot be reached: it goes on when it is back', async () => {
-  const { stage, models } = await startHeld('test:held')
+  const { stage, models } = await startGated('test:gated')
   await using _ = stage
-  const [model] = models as [HeldModel]
+  const [model] = models as [GatedModel]
   const page = await stage.open()
   model.say('first half ')
   await page.ask('one')
@@ -109,9 +109,9 @@ test('while the server cannot be reached: it goes on when it is back', async () 
 })
 
 test('side by side: only what did not end well goes on, and not before all have ended', async () => {
-  const { stage, models } = await startHeld('test:whole', 'test:broken', 'test:slow')
+  const { stage, models } = await startGated('test:whole', 'test:broken', 'test:slow')
   await using _ = stage
-  const [whole, broken, slow] = models as [HeldModel, HeldModel, HeldModel]
+  const [whole, broken, slow] = models as [GatedModel, GatedModel, GatedModel]
   const page = await stage.open()
   await page.chooseModels('test:whole', 'test:broken', 'test:slow')
   whole.say('all of it')
@@ -147,9 +147,9 @@ test('side by side: only what did not end well goes on, and not before all have 
   }
 })
 test('a rejected request shows its reason below the answer, and can be repeated', async () => {
-  const { stage, models } = await startHeld('test:held', 'test:other')
+  const { stage, models } = await startGated('test:gated', 'test:other')
   await using _ = stage
-  const [model, other] = models as [HeldModel, HeldModel]
+  const [model, other] = models as [GatedModel, GatedModel]
   const page = await stage.open('/', { locale: 'zh-CN' })
   model.say('一半')
   await page.ask('问')

@@ -1,14 +1,14 @@
 /** Stopping, asking during an answer, and what happens when a model or a question fails. */
 import { expect, test } from 'vitest'
 import { gatedModel } from './support/gated-model.ts'
+import { openGated } from './support/gated-stage.ts'
 import { prepareStage } from './support/stage.ts'
 
 const startStage = prepareStage()
 
 test('stop keeps what was said, here and after a reload', async () => {
-  const model = gatedModel('test:held')
-  await using stage = await startStage({ models: { 'test:held': model }, model: 'test:held' })
-  const page = await stage.open()
+  await using gated = await openGated(startStage)
+  const { model, page } = gated
   model.say('Half an answer')
   await page.ask('tell me')
   await page.textWith('Half an answer')
@@ -23,9 +23,8 @@ test('stop keeps what was said, here and after a reload', async () => {
 })
 
 test('a question asked during an answer waits for its end, and Escape in an empty composer stops', async () => {
-  const model = gatedModel('test:held')
-  await using stage = await startStage({ models: { 'test:held': model }, model: 'test:held' })
-  const page = await stage.open()
+  await using gated = await openGated(startStage)
+  const { model, page } = gated
   model.say('first')
   await page.ask('one')
   await page.textWith('first')
@@ -47,9 +46,8 @@ test('a question asked during an answer waits for its end, and Escape in an empt
 })
 
 test('a question that waits is changed, withdrawn or asked now, in whichever tab', async () => {
-  const model = gatedModel('test:held')
-  await using stage = await startStage({ models: { 'test:held': model }, model: 'test:held' })
-  const page = await stage.open()
+  await using gated = await openGated(startStage)
+  const { model, stage, page } = gated
   model.say('first')
   await page.ask('one')
   await page.textWith('first')
@@ -109,9 +107,8 @@ test('of several answers at once each can be stopped alone, and Stop ends them a
 })
 
 test('an error stands below what was said, and Retry asks the same again in its place', async () => {
-  const model = gatedModel('test:held')
-  await using stage = await startStage({ models: { 'test:held': model }, model: 'test:held', onError: () => {} })
-  const page = await stage.open()
+  await using gated = await openGated(startStage, { onError: () => {} })
+  const { model, page } = gated
   model.say('as far as it got')
   model.fail(new Error('the inside of the server'))
   await page.ask('try')
@@ -141,8 +138,8 @@ test('a question that is refused can be taken back into the composer', async () 
 })
 
 test('an answer is copied as the markdown that it was written in, also where there is no clipboard to write to', async () => {
-  const model = gatedModel('test:held')
-  await using stage = await startStage({ models: { 'test:held': model }, model: 'test:held' })
+  const model = gatedModel('test:gated')
+  await using stage = await startStage({ models: { 'test:gated': model }, model: 'test:gated' })
   const { page, composer, ...driver } = await stage.open()
   const markdown = '# Title\n\nSome **words** and `code`:\n\n- one\n- two'
   await page.context().grantPermissions(['clipboard-read', 'clipboard-write'])

@@ -1,7 +1,7 @@
 /** Files in an answer: a picture is seen, anything else is saved, and nothing of a stranger's runs. */
 import { readFile } from 'node:fs/promises'
 import { expect, test } from 'vitest'
-import { gatedModel } from './support/gated-model.ts'
+import { openGated } from './support/gated-stage.ts'
 import { prepareStage } from './support/stage.ts'
 
 const startStage = prepareStage()
@@ -51,9 +51,8 @@ test('a picture whose bytes did not arrive is asked for again', async () => {
 })
 
 test('what a browser might run is saved as it is, under its name, and a broken picture too', async () => {
-  const model = gatedModel('test:held')
-  await using stage = await startStage({ models: { 'test:held': model }, model: 'test:held' })
-  const page = await stage.open()
+  await using gated = await openGated(startStage)
+  const { model, page } = gated
   await page.page.addInitScript(() => {
     const { createObjectURL } = URL
     const types: string[] = []

@@ -7,7 +7,7 @@ import { createMillrace, type Engine, MillraceError, memoryEngine, sqliteEngine 
 import type { Locator } from 'playwright-core'
 import { expect, test } from 'vitest'
 import type { Driver } from './support/driver.ts'
-import { gatedModel } from './support/gated-model.ts'
+import { openGated } from './support/gated-stage.ts'
 import { prepareStage } from './support/stage.ts'
 
 const startStage = prepareStage()
@@ -50,9 +50,8 @@ test('is there again after a reload, opens one, and goes on in it', async () => 
 })
 
 test('is rendered for what changes in it and not for each word of an answer, and so is the composer', async () => {
-  const model = gatedModel('test:held')
-  await using stage = await startStage({ models: { 'test:held': model }, model: 'test:held' })
-  const page = await stage.open()
+  await using gated = await openGated(startStage)
+  const { model, page } = gated
   await page.page.getByTestId('history-toggle').click()
   model.say('word')
   await page.ask('listed')

@@ -45,8 +45,8 @@ test('renders a long answer through a cut: 1 to 500, at most once per frame', as
 })
 
 test('taken down in mid-answer it reads nothing, and put up again it goes on; then it is stopped', async () => {
-  const model = gatedModel('test:held')
-  await using stage = await startStage({ models: { 'test:held': model }, model: 'test:held' })
+  const model = gatedModel('test:gated')
+  await using stage = await startStage({ models: { 'test:gated': model }, model: 'test:gated' })
   const { page } = await stage.open()
   model.say('1 2 ')
   await ask(page, 'count')
@@ -65,8 +65,8 @@ test('taken down in mid-answer it reads nothing, and put up again it goes on; th
 })
 
 test('goes on with an answer as one, again and again, however often it is pressed', async () => {
-  const model = gatedModel('test:held')
-  await using stage = await startStage({ models: { 'test:held': model }, model: 'test:held' })
+  const model = gatedModel('test:gated')
+  await using stage = await startStage({ models: { 'test:gated': model }, model: 'test:gated' })
   const { page } = await stage.open()
   await ask(page, 'count')
   const answer = page.locator('article output')

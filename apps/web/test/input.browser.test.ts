@@ -84,13 +84,13 @@ test('no field is smaller than 16 pixels on a phone, which would zoom into it', 
 })
 
 test('everything is reached without a mouse: a model, a question, and Stop one Tab from the text', async () => {
-  const model = gatedModel('test:held')
-  await using stage = await startStage({ models: { 'test:held': model } })
+  const model = gatedModel('test:gated')
+  await using stage = await startStage({ models: { 'test:gated': model } })
   const { page, composer, ...driver } = await stage.open()
   await page.getByTestId('model-menu').focus()
   await page.keyboard.press('Enter')
-  await page.keyboard.type('held')
-  await page.locator('[data-model="test:held"][aria-selected="true"]').waitFor()
+  await page.keyboard.type('gated')
+  await page.locator('[data-model="test:gated"][aria-selected="true"]').waitFor()
   await page.keyboard.press('Enter')
   expect(await composer.evaluate((field) => field === document.activeElement)).toBe(true)
   await page.keyboard.type('go')

@@ -1,25 +1,23 @@
 /** Reading while it is written: the scroll position, the selection, a hidden tab, a screen reader, and unsafe text. */
 import { expect, test } from 'vitest'
-import { gatedModel } from './support/gated-model.ts'
+import { openGated } from './support/gated-stage.ts'
 import { prepareStage } from './support/stage.ts'
 
 const startStage = prepareStage()
 const paragraphs = (from: number, to: number) =>
   Array.from({ length: to - from + 1 }, (_, index) => `Paragraph ${from + index} of an answer.\n\n`).join('')
 
-async function startHeld() {
-  const model = gatedModel('test:held')
-  const stage = await startStage({ models: { 'test:held': model }, model: 'test:held' })
-  const page = await stage.open()
-  const scroller = page.page.getByTestId('scroller')
+async function startGated() {
+  const gated = await openGated(startStage)
+  const scroller = gated.page.page.getByTestId('scroller')
   const top = () => scroller.evaluate((element) => Math.round(element.scrollTop))
   const belowEnd = () => scroller.evaluate((element) => element.scrollHeight - element.clientHeight - element.scrollTop)
-  return { model, stage, page, scroller, top, belowEnd, [Symbol.asyncDispose]: () => stage[Symbol.asyncDispose]() }
+  return { ...gated, scroller, top, belowEnd }
 }
 
 test('it follows the end, stops when the reader scrolls up, and returns by the button', async () => {
-  await using held = await startHeld()
-  const { model, page, top, belowEnd } = held
+  await using gated = await startGated()
+  const { model, page, top, belowEnd } = gated
   model.say(paragraphs(1, 40))
   await page.ask('long')
   await page.textWith('Paragraph 40 ')
@@ -29,7 +27,7 @@ test('it follows the end, stops when the reader scrolls up, and returns by the b
   await page.textWith('Paragraph 90 ')
   await expect.poll(belowEnd).toBeLessThan(2)
 
-  await held.scroller.hover()
+  await gated.scroller.hover()
   await page.page.mouse.wheel(0, -400)
   await page.page.locator('[data-testid="scroller"][data-pinned="false"]').waitFor()
   await expect.poll(belowEnd).toBeGreaterThan(300)
@@ -45,8 +43,8 @@ test('it follows the end, stops when the reader scrolls up, and returns by the b
 })
 
 test('a question goes to the top and its answer fills the room below it', async () => {
-  await using held = await startHeld()
-  const { model, page, top } = held
+  await using gated = await startGated()
+  const { model, page, top } = gated
   model.say(paragraphs(1, 40))
   model.end()
   await page.ask('first')
@@ -64,15 +62,15 @@ test('a question goes to the top and its answer fills the room below it', async 
 })
 
 test('a reader who has scrolled up and asks sees the question', async () => {
-  await using held = await startHeld()
-  const { model, page, top } = held
+  await using gated = await startGated()
+  const { model, page, top } = gated
   for (const question of ['first', 'second']) {
     model.say(paragraphs(1, 60))
     model.end()
     await page.ask(question)
     await page.page.locator(`article:has-text("${question}")[data-status="completed"]`).waitFor()
   }
-  await held.scroller.hover()
+  await gated.scroller.hover()
   await page.page.mouse.wheel(0, -100_000)
   await expect.poll(top).toBe(0)
   model.say('short')
@@ -84,8 +82,8 @@ test('a reader who has scrolled up and asks sees the question', async () => {
 })
 
 test('a selection in the answer stays while more arrives, also at its end', async () => {
-  await using held = await startHeld()
-  const { model, page } = held
+  await using gated = await startGated()
+  const { model, page } = gated
   model.say('select these words')
   await page.ask('go')
   await page.textWith('words')
@@ -103,8 +101,8 @@ test('a selection in the answer stays while more arrives, also at its end', asyn
 // Nothing really hides a tab in headless Chromium: behind another one that was brought to the front, and also when it is
 // frozen by its lifecycle, it stays visible and paints. Here and below it gets the events of a hidden tab.
 test('a hidden tab, which paints no frames, goes on reading', async () => {
-  await using held = await startHeld()
-  const { model, page } = held
+  await using gated = await startGated()
+  const { model, page } = gated
   model.say('seen ')
   await page.ask('go')
   await page.textWith('seen')
@@ -119,8 +117,8 @@ test('a hidden tab, which paints no frames, goes on reading', async () => {
 })
 
 test('a tab that is hidden for long closes its connection after the answer has ended, and misses nothing', async () => {
-  await using held = await startHeld()
-  const { model, page, stage } = held
+  await using gated = await startGated()
+  const { model, page, stage } = gated
   await page.page.clock.install()
   await page.page.reload()
   const show = (isHidden: boolean) =>
@@ -153,8 +151,8 @@ test('a tab that is hidden for long closes its connection after the answer has e
 })
 
 test('a screen reader announces the state of the answer, not every word', async () => {
-  await using held = await startHeld()
-  const { model, page } = held
+  await using gated = await startGated()
+  const { model, page } = gated
   await page.page.evaluate(() => {
     const heard: string[] = []
     Object.assign(window, { heard })
@@ -177,8 +175,8 @@ test('a screen reader announces the state of the answer, not every word', async 
 })
 
 test('text of a model is never markup, and its links lead nowhere dangerous', async () => {
-  await using held = await startHeld()
-  const { model, page } = held
+  await using gated = await startGated()
+  const { model, page } = gated
   model.say(
     '<img src=x onerror="document.title=\'owned\'"> <script>1</script>\n\n[a](javascript:alert(1)) ![b](https://stranger.invalid/pixel.png)\n\n**注意：**done',
   )
@@ -195,7 +193,7 @@ test('text of a model is never markup, and its links lead nowhere dangerous', as
   ])
   expect(await text.locator('a').first().getAttribute('rel')).toContain('noopener')
   expect(await text.locator('strong').textContent()).toBe('注意：')
-  expect(requests.filter((url) => !url.startsWith(held.stage.url))).toEqual([])
+  expect(requests.filter((url) => !url.startsWith(gated.stage.url))).toEqual([])
 })
 
 test('a page without questions begins at its top where it is higher than the screen', async () => {
@@ -213,8 +211,8 @@ test('a page without questions begins at its top where it is higher than the scr
 })
 
 test('thoughts fold when the answer begins, say how long they took, and stay as the reader puts them', async () => {
-  await using held = await startHeld()
-  const { model, page } = held
+  await using gated = await startGated()
+  const { model, page } = gated
   const thoughts = page.answer().locator('details')
   const isOpen = () => thoughts.evaluate((element) => (element as HTMLDetailsElement).open)
   model.say({ reasoning: 'Let me think. ' })
@@ -237,8 +235,8 @@ test('thoughts fold when the answer begins, say how long they took, and stay as 
 })
 
 test('an answer says when its first word came, and how long all of it took, also after a reload', async () => {
-  await using held = await startHeld()
-  const { model, page } = held
+  await using gated = await startGated()
+  const { model, page } = gated
   await page.ask('go')
   await page.reaches('streaming')
   model.say('a word')
@@ -255,8 +253,8 @@ test('an answer says when its first word came, and how long all of it took, also
 })
 
 test('nothing moves for a reader who asked the system for stillness', async () => {
-  await using held = await startHeld()
-  const { model, page } = held
+  await using gated = await startGated()
+  const { model, page } = gated
   const moving = () => page.page.evaluate(() => document.getAnimations().length)
   model.say({ reasoning: 'Hm.' })
   await page.ask('go')
@@ -272,8 +270,8 @@ test('nothing moves for a reader who asked the system for stillness', async () =
 })
 
 test('code is coloured line by line, and no line loses its colours while more is written', async () => {
-  await using held = await startHeld()
-  const { model, page } = held
+  await using gated = await startGated()
+  const { model, page } = gated
   const code = page.answer().locator('pre code')
   const kinds = () =>
     code.evaluate((element) =>

@@ -2,6 +2,7 @@
 import { expect, test } from 'vitest'
 import { drive, range, readNumbers } from './support/driver.ts'
 import { gatedModel } from './support/gated-model.ts'
+import { openGated } from './support/gated-stage.ts'
 import { prepareStage } from './support/stage.ts'
 
 const startStage = prepareStage()
@@ -37,9 +38,8 @@ test('with its connection cut in mid-answer, it goes on where it was', async () 
 })
 
 test('while the server cannot be reached it says so, keeps the text, and sends a question when it is back', async () => {
-  const model = gatedModel('test:held')
-  await using stage = await startStage({ models: { 'test:held': model }, model: 'test:held' })
-  const page = await stage.open()
+  await using gated = await openGated(startStage)
+  const { model, stage, page } = gated
   model.say('first half ')
   await page.ask('one')
   await page.textWith('first half')
@@ -94,8 +94,8 @@ test('a 502, after which a browser never reconnects, does not end it', async () 
 })
 
 test('a second tab and another device read the same answer live, and each can stop it', async () => {
-  const model = gatedModel('test:held')
-  await using stage = await startStage({ models: { 'test:held': model }, model: 'test:held' })
+  const model = gatedModel('test:gated')
+  await using stage = await startStage({ models: { 'test:gated': model }, model: 'test:gated' })
   const first = await stage.open()
   model.say('1 2 ')
   await first.ask('count')
@@ -119,9 +119,8 @@ test('a second tab and another device read the same answer live, and each can st
 })
 
 test('after a restart that lost the log, what was read stays, and the next question starts a new log', async () => {
-  const model = gatedModel('test:held')
-  await using stage = await startStage({ models: { 'test:held': model }, model: 'test:held' })
-  const page = await stage.open()
+  await using gated = await openGated(startStage)
+  const { model, stage, page } = gated
   model.say('half of the first')
   await page.ask('one')
   await page.textWith('half')

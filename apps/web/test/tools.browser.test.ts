@@ -1,16 +1,15 @@
 /** Calls of tools: seen as they are made, and where they ask before, decided about on any device. */
 import { expect, test } from 'vitest'
 import type { Driver } from './support/driver.ts'
-import { gatedModel } from './support/gated-model.ts'
+import { openGated } from './support/gated-stage.ts'
 import { prepareStage } from './support/stage.ts'
 
 const startStage = prepareStage()
 const tool = (page: Driver, state: string) => page.page.locator(`[data-testid="tool"][data-state="${state}"]`)
 
 test('a call shows its arguments as they arrive, then its result, and stays in its place', async () => {
-  const model = gatedModel('test:held')
-  await using stage = await startStage({ models: { 'test:held': model }, model: 'test:held' })
-  const page = await stage.open()
+  await using gated = await openGated(startStage)
+  const { model, page } = gated
   model.say('Before. ')
   model.say({ toolCallStart: { id: 'c', name: 'weather' } })
   model.say({ toolCallDelta: { id: 'c', arguments: '{"city":"Sha' } })
@@ -41,9 +40,8 @@ test('a call shows its arguments as they arrive, then its result, and stays in i
 })
 
 test('what a tool returned, and data, are written once and not for each word after them', async () => {
-  const model = gatedModel('test:held')
-  await using stage = await startStage({ models: { 'test:held': model }, model: 'test:held' })
-  const page = await stage.open()
+  await using gated = await openGated(startStage)
+  const { model, page } = gated
   model.say({ toolCall: { id: 'c', name: 'weather', arguments: { city: 'Shanghai' }, by: 'model' } })
   model.say({ toolResult: { call: 'c', value: { celsius: 28 } } })
   model.say({ data: { name: 'forecast', value: { days: 7 } } })

@@ -1,17 +1,16 @@
 /** A conversation is a tree: a question asked in other words, an answer given again, one of several that is gone on from. */
 import { expect, test } from 'vitest'
 import type { Driver } from './support/driver.ts'
-import { gatedModel } from './support/gated-model.ts'
+import { openGated } from './support/gated-stage.ts'
 import { prepareStage } from './support/stage.ts'
 
 const startStage = prepareStage()
 const versions = ({ page }: Driver) => page.getByTestId('versions')
 const questions = async ({ page }: Driver) => (await page.locator('article h2').allTextContents()).map((text) => text.slice(5))
 
-async function startHeld() {
-  const model = gatedModel('test:held')
-  const stage = await startStage({ models: { 'test:held': model }, model: 'test:held', onError: () => {} })
-  const page = await stage.open()
+async function startGated() {
+  const gated = await openGated(startStage, { onError: () => {} })
+  const { model, page } = gated
   const exchange = async (question: string, answer: string) => {
     model.say(answer)
     model.end()
@@ -19,12 +18,12 @@ async function startHeld() {
     await page.textWith(answer)
     await page.reaches('completed')
   }
-  return { model, stage, page, exchange, [Symbol.asyncDispose]: () => stage[Symbol.asyncDispose]() }
+  return { ...gated, exchange }
 }
 
 test('an answer is given again beside the first one, and the first is one press away', async () => {
-  await using held = await startHeld()
-  const { model, page, exchange } = held
+  await using gated = await startGated()
+  const { model, page, exchange } = gated
   await exchange('one', 'the first')
   expect(await versions(page).count()).toBe(0)
   model.say('the second')
@@ -49,8 +48,8 @@ test('an answer is given again beside the first one, and the first is one press 
 })
 
 test('a question is asked in other words, and what had followed it stays', async () => {
-  await using held = await startHeld()
-  const { model, page, exchange } = held
+  await using gated = await startGated()
+  const { model, page, exchange } = gated
   await exchange('one', 'first answer')
   await exchange('two', 'second answer')
   const editor = page.page.getByTestId('editor').getByRole('textbox')
@@ -66,7 +65,7 @@ test('a question is asked in other words, and what had followed it stays', async
   await page.textWith('another answer')
   expect([await questions(page), await versions(page).textContent()]).toEqual([['another one'], '2 / 2'])
   // In another tab it is the same.
-  const device = await held.stage.open(page.page.url())
+  const device = await gated.stage.open(page.page.url())
   await device.textWith('another answer')
   await device.page.getByTestId('version-before').click()
   await device.textWith('second answer')
@@ -74,8 +73,8 @@ test('a question is asked in other words, and what had followed it stays', async
 })
 
 test('what failed is asked again in its place, and by another model where one is chosen', async () => {
-  await using held = await startHeld()
-  const { model, page } = held
+  await using gated = await startGated()
+  const { model, page } = gated
   model.say('half')
   model.fail(new Error('broken'))
   await page.ask('one')

@@ -1,7 +1,7 @@
 /** A model that says exactly what a test tells it to, and nothing before: tests drive it instead of waiting. */
 import type { Model, ModelPart } from 'millrace'
 
-export interface HeldModel extends Model {
+export interface GatedModel extends Model {
   /** Says the next part. It may be called before the model is asked. */
   say(part: ModelPart): void
   /** Ends the answer. */
@@ -12,7 +12,7 @@ export interface HeldModel extends Model {
 
 type Step = { readonly part: ModelPart } | { readonly error?: Error }
 
-export function gatedModel(name: string): HeldModel {
+export function gatedModel(name: string): GatedModel {
   let steps: Step[] = []
   let wake = () => {}
   const push = (step: Step) => {

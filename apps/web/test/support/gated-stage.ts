@@ -1,0 +1,17 @@
+/** A server whose only model says what the test tells it to, and a page on it: what most tests begin with. */
+import type { MillraceOptions } from 'millrace'
+import type { Driver } from './driver.ts'
+import { type GatedModel, gatedModel } from './gated-model.ts'
+import type { prepareStage, Stage } from './stage.ts'
+
+export interface GatedStage extends AsyncDisposable {
+  readonly model: GatedModel
+  readonly stage: Stage
+  readonly page: Driver
+}
+
+export async function openGated(startStage: ReturnType<typeof prepareStage>, options: MillraceOptions = {}): Promise<GatedStage> {
+  const model = gatedModel('test:gated')
+  const stage = await startStage({ ...options, models: { 'test:gated': model }, model: 'test:gated' })
+  return { model, stage, page: await stage.open(), [Symbol.asyncDispose]: () => stage[Symbol.asyncDispose]() }
+}
