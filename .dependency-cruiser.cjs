@@ -146,13 +146,13 @@ module.exports = {
     },
     {
       name: 'outsiders-use-the-front-door',
-      comment: 'Apps, suites, benches and examples import what users import: only an index.ts is public.',
+      comment: 'Apps, suites, benches and examples import what users import: only an index.ts is public, and json.ts.',
       severity: 'error',
       from: { path: '^(apps|conformance|bench|examples)/' },
       to: {
         path: '^packages/[^/]+/src/',
         pathNot:
-          '^packages/[^/]+/src/((chat|files|tabs|react|vue|svelte|solid|ai-sdk|assistant-ui|engines/(redis|nats))/)?index\\.ts$',
+          '^packages/[^/]+/src/((chat|files|tabs|react|vue|svelte|solid|ai-sdk|assistant-ui|engines/(redis|nats))/)?index\\.ts$|^packages/client/src/json\\.ts$',
       },
     },
     {
@@ -167,7 +167,7 @@ module.exports = {
       comment: 'What it lacks belongs into the client: the page has no fold, no outbox and no requests of its own.',
       severity: 'error',
       from: { path: '^apps/web/src/', pathNot: test },
-      to: { path: '^packages/', pathNot: '^packages/client/src/((chat|files|react|tabs)/)?index\\.ts$' },
+      to: { path: '^packages/', pathNot: '^packages/client/src/(((chat|files|react|tabs)/)?index|json)\\.ts$' },
     },
     {
       name: 'declared-dependencies-only',

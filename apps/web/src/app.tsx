@@ -1,6 +1,6 @@
 /** The whole page: header, conversation, composer. */
 import type { Client } from '@millrace/client'
-import { type RefObject, useEffect, useRef } from 'react'
+import { lazy, type RefObject, Suspense, useEffect, useRef } from 'react'
 import { Announcer } from './chat/announcer.tsx'
 import { Empty } from './chat/empty.tsx'
 import { Transcript } from './chat/transcript.tsx'
@@ -18,14 +18,17 @@ import layout from './ui/layout.module.css'
 import { Message } from './ui/message.tsx'
 import { Note } from './ui/text.tsx'
 import { useActions } from './use-actions.ts'
+import type { WireLog } from './wire/wire-log.ts'
 
-export function App({ client }: { client: Client }) {
+const WireView = lazy(() => import('./wire/wire-view.tsx'))
+
+export function App({ client, wire }: { client: Client; wire: WireLog }) {
   const conversation = useConversation(client)
   const { chat, session, isBegun, asked } = conversation
   const models = useModels(client)
   const field = useRef<HTMLTextAreaElement>(null)
   const panel = usePanel()
-  const [actions, returned] = useActions({ conversation, panel, chosen: models.chosen }, field)
+  const [actions, { returned, inspected }] = useActions({ conversation, panel, chosen: models.chosen }, field)
   const openNew = () => actions.show(undefined)
   const last = chat.runs.at(-1)
 
@@ -81,6 +84,11 @@ export function App({ client }: { client: Client }) {
           </div>
         </main>
       </div>
+      {inspected !== undefined && (
+        <Suspense>
+          <WireView {...{ wire, session }} {...inspected} onClose={actions.endInspection} />
+        </Suspense>
+      )}
       <Announcer
         key={`${session.id} ${chat.status === 'loading' && last === undefined}`}
         run={last}

@@ -12,6 +12,7 @@ import { Boundary } from './chat/boundary.tsx'
 import { SignInGate } from './connection/sign-in.tsx'
 import { currentToken, requireSignIn } from './connection/token.ts'
 import { PageFailure } from './ui/page-failure.tsx'
+import { recordWire } from './wire/wire-log.ts'
 
 // Before the first paint, so that nothing is seen to change.
 showTheme(readTheme())
@@ -22,6 +23,7 @@ showLanguage(readLanguage())
 const token = currentToken()
 const ofUser = token === undefined ? { tabs: shareTabs() } : { token: () => token }
 const client = connect('.', { transport: readTransport(), onUnauthenticated: requireSignIn, ...ofUser })
+const wire = recordWire(client)
 
 const root = document.getElementById('root')
 if (root === null) throw new Error('index.html must have an element #root')
@@ -30,7 +32,7 @@ createRoot(root).render(
     <LanguageProvider>
       <Boundary fallback={<PageFailure />}>
         <SignInGate>
-          <App client={client} />
+          <App client={client} wire={wire} />
         </SignInGate>
       </Boundary>
     </LanguageProvider>

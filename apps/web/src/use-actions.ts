@@ -23,15 +23,25 @@ export interface Actions {
   readonly togglePanel: () => void
   readonly withdraw: (pending: PendingRun) => void
   readonly stop: () => void
+  readonly endInspection: () => void
   readonly turn: TurnActions
 }
 
-/** Also gives the question that was withdrawn last. */
-export function useActions(
-  shown: Latest,
-  field: RefObject<HTMLTextAreaElement | null>,
-): readonly [Actions, PendingRun | undefined] {
+export interface Outcome {
+  /** The question that was withdrawn last. */
+  readonly returned: PendingRun | undefined
+  /** The answer whose events are shown. */
+  readonly inspected: Inspected | undefined
+}
+
+interface Inspected {
+  readonly run: string
+  readonly lane: string
+}
+
+export function useActions(shown: Latest, field: RefObject<HTMLTextAreaElement | null>): readonly [Actions, Outcome] {
   const [returned, setReturned] = useState<PendingRun>()
+  const [inspected, inspect] = useState<Inspected>()
   const latest = useRef(shown)
   useEffect(() => {
     latest.current = shown
@@ -70,6 +80,7 @@ export function useActions(
           for (const { run } of streaming) void chat.stop(run)
           if (streaming.length === 0 && sending !== undefined) withdraw(sending)
         }),
+      endInspection: () => inspect(undefined),
       turn: {
         resume: (run) => then(({ chat }) => chat.resume(run)),
         stop: (run, lane) => then(({ chat }) => chat.stop(run, lane === undefined ? undefined : { lane })),
@@ -77,11 +88,12 @@ export function useActions(
         edit: (run, question) => then(({ edit }) => edit(run, question, latest.current.chosen)),
         choose: (run) => latest.current.conversation.chat.choose(run),
         use: (run, lane) => then(({ use }) => use(run, lane)),
+        inspect: (run, lane) => inspect({ run, lane }),
         decide: (run, decision) => latest.current.conversation.chat.decide(run, [decision]),
       },
     }
   }, [field])
-  return [actions, returned]
+  return [actions, { returned, inspected }]
 }
 
 /** On a phone the focus would bring up the keyboard over the answer. */

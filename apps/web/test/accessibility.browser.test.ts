@@ -65,6 +65,10 @@ test.each(['en-US', 'zh-CN'])('a conversation from its first question to its las
   await page.page.getByTestId('transport').click()
   await check(page, 'transports', problems)
   await page.page.keyboard.press('Escape')
+  await page.answer().getByTestId('inspect').click()
+  await page.page.getByTestId('wire-event').first().waitFor()
+  await check(page, 'events', problems)
+  await page.page.keyboard.press('Escape')
   await page.page.getByTestId('history-toggle').click()
   await page.page.getByTestId('history-more').first().click()
   await page.page.getByTestId('history-delete').click()
@@ -92,9 +96,26 @@ test('lanes, a call that waits, a conversation that is not there, and the phone'
   await compared.ask('go')
   await compared.reaches('failed', 'sim:fail')
   await check(compared, 'lanes', problems)
+  await compared.answer('sim:fail').getByTestId('focus').click()
+  await check(compared, 'one lane of several', problems)
   const phone = await stage.open(compared.page.url(), { viewport: { width: 390, height: 844 }, hasTouch: true, isMobile: true })
   await phone.reaches('failed', 'sim:fail')
   await check(phone, 'phone', problems)
+  await phone.answer('sim:fail').getByTestId('inspect').tap()
+  await phone.page.getByTestId('wire-read').waitFor()
+  await check(phone, 'events of before, on a phone', problems)
+  await fetch(`${stage.url}/api/chat`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', accept: 'application/json' },
+    body: JSON.stringify({
+      session: new URL(page.page.url()).searchParams.get('session'),
+      query: '{"a":[1,"b",null]}',
+      model: 'sim:echo?tps=0',
+      params: { responseFormat: { type: 'json' } },
+    }),
+  })
+  await page.page.locator('pre [data-kind="attr"]').waitFor()
+  await check(page, 'JSON', problems)
   const missing = await stage.open('/?session=never-begun')
   await missing.page.getByTestId('missing').waitFor()
   await check(missing, 'missing', problems)

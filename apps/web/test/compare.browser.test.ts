@@ -76,6 +76,35 @@ test('lanes stand beside each other on a desk and are swiped on a phone', async 
   expect(await phone.page.evaluate(() => document.documentElement.scrollWidth)).toBe(390)
 })
 
+test('one answer is shown alone, another in its place, and all again; what was folded stays folded', async () => {
+  const [a, b] = [gatedModel('test:a'), gatedModel('test:b')]
+  await using stage = await startStage({ models: { 'test:a': a, 'test:b': b }, model: 'test:a' })
+  const page = await stage.open()
+  await page.chooseModels('test:a', 'test:b')
+  a.say('of a')
+  b.say({ reasoning: 'Thoughts of b.' })
+  await page.ask('both of you')
+  await page.textWith('of a', 'test:a')
+  const width = async (lane: string) => (await page.answer(lane).boundingBox())?.width
+  const [half] = await Promise.all([width('test:a'), page.answer('test:b').getByText('Thoughts of b.').waitFor()])
+  // What the reader has opened or closed stays so.
+  await page.answer('test:b').locator('summary').click()
+  await page.answer('test:a').getByTestId('focus').click()
+  expect(await page.answer('test:b').isVisible()).toBe(false)
+  expect(await width('test:a')).toBe(720)
+  const tab = (lane: string) => page.page.locator(`[data-testid=lane-tab][data-lane="${lane}"]`)
+  await tab('test:b').click()
+  expect(await tab('test:b').getAttribute('aria-pressed')).toBe('true')
+  expect([await page.answer('test:a').isVisible(), await page.answer('test:b').isVisible()]).toEqual([false, true])
+  b.say('of b')
+  await page.textWith('of b', 'test:b')
+  await page.answer('test:b').getByTestId('focus').click()
+  expect([await page.answer('test:a').isVisible(), await page.answer('test:b').isVisible()]).toEqual([true, true])
+  expect(await width('test:a')).toBe(half)
+  expect(await page.page.getByTestId('lane-tab').first().isVisible()).toBe(false)
+  expect(await page.answer('test:b').getByText('Thoughts of b.').isVisible()).toBe(false)
+})
+
 test('up to four models, and the choice is remembered', async () => {
   await using stage = await startStage()
   const page = await stage.open()

@@ -62,6 +62,32 @@ test('Shift+Enter makes a line; on a phone Enter does, and the button sends', as
   await phone.reaches('completed')
 })
 
+test('Enter makes a line where the reader chose so, also after a reload, and Ctrl+Enter sends', async () => {
+  await using stage = await startStage({ model: 'sim:count?n=3&tps=0' })
+  const { page, composer, ...driver } = await stage.open()
+  const choice = page.getByTestId('enter')
+  expect(await choice.textContent()).toBe('Enter sends')
+  await choice.click()
+  expect(await choice.textContent()).toBe('Ctrl+Enter sends')
+  await page.reload()
+  await composer.fill('one')
+  await composer.press('Enter')
+  await composer.pressSequentially('two')
+  expect(await composer.inputValue()).toBe('one\ntwo')
+  await composer.press('Control+Enter')
+  await driver.reaches('completed')
+  // The same in a question that is edited.
+  await page.getByTestId('edit').click()
+  const editor = page.getByTestId('editor').getByRole('textbox')
+  await editor.press('Enter')
+  expect(await editor.inputValue()).toBe('one\ntwo\n')
+  await editor.press('Control+Enter')
+  await page.getByTestId('versions').waitFor()
+  await choice.click()
+  await driver.ask('again')
+  await expect.poll(() => composer.inputValue()).toBe('')
+})
+
 test('no field is smaller than 16 pixels on a phone, which would zoom into it', async () => {
   await using stage = await startStage({ model: 'sim:tool?name=mail&approve=1' })
   const { page, ...phone } = await stage.open('/', { viewport: { width: 390, height: 844 }, hasTouch: true, isMobile: true })

@@ -7,7 +7,7 @@ import { useLanguage } from '../i18n/language.tsx'
 import { Button } from '../ui/button.tsx'
 import { classes } from '../ui/classes.ts'
 import { CopyButton } from '../ui/copy-button.tsx'
-import { CheckIcon, RetryIcon, StopIcon } from '../ui/icons.tsx'
+import { CheckIcon, ExpandIcon, RetryIcon, ShrinkIcon, StopIcon, WireIcon } from '../ui/icons.tsx'
 import styles from './answer.module.css'
 import { type Continuable, ContinueButton } from './continue-button.tsx'
 import { ErrorCard } from './error-card.tsx'
@@ -21,6 +21,8 @@ export interface AnswerProps {
   readonly lane: ChatLane
   readonly models: ModelList | undefined
   readonly isStopping: boolean
+  /** Its text was asked for as JSON. */
+  readonly isJson: boolean
   /** Where its run can be continued, and this lane would go on. */
   readonly continuable: Continuable | undefined
   /** Why it was not, although that was asked for. */
@@ -31,6 +33,12 @@ export interface AnswerProps {
   readonly otherModel: string | undefined
   /** Goes on from this answer, where there are several. */
   readonly onUse: ((lane: string) => void) | undefined
+  /** Of several answers, it is shown alone. */
+  readonly isFocused: boolean
+  /** Shows it alone, or all again. Undefined where it is the only one. */
+  readonly onFocus: ((lane: string) => void) | undefined
+  /** Shows its events. */
+  readonly onInspect: (lane: string) => void
   /** Decides about a call that waits. Undefined where the session is gone. */
   readonly onDecide: ((decision: CallDecision) => Promise<unknown>) | undefined
   /** Stops it. Undefined where it is the only one: then the button beside the composer does. */
@@ -64,15 +72,31 @@ export function PlainAnswer({ lane }: { lane: ChatLane }) {
 }
 
 export const Answer = memo(function Answer(props: AnswerProps) {
-  const { session, lane, models, isStopping, continuable, refusal, onStop, onRegenerate, otherModel, onUse, onDecide } = props
+  const { session, lane, models, isStopping, isJson, continuable, refusal, onStop, onRegenerate, otherModel, onUse, onDecide } =
+    props
+  const { isFocused, onFocus, onInspect } = props
   const { t } = useLanguage()
   const isStreaming = lane.status === 'streaming'
   const hasFailed = lane.status === 'failed' || lane.status === 'interrupted' || refusal !== undefined
   const regenerate = onRegenerate && (() => onRegenerate(lane.model))
   return (
     <Lane lane={lane}>
-      <ModelName name={lane.model} models={models} />
-      <Parts lane={lane} session={session} onDecide={onDecide} />
+      <ModelName name={lane.model} models={models}>
+        {onFocus !== undefined && (
+          <Button
+            look="quiet"
+            className={styles.focus}
+            aria-pressed={isFocused}
+            aria-label={t.focus}
+            title={isFocused ? t.unfocus : t.focus}
+            data-testid="focus"
+            onClick={() => onFocus(lane.lane)}
+          >
+            {isFocused ? <ShrinkIcon size={14} /> : <ExpandIcon size={14} />}
+          </Button>
+        )}
+      </ModelName>
+      <Parts {...{ lane, session, isJson, onDecide }} />
       {hasFailed && (
         <ErrorCard error={refusal ?? lane.error} hasPartial={lane.text !== ''} continuable={continuable} onRetry={regenerate} />
       )}
@@ -108,6 +132,15 @@ export const Answer = memo(function Answer(props: AnswerProps) {
           </Button>
         )}
         {!isStreaming && lane.text !== '' && <CopyButton text={lane.text} label={t.copyAnswer} />}
+        <Button
+          look="quiet"
+          onClick={() => onInspect(lane.lane)}
+          aria-label={t.wire.open}
+          title={t.wire.open}
+          data-testid="inspect"
+        >
+          <WireIcon size={14} />
+        </Button>
       </StatusStrip>
     </Lane>
   )

@@ -1,7 +1,7 @@
 /** What an answer is made of, in the order in which it came: thoughts, text, calls of tools, files, data and sources. */
 import type { CallDecision, Session } from '@millrace/client'
 import type { ChatLane } from '@millrace/client/chat'
-import { memo, useRef } from 'react'
+import { lazy, memo, Suspense, useRef } from 'react'
 import { useLanguage } from '../i18n/language.tsx'
 import { vetLink } from '../markdown/inline.tsx'
 import { Markdown } from '../markdown/markdown.tsx'
@@ -12,16 +12,20 @@ import { Reasoning } from './reasoning.tsx'
 import { useTextWhileSelecting } from './text-while-selecting.ts'
 import { ToolCard } from './tool-card.tsx'
 
+const JsonText = lazy(() => import('../json/json-text.tsx'))
+
 export type LanePart = ChatLane['parts'][number]
 
 export interface PartsProps {
   readonly lane: ChatLane
   readonly session: Session
+  /** Its text was asked for as JSON. */
+  readonly isJson: boolean
   /** Undefined where nothing can be decided any more. */
   readonly onDecide: ((decision: CallDecision) => Promise<unknown>) | undefined
 }
 
-export function Parts({ lane, session, onDecide }: PartsProps) {
+export function Parts({ lane, onDecide, ...props }: PartsProps) {
   const isStreaming = lane.status === 'streaming'
   const last = lane.parts.findLastIndex(({ type }) => type !== 'source')
   const isSilent = isStreaming && ['step', 'tool', undefined].includes(lane.parts[last]?.type)
@@ -29,7 +33,7 @@ export function Parts({ lane, session, onDecide }: PartsProps) {
     <>
       {lane.parts.map((part, index) => (
         // biome-ignore lint/suspicious/noArrayIndexKey: parts are added at the end only
-        <Part key={index} {...{ part, lane, session, onDecide }} isGrowing={isStreaming && index === last} />
+        <Part key={index} {...props} {...{ part, lane, onDecide }} isGrowing={isStreaming && index === last} />
       ))}
       <Sources parts={lane.parts} />
       {isSilent && (
@@ -48,10 +52,10 @@ interface PartProps extends PartsProps {
   readonly isGrowing: boolean
 }
 
-function Part({ part, lane, session, onDecide, isGrowing }: PartProps) {
+function Part({ part, lane, session, isJson, onDecide, isGrowing }: PartProps) {
   switch (part.type) {
     case 'text':
-      return <Text text={part.text} isStreaming={isGrowing} />
+      return <Text text={part.text} isStreaming={isGrowing} isJson={isJson} />
     case 'reasoning':
       return <Reasoning text={part.text} isThinking={isGrowing} durationMs={thoughtMs(lane)} />
     case 'tool':
@@ -84,12 +88,25 @@ const Data = memo(function Data({ part }: { part: Extract<LanePart, { type: 'dat
   return <pre className={styles.data}>{`${part.name}: ${JSON.stringify(part.value)}`}</pre>
 })
 
-const Text = memo(function Text({ text: said, isStreaming }: { text: string; isStreaming: boolean }) {
+interface TextProps {
+  readonly text: string
+  readonly isStreaming: boolean
+  readonly isJson: boolean
+}
+
+const Text = memo(function Text({ text: said, isStreaming, isJson }: TextProps) {
   const body = useRef<HTMLDivElement>(null)
   const [text, isGrowing] = useTextWhileSelecting(said, body, isStreaming)
+  const plain = <Markdown text={text} isGrowing={isGrowing} />
   return (
     <div ref={body} data-testid="answer-text" className={styles.text}>
-      <Markdown text={text} isGrowing={isGrowing} />
+      {isJson ? (
+        <Suspense fallback={plain}>
+          <JsonText text={text} isGrowing={isGrowing} />
+        </Suspense>
+      ) : (
+        plain
+      )}
     </div>
   )
 })

@@ -5,6 +5,7 @@ import { useComposition } from '../composer/composition.ts'
 import { readKey } from '../composer/enter.ts'
 import { questionLengthMax } from '../composer/limits.ts'
 import { useLanguage } from '../i18n/language.tsx'
+import { isEnterLine } from '../settings/enter.ts'
 import { Button } from '../ui/button.tsx'
 import { classes } from '../ui/classes.ts'
 import { ChevronIcon, FileIcon, RenameIcon } from '../ui/icons.tsx'
@@ -156,8 +157,8 @@ function Editor({ id, text, onDone }: EditorProps) {
         onCompositionEnd={composition.onCompositionEnd}
         onKeyDown={(event) => {
           if (event.key === 'Escape' && !composition.owns(event)) return onDone(undefined)
-          const isCoarsePointer = window.matchMedia('(pointer: coarse)').matches
-          const meaning = readKey(event.nativeEvent, { msSinceComposition: composition.msSinceEnd(), isCoarsePointer })
+          const context = { msSinceComposition: composition.msSinceEnd(), isEnterLine: isEnterLine() }
+          const meaning = readKey(event.nativeEvent, context)
           if (meaning !== 'type') event.preventDefault()
           if (meaning === 'send' && canSend) onDone(draft)
         }}

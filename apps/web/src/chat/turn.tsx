@@ -1,17 +1,16 @@
 /** One question with its answers: one below it, or up to four beside each other. */
 import type { CallDecision, MillraceError, ModelList, Session } from '@millrace/client'
 import type { ChatLane, ChatRun } from '@millrace/client/chat'
-import { memo, useCallback, useId, useRef, useState } from 'react'
+import { memo, useCallback, useId, useState } from 'react'
 import { useLanguage } from '../i18n/language.tsx'
 import { Button } from '../ui/button.tsx'
 import { classes } from '../ui/classes.ts'
-import { Ellipsis, HiddenText } from '../ui/text.tsx'
 import { Answer, PlainAnswer } from './answer.tsx'
 import { Boundary } from './boundary.tsx'
 import type { Continuable } from './continue-button.tsx'
+import { Lanes } from './lanes.tsx'
 import { Question } from './question.tsx'
 import { shortenName } from './short-name.ts'
-import { PhaseDot } from './status-strip.tsx'
 import styles from './turn.module.css'
 
 export interface TurnActions {
@@ -26,6 +25,8 @@ export interface TurnActions {
   readonly choose: (run: string) => void
   /** The next question follows this one of several answers. */
   readonly use: (run: string, lane: string) => void
+  /** Shows the events of one of its answers. */
+  readonly inspect: (run: string, lane: string) => void
   /** Decides about a call that waits; rejects with a MillraceError. */
   readonly decide: (run: string, decision: CallDecision) => Promise<unknown>
 }
@@ -62,14 +63,18 @@ export const Turn = memo(function Turn(props: TurnProps) {
   const { run: name } = run
   const stop = useCallback((lane: string) => actions.stop(name, lane), [actions, name])
   const use = useCallback((lane: string) => actions.use(name, lane), [actions, name])
+  const inspect = useCallback((lane: string) => actions.inspect(name, lane), [actions, name])
   const decide = useCallback((decision: CallDecision) => actions.decide(name, decision), [actions, name])
   const regenerate = useCallback((model: string) => actions.regenerate(name, [model]), [actions, name])
   const continuable = isLost ? undefined : readContinuable(run, isResuming && refusal === undefined, actions.resume)
   const isStreaming = run.status === 'streaming'
+  const isJson = run.params?.responseFormat?.type.startsWith('json') === true
   // What is the only answer in progress is stopped by the button beside the composer.
   const isStoppable = isOneOfSeveral || run.lanes.length > 1
   const isUsable = isLast && !isLost && !isStreaming && run.lanes.length > 1
   const [shown, aside] = divide(run.lanes, usedLane)
+  const [focused, setFocused] = useState<string>()
+  const toggleFocus = useCallback((lane: string) => setFocused((before) => (before === lane ? undefined : lane)), [])
   const answers = shown.map((lane) => (
     <Boundary key={lane.lane} retryKey={lane.status} fallback={<PlainAnswer lane={lane} />}>
       <Answer
@@ -77,13 +82,17 @@ export const Turn = memo(function Turn(props: TurnProps) {
         lane={lane}
         models={models}
         isStopping={isStopping}
+        isJson={isJson}
         continuable={isCut(lane) && lane.text !== '' ? continuable : undefined}
         refusal={isCut(lane) ? refusal : undefined}
         onStop={isStoppable ? stop : undefined}
         onRegenerate={isLost || isStreaming ? undefined : regenerate}
         otherModel={chosenModel === lane.model ? undefined : chosenModel}
+        onInspect={inspect}
         onDecide={isLost ? undefined : decide}
         onUse={isUsable && usedLane === undefined ? use : undefined}
+        isFocused={lane.lane === focused}
+        onFocus={shown.length > 1 ? toggleFocus : undefined}
       />
     </Boundary>
   ))
@@ -101,7 +110,7 @@ export const Turn = memo(function Turn(props: TurnProps) {
       {shown.length < 2 ? (
         <div className={styles.column}>{answers}</div>
       ) : (
-        <Lanes run={run} label={t.lanes}>
+        <Lanes run={run} focused={focused} onFocus={setFocused}>
           {answers}
         </Lanes>
       )}
@@ -138,47 +147,4 @@ function readContinuable(run: ChatRun, isPending: boolean, onContinue: (run: str
 function isCut({ status, parts }: ChatLane): boolean {
   if (status === 'waiting') return parts.some((part) => part.type === 'tool' && (part.expiresAt ?? Infinity) < Date.now())
   return status !== 'streaming' && status !== 'completed'
-}
-
-/** Columns where there is room; on a phone one lane at a time, to swipe or to choose above. */
-function Lanes({ run, label, children }: { run: ChatRun; label: string; children: React.ReactNode }) {
-  const strip = useRef<HTMLElement>(null)
-  const [current, setCurrent] = useState(0)
-  const show = (index: number) => {
-    const element = strip.current
-    element?.scrollTo({ left: index * element.clientWidth, behavior: 'auto' })
-  }
-  return (
-    <>
-      <div className={styles.tabs}>
-        {run.lanes.map((lane, index) => (
-          <button
-            key={lane.lane}
-            type="button"
-            aria-pressed={index === current}
-            title={lane.lane}
-            data-lane={lane.lane}
-            onClick={() => show(index)}
-            className={styles.tab}
-            data-testid="lane-tab"
-          >
-            <PhaseDot phase={lane.status} />
-            <Ellipsis aria-hidden="true">{shortenName(lane.lane, 15)}</Ellipsis>
-            <HiddenText>{lane.lane}</HiddenText>
-          </button>
-        ))}
-      </div>
-      <section
-        ref={strip}
-        aria-label={label}
-        className={styles.lanes}
-        data-count={run.lanes.length}
-        onScroll={({ currentTarget }) =>
-          setCurrent(Math.round(currentTarget.scrollLeft / Math.max(1, currentTarget.clientWidth)))
-        }
-      >
-        {children}
-      </section>
-    </>
-  )
 }

@@ -6,6 +6,7 @@ import type { Session } from '@millrace/client'
 import type { UploadedFile } from '@millrace/client/files'
 import { memo, type RefObject, useCallback, useEffect, useLayoutEffect, useRef, useState } from 'react'
 import { useLanguage } from '../i18n/language.tsx'
+import { isEnterLine, modifierName, useEnterLine } from '../settings/enter.ts'
 import { keepSetting, readSetting } from '../settings/storage.ts'
 import { Button } from '../ui/button.tsx'
 import { SendIcon, StopIcon } from '../ui/icons.tsx'
@@ -39,6 +40,7 @@ export const Composer = memo(function Composer(props: ComposerProps) {
   const [draft, setDraft] = useDraft(draftOf)
   const attachments = useAttachments(session)
   const composition = useComposition()
+  const [isLine, setLine] = useEnterLine()
   const isTooLong = draft.length > questionLengthMax
   const canSend = (draft.trim() !== '' || attachments.list.length > 0) && !isTooLong && attachments.isReady
 
@@ -54,6 +56,9 @@ export const Composer = memo(function Composer(props: ComposerProps) {
     if (field.current?.value === '') setDraft(returned.query)
   }, [returned, field, setDraft])
 
+  const sendingKey = isLine ? `${modifierName}+Enter` : 'Enter'
+  const hint = t.enter.hint(sendingKey, isLine ? 'Enter' : 'Shift+Enter')
+
   const send = () => {
     if (!canSend) return
     onSend(draft, attachments.take())
@@ -61,11 +66,7 @@ export const Composer = memo(function Composer(props: ComposerProps) {
   }
 
   const onKeyDown = (event: React.KeyboardEvent<HTMLTextAreaElement>) => {
-    const context = {
-      msSinceComposition: composition.msSinceEnd(),
-      isCoarsePointer: window.matchMedia('(pointer: coarse)').matches,
-    }
-    const meaning = readKey(event.nativeEvent, context)
+    const meaning = readKey(event.nativeEvent, { msSinceComposition: composition.msSinceEnd(), isEnterLine: isEnterLine() })
     if (meaning !== 'type') event.preventDefault()
     if (meaning === 'send') send()
     else if (event.key === 'Escape' && draft === '' && activity === 'stoppable' && !composition.owns(event)) onStop()
@@ -82,7 +83,7 @@ export const Composer = memo(function Composer(props: ComposerProps) {
         aria-label={t.composerLabel}
         aria-invalid={isTooLong}
         placeholder={t.composerPlaceholder}
-        title={t.composerHint}
+        title={hint}
         rows={1}
         dir="auto"
         enterKeyHint="enter"
@@ -118,6 +119,9 @@ export const Composer = memo(function Composer(props: ComposerProps) {
         <AttachButton onFiles={attachments.add} />
         {/* Seen before the buttons, but one Tab from the text is what ends an answer. */}
         <ModelChoice models={models} onDone={() => field.current?.focus()} />
+        <Button look="quiet" className={styles.enter} title={hint} data-testid="enter" onClick={() => setLine(!isLine)}>
+          {t.enter.sends(sendingKey)}
+        </Button>
       </div>
     </DropArea>
   )

@@ -2,8 +2,8 @@ import { expect, test } from 'vitest'
 import { readKey } from './enter.ts'
 
 const enter = { key: 'Enter', keyCode: 13, shiftKey: false, ctrlKey: false, metaKey: false, isComposing: false }
-const desk = { msSinceComposition: 10_000, isCoarsePointer: false }
-const phone = { ...desk, isCoarsePointer: true }
+const desk = { msSinceComposition: 10_000, isEnterLine: false }
+const phone = { ...desk, isEnterLine: true }
 
 test.each([
   ['Enter sends', enter, desk, 'send'],
@@ -12,7 +12,7 @@ test.each([
   ['Enter that accepts a word does not send (Safari)', { ...enter, keyCode: 229 }, desk, 'type'],
   ['Enter right after a composition does not send', enter, { ...desk, msSinceComposition: 49 }, 'ignore'],
   ['Enter a moment later does', enter, { ...desk, msSinceComposition: 50 }, 'send'],
-  ['Enter on a phone is a new line', enter, phone, 'type'],
+  ['Enter is a new line on a phone, or where it was chosen', enter, phone, 'type'],
   ['Ctrl+Enter always sends', { ...enter, ctrlKey: true }, phone, 'send'],
   ['Command+Enter always sends', { ...enter, metaKey: true, shiftKey: true }, desk, 'send'],
   ['not in the middle of a word, though', { ...enter, ctrlKey: true, isComposing: true }, desk, 'type'],

@@ -15,8 +15,8 @@ export interface EnterKey {
 
 export interface EnterContext {
   readonly msSinceComposition: number
-  /** A touch keyboard has no Shift+Enter: there Enter makes a line and the button sends. */
-  readonly isCoarsePointer: boolean
+  /** Enter alone makes a line: on a touch keyboard, or because the reader chose so. */
+  readonly isEnterLine: boolean
 }
 
 const afterCompositionMs = 50
@@ -32,6 +32,6 @@ export type KeyMeaning = 'send' | 'ignore' | 'type'
 export function readKey(event: EnterKey, context: EnterContext): KeyMeaning {
   if (event.key !== 'Enter' || event.isComposing || event.keyCode === 229) return 'type'
   if (event.ctrlKey || event.metaKey) return 'send'
-  if (event.shiftKey || context.isCoarsePointer) return 'type'
+  if (event.shiftKey || context.isEnterLine) return 'type'
   return context.msSinceComposition < afterCompositionMs ? 'ignore' : 'send'
 }

@@ -61,7 +61,11 @@ export const en = {
 
   composerLabel: 'Your question',
   composerPlaceholder: 'Ask something…',
-  composerHint: 'Enter sends, Shift+Enter makes a new line',
+  /** Keys: the one that sends, and the one that makes a line. */
+  enter: {
+    sends: (key: string) => `${key} sends`,
+    hint: (sends: string, line: string) => `${sends} sends, ${line} makes a new line`,
+  },
   queryTooLong: (length: string, max: string) => `${length} of ${max} characters: please shorten`,
   send: 'Send',
   stop: 'Stop',
@@ -122,6 +126,8 @@ export const en = {
   transcript: 'Conversation',
   you: 'You',
   lanes: 'Answers side by side',
+  focus: 'Show this answer alone',
+  unfocus: 'Show all answers side by side',
   reasoning: 'Reasoning',
   reasoningLive: 'Thinking…',
   thoughtFor: (time: string) => `Thought for ${time}`,
@@ -205,6 +211,20 @@ export const en = {
     deletePermanently: 'Delete permanently',
     keep: 'Keep',
     days: { today: 'Today', yesterday: 'Yesterday', week: 'Last seven days', month: 'Last thirty days', older: 'Older' },
+  },
+  wire: {
+    open: 'Show its events',
+    title: 'Events of this answer',
+    close: 'Close the events',
+    summary: (count: string, size: string) => `${count} events, ${size}`,
+    copy: 'Copy the events',
+    incomplete: 'The beginning of this answer came with the conversation as a whole, not event by event.',
+    read: 'Read all of it again',
+    failed: 'Its events could not be read from the log.',
+    cut: (count: string) => `Only the last ${count} are shown. All of them are copied.`,
+    repeated: 'came again',
+    large: 'too large to be shown',
+    columns: { time: 'Time', after: 'After', id: 'ID', type: 'Type', size: 'Size', transport: 'Transport', data: 'Data' },
   },
   missing: {
     title: 'This conversation is not here',

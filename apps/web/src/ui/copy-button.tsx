@@ -5,7 +5,8 @@ import { Button } from './button.tsx'
 import { CheckIcon, CopyIcon } from './icons.tsx'
 
 export interface CopyButtonProps {
-  readonly text: string
+  /** A function, where it takes time to write. */
+  readonly text: string | (() => string)
   readonly label?: string
   readonly isDisabled?: boolean
 }
@@ -21,7 +22,12 @@ export function CopyButton({ text, label, isDisabled = false }: CopyButtonProps)
     return () => window.clearTimeout(timer)
   }, [isCopied])
   return (
-    <Button look="quiet" disabled={isDisabled} aria-label={label ?? t.copy} onClick={() => void copyText(text).then(setCopied)}>
+    <Button
+      look="quiet"
+      disabled={isDisabled}
+      aria-label={label ?? t.copy}
+      onClick={() => void copyText(typeof text === 'string' ? text : text()).then(setCopied)}
+    >
       {isCopied ? <CheckIcon /> : <CopyIcon />}
       <span>{isCopied ? t.copied : t.copy}</span>
     </Button>

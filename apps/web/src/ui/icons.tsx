@@ -63,6 +63,21 @@ export const RetryIcon = (props: IconProps) => (
     <path d="M4 4v5h5M4.600 9A8 8 0 1 1 4 13" />
   </Icon>
 )
+export const ExpandIcon = (props: IconProps) => (
+  <Icon {...props}>
+    <path d="M14 4h6v6m0-6-7 7M10 20H4v-6m0 6 7-7" />
+  </Icon>
+)
+export const ShrinkIcon = (props: IconProps) => (
+  <Icon {...props}>
+    <path d="M20 10h-6V4m0 6 7-7M4 14h6v6m0-6-7 7" />
+  </Icon>
+)
+export const WireIcon = (props: IconProps) => (
+  <Icon {...props}>
+    <path d="M3 12h4l3 7 4-14 3 7h4" />
+  </Icon>
+)
 export const CheckIcon = (props: IconProps) => (
   <Icon {...props}>
     <path d="m5 12.500 4.500 4.500L19 7.500" />

@@ -10,8 +10,12 @@ export interface GatedStage extends AsyncDisposable {
   readonly page: Driver
 }
 
-export async function openGated(startStage: ReturnType<typeof prepareStage>, options: MillraceOptions = {}): Promise<GatedStage> {
-  const model = gatedModel('test:gated')
+export async function openGated(
+  startStage: ReturnType<typeof prepareStage>,
+  options: MillraceOptions = {},
+  can: Pick<GatedModel, 'takes'> = {},
+): Promise<GatedStage> {
+  const model = Object.assign(gatedModel('test:gated'), can)
   const stage = await startStage({ ...options, models: { 'test:gated': model }, model: 'test:gated' })
   return { model, stage, page: await stage.open(), [Symbol.asyncDispose]: () => stage[Symbol.asyncDispose]() }
 }
