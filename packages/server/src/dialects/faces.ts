@@ -3,10 +3,12 @@ import { createAgUiFace } from './ag-ui/face.ts'
 import { createTanstackFace } from './ag-ui/tanstack/face.ts'
 import { createDurableStreams } from './durable-streams/durable-streams.ts'
 import type { DialectName } from './names.ts'
+import { createOpenAiFace } from './openai/face.ts'
 
 /** The faces of the dialects that there are. Only `server.ts` knows this list. */
 export const faces: Partial<Readonly<Record<DialectName, CreateFace>>> = {
   'ag-ui': createAgUiFace,
   'durable-streams': createDurableStreams,
   tanstack: createTanstackFace,
+  openai: createOpenAiFace,
 }

@@ -1,0 +1,27 @@
+/** OpenAI's addresses: Chat Completions, Responses and the list of models. */
+import { encodeJson } from '@millrace/protocol'
+import type { CreateFace } from '../../gateway/face.ts'
+import { createChatCompletionRoutes } from './chat-routes.ts'
+import { openAiError } from './errors.ts'
+import { createModelRoutes } from './model-routes.ts'
+import { createResponseRoutes } from './response-routes.ts'
+import { Retries } from './retries.ts'
+
+export const createOpenAiFace: CreateFace = (context) => {
+  const retries = new Retries({
+    hasFailed: (run) => ['failed', 'interrupted'].includes(context.runs.get(run)?.end?.status ?? ''),
+  })
+  return {
+    prefix: '/v1',
+    routes: [
+      ...createChatCompletionRoutes(context, retries),
+      ...createResponseRoutes(context, retries),
+      ...createModelRoutes(context),
+    ],
+    formatError: (error) => ({
+      body: encodeJson({ error: { ...openAiError(error) } }),
+      // Without it, clients repeat a request by its status alone.
+      headers: { 'x-should-retry': `${error.retryable}` },
+    }),
+  }
+}

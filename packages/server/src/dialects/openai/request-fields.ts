@@ -1,0 +1,110 @@
+/** What the requests of both APIs have in common. Objects are loose: fields that are not named here are ignored. */
+import { type ClientTool, limits, MillraceError, modelPattern, type Params } from '@millrace/protocol'
+import { z } from 'zod'
+
+const text = z.string()
+const record = z.record(z.string(), z.unknown())
+
+const modelName = text.regex(modelPattern, 'is no name of a model; GET /v1/models lists them')
+
+export const commonFields = z.looseObject({
+  model: modelName.nullish(),
+  stream: z.boolean().nullish(),
+  temperature: z.number().min(0).max(2).nullish(),
+  top_p: z.number().min(0).max(1).nullish(),
+  tool_choice: z.unknown().optional(),
+  metadata: z.record(z.string(), z.string()).nullish(),
+})
+
+/** A name for the server's own default, for clients that must send one. */
+export function modelOf(name: string | null | undefined): string | undefined {
+  return name === 'default' ? undefined : (name ?? undefined)
+}
+
+export const severalModels = z.array(modelName).min(1).max(limits.lanesMax).nullish()
+
+/** In `metadata`: the session in which the run is kept. */
+export const sessionKey = 'millrace_session'
+
+export const tokens = z.number().int().min(1).max(10_000_000).nullish()
+
+export const reasoningEffort = z.enum(['none', 'minimal', 'low', 'medium', 'high', 'xhigh', 'max'])
+
+/** Of Chat Completions; the Responses API has the schema beside its name. */
+const jsonSchema = z.looseObject({ name: text.nullish(), schema: record.nullish(), strict: z.boolean().nullish() })
+
+export const responseFormat = z.discriminatedUnion('type', [
+  z.looseObject({ type: z.literal('text') }),
+  z.looseObject({ type: z.literal('json_object') }),
+  z.looseObject({ type: z.literal('json_schema'), json_schema: jsonSchema }),
+])
+
+export const textFormat = z.discriminatedUnion('type', [
+  z.looseObject({ type: z.literal('text') }),
+  z.looseObject({ type: z.literal('json_object') }),
+  jsonSchema.extend({ type: z.literal('json_schema') }),
+])
+
+type Format = { readonly type: string } & Partial<z.output<typeof jsonSchema>>
+
+export interface GivenParams {
+  readonly temperature?: number | null | undefined
+  readonly topP?: number | null | undefined
+  readonly maxOutputTokens?: number | null | undefined
+  readonly stop?: string | readonly string[] | null | undefined
+  readonly seed?: number | null | undefined
+  readonly reasoningEffort?: Params['reasoningEffort'] | null
+  readonly format?: Format | null | undefined
+}
+
+/** Null means the same as absent. */
+export function toParams({ format, stop, ...given }: GivenParams): Params | undefined {
+  const stops = typeof stop === 'string' ? [stop] : stop
+  const all = { ...given, stop: stops?.length === 0 ? undefined : stops, responseFormat: toFormat(format) }
+  const entries = Object.entries(all).filter(([, value]) => value !== undefined && value !== null)
+  return entries.length === 0 ? undefined : (Object.fromEntries(entries) as Params)
+}
+
+function toFormat(format: Format | null | undefined): Params['responseFormat'] {
+  if (format?.type === 'json_object') return { type: 'json' }
+  if (format?.type !== 'json_schema') return undefined
+  const { name, schema, strict } = format
+  return {
+    type: 'json_schema',
+    schema: (schema ?? {}) as ClientTool['input'] & object,
+    ...(name != null && { name }),
+    ...(strict != null && { strict }),
+  }
+}
+
+export const functionTool = z.looseObject({
+  name: text,
+  description: text.nullish(),
+  parameters: record.nullish(),
+})
+
+/** Throws `param_not_supported` for a choice that no model of Millrace can be held to. With `none` there are no tools. */
+export function toTools(tools: readonly z.output<typeof functionTool>[], choice: unknown): readonly ClientTool[] | undefined {
+  if (choice === 'none' || tools.length === 0) return undefined
+  if (choice !== undefined && choice !== null && choice !== 'auto') {
+    const message = '`tool_choice` is `auto` or `none` here: a model decides itself which tools it calls.'
+    throw new MillraceError('param_not_supported', { message })
+  }
+  return tools.map(({ name, description, parameters }) => ({
+    name,
+    ...(description != null && { description }),
+    ...(parameters != null && { input: parameters as ClientTool['input'] & object }),
+  }))
+}
+
+/** Throws `invalid_request`, which names the field. */
+export function parseBody<S extends z.ZodType>(schema: S, body: unknown): z.output<S> {
+  const { data, error } = schema.safeParse(body)
+  if (error === undefined) return data
+  const [issue] = error.issues
+  throw invalid(issue?.path.join('.') || 'body', `is invalid: ${issue?.message ?? 'unknown'}`)
+}
+
+export function invalid(field: string, problem: string): MillraceError {
+  return new MillraceError('invalid_request', { message: `\`${field}\` ${problem}.` })
+}

@@ -1,0 +1,124 @@
+/** The `input` of a response, as messages. */
+import type { Json, Message, MessagePart, ToolCallPart } from '@millrace/protocol'
+import { MillraceError } from '@millrace/protocol'
+import { z } from 'zod'
+import { CallNames } from './call-names.ts'
+import { toArguments } from './chat-messages.ts'
+import { invalid } from './request-fields.ts'
+
+const content = z
+  .string()
+  .or(z.array(z.looseObject({ type: z.string(), text: z.string().optional(), refusal: z.string().optional() })))
+
+const message = z.looseObject({
+  type: z.literal('message').optional(),
+  role: z.enum(['system', 'developer', 'user', 'assistant']),
+  content,
+})
+const functionCall = z.looseObject({
+  type: z.literal('function_call'),
+  call_id: z.string(),
+  name: z.string(),
+  arguments: z.string(),
+})
+const functionOutput = z.looseObject({ type: z.literal('function_call_output'), call_id: z.string(), output: content })
+/** A call of a tool of the server, which the client sends back as it got it. */
+const serverCall = z.looseObject({
+  type: z.literal('mcp_call'),
+  id: z.string(),
+  name: z.string(),
+  arguments: z.string(),
+  output: z.string().nullish(),
+  error: z.unknown().optional(),
+})
+/** Of an earlier answer, which no model gets again. */
+const reasoning = z.looseObject({ type: z.literal('reasoning') })
+
+export const responseInput = z
+  .string()
+  .min(1)
+  .or(z.array(z.union([functionCall, functionOutput, serverCall, reasoning, message], 'is no item that can be sent here')).min(1))
+
+type Input = z.output<typeof responseInput>
+type Item = Exclude<Input, string>[number]
+
+/** A call of the response before, whose result the input has. */
+export type KnownCall = Omit<ToolCallPart, 'type'>
+
+/**
+ * Calls and texts that follow each other are one message of the assistant, results one of tools. `known`: the calls of the
+ * response before that wait. Throws `file_not_supported` and `invalid_request`.
+ */
+export function toInputMessages(input: Input, known: readonly KnownCall[] = []): readonly Message[] {
+  if (typeof input === 'string') return [{ role: 'user', content: input }]
+  const names = new CallNames()
+  const given = new Set(input.flatMap((item) => (item.type === 'function_call' ? [item.call_id] : [])))
+  const answered = new Set(input.flatMap((item) => (item.type === 'function_call_output' ? [item.call_id] : [])))
+  const before = known
+    .filter(({ id }) => answered.has(id) && !given.has(id))
+    .map((call): Message => ({ role: 'assistant', content: [{ ...call, type: 'tool_call', id: names.begin(call.id) }] }))
+  return joined([...before, ...input.flatMap((item, index) => toMessages(item, `input.${index}`, names))])
+}
+
+function toMessages(item: Item, field: string, names: CallNames): Message[] {
+  switch (item.type) {
+    case 'function_call': {
+      const call = { id: names.begin(item.call_id), name: item.name, arguments: toArguments(item.arguments) }
+      return [{ role: 'assistant', content: [{ type: 'tool_call', ...call }] }]
+    }
+    case 'function_call_output': {
+      const value = textOf(item.output, `${field}.output`)
+      return [{ role: 'tool', content: [{ type: 'tool_result', call: names.end(item.call_id), value }] }]
+    }
+    case 'mcp_call':
+      return serverCallMessages(item, names)
+    case 'reasoning':
+      return []
+    default: {
+      const { role } = item
+      const text = textOf(item.content, `${field}.content`)
+      if (text === '' && role !== 'assistant') throw invalid(`${field}.content`, 'is empty')
+      return text === '' ? [] : [{ role: role === 'developer' ? 'system' : role, content: [{ type: 'text', text }] }]
+    }
+  }
+}
+
+/** One without a result was never finished, and no model gets it. */
+function serverCallMessages(
+  { id, name, arguments: given, output, error }: z.output<typeof serverCall>,
+  names: CallNames,
+): Message[] {
+  const isError = error !== undefined && error !== null
+  if (output == null && !isError) return []
+  const call = names.begin(id)
+  const value: Json = isError ? (typeof error === 'string' ? error : JSON.stringify(error)) : (output ?? '')
+  return [
+    { role: 'assistant', content: [{ type: 'tool_call', id: call, name, arguments: toArguments(given) }] },
+    { role: 'tool', content: [{ type: 'tool_result', call: names.end(id), value, ...(isError && { isError }) }] },
+  ]
+}
+
+function joined(all: readonly Message[]): readonly Message[] {
+  const messages: { role: Message['role']; content: MessagePart[] }[] = []
+  for (const { role, content: parts } of all) {
+    const last = messages.at(-1)
+    if (last?.role === role && (role === 'assistant' || role === 'tool')) last.content.push(...(parts as readonly MessagePart[]))
+    else messages.push({ role, content: [...(parts as readonly MessagePart[])] })
+  }
+  return messages.map(({ role, content: parts }) => {
+    const [first, ...rest] = parts
+    return { role, content: first?.type === 'text' && rest.length === 0 ? first.text : parts }
+  })
+}
+
+function textOf(given: z.output<typeof content>, field: string): string {
+  if (typeof given === 'string') return given
+  return given
+    .map(({ type, text, refusal }, index) => {
+      if (text !== undefined) return text
+      if (refusal !== undefined) return refusal
+      const reason = `\`${field}.${index}\` is of the type ${JSON.stringify(type)}; only text can be sent here.`
+      throw new MillraceError('file_not_supported', { message: reason })
+    })
+    .join('')
+}

@@ -1,0 +1,91 @@
+/** The items of a response's output: texts, reasoning and calls. One that is streamed and one that is read later are the same. */
+import { encodeJson, type Json, type LaneEnd, type LanePart, type ToolExecutor, type ToolPart } from '@millrace/protocol'
+
+export type ItemStatus = 'in_progress' | 'completed' | 'incomplete'
+export type SaidKind = 'message' | 'reasoning'
+
+/** Of the `count`th part of a lane that can be expressed. */
+export function itemId(prefix: 'msg' | 'rs' | 'fc' | 'mcp', run: string, lane: number, count: number): string {
+  return `${prefix}_${run}_${lane}_${count}`
+}
+
+export function contentOf(kind: SaidKind, text: string): object {
+  return kind === 'message' ? { type: 'output_text', text, annotations: [], logprobs: [] } : { type: 'reasoning_text', text }
+}
+
+export function saidItem(kind: SaidKind, id: string, content: readonly object[], status: ItemStatus): object {
+  if (kind === 'reasoning') return { id, type: 'reasoning', summary: [], content, status }
+  return { id, type: 'message', role: 'assistant', content, status }
+}
+
+export interface CallItem {
+  readonly id: string
+  readonly call: string
+  readonly name: string
+  /** JSON, as the model wrote it. */
+  readonly arguments: string
+}
+
+/** A call that the client is to execute. */
+export function functionItem({ id, call, name, arguments: given }: CallItem, status: ItemStatus): object {
+  return { id, type: 'function_call', call_id: call, name, arguments: given, status }
+}
+
+export interface CallOutcome {
+  readonly value: Json
+  readonly isError: boolean
+}
+
+/** A call that the server or the model executes: to OpenAI's clients, one of a server of tools. */
+export function serverCallItem({ id, name, arguments: given }: CallItem, outcome?: CallOutcome, status?: ItemStatus): object {
+  const text = outcome === undefined ? null : jsonText(outcome.value)
+  const [output, error] = outcome?.isError ? [null, text] : [text, null]
+  const state = outcome === undefined ? (status ?? 'in_progress') : outcome.isError ? 'failed' : 'completed'
+  return { id, type: 'mcp_call', server_label: 'millrace', name, arguments: given, output, error, status: state }
+}
+
+/** A text as it is: of arguments that are no JSON, and of the results of tools. */
+export function jsonText(value: Json): string {
+  return typeof value === 'string' ? value : encodeJson(value)
+}
+
+export function isOfClient(by: ToolExecutor | undefined, name: string, tools: ReadonlySet<string>): boolean {
+  return by === undefined ? tools.has(name) : by === 'client'
+}
+
+export interface RecordedLane {
+  readonly status: 'streaming' | LaneEnd['status']
+  readonly parts: readonly LanePart[]
+}
+
+/** The output of a lane as far as it is recorded. `tools`: names of those of the request. */
+export function itemsOf({ status, parts }: RecordedLane, run: string, lane: number, tools: ReadonlySet<string>): object[] {
+  const unfinished: ItemStatus = status === 'streaming' ? 'in_progress' : 'incomplete'
+  const isWhole = status === 'completed' || status === 'waiting'
+  let count = 0
+  return parts.flatMap((part, index): object[] => {
+    if (part.type === 'text' || part.type === 'reasoning') {
+      const kind = part.type === 'text' ? 'message' : 'reasoning'
+      const state = isWhole || index < parts.length - 1 ? 'completed' : unfinished
+      const id = itemId(kind === 'message' ? 'msg' : 'rs', run, lane, count++)
+      return [saidItem(kind, id, [contentOf(kind, part.text)], state)]
+    }
+    if (part.type !== 'tool') return []
+    const item = callItem(part, unfinished, run, lane, tools, count++)
+    return item === undefined ? [] : [item]
+  })
+}
+
+function callItem(part: ToolPart, unfinished: ItemStatus, run: string, lane: number, tools: ReadonlySet<string>, count: number) {
+  const { call, name, by, value, state, argumentsText = '' } = part
+  const given = part.arguments === undefined ? argumentsText : jsonText(part.arguments)
+  if (isOfClient(by, name, tools)) {
+    const item = { id: itemId('fc', run, lane, count), call, name, arguments: given }
+    return functionItem(item, part.arguments === undefined ? unfinished : 'completed')
+  }
+  // Nobody knows yet who executes it.
+  if (by === undefined) return undefined
+  const item = { id: itemId('mcp', run, lane, count), call, name, arguments: given }
+  const hasOutcome = value !== undefined && part.preliminary === undefined
+  return serverCallItem(item, hasOutcome ? { value, isError: state !== 'done' } : undefined, unfinished)
+}

@@ -1,0 +1,123 @@
+/** `/v1/responses`. */
+import { MillraceError, type ToolPart } from '@millrace/protocol'
+import { z } from 'zod'
+import type { Caller } from '../../access/caller.ts'
+import { prepareAsk } from '../../gateway/asking.ts'
+import type { FaceContext } from '../../gateway/face.ts'
+import type { Route, RouteRequest, RouteResponse } from '../../gateway/route.ts'
+import { stopFor } from '../../gateway/run-access.ts'
+import { type ReadableRun, type StreamedAs, startRun, streamOn, streamStarted } from '../../gateway/run-streams.ts'
+import type { RunName } from './ids.ts'
+import { responseOf } from './response-body.ts'
+import { createResponsesDialect } from './response-events.ts'
+import type { KnownCall } from './response-input.ts'
+import { toResponseRequest } from './response-request.ts'
+import type { Retries } from './retries.ts'
+import { anyBody, idParam, jsonResponse } from './route-parts.ts'
+import { findRun, readEnded, readRecord } from './runs.ts'
+
+const readQuery = z.object({
+  stream: z.stringbool().optional(),
+  starting_after: z.coerce.number().int().min(0).optional(),
+})
+
+type Named = RouteRequest<{ id: string }>
+
+export function createResponseRoutes(context: FaceContext, retries: Retries): Route[] {
+  const answers = { 200: 'stream' } as const
+  const path = '/v1/responses/:id'
+  return [
+    { method: 'post', path: '/v1/responses', summary: 'Ask, and stream the response', body: anyBody, answers, handle: create },
+    {
+      method: 'get',
+      path,
+      summary: 'A response, also one that is in progress; with stream=true its events',
+      isForStopping: true,
+      params: idParam,
+      query: readQuery,
+      answers,
+      handle: retrieve,
+    },
+    {
+      method: 'post',
+      path: `${path}/cancel`,
+      summary: 'Stop a response',
+      isForStopping: true,
+      params: idParam,
+      answers,
+      handle: cancel,
+    },
+    {
+      method: 'delete',
+      path,
+      summary: 'Delete a response that is alone in its session',
+      params: idParam,
+      answers,
+      handle: remove,
+    },
+  ]
+
+  async function create(request: RouteRequest<unknown>): Promise<RouteResponse> {
+    const { input: body, caller, signal } = request
+    const { isStreamed, isBackground, previous, toInput } = toResponseRequest(body)
+    const input = toInput(previous === undefined ? [] : await callsOf(caller, previous))
+    const start = await prepareAsk(context, caller, { ...input, id: retries.runOf(caller, body) })
+    const { session } = input
+    if (isStreamed) return streamStarted(context, request, { start, session }, streamed)
+    const { run } = await startRun(context, request, start, session, false)
+    const name = { session: run.session, run: run.id }
+    const record = isBackground ? await readRecord(context, name) : await readEnded(context, run, signal)
+    if (record === undefined) return { status: 204 }
+    return jsonResponse(responseOf(run.session, record), run.id)
+  }
+
+  /** The calls that the client was to execute. */
+  async function callsOf(caller: Caller, previous: RunName): Promise<readonly KnownCall[]> {
+    await context.authorize(caller, 'session.read', { session: previous.session })
+    const { lanes } = await readRecord(context, previous).catch(asParent)
+    const parts = lanes.flatMap(({ parts: all }) => all)
+    const waiting = parts.filter((part): part is ToolPart => part.type === 'tool' && part.by === 'client')
+    return waiting.map(({ call: id, name, arguments: given = {} }) => ({ id, name, arguments: given }))
+  }
+
+  async function retrieve(request: RouteRequest<z.output<typeof readQuery> & { id: string }>): Promise<RouteResponse> {
+    const { input, lastEventId, caller } = request
+    const run = await findRun(context, caller, 'resp', input.id)
+    if (input.stream !== true) return jsonResponse(responseOf(run.session, run.record), run.id)
+    const { starting_after: after } = input
+    // Events are numbered from 0.
+    const target = after === undefined ? lastEventId && { frame: lastEventId } : { count: after + 1 }
+    return streamOn(context, request, run, streamed(run), target || undefined)
+  }
+
+  async function cancel({ input, caller }: Named): Promise<RouteResponse> {
+    const { id, session, record } = await findRun(context, caller, 'resp', input.id)
+    // A response that has ended stays as it is.
+    if (record.status === 'streaming') await stopFor(context, caller, { run: id })
+    return jsonResponse(responseOf(session, await readRecord(context, { session, run: id })), id)
+  }
+
+  /** A log keeps every event in its place, so only a session as a whole can be deleted. */
+  async function remove({ input, caller }: Named): Promise<RouteResponse> {
+    const { id, session } = await findRun(context, caller, 'resp', input.id)
+    await context.authorize(caller, 'session.delete', { session })
+    const others = (await context.transcripts.read(session))?.runs.some(({ run }) => run !== id)
+    if (others) throw new MillraceError('run_conflict', { message: notAlone(session) })
+    await context.history.delete(session)
+    return jsonResponse({ id: input.id, object: 'response', deleted: true }, id)
+  }
+
+  function streamed({ id: run, session }: Pick<ReadableRun, 'id' | 'session'>): StreamedAs {
+    return { dialect: createResponsesDialect({ session, run }), form: 'sse', headers: { 'x-request-id': run } }
+  }
+}
+
+function notAlone(session: string): string {
+  return `Its conversation has other responses; DELETE /api/sessions/${session} deletes all of them.`
+}
+
+function asParent(error: unknown): never {
+  const isMissing = error instanceof MillraceError && error.code === 'run_not_found'
+  const message = '`previous_response_id` names no response that is kept.'
+  throw isMissing ? new MillraceError('parent_not_found', { message }) : error
+}

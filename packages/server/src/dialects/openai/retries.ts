@@ -1,0 +1,60 @@
+/**
+ * Gives a request that is sent again the run of the first one. OpenAI's clients repeat a POST by themselves, with no key but
+ * with a count: a request with the count 0 is a new one, whatever it says, and one with more attaches.
+ */
+import { hash, randomBytes } from 'node:crypto'
+import { LRUCache } from 'lru-cache'
+import type { Caller } from '../../access/caller.ts'
+
+/** A client may wait ten minutes before it sends again. */
+const keptMs = 15 * 60_000
+const requestsMax = 2000
+/** Equal requests that one client has sent in this time. */
+const equalMax = 16
+
+interface Sent {
+  readonly run: string
+  /** The highest count with which it was sent. */
+  retries: number
+}
+
+export interface RetriesOptions {
+  /** Whether the run ended without an answer, so that a retry asks again. */
+  readonly hasFailed: (run: string) => boolean
+}
+
+export class Retries {
+  readonly #sent = new LRUCache<string, Sent[]>({ max: requestsMax, ttl: keptMs })
+  readonly #options: RetriesOptions
+
+  constructor(options: RetriesOptions) {
+    this.#options = options
+  }
+
+  /** The id of the run of a request. */
+  runOf(
+    { principal, address = '', path, headers }: Pick<Caller, 'principal' | 'address' | 'path' | 'headers'>,
+    body: unknown,
+  ): string {
+    const named = headers.get('idempotency-key')
+    // On every server the same.
+    if (named !== null) return digest(['key', principal.id, path, named]).slice(0, 32)
+    // Strangers have one name.
+    const who = principal.kind === 'anonymous' ? address : principal.id
+    const key = digest([principal.kind, who, path, JSON.stringify(body)])
+    const count = Number(headers.get('x-stainless-retry-count') ?? 0)
+    const all = this.#sent.get(key) ?? []
+    const before = count > 0 ? all.findLast(({ run, retries }) => retries < count && !this.#options.hasFailed(run)) : undefined
+    if (before !== undefined) {
+      before.retries = count
+      return before.run
+    }
+    const run = randomBytes(16).toString('base64url')
+    this.#sent.set(key, [...all.slice(1 - equalMax), { run, retries: Math.max(0, count) }])
+    return run
+  }
+}
+
+function digest(parts: readonly string[]): string {
+  return hash('sha256', JSON.stringify(parts), 'base64url')
+}
