@@ -2,6 +2,7 @@
 import { once } from 'node:events'
 import { setTimeout } from 'node:timers/promises'
 import { attachOnce } from './attach.ts'
+import { dialectQuestions } from './dialect-questions.ts'
 import { pace } from './due.ts'
 import { createMeter, serveCommands, type Usage } from './processes.ts'
 import { newTally, openReader, quantile, type Reader } from './reader.ts'
@@ -48,6 +49,7 @@ serveCommands({
   },
   knock,
   ask: askMany,
+  askDialect,
   resume: (options: Omit<ResumeOptions, 'readers' | 'tally'>) => resumeAll({ ...options, readers, tally: () => tally }),
   attach: attachOnce,
 })
@@ -108,6 +110,37 @@ async function knock({ port, path, perSecond, seconds }: Knocks): Promise<number
   await setTimeout(seconds * 1000)
   stop()
   return answered / seconds
+}
+
+export interface DialectQuestions {
+  readonly port: number
+  readonly dialect: keyof typeof dialectQuestions
+  readonly count: number
+  readonly tokens: number
+}
+
+/** Asks within a second, as clients of a dialect do: how many answers had every token, and how soon their first frames came. */
+async function askDialect({ port, dialect, count, tokens }: DialectQuestions) {
+  const { ask, field } = dialectQuestions[dialect]
+  const firstMs: number[] = []
+  const whole = await Promise.all(
+    Array.from({ length: count }, async (_, index) => {
+      await setTimeout((index / count) * 1000)
+      const { promise, resolve } = Promise.withResolvers<boolean>()
+      const askedAt = performance.now()
+      const reader = openReader({
+        port,
+        request: ask(tokens),
+        field,
+        tally: () => tally,
+        isExact: true,
+        onFirstEvent: () => firstMs.push(performance.now() - askedAt),
+        onClose: () => resolve(reader.events >= tokens),
+      })
+      return promise
+    }),
+  )
+  return { complete: whole.filter(Boolean).length, firstP50Ms: quantile(firstMs, 0.5), firstP99Ms: quantile(firstMs, 0.99) }
 }
 
 export interface Questions {

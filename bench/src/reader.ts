@@ -6,7 +6,7 @@ import { connect, type Socket } from 'node:net'
 import { frameCounter, sseCounter } from './counters.ts'
 import { nowMicros, stampLength } from './due.ts'
 
-const textField = Buffer.from('"text":"')
+const defaultField = Buffer.from('"text":"')
 const idField = Buffer.from('\nid: ')
 const quotedIdField = Buffer.from('"id":"')
 
@@ -35,12 +35,17 @@ export interface ReaderOptions {
   readonly tally: () => Tally
   /** Samples every read, if there are few. */
   readonly isExact?: boolean | undefined
+  /** What stands before the text of a token; default `"text":"`. */
+  readonly field?: string | undefined
   readonly onFirstBytes?: () => void
+  readonly onFirstEvent?: () => void
   readonly onRead?: (reader: Reader) => void
   readonly onClose?: () => void
 }
 
-export function openReader({ port, request, say, tally, isExact = false, onFirstBytes, onRead, onClose }: ReaderOptions): Reader {
+export function openReader(options: ReaderOptions): Reader {
+  const { port, request, say, tally, isExact = false, onFirstBytes, onFirstEvent, onRead, onClose } = options
+  const textField = options.field === undefined ? defaultField : Buffer.from(options.field)
   const countEvents = say === undefined ? sseCounter() : frameCounter()
   let begun = false
   const socket = connect({
@@ -73,16 +78,17 @@ export function openReader({ port, request, say, tally, isExact = false, onFirst
     counts.reads += 1
     const events = countEvents(chunk)
     if (events === 0) return
+    if (reader.events === 0) onFirstEvent?.()
     counts.events += events
     reader.events += events
-    if (isExact || counts.reads % 16 === 0) sample(chunk, counts)
+    if (isExact || counts.reads % 16 === 0) sample(chunk, counts, textField)
     const field = say === undefined ? idField : quotedIdField
     if (reader.first === 0) reader.first = offsetAfter(chunk, field, chunk.indexOf(field)) ?? 0
     reader.last = offsetAfter(chunk, field, chunk.lastIndexOf(field)) ?? reader.last
   }
 }
 
-function sample(chunk: Buffer, { latencies }: Tally): void {
+function sample(chunk: Buffer, { latencies }: Tally, textField: Buffer): void {
   const now = nowMicros()
   for (let at = chunk.indexOf(textField); at !== -1; at = chunk.indexOf(textField, at)) {
     at += textField.length

@@ -2,6 +2,8 @@
 import { measureRevocation, measureTokenCost } from './access.ts'
 import { measureAppends } from './appends.ts'
 import { measureAttach } from './attach.ts'
+import { dialectQuestions } from './dialect-questions.ts'
+import { measureDialect } from './dialects.ts'
 import { type FanOutOptions, measureFanOut } from './fan-out.ts'
 import { measureIdle } from './idle.ts'
 import { measureLongSession } from './long-session.ts'
@@ -29,6 +31,16 @@ const tokens = (runs: number): Variants => ({
   'res-write': () => measureTokens({ server: 'res-write', runs }),
   memory: () => measureTokens({ runs }),
   sqlite: () => measureTokens({ engine: 'sqlite', runs }),
+})
+
+const dialects = (runs: number): Variants => ({
+  'ai-sdk-pipe': () => measureDialect({ server: 'ai-sdk-pipe', dialect: 'ai-sdk', runs }),
+  ...Object.fromEntries(
+    (Object.keys(dialectQuestions) as (keyof typeof dialectQuestions)[]).map((dialect) => [
+      dialect,
+      () => measureDialect({ dialect, runs }),
+    ]),
+  ),
 })
 
 export const rows: Readonly<Record<string, Row>> = {
@@ -60,6 +72,14 @@ export const rows: Readonly<Record<string, Row>> = {
   'tokens-1000': {
     title: '1,000 answers at 50 tokens/s, one reader each',
     variants: { ...tokens(1000), 'memory, ws': () => measureTokens({ transport: 'ws', runs: 1000 }) },
+  },
+  'dialects-200': {
+    title: "200 answers at 50 tokens/s in dialects of other people's clients, beside the AI SDK's own server",
+    variants: dialects(200),
+  },
+  'dialects-1000': {
+    title: 'The same with 1,000 answers',
+    variants: dialects(1000),
   },
   access: {
     title: 'What metrics and lines cost, what a token costs, how soon a revocation arrives',

@@ -5,10 +5,11 @@ import { createMeter, heldMemory, serveCommands, writtenBytes } from '../process
 import { dueModel, publishTo } from './due-model.ts'
 import { openEngine } from './open-engine.ts'
 
-const [, , name = 'memory', folder] = process.argv
+const [, , name = 'memory', folder, model = 'sim:count'] = process.argv
 const millrace = createMillrace({
   engine: openEngine(name, folder),
-  model: 'sim:count',
+  model,
+  dialects: ['ai-sdk', 'openai', 'ag-ui', 'tanstack', 'anthropic'],
   models: [dueModel],
   onError: (error) => console.error(error),
 })
