@@ -15,7 +15,8 @@ const knows = {
   delivery: [],
   // The routes of a dialect are handled by the gateway, as its own are.
   dialects: [
-    'access/caller\\.ts$',
+    'access/(authorize|caller|hiding|ownership)\\.ts$',
+    'files/media-types\\.ts$',
     'gateway/(face|route|asking|decisions|reading|run-streams|run-access)\\.ts$',
     'runs/run\\.ts$',
     'sessions/',

@@ -8,7 +8,7 @@ import {
   type SessionLogEvent,
   type TransportName,
 } from '@millrace/client'
-import { createMillrace, type Engine, type Millrace, type Model } from 'millrace'
+import { createMillrace, type Engine, type Millrace, type MillraceOptions, type Model } from 'millrace'
 import { onTestFinished } from 'vitest'
 import { type FaultProxy, startFaultProxy } from '../fault-proxy.ts'
 
@@ -35,6 +35,7 @@ export interface WorldOptions {
   readonly models?: readonly Model[]
   /** Default 60. */
   readonly heartbeatMs?: number
+  readonly dialects?: MillraceOptions['dialects']
 }
 
 export interface Counter {
@@ -65,11 +66,17 @@ export const patientTimings: NonNullable<ConnectOptions['timings']> = {
   backoffLongestMs: 30,
 }
 
-export async function startWorld({ openEngine, models = [], heartbeatMs = 60 }: WorldOptions = {}): Promise<World> {
+export async function startWorld({
+  openEngine,
+  models = [],
+  heartbeatMs = 60,
+  dialects = [],
+}: WorldOptions = {}): Promise<World> {
   const counter = createCounter()
   const open = async () => {
     const engine = openEngine && { engine: openEngine() }
-    const millrace = createMillrace({ ...engine, models: [counter.model, ...models], model: 'counting', heartbeatMs })
+    const asked = { models: [counter.model, ...models], model: 'counting', heartbeatMs, dialects }
+    const millrace = createMillrace({ ...engine, ...asked })
     onTestFinished(() => millrace.close())
     return { millrace, ...(await millrace.listen({ port: 0 })) }
   }

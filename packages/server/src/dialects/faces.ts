@@ -1,6 +1,7 @@
 import type { CreateFace } from '../gateway/face.ts'
 import { createAgUiFace } from './ag-ui/face.ts'
 import { createTanstackFace } from './ag-ui/tanstack/face.ts'
+import { createAiSdkFace } from './ai-sdk/face.ts'
 import { createDurableStreams } from './durable-streams/durable-streams.ts'
 import type { DialectName } from './names.ts'
 import { createOpenAiFace } from './openai/face.ts'
@@ -11,4 +12,5 @@ export const faces: Partial<Readonly<Record<DialectName, CreateFace>>> = {
   'durable-streams': createDurableStreams,
   tanstack: createTanstackFace,
   openai: createOpenAiFace,
+  'ai-sdk': createAiSdkFace,
 }

@@ -59,11 +59,11 @@ export async function streamStarted(
   context: Pick<RunStreamContext, 'authorize' | 'openLog'>,
   reader: Reader,
   { start, session }: { readonly start: () => Promise<Run>; readonly session: string | undefined },
-  describe: (run: Run) => StreamedAs,
+  describe: (run: Run) => StreamedAs | Promise<StreamedAs>,
 ): Promise<RouteResponse> {
   const { run, connection } = await startRun(context, reader, start, session)
   if (connection === undefined) throw new MillraceError('internal')
-  return { deliverRun: { connection, stream: streamOf(run, describe(run)) } }
+  return { deliverRun: { connection, stream: streamOf(run, await describe(run)) } }
 }
 
 /**

@@ -15,6 +15,7 @@ import {
 import type { LogEvent } from '../../log/log.ts'
 import type { Frame, Renderer, RunDialect } from '../run-dialect.ts'
 import { type Chunk, earlierChunks, fileChunk, type Parts } from './chunks.ts'
+import { answerId } from './ids.ts'
 
 export interface UiMessageView {
   readonly session: string
@@ -28,9 +29,6 @@ export interface UiMessageView {
   /** For clients that count no frames. */
   readonly merges?: boolean
 }
-
-/** The id of the message of an answer: of the first of its runs. */
-const answerId = (run: string) => `answer-${run}`
 
 export function createUiMessageDialect(view: UiMessageView): RunDialect {
   const { run, earlier, merges = false } = view

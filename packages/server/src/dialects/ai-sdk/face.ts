@@ -1,0 +1,123 @@
+/** The addresses of the AI SDK's transports: PROTOCOL.md#ai-sdk. */
+import { MillraceError } from '@millrace/protocol'
+import { z } from 'zod'
+import { untilNext } from '../../access/hiding.ts'
+import type { CreateFace, FaceContext } from '../../gateway/face.ts'
+import type { Route, RouteRequest, RouteResponse } from '../../gateway/route.ts'
+import { stopFor } from '../../gateway/run-access.ts'
+import { streamOn, streamStarted } from '../../gateway/run-streams.ts'
+import type { Run } from '../../runs/run.ts'
+import { parseRunId, sessionOfChat } from './ids.ts'
+import { type ChatRequest, chatRequest } from './requests.ts'
+import { prepareChat } from './starting.ts'
+import { describeStream, type Form, placeAt, respondWaiting } from './streams.ts'
+
+const chatParam = z.object({ id: z.string().min(1).max(512) })
+const streamQuery = z.object({
+  startIndex: z.coerce.number().int().optional().describe('The frames that the client has; below 0 from the end'),
+})
+type StreamInput = z.output<typeof chatParam> & z.output<typeof streamQuery>
+
+const forms: Readonly<Record<string, Form>> = { chat: 'message', text: 'text' }
+
+export const createAiSdkFace: CreateFace = (context) => ({
+  prefix: '/ai',
+  // The AI SDK shows the body of an error as its message.
+  formatError: (error) => ({ body: error.toPublic().message, headers: { 'content-type': 'text/plain; charset=utf-8' } }),
+  routes: Object.entries(forms).flatMap(([name, form]): Route[] => [
+    {
+      method: 'post',
+      path: `/ai/${name}`,
+      summary: 'Ask, ask again or decide, and stream the answer',
+      body: chatRequest,
+      takesAnyType: true,
+      answers: { 200: 'stream' },
+      handle: (request: RouteRequest<ChatRequest>) => post(context, request, form),
+    },
+    {
+      method: 'get',
+      path: `/ai/${name}/:id/stream`,
+      summary: 'The answer of a chat that is in progress, or a run from one of its frames on',
+      isForStopping: true,
+      params: chatParam,
+      query: streamQuery,
+      answers: { 200: 'stream', 204: 'nothing' },
+      handle: (request: RouteRequest<StreamInput>) => resume(context, request, form),
+    },
+    {
+      method: 'post',
+      path: `/ai/${name}/:id/stop`,
+      summary: 'Stop what is being answered in a chat',
+      isForStopping: true,
+      params: chatParam,
+      answers: { 204: 'nothing' },
+      handle: (request: RouteRequest<z.output<typeof chatParam>>) => stop(context, request),
+    },
+  ]),
+})
+
+async function post(context: FaceContext, request: RouteRequest<ChatRequest>, form: Form): Promise<RouteResponse> {
+  const { input, caller } = request
+  const session = input.id === undefined ? context.newId() : sessionOfChat(input.id)
+  const prepared = await prepareChat(context, caller, session, input)
+  if ('waiting' in prepared) return respondWaiting({ session, run: prepared.waiting, first: prepared.first }, form)
+  if ('run' in prepared) {
+    const run = await requireRun(context, { session, ...prepared })
+    return streamOn(context, request, run, await describeStream(context, run, { form, extent: prepared.extent }))
+  }
+  const describe = (run: Run) => describeStream(context, run, { form, extent: 'own' })
+  return streamStarted(context, request, { start: prepared.start, session }, describe)
+}
+
+/** Of a chat what is in progress: nothing is created, and nobody learns whether a chat without an answer exists. */
+async function resume(context: FaceContext, request: RouteRequest<StreamInput>, form: Form): Promise<RouteResponse> {
+  const { caller, input } = request
+  const { id, startIndex } = input
+  const startedAt = performance.now()
+  const named = parseRunId(id)
+  const session = named?.session ?? sessionOfChat(id)
+  try {
+    await context.authorize(caller, 'session.read', { session })
+    const run = await (named === undefined ? findNewest(context, session, startIndex !== undefined) : requireRun(context, named))
+    if (run === undefined) return { status: 204 }
+    const extent = named?.extent ?? 'whole'
+    const described = await describeStream(context, run, { form, extent, merges: startIndex === undefined })
+    if (startIndex === undefined) return await streamOn(context, request, run, described)
+    const place = await placeAt(context, run, described, startIndex)
+    const response = await streamOn(context, request, run, place.described, { count: place.count })
+    // An end without a frame would be asked for again at once, for ever.
+    if ('deliverRun' in response && (response.deliverRun.stream.place?.frames ?? 0) < place.count)
+      throw new MillraceError('position_ahead')
+    return response
+  } catch (error) {
+    if (named !== undefined || !(error instanceof MillraceError) || error.code !== 'session_not_found') throw error
+    await untilNext(startedAt, context.hidingMs)
+    return { status: 204 }
+  }
+}
+
+/** The run that is in progress; with `orEnded` the newest one. */
+async function findNewest(context: FaceContext, session: string, orEnded: boolean): Promise<Run | undefined> {
+  const runs = (await context.transcripts.read(session))?.runs ?? []
+  const found = runs.findLast(({ status }) => status === 'streaming') ?? (orEnded ? runs.at(-1) : undefined)
+  return found && context.runs.find(found.run)
+}
+
+async function requireRun({ runs }: FaceContext, { session, run }: { session: string; run: string }): Promise<Run> {
+  const found = await runs.find(run)
+  if (found?.session !== session) throw new MillraceError('run_not_found')
+  return found
+}
+
+async function stop(
+  context: FaceContext,
+  { input: { id }, caller }: RouteRequest<z.output<typeof chatParam>>,
+): Promise<RouteResponse> {
+  const session = parseRunId(id)?.session ?? sessionOfChat(id)
+  await context.authorize(caller, 'run.stop', { session })
+  const transcript = await context.transcripts.read(session)
+  if (transcript === undefined) throw new MillraceError('session_not_found')
+  const running = transcript.runs.filter(({ status }) => status === 'streaming')
+  await Promise.all(running.map(({ run }) => stopFor(context, caller, { run })))
+  return { status: 204 }
+}

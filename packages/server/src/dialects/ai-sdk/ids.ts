@@ -1,0 +1,46 @@
+/** The ids of the AI SDK's clients, which may be any text, and those of sessions and runs. */
+import { hash } from 'node:crypto'
+import { idPattern } from '@millrace/protocol'
+import type { Content } from './content.ts'
+
+/** The session of a chat. Ids that a session can have stay as they are. */
+export function sessionOfChat(chat: string): string {
+  return idPattern.test(chat) ? chat : digest(['chat', chat])
+}
+
+/** The run of a message of a user: the same message is answered once. `content` is of one that was edited. */
+export function runOfMessage(session: string, message: string, content: Content = []): string {
+  const said = content.map((part) => ('bytes' in part ? hash('sha256', part.bytes) : JSON.stringify(part)))
+  return digest(['message', session, message, ...said])
+}
+
+const prefix = 'answer-'
+
+/** The id of the message of an answer: of the first of its runs. */
+export const answerId = (run: string) => `${prefix}${run}`
+
+/** Undefined for a message that is no answer of this server. */
+export function runOfAnswer(message: string): string | undefined {
+  return message.startsWith(prefix) ? message.slice(prefix.length) : undefined
+}
+
+/** `whole`: with what the runs before answered that it continues. `own`: for a reader that has it. */
+export type Extent = 'whole' | 'own'
+
+export interface NamedRun {
+  readonly session: string
+  readonly run: string
+  readonly extent: Extent
+}
+
+/** What `x-workflow-run-id` says. It is the id of no session. */
+export const formatRunId = ({ session, run, extent }: NamedRun) => `${extent}:${session}:${run}`
+
+export function parseRunId(text: string): NamedRun | undefined {
+  const [, extent, session, run] = /^(whole|own):([\w-]{1,64}):([\w-]{1,64})$/.exec(text) ?? []
+  return session === undefined || run === undefined ? undefined : { session, run, extent: extent as Extent }
+}
+
+function digest(parts: readonly string[]): string {
+  return hash('sha256', JSON.stringify(parts), 'base64url').slice(0, 32)
+}

@@ -1,0 +1,80 @@
+/** A run as a stream for each of the AI SDK's transports, and where a reader of one goes on. */
+import { encodeJson, encodeSseEvent } from '@millrace/protocol'
+import type { FaceContext } from '../../gateway/face.ts'
+import type { RouteResponse } from '../../gateway/route.ts'
+import type { StreamedAs } from '../../gateway/run-streams.ts'
+import type { Run } from '../../runs/run.ts'
+import { findExchange, joinRuns } from '../../sessions/conversation.ts'
+import type { RunRecord } from '../../sessions/transcript.ts'
+import { replayRun } from '../replay.ts'
+import { answerId, type Extent, formatRunId } from './ids.ts'
+import { createUiMessageDialect } from './render.ts'
+import { textDialect } from './text.ts'
+
+export type Form = 'message' | 'text'
+
+const streamHeaders = { 'x-vercel-ai-ui-message-stream': 'v1' }
+/** Where a reader that counts goes on, it asks for this run. */
+const runHeader = 'x-workflow-run-id'
+const tailHeader = 'x-workflow-stream-tail-index'
+
+export interface Described {
+  readonly form: Form
+  readonly extent: Extent
+  /** Frames are not counted: deltas that follow each other become one. */
+  readonly merges?: boolean
+  readonly headers?: Readonly<Record<string, string>>
+}
+
+/** How a run is streamed. Reads the session only for a run that continues another. */
+export async function describeStream(
+  { transcripts }: Pick<FaceContext, 'transcripts'>,
+  run: Run,
+  { form, extent, merges = false, headers }: Described,
+): Promise<StreamedAs> {
+  const own = { [runHeader]: formatRunId({ session: run.session, run: run.id, extent }), ...headers }
+  if (form === 'text') return { form: 'text', dialect: textDialect(run), headers: own }
+  const runs = run.continues === undefined ? [] : ((await transcripts.read(run.session))?.runs ?? [])
+  const { first, lanes } = earlierOf(runs, run)
+  const earlier = lanes === undefined ? undefined : { lanes, isShown: extent === 'whole' }
+  const { session, id, start } = run
+  const dialect = createUiMessageDialect({ session, run: id, epoch: start.epoch, first, earlier, merges })
+  return { form: 'sse', dialect, headers: { ...streamHeaders, ...own } }
+}
+
+/** Where a reader that has `startIndex` frames goes on, or below 0 has all but the last ones, whose index it needs. */
+export async function placeAt(
+  { engine }: Pick<FaceContext, 'engine'>,
+  { id, session, start }: Run,
+  described: StreamedAs,
+  startIndex: number,
+): Promise<{ readonly count: number; readonly described: StreamedAs }> {
+  if (startIndex >= 0) return { count: startIndex, described }
+  const { frames } = await replayRun(engine, { session, run: id, start, dialect: described.dialect }, 'head')
+  const headers = { ...described.headers, [tailHeader]: `${frames - 1}` }
+  return { count: Math.max(0, frames + startIndex), described: { ...described, headers } }
+}
+
+/** What the runs before answered. Where they are no longer kept, the answer begins with this run. */
+function earlierOf(runs: readonly RunRecord[], { id }: Run) {
+  const ids = findExchange(joinRuns(runs), id)?.runs ?? [id]
+  const before = new Set(ids.slice(0, ids.indexOf(id)))
+  const [exchange] = joinRuns(runs.filter(({ run }) => before.has(run)))
+  const lanes = exchange && [...exchange.lanes].map(([lane, { parts }]) => ({ lane, parts }))
+  return { first: ids[0] as string, lanes }
+}
+
+/** In place of a stream, where calls in an answer still wait for somebody. */
+export function respondWaiting(
+  { session, run, first }: { session: string; run: string; first: string },
+  form: Form,
+): RouteResponse {
+  const headers = { [runHeader]: formatRunId({ session, run, extent: 'own' }) }
+  if (form === 'text') return { status: 200, text: '', headers: { ...headers, 'content-type': 'text/plain; charset=utf-8' } }
+  const chunks = [
+    { type: 'start', messageId: answerId(first) },
+    { type: 'finish', finishReason: 'tool-calls' },
+  ]
+  const text = chunks.map((chunk) => encodeSseEvent({ data: encodeJson(chunk) })).join('')
+  return { status: 200, text, headers: { ...streamHeaders, ...headers, 'content-type': 'text/event-stream' } }
+}
