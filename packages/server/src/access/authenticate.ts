@@ -1,7 +1,7 @@
 /**
  * Who makes a request: the one function that is called for each HTTP request and each handshake, before it is routed. The
- * first of these decides: the host's own authentication, the Authorization header (an API key, a share link or a token), a
- * ticket.
+ * first of these decides: the host's own authentication, the Authorization header (an API key, a share link or a token), the
+ * same in X-Api-Key, a ticket.
  */
 import { MillraceError } from '@millrace/protocol'
 import { z } from 'zod'
@@ -68,7 +68,9 @@ export function createAuthenticate({ hook, verify, tickets, allowAnonymous, hook
     const known = hook && (await askHost(hook, facts, hookMs))
     if (known !== undefined) return known
     const bearer = readBearer(facts.headers.get('authorization') ?? '')
-    if (bearer !== undefined) return verify({ token: bearer })
+    // Clients of model providers have no other place for their key.
+    const token = bearer ?? facts.headers.get('x-api-key')?.trim()
+    if (token) return verify({ token })
     if (facts.ticket !== undefined) return tickets.redeem(facts.ticket)
     if (allowAnonymous) return anonymous
     throw new MillraceError('unauthenticated')

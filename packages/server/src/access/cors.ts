@@ -76,6 +76,8 @@ const requestHeaders = [
   'stream-ttl',
   'traceparent',
   'tracestate',
+  'x-api-key',
+  'x-run-id',
   ...sharedHeaders,
 ]
 

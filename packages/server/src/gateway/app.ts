@@ -57,7 +57,9 @@ export function createApp(options: AppOptions): App {
   app.use(forbidSniffing)
   const { cors } = options.access
   const admit = createAdmit(options.access, options.limits, routes)
-  const prefixes = ['/api', ...faces.map(({ prefix }) => prefix)]
+  const all = ['/api', ...faces.map(({ prefix }) => prefix)]
+  // Below `/v1` there is `/v1/messages`, where nobody is admitted twice.
+  const prefixes = all.filter((prefix) => !all.some((other) => other !== prefix && isBelow([other], prefix)))
   for (const prefix of prefixes) {
     if (cors !== undefined) app.use(`${prefix}/*`, answerPreflight(cors))
     // Also before addresses that do not exist.
@@ -88,7 +90,8 @@ export function createApp(options: AppOptions): App {
   return app
 
   function respondError(error: MillraceError, { req }: Context, headers: Record<string, string> = {}): Response {
-    const own = faces.find(({ prefix }) => isBelow([prefix], req.path))?.formatError?.(error)
+    const [face] = faces.filter(({ prefix }) => isBelow([prefix], req.path)).sort((a, b) => b.prefix.length - a.prefix.length)
+    const own = face?.formatError?.(error)
     const asked = own === undefined ? { method: req.method, accept: req.header('accept') } : {}
     return errorResponse(error, asked, { ...own, headers: { ...own?.headers, ...headers } })
   }

@@ -1,0 +1,81 @@
+/** Anthropic's Messages API: `/v1/messages`, streamed or not. */
+import { encodeJson, MillraceError, type ToolPart } from '@millrace/protocol'
+import type { Caller } from '../../access/caller.ts'
+import { type AskInput, prepareAsk } from '../../gateway/asking.ts'
+import type { CreateFace, FaceContext } from '../../gateway/face.ts'
+import type { RouteRequest, RouteResponse } from '../../gateway/route.ts'
+import { startRun, streamStarted } from '../../gateway/run-streams.ts'
+import type { Run } from '../../runs/run.ts'
+import type { LaneRecord, RunRecord } from '../../sessions/transcript.ts'
+import { formatAnthropicError, interrupted } from './errors.ts'
+import { anthropicDialect, messageOf } from './rendering.ts'
+import { type MessagesBody, messagesBody, toAsk } from './request.ts'
+import { stopReason, usageOf } from './stop-reason.ts'
+
+export const createAnthropicFace: CreateFace = (context) => ({
+  prefix: '/v1/messages',
+  formatError: formatAnthropicError,
+  routes: [
+    {
+      method: 'post',
+      path: '/v1/messages',
+      summary: "Ask as by Anthropic's Messages API",
+      body: messagesBody,
+      answers: { 200: 'stream' },
+      handle: (request: RouteRequest<MessagesBody>) => create(context, request),
+    },
+  ],
+})
+
+async function create(context: FaceContext, request: RouteRequest<MessagesBody>): Promise<RouteResponse> {
+  const { input, caller, signal } = request
+  const start = await prepare(context, caller, toAsk(input))
+  if (input.stream === true) {
+    const describe = ({ id }: Run) => ({ form: 'sse', dialect: anthropicDialect, headers: { 'request-id': id } }) as const
+    return streamStarted(context, request, { start, session: undefined }, describe)
+  }
+  const { run } = await startRun(context, request, start, undefined, false)
+  const left = new Promise<undefined>((resolve) => signal.addEventListener('abort', () => resolve(undefined), { once: true }))
+  if ((await Promise.race([run.ended, left])) === undefined) return { status: 204 }
+  const record = (await context.transcripts.read(run.session))?.runs.find((each) => each.run === run.id)
+  if (record === undefined) throw new MillraceError('run_not_found')
+  return { status: 200, text: encodeJson(toMessage(record)), headers: { 'request-id': run.id } }
+}
+
+/** Every request has a limit of tokens, also for a model that takes none. */
+async function prepare(context: FaceContext, caller: Caller, input: AskInput): Promise<() => Promise<Run>> {
+  const start = await prepareAsk(context, caller, input)
+  const { maxOutputTokens, ...params } = input.params ?? {}
+  const check = context.chats.check({ query: 'x', models: input.models, params: { maxOutputTokens } })
+  const takesLimit = await check.then(
+    () => true,
+    (error: unknown) => !(error instanceof MillraceError && error.code === 'param_not_supported'),
+  )
+  return takesLimit ? start : prepareAsk(context, caller, { ...input, params })
+}
+
+/** Rejects with the error of a run that has none but an error to answer. */
+function toMessage({ run, status, finishReason, usage, error, lanes: [lane] }: RunRecord): object {
+  if (status === 'failed' || status === 'interrupted') {
+    const { code, message } = error ?? interrupted
+    throw new MillraceError(code, { message })
+  }
+  const content = lane === undefined ? [] : lane.parts.flatMap(toBlock)
+  const hasCalls = content.some((block) => 'input' in block)
+  return {
+    ...messageOf({ run, model: lane?.model ?? '' }),
+    content,
+    stop_reason: stopReason({ status: status as 'completed', ...(finishReason && { finishReason }) }, hasCalls),
+    ...(usage && { usage: usageOf(usage) }),
+  }
+}
+
+function toBlock(part: LaneRecord['parts'][number]): object[] {
+  if (part.type === 'text') return [{ type: 'text', text: part.text, citations: null }]
+  if (part.type === 'reasoning') return [{ type: 'thinking', thinking: part.text, signature: '' }]
+  return part.type === 'tool' ? toCall(part) : []
+}
+
+function toCall({ call: id, name, by, arguments: input = {} }: ToolPart): object[] {
+  return by === 'client' ? [{ type: 'tool_use', id, name, input }] : []
+}

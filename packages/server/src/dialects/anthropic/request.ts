@@ -1,0 +1,130 @@
+/** What a client of Anthropic's Messages API sends: the whole conversation, each time. Objects are loose, as the API grows. */
+import {
+  type ClientTool,
+  type Json,
+  type Message,
+  type MessagePart,
+  MillraceError,
+  modelPattern,
+  type Params,
+} from '@millrace/protocol'
+import { z } from 'zod'
+import type { AskInput } from '../../gateway/asking.ts'
+import { checkAsked } from '../../sessions/asked.ts'
+
+const block = z.looseObject({
+  type: z.string(),
+  text: z.string().optional(),
+  id: z.string().optional(),
+  name: z.string().optional(),
+  input: z.unknown().optional(),
+  tool_use_id: z.string().optional(),
+  content: z.unknown().optional(),
+  is_error: z.boolean().nullish(),
+})
+const blocks = z.string().or(z.array(block))
+
+const effort = z.enum(['low', 'medium', 'high', 'xhigh', 'max'])
+
+export const messagesBody = z.looseObject({
+  model: z.string().regex(modelPattern).describe('`default` for that of the server'),
+  max_tokens: z.number().int().min(1),
+  messages: z.array(z.looseObject({ role: z.enum(['user', 'assistant', 'system']), content: blocks })).min(1),
+  system: blocks.optional(),
+  stream: z.boolean().optional(),
+  temperature: z.number().min(0).max(1).optional(),
+  top_p: z.number().min(0).max(1).optional(),
+  stop_sequences: z.array(z.string()).optional(),
+  tools: z
+    .array(z.looseObject({ name: z.string(), description: z.string().optional(), input_schema: z.unknown().optional() }))
+    .optional(),
+  tool_choice: z.looseObject({ type: z.string() }).optional(),
+  metadata: z.looseObject({ user_id: z.string().nullish() }).optional(),
+  output_config: z
+    .looseObject({ effort: effort.nullish(), format: z.looseObject({ type: z.string(), schema: z.unknown() }).nullish() })
+    .optional(),
+})
+
+export type MessagesBody = z.output<typeof messagesBody>
+type Block = z.output<typeof block>
+
+/** Throws `invalid_request`, `param_not_supported` and `file_not_supported`, and as `checkAsked` does. */
+export function toAsk(body: MessagesBody): AskInput {
+  const { model, system, messages, metadata } = body
+  const instructions = system === undefined ? '' : textOf(system)
+  const asked = checkAsked({
+    messages: messages.flatMap(toMessages),
+    ...(instructions !== '' && { instructions }),
+    params: toParams(body),
+    ...present('tools', toTools(body)),
+    ...(metadata?.user_id != null && { metadata: { user_id: metadata.user_id } }),
+  })
+  return { ...asked, ...(model !== 'default' && { models: [model] }) } as AskInput
+}
+
+function toParams({ max_tokens, temperature, top_p, stop_sequences = [], output_config: output }: MessagesBody): Params {
+  const { effort: reasoningEffort, format } = output ?? {}
+  return {
+    maxOutputTokens: max_tokens,
+    ...present('temperature', temperature),
+    ...present('topP', top_p),
+    ...(stop_sequences.length > 0 && { stop: stop_sequences }),
+    ...(reasoningEffort != null && { reasoningEffort }),
+    ...(format?.type === 'json_schema' && {
+      responseFormat: { type: 'json_schema', schema: format.schema as ClientTool['input'] & object },
+    }),
+  }
+}
+
+/** Tools that Anthropic executes have a type of their own and no schema. */
+function toTools({ tools = [], tool_choice: choice }: MessagesBody): readonly ClientTool[] | undefined {
+  if (tools.length === 0 || choice?.type === 'none') return undefined
+  if (choice !== undefined && choice.type !== 'auto')
+    throw unsupported(`\`tool_choice\` is \`auto\` or \`none\` here: a model decides itself which tools it calls.`)
+  return tools.map(({ name, description, input_schema: input }) => {
+    if (input === undefined) throw unsupported(`The tool ${name} has no \`input_schema\`; tools of Anthropic's are not here.`)
+    return { name, ...present('description', description), input: input as ClientTool['input'] & object }
+  })
+}
+
+/** Results come in a message of the user, before what the user says. What a model thought before is not given again. */
+function toMessages({ role, content }: MessagesBody['messages'][number]): Message[] {
+  if (typeof content === 'string') return [{ role, content }]
+  if (role === 'assistant') {
+    const said = content.flatMap(toSaid)
+    return said.length === 0 ? [] : [{ role, content: said }]
+  }
+  const results = content.filter(({ type }) => type === 'tool_result').map(toResult)
+  const texts = content.filter(({ type }) => type !== 'tool_result').map(toText)
+  return [
+    ...(results.length === 0 ? [] : [{ role: 'tool', content: results } as const]),
+    ...(texts.length === 0 ? [] : [{ role, content: texts } as const]),
+  ]
+}
+
+function toSaid({ type, text = '', id = '', name = '', input = {} }: Block): MessagePart[] {
+  if (type === 'text') return text === '' ? [] : [{ type, text }]
+  return type === 'tool_use' ? [{ type: 'tool_call', id, name, arguments: input as Json }] : []
+}
+
+function toResult({ tool_use_id: call = '', content = '', is_error: isError }: Block): MessagePart {
+  const value = typeof content === 'string' ? content : textOf(blocks.catch('').parse(content))
+  return { type: 'tool_result', call, value, ...(isError === true && { isError }) }
+}
+
+function toText({ type, text }: Block): { readonly type: 'text'; readonly text: string } {
+  if (type === 'text' && text !== undefined) return { type, text }
+  throw new MillraceError('file_not_supported', { message: `A message has a block of type ${type}; only text is taken here.` })
+}
+
+function textOf(content: string | readonly Block[]): string {
+  return typeof content === 'string' ? content : content.map((each) => toText(each).text).join('\n\n')
+}
+
+function unsupported(message: string): MillraceError {
+  return new MillraceError('param_not_supported', { message })
+}
+
+function present<K extends string, V>(key: K, value: V | undefined): { readonly [key in K]?: V } {
+  return value === undefined ? {} : ({ [key]: value } as { readonly [key in K]: V })
+}

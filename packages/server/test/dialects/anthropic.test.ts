@@ -1,0 +1,187 @@
+/** The unmodified client of Anthropic's Messages API against a server. */
+import Anthropic, { APIError } from '@anthropic-ai/sdk'
+import type { MillraceOptions } from 'millrace'
+import { describe, expect, it } from 'vitest'
+import { gatedModel } from '../support/gated-model.ts'
+import { postJson, startServer } from '../support/server.ts'
+import { secret, sign } from '../support/tokens.ts'
+import { pay } from '../support/waiting.ts'
+import { payer } from './support/payer.ts'
+
+const adminKey = 'an-admin-key-of-a-test'
+const weather = { name: 'weather', description: 'The weather.', input_schema: { type: 'object' as const } }
+
+async function connect(options: MillraceOptions = {}, client: ConstructorParameters<typeof Anthropic>[0] = {}) {
+  const server = await startServer({ dialects: ['anthropic'], model: 'sim:count?n=3&tps=0', ...options })
+  let requests = 0
+  const counting: typeof fetch = (...args) => {
+    requests += 1
+    return fetch(...args)
+  }
+  const anthropic = new Anthropic({ baseURL: server.url, apiKey: 'none', fetch: counting, ...client })
+  const runs = async () => {
+    const { sessions } = await server.millrace.sessions.list({ limit: 10 })
+    return (await Promise.all(sessions.map(({ id }) => server.millrace.readSession(id)))).flatMap(
+      (session) => session?.runs ?? [],
+    )
+  }
+  return { ...server, anthropic, runs, requests: () => requests }
+}
+
+function question(content: unknown = 'x', more: object = {}): Anthropic.MessageCreateParamsNonStreaming {
+  const asked = { model: 'default', max_tokens: 100, messages: [{ role: 'user', content }], ...more }
+  return asked as Anthropic.MessageCreateParamsNonStreaming
+}
+
+describe('a message', () => {
+  it('is streamed, as raw events and with the helper, and is the same without a stream', async () => {
+    const { anthropic } = await connect({ model: 'sim:think?think=2&n=3&tps=0' })
+    const types: string[] = []
+    for await (const { type } of await anthropic.messages.create({ ...question(), stream: true })) types.push(type)
+    expect([types[0], types.at(-1)]).toEqual(['message_start', 'message_stop'])
+    const streamed = await anthropic.messages.stream(question()).finalMessage()
+    const whole = await anthropic.messages.create({ ...question(), stream: false })
+    for (const { content, stop_reason, role, type } of [streamed, whole]) {
+      expect({ role, type, stop_reason }).toEqual({ role: 'assistant', type: 'message', stop_reason: 'end_turn' })
+      expect(content).toMatchObject([
+        { type: 'thinking', thinking: '1 2 ' },
+        { type: 'text', text: '1 2 3 ' },
+      ])
+    }
+    expect(streamed.usage).toMatchObject({ input_tokens: 1, output_tokens: 5 })
+    expect(whole.usage).toMatchObject({ input_tokens: 1, output_tokens: 5 })
+  })
+
+  it('is asked with the whole conversation, instructions and parameters', async () => {
+    const { anthropic } = await connect()
+    const messages: Anthropic.MessageParam[] = [
+      { role: 'user', content: 'one' },
+      {
+        role: 'assistant',
+        content: [
+          { type: 'thinking', thinking: 'hm', signature: '' },
+          { type: 'text', text: 'two' },
+        ],
+      },
+      { role: 'user', content: [{ type: 'text', text: 'three' }] },
+    ]
+    const more = { system: [{ type: 'text', text: 'Be brief.' }], temperature: 0.5, top_p: 0.9, stop_sequences: ['.'] }
+    const { content } = await anthropic.messages.create({
+      ...question('', more),
+      messages,
+      model: 'sim:echo?show=request&tps=0',
+      stream: false,
+    })
+    const given = JSON.parse((content[0] as Anthropic.TextBlock).text)
+    expect(given.messages.map(({ role, text }: { role: string; text: string }) => [role, text])).toEqual([
+      ['system', 'Be brief.'],
+      ['user', 'one'],
+      ['assistant', 'two'],
+      ['user', 'three'],
+    ])
+    expect(given.params).toEqual({ maxOutputTokens: 100, temperature: 0.5, topP: 0.9, stop: ['.'] })
+  })
+
+  it('calls the tools of the request, and goes on with their results', async () => {
+    const { anthropic } = await connect({ models: [payer('weather', { city: 'Hefei' })], model: 'm' })
+    const stream = anthropic.messages.stream({ ...question('warm?'), tools: [weather] })
+    const { content, stop_reason } = await stream.finalMessage()
+    expect(stop_reason).toBe('tool_use')
+    expect(content).toMatchObject([{ type: 'tool_use', id: 'c1', name: 'weather', input: { city: 'Hefei' } }])
+    const whole = await anthropic.messages.create({ ...question('warm?'), tools: [weather], stream: false })
+    expect([whole.stop_reason, whole.content]).toMatchObject(['tool_use', [{ type: 'tool_use', input: { city: 'Hefei' } }]])
+    const after = await anthropic.messages.create({
+      ...question(),
+      stream: false,
+      tools: [weather],
+      messages: [
+        { role: 'user', content: 'warm?' },
+        { role: 'assistant', content },
+        { role: 'user', content: [{ type: 'tool_result', tool_use_id: 'c1', content: '31 degrees' }] },
+      ],
+    })
+    expect(after.content).toMatchObject([{ type: 'text', text: '31 degrees' }])
+  })
+
+  it('does not have the tools that the server executes, and is paused where one waits for approval', async () => {
+    const { anthropic } = await connect({ model: 'sim:tool?tps=0' })
+    const { content, stop_reason } = await anthropic.messages.stream(question()).finalMessage()
+    expect(content).toMatchObject([{ text: 'Let me look. ' }, { text: expect.stringContaining('The weather says') }])
+    expect(stop_reason).toBe('end_turn')
+    const { tool } = pay()
+    const paying = await connect({ models: [payer()], model: 'm', tools: { pay: tool } })
+    expect(await paying.anthropic.messages.stream(question()).finalMessage()).toMatchObject({
+      content: [],
+      stop_reason: 'pause_turn',
+    })
+  })
+
+  it('ends with an error where its run fails', async () => {
+    const { anthropic } = await connect({ model: 'sim:fail?after=2&tps=0' }, { maxRetries: 0 })
+    await expect(anthropic.messages.stream(question()).finalMessage()).rejects.toThrow(/2 tokens/)
+    await expect(anthropic.messages.create({ ...question(), stream: false })).rejects.toThrow(/502.*2 tokens/)
+  })
+
+  it('ends where its run is stopped', async () => {
+    const model = gatedModel('m')
+    const { anthropic, millrace } = await connect({ models: [model], model: 'm' })
+    const stream = anthropic.messages.stream(question())
+    model.say('1 ')
+    const { id } = await new Promise<Anthropic.Message>((resolve) =>
+      stream.on('text', () => resolve(stream.currentMessage as Anthropic.Message)),
+    )
+    millrace.findRun(id.slice('msg_'.length))?.stop()
+    expect(await stream.finalMessage()).toMatchObject({ content: [{ text: '1 ' }], stop_reason: 'end_turn' })
+  })
+})
+
+describe('credentials', () => {
+  it('are accepted as the key or as the token of the client', async () => {
+    const { url, anthropic, millrace } = await connect({ access: { tokens: { secret }, adminKey } }, { maxRetries: 0 })
+    const { key } = await millrace.keys.create({ name: 'app' })
+    for (const given of [{ apiKey: key }, { apiKey: null, authToken: key }, { apiKey: null, authToken: await sign() }]) {
+      const client = new Anthropic({ baseURL: url, ...given })
+      expect(await client.messages.create({ ...question(), stream: false })).toMatchObject({ content: [{ text: '1 2 3 ' }] })
+    }
+    const refused = await anthropic.messages.create({ ...question(), stream: false }).catch((error: unknown) => error)
+    expect(refused).toMatchObject({ status: 401, error: { error: { type: 'authentication_error' } } })
+  })
+})
+
+describe('what is rejected at /v1/messages', () => {
+  const image = { type: 'image', source: { type: 'base64', media_type: 'image/png', data: '' } } as const
+  it.each([
+    ['an unknown model', question('x', { model: 'none' }), 404, 'not_found_error'],
+    ['a picture', question([image]), 400, 'invalid_request_error'],
+    ['no messages', { ...question(), messages: [] }, 400, 'invalid_request_error'],
+    ['no limit', { ...question(), max_tokens: undefined }, 400, 'invalid_request_error'],
+    ['an answer that begins', { ...question(), messages: [{ role: 'assistant', content: 'x' }] }, 400, 'invalid_request_error'],
+    ['a result of no call', question([{ type: 'tool_result', tool_use_id: 'c', content: 'x' }]), 400, 'invalid_request_error'],
+    ['a call that must be made', question('x', { tools: [weather], tool_choice: { type: 'any' } }), 400, 'invalid_request_error'],
+    [
+      "a tool of Anthropic's",
+      question('x', { tools: [{ type: 'web_search_20250305', name: 'web_search' }] }),
+      400,
+      'invalid_request_error',
+    ],
+    ['a parameter that the model does not take', question('x', { temperature: 1 }), 400, 'invalid_request_error'],
+  ] as const)('%s, once', async (_what, body, status, type) => {
+    const { anthropic, requests, runs } = await connect()
+    const error = await anthropic.messages
+      .create(body as Anthropic.MessageCreateParamsNonStreaming)
+      .catch((each: unknown) => each)
+    expect(error).toBeInstanceOf(APIError)
+    expect(error).toMatchObject({ status, error: { type: 'error', error: { type, message: expect.any(String) } } })
+    expect([requests(), await runs()]).toEqual([1, []])
+  })
+
+  it('what is no message at all, in the same form', async () => {
+    const { url } = await connect()
+    for (const response of [
+      await postJson(`${url}/v1/messages`, []),
+      await fetch(`${url}/v1/messages`),
+      await fetch(`${url}/v1/messages/x`),
+    ])
+      expect([response.status, await response.json()]).toMatchObject([expect.any(Number), { type: 'error' }])
+  })
+})
