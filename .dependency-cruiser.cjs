@@ -18,7 +18,7 @@ const knows = {
     'access/(authorize|caller|hiding|ownership)\\.ts$',
     'files/media-types\\.ts$',
     'gateway/(face|route|asking|decisions|reading|run-streams|run-access)\\.ts$',
-    'runs/run\\.ts$',
+    'runs/runs?\\.ts$',
     'sessions/',
   ],
   engines: [],

@@ -122,6 +122,23 @@ describe('a message', () => {
     await expect(anthropic.messages.create({ ...question(), stream: false })).rejects.toThrow(/502.*2 tokens/)
   })
 
+  it('is asked once where the client sends its request again', async () => {
+    const { url, runs } = await connect()
+    let attempts = 0
+    const losing: typeof fetch = async (...args) => {
+      const response = await fetch(...args)
+      attempts += 1
+      // The request has arrived, and the response is lost.
+      if (attempts === 1) throw new TypeError('fetch failed')
+      return response
+    }
+    const anthropic = new Anthropic({ baseURL: url, apiKey: 'none', fetch: losing })
+    expect(await anthropic.messages.stream(question()).finalText()).toBe('1 2 3 ')
+    expect([attempts, await runs()]).toMatchObject([2, [{ query: 'x' }]])
+    await anthropic.messages.create(question())
+    expect(await runs()).toHaveLength(2)
+  })
+
   it('ends where its run is stopped', async () => {
     const model = gatedModel('m')
     const { anthropic, millrace } = await connect({ models: [model], model: 'm' })

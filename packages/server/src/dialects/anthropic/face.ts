@@ -7,29 +7,33 @@ import type { RouteRequest, RouteResponse } from '../../gateway/route.ts'
 import { startRun, streamStarted } from '../../gateway/run-streams.ts'
 import type { Run } from '../../runs/run.ts'
 import type { LaneRecord, RunRecord } from '../../sessions/transcript.ts'
+import { Retries } from '../shared/retries.ts'
 import { formatAnthropicError, interrupted } from './errors.ts'
 import { anthropicDialect, messageOf } from './rendering.ts'
 import { type MessagesBody, messagesBody, toAsk } from './request.ts'
 import { stopReason, usageOf } from './stop-reason.ts'
 
-export const createAnthropicFace: CreateFace = (context) => ({
-  prefix: '/v1/messages',
-  formatError: formatAnthropicError,
-  routes: [
-    {
-      method: 'post',
-      path: '/v1/messages',
-      summary: "Ask as by Anthropic's Messages API",
-      body: messagesBody,
-      answers: { 200: 'stream' },
-      handle: (request: RouteRequest<MessagesBody>) => create(context, request),
-    },
-  ],
-})
+export const createAnthropicFace: CreateFace = (context) => {
+  const retries = new Retries(context)
+  return {
+    prefix: '/v1/messages',
+    formatError: formatAnthropicError,
+    routes: [
+      {
+        method: 'post',
+        path: '/v1/messages',
+        summary: "Ask as by Anthropic's Messages API",
+        body: messagesBody,
+        answers: { 200: 'stream' },
+        handle: (request: RouteRequest<MessagesBody>) => create(context, request, retries),
+      },
+    ],
+  }
+}
 
-async function create(context: FaceContext, request: RouteRequest<MessagesBody>): Promise<RouteResponse> {
+async function create(context: FaceContext, request: RouteRequest<MessagesBody>, retries: Retries): Promise<RouteResponse> {
   const { input, caller, signal } = request
-  const start = await prepare(context, caller, toAsk(input))
+  const start = await prepare(context, caller, { ...toAsk(input), id: retries.runOf(caller, input) })
   if (input.stream === true) {
     const describe = ({ id }: Run) => ({ form: 'sse', dialect: anthropicDialect, headers: { 'request-id': id } }) as const
     return streamStarted(context, request, { start, session: undefined }, describe)

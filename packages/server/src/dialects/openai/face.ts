@@ -1,16 +1,14 @@
 /** OpenAI's addresses: Chat Completions, Responses and the list of models. */
 import { encodeJson } from '@millrace/protocol'
 import type { CreateFace } from '../../gateway/face.ts'
+import { Retries } from '../shared/retries.ts'
 import { createChatCompletionRoutes } from './chat-routes.ts'
 import { openAiError } from './errors.ts'
 import { createModelRoutes } from './model-routes.ts'
 import { createResponseRoutes } from './response-routes.ts'
-import { Retries } from './retries.ts'
 
 export const createOpenAiFace: CreateFace = (context) => {
-  const retries = new Retries({
-    hasFailed: (run) => ['failed', 'interrupted'].includes(context.runs.get(run)?.end?.status ?? ''),
-  })
+  const retries = new Retries(context)
   return {
     prefix: '/v1',
     routes: [

@@ -1,10 +1,11 @@
 /**
- * Gives a request that is sent again the run of the first one. OpenAI's clients repeat a POST by themselves, with no key but
+ * Gives a request that is sent again the run of the first one. The clients of OpenAI and Anthropic repeat a POST by themselves, with no key but
  * with a count: a request with the count 0 is a new one, whatever it says, and one with more attaches.
  */
 import { hash, randomBytes } from 'node:crypto'
 import { LRUCache } from 'lru-cache'
 import type { Caller } from '../../access/caller.ts'
+import type { Runs } from '../../runs/runs.ts'
 
 /** A client may wait ten minutes before it sends again. */
 const keptMs = 15 * 60_000
@@ -19,8 +20,7 @@ interface Sent {
 }
 
 export interface RetriesOptions {
-  /** Whether the run ended without an answer, so that a retry asks again. */
-  readonly hasFailed: (run: string) => boolean
+  readonly runs: Pick<Runs, 'get'>
 }
 
 export class Retries {
@@ -44,7 +44,7 @@ export class Retries {
     const key = digest([principal.kind, who, path, JSON.stringify(body)])
     const count = Number(headers.get('x-stainless-retry-count') ?? 0)
     const all = this.#sent.get(key) ?? []
-    const before = count > 0 ? all.findLast(({ run, retries }) => retries < count && !this.#options.hasFailed(run)) : undefined
+    const before = count > 0 ? all.findLast(({ run, retries }) => retries < count && !this.#hasFailed(run)) : undefined
     if (before !== undefined) {
       before.retries = count
       return before.run
@@ -52,6 +52,12 @@ export class Retries {
     const run = randomBytes(16).toString('base64url')
     this.#sent.set(key, [...all.slice(1 - equalMax), { run, retries: Math.max(0, count) }])
     return run
+  }
+
+  /** Whether the run ended without an answer, so that a retry asks again. */
+  #hasFailed(run: string): boolean {
+    const status = this.#options.runs.get(run)?.end?.status
+    return status === 'failed' || status === 'interrupted'
   }
 }
 
