@@ -8,8 +8,8 @@ import { defineConfig } from 'vitest/config'
 const browserTests = 'apps/web/test/**/*.browser.test.ts'
 // Also faults, after which a server has a time to recover.
 const aloneTests = [
-  'conformance/test/{attacks-*,client-memory,client-network,crowds,doctor,faults-*,leaks,memory}.test.ts',
-  'packages/server/test/{idle-connections,dialects/durable-streams-suite}.test.ts',
+  'conformance/test/{attacks-*,client-memory,client-network,crowds,dialect-durable-streams-suite,doctor,faults-*,leaks,memory}.test.ts',
+  'packages/server/test/idle-connections.test.ts',
 ]
 const excluded = ['**/node_modules/**', '**/dist/**']
 // The workspace's packages are read as they are written, in tests as in `npm start`.

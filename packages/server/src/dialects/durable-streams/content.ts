@@ -35,20 +35,22 @@ function parseMessages(body: Uint8Array): string[] {
   }
 }
 
+/** What is over the limit is read and dropped, up to this: a client that is still sending would not see the answer. */
+const droppedBytesMax = 16 * 1024 * 1024
+
 /** All of a body. Throws `body_too_large`. */
-export async function readBody(stream: ReadableStream<Uint8Array> | null, declared: number): Promise<Uint8Array> {
-  if (declared > limits.bodyBytesMax) throw new MillraceError('body_too_large')
+export async function readBody(stream: ReadableStream<Uint8Array> | null): Promise<Uint8Array> {
   const chunks: Uint8Array[] = []
   let bytes = 0
   const reader = stream?.getReader()
-  for (;;) {
-    const { done, value } = (await readNext(reader)) ?? { done: true, value: undefined }
-    if (done || value === undefined) return Buffer.concat(chunks)
+  while (bytes <= droppedBytesMax) {
+    const { done = true, value } = (await readNext(reader)) ?? {}
+    if (done || value === undefined) break
     bytes += value.byteLength
-    // The rest is not read: to cancel it would close the connection before the answer.
-    if (bytes > limits.bodyBytesMax) throw new MillraceError('body_too_large')
-    chunks.push(value)
+    if (bytes <= limits.bodyBytesMax) chunks.push(value)
   }
+  if (bytes > limits.bodyBytesMax) throw new MillraceError('body_too_large')
+  return Buffer.concat(chunks)
 }
 
 async function readNext(reader: ReadableStreamDefaultReader<Uint8Array> | undefined) {

@@ -85,7 +85,6 @@ function route(
     path,
     summary,
     isForStopping: true,
-    acceptsTicket: true,
     params,
     query: readQuery,
     answers: { 200: 'bytes', 204: 'nothing', 304: 'nothing' },

@@ -65,8 +65,8 @@ function dataOf(view: View, { data }: Message): string {
   return isJson(view.contentType) ? `[${text}]` : text
 }
 
-/** Clients take one space after the colon away, so there is none where the text begins with one. */
+/** Clients remove one space after the colon. */
 function frame(event: string, text: string): string {
-  const lines = text.split(/\r\n|\r|\n/).map((line) => `data:${line}\n`)
+  const lines = text.split(/\r\n|\r|\n/).map((line) => `data:${line.startsWith(' ') ? ' ' : ''}${line}\n`)
   return `event: ${event}\n${lines.join('')}\n`
 }

@@ -1,13 +1,15 @@
 /** The log of a stream that clients write: finding its state, and changing it where nobody else has. */
 import { channelPattern, MillraceError } from '@millrace/protocol'
 import type { Engine, NewEvent } from '../../log/log.ts'
-import { invalid } from './errors.ts'
+import { invalid, notFound } from './errors.ts'
 import { type Found, type StreamState, stateEvent } from './state.ts'
 
 const goneCodes = new Set<unknown>(['session_not_found', 'position_foreign', 'position_ahead', 'position_expired'])
 
 /** Throws a StreamError for a name that no stream has. No session and no channel has such a log. */
 export function streamLog(name: string): string {
+  // Where the protocol has its subscriptions, which are not served.
+  if (/^__ds(\/|$)/.test(name)) throw notFound()
   if (!channelPattern.test(name)) throw invalid('The name of a stream has 1 to 128 characters of A-Z a-z 0-9 _ . : / and -.')
   return `stream/${name}`
 }

@@ -1,4 +1,5 @@
 /** Streams that clients create, write and read: `/ds/streams/` and their name. */
+import { MillraceError, limits as sizes } from '@millrace/protocol'
 import { z } from 'zod'
 import type { Caller } from '../../access/caller.ts'
 import type { FaceContext } from '../../gateway/face.ts'
@@ -18,49 +19,33 @@ const path = `${root}:name{.+}`
 const params = z.object({ name: z.string() })
 
 type Named = RouteRequest<{ readonly name: string }>
+type Reading = RouteRequest<ReadInput & { readonly name: string }>
 
 export function createStreamRoutes(context: StreamRoutesContext): Route[] {
-  const { engine, authorize, limits, now } = context
-  const store = createStreamStore(engine, now)
+  const { read, create, append, remove } = createHandlers(context)
   const shared = { path, params, answers: { 200: 'bytes', 204: 'nothing' } } as const
+  const writing = { ...shared, takesBytes: true } as const
   return [
     {
       ...shared,
       method: 'get',
       summary: 'Read a stream',
       isForStopping: true,
-      acceptsTicket: true,
       query: readQuery,
-      handle: (request: RouteRequest<ReadInput & { readonly name: string }>) => answering(() => read(request)),
+      handle: (request: Reading) => answering(() => read(request)),
     },
-    {
-      ...shared,
-      method: 'put',
-      summary: 'Create a stream',
-      takesBytes: true,
-      handle: (request: Named) => answering(() => create(request)),
-    },
-    {
-      ...shared,
-      method: 'post',
-      summary: 'Append to a stream',
-      takesBytes: true,
-      handle: (request: Named) => answering(() => append(request)),
-    },
-    {
-      ...shared,
-      method: 'delete',
-      summary: 'Delete a stream',
-      handle: ({ input: { name }, caller }: Named) =>
-        answering(async () => {
-          await requireWriter(caller, name)
-          await store.delete(name)
-          return toResponse({ status: 204, headers: {} })
-        }),
-    },
+    { ...writing, method: 'put', summary: 'Create a stream', handle: (request: Named) => answering(() => create(request)) },
+    { ...writing, method: 'post', summary: 'Append to a stream', handle: (request: Named) => answering(() => append(request)) },
+    { ...shared, method: 'delete', summary: 'Delete a stream', handle: (request: Named) => answering(() => remove(request)) },
   ]
+}
 
-  async function read(request: RouteRequest<ReadInput & { readonly name: string }>): Promise<RouteResponse> {
+function createHandlers(context: StreamRoutesContext) {
+  const store = createStreamStore(context.engine, context.now)
+  const { requireReader, requireWriter, bodyOf } = createChecks(context)
+  return { read, create, append, remove }
+
+  async function read(request: Reading): Promise<RouteResponse> {
     const { name } = request.input
     await requireReader(request.caller, name)
     const { view, state } = await store.open(name, !request.isHead)
@@ -85,12 +70,9 @@ export function createStreamRoutes(context: StreamRoutesContext): Route[] {
     if (from !== undefined) await requireReader(caller, from)
     const body = await bodyOf(request)
     const asked = { ...described, ...(fork && from !== undefined && { fork: { ...fork, from } }) }
-    const { isNew, tail, state } = await store.create(input.name, asked, body)
-    const location = isNew ? { location: addressOf(caller) } : {}
-    return toResponse({
-      status: isNew ? 201 : 200,
-      headers: { 'content-type': state.contentType, ...offsetOf({ tail, state }), ...location },
-    })
+    const { isNew, ...info } = await store.create(input.name, asked, body)
+    const headers = { 'content-type': info.state.contentType, ...offsetOf(info), ...(isNew && { location: addressOf(caller) }) }
+    return toResponse({ status: isNew ? 201 : 200, headers })
   }
 
   async function append(request: Named): Promise<RouteResponse> {
@@ -103,20 +85,31 @@ export function createStreamRoutes(context: StreamRoutesContext): Route[] {
     return toResponse({ status: isWritten ? 200 : 204, headers: { ...offsetOf(info), ...producerOf(asked, decision) } })
   }
 
-  async function requireReader(caller: Caller, name: string): Promise<void> {
-    await authorize(caller, 'channel.read', { session: undefined, channel: streamLog(name) })
+  async function remove({ input: { name }, caller }: Named): Promise<RouteResponse> {
+    await requireWriter(caller, name)
+    await store.delete(name)
+    return toResponse({ status: 204, headers: {} })
   }
+}
 
-  async function requireWriter(caller: Caller, name: string): Promise<void> {
-    await authorize(caller, 'channel.publish', { session: undefined, channel: streamLog(name) })
-    await limits.take('publishesPerSecond', caller)
-  }
-
-  async function bodyOf({ caller, openBody }: Named): Promise<Uint8Array> {
-    const declared = Number(caller.headers.get('content-length') ?? 0) || 0
-    const body = await readBody(openBody(), declared)
-    limits.requireBody(caller.address, body.length)
-    return body
+/** What comes before anything is read or written. */
+function createChecks({ authorize, limits, mayReadHistory }: StreamRoutesContext) {
+  return {
+    async requireReader(caller: Caller, name: string): Promise<void> {
+      const channel = streamLog(name)
+      await authorize(caller, 'channel.read', { session: undefined, channel })
+      // A stream is its history.
+      if (!mayReadHistory(caller.principal, channel)) throw new MillraceError('forbidden')
+    },
+    async requireWriter(caller: Caller, name: string): Promise<void> {
+      await authorize(caller, 'channel.publish', { session: undefined, channel: streamLog(name) })
+      await limits.take('publishesPerSecond', caller)
+    },
+    async bodyOf({ caller, openBody }: Named): Promise<Uint8Array> {
+      const length = caller.headers.get('content-length')
+      limits.requireBody(caller.address, Math.min(length === null ? sizes.bodyBytesMax : Number(length) || 0, sizes.bodyBytesMax))
+      return readBody(openBody())
+    },
   }
 }
 

@@ -1,0 +1,75 @@
+/**
+ * The suite of Durable Streams, as it is published, over every engine; over those that servers share, with two servers behind
+ * one address. Its tests of subscriptions, which are optional, are skipped.
+ */
+import { once } from 'node:events'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { type AddressInfo, connect, createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { runConformanceTests } from '@durable-streams/server-conformance-tests'
+import { createMillrace, type Engine, memoryEngine, sqliteEngine } from 'millrace'
+import { natsEngine } from 'millrace/nats'
+import { redisEngine } from 'millrace/redis'
+import { afterAll, beforeAll, describe } from 'vitest'
+import { startNats } from '../src/servers/nats.ts'
+import { startRedis } from '../src/servers/redis.ts'
+
+type Close = () => unknown
+
+suite('memory', async () => [memoryEngine()])
+suite('sqlite', async (onEnd) => {
+  const folder = mkdtempSync(join(tmpdir(), 'millrace-streams-'))
+  onEnd(() => rmSync(folder, { recursive: true, force: true }))
+  return [sqliteEngine({ folder })]
+})
+suite('redis, two servers', async (onEnd) => {
+  const { url, close } = await startRedis()
+  onEnd(close)
+  return [redisEngine({ url }), redisEngine({ url })]
+})
+suite('nats, two servers', async (onEnd) => {
+  const { url, close } = await startNats()
+  onEnd(close)
+  return [natsEngine({ url }), natsEngine({ url })]
+})
+
+function suite(name: string, makeEngines: (onEnd: (close: Close) => void) => Promise<Engine[]>): void {
+  describe(name, () => {
+    const options = { baseUrl: '' }
+    const ends: Close[] = []
+    const onEnd = (close: Close) => void ends.unshift(close)
+
+    beforeAll(async () => {
+      const engines = await makeEngines(onEnd)
+      const ports = await Promise.all(engines.map((engine) => listen(engine, onEnd)))
+      options.baseUrl = `http://127.0.0.1:${await share(ports, onEnd)}/ds/streams`
+    })
+    afterAll(async () => {
+      for (const close of ends) await close()
+    })
+
+    runConformanceTests(options)
+  })
+}
+
+async function listen(engine: Engine, onEnd: (close: Close) => void): Promise<number> {
+  // One test sends the preflight of a page of this origin.
+  const millrace = createMillrace({ engine, dialects: ['durable-streams'], access: { origins: ['https://example.com'] } })
+  onEnd(() => millrace.close())
+  return (await millrace.listen({ port: 0 })).port
+}
+
+/** One port for several servers: each takes its connections in turn. */
+async function share(ports: readonly number[], onEnd: (close: Close) => void): Promise<number> {
+  let accepted = 0
+  const server = createServer((near) => {
+    const far = connect(ports[accepted++ % ports.length] as number, '127.0.0.1')
+    near.pipe(far).pipe(near)
+    near.on('error', () => far.destroy()).on('close', () => far.destroy())
+    far.on('error', () => near.destroy()).on('close', () => near.destroy())
+  }).listen(0, '127.0.0.1')
+  onEnd(() => server.close())
+  await once(server, 'listening')
+  return (server.address() as AddressInfo).port
+}
