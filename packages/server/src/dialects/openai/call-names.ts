@@ -4,6 +4,11 @@ export class CallNames {
   readonly #open = new Map<string, string>()
   readonly #used = new Set<string>()
 
+  /** A call of another request, with its result. */
+  use(id: string): void {
+    this.#used.add(id)
+  }
+
   begin(id: string): string {
     let own = id
     for (let count = 2; this.#used.has(own); count++) own = `${id}_${count}`

@@ -101,8 +101,20 @@ export function toTools(tools: readonly z.output<typeof functionTool>[], choice:
 export function parseBody<S extends z.ZodType>(schema: S, body: unknown): z.output<S> {
   const { data, error } = schema.safeParse(body)
   if (error === undefined) return data
-  const [issue] = error.issues
-  throw invalid(issue?.path.join('.') || 'body', `is invalid: ${issue?.message ?? 'unknown'}`)
+  const [first] = error.issues
+  if (first === undefined) throw invalid('body', 'is invalid')
+  const { path, message } = innermost(first)
+  throw invalid(path.join('.') || 'body', `is invalid: ${message}`)
+}
+
+type Issue = Pick<z.core.$ZodIssue, 'path' | 'message'> & { readonly errors?: readonly (readonly z.core.$ZodIssue[])[] }
+
+/** Of a value that may be several things, what is wrong with the one that it is most like. */
+function innermost({ path, message, errors = [] }: Issue): Issue {
+  const [first, ...rest] = errors.flat().filter((issue) => issue.path.length > 0)
+  if (first === undefined || message !== 'Invalid input') return { path, message }
+  const inner = innermost(rest.reduce((best, issue) => (issue.path.length > best.path.length ? issue : best), first))
+  return { ...inner, path: [...path, ...inner.path] }
 }
 
 export function invalid(field: string, problem: string): MillraceError {

@@ -1,9 +1,10 @@
 /** The `input` of a response, as messages. */
-import type { Json, Message, MessagePart, ToolCallPart } from '@millrace/protocol'
+import type { Json, Message, MessagePart } from '@millrace/protocol'
 import { MillraceError } from '@millrace/protocol'
 import { z } from 'zod'
 import { CallNames } from './call-names.ts'
 import { toArguments } from './chat-messages.ts'
+import type { PreviousResponse } from './previous-response.ts'
 import { invalid } from './request-fields.ts'
 
 const content = z
@@ -42,22 +43,23 @@ export const responseInput = z
 type Input = z.output<typeof responseInput>
 type Item = Exclude<Input, string>[number]
 
-/** A call of the response before, whose result the input has. */
-export type KnownCall = Omit<ToolCallPart, 'type'>
-
 /**
- * Calls and texts that follow each other are one message of the assistant, results one of tools. `known`: the calls of the
- * response before that wait. Throws `file_not_supported` and `invalid_request`.
+ * Calls and texts that follow each other are one message of the assistant, results one of tools. Throws `file_not_supported`
+ * and `invalid_request`.
  */
-export function toInputMessages(input: Input, known: readonly KnownCall[] = []): readonly Message[] {
+export function toInputMessages(input: Input, { unanswered, calls }: PreviousResponse): readonly Message[] {
   if (typeof input === 'string') return [{ role: 'user', content: input }]
   const names = new CallNames()
   const given = new Set(input.flatMap((item) => (item.type === 'function_call' ? [item.call_id] : [])))
   const answered = new Set(input.flatMap((item) => (item.type === 'function_call_output' ? [item.call_id] : [])))
-  const before = known
-    .filter(({ id }) => answered.has(id) && !given.has(id))
-    .map((call): Message => ({ role: 'assistant', content: [{ ...call, type: 'tool_call', id: names.begin(call.id) }] }))
-  return joined([...before, ...input.flatMap((item, index) => toMessages(item, `input.${index}`, names))])
+  const before = calls.filter(({ id }) => answered.has(id) && !given.has(id))
+  const asked = before.length === 0 ? [] : unanswered
+  for (const { content: parts } of asked)
+    for (const part of typeof parts === 'string' ? [] : parts) if (part.type === 'tool_call') names.use(part.id)
+  const called = before.map((call): Message => {
+    return { role: 'assistant', content: [{ ...call, type: 'tool_call', id: names.begin(call.id) }] }
+  })
+  return [...asked, ...joined([...called, ...input.flatMap((item, index) => toMessages(item, `input.${index}`, names))])]
 }
 
 function toMessages(item: Item, field: string, names: CallNames): Message[] {

@@ -4,6 +4,7 @@ import { z } from 'zod'
 import type { AskInput } from '../../gateway/asking.ts'
 import { checkAsked } from '../../sessions/asked.ts'
 import { parseId, type RunName } from './ids.ts'
+import type { PreviousResponse } from './previous-response.ts'
 import {
   commonFields,
   functionTool,
@@ -17,7 +18,7 @@ import {
   toParams,
   toTools,
 } from './request-fields.ts'
-import { type KnownCall, responseInput, toInputMessages } from './response-input.ts'
+import { responseInput, toInputMessages } from './response-input.ts'
 
 const responseFields = commonFields.extend({
   input: responseInput,
@@ -40,8 +41,8 @@ export interface ResponseRequest {
   readonly isBackground: boolean
   /** The response that this one follows. */
   readonly previous: RunName | undefined
-  /** `calls`: those of the previous response. Throws what the order of the messages lacks. */
-  readonly toInput: (calls: readonly KnownCall[]) => AskInput
+  /** Throws what the order of the messages lacks. */
+  readonly toInput: (previous: PreviousResponse) => AskInput
 }
 
 /** Throws `invalid_request`, `param_not_supported`, `file_not_supported` and `parent_not_found`. */
@@ -68,8 +69,8 @@ export function toResponseRequest(body: unknown): ResponseRequest {
     isStreamed: given.stream === true,
     isBackground: given.background === true,
     previous,
-    toInput(calls) {
-      const messages = toInputMessages(given.input, calls)
+    toInput(before) {
+      const messages = toInputMessages(given.input, before)
       if (messages.length === 0) throw invalid('input', 'has nothing that can be answered')
       const asked = checkAsked({ messages, instructions, params, tools, metadata, parent })
       return {

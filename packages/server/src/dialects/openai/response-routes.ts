@@ -1,5 +1,5 @@
 /** `/v1/responses`. */
-import { MillraceError, type ToolPart } from '@millrace/protocol'
+import { MillraceError } from '@millrace/protocol'
 import { z } from 'zod'
 import type { Caller } from '../../access/caller.ts'
 import { prepareAsk } from '../../gateway/asking.ts'
@@ -9,9 +9,9 @@ import { stopFor } from '../../gateway/run-access.ts'
 import { type ReadableRun, type StreamedAs, startRun, streamOn, streamStarted } from '../../gateway/run-streams.ts'
 import type { Retries } from '../shared/retries.ts'
 import type { RunName } from './ids.ts'
+import { noPrevious, type PreviousResponse, previousOf } from './previous-response.ts'
 import { responseOf } from './response-body.ts'
 import { createResponsesDialect } from './response-events.ts'
-import type { KnownCall } from './response-input.ts'
 import { toResponseRequest } from './response-request.ts'
 import { anyBody, idParam, jsonResponse } from './route-parts.ts'
 import { findRun, readEnded, readRecord } from './runs.ts'
@@ -60,7 +60,7 @@ export function createResponseRoutes(context: FaceContext, retries: Retries): Ro
   async function create(request: RouteRequest<unknown>): Promise<RouteResponse> {
     const { input: body, caller, signal } = request
     const { isStreamed, isBackground, previous, toInput } = toResponseRequest(body)
-    const input = toInput(previous === undefined ? [] : await callsOf(caller, previous))
+    const input = toInput(previous === undefined ? noPrevious : await readPrevious(caller, previous))
     const start = await prepareAsk(context, caller, { ...input, id: retries.runOf(caller, body) })
     const { session } = input
     if (isStreamed) return streamStarted(context, request, { start, session }, streamed)
@@ -71,13 +71,9 @@ export function createResponseRoutes(context: FaceContext, retries: Retries): Ro
     return jsonResponse(responseOf(run.session, record), run.id)
   }
 
-  /** The calls that the client was to execute. */
-  async function callsOf(caller: Caller, previous: RunName): Promise<readonly KnownCall[]> {
-    await context.authorize(caller, 'session.read', { session: previous.session })
-    const { lanes } = await readRecord(context, previous).catch(asParent)
-    const parts = lanes.flatMap(({ parts: all }) => all)
-    const waiting = parts.filter((part): part is ToolPart => part.type === 'tool' && part.by === 'client')
-    return waiting.map(({ call: id, name, arguments: given = {} }) => ({ id, name, arguments: given }))
+  async function readPrevious(caller: Caller, name: RunName): Promise<PreviousResponse> {
+    await context.authorize(caller, 'session.read', { session: name.session })
+    return previousOf(await readRecord(context, name).catch(asParent))
   }
 
   async function retrieve(request: RouteRequest<z.output<typeof readQuery> & { id: string }>): Promise<RouteResponse> {
