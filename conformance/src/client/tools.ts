@@ -83,6 +83,25 @@ export function toolCases({ transport }: ClientSuite): void {
       expect(ofRuns.filter((part) => part.lane === lane)).toEqual(ofLanes.filter((part) => part.lane === lane))
   })
 
+  it('stops a run that waits: its call is withdrawn, for every client', async () => {
+    const { chat, run, first, other } = await open('sim:tool?tps=0&approve=1')
+    const shown = chatOf(other)
+    onTestFinished(shown.subscribe(() => {}))
+    await expect.poll(() => shown.current.runs[0]?.status).toBe('waiting')
+    expect(await chat.current.stop(run)).toMatchObject({ status: 'stopped' })
+    for (const { current } of [chat, shown].map((store) => ({ current: () => store.current }))) {
+      await expect
+        .poll(() => current().runs[0])
+        .toMatchObject({
+          status: 'stopped',
+          lanes: [{ status: 'stopped', parts: [{}, { state: 'rejected', decision: { decision: 'withdraw' } }] }],
+        })
+      expect(current().stopping.size).toBe(0)
+    }
+    await expect(other.decide(run, [{ call: 'call_1', decision: 'approve' }])).rejects.toMatchObject({ code: 'run_not_waiting' })
+    expect(first()?.status).toBe('stopped')
+  })
+
   it('executes a tool and sends its result', async () => {
     const { chat, run, first } = await open('sim:tool?tps=0&client=1')
     expect(first()?.lanes[0]?.parts[1]).toMatchObject({ by: 'client', state: 'waiting' })

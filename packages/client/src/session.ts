@@ -214,7 +214,7 @@ export function createSession({ id, http, outbox, connection, requestMs, flow, .
     steer: (question: string | readonly Message[], options?: RunOptions) =>
       session.queue.add({ ...options, ...asQuestion(question), steer: true }),
     stop: (run: string, { lane, ...options }: StopOptions = {}) =>
-      outbox.send({ type: 'stop', run, lane }, options) as Promise<RecordedEnd>,
+      outbox.send({ type: 'stop', run, lane, session: id }, options) as Promise<RecordedEnd>,
     decide: (run: string, decisions: readonly CallDecision[], options?: CallOptions) =>
       outbox.send({ type: 'decide', run, session: id, decisions }, options) as Promise<Decided>,
     runs(run: string) {

@@ -80,7 +80,11 @@ export const errors = {
   queue_full: entry(429, false, 'Too many questions wait in this session; remove some, or wait until one was started.'),
   run_conflict: entry(409, false, 'A run with this id has another session, query or models; choose a new id.'),
   run_not_continuable: entry(409, false, 'The answer is active, complete or already continued; read the session to see which.'),
-  run_not_waiting: entry(409, false, 'The run does not wait: it goes on, or has ended; read the session to see which.'),
+  run_not_waiting: entry(
+    409,
+    false,
+    'The run does not wait: it goes on, was stopped, or has ended; read the session to see which.',
+  ),
   call_not_found: entry(404, false, 'The run has no call with this id or approval; read the session to see its calls.'),
   call_not_waiting: entry(409, false, 'The call waits for nothing; it has its result, or was never finished.'),
   call_decided: entry(409, false, 'Somebody has decided about this call before; read the session to see what.'),

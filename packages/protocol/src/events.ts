@@ -124,8 +124,11 @@ export interface ToolResult {
 }
 
 export interface ToolDecision {
-  /** `result`: of a tool that a client executes. The others are about a call that waits for approval. */
-  readonly decision: 'approve' | 'reject' | 'edit' | 'answer' | 'result'
+  /**
+   * `result`: of a tool that a client executes. `withdraw`: the run was stopped while the call waited. The others are about a
+   * call that waits for approval.
+   */
+  readonly decision: 'approve' | 'reject' | 'edit' | 'answer' | 'result' | 'withdraw'
   /** The id of the approval. */
   readonly approval?: string
   /** With `edit`: what the tool is called with instead. */

@@ -3,6 +3,7 @@
  * use the same function, so that both see the same parts.
  */
 import type {
+  EndStatus,
   FileInfo,
   FinishReason,
   SessionEvent,
@@ -89,6 +90,30 @@ export function addToParts(parts: LanePart[], event: Exclude<SessionEvent, { typ
   }
 }
 
+/**
+ * An ended run after a decision about one of its calls. A lane whose call is withdrawn is stopped, and the run when none of its
+ * lanes waits any longer.
+ */
+export function decideInRun<Lane extends DecidedLane>(
+  { lanes, status }: { readonly lanes: readonly Lane[]; readonly status: Lane['status'] },
+  data: SessionEvents['tool_decision'],
+): { readonly lanes: Lane[]; readonly status: Lane['status'] } {
+  const after = lanes.map((lane): Lane => {
+    const index = findCall(lane.parts, data.call)
+    if (index < 0) return lane
+    const parts = lane.parts.with(index, decided(lane.parts[index] as ToolPart, data))
+    const isStopped = lane.status === 'waiting' && data.decision === 'withdraw'
+    return { ...lane, parts, ...(isStopped && { status: 'stopped' }) }
+  })
+  const isStopped = status === 'waiting' && !after.some((lane) => lane.status === 'waiting')
+  return { lanes: after, status: isStopped ? 'stopped' : status }
+}
+
+interface DecidedLane {
+  readonly status: 'streaming' | EndStatus
+  readonly parts: readonly LanePart[]
+}
+
 /** The parts of an answer and of the run that continues it: text goes on, and a call is shown once. */
 export function joinParts(before: readonly LanePart[], more: readonly LanePart[]): LanePart[] {
   const parts = [...before]
@@ -140,7 +165,8 @@ function changed(part: ToolPart, { type, data }: ToolChange): ToolPart {
 
 function decided(part: ToolPart, data: SessionEvents['tool_decision']): ToolPart {
   const { run: _run, call: _call, approval: _approval, isError, arguments: edited, value, ...decision } = data
-  const state = decision.decision === 'reject' ? 'rejected' : value === undefined ? 'called' : isError ? 'failed' : 'done'
+  const isRejected = decision.decision === 'reject' || decision.decision === 'withdraw'
+  const state = isRejected ? 'rejected' : value === undefined ? 'called' : isError ? 'failed' : 'done'
   return {
     ...part,
     state,

@@ -106,7 +106,7 @@ export type ClientMessage =
       readonly data: Json
       readonly id?: string
     }
-  | { readonly type: 'stop'; readonly ref?: string; readonly run: string; readonly lane?: string }
+  | { readonly type: 'stop'; readonly ref?: string; readonly run: string; readonly lane?: string; readonly session?: string }
   /** A token or a ticket of the same user, in place of the one that expires. */
   | ({ readonly type: 'renew'; readonly ref?: string } & ({ readonly token: string } | { readonly ticket: string }))
   | { readonly type: 'ping'; readonly ref?: string }

@@ -8,6 +8,7 @@
 import {
   addToParts,
   askedOf,
+  decideInRun,
   joinParts,
   type LanePart,
   type QueuedQuestion,
@@ -211,9 +212,8 @@ function foldRun(run: ChatRun, event: RunEvent, id: string): ChatRun {
       }
       return { ...run, ...end, ...addMeasures(run, end), lanes: run.lanes.map(endLane) }
     }
-    // Names no lane: the call is of one run, and of one lane in it.
     case 'tool_decision':
-      return { ...run, lanes: run.lanes.map((lane) => ({ ...lane, parts: fold(lane.parts, event) })) }
+      return { ...run, ...decideInRun(run, data) }
     default:
       // Of tools, sources and steps; an event of a newer server adds nothing.
       return 'lane' in data ? foldLane(run, event, () => ({})) : run

@@ -13,8 +13,8 @@ import { checkTranscript, judgeEvent } from './decode.ts'
 import { type ChatTranscript, foldTranscript, interruptTranscript, joinTranscript } from './fold.ts'
 import type { PendingRun, Questions } from './questions.ts'
 
-/** A run begins or ends, or the queue changes: it is shown at once. */
-const edges = /^(stream_(start|end)|queue_.*)$/
+/** A run begins or ends, a call is decided, or the queue changes: it is shown at once. */
+const edges = /^(stream_(start|end)|tool_decision|queue_.*)$/
 
 type LoggedEvent = SessionEvent & { readonly id: string }
 

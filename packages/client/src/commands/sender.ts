@@ -36,7 +36,7 @@ export type Command =
   | ({ readonly type: 'queue'; readonly steer?: boolean | undefined } & RunCommand)
   | ({ readonly type: 'queue_change'; readonly entry: string; readonly steer?: boolean | undefined } & Omit<RunCommand, 'id'>)
   | { readonly type: 'queue_remove'; readonly session: string; readonly entry: string }
-  | { readonly type: 'stop'; readonly run: string; readonly lane?: string | undefined }
+  | { readonly type: 'stop'; readonly run: string; readonly lane?: string | undefined; readonly session: string }
   | {
       readonly type: 'publish'
       readonly channel: string

@@ -29,7 +29,7 @@ describe('the messages of the leading tab', () => {
 
   it('breaks at once when another leads, what was asked of it too', async () => {
     const { relay, on } = setup()
-    const answer = relay.sender.send({ type: 'stop', run: 'r' })
+    const answer = relay.sender.send({ type: 'stop', run: 'r', session: 's' })
     relay.cut()
     expect(on.failed).toHaveBeenCalledExactlyOnceWith(expect.objectContaining({ code: 'unreachable', retryable: true }))
     await expect(answer).rejects.toMatchObject({ code: 'unreachable' })
@@ -64,7 +64,7 @@ describe('a tab that leads', () => {
       openChannel: () => ({ post: (message) => void posted.push(message), close() {} }),
     })
     service.hear({ type: 'open', tab: 'other', stream: 1, transport: 'ws', source: { session: 's' }, from: 'start' })
-    service.hear({ type: 'command', tab: 'other', ref: 2, command: { type: 'stop', run: 'r' }, isPipelined: false })
+    service.hear({ type: 'command', tab: 'other', ref: 2, command: { type: 'stop', run: 'r', session: 's' }, isPipelined: false })
     await vi.waitFor(() => expect(posted).toHaveLength(1))
     expect(posted[0]).toMatchObject({ ref: 2, error: { code: 'run_conflict', message: 'no', status: 409, retryable: false } })
     expect(opened[0]?.aborted).toBe(false)
@@ -84,7 +84,7 @@ describe('a tab that leads', () => {
       lockOf: (tab) => tab,
       openChannel: openTabChannel,
     })
-    service.hear({ type: 'command', tab: 'other', ref: 2, command: { type: 'stop', run: 'r' }, isPipelined: false })
+    service.hear({ type: 'command', tab: 'other', ref: 2, command: { type: 'stop', run: 'r', session: 's' }, isPipelined: false })
     service.close()
     answer.resolve('ended')
     // What nobody catches fails the run of the tests.

@@ -27,7 +27,7 @@ export interface Gateway {
 
 export function createGateway({ webSocket, faces: createFaces, ...options }: GatewayOptions): Gateway {
   const { access, limits } = options
-  const requests = { ...options, stops: createStops(options.runs, options.engine) }
+  const requests = { ...options, stops: createStops(options) }
   const faces = createFaces.map((create) => create(requests))
   const app = createApp({ ...options, faces, routes: [...createRoutes(requests), ...createAdminRoutes(requests)] })
   const sockets = createSockets(webSocket, requests, faces)

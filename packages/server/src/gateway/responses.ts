@@ -36,7 +36,7 @@ const part = z.discriminatedUnion('type', [
     expiresAt: z.number().optional(),
     decision: z
       .object({
-        decision: z.enum(['approve', 'reject', 'edit', 'answer', 'result']),
+        decision: z.enum(['approve', 'reject', 'edit', 'answer', 'result', 'withdraw']),
         reason: z.string().optional(),
         by: z.string().optional(),
       })

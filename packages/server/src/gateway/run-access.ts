@@ -18,12 +18,13 @@ export interface RunAccess {
 export async function stopFor(
   { authorize, stops }: RunAccess,
   caller: Caller,
-  { run: id, lane }: { readonly run: string; readonly lane?: string | undefined },
+  { run, lane, session }: NamedRun & { readonly lane?: string | undefined },
 ): Promise<RecordedEnd | RecordedLaneEnd> {
   // Before the run is looked for: the error must not say whether it exists.
   requireAction(caller.principal, 'run.stop')
-  const allow = ({ session }: Run) => hideRun(() => authorize(caller, 'run.stop', { session }))
-  return lane === undefined ? stops.stop(id, allow) : stops.stopLane(id, lane, allow)
+  return stops.stop({ run, lane, session, by: caller.principal.id }, (named) =>
+    hideRun(() => authorize(caller, 'run.stop', { session: named })),
+  )
 }
 
 /** The session of a run that is to be resumed. Rejects with `run_not_found` without one, and as `authorize` does. */

@@ -5,6 +5,7 @@ import { chatBody, continueBody, query } from './schemas.ts'
 
 export const stopBody = z.object({
   lane: laneName.optional().describe('Only this lane'),
+  session: continueBody.shape.session,
 })
 
 export const regenerateBody = chatBody.omit({ parent: true, parentLane: true }).extend({

@@ -1,4 +1,5 @@
 /** Stopping runs, and the models: PROTOCOL.md#http. */
+import type { z } from 'zod'
 import type { Offer } from './offered.ts'
 import { answers } from './responses.ts'
 import type { Route, RouteRequest } from './route.ts'
@@ -20,8 +21,8 @@ export function createServerRoutes({ offer, ...access }: ServerRoutesOptions): R
       params: idParam,
       body: stopBody,
       answers: { 200: answers.end },
-      async handle({ input: { id: run, lane }, caller }: RouteRequest<{ id: string; lane?: string }>) {
-        return { status: 200, json: await stopFor(access, caller, { run, lane }) }
+      async handle({ input: { id: run, lane, session }, caller }: RouteRequest<z.output<typeof stopBody> & { id: string }>) {
+        return { status: 200, json: await stopFor(access, caller, { run, lane, session }) }
       },
     },
     {

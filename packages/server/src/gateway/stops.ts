@@ -4,39 +4,59 @@ import type { Engine } from '../log/log.ts'
 import type { RecordedEnd, Run } from '../runs/run.ts'
 import type { Runs } from '../runs/runs.ts'
 import { type RecordedLaneEnd, stopLane, stopRun } from '../runs/stop.ts'
+import type { Decisions } from '../sessions/decisions.ts'
 
-export interface Stops {
-  /** Resolves with the run's end. `allow` is called for each caller. Rejects with `run_not_found`, as `allow`, or as `stopRun` does. */
-  stop(run: string, allow: (run: Run) => void | Promise<void>): Promise<RecordedEnd>
-  /** The same for one lane. Rejects also as `stopLane` does. */
-  stopLane(run: string, lane: string, allow: (run: Run) => void | Promise<void>): Promise<RecordedLaneEnd>
+export interface StopRequest {
+  readonly run: string
+  /** Only this lane. */
+  readonly lane?: string | undefined
+  /** Where the run is, if it ended so long ago that its id alone is not recognized. */
+  readonly session?: string | undefined
+  /** The id of the principal who stops it. */
+  readonly by?: string | undefined
 }
 
-export function createStops(runs: Pick<Runs, 'find'>, engine: Engine): Stops {
-  const finding = new Map<string, Promise<Run>>()
-  const stopping = new Map<string, Promise<RecordedEnd>>()
-  const stoppingLanes = new Map<string, Promise<RecordedLaneEnd>>()
+export interface Stops {
+  /**
+   * Resolves with the end of the run, or of the lane. One that waits is stopped by withdrawing its calls. `allow` is called for
+   * each caller. Rejects with `run_not_found`, as `allow`, or as `stopRun` and `stopLane` do.
+   */
+  stop(request: StopRequest, allow: (session: string) => void | Promise<void>): Promise<RecordedEnd | RecordedLaneEnd>
+}
+
+export interface StopsOptions {
+  readonly runs: Pick<Runs, 'find'>
+  readonly engine: Engine
+  readonly decisions: Pick<Decisions, 'withdraw'>
+}
+
+export function createStops({ runs, engine, decisions }: StopsOptions): Stops {
+  const finding = new Map<string, Promise<Run | undefined>>()
+  const stopping = new Map<string, Promise<RecordedEnd | RecordedLaneEnd>>()
 
   return {
-    async stop(id, allow) {
-      const run = await find(id)
-      await allow(run)
-      return once(stopping, id, () => stopRun(run))
-    },
-    async stopLane(id, lane, allow) {
-      const run = await find(id)
-      await allow(run)
-      return once(stoppingLanes, `${id} ${lane}`, () => stopLane(engine, run, lane))
+    async stop(request, allow) {
+      const { run: id, lane } = request
+      const run = await once(finding, id, () => runs.find(id))
+      const session = run?.session ?? request.session
+      if (session === undefined) throw new MillraceError('run_not_found')
+      await allow(session)
+      return once(stopping, JSON.stringify([id, lane]), () => stop(run, { ...request, session }))
     },
   }
 
-  function find(id: string): Promise<Run> {
-    return once(finding, id, async () => {
-      const found = await runs.find(id)
-      if (found === undefined) throw new MillraceError('run_not_found')
-      return found
-    })
+  async function stop(run: Run | undefined, request: StopRequest & { readonly session: string }) {
+    const { lane } = request
+    const end = run && (await (lane === undefined ? stopRun(run) : stopLane(engine, run, lane)))
+    if (end !== undefined && !hasWaited(end)) return end
+    const stopped = (await decisions.withdraw(request)) ?? end
+    if (stopped === undefined) throw new MillraceError('run_not_found')
+    return stopped
   }
+}
+
+function hasWaited({ status, lanes = {} }: Pick<RecordedEnd, 'status' | 'lanes'>): boolean {
+  return status === 'waiting' || Object.values(lanes).some((lane) => lane.status === 'waiting')
 }
 
 /** The promise in progress for this key, or a new one. */

@@ -18,7 +18,7 @@ export class WaitingRuns {
       const calls = this.#calls.get(run) ?? new Set()
       this.#calls.set(run, calls.add(call))
     } else if (type === 'tool_result') this.#calls.get(run)?.delete(call)
-    else if (type === 'tool_decision') this.#waiting.get(run)?.delete(call)
+    else if (type === 'tool_decision') this.#decide(run, call, (data as { decision?: string }).decision)
     else if (type === 'stream_start' && continues !== undefined) this.#waiting.delete(continues)
     else if (type === 'stream_end') this.#end(run, data as unknown as SessionEvents['stream_end'])
   }
@@ -26,6 +26,13 @@ export class WaitingRuns {
   /** Those whose calls are all decided, and that no run continues. */
   decided(): string[] {
     return [...this.#waiting].filter(([, calls]) => calls.size === 0).map(([run]) => run)
+  }
+
+  /** With the last of its calls withdrawn the run is stopped, and does not go on. */
+  #decide(run: string, call: string, decision: string | undefined): void {
+    const calls = this.#waiting.get(run)
+    calls?.delete(call)
+    if (calls?.size === 0 && decision === 'withdraw') this.#waiting.delete(run)
   }
 
   #end(run: string, { status, lanes = {} }: SessionEvents['stream_end']): void {

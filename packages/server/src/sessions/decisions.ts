@@ -18,7 +18,6 @@ import type { Model } from '../models/model.ts'
 import type { AdmitRun } from '../runs/admission.ts'
 import type { Run } from '../runs/run.ts'
 import type { Runs } from '../runs/runs.ts'
-import { sessionEvent } from '../runs/session-event.ts'
 import { waitForEnd } from '../runs/stop.ts'
 import { copyJson, type ToolSet } from '../tools/index.ts'
 import type { ResumeRequest } from './chat-requests.ts'
@@ -26,6 +25,7 @@ import type { Chats } from './chats.ts'
 import type { LaneRecord, RunRecord } from './transcript.ts'
 import type { Transcripts } from './transcripts.ts'
 import { callsOf, idOfContinuation, isWaiting, waitingCalls } from './waiting.ts'
+import { appendDecision, createWithdraw, type Withdraw } from './withdrawals.ts'
 
 /** About one call, which `call` or `approval` names. */
 export interface DecisionInput extends Pick<ToolDecision, 'decision'> {
@@ -59,6 +59,8 @@ export interface Decisions {
    * `arguments_invalid`, `invalid_request`, or as `ask` does. Where one of several is rejected, none is recorded.
    */
   decide(request: DecideRequest, admit?: AdmitRun): Promise<Decided>
+  /** Stops a run that waits, or one of its lanes. */
+  readonly withdraw: Withdraw
   /** Starts the run that goes on, where every call is decided. For a process that died before it did. */
   goOn(session: string, run: string): Promise<void>
 }
@@ -85,6 +87,8 @@ export function createDecisions(options: DecisionsOptions): Decisions {
   const { engine, runs, transcripts, chats, now = Date.now } = options
 
   return {
+    withdraw: createWithdraw({ engine, transcripts, goOn }),
+    goOn,
     async decide({ run, session: named, decisions, principal, requireModels }, admit) {
       const session = named ?? (await runs.find(run))?.session
       if (session === undefined) throw new MillraceError('run_not_found')
@@ -102,11 +106,11 @@ export function createDecisions(options: DecisionsOptions): Decisions {
       const continued = await start({ session, run, principal: principal ?? decider(after), requireModels }, admit)
       return { session, run, waiting, continued }
     },
+  }
 
-    async goOn(session, run) {
-      const { record } = await readEnded(session, run)
-      if (waitingCalls(record).length === 0) await start({ session, run, principal: decider(record) })
-    },
+  async function goOn(session: string, run: string): Promise<void> {
+    const { record } = await readEnded(session, run)
+    if (waitingCalls(record).length === 0) await start({ session, run, principal: decider(record) })
   }
 
   function start(request: ResumeRequest, admit?: AdmitRun): Promise<Run> {
@@ -129,12 +133,12 @@ export function createDecisions(options: DecisionsOptions): Decisions {
   }
 
   async function append(session: string, run: string, epoch: string, { call, decision }: Checked): Promise<void> {
-    const data = { run, call, ...decision }
-    const key = `decision ${run} ${call}`
-    const { position, duplicate } = await engine.append(session, [sessionEvent('tool_decision', data)], { key, epoch })
+    const { position, duplicate } = await appendDecision(engine, { session, run, epoch }, call, decision)
     if (!duplicate) return
     const { events } = await engine.read(session, { ...position, offset: position.offset - 1 }, { eventsMax: 1 })
-    if (!isSame(events[0]?.data as unknown as ToolDecision, decision)) throw new MillraceError('call_decided')
+    const recorded = events[0]?.data as unknown as ToolDecision
+    if (!isSame(recorded, decision))
+      throw new MillraceError(recorded.decision === 'withdraw' ? 'run_not_waiting' : 'call_decided')
   }
 }
 

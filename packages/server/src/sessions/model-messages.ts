@@ -55,7 +55,9 @@ function hasResult({ state, value, preliminary }: ToolPart): boolean {
 
 function toResult({ call, value, state, decision }: ToolPart): MessagePart {
   const isError = state !== 'done'
-  return { type: 'tool_result', call, value: value ?? decision?.reason ?? 'The call was rejected.', ...(isError && { isError }) }
+  const isWithdrawn = decision?.decision === 'withdraw'
+  const why = isWithdrawn ? 'The answer was stopped before anybody decided.' : 'The call was rejected.'
+  return { type: 'tool_result', call, value: value ?? decision?.reason ?? why, ...(isError && { isError }) }
 }
 
 /** Instructions are one message, before the conversation; a first message of the system becomes a part of it. */

@@ -20,6 +20,7 @@ import { type ChangeContext, changeRecord } from './record-changes.ts'
 import type { QueuedAsker } from './records.ts'
 import type { QueuedRecord, Transcript } from './transcript.ts'
 import type { Transcripts } from './transcripts.ts'
+import type { Withdraw } from './withdrawals.ts'
 
 export interface QueueRequest extends Omit<ChatRequest, 'owner' | 'session'> {
   readonly session: string
@@ -68,6 +69,8 @@ export interface QueueOptions extends ChangeContext {
   readonly chats: Pick<Chats, 'ask' | 'check'>
   readonly transcripts: Pick<Transcripts, 'read'>
   readonly limits: QueueLimits
+  /** Stops a run that waits. */
+  readonly withdraw: Withdraw
   readonly newId: () => string
   readonly signal: AbortSignal
   readonly onError: (error: unknown) => void
@@ -114,7 +117,7 @@ class SessionQueue implements Queue {
     const keys = { key: `queued ${entry}`, unless: runKey(entry), epoch: head.epoch }
     const { position, isOwn } = await this.#append(session, sessionEvent('queue_added', data), keys)
     if (!isOwn) await this.#requireSame(session, position, data)
-    else if (steer) this.#stopRuns(session)
+    else if (steer) this.#stopRuns(session, asker.principal?.id)
     void this.advance(session)
     return { session, entry, position: formatPosition(position) }
   }
@@ -137,7 +140,7 @@ class SessionQueue implements Queue {
     const data = { entry, ...checked, ...optional(models, steer ?? before.steer) }
     await this.#recordAsker(session, entry, await this.#read(session), asker)
     const { position } = await this.#append(session, sessionEvent('queue_changed', data), { unless: runKey(entry) })
-    if (steer) this.#stopRuns(session)
+    if (steer) this.#stopRuns(session, asker.principal?.id)
     void this.advance(session)
     return { session, entry, position: formatPosition(position) }
   }
@@ -222,12 +225,15 @@ class SessionQueue implements Queue {
     this.#retries.set(session, timer)
   }
 
-  #stopRuns(session: string): void {
+  #stopRuns(session: string, by: string | undefined): void {
     const stop = async () => {
+      const { withdraw, onError } = this.#options
       const { runs } = await this.#read(session)
+      const continued = new Set(runs.map(({ continues }) => continues))
       for (const { run, status } of runs) {
         const found = status === 'streaming' ? await this.#options.runs.find(run) : undefined
-        if (found !== undefined) void stopRun(found).catch(this.#options.onError)
+        if (found !== undefined) void stopRun(found).catch(onError)
+        else if (status === 'waiting' && !continued.has(run)) await withdraw({ session, run, by })
       }
     }
     stop().catch(this.#options.onError)

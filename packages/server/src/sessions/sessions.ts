@@ -45,9 +45,10 @@ export function createSessions({ store, hasOwners, models, limits, ...options }:
     onEnded: (session) => void queue.runEnded(session),
   })
   const context = { openLog: transcripts.open, records, owners }
-  const queue: Queue = createQueue({ ...options, ...context, transcripts, chats, limits })
-  const instructions = createInstructions(context)
   const decisions = createDecisions({ ...options, transcripts, chats, resolveModel })
+  const { withdraw } = decisions
+  const queue: Queue = createQueue({ ...options, ...context, transcripts, chats, limits, withdraw })
+  const instructions = createInstructions(context)
   const shareStore = createShareStore(records)
   return { transcripts, records, owners, history, chats, queue, decisions, instructions, shareStore }
 }

@@ -3,6 +3,7 @@ import {
   type Asked,
   addToParts,
   askedOf,
+  decideInRun,
   type FileInfo,
   formatPosition,
   type LaneEnd,
@@ -115,6 +116,7 @@ export function fold(log: Fold, event: LogEvent, epoch: string): void {
     runs.set(run, { record, offset, bytes: runBytes * (1 + lanes.length) + 2 * query.length + askedBytes })
     return
   }
+  if (type === 'tool_decision') log.isPaused ||= (data as { decision?: string }).decision === 'withdraw'
   if (type === 'stream_end') log.isPaused = (data as { status: string }).status === 'stopped'
   const folded = runs.get((data as { run: string }).run)
   // A file's bytes, which name no run. Or retention has deleted the run's start, and half an answer would mislead.
@@ -163,13 +165,8 @@ function foldQueued(log: Fold, question: QueuedQuestion, addedAt: number, offset
 
 /** What somebody has decided about a call of an ended run, whose record is shared with callers. */
 function decide(folded: Folded, decision: SessionEvents['tool_decision']): void {
-  const lanes = folded.record.lanes.map((lane) => {
-    if (!lane.parts.some((part) => part.type === 'tool' && part.call === decision.call)) return lane
-    const parts = [...lane.parts]
-    addToParts(parts, { type: 'tool_decision', data: decision }, '')
-    return Object.freeze({ ...lane, parts })
-  })
-  folded.record = Object.freeze({ ...folded.record, lanes })
+  const { lanes, status } = decideInRun(folded.record, decision)
+  folded.record = Object.freeze({ ...folded.record, status, lanes: lanes.map((lane) => Object.freeze(lane)) })
   folded.bytes += partBytes + 2 * JSON.stringify(decision).length
 }
 

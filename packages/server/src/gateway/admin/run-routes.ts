@@ -57,7 +57,10 @@ export function createAdminRunRoutes(nodes: AskNodes, stops: Stops): AdminRoute[
       action: 'admin.runs',
       params: idParam,
       answers: { 200: answers.end },
-      handle: async ({ input }: RouteRequest<{ id: string }>) => ({ status: 200, json: await stops.stop(input.id, () => {}) }),
+      handle: async ({ input }: RouteRequest<{ id: string }>) => ({
+        status: 200,
+        json: await stops.stop({ run: input.id }, () => {}),
+      }),
     },
   ]
 }
