@@ -59,6 +59,8 @@ const responseHeaders = [
   'stream-ttl',
   'stream-up-to-date',
   'www-authenticate',
+  'x-workflow-run-id',
+  'x-workflow-stream-tail-index',
   ...sharedHeaders,
 ]
 

@@ -56,6 +56,8 @@ export async function prepareAskIn(
   await authorize(caller, 'session.create', { session, owner: null })
   const owner = ownerOf(caller.principal)
   const ask: Chats['ask'] = async (request, admit) => {
+    // A question that is rejected creates no session.
+    await chats.check(request)
     await createSession(context, session, owner)
     return chats.ask({ ...request, session, owner }, admit)
   }

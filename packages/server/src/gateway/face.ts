@@ -33,6 +33,8 @@ export interface OpenedSocket {
   readonly connection: Connection
   readonly caller: Caller
   readonly query: URLSearchParams
+  /** What its client gets for an error, once it may: reported where it is not the client's fault, later where it hides something. */
+  errorOf(error: unknown, startedAt: number): Promise<MillraceError>
 }
 
 export interface FaceError {

@@ -41,7 +41,8 @@ export function createSockets(transport: WebSocketTransport, context: Context, f
       context.limits.requireHandshake(client.address)
       const query = readHandshake(request, access)
       const face = others.get(pathOf(request))
-      const create = face === undefined ? ownSocket(check(handshakeQuery, Object.fromEntries(query))) : faceSocket(face, query)
+      const create =
+        face === undefined ? ownSocket(check(handshakeQuery, Object.fromEntries(query))) : faceSocket(face, query, context)
       const open = (caller: Caller) => openSocket({ request, socket, head }, caller, create)
       const caller = identifyHandshake(request, client, query.get('ticket') ?? undefined, access)
       if (caller instanceof Promise) caller.then(open).catch(reject)
@@ -73,11 +74,18 @@ export function createSockets(transport: WebSocketTransport, context: Context, f
   }
 }
 
-type CreateSocket = (opened: Omit<OpenedSocket, 'query'>) => OnText
+type CreateSocket = (opened: Pick<OpenedSocket, 'socket' | 'connection' | 'caller'>) => OnText
 
-function faceSocket(face: FaceSocket, query: URLSearchParams): CreateSocket {
+function faceSocket(face: FaceSocket, query: URLSearchParams, { access, observer, onError }: Context): CreateSocket {
+  const errorOf: OpenedSocket['errorOf'] = async (error, startedAt) => {
+    if (hides(error)) await untilNext(startedAt, access.hidingMs)
+    const known = toMillraceError(error, onError)
+    observer.errorSent?.(known.code)
+    return known
+  }
   return (opened) => {
-    const onText = face.open({ ...opened, query })
+    opened.socket.isOthers = true
+    const onText = face.open({ ...opened, query, errorOf })
     let last: Promise<void> = Promise.resolve()
     return (text) => {
       last = last.then(() => (opened.socket.isClosed ? undefined : onText(text)))

@@ -48,6 +48,7 @@ export class ServedSocket implements Socket, Served, Beating {
   readonly #cursors = new SmallMap<Cursor>()
   #onText: OnText | undefined
   isClosed = false
+  isOthers = false
   /** The client has sent something since the last heartbeat. */
   #isAlive = true
   /** The last heartbeat found the socket full. */
@@ -186,7 +187,7 @@ export class ServedSocket implements Socket, Served, Beating {
   }
 
   requestRenewal(): void {
-    this.send({ type: 'renew' })
+    if (!this.isOthers) this.send({ type: 'renew' })
   }
 
   beat(clock: number): void {

@@ -121,6 +121,8 @@ export interface Socket {
   /** False where nothing is attached under this key. */
   detach(key: string): boolean
   close(code: number, reason: string): void
+  /** Its client knows no message of Millrace's own: none is sent by itself. */
+  isOthers: boolean
   /** The server has closed it: messages that still arrive are not handled. */
   readonly isClosed: boolean
 }

@@ -1,7 +1,6 @@
 /** The addresses of the AI SDK's transports: PROTOCOL.md#ai-sdk. */
 import { MillraceError } from '@millrace/protocol'
 import { z } from 'zod'
-import { untilNext } from '../../access/hiding.ts'
 import type { CreateFace, FaceContext } from '../../gateway/face.ts'
 import type { Route, RouteRequest, RouteResponse } from '../../gateway/route.ts'
 import { stopFor } from '../../gateway/run-access.ts'
@@ -9,8 +8,9 @@ import { streamOn, streamStarted } from '../../gateway/run-streams.ts'
 import type { Run } from '../../runs/run.ts'
 import { parseRunId, sessionOfChat } from './ids.ts'
 import { type ChatRequest, chatRequest } from './requests.ts'
+import { createChatSocket } from './socket.ts'
 import { prepareChat } from './starting.ts'
-import { describeStream, type Form, placeAt, respondWaiting } from './streams.ts'
+import { describeStream, type Form, findRunning, placeAt, requireRun, respondWaiting } from './streams.ts'
 
 const chatParam = z.object({ id: z.string().min(1).max(512) })
 const streamQuery = z.object({
@@ -24,6 +24,7 @@ export const createAiSdkFace: CreateFace = (context) => ({
   prefix: '/ai',
   // The AI SDK shows the body of an error as its message.
   formatError: (error) => ({ body: error.toPublic().message, headers: { 'content-type': 'text/plain; charset=utf-8' } }),
+  sockets: [createChatSocket(context)],
   routes: Object.entries(forms).flatMap(([name, form]): Route[] => [
     {
       method: 'post',
@@ -69,44 +70,25 @@ async function post(context: FaceContext, request: RouteRequest<ChatRequest>, fo
   return streamStarted(context, request, { start: prepared.start, session }, describe)
 }
 
-/** Of a chat what is in progress: nothing is created, and nobody learns whether a chat without an answer exists. */
 async function resume(context: FaceContext, request: RouteRequest<StreamInput>, form: Form): Promise<RouteResponse> {
   const { caller, input } = request
   const { id, startIndex } = input
-  const startedAt = performance.now()
   const named = parseRunId(id)
-  const session = named?.session ?? sessionOfChat(id)
-  try {
-    await context.authorize(caller, 'session.read', { session })
-    const run = await (named === undefined ? findNewest(context, session, startIndex !== undefined) : requireRun(context, named))
-    if (run === undefined) return { status: 204 }
-    const extent = named?.extent ?? 'whole'
-    const described = await describeStream(context, run, { form, extent, merges: startIndex === undefined })
-    if (startIndex === undefined) return await streamOn(context, request, run, described)
-    const place = await placeAt(context, run, described, startIndex)
-    const response = await streamOn(context, request, run, place.described, { count: place.count })
-    // An end without a frame would be asked for again at once, for ever.
-    if ('deliverRun' in response && (response.deliverRun.stream.place?.frames ?? 0) < place.count)
-      throw new MillraceError('position_ahead')
-    return response
-  } catch (error) {
-    if (named !== undefined || !(error instanceof MillraceError) || error.code !== 'session_not_found') throw error
-    await untilNext(startedAt, context.hidingMs)
-    return { status: 204 }
-  }
-}
-
-/** The run that is in progress; with `orEnded` the newest one. */
-async function findNewest(context: FaceContext, session: string, orEnded: boolean): Promise<Run | undefined> {
-  const runs = (await context.transcripts.read(session))?.runs ?? []
-  const found = runs.findLast(({ status }) => status === 'streaming') ?? (orEnded ? runs.at(-1) : undefined)
-  return found && context.runs.find(found.run)
-}
-
-async function requireRun({ runs }: FaceContext, { session, run }: { session: string; run: string }): Promise<Run> {
-  const found = await runs.find(run)
-  if (found?.session !== session) throw new MillraceError('run_not_found')
-  return found
+  const isCounted = startIndex !== undefined
+  if (named !== undefined) await context.authorize(caller, 'session.read', { session: named.session })
+  const run = await (named === undefined
+    ? findRunning(context, caller, sessionOfChat(id), isCounted)
+    : requireRun(context, named))
+  if (run === undefined) return { status: 204 }
+  const extent = named?.extent ?? 'whole'
+  const described = await describeStream(context, run, { form, extent, merges: !isCounted })
+  if (!isCounted) return streamOn(context, request, run, described)
+  const place = await placeAt(context, run, described, startIndex)
+  const response = await streamOn(context, request, run, place.described, { count: place.count })
+  // An end without a frame would be asked for again at once, for ever.
+  if ('deliverRun' in response && (response.deliverRun.stream.place?.frames ?? 0) < place.count)
+    throw new MillraceError('position_ahead')
+  return response
 }
 
 async function stop(

@@ -20,7 +20,7 @@ const model = z.string().regex(modelPattern)
 /** Other fields are the application's own. */
 export const chatRequest = z.looseObject({
   id: id.optional(),
-  messages: z.array(message).min(1).max(limits.messagesMax).optional(),
+  messages: z.array(message).max(limits.messagesMax).optional(),
   /** In place of the whole conversation, as `prepareSendMessagesRequest` may send it. */
   message: message.optional(),
   trigger: z.enum(['submit-message', 'regenerate-message']).default('submit-message'),
@@ -54,7 +54,7 @@ export type Intent =
 
 /** What a request asks for in a session with these questions. Throws `query_missing`, and as `readContent` does. */
 export function readIntent(request: ChatRequest, session: string, exchanges: readonly Exchange[]): Intent {
-  const messages = request.messages ?? (request.message === undefined ? [] : [request.message])
+  const messages = messagesOf(request)
   const answer = request.trigger === 'submit-message' ? continued(messages, request.messageId) : undefined
   if (answer !== undefined) return { kind: 'continue', answer: runOfAnswer(answer.id) ?? '', parts: answer.parts }
   const index = messages.findLastIndex(({ role }) => role === 'user')
@@ -66,8 +66,12 @@ export function readIntent(request: ChatRequest, session: string, exchanges: rea
   if (before !== undefined) return repeat(request, { session, question, content: content as Content, before })
   const id = question.id === '' ? undefined : runOfMessage(session, question.id)
   const asked = { kind: 'ask', id, content: content as Content } as const
-  if (request.messages === undefined) return { ...asked, earlier: [] }
+  if (request.message !== undefined) return { ...asked, earlier: [] }
   return { ...asked, ...following(messages.slice(0, index), exchanges) }
+}
+
+export function messagesOf({ message: last, messages = [] }: ChatRequest): readonly UiMessage[] {
+  return last === undefined ? messages : [last]
 }
 
 interface Repeated {

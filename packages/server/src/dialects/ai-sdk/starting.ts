@@ -16,7 +16,7 @@ import type { RunRecord } from '../../sessions/transcript.ts'
 import { waitingCalls } from '../../sessions/waiting.ts'
 import type { Content } from './content.ts'
 import type { Extent } from './ids.ts'
-import { type ChatRequest, type Intent, messageKey, readIntent, type UiMessage } from './requests.ts'
+import { type ChatRequest, type Intent, messageKey, messagesOf, readIntent } from './requests.ts'
 
 export type Prepared =
   | { readonly start: () => Promise<Run> }
@@ -125,7 +125,7 @@ function openCalls({ status, lanes }: RunRecord): readonly string[] {
 /** What a run is asked beside its question, with the id of the message. */
 function optionsOf(request: ChatRequest) {
   const { model, models = model === undefined ? undefined : [model], instructions, params, metadata } = request
-  const question = (request.messages ?? [request.message]).findLast((one): one is UiMessage => one?.role === 'user')
+  const question = messagesOf(request).findLast(({ role }) => role === 'user')
   const all = { ...metadata, ...(question?.id && { [messageKey]: question.id }) }
   return {
     models,

@@ -1,5 +1,7 @@
 /** A run as a stream for each of the AI SDK's transports, and where a reader of one goes on. */
-import { encodeJson, encodeSseEvent } from '@millrace/protocol'
+import { encodeJson, encodeSseEvent, MillraceError } from '@millrace/protocol'
+import type { Caller } from '../../access/caller.ts'
+import { untilNext } from '../../access/hiding.ts'
 import type { FaceContext } from '../../gateway/face.ts'
 import type { RouteResponse } from '../../gateway/route.ts'
 import type { StreamedAs } from '../../gateway/run-streams.ts'
@@ -7,7 +9,7 @@ import type { Run } from '../../runs/run.ts'
 import { findExchange, joinRuns } from '../../sessions/conversation.ts'
 import type { RunRecord } from '../../sessions/transcript.ts'
 import { replayRun } from '../replay.ts'
-import { answerId, type Extent, formatRunId } from './ids.ts'
+import { answerId, type Extent, formatRunId, type NamedRun } from './ids.ts'
 import { createUiMessageDialect } from './render.ts'
 import { textDialect } from './text.ts'
 
@@ -71,10 +73,42 @@ export function respondWaiting(
 ): RouteResponse {
   const headers = { [runHeader]: formatRunId({ session, run, extent: 'own' }) }
   if (form === 'text') return { status: 200, text: '', headers: { ...headers, 'content-type': 'text/plain; charset=utf-8' } }
-  const chunks = [
+  const text = waitingChunks(first)
+    .map((chunk) => encodeSseEvent({ data: encodeJson(chunk) }))
+    .join('')
+  return { status: 200, text, headers: { ...streamHeaders, ...headers, 'content-type': 'text/event-stream' } }
+}
+
+export function waitingChunks(first: string): readonly object[] {
+  return [
     { type: 'start', messageId: answerId(first) },
     { type: 'finish', finishReason: 'tool-calls' },
   ]
-  const text = chunks.map((chunk) => encodeSseEvent({ data: encodeJson(chunk) })).join('')
-  return { status: 200, text, headers: { ...streamHeaders, ...headers, 'content-type': 'text/event-stream' } }
+}
+
+/** What is in progress in a chat. Nobody learns whether a chat without it exists, or whose it is. */
+export async function findRunning(
+  context: FaceContext,
+  caller: Caller,
+  session: string,
+  orEnded = false,
+): Promise<Run | undefined> {
+  const startedAt = performance.now()
+  try {
+    await context.authorize(caller, 'session.read', { session })
+  } catch (error) {
+    if (!(error instanceof MillraceError) || error.code !== 'session_not_found') throw error
+    await untilNext(startedAt, context.hidingMs)
+    return undefined
+  }
+  const runs = (await context.transcripts.read(session))?.runs ?? []
+  const found = runs.findLast(({ status }) => status === 'streaming') ?? (orEnded ? runs.at(-1) : undefined)
+  return found && context.runs.find(found.run)
+}
+
+/** Rejects with `run_not_found`. */
+export async function requireRun({ runs }: Pick<FaceContext, 'runs'>, { session, run }: Omit<NamedRun, 'extent'>): Promise<Run> {
+  const found = await runs.find(run)
+  if (found?.session !== session) throw new MillraceError('run_not_found')
+  return found
 }
