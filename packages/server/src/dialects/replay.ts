@@ -44,6 +44,8 @@ export interface RunPlace {
   readonly has: number
   /** The run has ended, and `rest` are its last frames. */
   readonly isEnd: boolean
+  /** The reader has the frame in `rest` already. */
+  readonly isRepeated?: boolean
 }
 
 /** `frame`: the id of the last frame that the reader has. `count`: how many it has. `head`: all that there are. */
@@ -73,6 +75,8 @@ export async function replayRun(
       const isEnd = isEndOf(run, event)
       if (wanted?.offset === event.offset) {
         const has = Math.min(wanted.frames ?? rendered.length, rendered.length)
+        if (isEnd && has === rendered.length && dialect.repeatsEnd)
+          return { ...place(rendered.slice(-1), has, isEnd), isRepeated: true }
         return place(rendered.slice(has), has, isEnd)
       }
       if (count !== undefined && frames >= count) return place(rendered.slice(count - before), count - before, isEnd)

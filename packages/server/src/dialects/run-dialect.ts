@@ -16,6 +16,11 @@ export interface RunDialect {
   readonly merges: boolean
   /** Frames have ids, at which a reader resumes. Where clients cannot resume, every reader starts with the run. */
   readonly hasIds: boolean
+  /**
+   * A client that resumes after the last frame, because its connection broke before the response ended, takes a response
+   * without it for an incomplete run: it is sent the frame again, without an id.
+   */
+  readonly repeatsEnd?: boolean
   /** Of a reader of the run's first event. */
   begin(): Renderer
   /** The frames that end the stream where the run cannot be read on. MUST include the one that tells clients that it has ended. */

@@ -51,7 +51,7 @@ export function createRunWire({ session, run, start, dialect, form }: RunStream,
       error: fail,
       end: isChunked ? '0\r\n\r\n' : '',
     },
-    encodeRest: ({ rest, after, has }) => write(rest, after, has),
+    encodeRest: ({ rest, after, has, isRepeated }) => write(rest, isRepeated ? undefined : after, has),
     encoderAt: ({ render }) => encoderOf(render),
   }
 }

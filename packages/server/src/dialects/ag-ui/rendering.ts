@@ -25,6 +25,7 @@ export function createAgUiDialect(view: AgUiView): RunDialect {
     key: `${client} ${encodeJson([run, parentRun, epoch])}`,
     merges: !isTanstack,
     hasIds: isTanstack,
+    repeatsEnd: isTanstack,
     begin: () => new AgUiRenderer(view),
     fail(error) {
       const { code, message } = error.toPublic()

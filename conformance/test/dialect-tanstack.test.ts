@@ -1,0 +1,117 @@
+/** TanStack AI's client, cut after every frame on a real connection: over every engine it misses and repeats none. */
+import { fetchHttpStream, fetchServerSentEvents } from '@tanstack/ai-client'
+import fc from 'fast-check'
+import { createMillrace, type Engine, type Model, type ModelPart, memoryEngine, sqliteEngine } from 'millrace'
+import { redisEngine } from 'millrace/redis'
+import { describe, expect, it, onTestFinished } from 'vitest'
+import { z } from 'zod'
+import { makeFolder, startFaultProxy, startRedis } from '../src/index.ts'
+import { frameEnds } from './support/frame-ends.ts'
+
+const model: Model = {
+  name: 'talker',
+  async *stream({ messages }): AsyncGenerator<ModelPart> {
+    const last = messages.at(-1)
+    if (last?.role !== 'tool') {
+      yield { reasoning: 'so' }
+      yield 'one '
+      await new Promise(setImmediate)
+      yield '二'
+      yield { toolCall: { id: 'c', name: 'place', arguments: {} } }
+      return
+    }
+    for (const word of ['you ', 'are ', 'in ', last.text]) {
+      await new Promise(setImmediate)
+      yield word
+    }
+  },
+}
+const tools = { place: { description: 'Says where the user is.', input: z.object({}), execute: () => 'Bern' } }
+const messages = [{ id: 'm', role: 'user' as const, parts: [{ type: 'text' as const, content: 'where?' }] }]
+
+async function openRedis(): Promise<Engine> {
+  const redis = await startRedis()
+  onTestFinished(() => redis.close())
+  return redisEngine({ url: redis.url })
+}
+
+const engines: readonly [string, () => Engine | Promise<Engine>][] = [
+  ['memory', () => memoryEngine()],
+  ['sqlite', () => sqliteEngine({ folder: makeFolder() })],
+  ['redis', openRedis],
+]
+const forms = [
+  ['server-sent events', '/tanstack', fetchServerSentEvents, '\n\n'],
+  ['lines', '/tanstack/lines', fetchHttpStream, '}\n'],
+] as const
+
+async function start(engine: Engine) {
+  const millrace = createMillrace({ engine, models: [model], model: 'talker', tools, dialects: ['tanstack'] })
+  const { port } = await millrace.listen({ port: 0 })
+  const proxy = await startFaultProxy(port)
+  onTestFinished(async () => {
+    await proxy[Symbol.asyncDispose]()
+    await millrace.close()
+  })
+  return { millrace, port, proxy }
+}
+
+interface Asked {
+  readonly url: string
+  readonly open: (typeof forms)[number][2]
+  readonly threadId?: string
+  readonly runId?: string
+}
+
+async function ask({ url, open, threadId = 't', runId = 'r' }: Asked) {
+  const connection = open(url, { reconnect: { delayMs: 0 } })
+  const chunks: object[] = []
+  for await (const chunk of connection.connect(messages as never, undefined, undefined, { threadId, runId })) chunks.push(chunk)
+  return chunks as { type: string; delta?: string }[]
+}
+
+const textOf = (chunks: readonly { type: string; delta?: string }[]) =>
+  chunks.map(({ type, delta }) => (type === 'TEXT_MESSAGE_CONTENT' ? delta : '')).join('')
+
+describe.each(engines)('over %s', (_engine, openEngine) => {
+  it.each(forms)('over %s has the same chunks, cut after any frame, of one run', async (_form, path, open, separator) => {
+    const { millrace, port, proxy } = await start(await openEngine())
+    const url = `${proxy.url}${path}`
+    const whole = await ask({ url, open })
+    expect(textOf(whole)).toBe('one 二you are in Bern')
+    expect([whole[0]?.type, whole.at(-1)?.type]).toEqual(['RUN_STARTED', 'RUN_FINISHED'])
+    const body = { threadId: 't', runId: 'r', messages: [{ id: 'm', role: 'user', content: 'where?' }] }
+    const ends = (await frameEnds(port, path, body, separator)).slice(-whole.length)
+    for (const end of ends) {
+      const before = proxy.cuts
+      proxy.cutAfter(end)
+      const chunks = await ask({ url, open })
+      // Who has the last frame, and not the end of the response, gets that frame again.
+      expect(end === ends.at(-1) ? chunks.slice(0, -1) : chunks).toEqual(whole)
+      expect(proxy.cuts).toBe(before + 1)
+    }
+    expect((await millrace.readSession('t'))?.runs).toHaveLength(1)
+  })
+
+  // Before its first frame a client has no place to resume at.
+  it('is whole however a run in progress is cut, and is joined from its start', async () => {
+    const { millrace, proxy } = await start(await openEngine())
+    const url = `${proxy.url}/tanstack`
+    let asked = 0
+    await fc.assert(
+      fc.asyncProperty(fc.integer({ min: 900, max: 4000 }), fc.integer({ min: 1, max: 4 }), async (bytes, times) => {
+        const runId = `r${asked++}`
+        proxy.cutAfter(bytes, times)
+        const chunks = await ask({ url, open: fetchServerSentEvents, threadId: 'u', runId })
+        expect(textOf(chunks)).toBe('one 二you are in Bern')
+        expect(chunks.map(({ type }) => type).filter((type) => type.startsWith('RUN_'))).toEqual(['RUN_STARTED', 'RUN_FINISHED'])
+        proxy.cutAfter(0, 0)
+        const joined: object[] = []
+        for await (const chunk of fetchServerSentEvents(url).joinRun(runId)) joined.push(chunk)
+        expect(joined).toEqual(chunks)
+      }),
+      { numRuns: 12 },
+    )
+    expect((await millrace.readSession('u'))?.runs).toHaveLength(asked)
+  })
+})
