@@ -118,6 +118,7 @@ describe('bad input is rejected with a code', () => {
     const request: RequestInit = { method: 'POST', headers: { 'content-type': 'application/json' }, body: endless }
     const response = await fetch(`${url}/api/chat`, Object.assign(request, { duplex: 'half' }))
     expect(await refusal(response)).toBe('413 body_too_large')
+    expect(response.headers.get('connection')).toBe('close')
   })
 
   it('a method that a path does not support', async () => {

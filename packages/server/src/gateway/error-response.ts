@@ -47,6 +47,8 @@ export function formatError(error: MillraceError, { method, accept = '' }: Asked
       'referrer-policy': 'no-referrer',
       ...retryAfter(error),
       ...(error.status === 401 && { 'www-authenticate': challenge(error) }),
+      // The rest of the body is not read: another request on the connection would be lost.
+      ...(error.code === 'body_too_large' && { connection: 'close' }),
       ...(error.code === 'upgrade_required' && { upgrade: 'websocket', connection: 'Upgrade' }),
     },
     body,

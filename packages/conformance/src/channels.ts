@@ -1,0 +1,28 @@
+/** PROTOCOL.md#channels. */
+import assert from 'node:assert/strict'
+import { newId, post, type Suite } from './case.ts'
+import { readers, readUntil } from './readers.ts'
+
+export const channelSuite: Suite = {
+  name: 'channels',
+  cases: readers.map(({ name, read }) => ({
+    name: `give every reader what was published, once and in order, over ${name}`,
+    async run(target) {
+      const channel = `conformance-${newId()}`
+      for (const n of [1, 2, 3]) {
+        const published = { channel, event: 'number', data: { n }, id: `${n}` }
+        await post(target, '/api/publish', published)
+        // The same id again publishes nothing.
+        const again = (await (await post(target, '/api/publish', published)).json()) as { duplicate: boolean }
+        assert.equal(again.duplicate, true)
+      }
+      const events = await readUntil(read(target, { channel }, 'start'), ({ data }) => (data as { n: number }).n === 3)
+      assert.deepEqual(
+        events.map(({ event, data }) => [event, data]),
+        [1, 2, 3].map((n) => ['number', { n }]),
+      )
+      const rest = await readUntil(read(target, { channel }, events[0]?.id ?? ''), ({ data }) => (data as { n: number }).n === 3)
+      assert.deepEqual(rest, events.slice(1))
+    },
+  })),
+}
