@@ -1,4 +1,4 @@
-/** Builds the published packages: dist of protocol, client and server by tsc, with the page and the guide's documents. */
+/** Builds the published packages: dist of protocol, client, server and conformance by tsc, with the page and the guide's documents. */
 import { cpSync, globSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { root } from './install.mjs'
@@ -6,7 +6,9 @@ import { ensurePage, pageFolder } from './page.ts'
 import { type Ended, run } from './process.ts'
 
 /** In the order of their dependencies. */
-export const packageFolders = ['packages/protocol', 'packages/client', 'packages/server'].map((path) => join(root, path))
+export const packageFolders = ['packages/protocol', 'packages/client', 'packages/server', 'packages/conformance'].map((path) =>
+  join(root, path),
+)
 
 const guideDocuments = ['README*.md', 'PROTOCOL.md', 'docs/**/*.md']
 

@@ -1,5 +1,5 @@
 /** An engine alone: runs that append one token after another, each as soon as the one before it is acknowledged. */
-import { startNats, startRedis } from '@millrace/conformance'
+import { startNats, startRedis } from '@millrace/suites'
 import { type Figures, startWorker } from './processes.ts'
 
 const seconds = 2

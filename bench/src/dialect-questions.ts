@@ -1,4 +1,4 @@
-/** How clients of each dialect ask for an answer of so many tokens, and what stands before the text of one. */
+/** How clients of each dialect ask for an answer with a number of tokens, and what stands before the text of a token. */
 import { randomUUID } from 'node:crypto'
 import { post, request } from './requests.ts'
 
@@ -46,7 +46,7 @@ export const dialectQuestions = {
   'ag-ui': agUi('/ag-ui'),
   tanstack: agUi('/tanstack'),
   anthropic: {
-    ask: (tokens) => post('/anthropic/v1/messages', { model, max_tokens: 1000, messages: messages(tokens), stream: true }),
+    ask: (tokens) => post('/v1/messages', { model, max_tokens: 1000, messages: messages(tokens), stream: true }),
     field: '"text":"',
   },
 } as const satisfies Readonly<Record<string, Question>>

@@ -1,6 +1,6 @@
 /** Answers on one server, read on another over one Redis; the age of a token when its reader gets it. */
 import { setTimeout } from 'node:timers/promises'
-import { startRedis } from '@millrace/conformance'
+import { startRedis } from '@millrace/suites'
 import type { Window } from './load.ts'
 import { type Figures, startWorker, type Usage } from './processes.ts'
 

@@ -5,7 +5,7 @@ import { readFileSync } from 'node:fs'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { connect } from '@millrace/client'
-import { launchChromium } from '@millrace/conformance'
+import { launchChromium } from '@millrace/suites'
 import { describe, expect, it, onTestFinished } from 'vitest'
 
 const pages = new URL('../src/pages/', import.meta.url)

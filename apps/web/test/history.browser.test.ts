@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
-import { makeFolder } from '@millrace/conformance'
+import { makeFolder } from '@millrace/suites'
 import { createMillrace, type Engine, MillraceError, memoryEngine, sqliteEngine } from 'millrace'
 import type { Locator } from 'playwright-core'
 import { expect, test } from 'vitest'

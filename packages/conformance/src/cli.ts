@@ -19,26 +19,25 @@ Exits with 0 where every case passed, with 1 where one failed, with 2 for a wron
 const options = {
   token: { type: 'string' },
   model: { type: 'string' },
-  only: { type: 'string', multiple: true, default: [] },
-  list: { type: 'boolean', default: false },
-  help: { type: 'boolean', short: 'h', default: false },
+  only: { type: 'string', multiple: true },
+  list: { type: 'boolean' },
+  help: { type: 'boolean', short: 'h' },
 } as const
 
 async function main(): Promise<number> {
   const { values, positionals } = parseArgs({ options, allowPositionals: true })
-  const chosen = suites.filter(({ name }) => values.only.length === 0 || values.only.some((text) => name.includes(text)))
+  const { token, model, only = [] } = values
+  const chosen = suites.filter(({ name }) => only.length === 0 || only.some((text) => name.includes(text)))
   if (values.help) return say(usage)
   if (values.list)
     return say(chosen.map(({ name, cases }) => [name, ...cases.map((one) => `  ${one.name}`)].join('\n')).join('\n'))
   const [url] = positionals
   if (url === undefined || positionals.length > 1 || !URL.canParse(url)) throw new TypeError('Name the address of one server.')
-  if (chosen.length === 0) throw new TypeError(`No suite has ${values.only.join(' or ')} in its name; --list prints them.`)
+  if (chosen.length === 0) throw new TypeError(`No suite has ${only.join(' or ')} in its name; --list prints them.`)
   const counts = { passed: 0, failed: 0, skipped: 0 }
   let last = ''
-  for await (const { suite, name, outcome, reason } of checkServer(
-    { url: url.replace(/\/$/, ''), ...values, model: values.model, token: values.token },
-    chosen,
-  )) {
+  const server = { url: url.replace(/\/$/, ''), token, model }
+  for await (const { suite, name, outcome, reason } of checkServer(server, chosen)) {
     counts[outcome] += 1
     if (suite !== last) say(suite)
     last = suite

@@ -16,7 +16,7 @@ export interface Reader {
 }
 
 const path = (source: Source, from: string, more: Record<string, string> = {}) =>
-  `/api/stream?${new URLSearchParams({ ...source, from, ...more })}`
+  `/api/stream?${new URLSearchParams({ ...source, from, ...more }).toString()}`
 
 async function requireOk(response: Response): Promise<Response> {
   if (!response.ok) throw new Error(((await response.json()) as { error: { code: string } }).error.code)

@@ -10,7 +10,9 @@ export interface SseFrame {
 
 /** Every frame until the response ends. Rejects where it is cut. */
 export async function readSse(response: Response): Promise<SseFrame[]> {
-  return Array.fromAsync(streamSse(response))
+  const frames: SseFrame[] = []
+  for await (const frame of streamSse(response)) frames.push(frame)
+  return frames
 }
 
 export async function* streamSse(response: Response): AsyncGenerator<SseFrame> {

@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url'
 import { createMillrace } from 'millrace'
 import { expect, it, onTestFinished } from 'vitest'
 
-const command = fileURLToPath(new URL('../src/remote/cli.ts', import.meta.url))
+const command = fileURLToPath(new URL('../src/cli.ts', import.meta.url))
 const model = 'sim:count?n=12&tps=100'
 
 async function start(): Promise<string> {

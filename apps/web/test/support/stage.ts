@@ -2,7 +2,7 @@
  * A stage per test: a real server on a free port, a proxy that can be cut, and a context of the
  * real Chromium that comes through the proxy. The browser and the built page are shared by a file.
  */
-import { chromiumOptions, type FaultProxy, startFaultProxy } from '@millrace/conformance'
+import { chromiumOptions, type FaultProxy, startFaultProxy } from '@millrace/suites'
 import { createMillrace, type MillraceOptions } from 'millrace'
 import { type Browser, type BrowserContextOptions, chromium } from 'playwright-core'
 import { afterAll, beforeAll } from 'vitest'

@@ -1,7 +1,7 @@
 /** The streams that the transports of the AI SDK read: POST /ai/chat. */
 import assert from 'node:assert/strict'
 import { call, newId, post, type Suite, type Target } from '../case.ts'
-import { readSse } from '../sse.ts'
+import { readSse, type SseFrame } from '../sse.ts'
 import { jsonOf, requireBrackets, unlessMissing } from './support.ts'
 
 const skip = unlessMissing('the dialect of the AI SDK at /ai', (target) => call(target, `/ai/chat/${newId()}/stream`))
@@ -79,8 +79,8 @@ export const workflowSuite: Suite = {
         assert.ok(run, 'the response names its run in x-workflow-run-id')
         const frames = (await readSse(response)).filter(({ data }) => data !== '[DONE]')
         for (let startIndex = 0; startIndex < frames.length; startIndex++) {
-          const path = `/ai/chat/${encodeURIComponent(run)}/stream?startIndex=${startIndex}`
-          const rest = (await readSse(await call(target, path))).filter(({ data }) => data !== '[DONE]')
+          const path: string = `/ai/chat/${encodeURIComponent(run)}/stream?startIndex=${startIndex}`
+          const rest: SseFrame[] = (await readSse(await call(target, path))).filter(({ data }) => data !== '[DONE]')
           assert.deepEqual(jsonOf(rest), jsonOf(frames.slice(startIndex)))
         }
       },

@@ -1,11 +1,11 @@
-/** Messages, as Anthropic's clients read them with the base URL /anthropic. */
+/** Messages, as Anthropic's clients read them at /v1/messages. */
 import assert from 'node:assert/strict'
 import { newId, post, type Suite, type Target } from '../case.ts'
 import { readSse } from '../sse.ts'
 import { type Json, jsonOf, unlessMissing } from './support.ts'
 
 const ask = (target: Target, more: object = {}) =>
-  post(target, '/anthropic/v1/messages', {
+  post(target, '/v1/messages', {
     model: target.model ?? 'default',
     max_tokens: 1024,
     messages: [{ role: 'user', content: `Count. ${newId()}` }],
@@ -14,7 +14,7 @@ const ask = (target: Target, more: object = {}) =>
 
 export const anthropicSuite: Suite = {
   name: 'Anthropic Messages',
-  skip: unlessMissing("Anthropic's dialect at /anthropic", (target) => post(target, '/anthropic/v1/messages', {})),
+  skip: unlessMissing("Anthropic's dialect at /v1/messages", (target) => post(target, '/v1/messages', {})),
   cases: [
     {
       name: 'a message begins with message_start, has its blocks in brackets, and ends with message_stop',

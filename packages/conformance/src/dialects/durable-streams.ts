@@ -15,7 +15,7 @@ export const durableStreamsSuite: Suite = {
       name: 'a stream is read from every offset, the offsets sort as text, and a closed stream says so',
       async run(target) {
         const path = `/ds/streams/${newId()}`
-        const offsets = [await nextOffset(await put(target, path))]
+        const offsets = [nextOffset(await put(target, path))]
         for (const n of [1, 2, 3]) {
           const response = await call(target, path, { method: 'POST', headers: json, body: JSON.stringify([{ n }]) })
           offsets.push(nextOffset(response))
