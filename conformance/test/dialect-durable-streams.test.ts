@@ -2,12 +2,15 @@
  * The client of Durable Streams, as it is published, over real engines: its event stream is cut after each frame in turn, its
  * long-poll while it waits, its server ends and begins again, and several servers are written at the same time.
  */
+import { execFile } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { createServer, type IncomingMessage, request, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
 import { DurableStream, stream } from '@durable-streams/client'
 import { createMillrace, type Engine, type Millrace, type Model, memoryEngine, sqliteEngine } from 'millrace'
 import { redisEngine } from 'millrace/redis'
@@ -236,4 +239,19 @@ it('has every append once where two servers write one stream, in one order for a
     expect(one?.filter((message) => message.writer === writer).map(({ seq }) => seq)).toEqual(
       Array.from({ length: 20 }, (_, seq) => seq),
     )
+})
+
+it.each(['', '.zh-CN'])('runs the programs of the guide%s as they are printed', async (language) => {
+  const guide = readFileSync(new URL(`../../docs/guides/durable-streams${language}.md`, import.meta.url), 'utf8')
+  const programs = [...guide.matchAll(/^```js\n(.*?)^```$/gms)].map(([, code = '']) => code)
+  const { model, release } = createGated()
+  const { millrace, port } = await serve(memoryEngine(), [model])
+  const { id } = await millrace.ask({ query: 'go' })
+  release()
+  const run = async (program: string | undefined, path: string) => {
+    const args = ['--input-type=module', '-e', program ?? '', '--', 'program', `http://127.0.0.1:${port}${path}`]
+    return (await promisify(execFile)(process.execPath, args, { cwd: fileURLToPath(new URL('..', import.meta.url)) })).stdout
+  }
+  expect(await run(programs[0], `/ds/runs/${id}`)).toBe(tokens.join(''))
+  expect(await run(programs[1], '/ds/streams/todo')).toBe("[ { add: 'milk' } ]\n")
 })
