@@ -20,8 +20,20 @@ async function startServer(): Promise<string> {
 describe.each(['README.md', 'README.zh-CN.md'])('%s', (file) => {
   const text = read(file)
 
-  it('has at most 150 lines', () => {
-    expect(text.split('\n').length).toBeLessThanOrEqual(150)
+  it('has at most 170 lines', () => {
+    expect(text.split('\n').length).toBeLessThanOrEqual(170)
+  })
+
+  it('names the versions of other clients that are installed, and tests that use them', () => {
+    const rows = text.split('\n').filter((line) => line.includes('.test.ts)'))
+    expect(rows).toHaveLength(10)
+    for (const row of rows) {
+      const tests = [...row.matchAll(/\]\((\S+\.test\.ts)\)/g)].map(([, path = '']) => read(path))
+      for (const [, name = '', version] of row.matchAll(/`([a-z@/-]+)` (\d+\.\d+\.\d+)/g)) {
+        expect(JSON.parse(read(`node_modules/${name}/package.json`))).toMatchObject({ version })
+        expect(tests.join('\n'), `${name} in the tests of its row`).toContain(name)
+      }
+    }
   })
 
   it('shows only commands that exist, and curl lines that stream', async () => {
