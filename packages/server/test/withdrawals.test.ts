@@ -20,7 +20,7 @@ it('ends the run as stopped, for readers too, and a later decision is rejected',
     { type: 'tool_decision', data: { call: 'c2', decision: 'approve' } },
     { type: 'tool_decision', data: { run: run.id, call: 'c1', decision: 'withdraw', approval: expect.any(String) } },
   ])
-  const { approval } = events.at(-1)?.data as { approval: string }
+  const approval = (events.at(-1)?.data as { approval?: string } | undefined)?.approval
   expect(JSON.stringify(events.at(-1)?.data)).toBe(
     `{"run":"${run.id}","call":"c1","decision":"withdraw","approval":"${approval}","by":"anonymous"}`,
   )
@@ -73,17 +73,16 @@ it('stops one lane of several, and the others go on when they are decided', asyn
   const run = await millrace.ask({ query: 'x', models: [a, b] })
   const end = await run.ended
   expect(end).toMatchObject({ status: 'waiting' })
-  const [first, second] = (await millrace.readSession(run.session))?.runs[0]?.lanes.map(({ parts }) =>
-    parts.flatMap((part) => (part.type === 'tool' ? [part.call] : [])),
-  ) as [string[], string[]]
-  await postJson(`${url}/api/runs/${run.id}/decisions`, { decisions: [approve(second[0] as string)] })
+  const { lanes = [] } = (await millrace.readSession(run.session))?.runs[0] ?? {}
+  const [first, second] = lanes.map(({ parts }) => parts.find((part) => part.type === 'tool')?.call)
+  await postJson(`${url}/api/runs/${run.id}/decisions`, { decisions: [approve(second ?? '')] })
   expect(await (await postJson(`${url}/api/runs/${run.id}/stop`, { lane: a })).json()).toMatchObject({
     status: 'stopped',
     model: a,
   })
   await expect.poll(async () => (await millrace.readSession(run.session))?.runs[1]?.status).toBe('completed')
   expect((await millrace.readSession(run.session))?.runs).toMatchObject([
-    { status: 'waiting', lanes: [{ status: 'stopped', parts: [{}, { ...withdrawn, call: first[0] }] }, { status: 'waiting' }] },
+    { status: 'waiting', lanes: [{ status: 'stopped', parts: [{}, { ...withdrawn, call: first }] }, { status: 'waiting' }] },
     { continues: run.id, lanes: [{ lane: b, status: 'completed' }] },
   ])
 })
@@ -110,7 +109,7 @@ it('loses to a decision that is recorded before it, and wins over one that comes
     const append = engine.append.bind(engine)
     // The other one is sent between the reading and the recording of this one.
     const meet: Engine['append'] = async (log, events, options) => {
-      const other = (events[0]?.data as { decision?: string }).decision === 'withdraw' ? 'approve' : 'withdraw'
+      const other = (events[0]?.data as { decision?: string } | undefined)?.decision === 'withdraw' ? 'approve' : 'withdraw'
       if (events[0]?.type !== 'tool_decision' || !isMeeting || other !== first) return append(log, events, options)
       isMeeting = false
       await (first === 'approve' ? context.decide(approve('c1')) : postJson(stop, {}))

@@ -3,6 +3,7 @@
 import type { ModelPart } from '../model.ts'
 import type { AnswerEnd, UsageMetadata } from './end.ts'
 import { asFields, readContent, readReason } from './provider-chunk.ts'
+import { sourcesOf } from './sources.ts'
 import { ToolCalls } from './tool-calls.ts'
 
 /** The used part of LangChain's `AIMessageChunk`. */
@@ -20,10 +21,11 @@ export interface LangChainChunk {
 export async function* readChunks(chunks: AsyncIterable<LangChainChunk>, end: AnswerEnd): AsyncGenerator<ModelPart> {
   let hasReasoning = false
   const calls = new ToolCalls()
+  const cited = new Set<string>()
   for await (const chunk of chunks) {
     // The last chunk of OpenAI's Responses, which has the status, repeats all its reasoning.
     const isSummary = hasReasoning && chunk.response_metadata?.status !== undefined
-    for (const part of partsOf(chunk)) {
+    for (const part of newParts(chunk, cited)) {
       const isReasoning = typeof part === 'object' && 'reasoning' in part
       hasReasoning ||= isReasoning
       if (!(isReasoning && isSummary)) yield part
@@ -42,7 +44,16 @@ export function* callsOf({ tool_call_chunks, tool_calls }: LangChainChunk, calls
   for (const piece of pieces) yield* calls.add(asFields(piece))
 }
 
-export function* partsOf(chunk: LangChainChunk): Generator<ModelPart> {
+/** Without sources that earlier chunks had; adds to `cited`. */
+export function* newParts(chunk: LangChainChunk, cited: Set<string>): Generator<ModelPart> {
+  for (const part of partsOf(chunk)) {
+    const source = typeof part === 'object' && 'source' in part ? part.source.source : undefined
+    if (source === undefined || !cited.has(source)) yield part
+    if (source !== undefined) cited.add(source)
+  }
+}
+
+function* partsOf(chunk: LangChainChunk): Generator<ModelPart> {
   // A de-facto field of providers with OpenAI's protocol: DeepSeek, LM Studio, llama.cpp.
   const reasoning = chunk.additional_kwargs?.reasoning_content
   if (isSaid(reasoning)) yield { reasoning }
@@ -54,6 +65,7 @@ export function* partsOf(chunk: LangChainChunk): Generator<ModelPart> {
   let thought = isSaid(reasoning) ? '' : readContent(chunk.content).reasoning
   for (const block of chunk.contentBlocks ?? []) {
     if (block.type === 'text' && 'text' in block && isSaid(block.text)) yield block.text
+    if ('annotations' in block) for (const source of sourcesOf(block.annotations)) yield { source }
     else if (block.type === 'reasoning' && 'reasoning' in block && isSaid(block.reasoning)) {
       if (block.reasoning !== reasoning) yield { reasoning: block.reasoning }
       thought = ''

@@ -4,6 +4,7 @@ import type { Json } from '@millrace/protocol'
 import type { ModelPart } from '../model.ts'
 import type { AnswerEnd, UsageMetadata } from './end.ts'
 import { asFields, type Fields, readContent, readReason } from './provider-chunk.ts'
+import { sourcesOf } from './sources.ts'
 import { ToolCalls } from './tool-calls.ts'
 
 /** The used part of LangChain's `ChatModelStreamEvent`. */
@@ -58,11 +59,7 @@ function* executed({ type, id, name, args, toolCallId, status, output, annotatio
     yield { toolCall: { id, name, arguments: asJson(args ?? {}), by: 'model' } }
   else if (type === 'server_tool_call_result' && typeof toolCallId === 'string')
     yield { toolResult: { call: toolCallId, value: asJson(output ?? null), ...(status === 'error' && { isError: true }) } }
-  for (const annotation of Array.isArray(annotations) ? annotations : []) {
-    const { type: kind, url, title } = asFields(annotation)
-    if (kind === 'citation' && typeof url === 'string' && /^https?:/i.test(url))
-      yield { source: { source: url, url, ...(typeof title === 'string' && { title }) } }
-  }
+  for (const source of sourcesOf(annotations)) yield { source }
 }
 
 function asJson(value: unknown): Json {

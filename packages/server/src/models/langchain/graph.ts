@@ -2,21 +2,27 @@
  * Adapts LangChain's agents and LangGraph's graphs: they ask their models and execute their tools themselves, and what they
  * say and do comes through, calls and results included. As LangChain's models, they bring their own package.
  */
+import type { Json } from '@millrace/protocol'
 import type { Model, ModelPart, ModelRequest } from '../model.ts'
-import { addUsage, callsOf, type LangChainChunk, partsOf } from './chunks.ts'
+import { addUsage, callsOf, type LangChainChunk, newParts } from './chunks.ts'
 import { type AnswerEnd, usageOf } from './end.ts'
 import { toMillraceError } from './errors.ts'
 import { type LangChainMessage, toLangChainMessages } from './messages.ts'
+import { asFields } from './provider-chunk.ts'
 import { ToolCalls } from './tool-calls.ts'
 
-/** The used part of a compiled graph, and of an agent. */
+/** A compiled graph, or an agent; what its state has beside `messages` has a default. */
 export interface LangChainGraph {
   readonly name?: string | undefined
-  stream(
-    input: { readonly messages: LangChainMessage[] },
-    options: { readonly streamMode: 'messages'; readonly signal: AbortSignal },
-  ): Promise<AsyncIterable<unknown>>
+  // Each graph has types of its own for these.
+  stream(input: never, options: never): Promise<AsyncIterable<unknown>>
 }
+
+/** What is used of it. */
+type Stream = (
+  input: { readonly messages: LangChainMessage[] },
+  options: { readonly streamMode: readonly ['messages', 'custom']; readonly signal: AbortSignal },
+) => Promise<AsyncIterable<readonly ['custom', unknown] | readonly ['messages', readonly [GraphMessage]]>>
 
 /** A message in a stream of messages: a model's, whole or in chunks, or a tool's. */
 interface GraphMessage extends LangChainChunk {
@@ -39,11 +45,9 @@ export function fromLangChainGraph(graph: LangChainGraph, name = graph.name ?? '
 async function* readGraph(graph: LangChainGraph, { messages, signal }: ModelRequest, name: string): AsyncGenerator<ModelPart> {
   const end: AnswerEnd = {}
   try {
-    const stream = await graph.stream(
-      { messages: await toLangChainMessages(messages, signal) },
-      { streamMode: 'messages', signal },
-    )
-    yield* readMessages(stream, end)
+    const stream = (graph.stream as Stream).bind(graph)
+    const input = { messages: await toLangChainMessages(messages, signal) }
+    yield* readMessages(await stream(input, { streamMode: ['messages', 'custom'], signal }), end)
   } catch (error) {
     if (!signal.aborted) throw toMillraceError(error, name)
   }
@@ -52,11 +56,16 @@ async function* readGraph(graph: LangChainGraph, { messages, signal }: ModelRequ
   yield { finishReason: 'stop' }
 }
 
-async function* readMessages(stream: AsyncIterable<unknown>, end: AnswerEnd): AsyncGenerator<ModelPart> {
+async function* readMessages(stream: Awaited<ReturnType<Stream>>, end: AnswerEnd): AsyncGenerator<ModelPart> {
   const calls = new ToolCalls('model')
+  const cited = new Set<string>()
   let current: string | undefined
   for await (const item of stream) {
-    const message = (Array.isArray(item) ? item[0] : item) as GraphMessage
+    if (item[0] === 'custom') {
+      yield toData(item[1])
+      continue
+    }
+    const [message] = item[1]
     const type = message._getType()
     if (message.id !== current || type !== 'ai') yield* calls.end()
     current = message.id
@@ -69,11 +78,19 @@ async function* readMessages(stream: AsyncIterable<unknown>, end: AnswerEnd): As
         },
       }
     if (type !== 'ai') continue
-    yield* partsOf(message)
+    yield* newParts(message, cited)
     yield* callsOf(message, calls)
     end.usage = addUsage(end.usage, message.usage_metadata)
   }
   yield* calls.end()
+}
+
+/** What a node or a tool writes with `config.writer`: any value, or one with a name of its own. */
+function toData(written: unknown): ModelPart {
+  const value = JSON.parse(JSON.stringify(written ?? null)) as Json
+  const { name, value: named, ...more } = asFields(value)
+  const isNamed = typeof name === 'string' && named !== undefined && Object.keys(more).length === 0
+  return { data: isNamed ? { name, value: named as Json } : { name: 'custom', value } }
 }
 
 /** A tool's result is text, most often of JSON. */

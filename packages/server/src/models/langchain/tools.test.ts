@@ -127,7 +127,7 @@ describe('an agent', () => {
     })
     const agent = createAgent({ model: chatModel(fake), tools: [weather] })
     expect(isLangChainGraph(agent)).toBe(true)
-    const parts = await ask(fromLangChainGraph(agent as never, 'agent'))
+    const parts = await ask(fromLangChainGraph(agent, 'agent'))
     expect(parts).toEqual([
       'Let me. ',
       { toolCallStart: { id: 'c1', name: 'weather' } },
