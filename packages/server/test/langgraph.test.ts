@@ -99,7 +99,12 @@ it('gives its text, the calls and results of its tools, its sources, and what it
   ])
   await (await millrace.ask({ query: 'And now?', session: run.session })).ended
   expect(provider.requests.at(-1)?.body.messages.map(({ role }) => role)).toEqual([
-    ...['user', 'assistant', 'tool', 'tool', 'assistant', 'user'],
+    'user',
+    'assistant',
+    'tool',
+    'tool',
+    'assistant',
+    'user',
   ])
 })
 
