@@ -2,7 +2,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { readdirSync } from 'node:fs'
-import { createInterface } from 'node:readline'
+import { createInterface, type Interface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, it, onTestFinished } from 'vitest'
 
@@ -18,6 +18,11 @@ const answers: Record<string, string> = {
 
 /** Starts an example on a free port; the first line it prints is its address. */
 async function start(file: string): Promise<URL> {
+  return (await startLines(file)).url
+}
+
+/** The lines after the address are what the example prints later. */
+async function startLines(file: string): Promise<{ readonly url: URL; readonly lines: Interface }> {
   const child: ChildProcess = spawn(process.execPath, ['--conditions=millrace-source', fileURLToPath(new URL(file, folder))], {
     env: { ...process.env, PORT: '0' },
     stdio: ['ignore', 'pipe', 'inherit'],
@@ -29,7 +34,7 @@ async function start(file: string): Promise<URL> {
   const lines = createInterface({ input: child.stdout as NodeJS.ReadableStream })
   const [line] = await Promise.race([once(lines, 'line'), once(child, 'exit')])
   if (typeof line !== 'string') throw new Error(`${file} ended with ${line}`)
-  return new URL(line)
+  return { url: new URL(line), lines }
 }
 
 async function readText(response: Response): Promise<string> {
@@ -45,6 +50,11 @@ describe('the example', () => {
   it.each(examples)('%s streams its answer', async (file) => {
     const address = await start(file)
     expect(await readText(await fetch(address))).toBe(answers[file] ?? '1 2 3 4 5 ')
+  })
+
+  it('openai.ts prints a whole answer, although its connection broke', async () => {
+    const { lines } = await startLines('openai.ts')
+    expect(await once(lines, 'line')).toEqual(['1 2 3 4 5 '])
   })
 
   it.each(['node-http.ts', 'express.ts', 'fastify.ts', 'hono.ts'])(
