@@ -1,5 +1,5 @@
 /** TanStack AI's client, cut after every frame on a real connection: over every engine it misses and repeats none. */
-import { fetchHttpStream, fetchServerSentEvents } from '@tanstack/ai-client'
+import { fetchHttpStream, fetchServerSentEvents, webSocket } from '@tanstack/ai-client'
 import fc from 'fast-check'
 import { createMillrace, type Engine, type Model, type ModelPart, memoryEngine, sqliteEngine } from 'millrace'
 import { redisEngine } from 'millrace/redis'
@@ -113,5 +113,24 @@ describe.each(engines)('over %s', (_engine, openEngine) => {
       { numRuns: 12 },
     )
     expect((await millrace.readSession('u'))?.runs).toHaveLength(asked)
+  })
+
+  it('is whole over a WebSocket that is cut', async () => {
+    const { millrace, proxy } = await start(await openEngine())
+    const left = new AbortController()
+    onTestFinished(() => left.abort())
+    for (const bytes of [700, 900, 1100, 1300, 1500, 1700, 1900]) {
+      const connection = webSocket(`${proxy.url}/tanstack/ws`, { reconnect: { delayMs: 0 } })
+      const chunks = connection.subscribe(left.signal)[Symbol.asyncIterator]()
+      const before = proxy.cuts
+      proxy.cutAfter(bytes)
+      await connection.send(messages as never, undefined, undefined, { threadId: 'w', runId: `w${bytes}` })
+      const read: { type: string; delta?: string }[] = []
+      while (read.at(-1)?.type !== 'RUN_FINISHED') read.push((await chunks.next()).value as { type: string })
+      expect(textOf(read)).toBe('one 二you are in Bern')
+      expect(read.filter(({ type }) => type === 'RUN_STARTED')).toHaveLength(1)
+      expect(proxy.cuts).toBe(before + 1)
+    }
+    expect((await millrace.readSession('w'))?.runs).toHaveLength(7)
   })
 })

@@ -1,5 +1,5 @@
 /** The unmodified client of TanStack AI against a server. */
-import { ChatClient, fetchHttpStream, fetchServerSentEvents, type UIMessage } from '@tanstack/ai-client'
+import { ChatClient, fetchHttpStream, fetchServerSentEvents, type UIMessage, webSocket } from '@tanstack/ai-client'
 import type { MillraceOptions } from 'millrace'
 import { describe, expect, it } from 'vitest'
 import { gatedModel } from '../support/gated-model.ts'
@@ -7,7 +7,11 @@ import { postJson, startServer } from '../support/server.ts'
 import { pay } from '../support/waiting.ts'
 import { payer } from './support/payer.ts'
 
-const forms = { 'server-sent events': ['/tanstack', fetchServerSentEvents], lines: ['/tanstack/lines', fetchHttpStream] } as const
+const forms = {
+  'server-sent events': ['/tanstack', fetchServerSentEvents],
+  lines: ['/tanstack/lines', fetchHttpStream],
+  'a WebSocket': ['/tanstack/ws', webSocket],
+} as const
 type Form = keyof typeof forms
 
 async function start(options: MillraceOptions = {}) {
@@ -53,7 +57,10 @@ describe.each(Object.keys(forms) as Form[])('a chat over %s', (form) => {
       { type: 'text', content: expect.stringContaining('The weather says') },
     ])
   })
+})
 
+// Over a WebSocket the client has no way to read the messages of a thread.
+describe.each(['server-sent events', 'lines'] as const)('a thread over %s', (form) => {
   it('is joined by another client while it is answered, and after', async () => {
     const model = gatedModel('m')
     const { open } = await start({ models: [model], model: 'm' })
@@ -76,6 +83,45 @@ describe.each(Object.keys(forms) as Form[])('a chat over %s', (form) => {
     const third = open(form, { persistence: true }).client
     third.attach()
     await expect.poll(() => parts(third.getMessages())).toEqual(said)
+  })
+})
+
+describe('a WebSocket', () => {
+  it('stops a run, as its client asks for, and reads it again for who joins', async () => {
+    const model = gatedModel('m')
+    const { open, runs, url } = await start({ models: [model], model: 'm' })
+    const { client } = open('a WebSocket')
+    const sent = client.sendMessage('x')
+    model.say('1 ')
+    await expect.poll(() => parts(client.getMessages()).at(-1)).toEqual(['assistant', '1 '])
+    client.stop()
+    await sent
+    await expect.poll(async () => (await runs())[0]?.status).toBe('stopped')
+    const types: string[] = []
+    for await (const { type } of webSocket(`${url}/tanstack/ws`).joinRun((await runs())[0]?.run ?? '')) types.push(type)
+    expect(types).toEqual(['RUN_STARTED', 'TEXT_MESSAGE_START', 'TEXT_MESSAGE_CONTENT', 'TEXT_MESSAGE_END', 'RUN_FINISHED'])
+    const joining = webSocket(`${url}/tanstack/ws`).joinRun('none')
+    await expect(joining[Symbol.asyncIterator]().next()).rejects.toThrow('Stream response body read failed')
+  })
+
+  it('answers what it cannot take with an error, and goes on', async () => {
+    const { url } = await start()
+    const socket = new WebSocket(`${url}/tanstack/ws`)
+    const received: { type?: string; code?: string; chunk?: { type: string } }[] = []
+    socket.onmessage = ({ data }) => void received.push(JSON.parse(data as string))
+    await new Promise((resolve) => (socket.onopen = resolve))
+    const input = { threadId: 't', runId: 'r', messages: [{ role: 'user', content: 'x' }] }
+    const wrong = ['{', '1', '{}', JSON.stringify({ ...input, messages: [] }), JSON.stringify({ type: 'abort', runId: 'none' })]
+    for (const text of [...wrong, JSON.stringify(input)]) socket.send(text)
+    await expect.poll(() => received.at(-1)?.chunk?.type).toBe('RUN_FINISHED')
+    expect(received.slice(0, 5).map(({ type, code }) => [type, code])).toEqual([
+      ['RUN_ERROR', 'invalid_json'],
+      ['RUN_ERROR', 'invalid_json'],
+      ['RUN_ERROR', 'invalid_request'],
+      ['RUN_ERROR', 'query_missing'],
+      ['RUN_ERROR', 'run_not_found'],
+    ])
+    socket.close()
   })
 })
 

@@ -2,6 +2,7 @@
 import type { Caller } from '../../access/caller.ts'
 import { type AskContext, prepareAskIn } from '../../gateway/asking.ts'
 import type { RouteRequest, RouteResponse } from '../../gateway/route.ts'
+import type { RunAccess } from '../../gateway/run-access.ts'
 import { type ReadableRun, type RunStreamContext, type StreamedAs, streamStarted } from '../../gateway/run-streams.ts'
 import type { Run } from '../../runs/run.ts'
 import type { SessionStores } from '../../sessions/create-session.ts'
@@ -10,7 +11,7 @@ import type { ClientKind } from './ends.ts'
 import { type RunAgentInput, readInput } from './input.ts'
 import { createAgUiDialect } from './rendering.ts'
 
-export type AgUiContext = AskContext & SessionStores & AnswerContext & RunStreamContext
+export type AgUiContext = AskContext & SessionStores & AnswerContext & RunStreamContext & RunAccess
 
 export interface StreamedTo extends Pick<StreamedAs, 'form'> {
   readonly client: ClientKind
@@ -22,7 +23,7 @@ export async function startAndStream(
   streamed: StreamedTo,
 ): Promise<RouteResponse> {
   const { input, caller } = request
-  const start = await prepare(context, caller, input)
+  const start = await prepareRun(context, caller, input)
   return streamStarted(context, request, { start, session: input.threadId }, (run) => streamedAs(run, input, streamed))
 }
 
@@ -35,7 +36,8 @@ export function streamedAs(
   return { form, dialect: createAgUiDialect({ run, parentRun, epoch, client }) }
 }
 
-async function prepare(context: AgUiContext, caller: Caller, input: RunAgentInput): Promise<() => Promise<Run>> {
+/** Checks what the caller may do; the returned function starts the run, or finds it. */
+export async function prepareRun(context: AgUiContext, caller: Caller, input: RunAgentInput): Promise<() => Promise<Run>> {
   const wanted = readInput(input)
   if ('answers' in wanted) return prepareAnswers(context, caller, input.threadId, wanted.answers)
   return prepareAskIn(context, caller, wanted.ask)

@@ -6,12 +6,12 @@ import { idPattern, MillraceError } from '@millrace/protocol'
 import { z } from 'zod'
 import type { Face } from '../../../gateway/face.ts'
 import type { Route, RouteRequest, RouteResponse } from '../../../gateway/route.ts'
-import { authorizeRun } from '../../../gateway/run-access.ts'
-import { type ReadableRun, streamOn } from '../../../gateway/run-streams.ts'
-import { parseFrameId } from '../../replay.ts'
+import { streamOn } from '../../../gateway/run-streams.ts'
 import { type RunAgentInput, runAgentInput } from '../input.ts'
 import { type AgUiContext, type StreamedTo, startAndStream, streamedAs } from '../start.ts'
+import { findJoined, findRunOf } from './find-run.ts'
 import { hydrate } from './hydration.ts'
+import { createTanstackSocket } from './socket.ts'
 
 const id = z.string().regex(idPattern, 'invalid_id')
 const readQuery = z.object({
@@ -26,6 +26,7 @@ type ReadQuery = z.output<typeof readQuery>
 export function createTanstackFace(context: AgUiContext): Face {
   return {
     prefix: '/tanstack',
+    sockets: [createTanstackSocket(context)],
     routes: [
       ...routesOf(context, '/tanstack', { form: 'sse', client: 'tanstack' }),
       ...routesOf(context, '/tanstack/lines', { form: 'lines', client: 'tanstack' }),
@@ -72,14 +73,11 @@ async function goOn(
 }
 
 async function read(context: AgUiContext, request: RouteRequest<ReadQuery>, streamed: StreamedTo): Promise<RouteResponse> {
-  const { authorize, runs, transcripts } = context
+  const { authorize, transcripts } = context
   const { caller, lastEventId, input } = request
   const { offset, runId, threadId: session } = input
   if (offset !== undefined && runId !== undefined) {
-    await authorizeRun({ authorize, runs }, caller, { run: runId }, 'session.read')
-    const run = await runs.find(runId)
-    if (run === undefined) throw new MillraceError('run_not_found')
-    const frame = lastEventId ?? (offset === '-1' ? undefined : offset)
+    const { run, frame } = await findJoined(context, caller, runId, lastEventId ?? offset)
     return streamOn(context, request, run, streamedAs(run, { runId }, streamed), frame === undefined ? undefined : { frame })
   }
   if (session === undefined)
@@ -88,16 +86,4 @@ async function read(context: AgUiContext, request: RouteRequest<ReadQuery>, stre
   const transcript = await transcripts.read(session)
   if (transcript === undefined) throw new MillraceError('session_not_found')
   return { status: 200, json: hydrate(transcript, input) }
-}
-
-/** The run whose frame it is. */
-async function findRunOf({ engine, runs }: AgUiContext, session: string, frame: string): Promise<ReadableRun> {
-  const position = parseFrameId(frame)
-  if (position === undefined || position.offset === 0) throw new MillraceError('position_invalid')
-  if ((position.session ?? session) !== session) throw new MillraceError('position_foreign')
-  const { epoch, offset } = position
-  const [event] = (await engine.read(session, { epoch, offset: offset - 1 }, { eventsMax: 1 })).events
-  const { run: id } = (event?.data ?? {}) as { readonly run?: string }
-  if (id === undefined || event?.offset !== offset) throw new MillraceError('position_expired')
-  return (await runs.find(id)) ?? { id, session, start: { epoch, offset: 0 } }
 }

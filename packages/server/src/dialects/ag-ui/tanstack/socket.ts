@@ -1,0 +1,119 @@
+/**
+ * The messages of TanStack AI's `webSocket`: the client sends what it would post, and `abort` to stop a run. A socket that is
+ * opened with an `offset` only reads one run, and closes with 1000 at its end.
+ */
+import { encodeJson, idPattern, MillraceError } from '@millrace/protocol'
+import { z } from 'zod'
+import type { FaceSocket, OpenedSocket } from '../../../gateway/face.ts'
+import { stopFor } from '../../../gateway/run-access.ts'
+import type { ReadableRun } from '../../../gateway/run-streams.ts'
+import { replayRun } from '../../replay.ts'
+import { type RunAgentInput, runAgentInput } from '../input.ts'
+import { type AgUiContext, prepareRun, streamedAs } from '../start.ts'
+import { findJoined } from './find-run.ts'
+
+const abort = z.looseObject({ type: z.literal('abort'), runId: z.string().regex(idPattern) })
+const message = z.union([abort, runAgentInput])
+
+/** The key of a session that is about to be read. Messages are handled one after another, so there is at most one. */
+const reserved = 'reserved'
+const [normal, refused] = [1000, 1008]
+
+export function createTanstackSocket(context: AgUiContext): FaceSocket {
+  return {
+    path: '/tanstack/ws',
+    open(opened) {
+      const offset = opened.query.get('offset')
+      if (offset !== null) void join(context, opened, opened.query.get('runId') ?? '', offset)
+      /** By the names that the client has for them. */
+      const runs = new Map<string, string>()
+      return (text) => handle(context, opened, runs, text)
+    },
+  }
+}
+
+async function handle(context: AgUiContext, opened: OpenedSocket, runs: Map<string, string>, text: string): Promise<void> {
+  const { caller, errorOf } = opened
+  const startedAt = performance.now()
+  const given = parse(text)
+  const name = given?.['runId']
+  try {
+    if (given === undefined) throw new MillraceError('invalid_json')
+    const { data, error } = message.safeParse(given)
+    if (data === undefined) throw new MillraceError('invalid_request', { message: z.prettifyError(error) })
+    if ('messages' in data) await start(context, opened, runs, data as RunAgentInput)
+    else await stopFor(context, caller, { run: runs.get(data.runId) ?? data.runId })
+  } catch (error) {
+    const { code, message: why } = (await errorOf(error, startedAt)).toPublic()
+    const run = typeof name === 'string' && { runId: name }
+    opened.socket.sendText(encodeJson({ type: 'RUN_ERROR', message: why, code, ...run }))
+  }
+}
+
+async function start(context: AgUiContext, opened: OpenedSocket, runs: Map<string, string>, input: RunAgentInput): Promise<void> {
+  const { socket, connection, caller } = opened
+  const { runId, threadId } = input
+  socket.requireRoom()
+  connection.attach(threadId, reserved)
+  try {
+    const begin = await prepareRun(context, caller, input)
+    const run = await begin()
+    await context.authorize(caller, 'session.read', { session: run.session })
+    runs.set(runId, run.id)
+    attach(opened, runId, run, input, () => void runs.delete(runId))
+  } finally {
+    connection.detach(reserved)
+  }
+}
+
+async function join(context: AgUiContext, opened: OpenedSocket, runId: string, offset: string): Promise<void> {
+  const { socket, caller, errorOf } = opened
+  const startedAt = performance.now()
+  try {
+    const { run, frame } = await findJoined(context, caller, runId, offset)
+    const { dialect } = streamedAs(run, { runId: runId || run.id }, { form: 'lines', client: 'tanstack' })
+    const view = { session: run.session, run: run.id, start: run.start, dialect }
+    const place = frame === undefined ? undefined : await replayRun(context.engine, view, { frame })
+    attach(opened, runId, run, { runId: runId || run.id }, () => socket.close(normal, ''), place)
+  } catch (error) {
+    const { code, message: why } = (await errorOf(error, startedAt)).toPublic()
+    socket.close(refused, `${code}: ${why}`.slice(0, 100))
+  }
+}
+
+function attach(
+  { socket, errorOf }: OpenedSocket,
+  key: string,
+  run: ReadableRun,
+  input: Pick<RunAgentInput, 'runId' | 'parentRunId'>,
+  onEnd: () => void,
+  place?: Awaited<ReturnType<typeof replayRun>>,
+): void {
+  const { dialect } = streamedAs(run, input, { form: 'lines', client: 'tanstack' })
+  socket.attachRun(key, {
+    session: run.session,
+    run: run.id,
+    start: run.start,
+    dialect,
+    ...(place && { place }),
+    format: 'tanstack',
+    message: ({ data }, _index, id) => `{"id":${encodeJson(id)},"chunk":${data}}`,
+    onEnd(error) {
+      if (error === undefined) return onEnd()
+      void errorOf(error, performance.now()).then((known) => {
+        for (const { data } of dialect.fail(known)) socket.sendText(data)
+        onEnd()
+      })
+    },
+  })
+}
+
+function parse(text: string): Readonly<Record<string, unknown>> | undefined {
+  try {
+    const given: unknown = JSON.parse(text)
+    return typeof given === 'object' && given !== null ? (given as Readonly<Record<string, unknown>>) : undefined
+  } catch {
+    // Not JSON.
+    return undefined
+  }
+}
