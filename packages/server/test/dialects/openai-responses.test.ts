@@ -142,6 +142,28 @@ describe('responses of OpenAI', () => {
     await expect(wrong).rejects.toMatchObject({ status: 400, code: 'tool_result_unexpected' })
   })
 
+  it('go on with results in several steps, each of which follows the one before', async () => {
+    const steps: Model = {
+      name: 'steps',
+      async *stream({ messages }): AsyncGenerator<ModelPart> {
+        const results = messages.filter(({ role }) => role === 'tool')
+        // The same id each time, as some models give it.
+        if (results.length < 3) yield { toolCall: { id: 'call', name: 'weather', arguments: { step: results.length } } }
+        else yield messages.map(({ role, text }) => `${role}:${text}`).join('|')
+      },
+    }
+    const { client } = await start({ models: [steps] })
+    const ask = { model: 'steps', tools: [weather], instructions: 'Be short.' }
+    let response = await client.responses.create({ ...ask, input: 'x' })
+    for (let step = 0; step < 3; step++) {
+      const [call] = response.output
+      expect(call).toMatchObject({ type: 'function_call', arguments: `{"step":${step}}` })
+      const input = [output(call?.type === 'function_call' ? call.call_id : '', `${step}`)]
+      response = await client.responses.create({ ...ask, input, previous_response_id: response.id })
+    }
+    expect(response.output_text).toBe('system:Be short.|user:x|assistant:|tool:0|assistant:|tool:1|assistant:|tool:2')
+  })
+
   it('show the calls of tools that the server executes', async () => {
     const { client } = await start()
     const helper = client.responses.stream({ model: 'sim:tool?tps=0', input: 'x' })
