@@ -7,8 +7,8 @@ import { createLogRoutes } from './log-routes.ts'
 import { sharedHeaders } from './respond.ts'
 import { createStreamRoutes } from './stream-routes.ts'
 
-/** Short enough for the proxies between: a client asks again at once. */
-const waits = { pollMs: 15_000, sseMs: 60_000 }
+/** Shorter than proxies wait for a byte, most often 60 seconds: a client asks again at once. */
+const waits = { pollMs: 15_000, sseMs: 55_000 }
 
 export const createDurableStreams: CreateFace = (context) => {
   const shared = { ...context, waits, now: Date.now, random: Math.random }

@@ -42,7 +42,7 @@ describe('a stream on the wire', () => {
       { type: 'stream_start', data: { session: 's', run: 'next', lanes: [] } },
     ])
     const start = { epoch, offset: 0 }
-    const view = await viewRun(engine, { id: 'r', session: 's', start }, { epoch, offset: 4 })
+    const view = viewRun(await viewLog(engine, 's'), { id: 'r', start }, { epoch, offset: 4 })
     expect(await framesOf(engine, view)).toBe(
       `event: data
 data:[{"id":"k3f9a2xq-1","event":"stream_start","time":1795824000000,"data":{"session":"s","run":"r","lanes":[]}}]

@@ -6,7 +6,7 @@ import { openReading } from '../../gateway/reading.ts'
 import type { Route, RouteResponse } from '../../gateway/route.ts'
 import { authorizeRun } from '../../gateway/run-access.ts'
 import { expired, invalid, notFound } from './errors.ts'
-import { createEndFinder, viewLog, viewRun } from './log-view.ts'
+import { createEndFinder, viewLog, viewMore, viewRun } from './log-view.ts'
 import { parsePlace } from './offsets.ts'
 import { answering, type ReadInput, type ReadRequest, type RespondContext, readQuery, respond } from './respond.ts'
 import type { View } from './view.ts'
@@ -33,8 +33,7 @@ export function createLogRoutes(context: LogRoutesContext): Route[] {
 
   async function readLog(request: NamedRequest, named: Named): Promise<RouteResponse> {
     const opened = await open(request, named)
-    const view = () => viewLog(engine, opened.log, opened.after)
-    return read(request, opened, view)
+    return read(request, opened, await viewLog(engine, opened.log, opened.after), async (view) => view)
   }
 
   async function readRun(request: NamedRequest): Promise<RouteResponse> {
@@ -45,8 +44,8 @@ export function createLogRoutes(context: LogRoutesContext): Route[] {
     // Ends the run of a dead server, whose readers would wait.
     if ((await openLog(session)) === undefined) throw notFound()
     const connection = request.connect(request.input.live === 'sse' ? 'sse' : 'poll', session)
-    const view = async () => viewRun(engine, run, await findEnd(run))
-    return read(request, { log: session, connection }, view)
+    const whole = await viewLog(engine, session, run.start.offset)
+    return read(request, { log: session, connection }, whole, async (view) => viewRun(view, run, await findEnd(run)))
   }
 
   /** Authorizes the reader, takes its place, and finds where it may begin. */
@@ -62,13 +61,20 @@ export function createLogRoutes(context: LogRoutesContext): Route[] {
     return { log, connection, ...(from === 'start' && { after: after.offset }) }
   }
 
+  /** `select` finds in the view of the whole log what is read. */
   async function read(
     request: NamedRequest,
     { log, connection }: { readonly log: string; readonly connection?: ReturnType<ReadRequest['connect']> | undefined },
-    open: () => Promise<View>,
+    first: View,
+    select: (view: View) => Promise<View>,
   ): Promise<RouteResponse> {
+    let whole = first
+    const open = async () => {
+      whole = await viewMore(engine, whole)
+      return select(whole)
+    }
     const source = { name: log, open, watch: (bell: () => void) => engine.watch(log, bell) }
-    return respond(context, request, { source, view: await open(), log }, connection)
+    return respond(context, request, { source, view: await select(whole), log }, connection)
   }
 }
 

@@ -4,7 +4,7 @@ import type { Engine, LogEvent } from '../../log/log.ts'
 import type { Run } from '../../runs/run.ts'
 import { dataText } from '../dialect.ts'
 import { expired, notFound } from './errors.ts'
-import type { View } from './view.ts'
+import type { Part, View } from './view.ts'
 
 const contentType = 'application/json'
 
@@ -17,14 +17,16 @@ export async function viewLog(engine: Engine, log: string, after = 0): Promise<V
   return { contentType, parts: [part], isClosed: false, render: (event) => toMessage(event, epoch) }
 }
 
-/** One run of a session, closed at its end. */
-export async function viewRun(
-  engine: Engine,
-  run: Pick<Run, 'id' | 'session' | 'start'>,
-  end: Position | undefined,
-): Promise<View> {
-  const view = await viewLog(engine, run.session, run.start.offset)
-  const part = view.parts[0] as View['parts'][number]
+/** The same with what has come since. It is read and not inspected, which a reader of a store on another machine waits for. */
+export async function viewMore(engine: Engine, view: View): Promise<View> {
+  const part = view.parts[0] as Part
+  const { head } = await engine.read(part.log, { epoch: part.epoch, offset: part.upTo }, { eventsMax: 1 })
+  return { ...view, parts: [{ ...part, upTo: head.offset }] }
+}
+
+/** One run of a session, closed at its end. `view` is of the session. */
+export function viewRun(view: View, run: Pick<Run, 'id' | 'start'>, end: Position | undefined): View {
+  const part = view.parts[0] as Part
   if (part.epoch !== run.start.epoch || (end !== undefined && end.epoch !== part.epoch)) throw expired()
   return {
     ...view,

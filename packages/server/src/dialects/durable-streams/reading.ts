@@ -1,6 +1,5 @@
 /** Answers to GET: what there is, or with `live` what comes next. PROTOCOL.md 5.6 to 5.8 of Durable Streams. */
 import type { Engine } from '../../log/log.ts'
-import { pause } from '../../log/retry.ts'
 import { joinMessages } from './content.ts'
 import { nextCursor } from './cursor.ts'
 import { type Chunk, endOf, findPoint, formatPoint, type Point, readView, startOf, type View } from './view.ts'
@@ -121,7 +120,7 @@ export async function longPoll(options: LiveOptions, ifNoneMatch: string | null)
   const from = findStart(view, query.offset)
   const at = formatPoint(view, from)
   const until = now() + waitMs
-  const waiting = watchSource(source)
+  const waiting = watchSource(source, signal)
   try {
     for (;;) {
       const point = findStart(view, at)
@@ -133,7 +132,7 @@ export async function longPoll(options: LiveOptions, ifNoneMatch: string | null)
         const { 'content-type': _type, ...headers } = headersOf(view, chunk)
         return { status: 204, headers: { ...headers, ...notKept, ...(!view.isClosed && { 'stream-cursor': cursor }) } }
       }
-      await waiting.next(Math.min(left, source.waitMsMax ?? left), signal)
+      await waiting.next(Math.min(left, source.waitMsMax ?? left))
       view = await source.open()
     }
   } finally {
@@ -142,20 +141,35 @@ export async function longPoll(options: LiveOptions, ifNoneMatch: string | null)
 }
 
 /**
- * Resolves after the next call of the bell, after a time, or when the signal aborts. The first time at once: the stream may
+ * `next` resolves after a call of the bell, after a time, or when the signal has aborted. The first time at once: the stream may
  * have changed before it was watched.
  */
-export function watchSource(source: Pick<Source, 'watch'>) {
-  let bell = Promise.withResolvers<void>()
-  bell.resolve()
-  const unwatch = source.watch(() => bell.resolve())
+export function watchSource(source: Pick<Source, 'watch'>, signal: AbortSignal) {
+  let hasRung = true
+  let wake: (() => void) | undefined
+  const ring = () => {
+    hasRung = true
+    wake?.()
+  }
+  const unwatch = source.watch(ring)
+  signal.addEventListener('abort', ring)
   return {
-    async next(ms: number, signal: AbortSignal): Promise<void> {
-      const over = new AbortController()
-      await Promise.race([bell.promise, pause(ms, AbortSignal.any([signal, over.signal]))])
-      over.abort()
-      bell = Promise.withResolvers()
+    async next(ms: number): Promise<void> {
+      if (!hasRung && !signal.aborted) await new Promise<void>((resolve) => sleep(ms, resolve))
+      hasRung = false
     },
-    end: unwatch,
+    end(): void {
+      unwatch()
+      signal.removeEventListener('abort', ring)
+    },
+  }
+
+  function sleep(ms: number, resolve: () => void): void {
+    const timer = setTimeout(() => wake?.(), ms)
+    wake = () => {
+      clearTimeout(timer)
+      wake = undefined
+      resolve()
+    }
   }
 }

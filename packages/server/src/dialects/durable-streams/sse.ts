@@ -17,7 +17,7 @@ export async function* streamFrames(options: LiveOptions): AsyncGenerator<{ read
   let { view } = options
   let at = formatPoint(view, findStart(view, query.offset))
   const until = now() + waitMs
-  const waiting = watchSource(source)
+  const waiting = watchSource(source, signal)
   let last: string | undefined
   try {
     while (!signal.aborted) {
@@ -39,7 +39,7 @@ export async function* streamFrames(options: LiveOptions): AsyncGenerator<{ read
       const left = until - now()
       if (isClosed || left <= 0) return
       if (chunk.isUpToDate) {
-        await waiting.next(Math.min(left, source.waitMsMax ?? left), signal)
+        await waiting.next(Math.min(left, source.waitMsMax ?? left))
         view = await source.open()
       }
     }

@@ -13,6 +13,7 @@ import { endOf, formatPoint, type View } from './view.ts'
 
 export interface StreamInfo {
   readonly view: View
+  readonly found: Found
   readonly state: StreamState
   /** Where the next append goes. */
   readonly tail: string
@@ -20,7 +21,7 @@ export interface StreamInfo {
 
 export interface StreamStore {
   /** Throws a StreamError: 404, or 410 where forks still read it. `isRead` keeps a stream with a TTL for longer. */
-  open(name: string, isRead: boolean): Promise<StreamInfo>
+  open(name: string, isRead: boolean, last?: Found): Promise<StreamInfo>
   create(name: string, request: CreateRequest, body: Uint8Array): Promise<StreamInfo & { readonly isNew: boolean }>
   append(name: string, request: AppendRequest, body: Uint8Array): Promise<StreamInfo & { readonly decision: Decision }>
   delete(name: string): Promise<void>
@@ -32,8 +33,8 @@ const defaultType = 'application/octet-stream'
 export function createStreamStore(engine: Engine, now: () => number): StreamStore {
   const inTurn = createQueues()
   return {
-    async open(name, isRead) {
-      const found = await requireStream(name)
+    async open(name, isRead, last) {
+      const found = await requireStream(name, last)
       if (isRead && mustNoteRead(found.state, now()))
         // Where the head has moved, another read or write was noted.
         await changeStream(engine, { name, found, state: { ...found.state, usedAt: now() } })
@@ -52,8 +53,8 @@ export function createStreamStore(engine: Engine, now: () => number): StreamStor
     watch: (name, bell) => engine.watch(streamLog(name), bell),
   }
 
-  async function requireStream(name: string): Promise<Found> {
-    const found = await findStream(engine, name)
+  async function requireStream(name: string, last?: Found): Promise<Found> {
+    const found = await findStream(engine, name, last)
     if (found === undefined) throw notFound()
     if (!isOver(found.state, now())) return found
     throw (await isForked(engine, name, now())) ? gone() : notFound()
@@ -61,7 +62,7 @@ export function createStreamStore(engine: Engine, now: () => number): StreamStor
 
   async function describe(found: Found): Promise<StreamInfo> {
     const view = await toView(engine, found)
-    return { view, state: found.state, tail: formatPoint(view, endOf(view)) }
+    return { view, found, state: found.state, tail: formatPoint(view, endOf(view)) }
   }
 
   async function create(name: string, request: CreateRequest, body: Uint8Array) {

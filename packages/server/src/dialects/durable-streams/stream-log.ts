@@ -14,9 +14,14 @@ export function streamLog(name: string): string {
   return `stream/${name}`
 }
 
-/** Undefined where nobody has created it. A stream that is over is found too. */
-export async function findStream(engine: Engine, name: string): Promise<Found | undefined> {
+/**
+ * Undefined where nobody has created it. A stream that is over is found too. `last` is what a live reader has found before, for
+ * whom only what has come since is read.
+ */
+export async function findStream(engine: Engine, name: string, last?: Found): Promise<Found | undefined> {
   const log = streamLog(name)
+  const more = last && (await findMore(engine, log, last))
+  if (more !== undefined) return more
   for (let attempt = 0; attempt < 5; attempt++) {
     const known = await engine.inspect(log)
     if (known === undefined || known.head.offset === 0) return undefined
@@ -32,6 +37,19 @@ export async function findStream(engine: Engine, name: string): Promise<Found | 
     }
   }
   return undefined
+}
+
+async function findMore(engine: Engine, log: string, last: Found): Promise<Found | undefined> {
+  try {
+    let page = await engine.read(log, last.head)
+    if (page.events.length === 0) return last
+    while (page.position.offset < page.head.offset) page = await engine.read(log, page.position)
+    const event = page.events.at(-1)
+    return event?.type === 'state' ? { ...last, head: page.position, state: event.data as object as StreamState } : undefined
+  } catch (error) {
+    if (!goneCodes.has((error as MillraceError).code)) throw error
+    return undefined
+  }
 }
 
 /** Undefined where the head has moved, or the log was lost: nothing was appended. `found` is undefined for a new log. */

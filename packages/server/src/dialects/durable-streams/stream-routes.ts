@@ -48,10 +48,15 @@ function createHandlers(context: StreamRoutesContext) {
   async function read(request: Reading): Promise<RouteResponse> {
     const { name } = request.input
     await requireReader(request.caller, name)
-    const { view, state } = await store.open(name, !request.isHead)
+    const { view, state, found } = await store.open(name, !request.isHead)
+    let last = found
     const source = {
       name,
-      open: async () => (await store.open(name, true)).view,
+      async open() {
+        const info = await store.open(name, true, last)
+        last = info.found
+        return info.view
+      },
       watch: (bell: () => void) => store.watch(name, bell),
       // Half of it, so that who reads is noted in time.
       waitMsMax: state.ttl === undefined ? undefined : Math.max(100, state.ttl * 500),
