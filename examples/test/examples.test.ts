@@ -52,9 +52,16 @@ describe('the example', () => {
     expect(await readText(await fetch(address))).toBe(answers[file] ?? '1 2 3 4 5 ')
   })
 
-  it('openai.ts prints a whole answer, although its connection broke', async () => {
-    const { lines } = await startLines('openai.ts')
-    expect(await once(lines, 'line')).toEqual(['1 2 3 4 5 '])
+  it.each([
+    ['openai.ts', ['1 2 3 4 5 ']],
+    ['ag-ui.ts', ['assistant: 1 2 3 4 5 ', 'assistant: hello']],
+    ['tanstack.ts', ['user: hello', 'assistant: 1 2 3 4 5 ']],
+    ['anthropic.ts', ['1 2 3 4 5 ']],
+  ])('%s prints what its client has received', async (file, expected) => {
+    const { lines } = await startLines(file)
+    const printed: string[] = []
+    for await (const line of lines) if (printed.push(line) === expected.length) break
+    expect(printed).toEqual(expected)
   })
 
   it.each(['node-http.ts', 'express.ts', 'fastify.ts', 'hono.ts'])(

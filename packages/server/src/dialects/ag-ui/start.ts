@@ -2,7 +2,6 @@
 import type { Caller } from '../../access/caller.ts'
 import { type AskContext, prepareAskIn } from '../../gateway/asking.ts'
 import type { RouteRequest, RouteResponse } from '../../gateway/route.ts'
-import type { RunAccess } from '../../gateway/run-access.ts'
 import { type ReadableRun, type RunStreamContext, type StreamedAs, streamStarted } from '../../gateway/run-streams.ts'
 import type { Run } from '../../runs/run.ts'
 import type { SessionStores } from '../../sessions/create-session.ts'
@@ -11,7 +10,7 @@ import type { ClientKind } from './ends.ts'
 import { type RunAgentInput, readInput } from './input.ts'
 import { createAgUiDialect } from './rendering.ts'
 
-export type AgUiContext = AskContext & SessionStores & AnswerContext & RunStreamContext & RunAccess
+export type AgUiContext = AskContext & SessionStores & AnswerContext & RunStreamContext
 
 export interface StreamedTo extends Pick<StreamedAs, 'form'> {
   readonly client: ClientKind

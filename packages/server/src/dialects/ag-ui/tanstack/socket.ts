@@ -1,11 +1,11 @@
 /**
- * The messages of TanStack AI's `webSocket`: the client sends what it would post, and `abort` to stop a run. A socket that is
- * opened with an `offset` only reads one run, and closes with 1000 at its end.
+ * The messages of TanStack AI's `webSocket`: the client sends what it would post. `abort` only ends reading: the client sends
+ * it also when a page is left, and the run goes on. A socket that is opened with an `offset` reads one run, and closes with 1000
+ * at its end.
  */
 import { encodeJson, idPattern, MillraceError } from '@millrace/protocol'
 import { z } from 'zod'
 import type { FaceSocket, OpenedSocket } from '../../../gateway/face.ts'
-import { stopFor } from '../../../gateway/run-access.ts'
 import type { ReadableRun } from '../../../gateway/run-streams.ts'
 import { replayRun } from '../../replay.ts'
 import { type RunAgentInput, runAgentInput } from '../input.ts'
@@ -25,15 +25,12 @@ export function createTanstackSocket(context: AgUiContext): FaceSocket {
     open(opened) {
       const offset = opened.query.get('offset')
       if (offset !== null) void join(context, opened, opened.query.get('runId') ?? '', offset)
-      /** By the names that the client has for them. */
-      const runs = new Map<string, string>()
-      return (text) => handle(context, opened, runs, text)
+      return (text) => handle(context, opened, text)
     },
   }
 }
 
-async function handle(context: AgUiContext, opened: OpenedSocket, runs: Map<string, string>, text: string): Promise<void> {
-  const { caller, errorOf } = opened
+async function handle(context: AgUiContext, opened: OpenedSocket, text: string): Promise<void> {
   const startedAt = performance.now()
   const given = parse(text)
   const name = given?.['runId']
@@ -41,16 +38,16 @@ async function handle(context: AgUiContext, opened: OpenedSocket, runs: Map<stri
     if (given === undefined) throw new MillraceError('invalid_json')
     const { data, error } = message.safeParse(given)
     if (data === undefined) throw new MillraceError('invalid_request', { message: z.prettifyError(error) })
-    if ('messages' in data) await start(context, opened, runs, data as RunAgentInput)
-    else await stopFor(context, caller, { run: runs.get(data.runId) ?? data.runId })
+    if ('messages' in data) await start(context, opened, data as RunAgentInput)
+    else opened.socket.detach(data.runId)
   } catch (error) {
-    const { code, message: why } = (await errorOf(error, startedAt)).toPublic()
+    const { code, message: why } = (await opened.errorOf(error, startedAt)).toPublic()
     const run = typeof name === 'string' && { runId: name }
     opened.socket.sendText(encodeJson({ type: 'RUN_ERROR', message: why, code, ...run }))
   }
 }
 
-async function start(context: AgUiContext, opened: OpenedSocket, runs: Map<string, string>, input: RunAgentInput): Promise<void> {
+async function start(context: AgUiContext, opened: OpenedSocket, input: RunAgentInput): Promise<void> {
   const { socket, connection, caller } = opened
   const { runId, threadId } = input
   socket.requireRoom()
@@ -59,8 +56,7 @@ async function start(context: AgUiContext, opened: OpenedSocket, runs: Map<strin
     const begin = await prepareRun(context, caller, input)
     const run = await begin()
     await context.authorize(caller, 'session.read', { session: run.session })
-    runs.set(runId, run.id)
-    attach(opened, runId, run, input, () => void runs.delete(runId))
+    attach(opened, runId, run, input, () => {})
   } finally {
     connection.detach(reserved)
   }
