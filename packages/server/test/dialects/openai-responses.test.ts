@@ -69,6 +69,16 @@ describe('responses of OpenAI', () => {
     }
   })
 
+  it('have the same numbers for a reader that is far behind, whose deltas are not merged', async () => {
+    const { client } = await start()
+    const live = await collect(await client.responses.create({ model: 'sim:count?n=300&tps=0', input: 'x', stream: true }))
+    const [created] = live
+    const id = created?.type === 'response.created' ? created.response.id : ''
+    expect(live.length).toBeGreaterThan(300)
+    expect(await collect(await client.responses.retrieve(id, { stream: true }))).toEqual(live)
+    expect(await collect(await client.responses.retrieve(id, { stream: true, starting_after: 9 }))).toEqual(live.slice(10))
+  })
+
   it('in the background are there at once, and can be read while they are written', async () => {
     const { client, millrace } = await start()
     const begun = await client.responses.create({ model: 'sim:hang?after=2&tps=0', input: 'x', background: true })
