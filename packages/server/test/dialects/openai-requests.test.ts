@@ -220,6 +220,13 @@ describe('errors', () => {
       'invalid_request',
       'previous_response_id',
     ],
+    [
+      'an approval of nothing',
+      ...respond({ input: [{ type: 'mcp_approval_response', approval_request_id: 'a', approve: true }] }),
+      400,
+      'invalid_request',
+      'input.0',
+    ],
     ['a conversation that is none', ...respond({ conversation: 'conv_none' }), 404, 'session_not_found', null],
   ])('say what is wrong with %s', async (_what, path, body, status, code, param) => {
     const server = await startServer({ dialects: ['openai'] })

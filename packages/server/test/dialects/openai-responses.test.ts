@@ -192,6 +192,46 @@ describe('responses of OpenAI', () => {
     ])
   })
 
+  it('ask whether a tool may be called, and go on when somebody has decided', async () => {
+    const { client } = await start()
+    const model = 'sim:tool?approve=1&calls=2&tps=0'
+    const helper = client.responses.stream({ model, input: 'x' })
+    const first = await helper.finalResponse()
+    expect(bare(await client.responses.retrieve(first.id))).toEqual(bare(first))
+    expect(first.output.map(({ type }) => type)).toEqual([
+      'message',
+      'mcp_call',
+      'mcp_call',
+      'mcp_approval_request',
+      'mcp_approval_request',
+    ])
+    const [one, two] = first.output.filter(({ type }) => type === 'mcp_approval_request')
+    const decide = (of: typeof one, approve: boolean, reason?: string): ResponseInputItem => ({
+      type: 'mcp_approval_response',
+      approval_request_id: of?.id ?? '',
+      approve,
+      ...(reason && { reason }),
+    })
+    const answer = (input: ResponseInputItem[]) => ({ model, input, previous_response_id: first.id })
+    const half = client.responses.create(answer([decide(one, true)]))
+    await expect(half).rejects.toMatchObject({ status: 400, code: 'tool_result_missing' })
+    const next = client.responses.stream(answer([decide(one, true), decide(two, false, 'Too far.')]))
+    const final = await next.finalResponse()
+    expect(final.output.map(({ type }) => type)).toEqual(['mcp_call', 'mcp_call', 'message'])
+    expect(final.output).toMatchObject([{ status: 'completed' }, { status: 'failed', error: 'Too far.' }, {}])
+    expect(final.output_text).toMatch(/^The weather says: /)
+    expect(final.previous_response_id).toBe(first.id)
+    expect(bare(await client.responses.retrieve(final.id))).toEqual(bare(final))
+    // Sent again, it is the same response; what is decided cannot be changed.
+    const again = await client.responses.create(answer([decide(one, true), decide(two, false, 'Too far.')]))
+    expect(again.id).toBe(final.id)
+    await expect(client.responses.create(answer([decide(one, false)]))).rejects.toMatchObject({
+      status: 409,
+      code: 'call_decided',
+    })
+    expect(bare(await client.responses.retrieve(first.id))).toEqual(bare(first))
+  })
+
   it('end as failed with the error of the model, streamed and as a whole', async () => {
     const { client } = await start()
     const model = 'sim:fail?after=2&tps=0'

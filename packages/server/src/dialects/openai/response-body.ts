@@ -7,6 +7,7 @@ import { responseUsage } from './usage.ts'
 export interface ResponseStart extends RunName {
   readonly model: string
   readonly asked: Asked
+  readonly continues?: string | undefined
   /** Milliseconds since 1970. */
   readonly startedAt: number
 }
@@ -21,21 +22,23 @@ export interface ResponseEnd {
 /** A run as it is recorded. */
 export interface RecordedRun extends ResponseEnd, Asked {
   readonly run: string
+  readonly continues?: string
   readonly startedAt: number
   readonly lanes: readonly (RecordedLane & { readonly model: string })[]
 }
 
 /** The body of a response that is read and not streamed, also of one that is in progress. */
 export function responseOf(session: string, record: RecordedRun): object {
-  const { run, startedAt, lanes } = record
+  const { run, continues, startedAt, lanes } = record
   const tools = new Set(record.tools?.map(({ name }) => name))
-  const output = lanes.flatMap((lane, index) => itemsOf(lane, run, index, tools))
-  return responseBody({ session, run, model: lanes[0]?.model ?? '', asked: record, startedAt }, record, output)
+  const output = lanes.flatMap((lane, index) => itemsOf(lane, { run, index, tools, isContinued: continues !== undefined }))
+  return responseBody({ session, run, model: lanes[0]?.model ?? '', asked: record, continues, startedAt }, record, output)
 }
 
 export function responseBody(start: ResponseStart, end: ResponseEnd, output: readonly object[]): object {
-  const { session, run, model, asked, startedAt } = start
-  const { instructions = null, metadata = {}, params = {}, tools = [], parent } = asked
+  const { session, run, model, asked, continues, startedAt } = start
+  const { instructions = null, metadata = {}, params = {}, tools = [] } = asked
+  const previous = continues ?? asked.parent
   return {
     id: formatId('resp', start),
     object: 'response',
@@ -44,7 +47,7 @@ export function responseBody(start: ResponseStart, end: ResponseEnd, output: rea
     model,
     output,
     conversation: { id: `conv_${session}` },
-    previous_response_id: typeof parent === 'string' ? formatId('resp', { session, run: parent }) : null,
+    previous_response_id: typeof previous === 'string' ? formatId('resp', { session, run: previous }) : null,
     instructions,
     metadata,
     tools: tools.map(({ name, description = null, input = {} }) => ({

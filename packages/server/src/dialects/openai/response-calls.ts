@@ -1,6 +1,6 @@
 /** The calls of one lane as output items. */
 import type { SessionEvents } from '@millrace/protocol'
-import { type CallItem, functionItem, itemId, jsonText, serverCallItem } from './response-items.ts'
+import { approvalItem, type CallItem, functionItem, itemId, jsonText, serverCallItem } from './response-items.ts'
 import type { ResponseOutput } from './response-output.ts'
 
 export interface ResponseCallsOptions {
@@ -71,6 +71,14 @@ export class ResponseCalls {
     const { output } = this.#options
     output.emit(`response.mcp_call.${isFailed ? 'failed' : 'completed'}`, placeOf(open))
     output.finish(open.place, serverCallItem(open.item, { value, isError: isFailed }))
+  }
+
+  requestApproval({ call, approval }: Pick<SessionEvents['approval_request'], 'call' | 'approval'>): void {
+    const open = this.#open.get(call)
+    if (open === undefined) return
+    const item = approvalItem(approval, open.item)
+    const { output } = this.#options
+    output.finish(output.add(item), item)
   }
 
   /** Finishes what is open. */

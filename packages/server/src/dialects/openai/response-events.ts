@@ -33,8 +33,8 @@ class ResponseEvents implements Renderer {
     return this.#take()
   }
 
-  #begin({ lanes, ...asked }: SessionEvents['stream_start'], startedAt: number): void {
-    this.#start = { ...this.#view, model: lanes[0]?.model ?? '', asked, startedAt }
+  #begin({ lanes, continues, ...asked }: SessionEvents['stream_start'], startedAt: number): void {
+    this.#start = { ...this.#view, model: lanes[0]?.model ?? '', asked, continues, startedAt }
     const tools = new Set(asked.tools?.map(({ name }) => name))
     const { run } = this.#view
     for (const [index, { lane }] of lanes.entries())

@@ -2,6 +2,7 @@
 import type { Json, Message, MessagePart } from '@millrace/protocol'
 import { MillraceError } from '@millrace/protocol'
 import { z } from 'zod'
+import type { DecisionInput } from '../../sessions/decisions.ts'
 import { CallNames } from './call-names.ts'
 import { toArguments } from './chat-messages.ts'
 import type { PreviousResponse } from './previous-response.ts'
@@ -33,12 +34,27 @@ const serverCall = z.looseObject({
   error: z.unknown().optional(),
 })
 /** Of an earlier answer, which no model gets again. */
-const reasoning = z.looseObject({ type: z.literal('reasoning') })
+const passedOver = z.looseObject({ type: z.enum(['reasoning', 'mcp_approval_request']) })
+const approvalResponse = z.looseObject({
+  type: z.literal('mcp_approval_response'),
+  approval_request_id: z.string(),
+  approve: z.boolean(),
+  reason: z.string().nullish(),
+})
 
 export const responseInput = z
   .string()
   .min(1)
-  .or(z.array(z.union([functionCall, functionOutput, serverCall, reasoning, message], 'is no item that can be sent here')).min(1))
+  .or(
+    z
+      .array(
+        z.union(
+          [functionCall, functionOutput, serverCall, passedOver, approvalResponse, message],
+          'is no item that can be sent here',
+        ),
+      )
+      .min(1),
+  )
 
 type Input = z.output<typeof responseInput>
 type Item = Exclude<Input, string>[number]
@@ -62,6 +78,21 @@ export function toInputMessages(input: Input, { unanswered, calls }: PreviousRes
   return [...asked, ...joined([...called, ...input.flatMap((item, index) => toMessages(item, `input.${index}`, names))])]
 }
 
+/**
+ * What the input decides about calls of the response before; undefined where it decides nothing. Throws `invalid_request`
+ * for what is neither an approval nor the result of a call.
+ */
+export function toDecisions(input: Input): readonly DecisionInput[] | undefined {
+  if (typeof input === 'string' || !input.some(({ type }) => type === 'mcp_approval_response')) return undefined
+  return input.map((item, index): DecisionInput => {
+    if (item.type === 'function_call_output')
+      return { call: item.call_id, decision: 'result', value: textOf(item.output, `input.${index}.output`) }
+    if (item.type !== 'mcp_approval_response') throw invalid(`input.${index}`, 'is not sent with approvals')
+    const { approval_request_id: approval, approve, reason } = item
+    return { approval, decision: approve ? 'approve' : 'reject', ...(!approve && reason != null && { reason }) }
+  })
+}
+
 function toMessages(item: Item, field: string, names: CallNames): Message[] {
   switch (item.type) {
     case 'function_call': {
@@ -75,7 +106,10 @@ function toMessages(item: Item, field: string, names: CallNames): Message[] {
     case 'mcp_call':
       return serverCallMessages(item, names)
     case 'reasoning':
+    case 'mcp_approval_request':
       return []
+    case 'mcp_approval_response':
+      throw invalid(field, 'decides about a response that `previous_response_id` does not name')
     default: {
       const { role } = item
       const text = textOf(item.content, `${field}.content`)

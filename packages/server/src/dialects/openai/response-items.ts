@@ -44,6 +44,11 @@ export function serverCallItem({ id, name, arguments: given }: CallItem, outcome
   return { id, type: 'mcp_call', server_label: 'millrace', name, arguments: given, output, error, status: state }
 }
 
+/** A call that waits until somebody decides about it. */
+export function approvalItem(approval: string, { name, arguments: given }: Pick<CallItem, 'name' | 'arguments'>): object {
+  return { id: approval, type: 'mcp_approval_request', server_label: 'millrace', name, arguments: given }
+}
+
 /** A text as it is: of arguments that are no JSON, and of the results of tools. */
 export function jsonText(value: Json): string {
   return typeof value === 'string' ? value : encodeJson(value)
@@ -53,39 +58,59 @@ export function isOfClient(by: ToolExecutor | undefined, name: string, tools: Re
   return by === undefined ? tools.has(name) : by === 'client'
 }
 
+export interface ItemsOptions {
+  readonly run: string
+  /** Of the lane. */
+  readonly index: number
+  /** Names of the tools of the request. */
+  readonly tools: ReadonlySet<string>
+  /** The run goes on with calls of another, whose clients have them. */
+  readonly isContinued: boolean
+}
+
 export interface RecordedLane {
   readonly status: 'streaming' | LaneEnd['status']
   readonly parts: readonly LanePart[]
 }
 
-/** The output of a lane as far as it is recorded. `tools`: names of those of the request. */
-export function itemsOf({ status, parts }: RecordedLane, run: string, lane: number, tools: ReadonlySet<string>): object[] {
+/** The output of a lane as far as it is recorded. */
+export function itemsOf({ status, parts }: RecordedLane, options: ItemsOptions): object[] {
   const unfinished: ItemStatus = status === 'streaming' ? 'in_progress' : 'incomplete'
   const isWhole = status === 'completed' || status === 'waiting'
   let count = 0
-  return parts.flatMap((part, index): object[] => {
+  const items = parts.flatMap((part, place): object[] => {
     if (part.type === 'text' || part.type === 'reasoning') {
       const kind = part.type === 'text' ? 'message' : 'reasoning'
-      const state = isWhole || index < parts.length - 1 ? 'completed' : unfinished
-      const id = itemId(kind === 'message' ? 'msg' : 'rs', run, lane, count++)
+      const state = isWhole || place < parts.length - 1 ? 'completed' : unfinished
+      const id = itemId(kind === 'message' ? 'msg' : 'rs', options.run, options.index, count++)
       return [saidItem(kind, id, [contentOf(kind, part.text)], state)]
     }
-    if (part.type !== 'tool') return []
-    const item = callItem(part, unfinished, run, lane, tools, count++)
-    return item === undefined ? [] : [item]
+    if (part.type !== 'tool' || (options.isContinued && isRepeated(part))) return []
+    return callItems(part, unfinished, options, count++)
   })
+  const asked = parts.flatMap((part) => (part.type === 'tool' && part.approval !== undefined ? [part] : []))
+  const approvals = asked.map(({ approval = '', name, arguments: given = {} }) =>
+    approvalItem(approval, { name, arguments: jsonText(given) }),
+  )
+  return [...items, ...approvals]
 }
 
-function callItem(part: ToolPart, unfinished: ItemStatus, run: string, lane: number, tools: ReadonlySet<string>, count: number) {
-  const { call, name, by, value, state, argumentsText = '' } = part
+/** A call of the client that begins a run: its result is there, and no decision, which the run before has. */
+function isRepeated({ by, value, decision }: ToolPart): boolean {
+  return by === 'client' && value !== undefined && decision === undefined
+}
+
+function callItems(part: ToolPart, unfinished: ItemStatus, { run, index, tools }: ItemsOptions, count: number): object[] {
+  const { call, name, by, value, state, decision, argumentsText = '' } = part
   const given = part.arguments === undefined ? argumentsText : jsonText(part.arguments)
   if (isOfClient(by, name, tools)) {
-    const item = { id: itemId('fc', run, lane, count), call, name, arguments: given }
-    return functionItem(item, part.arguments === undefined ? unfinished : 'completed')
+    const item = { id: itemId('fc', run, index, count), call, name, arguments: given }
+    return [functionItem(item, part.arguments === undefined ? unfinished : 'completed')]
   }
   // Nobody knows yet who executes it.
-  if (by === undefined) return undefined
-  const item = { id: itemId('mcp', run, lane, count), call, name, arguments: given }
-  const hasOutcome = value !== undefined && part.preliminary === undefined
-  return serverCallItem(item, hasOutcome ? { value, isError: state !== 'done' } : undefined, unfinished)
+  if (by === undefined) return []
+  const item = { id: itemId('mcp', run, index, count), call, name, arguments: given }
+  // What was decided later is executed by the run that goes on.
+  const hasOutcome = value !== undefined && part.preliminary === undefined && decision === undefined
+  return [serverCallItem(item, hasOutcome ? { value, isError: state !== 'done' } : undefined, unfinished)]
 }

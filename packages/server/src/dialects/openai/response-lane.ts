@@ -46,11 +46,13 @@ export class ResponseLane {
       case 'tool_call_delta':
         return this.#calls.argue(data.call, data.arguments)
       case 'tool_call':
-        // Readers of a repeated call have it from the run that this one continues.
         if (data.isRepeated || !this.#calls.has(data.call)) this.#finishSaid('completed')
-        return data.isRepeated ? undefined : this.#calls.complete(data)
+        // The client has it from the run that this one continues, and has executed it.
+        return data.isRepeated && data.by === 'client' ? undefined : this.#calls.complete(data)
       case 'tool_result':
         return this.#calls.result(data)
+      case 'approval_request':
+        return this.#calls.requestApproval(data)
       case 'lane_end':
         return this.end(data.status)
       // Parts of the answer that no item can express: a text after one is another text.

@@ -3,6 +3,7 @@ import { idPattern, MillraceError } from '@millrace/protocol'
 import { z } from 'zod'
 import type { AskInput } from '../../gateway/asking.ts'
 import { checkAsked } from '../../sessions/asked.ts'
+import type { DecisionInput } from '../../sessions/decisions.ts'
 import { parseId, type RunName } from './ids.ts'
 import type { PreviousResponse } from './previous-response.ts'
 import {
@@ -18,7 +19,7 @@ import {
   toParams,
   toTools,
 } from './request-fields.ts'
-import { responseInput, toInputMessages } from './response-input.ts'
+import { responseInput, toDecisions, toInputMessages } from './response-input.ts'
 
 const responseFields = commonFields.extend({
   input: responseInput,
@@ -41,6 +42,8 @@ export interface ResponseRequest {
   readonly isBackground: boolean
   /** The response that this one follows. */
   readonly previous: RunName | undefined
+  /** About calls of the previous response, in place of a question. */
+  readonly decisions: readonly DecisionInput[] | undefined
   /** Throws what the order of the messages lacks. */
   readonly toInput: (previous: PreviousResponse) => AskInput
 }
@@ -69,6 +72,7 @@ export function toResponseRequest(body: unknown): ResponseRequest {
     isStreamed: given.stream === true,
     isBackground: given.background === true,
     previous,
+    decisions: previous && toDecisions(given.input),
     toInput(before) {
       const messages = toInputMessages(given.input, before)
       if (messages.length === 0) throw invalid('input', 'has nothing that can be answered')

@@ -1,18 +1,15 @@
 /** `/v1/responses`. */
 import { MillraceError } from '@millrace/protocol'
 import { z } from 'zod'
-import type { Caller } from '../../access/caller.ts'
-import { prepareAsk } from '../../gateway/asking.ts'
 import type { FaceContext } from '../../gateway/face.ts'
 import type { Route, RouteRequest, RouteResponse } from '../../gateway/route.ts'
 import { stopFor } from '../../gateway/run-access.ts'
 import { type ReadableRun, type StreamedAs, startRun, streamOn, streamStarted } from '../../gateway/run-streams.ts'
 import type { Retries } from '../shared/retries.ts'
-import type { RunName } from './ids.ts'
-import { noPrevious, type PreviousResponse, previousOf } from './previous-response.ts'
 import { responseOf } from './response-body.ts'
 import { createResponsesDialect } from './response-events.ts'
 import { toResponseRequest } from './response-request.ts'
+import { createPrepareResponse } from './response-starting.ts'
 import { anyBody, idParam, jsonResponse } from './route-parts.ts'
 import { findRun, readEnded, readRecord } from './runs.ts'
 
@@ -24,6 +21,7 @@ const readQuery = z.object({
 type Named = RouteRequest<{ id: string }>
 
 export function createResponseRoutes(context: FaceContext, retries: Retries): Route[] {
+  const prepare = createPrepareResponse(context, retries)
   const answers = { 200: 'stream' } as const
   const path = '/v1/responses/:id'
   return [
@@ -59,21 +57,14 @@ export function createResponseRoutes(context: FaceContext, retries: Retries): Ro
 
   async function create(request: RouteRequest<unknown>): Promise<RouteResponse> {
     const { input: body, caller, signal } = request
-    const { isStreamed, isBackground, previous, toInput } = toResponseRequest(body)
-    const input = toInput(previous === undefined ? noPrevious : await readPrevious(caller, previous))
-    const start = await prepareAsk(context, caller, { ...input, id: retries.runOf(caller, body) })
-    const { session } = input
+    const { isStreamed, isBackground, ...asked } = toResponseRequest(body)
+    const { start, session } = await prepare(caller, asked, body)
     if (isStreamed) return streamStarted(context, request, { start, session }, streamed)
     const { run } = await startRun(context, request, start, session, false)
     const name = { session: run.session, run: run.id }
     const record = isBackground ? await readRecord(context, name) : await readEnded(context, run, signal)
     if (record === undefined) return { status: 204 }
     return jsonResponse(responseOf(run.session, record), run.id)
-  }
-
-  async function readPrevious(caller: Caller, name: RunName): Promise<PreviousResponse> {
-    await context.authorize(caller, 'session.read', { session: name.session })
-    return previousOf(await readRecord(context, name).catch(asParent))
   }
 
   async function retrieve(request: RouteRequest<z.output<typeof readQuery> & { id: string }>): Promise<RouteResponse> {
@@ -110,10 +101,4 @@ export function createResponseRoutes(context: FaceContext, retries: Retries): Ro
 
 function notAlone(session: string): string {
   return `Its conversation has other responses; DELETE /api/sessions/${session} deletes all of them.`
-}
-
-function asParent(error: unknown): never {
-  const isMissing = error instanceof MillraceError && error.code === 'run_not_found'
-  const message = '`previous_response_id` names no response that is kept.'
-  throw isMissing ? new MillraceError('parent_not_found', { message }) : error
 }

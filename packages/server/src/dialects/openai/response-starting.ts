@@ -1,0 +1,57 @@
+/** What a request of the Responses API starts: the run of a question, or the one that goes on with decided calls. */
+import { MillraceError } from '@millrace/protocol'
+import type { Caller } from '../../access/caller.ts'
+import { prepareAsk } from '../../gateway/asking.ts'
+import { decideFor } from '../../gateway/decisions.ts'
+import type { FaceContext } from '../../gateway/face.ts'
+import type { Run } from '../../runs/run.ts'
+import type { DecisionInput } from '../../sessions/decisions.ts'
+import type { Retries } from '../shared/retries.ts'
+import type { RunName } from './ids.ts'
+import { noPrevious, type PreviousResponse, previousOf } from './previous-response.ts'
+import type { ResponseRequest } from './response-request.ts'
+import { readRecord } from './runs.ts'
+
+export interface Prepared {
+  readonly start: () => Promise<Run>
+  readonly session: string | undefined
+}
+
+export type PrepareResponse = (
+  caller: Caller,
+  request: Pick<ResponseRequest, 'previous' | 'decisions' | 'toInput'>,
+  body: unknown,
+) => Promise<Prepared>
+
+/** The returned function rejects as `prepareAsk` does, and with `parent_not_found`. */
+export function createPrepareResponse(context: FaceContext, retries: Retries): PrepareResponse {
+  return prepare
+
+  async function prepare(...[caller, { previous, decisions, toInput }, body]: Parameters<PrepareResponse>): Promise<Prepared> {
+    if (previous !== undefined && decisions !== undefined)
+      return { start: () => decide(caller, previous, decisions), session: previous.session }
+    const input = toInput(previous === undefined ? noPrevious : await readPrevious(caller, previous))
+    const start = await prepareAsk(context, caller, { ...input, id: retries.runOf(caller, body) })
+    return { start, session: input.session }
+  }
+
+  /** The run that goes on with the calls that were decided. */
+  async function decide(caller: Caller, { session, run }: RunName, decisions: readonly DecisionInput[]): Promise<Run> {
+    const { continuedBy, waiting } = await decideFor(context, caller, { session, run, decisions })
+    const found = continuedBy === undefined ? undefined : await context.runs.find(continuedBy)
+    if (found !== undefined) return found
+    const message = `\`input\` has no decision about the call ${waiting[0]}; what it has is recorded.`
+    throw new MillraceError('tool_result_missing', { message })
+  }
+
+  async function readPrevious(caller: Caller, name: RunName): Promise<PreviousResponse> {
+    await context.authorize(caller, 'session.read', { session: name.session })
+    return previousOf(await readRecord(context, name).catch(asParent))
+  }
+}
+
+function asParent(error: unknown): never {
+  const isMissing = error instanceof MillraceError && error.code === 'run_not_found'
+  const message = '`previous_response_id` names no response that is kept.'
+  throw isMissing ? new MillraceError('parent_not_found', { message }) : error
+}
