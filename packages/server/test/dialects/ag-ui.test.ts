@@ -115,6 +115,30 @@ describe('the agent at /ag-ui', () => {
     expect(paid).toEqual(expected)
   })
 
+  it('goes on without a call that nobody decided about in time, where the client cancels it', async () => {
+    const { tool, paid } = pay()
+    const limits = { approvalMsMax: 1 }
+    const { agent, ask } = await connect({ models: [payer()], model: 'm', tools: { pay: tool }, limits })
+    ask('pay')
+    await run(agent)
+    const [{ id = '', expiresAt = '' } = {}] = agent.pendingInterrupts
+    await expect.poll(() => Date.now()).toBeGreaterThan(Date.parse(expiresAt))
+    const after = await run(agent, { resume: [{ interruptId: id, status: 'cancelled' }] })
+    expect([after.outcome, paid]).toEqual([{ type: 'success' }, []])
+    expect(after.newMessages.at(-1)).toMatchObject({ content: 'Nobody decided in time.' })
+  })
+
+  it('takes any names for the thread and the run, and keeps them', async () => {
+    const { url, millrace } = await connect()
+    const agent = new HttpAgent({ url: `${url}/ag-ui`, threadId: 'ada@example.com/42' })
+    agent.addMessage({ id: 'x', role: 'user', content: 'x' })
+    const { seen } = await run(agent, { runId: 'the first run' })
+    const names = { threadId: 'ada@example.com/42', runId: 'the first run' }
+    expect([seen[0], seen.at(-1)]).toMatchObject([names, names])
+    const { metadata } = seen[0] as unknown as { metadata: { millrace: { run: string } } }
+    expect(millrace.findRun(metadata.millrace.run)?.end?.status).toBe('completed')
+  })
+
   it('lets the client execute its own tools, and goes on with the results', async () => {
     const { agent, ask } = await connect({ models: [payer('weather', {})], model: 'm' })
     ask('warm?')
@@ -159,7 +183,8 @@ describe('what is rejected at /ag-ui', () => {
   const good = { threadId: 't', runId: 'r', messages: [user] }
   it.each([
     ['no thread', { ...good, threadId: undefined }, 400, 'invalid_id'],
-    ['a thread that is no id', { ...good, threadId: 'a/b' }, 400, 'invalid_id'],
+    ['a thread without a name', { ...good, threadId: '' }, 400, 'invalid_id'],
+    ['a run with too long a name', { ...good, runId: 'x'.repeat(513) }, 400, 'invalid_id'],
     ['no messages', { ...good, messages: undefined }, 400, 'invalid_request'],
     ['no question', { ...good, messages: [user, { id: 'a', role: 'assistant', content: 'y' }] }, 400, 'query_missing'],
     ['a picture', { ...good, messages: [{ ...user, content: [{ type: 'image', source: {} }] }] }, 400, 'file_not_supported'],

@@ -4,6 +4,7 @@ import type { MillraceOptions } from 'millrace'
 import { describe, expect, it } from 'vitest'
 import { gatedModel } from '../support/gated-model.ts'
 import { postJson, startServer } from '../support/server.ts'
+import { bearer, secret, sign } from '../support/tokens.ts'
 import { pay } from '../support/waiting.ts'
 import { payer } from './support/payer.ts'
 
@@ -83,6 +84,48 @@ describe.each(['server-sent events', 'lines'] as const)('a thread over %s', (for
     const third = open(form, { persistence: true }).client
     third.attach()
     await expect.poll(() => parts(third.getMessages())).toEqual(said)
+  })
+})
+
+describe('a thread', () => {
+  it.each(['sim:think?think=2&n=3&tps=0', 'sim:tool?calls=2&tps=0', 'sim:tool?fails=1&tps=0'])(
+    'of %s is the same after a reload',
+    async (model) => {
+      const { open } = await start({ model })
+      const { client } = open('server-sent events', { threadId: 'ada@example.com' })
+      await client.sendMessage('x')
+      const { client: reloaded } = open('server-sent events', { threadId: 'ada@example.com', persistence: true })
+      reloaded.attach()
+      await expect.poll(() => reloaded.getMessages().length).toBeGreaterThan(1)
+      // The parts of an answer are in one message after a reload, and in one for each step before.
+      const shown = (of: typeof client) =>
+        of.getMessages().flatMap(({ role, parts: all }) =>
+          all.map((part) => {
+            const { stepId: _step, error: _error, ...rest } = part as typeof part & { stepId?: string; error?: string }
+            return { role, ...rest }
+          }),
+        )
+      expect(shown(reloaded)).toEqual(shown(client))
+    },
+  )
+
+  it('belongs to its owner: for others it has no messages, and its run is not there', async () => {
+    const { url, millrace } = await start({ access: { tokens: { secret } } })
+    const as = async (sub: string) => bearer(await sign({ sub }))
+    const body = { threadId: 't', runId: 'r', messages: [{ role: 'user', content: 'x' }] }
+    const text = await (await postJson(`${url}/tanstack`, body, await as('ada'))).text()
+    const frame = /^id: (.*)$/m.exec(text)?.[1] ?? ''
+    const statuses = async (headers: Record<string, string>) => [
+      (await fetch(`${url}/tanstack?threadId=t`, { headers })).status,
+      (await fetch(`${url}/tanstack?offset=-1&runId=r`, { headers })).status,
+      (await fetch(`${url}/tanstack?offset=${frame}&runId=r`, { headers })).status,
+      (await postJson(`${url}/tanstack`, body, { ...headers, 'last-event-id': frame })).status,
+      (await postJson(`${url}/tanstack/lines`, body, headers)).status,
+    ]
+    expect(await statuses(await as('ada'))).toEqual([200, 200, 200, 200, 200])
+    expect(await statuses(await as('bob'))).toEqual([404, 404, 404, 404, 404])
+    expect(await statuses({})).toEqual([401, 401, 401, 401, 401])
+    expect((await millrace.readSession('t'))?.runs).toHaveLength(1)
   })
 })
 
@@ -200,7 +243,7 @@ describe('what is rejected at /tanstack', () => {
     ['a run that does not exist', '?offset=-1&runId=r', 404, 'run_not_found'],
     ['a thread that does not exist', '?threadId=none', 404, 'session_not_found'],
     ['an offset that is none', '?offset=x&runId=known', 400, 'position_invalid'],
-    ['an id that is none', '?threadId=a/b', 400, 'invalid_id'],
+    ['a thread without a name', '?threadId=', 400, 'invalid_id'],
   ])('%s', async (_what, query, status, code) => {
     const { url, millrace } = await start()
     await (await millrace.ask({ query: 'x', id: 'known' })).ended

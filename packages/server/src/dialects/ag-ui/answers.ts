@@ -1,15 +1,16 @@
 /** What a client says about calls of a run that waits: a decision about an approval, or the result of a tool. */
 import { type Json, MillraceError, type ToolPart } from '@millrace/protocol'
 import type { Caller } from '../../access/caller.ts'
+import { type AskContext, prepareResume } from '../../gateway/asking.ts'
 import { type DecisionContext, decideFor } from '../../gateway/decisions.ts'
 import type { Run } from '../../runs/run.ts'
 import type { DecisionInput } from '../../sessions/decisions.ts'
 import type { RunRecord } from '../../sessions/transcript.ts'
 import type { Transcripts } from '../../sessions/transcripts.ts'
-import { waitingCalls } from '../../sessions/waiting.ts'
+import { isWaiting, waitingCalls } from '../../sessions/waiting.ts'
 import type { CallAnswer } from './input.ts'
 
-export interface AnswerContext extends DecisionContext {
+export interface AnswerContext extends DecisionContext, AskContext {
   readonly transcripts: Pick<Transcripts, 'read'>
 }
 
@@ -34,6 +35,10 @@ export async function prepareAnswers(
   if (left !== undefined)
     throw new MillraceError('invalid_request', { message: `The call ${left} waits too; decide about every call of the run.` })
   const { run } = first.record
+  const now = Date.now()
+  // Nobody may decide any more: the model gets that nobody has decided.
+  if (found.some(({ answer, part }) => answer.value === false && isWaiting(part) && !isWaiting(part, now)))
+    return (await prepareResume(context, caller, { run, session })).start
   const decisions = found.map(({ answer, part }) => toDecision(part, answer))
   return async () => {
     const { continuedBy } = await decideFor(context, caller, { run, session, decisions })

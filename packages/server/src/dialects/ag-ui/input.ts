@@ -2,12 +2,14 @@
  * What an agent of AG-UI, and TanStack AI, sends: the whole conversation. The server follows its own, so that of the client's
  * only the end is new: what follows the last message of the assistant.
  */
-import { type Asked, idPattern, type Json, limits, type Message, MillraceError, modelPattern } from '@millrace/protocol'
+import { type Asked, type Json, limits, type Message, MillraceError, modelPattern } from '@millrace/protocol'
 import { z } from 'zod'
 import type { AskInput } from '../../gateway/asking.ts'
 import { checkAsked } from '../../sessions/asked.ts'
+import { idOfName } from '../shared/id-of-name.ts'
 
-const id = z.string({ error: 'invalid_id' }).regex(idPattern, 'invalid_id')
+/** Any text: `idOfName`. */
+const name = z.string({ error: 'invalid_id' }).min(1, 'invalid_id').max(512, 'invalid_id')
 const model = z.string().regex(modelPattern)
 
 const contentPart = z.looseObject({ type: z.string(), text: z.string().optional() })
@@ -20,9 +22,9 @@ const message = z.looseObject({
 
 /** Loose, as the dialects grow: what a server does not know it ignores. */
 export const runAgentInput = z.looseObject({
-  threadId: id.describe('The session'),
-  runId: id.describe('The id of the run; the same id again attaches to it'),
-  parentRunId: z.string().max(128).optional(),
+  threadId: name.describe('The session'),
+  runId: name.describe('The id of the run; the same id again attaches to it'),
+  parentRunId: z.string().max(512).optional(),
   messages: z.array(message),
   tools: z
     .array(z.looseObject({ name: z.string(), description: z.string().optional(), parameters: z.unknown().optional() }))
@@ -56,7 +58,7 @@ export interface CallAnswer {
 
 /** Throws `query_missing` without either, and as `checkAsked` does. */
 export function readInput(input: RunAgentInput): Wanted {
-  const { threadId: session, runId, messages, resume = [], forwardedProps } = input
+  const { threadId, runId, messages, resume = [], forwardedProps } = input
   const added = messages.slice(messages.findLastIndex(({ role }) => role === 'assistant') + 1)
   const questions = added.slice(added.findLastIndex(({ role }) => role === 'tool') + 1).filter(({ role }) => role === 'user')
   const results = added.filter(({ role }) => role === 'tool').map(toResult)
@@ -71,7 +73,11 @@ export function readInput(input: RunAgentInput): Wanted {
     ...present('params', params as Asked['params']),
     ...present('tools', toTools(input)),
   })
-  return { ask: { ...asked, session, id: runId, ...present('models', models) } as AskInput & { readonly session: string } }
+  return {
+    ask: { ...asked, session: idOfName(threadId), id: idOfName(runId), ...present('models', models) } as AskInput & {
+      readonly session: string
+    },
+  }
 }
 
 function toMessage({ content }: ClientMessage): Message {

@@ -9,6 +9,8 @@ import { type ClientKind, endOfLane, endOfRun } from './ends.ts'
 import { type AgUiEvent, LaneEvents } from './lane-events.ts'
 
 export interface AgUiView {
+  /** What the client calls the session; absent where it does not say. */
+  readonly thread?: string | undefined
   /** What the client calls the run: another name than the server's, where the run goes on with one that waited. */
   readonly run: string
   /** The run that the client says it goes on with. */
@@ -19,10 +21,10 @@ export interface AgUiView {
 }
 
 export function createAgUiDialect(view: AgUiView): RunDialect {
-  const { run, parentRun = '', epoch, client } = view
+  const { thread = '', run, parentRun = '', epoch, client } = view
   const isTanstack = client === 'tanstack'
   return {
-    key: `${client} ${encodeJson([run, parentRun, epoch])}`,
+    key: `${client} ${encodeJson([thread, run, parentRun, epoch])}`,
     merges: !isTanstack,
     hasIds: isTanstack,
     repeatsEnd: isTanstack,
@@ -39,6 +41,7 @@ class AgUiRenderer implements Renderer {
   readonly #lanes = new Map<string, LaneEvents>()
   readonly #ended = new Set<LaneEvents>()
   #session = ''
+  #thread = ''
 
   constructor(view: AgUiView) {
     this.#view = view
@@ -104,11 +107,12 @@ class AgUiRenderer implements Renderer {
   }
 
   #begin({ run, session, lanes, continues, parent }: SessionEvents['stream_start'], timestamp: number): readonly AgUiEvent[] {
-    const { run: runId, parentRun = continues ?? parent ?? undefined } = this.#view
+    const { thread = session, run: runId, parentRun = continues ?? parent ?? undefined } = this.#view
     this.#session = session
+    this.#thread = thread
     const start = {
       type: 'RUN_STARTED',
-      threadId: session,
+      threadId: thread,
       runId,
       protocolVersion: '1.0',
       ...(parentRun !== undefined && { parentRunId: parentRun }),
@@ -131,7 +135,7 @@ class AgUiRenderer implements Renderer {
   #end(end: RunEnd, timestamp: number): readonly AgUiEvent[] {
     const { run: runId, client } = this.#view
     const open = [...this.#lanes.values()].filter((lane) => !this.#ended.has(lane))
-    const last = endOfRun({ threadId: this.#session, runId, client, end, lanes: this.#lanes })
+    const last = endOfRun({ threadId: this.#thread, runId, client, end, lanes: this.#lanes })
     return [...open.flatMap((lane) => this.#endLane(lane, end)), { ...last, timestamp }]
   }
 }

@@ -5,6 +5,7 @@ import type { RouteRequest, RouteResponse } from '../../gateway/route.ts'
 import { type ReadableRun, type RunStreamContext, type StreamedAs, streamStarted } from '../../gateway/run-streams.ts'
 import type { Run } from '../../runs/run.ts'
 import type { SessionStores } from '../../sessions/create-session.ts'
+import { idOfName } from '../shared/id-of-name.ts'
 import { type AnswerContext, prepareAnswers } from './answers.ts'
 import type { ClientKind } from './ends.ts'
 import { type RunAgentInput, readInput } from './input.ts'
@@ -23,21 +24,26 @@ export async function startAndStream(
 ): Promise<RouteResponse> {
   const { input, caller } = request
   const start = await prepareRun(context, caller, input)
-  return streamStarted(context, request, { start, session: input.threadId }, (run) => streamedAs(run, input, streamed))
+  return streamStarted(context, request, { start, session: idOfName(input.threadId) }, (run) => streamedAs(run, input, streamed))
+}
+
+/** What a client calls a run; one that joins it by its id does not say in which thread it is. */
+export interface RunName extends Pick<RunAgentInput, 'runId' | 'parentRunId'> {
+  readonly threadId?: string
 }
 
 /** How a client gets a run that it calls by a name of its own. */
 export function streamedAs(
   { start: { epoch } }: ReadableRun,
-  { runId: run, parentRunId: parentRun }: { readonly runId: string; readonly parentRunId?: string | undefined },
+  { threadId: thread, runId: run, parentRunId: parentRun }: RunName,
   { form, client }: StreamedTo,
 ): StreamedAs {
-  return { form, dialect: createAgUiDialect({ run, parentRun, epoch, client }) }
+  return { form, dialect: createAgUiDialect({ thread, run, parentRun, epoch, client }) }
 }
 
 /** Checks what the caller may do; the returned function starts the run, or finds it. */
 export async function prepareRun(context: AgUiContext, caller: Caller, input: RunAgentInput): Promise<() => Promise<Run>> {
   const wanted = readInput(input)
-  if ('answers' in wanted) return prepareAnswers(context, caller, input.threadId, wanted.answers)
+  if ('answers' in wanted) return prepareAnswers(context, caller, idOfName(input.threadId), wanted.answers)
   return prepareAskIn(context, caller, wanted.ask)
 }

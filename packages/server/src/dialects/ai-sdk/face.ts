@@ -6,7 +6,8 @@ import type { Route, RouteRequest, RouteResponse } from '../../gateway/route.ts'
 import { stopFor } from '../../gateway/run-access.ts'
 import { streamOn, streamStarted } from '../../gateway/run-streams.ts'
 import type { Run } from '../../runs/run.ts'
-import { parseRunId, sessionOfChat } from './ids.ts'
+import { idOfName } from '../shared/id-of-name.ts'
+import { parseRunId } from './ids.ts'
 import { type ChatRequest, chatRequest } from './requests.ts'
 import { createChatSocket } from './socket.ts'
 import { prepareChat } from './starting.ts'
@@ -59,7 +60,7 @@ export const createAiSdkFace: CreateFace = (context) => ({
 
 async function post(context: FaceContext, request: RouteRequest<ChatRequest>, form: Form): Promise<RouteResponse> {
   const { input, caller } = request
-  const session = input.id === undefined ? context.newId() : sessionOfChat(input.id)
+  const session = input.id === undefined ? context.newId() : idOfName(input.id)
   const prepared = await prepareChat(context, caller, session, input)
   if ('waiting' in prepared) return respondWaiting({ session, run: prepared.waiting, first: prepared.first }, form)
   if ('run' in prepared) {
@@ -76,9 +77,7 @@ async function resume(context: FaceContext, request: RouteRequest<StreamInput>, 
   const named = parseRunId(id)
   const isCounted = startIndex !== undefined
   if (named !== undefined) await context.authorize(caller, 'session.read', { session: named.session })
-  const run = await (named === undefined
-    ? findRunning(context, caller, sessionOfChat(id), isCounted)
-    : requireRun(context, named))
+  const run = await (named === undefined ? findRunning(context, caller, idOfName(id), isCounted) : requireRun(context, named))
   if (run === undefined) return { status: 204 }
   const extent = named?.extent ?? 'whole'
   const described = await describeStream(context, run, { form, extent, merges: !isCounted })
@@ -95,7 +94,7 @@ async function stop(
   context: FaceContext,
   { input: { id }, caller }: RouteRequest<z.output<typeof chatParam>>,
 ): Promise<RouteResponse> {
-  const session = parseRunId(id)?.session ?? sessionOfChat(id)
+  const session = parseRunId(id)?.session ?? idOfName(id)
   await context.authorize(caller, 'run.stop', { session })
   const transcript = await context.transcripts.read(session)
   if (transcript === undefined) throw new MillraceError('session_not_found')

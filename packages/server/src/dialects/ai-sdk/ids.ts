@@ -1,12 +1,6 @@
 /** The ids of the AI SDK's clients, which may be any text, and those of sessions and runs. */
 import { hash } from 'node:crypto'
-import { idPattern } from '@millrace/protocol'
 import type { Content } from './content.ts'
-
-/** The session of a chat. Ids that a session can have stay as they are. */
-export function sessionOfChat(chat: string): string {
-  return idPattern.test(chat) ? chat : digest(['chat', chat])
-}
 
 /** The run of a message of a user: the same message is answered once. `content` is of one that was edited. */
 export function runOfMessage(session: string, message: string, content: Content = []): string {

@@ -6,7 +6,8 @@ import { closeCodes, encodeJson, MillraceError } from '@millrace/protocol'
 import { z } from 'zod'
 import type { FaceContext, FaceSocket, OpenedSocket } from '../../gateway/face.ts'
 import type { Run } from '../../runs/run.ts'
-import { type Extent, sessionOfChat } from './ids.ts'
+import { idOfName } from '../shared/id-of-name.ts'
+import type { Extent } from './ids.ts'
 import { chatRequest } from './requests.ts'
 import { prepareChat } from './starting.ts'
 import { describeStream, findRunning, requireRun, waitingChunks } from './streams.ts'
@@ -38,7 +39,7 @@ async function handle(context: FaceContext, opened: OpenedSocket, text: string):
   if (message.type === 'abort') return void socket.detach(message.requestId)
   try {
     socket.requireRoom()
-    const session = sessionOfChat(message.id)
+    const session = idOfName(message.id)
     connection.attach(session, reserved)
     if (message.type === 'send') await send(context, opened, message, session)
     else await resume(context, opened, message.requestId, session)

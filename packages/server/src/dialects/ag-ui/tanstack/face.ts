@@ -2,22 +2,23 @@
  * The endpoint of TanStack AI. Its chunks are events of AG-UI, but it resumes: after the last frame that it has, in the body of
  * the same request, and in another tab by the id of the run.
  */
-import { idPattern, MillraceError } from '@millrace/protocol'
+import { MillraceError } from '@millrace/protocol'
 import { z } from 'zod'
 import type { Face } from '../../../gateway/face.ts'
 import type { Route, RouteRequest, RouteResponse } from '../../../gateway/route.ts'
 import { streamOn } from '../../../gateway/run-streams.ts'
+import { idOfName } from '../../shared/id-of-name.ts'
 import { type RunAgentInput, runAgentInput } from '../input.ts'
 import { type AgUiContext, type StreamedTo, startAndStream, streamedAs } from '../start.ts'
 import { findJoined, findRunOf } from './find-run.ts'
 import { hydrate } from './hydration.ts'
 import { createTanstackSocket } from './socket.ts'
 
-const id = z.string().regex(idPattern, 'invalid_id')
+const name = z.string().min(1, 'invalid_id').max(512, 'invalid_id')
 const readQuery = z.object({
   offset: z.string().max(200).optional().describe('`-1` for the start of a run, or the id of a frame'),
-  runId: id.optional(),
-  threadId: id.optional(),
+  runId: name.optional(),
+  threadId: name.optional(),
   limit: z.coerce.number().int().min(1).max(1000).optional(),
   before: z.string().max(200).optional(),
 })
@@ -66,7 +67,7 @@ async function goOn(
   streamed: StreamedTo,
 ): Promise<RouteResponse> {
   const { input, caller } = request
-  const { threadId: session } = input
+  const session = idOfName(input.threadId)
   await context.authorize(caller, 'session.read', { session })
   const run = await findRunOf(context, session, frame)
   return streamOn(context, request, run, streamedAs(run, input, streamed), { frame })
@@ -75,13 +76,14 @@ async function goOn(
 async function read(context: AgUiContext, request: RouteRequest<ReadQuery>, streamed: StreamedTo): Promise<RouteResponse> {
   const { authorize, transcripts } = context
   const { caller, lastEventId, input } = request
-  const { offset, runId, threadId: session } = input
+  const { offset, runId, threadId } = input
   if (offset !== undefined && runId !== undefined) {
     const { run, frame } = await findJoined(context, caller, runId, lastEventId ?? offset)
     return streamOn(context, request, run, streamedAs(run, { runId }, streamed), frame === undefined ? undefined : { frame })
   }
-  if (session === undefined)
+  if (threadId === undefined)
     throw new MillraceError('invalid_request', { message: 'Send `offset` and `runId` to join a run, or `threadId`.' })
+  const session = idOfName(threadId)
   await authorize(caller, 'session.read', { session })
   const transcript = await transcripts.read(session)
   if (transcript === undefined) throw new MillraceError('session_not_found')

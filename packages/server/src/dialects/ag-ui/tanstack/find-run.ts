@@ -5,6 +5,7 @@ import { authorizeRun } from '../../../gateway/run-access.ts'
 import type { ReadableRun } from '../../../gateway/run-streams.ts'
 import { requireLog } from '../../../sessions/positions.ts'
 import { parseFrameId } from '../../replay.ts'
+import { idOfName } from '../../shared/id-of-name.ts'
 import type { AgUiContext } from '../start.ts'
 
 export interface Joined {
@@ -22,8 +23,9 @@ export async function findJoined(context: AgUiContext, caller: Caller, runId: st
     return { run: await findRunOf(context, session, offset), frame: offset }
   }
   if (offset !== '-1') throw new MillraceError('position_invalid')
-  await authorizeRun({ authorize, runs }, caller, { run: runId }, 'session.read')
-  const run = await runs.find(runId)
+  const id = idOfName(runId)
+  await authorizeRun({ authorize, runs }, caller, { run: id }, 'session.read')
+  const run = await runs.find(id)
   if (run === undefined) throw new MillraceError('run_not_found')
   return { run }
 }

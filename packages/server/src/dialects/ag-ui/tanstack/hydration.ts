@@ -54,7 +54,7 @@ function messagesOf({ run, query, continues, startedAt, status, lanes }: RunReco
   const question: UiMessage = { id: `${run}-query`, role: 'user', parts: [{ type: 'text', content: query }], createdAt }
   const answers = lanes.map(({ parts }, index): UiMessage => {
     const id = lanes.length === 1 ? run : `${run}-${index}`
-    return { id, role: 'assistant', parts: parts.flatMap(toUiParts), createdAt }
+    return { id, role: 'assistant', parts: toUiParts(parts), createdAt }
   })
   return [
     ...(continues === undefined && query !== '' ? [question] : []),
@@ -62,10 +62,23 @@ function messagesOf({ run, query, continues, startedAt, status, lanes }: RunReco
   ]
 }
 
-function toUiParts(part: LanePart): object[] {
-  if (part.type === 'text') return [{ type: 'text', content: part.text }]
-  if (part.type === 'reasoning') return [{ type: 'thinking', content: part.text }]
-  return part.type === 'tool' ? toToolParts(part) : []
+/** The results of calls that were made together follow all of them, as in the stream. */
+function toUiParts(parts: readonly LanePart[]): object[] {
+  const shown: object[] = []
+  let results: object[] = []
+  for (const part of parts) {
+    if (part.type === 'tool') {
+      const [call, ...more] = toToolParts(part)
+      shown.push(call as object)
+      results.push(...more)
+      continue
+    }
+    shown.push(...results)
+    results = []
+    if (part.type === 'text') shown.push({ type: 'text', content: part.text })
+    else if (part.type === 'reasoning') shown.push({ type: 'thinking', content: part.text })
+  }
+  return [...shown, ...results]
 }
 
 function toToolParts({ call, name, arguments: input = {}, state, value, approval }: ToolPart): object[] {

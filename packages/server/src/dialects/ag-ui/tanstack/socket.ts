@@ -3,16 +3,17 @@
  * it also when a page is left, and the run goes on. A socket that is opened with an `offset` reads one run, and closes with 1000
  * at its end.
  */
-import { encodeJson, idPattern, MillraceError } from '@millrace/protocol'
+import { encodeJson, MillraceError } from '@millrace/protocol'
 import { z } from 'zod'
 import type { FaceSocket, OpenedSocket } from '../../../gateway/face.ts'
 import type { ReadableRun } from '../../../gateway/run-streams.ts'
 import { replayRun } from '../../replay.ts'
+import { idOfName } from '../../shared/id-of-name.ts'
 import { type RunAgentInput, runAgentInput } from '../input.ts'
-import { type AgUiContext, prepareRun, streamedAs } from '../start.ts'
+import { type AgUiContext, prepareRun, type RunName, streamedAs } from '../start.ts'
 import { findJoined } from './find-run.ts'
 
-const abort = z.looseObject({ type: z.literal('abort'), runId: z.string().regex(idPattern) })
+const abort = z.looseObject({ type: z.literal('abort'), runId: z.string().max(512) })
 const message = z.union([abort, runAgentInput])
 
 /** The key of a session that is about to be read. Messages are handled one after another, so there is at most one. */
@@ -51,7 +52,7 @@ async function start(context: AgUiContext, opened: OpenedSocket, input: RunAgent
   const { socket, connection, caller } = opened
   const { runId, threadId } = input
   socket.requireRoom()
-  connection.attach(threadId, reserved)
+  connection.attach(idOfName(threadId), reserved)
   try {
     const begin = await prepareRun(context, caller, input)
     const run = await begin()
@@ -81,7 +82,7 @@ function attach(
   { socket, errorOf }: OpenedSocket,
   key: string,
   run: ReadableRun,
-  input: Pick<RunAgentInput, 'runId' | 'parentRunId'>,
+  input: RunName,
   onEnd: () => void,
   place?: Awaited<ReturnType<typeof replayRun>>,
 ): void {
