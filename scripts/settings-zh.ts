@@ -72,7 +72,7 @@ export const settingsZh: Readonly<Record<SettingKey, string>> = {
   'limits.authenticateMs': '`authenticate` 作出决定的时限',
   'limits.writeMs': '客户端不接收响应任何字节的时限',
   'limits.idleMs': '一条连接上两次请求之间的时限',
-  usage: '是否记录每个主体的用量，在文件里还可写 `prices`；默认在启用身份验证或设有每日上限时记录',
+  usage: '是否记录每个主体的用量，在文件里还可写 `prices` 和 `currency`；默认在启用身份验证或设有每日上限时记录',
   heartbeatMs: '两次心跳的间隔（毫秒），至多 25,000；要小于代理的空闲超时',
   leaseMs: '另一台服务器多久（毫秒）没有续租就算停止',
   'log.level': '写出的最低级别的日志行；`info` 为每个连接、每次运行各一行',

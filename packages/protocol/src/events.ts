@@ -35,12 +35,20 @@ export interface Timings {
   readonly reasoningMs?: number
 }
 
+/** What an answer cost, where the operator has set a currency. */
+export interface Cost {
+  readonly amount: number
+  /** ISO 4217. */
+  readonly currency: string
+}
+
 export interface LaneEnd {
   readonly status: EndStatus
   readonly model: string
   readonly finishReason?: FinishReason
   readonly usage: Usage
   readonly timings: Timings
+  readonly cost?: Cost
   readonly error?: PublicError
 }
 
@@ -167,6 +175,8 @@ export interface RunEnd {
   readonly finishReason?: FinishReason
   readonly usage: Usage
   readonly timings: Timings
+  /** Of all lanes that have a price. */
+  readonly cost?: Cost
   readonly error?: PublicError
   readonly lanes?: Readonly<Record<string, LaneEnd>>
 }

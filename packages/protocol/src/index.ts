@@ -1,4 +1,5 @@
 export * from './bytes.ts'
+export * from './costs.ts'
 export * from './errors.ts'
 export * from './events.ts'
 export * from './heartbeat.ts'

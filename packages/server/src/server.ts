@@ -83,8 +83,8 @@ export function createMillrace(options: MillraceOptions = {}): Millrace {
     getRecovery: () => recovery,
   })
   const engine = quarantineDamaged(store)
-  const { limits, usage, charge } = createLimiting({ ...settings, engine, signal, observer, onError })
-  const ending = { engine, charge, observer, onError }
+  const { limits, usage, charge, quote } = createLimiting({ ...settings, engine, signal, observer, onError })
+  const ending = { engine, charge, quote, observer, onError }
   const onDecided = (session: string, run: string) => void sessions.decisions.goOn(session, run).catch(onError)
   const onQueued = (log: string) => void sessions.queue.advance(log)
   const ended = { onDecided, onQueued }
@@ -254,7 +254,10 @@ function createNodes({ engine, membership, isOn, stopping, onError, ...options }
 }
 
 interface EndingOptions
-  extends Pick<RecoveryOptions, 'engine' | 'liveness' | 'charge' | 'observer' | 'signal' | 'onError' | 'onDecided' | 'onQueued'> {
+  extends Pick<
+    RecoveryOptions,
+    'engine' | 'liveness' | 'charge' | 'quote' | 'observer' | 'signal' | 'onError' | 'onDecided' | 'onQueued'
+  > {
   readonly cluster: Cluster | undefined
   readonly getRuns: () => Runs
 }

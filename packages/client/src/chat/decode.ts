@@ -18,6 +18,7 @@ const file = { mediaType: 'string', size: 'number', 'name?': 'string' } as const
 const measures = {
   usage: { inputTokens: 'number', outputTokens: 'number', totalTokens: 'number' },
   timings: { durationMs: 'number' },
+  'cost?': { amount: 'number', currency: 'string' },
 } as const
 const end = { status: 'string', ...measures } as const
 
@@ -52,7 +53,7 @@ const events: { readonly [T in SessionEventType]: Shape } = {
   queue_removed: { entry: 'string' },
 }
 
-const optionalMeasures = { 'usage?': measures.usage, 'timings?': measures.timings } as const
+const optionalMeasures = { 'usage?': measures.usage, 'timings?': measures.timings, 'cost?': measures['cost?'] } as const
 const lane: Shape = {
   lane: 'string',
   model: 'string',

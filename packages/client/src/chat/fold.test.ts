@@ -256,6 +256,18 @@ describe('folding the events of a log', () => {
     })
   })
 
+  it('adds up what an answer and what continues it cost, of those that have a price', () => {
+    const priced = (run: string, amount: number): SessionEvent => ({
+      type: 'stream_end',
+      data: { run, ...end('stopped'), cost: { amount, currency: 'USD' } },
+    })
+    const { runs } = fold(empty, [start('one', 'a'), priced('one', 0.1), goOn('one', 'two', 'a'), priced('two', 0.2)])
+    const cost = { amount: 0.3, currency: 'USD' }
+    expect(runs).toMatchObject([{ cost, lanes: [{ cost }] }])
+    const unpriced = fold(empty, [start('one', 'a'), priced('one', 0.1), goOn('one', 'two', 'a'), finish('two', 'completed')])
+    expect(unpriced.runs[0]?.cost).toEqual({ amount: 0.1, currency: 'USD' })
+  })
+
   it('gives a file its bytes, whatever else was given one before, and leaves the other lanes as they were', () => {
     const file = (run: string, lane: string, name: string): SessionEvent => ({
       type: 'file',

@@ -6,8 +6,10 @@
  * What did not change stays the same object, so that a component is rendered for its own run and no other.
  */
 import {
+  addCosts,
   addToParts,
   askedOf,
+  type Cost,
   decideInRun,
   joinParts,
   type LanePart,
@@ -118,13 +120,15 @@ function addRun(runs: readonly ChatRun[], next: ChatRun): readonly ChatRun[] {
 interface Measures {
   readonly usage?: Usage
   readonly timings?: Timings
+  readonly cost?: Cost
 }
 
 /** What was counted and waited for in one run and in another that continues it. */
 function addMeasures(a: Measures, b: Measures): Measures {
   const usage = a.usage && b.usage ? addUsage(a.usage, b.usage) : (b.usage ?? a.usage)
   const timings = a.timings && b.timings ? addTimings(a.timings, b.timings) : (b.timings ?? a.timings)
-  return { ...(usage && { usage }), ...(timings && { timings }) }
+  const cost = addCosts(a.cost, b.cost)
+  return { ...(usage && { usage }), ...(timings && { timings }), ...(cost && { cost }) }
 }
 
 function addTimings(a: Timings, b: Timings): Timings {

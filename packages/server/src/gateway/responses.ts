@@ -17,6 +17,7 @@ export const end = {
   timings: z
     .object({ firstTokenMs: z.number().nullable(), durationMs: z.number(), reasoningMs: z.number().optional() })
     .optional(),
+  cost: z.object({ amount: z.number(), currency: z.string() }).optional().describe('Where the operator has set a currency'),
   error: z.object({ code: z.string(), message: z.string(), retryable: z.boolean() }).optional(),
 }
 const file = { mediaType: z.string(), name: z.string().optional(), size: z.number(), position: z.string() }

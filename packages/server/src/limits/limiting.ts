@@ -2,11 +2,11 @@
 import { z } from 'zod'
 import type { Engine } from '../log/log.ts'
 import type { Observer } from '../operations/observer.ts'
-import type { Charge } from '../runs/charge.ts'
+import type { Charge, Quote } from '../runs/charge.ts'
 import { createBudget } from './budget.ts'
 import { createLimits, type Limits } from './limits.ts'
 import type { LimitSettings } from './options.ts'
-import { type Prices, pricesSchema } from './prices.ts'
+import { costOf, type Prices, pricesSchema } from './prices.ts'
 import { createUsageLedger, type UsageReader } from './usage.ts'
 
 export interface UsageOptions {
@@ -15,11 +15,14 @@ export interface UsageOptions {
    * nothing. What was used before a price changes keeps its cost.
    */
   readonly prices?: Prices | undefined
+  /** ISO 4217 code of the prices, such as `USD`. With it the end of each answer has its cost, for all its readers; default without. */
+  readonly currency?: string | undefined
 }
 
 export interface UsageSettings {
   readonly isOn: boolean
   readonly prices: Prices
+  readonly currency: string | undefined
 }
 
 export interface LimitingOptions {
@@ -37,17 +40,21 @@ export interface Limiting {
   readonly usage: UsageReader
   /** Undefined where no usage is recorded. */
   readonly charge: Charge | undefined
+  /** Undefined where ends have no cost. */
+  readonly quote: Quote | undefined
 }
 
 /** Throws for prices that are none. */
 export function resolveUsage(given: boolean | UsageOptions | undefined, isOn: boolean, limits: LimitSettings): UsageSettings {
-  const { prices = {} } = typeof given === 'object' ? given : {}
+  const { prices = {}, currency } = typeof given === 'object' ? given : {}
   const { error } = pricesSchema.safeParse(prices)
   if (error !== undefined) throw new TypeError(`usage.prices is invalid: ${z.prettifyError(error)}`)
+  if (currency !== undefined && !/^[A-Z]{3}$/.test(currency))
+    throw new TypeError(`usage.currency is ${JSON.stringify(currency)}; it must be an ISO 4217 code such as USD.`)
   const { tokensPerDay, costPerDay, allTokensPerDay, allCostPerDay } = limits
   const hasBudget = [tokensPerDay, costPerDay, allTokensPerDay, allCostPerDay].some(Number.isFinite)
   if (given === false && hasBudget) throw new TypeError('A limit of a day needs the usage of the day; leave out `usage: false`.')
-  return { isOn: given !== false && (given !== undefined || isOn || hasBudget), prices }
+  return { isOn: given !== false && (given !== undefined || isOn || hasBudget), prices, currency }
 }
 
 export function createLimiting({
@@ -62,5 +69,13 @@ export function createLimiting({
   const ledger = createUsageLedger({ engine, prices: usage.prices, signal, onError })
   const findExhausted = usage.isOn ? createBudget({ usage: ledger, all: settings }) : undefined
   const limits = createLimits({ settings, isOpen: access.isOpen, counters: engine.counters, findExhausted, observer })
-  return { limits, usage: { read: ledger.read }, charge: usage.isOn ? ledger.charge : undefined }
+  return { limits, usage: { read: ledger.read }, charge: usage.isOn ? ledger.charge : undefined, quote: createQuote(usage) }
+}
+
+function createQuote({ prices, currency }: UsageSettings): Quote | undefined {
+  if (currency === undefined) return undefined
+  return (model, usage) => {
+    const amount = costOf(model, usage, prices)
+    return amount === undefined ? undefined : { amount, currency }
+  }
 }

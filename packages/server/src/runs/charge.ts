@@ -1,5 +1,5 @@
 /** What runs need of the ledger of usage. `runs/` owns this contract, and `limits/` implements it. */
-import type { LaneEnd } from '@millrace/protocol'
+import type { Cost, LaneEnd, Usage } from '@millrace/protocol'
 
 export interface UsedByRun {
   readonly run: string
@@ -15,3 +15,12 @@ export interface UsedByRun {
  * first call for it on any server. Never rejects, and waits for the engine for a bounded time.
  */
 export type Charge = (used: UsedByRun) => Promise<void>
+
+/** The cost that the end of a lane gets; undefined for a model without a price. */
+export type Quote = (model: string, usage: Usage) => Cost | undefined
+
+/** With its cost, unless it has one. */
+export function quoted(end: LaneEnd, quote: Quote | undefined): LaneEnd {
+  const cost = end.cost ?? quote?.(end.model, end.usage)
+  return cost === undefined ? end : { ...end, cost }
+}

@@ -5,7 +5,7 @@ import type { ModelMessage } from '../models/model.ts'
 import type { ObservedRun, Observer } from '../operations/observer.ts'
 import { markPrivate } from '../operations/private-text.ts'
 import { traceLane } from '../operations/traces.ts'
-import type { Charge } from './charge.ts'
+import { type Charge, type Quote, quoted } from './charge.ts'
 import { runLane } from './lane.ts'
 import type { LanePlan } from './plan.ts'
 import { publicError } from './public-error.ts'
@@ -20,6 +20,7 @@ export interface PerformContext {
   readonly engine: Engine
   readonly recovery: Pick<Recovery, 'compact'>
   readonly charge: Charge | undefined
+  readonly quote: Quote | undefined
   readonly limits: StepLimits & { readonly runMsMax: number; readonly idleMsMax: number }
   /** Aborts when the server closes. */
   readonly signal: AbortSignal
@@ -51,7 +52,7 @@ export interface PerformedRun {
 /** Never rejects. */
 export async function performRun(started: StartedRun, context: PerformContext): Promise<PerformedRun> {
   const { run, observed, lanes, abort, askedAt } = started
-  const { engine, recovery, charge, limits, signal, onError } = context
+  const { engine, recovery, charge, quote, limits, signal, onError } = context
   const fail = (error: MillraceError) => {
     onError(error, { run: run.id })
     abort.abort(error)
@@ -77,8 +78,9 @@ export async function performRun(started: StartedRun, context: PerformContext): 
   const usedCalls = new Set(lanes.flatMap(({ usedCalls = [] }) => usedCalls))
   await Promise.all(
     lanes.map(async (lane) => {
-      const laneEnd = await traceLane(started.observed, lane.model, () =>
-        performLane(lane, { writer, usedCalls }, started, context),
+      const laneEnd = quoted(
+        await traceLane(started.observed, lane.model, () => performLane(lane, { writer, usedCalls }, started, context)),
+        quote,
       )
       ends.set(lane.lane, laneEnd)
       if (lanes.length > 1) writer.write('lane_end', { run: run.id, lane: lane.lane, ...laneEnd })

@@ -9,7 +9,7 @@ import { LRUCache } from 'lru-cache'
 import type { Engine, LogState, Page } from '../log/log.ts'
 import { isDamaged } from '../log/quarantine.ts'
 import type { Observer } from '../operations/observer.ts'
-import type { Charge } from './charge.ts'
+import type { Charge, Quote } from './charge.ts'
 import type { Liveness, Recorded } from './cluster.ts'
 import { coalesce } from './coalesce.ts'
 import { endKeyOf } from './end-append.ts'
@@ -27,6 +27,7 @@ export interface RecoveryOptions {
   readonly readRecorded: (run: string) => Promise<Recorded | undefined>
   /** Charges the usage of the runs that it ends; default nobody. */
   readonly charge?: Charge | undefined
+  readonly quote?: Quote | undefined
   readonly observer?: Pick<Observer, 'runEnded'>
   /** Where servers share the engine: a run is alive as long as its node is. */
   readonly liveness?: Liveness | undefined
@@ -188,9 +189,9 @@ export class Recovery {
   }
 
   async #end(log: string, epoch: string, run: string, unfinished: UnfinishedRun): Promise<void> {
-    const { charge, readRecorded, observer } = this.#options
+    const { charge, quote, readRecorded, observer } = this.#options
     const { startedAt, continues, metadata } = unfinished
-    const lanes = interruptedLanes(unfinished)
+    const lanes = interruptedLanes(unfinished, quote)
     // Who asked is recorded beside the log, which others can read.
     const { principal, askedAt = startedAt } = (await readRecorded(run))?.claim ?? {}
     await charge?.({ run, principal, askedAt, lanes: [...lanes.values()] })

@@ -1,5 +1,5 @@
 /** The end of a run, from the ends of its lanes: PROTOCOL.md#events. */
-import type { LaneEnd, RunEnd, Usage } from '@millrace/protocol'
+import { addCosts, type LaneEnd, type RunEnd, type Usage } from '@millrace/protocol'
 
 /** `isStopped`: a lane that was stopped without the others, whose end is not that of the run. */
 export function runEnd(ends: ReadonlyMap<string, LaneEnd>, isStopped: (lane: string) => boolean = () => false): RunEnd {
@@ -15,6 +15,7 @@ export function runEnd(ends: ReadonlyMap<string, LaneEnd>, isStopped: (lane: str
   const status =
     (['stopped', 'interrupted', 'waiting', 'completed'] as const).find((each) => deciding.some((end) => end.status === each)) ??
     'failed'
+  const cost = all.map((end) => end.cost).reduce(addCosts)
   const error = status === 'failed' ? all.find((end) => end.error)?.error : undefined
   return {
     status,
@@ -23,6 +24,7 @@ export function runEnd(ends: ReadonlyMap<string, LaneEnd>, isStopped: (lane: str
       firstTokenMs: firstTokens.length === 0 ? null : Math.min(...firstTokens),
       durationMs: Math.max(...all.map(({ timings }) => timings.durationMs)),
     },
+    ...(cost && { cost }),
     ...(error && { error }),
     lanes: Object.fromEntries(ends),
   }

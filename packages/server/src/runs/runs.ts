@@ -12,7 +12,7 @@ import { traceRun } from '../operations/traces.ts'
 
 import { type RunPlace, startAdmitted } from './admission.ts'
 
-import type { Charge } from './charge.ts'
+import type { Charge, Quote } from './charge.ts'
 import type { Cluster } from './cluster.ts'
 import { createEndedRuns } from './ended-runs.ts'
 import { interruption } from './lane.ts'
@@ -42,6 +42,7 @@ export interface RunsOptions {
   readonly recovery: Pick<Recovery, 'recover' | 'compact'>
   /** Charges the usage of runs to who asked; default nobody. */
   readonly charge?: Charge | undefined
+  readonly quote?: Quote | undefined
   /** Milliseconds that never go back; default `performance.now`. */
   readonly now?: () => number
   /** Milliseconds since 1970; default `Date.now`. */
@@ -83,7 +84,7 @@ export interface Runs {
 }
 
 export function createRuns(options: RunsOptions): Runs {
-  const { engine, limits, onError, onBegin, cluster, recovery, charge, observer = {}, wallNow = Date.now } = options
+  const { engine, limits, onError, onBegin, cluster, recovery, charge, quote, observer = {}, wallNow = Date.now } = options
   const { now = () => performance.now() } = options
   const { runsPerNode, endedRunsBytesMax } = limits
   const active = new Map<string, { readonly run: Run; readonly abort: AbortController }>()
@@ -91,7 +92,7 @@ export function createRuns(options: RunsOptions): Runs {
   const closing = new AbortController()
   const { signal } = closing
   const starts = new Starts({ engine, cluster, recover: recovery.recover, onError, onBegin, signal })
-  const context: PerformContext = { engine, recovery, charge, limits, signal, onError, observer, now }
+  const context: PerformContext = { engine, recovery, charge, quote, limits, signal, onError, observer, now }
   let isRefusing = false
 
   return {

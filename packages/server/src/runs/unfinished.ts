@@ -1,6 +1,7 @@
 /** Runs in a log that have started and not ended, as far as their end needs to describe them. Pure. */
 import type { LaneEnd, Metadata, Position, RunEnd, SessionEvents } from '@millrace/protocol'
 import type { LogEvent, NewEvent, Page } from '../log/log.ts'
+import { type Quote, quoted } from './charge.ts'
 import type { Claim } from './cluster.ts'
 import { runEnd } from './run-end.ts'
 import { sessionEvent } from './session-event.ts'
@@ -97,12 +98,15 @@ export function restoreClaimed(run: UnfinishedRun, { node, lanes }: Pick<Claim, 
 }
 
 /** The ends of a run's lanes, as `interrupted` where they had none. */
-export function interruptedLanes({ inputTokens, startedAt, lastAt, lanes }: UnfinishedRun): ReadonlyMap<string, LaneEnd> {
+export function interruptedLanes(
+  { inputTokens, startedAt, lastAt, lanes }: UnfinishedRun,
+  quote: Quote | undefined,
+): ReadonlyMap<string, LaneEnd> {
   const ends = new Map<string, LaneEnd>()
   for (const [lane, { model, tokens, firstAt, end }] of lanes) {
     const usage = { inputTokens, outputTokens: tokens, totalTokens: inputTokens + tokens, estimated: true } as const
     const timings = { firstTokenMs: firstAt === undefined ? null : firstAt - startedAt, durationMs: lastAt - startedAt }
-    ends.set(lane, end ?? { model, status: 'interrupted', usage, timings })
+    ends.set(lane, end ?? quoted({ model, status: 'interrupted', usage, timings }, quote))
   }
   return ends
 }

@@ -54,7 +54,7 @@ export const limitsSettings = [
   limit('idleMs', milliseconds(), 'time between two requests of one connection'),
   {
     key: 'usage',
-    type: either(onOff, 'true, false, or an object with `prices`', isObject),
+    type: either(onOff, 'true, false, or an object with `prices` and `currency`', isObject),
     env: 'MILLRACE_USAGE',
     help: 'record the usage of principals; default with authentication or a limit of a day',
   },
