@@ -115,6 +115,15 @@ describe('a session and a channel', () => {
   })
 })
 
+it('answers with 410 for a run whose beginning is no longer kept', async () => {
+  const { url } = await start({ model: 'sim:count?n=100&tps=0', engine: memoryEngine({ bytesMax: 4000 }) })
+  const { run } = await startRun(url, { query: 'go' })
+  await expect
+    .poll(async () => (await fetch(`${url}/ds/runs/${run}`, { method: 'HEAD' })).headers.get('stream-closed'))
+    .toBe('true')
+  expect((await fetch(`${url}/ds/runs/${run}`)).status).toBe(410)
+})
+
 describe('a stream of a client', () => {
   it('is written by an idempotent producer and read by others', async () => {
     const { url, errors } = await start()

@@ -10,7 +10,7 @@ import type { ForkRequest } from './requests.ts'
 import { type Found, type Inherited, isJson, isOver, type StreamState } from './state.ts'
 import { changeStream, findStream, streamLog } from './stream-log.ts'
 import { toView } from './stream-view.ts'
-import { endOf, findPoint, type Point, startOf, type View } from './view.ts'
+import { afterPart, endOf, findPoint, type Point, startOf, type View } from './view.ts'
 
 const marksOf = (source: string) => `fork/${encodeURIComponent(source)}/`
 const markOf = (source: string, fork: string) => `${marksOf(source)}${encodeURIComponent(fork)}`
@@ -56,10 +56,9 @@ export async function findForkPoint(engine: Engine, source: Found, request: Fork
   const { at, first } = request.subOffset === 0 ? { at: point, first: undefined } : await findSub(engine, view, point, request)
   const parts = view.parts.slice(0, at.part + 1)
   if (parts.length >= partsMax) throw invalid(`A stream is forked at most ${partsMax - 1} times in a row.`)
-  const inherits = parts.map((part, index) => ({
-    stream: part.log.slice(streamLog('x').length - 1),
-    epoch: part.epoch,
-    after: part.after,
+  const inherits = parts.map(({ log, ...part }, index) => ({
+    ...part,
+    stream: log.slice(streamLog('x').length - 1),
     upTo: index === at.part ? at.offset : part.upTo,
   }))
   return { inherits, first }
@@ -86,9 +85,8 @@ async function findSub(
     const { log, epoch, upTo, after } = view.parts[part] as View['parts'][number]
     offset = Math.max(offset, after)
     if (offset >= upTo) {
-      if (isIn) break
-      part += 1
-      offset = 0
+      if (isIn || part + 1 === view.parts.length) break
+      ;({ part, offset } = afterPart(view, part))
       continue
     }
     const page = await engine.read(log, { epoch, offset }, { eventsMax: 64 })

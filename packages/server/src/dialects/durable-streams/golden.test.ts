@@ -6,7 +6,7 @@ import { nextCursor } from './cursor.ts'
 import { StreamError } from './errors.ts'
 import { viewLog, viewRun } from './log-view.ts'
 import { formatPlace, parsePlace } from './offsets.ts'
-import { catchUp, type ReadQuery } from './reading.ts'
+import { catchUp, longPoll, type ReadQuery } from './reading.ts'
 import { streamFrames } from './sse.ts'
 import type { StreamState } from './state.ts'
 import { createStreamStore } from './store.ts'
@@ -117,6 +117,78 @@ data:{"streamNextOffset":"k3f9a2xq_0000000000000004","upToDate":true,"streamClos
     expect(await framesOf(engine, view)).toBe(
       'event: control\ndata:{"streamNextOffset":"k3f9a2xq_0000000000000000","streamCursor":"3369600","upToDate":true}\n\n',
     )
+  })
+})
+
+it('has what came between the first look of a reader and its wait', async () => {
+  const { engine, store } = open()
+  const { view, tail } = await store.create('s', { contentType: 'text/plain', isClosed: false }, bytes(''))
+  await store.append('s', { contentType: 'text/plain', hasBody: true, isClosing: false }, bytes('meanwhile'))
+  // The bell rang before there was a reader to call.
+  const source = { name: 's', open: async () => (await store.open('s', true)).view, watch: () => () => {} }
+  const query: ReadQuery = { offset: tail, live: 'long-poll', cursor: undefined }
+  const options = { ...clock, engine, source, view, query, waitMs: 60_000, signal: new AbortController().signal }
+  const { status, body } = await longPoll(options, null)
+  expect([status, new TextDecoder().decode(body)]).toEqual([200, 'meanwhile'])
+})
+
+describe('a stream that is longer than what is kept', () => {
+  const write = async (store: ReturnType<typeof open>['store'], name: string) => {
+    for (let n = 0; n < 50; n++)
+      await store.append(name, { contentType: 'text/plain', hasBody: true, isClosing: false }, bytes(`${n}`.padStart(100, '.')))
+  }
+  const small = () => {
+    const engine = memoryEngine({ epoch: () => epoch, now: () => time, bytesMax: 4000 })
+    return { engine, store: createStreamStore(engine, clock.now) }
+  }
+
+  it('is read from what is kept on, and answers an earlier offset with 410', async () => {
+    const { engine, store } = small()
+    const { tail } = await store.create('s', { contentType: 'text/plain', ttl: 9, isClosed: false }, bytes('first'))
+    await write(store, 's')
+    const { view, state } = await store.open('s', true)
+    expect(state).toMatchObject({ contentType: 'text/plain', ttl: 9 })
+    const { body, headers } = await catchUp(engine, { name: 's', view }, atStart, null)
+    expect(new TextDecoder().decode(body)).toMatch(/^\.+[1-9][0-9]\..*49$/)
+    expect(headers['stream-up-to-date']).toBe('true')
+    await expect(catchUp(engine, { name: 's', view }, { ...atStart, offset: tail }, null)).rejects.toMatchObject({ status: 410 })
+  })
+
+  it('leaves a fork what the fork has of its own', async () => {
+    const { engine, store } = small()
+    await store.create('s', { contentType: 'text/plain', isClosed: false }, bytes('first'))
+    const fork = await store.create('f', { isClosed: false, fork: { from: 's', subOffset: 0 } }, bytes('own'))
+    await write(store, 's')
+    const { view } = await store.open('f', true)
+    const { body } = await catchUp(engine, { name: 'f', view }, atStart, null)
+    expect(new TextDecoder().decode(body)).toBe('own')
+    expect(fork.tail).toBe('k3f9a2xq_0000000000000001_k3f9a2xq_0000000000000001')
+  })
+
+  it('is never read across what is missing between two parts', async () => {
+    const { engine, store } = small()
+    const root = await store.create('root', { contentType: 'text/plain', isClosed: false }, bytes('root'))
+    const middle = await store.create('middle', { isClosed: false, fork: { from: 'root', subOffset: 0 } }, bytes('middle'))
+    await write(store, 'middle')
+    await store.create('leaf', { isClosed: false, fork: { from: 'middle', subOffset: 0 } }, bytes('leaf'))
+    const { view } = await store.open('leaf', true)
+    const read = async (offset: string) =>
+      new TextDecoder().decode((await catchUp(engine, { name: 'leaf', view }, { ...atStart, offset }, null)).body)
+    expect(await read('-1')).toMatch(/^\.+[1-9][0-9]\..*49leaf$/)
+    for (const offset of [root.tail, middle.tail, 'k3f9a2xq_0000000000000000'])
+      await expect(read(offset)).rejects.toMatchObject({ status: 410 })
+    // A live reader from the start goes on from there.
+    const source = { name: 'leaf', open: async () => view, watch: () => () => {} }
+    const query: ReadQuery = { offset: '-1', live: 'long-poll', cursor: undefined }
+    const { status } = await longPoll(
+      { ...clock, engine, source, view, query, waitMs: 0, signal: new AbortController().signal },
+      null,
+    )
+    expect(status).toBe(200)
+    const again = await store.create('again', { isClosed: false, fork: { from: 'leaf', subOffset: 0 } }, bytes(''))
+    await expect(
+      catchUp(engine, { name: 'again', view: again.view }, { ...atStart, offset: root.tail }, null),
+    ).rejects.toMatchObject({ status: 410 })
   })
 })
 

@@ -44,7 +44,7 @@ export function createLogRoutes(context: LogRoutesContext): Route[] {
     // Ends the run of a dead server, whose readers would wait.
     if ((await openLog(session)) === undefined) throw notFound()
     const connection = request.connect(request.input.live === 'sse' ? 'sse' : 'poll', session)
-    const whole = await viewLog(engine, session, run.start.offset)
+    const whole = await viewLog(engine, session)
     return read(request, { log: session, connection }, whole, async (view) => viewRun(view, run, await findEnd(run)))
   }
 

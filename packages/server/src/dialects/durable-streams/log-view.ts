@@ -24,13 +24,13 @@ export async function viewMore(engine: Engine, view: View): Promise<View> {
   return { ...view, parts: [{ ...part, upTo: head.offset }] }
 }
 
-/** One run of a session, closed at its end. `view` is of the session. */
+/** One run of a session, from its first event on and closed at its end. `view` is of the session. */
 export function viewRun(view: View, run: Pick<Run, 'id' | 'start'>, end: Position | undefined): View {
   const part = view.parts[0] as Part
   if (part.epoch !== run.start.epoch || (end !== undefined && end.epoch !== part.epoch)) throw expired()
   return {
     ...view,
-    parts: [{ ...part, upTo: end?.offset ?? part.upTo }],
+    parts: [{ ...part, after: run.start.offset, upTo: end?.offset ?? part.upTo }],
     isClosed: end !== undefined,
     render: (event) => ((event.data as { run?: string }).run === run.id ? view.render(event) : undefined),
   }

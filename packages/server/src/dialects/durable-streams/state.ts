@@ -46,6 +46,8 @@ export interface Inherited {
   readonly epoch: string
   readonly after: number
   readonly upTo: number
+  /** What is before it was no longer kept when the fork was created. */
+  readonly isCut?: boolean
 }
 
 /** A stream as it was found: its state, and the head of its log. */

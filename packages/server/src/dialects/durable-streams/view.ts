@@ -22,6 +22,8 @@ export interface Part {
   readonly epoch: string
   readonly after: number
   readonly upTo: number
+  /** Events between the part before it and its first one are no longer kept. */
+  readonly isCut?: boolean
 }
 
 /** A place in a view. */
@@ -42,7 +44,16 @@ export interface Chunk {
   readonly isUpToDate: boolean
 }
 
-export const startOf = ({ parts }: View): Point => ({ part: 0, offset: (parts[0] as Part).after })
+/** Of what is kept without a hole. */
+export function startOf(view: View): Point {
+  return startAt(
+    view,
+    Math.max(
+      0,
+      view.parts.findLastIndex(({ isCut }) => isCut),
+    ),
+  )
+}
 
 export function endOf({ parts }: View): Point {
   const part = parts.length - 1
@@ -55,7 +66,8 @@ const isSame = (one: Point, other: Point): boolean => one.part === other.part &&
 export function formatPoint(view: View, { part, offset }: Point): string {
   const current = view.parts[part] as Part
   const before = view.parts[part - 1]
-  if (before !== undefined && offset === current.after) return formatPoint(view, { part: part - 1, offset: before.upTo })
+  if (before !== undefined && offset === current.after && !current.isCut)
+    return formatPoint(view, { part: part - 1, offset: before.upTo })
   return formatPlace([...view.parts.slice(0, part).map(({ epoch, upTo }) => ({ epoch, offset: upTo })), { ...current, offset }])
 }
 
@@ -72,7 +84,13 @@ export function findPoint(view: View, text: string): Point {
   const { offset } = place[part] as Position
   const { upTo } = view.parts[part] as Part
   // The same place, from which the next part is read.
-  return offset === upTo && part + 1 < view.parts.length ? startAt(view, part + 1) : { part, offset }
+  return offset === upTo && part + 1 < view.parts.length ? afterPart(view, part) : { part, offset }
+}
+
+/** Where the next part begins. Throws a StreamError where its beginning is no longer kept. */
+export function afterPart(view: View, part: number): Point {
+  if (view.parts[part + 1]?.isCut) throw expired()
+  return startAt(view, part + 1)
 }
 
 function startAt({ parts }: View, part: number): Point {
@@ -93,7 +111,7 @@ export async function readView(engine: Engine, view: View, from: Point, bytesMax
   while (bytes < bytesMax && !isSame(next, end)) {
     const { log, epoch, upTo } = view.parts[next.part] as Part
     if (next.offset >= upTo) {
-      next = startAt(view, next.part + 1)
+      next = afterPart(view, next.part)
       continue
     }
     const page = await engine.read(log, { epoch, offset: next.offset }, { bytesMax: bytesMax - bytes })
