@@ -145,22 +145,22 @@ export async function longPoll(options: LiveOptions, ifNoneMatch: string | null)
  * have changed before it was watched.
  */
 export function watchSource(source: Pick<Source, 'watch'>, signal: AbortSignal) {
-  let hasRung = true
+  let isNotified = true
   let wake: (() => void) | undefined
-  const ring = () => {
-    hasRung = true
+  const notify = () => {
+    isNotified = true
     wake?.()
   }
-  const unwatch = source.watch(ring)
-  signal.addEventListener('abort', ring)
+  const unwatch = source.watch(notify)
+  signal.addEventListener('abort', notify)
   return {
     async next(ms: number): Promise<void> {
-      if (!hasRung && !signal.aborted) await new Promise<void>((resolve) => sleep(ms, resolve))
-      hasRung = false
+      if (!isNotified && !signal.aborted) await new Promise<void>((resolve) => sleep(ms, resolve))
+      isNotified = false
     },
     end(): void {
       unwatch()
-      signal.removeEventListener('abort', ring)
+      signal.removeEventListener('abort', notify)
     },
   }
 
