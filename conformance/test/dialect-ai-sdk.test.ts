@@ -33,6 +33,11 @@ async function runsOf({ millrace }: Pick<World, 'millrace'>, session: string) {
   return (await millrace.readSession(session))?.runs ?? []
 }
 
+async function readMessages(url: string, id: string) {
+  const response = await fetch(`${url}/ai/chat/${encodeURIComponent(id)}`)
+  return ((await response.json()) as { messages: UIMessage[] }).messages
+}
+
 const post = (url: string, body: object) =>
   fetch(`${url}/ai/chat`, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) })
 
@@ -71,6 +76,8 @@ it('goes on from the beginning in another tab and after a reload, and does not w
   counter.letTo(4)
   await Promise.all([sending, resuming])
   expect(other.messages).toEqual(chat.messages)
+  const shown = chat.messages.map(({ id, role, parts }) => ({ id, role, parts }))
+  expect(await readMessages(url, 'chat 2/ü')).toMatchObject(JSON.parse(JSON.stringify(shown)) as object[])
   expect({ texts: texts(other), errors }).toEqual({
     texts: [
       ['user', '4'],
@@ -242,7 +249,7 @@ it.each([true, false])('has a tool approved in two tabs, or rejected, and goes o
   const { chat, errors } = openChat(url, 'tools1', { sendAutomaticallyWhen })
   await chat.sendMessage({ text: 'pay' })
   expect(chat.lastMessage?.parts.at(-1)).toMatchObject({ type: 'tool-pay', state: 'approval-requested', providerExecuted: true })
-  const other = openChat(url, 'tools1', { sendAutomaticallyWhen, messages: structuredClone(chat.messages) })
+  const other = openChat(url, 'tools1', { sendAutomaticallyWhen, messages: await readMessages(url, 'tools1') })
   const { approval } = (chat.lastMessage as UIMessage).parts.at(-1) as { approval: { id: string } }
   for (const each of [chat, other.chat]) void each.addToolApprovalResponse({ id: approval.id, approved })
   for (const each of [chat, other.chat]) {

@@ -4,6 +4,7 @@
  */
 import type { FinishReason, SessionEvent, SourceInfo, ToolResult } from './events.ts'
 import type { Json } from './json.ts'
+import type { ToolPart } from './parts.ts'
 import type { CallDecision } from './websocket.ts'
 
 type Dynamic = { readonly dynamic?: true }
@@ -66,12 +67,40 @@ export function uiSourceOf({ source: sourceId, url, title, mediaType }: SourceIn
   return { type: 'source-document' as const, sourceId, mediaType: mediaType ?? 'text/plain', title: title ?? sourceId }
 }
 
-export function uiTextOf(value: unknown): string {
+function uiTextOf(value: unknown): string {
   return typeof value === 'string' ? value : JSON.stringify(value)
 }
 
 export function uiFinishReasonOf(reason: FinishReason) {
   return reason === 'content_filter' ? 'content-filter' : reason === 'tool_calls' ? 'tool-calls' : reason
+}
+
+/** A call in a message, whichever type its part has. */
+export function uiToolOf(tool: ToolPart) {
+  const { call: toolCallId, arguments: input, approval, value } = tool
+  const base = { toolCallId, providerExecuted: tool.by !== 'client' }
+  switch (tool.state) {
+    case 'streaming': {
+      const rawInput = tool.argumentsText
+      return { ...base, state: 'input-streaming' as const, ...(rawInput !== undefined && { rawInput }) }
+    }
+    case 'called':
+      return { ...base, state: 'input-available' as const, input }
+    case 'waiting':
+      if (approval === undefined) return { ...base, state: 'input-available' as const, input }
+      return { ...base, state: 'approval-requested' as const, input, approval: { id: approval } }
+    case 'done': {
+      const approved = approval !== undefined && { approval: { id: approval, approved: true as const } }
+      return { ...base, state: 'output-available' as const, input, output: value, ...approved }
+    }
+    case 'failed':
+      return { ...base, state: 'output-error' as const, input, errorText: uiTextOf(value) }
+    case 'rejected': {
+      const reason = tool.decision?.reason
+      const rejected = { id: approval ?? toolCallId, approved: false as const, ...(reason !== undefined && { reason }) }
+      return { ...base, state: 'output-denied' as const, input, approval: rejected }
+    }
+  }
 }
 
 /** A part of a message of the AI SDK, as far as it is about a call. */

@@ -1,6 +1,6 @@
 /** A conversation as the messages of the AI SDK, and back. */
-import { type LanePart, type Message, type ToolPart, uiSourceOf, uiTextOf } from '@millrace/protocol'
-import type { DynamicToolUIPart, UIMessage } from 'ai'
+import { type LanePart, type Message, uiSourceOf, uiToolOf } from '@millrace/protocol'
+import type { UIMessage } from 'ai'
 import type { ChatRun } from '../chat/index.ts'
 import { toDataUrl } from '../data-url.ts'
 import type { TranscriptRun } from '../session.ts'
@@ -35,7 +35,7 @@ function toPart(part: LanePart, files: Files, isGrowing: boolean): Part[] {
     case 'reasoning':
       return [{ ...part, state: isGrowing ? 'streaming' : 'done' }]
     case 'tool':
-      return [toToolPart(part)]
+      return [{ type: 'dynamic-tool', toolName: part.name, ...uiToolOf(part) }]
     case 'data':
       return [{ type: `data-${part.name}`, data: part.value }]
     case 'file': {
@@ -44,39 +44,10 @@ function toPart(part: LanePart, files: Files, isGrowing: boolean): Part[] {
       if (bytes === undefined) return []
       return [{ type: 'file', mediaType, url: toDataUrl(bytes, mediaType), ...(name !== undefined && { filename: name }) }]
     }
-    case 'source': {
+    case 'source':
       return [uiSourceOf(part)]
-    }
     case 'step':
       return [{ type: 'step-start' }]
-  }
-}
-
-function toToolPart(tool: ToolPart): DynamicToolUIPart {
-  const { call: toolCallId, name: toolName, arguments: input, approval, value } = tool
-  const base = { type: 'dynamic-tool', toolCallId, toolName, providerExecuted: tool.by !== 'client' } as const
-  const reason = tool.decision?.reason
-  switch (tool.state) {
-    case 'streaming':
-      return { ...base, state: 'input-streaming', ...(tool.argumentsText !== undefined && { rawInput: tool.argumentsText }) }
-    case 'called':
-      return { ...base, state: 'input-available', input }
-    case 'waiting':
-      if (approval === undefined) return { ...base, state: 'input-available', input }
-      return { ...base, state: 'approval-requested', input, approval: { id: approval } }
-    case 'done': {
-      const approved = approval !== undefined && { approval: { id: approval, approved: true as const } }
-      return { ...base, state: 'output-available', input, output: value, ...approved }
-    }
-    case 'failed':
-      return { ...base, state: 'output-error', input, errorText: uiTextOf(value) }
-    case 'rejected':
-      return {
-        ...base,
-        state: 'output-denied',
-        input,
-        approval: { id: approval ?? toolCallId, approved: false, ...(reason !== undefined && { reason }) },
-      }
   }
 }
 

@@ -12,8 +12,10 @@ export interface Parts {
 }
 
 /** Where the bytes of a file are read: they are in no message, because clients post their messages back. */
+export const fileUrl = (session: string, position: string) => `/api/files/${session}/${position}`
+
 export function fileChunk(session: string, position: string, { mediaType, name, size }: FileInfo): Chunk {
-  const url = `/api/files/${session}/${position}`
+  const url = fileUrl(session, position)
   return { type: 'file', url, mediaType, providerMetadata: { millrace: { size, ...(name !== undefined && { name }) } } }
 }
 

@@ -6,7 +6,9 @@ import type { Route, RouteRequest, RouteResponse } from '../../gateway/route.ts'
 import { stopFor } from '../../gateway/run-access.ts'
 import { streamOn, streamStarted } from '../../gateway/run-streams.ts'
 import type { Run } from '../../runs/run.ts'
+import { joinRuns } from '../../sessions/conversation.ts'
 import { idOfName } from '../shared/id-of-name.ts'
+import { readHistory } from './history.ts'
 import { parseRunId } from './ids.ts'
 import { type ChatRequest, chatRequest } from './requests.ts'
 import { createChatSocket } from './socket.ts'
@@ -26,36 +28,55 @@ export const createAiSdkFace: CreateFace = (context) => ({
   // The AI SDK shows the body of an error as its message.
   formatError: (error) => ({ body: error.toPublic().message, headers: { 'content-type': 'text/plain; charset=utf-8' } }),
   sockets: [createChatSocket(context)],
-  routes: Object.entries(forms).flatMap(([name, form]): Route[] => [
-    {
-      method: 'post',
-      path: `/ai/${name}`,
-      summary: 'Ask, ask again or decide, and stream the answer',
-      body: chatRequest,
-      takesAnyType: true,
-      answers: { 200: 'stream' },
-      handle: (request: RouteRequest<ChatRequest>) => post(context, request, form),
-    },
-    {
-      method: 'get',
-      path: `/ai/${name}/:id/stream`,
-      summary: 'The answer of a chat that is in progress, or a run from one of its frames on',
-      isForStopping: true,
-      params: chatParam,
-      query: streamQuery,
-      answers: { 200: 'stream', 204: 'nothing' },
-      handle: (request: RouteRequest<StreamInput>) => resume(context, request, form),
-    },
-    {
-      method: 'post',
-      path: `/ai/${name}/:id/stop`,
-      summary: 'Stop what is being answered in a chat',
-      isForStopping: true,
-      params: chatParam,
-      answers: { 204: 'nothing' },
-      handle: (request: RouteRequest<z.output<typeof chatParam>>) => stop(context, request),
-    },
-  ]),
+  routes: [
+    messagesRoute(context),
+    ...Object.entries(forms).flatMap(([name, form]): Route[] => [
+      {
+        method: 'post',
+        path: `/ai/${name}`,
+        summary: 'Ask, ask again or decide, and stream the answer',
+        body: chatRequest,
+        takesAnyType: true,
+        answers: { 200: 'stream' },
+        handle: (request: RouteRequest<ChatRequest>) => post(context, request, form),
+      },
+      {
+        method: 'get',
+        path: `/ai/${name}/:id/stream`,
+        summary: 'The answer of a chat that is in progress, or a run from one of its frames on',
+        isForStopping: true,
+        params: chatParam,
+        query: streamQuery,
+        answers: { 200: 'stream', 204: 'nothing' },
+        handle: (request: RouteRequest<StreamInput>) => resume(context, request, form),
+      },
+      {
+        method: 'post',
+        path: `/ai/${name}/:id/stop`,
+        summary: 'Stop what is being answered in a chat',
+        isForStopping: true,
+        params: chatParam,
+        answers: { 204: 'nothing' },
+        handle: (request: RouteRequest<z.output<typeof chatParam>>) => stop(context, request),
+      },
+    ]),
+  ],
+})
+
+const messagesRoute = ({ authorize, transcripts }: FaceContext): Route => ({
+  method: 'get',
+  path: '/ai/chat/:id',
+  summary: 'The messages of a chat, without the answer in progress',
+  isForStopping: true,
+  params: chatParam,
+  answers: { 200: z.object({ id: z.string(), messages: z.array(z.unknown()) }) },
+  async handle({ input: { id }, caller }: RouteRequest<z.output<typeof chatParam>>) {
+    const session = idOfName(id)
+    await authorize(caller, 'session.read', { session })
+    const transcript = await transcripts.read(session)
+    if (transcript === undefined) throw new MillraceError('session_not_found')
+    return { status: 200, json: { id, messages: readHistory(session, joinRuns(transcript.runs)) } }
+  },
 })
 
 async function post(context: FaceContext, request: RouteRequest<ChatRequest>, form: Form): Promise<RouteResponse> {
@@ -98,7 +119,10 @@ async function stop(
   await context.authorize(caller, 'run.stop', { session })
   const transcript = await context.transcripts.read(session)
   if (transcript === undefined) throw new MillraceError('session_not_found')
-  const running = transcript.runs.filter(({ status }) => status === 'streaming')
-  await Promise.all(running.map(({ run }) => stopFor(context, caller, { run })))
+  // What waits does not go on either.
+  const stopped = transcript.runs.filter(({ status }, index, { length }) =>
+    index === length - 1 ? status === 'streaming' || status === 'waiting' : status === 'streaming',
+  )
+  await Promise.all(stopped.map(({ run }) => stopFor(context, caller, { run, session })))
   return { status: 204 }
 }
