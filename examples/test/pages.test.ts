@@ -1,34 +1,16 @@
 /** The quick starts of the client's README are the pages of the examples; each is opened in a browser and asked. */
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
-import { createInterface } from 'node:readline'
-import { fileURLToPath } from 'node:url'
 import { connect } from '@millrace/client'
 import { launchChromium } from '@millrace/suites'
 import { describe, expect, it, onTestFinished } from 'vitest'
+import { pages, servePage } from './support/pages.ts'
 
-const pages = new URL('../src/pages/', import.meta.url)
 const readme = readFileSync(new URL('../../packages/client/README.md', import.meta.url), 'utf8')
-
-async function serve(framework: string, env: Record<string, string> = {}): Promise<string> {
-  const child = spawn(process.execPath, ['--conditions=millrace-source', fileURLToPath(new URL('serve.ts', pages)), framework], {
-    env: { ...process.env, PORT: '0', ...env },
-    stdio: ['ignore', 'pipe', 'inherit'],
-  })
-  onTestFinished(async () => {
-    child.kill()
-    if (child.exitCode === null && child.signalCode === null) await once(child, 'exit')
-  })
-  const [line] = await Promise.race([once(createInterface({ input: child.stdout }), 'line'), once(child, 'exit')])
-  if (typeof line !== 'string') throw new Error(`The page of ${framework} ended with ${line}.`)
-  return line
-}
 
 describe.each(['plain', 'react', 'vue', 'svelte', 'solid'])('the page of %s', (framework) => {
   it('answers in a browser, and goes on with the next question', async () => {
     const page = await (await launchChromium()).newPage()
-    await page.goto(await serve(framework))
+    await page.goto(await servePage(framework))
     await page.locator('input').fill('one')
     await page.locator('input').press('Enter')
     await page.getByText('1 2 3 4 5').waitFor()
@@ -50,7 +32,7 @@ it.each(['plain/main.js', 'react/app.jsx', 'vue/app.vue', 'svelte/app.svelte'])(
 describe.each(['ai-sdk', 'assistant-ui'])('the page of %s', (library) => {
   it('shows an answer as it grows, and stops it on the server', async () => {
     const page = await (await launchChromium()).newPage()
-    const url = await serve(library, { MODEL: 'sim:count?n=1000&tps=30' })
+    const url = await servePage(library, { MODEL: 'sim:count?n=1000&tps=30' })
     await page.goto(url)
     const field = page.getByRole('textbox')
     await field.fill('count')

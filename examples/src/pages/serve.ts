@@ -14,7 +14,7 @@ import { createMillrace } from 'millrace'
 import { build, defaultClientConditions, type InlineConfig, preview } from 'vite'
 
 const [framework = 'react'] = process.argv.slice(2)
-const millrace = createMillrace({ model: process.env['MODEL'] ?? 'sim:count?n=5' })
+const millrace = createMillrace({ model: process.env['MODEL'] ?? 'sim:count?n=5', dialects: ['ai-sdk'] })
 const { url } = await millrace.listen({ port: 0 })
 
 const outDir = await mkdtemp(join(tmpdir(), 'millrace-page-'))
@@ -29,7 +29,7 @@ const config: InlineConfig = {
   preview: {
     host: '127.0.0.1',
     port: Number(process.env['PORT'] ?? 4601),
-    proxy: { '/api': url, '/ws': { target: url, ws: true } },
+    proxy: { '/api': url, '/ai': { target: url, ws: true }, '/ws': { target: url, ws: true } },
   },
 }
 await build(config)
