@@ -63,6 +63,7 @@ export const settingsZh: Readonly<Record<SettingKey, string>> = {
   'limits.uploadMsMax': '未完成的上传在多久之后被丢弃（毫秒）',
   'limits.runMsMax': '一次运行的时长（毫秒）',
   'limits.idleMsMax': '一路输出没有内容的时长（毫秒）',
+  'limits.producerMsMax': '一个回答的生产者断开之后，等待它回来的时限（毫秒）',
   'limits.stepsMax': '一路输出中调用模型的次数；最后一次所调用的工具不执行',
   'limits.toolMsMax': '一次工具调用的时长（毫秒）',
   'limits.approvalMsMax': '对一次工具调用作出决定的时限（毫秒）',

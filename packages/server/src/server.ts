@@ -43,6 +43,7 @@ import type { Observer } from './operations/observer.ts'
 import { createObserving } from './operations/observing.ts'
 import { createShutdown } from './operations/shutdown.ts'
 import { type MillraceOptions, resolveOptions } from './options.ts'
+import { createProducers } from './producers/producers.ts'
 import type { Cluster } from './runs/cluster.ts'
 import { Recovery, type RecoveryOptions } from './runs/recovery.ts'
 import { retryUntil } from './runs/retry-until.ts'
@@ -121,7 +122,9 @@ export function createMillrace(options: MillraceOptions = {}): Millrace {
   const serving = { transports, connections, access, limits, version, observer, onError, isStopping: isClosed }
   const used = { engine, usage, openLog, runs, ...sessions, heartbeats: answers, channels, ...access, offer, newId }
   const operated = { node, nodes, changeRecord, describeConfiguration, doctor: { heartbeatMs, version }, ...operating }
+  const producers = createProducers({ waitMsMax: settings.limits.producerMsMax })
   const gateway = createGateway({
+    producers,
     ...serving,
     ...used,
     ...operated,

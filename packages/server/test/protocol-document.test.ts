@@ -104,6 +104,7 @@ describe('routes', () => {
       'GET /api/stream': section('### `GET /api/stream`'),
       'GET /api/doctor': section('### `GET /api/doctor`'),
       'POST /api/heartbeat': section('### `POST /api/heartbeat`'),
+      'POST /api/runs': section('### Producers'),
       'POST /api/runs/:id/stop': section('### `POST /api/runs/:id/stop`'),
       'POST /api/runs/:id/continue': section('### `POST /api/runs/:id/continue`'),
       'POST /api/runs/:id/decisions': section('### `POST /api/runs/:id/decisions` and `POST /api/runs/:id/tool-results`'),

@@ -12,6 +12,8 @@ export const actions = [
   'session.share',
   'file.upload',
   'run.start',
+  /** Answers of runs that come from outside; beside `run.start`. */
+  'run.publish',
   'run.stop',
   /** About calls of tools that wait for approval. */
   'run.decide',

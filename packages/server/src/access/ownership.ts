@@ -18,6 +18,7 @@ const onExisting: ReadonlySet<Action> = new Set([
   'session.share',
   'file.upload',
   'run.start',
+  'run.publish',
   'run.decide',
   'run.result',
 ])

@@ -29,6 +29,7 @@ import { openApiDocument } from './openapi.ts'
 import { servePage } from './page.ts'
 import type { Route, RouteResponse } from './route.ts'
 import { check } from './schemas.ts'
+import { letArrive } from './slow-bodies.ts'
 
 export interface AppOptions {
   readonly routes: readonly Route[]
@@ -198,7 +199,10 @@ async function readRequest(
     lastEventId,
     isHead: req.method === 'HEAD',
     wantsJson: wantsJson(req.header('accept') ?? ''),
-    openBody: () => req.raw.body,
+    openBody() {
+      if (route.takesItsTime && context.env?.incoming !== undefined) letArrive(context.env.incoming)
+      return req.raw.body
+    },
     connect,
   }
 }

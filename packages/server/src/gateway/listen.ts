@@ -9,6 +9,7 @@ import { isTakenOver } from '../transports/takeover.ts'
 import { endWithError, sendError } from './error-response.ts'
 import { createPipeline } from './pipeline.ts'
 import type { CheckRate } from './request-rate.ts'
+import { closeSlow } from './slow-bodies.ts'
 import { closeUnread } from './unread.ts'
 import { createUpgradeListener, type Sockets } from './upgrade.ts'
 
@@ -56,8 +57,8 @@ export async function listen(
     maxHeaderSize: limits.headerBytesMax,
     // Node's own bounds dropped none of 300 slow clients within a minute.
     headersTimeout: Math.min(headersMs, requestMs),
-    requestTimeout: requestMs,
-    connectionsCheckingInterval: Math.min(2000, headersMs / 2, requestMs / 2),
+    requestTimeout: 0,
+    connectionsCheckingInterval: Math.min(2000, headersMs / 2),
     keepAliveTimeout: idleMs,
     noDelay: true,
     // Detects a client that vanished while it waits: Linux sends ten probes, a second apart, and closes.
@@ -84,6 +85,7 @@ export async function listen(
     endWithError(socket, new MillraceError(clientErrors[error.code ?? ''] ?? 'malformed_http'))
   })
   closeUnread(server, writeMs)
+  closeSlow(server, requestMs)
   const { promise, resolve, reject } = Promise.withResolvers<void>()
   server.once('error', reject)
   server.listen(port, host, resolve)

@@ -135,6 +135,15 @@ export const answers = {
     position: z.string().optional().describe('After the end, with the session; all that was said is before it'),
     lanes: z.record(z.string(), z.object({ model: z.string(), status, ...end })).optional(),
   }),
+  produced: z.object({
+    session: z.string(),
+    run: z.string(),
+    next: z.number().optional().describe('The number of the line that the server expects next'),
+    end: z
+      .object({ status, ...end, position: z.string().optional() })
+      .optional()
+      .describe('Once the run has ended'),
+  }),
   decided: z.object({
     session: z.string(),
     run: z.string(),

@@ -62,6 +62,8 @@ export interface Route {
   readonly takesAnyType?: true
   /** The body is a file: its bytes are read by the route, in its own bounds. */
   readonly takesBytes?: true
+  /** The body arrives for as long as the route reads it, and not within the time for a request. */
+  readonly takesItsTime?: true
   readonly answers: Readonly<Record<number, z.ZodType | 'stream' | 'text' | 'bytes' | 'nothing'>>
   // biome-ignore lint/suspicious/noExplicitAny: the gateway calls it with what the route's own schemas have checked.
   readonly handle: (request: RouteRequest<any>) => Promise<RouteResponse>

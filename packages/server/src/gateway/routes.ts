@@ -6,6 +6,7 @@ import { createDecisionRoutes, type DecisionContext } from './decisions.ts'
 import { createDoctorRoutes, type DoctorRoutesOptions } from './doctor-routes.ts'
 import { createFileRoutes, type FileRoutesOptions } from './file-routes.ts'
 import { createHealthRoutes, type HealthRoutesOptions } from './health-routes.ts'
+import { createProducerRoutes, type ProducerRoutesOptions } from './producer-routes.ts'
 import { createQueueRoutes } from './queue-routes.ts'
 import type { QueueContext } from './queueing.ts'
 import type { Route } from './route.ts'
@@ -17,6 +18,7 @@ import { createTicketRoutes, type TicketRoutesOptions } from './ticket-routes.ts
 
 export type RoutesOptions = ChatRoutesOptions &
   DecisionContext &
+  ProducerRoutesOptions &
   StreamRoutesOptions &
   SessionRoutesOptions &
   FileRoutesOptions &
@@ -32,6 +34,7 @@ export function createRoutes(options: RoutesOptions): Route[] {
   return [
     ...createChatRoutes(options),
     ...createDecisionRoutes(options),
+    ...createProducerRoutes(options),
     ...createStreamRoutes(options),
     ...createSessionRoutes(options),
     ...createFileRoutes(options),

@@ -54,6 +54,17 @@ export const chatBody = chatQuery.omit({ models: true, lastEventId: true, ticket
   ...asked.shape,
 })
 
+/** What a body of an answer belongs to. */
+export const produceQuery = z.object({
+  query: query.optional().describe('The question; absent where the first line is one, or where there is none'),
+  session: id.optional().describe('The session of the run, which is created if it does not exist; absent creates one'),
+  id: id.optional().describe('Id of the run; the same id again goes on with it. Needed with a Producer-Id'),
+  model: model.optional().describe('Who answers; default `app`. With `continues` the lane that goes on'),
+  continues: id.optional().describe('The run that this one continues: one that ended early'),
+  parent: id.optional().describe('The run of this session that the question follows; absent follows the newest run'),
+  parentLane: laneName.optional().describe('Of a `parent` with several lanes, the one that the question follows'),
+})
+
 /** A step, so that readers with nearly equal intervals share one encoding. */
 const intervalStepMs = 20
 

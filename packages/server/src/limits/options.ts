@@ -34,6 +34,8 @@ export interface LimitOptions extends PrincipalLimits {
   readonly runMsMax?: number | undefined
   /** A lane that yields no part, in milliseconds; default 2 minutes. */
   readonly idleMsMax?: number | undefined
+  /** For the producer of an answer to come back after its connection has ended, in milliseconds; default 30,000. */
+  readonly producerMsMax?: number | undefined
   /** Calls of its model in one lane, and in those that continue it; default 16. Tools that are called after the last are not executed. */
   readonly stepsMax?: number | undefined
   /** One call of a tool, in milliseconds; default 60,000. A tool can have its own. */
@@ -91,6 +93,7 @@ export const defaultLimits: LimitSettings = {
   uploadMsMax: 3_600_000,
   runMsMax: 600_000,
   idleMsMax: 120_000,
+  producerMsMax: 30_000,
   stepsMax: 16,
   toolMsMax: 60_000,
   approvalMsMax: 7 * 86_400_000,

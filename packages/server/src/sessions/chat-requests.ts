@@ -53,9 +53,11 @@ export interface SourceRequest extends Pick<Asked, 'messages' | 'metadata' | 'pa
   /** Id of who asks, to whom the run's usage is charged; absent for the application itself. */
   readonly principal?: string | undefined
   /** The question, for the transcript; default '', or that of the `messages`. */
-  readonly query?: string
-  /** The lane's name; default `app`. */
-  readonly model?: string
+  readonly query?: string | undefined
+  /** The run that this one continues: one that ended early, whose question this is too. */
+  readonly continues?: string | undefined
+  /** The lane's name; default `app`. With `continues` the lane that goes on; default the first that did not complete. */
+  readonly model?: string | undefined
   /** Text or events, or a function that returns them; its signal aborts when the run is stopped. */
   readonly source: Source | ((signal: AbortSignal) => Source)
 }

@@ -11,13 +11,13 @@ import type { ToolSet } from '../tools/index.ts'
 import { type Question, toQuestion } from './asked.ts'
 import type { ChatRequest, RegenerateRequest, ResumeRequest, SourceRequest } from './chat-requests.ts'
 import { type Exchange, findExchange, joinRuns, pathBefore, requireParent } from './conversation.ts'
-import { findResumable, messagesFor, nameLanes, planLanes, planResumed } from './lane-plans.ts'
+import { callsOf, findResumable, messagesFor, nameLanes, planLanes, planResumed } from './lane-plans.ts'
 import { createReadFile, describeFiles, type ReadFile } from './message-files.ts'
 import type { SessionOwners } from './owners.ts'
 import { requireLog } from './positions.ts'
 import type { Records } from './records.ts'
 import { StartOnce, type StartRequest } from './start-once.ts'
-import type { RunRecord } from './transcript.ts'
+import type { LaneRecord, RunRecord } from './transcript.ts'
 import type { Transcripts } from './transcripts.ts'
 
 export interface Chats {
@@ -36,7 +36,7 @@ export interface Chats {
   resume(request: ResumeRequest, admit?: AdmitRun): Promise<Run>
   /** Asks the question of a run again, or another, in a run beside it. Rejects with `run_not_found`, or as `ask` does. */
   regenerate(request: RegenerateRequest, admit?: AdmitRun): Promise<Run>
-  play(request: SourceRequest): Promise<Run>
+  play(request: SourceRequest, admit?: AdmitRun): Promise<Run>
 }
 
 export interface ChatsOptions {
@@ -146,15 +146,42 @@ class SessionChats implements Chats {
     )
   }
 
-  readonly play: Chats['play'] = async ({ session: named, id, principal, owner, ...request }) => {
+  readonly play: Chats['play'] = async (
+    { session: named, id, principal, owner, continues, ...request },
+    admit = this.#admissionOf(principal),
+  ) => {
     const { runs, newId } = this.#options
+    if (continues !== undefined) return this.#playOn(continues, { session: named, id, principal, ...request }, admit)
     const { parent, parentLane } = await this.#namedByFirst(request, named)
     const plan = planSource({ ...(await this.#describeFiles(request, named)), parent, parentLane })
     return this.#start({ id, session: named, query: plan.query, details: plan.details, models: plan.asked }, async (run) => {
       if (parent !== undefined) pathBefore(joinRuns(await this.#runsOf(named)), { parent, parentLane })
       const place = { ...this.#owned(named ?? newId(), owner), isNew: named === undefined }
-      return runs.start({ ...plan, ...place, id: run, principal, admit: this.#admissionOf(principal) })
+      return runs.start({ ...plan, ...place, id: run, principal, admit })
     })
+  }
+
+  async #playOn(
+    run: string,
+    { session: named, id, principal, model, source }: SourceRequest,
+    admit: AdmitRun | undefined,
+  ): Promise<Run> {
+    const { runs, openLog } = this.#options
+    const session = await this.#sessionOf(run, named)
+    return this.#start({ id, session, continues: run, lane: model }, (newRun) =>
+      inSession(openLog, session, async (epoch) => {
+        const known = await runs.find(newRun)
+        if (known !== undefined) return known
+        const { past } = await this.#readSession(session)
+        if (past.some((one) => one.run === newRun)) throw isInSession()
+        const { unfinished, exchange } = findResumable(past, run, model)
+        const { lane, model: name } = unfinished[0] as LaneRecord
+        const lanes = [{ lane, model: name, usedCalls: callsOf(exchange), open: opening(source) }]
+        const messages = messagesFor(lanes, [], exchange)
+        const plan = { id: newRun, session, epoch, principal, admit, lanes, messages }
+        return runs.start({ ...plan, query: exchange.query, asked: undefined, continues: run })
+      }),
+    )
   }
 
   async #start(request: StartRequest, act: (id: string) => Promise<Run>): Promise<Run> {
@@ -283,9 +310,12 @@ function planSource({
   if (!modelPattern.test(model)) throw new MillraceError('invalid_request', { message: 'The `model` is no name of a model.' })
   const question = toQuestion({ query: said === undefined ? (query ?? '') : query, messages: said, metadata, parent, parentLane })
   const { query: text, ...details } = question
-  const open = (_messages: unknown, signal: AbortSignal) => (typeof source === 'function' ? source(signal) : source)
-  const lanes = [{ lane: model, model, open }]
+  const lanes = [{ lane: model, model, open: opening(source) }]
   return { query: text, details, asked: [model], lanes, messages: messagesFor(lanes, [], question) }
+}
+
+function opening(source: SourceRequest['source']): LanePlan['open'] {
+  return (_messages, signal) => (typeof source === 'function' ? source(signal) : source)
 }
 
 /**

@@ -100,9 +100,7 @@ export function planResumed(
 ): { readonly lanes: LanePlan[]; readonly answerOf: (lane: string) => readonly ModelMessage[] } {
   const before = new Map(unfinished.map((record) => [record.lane, decidedCalls(record)]))
   const partsOf = (lane: string) => exchange.lanes.get(lane)?.parts ?? []
-  const usedCalls = [...exchange.lanes.values()].flatMap(({ parts }) =>
-    parts.flatMap((part) => ('call' in part ? [part.call] : [])),
-  )
+  const usedCalls = callsOf(exchange)
   const lanes = planLanes(unfinished, models, exchange, tools).map((plan): LanePlan => {
     const decided = before.get(plan.lane) ?? []
     if (plan.steps === undefined && decided.length === 0) return { ...plan, usedCalls }
@@ -110,6 +108,11 @@ export function planResumed(
     return { ...plan, usedCalls, steps: { tools, ...plan.steps, decided, stepsBefore } }
   })
   return { lanes, answerOf: (lane) => begunAnswer(partsOf(lane), new Set(before.get(lane)?.map(({ call }) => call))) }
+}
+
+/** Ids of the calls in an answer. */
+export function callsOf({ lanes }: Pick<Exchange, 'lanes'>): string[] {
+  return [...lanes.values()].flatMap(({ parts }) => parts.flatMap((part) => ('call' in part ? [part.call] : [])))
 }
 
 /** The lanes of a run that can be resumed: of one that waits, those that wait, once nobody can decide any more. */

@@ -43,6 +43,7 @@ export const limitsSettings = [
   limit('uploadMsMax', milliseconds(), 'time after which an upload that is not complete is forgotten'),
   limit('runMsMax', milliseconds(), 'duration of one run'),
   limit('idleMsMax', milliseconds(), 'duration of a lane that yields nothing'),
+  limit('producerMsMax', milliseconds(), 'time for the producer of an answer to come back'),
   limit('stepsMax', count(), 'calls of its model in one lane; tools called in the last are not executed'),
   limit('toolMsMax', milliseconds(), 'duration of one call of a tool'),
   limit('approvalMsMax', milliseconds(), 'time to decide about one call of a tool'),
