@@ -68,7 +68,7 @@ export function createAuthenticate({ hook, verify, tickets, allowAnonymous, hook
     const known = hook && (await askHost(hook, facts, hookMs))
     if (known !== undefined) return known
     const bearer = readBearer(facts.headers.get('authorization') ?? '')
-    // Clients of model providers have no other place for their key.
+    // Where Anthropic's clients, and programs written for its API, have their key.
     const token = bearer ?? facts.headers.get('x-api-key')?.trim()
     if (token) return verify({ token })
     if (facts.ticket !== undefined) return tickets.redeem(facts.ticket)

@@ -121,9 +121,9 @@ describe('the agent at /ag-ui', () => {
     const { agent, ask } = await connect({ models: [payer()], model: 'm', tools: { pay: tool }, limits })
     ask('pay')
     await run(agent)
-    const [{ id = '', expiresAt = '' } = {}] = agent.pendingInterrupts
-    await expect.poll(() => Date.now()).toBeGreaterThan(Date.parse(expiresAt))
-    const after = await run(agent, { resume: [{ interruptId: id, status: 'cancelled' }] })
+    const [interrupt] = agent.pendingInterrupts
+    await expect.poll(() => Date.now()).toBeGreaterThan(Date.parse(interrupt?.expiresAt ?? ''))
+    const after = await run(agent, { resume: [{ interruptId: interrupt?.id ?? '', status: 'cancelled' }] })
     expect([after.outcome, paid]).toEqual([{ type: 'success' }, []])
     expect(after.newMessages.at(-1)).toMatchObject({ content: 'Nobody decided in time.' })
   })

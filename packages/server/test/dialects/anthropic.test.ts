@@ -160,6 +160,9 @@ describe('credentials', () => {
       const client = new Anthropic({ baseURL: url, ...given })
       expect(await client.messages.create({ ...question(), stream: false })).toMatchObject({ content: [{ text: '1 2 3 ' }] })
     }
+    // As programs without a client of their own, and earlier versions of this one, send it.
+    const statusOf = async (given: string) => (await postJson(`${url}/v1/messages`, question(), { 'x-api-key': given })).status
+    expect([await statusOf(key), await statusOf('mr_none'), await statusOf('')]).toEqual([200, 401, 401])
     const refused = await anthropic.messages.create({ ...question(), stream: false }).catch((error: unknown) => error)
     expect(refused).toMatchObject({ status: 401, error: { error: { type: 'authentication_error' } } })
   })

@@ -127,6 +127,18 @@ describe('the frames of AG-UI', () => {
     `)
   })
 
+  it('have only the result of a call that the run repeats', () => {
+    const calls = logged(
+      start,
+      ['tool_call', { ...m, call: 'c', name: 'pay', arguments: { sum: 1 }, by: 'server', isRepeated: true }],
+      ['tool_result', { ...m, call: 'c', value: 'paid' }],
+      ['stream_end', end],
+    )
+    expect(framesOf('ag-ui', calls).slice(1, -1)).toEqual([
+      '{"type":"TOOL_CALL_RESULT","messageId":"r-result-c","toolCallId":"c","content":"paid","role":"tool"}',
+    ])
+  })
+
   it('say that the stream has ended where the run cannot be read on', () => {
     const dialect = createAgUiDialect({ run: 'r', epoch: 'e1', client: 'ag-ui' })
     expect(dialect.fail(new MillraceError('position_expired'))).toMatchInlineSnapshot(`
