@@ -1,10 +1,10 @@
 /** The history that a client of Chat Completions posts, as messages. */
-import { type Json, type Message, type MessagePart, MillraceError } from '@millrace/protocol'
+import type { Json, MessagePart } from '@millrace/protocol'
 import { z } from 'zod'
 import { CallNames } from './call-names.ts'
+import { contentPart, type GivenMessage, readContent, textOfContent } from './files.ts'
 import { invalid } from './request-fields.ts'
 
-const part = z.looseObject({ type: z.string(), text: z.string().optional(), refusal: z.string().optional() })
 const toolCall = z.looseObject({
   id: z.string(),
   function: z.looseObject({ name: z.string(), arguments: z.string() }).optional(),
@@ -12,7 +12,7 @@ const toolCall = z.looseObject({
 
 export const chatMessage = z.looseObject({
   role: z.enum(['system', 'developer', 'user', 'assistant', 'tool']),
-  content: z.string().or(z.array(part)).nullish(),
+  content: z.string().or(z.array(contentPart)).nullish(),
   tool_calls: z.array(toolCall).nullish(),
   tool_call_id: z.string().nullish(),
 })
@@ -20,18 +20,24 @@ export const chatMessage = z.looseObject({
 type ChatMessage = z.output<typeof chatMessage>
 
 /** Throws `file_not_supported` and `invalid_request`. */
-export function toMessages(all: readonly ChatMessage[]): readonly Message[] {
+export function toMessages(all: readonly ChatMessage[]): readonly GivenMessage[] {
   const calls = new CallNames()
-  return all.flatMap((message, index): Message[] => {
+  return all.flatMap((message, index): GivenMessage[] => {
     const { role, content, tool_calls: called, tool_call_id: call } = message
-    const text = textOf(content, `messages.${index}.content`)
+    const field = `messages.${index}.content`
+    if (role === 'user') {
+      const said = readContent(content, field)
+      if (said.length === 0) throw invalid(field, 'is empty')
+      return [typeof said === 'string' ? { role, content: said } : { role, content: said }]
+    }
+    const text = textOfContent(content, field)
     if (role === 'tool') {
       if (call == null) throw invalid(`messages.${index}.tool_call_id`, 'is missing')
       return [{ role, content: [{ type: 'tool_result', call: calls.end(call), value: text }] }]
     }
     if (role !== 'assistant') {
-      if (text === '') throw invalid(`messages.${index}.content`, 'is empty')
-      return [{ role: role === 'developer' ? 'system' : role, content: text }]
+      if (text === '') throw invalid(field, 'is empty')
+      return [{ role: 'system', content: text }]
     }
     const parts = (called ?? []).map((each, place) => toCall(each, `messages.${index}.tool_calls.${place}`, calls))
     // Of an answer that was stopped before its first word there is nothing to say.
@@ -52,16 +58,4 @@ export function toArguments(text: string): Json {
   } catch {
     return text
   }
-}
-
-function textOf(content: ChatMessage['content'], field: string): string {
-  if (typeof content === 'string') return content
-  return (content ?? [])
-    .map(({ type, text, refusal }, index) => {
-      if (text !== undefined) return text
-      if (refusal !== undefined) return refusal
-      const message = `\`${field}.${index}\` is of the type ${JSON.stringify(type)}; only text can be sent here.`
-      throw new MillraceError('file_not_supported', { message })
-    })
-    .join('')
 }

@@ -4,6 +4,7 @@ import { z } from 'zod'
 import type { AskInput } from '../../gateway/asking.ts'
 import { checkAsked } from '../../sessions/asked.ts'
 import { chatMessage, toMessages } from './chat-messages.ts'
+import { type GivenMessage, withPlaces } from './files.ts'
 import {
   commonFields,
   functionTool,
@@ -38,6 +39,8 @@ const chatFields = commonFields.extend({
 
 export interface ChatRequest {
   readonly input: AskInput
+  /** Those of the input, with the bytes of their files. */
+  readonly messages: readonly GivenMessage[]
   readonly isStreamed: boolean
   readonly includeUsage: boolean
 }
@@ -63,8 +66,9 @@ export function toChatRequest(body: unknown): ChatRequest {
         ? { ...given.response_format.json_schema, type: 'json_schema' }
         : given.response_format,
   })
+  const messages = toMessages(given.messages)
   const asked = checkAsked({
-    messages: toMessages(given.messages),
+    messages: withPlaces(messages),
     params,
     tools: toTools(
       (given.tools ?? []).map((tool) => tool.function),
@@ -75,6 +79,7 @@ export function toChatRequest(body: unknown): ChatRequest {
   })
   return {
     input: { ...asked, models: lanesOf(given.model, given.models, given.n ?? 1), session } as AskInput,
+    messages,
     isStreamed: given.stream === true,
     includeUsage: given.stream_options?.include_usage === true,
   }

@@ -1,12 +1,12 @@
 /** `/v1/chat/completions`. */
 import { MillraceError } from '@millrace/protocol'
 import { z } from 'zod'
-import { prepareAsk } from '../../gateway/asking.ts'
 import type { FaceContext } from '../../gateway/face.ts'
 import type { Route, RouteRequest, RouteResponse } from '../../gateway/route.ts'
 import { type ReadableRun, type StreamedAs, startRun, streamOn, streamStarted } from '../../gateway/run-streams.ts'
 import { parseFrameId } from '../replay.ts'
 import type { Retries } from '../shared/retries.ts'
+import { prepareQuestion } from './asking.ts'
 import { completionOf } from './chat-body.ts'
 import { createChatDialect } from './chat-chunks.ts'
 import { toChatRequest } from './chat-request.ts'
@@ -42,9 +42,9 @@ export function createChatCompletionRoutes(context: FaceContext, retries: Retrie
 
   async function create(request: RouteRequest<unknown>): Promise<RouteResponse> {
     const { input: body, lastEventId, caller, signal } = request
-    const { input, isStreamed, includeUsage } = toChatRequest(body)
+    const { input, messages, isStreamed, includeUsage } = toChatRequest(body)
     if (lastEventId !== undefined) return goOn(request, lastEventId, includeUsage)
-    const start = await prepareAsk(context, caller, { ...input, id: retries.runOf(caller, body) })
+    const start = await prepareQuestion(context, caller, { ...input, id: retries.runOf(caller, body) }, messages)
     const { session } = input
     if (isStreamed) return streamStarted(context, request, { start, session }, (run) => streamed(run, includeUsage))
     const { run } = await startRun(context, request, start, session, false)

@@ -1,16 +1,14 @@
 /** The `input` of a response, as messages. */
-import type { Json, Message, MessagePart } from '@millrace/protocol'
-import { MillraceError } from '@millrace/protocol'
+import type { Json, Message } from '@millrace/protocol'
 import { z } from 'zod'
 import type { DecisionInput } from '../../sessions/decisions.ts'
 import { CallNames } from './call-names.ts'
 import { toArguments } from './chat-messages.ts'
+import { contentPart, type GivenMessage, readContent, textOfContent } from './files.ts'
 import type { PreviousResponse } from './previous-response.ts'
 import { invalid } from './request-fields.ts'
 
-const content = z
-  .string()
-  .or(z.array(z.looseObject({ type: z.string(), text: z.string().optional(), refusal: z.string().optional() })))
+const content = z.string().or(z.array(contentPart))
 
 const message = z.looseObject({
   type: z.literal('message').optional(),
@@ -63,7 +61,7 @@ type Item = Exclude<Input, string>[number]
  * Calls and texts that follow each other are one message of the assistant, results one of tools. Throws `file_not_supported`
  * and `invalid_request`.
  */
-export function toInputMessages(input: Input, { unanswered, calls }: PreviousResponse): readonly Message[] {
+export function toInputMessages(input: Input, { unanswered, calls }: PreviousResponse): readonly GivenMessage[] {
   if (typeof input === 'string') return [{ role: 'user', content: input }]
   const names = new CallNames()
   const given = new Set(input.flatMap((item) => (item.type === 'function_call' ? [item.call_id] : [])))
@@ -86,21 +84,21 @@ export function toDecisions(input: Input): readonly DecisionInput[] | undefined 
   if (typeof input === 'string' || !input.some(({ type }) => type === 'mcp_approval_response')) return undefined
   return input.map((item, index): DecisionInput => {
     if (item.type === 'function_call_output')
-      return { call: item.call_id, decision: 'result', value: textOf(item.output, `input.${index}.output`) }
+      return { call: item.call_id, decision: 'result', value: textOfContent(item.output, `input.${index}.output`) }
     if (item.type !== 'mcp_approval_response') throw invalid(`input.${index}`, 'is not sent with approvals')
     const { approval_request_id: approval, approve, reason } = item
     return { approval, decision: approve ? 'approve' : 'reject', ...(!approve && reason != null && { reason }) }
   })
 }
 
-function toMessages(item: Item, field: string, names: CallNames): Message[] {
+function toMessages(item: Item, field: string, names: CallNames): GivenMessage[] {
   switch (item.type) {
     case 'function_call': {
       const call = { id: names.begin(item.call_id), name: item.name, arguments: toArguments(item.arguments) }
       return [{ role: 'assistant', content: [{ type: 'tool_call', ...call }] }]
     }
     case 'function_call_output': {
-      const value = textOf(item.output, `${field}.output`)
+      const value = textOfContent(item.output, `${field}.output`)
       return [{ role: 'tool', content: [{ type: 'tool_result', call: names.end(item.call_id), value }] }]
     }
     case 'mcp_call':
@@ -112,9 +110,14 @@ function toMessages(item: Item, field: string, names: CallNames): Message[] {
       throw invalid(field, 'decides about a response that `previous_response_id` does not name')
     default: {
       const { role } = item
-      const text = textOf(item.content, `${field}.content`)
+      if (role === 'user') {
+        const said = readContent(item.content, `${field}.content`)
+        if (said.length === 0) throw invalid(`${field}.content`, 'is empty')
+        return [typeof said === 'string' ? { role, content: said } : { role, content: said }]
+      }
+      const text = textOfContent(item.content, `${field}.content`)
       if (text === '' && role !== 'assistant') throw invalid(`${field}.content`, 'is empty')
-      return text === '' ? [] : [{ role: role === 'developer' ? 'system' : role, content: [{ type: 'text', text }] }]
+      return text === '' ? [] : [{ role: role === 'developer' ? 'system' : role, content: text }]
     }
   }
 }
@@ -134,27 +137,17 @@ function serverCallMessages(
   ]
 }
 
-function joined(all: readonly Message[]): readonly Message[] {
-  const messages: { role: Message['role']; content: MessagePart[] }[] = []
-  for (const { role, content: parts } of all) {
+function joined(all: readonly GivenMessage[]): readonly GivenMessage[] {
+  const messages: GivenMessage[] = []
+  for (const message of all) {
+    const { role, content: parts } = message
     const last = messages.at(-1)
-    if (last?.role === role && (role === 'assistant' || role === 'tool')) last.content.push(...(parts as readonly MessagePart[]))
-    else messages.push({ role, content: [...(parts as readonly MessagePart[])] })
+    if ((role !== 'assistant' && role !== 'tool') || last?.role !== role) messages.push(message)
+    else messages[messages.length - 1] = { role, content: [...partsOf(last.content), ...partsOf(parts)] } as Message
   }
-  return messages.map(({ role, content: parts }) => {
-    const [first, ...rest] = parts
-    return { role, content: first?.type === 'text' && rest.length === 0 ? first.text : parts }
-  })
+  return messages
 }
 
-function textOf(given: z.output<typeof content>, field: string): string {
-  if (typeof given === 'string') return given
-  return given
-    .map(({ type, text, refusal }, index) => {
-      if (text !== undefined) return text
-      if (refusal !== undefined) return refusal
-      const reason = `\`${field}.${index}\` is of the type ${JSON.stringify(type)}; only text can be sent here.`
-      throw new MillraceError('file_not_supported', { message: reason })
-    })
-    .join('')
+function partsOf(content: GivenMessage['content']): readonly object[] {
+  return typeof content === 'string' ? [{ type: 'text', text: content }] : content
 }

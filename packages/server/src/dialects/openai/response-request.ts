@@ -4,6 +4,7 @@ import { z } from 'zod'
 import type { AskInput } from '../../gateway/asking.ts'
 import { checkAsked } from '../../sessions/asked.ts'
 import type { DecisionInput } from '../../sessions/decisions.ts'
+import { type GivenMessage, withPlaces } from './files.ts'
 import { parseId, type RunName } from './ids.ts'
 import type { PreviousResponse } from './previous-response.ts'
 import {
@@ -45,7 +46,7 @@ export interface ResponseRequest {
   /** About calls of the previous response, in place of a question. */
   readonly decisions: readonly DecisionInput[] | undefined
   /** Throws what the order of the messages lacks. */
-  readonly toInput: (previous: PreviousResponse) => AskInput
+  readonly toInput: (previous: PreviousResponse) => { readonly input: AskInput; readonly messages: readonly GivenMessage[] }
 }
 
 /** Throws `invalid_request`, `param_not_supported`, `file_not_supported` and `parent_not_found`. */
@@ -76,12 +77,9 @@ export function toResponseRequest(body: unknown): ResponseRequest {
     toInput(before) {
       const messages = toInputMessages(given.input, before)
       if (messages.length === 0) throw invalid('input', 'has nothing that can be answered')
-      const asked = checkAsked({ messages, instructions, params, tools, metadata, parent })
-      return {
-        ...asked,
-        ...(model !== undefined && { models: [model] }),
-        session: previous?.session ?? conversation ?? named,
-      } as AskInput
+      const asked = checkAsked({ messages: withPlaces(messages), instructions, params, tools, metadata, parent })
+      const session = previous?.session ?? conversation ?? named
+      return { input: { ...asked, ...(model !== undefined && { models: [model] }), session } as AskInput, messages }
     },
   }
 }

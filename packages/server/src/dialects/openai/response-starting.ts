@@ -1,12 +1,12 @@
 /** What a request of the Responses API starts: the run of a question, or the one that goes on with decided calls. */
 import { MillraceError } from '@millrace/protocol'
 import type { Caller } from '../../access/caller.ts'
-import { prepareAsk } from '../../gateway/asking.ts'
 import { decideFor } from '../../gateway/decisions.ts'
 import type { FaceContext } from '../../gateway/face.ts'
 import type { Run } from '../../runs/run.ts'
 import type { DecisionInput } from '../../sessions/decisions.ts'
 import type { Retries } from '../shared/retries.ts'
+import { prepareQuestion } from './asking.ts'
 import type { RunName } from './ids.ts'
 import { noPrevious, type PreviousResponse, previousOf } from './previous-response.ts'
 import type { ResponseRequest } from './response-request.ts'
@@ -30,8 +30,8 @@ export function createPrepareResponse(context: FaceContext, retries: Retries): P
   async function prepare(...[caller, { previous, decisions, toInput }, body]: Parameters<PrepareResponse>): Promise<Prepared> {
     if (previous !== undefined && decisions !== undefined)
       return { start: () => decide(caller, previous, decisions), session: previous.session }
-    const input = toInput(previous === undefined ? noPrevious : await readPrevious(caller, previous))
-    const start = await prepareAsk(context, caller, { ...input, id: retries.runOf(caller, body) })
+    const { input, messages } = toInput(previous === undefined ? noPrevious : await readPrevious(caller, previous))
+    const start = await prepareQuestion(context, caller, { ...input, id: retries.runOf(caller, body) }, messages)
     return { start, session: input.session }
   }
 
