@@ -1,6 +1,14 @@
 /** Calls of tools in the store of a session: approved, rejected, executed by the application; and the ends of runs. */
 import { connect, type TransportName } from '@millrace/client'
-import { type Chat, type ChatOptions, typedParts } from '@millrace/client/chat'
+import {
+  type Chat,
+  type ChatOptions,
+  type ChatStorage,
+  type ClientCall,
+  chatOf,
+  findRun,
+  typedParts,
+} from '@millrace/client/chat'
 import { createMillrace, type Model, type ModelPart } from 'millrace'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { z } from 'zod'
@@ -92,6 +100,33 @@ describe('a tool of the application', () => {
     expect(ends).toEqual(['waiting', 'completed'])
   })
 
+  it('is executed after a reload of the page that asked, by one of its tabs, and by no other device', async () => {
+    const kept = new Map<string, string>()
+    const storage: ChatStorage = {
+      getItem: (key) => kept.get(key) ?? null,
+      setItem: (key, value) => void kept.set(key, value),
+      removeItem: (key) => void kept.delete(key),
+    }
+    const { store, session, open } = await setup('sse', { storage })
+    const run = store.current.ask('place')
+    await until(store, (chat) => stateOf(chat) === 'waiting')
+    const { store: elsewhere } = open(session.id, { onToolCall: () => expect.unreachable() })
+    await until(elsewhere, (chat) => stateOf(chat) === 'waiting')
+    const calls: unknown[] = []
+    const onToolCall = async (call: ClientCall) => {
+      calls.push(call)
+      return { city: 'Bern' }
+    }
+    const tabs = [1, 2].map(() => open(session.id, { storage, onToolCall }).store)
+    for (const one of [...tabs, elsewhere]) await until(one, (chat) => stateOf(chat) === 'completed')
+    expect(calls).toEqual([{ call: 'c1', name: 'place', arguments: { sum: 5 }, run: run.id }])
+    expect(textOf(elsewhere.current)).toBe('got {"city":"Bern"}')
+    // Once more: it is decided.
+    const { store: again } = open(session.id, { storage, onToolCall })
+    await until(again, ({ status }) => status === 'live')
+    expect(calls).toHaveLength(1)
+  })
+
   it('may fail, and may leave the result to somebody else', async () => {
     const { store } = await setup('sse', {
       onToolCall({ run }) {
@@ -115,6 +150,19 @@ interface Mine {
   readonly data: { readonly chart: { readonly points: readonly number[] } }
   readonly tools: { readonly weather: { readonly arguments: { readonly city: string }; readonly value: number } }
 }
+
+it('has the types that an application gives to its tools and its data, in the store too', async () => {
+  const { session } = await setup('sse')
+  const store = chatOf<Mine>(session, {
+    // For the compiler: `arguments` is of the only tool.
+    onToolCall: ({ name, arguments: given }) => (name === 'weather' ? given.city.length : undefined),
+    onEnd: ({ lanes }) => lanes[0]?.parts.map((part) => (part.type === 'data' ? part.value.points.length : 0)),
+  })
+  const points = (chat: Chat<Mine>) =>
+    chat.runs.flatMap(({ lanes }) => lanes.flatMap(({ parts }) => parts.map((part) => part.type === 'data' && part.value.points)))
+  expect(points(store.current)).toEqual([])
+  expect(findRun(store.current, 'none')?.lanes[0]?.parts).toBeUndefined()
+})
 
 it('has the types that an application gives to its parts', () => {
   const parts = [

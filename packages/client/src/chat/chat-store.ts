@@ -15,6 +15,7 @@ import { createMarks } from './marks.ts'
 import { type AskOptions, createQuestions } from './questions.ts'
 import { createMerge } from './queued.ts'
 import { type Tree, treeOf } from './tree.ts'
+import type { ChatTypes } from './typed-parts.ts'
 
 interface OwnStore extends ChatStore {
   use(options: ChatOptions): void
@@ -23,11 +24,14 @@ interface OwnStore extends ChatStore {
 const stores = new WeakMap<Session, OwnStore>()
 
 /** The store of a session: the same one for everybody. Nothing is read until somebody subscribes. */
-export function chatOf(session: Session, options: ChatOptions = {}): ChatStore {
+export function chatOf<Types extends ChatTypes = ChatTypes>(
+  session: Session,
+  options: ChatOptions<Types> = {},
+): ChatStore<Types> {
   const store = stores.get(session) ?? createChatStore(session)
   stores.set(session, store)
-  store.use(options)
-  return store
+  store.use(options as object)
+  return store as object as ChatStore<Types>
 }
 
 function createChatStore(session: Session): OwnStore {
@@ -46,7 +50,7 @@ function createChatStore(session: Session): OwnStore {
     onChange: (when) => store.changed(when),
   })
   const actions = createActions({ session, questions, marks, followed, place: here, recreate })
-  const listeners = createListeners(questions.isAsked, actions.decide)
+  const listeners = createListeners(session, questions, actions.decide)
   const commands = {
     ...actions,
     choose(run: string) {
@@ -66,9 +70,10 @@ function createChatStore(session: Session): OwnStore {
       return { ...store.initial, runs: path.map((place) => runs[place] as ChatRun), siblings, complete }
     },
     use({ transcript, storage, ...given }: ChatOptions) {
+      if (storage !== undefined) questions.keepIn(storage)
       listeners.use(given)
       if (transcript !== undefined) follower.use(transcript)
-      if (storage !== undefined) questions.keepIn(storage)
+      listeners.executeWaiting(followed.transcript.runs)
     },
   })
 
@@ -109,6 +114,7 @@ function createChatStore(session: Session): OwnStore {
     // What was asked here is the newest, and is shown.
     if (questions.pending.some(({ id }) => findRun(next, id) !== undefined)) show(undefined)
     marks.settle(next)
+    listeners.executeWaiting(next.runs)
     questions.settle(
       new Set([...next.runs.map(({ run }) => run), ...(next.queue ?? []).map(({ entry }) => entry)]),
       next.runs.some(({ status }) => status === 'streaming'),

@@ -8,21 +8,24 @@ import type { QueueOptions, Run, Session, Transcript } from '../session.ts'
 import type { ConnectionStatus } from '../status.ts'
 import type { ChatRun } from './fold.ts'
 import type { Store } from './live-store.ts'
-import type { AskOptions, ChatStorage, PendingRun } from './questions.ts'
+import type { AskOptions, PendingRun } from './questions.ts'
+import type { ChatStorage } from './storage.ts'
+import type { CallOf, ChatTypes } from './typed-parts.ts'
 
-export interface Chat {
+/** `Types`: what an application knows of its tools and its data. */
+export interface Chat<Types extends ChatTypes = ChatTypes> {
   /**
    * The path that is shown, from the first question to the newest, unless another was chosen. What continues a run is a part
    * of it. A run that did not change is the same object as before.
    */
-  readonly runs: readonly ChatRun[]
+  readonly runs: readonly ChatRun<Types>[]
   /**
    * Of each run that is not alone at its place in the tree, the runs there in the order in which they began, itself included.
    * Its number is its place in the list, as in `2 / 3`.
    */
   readonly siblings: ReadonlyMap<string, readonly string[]>
   /** Runs that were shown before the session was lost or deleted. They cannot be stopped or resumed. */
-  readonly lost: readonly ChatRun[]
+  readonly lost: readonly ChatRun<Types>[]
   /**
    * In the order they were asked, first those that wait on the server, also those of others. Each is gone with the change
    * that brings its run.
@@ -90,30 +93,31 @@ export interface Chat {
 }
 
 /** A call of a tool that the application executes. */
-export interface ClientCall {
+export type ClientCall<Types extends ChatTypes = ChatTypes> = CallOf<Types> & {
   readonly call: string
-  readonly name: string
-  readonly arguments: Json
   /** As in `runs`. */
   readonly run: string
 }
 
-export interface ChatOptions {
+export interface ChatOptions<Types extends ChatTypes = ChatTypes> {
   /** What `session.read()` gave on a server: the store begins with it, if it has read nothing yet. */
   readonly transcript?: Transcript | undefined
-  /** Where pending questions are kept over a reload of the page, such as `sessionStorage`. Default nowhere. */
+  /** Where pending questions, and which runs were asked here, are kept over a reload, such as `sessionStorage`. Default nowhere. */
   readonly storage?: ChatStorage | undefined
   /** Called when a run ends while it is read here: also `waiting`, `stopped` and `failed` are ends. The last one given counts. */
-  readonly onEnd?: ((run: ChatRun) => void) | undefined
+  readonly onEnd?: ((run: ChatRun<Types>) => void) | undefined
   /**
-   * Called with a call that a client executes, in a run that was asked here. What it returns, or its promise resolves to, is
-   * sent as the result, and an error as the reason why there is none; `undefined` sends nothing: use `addToolResults`. The last
-   * one given counts.
+   * Called with a call that a client executes, in a run that was asked here; with `storage` also before a reload. What it
+   * returns, or its promise resolves to, is sent as the result, and an error as the reason why there is none; `undefined` sends
+   * nothing: use `addToolResults`. The last one given counts.
+   *
+   * Once for each call, and in one tab, where there are Web Locks. A page that is left before the result is recorded calls it
+   * again when it is back; of two results the first counts.
    */
-  readonly onToolCall?: ((call: ClientCall) => Json | undefined | Promise<Json | undefined>) | undefined
+  readonly onToolCall?: ((call: ClientCall<Types>) => Json | undefined | Promise<Json | undefined>) | undefined
 }
 
-export interface ChatStore extends Store<Chat> {
+export interface ChatStore<Types extends ChatTypes = ChatTypes> extends Store<Chat<Types>> {
   /** What a server renders that has read this transcript, and the page at first. Changes nothing: requests share a session. */
-  preview(transcript: Transcript): Chat
+  preview(transcript: Transcript): Chat<Types>
 }

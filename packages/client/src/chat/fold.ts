@@ -19,13 +19,14 @@ import {
   type Usage,
 } from '@millrace/protocol'
 import type { Transcript, TranscriptFile, TranscriptLane, TranscriptRun } from '../session.ts'
+import type { ChatTypes, PartOf } from './typed-parts.ts'
 
 /**
  * One question and its answers: a run, and the runs that continue it, as one. Its `usage` and `timings`, and those of its
  * lanes, are of all these runs together; while it is `streaming` again, of those before.
  */
-export type ChatRun = Omit<TranscriptRun, 'lanes'> & {
-  readonly lanes: readonly ChatLane[]
+export type ChatRun<Types extends ChatTypes = ChatTypes> = Omit<TranscriptRun, 'lanes'> & {
+  readonly lanes: readonly ChatLane<Types>[]
   /** The last of the runs that continue it. */
   readonly continuedBy?: string
 }
@@ -36,7 +37,10 @@ export interface ChatTranscript extends Transcript {
 }
 
 /** What one model answered. */
-export type ChatLane = Omit<TranscriptLane, 'files'> & { readonly files: readonly ChatFile[] }
+export type ChatLane<Types extends ChatTypes = ChatTypes> = Omit<TranscriptLane, 'files' | 'parts'> & {
+  readonly files: readonly ChatFile[]
+  readonly parts: readonly PartOf<Types>[]
+}
 
 export type ChatFile = TranscriptFile & {
   /** Where they came since the transcript was read; else they can be read from `position`. */

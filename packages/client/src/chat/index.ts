@@ -13,6 +13,7 @@ export {
   joinTranscript,
 } from './fold.ts'
 export type { Store } from './live-store.ts'
-export type { AskOptions, ChatStorage, PendingRun } from './questions.ts'
+export type { AskOptions, PendingRun } from './questions.ts'
 export { type ChannelShowOptions, showChannel, showChat, showRun } from './show.ts'
-export { type ChatTypes, type TypedPart, typedParts } from './typed-parts.ts'
+export type { ChatStorage } from './storage.ts'
+export { type CallOf, type ChatTypes, type PartOf, type TypedPart, typedParts } from './typed-parts.ts'

@@ -1,22 +1,32 @@
 /** What an application does when a run ends or calls one of its tools. */
-import type { CallDecision, SessionEvent } from '@millrace/protocol'
+import type { CallDecision, LanePart, SessionEvent } from '@millrace/protocol'
+import type { Session } from '../session.ts'
 import { notifyAll } from '../status.ts'
 import type { ChatOptions, ClientCall } from './chat.ts'
-import { type ChatRun, lastRun } from './fold.ts'
+import { type ChatRun, joinTranscript, lastRun } from './fold.ts'
+import type { Questions } from './questions.ts'
 
 export interface Listeners {
   /** Of each the last one given counts. */
   use(options: Pick<ChatOptions, 'onEnd' | 'onToolCall'>): void
   /** `runs`: with the event. */
   notify(runs: readonly ChatRun[], event: SessionEvent): void
+  /** Executes the calls that wait, of runs that were asked here, also before the page was loaded. */
+  executeWaiting(runs: readonly ChatRun[]): void
+}
+
+/** What is used of a LockManager. */
+interface Locks {
+  request(name: string, act: () => Promise<void>): Promise<void>
 }
 
 export function createListeners(
-  isAsked: (run: string) => boolean,
-  decide: (run: string, decisions: readonly CallDecision[]) => unknown,
+  session: Pick<Session, 'id' | 'read'>,
+  { isAsked }: Pick<Questions, 'isAsked'>,
+  decide: (run: string, decisions: readonly CallDecision[]) => Promise<unknown>,
 ): Listeners {
   let { onEnd, onToolCall }: Pick<ChatOptions, 'onEnd' | 'onToolCall'> = {}
-  /** Calls that were executed: a run that goes on with one repeats it. */
+  /** Calls that are or were executed: a run that goes on with one repeats it. */
   const executed = new Set<string>()
 
   return {
@@ -30,21 +40,48 @@ export function createListeners(
       if (run === undefined) return
       if (event.type === 'stream_end') return notifyAll(onEnd ? [onEnd] : [], run)
       const { call, name, arguments: given, by } = event.data
-      const key = `${run.run} ${call}`
-      if (by !== 'client' || onToolCall === undefined || !isAsked(run.run) || executed.has(key)) return
-      executed.add(key)
-      void execute(onToolCall, { call, name, arguments: given, run: run.run })
+      if (by === 'client') void execute({ call, name, arguments: given, run: run.run })
+    },
+    executeWaiting(runs) {
+      if (onToolCall === undefined) return
+      for (const { run, lanes } of runs)
+        for (const part of isAsked(run) ? lanes.flatMap(({ parts }) => parts) : [])
+          if (isWaiting(part)) void execute({ call: part.call, name: part.name, arguments: part.arguments ?? {}, run })
     },
   }
 
   /** Never rejects. */
-  async function execute(onCall: NonNullable<typeof onToolCall>, given: ClientCall): Promise<void> {
+  async function execute(given: ClientCall): Promise<void> {
     const { run, call } = given
-    try {
-      const value = await onCall(given)
-      if (value !== undefined) void decide(run, [{ call, decision: 'result', value }])
-    } catch (cause) {
-      void decide(run, [{ call, decision: 'result', value: String(cause), isError: true }])
-    }
+    const key = `${run} ${call}`
+    const onCall = onToolCall
+    if (onCall === undefined || !isAsked(run) || executed.has(key)) return
+    executed.add(key)
+    // Another tab may have executed it. Or somebody else is quicker: what counts is in the log.
+    await alone(`millrace.call ${session.id} ${key}`, async () => {
+      if (!(await stillWaits(given))) return
+      const result = await Promise.resolve(given)
+        .then(onCall)
+        .then(
+          (value) => ({ value }),
+          (cause: unknown) => ({ value: String(cause), isError: true }),
+        )
+      if (result.value !== undefined) await decide(run, [{ call, decision: 'result', ...result, value: result.value }])
+    }).catch(() => executed.delete(key))
   }
+
+  async function stillWaits({ run, call }: ClientCall): Promise<boolean> {
+    const now = joinTranscript(await session.read()).runs.find((one) => one.run === run)
+    return now?.lanes.some(({ parts }) => parts.some((part) => isWaiting(part) && part.call === call)) ?? false
+  }
+}
+
+function isWaiting(part: LanePart): part is Extract<LanePart, { readonly type: 'tool' }> {
+  return part.type === 'tool' && part.by === 'client' && part.state === 'waiting'
+}
+
+/** In one tab at a time, where there are Web Locks. */
+function alone(name: string, act: () => Promise<void>): Promise<void> {
+  const { locks } = (globalThis as { navigator?: { locks?: Locks } }).navigator ?? {}
+  return locks === undefined ? act() : locks.request(name, act)
 }

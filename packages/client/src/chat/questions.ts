@@ -6,6 +6,7 @@ import { type Message, queryOf } from '@millrace/protocol'
 import { MillraceError } from '../errors.ts'
 import { newId } from '../host.ts'
 import type { QueueOptions, ResumeOptions, Run, RunOptions, Session } from '../session.ts'
+import { type ChatStorage, load, store } from './storage.ts'
 
 export type AskOptions = Omit<RunOptions, 'query' | 'messages' | keyof ResumeOptions>
 
@@ -29,13 +30,6 @@ export interface PendingRun extends AskOptions {
   readonly error?: MillraceError
 }
 
-/** `sessionStorage` and `localStorage` are some. */
-export interface ChatStorage {
-  getItem(key: string): string | null
-  setItem(key: string, value: string): void
-  removeItem(key: string): void
-}
-
 export interface Questions {
   readonly pending: readonly PendingRun[]
   ask(question: string | readonly Message[], options: AskOptions & Pick<PendingRun, 'regenerates' | 'isEdited'>): Run
@@ -44,7 +38,7 @@ export interface Questions {
   withdraw(id: string): void
   /** The runs that are recorded, and whether one of them is being answered. */
   settle(ids: ReadonlySet<string>, isAnswering: boolean): void
-  /** It was asked since the page was loaded. */
+  /** It was asked here, also before the page was loaded. */
   isAsked(id: string): boolean
   /** Their starts are recorded. */
   started(): readonly string[]
@@ -54,15 +48,20 @@ export interface Questions {
   keepIn(storage: ChatStorage): void
 }
 
+/** Runs that are known after a reload to have been asked here. */
+const askedMax = 50
+
 interface Sent {
   readonly abort: AbortController
   isStarted: boolean
 }
 
 export function createQuestions(session: Session, onChange: () => void): Questions {
+  const pendingKey = `millrace.pending.${session.id}`
+  const askedKey = `millrace.asked.${session.id}`
   let pending: readonly PendingRun[] = []
   const sent = new Map<string, Sent>()
-  const asked = new Set<string>()
+  const asked = new Set<unknown>()
   let storage: ChatStorage | undefined
   /** Until the transcript says that nothing is, something may be. */
   let isAnswering = true
@@ -104,7 +103,13 @@ export function createQuestions(session: Session, onChange: () => void): Questio
     keepIn(next) {
       if (storage === next) return
       storage = next
-      put([...readKept(next, session.id).filter(({ id }) => !pending.some((one) => one.id === id)), ...pending])
+      for (const id of load(next, askedKey)) asked.add(id)
+      put([
+        ...load(next, pendingKey)
+          .flatMap(fromKept)
+          .filter(({ id }) => !pending.some((one) => one.id === id)),
+        ...pending,
+      ])
       sendNext()
     },
   }
@@ -123,6 +128,7 @@ export function createQuestions(session: Session, onChange: () => void): Questio
     const answer = act(attempt.abort.signal)
     sent.set(id, attempt)
     asked.add(id)
+    store(storage, askedKey, [...asked].slice(-askedMax))
     answer.then(
       () => {
         attempt.isStarted = true
@@ -155,7 +161,7 @@ export function createQuestions(session: Session, onChange: () => void): Questio
     pending = next
     for (const id of sent.keys())
       if (!next.some((one) => one.id === id && (one.isQueued || one.status === 'sending'))) sent.delete(id)
-    if (storage !== undefined) keep(storage, session.id, pending)
+    store(storage, pendingKey, pending.map(toKept))
     onChange()
   }
 }
@@ -190,33 +196,16 @@ function readQuestion(question: string | readonly Message[]): Pick<PendingRun, '
   return typeof question === 'string' ? { query: question } : { query: queryOf(question), messages: question }
 }
 
-const keyOf = (session: string) => `millrace.pending.${session}`
-
-function keep(storage: ChatStorage, session: string, pending: readonly PendingRun[]): void {
-  try {
-    const kept = pending.map(({ error, ...one }) => {
-      const { code, message, retryable } = error ?? {}
-      return { ...one, ...(error && { error: { code, message, retryable } }) }
-    })
-    if (kept.length > 0) storage.setItem(keyOf(session), JSON.stringify(kept))
-    else storage.removeItem(keyOf(session))
-  } catch {
-    // Full or forbidden: the questions are still asked, but do not outlive a reload.
-  }
+function toKept({ error, ...one }: PendingRun): object {
+  const { code, message, retryable } = error ?? {}
+  return { ...one, ...(error && { error: { code, message, retryable } }) }
 }
 
 /** What was rejected before stays so until it is retried; everything else is asked when nothing is being answered. */
-function readKept(storage: ChatStorage, session: string): PendingRun[] {
-  try {
-    const kept = JSON.parse(storage.getItem(keyOf(session)) ?? '[]') as readonly (PendingRun | null)[]
-    return kept.flatMap((one): PendingRun[] => {
-      if (typeof one?.id !== 'string' || typeof one.query !== 'string') return []
-      const { error, ...asked } = one
-      if (typeof error?.code !== 'string') return [{ ...asked, status: 'queued' }]
-      return [{ ...asked, status: 'rejected', error: new MillraceError(error.code, error) }]
-    })
-  } catch {
-    // Not what was kept here.
-    return []
-  }
+function fromKept(kept: unknown): PendingRun[] {
+  const one = kept as PendingRun | null
+  if (typeof one?.id !== 'string' || typeof one.query !== 'string') return []
+  const { error, ...asked } = one
+  if (typeof error?.code !== 'string') return [{ ...asked, status: 'queued' }]
+  return [{ ...asked, status: 'rejected', error: new MillraceError(error.code, error) }]
 }

@@ -9,10 +9,14 @@ import { chatOf } from './chat-store.ts'
 import { findRun } from './find-run.ts'
 import type { ChatRun } from './fold.ts'
 import type { Store } from './live-store.ts'
+import type { ChatTypes } from './typed-parts.ts'
 
-export function showChat(session: Session, options: ChatOptions = {}): Store<Chat> {
+export function showChat<Types extends ChatTypes = ChatTypes>(
+  session: Session,
+  options: ChatOptions<Types> = {},
+): Store<Chat<Types>> {
   const { transcript } = options
-  const store = chatOf(session)
+  const store = chatOf<Types>(session)
   const initial = transcript === undefined ? store.initial : store.preview(transcript)
   return {
     initial,
@@ -24,8 +28,8 @@ export function showChat(session: Session, options: ChatOptions = {}): Store<Cha
 }
 
 /** Undefined until it is in the transcript. */
-export function showRun(session: Session, run: string): Store<ChatRun | undefined> {
-  const store = chatOf(session)
+export function showRun<Types extends ChatTypes = ChatTypes>(session: Session, run: string): Store<ChatRun<Types> | undefined> {
+  const store = chatOf<Types>(session)
   return {
     initial: findRun(store.initial, run),
     get current() {

@@ -1,5 +1,5 @@
 /** The parts of an answer with the types that an application knows: of the values of its tools and of its data. */
-import type { LanePart, ToolPart } from '@millrace/protocol'
+import type { Json, LanePart, ToolPart } from '@millrace/protocol'
 
 /**
  * `interface Mine { data: { chart: Chart }; tools: { weather: { arguments: { city: string }; value: Weather } } }`. Nothing is
@@ -17,7 +17,7 @@ type DataOf<Types extends ChatTypes> = {
 type ToolOf<Types extends ChatTypes> = {
   readonly [N in keyof Types['tools'] & string]: Omit<ToolPart, 'name' | 'arguments' | 'value'> & {
     readonly name: N
-    readonly arguments?: Types['tools'][N] extends { readonly arguments: infer A } ? A : never
+    readonly arguments?: ArgumentsOf<Types['tools'][N]>
     /** What it returned; where it has failed, why. */
     readonly value?: Types['tools'][N] extends { readonly value: infer V } ? V : never
   }
@@ -27,6 +27,18 @@ export type TypedPart<Types extends ChatTypes> =
   | Exclude<LanePart, { readonly type: 'data' | 'tool' }>
   | DataOf<Types>
   | ToolOf<Types>
+
+/** The parts of a lane of `Chat<Types>`. */
+export type PartOf<Types extends ChatTypes> = ChatTypes extends Types ? LanePart : TypedPart<Types>
+
+type ArgumentsOf<Tool> = Tool extends { readonly arguments: infer A } ? A : never
+
+/** The name of a tool with its arguments. */
+export type CallOf<Types extends ChatTypes> = ChatTypes extends Types
+  ? { readonly name: string; readonly arguments: Json }
+  : {
+      [N in keyof Types['tools'] & string]: { readonly name: N; readonly arguments: ArgumentsOf<Types['tools'][N]> }
+    }[keyof Types['tools'] & string]
 
 /** The parts of a lane, by the types of an application. */
 export function typedParts<Types extends ChatTypes>({

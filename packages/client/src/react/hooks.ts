@@ -10,6 +10,7 @@ import {
   type Chat,
   type ChatOptions,
   type ChatRun,
+  type ChatTypes,
   chatOf,
   type Store,
   showChannel,
@@ -41,18 +42,21 @@ export function useConnection({ connection }: Client): ConnectionStatus {
  * Pass the same `Session` in every rendering: `client.session(id)` gives it, `client.session()` makes another each time; and
  * the same `transcript`, which a server renders, and the page at first.
  */
-export function useChat(session: Session, { transcript, storage, onEnd, onToolCall }: ChatOptions = {}): Chat {
+export function useChat<Types extends ChatTypes = ChatTypes>(
+  session: Session,
+  { transcript, storage, onEnd, onToolCall }: ChatOptions<Types> = {},
+): Chat<Types> {
   // Those of the last rendering: they see what it shows.
-  useEffect(() => void chatOf(session, { onEnd, onToolCall }), [session, onEnd, onToolCall])
-  return useStore(useMemo(() => showChat(session, { transcript, storage }), [session, transcript, storage]))
+  useEffect(() => void chatOf<Types>(session, { onEnd, onToolCall }), [session, onEnd, onToolCall])
+  return useStore(useMemo(() => showChat<Types>(session, { transcript, storage }), [session, transcript, storage]))
 }
 
 /**
  * One run of a session; undefined until it is in the transcript. Shares the loop of `useChat`, and renders only when
  * this run has changed.
  */
-export function useRun(session: Session, run: string): ChatRun | undefined {
-  return useStore(useMemo(() => showRun(session, run), [session, run]))
+export function useRun<Types extends ChatTypes = ChatTypes>(session: Session, run: string): ChatRun<Types> | undefined {
+  return useStore(useMemo(() => showRun<Types>(session, run), [session, run]))
 }
 
 /**

@@ -12,6 +12,7 @@ import {
   type Chat,
   type ChatOptions,
   type ChatRun,
+  type ChatTypes,
   type Store,
   showChannel,
   showChat,
@@ -42,13 +43,16 @@ export function useConnection({ connection }: Client): Accessor<ConnectionStatus
  * A session's transcript, live, and the way to ask in it. All components of one session share one loop over its events; it
  * begins with the first and ends with the last, and runs go on without it.
  */
-export function useChat(session: Session | Accessor<Session>, options?: ChatOptions): Accessor<Chat> {
-  return useStore(() => showChat(typeof session === 'function' ? session() : session, options))
+export function useChat<Types extends ChatTypes = ChatTypes>(
+  session: Session | Accessor<Session>,
+  options?: ChatOptions<Types>,
+): Accessor<Chat<Types>> {
+  return useStore(() => showChat<Types>(typeof session === 'function' ? session() : session, options))
 }
 
 /** One run of a session; undefined until it is in the transcript. Changes only when this run has changed. */
-export function useRun(session: Session, run: string): Accessor<ChatRun | undefined> {
-  return useStore(() => showRun(session, run))
+export function useRun<Types extends ChatTypes = ChatTypes>(session: Session, run: string): Accessor<ChatRun<Types> | undefined> {
+  return useStore(() => showRun<Types>(session, run))
 }
 
 /** The last events of a channel, live. Throws a RangeError for `eventsMax` below 1. */

@@ -10,6 +10,7 @@ import {
   type Chat,
   type ChatOptions,
   type ChatRun,
+  type ChatTypes,
   type Store,
   showChannel,
   showChat,
@@ -45,13 +46,13 @@ export function useConnection({ connection }: Client): Shown<ConnectionStatus> {
  * begins with the first and ends with the last, and runs go on without it. Where the session changes, use
  * `$derived(useChat(session))`.
  */
-export function useChat(session: Session, options?: ChatOptions): Shown<Chat> {
-  return useStore(showChat(session, options))
+export function useChat<Types extends ChatTypes = ChatTypes>(session: Session, options?: ChatOptions<Types>): Shown<Chat<Types>> {
+  return useStore(showChat<Types>(session, options))
 }
 
 /** One run of a session; undefined until it is in the transcript. */
-export function useRun(session: Session, run: string): Shown<ChatRun | undefined> {
-  return useStore(showRun(session, run))
+export function useRun<Types extends ChatTypes = ChatTypes>(session: Session, run: string): Shown<ChatRun<Types> | undefined> {
+  return useStore(showRun<Types>(session, run))
 }
 
 /** The last events of a channel, live. Throws a RangeError for `eventsMax` below 1. */

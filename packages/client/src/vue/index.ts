@@ -10,6 +10,7 @@ import {
   type Chat,
   type ChatOptions,
   type ChatRun,
+  type ChatTypes,
   type Store,
   showChannel,
   showChat,
@@ -48,16 +49,19 @@ export function useConnection({ connection }: Client): Readonly<ShallowRef<Conne
  * A session's transcript, live, and the way to ask in it. All components of one session share one loop over its events; it
  * begins with the first and ends with the last, and runs go on without it.
  */
-export function useChat(session: MaybeRefOrGetter<Session>, options?: ChatOptions): Readonly<ShallowRef<Chat>> {
-  return useStore(() => showChat(toValue(session), options))
+export function useChat<Types extends ChatTypes = ChatTypes>(
+  session: MaybeRefOrGetter<Session>,
+  options?: ChatOptions<Types>,
+): Readonly<ShallowRef<Chat<Types>>> {
+  return useStore(() => showChat<Types>(toValue(session), options))
 }
 
 /** One run of a session; undefined until it is in the transcript. Changes only when this run has changed. */
-export function useRun(
+export function useRun<Types extends ChatTypes = ChatTypes>(
   session: MaybeRefOrGetter<Session>,
   run: MaybeRefOrGetter<string>,
-): Readonly<ShallowRef<ChatRun | undefined>> {
-  return useStore(() => showRun(toValue(session), toValue(run)))
+): Readonly<ShallowRef<ChatRun<Types> | undefined>> {
+  return useStore(() => showRun<Types>(toValue(session), toValue(run)))
 }
 
 /** The last events of a channel, live. Throws a RangeError for `eventsMax` below 1. */

@@ -1,0 +1,27 @@
+/** What outlives a reload of the page: lists, as JSON. */
+
+/** `sessionStorage` and `localStorage` are some. */
+export interface ChatStorage {
+  getItem(key: string): string | null
+  setItem(key: string, value: string): void
+  removeItem(key: string): void
+}
+
+export function store(storage: ChatStorage | undefined, key: string, list: readonly unknown[]): void {
+  try {
+    if (list.length > 0) storage?.setItem(key, JSON.stringify(list))
+    else storage?.removeItem(key)
+  } catch {
+    // Full or forbidden: it works, but does not outlive a reload.
+  }
+}
+
+/** Empty where something else is kept there. */
+export function load(storage: ChatStorage, key: string): readonly unknown[] {
+  try {
+    const list: unknown = JSON.parse(storage.getItem(key) ?? '[]')
+    return Array.isArray(list) ? list : []
+  } catch {
+    return []
+  }
+}
