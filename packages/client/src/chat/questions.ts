@@ -56,9 +56,10 @@ interface Sent {
   isStarted: boolean
 }
 
+const pendingIn = ({ id }: Session) => `millrace.pending.${id}`
+const askedIn = ({ id }: Session) => `millrace.asked.${id}`
+
 export function createQuestions(session: Session, onChange: () => void): Questions {
-  const pendingKey = `millrace.pending.${session.id}`
-  const askedKey = `millrace.asked.${session.id}`
   let pending: readonly PendingRun[] = []
   const sent = new Map<string, Sent>()
   const asked = new Set<unknown>()
@@ -103,9 +104,9 @@ export function createQuestions(session: Session, onChange: () => void): Questio
     keepIn(next) {
       if (storage === next) return
       storage = next
-      for (const id of load(next, askedKey)) asked.add(id)
+      for (const id of load(next, askedIn(session))) asked.add(id)
       put([
-        ...load(next, pendingKey)
+        ...load(next, pendingIn(session))
           .flatMap(fromKept)
           .filter(({ id }) => !pending.some((one) => one.id === id)),
         ...pending,
@@ -128,7 +129,7 @@ export function createQuestions(session: Session, onChange: () => void): Questio
     const answer = act(attempt.abort.signal)
     sent.set(id, attempt)
     asked.add(id)
-    store(storage, askedKey, [...asked].slice(-askedMax))
+    store(storage, askedIn(session), [...asked].slice(-askedMax))
     answer.then(
       () => {
         attempt.isStarted = true
@@ -161,7 +162,7 @@ export function createQuestions(session: Session, onChange: () => void): Questio
     pending = next
     for (const id of sent.keys())
       if (!next.some((one) => one.id === id && (one.isQueued || one.status === 'sending'))) sent.delete(id)
-    store(storage, pendingKey, pending.map(toKept))
+    store(storage, pendingIn(session), pending.map(toKept))
     onChange()
   }
 }
