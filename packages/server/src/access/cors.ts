@@ -25,7 +25,13 @@ export function createCors(origins: readonly string[] = []): Cors | undefined {
     headersFor: (origin) => allowed.get(origin ?? '') ?? others,
     preflightFor(method, header) {
       if (method !== 'OPTIONS' || header('access-control-request-method') === undefined) return undefined
-      return allowed.has(header('origin') ?? '') ? preflight : undefined
+      if (!allowed.has(header('origin') ?? '')) return undefined
+      const named =
+        header('access-control-request-headers')
+          ?.toLowerCase()
+          .split(/\s*,\s*/) ?? []
+      const headers = [...requestHeaders, ...named.filter((name) => ofVendors.test(name))]
+      return { ...preflight, 'access-control-allow-headers': headers.join(', ') }
     },
   }
 }
@@ -59,6 +65,8 @@ const responseHeaders = [
   'stream-ttl',
   'stream-up-to-date',
   'www-authenticate',
+  'x-request-id',
+  'x-should-retry',
   'x-workflow-run-id',
   'x-workflow-stream-tail-index',
   ...sharedHeaders,
@@ -67,6 +75,7 @@ const responseHeaders = [
 const requestHeaders = [
   'authorization',
   'content-type',
+  'idempotency-key',
   'if-none-match',
   'last-event-id',
   'producer-id',
@@ -78,13 +87,16 @@ const requestHeaders = [
   'stream-ttl',
   'traceparent',
   'tracestate',
+  'user-agent',
   'x-api-key',
   'x-run-id',
   ...sharedHeaders,
 ]
 
+/** The clients of OpenAI and Anthropic say with these where they run and which versions they have, more with each release. */
+const ofVendors = /^(x-stainless|openai|anthropic)-[a-z-]{1,64}$/
+
 const preflight: Fields = {
   'access-control-allow-methods': 'GET, POST, PUT, PATCH, DELETE',
-  'access-control-allow-headers': requestHeaders.join(', '),
   'access-control-max-age': String(keptSeconds),
 }

@@ -1,5 +1,6 @@
 /** The rules of the door hold at OpenAI's addresses as anywhere. */
 import type { MillraceOptions } from 'millrace'
+import OpenAI from 'openai'
 import { describe, expect, it } from 'vitest'
 import { postJson, startServer } from '../support/server.ts'
 import { bearer, secret, sign } from '../support/tokens.ts'
@@ -98,6 +99,28 @@ it('a page of another site cannot ask', async () => {
     403,
     'origin_not_allowed',
   ])
+})
+
+it('a page of an origin that is allowed can ask, with the headers that the clients set', async () => {
+  const origin = 'https://app.example'
+  const { url } = await startServer({ dialects: ['openai'], access: { origins: [origin] } })
+  let sent = new Headers()
+  const fetchNoting: typeof fetch = (address, init) => {
+    sent = new Headers(init?.headers)
+    return fetch(address, init)
+  }
+  const client = new OpenAI({ baseURL: `${url}/v1`, apiKey: 'none', organization: 'o', project: 'p', fetch: fetchNoting })
+  await client.chat.completions.stream({ model, messages: [{ role: 'user', content: 'x' }] }).finalContent()
+  // A browser sets these by itself, or needs no permission for them.
+  const names = [...sent.keys()].filter((name) => !['accept', 'content-length'].includes(name))
+  expect(names).toContain('x-stainless-retry-count')
+  const preflight = await fetch(`${url}/v1/chat/completions`, {
+    method: 'OPTIONS',
+    headers: { origin, 'access-control-request-method': 'POST', 'access-control-request-headers': `${names.join(',')},x-other` },
+  })
+  const allowed = preflight.headers.get('access-control-allow-headers')?.split(', ')
+  expect(allowed).toEqual(expect.arrayContaining(names))
+  expect(allowed).not.toContain('x-other')
 })
 
 it('an embedded server has these addresses only where it is asked to', async () => {
