@@ -56,13 +56,10 @@ interface Sent {
   isStarted: boolean
 }
 
-const pendingIn = ({ id }: Session) => `millrace.pending.${id}`
-const askedIn = ({ id }: Session) => `millrace.asked.${id}`
-
 export function createQuestions(session: Session, onChange: () => void): Questions {
   let pending: readonly PendingRun[] = []
   const sent = new Map<string, Sent>()
-  const asked = new Set<unknown>()
+  const asked = new Set<string>()
   let storage: ChatStorage | undefined
   /** Until the transcript says that nothing is, something may be. */
   let isAnswering = true
@@ -98,19 +95,14 @@ export function createQuestions(session: Session, onChange: () => void): Questio
     isAsked: (id) => asked.has(id),
     started: () => [...sent].filter(([, { isStarted }]) => isStarted).map(([id]) => id),
     lose(ids) {
-      // The old id is used.
-      for (const id of ids) change(id, (one) => ({ ...one, id: newId(), status: 'rejected', error: lostLog() }))
+      for (const id of ids) change(id, toLost)
     },
     keepIn(next) {
       if (storage === next) return
       storage = next
-      for (const id of load(next, askedIn(session))) asked.add(id)
-      put([
-        ...load(next, pendingIn(session))
-          .flatMap(fromKept)
-          .filter(({ id }) => !pending.some((one) => one.id === id)),
-        ...pending,
-      ])
+      const kept = load(next, keyOf(session))
+      for (const id of kept) if (typeof id === 'string') asked.add(id)
+      put([...kept.flatMap(fromKept).filter(({ id }) => !pending.some((one) => one.id === id)), ...pending])
       sendNext()
     },
   }
@@ -128,8 +120,6 @@ export function createQuestions(session: Session, onChange: () => void): Questio
     const attempt = { abort: new AbortController(), isStarted: false }
     const answer = act(attempt.abort.signal)
     sent.set(id, attempt)
-    asked.add(id)
-    store(storage, askedIn(session), [...asked].slice(-askedMax))
     answer.then(
       () => {
         attempt.isStarted = true
@@ -160,9 +150,9 @@ export function createQuestions(session: Session, onChange: () => void): Questio
 
   function put(next: readonly PendingRun[]): void {
     pending = next
-    for (const id of sent.keys())
-      if (!next.some((one) => one.id === id && (one.isQueued || one.status === 'sending'))) sent.delete(id)
-    store(storage, pendingIn(session), pending.map(toKept))
+    for (const id of sent.keys()) if (!next.some((one) => one.id === id && isOnItsWay(one))) sent.delete(id)
+    for (const { id } of next) asked.add(id)
+    store(storage, keyOf(session), [...next.map(toKept), ...[...asked].slice(-askedMax)])
     onChange()
   }
 }
@@ -183,8 +173,14 @@ function toQueued(one: PendingRun): PendingRun {
   return { ...asked, status: 'queued' }
 }
 
-function lostLog(): MillraceError {
-  return new MillraceError('run_not_found', { message: 'The log of this run was lost.', retryable: true })
+/** The old id is used. */
+function toLost(one: PendingRun): PendingRun {
+  const error = new MillraceError('run_not_found', { message: 'The log of this run was lost.', retryable: true })
+  return { ...one, id: newId(), status: 'rejected', error }
+}
+
+function isOnItsWay({ isQueued, status }: PendingRun): boolean {
+  return isQueued === true || status === 'sending'
 }
 
 /** What of it is asked. */
@@ -195,6 +191,11 @@ function asOptions(one: PendingRun): Omit<QueueOptions, keyof ResumeOptions> & {
 
 function readQuestion(question: string | readonly Message[]): Pick<PendingRun, 'query' | 'messages'> {
   return typeof question === 'string' ? { query: question } : { query: queryOf(question), messages: question }
+}
+
+/** There are the questions that wait, and the ids of those that were asked, in their order. */
+function keyOf({ id }: Session): string {
+  return `millrace.pending.${id}`
 }
 
 function toKept({ error, ...one }: PendingRun): object {
