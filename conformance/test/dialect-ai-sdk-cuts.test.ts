@@ -92,6 +92,11 @@ async function ask(url: string, message: UIMessage, cut = cutting(() => undefine
   return { chunks: await chunks, requests: cut.requests }
 }
 
+async function framesOf(response: Response): Promise<unknown[]> {
+  const frames = (await response.text()).split('\n\n').filter((frame) => frame.startsWith('data:'))
+  return frames.map((frame) => JSON.parse(frame.slice(5)) as unknown)
+}
+
 const textOf = (chunks: readonly UIMessageChunk[]) =>
   chunks.map((chunk) => (chunk.type === 'text-delta' ? chunk.delta : '')).join('')
 
@@ -127,8 +132,7 @@ describe.each(engines)('over %s', (_, open) => {
     const whole = (await ask(url, question('m'))).chunks
     for (const last of [1, 4, whole.length, whole.length + 5]) {
       const response = await fetch(`${url}/ai/chat/chat/stream?startIndex=${-last}`)
-      const frames = (await response.text()).split('\n\n').filter((frame) => frame.startsWith('data:'))
-      expect(frames.map((frame) => JSON.parse(frame.slice(5)))).toEqual(whole.slice(-last))
+      expect(await framesOf(response)).toEqual(whole.slice(-last))
       expect(response.headers.get('x-workflow-stream-tail-index')).toBe(`${whole.length - 1}`)
     }
     const ahead = await fetch(`${url}/ai/chat/chat/stream?startIndex=${whole.length + 1}`)
@@ -149,6 +153,17 @@ describe.each(engines)('over %s', (_, open) => {
       { numRuns: 12 },
     )
   })
+})
+
+it('has the same numbers for a reader that is far behind', async () => {
+  const { url } = await start(memoryEngine())
+  const transport = new WorkflowChatTransport<UIMessage>({ api: `${url}/ai/chat` })
+  const body = { id: 'chat', model: 'sim:count?n=500&tps=0' }
+  const messages = [question('m')]
+  const whole = await collect(await transport.sendMessages({ trigger: 'submit-message', chatId: 'chat', messages, body }))
+  expect(whole.length).toBeGreaterThan(500)
+  for (const startIndex of [0, 1, 250, whole.length - 1])
+    expect(await framesOf(await fetch(`${url}/ai/chat/chat/stream?startIndex=${startIndex}`))).toEqual(whole.slice(startIndex))
 })
 
 it('ends after a failure too, and reads an answer that has ended by the id of its chat', async () => {

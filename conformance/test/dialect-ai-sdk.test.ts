@@ -227,13 +227,16 @@ const tools = {
   place: { description: 'Says where the user is.', input },
 }
 
-async function startTools() {
+async function startTools(answerAfter?: Promise<void>) {
   const model: Model = {
     name: 'caller',
     async *stream({ messages }): AsyncGenerator<ModelPart> {
       const last = messages.at(-1)
-      if (last?.role === 'tool') yield `got ${last.text}`
-      else yield { toolCall: { id: `call-${last?.text}`, name: last?.text ?? '', arguments: { sum: 5 } } } as ModelPart
+      if (last?.role === 'tool') {
+        yield 'got '
+        await answerAfter
+        yield last.text
+      } else yield { toolCall: { id: `call-${last?.text}`, name: last?.text ?? '', arguments: { sum: 5 } } } as ModelPart
     },
   }
   const millrace = createMillrace({ models: [model], model: 'caller', tools, dialects: ['ai-sdk'] })
@@ -265,6 +268,27 @@ it.each([true, false])('has a tool approved in two tabs, or rejected, and goes o
   expect((await runsOf({ millrace }, 'tools1')).length).toBe(2)
 })
 
+it('shows an answer that goes on in a tab that has nothing of it', async () => {
+  const { promise, resolve } = Promise.withResolvers<void>()
+  const { url } = await startTools(promise)
+  const { chat } = openChat(url, 'tools3', { sendAutomaticallyWhen })
+  await chat.sendMessage({ text: 'pay' })
+  const { approval } = (chat.lastMessage as UIMessage).parts.at(-1) as { approval: { id: string } }
+  void chat.addToolApprovalResponse({ id: approval.id, approved: true })
+  await expect.poll(() => textOf(chat.lastMessage as UIMessage)).toBe('got ')
+  const { chat: other, errors } = openChat(url, 'tools3', { messages: await readMessages(url, 'tools3') })
+  expect(other.messages.map(({ role }) => role)).toEqual(['user'])
+  const resuming = other.resumeStream()
+  await expect.poll(() => textOf(other.lastMessage as UIMessage)).toBe('got ')
+  resolve()
+  await resuming
+  await expect.poll(() => chat.status).toBe('ready')
+  const shown = ({ parts }: UIMessage) => parts.map((part) => ('state' in part ? [part.type, part.state] : [part.type]))
+  expect(shown(other.lastMessage as UIMessage)).toEqual(shown(chat.lastMessage as UIMessage))
+  expect([other.lastMessage?.id, textOf(other.lastMessage as UIMessage)]).toEqual([chat.lastMessage?.id, 'got paid 5'])
+  expect(errors).toEqual([])
+})
+
 it('has a tool executed by the application', async () => {
   const { url, millrace } = await startTools()
   const calls: string[] = []
@@ -280,6 +304,6 @@ it('has a tool executed by the application', async () => {
   expect({ calls, errors, messages: chat.messages.length }).toEqual({ calls: ['place'], errors: [], messages: 2 })
   // A message that is sent once more decides nothing, and is the answer that there is.
   const again = await post(url, { id: 'tools2', trigger: 'submit-message', messages: chat.messages })
-  expect(await again.text()).toContain('got Bern')
+  expect(await again.text()).toContain('"delta":"Bern"')
   expect((await runsOf({ millrace }, 'tools2')).length).toBe(2)
 })

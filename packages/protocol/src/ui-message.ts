@@ -121,8 +121,8 @@ export function uiDecisionsOf(parts: readonly UiToolPart[], waiting: ReadonlySet
     if (state === 'output-available') return [{ call, decision: 'result', value: part.output as Json }]
     if (state === 'output-error') return [{ call, decision: 'result', value: part.errorText as Json, isError: true }]
     if (state !== 'approval-responded') return []
-    const { id, approved, reason } = (part.approval ?? {}) as { id: string; approved?: boolean; reason?: string }
+    const { id, approved, reason } = (part.approval ?? {}) as { id: string; approved?: boolean; reason?: string | null }
     if (approved) return [{ call, approval: id, decision: 'approve' }]
-    return [{ call, approval: id, decision: 'reject', ...(reason !== undefined && { reason }) }]
+    return [{ call, approval: id, decision: 'reject', ...(typeof reason === 'string' && { reason }) }]
   })
 }

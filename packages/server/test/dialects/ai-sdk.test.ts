@@ -46,6 +46,16 @@ describe('bad input', () => {
       { id: 'a', messages: [{ id: '1', role: 'user', parts: [{ type: 'file', url: '/api/files/b/c' }] }] },
       400,
     ],
+    [
+      'an approval whose reason is too long',
+      { id: 'a', messages: [{ ...say('1'), parts: [{ type: 'tool-x', approval: { id: 'p', reason: 'x'.repeat(2001) } }] }] },
+      400,
+    ],
+    [
+      'an approval that is none',
+      { id: 'a', messages: [{ ...say('1'), role: 'assistant', parts: [{ type: 'tool-x', toolCallId: 'c', approval: 1 }] }] },
+      400,
+    ],
     ['no object', [], 400],
     ['too much', { id: 'a', messages: [say('1', 'x'.repeat(300_000))] }, 413],
   ])('of %s is rejected as text, and creates nothing', async (_, body, status) => {
@@ -145,6 +155,25 @@ describe('on a server with users', () => {
     const [code, reason] = (await once(socket, 'close')) as [number, Buffer]
     expect([code, String(reason), messages]).toEqual([4401, 'token_expired', []])
   })
+})
+
+it('rejects decisions that do not fit, and changes nothing', async () => {
+  const { ask, millrace } = await start({ model: 'sim:tool?approve=1&tps=0' })
+  const asked = await ask({ id: 'a', messages: [say('1')] })
+  const messageId = /"messageId":"([^"]+)"/.exec(asked.text)?.[1] as string
+  const [run] = (await millrace.readSession('a'))?.runs ?? []
+  const call = run?.lanes[0]?.parts.find((part) => part.type === 'tool')
+  const decide = (part: object) => {
+    const parts = [{ type: 'tool-weather', toolCallId: call?.call, ...part }]
+    return ask({ id: 'a', messages: [say('1'), { id: messageId, role: 'assistant', parts }] })
+  }
+  const other = await decide({ state: 'approval-responded', approval: { id: 'other', approved: true } })
+  const result = await decide({ state: 'output-available', output: 1 })
+  expect([other.status, result.status]).toEqual([404, 400])
+  // Nothing is decided: it waits on.
+  const nothing = await decide({ state: 'approval-requested', approval: { id: call?.approval } })
+  expect(nothing.text).toContain('{"type":"finish","finishReason":"tool-calls"}')
+  expect((await millrace.readSession('a'))?.runs).toMatchObject([{ status: 'waiting' }])
 })
 
 it('answers 204 for chats that never ran, and reads and creates nothing', async () => {

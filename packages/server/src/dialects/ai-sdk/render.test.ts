@@ -3,6 +3,7 @@ import { encodeJson, MillraceError, type SessionEvent } from '@millrace/protocol
 import { readUIMessageStream, type UIMessage, type UIMessageChunk } from 'ai'
 import { describe, expect, it } from 'vitest'
 import type { LogEvent } from '../../log/log.ts'
+import { mergeDeltas } from '../merge.ts'
 import { createUiMessageDialect, type UiMessageView } from './render.ts'
 
 const usage = { inputTokens: 1, outputTokens: 2, totalTokens: 3 }
@@ -112,6 +113,25 @@ describe('the stream of one lane', () => {
     const frames = createUiMessageDialect(view).fail(new MillraceError('position_expired'))
     expect(frames.map(({ data }) => JSON.parse(data).type)).toEqual(['error', 'finish'])
   })
+})
+
+it('is the same message of deltas that were merged', async () => {
+  const deltas = ['one ', 'two ', 'three'].map((text): SessionEvent => ({ type: 'message', data: { ...a, part: 1, text } }))
+  const events: SessionEvent[] = [
+    start('a'),
+    { type: 'reasoning', data: { ...a, reasoning: 'so ' } },
+    { type: 'reasoning', data: { ...a, reasoning: 'on' } },
+    ...deltas,
+    { type: 'tool_call_start', data: { ...a, call: 'c', name: 'weather' } },
+    { type: 'tool_call_delta', data: { ...a, call: 'c', arguments: '{"a"' } },
+    { type: 'tool_call_delta', data: { ...a, call: 'c', arguments: ':1}' } },
+    { type: 'tool_call', data: { ...a, call: 'c', name: 'weather', arguments: { a: 1 }, by: 'server' } },
+    ended('completed'),
+  ]
+  const renderer = createUiMessageDialect({ ...view, merges: true }).begin()
+  const merged = mergeDeltas(logged(events)).flatMap((event) => renderer.render(event).map(({ data }) => data))
+  expect(merged.length).toBe(render(events).length - 4)
+  expect(await read(merged)).toEqual(await read(render(events)))
 })
 
 it('is one message of several lanes, whose parts name theirs', async () => {

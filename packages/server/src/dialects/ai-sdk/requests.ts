@@ -10,10 +10,18 @@ const partsMax = 1000
 /** Of the chat and of messages: applications choose them. */
 const id = z.string().min(1).max(512)
 
+/** Of a call, as far as an application may have decided about it. */
+const part = z.looseObject({
+  type: z.string(),
+  toolCallId: z.string().max(256).optional(),
+  errorText: z.string().optional(),
+  approval: z.looseObject({ id: z.string().max(256), reason: z.string().max(2000).nullish() }).optional(),
+})
+
 const message = z.looseObject({
   id: z.string().max(512).default(''),
   role: z.enum(['system', 'user', 'assistant']),
-  parts: z.array(z.looseObject({ type: z.string() })).max(partsMax),
+  parts: z.array(part).max(partsMax),
 })
 const model = z.string().regex(modelPattern)
 
