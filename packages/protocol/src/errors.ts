@@ -90,7 +90,7 @@ export const errors = {
   call_decided: entry(409, false, 'Somebody has decided about this call before; read the session to see what.'),
   approval_expired: entry(410, false, 'The time to decide about this call is over; continue the run without it, or ask again.'),
   run_ended: entry(409, false, 'The run has ended without the rest of these lines; read the session to see its end.'),
-  run_elsewhere: entry(503, true, 'Another server has the run, and did not respond; send the request again.'),
+  run_elsewhere: entry(503, true, 'Another server has the run; send the request again, until it reaches that one.'),
   run_not_ended: entry(504, true, 'The run is stopped, but its end is not recorded yet; send the request again.'),
   producer_fenced: entry(403, false, 'Another connection of this producer, or one of a later epoch, goes on with the run.'),
   producer_gap: entry(409, false, 'Lines are missing before this one; send them from Producer-Expected-Seq on.'),
