@@ -26,10 +26,7 @@ export function createCors(origins: readonly string[] = []): Cors | undefined {
     preflightFor(method, header) {
       if (method !== 'OPTIONS' || header('access-control-request-method') === undefined) return undefined
       if (!allowed.has(header('origin') ?? '')) return undefined
-      const named =
-        header('access-control-request-headers')
-          ?.toLowerCase()
-          .split(/\s*,\s*/) ?? []
+      const named = (header('access-control-request-headers') ?? '').toLowerCase().split(/\s*,\s*/)
       const headers = [...requestHeaders, ...named.filter((name) => ofVendors.test(name))]
       return { ...preflight, 'access-control-allow-headers': headers.join(', ') }
     },

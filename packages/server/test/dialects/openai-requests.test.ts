@@ -252,6 +252,21 @@ describe('errors', () => {
     expect(await response.json()).toMatchObject({ error: { type: 'not_found_error', param: null } })
   })
 
+  it('answer a body that is too deep, also in a field that is not read', async () => {
+    const { url, errors } = await startServer({ dialects: ['openai'] })
+    const deep = `${'['.repeat(200_000)}${']'.repeat(200_000)}`
+    const headers = { 'content-type': 'application/json' }
+    for (const field of ['other', 'tools', 'metadata', 'input', 'messages']) {
+      const body = `{"model":"sim:count","input":"x","messages":[{"role":"user","content":"x"}],"${field}":${deep}}`
+      for (const path of ['chat/completions', 'responses']) {
+        const response = await fetch(`${url}/v1/${path}`, { method: 'POST', headers, body })
+        if (response.status !== 200) expect([path, field, response.status]).toEqual([path, field, 400])
+        await response.body?.cancel()
+      }
+    }
+    expect(errors).toEqual([])
+  })
+
   it('answer a body that is no JSON, and a method that there is not', async () => {
     const { url } = await startServer({ dialects: ['openai'] })
     const headers = { 'content-type': 'application/json' }

@@ -3,6 +3,7 @@
  * with a count: a request with the count 0 is a new one, whatever it says, and one with more attaches.
  */
 import { hash, randomBytes } from 'node:crypto'
+import { MillraceError } from '@millrace/protocol'
 import { LRUCache } from 'lru-cache'
 import type { Caller } from '../../access/caller.ts'
 import type { Runs } from '../../runs/runs.ts'
@@ -31,7 +32,7 @@ export class Retries {
     this.#options = options
   }
 
-  /** The id of the run of a request. */
+  /** The id of the run of a request. Throws `invalid_request`. */
   runOf(
     { principal, address = '', path, headers }: Pick<Caller, 'principal' | 'address' | 'path' | 'headers'>,
     body: unknown,
@@ -41,7 +42,7 @@ export class Retries {
     if (named !== null) return digest(['key', principal.id, path, named]).slice(0, 32)
     // Strangers have one name.
     const who = principal.kind === 'anonymous' ? address : principal.id
-    const key = digest([principal.kind, who, path, JSON.stringify(body)])
+    const key = digest([principal.kind, who, path, encode(body)])
     const count = Number(headers.get('x-stainless-retry-count') ?? 0)
     const all = this.#sent.get(key) ?? []
     const before = count > 0 ? all.findLast(({ run, retries }) => retries < count && !this.#hasFailed(run)) : undefined
@@ -58,6 +59,15 @@ export class Retries {
   #hasFailed(run: string): boolean {
     const status = this.#options.runs.get(run)?.end?.status
     return status === 'failed' || status === 'interrupted'
+  }
+}
+
+/** Throws `invalid_request` for JSON so deep that it overflows the stack of a function that encodes it, in whatever field. */
+function encode(body: unknown): string {
+  try {
+    return JSON.stringify(body)
+  } catch (cause) {
+    throw new MillraceError('invalid_request', { message: 'The body has too many levels; send JSON of at most 64.', cause })
   }
 }
 
