@@ -1,7 +1,9 @@
 /** Several models side by side: each in its own lane, each with its own fate. */
+import type { Transcript } from '@millrace/client'
 import { expect, test } from 'vitest'
 import { gatedModel } from './support/gated-model.ts'
 import { prepareStage } from './support/stage.ts'
+import { swipe } from './support/swipe.ts'
 
 const startStage = prepareStage()
 
@@ -53,6 +55,31 @@ test('one lane is stopped and the other goes on', async () => {
   expect(await page.textWith('of a', 'test:a')).toBe('of a')
 })
 
+test('one of several is asked again, by its own model or the one that is chosen, beside the others’ answers', async () => {
+  const [a, b] = [gatedModel('test:a'), gatedModel('test:b')]
+  await using stage = await startStage({ models: { 'test:a': a, 'test:b': b }, model: 'test:a', onError: () => {} })
+  const page = await stage.open()
+  await page.chooseModels('test:a', 'test:b')
+  a.say('of a')
+  a.end()
+  b.fail(new Error('broken'))
+  await page.ask('both of you')
+  await page.reaches('completed', 'test:a')
+  b.say('whole')
+  b.end()
+  await page.answer('test:b').getByTestId('retry').click()
+  expect(await page.textWith('whole', 'test:b')).toBe('whole')
+  const versions = page.page.getByTestId('versions')
+  expect([await versions.textContent(), await page.page.getByTestId('answer').count()]).toEqual(['2 / 2', 1])
+  await page.page.getByTestId('version-before').click()
+  expect(await page.textWith('of a', 'test:a')).toBe('of a')
+  await page.page.getByTestId('model-chip-remove').last().click()
+  await page.chooseModels('sim:count?n=3&tps=0')
+  await page.answer('test:b').getByTestId('regenerate-with').click()
+  expect(await page.textWith('3', 'sim:count?n=3&tps=0')).toBe('1 2 3')
+  expect(await versions.textContent()).toBe('3 / 3')
+})
+
 test('lanes stand beside each other on a desk and are swiped on a phone', async () => {
   await using stage = await startStage()
   const desk = await stage.open()
@@ -72,6 +99,9 @@ test('lanes stand beside each other on a desk and are swiped on a phone', async 
   await phone.page.locator('[data-testid=lane-tab][data-lane="sim:count?n=7"]').tap()
   await phone.page.locator('[data-testid=lane-tab][aria-pressed="true"][data-lane="sim:count?n=7"]').waitFor()
   expect(await phone.answer('sim:count?n=7').boundingBox()).toMatchObject({ x: 16 })
+  const y = ((await phone.answer('sim:count?n=7').boundingBox())?.y ?? 0) + 20
+  await swipe(phone.page, { x: 60, y }, { x: 360, y })
+  await phone.page.locator('[data-testid=lane-tab][aria-pressed="true"][data-lane="sim:count?n=5"]').waitFor()
   // The page itself never scrolls sideways.
   expect(await phone.page.evaluate(() => document.documentElement.scrollWidth)).toBe(390)
 })
@@ -103,6 +133,30 @@ test('one answer is shown alone, another in its place, and all again; what was f
   expect(await width('test:a')).toBe(half)
   expect(await page.page.getByTestId('lane-tab').first().isVisible()).toBe(false)
   expect(await page.answer('test:b').getByText('Thoughts of b.').isVisible()).toBe(false)
+})
+
+test('each answer has its first word, its rate, its tokens, and its cost where the server tells it', async () => {
+  const usage = { prices: { 'sim:count*': { input: 0, output: 2 } }, currency: 'USD' }
+  await using stage = await startStage({ usage })
+  const page = await stage.open()
+  const [priced, free] = ['sim:count?n=100&tps=200', 'sim:lorem?n=60&tps=100']
+  await page.chooseModels(priced, free)
+  await page.ask('count')
+  for (const lane of [priced, free]) await page.reaches('completed', lane)
+  const session = new URL(page.page.url()).searchParams.get('session')
+  const { runs } = (await (await fetch(`${stage.url}/api/sessions/${session}`)).json()) as Transcript
+  for (const lane of runs[0]?.lanes ?? []) {
+    const { usage: used, timings } = lane
+    if (used === undefined || timings === undefined) throw new Error('An end has both.')
+    const rate = Math.round((used.outputTokens * 1000) / (timings.durationMs - (timings.firstTokenMs ?? 0)))
+    const facts = await page.answer(lane.lane).getByTitle('Measured by the server').allTextContents()
+    expect(facts[0]).toMatch(/^first word \d+ ms$/)
+    expect(facts[1]).toBe(`${rate} tok/s`)
+    expect(facts[2]).toContain(`${used.outputTokens} tokens`)
+    expect(facts.filter((fact) => fact.includes('$'))).toEqual(
+      lane.lane === priced ? [expect.stringMatching(/^(≈ )?\$0\.00020$/)] : [],
+    )
+  }
 })
 
 test('up to four models, and the choice is remembered', async () => {

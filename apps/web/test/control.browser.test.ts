@@ -12,8 +12,10 @@ test('stop keeps what was said, here and after a reload', async () => {
   model.say('Half an answer')
   await page.ask('tell me')
   await page.textWith('Half an answer')
+  expect(model.isAborted).toBe(false)
   await page.stop.click()
   await page.reaches('stopped')
+  expect(model.isAborted).toBe(true)
   await page.stop.waitFor({ state: 'detached' })
   expect(await page.textWith('Half')).toBe('Half an answer')
   expect(await page.answer().textContent()).toContain('Stopped')
@@ -123,6 +125,15 @@ test('an error stands below what was said, and Retry asks the same again in its 
   await page.reaches('completed')
   expect(await page.page.locator('article h2').allTextContents()).toEqual([expect.stringContaining('try')])
   expect(await page.textWith('the whole answer')).toBe('the whole answer')
+})
+
+test.each(['guide', 'long', 'compare', 'tool'])('the suggestion %s of the empty page is answered', async (name) => {
+  await using stage = await startStage({ model: 'builtin:guide' })
+  const page = await stage.open()
+  await page.page.locator(`[data-suggestion="${name}"]`).click()
+  if (name === 'tool') await page.page.getByTestId('approval').waitFor()
+  else await page.textWith(name === 'guide' ? 'Millrace' : '5')
+  expect(await page.page.getByTestId('answer').count()).toBe(name === 'compare' ? 2 : 1)
 })
 
 test('a question that is refused can be taken back into the composer', async () => {

@@ -1,7 +1,9 @@
 /** Reading while it is written: the scroll position, the selection, a hidden tab, a screen reader, and unsafe text. */
 import { expect, test } from 'vitest'
+import { gatedModel } from './support/gated-model.ts'
 import { openGated } from './support/gated-stage.ts'
 import { prepareStage } from './support/stage.ts'
+import { swipe } from './support/swipe.ts'
 
 const startStage = prepareStage()
 const paragraphs = (from: number, to: number) =>
@@ -40,6 +42,53 @@ test('it follows the end, stops when the reader scrolls up, and returns by the b
   model.say(paragraphs(121, 140))
   await page.textWith('Paragraph 140 ')
   await expect.poll(belowEnd).toBeLessThan(2)
+})
+
+test.each(['keys', 'scrollbar', 'touch', 'selection', 'focus'])('it yields to a reader who goes elsewhere by %s', async (way) => {
+  const model = gatedModel('test:gated')
+  await using stage = await startStage({ models: { 'test:gated': model }, model: 'test:gated' })
+  const { page, ...driver } = await stage.open('/', { hasTouch: way === 'touch' })
+  const scroller = page.getByTestId('scroller')
+  const top = () => scroller.evaluate((element) => Math.round(element.scrollTop))
+  const pinned = (isPinned: boolean) => page.locator(`[data-testid="scroller"][data-pinned="${isPinned}"]`).waitFor()
+  for (const [index, question] of ['first', 'second'].entries()) {
+    model.say(paragraphs(1, 40))
+    if (index === 0) model.end()
+    // Where there is a touch screen, Enter makes a line.
+    await driver.composer.fill(question)
+    await driver.send.click()
+    await driver.textWith('Paragraph 40 ')
+  }
+  await pinned(true)
+  const box = await scroller.boundingBox()
+  const [x, y] = [(box?.width ?? 0) / 2, 300]
+  const ways: Record<string, () => Promise<unknown>> = {
+    async keys() {
+      await page.mouse.click(x, y)
+      await page.keyboard.press('PageUp')
+    },
+    // Chromium has no scrollbar without a screen; dragging one is a scroll without a wheel, a key or a finger.
+    scrollbar: () => scroller.evaluate((element) => element.scrollBy(0, -400)),
+    touch: () => swipe(page, { x, y }, { x, y: y + 200 }),
+    selection: () => driver.answer().getByText('Paragraph 38 ').click({ clickCount: 3 }),
+    focus: () => page.getByTestId('edit').first().focus(),
+  }
+  await ways[way]?.()
+  await pinned(false)
+  // Keys and fingers scroll on for some frames.
+  const before = await scroller.evaluate(async (element) => {
+    for (let still = 0, last = NaN; still < 10; still = element.scrollTop === last ? still + 1 : 0) {
+      last = element.scrollTop
+      await new Promise((resolve) => requestAnimationFrame(resolve))
+    }
+    return Math.round(element.scrollTop)
+  })
+  model.say(paragraphs(41, 60))
+  model.end()
+  await driver.reaches('completed')
+  expect(await top()).toBe(before)
+  await page.getByTestId('jump').click()
+  await pinned(true)
 })
 
 test('a question goes to the top and its answer fills the room below it', async () => {
@@ -303,4 +352,9 @@ test('code is coloured line by line, and no line loses its colours while more is
   await page.reaches('completed')
   expect((await kinds()).filter((kind) => kind.endsWith('comment'))).toHaveLength(2)
   expect(await copy.isDisabled()).toBe(false)
+  await page.page.context().grantPermissions(['clipboard-read', 'clipboard-write'])
+  await copy.click()
+  await copy.getByText('Copied').waitFor()
+  const copied = await page.page.evaluate(() => navigator.clipboard.readText())
+  expect(copied).toBe('const a = 1\n/* a comment that goes on\nand ends */ const b = "x"')
 })

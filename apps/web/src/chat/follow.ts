@@ -106,10 +106,12 @@ export function useFollow(revision: unknown, wish: unknown): Follow {
   useLayoutEffect(() => {
     if (wished.current !== wish) setPin(true)
     else if (painted.current === revision) return
+    const isWished = wished.current !== wish
     wished.current = wish
     painted.current = revision
-    if (pinned.current) toEnd()
-    else setNew(true)
+    if (!pinned.current) setNew(true)
+    // What has only grown is followed when its size is observed: asking for it here would lay out the page once more.
+    else if (isWished) toEnd()
   }, [revision, wish, setPin, toEnd])
 
   return { scroller, content, isPinned, hasNew, pin }

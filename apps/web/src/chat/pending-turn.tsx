@@ -15,6 +15,8 @@ export interface PendingTurnProps {
   readonly isAnchored: boolean
   /** It will be sent when the server is back. */
   readonly isUnreachable: boolean
+  /** Nothing is before it any more. */
+  readonly isStarting: boolean
   /** Nothing is being answered, and yet it waits: somebody has stopped the answer before it. */
   readonly isPaused: boolean
   readonly models: ModelList | undefined
@@ -29,6 +31,7 @@ export function PendingTurn({
   pending,
   isAnchored,
   isUnreachable,
+  isStarting,
   isPaused,
   models,
   onRetry,
@@ -39,7 +42,8 @@ export function PendingTurn({
   const id = useId()
   const status = isUnreachable && pending.status !== 'rejected' ? 'waiting' : pending.status
   const isChangeable = pending.isQueued === true && status === 'queued' && !isUnreachable
-  const notes = { queued: isPaused ? t.queuedPaused : t.queued, sending: t.sending, waiting: t.waitingToSend, rejected: '' }
+  const queued = isStarting ? t.sending : isPaused ? t.queuedPaused : t.queued
+  const notes = { queued, sending: t.sending, waiting: t.waitingToSend, rejected: '' }
   return (
     <article className={styles.turn} data-pending={status} data-anchored={isAnchored} aria-labelledby={id}>
       <Question

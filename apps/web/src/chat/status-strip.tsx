@@ -41,8 +41,8 @@ function readPhase(lane: ChatLane) {
   return lane.reasoning === '' ? 'silent' : 'thinking'
 }
 
-function readMetrics(lane: ChatLane, { t, number, duration }: Language): string[] {
-  const { status, text, usage, timings, finishReason } = lane
+function readMetrics(lane: ChatLane, { t, number, duration, money }: Language): string[] {
+  const { status, text, usage, timings, cost, finishReason } = lane
   if (status === 'streaming') return text === '' ? [] : [t.metrics.characters(number(text.length))]
   if (usage === undefined || timings === undefined) return []
   const metrics: string[] = []
@@ -56,6 +56,7 @@ function readMetrics(lane: ChatLane, { t, number, duration }: Language): string[
   }
   const about = usage.estimated === true ? '≈ ' : ''
   if (usage.outputTokens > 0) metrics.push(about + t.metrics.tokens(number(usage.outputTokens)))
+  if (cost !== undefined) metrics.push(about + money(cost.amount, cost.currency))
   if (isMeasured) metrics.push(t.metrics.total(duration(timings.durationMs)))
   if (finishReason === 'length') metrics.push(t.metrics.lengthLimit)
   return metrics

@@ -36,6 +36,9 @@ export function Transcript({ conversation, models, chosenModel, actions, onWithd
   const isOneOfSeveral = runs.filter(({ status }) => status === 'streaming').length > 1
   const isEmpty = runs.length === 0 && pending.length === 0
   const isUnreachable = ['reconnecting', 'offline'].includes(chat.connection.state)
+  const isBusy = runs.some(({ status }) => status === 'streaming' || status === 'waiting')
+  // What waits begins by itself, unless somebody has stopped what was before it.
+  const isStarting = !isBusy && runs.at(-1)?.status !== 'stopped'
   const isLast = (index: number) => index === runs.length + pending.length - 1
   return (
     <div className={styles.place}>
@@ -73,10 +76,11 @@ export function Transcript({ conversation, models, chosenModel, actions, onWithd
             <PendingTurn
               key={entry.id}
               pending={entry}
-              isAnchored={entry.status !== 'queued' && isLast(runs.length + index) && asked.has(entry.id)}
+              isAnchored={(isStarting || entry.status !== 'queued') && isLast(runs.length + index) && asked.has(entry.id)}
               models={models}
               isUnreachable={isUnreachable}
-              isPaused={!runs.some(({ status }) => status === 'streaming' || status === 'waiting')}
+              isStarting={isStarting}
+              isPaused={!isBusy && !isStarting}
               onRetry={chat.retry}
               onChange={(id, change) => void chat.changeQueued(id, change)}
               onWithdraw={onWithdraw}

@@ -10,6 +10,8 @@ export interface Language {
   readonly number: (value: number, decimals?: number) => string
   /** Under a second in milliseconds, then in seconds. */
   readonly duration: (ms: number) => string
+  /** Of less than one unit, as many digits as say something. */
+  readonly money: (amount: number, currency: string) => string
   /** A size. */
   readonly bytes: (count: number) => string
   readonly toggle: () => void
@@ -40,12 +42,23 @@ export function LanguageProvider({ children }: { children: ReactNode }) {
 }
 
 function createLanguage(t: Dictionary, choose: (t: Dictionary) => void): Language {
-  const number = (value: number, decimals = 0) =>
-    new Intl.NumberFormat(t.tag, { minimumFractionDigits: decimals, maximumFractionDigits: decimals }).format(value)
+  // Of each number of decimals one: making it takes longer than all that a word of an answer changes.
+  const formats: Intl.NumberFormat[] = []
+  const number = (value: number, decimals = 0) => {
+    const digits = { minimumFractionDigits: decimals, maximumFractionDigits: decimals }
+    formats[decimals] ??= new Intl.NumberFormat(t.tag, digits)
+    return formats[decimals].format(value)
+  }
   return {
     t,
     number,
     duration: (ms) => (ms < 1000 ? t.milliseconds(number(ms)) : t.seconds(number(ms / 1000, ms < 10_000 ? 1 : 0))),
+    money: (amount, currency) =>
+      new Intl.NumberFormat(t.tag, {
+        style: 'currency',
+        currency,
+        ...(amount > 0 && amount < 1 && { minimumSignificantDigits: 2, maximumSignificantDigits: 2 }),
+      }).format(amount),
     bytes: (count) => (count < 1000 ? t.bytes(number(count)) : t.kilobytes(number(count / 1000, count < 10_000 ? 1 : 0))),
     toggle() {
       const other = t === en ? zh : en

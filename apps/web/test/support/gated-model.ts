@@ -6,6 +6,8 @@ export interface GatedModel extends Model {
   say(part: ModelPart): void
   /** Ends the answer. */
   end(): void
+  /** Whether the server has told it to stop, in its last answer. */
+  readonly isAborted: boolean
   /** Ends the answer with an error. */
   fail(error: Error): void
 }
@@ -15,6 +17,7 @@ type Step = { readonly part: ModelPart } | { readonly error?: Error }
 export function gatedModel(name: string): GatedModel {
   let steps: Step[] = []
   let wake = () => {}
+  let isAborted = false
   const push = (step: Step) => {
     steps.push(step)
     wake()
@@ -24,8 +27,15 @@ export function gatedModel(name: string): GatedModel {
     say: (part) => push({ part }),
     end: () => push({}),
     fail: (error) => push({ error }),
+    get isAborted() {
+      return isAborted
+    },
     async *stream({ signal }) {
-      signal.addEventListener('abort', () => wake())
+      isAborted = false
+      signal.addEventListener('abort', () => {
+        isAborted = true
+        wake()
+      })
       while (!signal.aborted) {
         const step = steps.shift()
         if (step === undefined) await new Promise<void>((resume) => (wake = resume))
