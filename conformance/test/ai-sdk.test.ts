@@ -121,6 +121,54 @@ it('fails with the error of the server, and can ask again', async () => {
   expect(texts(chat).at(-1)).toEqual(['assistant', '1 2 '])
 })
 
+it('uploads the files of a question, and edits and reloads it with them', async () => {
+  const seen: unknown[] = []
+  const model: Model = {
+    name: 'reader',
+    accepts: ['text/plain', 'image/*'],
+    async *stream({ messages }) {
+      const parts = messages.at(-1)?.parts ?? []
+      const files = parts.flatMap((part) => (part.type === 'file' ? [part] : []))
+      for (const { name, mediaType, read } of files) seen.push([name, mediaType, new TextDecoder().decode(await read())])
+      yield `${files.length} of ${messages.at(-1)?.text}`
+    },
+  }
+  const { connect: open } = await startWorld({ models: [model] })
+  const client = open('sse')
+  const errors: Error[] = []
+  const transport = millraceTransport(client, { models: ['reader'] })
+  const chat = new Chat({ id: 'files', transport, onError: (error) => void errors.push(error) })
+  const url = 'data:text/plain;base64,aGVsbG8='
+  await chat.sendMessage({ text: 'this', files: [{ type: 'file', mediaType: 'text/plain', filename: 'a.txt', url }] })
+  expect({ errors, seen }).toEqual({ errors: [], seen: [['a.txt', 'text/plain', 'hello']] })
+  const session = client.session('files')
+  // As a page that is reloaded: the file is in the session, and is not uploaded again.
+  const messages = toUIMessages((await session.read()).runs, session)
+  expect(messages[0]?.parts).toMatchObject([
+    { type: 'file', mediaType: 'text/plain', filename: 'a.txt', url: expect.stringContaining('/api/files/files/') },
+    { type: 'text', text: 'this' },
+  ])
+  const [file] = messages[0]?.parts.filter((part) => part.type === 'file') ?? []
+  expect(await (await fetch(file?.url ?? '')).text()).toBe('hello')
+  const reloaded = new Chat({ id: 'files', messages, transport, onError: (error) => void errors.push(error) })
+  await reloaded.sendMessage({ text: 'that', files: file ? [file] : [], messageId: messages[0]?.id ?? '' })
+  expect({ errors, seen: seen.length, said: reloaded.messages.at(-1)?.parts.at(-1) }).toMatchObject({
+    errors: [],
+    seen: 2,
+    said: { text: '1 of that' },
+  })
+  const { runs } = await session.read()
+  expect(new Set(runs.flatMap(({ messages: asked }) => JSON.stringify(asked?.[0]?.content).match(/"file":"[^"]+"/g))).size).toBe(
+    1,
+  )
+  // What cannot be uploaded is an error of the message.
+  await reloaded.sendMessage({
+    text: 'x',
+    files: [{ type: 'file', mediaType: 'image/png', url: 'data:image/png;base64,aGVsbG8=' }],
+  })
+  expect(errors).toMatchObject([{ code: 'file_type_mismatch' }])
+})
+
 it('has its tools approved and executed by the application, and goes on in the same message', async () => {
   const model: Model = {
     name: 'caller',

@@ -11,7 +11,7 @@ import { newId } from '../host.ts'
 import type { RunView } from '../run.ts'
 import type { RunOptions, Session } from '../session.ts'
 import { answerOf, createChunkWriter } from './chunks.ts'
-import { toQuestion } from './messages.ts'
+import { type Question, toQuestion } from './questions.ts'
 
 export interface MillraceTransportOptions extends Pick<RunOptions, 'models' | 'instructions' | 'params' | 'metadata'> {
   /**
@@ -26,7 +26,7 @@ export interface MillraceTransportOptions extends Pick<RunOptions, 'models' | 'i
  * so `useChat({ resume: true })`, gives the run in progress from its beginning, also on another device.
  */
 export function millraceTransport(client: Client, options: MillraceTransportOptions = {}): ChatTransport<UIMessage> {
-  const { onAbort = 'stop', ...asked } = options
+  const { onAbort = 'stop', ...always } = options
   /** The runs of messages whose questions were edited. */
   const edited = new Map<string, string>()
   const made = new Set<string>()
@@ -42,8 +42,9 @@ export function millraceTransport(client: Client, options: MillraceTransportOpti
       if (question === undefined) throw new TypeError('There is no message of a user.')
       if (!made.has(chatId)) await session.create({ signal: abortSignal })
       made.add(chatId)
-      const request = { ...asked, ...body, signal: abortSignal } as RunOptions
-      const run = start(session, { trigger, question, messageId, request })
+      const request = { ...always, ...body, signal: abortSignal } as RunOptions
+      const asked = trigger === 'regenerate-message' ? undefined : await toQuestion(session, question, abortSignal)
+      const run = start(session, { asked, question, messageId, request })
       return streamOf(run, { signal: abortSignal, onAbort })
     },
     async reconnectToStream({ chatId, abortSignal }) {
@@ -79,21 +80,18 @@ export function millraceTransport(client: Client, options: MillraceTransportOpti
   }
 
   interface Start {
-    readonly trigger: 'submit-message' | 'regenerate-message'
+    /** Undefined where the question is asked again. */
+    readonly asked: Question | undefined
     readonly question: UIMessage
     readonly messageId: string | undefined
     readonly request: RunOptions
   }
 
-  function start(session: Session, { trigger, question, messageId, request }: Start): RunView {
-    if (trigger === 'regenerate-message') return session.regenerate(runOf(question), request)
-    if (messageId === undefined) {
-      const content = toQuestion(question)
-      const what = typeof content === 'string' ? { query: content } : { messages: content }
-      // The same message is asked once.
-      return session.run({ ...request, ...what, id: isId(question.id) ? question.id : newId() })
-    }
-    const run = session.edit(runOf(question), toQuestion(question), request)
+  function start(session: Session, { asked, question, messageId, request }: Start): RunView {
+    if (asked === undefined) return session.regenerate(runOf(question), request)
+    // The same message is asked once.
+    if (messageId === undefined) return session.run({ ...request, ...asked, id: isId(question.id) ? question.id : newId() })
+    const run = session.regenerate(runOf(question), { ...request, ...asked })
     edited.set(question.id, run.id)
     return run
   }
