@@ -7,6 +7,12 @@ import { bearer, secret, sign } from '../support/tokens.ts'
 import { pay } from '../support/waiting.ts'
 import { payer } from './support/payer.ts'
 
+const wheel = 'iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=='
+
+function picture(type: string, value: string, mimeType = 'image/png') {
+  return { id: 'p', role: 'user' as const, content: [{ type: 'image', source: { type, value, mimeType } }] }
+}
+
 const weather = { name: 'weather', description: 'The weather.', parameters: { type: 'object', properties: {} } }
 
 async function connect(options: MillraceOptions = {}) {
@@ -74,6 +80,17 @@ describe('the agent at /ag-ui', () => {
     ])
     expect(params).toEqual({ temperature: 0.5 })
     expect((await runs())[0]).toMatchObject({ instructions: 'Be brief.\n\nThe city: Hefei' })
+  })
+
+  it('keeps a picture of a question in its session, once', async () => {
+    const { agent, runs, url } = await connect({ model: 'sim:echo?tps=0' })
+    const { content: parts, ...message } = picture('data', wheel)
+    const asked = { ...message, content: [{ type: 'text', text: 'What is it?' }, ...parts] }
+    agent.messages = [asked as never]
+    expect((await run(agent, { runId: 'r' })).outcome).toEqual({ type: 'success' })
+    expect((await postJson(`${url}/ag-ui`, { threadId: agent.threadId, runId: 'r', messages: [asked] })).status).toBe(200)
+    const file = { type: 'file', mediaType: 'image/png', size: Buffer.from(wheel, 'base64').length }
+    expect(await runs()).toMatchObject([{ query: 'What is it?', messages: [{ content: [{ text: 'What is it?' }, file] }] }])
   })
 
   it('interrupts for an approval, and goes on with the decision', async () => {
@@ -187,7 +204,20 @@ describe('what is rejected at /ag-ui', () => {
     ['a run with too long a name', { ...good, runId: 'x'.repeat(513) }, 400, 'invalid_id'],
     ['no messages', { ...good, messages: undefined }, 400, 'invalid_request'],
     ['no question', { ...good, messages: [user, { id: 'a', role: 'assistant', content: 'y' }] }, 400, 'query_missing'],
-    ['a picture', { ...good, messages: [{ ...user, content: [{ type: 'image', source: {} }] }] }, 400, 'file_not_supported'],
+    [
+      'a picture of another server',
+      { ...good, messages: [picture('url', 'https://example.com/x.png')] },
+      400,
+      'file_not_supported',
+    ],
+    ['a picture for a model that takes none', { ...good, messages: [picture('data', wheel)] }, 400, 'file_not_supported'],
+    [
+      'a file of a type that is not taken',
+      { ...good, messages: [picture('data', wheel, 'application/x-msdownload')] },
+      415,
+      'file_type_not_allowed',
+    ],
+    ['a picture that is none', { ...good, messages: [picture('data', 'AAAA')] }, 415, 'file_type_mismatch'],
     ['a message that is none', { ...good, messages: [null] }, 400, 'invalid_request'],
     ['an unknown model', { ...good, forwardedProps: { model: 'none' } }, 404, 'model_not_found'],
     ['wrong parameters', { ...good, forwardedProps: { params: { temperature: 9 } } }, 400, 'invalid_request'],

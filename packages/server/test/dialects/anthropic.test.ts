@@ -9,6 +9,8 @@ import { pay } from '../support/waiting.ts'
 import { payer } from './support/payer.ts'
 
 const adminKey = 'an-admin-key-of-a-test'
+const wheel = 'iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=='
+const picture = { type: 'image', source: { type: 'base64', media_type: 'image/png', data: wheel } } as const
 const weather = { name: 'weather', description: 'The weather.', input_schema: { type: 'object' as const } }
 
 async function connect(options: MillraceOptions = {}, client: ConstructorParameters<typeof Anthropic>[0] = {}) {
@@ -80,6 +82,15 @@ describe('a message', () => {
       ['user', 'three'],
     ])
     expect(given.params).toEqual({ maxOutputTokens: 100, temperature: 0.5, topP: 0.9, stop: ['.'] })
+  })
+
+  it('brings pictures and texts, which are kept in its session', async () => {
+    const { anthropic, runs } = await connect({ model: 'sim:echo?tps=0' })
+    const document = { type: 'document', source: { type: 'text', media_type: 'text/plain', data: 'A mill.' } } as const
+    const { content } = await anthropic.messages.create(question([{ type: 'text', text: 'What is it?' }, document, picture]))
+    expect(content).toMatchObject([{ text: expect.stringContaining('What is it?') }])
+    const file = { type: 'file', mediaType: 'image/png', size: Buffer.from(wheel, 'base64').length }
+    expect(await runs()).toMatchObject([{ messages: [{ content: [{ text: 'What is it?' }, { text: 'A mill.' }, file] }] }])
   })
 
   it('calls the tools of the request, and goes on with their results', async () => {
@@ -169,10 +180,17 @@ describe('credentials', () => {
 })
 
 describe('what is rejected at /v1/messages', () => {
-  const image = { type: 'image', source: { type: 'base64', media_type: 'image/png', data: '' } } as const
+  const image = { type: 'image', source: { type: 'url', url: 'https://example.com/x.png' } }
   it.each([
     ['an unknown model', question('x', { model: 'none' }), 404, 'not_found_error'],
-    ['a picture', question([image]), 400, 'invalid_request_error'],
+    ['a picture of another server', question([image]), 400, 'invalid_request_error'],
+    ['a picture for a model that takes none', question([picture]), 400, 'invalid_request_error'],
+    [
+      'a file of a type that is not taken',
+      question([{ ...picture, source: { ...picture.source, media_type: 'application/x-msdownload' } }]),
+      415,
+      'invalid_request_error',
+    ],
     ['no messages', { ...question(), messages: [] }, 400, 'invalid_request_error'],
     ['no limit', { ...question(), max_tokens: undefined }, 400, 'invalid_request_error'],
     ['an answer that begins', { ...question(), messages: [{ role: 'assistant', content: 'x' }] }, 400, 'invalid_request_error'],

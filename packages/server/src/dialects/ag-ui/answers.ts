@@ -1,25 +1,21 @@
 /** What a client says about calls of a run that waits: a decision about an approval, or the result of a tool. */
 import { type Json, MillraceError, type ToolPart } from '@millrace/protocol'
 import type { Caller } from '../../access/caller.ts'
-import { type AskContext, prepareResume } from '../../gateway/asking.ts'
-import { type DecisionContext, decideFor } from '../../gateway/decisions.ts'
+import { prepareResume } from '../../gateway/asking.ts'
+import { decideFor } from '../../gateway/decisions.ts'
+import type { FaceContext } from '../../gateway/face.ts'
 import type { Run } from '../../runs/run.ts'
 import type { DecisionInput } from '../../sessions/decisions.ts'
 import type { RunRecord } from '../../sessions/transcript.ts'
-import type { Transcripts } from '../../sessions/transcripts.ts'
 import { isWaiting, waitingCalls } from '../../sessions/waiting.ts'
 import type { CallAnswer } from './input.ts'
-
-export interface AnswerContext extends DecisionContext, AskContext {
-  readonly transcripts: Pick<Transcripts, 'read'>
-}
 
 /**
  * Finds the calls, and returns how to record what is said about them and start the run that goes on. Rejects with
  * `call_not_found`, with `invalid_request` where calls of that run would still wait, and as `decideFor` does.
  */
 export async function prepareAnswers(
-  context: AnswerContext,
+  context: FaceContext,
   caller: Caller,
   session: string,
   answers: readonly CallAnswer[],

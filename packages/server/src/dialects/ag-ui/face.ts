@@ -1,10 +1,10 @@
 /** The agent that clients of AG-UI speak to: one address, to which each run is posted. */
-import type { Face } from '../../gateway/face.ts'
+import type { Face, FaceContext } from '../../gateway/face.ts'
 import type { RouteRequest } from '../../gateway/route.ts'
 import { type RunAgentInput, runAgentInput } from './input.ts'
-import { type AgUiContext, startAndStream } from './start.ts'
+import { startAndStream } from './start.ts'
 
-export function createAgUiFace(context: AgUiContext): Face {
+export function createAgUiFace(context: FaceContext): Face {
   return {
     prefix: '/ag-ui',
     routes: [

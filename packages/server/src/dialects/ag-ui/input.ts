@@ -2,17 +2,19 @@
  * What an agent of AG-UI, and TanStack AI, sends: the whole conversation. The server follows its own, so that of the client's
  * only the end is new: what follows the last message of the assistant.
  */
-import { type Asked, type Json, limits, type Message, MillraceError, modelPattern } from '@millrace/protocol'
+import { type Asked, type Json, limits, MillraceError, modelPattern } from '@millrace/protocol'
 import { z } from 'zod'
 import type { AskInput } from '../../gateway/asking.ts'
 import { checkAsked } from '../../sessions/asked.ts'
+import type { MessageWithBytes } from '../../sessions/given-files.ts'
 import { idOfName } from '../shared/id-of-name.ts'
 
 /** Any text: `idOfName`. */
 const name = z.string({ error: 'invalid_id' }).min(1, 'invalid_id').max(512, 'invalid_id')
 const model = z.string().regex(modelPattern)
 
-const contentPart = z.looseObject({ type: z.string(), text: z.string().optional() })
+const source = z.looseObject({ type: z.string(), value: z.string(), mimeType: z.string().optional() })
+const contentPart = z.looseObject({ type: z.string(), text: z.string().optional(), source: source.optional() })
 const message = z.looseObject({
   role: z.string(),
   content: z.union([z.string(), z.array(contentPart)]).nullish(),
@@ -44,8 +46,10 @@ export const runAgentInput = z.looseObject({
 export type RunAgentInput = z.output<typeof runAgentInput>
 type ClientMessage = RunAgentInput['messages'][number]
 
-/** Either a question, or what the client says about calls of a run that waits. */
-export type Wanted = { readonly ask: AskInput & { readonly session: string } } | { readonly answers: readonly CallAnswer[] }
+/** Either a question, whose messages may bring files, or what the client says about calls of a run that waits. */
+export type Wanted =
+  | { readonly ask: AskInput & { readonly session: string }; readonly messages: readonly MessageWithBytes[] }
+  | { readonly answers: readonly CallAnswer[] }
 
 /** About the call, or the approval, of this id. */
 export interface CallAnswer {
@@ -68,7 +72,6 @@ export function readInput(input: RunAgentInput): Wanted {
   if (questions.length === 0) throw new MillraceError('query_missing')
   const { model: one, models = one === undefined ? undefined : [one], params } = forwardedProps ?? {}
   const asked = checkAsked({
-    messages: questions.map(toMessage),
     ...present('instructions', toInstructions(input)),
     ...present('params', params as Asked['params']),
     ...present('tools', toTools(input)),
@@ -77,16 +80,21 @@ export function readInput(input: RunAgentInput): Wanted {
     ask: { ...asked, session: idOfName(threadId), id: idOfName(runId), ...present('models', models) } as AskInput & {
       readonly session: string
     },
+    messages: questions.map(toMessage),
   }
 }
 
-function toMessage({ content }: ClientMessage): Message {
-  if (typeof content === 'string') return { role: 'user', content }
-  const parts = (content ?? []).map(({ type, text }) => {
-    if (type === 'text' && text !== undefined) return { type: 'text' as const, text }
-    throw new MillraceError('file_not_supported', { message: `A message has a part of type ${type}; only text is taken here.` })
-  })
-  return { role: 'user', content: parts }
+function toMessage({ content }: ClientMessage): MessageWithBytes {
+  const parts = typeof content === 'string' ? [{ type: 'text', text: content }] : (content ?? [])
+  return { role: 'user', content: parts.map(toPart) }
+}
+
+/** A picture, a sound, a film or a document brings its bytes. */
+function toPart({ type, text, source }: z.output<typeof contentPart>): MessageWithBytes['content'][number] {
+  if (type === 'text' && text !== undefined) return { type, text }
+  if (source?.type === 'data')
+    return { type: 'file', bytes: Buffer.from(source.value, 'base64'), mediaType: source.mimeType ?? 'application/octet-stream' }
+  throw new MillraceError('file_not_supported', { message: `A message has a part of type ${type} without its bytes.` })
 }
 
 /** Messages of the system, and the context, which the client sends with every question. */

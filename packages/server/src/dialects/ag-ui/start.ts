@@ -1,24 +1,22 @@
 /** Starts, or finds, the run that a client of AG-UI or TanStack AI asks for, and streams it. */
 import type { Caller } from '../../access/caller.ts'
-import { type AskContext, prepareAskIn } from '../../gateway/asking.ts'
+import type { FaceContext } from '../../gateway/face.ts'
 import type { RouteRequest, RouteResponse } from '../../gateway/route.ts'
-import { type ReadableRun, type RunStreamContext, type StreamedAs, streamStarted } from '../../gateway/run-streams.ts'
+import { type ReadableRun, type StreamedAs, streamStarted } from '../../gateway/run-streams.ts'
 import type { Run } from '../../runs/run.ts'
-import type { SessionStores } from '../../sessions/create-session.ts'
+import { prepareAskWith } from '../shared/asked-files.ts'
 import { idOfName } from '../shared/id-of-name.ts'
-import { type AnswerContext, prepareAnswers } from './answers.ts'
+import { prepareAnswers } from './answers.ts'
 import type { ClientKind } from './ends.ts'
 import { type RunAgentInput, readInput } from './input.ts'
 import { createAgUiDialect } from './rendering.ts'
-
-export type AgUiContext = AskContext & SessionStores & AnswerContext & RunStreamContext
 
 export interface StreamedTo extends Pick<StreamedAs, 'form'> {
   readonly client: ClientKind
 }
 
 export async function startAndStream(
-  context: AgUiContext,
+  context: FaceContext,
   request: RouteRequest<RunAgentInput>,
   streamed: StreamedTo,
 ): Promise<RouteResponse> {
@@ -42,8 +40,8 @@ export function streamedAs(
 }
 
 /** Checks what the caller may do; the returned function starts the run, or finds it. */
-export async function prepareRun(context: AgUiContext, caller: Caller, input: RunAgentInput): Promise<() => Promise<Run>> {
+export async function prepareRun(context: FaceContext, caller: Caller, input: RunAgentInput): Promise<() => Promise<Run>> {
   const wanted = readInput(input)
   if ('answers' in wanted) return prepareAnswers(context, caller, idOfName(input.threadId), wanted.answers)
-  return prepareAskIn(context, caller, wanted.ask)
+  return prepareAskWith(context, caller, wanted.ask, wanted.messages)
 }

@@ -1,19 +1,16 @@
 /** Turns what a request asks for into the run that answers it, with every check before anything is started. */
-import { type Message, MillraceError, uiDecisionsOf } from '@millrace/protocol'
-import { requireAction } from '../../access/authorize.ts'
+import { MillraceError, uiDecisionsOf } from '@millrace/protocol'
 import type { Caller } from '../../access/caller.ts'
 import { ownerOf } from '../../access/ownership.ts'
-import { readMediaType } from '../../files/media-types.ts'
 import { type AskInput, prepareAskIn, prepareRegenerate, prepareResume } from '../../gateway/asking.ts'
 import { decideFor } from '../../gateway/decisions.ts'
 import type { FaceContext } from '../../gateway/face.ts'
 import type { Run } from '../../runs/run.ts'
-import { checkAsked } from '../../sessions/asked.ts'
 import { findExchange, joinRuns } from '../../sessions/conversation.ts'
 import { createSession } from '../../sessions/create-session.ts'
-import { type FileBytesPart, keepFiles } from '../../sessions/given-files.ts'
 import type { RunRecord } from '../../sessions/transcript.ts'
 import { waitingCalls } from '../../sessions/waiting.ts'
+import { isBytes, keepNamed, requireFiles } from '../shared/asked-files.ts'
 import type { Content } from './content.ts'
 import type { Extent } from './ids.ts'
 import { type ChatRequest, type Intent, messageKey, messagesOf, readIntent } from './requests.ts'
@@ -58,14 +55,14 @@ async function ask(
   const input = { ...optionsOf(request), session, ...(id !== undefined && { id }), ...(parent !== undefined && { parent }) }
   const prepare = (messages: AskInput['messages']) => prepareAskIn(context, caller, { ...input, messages })
   const all = [...earlier, { role: 'user' as const, content }]
-  if (!hasBytes(content)) return { start: await prepare(await named(context, session, all)) }
-  await requireFiles(context, caller, content, request.exists ? session : undefined)
+  if (!hasBytes(content)) return { start: await prepare(await keepNamed(context, session, all)) }
+  await requireFiles(context, caller, content.filter(isBytes), request.exists ? session : undefined)
   // Every check, before anything is kept.
   await prepare(earlier as AskInput['messages'])
   return {
     async start() {
       if (!request.exists) await createSession(context, session, ownerOf(caller.principal))
-      return (await prepare(await named(context, session, all)))()
+      return (await prepare(await keepNamed(context, session, all)))()
     },
   }
 }
@@ -77,13 +74,13 @@ async function regenerate(
   { id, run, content }: Extract<Intent, { kind: 'regenerate' }>,
   request: ChatRequest,
 ): Promise<Prepared> {
-  if (content !== undefined && hasBytes(content)) await requireFiles(context, caller, content, session)
+  if (content !== undefined && hasBytes(content)) await requireFiles(context, caller, content.filter(isBytes), session)
   const input = { ...optionsOf(request), run, session, ...(id !== undefined && { id }) }
   const prepared = await prepareRegenerate(context, caller, input)
   if (content === undefined) return prepared
   return {
     async start() {
-      const messages = await named(context, session, [{ role: 'user', content }])
+      const messages = await keepNamed(context, session, [{ role: 'user', content }])
       return (await prepareRegenerate(context, caller, { ...input, messages })).start()
     },
   }
@@ -135,27 +132,4 @@ function optionsOf(request: ChatRequest) {
   }
 }
 
-const isBytes = (part: Content[number]): part is FileBytesPart => 'bytes' in part
 const hasBytes = (content: Content) => content.some(isBytes)
-
-/** `session`: undefined for one that is about to be created. */
-async function requireFiles(
-  { authorize, fileTypes }: FaceContext,
-  caller: Caller,
-  content: Content,
-  session: string | undefined,
-): Promise<void> {
-  for (const { mediaType } of content.filter(isBytes)) readMediaType(mediaType, fileTypes)
-  if (session === undefined) requireAction(caller.principal, 'file.upload')
-  else await authorize(caller, 'file.upload', { session })
-}
-
-/** With files as they are kept in the session, and a text alone as such. */
-async function named(
-  context: FaceContext,
-  session: string,
-  messages: readonly (Message | { readonly role: 'user'; readonly content: Content })[],
-): Promise<AskInput['messages']> {
-  const { messages: kept } = await keepFiles(context, { session, messages })
-  return checkAsked({ messages: kept }).messages as AskInput['messages']
-}

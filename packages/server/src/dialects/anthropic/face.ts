@@ -1,12 +1,14 @@
 /** Anthropic's Messages API: `/v1/messages`, streamed or not. */
 import { encodeJson, MillraceError, type ToolPart } from '@millrace/protocol'
 import type { Caller } from '../../access/caller.ts'
-import { type AskInput, prepareAsk } from '../../gateway/asking.ts'
+import { prepareAsk } from '../../gateway/asking.ts'
 import type { CreateFace, FaceContext } from '../../gateway/face.ts'
 import type { RouteRequest, RouteResponse } from '../../gateway/route.ts'
 import { startRun, streamStarted } from '../../gateway/run-streams.ts'
 import type { Run } from '../../runs/run.ts'
 import type { LaneRecord, RunRecord } from '../../sessions/transcript.ts'
+import { bytesIn, checkMessages, prepareAskWith } from '../shared/asked-files.ts'
+import { idOfName } from '../shared/id-of-name.ts'
 import { Retries } from '../shared/retries.ts'
 import { formatAnthropicError, interrupted } from './errors.ts'
 import { anthropicDialect, messageOf } from './rendering.ts'
@@ -33,7 +35,7 @@ export const createAnthropicFace: CreateFace = (context) => {
 
 async function create(context: FaceContext, request: RouteRequest<MessagesBody>, retries: Retries): Promise<RouteResponse> {
   const { input, caller, signal } = request
-  const start = await prepare(context, caller, { ...toAsk(input), id: retries.runOf(caller, input) })
+  const start = await prepare(context, caller, toAsk(input), retries.runOf(caller, input))
   if (input.stream === true) {
     const describe = ({ id }: Run) => ({ form: 'sse', dialect: anthropicDialect, headers: { 'request-id': id } }) as const
     return streamStarted(context, request, { start, session: undefined }, describe)
@@ -47,15 +49,23 @@ async function create(context: FaceContext, request: RouteRequest<MessagesBody>,
 }
 
 /** Every request has a limit of tokens, also for a model that takes none. */
-async function prepare(context: FaceContext, caller: Caller, input: AskInput): Promise<() => Promise<Run>> {
-  const start = await prepareAsk(context, caller, input)
-  const { maxOutputTokens, ...params } = input.params ?? {}
-  const check = context.chats.check({ query: 'x', models: input.models, params: { maxOutputTokens } })
+async function prepare(
+  context: FaceContext,
+  caller: Caller,
+  { ask, messages }: ReturnType<typeof toAsk>,
+  id: string,
+): Promise<() => Promise<Run>> {
+  const { maxOutputTokens, ...params } = ask.params ?? {}
+  // Before its model is looked for.
+  await prepareAsk(context, caller, { ...ask, query: 'x' })
+  const check = context.chats.check({ query: 'x', models: ask.models, params: { maxOutputTokens } })
   const takesLimit = await check.then(
     () => true,
     (error: unknown) => !(error instanceof MillraceError && error.code === 'param_not_supported'),
   )
-  return takesLimit ? start : prepareAsk(context, caller, { ...input, params })
+  const input = { ...ask, id, params: takesLimit ? { ...params, maxOutputTokens } : params }
+  if (bytesIn(messages).length === 0) return prepareAsk(context, caller, { ...input, messages: checkMessages(messages) })
+  return prepareAskWith(context, caller, { ...input, session: idOfName(`message ${id}`) }, messages)
 }
 
 /** Rejects with the error of a run that has none but an error to answer. */

@@ -11,6 +11,7 @@ import {
 import { z } from 'zod'
 import type { AskInput } from '../../gateway/asking.ts'
 import { checkAsked } from '../../sessions/asked.ts'
+import type { MessageWithBytes } from '../../sessions/given-files.ts'
 
 const block = z.looseObject({
   type: z.string(),
@@ -21,6 +22,7 @@ const block = z.looseObject({
   tool_use_id: z.string().optional(),
   content: z.unknown().optional(),
   is_error: z.boolean().nullish(),
+  source: z.looseObject({ type: z.string(), media_type: z.string().optional(), data: z.string().optional() }).optional(),
 })
 const blocks = z.string().or(z.array(block))
 
@@ -49,17 +51,20 @@ export type MessagesBody = z.output<typeof messagesBody>
 type Block = z.output<typeof block>
 
 /** Throws `invalid_request`, `param_not_supported` and `file_not_supported`, and as `checkAsked` does. */
-export function toAsk(body: MessagesBody): AskInput {
+export function toAsk(body: MessagesBody): {
+  readonly ask: AskInput
+  readonly messages: readonly (Message | MessageWithBytes)[]
+} {
   const { model, system, messages, metadata } = body
   const instructions = system === undefined ? '' : textOf(system)
   const asked = checkAsked({
-    messages: messages.flatMap(toMessages),
     ...(instructions !== '' && { instructions }),
     params: toParams(body),
     ...present('tools', toTools(body)),
     ...(metadata?.user_id != null && { metadata: { user_id: metadata.user_id } }),
   })
-  return { ...asked, ...(model !== 'default' && { models: [model] }) } as AskInput
+  const ask = { ...asked, ...(model !== 'default' && { models: [model] }) } as AskInput
+  return { ask, messages: messages.flatMap(toMessages) }
 }
 
 function toParams({ max_tokens, temperature, top_p, stop_sequences = [], output_config: output }: MessagesBody): Params {
@@ -88,17 +93,17 @@ function toTools({ tools = [], tool_choice: choice }: MessagesBody): readonly Cl
 }
 
 /** Results come in a message of the user, before what the user says. What a model thought before is not given again. */
-function toMessages({ role, content }: MessagesBody['messages'][number]): Message[] {
+function toMessages({ role, content }: MessagesBody['messages'][number]): (Message | MessageWithBytes)[] {
   if (typeof content === 'string') return [{ role, content }]
   if (role === 'assistant') {
     const said = content.flatMap(toSaid)
     return said.length === 0 ? [] : [{ role, content: said }]
   }
   const results = content.filter(({ type }) => type === 'tool_result').map(toResult)
-  const texts = content.filter(({ type }) => type !== 'tool_result').map(toText)
+  const said = content.filter(({ type }) => type !== 'tool_result').map(toPart)
   return [
     ...(results.length === 0 ? [] : [{ role: 'tool', content: results } as const]),
-    ...(texts.length === 0 ? [] : [{ role, content: texts } as const]),
+    ...(said.length === 0 ? [] : [{ role, content: said } as Message | MessageWithBytes]),
   ]
 }
 
@@ -112,9 +117,17 @@ function toResult({ tool_use_id: call = '', content = '', is_error: isError }: B
   return { type: 'tool_result', call, value, ...(isError === true && { isError }) }
 }
 
+function toPart(block: Block): MessageWithBytes['content'][number] {
+  const { type, data, media_type: mediaType } = block.source ?? {}
+  if (type === 'text' && data !== undefined) return { type, text: data }
+  if (type === 'base64' && data !== undefined && mediaType !== undefined)
+    return { type: 'file', bytes: Buffer.from(data, 'base64'), mediaType }
+  return toText(block)
+}
+
 function toText({ type, text }: Block): { readonly type: 'text'; readonly text: string } {
   if (type === 'text' && text !== undefined) return { type, text }
-  throw new MillraceError('file_not_supported', { message: `A message has a block of type ${type}; only text is taken here.` })
+  throw new MillraceError('file_not_supported', { message: `A message has a block of type ${type} without its text or bytes.` })
 }
 
 function textOf(content: string | readonly Block[]): string {

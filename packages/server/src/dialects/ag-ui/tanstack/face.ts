@@ -4,12 +4,12 @@
  */
 import { MillraceError } from '@millrace/protocol'
 import { z } from 'zod'
-import type { Face } from '../../../gateway/face.ts'
+import type { Face, FaceContext } from '../../../gateway/face.ts'
 import type { Route, RouteRequest, RouteResponse } from '../../../gateway/route.ts'
 import { streamOn } from '../../../gateway/run-streams.ts'
 import { idOfName } from '../../shared/id-of-name.ts'
 import { type RunAgentInput, runAgentInput } from '../input.ts'
-import { type AgUiContext, type StreamedTo, startAndStream, streamedAs } from '../start.ts'
+import { type StreamedTo, startAndStream, streamedAs } from '../start.ts'
 import { findJoined, findRunOf } from './find-run.ts'
 import { hydrate } from './hydration.ts'
 import { createTanstackSocket } from './socket.ts'
@@ -24,7 +24,7 @@ const readQuery = z.object({
 })
 type ReadQuery = z.output<typeof readQuery>
 
-export function createTanstackFace(context: AgUiContext): Face {
+export function createTanstackFace(context: FaceContext): Face {
   return {
     prefix: '/tanstack',
     sockets: [createTanstackSocket(context)],
@@ -35,7 +35,7 @@ export function createTanstackFace(context: AgUiContext): Face {
   }
 }
 
-function routesOf(context: AgUiContext, path: string, streamed: StreamedTo): Route[] {
+function routesOf(context: FaceContext, path: string, streamed: StreamedTo): Route[] {
   return [
     {
       method: 'post',
@@ -61,7 +61,7 @@ function routesOf(context: AgUiContext, path: string, streamed: StreamedTo): Rou
 
 /** Nothing is started, whatever the body: the frame names the run, also one that goes on with another. */
 async function goOn(
-  context: AgUiContext,
+  context: FaceContext,
   request: RouteRequest<RunAgentInput>,
   frame: string,
   streamed: StreamedTo,
@@ -73,7 +73,7 @@ async function goOn(
   return streamOn(context, request, run, streamedAs(run, input, streamed), { frame })
 }
 
-async function read(context: AgUiContext, request: RouteRequest<ReadQuery>, streamed: StreamedTo): Promise<RouteResponse> {
+async function read(context: FaceContext, request: RouteRequest<ReadQuery>, streamed: StreamedTo): Promise<RouteResponse> {
   const { authorize, transcripts } = context
   const { caller, lastEventId, input } = request
   const { offset, runId, threadId } = input

@@ -1,12 +1,12 @@
 /** The run that a client of TanStack AI goes on with, or joins. */
 import { MillraceError } from '@millrace/protocol'
 import type { Caller } from '../../../access/caller.ts'
+import type { FaceContext } from '../../../gateway/face.ts'
 import { authorizeRun } from '../../../gateway/run-access.ts'
 import type { ReadableRun } from '../../../gateway/run-streams.ts'
 import { requireLog } from '../../../sessions/positions.ts'
 import { parseFrameId } from '../../replay.ts'
 import { idOfName } from '../../shared/id-of-name.ts'
-import type { AgUiContext } from '../start.ts'
 
 export interface Joined {
   readonly run: ReadableRun
@@ -15,7 +15,7 @@ export interface Joined {
 }
 
 /** By the id of the run, or by the last frame that the client has: a run that goes on with another has two names. */
-export async function findJoined(context: AgUiContext, caller: Caller, runId: string, offset: string): Promise<Joined> {
+export async function findJoined(context: FaceContext, caller: Caller, runId: string, offset: string): Promise<Joined> {
   const { authorize, runs } = context
   const { session } = parseFrameId(offset) ?? {}
   if (session !== undefined) {
@@ -31,7 +31,7 @@ export async function findJoined(context: AgUiContext, caller: Caller, runId: st
 }
 
 /** The run whose frame it is. The caller has been authorized to read the session. */
-export async function findRunOf(context: AgUiContext, session: string, frame: string): Promise<ReadableRun> {
+export async function findRunOf(context: FaceContext, session: string, frame: string): Promise<ReadableRun> {
   const position = parseFrameId(frame)
   if (position === undefined || position.offset === 0) throw new MillraceError('position_invalid')
   if ((position.session ?? session) !== session) throw new MillraceError('position_foreign')

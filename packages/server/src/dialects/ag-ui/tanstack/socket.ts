@@ -5,12 +5,12 @@
  */
 import { encodeJson, MillraceError } from '@millrace/protocol'
 import { z } from 'zod'
-import type { FaceSocket, OpenedSocket } from '../../../gateway/face.ts'
+import type { FaceContext, FaceSocket, OpenedSocket } from '../../../gateway/face.ts'
 import type { ReadableRun } from '../../../gateway/run-streams.ts'
 import { replayRun } from '../../replay.ts'
 import { idOfName } from '../../shared/id-of-name.ts'
 import { type RunAgentInput, runAgentInput } from '../input.ts'
-import { type AgUiContext, prepareRun, type RunName, streamedAs } from '../start.ts'
+import { prepareRun, type RunName, streamedAs } from '../start.ts'
 import { findJoined } from './find-run.ts'
 
 const abort = z.looseObject({ type: z.literal('abort'), runId: z.string().max(512) })
@@ -20,7 +20,7 @@ const message = z.union([abort, runAgentInput])
 const reserved = 'reserved'
 const [normal, refused] = [1000, 1008]
 
-export function createTanstackSocket(context: AgUiContext): FaceSocket {
+export function createTanstackSocket(context: FaceContext): FaceSocket {
   return {
     path: '/tanstack/ws',
     open(opened) {
@@ -31,7 +31,7 @@ export function createTanstackSocket(context: AgUiContext): FaceSocket {
   }
 }
 
-async function handle(context: AgUiContext, opened: OpenedSocket, text: string): Promise<void> {
+async function handle(context: FaceContext, opened: OpenedSocket, text: string): Promise<void> {
   const startedAt = performance.now()
   const given = parse(text)
   const name = given?.['runId']
@@ -48,7 +48,7 @@ async function handle(context: AgUiContext, opened: OpenedSocket, text: string):
   }
 }
 
-async function start(context: AgUiContext, opened: OpenedSocket, input: RunAgentInput): Promise<void> {
+async function start(context: FaceContext, opened: OpenedSocket, input: RunAgentInput): Promise<void> {
   const { socket, connection, caller } = opened
   const { runId, threadId } = input
   socket.requireRoom()
@@ -63,7 +63,7 @@ async function start(context: AgUiContext, opened: OpenedSocket, input: RunAgent
   }
 }
 
-async function join(context: AgUiContext, opened: OpenedSocket, runId: string, offset: string): Promise<void> {
+async function join(context: FaceContext, opened: OpenedSocket, runId: string, offset: string): Promise<void> {
   const { socket, caller, errorOf } = opened
   const startedAt = performance.now()
   try {
