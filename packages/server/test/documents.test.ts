@@ -51,7 +51,6 @@ describe('the documentation that the server serves', () => {
       'post /api/heartbeat',
       'post /api/publish',
       'post /api/runs',
-      'post /api/runs',
       'post /api/runs/{id}/decisions',
       'post /api/runs/{id}/stop',
       'post /api/runs/{id}/tool-results',
