@@ -82,6 +82,7 @@ describe('the documentation that the server serves', () => {
       'parentLane',
       'query',
       'session',
+      'tools',
     ])
     for (const methods of Object.values(document.paths)) {
       for (const { responses } of Object.values(methods)) expect(Object.keys(responses)).toContain('4XX')
