@@ -7,7 +7,7 @@ import {
   TextStreamChatTransport,
   type UIMessage,
 } from 'ai'
-import { createMillrace, type Model, type ModelPart } from 'millrace'
+import { createMillrace, type Engine, type Model, type ModelPart, memoryEngine } from 'millrace'
 import { expect, it, onTestFinished } from 'vitest'
 import { z } from 'zod'
 import { startWorld, type World } from '../src/client/world.ts'
@@ -24,8 +24,8 @@ function openChat(url: string, id: string, options: Partial<ConstructorParameter
   return { chat, errors }
 }
 
-async function setup() {
-  const world = await startWorld({ dialects: ['ai-sdk'] })
+async function setup(openEngine = () => memoryEngine()) {
+  const world = await startWorld({ openEngine, dialects: ['ai-sdk'] })
   return { ...world, url: world.proxy.url }
 }
 
@@ -153,6 +153,45 @@ it('regenerates and edits beside what there was', async () => {
     ['3', null],
     ['1', runs[3]?.run],
   ])
+})
+
+/** Appends late, so that requests at the same moment find nothing of each other. */
+function lateEngine(): Engine {
+  const engine = memoryEngine()
+  const append: Engine['append'] = async (...args) => {
+    await new Promise((resolve) => setTimeout(resolve, 30))
+    return engine.append(...args)
+  }
+  return new Proxy(engine, {
+    get(target, name) {
+      const value = Reflect.get(target, name) as unknown
+      if (name === 'append') return append
+      return typeof value === 'function' ? (value.bind(target) as unknown) : value
+    },
+  })
+}
+
+it('is asked once by requests at the same moment', async () => {
+  const { url, counter, ...world } = await setup(lateEngine)
+  counter.letTo(9)
+  const messages = [{ id: 'm', role: 'user', parts: [{ type: 'text', text: '3' }] }]
+  const responses = await Promise.all(Array.from({ length: 4 }, () => post(url, { id: 'once', messages })))
+  const streams = await Promise.all(responses.map((response) => response.text()))
+  expect(new Set(streams.map((text) => /"messageId":"([^"]+)"/.exec(text)?.[1])).size).toBe(1)
+  expect((await runsOf(world, 'once')).length).toBe(1)
+})
+
+it('follows the answer that the conversation has, and not the newest', async () => {
+  const { url, counter, ...world } = await setup()
+  counter.letTo(9)
+  const { chat } = openChat(url, 'branch')
+  await chat.sendMessage({ text: '2' })
+  const before = [...chat.messages]
+  await chat.regenerate()
+  chat.messages = before
+  await chat.sendMessage({ text: '1' })
+  const runs = await runsOf(world, 'branch')
+  expect(runs.map(({ parent }) => parent)).toEqual([null, null, runs[0]?.run])
 })
 
 it('follows the conversation that was posted, and asks what it does not know of it with the question', async () => {
