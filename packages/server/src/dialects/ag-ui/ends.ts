@@ -83,11 +83,12 @@ function interruptId({ approval, call }: WaitingCall): string {
   return approval ?? call
 }
 
-function describe({ status, finishReason, timings, error }: End): object {
+function describe({ status, finishReason, timings, cost, error }: End): object {
   return {
     status,
     ...(finishReason !== undefined && { finishReason }),
     timings,
+    ...(cost !== undefined && { cost }),
     ...(error !== undefined && { retryable: error.retryable }),
   }
 }

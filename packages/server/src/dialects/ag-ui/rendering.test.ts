@@ -44,7 +44,7 @@ describe('the frames of AG-UI', () => {
       ['file', { ...m, mediaType: 'image/png', size: 1 }],
       ['file_data', new Uint8Array(1)],
       ['message', { ...two, part: 9, text: '.' }],
-      ['stream_end', { ...end, finishReason: 'stop' }],
+      ['stream_end', { ...end, finishReason: 'stop', cost: { amount: 0.1, currency: 'EUR' } }],
     )
     expect(framesOf('ag-ui', events)).toMatchInlineSnapshot(`
       [
@@ -70,7 +70,7 @@ describe('the frames of AG-UI', () => {
         "{"type":"TEXT_MESSAGE_START","messageId":"r-9","role":"assistant"}",
         "{"type":"TEXT_MESSAGE_CONTENT","messageId":"r-9","delta":"."}",
         "{"type":"TEXT_MESSAGE_END","messageId":"r-9"}",
-        "{"type":"RUN_FINISHED","threadId":"s","runId":"r","outcome":{"type":"success"},"usage":[{"model":"m","inputTokens":2,"outputTokens":3,"totalTokens":5}],"metadata":{"millrace":{"status":"completed","finishReason":"stop","timings":{"firstTokenMs":4,"durationMs":10}}},"timestamp":1016}",
+        "{"type":"RUN_FINISHED","threadId":"s","runId":"r","outcome":{"type":"success"},"usage":[{"model":"m","inputTokens":2,"outputTokens":3,"totalTokens":5}],"metadata":{"millrace":{"status":"completed","finishReason":"stop","timings":{"firstTokenMs":4,"durationMs":10},"cost":{"amount":0.1,"currency":"EUR"}}},"timestamp":1016}",
       ]
     `)
   })
