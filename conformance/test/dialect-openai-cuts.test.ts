@@ -206,6 +206,23 @@ describe.each(engines)('responses over %s', (_, open) => {
   })
 })
 
+it('another server of the engine cancels a response, follows it, and knows a request by its key', async () => {
+  const { first, other } = await startAll(openRedis)
+  const begun = await first.client.responses.create({ ...request, model: 'sim:hang?after=2&tps=0', background: true })
+  // Up to the second token, which is the sixth event.
+  await take(await other.client.responses.retrieve(begun.id, { stream: true }), 6)
+  expect((await other.client.responses.retrieve(begun.id)).status).toBe('in_progress')
+  const output = [{ status: 'incomplete', content: [{ text: '1 2 ' }] }]
+  expect(await other.client.responses.cancel(begun.id)).toMatchObject({ status: 'cancelled', output })
+  expect((await first.client.responses.retrieve(begun.id)).status).toBe('cancelled')
+  const next = await other.client.responses.create({ input: 'x', model: 'sim:count?n=1&tps=0', previous_response_id: begun.id })
+  expect(next.previous_response_id).toBe(begun.id)
+  const headers = { 'idempotency-key': 'one' }
+  const ids = [first, other].map(({ client }) => client.responses.create(request, { headers }))
+  const [one, two] = await Promise.all(ids)
+  expect(one?.id).toBe(two?.id)
+})
+
 it('an answer can be read, followed and resumed after a restart', async () => {
   const folder = makeFolder()
   const one = await start(sqliteEngine({ folder }))
