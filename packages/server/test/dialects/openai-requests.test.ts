@@ -78,6 +78,8 @@ describe('a request that the client repeats', () => {
     await expect(ask('sim:echo')).rejects.toMatchObject({ status: 409, code: 'run_conflict' })
     // OpenAI's clients repeat a 409 unless they are not to.
     expect(server.sent).toHaveLength(1)
+    const empty = () => server.client.chat.completions.create({ model: count, messages }, { headers: { 'idempotency-key': '' } })
+    expect((await empty()).id).not.toBe((await empty()).id)
   })
 
   it('is the run of nobody else', async () => {

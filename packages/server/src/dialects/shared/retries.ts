@@ -37,9 +37,9 @@ export class Retries {
     { principal, address = '', path, headers }: Pick<Caller, 'principal' | 'address' | 'path' | 'headers'>,
     body: unknown,
   ): string {
-    const named = headers.get('idempotency-key')
+    const named = headers.get('idempotency-key') ?? ''
     // On every server the same.
-    if (named !== null) return digest(['key', principal.id, path, named]).slice(0, 32)
+    if (named !== '') return digest(['key', principal.id, path, named]).slice(0, 32)
     // Strangers have one name.
     const who = principal.kind === 'anonymous' ? address : principal.id
     const key = digest([principal.kind, who, path, encode(body)])
