@@ -103,12 +103,11 @@ describe('what is rejected', () => {
     }
   }
 
-  it('is too large, too deep or too many, and keeps nothing', async () => {
+  it('is too large or too deep, and keeps nothing', async () => {
     const { stream, send, errors } = await start()
     const deep = `${'['.repeat(200_000)}${']'.repeat(200_000)}`
-    const many = `[${'1,'.repeat(20_000)}1]`
-    expect(await send('POST', {}, `"${'x'.repeat(1_100_000)}"`)).toBe(413)
-    expect([await send('POST', {}, deep), await send('POST', {}, many)]).toEqual([400, 413])
+    expect(await send('POST', {}, `"${'x'.repeat(3_200_000)}"`)).toBe(413)
+    expect(await send('POST', {}, deep)).toBe(400)
     expect(await send('POST', {}, new Uint8Array([34, 255, 34]))).toBe(400)
     expect(await send('POST', { 'producer-id': 'p'.repeat(300), 'producer-epoch': '0', 'producer-seq': '0' })).toBe(400)
     expect(await send('POST', { 'stream-seq': 's'.repeat(300) })).toBe(400)

@@ -1,6 +1,7 @@
 /** The client of Durable Streams, as it is published, against sessions, runs, channels and streams of its own. */
 import { DurableStream, FetchError, IdempotentProducer, stream } from '@durable-streams/client'
-import { type MillraceOptions, memoryEngine } from 'millrace'
+import { MillraceError } from '@millrace/protocol'
+import { type Engine, type MillraceOptions, memoryEngine } from 'millrace'
 import { describe, expect, it } from 'vitest'
 import { startRun, startServer } from '../support/server.ts'
 
@@ -125,17 +126,59 @@ it('answers with 410 for a run whose beginning is no longer kept', async () => {
 })
 
 describe('a stream of a client', () => {
-  it('is written by an idempotent producer and read by others', async () => {
+  it.each([
+    ['a few', 500, 10],
+    ['more small ones than fit into one request', 60_000, 1],
+    ['large ones', 12, 300_000],
+  ])('is written by an idempotent producer and read by others: %s', async (_name, count, length) => {
     const { url, errors } = await start()
     const handle = await DurableStream.create({ url: `${url}/ds/streams/app/log`, contentType: 'application/json' })
     const failures: Error[] = []
     const producer = new IdempotentProducer(handle, 'writer', { autoClaim: true, onError: (error) => failures.push(error) })
-    for (let n = 0; n < 500; n++) producer.append(JSON.stringify({ n }))
+    for (let n = 0; n < count; n++) producer.append(JSON.stringify({ n, text: 'x'.repeat(length) }))
     await producer.flush()
     await producer.close()
-    const response = await stream<{ n: number }>({ url: `${url}/ds/streams/app/log` })
-    const seen = await collect(response.jsonStream())
-    expect(seen.map(({ n }) => n)).toEqual(Array.from({ length: 500 }, (_, n) => n))
     expect([failures, errors]).toEqual([[], []])
+    const response = await stream<{ n: number }>({ url: `${url}/ds/streams/app/log`, live: false })
+    const seen = await collect(response.jsonStream())
+    expect(seen.length).toBe(count)
+    expect(seen.every(({ n }, index) => n === index)).toBe(true)
+  })
+
+  it('of text is written by the same producer, whose requests are larger than 1 MiB', async () => {
+    const { url } = await start()
+    const handle = await DurableStream.create({ url: `${url}/ds/streams/text`, contentType: 'text/plain' })
+    const failures: Error[] = []
+    const producer = new IdempotentProducer(handle, 'writer', { autoClaim: true, onError: (error) => failures.push(error) })
+    const text = Array.from({ length: 40 }, (_, n) => `${n}`.padEnd(70_000, '语'))
+    for (const part of text) producer.append(part)
+    await producer.flush()
+    await producer.close()
+    expect(failures).toEqual([])
+    // Asked once: none of it may be missing.
+    const read = await (await stream({ url: `${url}/ds/streams/text`, live: false })).text()
+    expect([read.length, read === text.join('')]).toEqual([2_800_000, true])
+  })
+
+  it('is never read as if it were complete where the engine fails in the middle', async () => {
+    const memory = memoryEngine()
+    let isFailing = false
+    const engine: Engine = {
+      ...memory,
+      // The state is one event; what is after the first pages is data.
+      async read(log, after, options) {
+        if (isFailing && options?.eventsMax !== 1 && after.offset > 2) throw new MillraceError('engine_failed')
+        return memory.read(log, after, options)
+      },
+    }
+    const { url } = await start({ engine })
+    const text = { 'content-type': 'text/plain' }
+    await fetch(`${url}/ds/streams/long`, { method: 'PUT', headers: text })
+    for (let n = 0; n < 4; n++)
+      await fetch(`${url}/ds/streams/long`, { method: 'POST', headers: text, body: 'x'.repeat(1_000_000) })
+    expect((await (await fetch(`${url}/ds/streams/long`)).text()).length).toBe(4_000_000)
+    isFailing = true
+    const read = async () => (await fetch(`${url}/ds/streams/long`)).text()
+    await expect(read()).rejects.toThrow()
   })
 })

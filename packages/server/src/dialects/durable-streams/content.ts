@@ -1,14 +1,18 @@
 /**
- * Bodies of requests as events, and events as bodies of answers. An event of a JSON stream is one message; of any other
- * stream, what one request appended.
+ * Bodies of requests as events, and events as bodies of answers. An event of a JSON stream has the text of some messages with
+ * commas between; one of any other stream has what one request appended.
  */
-import { limits, MillraceError } from '@millrace/protocol'
+import { MillraceError } from '@millrace/protocol'
 import type { NewEvent } from '../../log/log.ts'
 import { invalid, StreamError } from './errors.ts'
 import { isJson } from './state.ts'
 
-/** Messages of one request. */
-const messagesMax = 10_000
+/** The producer of the published client sends 1 MiB of messages, the last one and a comma after each. */
+export const bodyBytesMax = 3 * 1024 * 1024
+/** What is over the limit is read and dropped, up to this: a client that is still sending would not see the answer. */
+const droppedBytesMax = 16 * 1024 * 1024
+/** Of the messages in one event, unless it is only one. */
+const messagesBytesMax = 64 * 1024
 
 /** Throws where a JSON stream gets another body. An empty array is a body that only a new stream may have. */
 export function toEvents(contentType: string, body: Uint8Array, isNew: boolean): NewEvent[] {
@@ -16,12 +20,27 @@ export function toEvents(contentType: string, body: Uint8Array, isNew: boolean):
   if (!isJson(contentType)) return [dataEvent(body)]
   const messages = parseMessages(body)
   if (messages.length === 0 && !isNew) throw invalid('The array is empty; send at least one message.')
-  if (messages.length > messagesMax) throw new StreamError(413, `The array has more than ${messagesMax} messages; send fewer.`)
-  return messages.map((message) => dataEvent(Buffer.from(message)))
+  return groupMessages(messages).map((group) => dataEvent(Buffer.from(group)))
 }
 
 export function dataEvent(data: Uint8Array): NewEvent {
   return { type: 'data', data }
+}
+
+function groupMessages(messages: readonly string[]): string[] {
+  const groups: string[] = []
+  let group: string[] = []
+  let length = 0
+  for (const message of messages) {
+    if (length > 0 && length + message.length > messagesBytesMax) {
+      groups.push(group.join(','))
+      group = []
+      length = 0
+    }
+    group.push(message)
+    length += message.length + 1
+  }
+  return group.length === 0 ? groups : [...groups, group.join(',')]
 }
 
 /** One level of an array is flattened. */
@@ -35,10 +54,19 @@ function parseMessages(body: Uint8Array): string[] {
   }
 }
 
-/** What is over the limit is read and dropped, up to this: a client that is still sending would not see the answer. */
-const droppedBytesMax = 16 * 1024 * 1024
+/** The first messages of an event, or bytes; and how many it has. */
+export function takeFirst(
+  contentType: string,
+  data: Uint8Array,
+  count: number,
+): { readonly first: Uint8Array; readonly size: number } {
+  if (!isJson(contentType)) return { first: data.subarray(0, count), size: data.length }
+  const messages = JSON.parse(`[${Buffer.from(data).toString()}]`) as unknown[]
+  const first = messages.slice(0, count).map((message) => JSON.stringify(message))
+  return { first: Buffer.from(first.join(',')), size: messages.length }
+}
 
-/** All of a body. Throws `body_too_large`. */
+/** All of a body. Throws a StreamError where it is too large. */
 export async function readBody(stream: ReadableStream<Uint8Array> | null): Promise<Uint8Array> {
   const chunks: Uint8Array[] = []
   let bytes = 0
@@ -47,9 +75,9 @@ export async function readBody(stream: ReadableStream<Uint8Array> | null): Promi
     const { done = true, value } = (await readNext(reader)) ?? {}
     if (done || value === undefined) break
     bytes += value.byteLength
-    if (bytes <= limits.bodyBytesMax) chunks.push(value)
+    if (bytes <= bodyBytesMax) chunks.push(value)
   }
-  if (bytes > limits.bodyBytesMax) throw new MillraceError('body_too_large')
+  if (bytes > bodyBytesMax) throw new StreamError(413, 'The body is larger than 3 MiB; send less at a time.')
   return Buffer.concat(chunks)
 }
 
@@ -64,9 +92,22 @@ async function readNext(reader: ReadableStreamDefaultReader<Uint8Array> | undefi
 
 /** The messages of a JSON stream as an array, the bytes of another one after each other. */
 export function joinMessages(contentType: string, messages: readonly Uint8Array[]): Uint8Array {
-  if (!isJson(contentType)) return Buffer.concat(messages)
-  const parts = messages.flatMap((message, index) => (index === 0 ? [message] : [comma, message]))
-  return Buffer.concat([open, ...parts, close])
+  const { start, next, end } = joiner(contentType)
+  return Buffer.concat([start, next(messages), end])
 }
 
-const [open, comma, close] = ['[', ',', ']'].map((mark) => Buffer.from(mark)) as [Buffer, Buffer, Buffer]
+/** The same in pieces. */
+export function joiner(contentType: string) {
+  const [start, comma, end] = (isJson(contentType) ? ['[', ',', ']'] : ['', '', '']).map((mark) => Buffer.from(mark)) as [
+    Buffer,
+    Buffer,
+    Buffer,
+  ]
+  let isFirst = true
+  const next = (messages: readonly Uint8Array[]): Uint8Array => {
+    const parts = messages.flatMap((message, index) => (isFirst && index === 0 ? [message] : [comma, message]))
+    isFirst &&= messages.length === 0
+    return Buffer.concat(parts)
+  }
+  return { start, next, end }
+}

@@ -4,10 +4,11 @@
  */
 import type { Engine } from '../../log/log.ts'
 import { walkNames } from '../../log/names.ts'
+import { takeFirst } from './content.ts'
 import { expired, invalid, StreamError } from './errors.ts'
 import { parsePlace, partsMax } from './offsets.ts'
 import type { ForkRequest } from './requests.ts'
-import { type Found, type Inherited, isJson, isOver, type StreamState } from './state.ts'
+import { type Found, type Inherited, isOver, type StreamState } from './state.ts'
 import { changeStream, findStream, streamLog } from './stream-log.ts'
 import { toView } from './stream-view.ts'
 import { afterPart, endOf, findPoint, type Point, startOf, type View } from './view.ts'
@@ -89,27 +90,22 @@ async function findSub(
       ;({ part, offset } = afterPart(view, part))
       continue
     }
-    const page = await engine.read(log, { epoch, offset }, { eventsMax: 64 })
-    if (page.gap !== undefined || page.events.length === 0) throw expired()
-    for (const event of page.events) {
-      if (event.offset > upTo) break
-      offset = event.offset
-      const data = view.render(event)
-      if (data === undefined && isIn) throw overshoot()
-      if (data === undefined) continue
+    const page = await engine.read(log, { epoch, offset }, { eventsMax: 1 })
+    const [event] = page.events
+    if (page.gap !== undefined || event === undefined) throw expired()
+    const data = view.render(event)
+    // The state after an append.
+    if (data === undefined && isIn) break
+    if (data !== undefined) {
       isIn = true
-      if (!isJson(view.contentType)) return cut(data, left, { part, offset })
-      left -= 1
-      if (left === 0) return { at: { part, offset }, first: undefined }
+      const { first, size } = takeFirst(view.contentType, data, left)
+      if (left < size) return { at: { part, offset }, first }
+      if (left === size) return { at: { part, offset: event.offset }, first: undefined }
+      left -= size
     }
+    offset = event.offset
   }
   throw overshoot()
-}
-
-function cut(data: Uint8Array, bytes: number, at: Point): { at: Point; first: Uint8Array | undefined } {
-  if (bytes > data.length) throw overshoot()
-  if (bytes === data.length) return { at, first: undefined }
-  return { at: { part: at.part, offset: at.offset - 1 }, first: data.subarray(0, bytes) }
 }
 
 const overshoot = () => invalid('Stream-Fork-Sub-Offset is more than the source has in its next append.')

@@ -6,7 +6,7 @@ import { nextCursor } from './cursor.ts'
 import { StreamError } from './errors.ts'
 import { viewLog, viewRun } from './log-view.ts'
 import { formatPlace, parsePlace } from './offsets.ts'
-import { catchUp, longPoll, type ReadQuery } from './reading.ts'
+import { type Answer, catchUp, longPoll, type ReadQuery } from './reading.ts'
 import { streamFrames } from './sse.ts'
 import type { StreamState } from './state.ts'
 import { createStreamStore } from './store.ts'
@@ -17,6 +17,8 @@ const epoch = 'k3f9a2xq'
 const clock = { now: () => time, random: () => 0.5 }
 const atStart: ReadQuery = { offset: '-1', live: undefined, cursor: undefined }
 const bytes = (text: string) => new TextEncoder().encode(text)
+
+const textOf = (body: Answer['body']) => new Response(body as ReadableStream | Uint8Array<ArrayBuffer>).text()
 
 function open() {
   const engine = memoryEngine({ epoch: () => epoch, now: () => time })
@@ -70,7 +72,7 @@ data:{"streamNextOffset":"k3f9a2xq_0000000000000004","upToDate":true,"streamClos
       { ...atStart, offset: 'k3f9a2xq_0000000000000002' },
       null,
     )
-    expect(new TextDecoder().decode(body)).toBe(
+    expect(await textOf(body)).toBe(
       '[{"id":"k3f9a2xq-4","event":"stream_end","time":1795824000000,"data":{"run":"r","status":"completed"}}]',
     )
     expect(headers).toEqual({
@@ -87,9 +89,7 @@ data:{"streamNextOffset":"k3f9a2xq_0000000000000004","upToDate":true,"streamClos
     const { engine } = open()
     await engine.append('channel/c', [{ type: 'message', data: bytes('hi') }])
     const { body } = await catchUp(engine, { name: 'c', view: await viewLog(engine, 'channel/c') }, atStart, null)
-    expect(new TextDecoder().decode(body)).toBe(
-      '[{"id":"k3f9a2xq-1","event":"message","time":1795824000000,"data":{"$binary":"aGk="}}]',
-    )
+    expect(await textOf(body)).toBe('[{"id":"k3f9a2xq-1","event":"message","time":1795824000000,"data":{"$binary":"aGk="}}]')
   })
 
   it('is text, whose line ends cannot make a frame, and bytes in base64', async () => {
@@ -111,7 +111,7 @@ data:{"streamNextOffset":"k3f9a2xq_0000000000000004","upToDate":true,"streamClos
     const { engine, store } = open()
     const { view } = await store.create('j', { contentType: 'application/json', isClosed: false }, bytes('[]'))
     const { body, headers } = await catchUp(engine, { name: 'j', view }, { ...atStart, offset: 'now' }, null)
-    expect(new TextDecoder().decode(body)).toBe('[]')
+    expect(await textOf(body)).toBe('[]')
     expect(headers).toMatchObject({ 'stream-next-offset': 'k3f9a2xq_0000000000000000', 'cache-control': 'no-store' })
     expect(headers.etag).toBeUndefined()
     expect(await framesOf(engine, view)).toBe(
@@ -129,7 +129,7 @@ it('has what came between the first look of a reader and its wait', async () => 
   const query: ReadQuery = { offset: tail, live: 'long-poll', cursor: undefined }
   const options = { ...clock, engine, source, view, query, waitMs: 60_000, signal: new AbortController().signal }
   const { status, body } = await longPoll(options, null)
-  expect([status, new TextDecoder().decode(body)]).toEqual([200, 'meanwhile'])
+  expect([status, await textOf(body)]).toEqual([200, 'meanwhile'])
 })
 
 describe('a stream that is longer than what is kept', () => {
@@ -149,7 +149,7 @@ describe('a stream that is longer than what is kept', () => {
     const { view, state } = await store.open('s', true)
     expect(state).toMatchObject({ contentType: 'text/plain', ttl: 9 })
     const { body, headers } = await catchUp(engine, { name: 's', view }, atStart, null)
-    expect(new TextDecoder().decode(body)).toMatch(/^\.+[1-9][0-9]\..*49$/)
+    expect(await textOf(body)).toMatch(/^\.+[1-9][0-9]\..*49$/)
     expect(headers['stream-up-to-date']).toBe('true')
     await expect(catchUp(engine, { name: 's', view }, { ...atStart, offset: tail }, null)).rejects.toMatchObject({ status: 410 })
   })
@@ -161,7 +161,7 @@ describe('a stream that is longer than what is kept', () => {
     await write(store, 's')
     const { view } = await store.open('f', true)
     const { body } = await catchUp(engine, { name: 'f', view }, atStart, null)
-    expect(new TextDecoder().decode(body)).toBe('own')
+    expect(await textOf(body)).toBe('own')
     expect(fork.tail).toBe('k3f9a2xq_0000000000000001_k3f9a2xq_0000000000000001')
   })
 
@@ -173,7 +173,7 @@ describe('a stream that is longer than what is kept', () => {
     await store.create('leaf', { isClosed: false, fork: { from: 'middle', subOffset: 0 } }, bytes('leaf'))
     const { view } = await store.open('leaf', true)
     const read = async (offset: string) =>
-      new TextDecoder().decode((await catchUp(engine, { name: 'leaf', view }, { ...atStart, offset }, null)).body)
+      await textOf((await catchUp(engine, { name: 'leaf', view }, { ...atStart, offset }, null)).body)
     expect(await read('-1')).toMatch(/^\.+[1-9][0-9]\..*49leaf$/)
     for (const offset of [root.tail, middle.tail, 'k3f9a2xq_0000000000000000'])
       await expect(read(offset)).rejects.toMatchObject({ status: 410 })

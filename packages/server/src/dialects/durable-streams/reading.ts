@@ -1,6 +1,6 @@
 /** Answers to GET: what there is, or with `live` what comes next. PROTOCOL.md 5.6 to 5.8 of Durable Streams. */
 import type { Engine } from '../../log/log.ts'
-import { joinMessages } from './content.ts'
+import { joiner, joinMessages } from './content.ts'
 import { nextCursor } from './cursor.ts'
 import { type Chunk, endOf, findPoint, formatPoint, type Point, readView, startOf, type View } from './view.ts'
 
@@ -25,7 +25,7 @@ export interface ReadQuery {
 export interface Answer {
   readonly status: number
   readonly headers: Readonly<Record<string, string>>
-  readonly body?: Uint8Array
+  readonly body?: Uint8Array | ReadableStream<Uint8Array>
 }
 
 export interface Clock {
@@ -34,7 +34,7 @@ export interface Clock {
   readonly random: () => number
 }
 
-/** Of one answer. */
+/** Of one read. */
 const bytesMax = 1024 * 1024
 
 /** Only the caches of its reader: who may read it is checked at each request. */
@@ -47,7 +47,10 @@ export function findStart(view: View, offset: string | undefined): Point {
   return offset === 'now' ? endOf(view) : findPoint(view, offset)
 }
 
-/** What there is after an offset. */
+/**
+ * All that there is after an offset. Clients that do not wait for more ask once, so it is not cut into pages: what does not fit
+ * into one read is read as the client takes it.
+ */
 export async function catchUp(
   engine: Engine,
   { name, view }: { readonly name: string; readonly view: View },
@@ -55,12 +58,24 @@ export async function catchUp(
   ifNoneMatch: string | null,
 ): Promise<Answer> {
   const from = findStart(view, offset)
-  if (offset === 'now') {
-    const chunk = { messages: [], next: from, isUpToDate: true }
-    return { status: 200, headers: { ...headersOf(view, chunk), ...notKept }, body: joinMessages(view.contentType, []) }
+  const all = { next: endOf(view), isUpToDate: true }
+  if (offset === 'now')
+    return { status: 200, headers: { ...headersOf(view, all), ...notKept }, body: joinMessages(view.contentType, []) }
+  const first = await readView(engine, view, from, bytesMax)
+  const chunk = { ...all, messages: first.messages }
+  const answer = answerChunk({ name, view, from, chunk, ifNoneMatch })
+  if (first.isUpToDate || answer.status === 304) return answer
+  return { ...answer, body: ReadableStream.from(joinPages(engine, view, first)) }
+}
+
+async function* joinPages(engine: Engine, view: View, first: Chunk): AsyncGenerator<Uint8Array> {
+  const join = joiner(view.contentType)
+  yield join.start
+  for (let chunk = first; ; chunk = await readView(engine, view, chunk.next, bytesMax)) {
+    yield join.next(chunk.messages.map(({ data }) => data))
+    if (chunk.isUpToDate) break
   }
-  const chunk = await readView(engine, view, from, bytesMax)
-  return answerChunk({ name, view, from, chunk, ifNoneMatch })
+  yield join.end
 }
 
 interface ChunkOptions {

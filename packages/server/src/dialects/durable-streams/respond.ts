@@ -1,7 +1,7 @@
 /** Answers of a stream as responses of the gateway, over the connection of their reader. */
 import { MillraceError } from '@millrace/protocol'
 import { z } from 'zod'
-import type { RouteRequest, RouteResponse } from '../../gateway/route.ts'
+import type { ResponseBytes, RouteRequest, RouteResponse } from '../../gateway/route.ts'
 import type { Engine } from '../../log/log.ts'
 import { invalid, StreamError, toStreamError } from './errors.ts'
 import { type Answer, type Clock, catchUp, findStart, headersOf, type LiveOptions, longPoll, type Source } from './reading.ts'
@@ -54,7 +54,7 @@ export async function answering(act: () => Promise<RouteResponse>): Promise<Rout
 }
 
 export function toResponse({ status, headers, body }: Answer): RouteResponse {
-  return { status, bytes: (body as Uint8Array<ArrayBuffer> | undefined) ?? null, headers: { ...sharedHeaders, ...headers } }
+  return { status, bytes: (body as ResponseBytes | undefined) ?? null, headers: { ...sharedHeaders, ...headers } }
 }
 
 /** `connection` is open where the reader has been given its place already. */
@@ -76,7 +76,7 @@ export async function respond(
   if (query.live === 'sse') return streamOf({ ...live, waitMs: context.waits.sseMs }, served)
   const answer = await longPoll({ ...live, waitMs: context.waits.pollMs }, ifNoneMatch)
   served.requireOpen()
-  served.delivered.bytes = answer.body?.length ?? 0
+  if (answer.body instanceof Uint8Array) served.delivered.bytes = answer.body.length
   return toResponse(answer)
 }
 

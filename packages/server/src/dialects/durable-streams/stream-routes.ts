@@ -1,11 +1,11 @@
 /** Streams that clients create, write and read: `/ds/streams/` and their name. */
-import { MillraceError, limits as sizes } from '@millrace/protocol'
+import { MillraceError } from '@millrace/protocol'
 import { z } from 'zod'
 import type { Caller } from '../../access/caller.ts'
 import type { FaceContext } from '../../gateway/face.ts'
 import type { Route, RouteRequest, RouteResponse } from '../../gateway/route.ts'
 import type { AppendRequest, Decision } from './append.ts'
-import { readBody } from './content.ts'
+import { bodyBytesMax, readBody } from './content.ts'
 import { readAppend, readCreate } from './requests.ts'
 import { answering, type ReadInput, type RespondContext, readQuery, respond, toResponse } from './respond.ts'
 import type { StreamState } from './state.ts'
@@ -112,7 +112,7 @@ function createChecks({ authorize, limits, mayReadHistory }: StreamRoutesContext
     },
     async bodyOf({ caller, openBody }: Named): Promise<Uint8Array> {
       const length = caller.headers.get('content-length')
-      limits.requireBody(caller.address, Math.min(length === null ? sizes.bodyBytesMax : Number(length) || 0, sizes.bodyBytesMax))
+      limits.requireBody(caller.address, Math.min(length === null ? bodyBytesMax : Number(length) || 0, bodyBytesMax))
       return readBody(openBody())
     },
   }
