@@ -49,3 +49,42 @@ describe.each(['ai-sdk', 'assistant-ui'])('the page of %s', (library) => {
     await expect.poll(async () => (await runs()).map(({ status }) => status)).toEqual(['stopped'])
   })
 })
+
+describe('the page of assistant-ui', () => {
+  async function open(model: string) {
+    const page = await (await launchChromium()).newPage()
+    await page.goto(await servePage('assistant-ui', { MODEL: model }))
+    const field = page.getByRole('textbox')
+    await field.fill('weather')
+    await field.press('Enter')
+    return page
+  }
+
+  it('lets somebody approve and reject a call', async () => {
+    const page = await open('sim:tool?tps=0&approve=1')
+    await page.getByText('Allow').click()
+    await page.getByText('The weather says:').waitFor()
+    await page.getByText('Again').click()
+    await page.getByText('Reject').click()
+    await page.getByText('The weather says: No.').waitFor()
+  })
+
+  it('sends the result of a call that it executes', async () => {
+    const page = await open('sim:tool?tps=0&client=1')
+    await page.getByText('Answer').click()
+    await page.getByText('The weather says: {"celsius":3}.').waitFor()
+  })
+
+  it('shows the branches of a question that was asked again', async () => {
+    const page = await open('sim:echo?tps=0&show=request')
+    await page.getByText('"messages"', { exact: false }).waitFor()
+    await page.getByText('Again').click()
+    await page.getByText('2/2').waitFor()
+    await page.getByText('Before').click()
+    await page.getByText('1/2').waitFor()
+    await page.getByText('"messages"', { exact: false }).waitFor()
+    await page.getByText('weather', { exact: true }).waitFor()
+    await page.getByText('After').click()
+    await page.getByText('2/2').waitFor()
+  })
+})

@@ -1,4 +1,11 @@
-import { AssistantRuntimeProvider, ComposerPrimitive, MessagePrimitive, ThreadPrimitive } from '@assistant-ui/react'
+import {
+  ActionBarPrimitive,
+  AssistantRuntimeProvider,
+  BranchPickerPrimitive,
+  ComposerPrimitive,
+  MessagePrimitive,
+  ThreadPrimitive,
+} from '@assistant-ui/react'
 import { connect } from '@millrace/client'
 import { useMillraceRuntime } from '@millrace/client/assistant-ui'
 
@@ -8,7 +15,7 @@ export function App() {
   return (
     <AssistantRuntimeProvider runtime={useMillraceRuntime(session)}>
       <ThreadPrimitive.Root>
-        <ThreadPrimitive.Messages components={{ Message }} />
+        <ThreadPrimitive.Messages components={{ UserMessage: Question, AssistantMessage: Answer }} />
         <ComposerPrimitive.Root>
           <ComposerPrimitive.Input />
           <ComposerPrimitive.Cancel>Stop</ComposerPrimitive.Cancel>
@@ -18,10 +25,41 @@ export function App() {
   )
 }
 
-function Message() {
+function Question() {
   return (
     <MessagePrimitive.Root>
       <MessagePrimitive.Content />
+      <BranchPickerPrimitive.Root hideWhenSingleBranch>
+        <BranchPickerPrimitive.Previous>Before</BranchPickerPrimitive.Previous>
+        <BranchPickerPrimitive.Number />/<BranchPickerPrimitive.Count />
+        <BranchPickerPrimitive.Next>After</BranchPickerPrimitive.Next>
+      </BranchPickerPrimitive.Root>
     </MessagePrimitive.Root>
   )
+}
+
+function Answer() {
+  return (
+    <MessagePrimitive.Root>
+      <MessagePrimitive.Content components={{ tools: { Fallback: Tool } }} />
+      <ActionBarPrimitive.Reload>Again</ActionBarPrimitive.Reload>
+    </MessagePrimitive.Root>
+  )
+}
+
+function Tool({ toolName, argsText, result, approval, status, addResult, respondToApproval }) {
+  const waits = status.type === 'requires-action'
+  const isAsked = approval !== undefined && approval.approved === undefined
+  return (
+    <p>
+      {toolName} {argsText} {result !== undefined && JSON.stringify(result)}
+      {waits && isAsked && <Button onClick={() => respondToApproval({ approved: true })}>Allow</Button>}
+      {waits && isAsked && <Button onClick={() => respondToApproval({ approved: false, reason: 'No.' })}>Reject</Button>}
+      {waits && approval === undefined && <Button onClick={() => addResult({ celsius: 3 })}>Answer</Button>}
+    </p>
+  )
+}
+
+function Button(props) {
+  return <button type="button" {...props} />
 }

@@ -2,7 +2,7 @@
 import { describe, expect, it } from 'vitest'
 import type { ChatLane, ChatRun } from '../chat/index.ts'
 import { MillraceError } from '../errors.ts'
-import { toQuestion, toThreadMessages } from './messages.ts'
+import { toQuestion, toRepository, toThreadMessages } from './messages.ts'
 
 const lane: ChatLane = {
   lane: 'a',
@@ -54,6 +54,20 @@ describe('an answer', () => {
       { approval: { id: 'p', approved: false, reason: 'too much' } },
     ])
   })
+})
+
+it('has the other questions at a place as branches of it', () => {
+  const runs = ['first', 'second'].map((run): ChatRun => ({ run, query: run, startedAt: 0, status: 'completed', lanes: [lane] }))
+  const siblings = new Map(['second', 'other'].map((run) => [run, ['other', 'second']]))
+  const { headId, messages } = toRepository(toThreadMessages({ runs, pending: [] }), siblings)
+  expect(headId).toBe('answer-second')
+  expect(messages.map(({ message, parentId }) => [message.id, parentId])).toEqual([
+    ['first', null],
+    ['answer-first', 'first'],
+    ['other', 'answer-first'],
+    ['second', 'answer-first'],
+    ['answer-second', 'second'],
+  ])
 })
 
 describe('a question', () => {

@@ -1,5 +1,5 @@
 /** A chat store as the messages of assistant-ui: each run is a message of the user, with the run's id, and one of the assistant. */
-import type { AppendMessage, ThreadMessageLike } from '@assistant-ui/react'
+import { type AppendMessage, ExportedMessageRepository, type ThreadMessageLike } from '@assistant-ui/react'
 import type { Json, LanePart, Message, ToolPart } from '@millrace/protocol'
 import type { Chat, ChatLane } from '../chat/index.ts'
 import { toDataUrl } from '../data-url.ts'
@@ -24,6 +24,38 @@ export function toThreadMessages({ runs, pending }: Pick<Chat, 'runs' | 'pending
     return [question, { id: `answer-${id}`, role: 'assistant', content: [], status }]
   })
   return [...answered, ...waiting]
+}
+
+/**
+ * The same as a tree: beside each question the others at its place, whose text is not shown, and so is not here. `messages` are
+ * those of the path.
+ */
+export function toRepository(messages: readonly ThreadMessageLike[], siblings: Chat['siblings']): ExportedMessageRepository {
+  let parentId: string | null = null
+  const items = messages.flatMap((message) => {
+    const { id = '' } = message
+    const places = siblings.get(id) ?? [id]
+    const branches = places.map((run) => {
+      const shown: ThreadMessageLike = run === id ? message : { id: run, role: 'user', content: '' }
+      return { message: shown, parentId }
+    })
+    parentId = id
+    return branches
+  })
+  return ExportedMessageRepository.fromBranchableArray(items, { headId: parentId })
+}
+
+/** The newest call that is meant, with its run. */
+export function findCall({ runs }: Pick<Chat, 'runs'>, isNamed: (tool: ToolPart) => boolean): FoundCall | undefined {
+  for (const { run, lanes } of runs.toReversed())
+    for (const part of lanes.flatMap(({ parts }) => parts))
+      if (part.type === 'tool' && isNamed(part)) return { run, call: part.call }
+  return undefined
+}
+
+interface FoundCall {
+  readonly run: string
+  readonly call: string
 }
 
 function statusOf({ status, finishReason, error }: ChatLane): Status {

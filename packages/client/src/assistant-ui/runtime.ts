@@ -1,10 +1,12 @@
 /** A runtime of assistant-ui over a session: what its components show and do is the chat store of the session. */
-import { type AssistantRuntime, type ThreadMessageLike, useExternalStoreRuntime } from '@assistant-ui/react'
+import { type AssistantRuntime, type ThreadMessage, useExternalStoreRuntime } from '@assistant-ui/react'
+import type { Json } from '@millrace/protocol'
 import { useMemo } from 'react'
 import type { AskOptions, ChatOptions } from '../chat/index.ts'
+import { MillraceError } from '../errors.ts'
 import { useChat } from '../react/index.ts'
 import type { Session } from '../session.ts'
-import { toQuestion, toThreadMessages } from './messages.ts'
+import { findCall, toQuestion, toRepository, toThreadMessages } from './messages.ts'
 
 export interface MillraceRuntimeOptions extends ChatOptions, Pick<AskOptions, 'models' | 'instructions' | 'params' | 'metadata'> {
   /** The name of the lane whose answers are shown; default the first of each run. */
@@ -18,11 +20,11 @@ export interface MillraceRuntimeOptions extends ChatOptions, Pick<AskOptions, 'm
 export function useMillraceRuntime(session: Session, options: MillraceRuntimeOptions = {}): AssistantRuntime {
   const { transcript, storage, onEnd, onToolCall, lane, ...asked } = options
   const chat = useChat(session, { transcript, storage, onEnd, onToolCall })
-  const { runs, pending } = chat
+  const { runs, pending, siblings } = chat
   const messages = useMemo(() => toThreadMessages({ runs, pending }, lane), [runs, pending, lane])
-  return useExternalStoreRuntime<ThreadMessageLike>({
-    messages,
-    convertMessage: (message) => message,
+  const messageRepository = useMemo(() => toRepository(messages, siblings), [messages, siblings])
+  return useExternalStoreRuntime<ThreadMessage>({
+    messageRepository,
     isRunning: runs.some(({ status }) => status === 'streaming'),
     isLoading: chat.status === 'loading' && messages.length === 0,
     // What is rejected shows its error below the question.
@@ -37,6 +39,22 @@ export function useMillraceRuntime(session: Session, options: MillraceRuntimeOpt
     },
     async onCancel() {
       await Promise.allSettled(runs.filter(({ status }) => status === 'streaming').map(({ run }) => chat.stop(run)))
+    },
+    /** Another branch was chosen: its question is the one that is not shown yet. */
+    setMessages(chosen) {
+      const other = chosen.find(({ id }) => siblings.has(id) && !runs.some(({ run }) => run === id))
+      if (other !== undefined) chat.choose(other.id)
+    },
+    async onAddToolResult({ toolCallId, result, isError }) {
+      const found = findCall({ runs }, ({ call }) => call === toolCallId)
+      if (found !== undefined) await chat.addToolResults(found.run, [{ call: toolCallId, value: result as Json, isError }])
+    },
+    async onRespondToToolApproval({ approvalId, approved, reason }) {
+      const found = findCall({ runs }, ({ approval }) => approval === approvalId)
+      if (found === undefined) throw new MillraceError('call_not_found', { retryable: false })
+      const { run, call } = found
+      if (approved) await chat.approve(run, call)
+      else await chat.decide(run, [{ call, decision: 'reject', ...(reason !== undefined && { reason }) }])
     },
   })
 }
