@@ -60,6 +60,9 @@ export interface CallAnswer {
   readonly isError: boolean
 }
 
+/** Both ways of every call that a step may have. */
+const answersMax = 200
+
 /** Throws `query_missing` without either, and as `checkAsked` does. */
 export function readInput(input: RunAgentInput): Wanted {
   const { threadId, runId, messages, resume = [], forwardedProps } = input
@@ -67,6 +70,8 @@ export function readInput(input: RunAgentInput): Wanted {
   const questions = added.slice(added.findLastIndex(({ role }) => role === 'tool') + 1).filter(({ role }) => role === 'user')
   const results = added.filter(({ role }) => role === 'tool').map(toResult)
   const answers = [...resume.map(toAnswer), ...results]
+  if (answers.length > answersMax)
+    throw new MillraceError('invalid_request', { message: `At most ${answersMax} calls are decided about at once.` })
   if (questions.length === 0 && answers.length > 0) return { answers }
   if (resume.length > 0) throw new MillraceError('invalid_request', { message: 'Send either `resume` or another question.' })
   if (questions.length === 0) throw new MillraceError('query_missing')
