@@ -26,7 +26,15 @@ export type { Price } from './limits/prices.ts'
 export type { UsageOfDay, UsageQuery, UsageReader } from './limits/usage.ts'
 export type * from './log/log.ts'
 export type { Millrace } from './millrace.ts'
-export { fromLangChain, type LangChainOptions, type OwnModel } from './models/index.ts'
+export {
+  type AiSdkUpstreamOptions,
+  aiSdkUpstream,
+  fromLangChain,
+  type LangChainOptions,
+  type LangGraphUpstreamOptions,
+  langGraphUpstream,
+  type OwnModel,
+} from './models/index.ts'
 export type * from './models/model.ts'
 export type * from './operations/observer.ts'
 export type { WebhookEvent, WebhookOptions } from './operations/webhooks/target.ts'

@@ -22,10 +22,12 @@ export interface LangChainGraph {
 type Stream = (
   input: { readonly messages: LangChainMessage[] },
   options: { readonly streamMode: readonly ['messages', 'custom']; readonly signal: AbortSignal },
-) => Promise<AsyncIterable<readonly ['custom', unknown] | readonly ['messages', readonly [GraphMessage]]>>
+) => Promise<AsyncIterable<GraphItem>>
+
+export type GraphItem = readonly ['custom', unknown] | readonly ['messages', readonly [GraphMessage]]
 
 /** A message in a stream of messages: a model's, whole or in chunks, or a tool's. */
-interface GraphMessage extends LangChainChunk {
+export interface GraphMessage extends LangChainChunk {
   readonly id?: string | undefined
   readonly tool_call_id?: string | undefined
   readonly status?: string | undefined
@@ -56,7 +58,7 @@ async function* readGraph(graph: LangChainGraph, { messages, signal }: ModelRequ
   yield { finishReason: 'stop' }
 }
 
-async function* readMessages(stream: Awaited<ReturnType<Stream>>, end: AnswerEnd): AsyncGenerator<ModelPart> {
+export async function* readMessages(stream: AsyncIterable<GraphItem>, end: AnswerEnd): AsyncGenerator<ModelPart> {
   const calls = new ToolCalls('model')
   const cited = new Set<string>()
   let current: string | undefined
