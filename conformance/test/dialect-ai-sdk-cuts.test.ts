@@ -155,6 +155,20 @@ describe.each(engines)('over %s', (_, open) => {
   })
 })
 
+it('is read, asked again and stopped on another server of the engine', async () => {
+  const redis = await startRedis()
+  onTestFinished(() => redis.close())
+  const [one, other] = [await start(redisEngine({ url: redis.url })), await start(redisEngine({ url: redis.url }))]
+  const body = { id: 'chat', messages: [question('m')], model: 'sim:count?n=10000&tps=50' }
+  const post = (url: string) => fetch(`${url}/ai/chat`, { method: 'POST', body: JSON.stringify(body) })
+  const readers = [await post(one.url), await post(other.url), await fetch(`${other.url}/ai/chat/chat/stream?startIndex=0`)]
+  const reading = Promise.all(readers.map(framesOf))
+  expect((await fetch(`${other.url}/ai/chat/chat/stop`, { method: 'POST' })).status).toBe(204)
+  const [whole = [], ...others] = await reading
+  expect(whole.slice(-2)).toMatchObject([{ type: 'abort' }, { type: 'finish', finishReason: 'interrupted' }])
+  expect(others).toEqual([whole, whole])
+})
+
 it('has the same numbers for a reader that is far behind', async () => {
   const { url } = await start(memoryEngine())
   const transport = new WorkflowChatTransport<UIMessage>({ api: `${url}/ai/chat` })

@@ -86,6 +86,18 @@ it('takes JSON of any type, a chat of any id, and whatever else an application s
   expect((await millrace.readSession(session))?.runs.length).toBe(1)
 })
 
+it('starts nothing for a page of another site, whose form needs no preflight', async () => {
+  const { url, millrace } = await start()
+  const body = JSON.stringify({ id: 'a', messages: [say('1')] })
+  for (const headers of [{ 'sec-fetch-site': 'cross-site' }, { origin: 'https://else.example' }]) {
+    const request = { method: 'POST', headers: { 'content-type': 'text/plain', ...headers }, body }
+    expect((await fetch(`${url}/ai/chat`, request)).status).toBe(403)
+  }
+  const socket = new WebSocket(`${url.replace('http', 'ws')}/ai/ws`, { origin: 'https://else.example' })
+  const [, response] = (await once(socket, 'unexpected-response')) as [unknown, { statusCode: number }]
+  expect([response.statusCode, await millrace.readSession('a')]).toEqual([403, undefined])
+})
+
 it('keeps a file of a question, and asks with it', async () => {
   const { ask, millrace } = await start({ model: 'sim:echo?show=messages' })
   const png = 'iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=='
