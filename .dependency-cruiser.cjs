@@ -142,6 +142,13 @@ module.exports = {
       to: { path: `${server}/engines/`, pathNot: [`${server}/engines/$1/`, `${server}/engines/shared/`] },
     },
     {
+      name: 'dialects-are-strangers-to-each-other',
+      comment: 'A dialect is a folder; what several need is in dialects/shared.',
+      severity: 'error',
+      from: { path: `${server}/dialects/([^/]+)/`, pathNot: test },
+      to: { path: `${server}/dialects/[^/]+/`, pathNot: [`${server}/dialects/$1/`, `${server}/dialects/shared/`] },
+    },
+    {
       name: 'client-and-server-meet-only-in-protocol',
       severity: 'error',
       from: { path: '^packages/(client|server)/src' },
