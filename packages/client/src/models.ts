@@ -6,6 +6,8 @@ export interface ModelInfo {
   readonly name: string
   readonly description: string
   readonly languageModel: boolean
+  /** Media types of files that it is given, such as `image/*`. */
+  readonly accepts: readonly string[]
 }
 
 export interface ModelList {

@@ -121,8 +121,13 @@ describe('the documentation that the server serves', () => {
     const { url } = await startServer()
     const { default: name, models } = (await (await fetch(`${url}/api/models`)).json()) as {
       default: string
-      models: { name: string; languageModel: boolean }[]
+      models: { name: string; languageModel: boolean; accepts: string[] }[]
     }
+    expect(Object.fromEntries(models.map((model) => [model.name, model.accepts]))).toMatchObject({
+      'sim:echo': ['*/*'],
+      'sim:count': [],
+      'builtin:guide': [],
+    })
     expect(name).toBe('sim:count?n=5&tps=0')
     expect(
       models

@@ -37,6 +37,8 @@ describe('a question', () => {
     expect(await askedIn(millrace, 'three')).toEqual(['one', 'two', 'three'])
     await ask('four', {})
     expect(await askedIn(millrace, 'four')).toEqual(['one', 'two', 'three', 'four'])
+    await fetch(`${url}/api/chat?query=five&id=five&session=tree&parent=one`).then((answer) => answer.text())
+    expect(await askedIn(millrace, 'five')).toEqual(['one', 'five'])
     await ask('root', { parent: null })
     expect(await askedIn(millrace, 'root')).toEqual(['root'])
     await ask('after', {})
@@ -47,6 +49,7 @@ describe('a question', () => {
       other: 'one',
       three: 'two',
       four: 'three',
+      five: 'one',
       root: null,
       after: 'root',
     })

@@ -153,7 +153,14 @@ export const answers = {
   }),
   models: z.object({
     default: z.string().optional().describe('Of a request that names none; absent where you may not use it'),
-    models: z.array(z.object({ name: z.string(), description: z.string(), languageModel: z.boolean() })),
+    models: z.array(
+      z.object({
+        name: z.string(),
+        description: z.string(),
+        languageModel: z.boolean(),
+        accepts: z.array(z.string()).describe('Media types of files that it is given, such as `image/*`'),
+      }),
+    ),
   }),
   health: z.object({ status: z.enum(['ok', 'stopping']), version: z.string(), uptimeSeconds: z.number() }),
   readiness: z.object({

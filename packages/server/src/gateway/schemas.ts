@@ -31,6 +31,12 @@ const models = z.array(model).min(1).max(limits.lanesMax)
 const ticket = z.string().optional().describe('A ticket of POST /api/tickets, where no Authorization header can be sent')
 const position = z.string().max(200, 'position_invalid').describe('An id that an event carried')
 
+/** As a query has it, where null has no place. */
+const place = {
+  parent: id.optional().describe('The run of this session that the question follows; absent follows the newest run'),
+  parentLane: laneName.optional().describe('Of a `parent` with several lanes, the one that the question follows'),
+}
+
 export const chatQuery = z.object({
   query: query.describe('What to ask'),
   model: model.optional().describe('Name of the model; see GET /api/models'),
@@ -43,6 +49,7 @@ export const chatQuery = z.object({
     .describe('Several models side by side, separated by commas'),
   session: id.optional().describe('The conversation to go on with; absent starts a new one'),
   id: id.optional().describe('Id of the run; the same id again attaches to the run instead of starting a second one'),
+  ...place,
   events: z.enum(['type', 'lane']).default('type').describe('`lane` names events after their lane'),
   lastEventId: position.optional().describe('Like the header Last-Event-ID'),
   ticket,
@@ -61,8 +68,7 @@ export const produceQuery = z.object({
   id: id.optional().describe('Id of the run; the same id again goes on with it. Needed with a Producer-Id'),
   model: model.optional().describe('Who answers; default `app`. With `continues` the lane that goes on'),
   continues: id.optional().describe('The run that this one continues: one that ended early'),
-  parent: id.optional().describe('The run of this session that the question follows; absent follows the newest run'),
-  parentLane: laneName.optional().describe('Of a `parent` with several lanes, the one that the question follows'),
+  ...place,
 })
 
 /** A step, so that readers with nearly equal intervals share one encoding. */

@@ -136,3 +136,8 @@ export interface ModelInfo {
   /** False for `builtin:guide` and `sim:`, which are not language models and must not look like one. */
   readonly languageModel: boolean
 }
+
+/** With what its model accepts. */
+export interface ListedModel extends ModelInfo {
+  readonly accepts: readonly string[]
+}

@@ -5,7 +5,7 @@ import { guideProvider } from './guide/index.ts'
 import { fromLangChainGraph, isLangChainGraph, type LangChainGraph } from './langchain/graph.ts'
 import { fromLangChain, isLangChainModel, type LangChainModel } from './langchain/index.ts'
 import { openLangChain } from './langchain/provider.ts'
-import type { Model, ModelInfo, ModelProvider } from './model.ts'
+import type { ListedModel, Model, ModelInfo, ModelProvider } from './model.ts'
 import { simulationProvider } from './simulated/index.ts'
 
 /** A model of the host: one that streams, a LangChain chat model, or an agent or graph of LangChain. */
@@ -29,7 +29,7 @@ export interface DefaultModel {
 export interface Models {
   /** Rejects with `model_not_found` or `model_unavailable`. */
   resolve(name?: string): Promise<Model>
-  list(): Promise<readonly ModelInfo[]>
+  list(): Promise<readonly ListedModel[]>
   /** Whether it is one of the host's models. */
   isOwn(name: string): boolean
   /** The name where the host or this registry chose it, without options; `other` for names that only a client thought of. */
@@ -62,8 +62,9 @@ export function createModels({ models = [], default: defaultName = 'auto', env =
       const infos = [...own.keys()].map((name) => ({ name, description: 'A model of this application', languageModel: true }))
       const chosen = await describeDefault().catch(() => undefined)
       const known = [...infos, ...[...providers.values()].flatMap((provider) => provider.list())]
-      if (chosen === undefined || known.some(({ name }) => name === chosen.name)) return known
-      return [{ name: chosen.name, description: chosen.reason, languageModel: !providers.has(prefixOf(chosen.name)) }, ...known]
+      if (chosen === undefined || known.some(({ name }) => name === chosen.name)) return Promise.all(known.map(withAccepted))
+      const languageModel = !providers.has(prefixOf(chosen.name))
+      return Promise.all([{ name: chosen.name, description: chosen.reason, languageModel }, ...known].map(withAccepted))
     },
     isOwn: (name) => own.has(name),
     labelOf(name) {
@@ -71,6 +72,11 @@ export function createModels({ models = [], default: defaultName = 'auto', env =
       return own.has(plain) || chosen.has(plain) ? plain : 'other'
     },
     describeDefault,
+  }
+
+  async function withAccepted(info: ModelInfo): Promise<ListedModel> {
+    const { accepts = [] } = await resolve(info.name)
+    return { ...info, accepts }
   }
 
   async function describeDefault(): Promise<DefaultModel> {
