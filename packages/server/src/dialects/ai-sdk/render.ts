@@ -10,11 +10,11 @@ import {
   type SessionEvents,
   type UiChunk,
   uiChunkOf,
-  uiFinishReasonOf,
 } from '@millrace/protocol'
 import type { LogEvent } from '../../log/log.ts'
 import type { Frame, Renderer, RunDialect } from '../run-dialect.ts'
 import { type Chunk, earlierChunks, fileChunk, type Parts } from './chunks.ts'
+import { endChunks, failChunks } from './ends.ts'
 import { answerId } from './ids.ts'
 
 export interface UiMessageView {
@@ -37,10 +37,7 @@ export function createUiMessageDialect(view: UiMessageView): RunDialect {
     merges,
     hasIds: false,
     begin: () => new UiMessageRenderer(view),
-    fail: (error) => [
-      toFrame({ type: 'error', errorText: error.toPublic().message }),
-      toFrame({ type: 'finish', finishReason: 'error' }),
-    ],
+    fail: (error) => failChunks(error).map(toFrame),
   }
 }
 
@@ -145,18 +142,10 @@ class UiMessageRenderer implements Renderer {
     yield { type: `${open.type}-end`, id: open.id }
   }
 
-  *#end({ run: _run, status, error, finishReason, ...end }: SessionEvents['stream_end']): Generator<Chunk> {
+  *#end({ run: _run, ...end }: SessionEvents['stream_end']): Generator<Chunk> {
     for (const lane of this.#open.keys()) yield* this.#close(lane)
     if (this.#isInStep) yield* this.#endStep()
-    const messageMetadata = { status, ...(error !== undefined && { error }), ...end }
-    if (status === 'stopped') yield { type: 'abort' }
-    if (status === 'failed') {
-      // A client reads nothing after an error.
-      yield { type: 'message-metadata', messageMetadata }
-      yield { type: 'error', errorText: error?.message ?? status }
-    }
-    const reason = reasons[status] ?? (finishReason && uiFinishReasonOf(finishReason))
-    yield { type: 'finish', ...(reason !== undefined && { finishReason: reason }), messageMetadata }
+    yield* endChunks(end)
   }
 
   *#beginStep(): Generator<Chunk> {
@@ -180,14 +169,6 @@ class UiMessageRenderer implements Renderer {
     const { millrace } = (providerMetadata ?? {}) as { millrace?: object }
     return { providerMetadata: { millrace: { ...millrace, lane } } }
   }
-}
-
-/** What goes before the reason of a model. `interrupted` keeps the client from sending by itself. */
-const reasons: Readonly<Record<string, string | undefined>> = {
-  waiting: 'tool-calls',
-  stopped: 'interrupted',
-  failed: 'error',
-  interrupted: 'interrupted',
 }
 
 type JsonEvent = Exclude<SessionEvent, { type: 'file_data' }>

@@ -7,10 +7,11 @@ import { z } from 'zod'
 import type { FaceContext, FaceSocket, OpenedSocket } from '../../gateway/face.ts'
 import type { Run } from '../../runs/run.ts'
 import { idOfName } from '../shared/id-of-name.ts'
+import { waitingChunks } from './ends.ts'
 import type { Extent } from './ids.ts'
 import { chatRequest } from './requests.ts'
 import { prepareChat } from './starting.ts'
-import { describeStream, findRunning, requireRun, waitingChunks } from './streams.ts'
+import { describeStream, findRunning, requireRun } from './streams.ts'
 
 const requestId = z.string().max(256)
 const chat = z.string().min(1).max(512)

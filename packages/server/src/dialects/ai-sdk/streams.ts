@@ -9,7 +9,8 @@ import type { Run } from '../../runs/run.ts'
 import { findExchange, joinRuns } from '../../sessions/conversation.ts'
 import type { RunRecord } from '../../sessions/transcript.ts'
 import { replayRun } from '../replay.ts'
-import { answerId, type Extent, formatRunId, type NamedRun } from './ids.ts'
+import { waitingChunks } from './ends.ts'
+import { type Extent, formatRunId, type NamedRun } from './ids.ts'
 import { createUiMessageDialect } from './render.ts'
 import { textDialect } from './text.ts'
 
@@ -77,13 +78,6 @@ export function respondWaiting(
     .map((chunk) => encodeSseEvent({ data: encodeJson(chunk) }))
     .join('')
   return { status: 200, text, headers: { ...streamHeaders, ...headers, 'content-type': 'text/event-stream' } }
-}
-
-export function waitingChunks(first: string): readonly object[] {
-  return [
-    { type: 'start', messageId: answerId(first) },
-    { type: 'finish', finishReason: 'tool-calls' },
-  ]
 }
 
 /** What is in progress in a chat. Nobody learns whether a chat without it exists, or whose it is. */
