@@ -35,7 +35,7 @@ suite('nats, two servers', async (onEnd) => {
 })
 
 function suite(name: string, makeEngines: (onEnd: (close: Close) => void) => Promise<Engine[]>): void {
-  describe(name, () => {
+  describe(`${name} (skipped: subscriptions, which are optional)`, () => {
     const options = { baseUrl: '' }
     const ends: Close[] = []
     const onEnd = (close: Close) => void ends.unshift(close)

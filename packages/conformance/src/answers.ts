@@ -89,13 +89,12 @@ const answers: Suite = {
       async run(target) {
         const response = await post(target, '/api/chat', question(target, { query: 'Count to a thousand.' }))
         const frames: SseFrame[] = []
+        let stopped: Promise<Response> | undefined
         for await (const frame of streamSse(response)) {
           frames.push(frame)
-          if (frame.event === 'message' && frames.length < 4) {
-            const { run } = startOf(frames[0])
-            void post(target, `/api/runs/${run}/stop`, {})
-          }
+          if (frame.event === 'message') stopped ??= post(target, `/api/runs/${startOf(frames[0]).run}/stop`, {})
         }
+        await stopped
         const { status } = JSON.parse(frames.at(-1)?.data ?? '{}') as { status: string }
         assert.ok(['stopped', 'completed'].includes(status), `the run ends as ${status}`)
         const { session } = startOf(frames[0])
