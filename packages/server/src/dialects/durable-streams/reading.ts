@@ -65,7 +65,24 @@ export async function catchUp(
   const chunk = { ...all, messages: first.messages }
   const answer = answerChunk({ name, view, from, chunk, ifNoneMatch })
   if (first.isUpToDate || answer.status === 304) return answer
-  return { ...answer, body: ReadableStream.from(joinPages(engine, view, first)) }
+  return { ...answer, body: toStream(joinPages(engine, view, first)) }
+}
+
+/** Each piece is read when the one before was taken. */
+function toStream(pieces: AsyncGenerator<Uint8Array>): ReadableStream<Uint8Array> {
+  return new ReadableStream<Uint8Array>(
+    {
+      async pull(controller) {
+        const { done, value } = await pieces.next()
+        if (done) controller.close()
+        else controller.enqueue(value)
+      },
+      async cancel() {
+        await pieces.return(undefined)
+      },
+    },
+    { highWaterMark: 0 },
+  )
 }
 
 async function* joinPages(engine: Engine, view: View, first: Chunk): AsyncGenerator<Uint8Array> {
