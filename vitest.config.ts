@@ -8,6 +8,7 @@ import { defineConfig } from 'vitest/config'
 const browserTests = 'apps/web/test/**/*.browser.test.ts'
 // Also faults, after which a server has a time to recover.
 const aloneTests = [
+  'apps/web/test/frames.test.ts',
   'conformance/test/{attacks-*,client-memory,client-network,crowds,dialect-durable-streams-suite,doctor,faults-*,leaks,memory}.test.ts',
   'packages/server/test/idle-connections.test.ts',
 ]
