@@ -1,5 +1,5 @@
 /** What an answer cost: part of its end where the operator's prices have a currency. */
-import type { Transcript } from '@millrace/client'
+import type { LaneEnd, RunEnd } from '@millrace/protocol'
 import { createMillrace, type MillraceOptions } from 'millrace'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { postJson } from './support/server.ts'
@@ -14,7 +14,9 @@ async function ask(options: MillraceOptions, body: object) {
   const answered = await postJson(`${url}/api/chat`, { query: 'q', ...body }, { accept: 'application/json' })
   const { run, session } = (await answered.json()) as { run: string; session: string }
   const end = await millrace.findRun(run)?.ended
-  const transcript = (await (await fetch(`${url}/api/sessions/${session}`)).json()) as Transcript
+  const transcript = (await (await fetch(`${url}/api/sessions/${session}`)).json()) as {
+    runs: (Omit<RunEnd, 'lanes'> & { lanes: LaneEnd[] })[]
+  }
   return { end, run: transcript.runs[0] }
 }
 

@@ -80,7 +80,7 @@ function perFrame(events: readonly TraceEvent[], frames: readonly number[]): num
   return costs
 }
 
-export function quantiles(values: readonly number[]): Quantiles {
+function quantiles(values: readonly number[]): Quantiles {
   const sorted = values.toSorted((one, other) => one - other)
   const at = (part: number) => Math.round((sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * part))] ?? 0) * 10) / 10
   return { p50: at(0.5), p95: at(0.95), max: at(1) }
