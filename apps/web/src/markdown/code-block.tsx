@@ -2,7 +2,7 @@
 import { memo, useEffect, useState } from 'react'
 import { CopyButton } from '../ui/copy-button.tsx'
 import styles from './code-block.module.css'
-import { eagerMax, type Highlight, lengthMax, loadHighlight, type Piece } from './highlight.ts'
+import { eagerMax, type Highlight, lengthMax, loadHighlight, type Piece, readyHighlight } from './highlight.ts'
 
 /** Lines of one element. Of code that grows only the last element is changed and laid out again. */
 const chunkLines = 64
@@ -47,7 +47,7 @@ interface Coloured {
 
 /** A line is coloured once it is complete, and keeps its colours until the block is; then all of it is looked at as a whole. */
 function useLines(code: string, language: string, isOpen: boolean): readonly Line[] {
-  const [highlight, setHighlight] = useState<Highlight>()
+  const [highlight, setHighlight] = useState(() => readyHighlight(language))
   const [last, setLast] = useState<Coloured>({ code: '', isOpen, highlight: undefined, lines: [] })
   useEffect(() => {
     let isGone = false

@@ -83,6 +83,12 @@ const aliases: Readonly<Record<string, string>> = {
 }
 
 const loaded = new Map<string, Promise<Highlight | undefined>>()
+const ready = new Map<string, Highlight>()
+
+/** What is loaded already: a block that comes whole is coloured in its first frame. */
+export function readyHighlight(language: string): Highlight | undefined {
+  return ready.get(nameOf(language))
+}
 
 /** Resolves with undefined where the language is not known, or could not be loaded. */
 export function loadHighlight(language: string): Promise<Highlight | undefined> {
@@ -95,7 +101,9 @@ export function loadHighlight(language: string): Promise<Highlight | undefined> 
 
   function prepare([core, grammar]: [{ default: HLJSApi }, { default: LanguageFn }]): Highlight {
     core.default.registerLanguage(name, grammar.default)
-    return (code) => readLines(core.default.highlight(code, { language: name, ignoreIllegals: true }).value)
+    const highlight: Highlight = (code) => readLines(core.default.highlight(code, { language: name, ignoreIllegals: true }).value)
+    ready.set(name, highlight)
+    return highlight
   }
 }
 

@@ -21,10 +21,28 @@ export function Markdown({ text, isGrowing }: { text: string; isGrowing: boolean
   )
 }
 
-/** @param isOpen The last of them may get more. */
-function BlockList({ tokens, isOpen }: { tokens: readonly Token[]; isOpen: boolean }): ReactNode {
-  return tokens.map((token, index) => <Block key={index} token={token} isOpen={isOpen && index === tokens.length - 1} />)
+interface BlockListProps {
+  readonly tokens: readonly Token[]
+  /** The last of them may get more. */
+  readonly isOpen: boolean
 }
+
+/** Blocks that are rendered, or found to be the same, as one: of a long answer there are hundreds. */
+const chunkBlocks = 32
+
+function BlockList({ tokens, isOpen }: BlockListProps): ReactNode {
+  return Array.from({ length: Math.ceil(tokens.length / chunkBlocks) }, (_, index) => {
+    const end = (index + 1) * chunkBlocks
+    return <BlockChunk key={index} tokens={tokens.slice(index * chunkBlocks, end)} isOpen={isOpen && end >= tokens.length} />
+  })
+}
+
+const BlockChunk = memo(
+  function BlockChunk({ tokens, isOpen }: BlockListProps): ReactNode {
+    return tokens.map((token, index) => <Block key={index} token={token} isOpen={isOpen && index === tokens.length - 1} />)
+  },
+  (a, b) => a.isOpen === b.isOpen && a.tokens.length === b.tokens.length && a.tokens.every((token, i) => token === b.tokens[i]),
+)
 
 /** A frozen block's token is the same object for ever, so `memo` keeps its DOM untouched. */
 const Block = memo(function Block({ token, isOpen }: { token: Token; isOpen: boolean }): ReactNode {
