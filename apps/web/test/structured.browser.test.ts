@@ -33,12 +33,15 @@ test('JSON grows line by line, and is the same after a reload', async () => {
   await using started = await startJson()
   const { model, page, json } = started
   model.say('{"city":"Sha')
+  await json.filter({ hasText: 'Sha' }).waitFor()
   await expect.poll(() => json.textContent()).toBe('{\n  "city": "Sha')
   const line = await json.locator('code > span').first().elementHandle()
   model.say('nghai","days":[{"high":')
+  await json.filter({ hasText: 'high' }).waitFor()
   await expect.poll(() => json.textContent()).toBe('{\n  "city": "Shanghai",\n  "days": [\n    {\n      "high": ')
   model.say('28.50,"rain":nul')
-  await expect.poll(() => json.textContent()).toContain('\n      "high": 28.50,\n      "rain": nul')
+  await json.filter({ hasText: '"rain": nul' }).waitFor()
+  expect(await json.textContent()).toContain('\n      "high": 28.50,\n      "rain": nul')
   // It grows in place: a reader's selection would be gone with the element.
   expect(await line?.evaluate((element) => element.isConnected)).toBe(true)
   model.say('l}]}')
@@ -71,7 +74,7 @@ test('JSON that is cut off stays readable', async () => {
   await using started = await startJson()
   const { model, page, json } = started
   model.say('{"a":[1,2,{"b":"half a wo')
-  await expect.poll(() => json.textContent()).toContain('half a wo')
+  await json.filter({ hasText: 'half a wo' }).waitFor()
   await page.stop.click()
   await page.reaches('stopped')
   expect((await json.textContent())?.trimEnd()).toBe('{\n  "a": [\n    1,\n    2,\n    {\n      "b": "half a wo')

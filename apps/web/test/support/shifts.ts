@@ -10,12 +10,12 @@ export async function watchShifts(page: Page): Promise<() => Promise<string[]>> 
   await page.evaluate(() => {
     const shifts: string[] = []
     Object.assign(window, { shifts })
-    // The last answer grows: what is below its end moves, and so may its last two blocks, as columns of a table do.
+    // The last answer grows: what is below its end moves, so may its last blocks, and the columns of a table that has got a row.
     const isAtEnd = (element: Element) => {
       const answer = [...document.querySelectorAll('[data-testid="answer"]')].at(-1)
       const blocks = answer?.querySelector('[data-testid="answer-text"] > div')?.children ?? []
       const last = [...blocks].slice(-4)
-      return element.closest('footer') !== null || last.some((block) => block.contains(element))
+      return element.closest('footer, th, td') !== null || last.some((block) => block.contains(element))
     }
     new PerformanceObserver((list) => {
       for (const entry of list.getEntries()) {
