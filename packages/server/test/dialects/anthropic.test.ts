@@ -213,6 +213,18 @@ describe('what is rejected at /v1/messages', () => {
     expect([requests(), await runs()]).toEqual([1, []])
   })
 
+  it('beside OpenAI, whose errors have another form, and counts each request once', async () => {
+    const limits = { requestsPerSecond: 1 }
+    const access = { tokens: { secret } }
+    const { url } = await connect({ dialects: ['openai', 'anthropic'], access, limits })
+    const headers = { authorization: `Bearer ${await sign()}` }
+    const [ours, theirs] = [await fetch(`${url}/v1/messages`), await fetch(`${url}/v1/models`)]
+    expect([await ours.json(), await theirs.json()]).toMatchObject([{ type: 'error' }, { error: { param: null } }])
+    const statuses: number[] = []
+    for (let sent = 0; sent < 10; sent++) statuses.push((await postJson(`${url}/v1/messages`, question(), headers)).status)
+    expect(new Set(statuses)).toEqual(new Set([200]))
+  })
+
   it('what is no message at all, in the same form', async () => {
     const { url } = await connect()
     for (const response of [

@@ -87,6 +87,28 @@ describe.each(['server-sent events', 'lines'] as const)('a thread over %s', (for
   })
 })
 
+describe('several models', () => {
+  it('have a message each, and their thinking after a reload', async () => {
+    const { open } = await start()
+    const models = ['sim:think?think=3&n=3&tps=200', 'sim:think?think=4&n=4&tps=200']
+    const { client } = open('server-sent events', { forwardedProps: { models } })
+    await client.sendMessage('x')
+    const [, ...answers] = parts(client.getMessages())
+    expect(answers.toSorted()).toEqual([
+      ['assistant', '1 2 3 '],
+      ['assistant', '1 2 3 4 '],
+    ])
+    const { client: reloaded } = open('server-sent events', { persistence: true })
+    reloaded.attach()
+    await expect
+      .poll(() => parts(reloaded.getMessages()).slice(1))
+      .toEqual([
+        ['assistant', '1 2 3 ', '1 2 3 '],
+        ['assistant', '1 2 3 4 ', '1 2 3 4 '],
+      ])
+  })
+})
+
 describe('a thread', () => {
   it.each(['sim:think?think=2&n=3&tps=0', 'sim:tool?calls=2&tps=0', 'sim:tool?fails=1&tps=0'])(
     'of %s is the same after a reload',

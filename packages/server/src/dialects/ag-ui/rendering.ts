@@ -69,6 +69,9 @@ class AgUiRenderer implements Renderer {
       }
       case 'reasoning': {
         const { part = 0, reasoning } = data as SessionEvents['reasoning']
+        // TanStack AI knows one reasoning at a time, whosever it is, and would give it to the message of another lane.
+        if (this.#view.client === 'tanstack' && this.#lanes.size > 1)
+          return lane.custom('millrace.reasoning', { delta: reasoning })
         return lane.text('REASONING', part, reasoning)
       }
       case 'tool_call_start':
