@@ -197,6 +197,60 @@ describe('a question that waits', () => {
   })
 })
 
+describe('an edit and the start of the same question', () => {
+  /** `act` is called once, between the reading and the recording of what the event is about. */
+  function meeting(type: string, act: () => Promise<unknown>) {
+    const engine = memoryEngine()
+    const append = engine.append.bind(engine)
+    let hasMet = false
+    const meet: typeof engine.append = async (log, events, options) => {
+      if (
+        !hasMet &&
+        events[0]?.type === type &&
+        (type !== 'stream_start' || (events[0].data as { run?: string }).run === 'two')
+      ) {
+        hasMet = true
+        await act()
+      }
+      return append(log, events, options)
+    }
+    return Object.assign(engine, { append: meet })
+  }
+  const edit = (url: string) => send('PATCH', `${url}/api/sessions/s/queue/two`, { query: 'edited' })
+
+  it('that come to be: the edit first, and the start is of the edited question', async () => {
+    const context: { url?: string } = {}
+    let edited: Response | undefined
+    const engine = meeting('stream_start', async () => {
+      edited = await edit(context.url ?? '')
+    })
+    const { url, millrace, model } = await startBusy({ engine })
+    context.url = url
+    await add(url, { query: 'second', id: 'two' })
+    model.finish()
+    await expect.poll(() => model.requests.length).toBe(2)
+    expect(edited?.status).toBe(200)
+    expect(model.requests[1]?.messages.at(-1)?.text).toBe('edited')
+    model.finish()
+    await millrace.findRun('two')?.ended
+    expect((await millrace.readSession('s'))?.runs.map(({ query }) => query)).toEqual(['first', 'edited'])
+  })
+
+  it('that come to be: the start first, and the edit is rejected', async () => {
+    const engine = meeting('queue_changed', async () => {
+      model.finish()
+      await expect.poll(() => model.requests.length).toBe(2)
+    })
+    const { url, millrace, model } = await startBusy({ engine })
+    await add(url, { query: 'second', id: 'two' })
+    expect(await rejection(edit(url))).toEqual([404, 'queue_entry_not_found'])
+    expect(model.requests[1]?.messages.at(-1)?.text).toBe('second')
+    model.finish()
+    await millrace.findRun('two')?.ended
+    expect(await queueOf(millrace)).toEqual([])
+  })
+})
+
 describe('steering', () => {
   it('stops what is being answered, keeps what was said, and asks before what waits', async () => {
     const { url, millrace, model } = await startBusy()
@@ -211,6 +265,22 @@ describe('steering', () => {
     model.finish()
     await millrace.findRun('later')?.ended
     expect(await runsOf(millrace)).toEqual(['first stopped', 'rather completed', 'later completed'])
+  })
+
+  it('asks the model both questions where nothing was said to the first', async () => {
+    const { url, millrace, model } = await startBusy()
+    await add(url, { query: 'rather', id: 'rather', steer: true })
+    await expect.poll(() => model.requests.length).toBe(2)
+    expect(model.requests[1]?.messages.map(({ role, text }) => `${role} ${text}`)).toEqual(['user first', 'user rather'])
+    model.say('ok')
+    model.finish()
+    await millrace.findRun('rather')?.ended
+    expect(await runsOf(millrace)).toEqual(['first stopped', 'rather completed'])
+    // Later models get them too.
+    await millrace.ask({ session: 's', query: 'and?' })
+    await expect.poll(() => model.requests.length).toBe(3)
+    expect(model.requests[2]?.messages.map(({ text }) => text)).toEqual(['first', 'rather', 'ok', 'and?'])
+    model.finish()
   })
 
   it('starts a question that waits at once', async () => {

@@ -87,6 +87,7 @@ const transcript = z.object({
       query: z.string().describe('Of `messages` the text of the last one of a user'),
       ...asked.shape,
       parent: asked.shape.parent.describe('The run that this one follows; null for the first; absent with `continues`'),
+      steer: z.boolean().optional().describe('What was being answered was stopped for it'),
       continues: z.string().optional(),
       startedAt: z.number(),
       status,

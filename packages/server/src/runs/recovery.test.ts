@@ -128,6 +128,26 @@ it('observes the end of a run once, where two servers recover its session at the
   ])
 })
 
+it('observes an end once whose append was carried out, and only its answer lost; and one that was not', async () => {
+  for (const isCarriedOut of [true, false]) {
+    const inner = memoryEngine()
+    await inner.append('s', [started('a', 'dead'), said('a')])
+    let isLost = false
+    const append: Engine['append'] = async (...given) => {
+      if (isLost) return inner.append(...given)
+      isLost = true
+      if (isCarriedOut) await inner.append(...given)
+      throw new MillraceError('engine_busy')
+    }
+    const { recovery, runEnded, typesAfter } = open({ ...inner, append })
+    await expect(recovery.recover('s')).rejects.toMatchObject({ code: 'engine_busy' })
+    expect(runEnded).not.toHaveBeenCalled()
+    for (let again = 0; again < 2; again++) await recovery.recover('s')
+    expect(runEnded).toHaveBeenCalledTimes(1)
+    expect(await typesAfter(2)).toEqual(['stream_end a'])
+  }
+})
+
 it('recovers a few logs at a time, however many a node had runs in', async () => {
   const inner = memoryEngine()
   let recovering = 0

@@ -50,6 +50,8 @@ export class Recovery {
   readonly #options: RecoveryOptions
   readonly #engine: Engine
   /** By log. The only place that knows of unfinished runs of other processes. */
+  /** By log and run: ends whose append has failed, so that nobody knows whether they are recorded, and what reports them. */
+  readonly #unsure = new Map<string, Map<string, () => void>>()
   readonly #checkpoints = new LRUCache<string, Checkpoint>({ max: checkpointsMax })
 
   /** Ends the dead runs in a log. Rejects with the engine's error. */
@@ -169,6 +171,9 @@ export class Recovery {
     const checkpoint = await this.#readToHead(log)
     if (checkpoint === undefined) return
     const { runs, position } = checkpoint
+    // Their ends were recorded, and only the engine's answer was lost.
+    for (const [run, report] of this.#unsure.get(log) ?? []) if (!runs.has(run)) report()
+    this.#unsure.delete(log)
     for (const [run, unfinished] of runs) {
       if (isOurs(run, log)) continue
       const node = unfinished.isCut ? await this.#nodeOfCutRun(run, unfinished) : unfinished.node
@@ -196,11 +201,15 @@ export class Recovery {
     const { principal, askedAt = startedAt } = (await readRecorded(run))?.claim ?? {}
     await charge?.({ run, principal, askedAt, lanes: [...lanes.values()] })
     const end = interruptedEnd(lanes)
-    // The key makes it one end where two processes recover the log at the same time.
-    const { duplicate } = await this.#engine.append(log, endEvents(run, unfinished, lanes, end), { epoch, key: endKeyOf(run) })
-    if (duplicate) return
     const models = [...lanes].map(([lane, { model }]) => ({ lane, model }))
-    observer?.runEnded?.({ run, session: log, principal, lanes: models, continues, metadata }, end)
+    const report = () => observer?.runEnded?.({ run, session: log, principal, lanes: models, continues, metadata }, end)
+    // The key makes it one end where two processes recover the log at the same time.
+    const append = this.#engine.append(log, endEvents(run, unfinished, lanes, end), { epoch, key: endKeyOf(run) })
+    const { duplicate } = await append.catch((error: unknown) => {
+      this.#unsure.set(log, (this.#unsure.get(log) ?? new Map<string, () => void>()).set(run, report))
+      throw error
+    })
+    if (!duplicate) report()
   }
 
   /** Undefined where there is no such log. */

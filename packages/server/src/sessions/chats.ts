@@ -17,7 +17,7 @@ import type { SessionOwners } from './owners.ts'
 import { requireLog } from './positions.ts'
 import type { Records } from './records.ts'
 import { StartOnce, type StartRequest } from './start-once.ts'
-import type { LaneRecord, RunRecord } from './transcript.ts'
+import type { LaneRecord, QueuedRecord, RunRecord } from './transcript.ts'
 import type { Transcripts } from './transcripts.ts'
 
 export interface Chats {
@@ -202,10 +202,11 @@ class SessionChats implements Chats {
     plan: Pick<RunPlan, 'id' | 'query' | 'details' | 'principal' | 'admit' | 'asked' | 'lanes' | 'owner' | 'prepare' | 'expect'>,
   ): Promise<Run> {
     const { runs, instructions: ofServer } = this.#options
-    const { past, ofSession } = await this.#readSession(session)
+    const { past, queue, ofSession } = await this.#readSession(session)
     // The log's keys contain the ids of questions. A run that resumes another is recorded under that run's id.
     if (past.some(({ run, continues }) => run === id && continues !== undefined)) throw isInSession()
-    const question = { ...plan.details, query: plan.query }
+    const steer = queue.find(({ entry }) => entry === id)?.steer
+    const question = { ...plan.details, query: plan.query, steer }
     const before = pathBefore(joinRuns(past), question)
     const messages = messagesFor(plan.lanes, before, question, { ofServer, ofSession, readFile: this.#readFile(session) })
     return runs.start({ ...plan, session, epoch, messages })
@@ -261,9 +262,11 @@ class SessionChats implements Chats {
   }
 
   async #readSession(session: string): Promise<Past> {
-    const [past, record] = await Promise.all([this.#runsOf(session), this.#options.records.find(session)])
+    const { transcripts, records } = this.#options
+    const [transcript, record] = await Promise.all([transcripts.read(session), records.find(session)])
     if (record !== undefined) this.#recorded.add(session)
-    return { past, ofSession: record?.instructions }
+    const { runs: past = [], queue = [] } = transcript ?? {}
+    return { past, queue, ofSession: record?.instructions }
   }
 
   /** Before anything of a run is written: at no moment can others read it. */
@@ -281,6 +284,7 @@ type ResumedPart = Pick<ResumeRequest, 'requireModels' | 'lane' | 'model'>
 
 interface Past {
   readonly past: readonly RunRecord[]
+  readonly queue: readonly QueuedRecord[]
   readonly ofSession: string | undefined
 }
 

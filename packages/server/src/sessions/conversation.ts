@@ -11,6 +11,8 @@ import type { LaneRecord, RunRecord } from './transcript.ts'
 /** One question and its answers. */
 export interface Exchange extends Asked {
   readonly query: string
+  /** What was being answered was stopped for it. */
+  readonly steer?: boolean | undefined
   /** Ids of the first run and of those that resume it, in order. */
   readonly runs: string[]
   /** Of the last of them. */
@@ -23,7 +25,8 @@ export interface Exchange extends Asked {
 export function joinRuns(records: readonly RunRecord[]): Exchange[] {
   const byRun = new Map<string, Exchange>()
   for (const { run, continues, status, lanes, ...record } of records) {
-    const fresh: Exchange = { ...askedOf(record), query: record.query, runs: [], status, lanes: new Map() }
+    const { query, steer } = record
+    const fresh: Exchange = { ...askedOf(record), query, steer, runs: [], status, lanes: new Map() }
     const exchange = continues === undefined ? fresh : byRun.get(continues)
     if (exchange === undefined) continue
     exchange.runs.push(run)
@@ -95,25 +98,34 @@ export function questionOf({ query, messages }: Pick<Exchange, 'query' | 'messag
   return messages === undefined ? [{ role: 'user', text: query }] : messages.map((message) => toModelMessage(message, readFile))
 }
 
+interface ConversationOptions {
+  readonly lastLane?: string | undefined
+  readonly isSteered?: boolean | undefined
+  readonly readFile?: ReadFile | undefined
+}
+
 /**
  * A path as one lane's model saw it: the answers that were chosen, else its own, or where it has none, those of the first
- * lane. `lastLane`: the lane that was chosen of the last question.
+ * lane. `lastLane`: the lane that was chosen of the last question. `isSteered`: what follows was asked beside it.
  */
 export function conversation(
   path: readonly Exchange[],
   model: string,
-  { lastLane, readFile }: { readonly lastLane?: string | undefined; readonly readFile?: ReadFile | undefined } = {},
+  { lastLane, isSteered, readFile }: ConversationOptions = {},
 ): ModelMessage[] {
   return path.flatMap(({ status, lanes, ...asked }, index): ModelMessage[] => {
     if (status === 'streaming') return []
-    const chosen = index + 1 < path.length ? path[index + 1]?.parentLane : lastLane
+    const next = path[index + 1] ?? { parentLane: lastLane, steer: isSteered }
+    const chosen = next.parentLane
     const answers = [...lanes]
       .filter(([lane]) => chosen === undefined || lane === chosen)
       .map(([, lane]) => ({ model: lane.model, messages: answerMessages(lane.parts) }))
       .filter(({ messages }) => messages.length > 0)
     const answer = answers.find((each) => each.model === model) ?? answers[0]
     const question = questionOf(asked, readFile)
-    return answer === undefined ? withoutUnanswered(question) : [...question, ...answer.messages]
+    if (answer !== undefined) return [...question, ...answer.messages]
+    // What steers is asked beside what it has stopped.
+    return next.steer ? question : withoutUnanswered(question)
   })
 }
 

@@ -70,13 +70,13 @@ export interface MessagesOptions {
 export function messagesFor(
   lanes: readonly Lane[],
   before: readonly Exchange[],
-  question: Pick<Exchange, 'query' | 'messages' | 'instructions' | 'parentLane'>,
+  question: Pick<Exchange, 'query' | 'messages' | 'instructions' | 'parentLane' | 'steer'>,
   { ofServer, ofSession, readFile, answerOf = () => [] }: MessagesOptions = {},
 ): (lane: string) => readonly ModelMessage[] {
   return (lane) => {
     const model = lanes.find((each) => each.lane === lane)?.model ?? lane
     const messages = [
-      ...conversation(before, model, { lastLane: question.parentLane, readFile }),
+      ...conversation(before, model, { lastLane: question.parentLane, isSteered: question.steer, readFile }),
       ...questionOf(question, readFile),
       ...answerOf(lane),
     ]

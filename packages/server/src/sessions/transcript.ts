@@ -43,6 +43,8 @@ export interface RunRecord extends Partial<Omit<RunEnd, 'status' | 'lanes'>>, As
   readonly parent?: string | null | undefined
   /** The run that this one resumes. */
   readonly continues?: string
+  /** What was being answered was stopped for it. */
+  readonly steer?: boolean
   /** Milliseconds since 1970. */
   readonly startedAt: number
   status: 'streaming' | RunEnd['status']
@@ -105,13 +107,23 @@ export function fold(log: Fold, event: LogEvent, epoch: string): void {
     const parent = start.parent === undefined ? log.newest : start.parent
     const asked = { ...askedOf(start), ...(continues === undefined && { parent }) }
     if (continues === undefined) log.newest = run
+    const steer = log.queue.get(run)?.record.steer
     log.queue.delete(run)
     log.isPaused = false
     const records = lanes.map(
       (lane): LaneRecord => ({ ...lane, status: 'streaming', text: '', reasoning: '', data: [], files: [], parts: [] }),
     )
     const continued = continues === undefined ? {} : { continues }
-    const record: RunRecord = { run, query, ...asked, ...continued, startedAt: time, status: 'streaming', lanes: records }
+    const record: RunRecord = {
+      run,
+      query,
+      ...asked,
+      ...continued,
+      ...(steer && { steer }),
+      startedAt: time,
+      status: 'streaming',
+      lanes: records,
+    }
     const askedBytes = Object.keys(asked).length === 0 ? 0 : 4 * JSON.stringify(asked).length
     runs.set(run, { record, offset, bytes: runBytes * (1 + lanes.length) + 2 * query.length + askedBytes })
     return
