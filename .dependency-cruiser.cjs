@@ -106,7 +106,7 @@ module.exports = {
       name: 'the-client-does-not-know-uploads',
       comment: 'An application without files must not load them.',
       severity: 'error',
-      from: { path: '^packages/client/src/', pathNot: '^packages/client/src/files/' },
+      from: { path: '^packages/client/src/', pathNot: ['^packages/client/src/files/', bindings] },
       to: { path: '^packages/client/src/files/' },
     },
     {
