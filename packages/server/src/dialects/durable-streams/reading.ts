@@ -1,7 +1,6 @@
-/** Answers to GET: what there is, or with `live` what comes next. PROTOCOL.md 5.6 to 5.8 of Durable Streams. */
+/** Answers to GET: what there is. PROTOCOL.md 5.6 of Durable Streams. */
 import type { Engine } from '../../log/log.ts'
 import { joiner, joinMessages } from './content.ts'
-import { nextCursor } from './cursor.ts'
 import { type Chunk, endOf, findPoint, formatPoint, type Point, readView, startOf, type View } from './view.ts'
 
 /** What a reader reads, by the address that it asked for. */
@@ -35,11 +34,11 @@ export interface Clock {
 }
 
 /** Of one read. */
-const bytesMax = 1024 * 1024
+export const bytesMax = 1024 * 1024
 
 /** Only the caches of its reader: who may read it is checked at each request. */
 const kept = { 'cache-control': 'private, max-age=60, stale-while-revalidate=300' }
-const notKept = { 'cache-control': 'no-store' }
+export const notKept = { 'cache-control': 'no-store' }
 
 /** Where a reader begins. */
 export function findStart(view: View, offset: string | undefined): Point {
@@ -104,7 +103,7 @@ interface ChunkOptions {
   readonly cursor?: string
 }
 
-function answerChunk({ name, view, from, chunk, ifNoneMatch, cursor }: ChunkOptions): Answer {
+export function answerChunk({ name, view, from, chunk, ifNoneMatch, cursor }: ChunkOptions): Answer {
   const end = isClosedAfter(view, chunk) ? ':c' : ''
   const etag = `"${encodeURIComponent(name)}:${formatPoint(view, from)}:${formatPoint(view, chunk.next)}${end}"`
   // A reader at the tail asks for the same again: what it gets then may not come out of a cache.
@@ -133,75 +132,4 @@ export function headersOf(view: View, chunk: Pick<Chunk, 'next' | 'isUpToDate'>)
 
 export function isClosedAfter(view: View, { isUpToDate }: Pick<Chunk, 'isUpToDate'>): boolean {
   return view.isClosed && isUpToDate
-}
-
-export interface LiveOptions extends Clock {
-  readonly engine: Engine
-  readonly source: Source
-  readonly view: View
-  readonly query: ReadQuery
-  readonly waitMs: number
-  /** The client has left, or the server ends the connection. */
-  readonly signal: AbortSignal
-}
-
-/** Answers when there is something, or after a time. */
-export async function longPoll(options: LiveOptions, ifNoneMatch: string | null): Promise<Answer> {
-  const { engine, source, query, waitMs, signal, now, random } = options
-  let { view } = options
-  const from = findStart(view, query.offset)
-  const at = formatPoint(view, from)
-  const until = now() + waitMs
-  const waiting = watchSource(source, signal)
-  try {
-    for (;;) {
-      const point = findStart(view, at)
-      const cursor = nextCursor(query.cursor, now(), random())
-      const chunk = await readView(engine, view, point, bytesMax)
-      if (chunk.messages.length > 0) return answerChunk({ name: source.name, view, from: point, chunk, ifNoneMatch, cursor })
-      const left = until - now()
-      if (view.isClosed || left <= 0 || signal.aborted) {
-        const { 'content-type': _type, ...headers } = headersOf(view, chunk)
-        return { status: 204, headers: { ...headers, ...notKept, ...(!view.isClosed && { 'stream-cursor': cursor }) } }
-      }
-      await waiting.next(Math.min(left, source.waitMsMax ?? left))
-      view = await source.open()
-    }
-  } finally {
-    waiting.end()
-  }
-}
-
-/**
- * `next` resolves after a call of the bell, after a time, or when the signal has aborted. The first time at once: the stream may
- * have changed before it was watched.
- */
-export function watchSource(source: Pick<Source, 'watch'>, signal: AbortSignal) {
-  let isNotified = true
-  let wake: (() => void) | undefined
-  const notify = () => {
-    isNotified = true
-    wake?.()
-  }
-  const unwatch = source.watch(notify)
-  signal.addEventListener('abort', notify)
-  return {
-    async next(ms: number): Promise<void> {
-      if (!isNotified && !signal.aborted) await new Promise<void>((resolve) => sleep(ms, resolve))
-      isNotified = false
-    },
-    end(): void {
-      unwatch()
-      signal.removeEventListener('abort', notify)
-    },
-  }
-
-  function sleep(ms: number, resolve: () => void): void {
-    const timer = setTimeout(() => wake?.(), ms)
-    wake = () => {
-      clearTimeout(timer)
-      wake = undefined
-      resolve()
-    }
-  }
 }

@@ -1,6 +1,7 @@
 /** Server-sent events of a stream: each message as `data`, and after each a `control` that says where to go on. */
 import { nextCursor } from './cursor.ts'
-import { findStart, isClosedAfter, type LiveOptions, watchSource } from './reading.ts'
+import { type LiveOptions, watchSource } from './live.ts'
+import { findStart, isClosedAfter } from './reading.ts'
 import { isJson, mediaTypeOf } from './state.ts'
 import { formatPoint, type Message, readView, type View } from './view.ts'
 
