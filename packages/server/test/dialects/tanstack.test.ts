@@ -94,10 +94,13 @@ describe('several models', () => {
     const { client } = open('server-sent events', { forwardedProps: { models } })
     await client.sendMessage('x')
     const [, ...answers] = parts(client.getMessages())
-    expect(answers.toSorted()).toEqual([
-      ['assistant', '1 2 3 '],
-      ['assistant', '1 2 3 4 '],
-    ])
+    expect(answers).toHaveLength(2)
+    expect(answers).toEqual(
+      expect.arrayContaining([
+        ['assistant', '1 2 3 '],
+        ['assistant', '1 2 3 4 '],
+      ]),
+    )
     const { client: reloaded } = open('server-sent events', { persistence: true })
     reloaded.attach()
     await expect
