@@ -2,80 +2,39 @@
  * A real model of LangChain calls two tools side by side, of which one needs approval. The server is killed while it waits, and
  * another one started. The approval comes over another connection; the run goes on, and a reader from before sees it all.
  */
-import { once } from 'node:events'
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { connect, type TransportName } from '@millrace/client'
-import { type Chat, chatOf, type Store } from '@millrace/client/chat'
+import { type Chat, chatOf } from '@millrace/client/chat'
 import { afterAll, describe, expect, it, onTestFinished } from 'vitest'
+import { type Step, startFakeOpenAi } from '../../packages/server/test/support/fake-openai.ts'
 import { quickTimings } from '../src/client/world.ts'
 import { makeFolder } from '../src/faults/folder.ts'
 import { startWithTools } from '../src/faults/server-process.ts'
 import { overHybrid, overPoll, overSse, overWebSocket, startRedis, type WireReader } from '../src/index.ts'
-
-interface Asked {
-  readonly messages: readonly { readonly role: string; readonly content: string; readonly tool_call_id?: string }[]
-  readonly tools: readonly { readonly function: { readonly name: string } }[]
-}
+import { until } from './support/chat.ts'
 
 const redis = await startRedis()
 afterAll(() => redis.close())
 
-/** Calls both tools, in pieces that alternate; with their results it answers. */
-async function startProvider() {
-  const asked: Asked[] = []
-  const server = createServer((request, response) => void answer(request, response))
-  async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    let body = ''
-    for await (const chunk of request) body += String(chunk)
-    const question = JSON.parse(body) as Asked
-    asked.push(question)
-    response.writeHead(200, { 'content-type': 'text/event-stream' })
-    const send = (delta: object, finish: string | null = null) => {
-      const choices = [{ index: 0, delta, finish_reason: finish }]
-      response.write(
-        `data: ${JSON.stringify({ id: 'x', object: 'chat.completion.chunk', created: 1, model: 'fake', choices })}\n\n`,
-      )
-    }
-    if (question.messages.at(-1)?.role === 'tool') {
-      for (const word of ['All ', 'is ', 'done.']) send({ role: 'assistant', content: word })
-      send({}, 'stop')
-    } else {
-      const begin = (index: number, name: string) => ({
-        index,
-        id: `call_${name}`,
-        type: 'function',
-        function: { name, arguments: '' },
-      })
-      const more = (index: number, text: string) => ({ index, function: { arguments: text } })
-      send({ role: 'assistant', content: 'Let me see. ' })
-      send({ tool_calls: [begin(0, 'weather'), more(0, '{"city":')] })
-      send({ tool_calls: [begin(1, 'pay'), more(0, '"Hefei"}'), more(1, '{"to":"bob",')] })
-      send({ tool_calls: [more(1, '"amount":5}')] })
-      send({}, 'tool_calls')
-    }
-    response.end('data: [DONE]\n\n')
-  }
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  onTestFinished(() => {
-    server.close()
-    server.closeAllConnections()
-  })
-  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/v1`, asked }
-}
+const begin = (index: number, name: string) => ({
+  index,
+  id: `call_${name}`,
+  type: 'function',
+  function: { name, arguments: '' },
+})
+const more = (index: number, text: string) => ({ index, function: { arguments: text } })
+const calls = (...pieces: object[]) => ({ delta: { tool_calls: pieces } })
 
-function until<T>(store: Store<T>, isWanted: (current: T) => boolean): Promise<T> {
-  return new Promise((resolve) => {
-    const look = () => {
-      if (!isWanted(store.current)) return
-      queueMicrotask(leave)
-      resolve(store.current)
-    }
-    const leave = store.subscribe(look)
-    look()
-  })
-}
+/** Calls both tools, in pieces that alternate; with their results it answers. */
+const scripts: Step[][] = [
+  [
+    { delta: { role: 'assistant', content: 'Let me see. ' } },
+    calls(begin(0, 'weather'), more(0, '{"city":')),
+    calls(begin(1, 'pay'), more(0, '"Hefei"}'), more(1, '{"to":"bob",')),
+    calls(more(1, '"amount":5}')),
+    { finish: 'tool_calls' },
+  ],
+  [...['All ', 'is ', 'done.'].map((content): Step => ({ delta: { role: 'assistant', content } })), { finish: 'stop' }],
+]
 
 interface Seen {
   readonly event: string
@@ -116,7 +75,7 @@ describe.each([
     ['hybrid', overHybrid],
     ['poll', overPoll],
   ])('a reader by %s sees the run wait, its server die, the approval, and the end', async (transport, read) => {
-    const provider = await startProvider()
+    const provider = await startFakeOpenAi({ scripts })
     const server = await startWithTools(logsOf(), provider.url)
     const client = connect(server.url, { transport, timings: quickTimings(transport) })
     onTestFinished(() => client.close())
@@ -162,11 +121,12 @@ describe.each([
     ])
     expect(server.pid).not.toBe(pidBefore)
     // The provider was asked twice, the second time with both results.
-    expect(provider.asked.map(({ tools }) => tools.map((tool) => tool.function.name))).toEqual([
+    const asked = provider.requests.map(({ body }) => body)
+    expect(asked.map(({ tools }) => tools?.map((tool) => tool.function.name))).toEqual([
       ['weather', 'pay'],
       ['weather', 'pay'],
     ])
-    expect(provider.asked[1]?.messages.map(({ role, tool_call_id }) => tool_call_id ?? role)).toEqual([
+    expect(asked[1]?.messages.map(({ role, tool_call_id }) => tool_call_id ?? role)).toEqual([
       'user',
       'assistant',
       'call_weather',

@@ -1,6 +1,7 @@
 /** Sessions as a whole: which there are, and what is done with one of them. PROTOCOL.md#http. */
 import { type CallOptions, callWithin } from './deadline.ts'
 import type { Http, HttpRequest } from './http.ts'
+import { queryOf } from './transports/transport.ts'
 
 export interface ListedSession {
   readonly id: string
@@ -28,6 +29,8 @@ export interface ListOptions extends CallOptions {
 export interface ExportOptions extends CallOptions {
   /** Default `markdown`. */
   readonly format?: 'markdown' | 'json'
+  /** A run: in place of the path to the newest, the one through it. */
+  readonly through?: string | undefined
 }
 
 /** Each is one attempt, and rejects with a MillraceError: `unreachable`, `silent`, `deadline_exceeded`, or the server's error. */
@@ -62,7 +65,7 @@ export function createSessionList({ text, json }: Http, requestMs: number): Sess
     async delete(id, options = {}) {
       await call(text, address(id), options, { method: 'DELETE' })
     },
-    export: (id, { format = 'markdown', ...options } = {}) =>
-      call(text, `${address(id)}/export?format=${format}`, options, { accept: '*/*' }),
+    export: (id, { format = 'markdown', through, ...options } = {}) =>
+      call(text, `${address(id)}/export?${queryOf({ format, ...(through && { through }) })}`, options, { accept: '*/*' }),
   }
 }

@@ -244,13 +244,16 @@ describe('regenerating', () => {
   })
 })
 
-it('the export is the path to the newest run, or with branches=all the whole tree', async () => {
+it('the export is the path to the newest run, with through another, or with branches=all the whole tree', async () => {
   const { url } = await startServer(echo)
   await startTree(url)
   const get = async (query: string) => (await fetch(`${url}/api/sessions/tree/export?${query}`)).text()
   const runsOf = (json: string) => (JSON.parse(json) as { runs: { run: string }[] }).runs.map(({ run }) => run)
   expect(runsOf(await get('format=json'))).toEqual(['one', 'two', 'three'])
   expect(runsOf(await get('format=json&branches=all'))).toEqual(['one', 'two', 'other', 'three'])
+  expect(runsOf(await get('format=json&through=other'))).toEqual(['one', 'other'])
+  expect(runsOf(await get('format=json&through=two'))).toEqual(['one', 'two', 'three'])
+  expect(await rejection(fetch(`${url}/api/sessions/tree/export?through=none`))).toEqual([404, 'run_not_found'])
   expect((await get('')).match(/^> .*/gm)).toEqual(['> one', '> two', '> three'])
   const all = (await get('branches=all')).match(/^(> |\*Follows).*/gm)
   expect(all).toEqual(['> one', '> two', '*Follows: one*', '> other', '*Follows: two*', '> three'])

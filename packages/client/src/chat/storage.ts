@@ -19,8 +19,8 @@ export function store(storage: ChatStorage | undefined, key: string, list: reado
 /** Empty where something else is kept there. */
 export function load(storage: ChatStorage, key: string): readonly unknown[] {
   try {
-    const list: unknown = JSON.parse(storage.getItem(key) ?? '[]')
-    return Array.isArray(list) ? list : []
+    // What is no list is one item, which is no question.
+    return [JSON.parse(storage.getItem(key) ?? '[]') as unknown].flat()
   } catch {
     return []
   }

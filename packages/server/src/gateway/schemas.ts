@@ -178,6 +178,7 @@ export const changeBody = z.object({
 export const exportQuery = z.object({
   format: z.enum(['json', 'markdown']).default('markdown'),
   branches: z.enum(['newest', 'all']).default('newest').describe('Only the path to the newest run, or the whole tree'),
+  through: id.optional().describe('A run: in place of the newest path the one through it, to the newest below it'),
 })
 export const idParam = z.object({ id })
 export const uploadQuery = z.object({

@@ -100,10 +100,10 @@ export function createSessionRoutes(options: SessionRoutesOptions): Route[] {
       query: exportQuery,
       answers: { 200: answers.exported },
       async handle({ input, caller }: RouteRequest<{ id: string } & z.output<typeof exportQuery>>) {
-        const { id, format, branches } = input
+        const { id, format, branches, through } = input
         await authorize(caller, 'session.read', { session: id })
         const { title, transcript: all } = await history.read(id)
-        const transcript = branches === 'all' ? all : withoutBranches(all)
+        const transcript = branches === 'all' ? all : withoutBranches(all, through)
         const [type, ending, text] =
           format === 'json'
             ? ['application/json', 'json', encodeJson({ title, ...transcript }, 2)]

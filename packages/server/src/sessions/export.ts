@@ -1,14 +1,23 @@
 /** A session as a document for people. */
-import type { LanePart, Message, MessagePart } from '@millrace/protocol'
-import { type Exchange, joinRuns, pathTo } from './conversation.ts'
+import { type LanePart, type Message, type MessagePart, MillraceError } from '@millrace/protocol'
+import { type Exchange, findExchange, joinRuns, pathTo } from './conversation.ts'
 import type { Transcript } from './transcript.ts'
 
-/** Without the runs beside the path to the newest. */
-export function withoutBranches(transcript: Transcript): Transcript {
+/** Without the runs beside the path to the newest; with `through`, to the newest at or below that run. Throws `run_not_found`. */
+export function withoutBranches(transcript: Transcript, through?: string): Transcript {
   const exchanges = joinRuns(transcript.runs)
-  const path = new Set(pathTo(exchanges))
+  const path = new Set(pathTo(exchanges, through === undefined ? undefined : newestBelow(exchanges, through)))
   const beside = new Set(exchanges.filter((each) => !path.has(each)).flatMap(({ runs }) => runs))
   return { ...transcript, runs: transcript.runs.filter(({ run }) => !beside.has(run)) }
+}
+
+function newestBelow(exchanges: readonly Exchange[], run: string): string | undefined {
+  const top = findExchange(exchanges, run)
+  if (top === undefined) throw new MillraceError('run_not_found')
+  const below = new Set<string | null | undefined>([top.runs[0]])
+  // A run follows only one that is before it.
+  for (const { runs, parent } of exchanges) if (parent !== null && below.has(parent)) below.add(runs[0])
+  return [...below].at(-1) ?? undefined
 }
 
 /**

@@ -20,7 +20,11 @@ export interface FakeOpenAi {
   /** Base URL of the API, with `/v1`. */
   readonly url: string
   readonly requests: {
-    readonly body: { messages: { role: string; content: string }[]; model: string }
+    readonly body: {
+      messages: { role: string; content: string; tool_call_id?: string }[]
+      tools?: { function: { name: string } }[]
+      model: string
+    }
     readonly closed: Promise<void>
   }[]
 }
