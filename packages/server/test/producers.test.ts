@@ -232,6 +232,18 @@ describe('the body of an answer', () => {
     expect((await opened.end()).json.end?.status).toBe('completed')
     expect(await answerOf(server, 's')).toMatchObject([{ text: 'a' }])
   })
+
+  it('is not that of a run with the same id that a model answers, nor of one in another session', async () => {
+    const server = await startServer()
+    await (await server.millrace.ask({ id: 'asked', query: 'q' })).ended
+    const running = await server.millrace.ask({ id: 'running', query: 'q', models: ['sim:count?tps=1'] })
+    await produce(server.url, [{ text: 'a' }], { query: { id: 'mine', session: 's' }, headers: producer('p', 0) })
+    for (const query of [{ id: 'asked' }, { id: 'running' }, { id: 'mine', session: 'other' }]) {
+      const { status, json } = await produce(server.url, [{ text: 'b' }], { query, headers: producer('p', 1) })
+      expect([status, json.error?.code]).toEqual([409, 'run_conflict'])
+    }
+    running.stop()
+  })
 })
 
 describe('publishing an answer', () => {

@@ -30,6 +30,7 @@ const errorTitles: Readonly<Partial<Record<string, string>>> = {
   call_decided: 'Somebody has decided about this already',
   run_not_waiting: 'Somebody has decided about this already',
   approval_expired: 'The time to decide about this is over',
+  producer_lost: 'The program that was answering has left',
 }
 
 /** The server describes its models in English; other languages have their own words for those it always has. */

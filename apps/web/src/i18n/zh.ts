@@ -184,6 +184,7 @@ export const zh: Dictionary = {
       call_decided: '已经有人作出了决定',
       run_not_waiting: '已经有人作出了决定',
       approval_expired: '已过了可以决定的时间',
+      producer_lost: '正在回答的程序断开了',
     },
     generic: '出了点问题',
     kept: '已经说出的内容都保留着。',

@@ -110,10 +110,10 @@ async function open(
   const { id = newId() } = input
   const known = await producers.find(id)
   if (known !== undefined) {
-    await authorizeProduced(authorize, caller, known.run)
+    await authorizeProduced(authorize, caller, known.run, input)
     return known
   }
-  const ended = input.id === undefined ? undefined : await findEnded(options, caller, id)
+  const ended = input.id === undefined ? undefined : await findEnded(options, caller, { ...input, id })
   if (ended !== undefined) return ended
   if (isStopping()) throw new MillraceError('server_stopping')
   const isAsked = format !== own || input.query !== undefined || input.continues !== undefined

@@ -103,21 +103,29 @@ export async function prepareProduced(
 export async function findEnded(
   { authorize, runs, openLog, transcripts }: ProducingContext,
   caller: Caller,
-  id: string,
+  input: ProduceInput & { readonly id: string },
 ): Promise<Run | undefined> {
+  const { id, model = 'app' } = input
   const run = await runs.find(id)
   if (run === undefined) return undefined
-  await authorizeProduced(authorize, caller, run)
+  await authorizeProduced(authorize, caller, run, input)
+  // Of a question to models.
+  if (run.continues === undefined && run.asked?.join() !== model) throw new MillraceError('run_conflict')
   // Ends the run of a dead server.
   await openLog(run.session)
   const record = (await transcripts.read(run.session))?.runs.find((one) => one.run === id)
   if (record === undefined) throw new MillraceError('session_not_found')
-  if (record.status === 'streaming') throw new MillraceError('run_elsewhere')
+  if (record.status === 'streaming') throw new MillraceError(runs.isActive(id) ? 'run_conflict' : 'run_elsewhere')
   if (record.status !== 'completed') throw endedAs(record.status)
   return run
 }
 
-export async function authorizeProduced(authorize: Check, caller: Caller, { session }: Pick<Run, 'session'>): Promise<void> {
+export async function authorizeProduced(
+  authorize: Check,
+  caller: Caller,
+  { session }: Pick<Run, 'session'>,
+  { session: named = session }: Pick<ProduceInput, 'session'>,
+): Promise<void> {
   requireAction(caller.principal, 'run.publish')
   try {
     await authorize(caller, 'run.publish', { session })
@@ -125,6 +133,7 @@ export async function authorizeProduced(authorize: Check, caller: Caller, { sess
     // As to everybody who uses an id that is taken, whatever they send.
     throw (error as MillraceError).code === 'session_not_found' ? new MillraceError('run_conflict') : error
   }
+  if (named !== session) throw new MillraceError('run_conflict')
 }
 
 export function endedAs(status: string): MillraceError {

@@ -61,8 +61,8 @@ export function createProducers({ waitMsMax }: ProducersOptions): Producers {
   async function begin(id: string, answer: ProducedAnswer, start: ProducedStart['start']): Promise<Produced> {
     try {
       const run = await start(answer.source)
-      // The source of another request, or of another server's run, is not ours to feed.
-      if (!answer.isRead) throw new MillraceError('run_conflict')
+      // Another server has started it at the same time.
+      if (!answer.isRead) throw new MillraceError('run_elsewhere')
       const produced = { run, answer }
       void run.ended.then(() => {
         answer.close()
