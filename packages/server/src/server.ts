@@ -43,6 +43,7 @@ import type { Observer } from './operations/observer.ts'
 import { createObserving } from './operations/observing.ts'
 import { createShutdown } from './operations/shutdown.ts'
 import { type MillraceOptions, resolveOptions } from './options.ts'
+import { createReceiver, type PassedState, type PassLines } from './producers/passing.ts'
 import { createProducers } from './producers/producers.ts'
 import type { Cluster } from './runs/cluster.ts'
 import { Recovery, type RecoveryOptions } from './runs/recovery.ts'
@@ -109,7 +110,9 @@ export function createMillrace(options: MillraceOptions = {}): Millrace {
   // Requests.
   const offer = createOffer({ ...settings, models, allows: settings.mayUseModel, isOpen })
   const isOn = access.authenticate !== undefined
-  const seen = { node, version, connections, runs, runList, webhooks }
+  const producers = createProducers({ waitMsMax: settings.limits.producerMsMax })
+  const receiveLines = createReceiver(producers)
+  const seen = { node, version, connections, runs, runList, webhooks, receiveLines }
   const { nodes, draining, changeRecord } = createNodes({ ...seen, engine: store, membership, isOn, stopping, onError })
   const isDraining = () => draining.since !== undefined
   const isClosed = () => isStopping() || isDraining()
@@ -122,9 +125,9 @@ export function createMillrace(options: MillraceOptions = {}): Millrace {
   const serving = { transports, connections, access, limits, version, observer, onError, isStopping: isClosed }
   const used = { engine, usage, openLog, runs, ...sessions, heartbeats: answers, channels, ...access, offer, newId }
   const operated = { node, nodes, changeRecord, describeConfiguration, doctor: { heartbeatMs, version }, ...operating }
-  const producers = createProducers({ waitMsMax: settings.limits.producerMsMax })
   const gateway = createGateway({
     producers,
+    passLines: createPassLines(nodes, cluster),
     ...serving,
     ...used,
     ...operated,
@@ -254,6 +257,16 @@ function createNodes({ engine, membership, isOn, stopping, onError, ...options }
   // Also a server that nobody has used yet is asked.
   if (isOn && membership !== undefined) retryUntil(membership.join, stopping.signal).catch(() => {})
   return { nodes, draining, changeRecord: createChangeRecord(engine, onError) }
+}
+
+/** To the server that has claimed the run. */
+function createPassLines(nodes: NodeRequests, cluster: Cluster | undefined): PassLines {
+  return async (message) => {
+    const claimed = await cluster?.directory.read(message.run)
+    if (claimed === undefined) return undefined
+    const [answered] = await nodes.ask(message as unknown as Json, claimed.claim.node)
+    return answered?.response as unknown as PassedState | undefined
+  }
 }
 
 interface EndingOptions

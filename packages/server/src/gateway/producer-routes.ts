@@ -6,15 +6,17 @@ import { type BodyForm, BodyLines, createSplitter } from '../producers/body-line
 import type { LineReader } from '../producers/line.ts'
 import { createOpenAiLines } from '../producers/openai-lines.ts'
 import { createOwnLines } from '../producers/own-lines.ts'
-import type { Feed, ProducedAnswer } from '../producers/produced-answer.ts'
+import { openRemoteSink, type PassLines } from '../producers/passing.ts'
 import type { Produced, Producers } from '../producers/producers.ts'
+import { openSink, requireOpen, type Sink } from '../producers/sink.ts'
 import { createTextLines } from '../producers/text-lines.ts'
 import type { RecordedEnd, Run } from '../runs/run.ts'
 import { formatError } from './error-response.ts'
 import {
   authorizeProduced,
   endedAs,
-  findEnded,
+  findKnown,
+  type KnownRun,
   type ProduceInput,
   type ProducingContext,
   prepareProduced,
@@ -28,6 +30,7 @@ import { produceQuery } from './schemas.ts'
 
 export interface ProducerRoutesOptions extends ProducingContext {
   readonly producers: Producers
+  readonly passLines: PassLines
   readonly observer: Observer
   readonly newId: () => string
   readonly isStopping: () => boolean
@@ -87,8 +90,13 @@ async function produce(options: ProducerRoutesOptions, request: RouteRequest<Pro
   })
   try {
     const opened = await open(options, request, { format, sender, body })
-    if ('answer' in opened) return await feedAnswer(opened, { sender, body, hasQuestion: format === own })
-    return await respondEnd(opened)
+    const feeding = { sender, body, hasQuestion: format === own }
+    if ('answer' in opened) return await feedAnswer(opened.run, () => openSink(opened.answer, sender?.producer), feeding)
+    if (!opened.isElsewhere) return await respondEnd(opened.run)
+    const { run } = opened
+    if (sender === undefined) throw new MillraceError('run_conflict')
+    const remote = { run, producer: sender.producer, connection: options.newId(), pass: options.passLines }
+    return await feedAnswer(run, () => openRemoteSink(remote), feeding)
   } finally {
     void body.discard(limits.settings.requestMs)
   }
@@ -100,26 +108,33 @@ interface Sent {
   readonly body: BodyLines
 }
 
-/** The answer that the body belongs to, or its run where that has ended elsewhere. */
+/** The answer that the body belongs to, or its run where that is not here. */
 async function open(
   options: ProducerRoutesOptions,
   { input, caller }: RouteRequest<ProduceInput>,
   { format, sender, body }: Sent,
-): Promise<Produced | Run> {
+): Promise<Produced | KnownRun> {
   const { producers, authorize, limits, newId, isStopping } = options
   const { id = newId() } = input
-  const known = await producers.find(id)
+  // Where its start failed, this request starts it.
+  const known = await producers.find(id)?.catch(() => undefined)
   if (known !== undefined) {
     await authorizeProduced(authorize, caller, known.run, input)
     return known
   }
-  const ended = input.id === undefined ? undefined : await findEnded(options, caller, { ...input, id })
-  if (ended !== undefined) return ended
+  const findOther = () => findKnown(options, caller, { ...input, id })
+  const other = input.id === undefined ? undefined : await findOther()
+  if (other !== undefined) return other
   if (isStopping()) throw new MillraceError('server_stopping')
   const isAsked = format !== own || input.query !== undefined || input.continues !== undefined
   const question = isAsked ? undefined : readQuestion((await body.peek(limits.settings.requestMs)) ?? '')
   const start = await prepareProduced(options, caller, { ...input, id }, question)
-  return producers.start({ id, producer: sender?.producer, lines: format.createLines(), start })
+  return producers.start({ id, producer: sender?.producer, lines: format.createLines(), start }).catch(async (error) => {
+    // Another server has started it at the same time.
+    const started = (error as MillraceError).code === 'run_elsewhere' ? await findOther() : undefined
+    if (started === undefined) throw error
+    return started
+  })
 }
 
 interface Feeding extends Pick<Sent, 'sender' | 'body'> {
@@ -130,41 +145,49 @@ interface Feeding extends Pick<Sent, 'sender' | 'body'> {
 /** Of a line that a producer could correct. */
 const lineErrors: ReadonlySet<string> = new Set(['invalid_json', 'invalid_request', 'event_too_large'])
 
-async function feedAnswer({ run, answer }: Produced, { sender, body, hasQuestion }: Feeding): Promise<RouteResponse> {
+async function feedAnswer(
+  run: Run,
+  attach: () => Sink | Promise<Sink>,
+  { sender, body, hasQuestion }: Feeding,
+): Promise<RouteResponse> {
   let seq = sender?.seq ?? 0
-  let feed: Feed | undefined
   let isWhole = false
+  const sink = await attach()
   try {
-    feed = answer.attach(sender?.producer)
-    void feed.closed.then(() => body.stop('run_ended'))
+    requireOpen(sink)
+    void sink.closed.then(() => body.stop('run_ended'))
     let isFirst = hasQuestion
-    for (let lines = await body.next(); lines !== undefined && !answer.isWhole; lines = await body.next()) {
-      for (const line of lines) {
-        if (!isFirst || readQuestion(line) === undefined) await feed.take(seq++, line)
-        isFirst = false
-        if (answer.isWhole) break
-      }
-      if (answer.isWhole) break
+    while (!sink.isWhole) {
+      const lines = await body.next()
+      if (lines === undefined) break
+      const [first = ''] = lines
+      const isQuestion = isFirst && readQuestion(first) !== undefined
+      isFirst = false
+      const all = isQuestion ? lines.slice(1) : lines
+      await sink.take(seq, all)
+      seq += all.length
     }
     isWhole = true
   } catch (error) {
-    const known = feed?.error ?? (error as MillraceError)
-    // Nobody can correct it.
-    if (sender === undefined && feed?.error === undefined && lineErrors.has(known.code))
-      answer.fail(new MillraceError('model_failed', { message: badLine }))
-    if (known.code === 'run_ended' && !answer.isWhole) throw endedAs((await run.ended).status)
-    if (known.code !== 'run_ended') return reject(known, answer, seq)
+    const known = sink.error ?? (error as MillraceError)
+    if (known.code === 'run_ended' && !sink.isWhole) throw endedAs((await run.ended).status)
+    if (known.code !== 'run_ended') {
+      // Nobody can correct it.
+      if (sender === undefined && lineErrors.has(known.code)) sink.fail(new MillraceError('model_failed', { message: badLine }))
+      return reject(known, sink, seq)
+    }
   } finally {
-    if (feed !== undefined) answer.detach(feed, isWhole)
+    sink.detach(isWhole)
   }
-  return answer.isWhole || sender === undefined ? respondEnd(run, answer.next) : respond(run, answer.next)
+  return sink.isWhole || sender === undefined ? respondEnd(run, sink.next) : respond(run, sink.next)
 }
 
 /** With what the producer needs to go on, under the names of Durable Streams. */
-function reject(error: MillraceError, { next, epoch }: ProducedAnswer, seq: number): RouteResponse {
+function reject(error: MillraceError, sink: Sink, seq: number): RouteResponse {
   const { status, headers, body } = formatError(error)
-  const hints = error.code === 'producer_fenced' ? { 'producer-epoch': `${epoch}` } : { 'producer-expected-seq': `${next}` }
-  const received = error.code === 'producer_gap' ? { 'producer-received-seq': `${seq - 1}` } : {}
+  const hints =
+    error.code === 'producer_fenced' ? { 'producer-epoch': `${sink.epoch}` } : { 'producer-expected-seq': `${sink.next}` }
+  const received = error.code === 'producer_gap' ? { 'producer-received-seq': `${seq}` } : {}
   return { status, text: body, headers: { ...headers, ...hints, ...received } }
 }
 

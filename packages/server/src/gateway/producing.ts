@@ -96,15 +96,19 @@ export async function prepareProduced(
   return (source) => chats.play({ ...asked, principal: principal.id, source }, admit)
 }
 
-/**
- * What became of a run that this server does not feed: the end of one that is complete. Undefined where there is none of this
- * id. Rejects with `run_ended`, `run_elsewhere` and `run_conflict`.
- */
-export async function findEnded(
+/** A run that this server does not feed. */
+export interface KnownRun {
+  readonly run: Run
+  /** Another server has it; else it is complete. */
+  readonly isElsewhere: boolean
+}
+
+/** Undefined where there is none of this id. Rejects with `run_ended` and `run_conflict`. */
+export async function findKnown(
   { authorize, runs, openLog, transcripts }: ProducingContext,
   caller: Caller,
   input: ProduceInput & { readonly id: string },
-): Promise<Run | undefined> {
+): Promise<KnownRun | undefined> {
   const { id, model = 'app' } = input
   const run = await runs.find(id)
   if (run === undefined) return undefined
@@ -115,9 +119,10 @@ export async function findEnded(
   await openLog(run.session)
   const record = (await transcripts.read(run.session))?.runs.find((one) => one.run === id)
   if (record === undefined) throw new MillraceError('session_not_found')
-  if (record.status === 'streaming') throw new MillraceError(runs.isActive(id) ? 'run_conflict' : 'run_elsewhere')
-  if (record.status !== 'completed') throw endedAs(record.status)
-  return run
+  const isElsewhere = record.status === 'streaming'
+  if (isElsewhere && runs.isActive(id)) throw new MillraceError('run_conflict')
+  if (!isElsewhere && record.status !== 'completed') throw endedAs(record.status)
+  return { run, isElsewhere }
 }
 
 export async function authorizeProduced(

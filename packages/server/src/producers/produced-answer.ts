@@ -1,5 +1,5 @@
 /**
- * An answer whose lines come from outside: the source of a run's lane, fed by one connection after another. Each line has a
+ * An answer whose lines come from outside: the source of a run's lane, fed by one connection after another, or by two. Each line has a
  * number, which is its place in the answer: one that was taken before is dropped, one that does not follow is rejected. So a
  * producer that was cut sends again what may be lost, and no token appears twice.
  */
@@ -27,7 +27,9 @@ const waitingMax = { parts: 256, characters: 262_144 }
 export class ProducedAnswer {
   readonly #options: ProducedAnswerOptions
   #epoch: number
-  #feed: Feed | undefined
+  /** One, or several of one epoch: a connection that was cut may be noticed after the next has begun. */
+  readonly #feeds = new Set<Feed>()
+  #wasFed = false
   #next = 0
   #parts: CheckedPart[] = []
   #characters = 0
@@ -37,7 +39,7 @@ export class ProducedAnswer {
   #isWhole = false
   #timer: ReturnType<typeof setTimeout> | undefined
   #wakeSource = () => {}
-  #wakeFeed = () => {}
+  #waiting: (() => void)[] = []
 
   constructor(options: ProducedAnswerOptions) {
     this.#options = options
@@ -68,24 +70,24 @@ export class ProducedAnswer {
     return this.#read(signal)
   }
 
-  /** The connection that feeds the answer from now on. Throws `producer_fenced`, and `run_conflict` for another producer. */
+  /** A connection that feeds the answer; those of lower epochs are closed. Throws `producer_fenced`, and `run_conflict` for another producer. */
   attach(producer: Producer | undefined): Feed {
     const { producer: own } = this.#options
-    if (own?.id !== producer?.id || (own === undefined && this.#feed !== undefined)) throw new MillraceError('run_conflict')
+    if (own?.id !== producer?.id || (own === undefined && this.#wasFed)) throw new MillraceError('run_conflict')
     if (producer !== undefined && producer.epoch < this.#epoch) throw new MillraceError('producer_fenced')
+    if (producer !== undefined && producer.epoch > this.#epoch) this.#closeFeeds(new MillraceError('producer_fenced'))
     this.#epoch = producer?.epoch ?? 0
-    this.#feed?.close(new MillraceError('producer_fenced'))
+    this.#wasFed = true
     clearTimeout(this.#timer)
     const feed = new Feed((seq, text) => this.#take(feed, seq, text))
-    this.#feed = feed
-    this.#wakeFeed()
+    this.#feeds.add(feed)
     if (this.#isOver) feed.close(new MillraceError('run_ended'))
     return feed
   }
 
   /** The connection has ended; `isWhole`: not cut. */
   detach(feed: Feed, isWhole: boolean): void {
-    if (feed !== this.#feed || this.#end !== undefined || this.#isOver) return
+    if (!this.#feeds.delete(feed) || this.#feeds.size > 0 || this.#end !== undefined || this.#isOver) return
     const { producer, lines, waitMsMax } = this.#options
     if (producer !== undefined) this.#timer = setTimeout(() => this.fail(new MillraceError('producer_lost')), waitMsMax)
     else if (isWhole && lines.mayEnd) this.#complete({})
@@ -101,8 +103,19 @@ export class ProducedAnswer {
     this.#isOver = true
     this.#parts = []
     clearTimeout(this.#timer)
-    this.#feed?.close(new MillraceError('run_ended'))
-    this.#wakeFeed()
+    this.#closeFeeds(new MillraceError('run_ended'))
+  }
+
+  #closeFeeds(error: MillraceError): void {
+    for (const feed of this.#feeds) feed.close(error)
+    this.#feeds.clear()
+    this.#wakeFeeds()
+  }
+
+  #wakeFeeds(): void {
+    const waiting = this.#waiting
+    this.#waiting = []
+    for (const wake of waiting) wake()
   }
 
   async #take(feed: Feed, seq: number, text: string): Promise<void> {
@@ -125,7 +138,7 @@ export class ProducedAnswer {
 
   #room(): Promise<void> {
     return new Promise((resolve) => {
-      this.#wakeFeed = resolve
+      this.#waiting.push(resolve)
     })
   }
 
@@ -162,7 +175,7 @@ export class ProducedAnswer {
     const parts = this.#parts
     this.#parts = []
     this.#characters = 0
-    this.#wakeFeed()
+    this.#wakeFeeds()
     return parts
   }
 }

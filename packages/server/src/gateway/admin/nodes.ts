@@ -2,6 +2,7 @@
 import type { Json } from '@millrace/protocol'
 import type { RunFilter } from '../../operations/run-list.ts'
 import type { Delivery } from '../../operations/webhooks/delivery.ts'
+import type { PassedLines } from '../../producers/passing.ts'
 import type { ConnectionFilter } from '../../transports/connections.ts'
 
 /** Requests to servers; `cluster/` sends them. */
@@ -25,6 +26,7 @@ export type NodeRequest =
   | { readonly op: 'webhooks' }
   | { readonly op: 'deliveries'; readonly filter: DeliveryFilter; readonly count: number; readonly before?: Place }
   | { readonly op: 'drain'; readonly isOn: boolean }
+  | PassedLines
 
 /** Selects the deliveries that match every given field. */
 export type DeliveryFilter = { readonly [field in 'target' | 'event' | 'status']?: Delivery[field] | undefined }

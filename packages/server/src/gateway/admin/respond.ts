@@ -4,6 +4,7 @@ import type { Draining } from '../../operations/draining.ts'
 import type { ListedRun, RunList } from '../../operations/run-list.ts'
 import type { Delivery } from '../../operations/webhooks/delivery.ts'
 import type { TargetState, Webhooks } from '../../operations/webhooks/webhooks.ts'
+import type { PassedLines, PassedState } from '../../producers/passing.ts'
 import type { PlacedConnection } from '../../transports/connection.ts'
 import type { Connections } from '../../transports/connections.ts'
 import { type NodeRequest, type Place, pageOf } from './nodes.ts'
@@ -16,6 +17,8 @@ export interface RespondOptions {
   readonly runList: Pick<RunList, 'list'>
   readonly webhooks: Pick<Webhooks, 'targets' | 'deliveries'>
   readonly draining: Draining
+  /** Takes the lines of producers that have reached another server. */
+  readonly receiveLines: (message: PassedLines) => Promise<PassedState>
 }
 
 export interface NodeInfo {
@@ -59,7 +62,7 @@ const logsListed = 16
 export function createRespond(options: RespondOptions): (request: Json) => Promise<Json> {
   const { node, connections, draining, runList, webhooks } = options
   const startedAt = Date.now()
-  return async (request) => toJson(respond(request as unknown as NodeRequest))
+  return async (request) => toJson(await respond(request as unknown as NodeRequest))
 
   function respond(request: NodeRequest): unknown {
     switch (request.op) {
@@ -88,6 +91,8 @@ export function createRespond(options: RespondOptions): (request: Json) => Promi
         const deliveries = pageOf(selected, placeOfDelivery, request.count, request.before)
         return { deliveries: deliveries.map((each) => ({ ...each, node })) }
       }
+      case 'produce':
+        return options.receiveLines(request)
       case 'drain': {
         if (request.isOn) draining.start()
         else draining.stop()

@@ -1,0 +1,150 @@
+/**
+ * Passes the lines of a connection to the server that has the run: a producer that comes back through a proxy may reach any.
+ * Each message has lines and is acknowledged before the next, so what arrives meanwhile is passed together.
+ */
+import { type ErrorCode, MillraceError } from '@millrace/protocol'
+import { LRUCache } from 'lru-cache'
+import type { Run } from '../runs/run.ts'
+import type { Producer } from './produced-answer.ts'
+import type { Producers } from './producers.ts'
+import { openSink, requireOpen, type Sink } from './sink.ts'
+
+export interface PassedLines {
+  readonly op: 'produce'
+  readonly run: string
+  /** Of the connection between producer and server. */
+  readonly connection: string
+  readonly producer: Producer
+  readonly seq: number
+  readonly lines: readonly string[]
+  readonly isEnd?: true
+}
+
+export interface PassedState {
+  readonly next: number
+  readonly epoch: number
+  readonly isWhole: boolean
+  readonly error?: { readonly code: ErrorCode; readonly message: string }
+}
+
+/** Resolves with undefined where the other server does not respond in time. */
+export type PassLines = (message: PassedLines) => Promise<PassedState | undefined>
+
+/** Connections of other servers; one that is forgotten begins again with its next lines. */
+const connectionsMax = 10_000
+/** So that a connection learns that another one has taken its place. */
+const aliveMs = 5000
+/** Characters of one message, unless a line is longer. */
+const messageLengthMax = 65_536
+
+/** Takes what other servers pass to this one. */
+export function createReceiver(producers: Pick<Producers, 'find'>): (message: PassedLines) => Promise<PassedState> {
+  const sinks = new LRUCache<string, Sink>({ max: connectionsMax })
+  return async ({ run, connection, producer, seq, lines, isEnd }) => {
+    let sink = sinks.get(connection)
+    let state = { next: 0, epoch: 0, isWhole: false }
+    try {
+      const answer = (await producers.find(run))?.answer
+      if (answer === undefined) throw new MillraceError('run_conflict')
+      state = stateOf(answer)
+      sink ??= openSink(answer, producer)
+      sinks.set(connection, sink)
+      requireOpen(sink)
+      await sink.take(seq, lines)
+      return stateOf(sink)
+    } catch (error) {
+      const { code, message } = error instanceof MillraceError ? error : new MillraceError('internal', { cause: error })
+      return { ...(sink === undefined ? state : stateOf(sink)), error: { code, message } }
+    } finally {
+      if (isEnd) {
+        sink?.detach(true)
+        sinks.delete(connection)
+      }
+    }
+  }
+}
+
+function stateOf({ next, epoch, isWhole }: Omit<PassedState, 'error'>): Omit<PassedState, 'error'> {
+  return { next, epoch, isWhole }
+}
+
+export interface RemoteSinkOptions {
+  readonly run: Run
+  readonly producer: Producer
+  readonly connection: string
+  readonly pass: PassLines
+}
+
+/** Attaches the connection. Has an `error` where that failed; it is `run_elsewhere` where the other server does not respond. */
+export async function openRemoteSink({ run, producer, connection, pass }: RemoteSinkOptions): Promise<Sink> {
+  const closing = Promise.withResolvers<MillraceError>()
+  let state: Omit<PassedState, 'error'> = { next: 0, epoch: producer.epoch, isWhole: false }
+  let error: MillraceError | undefined
+  let passing: Promise<unknown> = Promise.resolve()
+  const timer = setInterval(() => void send({ seq: 0, lines: [] }).catch(close), aliveMs).unref()
+  run.ended.then(
+    () => close(new MillraceError('run_ended')),
+    () => {},
+  )
+  await send({ seq: 0, lines: [] }).catch(close)
+
+  return {
+    async take(seq, lines) {
+      for (const batch of batches(lines)) {
+        await send({ seq: seq + batch.at, lines: batch.lines })
+        if (state.isWhole) return
+      }
+    },
+    detach() {
+      clearInterval(timer)
+      void send({ seq: 0, lines: [], isEnd: true }).catch(() => {})
+    },
+    // Its producer has a name, and can go on.
+    fail() {},
+    closed: closing.promise,
+    get error() {
+      return error
+    },
+    get next() {
+      return state.next
+    },
+    get epoch() {
+      return state.epoch
+    },
+    get isWhole() {
+      return state.isWhole
+    },
+  }
+
+  function send(lines: Pick<PassedLines, 'seq' | 'lines' | 'isEnd'>): Promise<void> {
+    const next = passing.then(async () => {
+      if (error !== undefined) throw error
+      const response = await pass({ op: 'produce', run: run.id, connection, producer, ...lines })
+      if (response === undefined) throw new MillraceError('run_elsewhere')
+      state = response
+      if (response.error !== undefined) throw new MillraceError(response.error.code, { message: response.error.message })
+    })
+    passing = next.catch(() => {})
+    return next
+  }
+
+  function close(reason: MillraceError): void {
+    clearInterval(timer)
+    error ??= reason
+    closing.resolve(error)
+  }
+}
+
+function batches(lines: readonly string[]): { readonly at: number; readonly lines: string[] }[] {
+  const all: { at: number; lines: string[] }[] = []
+  let length = messageLengthMax
+  for (const [at, line] of lines.entries()) {
+    if (length + line.length > messageLengthMax) {
+      all.push({ at, lines: [] })
+      length = 0
+    }
+    all.at(-1)?.lines.push(line)
+    length += line.length
+  }
+  return all
+}
