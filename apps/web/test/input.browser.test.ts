@@ -154,8 +154,12 @@ test('a draft outlives a reload and leaves with the question', async () => {
   await expect.poll(() => page.composer.inputValue()).toBe('half a thought')
   await page.composer.press('Enter')
   await page.reaches('completed')
+  // Each conversation has its own.
+  await page.composer.fill('to be continued')
   await page.page.getByTestId('new-session').click()
   expect(await page.composer.inputValue()).toBe('')
+  await page.page.goBack()
+  await expect.poll(() => page.composer.inputValue()).toBe('to be continued')
 })
 
 test('the page speaks the browser’s language, and the other one when told to', async () => {

@@ -54,6 +54,8 @@ test('JSON grows line by line, and is the same after a reload', async () => {
   await page.page.reload()
   await json.waitFor()
   expect(await shown()).toBe(whole)
+  // Long texts go on below instead of behind the edge.
+  expect(await json.evaluate((element) => getComputedStyle(element).whiteSpace)).toBe('pre-wrap')
   // Beside it, what was not asked for as JSON is as ever.
   expect(await page.page.getByTestId('answer-text').first().textContent()).toBe('plain')
 })

@@ -21,7 +21,7 @@ export default memo(function JsonText({ text, isGrowing }: { text: string; isGro
   const next = isDue || isGrowing !== last.isGrowing ? { text, isGrowing, json: format(text) } : last
   if (next !== last) setLast(next)
   if (next.json === undefined) return <Markdown text={text} isGrowing={isGrowing} />
-  return <CodeBlock code={next.json} language="json" isOpen={isGrowing} />
+  return <CodeBlock code={next.json} language="json" isOpen={isGrowing} isWrapped />
 })
 
 function format(text: string): string | undefined {

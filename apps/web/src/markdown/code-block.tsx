@@ -1,5 +1,6 @@
 /** A block of code with its language and a button that copies it, there from the first line on. */
 import { memo, useEffect, useState } from 'react'
+import { classes } from '../ui/classes.ts'
 import { CopyButton } from '../ui/copy-button.tsx'
 import styles from './code-block.module.css'
 import { eagerMax, type Highlight, lengthMax, loadHighlight, type Piece, readyHighlight } from './highlight.ts'
@@ -12,15 +13,17 @@ export interface CodeBlockProps {
   readonly language: string | undefined
   /** More lines are coming; copying half a program would only look like success. */
   readonly isOpen: boolean
+  /** Long lines go on below, as with texts in JSON. */
+  readonly isWrapped?: boolean
 }
 
 type Line = string | readonly Piece[]
 
-export function CodeBlock({ code, language = '', isOpen }: CodeBlockProps) {
+export function CodeBlock({ code, language = '', isOpen, isWrapped }: CodeBlockProps) {
   const [name = ''] = language.split(/\s/, 1)
   const lines = useLines(code, name, isOpen)
   return (
-    <div className={styles.block} dir="ltr">
+    <div className={classes(styles.block, isWrapped && styles.wrapped)} dir="ltr">
       <div className={styles.head}>
         <span>{name || 'text'}</span>
         <CopyButton text={code} isDisabled={isOpen} />
