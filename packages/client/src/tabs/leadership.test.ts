@@ -2,7 +2,8 @@
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import { connect } from '../index.ts'
 import { shareTabs } from './index.ts'
-import { createLeadership, type Leadership, type Locks } from './leadership.ts'
+import { createLeadership, type Leadership } from './leadership.ts'
+import type { Locks } from './lock.ts'
 import type { ToAll } from './messages.ts'
 
 const turn = () => new Promise(setImmediate)

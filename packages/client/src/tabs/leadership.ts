@@ -4,16 +4,8 @@
  * long as a frozen one has not noticed, do no harm: tabs listen only to the one whose term is the later, and the
  * other gives way. Without terms what each had said before would depose the other, for ever.
  */
+import { createTabLock, type Locks } from './lock.ts'
 import type { ToAll } from './messages.ts'
-
-/** What is used of a LockManager. */
-export interface Locks {
-  request(
-    name: string,
-    options: { readonly signal?: AbortSignal; readonly steal?: boolean },
-    onGranted: () => Promise<void>,
-  ): Promise<unknown>
-}
 
 export interface LeadershipOptions {
   readonly name: string
@@ -37,21 +29,32 @@ export interface Leadership {
   join(): void
 }
 
-// One state machine, whose lock, timer and messages all change the leader.
-// oxlint-disable-next-line max-lines-per-function
 export function createLeadership({ name, tab, locks, answerMs, say, onChange }: LeadershipOptions): Leadership {
   let leader: string | undefined
   /** The latest that is known of: each tab that begins to lead begins one. */
   let term = 0
-  /** Ends the wait for the lock. */
-  let waiting: AbortController | undefined
-  let release: (() => void) | undefined
   let timer: ReturnType<typeof setInterval> | undefined
   let isUnanswered = false
   /** The leader was heard since this tab last thought of asking: others ask, too. */
   let isHeard = false
   /** The host refuses the lock, as in a sandboxed frame: this tab carries itself, and nobody else. */
   let isAlone = false
+  const lock = createTabLock({
+    name,
+    locks,
+    onHeld() {
+      term += 1
+      follow(tab)
+      announce()
+    },
+    onLost() {
+      if (leader === tab) follow(undefined)
+    },
+    onRefused() {
+      isAlone = true
+      follow(tab)
+    },
+  })
 
   return {
     get leader() {
@@ -76,7 +79,7 @@ export function createLeadership({ name, tab, locks, answerMs, say, onChange }: 
       // Somebody has taken the lock from a tab that slept.
       const wasLeading = leader === tab
       follow(message.leader)
-      if (wasLeading) release?.()
+      if (wasLeading) lock.release()
     },
     resign: leave,
     join() {
@@ -84,41 +87,9 @@ export function createLeadership({ name, tab, locks, answerMs, say, onChange }: 
       // Throttled in a hidden tab, which only makes it slower to doubt.
       timer = setInterval(doubt, answerMs)
       ;(timer as { unref?: () => void }).unref?.()
-      queue(false)
+      lock.queue(false)
       ask()
     },
-  }
-
-  function queue(steal: boolean): void {
-    waiting?.abort()
-    const own = new AbortController()
-    let wasHeld = false
-    const onGranted = () => {
-      wasHeld = true
-      return hold()
-    }
-    waiting = own
-    const onWaitEnded = () => {
-      if (waiting !== own) return
-      // To ask again would be refused again, at once and for ever.
-      isAlone = !wasHeld
-      if (isAlone) return follow(tab)
-      // Given up for another, or taken away: this tab is in line again.
-      if (leader === tab) follow(undefined)
-      queue(false)
-    }
-    // A lock that is stolen cannot be waited for at the same time.
-    locks.request(name, steal ? { steal } : { signal: own.signal }, onGranted).then(onWaitEnded, onWaitEnded)
-  }
-
-  function hold(): Promise<void> {
-    return new Promise((resolve) => {
-      if (timer === undefined) return resolve()
-      release = resolve
-      term += 1
-      follow(tab)
-      announce()
-    })
   }
 
   function doubt(): void {
@@ -127,7 +98,7 @@ export function createLeadership({ name, tab, locks, answerMs, say, onChange }: 
     const wasHeard = isHeard
     isHeard = false
     if (wasHeard) return
-    if (isUnanswered) queue(true)
+    if (isUnanswered) lock.queue(true)
     isUnanswered = !isUnanswered
     ask()
   }
@@ -150,10 +121,8 @@ export function createLeadership({ name, tab, locks, answerMs, say, onChange }: 
   function leave(): void {
     clearInterval(timer)
     timer = undefined
-    waiting?.abort()
-    waiting = undefined
     isAlone = false
-    release?.()
+    lock.leave()
     follow(undefined)
   }
 }

@@ -4,7 +4,7 @@ import { toError } from '../http.ts'
 import { deadConnection } from '../transports/socket-connection.ts'
 import type { StreamHandlers } from '../transports/transport.ts'
 import type { TabChannel } from './channel.ts'
-import type { Locks } from './leadership.ts'
+import type { Locks } from './lock.ts'
 import { type Answer, type News, type ToLeader, toPlain } from './messages.ts'
 
 export interface ServiceOptions extends Carrier {
