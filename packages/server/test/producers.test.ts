@@ -278,6 +278,26 @@ describe('publishing an answer', () => {
     expect(await answerOf(server, 's')).toMatchObject([{ text: 'a' }])
   })
 
+  it('ends when its token is revoked, and goes on with another one', async () => {
+    const server = await startServer({ access: { tokens: { secret } } })
+    const open = async (jti: string, seq: number) =>
+      openProducer(server.url, {
+        query: { session: 's', id: 'r', query: 'q' },
+        headers: { ...producer('p', seq), authorization: `Bearer ${await sign({ jti })}` },
+      })
+    const old = await open('old', 0)
+    await old.send({ text: 'a' })
+    await expect.poll(() => answerOf(server, 's')).toMatchObject([{ text: 'a' }])
+    await server.millrace.access.revoke({ tokenId: 'old' })
+    await old.send({ text: 'b' })
+    const { status, json } = await old.answer
+    expect([status, json.error?.code]).toEqual([401, 'token_revoked'])
+    const young = await open('young', 1)
+    await young.send({ text: 'b' }, { end: true })
+    expect((await young.end()).json.end?.status).toBe('completed')
+    expect(await answerOf(server, 's')).toMatchObject([{ text: 'ab', status: 'completed' }])
+  })
+
   it('is within the limits of who publishes', async () => {
     const server = await startServer({ access: { tokens: { secret } }, limits: { runsInFlight: 1 } })
     const authorization = `Bearer ${await sign({ sub: 'ada' })}`

@@ -1,6 +1,8 @@
 /** `POST /api/runs`: the body is the answer of a run, read as it arrives. PROTOCOL.md#producers. */
 import { encodeJson, MillraceError } from '@millrace/protocol'
 import { requireAction } from '../access/authorize.ts'
+import type { Caller } from '../access/caller.ts'
+import type { Revocations } from '../access/revocations.ts'
 import type { Observer } from '../operations/observer.ts'
 import { type BodyForm, BodyLines, createSplitter } from '../producers/body-lines.ts'
 import type { LineReader } from '../producers/line.ts'
@@ -34,6 +36,7 @@ export interface ProducerRoutesOptions extends ProducingContext {
   readonly observer: Observer
   readonly newId: () => string
   readonly isStopping: () => boolean
+  readonly guard: Pick<Revocations, 'requirePrincipal'>
 }
 
 interface Format {
@@ -84,6 +87,7 @@ async function produce(options: ProducerRoutesOptions, request: RouteRequest<Pro
     stream: openBody(),
     splitter: createSplitter(format.form),
     onBytes(bytes) {
+      requireValid(options, caller)
       limits.requireBody(address, bytes)
       observer.received?.('http', bytes)
     },
@@ -101,6 +105,14 @@ async function produce(options: ProducerRoutesOptions, request: RouteRequest<Pro
     void body.discard(limits.settings.requestMs)
   }
 }
+
+/** The request may outlast its credentials. As long as other connections do, also after they have expired. */
+function requireValid({ guard }: ProducerRoutesOptions, { principal }: Caller): void {
+  guard.requirePrincipal(principal)
+  if (Date.now() >= (principal.expiresAt ?? Number.POSITIVE_INFINITY) + leewayMs) throw new MillraceError('token_expired')
+}
+
+const leewayMs = 30_000
 
 interface Sent {
   readonly format: Format
