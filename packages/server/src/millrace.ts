@@ -16,7 +16,7 @@ import type { DecideRequest } from './sessions/decisions.ts'
 import type { WithFiles } from './sessions/given-files.ts'
 import type { History } from './sessions/history.ts'
 import type { Instructions } from './sessions/instructions.ts'
-import type { Queue } from './sessions/queue.ts'
+import type { Queue, QueueChange, Queued, QueueRequest } from './sessions/queue.ts'
 import type { Transcript } from './sessions/transcript.ts'
 import type { ListedConnection } from './transports/connection.ts'
 import type { ConnectionFilter } from './transports/connections.ts'
@@ -43,12 +43,15 @@ export interface Millrace {
   ask(request: WithFiles<ChatRequest>): Promise<Run>
   /** Resumes an answer that ended early, in a new run; only lanes that did not complete are continued. */
   resume(request: ResumeRequest): Promise<Run>
-  /** Asks the question of a run again, or another one in its place, in a run beside it. */
-  regenerate(request: RegenerateRequest): Promise<Run>
+  /** Asks the question of a run again, or another one in its place, in a run beside it. Keeps files as `ask` does. */
+  regenerate(request: WithFiles<RegenerateRequest>): Promise<Run>
   /** Decides about calls of a run that waits, or gives their results. When no call waits, the run that goes on is started. */
   decide(request: DecideRequest): Promise<Decided>
   /** Questions that wait until nothing is being answered in their session. */
-  readonly queue: Pick<Queue, 'add' | 'change' | 'remove'>
+  readonly queue: Pick<Queue, 'remove'> & {
+    add(request: WithFiles<QueueRequest>): Promise<Queued>
+    change(session: string, entry: string, change: WithFiles<QueueChange>): Promise<Queued>
+  }
   /** A run whose tokens come from your own code: any iterable of text or events. */
   run(request: WithFiles<SourceRequest>): Promise<Run>
   /** Appends an event to a channel, which is created if it does not exist; every reader of the channel gets it. */

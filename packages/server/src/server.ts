@@ -190,10 +190,21 @@ function createApi(parts: Parts, listening: Pick<Millrace, 'listen' | 'close'>):
     },
     resume: chats.resume,
     decide: async (request) => describeDecided(await parts.sessions.decisions.decide(request)),
-    regenerate: async (request) => chats.regenerate({ ...request, ...checkAsked(request) }),
+    regenerate: async (given) => {
+      const session = given.session ?? (await runs.find(given.run))?.session
+      if (session === undefined) throw new MillraceError('run_not_found')
+      const request = await keepFiles(parts, { ...given, session })
+      return chats.regenerate({ ...request, ...checkAsked(request) })
+    },
     queue: {
-      add: async (request) => queue.add({ ...request, ...checkAsked(request) }),
-      change: async (session, entry, change) => queue.change(session, entry, { ...change, ...checkAsked(change) }),
+      add: async (given) => {
+        const request = await keepFiles(parts, given)
+        return queue.add({ ...request, session: given.session, ...checkAsked(request) })
+      },
+      change: async (session, entry, given) => {
+        const change = await keepFiles(parts, { ...given, session })
+        return queue.change(session, entry, { ...change, ...checkAsked(change) })
+      },
       remove: async (session, entry) => queue.remove(session, entry),
     },
     run: async (given) => {

@@ -199,6 +199,35 @@ describe('the library', () => {
   })
 })
 
+it('keeps the bytes of another question, and of one that waits, in their session', async () => {
+  const millrace = createMillrace({ model: echo })
+  onTestFinished(() => millrace.close())
+  const first = await millrace.ask({ query: 'x', id: 'one' })
+  await first.ended
+  const messages = [
+    {
+      role: 'user' as const,
+      content: [{ type: 'file' as const, bytes: Buffer.from('a'), mediaType: 'text/plain', name: 'a.txt' }],
+    },
+  ]
+  const { session } = first
+  await (await millrace.regenerate({ run: 'one', id: 'again', messages })).ended
+  await millrace.queue.add({ session, query: 'later', id: 'later' })
+  await millrace.queue.add({ session, messages, id: 'queued' })
+  await expect.poll(async () => (await millrace.readSession(session))?.runs.length).toBe(4)
+  const { runs = [] } = (await millrace.readSession(session)) ?? {}
+  expect(runs.map(({ run, parent }) => [run, parent])).toEqual([
+    ['one', null],
+    ['again', null],
+    ['later', 'again'],
+    ['queued', 'later'],
+  ])
+  for (const run of [runs[1], runs[3]])
+    expect(run?.messages).toMatchObject([{ content: [{ type: 'file', name: 'a.txt', mediaType: 'text/plain', size: 1 }] }])
+  expect(await millrace.engine.list('file/')).toHaveLength(1)
+  await expect(millrace.regenerate({ run: 'none', messages })).rejects.toMatchObject({ code: 'run_not_found' })
+})
+
 describe('a model of LangChain', () => {
   it.each([false, true])('gets pictures, PDFs and texts as its provider takes them; responses: %s', async (useResponsesApi) => {
     const provider = await startFakeOpenAi({})
