@@ -120,6 +120,29 @@ describe('upload', () => {
   })
 })
 
+it('a download goes on after every cut where it was', async () => {
+  const { port } = await start()
+  const { proxy, client } = await open(port)
+  const session = client.session()
+  const bytes = pdf(4 * mebibyte + 3)
+  const { position } = await upload(session, new Blob([bytes], { type }))
+  let cuts = 0
+  const seen: number[] = []
+  const onProgress = (at: Progress) => {
+    seen.push(at.bytes)
+    expect(at.size).toBe(bytes.length)
+    if (at.bytes > (cuts + 1) * mebibyte && cuts < 3) {
+      cuts++
+      proxy.cut()
+    }
+  }
+  const got = await download(session, position, { onProgress })
+  expect(Buffer.from(await got.arrayBuffer()).equals(bytes)).toBe(true)
+  expect(cuts).toBe(3)
+  // Nothing was read again.
+  expect(seen).toEqual(seen.toSorted((one, other) => one - other))
+})
+
 it('a download ends with its signal, and rejects for what is no file', async () => {
   const { port } = await start()
   const { client } = await open(port)

@@ -53,6 +53,48 @@ describe('a file that is uploaded whole', () => {
     expect([head.status, head.headers.get('content-length'), await head.text()]).toEqual([200, String(png.length), ''])
   })
 
+  it('is read in parts', async () => {
+    const { url } = await startServer()
+    const size = 2 * 262_144 + 10
+    const bytes = Buffer.alloc(size, '0123456789')
+    const { upload } = await uploadTo(url, bytes, { mediaType: 'text/plain' })
+    const address = `${url}/api/files/${upload.session}/${upload.position}`
+    const get = async (range: string, more = {}) => {
+      const response = await fetch(address, { headers: { range, ...more } })
+      const got = Buffer.from(await response.arrayBuffer())
+      const { status, headers } = response
+      return {
+        status,
+        headers,
+        got,
+        etag: headers.get('etag') ?? '',
+        is: (a: number, b: number) => got.equals(bytes.subarray(a, b)),
+      }
+    }
+    for (const [range, start, end] of [
+      ['bytes=0-0', 0, 1],
+      ['bytes=262140-262150', 262_140, 262_151],
+      ['bytes=300000-', 300_000, size],
+      ['bytes=-5', size - 5, size],
+      ['bytes=9-99999999', 9, size],
+    ] as const) {
+      const { status, headers, is } = await get(range)
+      const lines = ['content-range', 'content-length'].map((name) => headers.get(name))
+      expect([range, status, ...lines, is(start, end)]).toEqual([
+        range,
+        206,
+        `bytes ${start}-${end - 1}/${size}`,
+        String(end - start),
+        true,
+      ])
+    }
+    for (const range of ['bytes=0-1,4-5', 'bytes=-', `bytes=${size}-`, 'bytes=-0', 'bytes=5-4', 'lines=1-2'])
+      expect([range, (await get(range)).status]).toEqual([range, 200])
+    const { etag } = await get('bytes=0-1')
+    expect((await get('bytes=0-1', { 'if-range': etag })).status).toBe(206)
+    expect((await get('bytes=0-1', { 'if-range': '"other"' })).status).toBe(200)
+  })
+
   it('goes into a session that exists, or a new one of its user', async () => {
     const { url } = await startServer({ access: { tokens: { secret } } })
     const ada = bearer(await sign({ sub: 'ada' }))

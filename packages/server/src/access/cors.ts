@@ -50,6 +50,7 @@ function allow(origin: string): Fields {
 const sharedHeaders = ['upload-complete', 'upload-length', 'upload-offset', 'producer-epoch', 'producer-seq', 'stream-closed']
 
 const responseHeaders = [
+  'content-range',
   'etag',
   'location',
   'producer-expected-seq',
@@ -74,8 +75,10 @@ const requestHeaders = [
   'content-type',
   'idempotency-key',
   'if-none-match',
+  'if-range',
   'last-event-id',
   'producer-id',
+  'range',
   'stream-expires-at',
   'stream-fork-offset',
   'stream-fork-sub-offset',

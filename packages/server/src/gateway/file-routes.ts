@@ -11,6 +11,7 @@ import { toUpload } from '../files/uploads.ts'
 import type { Limits } from '../limits/limits.ts'
 import type { Observer } from '../operations/observer.ts'
 import { createSession, type SessionStores } from '../sessions/create-session.ts'
+import { cutOut, readRange } from './byte-range.ts'
 import { answers } from './responses.ts'
 import type { Route, RouteRequest, RouteResponse } from './route.ts'
 import { fileParam, fileQuery, uploadParam, uploadQuery } from './schemas.ts'
@@ -91,15 +92,20 @@ export function createFileRoutes(options: FileRoutesOptions): Route[] {
       isForStopping: true,
       params: fileParam,
       query: fileQuery,
-      answers: { 200: 'bytes', 304: 'nothing' },
+      answers: { 200: 'bytes', 206: 'bytes', 304: 'nothing' },
       async handle({ input, caller, isHead }: RouteRequest<FileInput>) {
         const { session, position, download } = input
         await authorize(caller, 'session.read', { session })
         const file = await openFile(session, position)
         const etag = `"${position}"`
         if (caller.headers.get('if-none-match') === etag) return { status: 304 }
-        const bytes = isHead ? new ReadableStream<Uint8Array>() : toStream(file)
-        return { status: 200, bytes, headers: { ...headersOf(file, download !== undefined), etag } }
+        const headers = { ...headersOf(file, download !== undefined), etag, 'accept-ranges': 'bytes' }
+        if (isHead) return { status: 200, bytes: new ReadableStream<Uint8Array>(), headers }
+        const range = readRange(caller.headers, file.size, etag)
+        if (range === undefined) return { status: 200, bytes: toStream(file.bytes()), headers }
+        const { start, end } = range
+        const part = { 'content-length': String(end - start), 'content-range': `bytes ${start}-${end - 1}/${file.size}` }
+        return { status: 206, bytes: toStream(cutOut(file.bytes(), range)), headers: { ...headers, ...part } }
       },
     },
   ]
@@ -201,8 +207,8 @@ function toParameters(name: string | undefined): string {
 }
 
 /** One piece in memory, and the next when it was taken. */
-function toStream({ bytes }: SessionFile): ReadableStream<Uint8Array> {
-  const pieces = bytes()[Symbol.asyncIterator]()
+function toStream(bytes: AsyncIterable<Uint8Array>): ReadableStream<Uint8Array> {
+  const pieces = bytes[Symbol.asyncIterator]()
   return new ReadableStream(
     {
       async pull(controller) {
