@@ -176,7 +176,7 @@ describe('a stream with a time', () => {
       expect(await statusOf(stream)).toBe(200)
       pass(90)
       expect(await statusOf(stream, { method: 'HEAD' })).toBe(200)
-      pass(20)
+      pass(40)
       expect(await statusOf(stream)).toBe(404)
       const before = (await fetch(stream, { method: 'HEAD' })).headers
       expect(before.get('stream-next-offset')).toBeNull()

@@ -62,17 +62,17 @@ export interface Found {
 /** Producers that are remembered; of more, the ones that have not written for longest are forgotten. */
 const producersMax = 64
 
-/** A read is noted when this part of the time has passed, and a stream lives as much longer: so no read comes too late. */
-const noteEvery = 1 / 20
+/** A read is noted when this time has passed, and a stream lives as much longer: so no read comes too late. */
+const noteMs = (ttl: number) => Math.min(ttl * 250, 60_000)
 
 export function isOver({ isDeleted, ttl, usedAt, expiresAt }: StreamState, now: number): boolean {
   if (isDeleted) return true
   if (expiresAt !== undefined && now >= Date.parse(expiresAt)) return true
-  return ttl !== undefined && now >= usedAt + ttl * 1000 * (1 + noteEvery)
+  return ttl !== undefined && now >= usedAt + ttl * 1000 + noteMs(ttl)
 }
 
 export function mustNoteRead({ ttl, usedAt }: StreamState, now: number): boolean {
-  return ttl !== undefined && now - usedAt >= ttl * 1000 * noteEvery
+  return ttl !== undefined && now - usedAt >= noteMs(ttl)
 }
 
 export function withProducer(producers: readonly Producer[] = [], producer: Producer): readonly Producer[] {
