@@ -1,4 +1,5 @@
 /** Calls of tools: seen as they are made, and where they ask before, decided about on any device. */
+import { connect } from '@millrace/client'
 import { expect, test } from 'vitest'
 import type { Driver } from './support/driver.ts'
 import { openGated } from './support/gated-stage.ts'
@@ -91,6 +92,23 @@ test('the demo of the empty page asks before it acts; another device allows it a
     expect(await one.page.getByTestId('approval').count()).toBe(0)
     expect(await one.page.locator('article').count()).toBe(1)
   }
+})
+
+test('a call whose answer is stopped elsewhere is withdrawn', async () => {
+  await using stage = await startStage({ model: 'sim:tool?name=mail&approve=1' })
+  const page = await stage.open()
+  await page.ask('write')
+  await page.page.getByTestId('approval').waitFor()
+  await page.reaches('waiting')
+  const client = connect(stage.url)
+  const [listed] = (await client.sessions.list()).sessions
+  const session = client.session(listed?.id)
+  const [run] = (await session.read()).runs
+  await session.stop(run?.run ?? '')
+  client.close()
+  await tool(page, 'rejected').getByText('Withdrawn').waitFor()
+  await page.reaches('stopped')
+  expect(await page.page.getByTestId('approval').count()).toBe(0)
 })
 
 test('a call is rejected, or carried out with other arguments', async () => {

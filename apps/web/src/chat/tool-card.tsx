@@ -29,7 +29,7 @@ export const ToolCard = memo(function ToolCard({ tool, children }: { tool: ToolP
         <>
           <ToolIcon size={14} />
           <Ellipsis>{tool.name}</Ellipsis>
-          <span className={styles.state}>{tool.preliminary ? t.tools.states.preliminary : t.tools.states[state]}</span>
+          <span className={styles.state}>{t.tools.states[shownState(tool)]}</span>
           <ChevronIcon size={14} />
         </>
       }
@@ -44,6 +44,11 @@ export const ToolCard = memo(function ToolCard({ tool, children }: { tool: ToolP
     </Fold>
   )
 })
+
+function shownState({ state, preliminary, decision }: ToolPart) {
+  if (preliminary) return 'preliminary'
+  return decision?.decision === 'withdraw' ? 'withdrawn' : state
+}
 
 function Block({ label, text }: { label: string; text: string }) {
   return (

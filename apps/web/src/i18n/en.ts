@@ -120,6 +120,7 @@ export const en = {
       done: 'Done',
       failed: 'Failed',
       rejected: 'Rejected',
+      withdrawn: 'Withdrawn',
     },
   },
   jumpToLatest: 'Jump to latest',

@@ -77,6 +77,7 @@ export const zh: Dictionary = {
       done: '已完成',
       failed: '失败',
       rejected: '已拒绝',
+      withdrawn: '已撤回',
     },
   },
   jumpToLatest: '回到最新',
