@@ -3,10 +3,10 @@ import { Chat } from '@ai-sdk/react'
 import { connect } from '@millrace/client'
 import { millraceTransport, toUIMessages } from '@millrace/client/ai-sdk'
 import { lastAssistantMessageIsCompleteWithApprovalResponses, lastAssistantMessageIsCompleteWithToolCalls } from 'ai'
-import { createMillrace, type Model, type ModelPart } from 'millrace'
+import type { Model } from 'millrace'
 import { expect, it, onTestFinished } from 'vitest'
-import { z } from 'zod'
 import { startWorld } from '../src/client/world.ts'
+import { serveTools } from './support/tools.ts'
 
 async function setup() {
   const world = await startWorld()
@@ -170,23 +170,8 @@ it('uploads the files of a question, and edits and reloads it with them', async 
 })
 
 it('has its tools approved and executed by the application, and goes on in the same message', async () => {
-  const model: Model = {
-    name: 'caller',
-    async *stream({ messages }): AsyncGenerator<ModelPart> {
-      const last = messages.at(-1)
-      if (last?.role === 'tool') yield `got ${last.text}`
-      // As providers do: the AI SDK finds calls by their ids among all messages.
-      else yield { toolCall: { id: `call-${last?.text}`, name: last?.text ?? '', arguments: { sum: 5 } } } as ModelPart
-    },
-  }
-  const input = z.object({ sum: z.number() })
-  const tools = {
-    pay: { description: 'Pays.', input, needsApproval: true, execute: ({ sum }: { sum: number }) => `paid ${sum}` },
-    place: { description: 'Says where the user is.', input },
-  }
-  const millrace = createMillrace({ models: [model], model: 'caller', tools })
-  onTestFinished(() => millrace.close())
-  const { url } = await millrace.listen({ port: 0 })
+  // As those of providers: the AI SDK finds calls by their ids among all messages.
+  const url = await serveTools((tool) => `call-${tool}`)
   const client = connect(url)
   onTestFinished(() => client.close())
   const errors: Error[] = []

@@ -1,20 +1,9 @@
 /** What a page needs of its store beside the transcript: questions that wait, sessions that are lost, and what is malformed. */
 import type { Transcript } from '@millrace/client'
-import { type Chat, type ChatStorage, chatOf } from '@millrace/client/chat'
+import { type Chat, chatOf } from '@millrace/client/chat'
 import { describe, expect, it } from 'vitest'
 import { startWorld } from '../src/client/world.ts'
-import { ended, forge, textOf, until, watch } from './support/chat.ts'
-
-/** As a browser's. */
-function createStorage(): ChatStorage & { readonly kept: Map<string, string> } {
-  const kept = new Map<string, string>()
-  return {
-    kept,
-    getItem: (key) => kept.get(key) ?? null,
-    setItem: (key, value) => void kept.set(key, value),
-    removeItem: (key) => void kept.delete(key),
-  }
-}
+import { createStorage, ended, forge, textOf, until, watch } from './support/chat.ts'
 
 const isLive = ({ status }: Chat) => status === 'live'
 

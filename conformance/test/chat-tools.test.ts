@@ -1,38 +1,12 @@
 /** Calls of tools in the store of a session: approved, rejected, executed by the application; and the ends of runs. */
 import { connect, type TransportName } from '@millrace/client'
-import {
-  type Chat,
-  type ChatOptions,
-  type ChatStorage,
-  type ClientCall,
-  chatOf,
-  findRun,
-  typedParts,
-} from '@millrace/client/chat'
-import { createMillrace, type Model, type ModelPart } from 'millrace'
+import { type Chat, type ChatOptions, type ClientCall, chatOf, findRun, typedParts } from '@millrace/client/chat'
 import { describe, expect, it, onTestFinished } from 'vitest'
-import { z } from 'zod'
-import { until, watch } from './support/chat.ts'
-
-/** Calls `pay`, which waits for approval, or `place`, which the application executes; then says what it got. */
-const model: Model = {
-  name: 'caller',
-  async *stream({ messages }): AsyncGenerator<ModelPart> {
-    const last = messages.at(-1)
-    if (last?.role === 'tool') yield `got ${last.text}`
-    else yield { toolCall: { id: 'c1', name: last?.text ?? '', arguments: { sum: 5 } } } as ModelPart
-  },
-}
+import { createStorage, until, watch } from './support/chat.ts'
+import { serveTools } from './support/tools.ts'
 
 async function setup(transport: TransportName, options: ChatOptions = {}) {
-  const input = z.object({ sum: z.number() })
-  const tools = {
-    pay: { description: 'Pays.', input, needsApproval: true, execute: ({ sum }: { sum: number }) => `paid ${sum}` },
-    place: { description: 'Says where the user is.', input },
-  }
-  const millrace = createMillrace({ models: [model], model: 'caller', tools })
-  onTestFinished(() => millrace.close())
-  const { url } = await millrace.listen({ port: 0 })
+  const url = await serveTools()
   const open = (id?: string, own: ChatOptions = {}) => {
     const client = connect(url, { transport })
     onTestFinished(() => client.close())
@@ -101,12 +75,7 @@ describe('a tool of the application', () => {
   })
 
   it('is executed after a reload of the page that asked, by one of its tabs, and by no other device', async () => {
-    const kept = new Map<string, string>()
-    const storage: ChatStorage = {
-      getItem: (key) => kept.get(key) ?? null,
-      setItem: (key, value) => void kept.set(key, value),
-      removeItem: (key) => void kept.delete(key),
-    }
+    const storage = createStorage()
     const { store, session, open } = await setup('sse', { storage })
     const run = store.current.ask('place')
     await until(store, (chat) => stateOf(chat) === 'waiting')

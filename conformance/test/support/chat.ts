@@ -1,6 +1,6 @@
 /** Stores of sessions, as the tests of them watch and forge them. */
 import type { Session, SessionLogEvent } from '@millrace/client'
-import { type Chat, type ChatOptions, chatOf, type Store } from '@millrace/client/chat'
+import { type Chat, type ChatOptions, type ChatStorage, chatOf, type Store } from '@millrace/client/chat'
 import { onTestFinished } from 'vitest'
 
 /** Resolves with the first state that the predicate accepts, now or later. */
@@ -21,6 +21,17 @@ export function watch(session: Session, options?: ChatOptions): Store<Chat> {
   const store = chatOf(session, options)
   onTestFinished(store.subscribe(() => {}))
   return store
+}
+
+/** As a browser's. */
+export function createStorage(): ChatStorage & { readonly kept: Map<string, string> } {
+  const kept = new Map<string, string>()
+  return {
+    kept,
+    getItem: (key) => kept.get(key) ?? null,
+    setItem: (key, value) => void kept.set(key, value),
+    removeItem: (key) => void kept.delete(key),
+  }
 }
 
 export const ended = (count: number) => (chat: Chat) => chat.runs.filter((run) => run.status !== 'streaming').length === count
