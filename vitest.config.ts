@@ -1,6 +1,6 @@
 /**
- * Every test of the repository, in three projects: `node`; `alone`, one file at a time, because they measure time or memory; and
- * `browser`, likewise, which drives a real Chromium from Node. No retries: a flaky test is a bug.
+ * Every test of the repository, in four projects: `node`; `alone`, one file at a time, because they measure time or memory;
+ * `browser`, likewise, which drives a real Chromium from Node; and `waiting`. No retries: a flaky test is a bug.
  */
 import { defaultClientConditions, defaultServerConditions } from 'vite'
 import { defineConfig } from 'vitest/config'
@@ -9,9 +9,11 @@ const browserTests = 'apps/web/test/**/*.browser.test.ts'
 // Also faults, after which a server has a time to recover.
 const aloneTests = [
   'apps/web/test/frames.test.ts',
-  'conformance/test/{attacks-*,client-memory,client-network,crowds,dialect-durable-streams-suite,doctor,faults-*,leaks,memory}.test.ts',
+  'conformance/test/{attacks-*,client-memory,client-network,crowds,doctor,faults-*,leaks,memory}.test.ts',
   'packages/server/test/idle-connections.test.ts',
 ]
+// They wait for most of their time, side by side.
+const waitingTests = ['conformance/test/durable-streams-*.test.ts']
 const excluded = ['**/node_modules/**', '**/dist/**']
 // The workspace's packages are read as they are written, in tests as in `npm start`.
 const resolve = { conditions: ['millrace-source', ...defaultClientConditions] }
@@ -34,7 +36,7 @@ export default defineConfig({
           name: 'node',
           environment: 'node',
           include: ['{packages,apps,conformance,examples,bench,scripts}/**/*.test.ts'],
-          exclude: [...excluded, browserTests, ...aloneTests],
+          exclude: [...excluded, browserTests, ...aloneTests, ...waitingTests],
           testTimeout: 20_000,
           hookTimeout: 20_000,
           sequence: { groupOrder: 0 },
@@ -52,6 +54,20 @@ export default defineConfig({
           testTimeout: 20_000,
           hookTimeout: 20_000,
           sequence: { groupOrder: 1 },
+        },
+      },
+      {
+        resolve,
+        ssr,
+        test: {
+          name: 'waiting',
+          environment: 'node',
+          include: waitingTests,
+          exclude: excluded,
+          maxWorkers: 4,
+          testTimeout: 40_000,
+          hookTimeout: 20_000,
+          sequence: { groupOrder: 3 },
         },
       },
       {

@@ -1,40 +1,17 @@
 /**
- * The suite of Durable Streams, as it is published, over every engine; over those that servers share, with two servers behind
- * one address. Its tests of subscriptions, which are optional, are skipped.
+ * Runs the suite of Durable Streams, as it is published, over an engine; over one that servers share, with two servers behind
+ * one address. Its tests of subscriptions, which are optional, are skipped. Each engine has a file of its own: the suite waits
+ * for most of its time.
  */
 import { once } from 'node:events'
-import { mkdtempSync, rmSync } from 'node:fs'
 import { type AddressInfo, connect, createServer } from 'node:net'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { runConformanceTests } from '@durable-streams/server-conformance-tests'
-import { createMillrace, type Engine, memoryEngine, sqliteEngine } from 'millrace'
-import { natsEngine } from 'millrace/nats'
-import { redisEngine } from 'millrace/redis'
+import { createMillrace, type Engine } from 'millrace'
 import { afterAll, beforeAll, describe } from 'vitest'
-import { startNats } from '../src/servers/nats.ts'
-import { startRedis } from '../src/servers/redis.ts'
 
 type Close = () => unknown
 
-suite('memory', async () => [memoryEngine()])
-suite('sqlite', async (onEnd) => {
-  const folder = mkdtempSync(join(tmpdir(), 'millrace-streams-'))
-  onEnd(() => rmSync(folder, { recursive: true, force: true }))
-  return [sqliteEngine({ folder })]
-})
-suite('redis, two servers', async (onEnd) => {
-  const { url, close } = await startRedis()
-  onEnd(close)
-  return [redisEngine({ url }), redisEngine({ url })]
-})
-suite('nats, two servers', async (onEnd) => {
-  const { url, close } = await startNats()
-  onEnd(close)
-  return [natsEngine({ url }), natsEngine({ url })]
-})
-
-function suite(name: string, makeEngines: (onEnd: (close: Close) => void) => Promise<Engine[]>): void {
+export function durableStreamsSuite(name: string, makeEngines: (onEnd: (close: Close) => void) => Promise<Engine[]>): void {
   describe(`${name} (skipped: subscriptions, which are optional)`, () => {
     const options = { baseUrl: '' }
     const ends: Close[] = []

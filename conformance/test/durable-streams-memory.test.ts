@@ -1,0 +1,5 @@
+/** `@durable-streams/server-conformance-tests` over memory. */
+import { memoryEngine } from 'millrace'
+import { durableStreamsSuite } from './support/durable-streams-suite.ts'
+
+durableStreamsSuite('memory', async () => [memoryEngine()])
