@@ -77,7 +77,7 @@ test('an answer of 100 tokens a second', async () => {
   const { script } = await measure(driver, '100 tokens/s', () => model.done)
   expect(script.p95).toBeLessThan(scriptMsMax)
   await driver.textWith('The end.')
-})
+}, 60_000)
 
 test('an answer of 100,000 characters is only touched at its end', async () => {
   const model = pacedModel(article(100_000), 1_500)
