@@ -39,11 +39,11 @@ it('is what later models get as the result, also where the answer is continued',
   const { run, url, millrace } = context
   await postJson(`${url}/api/runs/${run.id}/stop`, {})
   await (await millrace.ask({ query: 'and?', models: ['m'], session: run.session })).ended
-  const told = ['user x', 'assistant ', 'tool The answer was stopped before anybody decided.']
-  expect(context.asked[1]?.map(({ role, text }) => `${role} ${text}`)).toEqual([...told, 'user and?'])
+  const asked = ['user x', 'assistant ', 'tool The answer was stopped before anybody decided.']
+  expect(context.asked[1]?.map(({ role, text }) => `${role} ${text}`)).toEqual([...asked, 'user and?'])
   await (await postJson(`${url}/api/runs/${run.id}/continue`, { id: 'next' })).text()
   await millrace.findRun('next')?.ended
-  expect(context.asked[2]?.map(({ role, text }) => `${role} ${text}`)).toEqual(told)
+  expect(context.asked[2]?.map(({ role, text }) => `${role} ${text}`)).toEqual(asked)
   expect(context.paid).toEqual([])
 })
 

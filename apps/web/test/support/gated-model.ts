@@ -6,7 +6,7 @@ export interface GatedModel extends Model {
   say(part: ModelPart): void
   /** Ends the answer. */
   end(): void
-  /** Whether the server has told it to stop, in its last answer. */
+  /** Whether the server has aborted it, in its last answer. */
   readonly isAborted: boolean
   /** Ends the answer with an error. */
   fail(error: Error): void

@@ -1,6 +1,6 @@
 /**
  * A stream at one moment: the parts of logs that it is made of, and whether it is closed. Whatever is read of it ends where it
- * ended then, so that a reader is never told that it has everything while an append is under way.
+ * ended then, so that no response says that a reader has everything while an append is under way.
  */
 import { MillraceError, type Position } from '@millrace/protocol'
 import type { Engine, LogEvent } from '../../log/log.ts'
