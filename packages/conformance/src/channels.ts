@@ -3,6 +3,8 @@ import assert from 'node:assert/strict'
 import { newId, post, type Suite } from './case.ts'
 import { readers, readUntil } from './readers.ts'
 
+const isLast = ({ data }: { readonly data: unknown }) => (data as { n: number }).n === 3
+
 export const channelSuite: Suite = {
   name: 'channels',
   cases: readers.map(({ name, read }) => ({
@@ -16,12 +18,12 @@ export const channelSuite: Suite = {
         const again = (await (await post(target, '/api/publish', published)).json()) as { duplicate: boolean }
         assert.equal(again.duplicate, true)
       }
-      const events = await readUntil(read(target, { channel }, 'start'), ({ data }) => (data as { n: number }).n === 3)
+      const events = await readUntil(read(target, { channel }, 'start'), isLast)
       assert.deepEqual(
         events.map(({ event, data }) => [event, data]),
         [1, 2, 3].map((n) => ['number', { n }]),
       )
-      const rest = await readUntil(read(target, { channel }, events[0]?.id ?? ''), ({ data }) => (data as { n: number }).n === 3)
+      const rest = await readUntil(read(target, { channel }, events[0]?.id ?? ''), isLast)
       assert.deepEqual(rest, events.slice(1))
     },
   })),
