@@ -2,35 +2,21 @@
 import { WorkflowChatTransport } from '@ai-sdk/workflow/client'
 import type { UIMessage, UIMessageChunk } from 'ai'
 import fc from 'fast-check'
-import { createMillrace, type Engine, type Model, type ModelPart, memoryEngine, sqliteEngine } from 'millrace'
+import { createMillrace, type Engine, memoryEngine, sqliteEngine } from 'millrace'
 import { redisEngine } from 'millrace/redis'
 import { beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest'
-import { z } from 'zod'
 import { makeFolder, startRedis } from '../src/index.ts'
-
-const model: Model = {
-  name: 'talker',
-  async *stream({ messages }): AsyncGenerator<ModelPart> {
-    const last = messages.at(-1)
-    if (last?.text === 'fail') throw new Error('as asked')
-    if (last?.role !== 'tool') {
-      yield { reasoning: 'so' }
-      yield 'one '
-      await new Promise(setImmediate)
-      yield 'two'
-      yield { toolCall: { id: 'c', name: 'place', arguments: {} } }
-      return
-    }
-    for (const word of ['you ', 'are ', 'in ', last.text]) {
-      await new Promise(setImmediate)
-      yield word
-    }
-  },
-}
-const tools = { place: { description: 'Says where the user is.', input: z.object({}), execute: () => 'Bern' } }
+import { talker, talkerTools } from './support/talker.ts'
 
 async function start(engine: Engine) {
-  const millrace = createMillrace({ engine, models: [model], model: 'talker', tools, dialects: ['ai-sdk'], onError: () => {} })
+  const millrace = createMillrace({
+    engine,
+    models: [talker('two')],
+    model: 'talker',
+    tools: talkerTools,
+    dialects: ['ai-sdk'],
+    onError: () => {},
+  })
   onTestFinished(() => millrace.close())
   return millrace.listen({ port: 0 })
 }

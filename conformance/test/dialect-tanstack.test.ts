@@ -1,32 +1,13 @@
 /** TanStack AI's client, cut after every frame on a real connection: over every engine it misses and repeats none. */
 import { fetchHttpStream, fetchServerSentEvents, webSocket } from '@tanstack/ai-client'
 import fc from 'fast-check'
-import { createMillrace, type Engine, type Model, type ModelPart, memoryEngine, sqliteEngine } from 'millrace'
+import { createMillrace, type Engine, memoryEngine, sqliteEngine } from 'millrace'
 import { redisEngine } from 'millrace/redis'
 import { describe, expect, it, onTestFinished } from 'vitest'
-import { z } from 'zod'
 import { makeFolder, startFaultProxy, startRedis } from '../src/index.ts'
 import { frameEnds } from './support/frame-ends.ts'
+import { talker, talkerTools } from './support/talker.ts'
 
-const model: Model = {
-  name: 'talker',
-  async *stream({ messages }): AsyncGenerator<ModelPart> {
-    const last = messages.at(-1)
-    if (last?.role !== 'tool') {
-      yield { reasoning: 'so' }
-      yield 'one '
-      await new Promise(setImmediate)
-      yield '二'
-      yield { toolCall: { id: 'c', name: 'place', arguments: {} } }
-      return
-    }
-    for (const word of ['you ', 'are ', 'in ', last.text]) {
-      await new Promise(setImmediate)
-      yield word
-    }
-  },
-}
-const tools = { place: { description: 'Says where the user is.', input: z.object({}), execute: () => 'Bern' } }
 const messages = [{ id: 'm', role: 'user' as const, parts: [{ type: 'text' as const, content: 'where?' }] }]
 
 async function openRedis(): Promise<Engine> {
@@ -46,7 +27,7 @@ const forms = [
 ] as const
 
 async function start(engine: Engine) {
-  const millrace = createMillrace({ engine, models: [model], model: 'talker', tools, dialects: ['tanstack'] })
+  const millrace = createMillrace({ engine, models: [talker('二')], model: 'talker', tools: talkerTools, dialects: ['tanstack'] })
   const { port } = await millrace.listen({ port: 0 })
   const proxy = await startFaultProxy(port)
   onTestFinished(async () => {
