@@ -26,6 +26,21 @@ async function start(options: MillraceOptions = {}) {
   return { ...server, runs, open }
 }
 
+/** A run whose client has stopped reading after its first word, and which goes on. */
+async function leaveInTheMiddle(form?: Form) {
+  const model = gatedModel('m')
+  const { open, runs, url } = await start({ models: [model], model: 'm' })
+  const { client, connection } = open(form)
+  const sent = client.sendMessage('x')
+  model.say('1 ')
+  await expect.poll(() => parts(client.getMessages()).at(-1)).toEqual(['assistant', '1 '])
+  client.stop()
+  await sent
+  const [run] = await runs()
+  expect(run?.status).toBe('streaming')
+  return { model, run, connection, url }
+}
+
 /** The parts of messages, without what clients make up. */
 function parts(messages: readonly UIMessage[]) {
   return messages.map(({ role, parts: all }) => [role, ...all.map((part) => ('content' in part ? part.content : part.type))])
@@ -156,16 +171,7 @@ describe('a thread', () => {
 
 describe('a WebSocket', () => {
   it('leaves a run where its client aborts, as it does when a page is left, and reads it for who joins', async () => {
-    const model = gatedModel('m')
-    const { open, runs, url } = await start({ models: [model], model: 'm' })
-    const { client } = open('a WebSocket')
-    const sent = client.sendMessage('x')
-    model.say('1 ')
-    await expect.poll(() => parts(client.getMessages()).at(-1)).toEqual(['assistant', '1 '])
-    client.stop()
-    await sent
-    const [run] = await runs()
-    expect(run?.status).toBe('streaming')
+    const { model, run, url } = await leaveInTheMiddle('a WebSocket')
     const types: string[] = []
     const joined = webSocket(`${url}/tanstack/ws`).joinRun(run?.run ?? '')
     for await (const { type } of joined) if (types.push(type) === 3) model.finish()
@@ -237,16 +243,7 @@ describe('the ends of a run', () => {
   })
 
   it('are not what the client does when it stops: the run goes on, and is joined', async () => {
-    const model = gatedModel('m')
-    const { open, runs } = await start({ models: [model], model: 'm' })
-    const { client, connection } = open()
-    const sent = client.sendMessage('x')
-    model.say('1 ')
-    await expect.poll(() => parts(client.getMessages()).at(-1)).toEqual(['assistant', '1 '])
-    client.stop()
-    await sent
-    const [run] = await runs()
-    expect(run?.status).toBe('streaming')
+    const { model, run, connection } = await leaveInTheMiddle()
     model.say('2 ')
     model.finish()
     const types: string[] = []
