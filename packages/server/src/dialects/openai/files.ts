@@ -2,6 +2,7 @@
 import { type Message, MillraceError, type TextPart } from '@millrace/protocol'
 import { z } from 'zod'
 import type { FileBytesPart, MessageWithBytes } from '../../sessions/given-files.ts'
+import { isBytes } from '../shared/asked-files.ts'
 
 const text = z.string()
 
@@ -68,21 +69,10 @@ function notHere({ type }: ContentPart, field: string, how: string): never {
   throw new MillraceError('file_not_supported', { message })
 }
 
-function isFile(part: object): part is FileBytesPart {
-  return 'bytes' in part
-}
-
-export function filesOfMessages(messages: readonly GivenMessage[]): readonly FileBytesPart[] {
-  return messages.flatMap(({ content }): readonly FileBytesPart[] => {
-    const parts: readonly object[] = typeof content === 'string' ? [] : content
-    return parts.filter(isFile)
-  })
-}
-
 /** The messages as they are checked before their files are kept: each file has a place that it will not have. */
 export function withPlaces(messages: readonly GivenMessage[]): readonly Message[] {
   return messages.map(({ role, content }) => ({
     role,
-    content: typeof content === 'string' ? content : content.map((part) => (isFile(part) ? { type: 'file', file: '-' } : part)),
+    content: typeof content === 'string' ? content : content.map((part) => (isBytes(part) ? { type: 'file', file: '-' } : part)),
   }))
 }
