@@ -10,6 +10,7 @@ import type { LaneRecord, RunRecord } from '../../sessions/transcript.ts'
 import { bytesIn, checkMessages, prepareAskWith } from '../shared/asked-files.ts'
 import { idOfName } from '../shared/id-of-name.ts'
 import { Retries } from '../shared/retries.ts'
+import { readEnded } from '../shared/run-records.ts'
 import { formatAnthropicError, interrupted } from './errors.ts'
 import { anthropicDialect, messageOf } from './rendering.ts'
 import { type MessagesBody, messagesBody, toAsk } from './request.ts'
@@ -41,10 +42,8 @@ async function create(context: FaceContext, request: RouteRequest<MessagesBody>,
     return streamStarted(context, request, { start, session: undefined }, describe)
   }
   const { run } = await startRun(context, request, start, undefined, false)
-  const left = new Promise<undefined>((resolve) => signal.addEventListener('abort', () => resolve(undefined), { once: true }))
-  if ((await Promise.race([run.ended, left])) === undefined) return { status: 204 }
-  const record = (await context.transcripts.read(run.session))?.runs.find((each) => each.run === run.id)
-  if (record === undefined) throw new MillraceError('run_not_found')
+  const record = await readEnded(context, run, signal)
+  if (record === undefined) return { status: 204 }
   return { status: 200, text: encodeJson(toMessage(record)), headers: { 'request-id': run.id } }
 }
 

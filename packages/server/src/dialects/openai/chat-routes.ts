@@ -6,12 +6,13 @@ import type { Route, RouteRequest, RouteResponse } from '../../gateway/route.ts'
 import { type ReadableRun, type StreamedAs, startRun, streamOn, streamStarted } from '../../gateway/run-streams.ts'
 import { parseFrameId } from '../replay.ts'
 import type { Retries } from '../shared/retries.ts'
+import { readEnded } from '../shared/run-records.ts'
 import { prepareQuestion } from './asking.ts'
 import { completionOf } from './chat-body.ts'
 import { createChatDialect } from './chat-chunks.ts'
 import { toChatRequest } from './chat-request.ts'
 import { anyBody, idParam, jsonResponse } from './route-parts.ts'
-import { findRun, readEnded, requireAnswer } from './runs.ts'
+import { findRun, requireAnswer } from './runs.ts'
 
 const readQuery = z.object({
   stream: z.stringbool().optional(),

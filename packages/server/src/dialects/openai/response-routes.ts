@@ -6,12 +6,13 @@ import type { Route, RouteRequest, RouteResponse } from '../../gateway/route.ts'
 import { stopFor } from '../../gateway/run-access.ts'
 import { type ReadableRun, type StreamedAs, startRun, streamOn, streamStarted } from '../../gateway/run-streams.ts'
 import type { Retries } from '../shared/retries.ts'
+import { readEnded, readRecord } from '../shared/run-records.ts'
 import { responseOf } from './response-body.ts'
 import { createResponsesDialect } from './response-events.ts'
 import { toResponseRequest } from './response-request.ts'
 import { createPrepareResponse } from './response-starting.ts'
 import { anyBody, idParam, jsonResponse } from './route-parts.ts'
-import { findRun, readEnded, readRecord } from './runs.ts'
+import { findRun } from './runs.ts'
 
 const readQuery = z.object({
   stream: z.stringbool().optional(),

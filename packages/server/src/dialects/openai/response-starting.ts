@@ -6,11 +6,11 @@ import type { FaceContext } from '../../gateway/face.ts'
 import type { Run } from '../../runs/run.ts'
 import type { DecisionInput } from '../../sessions/decisions.ts'
 import type { Retries } from '../shared/retries.ts'
+import { readRecord } from '../shared/run-records.ts'
 import { prepareQuestion } from './asking.ts'
 import type { RunName } from './ids.ts'
 import { noPrevious, type PreviousResponse, previousOf } from './previous-response.ts'
 import type { ResponseRequest } from './response-request.ts'
-import { readRecord } from './runs.ts'
 
 export interface Prepared {
   readonly start: () => Promise<Run>

@@ -3,16 +3,14 @@ import { MillraceError } from '@millrace/protocol'
 import type { Caller } from '../../access/caller.ts'
 import type { FaceContext } from '../../gateway/face.ts'
 import type { ReadableRun } from '../../gateway/run-streams.ts'
-import type { Run } from '../../runs/run.ts'
 import { requireLog } from '../../sessions/positions.ts'
 import type { RunRecord } from '../../sessions/transcript.ts'
-import { parseId, type RunName } from './ids.ts'
-
-export type RunContext = Pick<FaceContext, 'authorize' | 'openLog' | 'engine' | 'runs' | 'transcripts' | 'observer'>
+import { readRecord } from '../shared/run-records.ts'
+import { parseId } from './ids.ts'
 
 /** Rejects with `run_not_found`, and as `authorize` does. */
 export async function findRun(
-  { authorize, openLog, runs, transcripts }: RunContext,
+  { authorize, openLog, runs, transcripts }: Pick<FaceContext, 'authorize' | 'openLog' | 'runs' | 'transcripts'>,
   caller: Caller,
   prefix: 'chatcmpl' | 'resp',
   id: string,
@@ -26,30 +24,6 @@ export async function findRun(
   const known = await runs.find(run)
   // Its beginning is kept, as it is in the transcript.
   return { id: run, session, start: known?.session === session ? known.start : kept, record }
-}
-
-/** Rejects with `run_not_found`. */
-export async function readRecord(
-  { transcripts }: Pick<RunContext, 'transcripts'>,
-  { session, run }: RunName,
-): Promise<RunRecord> {
-  const record = (await transcripts.read(session))?.runs.find((one) => one.run === run)
-  if (record === undefined) throw new MillraceError('run_not_found')
-  return record
-}
-
-/** A run that has ended, as it is recorded; undefined where the client has left before. */
-export async function readEnded(context: RunContext, run: Run, signal: AbortSignal): Promise<RunRecord | undefined> {
-  const left = Promise.withResolvers<undefined>()
-  const leave = () => left.resolve(undefined)
-  signal.addEventListener('abort', leave, { once: true })
-  if (signal.aborted) leave()
-  try {
-    if ((await Promise.race([run.ended, left.promise])) === undefined) return undefined
-  } finally {
-    signal.removeEventListener('abort', leave)
-  }
-  return readRecord(context, { session: run.session, run: run.id })
 }
 
 /** Rejects with the error of a run that has none but an error to answer. */
