@@ -2,7 +2,8 @@
  * The events of one lane, in brackets: a message, a reasoning and a call of a tool each begin before their content and end
  * before what follows.
  */
-import { encodeJson, type SessionEvents, type ToolExecutor, type ToolResult } from '@millrace/protocol'
+import type { SessionEvents, ToolExecutor, ToolResult } from '@millrace/protocol'
+import { jsonText } from '../shared/json-text.ts'
 
 export interface AgUiEvent {
   readonly type: string
@@ -75,7 +76,7 @@ export class LaneEvents {
   call({ call, name, arguments: given, by, isRepeated }: LaneData<'tool_call'>): AgUiEvent[] {
     const begun = this.#begun.get(call)
     const begin = begun === undefined && !isRepeated ? this.beginCall({ call, name }) : []
-    const whole = typeof given === 'string' ? given : encodeJson(given)
+    const whole = jsonText(given)
     const pieces = begun || isRepeated ? [] : this.arguments(call, whole)
     this.#unanswered.set(call, { name, arguments: given, by })
     return [...begin, ...pieces, ...this.#endCall(call)]
@@ -87,7 +88,7 @@ export class LaneEvents {
     this.#unanswered.delete(call)
     const flags = { ...(isError && { isError }), ...(isRejected && { isRejected }) }
     const metadata = isError && { metadata: { millrace: flags, tanstack: { state: 'output-error' } } }
-    const content = typeof value === 'string' ? value : encodeJson(value)
+    const content = jsonText(value)
     const result = { type: 'TOOL_CALL_RESULT', messageId: `${this.#prefix}-result-${call}`, toolCallId: call, content }
     return [...this.#endText(), ...this.#endCall(call), { ...result, role: 'tool', ...metadata, ...this.#of }]
   }

@@ -5,6 +5,7 @@
 import { encodeJson, type RunEnd, type SessionEvents } from '@millrace/protocol'
 import type { LogEvent } from '../../log/log.ts'
 import type { Frame, Renderer, RunDialect } from '../run-dialect.ts'
+import { jsonText } from '../shared/json-text.ts'
 import { errorBody, interrupted } from './errors.ts'
 import { stopReason, usageOf } from './stop-reason.ts'
 
@@ -68,7 +69,7 @@ class AnthropicRenderer implements Renderer {
     if (by !== 'client') return []
     const isOpen = this.#open === `call ${call}`
     if (isOpen && this.#hasArguments) return this.#leave()
-    const whole = typeof given === 'string' ? given : encodeJson(given)
+    const whole = jsonText(given)
     return [...(isOpen ? [] : this.#enterCall(call, name)), this.#argumentsDelta(whole), ...this.#leave()]
   }
 

@@ -2,6 +2,7 @@
 import { encodeJson, type MillraceError, type SessionEvent, type SessionEvents } from '@millrace/protocol'
 import type { LogEvent } from '../../log/log.ts'
 import type { Frame, Renderer, RunDialect } from '../run-dialect.ts'
+import { jsonText } from '../shared/json-text.ts'
 import { type OpenAiError, openAiError, recordedError } from './errors.ts'
 import { type EndedLane, finishReasonOf } from './finish-reason.ts'
 import { formatId } from './ids.ts'
@@ -91,7 +92,7 @@ class ChatChunks implements Renderer {
   #wholeCall({ lane, call, name, arguments: given, by, isRepeated }: SessionEvents['tool_call']): readonly Frame[] {
     if (by !== 'client' || isRepeated) return []
     const known = this.#choices.get(lane)?.calls.get(call)
-    const text = typeof given === 'string' ? given : encodeJson(given)
+    const text = jsonText(given)
     if (known === undefined) return this.#call(lane, call, name, text)
     return known.pieces ? [] : this.#arguments(lane, call, text)
   }

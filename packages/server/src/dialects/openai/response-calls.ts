@@ -1,6 +1,7 @@
 /** The calls of one lane as output items. */
 import type { SessionEvents } from '@millrace/protocol'
-import { approvalItem, type CallItem, functionItem, itemId, jsonText, serverCallItem } from './response-items.ts'
+import { jsonText } from '../shared/json-text.ts'
+import { approvalItem, type CallItem, functionItem, itemId, serverCallItem } from './response-items.ts'
 import type { ResponseOutput } from './response-output.ts'
 
 export interface ResponseCallsOptions {

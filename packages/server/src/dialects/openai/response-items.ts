@@ -1,5 +1,6 @@
 /** The items of a response's output: texts, reasoning and calls. One that is streamed and one that is read later are the same. */
-import { encodeJson, type Json, type LaneEnd, type LanePart, type ToolExecutor, type ToolPart } from '@millrace/protocol'
+import type { Json, LaneEnd, LanePart, ToolExecutor, ToolPart } from '@millrace/protocol'
+import { jsonText } from '../shared/json-text.ts'
 
 export type ItemStatus = 'in_progress' | 'completed' | 'incomplete'
 export type SaidKind = 'message' | 'reasoning'
@@ -47,11 +48,6 @@ export function serverCallItem({ id, name, arguments: given }: CallItem, outcome
 /** A call that waits until somebody decides about it. */
 export function approvalItem(approval: string, { name, arguments: given }: Pick<CallItem, 'name' | 'arguments'>): object {
   return { id: approval, type: 'mcp_approval_request', server_label: 'millrace', name, arguments: given }
-}
-
-/** A text as it is: of arguments that are no JSON, and of the results of tools. */
-export function jsonText(value: Json): string {
-  return typeof value === 'string' ? value : encodeJson(value)
 }
 
 export function isOfClient(by: ToolExecutor | undefined, name: string, tools: ReadonlySet<string>): boolean {

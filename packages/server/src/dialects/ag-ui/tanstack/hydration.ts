@@ -1,8 +1,9 @@
 /** A conversation as TanStack AI shows it after a reload: its messages, the run that is active, and what waits. */
-import { encodeJson, type LanePart, type ToolPart } from '@millrace/protocol'
+import type { LanePart, ToolPart } from '@millrace/protocol'
 import { withoutBranches } from '../../../sessions/export.ts'
 import type { RunRecord, Transcript } from '../../../sessions/transcript.ts'
 import { isWaiting } from '../../../sessions/waiting.ts'
+import { jsonText } from '../../shared/json-text.ts'
 import { toInterrupt } from '../ends.ts'
 
 export interface Hydration {
@@ -83,7 +84,7 @@ function toUiParts(parts: readonly LanePart[]): object[] {
 
 function toToolParts({ call, name, arguments: input = {}, state, value, approval }: ToolPart): object[] {
   const isFailed = state === 'failed' || state === 'rejected'
-  const of = { type: 'tool-call', id: call, name, arguments: typeof input === 'string' ? input : encodeJson(input), input }
+  const of = { type: 'tool-call', id: call, name, arguments: jsonText(input), input }
   const asked = state === 'waiting' && approval !== undefined
   const toolCall = {
     ...of,
@@ -92,7 +93,7 @@ function toToolParts({ call, name, arguments: input = {}, state, value, approval
     ...(value !== undefined && { output: value }),
   }
   if (value === undefined) return [toolCall]
-  const content = typeof value === 'string' ? value : encodeJson(value)
+  const content = jsonText(value)
   return [toolCall, { type: 'tool-result', toolCallId: call, content, state: isFailed ? 'error' : 'complete' }]
 }
 
