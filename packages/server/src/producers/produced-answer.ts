@@ -126,7 +126,8 @@ export class ProducedAnswer {
     const { parts, end } = this.#options.lines.read(text)
     this.#next += 1
     this.#parts.push(...parts)
-    this.#characters += text.length
+    // A line without parts leaves nothing to take, so nothing would ever make room again.
+    if (parts.length > 0) this.#characters += text.length
     if (end === undefined) this.#wakeSource()
     else this.#complete(end)
     while (this.#isFull && feed.error === undefined) await this.#room()
