@@ -49,9 +49,9 @@ const recoveriesMax = 8
 export class Recovery {
   readonly #options: RecoveryOptions
   readonly #engine: Engine
-  /** By log. The only place that knows of unfinished runs of other processes. */
   /** By log and run: ends whose append has failed, so that nobody knows whether they are recorded, and what reports them. */
   readonly #unsure = new Map<string, Map<string, () => void>>()
+  /** By log. The only record of unfinished runs of other processes. */
   readonly #checkpoints = new LRUCache<string, Checkpoint>({ max: checkpointsMax })
 
   /** Ends the dead runs in a log. Rejects with the engine's error. */
