@@ -66,7 +66,7 @@ function* partsOf(chunk: LangChainChunk): Generator<ModelPart> {
   for (const block of chunk.contentBlocks ?? []) {
     if (block.type === 'text' && 'text' in block && isSaid(block.text)) yield block.text
     if ('annotations' in block) for (const source of sourcesOf(block.annotations)) yield { source }
-    else if (block.type === 'reasoning' && 'reasoning' in block && isSaid(block.reasoning)) {
+    if (block.type === 'reasoning' && 'reasoning' in block && isSaid(block.reasoning)) {
       if (block.reasoning !== reasoning) yield { reasoning: block.reasoning }
       thought = ''
     }
