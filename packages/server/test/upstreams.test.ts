@@ -242,6 +242,8 @@ describe('a server of LangGraph', () => {
     ['fails', frames(['messages', chunk('a')], ['error', { error: 'ValueError', message: 'key sk-1' }])],
     ['is cut', frames(['messages', chunk('a')])],
     ['sends what is no JSON', 'event: messages\ndata: [\n\n'],
+    ['sends a value of its own that is no JSON', 'event: custom\ndata: sk-1\n\n'],
+    ['sends no message', 'event: messages\ndata: {}\n\n'],
   ])('that %s is no whole answer', async (_what, text) => {
     const { url } = await langGraph(text)
     await expect(read(langGraphUpstream({ name: 'graph', url, assistant: 'a' }))).rejects.toMatchObject({

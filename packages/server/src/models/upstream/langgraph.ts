@@ -4,7 +4,7 @@ import { type AnswerEnd, usageOf } from '../langchain/end.ts'
 import { type GraphItem, type GraphMessage, readMessages } from '../langchain/graph.ts'
 import { toLangChainMessages } from '../langchain/messages.ts'
 import type { Model, ModelPart, ModelRequest } from '../model.ts'
-import { broken, cutOff, parseData, requestEvents, type UpstreamOptions } from './request.ts'
+import { broken, cutOff, parseData, parseJson, requestEvents, type UpstreamOptions } from './request.ts'
 
 export interface LangGraphUpstreamOptions extends UpstreamOptions {
   /** The graph or assistant that is asked: its name or id. */
@@ -45,9 +45,9 @@ async function* itemsOf(events: ReturnType<typeof requestEvents>, name: string, 
     const [kind] = event.split('|', 1)
     if (kind === 'end') return
     if (kind === 'error') throw broken(name, 'sent an error; what it had said is kept.', data)
-    if (kind === 'custom') yield ['custom', JSON.parse(data)]
+    if (kind === 'custom') yield ['custom', parseJson(data, name)]
     else if (kind === 'messages') {
-      const [message] = parseData(data, name) as unknown as readonly unknown[]
+      const [message] = Object.values(parseData(data, name))
       if (typeof message === 'object' && message !== null) yield ['messages', [toMessage(message as Serialized)]]
     }
   }

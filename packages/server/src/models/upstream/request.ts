@@ -89,12 +89,21 @@ export function broken(name: string, problem: string, cause?: unknown): Millrace
 /** An upstream that ends its stream elsewhere was cut. */
 export const cutOff = 'ended its stream in the middle of an answer; what it had said is kept.'
 
-export function parseData(data: string, name: string): Readonly<Record<string, unknown>> {
+/** Of any JSON value. */
+export function parseJson(data: string, name: string): unknown {
   try {
-    const value: unknown = JSON.parse(data)
-    if (typeof value === 'object' && value !== null) return value as Readonly<Record<string, unknown>>
+    return JSON.parse(data)
   } catch {
-    // As any other value that is no object.
+    throw notReadable(name)
   }
-  throw broken(name, 'sent a piece of its stream that is not JSON; what it had said is kept.')
+}
+
+export function parseData(data: string, name: string): Readonly<Record<string, unknown>> {
+  const value = parseJson(data, name)
+  if (typeof value === 'object' && value !== null) return value as Readonly<Record<string, unknown>>
+  throw notReadable(name)
+}
+
+function notReadable(name: string): MillraceError {
+  return broken(name, 'sent a piece of its stream that is not JSON; what it had said is kept.')
 }
