@@ -148,6 +148,18 @@ it('observes an end once whose append was carried out, and only its answer lost;
   }
 })
 
+it('observes no end of a log that was deleted before the append of the end was tried again', async () => {
+  const inner = memoryEngine()
+  await inner.append('s', [started('a', 'dead')])
+  const append: Engine['append'] = () => Promise.reject(new MillraceError('engine_busy'))
+  const { recovery, runEnded } = open({ ...inner, append })
+  await expect(recovery.recover('s')).rejects.toMatchObject({ code: 'engine_busy' })
+  await inner.delete('s')
+  await inner.append('s', [started('b', 'dead'), ended('b')])
+  await recovery.recover('s')
+  expect(runEnded).not.toHaveBeenCalled()
+})
+
 it('recovers a few logs at a time, however many a node had runs in', async () => {
   const inner = memoryEngine()
   let recovering = 0

@@ -49,8 +49,6 @@ const recoveriesMax = 8
 export class Recovery {
   readonly #options: RecoveryOptions
   readonly #engine: Engine
-  /** By log and run: ends whose append has failed, so that nobody knows whether they are recorded, and what reports them. */
-  readonly #unsure = new Map<string, Map<string, () => void>>()
   /** By log. The only record of unfinished runs of other processes. */
   readonly #checkpoints = new LRUCache<string, Checkpoint>({ max: checkpointsMax })
 
@@ -170,17 +168,17 @@ export class Recovery {
     const { isOurs, liveness, onError, onDecided = () => {} } = this.#options
     const checkpoint = await this.#readToHead(log)
     if (checkpoint === undefined) return
-    const { runs, position } = checkpoint
+    const { runs, unsure, position } = checkpoint
     // Their ends were recorded, and only the engine's answer was lost.
-    for (const [run, report] of this.#unsure.get(log) ?? []) if (!runs.has(run)) report()
-    this.#unsure.delete(log)
+    for (const [run, report] of unsure) if (!runs.has(run)) report()
+    unsure.clear()
     for (const [run, unfinished] of runs) {
       if (isOurs(run, log)) continue
       const node = unfinished.isCut ? await this.#nodeOfCutRun(run, unfinished) : unfinished.node
       if (node === null) runs.delete(run)
       else if (this.#isOthers(node) && !(await liveness?.isDead(node))) liveness?.watchNode(node)
       else {
-        await this.#end(log, position.epoch, run, unfinished)
+        await this.#end(log, checkpoint, run, unfinished)
         runs.delete(run)
         this.compact(log).catch(onError)
       }
@@ -193,7 +191,7 @@ export class Recovery {
     if (isFirst && runs.size === 0 && position.offset > 0) this.compact(log).catch(onError)
   }
 
-  async #end(log: string, epoch: string, run: string, unfinished: UnfinishedRun): Promise<void> {
+  async #end(log: string, { position, unsure }: Checkpoint, run: string, unfinished: UnfinishedRun): Promise<void> {
     const { charge, quote, readRecorded, observer } = this.#options
     const { startedAt, continues, metadata } = unfinished
     const lanes = interruptedLanes(unfinished, quote)
@@ -204,9 +202,10 @@ export class Recovery {
     const models = [...lanes].map(([lane, { model }]) => ({ lane, model }))
     const report = () => observer?.runEnded?.({ run, session: log, principal, lanes: models, continues, metadata }, end)
     // The key makes it one end where two processes recover the log at the same time.
-    const append = this.#engine.append(log, endEvents(run, unfinished, lanes, end), { epoch, key: endKeyOf(run) })
+    const options = { epoch: position.epoch, key: endKeyOf(run) }
+    const append = this.#engine.append(log, endEvents(run, unfinished, lanes, end), options)
     const { duplicate } = await append.catch((error: unknown) => {
-      this.#unsure.set(log, (this.#unsure.get(log) ?? new Map<string, () => void>()).set(run, report))
+      unsure.set(run, report)
       throw error
     })
     if (!duplicate) report()

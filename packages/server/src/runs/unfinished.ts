@@ -32,6 +32,8 @@ const emptyLane = { tokens: 0, firstAt: undefined, end: undefined }
 /** How far a log was read, and the runs that had not ended by then. */
 export class Checkpoint {
   readonly runs = new Map<string, UnfinishedRun>()
+  /** By run, what reports its end where the append of the end has failed: it may have been carried out. */
+  readonly unsure = new Map<string, () => void>()
   readonly waiting = new WaitingRuns()
   /** Questions that wait until nothing is in progress. */
   readonly queued = new Set<string>()
