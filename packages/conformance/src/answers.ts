@@ -122,10 +122,10 @@ const transports: readonly Suite[] = readers.map(({ name, read }) => ({
       name: 'gives a reader that comes before the answer the same as one that comes after it',
       async run(target) {
         const { session } = await ask(target)
-        const events = read(target, { session }, 'now')
-        const live = readUntil(events, isEnd)
-        // A reader from `now` has what is appended after it was attached.
-        await new Promise((resolve) => setTimeout(resolve, 300))
+        const attached = Promise.withResolvers<void>()
+        const live = readUntil(read(target, { session }, 'now', attached.resolve), isEnd)
+        // A reader that cannot attach rejects instead.
+        await Promise.race([attached.promise, live])
         const { frames } = await ask(target, { session })
         assert.deepEqual(
           textOf(await live),

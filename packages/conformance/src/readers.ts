@@ -11,8 +11,11 @@ export interface WireEvent {
 
 export interface Reader {
   readonly name: string
-  /** Events after a position until the caller stops. Rejects with an error whose message is the code. */
-  read(target: Target, source: Source, from: string): AsyncGenerator<WireEvent>
+  /**
+   * Events after a position until the caller stops. Rejects with an error whose message is the code. `onAttached` is called when
+   * the server has taken the position, which `now` names only then.
+   */
+  read(target: Target, source: Source, from: string, onAttached?: () => void): AsyncGenerator<WireEvent>
 }
 
 const path = (source: Source, from: string, more: Record<string, string> = {}) =>
@@ -25,18 +28,20 @@ async function requireOk(response: Response): Promise<Response> {
 
 const sse: Reader = {
   name: 'SSE',
-  async *read(target, source, from) {
+  async *read(target, source, from, onAttached = () => {}) {
     const response = await requireOk(await call(target, path(source, from), { headers: { accept: 'text/event-stream' } }))
+    onAttached()
     for await (const { id = '', event = 'message', data } of streamSse(response)) yield { id, event, data: JSON.parse(data) }
   },
 }
 
 const poll: Reader = {
   name: 'long-poll',
-  async *read(target, source, from) {
-    for (let at = from; ; ) {
-      const response = await requireOk(await call(target, path(source, at, { live: 'poll', wait: '2' })))
+  async *read(target, source, from, onAttached = () => {}) {
+    for (let at = from, wait = '0'; ; wait = '2') {
+      const response = await requireOk(await call(target, path(source, at, { live: 'poll', wait })))
       const { events, position } = (await response.json()) as { events: WireEvent[]; position: string }
+      if (wait === '0') onAttached()
       yield* events
       at = position
     }
@@ -45,7 +50,7 @@ const poll: Reader = {
 
 const webSocket: Reader = {
   name: 'WebSocket',
-  async *read({ url, token, signal }, source, from) {
+  async *read({ url, token, signal }, source, from, onAttached = () => {}) {
     const ticket = token === undefined ? '' : `?ticket=${await takeTicket(url, token)}`
     const socket = new WebSocket(`${url.replace(/^http/, 'ws')}/ws/chat${ticket}`)
     const messages: Record<string, unknown>[] = []
@@ -62,6 +67,7 @@ const webSocket: Reader = {
       while (!signal.aborted && (socket.readyState < 2 || messages.length > 0)) {
         const message = messages.shift()
         if (message?.type === 'error') throw new Error((message.error as { code: string }).code)
+        if (message?.type === 'attached') onAttached()
         if (message?.type === 'event') yield message as unknown as WireEvent
         if (message === undefined)
           await new Promise<void>((resolve) => {
