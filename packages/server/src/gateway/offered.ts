@@ -6,12 +6,12 @@ import { MillraceError, type Params } from '@millrace/protocol'
 import { includes, modelPatterns } from '../access/actions.ts'
 import type { Principal } from '../access/caller.ts'
 import type { CheckModel } from '../access/rules.ts'
-import type { ListedModel } from '../models/model.ts'
+import type { ModelInfo } from '../models/model.ts'
 
 export interface OfferOptions {
   readonly models: {
     readonly isOwn: (name: string) => boolean
-    readonly list: () => Promise<readonly ListedModel[]>
+    readonly list: () => Promise<readonly ModelInfo[]>
     readonly describeDefault: () => Promise<{ readonly name: string }>
     readonly resolve: (name: string) => Promise<{ readonly name: string }>
   }
@@ -30,7 +30,7 @@ export interface Offer {
   /** For models that were asked before, which need not be offered: what permissions and rules say. Throws `model_not_found`. */
   requireAgain(principal: Principal, names: readonly string[]): void
   /** The default is absent where the principal may not use it. */
-  list(principal: Principal): Promise<{ readonly default?: string; readonly models: readonly ListedModel[] }>
+  list(principal: Principal): Promise<{ readonly default?: string; readonly models: readonly ModelInfo[] }>
 }
 
 export function createOffer({ models, allows, isOpen, providerParams }: OfferOptions): Offer {

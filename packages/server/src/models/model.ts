@@ -135,9 +135,6 @@ export interface ModelInfo {
   readonly description: string
   /** False for `builtin:guide` and `sim:`, which are not language models and must not look like one. */
   readonly languageModel: boolean
-}
-
-/** With what its model accepts. */
-export interface ListedModel extends ModelInfo {
+  /** The media types of files that it accepts; empty for none. */
   readonly accepts: readonly string[]
 }

@@ -178,6 +178,16 @@ describe('the registry', () => {
     expect(new Set(names).size).toBe(names.length)
   })
 
+  it('lists what each model accepts', async () => {
+    const models = createModels({ models: [{ ...model('mine'), accepts: ['image/*'] }], default: 'sim:echo?tps=1' })
+    const listed = (await models.list()).filter(({ accepts }) => accepts.length > 0)
+    expect(listed.map(({ name, accepts }) => [name, accepts])).toEqual([
+      ['sim:echo?tps=1', ['*/*']],
+      ['mine', ['image/*']],
+      ['sim:echo', ['*/*']],
+    ])
+  })
+
   it('refuses a model whose name could not be the name of an event', () => {
     expect(() => createModels({ models: [model('a\nb')] })).toThrow(TypeError)
   })

@@ -1,11 +1,11 @@
 /** Finds a model by its name: the host's own models first, then by the part before the colon. */
 import { MillraceError, modelPattern } from '@millrace/protocol'
-import { resolveAuto } from './auto.ts'
+import { type Auto, resolveAuto } from './auto.ts'
 import { guideProvider } from './guide/index.ts'
 import { fromLangChainGraph, isLangChainGraph, type LangChainGraph } from './langchain/graph.ts'
 import { fromLangChain, isLangChainModel, type LangChainModel } from './langchain/index.ts'
 import { openLangChain } from './langchain/provider.ts'
-import type { ListedModel, Model, ModelInfo, ModelProvider } from './model.ts'
+import type { Model, ModelInfo, ModelProvider } from './model.ts'
 import { simulationProvider } from './simulated/index.ts'
 
 /** A model of the host: one that streams, a LangChain chat model, or an agent or graph of LangChain. */
@@ -29,7 +29,7 @@ export interface DefaultModel {
 export interface Models {
   /** Rejects with `model_not_found` or `model_unavailable`. */
   resolve(name?: string): Promise<Model>
-  list(): Promise<readonly ListedModel[]>
+  list(): Promise<readonly ModelInfo[]>
   /** Whether it is one of the host's models. */
   isOwn(name: string): boolean
   /** The name where the host or this registry chose it, without options; `other` for names that only a client thought of. */
@@ -54,17 +54,16 @@ export function createModels({ models = [], default: defaultName = 'auto', env =
     ...[...providers.values()].flatMap((each) => each.list().map(({ name }) => plainName(name))),
   ])
   const opened = new Map<string, Promise<Model>>()
-  let automatic: ReturnType<typeof resolveAuto> | undefined
+  let automatic: Promise<Auto> | undefined
 
   return {
     resolve: (name = defaultName) => resolve(name),
     async list() {
-      const infos = [...own.keys()].map((name) => ({ name, description: 'A model of this application', languageModel: true }))
-      const chosen = await describeDefault().catch(() => undefined)
-      const known = [...infos, ...[...providers.values()].flatMap((provider) => provider.list())]
-      if (chosen === undefined || known.some(({ name }) => name === chosen.name)) return Promise.all(known.map(withAccepted))
-      const languageModel = !providers.has(prefixOf(chosen.name))
-      return Promise.all([{ name: chosen.name, description: chosen.reason, languageModel }, ...known].map(withAccepted))
+      const listed = [...own.values()].map((model) => infoOf(model, 'A model of this application', true))
+      const known = [...listed, ...[...providers.values()].flatMap((provider) => provider.list())]
+      const chosen = await openDefault().catch(() => undefined)
+      if (chosen === undefined || known.some(({ name }) => name === chosen.model.name)) return known
+      return [infoOf(chosen.model, chosen.reason, !providers.has(prefixOf(chosen.model.name))), ...known]
     },
     isOwn: (name) => own.has(name),
     labelOf(name) {
@@ -74,15 +73,13 @@ export function createModels({ models = [], default: defaultName = 'auto', env =
     describeDefault,
   }
 
-  async function withAccepted(info: ModelInfo): Promise<ListedModel> {
-    const { accepts = [] } = await resolve(info.name)
-    return { ...info, accepts }
+  async function describeDefault(): Promise<DefaultModel> {
+    const { model, reason } = await openDefault()
+    return { name: model.name, reason }
   }
 
-  async function describeDefault(): Promise<DefaultModel> {
-    if (defaultName !== 'auto') return { name: (await resolve(defaultName)).name, reason: 'chosen by name' }
-    const { model, reason } = await auto()
-    return { name: model.name, reason }
+  async function openDefault(): Promise<Auto> {
+    return defaultName === 'auto' ? auto() : { model: await resolve(defaultName), reason: 'chosen by name' }
   }
 
   async function resolve(name: string): Promise<Model> {
@@ -109,7 +106,7 @@ export function createModels({ models = [], default: defaultName = 'auto', env =
     return opening
   }
 
-  function auto(): ReturnType<typeof resolveAuto> {
+  function auto(): Promise<Auto> {
     if (automatic === undefined) {
       automatic = resolveAuto({ env, open: resolve })
       automatic.then(({ model }) => chosen.add(model.name)).catch(() => {})
@@ -132,6 +129,10 @@ function named(key: string | undefined, model: OwnModel): [string, Model] {
   if (converted.name === name) return [name, converted]
   const { takes = [], accepts = [], tools } = converted
   return [name, { name, takes, accepts, ...(tools && { tools }), stream: (request) => converted.stream(request) }]
+}
+
+function infoOf({ name, accepts = [] }: Model, description: string, languageModel: boolean): ModelInfo {
+  return { name, description, languageModel, accepts }
 }
 
 /** Without options: `sim:count?n=5` is `sim:count`. */

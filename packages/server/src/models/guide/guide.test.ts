@@ -208,9 +208,8 @@ describe('how the guide speaks', () => {
 
 describe('what the guide is called', () => {
   it('is listed as what it is', () => {
-    expect(shared.list()).toEqual([
-      { name: 'builtin:guide', description: expect.stringContaining('not a language model'), languageModel: false },
-    ])
+    const description = expect.stringContaining('not a language model')
+    expect(shared.list()).toEqual([{ name: 'builtin:guide', description, languageModel: false, accepts: [] }])
   })
 
   it.each(['builtin:', 'builtin:other', 'builtin', 'builtin:guide?x=1'])('refuses %j', (name) => {

@@ -21,6 +21,7 @@ const info: ModelInfo = {
   name: 'builtin:guide',
   description: 'Built-in guide to Millrace, not a language model',
   languageModel: false,
+  accepts: [],
 }
 const sectionsMax = 2
 

@@ -21,7 +21,7 @@ const menu: readonly ModelInfo[] = [
   ['sim:hang', 'Stops talking after 20 tokens and never ends'],
   ['sim:tool', 'Calls a tool and says what it returned; ?approve=1 asks you before'],
   ['sim:file', 'Counts, gives a small picture, and counts on'],
-].map(([name = '', description = '']) => ({ name, description, languageModel: false }))
+].map(([name = '', description = '']) => ({ name, description, languageModel: false, accepts: acceptedBy(name.slice(4)) }))
 
 export function simulationProvider(ticker: Ticker = createTicker()): ModelProvider {
   return {
@@ -36,7 +36,7 @@ function simulation(name: string, ticker: Ticker): Model {
   return {
     name,
     takes: options.kind === 'echo' ? everyParam : [],
-    accepts: options.kind === 'echo' ? ['*/*'] : [],
+    accepts: acceptedBy(options.kind),
     ...(options.kind === 'tool' && { tools: simulatedTools(options) }),
     async *stream(request) {
       const { messages, signal } = request
@@ -65,6 +65,10 @@ function simulation(name: string, ticker: Ticker): Model {
       yield { finishReason: hasCalls ? 'tool_calls' : 'stop' }
     },
   }
+}
+
+function acceptedBy(kind: string): readonly string[] {
+  return kind === 'echo' ? ['*/*'] : []
 }
 
 /** A continuation shows the request that it continues. */
