@@ -67,7 +67,9 @@ export default defineConfig({
           maxWorkers: 4,
           testTimeout: 40_000,
           hookTimeout: 20_000,
-          sequence: { groupOrder: 3 },
+          // Side by side also in a file. Fewer than the tests between two of the suite that use one path.
+          maxConcurrency: 10,
+          sequence: { groupOrder: 3, concurrent: true },
         },
       },
       {
