@@ -5,14 +5,15 @@ import type { FaceContext } from '../../gateway/face.ts'
 import type { Route, RouteRequest, RouteResponse } from '../../gateway/route.ts'
 import { type ReadableRun, type StreamedAs, startRun, streamOn, streamStarted } from '../../gateway/run-streams.ts'
 import { parseFrameId } from '../replay.ts'
+import { findReadable, findRunOfFrame } from '../shared/readable-run.ts'
 import type { Retries } from '../shared/retries.ts'
-import { readEnded } from '../shared/run-records.ts'
+import { readEnded, readRecord } from '../shared/run-records.ts'
 import { prepareQuestion } from './asking.ts'
 import { completionOf } from './chat-body.ts'
 import { createChatDialect } from './chat-chunks.ts'
 import { toChatRequest } from './chat-request.ts'
 import { anyBody, idParam, jsonResponse } from './route-parts.ts'
-import { findRun, requireAnswer } from './runs.ts'
+import { requireAnswer, requireRunName } from './runs.ts'
 
 const readQuery = z.object({
   stream: z.stringbool().optional(),
@@ -57,22 +58,19 @@ export function createChatCompletionRoutes(context: FaceContext, retries: Retrie
 
   async function retrieve(request: RouteRequest<z.output<typeof readQuery> & { id: string }>): Promise<RouteResponse> {
     const { input, lastEventId, caller } = request
-    const run = await findRun(context, caller, 'chatcmpl', input.id)
-    if (input.stream !== true) return jsonResponse(completionOf(run.session, run.record), run.id)
+    const name = await requireRunName(context, caller, 'chatcmpl', input.id)
+    if (input.stream !== true) return jsonResponse(completionOf(name.session, await readRecord(context, name)), name.run)
+    const run = await findReadable(context, name)
     const target = lastEventId === undefined ? undefined : { frame: lastEventId }
     return streamOn(context, request, run, streamed(run, input.include_usage === true), target)
   }
 
   /** A reader whose connection broke. Nothing is started, whatever the body. */
   async function goOn(request: RouteRequest<unknown>, frame: string, includeUsage: boolean): Promise<RouteResponse> {
-    const { session, epoch, offset } = parseFrameId(frame) ?? {}
-    if (session === undefined || epoch === undefined || !offset) throw new MillraceError('position_invalid')
+    const { session } = parseFrameId(frame) ?? {}
+    if (session === undefined) throw new MillraceError('position_invalid')
     await context.authorize(request.caller, 'session.read', { session })
-    // The event of the frame names the run that was being read.
-    const { events } = await context.engine.read(session, { epoch, offset: offset - 1 }, { eventsMax: 1 })
-    const id = (events[0]?.data as { run?: string } | undefined)?.run
-    if (id === undefined || events[0]?.offset !== offset) throw new MillraceError('position_expired')
-    const run = await findRun(context, request.caller, 'chatcmpl', `chatcmpl_${session}.${id}`)
+    const run = await findRunOfFrame(context, session, frame)
     return streamOn(context, request, run, streamed(run, includeUsage), { frame })
   }
 

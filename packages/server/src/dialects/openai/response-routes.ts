@@ -5,6 +5,7 @@ import type { FaceContext } from '../../gateway/face.ts'
 import type { Route, RouteRequest, RouteResponse } from '../../gateway/route.ts'
 import { stopFor } from '../../gateway/run-access.ts'
 import { type ReadableRun, type StreamedAs, startRun, streamOn, streamStarted } from '../../gateway/run-streams.ts'
+import { findReadable } from '../shared/readable-run.ts'
 import type { Retries } from '../shared/retries.ts'
 import { readEnded, readRecord } from '../shared/run-records.ts'
 import { responseOf } from './response-body.ts'
@@ -12,7 +13,7 @@ import { createResponsesDialect } from './response-events.ts'
 import { toResponseRequest } from './response-request.ts'
 import { createPrepareResponse } from './response-starting.ts'
 import { anyBody, idParam, jsonResponse } from './route-parts.ts'
-import { findRun } from './runs.ts'
+import { requireRunName } from './runs.ts'
 
 const readQuery = z.object({
   stream: z.stringbool().optional(),
@@ -70,8 +71,9 @@ export function createResponseRoutes(context: FaceContext, retries: Retries): Ro
 
   async function retrieve(request: RouteRequest<z.output<typeof readQuery> & { id: string }>): Promise<RouteResponse> {
     const { input, lastEventId, caller } = request
-    const run = await findRun(context, caller, 'resp', input.id)
-    if (input.stream !== true) return jsonResponse(responseOf(run.session, run.record), run.id)
+    const name = await requireRunName(context, caller, 'resp', input.id)
+    if (input.stream !== true) return jsonResponse(responseOf(name.session, await readRecord(context, name)), name.run)
+    const run = await findReadable(context, name)
     const { starting_after: after } = input
     // Events are numbered from 0.
     const target = after === undefined ? lastEventId && { frame: lastEventId } : { count: after + 1 }
@@ -79,20 +81,24 @@ export function createResponseRoutes(context: FaceContext, retries: Retries): Ro
   }
 
   async function cancel({ input, caller }: Named): Promise<RouteResponse> {
-    const { id, session, record } = await findRun(context, caller, 'resp', input.id)
+    const name = await requireRunName(context, caller, 'resp', input.id)
+    const { session, run } = name
     // A response that has ended stays as it is.
-    if (record.status === 'streaming') await stopFor(context, caller, { run: id })
-    return jsonResponse(responseOf(session, await readRecord(context, { session, run: id })), id)
+    const { status } = await readRecord(context, name)
+    if (status === 'streaming') await stopFor(context, caller, { run })
+    return jsonResponse(responseOf(session, await readRecord(context, name)), run)
   }
 
   /** A log keeps every event in its place, so only a session as a whole can be deleted. */
   async function remove({ input, caller }: Named): Promise<RouteResponse> {
-    const { id, session } = await findRun(context, caller, 'resp', input.id)
+    const name = await requireRunName(context, caller, 'resp', input.id)
+    const { session, run } = name
+    await readRecord(context, name)
     await context.authorize(caller, 'session.delete', { session })
-    const others = (await context.transcripts.read(session))?.runs.some(({ run }) => run !== id)
+    const others = (await context.transcripts.read(session))?.runs.some((one) => one.run !== run)
     if (others) throw new MillraceError('run_conflict', { message: notAlone(session) })
     await context.history.delete(session)
-    return jsonResponse({ id: input.id, object: 'response', deleted: true }, id)
+    return jsonResponse({ id: input.id, object: 'response', deleted: true }, run)
   }
 
   function streamed({ id: run, session }: Pick<ReadableRun, 'id' | 'session'>): StreamedAs {

@@ -51,7 +51,7 @@ export function createPrepareResponse(context: FaceContext, retries: Retries): P
 }
 
 function asParent(error: unknown): never {
-  const isMissing = error instanceof MillraceError && error.code === 'run_not_found'
+  const isMissing = error instanceof MillraceError && ['session_not_found', 'run_not_found'].includes(error.code)
   const message = '`previous_response_id` names no response that is kept.'
   throw isMissing ? new MillraceError('parent_not_found', { message }) : error
 }

@@ -6,12 +6,14 @@ import type { RunRecord } from '../../sessions/transcript.ts'
 
 type RecordContext = Pick<FaceContext, 'transcripts'>
 
-/** Rejects with `run_not_found`. */
+/** Rejects with `session_not_found` and `run_not_found`. */
 export async function readRecord(
   { transcripts }: RecordContext,
   { session, run }: { readonly session: string; readonly run: string },
 ): Promise<RunRecord> {
-  const record = (await transcripts.read(session))?.runs.find((one) => one.run === run)
+  const transcript = await transcripts.read(session)
+  if (transcript === undefined) throw new MillraceError('session_not_found')
+  const record = transcript.runs.find((one) => one.run === run)
   if (record === undefined) throw new MillraceError('run_not_found')
   return record
 }

@@ -8,9 +8,10 @@ import type { Face, FaceContext } from '../../../gateway/face.ts'
 import type { Route, RouteRequest, RouteResponse } from '../../../gateway/route.ts'
 import { streamOn } from '../../../gateway/run-streams.ts'
 import { idOfName } from '../../shared/id-of-name.ts'
+import { findRunOfFrame } from '../../shared/readable-run.ts'
 import { type RunAgentInput, runAgentInput } from '../input.ts'
 import { type StreamedTo, startAndStream, streamedAs } from '../start.ts'
-import { findJoined, findRunOf } from './find-run.ts'
+import { findJoined } from './find-run.ts'
 import { hydrate } from './hydration.ts'
 import { createTanstackSocket } from './socket.ts'
 
@@ -69,7 +70,7 @@ async function goOn(
   const { input, caller } = request
   const session = idOfName(input.threadId)
   await context.authorize(caller, 'session.read', { session })
-  const run = await findRunOf(context, session, frame)
+  const run = await findRunOfFrame(context, session, frame)
   return streamOn(context, request, run, streamedAs(run, input, streamed), { frame })
 }
 
