@@ -1,11 +1,12 @@
 /** The ids of the AI SDK's clients, which may be any text, and those of sessions and runs. */
 import { hash } from 'node:crypto'
+import { digestId } from '../shared/id-of-name.ts'
 import type { Content } from './content.ts'
 
 /** The run of a message of a user: the same message is answered once. `content` is of one that was edited. */
 export function runOfMessage(session: string, message: string, content: Content = []): string {
   const said = content.map((part) => ('bytes' in part ? hash('sha256', part.bytes) : JSON.stringify(part)))
-  return digest(['message', session, message, ...said])
+  return digestId(['message', session, message, ...said])
 }
 
 const prefix = 'answer-'
@@ -33,8 +34,4 @@ export const formatRunId = ({ session, run, extent }: NamedRun) => `${extent}:${
 export function parseRunId(text: string): NamedRun | undefined {
   const [, extent, session, run] = /^(whole|own):([\w-]{1,64}):([\w-]{1,64})$/.exec(text) ?? []
   return session === undefined || run === undefined ? undefined : { session, run, extent: extent as Extent }
-}
-
-function digest(parts: readonly string[]): string {
-  return hash('sha256', JSON.stringify(parts), 'base64url').slice(0, 32)
 }

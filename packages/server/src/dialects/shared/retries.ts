@@ -2,11 +2,12 @@
  * Gives a request that is sent again the run of the first one. The clients of OpenAI and Anthropic repeat a POST by themselves, with no key but
  * with a count: a request with the count 0 is a new one, whatever it says, and one with more attaches.
  */
-import { hash, randomBytes } from 'node:crypto'
+import { randomBytes } from 'node:crypto'
 import { MillraceError } from '@millrace/protocol'
 import { LRUCache } from 'lru-cache'
 import type { Caller } from '../../access/caller.ts'
 import type { Runs } from '../../runs/runs.ts'
+import { digestId } from './id-of-name.ts'
 
 /** A client may wait ten minutes before it sends again. */
 const keptMs = 15 * 60_000
@@ -38,11 +39,10 @@ export class Retries {
     body: unknown,
   ): string {
     const named = headers.get('idempotency-key') ?? ''
-    // On every server the same.
-    if (named !== '') return digest(['key', principal.id, path, named]).slice(0, 32)
+    if (named !== '') return digestId(['key', principal.id, path, named])
     // Strangers have one name.
     const who = principal.kind === 'anonymous' ? address : principal.id
-    const key = digest([principal.kind, who, path, encode(body)])
+    const key = digestId([principal.kind, who, path, encode(body)])
     const count = Number(headers.get('x-stainless-retry-count') ?? 0)
     const all = this.#sent.get(key) ?? []
     const before = count > 0 ? all.findLast(({ run, retries }) => retries < count && !this.#hasFailed(run)) : undefined
@@ -69,8 +69,4 @@ function encode(body: unknown): string {
   } catch (cause) {
     throw new MillraceError('invalid_request', { message: 'The body has too many levels; send JSON of at most 64.', cause })
   }
-}
-
-function digest(parts: readonly string[]): string {
-  return hash('sha256', JSON.stringify(parts), 'base64url')
 }
