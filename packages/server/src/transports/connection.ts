@@ -58,6 +58,16 @@ export interface Delivered {
   readonly bytes: number
 }
 
+/** One response on a connection, without readers. */
+export interface ServedResponse {
+  /** Aborts when the client has left, and when the server ends the connection. */
+  readonly signal: AbortSignal
+  /** What the response carries; its sender counts. */
+  readonly delivered: { events: number; bytes: number }
+  /** Notes why it ends, and throws the error with which the server has ended the connection. */
+  end(): void
+}
+
 export interface Connection {
   /** Not guessable, and the same on the wire: a client renews its connection by it. */
   readonly id: string
@@ -72,6 +82,8 @@ export interface Connection {
   renew(principal: Principal): void
   /** A transport serves the connection from now on. Terminates it at once where that was requested before. */
   serve(served: Served): void
+  /** As `serve`, for a single response, whose request has its own credential. `left` aborts when the client leaves. */
+  serveResponse(left: AbortSignal): ServedResponse
   /** Counts as a reader of the log, once for each key. Throws `too_many_connections`, and as the guard does. Does nothing once closed. */
   attach(log: string, key?: string): void
   detach(key: string): void
@@ -227,6 +239,26 @@ export class OpenConnection implements Connection, ConnectionPlace, ObservedConn
   serve(served: Served): void {
     this.#served = served
     if (this.#terminated !== undefined) served.terminate(this.#terminated)
+  }
+
+  serveResponse(left: AbortSignal): ServedResponse {
+    const ended = new AbortController()
+    const delivered = { events: 0, bytes: 0 }
+    this.serve({
+      terminate: (error) => ended.abort(error),
+      drain: () => ended.abort(),
+      requestRenewal() {},
+      cursors: [],
+      delivered,
+    })
+    return {
+      signal: AbortSignal.any([left, ended.signal]),
+      delivered,
+      end: () => {
+        this.noteEnd(left.aborted ? 'left' : 'ended')
+        if (this.#terminated !== undefined) throw this.#terminated
+      },
+    }
   }
 
   attach(log: string, key = log): void {

@@ -2,7 +2,7 @@
  * The long-poll transport: one response at a time, for networks that break streams. It reads from the same positions as a
  * cursor does; the connection does not stay open.
  */
-import { encodeJson, MillraceError, type Position } from '@millrace/protocol'
+import { encodeJson, type Position } from '@millrace/protocol'
 import { dataText } from '../dialects/dialect.ts'
 import type { Engine, Page } from '../log/log.ts'
 import { isUnavailable, retryWhileUnavailable } from '../log/retry.ts'
@@ -17,23 +17,13 @@ export function createPollTransport(engine: Engine): HttpTransport {
 
     /** Rejects as `Engine.read` does, and with the error that terminates the connection. */
     async respond({ logs, waitMs = 0, connection }, { signal }) {
-      const ended = new AbortController()
-      const delivered = { events: 0, bytes: 0 }
-      connection.serve({
-        terminate: (error) => ended.abort(error),
-        drain: () => ended.abort(),
-        // Each request has its own credential.
-        requestRenewal() {},
-        cursors: [],
-        delivered,
-      })
+      const served = connection.serveResponse(signal)
       try {
-        const pages = await readOrWait(engine, logs, waitMs, AbortSignal.any([signal, ended.signal]))
-        if (ended.signal.reason instanceof MillraceError) throw ended.signal.reason
+        const pages = await readOrWait(engine, logs, waitMs, served.signal)
+        served.end()
         const body = Buffer.from(format(logs, pages))
-        for (const { events } of pages) delivered.events += events.length
-        delivered.bytes = body.length
-        connection.noteEnd(signal.aborted ? 'left' : 'ended')
+        for (const { events } of pages) served.delivered.events += events.length
+        served.delivered.bytes = body.length
         return new Response(body, { headers })
       } finally {
         connection.close()

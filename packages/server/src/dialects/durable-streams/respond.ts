@@ -1,5 +1,4 @@
 /** Answers of a stream as responses of the gateway, over the connection of their reader. */
-import { MillraceError } from '@millrace/protocol'
 import { z } from 'zod'
 import type { ResponseBytes, RouteRequest, RouteResponse } from '../../gateway/route.ts'
 import type { Engine } from '../../log/log.ts'
@@ -72,11 +71,12 @@ export async function respond(
   if (query.live === undefined) return toResponse(await catchUp(context.engine, { name: source.name, view }, query, ifNoneMatch))
   // Before the headers are sent: an offset that the stream does not have is an error.
   findStart(view, query.offset)
-  const served = serve(connection ?? connect(query.live === 'sse' ? 'sse' : 'poll', log), signal)
+  const open = connection ?? connect(query.live === 'sse' ? 'sse' : 'poll', log)
+  const served = open.serveResponse(signal)
   const live = { ...context, source, view, query, signal: served.signal }
-  if (query.live === 'sse') return streamOf({ ...live, waitMs: context.waits.sseMs }, served)
+  if (query.live === 'sse') return streamOf({ ...live, waitMs: context.waits.sseMs }, open, served.delivered)
   const answer = await longPoll({ ...live, waitMs: context.waits.pollMs }, ifNoneMatch)
-  served.requireOpen()
+  served.end()
   if (answer.body instanceof Uint8Array) served.delivered.bytes = answer.body.length
   return toResponse(answer)
 }
@@ -88,34 +88,11 @@ function describe(name: string, view: View): Answer {
   return { status: 200, headers: { ...headers, etag, 'cache-control': 'no-store' } }
 }
 
-/** The server may end the connection meanwhile. */
-function serve(connection: Connection, left: AbortSignal) {
-  const ended = new AbortController()
-  const delivered = { events: 0, bytes: 0 }
-  connection.serve({
-    terminate: (error) => ended.abort(error),
-    drain: () => ended.abort(),
-    // Each request has its own credential, and a stream ends after a minute.
-    requestRenewal() {},
-    cursors: [],
-    delivered,
-  })
-  return {
-    connection,
-    delivered,
-    signal: AbortSignal.any([left, ended.signal]),
-    requireOpen() {
-      connection.noteEnd(left.aborted ? 'left' : 'ended')
-      if (ended.signal.reason instanceof MillraceError) throw ended.signal.reason
-    },
-  }
-}
-
 /** Frames are read when the client has taken the ones before. */
-function streamOf(options: LiveOptions, { connection, delivered, signal }: ReturnType<typeof serve>): RouteResponse {
+function streamOf(options: LiveOptions, connection: Connection, delivered: { events: number; bytes: number }): RouteResponse {
   const frames = streamFrames(options)
   const close = async () => {
-    connection.noteEnd(signal.aborted ? 'left' : 'ended')
+    connection.noteEnd(options.signal.aborted ? 'left' : 'ended')
     connection.close()
     await frames.return(undefined)
   }
