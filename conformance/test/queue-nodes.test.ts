@@ -28,6 +28,23 @@ describe.each(await startShared())('over $name', ({ make }) => {
     expect((await two.readSession(session))?.queue).toEqual([])
   })
 
+  it('are moved on any server, at once too, and every server has the same order', async () => {
+    const [one, two] = [openNode(make()), openNode(make())]
+    const { session } = await one.ask({ query: 'x', models: ['sim:hang'] })
+    const ids = ['a', 'b', 'c', 'd'].map((name) => `${name}-${Date.now()}`)
+    const [a, b, c, d] = ids as [string, string, string, string]
+    for (const id of ids) await one.queue.add({ session, query: id, id })
+    const queueOn = async (node: Millrace) => (await node.readSession(session))?.queue.map(({ entry }) => entry)
+    await expect.poll(() => queueOn(two), { timeout: 10_000 }).toEqual(ids)
+    await Promise.all([one.queue.move(session, { entry: d, before: a }), two.queue.move(session, { entry: b, before: null })])
+    await expect
+      .poll(() => Promise.all([one, two].map(queueOn)), { timeout: 10_000 })
+      .toEqual([
+        [d, a, c, b],
+        [d, a, c, b],
+      ])
+  })
+
   it('go on with another server where that of the run closes', async () => {
     const [one, two] = [openNode(make()), openNode(make())]
     const { session } = await one.ask({ query: 'x', id: `first-${Date.now()}`, models: ['sim:hang'] })

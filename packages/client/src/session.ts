@@ -51,6 +51,8 @@ export interface SessionQueue {
   add(options: QueueOptions): Promise<Queued>
   /** What is absent stays as it was. Rejects with `queue_entry_not_found` once it was started or removed. */
   edit(entry: string, change: Omit<QueueOptions, 'id'>): Promise<Queued>
+  /** Asks it before another one that waits, or with null last. Rejects with `queue_entry_not_found` where one of them does not wait. */
+  move(entry: string, before: string | null, options?: CallOptions): Promise<Queued>
   remove(entry: string, options?: CallOptions): Promise<Queued>
 }
 
@@ -188,6 +190,7 @@ interface Named {
   readonly run?: string
   readonly id?: string
   readonly entry?: string
+  readonly before?: string | null
 }
 
 export function createSession({ id, http, outbox, connection, requestMs, flow, ...options }: SessionOptions): Session {
@@ -209,6 +212,8 @@ export function createSession({ id, http, outbox, connection, requestMs, flow, .
     queue: {
       add: ({ id: run = newId(), ...options }: QueueOptions) => send<Queued>({ type: 'queue', id: run }, options),
       edit: (entry: string, change: Omit<QueueOptions, 'id'>) => send<Queued>({ type: 'queue_change', entry }, change),
+      move: (entry: string, before: string | null, options?: CallOptions) =>
+        send<Queued>({ type: 'queue_move', entry, before, id: newId() }, options),
       remove: (entry: string, options?: CallOptions) => send<Queued>({ type: 'queue_remove', entry }, options),
     },
     steer: (question: string | readonly Message[], options?: RunOptions) =>

@@ -6,6 +6,7 @@
 import type { PublicError } from './errors.ts'
 import type { Json } from './json.ts'
 import type { Asked } from './messages.ts'
+import type { QueueMove } from './queue.ts'
 
 /**
  * How a lane or a run ended. A deadline ends it as `failed` with the code `model_timeout`. `waiting`: calls of tools wait for
@@ -103,6 +104,8 @@ export interface SessionEvents {
   queue_added: QueuedQuestion
   /** The question that waits is another one now. */
   queue_changed: QueuedQuestion
+  /** It waits at another place. */
+  queue_moved: QueueMove
   /** It does not wait any more; with an `error`, because its run could not be started. */
   queue_removed: { entry: string; error?: PublicError }
 }

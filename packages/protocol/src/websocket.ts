@@ -6,6 +6,7 @@ import type { ErrorBody } from './errors.ts'
 import type { RunEnd } from './events.ts'
 import type { Json } from './json.ts'
 import type { Asked } from './messages.ts'
+import type { QueueMove } from './queue.ts'
 
 /** The subprotocol that clients offer to get `heartbeat` messages; nothing else depends on it. */
 export const webSocketProtocol = 'millrace.v1'
@@ -88,6 +89,12 @@ export type ClientMessage =
       readonly entry: string
       readonly steer?: boolean
     } & Omit<Question, 'session' | 'id'>)
+  | ({
+      readonly type: 'queue_move'
+      readonly ref?: string
+      readonly session: string
+      readonly id?: string
+    } & QueueMove)
   | { readonly type: 'queue_remove'; readonly ref?: string; readonly session: string; readonly entry: string }
   | ({
       readonly type: 'attach'

@@ -48,7 +48,7 @@ export interface Millrace {
   /** Decides about calls of a run that waits, or gives their results. When no call waits, the run that goes on is started. */
   decide(request: DecideRequest): Promise<Decided>
   /** Questions that wait until nothing is being answered in their session. */
-  readonly queue: Pick<Queue, 'remove'> & {
+  readonly queue: Pick<Queue, 'move' | 'remove'> & {
     add(request: WithFiles<QueueRequest>): Promise<Queued>
     change(session: string, entry: string, change: WithFiles<QueueChange>): Promise<Queued>
   }

@@ -205,6 +205,7 @@ function createApi(parts: Parts, listening: Pick<Millrace, 'listen' | 'close'>):
         const change = await keepFiles(parts, { ...given, session })
         return queue.change(session, entry, { ...change, ...checkAsked(change) })
       },
+      move: async (session, move) => queue.move(session, move),
       remove: async (session, entry) => queue.remove(session, entry),
     },
     run: async (given) => {

@@ -34,6 +34,7 @@ it.each([
   ['session.instruct', 'POST', '/api/runs/first/regenerate', { ...instructed, session: 's' }],
   ['session.instruct', 'POST', '/api/sessions/s/queue', instructed],
   ['session.instruct', 'PATCH', '/api/sessions/s/queue/two', instructed],
+  ['run.start', 'POST', '/api/sessions/s/queue/two/move', { before: null }],
   ['run.stop', 'POST', '/api/sessions/s/queue', steering],
   ['run.stop', 'PATCH', '/api/sessions/s/queue/two', steering],
 ])('the host is asked for %s: %s %s', async (denied, method, path, body) => {

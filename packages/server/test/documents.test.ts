@@ -59,6 +59,7 @@ describe('the documentation that the server serves', () => {
       'post /api/sessions',
       'post /api/sessions/{id}/shares',
       'post /api/sessions/{session}/queue',
+      'post /api/sessions/{session}/queue/{entry}/move',
       'post /api/tickets',
     ])
     const chat = document.paths['/api/chat']?.get as Operation

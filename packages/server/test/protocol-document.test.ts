@@ -118,6 +118,7 @@ describe('routes', () => {
       'GET /api/files/:id/:id': section('### `GET /api/files/:session/:position`'),
       'POST /api/sessions/:id/queue': section('### The queue'),
       'PATCH /api/sessions/:id/queue/:id': section('### The queue'),
+      'POST /api/sessions/:id/queue/:id/move': section('### The queue'),
       'POST /api/publish': section('### Channels'),
       'POST /api/tickets': section('### `POST /api/tickets`'),
     }
@@ -156,6 +157,7 @@ describe('events', () => {
     stream_end: true,
     queue_added: true,
     queue_changed: true,
+    queue_moved: true,
     queue_removed: true,
     gap: true,
   }
@@ -175,6 +177,7 @@ describe('messages of a WebSocket', () => {
     tool_results: true,
     queue: true,
     queue_change: true,
+    queue_move: true,
     queue_remove: true,
     attach: true,
     detach: true,

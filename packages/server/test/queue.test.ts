@@ -1,33 +1,14 @@
 /** Questions that wait until nothing is being answered: PROTOCOL.md#the-queue. */
-import { createMillrace, type Millrace, memoryEngine, sqliteEngine } from 'millrace'
+import { createMillrace, memoryEngine, sqliteEngine } from 'millrace'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import { type GatedModel, gatedModel } from './support/gated-model.ts'
 import { rejection } from './support/given.ts'
 import { makeFolder, startProcess } from './support/process.ts'
-import { postJson, startRun, startServer, type TestServer } from './support/server.ts'
+import { add, meeting, queueOf, runsOf, send, startBusy } from './support/queue.ts'
+import { postJson, startRun, startServer } from './support/server.ts'
 import { openSocket } from './support/socket.ts'
 import { openStream } from './support/stream.ts'
 import { bearer, secret, sign } from './support/tokens.ts'
-
-const send = (method: string, url: string, body?: object, headers = {}) =>
-  fetch(url, { method, headers: { 'content-type': 'application/json', ...headers }, ...(body && { body: JSON.stringify(body) }) })
-
-const add = (url: string, body: object, headers = {}) => send('POST', `${url}/api/sessions/s/queue`, body, headers)
-const queueOf = async (millrace: Millrace) => (await millrace.readSession('s'))?.queue.map(({ query }) => query)
-const runsOf = async (millrace: Millrace) => (await millrace.readSession('s'))?.runs.map(({ run, status }) => `${run} ${status}`)
-
-interface Busy extends TestServer {
-  readonly model: GatedModel
-}
-
-/** A server with a session in which `first` is being answered. */
-async function startBusy(options = {}, headers = {}): Promise<Busy> {
-  const model = gatedModel()
-  const server = await startServer({ models: [model], model: 'gated', ...options })
-  await postJson(`${server.url}/api/sessions`, { id: 's' }, headers)
-  await startRun(server.url, { query: 'first', id: 'first', session: 's' }, headers)
-  return { ...server, model }
-}
 
 describe('a question that waits', () => {
   it('is started when the run ends, in order, with what was asked, and is in the log and the transcript', async () => {
@@ -198,24 +179,6 @@ describe('a question that waits', () => {
 })
 
 describe('an edit and the start of the same question', () => {
-  /** `act` is called once, between the reading and the recording of what the event is about. */
-  function meeting(type: string, act: () => Promise<unknown>) {
-    const engine = memoryEngine()
-    const append = engine.append.bind(engine)
-    let hasMet = false
-    const meet: typeof engine.append = async (log, events, options) => {
-      if (
-        !hasMet &&
-        events[0]?.type === type &&
-        (type !== 'stream_start' || (events[0].data as { run?: string }).run === 'two')
-      ) {
-        hasMet = true
-        await act()
-      }
-      return append(log, events, options)
-    }
-    return Object.assign(engine, { append: meet })
-  }
   const edit = (url: string) => send('PATCH', `${url}/api/sessions/s/queue/two`, { query: 'edited' })
 
   it('that come to be: the edit first, and the start is of the edited question', async () => {

@@ -54,6 +54,12 @@ export function createActions({ session, questions, marks, followed, place, recr
       changed.catch(() => {})
       return changed
     },
+    moveQueued(id, before) {
+      const moved = session.queue.move(id, before)
+      // One of them may have been started meanwhile.
+      moved.catch(() => {})
+      return moved
+    },
     withdraw(id) {
       if (followed.transcript.queue?.some(({ entry }) => entry === id)) session.queue.remove(id).catch(() => {})
       else questions.withdraw(id)

@@ -69,6 +69,8 @@ export interface Chat<Types extends ChatTypes = ChatTypes> {
   steer(question: string | readonly Message[], options?: AskOptions): string
   /** Changes a question that waits on the server: what it asks, or with `steer` that it is asked now. */
   changeQueued(id: string, change: Omit<QueueOptions, 'id'>): ReturnType<Session['queue']['edit']>
+  /** Asks a question that waits on the server before another one, or with null last. */
+  moveQueued(id: string, before: string | null): ReturnType<Session['queue']['move']>
   /** Asks a rejected question again. */
   retry(id: string): void
   /** Takes a pending question back. If it had been sent, its run is stopped. */

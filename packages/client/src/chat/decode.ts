@@ -50,6 +50,7 @@ const events: { readonly [T in SessionEventType]: Shape } = {
   stream_end: { run: 'string', ...end, 'lanes?': 'object' },
   queue_added: queued,
   queue_changed: queued,
+  queue_moved: { entry: 'string', before: 'any' },
   queue_removed: { entry: 'string' },
 }
 

@@ -13,6 +13,7 @@ import {
   decideInRun,
   joinParts,
   type LanePart,
+  moveQueued,
   type QueuedQuestion,
   type SessionEvent,
   type Timings,
@@ -51,8 +52,7 @@ type LogEvent = SessionEvent & { readonly id: string }
 
 /** `now`, in milliseconds since 1970, is when a run counts as started: events do not carry their time. */
 export function foldTranscript(transcript: ChatTranscript, event: LogEvent, now: number): ChatTranscript {
-  if (event.type === 'queue_added' || event.type === 'queue_changed' || event.type === 'queue_removed')
-    return { ...transcript, position: event.id, queue: foldQueue(transcript.queue, event) }
+  if (isQueueEvent(event)) return { ...transcript, position: event.id, queue: foldQueue(transcript.queue, event) }
   const runs = event.type === 'file_data' ? addBytes(transcript, event.data) : foldRuns(transcript.runs, event, now)
   if (event.type !== 'stream_start') return { ...transcript, position: event.id, runs }
   return { ...transcript, position: event.id, runs, queue: without(transcript.queue, event.data.run) }
@@ -60,8 +60,13 @@ export function foldTranscript(transcript: ChatTranscript, event: LogEvent, now:
 
 type QueueEvent = Extract<LogEvent, { type: `queue_${string}` }>
 
+function isQueueEvent(event: LogEvent): event is QueueEvent {
+  return /^queue_(added|changed|moved|removed)$/.test(event.type)
+}
+
 function foldQueue(queue: ChatTranscript['queue'] = [], { type, data }: QueueEvent): readonly QueuedQuestion[] {
   if (type === 'queue_removed') return without(queue, data.entry)
+  if (type === 'queue_moved') return moveQueued(queue, data)
   const index = queue.findIndex(({ entry }) => entry === data.entry)
   return index === -1 ? [...queue, data] : queue.with(index, data)
 }

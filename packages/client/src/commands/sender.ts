@@ -2,7 +2,7 @@
  * Sends commands: a command goes over the WebSocket where the transport has one, else by POST. Every
  * command may be sent again with the same ids without being carried out twice.
  */
-import type { Asked, CallDecision, Json } from '@millrace/protocol'
+import type { Asked, CallDecision, Json, QueueMove } from '@millrace/protocol'
 import { MillraceError, unreachable } from '../errors.ts'
 import { type Http, toError } from '../http.ts'
 import type { TransportSelector } from '../link/selector.ts'
@@ -35,6 +35,7 @@ export type Command =
   | { readonly type: 'decide'; readonly run: string; readonly session: string; readonly decisions: readonly CallDecision[] }
   | ({ readonly type: 'queue'; readonly steer?: boolean | undefined } & RunCommand)
   | ({ readonly type: 'queue_change'; readonly entry: string; readonly steer?: boolean | undefined } & Omit<RunCommand, 'id'>)
+  | ({ readonly type: 'queue_move'; readonly session: string; readonly id: string } & QueueMove)
   | { readonly type: 'queue_remove'; readonly session: string; readonly entry: string }
   | { readonly type: 'stop'; readonly run: string; readonly lane?: string | undefined; readonly session: string }
   | {
@@ -111,10 +112,12 @@ export function createCommandSender({ http, socket, selector }: CommandSenderOpt
         return http.json(queueOf(session), { body })
       }
       case 'queue_change':
+      case 'queue_move':
       case 'queue_remove': {
         const { type, session, entry, ...body } = command
-        const change = type === 'queue_remove' ? ({ method: 'DELETE' } as const) : ({ method: 'PATCH', body } as const)
-        return http.json(`${queueOf(session)}/${encodeURIComponent(entry)}`, change)
+        const path = `${queueOf(session)}/${encodeURIComponent(entry)}`
+        if (type === 'queue_move') return http.json(`${path}/move`, { body })
+        return http.json(path, type === 'queue_remove' ? { method: 'DELETE' } : { method: 'PATCH', body })
       }
       case 'continue':
       case 'regenerate':

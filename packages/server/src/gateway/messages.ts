@@ -12,8 +12,8 @@ import type { Socket, SocketStream } from '../transports/transport.ts'
 import { type PreparedRun, prepareAsk, prepareRegenerate, prepareResume } from './asking.ts'
 import type { ChatRoutesOptions } from './chat-routes.ts'
 import { type DecisionContext, decideFor, takeResults } from './decisions.ts'
-import { entryParam, queueBody, queueChange, queueParam } from './queue-schemas.ts'
-import { addFor, changeFor, type QueueContext, removeFor } from './queueing.ts'
+import { entryParam, moveBody, queueBody, queueChange, queueParam } from './queue-schemas.ts'
+import { addFor, changeFor, moveFor, type QueueContext, removeFor } from './queueing.ts'
 import { findSource, type Named, openReading, type ReadingContext, requireReadable } from './reading.ts'
 import { renewConnection } from './renewal.ts'
 import { requireReadableRun, stopFor } from './run-access.ts'
@@ -32,6 +32,7 @@ const schemas = {
   tool_results: resultsBody.extend(runParam.shape),
   queue: queueBody.extend(queueParam.shape),
   queue_change: queueChange.extend(entryParam.shape),
+  queue_move: moveBody.extend(entryParam.shape),
   queue_remove: entryParam,
   attach: reading,
   detach: z.object({ session, channel }),
@@ -119,6 +120,8 @@ export class SocketSession {
         return queued(await addFor(this.#context, this.#caller, check(schemas.queue, message)))
       case 'queue_change':
         return queued(await changeFor(this.#context, this.#caller, check(schemas.queue_change, message)))
+      case 'queue_move':
+        return queued(await moveFor(this.#context, this.#caller, check(schemas.queue_move, message)))
       case 'queue_remove':
         return queued(await removeFor(this.#context, this.#caller, check(schemas.queue_remove, message)))
       case 'attach':

@@ -1,6 +1,16 @@
 /** Routes of questions that wait: PROTOCOL.md#http. */
-import { entryParam, queueBody, queueChange, queueParam } from './queue-schemas.ts'
-import { type AddInput, addFor, type ChangeInput, changeFor, type EntryInput, type QueueContext, removeFor } from './queueing.ts'
+import { entryParam, moveBody, queueBody, queueChange, queueParam } from './queue-schemas.ts'
+import {
+  type AddInput,
+  addFor,
+  type ChangeInput,
+  changeFor,
+  type EntryInput,
+  type MoveInput,
+  moveFor,
+  type QueueContext,
+  removeFor,
+} from './queueing.ts'
 import { answers } from './responses.ts'
 import type { Route, RouteRequest } from './route.ts'
 
@@ -25,6 +35,18 @@ export function createQueueRoutes(context: QueueContext): Route[] {
       handle: async ({ input, caller }: RouteRequest<ChangeInput>) => ({
         status: 200,
         json: await changeFor(context, caller, input),
+      }),
+    },
+    {
+      method: 'post',
+      path: '/api/sessions/:session/queue/:entry/move',
+      summary: 'Ask a question that waits before another one, or last',
+      params: entryParam,
+      body: moveBody,
+      answers: { 200: answers.queued },
+      handle: async ({ input, caller }: RouteRequest<MoveInput>) => ({
+        status: 200,
+        json: await moveFor(context, caller, input),
       }),
     },
     {

@@ -6,7 +6,7 @@ import type { Queue, Queued } from '../sessions/queue.ts'
 import type { QueuedAsker } from '../sessions/records.ts'
 import { requireAsking } from './asking.ts'
 import type { Offer } from './offered.ts'
-import type { entryParam, queueBody, queueChange, queueParam } from './queue-schemas.ts'
+import type { entryParam, moveBody, queueBody, queueChange, queueParam } from './queue-schemas.ts'
 
 export interface QueueContext {
   readonly queue: Queue
@@ -16,6 +16,7 @@ export interface QueueContext {
 
 export type AddInput = z.output<typeof queueBody> & z.output<typeof queueParam>
 export type ChangeInput = z.output<typeof queueChange> & EntryInput
+export type MoveInput = z.output<typeof moveBody> & EntryInput
 export type EntryInput = z.output<typeof entryParam>
 
 /** Rejects as `authorize`, `Offer.require` and `Queue.add` do. */
@@ -34,6 +35,12 @@ export async function changeFor(context: QueueContext, caller: Caller, input: Ch
   await authorizeQueue(context, caller, { session, instructs, stops: input.steer })
   const requireModels = (names: readonly string[]) => context.offer.requireAgain(caller.principal, names)
   return context.queue.change(session, entry, { ...change, models, asker: askerOf(caller), requireModels })
+}
+
+export async function moveFor({ queue, authorize }: QueueContext, caller: Caller, input: MoveInput): Promise<Queued> {
+  const { session, ...move } = input
+  await authorize(caller, 'run.start', { session })
+  return queue.move(session, move)
 }
 
 export async function removeFor({ queue, authorize }: QueueContext, caller: Caller, input: EntryInput): Promise<Queued> {

@@ -3,7 +3,15 @@
  * them; who asked each is in the session's record, which no reader gets. Every server that sees a session come to rest starts
  * its next question, and the run's id, which is that of the question, lets one of them do it.
  */
-import { askedOf, formatPosition, idPattern, MillraceError, parsePosition, type QueuedQuestion } from '@millrace/protocol'
+import {
+  askedOf,
+  formatPosition,
+  idPattern,
+  MillraceError,
+  parsePosition,
+  type QueuedQuestion,
+  type QueueMove,
+} from '@millrace/protocol'
 import type { Caller } from '../access/caller.ts'
 import type { Engine, NewEvent } from '../log/log.ts'
 import type { AdmitRun, RunPlace } from '../runs/admission.ts'
@@ -36,6 +44,11 @@ export interface QueueChange extends Omit<QueueRequest, 'id' | 'session'> {
   readonly requireModels?: ((names: readonly string[]) => void) | undefined
 }
 
+export interface MoveRequest extends QueueMove {
+  /** The same id is the same move, which does not undo a later one. */
+  readonly id?: string | undefined
+}
+
 export interface Queued {
   readonly session: string
   /** Of the question, and of its run. */
@@ -49,6 +62,8 @@ export interface Queue {
   add(request: QueueRequest): Promise<Queued>
   /** Who changes a question, is charged for its run. Rejects with `queue_entry_not_found` once it was started or removed. */
   change(session: string, entry: string, change: QueueChange): Promise<Queued>
+  /** Of two moves of one question the later counts. Rejects with `queue_entry_not_found`, also where `before` does not wait. */
+  move(session: string, move: MoveRequest): Promise<Queued>
   /** Rejects with `queue_entry_not_found` once it was started or removed. */
   remove(session: string, entry: string): Promise<Queued>
   /** Starts the next question where nothing is in progress. Never rejects. */
@@ -142,6 +157,15 @@ class SessionQueue implements Queue {
     const { position } = await this.#append(session, sessionEvent('queue_changed', data), { unless: runKey(entry) })
     if (steer) this.#stopRuns(session, asker.principal?.id)
     void this.advance(session)
+    return { session, entry, position: formatPosition(position) }
+  }
+
+  async move(session: string, { entry, before, id = this.#options.newId() }: MoveRequest): Promise<Queued> {
+    if (!idPattern.test(id)) throw new MillraceError('invalid_id')
+    await this.#find(session, entry)
+    if (before !== null) await this.#find(session, before)
+    const moved = sessionEvent('queue_moved', { entry, before })
+    const { position } = await this.#append(session, moved, { key: `moved ${entry} ${id}`, unless: runKey(entry) })
     return { session, entry, position: formatPosition(position) }
   }
 

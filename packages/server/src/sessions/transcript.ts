@@ -8,7 +8,9 @@ import {
   formatPosition,
   type LaneEnd,
   type LanePart,
+  moveQueued,
   type QueuedQuestion,
+  type QueueMove,
   type RunEnd,
   type SaidPart,
   type SessionEvents,
@@ -58,7 +60,7 @@ export interface Transcript {
   /** False where retention has deleted the beginning. */
   readonly complete: boolean
   readonly runs: readonly RunRecord[]
-  /** Questions that wait, in the order in which they were asked. */
+  /** Questions that wait, in the order in which they will be asked. */
   readonly queue: readonly QueuedRecord[]
   /** Somebody has stopped an answer since anything was asked: the queue waits. */
   readonly isPaused: boolean
@@ -101,6 +103,7 @@ export function fold(log: Fold, event: LogEvent, epoch: string): void {
   const { type, data, time, offset } = event
   const { runs } = log
   if (type === 'queue_added' || type === 'queue_changed') return foldQueued(log, data as unknown as QueuedQuestion, time, offset)
+  if (type === 'queue_moved') return foldMove(log, data as unknown as QueueMove)
   if (type === 'queue_removed') return void log.queue.delete((data as { entry: string }).entry)
   if (type === 'stream_start') {
     const { run, query, lanes, continues, ...start } = data as unknown as SessionEvents['stream_start']
@@ -173,6 +176,15 @@ function foldQueued(log: Fold, question: QueuedQuestion, addedAt: number, offset
   const before = log.queue.get(question.entry)
   log.isPaused &&= before !== undefined
   log.queue.set(question.entry, { record: { ...question, addedAt: before?.record.addedAt ?? addedAt }, offset })
+}
+
+function foldMove({ queue }: Fold, move: QueueMove): void {
+  const moved = moveQueued(
+    Array.from(queue, ([entry, value]) => ({ entry, value })),
+    move,
+  )
+  queue.clear()
+  for (const { entry, value } of moved) queue.set(entry, value)
 }
 
 /** What somebody has decided about a call of an ended run, whose record is shared with callers. */
