@@ -2,6 +2,7 @@
 import { type FilePart, MillraceError, type TextPart } from '@millrace/protocol'
 import type { Exchange } from '../../sessions/conversation.ts'
 import type { FileBytesPart } from '../../sessions/given-files.ts'
+import { readDataUrl } from '../shared/data-url.ts'
 
 export interface UiPart {
   readonly type: string
@@ -40,10 +41,10 @@ function readFile({ url, mediaType, filename }: UiPart, session: string): FilePa
   const address = typeof url === 'string' ? url : ''
   const [, owner, file] = /^(?:https?:\/\/[^/]+)?\/api\/files\/([\w-]{1,64})\/([\w:-]{1,200})$/.exec(address) ?? []
   if (file !== undefined && owner === session) return { type: 'file', file }
-  const [, type = '', data] = /^data:([^;,]*)(?:;[^,]*)?;base64,([A-Za-z0-9+/]*={0,2})$/.exec(address) ?? []
-  if (data === undefined)
+  const found = readDataUrl(address)
+  if (found === undefined)
     throw new MillraceError('invalid_request', { message: 'A file is a data: URL in base64, or a file of this chat.' })
   const name = typeof filename === 'string' ? filename : undefined
-  const declared = typeof mediaType === 'string' && mediaType !== '' ? mediaType : type
-  return { type: 'file', bytes: Buffer.from(data, 'base64'), mediaType: declared, ...(name !== undefined && { name }) }
+  const declared = typeof mediaType === 'string' && mediaType !== '' && { mediaType }
+  return { type: 'file', ...found, ...declared, ...(name !== undefined && { name }) }
 }

@@ -3,6 +3,7 @@ import { type Message, MillraceError, type TextPart } from '@millrace/protocol'
 import { z } from 'zod'
 import type { FileBytesPart, MessageWithBytes } from '../../sessions/given-files.ts'
 import { isBytes } from '../shared/asked-files.ts'
+import { readDataUrl } from '../shared/data-url.ts'
 
 const text = z.string()
 
@@ -43,7 +44,6 @@ export function readContent(
   return parts.some(({ type }) => type === 'file') ? parts : parts.map((part) => ('text' in part ? part.text : '')).join('')
 }
 
-const dataUrl = /^data:([^;,]+)(?:;[^,]*)?;base64,([A-Za-z0-9+/]*={0,2})$/
 const sounds: Readonly<Record<string, string>> = { mp3: 'audio/mpeg', wav: 'audio/wav' }
 
 function readFile({
@@ -58,10 +58,10 @@ function readFile({
     return { type: 'file', mediaType, bytes: Buffer.from(sound.data, 'base64') }
   }
   const url = (typeof image === 'string' ? image : image?.url) ?? file?.file_data ?? data ?? ''
-  const [, mediaType, bytes] = dataUrl.exec(url) ?? []
-  if (mediaType === undefined || bytes === undefined) return undefined
+  const found = readDataUrl(url)
+  if (found === undefined || found.mediaType === '') return undefined
   const name = file?.filename ?? filename ?? undefined
-  return { type: 'file', mediaType, bytes: Buffer.from(bytes, 'base64'), ...(name !== undefined && { name }) }
+  return { type: 'file', ...found, ...(name !== undefined && { name }) }
 }
 
 function notHere({ type }: ContentPart, field: string, how: string): never {
