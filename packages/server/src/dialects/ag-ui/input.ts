@@ -76,17 +76,9 @@ export function readInput(input: RunAgentInput): Wanted {
   if (resume.length > 0) throw new MillraceError('invalid_request', { message: 'Send either `resume` or another question.' })
   if (questions.length === 0) throw new MillraceError('query_missing')
   const { model: one, models = one === undefined ? undefined : [one], params } = forwardedProps ?? {}
-  const asked = checkAsked({
-    ...present('instructions', toInstructions(input)),
-    ...present('params', params as Asked['params']),
-    ...present('tools', toTools(input)),
-  })
-  return {
-    ask: { ...asked, session: idOfName(threadId), id: idOfName(runId), ...present('models', models) } as AskInput & {
-      readonly session: string
-    },
-    messages: questions.map(toMessage),
-  }
+  const asked = checkAsked({ instructions: toInstructions(input), params: params as Asked['params'], tools: toTools(input) })
+  const ask = { ...asked, session: idOfName(threadId), id: idOfName(runId), ...(models && { models }) }
+  return { ask: ask as AskInput & { session: string }, messages: questions.map(toMessage) }
 }
 
 function toMessage({ content }: ClientMessage): MessageWithBytes {
@@ -113,8 +105,8 @@ function toTools({ tools = [] }: RunAgentInput): Asked['tools'] {
   if (tools.length === 0) return undefined
   return tools.map(({ name, description, parameters }) => ({
     name,
-    ...present('description', description),
-    ...present('input', parameters as { readonly [key: string]: Json } | undefined),
+    ...(description !== undefined && { description }),
+    ...(parameters !== undefined && { input: parameters as { readonly [key: string]: Json } }),
   }))
 }
 
@@ -139,8 +131,4 @@ function parsed(text: string): Json {
 
 function textOf({ content }: ClientMessage): string {
   return typeof content === 'string' ? content : (content ?? []).map(({ text = '' }) => text).join('')
-}
-
-function present<K extends string, V>(key: K, value: V | undefined): { readonly [key in K]?: V } {
-  return value === undefined ? {} : ({ [key]: value } as { readonly [key in K]: V })
 }

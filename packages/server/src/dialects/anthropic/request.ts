@@ -60,19 +60,19 @@ export function toAsk(body: MessagesBody): {
   const asked = checkAsked({
     ...(instructions !== '' && { instructions }),
     params: toParams(body),
-    ...present('tools', toTools(body)),
+    tools: toTools(body),
     ...(metadata?.user_id != null && { metadata: { user_id: metadata.user_id } }),
   })
   const ask = { ...asked, ...(model !== 'default' && { models: [model] }) } as AskInput
   return { ask, messages: messages.flatMap(toMessages) }
 }
 
-function toParams({ max_tokens, temperature, top_p, stop_sequences = [], output_config: output }: MessagesBody): Params {
+function toParams({ max_tokens, temperature, top_p: topP, stop_sequences = [], output_config: output }: MessagesBody): Params {
   const { effort: reasoningEffort, format } = output ?? {}
   return {
     maxOutputTokens: max_tokens,
-    ...present('temperature', temperature),
-    ...present('topP', top_p),
+    ...(temperature !== undefined && { temperature }),
+    ...(topP !== undefined && { topP }),
     ...(stop_sequences.length > 0 && { stop: stop_sequences }),
     ...(reasoningEffort != null && { reasoningEffort }),
     ...(format?.type === 'json_schema' && {
@@ -88,7 +88,7 @@ function toTools({ tools = [], tool_choice: choice }: MessagesBody): readonly Cl
     throw unsupported(`\`tool_choice\` is \`auto\` or \`none\` here: a model decides itself which tools it calls.`)
   return tools.map(({ name, description, input_schema: input }) => {
     if (input === undefined) throw unsupported(`The tool ${name} has no \`input_schema\`; tools of Anthropic's are not here.`)
-    return { name, ...present('description', description), input: input as ClientTool['input'] & object }
+    return { name, ...(description !== undefined && { description }), input: input as ClientTool['input'] & object }
   })
 }
 
@@ -136,8 +136,4 @@ function textOf(content: string | readonly Block[]): string {
 
 function unsupported(message: string): MillraceError {
   return new MillraceError('param_not_supported', { message })
-}
-
-function present<K extends string, V>(key: K, value: V | undefined): { readonly [key in K]?: V } {
-  return value === undefined ? {} : ({ [key]: value } as { readonly [key in K]: V })
 }
