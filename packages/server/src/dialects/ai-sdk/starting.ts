@@ -1,16 +1,14 @@
 /** Turns what a request asks for into the run that answers it, with every check before anything is started. */
 import { MillraceError, uiDecisionsOf } from '@millrace/protocol'
 import type { Caller } from '../../access/caller.ts'
-import { ownerOf } from '../../access/ownership.ts'
 import { type AskInput, prepareAskIn, prepareRegenerate, prepareResume } from '../../gateway/asking.ts'
 import { decideFor } from '../../gateway/decisions.ts'
 import type { FaceContext } from '../../gateway/face.ts'
 import type { Run } from '../../runs/run.ts'
 import { findExchange, joinRuns } from '../../sessions/conversation.ts'
-import { createSession } from '../../sessions/create-session.ts'
 import type { RunRecord } from '../../sessions/transcript.ts'
 import { waitingCalls } from '../../sessions/waiting.ts'
-import { isBytes, keepNamed, requireFiles } from '../shared/asked-files.ts'
+import { checkMessages, isBytes, keepNamed, requireFiles, startWithFiles } from '../shared/asked-files.ts'
 import type { Content } from './content.ts'
 import type { Extent } from './ids.ts'
 import { type ChatRequest, type Intent, messageKey, messagesOf, readIntent } from './requests.ts'
@@ -55,16 +53,10 @@ async function ask(
   const input = { ...optionsOf(request), session, ...(id !== undefined && { id }), ...(parent !== undefined && { parent }) }
   const prepare = (messages: AskInput['messages']) => prepareAskIn(context, caller, { ...input, messages })
   const all = [...earlier, { role: 'user' as const, content }]
-  if (!hasBytes(content)) return { start: await prepare(await keepNamed(context, session, all)) }
+  if (!hasBytes(content)) return { start: await prepare(checkMessages(all)) }
   await requireFiles(context, caller, content.filter(isBytes), request.exists ? session : undefined)
-  // Every check, before anything is kept.
   await prepare(earlier as AskInput['messages'])
-  return {
-    async start() {
-      if (!request.exists) await createSession(context, session, ownerOf(caller.principal))
-      return (await prepare(await keepNamed(context, session, all)))()
-    },
-  }
+  return { start: () => startWithFiles(context, caller, { session, exists: request.exists, messages: all, prepare }) }
 }
 
 async function regenerate(

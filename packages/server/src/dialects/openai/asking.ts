@@ -1,12 +1,10 @@
 /** Asks a question whose files come with it: they are kept in its session first, as every reader of it gets them there. */
 import { MillraceError } from '@millrace/protocol'
 import type { Caller } from '../../access/caller.ts'
-import { ownerOf } from '../../access/ownership.ts'
 import { type AskInput, prepareAsk } from '../../gateway/asking.ts'
 import type { FaceContext } from '../../gateway/face.ts'
 import type { Run } from '../../runs/run.ts'
-import { createSession } from '../../sessions/create-session.ts'
-import { bytesIn, keepNamed, requireFiles } from '../shared/asked-files.ts'
+import { bytesIn, requireFiles, startWithFiles } from '../shared/asked-files.ts'
 import type { GivenMessage } from './files.ts'
 
 /** `id`: of the run. Rejects as `prepareAsk` does; the returned function starts the run. */
@@ -28,14 +26,12 @@ export async function prepareQuestion(
     if (known !== undefined) return known
     if (named !== undefined && (await engine.inspect(named)) === undefined) throw new MillraceError('session_not_found')
     const session = named ?? newId()
-    if (named === undefined) await createSession(context, session, ownerOf(caller.principal))
-    try {
-      const kept = await keepNamed(context, session, messages)
-      return await (await prepareAsk(context, caller, { ...input, session, messages: kept }))()
-    } catch (error) {
+    const prepare = (kept: AskInput['messages']) => prepareAsk(context, caller, { ...input, session, messages: kept })
+    const asked = startWithFiles(context, caller, { session, exists: named !== undefined, messages, prepare })
+    return asked.catch(async (error: unknown) => {
       // A question that is rejected leaves no session.
       if (named === undefined) await history.delete(session).catch(() => {})
       throw error
-    }
+    })
   }
 }

@@ -47,6 +47,25 @@ export function checkMessages(messages: Messages): AskInput['messages'] {
   return checkAsked({ messages: messages as readonly Message[] }).messages as AskInput['messages']
 }
 
+interface AskedWithFiles {
+  readonly session: string
+  /** Else the session is created first. */
+  readonly exists: boolean
+  readonly messages: Messages
+  readonly prepare: (messages: AskInput['messages']) => Promise<() => Promise<Run>>
+}
+
+/** Keeps the files of a question in its session, and asks with their names. Every check comes before. */
+export async function startWithFiles(
+  context: FaceContext,
+  caller: Caller,
+  { session, exists, messages, prepare }: AskedWithFiles,
+): Promise<Run> {
+  if (!exists) await createSession(context, session, ownerOf(caller.principal))
+  const start = await prepare(await keepNamed(context, session, messages))
+  return start()
+}
+
 /**
  * As `prepareAskIn`, with messages that may bring files. The same id again attaches to its run without comparing the files: they
  * would be kept twice.
@@ -58,8 +77,9 @@ export async function prepareAskWith(
   messages: Messages,
 ): Promise<() => Promise<Run>> {
   const { session, id } = input
+  const prepare = (asked: Pick<AskInput, 'query' | 'messages'>) => prepareAskIn(context, caller, { ...input, ...asked })
   const files = bytesIn(messages)
-  if (files.length === 0) return prepareAskIn(context, caller, { ...input, messages: checkMessages(messages) })
+  if (files.length === 0) return prepare({ messages: checkMessages(messages) })
   const known = id === undefined ? undefined : await context.runs.find(id)
   if (known?.session === session) {
     await context.authorize(caller, 'session.read', { session })
@@ -67,11 +87,6 @@ export async function prepareAskWith(
   }
   const exists = (await context.engine.inspect(session)) !== undefined
   await requireFiles(context, caller, files, exists ? session : undefined)
-  // Every check, before anything is kept.
-  await prepareAskIn(context, caller, { ...input, query: 'x' })
-  return async () => {
-    if (!exists) await createSession(context, session, ownerOf(caller.principal))
-    const named = await keepNamed(context, session, messages)
-    return (await prepareAskIn(context, caller, { ...input, messages: named }))()
-  }
+  await prepare({ query: 'x' })
+  return () => startWithFiles(context, caller, { session, exists, messages, prepare: (named) => prepare({ messages: named }) })
 }
