@@ -18,6 +18,8 @@ const excluded = ['**/node_modules/**', '**/dist/**']
 // The workspace's packages are read as they are written, in tests as in `npm start`.
 const resolve = { conditions: ['millrace-source', ...defaultClientConditions] }
 const ssr = { resolve: { conditions: ['millrace-source', ...defaultServerConditions] } }
+// Bounds of what never comes, not of what is slow: a busy machine pauses for seconds, and a start of a browser takes ten.
+const patience = { testTimeout: 60_000, hookTimeout: 90_000, expect: { poll: { timeout: 10_000 } } }
 
 export default defineConfig({
   resolve,
@@ -35,10 +37,9 @@ export default defineConfig({
         test: {
           name: 'node',
           environment: 'node',
+          ...patience,
           include: ['{packages,apps,conformance,examples,bench,scripts}/**/*.test.ts'],
           exclude: [...excluded, browserTests, ...aloneTests, ...waitingTests],
-          testTimeout: 20_000,
-          hookTimeout: 20_000,
           sequence: { groupOrder: 0 },
         },
       },
@@ -48,11 +49,10 @@ export default defineConfig({
         test: {
           name: 'alone',
           environment: 'node',
+          ...patience,
           include: aloneTests,
           exclude: excluded,
           fileParallelism: false,
-          testTimeout: 20_000,
-          hookTimeout: 20_000,
           sequence: { groupOrder: 1 },
         },
       },
@@ -62,11 +62,10 @@ export default defineConfig({
         test: {
           name: 'waiting',
           environment: 'node',
+          ...patience,
           include: waitingTests,
           exclude: excluded,
           maxWorkers: 4,
-          testTimeout: 40_000,
-          hookTimeout: 20_000,
           // Side by side also in a file. Fewer than the tests between two of the suite that use one path.
           maxConcurrency: 10,
           sequence: { groupOrder: 3, concurrent: true },
@@ -78,10 +77,9 @@ export default defineConfig({
         test: {
           name: 'browser',
           environment: 'node',
+          ...patience,
           include: [browserTests],
           fileParallelism: false,
-          testTimeout: 60_000,
-          hookTimeout: 90_000,
           // After the others: a browser beside them on two cores only measures the waiting.
           sequence: { groupOrder: 2 },
         },

@@ -181,7 +181,7 @@ describe.each(['sse', 'ws'] as const)('a connection over %s of a user with a coo
     await events.next()
     const [before] = millrace.listConnections('channel/c')
     const renewal = transport === 'ws' ? '/api/tickets' : `/api/connections/${before?.id}/renew`
-    await expect.poll(() => paths, { timeout: 5000 }).toContain(renewal)
+    await expect.poll(() => paths).toContain(renewal)
     await publish(2)
     await events.next()
     expect(millrace.listConnections('channel/c').map(({ id }) => id)).toEqual([before?.id])

@@ -83,7 +83,7 @@ describe('a network that blocks a WebSocket', () => {
     box.answer((head) => (isUpgrade(head) ? '' : undefined))
     const client = join({ isTwoWay: true, timings: { slowMs: 50 } })
     expect(await client.channel('c').publish(1)).toMatchObject({ duplicate: false })
-    await vi.waitFor(() => expect(client.explainTransport().transport).toBe('sse'), 10_000)
+    await expect.poll(() => client.explainTransport().transport).toBe('sse')
   })
 })
 

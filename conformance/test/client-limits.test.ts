@@ -1,7 +1,7 @@
 /** A client that is limited waits as long as the server asks, and does not ask again and again. */
 import { connect, type TransportName } from '@millrace/client'
 import { createMillrace, type LimitOptions } from 'millrace'
-import { expect, it, onTestFinished, vi } from 'vitest'
+import { expect, it, onTestFinished } from 'vitest'
 
 async function start(limits: LimitOptions) {
   const hits: string[] = []
@@ -27,7 +27,7 @@ it('a reader whose network has too many connections asks a few times in four sec
     await millrace.engine.append('s', [])
     const reading = join(url, transport).session('s').events({ from: 'start' })[Symbol.asyncIterator]()
     void reading.next().catch(() => {})
-    await vi.waitFor(() => expect(hits.length).toBeGreaterThan(0))
+    await expect.poll(() => hits.length).toBeGreaterThan(0)
     await new Promise((resolve) => setTimeout(resolve, 4000))
     expect.soft([transport, hits.length < 12]).toEqual([transport, true])
   }

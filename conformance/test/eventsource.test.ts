@@ -4,7 +4,7 @@
  */
 import { EventSource as PackageEventSource } from 'eventsource'
 import { createMillrace } from 'millrace'
-import { expect, it, onTestFinished, vi } from 'vitest'
+import { expect, it, onTestFinished } from 'vitest'
 import { cuts, cutText, launchChromium, startCutAnswer, startFaultProxy } from '../src/index.ts'
 
 /** Reads until `stream_end`. Runs here and, as text, in a browser. */
@@ -104,13 +104,13 @@ it('an EventSource that reads several logs has every event of each once, despite
       address: `${proxy.url}/api/stream?${channels.map((name) => `channel=${name}`).join('&')}`,
       async publish() {
         for (let number = 1; number <= last; number++) {
-          if (number % 100 === 1) await vi.waitFor(() => expect(millrace.connections).toBe(1), 10_000)
+          if (number % 100 === 1) await expect.poll(() => millrace.connections).toBe(1)
           for (const channel of channels) await millrace.publish({ channel, data: number })
           // Gives the proxy and the reader time to take some events, so that the cut falls between events.
           await new Promise(setImmediate)
           if (number % 100 !== 0 || number === last) continue
           proxy.cut()
-          await vi.waitFor(() => expect(millrace.connections).toBe(0), 10_000)
+          await expect.poll(() => millrace.connections).toBe(0)
         }
       },
     }
@@ -184,4 +184,4 @@ it('the native EventSource of Chromium reconnects after an error that may be ret
   await millrace.run({ session: 's', source: ['there'] })
   expect(await read).toEqual(['there', 'too_many_connections'])
   expect(statuses.slice(0, 2)).toEqual([200, 200])
-}, 30_000)
+})

@@ -40,7 +40,7 @@ it('Node programs with eventsource, eventsource-client and partysocket read a wh
     readAll('eventsource-client', ({ url }) => node(eventSourceClient, `${url}/api/chat?query=count`)),
     readAll('partysocket', async ({ url, start }) => node(partySocket, `${url.replace('http', 'ws')}/ws/chat`, await start())),
   ])
-}, 40_000)
+})
 
 describe('a page reads a whole answer despite cuts', () => {
   async function open(url: string): Promise<Page> {

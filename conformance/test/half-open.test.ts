@@ -20,7 +20,7 @@ describe('a client in a network that swallows all bytes', () => {
     // Over SSE from its first acknowledgement on.
     if (transport === 'sse' || transport === 'hybrid') await expect.poll(() => answered).toBeGreaterThan(0)
     proxy.blackHole(true)
-    await expect.poll(() => millrace.connections, { timeout: 5000 }).toBe(0)
+    await expect.poll(() => millrace.connections).toBe(0)
   })
 
   it('stays connected over SSE as long as it responds', async () => {
@@ -32,7 +32,7 @@ describe('a client in a network that swallows all bytes', () => {
     await expect.poll(() => millrace.listConnections(session.id).length).toBe(1)
     const [connection] = millrace.listConnections(session.id)
     // Longer than the timeout of an acknowledgement; twenty heartbeats ask for one each.
-    await expect.poll(() => Date.now() - (connection?.since ?? 0), { timeout: 3000 }).toBeGreaterThan(1400)
+    await expect.poll(() => Date.now() - (connection?.since ?? 0)).toBeGreaterThan(1400)
     expect(millrace.listConnections(session.id)).toMatchObject([{ since: connection?.since }])
     counter.letTo(2)
     expect(await reading).toEqual([1, 2])

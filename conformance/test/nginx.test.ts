@@ -117,7 +117,7 @@ it('with the settings of the guide, a native EventSource reconnects after the se
   proxy.refuse(false)
   await millrace.run({ session: 's', source: ['there'] })
   expect(await read).toBe('there')
-}, 30_000)
+})
 
 it('the guide has the same nginx settings in both languages', () => {
   expect(guide('.zh-CN')).toBe(guide())

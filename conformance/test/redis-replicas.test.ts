@@ -56,7 +56,7 @@ it('has every acknowledged event in the replica that takes over, after a kill in
   const later = await open(() => redisEngine({ url: replica.url, replicas: 1 }))
   const kept = numbers(await readAll(later, 'a'))
   expect(kept.slice(0, acknowledged.length)).toEqual(range(1, acknowledged.length))
-}, 30_000)
+})
 
 it('rejects appends and shows none of them while the replica does not respond, and accepts them when it does', async () => {
   const { primary, replica } = await startPair()
@@ -82,7 +82,7 @@ it('rejects appends and shows none of them while the replica does not respond, a
   await expect.poll(() => rejectionOf(engine.append('a', numbered(12, 12), { key: '12' })), { timeout: 10_000 }).toBe('resolved')
   await notified.promise
   expect(numbers((await other.read('a', position)).events)).toEqual(range(11, 12))
-}, 30_000)
+})
 
 // Redis 7.0 waits for the writes of all connections; WAIT promises it only for its own connection's.
 it('does not acknowledge a duplicate whose first batch the replica does not have', async () => {
@@ -96,7 +96,7 @@ it('does not acknowledge a duplicate whose first batch the replica does not have
   expect(await rejectionOf(engine.append('a', numbered(2, 2), { key: 'k' }))).toBe('engine_failed')
   expect(await rejectionOf(other.append('a', numbered(2, 2), { key: 'k' }))).toBe('engine_failed')
   expect((await other.inspect('a'))?.head).toEqual(position)
-}, 30_000)
+})
 
 it('rejects at once when Redis has fewer replicas than min-replicas-to-write', async () => {
   const { primary, replica } = await startPair(['--min-replicas-to-write', '1'])
@@ -110,4 +110,4 @@ it('rejects at once when Redis has fewer replicas than min-replicas-to-write', a
   }
   await expect.poll(rejectedAtOnce, { timeout: 15_000 }).toBe(true)
   expect(numbers(await readAll(engine, 'a')).at(0)).toBe(1)
-}, 30_000)
+})

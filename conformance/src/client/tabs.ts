@@ -31,7 +31,7 @@ export function tabCases({ transport }: ClientSuite): void {
     }
     const first = open()
     // The first in line leads.
-    await vi.waitFor(() => expect(first.connection.current.isLeading).toBe(true))
+    await expect.poll(() => first.connection.current.isLeading).toBe(true)
     const tabs: [Client, ...Client[]] = [first, ...Array.from({ length: count - 1 }, open)]
     return { ...world, tabs, dialled, open }
   }
@@ -135,10 +135,10 @@ export function tabCases({ transport }: ClientSuite): void {
     await millrace.engine.append('s', [])
     const [, other] = tabs as [Client, Client]
     const reading = readNumbers(other.session('s'))
-    await vi.waitFor(() => expect(millrace.listConnections('s')).toHaveLength(1))
+    await expect.poll(() => millrace.listConnections('s')).toHaveLength(1)
     other.close()
     await reading
-    await vi.waitFor(() => expect(millrace.listConnections('s')).toHaveLength(0))
+    await expect.poll(() => millrace.listConnections('s')).toHaveLength(0)
   })
 
   it('loses and repeats nothing while two tabs believe that they lead, of which one gives way', async () => {
@@ -161,7 +161,7 @@ export function tabCases({ transport }: ClientSuite): void {
     )
     for (const numbers of await Promise.all(reading)) expect(numbers).toEqual(oneTo(40))
     expect(await usurped).toEqual(oneTo(40))
-    await vi.waitFor(() => expect(all.filter(({ connection }) => connection.current.isLeading)).toHaveLength(1))
+    await expect.poll(() => all.filter(({ connection }) => connection.current.isLeading)).toHaveLength(1)
 
     /** Opens a tab that is granted the lead though another one holds it, as after a sleep in which it was taken away. */
     async function usurp(): Promise<Client> {

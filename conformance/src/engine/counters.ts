@@ -24,7 +24,7 @@ export function countersConformance({ name, makeNodes }: CountersOptions): void 
       expect(leftMs).toBeGreaterThan(50_000)
       expect(leftMs).toBeLessThanOrEqual(60_000)
       expect((await one.add('b', 2, 100)).sum).toBe(2)
-      await vi.waitFor(async () => expect((await one.add('b', 1, 100)).sum).toBe(1), { interval: 110, timeout: 5000 })
+      await vi.waitFor(async () => expect((await one.add('b', 1, 100)).sum).toBe(1), { interval: 110, timeout: 10_000 })
     })
 
     it('give no more places than there are, whichever node asks, and give one back once', async () => {

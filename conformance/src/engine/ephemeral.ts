@@ -1,6 +1,6 @@
 /** What ephemeral logs do over an engine, on every node that shares it. */
 import { type Engine, EphemeralLogs, type EphemeralOptions } from 'millrace'
-import { describe, expect, it, onTestFinished, vi } from 'vitest'
+import { describe, expect, it, onTestFinished } from 'vitest'
 import { numbered, numbers, range, readAll, rejectionOf } from './support.ts'
 
 export interface EphemeralSuite {
@@ -27,9 +27,9 @@ export function ephemeralConformance({ name, makeNodes }: EphemeralSuite): void 
       const [a, b] = await openNodes()
       await Promise.all([a.open('room'), b.open('room')])
       for (const n of range(1, 50)) await a.append('room', numbered(n, n))
-      for (const node of [a, b]) await vi.waitFor(async () => expect(await read(node, 'room')).toEqual(range(1, 50)))
+      for (const node of [a, b]) await expect.poll(() => read(node, 'room')).toEqual(range(1, 50))
       await b.append('room', numbered(51, 51))
-      for (const node of [a, b]) await vi.waitFor(async () => expect(await read(node, 'room')).toEqual(range(1, 51)))
+      for (const node of [a, b]) await expect.poll(() => read(node, 'room')).toEqual(range(1, 51))
     })
 
     it('calls the bells of a copy when any node appends', async () => {
@@ -47,10 +47,8 @@ export function ephemeralConformance({ name, makeNodes }: EphemeralSuite): void 
       await Promise.all([b.open('room'), b.open('other')])
       await a.append('other', numbered(1, 1))
       await a.append('room', [{ type: 'cursor', data: Uint8Array.of(0, 255) }])
-      await vi.waitFor(async () =>
-        expect((await readAll(b.copies, 'room')).map(({ data }) => data)).toEqual([Uint8Array.of(0, 255)]),
-      )
-      await vi.waitFor(async () => expect(await read(b, 'other')).toEqual([1]))
+      await expect.poll(async () => (await readAll(b.copies, 'room')).map(({ data }) => data)).toEqual([Uint8Array.of(0, 255)])
+      await expect.poll(() => read(b, 'other')).toEqual([1])
     })
 
     it('keeps a copy until its last release, and opens the next with a new epoch', async () => {
@@ -60,7 +58,7 @@ export function ephemeralConformance({ name, makeNodes }: EphemeralSuite): void 
       await first()
       await first()
       await a.append('room', numbered(1, 1))
-      await vi.waitFor(async () => expect(await read(b, 'room')).toEqual([1]))
+      await expect.poll(() => read(b, 'room')).toEqual([1])
       await second()
       expect(await b.copies.inspect('room')).toBeUndefined()
       await b.open('room')
@@ -80,7 +78,7 @@ export function ephemeralConformance({ name, makeNodes }: EphemeralSuite): void 
       await b.open('room')
       const { head } = (await b.copies.inspect('room')) ?? expect.fail('The log is not open.')
       for (const n of range(1, 100)) await a.append('room', numbered(n, n))
-      await vi.waitFor(async () => expect((await b.copies.inspect('room'))?.head.offset).toBe(100))
+      await expect.poll(async () => (await b.copies.inspect('room'))?.head.offset).toBe(100)
       const page = await b.copies.read('room', head)
       expect(page.gap?.to.offset).toBeGreaterThan(40)
       expect(numbers(page.events).at(-1)).toBe(100)
@@ -91,7 +89,7 @@ export function ephemeralConformance({ name, makeNodes }: EphemeralSuite): void 
       await b.open('room')
       const { head } = (await b.copies.inspect('room')) ?? expect.fail('The log is not open.')
       await a.append('room', numbered(1, 1))
-      await vi.waitFor(async () => expect((await b.copies.inspect('room'))?.start.offset).toBe(1))
+      await expect.poll(async () => (await b.copies.inspect('room'))?.start.offset).toBe(1)
       // Several times the age, in which a log that is not open would be deleted.
       await new Promise((resolve) => setTimeout(resolve, 400))
       expect((await b.copies.inspect('room'))?.head).toEqual({ ...head, offset: 1 })

@@ -160,7 +160,7 @@ describe('files of earlier questions', () => {
     expect(given).toMatchObject([{ name: 'second' }])
     const both = [{ role: 'user', content: [first, second].map(({ upload }) => ({ type: 'file', file: upload.position })) }]
     expect(await rejection(postJson(`${url}/api/chat`, { session, messages: both }))).toEqual([413, 'messages_too_large'])
-  }, 30_000)
+  })
 })
 
 describe('the library', () => {

@@ -1,4 +1,4 @@
-import { describe, expect, it, vi } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { gatedModel } from './support/gated-model.ts'
 import { raw } from './support/raw.ts'
 import { postJson, startRun, startServer } from './support/server.ts'
@@ -109,7 +109,7 @@ describe('GET /api/chat', () => {
     }
     const answer = await raw(port, 'HEAD /api/stream?session=unknown HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n')
     expect(answer.split('\r\n\r\n')[1]).toBe('')
-    await vi.waitFor(() => expect(millrace.connections).toBe(0))
+    await expect.poll(() => millrace.connections).toBe(0)
   })
 
   it('responds to HEAD of a channel as to GET, and does not create it', async () => {
@@ -131,7 +131,7 @@ describe('GET /api/chat', () => {
       expect([query, get.status, get.headers.get('content-type')]).toEqual([query, status, head.headers.get('content-type')])
       await millrace.engine.delete('channel/c')
     }
-    await vi.waitFor(() => expect(millrace.connections).toBe(0))
+    await expect.poll(() => millrace.connections).toBe(0)
   })
 
   it('responds to HEAD of a long-poll at once', async () => {

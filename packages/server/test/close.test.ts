@@ -67,7 +67,7 @@ describe('close()', () => {
     const writing = setInterval(() => client.write('x'), 10)
     onTestFinished(() => clearInterval(writing))
     await failed
-  }, 5_000)
+  }, 20_000)
 
   it('accepts nothing new over an open WebSocket', async () => {
     const { url, millrace } = await startServer()

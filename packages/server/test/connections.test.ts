@@ -1,6 +1,6 @@
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
-import { describe, expect, it, onTestFinished, vi } from 'vitest'
+import { describe, expect, it, onTestFinished } from 'vitest'
 import { gatedModel } from './support/gated-model.ts'
 import { startRun, startServer, type TestServer } from './support/server.ts'
 import { openStream } from './support/stream.ts'
@@ -70,9 +70,9 @@ describe('a stream on a socket that the transport has taken over', () => {
     })
     const get = (address: string) => `GET ${address} HTTP/1.1\r\nhost: localhost\r\n\r\n`
     socket.write(get(path) + get('/healthz') + get(path))
-    await vi.waitFor(() => expect(text).toMatch('stream_start'))
+    await expect.poll(() => text).toMatch('stream_start')
     model.say('still a stream')
-    await vi.waitFor(() => expect(text).toMatch('still a stream'))
+    await expect.poll(() => text).toMatch('still a stream')
     expect(text.match(/HTTP\/1\.1/g)).toHaveLength(1)
   })
 
@@ -86,7 +86,7 @@ describe('a stream on a socket that the transport has taken over', () => {
     expect(String(chunk)).toMatch('200 OK')
     expect(millrace.connections).toBe(1)
     socket.end(request)
-    await vi.waitFor(() => expect(millrace.connections).toBe(0))
+    await expect.poll(() => millrace.connections).toBe(0)
   })
 
   it('is closed when the client keeps sending', async () => {
@@ -105,7 +105,7 @@ describe('a stream on a socket that the transport has taken over', () => {
       const { socket } = await rawStream(port, path)
       expect(millrace.connections).toBe(1)
       socket[how]()
-      await vi.waitFor(() => expect(millrace.connections).toBe(0))
+      await expect.poll(() => millrace.connections).toBe(0)
     },
   )
 
@@ -143,7 +143,7 @@ describe('a reader that stops reading', () => {
     expect((await run.ended).status).toBe('completed')
     // 20 queues would take 640 MB.
     expect(process.memoryUsage().external - before).toBeLessThan(150 * 2 ** 20)
-    await vi.waitFor(() => expect(millrace.connections).toBe(1), 5000)
+    await expect.poll(() => millrace.connections).toBe(1)
   })
 
   it('continues where it was when it reads again', async () => {

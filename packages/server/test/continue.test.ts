@@ -1,6 +1,6 @@
 /** An answer that ended early is resumed in a new run, and later readers get both as one answer. */
 import { MillraceError, memoryEngine, sqliteEngine } from 'millrace'
-import { describe, expect, it, vi } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { continueQuery } from '../src/models/continuation.ts'
 import { type GatedModel, gatedModel } from './support/gated-model.ts'
 import { keepNewest } from './support/keep-newest.ts'
@@ -29,7 +29,7 @@ const notContinuable = (message: string) =>
 async function stopAfter({ millrace }: TestServer, model: GatedModel, { run, said }: { run: string; said: string }) {
   const { session } = millrace.findRun(run) as { session: string }
   model.say(said)
-  await vi.waitFor(async () => expect(JSON.stringify(await millrace.readSession(session))).toContain(said))
+  await expect.poll(async () => JSON.stringify(await millrace.readSession(session))).toContain(said)
   millrace.findRun(run)?.stop()
   await millrace.findRun(run)?.ended
 }
@@ -77,9 +77,9 @@ describe('resuming an answer', () => {
     await stopAfter(server, model, { run, said: 'more ' })
     await startRun(url, { query: 'asked after it', session })
     model.finish()
-    await vi.waitFor(() => expect(model.requests).toHaveLength(3))
+    await expect.poll(() => model.requests).toHaveLength(3)
     await millrace.resume({ run })
-    await vi.waitFor(() => expect(model.requests).toHaveLength(4))
+    await expect.poll(() => model.requests).toHaveLength(4)
     expect(model.requests[3]?.messages).toEqual([
       { role: 'user', text: 'first' },
       { role: 'assistant', text: 'half of ' },
@@ -101,7 +101,7 @@ describe('resuming an answer', () => {
     await (await millrace.resume({ run: id })).ended
     expect(model.requests.at(-1)?.messages.map(({ text }) => text)).toEqual(['first', 'half of the ', continueQuery])
     await startRun(url, { query: 'third', session })
-    await vi.waitFor(() => expect(model.requests).toHaveLength(5))
+    await expect.poll(() => model.requests).toHaveLength(5)
     expect(model.requests[4]?.messages.map(({ text }) => text)).toEqual(['first', 'half of the answer', 'second', 'yes', 'third'])
   })
 
@@ -134,7 +134,7 @@ describe('resuming an answer', () => {
     expect(asked(c)).toEqual(['q'])
     a.finish()
     await server.millrace.ask({ query: 'later', models: ['a', 'b'], session })
-    await vi.waitFor(() => expect(asked(b)).toEqual(['q', 'half of b rest of b', 'later']))
+    await expect.poll(() => asked(b)).toEqual(['q', 'half of b rest of b', 'later'])
     expect(asked(a)).toEqual(['q', 'whole', 'later'])
   })
 
@@ -232,7 +232,7 @@ describe('an answer that cannot be resumed is rejected', () => {
       await engine.append(session, [{ type: 'x', data: {} }])
     expect(await refusal(goOn(server.url, next.id, { session }))).toEqual(notContinuable('no longer kept'))
     await startRun(server.url, { query: 'later', session })
-    await vi.waitFor(() => expect(model.requests.at(-1)?.messages.map(({ text }) => text)).toEqual(['later']))
+    await expect.poll(() => model.requests.at(-1)?.messages.map(({ text }) => text)).toEqual(['later'])
   })
 
   it('for a caller that may not start runs in its session, whether the session was named or not', async () => {

@@ -1,7 +1,7 @@
 /** Clients that vanish without closing their connection. WebSockets: websocket.test.ts. */
 import { streamHeader } from '@millrace/protocol'
 import { type Engine, memoryEngine } from 'millrace'
-import { describe, expect, it, onTestFinished, vi } from 'vitest'
+import { describe, expect, it, onTestFinished } from 'vitest'
 import { postJson, startRun, startServer } from './support/server.ts'
 import { data, openStream } from './support/stream.ts'
 
@@ -21,9 +21,9 @@ describe('a stream whose reader acknowledges heartbeats', () => {
     clearInterval(answering)
     expect(millrace.listConnections('s')).toHaveLength(3)
     await there.rest()
-    await vi.waitFor(() => expect(millrace.listConnections('s')).toHaveLength(2))
+    await expect.poll(() => millrace.listConnections('s')).toHaveLength(2)
     unnamed.close()
-    await vi.waitFor(() => expect(millrace.listConnections('s')).toHaveLength(1))
+    await expect.poll(() => millrace.listConnections('s')).toHaveLength(1)
   })
 
   it('is cut on a web-standard host too', async () => {

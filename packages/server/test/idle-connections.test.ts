@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { IncomingMessage, ServerResponse } from 'node:http'
 import { connect } from 'node:net'
 import { queryObjects } from 'node:v8'
-import { expect, it, onTestFinished, vi } from 'vitest'
+import { expect, it, onTestFinished } from 'vitest'
 import { openRawSocket } from './support/raw-socket.ts'
 import { startServer } from './support/server.ts'
 
@@ -40,5 +40,5 @@ it.each([
   expect(millrace.connections).toBe(connections)
   // What the first connection creates for all is not counted.
   const kept = () => count().map((now, index) => Math.floor((now - (before[index] ?? 0)) / (connections / 4)))
-  await vi.waitFor(() => expect(Math.max(...kept())).toBe(0))
+  await expect.poll(() => Math.max(...kept())).toBe(0)
 })

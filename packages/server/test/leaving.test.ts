@@ -7,7 +7,7 @@ import { once } from 'node:events'
 import { createServer } from 'node:http'
 import { type AddressInfo, connect } from 'node:net'
 import { createMillrace } from 'millrace'
-import { describe, expect, it, onTestFinished, vi } from 'vitest'
+import { describe, expect, it, onTestFinished } from 'vitest'
 import { gatedEngine } from './support/gated-engine.ts'
 import { openSocket } from './support/socket.ts'
 
@@ -59,7 +59,7 @@ describe('a client that disconnects before its response', () => {
     await leaveWhileHandled(host, await open(host.url))
     // There is one place, and it is free.
     expect((await fetch(`${host.url}/api/stream?session=s&live=poll&wait=0`)).status).toBe(200)
-    await vi.waitFor(() => expect([host.engine.watchers, host.millrace.connections]).toEqual([0, 0]))
+    await expect.poll(() => [host.engine.watchers, host.millrace.connections]).toEqual([0, 0])
   })
 })
 
@@ -73,16 +73,16 @@ it('leaves nothing behind of a web-standard request whose body is never cancelle
     engine.release()
     expect((await answer).status).toBe(200)
     abort.abort()
-    await vi.waitFor(() => expect([engine.watchers, millrace.connections]).toEqual([0, 0]))
+    await expect.poll(() => [engine.watchers, millrace.connections]).toEqual([0, 0])
   }
 })
 
 async function leaveWhileHandled({ engine, sockets }: Host, client: { ask(): void; leave(): void }): Promise<void> {
   engine.hold()
   client.ask()
-  await vi.waitFor(() => expect(engine.held).toBeGreaterThan(0))
+  await expect.poll(() => engine.held).toBeGreaterThan(0)
   client.leave()
-  await vi.waitFor(async () => expect(await sockets()).toBe(0))
+  await expect.poll(() => sockets()).toBe(0)
   engine.release()
-  await vi.waitFor(() => expect(engine.held).toBe(0))
+  await expect.poll(() => engine.held).toBe(0)
 }

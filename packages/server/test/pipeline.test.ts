@@ -2,7 +2,7 @@
 import { once } from 'node:events'
 import { createServer, type ServerResponse } from 'node:http'
 import { type AddressInfo, connect, type Socket } from 'node:net'
-import { expect, it, onTestFinished, vi } from 'vitest'
+import { expect, it, onTestFinished } from 'vitest'
 import { createPipeline } from '../src/gateway/pipeline.ts'
 import { raw } from './support/raw.ts'
 import { startServer } from './support/server.ts'
@@ -51,7 +51,7 @@ it('are not read while one is handled, and are read again afterwards', async () 
     expect(sockets[0]?.bytesRead).toBeLessThan((index + 1) * 14_100 + 2 ** 20)
     begun[index]?.[1].end('done')
   }
-  await vi.waitFor(() => expect(text.match(/done/g)).toHaveLength(count))
+  await expect.poll(() => text.match(/done/g)).toHaveLength(count)
 })
 
 it('close the connection if they exceed the limit', async () => {

@@ -1,6 +1,6 @@
 /** A reader gets its place before its run starts: a rejected client asks again, and would pay again. And connections are closed. */
 import { type MillraceOptions, memoryEngine } from 'millrace'
-import { describe, expect, it, vi } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { openRawSocket } from './support/raw-socket.ts'
 import { postJson, startRun, startServer } from './support/server.ts'
 import { openSocket } from './support/socket.ts'
@@ -67,13 +67,13 @@ describe('a reader that is rejected has started nothing', () => {
   it('over a WebSocket: if the session has no place left', async () => {
     const { url, millrace, asked } = await startCounting({ limits: { connectionsPerSession: 1 } })
     const { session } = await startRun(url, { query: 'x' })
-    await vi.waitFor(() => expect(asked()).toBe(1))
+    await expect.poll(() => asked()).toBe(1)
     await using stream = await openStream(`${url}/api/stream?session=${session}`)
     const socket = await openSocket(url)
     socket.send({ query: 'x', session })
     expect(await socket.next()).toMatchObject({ error: { code: 'too_many_connections' } })
     stream.close()
-    await vi.waitFor(() => expect(millrace.listConnections(session)).toEqual([]))
+    await expect.poll(() => millrace.listConnections(session)).toEqual([])
     socket.send({ query: 'y', session })
     await socket.until(({ status }) => status === 'completed')
     expect(millrace.listConnections(session)).toEqual([])
@@ -142,14 +142,14 @@ describe('closeConnections(filter, code)', () => {
     const socket = await openSocket(url)
     socket.send({ type: 'attach', session: 's' })
     await socket.next()
-    await vi.waitFor(() => expect(millrace.listConnections('s')).toHaveLength(2))
+    await expect.poll(() => millrace.listConnections('s')).toHaveLength(2)
     expect(millrace.closeConnections({ session: 's' }, 'forbidden')).toBe(2)
     expect(await socket.closed).toEqual([4403, 'forbidden'])
     const answer = await polled
     expect([answer.status, await answer.json()]).toMatchObject([403, { error: { code: 'forbidden' } }])
     // One that has sent nothing yet.
     const silent = await openRawSocket(port)
-    await vi.waitFor(() => expect(millrace.closeConnections({ principal: 'anonymous' }, 'connection_closed')).toBe(1))
+    await expect.poll(() => millrace.closeConnections({ principal: 'anonymous' }, 'connection_closed')).toBe(1)
     expect((await silent.until(({ opcode }) => opcode === 8)).payload.readUInt16BE()).toBe(4503)
   })
 

@@ -1,5 +1,5 @@
 import { memoryEngine } from 'millrace'
-import { describe, expect, it, vi } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { gatedModel } from './support/gated-model.ts'
 import { keepNewest } from './support/keep-newest.ts'
 import { startRun, startServer } from './support/server.ts'
@@ -41,7 +41,7 @@ describe('long-poll', () => {
     const { session, position } = await startRun(url, { query: 'x' })
     const { position: next } = await poll(url, session, position)
     const waiting = poll(url, session, next)
-    await vi.waitFor(() => expect(millrace.connections).toBe(1))
+    await expect.poll(() => millrace.connections).toBe(1)
     model.say('now')
     expect(textOf(await waiting)).toBe('now')
     const { events, position: same } = await poll(url, session, 'now', 1)
@@ -80,12 +80,12 @@ describe('long-poll', () => {
     await millrace.engine.append('s', [])
     const abort = new AbortController()
     const gone = fetch(`${url}/api/stream?session=s&live=poll`, { signal: abort.signal }).catch(() => 'gone')
-    await vi.waitFor(() => expect(millrace.connections).toBe(1))
+    await expect.poll(() => millrace.connections).toBe(1)
     abort.abort()
     expect(await gone).toBe('gone')
-    await vi.waitFor(() => expect(millrace.connections).toBe(0))
+    await expect.poll(() => millrace.connections).toBe(0)
     const waiting = poll(url, 's', 'start')
-    await vi.waitFor(() => expect(millrace.connections).toBe(1))
+    await expect.poll(() => millrace.connections).toBe(1)
     await millrace.close()
     expect((await waiting.catch(() => ({ events: [] }))).events).toEqual([])
   })

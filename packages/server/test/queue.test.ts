@@ -164,14 +164,14 @@ describe('a question that waits', () => {
   it('is one of a bounded number, however they are added', async () => {
     const { url, millrace } = await startBusy()
     const answers = await Promise.all(
-      Array.from({ length: 1000 }, async (_, index) => {
+      Array.from({ length: 300 }, async (_, index) => {
         const answer = await add(url, { query: `${index}`, id: `q${index}` })
         return answer.status === 201 ? '201' : ((await answer.json()) as { error: { code: string } }).error.code
       }),
     )
     const counts = Object.groupBy(answers, (answer) => answer)
     expect(counts['201']).toHaveLength(100)
-    expect(counts.queue_full?.length).toBeGreaterThan(800)
+    expect(counts.queue_full?.length).toBeGreaterThan(150)
     expect(await queueOf(millrace)).toHaveLength(100)
     await send('DELETE', `${url}/api/sessions/s/queue/${(await millrace.readSession('s'))?.queue[0]?.entry}`)
     expect((await add(url, { query: 'room again' })).status).toBe(201)

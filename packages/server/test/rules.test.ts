@@ -94,7 +94,7 @@ describe('rules of channels', () => {
     const socket = await openSocket(url)
     socket.send({ type: 'attach', channel })
     await socket.next()
-    await vi.waitFor(() => expect(millrace.connections).toBe(2))
+    await expect.poll(() => millrace.connections).toBe(2)
     await millrace.publish({ channel, data: 'new' })
     const event = await stream.next()
     expect([event.data, (await socket.next())['data']]).toEqual(['"new"', 'new'])

@@ -13,7 +13,7 @@ describe('a run', () => {
     const stream = await openStream(`${url}/api/chat?query=x&id=r`)
     await stream.next()
     stream.close()
-    await vi.waitFor(() => expect(millrace.connections).toBe(0))
+    await vi.waitFor(() => expect(millrace.connections).toBe(0), 10_000)
     model.say('nobody listens')
     model.finish()
     expect(await millrace.findRun('r')?.ended).toMatchObject({ status: 'completed' })
@@ -118,11 +118,11 @@ describe('a run', () => {
     }
     const { url, millrace } = await startServer({ models: [model], model: 'asked' })
     const { run } = await startRun(url, { query: 'x' })
-    await vi.waitFor(() => expect(given).toHaveLength(1))
+    await vi.waitFor(() => expect(given).toHaveLength(1), 10_000)
     await vi.waitFor(() => {
       collect()
       expect(given[0]?.deref()).toBeUndefined()
-    })
+    }, 10_000)
     expect(millrace.findRun(run)?.end).toBeUndefined()
     resolve()
     await millrace.findRun(run)?.ended

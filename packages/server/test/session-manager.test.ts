@@ -1,4 +1,4 @@
-import { describe, expect, it, vi } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { startServer } from './support/server.ts'
 import { openSocket } from './support/socket.ts'
 import { openStream } from './support/stream.ts'
@@ -15,7 +15,7 @@ describe('the readers of a session', () => {
     }
     const abort = new AbortController()
     void fetch(`${url}/api/stream?session=a&live=poll`, { signal: abort.signal }).catch(() => {})
-    await vi.waitFor(() => expect(millrace.listConnections('a').map(({ transport }) => transport)).toEqual(['sse', 'ws', 'poll']))
+    await expect.poll(() => millrace.listConnections('a').map(({ transport }) => transport)).toEqual(['sse', 'ws', 'poll'])
     expect(millrace.listConnections('b')).toEqual([
       {
         id: expect.any(String),
@@ -36,7 +36,7 @@ describe('the readers of a session', () => {
     stream.close()
     abort.abort()
     socket.client.terminate()
-    await vi.waitFor(() => expect(millrace.connections).toBe(0))
+    await expect.poll(() => millrace.connections).toBe(0)
   })
 
   it('are bounded, over all transports together, and a rejected one disturbs nobody', async () => {

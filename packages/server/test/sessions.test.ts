@@ -2,7 +2,7 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type Engine, memoryEngine, sqliteEngine } from 'millrace'
-import { describe, expect, it, vi } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { gatedModel } from './support/gated-model.ts'
 import { makeFolder } from './support/process.ts'
 import { postJson, startRun, startServer } from './support/server.ts'
@@ -85,7 +85,7 @@ describe('exporting a session', () => {
     const { url, millrace } = await startSessions({ models: [model], model: 'gated' })
     const { session, run } = await startRun(url, { query: 'x' })
     model.say('```ts\nconst half')
-    await vi.waitFor(async () => expect(JSON.stringify(await millrace.readSession(session))).toContain('half'))
+    await expect.poll(async () => JSON.stringify(await millrace.readSession(session))).toContain('half')
     millrace.findRun(run)?.stop()
     await millrace.findRun(run)?.ended
     const text = await (await fetch(`${url}/api/sessions/${session}/export?format=markdown`)).text()
@@ -164,7 +164,7 @@ describe('deleting a session', () => {
     const { url, millrace, call } = await startSessions({ engine, models: [model], model: 'gated' })
     model.say('said')
     const { session, run } = await startRun(url, { query: 'first' })
-    await vi.waitFor(async () => expect(JSON.stringify(await millrace.readSession(session))).toContain('said'))
+    await expect.poll(async () => JSON.stringify(await millrace.readSession(session))).toContain('said')
     millrace.findRun(run)?.stop()
     await millrace.findRun(run)?.ended
     onStart = () => call('DELETE', session)

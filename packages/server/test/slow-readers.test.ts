@@ -3,7 +3,7 @@ import { connect } from 'node:net'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import { memoryEngine } from 'millrace'
-import { describe, expect, it, onTestFinished, vi } from 'vitest'
+import { describe, expect, it, onTestFinished } from 'vitest'
 import { clientFrame, openRawSocket } from './support/raw-socket.ts'
 import { startServer } from './support/server.ts'
 import { openSocket } from './support/socket.ts'
@@ -92,7 +92,7 @@ describe('a hundred readers that have stopped reading', () => {
     const { port, millrace } = await startServer({ engine: memoryEngine({ bytesMax: 1_000_000 }) })
     const head = transport === 'SSE' ? 'GET /api/stream?channel=c HTTP/1.1' : handshake.join('\r\n')
     for (let n = 0; n < 100; n++) await stopped(port, head, transport === 'SSE' ? '' : attach)
-    await vi.waitFor(() => expect(millrace.listConnections('channel/c')).toHaveLength(100))
+    await expect.poll(() => millrace.listConnections('channel/c')).toHaveLength(100)
     const publish = (n: number) => millrace.publish({ channel: 'c', data: `${n} ${'x'.repeat(100_000)}` })
     // 30 MB for each, more than the kernel buffers for it, and the same again.
     await flood(publish)
@@ -118,8 +118,8 @@ describe('one reader that has stopped reading', () => {
         for (let turn = 0; turn < 3; turn++) await new Promise(setImmediate)
       }
       socket.write(clientFrame(JSON.stringify({ type: 'publish', channel, data: 1 })))
-      await vi.waitFor(async () => expect(await millrace.engine.inspect(`channel/${channel}`)).toBeDefined())
-      await vi.waitFor(() => expect(millrace.listConnections('channel/c')).toHaveLength(1))
+      await expect.poll(() => millrace.engine.inspect(`channel/${channel}`)).toBeDefined()
+      await expect.poll(() => millrace.listConnections('channel/c')).toHaveLength(1)
     }
     // The kernel's buffers.
     await attachMany(300, 'first')
@@ -133,9 +133,9 @@ describe('a reader that is slower than its log', () => {
   it('is disconnected over SSE with slow=close', async () => {
     const { port, millrace } = await startServer()
     const client = await stopped(port, 'GET /api/stream?channel=c&slow=close HTTP/1.1')
-    await vi.waitFor(() => expect(millrace.connections).toBe(1))
+    await expect.poll(() => millrace.connections).toBe(1)
     const count = await flood((n) => millrace.publish({ channel: 'c', data: `${n} ${'x'.repeat(50_000)}` }))
-    await vi.waitFor(() => expect(millrace.connections).toBe(0))
+    await expect.poll(() => millrace.connections).toBe(0)
     expect(await client.read()).not.toContain(`"${count} `)
   })
 
@@ -164,7 +164,7 @@ describe('a reader that is slower than its log', () => {
     expect(millrace.listConnections('s')).toHaveLength(2)
     second.close()
     first.close()
-    await vi.waitFor(() => expect(millrace.connections).toBe(0))
+    await expect.poll(() => millrace.connections).toBe(0)
   })
 
   it('gets the newest event and a gap with slow=latest', async () => {

@@ -8,7 +8,7 @@ import { DatabaseSync } from 'node:sqlite'
 import { fileURLToPath } from 'node:url'
 import { inflateSync } from 'node:zlib'
 import { createMillrace, type Engine, MillraceError, sqliteEngine } from 'millrace'
-import { describe, expect, it, onTestFinished, vi } from 'vitest'
+import { describe, expect, it, onTestFinished } from 'vitest'
 import { makeFolder } from './support/process.ts'
 
 async function numbers(engine: Engine, log = 'a'): Promise<{ epoch: string; all: number[] }> {
@@ -101,7 +101,7 @@ describe('the SQLite engine', () => {
     // No request queues behind it.
     await expect(append()).rejects.toMatchObject(late)
     await notified.promise
-    await vi.waitFor(async () => expect(await append()).toMatchObject({ position: { offset: 1 }, duplicate: true }))
+    await expect.poll(() => append()).toMatchObject({ position: { offset: 1 }, duplicate: true })
   })
 
   it('closes although its disk does not respond', async () => {
@@ -357,7 +357,7 @@ describe('the SQLite engine', () => {
     await first.close()
     expect(statSync(file).size).toBeGreaterThan(1_000_000)
     const second = sqliteEngine({ folder, ageMsMax: 40 })
-    await vi.waitFor(async () => expect(await second.inspect('a')).toBeUndefined(), { timeout: 10_000 })
+    await expect.poll(() => second.inspect('a')).toBeUndefined()
     await second.close()
     expect(statSync(file).size).toBeLessThan(200_000)
   })

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createMillrace, type Engine, type MillraceOptions, memoryEngine, sqliteEngine } from 'millrace'
-import { describe, expect, it, onTestFinished, vi } from 'vitest'
+import { describe, expect, it, onTestFinished } from 'vitest'
 import { gatedModel } from './support/gated-model.ts'
 import { startServer } from './support/server.ts'
 
@@ -42,7 +42,7 @@ describe('the usage of a run', () => {
     onTestFinished(() => millrace.close())
     const ask = async () => {
       const run = await millrace.ask({ query: 'x', principal: 'ada' })
-      await vi.waitFor(() => expect(model.requests.at(-1)?.signal.aborted).toBe(false))
+      await expect.poll(() => model.requests.at(-1)?.signal.aborted).toBe(false)
       return run
     }
     const use = { inputTokens: 10, outputTokens: 100, totalTokens: 110, reasoningTokens: 1 }
@@ -56,7 +56,7 @@ describe('the usage of a run', () => {
     await failed.ended
     const stopped = await ask()
     model.say({ usage: use }, { text: 'b' })
-    await vi.waitFor(async () => expect((await millrace.readSession(stopped.session))?.runs[0]?.lanes).toBeDefined())
+    await expect.poll(async () => (await millrace.readSession(stopped.session))?.runs[0]?.lanes).toBeDefined()
     stopped.stop()
     await stopped.ended
     expect((await millrace.usage.read())[0]).toMatchObject({ runs: 3, models: [{ model: 'gated', lanes: 3 }] })

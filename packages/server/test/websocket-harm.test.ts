@@ -1,7 +1,7 @@
 /** Harmful clients of a WebSocket: each is closed with a code, and a reader beside it is not disturbed. */
 import { once } from 'node:events'
 import { type Engine, MillraceError, memoryEngine } from 'millrace'
-import { describe, expect, it, onTestFinished, vi } from 'vitest'
+import { describe, expect, it, onTestFinished } from 'vitest'
 import { clientFrame, closeCode, openRawSocket, type RawSocket } from './support/raw-socket.ts'
 import { startServer, type TestServer } from './support/server.ts'
 import { openSocket, type TestSocket } from './support/socket.ts'
@@ -32,7 +32,7 @@ async function startBystander({ url, millrace }: TestServer) {
     },
     async expectUntouched() {
       await stop()
-      await vi.waitFor(() => expect(socket.received.at(-1)?.data).toBe(published))
+      await expect.poll(() => socket.received.at(-1)?.data).toBe(published)
       expect(socket.received.slice(1).map(({ data }) => data)).toEqual(Array.from({ length: published }, (_, n) => n + 1))
       expect(socket.client.readyState).toBe(socket.client.OPEN)
     },
@@ -63,7 +63,7 @@ describe('a harmful client is closed with a code, and nobody else is disturbed',
     const socket = await openSocket(server.url)
     harm(socket)
     expect((await socket.closed)[0]).toBe(code)
-    await vi.waitFor(() => expect(server.millrace.connections).toBe(1))
+    await expect.poll(() => server.millrace.connections).toBe(1)
     await bystander.expectUntouched()
     expect(server.errors).toEqual([])
   })
@@ -84,7 +84,7 @@ describe('a harmful client is closed with a code, and nobody else is disturbed',
     socket.write(clientFrame('{"type":"ping"}').toString('latin1').repeat(flood), 'latin1')
     await until((frame) => closeCode(frame) === 4429)
     await once(socket, 'end')
-    await vi.waitFor(() => expect(millrace.connections).toBe(0))
+    await expect.poll(() => millrace.connections).toBe(0)
   })
 
   it.each([
@@ -148,7 +148,7 @@ describe('the Close frame', () => {
     await raw.until((frame) => closeCode(frame) === 4400)
     raw.socket.write(publish('after'))
     raw.socket.end(clientFrame(Buffer.of(0x11, 0x30), 8))
-    await vi.waitFor(() => expect(server.millrace.connections).toBe(0))
+    await expect.poll(() => server.millrace.connections).toBe(0)
     const exist = await Promise.all(
       ['before', 'behind', 'after'].map(async (name) => (await server.millrace.engine.inspect(`channel/${name}`)) !== undefined),
     )

@@ -1,7 +1,7 @@
 /** In which order the messages of one WebSocket are handled, and how many are queued. */
 import { once } from 'node:events'
 import { setTimeout } from 'node:timers/promises'
-import { describe, expect, it, vi } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { gatedEngine } from './support/gated-engine.ts'
 import { gatedModel } from './support/gated-model.ts'
 import { clientFrame, openRawSocket } from './support/raw-socket.ts'
@@ -79,7 +79,7 @@ describe('messages of one WebSocket', () => {
     engine.release()
     await sending
     const answers = () => frames.map(({ payload }) => String(payload)).filter((text) => text.includes('"published"'))
-    await vi.waitFor(() => expect(answers()).toHaveLength(count), 10_000)
+    await expect.poll(() => answers()).toHaveLength(count)
     expect(answers().map((text) => Number(/-(\d+)"/.exec(text)?.[1]))).toEqual(Array.from({ length: count }, (_, n) => n + 1))
   })
 })

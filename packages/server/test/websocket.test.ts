@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import { createServer } from 'node:http'
 import { type AddressInfo, connect, type Socket } from 'node:net'
 import { text } from 'node:stream/consumers'
-import { describe, expect, it, onTestFinished, vi } from 'vitest'
+import { describe, expect, it, onTestFinished } from 'vitest'
 import { WebSocket } from 'ws'
 import { gatedModel } from './support/gated-model.ts'
 import { ask } from './support/raw.ts'
@@ -144,7 +144,7 @@ describe('a session over a WebSocket', () => {
       socket.send({ type: 'attach', session, from: id })
       await socket.next()
       const rest = counted(index + 2, 6)
-      if (rest !== '') await vi.waitFor(() => expect(saidIn(socket.received)).toBe(rest))
+      if (rest !== '') await expect.poll(() => saidIn(socket.received)).toBe(rest)
       socket.client.close()
     }
     model.finish()
@@ -164,7 +164,7 @@ describe('a session over a WebSocket', () => {
     for (const { session } of [one, two]) socket.send({ type: 'attach', session })
     a.say('from a')
     b.say('from b')
-    await vi.waitFor(() => expect(socket.received.filter(({ event }) => event === 'message')).toHaveLength(2))
+    await expect.poll(() => socket.received.filter(({ event }) => event === 'message')).toHaveLength(2)
     socket.send({ type: 'detach', ref: 'd', session: one.session })
     await socket.until(({ type }) => type === 'detached')
     a.say('not heard')
@@ -315,7 +315,7 @@ describe('heartbeats', () => {
     const socket = await openSocket(url)
     // Half open: the connection exists, and nobody responds.
     ;(socket.client as unknown as { _socket: { pause(): void } })._socket.pause()
-    await vi.waitFor(() => expect(millrace.connections).toBe(0), 5000)
+    await expect.poll(() => millrace.connections).toBe(0)
   })
 })
 

@@ -65,11 +65,11 @@ describe('a tab that leads', () => {
     })
     service.hear({ type: 'open', tab: 'other', stream: 1, transport: 'ws', source: { session: 's' }, from: 'start' })
     service.hear({ type: 'command', tab: 'other', ref: 2, command: { type: 'stop', run: 'r', session: 's' }, isPipelined: false })
-    await vi.waitFor(() => expect(posted).toHaveLength(1))
+    await expect.poll(() => posted).toHaveLength(1)
     expect(posted[0]).toMatchObject({ ref: 2, error: { code: 'run_conflict', message: 'no', status: 409, retryable: false } })
     expect(opened[0]?.aborted).toBe(false)
     gone.resolve()
-    await vi.waitFor(() => expect(opened[0]?.aborted).toBe(true))
+    await expect.poll(() => opened[0]?.aborted).toBe(true)
   })
 
   // What happened: to answer on a channel that was closed meanwhile threw where nobody caught it, which ends a process of Node.

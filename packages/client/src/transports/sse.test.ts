@@ -30,17 +30,17 @@ it('answers when the stream opens, every heartbeat, and every ten seconds while 
   const come = async (text: string) => {
     const before = heard
     await writer.write(new TextEncoder().encode(text))
-    await vi.waitFor(() => expect(heard).toBeGreaterThan(before))
+    await vi.waitFor(() => expect(heard).toBeGreaterThan(before), 10_000)
   }
   await come('retry: 1000\n\n: millrace\n\n')
-  await vi.waitFor(() => expect(answered).toEqual([{ stream: 'mine' }]))
+  await vi.waitFor(() => expect(answered).toEqual([{ stream: 'mine' }]), 10_000)
   await come('data: 1\n\n')
   expect(answered).toHaveLength(1)
   await come(': 15000\n\n')
-  await vi.waitFor(() => expect(answered).toHaveLength(2))
+  await vi.waitFor(() => expect(answered).toHaveLength(2), 10_000)
   vi.advanceTimersByTime(10_001)
   await come('data: 2\n\n')
-  await vi.waitFor(() => expect(answered).toHaveLength(3))
+  await vi.waitFor(() => expect(answered).toHaveLength(3), 10_000)
   await come('data: 3\n\n')
   expect(answered).toHaveLength(3)
 })

@@ -64,7 +64,7 @@ it('is known to a server that starts later, and to the others by their notificat
   const [one, two] = [create(), create()]
   await two.load()
   await one.revoke({ sub: 'ada' })
-  await vi.waitFor(() => expect(isValid(two, ada())).toBe(false))
+  await expect.poll(() => isValid(two, ada())).toBe(false)
   expect(two.onRevoked).toHaveBeenCalledTimes(1)
   const three = create()
   await three.load()
@@ -118,7 +118,7 @@ it('outlives the log on a server that knows it', async () => {
   const three = create()
   await three.load()
   for (const each of [one, two, three])
-    await vi.waitFor(() => expect([isValid(each, ada()), isValid(each, ada(9e15, 'a'))]).toEqual([false, false]))
+    await expect.poll(() => [isValid(each, ada()), isValid(each, ada(9e15, 'a'))]).toEqual([false, false])
   const { head } = (await engine.inspect(log)) as { head: { offset: number } }
   // Nobody writes what is there already, again and again.
   await one.rewrite()

@@ -19,7 +19,7 @@ it('reports a node that closed, once', async () => {
   here.watchNode('there')
   here.watchNode('there')
   await there.close()
-  await vi.waitFor(() => expect(dead).toEqual(['there']))
+  await vi.waitFor(() => expect(dead).toEqual(['there']), 10_000)
 })
 
 // What happened: messages to a dead node stayed in its inbox for 30 days.
@@ -31,7 +31,7 @@ it('deletes the inbox of a dead node, and sends it nothing more', async () => {
   await from.send('killed', 'x')
   expect(await engine.inspect('inbox/killed')).toBeDefined()
   from.watchNode('killed')
-  await vi.waitFor(async () => expect(await engine.inspect('inbox/killed')).toBeUndefined())
+  await vi.waitFor(async () => expect(await engine.inspect('inbox/killed')).toBeUndefined(), 10_000)
   await from.send('killed', 'x')
   expect(await engine.inspect('inbox/killed')).toBeUndefined()
 })

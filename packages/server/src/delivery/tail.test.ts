@@ -155,7 +155,7 @@ describe('readers that are not slow', () => {
       isSlow = true
     }
     fanOut.attach({ log: 'a', after: at(0), wire: testWire(), sink: { ...sink, onSlow }, slow: 'close' })
-    await Promise.race([sink.until(';1001;'), vi.waitUntil(() => isSlow)])
+    await Promise.race([sink.until(';1001;'), vi.waitUntil(() => isSlow, 10_000)])
     expect([isSlow, sink.text()]).toEqual([false, offsets(1, 1001)])
   })
 })
@@ -192,7 +192,7 @@ describe('memory', () => {
       await engine.append('a', words(40, 1000))
       await sink.until(`x${40 * round};`)
       expect(fanOut.tailBytes).toBeGreaterThan(40_000)
-      await vi.waitFor(() => expect(fanOut.tailBytes).toBe(0))
+      await vi.waitFor(() => expect(fanOut.tailBytes).toBe(0), 10_000)
     }
     expect(sink.text().replaceAll('x', '')).toBe(offsets(1, 120))
     // The reader has stayed live.
@@ -213,7 +213,7 @@ describe('memory', () => {
     await engine.append('a', words(1))
     await other.until('x3;')
     const asked = vi.spyOn(Tail.prototype, 'shrinkIfUnused')
-    await vi.waitFor(() => expect(asked.mock.calls.length).toBeGreaterThan(2))
+    await vi.waitFor(() => expect(asked.mock.calls.length).toBeGreaterThan(2), 10_000)
     asked.mockRestore()
     expect(fanOut.tailBytes).toBeGreaterThan(0)
     isReading = true

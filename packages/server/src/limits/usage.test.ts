@@ -1,5 +1,5 @@
 import type { LaneEnd } from '@millrace/protocol'
-import { expect, it, onTestFinished, vi } from 'vitest'
+import { expect, it, onTestFinished } from 'vitest'
 import { memoryEngine } from '../engines/memory/index.ts'
 import type { Engine } from '../log/log.ts'
 import { createUsageLedger } from './usage.ts'
@@ -27,7 +27,7 @@ it('replaces many runs by their sums, and a repetition after that counts nothing
     (n % 2 === 0 ? one : other).charge({ run: `${n}`, principal: `p${n % 7}`, askedAt: noon, lanes: [lane] })
   for (let n = 0; n < count; n += 100) await Promise.all(Array.from({ length: 100 }, (_, at) => charge(n + at)))
   // The oldest events are gone.
-  await vi.waitFor(async () => expect((await engine.inspect('usage/2026-11-28'))?.start.offset).toBeGreaterThan(9000))
+  await expect.poll(async () => (await engine.inspect('usage/2026-11-28'))?.start.offset).toBeGreaterThan(9000)
   for (const n of [count - 1, count - 2, count - 10_000]) await charge(n)
   for (const ledger of [one, other, open(engine)]) {
     const used = await ledger.read()

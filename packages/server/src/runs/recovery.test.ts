@@ -98,7 +98,7 @@ it('reads the events between its checkpoint and the page of a reader', async () 
   await inner.append('s', [started('a', 'there'), said('a')])
   await inner.append('s', [started('b', 'elsewhere')])
   await read({ ...start, offset: 2 })
-  await vi.waitFor(() => expect([...watched].toSorted()).toEqual(['elsewhere', 'there']))
+  await expect.poll(() => [...watched].toSorted()).toEqual(['elsewhere', 'there'])
 })
 
 // What happened: logs were kept for as long as their node lived, and after 10,000 of them no other was recovered.
