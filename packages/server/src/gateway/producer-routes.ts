@@ -10,7 +10,7 @@ import { createOpenAiLines } from '../producers/openai-lines.ts'
 import { createOwnLines } from '../producers/own-lines.ts'
 import { openRemoteSink, type PassLines } from '../producers/passing.ts'
 import type { Produced, Producers } from '../producers/producers.ts'
-import { openSink, requireOpen, type Sink } from '../producers/sink.ts'
+import { type AnswerState, openSink, requireOpen, type Sink } from '../producers/sink.ts'
 import { createTextLines } from '../producers/text-lines.ts'
 import type { RecordedEnd, Run } from '../runs/run.ts'
 import { formatError } from './error-response.ts'
@@ -169,7 +169,7 @@ async function feedAnswer(
     requireOpen(sink)
     void sink.closed.then(() => body.stop('run_ended'))
     let isFirst = hasQuestion
-    while (!sink.isWhole) {
+    while (!sink.answer.isWhole) {
       const lines = await body.next()
       if (lines === undefined) break
       const [first = ''] = lines
@@ -182,23 +182,23 @@ async function feedAnswer(
     isWhole = true
   } catch (error) {
     const known = sink.error ?? (error as MillraceError)
-    if (known.code === 'run_ended' && !sink.isWhole) throw endedAs((await run.ended).status)
+    if (known.code === 'run_ended' && !sink.answer.isWhole) throw endedAs((await run.ended).status)
     if (known.code !== 'run_ended') {
       // Nobody can correct it.
       if (sender === undefined && lineErrors.has(known.code)) sink.fail(new MillraceError('model_failed', { message: badLine }))
-      return reject(known, sink, seq)
+      return reject(known, sink.answer, seq)
     }
   } finally {
     sink.detach(isWhole)
   }
-  return sink.isWhole || sender === undefined ? respondEnd(run, sink.next) : respond(run, sink.next)
+  const { next } = sink.answer
+  return sink.answer.isWhole || sender === undefined ? respondEnd(run, next) : respond(run, next)
 }
 
 /** With what the producer needs to go on, under the names of Durable Streams. */
-function reject(error: MillraceError, sink: Sink, seq: number): RouteResponse {
+function reject(error: MillraceError, { next, epoch }: AnswerState, seq: number): RouteResponse {
   const { status, headers, body } = formatError(error)
-  const hints =
-    error.code === 'producer_fenced' ? { 'producer-epoch': `${sink.epoch}` } : { 'producer-expected-seq': `${sink.next}` }
+  const hints = error.code === 'producer_fenced' ? { 'producer-epoch': `${epoch}` } : { 'producer-expected-seq': `${next}` }
   const received = error.code === 'producer_gap' ? { 'producer-received-seq': `${seq}` } : {}
   return { status, text: body, headers: { ...headers, ...hints, ...received } }
 }

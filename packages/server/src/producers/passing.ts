@@ -7,7 +7,7 @@ import { LRUCache } from 'lru-cache'
 import type { Run } from '../runs/run.ts'
 import type { Producer } from './produced-answer.ts'
 import type { Producers } from './producers.ts'
-import { openSink, requireOpen, type Sink } from './sink.ts'
+import { type AnswerState, openSink, requireOpen, type Sink } from './sink.ts'
 
 export interface PassedLines {
   readonly op: 'produce'
@@ -20,10 +20,7 @@ export interface PassedLines {
   readonly isEnd?: true
 }
 
-export interface PassedState {
-  readonly next: number
-  readonly epoch: number
-  readonly isWhole: boolean
+export interface PassedState extends AnswerState {
   readonly error?: { readonly code: ErrorCode; readonly message: string }
 }
 
@@ -42,19 +39,19 @@ export function createReceiver(producers: Pick<Producers, 'find'>): (message: Pa
   const sinks = new LRUCache<string, Sink>({ max: connectionsMax })
   return async ({ run, connection, producer, seq, lines, isEnd }) => {
     let sink = sinks.get(connection)
-    let state = { next: 0, epoch: 0, isWhole: false }
+    let answer: AnswerState = { next: 0, epoch: 0, isWhole: false }
     try {
-      const answer = (await producers.find(run))?.answer
-      if (answer === undefined) throw new MillraceError('run_conflict')
-      state = stateOf(answer)
-      sink ??= openSink(answer, producer)
+      const produced = await producers.find(run)
+      if (produced === undefined) throw new MillraceError('run_conflict')
+      answer = produced.answer
+      sink ??= openSink(produced.answer, producer)
       sinks.set(connection, sink)
       requireOpen(sink)
       await sink.take(seq, lines)
-      return stateOf(sink)
+      return stateOf(answer)
     } catch (error) {
       const { code, message } = error instanceof MillraceError ? error : new MillraceError('internal', { cause: error })
-      return { ...(sink === undefined ? state : stateOf(sink)), error: { code, message } }
+      return { ...stateOf(answer), error: { code, message } }
     } finally {
       if (isEnd) {
         sink?.detach(true)
@@ -64,7 +61,7 @@ export function createReceiver(producers: Pick<Producers, 'find'>): (message: Pa
   }
 }
 
-function stateOf({ next, epoch, isWhole }: Omit<PassedState, 'error'>): Omit<PassedState, 'error'> {
+function stateOf({ next, epoch, isWhole }: AnswerState): AnswerState {
   return { next, epoch, isWhole }
 }
 
@@ -78,7 +75,7 @@ export interface RemoteSinkOptions {
 /** Attaches the connection. Has an `error` where that failed; it is `run_elsewhere` where the other server does not respond. */
 export async function openRemoteSink({ run, producer, connection, pass }: RemoteSinkOptions): Promise<Sink> {
   const closing = Promise.withResolvers<MillraceError>()
-  let state: Omit<PassedState, 'error'> = { next: 0, epoch: producer.epoch, isWhole: false }
+  let answer: AnswerState = { next: 0, epoch: producer.epoch, isWhole: false }
   let error: MillraceError | undefined
   let passing: Promise<unknown> = Promise.resolve()
   const timer = setInterval(() => void send({ seq: 0, lines: [] }).catch(close), aliveMs).unref()
@@ -92,7 +89,7 @@ export async function openRemoteSink({ run, producer, connection, pass }: Remote
     async take(seq, lines) {
       for (const batch of batches(lines)) {
         await send({ seq: seq + batch.at, lines: batch.lines })
-        if (state.isWhole) return
+        if (answer.isWhole) return
       }
     },
     detach() {
@@ -105,14 +102,8 @@ export async function openRemoteSink({ run, producer, connection, pass }: Remote
     get error() {
       return error
     },
-    get next() {
-      return state.next
-    },
-    get epoch() {
-      return state.epoch
-    },
-    get isWhole() {
-      return state.isWhole
+    get answer() {
+      return answer
     },
   }
 
@@ -121,7 +112,7 @@ export async function openRemoteSink({ run, producer, connection, pass }: Remote
       if (error !== undefined) throw error
       const response = await pass({ op: 'produce', run: run.id, connection, producer, ...lines })
       if (response === undefined) throw new MillraceError('run_elsewhere')
-      state = response
+      answer = response
       if (response.error !== undefined) throw new MillraceError(response.error.code, { message: response.error.message })
     })
     passing = next.catch(() => {})

@@ -2,6 +2,16 @@
 import type { MillraceError } from '@millrace/protocol'
 import { Feed, type ProducedAnswer, type Producer } from './produced-answer.ts'
 
+/** How far an answer has come. */
+export interface AnswerState {
+  /** The number of the line that is expected next. */
+  readonly next: number
+  /** Of its producer. */
+  readonly epoch: number
+  /** Its producer has sent all of it. */
+  readonly isWhole: boolean
+}
+
 export interface Sink {
   /** Takes lines with consecutive numbers. Rejects as `Feed.take` does. */
   take(seq: number, lines: readonly string[]): Promise<void>
@@ -13,10 +23,7 @@ export interface Sink {
   readonly closed: Promise<MillraceError>
   /** Why it takes none any more. */
   readonly error: MillraceError | undefined
-  /** Of the answer. */
-  readonly next: number
-  readonly epoch: number
-  readonly isWhole: boolean
+  readonly answer: AnswerState
 }
 
 /** Has an `error` where the answer is not the producer's. */
@@ -35,21 +42,13 @@ export function openSink(answer: ProducedAnswer, producer: Producer | undefined)
     get error() {
       return feed.error
     },
-    get next() {
-      return answer.next
-    },
-    get epoch() {
-      return answer.epoch
-    },
-    get isWhole() {
-      return answer.isWhole
-    },
+    answer,
   }
 }
 
 /** Throws why the answer takes no lines; one that is complete drops them. */
-export function requireOpen({ error, isWhole }: Sink): void {
-  if (error !== undefined && !(isWhole && error.code === 'run_ended')) throw error
+export function requireOpen({ error, answer }: Sink): void {
+  if (error !== undefined && !(answer.isWhole && error.code === 'run_ended')) throw error
 }
 
 function attach(answer: ProducedAnswer, producer: Producer | undefined): Feed {
