@@ -23,7 +23,7 @@ import { readJson } from './body.ts'
 import { answerPreflight } from './cross-origin.ts'
 import { type Asked, formatError, toMillraceError } from './error-response.ts'
 import { errorsPage, errorsPolicy } from './errors-page.ts'
-import { type Face, type FaceError, isBelow } from './face.ts'
+import { type Face, type FaceError, formatAt, isBelow } from './face.ts'
 import { createAdmit, type RequestEnv as Env, identifyNobody } from './identify.ts'
 import { openApiDocument } from './openapi.ts'
 import { servePage } from './page.ts'
@@ -91,8 +91,7 @@ export function createApp(options: AppOptions): App {
   return app
 
   function respondError(error: MillraceError, { req }: Context, headers: Record<string, string> = {}): Response {
-    const [face] = faces.filter(({ prefix }) => isBelow([prefix], req.path)).sort((a, b) => b.prefix.length - a.prefix.length)
-    const own = face?.formatError?.(error)
+    const own = formatAt(faces, req.path, error)
     const asked = own === undefined ? { method: req.method, accept: req.header('accept') } : {}
     return errorResponse(error, asked, { ...own, headers: { ...own?.headers, ...headers } })
   }

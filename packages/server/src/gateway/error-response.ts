@@ -55,11 +55,17 @@ export function formatError(error: MillraceError, { method, accept = '' }: Asked
   }
 }
 
-/** Responds to a request of a Node server. */
-export function sendError({ method, headers }: IncomingMessage, response: ServerResponse, error: MillraceError): void {
-  const { status, headers: own, body } = formatError(error, { method, accept: headers.accept })
-  response.writeHead(status, { ...own, 'content-length': Buffer.byteLength(body) })
-  response.end(method === 'HEAD' ? undefined : body)
+/** Responds to a request of a Node server; with `own` in the form of a face. */
+export function sendError(
+  { method, headers: { accept } }: IncomingMessage,
+  response: ServerResponse,
+  error: MillraceError,
+  own: Partial<ErrorResponse> = {},
+): void {
+  const { status, headers, body } = formatError(error, own.body === undefined ? { method, accept } : {})
+  const text = own.body ?? body
+  response.writeHead(own.status ?? status, { ...headers, ...own.headers, 'content-length': Buffer.byteLength(text) })
+  response.end(method === 'HEAD' ? undefined : text)
 }
 
 /** Responds, and closes the socket whatever its client does. */

@@ -50,6 +50,12 @@ export function isBelow(prefixes: readonly string[], path: string): boolean {
   return prefixes.some((prefix) => path.startsWith(prefix) && /^([/?]|$)/.test(path.slice(prefix.length)))
 }
 
+/** An error in the form of the face whose address it is; undefined where that is Millrace's own. */
+export function formatAt(faces: readonly Face[], path: string, error: MillraceError): FaceError | undefined {
+  const [face] = faces.filter(({ prefix }) => isBelow([prefix], path)).sort((a, b) => b.prefix.length - a.prefix.length)
+  return face?.formatError?.(error)
+}
+
 /** The parts of the server that a face uses. */
 export type FaceContext = RoutesOptions
 

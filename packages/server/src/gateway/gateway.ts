@@ -31,6 +31,7 @@ export function createGateway({ webSocket, faces: createFaces, ...options }: Gat
   const faces = createFaces.map((create) => create(requests))
   const app = createApp({ ...options, faces, routes: [...createRoutes(requests), ...createAdminRoutes(requests)] })
   const sockets = createSockets(webSocket, requests, faces)
-  const { handle, prepare, ...host } = createHandlers({ ...options, faces, app, sockets, cors: access.cors })
-  return { host, own: { handle, prepare, sockets, limits, checkRate: createRateCheck(access, limits) } }
+  const { handle, prepare, respondError, ...host } = createHandlers({ ...options, faces, app, sockets, cors: access.cors })
+  const prefixes = faces.map(({ prefix }) => prefix)
+  return { host, own: { handle, prepare, respondError, sockets, limits, checkRate: createRateCheck(access, limits, prefixes) } }
 }

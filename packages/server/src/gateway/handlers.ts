@@ -7,8 +7,8 @@ import { createHostRule, headerOf } from '../access/host-names.ts'
 import { type App, errorResponse } from './app.ts'
 import { allowOrigin, withOrigin } from './cross-origin.ts'
 import { sendError, toMillraceError } from './error-response.ts'
-import { type Face, isBelow } from './face.ts'
-import { createUpgradeListener, type Sockets, type Upgrade } from './upgrade.ts'
+import { type Face, formatAt, isBelow } from './face.ts'
+import { createUpgradeListener, pathOf, type Sockets, type Upgrade } from './upgrade.ts'
 
 export interface HandlersOptions {
   readonly app: App
@@ -24,11 +24,15 @@ export interface HandlersOptions {
 /** A request handler for `node:http`, Express and Fastify's raw requests; calls `next` for paths that are not Millrace's. */
 export type Handler = (request: IncomingMessage, response: ServerResponse, next?: () => void) => void
 
+export type RespondError = (request: IncomingMessage, response: ServerResponse, error: MillraceError) => void
+
 export interface HostHandlers {
   /** For our own HTTP server, after `prepare`. Without the check of the host name: `listen` makes a stricter one. */
   readonly handle: RequestListener
   /** Sets the headers that rejections have too. */
   readonly prepare: RequestListener
+  /** Responds to a request that is rejected before it reaches the application, in the form of its address. */
+  readonly respondError: RespondError
   readonly handler: Handler
   readonly upgrade: Upgrade
   readonly fetch: (request: Request) => Promise<Response>
@@ -54,21 +58,28 @@ export function createHandlers({ app, sockets, cors, faces, hostNames, page, onE
   const handleHosted = listen(false)
   const prepare: RequestListener = (request, response) => allowOrigin(cors, isApi, request, response)
 
+  const respondError: RespondError = (request, response, error) =>
+    sendError(request, response, error, formatAt(faces, pathOf(request), error))
+
   return {
     handle: listen(true),
     prepare,
+    respondError,
     handler(request, response, next) {
       if (next !== undefined && page === undefined && !isOwn(request.url ?? '')) return next()
       prepare(request, response)
       const error = checkHost(headerOf(request))
       if (error === undefined) handleHosted(request, response)
-      else sendError(request, response, error)
+      else respondError(request, response, error)
     },
     upgrade: createUpgradeListener({ ...sockets, check: (request) => checkHost(headerOf(request)) }),
     async fetch(request) {
       const { headers, method, url } = request
       const error = checkHost((name) => headers.get(name) ?? (name === 'host' ? new URL(url).host : undefined))
-      const response = error === undefined ? await app.fetch(request, {}) : errorResponse(error, { method })
+      const response =
+        error === undefined
+          ? await app.fetch(request, {})
+          : errorResponse(error, { method }, formatAt(faces, new URL(url).pathname, error))
       return withOrigin(cors, isApi, request, response)
     },
   }

@@ -6,7 +6,8 @@ import { createHostRule, headerOf, isLoopback } from '../access/host-names.ts'
 import type { Limits } from '../limits/limits.ts'
 import { createAdmission } from '../operations/admission.ts'
 import { isTakenOver } from '../transports/takeover.ts'
-import { endWithError, sendError } from './error-response.ts'
+import { endWithError } from './error-response.ts'
+import type { RespondError } from './handlers.ts'
 import { createPipeline } from './pipeline.ts'
 import type { CheckRate } from './request-rate.ts'
 import { closeSlow } from './slow-bodies.ts'
@@ -32,6 +33,7 @@ export interface Handlers {
   readonly handle: RequestListener
   /** Called before every request is checked. */
   readonly prepare: RequestListener
+  readonly respondError: RespondError
   /** Takes the connections that ask for Millrace's WebSocket, or a face's. */
   readonly sockets: Sockets
   readonly limits: Pick<Limits, 'settings'>
@@ -46,7 +48,7 @@ export function checkPort(name: string, port: number | undefined): void {
 }
 
 export async function listen(
-  { handle, prepare, sockets, checkRate, limits: { settings } }: Handlers,
+  { handle, prepare, respondError, sockets, checkRate, limits: { settings } }: Handlers,
   { port = 4600, host = '127.0.0.1', hostNames = [] }: ListenOptions = {},
 ): Promise<Listening> {
   const { headersMs, requestMs, writeMs, idleMs } = settings
@@ -76,7 +78,7 @@ export async function listen(
     // So that a flood has to connect for each request that is rejected.
     if (admission.isSurplus(request) || error?.code === 'rate_limited') response.setHeader('connection', 'close')
     if (error === undefined) handle(request, response)
-    else sendError(request, response, error)
+    else respondError(request, response, error)
   })
   server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
     // The error would be written into the middle of another response.

@@ -49,6 +49,14 @@ async function open({ health, metrics, host, ...options }: MetricsPortOptions, p
   })
   const accept = (_request: unknown, socket: Duplex) => endWithError(socket, new MillraceError('not_found'))
   const sockets = { paths: new Set([socketPath]), accept }
-  const { handle, prepare } = createHandlers({ app, faces: [], sockets, cors: undefined, hostNames, page: undefined, onError })
-  return listen({ handle, prepare, sockets, limits }, { port, host, hostNames })
+  const { handle, prepare, respondError } = createHandlers({
+    app,
+    faces: [],
+    sockets,
+    cors: undefined,
+    hostNames,
+    page: undefined,
+    onError,
+  })
+  return listen({ handle, prepare, respondError, sockets, limits }, { port, host, hostNames })
 }
