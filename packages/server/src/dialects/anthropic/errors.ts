@@ -1,6 +1,7 @@
 /** Errors as Anthropic's clients read them: `{"type":"error","error":{"type","message"}}`. */
 import { encodeJson, errors, type MillraceError, type PublicError } from '@millrace/protocol'
 import type { FaceError } from '../../gateway/face.ts'
+import { retryHeader } from '../shared/retries.ts'
 
 /** Of a run that ended without an answer, where its server died. */
 export const interrupted = { code: 'server_stopping', message: 'The server of the run ended before the run did.' } as const
@@ -9,9 +10,8 @@ export function errorBody({ code, message }: Pick<PublicError, 'code' | 'message
   return { type: 'error', error: { type: typeOf(errors[code].status), message, code } }
 }
 
-/** Its clients send a request again by its status alone, and would start another run where they cannot succeed. */
 export function formatAnthropicError(error: MillraceError): FaceError {
-  return { body: encodeJson(errorBody(error.toPublic())), headers: { 'x-should-retry': `${error.retryable}` } }
+  return { body: encodeJson(errorBody(error.toPublic())), headers: retryHeader(error) }
 }
 
 const types: Readonly<Record<number, string>> = {

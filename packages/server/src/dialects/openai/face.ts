@@ -1,7 +1,7 @@
 /** OpenAI's addresses: Chat Completions, Responses and the list of models. */
 import { encodeJson } from '@millrace/protocol'
 import type { CreateFace } from '../../gateway/face.ts'
-import { Retries } from '../shared/retries.ts'
+import { Retries, retryHeader } from '../shared/retries.ts'
 import { createChatCompletionRoutes } from './chat-routes.ts'
 import { openAiError } from './errors.ts'
 import { createModelRoutes } from './model-routes.ts'
@@ -18,8 +18,7 @@ export const createOpenAiFace: CreateFace = (context) => {
     ],
     formatError: (error) => ({
       body: encodeJson({ error: { ...openAiError(error) } }),
-      // Without it, clients repeat a request by its status alone.
-      headers: { 'x-should-retry': `${error.retryable}` },
+      headers: retryHeader(error),
     }),
   }
 }

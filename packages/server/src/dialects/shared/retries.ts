@@ -15,6 +15,9 @@ const requestsMax = 2000
 /** Equal requests that one client has sent in this time. */
 const equalMax = 16
 
+/** Seconds. */
+const waitMax = 60
+
 interface Sent {
   readonly run: string
   /** The highest count with which it was sent. */
@@ -60,6 +63,14 @@ export class Retries {
     const status = this.#options.runs.get(run)?.end?.status
     return status === 'failed' || status === 'interrupted'
   }
+}
+
+/**
+ * The header of an error. Without it, those clients repeat a request by its status alone, and some wait for as long as
+ * `Retry-After` says, which may be until the next day.
+ */
+export function retryHeader({ retryable, retryAfter = 0 }: Pick<MillraceError, 'retryable' | 'retryAfter'>) {
+  return { 'x-should-retry': `${retryable && retryAfter <= waitMax}` }
 }
 
 /** Throws `invalid_request` for JSON so deep that it overflows the stack of a function that encodes it, in whatever field. */
