@@ -219,7 +219,6 @@ describe('what is rejected at /ag-ui', () => {
     ],
     ['a picture that is none', { ...good, messages: [picture('data', 'AAAA')] }, 415, 'file_type_mismatch'],
     ['a message that is none', { ...good, messages: [null] }, 400, 'invalid_request'],
-    ['an unknown model', { ...good, forwardedProps: { model: 'none' } }, 404, 'model_not_found'],
     ['wrong parameters', { ...good, forwardedProps: { params: { temperature: 9 } } }, 400, 'invalid_request'],
     ['two tools of one name', { ...good, tools: [weather, weather] }, 400, 'invalid_request'],
     [
@@ -229,12 +228,9 @@ describe('what is rejected at /ag-ui', () => {
       'call_not_found',
     ],
     ['a decision and a question', { ...good, resume: [{ interruptId: 'i', status: 'resolved' }] }, 400, 'invalid_request'],
-    ['JSON that is none', '{', 400, 'invalid_json'],
   ])('%s, before anything is started', async (_what, body, status, code) => {
     const { url, millrace } = await connect()
-    const headers = { 'content-type': 'application/json' }
-    const text = typeof body === 'string' ? body : JSON.stringify(body)
-    const response = await fetch(`${url}/ag-ui`, { method: 'POST', headers, body: text })
+    const response = await postJson(`${url}/ag-ui`, body)
     expect([response.status, ((await response.json()) as { error: { code: string } }).error.code]).toEqual([status, code])
     expect(millrace.findRun('r')).toBeUndefined()
   })
@@ -253,9 +249,8 @@ describe('what is rejected at /ag-ui', () => {
     expect((await post('r3', [assistant, { id: 'm', role: 'tool', toolCallId: 'c9', content: '1' }]))[0]).toBe(404)
   })
 
-  it('requests without credentials, and threads of others', async () => {
+  it('threads of others', async () => {
     const { url, millrace } = await connect({ access: { tokens: { secret } } })
-    expect((await postJson(`${url}/ag-ui`, good)).status).toBe(401)
     const ann = new HttpAgent({ url: `${url}/ag-ui`, threadId: 't', headers: bearer(await sign({ sub: 'ann' })) })
     ann.addMessage({ id: 'x', role: 'user', content: 'x' })
     expect((await run(ann)).outcome).toEqual({ type: 'success' })

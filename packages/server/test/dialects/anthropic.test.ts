@@ -182,7 +182,6 @@ describe('credentials', () => {
 describe('what is rejected at /v1/messages', () => {
   const image = { type: 'image', source: { type: 'url', url: 'https://example.com/x.png' } }
   it.each([
-    ['an unknown model', question('x', { model: 'none' }), 404, 'not_found_error'],
     ['a picture of another server', question([image]), 400, 'invalid_request_error'],
     ['a picture for a model that takes none', question([picture]), 400, 'invalid_request_error'],
     [

@@ -77,13 +77,6 @@ describe('permissions', () => {
     await expect.poll(() => millrace.connections).toBe(0)
   })
 
-  it('do not let a page of another site write', async () => {
-    const { url } = await startServer({ dialects })
-    const init = { method: 'PUT', headers: { ...text, origin: 'https://evil.example' }, body: 'x' }
-    expect(await statusOf(`${url}/ds/streams/a`, init)).toBe(403)
-    expect(await statusOf(`${url}/ds/streams/a`)).toBe(404)
-  })
-
   it('are no concern of a server that does not speak this dialect', async () => {
     const { url } = await startServer()
     expect(await statusOf(`${url}/ds/streams/a`, { method: 'PUT' })).toBe(404)
