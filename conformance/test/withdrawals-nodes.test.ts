@@ -1,5 +1,5 @@
 /** A run that waits is stopped on one server while another is sent the decision: one of the two counts, on every server. */
-import { createMillrace, memoryEngine, sqliteEngine } from 'millrace'
+import { createMillrace, type Engine, memoryEngine, sqliteEngine } from 'millrace'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { makeFolder } from '../src/faults/folder.ts'
 import { startShared } from './support/nodes.ts'
@@ -13,8 +13,9 @@ async function send(url: string, body: object) {
   return { status: response.status, body: (await response.json()) as { status?: string; error?: { code: string } } }
 }
 
+const shared = await startShared()
 const engines = [
-  ...(await startShared()).map(({ name, make }) => ({ name, open: () => [make(), make()] as const })),
+  ...shared.map(({ name, make }) => ({ name, open: () => [make(), make()] as const })),
   { name: 'memory', open: () => [memoryEngine()] as const },
   { name: 'sqlite', open: () => [sqliteEngine({ folder: makeFolder() })] as const },
 ]
@@ -55,3 +56,35 @@ describe.each(engines)('over $name', ({ open }) => {
     expect(outcomes.size).toBeGreaterThan(0)
   })
 })
+
+// What happened: the session was read after the run had been searched, and one that was started in between was a conflict.
+it.each(shared)(
+  'over $name two servers continue an answer with one id, though one starts it while the other searches',
+  async ({ make }) => {
+    const open = (engine: Engine) => {
+      const node = createMillrace({ engine, leaseMs: 5000, onError: () => {} })
+      onTestFinished(() => node.close())
+      return node
+    }
+    const engine = make()
+    let meet: (() => Promise<unknown>) | undefined
+    const [one, two] = [
+      open(make()),
+      open({
+        ...engine,
+        async inspect(log) {
+          const state = await engine.inspect(log)
+          if (log === 'run/again') await meet?.()
+          return state
+        },
+      }),
+    ]
+    const run = await one.ask({ query: 'x', id: 'first', models: ['sim:hang'] })
+    run.stop()
+    await run.ended
+    const request = { run: run.id, session: run.session, id: 'again' }
+    meet = () => one.resume(request)
+    expect((await two.resume(request)).id).toBe('again')
+    expect((await two.readSession(run.session))?.runs.map((each) => each.run)).toEqual(['first', 'again'])
+  },
+)

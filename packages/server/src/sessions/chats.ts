@@ -170,9 +170,10 @@ class SessionChats implements Chats {
     const session = await this.#sessionOf(run, named)
     return this.#start({ id, session, continues: run, lane: model }, (newRun) =>
       inSession(openLog, session, async (epoch) => {
+        // Before the run is searched: another node may start it in between.
+        const { past } = await this.#readSession(session)
         const known = await runs.find(newRun)
         if (known !== undefined) return known
-        const { past } = await this.#readSession(session)
         if (past.some((one) => one.run === newRun)) throw isInSession()
         const { unfinished, exchange } = findResumable(past, run, model)
         const { lane, model: name } = unfinished[0] as LaneRecord
@@ -217,10 +218,10 @@ class SessionChats implements Chats {
     run: string,
   ): Promise<Run> {
     const { runs, resolveModel, tools, instructions: ofServer } = this.#options
-    // Another node may have started it already, for the same request.
+    const { past, ofSession } = await this.#readSession(session)
+    // Another node may have started it already, for the same request, or since the session was read.
     const known = await runs.find(id)
     if (known !== undefined) return known
-    const { past, ofSession } = await this.#readSession(session)
     if (past.some((one) => one.run === id)) throw isInSession()
     const resumable = findResumable(past, run, lane)
     const { before, exchange } = resumable
