@@ -47,7 +47,7 @@ function createChannelStore<Event>(channel: ChannelLike<Event>): ChannelStore<Ev
 
   /** Never rejects. */
   async function follow(signal: AbortSignal): Promise<void> {
-    tell('live')
+    setStatus('live')
     try {
       for await (const event of channel.events({ signal })) {
         kept.push(event)
@@ -55,13 +55,13 @@ function createChannelStore<Event>(channel: ChannelLike<Event>): ChannelStore<Ev
         if (kept.length > 2 * keptMax) kept.splice(0, kept.length - keptMax)
         store.changed('frame')
       }
-      if (!signal.aborted) tell('closed')
+      if (!signal.aborted) setStatus('closed')
     } catch (cause) {
-      if (!signal.aborted) tell('closed', cause as Error)
+      if (!signal.aborted) setStatus('closed', cause as Error)
     }
   }
 
-  function tell(next: typeof status, cause?: Error): void {
+  function setStatus(next: typeof status, cause?: Error): void {
     if (next === status && cause === error) return
     status = next
     error = cause

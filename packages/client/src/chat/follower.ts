@@ -81,7 +81,7 @@ export function createFollower({ session, questions, onEdge, onEvent, onChange }
       try {
         if (isUnmade) await session.create({ signal })
         if (isStale) await read(signal)
-        tell('live')
+        setStatus('live')
         for await (const event of session.events({ from: followed.transcript.position, signal })) {
           // Another loop may have begun where this one was when it ended.
           if (signal.aborted) return
@@ -90,7 +90,7 @@ export function createFollower({ session, questions, onEdge, onEvent, onChange }
           take(event)
           attempt = 0
         }
-        return signal.aborted ? undefined : tell('closed')
+        return signal.aborted ? undefined : setStatus('closed')
       } catch (cause) {
         if (signal.aborted) return
         isStale = true
@@ -103,10 +103,10 @@ export function createFollower({ session, questions, onEdge, onEvent, onChange }
           put(interruptTranscript(followed.transcript))
           questions.lose(questions.started())
         }
-        if (!isPassing(error)) return tell('closed', error)
+        if (!isPassing(error)) return setStatus('closed', error)
         const delayMs = backoffMs(attempt, Math.random(), defaultTimings, error)
         wait = { state: 'reconnecting', retryAt: Date.now() + delayMs, attempt: attempt + 1, error }
-        tell('loading', error)
+        setStatus('loading', error)
         await pause(delayMs, signal)
       }
     }
@@ -114,7 +114,7 @@ export function createFollower({ session, questions, onEdge, onEvent, onChange }
 
   async function read(signal: AbortSignal): Promise<void> {
     wait = undefined
-    tell('loading', followed.error)
+    setStatus('loading', followed.error)
     const started = questions.started()
     const next = joinTranscript(checkTranscript(await session.read({ signal })))
     signal.throwIfAborted()
@@ -139,7 +139,7 @@ export function createFollower({ session, questions, onEdge, onEvent, onChange }
     onEdge(next)
   }
 
-  function tell(status: Chat['status'], error?: Error): void {
+  function setStatus(status: Chat['status'], error?: Error): void {
     if (status !== 'loading') wait = undefined
     else if (status === followed.status && error === followed.error) return
     Object.assign(followed, { status, error })

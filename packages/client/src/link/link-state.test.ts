@@ -169,7 +169,7 @@ describe('a connection on which nothing comes', () => {
     const link = machine()
     link.feed({ type: 'start' }, opened(1))
     link.wait(20_000)
-    link.feed({ type: 'heard', stream: 1 })
+    link.feed({ type: 'received', stream: 1 })
     expect(link.wait(27_999)).toEqual([])
     expect(link.wait(1)).toEqual(['close 1 true'])
     expect(link.state).toMatchObject({ phase: 'reconnecting', error: { code: 'silent' } })
@@ -201,7 +201,7 @@ describe('a connection on which nothing comes', () => {
     link.wait(500)
     link.feed(opened(2))
     link.wait(15_000)
-    link.feed({ type: 'heard', stream: 2, clock: 15_000 })
+    link.feed({ type: 'received', stream: 2, clock: 15_000 })
     expect(link.wait(28_000)).toEqual(['close 2 true'])
   })
 
@@ -265,7 +265,7 @@ describe('a connection that hands on in bursts', () => {
   const burst = (link: ReturnType<typeof machine>, stream = 1) => {
     const done = link.wait(1000)
     const now = link.now
-    for (let ms = 900; ms >= 0; ms -= 100) done.push(...link.feed({ type: 'heard', stream, clock: 5000 + now - ms }))
+    for (let ms = 900; ms >= 0; ms -= 100) done.push(...link.feed({ type: 'received', stream, clock: 5000 + now - ms }))
     return done
   }
 
@@ -287,7 +287,7 @@ describe('a connection that hands on in bursts', () => {
       burst(link)
       // And once more in time, after a quiet as long.
       link.wait(1000)
-      expect(link.feed({ type: 'heard', stream: 1, clock: 5000 + link.now })).toEqual([])
+      expect(link.feed({ type: 'received', stream: 1, clock: 5000 + link.now })).toEqual([])
     }
   })
 })
@@ -314,7 +314,7 @@ describe('a change of the transport', () => {
     const link = machine()
     link.feed({ type: 'start' }, opened(1), { type: 'switch', to: 'ws' }, opened(2))
     link.wait(20_000)
-    link.feed({ type: 'heard', stream: 1 })
+    link.feed({ type: 'received', stream: 1 })
     expect(link.wait(8000)).toEqual(['close 2 true'])
     expect(link.state).toMatchObject({ phase: 'live', stream: { id: 1 } })
   })
@@ -323,7 +323,7 @@ describe('a change of the transport', () => {
     const link = machine()
     link.feed({ type: 'start' }, opened(1), { type: 'switch', to: 'ws' }, failed(2))
     expect(link.state).toMatchObject({ phase: 'live', stream: { id: 1 }, attempt: 1 })
-    link.feed({ type: 'heard', stream: 1 })
+    link.feed({ type: 'received', stream: 1 })
     expect(link.wait(500)).toEqual(['open 3 ws'])
   })
 

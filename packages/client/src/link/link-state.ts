@@ -12,7 +12,7 @@
 import { handedOver, isFinal, MillraceError } from '../errors.ts'
 import { backoffMs, type Timings } from '../timings.ts'
 import type { TransportName } from '../transports/transport.ts'
-import { beat, createPace, hear, type Pace } from './pace.ts'
+import { beat, createPace, type Pace, receive } from './pace.ts'
 
 /** A transport is unfit after this number of silences, or of late heartbeats, in a row. */
 const silencesMax = 2
@@ -48,7 +48,7 @@ export interface LinkState {
   readonly isPaused: boolean
   /** Streams opened so far. */
   readonly count: number
-  /** Streams one after another that opened, perhaps said something, and then were never heard of again: a proxy that holds back. */
+  /** Streams one after another that opened, perhaps said something, and were silent then: a proxy that holds back. */
   readonly silences: number
   readonly error?: MillraceError | undefined
 }
@@ -61,7 +61,7 @@ export type LinkInput =
   /** Between `preparing` and `begun` something else has to happen before it is asked for. `caught-up`: it is where the reader is. */
   | { readonly type: 'preparing' | 'begun' | 'opened' | 'caught-up' | 'delivered' | 'stale'; readonly stream: number }
   /** `clock`: the server's, of a heartbeat. */
-  | { readonly type: 'heard'; readonly stream: number; readonly clock?: number | undefined }
+  | { readonly type: 'received'; readonly stream: number; readonly clock?: number | undefined }
   | { readonly type: 'retry'; readonly stream: number; readonly retryMs: number }
   | { readonly type: 'failed'; readonly stream: number; readonly error: MillraceError }
 
@@ -78,7 +78,7 @@ export type LinkEffect =
 
 export interface LinkContext {
   readonly now: number
-  /** How long this clock stood still since a stream was last heard from: some do while the machine sleeps. */
+  /** How long this clock stood still since bytes of a stream last came: some do while the machine sleeps. */
   readonly sleptMs: number
   /** From 0 to 1. */
   readonly random: number
@@ -131,14 +131,14 @@ function stepStream(state: LinkState, input: Extract<LinkInput, { stream: number
   const known = isNext ? state.next : state.stream
   if (known === undefined || known.id !== input.stream) return stay(state)
   const { now, timings } = context
-  const stream = hear(known, now, timings.lateMs)
+  const stream = receive(known, now, timings.lateMs)
   switch (input.type) {
     case 'preparing':
       return stay(put(state, { ...stream, openedAt: Number.POSITIVE_INFINITY }))
     case 'begun':
       return stay(put(state, { ...stream, openedAt: now }))
-    case 'heard':
-      return hearBeat(state, stream, input.clock, context)
+    case 'received':
+      return receiveHeartbeat(state, stream, input.clock, context)
     case 'retry':
       return stay({ ...state, retryMs: input.retryMs })
     case 'delivered': {
@@ -162,9 +162,9 @@ function stepStream(state: LinkState, input: Extract<LinkInput, { stream: number
   }
 }
 
-function hearBeat(state: LinkState, heard: Stream, clock: number | undefined, { now, timings }: LinkContext): LinkStep {
-  if (clock === undefined) return stay(put(state, heard))
-  const stream = beat(heard, clock, now, timings.lateMs)
+function receiveHeartbeat(state: LinkState, known: Stream, clock: number | undefined, { now, timings }: LinkContext): LinkStep {
+  if (clock === undefined) return stay(put(state, known))
+  const stream = beat(known, clock, now, timings.lateMs)
   const error = new MillraceError('silent', { message: 'A proxy holds events back.' })
   return {
     state: put({ ...state, silences: 0 }, { ...stream, lateBeats: stream.lateBeats % lateBeatsMax }),
@@ -269,7 +269,7 @@ function fail(state: LinkState, stream: Stream, error: MillraceError, context: L
 }
 
 function deadlineOf(stream: Stream, timings: Timings): number {
-  if (stream.isOpen) return stream.heardAt + timings.silenceMs
+  if (stream.isOpen) return stream.receivedAt + timings.silenceMs
   return stream.openedAt + (mayBeSlow(stream, timings) ? timings.slowMs : timings.firstBytesMs)
 }
 
@@ -284,7 +284,7 @@ function put(state: LinkState, stream: Stream): LinkState {
 
 /** Not silent for too long, also by the clock on the wall: a machine that slept may have lost it without a word. */
 function isFresh({ stream }: LinkState, { now, sleptMs, timings }: LinkContext): boolean {
-  return stream !== undefined && now - stream.heardAt + Math.max(0, sleptMs) < timings.silenceMs
+  return stream !== undefined && now - stream.receivedAt + Math.max(0, sleptMs) < timings.silenceMs
 }
 
 function without(state: LinkState): LinkState {

@@ -109,7 +109,7 @@ export class Link {
       source,
       from: 'now',
       signal: AbortSignal.any([signal, done.signal]),
-      on: { opened: ignore, heard: ignore, retry: ignore, event: ignore, reached: found.resolve, failed: found.reject },
+      on: { opened: ignore, received: ignore, retry: ignore, event: ignore, reached: found.resolve, failed: found.reject },
     })
     const position = await found.promise
     done.abort()
@@ -136,7 +136,7 @@ export class Link {
           this.dispatch({ type: 'opened', stream })
           compare()
         },
-        heard: (clock) => this.dispatch({ type: 'heard', stream, clock }),
+        received: (clock) => this.dispatch({ type: 'received', stream, clock }),
         retry: (retryMs) => this.dispatch({ type: 'retry', stream, retryMs }),
         reached: (position) => {
           if (!this.#streams.has(stream)) return

@@ -1,14 +1,14 @@
 /** Heartbeats by two clocks that nobody set: late in a row is held back; a slow line, one late beat or a bad clock is not. */
 import { describe, expect, it } from 'vitest'
-import { beat, createPace, hear, type Pace } from './pace.ts'
+import { beat, createPace, type Pace, receive } from './pace.ts'
 
 const lateMs = 700
 
-/** What a stream is heard to say: the time of its bytes, and what the server's clock was when a heartbeat left. */
-function listen(...heard: readonly { readonly at: number; readonly sent?: number }[]): Pace {
+/** What arrives on a stream: the time of its bytes, and what the server's clock was when a heartbeat left. */
+function listen(...received: readonly { readonly at: number; readonly sent?: number }[]): Pace {
   let pace = createPace(0)
-  for (const { at, sent } of heard) {
-    pace = hear(pace, at, lateMs)
+  for (const { at, sent } of received) {
+    pace = receive(pace, at, lateMs)
     if (sent !== undefined) pace = beat(pace, sent, at, lateMs)
   }
   return pace
@@ -51,7 +51,7 @@ describe('a heartbeat', () => {
     for (let beats = 1; beats < 100_000; beats++) {
       const at = beats * 15_000
       // 100 millionths, which is a bad clock.
-      pace = beat(hear(pace, at, lateMs), Math.round(at * 0.9999), at, lateMs)
+      pace = beat(receive(pace, at, lateMs), Math.round(at * 0.9999), at, lateMs)
       expect(pace.lateBeats).toBe(0)
     }
   })

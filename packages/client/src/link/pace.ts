@@ -4,7 +4,7 @@
  * not held back. Once is the network, or this side was asleep; again and again is a proxy.
  */
 export interface Pace {
-  readonly heardAt: number
+  readonly receivedAt: number
   /** When something came after nothing had for longer than `lateMs`; 0 once a heartbeat has been judged by it. */
   readonly quietTo: number
   /** The least difference seen between this clock and the server's. */
@@ -17,12 +17,12 @@ export interface Pace {
 const driftMs = 2
 
 export function createPace(now: number): Pace {
-  return { heardAt: now, quietTo: 0, fastest: Number.POSITIVE_INFINITY, lateBeats: 0 }
+  return { receivedAt: now, quietTo: 0, fastest: Number.POSITIVE_INFINITY, lateBeats: 0 }
 }
 
 /** Bytes came. */
-export function hear<P extends Pace>(pace: P, now: number, lateMs: number): P {
-  return { ...pace, heardAt: now, quietTo: now - pace.heardAt > lateMs ? now : pace.quietTo }
+export function receive<P extends Pace>(pace: P, now: number, lateMs: number): P {
+  return { ...pace, receivedAt: now, quietTo: now - pace.receivedAt > lateMs ? now : pace.quietTo }
 }
 
 /** They were a heartbeat. */

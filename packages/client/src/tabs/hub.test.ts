@@ -40,7 +40,7 @@ function setup() {
     const abort = new AbortController()
     const on: StreamHandlers = {
       opened: () => seen.push('opened'),
-      heard: () => seen.push('heard'),
+      received: () => seen.push('received'),
       retry: (ms) => seen.push(`retry ${ms}`),
       event: (_name, id) => seen.push(id.split('-')[1] as string),
       reached: (position) => seen.push(`reached ${position.split('-')[1]}`),
@@ -70,10 +70,10 @@ describe('streams that several read', () => {
     const second = read(at(5))
     await turn()
     on.event('n', at(6), null)
-    on.heard()
+    on.received()
     expect([opened.length, opened[0]?.from, asked.length]).toEqual([1, at(0), 0])
-    expect(first.seen).toEqual(['6', 'heard'])
-    expect(second.seen).toEqual(['opened', 'reached 5', '6', 'heard'])
+    expect(first.seen).toEqual(['6', 'received'])
+    expect(second.seen).toEqual(['opened', 'reached 5', '6', 'received'])
   })
 
   // What happened: each way of reading was an attachment, and a socket has one for each session: they displaced each other.

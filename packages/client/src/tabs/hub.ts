@@ -124,23 +124,23 @@ function distribute(stream: SharedStream, onFailed: () => void): StreamHandlers 
     opened() {
       stream.isOpen = true
       stream.whenOpen.resolve()
-      tell(stream, (on) => on.opened())
+      broadcast(stream, (on) => on.opened())
     },
-    heard: (clock) => tell(stream, (on) => on.heard(clock)),
-    retry: (milliseconds) => tell(stream, (on) => on.retry(milliseconds)),
+    received: (clock) => broadcast(stream, (on) => on.received(clock)),
+    retry: (milliseconds) => broadcast(stream, (on) => on.retry(milliseconds)),
     event(name, id, data) {
       stream.recent.push({ before: stream.position, name, id, data })
       if (stream.recent.length > recentMax) stream.recent.shift()
       // Files are not kept here: a reader that joins meanwhile requests a second page.
       if (sizeOf(data) > recentBytesMax) stream.recent = []
       stream.position = name === 'gap' ? (data as Gap).to : id
-      tell(stream, (on) => on.event(name, id, data))
+      broadcast(stream, (on) => on.event(name, id, data))
     },
     reached(position) {
       if (position === stream.position) return
       stream.position = position
       stream.recent = []
-      tell(stream, (on) => on.reached(position))
+      broadcast(stream, (on) => on.reached(position))
     },
     failed(error) {
       onFailed()
@@ -176,7 +176,7 @@ function isAtOrAfter(position: string, other: string): boolean {
   return a !== undefined && a.epoch === b?.epoch && a.offset >= b.offset
 }
 
-function tell({ readers }: SharedStream, call: (on: StreamHandlers) => void): void {
+function broadcast({ readers }: SharedStream, call: (on: StreamHandlers) => void): void {
   for (const [{ on }, isLive] of readers) if (isLive) call(on)
 }
 

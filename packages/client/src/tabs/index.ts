@@ -50,19 +50,19 @@ function share(own: OwnCarrier, locks: Locks, { key = '', answerMs = 2000 }: Sha
   const name = `millrace ${own.base} ${key}`
   const lockOf = (of: string) => `${name} ${of}`
   const all = openTabChannel<ToAll | ToLeader>(name, (message) => {
-    if (message.type === 'who' || message.type === 'leading') leadership.hear(message)
-    else service?.hear(message)
+    if (message.type === 'who' || message.type === 'leading') leadership.receive(message)
+    else service?.receive(message)
   })
   const mine = openTabChannel<News | Answer>(lockOf(tab), (message) => {
-    if (message.leader === leadership.leader) relay.hear(message)
+    if (message.leader === leadership.leader) relay.receive(message)
   })
-  const say = all.post
+  const post = all.post
   const hub = createHub(own)
-  const relay = createRelay({ tab, answerMs: own.timings.answerMs, say })
+  const relay = createRelay({ tab, answerMs: own.timings.answerMs, post })
   let service: ReturnType<typeof createService> | undefined
   /** What waits for a leader. */
   let whenLed = Promise.withResolvers<void>()
-  const leadership = createLeadership({ name, tab, locks, answerMs, say, onChange })
+  const leadership = createLeadership({ name, tab, locks, answerMs, post, onChange })
   /** While this tab is awake; its lock tells the leader that it is there. */
   let alive: AbortController | undefined
   let isClosed = false

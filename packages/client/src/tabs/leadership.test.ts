@@ -34,7 +34,7 @@ function createLocks(): Locks {
   }
 }
 
-/** Tabs that hear each other when the test lets them. */
+/** Tabs whose messages reach each other when the test lets them. */
 function setup(answerMs = 2 ** 30) {
   const tabs = new Map<string, Leadership>()
   const bus: { readonly from: string; readonly message: ToAll }[] = []
@@ -45,12 +45,12 @@ function setup(answerMs = 2 ** 30) {
     locks,
     said: () => count,
     open(tab: string, own = locks) {
-      const say = (message: ToAll) => {
+      const post = (message: ToAll) => {
         count++
         bus.push({ from: tab, message })
       }
       // By default no tab checks on its own.
-      const leadership = createLeadership({ name: 'lead', tab, locks: own, answerMs, say, onChange: () => {} })
+      const leadership = createLeadership({ name: 'lead', tab, locks: own, answerMs, post, onChange: () => {} })
       tabs.set(tab, leadership)
       leadership.join()
       return leadership
@@ -61,7 +61,7 @@ function setup(answerMs = 2 ** 30) {
         await turn()
         const said = bus.splice(0)
         if (said.length === 0) return rounds
-        for (const { from, message } of said) for (const [tab, one] of tabs) if (tab !== from) one.hear(message)
+        for (const { from, message } of said) for (const [tab, one] of tabs) if (tab !== from) one.receive(message)
       }
       return roundsMax
     },
@@ -137,7 +137,7 @@ describe('who leads', () => {
     for (const one of both) one.resign()
   })
 
-  // What happened: each tab asked every two seconds, and everybody heard each question and each answer.
+  // What happened: each tab asked every two seconds, and everybody got each question and each answer.
   it('is asked for by one of many tabs at a time', async () => {
     vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] })
     onTestFinished(() => void vi.useRealTimers())
@@ -166,8 +166,8 @@ describe('who leads', () => {
     await settle()
     a.resign()
     await turn()
-    // That b leads is on its way while what a said is heard once more, by b itself too.
-    b.hear({ type: 'leading', leader: 'a', term: 1 })
+    // That b leads is on its way while what a announced arrives once more, at b itself too.
+    b.receive({ type: 'leading', leader: 'a', term: 1 })
     expect(b.leader).toBe('b')
     expect(bus.map(({ message }) => message)).toContainEqual({ type: 'leading', leader: 'b', term: 2 })
     await settle()
@@ -179,10 +179,10 @@ describe('who leads', () => {
     const { open, settle } = setup()
     const [a, b] = [open('a'), open('b')]
     await settle()
-    // Others have led meanwhile, and only b has heard of it.
-    b.hear({ type: 'leading', leader: 'x', term: 7 })
+    // Others have led meanwhile, and only b has learned of it.
+    b.receive({ type: 'leading', leader: 'x', term: 7 })
     expect(b.leader).toBe('x')
-    b.hear({ type: 'leading', leader: 'a', term: 1 })
+    b.receive({ type: 'leading', leader: 'a', term: 1 })
     await settle()
     expect([a, b].map(({ leader }) => leader)).toEqual(['a', 'a'])
     for (const one of [a, b]) one.resign()

@@ -14,7 +14,7 @@ export interface LeadershipOptions {
   readonly locks: Locks
   /** How long a leader may take to answer. */
   readonly answerMs: number
-  readonly say: (message: ToAll) => void
+  readonly post: (message: ToAll) => void
   /** Another tab leads now, or this one, or for a while nobody. */
   readonly onChange: () => void
 }
@@ -23,20 +23,20 @@ export interface Leadership {
   /** The tab that leads; undefined while nobody is known to. */
   readonly leader: string | undefined
   /** `who` or `leading` of another tab. */
-  hear(message: ToAll): void
+  receive(message: ToAll): void
   /** Lets another tab lead, and does not ask to again before `join`. */
   resign(): void
   join(): void
 }
 
-export function createLeadership({ name, tab, locks, answerMs, say, onChange }: LeadershipOptions): Leadership {
+export function createLeadership({ name, tab, locks, answerMs, post, onChange }: LeadershipOptions): Leadership {
   let leader: string | undefined
   /** The latest that is known of: each tab that begins to lead begins one. */
   let term = 0
   let timer: ReturnType<typeof setInterval> | undefined
   let isUnanswered = false
-  /** The leader was heard since this tab last thought of asking: others ask, too. */
-  let isHeard = false
+  /** The leader has announced itself since this tab last thought of asking: others ask, too. */
+  let isAnnounced = false
   /** The host refuses the lock, as in a sandboxed frame: this tab carries itself, and nobody else. */
   let isAlone = false
   const lock = createTabLock({
@@ -60,7 +60,7 @@ export function createLeadership({ name, tab, locks, answerMs, say, onChange }: 
     get leader() {
       return leader
     },
-    hear(message) {
+    receive(message) {
       if (isAlone) return
       if (message.type === 'who') {
         if (leader !== tab) return
@@ -74,7 +74,7 @@ export function createLeadership({ name, tab, locks, answerMs, say, onChange }: 
       }
       term = message.term
       isUnanswered = false
-      isHeard = true
+      isAnnounced = true
       if (leader === message.leader) return
       // Somebody has taken the lock from a tab that slept.
       const wasLeading = leader === tab
@@ -94,21 +94,21 @@ export function createLeadership({ name, tab, locks, answerMs, say, onChange }: 
 
   function doubt(): void {
     if (leader === tab) return
-    // One answer is heard by all: of many tabs, one asks at a time.
-    const wasHeard = isHeard
-    isHeard = false
-    if (wasHeard) return
+    // One answer reaches all: of many tabs, one asks at a time.
+    const wasAnnounced = isAnnounced
+    isAnnounced = false
+    if (wasAnnounced) return
     if (isUnanswered) lock.queue(true)
     isUnanswered = !isUnanswered
     ask()
   }
 
   function ask(): void {
-    say({ type: 'who', term })
+    post({ type: 'who', term })
   }
 
   function announce(): void {
-    say({ type: 'leading', leader: tab, term })
+    post({ type: 'leading', leader: tab, term })
   }
 
   function follow(next: string | undefined): void {

@@ -7,8 +7,8 @@ import { createService } from './service.ts'
 
 function setup() {
   const said: ToLeader[] = []
-  const relay = createRelay({ tab: 'follower', answerMs: 1000, say: (message) => said.push(message) })
-  const on = { opened: vi.fn(), heard: vi.fn(), retry: vi.fn(), event: vi.fn(), reached: vi.fn(), failed: vi.fn() }
+  const relay = createRelay({ tab: 'follower', answerMs: 1000, post: (message) => said.push(message) })
+  const on = { opened: vi.fn(), received: vi.fn(), retry: vi.fn(), event: vi.fn(), reached: vi.fn(), failed: vi.fn() }
   const abort = new AbortController()
   relay.transports.ws.open({ source: { session: 's' }, from: 'start', signal: abort.signal, on })
   const { stream } = said[0] as Extract<ToLeader, { type: 'open' }>
@@ -19,9 +19,9 @@ function setup() {
 describe('the messages of the leading tab', () => {
   it('breaks where something was lost, so that it is asked for again', () => {
     const { relay, said, on, news } = setup()
-    relay.hear(news(1))
-    relay.hear(news(3))
-    relay.hear(news(4))
+    relay.receive(news(1))
+    relay.receive(news(3))
+    relay.receive(news(4))
     expect(on.reached.mock.calls).toEqual([['k3f9a2xq-1']])
     expect(on.failed).toHaveBeenCalledOnce()
     expect(said.at(-1)).toMatchObject({ type: 'close' })
@@ -38,7 +38,7 @@ describe('the messages of the leading tab', () => {
   it('is over when it is left', () => {
     const { relay, said, on, abort, news } = setup()
     abort.abort()
-    relay.hear(news(1))
+    relay.receive(news(1))
     relay.cut()
     expect(said.at(-1)).toMatchObject({ type: 'close', isDead: false })
     for (const handler of Object.values(on)) expect(handler).not.toHaveBeenCalled()
@@ -63,8 +63,14 @@ describe('a tab that leads', () => {
       lockOf: (tab) => tab,
       openChannel: () => ({ post: (message) => void posted.push(message), close() {} }),
     })
-    service.hear({ type: 'open', tab: 'other', stream: 1, transport: 'ws', source: { session: 's' }, from: 'start' })
-    service.hear({ type: 'command', tab: 'other', ref: 2, command: { type: 'stop', run: 'r', session: 's' }, isPipelined: false })
+    service.receive({ type: 'open', tab: 'other', stream: 1, transport: 'ws', source: { session: 's' }, from: 'start' })
+    service.receive({
+      type: 'command',
+      tab: 'other',
+      ref: 2,
+      command: { type: 'stop', run: 'r', session: 's' },
+      isPipelined: false,
+    })
     await expect.poll(() => posted).toHaveLength(1)
     expect(posted[0]).toMatchObject({ ref: 2, error: { code: 'run_conflict', message: 'no', status: 409, retryable: false } })
     expect(opened[0]?.aborted).toBe(false)
@@ -84,7 +90,13 @@ describe('a tab that leads', () => {
       lockOf: (tab) => tab,
       openChannel: openTabChannel,
     })
-    service.hear({ type: 'command', tab: 'other', ref: 2, command: { type: 'stop', run: 'r', session: 's' }, isPipelined: false })
+    service.receive({
+      type: 'command',
+      tab: 'other',
+      ref: 2,
+      command: { type: 'stop', run: 'r', session: 's' },
+      isPipelined: false,
+    })
     service.close()
     answer.resolve('ended')
     // What nobody catches fails the run of the tests.

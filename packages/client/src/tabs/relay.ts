@@ -6,7 +6,7 @@ import type { StreamRequest, Transport, TransportName } from '../transports/tran
 import { type Answer, fromPlain, type News, type ToLeader } from './messages.ts'
 
 export interface Relay extends Carrier {
-  hear(message: News | Answer): void
+  receive(message: News | Answer): void
   /** The leader is another one now: what went through the old one broke. */
   cut(): void
 }
@@ -14,10 +14,10 @@ export interface Relay extends Carrier {
 export interface RelayOptions {
   readonly tab: string
   readonly answerMs: number
-  readonly say: (message: ToLeader) => void
+  readonly post: (message: ToLeader) => void
 }
 
-export function createRelay({ tab, answerMs, say }: RelayOptions): Relay {
+export function createRelay({ tab, answerMs, post }: RelayOptions): Relay {
   const streams = new Map<number, { readonly request: StreamRequest; calls: number }>()
   const waiting = new Map<number, PromiseWithResolvers<unknown>>()
   let count = 0
@@ -38,7 +38,7 @@ export function createRelay({ tab, answerMs, say }: RelayOptions): Relay {
         const answer = Promise.withResolvers<unknown>()
         const timer = setTimeout(() => answer.reject(new MillraceError('silent')), answerMs)
         waiting.set(ref, answer)
-        say({ type: 'command', tab, ref, command, isPipelined })
+        post({ type: 'command', tab, ref, command, isPipelined })
         try {
           return await answer.promise
         } finally {
@@ -47,8 +47,8 @@ export function createRelay({ tab, answerMs, say }: RelayOptions): Relay {
         }
       },
     },
-    hear(message) {
-      if (message.type === 'news') return hearNews(message)
+    receive(message) {
+      if (message.type === 'news') return receiveNews(message)
       const answer = waiting.get(message.ref)
       if (message.error === undefined) answer?.resolve(message.value)
       else answer?.reject(fromPlain(message.error))
@@ -65,13 +65,13 @@ export function createRelay({ tab, answerMs, say }: RelayOptions): Relay {
     const { source, from, signal } = request
     const stream = ++count
     streams.set(stream, { request, calls: 0 })
-    say({ type: 'open', tab, stream, transport, source, from })
+    post({ type: 'open', tab, stream, transport, source, from })
     signal.addEventListener('abort', () => {
-      if (streams.delete(stream)) say({ type: 'close', tab, stream, isDead: signal.reason === deadConnection })
+      if (streams.delete(stream)) post({ type: 'close', tab, stream, isDead: signal.reason === deadConnection })
     })
   }
 
-  function hearNews(news: News): void {
+  function receiveNews(news: News): void {
     const own = streams.get(news.stream)
     if (own === undefined) return
     const { on } = own.request
@@ -79,7 +79,7 @@ export function createRelay({ tab, answerMs, say }: RelayOptions): Relay {
     if (news.n !== own.calls) {
       // A tab that was put to sleep may not be given what was said meanwhile.
       streams.delete(news.stream)
-      say({ type: 'close', tab, stream: news.stream, isDead: false })
+      post({ type: 'close', tab, stream: news.stream, isDead: false })
       on.failed(unreachable('Something the leading tab said was lost.'))
     } else if (news.call === 'failed') {
       streams.delete(news.stream)

@@ -17,7 +17,7 @@ export interface ServiceOptions extends Carrier {
 }
 
 export interface Service {
-  hear(message: ToLeader): void
+  receive(message: ToLeader): void
   close(): void
 }
 
@@ -31,7 +31,7 @@ export function createService({ tab: leader, transports, sender, locks, lockOf, 
   const clients = new Map<string, Client>()
 
   return {
-    hear(message) {
+    receive(message) {
       const client = clients.get(message.tab) ?? welcome(message.tab)
       if (message.type === 'open') open(client, message)
       else if (message.type === 'command') void send(client, message)
@@ -66,7 +66,7 @@ export function createService({ tab: leader, transports, sender, locks, lockOf, 
     const abort = new AbortController()
     client.streams.set(stream, abort)
     let n = 0
-    const say = (call: keyof StreamHandlers, ...args: readonly unknown[]) => {
+    const post = (call: keyof StreamHandlers, ...args: readonly unknown[]) => {
       if (!abort.signal.aborted) client.channel.post({ type: 'news', leader, stream, n: ++n, call, args } as News)
     }
     transports[transport].open({
@@ -74,13 +74,13 @@ export function createService({ tab: leader, transports, sender, locks, lockOf, 
       from,
       signal: abort.signal,
       on: {
-        opened: () => say('opened'),
-        heard: (clock) => say('heard', clock),
-        retry: (milliseconds) => say('retry', milliseconds),
-        event: (name, id, data) => say('event', name, id, data),
-        reached: (position) => say('reached', position),
+        opened: () => post('opened'),
+        received: (clock) => post('received', clock),
+        retry: (milliseconds) => post('retry', milliseconds),
+        event: (name, id, data) => post('event', name, id, data),
+        reached: (position) => post('reached', position),
         failed(error) {
-          say('failed', toPlain(error))
+          post('failed', toPlain(error))
           client.streams.delete(stream)
         },
       },

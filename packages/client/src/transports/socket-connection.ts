@@ -59,7 +59,7 @@ export class SocketConnection {
   #refs = 0
   /** When the next command would be sent if commands were evenly spaced. */
   #commandAt = Number.NEGATIVE_INFINITY
-  #heardAt: number | undefined
+  #receivedAt: number | undefined
   #pingedAt = 0
   #silenceTimer: ReturnType<typeof setTimeout>
   #idleMs: number
@@ -85,14 +85,14 @@ export class SocketConnection {
     this.#socket = socket
     socket.binaryType = 'arraybuffer'
     socket.onopen = () => {
-      this.#heardAt = performance.now()
+      this.#receivedAt = performance.now()
       onReached()
       clearTimeout(this.#silenceTimer)
       this.#watchSilence(timings.silenceMs)
       this.#opening.resolve()
     }
     socket.onmessage = ({ data }) => {
-      this.#heardAt = performance.now()
+      this.#receivedAt = performance.now()
       try {
         this.#receive(data)
       } catch {
@@ -183,7 +183,7 @@ export class SocketConnection {
 
   /** Heartbeats arrive also while nothing is attached, so a dead socket is found before the next command needs it. */
   #checkSilence(): void {
-    const restMs = this.#heardAt === undefined ? 0 : this.#heardAt + this.#options.timings.silenceMs - performance.now()
+    const restMs = this.#receivedAt === undefined ? 0 : this.#receivedAt + this.#options.timings.silenceMs - performance.now()
     if (restMs <= 0) return this.fail(new MillraceError('silent'))
     // On a slow line the answer to the server's own ping waits behind all the bytes on their way to this side.
     this.#pingedAt = performance.now()
@@ -207,7 +207,7 @@ export class SocketConnection {
     const message = parse(data)
     if (message === undefined) return this.fail(new MillraceError('bad_answer'))
     const clock = message.type === 'heartbeat' ? message.clock : undefined
-    for (const { isAnswered, on } of this.#attached.values()) if (isAnswered) on.heard(clock)
+    for (const { isAnswered, on } of this.#attached.values()) if (isAnswered) on.received(clock)
     if (message.type === 'event') {
       const attachment = this.#attached.get(keyOf(message))
       // Until `attached` arrives, events belong to the attachment that this one replaces.

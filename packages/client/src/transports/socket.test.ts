@@ -24,7 +24,7 @@ class FakeWebSocket implements WebSocketLike {
   close(): void {
     this.isClosed = true
   }
-  hear(message: object): void {
+  receive(message: object): void {
     this.onmessage?.({ data: JSON.stringify(message) })
   }
 }
@@ -50,7 +50,7 @@ function setup() {
   }
   const attach = (session: string) => {
     const abort = new AbortController()
-    const on = { opened: vi.fn(), heard: vi.fn(), retry: vi.fn(), event: vi.fn(), reached: vi.fn(), failed: vi.fn() }
+    const on = { opened: vi.fn(), received: vi.fn(), retry: vi.fn(), event: vi.fn(), reached: vi.fn(), failed: vi.fn() }
     socket.attach({ source: { session }, from: 'start', signal: abort.signal, on })
     return { on, leave: () => abort.abort() }
   }
@@ -72,10 +72,10 @@ describe('the one WebSocket of a client', () => {
     const { answer } = command()
     last().onopen?.()
     await turn()
-    last().hear({ type: 'ended', ref: '1', run: 'r', end: {} })
+    last().receive({ type: 'ended', ref: '1', run: 'r', end: {} })
     await answer
     await vi.advanceTimersByTimeAsync(15_000)
-    last().hear({ type: 'heartbeat', clock: 15_000 })
+    last().receive({ type: 'heartbeat', clock: 15_000 })
     await vi.advanceTimersByTimeAsync(timings.silenceMs - 1)
     expect(last().isClosed).toBe(false)
     await vi.advanceTimersByTimeAsync(1)
@@ -92,7 +92,7 @@ describe('the one WebSocket of a client', () => {
       const { answer } = command()
       last().onopen?.()
       await turn()
-      last().hear({ type: 'ended', ref, run: 'r', end: {} })
+      last().receive({ type: 'ended', ref, run: 'r', end: {} })
       await answer
       await vi.advanceTimersByTimeAsync(9_000)
     }
@@ -167,7 +167,7 @@ describe('the one WebSocket of a client', () => {
       on.event.mockImplementation((_name, _id, { to }: { to: string }) => to)
       last().onopen?.()
       await turn()
-      last().hear({ type: 'attached', ref: '1', session: 'a', position: 'k3f9a2xq-0' })
+      last().receive({ type: 'attached', ref: '1', session: 'a', position: 'k3f9a2xq-0' })
       last().onmessage?.({ data })
       expect(last().isClosed).toBe(true)
       expect(on.failed).toHaveBeenCalledExactlyOnceWith(expect.objectContaining({ code: 'bad_answer' }))

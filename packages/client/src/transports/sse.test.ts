@@ -18,19 +18,19 @@ it('answers when the stream opens, every heartbeat, and every ten seconds while 
   }
   const abort = new AbortController()
   onTestFinished(() => abort.abort())
-  let heard = 0
-  const hear = () => void heard++
+  let received = 0
+  const receive = () => void received++
   const options = { base: 'http://host/', fetch: fetch as never, token: undefined, answerMs: 20_000, onReached() {} }
   createSseTransport(createHttp(options), { lost: 0, repeated: 0, resumed: 0 }).open({
     source: { session: 's' },
     from: 'start',
     signal: abort.signal,
-    on: { opened: hear, heard: hear, retry() {}, event() {}, reached() {}, failed() {} },
+    on: { opened: receive, received: receive, retry() {}, event() {}, reached() {}, failed() {} },
   })
   const come = async (text: string) => {
-    const before = heard
+    const before = received
     await writer.write(new TextEncoder().encode(text))
-    await vi.waitFor(() => expect(heard).toBeGreaterThan(before), 10_000)
+    await vi.waitFor(() => expect(received).toBeGreaterThan(before), 10_000)
   }
   await come('retry: 1000\n\n: millrace\n\n')
   await vi.waitFor(() => expect(answered).toEqual([{ stream: 'mine' }]), 10_000)
@@ -59,7 +59,7 @@ it('takes an error without a position for the refusal that it is, and an event o
       signal: new AbortController().signal,
       on: {
         opened: () => void happened.push('opened'),
-        heard() {},
+        received() {},
         retry: (milliseconds) => void happened.push(milliseconds),
         event: (name, id) => void happened.push([name, id]),
         reached() {},

@@ -68,7 +68,7 @@ async function read(http: Http, gauges: Gauges, { source, from, signal, on }: St
       // The first comment has words; a heartbeat is a number.
       const clock = Number(comment)
       if (!clock || signal.aborted) return
-      on.heard(clock)
+      on.received(clock)
       answer()
     },
     onError: (message) => {
@@ -79,7 +79,7 @@ async function read(http: Http, gauges: Gauges, { source, from, signal, on }: St
   for (;;) {
     const { done, value } = await reader.read()
     if (signal.aborted || done) throw unreachable('The stream ended.')
-    if (isOpen) on.heard()
+    if (isOpen) on.received()
     parser.push(value)
     if (performance.now() - answeredAt > answerMsMax) answer()
   }

@@ -28,7 +28,7 @@ export interface StreamHandlers {
   /** The first bytes are in: the server has accepted the position. */
   opened(): void
   /** Bytes came, of whatever kind; with the server's clock where they were a heartbeat. */
-  heard(clock?: number): void
+  received(clock?: number): void
   /** `retry:`: how long to wait before connecting again. */
   retry(milliseconds: number): void
   /** `id` is the position after the event. */
