@@ -2,6 +2,7 @@
 import type { CallDecision, LanePart, SessionEvent } from '@millrace/protocol'
 import type { Session } from '../session.ts'
 import { notifyAll } from '../status.ts'
+import type { Locks } from '../tabs/lock.ts'
 import type { ChatOptions, ClientCall } from './chat.ts'
 import { type ChatRun, joinTranscript, lastRun } from './fold.ts'
 import type { Questions } from './questions.ts'
@@ -13,11 +14,6 @@ export interface Listeners {
   notify(runs: readonly ChatRun[], event: SessionEvent): void
   /** Executes the calls that wait, of runs that were asked here, also before the page was loaded. */
   executeWaiting(runs: readonly ChatRun[]): void
-}
-
-/** What is used of a LockManager. */
-interface Locks {
-  request(name: string, act: () => Promise<void>): Promise<void>
 }
 
 export function createListeners(
@@ -81,7 +77,7 @@ function isWaiting(part: LanePart): part is Extract<LanePart, { readonly type: '
 }
 
 /** In one tab at a time, where there are Web Locks. */
-function alone(name: string, act: () => Promise<void>): Promise<void> {
+async function alone(name: string, act: () => Promise<void>): Promise<void> {
   const { locks } = (globalThis as { navigator?: { locks?: Locks } }).navigator ?? {}
-  return locks === undefined ? act() : locks.request(name, act)
+  await (locks === undefined ? act() : locks.request(name, {}, act))
 }
