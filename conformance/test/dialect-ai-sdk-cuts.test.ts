@@ -2,10 +2,11 @@
 import { WorkflowChatTransport } from '@ai-sdk/workflow/client'
 import type { UIMessage, UIMessageChunk } from 'ai'
 import fc from 'fast-check'
-import { createMillrace, type Engine, memoryEngine, sqliteEngine } from 'millrace'
+import { createMillrace, type Engine, memoryEngine } from 'millrace'
 import { redisEngine } from 'millrace/redis'
 import { beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest'
-import { makeFolder, startRedis } from '../src/index.ts'
+import { startRedis } from '../src/index.ts'
+import { engines } from './support/engines.ts'
 import { talker, talkerTools } from './support/talker.ts'
 
 async function start(engine: Engine) {
@@ -20,18 +21,6 @@ async function start(engine: Engine) {
   onTestFinished(() => millrace.close())
   return millrace.listen({ port: 0 })
 }
-
-async function openRedis(): Promise<Engine> {
-  const redis = await startRedis()
-  onTestFinished(() => redis.close())
-  return redisEngine({ url: redis.url })
-}
-
-const engines: readonly [string, () => Engine | Promise<Engine>][] = [
-  ['memory', () => memoryEngine()],
-  ['sqlite', () => sqliteEngine({ folder: makeFolder() })],
-  ['redis', openRedis],
-]
 
 /** Ends each response after its number of frames. With an error, as of a network, a reader may lose frames before it too. */
 function cutting(frames: (response: number) => number | undefined, error?: Error) {

@@ -1,10 +1,15 @@
 /** Clients that cannot resume, cut after every frame on a real connection: none takes a cut for the end of the answer. */
-import { HttpAgent } from '@ag-ui/client'
+import { execFile } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
 import Anthropic from '@anthropic-ai/sdk'
 import { createMillrace, type Model, type ModelPart } from 'millrace'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { startFaultProxy } from '../src/index.ts'
+import type { Printed } from './support/ag-ui-process.ts'
+import { engines } from './support/engines.ts'
 import { frameEnds } from './support/frame-ends.ts'
+import { talker, talkerTools } from './support/talker.ts'
 
 const model: Model = {
   name: 'talker',
@@ -18,35 +23,32 @@ const model: Model = {
 }
 
 async function start() {
-  const millrace = createMillrace({ models: [model], model: 'talker', dialects: ['ag-ui', 'anthropic'] })
+  const millrace = createMillrace({ models: [model], model: 'talker', dialects: ['anthropic'] })
   const { port } = await millrace.listen({ port: 0 })
   const proxy = await startFaultProxy(port)
   onTestFinished(async () => {
     await proxy[Symbol.asyncDispose]()
     await millrace.close()
   })
-  return { millrace, port, proxy }
+  return { port, proxy }
 }
 
-describe('AG-UI', () => {
-  const asked = { threadId: 't', runId: 'r', messages: [{ id: 'm', role: 'user' as const, content: 'x' }] }
-
-  it('shows its client a broken response at every cut, and the run from its start when it is asked for again', async () => {
-    const { millrace, port, proxy } = await start()
-    const headers = { 'content-type': 'application/json' }
-    const init = { method: 'POST', headers, body: JSON.stringify(asked) }
-    // The client leaves a rejection of its own unhandled where a response breaks.
-    const read = async () => (await fetch(`${proxy.url}/ag-ui`, init)).text()
-    const whole = await read()
-    for (const end of await frameEnds(port, '/ag-ui', asked, '\n\n')) {
-      proxy.cutAfter(end)
-      await expect(read()).rejects.toThrow('terminated')
-      expect(await read()).toBe(whole)
-    }
-    const agent = new HttpAgent({ url: `${proxy.url}/ag-ui`, threadId: 't', initialMessages: asked.messages })
-    const { newMessages } = await agent.runAgent({ runId: 'r' })
-    expect(newMessages).toMatchObject([{ role: 'reasoning' }, { content: 'one 二 three' }])
-    expect((await millrace.readSession('t'))?.runs).toHaveLength(1)
+describe.each(engines)('AG-UI over %s', (_engine, open) => {
+  it("fails at every cut, and the client's next run of that name has the same messages", async () => {
+    const engine = await open()
+    const millrace = createMillrace({ engine, models: [talker('二')], model: 'talker', tools: talkerTools, dialects: ['ag-ui'] })
+    onTestFinished(() => millrace.close())
+    const { port } = await millrace.listen({ port: 0 })
+    const script = fileURLToPath(new URL('./support/ag-ui-process.ts', import.meta.url))
+    const args = ['--conditions=millrace-source', script, `${port}`]
+    const { stdout } = await promisify(execFile)(process.execPath, args)
+    const { whole, ended, running, failures, unhandled } = JSON.parse(stdout) as Printed
+    expect(whole.map(({ role }) => role)).toEqual(['user', 'reasoning', 'assistant', 'tool', 'assistant'])
+    expect(whole.at(-1)).toMatchObject({ content: 'you are in Bern' })
+    expect(ended.length).toBeGreaterThan(10)
+    for (const messages of [...ended, ...running]) expect(messages).toEqual(whole)
+    expect([failures.length, unhandled.length]).toEqual([2 * ended.length, 2 * ended.length])
+    expect((await millrace.readSession('r000'))?.runs).toHaveLength(1)
   })
 })
 

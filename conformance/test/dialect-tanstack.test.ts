@@ -1,26 +1,15 @@
 /** TanStack AI's client, cut after every frame on a real connection: over every engine it misses and repeats none. */
 import { fetchHttpStream, fetchServerSentEvents, webSocket } from '@tanstack/ai-client'
 import fc from 'fast-check'
-import { createMillrace, type Engine, memoryEngine, sqliteEngine } from 'millrace'
-import { redisEngine } from 'millrace/redis'
+import { createMillrace, type Engine } from 'millrace'
 import { describe, expect, it, onTestFinished } from 'vitest'
-import { makeFolder, startFaultProxy, startRedis } from '../src/index.ts'
+import { startFaultProxy } from '../src/index.ts'
+import { engines } from './support/engines.ts'
 import { frameEnds } from './support/frame-ends.ts'
 import { talker, talkerTools } from './support/talker.ts'
 
 const messages = [{ id: 'm', role: 'user' as const, parts: [{ type: 'text' as const, content: 'where?' }] }]
 
-async function openRedis(): Promise<Engine> {
-  const redis = await startRedis()
-  onTestFinished(() => redis.close())
-  return redisEngine({ url: redis.url })
-}
-
-const engines: readonly [string, () => Engine | Promise<Engine>][] = [
-  ['memory', () => memoryEngine()],
-  ['sqlite', () => sqliteEngine({ folder: makeFolder() })],
-  ['redis', openRedis],
-]
 const forms = [
   ['server-sent events', '/tanstack', fetchServerSentEvents, '\n\n'],
   ['lines', '/tanstack/lines', fetchHttpStream, '}\n'],
