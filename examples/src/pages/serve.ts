@@ -1,6 +1,6 @@
 /**
- * Builds one of the pages beside it, and serves it before a Millrace server: `node src/pages/serve.ts vue`. The page and the API
- * must be of one origin, so the server of the page passes the API on.
+ * Builds one of the pages beside it, and serves it before a Millrace server, or the one at `SERVER`: `node src/pages/serve.ts vue`.
+ * The page and the API must be of one origin, so the server of the page passes the API on.
  */
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -11,11 +11,11 @@ import { svelte } from '@sveltejs/vite-plugin-svelte'
 import react from '@vitejs/plugin-react'
 import vue from '@vitejs/plugin-vue'
 import { createMillrace } from 'millrace'
-import { build, defaultClientConditions, type InlineConfig, preview } from 'vite'
+import { build, defaultClientConditions, type InlineConfig, type ProxyOptions, preview } from 'vite'
 
 const [framework = 'react'] = process.argv.slice(2)
 const millrace = createMillrace({ model: process.env['MODEL'] ?? 'sim:count?n=5', dialects: ['ai-sdk'] })
-const { url } = await millrace.listen({ port: 0 })
+const url = process.env['SERVER'] ?? (await millrace.listen({ port: 0 })).url
 
 const outDir = await mkdtemp(join(tmpdir(), 'millrace-page-'))
 const config: InlineConfig = {
@@ -29,12 +29,21 @@ const config: InlineConfig = {
   preview: {
     host: '127.0.0.1',
     port: Number(process.env['PORT'] ?? 4601),
-    proxy: { '/api': url, '/ai': { target: url, ws: true }, '/ws': { target: url, ws: true } },
+    proxy: { '/api': passOn(), '/ai': passOn(), '/ws': passOn() },
   },
 }
 await build(config)
 const server = await preview(config)
 console.log(server.resolvedUrls?.local[0])
+
+function passOn(): ProxyOptions {
+  return {
+    target: url,
+    ws: true,
+    // Without it, a page would wait for ever for the rest of a response that has broken.
+    configure: (proxy) => proxy.on('proxyRes', (from, _request, to) => from.on('error', () => to.destroy())),
+  }
+}
 
 process.once('SIGTERM', () => void close())
 

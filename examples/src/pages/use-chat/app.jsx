@@ -1,5 +1,6 @@
 import { useChat } from '@ai-sdk/react'
 import { DefaultChatTransport, lastAssistantMessageIsCompleteWithApprovalResponses } from 'ai'
+import { useEffect } from 'react'
 
 const api = '/ai/chat'
 const transport = new DefaultChatTransport({ api })
@@ -11,13 +12,26 @@ export async function loadMessages(id) {
 }
 
 export function App({ id, messages: before }) {
-  const { messages, sendMessage, regenerate, addToolApprovalResponse, status, error } = useChat({
+  const { messages, setMessages, sendMessage, regenerate, resumeStream, addToolApprovalResponse, status, error } = useChat({
     id,
     messages: before,
     transport,
     resume: true,
     sendAutomaticallyWhen: lastAssistantMessageIsCompleteWithApprovalResponses,
   })
+  // What ended while the connection was lost is not streamed again. A question that the server did not get stays.
+  useEffect(() => {
+    if (status !== 'ready') return
+    let isOld = false
+    void loadMessages(id).then((known) => {
+      if (isOld || known.length === 0) return
+      const isMissing = ({ id, role }) => role === 'user' && !known.some((message) => message.id === id)
+      setMessages((shown) => [...known, ...shown.slice(-1).filter(isMissing)])
+    })
+    return () => {
+      isOld = true
+    }
+  }, [id, status, setMessages])
   const decide = (part, approved) => addToolApprovalResponse({ id: part.approval.id, approved })
   return (
     <>
@@ -47,6 +61,11 @@ export function App({ id, messages: before }) {
       <button type="button" onClick={() => void regenerate()}>
         Again
       </button>
+      {status === 'error' && (
+        <button type="button" onClick={() => void resumeStream()}>
+          Reconnect
+        </button>
+      )}
       <output>{error === undefined ? status : error.message}</output>
     </>
   )
