@@ -4,31 +4,22 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { fileURLToPath } from 'node:url'
 import { createMillrace } from 'millrace'
-import { build } from 'vite'
 import { beforeAll, expect, it, onTestFinished } from 'vitest'
 import { launchChromium } from '../src/chromium.ts'
+import { bundle } from './support/bundle.ts'
 import { signToken, tokenSecret } from './support/tokens.ts'
 
 type Client = typeof import('@millrace/client')
 
-let bundle = ''
+let script = ''
 beforeAll(async () => {
-  const built = await build({
-    configFile: false,
-    root: fileURLToPath(new URL('../../packages/client', import.meta.url)),
-    logLevel: 'error',
-    resolve: { conditions: ['millrace-source'] },
-    build: { write: false, lib: { entry: 'src/index.ts', formats: ['iife'], name: 'client' } },
-  })
-  const [output] = [built].flat().flatMap((one) => ('output' in one ? one.output : []))
-  if (output === undefined || !('code' in output)) throw new Error('The client was not built.')
-  bundle = output.code
+  script = await bundle(fileURLToPath(new URL('../../packages/client/src/index.ts', import.meta.url)), 'client')
 })
 
 /** A page with the client, at `http://<name>.localhost`, which is a site of its own. */
 async function openPage(name: string) {
   const server = createServer((_request, response) => {
-    response.setHeader('content-type', 'text/html').end(`<!doctype html><script>${bundle}</script>`)
+    response.setHeader('content-type', 'text/html').end(`<!doctype html><script>${script}</script>`)
   }).listen(0, '127.0.0.1')
   await once(server, 'listening')
   onTestFinished(() => {
