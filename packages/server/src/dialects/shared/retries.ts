@@ -48,9 +48,11 @@ export class Retries {
     const key = digestId([principal.kind, who, path, encode(body)])
     const count = Number(headers.get('x-stainless-retry-count') ?? 0)
     const all = this.#sent.get(key) ?? []
-    const before = count > 0 ? all.findLast(({ run, retries }) => retries < count && !this.#hasFailed(run)) : undefined
+    const known = count > 0 ? all.filter(({ run }) => !this.#hasFailed(run)) : []
+    // Of equal requests the one that has not been sent with this count; what repeats a retry has no other.
+    const before = known.findLast(({ retries }) => retries < count) ?? known.at(-1)
     if (before !== undefined) {
-      before.retries = count
+      before.retries = Math.max(before.retries, count)
       return before.run
     }
     const run = randomBytes(16).toString('base64url')
