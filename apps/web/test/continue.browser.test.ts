@@ -16,7 +16,7 @@ async function startGated(...names: string[]) {
 
 test('of a server that was killed: what was said stays, and the rest of it is asked for with one press', async () => {
   await using stage = await startStage()
-  await using server = await startKillable(stage.page, 'sim:count?n=200&tps=50')
+  await using server = await startKillable(stage.page, 'sim:count?n=400&tps=50')
   stage.proxy.redirect(server.port)
   const page = await stage.open()
   await page.ask('count')
@@ -27,7 +27,7 @@ test('of a server that was killed: what was said stays, and the rest of it is as
   await page.reaches('interrupted')
   const partial = readNumbers(await page.textWith('40 '))
   expect(partial).toEqual(range(1, partial.length))
-  expect(partial.length).toBeLessThan(200)
+  expect(partial.length).toBeLessThan(400)
   expect(await page.answer().getByText('Interrupted').count()).toBe(1)
   await page.page.reload()
   await page.reaches('interrupted')
@@ -37,12 +37,12 @@ test('of a server that was killed: what was said stays, and the rest of it is as
   // The same text grows; what had been said is never taken away to be said again.
   expect(readNumbers(await page.textWith(`${partial.length} `)).length).toBeGreaterThanOrEqual(partial.length)
   await page.reaches('completed')
-  expect(readNumbers(await page.textWith('200'))).toEqual(range(1, 200))
+  expect(readNumbers(await page.textWith('400'))).toEqual(range(1, 400))
   expect(await goOn(page).count()).toBe(0)
 
   await page.page.reload()
   await page.reaches('completed')
-  expect(readNumbers(await page.textWith('200'))).toEqual(range(1, 200))
+  expect(readNumbers(await page.textWith('400'))).toEqual(range(1, 400))
   expect([await page.page.locator('article').count(), await page.page.getByTestId('answer').count()]).toEqual([1, 1])
 })
 

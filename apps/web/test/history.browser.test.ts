@@ -199,8 +199,9 @@ test('begins another conversation where the one that is shown turns out to be da
       return engine.inspect(log)
     },
   }
-  await using stage = await startStage({ engine: failing, model: 'sim:count?n=20&tps=20', onError: () => {} })
+  await using stage = await startStage({ engine: failing, model: 'sim:count?n=3&tps=0', onError: () => {} })
   const page = await stage.open()
+  await page.chooseModels('sim:hang')
   await page.ask('what stays')
   await page.reaches('streaming')
   const shown = new URL(page.page.url()).searchParams.get('session')
@@ -208,6 +209,7 @@ test('begins another conversation where the one that is shown turns out to be da
   stage.proxy.cut()
   await page.isConnected('lost')
   await page.page.getByRole('heading', { name: 'what stays' }).waitFor()
+  await page.chooseModels('sim:count?n=3&tps=0')
   await page.ask('what is new')
   await page.reaches('completed')
   expect(new URL(page.page.url()).searchParams.get('session')).not.toBe(shown)

@@ -16,10 +16,10 @@ async function start(options: MillraceOptions = {}) {
   return { ...server, publish }
 }
 
-/** Expired, and accepted for three more seconds. */
-const inLeeway = () => sign({ exp: nowSeconds() - 27 })
+/** Expired, and accepted for five more seconds. */
+const inLeeway = () => sign({ exp: nowSeconds() - 25 })
 /** Expires when the one above is no longer accepted. */
-const soonExpired = () => sign({ exp: nowSeconds() + 4 })
+const soonExpired = () => sign({ exp: nowSeconds() + 6 })
 
 async function openReader(url: string, token: string) {
   const stream = await openStream(`${url}/api/stream?channel=c`, { headers: bearer(token) })
@@ -36,7 +36,7 @@ async function openAttached(url: string, token: string) {
 }
 
 // Each waits until its token is no longer accepted, so they wait side by side.
-describe('a token in its last three seconds', () => {
+describe('a token in its last five seconds', () => {
   const closesStream = async () => {
     const { url, millrace } = await start()
     const { next, rest, id } = await openReader(url, await inLeeway())

@@ -112,7 +112,7 @@ test.each([
   expect(blocks.source.slice(blocks.lexedEnd).length).toBeLessThan(text.length / 12)
   growBlocks(blocks, text, false)
   // A hundred frames. Of the square it would be minutes.
-  expect(performance.now() - began).toBeLessThan(8_000)
+  expect(performance.now() - began).toBeLessThan(30_000)
 })
 
 test('a text that is not a continuation is parsed again', () => {

@@ -12,7 +12,9 @@ export interface TestServer {
 
 export async function startServer(options: MillraceOptions = {}): Promise<TestServer> {
   const errors: unknown[] = []
-  const millrace = createMillrace({ model: 'sim:count?n=5&tps=0', onError: (error) => errors.push(error), ...options })
+  // A server that closes an idle connection may meet a request on it, where a busy machine wakes the test too late.
+  const limits = { idleMs: 60_000, ...options.limits }
+  const millrace = createMillrace({ model: 'sim:count?n=5&tps=0', onError: (error) => errors.push(error), ...options, limits })
   onTestFinished(() => millrace.close())
   const { url, port } = await millrace.listen({ port: 0 })
   return { millrace, url, port, errors }

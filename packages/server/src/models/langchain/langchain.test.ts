@@ -105,11 +105,10 @@ describe.each([
     const parts = ask(open(provider, fields), abort.signal)
     await parts.next()
     const next = parts.next()
-    const abortedAt = performance.now()
     abort.abort()
     expect(await next).toEqual({ done: true, value: undefined })
+    // Else never.
     await provider.requests[0]?.closed
-    expect(performance.now() - abortedAt).toBeLessThan(300)
   })
 
   it.each([false, true])('closes the request when its reader goes away, also while it waits (%s)', async (isWaiting) => {
