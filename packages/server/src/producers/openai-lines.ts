@@ -1,6 +1,7 @@
 /** Chunks of OpenAI's chat completions as parts: so the stream of any such provider can be sent on as it is. */
 import { type FinishReason, MillraceError } from '@millrace/protocol'
 import type { CheckedPart } from '../runs/part.ts'
+import { parseArguments } from '../tools/json.ts'
 import { type Line, type LineReader, parseLine, requirePart } from './line.ts'
 
 type Fields = Readonly<Record<string, unknown>>
@@ -47,7 +48,7 @@ export function createOpenAiLines(): LineReader {
     if (typeof reason !== 'string') return
     hasFinished = true
     for (const { id, name, arguments: given } of calls.values())
-      yield { toolCall: { id, name, arguments: asJson(given), by: 'model' } }
+      yield { toolCall: { id, name, arguments: parseArguments(given), by: 'model' } }
     calls.clear()
     yield { finishReason: finishReasons[reason] ?? 'other' }
   }
@@ -92,15 +93,6 @@ function usageParts(usage: unknown): CheckedPart[] {
       },
     },
   ]
-}
-
-/** The text that the model wrote, where it is no JSON. */
-function asJson(text: string): unknown {
-  try {
-    return text === '' ? {} : JSON.parse(text)
-  } catch {
-    return text
-  }
 }
 
 function isFields(value: unknown): value is Fields {

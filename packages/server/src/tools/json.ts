@@ -20,6 +20,20 @@ export function copyJson(value: unknown, lengthMax = jsonLengthMax): Json | unde
   }
 }
 
+/** The text itself where it is no JSON: the mistake of a model, or the plain result of a tool. */
+export function parseJsonOrText(text: string): Json {
+  try {
+    return JSON.parse(text) as Json
+  } catch {
+    return text
+  }
+}
+
+/** What a model wrote as arguments; text that is no JSON matches no schema, so that the model gets the error and may correct it. */
+export function parseArguments(text: string): Json {
+  return text.trim() === '' ? {} : parseJsonOrText(text)
+}
+
 /** Replaces half surrogate pairs in a JSON text. `JSON.stringify` writes them only as escapes. */
 export function toWholeJson(json: string): string {
   return json.replaceAll(/\\(?:\\|ud[89a-f][0-9a-f]{2})/g, (found) => (found === '\\\\' ? found : '\ufffd'))

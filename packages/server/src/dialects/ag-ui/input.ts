@@ -7,6 +7,7 @@ import { z } from 'zod'
 import type { AskInput } from '../../gateway/asking.ts'
 import { checkAsked } from '../../sessions/asked.ts'
 import type { MessageWithBytes } from '../../sessions/given-files.ts'
+import { parseJsonOrText } from '../../tools/json.ts'
 import { idOfName } from '../shared/id-of-name.ts'
 
 /** Any text: `idOfName`. */
@@ -112,21 +113,12 @@ function toTools({ tools = [] }: RunAgentInput): Asked['tools'] {
 
 function toResult(message: ClientMessage): CallAnswer {
   const { toolCallId = '', error } = message
-  return { id: toolCallId, isResult: true, value: error ?? parsed(textOf(message)), isError: error !== undefined }
+  return { id: toolCallId, isResult: true, value: error ?? parseJsonOrText(textOf(message)), isError: error !== undefined }
 }
 
 function toAnswer({ interruptId, status, payload }: NonNullable<RunAgentInput['resume']>[number]): CallAnswer {
   const value = status === 'cancelled' ? false : ((payload ?? true) as Json)
   return { id: interruptId, isResult: false, value, isError: status === 'cancelled' }
-}
-
-/** A tool returns JSON, which a message has as text. */
-function parsed(text: string): Json {
-  try {
-    return JSON.parse(text) as Json
-  } catch {
-    return text
-  }
 }
 
 function textOf({ content }: ClientMessage): string {

@@ -1,6 +1,7 @@
 /** The history that a client of Chat Completions posts, as messages. */
-import type { Json, MessagePart } from '@millrace/protocol'
+import type { MessagePart } from '@millrace/protocol'
 import { z } from 'zod'
+import { parseArguments } from '../../tools/json.ts'
 import { CallNames } from './call-names.ts'
 import { contentPart, type GivenMessage, readContent, textOfContent } from './files.ts'
 import { invalid } from './request-fields.ts'
@@ -48,14 +49,5 @@ export function toMessages(all: readonly ChatMessage[]): readonly GivenMessage[]
 
 function toCall({ id, function: called }: z.output<typeof toolCall>, field: string, calls: CallNames): MessagePart {
   if (called === undefined) throw invalid(field, 'is no call of a function')
-  return { type: 'tool_call', id: calls.begin(id), name: called.name, arguments: toArguments(called.arguments) }
-}
-
-/** A text that is no JSON is what the model wrote in place of it. */
-export function toArguments(text: string): Json {
-  try {
-    return text === '' ? {} : (JSON.parse(text) as Json)
-  } catch {
-    return text
-  }
+  return { type: 'tool_call', id: calls.begin(id), name: called.name, arguments: parseArguments(called.arguments) }
 }

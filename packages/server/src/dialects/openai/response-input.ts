@@ -2,8 +2,8 @@
 import type { Json, Message } from '@millrace/protocol'
 import { z } from 'zod'
 import type { DecisionInput } from '../../sessions/decisions.ts'
+import { parseArguments } from '../../tools/json.ts'
 import { CallNames } from './call-names.ts'
-import { toArguments } from './chat-messages.ts'
 import { contentPart, type GivenMessage, readContent, textOfContent } from './files.ts'
 import type { PreviousResponse } from './previous-response.ts'
 import { invalid } from './request-fields.ts'
@@ -94,7 +94,7 @@ export function toDecisions(input: Input): readonly DecisionInput[] | undefined 
 function toMessages(item: Item, field: string, names: CallNames): GivenMessage[] {
   switch (item.type) {
     case 'function_call': {
-      const call = { id: names.begin(item.call_id), name: item.name, arguments: toArguments(item.arguments) }
+      const call = { id: names.begin(item.call_id), name: item.name, arguments: parseArguments(item.arguments) }
       return [{ role: 'assistant', content: [{ type: 'tool_call', ...call }] }]
     }
     case 'function_call_output': {
@@ -132,7 +132,7 @@ function serverCallMessages(
   const call = names.begin(id)
   const value: Json = isError ? (typeof error === 'string' ? error : JSON.stringify(error)) : (output ?? '')
   return [
-    { role: 'assistant', content: [{ type: 'tool_call', id: call, name, arguments: toArguments(given) }] },
+    { role: 'assistant', content: [{ type: 'tool_call', id: call, name, arguments: parseArguments(given) }] },
     { role: 'tool', content: [{ type: 'tool_result', call: names.end(id), value, ...(isError && { isError }) }] },
   ]
 }

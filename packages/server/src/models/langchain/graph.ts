@@ -3,6 +3,7 @@
  * say and do comes through, calls and results included. As LangChain's models, they bring their own package.
  */
 import type { Json } from '@millrace/protocol'
+import { parseJsonOrText } from '../../tools/json.ts'
 import type { Model, ModelPart, ModelRequest } from '../model.ts'
 import { addUsage, callsOf, type LangChainChunk, newParts } from './chunks.ts'
 import { type AnswerEnd, usageOf } from './end.ts'
@@ -97,10 +98,5 @@ function toData(written: unknown): ModelPart {
 
 /** A tool's result is text, most often of JSON. */
 function toValue(content: unknown) {
-  if (typeof content !== 'string') return JSON.parse(JSON.stringify(content ?? null))
-  try {
-    return JSON.parse(content)
-  } catch {
-    return content
-  }
+  return typeof content === 'string' ? parseJsonOrText(content) : JSON.parse(JSON.stringify(content ?? null))
 }

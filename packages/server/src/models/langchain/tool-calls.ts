@@ -1,6 +1,6 @@
 /** Collects the calls of one message of a LangChain model from the pieces in which providers send them. */
 import { randomUUID } from 'node:crypto'
-import type { Json } from '@millrace/protocol'
+import { parseArguments } from '../../tools/json.ts'
 import type { ModelPart } from '../model.ts'
 
 /** Of a chunk, or of a block of an event. `index` or `id` say which call it belongs to. */
@@ -60,16 +60,6 @@ export class ToolCalls {
     this.#calls.delete(key)
     if (call === undefined || call.name === '') return
     yield { toolCall: { id: call.id, name: call.name, arguments: parseArguments(call.text), ...this.#by } }
-  }
-}
-
-/** What is no JSON stays text, which no schema of a tool accepts: the model gets the error, and may correct it. */
-function parseArguments(text: string): Json {
-  if (text.trim() === '') return {}
-  try {
-    return JSON.parse(text) as Json
-  } catch {
-    return text
   }
 }
 
