@@ -7,6 +7,7 @@ import { z } from 'zod'
 import type { FaceContext, FaceSocket, OpenedSocket } from '../../gateway/face.ts'
 import type { Run } from '../../runs/run.ts'
 import { idOfName } from '../shared/id-of-name.ts'
+import { withReservedReader } from '../shared/reserved-reader.ts'
 import { waitingChunks } from './ends.ts'
 import type { Extent } from './ids.ts'
 import { chatRequest } from './requests.ts'
@@ -23,32 +24,26 @@ const frame = z.discriminatedUnion('type', [
 
 type Sent = Extract<z.output<typeof frame>, { type: 'send' }>
 
-/** The key of a session that is about to be read. Messages are handled one after another, so there is at most one. */
-const reserved = 'reserved'
-
 export const createChatSocket = (context: FaceContext): FaceSocket => ({
   path: '/ai/ws',
   open: (opened) => (text) => handle(context, opened, text),
 })
 
 async function handle(context: FaceContext, opened: OpenedSocket, text: string): Promise<void> {
-  const { socket, connection, errorOf } = opened
+  const { socket, errorOf } = opened
   const startedAt = performance.now()
   const message = parse(text)
   // Without the id of a request nobody could be answered.
   if (message === undefined) return socket.close(closeCodes.misuse, 'Not a message of WebSocketChatTransport.')
   if (message.type === 'abort') return void socket.detach(message.requestId)
   try {
-    socket.requireRoom()
     const session = idOfName(message.id)
-    connection.attach(session, reserved)
-    if (message.type === 'send') await send(context, opened, message, session)
-    else await resume(context, opened, message.requestId, session)
+    await withReservedReader(opened, session, () =>
+      message.type === 'send' ? send(context, opened, message, session) : resume(context, opened, message.requestId, session),
+    )
   } catch (error) {
     const known = await errorOf(error, startedAt)
     reply(opened, message.requestId, { type: 'error', errorText: known.toPublic().message })
-  } finally {
-    connection.detach(reserved)
   }
 }
 

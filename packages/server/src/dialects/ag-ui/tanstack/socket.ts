@@ -9,6 +9,7 @@ import type { FaceContext, FaceSocket, OpenedSocket } from '../../../gateway/fac
 import type { ReadableRun } from '../../../gateway/run-streams.ts'
 import { replayRun } from '../../replay.ts'
 import { idOfName } from '../../shared/id-of-name.ts'
+import { withReservedReader } from '../../shared/reserved-reader.ts'
 import { type RunAgentInput, runAgentInput } from '../input.ts'
 import { prepareRun, type RunName, streamedAs } from '../start.ts'
 import { findJoined } from './find-run.ts'
@@ -16,8 +17,6 @@ import { findJoined } from './find-run.ts'
 const abort = z.looseObject({ type: z.literal('abort'), runId: z.string().max(512) })
 const message = z.union([abort, runAgentInput])
 
-/** The key of a session that is about to be read. Messages are handled one after another, so there is at most one. */
-const reserved = 'reserved'
 const [normal, refused] = [1000, 1008]
 
 export function createTanstackSocket(context: FaceContext): FaceSocket {
@@ -49,18 +48,14 @@ async function handle(context: FaceContext, opened: OpenedSocket, text: string):
 }
 
 async function start(context: FaceContext, opened: OpenedSocket, input: RunAgentInput): Promise<void> {
-  const { socket, connection, caller } = opened
+  const { caller } = opened
   const { runId, threadId } = input
-  socket.requireRoom()
-  connection.attach(idOfName(threadId), reserved)
-  try {
+  await withReservedReader(opened, idOfName(threadId), async () => {
     const begin = await prepareRun(context, caller, input)
     const run = await begin()
     await context.authorize(caller, 'session.read', { session: run.session })
     attach(opened, runId, run, input, () => {})
-  } finally {
-    connection.detach(reserved)
-  }
+  })
 }
 
 async function join(context: FaceContext, opened: OpenedSocket, runId: string, offset: string): Promise<void> {
