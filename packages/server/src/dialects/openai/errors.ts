@@ -23,11 +23,13 @@ export function openAiError(error: MillraceError): OpenAiError {
   return { message, type, param: paramOf(message), code }
 }
 
+/** Of a run that has no error of its own. */
+export const interruptedMessage = 'The server of the run died or was restarted; the text before it is kept, ask again.'
+
 /** Of a run that ended as failed or interrupted. */
 export function recordedError({ status, error }: Pick<RunEnd, 'status' | 'error'>): OpenAiError {
   if (error !== undefined) return openAiError(new MillraceError(error.code, { message: error.message }))
-  const message = 'The server of the run died or was restarted; the text before it is kept, ask again.'
-  return { message, type: 'server_error', param: null, code: status }
+  return { message: interruptedMessage, type: 'server_error', param: null, code: status }
 }
 
 /** Messages about a part of the request begin with its name. */

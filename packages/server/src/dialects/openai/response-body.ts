@@ -1,5 +1,6 @@
 /** The response object of the Responses API. */
 import type { Asked, EndStatus, FinishReason, Params, PublicError, Usage } from '@millrace/protocol'
+import { interruptedMessage } from './errors.ts'
 import { formatId, type RunName } from './ids.ts'
 import { itemsOf, type RecordedLane } from './response-items.ts'
 import { responseUsage } from './usage.ts'
@@ -97,7 +98,7 @@ export function statusOf({ status, finishReason, error }: ResponseEnd) {
 
 /** Clients know only these codes. */
 function errorOf(error: PublicError | undefined): object {
-  const message = error?.message ?? 'The server of the run died or was restarted; the text before it is kept, ask again.'
+  const message = error?.message ?? interruptedMessage
   const codes = { model_rate_limited: 'rate_limit_exceeded', model_rejected: 'invalid_prompt' } as const
   return { code: codes[error?.code as keyof typeof codes] ?? 'server_error', message }
 }
