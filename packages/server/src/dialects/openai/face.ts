@@ -2,10 +2,10 @@
 import { encodeJson } from '@millrace/protocol'
 import type { CreateFace } from '../../gateway/face.ts'
 import { Retries, retryHeader } from '../shared/retries.ts'
-import { createChatCompletionRoutes } from './chat-routes.ts'
+import { createChatCompletionRoutes } from './chat/routes.ts'
 import { openAiError } from './errors.ts'
 import { createModelRoutes } from './model-routes.ts'
-import { createResponseRoutes } from './response-routes.ts'
+import { createResponseRoutes } from './responses/routes.ts'
 
 export const createOpenAiFace: CreateFace = (context) => {
   const retries = new Retries(context)

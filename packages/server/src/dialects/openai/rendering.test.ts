@@ -7,10 +7,10 @@ import { describe, expect, it } from 'vitest'
 import type { LogEvent } from '../../log/log.ts'
 import { emptyFold, fold, type RunRecord } from '../../sessions/transcript.ts'
 import type { Frame, RunDialect } from '../run-dialect.ts'
-import { completionOf } from './chat-body.ts'
-import { createChatDialect } from './chat-chunks.ts'
-import { responseOf } from './response-body.ts'
-import { createResponsesDialect } from './response-events.ts'
+import { completionOf } from './chat/body.ts'
+import { createChatDialect } from './chat/chunks.ts'
+import { responseOf } from './responses/body.ts'
+import { createResponsesDialect } from './responses/events.ts'
 
 const usage = { inputTokens: 3, outputTokens: 2, totalTokens: 5 }
 const view = { session: 's', run: 'r' }

@@ -2,9 +2,9 @@
 import { limits, MillraceError } from '@millrace/protocol'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { toChatRequest } from './chat-request.ts'
-import { noPrevious } from './previous-response.ts'
-import { toResponseRequest } from './response-request.ts'
+import { toChatRequest } from './chat/request.ts'
+import { noPrevious } from './responses/previous.ts'
+import { toResponseRequest } from './responses/request.ts'
 
 const chat = {
   model: 'm',

@@ -1,6 +1,6 @@
 /** What a response that follows another needs of it. */
 import type { LanePart, Message, ToolCallPart, ToolPart } from '@millrace/protocol'
-import type { RunRecord } from '../../sessions/transcript.ts'
+import type { RunRecord } from '../../../sessions/transcript.ts'
 
 export interface PreviousResponse {
   /** The question, where no later model gets it because it has no answer but calls that wait. */

@@ -1,10 +1,10 @@
 /** A run as the body of a chat completion that is not streamed. */
 import type { LaneEnd, PublicError, RunEnd, ToolPart, Usage } from '@millrace/protocol'
-import { jsonText } from '../shared/json-text.ts'
+import { jsonText } from '../../shared/json-text.ts'
+import { formatId } from '../ids.ts'
+import { isOfClient, type RecordedLane } from '../responses/items.ts'
+import { completionUsage } from '../usage.ts'
 import { finishReasonOf } from './finish-reason.ts'
-import { formatId } from './ids.ts'
-import { isOfClient, type RecordedLane } from './response-items.ts'
-import { completionUsage } from './usage.ts'
 
 interface CompletedLane extends RecordedLane, Partial<Pick<LaneEnd, 'finishReason'>> {
   readonly model: string

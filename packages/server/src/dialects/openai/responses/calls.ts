@@ -1,8 +1,8 @@
 /** The calls of one lane as output items. */
 import type { SessionEvents } from '@millrace/protocol'
-import { jsonText } from '../shared/json-text.ts'
-import { approvalItem, type CallItem, functionItem, itemId, serverCallItem } from './response-items.ts'
-import type { ResponseOutput } from './response-output.ts'
+import { jsonText } from '../../shared/json-text.ts'
+import { approvalItem, type CallItem, functionItem, itemId, serverCallItem } from './items.ts'
+import type { ResponseOutput } from './output.ts'
 
 export interface ResponseCallsOptions {
   readonly run: string

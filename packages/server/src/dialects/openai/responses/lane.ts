@@ -1,8 +1,8 @@
 /** One lane as output items: each is added, filled and finished, in the order in which its parts begin. */
 import type { EndStatus, SessionEvent } from '@millrace/protocol'
-import { ResponseCalls } from './response-calls.ts'
-import { contentOf, type ItemStatus, itemId, type SaidKind, saidItem } from './response-items.ts'
-import type { ResponseOutput } from './response-output.ts'
+import { ResponseCalls } from './calls.ts'
+import { contentOf, type ItemStatus, itemId, type SaidKind, saidItem } from './items.ts'
+import type { ResponseOutput } from './output.ts'
 
 export interface ResponseLaneOptions {
   readonly run: string

@@ -1,9 +1,9 @@
 import type { SessionEvents, SessionEventType } from '@millrace/protocol'
 import { MillraceError } from '@millrace/protocol'
 import { describe, expect, it } from 'vitest'
-import type { LogEvent } from '../../log/log.ts'
-import type { Frame } from '../run-dialect.ts'
-import { createChatDialect } from './chat-chunks.ts'
+import type { LogEvent } from '../../../log/log.ts'
+import type { Frame } from '../../run-dialect.ts'
+import { createChatDialect } from './chunks.ts'
 
 type Given = { [T in SessionEventType]: readonly [T, SessionEvents[T]] }[SessionEventType]
 

@@ -1,10 +1,10 @@
 /** The history that a client of Chat Completions posts, as messages. */
 import type { MessagePart } from '@millrace/protocol'
 import { z } from 'zod'
-import { parseArguments } from '../../tools/json.ts'
-import { CallNames } from './call-names.ts'
-import { contentPart, type GivenMessage, readContent, textOfContent } from './files.ts'
-import { invalid } from './request-fields.ts'
+import { parseArguments } from '../../../tools/json.ts'
+import { CallNames } from '../call-names.ts'
+import { contentPart, type GivenMessage, readContent, textOfContent } from '../files.ts'
+import { invalid } from '../request-fields.ts'
 
 const toolCall = z.looseObject({
   id: z.string(),

@@ -1,12 +1,12 @@
 /** The `input` of a response, as messages. */
 import type { Json, Message } from '@millrace/protocol'
 import { z } from 'zod'
-import type { DecisionInput } from '../../sessions/decisions.ts'
-import { parseArguments } from '../../tools/json.ts'
-import { CallNames } from './call-names.ts'
-import { contentPart, type GivenMessage, readContent, textOfContent } from './files.ts'
-import type { PreviousResponse } from './previous-response.ts'
-import { invalid } from './request-fields.ts'
+import type { DecisionInput } from '../../../sessions/decisions.ts'
+import { parseArguments } from '../../../tools/json.ts'
+import { CallNames } from '../call-names.ts'
+import { contentPart, type GivenMessage, readContent, textOfContent } from '../files.ts'
+import { invalid } from '../request-fields.ts'
+import type { PreviousResponse } from './previous.ts'
 
 const content = z.string().or(z.array(contentPart))
 

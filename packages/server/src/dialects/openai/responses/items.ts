@@ -1,6 +1,6 @@
 /** The items of a response's output: texts, reasoning and calls. One that is streamed and one that is read later are the same. */
 import type { Json, LaneEnd, LanePart, ToolExecutor, ToolPart } from '@millrace/protocol'
-import { jsonText } from '../shared/json-text.ts'
+import { jsonText } from '../../shared/json-text.ts'
 
 export type ItemStatus = 'in_progress' | 'completed' | 'incomplete'
 export type SaidKind = 'message' | 'reasoning'

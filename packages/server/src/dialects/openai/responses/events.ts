@@ -1,12 +1,12 @@
 /** A run as the events of the Responses API. They are numbered one by one, so every reader gets the same ones. */
 import { encodeJson, type MillraceError, type SessionEvent, type SessionEvents } from '@millrace/protocol'
-import type { LogEvent } from '../../log/log.ts'
-import type { Frame, Renderer, RunDialect } from '../run-dialect.ts'
-import { openAiError } from './errors.ts'
-import type { RunName } from './ids.ts'
-import { type ResponseEnd, type ResponseStart, responseBody, statusOf } from './response-body.ts'
-import { ResponseLane } from './response-lane.ts'
-import { type Emit, ResponseOutput } from './response-output.ts'
+import type { LogEvent } from '../../../log/log.ts'
+import type { Frame, Renderer, RunDialect } from '../../run-dialect.ts'
+import { openAiError } from '../errors.ts'
+import type { RunName } from '../ids.ts'
+import { type ResponseEnd, type ResponseStart, responseBody, statusOf } from './body.ts'
+import { ResponseLane } from './lane.ts'
+import { type Emit, ResponseOutput } from './output.ts'
 
 export function createResponsesDialect(view: RunName): RunDialect {
   const key = `openai responses ${view.session} ${view.run}`

@@ -1,7 +1,7 @@
 import { MillraceError, type SessionEvents, type SessionEventType } from '@millrace/protocol'
 import { describe, expect, it } from 'vitest'
-import type { LogEvent } from '../../log/log.ts'
-import { createResponsesDialect } from './response-events.ts'
+import type { LogEvent } from '../../../log/log.ts'
+import { createResponsesDialect } from './events.ts'
 
 type Given = { [T in SessionEventType]: readonly [T, SessionEvents[T]] }[SessionEventType]
 

@@ -1,12 +1,11 @@
 /** A request of the Responses API, as a question. */
 import { idPattern, MillraceError } from '@millrace/protocol'
 import { z } from 'zod'
-import type { AskInput } from '../../gateway/asking.ts'
-import { checkAsked } from '../../sessions/asked.ts'
-import type { DecisionInput } from '../../sessions/decisions.ts'
-import { type GivenMessage, withPlaces } from './files.ts'
-import { parseId, type RunName } from './ids.ts'
-import type { PreviousResponse } from './previous-response.ts'
+import type { AskInput } from '../../../gateway/asking.ts'
+import { checkAsked } from '../../../sessions/asked.ts'
+import type { DecisionInput } from '../../../sessions/decisions.ts'
+import { type GivenMessage, withPlaces } from '../files.ts'
+import { parseId, type RunName } from '../ids.ts'
 import {
   commonFields,
   functionTool,
@@ -19,8 +18,9 @@ import {
   tokens,
   toParams,
   toTools,
-} from './request-fields.ts'
-import { responseInput, toDecisions, toInputMessages } from './response-input.ts'
+} from '../request-fields.ts'
+import { responseInput, toDecisions, toInputMessages } from './input.ts'
+import type { PreviousResponse } from './previous.ts'
 
 const responseFields = commonFields.extend({
   input: responseInput,

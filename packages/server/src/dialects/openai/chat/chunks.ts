@@ -1,12 +1,12 @@
 /** A run as the chunks of Chat Completions: one choice for each lane. */
 import { encodeJson, type MillraceError, type SessionEvent, type SessionEvents } from '@millrace/protocol'
-import type { LogEvent } from '../../log/log.ts'
-import type { Frame, Renderer, RunDialect } from '../run-dialect.ts'
-import { jsonText } from '../shared/json-text.ts'
-import { type OpenAiError, openAiError, recordedError } from './errors.ts'
+import type { LogEvent } from '../../../log/log.ts'
+import type { Frame, Renderer, RunDialect } from '../../run-dialect.ts'
+import { jsonText } from '../../shared/json-text.ts'
+import { type OpenAiError, openAiError, recordedError } from '../errors.ts'
+import { formatId } from '../ids.ts'
+import { completionUsage } from '../usage.ts'
 import { type EndedLane, finishReasonOf } from './finish-reason.ts'
-import { formatId } from './ids.ts'
-import { completionUsage } from './usage.ts'
 
 export interface ChatView {
   readonly session: string

@@ -1,9 +1,9 @@
 /** The response object of the Responses API. */
 import type { Asked, EndStatus, FinishReason, Params, PublicError, Usage } from '@millrace/protocol'
-import { interruptedMessage } from './errors.ts'
-import { formatId, type RunName } from './ids.ts'
-import { itemsOf, type RecordedLane } from './response-items.ts'
-import { responseUsage } from './usage.ts'
+import { interruptedMessage } from '../errors.ts'
+import { formatId, type RunName } from '../ids.ts'
+import { responseUsage } from '../usage.ts'
+import { itemsOf, type RecordedLane } from './items.ts'
 
 export interface ResponseStart extends RunName {
   readonly model: string

@@ -1,16 +1,16 @@
 /** What a request of the Responses API starts: the run of a question, or the one that goes on with decided calls. */
 import { MillraceError } from '@millrace/protocol'
-import type { Caller } from '../../access/caller.ts'
-import { decideFor } from '../../gateway/decisions.ts'
-import type { FaceContext } from '../../gateway/face.ts'
-import type { Run } from '../../runs/run.ts'
-import type { DecisionInput } from '../../sessions/decisions.ts'
-import type { Retries } from '../shared/retries.ts'
-import { readRecord } from '../shared/run-records.ts'
-import { prepareQuestion } from './asking.ts'
-import type { RunName } from './ids.ts'
-import { noPrevious, type PreviousResponse, previousOf } from './previous-response.ts'
-import type { ResponseRequest } from './response-request.ts'
+import type { Caller } from '../../../access/caller.ts'
+import { decideFor } from '../../../gateway/decisions.ts'
+import type { FaceContext } from '../../../gateway/face.ts'
+import type { Run } from '../../../runs/run.ts'
+import type { DecisionInput } from '../../../sessions/decisions.ts'
+import type { Retries } from '../../shared/retries.ts'
+import { readRecord } from '../../shared/run-records.ts'
+import { prepareQuestion } from '../asking.ts'
+import type { RunName } from '../ids.ts'
+import { noPrevious, type PreviousResponse, previousOf } from './previous.ts'
+import type { ResponseRequest } from './request.ts'
 
 export interface Prepared {
   readonly start: () => Promise<Run>

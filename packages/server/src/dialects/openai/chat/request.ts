@@ -1,10 +1,9 @@
 /** A request of Chat Completions, as a question. */
 import { limits, MillraceError } from '@millrace/protocol'
 import { z } from 'zod'
-import type { AskInput } from '../../gateway/asking.ts'
-import { checkAsked } from '../../sessions/asked.ts'
-import { chatMessage, toMessages } from './chat-messages.ts'
-import { type GivenMessage, withPlaces } from './files.ts'
+import type { AskInput } from '../../../gateway/asking.ts'
+import { checkAsked } from '../../../sessions/asked.ts'
+import { type GivenMessage, withPlaces } from '../files.ts'
 import {
   commonFields,
   functionTool,
@@ -18,7 +17,8 @@ import {
   tokens,
   toParams,
   toTools,
-} from './request-fields.ts'
+} from '../request-fields.ts'
+import { chatMessage, toMessages } from './messages.ts'
 
 const chatFields = commonFields.extend({
   messages: z.array(chatMessage).min(1),
