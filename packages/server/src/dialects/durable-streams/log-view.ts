@@ -1,5 +1,6 @@
 /** The logs of sessions and channels as streams of JSON: each event is one message. Nothing is merged: messages have offsets. */
 import { encodeJson, formatPosition, type Position, parsePosition, type SessionEvents } from '@millrace/protocol'
+import { LRUCache } from 'lru-cache'
 import type { Engine, LogEvent } from '../../log/log.ts'
 import type { Run } from '../../runs/run.ts'
 import { dataText } from '../dialect.ts'
@@ -7,6 +8,8 @@ import { expired, notFound } from './errors.ts'
 import type { Part, View } from './view.ts'
 
 const contentType = 'application/json'
+/** A run whose place is forgotten is read from its start again. */
+const runsMax = 10_000
 
 /** All that is kept of a log; `after` for a reader that gets nothing from before it. */
 export async function viewLog(engine: Engine, log: string, after = 0): Promise<View> {
@@ -41,7 +44,7 @@ export function createEndFinder(
   engine: Engine,
 ): (run: Pick<Run, 'id' | 'session' | 'start' | 'end'>) => Promise<Position | undefined> {
   /** Places up to which runs had not ended, or at which they did. */
-  const seen = new Map<string, { readonly at: Position; readonly isEnd: boolean }>()
+  const seen = new LRUCache<string, { readonly at: Position; readonly isEnd: boolean }>({ max: runsMax })
   return async ({ id, session, start, end }) => {
     const known = end?.position === undefined ? undefined : parsePosition(end.position)
     if (known !== undefined) return known
@@ -55,19 +58,8 @@ export function createEndFinder(
       isEnd = last !== undefined
       if (page.events.length === 0) break
     }
-    remember(seen, id, { at, isEnd })
+    seen.set(id, { at, isEnd })
     return isEnd ? at : undefined
-  }
-}
-
-const rememberedMax = 10_000
-
-function remember<T>(map: Map<string, T>, key: string, value: T): void {
-  map.delete(key)
-  map.set(key, value)
-  for (const oldest of map.keys()) {
-    if (map.size <= rememberedMax) return
-    map.delete(oldest)
   }
 }
 
