@@ -124,6 +124,8 @@ const nodes = [process.execPath, ...(process.env.PATH ?? '').split(delimiter).ma
 
 it.each([...new Set(nodes)])('works on %s', async (node) => {
   const source = stripTypeScriptTypes(readFileSync(new URL('takeover.ts', import.meta.url), 'utf8'))
-  const { stdout } = await promisify(execFile)(node, ['--input-type=module', '--eval', `${source}\n${program}`])
+  const args = ['--input-type=module', '--eval', `${source}\n${program}`]
+  // A connection that does not end would keep the program.
+  const { stdout } = await promisify(execFile)(node, args, { timeout: 50_000 })
   expect(stdout).toBe('released\n')
 })
