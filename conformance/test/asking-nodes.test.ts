@@ -53,7 +53,7 @@ describe.each(await startShared())('over $name', ({ make }) => {
 
   it('an answer is resumed by another server with the instructions and parameters of its question', async () => {
     const [one, two] = [openNode(make()), openNode(make())]
-    const slow = 'sim:echo?tps=100&show=request'
+    const slow = 'sim:echo?tps=25&show=request'
     const run = await one.ask({ ...asked, instructions: 'Request.', models: [slow] })
     await expect.poll(async () => (await one.readSession(run.session))?.runs[0]?.lanes[0]?.text).toContain('messages')
     run.stop()

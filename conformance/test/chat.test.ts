@@ -73,7 +73,7 @@ describe('the transcript', () => {
       ],
       metadata: { tenant: 'acme' },
     } as const
-    const run = store.current.ask(asked.messages, { metadata: asked.metadata, models: ['sim:echo?tps=50&show=messages'] })
+    const run = store.current.ask(asked.messages, { metadata: asked.metadata, models: ['sim:echo?tps=20&show=messages'] })
     expect(store.current.pending).toMatchObject([{ id: run.id, query: 'three' }])
     await until(store, (chat) => textOf(chat).includes('role'))
     await store.current.stop(run.id)

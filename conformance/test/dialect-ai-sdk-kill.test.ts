@@ -14,7 +14,7 @@ it('shows what was said, and goes on with it', async () => {
   const server = await startMillrace(['--data', makeFolder()])
   const api = `${server.url}/ai/chat`
   const errors: Error[] = []
-  const transport = new DefaultChatTransport<UIMessage>({ api, body: { model: 'sim:count?n=60&tps=30' } })
+  const transport = new DefaultChatTransport<UIMessage>({ api, body: { model: 'sim:count?n=120&tps=30' } })
   const chat = new Chat<UIMessage>({ id: 'killed', transport, onError: (error) => void errors.push(error) })
   const sending = chat.sendMessage({ text: 'count' })
   await expect.poll(() => textOf(chat.lastMessage).length).toBeGreaterThan(5)
@@ -31,7 +31,7 @@ it('shows what was said, and goes on with it', async () => {
   chat.messages = messages
   await chat.sendMessage()
   expect({ status: chat.status, messages: chat.messages.length }).toEqual({ status: 'ready', messages: 2 })
-  expect(textOf(chat.lastMessage)).toBe(countTo(60))
+  expect(textOf(chat.lastMessage)).toBe(countTo(120))
 })
 
 it('ends a stream that is counted with its last frame, in the place of the next one', async () => {

@@ -150,7 +150,7 @@ describe.each(shared)('several servers over $name', ({ url: engineUrl, make }) =
 
   it('resume the answer of a killed server on any other, completely and once', async () => {
     const [killed, other, later] = await Promise.all([startNode(), openNode(), openNode()])
-    const started = await post<Started>(`${killed.url}/api/chat`, { query: 'count', model: 'sim:count?n=300&tps=300' })
+    const started = await post<Started>(`${killed.url}/api/chat`, { query: 'count', model: 'sim:count?n=900&tps=300' })
     const killing = Promise.withResolvers<void>()
     const reading = readToEnd(other.url, started, (text) => {
       if (text.length > 60) killing.resolve()
@@ -175,6 +175,6 @@ describe.each(shared)('several servers over $name', ({ url: engineUrl, make }) =
     expect(await readToEnd(other.url, free)).toEqual({ text: '1 2 ', status: 'completed' })
     const rest = await readToEnd(later.url, next)
     expect(rest.status).toBe('completed')
-    expect(numbersOf(text + rest.text)).toEqual(Array.from({ length: 300 }, (_, index) => index + 1))
+    expect(numbersOf(text + rest.text)).toEqual(Array.from({ length: 900 }, (_, index) => index + 1))
   })
 })

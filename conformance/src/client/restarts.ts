@@ -30,7 +30,7 @@ export function restartCases({ transport }: ClientSuite): void {
     const client = connect(server.url, { transport, timings: { ...quickTimings(transport), silenceMs: 28_000 } })
     onTestFinished(() => client.close())
     const session = client.session()
-    const last = 240
+    const last = 480
     const { run } = await session.run({ query: 'count', models: [`sim:count?n=${last}&tps=200`] })
     const killed = new Set<string>()
     const numbers = await readAnswer(session, run, async (_number, current) => {

@@ -80,7 +80,7 @@ describe('instructions', () => {
   })
 
   it('are given again where an answer is resumed', async () => {
-    const { url, millrace } = await startServer({ ...options, model: 'sim:echo?tps=100&show=request' })
+    const { url, millrace } = await startServer({ ...options, model: 'sim:echo?tps=25&show=request' })
     const { session } = await startRun(url, { query: 'x', instructions: 'Request.', params: { temperature: 1 }, id: 'one' })
     await expect.poll(async () => (await millrace.readSession(session))?.runs[0]?.lanes[0]?.text).toContain('system')
     millrace.findRun('one')?.stop()

@@ -158,7 +158,7 @@ describe('resuming an answer', () => {
     async (who) => {
       const folder = makeFolder()
       const killed = await startProcess(folder)
-      const { session, run } = await startRun(killed.url, { query: 'count', model: 'sim:count?n=300&tps=200' })
+      const { session, run } = await startRun(killed.url, { query: 'count', model: 'sim:count?n=600&tps=200' })
       const stream = await openStream(`${killed.url}/api/stream?session=${session}`)
       while (textOf(stream.events).length < 100) await stream.next()
       await killed.kill()
@@ -173,7 +173,7 @@ describe('resuming an answer', () => {
         ['completed', run],
       ])
       expect(runs[0]?.lanes[0]?.text.length).toBeGreaterThan(90)
-      expect(runs.map(({ lanes }) => lanes[0]?.text).join('')).toBe(counted(1, 300))
+      expect(runs.map(({ lanes }) => lanes[0]?.text).join('')).toBe(counted(1, 600))
       expect(errors).toEqual([])
     },
   )

@@ -1,5 +1,6 @@
 /** The parts of an answer: in the log, in each rendering, merged, and in the conversation. PROTOCOL.md#parts. */
-import { type ModelPart, memoryEngine } from 'millrace'
+import { setTimeout } from 'node:timers/promises'
+import { type Model, type ModelPart, memoryEngine } from 'millrace'
 import { describe, expect, it } from 'vitest'
 import { makeFolder } from './support/process.ts'
 import { startServer } from './support/server.ts'
@@ -174,10 +175,19 @@ describe('the parts of an answer', () => {
 
 describe('the time of reasoning', () => {
   it('is measured by the server, up to what follows it, and is in the conversation', async () => {
-    const { millrace } = await startServer()
-    const run = await millrace.ask({ query: 'x', models: ['sim:think?think=4&n=3&tps=50'] })
+    const model: Model = {
+      name: 'm',
+      async *stream() {
+        yield { reasoning: 'so' }
+        await setTimeout(60)
+        yield 'a'
+        await setTimeout(60)
+        yield 'b'
+      },
+    }
+    const { millrace } = await startServer({ models: [model] })
+    const run = await millrace.ask({ query: 'x', models: ['m'] })
     const { timings } = await run.ended
-    // Four pieces at 50 in a second; what follows takes as long again.
     expect(timings.reasoningMs).toBeGreaterThan(50)
     expect(timings.reasoningMs).toBeLessThan(timings.durationMs)
     expect((await millrace.readSession(run.session))?.runs[0]?.lanes[0]?.timings).toEqual(timings)
