@@ -6,11 +6,13 @@ import { createChatCompletionRoutes } from './chat/routes.ts'
 import { openAiError } from './errors.ts'
 import { createModelRoutes } from './model-routes.ts'
 import { createResponseRoutes } from './responses/routes.ts'
+import { createResponseSocket } from './responses/socket.ts'
 
 export const createOpenAiFace: CreateFace = (context) => {
   const retries = new Retries(context)
   return {
     prefix: '/v1',
+    sockets: [createResponseSocket(context)],
     routes: [
       ...createChatCompletionRoutes(context, retries),
       ...createResponseRoutes(context, retries),

@@ -24,7 +24,7 @@ export type PrepareResponse = (
 ) => Promise<Prepared>
 
 /** The returned function rejects as `prepareAsk` does, and with `parent_not_found`. */
-export function createPrepareResponse(context: FaceContext, retries: Retries): PrepareResponse {
+export function createPrepareResponse(context: FaceContext, retries: Pick<Retries, 'runOf'>): PrepareResponse {
   return prepare
 
   async function prepare(...[caller, { previous, decisions, toInput }, body]: Parameters<PrepareResponse>): Promise<Prepared> {
