@@ -43,7 +43,7 @@ export interface Client {
   channel<Events extends object = AnyEvents>(name: string, options?: ChannelStart): Channel<Events>
   /** Which sessions there are; to rename, delete and export them. */
   readonly sessions: SessionList
-  /** The models that this client may use. One attempt, like those of `sessions`. */
+  /** The models that this client may use. One attempt, and rejects like those of `sessions`. */
   models(options?: CallOptions): Promise<ModelList>
   /** Calls the listener with every event as it arrives, also with those that had come before. Returns what ends it. */
   inspect(listener: (event: InspectedEvent) => void): () => void

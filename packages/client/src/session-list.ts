@@ -35,6 +35,7 @@ export interface ExportOptions extends CallOptions {
 
 /** Each is one attempt, and rejects with a MillraceError: `unreachable`, `silent`, `deadline_exceeded`, or the server's error. */
 export interface SessionList {
+  /** A page of them, the one used last first. */
   list(options?: ListOptions): Promise<SessionPage>
   /** 1 to 200 characters, none of them a control character. Rejects with `invalid_request` or `session_not_found`. */
   rename(id: string, title: string, options?: CallOptions): Promise<ListedSession>

@@ -53,10 +53,12 @@ export interface SessionQueue {
   edit(entry: string, change: Omit<QueueOptions, 'id'>): Promise<Queued>
   /** Asks it before another one that waits, or with null last. Rejects with `queue_entry_not_found` where one of them does not wait. */
   move(entry: string, before: string | null, options?: CallOptions): Promise<Queued>
+  /** Rejects with `queue_entry_not_found` once it was started or removed. */
   remove(entry: string, options?: CallOptions): Promise<Queued>
 }
 
 export interface QueueOptions extends RunOptions {
+  /** Stops what is being answered, and asks next. Default false. */
   readonly steer?: boolean
 }
 
@@ -94,7 +96,7 @@ export interface Session extends LogReader<SessionLogEvent> {
   /** Goes on from an earlier run. Rejects with `parent_not_found`, and while that run is in progress with `parent_in_progress`. */
   branch(run: string, question: string | readonly Message[], options?: RunOptions): Run
   readonly queue: SessionQueue
-  /** Stops what is being answered, and asks next. What was said stays in the conversation. */
+  /** Stops what is being answered, and asks next. What was said stays in the conversation. Rejects with `queue_full`. */
   steer(question: string | readonly Message[], options?: RunOptions): Promise<Queued>
   /** The same as `stop` of a Run, for one that was started elsewhere. Rejects with `run_not_found`. */
   stop(run: string, options?: StopOptions): Promise<RecordedEnd>
@@ -105,9 +107,12 @@ export interface Session extends LogReader<SessionLogEvent> {
   decide(run: string, decisions: readonly CallDecision[], options?: CallOptions): Promise<Decided>
   /** A run that was started elsewhere or before. Its reading rejects with `run_not_found` where the session has none with this id. */
   runs(id: string): RunView
-  /** Makes the session on the server, again where it was lost or deleted. What needs a new session does it by itself. */
+  /**
+   * Makes the session on the server, again where it was lost or deleted. What needs a new session does it by itself. Rejects
+   * with the server's error.
+   */
   create(options?: CallOptions): Promise<void>
-  /** The conversation so far, and the position to go on from. One attempt; where nothing comes for `answerMs`, it is `silent`. */
+  /** The conversation so far, and the position to go on from. One attempt; rejects with `session_not_found`, and with `silent` where nothing comes for `answerMs`. */
   read(options?: CallOptions): Promise<Transcript>
   /** A request to the server with the client's token; the session is made before. One attempt, without a deadline. */
   fetch(path: string, request?: FetchRequest): Promise<Response>
@@ -129,7 +134,7 @@ export interface Share {
   readonly id: string
   /** For the `token` of another client; the server shows it once. */
   readonly token: string
-  /** Milliseconds since 1970. */
+  /** Both in milliseconds since 1970. */
   readonly createdAt: number
   readonly expiresAt: number
 }

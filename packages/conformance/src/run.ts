@@ -19,6 +19,7 @@ export interface Checked {
 
 const caseMs = 60_000
 
+/** Checks a server that runs, one case after another; yields each result. A case that fails is a result: nothing rejects. */
 export async function* checkServer(
   server: Omit<Target, 'signal'>,
   chosen: readonly Suite[] = suites,

@@ -38,6 +38,7 @@ export interface Timings {
 
 /** What an answer cost, where the operator has set a currency. */
 export interface Cost {
+  /** In units of the currency, such as 0.0025 dollars. */
   readonly amount: number
   /** ISO 4217. */
   readonly currency: string

@@ -66,9 +66,11 @@ export interface Params {
   readonly temperature?: number | undefined
   /** 0 to 1. */
   readonly topP?: number | undefined
+  /** From 1; reasoning counts where the provider counts it. */
   readonly maxOutputTokens?: number | undefined
   /** Texts before which the answer ends. */
   readonly stop?: readonly string[] | undefined
+  /** A whole number from 0: the same seed gives about the same answer. */
   readonly seed?: number | undefined
   readonly reasoningEffort?: 'none' | 'minimal' | 'low' | 'medium' | 'high' | 'xhigh' | 'max' | undefined
   readonly responseFormat?: ResponseFormat | undefined

@@ -38,9 +38,11 @@ export interface ToolPart {
   readonly value?: Json
   /** `value` is not the last one. */
   readonly preliminary?: true
-  /** The id of its approval, until when somebody may decide, and what somebody has decided. */
+  /** The id of its approval. */
   readonly approval?: string
+  /** Until when somebody may decide, in milliseconds since 1970. */
   readonly expiresAt?: number
+  /** What somebody has decided. */
   readonly decision?: Pick<ToolDecision, 'decision' | 'reason' | 'by'>
 }
 

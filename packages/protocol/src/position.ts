@@ -20,6 +20,7 @@ export interface QualifiedPosition extends Position {
 
 const token = /^(?:([A-Za-z0-9_-]{1,64}):)?([0-9a-z]{8,32})-(0|[1-9][0-9]{0,15})$/
 
+/** The token of a position, such as `k3f9a2xq-42`; with a session `s:k3f9a2xq-42`. */
 export function formatPosition(position: Position, session?: string): string {
   const plain = `${position.epoch}-${position.offset}`
   return session === undefined ? plain : `${session}:${plain}`

@@ -35,6 +35,7 @@ export interface SseParser {
 const LF = 0x0a
 const CR = 0x0d
 
+/** Parses server-sent events as the HTML standard says, from bytes in pieces of any size. */
 export function createSseParser(options: SseParserOptions): SseParser {
   if (typeof options?.onEvent !== 'function') {
     throw new TypeError('createSseParser takes { onEvent(event) { … } }')

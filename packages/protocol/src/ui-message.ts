@@ -52,6 +52,7 @@ export function uiChunkOf(event: Extract<SessionEvent, { type: string }>, option
   }
 }
 
+/** What came of a call, as a chunk. */
 export function uiResultOf(
   toolCallId: string,
   { value, isError, isRejected, preliminary }: ToolResult,
@@ -62,6 +63,7 @@ export function uiResultOf(
   return { type: 'tool-output-available', toolCallId, output: value, ...(preliminary && { preliminary }), ...options }
 }
 
+/** A source as a chunk, which is also its part of a message. */
 export function uiSourceOf({ source: sourceId, url, title, mediaType }: SourceInfo) {
   if (url !== undefined) return { type: 'source-url' as const, sourceId, url, ...(title !== undefined && { title }) }
   return { type: 'source-document' as const, sourceId, mediaType: mediaType ?? 'text/plain', title: title ?? sourceId }
@@ -71,6 +73,7 @@ function uiTextOf(value: unknown): string {
   return typeof value === 'string' ? value : JSON.stringify(value)
 }
 
+/** In the words of the AI SDK. */
 export function uiFinishReasonOf(reason: FinishReason) {
   return reason === 'content_filter' ? 'content-filter' : reason === 'tool_calls' ? 'tool-calls' : reason
 }

@@ -182,6 +182,7 @@ export function closeCodeOf({ status, retryable }: { readonly status: number; re
   return (retryable ? 4500 : 4400) + (status % 100)
 }
 
+/** Whether a client reconnects after its socket was closed with this code. */
 export function isWorthReconnecting(code: number): boolean {
   if (code >= 4000) return code >= 4500
   return [1000, 1001, 1005, 1006].includes(code) || (code >= 1011 && code <= 1014)

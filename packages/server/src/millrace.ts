@@ -38,34 +38,49 @@ export interface Millrace {
   listen(options?: ListenOptions): Promise<ListeningAt>
   /**
    * Asks models. Resolves when the run's start is recorded; its events are read from the log. Files in the messages are kept in
-   * the session first.
+   * the session first. Rejects with a MillraceError, such as `session_not_found`, `model_not_found`, `query_missing` or
+   * `too_many_runs`.
    */
   ask(request: WithFiles<ChatRequest>): Promise<Run>
-  /** Resumes an answer that ended early, in a new run; only lanes that did not complete are continued. */
+  /**
+   * Resumes an answer that ended early, in a new run; only lanes that did not complete are continued. Rejects with
+   * `run_not_found` or `run_not_continuable`, or as `ask` does.
+   */
   resume(request: ResumeRequest): Promise<Run>
-  /** Asks the question of a run again, or another one in its place, in a run beside it. Keeps files as `ask` does. */
+  /**
+   * Asks the question of a run again, or another one in its place, in a run beside it. Keeps files as `ask` does. Rejects with
+   * `run_not_found`, or as `ask` does.
+   */
   regenerate(request: WithFiles<RegenerateRequest>): Promise<Run>
-  /** Decides about calls of a run that waits, or gives their results. When no call waits, the run that goes on is started. */
+  /**
+   * Decides about calls of a run that waits, or gives their results. When no call waits, the run that goes on is started. Rejects
+   * with `run_not_waiting`, `call_not_waiting`, `call_decided` or `approval_expired`, or as `ask` does; then none is recorded.
+   */
   decide(request: DecideRequest): Promise<Decided>
   /** Questions that wait until nothing is being answered in their session. */
   readonly queue: Pick<Queue, 'move' | 'remove'> & {
+    /** Rejects with `queue_full`, or as `ask` does. The same id again is the same question. */
     add(request: WithFiles<QueueRequest>): Promise<Queued>
+    /** Rejects with `queue_entry_not_found` once the question was started or removed. */
     change(session: string, entry: string, change: WithFiles<QueueChange>): Promise<Queued>
   }
-  /** A run whose tokens come from your own code: any iterable of text or events. */
+  /** A run whose tokens come from your own code: any iterable of text or events. Rejects as `ask` does. */
   run(request: WithFiles<SourceRequest>): Promise<Run>
-  /** Appends an event to a channel, which is created if it does not exist; every reader of the channel gets it. */
+  /**
+   * Appends an event to a channel, which is created if it does not exist; every reader of the channel gets it. Rejects with
+   * `invalid_channel`, `invalid_event` or `event_too_large`, or with the engine's error.
+   */
   publish(publication: Publication): Promise<Published>
   /** A run of this server; undefined if the id is unknown, or the run ended too long ago to be remembered. */
   findRun(id: string): Run | undefined
-  /** The conversation so far; undefined if the session does not exist. */
+  /** The conversation so far; undefined if the session does not exist. Rejects with the engine's error. */
   readSession(id: string): Promise<Transcript | undefined>
   /** Lists, renames, instructs, deletes and shares sessions. */
   readonly sessions: Pick<History, 'list' | 'rename' | 'delete'> & {
     readonly instructions: Instructions
     readonly shares: Shares
   }
-  /** Which model answers a request that names none, and why. */
+  /** Which model answers a request that names none, and why. Rejects with `model_not_found` or `model_unavailable`. */
   defaultModel(): Promise<{ readonly name: string; readonly reason: string }>
   /** API keys of servers. They are kept by the engine, and accepted where `access` or `authenticate` is given. */
   readonly keys: ApiKeys

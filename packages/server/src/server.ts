@@ -63,6 +63,7 @@ import { settle } from './transports/settle.ts'
 import { createSseTransport } from './transports/sse.ts'
 import { createWebSocketTransport } from './transports/websocket.ts'
 
+/** A server; no client reaches it before `listen`, or before your own server passes requests to it. Throws for an invalid option. */
 export function createMillrace(options: MillraceOptions = {}): Millrace {
   const { page, heartbeatMs, leaseMs, hostNames, ...settings } = resolveOptions(options)
   const { onError } = settings

@@ -80,13 +80,13 @@ export interface Chat<Types extends ChatTypes = ChatTypes> {
    * behind what it had said. Need not be awaited; rejects with `run_not_continuable`.
    */
   resume(run: string, part?: ContinuedPart): Run
-  /** Decides about calls of a run that is `waiting`; see `Session.decide`. Need not be awaited. */
+  /** Decides about calls of a run that is `waiting`; rejects as `Session.decide` does. Need not be awaited. */
   decide(run: string, decisions: readonly CallDecision[]): Promise<Decided>
   /** Stops a run, or one of its lanes, for everybody, by its id. Need not be awaited; rejects with `run_not_found`. */
   stop(run: string, options?: Pick<StopOptions, 'lane'>): ReturnType<Session['stop']>
-  /** Lets the server execute a call of a run that waits for approval. */
+  /** Lets the server execute a call of a run that waits for approval. The same as `decide` with `approve`. */
   approve(run: string, call: string): Promise<Decided>
-  /** What came of calls that the application executes. */
+  /** The results of calls that the application executes. The same as `decide` with `result`. */
   addToolResults(run: string, results: readonly CallResult[]): Promise<Decided>
   /** Forgets why a run could not be resumed. */
   clearError(run: string): void

@@ -11,6 +11,7 @@ import type { ChatRun } from './fold.ts'
 import type { Store } from './live-store.ts'
 import type { ChatTypes } from './typed-parts.ts'
 
+/** A session's conversation, live while somebody subscribes; all stores of a session share one loop over its events. */
 export function showChat<Types extends ChatTypes = ChatTypes>(
   session: Session,
   options: ChatOptions<Types> = {},

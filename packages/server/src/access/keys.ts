@@ -27,10 +27,11 @@ export interface ApiKey {
 export type NewApiKey = Omit<ApiKey, 'id' | 'createdAt'>
 
 export interface ApiKeys {
-  /** The only time that the key itself is shown. */
+  /** The key itself is in the result and nowhere else. */
   create(key: NewApiKey): Promise<ApiKey & { readonly key: string }>
+  /** All that are accepted, without the keys themselves. */
   list(): Promise<readonly ApiKey[]>
-  /** False where there is no such key. It is no longer accepted, on every node. */
+  /** Every server rejects the key from now on. False where there is no such key. */
   revoke(id: string): Promise<boolean>
 }
 

@@ -26,8 +26,9 @@ export interface ShareStore {
 }
 
 export interface Shares {
-  /** The only time that the token is shown. Rejects with `invalid_request` for too many, and where nobody owns the session. */
+  /** Creates a link. Its token is in the result and nowhere else. Rejects with `invalid_request` for too many, and where nobody owns the session. */
   create(session: string, options?: ShareOptions): Promise<Share & { readonly token: string }>
+  /** Those of the session, without their tokens. */
   list(session: string): Promise<readonly Share[]>
   /** Its readers end on every server. False where there is no such link. */
   revoke(session: string, id: string): Promise<boolean>

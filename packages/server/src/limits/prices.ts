@@ -5,7 +5,9 @@ import { matches } from '../access/actions.ts'
 
 /** For a million tokens, in one currency for all models. */
 export interface Price {
+  /** Of the tokens that a model gets. */
   readonly input: number
+  /** Of the tokens that it generates. */
   readonly output: number
   /** Of the output tokens that are spent on reasoning; default that of the others. */
   readonly reasoning?: number | undefined

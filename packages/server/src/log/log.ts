@@ -51,6 +51,7 @@ export interface NewEvent {
 }
 
 export interface LogEvent extends NewEvent {
+  /** Its number in the log, from 1, without gaps. */
   readonly offset: number
   /** Milliseconds since 1970 when the engine stored it; never decreases within a log. */
   readonly time: number

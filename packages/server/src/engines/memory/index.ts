@@ -38,6 +38,7 @@ export interface MemoryEngineOptions {
 
 const dayMs = 24 * 60 * 60 * 1000
 
+/** Logs in the memory of this process, and for this process alone: they end with it. */
 export function memoryEngine(options: MemoryEngineOptions = {}): Engine {
   const { now = Date.now, epoch: newEpoch = newId, ageMsMax = dayMs } = options
   const watchers = new Watchers()

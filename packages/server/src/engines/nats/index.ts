@@ -39,6 +39,7 @@ export interface NatsEngineOptions {
 
 const dayMs = 24 * 60 * 60 * 1000
 
+/** Logs in NATS JetStream, for any number of servers. Calls reject with `engine_failed` while NATS does not respond. */
 export function natsEngine({ url, stream: name = 'millrace', timeoutMs = 15_000, ...options }: NatsEngineOptions): Engine {
   const { bytesMax = 64 * 1024 * 1024, ageMsMax = 30 * dayMs } = options
   const limits = { bytesMax, ageMsMax }

@@ -26,6 +26,7 @@ export interface RedisEngineOptions {
 
 const dayMs = 24 * 60 * 60 * 1000
 
+/** Logs in Redis, for any number of servers. Calls reject with `engine_failed` while Redis does not respond. */
 export function redisEngine({ url, prefix = 'millrace', ...options }: RedisEngineOptions): Engine {
   const { bytesMax = 64 * 1024 * 1024, ageMsMax = 30 * dayMs, replicas = 0, timeoutMs = 5000 } = options
   const logs = new RedisLogs({ url, prefix, bytesMax, ageMsMax, replicas, timeoutMs })

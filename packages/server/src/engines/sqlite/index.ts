@@ -30,6 +30,7 @@ export interface SqliteEngineOptions {
 
 const dayMs = 24 * 60 * 60 * 1000
 
+/** Logs in a folder of this machine, for one server. Calls reject with `engine_failed` where the folder cannot be used. */
 export function sqliteEngine({ folder, durability = 'process', timeoutMs = 10_000, ...options }: SqliteEngineOptions): Engine {
   const logs = new SqliteLogs({
     folder,

@@ -41,7 +41,10 @@ export interface LangChainOptions {
   readonly accepts?: readonly string[]
 }
 
-/** @param name The name for requests; default its own, such as `gpt-6-luna`. */
+/**
+ * A chat model of LangChain as a model for `models`.
+ * @param name The name for requests; default its own, such as `gpt-6-luna`.
+ */
 export function fromLangChain(
   chatModel: LangChainModel,
   name = nameOf(chatModel),
