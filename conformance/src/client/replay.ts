@@ -30,7 +30,7 @@ export function replayCases({ transport }: ClientSuite): void {
   })
 }
 
-/** An engine that can be made to answer every reader that stands before its head from its head on, and without a word of it. */
+/** An engine that can be made to skip: a reader behind the head then gets only what follows the head, and no gap. */
 function forgetfulEngine(): { readonly engine: Engine; forget(log: string): Promise<void> } {
   const engine = memoryEngine()
   let forgotten = 0

@@ -1,4 +1,4 @@
-/** A server that ends over logs which outlive it: what was said stays, the answer goes on, and it is read from 1 to N. */
+/** A server that stops and starts again with the same logs: the text is kept, the answer goes on, and it is read from 1 to N. */
 import { connect } from '@millrace/client'
 import { sqliteEngine } from 'millrace'
 import { expect, it, onTestFinished } from 'vitest'

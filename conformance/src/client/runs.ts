@@ -64,7 +64,7 @@ export function runCases({ transport }: ClientSuite): void {
     const numbers = await readNumbers(session, async (number) => {
       if (number !== 3) return
       text = Promise.resolve(run.text)
-      // Nothing new is said until all that was said before has come.
+      // The model waits until all that it generated before has been read.
       for await (const parts of run.parts) if (parts.some((part) => part.type === 'text' && part.text === words(3))) break
       counter.letTo(6)
     })

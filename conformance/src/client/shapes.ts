@@ -9,7 +9,7 @@ const shapes: readonly { readonly network: string; readonly shape: NetworkShape;
   { network: 'as thin as 64 kbit/s', shape: { bytesPerSecond: 8000 }, last: 50 },
   { network: 'that delivers byte by byte', shape: { pieceBytes: 1 }, last: 50 },
 ]
-/** So many more are said than were read: without progress it would stand still. */
+/** The model is so many numbers ahead of the reader, and waits where the reader makes no progress. */
 const ahead = 8
 
 export function shapeCases({ transport }: ClientSuite): void {

@@ -21,7 +21,7 @@ export interface ClientSuite {
 export interface World {
   readonly proxy: FaultProxy
   readonly millrace: Millrace
-  /** Says the numbers from 1 to the end that a question asks for, as far as it is let. */
+  /** A model that counts from 1 to the number that a question asks for, up to where the test allows. */
   readonly counter: Counter
   connect(transport: TransportName | 'auto', options?: ConnectOptions): Client
   /** Another server takes the first one's place, over the logs that outlive it, if there are any. */

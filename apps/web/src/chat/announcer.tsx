@@ -1,7 +1,6 @@
 /**
- * Tells a screen reader where an answer stands: that it began, every ten seconds how far it is,
- * and how it ended. The transcript itself is silent, since reading out every word as it arrives
- * makes a page unusable.
+ * Announces the state of an answer to a screen reader: that it began, every ten seconds its length, and how it ended.
+ * The transcript itself is silent, since reading out every word as it arrives makes a page unusable.
  */
 import type { ChatRun } from '@millrace/client/chat'
 import { useEffect, useRef, useState } from 'react'

@@ -1,4 +1,4 @@
-/** One lane: whose answer it is, what it says, how it stands, and what went wrong with it. */
+/** One lane: whose answer it is, what it says, its state, and what went wrong with it. */
 
 import type { CallDecision, MillraceError, ModelList, Session } from '@millrace/client'
 import type { ChatLane } from '@millrace/client/chat'

@@ -1,5 +1,5 @@
 /**
- * An error boundary: where React cannot draw what is within, something simpler stands in its place and the rest of the
+ * An error boundary: where React cannot draw the elements inside, something simpler is shown in their place and the rest of the
  * page goes on. A browser's translator or an extension that changes the page's elements is enough for that.
  */
 import { Component, type ReactNode } from 'react'

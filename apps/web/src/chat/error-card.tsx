@@ -1,4 +1,4 @@
-/** Stands below what was said, never in its place: what happened, what was kept, and a way on. */
+/** Below the text of an answer that failed, never in its place: what happened, what was kept, and what to do. */
 import { useLanguage } from '../i18n/language.tsx'
 import { Button } from '../ui/button.tsx'
 import { AlertIcon, RetryIcon } from '../ui/icons.tsx'

@@ -1,5 +1,5 @@
 /**
- * A model's name where there is little room. What tells two simulations apart stands at the end,
+ * A model's name where there is little room. Two simulations differ at the end,
  * `sim:count?n=200&tps=20` and `…tps=60`, so the middle is left out and not the end.
  */
 export function shortenName(name: string, lengthMax: number): string {

@@ -30,7 +30,7 @@ export function StatusStrip({ lane, isStopping, children }: { lane: ChatLane; is
   )
 }
 
-/** How a lane stands, in colour and shape; the words are beside it. */
+/** The state of a lane, in colour and shape; the words are beside it. */
 export function PhaseDot({ phase }: { phase: ChatLane['status'] | 'silent' | 'thinking' }) {
   return <span className={styles.dot} data-phase={phase} aria-hidden="true" />
 }

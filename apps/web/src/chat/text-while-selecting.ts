@@ -1,6 +1,6 @@
 /**
  * Replacing a text that is being selected would take the selection away. While the reader selects
- * inside an answer, it stands still; what arrived meanwhile appears when the selection ends.
+ * inside an answer, its text does not change; what arrived meanwhile appears when the selection ends.
  */
 import { type RefObject, useEffect, useRef, useState } from 'react'
 

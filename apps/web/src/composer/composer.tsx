@@ -28,7 +28,7 @@ export interface ComposerProps {
   /** `stoppable`: something is being answered; `stopping`: a stop was requested. */
   readonly activity: 'idle' | 'stoppable' | 'stopping'
   readonly field: RefObject<HTMLTextAreaElement | null>
-  /** A question that was taken back; it returns to the field unless something else stands there. */
+  /** A question that was withdrawn; it returns to the field unless the field has other text. */
   readonly returned: { readonly query: string } | undefined
   readonly onSend: (query: string, files: readonly UploadedFile[]) => void
   readonly onStop: () => void

@@ -1,6 +1,6 @@
 /**
- * JSON on lines of its own, also while it is still being written. It is formatted as text, token by token: what more text
- * adds stands behind what was there, and numbers and the order of names stay as the model wrote them.
+ * JSON on lines of its own, also while it is still being written. It is formatted as text, token by token: more text
+ * only adds to the end, and numbers and the order of names stay as the model wrote them.
  */
 
 /** A string, which the end of the text may cut; a bracket or separator; any other value. */

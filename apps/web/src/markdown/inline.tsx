@@ -1,8 +1,8 @@
 // biome-ignore-all lint/suspicious/noArrayIndexKey: a token has no identity but its place, and text only grows at the end
 /**
  * Inline tokens as React elements. Unknown kinds are shown as the text they were. Each text has an element of its own:
- * a browser that translates the page replaces text nodes, and React cannot take away one that stands beside elements
- * and is no longer there.
+ * a browser that translates the page replaces text nodes, and React cannot remove one beside elements that is
+ * no longer there.
  */
 import type { Token, Tokens } from 'marked'
 import type { ReactNode } from 'react'

@@ -89,7 +89,7 @@ function readDisplayMath(src: string): string | undefined {
 const letters = String.raw`[\p{sc=Han}\p{sc=Hiragana}\p{sc=Katakana}\p{sc=Hangul}\p{sc=Bopomofo}\u3000-\u303f\uff00-\uffef]`
 const cjk = new RegExp(letters, 'u')
 const besideStars = new RegExp(String.raw`^\*+${letters}`, 'u')
-/** Whatever stands beside a delimiter that has such a character on one of its sides. */
+/** Any character beside a delimiter that has a CJK character on one of its sides. */
 const besideCjk = new RegExp(
   String.raw`[^\s*~](?=[*~]+${letters})|${letters}(?=[*~])|(?<=${letters}[*~]+)[^\s*~]|(?<=[*~])${letters}`,
   'gu',

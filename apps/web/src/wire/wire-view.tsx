@@ -113,7 +113,7 @@ interface Replay {
   readonly hasFailed: boolean
 }
 
-/** Reads the run once more from the log, until it has been read or the view is closed: what comes is recorded like everything. */
+/** Reads the run once more from the log, until its end or until the view is closed; its events are recorded as those of a live run. */
 function useReplay(wire: WireLog, session: Session, run: string): readonly [Replay, () => void] {
   const [replay, setReplay] = useState<Replay>({ after: 0, isReading: false, hasFailed: false })
   const closing = useRef(new AbortController())
