@@ -2,9 +2,10 @@
 import { encodeJson, encodeSseComment, encodeSseEvent, formatPosition, MillraceError, type Position } from '@millrace/protocol'
 import type { Encode, Wire } from '../delivery/wire.ts'
 import { mergeDeltas } from '../dialects/merge.ts'
-import { formatFrameId, isEndOf, type RunPlace, renderRun } from '../dialects/replay.ts'
+import { formatFrameId, type RunPlace } from '../dialects/replay.ts'
 import type { Frame } from '../dialects/run-dialect.ts'
 import type { ControlText } from './control-text.ts'
+import { sinceStart } from './run-since.ts'
 import type { RunForm, RunStream } from './transport.ts'
 
 export interface RunWire {
@@ -20,7 +21,8 @@ export interface RunWire {
  * `isChunked`: in chunks of HTTP/1.1. Without them clients take a connection that was cut for a response that has ended, and
  * most of them take that for the end of the answer.
  */
-export function createRunWire({ session, run, start, dialect, form }: RunStream, isChunked: boolean): RunWire {
+export function createRunWire(stream: RunStream, isChunked: boolean): RunWire {
+  const { session, run, dialect, form } = stream
   const pack = isChunked ? chunk : asIs
   const write = (frames: readonly Frame[], position?: Position, has = 0): string => {
     if (frames.length === 0) return ''
@@ -37,13 +39,10 @@ export function createRunWire({ session, run, start, dialect, form }: RunStream,
   return {
     wire: {
       key: `${isChunked ? 'chunked ' : ''}${form} ${run} ${dialect.key}`,
-      encode: nothing,
-      since: { offset: start.offset, begin: () => encoderOf(renderRun(dialect, run)) },
+      ...sinceStart(stream, encoderOf),
       encodeGap: () => fail(new MillraceError('position_expired')),
-      endsAtGap: true,
       // The numbers of the frames of a merged event would be others.
       merge: dialect.merges && !dialect.hasIds ? mergeDeltas : (events) => events,
-      isLast: (event) => isEndOf(run, event),
     },
     control: {
       greeting: () => (form === 'sse' ? pack(encodeSseComment('millrace')) : ''),
@@ -56,7 +55,6 @@ export function createRunWire({ session, run, start, dialect, form }: RunStream,
   }
 }
 
-const nothing = () => ''
 const asIs = (text: string) => text
 
 function chunk(text: string): string {

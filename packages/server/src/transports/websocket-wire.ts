@@ -5,8 +5,9 @@
 import { formatPosition, MillraceError, type Position, type Source } from '@millrace/protocol'
 import type { Encode, Wire } from '../delivery/wire.ts'
 import { type Dialect, dataText } from '../dialects/dialect.ts'
-import { formatFrameId, isEndOf, type RenderEvent, type RunPlace, renderRun } from '../dialects/replay.ts'
+import { formatFrameId, type RenderEvent, type RunPlace } from '../dialects/replay.ts'
 import type { Frame } from '../dialects/run-dialect.ts'
+import { sinceStart } from './run-since.ts'
 import type { SocketRun } from './transport.ts'
 
 const finalText = 0x81
@@ -56,7 +57,8 @@ export interface RunFrames {
 }
 
 /** One run in messages that another product's clients expect, each with its number in the run. */
-export function runFrames({ session, run, start, dialect, format, message }: SocketRun): RunFrames {
+export function runFrames(socketRun: SocketRun): RunFrames {
+  const { session, run, dialect, format, message } = socketRun
   const encode = (frames: readonly Frame[], position: Position, first: number, has: number): Buffer => {
     const token = formatPosition(position, session)
     const idOf = (at: number) => formatFrameId(token, has + at, has + frames.length)
@@ -74,12 +76,9 @@ export function runFrames({ session, run, start, dialect, format, message }: Soc
   return {
     wire: {
       key: `ws ${run} ${dialect.key} ${format}`,
-      encode: () => '',
-      since: { offset: start.offset, begin: () => encoderOf(renderRun(dialect, run), 0) },
+      ...sinceStart(socketRun, (render) => encoderOf(render, 0)),
       encodeGap: (_from, to) => encode(dialect.fail(new MillraceError('position_expired')), to, 0, 0),
-      endsAtGap: true,
       merge: (events) => events,
-      isLast: (event) => isEndOf(run, event),
     },
     encodeRest: ({ rest, after, has, frames }) => encode(rest, after, frames - rest.length, has),
     encoderAt: ({ render, frames }) => encoderOf(render, frames),
