@@ -10,6 +10,8 @@ export interface AutoOptions {
   /** Where to look for local servers; default their standard ports. */
   readonly servers?: readonly LocalServer[]
   readonly isInstalled?: (name: string) => boolean
+  /** A local server that does not respond in this time counts as absent. Default 300. */
+  readonly answerMsMax?: number
 }
 
 export interface LocalServer {
@@ -45,10 +47,13 @@ const localServers: readonly LocalServer[] = [
   { name: 'llama.cpp', url: 'http://127.0.0.1:8080' },
 ]
 
-/** A server on this machine that does not respond in this time counts as absent. */
-const answerMsMax = 300
-
-export async function resolveAuto({ env, open, servers = localServers, isInstalled = canImport }: AutoOptions): Promise<Auto> {
+export async function resolveAuto({
+  env,
+  open,
+  servers = localServers,
+  isInstalled = canImport,
+  answerMsMax = 300,
+}: AutoOptions): Promise<Auto> {
   const missing = (provider: string) => packagesOf(provider).filter((each) => !isInstalled(each))
   const hints: string[] = []
   for (const [provider, model] of keyed) {
@@ -64,7 +69,7 @@ export async function resolveAuto({ env, open, servers = localServers, isInstall
       }
     }
   }
-  const found = await findLocal(servers)
+  const found = await findLocal(servers, answerMsMax)
   if (found !== undefined) {
     const reason = `${found.server.name} answers at ${found.server.url}`
     const absent = missing('openai').filter((each) => each !== 'langchain')
@@ -87,10 +92,10 @@ const isName = /^\P{Cc}{1,200}$/u
 const noChat = /embed|rerank|minilm|whisper|\b(bge|gte|e5|tts|clip)\b/i
 
 /** Asks all at once; the first in the list that responds wins, however fast the others are. */
-async function findLocal(servers: readonly LocalServer[]): Promise<Found | undefined> {
+async function findLocal(servers: readonly LocalServer[], answerMsMax: number): Promise<Found | undefined> {
   const answers = await Promise.all(
     servers.map(async (server): Promise<Found | undefined> => {
-      const model = await firstModel(server.url)
+      const model = await firstModel(server.url, answerMsMax)
       return model === undefined ? undefined : { server, model }
     }),
   )
@@ -98,7 +103,7 @@ async function findLocal(servers: readonly LocalServer[]): Promise<Found | undef
 }
 
 /** Undefined for an absent server, and for one that does not respond with OpenAI's list. */
-async function firstModel(url: string): Promise<string | undefined> {
+async function firstModel(url: string, answerMsMax: number): Promise<string | undefined> {
   try {
     const response = await fetch(`${url}/v1/models`, { signal: AbortSignal.timeout(answerMsMax), redirect: 'error' })
     const list = (await response.json()) as { object?: unknown; data?: unknown }

@@ -64,7 +64,7 @@ describe('auto', () => {
   it('says what is missing for a local server that answers', async () => {
     const { url } = await startFakeOpenAi({})
     const servers = [{ name: 'Ollama', url: url.slice(0, -3) }]
-    const found = await resolveAuto({ env: {}, open, servers, isInstalled: nothing })
+    const found = await resolveAuto({ env: {}, open, servers, isInstalled: nothing, answerMsMax: 20_000 })
     expect(found.model.name).toBe('builtin:guide')
     expect(found.reason).toMatch(/^Ollama answers at .*: npm install @langchain\/core @langchain\/openai$/)
   })
@@ -79,7 +79,7 @@ describe('auto', () => {
       { name: 'Nobody', url: 'http://127.0.0.1:1' },
       { name: 'LM Studio', url: url.slice(0, -3) },
     ]
-    const found = await resolveAuto({ env: {}, open, servers })
+    const found = await resolveAuto({ env: {}, open, servers, answerMsMax: 20_000 })
     expect([found.model.name, found.reason]).toEqual(['lm-studio:llama', `LM Studio answers at ${url.slice(0, -3)}`])
     expect(await say(found.model)).toEqual(['local', { finishReason: 'stop' }])
     expect(requests[0]?.body.model).toBe('llama')
