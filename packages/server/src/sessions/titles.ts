@@ -31,6 +31,7 @@ interface Kept {
 }
 
 const derivedTitleMax = 80
+const segmenter = new Intl.Segmenter()
 /** Titles in memory, each of at most 200 characters. */
 const keptMax = 10_000
 /** An older title is written again when its session is used: retention by age would delete it before the session. */
@@ -137,6 +138,8 @@ function shorten(query: string): string {
     .slice(0, 20 * derivedTitleMax)
     .replace(/\s+/g, ' ')
     .trim()
-  const characters = Array.from(new Intl.Segmenter().segment(words), ({ segment }) => segment)
+  // Most questions are this short, and to take characters apart costs more than the rest of a start's title.
+  if (words.length <= derivedTitleMax) return words
+  const characters = Array.from(segmenter.segment(words), ({ segment }) => segment)
   return characters.length > derivedTitleMax ? `${characters.slice(0, derivedTitleMax - 1).join('')}…` : words
 }
