@@ -52,6 +52,9 @@ export interface LaneOptions {
   readonly onError: (error: unknown) => void
 }
 
+/** What a model sees after its answer. One for all: `abort()` makes an error with a stack. */
+const over = new DOMException('The answer is over.', 'AbortError')
+
 /** The reason of an abort when the server closes. */
 export const interruption = Symbol('interruption')
 
@@ -232,7 +235,7 @@ class Lane {
     const { signal } = this.#options
     clearTimeout(this.#idleTimer)
     signal.removeEventListener('abort', this.#onAbort)
-    this.#abort.abort(signal.reason)
+    this.#abort.abort(signal.aborted ? signal.reason : over)
     this.#ended.resolve(outcome)
     if (outcome.status !== 'completed' && outcome.status !== 'waiting') void this.#closeIterator()
   }
