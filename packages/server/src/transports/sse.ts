@@ -7,7 +7,7 @@ import { streamHeader } from '@millrace/protocol'
 import type { Cursor } from '../delivery/cursor.ts'
 import type { CursorGroup } from '../delivery/cursor-group.ts'
 import type { FanOut } from '../delivery/fan-out.ts'
-import type { Scheduler } from '../delivery/scheduler.ts'
+import type { Scheduler, Task } from '../delivery/scheduler.ts'
 import { type Sink, throttled } from '../delivery/wire.ts'
 import { nativeControl } from './control-text.ts'
 import { eventStreamHeaders } from './event-stream.ts'
@@ -83,7 +83,17 @@ export function createSseTransport(options: SseTransportOptions): SseTransport {
   function respond(start: Start, headers: Record<string, string>, exchange: Exchange, isChunked = false): Response {
     return exchange.node === undefined
       ? respondWeb(start, headers, exchange.signal)
-      : respondNode(start, { ...exchange.node, headers, isChunked }, lingering)
+      : respondNode(start, { ...exchange.node, headers, isChunked })
+  }
+
+  /** Takes the socket of Node's response over. */
+  function respondNode(start: Start, exchange: Takeover): Response {
+    const body = takeOver(exchange)
+    listen(body, start(new NodeSink(body, exchange.isHosted ? undefined : lingering)))
+    scheduler.add(new Uncork(body))
+    // Tells @hono/node-server that the response was written. A clone is a Response of Node: the one that replaces it where the
+    // host has called Hono's `serve` is written again whatever its headers say.
+    return new Response(null, { headers: { 'x-hono-already-sent': 'true' } }).clone()
   }
 
   function attachRun(
@@ -108,13 +118,23 @@ export function createSseTransport(options: SseTransportOptions): SseTransport {
   }
 }
 
-/** Takes the socket of Node's response over. */
-function respondNode(start: Start, exchange: Takeover, lingering: Set<Writable>): Response {
-  const body = takeOver(exchange)
-  listen(body, start(new NodeSink(body, exchange.isHosted ? undefined : lingering)))
-  // Tells @hono/node-server that the response was written. A clone is a Response of Node: the one that replaces it where the
-  // host has called Hono's `serve` is written again whatever its headers say.
-  return new Response(null, { headers: { 'x-hono-already-sent': 'true' } }).clone()
+/** Lets a stream's first bytes go, after the tasks of the same tick: the stream's own writes the events that there are already. */
+class Uncork implements Task {
+  readonly #body: Writable
+  #hasWaited = false
+
+  constructor(body: Writable) {
+    this.#body = body
+  }
+
+  step(): 'more' | 'done' {
+    if (!this.#hasWaited) {
+      this.#hasWaited = true
+      return 'more'
+    }
+    if (this.#body.writableCorked > 0) this.#body.uncork()
+    return 'done'
+  }
 }
 
 /** In a function of its own, so that these listeners do not hold the request. */

@@ -23,7 +23,9 @@ async function open({ isHosted = false, prepare = () => {} }: { isHosted?: boole
   const server = createServer((request, response) => {
     const socket = response.socket as Parsed
     prepare(socket, response)
-    takeOver({ request, response, headers: {}, isHosted }).write('hello')
+    const body = takeOver({ request, response, headers: {}, isHosted })
+    body.write('hello')
+    body.uncork()
     opened.resolve({ socket, request: new WeakRef(request), response: new WeakRef(response) })
   })
   server.listen(0, '127.0.0.1')
@@ -103,6 +105,7 @@ const server = createServer(async (request, response) => {
   const body = takeOver({ request, response, headers: {}, isHosted: false })
   body.on('error', () => {})
   body.write('hello')
+  body.uncork()
   sockets.push(body)
   setImmediate(() => setImmediate(() => { isReleased &&= body.destroyed || body.parser === null }))
 }).listen(0, '127.0.0.1', async () => {

@@ -36,7 +36,10 @@ export function canBeChunked({ request, response }: Pick<Takeover, 'request' | '
   return response.socket !== null && request.httpVersionMajor === 1 && request.httpVersionMinor > 0
 }
 
-/** Responds 200 with these headers, and returns a stream for the body. */
+/**
+ * Responds 200 with these headers, and returns a stream for the body. A socket is corked: the caller uncorks it when what can be
+ * written at once is written, so that the headers and the first events are one write to the system, and one packet.
+ */
 export function takeOver({ request, response, headers, isHosted, isChunked = false }: Takeover): Writable {
   const socket = response.socket
   // On HTTP/2, and while an earlier response is being written, the response has no socket of its own.
@@ -46,6 +49,7 @@ export function takeOver({ request, response, headers, isHosted, isChunked = fal
     return response
   }
   // The body ends with the connection, unless its writer makes chunks: Node would make one of every write.
+  socket.cork()
   response.useChunkedEncodingByDefault = false
   response.shouldKeepAlive = false
   response.writeHead(200, isChunked ? { ...headers, 'transfer-encoding': 'chunked' } : headers)
