@@ -19,7 +19,7 @@ import type { Connections } from '../transports/connections.ts'
 import { eventStreamHeaders } from '../transports/event-stream.ts'
 import type { Exchange, HttpTransport, HttpTransports } from '../transports/transport.ts'
 import { wantsJson } from './accept.ts'
-import { readJson } from './body.ts'
+import { type BodyOptions, readJson } from './body.ts'
 import { answerPreflight } from './cross-origin.ts'
 import { type Asked, formatError, toMillraceError } from './error-response.ts'
 import { errorsPage, errorsPolicy } from './errors-page.ts'
@@ -184,7 +184,8 @@ async function readRequest(
   const input = {
     ...(route.params && check(route.params, req.param())),
     ...(route.query && check(route.query, readQuery(route.query, req.queries()))),
-    ...(route.body && check(route.body, await readJson(context.req.raw, hostBody(context), onBody, route.takesAnyType))),
+    ...(route.body &&
+      check(route.body, await readJson(req.raw, { ...bodyOf(context), onBody, takesAnyType: route.takesAnyType }))),
   }
   // An EventSource sends an empty id after the server has reset it.
   const lastEventId = req.header('last-event-id') || (input.lastEventId as string | undefined)
@@ -224,9 +225,10 @@ function readQuery(schema: z.ZodObject, queries: Record<string, string[]>): Reco
   )
 }
 
-/** The body that a host such as Express has read already; an empty object where there was none. */
-function hostBody({ env }: Context<Env>): unknown {
-  return (env?.incoming as { body?: unknown } | undefined)?.body
+/** `hostBody` is an empty object where a host such as Express has read the body, and there was none. */
+function bodyOf({ env }: Context<Env>): Pick<BodyOptions, 'hostBody' | 'isNode'> {
+  const incoming = env?.incoming as { body?: unknown } | undefined
+  return { hostBody: incoming?.body, isNode: incoming !== undefined }
 }
 
 function headerOf({ req }: Context<Env>): ReadHeader {
