@@ -57,6 +57,11 @@ export async function performRun(started: StartedRun, context: PerformContext): 
     onError(error, { run: run.id })
     abort.abort(error)
   }
+  // Not by `AbortSignal.any`, whose weak references cost each run more than all its other signals.
+  const stopLanes = () => {
+    for (const stop of started.laneStops.values()) stop.abort(abort.signal.reason)
+  }
+  abort.signal.addEventListener('abort', stopLanes, { once: true })
   // An engine short of room evicts no log that is watched: the run keeps its log without readers, too.
   const unwatch = engine.watch(run.session, () => {})
   const writer = new RunWriter({
@@ -102,17 +107,18 @@ export async function performRun(started: StartedRun, context: PerformContext): 
 async function performLane(
   { lane, model, open, steps }: LanePlan,
   { writer, usedCalls }: { readonly writer: RunWriter; readonly usedCalls: Set<string> },
-  { run, observed, messages, abort, laneStops, acceptedAt }: StartedRun,
+  { run, observed, messages, laneStops, acceptedAt }: StartedRun,
   { limits, onError, observer, now }: PerformContext,
 ): Promise<LaneEnd> {
   const question = messages.get(lane)?.at(-1)?.text ?? ''
+  const { signal } = laneStops.get(lane) as AbortController
   const end = await runLane({
     run: run.id,
     lane,
     model,
     writer,
     usedCalls,
-    signal: AbortSignal.any([abort.signal, ...[laneStops.get(lane)?.signal ?? []].flat()]),
+    signal,
     acceptedAt,
     idleMsMax: limits.idleMsMax,
     inputTokens: estimateTokens((messages.get(lane) ?? []).map(({ text }) => text)),
