@@ -1,9 +1,9 @@
-/** How clients of each dialect ask for an answer with a number of tokens, and what stands before the text of a token. */
+/** How clients of each dialect ask for a number of tokens, as the model of due-model.ts takes it, and what stands before a token's text. */
 import { randomUUID } from 'node:crypto'
 import { post, request } from './requests.ts'
 
 interface Question {
-  ask(tokens: number): string
+  ask(tokens: string): string
   readonly field: string
 }
 
@@ -12,7 +12,7 @@ const aiSdk = (path: string): Question => ({
     post(path, {
       id: randomUUID(),
       trigger: 'submit-message',
-      messages: [{ id: randomUUID(), role: 'user', parts: [{ type: 'text', text: `${tokens}` }] }],
+      messages: [{ id: randomUUID(), role: 'user', parts: [{ type: 'text', text: tokens }] }],
     }),
   field: '"delta":"',
 })
@@ -24,7 +24,7 @@ const agUi = (path: string): Question => ({
       runId: randomUUID(),
       protocolVersion: '1.0',
       state: {},
-      messages: [{ id: randomUUID(), role: 'user', content: `${tokens}` }],
+      messages: [{ id: randomUUID(), role: 'user', content: tokens }],
       tools: [],
       context: [],
       forwardedProps: {},
@@ -33,7 +33,7 @@ const agUi = (path: string): Question => ({
 })
 
 const model = 'bench:due'
-const messages = (tokens: number) => [{ role: 'user', content: `${tokens}` }]
+const messages = (tokens: string) => [{ role: 'user', content: tokens }]
 
 export const dialectQuestions = {
   native: { ask: (tokens) => request(`/api/chat?query=${tokens}&model=${model}`), field: '"text":"' },
@@ -42,7 +42,7 @@ export const dialectQuestions = {
     ask: (tokens) => post('/v1/chat/completions', { model, messages: messages(tokens), stream: true }),
     field: '"content":"',
   },
-  'openai-responses': { ask: (tokens) => post('/v1/responses', { model, input: `${tokens}`, stream: true }), field: '"delta":"' },
+  'openai-responses': { ask: (tokens) => post('/v1/responses', { model, input: tokens, stream: true }), field: '"delta":"' },
   'ag-ui': agUi('/ag-ui'),
   tanstack: agUi('/tanstack'),
   anthropic: {
@@ -50,3 +50,5 @@ export const dialectQuestions = {
     field: '"text":"',
   },
 } as const satisfies Readonly<Record<string, Question>>
+
+export type Dialect = keyof typeof dialectQuestions

@@ -1,11 +1,12 @@
 /** Many answers at 50 tokens/s in a dialect of other people's clients: what a token costs, and how soon the first frame comes. */
 import { setTimeout } from 'node:timers/promises'
-import type { DialectQuestions, Window } from './load.ts'
+import type { DialectQuestions } from './asking-dialects.ts'
+import type { Window } from './load.ts'
 import { type Figures, startWorker, type Usage } from './processes.ts'
 
 export interface DialectOptions extends Pick<DialectQuestions, 'dialect'> {
-  /** `ai-sdk-pipe` is a control row: the AI SDK's own server, without a log. */
-  readonly server?: 'millrace' | 'ai-sdk-pipe'
+  /** The others are control rows: the AI SDK's own server, and only its writing of a stream, both without a log. */
+  readonly server?: 'millrace' | 'ai-sdk-pipe' | 'ai-sdk-writer'
   readonly runs: number
 }
 

@@ -1,8 +1,8 @@
 /** The load: many readers, clients that connect at a fixed rate, and questions with one reader each. */
 import { once } from 'node:events'
 import { setTimeout } from 'node:timers/promises'
+import { askDialect, askInTurns, type DialectQuestions, type QuestionsInTurns } from './asking-dialects.ts'
 import { attachOnce } from './attach.ts'
-import { dialectQuestions } from './dialect-questions.ts'
 import { pace } from './due.ts'
 import { createMeter, serveCommands, type Usage } from './processes.ts'
 import { newTally, openReader, quantile, type Reader } from './reader.ts'
@@ -49,7 +49,8 @@ serveCommands({
   },
   knock,
   ask: askMany,
-  askDialect,
+  askDialect: (questions: DialectQuestions) => askDialect(questions, () => tally),
+  askInTurns: (questions: QuestionsInTurns) => askInTurns(questions, () => tally),
   resume: (options: Omit<ResumeOptions, 'readers' | 'tally'>) => resumeAll({ ...options, readers, tally: () => tally }),
   attach: attachOnce,
 })
@@ -110,37 +111,6 @@ async function knock({ port, path, perSecond, seconds }: Knocks): Promise<number
   await setTimeout(seconds * 1000)
   stop()
   return answered / seconds
-}
-
-export interface DialectQuestions {
-  readonly port: number
-  readonly dialect: keyof typeof dialectQuestions
-  readonly count: number
-  readonly tokens: number
-}
-
-/** Asks within a second, as clients of a dialect do: how many answers had every token, and how soon their first frames came. */
-async function askDialect({ port, dialect, count, tokens }: DialectQuestions) {
-  const { ask, field } = dialectQuestions[dialect]
-  const firstMs: number[] = []
-  const whole = await Promise.all(
-    Array.from({ length: count }, async (_, index) => {
-      await setTimeout((index / count) * 1000)
-      const { promise, resolve } = Promise.withResolvers<boolean>()
-      const askedAt = performance.now()
-      const reader = openReader({
-        port,
-        request: ask(tokens),
-        field,
-        tally: () => tally,
-        isExact: true,
-        onFirstEvent: () => firstMs.push(performance.now() - askedAt),
-        onClose: () => resolve(reader.events >= tokens),
-      })
-      return promise
-    }),
-  )
-  return { complete: whole.filter(Boolean).length, firstP50Ms: quantile(firstMs, 0.5), firstP99Ms: quantile(firstMs, 0.99) }
 }
 
 export interface Questions {

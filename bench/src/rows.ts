@@ -2,9 +2,10 @@
 import { measureRevocation, measureTokenCost } from './access.ts'
 import { measureAppends } from './appends.ts'
 import { measureAttach } from './attach.ts'
-import { dialectQuestions } from './dialect-questions.ts'
+import { type Dialect, dialectQuestions } from './dialect-questions.ts'
 import { measureDialect } from './dialects.ts'
 import { type FanOutOptions, measureFanOut } from './fan-out.ts'
+import { measureFirstFrames } from './first-frames.ts'
 import { measureIdle } from './idle.ts'
 import { measureLongSession } from './long-session.ts'
 import { measureNodes } from './nodes.ts'
@@ -33,15 +34,14 @@ const tokens = (runs: number): Variants => ({
   sqlite: () => measureTokens({ engine: 'sqlite', runs }),
 })
 
-const dialects = (runs: number): Variants => ({
+/** Beside the AI SDK's own server, and only its writing of a stream. */
+const dialects = (runs: number, asked: readonly Dialect[]): Variants => ({
   'ai-sdk-pipe': () => measureDialect({ server: 'ai-sdk-pipe', dialect: 'ai-sdk', runs }),
-  ...Object.fromEntries(
-    (Object.keys(dialectQuestions) as (keyof typeof dialectQuestions)[]).map((dialect) => [
-      dialect,
-      () => measureDialect({ dialect, runs }),
-    ]),
-  ),
+  'ai-sdk-writer': () => measureDialect({ server: 'ai-sdk-writer', dialect: 'ai-sdk', runs }),
+  ...Object.fromEntries(asked.map((dialect) => [dialect, () => measureDialect({ dialect, runs })])),
 })
+
+const allDialects = Object.keys(dialectQuestions) as Dialect[]
 
 export const rows: Readonly<Record<string, Row>> = {
   'fan-out-50': {
@@ -73,13 +73,21 @@ export const rows: Readonly<Record<string, Row>> = {
     title: '1,000 answers at 50 tokens/s, one reader each',
     variants: { ...tokens(1000), 'memory, ws': () => measureTokens({ transport: 'ws', runs: 1000 }) },
   },
+  'dialects-100': {
+    title: "100 answers at 50 tokens/s, which the AI SDK's own server keeps up with, and in its dialect",
+    variants: dialects(100, ['native', 'ai-sdk']),
+  },
   'dialects-200': {
     title: "200 answers at 50 tokens/s in dialects of other people's clients, beside the AI SDK's own server",
-    variants: dialects(200),
+    variants: dialects(200, allDialects),
   },
   'dialects-1000': {
     title: 'The same with 1,000 answers',
-    variants: dialects(1000),
+    variants: dialects(1000, allDialects),
+  },
+  'first-frames': {
+    title: 'First frames in dialects, while 1,000 answers at 20 tokens/s are in progress',
+    variants: { memory: () => measureFirstFrames(1000) },
   },
   access: {
     title: 'What metrics and lines cost, what a token costs, how soon a revocation arrives',

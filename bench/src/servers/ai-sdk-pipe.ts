@@ -1,34 +1,37 @@
-/** The control row for dialects: the AI SDK's own server, as its documentation has it. It keeps nothing. */
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
-import type { AddressInfo } from 'node:net'
-import { createUIMessageStream, pipeUIMessageStreamToResponse, type UIMessage } from 'ai'
-import { at, nowMicros, stamp } from '../due.ts'
-import { createMeter, serveCommands } from '../processes.ts'
+/** The control row for dialects: the AI SDK's own server, as its documentation has it, over a model in the same process. */
+import { convertToModelMessages, pipeUIMessageStreamToResponse, streamText, toUIMessageStream } from 'ai'
+import { MockLanguageModelV4 } from 'ai/test'
+import { serveChat } from './ai-sdk-server.ts'
+import { dueTokens } from './due-model.ts'
 
-const meter = createMeter()
-const server = createServer((request, response) => void answer(request, response))
+type Options = Parameters<MockLanguageModelV4['doStream']>[0]
+type Part = Awaited<ReturnType<MockLanguageModelV4['doStream']>>['stream'] extends ReadableStream<infer Each> ? Each : never
 
-async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
-  const { messages } = (await new Response(request as unknown as ReadableStream).json()) as { messages: UIMessage[] }
-  const [part] = messages.at(-1)?.parts ?? []
-  const tokens = Number(part?.type === 'text' ? part.text : 0)
-  const stream = createUIMessageStream({
-    async execute({ writer }) {
-      const start = nowMicros()
-      writer.write({ type: 'text-start', id: '0' })
-      for (let token = 1; token <= tokens; token++) {
-        const due = start + token * 20_000
-        if (nowMicros() < due) await new Promise<void>((resolve) => at(due, resolve))
-        writer.write({ type: 'text-delta', id: '0', delta: stamp(due) })
-      }
-      writer.write({ type: 'text-end', id: '0' })
-    },
-  })
-  await pipeUIMessageStreamToResponse({ response, stream, headers: { connection: 'close' } })
+const model = new MockLanguageModelV4({
+  doStream: async ({ prompt, abortSignal }: Options) => {
+    const content = prompt.at(-1)?.content[0]
+    const asked = typeof content === 'object' && content.type === 'text' ? content.text : ''
+    return { stream: ReadableStream.from<Part>(parts(asked, abortSignal)) }
+  },
+})
+
+const usage = {
+  inputTokens: { total: 1, noCache: 1, cacheRead: undefined, cacheWrite: undefined },
+  outputTokens: { total: 1, text: 1, reasoning: undefined },
 }
 
-serveCommands({
-  listen: () => new Promise((resolve) => server.listen(0, '127.0.0.1', () => resolve((server.address() as AddressInfo).port))),
-  begin: () => meter.begin(),
-  end: () => meter.end(),
+async function* parts(asked: string, signal?: AbortSignal): AsyncGenerator<Part> {
+  yield { type: 'text-start', id: '0' }
+  for await (const delta of dueTokens(asked, signal)) yield { type: 'text-delta', id: '0', delta }
+  yield { type: 'text-end', id: '0' }
+  yield { type: 'finish', finishReason: { unified: 'stop', raw: undefined }, usage }
+}
+
+serveChat(async (messages, response) => {
+  const result = streamText({ model, messages: await convertToModelMessages(messages) })
+  await pipeUIMessageStreamToResponse({
+    response,
+    stream: toUIMessageStream({ stream: result.stream }),
+    headers: { connection: 'close' },
+  })
 })

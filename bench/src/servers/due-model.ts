@@ -2,18 +2,20 @@
 import type { Millrace, Model } from 'millrace'
 import { at, nowMicros, pace, stamp } from '../due.ts'
 
-/** As many tokens as the question says, 50 a second. */
+/** As many tokens as the question says, 50 a second, or as many a second as it says after a comma. */
+export async function* dueTokens(question: string, signal?: AbortSignal): AsyncGenerator<string> {
+  const [tokens = 0, perSecond = 50] = question.split(',').map(Number)
+  const start = nowMicros()
+  for (let token = 1; token <= tokens && signal?.aborted !== true; token++) {
+    const due = start + (token * 1e6) / perSecond
+    if (nowMicros() < due) await new Promise<void>((resolve) => at(due, resolve))
+    yield stamp(due)
+  }
+}
+
 export const dueModel: Model = {
   name: 'bench:due',
-  async *stream({ messages, signal }) {
-    const tokens = Number(messages.at(-1)?.text)
-    const start = nowMicros()
-    for (let token = 1; token <= tokens && !signal.aborted; token++) {
-      const due = start + token * 20_000
-      if (nowMicros() < due) await new Promise<void>((resolve) => at(due, resolve))
-      yield stamp(due)
-    }
-  },
+  stream: ({ messages, signal }) => dueTokens(messages.at(-1)?.text ?? '', signal),
 }
 
 /** Publishes into the session `bench` until the returned function is called. */
