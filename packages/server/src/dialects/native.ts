@@ -32,7 +32,7 @@ const plainDialect: Dialect = {
 }
 
 /**
- * One run of a session, without the numbers of its parts: who reads one run in order sees where each begins. In the shapes of
+ * One run of a session, without the numbers of its parts, which a reader of a single run does not need. In the shapes of
  * the reference document: `{"text":"你"}` … `{"status":"completed"}`.
  */
 function chatDialect({ session, run, lanes, events = 'type' }: RunView): Dialect {
@@ -42,7 +42,7 @@ function chatDialect({ session, run, lanes, events = 'type' }: RunView): Dialect
     key: `chat ${run} ${lanes} ${events}`,
     render(event) {
       if (!isOurs(event)) return undefined
-      // About a call of a run that has ended: its readers have its end.
+      // It comes after the run's end, with which its readers have stopped.
       if (event.type === 'tool_decision') return undefined
       const rendered = lanes === 1 ? oneLane(event) : severalLanes(event)
       if (rendered === undefined || events === 'type' || !('lane' in (event.data as object))) return rendered

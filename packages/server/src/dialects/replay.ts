@@ -1,4 +1,4 @@
-/** Finds the frame after which a reader of a run goes on: the run's events are rendered again from its first one on. */
+/** Finds where a reader resumes in a run, by rendering the run again from its first event: frames are not stored. */
 import { MillraceError, type Position, parsePosition, type QualifiedPosition } from '@millrace/protocol'
 import type { Engine, LogEvent } from '../log/log.ts'
 import type { Frame, RunDialect } from './run-dialect.ts'
@@ -39,7 +39,7 @@ export interface RunPlace {
   readonly render: RenderEvent
   /** Frames up to `after`, with those in `rest`. */
   readonly frames: number
-  /** The last frames of the event at `after`, which the reader does not have, and the number of those of it that it has. */
+  /** One event may give several frames: those of the event at `after` that the reader lacks, and the number of those that it has. */
   readonly rest: readonly Frame[]
   readonly has: number
   /** The run has ended, and `rest` are its last frames. */

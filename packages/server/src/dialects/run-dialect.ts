@@ -1,7 +1,7 @@
 /**
- * A dialect of other people's clients: one run, in frames that depend on the frames before them, as brackets around parts,
- * counts and joined usage do. What it renders is a function of the run's events from its first one on. It knows no
- * transport and no engine: a transport puts frames into server-sent events, lines or messages.
+ * A dialect of another product's clients renders one run as frames. A frame may depend on those before it: parts have a start
+ * and an end, calls are numbered, usage is summed. So rendering starts with the run's first event, and depends on nothing but
+ * the events. A transport then writes each frame as a server-sent event, a line or a message.
  */
 import type { MillraceError } from '@millrace/protocol'
 import type { LogEvent } from '../log/log.ts'
@@ -21,9 +21,9 @@ export interface RunDialect {
    * without it for an incomplete run: it is sent the frame again, without an id.
    */
   readonly repeatsEnd?: boolean
-  /** Of a reader of the run's first event. */
+  /** A renderer for a reader that starts with the run's first event. */
   begin(): Renderer
-  /** The frames that end the stream where the run cannot be read on. MUST include the one that tells clients that it has ended. */
+  /** The frames that end the stream when the rest of the run cannot be read. MUST include the one by which clients notice the end. */
   fail(error: MillraceError): readonly Frame[]
 }
 
@@ -32,7 +32,7 @@ export interface Renderer {
   /**
    * The frames of the next event, which may be none. Called with every event of the run in order, and no other's. The bytes of
    * a file are an event of type `file_data` after its `file`. The run's last event is `stream_end`, whose last frame MUST be
-   * the one that tells clients that the stream has ended, whatever the end.
+   * the one by which clients notice the end, however the run ended.
    */
   render(event: LogEvent): readonly Frame[]
 }

@@ -23,7 +23,7 @@ export async function prepareAnswers(
   await context.authorize(caller, 'session.read', { session })
   const waiting = (await context.transcripts.read(session))?.runs.filter(({ status }) => status === 'waiting') ?? []
   const named = answers.map((answer) => ({ answer, ...findCall(waiting, answer.id) }))
-  // TanStack AI sends a message of the tool beside the answer to an interrupt, which counts.
+  // TanStack AI answers an interrupt and sends a tool message for the same call: the answer counts.
   const found = named.filter(({ part }, index) => named.findIndex((other) => other.part === part) === index)
   const [first] = found
   if (first === undefined || found.some(({ record }) => record !== first.record)) throw new MillraceError('call_not_found')
@@ -32,7 +32,7 @@ export async function prepareAnswers(
     throw new MillraceError('invalid_request', { message: `The call ${left} waits too; decide about every call of the run.` })
   const { run } = first.record
   const now = Date.now()
-  // Nobody may decide any more: the model gets that nobody has decided.
+  // The time to decide is over: the run goes on, and the model learns that nobody has decided.
   if (found.some(({ answer, part }) => answer.value === false && isWaiting(part) && !isWaiting(part, now)))
     return (await prepareResume(context, caller, { run, session })).start
   const decisions = found.map(({ answer, part }) => toDecision(part, answer))
@@ -44,7 +44,7 @@ export async function prepareAnswers(
   }
 }
 
-/** The newest of that id: it is the model that gives ids to calls. */
+/** The newest call of that id: models choose the ids, and may use one again. */
 function findCall(runs: readonly RunRecord[], id: string): { readonly record: RunRecord; readonly part: ToolPart } {
   for (const record of runs.toReversed()) {
     for (const { parts } of record.lanes) {

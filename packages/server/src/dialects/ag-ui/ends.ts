@@ -1,4 +1,4 @@
-/** How lanes and runs end, whatever the end: each with the one event that a client takes for its end. */
+/** The last event of a lane and of a run. There is always exactly one, however the run ended: clients wait for it. */
 import type { FinishReason, LaneEnd, RunEnd, Usage } from '@millrace/protocol'
 import type { AgUiEvent, LaneEvents, WaitingCall } from './lane-events.ts'
 
@@ -44,7 +44,7 @@ function outcomeOf({ status }: RunEnd, lanes: readonly LaneEvents[], client: Cli
   if (status === 'stopped') return { type: 'cancelled' }
   if (status !== 'waiting') return { type: 'success' }
   const calls = lanes.flatMap(({ waiting, subagentRunId }) => waiting.map((call) => ({ ...call, subagentRunId })))
-  // TanStack AI executes what is an interrupt, AG-UI what is pending.
+  // A client of TanStack AI executes calls that are interrupts, one of AG-UI those in `pendingToolCallIds`.
   const interrupts = client === 'tanstack' ? calls : calls.filter(({ approval }) => approval !== undefined)
   if (interrupts.length > 0) return { type: 'interrupt', interrupts: interrupts.map(toInterrupt) }
   return { type: 'success', pendingToolCallIds: calls.map(({ call }) => call) }

@@ -1,6 +1,6 @@
 /**
- * What an agent of AG-UI, and TanStack AI, sends: the whole conversation. The server follows its own, so that of the client's
- * only the end is new: what follows the last message of the assistant.
+ * The request of a client of AG-UI or TanStack AI. It has the whole conversation, which the server has too: only what follows
+ * the last message of the assistant is new.
  */
 import { type Asked, type Json, limits, MillraceError, modelPattern } from '@millrace/protocol'
 import { z } from 'zod'
@@ -61,7 +61,7 @@ export interface CallAnswer {
   readonly isError: boolean
 }
 
-/** Both ways of every call that a step may have. */
+/** For each call of a step both its result and an answer to its interrupt. */
 const answersMax = 200
 
 /** Throws `query_missing` without either, and as `checkAsked` does. */

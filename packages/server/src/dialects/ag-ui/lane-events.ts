@@ -1,6 +1,6 @@
 /**
- * The events of one lane, in brackets: a message, a reasoning and a call of a tool each begin before their content and end
- * before what follows.
+ * The events of one lane. Each message, reasoning and tool call has a start event and an end event, and ends before the next
+ * one starts.
  */
 import type { SessionEvents, ToolExecutor, ToolResult } from '@millrace/protocol'
 import { jsonText } from '../shared/json-text.ts'
@@ -10,7 +10,7 @@ export interface AgUiEvent {
   readonly [field: string]: unknown
 }
 
-/** As much of a call as a client needs that is to decide about it. */
+/** What a client needs to know of a call to decide about it. */
 interface Call {
   readonly name: string
   readonly arguments?: unknown
@@ -72,7 +72,7 @@ export class LaneEvents {
     return [{ type: 'TOOL_CALL_ARGS', toolCallId: call, delta, ...this.#of }]
   }
 
-  /** Readers have a call that the run repeats: only its result is new. */
+  /** A run that continues another repeats its calls, which readers have: only the result is new. */
   call({ call, name, arguments: given, by, isRepeated }: LaneData<'tool_call'>): AgUiEvent[] {
     const begun = this.#begun.get(call)
     const begin = begun === undefined && !isRepeated ? this.beginCall({ call, name }) : []
@@ -82,7 +82,7 @@ export class LaneEvents {
     return [...begin, ...pieces, ...this.#endCall(call)]
   }
 
-  /** A result that is not the last one is an event of Millrace's own: a client takes the first for the last. */
+  /** A preliminary result is a custom event: clients take the first `TOOL_CALL_RESULT` for the final one. */
   result(call: string, { value, isError, isRejected, preliminary }: ToolResult): AgUiEvent[] {
     if (preliminary) return [{ type: 'CUSTOM', name: 'millrace.tool_result', value: { toolCallId: call, value }, ...this.#of }]
     this.#unanswered.delete(call)

@@ -69,7 +69,7 @@ class AgUiRenderer implements Renderer {
       }
       case 'reasoning': {
         const { part = 0, reasoning } = data as SessionEvents['reasoning']
-        // TanStack AI knows one reasoning at a time, whosever it is, and would give it to the message of another lane.
+        // TanStack AI has one reasoning at a time for all lanes, and would add it to the message of another lane.
         if (this.#view.client === 'tanstack' && this.#lanes.size > 1)
           return lane.custom('millrace.reasoning', { delta: reasoning })
         return lane.text('REASONING', part, reasoning)

@@ -1,9 +1,9 @@
-/** How a stream of the AI SDK ends: always with `finish`, or a client would take a cut for an end, or ask again for ever. */
+/** How a stream of the AI SDK ends: always with `finish`. Without it a client takes a cut for the end, or reconnects for ever. */
 import { type MillraceError, type RunEnd, uiFinishReasonOf } from '@millrace/protocol'
 import type { Chunk } from './chunks.ts'
 import { answerId } from './ids.ts'
 
-/** What goes before the reason of a model. `interrupted` keeps the client from sending by itself. */
+/** Statuses that replace the model's reason. With `interrupted` the client sends nothing by itself. */
 const reasons: Readonly<Record<string, string | undefined>> = {
   waiting: 'tool-calls',
   stopped: 'interrupted',
@@ -21,7 +21,7 @@ export function endChunks({ status, error, finishReason, ...end }: RunEnd): read
   return [{ type: 'message-metadata', messageMetadata }, { type: 'error', errorText: error?.message ?? status }, finish]
 }
 
-/** Where the run cannot be read on. */
+/** In place of the rest of a run that cannot be read. */
 export function failChunks(error: MillraceError): readonly Chunk[] {
   return [
     { type: 'error', errorText: error.toPublic().message },

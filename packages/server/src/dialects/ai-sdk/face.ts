@@ -105,7 +105,7 @@ async function resume(context: FaceContext, request: RouteRequest<StreamInput>, 
   if (!isCounted) return streamOn(context, request, run, described)
   const place = await placeAt(context, run, described, startIndex)
   const response = await streamOn(context, request, run, place.described, { count: place.count })
-  // An end without a frame would be asked for again at once, for ever.
+  // A client that got no frame would ask again at once, for ever.
   if ('deliverRun' in response && (response.deliverRun.stream.place?.frames ?? 0) < place.count)
     throw new MillraceError('position_ahead')
   return response
@@ -119,7 +119,7 @@ async function stop(
   await context.authorize(caller, 'run.stop', { session })
   const transcript = await context.transcripts.read(session)
   if (transcript === undefined) throw new MillraceError('session_not_found')
-  // What waits does not go on either.
+  // A run that waits for a decision is stopped too.
   const stopped = transcript.runs.filter(({ status }, index, { length }) =>
     index === length - 1 ? status === 'streaming' || status === 'waiting' : status === 'streaming',
   )

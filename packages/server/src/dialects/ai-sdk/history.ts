@@ -1,4 +1,4 @@
-/** The newest conversation of a chat as messages, for an application that begins with them: what is in progress is streamed. */
+/** The newest conversation of a chat as messages, for a page that is opened. The answer in progress is left out: it is streamed. */
 import { type LanePart, type Message, textOfMessage, uiSourceOf, uiToolOf } from '@millrace/protocol'
 import { type Exchange, pathTo } from '../../sessions/conversation.ts'
 import { fileUrl } from './chunks.ts'
@@ -19,7 +19,7 @@ export function readHistory(session: string, exchanges: readonly Exchange[]): Ui
   ])
 }
 
-/** The last message is the one that has the id; those before it came from elsewhere. */
+/** The metadata have the id of the last message only; those before it are history that was posted with it. */
 function questionOf(session: string, { query, messages, metadata, runs: [run = ''] }: Exchange): UiMessageJson[] {
   const all: readonly Message[] = messages ?? [{ role: 'user', content: query }]
   return all.flatMap((message, index): UiMessageJson[] => {

@@ -3,7 +3,7 @@ import { hash } from 'node:crypto'
 import { digestId } from '../shared/id-of-name.ts'
 import type { Content } from './content.ts'
 
-/** The run of a message of a user: the same message is answered once. `content` is of one that was edited. */
+/** The id of the run that answers a message: sent again, the message attaches to it. `content`: of a message that was edited. */
 export function runOfMessage(session: string, message: string, content: Content = []): string {
   const said = content.map((part) => ('bytes' in part ? hash('sha256', part.bytes) : JSON.stringify(part)))
   return digestId(['message', session, message, ...said])
@@ -19,7 +19,7 @@ export function runOfAnswer(message: string): string | undefined {
   return message.startsWith(prefix) ? message.slice(prefix.length) : undefined
 }
 
-/** `whole`: with what the runs before answered that it continues. `own`: for a reader that has it. */
+/** Of a run that continues others: `whole` with their parts of the answer, `own` for a reader that has these. */
 export type Extent = 'whole' | 'own'
 
 export interface NamedRun {
@@ -28,7 +28,7 @@ export interface NamedRun {
   readonly extent: Extent
 }
 
-/** What `x-workflow-run-id` says. It is the id of no session. */
+/** The value of `x-workflow-run-id`. Its colons keep it apart from ids of sessions. */
 export const formatRunId = ({ session, run, extent }: NamedRun) => `${extent}:${session}:${run}`
 
 export function parseRunId(text: string): NamedRun | undefined {

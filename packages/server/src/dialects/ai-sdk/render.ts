@@ -1,6 +1,6 @@
 /**
- * A run as the UI message stream of the AI SDK: one message, with the parts of all lanes. Brackets around texts have ids of
- * their own, and there are steps only with one lane: the AI SDK finds a call in the last step alone.
+ * A run as the UI message stream of the AI SDK: one message, with the parts of all lanes. Each text has a start, deltas and an
+ * end with an id of its own. There are steps only with one lane: the AI SDK looks for calls in the last step alone.
  */
 import {
   encodeJson,

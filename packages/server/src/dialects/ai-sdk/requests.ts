@@ -45,7 +45,7 @@ export type UiMessage = z.output<typeof message>
 export const messageKey = 'messageId'
 
 export type Intent =
-  /** `earlier`: what was said before, and this server does not know. */
+  /** `earlier`: messages before it that this server does not have. */
   | {
       readonly kind: 'ask'
       readonly id: string | undefined

@@ -33,7 +33,7 @@ async function handle(context: FaceContext, opened: OpenedSocket, text: string):
   const { socket, errorOf } = opened
   const startedAt = performance.now()
   const message = parse(text)
-  // Without the id of a request nobody could be answered.
+  // An error needs the id of its request.
   if (message === undefined) return socket.close(closeCodes.misuse, 'Not a message of WebSocketChatTransport.')
   if (message.type === 'abort') return void socket.detach(message.requestId)
   try {
@@ -80,7 +80,7 @@ async function attach(context: FaceContext, opened: OpenedSocket, request: strin
     start: run.start,
     dialect,
     format: `ai-sdk ${request}`,
-    // Every run begins with another chunk: this one ends a stream that cannot be read on.
+    // No run starts with an error: this one ends a stream whose run cannot be read.
     message: ({ data }, index) =>
       index === 0 && data.startsWith(errorChunk) ? failed(request, data) : `${head}${index},"chunk":${data}}`,
     onEnd(error) {

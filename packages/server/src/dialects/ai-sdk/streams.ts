@@ -17,7 +17,7 @@ import { textDialect } from './text.ts'
 export type Form = 'message' | 'text'
 
 const streamHeaders = { 'x-vercel-ai-ui-message-stream': 'v1' }
-/** Where a reader that counts goes on, it asks for this run. */
+/** The run for which a reader asks when it resumes by the number of its frames. */
 const runHeader = 'x-workflow-run-id'
 const tailHeader = 'x-workflow-stream-tail-index'
 
@@ -45,7 +45,7 @@ export async function describeStream(
   return { form: 'sse', dialect, headers: { ...streamHeaders, ...own } }
 }
 
-/** Where a reader that has `startIndex` frames goes on, or below 0 has all but the last ones, whose index it needs. */
+/** Where a reader resumes. A negative `startIndex` counts from the end; its client then gets the index of the last frame. */
 export async function placeAt(
   { engine }: Pick<FaceContext, 'engine'>,
   { id, session, start }: Run,
@@ -80,7 +80,7 @@ export function respondWaiting(
   return { status: 200, text, headers: { ...streamHeaders, ...headers, 'content-type': 'text/event-stream' } }
 }
 
-/** What is in progress in a chat. Nobody learns whether a chat without it exists, or whose it is. */
+/** The run in progress in a chat. Undefined also for a chat of somebody else, so that nobody learns that it exists. */
 export async function findRunning(
   context: FaceContext,
   caller: Caller,

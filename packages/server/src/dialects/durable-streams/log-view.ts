@@ -20,7 +20,7 @@ export async function viewLog(engine: Engine, log: string, after = 0): Promise<V
   return { contentType, parts: [part], isClosed: false, render: (event) => toMessage(event, epoch) }
 }
 
-/** The same with what has come since. It is read and not inspected, which a reader of a store on another machine waits for. */
+/** The same with newer events. `read`, not `inspect`: of an engine on another machine it answers from memory. */
 export async function viewMore(engine: Engine, view: View): Promise<View> {
   const part = view.parts[0] as Part
   const { head } = await engine.read(part.log, { epoch: part.epoch, offset: part.upTo }, { eventsMax: 1 })

@@ -32,8 +32,8 @@ export interface RespondContext extends Clock {
 type Connection = ReturnType<ReadRequest['connect']>
 
 /**
- * Clients write what is served here from the origin of this server: opened as a page it runs no script, and no other site gets
- * it but by CORS.
+ * Clients wrote the content, and it is served from this server's origin: opened as a page it MUST run no script. Other sites
+ * read it only with CORS.
  */
 export const sharedHeaders = {
   'x-content-type-options': 'nosniff',
@@ -41,7 +41,7 @@ export const sharedHeaders = {
   'content-security-policy': "default-src 'none'; sandbox",
 } as const
 
-/** Answers with the errors of this protocol. The gateway answers with others. */
+/** Turns a StreamError into a response. Other errors are the gateway's. */
 export async function answering(act: () => Promise<RouteResponse>): Promise<RouteResponse> {
   try {
     return await act()
@@ -57,7 +57,7 @@ export function toResponse({ status, headers, body }: Answer): RouteResponse {
   return { status, bytes: (body as ResponseBytes | undefined) ?? null, headers: { ...sharedHeaders, ...headers } }
 }
 
-/** `connection` is open where the reader has been given its place already. */
+/** `connection`: of a reader that was counted before; by default it is counted here. */
 export async function respond(
   context: RespondContext,
   { input, caller, isHead, signal, connect }: ReadRequest,

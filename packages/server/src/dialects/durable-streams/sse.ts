@@ -31,7 +31,7 @@ export async function* streamFrames(options: LiveOptions): AsyncGenerator<{ read
         const state = { isUpToDate: isLast && chunk.isUpToDate, isClosed: isLast && isClosed, cursor }
         return frame('data', dataOf(view, message)) + control(isLast ? end : message.offset, state)
       })
-      // Its first answer, and every change, is announced also where there is no message.
+      // A reader learns its offset at first, and every change of it, also without a message.
       const seen = `${end} ${isClosed}`
       if (text.length === 0 && last !== seen) text.push(control(end, { isUpToDate: chunk.isUpToDate, isClosed, cursor }))
       last = seen

@@ -58,7 +58,7 @@ function createHandlers(context: StreamRoutesContext) {
         return info.view
       },
       watch: (bell: () => void) => store.watch(name, bell),
-      // Half of it, so that who reads is noted in time.
+      // Half of it, so that the read is noted before the stream ends.
       waitMsMax: state.ttl === undefined ? undefined : Math.max(100, state.ttl * 500),
     }
     const response = await respond(context, request, { source, view, log: streamLog(name) })
@@ -97,13 +97,13 @@ function createHandlers(context: StreamRoutesContext) {
   }
 }
 
-/** What comes before anything is read or written. */
+/** Checks before anything is read or written. */
 function createChecks({ authorize, limits, mayReadHistory }: StreamRoutesContext) {
   return {
     async requireReader(caller: Caller, name: string): Promise<void> {
       const channel = streamLog(name)
       await authorize(caller, 'channel.read', { session: undefined, channel })
-      // A stream is its history.
+      // Every read of a stream reads its history.
       if (!mayReadHistory(caller.principal, channel)) throw new MillraceError('forbidden')
     },
     async requireWriter(caller: Caller, name: string): Promise<void> {

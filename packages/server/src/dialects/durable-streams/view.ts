@@ -1,6 +1,6 @@
 /**
- * A stream at one moment: the parts of logs that it is made of, and whether it is closed. Whatever is read of it ends where it
- * ended then, so that no response says that a reader has everything while an append is under way.
+ * A snapshot of a stream: the parts of logs that it consists of, and whether it is closed. Reads end where the stream ended
+ * then, so that a response never says that a reader is up to date while an append is in progress.
  */
 import { MillraceError, type Position } from '@millrace/protocol'
 import type { Engine, LogEvent } from '../../log/log.ts'
@@ -44,7 +44,7 @@ export interface Chunk {
   readonly isUpToDate: boolean
 }
 
-/** Of what is kept without a hole. */
+/** The oldest place from which everything up to the end is kept. */
 export function startOf(view: View): Point {
   return startAt(
     view,
@@ -62,7 +62,7 @@ export function endOf({ parts }: View): Point {
 
 const isSame = (one: Point, other: Point): boolean => one.part === other.part && one.offset === other.offset
 
-/** The beginning of a part has the offset of the end of the part before it: it is one place. */
+/** The start of a part and the end of the part before it are the same place, and have one offset. */
 export function formatPoint(view: View, { part, offset }: Point): string {
   const current = view.parts[part] as Part
   const before = view.parts[part - 1]

@@ -36,13 +36,13 @@ export async function requireFiles(
   else await authorize(caller, 'file.upload', { session })
 }
 
-/** With files as they are kept in the session. */
+/** The messages with their bytes replaced by the names of files that the session now has. */
 export async function keepNamed(context: FaceContext, session: string, messages: Messages): Promise<AskInput['messages']> {
   const { messages: kept } = await keepFiles(context, { session, messages })
   return checkMessages(kept ?? [])
 }
 
-/** Of messages without bytes. */
+/** For messages without bytes. */
 export function checkMessages(messages: Messages): AskInput['messages'] {
   return checkAsked({ messages: messages as readonly Message[] }).messages as AskInput['messages']
 }

@@ -1,13 +1,13 @@
-/** Ids of sessions and runs that are made from what clients of others send. */
+/** Turns the names that other products' clients use into ids of sessions and runs. */
 import { hash } from 'node:crypto'
 import { idPattern } from '@millrace/protocol'
 
-/** They name conversations and runs as they like. A name that an id can have stays as it is. */
+/** A name may be any text; one that is a valid id stays as it is. */
 export function idOfName(name: string): string {
   return idPattern.test(name) ? name : digestId(['chat', name])
 }
 
-/** The same for the same parts, on every server. */
+/** The same parts give the same id, on every server. */
 export function digestId(parts: readonly string[]): string {
   return hash('sha256', JSON.stringify(parts), 'base64url').slice(0, 32)
 }

@@ -1,6 +1,6 @@
 import { encodeJson, type Json } from '@millrace/protocol'
 
-/** A text as it is: of arguments that are no JSON, and of the results of tools. */
+/** A value as text: JSON, and a text without quotes, as arguments that are no JSON and plain results of tools are. */
 export function jsonText(value: Json): string {
   return typeof value === 'string' ? value : encodeJson(value)
 }

@@ -17,7 +17,7 @@ export async function findReadable(
   if (known?.session === session) return known
   const { start } = await requireLog(context.openLog, session)
   await readRecord(context, { session, run })
-  // Its beginning is somewhere in what is kept.
+  // This server does not know where it began: it is looked for from the oldest event on.
   return { id: run, session, start }
 }
 

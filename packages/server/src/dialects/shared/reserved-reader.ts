@@ -3,7 +3,7 @@ import type { OpenedSocket } from '../../gateway/face.ts'
 /** Messages are handled one after another, so a connection has at most one. */
 const key = 'reserved'
 
-/** Acts with the place of a reader of the session taken, so that nothing is started for one that would be rejected then. */
+/** Counts the reader before `act` starts a run for it: one that exceeds a limit is rejected with no run started. */
 export async function withReservedReader(
   { socket, connection }: Pick<OpenedSocket, 'socket' | 'connection'>,
   session: string,

@@ -14,7 +14,7 @@ export interface Joined {
   readonly frame?: string
 }
 
-/** By the id of the run, or by the last frame that the client has: a run that goes on with another has two names. */
+/** By the last frame that the client has, or by the run's id: after an approval the client's name is no longer that of the run. */
 export async function findJoined(context: FaceContext, caller: Caller, runId: string, offset: string): Promise<Joined> {
   const { authorize, runs } = context
   const { session } = parseFrameId(offset) ?? {}
