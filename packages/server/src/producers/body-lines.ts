@@ -1,4 +1,4 @@
-/** A body that arrives for as long as an answer takes, as lines: bounded in bytes each, and read no faster than they are taken. */
+/** The body of a request, split into lines while it arrives. Each line has a bound in bytes, and nothing is read ahead. */
 import { createSseParser, type ErrorCode, eventBytesMax, MillraceError } from '@millrace/protocol'
 
 export type BodyForm = 'lines' | 'events' | 'text'
@@ -80,7 +80,7 @@ export interface BodyLinesOptions {
 export class BodyLines {
   readonly #options: BodyLinesOptions
   readonly #reader: ReadableStreamDefaultReader<Uint8Array> | undefined
-  // The client has left, and does not get this error.
+  // By default the connection was cut, and nobody gets this error.
   #problem: ErrorCode = 'malformed_http'
   #isDone = false
   #kept: readonly string[] = []
@@ -110,13 +110,13 @@ export class BodyLines {
     }
   }
 
-  /** Rejects the read in progress and those after it. A promise that is raced with each read would keep all that they read. */
+  /** Rejects the read in progress and those after it. (A promise raced with each read would keep the memory of every result.) */
   stop(problem: ErrorCode): void {
     this.#problem = problem
     this.#reader?.releaseLock()
   }
 
-  /** Takes the rest for a while: a client that still sends would lose the response. Never rejects. */
+  /** Reads and drops the rest for at most `msMax`: a client that is still sending does not read the response. Never rejects. */
   async discard(msMax: number): Promise<void> {
     if (this.#isDone || this.#reader === undefined) return
     // `stop` has released it.

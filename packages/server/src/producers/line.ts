@@ -1,4 +1,4 @@
-/** What a line of a producer means for its answer. Each body has a number of lines; which form they have, its media type says. */
+/** The meaning of a line that a producer sends. The media type of the body says which form its lines have. */
 import { MillraceError } from '@millrace/protocol'
 import { type CheckedPart, checkPart } from '../runs/part.ts'
 
@@ -10,9 +10,9 @@ export interface Line {
 
 /** Reads the lines of one answer, in order. Keeps state between them. */
 export interface LineReader {
-  /** Throws `invalid_json` and `invalid_request` for a line that is none; then the next one may be its correction. */
+  /** Throws `invalid_json` or `invalid_request` for an invalid line, which may then be sent again, corrected. */
   read(text: string): Line
-  /** Whether an answer whose body ends after the lines so far has ended well, where no line said so. */
+  /** Whether the answer is complete if the body ends now, though no line was an end. */
   readonly mayEnd: boolean
 }
 

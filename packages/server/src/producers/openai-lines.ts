@@ -32,7 +32,7 @@ export function createOpenAiLines(): LineReader {
     read(text): Line {
       if (text.trim() === '[DONE]') return { parts: [], end: {} }
       const chunk = parseLine(text)
-      // What a provider says about its failure can have its secrets in it.
+      // A provider's error message may contain secrets, and is not passed on.
       if (isFields(chunk.error)) return { parts: [], end: { error: new MillraceError('model_failed') } }
       const parts = [...choiceParts(firstChoice(chunk)), ...usageParts(chunk.usage)]
       return { parts: parts.flatMap((part) => requirePart(part, text) ?? []) }

@@ -44,7 +44,7 @@ function read(text: string): Line {
   return { parts: found }
 }
 
-/** `true`, or what else is known at the end. */
+/** `end` is `true`, or has the usage and the finish reason. */
 function endParts(end: unknown, text: string): CheckedPart[] {
   if (end === true) return []
   if (typeof end !== 'object' || end === null) throw invalidLine('has an `end` that is neither true nor an object', text)

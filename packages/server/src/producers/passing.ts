@@ -1,6 +1,6 @@
 /**
- * Passes the lines of a connection to the server that has the run: a producer that comes back through a proxy may reach any.
- * Each message has lines and is acknowledged before the next, so what arrives meanwhile is passed together.
+ * Passes the lines of a connection to the server that has the run: behind a proxy, a producer that reconnects may reach another
+ * one. A message is acknowledged before the next is sent, which then has all lines that arrived meanwhile.
  */
 import { type ErrorCode, MillraceError } from '@millrace/protocol'
 import { LRUCache } from 'lru-cache'
@@ -27,9 +27,9 @@ export interface PassedState extends AnswerState {
 /** Resolves with undefined where the other server does not respond in time. */
 export type PassLines = (message: PassedLines) => Promise<PassedState | undefined>
 
-/** Connections of other servers; one that is forgotten begins again with its next lines. */
+/** Connections that other servers pass; one that is evicted is attached again with its next lines. */
 const connectionsMax = 10_000
-/** So that a connection learns that another one has taken its place. */
+/** How often an idle connection asks whether another one has taken its place. */
 const aliveMs = 5000
 /** Characters of one message, unless a line is longer. */
 const messageLengthMax = 65_536
@@ -96,7 +96,7 @@ export async function openRemoteSink({ run, producer, connection, pass }: Remote
       clearInterval(timer)
       void send({ seq: 0, lines: [], isEnd: true }).catch(() => {})
     },
-    // Its producer has a name, and can go on.
+    // Only producers with an id are passed on, and these may reconnect.
     fail() {},
     closed: closing.promise,
     get error() {

@@ -1,7 +1,7 @@
 /**
- * An answer whose lines come from outside: the source of a run's lane, fed by one connection after another, or by two. Each line has a
- * number, which is its place in the answer: one that was taken before is dropped, one that does not follow is rejected. So a
- * producer that was cut sends again what may be lost, and no token appears twice.
+ * An answer that a producer sends: the source of a run's lane, fed by one connection after another, or by two that overlap. Each
+ * line has a number, its place in the answer: a repeated line is dropped, and one that skips numbers is rejected. So a producer
+ * whose connection broke sends the lines again that may be lost, and no token appears twice.
  */
 import { MillraceError } from '@millrace/protocol'
 import type { CheckedPart } from '../runs/part.ts'
@@ -21,7 +21,7 @@ export interface ProducedAnswerOptions {
   readonly waitMsMax: number
 }
 
-/** What waits for the run; a producer that is quicker than the log waits itself. */
+/** What is kept until the run takes it. Beyond, `take` waits, and with it the producer. */
 const waitingMax = { parts: 256, characters: 262_144 }
 
 export class ProducedAnswer {
@@ -98,7 +98,7 @@ export class ProducedAnswer {
     this.#finish({ error })
   }
 
-  /** The run has ended, whatever its producer still has to say. */
+  /** The run has ended; lines that its producer still sends are rejected. */
   close(): void {
     this.#isOver = true
     this.#parts = []
@@ -126,7 +126,7 @@ export class ProducedAnswer {
     const { parts, end } = this.#options.lines.read(text)
     this.#next += 1
     this.#parts.push(...parts)
-    // A line without parts leaves nothing to take, so nothing would ever make room again.
+    // Room is made when parts are taken, so a line without parts must not use any.
     if (parts.length > 0) this.#characters += text.length
     if (end === undefined) this.#wakeSource()
     else this.#complete(end)

@@ -34,7 +34,7 @@ export interface Producers {
   start(start: ProducedStart): Promise<Produced>
 }
 
-/** Ended ones that are known. */
+/** Ended answers that are still found. */
 const endedMax = 10_000
 
 export function createProducers({ waitMsMax }: ProducersOptions): Producers {

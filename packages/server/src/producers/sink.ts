@@ -17,7 +17,7 @@ export interface Sink {
   take(seq: number, lines: readonly string[]): Promise<void>
   /** The connection has ended; `isWhole`: not cut. */
   detach(isWhole: boolean): void
-  /** The answer failed, where nobody can go on with it. */
+  /** Ends an answer as failed whose producer has no id, and so cannot reconnect and go on. */
   fail(error: MillraceError): void
   /** Resolves when it takes no line any more. */
   readonly closed: Promise<MillraceError>
