@@ -2,7 +2,7 @@
  * A run as events of the Agent-User Interaction Protocol (AG-UI 1.0), which are also the chunks of TanStack AI. With several
  * lanes, each is a subagent.
  */
-import { encodeJson, formatPosition, type LaneEnd, type RunEnd, type SessionEvents } from '@millrace/protocol'
+import { encodeJson, formatPosition, type LaneEnd, type RunEnd, type SessionEvent, type SessionEvents } from '@millrace/protocol'
 import type { LogEvent } from '../../log/log.ts'
 import type { Frame, Renderer, RunDialect } from '../run-dialect.ts'
 import { type ClientKind, endOfLane, endOfRun } from './ends.ts'
@@ -52,58 +52,47 @@ class AgUiRenderer implements Renderer {
   }
 
   #eventsOf(event: LogEvent): readonly AgUiEvent[] {
-    const { type, time } = event
-    // The bytes of a file: the event before them has their address.
-    if (event.data instanceof Uint8Array) return []
-    if (type === 'stream_start') return this.#begin(event.data as unknown as SessionEvents['stream_start'], time)
-    if (type === 'stream_end') return this.#end(event.data as unknown as RunEnd, time)
-    const lane = this.#lanes.get((event.data as { lane: string }).lane)
-    return lane === undefined ? [] : this.#eventsOfLane(lane, event)
+    const { type, data } = event as unknown as SessionEvent
+    if (type === 'stream_start') return this.#begin(data, event.time)
+    if (type === 'stream_end') return this.#end(data, event.time)
+    // The bytes of a file name no lane: the event before them has their address.
+    const lane = 'lane' in data ? this.#lanes.get(data.lane) : undefined
+    return lane === undefined ? [] : this.#eventsOfLane(lane, event as unknown as SessionEvent, event.offset)
   }
 
-  #eventsOfLane(lane: LaneEvents, { type, data, offset }: LogEvent): readonly AgUiEvent[] {
+  #eventsOfLane(lane: LaneEvents, { type, data }: SessionEvent, offset: number): readonly AgUiEvent[] {
     switch (type) {
-      case 'message': {
-        const { part = 0, text } = data as SessionEvents['message']
-        return lane.text('TEXT', part, text)
-      }
-      case 'reasoning': {
-        const { part = 0, reasoning } = data as SessionEvents['reasoning']
+      case 'message':
+        return lane.text('TEXT', data.part ?? 0, data.text)
+      case 'reasoning':
         // TanStack AI has one reasoning at a time for all lanes, and would add it to the message of another lane.
         if (this.#view.client === 'tanstack' && this.#lanes.size > 1)
-          return lane.custom('millrace.reasoning', { delta: reasoning })
-        return lane.text('REASONING', part, reasoning)
-      }
+          return lane.custom('millrace.reasoning', { delta: data.reasoning })
+        return lane.text('REASONING', data.part ?? 0, data.reasoning)
       case 'tool_call_start':
-        return lane.beginCall(data as SessionEvents['tool_call_start'])
-      case 'tool_call_delta': {
-        const { call, arguments: piece } = data as SessionEvents['tool_call_delta']
-        return lane.arguments(call, piece)
-      }
+        return lane.beginCall(data)
+      case 'tool_call_delta':
+        return lane.arguments(data.call, data.arguments)
       case 'tool_call':
-        return lane.call(data as SessionEvents['tool_call'])
-      case 'tool_result': {
-        const { call, ...result } = data as unknown as SessionEvents['tool_result']
-        return lane.result(call, result)
-      }
+        return lane.call(data)
+      case 'tool_result':
+        return lane.result(data.call, data)
       case 'approval_request':
-        lane.noteApproval(data as SessionEvents['approval_request'])
+        lane.noteApproval(data)
         return []
       case 'step_end':
         return lane.endStep()
-      case 'data': {
-        const { name, value } = data as SessionEvents['data']
-        return lane.custom(name, value)
-      }
+      case 'data':
+        return lane.custom(data.name, data.value)
       case 'source':
-        return lane.custom('millrace.source', withoutRun(data as object))
+        return lane.custom('millrace.source', withoutRun(data))
       case 'file': {
         const position = formatPosition({ epoch: this.#view.epoch, offset })
         const url = `/api/files/${this.#session}/${position}`
-        return lane.custom('millrace.file', { ...withoutRun(data as object), url })
+        return lane.custom('millrace.file', { ...withoutRun(data), url })
       }
       case 'lane_end':
-        return this.#endLane(lane, data as unknown as LaneEnd)
+        return this.#endLane(lane, data)
       default:
         return []
     }

@@ -2,7 +2,7 @@
  * A run as the stream of a message of Anthropic's API: blocks one after another, of its first lane. Of the tools that the
  * server executes only what the model said about them is there.
  */
-import { encodeJson, type RunEnd, type SessionEvents } from '@millrace/protocol'
+import { encodeJson, type RunEnd, type SessionEvent, type SessionEvents } from '@millrace/protocol'
 import type { LogEvent } from '../../log/log.ts'
 import type { Frame, Renderer, RunDialect } from '../run-dialect.ts'
 import { jsonText } from '../shared/json-text.ts'
@@ -27,30 +27,27 @@ class AnthropicRenderer implements Renderer {
   #hasArguments = false
   #hasCalls = false
 
-  render({ type, data }: LogEvent): readonly Frame[] {
-    if (type === 'stream_start') return this.#begin(data as unknown as SessionEvents['stream_start'])
-    if (type === 'stream_end') return this.#end(data as unknown as RunEnd)
-    if (data instanceof Uint8Array || (data as { lane?: string }).lane !== this.#lane) return []
+  render(event: LogEvent): readonly Frame[] {
+    const { type, data } = event as unknown as SessionEvent
+    if (type === 'stream_start') return this.#begin(data)
+    if (type === 'stream_end') return this.#end(data)
+    return 'lane' in data && data.lane === this.#lane ? this.#partOf({ type, data } as SessionEvent) : []
+  }
+
+  #partOf({ type, data }: SessionEvent): readonly Frame[] {
     switch (type) {
-      case 'message': {
-        const { text } = data as SessionEvents['message']
-        return [...this.#enter('text', { type: 'text', text: '' }), this.#delta({ type: 'text_delta', text })]
-      }
+      case 'message':
+        return [...this.#enter('text', { type: 'text', text: '' }), this.#delta({ type: 'text_delta', text: data.text })]
       case 'reasoning': {
-        const { reasoning: thinking } = data as SessionEvents['reasoning']
         const block = { type: 'thinking', thinking: '', signature: '' }
-        return [...this.#enter('thinking', block), this.#delta({ type: 'thinking_delta', thinking })]
+        return [...this.#enter('thinking', block), this.#delta({ type: 'thinking_delta', thinking: data.reasoning })]
       }
-      case 'tool_call_start': {
-        const { call, name } = data as SessionEvents['tool_call_start']
-        return this.#tools.has(name) ? this.#enterCall(call, name) : []
-      }
-      case 'tool_call_delta': {
-        const { call, arguments: piece } = data as SessionEvents['tool_call_delta']
-        return this.#open === `call ${call}` ? [this.#argumentsDelta(piece)] : []
-      }
+      case 'tool_call_start':
+        return this.#tools.has(data.name) ? this.#enterCall(data.call, data.name) : []
+      case 'tool_call_delta':
+        return this.#open === `call ${data.call}` ? [this.#argumentsDelta(data.arguments)] : []
       case 'tool_call':
-        return this.#call(data as SessionEvents['tool_call'])
+        return this.#call(data)
       case 'step_end':
         return this.#leave()
       default:
