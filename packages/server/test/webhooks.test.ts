@@ -108,7 +108,7 @@ describe('webhooks', () => {
       ],
     })
     await startRun(url, { query: 'x' })
-    await Promise.all([all.until('run.ended'), some.until('session.created')])
+    await Promise.all([all.until('run.ended'), all.until('session.created'), some.until('session.created')])
     expect(some.events().map(({ type }) => type)).toEqual(['session.created'])
     const ids = [...some.requests, ...all.requests].map(({ headers }) => headers['webhook-id'])
     expect(new Set(ids).size).toBe(3)
@@ -141,8 +141,10 @@ describe('webhooks', () => {
     await receiver.until('run.ended')
     const deliveries = async (query: string) =>
       (await read<{ deliveries: Record<string, unknown>[] }>(`/webhooks/deliveries?${query}`)).deliveries
-    const waiting = await deliveries('target=1&status=waiting')
-    expect(waiting).toMatchObject([{ target: 1, event: 'run.ended', status: 'waiting', attempts: 1 }])
+    await receiver.until('session.created')
+    await expect
+      .poll(() => deliveries('target=1&status=waiting'))
+      .toMatchObject([{ target: 1, event: 'run.ended', status: 'waiting', attempts: 1 }])
     const { targets } = await read<{ targets: object[] }>('/webhooks')
     expect(targets).toMatchObject([
       { target: 0, origin: new URL(receiver.url).origin, events: ['run.ended', 'session.created', 'limit.hit'], isGone: false },
