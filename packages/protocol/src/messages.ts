@@ -60,6 +60,8 @@ export type ResponseFormat =
       readonly strict?: boolean | undefined
     }
 
+export type ToolChoice = 'required' | { readonly tool: string }
+
 /** How a model answers. A model that does not take one of them rejects the run before it starts. */
 export interface Params {
   /** 0 to 2. */
@@ -74,6 +76,8 @@ export interface Params {
   readonly seed?: number | undefined
   readonly reasoningEffort?: 'none' | 'minimal' | 'low' | 'medium' | 'high' | 'xhigh' | 'max' | undefined
   readonly responseFormat?: ResponseFormat | undefined
+  /** The first step must call some tool, or this one; default the model decides, as it does in later steps. */
+  readonly toolChoice?: ToolChoice | undefined
   /** Further fields of the provider's own API, under its own names. */
   readonly provider?: { readonly [key: string]: Json } | undefined
 }

@@ -107,6 +107,11 @@ const params = z
     seed: z.number().int().min(0).max(2_147_483_647).optional(),
     reasoningEffort: z.enum(['none', 'minimal', 'low', 'medium', 'high', 'xhigh', 'max']).optional(),
     responseFormat: responseFormat.optional(),
+    toolChoice: z
+      .literal('required')
+      .or(z.strictObject({ tool: z.string().regex(idPattern) }))
+      .optional()
+      .describe('The first step must call some tool, or this one'),
     provider: object
       .refine((value) => !Object.keys(value).some((field) => reserved.has(field)), 'has a field that the server sets')
       .refine((value) => isWithin(value, limits.providerBytesMax), `has more than ${limits.providerBytesMax} bytes`)

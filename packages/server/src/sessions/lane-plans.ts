@@ -32,6 +32,8 @@ export function planLanes(
     const model = models[index] as Model
     const tools = ofServer.with(model.tools).withOfClient(ofClient)
     const { definitions } = tools
+    requireChoice(params.toolChoice, tools)
+    const nextParams = paramsOfSteps(params)
     if (tools.size === 0)
       return {
         lane,
@@ -43,9 +45,32 @@ export function planLanes(
       lane,
       model: name,
       steps,
-      open: (messages, signal) => model.stream({ messages: giveFiles(messages, model), params, tools: definitions, signal }),
+      open: (messages, signal) =>
+        model.stream({ messages: giveFiles(messages, model), params: nextParams(), tools: definitions, signal }),
     }
   })
+}
+
+/** Throws `invalid_request` for a choice among tools that are not there. */
+function requireChoice(choice: Params['toolChoice'], tools: ToolSet): void {
+  if (choice === undefined) return
+  if (tools.size === 0) throw invalidChoice('needs tools, and there are none; send `tools`, or leave it out')
+  if (choice !== 'required' && tools.get(choice.tool) === undefined)
+    throw invalidChoice(`names ${choice.tool}, which is no tool of this run`)
+}
+
+function invalidChoice(problem: string): MillraceError {
+  return new MillraceError('invalid_request', { message: `\`params.toolChoice\` ${problem}.` })
+}
+
+/** A model that had to call a tool in each step would never answer. */
+function paramsOfSteps({ toolChoice, ...rest }: Params): () => Params {
+  let isFirst = toolChoice !== undefined
+  return () => {
+    const params = isFirst ? { ...rest, toolChoice } : rest
+    isFirst = false
+    return params
+  }
 }
 
 /** A model that is asked twice has two lanes, the second of which is named `model#2`. */
@@ -101,7 +126,10 @@ export function planResumed(
   const before = new Map(unfinished.map((record) => [record.lane, decidedCalls(record)]))
   const partsOf = (lane: string) => exchange.lanes.get(lane)?.parts ?? []
   const usedCalls = callsOf(exchange)
-  const lanes = planLanes(unfinished, models, exchange, tools).map((plan): LanePlan => {
+  const { toolChoice: _chosen, ...params } = exchange.params ?? {}
+  // The first step is over once it has called a tool.
+  const asked = usedCalls.length === 0 ? exchange : { ...exchange, params }
+  const lanes = planLanes(unfinished, models, asked, tools).map((plan): LanePlan => {
     const decided = before.get(plan.lane) ?? []
     if (plan.steps === undefined && decided.length === 0) return { ...plan, usedCalls }
     const stepsBefore = partsOf(plan.lane).filter(({ type }) => type === 'step').length + exchange.runs.length

@@ -22,9 +22,22 @@ const responses = [
 ].map((event) => ({ raw: `event: ${event.type}\ndata: ${JSON.stringify(event)}\n\n` }))
 
 const schema = { type: 'object', properties: { name: { type: 'string' } }, required: ['name'] }
-const shared: Params = { temperature: 0.5, topP: 0.9, maxOutputTokens: 10, reasoningEffort: 'high', provider: { top_k: 3 } }
+const shared: Params = {
+  temperature: 0.5,
+  topP: 0.9,
+  maxOutputTokens: 10,
+  reasoningEffort: 'high',
+  toolChoice: { tool: 'weather' },
+  provider: { top_k: 3 },
+}
 const all: Params = { ...shared, stop: ['END'], seed: 7, responseFormat: { type: 'json_schema', name: 'person', schema } }
-const sent = { temperature: 0.5, top_p: 0.9, reasoning_effort: 'high', top_k: 3 }
+const sent = {
+  temperature: 0.5,
+  top_p: 0.9,
+  reasoning_effort: 'high',
+  tool_choice: { type: 'function', function: { name: 'weather' } },
+  top_k: 3,
+}
 const format = { type: 'json_schema', json_schema: { name: 'person', schema, strict: true } }
 
 type Open = (url: string) => LangChainModel
@@ -46,8 +59,8 @@ const cases: [string, Open, Params, object][] = [
   [
     'openai, a model that reasons',
     openAi({ model: 'o9', maxTokens: 99 }),
-    { maxOutputTokens: 10 },
-    { max_completion_tokens: 10 },
+    { maxOutputTokens: 10, toolChoice: 'required' },
+    { max_completion_tokens: 10, tool_choice: 'required' },
   ],
   ['openai, its own limit', openAi({ maxTokens: 99 }), { temperature: 0 }, { max_tokens: 99, temperature: 0 }],
   [
@@ -142,6 +155,7 @@ describe("OpenAI's Responses", () => {
       top_p: 0.9,
       max_output_tokens: 10,
       reasoning: { effort: 'high' },
+      tool_choice: { type: 'function', name: 'weather' },
       text: { format: { type: 'json_schema', name: 'answer', schema, strict: false } },
       top_k: 3,
     })

@@ -7,7 +7,15 @@ import type { Params } from '@millrace/protocol'
 import type { TakenParam } from '../model.ts'
 import type { Fields } from './provider-chunk.ts'
 
-const common: readonly TakenParam[] = ['temperature', 'topP', 'maxOutputTokens', 'reasoningEffort', 'responseFormat', 'provider']
+const common: readonly TakenParam[] = [
+  'temperature',
+  'topP',
+  'maxOutputTokens',
+  'reasoningEffort',
+  'responseFormat',
+  'toolChoice',
+  'provider',
+]
 const schemas: TakenParam = 'responseFormat.json_schema'
 
 /** By `_llmType()`: the models whose requests are written here, and what their APIs have. */
@@ -59,16 +67,17 @@ function limitOf(body: Fields, { hostname }: URL, family: string): string {
   return isNew || 'max_completion_tokens' in body ? 'max_completion_tokens' : 'max_tokens'
 }
 
-function toCompletions({ reasoningEffort, responseFormat }: Params): Fields {
+function toCompletions({ reasoningEffort, responseFormat, toolChoice }: Params): Fields {
   const format =
     responseFormat &&
     (responseFormat.type === 'json_schema'
       ? { type: 'json_schema', json_schema: toSchema(responseFormat) }
       : { type: nameOf(responseFormat) })
-  return withoutAbsent({ reasoning_effort: reasoningEffort, response_format: format })
+  const choice = typeof toolChoice === 'object' ? { type: 'function', function: { name: toolChoice.tool } } : toolChoice
+  return withoutAbsent({ reasoning_effort: reasoningEffort, response_format: format, tool_choice: choice })
 }
 
-function toResponses({ reasoningEffort, responseFormat }: Params, { reasoning, text }: Fields): Fields {
+function toResponses({ reasoningEffort, responseFormat, toolChoice }: Params, { reasoning, text }: Fields): Fields {
   const format =
     responseFormat &&
     (responseFormat.type === 'json_schema'
@@ -77,6 +86,7 @@ function toResponses({ reasoningEffort, responseFormat }: Params, { reasoning, t
   return withoutAbsent({
     reasoning: reasoningEffort && { ...(reasoning as Fields), effort: reasoningEffort },
     text: format && { ...(text as Fields), format },
+    tool_choice: typeof toolChoice === 'object' ? { type: 'function', name: toolChoice.tool } : toolChoice,
   })
 }
 

@@ -109,6 +109,7 @@ const everyParam: readonly TakenParam[] = [
   'reasoningEffort',
   'responseFormat',
   'responseFormat.json_schema',
+  'toolChoice',
   'provider',
 ]
 
