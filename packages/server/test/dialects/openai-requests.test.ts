@@ -178,8 +178,8 @@ describe('errors', () => {
     ['too many choices', ...chat({ n: 9 }), 400, 'invalid_request', 'n'],
     ['too many choices of several models', ...chat({ n: 5, models: [count, count] }), 400, 'invalid_request', 'n'],
     [
-      'a tool that must be called',
-      ...chat({ tools: [{ type: 'function', function: { name: 'a' } }], tool_choice: 'required' }),
+      'a choice of tools that is none',
+      ...chat({ tools: [{ type: 'function', function: { name: 'a' } }], tool_choice: { type: 'custom' } }),
       400,
       'param_not_supported',
       'tool_choice',

@@ -40,7 +40,7 @@ const body = fc.record({
   temperature: maybe(fc.double()),
   stop_sequences: maybe(fc.array(fc.string())),
   tools: maybe(fc.array(maybe(fc.record({ name: maybe(fc.string()), input_schema: fc.jsonValue() })))),
-  tool_choice: maybe(fc.record({ type: maybe(fc.constantFrom('auto', 'none', 'any')) })),
+  tool_choice: maybe(fc.record({ type: maybe(fc.constantFrom('auto', 'none', 'any', 'tool')), name: maybe(fc.string()) })),
   output_config: maybe(
     fc.record({
       effort: maybe(fc.constant('low')),

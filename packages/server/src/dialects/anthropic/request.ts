@@ -40,7 +40,12 @@ export const messagesBody = z.looseObject({
   tools: z
     .array(z.looseObject({ name: z.string(), description: z.string().optional(), input_schema: z.unknown().optional() }))
     .optional(),
-  tool_choice: z.looseObject({ type: z.string() }).optional(),
+  tool_choice: z
+    .discriminatedUnion('type', [
+      z.looseObject({ type: z.enum(['auto', 'none', 'any']) }),
+      z.looseObject({ type: z.literal('tool'), name: z.string() }),
+    ])
+    .optional(),
   metadata: z.looseObject({ user_id: z.string().nullish() }).optional(),
   output_config: z
     .looseObject({ effort: effort.nullish(), format: z.looseObject({ type: z.string(), schema: z.unknown() }).nullish() })
@@ -67,7 +72,8 @@ export function toAsk(body: MessagesBody): {
   return { ask, messages: messages.flatMap(toMessages) }
 }
 
-function toParams({ max_tokens, temperature, top_p: topP, stop_sequences = [], output_config: output }: MessagesBody): Params {
+function toParams(body: MessagesBody): Params {
+  const { max_tokens, temperature, top_p: topP, stop_sequences = [], output_config: output, tool_choice: choice } = body
   const { effort: reasoningEffort, format } = output ?? {}
   return {
     maxOutputTokens: max_tokens,
@@ -75,6 +81,8 @@ function toParams({ max_tokens, temperature, top_p: topP, stop_sequences = [], o
     ...(topP !== undefined && { topP }),
     ...(stop_sequences.length > 0 && { stop: stop_sequences }),
     ...(reasoningEffort != null && { reasoningEffort }),
+    ...(choice?.type === 'any' && { toolChoice: 'required' }),
+    ...(choice?.type === 'tool' && { toolChoice: { tool: choice.name } }),
     ...(format?.type === 'json_schema' && {
       responseFormat: { type: 'json_schema', schema: format.schema as ClientTool['input'] & object },
     }),
@@ -84,8 +92,6 @@ function toParams({ max_tokens, temperature, top_p: topP, stop_sequences = [], o
 /** Tools that Anthropic executes have a type of their own and no schema. */
 function toTools({ tools = [], tool_choice: choice }: MessagesBody): readonly ClientTool[] | undefined {
   if (tools.length === 0 || choice?.type === 'none') return undefined
-  if (choice !== undefined && choice.type !== 'auto')
-    throw unsupported(`\`tool_choice\` is \`auto\` or \`none\` here: a model decides itself which tools it calls.`)
   return tools.map(({ name, description, input_schema: input }) => {
     if (input === undefined) throw unsupported(`The tool ${name} has no \`input_schema\`; tools of Anthropic's are not here.`)
     return { name, ...(description !== undefined && { description }), input: input as ClientTool['input'] & object }

@@ -55,12 +55,18 @@ export interface GivenParams {
   readonly seed?: number | null | undefined
   readonly reasoningEffort?: Params['reasoningEffort'] | null
   readonly format?: Format | null | undefined
+  readonly toolChoice?: unknown
 }
 
 /** Null means the same as absent. */
-export function toParams({ format, stop, ...given }: GivenParams): Params | undefined {
+export function toParams({ format, stop, toolChoice, ...given }: GivenParams): Params | undefined {
   const stops = typeof stop === 'string' ? [stop] : stop
-  const all = { ...given, stop: stops?.length === 0 ? undefined : stops, responseFormat: toFormat(format) }
+  const all = {
+    ...given,
+    stop: stops?.length === 0 ? undefined : stops,
+    responseFormat: toFormat(format),
+    toolChoice: toToolChoice(toolChoice),
+  }
   const entries = Object.entries(all).filter(([, value]) => value !== undefined && value !== null)
   return entries.length === 0 ? undefined : (Object.fromEntries(entries) as Params)
 }
@@ -83,18 +89,31 @@ export const functionTool = z.looseObject({
   parameters: record.nullish(),
 })
 
-/** Throws `param_not_supported` for a choice that no model of Millrace can be held to. With `none` there are no tools. */
+/** With the choice `none` there are no tools. */
 export function toTools(tools: readonly z.output<typeof functionTool>[], choice: unknown): readonly ClientTool[] | undefined {
   if (choice === 'none' || tools.length === 0) return undefined
-  if (choice !== undefined && choice !== null && choice !== 'auto') {
-    const message = '`tool_choice` is `auto` or `none` here: a model decides itself which tools it calls.'
-    throw new MillraceError('param_not_supported', { message })
-  }
   return tools.map(({ name, description, parameters }) => ({
     name,
     ...(description != null && { description }),
     ...(parameters != null && { input: parameters as ClientTool['input'] & object }),
   }))
+}
+
+const namedChoice = z.looseObject({
+  type: z.literal('function'),
+  name: text.optional(),
+  function: z.looseObject({ name: text }).optional(),
+})
+
+/** Undefined where the model decides. Throws `param_not_supported` for what is neither a function nor one of the three words. */
+function toToolChoice(choice: unknown): Params['toolChoice'] {
+  if (choice == null || choice === 'auto' || choice === 'none') return undefined
+  if (choice === 'required') return choice
+  const { data } = namedChoice.safeParse(choice)
+  const name = data?.name ?? data?.function?.name
+  if (name !== undefined) return { tool: name }
+  const message = '`tool_choice` is `auto`, `none`, `required` or a function here.'
+  throw new MillraceError('param_not_supported', { message })
 }
 
 /** Throws `invalid_request`, which names the field. */

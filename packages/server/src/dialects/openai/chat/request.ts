@@ -61,6 +61,7 @@ export function toChatRequest(body: unknown): ChatRequest {
     stop: given.stop,
     seed: given.seed,
     reasoningEffort: given.reasoning_effort,
+    toolChoice: given.tool_choice,
     format:
       given.response_format?.type === 'json_schema'
         ? { ...given.response_format.json_schema, type: 'json_schema' }

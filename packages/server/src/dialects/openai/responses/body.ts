@@ -58,7 +58,6 @@ export function responseBody(start: ResponseStart, end: ResponseEnd, output: rea
       parameters: input,
       strict: false,
     })),
-    tool_choice: 'auto',
     parallel_tool_calls: true,
     ...paramsOf(params),
     store: true,
@@ -67,8 +66,9 @@ export function responseBody(start: ResponseStart, end: ResponseEnd, output: rea
   }
 }
 
-function paramsOf({ temperature, topP, maxOutputTokens, reasoningEffort, responseFormat }: Params): object {
+function paramsOf({ temperature, topP, maxOutputTokens, reasoningEffort, responseFormat, toolChoice }: Params): object {
   return {
+    tool_choice: typeof toolChoice === 'object' ? { type: 'function', name: toolChoice.tool } : (toolChoice ?? 'auto'),
     temperature: temperature ?? null,
     top_p: topP ?? null,
     max_output_tokens: maxOutputTokens ?? null,

@@ -63,6 +63,7 @@ export function toResponseRequest(body: unknown): ResponseRequest {
     maxOutputTokens: given.max_output_tokens,
     reasoningEffort: given.reasoning?.effort,
     format: given.text?.format,
+    toolChoice: given.tool_choice,
   })
   const tools = toTools((given.tools ?? []).map(requireFunction), given.tool_choice)
   const model = modelOf(given.model)
