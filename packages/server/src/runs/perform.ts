@@ -61,7 +61,9 @@ export async function performRun(started: StartedRun, context: PerformContext): 
   const stopLanes = () => {
     for (const stop of started.laneStops.values()) stop.abort(abort.signal.reason)
   }
-  abort.signal.addEventListener('abort', stopLanes, { once: true })
+  // An observer of the start may have stopped it.
+  if (abort.signal.aborted) stopLanes()
+  else abort.signal.addEventListener('abort', stopLanes, { once: true })
   // An engine short of room evicts no log that is watched: the run keeps its log without readers, too.
   const unwatch = engine.watch(run.session, () => {})
   const writer = new RunWriter({
