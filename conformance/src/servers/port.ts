@@ -1,13 +1,17 @@
 import { once } from 'node:events'
 import { createServer } from 'node:net'
+import process from 'node:process'
 
 /** Below the ephemeral range: an outgoing connection could take the port while its server is down, or connect to itself. */
 const range = { from: 12_000, to: 30_000 }
+/** Test files that run side by side take different ones: what is free here may be what another is about to open. */
+const shares = 8
+const share = Number(process.env['VITEST_POOL_ID'] ?? 0) % shares
 
 /** A port that was free a moment ago: for servers that cannot choose one, or that restart at the same one. */
 export async function findPort(): Promise<number> {
   for (;;) {
-    const port = range.from + Math.floor(Math.random() * (range.to - range.from))
+    const port = range.from + share + shares * Math.floor((Math.random() * (range.to - range.from)) / shares)
     const server = createServer().listen(port, '127.0.0.1')
     const isFree = await once(server, 'listening').then(
       () => true,

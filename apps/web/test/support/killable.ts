@@ -5,6 +5,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { findPort } from '@millrace/suites'
 
 const script = fileURLToPath(new URL('./serving.ts', import.meta.url))
 
@@ -19,14 +20,13 @@ export interface Killable extends AsyncDisposable {
 export async function startKillable(page: string, model: string): Promise<Killable> {
   const folder = await mkdtemp(join(tmpdir(), 'millrace-killed-'))
   let child: ChildProcess
-  let port = 0
+  const port = await findPort()
   const start = async () => {
     child = spawn(process.execPath, ['--conditions=millrace-source', script, folder, page, model, String(port)], {
       stdio: ['ignore', 'pipe', 'inherit'],
     })
     const [line] = await Promise.race([once(child.stdout as NodeJS.ReadableStream, 'data'), once(child, 'exit')])
-    port = Number(String(line))
-    if (!(port > 0)) throw new Error(`The server did not start: ${line}`)
+    if (Number(String(line)) !== port) throw new Error(`The server did not start: ${line}`)
   }
   const kill = async () => {
     if (child.exitCode !== null || child.signalCode !== null) return
@@ -35,9 +35,7 @@ export async function startKillable(page: string, model: string): Promise<Killab
   }
   await start()
   return {
-    get port() {
-      return port
-    },
+    port,
     start,
     kill,
     async [Symbol.asyncDispose]() {
