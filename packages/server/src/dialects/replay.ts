@@ -1,7 +1,7 @@
 /** Finds where a reader resumes in a run, by rendering the run again from its first event: frames are not stored. */
 import { MillraceError, type Position, parsePosition, type QualifiedPosition } from '@millrace/protocol'
 import type { Engine, LogEvent } from '../log/log.ts'
-import type { Frame, RunDialect } from './run-dialect.ts'
+import type { Frame, RunDialect, RunEvent } from './run-dialect.ts'
 
 /** One run of a session, in a dialect. */
 export interface RunView {
@@ -22,7 +22,7 @@ export function renderRun(dialect: RunDialect, run: string): RenderEvent {
     const isOurs = event.data instanceof Uint8Array ? isFile : (event.data as { run?: string }).run === run
     isFile = isOurs && event.type === 'file'
     // A decision about a call comes after the run's end.
-    return isOurs && event.type !== 'tool_decision' ? renderer.render(event) : none
+    return isOurs && event.type !== 'tool_decision' ? renderer.render(event as unknown as RunEvent) : none
   }
 }
 

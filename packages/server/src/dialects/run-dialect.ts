@@ -3,7 +3,7 @@
  * and an end, calls are numbered, usage is summed. So rendering starts with the run's first event, and depends on nothing but
  * the events. A transport then writes each frame as a server-sent event, a line or a message.
  */
-import type { MillraceError } from '@millrace/protocol'
+import type { MillraceError, SessionEvent } from '@millrace/protocol'
 import type { LogEvent } from '../log/log.ts'
 
 export interface RunDialect {
@@ -27,6 +27,9 @@ export interface RunDialect {
   fail(error: MillraceError): readonly Frame[]
 }
 
+/** An event of the run, as it is in the log. */
+export type RunEvent = SessionEvent & Pick<LogEvent, 'offset' | 'time'>
+
 /** MUST be a function of the events alone: no clock, no random number. Times are those of the events. */
 export interface Renderer {
   /**
@@ -34,7 +37,7 @@ export interface Renderer {
    * a file are an event of type `file_data` after its `file`. The run's last event is `stream_end`, whose last frame MUST be
    * the one by which clients notice the end, however the run ended.
    */
-  render(event: LogEvent): readonly Frame[]
+  render(event: RunEvent): readonly Frame[]
 }
 
 export interface Frame {

@@ -3,6 +3,7 @@ import { MillraceError } from '@millrace/protocol'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import type { LogEvent } from '../../log/log.ts'
+import type { RunEvent } from '../run-dialect.ts'
 import { createAgUiDialect } from './rendering.ts'
 
 const usage = { inputTokens: 2, outputTokens: 3, totalTokens: 5 }
@@ -19,7 +20,9 @@ function logged(...events: readonly (readonly [string, object | Uint8Array])[]):
 
 function framesOf(client: 'ag-ui' | 'tanstack', events: readonly LogEvent[], parentRun?: string): string[] {
   const renderer = createAgUiDialect({ run: 'r', parentRun, epoch: 'e1', client }).begin()
-  return events.flatMap((event) => renderer.render(event)).map(({ event, data }) => `${event ?? ''}${data}`)
+  return events
+    .flatMap((event) => renderer.render(event as unknown as RunEvent))
+    .map(({ event, data }) => `${event ?? ''}${data}`)
 }
 
 const start = ['stream_start', { session: 's', query: 'q', lanes: [{ lane: 'm', model: 'm' }] }] as const

@@ -2,9 +2,8 @@
  * A run as events of the Agent-User Interaction Protocol (AG-UI 1.0), which are also the chunks of TanStack AI. With several
  * lanes, each is a subagent.
  */
-import { encodeJson, formatPosition, type LaneEnd, type RunEnd, type SessionEvent, type SessionEvents } from '@millrace/protocol'
-import type { LogEvent } from '../../log/log.ts'
-import type { Frame, Renderer, RunDialect } from '../run-dialect.ts'
+import { encodeJson, formatPosition, type LaneEnd, type RunEnd, type SessionEvents } from '@millrace/protocol'
+import type { Frame, Renderer, RunDialect, RunEvent } from '../run-dialect.ts'
 import { type ClientKind, endOfLane, endOfRun } from './ends.ts'
 import { type AgUiEvent, LaneEvents } from './lane-events.ts'
 
@@ -47,20 +46,20 @@ class AgUiRenderer implements Renderer {
     this.#view = view
   }
 
-  render(event: LogEvent): readonly Frame[] {
+  render(event: RunEvent): readonly Frame[] {
     return this.#eventsOf(event).map(toFrame)
   }
 
-  #eventsOf(event: LogEvent): readonly AgUiEvent[] {
-    const { type, data } = event as unknown as SessionEvent
-    if (type === 'stream_start') return this.#begin(data, event.time)
-    if (type === 'stream_end') return this.#end(data, event.time)
+  #eventsOf(event: RunEvent): readonly AgUiEvent[] {
+    const { type, data, time } = event
+    if (type === 'stream_start') return this.#begin(data, time)
+    if (type === 'stream_end') return this.#end(data, time)
     // The bytes of a file name no lane: the event before them has their address.
     const lane = 'lane' in data ? this.#lanes.get(data.lane) : undefined
-    return lane === undefined ? [] : this.#eventsOfLane(lane, event as unknown as SessionEvent, event.offset)
+    return lane === undefined ? [] : this.#eventsOfLane(lane, event)
   }
 
-  #eventsOfLane(lane: LaneEvents, { type, data }: SessionEvent, offset: number): readonly AgUiEvent[] {
+  #eventsOfLane(lane: LaneEvents, { type, data, offset }: RunEvent): readonly AgUiEvent[] {
     switch (type) {
       case 'message':
         return lane.text('TEXT', data.part ?? 0, data.text)

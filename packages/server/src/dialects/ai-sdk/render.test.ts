@@ -4,6 +4,7 @@ import { readUIMessageStream, type UIMessage, type UIMessageChunk } from 'ai'
 import { describe, expect, it } from 'vitest'
 import type { LogEvent } from '../../log/log.ts'
 import { mergeDeltas } from '../merge.ts'
+import type { RunEvent } from '../run-dialect.ts'
 import { createUiMessageDialect, type UiMessageView } from './render.ts'
 
 const usage = { inputTokens: 1, outputTokens: 2, totalTokens: 3 }
@@ -31,7 +32,7 @@ function logged(events: readonly SessionEvent[]): LogEvent[] {
 
 function render(events: readonly SessionEvent[], of: UiMessageView = view): string[] {
   const renderer = createUiMessageDialect(of).begin()
-  return logged(events).flatMap((event) => renderer.render(event).map(({ data }) => data))
+  return logged(events).flatMap((event) => renderer.render(event as unknown as RunEvent).map(({ data }) => data))
 }
 
 async function read(frames: readonly string[], message?: UIMessage): Promise<UIMessage | undefined> {
@@ -129,7 +130,9 @@ it('is the same message of deltas that were merged', async () => {
     ended('completed'),
   ]
   const renderer = createUiMessageDialect({ ...view, merges: true }).begin()
-  const merged = mergeDeltas(logged(events)).flatMap((event) => renderer.render(event).map(({ data }) => data))
+  const merged = mergeDeltas(logged(events)).flatMap((event) =>
+    renderer.render(event as unknown as RunEvent).map(({ data }) => data),
+  )
   expect(merged.length).toBe(render(events).length - 4)
   expect(await read(merged)).toEqual(await read(render(events)))
 })

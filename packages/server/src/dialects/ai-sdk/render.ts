@@ -2,17 +2,8 @@
  * A run as the UI message stream of the AI SDK: one message, with the parts of all lanes. Each text has a start, deltas and an
  * end with an id of its own. There are steps only with one lane: the AI SDK looks for calls in the last step alone.
  */
-import {
-  encodeJson,
-  type FileInfo,
-  formatPosition,
-  type SessionEvent,
-  type SessionEvents,
-  type UiChunk,
-  uiChunkOf,
-} from '@millrace/protocol'
-import type { LogEvent } from '../../log/log.ts'
-import type { Frame, Renderer, RunDialect } from '../run-dialect.ts'
+import { encodeJson, formatPosition, type SessionEvents, type UiChunk, uiChunkOf } from '@millrace/protocol'
+import type { Frame, Renderer, RunDialect, RunEvent } from '../run-dialect.ts'
 import { type Chunk, earlierChunks, fileChunk, type Parts } from './chunks.ts'
 import { endChunks, failChunks } from './ends.ts'
 import { answerId } from './ids.ts'
@@ -60,12 +51,11 @@ class UiMessageRenderer implements Renderer {
     this.#view = view
   }
 
-  render(event: LogEvent): readonly Frame[] {
-    if (event.data instanceof Uint8Array) return []
-    return [...this.#chunks(event as unknown as JsonEvent, event.offset)].map(toFrame)
+  render(event: RunEvent): readonly Frame[] {
+    return event.type === 'file_data' ? [] : [...this.#chunks(event)].map(toFrame)
   }
 
-  *#chunks(event: JsonEvent, offset: number): Generator<Chunk> {
+  *#chunks(event: JsonEvent): Generator<Chunk> {
     switch (event.type) {
       case 'stream_start':
         return yield* this.#start(event.data)
@@ -86,7 +76,7 @@ class UiMessageRenderer implements Renderer {
         return yield* this.#end(event.data)
       case 'file': {
         const { run: _run, lane, ...file } = event.data
-        return yield* this.#add(lane, fileChunk(this.#view.session, this.#positionOf(offset), file as FileInfo))
+        return yield* this.#add(lane, fileChunk(this.#view.session, this.#positionOf(event.offset), file))
       }
       default:
         return yield* this.#other(event)
@@ -171,7 +161,7 @@ class UiMessageRenderer implements Renderer {
   }
 }
 
-type JsonEvent = Exclude<SessionEvent, { type: 'file_data' }>
+type JsonEvent = Exclude<RunEvent, { type: 'file_data' }>
 
 function toFrame(chunk: Chunk): Frame {
   return { data: encodeJson(chunk) }

@@ -1,5 +1,5 @@
 /** A run as text alone, for clients that read nothing else: what its first lane says. How it ended cannot be expressed. */
-import type { Lane, SessionEvents } from '@millrace/protocol'
+import type { Lane } from '@millrace/protocol'
 import type { RunDialect } from '../run-dialect.ts'
 
 export function textDialect({ id, lanes }: { readonly id: string; readonly lanes: readonly Lane[] }): RunDialect {
@@ -10,9 +10,7 @@ export function textDialect({ id, lanes }: { readonly id: string; readonly lanes
     hasIds: false,
     begin: () => ({
       render({ type, data }) {
-        if (type !== 'message') return []
-        const { lane, text } = data as SessionEvents['message']
-        return lane === first ? [{ data: text }] : []
+        return type === 'message' && data.lane === first ? [{ data: data.text }] : []
       },
     }),
     fail: () => [],

@@ -3,6 +3,7 @@ import { MillraceError } from '@millrace/protocol'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import type { LogEvent } from '../../log/log.ts'
+import type { RunEvent } from '../run-dialect.ts'
 import { anthropicDialect } from './rendering.ts'
 
 const usage = { inputTokens: 2, outputTokens: 3, totalTokens: 5 }
@@ -22,7 +23,7 @@ function framesOf(...events: Given): string[] {
       const named = data instanceof Uint8Array ? data : { run: 'r', ...data }
       return { type, data: named as never, offset: index + 1, time: 1000 + index }
     })
-    .flatMap((event) => renderer.render(event))
+    .flatMap((event) => renderer.render(event as unknown as RunEvent))
     .map(({ event, data }) => `${event} ${data}`)
 }
 

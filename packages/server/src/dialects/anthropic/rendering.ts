@@ -2,9 +2,8 @@
  * A run as the stream of a message of Anthropic's API: blocks one after another, of its first lane. Of the tools that the
  * server executes only what the model said about them is there.
  */
-import { encodeJson, type RunEnd, type SessionEvent, type SessionEvents } from '@millrace/protocol'
-import type { LogEvent } from '../../log/log.ts'
-import type { Frame, Renderer, RunDialect } from '../run-dialect.ts'
+import { encodeJson, type RunEnd, type SessionEvents } from '@millrace/protocol'
+import type { Frame, Renderer, RunDialect, RunEvent } from '../run-dialect.ts'
 import { jsonText } from '../shared/json-text.ts'
 import { errorBody, interrupted } from './errors.ts'
 import { stopReason, usageOf } from './stop-reason.ts'
@@ -27,14 +26,14 @@ class AnthropicRenderer implements Renderer {
   #hasArguments = false
   #hasCalls = false
 
-  render(event: LogEvent): readonly Frame[] {
-    const { type, data } = event as unknown as SessionEvent
+  render(event: RunEvent): readonly Frame[] {
+    const { type, data } = event
     if (type === 'stream_start') return this.#begin(data)
     if (type === 'stream_end') return this.#end(data)
-    return 'lane' in data && data.lane === this.#lane ? this.#partOf({ type, data } as SessionEvent) : []
+    return 'lane' in data && data.lane === this.#lane ? this.#partOf(event) : []
   }
 
-  #partOf({ type, data }: SessionEvent): readonly Frame[] {
+  #partOf({ type, data }: RunEvent): readonly Frame[] {
     switch (type) {
       case 'message':
         return [...this.#enter('text', { type: 'text', text: '' }), this.#delta({ type: 'text_delta', text: data.text })]

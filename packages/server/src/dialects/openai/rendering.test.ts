@@ -6,7 +6,7 @@ import { ResponseStream } from 'openai/lib/responses/ResponseStream'
 import { describe, expect, it } from 'vitest'
 import type { LogEvent } from '../../log/log.ts'
 import { emptyFold, fold, type RunRecord } from '../../sessions/transcript.ts'
-import type { Frame, RunDialect } from '../run-dialect.ts'
+import type { Frame, RunDialect, RunEvent } from '../run-dialect.ts'
 import { completionOf } from './chat/body.ts'
 import { createChatDialect } from './chat/chunks.ts'
 import { responseOf } from './responses/body.ts'
@@ -90,7 +90,7 @@ function record(events: readonly LogEvent[]): RunRecord {
 
 function frames(dialect: RunDialect, events: readonly LogEvent[]): Frame[] {
   const renderer = dialect.begin()
-  return events.flatMap((each) => renderer.render(each))
+  return events.flatMap((each) => renderer.render(each as unknown as RunEvent))
 }
 
 /** As the helpers of the client read a stream that another runtime passes on. */

@@ -1,6 +1,6 @@
 /** Runs as they are in the log, for renderings to render. */
 import type { Millrace } from 'millrace'
-import type { Renderer, RunDialect } from '../../../src/dialects/run-dialect.ts'
+import type { Renderer, RunDialect, RunEvent } from '../../../src/dialects/run-dialect.ts'
 import type { LogEvent } from '../../../src/log/log.ts'
 import { startServer } from '../../support/server.ts'
 
@@ -38,7 +38,7 @@ export async function read(millrace: Millrace, run: { id: string; session: strin
 }
 
 export function renderAll(dialect: RunDialect, events: readonly LogEvent[], renderer: Renderer = dialect.begin()) {
-  return events.flatMap((event) => renderer.render(event))
+  return events.flatMap((event) => renderer.render(event as unknown as RunEvent))
 }
 
 /** As server-sent events without ids. */

@@ -2,7 +2,7 @@ import type { SessionEvents, SessionEventType } from '@millrace/protocol'
 import { MillraceError } from '@millrace/protocol'
 import { describe, expect, it } from 'vitest'
 import type { LogEvent } from '../../../log/log.ts'
-import type { Frame } from '../../run-dialect.ts'
+import type { Frame, RunEvent } from '../../run-dialect.ts'
 import { createChatDialect } from './chunks.ts'
 
 type Given = { [T in SessionEventType]: readonly [T, SessionEvents[T]] }[SessionEventType]
@@ -24,7 +24,7 @@ function logged(events: readonly Given[]): LogEvent[] {
 
 function render(events: readonly Given[], options: Partial<typeof view> = {}): Frame[] {
   const renderer = createChatDialect({ ...view, ...options }).begin()
-  return logged(events).flatMap((event) => renderer.render(event))
+  return logged(events).flatMap((event) => renderer.render(event as unknown as RunEvent))
 }
 
 /** The chunks without what is the same in all of them. */

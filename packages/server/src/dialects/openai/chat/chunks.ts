@@ -1,7 +1,6 @@
 /** A run as the chunks of Chat Completions: one choice for each lane. */
-import { encodeJson, type MillraceError, type SessionEvent, type SessionEvents } from '@millrace/protocol'
-import type { LogEvent } from '../../../log/log.ts'
-import type { Frame, Renderer, RunDialect } from '../../run-dialect.ts'
+import { encodeJson, type MillraceError, type SessionEvents } from '@millrace/protocol'
+import type { Frame, Renderer, RunDialect, RunEvent } from '../../run-dialect.ts'
 import { jsonText } from '../../shared/json-text.ts'
 import { type OpenAiError, openAiError, recordedError } from '../errors.ts'
 import { formatId } from '../ids.ts'
@@ -42,11 +41,10 @@ class ChatChunks implements Renderer {
     this.#view = view
   }
 
-  render(logged: LogEvent): readonly Frame[] {
-    const { type, data } = logged as unknown as SessionEvent
+  render({ type, data, time }: RunEvent): readonly Frame[] {
     switch (type) {
       case 'stream_start':
-        return this.#start(data, logged.time)
+        return this.#start(data, time)
       case 'message':
         return this.#delta(data.lane, { content: data.text })
       case 'reasoning':

@@ -1,6 +1,6 @@
 import { MillraceError, type SessionEvents, type SessionEventType } from '@millrace/protocol'
 import { describe, expect, it } from 'vitest'
-import type { LogEvent } from '../../../log/log.ts'
+import type { RunEvent } from '../../run-dialect.ts'
 import { createResponsesDialect } from './events.ts'
 
 type Given = { [T in SessionEventType]: readonly [T, SessionEvents[T]] }[SessionEventType]
@@ -16,7 +16,7 @@ function render(events: readonly Given[]) {
   const renderer = dialect.begin()
   return events.flatMap(([type, data], index) => {
     const event = { type, data, offset: index + 1, time: 1_700_000_000_500 }
-    return renderer.render(event as unknown as LogEvent).map((frame) => ({ ...frame, of: type }))
+    return renderer.render(event as unknown as RunEvent).map((frame) => ({ ...frame, of: type }))
   })
 }
 

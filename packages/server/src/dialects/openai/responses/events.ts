@@ -1,7 +1,6 @@
 /** A run as the events of the Responses API. They are numbered one by one, so every reader gets the same ones. */
-import { encodeJson, type MillraceError, type SessionEvent, type SessionEvents } from '@millrace/protocol'
-import type { LogEvent } from '../../../log/log.ts'
-import type { Frame, Renderer, RunDialect } from '../../run-dialect.ts'
+import { encodeJson, type MillraceError, type SessionEvents } from '@millrace/protocol'
+import type { Frame, Renderer, RunDialect, RunEvent } from '../../run-dialect.ts'
 import { openAiError } from '../errors.ts'
 import type { RunName } from '../ids.ts'
 import { type ResponseEnd, type ResponseStart, responseBody, statusOf } from './body.ts'
@@ -25,11 +24,11 @@ class ResponseEvents implements Renderer {
     this.#view = view
   }
 
-  render(logged: LogEvent): readonly Frame[] {
-    const { type, data } = logged as unknown as SessionEvent
-    if (type === 'stream_start') this.#begin(data, logged.time)
+  render(event: RunEvent): readonly Frame[] {
+    const { type, data, time } = event
+    if (type === 'stream_start') this.#begin(data, time)
     else if (type === 'stream_end') this.#finish(data)
-    else if ('lane' in data) this.#lanes.get(data.lane)?.take({ type, data } as SessionEvent)
+    else if ('lane' in data) this.#lanes.get(data.lane)?.take(event)
     return this.#take()
   }
 
