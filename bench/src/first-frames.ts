@@ -10,7 +10,7 @@ const dialects = Object.keys(dialectQuestions) as Dialect[]
 const perSecond = 140
 /** In each dialect. */
 const count = 300
-const tokensPerSecond = 20
+const tokensPerSecond = 10
 /** From the last of the long answers to the measurement. */
 const settleMs = 2000
 

@@ -86,7 +86,7 @@ export const rows: Readonly<Record<string, Row>> = {
     variants: dialects(1000, allDialects),
   },
   'first-frames': {
-    title: 'First frames in dialects, while 1,000 answers at 20 tokens/s are in progress',
+    title: 'First frames in dialects, while 1,000 answers at 10 tokens/s are in progress',
     variants: { memory: () => measureFirstFrames(1000) },
   },
   access: {
