@@ -2,8 +2,11 @@
 import { launchChromium, makeFolder, startMillrace } from '@millrace/suites'
 import type { UIMessage } from 'ai'
 import type { Page } from 'playwright-core'
-import { expect, it } from 'vitest'
+import { expect, it, vi } from 'vitest'
 import { servePage } from './support/pages.ts'
+
+// Each test builds the page, and starts a server and a browser.
+vi.setConfig({ testTimeout: 60_000 })
 
 async function open(env: Record<string, string>) {
   const url = await servePage('use-chat', env)
@@ -78,8 +81,7 @@ it('shows the error of a model', async () => {
   expect(await said(page)).toEqual(['user: count', 'assistant: 1 2 3 '])
 })
 
-// Two processes and a browser, one of them started twice.
-it('shows what was said when its server was killed, and goes on with it', { timeout: 60_000 }, async () => {
+it('shows what was said when its server was killed, and goes on with it', async () => {
   const server = await startMillrace(['--data', makeFolder(), '--model', 'sim:count?n=2000&tps=40'])
   const { page } = await open({ SERVER: server.url })
   await ask(page, 'count')

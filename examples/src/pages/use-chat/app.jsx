@@ -1,6 +1,6 @@
 import { useChat } from '@ai-sdk/react'
 import { DefaultChatTransport, lastAssistantMessageIsCompleteWithApprovalResponses } from 'ai'
-import { useEffect } from 'react'
+import { useEffect, useRef } from 'react'
 
 const api = '/ai/chat'
 const transport = new DefaultChatTransport({ api })
@@ -20,8 +20,11 @@ export function App({ id, messages: before }) {
     sendAutomaticallyWhen: lastAssistantMessageIsCompleteWithApprovalResponses,
   })
   // What ended while the connection was lost is not streamed again. A question that the server did not get stays.
+  const wasLost = useRef(false)
   useEffect(() => {
-    if (status !== 'ready') return
+    if (status === 'error') wasLost.current = true
+    if (status !== 'ready' || !wasLost.current) return
+    wasLost.current = false
     let isOld = false
     void loadMessages(id).then((known) => {
       if (isOld || known.length === 0) return
