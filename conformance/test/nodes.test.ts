@@ -65,6 +65,7 @@ describe.each(shared)('several servers over $name', ({ make, flush }) => {
     const transportsOf = ({ millrace }: { millrace: Millrace }) => millrace.listConnections().map(({ transport }) => transport)
     let text = ''
     let cuts = 0
+    let stopping: Promise<unknown> | undefined
     for await (const event of session.events()) {
       if (event.type === 'stream_end') break
       if (event.type !== 'message') continue
@@ -76,8 +77,10 @@ describe.each(shared)('several servers over $name', ({ make, flush }) => {
         expect([transportsOf(up), transportsOf(down)]).toEqual([['ws'], ['sse']])
         proxy.cut()
       } else if (cuts === 2) sockets[0]?.close()
-      else if (cuts === 3) void run.stop()
+      else if (cuts === 3) stopping = run.stop()
     }
+    // The end may come over SSE before the answer over the WebSocket.
+    expect(await stopping).toMatchObject({ status: 'stopped' })
     expect(cuts).toBeGreaterThanOrEqual(3)
     expect(numbersOf(text)).toEqual(countTo(text))
     expect([up.millrace.findRun(run.id)?.end?.status, down.millrace.findRun(run.id)]).toEqual(['stopped', undefined])
