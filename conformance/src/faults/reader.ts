@@ -30,7 +30,7 @@ interface Connection {
   close(): void
 }
 
-type Connect = (url: string, from: string, hear: { onOpen: () => void; onEvent: (event: WireEvent) => void }) => Connection
+type Connect = (url: string, from: string, on: { onOpen: () => void; onEvent: (event: WireEvent) => void }) => Connection
 
 const backoffMs = { first: 20, most: 250 }
 const answerMsMax = 5000

@@ -76,8 +76,8 @@ export interface Chat<Types extends ChatTypes = ChatTypes> {
   /** Takes a pending question back. If it had been sent, its run is stopped. */
   withdraw(id: string): void
   /**
-   * Goes on with a run that was stopped, has failed or was interrupted: it is `streaming` again, and what is added stands
-   * behind what it had said. Need not be awaited; rejects with `run_not_continuable`.
+   * Goes on with a run that was stopped, has failed or was interrupted: it is `streaming` again, and the new text
+   * follows what it had said. Need not be awaited; rejects with `run_not_continuable`.
    */
   resume(run: string, part?: ContinuedPart): Run
   /** Decides about calls of a run that is `waiting`; rejects as `Session.decide` does. Need not be awaited. */

@@ -63,7 +63,7 @@ function share(own: OwnCarrier, locks: Locks, { key = '', answerMs = 2000 }: Sha
   /** What waits for a leader. */
   let whenLed = Promise.withResolvers<void>()
   const leadership = createLeadership({ name, tab, locks, answerMs, post, onChange })
-  /** While this tab is awake; its lock tells the leader that it is there. */
+  /** While this tab is awake; while its lock is held, the leader knows that it is open. */
   let alive: AbortController | undefined
   let isClosed = false
 

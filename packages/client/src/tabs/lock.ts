@@ -31,15 +31,15 @@ export interface TabLock {
 export function createTabLock({ name, locks, onHeld, onLost, onRefused }: TabLockOptions): TabLock {
   /** Ends the wait. */
   let waiting: AbortController | undefined
-  let giveUp: (() => void) | undefined
+  let releaseHeld: (() => void) | undefined
 
   return {
     queue,
-    release: () => giveUp?.(),
+    release: () => releaseHeld?.(),
     leave() {
       waiting?.abort()
       waiting = undefined
-      giveUp?.()
+      releaseHeld?.()
     },
   }
 
@@ -66,7 +66,7 @@ export function createTabLock({ name, locks, onHeld, onLost, onRefused }: TabLoc
     return new Promise((resolve) => {
       // This tab has left meanwhile.
       if (waiting === undefined) return resolve()
-      giveUp = resolve
+      releaseHeld = resolve
       onHeld()
     })
   }

@@ -10,12 +10,12 @@ import type { MillraceError } from '../errors.ts'
 /** How much a reader wants; `poll` ignores it. PROTOCOL.md#http, `GET /api/stream`. */
 export interface FlowOptions {
   /**
-   * When it takes less than there is: `wait`, the default, gives it everything at its own pace; `latest` skips what it has
-   * missed, tells it by a `gap`, and goes on with the newest event; `close` lets it go, and the client begins again where
-   * it was. Over a WebSocket `close` cuts everything that it carries.
+   * For a reader slower than its log. `wait`, the default: it gets every event at its own pace. `latest`: it gets a `gap` in
+   * place of the events that it has missed, and goes on with the newest one. `close`: the server disconnects it, and the client
+   * reconnects where it was. Over a WebSocket `close` disconnects everything that the socket carries.
    */
   readonly slow?: 'wait' | 'latest' | 'close'
-  /** Milliseconds between two writes at least: 0 to 1,000 in steps of 20, default 0. What came meanwhile comes at once. */
+  /** At least this many milliseconds between two writes: 0 to 1,000 in steps of 20, default 0. Events in between are sent together. */
   readonly interval?: number
 }
 

@@ -58,7 +58,7 @@ export interface AccessSettings {
   readonly allowAnonymous: boolean
   /** Whether credentials are looked at. */
   readonly isOn: boolean
-  /** Users are not told apart: there are only API keys, and everybody else. */
+  /** There are no users to distinguish: a caller has an API key, or is `anonymous`. */
   readonly isOpen: boolean
   readonly checkOrigin: CheckOrigin
   readonly cors: Cors | undefined

@@ -44,7 +44,7 @@ export function createHealthRoutes({ health, metrics, readers }: HealthRoutesOpt
       answers: { 200: answers.health, 503: answers.health },
       async handle() {
         const state = health.live()
-        // For load balancers that know no other address. Who restarts processes has told this one to stop.
+        // For load balancers that know no other address. A supervisor that restarts unhealthy processes is stopping this one.
         return { status: state.status === 'ok' ? 200 : 503, json: state }
       },
     },

@@ -16,7 +16,7 @@ export interface OfferOptions {
     readonly resolve: (name: string) => Promise<{ readonly name: string }>
   }
   readonly allows: CheckModel
-  /** Users are not told apart. Else the host's models, the default and the guide are for users only, where no rule says it. */
+  /** There are no users to distinguish. Otherwise models without a rule are for users only, not for strangers. */
   readonly isOpen: boolean
   /** Fields of `params.provider` that clients may set. */
   readonly providerParams: readonly string[]
