@@ -6,7 +6,7 @@ import { useLanguage } from '../i18n/language.tsx'
 import { ArrowDownIcon } from '../ui/icons.tsx'
 import { Note } from '../ui/text.tsx'
 import { useFollow } from './follow.ts'
-import { PendingTurn } from './pending-turn.tsx'
+import { PendingTurns } from './pending-turns.tsx'
 import styles from './transcript.module.css'
 import { Turn, type TurnActions } from './turn.tsx'
 import type { Conversation } from './use-conversation.ts'
@@ -35,7 +35,6 @@ export function Transcript({ conversation, models, chosenModel, actions, onWithd
   const { scroller, content, isPinned, hasNew, pin } = useFollow(chat.runs, `${session.id} ${asked.size} ${pending.length}`)
   const isOneOfSeveral = runs.filter(({ status }) => status === 'streaming').length > 1
   const isEmpty = runs.length === 0 && pending.length === 0
-  const isUnreachable = ['reconnecting', 'offline'].includes(chat.connection.state)
   const isBusy = runs.some(({ status }) => status === 'streaming' || status === 'waiting')
   // What waits begins by itself, unless somebody has stopped what was before it.
   const isStarting = !isBusy && runs.at(-1)?.status !== 'stopped'
@@ -72,20 +71,7 @@ export function Transcript({ conversation, models, chosenModel, actions, onWithd
               {index === lostCount - 1 && <Note className={styles.notice}>{t.lost}</Note>}
             </Fragment>
           ))}
-          {pending.map((entry, index) => (
-            <PendingTurn
-              key={entry.id}
-              pending={entry}
-              isAnchored={(isStarting || entry.status !== 'queued') && isLast(runs.length + index) && asked.has(entry.id)}
-              models={models}
-              isUnreachable={isUnreachable}
-              isStarting={isStarting}
-              isPaused={!isBusy && !isStarting}
-              onRetry={chat.retry}
-              onChange={(id, change) => void chat.changeQueued(id, change)}
-              onWithdraw={onWithdraw}
-            />
-          ))}
+          <PendingTurns {...{ conversation, pending, models, isBusy, isStarting, onWithdraw }} />
           {isEmpty && children}
         </div>
       </div>

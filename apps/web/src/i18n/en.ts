@@ -91,6 +91,14 @@ export const en = {
   regenerate: 'Answer again',
   regenerateWith: (model: string) => `Answer again with ${model}`,
   use: 'Use this answer',
+  /** Of questions that wait. */
+  reorder: {
+    label: 'Order',
+    drag: 'Drag to another place',
+    up: 'Ask earlier',
+    down: 'Ask later',
+    moved: (at: string, count: string) => `Number ${at} of ${count}`,
+  },
   versions: {
     label: 'Versions',
     before: 'Previous version',

@@ -48,6 +48,13 @@ export const zh: Dictionary = {
   regenerate: '重新回答',
   regenerateWith: (model) => `用 ${model} 重新回答`,
   use: '采用这个回答',
+  reorder: {
+    label: '顺序',
+    drag: '拖动调整顺序',
+    up: '提前',
+    down: '推后',
+    moved: (at, count) => `第 ${at} 个，共 ${count} 个`,
+  },
   versions: {
     label: '版本',
     before: '上一个版本',

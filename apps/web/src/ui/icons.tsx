@@ -127,6 +127,11 @@ export const MoreIcon = (props: IconProps) => (
     <path d="M5 12h.01M12 12h.01M19 12h.01" />
   </Icon>
 )
+export const GripIcon = (props: IconProps) => (
+  <Icon {...props}>
+    <path d="M9 6h.01M15 6h.01M9 12h.01M15 12h.01M9 18h.01M15 18h.01" />
+  </Icon>
+)
 export const RenameIcon = (props: IconProps) => (
   <Icon {...props}>
     <path d="M4 20h4L19.500 8.500l-4-4L4 16zM13 7l4 4" />

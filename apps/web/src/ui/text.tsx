@@ -4,8 +4,8 @@ import { classes } from './classes.ts'
 import styles from './text.module.css'
 
 /** For screen readers. */
-export function HiddenText({ children }: { children: ReactNode }) {
-  return <span className={styles.hidden}>{children}</span>
+export function HiddenText(props: Omit<ComponentProps<'span'>, 'className'>) {
+  return <span className={styles.hidden} {...props} />
 }
 
 export function Badge({ children }: { children: ReactNode }) {
