@@ -128,7 +128,7 @@ export const Answer = memo(function Answer(props: AnswerProps) {
             data-testid="regenerate-with"
           >
             <RetryIcon size={14} />
-            <span data-kept="true">{shortenName(otherModel, 14)}</span>
+            <span data-kept="true">{shortenName(otherModel, 18)}</span>
           </Button>
         )}
         {!isStreaming && lane.text !== '' && <CopyButton text={lane.text} label={t.copyAnswer} />}

@@ -45,7 +45,7 @@ export function Lanes({ run, focused, onFocus, children }: LanesProps) {
             data-testid="lane-tab"
           >
             <PhaseDot phase={status} />
-            <Ellipsis aria-hidden="true">{shortenName(lane, 15)}</Ellipsis>
+            <Ellipsis aria-hidden="true">{shortenName(lane, 18)}</Ellipsis>
             <HiddenText>{lane}</HiddenText>
           </button>
         ))}
@@ -56,6 +56,7 @@ export function Lanes({ run, focused, onFocus, children }: LanesProps) {
         className={styles.lanes}
         data-count={run.lanes.length}
         data-focus={focus}
+        data-swiped={swiped}
         onScroll={({ currentTarget }) => setSwiped(Math.round(currentTarget.scrollLeft / Math.max(1, currentTarget.clientWidth)))}
       >
         {children}

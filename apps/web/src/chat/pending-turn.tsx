@@ -40,7 +40,7 @@ export function PendingTurn(props: PendingTurnProps) {
   const id = useId()
   const status = isUnreachable && pending.status !== 'rejected' ? 'waiting' : pending.status
   const isChangeable = pending.isQueued === true && status === 'queued' && !isUnreachable
-  const queued = isStarting ? t.sending : isPaused ? t.queuedPaused : t.queued
+  const queued = isStarting ? t.sending : props.place > 0 ? t.queuedBehind : isPaused ? t.queuedPaused : t.queued
   const notes = { queued, sending: t.sending, waiting: t.waitingToSend, rejected: '' }
   return (
     <article
@@ -56,6 +56,7 @@ export function PendingTurn(props: PendingTurnProps) {
         text={pending.query}
         messages={pending.messages}
         onEdit={isChangeable && pending.messages === undefined ? (query) => onChange(pending.id, { query }) : undefined}
+        tools={isChangeable && props.placeCount > 1 ? <Place {...props} /> : undefined}
       />
       <div className={styles.column}>
         {status === 'rejected' ? (
@@ -85,7 +86,6 @@ export function PendingTurn(props: PendingTurnProps) {
                 {t.withdraw}
               </Button>
             )}
-            {isChangeable && props.placeCount > 1 && <Place {...props} />}
           </Note>
         )}
       </div>

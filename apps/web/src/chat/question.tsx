@@ -1,6 +1,6 @@
 /** What was asked, with a way to ask it in other words, and the way to what was asked or answered in its place before. */
 import type { ChatRun } from '@millrace/client/chat'
-import { useState } from 'react'
+import { type ReactNode, useState } from 'react'
 import { useComposition } from '../composer/composition.ts'
 import { readKey } from '../composer/enter.ts'
 import { questionLengthMax } from '../composer/limits.ts'
@@ -22,9 +22,12 @@ export interface QuestionProps {
   readonly siblings?: readonly string[] | undefined
   readonly run?: string
   readonly onChoose?: (run: string) => void
+  /** More that can be done with it. */
+  readonly tools?: ReactNode
 }
 
-export function Question({ id, text, messages, onEdit, siblings, run = '', onChoose = () => {} }: QuestionProps) {
+export function Question(props: QuestionProps) {
+  const { id, text, messages, onEdit, siblings, run = '', onChoose = () => {}, tools } = props
   const { t } = useLanguage()
   const [isEditing, setEditing] = useState(false)
   if (isEditing && onEdit !== undefined)
@@ -45,7 +48,7 @@ export function Question({ id, text, messages, onEdit, siblings, run = '', onCho
         {text}
       </h2>
       <AskedFiles messages={messages} />
-      {(onEdit !== undefined || siblings !== undefined) && (
+      {(onEdit ?? siblings ?? tools) !== undefined && (
         <div className={styles.tools}>
           {siblings !== undefined && <Navigator siblings={siblings} run={run} onChoose={onChoose} />}
           {onEdit !== undefined && (
@@ -53,6 +56,7 @@ export function Question({ id, text, messages, onEdit, siblings, run = '', onCho
               <RenameIcon size={14} />
             </Button>
           )}
+          {tools}
         </div>
       )}
     </div>

@@ -72,6 +72,7 @@ export const en = {
   stop: 'Stop',
   stopping: 'Stopping…',
   queued: 'Will be sent when the answer above has ended',
+  queuedBehind: 'After the one above',
   queuedPaused: 'It waits, because the answer above was stopped',
   sending: 'Sending…',
   waitingToSend: 'The server cannot be reached; this will be sent when it is back',

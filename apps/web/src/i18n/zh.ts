@@ -31,6 +31,7 @@ export const zh: Dictionary = {
   stop: '停止',
   stopping: '正在停止…',
   queued: '上面的回答结束后发送',
+  queuedBehind: '排在上一个问题之后',
   queuedPaused: '上面的回答已停止，这个问题暂不发送',
   sending: '正在发送…',
   waitingToSend: '暂时连不上服务器，恢复后会自动发送',

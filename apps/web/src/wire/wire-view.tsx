@@ -75,12 +75,12 @@ function Table({ events }: { events: readonly WireEvent[] }) {
       <table className={styles.table} dir="ltr">
         <thead>
           <tr>
-            <th>{columns.time}</th>
+            <th className={styles.detail}>{columns.time}</th>
             <th className={styles.number}>{columns.after}</th>
-            <th>{columns.id}</th>
+            <th className={styles.detail}>{columns.id}</th>
             <th>{columns.type}</th>
             <th className={styles.number}>{columns.size}</th>
-            <th>{columns.transport}</th>
+            <th className={styles.detail}>{columns.transport}</th>
             <th>{columns.data}</th>
           </tr>
         </thead>
@@ -88,15 +88,17 @@ function Table({ events }: { events: readonly WireEvent[] }) {
           {events.slice(first).map((event, index) => (
             // biome-ignore lint/suspicious/noArrayIndexKey: events have no identity but their place: one may come twice
             <tr key={first + index} data-testid="wire-event" data-repeated={event.isRepeated || undefined}>
-              <td>{timeOf(event.receivedAt)}</td>
+              <td className={styles.detail}>{timeOf(event.receivedAt)}</td>
               <td className={styles.number}>+{duration(event.receivedAt - (events[first + index - 1] ?? event).receivedAt)}</td>
-              <td title={event.id}>{event.id}</td>
+              <td className={styles.detail} title={event.id}>
+                {event.id}
+              </td>
               <td>
                 {event.type}
                 {event.isRepeated && ` (${t.wire.repeated})`}
               </td>
               <td className={styles.number}>{bytes(event.size)}</td>
-              <td>{t.transport.names[event.transport]}</td>
+              <td className={styles.detail}>{t.transport.names[event.transport]}</td>
               <td className={styles.data}>{event.isCut ? t.wire.large : preview(event.data)}</td>
             </tr>
           ))}
