@@ -51,6 +51,11 @@ describe.each(['ai-sdk', 'assistant-ui'])('the page of %s', (library) => {
   })
 })
 
+const dot = Buffer.from(
+  'iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg==',
+  'base64',
+)
+
 describe('the page of assistant-ui', () => {
   async function open(model: string) {
     const page = await (await launchChromium()).newPage()
@@ -74,6 +79,34 @@ describe('the page of assistant-ui', () => {
     const page = await open('sim:tool?tps=0&client=1')
     await page.getByText('Answer').click()
     await page.getByText('The weather says: {"celsius":3}.').waitFor()
+  })
+
+  it('asks with files, which are shown with the question and reach the model', async () => {
+    const page = await (await launchChromium()).newPage()
+    const url = await servePage('assistant-ui', { MODEL: 'sim:echo?tps=0&show=messages' })
+    await page.goto(url)
+    const attach = async (name: string, mimeType: string, bytes: string | Buffer) => {
+      const choosing = page.waitForEvent('filechooser')
+      await page.getByText('Attach').click()
+      await (await choosing).setFiles({ name, mimeType, buffer: Buffer.from(bytes) })
+      await page.getByText(`File: ${name}`).waitFor()
+    }
+    await attach('notes.txt', 'text/plain', 'The river rises.')
+    await attach('dot.png', 'image/png', dot)
+    const field = page.getByRole('textbox')
+    await field.fill('what is in them?')
+    await field.press('Enter')
+    await page.getByText('"mediaType":"text/plain"', { exact: false }).waitFor()
+    expect(await page.getByText('File: ').allTextContents()).toEqual(['File: notes.txt', 'File: dot.png'])
+    const client = connect(url)
+    onTestFinished(() => client.close())
+    const [listed] = (await client.sessions.list()).sessions
+    const { runs } = await client.session(listed?.id).read()
+    expect(runs[0]?.messages?.[0]?.content).toMatchObject([
+      { type: 'text', text: 'what is in them?' },
+      { type: 'file', mediaType: 'text/plain', name: 'notes.txt', size: 16 },
+      { type: 'file', mediaType: 'image/png', name: 'dot.png', size: dot.length },
+    ])
   })
 
   it('shows the branches of a question that was asked again', async () => {

@@ -1,6 +1,7 @@
 import {
   ActionBarPrimitive,
   AssistantRuntimeProvider,
+  AttachmentPrimitive,
   BranchPickerPrimitive,
   ComposerPrimitive,
   MessagePrimitive,
@@ -17,6 +18,8 @@ export function App() {
       <ThreadPrimitive.Root>
         <ThreadPrimitive.Messages components={{ UserMessage: Question, AssistantMessage: Answer }} />
         <ComposerPrimitive.Root>
+          <ComposerPrimitive.Attachments components={{ Attachment: File }} />
+          <ComposerPrimitive.AddAttachment>Attach</ComposerPrimitive.AddAttachment>
           <ComposerPrimitive.Input />
           <ComposerPrimitive.Cancel>Stop</ComposerPrimitive.Cancel>
         </ComposerPrimitive.Root>
@@ -28,6 +31,7 @@ export function App() {
 function Question() {
   return (
     <MessagePrimitive.Root>
+      <MessagePrimitive.Attachments components={{ Attachment: File }} />
       <MessagePrimitive.Content />
       <BranchPickerPrimitive.Root hideWhenSingleBranch>
         <BranchPickerPrimitive.Previous>Before</BranchPickerPrimitive.Previous>
@@ -35,6 +39,14 @@ function Question() {
         <BranchPickerPrimitive.Next>After</BranchPickerPrimitive.Next>
       </BranchPickerPrimitive.Root>
     </MessagePrimitive.Root>
+  )
+}
+
+function File() {
+  return (
+    <AttachmentPrimitive.Root>
+      File: <AttachmentPrimitive.Name />
+    </AttachmentPrimitive.Root>
   )
 }
 

@@ -1,4 +1,5 @@
 /** What assistant-ui is shown of a run: each state of an answer, of a tool, and of a question that was rejected. */
+import type { CompleteAttachment } from '@assistant-ui/react'
 import { describe, expect, it } from 'vitest'
 import type { ChatLane, ChatRun } from '../chat/index.ts'
 import { MillraceError } from '../errors.ts'
@@ -89,8 +90,35 @@ describe('a question', () => {
       { type: 'text', text: 'one' },
       { type: 'text', text: 'two' },
     ] as const
-    expect(toQuestion({ content: [one] })).toBe('one')
-    expect(toQuestion({ content: [one, two] })).toEqual([{ role: 'user', content: [one, two] }])
-    expect(() => toQuestion({ content: [{ type: 'image', image: 'x' }] })).toThrow(TypeError)
+    expect(toQuestion({ content: [one], attachments: [] })).toBe('one')
+    expect(toQuestion({ content: [one, two], attachments: [] })).toEqual([{ role: 'user', content: [one, two] }])
+    expect(() => toQuestion({ content: [{ type: 'image', image: 'x' }], attachments: [] })).toThrow(TypeError)
+  })
+
+  it('has its files, which are asked again where it is edited', () => {
+    const content = [
+      { type: 'text', text: 'what is it?' },
+      { type: 'file', file: 'k3f9a2xq-1', mediaType: 'image/png', name: 'a.png', size: 3 },
+      { type: 'file', file: 'k3f9a2xq-2', mediaType: 'application/pdf' },
+    ] as const
+    const messages = [{ role: 'user', content }] as const
+    const run: ChatRun = { run: 'r', query: 'what is it?', messages, startedAt: 0, status: 'completed', lanes: [] }
+    const [question] = toThreadMessages({ runs: [run], pending: [] })
+    expect(question).toMatchObject({
+      content: 'what is it?',
+      attachments: [
+        { id: 'k3f9a2xq-1', type: 'image', name: 'a.png', contentType: 'image/png' },
+        { id: 'k3f9a2xq-2', type: 'document', name: 'k3f9a2xq-2' },
+      ],
+    })
+    const attachments = question?.attachments as CompleteAttachment[]
+    expect(toQuestion({ content: [content[0]], attachments })).toEqual([
+      {
+        role: 'user',
+        content: [content[0], { type: 'file', file: 'k3f9a2xq-1' }, { type: 'file', file: 'k3f9a2xq-2' }],
+      },
+    ])
+    const linked = { ...attachments[0], content: [{ type: 'file', data: 'https://a.example/x', mimeType: 'text/plain' }] }
+    expect(() => toQuestion({ content: [], attachments: [linked as CompleteAttachment] })).toThrow(TypeError)
   })
 })

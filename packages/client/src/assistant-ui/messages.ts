@@ -1,29 +1,37 @@
 /** A chat store as the messages of assistant-ui: each run is a message of the user, with the run's id, and one of the assistant. */
 import { type AppendMessage, ExportedMessageRepository, type ThreadMessageLike } from '@assistant-ui/react'
-import type { Json, LanePart, Message, ToolPart } from '@millrace/protocol'
+import type { Json, LanePart, Message, MessagePart, ToolPart } from '@millrace/protocol'
 import type { Chat, ChatLane } from '../chat/index.ts'
 import { toDataUrl } from '../data-url.ts'
+import { toAttachment } from './attachments.ts'
 
 type Part = Exclude<ThreadMessageLike['content'], string>[number]
 type Status = NonNullable<ThreadMessageLike['status']>
 
 /** `lane` is the name of the lane whose answers are shown; default the first of each run. */
 export function toThreadMessages({ runs, pending }: Pick<Chat, 'runs' | 'pending'>, name?: string): ThreadMessageLike[] {
-  const answered = runs.flatMap(({ run, query, startedAt, lanes }): ThreadMessageLike[] => {
+  const answered = runs.flatMap(({ run, query, messages, startedAt, lanes }): ThreadMessageLike[] => {
     const lane = lanes.find((one) => one.lane === name) ?? lanes[0]
     const createdAt = new Date(startedAt)
-    const question: ThreadMessageLike = { id: run, role: 'user', content: query, createdAt }
+    const question: ThreadMessageLike = { ...asUser(run, query, messages), createdAt }
     if (lane === undefined) return [question]
     const content = lane.parts.flatMap((part) => toPart(part, lane))
     return [question, { id: `answer-${run}`, role: 'assistant', content, createdAt, status: statusOf(lane) }]
   })
-  const waiting = pending.flatMap(({ id, query, error }): ThreadMessageLike[] => {
-    const question: ThreadMessageLike = { id, role: 'user', content: query }
+  const waiting = pending.flatMap(({ id, query, messages, error }): ThreadMessageLike[] => {
+    const question = asUser(id, query, messages)
     if (error === undefined) return [question]
     const status: Status = { type: 'incomplete', reason: 'error', error: error.message }
     return [question, { id: `answer-${id}`, role: 'assistant', content: [], status }]
   })
   return [...answered, ...waiting]
+}
+
+function asUser(id: string, query: string, messages: readonly Message[] | undefined): ThreadMessageLike {
+  const content = messages?.findLast(({ role }) => role === 'user')?.content
+  const attachments =
+    typeof content === 'string' ? [] : content?.flatMap((part) => (part.type === 'file' ? [toAttachment(part)] : []))
+  return { id, role: 'user', content: query, ...(attachments !== undefined && { attachments }) }
 }
 
 /**
@@ -139,10 +147,16 @@ function isObject(value: Json | undefined): value is { readonly [key: string]: J
 }
 
 /** What a user wrote. Throws a TypeError for a part that a question cannot have. */
-export function toQuestion({ content }: Pick<AppendMessage, 'content'>): string | readonly Message[] {
-  const texts = content.map((part) => {
-    if (part.type === 'text') return { type: 'text' as const, text: part.text }
+export function toQuestion({
+  content,
+  attachments = [],
+}: Pick<AppendMessage, 'content' | 'attachments'>): string | readonly Message[] {
+  const parts = [...content, ...attachments.flatMap((attachment) => attachment.content)].map((part): MessagePart => {
+    if (part.type === 'text') return { type: 'text', text: part.text }
+    // As `toAttachment` makes it.
+    if (part.type === 'file' && part.sourceType === 'id') return { type: 'file', file: part.data }
     throw new TypeError(`A question cannot have a part of type "${part.type}" here.`)
   })
-  return texts.length === 1 ? (texts[0]?.text ?? '') : [{ role: 'user', content: texts }]
+  const [first] = parts
+  return parts.length === 1 && first?.type === 'text' ? first.text : [{ role: 'user', content: parts }]
 }

@@ -6,6 +6,7 @@ import type { AskOptions, ChatOptions } from '../chat/index.ts'
 import { MillraceError } from '../errors.ts'
 import { useChat } from '../react/index.ts'
 import type { Session } from '../session.ts'
+import { createAttachmentAdapter } from './attachments.ts'
 import { findCall, toQuestion, toRepository, toThreadMessages } from './messages.ts'
 
 export interface MillraceRuntimeOptions extends ChatOptions, Pick<AskOptions, 'models' | 'instructions' | 'params' | 'metadata'> {
@@ -23,7 +24,9 @@ export function useMillraceRuntime(session: Session, options: MillraceRuntimeOpt
   const { runs, pending, siblings } = chat
   const messages = useMemo(() => toThreadMessages({ runs, pending }, lane), [runs, pending, lane])
   const messageRepository = useMemo(() => toRepository(messages, siblings), [messages, siblings])
+  const attachments = useMemo(() => createAttachmentAdapter(session), [session])
   return useExternalStoreRuntime<ThreadMessage>({
+    adapters: { attachments },
     messageRepository,
     isRunning: runs.some(({ status }) => status === 'streaming'),
     isLoading: chat.status === 'loading' && messages.length === 0,
