@@ -27,6 +27,8 @@ export interface Inspectors {
   notify(arrival: Arrival): void
 }
 
+const encoder = new TextEncoder()
+
 export function createInspectors(): Inspectors {
   const listeners = new Set<(event: InspectedEvent) => void>()
   return {
@@ -38,7 +40,7 @@ export function createInspectors(): Inspectors {
       if (listeners.size === 0) return
       const { data, source: request } = arrival
       const source = 'session' in request ? { session: request.session } : { channel: request.channel }
-      const size = data instanceof Uint8Array ? data.length : new TextEncoder().encode(JSON.stringify(data)).length
+      const size = data instanceof Uint8Array ? data.length : encoder.encode(JSON.stringify(data)).length
       notifyAll(listeners, { ...arrival, source, size, receivedAt: Date.now() })
     },
   }

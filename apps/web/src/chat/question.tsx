@@ -1,6 +1,6 @@
 /** What was asked, with a way to ask it in other words, and the way to what was asked or answered in its place before. */
 import type { ChatRun } from '@millrace/client/chat'
-import { type ReactNode, useState } from 'react'
+import { memo, type ReactNode, useState } from 'react'
 import { useComposition } from '../composer/composition.ts'
 import { readKey } from '../composer/enter.ts'
 import { questionLengthMax } from '../composer/limits.ts'
@@ -26,7 +26,8 @@ export interface QuestionProps {
   readonly tools?: ReactNode
 }
 
-export function Question(props: QuestionProps) {
+/** Not for each word of its answer. */
+export const Question = memo(function Question(props: QuestionProps) {
   const { id, text, messages, onEdit, siblings, run = '', onChoose = () => {}, tools } = props
   const { t } = useLanguage()
   const [isEditing, setEditing] = useState(false)
@@ -61,7 +62,7 @@ export function Question(props: QuestionProps) {
       )}
     </div>
   )
-}
+})
 
 function AskedFiles({ messages }: Pick<QuestionProps, 'messages'>) {
   const { t, bytes } = useLanguage()

@@ -61,6 +61,7 @@ export const Turn = memo(function Turn(props: TurnProps) {
   const { t } = useLanguage()
   const id = useId()
   const { run: name } = run
+  const edit = useCallback((text: string) => actions.edit(name, text), [actions, name])
   const stop = useCallback((lane: string) => actions.stop(name, lane), [actions, name])
   const use = useCallback((lane: string) => actions.use(name, lane), [actions, name])
   const inspect = useCallback((lane: string) => actions.inspect(name, lane), [actions, name])
@@ -102,7 +103,7 @@ export const Turn = memo(function Turn(props: TurnProps) {
         id={id}
         text={run.query}
         messages={run.messages}
-        onEdit={isLost ? undefined : (text) => actions.edit(name, text)}
+        onEdit={isLost ? undefined : edit}
         siblings={siblings}
         run={name}
         onChoose={actions.choose}

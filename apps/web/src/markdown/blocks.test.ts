@@ -35,6 +35,8 @@ const piece = fc.constantFrom(
   '[n][1] ',
   '$$\n',
   '\\[',
+  '2',
+  '. o\n',
 )
 
 test('text that arrives in pieces ends as text that was there at once', () => {
@@ -54,6 +56,51 @@ test('text that arrives in pieces ends as text that was there at once', () => {
     }),
     { numRuns: 1_000 },
   )
+})
+
+test('what is final while more arrives is so in the end, but for what a definition below it changes', () => {
+  fc.assert(
+    fc.property(
+      fc.array(
+        piece.filter((one) => !one.startsWith('[1]')),
+        { maxLength: 40 },
+      ),
+      (pieces) => {
+        let text = ''
+        let blocks = noBlocks
+        for (const next of pieces) {
+          text += next
+          blocks = growBlocks(blocks, text, true)
+        }
+        const whole = growBlocks(noBlocks, text, false)
+        const all = [...whole.frozen, ...whole.live]
+        expect(blocks.frozen).toEqual(all.slice(0, blocks.frozen.length))
+      },
+    ),
+    { numRuns: 2_000 },
+  )
+})
+
+test.each([
+  ['one\n\ntwo', 1],
+  ['# one\ntwo', 1],
+  ['```\none\n```\ntwo', 1],
+  ['| one |\n|-|\n| 1 |\n\ntwo', 1],
+  ['- one\n\n```\ntwo', 1],
+  // Lines that may become part of what is above them, or change it.
+  ['1. one\n\n2', 2],
+  ['> one\n\ntwo', 2],
+  ['one\n- two', 2],
+  ['| one |\n|-|\n| 1 |\n> two', 2],
+  ['    one\n\ntwo', 2],
+])('of %j the last blocks are lexed again: %i', (text, count) => {
+  const { live } = growBlocks(noBlocks, text, true)
+  expect(live.filter(({ type }) => type !== 'space')).toHaveLength(count)
+})
+
+test('a number below a list becomes its next item', () => {
+  const blocks = growBlocks(growBlocks(noBlocks, '1. one\n\n2', true), '1. one\n\n2. two', true)
+  expect(listBlocks(blocks).map(({ type }) => type)).toEqual(['list'])
 })
 
 test('blocks that are final stay the same objects, however long the answer gets', () => {

@@ -1,6 +1,6 @@
 /**
- * Markdown that grows. All blocks but the last two are final while it does: text that is appended changes them no more
- * (a list, for example, is not over until the block after it has begun). So each frame lexes only the tail, and React
+ * Markdown that grows. All blocks but the last, or the last two, are final while it does: text that is appended changes them no
+ * more (a list, for example, may go on below what looks like a paragraph). So each frame lexes only the tail, and React
  * keeps the DOM of everything before it. Lexing the whole answer every frame would be quadratic: seconds per frame at
  * the end of a long answer.
  *
@@ -28,8 +28,6 @@ export interface Blocks {
 
 export const noBlocks: Blocks = { source: '', isGrowing: false, frozenEnd: 0, lexedEnd: 0, frozen: [], live: [], links: {} }
 
-/** How many blocks at the end may still change. */
-const liveCount = 2
 /** A tail longer than this is lexed when it has grown by a sixteenth, so that the work for all of it stays linear. */
 const eagerMax = 16_384
 
@@ -82,12 +80,25 @@ function addLinks(links: Links, tokens: readonly Token[]): Links {
   return added.length === 0 ? links : { ...Object.fromEntries(added.reverse()), ...links }
 }
 
-/** Blank space between blocks is a token too; it is not one of the two that stay open. */
+/** Blank space between blocks is a token too; it is none of those that stay open. */
 function countFinal(tokens: readonly Token[]): number {
-  let open = 0
-  for (let index = tokens.length - 1; index >= 0; index--) {
-    if (tokens[index]?.type !== 'space') open++
-    if (open === liveCount) return index
+  const last = tokens.findLastIndex(({ type }) => type !== 'space')
+  const before = tokens.slice(0, Math.max(0, last)).findLastIndex(({ type }) => type !== 'space')
+  if (before === -1) return 0
+  return isOver(tokens[before], tokens[last], last - before > 1) ? last : before
+}
+
+/** Whether a block is over because of the one below it, whatever that becomes. */
+function isOver(block: Token | undefined, next: Token | undefined, isApart: boolean): boolean {
+  if (next?.type === 'code' && /^(?:```|~~~)/.test(next.raw)) return true
+  switch (block?.type) {
+    case 'heading':
+    case 'hr':
+      return true
+    case 'paragraph':
+    case 'table':
+      return isApart
+    default:
+      return block?.type === 'code' && /^(?:```|~~~)/.test(block.raw)
   }
-  return 0
 }

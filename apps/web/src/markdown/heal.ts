@@ -28,6 +28,8 @@ const isUndecided = /^[ \t]*(?:[-+*=_~#`>\t ]*|(?:[-+*]|\d{1,9}[.)])[ \t]+\[[ xX
 function healLine(line: string): string {
   // What has just begun, with nothing in it: emphasis or code, an entity, a line break.
   const text = line.replace(/(?:(?<=\s)[*_~`]+|&#?[a-z\d]{0,8}|<(?:b(?:r ?\/?)?)?)$/i, '')
+  // Most lines open nothing. A space at the end is not shown, as `remend` leaves it out.
+  if (!/[*_~`[\]]/.test(text)) return text.replace(/(?<! ) $/, '')
   // `array[0` is none.
   const mayBeLink = !/[\w\])]\[[^\]]*$/.test(text)
   return remend(text, {

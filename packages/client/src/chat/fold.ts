@@ -61,7 +61,8 @@ export function foldTranscript(transcript: ChatTranscript, event: LogEvent, now:
 type QueueEvent = Extract<LogEvent, { type: `queue_${string}` }>
 
 function isQueueEvent(event: LogEvent): event is QueueEvent {
-  return /^queue_(added|changed|moved|removed)$/.test(event.type)
+  const { type } = event
+  return type === 'queue_added' || type === 'queue_changed' || type === 'queue_moved' || type === 'queue_removed'
 }
 
 function foldQueue(queue: ChatTranscript['queue'] = [], { type, data }: QueueEvent): readonly QueuedQuestion[] {
