@@ -17,7 +17,7 @@ const knows = {
   dialects: [
     'access/(authorize|caller|hiding|ownership)\\.ts$',
     'files/media-types\\.ts$',
-    'gateway/(face|route|asking|decisions|reading|run-streams|run-access)\\.ts$',
+    'gateway/(face|route|check|asking|decisions|reading|run-streams|run-access)\\.ts$',
     'runs/runs?\\.ts$',
     'sessions/',
     'tools/json\\.ts$',

@@ -20,6 +20,7 @@ import { eventStreamHeaders } from '../transports/event-stream.ts'
 import type { Exchange, HttpTransport, HttpTransports } from '../transports/transport.ts'
 import { wantsJson } from './accept.ts'
 import { type BodyOptions, readJson } from './body.ts'
+import { check } from './check.ts'
 import { answerPreflight } from './cross-origin.ts'
 import { type Asked, formatError, toMillraceError } from './error-response.ts'
 import { errorsPage, errorsPolicy } from './errors-page.ts'
@@ -28,7 +29,6 @@ import { createAdmit, type RequestEnv as Env, identifyNobody } from './identify.
 import { openApiDocument } from './openapi.ts'
 import { servePage } from './page.ts'
 import type { Route, RouteResponse } from './route.ts'
-import { check } from './schemas.ts'
 import { letArrive } from './slow-bodies.ts'
 
 export interface AppOptions {

@@ -11,6 +11,7 @@ import type { Connections } from '../transports/connections.ts'
 import type { Socket, SocketStream } from '../transports/transport.ts'
 import { type PreparedRun, prepareAsk, prepareRegenerate, prepareResume } from './asking.ts'
 import type { ChatRoutesOptions } from './chat-routes.ts'
+import { check } from './check.ts'
 import { type DecisionContext, decideFor, takeResults } from './decisions.ts'
 import { entryParam, moveBody, queueBody, queueChange, queueParam } from './queue-schemas.ts'
 import { addFor, changeFor, moveFor, type QueueContext, removeFor } from './queueing.ts'
@@ -18,7 +19,7 @@ import { findSource, type Named, openReading, type ReadingContext, requireReadab
 import { renewConnection } from './renewal.ts'
 import { requireReadableRun, stopFor } from './run-access.ts'
 import { regenerateBody, stopBody } from './run-schemas.ts'
-import { chatBody, check, continueBody, decisionsBody, publication, reading, resultsBody, runParam } from './schemas.ts'
+import { chatBody, continueBody, decisionsBody, publication, reading, resultsBody, runParam } from './schemas.ts'
 import type { Stops } from './stops.ts'
 
 const refSchema = z.object({ ref: z.string().max(64).optional() })

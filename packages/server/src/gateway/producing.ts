@@ -13,9 +13,10 @@ import { asked } from '../sessions/asked.ts'
 import type { Chats } from '../sessions/chats.ts'
 import type { SessionStores } from '../sessions/create-session.ts'
 import type { Transcripts } from '../sessions/transcripts.ts'
+import { check } from './check.ts'
 import type { Offer } from './offered.ts'
 import { authorizeRun } from './run-access.ts'
-import { check, type produceQuery, query } from './schemas.ts'
+import { type produceQuery, query } from './schemas.ts'
 
 export interface ProducingContext extends SessionStores {
   readonly chats: Chats

@@ -1,19 +1,5 @@
-/**
- * Requests of the HTTP API. The same schemas validate them and make the OpenAPI document, so that the two agree. An issue whose
- * message is an error code becomes that error.
- */
-import {
-  channelPattern,
-  type ErrorCode,
-  errors,
-  eventPattern,
-  idPattern,
-  type Json,
-  limits,
-  MillraceError,
-  modelPattern,
-  streamPattern,
-} from '@millrace/protocol'
+/** Requests of the HTTP API. The same schemas validate them and make the OpenAPI document, so that the two agree. */
+import { channelPattern, eventPattern, idPattern, type Json, limits, modelPattern, streamPattern } from '@millrace/protocol'
 import { z } from 'zod'
 import { grants, userId } from '../access/claims.ts'
 import { shareTtl } from '../access/shares.ts'
@@ -244,15 +230,3 @@ export const resultsBody = z.object({
     .min(1)
     .max(callsMax),
 })
-
-/** Returns the parsed value. Throws a MillraceError that names the field and the problem. */
-export function check<S extends z.ZodType>(schema: S, value: unknown): z.output<S> {
-  const result = schema.safeParse(value)
-  if (result.success) return result.data
-  const [issue] = result.error.issues
-  if (issue !== undefined && issue.message in errors) throw new MillraceError(issue.message as ErrorCode)
-  const where = issue === undefined || issue.path.length === 0 ? 'The request' : `\`${issue.path.join('.')}\``
-  throw new MillraceError('invalid_request', {
-    message: `${where} is invalid: ${issue?.message}. See /api/openapi.json.`,
-  })
-}

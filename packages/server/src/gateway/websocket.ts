@@ -8,11 +8,12 @@ import type { Caller } from '../access/caller.ts'
 import { hides, untilNext } from '../access/hiding.ts'
 import { headerOf } from '../access/host-names.ts'
 import type { OnText, WebSocketTransport } from '../transports/transport.ts'
+import { check } from './check.ts'
 import { endWithError, toMillraceError } from './error-response.ts'
 import type { Face, FaceSocket, OpenedSocket } from './face.ts'
 import { findPeer, identifyHandshake } from './identify.ts'
 import { type MessageContext, SocketSession } from './messages.ts'
-import { check, idParam } from './schemas.ts'
+import { idParam } from './schemas.ts'
 import { pathOf, type Sockets, socketPath } from './upgrade.ts'
 
 /** Messages that fail by the client's fault before the connection is closed: this ends a client in a loop. */

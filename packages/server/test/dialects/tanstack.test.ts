@@ -193,7 +193,7 @@ describe('a WebSocket', () => {
     expect(received.slice(0, 4).map(({ type, code }) => [type, code])).toEqual([
       ['RUN_ERROR', 'invalid_json'],
       ['RUN_ERROR', 'invalid_json'],
-      ['RUN_ERROR', 'invalid_request'],
+      ['RUN_ERROR', 'invalid_id'],
       ['RUN_ERROR', 'query_missing'],
     ])
     socket.close()

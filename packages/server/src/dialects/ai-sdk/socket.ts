@@ -2,8 +2,9 @@
  * The messages of the AI SDK's `WebSocketChatTransport`. `abort` only ends reading: the transport sends it also when a page is
  * left, and the run goes on. Each message names its request; the numbers of its chunks are those of the run's frames.
  */
-import { closeCodes, encodeJson, MillraceError } from '@millrace/protocol'
+import { closeCodes, encodeJson } from '@millrace/protocol'
 import { z } from 'zod'
+import { check } from '../../gateway/check.ts'
 import type { FaceContext, FaceSocket, OpenedSocket } from '../../gateway/face.ts'
 import type { Run } from '../../runs/run.ts'
 import { idOfName } from '../shared/id-of-name.ts'
@@ -15,12 +16,13 @@ import { prepareChat } from './starting.ts'
 import { describeStream, findRunning, requireRun } from './streams.ts'
 
 const requestId = z.string().max(256)
-const chat = z.string().min(1).max(512)
 const frame = z.discriminatedUnion('type', [
-  z.looseObject({ type: z.literal('send'), requestId, id: chat, body: z.looseObject({}).default({}) }),
-  z.looseObject({ type: z.literal('resume'), requestId, id: chat }),
+  z.looseObject({ type: z.literal('send'), requestId, id: z.string(), body: z.looseObject({}).default({}) }),
+  z.looseObject({ type: z.literal('resume'), requestId, id: z.string() }),
   z.looseObject({ type: z.literal('abort'), requestId }),
 ])
+
+const named = z.looseObject({ id: z.string().min(1).max(512) })
 
 type Sent = Extract<z.output<typeof frame>, { type: 'send' }>
 
@@ -37,7 +39,7 @@ async function handle(context: FaceContext, opened: OpenedSocket, text: string):
   if (message === undefined) return socket.close(closeCodes.misuse, 'Not a message of WebSocketChatTransport.')
   if (message.type === 'abort') return void socket.detach(message.requestId)
   try {
-    const session = idOfName(message.id)
+    const session = idOfName(check(named, message).id)
     await withReservedReader(opened, session, () =>
       message.type === 'send' ? send(context, opened, message, session) : resume(context, opened, message.requestId, session),
     )
@@ -49,12 +51,7 @@ async function handle(context: FaceContext, opened: OpenedSocket, text: string):
 
 async function send(context: FaceContext, opened: OpenedSocket, sent: Sent, session: string): Promise<void> {
   const { body, type: _type, requestId: request, headers: _headers, metadata: _metadata, ...rest } = sent
-  const { data, error } = chatRequest.safeParse({ ...body, ...rest })
-  if (data === undefined) {
-    const [issue] = error.issues
-    throw new MillraceError('invalid_request', { message: `\`${issue?.path.join('.')}\` is invalid: ${issue?.message}.` })
-  }
-  const prepared = await prepareChat(context, opened.caller, session, data)
+  const prepared = await prepareChat(context, opened.caller, session, check(chatRequest, { ...body, ...rest }))
   if ('waiting' in prepared) {
     for (const [sequence, chunk] of waitingChunks(prepared.first).entries())
       reply(opened, request, { type: 'chunk', sequence, chunk })

@@ -5,6 +5,7 @@
  */
 import { encodeJson, MillraceError } from '@millrace/protocol'
 import { z } from 'zod'
+import { check } from '../../../gateway/check.ts'
 import type { FaceContext, FaceSocket, OpenedSocket } from '../../../gateway/face.ts'
 import type { ReadableRun } from '../../../gateway/run-streams.ts'
 import { replayRun } from '../../replay.ts'
@@ -15,7 +16,6 @@ import { prepareRun, type RunName, streamedAs } from '../start.ts'
 import { findJoined } from './find-run.ts'
 
 const abort = z.looseObject({ type: z.literal('abort'), runId: z.string().max(512) })
-const message = z.union([abort, runAgentInput])
 
 const [normal, refused] = [1000, 1008]
 
@@ -36,10 +36,9 @@ async function handle(context: FaceContext, opened: OpenedSocket, text: string):
   const name = given?.['runId']
   try {
     if (given === undefined) throw new MillraceError('invalid_json')
-    const { data, error } = message.safeParse(given)
-    if (data === undefined) throw new MillraceError('invalid_request', { message: z.prettifyError(error) })
-    if ('messages' in data) await start(context, opened, data as RunAgentInput)
-    else opened.socket.detach(data.runId)
+    const left = abort.safeParse(given).data
+    if (left === undefined) await start(context, opened, check(runAgentInput, given))
+    else opened.socket.detach(left.runId)
   } catch (error) {
     const { code, message: why } = (await opened.errorOf(error, startedAt)).toPublic()
     const run = typeof name === 'string' && { runId: name }
