@@ -89,8 +89,8 @@ export function createSseTransport(options: SseTransportOptions): SseTransport {
   /** Takes the socket of Node's response over. */
   function respondNode(start: Start, exchange: Takeover): Response {
     const body = takeOver(exchange)
-    listen(body, start(new NodeSink(body, exchange.isHosted ? undefined : lingering)))
     scheduler.add(new Uncork(body))
+    listen(body, start(new NodeSink(body, exchange.isHosted ? undefined : lingering)))
     // Tells @hono/node-server that the response was written. A clone is a Response of Node: the one that replaces it where the
     // host has called Hono's `serve` is written again whatever its headers say.
     return new Response(null, { headers: { 'x-hono-already-sent': 'true' } }).clone()
