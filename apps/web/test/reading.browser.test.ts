@@ -1,4 +1,5 @@
 /** Reading while it is written: the scroll position, the selection, a hidden tab, a screen reader, and unsafe text. */
+import type { Locator } from 'playwright-core'
 import { expect, test } from 'vitest'
 import { gatedModel } from './support/gated-model.ts'
 import { openGated } from './support/gated-stage.ts'
@@ -8,6 +9,17 @@ import { swipe } from './support/swipe.ts'
 const startStage = prepareStage()
 const paragraphs = (from: number, to: number) =>
   Array.from({ length: to - from + 1 }, (_, index) => `Paragraph ${from + index} of an answer.\n\n`).join('')
+
+/** How far it is scrolled once it is still: wheels, keys and fingers scroll on for some frames. */
+function topAtRest(scroller: Locator): Promise<number> {
+  return scroller.evaluate(async (element) => {
+    for (let still = 0, last = NaN; still < 10; still = element.scrollTop === last ? still + 1 : 0) {
+      last = element.scrollTop
+      await new Promise((resolve) => requestAnimationFrame(resolve))
+    }
+    return Math.round(element.scrollTop)
+  })
+}
 
 async function startGated() {
   const gated = await openGated(startStage)
@@ -33,7 +45,7 @@ test('it follows the end, stops when the reader scrolls up, and returns by the b
   await page.page.mouse.wheel(0, -400)
   await page.page.locator('[data-testid="scroller"][data-pinned="false"]').waitFor()
   await expect.poll(belowEnd).toBeGreaterThan(300)
-  const before = await top()
+  const before = await topAtRest(gated.scroller)
   model.say(paragraphs(91, 120))
   await page.textWith('Paragraph 120 ')
   expect(await top()).toBe(before)
@@ -75,14 +87,7 @@ test.each(['keys', 'scrollbar', 'touch', 'selection', 'focus'])('it yields to a 
   }
   await ways[way]?.()
   await pinned(false)
-  // Keys and fingers scroll on for some frames.
-  const before = await scroller.evaluate(async (element) => {
-    for (let still = 0, last = NaN; still < 10; still = element.scrollTop === last ? still + 1 : 0) {
-      last = element.scrollTop
-      await new Promise((resolve) => requestAnimationFrame(resolve))
-    }
-    return Math.round(element.scrollTop)
-  })
+  const before = await topAtRest(scroller)
   model.say(paragraphs(41, 60))
   model.end()
   await driver.reaches('completed')
@@ -102,9 +107,8 @@ test('a question goes to the top and its answer fills the room below it', async 
   await page.ask('second')
   await page.textWith('short')
   const question = page.page.locator('article h2').last()
-  const box = await question.boundingBox()
-  expect(box?.y).toBeLessThan(140)
-  const before = await top()
+  await expect.poll(async () => (await question.boundingBox())?.y).toBeLessThan(140)
+  const before = await topAtRest(gated.scroller)
   model.say(' and a little longer')
   await page.textWith('longer')
   expect(await top()).toBe(before)
