@@ -1,6 +1,7 @@
 /** What the real clients show of an error, which they send once where it cannot succeed. */
 import type { MillraceOptions } from 'millrace'
 import { describe, expect, it, vi } from 'vitest'
+import { gatedModel } from '../support/gated-model.ts'
 import { startServer } from '../support/server.ts'
 import { bearer, secret, sign } from '../support/tokens.ts'
 import { speakers } from './support/speakers.ts'
@@ -41,5 +42,28 @@ describe.each(real)('the client of %s', (name, { dialects, asksModel, types }, c
     expect(error).toMatchObject({ ...shown, ...(types !== undefined && { status, type: types[status] }) })
     if (name === 'AI SDK') expect(error).toMatchObject({ statusCode: status })
     expect([sent, (await millrace.sessions.list({ limit: 10 })).sessions]).toEqual([1, []])
+  })
+})
+
+const repeating = real.filter(([, { path }]) => path.startsWith('/v1/'))
+
+describe.each(repeating)('the client of %s', (_name, { dialects }, client) => {
+  it('sends a request at a limit again when the limit says so, and gets one run', async () => {
+    const gated = gatedModel('gated')
+    const options = { models: [gated], model: 'sim:count?n=1&tps=0', limits: { runsInFlight: 1 }, ...closed }
+    const { url, millrace } = await startServer({ dialects, ...options })
+    const running = await millrace.ask({ query: 'x', models: ['gated'], principal: 'ada' })
+    const statuses: number[] = []
+    const noting: typeof fetch = async (...args) => {
+      const response = await fetch(...args)
+      statuses.push(response.status)
+      if (response.status !== 429) return response
+      gated.finish()
+      await running.ended
+      return response
+    }
+    await client({ url, headers: bearer(await sign()), model: 'default', fetch: noting })
+    expect(statuses).toEqual([429, 200])
+    expect((await millrace.sessions.list({ limit: 10 })).sessions).toHaveLength(2)
   })
 })
