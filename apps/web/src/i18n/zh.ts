@@ -131,7 +131,7 @@ export const zh: Dictionary = {
       'sim:hang': '说出 20 个 token 后不再说话，也不结束',
       'sim:file': '数数，给出一张小图片，再接着数',
     },
-    reasons: { 'chosen by name': '按名称指定' },
+    reasons: { 'chosen by name': '按名称指定', 'A model of this application': '应用自带的模型' },
   },
   notLanguageModel: '非语言模型',
   kinds: { guide: '内置指南', simulation: '模拟' },
