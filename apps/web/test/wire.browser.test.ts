@@ -25,6 +25,12 @@ test('shows each event with its position, time, size and transport, also of what
   await using gated = await openGated(startStage)
   const { model, page } = gated
   await page.chooseTransport('sse')
+  // What a first question begins may be read with the conversation, and not as events.
+  model.say('hello')
+  model.end()
+  await page.ask('first')
+  await page.reaches('completed')
+  await expect.poll(() => gated.stage.transports).toEqual(['sse'])
   model.say('one ')
   await page.ask('count')
   await page.textWith('one')
@@ -73,12 +79,18 @@ test('has only the events of its lane, and after a reload all of them when they 
   await using stage = await startStage({ models: { 'test:a': a, 'test:b': b }, model: 'test:a' })
   const page = await stage.open()
   await page.chooseModels('test:a', 'test:b')
-  for (const model of [a, b]) {
-    model.say('text')
-    model.end()
+  for (const text of ['first', 'text']) {
+    for (const model of [a, b]) {
+      model.say(text)
+      model.end()
+    }
+    await page.ask('both of you')
+    for (const lane of ['test:a', 'test:b']) {
+      await page.textWith(text, lane)
+      await page.reaches('completed', lane)
+    }
+    await page.isConnected('live')
   }
-  await page.ask('both of you')
-  for (const lane of ['test:a', 'test:b']) await page.reaches('completed', lane)
   await page.answer('test:b').getByTestId('inspect').click()
   const ofLane = ['stream_start', 'message', 'lane_end', 'stream_end']
   expect(await types(page, 4)).toEqual(ofLane)

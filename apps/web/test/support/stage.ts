@@ -25,7 +25,7 @@ export interface Stage extends AsyncDisposable {
 }
 
 /** How long a person would wait for one state; far more than it takes. */
-const patienceMs = 15_000
+const patienceMs = 30_000
 
 export function prepareStage(page: PageSource = {}): (options?: MillraceOptions) => Promise<Stage> {
   let browser: Browser
