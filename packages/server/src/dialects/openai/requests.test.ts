@@ -129,6 +129,13 @@ it('an empty or half answer in the history is left out or goes on as it is', () 
   ])
 })
 
+it('an empty message of the system, as clients send it without instructions, is left out', () => {
+  const [system, developer, user] = ['system', 'developer', 'user'].map((role) => ({ role, content: role === 'user' ? 'x' : '' }))
+  const asked = [{ role: 'user', content: 'x' }]
+  expect(toChatRequest({ messages: [system, developer, user] }).input.messages).toEqual(asked)
+  expect(toResponseRequest({ input: [system, developer, user] }).toInput(noPrevious).messages).toEqual(asked)
+})
+
 it('more choices than there can be lanes are rejected', () => {
   expect(() => toChatRequest({ ...chat, models: Array.from({ length: limits.lanesMax }, () => 'm'), n: 2 })).toThrow(/`n` makes/)
 })

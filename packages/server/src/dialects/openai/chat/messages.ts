@@ -36,10 +36,8 @@ export function toMessages(all: readonly ChatMessage[]): readonly GivenMessage[]
       if (call == null) throw invalid(`messages.${index}.tool_call_id`, 'is missing')
       return [{ role, content: [{ type: 'tool_result', call: calls.end(call), value: text }] }]
     }
-    if (role !== 'assistant') {
-      if (text === '') throw invalid(field, 'is empty')
-      return [{ role: 'system', content: text }]
-    }
+    // Clients whose application has no instructions send an empty message of the system.
+    if (role !== 'assistant') return text === '' ? [] : [{ role: 'system', content: text }]
     const parts = (called ?? []).map((each, place) => toCall(each, `messages.${index}.tool_calls.${place}`, calls))
     // Of an answer that was stopped before its first word there is nothing to say.
     if (text === '' && parts.length === 0) return []

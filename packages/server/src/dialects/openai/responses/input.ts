@@ -116,7 +116,6 @@ function toMessages(item: Item, field: string, names: CallNames): GivenMessage[]
         return [typeof said === 'string' ? { role, content: said } : { role, content: said }]
       }
       const text = textOfContent(item.content, `${field}.content`)
-      if (text === '' && role !== 'assistant') throw invalid(`${field}.content`, 'is empty')
       return text === '' ? [] : [{ role: role === 'developer' ? 'system' : role, content: text }]
     }
   }
