@@ -66,6 +66,25 @@ describe('the agent at /ag-ui', () => {
     expect((await postJson(`${url}/ag-ui`, other)).status).toBe(409)
   })
 
+  it('answers a message again that another run is posted for, and each of these runs once', async () => {
+    const { runs, agent, url } = await connect()
+    const post = async (runId: string, content = 'x') => {
+      const messages = [{ id: 'm', role: 'user', content }]
+      const text = await (await postJson(`${url}/ag-ui`, { threadId: agent.threadId, runId, messages })).text()
+      return /"type":"RUN_STARTED".*?"runId":"(.*?)"/.exec(text)?.[1]
+    }
+    for (const runId of ['a', 'b', 'b', 'a']) expect(await post(runId)).toBe(runId)
+    // Another message, though it has the same id.
+    await post('c', 'y')
+    const found = await runs()
+    expect(found.map(({ run: id, query }) => [id, query])).toEqual([
+      ['a', 'x'],
+      ['b', 'x'],
+      ['c', 'y'],
+    ])
+    expect(found.map(({ parent }) => parent ?? null)).toEqual([null, null, 'b'])
+  })
+
   it('gives the model instructions and context, the parameters, and the model that is asked for', async () => {
     const { agent, ask, runs } = await connect()
     agent.addMessage({ id: 's', role: 'system', content: 'Be brief.' })

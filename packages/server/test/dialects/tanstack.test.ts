@@ -149,6 +149,29 @@ describe('a thread', () => {
     },
   )
 
+  it('has a question once that is asked again, beside its first answer, also after a reload', async () => {
+    const { open, runs } = await start({ model: 'sim:echo?show=messages&tps=0' })
+    const given = (of: typeof client) => {
+      const [, said] = parts(of.getMessages()).at(-1) ?? []
+      return (JSON.parse(said as string) as { role: string; text: string }[]).map(({ role, text }) =>
+        role === 'user' ? text : role,
+      )
+    }
+    const { client } = open()
+    await client.sendMessage('one')
+    await client.sendMessage('two')
+    await client.reload()
+    expect(given(client)).toEqual(['one', 'assistant', 'two'])
+    const { client: reloaded } = open('server-sent events', { persistence: true })
+    reloaded.attach()
+    await expect.poll(() => reloaded.getMessages().length).toBe(4)
+    expect(reloaded.getMessages()[2]?.id).toBe(client.getMessages()[2]?.id)
+    await reloaded.reload()
+    expect(given(reloaded)).toEqual(['one', 'assistant', 'two'])
+    const [first, ...again] = (await runs()).map(({ run, parent }) => ({ run, parent }))
+    expect(again.map(({ parent }) => parent)).toEqual([first?.run, first?.run, first?.run])
+  })
+
   it('belongs to its owner: for others it has no messages, and its run is not there', async () => {
     const { url, millrace } = await start({ access: { tokens: { secret } } })
     const as = async (sub: string) => bearer(await sign({ sub }))

@@ -9,6 +9,7 @@ import { checkAsked } from '../../sessions/asked.ts'
 import type { MessageWithBytes } from '../../sessions/given-files.ts'
 import { parseJsonOrText } from '../../tools/json.ts'
 import { idOfName } from '../shared/id-of-name.ts'
+import { messageKey } from '../shared/message-key.ts'
 
 /** Any text: `idOfName`. */
 const name = z.string({ error: 'invalid_id' }).min(1, 'invalid_id').max(512, 'invalid_id')
@@ -17,6 +18,7 @@ const model = z.string().regex(modelPattern)
 const source = z.looseObject({ type: z.string(), value: z.string(), mimeType: z.string().optional() })
 const contentPart = z.looseObject({ type: z.string(), text: z.string().optional(), source: source.optional() })
 const message = z.looseObject({
+  id: z.string().optional(),
   role: z.string(),
   content: z.union([z.string(), z.array(contentPart)]).nullish(),
   toolCallId: z.string().optional(),
@@ -49,8 +51,19 @@ type ClientMessage = RunAgentInput['messages'][number]
 
 /** Either a question, whose messages may bring files, or what the client says about calls of a run that waits. */
 export type Wanted =
-  | { readonly ask: AskInput & { readonly session: string }; readonly messages: readonly MessageWithBytes[] }
+  | { readonly ask: AskInput & Named; readonly messages: readonly MessageWithBytes[]; readonly last: LastMessage }
   | { readonly answers: readonly CallAnswer[] }
+
+interface Named {
+  readonly session: string
+  readonly id: string
+}
+
+/** The one that is asked. `id`: as its client calls it; undefined where it has none. */
+export interface LastMessage {
+  readonly id: string | undefined
+  readonly text: string
+}
 
 /** About the call, or the approval, of this id. */
 export interface CallAnswer {
@@ -77,9 +90,20 @@ export function readInput(input: RunAgentInput): Wanted {
   if (resume.length > 0) throw new MillraceError('invalid_request', { message: 'Send either `resume` or another question.' })
   if (questions.length === 0) throw new MillraceError('query_missing')
   const { model: one, models = one === undefined ? undefined : [one], params } = forwardedProps ?? {}
-  const asked = checkAsked({ instructions: toInstructions(input), params: params as Asked['params'], tools: toTools(input) })
+  const last = toLast(questions.at(-1))
+  const asked = checkAsked({
+    instructions: toInstructions(input),
+    params: params as Asked['params'],
+    tools: toTools(input),
+    ...(last.id !== undefined && { metadata: { [messageKey]: last.id } }),
+  })
   const ask = { ...asked, session: idOfName(threadId), id: idOfName(runId), ...(models && { models }) }
-  return { ask: ask as AskInput & { session: string }, messages: questions.map(toMessage) }
+  return { ask: ask as AskInput & Named, messages: questions.map(toMessage), last }
+}
+
+function toLast(message: ClientMessage | undefined): LastMessage {
+  const { id = '', content } = message ?? {}
+  return { id: id === '' || id.length > limits.metadataValueLengthMax ? undefined : id, text: textOf({ content }) }
 }
 
 function toMessage({ content }: ClientMessage): MessageWithBytes {
@@ -121,6 +145,6 @@ function toAnswer({ interruptId, status, payload }: NonNullable<RunAgentInput['r
   return { id: interruptId, isResult: false, value, isError: status === 'cancelled' }
 }
 
-function textOf({ content }: ClientMessage): string {
+function textOf({ content }: Pick<ClientMessage, 'content'>): string {
   return typeof content === 'string' ? content : (content ?? []).map(({ text = '' }) => text).join('')
 }

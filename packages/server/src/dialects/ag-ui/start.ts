@@ -1,14 +1,17 @@
 /** Starts, or finds, the run that a client of AG-UI or TanStack AI asks for, and streams it. */
 import type { Caller } from '../../access/caller.ts'
+import { prepareRegenerate } from '../../gateway/asking.ts'
 import type { FaceContext } from '../../gateway/face.ts'
 import type { RouteRequest, RouteResponse } from '../../gateway/route.ts'
 import { type ReadableRun, type StreamedAs, streamStarted } from '../../gateway/run-streams.ts'
 import type { Run } from '../../runs/run.ts'
+import { joinRuns } from '../../sessions/conversation.ts'
 import { prepareAskWith } from '../shared/asked-files.ts'
 import { idOfName } from '../shared/id-of-name.ts'
+import { messageKey } from '../shared/message-key.ts'
 import { prepareAnswers } from './answers.ts'
 import type { ClientKind } from './ends.ts'
-import { type RunAgentInput, readInput } from './input.ts'
+import { type LastMessage, type RunAgentInput, readInput } from './input.ts'
 import { createAgUiDialect } from './rendering.ts'
 
 export interface StreamedTo extends Pick<StreamedAs, 'form'> {
@@ -43,5 +46,27 @@ export function streamedAs(
 export async function prepareRun(context: FaceContext, caller: Caller, input: RunAgentInput): Promise<() => Promise<Run>> {
   const wanted = readInput(input)
   if ('answers' in wanted) return prepareAnswers(context, caller, idOfName(input.threadId), wanted.answers)
-  return prepareAskWith(context, caller, wanted.ask, wanted.messages)
+  const { ask, messages, last } = wanted
+  const before = await findAnswered(context, caller, ask, last)
+  if (before === undefined) return prepareAskWith(context, caller, ask, messages)
+  return (await prepareRegenerate(context, caller, { ...ask, run: before })).start
+}
+
+/**
+ * The run that has answered this message before, which the client wants answered again: it has taken the answer out of its
+ * history. Undefined for a message that is new, or another one under the same id.
+ */
+async function findAnswered(
+  { engine, authorize, transcripts }: FaceContext,
+  caller: Caller,
+  { session, id }: { readonly session: string; readonly id: string },
+  { id: message, text }: LastMessage,
+): Promise<string | undefined> {
+  if (message === undefined || (await engine.inspect(session)) === undefined) return undefined
+  await authorize(caller, 'session.read', { session })
+  const exchanges = joinRuns((await transcripts.read(session))?.runs ?? [])
+  const same = exchanges.filter(({ metadata, query }) => metadata?.[messageKey] === message && query === text)
+  // The first of a message that is sent again.
+  if (same[0]?.runs.includes(id)) return undefined
+  return same.findLast(({ runs }) => !runs.includes(id))?.runs.at(-1)
 }

@@ -1,9 +1,9 @@
 /** The newest conversation of a chat as messages, for a page that is opened. The answer in progress is left out: it is streamed. */
 import { type LanePart, type Message, textOfMessage, uiSourceOf, uiToolOf } from '@millrace/protocol'
 import { type Exchange, pathTo } from '../../sessions/conversation.ts'
+import { messageKey } from '../shared/message-key.ts'
 import { fileUrl } from './chunks.ts'
 import { answerId } from './ids.ts'
-import { messageKey } from './requests.ts'
 
 export interface UiMessageJson {
   readonly id: string

@@ -3,6 +3,7 @@ import { limits, type Message, MillraceError, modelPattern } from '@millrace/pro
 import { z } from 'zod'
 import { asked } from '../../sessions/asked.ts'
 import { type Exchange, findExchange } from '../../sessions/conversation.ts'
+import { messageKey } from '../shared/message-key.ts'
 import { type Content, isSameQuestion, readContent, textOf, type UiPart } from './content.ts'
 import { runOfAnswer, runOfMessage } from './ids.ts'
 
@@ -40,9 +41,6 @@ export const chatRequest = z.looseObject({
 
 export type ChatRequest = z.output<typeof chatRequest>
 export type UiMessage = z.output<typeof message>
-
-/** The member of the metadata of a run that has the id of the message. */
-export const messageKey = 'messageId'
 
 export type Intent =
   /** `earlier`: messages before it that this server does not have. */

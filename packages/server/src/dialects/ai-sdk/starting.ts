@@ -9,9 +9,10 @@ import { findExchange, joinRuns } from '../../sessions/conversation.ts'
 import type { RunRecord } from '../../sessions/transcript.ts'
 import { waitingCalls } from '../../sessions/waiting.ts'
 import { checkMessages, isBytes, keepNamed, requireFiles, startWithFiles } from '../shared/asked-files.ts'
+import { messageKey } from '../shared/message-key.ts'
 import type { Content } from './content.ts'
 import type { Extent } from './ids.ts'
-import { type ChatRequest, type Intent, messageKey, messagesOf, readIntent } from './requests.ts'
+import { type ChatRequest, type Intent, messagesOf, readIntent } from './requests.ts'
 
 export type Prepared =
   | { readonly start: () => Promise<Run> }

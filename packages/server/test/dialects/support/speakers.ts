@@ -67,7 +67,7 @@ const uiMessage = ({ text = 'x', id = '1', part }: Asked) => ({ id, role: 'user'
 const agUiInput = ({ text = 'x', model, chat = 't', id = 'r', part }: Asked) => ({
   threadId: chat,
   runId: id,
-  messages: [{ id: 'u', role: 'user', content: part === undefined ? text : [part] }],
+  messages: [{ id: `${id}-question`, role: 'user', content: part === undefined ? text : [part] }],
   ...(model !== undefined && { forwardedProps: { model } }),
 })
 const message = ({ text = 'x', part }: Asked) => ({ role: 'user', content: part === undefined ? text : [part] })

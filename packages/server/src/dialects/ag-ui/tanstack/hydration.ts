@@ -4,6 +4,7 @@ import { withoutBranches } from '../../../sessions/export.ts'
 import type { RunRecord, Transcript } from '../../../sessions/transcript.ts'
 import { isWaiting } from '../../../sessions/waiting.ts'
 import { jsonText } from '../../shared/json-text.ts'
+import { messageKey } from '../../shared/message-key.ts'
 import { toInterrupt } from '../ends.ts'
 
 export interface Hydration {
@@ -50,12 +51,12 @@ export function hydrate(transcript: Transcript, { limit, before }: Page): Hydrat
 }
 
 /** The answer of a run that is active comes with its stream. */
-function messagesOf({ run, query, continues, startedAt, status, lanes }: RunRecord): UiMessage[] {
+function messagesOf({ run, query, metadata, continues, startedAt, status, lanes }: RunRecord): UiMessage[] {
   const createdAt = new Date(startedAt).toISOString()
-  const question: UiMessage = { id: `${run}-query`, role: 'user', parts: [{ type: 'text', content: query }], createdAt }
+  const id = metadata?.[messageKey] ?? `${run}-query`
+  const question: UiMessage = { id, role: 'user', parts: [{ type: 'text', content: query }], createdAt }
   const answers = lanes.map(({ parts }, index): UiMessage => {
-    const id = lanes.length === 1 ? run : `${run}-${index}`
-    return { id, role: 'assistant', parts: toUiParts(parts), createdAt }
+    return { id: lanes.length === 1 ? run : `${run}-${index}`, role: 'assistant', parts: toUiParts(parts), createdAt }
   })
   return [
     ...(continues === undefined && query !== '' ? [question] : []),
