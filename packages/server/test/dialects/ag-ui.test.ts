@@ -54,6 +54,27 @@ describe('the agent at /ag-ui', () => {
     expect(millrace.findRun('run-1')?.session).toBe(agent.threadId)
   })
 
+  it('gives the model what was said before in a thread that the server does not have, also where it is posted again', async () => {
+    const { agent, ask, runs, url } = await connect({ model: 'sim:echo?show=messages&tps=0' })
+    agent.messages = [
+      { id: 's', role: 'system', content: '' },
+      { id: 'w', role: 'assistant', content: 'Welcome!' },
+      { id: 'q', role: 'user', content: 'one' },
+      { id: 'a', role: 'assistant', content: 'first' },
+    ]
+    ask('two')
+    const input = { threadId: agent.threadId, runId: 'run-1', messages: agent.messages }
+    const first = await run(agent, { runId: 'run-1' })
+    const given = ({ newMessages }: typeof first) =>
+      (JSON.parse((newMessages[0] as { content: string }).content) as { text: string }[]).map(({ text }) => text)
+    expect(given(first)).toEqual(['Welcome!', 'one', 'first', 'two'])
+    ask('three')
+    expect(given(await run(agent))).toEqual(['Welcome!', 'one', 'first', 'two', expect.any(String), 'three'])
+    const again = await postJson(`${url}/ag-ui`, input)
+    expect([again.status, await again.text()]).toEqual([200, expect.stringContaining('RUN_FINISHED')])
+    expect((await runs()).map(({ query }) => query)).toEqual(['two', 'three'])
+  })
+
   it('runs once where the same run is posted again', async () => {
     const { agent, ask, runs, url } = await connect()
     ask('x')

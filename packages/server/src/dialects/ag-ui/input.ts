@@ -1,8 +1,8 @@
 /**
  * The request of a client of AG-UI or TanStack AI. It has the whole conversation, which the server has too: only what follows
- * the last message of the assistant is new.
+ * the last message of the assistant is new. For a thread that the server does not have, it says what was said before.
  */
-import { type Asked, type Json, limits, MillraceError, modelPattern } from '@millrace/protocol'
+import { type Asked, type Json, limits, type Message, MillraceError, modelPattern } from '@millrace/protocol'
 import { z } from 'zod'
 import type { AskInput } from '../../gateway/asking.ts'
 import { checkAsked } from '../../sessions/asked.ts'
@@ -51,7 +51,13 @@ type ClientMessage = RunAgentInput['messages'][number]
 
 /** Either a question, whose messages may bring files, or what the client says about calls of a run that waits. */
 export type Wanted =
-  | { readonly ask: AskInput & Named; readonly messages: readonly MessageWithBytes[]; readonly last: LastMessage }
+  | {
+      readonly ask: AskInput & Named
+      /** What was said before, as the client has it. */
+      readonly earlier: readonly Message[]
+      readonly messages: readonly MessageWithBytes[]
+      readonly last: LastMessage
+    }
   | { readonly answers: readonly CallAnswer[] }
 
 interface Named {
@@ -98,7 +104,14 @@ export function readInput(input: RunAgentInput): Wanted {
     ...(last.id !== undefined && { metadata: { [messageKey]: last.id } }),
   })
   const ask = { ...asked, session: idOfName(threadId), id: idOfName(runId), ...(models && { models }) }
-  return { ask: ask as AskInput & Named, messages: questions.map(toMessage), last }
+  const earlier = messages.slice(0, messages.length - added.length).flatMap(toEarlier)
+  return { ask: ask as AskInput & Named, earlier, messages: questions.map(toMessage), last }
+}
+
+/** Of calls, results and thoughts no later model needs more than what was said. */
+function toEarlier({ role, content }: ClientMessage): Message[] {
+  const text = textOf({ content })
+  return (role === 'user' || role === 'assistant') && text !== '' ? [{ role, content: text }] : []
 }
 
 function toLast(message: ClientMessage | undefined): LastMessage {
@@ -122,7 +135,7 @@ function toPart({ type, text, source }: z.output<typeof contentPart>): MessageWi
 /** Messages of the system, and the context, which the client sends with every question. */
 function toInstructions({ messages, context = [] }: RunAgentInput): string | undefined {
   const system = messages.filter(({ role }) => role === 'system' || role === 'developer').map(textOf)
-  const texts = [...system, ...context.map(({ description, value }) => `${description}: ${value}`)]
+  const texts = [...system, ...context.map(({ description, value }) => `${description}: ${value}`)].filter((text) => text !== '')
   return texts.length === 0 ? undefined : texts.join('\n\n')
 }
 

@@ -5,7 +5,7 @@ import type { FaceContext } from '../../gateway/face.ts'
 import type { RouteRequest, RouteResponse } from '../../gateway/route.ts'
 import { type ReadableRun, type StreamedAs, streamStarted } from '../../gateway/run-streams.ts'
 import type { Run } from '../../runs/run.ts'
-import { joinRuns } from '../../sessions/conversation.ts'
+import { type Exchange, joinRuns } from '../../sessions/conversation.ts'
 import { prepareAskWith } from '../shared/asked-files.ts'
 import { idOfName } from '../shared/id-of-name.ts'
 import { messageKey } from '../shared/message-key.ts'
@@ -46,25 +46,31 @@ export function streamedAs(
 export async function prepareRun(context: FaceContext, caller: Caller, input: RunAgentInput): Promise<() => Promise<Run>> {
   const wanted = readInput(input)
   if ('answers' in wanted) return prepareAnswers(context, caller, idOfName(input.threadId), wanted.answers)
-  const { ask, messages, last } = wanted
-  const before = await findAnswered(context, caller, ask, last)
-  if (before === undefined) return prepareAskWith(context, caller, ask, messages)
-  return (await prepareRegenerate(context, caller, { ...ask, run: before })).start
+  const { ask, earlier, messages, last } = wanted
+  const exchanges = await readExchanges(context, caller, ask.session)
+  const before = findAnswered(exchanges, ask.id, last)
+  if (before !== undefined) return (await prepareRegenerate(context, caller, { ...ask, run: before })).start
+  // The first question of a thread brings what was said before it came to this server, also when it is sent again.
+  const isFirst = exchanges[0]?.runs.includes(ask.id) ?? true
+  return prepareAskWith(context, caller, ask, isFirst ? [...earlier, ...messages] : messages)
+}
+
+async function readExchanges(
+  { engine, authorize, transcripts }: FaceContext,
+  caller: Caller,
+  session: string,
+): Promise<readonly Exchange[]> {
+  if ((await engine.inspect(session)) === undefined) return []
+  await authorize(caller, 'session.read', { session })
+  return joinRuns((await transcripts.read(session))?.runs ?? [])
 }
 
 /**
  * The run that has answered this message before, which the client wants answered again: it has taken the answer out of its
  * history. Undefined for a message that is new, or another one under the same id.
  */
-async function findAnswered(
-  { engine, authorize, transcripts }: FaceContext,
-  caller: Caller,
-  { session, id }: { readonly session: string; readonly id: string },
-  { id: message, text }: LastMessage,
-): Promise<string | undefined> {
-  if (message === undefined || (await engine.inspect(session)) === undefined) return undefined
-  await authorize(caller, 'session.read', { session })
-  const exchanges = joinRuns((await transcripts.read(session))?.runs ?? [])
+function findAnswered(exchanges: readonly Exchange[], id: string, { id: message, text }: LastMessage): string | undefined {
+  if (message === undefined) return undefined
   const same = exchanges.filter(({ metadata, query }) => metadata?.[messageKey] === message && query === text)
   // The first of a message that is sent again.
   if (same[0]?.runs.includes(id)) return undefined
