@@ -8,6 +8,8 @@ import { bearer, secret, sign } from '../support/tokens.ts'
 import { pay } from '../support/waiting.ts'
 import { payer } from './support/payer.ts'
 
+const wheel = 'iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=='
+
 const forms = {
   'server-sent events': ['/tanstack', fetchServerSentEvents],
   lines: ['/tanstack/lines', fetchHttpStream],
@@ -170,6 +172,31 @@ describe('a thread', () => {
     expect(given(reloaded)).toEqual(['one', 'assistant', 'two'])
     const [first, ...again] = (await runs()).map(({ run, parent }) => ({ run, parent }))
     expect(again.map(({ parent }) => parent)).toEqual([first?.run, first?.run, first?.run])
+  })
+
+  it('has the picture of a question after a reload, and asks with it again', async () => {
+    const { open, runs, url } = await start({ model: 'sim:echo?tps=0' })
+    const source = { type: 'data' as const, value: wheel, mimeType: 'image/png' }
+    const { client } = open()
+    await client.sendMessage({
+      content: [
+        { type: 'text', content: 'what?' },
+        { type: 'image', source },
+      ],
+    })
+    const { client: reloaded } = open('server-sent events', { persistence: true })
+    reloaded.attach()
+    await expect.poll(() => reloaded.getMessages().length).toBe(2)
+    const picture = reloaded.getMessages()[0]?.parts[1] as { type: string; source: { value: string } }
+    expect(picture.type).toBe('image')
+    const bytes = Buffer.from(await (await fetch(url + picture.source.value)).arrayBuffer())
+    expect(bytes.equals(Buffer.from(wheel, 'base64'))).toBe(true)
+    await reloaded.reload()
+    expect(reloaded.getError()).toBeUndefined()
+    await reloaded.sendMessage({ content: [{ type: 'text', content: 'and now?' }, picture as never] })
+    expect(reloaded.getError()).toBeUndefined()
+    const asked = (await runs()).map(({ messages }) => messages?.at(-1)?.content)
+    expect(asked).toEqual(Array.from({ length: 3 }, () => [expect.anything(), expect.objectContaining({ type: 'file' })]))
   })
 
   it('belongs to its owner: for others it has no messages, and its run is not there', async () => {

@@ -8,6 +8,7 @@ import type { AskInput } from '../../gateway/asking.ts'
 import { checkAsked } from '../../sessions/asked.ts'
 import type { MessageWithBytes } from '../../sessions/given-files.ts'
 import { parseJsonOrText } from '../../tools/json.ts'
+import { parseFileUrl } from '../shared/file-url.ts'
 import { idOfName } from '../shared/id-of-name.ts'
 import { messageKey } from '../shared/message-key.ts'
 
@@ -105,7 +106,7 @@ export function readInput(input: RunAgentInput): Wanted {
   })
   const ask = { ...asked, session: idOfName(threadId), id: idOfName(runId), ...(models && { models }) }
   const earlier = messages.slice(0, messages.length - added.length).flatMap(toEarlier)
-  return { ask: ask as AskInput & Named, earlier, messages: questions.map(toMessage), last }
+  return { ask: ask as AskInput & Named, earlier, messages: questions.map((message) => toMessage(message, ask.session)), last }
 }
 
 /** Of calls, results and thoughts no later model needs more than what was said. */
@@ -119,16 +120,18 @@ function toLast(message: ClientMessage | undefined): LastMessage {
   return { id: id === '' || id.length > limits.metadataValueLengthMax ? undefined : id, text: textOf({ content }) }
 }
 
-function toMessage({ content }: ClientMessage): MessageWithBytes {
+function toMessage({ content }: ClientMessage, session: string): MessageWithBytes {
   const parts = typeof content === 'string' ? [{ type: 'text', text: content }] : (content ?? [])
-  return { role: 'user', content: parts.map(toPart) }
+  return { role: 'user', content: parts.map((part) => toPart(part, session)) }
 }
 
-/** A picture, a sound, a film or a document brings its bytes. */
-function toPart({ type, text, source }: z.output<typeof contentPart>): MessageWithBytes['content'][number] {
+/** A picture, a sound, a film or a document brings its bytes, or is a file of the session. */
+function toPart({ type, text, source }: z.output<typeof contentPart>, session: string): MessageWithBytes['content'][number] {
   if (type === 'text' && text !== undefined) return { type, text }
   if (source?.type === 'data')
     return { type: 'file', bytes: Buffer.from(source.value, 'base64'), mediaType: source.mimeType ?? 'application/octet-stream' }
+  const file = source?.type === 'url' ? parseFileUrl(session, source.value) : undefined
+  if (file !== undefined) return { type: 'file', file }
   throw new MillraceError('file_not_supported', { message: `A message has a part of type ${type} without its bytes.` })
 }
 

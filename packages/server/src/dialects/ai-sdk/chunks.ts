@@ -1,5 +1,6 @@
 /** Chunks of an answer that is known already: its texts whole, and its calls with what came of them. */
 import { type FileInfo, type LanePart, type ToolPart, type UiChunk, uiResultOf, uiSourceOf } from '@millrace/protocol'
+import { fileUrl } from '../shared/file-url.ts'
 
 export interface Chunk {
   readonly type: string
@@ -10,9 +11,6 @@ export interface Parts {
   readonly lane: string
   readonly parts: readonly LanePart[]
 }
-
-/** Where the bytes of a file are read: they are in no message, because clients post their messages back. */
-export const fileUrl = (session: string, position: string) => `/api/files/${session}/${position}`
 
 export function fileChunk(session: string, position: string, { mediaType, name, size }: FileInfo): Chunk {
   const url = fileUrl(session, position)

@@ -3,6 +3,7 @@ import { type FilePart, MillraceError, type TextPart } from '@millrace/protocol'
 import type { Exchange } from '../../sessions/conversation.ts'
 import type { FileBytesPart } from '../../sessions/given-files.ts'
 import { readDataUrl } from '../shared/data-url.ts'
+import { parseFileUrl } from '../shared/file-url.ts'
 
 export interface UiPart {
   readonly type: string
@@ -39,8 +40,8 @@ export function isSameQuestion({ query, messages = [] }: Pick<Exchange, 'query' 
 
 function readFile({ url, mediaType, filename }: UiPart, session: string): FilePart | FileBytesPart {
   const address = typeof url === 'string' ? url : ''
-  const [, owner, file] = /^(?:https?:\/\/[^/]+)?\/api\/files\/([\w-]{1,64})\/([\w:-]{1,200})$/.exec(address) ?? []
-  if (file !== undefined && owner === session) return { type: 'file', file }
+  const file = parseFileUrl(session, address)
+  if (file !== undefined) return { type: 'file', file }
   const found = readDataUrl(address)
   if (found === undefined)
     throw new MillraceError('invalid_request', { message: 'A file is a data: URL in base64, or a file of this chat.' })

@@ -1,8 +1,8 @@
 /** The newest conversation of a chat as messages, for a page that is opened. The answer in progress is left out: it is streamed. */
 import { type LanePart, type Message, textOfMessage, uiSourceOf, uiToolOf } from '@millrace/protocol'
 import { type Exchange, pathTo } from '../../sessions/conversation.ts'
+import { fileUrl } from '../shared/file-url.ts'
 import { messageKey } from '../shared/message-key.ts'
-import { fileUrl } from './chunks.ts'
 import { answerId } from './ids.ts'
 
 export interface UiMessageJson {

@@ -3,6 +3,7 @@ import type { LanePart, ToolPart } from '@millrace/protocol'
 import { withoutBranches } from '../../../sessions/export.ts'
 import type { RunRecord, Transcript } from '../../../sessions/transcript.ts'
 import { isWaiting } from '../../../sessions/waiting.ts'
+import { fileUrl } from '../../shared/file-url.ts'
 import { jsonText } from '../../shared/json-text.ts'
 import { messageKey } from '../../shared/message-key.ts'
 import { toInterrupt } from '../ends.ts'
@@ -30,7 +31,7 @@ interface Page {
 
 export function hydrate(transcript: Transcript, { limit, before }: Page): Hydration {
   const { runs } = withoutBranches(transcript)
-  const all = runs.flatMap(messagesOf)
+  const all = runs.flatMap((run) => messagesOf(transcript.id, run))
   const end =
     before === undefined
       ? all.length
@@ -51,17 +52,29 @@ export function hydrate(transcript: Transcript, { limit, before }: Page): Hydrat
 }
 
 /** The answer of a run that is active comes with its stream. */
-function messagesOf({ run, query, metadata, continues, startedAt, status, lanes }: RunRecord): UiMessage[] {
+function messagesOf(session: string, record: RunRecord): UiMessage[] {
+  const { run, metadata, continues, startedAt, status, lanes } = record
   const createdAt = new Date(startedAt).toISOString()
   const id = metadata?.[messageKey] ?? `${run}-query`
-  const question: UiMessage = { id, role: 'user', parts: [{ type: 'text', content: query }], createdAt }
+  const question: UiMessage = { id, role: 'user', parts: questionParts(session, record), createdAt }
   const answers = lanes.map(({ parts }, index): UiMessage => {
     return { id: lanes.length === 1 ? run : `${run}-${index}`, role: 'assistant', parts: toUiParts(parts), createdAt }
   })
   return [
-    ...(continues === undefined && query !== '' ? [question] : []),
+    ...(continues === undefined && question.parts.length > 0 ? [question] : []),
     ...(status === 'streaming' ? [] : answers.filter(({ parts }) => parts.length > 0)),
   ]
+}
+
+/** The text of a question, and its files by their addresses. */
+function questionParts(session: string, { query, messages = [] }: Pick<RunRecord, 'query' | 'messages'>): object[] {
+  const content = messages.at(-1)?.content ?? ''
+  const files = typeof content === 'string' ? [] : content.filter((part) => part.type === 'file')
+  const shown = files.map(({ file, mediaType = '' }) => ({
+    type: /^(image|audio|video)(?=\/)/.exec(mediaType)?.[0] ?? 'document',
+    source: { type: 'url', value: fileUrl(session, file), mimeType: mediaType },
+  }))
+  return [...(query === '' ? [] : [{ type: 'text', content: query }]), ...shown]
 }
 
 /** The results of calls that were made together follow all of them, as in the stream. */
