@@ -5,8 +5,8 @@ import type { MetricsOptions } from '../operations/metrics/metrics.ts'
 import { type AppOptions, createApp } from './app.ts'
 import { endWithError } from './error-response.ts'
 import { createHandlers } from './handlers.ts'
-import { createHealthRoutes, type HealthRoutesOptions } from './health-routes.ts'
 import { type Listening, listen } from './listen.ts'
+import { createHealthRoutes, type HealthRoutesOptions } from './routes/health-routes.ts'
 import { socketPath } from './upgrade.ts'
 
 export interface MetricsPortOptions

@@ -1,11 +1,11 @@
 /** Stopping runs, and the models: PROTOCOL.md#http. */
 import type { z } from 'zod'
-import type { Offer } from './offered.ts'
-import { answers } from './responses.ts'
-import type { Route, RouteRequest } from './route.ts'
-import { type RunAccess, stopFor } from './run-access.ts'
-import { stopBody } from './run-schemas.ts'
-import { idParam } from './schemas.ts'
+import type { Offer } from '../offered.ts'
+import { answers } from '../responses.ts'
+import type { Route, RouteRequest } from '../route.ts'
+import { type RunAccess, stopFor } from '../run-access.ts'
+import { stopBody } from '../run-schemas.ts'
+import { idParam } from '../schemas.ts'
 
 export interface ServerRoutesOptions extends RunAccess {
   readonly offer: Offer

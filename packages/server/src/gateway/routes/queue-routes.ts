@@ -1,5 +1,5 @@
 /** Routes of questions that wait: PROTOCOL.md#http. */
-import { entryParam, moveBody, queueBody, queueChange, queueParam } from './queue-schemas.ts'
+import { entryParam, moveBody, queueBody, queueChange, queueParam } from '../queue-schemas.ts'
 import {
   type AddInput,
   addFor,
@@ -10,9 +10,9 @@ import {
   moveFor,
   type QueueContext,
   removeFor,
-} from './queueing.ts'
-import { answers } from './responses.ts'
-import type { Route, RouteRequest } from './route.ts'
+} from '../queueing.ts'
+import { answers } from '../responses.ts'
+import type { Route, RouteRequest } from '../route.ts'
 
 export function createQueueRoutes(context: QueueContext): Route[] {
   return [

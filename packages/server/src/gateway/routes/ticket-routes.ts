@@ -1,12 +1,12 @@
 /** Tickets, with which a browser opens one connection: PROTOCOL.md#tickets. */
 import { MillraceError } from '@millrace/protocol'
 import type { z } from 'zod'
-import { delegate } from '../access/delegate.ts'
-import type { Tickets } from '../access/tickets.ts'
-import type { Limits } from '../limits/limits.ts'
-import { answers } from './responses.ts'
-import type { Route, RouteRequest } from './route.ts'
-import { ticketBody } from './schemas.ts'
+import { delegate } from '../../access/delegate.ts'
+import type { Tickets } from '../../access/tickets.ts'
+import type { Limits } from '../../limits/limits.ts'
+import { answers } from '../responses.ts'
+import type { Route, RouteRequest } from '../route.ts'
+import { ticketBody } from '../schemas.ts'
 
 export interface TicketRoutesOptions {
   readonly tickets: Pick<Tickets, 'issue'>

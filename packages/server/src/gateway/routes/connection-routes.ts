@@ -1,14 +1,14 @@
 /** Renewing a connection that can send nothing itself: PROTOCOL.md#renewal. */
 import { MillraceError } from '@millrace/protocol'
-import type { Check } from '../access/authorize.ts'
-import { anonymous, type Principal } from '../access/caller.ts'
-import { createHeartbeatLimit } from '../limits/heartbeat-limit.ts'
-import type { PassRenewal } from '../transports/connection.ts'
-import type { Connections } from '../transports/connections.ts'
-import { renewConnection } from './renewal.ts'
-import { answers } from './responses.ts'
-import type { Route, RouteRequest } from './route.ts'
-import { connectionParam } from './schemas.ts'
+import type { Check } from '../../access/authorize.ts'
+import { anonymous, type Principal } from '../../access/caller.ts'
+import { createHeartbeatLimit } from '../../limits/heartbeat-limit.ts'
+import type { PassRenewal } from '../../transports/connection.ts'
+import type { Connections } from '../../transports/connections.ts'
+import { renewConnection } from '../renewal.ts'
+import { answers } from '../responses.ts'
+import type { Route, RouteRequest } from '../route.ts'
+import { connectionParam } from '../schemas.ts'
 
 export interface ConnectionRoutesOptions {
   readonly connections: Pick<Connections, 'find'>

@@ -1,15 +1,15 @@
 /** Share links of a session: PROTOCOL.md#share-links. */
 import { MillraceError } from '@millrace/protocol'
 import type { z } from 'zod'
-import type { Verify } from '../access/authenticate.ts'
-import type { Check } from '../access/authorize.ts'
-import type { Caller } from '../access/caller.ts'
-import type { Shares } from '../access/shares.ts'
-import type { OpenLog } from '../runs/recovery.ts'
-import { requireLog } from '../sessions/positions.ts'
-import { answers } from './responses.ts'
-import type { Route, RouteRequest } from './route.ts'
-import { idParam, shareBody, shareParam } from './schemas.ts'
+import type { Verify } from '../../access/authenticate.ts'
+import type { Check } from '../../access/authorize.ts'
+import type { Caller } from '../../access/caller.ts'
+import type { Shares } from '../../access/shares.ts'
+import type { OpenLog } from '../../runs/recovery.ts'
+import { requireLog } from '../../sessions/positions.ts'
+import { answers } from '../responses.ts'
+import type { Route, RouteRequest } from '../route.ts'
+import { idParam, shareBody, shareParam } from '../schemas.ts'
 
 export interface ShareRoutesOptions {
   readonly authorize: Check

@@ -1,12 +1,12 @@
 /** What those who run the server ask it: PROTOCOL.md#operations. */
 import { MillraceError } from '@millrace/protocol'
-import { includes } from '../access/actions.ts'
-import type { Caller } from '../access/caller.ts'
-import { isLoopback } from '../access/host-names.ts'
-import type { HealthChecks } from '../operations/health.ts'
-import type { MetricsOptions } from '../operations/metrics/metrics.ts'
-import { answers } from './responses.ts'
-import type { Route, RouteRequest } from './route.ts'
+import { includes } from '../../access/actions.ts'
+import type { Caller } from '../../access/caller.ts'
+import { isLoopback } from '../../access/host-names.ts'
+import type { HealthChecks } from '../../operations/health.ts'
+import type { MetricsOptions } from '../../operations/metrics/metrics.ts'
+import { answers } from '../responses.ts'
+import type { Route, RouteRequest } from '../route.ts'
 
 export interface HealthRoutesOptions {
   readonly health: HealthChecks

@@ -1,19 +1,19 @@
 /** `POST /api/runs`: the body is the answer of a run, read as it arrives. PROTOCOL.md#producers. */
 import { encodeJson, MillraceError } from '@millrace/protocol'
-import { requireAction } from '../access/authorize.ts'
-import type { Caller } from '../access/caller.ts'
-import type { Revocations } from '../access/revocations.ts'
-import type { Observer } from '../operations/observer.ts'
-import { type BodyForm, BodyLines, createSplitter } from '../producers/body-lines.ts'
-import type { LineReader } from '../producers/line.ts'
-import { createOpenAiLines } from '../producers/openai-lines.ts'
-import { createOwnLines } from '../producers/own-lines.ts'
-import { openRemoteSink, type PassLines } from '../producers/passing.ts'
-import type { Produced, Producers } from '../producers/producers.ts'
-import { type AnswerState, openSink, requireOpen, type Sink } from '../producers/sink.ts'
-import { createTextLines } from '../producers/text-lines.ts'
-import type { RecordedEnd, Run } from '../runs/run.ts'
-import { formatError } from './error-response.ts'
+import { requireAction } from '../../access/authorize.ts'
+import type { Caller } from '../../access/caller.ts'
+import type { Revocations } from '../../access/revocations.ts'
+import type { Observer } from '../../operations/observer.ts'
+import { type BodyForm, BodyLines, createSplitter } from '../../producers/body-lines.ts'
+import type { LineReader } from '../../producers/line.ts'
+import { createOpenAiLines } from '../../producers/openai-lines.ts'
+import { createOwnLines } from '../../producers/own-lines.ts'
+import { openRemoteSink, type PassLines } from '../../producers/passing.ts'
+import type { Produced, Producers } from '../../producers/producers.ts'
+import { type AnswerState, openSink, requireOpen, type Sink } from '../../producers/sink.ts'
+import { createTextLines } from '../../producers/text-lines.ts'
+import type { RecordedEnd, Run } from '../../runs/run.ts'
+import { formatError } from '../error-response.ts'
 import {
   authorizeProduced,
   endedAs,
@@ -25,10 +25,10 @@ import {
   readQuestion,
   readSender,
   type Sender,
-} from './producing.ts'
-import { answers } from './responses.ts'
-import type { Route, RouteRequest, RouteResponse } from './route.ts'
-import { produceQuery } from './schemas.ts'
+} from '../producing.ts'
+import { answers } from '../responses.ts'
+import type { Route, RouteRequest, RouteResponse } from '../route.ts'
+import { produceQuery } from '../schemas.ts'
 
 export interface ProducerRoutesOptions extends ProducingContext {
   readonly producers: Producers

@@ -1,14 +1,14 @@
 /** Reading logs over HTTP, one or several in one stream or long-poll, and publishing into channels. */
 import { formatPosition } from '@millrace/protocol'
 import { z } from 'zod'
-import { createHeartbeatLimit } from '../limits/heartbeat-limit.ts'
-import { heartbeatPath, type Limits } from '../limits/limits.ts'
-import type { Connection } from '../transports/connection.ts'
-import type { HeartbeatAcks } from '../transports/heartbeat.ts'
-import { openReading, openReadings, type ReadingContext } from './reading.ts'
-import { answers } from './responses.ts'
-import type { Route, RouteRequest, RouteResponse } from './route.ts'
-import { heartbeatBody, publication, streamQuery } from './schemas.ts'
+import { createHeartbeatLimit } from '../../limits/heartbeat-limit.ts'
+import { heartbeatPath, type Limits } from '../../limits/limits.ts'
+import type { Connection } from '../../transports/connection.ts'
+import type { HeartbeatAcks } from '../../transports/heartbeat.ts'
+import { openReading, openReadings, type ReadingContext } from '../reading.ts'
+import { answers } from '../responses.ts'
+import type { Route, RouteRequest, RouteResponse } from '../route.ts'
+import { heartbeatBody, publication, streamQuery } from '../schemas.ts'
 
 export interface StreamRoutesOptions extends ReadingContext {
   readonly heartbeats: HeartbeatAcks

@@ -6,10 +6,10 @@
 import { setTimeout } from 'node:timers/promises'
 import { encodeSseComment, encodeSseEvent, MillraceError } from '@millrace/protocol'
 import { z } from 'zod'
-import type { Caller } from '../access/caller.ts'
-import type { Connection } from '../transports/connection.ts'
-import { eventStreamHeaders } from '../transports/event-stream.ts'
-import type { Route, RouteRequest } from './route.ts'
+import type { Caller } from '../../access/caller.ts'
+import type { Connection } from '../../transports/connection.ts'
+import { eventStreamHeaders } from '../../transports/event-stream.ts'
+import type { Route, RouteRequest } from '../route.ts'
 
 export interface DoctorRoutesOptions {
   readonly doctor: { readonly heartbeatMs: number; readonly version: string }
