@@ -1,15 +1,16 @@
 /**
- * Every test of the repository, in four projects: `node`; `alone`, one file at a time, because they measure time or memory;
- * `browser`, likewise, which drives a real Chromium from Node; and `waiting`. No retries: a flaky test is a bug.
+ * Every test of the repository, in five projects: `node`; `faults`, after which a server has a time to recover; `alone`, one file
+ * at a time, because they measure time or memory; `browser`, likewise, which drives a real Chromium from Node; and `waiting`. No
+ * retries: a flaky test is a bug.
  */
 import { defaultClientConditions, defaultServerConditions } from 'vite'
 import { defineConfig } from 'vitest/config'
 
 const browserTests = 'apps/web/test/**/*.browser.test.ts'
-// Also faults, after which a server has a time to recover.
+const faultTests = ['conformance/test/faults-*.test.ts']
 const aloneTests = [
   'apps/web/test/frames.test.ts',
-  'conformance/test/{attacks-*,client-memory,client-network,crowds,doctor,faults-*,leaks,memory}.test.ts',
+  'conformance/test/{attacks-*,client-memory,client-network,crowds,doctor,leaks,memory}.test.ts',
   'packages/server/test/idle-connections.test.ts',
 ]
 // They wait for most of their time, side by side.
@@ -39,8 +40,21 @@ export default defineConfig({
           environment: 'node',
           ...patience,
           include: ['{packages,apps,conformance,examples,bench,scripts}/**/*.test.ts'],
-          exclude: [...excluded, browserTests, ...aloneTests, ...waitingTests],
+          exclude: [...excluded, browserTests, ...faultTests, ...aloneTests, ...waitingTests],
           sequence: { groupOrder: 0 },
+        },
+      },
+      {
+        resolve,
+        ssr,
+        test: {
+          name: 'faults',
+          environment: 'node',
+          ...patience,
+          include: faultTests,
+          exclude: excluded,
+          maxWorkers: 2,
+          sequence: { groupOrder: 4 },
         },
       },
       {
