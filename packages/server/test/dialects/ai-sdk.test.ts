@@ -84,6 +84,15 @@ it('takes JSON of any type, a chat of any id, and whatever else an application s
   expect((await millrace.readSession(session))?.runs.length).toBe(1)
 })
 
+it('asks the last message of a long chat, whose others it has', async () => {
+  const { ask, millrace } = await start()
+  await ask({ id: 'a', messages: [say('first')] })
+  const earlier = Array.from({ length: 1200 }, (_, n) => say(`${n}`))
+  const response = await ask({ id: 'a', messages: [...earlier, say('first'), say('last', 'and now?')] })
+  expect(response.status).toBe(200)
+  expect((await millrace.readSession('a'))?.runs.map(({ query }) => query)).toEqual(['hi', 'and now?'])
+})
+
 it('starts nothing for a page of another site, whose form needs no preflight', async () => {
   const { url, millrace } = await start()
   const body = JSON.stringify({ id: 'a', messages: [say('1')] })

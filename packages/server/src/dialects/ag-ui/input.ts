@@ -95,7 +95,7 @@ export function readInput(input: RunAgentInput): Wanted {
     throw new MillraceError('invalid_request', { message: `At most ${answersMax} calls are decided about at once.` })
   if (questions.length === 0 && answers.length > 0) return { answers }
   if (resume.length > 0) throw new MillraceError('invalid_request', { message: 'Send either `resume` or another question.' })
-  if (questions.length === 0) throw new MillraceError('query_missing')
+  if (questions.length === 0) throw new MillraceError('query_missing', { message: '`messages` does not end with one of a user.' })
   const { model: one, models = one === undefined ? undefined : [one], params } = forwardedProps ?? {}
   const last = toLast(questions.at(-1))
   const asked = checkAsked({

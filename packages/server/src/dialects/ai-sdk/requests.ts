@@ -29,7 +29,8 @@ const model = z.string().regex(modelPattern)
 /** Other fields are the application's own. */
 export const chatRequest = z.looseObject({
   id: id.optional(),
-  messages: z.array(message).max(limits.messagesMax).optional(),
+  /** As many as the body has room for: of a chat that is known, only the end is read. */
+  messages: z.array(message).optional(),
   /** In place of the whole conversation, as `prepareSendMessagesRequest` may send it. */
   message: message.optional(),
   trigger: z.enum(['submit-message', 'regenerate-message']).default('submit-message'),
