@@ -31,7 +31,7 @@ interface Kept {
 }
 
 const derivedTitleMax = 80
-const segmenter = new Intl.Segmenter()
+let segmenter: Intl.Segmenter | undefined
 /** Titles in memory, each of at most 200 characters. */
 const keptMax = 10_000
 /** An older title is written again when its session is used: retention by age would delete it before the session. */
@@ -140,6 +140,8 @@ function shorten(query: string): string {
     .trim()
   // Most questions are this short, and to take characters apart costs more than the rest of a start's title.
   if (words.length <= derivedTitleMax) return words
+  // Made when it is needed: it takes milliseconds, which a start would wait for.
+  segmenter ??= new Intl.Segmenter()
   const characters = Array.from(segmenter.segment(words), ({ segment }) => segment)
   return characters.length > derivedTitleMax ? `${characters.slice(0, derivedTitleMax - 1).join('')}…` : words
 }
