@@ -37,6 +37,14 @@ test('a run is observed from its start over its first token to its end', async (
   expect(ofType('ended')).toMatchObject([[{ run }, { status: 'completed', lanes: { 'sim:fail': { status: 'failed' } } }]])
 })
 
+test('a run that its observer stops at the start is stopped', async () => {
+  const model = gatedModel()
+  const observer: Observer = { runStarted: ({ run }) => millrace.findRun(run)?.stop() }
+  const { url, millrace } = await startServer({ observers: [observer], models: [model], model: 'gated' })
+  const { run } = await startRun(url, { query: 'q' })
+  expect(await millrace.findRun(run)?.ended).toMatchObject({ status: 'stopped' })
+})
+
 // Both servers would report it otherwise: the one that recovered the run, and this one, which was taken for dead.
 test('a run that another server has ended is lost here, and its end is observed there', async () => {
   const { observer, ofType } = record()
