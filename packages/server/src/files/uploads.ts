@@ -90,6 +90,7 @@ export function toUpload(file: FileLog): Upload {
 export function createUploads({ engine, openLog, limits, observer, signal, now = Date.now }: UploadsOptions): Uploads {
   const { uploadBytesMax, uploadMsMax, requestMs } = limits
   const completing = { engine, openLog, observer, now }
+  let lastBeganAt = 0
   // Twice as old as allowed: a request that completes an upload may be in progress.
   startSweeping({ engine, ageMsMax: 2 * uploadMsMax, signal, now })
   return { check, begin, find, receive, cancel, keep, deleteOf: (session) => deleteFilesOf(engine, session) }
@@ -106,7 +107,9 @@ export function createUploads({ engine, openLog, limits, observer, signal, now =
     check({ size })
     if ((await openLog(session)) === undefined) throw new MillraceError('session_not_found')
     const upload = randomBytes(16).toString('base64url')
-    const beganAt = now()
+    // No two at the same time: one that sorts before another that was counted already would be one too many.
+    const beganAt = Math.max(now(), lastBeganAt + 1)
+    lastBeganAt = beganAt
     const unfinished = { session, upload, by, beganAt }
     // Before the file: it is found and removed whatever happens next.
     await addUnfinished(engine, unfinished)
