@@ -143,7 +143,8 @@ export function createMillrace(options: MillraceOptions = {}): Millrace {
 
   const drain = createDrain({ readers: connections, isShared: membership !== undefined, activeRuns: () => runs.active })
   const settleReaders = (signal: AbortSignal) => settle(engine, connections.cursors(), signal)
-  const closed = { runs, stopping, drain, settleReaders, ...sse, heartbeat, webhooks, membership, engine }
+  const { settleResponses } = gateway
+  const closed = { runs, stopping, drain, settleReaders, settleResponses, ...sse, heartbeat, webhooks, membership, engine }
   const shutdown = createShutdown({ ...closed, onError })
 
   const metricsPort = openMetricsPort({ ...serving, ...operating, ...settings.metrics, hostNames })

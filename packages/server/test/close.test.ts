@@ -69,6 +69,47 @@ describe('close()', () => {
     await failed
   }, 20_000)
 
+  it('answers the long-polls that wait', async () => {
+    const { millrace, url } = await startServer()
+    const { position } = await millrace.engine.append('s', [])
+    const from = `${position.epoch}-0`
+    const poll = async () => (await fetch(`${url}/api/stream?session=s&live=poll&wait=30&from=${from}`)).json()
+    const polls = Promise.all(Array.from({ length: 20 }, poll))
+    await expect.poll(() => millrace.connections).toBe(20)
+    const [answers] = await Promise.all([polls, millrace.close()])
+    expect(answers).toEqual(Array(20).fill({ events: [], position: from }))
+  })
+
+  it('lets a client read a large response to its end', async () => {
+    const { millrace, port } = await startServer()
+    const text = 'x'.repeat(900_000)
+    await millrace.engine.append('s', [
+      { type: 'stream_start', data: { run: 'r', session: 's', query: 'q', lanes: [{ lane: 'l', model: 'm' }] } },
+    ])
+    for (let n = 0; n < 8; n++) await millrace.engine.append('s', [{ type: 'message', data: { run: 'r', lane: 'l', text } }])
+    const client = connect(port, '127.0.0.1')
+    onTestFinished(() => void client.destroy())
+    client.write('GET /api/sessions/s HTTP/1.1\r\nhost: localhost\r\n\r\n')
+    // More than the system takes at once.
+    await once(client, 'readable')
+    const closing = millrace.close()
+    let length = 0
+    for await (const chunk of client as AsyncIterable<Buffer>) length += chunk.length
+    expect(length).toBeGreaterThan(8 * text.length)
+    await closing
+  })
+
+  it('does not wait for a response that never comes', async () => {
+    const inner = memoryEngine()
+    const { millrace, url } = await startServer({ engine: { ...inner, read: never } })
+    await inner.append('s', [])
+    const poll = fetch(`${url}/api/stream?session=s&live=poll`)
+    await expect.poll(() => millrace.connections).toBe(1)
+    const cut = expect(poll).rejects.toThrow('fetch failed')
+    await millrace.close()
+    await cut
+  })
+
   it('accepts nothing new over an open WebSocket', async () => {
     const { url, millrace } = await startServer()
     const socket = await openSocket(url)

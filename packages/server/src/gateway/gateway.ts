@@ -18,7 +18,7 @@ export interface GatewayOptions
   readonly faces: readonly CreateFace[]
 }
 
-export interface Gateway {
+export interface Gateway extends Pick<HostHandlers, 'settleResponses'> {
   /** For a server of the application's own. */
   readonly host: Pick<HostHandlers, 'handler' | 'fetch' | 'upgrade'>
   /** For a server of ours. */
@@ -31,7 +31,12 @@ export function createGateway({ webSocket, faces: createFaces, ...options }: Gat
   const faces = createFaces.map((create) => create(requests))
   const app = createApp({ ...options, faces, routes: [...createRoutes(requests), ...createAdminRoutes(requests)] })
   const sockets = createSockets(webSocket, requests, faces)
-  const { handle, prepare, respondError, ...host } = createHandlers({ ...options, faces, app, sockets, cors: access.cors })
-  const prefixes = faces.map(({ prefix }) => prefix)
-  return { host, own: { handle, prepare, respondError, sockets, limits, checkRate: createRateCheck(access, limits, prefixes) } }
+  const handlers = createHandlers({ ...options, faces, app, sockets, cors: access.cors })
+  const { handle, prepare, respondError, settleResponses, ...host } = handlers
+  const checkRate = createRateCheck(
+    access,
+    limits,
+    faces.map(({ prefix }) => prefix),
+  )
+  return { host, own: { handle, prepare, respondError, sockets, limits, checkRate }, settleResponses }
 }

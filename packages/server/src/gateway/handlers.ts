@@ -1,4 +1,5 @@
 /** The application behind the interfaces of its hosts: Node's request listener, middleware, and web-standard `fetch`. */
+import { once } from 'node:events'
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http'
 import { getRequestListener, type HttpBindings, RequestError } from '@hono/node-server'
 import { MillraceError } from '@millrace/protocol'
@@ -36,6 +37,8 @@ export interface HostHandlers {
   readonly handler: Handler
   readonly upgrade: Upgrade
   readonly fetch: (request: Request) => Promise<Response>
+  /** Resolves when the responses that are in progress now are written; a stream is not one of them once it has begun. */
+  readonly settleResponses: () => Promise<unknown>
 }
 
 /** Paths of Millrace, with those of its faces; all others belong to the host, or to the page. `/metrics` is most often the host's. */
@@ -46,6 +49,12 @@ export function createHandlers({ app, sockets, cors, faces, hostNames, page, onE
   const isApi = (path: string) => path.startsWith('/api/') || isBelow(prefixes, path)
   const isOwn = (url: string) => ownPath.test(url) || isBelow(prefixes, url)
   const checkHost = createHostRule({ names: hostNames })
+  const inProgress = new Set<Promise<unknown>>()
+  const note = <T>(response: Promise<T>): Promise<T> => {
+    const settled = response.catch(() => {}).finally(() => inProgress.delete(settled))
+    inProgress.add(settled)
+    return response
+  }
   const listen = (isOwnServer: boolean): RequestListener => {
     const listener = getRequestListener((request, env) => app.fetch(request, { ...(env as HttpBindings), isOwnServer }), {
       overrideGlobalObjects: false,
@@ -53,7 +62,7 @@ export function createHandlers({ app, sockets, cors, faces, hostNames, page, onE
       errorHandler: (error) =>
         errorResponse(error instanceof RequestError ? new MillraceError('malformed_http') : toMillraceError(error, onError), {}),
     })
-    return (request, response) => void listener(request, response)
+    return (request, response) => void note(listener(request, response).then(() => untilWritten(response)))
   }
   const handleHosted = listen(false)
   const prepare: RequestListener = (request, response) => allowOrigin(cors, isApi, request, response)
@@ -78,9 +87,15 @@ export function createHandlers({ app, sockets, cors, faces, hostNames, page, onE
       const error = checkHost((name) => headers.get(name) ?? (name === 'host' ? new URL(url).host : undefined))
       const response =
         error === undefined
-          ? await app.fetch(request, {})
+          ? await note(Promise.resolve(app.fetch(request, {})))
           : errorResponse(error, { method }, formatAt(faces, new URL(url).pathname, error))
       return withOrigin(cors, isApi, request, response)
     },
+    settleResponses: () => Promise.all(inProgress),
   }
+}
+
+/** The system has taken it, or its client has left. The socket of a stream, which has not ended, is no longer the response's. */
+async function untilWritten(response: ServerResponse): Promise<void> {
+  if (response.writableEnded && !response.writableFinished && !response.destroyed) await once(response, 'close')
 }

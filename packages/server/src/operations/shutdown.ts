@@ -15,6 +15,8 @@ export interface ShutdownOptions {
   readonly drain: Drain
   /** Resolves when every reader has what its log holds, or the signal aborts. */
   readonly settleReaders: (signal: AbortSignal) => Promise<void>
+  /** Resolves when the responses in progress are written. */
+  readonly settleResponses: () => Promise<unknown>
   /** Closes the connections of streams that have ended: the HTTP server no longer knows them. */
   readonly closeEnded: () => void
   readonly heartbeat: { close(): void }
@@ -31,13 +33,14 @@ export interface Shutdown {
   close(graceMs: number): Promise<void>
 }
 
-/** For the ends of runs, then for readers to get them, then for the other servers to learn that this one leaves. */
+/** For the ends of runs, for readers to get them, for responses, and for the other servers to learn that this one leaves. */
 const stepMsMax = 1000
 /** For an engine that no longer responds. A working one closes as soon as it has written what it accepted. */
 const engineCloseMsMax = 2000
 
 export function createShutdown(options: ShutdownOptions): Shutdown {
-  const { runs, stopping, drain, settleReaders, closeEnded, heartbeat, webhooks, membership, engine, onError } = options
+  const { runs, stopping, drain, settleReaders, settleResponses, closeEnded, heartbeat, webhooks, membership, engine, onError } =
+    options
   const servers: Server[] = []
   let closing: Promise<void> | undefined
 
@@ -58,10 +61,14 @@ export function createShutdown(options: ShutdownOptions): Shutdown {
     await atMost(stepMsMax, runs.close())
     // Readers that are not slow get the ends of their runs before they are disconnected.
     await atMost(stepMsMax, settleReaders(AbortSignal.timeout(stepMsMax)))
-    for (const server of servers) server.close()
     drain.closeAll()
     heartbeat.close()
-    for (const server of servers) server.closeAllConnections()
+    // Those of long-polls that waited, too: their clients go on from the positions that they get.
+    await atMost(stepMsMax, settleResponses())
+    for (const server of servers) {
+      server.close()
+      server.closeAllConnections()
+    }
     closeEnded()
     // The ends of the last runs are among them.
     await atMost(stepMsMax, webhooks.close())
