@@ -9,6 +9,7 @@ import { emptyFold, fold, type RunRecord } from '../../sessions/transcript.ts'
 import type { Frame, RunDialect, RunEvent } from '../run-dialect.ts'
 import { completionOf } from './chat/body.ts'
 import { createChatDialect } from './chat/chunks.ts'
+import { runOfItem } from './ids.ts'
 import { responseOf } from './responses/body.ts'
 import { createResponsesDialect } from './responses/events.ts'
 
@@ -131,6 +132,7 @@ describe('a run, streamed and read as a whole', () => {
         // Of several lanes the items are in the order in which they began; of a body, by lane.
         const byId = (items: readonly { id?: string | undefined }[]) => items.map(clean).sort((a, b) => (a.id < b.id ? -1 : 1))
         expect(byId(output)).toEqual(byId(whole))
+        for (const { id } of whole) expect(runOfItem(id)).toEqual(view)
       }),
     )
   })

@@ -3,6 +3,7 @@ import { limits, MillraceError } from '@millrace/protocol'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { toChatRequest } from './chat/request.ts'
+import type { Item } from './responses/input.ts'
 import { noPrevious } from './responses/previous.ts'
 import { toResponseRequest } from './responses/request.ts'
 
@@ -42,7 +43,11 @@ const response = {
 }
 
 const asChat = (body: unknown) => void toChatRequest(body)
-const asResponse = (body: unknown) => void toResponseRequest(body).toInput(noPrevious)
+const toInput = (body: unknown) => {
+  const request = toResponseRequest(body)
+  return request.toInput(request.given as readonly Item[], noPrevious)
+}
+const asResponse = (body: unknown) => void toInput(body)
 
 /** A body with one value, at any place, replaced by another. */
 function damaged(body: object) {
@@ -101,9 +106,8 @@ it('a chat completion is asked as it was meant', () => {
 })
 
 it('a response is asked as it was meant: calls and texts that follow each other are one message', () => {
-  const { previous, toInput } = toResponseRequest(response)
-  expect(previous).toEqual({ session: 's', run: 'p' })
-  expect(toInput(noPrevious).input).toMatchObject({
+  expect(toResponseRequest(response).previous).toEqual({ session: 's', run: 'p' })
+  expect(toInput(response).input).toMatchObject({
     messages: [
       { role: 'user', content: 'x' },
       { role: 'assistant', content: [{ type: 'tool_call', id: 'c', name: 'f', arguments: '{' }] },
@@ -120,6 +124,16 @@ it('a response is asked as it was meant: calls and texts that follow each other 
   })
 })
 
+it('a call of the server may have an id that is longer than that of a call may be', () => {
+  const call = { type: 'mcp_call', id: `mcp_${'x'.repeat(64)}.${'y'.repeat(64)}.0.1`, name: 'g', arguments: '{}', output: 'z' }
+  const [called, result] = toInput({ input: [call, { role: 'user', content: 'x' }] }).input.messages ?? []
+  const id = expect.stringMatching(/^.{1,128}$/)
+  expect([called, result]).toMatchObject([
+    { content: [{ type: 'tool_call', id }] },
+    { content: [{ type: 'tool_result', call: id }] },
+  ])
+})
+
 it('an empty or half answer in the history is left out or goes on as it is', () => {
   const user = { role: 'user', content: 'x' }
   const { input } = toChatRequest({ messages: [user, { role: 'assistant', content: '' }, user] })
@@ -133,7 +147,7 @@ it('an empty message of the system, as clients send it without instructions, is 
   const [system, developer, user] = ['system', 'developer', 'user'].map((role) => ({ role, content: role === 'user' ? 'x' : '' }))
   const asked = [{ role: 'user', content: 'x' }]
   expect(toChatRequest({ messages: [system, developer, user] }).input.messages).toEqual(asked)
-  expect(toResponseRequest({ input: [system, developer, user] }).toInput(noPrevious).messages).toEqual(asked)
+  expect(toInput({ input: [system, developer, user] }).messages).toEqual(asked)
 })
 
 it('more choices than there can be lanes are rejected', () => {

@@ -3,7 +3,7 @@ import type { Asked, EndStatus, FinishReason, Params, PublicError, Usage } from 
 import { interruptedMessage } from '../errors.ts'
 import { formatId, type RunName } from '../ids.ts'
 import { responseUsage } from '../usage.ts'
-import { itemsOf, type RecordedLane } from './items.ts'
+import { itemsOf, type RecordedLane, type ShownItem } from './items.ts'
 
 export interface ResponseStart extends RunName {
   readonly model: string
@@ -31,9 +31,14 @@ export interface RecordedRun extends ResponseEnd, Asked {
 /** The body of a response that is read and not streamed, also of one that is in progress. */
 export function responseOf(session: string, record: RecordedRun): object {
   const { run, continues, startedAt, lanes } = record
-  const tools = new Set(record.tools?.map(({ name }) => name))
-  const output = lanes.flatMap((lane, index) => itemsOf(lane, { run, index, tools, isContinued: continues !== undefined }))
-  return responseBody({ session, run, model: lanes[0]?.model ?? '', asked: record, continues, startedAt }, record, output)
+  const start = { session, run, model: lanes[0]?.model ?? '', asked: record, continues, startedAt }
+  return responseBody(start, record, outputOf(session, record))
+}
+
+export function outputOf(session: string, { run, continues, tools, lanes }: RecordedRun): readonly ShownItem[] {
+  const names = new Set(tools?.map(({ name }) => name))
+  const of = { name: { session, run }, tools: names, isContinued: continues !== undefined }
+  return lanes.flatMap((lane, index) => itemsOf(lane, { ...of, index }))
 }
 
 export function responseBody(start: ResponseStart, end: ResponseEnd, output: readonly object[]): object {

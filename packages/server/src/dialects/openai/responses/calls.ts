@@ -1,11 +1,12 @@
 /** The calls of one lane as output items. */
 import type { SessionEvents } from '@millrace/protocol'
 import { jsonText } from '../../shared/json-text.ts'
-import { approvalItem, type CallItem, functionItem, itemId, serverCallItem } from './items.ts'
+import { formatApprovalId, formatItemId, type RunName } from '../ids.ts'
+import { approvalItem, type CallItem, functionItem, serverCallItem } from './items.ts'
 import type { ResponseOutput } from './output.ts'
 
 export interface ResponseCallsOptions {
-  readonly run: string
+  readonly name: RunName
   /** Of the lane. */
   readonly index: number
   /** Names of the tools that the client brought. Of others the first event of a call does not say who executes it. */
@@ -77,8 +78,8 @@ export class ResponseCalls {
   requestApproval({ call, approval }: Pick<SessionEvents['approval_request'], 'call' | 'approval'>): void {
     const open = this.#open.get(call)
     if (open === undefined) return
-    const item = approvalItem(approval, open.item)
-    const { output } = this.#options
+    const { name, output } = this.#options
+    const item = approvalItem(formatApprovalId(name, approval), open.item)
     output.finish(output.add(item), item)
   }
 
@@ -91,8 +92,8 @@ export class ResponseCalls {
   }
 
   #add(call: string, name: string, isOfClient: boolean): OpenCall {
-    const { run, index, output } = this.#options
-    const id = itemId(isOfClient ? 'fc' : 'mcp', run, index, this.#counts.get(call) ?? 0)
+    const { name: of, index, output } = this.#options
+    const id = formatItemId(isOfClient ? 'fc' : 'mcp', of, index, this.#counts.get(call) ?? 0)
     const item = { id, call, name, arguments: '' }
     const place = output.add(isOfClient ? functionItem(item, 'in_progress') : serverCallItem(item))
     const open = { item, place, isOfClient }

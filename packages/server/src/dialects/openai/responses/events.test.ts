@@ -30,22 +30,22 @@ describe('events of the Responses API', () => {
       ['message', { ...base, part: 1, text: '你"\n' }],
       ['stream_end', { ...end, finishReason: 'stop' }],
     ])
-    const reasoning = '"item_id":"rs_r_0_0","output_index":0,"content_index":0'
-    const message = '"item_id":"msg_r_0_1","output_index":1,"content_index":0'
+    const reasoning = '"item_id":"rs_s.r.0.0","output_index":0,"content_index":0'
+    const message = '"item_id":"msg_s.r.0.1","output_index":1,"content_index":0'
     const text = '"type":"output_text","text":"你\\"\\n","annotations":[],"logprobs":[]'
     expect(frames.slice(2, -1).map(({ data }) => data)).toEqual([
-      '{"type":"response.output_item.added","sequence_number":2,"output_index":0,"item":{"id":"rs_r_0_0","type":"reasoning","summary":[],"content":[],"status":"in_progress"}}',
+      '{"type":"response.output_item.added","sequence_number":2,"output_index":0,"item":{"id":"rs_s.r.0.0","type":"reasoning","summary":[],"content":[],"status":"in_progress"}}',
       `{"type":"response.content_part.added","sequence_number":3,${reasoning},"part":{"type":"reasoning_text","text":""}}`,
       `{"type":"response.reasoning_text.delta","sequence_number":4,${reasoning},"delta":"hm"}`,
       `{"type":"response.reasoning_text.done","sequence_number":5,${reasoning},"text":"hm"}`,
       `{"type":"response.content_part.done","sequence_number":6,${reasoning},"part":{"type":"reasoning_text","text":"hm"}}`,
-      '{"type":"response.output_item.done","sequence_number":7,"output_index":0,"item":{"id":"rs_r_0_0","type":"reasoning","summary":[],"content":[{"type":"reasoning_text","text":"hm"}],"status":"completed"}}',
-      '{"type":"response.output_item.added","sequence_number":8,"output_index":1,"item":{"id":"msg_r_0_1","type":"message","role":"assistant","content":[],"status":"in_progress"}}',
+      '{"type":"response.output_item.done","sequence_number":7,"output_index":0,"item":{"id":"rs_s.r.0.0","type":"reasoning","summary":[],"content":[{"type":"reasoning_text","text":"hm"}],"status":"completed"}}',
+      '{"type":"response.output_item.added","sequence_number":8,"output_index":1,"item":{"id":"msg_s.r.0.1","type":"message","role":"assistant","content":[],"status":"in_progress"}}',
       `{"type":"response.content_part.added","sequence_number":9,${message},"part":{"type":"output_text","text":"","annotations":[],"logprobs":[]}}`,
       `{"type":"response.output_text.delta","sequence_number":10,${message},"delta":"你\\"\\n","logprobs":[]}`,
       `{"type":"response.output_text.done","sequence_number":11,${message},"text":"你\\"\\n","logprobs":[]}`,
       `{"type":"response.content_part.done","sequence_number":12,${message},"part":{${text}}}`,
-      `{"type":"response.output_item.done","sequence_number":13,"output_index":1,"item":{"id":"msg_r_0_1","type":"message","role":"assistant","content":[{${text}}],"status":"completed"}}`,
+      `{"type":"response.output_item.done","sequence_number":13,"output_index":1,"item":{"id":"msg_s.r.0.1","type":"message","role":"assistant","content":[{${text}}],"status":"completed"}}`,
     ])
     const { response, ...created } = JSON.parse(frames[0]?.data ?? '')
     expect([frames[0]?.event, created]).toEqual(['response.created', { type: 'response.created', sequence_number: 0 }])
@@ -132,14 +132,14 @@ describe('events of the Responses API', () => {
         ['stream_end', { ...end, status: 'stopped' }],
       ]),
     ).toEqual([
-      'added msg_r_0_0 in_progress',
-      'done msg_r_0_0 completed',
-      'added msg_r_0_1 in_progress',
-      'done msg_r_0_1 completed',
-      'added fc_r_0_2 in_progress',
-      'added mcp_r_0_3 in_progress',
-      'done fc_r_0_2 incomplete',
-      'done mcp_r_0_3 incomplete',
+      'added msg_s.r.0.0 in_progress',
+      'done msg_s.r.0.0 completed',
+      'added msg_s.r.0.1 in_progress',
+      'done msg_s.r.0.1 completed',
+      'added fc_s.r.0.2 in_progress',
+      'added mcp_s.r.0.3 in_progress',
+      'done fc_s.r.0.2 incomplete',
+      'done mcp_s.r.0.3 incomplete',
     ])
   })
 

@@ -35,9 +35,8 @@ class ResponseEvents implements Renderer {
   #begin({ lanes, continues, ...asked }: SessionEvents['stream_start'], startedAt: number): void {
     this.#start = { ...this.#view, model: lanes[0]?.model ?? '', asked, continues, startedAt }
     const tools = new Set(asked.tools?.map(({ name }) => name))
-    const { run } = this.#view
     for (const [index, { lane }] of lanes.entries())
-      this.#lanes.set(lane, new ResponseLane({ run, index, tools, output: this.#output }))
+      this.#lanes.set(lane, new ResponseLane({ name: this.#view, index, tools, output: this.#output }))
     const response = this.#body({ status: 'streaming' })
     this.#emit('response.created', { response })
     this.#emit('response.in_progress', { response })

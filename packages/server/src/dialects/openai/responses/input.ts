@@ -1,8 +1,9 @@
 /** The `input` of a response, as messages. */
 import type { Json, Message } from '@millrace/protocol'
 import { z } from 'zod'
-import type { DecisionInput } from '../../../sessions/decisions.ts'
+import { callId } from '../../../sessions/asked.ts'
 import { parseArguments } from '../../../tools/json.ts'
+import { digestId } from '../../shared/id-of-name.ts'
 import { CallNames } from '../call-names.ts'
 import { contentPart, type GivenMessage, readContent, textOfContent } from '../files.ts'
 import { invalid } from '../request-fields.ts'
@@ -39,29 +40,32 @@ const approvalResponse = z.looseObject({
   approve: z.boolean(),
   reason: z.string().nullish(),
 })
+/** To an item that this server has shown; the type may be left out. */
+const reference = z
+  .strictObject({ type: z.literal('item_reference').nullish(), id: z.string() })
+  .transform(({ id }) => ({ type: 'item_reference' as const, id }))
 
+export const item = z.union(
+  [functionCall, functionOutput, serverCall, passedOver, approvalResponse, message],
+  'is no item that can be sent here',
+)
 export const responseInput = z
   .string()
   .min(1)
-  .or(
-    z
-      .array(
-        z.union(
-          [functionCall, functionOutput, serverCall, passedOver, approvalResponse, message],
-          'is no item that can be sent here',
-        ),
-      )
-      .min(1),
-  )
+  .or(z.array(z.union([...item.options, reference], 'is no item that can be sent here')).min(1))
 
-type Input = z.output<typeof responseInput>
-type Item = Exclude<Input, string>[number]
+export type Input = z.output<typeof responseInput>
+export type GivenItem = Exclude<Input, string>[number]
+export type Item = z.output<typeof item>
 
 /**
  * Calls and texts that follow each other are one message of the assistant, results one of tools. Throws `file_not_supported`
  * and `invalid_request`.
  */
-export function toInputMessages(input: Input, { unanswered, calls }: PreviousResponse): readonly GivenMessage[] {
+export function toInputMessages(
+  input: string | readonly Item[],
+  { unanswered, calls }: PreviousResponse,
+): readonly GivenMessage[] {
   if (typeof input === 'string') return [{ role: 'user', content: input }]
   const names = new CallNames()
   const given = new Set(input.flatMap((item) => (item.type === 'function_call' ? [item.call_id] : [])))
@@ -74,21 +78,6 @@ export function toInputMessages(input: Input, { unanswered, calls }: PreviousRes
     return { role: 'assistant', content: [{ ...call, type: 'tool_call', id: names.begin(call.id) }] }
   })
   return [...asked, ...joined([...called, ...input.flatMap((item, index) => toMessages(item, `input.${index}`, names))])]
-}
-
-/**
- * What the input decides about calls of the response before; undefined where it decides nothing. Throws `invalid_request`
- * for what is neither an approval nor the result of a call.
- */
-export function toDecisions(input: Input): readonly DecisionInput[] | undefined {
-  if (typeof input === 'string' || !input.some(({ type }) => type === 'mcp_approval_response')) return undefined
-  return input.map((item, index): DecisionInput => {
-    if (item.type === 'function_call_output')
-      return { call: item.call_id, decision: 'result', value: textOfContent(item.output, `input.${index}.output`) }
-    if (item.type !== 'mcp_approval_response') throw invalid(`input.${index}`, 'is not sent with approvals')
-    const { approval_request_id: approval, approve, reason } = item
-    return { approval, decision: approve ? 'approve' : 'reject', ...(!approve && reason != null && { reason }) }
-  })
 }
 
 function toMessages(item: Item, field: string, names: CallNames): GivenMessage[] {
@@ -105,9 +94,9 @@ function toMessages(item: Item, field: string, names: CallNames): GivenMessage[]
       return serverCallMessages(item, names)
     case 'reasoning':
     case 'mcp_approval_request':
-      return []
+    // What it decided is in the answer after it: decisions.ts.
     case 'mcp_approval_response':
-      throw invalid(field, 'decides about a response that `previous_response_id` does not name')
+      return []
     default: {
       const { role } = item
       if (role === 'user') {
@@ -128,11 +117,13 @@ function serverCallMessages(
 ): Message[] {
   const isError = error !== undefined && error !== null
   if (output == null && !isError) return []
-  const call = names.begin(id)
+  // The id of an item may be longer than that of a call may be.
+  const own = callId.safeParse(id).success ? id : digestId([id])
+  const call = names.begin(own)
   const value: Json = isError ? (typeof error === 'string' ? error : JSON.stringify(error)) : (output ?? '')
   return [
     { role: 'assistant', content: [{ type: 'tool_call', id: call, name, arguments: parseArguments(given) }] },
-    { role: 'tool', content: [{ type: 'tool_result', call: names.end(id), value, ...(isError && { isError }) }] },
+    { role: 'tool', content: [{ type: 'tool_result', call: names.end(own), value, ...(isError && { isError }) }] },
   ]
 }
 

@@ -1,11 +1,12 @@
 /** One lane as output items: each is added, filled and finished, in the order in which its parts begin. */
 import type { EndStatus, SessionEvent } from '@millrace/protocol'
+import { formatItemId, type RunName } from '../ids.ts'
 import { ResponseCalls } from './calls.ts'
-import { contentOf, type ItemStatus, itemId, type SaidKind, saidItem } from './items.ts'
+import { contentOf, type ItemStatus, type SaidKind, saidItem } from './items.ts'
 import type { ResponseOutput } from './output.ts'
 
 export interface ResponseLaneOptions {
-  readonly run: string
+  readonly name: RunName
   readonly index: number
   /** Names of the tools that the client brought. */
   readonly tools: ReadonlySet<string>
@@ -81,8 +82,8 @@ export class ResponseLane {
 
   #beginSaid(kind: SaidKind): Said {
     this.#finishSaid('completed')
-    const { run, index, output } = this.#options
-    const id = itemId(kind === 'message' ? 'msg' : 'rs', run, index, this.#count++)
+    const { name, index, output } = this.#options
+    const id = formatItemId(kind === 'message' ? 'msg' : 'rs', name, index, this.#count++)
     const said = { kind, id, place: output.add(saidItem(kind, id, [], 'in_progress')), text: '' }
     this.#said = said
     output.emit('response.content_part.added', { ...contentAt(said), part: contentOf(kind, '') })

@@ -3,7 +3,6 @@ import { idPattern, MillraceError } from '@millrace/protocol'
 import { z } from 'zod'
 import type { AskInput } from '../../../gateway/asking.ts'
 import { checkAsked } from '../../../sessions/asked.ts'
-import type { DecisionInput } from '../../../sessions/decisions.ts'
 import { type GivenMessage, withPlaces } from '../files.ts'
 import { parseId, type RunName } from '../ids.ts'
 import {
@@ -19,7 +18,8 @@ import {
   toParams,
   toTools,
 } from '../request-fields.ts'
-import { responseInput, toDecisions, toInputMessages } from './input.ts'
+import { type Decided, toDecisions } from './decisions.ts'
+import { type Input, type Item, responseInput, toInputMessages } from './input.ts'
 import type { PreviousResponse } from './previous.ts'
 
 const responseFields = commonFields.extend({
@@ -43,10 +43,16 @@ export interface ResponseRequest {
   readonly isBackground: boolean
   /** The response that this one follows. */
   readonly previous: RunName | undefined
-  /** About calls of the previous response, in place of a question. */
-  readonly decisions: readonly DecisionInput[] | undefined
-  /** Throws what the order of the messages lacks. */
-  readonly toInput: (previous: PreviousResponse) => { readonly input: AskInput; readonly messages: readonly GivenMessage[] }
+  /** In place of a question. */
+  readonly decided: Decided | undefined
+  readonly given: Input
+  /** `items`: what is given, with its references resolved. Throws what the order of the messages lacks. */
+  readonly toInput: (items: string | readonly Item[], previous: PreviousResponse) => ResponseInput
+}
+
+interface ResponseInput {
+  readonly input: AskInput
+  readonly messages: readonly GivenMessage[]
 }
 
 /** Throws `invalid_request`, `param_not_supported`, `file_not_supported` and `parent_not_found`. */
@@ -74,9 +80,10 @@ export function toResponseRequest(body: unknown): ResponseRequest {
     isStreamed: given.stream === true,
     isBackground: given.background === true,
     previous,
-    decisions: previous && toDecisions(given.input),
-    toInput(before) {
-      const messages = toInputMessages(given.input, before)
+    decided: toDecisions(given.input, previous),
+    given: given.input,
+    toInput(items, before) {
+      const messages = toInputMessages(items, before)
       if (messages.length === 0) throw invalid('input', 'has nothing that can be answered')
       const asked = checkAsked({ messages: withPlaces(messages), instructions, params, tools, metadata, parent })
       const session = previous?.session ?? conversation ?? named

@@ -4,12 +4,13 @@ import type { Caller } from '../../../access/caller.ts'
 import { decideFor } from '../../../gateway/decisions.ts'
 import type { FaceContext } from '../../../gateway/face.ts'
 import type { Run } from '../../../runs/run.ts'
-import type { DecisionInput } from '../../../sessions/decisions.ts'
 import type { Retries } from '../../shared/retries.ts'
 import { readRecord } from '../../shared/run-records.ts'
 import { prepareQuestion } from '../asking.ts'
 import type { RunName } from '../ids.ts'
+import type { Decided } from './decisions.ts'
 import { noPrevious, type PreviousResponse, previousOf } from './previous.ts'
+import { resolveReferences } from './references.ts'
 import type { ResponseRequest } from './request.ts'
 
 export interface Prepared {
@@ -19,7 +20,7 @@ export interface Prepared {
 
 export type PrepareResponse = (
   caller: Caller,
-  request: Pick<ResponseRequest, 'previous' | 'decisions' | 'toInput'>,
+  request: Pick<ResponseRequest, 'previous' | 'decided' | 'given' | 'toInput'>,
   body: unknown,
 ) => Promise<Prepared>
 
@@ -27,17 +28,18 @@ export type PrepareResponse = (
 export function createPrepareResponse(context: FaceContext, retries: Pick<Retries, 'runOf'>): PrepareResponse {
   return prepare
 
-  async function prepare(...[caller, { previous, decisions, toInput }, body]: Parameters<PrepareResponse>): Promise<Prepared> {
-    if (previous !== undefined && decisions !== undefined)
-      return { start: () => decide(caller, previous, decisions), session: previous.session }
-    const { input, messages } = toInput(previous === undefined ? noPrevious : await readPrevious(caller, previous))
+  async function prepare(...[caller, request, body]: Parameters<PrepareResponse>): Promise<Prepared> {
+    const { previous, decided, given, toInput } = request
+    if (decided !== undefined) return { start: () => decide(caller, decided), session: decided.name.session }
+    const items = await resolveReferences(context, caller, given)
+    const { input, messages } = toInput(items, previous === undefined ? noPrevious : await readPrevious(caller, previous))
     const start = await prepareQuestion(context, caller, { ...input, id: retries.runOf(caller, body) }, messages)
     return { start, session: input.session }
   }
 
   /** The run that goes on with the calls that were decided. */
-  async function decide(caller: Caller, { session, run }: RunName, decisions: readonly DecisionInput[]): Promise<Run> {
-    const { continuedBy, waiting } = await decideFor(context, caller, { session, run, decisions })
+  async function decide(caller: Caller, { name, decisions }: Decided): Promise<Run> {
+    const { continuedBy, waiting } = await decideFor(context, caller, { ...name, decisions })
     const found = continuedBy === undefined ? undefined : await context.runs.find(continuedBy)
     if (found !== undefined) return found
     const message = `\`input\` has no decision about the call ${waiting[0]}; what it has is recorded.`
