@@ -36,6 +36,7 @@ describe('what one user has asked', () => {
     const calls: [string, string, object?][] = [
       ['GET', `/responses/${response}`],
       ['GET', `/responses/${response}?stream=true&starting_after=2`],
+      ['GET', `/responses/${response}/input_items`],
       ['POST', `/responses/${response}/cancel`],
       ['DELETE', `/responses/${response}`],
       ['POST', '/responses', { input: 'y', previous_response_id: response }],

@@ -160,6 +160,42 @@ describe('references to items', () => {
     expect(JSON.parse(three.output_text).map(({ text }: { text: string }) => text)).toEqual(['two', '1 ', '1 2 ', 'three'])
   })
 
+  it('are also to the items of an input, which are listed page by page', async () => {
+    const { client } = await start()
+    const call = { type: 'function_call' as const, call_id: 'c', name: 'f', arguments: '{"a":1}' }
+    const input: ResponseInputItem[] = [
+      { role: 'developer', content: 'Be short.' },
+      { role: 'user', content: [{ type: 'input_text', text: 'one' }] },
+      call,
+      { type: 'function_call_output', call_id: 'c', output: 'Rain.' },
+      { role: 'assistant', content: 'two' },
+      { role: 'user', content: 'three' },
+    ]
+    const { id, output_text: given } = await client.responses.create({ model: say, input })
+    const items = (await client.responses.inputItems.list(id, { order: 'asc', limit: 100 })).data
+    expect(items).toMatchObject([
+      { type: 'message', role: 'system', content: [{ type: 'input_text', text: 'Be short.' }] },
+      { type: 'message', role: 'user', status: 'completed', content: [{ type: 'input_text', text: 'one' }] },
+      call,
+      { type: 'function_call_output', call_id: 'c', output: 'Rain.' },
+      { type: 'message', role: 'assistant', content: [{ type: 'output_text', text: 'two' }] },
+      { type: 'message', role: 'user', content: [{ type: 'input_text', text: 'three' }] },
+    ])
+    expect((await client.responses.create({ model: say, input: refer(items) })).output_text).toBe(given)
+    for (const order of ['asc', 'desc'] as const)
+      for (const limit of [1, 4, 6]) {
+        const paged: unknown[] = []
+        for await (const item of client.responses.inputItems.list(id, { order, limit })) paged.push(item)
+        expect(paged).toEqual(order === 'asc' ? items : items.toReversed())
+      }
+    const plain = await client.responses.create({ model: say, input: 'x' })
+    const list: { data: { id: string }[] } = await client.get(`/responses/${plain.id}/input_items`)
+    expect(list.data).toMatchObject([{ role: 'user', content: [{ type: 'input_text', text: 'x' }] }])
+    expect(list).toMatchObject({ object: 'list', first_id: list.data[0]?.id, last_id: list.data[0]?.id, has_more: false })
+    const wrong = client.responses.inputItems.list(id, { after: 'x' })
+    await expect(wrong).rejects.toMatchObject({ status: 400, code: 'invalid_request', param: 'after' })
+  })
+
   it('to what does not exist and to what is somebody else’s get the same answer, and start nothing', async () => {
     const { url, millrace } = await startServer({
       dialects: ['openai'],

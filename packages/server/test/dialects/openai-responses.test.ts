@@ -152,6 +152,23 @@ describe('responses of OpenAI', () => {
     await expect(wrong).rejects.toMatchObject({ status: 400, code: 'tool_result_unexpected' })
   })
 
+  it('call only the tools that the choice allows', async () => {
+    const { client } = await start({ models: [caller] })
+    const tools = [weather, { ...weather, name: 'time' }]
+    const allowed = { type: 'allowed_tools' as const, mode: 'auto' as const, tools: [{ type: 'function', name: 'time' }] }
+    const response = await client.responses.create({ model: 'caller', input: 'x', tools, tool_choice: allowed })
+    expect(response.output).toMatchObject([{ type: 'function_call', name: 'time' }])
+    const functions = tools.map(({ type, name }) => ({ type, function: { name } }))
+    const inner = { mode: 'auto' as const, tools: [{ type: 'function', function: { name: 'weather' } }] }
+    const { choices } = await client.chat.completions.create({
+      model: 'caller',
+      messages: [{ role: 'user', content: 'x' }],
+      tools: functions,
+      tool_choice: { type: 'allowed_tools', allowed_tools: inner },
+    })
+    expect(choices[0]?.message.tool_calls).toMatchObject([{ function: { name: 'weather' } }])
+  })
+
   it('go on with results in several steps, each of which follows the one before', async () => {
     const steps: Model = {
       name: 'steps',

@@ -8,6 +8,7 @@ import { openStream } from '../support/stream.ts'
 const parameters = { type: 'object', properties: {} }
 const messages = [{ role: 'user', content: 'x' }]
 const named = { tool: 'weather' }
+const weather = { type: 'function', function: { name: 'weather' } }
 
 /** Requests with the tool `weather`, by their address. */
 const requests = {
@@ -65,6 +66,8 @@ describe('the choice of a tool', () => {
     ['/v1/responses', 'none', 'no tools'],
     ['/v1/responses', 'required', 'required'],
     ['/v1/responses', { type: 'function', name: 'weather' }, named],
+    ['/v1/chat/completions', { type: 'allowed_tools', allowed_tools: { mode: 'required', tools: [weather] } }, 'required'],
+    ['/v1/responses', { type: 'allowed_tools', mode: 'auto', tools: [{ type: 'function', name: 'weather' }] }, undefined],
     ['/v1/messages', { type: 'auto' }, undefined],
     ['/v1/messages', { type: 'none' }, 'no tools'],
     ['/v1/messages', { type: 'any', disable_parallel_tool_use: true }, 'required'],
@@ -76,7 +79,8 @@ describe('the choice of a tool', () => {
     const response = await post(path, given)
     expect(response.status).toBe(200)
     const text = await response.text()
-    if (path === '/v1/responses') expect(JSON.parse(text)).toMatchObject({ tool_choice: given === 'none' ? 'auto' : given })
+    const shown = expected === undefined || expected === 'no tools' ? 'auto' : given
+    if (path === '/v1/responses') expect(JSON.parse(text)).toMatchObject({ tool_choice: shown })
     expect(choices).toEqual([expected])
   })
 
@@ -94,6 +98,9 @@ describe('the choice of a tool', () => {
 
   it.each<[Path, unknown, string]>([
     ['/v1/chat/completions', { type: 'allowed_tools', allowed_tools: { mode: 'auto', tools: [] } }, 'param_not_supported'],
+    ['/v1/responses', { type: 'allowed_tools', mode: 'none', tools: [weather] }, 'param_not_supported'],
+    ['/v1/responses', { type: 'allowed_tools', mode: 'auto', tools: [{ type: 'mcp' }] }, 'param_not_supported'],
+    ['/v1/responses', { type: 'allowed_tools', mode: 'auto', tools: [{ type: 'function', name: 'x' }] }, 'invalid_request'],
     ['/v1/chat/completions', { type: 'function', function: { name: 'other' } }, 'invalid_request'],
     ['/v1/chat/completions', 7, 'param_not_supported'],
     ['/v1/responses', { type: 'web_search' }, 'param_not_supported'],

@@ -89,10 +89,15 @@ export const functionTool = z.looseObject({
   parameters: record.nullish(),
 })
 
-/** With the choice `none` there are no tools. */
+/** With the choice `none` there are no tools, and with `allowed_tools` only those. Throws `invalid_request` for others. */
 export function toTools(tools: readonly z.output<typeof functionTool>[], choice: unknown): readonly ClientTool[] | undefined {
-  if (choice === 'none' || tools.length === 0) return undefined
-  return tools.map(({ name, description, parameters }) => ({
+  if (choice === 'none') return undefined
+  const names = allowedBy(choice)?.names
+  const unknown = names?.find((name) => !tools.some((tool) => tool.name === name))
+  if (unknown !== undefined) throw invalid('tool_choice', `allows ${JSON.stringify(unknown)}, which is not among the tools`)
+  const chosen = names === undefined ? tools : tools.filter(({ name }) => names.includes(name))
+  if (chosen.length === 0) return undefined
+  return chosen.map(({ name, description, parameters }) => ({
     name,
     ...(description != null && { description }),
     ...(parameters != null && { input: parameters as ClientTool['input'] & object }),
@@ -105,14 +110,33 @@ const namedChoice = z.looseObject({
   function: z.looseObject({ name: text }).optional(),
 })
 
-/** Undefined where the model decides. Throws `param_not_supported` for what is neither a function nor one of the three words. */
+const allowedTools = z.object({ mode: z.enum(['auto', 'required']), tools: z.array(namedChoice).min(1) })
+/** Chat Completions has its members one level deeper. */
+const allowedChoice = z
+  .looseObject({ type: z.literal('allowed_tools') })
+  .transform(({ allowed_tools: inner, ...own }) => inner ?? own)
+  .pipe(allowedTools)
+
+/** Undefined where every tool is allowed. */
+function allowedBy(choice: unknown) {
+  const { data } = allowedChoice.safeParse(choice)
+  return data && { mode: data.mode, names: data.tools.map((tool) => nameOf(tool) ?? '') }
+}
+
+function nameOf({ name, function: inner }: z.output<typeof namedChoice>): string | undefined {
+  return name ?? inner?.name
+}
+
+/** Undefined where the model decides. Throws `param_not_supported` for any choice but of functions and the three words. */
 function toToolChoice(choice: unknown): Params['toolChoice'] {
   if (choice == null || choice === 'auto' || choice === 'none') return undefined
   if (choice === 'required') return choice
+  const mode = allowedBy(choice)?.mode
+  if (mode !== undefined) return mode === 'required' ? mode : undefined
   const { data } = namedChoice.safeParse(choice)
-  const name = data?.name ?? data?.function?.name
+  const name = data && nameOf(data)
   if (name !== undefined) return { tool: name }
-  const message = '`tool_choice` is `auto`, `none`, `required` or a function here.'
+  const message = '`tool_choice` is `auto`, `none`, `required`, a function or `allowed_tools` with functions here.'
   throw new MillraceError('param_not_supported', { message })
 }
 

@@ -4,6 +4,7 @@ import type { RunRecord } from '../../../sessions/transcript.ts'
 import { fileUrl } from '../../shared/file-url.ts'
 import { jsonText } from '../../shared/json-text.ts'
 import { formatItemId, type RunName } from '../ids.ts'
+import { invalid } from '../request-fields.ts'
 import type { ShownItem } from './items.ts'
 
 /** Of a run that goes on with another, what that one was asked. */
@@ -42,4 +43,22 @@ function fileContent({ file, mediaType = '', name }: FilePart, session: string):
   const url = fileUrl(session, file)
   if (mediaType.startsWith('image/')) return { type: 'input_image', detail: 'auto', file_id: null, image_url: url }
   return { type: 'input_file', file_url: url, ...(name !== undefined && { filename: name }) }
+}
+
+interface ListQuery {
+  /** Default `desc`, as of OpenAI. */
+  readonly order?: 'asc' | 'desc' | undefined
+  readonly limit?: number | undefined
+  /** The id of the last item of the page before. */
+  readonly after?: string | undefined
+}
+
+/** Throws `invalid_request` where `after` is none of the items. */
+export function listItems(items: readonly ShownItem[], { order = 'desc', limit = 20, after }: ListQuery): object {
+  const all = order === 'asc' ? items : items.toReversed()
+  const begin = after === undefined ? 0 : all.findIndex(({ id }) => id === after) + 1
+  if (after !== undefined && begin === 0) throw invalid('after', 'is the id of no item of this list')
+  const data = all.slice(begin, begin + limit)
+  const ids = { first_id: data.at(0)?.id ?? null, last_id: data.at(-1)?.id ?? null }
+  return { object: 'list', data, ...ids, has_more: begin + limit < all.length }
 }

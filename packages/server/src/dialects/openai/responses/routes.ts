@@ -12,12 +12,19 @@ import { anyBody, idParam, jsonResponse } from '../route-parts.ts'
 import { requireRunName } from '../runs.ts'
 import { responseOf } from './body.ts'
 import { createResponsesDialect } from './events.ts'
+import { inputItemsOf, listItems } from './input-items.ts'
 import { toResponseRequest } from './request.ts'
 import { createPrepareResponse } from './starting.ts'
 
 const readQuery = z.object({
   stream: z.stringbool().optional(),
   starting_after: z.coerce.number().int().min(0).optional(),
+})
+
+const listQuery = z.object({
+  order: z.enum(['asc', 'desc']).optional(),
+  limit: z.coerce.number().int().min(1).max(100).optional(),
+  after: z.string().max(400).optional(),
 })
 
 type Named = RouteRequest<{ id: string }>
@@ -37,6 +44,16 @@ export function createResponseRoutes(context: FaceContext, retries: Retries): Ro
       query: readQuery,
       answers,
       handle: retrieve,
+    },
+    {
+      method: 'get',
+      path: `${path}/input_items`,
+      summary: 'What a response was asked, as items',
+      isForStopping: true,
+      params: idParam,
+      query: listQuery,
+      answers,
+      handle: listInput,
     },
     {
       method: 'post',
@@ -78,6 +95,11 @@ export function createResponseRoutes(context: FaceContext, retries: Retries): Ro
     // Events are numbered from 0.
     const target = after === undefined ? lastEventId && { frame: lastEventId } : { count: after + 1 }
     return streamOn(context, request, run, streamed(run), target || undefined)
+  }
+
+  async function listInput({ input, caller }: RouteRequest<z.output<typeof listQuery> & { id: string }>) {
+    const name = await requireRunName(context, caller, 'resp', input.id)
+    return jsonResponse(listItems(inputItemsOf(name, await readRecord(context, name)), input), name.run)
   }
 
   async function cancel({ input, caller }: Named): Promise<RouteResponse> {
