@@ -23,6 +23,8 @@ export interface Usage {
   readonly totalTokens: number
   /** The part of `outputTokens` spent on reasoning. */
   readonly reasoningTokens?: number
+  /** The part of `inputTokens` that the provider had in its cache. */
+  readonly cachedInputTokens?: number
   /** The provider did not report the usage, and Millrace counted deltas. */
   readonly estimated?: true
 }

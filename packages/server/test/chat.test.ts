@@ -64,7 +64,10 @@ describe('GET /api/chat', () => {
     const model = gatedModel()
     const { url } = await startServer({ models: [model], model: 'gated' })
     model.say({ reasoning: 'hm' }, { text: 'yes' }, { data: { name: 'weather', value: { celsius: [1, 2] } } })
-    model.say({ usage: { inputTokens: 3, outputTokens: 2, totalTokens: 5, reasoningTokens: 1 } }, { finishReason: 'length' })
+    model.say(
+      { usage: { inputTokens: 3, outputTokens: 2, totalTokens: 5, reasoningTokens: 1, cachedInputTokens: 2 } },
+      { finishReason: 'length' },
+    )
     model.finish()
     const events = await (await openStream(`${url}/api/chat?query=hello`)).rest()
     expect(events.slice(1).map((event) => [event.event, data(event)])).toEqual([
@@ -76,7 +79,7 @@ describe('GET /api/chat', () => {
         {
           ...end('completed'),
           finishReason: 'length',
-          usage: { inputTokens: 3, outputTokens: 2, totalTokens: 5, reasoningTokens: 1 },
+          usage: { inputTokens: 3, outputTokens: 2, totalTokens: 5, reasoningTokens: 1, cachedInputTokens: 2 },
         },
       ],
     ])

@@ -326,11 +326,15 @@ describe('chunks of OpenAI', () => {
       chunk(call({ function: { arguments: '{"a":1' } })),
       chunk(call({ function: { arguments: '}' } })),
       chunk({}, { finish_reason: 'tool_calls' }),
-      'data: {"choices":[],"usage":{"prompt_tokens":4,"completion_tokens":5,"total_tokens":9}}\n\n',
+      'data: {"choices":[],"usage":{"prompt_tokens":4,"completion_tokens":5,"total_tokens":9,"prompt_tokens_details":{"cached_tokens":3}}}\n\n',
       'data: [DONE]\n\n',
     ]
     const { json } = await produce(server.url, body, { query: { session: 's', query: 'q', model: 'gpt-x' }, headers: events })
-    expect(json.end).toMatchObject({ status: 'completed', finishReason: 'tool_calls', usage: { totalTokens: 9 } })
+    expect(json.end).toMatchObject({
+      status: 'completed',
+      finishReason: 'tool_calls',
+      usage: { totalTokens: 9, cachedInputTokens: 3 },
+    })
     expect((await server.millrace.readSession('s'))?.runs[0]?.lanes[0]).toMatchObject({
       lane: 'gpt-x',
       text: 'Hello',

@@ -78,7 +78,9 @@ describe('a tool of the server', () => {
   })
 
   it('is executed with checked arguments, and the model goes on with its result', async () => {
-    const usage = (n: number): ModelPart => ({ usage: { inputTokens: n, outputTokens: 1, totalTokens: n + 1 } })
+    const usage = (n: number): ModelPart => ({
+      usage: { inputTokens: n, outputTokens: 1, totalTokens: n + 1, cachedInputTokens: 2 },
+    })
     const { model, asked } = scripted(
       ['Let me look. ', call('c1', 'weather', { city: 'Hefei' }), usage(5), { finishReason: 'tool_calls' }],
       ['It is 31.', usage(9), { finishReason: 'stop' }],
@@ -87,7 +89,7 @@ describe('a tool of the server', () => {
     expect(end).toMatchObject({
       status: 'completed',
       finishReason: 'stop',
-      usage: { inputTokens: 14, outputTokens: 2, totalTokens: 16 },
+      usage: { inputTokens: 14, outputTokens: 2, totalTokens: 16, cachedInputTokens: 4 },
     })
     expect(lane?.text).toBe('Let me look. It is 31.')
     expect(parts).toEqual([
@@ -101,7 +103,12 @@ describe('a tool of the server', () => {
         state: 'done',
         value: { city: 'Hefei', celsius: 31 },
       },
-      { type: 'step', step: 0, finishReason: 'tool_calls', usage: { inputTokens: 5, outputTokens: 1, totalTokens: 6 } },
+      {
+        type: 'step',
+        step: 0,
+        finishReason: 'tool_calls',
+        usage: { inputTokens: 5, outputTokens: 1, totalTokens: 6, cachedInputTokens: 2 },
+      },
       { type: 'text', text: 'It is 31.' },
     ])
     expect(asked[1]?.slice(1)).toEqual([

@@ -12,7 +12,7 @@ const fold = (transcript: ChatTranscript, events: readonly SessionEvent[], offse
 const end = (status: LaneEnd['status'], outputTokens = 3) => ({
   status,
   finishReason: 'stop' as const,
-  usage: { inputTokens: 1, outputTokens, totalTokens: 1 + outputTokens },
+  usage: { inputTokens: 1, outputTokens, totalTokens: 1 + outputTokens, cachedInputTokens: 1 },
   timings: { firstTokenMs: 20, durationMs: 400 },
 })
 const start = (run: string, ...lanes: string[]): SessionEvent => ({
@@ -251,7 +251,7 @@ describe('folding the events of a log', () => {
     expect(runs[0]?.lanes[0]).toBe(before.runs[0]?.lanes[0])
     expect(runs[0]?.lanes[1]).toMatchObject({
       status,
-      usage: { outputTokens: 8 },
+      usage: { outputTokens: 8, cachedInputTokens: 2 },
       timings: { firstTokenMs: 20, durationMs: 800 },
     })
   })

@@ -152,11 +152,13 @@ function addTimings(a: Timings, b: Timings): Timings {
 
 function addUsage(a: Usage, b: Usage): Usage {
   const reasoningTokens = (a.reasoningTokens ?? 0) + (b.reasoningTokens ?? 0)
+  const cachedInputTokens = (a.cachedInputTokens ?? 0) + (b.cachedInputTokens ?? 0)
   return {
     inputTokens: a.inputTokens + b.inputTokens,
     outputTokens: a.outputTokens + b.outputTokens,
     totalTokens: a.totalTokens + b.totalTokens,
     ...(reasoningTokens > 0 && { reasoningTokens }),
+    ...(cachedInputTokens > 0 && { cachedInputTokens }),
     ...((a.estimated || b.estimated) && { estimated: true }),
   }
 }

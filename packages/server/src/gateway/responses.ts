@@ -9,6 +9,7 @@ const usage = z.object({
   outputTokens: z.number(),
   totalTokens: z.number(),
   reasoningTokens: z.number().optional(),
+  cachedInputTokens: z.number().optional(),
   estimated: z.literal(true).optional(),
 })
 export const end = {

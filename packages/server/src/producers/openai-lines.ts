@@ -79,10 +79,12 @@ function usageParts(usage: unknown): CheckedPart[] {
     prompt_tokens: inputTokens,
     completion_tokens: outputTokens,
     total_tokens: total,
-    completion_tokens_details: details,
+    completion_tokens_details: outputDetails,
+    prompt_tokens_details: inputDetails,
   } = usage
   if (typeof inputTokens !== 'number' || typeof outputTokens !== 'number') return []
-  const reasoningTokens = isFields(details) ? details.reasoning_tokens : undefined
+  const reasoningTokens = isFields(outputDetails) ? outputDetails.reasoning_tokens : undefined
+  const cachedInputTokens = isFields(inputDetails) ? inputDetails.cached_tokens : undefined
   return [
     {
       usage: {
@@ -90,6 +92,7 @@ function usageParts(usage: unknown): CheckedPart[] {
         outputTokens,
         totalTokens: typeof total === 'number' ? total : inputTokens + outputTokens,
         ...(typeof reasoningTokens === 'number' && { reasoningTokens }),
+        ...(typeof cachedInputTokens === 'number' && { cachedInputTokens }),
       },
     },
   ]

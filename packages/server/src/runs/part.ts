@@ -36,9 +36,13 @@ function typed(part: object, field: 'text' | 'reasoning'): CheckedPart | undefin
 
 function usage(value: unknown): CheckedPart {
   if (typeof value !== 'object' || value === null) throw garbage()
-  const { inputTokens, outputTokens, totalTokens, reasoningTokens } = value as Usage
+  const { inputTokens, outputTokens, totalTokens, reasoningTokens, cachedInputTokens } = value as Usage
   if (![inputTokens, outputTokens, totalTokens].every(isCount)) throw garbage('a usage without its counts')
-  return { usage: { inputTokens, outputTokens, totalTokens, ...(isCount(reasoningTokens) && { reasoningTokens }) } }
+  const parts = {
+    ...(isCount(reasoningTokens) && { reasoningTokens }),
+    ...(isCount(cachedInputTokens) && { cachedInputTokens }),
+  }
+  return { usage: { inputTokens, outputTokens, totalTokens, ...parts } }
 }
 
 function isCount(value: unknown): value is number {

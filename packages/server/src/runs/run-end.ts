@@ -32,11 +32,13 @@ export function runEnd(ends: ReadonlyMap<string, LaneEnd>, isStopped: (lane: str
 
 export function sumUsage(a: Usage, b: Usage): Usage {
   const reasoning = (a.reasoningTokens ?? 0) + (b.reasoningTokens ?? 0)
+  const cached = (a.cachedInputTokens ?? 0) + (b.cachedInputTokens ?? 0)
   return {
     inputTokens: a.inputTokens + b.inputTokens,
     outputTokens: a.outputTokens + b.outputTokens,
     totalTokens: a.totalTokens + b.totalTokens,
     ...(reasoning > 0 && { reasoningTokens: reasoning }),
+    ...(cached > 0 && { cachedInputTokens: cached }),
     ...((a.estimated || b.estimated) && { estimated: true }),
   }
 }

@@ -182,6 +182,8 @@ describe('references to items', () => {
       { type: 'message', role: 'user', content: [{ type: 'input_text', text: 'three' }] },
     ])
     expect((await client.responses.create({ model: say, input: refer(items) })).output_text).toBe(given)
+    for (const limit of [5, 6])
+      expect(await client.responses.inputItems.list(id, { limit })).toMatchObject({ has_more: limit === 5 })
     for (const order of ['asc', 'desc'] as const)
       for (const limit of [1, 4, 6]) {
         const paged: unknown[] = []

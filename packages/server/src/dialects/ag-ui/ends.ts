@@ -93,8 +93,8 @@ function describe({ status, finishReason, timings, cost, error }: End): object {
   }
 }
 
-function tokensOf({ inputTokens, outputTokens, totalTokens, reasoningTokens }: Usage): object {
-  return { inputTokens, outputTokens, totalTokens, ...(reasoningTokens !== undefined && { reasoningTokens }) }
+function tokensOf({ estimated: _estimated, ...tokens }: Usage): object {
+  return tokens
 }
 
 /** `tool_calls` would make the client wait for another step of the same stream. */

@@ -83,6 +83,12 @@ describe('the frames of a message', () => {
     ])
   })
 
+  it('count what was in the cache apart', () => {
+    const cached = { ...end, usage: { ...usage, inputTokens: 9, cachedInputTokens: 7 }, finishReason: 'stop' }
+    const counted = /"usage":(\{.*?\})/.exec(framesOf(start, ['stream_end', cached]).at(-2) ?? '')?.[1]
+    expect(counted).toBe('{"input_tokens":2,"cache_creation_input_tokens":null,"cache_read_input_tokens":7,"output_tokens":3}')
+  })
+
   it('say that a run has failed, or that its server has died', () => {
     const error = { code: 'model_rate_limited', message: 'Slow down.', retryable: true }
     expect([

@@ -8,11 +8,14 @@ export function stopReason({ status, finishReason }: Pick<RunEnd, 'status' | 'fi
   return finishReason === 'content_filter' ? 'refusal' : 'end_turn'
 }
 
-export function usageOf({ inputTokens, outputTokens }: Pick<Usage, 'inputTokens' | 'outputTokens'>): object {
+type Counted = Pick<Usage, 'inputTokens' | 'outputTokens' | 'cachedInputTokens'>
+
+/** Their `input_tokens` are those that were not in the cache. */
+export function usageOf({ inputTokens, outputTokens, cachedInputTokens = 0 }: Counted): object {
   return {
-    input_tokens: inputTokens,
+    input_tokens: Math.max(0, inputTokens - cachedInputTokens),
     cache_creation_input_tokens: null,
-    cache_read_input_tokens: null,
+    cache_read_input_tokens: cachedInputTokens > 0 ? cachedInputTokens : null,
     output_tokens: outputTokens,
   }
 }

@@ -14,6 +14,7 @@ export interface UsageMetadata {
   readonly input_tokens?: number | null | undefined
   readonly output_tokens?: number | null | undefined
   readonly total_tokens?: number | null | undefined
+  readonly input_token_details?: { readonly cache_read?: number | null | undefined } | undefined
   readonly output_token_details?: { readonly reasoning?: number | null | undefined } | undefined
 }
 
@@ -22,10 +23,19 @@ export function* usageOf(usage: UsageMetadata | undefined): Generator<ModelPart>
   const inputTokens = usage?.input_tokens ?? 0
   const outputTokens = usage?.output_tokens ?? 0
   const reasoningTokens = usage?.output_token_details?.reasoning ?? 0
+  const cachedInputTokens = usage?.input_token_details?.cache_read ?? 0
   // Some providers count more than the two, and so does their bill.
   const totalTokens = Math.max(usage?.total_tokens ?? 0, inputTokens + outputTokens)
   if (inputTokens + outputTokens > 0)
-    yield { usage: { inputTokens, outputTokens, totalTokens, ...(reasoningTokens > 0 && { reasoningTokens }) } }
+    yield {
+      usage: {
+        inputTokens,
+        outputTokens,
+        totalTokens,
+        ...(reasoningTokens > 0 && { reasoningTokens }),
+        ...(cachedInputTokens > 0 && { cachedInputTokens }),
+      },
+    }
 }
 
 /** The terms of many providers for the same four reasons. */

@@ -80,7 +80,7 @@ describe.each([
       { reasoning: 'see.' },
       'Hel',
       'lo',
-      { usage: { inputTokens: 3, outputTokens: 9, totalTokens: 12, reasoningTokens: 5 } },
+      { usage: { inputTokens: 3, outputTokens: 9, totalTokens: 12, reasoningTokens: 5, cachedInputTokens: 2 } },
       { finishReason: 'stop' },
     ])
   })
@@ -249,7 +249,13 @@ const responses = [
       status: 'completed',
       model: 'fake',
       output: [reasoning, message],
-      usage: { input_tokens: 3, output_tokens: 9, total_tokens: 12, output_tokens_details: { reasoning_tokens: 5 } },
+      usage: {
+        input_tokens: 3,
+        output_tokens: 9,
+        total_tokens: 12,
+        output_tokens_details: { reasoning_tokens: 5 },
+        input_tokens_details: { cached_tokens: 2 },
+      },
     },
   },
 ]

@@ -73,12 +73,16 @@ function* partsOf(chunk: Fields): Generator<ModelPart> {
 /** By the custom of the AI SDK's examples; its protocol has no field for it. */
 function* usageOf(metadata: unknown): Generator<ModelPart> {
   const found = (metadata as Fields | undefined)?.usage ?? (metadata as Fields | undefined)?.totalUsage
-  const { inputTokens, outputTokens, totalTokens, reasoningTokens } = (found ?? {}) as Readonly<
+  const { inputTokens, outputTokens, totalTokens, reasoningTokens, cachedInputTokens } = (found ?? {}) as Readonly<
     Record<string, number | undefined>
   >
   if (typeof inputTokens !== 'number' || typeof outputTokens !== 'number') return
   const total = totalTokens ?? inputTokens + outputTokens
-  yield { usage: { inputTokens, outputTokens, totalTokens: total, ...(reasoningTokens !== undefined && { reasoningTokens }) } }
+  const parts = {
+    ...(reasoningTokens !== undefined && { reasoningTokens }),
+    ...(cachedInputTokens !== undefined && { cachedInputTokens }),
+  }
+  yield { usage: { inputTokens, outputTokens, totalTokens: total, ...parts } }
 }
 
 function sourceOf(chunk: Fields) {

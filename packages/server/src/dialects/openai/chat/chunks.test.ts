@@ -8,7 +8,7 @@ import { createChatDialect } from './chunks.ts'
 type Given = { [T in SessionEventType]: readonly [T, SessionEvents[T]] }[SessionEventType]
 
 const view = { session: 's', run: 'r', includeUsage: false }
-const usage = { inputTokens: 3, outputTokens: 2, totalTokens: 5, reasoningTokens: 1 }
+const usage = { inputTokens: 3, outputTokens: 2, totalTokens: 5, reasoningTokens: 1, cachedInputTokens: 2 }
 const end = { run: 'r', status: 'completed', usage, timings: { firstTokenMs: 1, durationMs: 2 } } as const
 const base = { run: 'r', lane: 'm' } as const
 const start = ['stream_start', { run: 'r', session: 's', query: 'q', lanes: [{ lane: 'm', model: 'm' }] }] as const
@@ -58,7 +58,7 @@ describe('chunks of Chat Completions', () => {
   it('say the usage in the last one, and null before, where the request includes it', () => {
     const frames = render([start, ['message', { ...base, text: 'x' }], ['stream_end', end]], { includeUsage: true })
     const usages = frames.slice(0, -1).map(({ data }) => JSON.parse(data).usage)
-    const details = { completion_tokens_details: { reasoning_tokens: 1 } }
+    const details = { prompt_tokens_details: { cached_tokens: 2 }, completion_tokens_details: { reasoning_tokens: 1 } }
     expect(usages).toEqual([null, null, null, { prompt_tokens: 3, completion_tokens: 2, total_tokens: 5, ...details }])
     expect(choices(frames).slice(-2)).toEqual([[], '[DONE]'])
   })

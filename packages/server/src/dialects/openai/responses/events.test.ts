@@ -7,7 +7,7 @@ type Given = { [T in SessionEventType]: readonly [T, SessionEvents[T]] }[Session
 
 const dialect = createResponsesDialect({ session: 's', run: 'r' })
 const base = { run: 'r', lane: 'm' } as const
-const usage = { inputTokens: 3, outputTokens: 2, totalTokens: 5, reasoningTokens: 1 }
+const usage = { inputTokens: 3, outputTokens: 2, totalTokens: 5, reasoningTokens: 1, cachedInputTokens: 2 }
 const end = { run: 'r', status: 'completed', usage, timings: { firstTokenMs: 1, durationMs: 2 } } as const
 const lanes = [{ lane: 'm', model: 'm' }]
 const start = ['stream_start', { run: 'r', session: 's', query: 'q', lanes, parent: 'p', metadata: { a: 'b' } }] as const
@@ -77,7 +77,16 @@ describe('events of the Responses API', () => {
     expect(JSON.parse(frames.at(-1)?.data ?? '')).toMatchObject({
       type: 'response.completed',
       sequence_number: 14,
-      response: { status: 'completed', usage: { input_tokens: 3, output_tokens: 2, total_tokens: 5 } },
+      response: {
+        status: 'completed',
+        usage: {
+          input_tokens: 3,
+          input_tokens_details: { cached_tokens: 2 },
+          output_tokens: 2,
+          output_tokens_details: { reasoning_tokens: 1 },
+          total_tokens: 5,
+        },
+      },
     })
   })
 
