@@ -6,7 +6,7 @@ import { connect, type TransportName } from '@millrace/client'
 import { type Chat, chatOf } from '@millrace/client/chat'
 import { afterAll, describe, expect, it, onTestFinished } from 'vitest'
 import { type Step, startFakeOpenAi } from '../../packages/server/test/support/fake-openai.ts'
-import { quickTimings } from '../src/client/world.ts'
+import { patientTimings } from '../src/client/world.ts'
 import { makeFolder } from '../src/faults/folder.ts'
 import { startWithTools } from '../src/faults/server-process.ts'
 import { overHybrid, overPoll, overSse, overWebSocket, startRedis, type WireReader } from '../src/index.ts'
@@ -77,7 +77,7 @@ describe.each([
   ])('a reader by %s sees the run wait, its server die, the approval, and the end', async (transport, read) => {
     const provider = await startFakeOpenAi({ scripts })
     const server = await startWithTools(logsOf(), provider.url)
-    const client = connect(server.url, { transport, timings: quickTimings(transport) })
+    const client = connect(server.url, { transport, timings: patientTimings })
     onTestFinished(() => client.close())
     const session = client.session()
     const store = chatOf(session)

@@ -4,7 +4,8 @@ import { expect, it } from 'vitest'
 import { makeFolder } from './support/process.ts'
 import { openSqlite } from './support/sqlite.ts'
 
-const open = () => openSqlite(makeFolder()).engine
+// A busy machine may need longer for all of them than a call waits by default.
+const open = () => openSqlite(makeFolder(), { timeoutMs: 60_000 }).engine
 
 const text = (length: number) => ({ type: 'm', data: 'x'.repeat(length) })
 const codeOf = (call: Promise<unknown>) =>
