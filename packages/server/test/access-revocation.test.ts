@@ -97,7 +97,8 @@ describe.each<[string, Revocation]>([
 
   it('lets no connection be renewed with it', async () => {
     const { url, millrace } = await start()
-    const socket = await openSocket(url, [], { headers: bearer(await sign({ iat: nowSeconds() + 1, jti: 'token-3' })) })
+    const later = await sign({ iat: nowSeconds() + 60, jti: 'token-3' })
+    const socket = await openSocket(url, [], { headers: bearer(later) })
     await millrace.access.revoke(revocation)
     socket.send({ type: 'renew', token: await issued({ jti: 'token-1' }) })
     expect(await socket.next()).toMatchObject({ type: 'error', error: { code: 'token_revoked' } })

@@ -255,11 +255,13 @@ describe('an upload in parts', () => {
     let fails = true
     const remove: Engine['delete'] = (log) =>
       fails && log.startsWith('unfinished/') ? Promise.reject(new Error('away')) : inner.delete(log)
-    const { url } = await startServer({ engine: { ...inner, delete: remove }, limits: { uploadMsMax: 20 } })
+    const engine = { ...inner, delete: remove, async close() {} }
+    const { url } = await startServer({ engine })
     const { status, upload } = await uploadTo(url, png, { mediaType: 'image/png' })
     expect(status).toBe(201)
     expect(await inner.list('unfinished/')).toHaveLength(1)
     fails = false
+    await startServer({ engine, limits: { uploadMsMax: 20 } })
     await expect.poll(() => inner.list('unfinished/'), { interval: 5 }).toEqual([])
     const file = await fetch(`${url}/api/files/${upload.session}/${upload.position}`)
     expect(Buffer.from(await file.arrayBuffer())).toEqual(png)

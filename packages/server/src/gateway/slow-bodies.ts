@@ -13,19 +13,21 @@ export function letArrive(request: IncomingMessage): void {
 
 /** Checks all requests that are not complete twice in `requestMs`, until the server closes. */
 export function closeSlow(server: Server, requestMs: number): void {
-  const since = new Map<IncomingMessage, number>()
+  /** How often each was checked. By time, a server that was paused itself would take its clients for slow. */
+  const checks = new Map<IncomingMessage, number>()
   server.on('request', (request: IncomingMessage) => {
     // Of one without a body nothing may be kept: it may become a stream.
     if (!hasBody(request)) return
-    since.set(request, performance.now())
-    const forget = () => since.delete(request)
+    checks.set(request, 0)
+    const forget = () => checks.delete(request)
     request.once('end', forget).once('close', forget)
   })
   const timer = setInterval(() => {
-    for (const [request, at] of since) {
-      if (request.complete || unhurried.has(request)) since.delete(request)
+    for (const [request, count] of checks) {
+      if (request.complete || unhurried.has(request)) checks.delete(request)
+      else if (count < 2) checks.set(request, count + 1)
       // As Node does where a response is being made: what it would write could be in the middle of it.
-      else if (performance.now() - at >= requestMs) request.socket.destroy()
+      else request.socket.destroy()
     }
   }, requestMs / 2).unref()
   server.once('close', () => clearInterval(timer))
