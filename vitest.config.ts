@@ -5,6 +5,7 @@
  */
 import { defaultClientConditions, defaultServerConditions } from 'vite'
 import { defineConfig } from 'vitest/config'
+import { LongFirst } from './scripts/long-first.ts'
 
 const browserTests = 'apps/web/test/**/*.browser.test.ts'
 const faultTests = ['conformance/test/faults-*.test.ts']
@@ -29,6 +30,7 @@ export default defineConfig({
     reporters: ['default', './scripts/count-reporter.ts'],
     retry: 0,
     passWithNoTests: false,
+    sequence: { sequencer: LongFirst },
     // Most of them wait most of the time: with two, two cores were idle for more than half of it.
     maxWorkers: 3,
     projects: [
