@@ -18,7 +18,7 @@ const knows = {
     'access/(authorize|caller|hiding|ownership)\\.ts$',
     'files/media-types\\.ts$',
     'gateway/(face|route|check|asking|decisions|reading|run-streams|run-access)\\.ts$',
-    'runs/runs?\\.ts$',
+    'runs/(runs?|tokens)\\.ts$',
     'sessions/',
     'tools/json\\.ts$',
   ],

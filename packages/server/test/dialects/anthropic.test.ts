@@ -114,6 +114,39 @@ describe('a message', () => {
     expect(after.content).toMatchObject([{ type: 'text', text: '31 degrees' }])
   })
 
+  it('brings the pictures in results of tools, after them and named there', async () => {
+    const { anthropic, runs } = await connect({ model: 'sim:echo?show=messages&tps=0' })
+    const use = (id: string) => ({ type: 'tool_use', id, name: 'look', input: {} })
+    const document = { type: 'document', source: { type: 'text', media_type: 'text/plain', data: 'A mill.' } }
+    const result = (id: string, content: unknown) => ({ type: 'tool_result', tool_use_id: id, content })
+    const results = [
+      result('a', [{ type: 'text', text: 'Seen:' }, picture, document]),
+      result('b', [picture]),
+      { type: 'text', text: 'And?' },
+    ]
+    const messages = [
+      { role: 'user', content: 'look' },
+      { role: 'assistant', content: [use('a'), use('b')] },
+      { role: 'user', content: results },
+    ] as Anthropic.MessageParam[]
+    await anthropic.messages.create({ ...question(), messages, stream: false })
+    const file = { type: 'file', mediaType: 'image/png', size: Buffer.from(wheel, 'base64').length }
+    const [, , given, said] = (await runs())[0]?.messages ?? []
+    expect([given, said]).toMatchObject([
+      {
+        role: 'tool',
+        content: [
+          { call: 'a', value: 'Seen:\n\n[file 1]\n\nA mill.' },
+          { call: 'b', value: '[file 2]' },
+        ],
+      },
+      {
+        role: 'user',
+        content: [{ text: '[file 1]' }, file, { text: '[file 2]' }, file, { text: 'And?' }],
+      },
+    ])
+  })
+
   it('does not have the tools that the server executes, and is paused where one waits for approval', async () => {
     const { anthropic } = await connect({ model: 'sim:tool?tps=0' })
     const { content, stop_reason } = await anthropic.messages.stream(question()).finalMessage()
@@ -160,6 +193,43 @@ describe('a message', () => {
     )
     millrace.findRun(id.slice('msg_'.length))?.stop()
     expect(await stream.finalMessage()).toMatchObject({ content: [{ text: '1 ' }], stop_reason: 'end_turn' })
+  })
+})
+
+describe('the tokens of a request', () => {
+  const count = (anthropic: Anthropic, more: object = {}) =>
+    anthropic.messages.countTokens({ model: 'default', messages: [{ role: 'user', content: 'x'.repeat(400) }], ...more })
+
+  it('are estimated as where a model does not report its usage, and nothing is started', async () => {
+    const { anthropic, runs } = await connect({ models: [payer()], model: 'm' })
+    expect(await count(anthropic)).toEqual({ input_tokens: 100, millrace: { estimated: true } })
+    const tokens = async (more: object) => (await count(anthropic, more)).input_tokens
+    expect(await tokens({ system: 'x'.repeat(40), max_tokens: 9 })).toBe(110)
+    expect(await tokens({ tools: [{ ...weather, description: 'x'.repeat(400) }] })).toBeGreaterThan(200)
+    const said = (...content: unknown[]) => ({ messages: [{ role: 'user', content }] })
+    expect(await tokens(said({ type: 'text', text: 'x'.repeat(8) }, picture))).toBe(1602)
+    const called = { type: 'tool_use', id: 'a', name: 'look', input: { at: 'x'.repeat(400) } }
+    const result = { type: 'tool_result', tool_use_id: 'a', content: [{ type: 'text', text: 'y'.repeat(400) }, picture] }
+    const whole = [{ role: 'assistant', content: [called] }, ...said(result).messages]
+    expect(await tokens({ messages: whole })).toBeGreaterThan(1800)
+    expect(await runs()).toEqual([])
+    // The rule of usage that is not reported.
+    const { usage } = await anthropic.messages.create({ ...question('x'.repeat(400)), stream: false })
+    expect(usage.input_tokens).toBe(100)
+  })
+
+  it('are for those who may ask the model', async () => {
+    const { url, anthropic, millrace } = await connect({ access: { tokens: { secret }, adminKey } }, { maxRetries: 0 })
+    const { key } = await millrace.keys.create({ name: 'reads', may: ['session.read'] })
+    await expect(count(anthropic)).rejects.toMatchObject({ status: 401 })
+    await expect(count(new Anthropic({ baseURL: url, apiKey: key }))).rejects.toMatchObject({ status: 403 })
+    const asks = new Anthropic({ baseURL: url, apiKey: null, authToken: await sign() })
+    expect((await count(asks)).input_tokens).toBe(100)
+    await expect(count(asks, { model: 'none' })).rejects.toMatchObject({
+      status: 404,
+      error: { error: { type: 'not_found_error' } },
+    })
+    await expect(count(asks, { messages: [] })).rejects.toMatchObject({ status: 400 })
   })
 })
 

@@ -11,9 +11,10 @@ import { bytesIn, checkMessages, prepareAskWith } from '../shared/asked-files.ts
 import { idOfName } from '../shared/id-of-name.ts'
 import { Retries } from '../shared/retries.ts'
 import { readEnded } from '../shared/run-records.ts'
+import { countTokens } from './counting.ts'
 import { formatAnthropicError, interrupted } from './errors.ts'
 import { anthropicDialect, messageOf } from './rendering.ts'
-import { type MessagesBody, messagesBody, toAsk } from './request.ts'
+import { type CountBody, countBody, type MessagesBody, messagesBody, toAsk } from './request.ts'
 import { stopReason, usageOf } from './stop-reason.ts'
 
 export const createAnthropicFace: CreateFace = (context) => {
@@ -30,6 +31,14 @@ export const createAnthropicFace: CreateFace = (context) => {
         answers: { 200: 'stream' },
         handle: (request: RouteRequest<MessagesBody>) => create(context, request, retries),
       },
+      {
+        method: 'post',
+        path: '/v1/messages/count_tokens',
+        summary: "Estimate the tokens of a request of Anthropic's Messages API",
+        body: countBody,
+        answers: { 200: 'text' },
+        handle: (request: RouteRequest<CountBody>) => count(context, request),
+      },
     ],
   }
 }
@@ -45,6 +54,14 @@ async function create(context: FaceContext, request: RouteRequest<MessagesBody>,
   const record = await readEnded(context, run, signal)
   if (record === undefined) return { status: 204 }
   return { status: 200, text: encodeJson(toMessage(record)), headers: { 'request-id': run.id } }
+}
+
+/** Starts nothing, for who may ask. */
+async function count(context: FaceContext, { input, caller }: RouteRequest<CountBody>): Promise<RouteResponse> {
+  const given = toAsk(input)
+  await prepareAsk(context, caller, { ...given.ask, query: 'x' })
+  await context.chats.check({ query: 'x', models: given.ask.models })
+  return { status: 200, json: { input_tokens: countTokens(given), millrace: { estimated: true } } }
 }
 
 /** Every request has a limit of tokens, also for a model that takes none. */

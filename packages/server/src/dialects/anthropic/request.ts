@@ -7,11 +7,12 @@ import {
   MillraceError,
   modelPattern,
   type Params,
+  type TextPart,
 } from '@millrace/protocol'
 import { z } from 'zod'
 import type { AskInput } from '../../gateway/asking.ts'
 import { checkAsked } from '../../sessions/asked.ts'
-import type { MessageWithBytes } from '../../sessions/given-files.ts'
+import type { FileBytesPart, MessageWithBytes } from '../../sessions/given-files.ts'
 
 const block = z.looseObject({
   type: z.string(),
@@ -53,10 +54,15 @@ export const messagesBody = z.looseObject({
 })
 
 export type MessagesBody = z.output<typeof messagesBody>
+
+export const countBody = messagesBody.extend({ max_tokens: messagesBody.shape.max_tokens.optional() })
+
+export type CountBody = z.output<typeof countBody>
 type Block = z.output<typeof block>
+type Part = TextPart | FileBytesPart
 
 /** Throws `invalid_request`, `param_not_supported` and `file_not_supported`, and as `checkAsked` does. */
-export function toAsk(body: MessagesBody): {
+export function toAsk(body: CountBody): {
   readonly ask: AskInput
   readonly messages: readonly (Message | MessageWithBytes)[]
 } {
@@ -72,11 +78,11 @@ export function toAsk(body: MessagesBody): {
   return { ask, messages: messages.flatMap(toMessages) }
 }
 
-function toParams(body: MessagesBody): Params {
+function toParams(body: CountBody): Params {
   const { max_tokens, temperature, top_p: topP, stop_sequences = [], output_config: output, tool_choice: choice } = body
   const { effort: reasoningEffort, format } = output ?? {}
   return {
-    maxOutputTokens: max_tokens,
+    ...(max_tokens !== undefined && { maxOutputTokens: max_tokens }),
     ...(temperature !== undefined && { temperature }),
     ...(topP !== undefined && { topP }),
     ...(stop_sequences.length > 0 && { stop: stop_sequences }),
@@ -90,7 +96,7 @@ function toParams(body: MessagesBody): Params {
 }
 
 /** Tools that Anthropic executes have a type of their own and no schema. */
-function toTools({ tools = [], tool_choice: choice }: MessagesBody): readonly ClientTool[] | undefined {
+function toTools({ tools = [], tool_choice: choice }: CountBody): readonly ClientTool[] | undefined {
   if (tools.length === 0 || choice?.type === 'none') return undefined
   return tools.map(({ name, description, input_schema: input }) => {
     if (input === undefined) throw unsupported(`The tool ${name} has no \`input_schema\`; tools of Anthropic's are not here.`)
@@ -105,11 +111,12 @@ function toMessages({ role, content }: MessagesBody['messages'][number]): (Messa
     const said = content.flatMap(toSaid)
     return said.length === 0 ? [] : [{ role, content: said }]
   }
-  const results = content.filter(({ type }) => type === 'tool_result').map(toResult)
+  const files: Part[] = []
+  const results = content.filter(({ type }) => type === 'tool_result').map((result) => toResult(result, files))
   const said = content.filter(({ type }) => type !== 'tool_result').map(toPart)
   return [
     ...(results.length === 0 ? [] : [{ role: 'tool', content: results } as const]),
-    ...(said.length === 0 ? [] : [{ role, content: said } as Message | MessageWithBytes]),
+    ...(files.length + said.length === 0 ? [] : [{ role, content: [...files, ...said] } as Message | MessageWithBytes]),
   ]
 }
 
@@ -118,12 +125,21 @@ function toSaid({ type, text = '', id = '', name = '', input = {} }: Block): Mes
   return type === 'tool_use' ? [{ type: 'tool_call', id, name, arguments: input as Json }] : []
 }
 
-function toResult({ tool_use_id: call = '', content = '', is_error: isError }: Block): MessagePart {
-  const value = typeof content === 'string' ? content : textOf(blocks.catch('').parse(content))
+/** A result is text: its files are in the message of the user after the results, under the numbers that it has in their place. */
+function toResult({ tool_use_id: call = '', content = '', is_error: isError }: Block, files: Part[]): MessagePart {
+  const given = blocks.catch('').parse(content)
+  const value = typeof given === 'string' ? given : given.map((each) => textOrNumber(toPart(each), files)).join('\n\n')
   return { type: 'tool_result', call, value, ...(isError === true && { isError }) }
 }
 
-function toPart(block: Block): MessageWithBytes['content'][number] {
+function textOrNumber(part: Part, files: Part[]): string {
+  if (part.type === 'text') return part.text
+  const label = `[file ${files.filter(({ type }) => type === 'file').length + 1}]`
+  files.push({ type: 'text', text: label }, part)
+  return label
+}
+
+function toPart(block: Block): Part {
   const { type, data, media_type: mediaType } = block.source ?? {}
   if (type === 'text' && data !== undefined) return { type, text: data }
   if (type === 'base64' && data !== undefined && mediaType !== undefined)
