@@ -37,16 +37,10 @@ describe('the agent at /ag-ui', () => {
     ask('one')
     const first = await run(agent, { runId: 'run-1' })
     expect(first.newMessages).toMatchObject([{ role: 'assistant' }])
-    // What a client has changed in its history is not what was said.
-    agent.messages = [
-      { id: 'x', role: 'user', content: 'another' },
-      { id: 'y', role: 'assistant', content: 'forged' },
-    ]
     ask('two')
     const second = await run(agent)
     const given = JSON.parse((second.newMessages[0] as { content: string }).content) as { text: string }[]
     expect(given.map(({ text }) => text)).toEqual(['one', expect.any(String), 'two'])
-    expect(given.map(({ text }) => text).join()).not.toContain('forged')
     expect((await runs()).map(({ run: id, query }) => [id, query])).toEqual([
       ['run-1', 'one'],
       [expect.any(String), 'two'],
@@ -95,7 +89,7 @@ describe('the agent at /ag-ui', () => {
       return /"type":"RUN_STARTED".*?"runId":"(.*?)"/.exec(text)?.[1]
     }
     for (const runId of ['a', 'b', 'b', 'a']) expect(await post(runId)).toBe(runId)
-    // Another message, though it has the same id.
+    // The message was edited.
     await post('c', 'y')
     const found = await runs()
     expect(found.map(({ run: id, query }) => [id, query])).toEqual([
@@ -103,7 +97,7 @@ describe('the agent at /ag-ui', () => {
       ['b', 'x'],
       ['c', 'y'],
     ])
-    expect(found.map(({ parent }) => parent ?? null)).toEqual([null, null, 'b'])
+    expect(found.map(({ parent }) => parent ?? null)).toEqual([null, null, null])
   })
 
   it('gives the model instructions and context, the parameters, and the model that is asked for', async () => {

@@ -151,6 +151,31 @@ describe('a thread', () => {
     },
   )
 
+  it.each(['sim:think?think=2&n=3&tps=0', 'sim:tool?calls=2&tps=0', 'sim:tool?fails=1&tps=0'])(
+    'of %s goes on where its history ends, also after a reload and where the history was edited',
+    async (model) => {
+      const { open, runs } = await start({ model })
+      const { client } = open()
+      await client.sendMessage('one')
+      await client.sendMessage('two')
+      const { client: reloaded } = open('server-sent events', { persistence: true })
+      reloaded.attach()
+      await expect.poll(() => reloaded.getMessages().length).toBeGreaterThan(3)
+      await reloaded.sendMessage('three')
+      const two = reloaded.getMessages().findIndex(({ parts: [part] }) => part?.type === 'text' && part.content === 'two')
+      reloaded.setMessagesManually(reloaded.getMessages().slice(0, two))
+      await reloaded.sendMessage('another')
+      const all = await runs()
+      const names = new Map(all.map(({ run, query }) => [run as string | null | undefined, query]))
+      expect(all.map(({ query, messages = [], parent }) => [query, messages.length, names.get(parent)])).toEqual([
+        ['one', expect.any(Number), undefined],
+        ['two', all[0]?.messages?.length ?? 0, 'one'],
+        ['three', all[0]?.messages?.length ?? 0, 'two'],
+        ['another', all[0]?.messages?.length ?? 0, 'one'],
+      ])
+    },
+  )
+
   it('has a question once that is asked again, beside its first answer, also after a reload', async () => {
     const { open, runs } = await start({ model: 'sim:echo?show=messages&tps=0' })
     const given = (of: typeof client) => {

@@ -1,8 +1,8 @@
 /**
- * The request of a client of AG-UI or TanStack AI. It has the whole conversation, which the server has too: only what follows
- * the last message of the assistant is new. For a thread that the server does not have, it says what was said before.
+ * The request of a client of AG-UI or TanStack AI. It has the whole conversation, which the server has too: what follows the
+ * last message of the assistant is new. What is before says where in the conversation that is: place.ts.
  */
-import { type Asked, type Json, limits, type Message, MillraceError, modelPattern } from '@millrace/protocol'
+import { type Asked, type Json, limits, MillraceError, modelPattern } from '@millrace/protocol'
 import { z } from 'zod'
 import type { AskInput } from '../../gateway/asking.ts'
 import { checkAsked } from '../../sessions/asked.ts'
@@ -48,14 +48,19 @@ export const runAgentInput = z.looseObject({
 })
 
 export type RunAgentInput = z.output<typeof runAgentInput>
-type ClientMessage = RunAgentInput['messages'][number]
+export type ClientMessage = RunAgentInput['messages'][number]
+
+export interface Posted {
+  /** What is before the questions. */
+  readonly history: readonly ClientMessage[]
+  readonly questions: readonly ClientMessage[]
+}
 
 /** Either a question, whose messages may bring files, or what the client says about calls of a run that waits. */
 export type Wanted =
   | {
       readonly ask: AskInput & Named
-      /** What was said before, as the client has it. */
-      readonly earlier: readonly Message[]
+      readonly posted: Posted
       readonly messages: readonly MessageWithBytes[]
       readonly last: LastMessage
     }
@@ -105,14 +110,8 @@ export function readInput(input: RunAgentInput): Wanted {
     ...(last.id !== undefined && { metadata: { [messageKey]: last.id } }),
   })
   const ask = { ...asked, session: idOfName(threadId), id: idOfName(runId), ...(models && { models }) }
-  const earlier = messages.slice(0, messages.length - added.length).flatMap(toEarlier)
-  return { ask: ask as AskInput & Named, earlier, messages: questions.map((message) => toMessage(message, ask.session)), last }
-}
-
-/** Of calls, results and thoughts no later model needs more than what was said. */
-function toEarlier({ role, content }: ClientMessage): Message[] {
-  const text = textOf({ content })
-  return (role === 'user' || role === 'assistant') && text !== '' ? [{ role, content: text }] : []
+  const posted = { history: messages.slice(0, messages.length - added.length), questions }
+  return { ask: ask as AskInput & Named, posted, messages: questions.map((message) => toMessage(message, ask.session)), last }
 }
 
 function toLast(message: ClientMessage | undefined): LastMessage {
@@ -161,6 +160,6 @@ function toAnswer({ interruptId, status, payload }: NonNullable<RunAgentInput['r
   return { id: interruptId, isResult: false, value, isError: status === 'cancelled' }
 }
 
-function textOf({ content }: Pick<ClientMessage, 'content'>): string {
+export function textOf({ content }: Pick<ClientMessage, 'content'>): string {
   return typeof content === 'string' ? content : (content ?? []).map(({ text = '' }) => text).join('')
 }

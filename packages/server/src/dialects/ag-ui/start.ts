@@ -12,6 +12,7 @@ import { messageKey } from '../shared/message-key.ts'
 import { prepareAnswers } from './answers.ts'
 import type { ClientKind } from './ends.ts'
 import { type LastMessage, type RunAgentInput, readInput } from './input.ts'
+import { placeOf } from './place.ts'
 import { createAgUiDialect } from './rendering.ts'
 
 export interface StreamedTo extends Pick<StreamedAs, 'form'> {
@@ -46,13 +47,20 @@ export function streamedAs(
 export async function prepareRun(context: FaceContext, caller: Caller, input: RunAgentInput): Promise<() => Promise<Run>> {
   const wanted = readInput(input)
   if ('answers' in wanted) return prepareAnswers(context, caller, idOfName(input.threadId), wanted.answers)
-  const { ask, earlier, messages, last } = wanted
+  const { ask, posted, messages, last } = wanted
   const exchanges = await readExchanges(context, caller, ask.session)
-  const before = findAnswered(exchanges, ask.id, last)
-  if (before !== undefined) return (await prepareRegenerate(context, caller, { ...ask, run: before })).start
-  // The first question of a thread brings what was said before it came to this server, also when it is sent again.
-  const isFirst = exchanges[0]?.runs.includes(ask.id) ?? true
-  return prepareAskWith(context, caller, ask, isFirst ? [...earlier, ...messages] : messages)
+  const own = exchanges.findIndex(({ runs }) => runs.includes(ask.id))
+  // Sent again, it is where it was.
+  const before = own < 0 ? exchanges : exchanges.slice(0, own)
+  const { parent, earlier } = placeOf(posted, before)
+  const answered = findAnswered(exchanges, ask.id, last)
+  const isThere = earlier.length === 0 && (parent === undefined || parent === (answered?.parent ?? null))
+  if (answered !== undefined && isThere)
+    return (await prepareRegenerate(context, caller, { ...ask, run: answered.runs.at(-1) as string })).start
+  // The newest is not named: it may be in progress, which only a question that names no parent may follow.
+  const isNewest = parent === before.at(-1)?.runs[0] || (own >= 0 && parent !== (exchanges[own]?.parent ?? null))
+  const placed = isNewest || parent === undefined ? ask : { ...ask, parent }
+  return prepareAskWith(context, caller, placed, [...earlier, ...messages])
 }
 
 async function readExchanges(
@@ -66,13 +74,13 @@ async function readExchanges(
 }
 
 /**
- * The run that has answered this message before, which the client wants answered again: it has taken the answer out of its
+ * What has answered this message before, which the client wants answered again: it has taken the answer out of its
  * history. Undefined for a message that is new, or another one under the same id.
  */
-function findAnswered(exchanges: readonly Exchange[], id: string, { id: message, text }: LastMessage): string | undefined {
+function findAnswered(exchanges: readonly Exchange[], id: string, { id: message, text }: LastMessage): Exchange | undefined {
   if (message === undefined) return undefined
   const same = exchanges.filter(({ metadata, query }) => metadata?.[messageKey] === message && query === text)
   // The first of a message that is sent again.
   if (same[0]?.runs.includes(id)) return undefined
-  return same.findLast(({ runs }) => !runs.includes(id))?.runs.at(-1)
+  return same.findLast(({ runs }) => !runs.includes(id))
 }
