@@ -1,6 +1,6 @@
 /** Items that clients send by their ids: the AI SDK's own provider does so by default, from its second request on. */
 import { createOpenAI } from '@ai-sdk/openai'
-import { jsonSchema, type ModelMessage, streamText, tool } from 'ai'
+import { generateText, jsonSchema, type ModelMessage, streamText, tool } from 'ai'
 import type { MillraceOptions, Model, ModelPart } from 'millrace'
 import OpenAI from 'openai'
 import type { Response as OpenAiResponse, ResponseInputItem } from 'openai/resources/responses/responses'
@@ -108,6 +108,15 @@ describe('the AI SDK with @ai-sdk/openai', () => {
   })
 })
 
+it('a failed response has its message for the AI SDK, streamed or not', async () => {
+  const { provider } = await start()
+  const asked = { model: provider.responses('sim:fail?after=2&tps=0'), prompt: 'x', maxRetries: 0 }
+  await expect(generateText(asked)).rejects.toThrow(/failed after 2 tokens/)
+  const errors: unknown[] = []
+  await streamText({ ...asked, onError: ({ error }) => void errors.push(error) }).consumeStream()
+  expect(errors).toMatchObject([{ message: expect.stringMatching(/failed after 2 tokens/) }])
+})
+
 /** A run of every kind of item, and one that goes on with what was decided. */
 async function showAll(client: OpenAI): Promise<readonly OpenAiResponse[]> {
   const weather = { type: 'function' as const, name: 'weather', parameters: { type: 'object' }, strict: false }
@@ -201,7 +210,7 @@ describe('references to items', () => {
   it('to what does not exist and to what is somebody else’s get the same answer, and start nothing', async () => {
     const { url, millrace } = await startServer({
       dialects: ['openai'],
-      model: 'sim:count?n=1&tps=0',
+      model: 'sim:tool?approve=1&tps=0',
       access: { tokens: { secret } },
     })
     const [ada, bob] = await Promise.all(['ada', 'bob'].map(async (sub) => bearer(await sign({ sub }))))
@@ -234,6 +243,16 @@ describe('references to items', () => {
       expect([given, await ask(who, refers(given))]).toEqual([given, { status: 404, body: { error } }])
     expect((await millrace.sessions.list({ limit: 10 })).sessions).toHaveLength(before)
     expect((await ask(ada, refers(id))).status).toBe(200)
+    const { body: waiting } = await ask(ada, { input: 'x' })
+    const asked = waiting.output.find((item) => item.id.startsWith('mcpr_'))?.id ?? ''
+    const approve = (approval: string) => ({
+      input: [{ type: 'mcp_approval_response', approval_request_id: approval, approve: true }],
+    })
+    for (const approval of [asked, 'mcpr_none.none.none']) {
+      const code = 'session_not_found'
+      expect(await ask(bob, approve(approval))).toMatchObject({ status: 404, body: { error: { code } } })
+    }
+    expect((await ask(ada, approve(asked))).status).toBe(200)
     expect((await ask(bearer(await sign({ sub: 'ada', millrace: { may: ['run.start'] } })), refers(id))).status).toBe(403)
   })
 })

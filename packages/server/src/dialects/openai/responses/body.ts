@@ -101,9 +101,10 @@ export function statusOf({ status, finishReason, error }: ResponseEnd) {
   return { status: 'incomplete', ...nothing, incomplete_details: { reason } }
 }
 
-/** Clients know only these codes. */
+/** Clients know only these codes. `@ai-sdk/openai` reads no failed response whose error has no type. */
 function errorOf(error: PublicError | undefined): object {
   const message = error?.message ?? interruptedMessage
   const codes = { model_rate_limited: 'rate_limit_exceeded', model_rejected: 'invalid_prompt' } as const
-  return { code: codes[error?.code as keyof typeof codes] ?? 'server_error', message }
+  const code = codes[error?.code as keyof typeof codes] ?? 'server_error'
+  return { code, message, type: code, param: null }
 }
