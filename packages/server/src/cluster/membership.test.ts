@@ -67,3 +67,25 @@ it('does not count the time in which the engine did not respond', async () => {
   await pass(20)
   expect(dead).toEqual(['there'])
 })
+
+// Servers on one machine, all of which were paused: the first to wake would declare the others dead.
+it('does not count the time in which it was paused itself', async () => {
+  vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval', 'performance'] })
+  onTestFinished(() => void vi.useRealTimers())
+  const engine = memoryEngine()
+  const dead: string[] = []
+  let pausedMs = 0
+  const here = openNode({ engine, now: () => performance.now() + pausedMs, onNodeDead: (node) => void dead.push(node) })
+  await engine.append('node/there', [{ type: 'beat', data: null }])
+  const pass = async (ms: number) => {
+    vi.advanceTimersByTime(ms)
+    await new Promise(setImmediate)
+  }
+  here.watchNode('there')
+  for (let times = 0; times < 2; times++) await pass(20)
+  pausedMs = 5000
+  await pass(20)
+  expect(dead).toEqual([])
+  for (let times = 0; times < 4; times++) await pass(20)
+  expect(dead).toEqual(['there'])
+})

@@ -28,6 +28,7 @@ export class NodeWatch {
   readonly #nodes = new Map<string, RemoteNode>()
   /** Declared dead by this node, most recently. */
   readonly #dead = new LRUCache<string, true>({ max: deadMax })
+  #polledAt = Number.POSITIVE_INFINITY
 
   constructor(options: NodeWatchOptions) {
     this.#options = options
@@ -48,7 +49,14 @@ export class NodeWatch {
   }
 
   poll(): void {
-    for (const [node, remote] of this.#nodes) void this.#check(node, remote)
+    const { periodMs, now } = this.#options
+    // This process was paused, and on a busy machine the other one with it: that time does not count.
+    const lateMs = Math.max(0, now() - this.#polledAt - periodMs)
+    this.#polledAt = now()
+    for (const [node, remote] of this.#nodes) {
+      remote.lastSeenAt = Math.min(now(), remote.lastSeenAt + lateMs)
+      void this.#check(node, remote)
+    }
   }
 
   close(): void {
