@@ -8,10 +8,14 @@ const range = { from: 12_000, to: 30_000 }
 const shares = 8
 const share = Number(process.env['VITEST_POOL_ID'] ?? 0) % shares
 
-/** A port that was free a moment ago: for servers that cannot choose one, or that restart at the same one. */
+const count = Math.floor((range.to - range.from) / shares)
+/** The next one: of two that are found at random before either is opened, one in thousands is the other. */
+let turn = Math.floor(Math.random() * count)
+
+/** A port that was free a moment ago: for servers that cannot choose one, or that restart at the same one. Never the same twice. */
 export async function findPort(): Promise<number> {
   for (;;) {
-    const port = range.from + share + shares * Math.floor((Math.random() * (range.to - range.from)) / shares)
+    const port = range.from + share + shares * (turn++ % count)
     const server = createServer().listen(port, '127.0.0.1')
     const isFree = await once(server, 'listening').then(
       () => true,

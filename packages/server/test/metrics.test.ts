@@ -88,12 +88,10 @@ describe('metrics', () => {
   })
 
   it('have a port of their own, and then no other address', async () => {
-    const free = createServer().listen(0, '127.0.0.1')
-    await new Promise((resolve) => free.once('listening', resolve))
-    const { port } = free.address() as AddressInfo
-    await new Promise((resolve) => free.close(resolve))
-    const { url } = await startServer({ metrics: { port }, access: { adminKey } })
-    const own = `http://127.0.0.1:${port}`
+    const millrace = createMillrace({ metrics: { port: 0 }, access: { adminKey } })
+    onTestFinished(() => millrace.close())
+    const { url, metricsUrl = '' } = await millrace.listen({ port: 0 })
+    const own = new URL(metricsUrl).origin
     expect((await scrape(own)).get('millrace_runs_active')).toBe(0)
     expect(await (await fetch(`${own}/readyz`)).json()).toMatchObject({ status: 'ready' })
     expect((await fetch(`${own}/api/models`)).status).toBe(404)
