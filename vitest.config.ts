@@ -95,6 +95,7 @@ export default defineConfig({
           environment: 'node',
           ...patience,
           include: [browserTests],
+          globalSetup: 'apps/web/test/support/built.ts',
           fileParallelism: false,
           // After the others: a browser beside them on two cores only measures the waiting.
           sequence: { groupOrder: 2 },

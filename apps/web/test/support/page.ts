@@ -21,14 +21,19 @@ export interface PageSource {
 export async function buildPage({ source = root, mode = 'production' }: PageSource = {}): Promise<BuiltPage> {
   const folder = await mkdtemp(join(tmpdir(), 'millrace-page-'))
   // Under a test runner NODE_ENV says `test`, and React would always be built with its checks for development.
+  const { NODE_ENV = 'test' } = process.env
   process.env.NODE_ENV = mode
-  await build({
-    root: source,
-    configFile: join(root, 'vite.config.ts'),
-    mode,
-    logLevel: 'warn',
-    build: { outDir: folder, emptyOutDir: true },
-  })
+  try {
+    await build({
+      root: source,
+      configFile: join(root, 'vite.config.ts'),
+      mode,
+      logLevel: 'warn',
+      build: { outDir: folder, emptyOutDir: true },
+    })
+  } finally {
+    process.env.NODE_ENV = NODE_ENV
+  }
   return {
     folder,
     async [Symbol.asyncDispose]() {

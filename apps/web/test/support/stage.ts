@@ -1,11 +1,11 @@
 /**
  * A stage per test: a real server on a free port, a proxy that can be cut, and a context of the
- * real Chromium that comes through the proxy. The browser and the built page are shared by a file.
+ * real Chromium that comes through the proxy. The browser is shared by a file, and the built page by all.
  */
 import { chromiumOptions, type FaultProxy, startFaultProxy } from '@millrace/suites'
 import { createMillrace, type MillraceOptions } from 'millrace'
 import { type Browser, type BrowserContextOptions, chromium } from 'playwright-core'
-import { afterAll, beforeAll } from 'vitest'
+import { afterAll, beforeAll, inject } from 'vitest'
 import { type Driver, drive } from './driver.ts'
 import { type BuiltPage, buildPage, type PageSource } from './page.ts'
 
@@ -27,18 +27,25 @@ export interface Stage extends AsyncDisposable {
 /** How long a person would wait for one state; far more than it takes. */
 const patienceMs = 30_000
 
-export function prepareStage(page: PageSource = {}): (options?: MillraceOptions) => Promise<Stage> {
+/** With a source, that is built in place of the page. */
+export function prepareStage(source?: PageSource): (options?: MillraceOptions) => Promise<Stage> {
   let browser: Browser
-  let built: BuiltPage
+  let folder: string | undefined
+  let built: BuiltPage | undefined
   beforeAll(async () => {
-    built = await buildPage(page)
+    // Other projects have none.
+    if (source === undefined) folder = inject('page')
+    if (folder === undefined) {
+      built = await buildPage(source)
+      folder = built.folder
+    }
     browser = await chromium.launch(chromiumOptions)
   }, 60_000)
   afterAll(async () => {
     await browser?.close()
     await built?.[Symbol.asyncDispose]()
   })
-  return (options = {}) => startStage(browser, built.folder, options)
+  return (options = {}) => startStage(browser, folder as string, options)
 }
 
 async function startStage(browser: Browser, page: string, options: MillraceOptions): Promise<Stage> {
