@@ -15,10 +15,12 @@ const knows = {
   delivery: [],
   // The routes of a dialect are handled by the gateway, as its own are.
   dialects: [
-    'access/(authorize|caller|hiding|ownership)\\.ts$',
+    'access/(actions|authorize|caller|hiding|ownership)\\.ts$',
     'files/media-types\\.ts$',
     'gateway/(face|route|check|asking|decisions|reading|run-streams|run-access)\\.ts$',
     'runs/(runs?|tokens)\\.ts$',
+    'outgoing/client-webhooks\\.ts$',
+    'outgoing/request\\.ts$',
     'sessions/',
     'tools/json\\.ts$',
   ],
@@ -32,7 +34,9 @@ const knows = {
     'files/',
     'limits/',
     'models/model\\.ts$',
+    'outgoing/',
     'operations/',
+    'outgoing/client-webhooks\\.ts$',
     'producers/',
     'runs/',
     'sessions/',

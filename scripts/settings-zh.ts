@@ -9,6 +9,7 @@ export const settingsZh: Readonly<Record<SettingKey, string>> = {
   workers: '同一端口后面的进程数，它们共用一个引擎',
   graceSeconds: '收到 SIGTERM 之后给运行多少秒',
   dialects: '服务器还支持哪些其他客户端的协议；为空则都不支持',
+  'durableStreams.subscriptions': 'Durable Streams 的客户端能否设置自己的 Webhook',
   page: '在 `/` 提供的另一个网页的文件夹',
   model: '提问没有指定时使用的模型：`auto`、`builtin:guide`、`sim:count` 或 LangChain 的任意 `provider:model`',
   instructions: '每个模型最先得到的指令；客户端既不能读取也不能替换',

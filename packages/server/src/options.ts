@@ -18,6 +18,7 @@ import { memoryEngine } from './engines/memory/index.ts'
 import { defaultFileTypes } from './files/default-types.ts'
 import { isTypePattern } from './files/media-types.ts'
 import type { ConfigurationEntry } from './gateway/admin/configuration-routes.ts'
+import type { FaceContext } from './gateway/face.ts'
 import { checkPort } from './gateway/listen.ts'
 import { resolveUsage, type UsageOptions, type UsageSettings } from './limits/limiting.ts'
 import { type LimitOptions, type LimitSettings, resolveLimits } from './limits/options.ts'
@@ -29,6 +30,7 @@ import type { Observer } from './operations/observer.ts'
 import { createReport, guard, type OnError } from './operations/report.ts'
 
 import { resolveTargets, type Target, type WebhookOptions } from './operations/webhooks/target.ts'
+import { createClientWebhooks } from './outgoing/client-webhooks.ts'
 import { createSendRequest, isPrivateName, type SendRequest } from './outgoing/request.ts'
 import { createTools, type ToolSet, type ToolsOption } from './tools/index.ts'
 
@@ -89,6 +91,8 @@ export interface MillraceOptions {
    * your application may use these addresses. `millrace start` has all of them.
    */
   readonly dialects?: readonly DialectName[]
+  /** Of the dialect `durable-streams`. */
+  readonly durableStreams?: DurableStreamsOptions
   /** Folder with a web page to serve at `/`; default none. */
   readonly page?: string
   /** Milliseconds between heartbeats, up to 25,000; default 15,000. Keep it under the idle timeout of your proxies. */
@@ -107,7 +111,7 @@ export interface MillraceOptions {
   readonly access?: AccessOptions
   /**
    * Names of your network that look public and are at private addresses, such as `sso.example.com`: key sets and webhooks may
-   * be there. Addresses, names without a dot, and names under `.internal`, `.local`, `.localhost` and `.home.arpa` need no
+   * be there, those of subscriptions too. Addresses, names without a dot, and names under `.internal`, `.local`, `.localhost` and `.home.arpa` need no
    * permission. Without it, a public name that is pointed at a private address is not connected to.
    */
   readonly privateHosts?: readonly string[]
@@ -130,6 +134,14 @@ export interface MillraceOptions {
   readonly onError?: OnError
 }
 
+export interface DurableStreamsOptions {
+  /**
+   * Whether clients may subscribe to streams, so that the server sends requests to addresses of their choice: on the public
+   * internet, or on hosts of `privateHosts`; default false. With authentication only those with `subscription.manage` may.
+   */
+  readonly subscriptions?: boolean
+}
+
 /** The options with their defaults. */
 export interface Settings {
   readonly engine: Engine
@@ -145,6 +157,7 @@ export interface Settings {
   readonly limits: LimitSettings
   readonly usage: UsageSettings
   readonly dialects: readonly DialectName[]
+  readonly facing: Pick<FaceContext, 'clientWebhooks' | 'hasAuthentication'>
   readonly page: string | undefined
   readonly heartbeatMs: number
   readonly leaseMs: number | undefined
@@ -189,6 +202,10 @@ export function resolveOptions(options: MillraceOptions): Settings {
     limits: limitSettings,
     usage: resolveUsage(options.usage, access.isOn, limitSettings),
     dialects: checkDialects(options.dialects),
+    facing: {
+      clientWebhooks: options.durableStreams?.subscriptions ? createClientWebhooks(privateHosts) : undefined,
+      hasAuthentication: access.isOn,
+    },
     page: options.page,
     heartbeatMs,
     leaseMs: options.leaseMs,

@@ -123,7 +123,7 @@ export function createMillrace(options: MillraceOptions = {}): Millrace {
   const operating = { health, metrics: metrics?.registry, readers: readersOf(settings.metrics, !isOn) }
   const renew = (id: string, principal: Principal) => renewPassed({ connections, ...access }, id, principal)
   const describeConfiguration = () => options.configuration ?? describeOptions(options)
-  const serving = { transports, connections, access, limits, version, observer, onError, isStopping: isClosed }
+  const serving = { transports, connections, access, limits, version, observer, onError, signal, isStopping: isClosed }
   const used = { engine, usage, openLog, runs, ...sessions, heartbeats: answers, channels, ...access, offer, newId }
   const operated = { node, nodes, changeRecord, describeConfiguration, doctor: { heartbeatMs, version }, ...operating }
   const gateway = createGateway({
@@ -136,6 +136,7 @@ export function createMillrace(options: MillraceOptions = {}): Millrace {
     webSocket,
     dialects: nativeDialects,
     faces: settings.dialects.flatMap((name) => faces[name] ?? []),
+    ...settings.facing,
     passRenewal: createPassRenewal(membership),
     page,
     hostNames,

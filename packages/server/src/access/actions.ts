@@ -45,8 +45,11 @@ export const adminActions = [
 
 export type AdminAction = (typeof adminActions)[number]
 
+/** Beyond what a client does for itself: tickets for others, and subscriptions, which make the server send requests. */
+const grantedActions = ['ticket.create', 'subscription.manage'] as const
+
 const groups = [...new Set(actions.map((action) => `${action.split('.', 1)[0]}.*`))]
-const patterns = new Set<string>([...actions, ...groups, 'ticket.create', ...adminActions, 'admin.*'])
+const patterns = new Set<string>([...actions, ...groups, ...grantedActions, ...adminActions, 'admin.*'])
 const model = 'model.use:'
 const role = 'role:'
 
@@ -69,7 +72,7 @@ export function includes(patterns: readonly string[], wanted: string): boolean {
 
 /** Beyond what `anonymous` may do: only a list that names them includes these. */
 export function isGranted(pattern: string): boolean {
-  return pattern === 'ticket.create' || pattern.startsWith('admin.') || pattern.startsWith(role)
+  return (grantedActions as readonly string[]).includes(pattern) || pattern.startsWith('admin.') || pattern.startsWith(role)
 }
 
 /** The models that a list names; undefined where it names none, which bounds nothing. */

@@ -4,6 +4,7 @@
  */
 import type { MillraceError } from '@millrace/protocol'
 import type { Caller } from '../access/caller.ts'
+import type { ClientWebhooks } from '../outgoing/client-webhooks.ts'
 import type { Connection } from '../transports/connection.ts'
 import type { OnText, Socket } from '../transports/transport.ts'
 import type { Route } from './route.ts'
@@ -57,6 +58,13 @@ export function formatAt(faces: readonly Face[], path: string, error: MillraceEr
 }
 
 /** The parts of the server that a face uses. */
-export type FaceContext = RoutesOptions
+export interface FaceContext extends RoutesOptions {
+  /** Undefined where clients choose no addresses for the server to send requests to. */
+  readonly clientWebhooks: ClientWebhooks | undefined
+  readonly hasAuthentication: boolean
+  /** Aborts when the server stops. */
+  readonly signal: AbortSignal
+  readonly onError: (error: unknown) => void
+}
 
-export type CreateFace = (context: FaceContext) => Face
+export type CreateFace = (context: FaceContext) => Face | readonly Face[]

@@ -2,7 +2,7 @@
 import type { WebSocketTransport } from '../transports/transport.ts'
 import { type AdminRoutesOptions, createAdminRoutes } from './admin/routes.ts'
 import { type AppOptions, createApp } from './app.ts'
-import type { CreateFace } from './face.ts'
+import type { CreateFace, FaceContext } from './face.ts'
 import { createHandlers, type HandlersOptions, type HostHandlers } from './handlers.ts'
 import type { Handlers } from './listen.ts'
 import { createRateCheck } from './request-rate.ts'
@@ -13,7 +13,8 @@ import { createSockets } from './websocket.ts'
 export interface GatewayOptions
   extends Omit<RoutesOptions & AdminRoutesOptions, 'stops' | keyof AppOptions>,
     Omit<AppOptions, 'routes' | 'faces'>,
-    Pick<HandlersOptions, 'hostNames'> {
+    Pick<HandlersOptions, 'hostNames'>,
+    Pick<FaceContext, 'clientWebhooks' | 'hasAuthentication' | 'signal'> {
   readonly webSocket: WebSocketTransport
   readonly faces: readonly CreateFace[]
 }
@@ -28,7 +29,7 @@ export interface Gateway extends Pick<HostHandlers, 'settleResponses'> {
 export function createGateway({ webSocket, faces: createFaces, ...options }: GatewayOptions): Gateway {
   const { access, limits } = options
   const requests = { ...options, stops: createStops(options) }
-  const faces = createFaces.map((create) => create(requests))
+  const faces = createFaces.flatMap((create) => create(requests))
   const app = createApp({ ...options, faces, routes: [...createRoutes(requests), ...createAdminRoutes(requests)] })
   const sockets = createSockets(webSocket, requests, faces)
   const handlers = createHandlers({ ...options, faces, app, sockets, cors: access.cors })

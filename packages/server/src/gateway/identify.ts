@@ -26,14 +26,14 @@ type RequestLimits = Pick<Limits, 'requireRequest' | 'take'>
 /** Middleware before every route of the API: rejects pages of other sites, and requests without valid credentials. */
 export function createAdmit({ checkOrigin, authenticate, findClient }: Access, limits: RequestLimits, routes: readonly Route[]) {
   const ticketPaths = new Set(routes.filter(({ acceptsTicket }) => acceptsTicket).map(({ path }) => path))
-  const publicPaths = new Set(routes.filter(({ isPublic }) => isPublic).map(({ path }) => path))
+  const isPublicPath = matchPaths(routes.filter(({ isPublic }) => isPublic).map(({ path }) => path))
   return async (context: Context<RequestEnv>, next: () => Promise<void>): Promise<void> => {
     const facts = factsOf(context, findClient)
     // Our own server has checked it already: request-rate.ts.
     if (!context.env?.isOwnServer) limits.requireRequest(facts.address, facts.path)
     checkOrigin((name) => context.req.header(name), context.req.url)
     // On an open server every caller is the same.
-    if (authenticate === undefined || publicPaths.has(context.req.path)) return next()
+    if (authenticate === undefined || isPublicPath(context.req.path)) return next()
     const ticket = findTicket(context, facts, ticketPaths)
     const principal = await authenticate({ ...facts, node: context.env?.incoming, ticket })
     const caller = Object.assign(facts, { principal })
@@ -45,6 +45,21 @@ export function createAdmit({ checkOrigin, authenticate, findClient }: Access, l
     context.res.headers.set('referrer-policy', 'no-referrer')
     const cookie = context.get('cookie')
     if (cookie !== undefined) context.res.headers.append('set-cookie', cookie)
+  }
+}
+
+/** Each path is a text, or has parameters such as `:id`, which stand for one segment. */
+function matchPaths(paths: readonly string[]): (path: string) => boolean {
+  const exact = new Set(paths.filter((path) => !path.includes(':')))
+  const patterns = paths.filter((path) => path.includes(':')).map((path) => path.split('/'))
+  return (path) => {
+    if (exact.has(path)) return true
+    if (patterns.length === 0) return false
+    const segments = path.split('/')
+    return patterns.some(
+      (pattern) =>
+        pattern.length === segments.length && pattern.every((part, index) => part.startsWith(':') || part === segments[index]),
+    )
   }
 }
 

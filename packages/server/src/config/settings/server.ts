@@ -58,5 +58,12 @@ export const serverSettings = [
     default: dialectNames,
     help: "other people's clients to speak to; empty for none",
   },
+  {
+    key: 'durableStreams.subscriptions',
+    type: onOff,
+    env: 'MILLRACE_DURABLE_STREAMS_SUBSCRIPTIONS',
+    default: false,
+    help: 'whether clients of Durable Streams may have webhooks of their own',
+  },
   { key: 'page', type: text('a folder', '<folder>'), env: 'MILLRACE_PAGE', help: 'folder with another web page to serve at `/`' },
 ] as const satisfies readonly Setting[]

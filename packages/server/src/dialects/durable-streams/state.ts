@@ -63,7 +63,7 @@ export interface Found {
 const producersMax = 64
 
 /** A read is noted when this time has passed, and a stream lives as much longer: so no read comes too late. */
-const noteMs = (ttl: number) => Math.min(ttl * 250, 60_000)
+const noteMs = (ttl: number) => Math.min(Math.max(ttl * 250, 1000), 60_000)
 
 export function isOver({ isDeleted, ttl, usedAt, expiresAt }: StreamState, now: number): boolean {
   if (isDeleted) return true

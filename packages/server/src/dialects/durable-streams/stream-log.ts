@@ -8,7 +8,7 @@ const goneCodes = new Set<unknown>(['session_not_found', 'position_foreign', 'po
 
 /** Throws a StreamError for a name that no stream has. No session and no channel has such a log. */
 export function streamLog(name: string): string {
-  // Where the protocol has its subscriptions, which are not served.
+  // Where the protocol has its subscriptions.
   if (/^__ds(\/|$)/.test(name)) throw notFound()
   if (!channelPattern.test(name)) throw invalid('The name of a stream has 1 to 128 characters of A-Z a-z 0-9 _ . : / and -.')
   return `stream/${name}`

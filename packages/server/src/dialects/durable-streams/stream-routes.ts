@@ -9,13 +9,20 @@ import { bodyBytesMax, readBody } from './content.ts'
 import { readAppend, readCreate } from './requests.ts'
 import { answering, type ReadInput, type RespondContext, readQuery, respond, toResponse } from './respond.ts'
 import type { StreamState } from './state.ts'
-import { createStreamStore, type StreamInfo } from './store.ts'
+import type { StreamInfo, StreamStore } from './store.ts'
 import { streamLog } from './stream-log.ts'
+import type { Subscriptions } from './subscriptions/subscriptions.ts'
 
-export type StreamRoutesContext = FaceContext & RespondContext
+/** As the reference server has it, for clients whose addresses are made for that. */
+export const referenceRoot = '/ds/v1/stream/'
 
-const root = '/ds/streams/'
-const path = `${root}:name{.+}`
+export interface StreamRoutesContext extends FaceContext, RespondContext {
+  /** What comes before the name of a stream, such as `/ds/streams/`. */
+  readonly root: string
+  readonly store: StreamStore
+  readonly subscriptions: Pick<Subscriptions, 'noteAppend' | 'noteDelete'> | undefined
+}
+
 const params = z.object({ name: z.string() })
 
 type Named = RouteRequest<{ readonly name: string }>
@@ -23,7 +30,7 @@ type Reading = RouteRequest<ReadInput & { readonly name: string }>
 
 export function createStreamRoutes(context: StreamRoutesContext): Route[] {
   const { read, create, append, remove } = createHandlers(context)
-  const shared = { path, params, answers: { 200: 'bytes', 204: 'nothing' } } as const
+  const shared = { path: `${context.root}:name{.+}`, params, answers: { 200: 'bytes', 204: 'nothing' } } as const
   const writing = { ...shared, takesBytes: true } as const
   return [
     {
@@ -41,7 +48,7 @@ export function createStreamRoutes(context: StreamRoutesContext): Route[] {
 }
 
 function createHandlers(context: StreamRoutesContext) {
-  const store = createStreamStore(context.engine, context.now)
+  const { store, subscriptions, root } = context
   const { requireReader, requireWriter, bodyOf } = createChecks(context)
   return { read, create, append, remove }
 
@@ -71,11 +78,12 @@ function createHandlers(context: StreamRoutesContext) {
     const { input, caller } = request
     const { fork, ...described } = readCreate(caller.headers)
     await requireWriter(caller, input.name)
-    const from = fork && nameOf(fork.from)
+    const from = fork && nameOf(root, fork.from)
     if (from !== undefined) await requireReader(caller, from)
     const body = await bodyOf(request)
     const asked = { ...described, ...(fork && from !== undefined && { fork: { ...fork, from } }) }
     const { isNew, ...info } = await store.create(input.name, asked, body)
+    if (isNew) await subscriptions?.noteAppend(input.name)
     const headers = { 'content-type': info.state.contentType, ...offsetOf(info), ...(isNew && { location: addressOf(caller) }) }
     return toResponse({ status: isNew ? 201 : 200, headers })
   }
@@ -86,6 +94,8 @@ function createHandlers(context: StreamRoutesContext) {
     const body = await bodyOf(request)
     const asked = readAppend(caller.headers, body.length > 0)
     const { decision, ...info } = await store.append(input.name, asked, body)
+    // Also of a repeated request: the server that got it first may have died before it came to this.
+    await subscriptions?.noteAppend(input.name)
     const isWritten = !decision.isRepeated && asked.producer !== undefined && asked.hasBody
     return toResponse({ status: isWritten ? 200 : 204, headers: { ...offsetOf(info), ...producerOf(asked, decision) } })
   }
@@ -93,6 +103,7 @@ function createHandlers(context: StreamRoutesContext) {
   async function remove({ input: { name }, caller }: Named): Promise<RouteResponse> {
     await requireWriter(caller, name)
     await store.delete(name)
+    await subscriptions?.noteDelete(name)
     return toResponse({ status: 204, headers: {} })
   }
 }
@@ -124,9 +135,11 @@ function addressOf({ headers, isSecure, path }: Caller): string {
   return host === null ? path : `${isSecure ? 'https' : 'http'}://${host}${path}`
 }
 
-/** `Stream-Forked-From` is the path of the source, or its name after a slash. */
-function nameOf(source: string): string {
-  const path = source.startsWith(root) ? source.slice(root.length) : source.replace(/^\//, '')
+/** `Stream-Forked-From` is the path of the source; clients leave out its beginning, or all but the name after a slash. */
+function nameOf(root: string, source: string): string {
+  const short = root === referenceRoot ? [root.slice('/ds'.length)] : []
+  const prefix = [root, ...short, '/'].find((each) => source.startsWith(each)) ?? ''
+  const path = source.slice(prefix.length)
   try {
     return decodeURIComponent(path)
   } catch {
