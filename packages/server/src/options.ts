@@ -157,8 +157,7 @@ export interface Settings {
   readonly limits: LimitSettings
   readonly usage: UsageSettings
   readonly dialects: readonly DialectName[]
-  readonly facing: Pick<FaceContext, 'clientWebhooks' | 'hasAuthentication'>
-  readonly page: string | undefined
+  readonly facing: Pick<FaceContext, 'clientWebhooks' | 'hasAuthentication'> & { readonly page: string | undefined }
   readonly heartbeatMs: number
   readonly leaseMs: number | undefined
   readonly access: AccessSettings
@@ -205,8 +204,8 @@ export function resolveOptions(options: MillraceOptions): Settings {
     facing: {
       clientWebhooks: options.durableStreams?.subscriptions ? createClientWebhooks(privateHosts) : undefined,
       hasAuthentication: access.isOn,
+      page: options.page,
     },
-    page: options.page,
     heartbeatMs,
     leaseMs: options.leaseMs,
     access,

@@ -65,7 +65,7 @@ import { createWebSocketTransport } from './transports/websocket.ts'
 
 /** A server; no client reaches it before `listen`, or before your own server passes requests to it. Throws for an invalid option. */
 export function createMillrace(options: MillraceOptions = {}): Millrace {
-  const { page, heartbeatMs, leaseMs, hostNames, ...settings } = resolveOptions(options)
+  const { heartbeatMs, leaseMs, hostNames, ...settings } = resolveOptions(options)
   const { onError } = settings
   const models = createModels(settings.models)
   const version = readVersion()
@@ -138,7 +138,6 @@ export function createMillrace(options: MillraceOptions = {}): Millrace {
     faces: settings.dialects.flatMap((name) => faces[name] ?? []),
     ...settings.facing,
     passRenewal: createPassRenewal(membership),
-    page,
     hostNames,
   })
 
