@@ -65,6 +65,16 @@ describe('a request', () => {
   })
 })
 
+it('the keys of webhooks are for everybody, for five minutes', async () => {
+  const { url } = await open()
+  const { status, headers } = await fetch(`${url}/ds/streams/__ds/jwks.json`)
+  expect([status, headers.get('content-type'), headers.get('cache-control')]).toEqual([
+    200,
+    'application/jwk-set+json',
+    'public, max-age=300',
+  ])
+})
+
 describe('with authentication', () => {
   const start = async () => {
     const channels = { 'stream/*': { read: 'users', publish: 'users' }, 'stream/secret/*': {} } as const

@@ -145,7 +145,7 @@ function createHandlers({ subscriptions, root, webhooks, now, ...checks }: Subsc
     },
     async readKeys(): Promise<RouteResponse> {
       const { jwk } = await signing.open()
-      return json(200, { keys: [jwk] }, 'application/jwk-set+json')
+      return json(200, { keys: [jwk] }, { 'content-type': 'application/jwk-set+json', 'cache-control': 'public, max-age=300' })
     },
   }
 
@@ -177,8 +177,8 @@ async function answering(act: () => Promise<RouteResponse>): Promise<RouteRespon
   }
 }
 
-function json(status: number, value: unknown, type = 'application/json'): RouteResponse {
-  return { status, text: JSON.stringify(value), headers: { 'content-type': type } }
+function json(status: number, value: unknown, headers: Record<string, string> = {}): RouteResponse {
+  return { status, text: JSON.stringify(value), headers }
 }
 
 function tokenOf({ headers }: Caller): string | undefined {
