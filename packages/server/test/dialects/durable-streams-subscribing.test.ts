@@ -34,6 +34,7 @@ describe('a request', () => {
     ['INVALID_REQUEST', pull({ pattern: 'a*b' })],
     ['INVALID_REQUEST', pull({ streams: ['__ds/x'] })],
     ['INVALID_REQUEST', pull({ wake_stream: '__ds' })],
+    ['INVALID_REQUEST', pull({ streams: ['wakes'] })],
     ['INVALID_REQUEST', pull({ lease_ttl_ms: 999 })],
     ['WEBHOOK_URL_REJECTED', { type: 'webhook', pattern: 'a', webhook: { url: 'nowhere' } }],
     ...[
@@ -57,6 +58,26 @@ describe('a request', () => {
     for (let n = 0; n < 256; n++) expect((await subscribe(`a${n}`, pull())).status).toBe(201)
     expect(await subscribe('b', pull())).toMatchObject({ status: 429, body: { error: { code: 'TOO_MANY_SUBSCRIPTIONS' } } })
     expect((await subscribe('a1', pull())).status).toBe(200)
+  })
+
+  it('for more than 1,000 streams is rejected, and changes nothing', async () => {
+    const { subscribe, send, find } = await open()
+    const streams = Array.from({ length: 1000 }, (_, n) => `s${n}`)
+    expect((await subscribe('a', pull({ streams }))).status).toBe(201)
+    const more = await send('POST', actionOf('a', 'streams'), { streams: ['one'] })
+    expect(more).toMatchObject({ status: 429, body: { error: { code: 'TOO_MANY_SUBSCRIPTIONS' } } })
+    expect((await find('a')).streams).toHaveLength(1000)
+  })
+
+  it('about the stream of the wakes, or an id that is none, is rejected', async () => {
+    const { subscribe, send } = await open()
+    await subscribe('a', pull())
+    const invalid = { status: 400, body: { error: { code: 'INVALID_REQUEST' } } }
+    expect(await send('POST', actionOf('a', 'streams'), { streams: ['wakes'] })).toMatchObject(invalid)
+    for (const id of ['a%20b', 'a%2Fb', 'x'.repeat(129)]) {
+      expect(await subscribe(id, pull())).toMatchObject(invalid)
+      expect(await send('GET', `__ds/subscriptions/${id}`)).toMatchObject(invalid)
+    }
   })
 
   it('finds nothing where the operator has not switched them on', async () => {

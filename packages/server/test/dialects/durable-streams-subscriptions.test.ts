@@ -243,3 +243,18 @@ describe('the streams of a subscription', () => {
     expect((await client.find('a')).streams.map(({ path }) => path)).toEqual(['jobs/1'])
   })
 })
+
+it('a subscription and the key are written again before retention removes them', async () => {
+  const later = stopClock()
+  const { subscribe, find, millrace } = await open()
+  await subscribe('a', pull())
+  const before = await find('a')
+  const heads = () =>
+    Promise.all(
+      ['subscription/of/a', 'subscription/key'].map(async (log) => (await millrace.engine.inspect(log))?.head.offset ?? 0),
+    )
+  const [of = 0, key = 0] = await heads()
+  later(60 * 60_000)
+  await expect.poll(heads).toEqual([of + 1, key + 1])
+  expect(await find('a')).toEqual(before)
+})

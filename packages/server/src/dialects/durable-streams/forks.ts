@@ -9,7 +9,7 @@ import { expired, invalid, StreamError } from './errors.ts'
 import { parsePlace, partsMax } from './offsets.ts'
 import type { ForkRequest } from './requests.ts'
 import { type Found, type Inherited, isOver, type StreamState } from './state.ts'
-import { changeStream, findStream, streamLog } from './stream-log.ts'
+import { changeStream, findStream, streamPrefix } from './stream-log.ts'
 import { toView } from './stream-view.ts'
 import { afterPart, endOf, findPoint, type Point, startOf, type View } from './view.ts'
 
@@ -59,7 +59,7 @@ export async function findForkPoint(engine: Engine, source: Found, request: Fork
   if (parts.length >= partsMax) throw invalid(`A stream is forked at most ${partsMax - 1} times in a row.`)
   const inherits = parts.map(({ log, ...part }, index) => ({
     ...part,
-    stream: log.slice(streamLog('x').length - 1),
+    stream: log.slice(streamPrefix.length),
     upTo: index === at.part ? at.offset : part.upTo,
   }))
   return { inherits, first }

@@ -1,5 +1,6 @@
 /** Answers of a stream as responses of the gateway, over the connection of their reader. */
 import { z } from 'zod'
+import type { Caller } from '../../access/caller.ts'
 import type { ResponseBytes, RouteRequest, RouteResponse } from '../../gateway/route.ts'
 import type { Engine } from '../../log/log.ts'
 import { invalid, StreamError, toStreamError } from './errors.ts'
@@ -40,6 +41,12 @@ export const sharedHeaders = {
   'cross-origin-resource-policy': 'same-site',
   'content-security-policy': "default-src 'none'; sandbox",
 } as const
+
+/** As the client has reached this server. Undefined where it did not say so. */
+export function originOf({ headers, isSecure }: Caller): string | undefined {
+  const host = headers.get('host')
+  return host === null ? undefined : `${isSecure ? 'https' : 'http'}://${host}`
+}
 
 /** Turns a StreamError into a response. Other errors are the gateway's. */
 export async function answering(act: () => Promise<RouteResponse>): Promise<RouteResponse> {

@@ -7,7 +7,7 @@ import type { Route, RouteRequest, RouteResponse } from '../../gateway/route.ts'
 import type { AppendRequest, Decision } from './append.ts'
 import { bodyBytesMax, readBody } from './content.ts'
 import { readAppend, readCreate } from './requests.ts'
-import { answering, type ReadInput, type RespondContext, readQuery, respond, toResponse } from './respond.ts'
+import { answering, originOf, type ReadInput, type RespondContext, readQuery, respond, toResponse } from './respond.ts'
 import type { StreamState } from './state.ts'
 import type { StreamInfo, StreamStore } from './store.ts'
 import { streamLog } from './stream-log.ts'
@@ -84,7 +84,11 @@ function createHandlers(context: StreamRoutesContext) {
     const asked = { ...described, ...(fork && from !== undefined && { fork: { ...fork, from } }) }
     const { isNew, ...info } = await store.create(input.name, asked, body)
     if (isNew) await subscriptions?.noteAppend(input.name)
-    const headers = { 'content-type': info.state.contentType, ...offsetOf(info), ...(isNew && { location: addressOf(caller) }) }
+    const headers = {
+      'content-type': info.state.contentType,
+      ...offsetOf(info),
+      ...(isNew && { location: (originOf(caller) ?? '') + caller.path }),
+    }
     return toResponse({ status: isNew ? 201 : 200, headers })
   }
 
@@ -127,12 +131,6 @@ function createChecks({ authorize, limits, mayReadHistory }: StreamRoutesContext
       return readBody(openBody())
     },
   }
-}
-
-/** With its origin: clients make a URL of it. */
-function addressOf({ headers, isSecure, path }: Caller): string {
-  const host = headers.get('host')
-  return host === null ? path : `${isSecure ? 'https' : 'http'}://${host}${path}`
 }
 
 /** `Stream-Forked-From` is the path of the source; clients leave out its beginning, or all but the name after a slash. */

@@ -9,8 +9,10 @@ import type { SubscriptionConfig } from './subscription.ts'
 const text = z.string().min(1).max(1024)
 const leaseMs = { default: 30_000, min: 1000, max: 600_000 } as const
 
-export const idParam = z.object({ id: z.string() })
-export const idAndPath = z.object({ id: z.string(), path: z.string() })
+export const idParam = z.object({
+  id: z.string().regex(/^[\w.:-]{1,128}$/, 'has 1 to 128 characters of A-Z a-z 0-9 _ . : and -'),
+})
+export const idAndPath = idParam.extend({ path: z.string() })
 
 export const createBody = z.object({
   type: z.enum(['webhook', 'pull-wake']),
@@ -61,10 +63,6 @@ export function readPath(text: string): string {
   if (/^__ds(\/|$)/.test(path) || !channelPattern.test(path))
     throw invalidRequest(`${JSON.stringify(path)} is no name of a stream: 1 to 128 characters of A-Z a-z 0-9 _ . : / and -.`)
   return path
-}
-
-export function checkId(id: string): void {
-  if (!/^[\w.:-]{1,128}$/.test(id)) throw invalidRequest('The id has 1 to 128 characters of A-Z a-z 0-9 _ . : and -.')
 }
 
 function readPattern(text: string): string {

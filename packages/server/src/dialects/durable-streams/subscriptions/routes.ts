@@ -5,7 +5,8 @@ import type { Caller } from '../../../access/caller.ts'
 import type { FaceContext } from '../../../gateway/face.ts'
 import type { Route, RouteRequest, RouteResponse } from '../../../gateway/route.ts'
 import type { ClientWebhooks } from '../../../outgoing/client-webhooks.ts'
-import { streamLog } from '../stream-log.ts'
+import { originOf } from '../respond.ts'
+import { streamLog, streamPrefix } from '../stream-log.ts'
 import type { WakeType } from './claims.ts'
 import { describeStreams, describeSubscription } from './describe.ts'
 import { SubscriptionError } from './errors.ts'
@@ -14,7 +15,6 @@ import {
   type AckInput,
   ackBody,
   type CreateInput,
-  checkId,
   claimBody,
   createBody,
   idAndPath,
@@ -101,11 +101,14 @@ function createHandlers({ subscriptions, root, webhooks, now, ...checks }: Subsc
   const { signing } = subscriptions
   return {
     async create({ input, caller }: RouteRequest<{ id: string } & CreateInput>): Promise<RouteResponse> {
-      checkId(input.id)
       const config = readConfig(input, webhooks)
       await requireStreams(caller, config)
       await limits.take('publishesPerSecond', caller)
-      const { subscription, isNew } = await subscriptions.create(input.id, config, originOf(caller) + root)
+      const { subscription, isNew } = await subscriptions.create(
+        input.id,
+        config,
+        (originOf(caller) ?? 'http://localhost') + root,
+      )
       return json(isNew ? 201 : 200, describeSubscription(subscription, await signing.open()))
     },
     async find({ input: { id } }: Named): Promise<RouteResponse> {
@@ -154,9 +157,8 @@ function createHandlers({ subscriptions, root, webhooks, now, ...checks }: Subsc
     caller: Caller,
     { pattern, streams, wakeStream }: Pick<SubscriptionConfig, 'pattern' | 'streams' | 'wakeStream'>,
   ): Promise<void> {
-    const beginning = streamLog('x').slice(0, -1)
     const channels = streams.map(streamLog)
-    if (pattern !== undefined) channels.push(beginning + beginningOf(pattern))
+    if (pattern !== undefined) channels.push(streamPrefix + beginningOf(pattern))
     for (const channel of channels) {
       await authorize(caller, 'channel.read', { session: undefined, channel })
       if (!mayReadHistory(caller.principal, channel)) throw new MillraceError('forbidden')
@@ -183,10 +185,4 @@ function json(status: number, value: unknown, headers: Record<string, string> = 
 
 function tokenOf({ headers }: Caller): string | undefined {
   return /^Bearer +(\S+)$/i.exec(headers.get('authorization') ?? '')?.[1]
-}
-
-/** As the client has reached this server: workers reach it in the same way. */
-function originOf({ headers, isSecure }: Caller): string {
-  const host = headers.get('host') ?? 'localhost'
-  return `${isSecure ? 'https' : 'http'}://${host}`
 }

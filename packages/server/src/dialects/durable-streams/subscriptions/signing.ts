@@ -6,8 +6,7 @@ import { createPrivateKey, generateKeyPairSync, hash, type KeyObject, sign } fro
 import type { Json } from '@millrace/protocol'
 import { z } from 'zod'
 import type { Engine } from '../../../log/log.ts'
-import { retryChange } from '../stream-log.ts'
-import { readLast, rewriteMs, writeNext } from './last-event.ts'
+import { appendAfter, keepLast, readLast, retryChange } from '../last-event.ts'
 
 const keyLog = 'subscription/key'
 const storedKey = z.object({ kty: z.literal('OKP'), crv: z.literal('Ed25519'), x: z.string(), d: z.string() })
@@ -36,10 +35,7 @@ export function createSigning(engine: Engine, now: () => number): Signing {
       })
       return known
     },
-    async keep() {
-      const found = await readLast(engine, keyLog)
-      if (found !== undefined && now() - found.event.time >= rewriteMs) await writeNext(engine, keyLog, found, found.event)
-    },
+    keep: () => keepLast(engine, keyLog, now()),
   }
 
   async function openKey(): Promise<SigningKey> {
@@ -48,7 +44,7 @@ export function createSigning(engine: Engine, now: () => number): Signing {
       if (found !== undefined) return describe(storedKey.parse(found.event.data))
       const data = generateKeyPairSync('ed25519').privateKey.export({ format: 'jwk' }) as Json
       // Of several servers that start at once, one; the others read what it has written.
-      await writeNext(engine, keyLog, undefined, { type: 'key', data })
+      await appendAfter(engine, keyLog, undefined, [{ type: 'key', data }], 1)
       return undefined
     })
   }

@@ -3,12 +3,11 @@
  * changed it meanwhile. One more log has an event for each subscription that came, went, or got other streams: a server looks at
  * it after each append to a stream, so that none is missed.
  */
-import type { Json } from '@millrace/protocol'
+import type { Json, Position } from '@millrace/protocol'
 import type { Engine } from '../../../log/log.ts'
 import { walkNames } from '../../../log/names.ts'
-import { retryChange } from '../stream-log.ts'
+import { appendAfter, keepLast, readLast, retryChange } from '../last-event.ts'
 import { noSubscription } from './errors.ts'
-import { readLast, rewriteMs, writeNext } from './last-event.ts'
 import type { Subscription } from './subscription.ts'
 
 const prefix = 'subscription/of/'
@@ -23,8 +22,8 @@ export async function findSubscription(engine: Engine, id: string): Promise<Subs
 }
 
 /** False where there is one with this id. */
-export function addSubscription(engine: Engine, subscription: Subscription): Promise<boolean> {
-  return writeNext(engine, subscriptionLog(subscription.id), undefined, eventOf(subscription))
+export async function addSubscription(engine: Engine, subscription: Subscription): Promise<boolean> {
+  return (await write(engine, undefined, subscription)) !== undefined
 }
 
 /** False where there was none. */
@@ -33,9 +32,8 @@ export function removeSubscription(engine: Engine, id: string): Promise<boolean>
 }
 
 /** Retention must not remove it. */
-export async function keepSubscription(engine: Engine, id: string, now: number): Promise<void> {
-  const last = await readLast(engine, subscriptionLog(id))
-  if (last !== undefined && now - last.event.time >= rewriteMs) await writeNext(engine, subscriptionLog(id), last, last.event)
+export function keepSubscription(engine: Engine, id: string, now: number): Promise<void> {
+  return keepLast(engine, subscriptionLog(id), now)
 }
 
 export interface Changed<T> {
@@ -56,7 +54,7 @@ export async function changeSubscription<T>(
     const subscription = last.event.data as object as Subscription
     const changed = await decide(subscription)
     if (changed.next === subscription) return changed
-    return (await writeNext(engine, subscriptionLog(id), last, eventOf(changed.next))) ? changed : undefined
+    return (await write(engine, last.head, changed.next)) && changed
   })
 }
 
@@ -75,6 +73,7 @@ export async function* listSubscriptions(engine: Engine): AsyncGenerator<string>
   for await (const name of walkNames(engine, prefix)) yield name.slice(prefix.length)
 }
 
-function eventOf(subscription: Subscription) {
-  return { type: 'subscription', data: subscription as object as Json }
+function write(engine: Engine, head: Position | undefined, subscription: Subscription): Promise<Position | undefined> {
+  const event = { type: 'subscription', data: subscription as object as Json }
+  return appendAfter(engine, subscriptionLog(subscription.id), head, [event], 1)
 }

@@ -5,7 +5,7 @@
  * A wake is one task for one worker. It has a generation of its own, so that what is said about another one is rejected.
  */
 import { randomBytes } from 'node:crypto'
-import { SubscriptionError } from './errors.ts'
+import { invalidRequest, SubscriptionError } from './errors.ts'
 import { matchesPattern } from './pattern.ts'
 
 export interface SubscriptionConfig {
@@ -76,7 +76,9 @@ export function createSubscription(id: string, config: SubscriptionConfig, root:
 
 /** The same subscription where nothing changes. An explicit link is also one of the pattern. Throws where there are too many. */
 export function withLink(subscription: Subscription, link: Link): Subscription {
-  const { links } = subscription
+  const { links, config } = subscription
+  // Each wake would be followed by another.
+  if (link.path === config.wakeStream) throw invalidRequest('wake_stream is no stream of its own subscription; name another one.')
   const known = links.find(({ path }) => path === link.path)
   if (known !== undefined) {
     if (known.isExplicit || !link.isExplicit) return subscription

@@ -2,8 +2,9 @@
  * Subscriptions: workers are notified that streams have something new, and acknowledge how far they have processed it. Decision 46
  * says what is kept, and who does what on several servers.
  */
+import { isDeepStrictEqual } from 'node:util'
 import { walkNames } from '../../../log/names.ts'
-import { streamLog } from '../stream-log.ts'
+import { streamPrefix } from '../stream-log.ts'
 import { createChanges, type Notice } from './changes.ts'
 import { type Claims, createClaims } from './claims.ts'
 import { noSubscription, SubscriptionError } from './errors.ts'
@@ -70,13 +71,10 @@ export function createSubscriptions(options: SubscriptionsOptions): Subscription
     if (known === undefined && (await watching.count()) >= subscriptionsMax)
       throw new SubscriptionError('TOO_MANY_SUBSCRIPTIONS', `There are ${subscriptionsMax} subscriptions; delete some.`)
     const tails = await findTails(engine, config.streams, now())
-    const linked = config.streams.reduce(
-      (next, path) => withLink(next, { path, isExplicit: true, acked: tailOf(tails, path) }),
-      createSubscription(id, config, root, now()),
-    )
+    const linked = withNamed(createSubscription(id, config, root, now()), config.streams, tails)
     const isNew = known === undefined && (await addSubscription(engine, linked))
     const subscription = isNew ? linked : await find(id)
-    if (!isSame(subscription.config, config))
+    if (!isDeepStrictEqual(subscription.config, config))
       throw new SubscriptionError('SUBSCRIPTION_ALREADY_EXISTS', 'The subscription exists with another configuration.')
     return { subscription: subscription.isReady ? subscription : await makeReady(id), isNew }
   }
@@ -99,10 +97,9 @@ export function createSubscriptions(options: SubscriptionsOptions): Subscription
   }
 
   async function findMatching(config: SubscriptionConfig): Promise<string[]> {
-    const beginning = streamLog('x').slice(0, -1)
     const paths: string[] = []
-    for await (const log of walkNames(engine, beginning)) {
-      const path = log.slice(beginning.length)
+    for await (const log of walkNames(engine, streamPrefix)) {
+      const path = log.slice(streamPrefix.length)
       if (isOfPattern(config, path)) paths.push(path)
       if (paths.length > linksMax)
         throw new SubscriptionError('TOO_MANY_SUBSCRIPTIONS', `A subscription has at most ${linksMax} streams.`)
@@ -122,11 +119,8 @@ export function createSubscriptions(options: SubscriptionsOptions): Subscription
 
   async function addStreams(id: string, paths: readonly string[]): Promise<void> {
     const tails = await findTails(engine, paths, now())
-    const { next } = await changeSubscription(engine, id, (subscription) => ({
-      next: paths.reduce((next, path) => withLink(next, { path, isExplicit: true, acked: tailOf(tails, path) }), subscription),
-      result: undefined,
-    }))
-    if (next.links.length > 0) await noteChange(engine)
+    await changeSubscription(engine, id, (subscription) => ({ next: withNamed(subscription, paths, tails), result: undefined }))
+    await noteChange(engine)
   }
 
   async function removeStream(id: string, path: string): Promise<void> {
@@ -135,12 +129,8 @@ export function createSubscriptions(options: SubscriptionsOptions): Subscription
   }
 }
 
-const tailOf = (tails: Tails, path: string): string => tails.get(path)?.offset ?? beforeAll
-
-function isSame(one: SubscriptionConfig, other: SubscriptionConfig): boolean {
-  return JSON.stringify(canonical(one)) === JSON.stringify(canonical(other))
-}
-
-function canonical({ type, pattern, streams, webhook, wakeStream, leaseMs, description }: SubscriptionConfig) {
-  return [type, pattern, streams, webhook?.url, wakeStream, leaseMs, description]
+/** Streams that a client has named begin at their end, or with whatever comes first. */
+function withNamed(subscription: Subscription, paths: readonly string[], tails: Tails): Subscription {
+  const links = paths.map((path) => ({ path, isExplicit: true, acked: tails.get(path)?.offset ?? beforeAll }))
+  return links.reduce(withLink, subscription)
 }

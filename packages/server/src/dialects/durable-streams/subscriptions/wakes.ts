@@ -19,7 +19,7 @@ import {
   withoutWake,
 } from './subscription.ts'
 import { changeSubscription } from './subscription-log.ts'
-import { firstPending, tailsOf } from './tails.ts'
+import { findTails, firstPending, tailsOf } from './tails.ts'
 
 /** Each function rejects with SUBSCRIPTION_NOT_FOUND, and as the engine does. */
 export interface Wakes {
@@ -49,7 +49,9 @@ export function createWakes({ engine, changes, now, random }: WakesOptions): Wak
         const isLinked = subscription.links.some((link) => link.path === path)
         const link = { path, isExplicit: false, acked: beforeAll }
         const linked = isLinked ? subscription : withLink(await makeRoom(subscription), link)
-        return linked.wake === undefined ? wakeIfPending(linked) : silent(linked)
+        if (linked.wake !== undefined) return silent(linked)
+        // Of the others nothing was pending before.
+        return wakeIfPending(linked, await findTails(engine, [path], now()))
       })
     },
 
